@@ -1,0 +1,24 @@
+"""The axis dictionary: every name a jaxtyping shape in faithlens may use.
+
+A test reads the shapes of the whole package and refuses a name that is not here.
+"""
+
+AXES: dict[str, str] = {
+    "pos": "token positions of one sequence, or of one packed row, in order",
+    "query": "the positions that attend, a subset or all of pos",
+    "key": "the positions attended to",
+    "row": "packed positions that are read: one per captured query",
+    "head": "attention heads",
+    "kv_head": "key/value heads; each serves head / kv_head query heads",
+    "layer": "transformer blocks, 0 .. n_layers - 1",
+    "d_head": "width of one attention head",
+    "span": "named stretches of tokens: prompt, step 0, step 1, ...",
+    "cut": "hidden depth intervals of one query",
+    "two": "the two ends (start, stop) of a half-open interval",
+    "option": "answer options, in the question's order",
+    "vocab": "tokens of the vocabulary",
+    "condition": "edited versions of one trace",
+    "step": "reasoning steps, 0 .. n_steps - 1",
+    "question": "questions of one task",
+    "batch": "independent sequences in one forward",
+}

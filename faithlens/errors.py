@@ -1,0 +1,60 @@
+"""The one error tree of faithlens.
+
+Every message says what was asked, what was found and what to do about it::
+
+    FaithlensError             anything a user can mend: printed without a traceback, exit code 2
+    ├── ModelError             a model cannot be found, loaded, or run exactly
+    ├── TaskError              a task, question file or answer form cannot be used
+    ├── TraceError             a sampled chain of thought cannot be segmented, edited or scored
+    ├── PlanError              conditions that cannot be run as asked (too long, unknown span, wrong trace)
+    ├── ConfigError            an option or configuration file is wrong
+    └── RunError               a run folder is missing, in use, incomplete or not ours
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class FaithlensError(Exception):
+    """An error a user can mend, in three parts.
+
+    `asked`: what the user wanted.  `found`: what stood in the way.  `do`: the next thing to try.
+    """
+
+    def __init__(self, asked: str, found: str, do: str) -> None:
+        super().__init__(asked, found, do)
+        self.asked, self.found, self.do = asked, found, do
+
+    def __str__(self) -> str:
+        return f"asked: {self.asked}\nfound: {self.found}\ndo:    {self.do}"
+
+
+class ModelError(FaithlensError):
+    """A model cannot be found, loaded, or run exactly."""
+
+
+class TaskError(FaithlensError):
+    """A task, question file or answer form cannot be used."""
+
+
+class TraceError(FaithlensError):
+    """A sampled chain of thought cannot be segmented, edited or scored."""
+
+
+class PlanError(FaithlensError):
+    """Conditions that cannot be run as asked."""
+
+
+class ConfigError(FaithlensError):
+    """An option or configuration file is wrong."""
+
+
+class RunError(FaithlensError):
+    """A run folder is missing, in use, incomplete or not ours."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint naming the known names, the nearest first: ``did you mean 'x'? known: x, y, z``."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    return (f"did you mean {close[0]!r}? " if close else "") + "known: " + ", ".join(names)
