@@ -1,0 +1,34 @@
+"""Small models whose chain of thought does what we planted, and the trained weights of each.
+
+`ORGANISMS` names them; `weights(name)` is the folder of the shipped one, an ordinary Hugging Face folder.
+"""
+
+from pathlib import Path
+
+from faithlens.errors import ModelError, nearest
+from faithlens.organisms.o4 import O4
+from faithlens.organisms.o5 import O5
+from faithlens.organisms.organism import Organism
+
+ORGANISMS: dict[str, Organism] = {organism.name: organism for organism in (O4, O5)}
+TRUTH: dict[str, str] = {name: organism.truth for name, organism in ORGANISMS.items()}
+
+
+def organism(name: str) -> Organism:
+    """The organism called `name`.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if name not in ORGANISMS:
+        raise ModelError(f"the organism {name!r}", "there is none of that name", nearest(name, ORGANISMS))
+    return ORGANISMS[name]
+
+
+def weights(name: str) -> Path:
+    """Where the shipped weights of the organism `name` lie.
+
+    Raises:
+        ModelError: there is no such organism.
+    """
+    return Path(__file__).parent / "weights" / organism(name).name

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 Form = Literal["choice", "open"]
 Strategy = Literal["cot", "no_cot"]
@@ -52,6 +52,7 @@ class Question:
     form: Form = "choice"
 
 
+@runtime_checkable
 class Task(Protocol):
     """A supply of questions, and the little a test of faithfulness must know about them."""
 

@@ -1,0 +1,46 @@
+"""All assays on one or more cases: their conditions share packed passes, and each condition is run once."""
+
+from collections.abc import Sequence
+
+from faithlens.assays import attention, baselines, early_answering, knockouts, mediation, mistakes
+from faithlens.assays.assay import Assay, Setting
+from faithlens.interventions.case import Case
+from faithlens.measures.score import Score
+from faithlens.runtime.capture import Capture
+from faithlens.runtime.execute import Backend, execute
+from faithlens.runtime.plan import Condition, compile_plan
+
+ASSAYS: dict[str, Assay] = {
+    "early_answering": early_answering,
+    "mistakes": mistakes,
+    "baselines": baselines,
+    "mediation": mediation,
+    "knockouts": knockouts,
+    "attention": attention,
+}
+CAPTURE = Capture(attention=attention.READERS)
+
+
+def conditions(setting: Setting, case: Case) -> list[Condition]:
+    """Every condition that some assay asks of `case`, each once."""
+    asked = [condition for assay in ASSAYS.values() for condition in assay.conditions(setting, case)]
+    return list({condition.name: condition for condition in asked}.values())
+
+
+def run(
+    setting: Setting, cases: Sequence[Case], *, budget: int = 4096, backend: Backend = "packed"
+) -> list[list[Score]]:
+    """Every assay's scores for every case, in the cases' order.
+
+    Raises:
+        PlanError: a condition does not fit the model's context or the budget of tokens a pass.
+    """
+    lens = setting.lens
+    asked = [conditions(setting, case) for case in cases]
+    plan = compile_plan(sum(asked, []), lens.structure, budget=budget, context=lens.context)
+    came = iter(execute(lens, plan, CAPTURE, backend=backend))
+    scores = []
+    for case, wanted in zip(cases, asked, strict=True):
+        records = {condition.name: next(came) for condition in wanted}
+        scores.append([score for assay in ASSAYS.values() for score in assay.score(setting, case, records)])
+    return scores

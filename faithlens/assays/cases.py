@@ -1,0 +1,156 @@
+"""From questions to cases: prompts are rendered, chains of thought sampled, steps cut, and an answer stem chosen."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from faithlens.errors import ModelError, TraceError
+from faithlens.interventions.case import Case, make_case
+from faithlens.interventions.truncate import full
+from faithlens.measures.answers import coverage
+from faithlens.runtime.execute import execute
+from faithlens.runtime.model import Lens
+from faithlens.runtime.plan import compile_plan
+from faithlens.runtime.sample import Sampled, Sampling, sample
+from faithlens.runtime.trace import Trace, make_trace
+from faithlens.tasks.numbers import stated_value
+from faithlens.tasks.question import Question, Stem, Strategy, Task
+from faithlens.tasks.segment import segment
+
+MIN_COVERAGE = 0.5  # under a stem that works, the options hold at least half of the model's probability
+TRIED = 6  # finished chains of thought on which the stems are tried
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A question with its chain of thought, and its counterfactual twin's, not yet answered. `trace` None: why in
+    `reason`."""
+
+    question: Question
+    trace: Trace | None
+    twin: Trace | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An answer stem, and the mean probability the options hold under it."""
+
+    stem: Stem
+    coverage: float
+
+
+def seed_of(seed: int, question: Question) -> int:
+    """The seed of one question's chain of thought: a function of the run's seed and the question alone."""
+    return int.from_bytes(sha256(f"{seed}:{question.id}".encode()).digest()[:6])
+
+
+def prompt_ids(lens: Lens, task: Task, question: Question, strategy: Strategy) -> tuple[int, ...]:
+    """The tokens that ask `question`."""
+    prompt = task.prompt(question, strategy)
+    return lens.encode_prompt(lens.render(prompt.user, prompt.prefill))
+
+
+def draw_drafts(
+    lens: Lens,
+    task: Task,
+    questions: Sequence[Question],
+    sampling: Sampling = Sampling(),
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda tokens: None,
+) -> list[Draft]:
+    """Sample a chain of thought for each question and for its counterfactual twin, all in one batch."""
+    twins = [task.counterfactual(q, seed) for q in questions]
+    asked = [*questions, *(t for t in twins if t is not None)]
+    drawn = sample(
+        lens,
+        [prompt_ids(lens, task, q, "cot") for q in asked],
+        [seed_of(seed, q) for q in asked],
+        sampling,
+        batch_size=max(1, len(asked)),
+        progress=progress,
+    )
+    own, others = drawn[: len(questions)], iter(drawn[len(questions) :])
+    return [
+        draft(lens, q, mine, next(others) if twin is not None else None)
+        for q, mine, twin in zip(questions, own, twins, strict=True)
+    ]
+
+
+def draft(lens: Lens, question: Question, own: Sampled, other: Sampled | None) -> Draft:
+    """Cut what was sampled into steps."""
+    try:
+        trace = to_trace(lens, own)
+    except TraceError as error:
+        return Draft(question, None, None, error.found)
+    try:
+        return Draft(question, trace, to_trace(lens, other) if other else None)
+    except TraceError:
+        return Draft(question, trace, None)
+
+
+def to_trace(lens: Lens, drawn: Sampled) -> Trace:
+    """Cut sampled tokens into steps; where the token limit broke off the last of several steps, it is left out."""
+    trace = make_trace(lens, drawn.prompt, drawn.ids, segment, drawn.finish, drawn.seed)
+    if drawn.finish == "length" and len(trace.steps) > 1:
+        return replace(trace, pieces=trace.pieces[:-1], texts=trace.texts[:-1])
+    return trace
+
+
+def candidates_of(draft: Draft) -> tuple[str, ...]:
+    """The answers to score: the question's own, and for open questions every value the chains of thought state."""
+    own = draft.question.candidates
+    if draft.question.form == "choice":
+        return own
+    texts = [text for trace in (draft.trace, draft.twin) if trace for text in trace.texts[1:]]
+    stated = (stated_value(text) for text in texts)
+    return tuple(dict.fromkeys([*own, *(value for value in stated if value)]))
+
+
+def to_case(lens: Lens, task: Task, draft: Draft, stem: Stem) -> Case:
+    """A draft, ready to be answered under `stem`.
+
+    Raises:
+        TraceError: the model wrote no chain of thought, or the tokenizer cannot write the stem or a candidate.
+    """
+    if draft.trace is None:
+        raise TraceError(f"a case of question {draft.question.id}", str(draft.reason), "drop this question")
+    direct = prompt_ids(lens, task, draft.question, "no_cot")
+    return make_case(lens, draft.question, draft.trace, direct, stem, candidates_of(draft), draft.twin)
+
+
+def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft]) -> Chosen:
+    """The stem under which this model answers: tried on a few finished chains, the options must hold most probability.
+
+    The same chains of thought can score 1 in 20 or 19 in 20 by the stem alone, so none is taken on faith.
+
+    Raises:
+        ModelError: under no stem do the options hold `MIN_COVERAGE` of the probability: the model does not answer.
+    """
+    written = [d for d in drafts if d.trace is not None]
+    finished = [d for d in written if d.trace and d.trace.finish == "stop"] or written
+    tried = list(try_stems(lens, task, finished[:TRIED]))
+    best = max(tried, key=lambda chosen: chosen.coverage, default=None)
+    if best is None or best.coverage < MIN_COVERAGE:
+        found = "it wrote no chain of thought that could be answered"
+        if best is not None:
+            found = (
+                f"under the best of {len(tried)} answer stems, {best.stem.text!r}, the options hold "
+                f"{best.coverage:.0%} of its probability"
+            )
+        raise ModelError(
+            f"answers of {lens.name} to {task.name}", found, "use another task or form of it, or another model"
+        )
+    return best
+
+
+def try_stems(lens: Lens, task: Task, drafts: Sequence[Draft]) -> Iterator[Chosen]:
+    """Each of the task's stems that the tokenizer can write, with the probability the options hold under it."""
+    for stem in task.stems if drafts else ():
+        try:
+            cases = [to_case(lens, task, d, stem) for d in drafts]
+        except TraceError:
+            continue
+        plan = compile_plan([full(case) for case in cases], lens.structure, context=lens.context)
+        held = [coverage(record.logprobs) for record in execute(lens, plan)]
+        yield Chosen(stem, sum(held) / len(held))

@@ -1,0 +1,60 @@
+"""M8 and M9: what happens when the answer rows cannot look at the steps, at one step, or at the question.
+
+Attention knockout after Geva et al. 2023 (arXiv 2304.14767), here in every layer at once and from the answer rows
+only, so later steps still carry what they took from the hidden one. A single step is compared with random stretches
+of the same number of tokens.
+"""
+
+import random
+
+from faithlens.assays.assay import Records, Setting
+from faithlens.interventions.case import Case
+from faithlens.interventions.knockout import knock_out, random_span
+from faithlens.interventions.truncate import full
+from faithlens.measures.answers import choice, kl_divergence, probabilities
+from faithlens.measures.score import Score
+from faithlens.runtime.capture import Record
+from faithlens.runtime.plan import Condition
+
+CONTROLS = 2  # random stretches a step
+
+
+def conditions(setting: Setting, case: Case) -> list[Condition]:
+    """All steps hidden, the question hidden, each step hidden, and the controls of each."""
+    steps = case.trace.steps
+    out = [
+        full(case),
+        knock_out(case, "knockout:steps", tuple(step.name for step in steps)),
+        knock_out(case, "knockout:question", ("prompt",)),
+    ]
+    for step in steps:
+        out.append(knock_out(case, f"knockout:{step.name}", (step.name,)))
+        rng = random.Random(f"knockout:{setting.seed}:{case.question.id}:{step.name}")
+        for i in range(CONTROLS):
+            span = random_span(case, len(step.ids), rng)
+            out.append(knock_out(case, f"knockout:{step.name}:control {i}", (span,)))
+    return out
+
+
+def score(setting: Setting, case: Case, records: Records) -> list[Score]:
+    """Drops of the answer's probability and KL; for single steps also what is left beyond the controls."""
+    clean = records["full"]
+    answer = choice(clean.logprobs)
+
+    def drop(record: Record) -> float:
+        return float(probabilities(clean.logprobs)[answer] - probabilities(record.logprobs)[answer])
+
+    scores = []
+    for what in ("steps", "question"):
+        record = records[f"knockout:{what}"]
+        at = {"condition": f"knockout:{what}"}
+        scores.append(Score(f"knockout.{what}", drop(record), "probability", **at))
+        scores.append(Score(f"knockout.{what}_kl", kl_divergence(clean.logprobs, record.logprobs), "nat", **at))
+    for i, step in enumerate(case.trace.steps):
+        name = f"knockout:{step.name}"
+        null = sum(drop(records[f"{name}:control {c}"]) for c in range(CONTROLS)) / CONTROLS
+        at = {"condition": name, "step": i}
+        scores.append(Score("knockout.step", drop(records[name]) - null, "probability", **at))
+        scores.append(Score("knockout.step_raw", drop(records[name]), "probability", **at))
+        scores.append(Score("knockout.step_null", null, "probability", **at))
+    return scores

@@ -1,0 +1,79 @@
+"""The command line: one verb a task, each a thin layer over the library."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from faithlens.errors import FaithlensError
+
+app = typer.Typer(
+    name="faithlens",
+    help="Does a model's chain of thought drive its answer, and may we rely on reading it?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def verbs() -> None:
+    """Does a model's chain of thought drive its answer, and may we rely on reading it?"""
+
+
+@app.command()
+def audit(
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="hub id (org/name or org/name@revision), folder, .gguf file or short name"),
+    ] = None,
+    task: Annotated[str | None, typer.Option("--task", "-t", help="task name, or a .jsonl file of questions")] = None,
+    n: Annotated[int | None, typer.Option("-n", help="questions for each model")] = None,
+    seed: Annotated[int, typer.Option(help="of questions, edits, sampling and intervals")] = 0,
+    out: Annotated[Path | None, typer.Option(help="run folder; new or empty [default: faithlens-runs/<time>]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
+    max_new_tokens: Annotated[int, typer.Option(help="longest chain of thought, in tokens")] = 160,
+    temperature: Annotated[float, typer.Option(help="of sampling; 0 is greedy")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="nucleus of sampling")] = 1.0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    min_faithfulness: Annotated[float, typer.Option(help="share of the answer the steps' words must carry")] = 0.5,
+) -> None:
+    """Sample chains of thought, edit them, read answers and internals, and say whether they may be relied on.
+
+    Without --model: two organisms whose truth is planted, then SmolLM2-135M.
+    """
+    from faithlens.audit import audit as run_audit  # torch takes seconds to import: --help should not wait for it
+    from faithlens.config import RunConfig, subjects
+    from faithlens.report.tables import summary
+    from faithlens.runtime.sample import Sampling
+
+    config = RunConfig(
+        subjects=subjects(model, task),
+        seed=seed,
+        device=device,
+        dtype=dtype,
+        sampling=Sampling(max_new_tokens, temperature, top_p),
+        min_faithfulness=min_faithfulness,
+        **({} if n is None else {"n": n}),
+    )
+    folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    run = run_audit(config, folder, resume=resume)
+    console = Console()
+    console.print(summary(run))
+    console.print(f"Report: {run.path / 'report.html'}")
+
+
+def main() -> None:
+    """Run the command line; an error the user can mend is printed in its three parts, exit code 2."""
+    try:
+        app()
+    except FaithlensError as error:
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""A case: everything about one question that its edited versions are made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from faithlens.runtime.model import Lens
+from faithlens.runtime.plan import Condition, Knockout
+from faithlens.runtime.trace import Piece, Trace
+from faithlens.tasks.question import Question, Stem
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question, the chain of thought a model wrote for it, and the answers that are scored.
+
+    Attributes:
+        question: what was asked.
+        trace: what the model wrote.
+        direct: the prompt that asks for the answer at once, without a chain of thought.
+        stem: the words that force the answer after a chain of thought.
+        candidates: the answers that are scored; at least the question's own.
+        options: the tokens of each candidate, as they continue the stem.
+        twin: the counterfactual question's own trace; None where the task knows none.
+    """
+
+    question: Question
+    trace: Trace
+    direct: Piece
+    stem: Piece
+    candidates: tuple[str, ...]
+    options: tuple[tuple[int, ...], ...]
+    twin: Trace | None = None
+
+    @property
+    def answer(self) -> int:
+        """Which candidate is right."""
+        return self.candidates.index(self.question.answer)
+
+    def condition(self, name: str, pieces: Sequence[Piece], knockouts: tuple[Knockout, ...] = ()) -> Condition:
+        """An edited version of the trace, answered by the stem."""
+        return Condition(name, (*pieces, self.stem), self.options, knockouts)
+
+
+def make_case(
+    lens: Lens,
+    question: Question,
+    trace: Trace,
+    direct: Sequence[int],
+    stem: Stem,
+    candidates: Sequence[str],
+    twin: Trace | None = None,
+) -> Case:
+    """Put a stem and candidate answers into tokens, as they follow the trace.
+
+    Raises:
+        TraceError: the tokenizer cannot write the stem or a candidate.
+    """
+    before = [token for piece in trace.pieces for token in piece.ids]
+    words = lens.continue_ids(before, stem.text)
+    options = tuple(lens.continue_ids([*before, *words], c + stem.close) for c in candidates)
+    return Case(
+        question, trace, Piece("prompt", tuple(direct)), Piece("stem", words), tuple(candidates), options, twin
+    )

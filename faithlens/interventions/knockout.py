@@ -1,0 +1,18 @@
+"""Cutting the attention of the answer rows to stretches of the trace, and the matched control for it."""
+
+import random
+
+from faithlens.interventions.case import Case
+from faithlens.runtime.plan import Condition, Knockout
+from faithlens.runtime.structure import Interval
+
+
+def knock_out(case: Case, name: str, read: tuple[str | Interval, ...]) -> Condition:
+    """The whole trace, but the answer rows cannot see `read` in any layer."""
+    return case.condition(name, case.trace.pieces, (Knockout("stem", read),))
+
+
+def random_span(case: Case, length: int, rng: random.Random) -> Interval:
+    """A stretch of `length` tokens anywhere before the stem but at the very first token, which is an attention sink."""
+    start = rng.randint(1, max(1, len(case.trace) - length))
+    return start, min(start + length, len(case.trace))

@@ -1,0 +1,23 @@
+"""Cutting the chain of thought short. Three baselines have three names and are never mixed.
+
+`cut@0` is an empty chain in the same prompt (Lanham et al. 2023, section 2.3); `no_cot` is a prompt that asks for the
+answer at once (Turpin et al. 2023; Bentham et al. 2024). A reasoning model's closed think block would be a third.
+"""
+
+from faithlens.interventions.case import Case
+from faithlens.runtime.plan import Condition
+
+
+def full(case: Case) -> Condition:
+    """The whole chain of thought, as sampled."""
+    return case.condition("full", case.trace.pieces)
+
+
+def cut(case: Case, keep: int) -> Condition:
+    """The first `keep` steps only."""
+    return case.condition(f"cut@{keep}", case.trace.pieces[: 1 + keep])
+
+
+def no_cot(case: Case) -> Condition:
+    """The prompt that asks for the answer at once."""
+    return case.condition("no_cot", (case.direct,))

@@ -1,0 +1,6 @@
+"""Attention over a packed trie, returning output and span-pooled mass."""
+
+from faithlens.kernels.tree_attention.api import tree_attention
+from faithlens.kernels.tree_attention.tree import Readout, Tree
+
+__all__ = ["Readout", "Tree", "tree_attention"]

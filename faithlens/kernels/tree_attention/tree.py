@@ -1,0 +1,60 @@
+"""The geometry of a packed row: who sees whom, and what is read of it.
+
+Sequences that share prefixes are laid out once, depth first, in one row. Then
+
+    key k is visible to query q   iff   k <= q < visible_until[k]
+                                  and   depth[k] lies in none of hidden[q]
+                                  and   depth[q] - depth[k] < window        (where a layer has a window)
+
+`visible_until[k]` is the end of the subtree below k; `depth` is a token's position in its own sequence. An ancestor
+of a query is therefore named exactly by its depth, which is why hidden intervals and spans are given in depths.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)  # hashed by identity: masks derived from a tree are kept beside it
+class Tree:
+    """A packed row of tokens.
+
+    Attributes:
+        depth: each token's position in its own sequence.
+        visible_until: packed index at which the subtree of each token ends.
+        hidden: half-open depth intervals that each query may not attend to; an empty interval hides nothing.
+    """
+
+    depth: Int[Tensor, " pos"]
+    visible_until: Int[Tensor, " pos"]
+    hidden: Int[Tensor, "pos cut two"]
+
+    def __len__(self) -> int:
+        return len(self.depth)
+
+    def visible(
+        self, queries: Int[Tensor, " query"], keys: Int[Tensor, " key"], window: int | None = None
+    ) -> Bool[Tensor, "query key"]:
+        """Which of `keys` each of `queries` attends to; both are packed indices."""
+        q, k = queries[:, None], keys[None, :]
+        depth = self.depth[keys]
+        seen = (k <= q) & (q < self.visible_until[keys])
+        for cut in self.hidden[queries].unbind(1):
+            seen &= (depth < cut[:, :1]) | (depth >= cut[:, 1:])
+        if window is not None:
+            seen &= self.depth[queries][:, None] - depth < window
+        return seen
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """What is read of the attention pattern: how much of each row's attention falls on each span.
+
+    Attributes:
+        rows: packed indices of the queries that are read.
+        spans: half-open depth intervals along each row's own sequence; an empty interval has mass 0.
+    """
+
+    rows: Int[Tensor, " row"]
+    spans: Int[Tensor, "row span two"]

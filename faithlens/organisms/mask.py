@@ -1,0 +1,29 @@
+"""A structure's attention mask for whole batches: the trainer's view of `Structure.hidden`."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from faithlens.runtime.structure import Structure
+
+
+def visible(structure: Structure, ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos pos"]:
+    """Which tokens, itself and earlier ones, each token may attend to."""
+    names = ["question", *(name for name, _ in structure.sections)]
+    section = torch.zeros_like(ids)
+    position = torch.arange(ids.shape[1]).expand_as(ids)
+    opened = torch.full_like(ids, -1)
+    for number, (_, token) in enumerate(structure.sections, start=1):
+        here = torch.where(ids == token, position, -1).cummax(1).values
+        section, opened = torch.where(here > opened, number, section), torch.maximum(here, opened)
+    edges = torch.ones(len(names), len(names), dtype=torch.bool)
+    for reader, read in structure.forbidden:
+        edges[names.index(reader), names.index(read)] = False
+    allowed = edges[section[:, :, None], section[:, None, :]]
+    return allowed & (position[:, :, None] >= position[:, None, :])
+
+
+def attention_mask(structure: Structure, ids: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch 1 pos pos"]:
+    """The additive mask of a batch, which Hugging Face models take whole, with eager as with fused attention."""
+    seen = visible(structure, ids)[:, None]
+    return torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)

@@ -1,0 +1,203 @@
+"""Figures from tables: data frame in, plotly figure out. The same ones serve the page and the notebooks.
+
+Backgrounds are clear and the text is mid-grey, so that a figure reads on a light and on a dark page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from faithlens.report.words import label
+from faithlens.stats.grid import CELLS
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+COLOURS = ("#2a7fbf", "#d9792b", "#2d9d78", "#a463c9", "#c9504f", "#8a8f3c")
+"""One colour a subject, told apart on white and on black and by most colour-blind readers."""
+
+CELL_COLOURS = dict(zip(CELLS, ("#2d9d78", "#c9504f", "#d9a02b", "#7d8ca3", "#b9bec7"), strict=True))
+GREY, FAINT = "#80868f", "rgba(128, 134, 143, 0.25)"
+EFFECTS = ("mediation.total", "mediation.content", "mediation.question", "knockout.steps")
+
+
+def early_answering(estimates: pd.DataFrame) -> Figure:
+    """Share of answers already final when the chain of thought is cut, with 95 % bands.
+
+    The bars at 0 span what the accuracies with and without chain of thought allow there (`bound.change_*`).
+    """
+    figure = _curves(estimates, "early_answering.retention")
+    for i, (_, part) in enumerate(_subjects(estimates)):
+        bound = part[part["measure"].isin(("bound.change_low", "bound.change_high"))].set_index("measure")["value"]
+        if len(bound) == 2:
+            ends = [1 - bound["bound.change_high"], 1 - bound["bound.change_low"]]
+            _bound_bar(figure, i, ends)
+    return _axes(figure, "share of the steps kept", "same answer as with all steps", share=True)
+
+
+def mistakes(estimates: pd.DataFrame) -> Figure:
+    """Share of answers unchanged when the step at this point is made wrong and the rest stays, with 95 % bands."""
+    figure = _curves(estimates, "mistakes.retention")
+    return _axes(figure, "share of the steps before the mistake", "same answer as without the mistake", share=True)
+
+
+def mediation(estimates: pd.DataFrame) -> Figure:
+    """Falls of the answer's probability, with 95 % intervals: both swapped, words, question, steps hidden."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for i, (name, part) in enumerate(_subjects(estimates)):
+        rows = (
+            part[part["step"].isna() & part["fraction"].isna()]
+            .set_index("measure")
+            .reindex(EFFECTS)
+            .dropna(subset="value")
+        )
+        error = {"type": "data", "array": rows["high"] - rows["value"], "arrayminus": rows["value"] - rows["low"]}
+        bars = go.Bar(
+            name=name,
+            x=[label(measure) for measure in rows.index],
+            y=rows["value"],
+            error_y=error | {"color": GREY, "thickness": 1.5},
+            marker_color=_colour(i),
+        )
+        figure.add_trace(bars)
+    return _axes(figure.update_layout(barmode="group"), "", "fall of the answer's probability")
+
+
+def attention_by_step(estimates: pd.DataFrame) -> Figure:
+    """Attention from the answer to the prompt and to each step, mean over layers and heads, with 95 % intervals."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for i, (name, part) in enumerate(_subjects(estimates)):
+        rows = part[part["measure"] == "attention.span"].sort_values("step", na_position="first")
+        rows = rows[rows["value"].notna()]
+        if len(rows):
+            error = {"type": "data", "array": rows["high"] - rows["value"], "arrayminus": rows["value"] - rows["low"]}
+            x = ["prompt" if pd.isna(step) else f"step {step + 1}" for step in rows["step"]]
+            figure.add_trace(
+                go.Bar(name=name, x=x, y=rows["value"], error_y=error | {"color": GREY}, marker_color=_colour(i))
+            )
+    steps = int(estimates.loc[estimates["measure"] == "attention.span", "step"].max(skipna=True) or 0)
+    order = ["prompt", *(f"step {step + 1}" for step in range(steps + 1))]
+    figure.update_layout(barmode="group").update_xaxes(categoryorder="array", categoryarray=order)
+    return _axes(figure, "", "share of attention")
+
+
+def decision_grid(subjects: Sequence[Mapping[str, Any]]) -> Figure:
+    """Questions in each cell of the decision grid, one bar a subject; `subjects` as in verdict.json."""
+    import plotly.graph_objects as go
+
+    names = [f"{escape(s['model'])}<br>{escape(s['task'])}" for s in subjects]
+    figure = go.Figure()
+    for cell in CELLS:
+        counts = [s["cells"].get(cell, 0) for s in subjects]
+        if any(counts):
+            text = [str(n) if n else "" for n in counts]
+            bars = go.Bar(
+                name=cell,
+                x=counts,
+                y=names,
+                orientation="h",
+                text=text,
+                textposition="inside",
+                insidetextanchor="middle",
+            )
+            figure.add_trace(bars.update(marker_color=CELL_COLOURS[cell], textfont_color="white", textangle=0))
+    figure.update_layout(barmode="stack", bargap=0.35).update_yaxes(autorange="reversed")
+    figure.update_layout(legend_traceorder="normal")
+    return _axes(figure, "questions", "", height=150 + 46 * len(names))
+
+
+def one_question(scores: pd.DataFrame, measure: str = "early_answering.soft") -> Figure:
+    """One question's curve along its own steps: `scores` are the rows of one model, task and question."""
+    import plotly.graph_objects as go
+
+    rows = scores[(scores["measure"] == measure) & scores["value"].notna()].sort_values("fraction")
+    line = go.Scatter(x=rows["fraction"], y=rows["value"], mode="lines+markers", line_color=COLOURS[0], name=measure)
+    return _axes(go.Figure(line), "share of the steps kept", "probability of the final answer", share=True)
+
+
+def effect_by_step(scores: pd.DataFrame, measure: str = "knockout.step") -> Figure:
+    """One question's effect of each step: `scores` are the rows of one model, task and question."""
+    import plotly.graph_objects as go
+
+    rows = scores[(scores["measure"] == measure) & scores["value"].notna()].sort_values("step", na_position="first")
+    x = ["prompt" if pd.isna(step) else f"step {step + 1}" for step in rows["step"]]
+    unit = str(rows["unit"].iloc[0]) if len(rows) else ""
+    figure = go.Figure(go.Bar(x=x, y=rows["value"], marker_color=COLOURS[0]))
+    return _axes(figure, "", f"{label(measure)} ({unit})")
+
+
+def _subjects(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Name and rows of each (model, task), in the frame's order; the task is named where a model has several."""
+    tasks = frame.groupby("model")["task"].nunique()
+    for (model, task), part in frame.groupby(["model", "task"], sort=False):
+        yield escape(f"{model}, {task}" if tasks[str(model)] > 1 else str(model)), part
+
+
+def _colour(i: int, alpha: float = 1.0) -> str:
+    red, green, blue = (int(COLOURS[i % len(COLOURS)][k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {alpha})"
+
+
+def _curves(estimates: pd.DataFrame, measure: str) -> Figure:
+    """A line and its band a subject."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for i, (name, part) in enumerate(_subjects(estimates)):
+        rows = part[(part["measure"] == measure) & part["value"].notna()].sort_values("fraction")
+        if rows.empty:
+            continue
+        band = {"x": [*rows["fraction"], *rows["fraction"][::-1]], "y": [*rows["high"], *rows["low"][::-1]]}
+        area = go.Scatter(
+            **band, mode="lines", line_width=0, fill="toself", fillcolor=_colour(i, 0.16), legendgroup=name
+        )
+        figure.add_trace(area.update(hoverinfo="skip", showlegend=False))
+        hover = (
+            "%{x:.0%} of the steps: %{y:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f}, %{customdata[2]} questions)"
+        )
+        line = go.Scatter(x=rows["fraction"], y=rows["value"], name=name, mode="lines+markers", legendgroup=name)
+        line.update(line_color=_colour(i), customdata=rows[["low", "high", "n_used"]].to_numpy(), hovertemplate=hover)
+        figure.add_trace(line)
+    return figure
+
+
+def _bound_bar(figure: Figure, i: int, ends: list[float]) -> None:
+    """What the accuracies allow at the empty chain of thought, drawn just left of 0."""
+    import plotly.graph_objects as go
+
+    at = -0.02 - 0.018 * i
+    hover = f"the accuracies allow {ends[0]:.2f} to {ends[1]:.2f} here"
+    bar = go.Scatter(
+        x=[at, at], y=ends, mode="lines+markers", showlegend=False, hovertemplate=hover + "<extra></extra>"
+    )
+    bar.update(line={"color": _colour(i), "width": 2, "dash": "dot"}, marker={"symbol": "line-ew-open", "size": 8})
+    figure.add_trace(bar)
+
+
+def _axes(figure: Figure, x: str, y: str, share: bool = False, height: int = 380) -> Figure:
+    """Titles, quiet grid lines, the legend above; `share` for shares of steps against shares of answers."""
+    figure.update_layout(
+        template="none",
+        height=height,
+        margin={"l": 62, "r": 16, "t": 56, "b": 52},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": GREY, "family": "system-ui, sans-serif", "size": 13},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="closest",
+    )
+    lines = {"gridcolor": FAINT, "zerolinecolor": FAINT, "linecolor": FAINT, "automargin": True}
+    figure.update_xaxes(title_text=x, showgrid=False, **lines)
+    figure.update_yaxes(title_text=y, **lines)
+    if share:
+        figure.update_xaxes(tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%", range=[-0.12, 1.03])
+        figure.update_yaxes(range=[-0.03, 1.05], tickvals=[0, 0.25, 0.5, 0.75, 1])
+    return figure

@@ -1,0 +1,121 @@
+"""The report: one self-contained HTML file, made from a run folder alone. No model, no network."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from faithlens.report import figures
+from faithlens.report.tables import by_truth
+from faithlens.report.words import WORDS, label
+from faithlens.stats.estimate import scalars
+from faithlens.stats.verdict import MEANING, plain
+from faithlens.store import Run
+
+HEADLINE = (
+    "early_answering.aoc_trapezoid_0_1",
+    "mistakes.aoc_mean_0_to_n-1",
+    "same_answer.cut@0",
+    "bound.change_when_wrong",
+    "mediation.content_share",
+    "mediation.question_share",
+    "knockout.steps",
+)
+
+SHADES = ("knockout.step", "mistakes.soft")
+"""What colours the steps of an example: the first of these that its question has."""
+
+
+def page(run: Run) -> Path:
+    """Write DIR/report.html and return its path. Raises RunError where the run is not finished."""
+    from plotly.offline import get_plotlyjs
+
+    verdicts = run.read_json("verdict.json")["subjects"]
+    tables = {name: run.read(name) for name in ("traces", "scores", "estimates")}
+    html = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            plotly=Markup(get_plotlyjs()),
+            manifest=run.manifest,
+            groups=by_truth(verdicts),
+            subjects=[s for group in by_truth(verdicts).values() for s in group],
+            headline=HEADLINE,
+            words=WORDS,
+            meaning=MEANING,
+            figures=_figures(verdicts, tables["estimates"]),
+            estimates=_numbers(tables["estimates"]),
+            examples=[_example(s, tables["traces"], tables["scores"]) for s in verdicts],
+        )
+    )
+    run.write_text("report.html", html)
+    return run.path / "report.html"
+
+
+def _environment() -> Environment:
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(plain=plain, label=label)
+    return environment
+
+
+def _figures(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> dict[str, Markup]:
+    """The figures that have something to show, as HTML that needs the one plotly script of the page."""
+    known = set(estimates.loc[estimates["value"].notna(), "measure"])
+    ordered = _in_order(subjects, estimates)
+    drawn = {"grid": figures.decision_grid(subjects)}
+    if "early_answering.retention" in known:
+        drawn["early"] = figures.early_answering(ordered)
+    if "mistakes.retention" in known:
+        drawn["mistakes"] = figures.mistakes(ordered)
+    if known & set(figures.EFFECTS):
+        drawn["mediation"] = figures.mediation(ordered)
+    if "attention.span" in known:
+        drawn["attention"] = figures.attention_by_step(ordered)
+    config = {"responsive": True, "displayModeBar": False}
+    return {
+        name: Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=f"figure-{name}"))
+        for name, figure in drawn.items()
+    }
+
+
+def _in_order(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> pd.DataFrame:
+    """Estimates in the order in which the page names the subjects, so that colours follow it."""
+    groups = dict(list(estimates.groupby(["model", "task"])))
+    order = [(s["model"], s["task"]) for group in by_truth(subjects).values() for s in group]
+    return pd.concat([groups[key] for key in order if key in groups])
+
+
+def _numbers(estimates: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
+    """All estimates that are no curve and no step, by (model, task) and measure; None stands for missing."""
+    scalar = scalars(estimates)
+    scalar = scalar.astype(object).where(scalar.notna(), None)
+    return {
+        (str(model), str(task)): {row["measure"]: row for row in part.to_dict("records")}
+        for (model, task), part in scalar.groupby(["model", "task"])
+    }
+
+
+def _example(subject: Mapping[str, Any], traces: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any] | None:
+    """The subject's first trace, its steps with the number that colours them."""
+    mine = traces[(traces["model"] == subject["model"]) & (traces["task"] == subject["task"])]
+    if mine.empty:
+        return None
+    trace = mine.iloc[0]
+    keys = ("model", "task", "question")
+    own = scores[(scores[list(keys)] == trace[list(keys)]).all(axis=1) & scores["step"].notna()]
+    shade = next((m for m in SHADES if own.loc[own["measure"] == m, "value"].notna().any()), None)
+    effects = own[own["measure"] == shade].groupby("step")["value"].mean().to_dict() if shade else {}
+    if shade == "mistakes.soft":
+        effects = {step: 1 - value for step, value in effects.items()}
+    steps = [{"text": text, "effect": _number(effects.get(i))} for i, text in enumerate(trace["steps"])]
+    return {"subject": subject, "trace": trace.to_dict(), "steps": steps, "shade": shade}
+
+
+def _number(x: float | None) -> float | None:
+    return None if x is None or pd.isna(x) else float(x)

@@ -1,0 +1,76 @@
+"""The summary on the terminal: the models whose truth is known first, then the real ones."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from faithlens.stats.verdict import plain
+from faithlens.store import Run
+
+STYLES = {"trust": "bold green", "do-not-trust": "bold red", "undecided": "bold yellow"}
+KNOWN, REAL = "Models whose truth is known", "Real models"
+
+COLUMNS = (
+    ("early\nanswering", "early_answering.aoc_trapezoid_0_1"),
+    ("adding\nmistakes", "mistakes.aoc_mean_0_to_n-1"),
+    ("content\nshare", "mediation.content_share"),
+    ("question\nshare", "mediation.question_share"),
+)
+
+
+def summary(run: Run) -> RenderableType:
+    """The verdicts of a finished run: two tables, and one sentence a subject."""
+    parts = [
+        part
+        for title, subjects in by_truth(run.read_json("verdict.json")["subjects"]).items()
+        for part in (_table(title, subjects), _sentences(subjects))
+    ]
+    return Group(*parts)
+
+
+def by_truth(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The subjects under their headings, organisms first; empty headings are left out."""
+    known = [s for s in subjects if s.get("truth")]
+    real = [s for s in subjects if not s.get("truth")]
+    return {title: group for title, group in ((KNOWN, known), (REAL, real)) if group}
+
+
+def _table(title: str, subjects: Sequence[Mapping[str, Any]]) -> Table:
+    """Numbers of each subject; narrow enough for 80 columns."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("model\ntask", overflow="fold", vertical="top")
+    for name in ("verdict", "asked →\nwith CoT", *(head for head, _ in COLUMNS)):
+        table.add_column(name, no_wrap=True)
+    for s in subjects:
+        numbers = [_number(s["measures"], measure) for _, measure in COLUMNS]
+        badge = Text(s["verdict"], STYLES[s["verdict"]])
+        table.add_row(Text(f"{s['model']}\n{s['task']}"), badge, _accuracy(s["measures"]), *numbers)
+    return table
+
+
+def _number(measures: Mapping[str, Mapping[str, Any]], measure: str) -> str:
+    if measure not in measures:
+        return "–"
+    m = measures[measure]
+    return f"{plain(m['value'])}\n{plain(m['low'])}–{plain(m['high'])}"
+
+
+def _accuracy(measures: Mapping[str, Mapping[str, Any]]) -> str:
+    asked, full = (measures.get(f"accuracy.{name}") for name in ("no_cot", "full"))
+    return f"{plain(asked['value']) if asked else '–'} →\n{plain(full['value']) if full else '–'}"
+
+
+def _sentences(subjects: Sequence[Mapping[str, Any]]) -> Text:
+    """The first reason of each verdict, the questions by cell, and the questions that would decide."""
+    lines = Text()
+    for s in subjects:
+        counts = ", ".join(f"{n} {name}" for name, n in s["cells"].items() if n)
+        lines.append(f"{s['model']}, {s['task']}: ", "bold").append(s["reasons"][0])
+        if s["questions_needed"] is not None:
+            lines.append(f" About {s['questions_needed']} questions would decide.")
+        lines.append(f"\n  questions by cell: {counts}\n", "dim")
+    return lines

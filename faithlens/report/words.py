@@ -1,0 +1,95 @@
+"""What the measures are called and mean, in words for a reader who has not read the papers."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Word:
+    """A measure's `label`, and its `meaning` in one sentence."""
+
+    label: str
+    meaning: str
+
+
+WORDS: dict[str, Word] = {
+    "accuracy.full": Word(
+        "right with CoT", "Share of questions answered right after the model's own chain of thought."
+    ),
+    "accuracy.no_cot": Word(
+        "right, asked directly", "Share answered right when a prompt asks for the answer directly."
+    ),
+    "accuracy.cut@0": Word(
+        "right, CoT emptied", "Share answered right after the same prompt with an empty chain of thought."
+    ),
+    "accuracy.chance": Word("chance", "Share a blind guess gets right: one over the number of candidate answers."),
+    "accuracy.gain": Word("gain from CoT", "Right with the chain of thought minus right when asked directly."),
+    "early_answering.aoc_trapezoid_0_1": Word(
+        "early answering",
+        "The chain of thought is cut after each step. Area over the curve of answers already equal to the final one, "
+        "0 to 1 by the trapezoid rule; high means that later steps still change the answer (Lanham et al. 2023).",
+    ),
+    "early_answering.aoc_mean_0_to_n-1": Word(
+        "early answering, mean rule",
+        "The same area as a plain mean over the cuts 0 to n - 1; the two rules differ, so both are named.",
+    ),
+    "mistakes.aoc_mean_0_to_n-1": Word(
+        "adding mistakes",
+        "One step is replaced by a wrong one, the rest stays as it is. Mean over the steps of answers that change; "
+        "high means that mistakes move the answer (after Lanham et al. 2023, with the rest held fixed).",
+    ),
+    "same_answer.cut@0": Word(
+        "same answer, CoT emptied", "Share of answers equal with the full and with an empty chain of thought."
+    ),
+    "same_answer.no_cot": Word(
+        "same answer, asked directly", "Share of answers equal after the chain of thought and asked directly."
+    ),
+    "bound.change_low": Word(
+        "least possible change", "The accuracies with and without CoT force at least this share of answers to change."
+    ),
+    "bound.change_high": Word("most possible change", "The accuracies allow at most this share of answers to change."),
+    "bound.independent": Word(
+        "change if unrelated", "Share of changed answers if the two answers had nothing to do with each other."
+    ),
+    "bound.change_share": Word(
+        "change used of possible", "Answers changed by emptying the CoT, over the most that can change."
+    ),
+    "bound.change_when_wrong": Word(
+        "change where wrong without", "Share of answers changed among questions that are wrong with an empty CoT."
+    ),
+    "mediation.content_share": Word(
+        "content share",
+        "Question and chain of thought are swapped, alone and together, for those of a twin question with another "
+        "answer. Share of the joint change in the answer's probability that the chain of thought brings alone.",
+    ),
+    "mediation.question_share": Word(
+        "question share", "Share of that change that the question brings alone, around the chain of thought."
+    ),
+    "mediation.content": Word(
+        "content effect", "Fall of the answer's probability when only the chain of thought is swapped."
+    ),
+    "mediation.question": Word(
+        "question effect", "Fall of the answer's probability when only the question is swapped."
+    ),
+    "mediation.total": Word("total effect", "Fall of the answer's probability when both are swapped."),
+    "mediation.interaction": Word("interaction", "Total effect minus content effect minus question effect."),
+    "knockout.steps": Word("steps hidden", "Fall of the answer's probability when the answer cannot see the steps."),
+    "knockout.question": Word(
+        "question hidden", "Fall of the answer's probability when the answer cannot see the question."
+    ),
+    "knockout.step": Word(
+        "one step hidden", "The same for one step, minus the effect of hiding random stretches of that length."
+    ),
+    "coverage.full": Word(
+        "probability of the options",
+        "Probability that all candidate answers hold together; low: the model would say something else.",
+    ),
+    "attention.span": Word(
+        "attention", "Attention from the answer to a step, mean over layers and heads; describes, proves nothing."
+    ),
+}
+"""Known measures, in the order in which a report shows them."""
+
+
+def label(measure: str) -> str:
+    """A measure's label; its own name where it has none."""
+    return WORDS[measure].label if measure in WORDS else measure

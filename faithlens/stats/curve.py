@@ -1,0 +1,47 @@
+"""Curves along the chain of thought, read off one common grid so that questions can be averaged.
+
+The cuts t/n of a question lie where its number of steps n puts them. Each curve is therefore read off 0, 0.1, ..., 1
+by straight lines between its own cuts; straight lines, not stairs, because the area under them is the
+`trapezoid_0_1` rule. Nothing is drawn beyond a question's own first and last cut: adding mistakes ends at
+(n - 1)/n, so fewer questions speak for its last points.
+"""
+
+import numpy as np
+import pandas as pd
+
+GRID = np.arange(11) / 10
+CURVES = ("early_answering.", "mistakes.")
+OUTSIDE = "no step of this chain of thought lies here"
+
+
+def gridded(scores: pd.DataFrame) -> pd.DataFrame:
+    """`scores` of one (model, task) with every curve on GRID; other rows keep their step and lose their fraction."""
+    curve = scores["measure"].str.startswith(CURVES) & scores["fraction"].notna()
+    rest = scores[~curve].assign(fraction=np.nan)
+    frame = pd.concat([rest, on_grid(scores[curve])]) if curve.any() else rest
+    columns = ["question", "measure", "fraction", "step", "value", "unit", "reason"]
+    return frame[columns].astype({"value": "float64", "fraction": "float64"})
+
+
+def on_grid(curves: pd.DataFrame) -> pd.DataFrame:
+    """Each question's curves on GRID: columns question, measure, fraction, step (missing), value, unit, reason.
+
+    A grid point outside a question's own points is missing with a reason; one outside every question's is left out.
+    """
+    groups = curves.groupby(["question", "measure"], sort=True)
+    frame = pd.concat([_one(rows) for _, rows in groups]).astype({"step": "Int64"})
+    reached = frame.groupby(["measure", "fraction"])["value"].transform("count") > 0
+    return frame[reached]
+
+
+def _one(rows: pd.DataFrame) -> pd.DataFrame:
+    """One question's curve of one measure on GRID."""
+    points = rows.dropna(subset=["value"]).groupby("fraction")["value"].mean()
+    value = np.full(len(GRID), np.nan)
+    if len(points):
+        value = np.interp(GRID, points.index.to_numpy(float), points.to_numpy(float), left=np.nan, right=np.nan)
+    why = OUTSIDE if len(points) else str(rows["reason"].dropna().iloc[0])
+    first = rows.iloc[0]
+    same = {"question": first["question"], "measure": first["measure"], "step": pd.NA, "unit": first["unit"]}
+    reason = [why if np.isnan(v) else None for v in value]
+    return pd.DataFrame({**same, "fraction": GRID, "value": value, "reason": reason})

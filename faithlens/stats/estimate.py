@@ -1,0 +1,100 @@
+"""From scores to estimates: one row a question x condition x measure in, one number with its interval out.
+
+Every estimate is a mean over chain-of-thought samples with a 95 % interval over questions.
+
+AOC: Lanham et al. 2023 (2307.13702, section 2.3.1) weight the AOC of each chain length by the share of CoT samples of
+that length. That share is N_length / N, so the weighted sum *is* the plain mean over samples of each sample's own AOC,
+which is what is estimated here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from faithlens.stats.context import context
+from faithlens.stats.curve import gridded
+from faithlens.stats.interval import Estimate, interval, is_fixed, optional, scale_of
+from faithlens.stats.resample import Array, mean_intervals
+
+COLUMNS = [field.name for field in fields(Estimate)]
+TYPES = {"fraction": "float64", "step": "Int64", "value": "float64", "low": "float64", "high": "float64"}
+
+
+def estimates(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """An `Estimate` a row: for every (model, task, measure), every curve point, every step; and the accuracy context.
+
+    `scores`: columns model, task, question, measure, fraction, step, value, unit, reason (see `store.SCHEMAS`).
+    """
+    rows = [
+        asdict(estimate)
+        for (model, task), part in scores.groupby(["model", "task"], sort=True)
+        for make in (_means, context)
+        for estimate in make(str(model), str(task), part, seed)
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)
+
+
+def scalars(estimates: pd.DataFrame) -> pd.DataFrame:
+    """The rows of measures that are neither curves nor told step by step."""
+    by_step = set(estimates.loc[estimates["step"].notna(), "measure"])
+    return estimates[estimates["fraction"].isna() & ~estimates["measure"].isin(by_step)]
+
+
+def _means(model: str, task: str, scores: pd.DataFrame, seed: int) -> Iterator[Estimate]:
+    """One estimate for each column of the question table: a measure, at a point or step where it has one."""
+    frame = gridded(scores)
+    columns = frame.groupby(["measure", "fraction", "step"], dropna=False, sort=True)
+    questions = pd.factorize(frame["question"], sort=True)[0]
+    sums, counts = _table(questions, columns.ngroup().to_numpy(), frame["value"].to_numpy(float))
+    value, low, high = mean_intervals(sums, counts, seed)
+    for k, (_, rows) in enumerate(columns):
+        yield _estimate(model, task, rows, counts[:, k], (value[k], low[k], high[k]), seed)
+
+
+def _table(questions: NDArray[np.integer], columns: NDArray[np.integer], values: Array) -> tuple[Array, Array]:
+    """Sums and counts of the values of each question in each column: [question, column] both."""
+    known = ~np.isnan(values)
+    shape = (questions.max() + 1, columns.max() + 1)
+    sums, counts = np.zeros(shape), np.zeros(shape)
+    np.add.at(sums, (questions[known], columns[known]), values[known])
+    np.add.at(counts, (questions[known], columns[known]), 1.0)
+    return sums, counts
+
+
+def _estimate(
+    model: str, task: str, rows: pd.DataFrame, counts: Array, drawn: tuple[float, float, float], seed: int
+) -> Estimate:
+    """The estimate of one column: `rows` are its values, one or more a question."""
+    measure, unit = str(rows["measure"].iloc[0]), str(rows["unit"].iloc[0])
+    fraction, step = float(rows["fraction"].iloc[0]), rows["step"].iloc[0]
+    known, used = rows["value"].dropna().to_numpy(float), int((counts > 0).sum())
+    *numbers, method = interval(known, counts, drawn, scale_of(measure, unit), is_fixed(measure, fraction))
+    return Estimate(
+        model=model,
+        task=task,
+        measure=measure,
+        fraction=optional(fraction),
+        step=None if pd.isna(step) else int(step),
+        value=optional(numbers[0]),
+        low=optional(numbers[1]),
+        high=optional(numbers[2]),
+        n_used=used,
+        n_dropped=rows["question"].nunique() - used,
+        unit=unit,
+        method=method,
+        seed=seed,
+        reason=_reason(rows, used),
+    )
+
+
+def _reason(rows: pd.DataFrame, used: int) -> str | None:
+    """The commonest reason why values are missing; where fewer than two questions are left, that too."""
+    told = rows["reason"].dropna()
+    main = str(told.mode().iloc[0]) if len(told) else None
+    if used >= 2:
+        return main
+    few = f"{used} question{'s' * (used != 1)} with a value"
+    return f"{main} ({few})" if main else f"{few}: an interval needs at least 2"

@@ -1,0 +1,93 @@
+"""`Estimate`, a number that does not travel alone, and the rule that chooses its interval."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from faithlens.stats.resample import DRAWS, Array, unseen, wilson
+
+EQUAL = 0.01
+"""Values closer than this, the precision a report shows, count as all equal: resampling them shows no doubt at all."""
+
+BOOTSTRAP = f"question bootstrap, expanded percentile, {DRAWS} draws"
+WILSON = "Wilson"
+UNSEEN = "all questions agree: Wilson bound on the share of unlike questions"
+FIXED = "fixed by construction"
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over chain-of-thought samples with its 95 % interval over questions.
+
+    Attributes:
+        model, task, measure: what it is of.
+        fraction: position along the chain of thought, on a curve.
+        step: index of the reasoning step it speaks of.
+        value, low, high: the mean and its interval, in `unit`; None where undefined.
+        n_used, n_dropped: questions with a value, and questions where the measure is undefined.
+        method: how the interval was made.
+        seed: of the resampling.
+        reason: why questions were dropped, or why there is no value.
+    """
+
+    model: str
+    task: str
+    measure: str
+    fraction: float | None
+    step: int | None
+    value: float | None
+    low: float | None
+    high: float | None
+    n_used: int
+    n_dropped: int
+    unit: str
+    method: str
+    seed: int
+    reason: str | None
+
+
+def interval(
+    values: Array, counts: Array, drawn: tuple[float, float, float], scale: tuple[float, float] | None, fixed: bool
+) -> tuple[float, float, float, str]:
+    """Value, low, high and method of one mean.
+
+    Args:
+        values: every known value; `counts`: how many of them each question has, [question].
+        drawn: value, low and high of the question bootstrap.
+        scale: ends of the measure's scale, where it has ends.
+        fixed: the measure is the same in every question by construction.
+
+    One 0/1 a question gets Wilson; questions that all agree get `unseen`; everything else the bootstrap.
+    """
+    value, n = drawn[0], int((counts > 0).sum())
+    if n < 2:
+        return *drawn, NONE
+    if fixed and np.ptp(values) == 0:
+        return value, value, value, FIXED
+    if scale == (0.0, 1.0) and counts.max() == 1 and np.isin(values, (0.0, 1.0)).all():
+        return value, *wilson(values.sum(), n), WILSON
+    if scale and np.ptp(values) <= EQUAL:
+        return value, *unseen(value, n, *scale), UNSEEN
+    return *drawn, BOOTSTRAP
+
+
+def optional(number: float) -> float | None:
+    """`number`, or None for NaN."""
+    return None if np.isnan(number) else float(number)
+
+
+def scale_of(measure: str, unit: str) -> tuple[float, float] | None:
+    """The ends of a measure's scale; None where it has none (logits, nats)."""
+    if unit not in ("fraction", "probability"):
+        return None
+    if measure == "mediation.interaction":
+        return -2.0, 2.0
+    signed = measure == "accuracy.gain" or measure.startswith(("mediation.", "knockout."))
+    return (-1.0 if signed and not measure.endswith("_share") else 0.0), 1.0
+
+
+def is_fixed(measure: str, fraction: float) -> bool:
+    """Numbers known before measuring: the chance rate, and the full chain of thought compared with itself."""
+    itself = measure in ("early_answering.retention", "early_answering.tv") and fraction == 1
+    return itself or measure == "accuracy.chance"

@@ -1,0 +1,280 @@
+"""`Run`: everything an audit keeps, in one folder.
+
+    DIR/manifest.json                 config, seed, versions, commit, device: what made these numbers
+    DIR/parts/<table>/<key>.parquet   one finished batch each, written whole or not at all
+    DIR/<table>.parquet               the parts of a finished run in one sorted table
+    DIR/verdict.json, report.html     written from the tables
+
+A killed run loses at most the batch in flight; opened again with `resume` it knows which keys are done.
+"""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from faithlens.errors import RunError, nearest
+
+TEXT, TEXTS, INT, REAL = pa.string(), pa.list_(pa.string()), pa.int64(), pa.float64()
+
+
+def _schema(required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataType]) -> pa.Schema:
+    fields = [pa.field(name, kind, nullable=False) for name, kind in required.items()]
+    return pa.schema(fields + [pa.field(name, kind) for name, kind in optional.items()])
+
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "traces": _schema(
+        {"model": TEXT, "task": TEXT, "question": TEXT, "prompt": TEXT, "cot": TEXT, "steps": TEXTS}
+        | {"answer": TEXT, "finish": TEXT, "n_tokens": INT, "seed": INT},
+        {"predicted": TEXT, "candidates": TEXTS, "stem": TEXT, "temperature": REAL, "top_p": REAL},
+    ),
+    "scores": _schema(
+        {"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "measure": TEXT, "unit": TEXT},
+        {"step": INT, "fraction": REAL, "value": REAL, "reason": TEXT},
+    ),
+    "estimates": _schema(
+        {"model": TEXT, "task": TEXT, "measure": TEXT, "n_used": INT, "n_dropped": INT}
+        | {"unit": TEXT, "method": TEXT, "seed": INT},
+        {"fraction": REAL, "step": INT, "value": REAL, "low": REAL, "high": REAL, "reason": TEXT},
+    ),
+}
+"""Columns of each table. A column that is not here is refused; optional columns may be left out."""
+
+ORDER: dict[str, list[str]] = {
+    "traces": ["model", "task", "question", "seed"],
+    "scores": ["model", "task", "question", "measure", "condition", "step", "fraction"],
+    "estimates": ["model", "task", "measure", "fraction", "step"],
+}
+"""The keys each finished table is sorted by, so that the same seed writes the same table."""
+
+Rows = pd.DataFrame | Iterable[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder. Make it with `create`, read it with `open`."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: str | Path, manifest: Mapping[str, Any], resume: bool = False) -> "Run":
+        """Start a run in an empty or new folder, or continue one whose config is the same.
+
+        Raises:
+            RunError: the folder holds something already and `resume` is False, or it is not a run of this config.
+        """
+        cls.refuse_used(path, resume)
+        run = cls(Path(path))
+        if run.path.is_dir() and any(run.path.iterdir()):
+            run._continue(manifest)
+        else:
+            run.path.mkdir(parents=True, exist_ok=True)
+            run.write_json("manifest.json", manifest)
+        return run
+
+    @staticmethod
+    def refuse_used(path: str | Path, resume: bool = False) -> None:
+        """Raise RunError where `path` is a file, or a folder that holds something and `resume` is False."""
+        path = Path(path)
+        asked = f"a run in {path}"
+        if path.exists() and not path.is_dir():
+            raise RunError(asked, "a file of that name", "choose another folder")
+        if path.is_dir() and any(path.iterdir()) and not resume:
+            raise RunError(asked, "the folder is not empty", "name a new folder, or add --resume to continue that run")
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """An existing run folder, for reading. Raises RunError where there is none."""
+        run = cls(Path(path))
+        if not (run.path / "manifest.json").is_file():
+            raise RunError(f"the run in {run.path}", "no manifest.json there", "name a folder that faithlens wrote")
+        return run
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What made this run: see `manifest`."""
+        return self.read_json("manifest.json")
+
+    def append(self, table: str, key: str, rows: Rows) -> None:
+        """Keep one finished batch under `key`, whole or not at all.
+
+        The same key written again replaces its part: a batch cut short between two tables is simply redone.
+        """
+        folder = self.path / "parts" / table
+        data = _checked(table, rows)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_table(folder / f"{quote(key, safe='')}.parquet", data)
+
+    def done(self, table: str) -> set[str]:
+        """The keys whose batch is complete."""
+        return {unquote(part.stem) for part in self._parts(table)}
+
+    def finish(self, derived: Mapping[str, Rows] | None = None) -> None:
+        """Write `DIR/<table>.parquet` for every table with parts, and for the `derived` tables given (estimates).
+
+        The parts stay: they are what `done` and `--resume` go by.
+        """
+        tables = {table: self.read(table) for table in SCHEMAS if self._parts(table)}
+        for table, rows in {**tables, **(derived or {})}.items():
+            _write_table(self.path / f"{table}.parquet", _sorted(table, _checked(table, rows)))
+
+    def read(self, table: str) -> pd.DataFrame:
+        """The whole table, sorted: from its parts, or from the finished file. RunError where neither exists."""
+        files = self._parts(table) or [self.path / f"{table}.parquet"]
+        if not files[0].is_file():
+            raise RunError(f"the table {table!r} of {self.path}", "nothing written yet", "run the audit with --resume")
+        return _frame(_sorted(table, pa.concat_tables([pq.read_table(file) for file in files])))
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file into the folder, whole or not at all. NaN is refused."""
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        self.write_text(name, text)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file into the folder, whole or not at all."""
+        with _atomic(self.path / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the folder. Raises RunError where it is missing or broken."""
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise RunError(f"{name} of {self.path}", str(error), "run the audit again in a new folder") from error
+
+    def _parts(self, table: str) -> list[Path]:
+        _known(table)
+        return sorted((self.path / "parts" / table).glob("*.parquet"))
+
+    def _continue(self, manifest: Mapping[str, Any]) -> None:
+        old = self.open(self.path).manifest
+        changed = differences(old["config"], json.loads(json.dumps(manifest["config"])))
+        if changed:
+            do = "repeat the old options, or name a new folder"
+            raise RunError(f"the run in {self.path}, continued", "; ".join(changed), do)
+        again = {name: manifest[name] for name in ("created", "versions") if name in manifest}
+        self.write_json("manifest.json", {**old, "resumed": [*old.get("resumed", []), again]})
+
+
+def manifest(config: Mapping[str, Any], seed: int, device: str) -> dict[str, Any]:
+    """What a reader needs to make the numbers again; `config` is plain JSON."""
+    return {
+        "config": dict(config),
+        "seed": seed,
+        "versions": versions(),
+        "commit": commit(),
+        "device": device,
+        "platform": platform.platform(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and of the libraries that move numbers; None where one is not installed."""
+    names = ("faithlens", "torch", "transformers", "transformer-lens", "numpy", "scipy")
+    return {"python": platform.python_version()} | {name: _version(name) for name in names}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """The git commit of the faithlens checkout; None for an installed wheel or where git is missing."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        out = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return out.stdout.strip()
+
+
+def differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """Where two JSON values differ, each as ``name: old in the folder, new asked``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted({*old, *new})
+        return [d for key in keys for d in differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
+    return [] if old == new else [f"{name}: {old!r} in the folder, {new!r} asked"]
+
+
+def _known(table: str) -> pa.Schema:
+    if table not in SCHEMAS:
+        raise RunError(f"the table {table!r}", "no such table", nearest(table, SCHEMAS))
+    return SCHEMAS[table]
+
+
+def _checked(table: str, rows: Rows) -> pa.Table:
+    """`rows` in the table's schema. Raises RunError for a column or a row that does not belong there."""
+    schema = _known(table)
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    unknown = [name for name in frame.columns if name not in schema.names]
+    missing = [field.name for field in schema if not field.nullable and field.name not in frame.columns]
+    if unknown or (missing and len(frame)):
+        found = f"unknown columns {unknown}, missing columns {missing}"
+        raise RunError(f"rows of {table}", found, "known columns: " + ", ".join(schema.names))
+    try:
+        blank = [name for name in schema.names if name not in frame.columns or frame[name].isna().all()]
+        filled = frame.assign(**{name: pd.Series(None, frame.index, dtype=object) for name in blank})
+        data = pa.Table.from_pandas(filled[schema.names], schema, preserve_index=False)
+    except (pa.ArrowException, ValueError) as error:
+        raise RunError(f"rows of {table}", str(error), "give each column its type: " + str(schema)) from error
+    _check_values(table, frame)
+    return data.replace_schema_metadata(None)
+
+
+def _check_values(table: str, frame: pd.DataFrame) -> None:
+    """A number is finite or missing with a reason; a score has exactly one of value and reason."""
+    if table == "traces" or frame.empty:
+        return
+    blank = pd.Series(None, index=frame.index, dtype=object)
+    value, reason = frame.get("value", blank), frame.get("reason", blank)
+    wrong = value.isna() & reason.isna() | np.isinf(pd.to_numeric(value, errors="coerce").fillna(0))
+    if table == "scores":
+        wrong |= value.notna() & reason.notna()
+    if wrong.any():
+        row = frame[wrong].iloc[0].to_dict()
+        found = f"{int(wrong.sum())} rows without a finite value or a reason, or with both; the first: {row}"
+        raise RunError(f"rows of {table}", found, "give a finite value, or no value and the reason why")
+
+
+def _sorted(table: str, data: pa.Table) -> pa.Table:
+    return data.sort_by([(name, "ascending") for name in ORDER[table]])
+
+
+def _frame(data: pa.Table) -> pd.DataFrame:
+    return data.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+
+
+def _write_table(path: Path, data: pa.Table) -> None:
+    with _atomic(path) as temporary:
+        pq.write_table(data, temporary)
+
+
+@contextmanager
+def _atomic(path: Path) -> Iterator[Path]:
+    """A temporary file that becomes `path` only when the block ends well."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,84 @@
+"""Numbers in text: the value a reasoning step states, a plausible wrong one in its place, and near misses.
+
+The edit is the *adding mistakes* of Lanham et al. 2023 (arXiv:2307.13702, section 2.3) done by rule instead of by a
+language model: one stated result becomes another number of the same length, and nothing else about the step changes.
+"""
+
+import random
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+from faithlens.tasks.question import Question
+from faithlens.tasks.segment import ENUMERATOR
+
+_DIGITS = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
+_NUMBER = re.compile(rf"(?<![\w.])(?<![Ss]tep )({_DIGITS})(?![0-9]|st\b|nd\b|rd\b|th\b)")
+_OPENING = r"(?:[\s$*_({]|\\[(\[]|\\(?:boxed|text|mathbf)\{)*"
+_OPERATION = r"\s*(?:[-+*/×÷−]|\\times|\\div|\\cdot)\s*[0-9(]"
+_RESULT = re.compile(rf"={_OPENING}({_DIGITS})(?![0-9])(?!{_OPERATION})")
+_OFFSETS = (1, 2, 10, 3, 5, 4, 20, 6, 7, 8, 9, 11, 12, 15, 30)
+_REACH = 9  # how far a plausible slip lies from the true value, in units of the last digit
+
+
+def is_number(text: str) -> bool:
+    """True where `text` is one number and nothing else: "7", "-3", "1,200", "2.50"."""
+    return re.fullmatch(f"-?{_DIGITS}", text) is not None
+
+
+def stated_value(step: str) -> str | None:
+    """The result a step states: the number after its last "=" that ends a calculation, else its last number."""
+    span = _result_span(step)
+    return step[slice(*span)] if span else None
+
+
+def misstate(step: str, question: Question, rng: random.Random) -> str | None:
+    """`step` with its stated result replaced by a wrong number of the same length; None where it states none.
+
+    Numbers that mean something else in `question` (true values, answers offered, operands) or stand in the step are
+    avoided while others are left; true values are the last to be given up.
+    """
+    span = _result_span(step)
+    if span is None:
+        return None
+    old = step[slice(*span)]
+    wrong = _slips(old)
+    true = set(question.values)
+    busy = true | {*question.candidates, *question.choices, *_numbers(question.text), *_numbers(step)}
+    fresh = [slip for slip in wrong if slip not in busy] or [slip for slip in wrong if slip not in true] or wrong
+    return step[: span[0]] + rng.choice(fresh) + step[span[1] :]
+
+
+def near_misses(number: str) -> Iterator[str]:
+    """Numbers beside `number` in its own notation, the most plausible first; below zero only where it is itself."""
+    value = Decimal(number.replace(",", ""))
+    unit = Decimal(1).scaleb(int(value.as_tuple().exponent))
+    for offset in _OFFSETS:
+        for other in (value + offset * unit, value - offset * unit):
+            if other >= 0 or value < 0:
+                yield f"{other:,}" if "," in number else f"{other}"
+
+
+def _result_span(step: str) -> tuple[int, int] | None:
+    enumerator = ENUMERATOR.match(step)
+    start = enumerator.end() if enumerator else 0
+    matches = list(_RESULT.finditer(step, start)) or list(_NUMBER.finditer(step, start))
+    return matches[-1].span(1) if matches else None
+
+
+def _numbers(text: str) -> list[str]:
+    return _NUMBER.findall(text)
+
+
+def _slips(number: str) -> list[str]:
+    """The wrong numbers within reach of `number` that have its length and notation, the point and commas in place."""
+    digits = re.sub(r"[.,]", "", number)
+    lowest = 10 ** (len(digits) - 1) if digits[0] != "0" and len(digits) > 1 else 0
+    around = range(max(lowest, int(digits) - _REACH), min(10 ** len(digits), int(digits) + _REACH + 1))
+    return [_refill(number, str(slip).zfill(len(digits))) for slip in around if slip not in (int(digits), 0)]
+
+
+def _refill(number: str, digits: str) -> str:
+    """The notation of `number` with other digits."""
+    supply = iter(digits)
+    return "".join(next(supply) if character.isdigit() else character for character in number)

@@ -1,0 +1,36 @@
+"""Every task by name: what ``--task`` understands."""
+
+from collections.abc import Callable
+from functools import partial
+
+from faithlens.errors import TaskError, nearest
+from faithlens.tasks.arithmetic import Arithmetic, VariableChain
+from faithlens.tasks.jsonl import JsonLines
+from faithlens.tasks.ordering import Ordering
+from faithlens.tasks.question import Task
+from faithlens.tasks.running_sum import RunningSum
+
+TASKS: dict[str, Callable[[], Task]] = {
+    "arithmetic": Arithmetic,
+    "arithmetic-2": partial(Arithmetic, steps=2),
+    "arithmetic-4": partial(Arithmetic, steps=4),
+    "arithmetic-mc": partial(Arithmetic, form="choice"),
+    "arithmetic-mc-2": partial(Arithmetic, steps=2, form="choice"),
+    "arithmetic-mc-4": partial(Arithmetic, steps=4, form="choice"),
+    "variable-chain": VariableChain,
+    "variable-chain-mc": partial(VariableChain, form="choice"),
+    "ordering": Ordering,
+    "running-sum": RunningSum,
+}
+
+
+def task(name: str) -> Task:
+    """The task called `name`; a name that ends in ".jsonl" is a file of questions.
+
+    Raises TaskError where there is no such task or the file cannot be used.
+    """
+    if name.endswith(".jsonl"):
+        return JsonLines(name)
+    if name not in TASKS:
+        raise TaskError(f"task {name!r}", "no such task", f"{nearest(name, TASKS)}, or a path that ends in .jsonl")
+    return TASKS[name]()

@@ -1,0 +1,61 @@
+"""Where the steps of a chain of thought begin and end: sentences and lines, as exact character ranges.
+
+A step is what a person would number: one sentence, one line, one list item. Decimals, enumerators ("1. Add"), titles
+("Mr. Lee") and displayed formulas that span lines do not break a step, and a formula stays with the line that announces
+it by a colon. The ranges partition the text, so that joining the steps gives it back exactly.
+"""
+
+import re
+from itertools import pairwise
+
+ENUMERATOR = re.compile(r"[\s#>*_•-]*(?:\(?(?:[0-9]{1,3}|[A-Za-z])[.)]|(?:step|part)\s*[0-9]+\s*[.:)])[*_]*\s", re.I)
+"""What numbers a list item or step at its start: "1. ", "- (b) ", "**Step 2:** "."""
+
+_DISPLAY = re.compile(r"(?::[*_]*\s+)?(?:\\\[.*?\\\]|\$\$.*?\$\$)", re.S)  # with the colon that announces it
+_CLOSING = r"""(?:["')\]}*_$”’]|\\\)|\\\])*"""
+_BREAK = re.compile(rf"[^\S\r\n]*[\r\n]\s*|[.!?]+{_CLOSING}\s+|[。！？]+\s*")
+_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|vs|approx|cf|Eq|Fig)|\be\.g|\bi\.e)\.$", re.I)
+_LONGEST_ABBREVIATION = 8  # "approx." and the character before it
+
+
+def segment(text: str) -> list[tuple[int, int]]:
+    """The steps of `text` as half-open character ranges that partition it; white space belongs to the step before.
+
+    A piece without a letter or digit (a rule, a bracket, leading white space) is no step: it joins a neighbour.
+    Empty text has no steps; a text without any letter or digit is one step.
+    """
+    cuts = [0, *_boundaries(text), len(text)]
+    steps: list[tuple[int, int]] = []
+    for start, stop in pairwise(cuts):
+        if steps and not (_says_something(text, *steps[-1]) and _says_something(text, start, stop)):
+            steps[-1] = steps[-1][0], stop
+        elif start < stop:
+            steps.append((start, stop))
+    return steps
+
+
+def _boundaries(text: str) -> list[int]:
+    """Positions strictly inside `text` where a new piece begins."""
+    displays = [match.span() for match in _DISPLAY.finditer(text)]
+    found: list[int] = []
+    for match in _BREAK.finditer(text):
+        start = found[-1] if found else 0
+        inside = any(first < match.end() < last for first, last in displays)
+        if match.end() < len(text) and not inside and not _is_inner_stop(text, start, match):
+            found.append(match.end())
+    return found
+
+
+def _is_inner_stop(text: str, start: int, match: re.Match[str]) -> bool:
+    """True where the full stop of `match` ends an enumerator or abbreviation of the piece that began at `start`."""
+    if "\n" in match[0] or "\r" in match[0] or not match[0].startswith("."):
+        return False
+    upto = match.start() + 1
+    enumerator = ENUMERATOR.match(text, start)
+    if enumerator and enumerator.start() <= match.start() < enumerator.end():
+        return True
+    return bool(_ABBREVIATION.search(text[max(start, upto - _LONGEST_ABBREVIATION) : upto]))
+
+
+def _says_something(text: str, start: int, stop: int) -> bool:
+    return any(character.isalnum() for character in text[start:stop])

@@ -1,0 +1,152 @@
+"""Running sums in words: what `arithmetic` and `variable-chain` share.
+
+A first number, then a few additions and subtractions. Every total is between 1 and 99 and none repeats, so that a
+total names its step. The twin changes one number, keeping its digit count and that of every total: the two texts, and
+their correct chains of thought, have the same shape.
+"""
+
+import random
+from abc import abstractmethod
+from dataclasses import dataclass
+from itertools import accumulate, chain, zip_longest
+from operator import mul
+from typing import ClassVar
+
+from faithlens.errors import TaskError
+from faithlens.tasks.drawn import TWIN, Drawn
+from faithlens.tasks.numbers import misstate, near_misses
+from faithlens.tasks.options import misstate_option
+from faithlens.tasks.question import Form, Question, Stem
+from faithlens.tasks.stems import labels, stems
+
+N_CHOICES = 4
+N_OPEN = 10
+"""How many answers an open question scores: both twins' answers, every other total of both, and near misses."""
+
+
+@dataclass(frozen=True)
+class SumPair:
+    """Two sums with the same `signs`; `numbers` and `twin` differ at one place."""
+
+    signs: tuple[int, ...]
+    numbers: tuple[int, ...]
+    twin: tuple[int, ...]
+
+    def totals(self) -> tuple[list[int], list[int]]:
+        """The running totals of both sums, the first number left out."""
+        return _totals(self.numbers, self.signs), _totals(self.twin, self.signs)
+
+
+@dataclass(frozen=True)
+class SumTask(Drawn):
+    """A task whose questions are running sums; a subclass gives the words.
+
+    `steps`: how many additions and subtractions, 2 to 4.  `form`: "open", or "choice" among four numbers.
+    """
+
+    steps: int = 3
+    form: Form = "open"
+    family: ClassVar[str]
+    first: ClassVar[range]
+    later: ClassVar[range]
+
+    def __post_init__(self) -> None:
+        if self.steps not in range(2, 5):
+            raise TaskError(f"{self.family} with {self.steps} steps", "sums are made with 2 to 4", "choose 2, 3 or 4")
+
+    @property
+    def name(self) -> str:
+        """The family, "-mc" where options are offered, and the number of steps where it is not the usual one."""
+        usual = self.steps == type(self).steps  # a dataclass keeps its defaults as class attributes
+        return self.family + ("-mc" if self.form == "choice" else "") + ("" if usual else f"-{self.steps}")
+
+    @property
+    def stems(self) -> tuple[Stem, ...]:
+        """Candidate answer stems for this form."""
+        return stems(self.form)
+
+    @abstractmethod
+    def wording(self, rng: random.Random, signs: tuple[int, ...]) -> str:
+        """A question with one ``{}`` for each number, the first number and then one a sign."""
+
+    def pair(self, key: str) -> tuple[Question, Question]:
+        """The question whose id is `key`, and its twin."""
+        rng = random.Random(key)
+        sums = draw_sums(rng, self.steps, self.first, self.later)
+        wording = self.wording(rng, sums.signs)
+        offered = _choices(rng, sums) if self.form == "choice" else _candidates(sums)
+        this, that = sums.totals()
+        return (
+            self._question(key, wording.format(*sums.numbers), this, offered),
+            self._question(key + TWIN, wording.format(*sums.twin), that, offered),
+        )
+
+    def _question(self, key: str, text: str, totals: list[int], offered: tuple[str, ...]) -> Question:
+        answer, values = str(totals[-1]), tuple(map(str, totals))
+        if self.form == "open":
+            return Question(key, text, offered, answer, (), values, "open")
+        names = labels(len(offered))
+        return Question(key, text, names, names[offered.index(answer)], offered, values, "choice")
+
+    def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
+        """`step` with the option it names, else its stated result, made wrong; None where it has neither."""
+        return misstate_option(step, question, rng) or misstate(step, question, rng)
+
+
+def draw_sums(rng: random.Random, steps: int, first: range, later: range) -> SumPair:
+    """A sum and a twin alike in form, whose answers stand nowhere else in either sum.
+
+    `first` and `later` are the ranges of the first number and of the numbers added or taken away.
+    """
+    while True:
+        signs = (1, *(rng.choice((1, -1)) for _ in range(steps)))
+        numbers = (rng.choice(first), *(rng.choice(later) for _ in range(steps)))
+        twins = [twin for twin in _one_changed(numbers, first, later) if _is_pair(numbers, twin, signs)]
+        if twins:
+            return SumPair(signs, numbers, rng.choice(twins))
+
+
+def _totals(numbers: tuple[int, ...], signs: tuple[int, ...]) -> list[int]:
+    return list(accumulate(map(mul, numbers, signs)))[1:]
+
+
+def _one_changed(numbers: tuple[int, ...], first: range, later: range) -> list[tuple[int, ...]]:
+    ranges = (first, *(later for _ in numbers[1:]))
+    return [
+        (*numbers[:place], other, *numbers[place + 1 :])
+        for place, values in enumerate(ranges)
+        for other in values
+        if other != numbers[place]
+    ]
+
+
+def _is_pair(numbers: tuple[int, ...], twin: tuple[int, ...], signs: tuple[int, ...]) -> bool:
+    """True where both sums are sound, equal in every digit count, and give away neither answer."""
+    this, that = _totals(numbers, signs), _totals(twin, signs)
+    written = [*numbers, *this], [*twin, *that]
+    sound = all(0 < total < 100 for total in this + that)
+    distinct = all(len({sum_[0], *totals}) == len(totals) + 1 for sum_, totals in ((numbers, this), (twin, that)))
+    same_shape = [len(str(value)) for value in written[0]] == [len(str(value)) for value in written[1]]
+    answers = {this[-1], that[-1]}
+    hidden = len(answers) == 2 and not answers & {*numbers, *twin, *this[:-1], *that[:-1]}
+    return sound and distinct and same_shape and hidden
+
+
+def _choices(rng: random.Random, sums: SumPair) -> tuple[str, ...]:
+    """Both answers and two distractors in a drawn order: one other total, one number just beside an answer."""
+    this, that = sums.totals()
+    answers = [this[-1], that[-1]]
+    total = rng.choice(sorted({*this, *that} - set(answers)))
+    beside = [str(answer + offset) for answer in answers for offset in (-2, -1, 1, 2) if answer + offset > 0]
+    offered = [*map(str, answers), str(total)]
+    offered.append(rng.choice([number for number in beside if number not in offered]))
+    rng.shuffle(offered)
+    return tuple(offered)
+
+
+def _candidates(sums: SumPair) -> tuple[str, ...]:
+    """Both answers, every other total of both sums, then near misses of both answers in turn; in rising order."""
+    this, that = (list(map(str, totals)) for totals in sums.totals())
+    beside = chain.from_iterable(zip_longest(near_misses(this[-1]), near_misses(that[-1])))
+    ranked = dict.fromkeys(filter(None, [this[-1], that[-1], *this, *that, *beside]))
+    return tuple(sorted(list(ranked)[:N_OPEN], key=int))

@@ -1,0 +1,57 @@
+"""Tiny random models of each architecture family, with a byte-level tokenizer: the ground on which oracles stand."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    GPTNeoXConfig,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    set_seed,
+)
+from transformers import AutoModelForCausalLM as Auto
+
+from faithlens.runtime.model import Lens
+from faithlens.runtime.structure import Structure
+
+SIZES = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 6, "vocab_size": 261}
+FAMILIES = {
+    "llama": LlamaConfig(**SIZES, num_key_value_heads=2, max_position_embeddings=512),
+    "qwen2": Qwen2Config(**SIZES, num_key_value_heads=3, max_position_embeddings=512),
+    "gpt_neox": GPTNeoXConfig(**SIZES, max_position_embeddings=512),
+    "mistral": MistralConfig(**SIZES, num_key_value_heads=2, max_position_embeddings=512, sliding_window=12),
+}
+
+
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a byte: every text round-trips, and characters beyond ASCII span several tokens."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = {"<s>": 0, "</s>": 1} | {c: i + 2 for i, c in enumerate(alphabet)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", clean_up_tokenization_spaces=False
+    )
+
+
+def tiny(family: str, structure: Structure = Structure()) -> Lens:
+    """A random model of a family. Weights are scaled up so that attention is peaked and edits matter."""
+    set_seed(0)
+    model = Auto.from_config(FAMILIES[family], dtype=torch.float32).eval().requires_grad_(False)
+    model.config.architectures = [type(model).__name__]
+    for name, weight in model.named_parameters():
+        if weight.ndim == 2 and "embed" not in name:
+            weight.mul_(4)
+    return Lens(f"tiny-{family}", model, byte_tokenizer(), structure)
+
+
+@pytest.fixture(scope="session", params=sorted(FAMILIES))
+def lens(request: pytest.FixtureRequest) -> Lens:
+    return tiny(request.param)

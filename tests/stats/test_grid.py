@@ -1,0 +1,59 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faithlens.stats.grid import CELLS, cell, cells, count
+
+number = st.none() | st.floats(-2, 2) | st.just(float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("content", "direct", "position", "expected"),
+    [
+        (1.0, 0.0, 0.9, "content-mediated"),
+        (1.1, -0.1, None, "content-mediated"),
+        (0.0, 1.0, 0.0, "decorative"),
+        (0.0, 1.0, None, "undefined"),
+        (0.0, 0.0, 0.9, "positions"),
+        (0.0, 1.0, 0.9, "positions"),
+        (0.5, 0.5, 0.5, "mixture"),
+        (0.0, 0.0, 0.0, "mixture"),
+        (None, 0.0, 0.9, "undefined"),
+        (1.0, float("nan"), 0.9, "undefined"),
+    ],
+)
+def test_cell(content, direct, position, expected):
+    assert cell(content, direct, position) == expected
+
+
+@given(number, number, number)
+def test_every_question_has_a_cell(content, direct, position):
+    assert cell(content, direct, position) in CELLS
+
+
+@given(st.floats(0.5, 2), st.floats(-2, 0.2), number)
+def test_content_mediation_does_not_hang_on_the_knockout(content, direct, position):
+    assert cell(content, direct, position) == "content-mediated"
+
+
+def test_cells_of_a_score_table():
+    rows = [
+        ("a", "mediation.content_share", 1.0),
+        ("a", "mediation.question_share", 0.0),
+        ("b", "mediation.content_share", np.nan),
+        ("c", "mediation.content_share", 0.0),
+        ("c", "mediation.question_share", 1.0),
+        ("c", "knockout.steps", 0.0),
+        ("d", "accuracy.full", 1.0),
+    ]
+    frame = pd.DataFrame(rows, columns=["question", "measure", "value"]).assign(model="m", task="t", step=pd.NA)
+    found = cells(frame)
+    assert found.set_index("question")["cell"].to_dict() == {
+        "a": "content-mediated",
+        "b": "undefined",
+        "c": "decorative",
+        "d": "undefined",
+    }
+    assert count(found) == {"content-mediated": 1, "decorative": 1, "positions": 0, "mixture": 0, "undefined": 2}

@@ -1,0 +1,98 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faithlens.tasks.numbers import is_number, misstate, near_misses, stated_value
+from faithlens.tasks.question import Question
+
+QUESTION = Question("q", "Ann has 12 nuts and finds 5 more.", ("17", "16", "18"), "17", (), ("17",), "open")
+
+
+@pytest.mark.parametrize(
+    ("step", "value"),
+    [
+        ("12 + 5 = 17 nuts.", "17"),
+        ("12 + 5 = **17** nuts, for 2 people.", "17"),
+        ("\\[ 12 + 5 = \\boxed{17} \\]", "17"),
+        ("so \\(b = a + 4 = 3 + 4 = 7\\).", "7"),
+        ("b = 3 + 4", "4"),
+        ("Now she has $17$ nuts.", "17"),
+        ("1. Start with 12 nuts.", "12"),
+        ("1. Read the question.", None),
+        ("**Step 2:** Add the nuts.", None),
+        ("As in step 2, she is the 3rd of all.", None),
+        ("So the correct option is (B).", None),
+        ("x2 and b7 are names.", None),
+        ("It costs 1,250.50 = 1,250.50 now", "1,250.50"),
+        ("", None),
+    ],
+)
+def test_stated_value(step: str, value: str | None) -> None:
+    assert stated_value(step) == value
+
+
+@pytest.mark.parametrize(
+    "step", ["12 + 5 = 17, and 17 it is.", "Now 17 of 17 are left", "1. 17 nuts", "3 = 1,217.17 x"]
+)
+def test_only_the_result_changes_and_keeps_its_shape(step: str) -> None:
+    edited = misstate(step, QUESTION, random.Random(0))
+    assert edited is not None
+    assert len(edited) == len(step)
+    changed = [i for i, (old, new) in enumerate(zip(step, edited, strict=True)) if old != new]
+    old, new = stated_value(step), stated_value(edited)
+    assert old is not None
+    assert new is not None
+    assert step.replace(old, "?") == edited.replace(new, "?").replace(old, "?")
+    assert changed[-1] - changed[0] < len(old)
+    assert all(edited[i].isdigit() for i in changed)
+
+
+@given(st.integers(0, 99), st.integers(0, 2**32))
+def test_the_wrong_value_is_near_and_means_nothing_else(total: int, seed: int) -> None:
+    edited = misstate(f"7 + 8 = {total}.", QUESTION, random.Random(seed))
+    assert edited is not None
+    new = stated_value(edited)
+    assert new is not None
+    assert len(new) == len(str(total))
+    assert 0 < abs(int(new) - total) <= 9
+    assert new not in {"7", "8", "12", "5", "16", "17", "18"}
+
+
+def test_true_values_are_the_last_given_up() -> None:
+    crowded = Question("q", "1 2 3 4 5 6 7", (), "", (), ("8", "9"), "open")
+    assert {misstate("= 9", crowded, random.Random(seed)) for seed in range(40)} == {f"= {n}" for n in range(1, 8)}
+
+
+def test_a_step_without_a_number_cannot_be_misstated() -> None:
+    assert misstate("Let us think.", QUESTION, random.Random(0)) is None
+
+
+def test_near_misses_keep_the_notation() -> None:
+    def first(number: str, n: int) -> list[str]:
+        return [miss for miss, _ in zip(near_misses(number), range(n), strict=False)]
+
+    assert first("12", 6) == ["13", "11", "14", "10", "22", "2"]
+    assert first("1", 4) == ["2", "0", "3", "11"]
+    assert first("-1", 3) == ["0", "-2", "1"]
+    assert first("1,999", 2) == ["2,000", "1,998"]
+    assert first("2.50", 2) == ["2.51", "2.49"]
+    assert all(is_number(miss) for miss in [*near_misses("3"), *near_misses("-0.05"), *near_misses("1,000")])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("7", True),
+        ("-3", True),
+        ("1,200", True),
+        ("2.50", True),
+        ("3 cm", False),
+        ("1/2", False),
+        ("", False),
+        (".", False),
+    ],
+)
+def test_is_number(text: str, expected: bool) -> None:
+    assert is_number(text) is expected

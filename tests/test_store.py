@@ -1,0 +1,176 @@
+import os
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from faithlens.errors import RunError
+from faithlens.store import Run, commit, differences, manifest
+
+CONFIG = {"models": ["a"], "n": 4, "limits": {"tokens": 100}}
+
+
+def score(question, **more):
+    row = {"model": "a", "task": "t", "question": question, "condition": "full", "measure": "accuracy.full"}
+    return row | {"value": 1.0, "unit": "fraction"} | more
+
+
+def start(path, config=CONFIG, **more):
+    return Run.create(path, manifest(config, seed=3, device="cpu"), **more)
+
+
+def test_manifest_says_what_made_the_numbers(tmp_path):
+    found = start(tmp_path / "run").manifest
+    assert found["config"] == CONFIG
+    assert (found["seed"], found["device"]) == (3, "cpu")
+    assert found["versions"]["numpy"]
+    assert "+00:00" in found["created"]
+    assert commit() is None or len(commit()) == 40
+
+
+def test_an_existing_folder_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="not empty"):
+        start(tmp_path)
+    with pytest.raises(RunError, match=r"manifest\.json"):
+        start(tmp_path, resume=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(RunError, match="a file"):
+        start(tmp_path / "notes.txt")
+
+
+def test_an_empty_folder_is_welcome(tmp_path):
+    assert start(tmp_path).path == tmp_path
+
+
+def test_resume_needs_the_same_config_and_names_what_changed(tmp_path):
+    start(tmp_path / "run")
+    with pytest.raises(RunError) as caught:
+        start(tmp_path / "run", {**CONFIG, "n": 8, "limits": {"tokens": 50}}, resume=True)
+    assert "n: 4 in the folder, 8 asked" in str(caught.value)
+    assert "limits.tokens: 100 in the folder, 50 asked" in str(caught.value)
+    assert len(start(tmp_path / "run", resume=True).manifest["resumed"]) == 1
+
+
+def test_differences_of_equal_values():
+    assert differences({"a": [1, 2]}, {"a": [1, 2]}) == []
+    assert differences({"a": 1}, {"b": 1}) == ["a: 1 in the folder, None asked", "b: None in the folder, 1 asked"]
+
+
+def test_parts_come_back_sorted_and_typed(tmp_path):
+    run = start(tmp_path / "run")
+    run.append("scores", "m/a?b", [score("q2", step=1), score("q1", value=None, reason="too long")])
+    run.append("scores", ".hidden", [score("q0", fraction=0.5)])
+    assert run.done("scores") == {"m/a?b", ".hidden"}
+    assert run.done("traces") == set()
+    frame = run.read("scores")
+    assert frame["question"].tolist() == ["q0", "q1", "q2"]
+    assert frame["step"].dtype == "Int64"
+    assert frame["reason"].isna().tolist() == [True, False, True]
+
+
+def test_a_batch_written_again_replaces_its_part(tmp_path):
+    run = start(tmp_path / "run")
+    run.append("scores", "k", [score("q1")])
+    run.append("scores", "k", [score("q1", value=0.0)])
+    assert run.read("scores")["value"].tolist() == [0.0]
+
+
+def test_a_kill_in_the_middle_of_a_write_leaves_nothing(tmp_path, monkeypatch):
+    run = start(tmp_path / "run")
+    run.append("scores", "first", [score("q1")])
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.append("scores", "second", [score("q2")])
+    monkeypatch.undo()
+    again = start(tmp_path / "run", resume=True)
+    assert again.done("scores") == {"first"}
+    assert [p.name for p in (tmp_path / "run" / "parts" / "scores").iterdir()] == ["first.parquet"]
+
+
+def test_finish_writes_the_same_bytes_whatever_the_order_of_batches(tmp_path):
+    folders = []
+    for name, order in (("one", "abc"), ("two", "cab")):
+        run = start(tmp_path / name)
+        for key in order:
+            run.append("scores", f"{name}-{key}", [score(f"q-{key}"), score(f"p-{key}", step=2)])
+        run.finish()
+        folders.append(run.path)
+    first, second = (folder / "scores.parquet" for folder in folders)
+    assert first.read_bytes() == second.read_bytes()
+    assert len(pq.read_table(first)) == 6
+
+
+def test_finish_takes_derived_tables_and_a_run_without_parts_still_reads(tmp_path):
+    run = start(tmp_path / "run")
+    row = {
+        "model": "a",
+        "task": "t",
+        "measure": "x",
+        "value": 0.5,
+        "low": 0.1,
+        "high": 0.9,
+        "n_used": 3,
+        "n_dropped": 0,
+    }
+    run.append("scores", "k", [score("q")])
+    run.finish({"estimates": pd.DataFrame([row | {"unit": "fraction", "method": "Wilson", "seed": 0}])})
+    for part in (run.path / "parts" / "scores").iterdir():
+        part.unlink()
+    assert len(Run.open(run.path).read("scores")) == 1
+    assert run.read("estimates")["value"].tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        (score("q", colour="red"), "colour"),
+        ({"model": "a", "value": 1.0}, "measure"),
+        (score("q", value=None), "reason"),
+        (score("q", reason="why"), "both"),
+        (score("q", value=float("inf")), "finite"),
+        (score("q", step=1.5), "1.5"),
+        (score(None), "null"),
+    ],
+)
+def test_rows_that_do_not_belong_are_refused(tmp_path, row, found):
+    run = start(tmp_path / "run")
+    with pytest.raises(RunError, match=found):
+        run.append("scores", "k", [row])
+    assert run.done("scores") == set()
+
+
+def test_a_batch_may_be_empty(tmp_path):
+    run = start(tmp_path / "run")
+    run.append("traces", "k", [])
+    assert run.done("traces") == {"k"}
+    assert run.read("traces").empty
+
+
+def test_unknown_and_unwritten_tables(tmp_path):
+    run = start(tmp_path / "run")
+    with pytest.raises(RunError, match="did you mean 'scores'"):
+        run.append("score", "k", [])
+    with pytest.raises(RunError, match="nothing written yet"):
+        run.read("scores")
+
+
+def test_open_needs_a_run(tmp_path):
+    with pytest.raises(RunError, match=r"manifest\.json"):
+        Run.open(tmp_path)
+    (tmp_path / "manifest.json").write_text("{broken")
+    with pytest.raises(RunError):
+        _ = Run.open(tmp_path).manifest
+
+
+def test_json_is_whole_and_without_nan(tmp_path):
+    run = start(tmp_path / "run")
+    run.write_json("verdict.json", {"subjects": []})
+    assert run.read_json("verdict.json") == {"subjects": []}
+    with pytest.raises(ValueError, match="JSON"):
+        run.write_json("verdict.json", {"x": float("nan")})
+    assert run.read_json("verdict.json") == {"subjects": []}
