@@ -70,6 +70,14 @@ class Lens:
         """The folder the weights were read from; for a hub model its last part is the commit."""
         return str(self.model.name_or_path)
 
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """The tokens that end the model's turn: those of its generation settings and its tokenizer's end."""
+        settings = self.model.generation_config
+        ids = settings.eos_token_id if settings is not None else None
+        listed = ids if isinstance(ids, list) else [ids]
+        return frozenset(i for i in (*listed, self.tokenizer.eos_token_id) if isinstance(i, int))
+
     @cached_property
     def bridge(self) -> "TransformerBridge":
         """A TransformerLens bridge on the same weights (no second copy), booted when first asked for.

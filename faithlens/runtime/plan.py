@@ -56,6 +56,11 @@ class Condition:
         ends = list(accumulate((len(piece.ids) for piece in self.pieces), initial=0))
         return {piece.name: (a, b) for piece, a, b in zip(self.pieces, ends, ends[1:], strict=False)}
 
+    @property
+    def packed(self) -> int:
+        """Tokens this condition takes in a row of its own, at most."""
+        return len(self.ids) + sum(len(option) - 1 for option in self.options)
+
     def hidden(self, structure: Structure) -> list[tuple[Interval, ...]]:
         """For each token, the position intervals it may not attend to: the model's own and the knocked-out."""
         hidden = structure.hidden(self.ids)
@@ -171,14 +176,13 @@ class Trie:
             node = child
         return path
 
-    def missing(self, sequences: Sequence[Sequence[Cell]]) -> int:
-        """How many nodes inserting `sequences`, which differ only after their shared head, would add at most."""
-        head = min(sequences, key=len)
+    def missing(self, body: Sequence[Cell], tails: int) -> int:
+        """How many nodes inserting `body`, with `tails` further cells below its end, would add at most."""
         node, shared = 0, 0
-        while shared < len(head) and head[shared] in self.children[node]:
-            node = self.children[node][head[shared]]
+        while shared < len(body) and body[shared] in self.children[node]:
+            node = self.children[node][body[shared]]
             shared += 1
-        return len(head) - shared + sum(len(cells) - len(head) for cells in sequences)
+        return len(body) - shared + tails
 
     def order(self) -> list[int]:
         """All nodes but the root, depth first, the first-inserted child first: the trunk stays in one stretch."""
@@ -231,7 +235,8 @@ def compile_plan(
     trie, paths = Trie(), dict[int, list[list[int]]]()
     for index, condition in enumerate(conditions):
         sequences = condition.sequences(structure)
-        if paths and len(trie) + trie.missing(sequences) > budget:
+        n = len(condition.ids)
+        if paths and len(trie) + trie.missing(sequences[0][:n], condition.packed - n) > budget:
             passes.append(pack(trie, paths, conditions))
             trie, paths = Trie(), {}
         paths[index] = [trie.insert(cells) for cells in sequences]
@@ -252,8 +257,7 @@ def check(conditions: Sequence[Condition], budget: int, context: int | None) -> 
                 f"the model reads at most {context}",
                 "shorten the prompt or the chain of thought, or use a model with a longer context",
             )
-        packed = len(c.ids) + sum(len(option) - 1 for option in c.options)
-        if packed > budget:
+        if c.packed > budget:
             raise PlanError(
-                f"condition {c.name!r} of {packed} tokens", f"a pass holds at most {budget}", "raise the token budget"
+                f"condition {c.name!r} of {c.packed} tokens", f"a pass holds at most {budget}", "raise the token budget"
             )

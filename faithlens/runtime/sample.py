@@ -83,7 +83,6 @@ def draw(
     progress: Callable[[int], None],
 ) -> list[Sampled]:
     """One batch, left-padded, with a key/value cache."""
-    stops = frozenset(lens.stop_ids)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     written: list[list[int]] = [[] for _ in prompts]
     ended = [False] * len(prompts)
@@ -92,7 +91,7 @@ def draw(
         logits = next(steps)
         for i in (i for i, done in enumerate(ended) if not done):
             token = choose(logits[i], sampling, generators[i])
-            ended[i] = token in stops
+            ended[i] = token in lens.stop_ids
             if not ended[i]:
                 written[i].append(token)
         progress(len(ended) - sum(ended))
