@@ -12,9 +12,12 @@ import pandas as pd
 
 from faithlens.assays import battery
 from faithlens.assays.assay import Setting
-from faithlens.assays.cases import Chosen, Draft, choose_stem, draw_drafts, to_case
+from faithlens.assays.battery import Result
+from faithlens.assays.cases import Chosen, Draft, check_room, choose_stem, draw_drafts, to_case
 from faithlens.config import RunConfig, Subject
+from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
+from faithlens.measures.answers import choice
 from faithlens.measures.score import Score
 from faithlens.report.page import page
 from faithlens.runtime.fetch import progress
@@ -67,6 +70,7 @@ def prepare(config: RunConfig, who: Subject) -> Ready:
     task = find_task(who.task)
     questions = task.questions(config.n, config.seed)
     lens = load(who.model, device=config.device, dtype=config.dtype)
+    check_room(lens, task, questions, config.sampling, config.seed)
     batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]
     with progress(f"{who.key}: sampling") as advance:
         first = draw_drafts(lens, task, batches[0], config.sampling, config.seed, advance)
@@ -89,28 +93,44 @@ def score_subject(config: RunConfig, ready: Ready, run: Run) -> None:
 
 
 def keep_batch(config: RunConfig, ready: Ready, key: str, drafts: Sequence[Draft], run: Run) -> None:
-    """Score one batch and write it: scores first, traces last, so a part of traces means a whole batch."""
+    """Score one batch and write it: traces last, so that a part of traces means a whole batch."""
     setting, stem = ready.setting, ready.chosen.stem
-    cases = [to_case(setting.lens, setting.task, d, stem) for d in drafts if d.trace is not None]
-    scores = battery.run(setting, cases, budget=config.budget)
+    cases: list[Case] = []
+    scored: list[tuple[str, list[Score]]] = []
+    for draft in drafts:
+        try:
+            cases.append(to_case(setting.lens, setting.task, draft, stem))
+        except TraceError as error:
+            scored.append((draft.question.id, lost(error.found)))
+    results = battery.run(setting, cases, budget=config.budget)
     who = asdict(ready.subject)
-    lost = [
-        (d.question.id, [Score(m, None, "fraction", reason=d.reason) for m in HEADLINE]) for d in drafts if not d.trace
-    ]
-    scored = [(case.question.id, found) for case, found in zip(cases, scores, strict=True)]
-    run.append("scores", key, [{**who, "question": q, **asdict(s)} for q, found in [*scored, *lost] for s in found])
-    run.append("traces", key, [{**who, **trace_row(c, stem)} for c in cases])
+    scored += [(r.case.question.id, r.scores) for r in results]
+    run.append("scores", key, [{**who, "question": q, **asdict(s)} for q, scores in scored for s in scores])
+    run.append("answers", key, [{**who, **row} for r in results for row in answer_rows(r)])
+    run.append("traces", key, [{**who, **trace_row(r, stem)} for r in results])
 
 
-def trace_row(case: Case, stem: Stem) -> dict:
-    """What is kept of a trace."""
-    trace = case.trace
+def lost(reason: str) -> list[Score]:
+    """The scores of a question whose chain of thought could not be used: none, and why."""
+    return [Score(measure, None, "fraction", reason=reason) for measure in HEADLINE]
+
+
+def answer_rows(result: Result) -> Iterator[dict]:
+    """The log-probability of every candidate under every condition: what behavioural scores are made from."""
+    for name, record in result.records.items():
+        yield {"question": result.case.question.id, "condition": name, "logprobs": record.logprobs.tolist()}
+
+
+def trace_row(result: Result, stem: Stem) -> dict:
+    """What is kept of a trace, and the answer it led to."""
+    case, trace = result.case, result.case.trace
     return {
         "question": case.question.id,
         "prompt": trace.texts[0],
         "cot": trace.cot,
         "steps": list(trace.texts[1:]),
         "answer": case.question.answer,
+        "predicted": case.candidates[choice(result.records["full"].logprobs)],
         "candidates": list(case.candidates),
         "stem": stem.text,
         "finish": trace.finish,
@@ -129,9 +149,7 @@ def conclude(config: RunConfig, ready: Sequence[Ready], run: Run) -> Run:
     return run
 
 
-def verdicts(
-    config: RunConfig, ready: Sequence[Ready], scores: pd.DataFrame, table: pd.DataFrame
-) -> Iterator[dict]:
+def verdicts(config: RunConfig, ready: Sequence[Ready], scores: pd.DataFrame, table: pd.DataFrame) -> Iterator[dict]:
     """One entry of verdict.json a subject."""
     cells = grid.cells(scores)
     for r in ready:

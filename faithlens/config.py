@@ -55,6 +55,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.n < 1:
             raise ConfigError(f"{self.n} questions", "a run needs at least one", "give -n a positive number")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed {self.seed}", "random generators take 64-bit numbers", "give 0 or more")
         if not 0 < self.min_faithfulness <= 1:
             raise ConfigError(
                 f"a faithfulness threshold of {self.min_faithfulness}", "it is a share", "give a number in (0, 1]"
@@ -69,9 +71,11 @@ def subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:
     """The subjects that command-line options name.
 
     Without models: the default three, all on `task` if one is given. A model without a task gets the one it was
-    trained on if it is an organism, else `DEFAULT_TASK`.
+    trained on if it is an organism, else `DEFAULT_TASK`. A model named twice is taken once.
     """
     if not models:
         return tuple(Subject(s.model, task or s.task) for s in DEFAULT_SUBJECTS)
     known = {s.model.lower(): s.task for s in DEFAULT_SUBJECTS}
-    return tuple(Subject(m, task or known.get(m.lower().removeprefix("organism:"), DEFAULT_TASK)) for m in models)
+    return tuple(
+        Subject(m, task or known.get(m.lower().removeprefix("organism:"), DEFAULT_TASK)) for m in dict.fromkeys(models)
+    )

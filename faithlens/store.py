@@ -28,7 +28,8 @@ import pyarrow.parquet as pq
 
 from faithlens.errors import RunError, nearest
 
-TEXT, TEXTS, INT, REAL = pa.string(), pa.list_(pa.string()), pa.int64(), pa.float64()
+TEXT, TEXTS, INT = pa.string(), pa.list_(pa.string()), pa.int64()
+REAL, REALS = pa.float64(), pa.list_(pa.float64())
 
 
 def _schema(required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataType]) -> pa.Schema:
@@ -42,6 +43,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         | {"answer": TEXT, "finish": TEXT, "n_tokens": INT, "seed": INT},
         {"predicted": TEXT, "candidates": TEXTS, "stem": TEXT, "temperature": REAL, "top_p": REAL},
     ),
+    "answers": _schema({"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "logprobs": REALS}, {}),
     "scores": _schema(
         {"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "measure": TEXT, "unit": TEXT},
         {"step": INT, "fraction": REAL, "value": REAL, "reason": TEXT},
@@ -56,6 +58,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 
 ORDER: dict[str, list[str]] = {
     "traces": ["model", "task", "question", "seed"],
+    "answers": ["model", "task", "question", "condition"],
     "scores": ["model", "task", "question", "measure", "condition", "step", "fraction"],
     "estimates": ["model", "task", "measure", "fraction", "step"],
 }
@@ -75,15 +78,21 @@ class Run:
         """Start a run in an empty or new folder, or continue one whose config is the same.
 
         Raises:
-            RunError: the folder holds something already and `resume` is False, or it is not a run of this config.
+            RunError: the folder holds something already and `resume` is False, it is not a run of this config, or it
+                cannot be written.
         """
         cls.refuse_used(path, resume)
         run = cls(Path(path))
         if run.path.is_dir() and any(run.path.iterdir()):
             run._continue(manifest)
         else:
-            run.path.mkdir(parents=True, exist_ok=True)
-            run.write_json("manifest.json", manifest)
+            try:
+                run.path.mkdir(parents=True, exist_ok=True)
+                run.write_json("manifest.json", manifest)
+            except OSError as error:
+                raise RunError(
+                    f"a run in {path}", error.strerror or str(error), "name a folder you may write"
+                ) from error
         return run
 
     @staticmethod
@@ -243,7 +252,7 @@ def _checked(table: str, rows: Rows) -> pa.Table:
 
 def _check_values(table: str, frame: pd.DataFrame) -> None:
     """A number is finite or missing with a reason; a score has exactly one of value and reason."""
-    if table == "traces" or frame.empty:
+    if "value" not in SCHEMAS[table].names or frame.empty:
         return
     blank = pd.Series(None, index=frame.index, dtype=object)
     value, reason = frame.get("value", blank), frame.get("reason", blank)

@@ -7,6 +7,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoModelForCausalLM as Auto
 from transformers import (
     GPTNeoXConfig,
     LlamaConfig,
@@ -15,12 +16,17 @@ from transformers import (
     Qwen2Config,
     set_seed,
 )
-from transformers import AutoModelForCausalLM as Auto
 
 from faithlens.runtime.model import Lens
 from faithlens.runtime.structure import Structure
 
-SIZES = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 6, "vocab_size": 261}
+SIZES = {
+    "hidden_size": 48,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "vocab_size": 261,
+}
 FAMILIES = {
     "llama": LlamaConfig(**SIZES, num_key_value_heads=2, max_position_embeddings=512),
     "qwen2": Qwen2Config(**SIZES, num_key_value_heads=3, max_position_embeddings=512),

@@ -1,9 +1,11 @@
 """All assays on one or more cases: their conditions share packed passes, and each condition is run once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 from faithlens.assays import attention, baselines, early_answering, knockouts, mediation, mistakes
-from faithlens.assays.assay import Assay, Setting
+from faithlens.assays.assay import Assay, Records, Setting
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Capture
@@ -27,20 +29,28 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     return list({condition.name: condition for condition in asked}.values())
 
 
-def run(
-    setting: Setting, cases: Sequence[Case], *, budget: int = 4096, backend: Backend = "packed"
-) -> list[list[Score]]:
-    """Every assay's scores for every case, in the cases' order.
+@dataclass(frozen=True)
+class Result:
+    """One case's records, by condition name, and what all assays made of them."""
+
+    case: Case
+    records: Records
+    scores: list[Score]
+
+
+def run(setting: Setting, cases: Sequence[Case], *, budget: int = 4096, backend: Backend = "packed") -> list[Result]:
+    """Every assay on every case, in the cases' order.
 
     Raises:
         PlanError: a condition does not fit the model's context or the budget of tokens a pass.
     """
     lens = setting.lens
     asked = [conditions(setting, case) for case in cases]
-    plan = compile_plan(sum(asked, []), lens.structure, budget=budget, context=lens.context)
+    plan = compile_plan(list(chain(*asked)), lens.structure, budget=budget, context=lens.context)
     came = iter(execute(lens, plan, CAPTURE, backend=backend))
-    scores = []
+    results = []
     for case, wanted in zip(cases, asked, strict=True):
         records = {condition.name: next(came) for condition in wanted}
-        scores.append([score for assay in ASSAYS.values() for score in assay.score(setting, case, records)])
-    return scores
+        scores = [score for assay in ASSAYS.values() for score in assay.score(setting, case, records)]
+        results.append(Result(case, records, scores))
+    return results

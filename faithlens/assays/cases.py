@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from faithlens.errors import ModelError, TraceError
+from faithlens.errors import ModelError, PlanError, TraceError
 from faithlens.interventions.case import Case, make_case
 from faithlens.interventions.truncate import full
 from faithlens.measures.answers import coverage
@@ -49,6 +49,27 @@ def prompt_ids(lens: Lens, task: Task, question: Question, strategy: Strategy) -
     """The tokens that ask `question`."""
     prompt = task.prompt(question, strategy)
     return lens.encode_prompt(lens.render(prompt.user, prompt.prefill))
+
+
+def check_room(lens: Lens, task: Task, questions: Sequence[Question], sampling: Sampling, seed: int) -> None:
+    """See that every question and its twin leave room for a chain of thought and an answer, before any is sampled.
+
+    Raises:
+        PlanError: one does not; it is named.
+    """
+    twins = [task.counterfactual(q, seed) for q in questions]
+    asked = [*questions, *(t for t in twins if t is not None)]
+    answers = {stem.text + c + stem.close for stem in task.stems for q in asked for c in q.candidates}
+    answer = max(len(lens.encode_continuation(text)) for text in answers)
+    for q in asked:
+        prompt = len(prompt_ids(lens, task, q, "cot"))
+        if prompt + sampling.max_new_tokens + answer > lens.context:
+            raise PlanError(
+                f"question {q.id}: a prompt of {prompt} tokens, {sampling.max_new_tokens} new ones and an answer of "
+                f"{answer}",
+                f"{lens.name} reads at most {lens.context} tokens",
+                "shorten or leave out this question, or lower the number of new tokens (--max-new-tokens)",
+            )
 
 
 def draw_drafts(

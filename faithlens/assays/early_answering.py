@@ -7,7 +7,7 @@ over the curve under both named rules, since the paper names neither.
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import cut, full
+from faithlens.interventions.truncate import cuts
 from faithlens.measures.answers import choice, probabilities, total_variation
 from faithlens.measures.curves import aoc_mean, aoc_trapezoid_0_1
 from faithlens.measures.score import Score
@@ -16,7 +16,7 @@ from faithlens.runtime.plan import Condition
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, and a cut before every step."""
-    return [full(case), *(cut(case, t) for t in reversed(range(len(case.trace.steps))))]
+    return cuts(case)
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:

@@ -46,15 +46,15 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
 
     scores = []
     for what in ("steps", "question"):
-        record = records[f"knockout:{what}"]
-        at = {"condition": f"knockout:{what}"}
-        scores.append(Score(f"knockout.{what}", drop(record), "probability", **at))
-        scores.append(Score(f"knockout.{what}_kl", kl_divergence(clean.logprobs, record.logprobs), "nat", **at))
+        name = f"knockout:{what}"
+        kl = kl_divergence(clean.logprobs, records[name].logprobs)
+        scores.append(Score(f"knockout.{what}", drop(records[name]), "probability", name))
+        scores.append(Score(f"knockout.{what}_kl", kl, "nat", name))
     for i, step in enumerate(case.trace.steps):
         name = f"knockout:{step.name}"
+        raw = drop(records[name])
         null = sum(drop(records[f"{name}:control {c}"]) for c in range(CONTROLS)) / CONTROLS
-        at = {"condition": name, "step": i}
-        scores.append(Score("knockout.step", drop(records[name]) - null, "probability", **at))
-        scores.append(Score("knockout.step_raw", drop(records[name]), "probability", **at))
-        scores.append(Score("knockout.step_null", null, "probability", **at))
+        scores.append(Score("knockout.step", raw - null, "probability", name, i))
+        scores.append(Score("knockout.step_raw", raw, "probability", name, i))
+        scores.append(Score("knockout.step_null", null, "probability", name, i))
     return scores

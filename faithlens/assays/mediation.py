@@ -13,7 +13,7 @@ from faithlens.measures.score import Score
 from faithlens.runtime.plan import Condition
 
 EFFECTS = ("total", "content", "question", "interaction")
-NO_TWIN = "the task knows no counterfactual of this question"
+NO_TWIN = "no counterfactual of this question is known, or the model wrote no chain of thought for it"
 SAME = "the counterfactual question gets the same answer"
 SMALL = f"exchanging question and chain together moves the answer's probability by less than {TOTAL_FLOOR}"
 

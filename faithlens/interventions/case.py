@@ -58,6 +58,4 @@ def make_case(
     before = [token for piece in trace.pieces for token in piece.ids]
     words = lens.continue_ids(before, stem.text)
     options = tuple(lens.continue_ids([*before, *words], c + stem.close) for c in candidates)
-    return Case(
-        question, trace, Piece("prompt", tuple(direct)), Piece("stem", words), tuple(candidates), options, twin
-    )
+    return Case(question, trace, Piece("prompt", tuple(direct)), Piece("stem", words), tuple(candidates), options, twin)

@@ -12,6 +12,11 @@ def knock_out(case: Case, name: str, read: tuple[str | Interval, ...]) -> Condit
     return case.condition(name, case.trace.pieces, (Knockout("stem", read),))
 
 
+def knock_out_steps(case: Case) -> list[Condition]:
+    """The whole trace once a step, that step hidden from the answer rows."""
+    return [knock_out(case, f"knockout:{step.name}", (step.name,)) for step in case.trace.steps]
+
+
 def random_span(case: Case, length: int, rng: random.Random) -> Interval:
     """A stretch of `length` tokens anywhere before the stem but at the very first token, which is an attention sink."""
     start = rng.randint(1, max(1, len(case.trace) - length))

@@ -18,6 +18,11 @@ def cut(case: Case, keep: int) -> Condition:
     return case.condition(f"cut@{keep}", case.trace.pieces[: 1 + keep])
 
 
+def cuts(case: Case) -> list[Condition]:
+    """The whole chain of thought, then with ever fewer steps, down to none."""
+    return [full(case), *(cut(case, keep) for keep in reversed(range(len(case.trace.steps))))]
+
+
 def no_cot(case: Case) -> Condition:
     """The prompt that asks for the answer at once."""
     return case.condition("no_cot", (case.direct,))

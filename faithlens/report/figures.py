@@ -114,24 +114,74 @@ def decision_grid(subjects: Sequence[Mapping[str, Any]]) -> Figure:
     return _axes(figure, "questions", "", height=150 + 46 * len(names))
 
 
-def one_question(scores: pd.DataFrame, measure: str = "early_answering.soft") -> Figure:
-    """One question's curve along its own steps: `scores` are the rows of one model, task and question."""
+def answers(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """What one question's conditions answer; `tables` as of `answer_table`, by model."""
+    return _maps(tables, "candidate answer", "", "probability")
+
+
+def answer_by_cut(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """The final answer's probability as the chain of thought is cut; `tables` as of `answer_table`, by model."""
     import plotly.graph_objects as go
 
-    rows = scores[(scores["measure"] == measure) & scores["value"].notna()].sort_values("fraction")
-    line = go.Scatter(x=rows["fraction"], y=rows["value"], mode="lines+markers", line_color=COLOURS[0], name=measure)
-    return _axes(go.Figure(line), "share of the steps kept", "probability of the final answer", share=True)
+    figure = go.Figure()
+    for i, (name, table) in enumerate(tables.items()):
+        final = table.loc["full"].idxmax()
+        n = sum(condition.startswith("cut@") for condition in table.index)
+        curve = table.loc[[*(f"cut@{t}" for t in range(n)), "full"], final]
+        line = go.Scatter(x=[t / n for t in range(n + 1)], y=curve, name=escape(name), mode="lines+markers")
+        figure.add_trace(line.update(line_color=_colour(i)))
+    return _axes(figure, "share of the steps kept", "probability of the final answer", share=True)
 
 
-def effect_by_step(scores: pd.DataFrame, measure: str = "knockout.step") -> Figure:
-    """One question's effect of each step: `scores` are the rows of one model, task and question."""
+def answer_by_knockout(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Falls of the final answer's probability in the knockouts; `tables` as of `answer_table`, by model."""
     import plotly.graph_objects as go
 
-    rows = scores[(scores["measure"] == measure) & scores["value"].notna()].sort_values("step", na_position="first")
-    x = ["prompt" if pd.isna(step) else f"step {step + 1}" for step in rows["step"]]
-    unit = str(rows["unit"].iloc[0]) if len(rows) else ""
-    figure = go.Figure(go.Bar(x=x, y=rows["value"], marker_color=COLOURS[0]))
-    return _axes(figure, "", f"{label(measure)} ({unit})")
+    figure = go.Figure()
+    for i, (name, table) in enumerate(tables.items()):
+        final = table.loc["full"].idxmax()
+        hidden = table[table.index.str.startswith("knockout:")]
+        fall = table.loc["full", final] - hidden[final]
+        x = [condition.removeprefix("knockout:") for condition in hidden.index]
+        figure.add_trace(go.Bar(name=escape(name), x=x, y=fall, marker_color=_colour(i)))
+    figure.update_layout(barmode="group", showlegend=True)
+    return _axes(figure, "hidden from the answer", "fall of the answer's probability")
+
+
+def attention_by_head(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Attention to all steps together, layer by head; `tables` as of `attention_table`, by model."""
+    steps = {name: table.filter(regex="^step ").sum(axis=1).unstack() for name, table in tables.items()}
+    return _maps(steps, "head", "layer", "attention to the steps")
+
+
+def attention_by_piece(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Attention to each piece, mean over layers and heads; `tables` as of `attention_table`, by model."""
+    import plotly.graph_objects as go
+
+    bars = [
+        go.Bar(name=escape(name), x=table.columns, y=table.mean(), marker_color=_colour(i))
+        for i, (name, table) in enumerate(tables.items())
+    ]
+    figure = go.Figure(bars).update_layout(barmode="group", showlegend=True)
+    return _axes(figure, "", "share of attention")
+
+
+def _maps(tables: Mapping[str, pd.DataFrame], x: str, y: str, value: str) -> Figure:
+    """Tables of fractions side by side, as heat maps on one scale from 0 to 1."""
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(1, len(tables), subplot_titles=[escape(name) for name in tables])
+    hover = f"{y or 'row'} %{{y}}, {x} %{{x}}: %{{z:.3f}}<extra></extra>"
+    for i, table in enumerate(tables.values(), start=1):
+        x_names, y_names = ([str(label) for label in axis] for axis in (table.columns, table.index))
+        drawn = go.Heatmap(z=table.to_numpy(), x=x_names, y=y_names, coloraxis="coloraxis", hovertemplate=hover)
+        figure.add_trace(drawn, 1, i)
+    scale = {"colorscale": "Blues", "cmin": 0, "cmax": 1, "colorbar_title": value}
+    figure.update_layout(coloraxis=scale).update_xaxes(type="category").update_yaxes(
+        type="category", autorange="reversed"
+    )
+    return _axes(figure, x, y)
 
 
 def _subjects(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

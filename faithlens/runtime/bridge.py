@@ -16,6 +16,10 @@ from faithlens.runtime.capture import Capture, Record
 from faithlens.runtime.model import Lens
 from faithlens.runtime.plan import Cell, Condition, Plan
 
+Hook = tuple[
+    str | Callable, Callable
+]  # TransformerLens' own: a hook point's name, or a choice of names, and a function
+
 
 def bridge_of(lens: Lens) -> TransformerBridge:
     """A TransformerBridge on the same weights: modules are rebuilt, parameters and buffers are shared."""
@@ -51,14 +55,14 @@ def run_condition(lens: Lens, condition: Condition, capture: Capture) -> Record:
     return Record(condition, torch.stack(scores), {reader: torch.stack(layers) for reader, layers in kept.items()})
 
 
-def run_cells(lens: Lens, cells: list[Cell], hooks: list[tuple[str, Callable]]) -> Float[Tensor, "pos vocab"]:
+def run_cells(lens: Lens, cells: list[Cell], hooks: list[Hook]) -> Float[Tensor, "pos vocab"]:
     """A plain TransformerLens forward, with the edges that `cells` may not see cut at every layer."""
     tokens = torch.tensor([[token for token, _ in cells]], device=lens.device)
     return lens.bridge.run_with_hooks(tokens, fwd_hooks=cutting_hooks(lens, cells) + hooks)[0]
 
 
-def cutting_hooks(lens: Lens, cells: list[Cell]) -> list[tuple[str, Callable]]:
-    """Hooks that set the scores of hidden edges to minus infinity, after the model's own mask; none if none is hidden."""
+def cutting_hooks(lens: Lens, cells: list[Cell]) -> list[Hook]:
+    """Hooks that set the scores of hidden edges to minus infinity, after the model's own mask, if there are any."""
     cut = torch.zeros(len(cells), len(cells), dtype=torch.bool, device=lens.device)
     for query, (_, hidden) in enumerate(cells):
         for start, stop in hidden:
@@ -70,9 +74,7 @@ def cutting_hooks(lens: Lens, cells: list[Cell]) -> list[tuple[str, Callable]]:
     return [(f"blocks.{i}.attn.hook_attn_scores", knock_out) for i in range(lens.n_layers)] if cut.any() else []
 
 
-def pooling_hooks(
-    lens: Lens, condition: Condition, capture: Capture, kept: dict[str, list[Tensor]]
-) -> list[tuple[str, Callable]]:
+def pooling_hooks(lens: Lens, condition: Condition, capture: Capture, kept: dict[str, list[Tensor]]) -> list[Hook]:
     """Hooks that pool every layer's full pattern into `kept`, which they fill in layer order."""
 
     def pool(pattern: Float[Tensor, "batch head query key"], hook: object) -> None:

@@ -117,7 +117,7 @@ class Lens:
 
     def encode_continuation(self, text: str) -> tuple[int, ...]:
         """The tokens of `text` alone, no special token added. To continue a sequence use `continue_ids`."""
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False, verbose=False))  # its length is checked here
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, special tokens included, nothing tidied."""

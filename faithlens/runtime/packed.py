@@ -72,7 +72,7 @@ AttentionInterface.register(ENTRY, packed_attention)
 @contextmanager
 def installed(model: PreTrainedModel, running: Running) -> Iterator[None]:
     """Route the model's attention through `running`; whatever happens, the model is left as it was."""
-    before = model.config._attn_implementation
+    before = model.config._attn_implementation or "eager"
     token = _RUNNING.set(running)
     model.set_attn_implementation(ENTRY)
     try:

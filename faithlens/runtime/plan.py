@@ -221,7 +221,11 @@ def pack(trie: Trie, paths: dict[int, list[list[int]]], conditions: Sequence[Con
 
 
 def compile_plan(
-    conditions: Sequence[Condition], structure: Structure = Structure(), *, budget: int = 8192, context: int | None = None
+    conditions: Sequence[Condition],
+    structure: Structure = Structure(),
+    *,
+    budget: int = 8192,
+    context: int | None = None,
 ) -> Plan:
     """Pack conditions into rows of at most `budget` tokens, in the order given.
 

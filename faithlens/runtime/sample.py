@@ -5,13 +5,14 @@ Each sequence's randomness depends on its seed alone, not on its neighbours in t
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
-from faithlens.errors import PlanError
+from faithlens.errors import ConfigError, PlanError
 from faithlens.runtime.model import Lens
 from faithlens.runtime.trace import Finish
 
@@ -29,6 +30,15 @@ class Sampling:
     max_new_tokens: int = 160
     temperature: float = 0.0
     top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        for asked, right, do in (
+            (f"{self.max_new_tokens} new tokens", self.max_new_tokens >= 1, "give a positive number"),
+            (f"a temperature of {self.temperature}", 0 <= self.temperature < inf, "give 0 (greedy) or more"),
+            (f"a nucleus of {self.top_p}", 0 < self.top_p <= 1, "give a number in (0, 1]"),
+        ):
+            if not right:
+                raise ConfigError(asked, "no chain of thought can be sampled so", do)
 
 
 @dataclass(frozen=True)
@@ -116,14 +126,19 @@ def decode(
     cache, seen = DynamicCache(config=lens.model.config), 0
     while True:
         positions = (torch.arange(seen, seen + ids.shape[1]) - pad[:, None]).clamp(min=0)
-        yield lens.model(
-            input_ids=ids.to(lens.device),
-            attention_mask=mask(lens, prompts, written, pad, seen, seen + ids.shape[1]).to(lens.device),
-            position_ids=positions.to(lens.device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1].float().cpu()
+        yield (
+            lens.model(
+                input_ids=ids.to(lens.device),
+                attention_mask=mask(lens, prompts, written, pad, seen, seen + ids.shape[1]).to(lens.device),
+                position_ids=positions.to(lens.device),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            .logits[:, -1]
+            .float()
+            .cpu()
+        )
         seen += ids.shape[1]
         ids = torch.tensor([[(w or p)[-1]] for w, p in zip(written, prompts, strict=True)])
 

@@ -4,6 +4,7 @@ Tokens are kept as they were sampled and never re-encoded. Steps are cut at toke
 in which its first visible character lies, so every piece is exact in tokens and in characters at once.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -64,38 +65,44 @@ class Trace:
 def offsets(lens: Lens, ids: Sequence[int], context: Sequence[int] = ()) -> list[int]:
     """Where each token starts in the decoded text of `ids`, read after `context`, and where the text ends.
 
-    A token that only completes a character begun by the tokens before it starts where that character starts.
+    Tokens that share a character, as the bytes of an emoji do, all start where the first of them does.
+
+    Raises:
+        TraceError: the tokenizer's decoding is no concatenation.
     """
-    head = lens.decode(context)
-    whole = lens.decode([*context, *ids])
-    starts = []
-    for i in range(len(ids)):
-        text = lens.decode([*context, *ids[:i]])
-        # an unfinished multi-byte character decodes to U+FFFD: the token border lies before it
-        starts.append(len(text) if whole.startswith(text) else len(text.rstrip("\ufffd")))
-    if not whole.startswith(head):
+    starts, read, text = [], "", ""
+    before, atom = tuple(context), ()  # read after the last whole characters only, so that the work stays linear
+    for token in ids:
+        starts.append(len(read))
+        atom = (*atom, token)
+        text = lens.decode((*before, *atom))[len(lens.decode(before)) :]
+        if text and not text.endswith("\ufffd"):  # what an unfinished character decodes to
+            read, text = read + text, ""
+            before, atom = atom, ()
+    if lens.decode((*context, *ids)) != lens.decode(context) + read + text:
         raise TraceError(
             "character offsets of a chain of thought",
-            f"the tokenizer decodes the prompt differently once {len(ids)} tokens follow it",
+            f"the tokenizer decodes {len(ids)} tokens together differently than one after the other",
             "use a tokenizer whose decoding is a concatenation (set clean_up_tokenization_spaces=false)",
         )
-    return [start - len(head) for start in starts] + [len(whole) - len(head)]
+    return [*starts, len(read + text)]
 
 
 def cut_steps(text: str, starts: Sequence[int], segments: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Snap character segments to token borders: half-open token ranges, one a segment that owns a token.
 
-    `starts` is what `offsets` returns. A token belongs to the segment that holds its first visible character.
+    `starts` is what `offsets` returns. A token belongs to the segment that holds its first visible character; white
+    space, and what completes a character, stays with the token before it.
     """
-    owners = []
-    for a, b in zip(starts, starts[1:], strict=False):
-        blank = len(text[a:b]) - len(text[a:b].lstrip())
-        at = a + blank if blank < b - a else a
-        owners.append(next((s for s, (_, stop) in enumerate(segments) if at < stop), len(segments) - 1))
-    for i in range(1, len(owners)):  # a token inside a split character starts nowhere new: it stays with its head
-        owners[i] = max(owners[i], owners[i - 1])
-    borders = [i for i in range(len(owners)) if i == 0 or owners[i] != owners[i - 1]]
-    return list(zip(borders, [*borders[1:], len(owners)], strict=True))
+    stops = [stop for _, stop in segments]
+    whole = [i for i in range(len(starts) - 1) if i == 0 or starts[i] > starts[i - 1]]
+    borders, owner = [0], 0
+    for i, end in zip(whole, [*(starts[i] for i in whole[1:]), starts[-1]], strict=True):
+        visible = text[starts[i] : end].lstrip()
+        if visible and (now := bisect_right(stops, end - len(visible))) > owner:
+            owner = now
+            borders.append(i)
+    return list(zip(borders, [*borders[1:], len(starts) - 1], strict=True))
 
 
 def make_trace(

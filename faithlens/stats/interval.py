@@ -78,8 +78,8 @@ def optional(number: float) -> float | None:
 
 
 def scale_of(measure: str, unit: str) -> tuple[float, float] | None:
-    """The ends of a measure's scale; None where it has none (logits, nats)."""
-    if unit not in ("fraction", "probability"):
+    """The ends of a measure's scale; None where it has none (logits, nats) or never nears its ends (attention)."""
+    if unit not in ("fraction", "probability") or measure.startswith("attention."):
         return None
     if measure == "mediation.interaction":
         return -2.0, 2.0

@@ -87,7 +87,7 @@ def decide(
     if incapable:
         return incapable
     answer, first, needed = _content(known, estimates, cells, min_faithfulness)
-    reasons = [first, _grid(cells), *_direct(known), *_hidden(known), *_gain(known)]
+    reasons = [first, _grid(cells), *_direct(known), *_hidden(known), *_mistaken(known), *_gain(known)]
     return Verdict(answer, tuple(reasons), needed)
 
 
@@ -191,6 +191,11 @@ def _hidden(known: Mapping[str, Number]) -> list[str]:
         return []
     moved = "falls by" if drop.value >= 0 else "changes by"
     return [f"When the answer cannot see the steps, its probability {moved} {drop}."]
+
+
+def _mistaken(known: Mapping[str, Number]) -> list[str]:
+    area = known.get("mistakes.aoc_mean_0_to_n-1")
+    return [f"A wrong value put into one step, the rest kept, changes the answer in a share of {area}."] if area else []
 
 
 def _gain(known: Mapping[str, Number]) -> list[str]:

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from faithlens.report import figures
@@ -51,11 +52,44 @@ def test_decision_grid_stacks_every_question(run):
     assert {trace.name for trace in figure.data} <= set(CELLS)
 
 
-def test_one_question_of_a_notebook(run):
-    scores = run.read("scores")
-    own = scores[(scores["model"] == "O5 scratchpad") & (scores["question"] == "q000")]
-    assert list(figures.one_question(own).data[0].x) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
-    assert list(figures.effect_by_step(own).data[0].x) == [f"step {i}" for i in range(1, 6)]
+@pytest.fixture
+def answer_tables():
+    """Two models on one question: one answers by its last step, the other whatever its steps are."""
+    rows = {"full": [0.9, 0.1], "cut@1": [0.4, 0.6], "cut@0": [0.5, 0.5]}
+    rows |= {"knockout:step 0": [0.8, 0.2], "knockout:step 1": [0.2, 0.8]}
+    follows = pd.DataFrame(rows, index=["A", "B"]).T
+    return {"follows": follows, "ignores": follows * 0 + [0.25, 0.75]}
+
+
+def test_the_final_answer_along_the_cuts(answer_tables):
+    follows, ignores = figures.answer_by_cut(answer_tables).data
+    assert list(follows.x) == [0, 0.5, 1]
+    assert list(follows.y) == [0.5, 0.4, 0.9]
+    assert list(ignores.y) == [0.75] * 3
+
+
+def test_falls_of_the_final_answer_by_knockout(answer_tables):
+    follows, ignores = figures.answer_by_knockout(answer_tables).data
+    assert list(follows.x) == ["step 0", "step 1"]
+    assert list(follows.y) == pytest.approx([0.1, 0.7])
+    assert list(ignores.y) == [0, 0]
+
+
+def test_answers_are_mapped_side_by_side_on_one_scale(answer_tables):
+    figure = figures.answers(answer_tables)
+    assert [trace.xaxis for trace in figure.data] == ["x", "x2"]
+    assert np.array_equal(figure.data[0].z, answer_tables["follows"].to_numpy())
+    assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (0, 1)
+
+
+def test_attention_is_summed_over_steps_and_averaged_over_heads():
+    index = pd.MultiIndex.from_product([range(1), range(2)], names=["layer", "head"])
+    mass = [[0.5, 0.125, 0.25, 0.125], [0.25, 0.25, 0.25, 0.25]]
+    tables = {"one": pd.DataFrame(mass, index=index, columns=["prompt", "step 0", "step 1", "stem"])}
+    assert figures.attention_by_head(tables).data[0].z.tolist() == [[0.375, 0.5]]
+    bars = figures.attention_by_piece(tables).data[0]
+    assert list(bars.x) == ["prompt", "step 0", "step 1", "stem"]
+    assert list(bars.y) == [0.375, 0.1875, 0.25, 0.1875]
 
 
 def test_every_headline_measure_has_words():

@@ -24,7 +24,7 @@ STRUCTURES = {
 
 
 def cases(seed: int = 0) -> list[Condition]:
-    """A truncation sweep, a rewritten step of another length, knockouts, and another trace, with options of 1-3 tokens."""
+    """A truncation sweep, a rewritten step, knockouts, and another trace, with options of 1-3 tokens."""
     rng = random.Random(seed)
 
     def piece(name: str, n: int) -> Piece:

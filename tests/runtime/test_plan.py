@@ -19,7 +19,9 @@ STRUCTURE = Structure((("steps", 2), ("answer", 3)), (("answer", "question"),))
 def conditions(draw: st.DrawFn) -> list[Condition]:
     out = []
     for i in range(draw(st.integers(1, 6))):
-        pieces = [Piece(f"step {j}", draw(TOKENS)) for j in range(draw(st.integers(1, 3)))] + [Piece("stem", draw(TOKENS))]
+        pieces = [Piece(f"step {j}", draw(TOKENS)) for j in range(draw(st.integers(1, 3)))] + [
+            Piece("stem", draw(TOKENS))
+        ]
         options = tuple(draw(st.lists(TOKENS, min_size=1, max_size=3, unique=True)))
         knockouts = (Knockout("stem", ("step 0",)),) if draw(st.booleans()) else ()
         out.append(Condition(f"condition {i}", tuple(pieces), options, knockouts))
@@ -103,4 +105,9 @@ def test_refusals_say_what_was_found(asked: Condition, limits: dict, words: str)
 def test_structure_hides_whole_sections() -> None:
     # question 9 9, steps open at 2, answer opens at 3
     assert STRUCTURE.hidden([9, 9, 2, 5, 3, 7]) == [(), (), (), (), ((0, 2),), ((0, 2),)]
-    assert Structure((("steps", 2), ("answer", 3)), (("answer", "steps"),)).hidden([9, 2, 5, 3]) == [(), (), (), ((1, 3),)]
+    assert Structure((("steps", 2), ("answer", 3)), (("answer", "steps"),)).hidden([9, 2, 5, 3]) == [
+        (),
+        (),
+        (),
+        ((1, 3),),
+    ]

@@ -1,0 +1,37 @@
+"""One question from close by: have a model think about it, and lay out what each edit answers and attends to."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from faithlens.assays.cases import choose_stem, draw_drafts, to_case
+from faithlens.interventions.case import Case
+from faithlens.measures.answers import probabilities
+from faithlens.runtime.capture import Record
+from faithlens.runtime.model import Lens
+from faithlens.runtime.sample import Sampling
+from faithlens.tasks.question import Question, Task
+
+
+def think(lens: Lens, task: Task, question: Question, sampling: Sampling = Sampling(), seed: int = 0) -> Case:
+    """A chain of thought of the model about one question, cut into steps, with the stem under which it answers.
+
+    Raises:
+        ModelError: it wrote no chain of thought, or answers under none of the task's stems.
+    """
+    drafts = draw_drafts(lens, task, [question], sampling, seed)
+    return to_case(lens, task, drafts[0], choose_stem(lens, task, drafts).stem)
+
+
+def answer_table(case: Case, records: Sequence[Record]) -> pd.DataFrame:
+    """What each condition answers: a row a condition, a column a candidate, in probability over the candidates."""
+    rows = [probabilities(record.logprobs).tolist() for record in records]
+    names = pd.Index([record.condition.name for record in records], name="condition")
+    return pd.DataFrame(rows, index=names, columns=pd.Index(case.candidates, name="answer"))
+
+
+def attention_table(record: Record, reader: str = "answer") -> pd.DataFrame:
+    """Where a captured reader looks: a row a (layer, head), a column a piece, as fractions that add up to one."""
+    mass = record.attention[reader]
+    index = pd.MultiIndex.from_product([range(mass.shape[0]), range(mass.shape[1])], names=["layer", "head"])
+    return pd.DataFrame(mass.flatten(0, 1).numpy(), index=index, columns=pd.Index(record.condition.spans, name="piece"))

@@ -1,0 +1,46 @@
+"""Every notebook runs from top to bottom, offline, in this interpreter, and shows what its text says."""
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+# run after the last cell, in the notebook's own kernel
+SHOWN = {
+    "01_one_question": """
+assert [len(c.trace.steps) for c in (case, twin_case)] == [4, 4]
+assert answers.idxmax(axis=1)[["cut@1", "cut@2", "cut@3", "full"]].tolist() == ["9", "5", "8", "2"]
+assert answers.loc["full", "2"] - answers.loc["knockout:step 3", "2"] > 0.9
+assert both[TWIN]["2"].min() > 0.9
+assert attention[MODEL].filter(regex="^step ").sum(axis=1).mean() > 0.5
+assert attention[TWIN].filter(regex="^step ").abs().max().max() == 0
+assert fl.answer_table(case, edited).idxmax(axis=1).tolist() == ["2", "7"]
+assert fl.answer_table(twin_case, twin_edited).idxmax(axis=1).tolist() == ["2", "2"]
+""",
+}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    notebook = nbformat.read(path, as_version=4)
+    same = f"import sys; assert sys.executable == {sys.executable!r}, sys.executable"
+    notebook.cells = [new_code_cell(same), *notebook.cells, new_code_cell(SHOWN[path.stem])]
+    folder = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, kernel_name="python3", timeout=120, resources=folder).execute()
+    drawn = [c for c in notebook.cells if c.cell_type == "code" and c.source.splitlines()[-1].startswith("figures.")]
+    kinds = [{kind for out in cell.outputs for kind in out.get("data", {})} for cell in drawn]
+    assert len(drawn) > 0
+    assert all("application/vnd.plotly.v1+json" in kind for kind in kinds)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_kept_without_outputs(path: Path) -> None:
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
