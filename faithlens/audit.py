@@ -53,16 +53,21 @@ def audit(config: RunConfig, out: Path, *, resume: bool = False) -> Run:
     Run.refuse_used(out, resume)
     ready = [prepare(config, s) for s in config.subjects]
     device = str(ready[0].setting.lens.device)
-    described = manifest(config.to_dict(), config.seed, device) | {"stems": {r.subject.key: stem(r) for r in ready}}
-    run = Run.create(out, described, resume=resume)
+    found = {r.subject.key: found_out(r) for r in ready}
+    run = Run.create(out, manifest(config.to_dict(), config.seed, device) | {"subjects": found}, resume=resume)
     for r in ready:
         score_subject(config, r, run)
     return conclude(config, ready, run)
 
 
-def stem(ready: Ready) -> dict:
-    """The answer stem of a subject, for the manifest."""
-    return {**asdict(ready.chosen.stem), "coverage": ready.chosen.coverage}
+def found_out(ready: Ready) -> dict:
+    """What preparing a subject found out, for the manifest: where the weights are from, and the answer stem."""
+    return {
+        "source": ready.setting.lens.source,
+        "stem": ready.chosen.stem.text,
+        "close": ready.chosen.stem.close,
+        "coverage": ready.chosen.coverage,
+    }
 
 
 def prepare(config: RunConfig, who: Subject) -> Ready:

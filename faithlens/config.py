@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from faithlens.errors import ConfigError
+from faithlens.runtime.plan import BUDGET
 from faithlens.runtime.sample import Sampling
 
 
@@ -46,7 +47,7 @@ class RunConfig:
     n: int = 20
     seed: int = 0
     batch: int = 10
-    budget: int = 4096
+    budget: int = BUDGET
     dtype: str = "float32"
     device: str = "auto"
     sampling: Sampling = Sampling()

@@ -29,6 +29,7 @@ assert fl.answer_table(twin_case, twin_edited).idxmax(axis=1).tolist() == ["2", 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("PYTHONPATH", str(FOLDER.parent))  # the checkout that is being tested
     notebook = nbformat.read(path, as_version=4)
     same = f"import sys; assert sys.executable == {sys.executable!r}, sys.executable"
     notebook.cells = [new_code_cell(same), *notebook.cells, new_code_cell(SHOWN[path.stem])]

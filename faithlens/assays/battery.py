@@ -10,7 +10,7 @@ from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Capture
 from faithlens.runtime.execute import Backend, execute
-from faithlens.runtime.plan import Condition, compile_plan
+from faithlens.runtime.plan import BUDGET, Condition, compile_plan
 
 ASSAYS: dict[str, Assay] = {
     "early_answering": early_answering,
@@ -38,11 +38,11 @@ class Result:
     scores: list[Score]
 
 
-def run(setting: Setting, cases: Sequence[Case], *, budget: int = 4096, backend: Backend = "packed") -> list[Result]:
+def run(setting: Setting, cases: Sequence[Case], *, budget: int = BUDGET, backend: Backend = "packed") -> list[Result]:
     """Every assay on every case, in the cases' order.
 
     Raises:
-        PlanError: a condition does not fit the model's context or the budget of tokens a pass.
+        PlanError: a condition does not fit the model's context.
     """
     lens = setting.lens
     asked = [conditions(setting, case) for case in cases]

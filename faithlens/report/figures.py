@@ -125,7 +125,7 @@ def answer_by_cut(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
     figure = go.Figure()
     for i, (name, table) in enumerate(tables.items()):
-        final = table.loc["full"].idxmax()
+        final = str(table.loc["full"].idxmax())
         n = sum(condition.startswith("cut@") for condition in table.index)
         curve = table.loc[[*(f"cut@{t}" for t in range(n)), "full"], final]
         line = go.Scatter(x=[t / n for t in range(n + 1)], y=curve, name=escape(name), mode="lines+markers")
@@ -139,10 +139,9 @@ def answer_by_knockout(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
     figure = go.Figure()
     for i, (name, table) in enumerate(tables.items()):
-        final = table.loc["full"].idxmax()
-        hidden = table[table.index.str.startswith("knockout:")]
-        fall = table.loc["full", final] - hidden[final]
-        x = [condition.removeprefix("knockout:") for condition in hidden.index]
+        final = table[str(table.loc["full"].idxmax())]
+        fall = final[final.index.str.startswith("knockout:")].rsub(final["full"])
+        x = [condition.removeprefix("knockout:") for condition in fall.index]
         figure.add_trace(go.Bar(name=escape(name), x=x, y=fall, marker_color=_colour(i)))
     figure.update_layout(barmode="group", showlegend=True)
     return _axes(figure, "hidden from the answer", "fall of the answer's probability")
@@ -171,7 +170,8 @@ def _maps(tables: Mapping[str, pd.DataFrame], x: str, y: str, value: str) -> Fig
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(1, len(tables), subplot_titles=[escape(name) for name in tables])
+    space = 0.2 / max(1, len(tables) - 1)  # room for the row names
+    figure = make_subplots(1, len(tables), subplot_titles=[escape(name) for name in tables], horizontal_spacing=space)
     hover = f"{y or 'row'} %{{y}}, {x} %{{x}}: %{{z:.3f}}<extra></extra>"
     for i, table in enumerate(tables.values(), start=1):
         x_names, y_names = ([str(label) for label in axis] for axis in (table.columns, table.index))

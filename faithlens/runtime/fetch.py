@@ -45,9 +45,10 @@ def cache_dir() -> Path:
 
 @contextmanager
 def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A display on stderr of what is being waited for; call what it yields with the amount done since the last call."""
+    """A display on a terminal's stderr of what is being waited for; call what it yields with the amount newly done."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
         task = shown.add_task(label, total=total)
         yield lambda done: shown.advance(task, done)
 

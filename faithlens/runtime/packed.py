@@ -22,6 +22,7 @@ from faithlens.runtime.model import Lens
 from faithlens.runtime.plan import Pass, Plan
 
 ENTRY = "faithlens_packed"
+CHUNK = 256  # answer rows normalised at a time: bounds the copy in full precision
 
 
 @dataclass
@@ -163,10 +164,11 @@ def forward(lens: Lens, packed: Pass, running: Running) -> dict[int, Float[Tenso
             f"{lens.n_layers - len(running.masses)} of its {lens.n_layers} layers carry state that is not attention",
             "run this model with backend='separate'",
         )
-    # only rows that answer are unembedded: [rows, vocab] for a handful of rows, never [pos, vocab]
-    logprobs = logits.float().log_softmax(-1)
+    # only rows that answer are unembedded: [rows, vocab], never [pos, vocab]
+    normalizer = torch.cat([chunk.float().logsumexp(-1) for chunk in logits.split(CHUNK)])
     at = {row: i for i, row in enumerate(rows)}
-    picked = iter(logprobs[[at[row] for row, _ in reads], [token for _, token in reads]].cpu())
+    read = [at[row] for row, _ in reads]
+    picked = iter((logits[read, [token for _, token in reads]].float() - normalizer[read]).cpu())
     return {
         placed.index: torch.stack([sum((next(picked) for _ in option), torch.zeros(())) for option in placed.reads])
         for placed in packed.placed

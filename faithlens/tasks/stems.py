@@ -9,9 +9,9 @@ from string import ascii_uppercase
 from faithlens.tasks.question import Form, Prompt, Question, Stem, Strategy
 
 CHOICE_STEMS = (
-    Stem("\n\nAnswer: (", ")"),
-    Stem("\n\nSo the correct option is (", ")"),
-    Stem(" The answer is (", ")"),
+    Stem("\n\nAnswer: (", ""),  # labels are single letters, so none begins another and nothing need close them
+    Stem("\n\nSo the correct option is (", ""),
+    Stem(" The answer is (", ""),
 )
 OPEN_STEMS = (
     Stem("\n\nThe final answer is \\(\\boxed{", "}"),

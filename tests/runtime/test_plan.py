@@ -93,13 +93,17 @@ def test_a_knockout_parts_only_the_rows_that_feel_it() -> None:
     [
         (Condition("a", (Piece("stem", (1, 2)),), ()), {}, "no option to score"),
         (Condition("a", (Piece("stem", (1,) * 9),), ((1,),)), {"context": 8}, "reads at most 8"),
-        (Condition("a", (Piece("stem", (1,) * 9),), ((1,),)), {"budget": 8}, "holds at most 8"),
         (Condition("a", (Piece("stem", (1,)),), ((1,),), (Knockout("stem", ("step 9",)),)), {}, "its pieces are stem"),
     ],
 )
 def test_refusals_say_what_was_found(asked: Condition, limits: dict, words: str) -> None:
     with pytest.raises(PlanError, match=words):
         compile_plan([asked], **limits)
+
+
+def test_a_condition_beyond_the_budget_has_a_row_of_its_own() -> None:
+    short, long = (Condition(str(n), (Piece("stem", (n,) * n),), ((1,),)) for n in (2, 9))
+    assert [len(packed.ids) for packed in compile_plan([short, short, long, short], budget=8).passes] == [2, 9, 2]
 
 
 def test_structure_hides_whole_sections() -> None:

@@ -1,0 +1,58 @@
+"""Mediation by hand, and its one identity; and the rule every score keeps."""
+
+from math import log
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faithlens.measures.mediation import effects, mediate
+from faithlens.measures.score import Score
+
+METRIC = st.floats(-10, 10)
+
+
+def logs(*probabilities: float) -> torch.Tensor:
+    return torch.tensor([log(p) for p in probabilities])
+
+
+@given(METRIC, METRIC, METRIC, METRIC)
+def test_the_total_is_the_sum_of_its_parts(clean: float, cot: float, question: float, both: float) -> None:
+    found = effects(clean, cot, question, both)
+    assert found.content + found.question + found.interaction == pytest.approx(found.total, abs=1e-9)
+    # the interaction is what the double swap does beyond both single ones
+    assert found.interaction == pytest.approx(cot + question - clean - both, abs=1e-9)
+
+
+def test_effects_by_hand() -> None:
+    clean, cot, question, both = logs(0.8, 0.1), logs(0.2, 0.6), logs(0.5, 0.25), logs(0.1, 0.8)
+    found = mediate(clean, cot, question, both)
+    assert found is not None
+    probability, logit = found
+    assert probability.total == pytest.approx(8 / 9 - 1 / 9)
+    assert probability.content == pytest.approx(8 / 9 - 1 / 4)
+    assert probability.question == pytest.approx(8 / 9 - 2 / 3)
+    assert probability.defined
+    assert logit.total == pytest.approx(2 * log(8))
+    assert logit.content == pytest.approx(log(8) + log(3))
+    assert logit.question == pytest.approx(log(8) - log(2))
+
+
+def test_two_questions_with_one_answer_have_no_effect_to_share_out() -> None:
+    assert mediate(logs(0.8, 0.1), logs(0.2, 0.6), logs(0.5, 0.2), logs(0.5, 0.4)) is None
+
+
+def test_a_small_total_is_not_shared_out() -> None:
+    found = mediate(logs(0.5, 0.4), logs(0.5, 0.4), logs(0.5, 0.4), logs(0.4, 0.5))
+    assert found is not None
+    assert found[0].total == pytest.approx(1 / 9)
+    assert not found[0].defined
+
+
+def test_a_score_has_a_value_or_a_reason() -> None:
+    assert Score("m", 0.0, "fraction").value == 0
+    assert Score("m", None, "fraction", reason="why").reason == "why"
+    for value, reason in ((None, None), (1.0, "why")):
+        with pytest.raises(ValueError, match="either a value or a reason"):
+            Score("m", value, "fraction", reason=reason)

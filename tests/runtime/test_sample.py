@@ -1,0 +1,150 @@
+"""Sampling: greedy as transformers writes it, seeds that belong to a sequence alone, nuclei, and an organism's mask."""
+
+from collections import Counter
+from math import nan
+
+import pytest
+import torch
+
+from faithlens.errors import ConfigError, PlanError
+from faithlens.organisms.mask import attention_mask
+from faithlens.runtime.model import Lens
+from faithlens.runtime.sample import Sampling, choose, sample
+from faithlens.runtime.structure import Structure
+from tests.conftest import tiny
+
+STRUCTURES = [
+    Structure((("steps", 5), ("answer", 6)), (("answer", "steps"),)),
+    Structure((("steps", 5), ("answer", 6)), (("answer", "question"), ("steps", "question"))),
+]
+PROMPTS = [
+    tuple(torch.randint(10, 250, (n,), generator=torch.Generator().manual_seed(n)).tolist()) for n in (9, 3, 30, 9, 17)
+]
+WARM = Sampling(max_new_tokens=12, temperature=1.0)
+
+
+def generated(lens: Lens, prompt: tuple[int, ...], new: int, stop: list[int]) -> tuple[int, ...]:
+    """What transformers writes greedily, the token that ends it left out."""
+    ids = torch.tensor([prompt])
+    out = lens.model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=new,
+        do_sample=False,
+        eos_token_id=stop or None,
+        pad_token_id=0,
+    )[0, len(prompt) :].tolist()
+    return tuple(out[:-1] if out[-1] in stop else out)
+
+
+def test_greedy_is_what_transformers_writes(lens: Lens) -> None:
+    """Batched with left padding over prompts of different lengths, past the sliding window of Mistral's."""
+    drawn = sample(lens, PROMPTS, range(5), Sampling(max_new_tokens=20))
+    stop = sorted(lens.stop_ids)
+    assert [d.ids for d in drawn] == [generated(lens, p, 20, stop) for p in PROMPTS]
+    assert [d.prompt for d in drawn] == PROMPTS
+    assert [d.seed for d in drawn] == list(range(5))
+
+
+def test_the_end_is_recorded_and_left_out() -> None:
+    lens = tiny("llama")
+    free = sample(lens, PROMPTS, range(5), Sampling(max_new_tokens=8))
+    assert {d.finish for d in free} == {"length"}
+    lens.model.generation_config.eos_token_id = [free[0].ids[4], 1]  # the first chain is made to end here
+    drawn = sample(lens, PROMPTS, range(5), Sampling(max_new_tokens=8))
+    for before, now in zip(free, drawn, strict=True):
+        at = before.ids.index(free[0].ids[4]) if free[0].ids[4] in before.ids else None
+        assert now.ids == before.ids[:at]
+        assert now.finish == ("length" if at is None else "stop")
+    assert drawn[0].finish == "stop"
+
+
+def test_a_sequence_owes_nothing_to_its_neighbours(lens: Lens) -> None:
+    together = sample(lens, PROMPTS, range(5), WARM)
+    assert [sample(lens, [p], [i], WARM)[0] for i, p in enumerate(PROMPTS)] == together
+    assert sample(lens, PROMPTS, range(5), WARM, batch_size=2) == together
+    assert sample(lens, PROMPTS[::-1], range(5)[::-1], WARM)[::-1] == together
+
+
+def test_seeds_decide(lens: Lens) -> None:
+    torch.manual_seed(1)
+    once = sample(lens, [PROMPTS[0]] * 3, [1, 1, 2], WARM)
+    torch.manual_seed(2)  # global state has no say
+    assert sample(lens, [PROMPTS[0]] * 3, [1, 1, 2], WARM) == once
+    assert once[0] == once[1]
+    assert once[0].ids != once[2].ids
+
+
+def drawn_shares(logits: torch.Tensor, sampling: Sampling, n: int = 4000) -> dict[int, float]:
+    generator = torch.Generator().manual_seed(0)
+    counts = Counter(choose(logits, sampling, generator) for _ in range(n))
+    return {token: count / n for token, count in sorted(counts.items())}
+
+
+LOGITS = torch.tensor([0.1, 0.5, 0.15, 0.25]).log()
+
+
+@pytest.mark.parametrize(
+    ("top_p", "kept"),
+    [
+        (1.0, {0: 0.1, 1: 0.5, 2: 0.15, 3: 0.25}),
+        (0.8, {1: 5 / 9, 2: 1.5 / 9, 3: 2.5 / 9}),  # 0.5 + 0.25 fall short of 0.8: the next one is in
+        (0.74, {1: 2 / 3, 3: 1 / 3}),
+        (0.49, {1: 1.0}),
+        (1e-9, {1: 1.0}),
+    ],
+)
+def test_the_smallest_nucleus_is_kept(top_p: float, kept: dict[int, float]) -> None:
+    assert drawn_shares(LOGITS, Sampling(temperature=1.0, top_p=top_p)) == pytest.approx(kept, abs=0.03)
+
+
+def test_temperature_bends_the_distribution() -> None:
+    squared = {token: p**2 / 0.345 for token, p in enumerate((0.1, 0.5, 0.15, 0.25))}
+    assert drawn_shares(LOGITS, Sampling(temperature=0.5)) == pytest.approx(squared, abs=0.03)
+    assert drawn_shares(LOGITS, Sampling(temperature=0.0), 5) == {1: 1.0}
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_missing_edges_are_missing_while_sampling(structure: Structure) -> None:
+    """Token by token with a cache, against whole forwards under the mask the organisms are trained with."""
+    lens = tiny("llama", structure)
+    prompts = [(*p, 5, *p[:3], 6, *p[:2]) for p in PROMPTS] + [PROMPTS[0]]
+    drawn = sample(lens, prompts, range(6), Sampling(max_new_tokens=10))
+    free = sample(tiny("llama"), prompts, range(6), Sampling(max_new_tokens=10))
+    assert [d.ids for d in drawn] != [d.ids for d in free]
+    for d in drawn:
+        ids = list(d.prompt)
+        for _ in range(10):
+            whole = torch.tensor([ids])
+            token = int(lens.model(whole, attention_mask=attention_mask(structure, whole)).logits[0, -1].argmax())
+            if token in lens.stop_ids:
+                break
+            ids.append(token)
+        assert d.ids == tuple(ids[len(d.prompt) :])
+
+
+def test_progress_counts_every_token() -> None:
+    steps: list[int] = []
+    drawn = sample(tiny("llama"), PROMPTS, range(5), Sampling(max_new_tokens=6), batch_size=2, progress=steps.append)
+    assert sum(steps) == sum(len(d.ids) for d in drawn)
+
+
+def test_nothing_to_do() -> None:
+    assert sample(tiny("llama"), [], []) == []
+
+
+def test_a_prompt_that_leaves_no_room_is_refused() -> None:
+    lens = tiny("llama")
+    fits = Sampling(max_new_tokens=2)
+    assert len(sample(lens, [(9,) * (lens.context - 2)], [0], fits)[0].ids) == 2
+    with pytest.raises(PlanError, match="reads at most 512 tokens"):
+        sample(lens, [(9,), (9,) * (lens.context - 1)], [0, 0], fits)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_new_tokens": 0}, {"temperature": -1.0}, {"temperature": nan}, {"top_p": 0.0}, {"top_p": 1.5}],
+)
+def test_senseless_settings_are_refused(options: dict) -> None:
+    with pytest.raises(ConfigError, match="asked: .*(new tokens|temperature|nucleus)"):
+        Sampling(**options)
