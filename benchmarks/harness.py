@@ -1,4 +1,4 @@
-"""Time rivals fairly: warmed up, taking turns in one process, compared pair by pair, with everything that matters noted.
+"""Time rivals fairly: warmed up, taking turns in one process, compared pair by pair, with what matters noted.
 
 Rivals take turns because a machine's speed drifts: the ratio of two neighbours in time says more than that of two
 averages. Each round starts with the next rival, so that nobody always runs after the same neighbour.
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent / "README.md"
 LIBRARIES = ("torch", "transformers", "transformer-lens")
 Rivals = Mapping[str, Callable[[], object]]
 Seconds = dict[str, list[float]]
@@ -39,7 +40,7 @@ def wait() -> None:
         torch.cuda.synchronize()
 
 
-def race(rivals: Rivals, repeats: int, warm_up: int = 2) -> Seconds:
+def race(rivals: Rivals, repeats: int, warm_up: int = 1) -> Seconds:
     """Seconds of each rival in each of `repeats` rounds, after `warm_up` rounds that are not kept."""
     names = list(rivals)
     times: Seconds = {name: [] for name in names}
@@ -61,23 +62,6 @@ def spread(values: list[float]) -> dict[str, float]:
 def ratios(times: Seconds, slow: str, fast: str) -> dict[str, float]:
     """Spread of `slow` / `fast`, taken round by round."""
     return spread([a / b for a, b in zip(times[slow], times[fast], strict=True)])
-
-
-def peak_mib(run: Callable[[], object]) -> float | None:
-    """How far one run lifts this process's resident memory above where it started, in MiB; Linux only, else None."""
-    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    try:
-        reset.write_text("5")  # the high-water mark starts again from what is resident now
-    except OSError:
-        return None
-    before = resident(status, "VmRSS")
-    run()
-    return (resident(status, "VmHWM") - before) / 1024
-
-
-def resident(status: Path, entry: str) -> int:
-    """An entry of /proc/self/status, in KiB."""
-    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(entry))
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -109,9 +93,10 @@ def git(*words: str) -> str:
     return done.stdout.strip()
 
 
-def keep(subject: str, result: Mapping[str, Any]) -> Path:
-    """Write a subject's result to its file."""
+def keep(subject: str, result: Mapping[str, Any], table: str) -> None:
+    """Write a subject's result to its file, and its table into the README, between the subject's two marks."""
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{subject}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    return path
+    (RESULTS / f"{subject}.json").write_text(json.dumps(result, indent=2) + "\n")
+    mark = f"<!-- {subject} -->"
+    before, _, after = README.read_text().split(mark)
+    README.write_text(f"{before}{mark}\n{table}\n{mark}{after}")

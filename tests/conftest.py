@@ -20,6 +20,8 @@ from transformers import (
 from faithlens.runtime.model import Lens
 from faithlens.runtime.structure import Structure
 
+torch.set_num_threads(1)  # models this small only wait for each other's threads
+
 SIZES = {
     "hidden_size": 48,
     "intermediate_size": 96,

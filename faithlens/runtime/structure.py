@@ -31,10 +31,11 @@ class Structure:
     def hidden(self, ids: Sequence[int]) -> list[tuple[Interval, ...]]:
         """For each token, the half-open position intervals of `ids` it may not attend to."""
         opens = {token: name for name, token in self.sections}
-        section, start, extents, out = "question", 0, dict[str, Interval](), []
+        section, start, out = "question", 0, []
+        stretches: dict[str, dict[int, int]] = {}  # of each section, which may be opened again: start to stop
         for i, token in enumerate(ids):
             if opens.get(token, section) != section:
                 section, start = opens[token], i
-            extents[section] = (start, i + 1)
-            out.append(tuple(extents[k] for q, k in self.forbidden if q == section and k in extents))
+            stretches.setdefault(section, {})[start] = i + 1
+            out.append(tuple(x for q, k in self.forbidden if q == section for x in stretches.get(k, {}).items()))
         return out

@@ -8,12 +8,12 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType as Kind
 from gguf.quants import dequantize, quantize
-from gguf_files import TEMPLATE, interleave, random_model, write
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from faithlens.errors import ModelError
 from faithlens.runtime.gguf import convert, unpermute
+from tests.runtime.gguf_files import TEMPLATE, interleave, random_model, write
 
 
 def converted(tmp_path: Path, arch: str = "llama", kind: Kind = Kind.F32, **options: str) -> Path:

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import byte_tokenizer
-from gguf_files import random_model, write
 from safetensors.torch import load_file, save_file
 
 from faithlens.errors import ConfigError, ModelError
@@ -21,6 +19,8 @@ from faithlens.runtime import fetch
 from faithlens.runtime import load as loading
 from faithlens.runtime.load import load, short_names
 from faithlens.runtime.structure import Structure
+from tests.conftest import byte_tokenizer
+from tests.runtime.gguf_files import random_model, write
 
 
 @pytest.fixture(autouse=True)

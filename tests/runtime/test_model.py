@@ -1,7 +1,6 @@
 """`Lens` and its text: whatever is encoded reads back as exactly what was meant."""
 
 import pytest
-from conftest import byte_tokenizer, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
@@ -10,6 +9,7 @@ from transformers import PreTrainedTokenizerFast
 from faithlens.errors import TraceError
 from faithlens.runtime.model import Lens
 from faithlens.runtime.structure import Structure
+from tests.conftest import byte_tokenizer, tiny
 
 LENS = tiny("llama")
 PIECES = ["<unk>", "<s>", "▁", "a", "b", "=", "1", "2", "\n", "▁a", "ab", "▁ab"]

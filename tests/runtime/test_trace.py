@@ -113,7 +113,7 @@ def test_a_character_is_never_cut() -> None:
     lens = LENSES["merging"]
     ids = lens.encode_continuation("bb. 😀 b.")
     assert "\ufffd" in lens.decode(ids[:3])
-    assert make_trace(lens, lens.encode_prompt("Q"), ids, segment).texts[1:] == ("bb. 😀", " b.")
+    assert make_trace(lens, lens.encode_prompt("Q"), ids, segment).texts[1:] == ("bb. 😀 ", "b.")
 
 
 def test_white_space_stays_with_the_step_before() -> None:

@@ -32,7 +32,7 @@ def test_choices_are_labelled_and_answers_given_either_way(tmp_path: Path) -> No
         Question("six", "3 + 3?", ("A", "B", "C"), "C", ("4", "5", "6"), ("6",), "choice"),
     ]
     assert task.name == str(path)
-    assert task.stems[0].close == ")"
+    assert task.stems[0].close == ""
 
 
 def test_open_numbers_get_near_misses_and_other_answers_their_own(tmp_path: Path) -> None:

@@ -1,0 +1,224 @@
+"""All assays on the two models whose truth is planted, and on a model that has nothing to say."""
+
+import dataclasses
+from collections import Counter
+
+import pandas as pd
+import pytest
+import torch
+
+from faithlens import load
+from faithlens.assays import battery
+from faithlens.assays.assay import Assay, Setting
+from faithlens.assays.battery import Result
+from faithlens.assays.cases import check_room, choose_stem, draft, draw_drafts, seed_of, to_case, to_trace
+from faithlens.errors import ModelError, PlanError, TraceError
+from faithlens.measures.answers import choice
+from faithlens.runtime.sample import Sampled, Sampling
+from faithlens.stats import grid
+from faithlens.tasks.registry import task
+from tests.conftest import tiny
+
+N = 24
+TASK = task("running-sum")
+
+
+class Ran:
+    """An organism, and everything measured on it."""
+
+    def __init__(self, name: str) -> None:
+        self.setting = Setting(load(name, device="cpu"), TASK, seed=3)
+        self.drafts = draw_drafts(self.setting.lens, TASK, TASK.questions(N, 3), seed=3)
+        self.chosen = choose_stem(self.setting.lens, TASK, self.drafts)
+        self.cases = [to_case(self.setting.lens, TASK, d, self.chosen.stem) for d in self.drafts]
+        self.results = battery.run(self.setting, self.cases)
+        self.scores = table(self.results)
+
+    def values(self, measure: str) -> pd.Series:
+        found = self.scores[self.scores["measure"] == measure]["value"]
+        assert found.notna().all()
+        return found.astype(float)
+
+
+def table(results: list[Result]) -> pd.DataFrame:
+    rows = [{"model": "m", "task": "t", "question": r.case.question.id, **vars(s)} for r in results for s in r.scores]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def ran() -> dict[str, Ran]:
+    return {name: Ran(name) for name in ("O4", "O5")}
+
+
+def cells(one: Ran) -> Counter[str]:
+    return Counter(grid.cells(one.scores)["cell"])
+
+
+def test_the_steps_of_o4_do_exactly_nothing(ran: dict[str, Ran]) -> None:
+    o4 = ran["O4"]
+    for measure in ("mediation.content", "knockout.steps", "knockout.step_raw"):
+        assert o4.values(measure).abs().max() <= 1e-6
+    assert o4.values("early_answering.tv").max() <= 0.05  # a cut moves the answer row to another position
+    assert set(o4.values("early_answering.aoc_trapezoid_0_1")) == {0.0}
+    assert set(o4.values("mistakes.aoc_mean_0_to_n-1")) == {0.0}
+    assert cells(o4)["decorative"] >= 0.95 * N
+
+
+def test_the_answer_of_o5_is_its_steps(ran: dict[str, Ran]) -> None:
+    o5 = ran["O5"]
+    assert cells(o5)["content-mediated"] >= 0.95 * N
+    assert o5.values("mediation.content_share").mean() > 0.95
+    # next to nothing: the steps themselves saw the question, and the prompt's last word opens them
+    assert o5.values("mediation.question").abs().max() <= 1e-3
+    assert o5.values("knockout.question").abs().max() <= 1e-3
+
+
+def test_a_mistake_moves_o5_in_its_last_step_alone(ran: dict[str, Ran]) -> None:
+    scores = ran["O5"].scores
+    kept = scores[scores["measure"] == "mistakes.retention"].groupby("step")["value"].mean()
+    assert list(kept.index) == [0, 1, 2, 3]
+    assert kept[:2].min() >= 0.95
+    assert kept[2] >= 0.95
+    assert kept[3] <= 0.05
+    for result in ran["O5"].results:
+        said = result.case.candidates[choice(result.records["mistake@3"].logprobs)]
+        wrong = result.records["mistake@3"].condition.pieces[4]
+        assert ran["O5"].setting.lens.decode(wrong.ids).endswith(f"get {said}.")
+
+
+def test_both_organisms_are_right_with_their_steps(ran: dict[str, Ran]) -> None:
+    for one in ran.values():
+        assert one.chosen.coverage > 0.95
+        assert one.values("accuracy.full").mean() >= 0.95
+        assert set(one.values("accuracy.chance")) == {0.1}
+    assert ran["O4"].values("accuracy.no_cot").mean() >= 0.95
+    assert ran["O5"].values("accuracy.no_cot").mean() < 0.5
+
+
+@pytest.mark.parametrize("name", ["O4", "O5"])
+def test_packed_is_separate(ran: dict[str, Ran], name: str) -> None:
+    one = ran[name]
+    apart = battery.run(one.setting, one.cases[:1], backend="separate")
+    for packed, separate in zip(one.results, apart, strict=False):
+        assert packed.records.keys() == separate.records.keys()
+        for a, b in zip(packed.scores, separate.scores, strict=True):
+            assert dataclasses.replace(a, value=None, reason="") == dataclasses.replace(b, value=None, reason="")
+            assert a.value == pytest.approx(b.value, abs=1e-4)
+        for condition, record in packed.records.items():
+            torch.testing.assert_close(record.logprobs, separate.records[condition].logprobs, atol=1e-4, rtol=1e-4)
+
+
+def test_batches_and_budgets_change_no_number(ran: dict[str, Ran]) -> None:
+    one = ran["O5"]
+    for a, b in zip(one.results, battery.run(one.setting, one.cases[:3], budget=150), strict=False):
+        assert [s.value for s in a.scores] == pytest.approx([s.value for s in b.scores], abs=1e-5)
+
+
+def test_every_assay_reads_only_what_it_asked_for(ran: dict[str, Ran]) -> None:
+    """So each published test can be run alone."""
+    one = ran["O5"]
+    case, records = one.cases[0], one.results[0].records
+    alone = []
+    for assay in battery.ASSAYS.values():
+        assert isinstance(assay, Assay)
+        asked = {c.name: records[c.name] for c in assay.conditions(one.setting, case)}
+        alone += assay.score(one.setting, case, asked)
+    assert alone == one.results[0].scores
+
+
+def test_shared_conditions_run_once_and_mean_the_same(ran: dict[str, Ran]) -> None:
+    one = ran["O5"]
+    asked = [c for assay in battery.ASSAYS.values() for c in assay.conditions(one.setting, one.cases[0])]
+    by_name = {c.name: c for c in asked}
+    assert all(by_name[c.name] == c for c in asked)
+    assert battery.conditions(one.setting, one.cases[0]) == list(by_name.values())
+
+
+def test_attention_of_the_answer_is_a_share(ran: dict[str, Ran]) -> None:
+    steps, prompt = {}, {}
+    for name, one in ran.items():
+        found = one.scores[one.scores["measure"] == "attention.span"]
+        steps[name] = found[found["step"].notna()].groupby("question")["value"].sum()
+        prompt[name] = found[found["step"].isna()].set_index("question")["value"]
+        assert (steps[name] + prompt[name] <= 1 + 1e-5).all()
+    assert steps["O4"].max() == 0
+    assert prompt["O4"].min() > 0.1
+    assert steps["O5"].min() > 0.1
+    assert prompt["O5"].max() < 0.05
+
+
+# --- from questions to cases ---
+
+
+def test_drafts_depend_on_seed_and_question_alone(ran: dict[str, Ran]) -> None:
+    lens, warm = ran["O5"].setting.lens, Sampling(temperature=2.0, max_new_tokens=40)
+    questions = TASK.questions(4, 3)
+    together = draw_drafts(lens, TASK, questions, warm, 3)
+    assert draw_drafts(lens, TASK, questions[2:3], warm, 3) == together[2:3]
+    assert draw_drafts(lens, TASK, questions, warm, 4) != together
+    assert together[0].trace is not None
+    assert together[0].trace.seed == seed_of(3, questions[0])
+
+
+def test_a_twin_wrote_its_own_chain(ran: dict[str, Ran]) -> None:
+    for d in ran["O5"].drafts:
+        twin = TASK.counterfactual(d.question, 3)
+        assert d.twin is not None
+        assert twin is not None
+        assert d.twin.texts[0] == f"<bos>{twin.text} Steps:"
+        assert d.twin.cot.endswith(f"{twin.answer}.")
+
+
+def test_a_model_that_never_answers_is_refused() -> None:
+    lens, small = tiny("llama"), Sampling(max_new_tokens=20)
+    drafts = draw_drafts(lens, TASK, TASK.questions(4, 0), small)
+    with pytest.raises(ModelError, match=r"the options hold \d+% of its probability"):
+        choose_stem(lens, TASK, drafts)
+
+
+def test_a_model_that_writes_nothing_is_refused() -> None:
+    lens = tiny("llama")
+    empty = draft(lens, TASK.questions(1, 0)[0], Sampled((5, 6), (), "stop", 0), None)
+    assert (empty.trace, empty.reason) == (None, "the model wrote nothing")
+    with pytest.raises(TraceError, match="wrote nothing"):
+        to_case(lens, TASK, empty, TASK.stems[0])
+    with pytest.raises(ModelError, match="no chain of thought that could be answered"):
+        choose_stem(lens, TASK, [empty])
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "steps"),
+    [
+        ("One is 1. Two is 2. Thr", "length", ("One is 1. ", "Two is 2. ")),
+        ("One is 1. Two is 2. Thr", "stop", ("One is 1. ", "Two is 2. ", "Thr")),
+        ("One is", "length", ("One is",)),
+    ],
+)
+def test_a_step_the_limit_broke_off_is_left_out(text: str, finish: str, steps: tuple[str, ...]) -> None:
+    lens = tiny("llama")
+    drawn = Sampled(lens.encode_prompt("Q"), lens.encode_continuation(text), finish, 1)
+    trace = to_trace(lens, drawn)
+    assert trace.texts[1:] == steps
+    assert len(trace.steps) == len(steps)
+    assert trace.finish == finish
+
+
+def test_a_twin_without_a_chain_is_no_twin(ran: dict[str, Ran]) -> None:
+    one = ran["O5"]
+    alone = dataclasses.replace(one.cases[0], twin=None)
+    scores = battery.run(one.setting, [alone])[0].scores
+    found = [s for s in scores if s.measure.startswith("mediation.")]
+    assert {s.value for s in found} == {None}
+    assert {s.reason for s in found} == {
+        "no counterfactual of this question is known, or the model wrote no chain of thought for it"
+    }
+
+
+def test_room_is_checked_for_every_question_before_any_is_sampled() -> None:
+    lens = tiny("llama")
+    asked = TASK.questions(5, 0)
+    longest = max(len(lens.encode_prompt(lens.render(q.text, " Steps:"))) for q in asked)
+    answer = len(" Answer: 7")
+    check_room(lens, TASK, asked, Sampling(lens.context - longest - answer - 1), 0)
+    with pytest.raises(PlanError, match=r"(?s)running-sum-.*reads at most 512 tokens.*--max-new-tokens"):
+        check_room(lens, TASK, asked, Sampling(lens.context - longest - answer + 2), 0)

@@ -1,0 +1,111 @@
+"""Edited versions of a trace: token for token what their names say."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faithlens.interventions.case import Case, make_case
+from faithlens.interventions.knockout import knock_out, knock_out_steps, random_span
+from faithlens.interventions.rewrite import replace_step
+from faithlens.interventions.swap import swaps
+from faithlens.interventions.truncate import cut, cuts, full, no_cot
+from faithlens.runtime.plan import Knockout
+from faithlens.runtime.structure import Structure
+from faithlens.runtime.trace import Trace, make_trace
+from faithlens.tasks.question import Question, Stem
+from faithlens.tasks.segment import segment
+from tests.conftest import tiny
+
+LENS = tiny("llama")
+QUESTION = Question("q", "2 + 3 + 4?", ("A", "B", "None"), "B")
+STEM = Stem("\nAnswer: (", ")")
+
+
+def trace(prompt: str, cot: str) -> Trace:
+    return make_trace(LENS, LENS.encode_prompt(prompt), LENS.encode_continuation(cot), segment)
+
+
+OWN = trace("Q: 2 + 3 + 4?\nA:", " First 5. Then 😀 9. So (B).")
+TWIN = trace("Q: 2 + 3 + 1?\nA:", " First 5. It is 6.")
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    return make_case(LENS, QUESTION, OWN, LENS.encode_prompt("Say it:"), STEM, QUESTION.candidates, TWIN)
+
+
+def text(*parts: tuple[int, ...]) -> str:
+    return LENS.decode([token for ids in parts for token in ids])
+
+
+def test_a_case_answers_by_its_stem(case: Case) -> None:
+    assert case.answer == 1
+    assert text(case.stem.ids) == "\nAnswer: ("
+    assert [text(ids) for ids in case.options] == ["A)", "B)", "None)"]
+    assert text(case.direct.ids) == "Say it:"
+
+
+def test_every_condition_ends_in_the_stem_and_reads_all_options(case: Case) -> None:
+    made = [*cuts(case), no_cot(case), *swaps(case, TWIN), *knock_out_steps(case)]
+    made.append(replace_step(LENS, case, 1, "Then 8. ", "mistake@1"))
+    for condition in made:
+        assert condition.pieces[-1] == case.stem
+        assert condition.options == case.options
+    assert len({condition.name for condition in made}) == len(made)
+
+
+def test_cuts_keep_the_first_steps(case: Case) -> None:
+    assert [c.name for c in cuts(case)] == ["full", "cut@2", "cut@1", "cut@0"]
+    assert text(full(case).ids) == "Q: 2 + 3 + 4?\nA: First 5. Then 😀 9. So (B).\nAnswer: ("
+    assert text(cut(case, 2).ids) == "Q: 2 + 3 + 4?\nA: First 5. Then 😀 9. \nAnswer: ("
+    assert text(cut(case, 0).ids) == "Q: 2 + 3 + 4?\nA:\nAnswer: ("
+    assert cut(case, 3).ids == full(case).ids
+
+
+def test_an_empty_chain_is_not_a_direct_question(case: Case) -> None:
+    assert text(no_cot(case).ids) == "Say it:\nAnswer: ("
+    assert no_cot(case).ids != cut(case, 0).ids
+
+
+def test_swaps_are_the_three_donor_combinations(case: Case) -> None:
+    read = {c.name: text(c.ids) for c in swaps(case, TWIN)}
+    assert read == {
+        "swap_cot": "Q: 2 + 3 + 4?\nA: First 5. It is 6.\nAnswer: (",
+        "swap_question": "Q: 2 + 3 + 1?\nA: First 5. Then 😀 9. So (B).\nAnswer: (",
+        "swap_both": "Q: 2 + 3 + 1?\nA: First 5. It is 6.\nAnswer: (",
+    }
+    assert swaps(case, TWIN)[0].pieces == (OWN.prompt, *TWIN.steps, case.stem)
+
+
+def test_a_rewritten_step_leaves_every_other_token(case: Case) -> None:
+    made = replace_step(LENS, case, 1, "Then é 8. ", "mistake@1")
+    before, after = full(case).pieces, made.pieces
+    assert [p.name for p in after] == [p.name for p in before]
+    assert [a == b for a, b in zip(after, before, strict=True)] == [True, True, False, True, True]
+    assert text(made.ids) == "Q: 2 + 3 + 4?\nA: First 5. Then é 8. So (B).\nAnswer: ("
+    same = replace_step(LENS, case, 1, OWN.texts[2], "same")
+    assert same.ids == full(case).ids
+
+
+def test_a_knockout_hides_a_step_from_the_stem_alone(case: Case) -> None:
+    made = knock_out_steps(case)
+    assert [c.knockouts for c in made] == [(Knockout("stem", (f"step {i}",)),) for i in range(3)]
+    assert {c.ids for c in made} == {full(case).ids}
+    start, stop = made[1].spans["step 1"]
+    assert text(made[1].ids[start:stop]) == "Then 😀 9. "
+    hidden = made[1].hidden(Structure())
+    stem = range(*made[1].spans["stem"])
+    assert [i for i, cells in enumerate(hidden) if cells] == list(stem)
+    assert {hidden[i] for i in stem} == {((start, stop),)}
+    assert knock_out(case, "both", ("prompt", (20, 25))).hidden(Structure())[-1] == ((0, len(OWN.prompt.ids)), (20, 25))
+
+
+@given(st.integers(1, len(OWN) + 5), st.integers(0, 99))
+def test_a_control_is_as_long_and_lies_before_the_stem(length: int, seed: int) -> None:
+    case = make_case(LENS, QUESTION, OWN, (5,), STEM, QUESTION.candidates)
+    start, stop = random_span(case, length, random.Random(seed))
+    assert 1 <= start < stop <= len(OWN)
+    assert stop - start == min(length, len(OWN) - 1)
+    assert random_span(case, length, random.Random(seed)) == (start, stop)

@@ -1,0 +1,116 @@
+"""A run folder is whole, says the same for the same seed, and is picked up where it was left."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from faithlens.assays import battery
+from faithlens.assays.cases import Draft
+from faithlens.audit import audit, keep_batch, prepare
+from faithlens.config import RunConfig, Subject, subjects
+from faithlens.errors import ConfigError, RunError
+from faithlens.runtime.sample import Sampling
+from faithlens.store import Run
+from faithlens.tasks.running_sum import RunningSum
+
+O5 = (Subject("O5", "running-sum"),)
+FILES = {"manifest.json", "traces.parquet", "answers.parquet", "scores.parquet", "estimates.parquet", "verdict.json"}
+
+
+def config(**changed: object) -> RunConfig:
+    options = {"subjects": O5, "n": 6, "batch": 3, "device": "cpu", "sampling": Sampling(max_new_tokens=60), **changed}
+    return RunConfig(**options)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return audit(config(), tmp_path_factory.mktemp("whole") / "run")
+
+
+def same(one: Run, other: Run) -> None:
+    for name in ("traces", "answers", "scores", "estimates"):
+        pd.testing.assert_frame_equal(one.read(name), other.read(name))
+    assert one.read_json("verdict.json") == other.read_json("verdict.json")
+
+
+def test_the_folder_holds_what_was_promised(whole: Run) -> None:
+    assert {f.name for f in whole.path.iterdir()} == FILES | {"report.html", "parts"}
+    assert whole.manifest["config"] == json.loads(json.dumps(config().to_dict()))
+    traces, scores = whole.read("traces"), whole.read("scores")
+    assert sorted(traces["question"]) == sorted(q.id for q in RunningSum().questions(6, 0))
+    assert set(scores["question"]) == set(traces["question"])
+    assert (traces["finish"] == "stop").all()
+    assert ["".join(steps) for steps in traces["steps"]] == list(traces["cot"])
+    (entry,) = whole.read_json("verdict.json")["subjects"]
+    assert (entry["model"], entry["task"], entry["verdict"]) == ("O5", "running-sum", "trust")
+    assert entry["cells"]["content-mediated"] == 6
+    assert "last" in entry["truth"]
+    assert entry["reasons"]
+
+
+def test_a_killed_run_is_resumed_to_the_same_end(whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, calls = battery.run, []
+
+    def killed(*args: object, **options: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return run(*args, **options)
+
+    out = tmp_path / "run"
+    monkeypatch.setattr(battery, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        audit(config(), out)
+    assert {f.name for f in out.iterdir()} == {"manifest.json", "parts"}
+    assert Run.open(out).done("traces") == {"O5 running-sum 0"}
+    with pytest.raises(RunError, match="seed: 0 in the folder, 1 asked"):
+        audit(config(seed=1), out, resume=True)
+    with pytest.raises(RunError, match="not empty"):
+        audit(config(), out)
+    same(audit(config(), out, resume=True), whole)
+    assert len(calls) == 3  # what was done is not done again
+    assert len(Run.open(out).manifest["resumed"]) == 1
+
+
+def test_other_batches_give_the_same_scores(whole: Run, tmp_path: Path) -> None:
+    other = audit(config(batch=6), tmp_path / "run").read("scores")
+    mine = whole.read("scores")
+    pd.testing.assert_frame_equal(other.drop(columns="value"), mine.drop(columns="value"))
+    pd.testing.assert_series_equal(other["value"], mine["value"], atol=1e-5, rtol=1e-4)
+
+
+def test_a_question_without_a_chain_is_counted_as_dropped(tmp_path: Path) -> None:
+    ready = prepare(config(n=3), O5[0])
+    silent = Draft(ready.first[0].question, None, None, "the model wrote nothing")
+    run = Run.create(tmp_path / "run", {"config": {}})
+    keep_batch(config(), ready, "k", [silent, *ready.first[1:]], run)
+    scores, traces = run.read("scores"), run.read("traces")
+    assert len(traces) == 2
+    mine = scores[scores["question"] == silent.question.id]
+    assert set(mine["reason"]) == {"the model wrote nothing"}
+    assert mine["value"].isna().all()
+    assert {"accuracy.full", "mediation.content_share"} <= set(mine["measure"])
+    assert run.done("traces") == {"k"}
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="name a folder you may write"):
+        Run.create(tmp_path / "file" / "run", {"config": {}})
+
+
+def test_subjects_of_the_command_line() -> None:
+    assert [s.model for s in subjects(None, None)] == ["O5", "O4", "smollm2-135m"]
+    assert {s.task for s in subjects(None, "ordering")} == {"ordering"}
+    assert subjects(["o5", "org/name"], None) == (Subject("o5", "running-sum"), Subject("org/name", "arithmetic-mc"))
+    assert subjects(["O5", "O5"], "ordering") == (Subject("O5", "ordering"),)
+
+
+@pytest.mark.parametrize(
+    "options", [{"n": 0}, {"n": -1}, {"seed": -1}, {"min_faithfulness": 2.0}, {"min_faithfulness": 0.0}]
+)
+def test_senseless_options_are_refused(options: dict) -> None:
+    with pytest.raises(ConfigError):
+        RunConfig(**options)

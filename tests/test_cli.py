@@ -1,0 +1,121 @@
+"""The command line: what it writes, and in which words and with which exit code it refuses."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from faithlens import cli
+from tests.conftest import byte_tokenizer, tiny
+
+LINE = {"question": "What is 2 + 3?", "answer": "5"}
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    """The exit code of ``faithlens audit ...``."""
+    monkeypatch.setattr(sys, "argv", ["faithlens", "audit", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to stand in, with some of what a user may name by mistake."""
+    lines = [json.dumps(LINE | {"question": f"What is 2 + {i}?"}) for i in range(9)]
+    lines[6] = lines[6][:-4]
+    (tmp_path / "broken.jsonl").write_text("\n".join(lines))
+    long = " ".join(["word"] * 2000)
+    (tmp_path / "long.jsonl").write_text(json.dumps(LINE) + "\n" + json.dumps(LINE | {"question": long}))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "thesis.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FAITHLENS_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def mute(here: Path) -> Path:
+    """A model with random weights: it writes, and it answers nothing."""
+    lens = tiny("llama")
+    lens.model.save_pretrained(here / "mute")
+    byte_tokenizer().save_pretrained(here / "mute")
+    return here / "mute"
+
+
+REFUSALS = {
+    "unknown model": ("-m gpt-17", "asked: the model 'gpt-17'"),
+    "unknown hub model": ("-m nobody/nothing", "HF_HUB_OFFLINE"),
+    "unknown task": ("-m O5 -t arithmatic", "did you mean 'arithmetic'?"),
+    "broken line": ("-m O5 -t broken.jsonl", "line 7: not JSON"),
+    "no such file": ("-m O5 -t none.jsonl", "No such file"),
+    "no weights": ("-m empty", "no config.json in empty"),
+    "no questions": ("-m O5 -n 0", "a run needs at least one"),
+    "too many questions": ("-m O5 -n 1000000", "ask for 1 to"),
+    "too long": ("-m O5 -t long.jsonl -n 2", "O5 reads at most 256 tokens"),
+    "too long an answer": ("-m O5 --max-new-tokens 9999", "9999 new ones"),
+    "used folder": ("-m O5 --out used", "add --resume"),
+    "a file": ("-m O5 --out broken.jsonl", "a file of that name"),
+    "not our folder": ("-m O5 -n 2 --out used --resume", "no manifest.json there"),
+    "no share": ("-m O5 --min-faithfulness 2", "it is a share"),
+    "no seed": ("-m O5 --seed -1", "seed -1"),
+    "no nucleus": ("-m O5 --top-p 0", "a nucleus of 0.0"),
+    "no temperature": ("-m O5 --temperature -1", "a temperature of -1.0"),
+    "no device": ("-m O5 --device gpu", "device 'gpu'"),
+    "no dtype": ("-m O5 --dtype float8", "dtype 'float8'"),
+    "second subject": ("-m O5 -m gpt-17 -n 2", "asked: the model 'gpt-17'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_bad_input_is_refused_in_three_parts_and_leaves_nothing(
+    name: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, found = REFUSALS[name]
+    before = sorted(here.rglob("*"))
+    start = time.perf_counter()
+    code = command(monkeypatch, *words.split(), *([] if "--out" in words else ["--out", "run"]))
+    assert time.perf_counter() - start < 20
+    said = capsys.readouterr().err
+    assert code == 2
+    assert re.search(r"^asked: .+\nfound: (?s:.+)\ndo:    .+", said, re.M)
+    assert found in said
+    assert "Traceback" not in said
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_model_that_never_answers_is_refused(
+    mute: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", mute, "--task", "arithmetic-mc", "-n", 2, "--max-new-tokens", 8, "--out", "run"]
+    assert command(monkeypatch, *words) == 2
+    assert re.search(r"the options hold \d+% of its probability", capsys.readouterr().err)
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("words", [["--n", "x"], ["--frobnicate"], ["-n", "many"]])
+def test_usage_errors_too_end_in_two(words: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command(monkeypatch, *words) == 2
+
+
+def test_the_same_command_says_the_same_here_and_in_a_process_of_its_own(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", "O5", "-n", "6", "--max-new-tokens", "60", "--device", "cpu", "--out"]
+    assert command(monkeypatch, *words, "one") == 0
+    said = capsys.readouterr().out
+    done = subprocess.run(
+        [sys.executable, "-m", "faithlens.cli", "audit", *words, "two"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.replace("two", "one") == said
+    assert "content" in said
+    assert "one/report.html" in said
+    for name in ("verdict.json", "scores.parquet", "traces.parquet", "estimates.parquet", "answers.parquet"):
+        assert (here / "one" / name).read_bytes() == (here / "two" / name).read_bytes()
