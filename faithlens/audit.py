@@ -74,7 +74,7 @@ def prepare(config: RunConfig, who: Subject) -> Ready:
     """Load a subject, sample its first batch and find the stem under which it answers."""
     task = find_task(who.task)
     questions = task.questions(config.n, config.seed)
-    lens = load(who.model, device=config.device, dtype=config.dtype)
+    lens = load(who.model, device=config.device, dtype=config.dtype, trust_remote_code=config.trust_remote_code)
     check_room(lens, task, questions, config.sampling, config.seed)
     batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]
     with progress(f"{who.key}: sampling") as advance:
@@ -162,5 +162,5 @@ def verdicts(config: RunConfig, ready: Sequence[Ready], scores: pd.DataFrame, ta
         mine = table[(table["model"] == name) & (table["task"] == task)]
         counts = grid.count(cells[(cells["model"] == name) & (cells["task"] == task)])
         planted = getattr(r.setting.lens.model.config, "faithlens", None) or {}
-        verdict = decide(name, mine, counts, config.min_faithfulness)
+        verdict = decide(name, mine, counts, config.min_faithfulness, config.min_accuracy)
         yield subject(name, task, verdict, mine, counts, planted.get("truth"))

@@ -40,6 +40,8 @@ def audit(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto")] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
     min_faithfulness: Annotated[float, typer.Option(help="share of the answer the steps' words must carry")] = 0.5,
+    min_accuracy: Annotated[float | None, typer.Option(help="accuracy with chain of thought that is asked for")] = None,
+    trust_remote_code: Annotated[bool, typer.Option(help="run Python code that the model brings along")] = False,
 ) -> None:
     """Sample chains of thought, edit them, read answers and internals, and say whether they may be relied on.
 
@@ -56,7 +58,9 @@ def audit(
         device=device,
         dtype=dtype,
         sampling=Sampling(max_new_tokens, temperature, top_p),
+        trust_remote_code=trust_remote_code,
         min_faithfulness=min_faithfulness,
+        min_accuracy=min_accuracy,
         **({} if n is None else {"n": n}),
     )
     folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")

@@ -49,14 +49,22 @@ def test_every_axis_is_in_the_dictionary(path: Path) -> None:
     assert {axis for shape in shapes for axis in shape.split()} - {"...", "1"} <= set(AXES)
 
 
-@pytest.mark.parametrize("module", ["faithlens", "faithlens.cli"])
-def test_importing_loads_nothing_heavy_that_is_optional(module: str) -> None:
-    code = f"import sys, {module}; print([m for m in ('triton', 'plotly', 'transformer_lens') if m in sys.modules])"
+@pytest.mark.parametrize("module", ["faithlens", "faithlens.cli", "faithlens.report.page", "faithlens.tasks.registry"])
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    heavy = ("torch", "transformers", "transformer_lens", "triton", "plotly")
+    code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_running_conditions_needs_no_transformer_lens() -> None:
+    code = "import sys, faithlens as fl; fl.load, fl.execute, fl.think; print('transformer_lens' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "False"
 
 
 def test_every_public_name_exists() -> None:
     import faithlens
 
+    assert faithlens.__all__
     assert all(hasattr(faithlens, name) for name in faithlens.__all__)

@@ -25,7 +25,7 @@ HEADLINE = (
     "knockout.steps",
 )
 
-SHADES = ("knockout.step", "mistakes.soft")
+SHADES = ("knockout.step_raw", "mistakes.soft")
 """What colours the steps of an example: the first of these that its question has."""
 
 

@@ -76,9 +76,9 @@ WORDS: dict[str, Word] = {
     "knockout.question": Word(
         "question hidden", "Fall of the answer's probability when the answer cannot see the question."
     ),
-    "knockout.step": Word(
-        "one step hidden", "The same for one step, minus the effect of hiding random stretches of that length."
-    ),
+    "knockout.step_raw": Word("one step hidden", "The same for one step."),
+    "knockout.step_null": Word("random stretch hidden", "The same for random stretches of the step's length."),
+    "knockout.step": Word("one step hidden, excess", "One step hidden minus random stretch hidden."),
     "coverage.full": Word(
         "probability of the options",
         "Probability that all candidate answers hold together; low: the model would say something else.",

@@ -159,7 +159,7 @@ def _check_code(name: str, folder: Path, trusted: bool) -> None:
             raise ModelError(
                 f"the model {name}",
                 f"its {file} names Python code to run (auto_map)",
-                "read that code; if you trust it, load with trust_remote_code=True",
+                "read that code; if you trust it, say trust_remote_code=True (--trust-remote-code)",
             )
 
 

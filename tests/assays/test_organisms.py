@@ -5,7 +5,6 @@ from collections import Counter
 
 import pandas as pd
 import pytest
-import torch
 
 from faithlens import load
 from faithlens.assays import battery
@@ -14,10 +13,12 @@ from faithlens.assays.battery import Result
 from faithlens.assays.cases import check_room, choose_stem, draft, draw_drafts, seed_of, to_case, to_trace
 from faithlens.errors import ModelError, PlanError, TraceError
 from faithlens.measures.answers import choice
+from faithlens.runtime.plan import compile_plan
 from faithlens.runtime.sample import Sampled, Sampling
 from faithlens.stats import grid
 from faithlens.tasks.registry import task
 from tests.conftest import tiny
+from tests.exact import differences, execute_exactly
 
 N = 24
 TASK = task("running-sum")
@@ -98,14 +99,10 @@ def test_both_organisms_are_right_with_their_steps(ran: dict[str, Ran]) -> None:
 @pytest.mark.parametrize("name", ["O4", "O5"])
 def test_packed_is_separate(ran: dict[str, Ran], name: str) -> None:
     one = ran[name]
-    apart = battery.run(one.setting, one.cases[:1], backend="separate")
-    for packed, separate in zip(one.results, apart, strict=False):
-        assert packed.records.keys() == separate.records.keys()
-        for a, b in zip(packed.scores, separate.scores, strict=True):
-            assert dataclasses.replace(a, value=None, reason="") == dataclasses.replace(b, value=None, reason="")
-            assert a.value == pytest.approx(b.value, abs=1e-4)
-        for condition, record in packed.records.items():
-            torch.testing.assert_close(record.logprobs, separate.records[condition].logprobs, atol=1e-4, rtol=1e-4)
+    lens = one.setting.lens
+    plan = compile_plan(battery.conditions(one.setting, one.cases[0]), lens.structure)
+    truth = execute_exactly(lens, plan, battery.CAPTURE, backend="separate")
+    assert max(differences(execute_exactly(lens, plan, battery.CAPTURE, backend="packed"), truth)) < 1e-12
 
 
 def test_batches_and_budgets_change_no_number(ran: dict[str, Ran]) -> None:

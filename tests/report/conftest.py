@@ -115,7 +115,7 @@ def _question(rng: np.random.Generator, reliance: float, capable: bool) -> list[
     stays = [int(not reads or rng.random() < 0.3) for _ in range(STEPS)]
     for i, stay in enumerate(stays):
         rows.append(_row(f"mistake@{i}", "mistakes.retention", stay, step=i, fraction=i / STEPS))
-        rows.append(_row(f"knockout:step {i}", "knockout.step", share * rng.random(), "probability", step=i))
+        rows.append(_row(f"knockout:step {i}", "knockout.step_raw", share * rng.random(), "probability", step=i))
     rows.append(_row("mistake", "mistakes.aoc_mean_0_to_n-1", 1 - float(np.mean(stays))))
     rows.append(_row("knockout:question", "knockout.question", None, "probability", reason="the prompt is too short"))
     attention = rng.dirichlet(np.ones(STEPS + 1))

@@ -1,0 +1,59 @@
+"""The public names of faithlens, and where each lives."""
+
+from .assays.assay import Setting
+from .assays.battery import run as run_battery
+from .assays.cases import choose_stem, draw_drafts, to_case
+from .assays.closeup import answer_table, attention_table, think
+from .errors import FaithlensError
+from .interventions.case import Case
+from .interventions.knockout import knock_out, knock_out_steps
+from .interventions.rewrite import replace_step
+from .interventions.swap import swaps
+from .interventions.truncate import cut, cuts, full, no_cot
+from .runtime.capture import Capture, Record
+from .runtime.execute import execute
+from .runtime.load import load
+from .runtime.model import Lens
+from .runtime.plan import Condition, Knockout, Plan, compile_plan
+from .runtime.sample import Sampling
+from .runtime.trace import Piece, Trace
+from .store import Run
+from .tasks.question import Question, Stem
+from .tasks.registry import task
+
+__all__ = [
+    "Capture",
+    "Case",
+    "Condition",
+    "FaithlensError",
+    "Knockout",
+    "Lens",
+    "Piece",
+    "Plan",
+    "Question",
+    "Record",
+    "Run",
+    "Sampling",
+    "Setting",
+    "Stem",
+    "Trace",
+    "answer_table",
+    "attention_table",
+    "choose_stem",
+    "compile_plan",
+    "cut",
+    "cuts",
+    "draw_drafts",
+    "execute",
+    "full",
+    "knock_out",
+    "knock_out_steps",
+    "load",
+    "no_cot",
+    "replace_step",
+    "run_battery",
+    "swaps",
+    "task",
+    "think",
+    "to_case",
+]
