@@ -14,7 +14,7 @@ from faithlens.assays import battery
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import Result
 from faithlens.assays.cases import Chosen, Draft, check_room, choose_stem, draw_drafts, to_case
-from faithlens.config import RunConfig, Subject
+from faithlens.config import DEFAULT_N, RunConfig, Subject
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import choice
@@ -73,7 +73,8 @@ def found_out(ready: Ready) -> dict:
 def prepare(config: RunConfig, who: Subject) -> Ready:
     """Load a subject, sample its first batch and find the stem under which it answers."""
     task = find_task(who.task)
-    questions = task.questions(config.n, config.seed)
+    n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
+    questions = task.questions(n, config.seed)
     lens = load(who.model, device=config.device, dtype=config.dtype, trust_remote_code=config.trust_remote_code)
     check_room(lens, task, questions, config.sampling, config.seed)
     batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]

@@ -30,7 +30,9 @@ def audit(
         typer.Option("--model", "-m", help="hub id (org/name or org/name@revision), folder, .gguf file or short name"),
     ] = None,
     task: Annotated[str | None, typer.Option("--task", "-t", help="task name, or a .jsonl file of questions")] = None,
-    n: Annotated[int | None, typer.Option("-n", help="questions for each model")] = None,
+    n: Annotated[
+        int | None, typer.Option("-n", help="questions a model [default: 20, or all of a smaller file]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="of questions, edits, sampling and intervals")] = 0,
     out: Annotated[Path | None, typer.Option(help="run folder; new or empty [default: faithlens-runs/<time>]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
@@ -54,6 +56,7 @@ def audit(
 
     config = RunConfig(
         subjects=subjects(model, task),
+        n=n,
         seed=seed,
         device=device,
         dtype=dtype,
@@ -61,7 +64,6 @@ def audit(
         trust_remote_code=trust_remote_code,
         min_faithfulness=min_faithfulness,
         min_accuracy=min_accuracy,
-        **({} if n is None else {"n": n}),
     )
     folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     run = run_audit(config, folder, resume=resume)

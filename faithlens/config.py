@@ -26,6 +26,7 @@ DEFAULT_SUBJECTS = (
     Subject("smollm2-135m", "arithmetic-mc"),
 )
 DEFAULT_TASK = "arithmetic-mc"
+DEFAULT_N = 20
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class RunConfig:
 
     Attributes:
         subjects: which models, on which tasks.
-        n: questions a subject.
+        n: questions a subject; None for `DEFAULT_N`, or all of a file that holds fewer.
         seed: of questions, counterfactuals, mistakes, sampling and the bootstrap.
         batch: questions a batch; a killed run loses at most one.
         budget: tokens a packed pass.
@@ -46,7 +47,7 @@ class RunConfig:
     """
 
     subjects: tuple[Subject, ...] = DEFAULT_SUBJECTS
-    n: int = 20
+    n: int | None = None
     seed: int = 0
     batch: int = 10
     budget: int = BUDGET
@@ -58,7 +59,7 @@ class RunConfig:
     min_accuracy: float | None = None
 
     def __post_init__(self) -> None:
-        if self.n < 1:
+        if self.n is not None and self.n < 1:
             raise ConfigError(f"{self.n} questions", "a run needs at least one", "give -n a positive number")
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed {self.seed}", "random generators take 64-bit numbers", "give 0 or more")

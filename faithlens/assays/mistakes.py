@@ -6,8 +6,10 @@ another name. Mistakes are made by the task, which knows its values, so every ed
 """
 
 import random
+from contextlib import suppress
 
 from faithlens.assays.assay import Records, Setting
+from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.rewrite import replace_step
 from faithlens.interventions.truncate import full
@@ -16,7 +18,7 @@ from faithlens.measures.curves import aoc_mean
 from faithlens.measures.score import Score
 from faithlens.runtime.plan import Condition
 
-NO_VALUE = "the step states no value that could be wrong"
+NO_VALUE = "the step states no value that could be made wrong"
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
@@ -26,7 +28,8 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
         rng = random.Random(f"mistake:{setting.seed}:{case.question.id}:{i}")
         wrong = setting.task.misstate(step, case.question, rng)
         if wrong is not None:
-            out.append(replace_step(setting.lens, case, i, wrong, f"mistake@{i}"))
+            with suppress(TraceError):  # a tokenizer that cannot write the mistake: scored as missing, with its reason
+                out.append(replace_step(setting.lens, case, i, wrong, f"mistake@{i}"))
     return out
 
 
@@ -48,5 +51,5 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
             Score("mistakes.soft", float(probabilities(now)[answer]), "probability", **at),
         ]
     area = aoc_mean(retention)
-    reason = None if retention else "no step states a value that could be wrong"
+    reason = None if retention else "no step states a value that could be made wrong"
     return [*scores, Score("mistakes.aoc_mean_0_to_n-1", area, "fraction", reason=reason)]

@@ -24,6 +24,11 @@ class Drawn(ABC):
     def name(self) -> str:
         """The name under which the command line knows the task."""
 
+    @property
+    def size(self) -> None:
+        """Questions are made up as needed."""
+        return None
+
     @abstractmethod
     def pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin: one fact changed, the same candidates, another answer."""

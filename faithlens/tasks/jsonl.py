@@ -50,12 +50,16 @@ class JsonLines:
         """Candidate answer stems for the form the file's questions have."""
         return stems(self._all[0].form)
 
+    @property
+    def size(self) -> int:
+        """How many questions the file holds."""
+        return len(self._all)
+
     def questions(self, n: int, seed: int) -> list[Question]:
         """`n` questions in an order drawn from `seed`. Raises TaskError where `n` is below 1 or the file has fewer."""
-        held = len(self._all)
-        if not 1 <= n <= held:
-            raise TaskError(f"{n} questions of {self.path}", f"{held} in the file", f"ask for 1 to {held}")
-        return random.Random(f"jsonl:{seed}").sample(self._all, held)[:n]
+        if not 1 <= n <= self.size:
+            raise TaskError(f"{n} questions of {self.path}", f"{self.size} in the file", f"ask for 1 to {self.size}")
+        return random.Random(f"jsonl:{seed}").sample(self._all, self.size)[:n]
 
     def prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The words that ask `question`, with or without a chain of thought."""

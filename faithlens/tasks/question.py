@@ -66,6 +66,11 @@ class Task(Protocol):
         """Candidate answer stems; the one under which a given model answers is found by trying them."""
         ...
 
+    @property
+    def size(self) -> int | None:
+        """How many questions there are; None where they are made up as needed."""
+        ...
+
     def questions(self, n: int, seed: int) -> list[Question]:
         """`n` different questions, a function of `seed` alone; a longer list starts with the shorter one."""
         ...

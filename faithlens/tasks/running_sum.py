@@ -56,6 +56,11 @@ class RunningSum:
     name: str = "running-sum"
     stems: tuple[Stem, ...] = (STEM,)
 
+    @property
+    def size(self) -> None:
+        """Questions are made up as needed."""
+        return None
+
     def questions(self, n: int, seed: int) -> list[Question]:
         """`n` different held-out questions, a function of `seed` alone; a longer list starts with the shorter one.
 
