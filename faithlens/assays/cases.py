@@ -23,8 +23,10 @@ TRIED = 6  # finished chains of thought on which the stems are tried
 
 @dataclass(frozen=True)
 class Draft:
-    """A question with its chain of thought, and its counterfactual twin's, not yet answered. `trace` None: why in
-    `reason`."""
+    """A question with its chain of thought and its counterfactual twin's, not yet answered.
+
+    Where the model wrote none, `trace` is None and `reason` says why.
+    """
 
     question: Question
     trace: Trace | None

@@ -42,8 +42,8 @@ def by_truth(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[st
 def _table(title: str, subjects: Sequence[Mapping[str, Any]]) -> Table:
     """Numbers of each subject; narrow enough for 80 columns."""
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("model\ntask", overflow="fold", vertical="top")
-    for name in ("verdict", "asked →\nwith CoT", *(head for head, _ in COLUMNS)):
+    table.add_column("model\ntask", overflow="fold", vertical="top", min_width=11)
+    for name in ("verdict", "direct →\nwith CoT", *(head for head, _ in COLUMNS)):
         table.add_column(name, no_wrap=True)
     for s in subjects:
         numbers = [_number(s["measures"], measure) for _, measure in COLUMNS]
