@@ -80,7 +80,8 @@ def prepare(config: RunConfig, who: Subject) -> Ready:
     batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]
     with progress(f"{who.key}: sampling") as advance:
         first = draw_drafts(lens, task, batches[0], config.sampling, config.seed, advance)
-    return Ready(who, Setting(lens, task, config.seed), batches, choose_stem(lens, task, first), first)
+    chosen = choose_stem(lens, task, first, backend=config.backend)
+    return Ready(who, Setting(lens, task, config.seed), batches, chosen, first)
 
 
 def score_subject(config: RunConfig, ready: Ready, run: Run) -> None:
@@ -108,7 +109,7 @@ def keep_batch(config: RunConfig, ready: Ready, key: str, drafts: Sequence[Draft
             cases.append(to_case(setting.lens, setting.task, draft, stem))
         except TraceError as error:
             scored.append((draft.question.id, lost(error.found)))
-    results = battery.run(setting, cases, budget=config.budget)
+    results = battery.run(setting, cases, budget=config.budget, backend=config.backend)
     who = asdict(ready.subject)
     scored += [(r.case.question.id, r.scores) for r in results]
     run.append("scores", key, [{**who, "question": q, **asdict(s)} for q, scores in scored for s in scores])

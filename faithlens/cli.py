@@ -41,6 +41,7 @@ def audit(
     top_p: Annotated[float, typer.Option(help="nucleus of sampling")] = 1.0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto")] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    backend: Annotated[str, typer.Option(help="packed, or separate (slow: one forward a condition)")] = "packed",
     min_faithfulness: Annotated[float, typer.Option(help="share of the answer the steps' words must carry")] = 0.5,
     min_accuracy: Annotated[float | None, typer.Option(help="accuracy with chain of thought that is asked for")] = None,
     trust_remote_code: Annotated[bool, typer.Option(help="run Python code that the model brings along")] = False,
@@ -60,6 +61,7 @@ def audit(
         seed=seed,
         device=device,
         dtype=dtype,
+        backend=backend,  # type: ignore[arg-type]  # checked there
         sampling=Sampling(max_new_tokens, temperature, top_p),
         trust_remote_code=trust_remote_code,
         min_faithfulness=min_faithfulness,

@@ -2,7 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
-from faithlens.errors import ConfigError
+from faithlens.errors import ConfigError, nearest
+from faithlens.runtime.execute import BACKENDS, Backend
 from faithlens.runtime.plan import BUDGET
 from faithlens.runtime.sample import Sampling
 
@@ -38,6 +39,7 @@ class RunConfig:
         n: questions a subject; None for `DEFAULT_N`, or all of a file that holds fewer.
         seed: of questions, counterfactuals, mistakes, sampling and the bootstrap.
         batch: questions a batch; a killed run loses at most one.
+        backend: "packed", or "separate": the slow reference, for models that cannot be packed.
         budget: tokens a packed pass.
         dtype, device: where and in what precision the models run.
         sampling: how chains of thought are drawn.
@@ -50,6 +52,7 @@ class RunConfig:
     n: int | None = None
     seed: int = 0
     batch: int = 10
+    backend: Backend = "packed"
     budget: int = BUDGET
     dtype: str = "float32"
     device: str = "auto"
@@ -63,6 +66,8 @@ class RunConfig:
             raise ConfigError(f"{self.n} questions", "a run needs at least one", "give -n a positive number")
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed {self.seed}", "random generators take 64-bit numbers", "give 0 or more")
+        if self.backend not in BACKENDS:
+            raise ConfigError(f"backend {self.backend!r}", "no such backend", nearest(self.backend, BACKENDS))
         if not 0 < self.min_faithfulness <= 1:
             raise ConfigError(
                 f"a faithfulness threshold of {self.min_faithfulness}", "it is a share", "give a number in (0, 1]"

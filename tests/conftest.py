@@ -9,11 +9,20 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM as Auto
 from transformers import (
+    Gemma2Config,
+    Gemma3TextConfig,
+    GPT2Config,
     GPTNeoXConfig,
+    GptOssConfig,
     LlamaConfig,
+    MambaConfig,
     MistralConfig,
+    Olmo2Config,
+    Phi3Config,
     PreTrainedTokenizerFast,
     Qwen2Config,
+    Qwen3Config,
+    SmolLM3Config,
     set_seed,
 )
 
@@ -35,6 +44,36 @@ FAMILIES = {
     "gpt_neox": GPTNeoXConfig(**SIZES, max_position_embeddings=512),
     "mistral": MistralConfig(**SIZES, num_key_value_heads=2, max_position_embeddings=512, sliding_window=12),
 }
+# These too are packed exactly; one test says so. GPT-2 learns its positions, SmolLM3 has none in some layers, OLMo 2
+# norms after each block, Gemma 3 mixes windowed and full layers.
+MORE = {
+    "gemma3": Gemma3TextConfig(
+        **SIZES, num_key_value_heads=2, head_dim=8, max_position_embeddings=512, sliding_window=12
+    ),
+    "gpt2": GPT2Config(n_embd=48, n_layer=3, n_head=6, vocab_size=261, n_positions=512),
+    "olmo2": Olmo2Config(**SIZES, num_key_value_heads=2, max_position_embeddings=512),
+    "phi3": Phi3Config(**SIZES, num_key_value_heads=2, max_position_embeddings=512, pad_token_id=0),
+    "qwen3": Qwen3Config(**SIZES, num_key_value_heads=2, head_dim=8, max_position_embeddings=512),
+    "smollm3": SmolLM3Config(
+        **SIZES, num_key_value_heads=2, max_position_embeddings=512, pad_token_id=0, no_rope_layer_interval=2
+    ),
+}
+# And these are refused by name: soft-capped scores, attention sinks, recurrent state.
+REFUSED = {
+    "gemma2": Gemma2Config(**SIZES, num_key_value_heads=2, head_dim=8, max_position_embeddings=512),
+    "gpt_oss": GptOssConfig(
+        hidden_size=48,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=6,
+        num_key_value_heads=2,
+        head_dim=8,
+        vocab_size=261,
+        num_local_experts=2,
+        num_experts_per_tok=1,
+    ),
+    "mamba": MambaConfig(hidden_size=48, num_hidden_layers=2, vocab_size=261),
+}
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
@@ -52,7 +91,8 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
 def tiny(family: str, structure: Structure = Structure()) -> Lens:
     """A random model of a family. Weights are scaled up so that attention is peaked and edits matter."""
     set_seed(0)
-    model = Auto.from_config(FAMILIES[family], dtype=torch.float32).eval().requires_grad_(False)
+    config = (FAMILIES | MORE | REFUSED)[family]
+    model = Auto.from_config(config, dtype=torch.float32).eval().requires_grad_(False)
     model.config.architectures = [type(model).__name__]
     for name, weight in model.named_parameters():
         if weight.ndim == 2 and "embed" not in name:

@@ -68,6 +68,7 @@ REFUSALS = {
     "no temperature": ("-m O5 --temperature -1", "a temperature of -1.0"),
     "no device": ("-m O5 --device gpu", "device 'gpu'"),
     "no dtype": ("-m O5 --dtype float8", "dtype 'float8'"),
+    "no backend": ("-m O5 --backend fused", "backend 'fused'"),
     "second subject": ("-m O5 -m gpt-17 -n 2", "asked: the model 'gpt-17'"),
 }
 

@@ -8,7 +8,7 @@ from faithlens.errors import ModelError, PlanError, TraceError
 from faithlens.interventions.case import Case, make_case
 from faithlens.interventions.truncate import full
 from faithlens.measures.answers import coverage
-from faithlens.runtime.execute import execute
+from faithlens.runtime.execute import Backend, execute
 from faithlens.runtime.model import Lens
 from faithlens.runtime.plan import compile_plan
 from faithlens.runtime.sample import Sampled, Sampling, sample
@@ -142,7 +142,7 @@ def to_case(lens: Lens, task: Task, draft: Draft, stem: Stem) -> Case:
     return make_case(lens, draft.question, draft.trace, direct, stem, candidates_of(draft), draft.twin)
 
 
-def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft]) -> Chosen:
+def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft], *, backend: Backend = "packed") -> Chosen:
     """The stem under which this model answers: tried on a few finished chains, the options must hold most probability.
 
     The same chains of thought can score 1 in 20 or 19 in 20 by the stem alone, so none is taken on faith.
@@ -152,7 +152,7 @@ def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft]) -> Chosen:
     """
     written = [d for d in drafts if d.trace is not None]
     finished = [d for d in written if d.trace and d.trace.finish == "stop"] or written
-    tried = list(try_stems(lens, task, finished[:TRIED]))
+    tried = list(try_stems(lens, task, finished[:TRIED], backend))
     best = max(tried, key=lambda chosen: chosen.coverage, default=None)
     if best is None or best.coverage < MIN_COVERAGE:
         found = "it wrote no chain of thought that could be answered"
@@ -167,7 +167,7 @@ def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft]) -> Chosen:
     return best
 
 
-def try_stems(lens: Lens, task: Task, drafts: Sequence[Draft]) -> Iterator[Chosen]:
+def try_stems(lens: Lens, task: Task, drafts: Sequence[Draft], backend: Backend) -> Iterator[Chosen]:
     """Each of the task's stems that the tokenizer can write, with the probability the options hold under it."""
     for stem in task.stems if drafts else ():
         try:
@@ -175,5 +175,5 @@ def try_stems(lens: Lens, task: Task, drafts: Sequence[Draft]) -> Iterator[Chose
         except TraceError:
             continue
         plan = compile_plan([full(case) for case in cases], lens.structure, context=lens.context)
-        held = [coverage(record.logprobs) for record in execute(lens, plan)]
+        held = [coverage(record.logprobs) for record in execute(lens, plan, backend=backend)]
         yield Chosen(stem, sum(held) / len(held))

@@ -1,12 +1,13 @@
 """Run a plan. Two backends give the same records: `packed`, the product, and `separate`, the reference."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from faithlens.runtime.capture import Capture, Record
 from faithlens.runtime.model import Lens
 from faithlens.runtime.plan import Plan
 
 Backend = Literal["packed", "separate"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
 def execute(lens: Lens, plan: Plan, capture: Capture = Capture(), *, backend: Backend = "packed") -> list[Record]:

@@ -58,7 +58,7 @@ def packed_attention(
         raise ModelError(
             f"a packed pass through {type(module).__name__}",
             f"its attention uses {', '.join(unknown) or 'a mask of its own'}, which tree attention does not do exactly",
-            "run this model with backend='separate'",
+            "run this model with backend='separate' (--backend separate)",
         )
     running = _RUNNING.get()
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -162,7 +162,7 @@ def forward(lens: Lens, packed: Pass, running: Running) -> dict[int, Float[Tenso
         raise ModelError(
             f"a packed pass through {lens.name}",
             f"{lens.n_layers - len(running.masses)} of its {lens.n_layers} layers carry state that is not attention",
-            "run this model with backend='separate'",
+            "use a model whose layers are all attention",
         )
     # only rows that answer are unembedded: [rows, vocab], never [pos, vocab]
     normalizer = torch.cat([chunk.float().logsumexp(-1) for chunk in logits.split(CHUNK)])

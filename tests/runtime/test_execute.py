@@ -13,7 +13,7 @@ from faithlens.runtime.packed import ENTRY
 from faithlens.runtime.plan import Condition, Knockout, compile_plan
 from faithlens.runtime.structure import Structure
 from faithlens.runtime.trace import Piece
-from tests.conftest import tiny
+from tests.conftest import MORE, tiny
 from tests.exact import differences, execute_exactly
 
 CAPTURE = Capture(attention=("answer", "stem", "step 1"))
@@ -56,6 +56,14 @@ def test_packed_is_separate(lens: Lens, structure: str) -> None:
     eps = torch.finfo(torch.float32).eps
     assert packed[0] <= separate[0] + eps * max(float(record.logprobs.abs().max()) for record in truth)
     assert packed[1] <= separate[1] + eps
+
+
+@pytest.mark.parametrize("family", sorted(MORE))
+def test_packed_is_separate_on_more_families(family: str) -> None:
+    lens = tiny(family)
+    plan = compile_plan(cases())
+    truth = execute_exactly(lens, plan, CAPTURE, backend="separate")
+    assert max(differences(execute_exactly(lens, plan, CAPTURE, backend="packed"), truth)) < 1e-12
 
 
 def test_plain_transformers_agrees(lens: Lens) -> None:
@@ -115,10 +123,9 @@ def test_a_structural_edge_is_exactly_absent() -> None:
     assert pieces[0].name == "prompt"
 
 
-def test_soft_capped_attention_is_refused_by_name() -> None:
-    lens = tiny("llama")
-    for layer in lens.model.model.layers:
-        forward = layer.self_attn.forward
-        layer.self_attn.forward = lambda *a, f=forward, **k: f(*a, **k, softcap=30.0)
-    with pytest.raises(ModelError, match="softcap"):
-        execute(lens, compile_plan(cases()))
+@pytest.mark.parametrize(
+    ("family", "reason"), [("gemma2", "softcap"), ("gpt_oss", "s_aux"), ("mamba", "not attention")]
+)
+def test_what_cannot_be_packed_exactly_is_refused_by_name(family: str, reason: str) -> None:
+    with pytest.raises(ModelError, match=reason):
+        execute(tiny(family), compile_plan(cases()))
