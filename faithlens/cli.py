@@ -51,7 +51,7 @@ def audit(
     Without --model: two organisms whose truth is planted, then SmolLM2-135M.
     """
     from faithlens.audit import audit as run_audit  # torch takes seconds to import: --help should not wait for it
-    from faithlens.config import RunConfig, subjects
+    from faithlens.config import RunConfig, backend_named, subjects
     from faithlens.report.tables import summary
     from faithlens.runtime.sample import Sampling
 
@@ -61,7 +61,7 @@ def audit(
         seed=seed,
         device=device,
         dtype=dtype,
-        backend=backend,  # type: ignore[arg-type]  # checked there
+        backend=backend_named(backend),
         sampling=Sampling(max_new_tokens, temperature, top_p),
         trust_remote_code=trust_remote_code,
         min_faithfulness=min_faithfulness,

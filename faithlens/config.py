@@ -66,8 +66,6 @@ class RunConfig:
             raise ConfigError(f"{self.n} questions", "a run needs at least one", "give -n a positive number")
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed {self.seed}", "random generators take 64-bit numbers", "give 0 or more")
-        if self.backend not in BACKENDS:
-            raise ConfigError(f"backend {self.backend!r}", "no such backend", nearest(self.backend, BACKENDS))
         if not 0 < self.min_faithfulness <= 1:
             raise ConfigError(
                 f"a faithfulness threshold of {self.min_faithfulness}", "it is a share", "give a number in (0, 1]"
@@ -90,3 +88,15 @@ def subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:
     return tuple(
         Subject(m, task or known.get(m.lower().removeprefix("organism:"), DEFAULT_TASK)) for m in dict.fromkeys(models)
     )
+
+
+def backend_named(name: str) -> Backend:
+    """The backend that a command-line option names.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    for backend in BACKENDS:
+        if backend == name:
+            return backend
+    raise ConfigError(f"backend {name!r}", "no such backend", nearest(name, BACKENDS))
