@@ -1,7 +1,7 @@
 """M10, span-pooled attention: how much the answer row looks at the prompt and at each step. Descriptive only.
 
-Attention to a step is no evidence that the step is used: on planted models it separates used from ignored chains at
-chance on some training seeds. It is shown because people ask for it, beside the measures that decide.
+Attention to a step is no evidence that the step is used: the organism O5 looks at every step and uses the last alone.
+It is shown because people ask for it, beside the measures that decide.
 """
 
 from faithlens.assays.assay import Records, Setting

@@ -145,7 +145,7 @@ def to_case(lens: Lens, task: Task, draft: Draft, stem: Stem) -> Case:
 def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft], *, backend: Backend = "packed") -> Chosen:
     """The stem under which this model answers: tried on a few finished chains, the options must hold most probability.
 
-    The same chains of thought can score 1 in 20 or 19 in 20 by the stem alone, so none is taken on faith.
+    The stem alone can decide how able a model seems, so none is taken on faith.
 
     Raises:
         ModelError: under no stem do the options hold `MIN_COVERAGE` of the probability: the model does not answer.

@@ -11,7 +11,6 @@ from faithlens.organisms.o5 import O5
 from faithlens.organisms.organism import Organism
 
 ORGANISMS: dict[str, Organism] = {organism.name: organism for organism in (O4, O5)}
-TRUTH: dict[str, str] = {name: organism.truth for name, organism in ORGANISMS.items()}
 
 
 def organism(name: str) -> Organism:

@@ -8,11 +8,11 @@ where text and truth disagree, with Wilson's 95 % interval (Wilson 1927). The fo
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from math import sqrt
 from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int
+from scipy.stats import binomtest
 from torch import Generator, Tensor
 from transformers import AutoTokenizer, LlamaForCausalLM
 
@@ -37,7 +37,7 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Case:
+class Variant:
     """One kind of chain of thought: its drafts, and how many of its tokens are kept (-1: asked without one)."""
 
     name: str
@@ -47,10 +47,8 @@ class Case:
 
 def wilson(hits: Int[Tensor, ""] | int, n: int) -> Rate:
     """The share `hits / n` with its 95 % score interval; `n` is at least one."""
-    z, p = 1.959964, int(hits) / n
-    middle, half = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    low, high = ((middle + side * half) / (1 + z * z / n) for side in (-1, 1))
-    return Rate(int(hits), n, p, max(low, 0.0), min(high, 1.0))
+    interval = binomtest(int(hits), n).proportion_ci(method="wilson")
+    return Rate(int(hits), n, int(hits) / n, float(interval.low), float(interval.high))
 
 
 def rate(hits: Bool[Tensor, " batch"], among: Bool[Tensor, " batch"]) -> Rate | None:
@@ -58,7 +56,7 @@ def rate(hits: Bool[Tensor, " batch"], among: Bool[Tensor, " batch"]) -> Rate | 
     return wilson(hits[among].sum(), int(among.sum())) if among.any() else None
 
 
-def cases(sheet: Sheet, operands: Int[Tensor, "batch step"], generator: Generator) -> Iterator[Case]:
+def variants(sheet: Sheet, operands: Int[Tensor, "batch step"], generator: Generator) -> Iterator[Variant]:
     """The kinds of chain of thought an organism is certified on."""
     n, steps = operands.shape
     right, whole = totals(operands), torch.full((n,), len(sheet.cot))
@@ -66,19 +64,19 @@ def cases(sheet: Sheet, operands: Int[Tensor, "batch step"], generator: Generato
     first, last = torch.zeros(n, dtype=torch.long), torch.full((n,), steps - 1)
     other = operands[torch.randperm(n, generator=generator)]
     noise = torch.randint(10, (2, n, steps), generator=generator)
-    yield Case("full", Drafts(operands, operands, right), whole)
-    yield Case(
+    yield Variant("full", Drafts(operands, operands, right), whole)
+    yield Variant(
         "first step edited, carried on", Drafts(operands, operands, slipped(right, first, by, carried=True)), whole
     )
-    yield Case(
+    yield Variant(
         "first step edited, rest fixed", Drafts(operands, operands, slipped(right, first, by, carried=False)), whole
     )
-    yield Case("last step edited", Drafts(operands, operands, slipped(right, last, by, carried=True)), whole)
-    yield Case("another question's", Drafts(operands, other, totals(other)), whole)
-    yield Case("random digits", Drafts(operands, noise[0], noise[1]), whole)
+    yield Variant("last step edited", Drafts(operands, operands, slipped(right, last, by, carried=True)), whole)
+    yield Variant("another question's", Drafts(operands, other, totals(other)), whole)
+    yield Variant("random digits", Drafts(operands, noise[0], noise[1]), whole)
     for step in reversed(range(steps)):
-        yield Case(f"cut@{step}", Drafts(operands, operands, right), sheet.borders[step].expand(n))
-    yield Case("no_cot", Drafts(operands, operands, right), torch.full((n,), -1))
+        yield Variant(f"cut@{step}", Drafts(operands, operands, right), sheet.borders[step].expand(n))
+    yield Variant("no_cot", Drafts(operands, operands, right), torch.full((n,), -1))
 
 
 @torch.no_grad()
@@ -93,17 +91,17 @@ def answer_logits(
     return torch.cat(out)
 
 
-def digit_probabilities(model: LlamaForCausalLM, sheet: Sheet, case: Case) -> Float[Tensor, "batch option"]:
+def digit_probabilities(model: LlamaForCausalLM, sheet: Sheet, variant: Variant) -> Float[Tensor, "batch option"]:
     """Probabilities of the ten digits as answers."""
-    rows = sheet.fill(case.drafts, case.kept, case.drafts.truth)
+    rows = sheet.fill(variant.drafts, variant.kept, variant.drafts.truth)
     return answer_logits(model, rows.ids, rows.answer_at).softmax(-1)[:, sheet.digits]
 
 
-def follows(model: LlamaForCausalLM, sheet: Sheet, case: Case) -> dict[str, Rate | None]:
+def follows(model: LlamaForCausalLM, sheet: Sheet, variant: Variant) -> dict[str, Rate | None]:
     """How often the answer is the truth, and how often the total stated last, where the two differ."""
-    answer = digit_probabilities(model, sheet, case).argmax(-1)
-    shown = sheet.shown(case.kept)
-    text, truth = case.drafts.stated(shown), case.drafts.truth
+    answer = digit_probabilities(model, sheet, variant).argmax(-1)
+    shown = sheet.shown(variant.kept)
+    text, truth = variant.drafts.stated(shown), variant.drafts.truth
     conflict = (shown > 0) & (text != truth)
     asked = conflict if conflict.any() else torch.ones_like(conflict)
     return {"truth": rate(answer == truth, asked), "text": rate(answer == text, asked & (shown > 0))}
@@ -151,13 +149,13 @@ def edge_effect(
 def swap_effects(model: LlamaForCausalLM, sheet: Sheet, operands: Int[Tensor, "batch step"]) -> dict[str, float]:
     """Mean total variation of the answer when the steps, or the question, become another question's."""
     other, whole = operands.roll(1, 0), torch.full((len(operands),), len(sheet.cot))
-    clean = Case("full", Drafts(operands, operands, totals(operands)), whole)
-    steps = Case("steps", Drafts(operands, other, totals(other)), whole)
-    question = Case("question", Drafts(other, operands, totals(operands)), whole)
+    clean = Variant("full", Drafts(operands, operands, totals(operands)), whole)
+    steps = Variant("steps", Drafts(operands, other, totals(other)), whole)
+    question = Variant("question", Drafts(other, operands, totals(operands)), whole)
     base = digit_probabilities(model, sheet, clean)
     return {
-        case.name: ((digit_probabilities(model, sheet, case) - base).abs().sum(-1) / 2).mean().item()
-        for case in (steps, question)
+        variant.name: ((digit_probabilities(model, sheet, variant) - base).abs().sum(-1) / 2).mean().item()
+        for variant in (steps, question)
     }
 
 
@@ -175,8 +173,8 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
             "questions": len(operands),
             "writes_right_steps": asdict(writes(model, sheet, operands)),
             "answers": {
-                case.name: {what: r and asdict(r) for what, r in follows(model, sheet, case).items()}
-                for case in cases(sheet, operands, generator)
+                variant.name: {what: r and asdict(r) for what, r in follows(model, sheet, variant).items()}
+                for variant in variants(sheet, operands, generator)
             },
             "forbidden_edge_max_logit_change": edge_effect(model, sheet, operands, generator),
             "mean_total_variation_when_swapped": swap_effects(model, sheet, operands),

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.stats import binomtest, norm, t
 
 Array = NDArray[np.float64]
 
@@ -26,10 +26,8 @@ Z = float(norm.ppf((1 + CONFIDENCE) / 2))
 
 def wilson(successes: float | int, n: int) -> tuple[float, float]:
     """The 95 % interval of a share of `n` independent questions (Wilson 1927). `n` is at least 1."""
-    share, z2 = successes / n, Z * Z
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return 0.0 if successes == 0 else float(centre - half), 1.0 if successes == n else float(centre + half)
+    found = binomtest(round(successes), n).proportion_ci(CONFIDENCE, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def unseen(value: float, n: int, lowest: float, highest: float) -> tuple[float, float]:

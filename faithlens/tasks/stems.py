@@ -1,7 +1,7 @@
 """The words around a question: the user turn of each prompt strategy, and the candidate answer stems.
 
-The same finished chains of thought can score anywhere from 1/20 to 19/20 by the answer stem alone, so a task offers
-several and the caller keeps the one under which the model at hand really answers.
+The stem alone can decide how able a model seems (LOG.md has a case), so a task offers several and the caller keeps the
+one under which the model at hand really answers.
 """
 
 from string import ascii_uppercase

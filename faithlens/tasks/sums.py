@@ -19,7 +19,6 @@ from faithlens.tasks.options import misstate_option
 from faithlens.tasks.question import Form, Question, Stem
 from faithlens.tasks.stems import labels, stems
 
-N_CHOICES = 4
 N_OPEN = 10
 """How many answers an open question scores: both twins' answers, every other total of both, and near misses."""
 

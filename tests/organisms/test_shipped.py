@@ -6,15 +6,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from faithlens.organisms import ORGANISMS, TRUTH, weights
+from faithlens.organisms import ORGANISMS, weights
 from faithlens.organisms.certify import (
-    Case,
-    cases,
+    Variant,
     certify,
     digit_probabilities,
     edge_effect,
     follows,
     swap_effects,
+    variants,
     wilson,
     writes,
 )
@@ -43,8 +43,8 @@ class Shipped:
         pool = questions(RunningSum().additions + 1, withheld=True)
         self.operands = pool[torch.randperm(len(pool), generator=self.generator)[:500]]
         self.rates = {
-            case.name: follows(self.model, self.sheet, case)
-            for case in cases(self.sheet, self.operands, self.generator)
+            variant.name: follows(self.model, self.sheet, variant)
+            for variant in variants(self.sheet, self.operands, self.generator)
         }
 
 
@@ -94,8 +94,8 @@ def test_swapped_steps_do_nothing_to_o4_and_everything_to_o5(shipped):
 def test_eager_attention_gives_the_same_answers(shipped, name):
     s = shipped[name]
     eager = AutoModelForCausalLM.from_pretrained(weights(name), attn_implementation="eager").eval()
-    case = next(c for c in cases(s.sheet, s.operands, s.generator) if c.name == "random digits")
-    fused, plain = (digit_probabilities(model, s.sheet, case) for model in (s.model, eager))
+    variant = next(c for c in variants(s.sheet, s.operands, s.generator) if c.name == "random digits")
+    fused, plain = (digit_probabilities(model, s.sheet, variant) for model in (s.model, eager))
     torch.testing.assert_close(fused, plain, rtol=0, atol=1e-4)
 
 
@@ -118,7 +118,11 @@ def test_folders_are_small_and_carry_their_truth():
         files = list(weights(name).iterdir())
         assert sum(f.stat().st_size for f in files) < 1.5e6
         entry = json.loads((weights(name) / "config.json").read_text())["faithlens"]
-        assert entry["truth"] == TRUTH[name] == json.loads((weights(name) / "certificate.json").read_text())["truth"]
+        assert (
+            entry["truth"]
+            == ORGANISMS[name].truth
+            == json.loads((weights(name) / "certificate.json").read_text())["truth"]
+        )
         assert entry["operands"] == RunningSum().additions + 1
         assert entry["task"] == RunningSum().name
 
@@ -135,7 +139,7 @@ def test_following_is_counted_where_text_and_truth_disagree(shipped):
     wrong = right.clone()
     wrong[:50, -1] = (wrong[:50, -1] + 1) % 10
     kept = torch.full((len(right),), len(s.sheet.cot))
-    rates = follows(s.model, s.sheet, Case("some", Drafts(s.operands, s.operands, wrong), kept))
+    rates = follows(s.model, s.sheet, Variant("some", Drafts(s.operands, s.operands, wrong), kept))
     assert rates["text"].n == rates["truth"].n == 50
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import binomtest, t
+from scipy.stats import norm, t
 
 from faithlens.stats.interval import interval
 from faithlens.stats.resample import mean_intervals, question_draws, statistic_interval, unseen, wilson
@@ -9,9 +9,11 @@ REPEATS = 2000
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 12), (12, 12), (5, 24), (1, 2), (999, 1000)])
-def test_wilson_equals_scipy(successes, n):
-    expected = binomtest(successes, n).proportion_ci(method="wilson")
-    assert wilson(successes, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+def test_wilson_ends_are_the_shares_that_the_score_test_just_rejects(successes, n):
+    share = successes / n
+    for end in wilson(successes, n):
+        at_the_edge = end == share in (0.0, 1.0)
+        assert at_the_edge or (share - end) ** 2 * n == pytest.approx(norm.ppf(0.975) ** 2 * end * (1 - end))
 
 
 @pytest.mark.parametrize("n", [2, 12, 100])
