@@ -11,10 +11,11 @@ from .interventions.rewrite import replace_step
 from .interventions.swap import swaps
 from .interventions.truncate import cut, cuts, full, no_cot
 from .runtime.capture import Capture, Record
+from .runtime.condition import Ablation, Condition, Knockout, Patch, Splice
 from .runtime.execute import execute
 from .runtime.load import load
 from .runtime.model import Lens
-from .runtime.plan import Condition, Knockout, Plan, compile_plan
+from .runtime.plan import Plan, compile_plan
 from .runtime.sample import Sampling
 from .runtime.trace import Piece, Trace
 from .store import Run
@@ -22,12 +23,14 @@ from .tasks.question import Question, Stem
 from .tasks.registry import task
 
 __all__ = [
+    "Ablation",
     "Capture",
     "Case",
     "Condition",
     "FaithlensError",
     "Knockout",
     "Lens",
+    "Patch",
     "Piece",
     "Plan",
     "Question",
@@ -35,6 +38,7 @@ __all__ = [
     "Run",
     "Sampling",
     "Setting",
+    "Splice",
     "Stem",
     "Trace",
     "answer_table",

@@ -17,11 +17,13 @@ from transformers import (
     LlamaConfig,
     MambaConfig,
     MistralConfig,
+    MixtralConfig,
     Olmo2Config,
     Phi3Config,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen3Config,
+    Qwen3MoeConfig,
     SmolLM3Config,
     set_seed,
 )
@@ -45,35 +47,35 @@ FAMILIES = {
     "mistral": MistralConfig(**SIZES, num_key_value_heads=2, max_position_embeddings=512, sliding_window=12),
 }
 # These too are packed exactly; one test says so. GPT-2 learns its positions, SmolLM3 has none in some layers, OLMo 2
-# norms after each block, Gemma 3 mixes windowed and full layers.
+# norms after each block, Gemma 3 mixes windowed and full layers, Gemma 2 soft-caps scores and logits, gpt-oss has
+# attention sinks, Mixtral, Qwen3-MoE and gpt-oss choose experts token by token.
+EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 MORE = {
+    "gemma2": Gemma2Config(
+        **SIZES, num_key_value_heads=2, head_dim=8, max_position_embeddings=512, sliding_window=12,
+        attn_logit_softcapping=2.0, final_logit_softcapping=5.0,
+    ),
     "gemma3": Gemma3TextConfig(
         **SIZES, num_key_value_heads=2, head_dim=8, max_position_embeddings=512, sliding_window=12
     ),
     "gpt2": GPT2Config(n_embd=48, n_layer=3, n_head=6, vocab_size=261, n_positions=512),
+    "gpt_oss": GptOssConfig(
+        **SIZES, **EXPERTS, num_key_value_heads=2, head_dim=8, max_position_embeddings=512, sliding_window=12
+    ),
+    "mixtral": MixtralConfig(**SIZES, **EXPERTS, num_key_value_heads=2, max_position_embeddings=512),
     "olmo2": Olmo2Config(**SIZES, num_key_value_heads=2, max_position_embeddings=512),
     "phi3": Phi3Config(**SIZES, num_key_value_heads=2, max_position_embeddings=512, pad_token_id=0),
     "qwen3": Qwen3Config(**SIZES, num_key_value_heads=2, head_dim=8, max_position_embeddings=512),
+    "qwen3_moe": Qwen3MoeConfig(
+        **SIZES, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, num_key_value_heads=2, head_dim=8,
+        max_position_embeddings=512,
+    ),
     "smollm3": SmolLM3Config(
         **SIZES, num_key_value_heads=2, max_position_embeddings=512, pad_token_id=0, no_rope_layer_interval=2
     ),
-}
-# And these are refused by name: soft-capped scores, attention sinks, recurrent state.
-REFUSED = {
-    "gemma2": Gemma2Config(**SIZES, num_key_value_heads=2, head_dim=8, max_position_embeddings=512),
-    "gpt_oss": GptOssConfig(
-        hidden_size=48,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=6,
-        num_key_value_heads=2,
-        head_dim=8,
-        vocab_size=261,
-        num_local_experts=2,
-        num_experts_per_tok=1,
-    ),
-    "mamba": MambaConfig(hidden_size=48, num_hidden_layers=2, vocab_size=261),
-}
+}  # fmt: skip
+# And these are refused by name: recurrent state, keys and values of another width.
+REFUSED = {"mamba": MambaConfig(hidden_size=48, num_hidden_layers=2, vocab_size=261)}
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:

@@ -7,8 +7,8 @@ from typing import Protocol, runtime_checkable
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Record
+from faithlens.runtime.condition import Condition
 from faithlens.runtime.model import Lens
-from faithlens.runtime.plan import Condition
 from faithlens.tasks.question import Task
 
 Records = Mapping[str, Record]

@@ -8,7 +8,7 @@ from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
 from faithlens.interventions.truncate import full
 from faithlens.measures.score import Score
-from faithlens.runtime.plan import Condition
+from faithlens.runtime.condition import Condition
 
 READERS = ("answer",)
 

@@ -9,7 +9,7 @@ from faithlens.interventions.case import Case
 from faithlens.interventions.truncate import cut, full, no_cot
 from faithlens.measures.answers import choice, coverage
 from faithlens.measures.score import Score
-from faithlens.runtime.plan import Condition
+from faithlens.runtime.condition import Condition
 
 BASELINES = ("cut@0", "no_cot")
 

@@ -9,8 +9,9 @@ from faithlens.assays.assay import Assay, Records, Setting
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Capture
+from faithlens.runtime.condition import Condition
 from faithlens.runtime.execute import Backend, execute
-from faithlens.runtime.plan import BUDGET, Condition, compile_plan
+from faithlens.runtime.plan import BUDGET, compile_plan
 
 ASSAYS: dict[str, Assay] = {
     "early_answering": early_answering,

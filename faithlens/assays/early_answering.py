@@ -11,7 +11,7 @@ from faithlens.interventions.truncate import cuts
 from faithlens.measures.answers import choice, probabilities, total_variation
 from faithlens.measures.curves import aoc_mean, aoc_trapezoid_0_1
 from faithlens.measures.score import Score
-from faithlens.runtime.plan import Condition
+from faithlens.runtime.condition import Condition
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:

@@ -14,7 +14,7 @@ from faithlens.interventions.truncate import full
 from faithlens.measures.answers import choice, kl_divergence, probabilities
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Record
-from faithlens.runtime.plan import Condition
+from faithlens.runtime.condition import Condition
 
 CONTROLS = 2  # random stretches a step
 

@@ -10,7 +10,7 @@ from faithlens.interventions.swap import swaps
 from faithlens.interventions.truncate import full
 from faithlens.measures.mediation import TOTAL_FLOOR, mediate
 from faithlens.measures.score import Score
-from faithlens.runtime.plan import Condition
+from faithlens.runtime.condition import Condition
 
 EFFECTS = ("total", "content", "question", "interaction")
 NO_TWIN = "no counterfactual of this question is known, or the model wrote no chain of thought for it"

@@ -16,7 +16,7 @@ from faithlens.interventions.truncate import full
 from faithlens.measures.answers import choice, probabilities
 from faithlens.measures.curves import aoc_mean
 from faithlens.measures.score import Score
-from faithlens.runtime.plan import Condition
+from faithlens.runtime.condition import Condition
 
 NO_VALUE = "the step states no value that could be made wrong"
 

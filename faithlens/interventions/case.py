@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from faithlens.runtime.condition import Condition, Edit
 from faithlens.runtime.model import Lens
-from faithlens.runtime.plan import Condition, Knockout
 from faithlens.runtime.trace import Piece, Trace
 from faithlens.tasks.question import Question, Stem
 
@@ -36,9 +36,9 @@ class Case:
         """Which candidate is right."""
         return self.candidates.index(self.question.answer)
 
-    def condition(self, name: str, pieces: Sequence[Piece], knockouts: tuple[Knockout, ...] = ()) -> Condition:
+    def condition(self, name: str, pieces: Sequence[Piece], edits: tuple[Edit, ...] = ()) -> Condition:
         """An edited version of the trace, answered by the stem."""
-        return Condition(name, (*pieces, self.stem), self.options, knockouts)
+        return Condition(name, (*pieces, self.stem), self.options, edits)
 
 
 def make_case(

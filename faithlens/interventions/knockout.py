@@ -3,7 +3,7 @@
 import random
 
 from faithlens.interventions.case import Case
-from faithlens.runtime.plan import Condition, Knockout
+from faithlens.runtime.condition import Condition, Knockout
 from faithlens.runtime.structure import Interval
 
 

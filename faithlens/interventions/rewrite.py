@@ -1,8 +1,8 @@
 """Rewriting one step of the chain of thought, the rest fixed."""
 
 from faithlens.interventions.case import Case
+from faithlens.runtime.condition import Condition
 from faithlens.runtime.model import Lens
-from faithlens.runtime.plan import Condition
 from faithlens.runtime.trace import Piece
 
 

@@ -1,7 +1,7 @@
 """Exchanging the question, the chain of thought, or both, with those of the counterfactual twin."""
 
 from faithlens.interventions.case import Case
-from faithlens.runtime.plan import Condition
+from faithlens.runtime.condition import Condition
 from faithlens.runtime.trace import Trace
 
 

@@ -5,7 +5,7 @@ answer at once (Turpin et al. 2023; Bentham et al. 2024). A reasoning model's cl
 """
 
 from faithlens.interventions.case import Case
-from faithlens.runtime.plan import Condition
+from faithlens.runtime.condition import Condition
 
 
 def full(case: Case) -> Condition:

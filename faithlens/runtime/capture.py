@@ -1,43 +1,92 @@
 """What to keep of a pass besides the answers, and what comes back for each condition."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
-from faithlens.runtime.plan import Condition
+from faithlens.runtime.condition import Component, Condition, Where
+
+
+class Site(NamedTuple):
+    """Activations of one component in one block, at a piece or at positions."""
+
+    component: Component
+    layer: int
+    span: Where
 
 
 @dataclass(frozen=True)
 class Capture:
-    """What to read while the model runs.
+    """What to read while the model runs; everything is reduced on the device, layer by layer.
+
+    A reader is a piece's name, or "answer": the row that predicts the answer (the stem's last token). A condition
+    without that piece is read without it.
 
     Attributes:
-        attention: the readers whose attention to every piece is kept, per layer and head. "answer" is the row that
-            predicts the answer (the stem's last token); any other name is a piece, read as the mean over its tokens.
-            A condition without that piece is read without it.
+        attention: readers whose attention to every piece is kept, per layer and head; a piece is read as the mean over
+            its tokens.
+        flow: readers whose value-weighted attention to every piece is kept: the length of what the piece's values,
+            weighted by attention, add to the residual stream through each head (Kobayashi et al. 2020, section 3).
+        lens: readers at whose last token every block's output is read through the final norm and the unembedding, as
+            log-probabilities among the options' first tokens.
+        compare: how far each condition's block outputs are from those of its `reference`, piece by piece.
+        activations: sites whose raw activations are kept.
+        attribution: weights of the options in a metric, the weighted sum of their log-probabilities. Kept is, for each
+            token that a `Patch` of "resid_pre" writes, the metric's gradient times the step from the row's own value
+            to the donor's: averaged over `amount`, integrated gradients (Sundararajan et al. 2017, section 3).
     """
 
     attention: tuple[str, ...] = ()
+    flow: tuple[str, ...] = ()
+    lens: tuple[str, ...] = ()
+    compare: bool = False
+    activations: tuple[Site, ...] = ()
+    attribution: tuple[float, ...] = ()
 
-    def rows(self, condition: Condition) -> dict[str, range]:
-        """The positions of `condition` that each reader stands for."""
+    def rows(self, condition: Condition, readers: Sequence[str] | None = None) -> dict[str, range]:
+        """The positions of `condition` that each reader stands for; by default, of the readers of attention."""
         last = len(condition.ids) - 1
         spans = condition.spans | {"answer": (last, last + 1)}
-        return {name: range(*spans[name]) for name in self.attention if name in spans}
+        return {name: range(*spans[name]) for name in (self.attention if readers is None else readers) if name in spans}
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What one condition gave, in its own coordinates.
+    """What one condition gave, in its own coordinates; pieces in the order of `condition.pieces`.
 
     Attributes:
         condition: the condition that was run.
         logprobs: log-probability of each option's full token string, in nats.
-        attention: for each reader, the fraction of its attention on each piece of `condition.pieces`.
+        attention: for each reader, the fraction of its attention on each piece.
+        flow: for each reader, the length of each piece's contribution to the residual stream.
+        lens: for each reader, the options' log-probabilities among themselves after each block, in nats.
+        cosine: mean cosine of block outputs with the reference's; NaN for pieces that differ in name or length.
+        relative_l2: mean distance of block outputs from the reference's, as a fraction of the reference's length.
+        activations: for each site, the raw activations, a row a token.
+        attribution: for each patched piece or interval, gradient times (donor - own) of each token, in nats.
     """
 
     condition: Condition
     logprobs: Float[Tensor, " option"]
     attention: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict)
+    flow: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict)
+    lens: Mapping[str, Float[Tensor, "layer option"]] = field(default_factory=dict)
+    cosine: Float[Tensor, "layer span"] | None = None
+    relative_l2: Float[Tensor, "layer span"] | None = None
+    activations: Mapping[Site, Float[Tensor, "pos d_model"]] = field(default_factory=dict)
+    attribution: Mapping[Where, Float[Tensor, " pos"]] = field(default_factory=dict)
+
+
+def comparable(condition: Condition) -> list[tuple[int, tuple[int, int], tuple[int, int]]]:
+    """The pieces that a condition and its reference both have, as long: (number, positions here, positions there)."""
+    reference = condition.reference
+    if reference is None:
+        return []
+    return [
+        (i, here, there)
+        for i, (name, here) in enumerate(condition.spans.items())
+        if (there := reference.spans.get(name)) is not None and there[1] - there[0] == here[1] - here[0]
+    ]

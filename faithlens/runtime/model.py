@@ -18,6 +18,8 @@ from faithlens.runtime.structure import Structure
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
+    from faithlens.runtime.anatomy import Anatomy
+
 # Some chat templates write today's date unless given one; any fixed day keeps equal runs equal.
 _TEMPLATE_DAY = "26 Jul 2024"
 
@@ -77,6 +79,17 @@ class Lens:
         ids = settings.eos_token_id if settings is not None else None
         listed = ids if isinstance(ids, list) else [ids]
         return frozenset(i for i in (*listed, self.tokenizer.eos_token_id) if isinstance(i, int))
+
+    @cached_property
+    def anatomy(self) -> "Anatomy":
+        """Where the model's parts are, proven on a short forward when first asked for.
+
+        Raises:
+            ModelError: the model is not built as a packed pass needs it.
+        """
+        from faithlens.runtime.anatomy import dissect  # its own file, and only packed passes need it
+
+        return dissect(self.model)
 
     @cached_property
     def bridge(self) -> "TransformerBridge":

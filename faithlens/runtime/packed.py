@@ -1,175 +1,321 @@
 """The packed backend: the plain Hugging Face model, run once over a trie of conditions.
 
-The model's attention is replaced, for the length of one call, by an entry of our own in transformers' attention
-registry. It needs no mask from the model: the tree says who sees whom. Span masses are collected on the side.
+Three things of the model are replaced for the length of one call. Attention goes through an entry of our own in
+transformers' attention registry; it needs no mask from the model, the tree says who sees whom. Each block runs on
+chunks of rows, those that have joined by then, so that a row that an edit sets apart in layer 9 costs nothing before.
+And where something is written or read inside a block, a hook does it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
-from einops import rearrange, reduce
-from jaxtyping import Float
+from einops import rearrange
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 
-from faithlens.errors import ModelError
-from faithlens.kernels.tree_attention import Readout, Tree, tree_attention
+from faithlens.errors import ModelError, PlanError
+from faithlens.kernels.answer_logprobs import answer_logprobs
+from faithlens.kernels.tree_attention import tree_attention
+from faithlens.runtime.anatomy import forwards, tensor_of
 from faithlens.runtime.capture import Capture, Record
+from faithlens.runtime.condition import Component
+from faithlens.runtime.geometry import Chunk, Geometry
 from faithlens.runtime.model import Lens
-from faithlens.runtime.plan import Pass, Plan
+from faithlens.runtime.overwrite import new_values, writings
+from faithlens.runtime.packing import Pass
+from faithlens.runtime.plan import Plan
+from faithlens.runtime.readings import Readings
 
 ENTRY = "faithlens_packed"
-CHUNK = 256  # answer rows normalised at a time: bounds the copy in full precision
+CHUNK = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to fill the machine
+INSIDE: tuple[Component, ...] = ("z", "attn_out", "mlp_out")  # components that only hooks inside a block can reach
 
 
 @dataclass
 class Running:
-    """The packed row in flight, and the span masses each layer has left behind."""
+    """The packed row in flight."""
 
-    tree: Tree
-    readout: Readout | None
-    masses: dict[int, Float[Tensor, "head row span"] | None] = field(default_factory=dict)
+    lens: Lens
+    packed: Pass
+    readings: Readings
+    chunk_rows: int
+    layers: set[int] = field(default_factory=set)  # those whose attention went through the registry
+    chunk: Chunk | None = None
+    tuples: bool = False  # whether the model's blocks give back tuples
+    held: dict[object, Tensor] = field(
+        default_factory=dict
+    )  # one layer's, over all rows: keys, values, what is written
+    on: dict[torch.device, Geometry] = field(default_factory=dict)
+
+    def geometry(self, device: torch.device) -> Geometry:
+        """The pass on `device`: the layers of a split model lie on several."""
+        if device not in self.on:
+            self.on[device] = Geometry(self.packed, device, self.chunk_rows)
+        return self.on[device]
+
+    def hold(self, what: object, rows: Int[Tensor, " row"], x: Tensor, dim: int) -> Tensor:
+        """Put the chunk's part of something into its place among all rows; give back all of it there is so far."""
+        if what not in self.held:
+            shape = list(x.shape)
+            shape[dim] = len(self.packed.ids)
+            self.held[what] = x.new_zeros(shape)
+        self.held[what] = put(self.held[what], dim, rows, x)
+        return self.held[what]
 
 
 _RUNNING: ContextVar[Running] = ContextVar("faithlens_running")
 
 
+def put(x: Tensor, dim: int, rows: Int[Tensor, " row"], new: Tensor) -> Tensor:
+    """`x` with `new` at `rows`: in place, unless a gradient needs what was there."""
+    return x.index_copy(dim, rows, new) if torch.is_grad_enabled() else x.index_copy_(dim, rows, new)
+
+
 def packed_attention(
     module: nn.Module,
-    query: Float[Tensor, "batch head pos d_head"],
-    key: Float[Tensor, "batch kv_head pos d_head"],
-    value: Float[Tensor, "batch kv_head pos d_head"],
+    query: Float[Tensor, "batch head query d_head"],
+    key: Float[Tensor, "batch kv_head query d_head"],
+    value: Float[Tensor, "batch kv_head query d_head"],
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: Float[Tensor, " head"] | None = None,
     **extra: object,
-) -> tuple[Float[Tensor, "batch pos head d_head"], None]:
-    """The registry entry: tree attention over the row in flight.
+) -> tuple[Float[Tensor, "batch query head d_head"], None]:
+    """The registry entry: tree attention of the chunk in flight over all rows before it.
 
     Raises:
-        ModelError: the layer asks for something tree attention does not do (soft-capped scores, sinks, biases).
+        ModelError: the layer asks for something tree attention does not do.
     """
-    unknown = [name for name in ("softcap", "s_aux", "position_bias", "head_mask") if extra.get(name) is not None]
-    if unknown or attention_mask is not None:
+    unknown = [name for name in ("position_bias", "head_mask") if extra.get(name) is not None]
+    if attention_mask is not None or value.shape[-1] != query.shape[-1]:
+        unknown.append("a mask of its own" if attention_mask is not None else "values of another width than its keys")
+    if unknown:
         raise ModelError(
             f"a packed pass through {type(module).__name__}",
-            f"its attention uses {', '.join(unknown) or 'a mask of its own'}, which tree attention does not do exactly",
+            f"its attention uses {', '.join(unknown)}, which tree attention does not do exactly",
             "run this model with backend='separate' (--backend separate)",
         )
-    running = _RUNNING.get()
+    running, layer = _RUNNING.get(), int(module.layer_idx)  # type: ignore[arg-type]
+    geometry, chunk = running.geometry(query.device), running.chunk
+    assert chunk is not None
+    running.layers.add(layer)
+    rows = chunk.rows.to(query.device)
+    keys, values = key[0], value[0]
+    if not chunk.whole:
+        keys, values = running.hold("keys", rows, keys, 1), running.hold("values", rows, values, 1)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    out, mass = tree_attention(query[0], key[0], value[0], running.tree, scale, sliding_window, running.readout)
-    running.masses[int(module.layer_idx)] = mass  # type: ignore[arg-type]
-    return rearrange(out, "head pos d -> 1 pos head d"), None
+    readout = running.readings.readout(geometry, layer, chunk)
+    attended = tree_attention(
+        query[0], keys, values, geometry.tree(layer), scale, queries=None if chunk.whole else rows,
+        window=sliding_window, softcap=softcap, sinks=s_aux, readout=readout,
+    )  # fmt: skip
+    running.readings.keep_attention(geometry, layer, chunk, attended)
+    return rearrange(attended.out, "head query d -> 1 query head d"), None
 
 
 AttentionInterface.register(ENTRY, packed_attention)
 
 
+def run_block(
+    layer: int, forward: Callable, hidden: Float[Tensor, "batch pos d_model"], *args: object, **kwargs: object
+) -> Tensor | tuple[Tensor]:
+    """One block over the whole packed row: rows join, are written, run chunk by chunk, and are read."""
+    running = _RUNNING.get()
+    geometry = running.geometry(hidden.device)
+    if layer in geometry.joining:
+        rows = geometry.joining[layer]
+        hidden = put(hidden, 1, rows, hidden[:, geometry.twins[rows]])
+    hidden = write_stream(running, geometry, "resid_pre", layer, hidden)
+    running.readings.keep(layer, "resid_pre", geometry, hidden[0])
+    for chunk in geometry.chunks:
+        if chunk.joins <= layer:
+            hidden = run_chunk(running, chunk, forward, hidden, args, kwargs)
+    running.held.clear()
+    hidden = write_stream(running, geometry, "resid_post", layer, hidden)
+    running.readings.keep(layer, "resid_post", geometry, hidden[0])
+    running.readings.keep_block(layer, geometry, hidden[0])
+    return (hidden,) if running.tuples else hidden
+
+
+def run_chunk(running: Running, chunk: Chunk, forward: Callable, hidden: Tensor, args: tuple, kwargs: dict) -> Tensor:
+    """One block over the rows of one chunk; the whole row, with what came of them in their place."""
+    running.chunk = chunk
+    rows, whole = chunk.rows.to(hidden.device), hidden.shape[1]
+    if chunk.whole:
+        out = forward(hidden, *args, **kwargs)
+    else:
+        own = {name: of_rows(value, rows, whole) for name, value in kwargs.items()}
+        out = forward(hidden[:, rows], *(of_rows(value, rows, whole) for value in args), **own)
+    running.tuples = isinstance(out, tuple)
+    new = tensor_of(out)
+    return new if chunk.whole else put(hidden.to(new.device), 1, rows.to(new.device), new)
+
+
+def of_rows(value: object, rows: Int[Tensor, " row"], whole: int) -> object:
+    """What belongs to `rows` of an argument that holds something for each of the `whole` row's tokens."""
+    if isinstance(value, tuple):
+        return tuple(of_rows(each, rows, whole) for each in value)
+    if isinstance(value, Tensor) and value.ndim > 1 and value.shape[1] == whole:
+        return value[:, rows.to(value.device)]
+    return value
+
+
+def write_stream(running: Running, geometry: Geometry, component: Component, layer: int, hidden: Tensor) -> Tensor:
+    """Overwrite rows of the residual stream between two blocks."""
+    for writing, targets, sources in writings(geometry, component, layer):
+        own, source = hidden[0, targets], hidden[0, sources]
+        offsets = torch.tensor(writing.offsets, device=hidden.device)
+        new = new_values(writing.edit, layer, own, source, offsets, 1)
+        new = running.readings.watch(writing, own, source, new)
+        hidden = put(hidden, 1, targets, new[None])
+    return hidden
+
+
+def inside(component: Component, layer: int, x: Float[Tensor, "batch row d_model"]) -> Tensor:
+    """Overwrite and read the chunk's rows of a component inside a block."""
+    running = _RUNNING.get()
+    geometry, chunk = running.geometry(x.device), running.chunk
+    assert chunk is not None
+    rows = chunk.rows.to(x.device)
+    held = running.hold(component, rows, x, 1)
+    at = torch.full((len(geometry),), -1, device=x.device).index_copy(0, rows, torch.arange(len(rows), device=x.device))
+    for writing, targets, sources in writings(geometry, component, layer):
+        mine = (at[targets] >= 0).nonzero()[:, 0]
+        if len(mine):
+            chosen = targets[mine]
+            source = held[0, sources[mine] if writing.row_by_row else sources]
+            offsets = torch.tensor(writing.offsets, device=x.device)[mine]
+            new = new_values(writing.edit, layer, held[0, chosen], source, offsets, running.lens.n_heads)
+            held = running.hold(component, chosen, new[None], 1)
+            x = x.index_copy(1, at[chosen], new[None])
+    running.readings.keep(layer, component, geometry, held[0])
+    return x
+
+
+@contextmanager
+def hooks(running: Running) -> Iterator[None]:
+    """Hooks inside those blocks, and only those, where something is written or read."""
+    anatomy, wanted = running.lens.anatomy, running.readings.sites()
+    for writing in running.packed.writings:
+        layers = range(running.lens.n_layers) if writing.edit.layers is None else writing.edit.layers
+        wanted |= {(writing.edit.component, layer) for layer in layers}
+    with ExitStack() as stack:
+        for component, layer in wanted:
+            if component == "z":
+                handle = anatomy.out_proj[layer].register_forward_pre_hook(partial(inside_input, layer))
+            elif component in INSIDE:
+                module = (anatomy.attn_out if component == "attn_out" else anatomy.mlp_out)[layer]
+                handle = module.register_forward_hook(partial(inside_output, component, layer))
+            else:
+                continue
+            stack.callback(handle.remove)
+        yield
+
+
+def inside_input(layer: int, module: nn.Module, args: tuple) -> tuple:
+    """The hook on the module that reads z."""
+    return (inside("z", layer, args[0]), *args[1:])
+
+
+def inside_output(component: Component, layer: int, module: nn.Module, args: tuple, out: object) -> object:
+    """The hook on a module whose output is `component`."""
+    new = inside(component, layer, tensor_of(out))
+    return (new, *out[1:]) if isinstance(out, tuple) else new
+
+
 @contextmanager
 def installed(model: PreTrainedModel, running: Running) -> Iterator[None]:
-    """Route the model's attention through `running`; whatever happens, the model is left as it was."""
+    """Route the model through `running`; whatever happens, the model is left as it was."""
     before = model.config._attn_implementation or "eager"
+    blocks = {block: partial(run_block, layer) for layer, block in enumerate(running.lens.anatomy.blocks)}
     token = _RUNNING.set(running)
     model.set_attn_implementation(ENTRY)
     try:
-        yield
+        with forwards(blocks), hooks(running):
+            yield
     finally:
         model.set_attn_implementation(before)
         _RUNNING.reset(token)
 
 
-def tree_of(packed: Pass, device: torch.device) -> Tree:
-    """The geometry of a pass, on `device`. Unused cuts are padded with empty intervals."""
-    cuts = max(map(len, packed.hidden))
-    hidden = [list(h) + [(0, 0)] * (cuts - len(h)) for h in packed.hidden]
-    return Tree(
-        depth=torch.tensor(packed.depth, device=device),
-        visible_until=torch.tensor(packed.visible_until, device=device),
-        hidden=torch.tensor(hidden, device=device).reshape(len(packed.ids), cuts, 2).long(),
-    )
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Whose attention is read: one condition's reader, and its packed rows."""
-
-    index: int
-    reader: str
-    rows: tuple[int, ...]
-
-
-def readings(plan: Plan, packed: Pass, capture: Capture) -> list[Reading]:
-    """All rows of a pass that `capture` asks for."""
-    return [
-        Reading(placed.index, reader, tuple(placed.path[i] for i in rows))
-        for placed in packed.placed
-        for reader, rows in capture.rows(plan.conditions[placed.index]).items()
-    ]
-
-
-def readout_of(plan: Plan, wanted: list[Reading], device: torch.device) -> Readout | None:
-    """The rows to read, with each condition's own pieces as spans, padded with empty ones."""
-    if not wanted:
-        return None
-    spans = [list(plan.conditions[r.index].spans.values()) for r in wanted]
-    width = max(map(len, spans))
-    padded = [s + [(0, 0)] * (width - len(s)) for s in spans]
-    return Readout(
-        rows=torch.tensor([row for r in wanted for row in r.rows], device=device),
-        spans=torch.tensor([p for r, p in zip(wanted, padded, strict=True) for _ in r.rows], device=device),
-    )
-
-
-@torch.inference_mode()
 def run_packed(lens: Lens, plan: Plan, capture: Capture) -> list[Record]:
     """Run a plan in packed rows; one record a condition, in the plan's order."""
-    logprobs: dict[int, Tensor] = {}
-    attention: dict[int, dict[str, Tensor]] = {i: {} for i in range(len(plan.conditions))}
+    check_layers(lens, plan)
+    records: dict[int, Record] = {}
     for packed in plan.passes:
-        wanted = readings(plan, packed, capture)
-        running = Running(tree_of(packed, lens.device), readout_of(plan, wanted, lens.device))
-        logprobs |= forward(lens, packed, running)
-        if wanted:
-            masses = torch.stack([m for _, m in sorted(running.masses.items()) if m is not None])
-            for reading, mass in zip(wanted, masses.split([len(r.rows) for r in wanted], dim=2), strict=True):
-                n = len(plan.conditions[reading.index].pieces)
-                pooled = reduce(mass[..., :n], "layer head row span -> layer head span", "mean")
-                attention[reading.index][reading.reader] = pooled.float().cpu()
-    return [Record(c, logprobs[i], attention[i]) for i, c in enumerate(plan.conditions)]
+        with torch.set_grad_enabled(bool(capture.attribution)), torch.inference_mode(not capture.attribution):
+            records |= run_pass(lens, plan, packed, capture)
+    return [records[i] for i in range(len(plan.conditions))]
 
 
-def forward(lens: Lens, packed: Pass, running: Running) -> dict[int, Float[Tensor, " option"]]:
-    """One forward over a packed row: the log-probability of each condition's options.
-
-    Raises:
-        ModelError: some layer did not go through the attention registry, so its state would mix conditions.
-    """
-    reads = [(row, token) for placed in packed.placed for option in placed.reads for row, token in option]
-    rows = sorted({row for row, _ in reads})
+def run_pass(lens: Lens, plan: Plan, packed: Pass, capture: Capture) -> dict[int, Record]:
+    """Run one packed row; the records of its conditions, by their index in the plan."""
+    readings = Readings(lens, plan, packed, capture)
+    chunk = len(packed.ids) if capture.attribution else CHUNK.get(lens.device.type, CHUNK["cpu"])
+    running = Running(lens, packed, readings, chunk)
     with installed(lens.model, running):
-        logits = lens.model(
+        hidden = lens.model.base_model(
             input_ids=torch.tensor([packed.ids], device=lens.device),
-            position_ids=running.tree.depth[None],
-            logits_to_keep=torch.tensor(rows, device=lens.device),
+            position_ids=torch.tensor([packed.depth], device=lens.device),
             use_cache=False,
-        ).logits[0]
-    if len(running.masses) != lens.n_layers:
+        ).last_hidden_state[0]
+    if len(running.layers) != lens.n_layers:
         raise ModelError(
             f"a packed pass through {lens.name}",
-            f"{lens.n_layers - len(running.masses)} of its {lens.n_layers} layers carry state that is not attention",
+            f"{lens.n_layers - len(running.layers)} of its {lens.n_layers} layers carry state that is not attention",
             "use a model whose layers are all attention",
         )
-    # only rows that answer are unembedded: [rows, vocab], never [pos, vocab]
-    normalizer = torch.cat([chunk.float().logsumexp(-1) for chunk in logits.split(CHUNK)])
-    at = {row: i for i, row in enumerate(rows)}
-    read = [at[row] for row, _ in reads]
-    picked = iter((logits[read, [token for _, token in reads]].float() - normalizer[read]).cpu())
+    return readings.records(answers(lens, packed, hidden))
+
+
+def answers(lens: Lens, packed: Pass, hidden: Float[Tensor, "pos d_model"]) -> dict[int, Float[Tensor, " option"]]:
+    """The log-probability of each condition's options. Only rows that answer are unembedded."""
+    wanted: dict[int, dict[int, int]] = {}  # packed row -> token -> its column
+    for placed in packed.placed:
+        for row, token in (pair for option in placed.reads for pair in option):
+            columns = wanted.setdefault(row, {})
+            columns.setdefault(token, len(columns))
+    width = max(map(len, wanted.values()))
+    head = lens.anatomy.head
+    tokens = [[*columns, *[0] * (width - len(columns))] for columns in wanted.values()]
+    logprobs = answer_logprobs(
+        hidden[list(wanted)].to(head.weight.device), head.weight, torch.tensor(tokens, device=head.weight.device),
+        bias=head.bias, scale=head.scale, softcap=head.softcap,
+    ).logprobs.cpu()  # fmt: skip
+    at = {row: i for i, row in enumerate(wanted)}
     return {
-        placed.index: torch.stack([sum((next(picked) for _ in option), torch.zeros(())) for option in placed.reads])
+        placed.index: torch.stack(
+            [logprobs[[at[r] for r, _ in option], [wanted[r][t] for r, t in option]].sum() for option in placed.reads]
+        )
         for placed in packed.placed
     }
+
+
+def check_layers(lens: Lens, plan: Plan) -> None:
+    """Refuse edits of layers and heads that the model does not have.
+
+    Raises:
+        PlanError: with what there is.
+    """
+    for writing in (w for packed in plan.passes for w in packed.writings):
+        if writing.edit.heads and max(writing.edit.heads) >= lens.n_heads:
+            raise PlanError(f"heads {writing.edit.heads}", f"{lens.name} has {lens.n_heads}", "name heads from 0 on")
+    layers = {
+        layer
+        for packed in plan.passes
+        for some in (
+            *(w.edit.layers for w in packed.writings),
+            *(each for row in (*packed.cuts, *packed.grafts) for each, _ in row),
+        )
+        for layer in some or ()
+    }
+    if layers and max(layers) >= lens.n_layers:
+        raise PlanError(f"layer {max(layers)}", f"{lens.name} has {lens.n_layers}", "name layers from 0 on")

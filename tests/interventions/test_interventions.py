@@ -11,7 +11,7 @@ from faithlens.interventions.knockout import knock_out, knock_out_steps, random_
 from faithlens.interventions.rewrite import replace_step
 from faithlens.interventions.swap import swaps
 from faithlens.interventions.truncate import cut, cuts, full, no_cot
-from faithlens.runtime.plan import Knockout
+from faithlens.runtime.condition import Cut, Knockout
 from faithlens.runtime.structure import Structure
 from faithlens.runtime.trace import Trace, make_trace
 from faithlens.tasks.question import Question, Stem
@@ -91,15 +91,16 @@ def test_a_rewritten_step_leaves_every_other_token(case: Case) -> None:
 
 def test_a_knockout_hides_a_step_from_the_stem_alone(case: Case) -> None:
     made = knock_out_steps(case)
-    assert [c.knockouts for c in made] == [(Knockout("stem", (f"step {i}",)),) for i in range(3)]
+    assert [c.edits for c in made] == [(Knockout("stem", (f"step {i}",)),) for i in range(3)]
     assert {c.ids for c in made} == {full(case).ids}
     start, stop = made[1].spans["step 1"]
     assert text(made[1].ids[start:stop]) == "Then 😀 9. "
-    hidden = made[1].hidden(Structure())
+    marks = made[1].marks(Structure())
     stem = range(*made[1].spans["stem"])
-    assert [i for i, cells in enumerate(hidden) if cells] == list(stem)
-    assert {hidden[i] for i in stem} == {((start, stop),)}
-    assert knock_out(case, "both", ("prompt", (20, 25))).hidden(Structure())[-1] == ((0, len(OWN.prompt.ids)), (20, 25))
+    assert [i for i, row in enumerate(marks) if row] == list(stem)
+    assert {marks[i] for i in stem} == {(Cut(None, start, stop),)}
+    both = knock_out(case, "both", ("prompt", (20, 25))).marks(Structure())[-1]
+    assert both == (Cut(None, 0, len(OWN.prompt.ids)), Cut(None, 20, 25))
 
 
 @given(st.integers(1, len(OWN) + 5), st.integers(0, 99))

@@ -19,7 +19,12 @@ def grow(parents: list[int], cuts: list[tuple[int, int]]) -> Tree:
         while node >= 0:
             until[node] = i + 1
             node = parents[node]
-    return Tree(torch.tensor(depth), torch.tensor(until), torch.tensor(cuts).reshape(len(parents), 1, 2))
+    return Tree(
+        torch.tensor(depth),
+        torch.tensor(until),
+        torch.tensor(cuts).reshape(len(parents), 1, 2),
+        torch.zeros(len(parents), 0, 2, dtype=torch.long),
+    )
 
 
 @st.composite
@@ -81,7 +86,7 @@ def test_equals_each_sequence_attended_alone(
     rows = torch.arange(0, len(parents), 2)
     ends = tree.depth[rows] + 1
     spans = torch.stack([torch.stack([ends * 0, ends // 2], -1), torch.stack([ends // 2, ends], -1)], 1)
-    out, mass = tree_attention(q, k, v, tree, 0.3, window, Readout(rows, spans), impl=impl)
+    out, mass, _ = tree_attention(q, k, v, tree, 0.3, window=window, readout=Readout(rows, spans), impl=impl)
     expected, pattern = alone(q, k, v, parents, tree, window)
     torch.testing.assert_close(out, expected, atol=1e-12, rtol=1e-10)
     first = torch.stack([pattern[:, r, tree.depth < ends[i] // 2].sum(-1) for i, r in enumerate(rows)], -1)
@@ -104,17 +109,83 @@ def test_blocks_err_no_more_than_torch_itself(n: int, dtype: torch.dtype) -> Non
     exact = tensors(n, seed=1)
     low = [x.to(dtype) for x in exact]
     readout = Readout(torch.tensor([n - 1, n // 2]), torch.tensor([[[0, 10], [10, n]]] * 2))
-    truth, true_mass = tree_attention(*(x.double() for x in low), tree, 0.3, readout=readout, impl="reference")
-    plain, plain_mass = tree_attention(*low, tree, 0.3, readout=readout, impl="reference")
-    ours, mass = tree_attention(*low, tree, 0.3, readout=readout, impl="blocked")
+    truth, true_mass, _ = tree_attention(*(x.double() for x in low), tree, 0.3, readout=readout, impl="reference")
+    plain, plain_mass, _ = tree_attention(*low, tree, 0.3, readout=readout, impl="reference")
+    ours, mass, _ = tree_attention(*low, tree, 0.3, readout=readout, impl="blocked")
     eps = torch.finfo(dtype).eps
     assert rms(ours - truth) <= rms(plain - truth) + eps * rms(truth)
     assert rms(mass - true_mass) <= rms(plain_mass - true_mass) + eps * rms(true_mass)
 
 
-def test_every_output_cell_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "empty_like", lambda x: torch.full_like(x, torch.nan))
-    q, k, v = tensors(63, seed=2)
-    tree = grow([i - 1 for i in range(63)], [(0, 0)] * 63)
-    out, _ = tree_attention(q, k, v, tree, 0.3)
-    assert not out.isnan().any()
+FEATURES = {
+    "plain": {},
+    "window": {"window": 5},
+    "softcap": {"softcap": 1.5},
+    "sinks": {"sinks": torch.tensor([0.5, -1.0, 2.0, 0.0], dtype=torch.float64)},
+    "all": {"window": 9, "softcap": 2.0, "sinks": torch.tensor([1.0, 0.0, -2.0, 3.0], dtype=torch.float64)},
+}
+
+
+def grafted(n: int) -> Tree:
+    """A trunk of half the row, and branches whose last token sees some rows of the branch before."""
+    trunk = n // 2
+    parents = [i - 1 for i in range(trunk)]
+    parents += [trunk // 2 if (i - trunk) % 8 == 0 else i - 1 for i in range(trunk, n)]
+    tree = grow(parents, [(0, 0)] * n)
+    grafts = torch.zeros(n, 1, 2, dtype=torch.long)
+    for end in range(trunk + 15, n, 8):
+        grafts[end, 0] = torch.tensor([end - 13, end - 10])
+    return Tree(tree.depth, tree.visible_until, tree.hidden, grafts)
+
+
+@pytest.mark.parametrize("feature", sorted(FEATURES))
+@pytest.mark.parametrize("n", [63, 123, 507])
+def test_blocked_is_reference_on_some_queries(n: int, feature: str) -> None:
+    """Of every third row of a tree with grafts, where keys that nobody sees are not numbers; few and many rows read."""
+    tree, (q, k, v) = grafted(n), tensors(n, seed=n)
+    queries = torch.arange(1, n, 3)
+    unseen = ~tree.visible(queries, torch.arange(n), FEATURES[feature].get("window")).any(0)
+    k[:, unseen], v[:, unseen] = torch.nan, torch.nan
+    for rows in (queries[::9], queries):
+        ends = tree.depth[rows] + 1
+        spans = torch.stack([torch.stack([ends * 0, ends // 3], -1), torch.stack([ends // 3, ends], -1)], 1)
+        for flow in (False, True):
+            asked = {"queries": queries, "readout": Readout(rows, spans, flow), **FEATURES[feature]}
+            truth = tree_attention(q[:, queries], k, v, tree, 0.3, impl="reference", **asked)
+            ours = tree_attention(q[:, queries], k, v, tree, 0.3, impl="blocked", **asked)
+            for mine, theirs in zip(ours, truth, strict=True):
+                assert (mine is None) == (theirs is None)
+                if theirs is not None:
+                    torch.testing.assert_close(mine, theirs, atol=1e-12, rtol=1e-10)
+            if flow and "sinks" not in FEATURES[feature] and feature != "all":
+                torch.testing.assert_close(ours.mass.sum(-1), torch.ones_like(ours.mass[..., 0]))
+
+
+def test_flow_of_all_spans_is_the_output() -> None:
+    tree, (q, k, v) = grafted(63), tensors(63, seed=4)
+    rows = torch.tensor([20, 40, 62])
+    spans = torch.tensor([[[0, 7], [7, 99]]] * 3)
+    out, _, flow = tree_attention(q, k, v, tree, 0.3, readout=Readout(rows, spans, flow=True))
+    torch.testing.assert_close(flow.sum(2), out[:, rows], atol=1e-12, rtol=1e-10)
+
+
+@pytest.mark.parametrize("feature", sorted(FEATURES))
+def test_gradients_are_those_of_the_reference(feature: str) -> None:
+    tree, given = grafted(63), tensors(63, seed=5)
+    gradients = []
+    for impl in ("blocked", "reference"):
+        leaves = [x.clone().requires_grad_() for x in given]
+        out = tree_attention(*leaves, tree, 0.3, impl=impl, **FEATURES[feature]).out
+        gradients.append(torch.autograd.grad((out**2).sum(), leaves))
+    for mine, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-11, rtol=1e-9)
+
+
+@pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
+def test_a_query_that_sees_nothing_gives_zero(impl: str) -> None:
+    q, k, v = tensors(7, seed=6)
+    tree = grow([i - 1 for i in range(7)], [(0, 0)] * 6 + [(0, 7)])
+    readout = Readout(torch.tensor([6, 5]), torch.tensor([[[0, 9]]] * 2))
+    out, mass, _ = tree_attention(q, k, v, tree, 0.3, readout=readout, impl=impl)
+    assert out[:, 6].abs().max() == 0 == mass[:, 0].abs().max()
+    torch.testing.assert_close(mass[:, 1, 0], torch.ones(4, dtype=torch.float64))

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.errors import PlanError
-from faithlens.runtime.plan import Condition, Knockout, Plan, compile_plan
+from faithlens.runtime.condition import Condition, Cut, Knockout
+from faithlens.runtime.plan import Plan, compile_plan
 from faithlens.runtime.structure import Structure
 from faithlens.runtime.trace import Piece
 
@@ -45,7 +46,8 @@ def test_every_condition_is_found_again_in_its_own_coordinates(asked: list[Condi
             seen.append(placed.index)
             assert tuple(packed.ids[i] for i in placed.path) == condition.ids
             assert tuple(packed.depth[i] for i in placed.path) == tuple(range(len(condition.ids)))
-            assert [packed.hidden[i] for i in placed.path] == condition.hidden(STRUCTURE)
+            marks = [[(m.layers, (m.start, m.stop)) for m in row] for row in condition.marks(STRUCTURE)]
+            assert [list(packed.cuts[i]) for i in placed.path] == marks
             # no token is visible that is not an ancestor, and every ancestor is
             assert ancestors(plan, number, placed.path[-1]) == list(placed.path)
             for option, reads in zip(condition.options, placed.reads, strict=True):
@@ -58,7 +60,11 @@ def test_every_condition_is_found_again_in_its_own_coordinates(asked: list[Condi
 @given(conditions())
 def test_one_row_holds_each_distinct_prefix_once(asked: list[Condition]) -> None:
     plan = compile_plan(asked, STRUCTURE, budget=10_000)
-    prefixes = {tuple(cells[: i + 1]) for c in asked for cells in c.sequences(STRUCTURE) for i in range(len(cells))}
+    prefixes = set()
+    for c in asked:
+        for option in c.options:
+            cells = list(zip(c.ids + option[:-1], c.marks(STRUCTURE, option[:-1]), strict=True))
+            prefixes |= {tuple(cells[: i + 1]) for i in range(len(cells))}
     assert plan.tokens == len(prefixes)
 
 
@@ -76,7 +82,7 @@ def test_a_truncation_sweep_costs_the_trunk_and_the_stems() -> None:
     plan = compile_plan(sweep)
     assert plan.tokens == 120 + 12 * 20 + 13 * 2
     assert plan.tokens_apart == sum(120 + 20 * t + 2 for t in range(13))
-    assert plan.describe() == "13 conditions in 1 passes: 386 tokens instead of 3146 (88% saved)"
+    assert plan.describe() == "13 conditions in 1 pass: 386 tokens instead of 3146 (88% saved)"
 
 
 def test_a_knockout_parts_only_the_rows_that_feel_it() -> None:
@@ -85,7 +91,7 @@ def test_a_knockout_parts_only_the_rows_that_feel_it() -> None:
     cut = Condition("knockout", pieces, ((8,),), (Knockout("stem", ("step 0",)),))
     plan = compile_plan([clean, cut])
     assert plan.tokens == 3 + 2 + 2 + 2
-    assert cut.hidden(Structure())[-2:] == [((3, 5),), ((3, 5),)]
+    assert cut.marks(Structure())[-2:] == [(Cut(None, 3, 5),)] * 2
 
 
 @pytest.mark.parametrize(

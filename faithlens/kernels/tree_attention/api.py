@@ -2,29 +2,37 @@
 
 from typing import Literal
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from faithlens.kernels.tree_attention import blocked, reference
-from faithlens.kernels.tree_attention.tree import Readout, Tree
+from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
 
 Implementation = Literal["blocked", "reference"]
 IMPLEMENTATIONS = {"blocked": blocked.attend, "reference": reference.attend}
 
 
 def tree_attention(
-    q: Float[Tensor, "head pos d_head"],
+    q: Float[Tensor, "head query d_head"],
     k: Float[Tensor, "kv_head pos d_head"],
     v: Float[Tensor, "kv_head pos d_head"],
     tree: Tree,
     scale: float,
+    *,
+    queries: Int[Tensor, " query"] | None = None,
     window: int | None = None,
+    softcap: float | None = None,
+    sinks: Float[Tensor, " head"] | None = None,
     readout: Readout | None = None,
     impl: Implementation = "blocked",
-) -> tuple[Float[Tensor, "head pos d_head"], Float[Tensor, "head row span"] | None]:
-    """Softmax attention of every packed token over its visible ancestors (see `tree.py`).
+) -> Attended:
+    """Softmax attention of packed tokens over what they see (see `tree.py`).
 
-    Query head h reads key/value head ``h // (head / kv_head)``. `scale` multiplies the scores. With a `readout`, the
-    second result is, for each head and read row, the fraction of attention that falls on each span; else None.
+    Query head h reads key/value head ``h // (head / kv_head)``. Scores are ``scale * q @ k``, then, with a `softcap` c,
+    ``c * tanh(scores / c)`` (Gemma 2). `sinks` add a logit to each head's softmax that has no value (gpt-oss), so that
+    masses add up to less than one. `queries` are the packed indices of q's rows, in order; None stands for all. Keys
+    and values that no query sees may hold anything. A query that sees nothing has output and mass 0.
     """
-    return IMPLEMENTATIONS[impl](q, k, v, tree, scale, window, readout)
+    if queries is None:
+        queries = tree.everywhere
+    return IMPLEMENTATIONS[impl](q, k, v, tree, scale, queries, window, softcap, sinks, readout)

@@ -1,8 +1,9 @@
 """Tree attention in blocks of queries: each block meets only the keys that some query of it can see.
 
-The output comes from torch's fused scaled-dot-product attention, block by block; the span mass from an explicit
-softmax over the few rows that are read. No tensor here is quadratic in the packed length except the additive masks,
-one per block, restricted to visible keys and shared by all layers.
+The output comes from torch's fused scaled-dot-product attention, block by block. The span mass of few rows comes from
+an explicit softmax over them; of many, from a second fused call whose values say in which stretch of depths a key lies.
+No tensor here is quadratic in the packed length except the additive masks, one per block, restricted to visible keys
+and shared by all layers.
 """
 
 from dataclasses import dataclass
@@ -10,93 +11,232 @@ from weakref import WeakKeyDictionary
 
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import one_hot, scaled_dot_product_attention
 
-from faithlens.kernels.tree_attention.tree import Readout, Tree
+from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
 
-BLOCK = 512  # queries a block: wide enough for the fused kernel, narrow enough to skip foreign subtrees
-ROWS = 64  # read rows a chunk: bounds the [head, row, key] softmax
+BLOCK = 256  # queries a block: wide enough for the fused kernel, narrow enough to skip foreign subtrees
+ROWS = 64  # read rows a chunk: bounds the [head, row, key] softmax; more rows than that are worth a fused call
 
 
 @dataclass(frozen=True)
 class Block:
-    """Queries `start .. stop - 1`, the packed indices of the keys they can see, and the additive mask between them."""
+    """Queries number `start .. stop - 1`, the packed indices of the keys they can see, and who sees which.
+
+    Attributes:
+        keys: None stands for the first keys of the row, as many as the mask is wide.
+        mask: additive; None stands for a causal mask over everything.
+        blind: which queries see no key at all; None if there is none.
+    """
 
     start: int
     stop: int
-    keys: Int[Tensor, " key"]
-    mask: Float[Tensor, "query key"]
+    keys: Int[Tensor, " key"] | None
+    mask: Float[Tensor, "query key"] | None
+    blind: Bool[Tensor, " query"] | None
+
+    def of(self, x: Float[Tensor, "kv_head pos d_head"]) -> Float[Tensor, "kv_head key d_head"]:
+        """The block's part of keys or values."""
+        if self.keys is not None:
+            return x[:, self.keys]
+        return x if self.mask is None else x[:, : self.mask.shape[1]]
 
 
-def additive(tree: Tree, queries: Tensor, keys: Tensor, window: int | None, dtype: torch.dtype) -> Tensor:
-    """0 where a query sees a key, minus infinity elsewhere."""
-    zero = torch.zeros((), dtype=dtype, device=queries.device)
-    return torch.where(tree.visible(queries, keys, window), zero, -torch.inf)
+_KEPT: WeakKeyDictionary[Tree, dict[object, tuple[Tensor, list[Block]]]] = WeakKeyDictionary()
 
 
-_KEPT: WeakKeyDictionary[Tree, dict[tuple[int | None, torch.dtype], list[Block]]] = WeakKeyDictionary()
+def blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: torch.dtype) -> list[Block]:
+    """Queries cut into blocks with their visible keys; made once for all layers, and gone with the tree."""
+    kept, key = _KEPT.setdefault(tree, {}), (id(queries), window, dtype)
+    if key not in kept:
+        kept[key] = (
+            queries,
+            cut(tree, queries, window, dtype),
+        )  # the queries are kept too, so that their id stays theirs
+    return kept[key][1]
 
 
-def blocks(tree: Tree, window: int | None, dtype: torch.dtype) -> list[Block]:
-    """A tree cut into query blocks with their visible keys; made once for all layers, and gone with the tree."""
-    kept = _KEPT.setdefault(tree, {})
-    if (window, dtype) not in kept:
-        kept[window, dtype] = cut(tree, window, dtype)
-    return kept[window, dtype]
-
-
-def cut(tree: Tree, window: int | None, dtype: torch.dtype) -> list[Block]:
-    """Cut a tree into query blocks with their visible keys."""
+def cut(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: torch.dtype) -> list[Block]:
+    """Cut queries into blocks with their visible keys."""
+    n = len(tree)
+    windowed = window is not None and window < n
+    if len(queries) == n and not windowed and causal(tree):
+        return [Block(0, n, None, None, None)]
     out = []
-    for start in range(0, len(tree), BLOCK):
-        stop = min(start + BLOCK, len(tree))
-        queries = torch.arange(start, stop, device=tree.depth.device)
-        keys = (tree.visible_until[:stop] > start).nonzero()[:, 0]
-        out.append(Block(start, stop, keys, additive(tree, queries, keys, window, dtype)))
+    for start in range(0, len(queries), BLOCK):
+        rows = queries[start : start + BLOCK]
+        keys = candidates(tree, rows)
+        seen = tree.visible(rows, keys, window)
+        zero = torch.zeros((), dtype=dtype, device=rows.device)
+        blind = ~seen.any(1)
+        trunk = len(keys) > 0 and int(keys[-1]) == len(keys) - 1  # most blocks of a trunk: no gather needed
+        out.append(
+            Block(
+                start,
+                start + len(rows),
+                None if trunk else keys,
+                torch.where(seen, zero, -torch.inf),
+                blind if blind.any() else None,
+            )
+        )
     return out
 
 
+def causal(tree: Tree) -> bool:
+    """Whether the row is one sequence of which nothing is hidden."""
+    plain = bool((tree.visible_until == len(tree)).all()) and not (tree.hidden[..., 1] > tree.hidden[..., 0]).any()
+    return plain and tree.grafts.numel() == 0
+
+
+def candidates(tree: Tree, rows: Int[Tensor, " query"]) -> Int[Tensor, " key"]:
+    """The keys that some of the sorted `rows` may see, windows and hidden intervals apart."""
+    everywhere = torch.arange(len(tree), device=rows.device)
+    following = torch.searchsorted(rows, everywhere).clamp_max(len(rows) - 1)  # the first row not before each key
+    row = rows[following]
+    wanted = (row >= everywhere) & (row < tree.visible_until)
+    for start, stop in tree.grafts[rows].reshape(-1, 2).unique(dim=0).tolist():
+        wanted[start:stop] = True
+    return wanted.nonzero()[:, 0]
+
+
 def attend(
-    q: Float[Tensor, "head pos d_head"],
+    q: Float[Tensor, "head query d_head"],
     k: Float[Tensor, "kv_head pos d_head"],
     v: Float[Tensor, "kv_head pos d_head"],
     tree: Tree,
     scale: float,
-    window: int | None = None,
-    readout: Readout | None = None,
-) -> tuple[Float[Tensor, "head pos d_head"], Float[Tensor, "head row span"] | None]:
+    queries: Int[Tensor, " query"],
+    window: int | None,
+    softcap: float | None,
+    sinks: Float[Tensor, " head"] | None,
+    readout: Readout | None,
+) -> Attended:
     """See `tree_attention`."""
-    out = torch.empty_like(q)
-    for block in blocks(tree, window, q.dtype):
-        whole = len(block.keys) == block.stop  # most blocks of a trunk: no gather needed
-        keys, values = (x[:, : block.stop] if whole else x[:, block.keys] for x in (k, v))
-        out[:, block.start : block.stop] = scaled_dot_product_attention(
-            q[None, :, block.start : block.stop], keys[None], values[None], block.mask, scale=scale, enable_gqa=True
-        )[0]
+    plain = softcap is None and sinks is None
+    parts = []
+    for block in blocks(tree, queries, window, q.dtype):
+        rows = q[:, block.start : block.stop]
+        if plain:
+            part = fused(rows, block.of(k), block.of(v), block, scale)
+        else:
+            pattern = softmax(rows, block.of(k), mask_of(block, len(queries), q), scale, softcap, sinks)
+            part = weigh(pattern, block.of(v))
+        parts.append(part)
+    out = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
     if readout is None:
-        return out, None
-    chunks = [
-        span_mass(q, k, tree, scale, window, Readout(rows, spans))
+        return Attended(out)
+    if plain and not readout.flow and len(readout.rows) > ROWS:
+        return Attended(out, mass_of_many(q, k, tree, scale, queries, window, readout))
+    pieces = [
+        read(q, k, v, tree, scale, queries, window, softcap, sinks, Readout(rows, spans, readout.flow))
         for rows, spans in zip(readout.rows.split(ROWS), readout.spans.split(ROWS), strict=True)
     ]
-    return out, torch.cat(chunks, dim=1)
+    flow = torch.cat([flow for _, flow in pieces if flow is not None], 1) if readout.flow else None
+    return Attended(out, torch.cat([mass for mass, _ in pieces], 1), flow)
 
 
-def span_mass(
-    q: Float[Tensor, "head pos d_head"],
+def fused(q: Tensor, k: Tensor, v: Tensor, block: Block, scale: float) -> Float[Tensor, "head query d_head"]:
+    """Torch's own attention over one block."""
+    group = k.shape[0] != q.shape[0]
+    out = scaled_dot_product_attention(
+        q[None], k[None], v[None], block.mask, is_causal=block.mask is None, scale=scale, enable_gqa=group
+    )[0]
+    return out if block.blind is None else out.masked_fill(block.blind[:, None], 0)
+
+
+def mask_of(block: Block, n: int, like: Tensor) -> Float[Tensor, "query key"]:
+    """The block's mask, written out."""
+    if block.mask is not None:
+        return block.mask
+    return torch.full((n, n), -torch.inf, dtype=like.dtype, device=like.device).triu(1)
+
+
+def softmax(
+    q: Float[Tensor, "head query d_head"],
+    k: Float[Tensor, "kv_head key d_head"],
+    mask: Float[Tensor, "query key"],
+    scale: float,
+    softcap: float | None,
+    sinks: Float[Tensor, " head"] | None,
+) -> Float[Tensor, "head query key"]:
+    """The attention pattern, formed; rows that see nothing and have no sink are zero."""
+    grouped = rearrange(q, "(kv group) row d -> kv (group row) d", kv=k.shape[0])
+    scores = rearrange(grouped @ k.mT, "kv (group row) key -> (kv group) row key", row=q.shape[1]) * scale
+    scores = scores if softcap is None else softcap * torch.tanh(scores / softcap)
+    scores = scores + mask
+    if sinks is not None:
+        sink = sinks.to(scores)[:, None, None].expand(-1, q.shape[1], 1)
+        return torch.cat([scores, sink], -1).softmax(-1)[..., :-1]
+    return scores.softmax(-1).masked_fill((mask == -torch.inf).all(-1, keepdim=True), 0)
+
+
+def weigh(pattern: Float[Tensor, "head query key"], v: Float[Tensor, "kv_head key d_head"]) -> Tensor:
+    """The pattern's weighted values."""
+    grouped = rearrange(pattern, "(kv group) row key -> kv (group row) key", kv=v.shape[0])
+    return rearrange(grouped @ v, "kv (group row) d -> (kv group) row d", row=pattern.shape[1])
+
+
+def read(
+    q: Float[Tensor, "head query d_head"],
+    k: Float[Tensor, "kv_head pos d_head"],
+    v: Float[Tensor, "kv_head pos d_head"],
+    tree: Tree,
+    scale: float,
+    queries: Int[Tensor, " query"],
+    window: int | None,
+    softcap: float | None,
+    sinks: Float[Tensor, " head"] | None,
+    readout: Readout,
+) -> tuple[Float[Tensor, "head row span"], Float[Tensor, "head row span d_head"] | None]:
+    """Mass, and values where asked for, of few rows on spans of their own sequences."""
+    keys = candidates(tree, readout.rows.unique())
+    zero = torch.zeros((), dtype=q.dtype, device=q.device)
+    mask = torch.where(tree.visible(readout.rows, keys, window), zero, -torch.inf)
+    pattern = softmax(
+        q[:, torch.searchsorted(queries, readout.rows.contiguous())], k[:, keys], mask, scale, softcap, sinks
+    )
+    start, stop = readout.spans[..., None].unbind(-2)
+    inside = (start <= tree.depth[keys]) & (tree.depth[keys] < stop)
+    mass = einsum(pattern, inside.to(pattern), "h r k, r s k -> h r s")
+    if not readout.flow:
+        return mass, None
+    shares = [weigh(pattern * one.to(pattern), v[:, keys]) for one in inside.unbind(1)]
+    return mass, torch.stack(shares, 2)
+
+
+def mass_of_many(
+    q: Float[Tensor, "head query d_head"],
     k: Float[Tensor, "kv_head pos d_head"],
     tree: Tree,
     scale: float,
+    queries: Int[Tensor, " query"],
     window: int | None,
     readout: Readout,
 ) -> Float[Tensor, "head row span"]:
-    """The attention mass of few rows on spans of their own sequences."""
-    grouped = rearrange(q[:, readout.rows], "(kv group) row d -> kv (group row) d", kv=k.shape[0])
-    scores = rearrange(grouped @ k.mT, "kv (group row) key -> (kv group) row key", row=len(readout.rows)) * scale
-    everywhere = torch.arange(len(tree), device=q.device)
-    pattern = (scores + additive(tree, readout.rows, everywhere, window, q.dtype)).softmax(-1)
-    start, stop = readout.spans[..., None].unbind(-2)
-    inside = (start <= tree.depth) & (tree.depth < stop)
-    return einsum(pattern, inside.to(pattern), "h r k, r s k -> h r s")
+    """Mass of many rows: what attention makes of values that are one at the key's own stretch of depths, else zero.
+
+    Stretches lie between neighbouring borders of all spans, so every span's mass is a difference of running sums.
+    """
+    width = q.shape[-1]
+    borders = readout.spans.unique()
+    stretch = torch.searchsorted(borders, tree.depth, right=True)
+    tiles = -(-(len(borders) + 1) // width)
+    values = one_hot(stretch, tiles * width).to(q).view(-1, tiles, width)
+    at = torch.searchsorted(queries, readout.rows.contiguous())
+    running = []
+    for block in blocks(tree, queries, window, q.dtype):
+        if ((at >= block.start) & (at < block.stop)).any():
+            rows, keys = q[:, block.start : block.stop], block.of(k)
+            tile = [
+                fused(rows, keys, block.of(values[:, i].expand(k.shape[0], -1, -1)), block, scale) for i in range(tiles)
+            ]
+            running.append(torch.cat(tile, -1).cumsum(-1))
+        else:
+            running.append(q.new_zeros(q.shape[0], block.stop - block.start, tiles * width))
+    sums = torch.cat(running, 1)[:, at]
+    # stretches 0 .. i are the depths below border i, so the running sum at i is the mass below that border
+    ends = torch.searchsorted(borders, readout.spans.contiguous()).expand(q.shape[0], -1, -1, -1)
+    sums = sums.gather(-1, ends.flatten(-2)).view(ends.shape)
+    return sums[..., 1] - sums[..., 0]

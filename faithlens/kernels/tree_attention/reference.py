@@ -2,30 +2,43 @@
 
 import torch
 from einops import einsum, repeat
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from faithlens.kernels.tree_attention.tree import Readout, Tree
+from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
 
 
 def attend(
-    q: Float[Tensor, "head pos d_head"],
+    q: Float[Tensor, "head query d_head"],
     k: Float[Tensor, "kv_head pos d_head"],
     v: Float[Tensor, "kv_head pos d_head"],
     tree: Tree,
     scale: float,
-    window: int | None = None,
-    readout: Readout | None = None,
-) -> tuple[Float[Tensor, "head pos d_head"], Float[Tensor, "head row span"] | None]:
+    queries: Int[Tensor, " query"],
+    window: int | None,
+    softcap: float | None,
+    sinks: Float[Tensor, " head"] | None,
+    readout: Readout | None,
+) -> Attended:
     """See `tree_attention`."""
     group = q.shape[0] // k.shape[0]
-    k, v = (repeat(x, "kv pos d -> (kv group) pos d", group=group) for x in (k, v))
-    everywhere = torch.arange(len(tree), device=q.device)
+    seen = tree.visible(queries, torch.arange(len(tree), device=q.device), window)
+    unseen = ~seen.any(0)[:, None]  # what nobody sees may hold anything, and zero times anything is not always zero
+    k, v = (repeat(x.masked_fill(unseen, 0), "kv pos d -> (kv group) pos d", group=group) for x in (k, v))
     scores = einsum(q, k, "h q d, h k d -> h q k") * scale
-    pattern = scores.masked_fill(~tree.visible(everywhere, everywhere, window), -torch.inf).softmax(-1)
+    scores = scores if softcap is None else softcap * torch.tanh(scores / softcap)
+    scores = scores.masked_fill(~seen, -torch.inf)
+    if sinks is not None:
+        sink = sinks.to(scores)[:, None, None].expand(-1, len(queries), 1)
+        pattern = torch.cat([scores, sink], -1).softmax(-1)[..., :-1]
+    else:
+        pattern = scores.softmax(-1).masked_fill(~seen.any(1)[:, None], 0)
     out = einsum(pattern, v, "h q k, h k d -> h q d")
     if readout is None:
-        return out, None
+        return Attended(out)
     start, stop = readout.spans.unbind(-1)
     inside = (start[..., None] <= tree.depth) & (tree.depth < stop[..., None])
-    return out, einsum(pattern[:, readout.rows], inside.to(pattern), "h r k, r s k -> h r s")
+    read = pattern[:, torch.searchsorted(queries, readout.rows)]
+    mass = einsum(read, inside.to(read), "h r k, r s k -> h r s")
+    flow = einsum(read, inside.to(read), v, "h r k, r s k, h k d -> h r s d") if readout.flow else None
+    return Attended(out, mass, flow)

@@ -2,17 +2,20 @@
 
 Sequences that share prefixes are laid out once, depth first, in one row. Then
 
-    key k is visible to query q   iff   k <= q < visible_until[k]
-                                  and   depth[k] lies in none of hidden[q]
-                                  and   depth[q] - depth[k] < window        (where a layer has a window)
+    key k is visible to query q   iff   k <= q < visible_until[k]  and  depth[k] lies in none of hidden[q]
+                                  or    k lies in one of grafts[q]
+                                  and, in a layer that has a window,  depth[q] - depth[k] < window
 
 `visible_until[k]` is the end of the subtree below k; `depth` is a token's position in its own sequence. An ancestor
 of a query is therefore named exactly by its depth, which is why hidden intervals and spans are given in depths.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
-from jaxtyping import Bool, Int
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -24,14 +27,21 @@ class Tree:
         depth: each token's position in its own sequence.
         visible_until: packed index at which the subtree of each token ends.
         hidden: half-open depth intervals that each query may not attend to; an empty interval hides nothing.
+        grafts: half-open packed intervals that each query sees though they are none of its ancestors.
     """
 
     depth: Int[Tensor, " pos"]
     visible_until: Int[Tensor, " pos"]
     hidden: Int[Tensor, "pos cut two"]
+    grafts: Int[Tensor, "pos graft two"]
 
     def __len__(self) -> int:
         return len(self.depth)
+
+    @cached_property
+    def everywhere(self) -> Int[Tensor, " pos"]:
+        """All packed indices: the queries of a call that names none."""
+        return torch.arange(len(self), device=self.depth.device)
 
     def visible(
         self, queries: Int[Tensor, " query"], keys: Int[Tensor, " key"], window: int | None = None
@@ -42,6 +52,8 @@ class Tree:
         seen = (k <= q) & (q < self.visible_until[keys])
         for cut in self.hidden[queries].unbind(1):
             seen &= (depth < cut[:, :1]) | (depth >= cut[:, 1:])
+        for graft in self.grafts[queries].unbind(1):
+            seen |= (k >= graft[:, :1]) & (k < graft[:, 1:])
         if window is not None:
             seen &= self.depth[queries][:, None] - depth < window
         return seen
@@ -54,7 +66,23 @@ class Readout:
     Attributes:
         rows: packed indices of the queries that are read.
         spans: half-open depth intervals along each row's own sequence; an empty interval has mass 0.
+        flow: whether the values are summed by span too.
     """
 
     rows: Int[Tensor, " row"]
     spans: Int[Tensor, "row span two"]
+    flow: bool = False
+
+
+class Attended(NamedTuple):
+    """What attention gave.
+
+    Attributes:
+        out: the weighted values of each query.
+        mass: for each read row, the fraction of its attention on each span.
+        flow: for each read row, the weighted values of each span.
+    """
+
+    out: Float[Tensor, "head query d_head"]
+    mass: Float[Tensor, "head row span"] | None = None
+    flow: Float[Tensor, "head row span d_head"] | None = None

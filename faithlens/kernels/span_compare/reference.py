@@ -1,0 +1,17 @@
+"""The meaning of comparison by span, in plain torch: span by span, in float32 or better."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def compare(
+    a: Float[Tensor, "row d_model"], b: Float[Tensor, "row d_model"], spans: Int[Tensor, "span two"]
+) -> tuple[Float[Tensor, " span"], Float[Tensor, " span"], Float[Tensor, " span"]]:
+    """See `span_compare`."""
+    a, b = (x if x.dtype == torch.float64 else x.float() for x in (a, b))
+    dot = (a * b).sum(-1)
+    cosine = dot / (a.norm(dim=-1) * b.norm(dim=-1))
+    distance = (a - b).norm(dim=-1) / a.norm(dim=-1)
+    means = [torch.stack([x[start:stop].mean() for start, stop in spans.tolist()]) for x in (cosine, distance, dot)]
+    return means[0], means[1], means[2]

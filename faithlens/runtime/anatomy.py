@@ -1,0 +1,184 @@
+"""Where things are inside a plain Hugging Face model, each place proven on this very model before it is used.
+
+Modules have other names in every family, and equal names mean other tensors: OLMo 2 and Gemma norm what attention and
+MLP give before it is added, Granite scales it. So a place is taken by name and accepted by arithmetic.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from faithlens.errors import ModelError
+
+_ATTENTION = ("self_attn", "attention", "attn")
+_OUT = ("o_proj", "out_proj", "c_proj", "dense")
+_MLP = ("mlp", "block_sparse_moe", "feed_forward")
+_NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+_CLOSE = (
+    1e-3  # relative: a place that is the wrong one misses by far more, rounding in bfloat16 by less than 30 times this
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """How a final hidden state becomes logits: ``softcap(scale * (weight @ hidden + bias))``."""
+
+    weight: Float[Tensor, "vocab d_model"]
+    bias: Float[Tensor, " vocab"] | None
+    scale: float
+    softcap: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """The parts of a model that a packed pass takes hold of, a list entry a layer.
+
+    Attributes:
+        blocks: the transformer blocks, in order.
+        attn_out: whose output is what attention adds to the residual stream.
+        mlp_out: whose output is what the MLP adds to the residual stream.
+        out_proj: whose input is z, the heads' outputs side by side.
+        norm: the final norm.
+        head: the unembedding.
+    """
+
+    blocks: tuple[nn.Module, ...]
+    attn_out: tuple[nn.Module, ...]
+    mlp_out: tuple[nn.Module, ...]
+    out_proj: tuple[nn.Module, ...]
+    norm: nn.Module
+    head: Head
+
+
+def dissect(model: PreTrainedModel) -> Anatomy:
+    """Find the parts of `model`, and check on a short forward that they are what they are taken for.
+
+    Raises:
+        ModelError: a part is missing, or does not do what its name says.
+    """
+    layers = model.config.get_text_config().num_hidden_layers
+    body = model.base_model
+    lists = [m for m in body.modules() if isinstance(m, nn.ModuleList) and len(m) == layers]
+    if not lists:
+        raise ModelError(
+            f"to look into {type(model).__name__}",
+            f"no list of {layers} blocks among its modules",
+            "use a decoder-only transformer of the Hugging Face kind",
+        )
+    blocks = tuple(lists[0])
+    attention = tuple(child(block, _ATTENTION) for block in blocks)
+    normed = hasattr(blocks[0], "post_feedforward_layernorm")  # then outputs are normed before they are added
+    anatomy = Anatomy(
+        blocks=blocks,
+        attn_out=tuple(child(b, ("post_attention_layernorm",)) for b in blocks) if normed else attention,
+        mlp_out=tuple(child(b, ("post_feedforward_layernorm",) if normed else _MLP) for b in blocks),
+        out_proj=tuple(child(a, _OUT) for a in attention),
+        norm=child(body, _NORM),
+        head=head_of(model),
+    )
+    prove(model, anatomy)
+    return anatomy
+
+
+def child(parent: nn.Module, names: tuple[str, ...]) -> nn.Module:
+    """The child of `parent` that has one of `names`."""
+    for name in names:
+        if isinstance(found := getattr(parent, name, None), nn.Module):
+            return found
+    raise ModelError(
+        f"to look into {type(parent).__name__}",
+        f"none of {', '.join(names)}; it has {', '.join(name for name, _ in parent.named_children())}",
+        "use a model whose layers are all attention and MLP",
+    )
+
+
+def head_of(model: PreTrainedModel) -> Head:
+    """The unembedding, with the scale and soft cap that some families put on logits."""
+    config, out = model.config.get_text_config(), model.get_output_embeddings()
+    if not isinstance(out, nn.Module) or not isinstance(weight := getattr(out, "weight", None), Tensor):
+        raise ModelError(
+            f"the unembedding of {type(model).__name__}", "it has none", "use a causal language model, not a bare body"
+        )
+    scale = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
+    return Head(weight, getattr(out, "bias", None), float(scale), getattr(config, "final_logit_softcapping", None))
+
+
+@torch.inference_mode()
+def prove(model: PreTrainedModel, anatomy: Anatomy) -> None:
+    """Run a few tokens: parts of the residual stream must add up, and the head must give the model's own logits.
+
+    Raises:
+        ModelError: they do not.
+    """
+    found: dict[str, list[Tensor]] = {name: [] for name in ("before", "attn", "mlp", "after", "normed")}
+    ids = torch.arange(8, device=model.device)[None] % model.config.get_text_config().vocab_size
+
+    def keep(name: str) -> Callable[[nn.Module, tuple, object], None]:
+        return lambda module, args, out: found[name].append(tensor_of(out).detach().clone())
+
+    def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
+        found["before"].append((args[0] if args else kwargs["hidden_states"]).detach().clone())
+
+    handles = [b.register_forward_pre_hook(enter, with_kwargs=True) for b in anatomy.blocks]
+    handles += [b.register_forward_hook(keep("after")) for b in anatomy.blocks]
+    handles += [m.register_forward_hook(keep("attn")) for m in anatomy.attn_out]
+    handles += [m.register_forward_hook(keep("mlp")) for m in anatomy.mlp_out]
+    handles.append(anatomy.norm.register_forward_hook(keep("normed")))
+    try:
+        logits = model(input_ids=ids, use_cache=False).logits[0]
+    finally:
+        for handle in handles:
+            handle.remove()
+    for layer, (before, attn, mlp, after) in enumerate(zip(*list(found.values())[:4], strict=True)):
+        agree(model, f"attention and MLP of block {layer} add up to its output", before + attn + mlp, after)
+    agree(model, "the final norm reads the last block's output", anatomy.norm(found["after"][-1]), found["normed"][0])
+    head, hidden = anatomy.head, found["normed"][0][0]
+    mine = head.scale * nn.functional.linear(hidden.to(head.weight.device), head.weight, head.bias)
+    mine = head.softcap * torch.tanh(mine / head.softcap) if head.softcap else mine
+    agree(model, "the unembedding gives the model's logits", mine, logits)
+
+
+def agree(model: PreTrainedModel, claim: str, mine: Tensor, theirs: Tensor) -> None:
+    """Refuse a model on which a claim about its parts fails."""
+    mine, theirs = mine.double().cpu().reshape(-1), theirs.double().cpu().reshape(-1)
+    slack = max(_CLOSE, 30 * _CLOSE * (torch.finfo(model.dtype).eps > _CLOSE))
+    off = float((mine - theirs).norm() / theirs.norm())
+    if not off <= slack:
+        raise ModelError(
+            f"to look into {type(model).__name__}, where {claim}",
+            f"they differ by {off:.1%}",
+            "run this model with backend='separate' (--backend separate)",
+        )
+
+
+def tensor_of(out: object) -> Tensor:
+    """A module's output, or the first of several."""
+    first = out[0] if isinstance(out, tuple) else out
+    assert isinstance(first, Tensor)
+    return first
+
+
+@contextmanager
+def forwards(replaced: dict[nn.Module, Callable]) -> Iterator[None]:
+    """Call `replaced[module](forward, ...)` in place of each module's forward; whatever happens, put them back."""
+    own = {module: module.__dict__.get("forward") for module in replaced}  # accelerate has set its own on some
+    for module, call in replaced.items():
+        module.forward = bound(call, module.forward)
+    try:
+        yield
+    finally:
+        for module, forward in own.items():
+            if forward is None:
+                del module.forward
+            else:
+                module.forward = forward
+
+
+def bound(call: Callable, forward: Callable) -> Callable:
+    """`call` with the original forward as its first argument."""
+    return lambda *args, **kwargs: call(forward, *args, **kwargs)

@@ -1,0 +1,88 @@
+"""A packed row as tensors: who sees whom in each layer, which rows are there, and in what order they are run."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from faithlens.kernels.tree_attention import Tree
+from faithlens.runtime.condition import Layers
+from faithlens.runtime.packing import Pass
+from faithlens.runtime.structure import Interval
+
+Marks = tuple[tuple[tuple[Layers, Interval], ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Rows that go through a block together; `whole` if they are all there are.
+
+    Rows of one chunk join in the same layer and belong to one wave, so what they look at is in their own chunk or in
+    one before it.
+    """
+
+    rows: Int[Tensor, " row"]
+    joins: int
+    whole: bool
+
+
+def active(layers: Layers, layer: int) -> bool:
+    """Whether an edit of `layers` is felt in `layer`."""
+    return layers is None or layer in layers
+
+
+class Geometry:
+    """One pass on one device. Everything is made once and serves all layers for which it is the same."""
+
+    def __init__(self, packed: Pass, device: torch.device, chunk: int) -> None:
+        self.packed = packed
+        self.device = device
+        self.size = chunk
+        self.depth = torch.tensor(packed.depth, device=device)
+        self.joins = torch.tensor(packed.joins, device=device)
+        self.twins = torch.tensor(packed.twins, device=device)
+        self._until = torch.tensor(packed.visible_until, device=device)
+        self._limited = {layers for row in (*packed.cuts, *packed.grafts) for layers, _ in row if layers is not None}
+        self._trees: dict[frozenset[Layers], Tree] = {}
+
+    def __len__(self) -> int:
+        return len(self.packed.ids)
+
+    def tree(self, layer: int) -> Tree:
+        """Who sees whom in `layer`."""
+        here = frozenset(layers for layers in self._limited if active(layers, layer))
+        if here not in self._trees:
+            cuts, grafts = (self._intervals(marks, layer) for marks in (self.packed.cuts, self.packed.grafts))
+            self._trees[here] = Tree(self.depth, self._until, cuts, grafts)
+        return self._trees[here]
+
+    def _intervals(self, marks: Marks, layer: int) -> Int[Tensor, "pos cut two"]:
+        """The intervals in force in `layer`, padded with empty ones."""
+        own = [[interval for layers, interval in row if active(layers, layer)] for row in marks]
+        width = max(map(len, own))
+        padded = [row + [(0, 0)] * (width - len(row)) for row in own]
+        return torch.tensor(padded, device=self.device).reshape(len(own), width, 2).long()
+
+    @cached_property
+    def chunks(self) -> list[Chunk]:
+        """All rows, sources before targets and ancestors before descendants, in chunks of at most `size`."""
+        packed = self.packed
+        order = sorted(range(len(self)), key=lambda row: (packed.waves[row], packed.joins[row], row))
+        out = []
+        for (_, joins), group in groupby(order, key=lambda row: (packed.waves[row], packed.joins[row])):
+            rows = torch.tensor(list(group), device=self.device)
+            parts = -(-len(rows) // self.size)
+            out += [Chunk(part, joins, len(part) == len(self)) for part in rows.chunk(parts)]
+        return out
+
+    def there(self, rows: Int[Tensor, " row"], layer: int) -> Int[Tensor, " row"]:
+        """The rows that hold the activations of `rows` in `layer`: their twins, where they have not joined yet."""
+        return torch.where(self.joins[rows] <= layer, rows, self.twins[rows])
+
+    @cached_property
+    def joining(self) -> dict[int, Int[Tensor, " row"]]:
+        """For each layer above the first, the rows that join in it."""
+        return {int(layer): (self.joins == layer).nonzero()[:, 0] for layer in self.joins.unique() if layer > 0}

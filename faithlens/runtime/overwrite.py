@@ -1,0 +1,52 @@
+"""Writing activations: what patches and ablations put in the place of a row's own."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from faithlens.runtime.condition import Component, Overwrite, Patch
+from faithlens.runtime.geometry import Geometry, active
+from faithlens.runtime.packing import Writing
+
+
+def writings(geometry: Geometry, component: Component, layer: int) -> Iterator[tuple[Writing, Tensor, Tensor]]:
+    """What is written in `layer`, first wave first: the writing, its targets, and the rows its values come from."""
+    packed = geometry.packed
+    wanted = [w for w in packed.writings if w.edit.component == component and active(w.edit.layers, layer)]
+    for writing in sorted(wanted, key=lambda w: packed.waves[w.targets[0]]):
+        targets, sources = (torch.tensor(x, device=geometry.device).long() for x in (writing.targets, writing.sources))
+        yield writing, targets, geometry.there(sources, layer)
+
+
+def new_values(
+    edit: Overwrite,
+    layer: int,
+    own: Float[Tensor, "row d_model"],
+    source: Float[Tensor, "source d_model"],
+    offsets: Int[Tensor, " row"],
+    n_heads: int,
+) -> Float[Tensor, "row d_model"]:
+    """What `edit` makes of rows.
+
+    `source` are the donor's activations, row by row, or those that a mean or deviation is taken over; `offsets` are
+    the rows' positions within the edited span. With heads, `own` holds `n_heads` of them side by side.
+    """
+    if isinstance(edit, Patch):
+        new = source if edit.amount == 1 else own + edit.amount * (source - own)
+    elif edit.how == "zero":
+        new = torch.zeros_like(own)
+    elif edit.how == "mean":
+        new = source.mean(0).expand_as(own)
+    else:
+        drawn = np.random.default_rng((edit.seed, layer)).standard_normal((int(offsets.max()) + 1, own.shape[-1]))
+        noise = torch.from_numpy(drawn).to(own)[offsets]
+        new = own + edit.scale * source.std(correction=0) * noise
+    if edit.heads is None:
+        return new
+    width = own.shape[-1] // n_heads
+    chosen = torch.zeros(n_heads, dtype=torch.bool, device=own.device)
+    chosen[list(edit.heads)] = True
+    return torch.where(chosen.repeat_interleave(width), new, own)

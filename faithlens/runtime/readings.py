@@ -1,0 +1,238 @@
+"""What a packed pass leaves behind: everything a capture asks for, reduced layer by layer on the model's device."""
+
+from dataclasses import dataclass
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from faithlens.errors import PlanError
+from faithlens.kernels.span_compare import span_compare
+from faithlens.kernels.tree_attention import Attended, Readout
+from faithlens.runtime.capture import Capture, Record, Site, comparable
+from faithlens.runtime.condition import Component, Patch
+from faithlens.runtime.geometry import Chunk, Geometry
+from faithlens.runtime.model import Lens
+from faithlens.runtime.packing import Pass, Placed, Writing
+from faithlens.runtime.plan import Plan
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Whose attention is read: one condition's reader, and its packed rows."""
+
+    placed: Placed
+    reader: str
+    rows: tuple[int, ...]
+
+
+class Readings:
+    """The readings of one pass while it runs, and the records that they become."""
+
+    def __init__(self, lens: Lens, plan: Plan, packed: Pass, capture: Capture) -> None:
+        self.lens, self.plan, self.packed, self.capture = lens, plan, packed, capture
+        readers = tuple(dict.fromkeys(capture.attention + capture.flow))
+        self.read = [
+            Reading(placed, reader, tuple(placed.path[i] for i in rows))
+            for placed in packed.placed
+            for reader, rows in capture.rows(plan.conditions[placed.index], readers).items()
+        ]
+        self.width = max((len(plan.conditions[r.placed.index].pieces) for r in self.read), default=0)
+        self.mass: dict[int, Float[Tensor, "head reading span"]] = {}
+        self.flow: dict[int, Float[Tensor, "head reading span"]] = {}
+        self.compared: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        self.lenses: dict[tuple[int, str], list[Tensor]] = {}
+        self.raw: dict[int, dict[Site, Tensor]] = {}
+        self.watched: list[tuple[Writing, Tensor, Tensor]] = []
+        self._readouts: dict[object, tuple[Readout, Tensor] | None] = {}
+
+    def readout(self, geometry: Geometry, layer: int, chunk: Chunk) -> Readout | None:
+        """The chunk's rows whose attention is read in `layer`, with each condition's own pieces as spans."""
+        found = self._find(geometry, layer, chunk)
+        return found[0] if found else None
+
+    def _find(self, geometry: Geometry, layer: int, chunk: Chunk) -> tuple[Readout, Tensor] | None:
+        """That readout, and which reading each of its rows belongs to."""
+        if not self.read:
+            return None
+        joined = sum(joins <= layer for joins in geometry.joining)  # rows that are read through their twins till then
+        key = (geometry.device, joined, id(chunk))
+        if key not in self._readouts:
+            self._readouts[key] = self._make(geometry, layer, chunk)
+        return self._readouts[key]
+
+    def _make(self, geometry: Geometry, layer: int, chunk: Chunk) -> tuple[Readout, Tensor] | None:
+        device = geometry.device
+        rows = geometry.there(torch.tensor([row for r in self.read for row in r.rows], device=device), layer)
+        owner = torch.tensor([i for i, r in enumerate(self.read) for _ in r.rows], device=device)
+        spans = torch.tensor([self._spans(r.placed) for r in self.read], device=device)
+        mine = torch.isin(rows, chunk.rows.to(device)).nonzero()[:, 0]
+        if not len(mine):
+            return None
+        return Readout(rows[mine], spans[owner[mine]], flow=bool(self.capture.flow)), owner[mine]
+
+    def _spans(self, placed: Placed) -> list[tuple[int, int]]:
+        spans = list(self.plan.conditions[placed.index].spans.values())
+        return spans + [(0, 0)] * (self.width - len(spans))
+
+    def keep_attention(self, geometry: Geometry, layer: int, chunk: Chunk, attended: Attended) -> None:
+        """Pool what the chunk's rows read, each reader over its rows."""
+        found = self._find(geometry, layer, chunk)
+        if found is None or attended.mass is None:
+            return
+        owner = found[1]
+        counts = torch.tensor([len(r.rows) for r in self.read], device=owner.device)[owner]
+        kept = [(self.mass, attended.mass.float())]
+        if attended.flow is not None:
+            kept.append((self.flow, self._lengths(layer, attended.flow)))
+        for store, values in kept:
+            if layer not in store:
+                store[layer] = values.new_zeros(values.shape[0], len(self.read), self.width)
+            store[layer].index_add_(1, owner, values.detach() / counts[:, None])
+
+    def _lengths(self, layer: int, flow: Float[Tensor, "head row span d_head"]) -> Float[Tensor, "head row span"]:
+        """Length of what each head's weighted values add to the residual stream."""
+        project = self.lens.anatomy.out_proj[layer]
+        weight = project.weight
+        assert isinstance(weight, Tensor)
+        weight = weight if isinstance(project, nn.Linear) else weight.T  # GPT-2 keeps [in, out]
+        per_head = rearrange(weight, "d_model (head d_head) -> head d_head d_model", head=flow.shape[0]).float()
+        gram = einsum(per_head, per_head, "h a m, h b m -> h a b")
+        return einsum(flow.float(), gram, flow.float(), "h r s a, h a b, h r s b -> h r s").clamp_min(0).sqrt()
+
+    def sites(self) -> set[tuple[Component, int]]:
+        """Where raw activations are kept."""
+        return {(site.component, site.layer) for site in self.capture.activations}
+
+    def keep(self, layer: int, component: Component, geometry: Geometry, x: Float[Tensor, "pos d_model"]) -> None:
+        """Keep the raw activations that are asked for."""
+        for site in self.capture.activations:
+            if (site.component, site.layer) == (component, layer):
+                for placed in self.packed.placed:
+                    condition = self.plan.conditions[placed.index]
+                    if isinstance(site.span, tuple) or site.span in condition.spans:
+                        rows = self._rows(placed, condition.span(site.span), geometry, layer)
+                        self.raw.setdefault(placed.index, {})[site] = x[rows].detach().float().cpu()
+
+    def _rows(self, placed: Placed, interval: tuple[int, int], geometry: Geometry, layer: int) -> Tensor:
+        path = torch.tensor(placed.path[interval[0] : interval[1]], device=geometry.device).long()
+        return geometry.there(path, layer)
+
+    def keep_block(self, layer: int, geometry: Geometry, stream: Float[Tensor, "pos d_model"]) -> None:
+        """Compare conditions with their references, and read the block's output through the unembedding."""
+        if self.capture.compare:
+            self._compare(layer, geometry, stream.detach())
+        if self.capture.lens:
+            self._look(layer, geometry, stream.detach())
+
+    def _compare(self, layer: int, geometry: Geometry, stream: Float[Tensor, "pos d_model"]) -> None:
+        pairs = [
+            (placed, i, here, there)
+            for placed in self.packed.placed
+            for i, here, there in comparable(self.plan.conditions[placed.index])
+        ]
+        if not pairs:
+            return
+        here = [row for placed, _, (a, b), _ in pairs for row in placed.path[a:b]]
+        there = [row for placed, _, _, (a, b) in pairs for row in placed.reference[a:b]]
+        ours, theirs = (
+            stream[geometry.there(torch.tensor(rows, device=stream.device), layer)] for rows in (here, there)
+        )
+        ends = torch.tensor([b - a for _, _, (a, b), _ in pairs], device=stream.device).cumsum(0)
+        starts = ends.roll(1)
+        starts[0] = 0
+        compared = span_compare(theirs, ours, torch.stack([starts, ends], -1))
+        for placed in self.packed.placed:
+            n = len(self.plan.conditions[placed.index].pieces)
+            if self.plan.conditions[placed.index].reference is not None:
+                row = (torch.full((n,), torch.nan), torch.full((n,), torch.nan))
+                self.compared.setdefault(placed.index, []).append(row)
+        values = zip(pairs, compared.cosine.cpu(), compared.relative_l2.cpu(), strict=True)
+        for (placed, i, _, _), cosine, distance in values:
+            rows = self.compared[placed.index][-1]
+            rows[0][i], rows[1][i] = cosine, distance
+
+    def _look(self, layer: int, geometry: Geometry, stream: Float[Tensor, "pos d_model"]) -> None:
+        norm, head = self.lens.anatomy.norm, self.lens.anatomy.head
+        wanted = [
+            (placed, reader, placed.path[rows[-1]])
+            for placed in self.packed.placed
+            for reader, rows in self.capture.rows(self.plan.conditions[placed.index], self.capture.lens).items()
+            if len(rows)
+        ]
+        rows = geometry.there(torch.tensor([row for *_, row in wanted], device=stream.device), layer)
+        normed = norm(stream[rows]).to(head.weight.device)
+        first = {p.index: tuple(option[0] for option in self.plan.conditions[p.index].options) for p, *_ in wanted}
+        for tokens in dict.fromkeys(first.values()):  # conditions of one question share their options
+            mine = [i for i, (placed, *_) in enumerate(wanted) if first[placed.index] == tokens]
+            logits = nn.functional.linear(
+                normed[mine], head.weight[list(tokens)], None if head.bias is None else head.bias[list(tokens)]
+            )
+            logits = head.scale * logits.float()
+            logits = head.softcap * torch.tanh(logits / head.softcap) if head.softcap else logits
+            for i, values in zip(mine, logits.log_softmax(-1).cpu(), strict=True):
+                placed, reader, _ = wanted[i]
+                self.lenses.setdefault((placed.index, reader), []).append(values)
+
+    def watch(self, writing: Writing, own: Tensor, source: Tensor, new: Tensor) -> Tensor:
+        """Make patched rows the leaves that gradients are taken of, where attribution is asked for."""
+        if not (self.capture.attribution and isinstance(writing.edit, Patch) and writing.edit.component == "resid_pre"):
+            return new
+        leaf = new.detach().requires_grad_()
+        self.watched.append((writing, leaf, (source - own).detach()))
+        return leaf
+
+    def _attributions(self, answers: dict[int, Tensor]) -> dict[int, dict[object, Tensor]]:
+        """Gradient times (donor - own), for each patched token of each condition."""
+        if not self.watched:
+            return {}
+        weights = torch.tensor(self.capture.attribution)
+        owners: dict[int, list[int]] = {}
+        for placed in self.packed.placed:
+            for row in placed.path:
+                owners.setdefault(row, []).append(placed.index)
+        total = torch.stack([(weights * logprobs).sum() for logprobs in answers.values()]).sum()
+        gradients = torch.autograd.grad(total, [leaf for _, leaf, _ in self.watched])
+        out: dict[int, dict[object, Tensor]] = {}
+        for (writing, _, step), gradient in zip(self.watched, gradients, strict=True):
+            found = {index for row in writing.targets for index in owners[row]}
+            if len(found) != 1:
+                raise PlanError(
+                    "the attribution of a patch",
+                    f"{len(found)} conditions share its rows, so their gradients would add up",
+                    "let each condition patch its own amount",
+                )
+            score = (gradient * step).sum(-1).float().cpu()
+            out.setdefault(found.pop(), {})[writing.edit.span] = score  # type: ignore[union-attr]
+        return out
+
+    def records(self, answers: dict[int, Float[Tensor, " option"]]) -> dict[int, Record]:
+        """One record a condition, by its index in the plan."""
+        attributed = self._attributions(answers)
+        return {
+            placed.index: self._record(placed, answers[placed.index].detach(), attributed.get(placed.index, {}))
+            for placed in self.packed.placed
+        }
+
+    def _record(self, placed: Placed, logprobs: Float[Tensor, " option"], attributed: dict[object, Tensor]) -> Record:
+        i, capture = placed.index, self.capture
+        compared = self.compared.get(i)
+        return Record(
+            self.plan.conditions[i],
+            logprobs,
+            attention=self._pooled(self.mass, placed, capture.attention),
+            flow=self._pooled(self.flow, placed, capture.flow),
+            lens={reader: torch.stack(layers) for (index, reader), layers in self.lenses.items() if index == i},
+            cosine=torch.stack([cosine for cosine, _ in compared]) if compared else None,
+            relative_l2=torch.stack([distance for _, distance in compared]) if compared else None,
+            activations=self.raw.get(i, {}),
+            attribution=attributed,  # type: ignore[arg-type]
+        )
+
+    def _pooled(self, kept: dict[int, Tensor], placed: Placed, readers: tuple[str, ...]) -> dict[str, Tensor]:
+        """One condition's part of what was pooled: [layer, head, span] for each of `readers`."""
+        n = len(self.plan.conditions[placed.index].pieces)
+        mine = [j for j, r in enumerate(self.read) if r.placed is placed and r.reader in readers]
+        layers = [kept[layer] for layer in sorted(kept)]
+        return {self.read[j].reader: torch.stack([layer[:, j, :n].cpu() for layer in layers]) for j in mine}

@@ -1,0 +1,71 @@
+"""Log-probabilities of chosen tokens against all logits at once, in float64."""
+
+import pytest
+import torch
+
+from faithlens.kernels.answer_logprobs import AnswerLogprobs, answer_logprobs, streamed
+from faithlens.kernels.answer_logprobs.api import IMPLEMENTATIONS
+
+HEADS = {
+    "plain": {},
+    "bias": {"bias": torch.linspace(-2, 2, 507, dtype=torch.float64)},
+    "scale and soft cap": {"scale": 0.25, "softcap": 30.0},
+}
+
+
+def given(rows: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Hidden states, some of which point at one token so that its probability is near 1, an unembedding, and tokens."""
+    g = torch.Generator().manual_seed(seed)
+    hidden, unembed = (torch.randn(n, 24, generator=g, dtype=torch.float64) for n in (rows, 507))
+    hidden[::3] = 5 * unembed[:rows][: len(hidden[::3])]
+    return hidden, unembed, torch.randint(0, 507, (rows, 5), generator=g)
+
+
+def rms(mine: AnswerLogprobs, truth: AnswerLogprobs) -> list[float]:
+    return [float((a.double() - b.double()).square().mean().sqrt()) for a, b in zip(mine, truth, strict=True)]
+
+
+@pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
+@pytest.mark.parametrize("head", sorted(HEADS))
+@pytest.mark.parametrize("rows", [1, 63, 123])
+def test_closed_form(impl: str, head: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamed, "CELLS", 507 * 20)  # several chunks
+    hidden, unembed, tokens = given(rows)
+    options = HEADS[head]
+    logits = options.get("scale", 1) * (hidden @ unembed.T + options.get("bias", 0))
+    logits = options["softcap"] * (logits / options["softcap"]).tanh() if "softcap" in options else logits
+    p = logits.softmax(-1)
+    ours = answer_logprobs(hidden, unembed, tokens, impl=impl, **options)
+    torch.testing.assert_close(ours.logprobs, p.log().gather(1, tokens), atol=1e-10, rtol=1e-10)
+    torch.testing.assert_close(ours.lse, logits.exp().sum(-1).log(), atol=1e-10, rtol=1e-10)
+    torch.testing.assert_close(ours.entropy, torch.special.entr(p).sum(-1), atol=1e-10, rtol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_errs_no_more_than_plain_torch(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamed, "CELLS", 507 * 20)
+    hidden, unembed, tokens = given(123)
+    low = hidden.to(dtype), unembed.to(dtype)
+    truth = answer_logprobs(*(x.double() for x in low), tokens, impl="reference")
+    budget = rms(answer_logprobs(*low, tokens, impl="reference"), truth)
+    eps = torch.finfo(torch.float32).eps
+    for mine, theirs, exact in zip(rms(answer_logprobs(*low, tokens), truth), budget, truth, strict=True):
+        assert mine <= theirs + eps * float(exact.square().mean().sqrt())
+
+
+def test_huge_logits_do_not_overflow() -> None:
+    hidden, unembed, tokens = (x.float() if x.is_floating_point() else x for x in given(63))
+    ours = answer_logprobs(1000 * hidden, unembed, tokens)
+    assert all(part.isfinite().all() for part in ours)
+    assert (ours.entropy[::3].abs() < 1e-3).all()
+
+
+def test_gradients_are_those_of_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamed, "CELLS", 507 * 20)
+    hidden, unembed, tokens = given(63)
+    gradients = []
+    for impl in ("streamed", "reference"):
+        leaf = hidden.clone().requires_grad_()
+        scored = answer_logprobs(leaf, unembed, tokens, impl=impl, softcap=20.0)
+        gradients.append(torch.autograd.grad(scored.logprobs.sum() + scored.entropy.sum(), leaf)[0])
+    torch.testing.assert_close(*gradients, atol=1e-10, rtol=1e-9)

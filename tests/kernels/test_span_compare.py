@@ -1,0 +1,56 @@
+"""Comparison by span against one span at a time."""
+
+import pytest
+import torch
+
+from faithlens.kernels.span_compare import span_compare
+from faithlens.kernels.span_compare.api import IMPLEMENTATIONS
+
+SPANS = torch.tensor([[0, 7], [7, 8], [3, 63], [20, 20]])
+
+
+def pair(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(0)
+    a = torch.randn(63, 123, generator=g, dtype=torch.float64)
+    return a.to(dtype), (a + 0.1 * torch.randn(63, 123, generator=g, dtype=torch.float64)).to(dtype)
+
+
+@pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
+def test_closed_form(impl: str) -> None:
+    a, b = pair()
+    ours = span_compare(a, b, SPANS, impl=impl)
+    for i, (start, stop) in enumerate(SPANS.tolist()[:3]):
+        rows = range(start, stop)
+        cosines = [torch.dot(a[r], b[r]) / a[r].norm() / b[r].norm() for r in rows]
+        distances = [(a[r] - b[r]).square().sum().sqrt() / a[r].square().sum().sqrt() for r in rows]
+        torch.testing.assert_close(ours.cosine[i], torch.stack(cosines).mean())
+        torch.testing.assert_close(ours.relative_l2[i], torch.stack(distances).mean())
+        torch.testing.assert_close(ours.dot[i], torch.stack([torch.dot(a[r], b[r]) for r in rows]).mean())
+    assert all(part[3].isnan() for part in ours)  # nothing to compare
+
+
+@pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
+def test_equal_rows_are_exactly_equal(impl: str) -> None:
+    a, _ = pair(torch.float32)
+    ours = span_compare(a, a.clone(), SPANS[:3], impl=impl)
+    assert (ours.relative_l2 == 0).all()
+    torch.testing.assert_close(ours.cosine, torch.ones(3))
+
+
+@pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
+def test_a_zero_row_has_no_cosine_and_spoils_no_other_span(impl: str) -> None:
+    a, b = pair()
+    b[2] = 0
+    ours = span_compare(a, b, SPANS[:2], impl=impl)
+    assert ours.cosine.isnan().tolist() == [True, False]
+    assert ours.relative_l2.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_errs_no_more_than_plain_torch(dtype: torch.dtype) -> None:
+    a, b = pair(dtype)
+    truth = span_compare(a.double(), b.double(), SPANS[:3], impl="reference")
+    plain, ours = (span_compare(a, b, SPANS[:3], impl=impl) for impl in ("reference", "pooled"))
+    eps = torch.finfo(torch.float32).eps
+    for mine, theirs, exact in zip(ours, plain, truth, strict=True):
+        assert (mine - exact).abs().max() <= (theirs - exact).abs().max() + 2 * eps * exact.abs().max()
