@@ -10,8 +10,9 @@ from .interventions.knockout import knock_out, knock_out_steps
 from .interventions.rewrite import replace_step
 from .interventions.swap import swaps
 from .interventions.truncate import cut, cuts, full, no_cot
-from .runtime.capture import Capture, Record
+from .runtime.capture import Capture, Record, Site
 from .runtime.condition import Ablation, Condition, Knockout, Patch, Splice
+from .runtime.cost import Cost, cost
 from .runtime.execute import execute
 from .runtime.load import load
 from .runtime.model import Lens
@@ -27,6 +28,7 @@ __all__ = [
     "Capture",
     "Case",
     "Condition",
+    "Cost",
     "FaithlensError",
     "Knockout",
     "Lens",
@@ -38,6 +40,7 @@ __all__ = [
     "Run",
     "Sampling",
     "Setting",
+    "Site",
     "Splice",
     "Stem",
     "Trace",
@@ -45,6 +48,7 @@ __all__ = [
     "attention_table",
     "choose_stem",
     "compile_plan",
+    "cost",
     "cut",
     "cuts",
     "draw_drafts",

@@ -1,11 +1,13 @@
 """The command line: one verb a task, each a thin layer over the library."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from faithlens.errors import FaithlensError
 
@@ -72,6 +74,34 @@ def audit(
     console = Console()
     console.print(summary(run))
     console.print(f"Report: {run.path / 'report.html'}")
+
+
+@app.command()
+def doctor(
+    model: Annotated[
+        str, typer.Argument(help="hub id (org/name or org/name@revision), folder, .gguf file or short name")
+    ],
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
+    trust_remote_code: Annotated[bool, typer.Option(help="run Python code that the model brings along")] = False,
+) -> None:
+    """Check on your own model that packing, captures and edits do what they say; exit code 1 if anything fails."""
+    from dataclasses import asdict
+
+    from faithlens.doctor import examine
+    from faithlens.runtime.load import load
+
+    checks = examine(load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        table = Table("", "check", "measured", "limit", "what is measured", title=model, title_justify="left")
+        for c in checks:
+            numbers = ("" if x is None else f"{x:.1e}" for x in (c.measured, c.allowed))
+            table.add_row("[green]ok[/]" if c.passed else "[red]FAIL[/]", c.name, *numbers, c.note)
+        Console().print(table)
+    raise SystemExit(not all(check.passed for check in checks))
 
 
 def main() -> None:

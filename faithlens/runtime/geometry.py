@@ -13,6 +13,7 @@ from faithlens.runtime.condition import Layers
 from faithlens.runtime.packing import Pass
 from faithlens.runtime.structure import Interval
 
+CHUNK = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to fill the machine
 Marks = tuple[tuple[tuple[Layers, Interval], ...], ...]
 
 

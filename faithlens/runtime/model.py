@@ -4,6 +4,7 @@ Positions are the coin of every measurement here, so text becomes tokens in one 
 accepted only where the decoded whole equals the text that was meant.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,8 +65,8 @@ class Lens:
 
     @property
     def context(self) -> int:
-        """The longest sequence the model takes, in tokens."""
-        return self.model.config.get_text_config().max_position_embeddings
+        """The longest sequence the model takes, in tokens; a model that names no limit has none."""
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", sys.maxsize)
 
     @property
     def source(self) -> str:

@@ -24,7 +24,8 @@ from faithlens.kernels.tree_attention import tree_attention
 from faithlens.runtime.anatomy import forwards, tensor_of
 from faithlens.runtime.capture import Capture, Record
 from faithlens.runtime.condition import Component
-from faithlens.runtime.geometry import Chunk, Geometry
+from faithlens.runtime.cost import check_memory
+from faithlens.runtime.geometry import CHUNK, Chunk, Geometry
 from faithlens.runtime.model import Lens
 from faithlens.runtime.overwrite import new_values, writings
 from faithlens.runtime.packing import Pass
@@ -32,7 +33,6 @@ from faithlens.runtime.plan import Plan
 from faithlens.runtime.readings import Readings
 
 ENTRY = "faithlens_packed"
-CHUNK = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to fill the machine
 INSIDE: tuple[Component, ...] = ("z", "attn_out", "mlp_out")  # components that only hooks inside a block can reach
 
 
@@ -60,12 +60,13 @@ class Running:
 
     def hold(self, what: object, rows: Int[Tensor, " row"], x: Tensor, dim: int) -> Tensor:
         """Put the chunk's part of something into its place among all rows; give back all of it there is so far."""
-        if what not in self.held:
+        key = (what, x.device)
+        if key not in self.held:
             shape = list(x.shape)
             shape[dim] = len(self.packed.ids)
-            self.held[what] = x.new_zeros(shape)
-        self.held[what] = put(self.held[what], dim, rows, x)
-        return self.held[what]
+            self.held[key] = x.new_empty(shape)
+        self.held[key] = put(self.held[key], dim, rows, x)
+        return self.held[key]
 
 
 _RUNNING: ContextVar[Running] = ContextVar("faithlens_running")
@@ -138,7 +139,8 @@ def run_block(
     for chunk in geometry.chunks:
         if chunk.joins <= layer:
             hidden = run_chunk(running, chunk, forward, hidden, args, kwargs)
-    running.held.clear()
+    if torch.is_grad_enabled():  # else the next layer writes over what nobody reads any more
+        running.held.clear()
     hidden = write_stream(running, geometry, "resid_post", layer, hidden)
     running.readings.keep(layer, "resid_post", geometry, hidden[0])
     running.readings.keep_block(layer, geometry, hidden[0])
@@ -249,6 +251,7 @@ def installed(model: PreTrainedModel, running: Running) -> Iterator[None]:
 def run_packed(lens: Lens, plan: Plan, capture: Capture) -> list[Record]:
     """Run a plan in packed rows; one record a condition, in the plan's order."""
     check_layers(lens, plan)
+    check_memory(lens, plan)
     records: dict[int, Record] = {}
     for packed in plan.passes:
         with torch.set_grad_enabled(bool(capture.attribution)), torch.inference_mode(not capture.attribution):

@@ -32,7 +32,7 @@ class Plan:
         return sum(len(c.ids) for c in self.conditions)
 
     def describe(self) -> str:
-        """What will run, in one line; `cost` says what it takes on a given model and machine."""
+        """What will run, in one line; with a model, `cost(lens, plan)` says what it takes on this machine."""
         passes = "1 pass" if len(self.passes) == 1 else f"{len(self.passes)} passes"
         return (
             f"{len(self.conditions)} conditions in {passes}: {self.tokens} tokens"

@@ -24,7 +24,7 @@ def score(
         logits = logits_of(some, unembed, bias, scale, softcap)
         logprobs = logits.log_softmax(-1)
         # lse - E[logit] would be one subtraction less, and lose every digit where one token has it all
-        entropy = -torch.einsum("rv,rv->r", logprobs.exp(), logprobs)
+        entropy = -(logprobs.exp() * logprobs).sum(-1)
         chunks.append((logprobs.gather(1, chosen), logits.logsumexp(-1), entropy))
     first, second, third = (torch.cat(part) for part in zip(*chunks, strict=True))
     return first, second, third

@@ -17,7 +17,7 @@ from torch.nn.functional import one_hot, scaled_dot_product_attention
 
 from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
 
-BLOCK = 256  # queries a block: wide enough for the fused kernel, narrow enough to skip foreign subtrees
+BLOCK = 192  # queries a block: wide enough for the fused kernel, narrow enough to skip foreign subtrees
 ROWS = 64  # read rows a chunk: bounds the [head, row, key] softmax; more rows than that are worth a fused call
 
 

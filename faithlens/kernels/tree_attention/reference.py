@@ -38,7 +38,7 @@ def attend(
         return Attended(out)
     start, stop = readout.spans.unbind(-1)
     inside = (start[..., None] <= tree.depth) & (tree.depth < stop[..., None])
-    read = pattern[:, torch.searchsorted(queries, readout.rows)]
+    read = pattern[:, torch.searchsorted(queries, readout.rows.contiguous())]
     mass = einsum(read, inside.to(read), "h r k, r s k -> h r s")
     flow = einsum(read, inside.to(read), v, "h r k, r s k, h k d -> h r s d") if readout.flow else None
     return Attended(out, mass, flow)

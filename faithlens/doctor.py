@@ -1,0 +1,209 @@
+"""`doctor`: does everything faithlens relies on hold on this very model, in its own precision?
+
+Nothing is assumed of the size of rounding errors: the yardstick is how far the plain model is from itself when only
+its attention implementation changes, which changes no meaning.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from faithlens.errors import FaithlensError
+from faithlens.runtime.capture import Capture, Record
+from faithlens.runtime.condition import COMPONENTS, Ablation, Condition, Knockout, Patch
+from faithlens.runtime.execute import execute
+from faithlens.runtime.model import Lens
+from faithlens.runtime.plan import compile_plan
+from faithlens.runtime.trace import Piece
+
+SLACK = 4  # how many times the model's own drift two ways to run it may differ by
+SIZES = {"prompt": 24, "step 0": 9, "step 1": 7, "step 2": 11, "stem": 3}
+CAPTURE = Capture(attention=("answer", "step 2"), lens=("answer",))
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must hold.
+
+    Attributes:
+        name: what.
+        passed: whether it does.
+        measured: the number it was judged by; None where there is none.
+        allowed: the largest (or, of effects, smallest) number that passes.
+        note: in words, what was compared or what went wrong.
+    """
+
+    name: str
+    passed: bool
+    measured: float | None
+    allowed: float | None
+    note: str
+
+
+def examine(lens: Lens) -> list[Check]:
+    """Run every check on `lens`. A check that cannot be run fails, with the reason."""
+    conditions = trace(lens)
+    checks: list[Check] = []
+    try:
+        drift, plain = own_drift(lens, conditions)
+    except RuntimeError as error:
+        return [Check("the plain model runs", False, None, None, str(error).splitlines()[0])]
+    checks.append(Check("the plain model's own drift", True, drift, None, "eager against sdpa attention, nats, RMS"))
+    for check in (parity, silence, no_ops, knocked_out, sites, left_alone):
+        try:
+            checks += check(lens, conditions, plain, SLACK * drift)
+        except FaithlensError as error:
+            checks.append(Check(check.__doc__ or check.__name__, False, None, None, f"{error.found}; {error.do}"))
+    return checks
+
+
+def trace(lens: Lens) -> list[Condition]:
+    """A made-up trace of tokens drawn from the vocabulary, its truncations, and another one as donor."""
+    rng = random.Random(0)
+    vocab = lens.model.config.get_text_config().vocab_size
+
+    def pieces() -> tuple[Piece, ...]:
+        return tuple(Piece(name, tuple(rng.randrange(vocab) for _ in range(n))) for name, n in SIZES.items())
+
+    own, other = pieces(), pieces()
+    options = tuple((rng.randrange(vocab),) for _ in range(4))
+    cuts = [Condition(f"cut@{t}", (*own[: 1 + t], own[-1]), options) for t in (3, 2, 1, 0)]
+    return [*cuts, Condition("another trace", other, options)]
+
+
+def own_drift(lens: Lens, conditions: list[Condition]) -> tuple[float, list[Tensor]]:
+    """How far plain transformers is from itself under another attention implementation; its answers under eager."""
+    before = lens.model.config._attn_implementation or "eager"
+    answers: dict[str, list[Tensor]] = {}
+    try:
+        for implementation in ("eager", "sdpa"):
+            try:
+                lens.model.set_attn_implementation(implementation)
+            except ValueError:  # soft-capped scores and sinks have no sdpa
+                continue
+            answers[implementation] = [plain_answers(lens, condition) for condition in conditions]
+    finally:
+        lens.model.set_attn_implementation(before)
+    eager = answers["eager"]
+    floor = torch.finfo(lens.model.dtype).eps * float(torch.stack(eager).abs().max())
+    return max(floor, rms(answers.get("sdpa", eager), eager)), eager
+
+
+@torch.inference_mode()
+def plain_answers(lens: Lens, condition: Condition) -> Tensor:
+    """Log-probabilities of the options, by transformers alone."""
+    logits = lens.model(input_ids=torch.tensor([condition.ids], device=lens.device), use_cache=False).logits[0, -1]
+    return logits.float().log_softmax(-1)[[option[0] for option in condition.options]].cpu()
+
+
+def rms(mine: list[Tensor], theirs: list[Tensor]) -> float:
+    """Root mean square difference."""
+    return float((torch.stack(mine) - torch.stack(theirs)).double().square().mean().sqrt())
+
+
+def run(lens: Lens, conditions: list[Condition], capture: Capture = Capture(), **options: str) -> list[Record]:
+    """Compile and execute."""
+    plan = compile_plan(conditions, lens.structure, context=lens.context)
+    return execute(lens, plan, capture, **options)  # type: ignore[arg-type]
+
+
+def at_most(name: str, measured: float, allowed: float, note: str) -> Check:
+    """A check of a number that must be small."""
+    return Check(name, measured <= allowed, measured, allowed, note)
+
+
+def parity(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed: float) -> Iterator[Check]:
+    """packed, separate and plain agree"""
+    packed = run(lens, conditions, CAPTURE)
+    answers = [r.logprobs for r in packed]
+    if not lens.structure.forbidden:  # plain transformers does not know the edges an organism lacks
+        yield at_most("packed is plain transformers", rms(answers, plain), allowed, "answers, nats, RMS")
+    separate = run(lens, conditions, CAPTURE, backend="separate")
+    theirs = [r.logprobs for r in separate]
+    yield at_most("packed is separate", rms(answers, theirs), allowed, "answers, nats, RMS")
+    for what, field in (("attention", "attention"), ("logit lens", "lens")):
+        pairs = [
+            (getattr(a, field)[key].flatten(), getattr(b, field)[key].flatten())
+            for a, b in zip(packed, separate, strict=True)
+            for key in getattr(b, field)
+        ]
+        gap = rms([torch.cat([a for a, _ in pairs])], [torch.cat([b for _, b in pairs])])
+        yield at_most(f"packed {what} is separate {what}", gap, allowed, "RMS")
+
+
+def silence(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed: float) -> Iterator[Check]:
+    """capturing changes nothing"""
+    bare, watched = run(lens, conditions), run(lens, conditions, replace(CAPTURE, compare=True, flow=("answer",)))
+    gap = max(float((a.logprobs - b.logprobs).abs().max()) for a, b in zip(bare, watched, strict=True))
+    yield at_most("capturing changes no answer", gap, 0.0, "largest difference, nats")
+
+
+def no_ops(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed: float) -> Iterator[Check]:
+    """edits that change nothing change nothing"""
+    clean, middle = conditions[0], (lens.n_layers // 2,)
+    empty = replace(clean, name="empty edit", edits=(Knockout("stem", ((0, 0),)),))
+    own = [replace(clean, name=c, edits=(Patch(c, "step 1", clean, middle),)) for c in COMPONENTS]
+    first, *others = [r.logprobs for r in run(lens, [clean, empty, *own])]
+    yield at_most("an empty edit equals clean", rms([others[0]], [first]), allowed, "nats, RMS")
+    for component, logprobs in zip(COMPONENTS, others[1:], strict=True):
+        yield at_most(f"a self-patch of {component} is a no-op", rms([logprobs], [first]), allowed, "nats, RMS")
+
+
+def knocked_out(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed: float) -> Iterator[Check]:
+    """knocked-out mass is zero"""
+    cut = replace(conditions[0], name="knockout", edits=(Knockout("stem", ("step 1",)),))
+    record = run(lens, [conditions[0], cut], CAPTURE)[1]
+    number = list(cut.spans).index("step 1")
+    mass = float(record.attention["answer"][..., number].abs().max())
+    yield at_most("knocked-out attention is zero", mass, 0.0, "largest mass left")
+
+
+def sites(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed: float) -> Iterator[Check]:
+    """every site is there and moves the answer"""
+    clean = conditions[0]
+    for component in COMPONENTS:
+        zeroed = [
+            replace(clean, name=f"{component} {layer}", edits=(Ablation(component, "stem", "zero", (layer,)),))
+            for layer in range(lens.n_layers)
+        ]
+        first, *others = [r.logprobs for r in run(lens, [clean, *zeroed])]
+        moved = [rms([each], [first]) for each in others]
+        least = min(range(len(moved)), key=moved.__getitem__)
+        note = f"least effect of zeroing it, nats, RMS: in layer {least}"
+        yield Check(f"{component} moves the answer", moved[least] > allowed, moved[least], allowed, note)
+
+
+def left_alone(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed: float) -> Iterator[Check]:
+    """the model is left as it was after an exception"""
+    before, state = plain_answers(lens, conditions[0]), hooks_of(lens)
+    edit = Patch("z", "step 1", conditions[-1], (0,))
+    block = lens.anatomy.blocks[-1]
+    handle = block.register_forward_pre_hook(fail)
+    try:
+        run(lens, [replace(conditions[0], edits=(edit,))])
+    except Interrupted:
+        pass
+    finally:
+        handle.remove()
+    after = plain_answers(lens, conditions[0])
+    same = hooks_of(lens) == state and torch.equal(before, after)
+    yield Check("hooks are gone after an exception", same, None, None, "hooks, attention and answers as before")
+
+
+class Interrupted(Exception):
+    """Raised on purpose, in the middle of a pass."""
+
+
+def fail(*_: object) -> None:
+    """A hook that breaks a pass off."""
+    raise Interrupted
+
+
+def hooks_of(lens: Lens) -> tuple[object, ...]:
+    """What of a model a pass takes hold of."""
+    hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in lens.model.modules()]
+    replaced = [name for name, module in lens.model.named_modules() if "forward" in module.__dict__]
+    return lens.model.config._attn_implementation, hooks, replaced

@@ -1,0 +1,106 @@
+"""What a plan will take on a given model and machine, before anything runs."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import torch
+
+from faithlens.errors import PlanError
+from faithlens.kernels.answer_logprobs.streamed import CELLS
+from faithlens.runtime.geometry import CHUNK
+from faithlens.runtime.model import Lens
+from faithlens.runtime.packing import Pass
+from faithlens.runtime.plan import Plan
+
+PROBE = 256  # tokens of the forward that the machine's speed is read off
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An estimate of what `execute` takes with backend "packed".
+
+    Attributes:
+        forwards: work, in plain forwards of the longest condition.
+        bytes: the most memory a pass holds beyond the weights.
+        seconds: wall time, from the speed of a plain forward just measured.
+        available: memory that is free now, in bytes.
+    """
+
+    forwards: float
+    bytes: int
+    seconds: float
+    available: int
+
+    def __str__(self) -> str:
+        return (
+            f"about {self.forwards:.1f} plain forwards of the longest condition, {self.seconds:.1f} s,"
+            f" {self.bytes / 2**20:,.0f} MiB beyond the weights ({self.available / 2**20:,.0f} MiB are free)"
+        )
+
+
+def cost(lens: Lens, plan: Plan) -> Cost:
+    """Estimate time and memory. A short forward is run to see how fast this machine is."""
+    blocks = sum(packed.blocks(lens.n_layers) for packed in plan.passes)
+    longest = max(len(condition.ids) for condition in plan.conditions)
+    return Cost(
+        forwards=blocks / (longest * lens.n_layers),
+        bytes=max(peak(lens, packed) for packed in plan.passes),
+        seconds=blocks * seconds_a_block(lens),
+        available=free(lens.device),
+    )
+
+
+def peak(lens: Lens, packed: Pass) -> int:
+    """Bytes a pass holds at once: the residual stream twice, one layer's keys and values, one chunk's insides, logits."""
+    config, size = lens.model.config.get_text_config(), lens.model.dtype.itemsize
+    rows, chunk = len(packed.ids), min(len(packed.ids), CHUNK.get(lens.device.type, CHUNK["cpu"]))
+    d_head = getattr(config, "head_dim", None) or config.hidden_size // lens.n_heads
+    kv = 2 * d_head * (getattr(config, "num_key_value_heads", None) or lens.n_heads)
+    inner = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * config.hidden_size
+    written = len({writing.edit.component for writing in packed.writings}) * config.hidden_size
+    logits = 3 * 4 * min(CELLS, len({row for p in packed.placed for o in p.reads for row, _ in o}) * config.vocab_size)
+    masks = 4 * rows * max(packed.depth)
+    return rows * (2 * config.hidden_size + kv + written) * size + chunk * 4 * inner * size + logits + masks
+
+
+@torch.inference_mode()
+def seconds_a_block(lens: Lens) -> float:
+    """Seconds one row takes in one block of a plain forward: the median of three short ones, after a first."""
+    ids = torch.zeros(1, min(PROBE, lens.context), dtype=torch.long, device=lens.device)
+    taken = []
+    for _ in range(4):
+        start = perf_counter()
+        lens.model.base_model(input_ids=ids, use_cache=False)
+        if lens.device.type == "cuda":
+            torch.cuda.synchronize(lens.device)
+        taken.append(perf_counter() - start)
+    return median(taken[1:]) / (ids.numel() * lens.n_layers)
+
+
+def free(device: torch.device) -> int:
+    """Bytes of memory that are free on `device`."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    info = Path("/proc/meminfo")
+    if info.exists():
+        fields = dict(line.split(":", 1) for line in info.read_text().splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def check_memory(lens: Lens, plan: Plan) -> None:
+    """Refuse a plan before it runs out of memory.
+
+    Raises:
+        PlanError: some pass needs more than is free.
+    """
+    needed, available = max((peak(lens, packed) for packed in plan.passes), default=0), free(lens.device)
+    if needed > available:
+        raise PlanError(
+            f"a pass of {max(len(p.ids) for p in plan.passes):,} rows through {lens.name}",
+            f"it needs about {needed / 2**20:,.0f} MiB beyond the weights, and {available / 2**20:,.0f} MiB are free",
+            "compile the plan with a smaller budget, or load the model with dtype='bfloat16'",
+        )
