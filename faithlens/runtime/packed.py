@@ -250,7 +250,7 @@ def installed(model: PreTrainedModel, running: Running) -> Iterator[None]:
 
 def run_packed(lens: Lens, plan: Plan, capture: Capture) -> list[Record]:
     """Run a plan in packed rows; one record a condition, in the plan's order."""
-    check_layers(lens, plan)
+    check_layers(lens, plan, len(lens.anatomy.blocks))  # what cannot be packed is refused here, by its anatomy
     check_memory(lens, plan)
     records: dict[int, Record] = {}
     for packed in plan.passes:
@@ -302,7 +302,7 @@ def answers(lens: Lens, packed: Pass, hidden: Float[Tensor, "pos d_model"]) -> d
     }
 
 
-def check_layers(lens: Lens, plan: Plan) -> None:
+def check_layers(lens: Lens, plan: Plan, n_layers: int) -> None:
     """Refuse edits of layers and heads that the model does not have.
 
     Raises:
@@ -320,5 +320,5 @@ def check_layers(lens: Lens, plan: Plan) -> None:
         )
         for layer in some or ()
     }
-    if layers and max(layers) >= lens.n_layers:
-        raise PlanError(f"layer {max(layers)}", f"{lens.name} has {lens.n_layers}", "name layers from 0 on")
+    if layers and max(layers) >= n_layers:
+        raise PlanError(f"layer {max(layers)}", f"{lens.name} has {n_layers}", "name layers from 0 on")
