@@ -1,6 +1,7 @@
 """A truncation sweep with pooled attention: the packed pass against TransformerLens loops that do the same.
 
-`python -m benchmarks.truncation_sweep [--long]` checks first that both give the same numbers, and refuses to time them if not.
+`python -m benchmarks.truncation_sweep [--long]` checks first that all give the same numbers, and refuses to time them
+if not.
 """
 
 import argparse

@@ -1,11 +1,12 @@
 """The benchmarks' rivals do the same work, and times are compared round by round."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from benchmarks import harness, truncation_sweep
+from benchmarks import capture, harness, patch_grid, truncation_sweep
 from tests.conftest import tiny
 
 
@@ -41,6 +42,42 @@ def test_ratios_are_taken_pair_by_pair() -> None:
     assert (found["min"], found["median"], found["max"]) == (1, 5, 8)
 
 
-def test_the_readme_shows_the_kept_result() -> None:
-    result = json.loads((harness.RESULTS / "truncation_sweep.json").read_text())
-    assert truncation_sweep.table(result) in harness.README.read_text()
+@pytest.mark.parametrize(
+    ("subject", "table"),
+    [
+        ("truncation_sweep", truncation_sweep.table),
+        ("truncation_sweep_long", truncation_sweep.table),
+        ("capture", capture.table),
+        ("patch_grid", patch_grid.table),
+    ],
+)
+def test_the_readme_shows_the_kept_results(subject: str, table: Callable[[dict], str]) -> None:
+    result = json.loads((harness.RESULTS / f"{subject}.json").read_text())
+    assert table(result) in harness.README.read_text()
+
+
+def test_the_patch_grids_agree() -> None:
+    lens = tiny("llama")
+    clean, donor = patch_grid.pair(lens)
+    cells = [(0, 0), (1, 11), (2, 5)]
+    ours = patch_grid.packed(lens, patch_grid.grid(lens, clean, donor))
+    theirs = patch_grid.transformer_lens(lens, clean, donor, cells)
+    torch.testing.assert_close(ours[[layer * 12 + step for layer, step in cells]], theirs, atol=1e-4, rtol=0)
+    assert (theirs - truncation_sweep.packed(lens, [clean])[0]).abs().max() > 1e-3
+
+
+def test_the_suffix_loop_agrees() -> None:
+    lens = tiny("llama")
+    conditions = truncation_sweep.sweep(lens)
+    ours, theirs = truncation_sweep.packed(lens, conditions), truncation_sweep.suffixes(lens, conditions)
+    assert max(truncation_sweep.errors(ours, theirs).values()) < 1e-4
+
+
+def test_everything_that_is_timed_of_a_capture_runs() -> None:
+    lens = tiny("llama")
+    answers = {name: run() for name, run in capture.rivals(lens, 200).items()}
+    logits = answers[capture.BARE][0, -1].log_softmax(-1)
+    for name, given in answers.items():
+        if name.startswith("faithlens"):
+            expected = logits[[option[0] for option in given[0].condition.options]]
+            torch.testing.assert_close(given[0].logprobs, expected, atol=1e-4, rtol=0)

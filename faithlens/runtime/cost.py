@@ -54,7 +54,7 @@ def cost(lens: Lens, plan: Plan) -> Cost:
 
 
 def peak(lens: Lens, packed: Pass) -> int:
-    """Bytes a pass holds: the residual stream twice, one layer's keys and values, one chunk's insides, masks, logits."""
+    """Bytes a pass holds: the residual stream twice, one layer's keys and values, a chunk's insides, masks, logits."""
     config, size = lens.model.config.get_text_config(), lens.model.dtype.itemsize
     rows, chunk = len(packed.ids), min(len(packed.ids), CHUNK.get(lens.device.type, CHUNK["cpu"]))
     d_head = getattr(config, "head_dim", None) or config.hidden_size // lens.n_heads
