@@ -148,8 +148,8 @@ def table(result: dict) -> str:
         *lines,
         "",
         f"Grid of {w['layers']} layers x {w['steps']} steps on {w['tokens']} tokens. TransformerLens / faithlens,"
-        f" all cells, {result['repeats']} pairs: median {r['median']:.1f}, within {r['min']:.1f} to {r['max']:.1f}; the bar of"
-        f" {result['bar']:g} is {met}. Clean and {w['steps']} knockouts take {cheap[0]:.2f} plain forwards,"
+        f" all cells, {result['repeats']} pairs: median {r['median']:.1f}, within {r['min']:.1f} to {r['max']:.1f};"
+        f" the bar of {result['bar']:g} is {met}. Clean and {w['steps']} knockouts take {cheap[0]:.2f} plain forwards,"
         f" clean, donor and {w['steps']} splices {cheap[1]:.2f}, of which the donor's own are about two thirds of one"
         f" (bar {result['forwards_bar']:g} without it).",
         "",

@@ -15,7 +15,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import DynamicCache
 
 from faithlens.runtime.capture import Capture, Record, comparable
-from faithlens.runtime.condition import Component, Condition, Cut, Graft, Mark, Overwrite, Patch, Write
+from faithlens.runtime.condition import Component, Condition, Cut, Graft, Mark, Overwrite, Patch, Where, Write
 from faithlens.runtime.geometry import active
 from faithlens.runtime.model import Lens
 from faithlens.runtime.overwrite import new_values
@@ -99,7 +99,7 @@ def run_condition(lens: Lens, condition: Condition, capture: Capture) -> Record:
             for site in capture.activations
             if isinstance(site.span, tuple) or site.span in condition.spans
         },
-        attribution=attributed(first, capture, logprobs),
+        attribution=attributed(list(runs.values()), capture, logprobs),
     )
 
 
@@ -308,13 +308,15 @@ def compare(lens: Lens, condition: Condition, run: Sequence) -> tuple[Tensor, Te
     return cosine, distance
 
 
-def attributed(run: Sequence, capture: Capture, logprobs: Tensor) -> dict:
-    """Gradient of the metric times the step to the donor, for each token of each patch."""
-    if not (capture.attribution and run.leaves):
+def attributed(runs: list[Sequence], capture: Capture, logprobs: Tensor) -> dict[Where, Tensor]:
+    """Gradient of the metric times the step to the donor, for each token of each patch, over all options' runs."""
+    leaves = [(edit, leaf, step) for run in runs for edit, (leaf, step) in run.leaves.items()]
+    if not (capture.attribution and leaves):
         return {}
     metric = (torch.tensor(capture.attribution) * logprobs.cpu()).sum()
-    gradients = torch.autograd.grad(metric, [leaf for leaf, _ in run.leaves.values()], allow_unused=True)
-    return {
-        edit.span: (gradient * step).sum(-1).float().cpu()
-        for (edit, (_, step)), gradient in zip(run.leaves.items(), gradients, strict=True)
-    }
+    gradients = torch.autograd.grad(metric, [leaf for _, leaf, _ in leaves], allow_unused=True)
+    out: dict[Where, Tensor] = {}
+    for (edit, _, step), gradient in zip(leaves, gradients, strict=True):
+        score = (gradient * step).sum(-1).float().cpu()
+        out[edit.span] = out[edit.span] + score if edit.span in out else score
+    return out

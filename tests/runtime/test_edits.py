@@ -6,8 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from faithlens.errors import PlanError
 from faithlens.runtime.capture import Capture, Record, Site
 from faithlens.runtime.condition import COMPONENTS, Ablation, Condition, Edit, Knockout, Patch, Splice
+from faithlens.runtime.execute import execute
+from faithlens.runtime.geometry import CHUNK
 from faithlens.runtime.model import Lens
 from faithlens.runtime.plan import compile_plan
 from faithlens.runtime.trace import Piece
@@ -118,3 +121,106 @@ def test_edits_on_more_families(family: str) -> None:
     truth = execute_exactly(lens, plan, CAPTURE, backend="separate")
     gaps = worst(execute_exactly(lens, plan, CAPTURE, backend="packed"), truth)
     assert {name: gap for name, gap in gaps.items() if not gap < 1e-10} == {}
+
+
+def test_an_edit_leaves_its_neighbours_alone(lens: Lens) -> None:
+    plain = [CLEAN, DONOR, replace(CLEAN, name="cut", pieces=(*CLEAN.pieces[:2], CLEAN.pieces[-1]))]
+    alone = execute(lens, compile_plan(plain))
+    beside = execute(lens, compile_plan([*conditions(list(EDITS)), *plain]))[-3:]
+    for a, b in zip(alone, beside, strict=True):
+        torch.testing.assert_close(a.logprobs, b.logprobs, atol=2e-5, rtol=0)
+
+
+def test_chunks_change_nothing(lens: Lens, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that go through the blocks a few at a time, in any number of passes, give the same."""
+    plan = compile_plan(conditions(list(EDITS)))
+    whole = execute_exactly(lens, plan, CAPTURE, backend="packed")
+    monkeypatch.setitem(CHUNK, "cpu", 17)
+    assert max(worst(execute_exactly(lens, plan, CAPTURE, backend="packed"), whole).values()) < 1e-10
+    passes = compile_plan(conditions(list(EDITS)), budget=200)
+    assert len(passes.passes) > 3
+    assert max(worst(execute_exactly(lens, passes, CAPTURE, backend="packed"), whole).values()) < 1e-10
+
+
+def halfway(amounts: list[float]) -> list[Condition]:
+    """The clean trace on its way to the donor's stream at step 1, before the second block."""
+    edits = [Patch("resid_pre", "step 1", DONOR, layers=(1,), amount=a) for a in amounts]
+    return [replace(CLEAN, name=str(edit.amount), edits=(edit,)) for edit in edits]
+
+
+def test_gradients_are_those_of_transformer_lens(lens: Lens) -> None:
+    plan, capture = compile_plan(halfway([0.1, 0.5, 0.9])), Capture(attribution=(1.0, -1.0, 0.0, 0.5))
+    packed, separate = (execute_exactly(lens, plan, capture, backend=b) for b in ("packed", "separate"))
+    for a, b in zip(packed, separate, strict=True):
+        assert a.attribution["step 1"].abs().max() > 1e-6
+        torch.testing.assert_close(a.attribution["step 1"], b.attribution["step 1"], atol=1e-10, rtol=1e-8)
+
+
+def test_integrated_gradients_add_up_to_the_effect() -> None:
+    """The mean over midpoints of gradient times step, summed over tokens, is what the whole patch does."""
+    lens, n, weights = tiny("llama"), 200, (1.0, -1.0, 0.0, 0.0)
+    midpoints = [(i + 0.5) / n for i in range(n)]
+    records = execute(lens, compile_plan(halfway(midpoints)), Capture(attribution=weights))
+    total = float(torch.stack([r.attribution["step 1"].sum() for r in records]).mean())
+    clean, patched = (
+        float((torch.tensor(weights) * r.logprobs).sum()) for r in execute(lens, compile_plan(halfway([0.0, 1.0])))
+    )
+    assert abs(patched - clean) > 0.01
+    assert total == pytest.approx(patched - clean, rel=0.01)
+
+
+def test_gradients_of_shared_rows_are_refused() -> None:
+    longer = replace(halfway([0.5])[0], name="also knocked out")
+    longer = replace(longer, edits=(*longer.edits, Knockout("stem", ("step 0",))))
+    with pytest.raises(PlanError, match="2 conditions share its rows"):
+        execute(tiny("llama"), compile_plan([*halfway([0.5]), longer]), Capture(attribution=(1.0, -1.0, 0.0, 0.0)))
+
+
+def test_splicing_oneself_and_patching_oneself_change_nothing(lens: Lens) -> None:
+    edits: list[Edit] = [Splice("stem", "step 1", CLEAN), *(Patch(c, "step 1", CLEAN, layers=(1,)) for c in COMPONENTS)]
+    first, *others = execute(lens, compile_plan([CLEAN, *(replace(CLEAN, edits=(edit,)) for edit in edits)]))
+    for other in others:
+        torch.testing.assert_close(other.logprobs, first.logprobs, atol=1e-5, rtol=0)
+
+
+def test_a_patch_costs_nothing_below_and_before_it() -> None:
+    patched = replace(CLEAN, edits=(Patch("resid_pre", "step 2", DONOR, layers=(2,)),))
+    (packed,) = compile_plan([CLEAN, patched]).passes
+    rows = sum(len(p.ids) for p in CLEAN.pieces) + 3  # with the options' own tokens: 67, 67 71
+    assert packed.blocks(3) == 2 * (rows - 1) * 3 + (6 + 3 + 2) * 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (Patch("resid_pre", "step 9", DONOR), "its pieces are prompt"),
+        (Patch("resid_pre", "step 1", DONOR, at="step 2"), "4 tokens here and 6 in the donor"),
+        (Splice("stem", "step 1", FAR), "choose a donor with as many tokens"),
+        (Patch("resid_pre", "step 1", DONOR, heads=(1,)), "component 'z' only"),
+        (Knockout("stem", ("step 1",), layers=()), "name layers from 0 on"),
+        (Knockout("stem", ((3, 99),)), "it has 27 tokens"),
+    ],
+)
+def test_edits_without_meaning_are_refused(edit: Edit, words: str) -> None:
+    with pytest.raises(PlanError, match=words):
+        compile_plan([replace(CLEAN, edits=(edit,))])
+
+
+def test_an_unknown_component_is_refused_by_name() -> None:
+    edit = Patch("z", "step 1", DONOR)
+    object.__setattr__(edit, "component", "resid_mid")  # as a caller without a type checker could
+    with pytest.raises(PlanError, match="name one of resid_pre"):
+        compile_plan([replace(CLEAN, edits=(edit,))])
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        Patch("resid_pre", "step 1", DONOR, layers=(3,)),
+        Patch("z", "step 1", DONOR, heads=(6,)),
+        Knockout("stem", ("step 1",), (7,)),
+    ],
+)
+def test_layers_and_heads_that_do_not_exist_are_refused(edit: Edit) -> None:
+    with pytest.raises(PlanError, match="tiny-llama has"):
+        execute(tiny("llama"), compile_plan([replace(CLEAN, edits=(edit,))]))
