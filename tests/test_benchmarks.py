@@ -46,9 +46,7 @@ def test_ratios_are_taken_pair_by_pair() -> None:
     ("subject", "table"),
     [
         ("truncation_sweep", truncation_sweep.table),
-        ("truncation_sweep_long", truncation_sweep.table),
         ("capture", capture.table),
-        ("patch_grid", patch_grid.table),
     ],
 )
 def test_the_readme_shows_the_kept_results(subject: str, table: Callable[[dict], str]) -> None:
