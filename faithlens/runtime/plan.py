@@ -34,9 +34,10 @@ class Plan:
     def describe(self) -> str:
         """What will run, in one line; with a model, `cost(lens, plan)` says what it takes on this machine."""
         passes = "1 pass" if len(self.passes) == 1 else f"{len(self.passes)} passes"
+        saved = 1 - self.tokens / self.tokens_apart
+        rest = f" ({saved:.0%} saved)" if saved > 0 else ""  # donors and twins are rows too, but edits join late
         return (
-            f"{len(self.conditions)} conditions in {passes}: {self.tokens} tokens"
-            f" instead of {self.tokens_apart} ({1 - self.tokens / self.tokens_apart:.0%} saved)"
+            f"{len(self.conditions)} conditions in {passes}: {self.tokens} tokens instead of {self.tokens_apart}{rest}"
         )
 
 
