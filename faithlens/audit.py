@@ -7,9 +7,9 @@ thought is sampled, and an answer stem is found under which each model answers. 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+import torch
 
 from faithlens.assays import battery
 from faithlens.assays.assay import Setting
@@ -55,7 +55,8 @@ def audit(config: RunConfig, out: Path, *, resume: bool = False) -> Run:
     ready = [prepare(config, s) for s in config.subjects]
     device = str(ready[0].setting.lens.device)
     found = {r.subject.key: found_out(r) for r in ready}
-    run = Run.create(out, manifest(config.to_dict(), config.seed, device) | {"subjects": found}, resume=resume)
+    made = manifest(config.to_dict(), config.seed, device) | {"threads": torch.get_num_threads(), "subjects": found}
+    run = Run.create(out, made, resume=resume)
     for r in ready:
         score_subject(config, r, run)
     return conclude(config, ready, run)
@@ -152,18 +153,9 @@ def conclude(config: RunConfig, ready: Sequence[Ready], run: Run) -> Run:
     scores = run.read("scores")
     table = estimates(scores, config.seed)
     run.finish({"estimates": table})
-    run.write_json("verdict.json", rounded({"subjects": list(verdicts(config, ready, scores, table))}))
+    run.write_json("verdict.json", {"subjects": list(verdicts(config, ready, scores, table))})
     page(run)
     return run
-
-
-def rounded(entry: Any) -> Any:
-    """The same with every number to six decimals: beyond them, equal runs differ by how the processor adds."""
-    if isinstance(entry, dict):
-        return {key: rounded(value) for key, value in entry.items()}
-    if isinstance(entry, list | tuple):
-        return [rounded(value) for value in entry]
-    return round(entry, 6) if isinstance(entry, float) else entry
 
 
 def verdicts(config: RunConfig, ready: Sequence[Ready], scores: pd.DataFrame, table: pd.DataFrame) -> Iterator[dict]:
