@@ -7,6 +7,7 @@ Every message says what was asked, what was found and what to do about it::
     ├── TaskError              a task, question file or answer form cannot be used
     ├── TraceError             a sampled chain of thought cannot be segmented, edited or scored
     ├── PlanError              conditions that cannot be run as asked (too long, unknown span, wrong trace)
+    ├── KernelError            an implementation asked for by name cannot run here
     ├── ConfigError            an option or configuration file is wrong
     └── RunError               a run folder is missing, in use, incomplete or not ours
 """
@@ -43,6 +44,10 @@ class TraceError(FaithlensError):
 
 class PlanError(FaithlensError):
     """Conditions that cannot be run as asked."""
+
+
+class KernelError(FaithlensError):
+    """An implementation asked for by name cannot run here."""
 
 
 class ConfigError(FaithlensError):

@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from faithlens.errors import KernelError
+from faithlens.kernels.choose import choose
 from faithlens.kernels.tree_attention import Readout, Tree, tree_attention
-from faithlens.kernels.tree_attention.api import IMPLEMENTATIONS
+
+IMPLEMENTATIONS = ("blocked", "reference", "triton")
 
 
 def grow(parents: list[int], cuts: list[tuple[int, int]]) -> Tree:
@@ -94,9 +97,10 @@ def test_equals_each_sequence_attended_alone(
     torch.testing.assert_close(mass.sum(-1), torch.ones_like(first), atol=1e-12, rtol=1e-10)
 
 
+@pytest.mark.parametrize("impl", ["blocked", "triton"])
 @pytest.mark.parametrize("n", [507, 1300])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_blocks_err_no_more_than_torch_itself(n: int, dtype: torch.dtype) -> None:
+def test_blocks_err_no_more_than_torch_itself(impl: str, n: int, dtype: torch.dtype) -> None:
     """Across several query blocks, many of them gathered: the error budget is torch's own in the same precision."""
     parents = [i - 1 if i % 90 else (i // 3 - 1 if i else -1) for i in range(n)]
     parents = [min(p, i - 1) for i, p in enumerate(parents)]
@@ -111,7 +115,7 @@ def test_blocks_err_no_more_than_torch_itself(n: int, dtype: torch.dtype) -> Non
     readout = Readout(torch.tensor([n - 1, n // 2]), torch.tensor([[[0, 10], [10, n]]] * 2))
     truth, true_mass, _ = tree_attention(*(x.double() for x in low), tree, 0.3, readout=readout, impl="reference")
     plain, plain_mass, _ = tree_attention(*low, tree, 0.3, readout=readout, impl="reference")
-    ours, mass, _ = tree_attention(*low, tree, 0.3, readout=readout, impl="blocked")
+    ours, mass, _ = tree_attention(*low, tree, 0.3, readout=readout, impl=impl)
     eps = torch.finfo(dtype).eps
     assert rms(ours - truth) <= rms(plain - truth) + eps * rms(truth)
     assert rms(mass - true_mass) <= rms(plain_mass - true_mass) + eps * rms(true_mass)
@@ -126,6 +130,10 @@ FEATURES = {
 }
 
 
+def poison(x: Tensor) -> Tensor:
+    return x.fill_(torch.nan) if x.is_floating_point() else x
+
+
 def grafted(n: int) -> Tree:
     """A trunk of half the row, and branches whose last token sees some rows of the branch before."""
     trunk = n // 2
@@ -138,11 +146,13 @@ def grafted(n: int) -> Tree:
     return Tree(tree.depth, tree.visible_until, tree.hidden, grafts)
 
 
+@pytest.mark.parametrize("impl", ["blocked", "triton"])
 @pytest.mark.parametrize("feature", sorted(FEATURES))
 @pytest.mark.parametrize("n", [63, 123, 507])
-def test_blocked_is_reference_on_some_queries(n: int, feature: str) -> None:
-    """Of every third row of a tree with grafts, where keys that nobody sees are not numbers; few and many rows read."""
-    tree, (q, k, v) = grafted(n), tensors(n, seed=n)
+def test_equals_the_reference_on_some_queries(n: int, feature: str, impl: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every third row of a tree with grafts; keys that nobody sees, and fresh memory, hold no numbers."""
+    monkeypatch.setattr(Tensor, "new_empty", lambda x, *shape, **kw: poison(torch.Tensor.new_zeros(x, *shape, **kw)))
+    tree, (q, k, v) = grafted(n), tensors(n, seed=n, d=20)
     queries = torch.arange(1, n, 3)
     unseen = ~tree.visible(queries, torch.arange(n), FEATURES[feature].get("window")).any(0)
     k[:, unseen], v[:, unseen] = torch.nan, torch.nan
@@ -152,7 +162,7 @@ def test_blocked_is_reference_on_some_queries(n: int, feature: str) -> None:
         for flow in (False, True):
             asked = {"queries": queries, "readout": Readout(rows, spans, flow), **FEATURES[feature]}
             truth = tree_attention(q[:, queries], k, v, tree, 0.3, impl="reference", **asked)
-            ours = tree_attention(q[:, queries], k, v, tree, 0.3, impl="blocked", **asked)
+            ours = tree_attention(q[:, queries], k, v, tree, 0.3, impl=impl, **asked)
             for mine, theirs in zip(ours, truth, strict=True):
                 assert (mine is None) == (theirs is None)
                 if theirs is not None:
@@ -189,3 +199,28 @@ def test_a_query_that_sees_nothing_gives_zero(impl: str) -> None:
     out, mass, _ = tree_attention(q, k, v, tree, 0.3, readout=readout, impl=impl)
     assert out[:, 6].abs().max() == 0 == mass[:, 0].abs().max()
     torch.testing.assert_close(mass[:, 1, 0], torch.ones(4, dtype=torch.float64))
+
+
+def test_many_stretches_take_several_programs() -> None:
+    """Every row reads every single position: more stretches than one program keeps."""
+    tree, (q, k, v) = grafted(123), tensors(123, seed=7)
+    rows = torch.arange(122, -1, -1)  # in any order, and some of them twice
+    rows = torch.cat([rows, rows[:9]])
+    spans = torch.stack([torch.arange(80), torch.arange(1, 81)], -1).expand(len(rows), -1, -1)
+    readout = Readout(rows, spans)
+    truth = tree_attention(q, k, v, tree, 0.3, readout=readout, impl="reference")
+    ours = tree_attention(q, k, v, tree, 0.3, readout=readout, impl="triton")
+    torch.testing.assert_close(ours.mass, truth.mass, atol=1e-12, rtol=1e-10)
+
+
+def test_triton_refuses_rather_than_becoming_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree, (q, k, v) = grafted(63), tensors(63, seed=8)
+    with pytest.raises(KernelError, match="require a gradient"):
+        tree_attention(q.requires_grad_(), k, v, tree, 0.3, impl="triton")
+    monkeypatch.delenv("TRITON_INTERPRET")
+    with pytest.raises(KernelError, match="tensors on cpu"):
+        tree_attention(q.detach(), k, v, tree, 0.3, impl="triton")
+
+
+def test_auto_says_why() -> None:
+    assert choose("blocked", torch.zeros(1)) == ("blocked", "the tensors are on cpu, and Triton compiles for GPUs")

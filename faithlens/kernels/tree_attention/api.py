@@ -5,11 +5,11 @@ from typing import Literal
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from faithlens.kernels.choose import check_triton, choose
 from faithlens.kernels.tree_attention import blocked, reference
 from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
 
-Implementation = Literal["blocked", "reference"]
-IMPLEMENTATIONS = {"blocked": blocked.attend, "reference": reference.attend}
+Implementation = Literal["auto", "blocked", "reference", "triton"]
 
 
 def tree_attention(
@@ -24,7 +24,7 @@ def tree_attention(
     softcap: float | None = None,
     sinks: Float[Tensor, " head"] | None = None,
     readout: Readout | None = None,
-    impl: Implementation = "blocked",
+    impl: Implementation = "auto",
 ) -> Attended:
     """Softmax attention of packed tokens over what they see (see `tree.py`).
 
@@ -32,7 +32,18 @@ def tree_attention(
     ``c * tanh(scores / c)`` (Gemma 2). `sinks` add a logit to each head's softmax that has no value (gpt-oss), so that
     masses add up to less than one. `queries` are the packed indices of q's rows, in order; None stands for all. Keys
     and values that no query sees may hold anything. A query that sees nothing has output and mass 0.
+
+    Raises:
+        KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (see `choose`).
     """
     if queries is None:
         queries = tree.everywhere
-    return IMPLEMENTATIONS[impl](q, k, v, tree, scale, queries, window, softcap, sinks, readout)
+    chosen = choose("blocked", q, k, v, sinks).impl if impl == "auto" else impl
+    if chosen == "triton":
+        check_triton("tree_attention", q, k, v, sinks)
+        from faithlens.kernels.tree_attention import triton
+
+        attend = triton.attend
+    else:
+        attend = {"blocked": blocked.attend, "reference": reference.attend}[chosen]
+    return attend(q, k, v, tree, scale, queries, window, softcap, sinks, readout)

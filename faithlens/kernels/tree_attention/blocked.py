@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot, scaled_dot_product_attention
 
-from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
+from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree, candidates
 
 BLOCK = 192  # queries a block: wide enough for the fused kernel, narrow enough to skip foreign subtrees
 ROWS = 64  # read rows a chunk: bounds the [head, row, key] softmax; more rows than that are worth a fused call
@@ -67,7 +67,7 @@ def cut(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: t
     out = []
     for start in range(0, len(queries), BLOCK):
         rows = queries[start : start + BLOCK]
-        keys = candidates(tree, rows)
+        keys = candidates(tree, rows, window)
         seen = tree.visible(rows, keys, window)
         zero = torch.zeros((), dtype=dtype, device=rows.device)
         blind = ~seen.any(1)
@@ -88,17 +88,6 @@ def causal(tree: Tree) -> bool:
     """Whether the row is one sequence of which nothing is hidden."""
     plain = bool((tree.visible_until == len(tree)).all()) and not (tree.hidden[..., 1] > tree.hidden[..., 0]).any()
     return plain and tree.grafts.numel() == 0
-
-
-def candidates(tree: Tree, rows: Int[Tensor, " query"]) -> Int[Tensor, " key"]:
-    """The keys that some of the sorted `rows` may see, windows and hidden intervals apart."""
-    everywhere = torch.arange(len(tree), device=rows.device)
-    following = torch.searchsorted(rows, everywhere).clamp_max(len(rows) - 1)  # the first row not before each key
-    row = rows[following]
-    wanted = (row >= everywhere) & (row < tree.visible_until)
-    for start, stop in tree.grafts[rows].reshape(-1, 2).unique(dim=0).tolist():
-        wanted[start:stop] = True
-    return wanted.nonzero()[:, 0]
 
 
 def attend(
@@ -191,7 +180,7 @@ def read(
     readout: Readout,
 ) -> tuple[Float[Tensor, "head row span"], Float[Tensor, "head row span d_head"] | None]:
     """Mass, and values where asked for, of few rows on spans of their own sequences."""
-    keys = candidates(tree, readout.rows.unique())
+    keys = candidates(tree, readout.rows.unique(), window)
     zero = torch.zeros((), dtype=q.dtype, device=q.device)
     mask = torch.where(tree.visible(readout.rows, keys, window), zero, -torch.inf)
     pattern = softmax(

@@ -86,3 +86,16 @@ class Attended(NamedTuple):
     out: Float[Tensor, "head query d_head"]
     mass: Float[Tensor, "head row span"] | None = None
     flow: Float[Tensor, "head row span d_head"] | None = None
+
+
+def candidates(tree: Tree, rows: Int[Tensor, " query"], window: int | None = None) -> Int[Tensor, " key"]:
+    """The keys that some of the sorted `rows` may see, hidden intervals apart."""
+    everywhere = torch.arange(len(tree), device=rows.device)
+    following = torch.searchsorted(rows, everywhere).clamp_max(len(rows) - 1)  # the first row not before each key
+    row = rows[following]
+    wanted = (row >= everywhere) & (row < tree.visible_until)
+    for start, stop in tree.grafts[rows].reshape(-1, 2).unique(dim=0).tolist():
+        wanted[start:stop] = True
+    if window is not None:
+        wanted &= tree.depth > tree.depth[rows].min() - window
+    return wanted.nonzero()[:, 0]

@@ -1,0 +1,65 @@
+"""Which implementation of a kernel runs, and why: asked for by name it runs or refuses, and never becomes another."""
+
+import os
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from faithlens.errors import KernelError
+
+
+class Choice(NamedTuple):
+    """The implementation `auto` stands for.
+
+    Attributes:
+        impl: its name.
+        why: the reason, in words.
+    """
+
+    impl: str
+    why: str
+
+
+def choose(plain: str, *tensors: Tensor | None) -> Choice:
+    """What `auto` runs on these tensors: Triton on a GPU, where no gradient is asked for; else `plain` torch."""
+    device, given = tensors[0].device, [x for x in tensors if x is not None]  # type: ignore[union-attr]
+    if device.type != "cuda":
+        return Choice(plain, f"the tensors are on {device}, and Triton compiles for GPUs")
+    if not _installed():
+        return Choice(plain, "Triton is not installed")
+    if differentiated(*given):
+        return Choice(plain, "a gradient is asked for, and the Triton kernels have none")
+    if given[0].dtype == torch.float64:
+        return Choice(plain, "float64 is for oracles, and torch's own products are the better ones there")
+    return Choice("triton", f"the tensors are on {device} and no gradient is asked for")
+
+
+def check_triton(op: str, *tensors: Tensor | None) -> None:
+    """Refuse what the Triton kernels cannot do.
+
+    Raises:
+        KernelError: what stands in the way, and what to do.
+    """
+    given = [x for x in tensors if x is not None]
+    if not _installed():
+        found, do = "Triton is not installed", "pip install triton (Linux), or impl='auto'"
+    elif given[0].device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+        found = f"tensors on {given[0].device}, and Triton compiles for GPUs"
+        do = "impl='auto', or set TRITON_INTERPRET=1 before Python starts, to step through it slowly"
+    elif differentiated(*given):
+        found, do = "tensors that require a gradient, and this kernel has none", "impl='auto', or detach them"
+    else:
+        return
+    raise KernelError(f"{op} with impl='triton'", found, do)
+
+
+def differentiated(*tensors: Tensor) -> bool:
+    """Whether autograd would have to pass through."""
+    return torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+
+
+def _installed() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("triton") is not None
