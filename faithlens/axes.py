@@ -5,6 +5,8 @@ A test reads the shapes of the whole package and refuses a name that is not here
 
 AXES: dict[str, str] = {
     "pos": "token positions of one sequence, or of one packed row, in order",
+    "tile": "one tile of keys that a block of queries meets",
+    "border": "one border between neighbouring stretches of a list",
     "query": "the positions that attend, a subset or all of pos",
     "key": "the positions attended to",
     "row": "packed positions that are read: one per captured query",

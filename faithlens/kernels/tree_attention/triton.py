@@ -8,6 +8,7 @@ kernel runs once more over the read rows, one program a span.
 
 # A kernel's branches are settled when it is compiled, which a checker of Python cannot know.
 # pyright: reportPossiblyUnboundVariable=false, reportOperatorIssue=false, reportIndexIssue=false, reportCallIssue=false
+# pyright: reportArgumentType=false
 
 import os
 from typing import NamedTuple
