@@ -24,6 +24,7 @@ AXES: dict[str, str] = {
     "source": "rows that an edit's values come from",
     "reading": "readers whose attention is pooled, one for each condition and reader",
     "vocab": "tokens of the vocabulary",
+    "comparison": "cosine, relative distance and dot product of two rows",
     "condition": "edited versions of one trace",
     "step": "reasoning steps, 0 .. n_steps - 1",
     "question": "questions of one task",

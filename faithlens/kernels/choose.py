@@ -1,6 +1,9 @@
 """Which implementation of a kernel runs, and why: asked for by name it runs or refuses, and never becomes another."""
 
 import os
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -19,6 +22,28 @@ class Choice(NamedTuple):
 
     impl: str
     why: str
+
+
+def implementation(
+    package: str | None, impl: str, known: Sequence[str], plain: str, *tensors: Tensor | None
+) -> ModuleType:
+    """The module of a kernel's `package` that runs on these tensors: the one named `impl`, or what "auto" stands for.
+
+    Modules are imported when first asked for, so that nothing needs Triton before a Triton kernel runs.
+
+    Raises:
+        KernelError: no implementation has that name, or it cannot run on these tensors.
+    """
+    op = str(package).rpartition(".")[2]
+    if impl not in known:
+        raise KernelError(
+            f"{op} with impl={impl!r}", "no implementation of that name", f"take one of {', '.join(known)}"
+        )
+    if impl == "auto":
+        impl = choose(plain, *tensors).impl
+    elif impl == "triton":
+        check_triton(op, *tensors)
+    return import_module(f"{package}.{impl}")
 
 
 def choose(plain: str, *tensors: Tensor | None) -> Choice:

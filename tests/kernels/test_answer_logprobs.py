@@ -1,11 +1,15 @@
 """Log-probabilities of chosen tokens against all logits at once, in float64."""
 
+from typing import get_args
+
 import pytest
 import torch
 
+from faithlens.errors import KernelError
 from faithlens.kernels.answer_logprobs import AnswerLogprobs, answer_logprobs, streamed
-from faithlens.kernels.answer_logprobs.api import IMPLEMENTATIONS
+from faithlens.kernels.answer_logprobs.api import Implementation
 
+IMPLEMENTATIONS = [impl for impl in get_args(Implementation) if impl != "auto"]
 HEADS = {
     "plain": {},
     "bias": {"bias": torch.linspace(-2, 2, 507, dtype=torch.float64)},
@@ -25,11 +29,12 @@ def rms(mine: AnswerLogprobs, truth: AnswerLogprobs) -> list[float]:
     return [float((a.double() - b.double()).square().mean().sqrt()) for a, b in zip(mine, truth, strict=True)]
 
 
-@pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
 @pytest.mark.parametrize("head", sorted(HEADS))
 @pytest.mark.parametrize("rows", [1, 63, 123])
+@pytest.mark.usefixtures("poisoned")
 def test_closed_form(impl: str, head: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streamed, "CELLS", 507 * 20)  # several chunks
+    monkeypatch.setattr(streamed, "CELLS", 507 * 20)  # several chunks, and several parts of the vocabulary
     hidden, unembed, tokens = given(rows)
     options = HEADS[head]
     logits = options.get("scale", 1) * (hidden @ unembed.T + options.get("bias", 0))
@@ -41,21 +46,23 @@ def test_closed_form(impl: str, head: str, rows: int, monkeypatch: pytest.Monkey
     torch.testing.assert_close(ours.entropy, torch.special.entr(p).sum(-1), atol=1e-10, rtol=1e-8)
 
 
+@pytest.mark.parametrize("impl", ["streamed", "triton"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_errs_no_more_than_plain_torch(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errs_no_more_than_plain_torch(dtype: torch.dtype, impl: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streamed, "CELLS", 507 * 20)
     hidden, unembed, tokens = given(123)
     low = hidden.to(dtype), unembed.to(dtype)
     truth = answer_logprobs(*(x.double() for x in low), tokens, impl="reference")
     budget = rms(answer_logprobs(*low, tokens, impl="reference"), truth)
     eps = torch.finfo(torch.float32).eps
-    for mine, theirs, exact in zip(rms(answer_logprobs(*low, tokens), truth), budget, truth, strict=True):
+    for mine, theirs, exact in zip(rms(answer_logprobs(*low, tokens, impl=impl), truth), budget, truth, strict=True):
         assert mine <= theirs + eps * float(exact.square().mean().sqrt())
 
 
-def test_huge_logits_do_not_overflow() -> None:
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
+def test_huge_logits_do_not_overflow(impl: str) -> None:
     hidden, unembed, tokens = (x.float() if x.is_floating_point() else x for x in given(63))
-    ours = answer_logprobs(1000 * hidden, unembed, tokens)
+    ours = answer_logprobs(1000 * hidden, unembed, tokens, impl=impl)
     assert all(part.isfinite().all() for part in ours)
     assert (ours.entropy[::3].abs() < 1e-3).all()
 
@@ -69,3 +76,34 @@ def test_gradients_are_those_of_the_reference(monkeypatch: pytest.MonkeyPatch) -
         scored = answer_logprobs(leaf, unembed, tokens, impl=impl, softcap=20.0)
         gradients.append(torch.autograd.grad(scored.logprobs.sum() + scored.entropy.sum(), leaf)[0])
     torch.testing.assert_close(*gradients, atol=1e-10, rtol=1e-9)
+
+
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
+def test_a_token_that_cannot_follow_spoils_nothing(impl: str) -> None:
+    hidden, unembed, tokens = given(63)
+    bias = torch.zeros(507, dtype=torch.float64)
+    bias[:200] = -torch.inf
+    ours = answer_logprobs(hidden, unembed, tokens, bias=bias, impl=impl)
+    lse = (hidden @ unembed[200:].T).logsumexp(-1)
+    torch.testing.assert_close(ours.lse, lse, atol=1e-10, rtol=1e-10)
+    torch.testing.assert_close(ours.logprobs.isinf(), tokens < 200)
+
+
+def test_rows_that_lie_apart() -> None:
+    """Views of a wider tensor."""
+    hidden, unembed, tokens = given(63)
+    wide = torch.stack([hidden, torch.full_like(hidden, torch.nan)], 1).flatten(1)
+    ours = answer_logprobs(wide[:, :24], unembed, tokens, impl="triton")
+    torch.testing.assert_close(ours.lse, answer_logprobs(hidden, unembed, tokens).lse, atol=1e-10, rtol=1e-10)
+
+
+def test_no_rows_and_no_tokens() -> None:
+    hidden, unembed, tokens = given(63)
+    assert answer_logprobs(hidden[:0], unembed, tokens[:0], impl="triton").logprobs.shape == (0, 5)
+    assert answer_logprobs(hidden, unembed, tokens[:, :0], impl="triton").logprobs.shape == (63, 0)
+
+
+def test_what_is_asked_for_by_name_runs_or_refuses() -> None:
+    hidden, unembed, tokens = given(3)
+    with pytest.raises(KernelError, match=r"answer_logprobs with impl='triton'\s.*gradient"):
+        answer_logprobs(hidden.requires_grad_(), unembed, tokens, impl="triton")

@@ -1,10 +1,14 @@
 """Comparison by span against one span at a time."""
 
+from typing import get_args
+
 import pytest
 import torch
 
 from faithlens.kernels.span_compare import span_compare
-from faithlens.kernels.span_compare.api import IMPLEMENTATIONS
+from faithlens.kernels.span_compare.api import Implementation
+
+IMPLEMENTATIONS = [impl for impl in get_args(Implementation) if impl != "auto"]
 
 SPANS = torch.tensor([[0, 7], [7, 8], [3, 63], [20, 20]])
 
@@ -15,7 +19,8 @@ def pair(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor
     return a.to(dtype), (a + 0.1 * torch.randn(63, 123, generator=g, dtype=torch.float64)).to(dtype)
 
 
-@pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
+@pytest.mark.usefixtures("poisoned")
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
 def test_closed_form(impl: str) -> None:
     a, b = pair()
     ours = span_compare(a, b, SPANS, impl=impl)
@@ -29,7 +34,7 @@ def test_closed_form(impl: str) -> None:
     assert all(part[3].isnan() for part in ours)  # nothing to compare
 
 
-@pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
 def test_equal_rows_are_exactly_equal(impl: str) -> None:
     a, _ = pair(torch.float32)
     ours = span_compare(a, a.clone(), SPANS[:3], impl=impl)
@@ -37,7 +42,7 @@ def test_equal_rows_are_exactly_equal(impl: str) -> None:
     torch.testing.assert_close(ours.cosine, torch.ones(3))
 
 
-@pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
 def test_a_zero_row_has_no_cosine_and_spoils_no_other_span(impl: str) -> None:
     a, b = pair()
     b[2] = 0
@@ -46,11 +51,22 @@ def test_a_zero_row_has_no_cosine_and_spoils_no_other_span(impl: str) -> None:
     assert ours.relative_l2.isfinite().all()
 
 
+@pytest.mark.parametrize("impl", ["pooled", "triton"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_errs_no_more_than_plain_torch(dtype: torch.dtype) -> None:
+def test_errs_no_more_than_plain_torch(dtype: torch.dtype, impl: str) -> None:
     a, b = pair(dtype)
     truth = span_compare(a.double(), b.double(), SPANS[:3], impl="reference")
-    plain, ours = (span_compare(a, b, SPANS[:3], impl=impl) for impl in ("reference", "pooled"))
+    plain, ours = (span_compare(a, b, SPANS[:3], impl=name) for name in ("reference", impl))
     eps = torch.finfo(torch.float32).eps
     for mine, theirs, exact in zip(ours, plain, truth, strict=True):
         assert (mine - exact).abs().max() <= (theirs - exact).abs().max() + 2 * eps * exact.abs().max()
+
+
+@pytest.mark.usefixtures("poisoned")
+@pytest.mark.parametrize(("rows", "width"), [(1, 1), (507, 20), (33, 1300)])
+def test_odd_shapes(rows: int, width: int) -> None:
+    g = torch.Generator().manual_seed(rows)
+    a, b = (torch.randn(2 * rows, width, generator=g, dtype=torch.float64)[::2] for _ in "ab")
+    spans = torch.tensor([[0, rows], [rows // 2, rows // 2 + 1]])
+    for ours, truth in zip(span_compare(a, b, spans, impl="triton"), span_compare(a, b, spans), strict=True):
+        torch.testing.assert_close(ours, truth, atol=1e-12, rtol=1e-12)

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from faithlens.errors import KernelError
-from faithlens.kernels.choose import choose
 from faithlens.kernels.tree_attention import Readout, Tree, tree_attention
 
 IMPLEMENTATIONS = ("blocked", "reference", "triton")
@@ -130,10 +129,6 @@ FEATURES = {
 }
 
 
-def poison(x: Tensor) -> Tensor:
-    return x.fill_(torch.nan) if x.is_floating_point() else x
-
-
 def grafted(n: int) -> Tree:
     """A trunk of half the row, and branches whose last token sees some rows of the branch before."""
     trunk = n // 2
@@ -149,9 +144,9 @@ def grafted(n: int) -> Tree:
 @pytest.mark.parametrize("impl", ["blocked", "triton"])
 @pytest.mark.parametrize("feature", sorted(FEATURES))
 @pytest.mark.parametrize("n", [63, 123, 507])
-def test_equals_the_reference_on_some_queries(n: int, feature: str, impl: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("poisoned")
+def test_equals_the_reference_on_some_queries(n: int, feature: str, impl: str) -> None:
     """Of every third row of a tree with grafts; keys that nobody sees, and fresh memory, hold no numbers."""
-    monkeypatch.setattr(Tensor, "new_empty", lambda x, *shape, **kw: poison(torch.Tensor.new_zeros(x, *shape, **kw)))
     tree, (q, k, v) = grafted(n), tensors(n, seed=n, d=20)
     queries = torch.arange(1, n, 3)
     unseen = ~tree.visible(queries, torch.arange(n), FEATURES[feature].get("window")).any(0)
@@ -220,7 +215,3 @@ def test_triton_refuses_rather_than_becoming_another(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("TRITON_INTERPRET")
     with pytest.raises(KernelError, match="tensors on cpu"):
         tree_attention(q.detach(), k, v, tree, 0.3, impl="triton")
-
-
-def test_auto_says_why() -> None:
-    assert choose("blocked", torch.zeros(1)) == ("blocked", "the tensors are on cpu, and Triton compiles for GPUs")

@@ -1,14 +1,13 @@
 """Log-probabilities of chosen next tokens, from hidden states and the unembedding."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from faithlens.kernels.answer_logprobs import reference, streamed
+from faithlens.kernels.choose import implementation
 
-Implementation = Literal["streamed", "reference"]
-IMPLEMENTATIONS = {"streamed": streamed.score, "reference": reference.score}
+Implementation = Literal["auto", "streamed", "reference", "triton"]
 
 
 class AnswerLogprobs(NamedTuple):
@@ -33,11 +32,15 @@ def answer_logprobs(
     bias: Float[Tensor, " vocab"] | None = None,
     scale: float = 1.0,
     softcap: float | None = None,
-    impl: Implementation = "streamed",
+    impl: Implementation = "auto",
 ) -> AnswerLogprobs:
     """Log-probabilities of `tokens` after each row, with the normaliser and the entropy.
 
     Logits are ``scale * (hidden @ unembed.T + bias)``, then, with a `softcap` c, ``c * tanh(logits / c)``. Logits are
     normalised in float32, of float64 in float64.
+
+    Raises:
+        KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (see `choose`).
     """
-    return AnswerLogprobs(*IMPLEMENTATIONS[impl](hidden, unembed, tokens, bias, scale, softcap))
+    module = implementation(__package__, impl, get_args(Implementation), "streamed", hidden, unembed, bias)
+    return AnswerLogprobs(*module.score(hidden, unembed, tokens, bias, scale, softcap))

@@ -1,14 +1,13 @@
 """Cosine, relative distance and dot product of two blocks of activations, pooled by span."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from faithlens.kernels.span_compare import pooled, reference
+from faithlens.kernels.choose import implementation
 
-Implementation = Literal["pooled", "reference"]
-IMPLEMENTATIONS = {"pooled": pooled.compare, "reference": reference.compare}
+Implementation = Literal["auto", "pooled", "reference", "triton"]
 
 
 class SpanCompare(NamedTuple):
@@ -30,7 +29,12 @@ def span_compare(
     b: Float[Tensor, "row d_model"],
     spans: Int[Tensor, "span two"],
     *,
-    impl: Implementation = "pooled",
+    impl: Implementation = "auto",
 ) -> SpanCompare:
-    """Compare `b` with `a` row by row, and take the mean over each half-open interval of rows."""
-    return SpanCompare(*IMPLEMENTATIONS[impl](a, b, spans))
+    """Compare `b` with `a` row by row, and take the mean over each half-open interval of rows.
+
+    Raises:
+        KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (see `choose`).
+    """
+    module = implementation(__package__, impl, get_args(Implementation), "pooled", a, b)
+    return SpanCompare(*module.compare(a, b, spans))

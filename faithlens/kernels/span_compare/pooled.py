@@ -15,8 +15,15 @@ def compare(
     # the difference is taken, not derived from lengths and angle: equal rows are then exactly 0 apart
     distance = torch.linalg.vector_norm(a - b, dim=-1) / length
     cosine = dot / (length * torch.linalg.vector_norm(b, dim=-1))
-    rows = torch.arange(len(a), device=a.device)
+    return pool(torch.stack([cosine, distance, dot]), spans)
+
+
+def pool(
+    rowwise: Float[Tensor, "comparison row"], spans: Int[Tensor, "span two"]
+) -> tuple[Float[Tensor, " span"], Float[Tensor, " span"], Float[Tensor, " span"]]:
+    """Means over each span's rows."""
+    rows = torch.arange(rowwise.shape[1], device=rowwise.device)
     inside = (spans[:, :1] <= rows) & (rows < spans[:, 1:])
-    rowwise = torch.stack([cosine, distance, dot])
-    total = torch.where(inside, rowwise[:, None], 0).sum(-1) / inside.sum(-1)
-    return total[0], total[1], total[2]
+    # chosen rather than multiplied: a row without a cosine spoils no span it is not in
+    mean = torch.where(inside, rowwise[:, None], 0).sum(-1) / inside.sum(-1)
+    return mean[0], mean[1], mean[2]

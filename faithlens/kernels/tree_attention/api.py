@@ -1,12 +1,11 @@
 """Attention over a packed trie that returns its output and, for chosen rows, its mass on spans."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from faithlens.kernels.choose import check_triton, choose
-from faithlens.kernels.tree_attention import blocked, reference
+from faithlens.kernels.choose import implementation
 from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
 
 Implementation = Literal["auto", "blocked", "reference", "triton"]
@@ -38,12 +37,5 @@ def tree_attention(
     """
     if queries is None:
         queries = tree.everywhere
-    chosen = choose("blocked", q, k, v, sinks).impl if impl == "auto" else impl
-    if chosen == "triton":
-        check_triton("tree_attention", q, k, v, sinks)
-        from faithlens.kernels.tree_attention import triton
-
-        attend = triton.attend
-    else:
-        attend = {"blocked": blocked.attend, "reference": reference.attend}[chosen]
-    return attend(q, k, v, tree, scale, queries, window, softcap, sinks, readout)
+    module = implementation(__package__, impl, get_args(Implementation), "blocked", q, k, v, sinks)
+    return module.attend(q, k, v, tree, scale, queries, window, softcap, sinks, readout)

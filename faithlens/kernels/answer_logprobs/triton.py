@@ -1,0 +1,181 @@
+"""Answer log-probabilities in Triton: the logits of a tile of rows and vocabulary, never written anywhere.
+
+A program takes a block of rows and a part of the vocabulary, and keeps of its logits x the highest m, the sum of
+``exp(x - m)`` and the sum of ``exp(x - m) * (x - m)``, from which normaliser and entropy follow without cancellation.
+"""
+
+# A kernel's branches are settled when it is compiled, which a checker of Python cannot know.
+# pyright: reportPossiblyUnboundVariable=false, reportArgumentType=false, reportOperatorIssue=false
+# pyright: reportIndexIssue=false, reportCallIssue=false
+
+import os
+from typing import Any, NamedTuple, no_type_check
+
+import torch
+import triton
+import triton.language as tl
+from jaxtyping import Float, Int
+from torch import Tensor
+
+ROWS, VOCAB, DEPTH = 64, 128, 64  # a tile of logits, and how much of the sum over d_model is loaded at once
+PROGRAMS = 512  # about as many as keep a large GPU busy
+
+
+@triton.jit
+@no_type_check  # a kernel runs in its module's own names, which a checker's wrapper would hide
+def logits_tile(
+    hidden, unembed, bias, i, live, column, there, h_row, u_row, scale, softcap,
+    D: tl.constexpr, BM: tl.constexpr, BV: tl.constexpr, BK: tl.constexpr,
+    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
+):  # fmt: skip
+    """Logits of rows i and tokens `column`; minus infinity beyond the vocabulary."""
+    logits = tl.zeros([BM, BV], ACC)
+    for start in range(0, D, BK):
+        k = start + tl.arange(0, BK)
+        h = tl.load(
+            hidden + i[:, None].to(tl.int64) * h_row + k[None, :],
+            mask=live[:, None] & (k < D)[None, :], other=0.0,
+        )  # fmt: skip
+        u = tl.load(
+            unembed + column[None, :].to(tl.int64) * u_row + k[:, None],
+            mask=there[None, :] & (k < D)[:, None], other=0.0,
+        )  # fmt: skip
+        logits += tl.dot(h.to(FACTOR), u.to(FACTOR), input_precision="ieee").to(ACC)
+    if BIASED:
+        logits += tl.load(bias + column, mask=there, other=0.0).to(ACC)[None, :]
+    logits = logits * scale
+    if CAPPED:
+        logits = softcap * (2 * tl.sigmoid(2 * logits / softcap) - 1)
+    return tl.where(there[None, :], logits, float("-inf"))
+
+
+@triton.jit
+@no_type_check
+def kernel(
+    hidden, unembed, bias, tokens, top, total, spread, chosen,
+    h_row, u_row, n_row, n_vocab, n_chosen, per, scale, softcap,
+    D: tl.constexpr, BM: tl.constexpr, BV: tl.constexpr, BK: tl.constexpr,
+    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
+):  # fmt: skip
+    """One block of rows against one part of the vocabulary, `per` tiles of it."""
+    part = tl.program_id(1)
+    i = tl.program_id(0) * BM + tl.arange(0, BM)
+    live = i < n_row
+    m = tl.full([BM], float("-inf"), ACC)
+    s = tl.zeros([BM], ACC)
+    t = tl.zeros([BM], ACC)
+    for tile in range(part * per, part * per + per):
+        column = tile * BV + tl.arange(0, BV)
+        x = logits_tile(
+            hidden, unembed, bias, i, live, column, column < n_vocab, h_row, u_row, scale, softcap,
+            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR,
+        )  # fmt: skip
+        new = tl.maximum(m, tl.max(x, 1))
+        level = tl.where(new == float("-inf"), 0.0, new)
+        step = tl.where(m == float("-inf"), 0.0, m - level)
+        fade = tl.exp(step)
+        below = x - level[:, None]
+        weight = tl.exp(below)
+        t = fade * (t + s * step) + tl.sum(tl.where(weight > 0, weight * below, 0.0), 1)
+        s = fade * s + tl.sum(weight, 1)
+        m = new
+        for c in range(n_chosen):
+            token = tl.load(tokens + i * n_chosen + c, mask=live, other=-1)
+            here = (token >= tile * BV) & (token < tile * BV + BV)
+            if tl.max(here.to(tl.int32), 0) > 0:
+                hit = column[None, :] == token[:, None]
+                tl.store(chosen + i * n_chosen + c, tl.sum(tl.where(hit, x, 0.0), 1), mask=here)
+    place = part.to(tl.int64) * n_row + i
+    tl.store(top + place, m, mask=live)
+    tl.store(total + place, s, mask=live)
+    tl.store(spread + place, t, mask=live)
+
+
+class Parts(NamedTuple):
+    """How the vocabulary is cut into parts, so that few rows too keep a GPU busy.
+
+    Attributes:
+        n: how many there are.
+        per: tiles in each.
+    """
+
+    n: int
+    per: int
+
+
+def parts_of(rows: int, vocab: int) -> Parts:
+    """Parts such that blocks of rows times parts are about `PROGRAMS`; none of them is empty."""
+    tiles = triton.cdiv(vocab, VOCAB)
+    per = triton.cdiv(tiles, max(1, PROGRAMS // max(1, triton.cdiv(rows, ROWS))))
+    return Parts(triton.cdiv(tiles, per), per)
+
+
+def constants(like: Tensor, bias: Tensor | None, softcap: float | None) -> dict[str, Any]:
+    """What a kernel of logits is compiled for."""
+    types = {torch.float64: tl.float64, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # by numpy, which has no bfloat16 to multiply
+    return {
+        "D": like.shape[1], "BM": ROWS, "BV": VOCAB, "BK": DEPTH,
+        "CAPPED": softcap is not None, "BIASED": bias is not None,
+        "ACC": tl.float64 if like.dtype == torch.float64 else tl.float32,
+        "FACTOR": tl.float32 if interpreted and like.dtype == torch.bfloat16 else types.get(like.dtype, tl.float32),
+    }  # fmt: skip
+
+
+class Sums(NamedTuple):
+    """What is left of each row's logits x.
+
+    Attributes:
+        top: the highest.
+        mass: sum of ``exp(x - top)``.
+        spread: sum of ``exp(x - top) * (x - top)``.
+        chosen: those of the chosen tokens.
+    """
+
+    top: Float[Tensor, " row"]
+    mass: Float[Tensor, " row"]
+    spread: Float[Tensor, " row"]
+    chosen: Float[Tensor, "row choice"]
+
+
+def sums(
+    hidden: Float[Tensor, "row d_model"],
+    unembed: Float[Tensor, "vocab d_model"],
+    tokens: Int[Tensor, "row choice"],
+    bias: Float[Tensor, " vocab"] | None,
+    scale: float,
+    softcap: float | None,
+) -> Sums:
+    """One pass over the vocabulary."""
+    hidden, unembed = (x if x.stride(-1) == 1 else x.contiguous() for x in (hidden, unembed))
+    (rows, choices), vocab = tokens.shape, unembed.shape[0]
+    parts = parts_of(rows, vocab)
+    kept = torch.float64 if hidden.dtype == torch.float64 else torch.float32
+    top, total, spread = (hidden.new_empty(parts.n, rows, dtype=kept) for _ in range(3))
+    chosen = hidden.new_empty(rows, choices, dtype=kept)
+    if rows:
+        kernel[(triton.cdiv(rows, ROWS), parts.n)](
+            hidden, unembed, hidden if bias is None else bias, tokens.contiguous(), top, total, spread, chosen,
+            hidden.stride(0), unembed.stride(0), rows, vocab, choices, parts.per, float(scale), float(softcap or 1),
+            **constants(hidden, bias, softcap), num_warps=4,
+        )  # fmt: skip
+    highest = top.amax(0)
+    step = top - highest
+    fade = step.exp()
+    # a part of the vocabulary in which no token can follow lies infinitely far down and adds nothing
+    step = torch.where(fade > 0, step, 0)
+    return Sums(highest, (fade * total).sum(0), (fade * (spread + total * step)).sum(0), chosen)
+
+
+def score(
+    hidden: Float[Tensor, "row d_model"],
+    unembed: Float[Tensor, "vocab d_model"],
+    tokens: Int[Tensor, "row choice"],
+    bias: Float[Tensor, " vocab"] | None,
+    scale: float,
+    softcap: float | None,
+) -> tuple[Float[Tensor, "row choice"], Float[Tensor, " row"], Float[Tensor, " row"]]:
+    """See `answer_logprobs`."""
+    top, mass, spread, chosen = sums(hidden, unembed, tokens, bias, scale, softcap)
+    # the highest logit goes first: a probability near one is then as exact as its logit's distance from the highest
+    return (chosen - top[:, None]) - mass.log()[:, None], top + mass.log(), mass.log() - spread / mass

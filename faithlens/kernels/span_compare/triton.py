@@ -1,0 +1,58 @@
+"""Comparison by span in Triton: both blocks of activations are read once, and three numbers a row are written."""
+
+# A kernel is written in Triton's language, whose types a checker of Python does not know.
+# pyright: reportArgumentType=false, reportOperatorIssue=false, reportIndexIssue=false, reportCallIssue=false
+
+from typing import no_type_check
+
+import torch
+import triton
+import triton.language as tl
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from faithlens.kernels.span_compare.pooled import pool
+
+ROWS, DEPTH = 16, 256  # what a program holds of each block at once
+
+
+@triton.jit
+@no_type_check  # a kernel runs in its module's own names, which a checker's wrapper would hide
+def kernel(
+    a, b, rowwise, a_row, b_row, n_row,
+    D: tl.constexpr, BM: tl.constexpr, BK: tl.constexpr, ACC: tl.constexpr,
+):  # fmt: skip
+    """Cosine, relative distance and scalar product of a block of rows."""
+    i = tl.program_id(0) * BM + tl.arange(0, BM)
+    live = i < n_row
+    aa = tl.zeros([BM], ACC)
+    bb = tl.zeros([BM], ACC)
+    ab = tl.zeros([BM], ACC)
+    apart = tl.zeros([BM], ACC)
+    for start in range(0, D, BK):
+        k = start + tl.arange(0, BK)
+        given = live[:, None] & (k < D)[None, :]
+        x = tl.load(a + i[:, None].to(tl.int64) * a_row + k[None, :], mask=given, other=0.0).to(ACC)
+        y = tl.load(b + i[:, None].to(tl.int64) * b_row + k[None, :], mask=given, other=0.0).to(ACC)
+        aa += tl.sum(x * x, 1)
+        bb += tl.sum(y * y, 1)
+        ab += tl.sum(x * y, 1)
+        apart += tl.sum((x - y) * (x - y), 1)
+    tl.store(rowwise + i, ab / (tl.sqrt(aa) * tl.sqrt(bb)), mask=live)
+    tl.store(rowwise + n_row + i, tl.sqrt(apart) / tl.sqrt(aa), mask=live)
+    tl.store(rowwise + 2 * n_row + i, ab, mask=live)
+
+
+def compare(
+    a: Float[Tensor, "row d_model"], b: Float[Tensor, "row d_model"], spans: Int[Tensor, "span two"]
+) -> tuple[Float[Tensor, " span"], Float[Tensor, " span"], Float[Tensor, " span"]]:
+    """See `span_compare`."""
+    a, b = (x if x.stride(-1) == 1 else x.contiguous() for x in (a, b))
+    kept = torch.float64 if a.dtype == torch.float64 else torch.float32
+    rowwise = a.new_empty(3, len(a), dtype=kept)
+    if len(a):
+        kernel[(triton.cdiv(len(a), ROWS),)](
+            a, b, rowwise, a.stride(0), b.stride(0), len(a),
+            D=a.shape[1], BM=ROWS, BK=DEPTH, ACC=tl.float64 if kept == torch.float64 else tl.float32,
+        )  # fmt: skip
+    return pool(rowwise, spans)

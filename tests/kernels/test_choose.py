@@ -1,0 +1,30 @@
+"""Which implementation runs: "auto" says why it chose, and a name is never taken for another."""
+
+import pytest
+import torch
+from torch._subclasses import FakeTensorMode
+
+from faithlens.errors import KernelError
+from faithlens.kernels.choose import choose, implementation
+
+
+def test_auto_says_why() -> None:
+    assert choose("blocked", torch.zeros(1)) == ("blocked", "the tensors are on cpu, and Triton compiles for GPUs")
+    with FakeTensorMode():  # tensors that only say where they are
+        x = torch.empty(2, device="cuda")
+        assert choose("blocked", x).impl == "triton"
+        assert choose("blocked", x, None, x.double()).impl == "triton"
+        assert choose("blocked", x.double()).why.startswith("float64")
+        assert choose("blocked", x, torch.empty(2, device="cuda", requires_grad=True)).why.startswith("a gradient")
+
+
+def test_an_unknown_name_is_refused_with_those_there_are() -> None:
+    with pytest.raises(KernelError, match=r"divergence with impl='fast'\s.*\s.*take one of auto, streamed"):
+        implementation("faithlens.kernels.divergence", "fast", ["auto", "streamed"], "streamed", torch.zeros(1))
+
+
+def test_names_are_their_modules() -> None:
+    package = "faithlens.kernels.divergence"
+    for impl in ("streamed", "reference"):
+        found = implementation(package, impl, ["auto", "streamed", "reference"], "streamed", torch.zeros(1))
+        assert found.__name__ == f"{package}.{impl}"
