@@ -1,5 +1,6 @@
 """A packed row as tensors: who sees whom in each layer, which rows are there, and in what order they are run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -19,15 +20,22 @@ Marks = tuple[tuple[tuple[Layers, Interval], ...], ...]
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Rows that go through a block together; `whole` if they are all there are.
+    """Rows that go through a block together.
 
     Rows of one chunk join in the same layer and belong to one wave, so what they look at is in their own chunk or in
     one before it.
+
+    Attributes:
+        rows: their packed indices.
+        joins: the layer in which they join.
+        whole: whether they are all there are.
+        silent: whether nobody reads what the block makes of them, so that it ends for them with its attention.
     """
 
     rows: Int[Tensor, " row"]
     joins: int
     whole: bool
+    silent: bool = False
 
 
 def active(layers: Layers, layer: int) -> bool:
@@ -48,6 +56,7 @@ class Geometry:
         self._until = torch.tensor(packed.visible_until, device=device)
         self._limited = {layers for row in (*packed.cuts, *packed.grafts) for layers, _ in row if layers is not None}
         self._trees: dict[frozenset[Layers], Tree] = {}
+        self._last: dict[frozenset[int], list[Chunk]] = {}
 
     def __len__(self) -> int:
         return len(self.packed.ids)
@@ -64,19 +73,34 @@ class Geometry:
         """The intervals in force in `layer`, padded with empty ones."""
         own = [[interval for layers, interval in row if active(layers, layer)] for row in marks]
         width = max(map(len, own))
+        if not width:
+            return torch.zeros(len(own), 0, 2, dtype=torch.long, device=self.device)
         padded = [row + [(0, 0)] * (width - len(row)) for row in own]
         return torch.tensor(padded, device=self.device).reshape(len(own), width, 2).long()
 
     @cached_property
     def chunks(self) -> list[Chunk]:
         """All rows, sources before targets and ancestors before descendants, in chunks of at most `size`."""
+        return self._cut(lambda row: False)
+
+    def last(self, heard: frozenset[int]) -> list[Chunk]:
+        """The chunks of the last block, of whose output only the rows `heard` are read."""
+        if heard not in self._last:
+            self._last[heard] = self._cut(lambda row: row not in heard)
+        return self._last[heard]
+
+    def _cut(self, silent: Callable[[int], bool]) -> list[Chunk]:
+        """Rows of one wave that join together, the silent ones first: the others see their keys and values."""
         packed = self.packed
-        order = sorted(range(len(self)), key=lambda row: (packed.waves[row], packed.joins[row], row))
+
+        def together(row: int) -> tuple[int, int, bool]:
+            return packed.waves[row], packed.joins[row], not silent(row)
+
         out = []
-        for (_, joins), group in groupby(order, key=lambda row: (packed.waves[row], packed.joins[row])):
+        for (_, joins, heard), group in groupby(sorted(range(len(self)), key=together), key=together):
             rows = torch.tensor(list(group), device=self.device)
             parts = -(-len(rows) // self.size)
-            out += [Chunk(part, joins, len(part) == len(self)) for part in rows.chunk(parts)]
+            out += [Chunk(part, joins, len(part) == len(self), not heard) for part in rows.chunk(parts)]
         return out
 
     def there(self, rows: Int[Tensor, " row"], layer: int) -> Int[Tensor, " row"]:

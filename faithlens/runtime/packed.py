@@ -72,6 +72,10 @@ class Running:
 _RUNNING: ContextVar[Running] = ContextVar("faithlens_running")
 
 
+class Enough(Exception):
+    """Raised where a block has done all that its chunk is run for; `run_chunk` catches it."""
+
+
 def put(x: Tensor, dim: int, rows: Int[Tensor, " row"], new: Tensor) -> Tensor:
     """`x` with `new` at `rows`: in place, unless a gradient needs what was there."""
     return x.index_copy(dim, rows, new) if torch.is_grad_enabled() else x.index_copy_(dim, rows, new)
@@ -114,11 +118,15 @@ def packed_attention(
         keys, values = running.hold("keys", rows, keys, 1), running.hold("values", rows, values, 1)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     readout = running.readings.readout(geometry, layer, chunk)
+    if chunk.silent and readout is None:
+        raise Enough
     attended = tree_attention(
         query[0], keys, values, geometry.tree(layer), scale, queries=None if chunk.whole else rows,
         window=sliding_window, softcap=softcap, sinks=s_aux, readout=readout,
     )  # fmt: skip
     running.readings.keep_attention(geometry, layer, chunk, attended)
+    if chunk.silent:
+        raise Enough
     return rearrange(attended.out, "head query d -> 1 query head d"), None
 
 
@@ -136,7 +144,8 @@ def run_block(
         hidden = put(hidden, 1, rows, hidden[:, geometry.twins[rows]])
     hidden = write_stream(running, geometry, "resid_pre", layer, hidden)
     running.readings.keep(layer, "resid_pre", geometry, hidden[0])
-    for chunk in geometry.chunks:
+    last = layer == running.lens.n_layers - 1
+    for chunk in geometry.last(running.readings.heard) if last else geometry.chunks:
         if chunk.joins <= layer:
             hidden = run_chunk(running, chunk, forward, hidden, args, kwargs)
     if torch.is_grad_enabled():  # else the next layer writes over what nobody reads any more
@@ -151,11 +160,14 @@ def run_chunk(running: Running, chunk: Chunk, forward: Callable, hidden: Tensor,
     """One block over the rows of one chunk; the whole row, with what came of them in their place."""
     running.chunk = chunk
     rows, whole = chunk.rows.to(hidden.device), hidden.shape[1]
-    if chunk.whole:
-        out = forward(hidden, *args, **kwargs)
-    else:
-        own = {name: of_rows(value, rows, whole) for name, value in kwargs.items()}
-        out = forward(hidden[:, rows], *(of_rows(value, rows, whole) for value in args), **own)
+    try:
+        if chunk.whole:
+            out = forward(hidden, *args, **kwargs)
+        else:
+            own = {name: of_rows(value, rows, whole) for name, value in kwargs.items()}
+            out = forward(hidden[:, rows], *(of_rows(value, rows, whole) for value in args), **own)
+    except Enough:
+        return hidden
     running.tuples = isinstance(out, tuple)
     new = tensor_of(out)
     return new if chunk.whole else put(hidden.to(new.device), 1, rows.to(new.device), new)

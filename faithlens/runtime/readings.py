@@ -1,6 +1,8 @@
 """What a packed pass leaves behind: everything a capture asks for, reduced layer by layer on the model's device."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
 import torch
 from einops import einsum, rearrange
@@ -11,8 +13,8 @@ from faithlens.errors import PlanError
 from faithlens.kernels.span_compare import span_compare
 from faithlens.kernels.tree_attention import Attended, Readout
 from faithlens.runtime.capture import Capture, Record, Site, comparable
-from faithlens.runtime.condition import Component, Patch
-from faithlens.runtime.geometry import Chunk, Geometry
+from faithlens.runtime.condition import Component, Condition, Patch
+from faithlens.runtime.geometry import Chunk, Geometry, active
 from faithlens.runtime.model import Lens
 from faithlens.runtime.packing import Pass, Placed, Writing
 from faithlens.runtime.plan import Plan
@@ -101,19 +103,51 @@ class Readings:
         gram = einsum(per_head, per_head, "h a m, h b m -> h a b")
         return einsum(flow.float(), gram, flow.float(), "h r s a, h a b, h r s b -> h r s").clamp_min(0).sqrt()
 
+    @cached_property
+    def heard(self) -> frozenset[int]:
+        """The rows whose output of the last block is read; of all others it takes only keys, values and attention."""
+        packed, last = self.packed, self.lens.n_layers - 1
+        if self.capture.attribution:
+            return frozenset(range(len(packed.ids)))
+        rows = {row for placed in packed.placed for option in placed.reads for row, _ in option}
+        for writing in packed.writings:
+            if writing.edit.component != "resid_pre" and active(writing.edit.layers, last):
+                rows |= {*writing.targets, *writing.sources}
+        for placed in packed.placed:
+            condition = self.plan.conditions[placed.index]
+            pieces = [range(*condition.span(site.span)) for site in self._sites(condition) if site.layer == last]
+            pieces += self.capture.rows(condition, self.capture.lens).values()
+            if self.capture.compare:
+                pieces += [range(*here) for _, here, _ in comparable(condition)]
+                rows |= {placed.reference[i] for _, _, there in comparable(condition) for i in range(*there)}
+            rows |= {placed.path[i] for piece in pieces for i in piece}
+        # what a reader looks at must be there before it: one that comes after a row that is heard is heard too
+        below = [0] * (len(packed.ids) + 1)
+        for row in rows:
+            below[row] += 1
+            below[packed.visible_until[row]] -= 1
+        under = list(accumulate(below))
+        readers = {row for reading in self.read for row in reading.rows}
+        return frozenset(rows | {row for row in readers if under[row] or packed.grafts[row]})
+
+    def _sites(self, condition: Condition) -> list[Site]:
+        """The sites that a condition has."""
+        return [s for s in self.capture.activations if isinstance(s.span, tuple) or s.span in condition.spans]
+
     def sites(self) -> set[tuple[Component, int]]:
         """Where raw activations are kept."""
         return {(site.component, site.layer) for site in self.capture.activations}
 
     def keep(self, layer: int, component: Component, geometry: Geometry, x: Float[Tensor, "pos d_model"]) -> None:
         """Keep the raw activations that are asked for."""
-        for site in self.capture.activations:
-            if (site.component, site.layer) == (component, layer):
-                for placed in self.packed.placed:
-                    condition = self.plan.conditions[placed.index]
-                    if isinstance(site.span, tuple) or site.span in condition.spans:
-                        rows = self._rows(placed, condition.span(site.span), geometry, layer)
-                        self.raw.setdefault(placed.index, {})[site] = x[rows].detach().float().cpu()
+        if (component, layer) not in self.sites():
+            return
+        for placed in self.packed.placed:
+            condition = self.plan.conditions[placed.index]
+            for site in self._sites(condition):
+                if (site.component, site.layer) == (component, layer):
+                    rows = self._rows(placed, condition.span(site.span), geometry, layer)
+                    self.raw.setdefault(placed.index, {})[site] = x[rows].detach().float().cpu()
 
     def _rows(self, placed: Placed, interval: tuple[int, int], geometry: Geometry, layer: int) -> Tensor:
         path = torch.tensor(placed.path[interval[0] : interval[1]], device=geometry.device).long()

@@ -30,6 +30,8 @@ class Structure:
 
     def hidden(self, ids: Sequence[int]) -> list[tuple[Interval, ...]]:
         """For each token, the half-open position intervals of `ids` it may not attend to."""
+        if not self.forbidden:
+            return [()] * len(ids)
         opens = {token: name for name, token in self.sections}
         section, start, out = "question", 0, []
         stretches: dict[str, dict[int, int]] = {}  # of each section, which may be opened again: start to stop

@@ -7,6 +7,7 @@ and shared by all layers.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from weakref import WeakKeyDictionary
 
 import torch
@@ -17,7 +18,8 @@ from torch.nn.functional import one_hot, scaled_dot_product_attention
 
 from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree, candidates
 
-BLOCK = 192  # queries a block: wide enough for the fused kernel, narrow enough to skip foreign subtrees
+BLOCK = 128  # most queries a block: wide enough for the fused kernel, narrow enough to leave out keys nobody sees
+CALL = 2048  # what a block costs beyond its pairs of query and key, in such pairs
 ROWS = 64  # read rows a chunk: bounds the [head, row, key] softmax; more rows than that are worth a fused call
 
 
@@ -64,23 +66,46 @@ def cut(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: t
     windowed = window is not None and window < n
     if len(queries) == n and not windowed and causal(tree):
         return [Block(0, n, None, None, None)]
-    out = []
-    for start in range(0, len(queries), BLOCK):
-        rows = queries[start : start + BLOCK]
-        keys = candidates(tree, rows, window)
-        seen = tree.visible(rows, keys, window)
-        zero = torch.zeros((), dtype=dtype, device=rows.device)
-        blind = ~seen.any(1)
-        trunk = len(keys) > 0 and int(keys[-1]) == len(keys) - 1  # most blocks of a trunk: no gather needed
-        out.append(
-            Block(
-                start,
-                start + len(rows),
-                None if trunk else keys,
-                torch.where(seen, zero, -torch.inf),
-                blind if blind.any() else None,
-            )
-        )
+    return [block_of(tree, queries, start, stop, window, dtype) for start, stop in stretches(tree, queries)]
+
+
+def block_of(
+    tree: Tree, queries: Int[Tensor, " query"], start: int, stop: int, window: int | None, dtype: torch.dtype
+) -> Block:
+    """Queries number `start .. stop - 1` with the keys that some of them see."""
+    rows = queries[start:stop]
+    keys = candidates(tree, rows, window)
+    seen = tree.visible(rows, keys, window)
+    zero = torch.zeros((), dtype=dtype, device=rows.device)
+    blind = ~seen.any(1)
+    trunk = len(keys) > 0 and int(keys[-1]) == len(keys) - 1  # most blocks of a trunk: no gather needed
+    mask = torch.where(seen, zero, -torch.inf)
+    return Block(start, stop, None if trunk else keys, mask, blind if blind.any() else None)
+
+
+def stretches(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int, int]]:
+    """Cut queries into blocks of at most `BLOCK`, at the ends of branches where that leaves fewer pairs to work on.
+
+    A block works on every pair of its queries and the keys that some of them see: all ancestors of the deepest, and
+    the block's own rows. So branches share a block only where they are short.
+    """
+    depth = tree.depth[queries]
+    broken = (queries.diff() != 1) | (depth.diff() != 1)  # the next query is not the child of this one
+    borders = [0, *(broken.nonzero()[:, 0] + 1).tolist(), len(queries)]
+    out: list[tuple[int, int]] = []
+    above = 0  # ancestors of the last block's deepest branch
+    for a, b in pairwise(borders):
+        ancestors = int(depth[a]) if b > a else 0
+        for start in range(a, b, BLOCK):
+            stop, deep = min(b, start + BLOCK), ancestors + start - a
+            if out and stop - out[-1][0] <= BLOCK:
+                first, last = out[-1]
+                apart = (last - first) * (above + last - first) + (stop - start) * (deep + stop - start) + CALL
+                if (stop - first) * (max(above, deep) + stop - first) <= apart:
+                    out[-1], above = (first, stop), max(above, deep)
+                    continue
+            out.append((start, stop))
+            above = deep
     return out
 
 
