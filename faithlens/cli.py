@@ -104,6 +104,46 @@ def doctor(
     raise SystemExit(not all(check.passed for check in checks))
 
 
+@app.command()
+def bench(
+    model: Annotated[str, typer.Option("--model", "-m", help="hub id, folder, .gguf file or short name")] = (
+        "smollm2-135m"
+    ),
+    subject: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--subject", "-s", help="capture, sweep, grid [default: all three], sweep-long, throughput, kernels"
+        ),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="rounds in which everyone takes a turn")] = 3,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    json_file: Annotated[Path | None, typer.Option("--json", help="write all numbers to this file")] = None,
+    trust_remote_code: Annotated[bool, typer.Option(help="run Python code that the model brings along")] = False,
+) -> None:
+    """Time on your own model what hooks cost, with faithlens and with what you could use instead.
+
+    Plain transformers, torch hooks, TransformerLens and (where installed) nnsight; truncation sweeps and patch grids.
+    """
+    from rich.markdown import Markdown
+
+    from faithlens.bench.run import USUAL
+    from faithlens.bench.run import bench as measure
+    from faithlens.bench.table import table
+    from faithlens.runtime.load import load
+    from faithlens.store import atomic
+
+    console, results = Console(), []
+    lens = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    names = tuple(subject or USUAL)
+    for name, result in zip(names, measure(lens, names, repeats), strict=True):
+        results.append(result.to_dict())
+        console.print(Markdown(f"## {name}\n\n{table(results[-1])}\n"))
+        if json_file:  # after each, so that what has been measured is not lost
+            with atomic(json_file) as file:
+                file.write_text(json.dumps(results, indent=2) + "\n")
+
+
 def main() -> None:
     """Run the command line; an error the user can mend is printed in its three parts, exit code 2."""
     try:

@@ -8,6 +8,7 @@ Every message says what was asked, what was found and what to do about it::
     ├── TraceError             a sampled chain of thought cannot be segmented, edited or scored
     ├── PlanError              conditions that cannot be run as asked (too long, unknown span, wrong trace)
     ├── KernelError            an implementation asked for by name cannot run here
+    ├── BenchmarkError         rivals that do not give the same numbers, so that timing them means nothing
     ├── ConfigError            an option or configuration file is wrong
     └── RunError               a run folder is missing, in use, incomplete or not ours
 """
@@ -48,6 +49,10 @@ class PlanError(FaithlensError):
 
 class KernelError(FaithlensError):
     """An implementation asked for by name cannot run here."""
+
+
+class BenchmarkError(FaithlensError):
+    """Rivals that do not give the same numbers, so that timing them means nothing."""
 
 
 class ConfigError(FaithlensError):

@@ -155,7 +155,7 @@ class Run:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file into the folder, whole or not at all."""
-        with _atomic(self.path / name) as temporary:
+        with atomic(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -274,12 +274,12 @@ def _frame(data: pa.Table) -> pd.DataFrame:
 
 
 def _write_table(path: Path, data: pa.Table) -> None:
-    with _atomic(path) as temporary:
+    with atomic(path) as temporary:
         pq.write_table(data, temporary)
 
 
 @contextmanager
-def _atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path) -> Iterator[Path]:
     """A temporary file that becomes `path` only when the block ends well."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -49,6 +49,8 @@ def test_a_zero_row_has_no_cosine_and_spoils_no_other_span(impl: str) -> None:
     ours = span_compare(a, b, SPANS[:2], impl=impl)
     assert ours.cosine.isnan().tolist() == [True, False]
     assert ours.relative_l2.isfinite().all()
+    backwards = span_compare(b, a, SPANS[:2], impl=impl)
+    assert backwards.cosine.isnan().tolist() == backwards.relative_l2.isnan().tolist() == [True, False]
 
 
 @pytest.mark.parametrize("impl", ["pooled", "triton"])

@@ -10,6 +10,7 @@ from torch.nn.functional import softplus
 from faithlens.kernels.answer_logprobs import streamed
 from faithlens.kernels.answer_logprobs.reference import logits_of
 
+TERMS = 1 << 18  # terms at a time: the many small steps to each stay in a processor's own memory
 NEAR = 0.0625  # |log p/q| below which a term is summed from its series in it: the closed form would lose its digits
 
 
@@ -23,10 +24,11 @@ def compare(
 ) -> tuple[Float[Tensor, " row"], Float[Tensor, " row"], Float[Tensor, " row"]]:
     """See `divergence`."""
     rows = max(1, streamed.CELLS // (2 * unembed.shape[0]))
-    parts = [
-        terms(*(logits_of(x, unembed, bias, scale, softcap).log_softmax(-1) for x in some))
-        for some in zip(p.split(rows), q.split(rows), strict=True)
-    ]
+    few = max(1, TERMS // unembed.shape[0]) if p.device.type == "cpu" else rows
+    parts = []
+    for some in zip(p.split(rows), q.split(rows), strict=True):
+        log_p, log_q = (logits_of(x, unembed, bias, scale, softcap).log_softmax(-1) for x in some)
+        parts += [terms(*pair) for pair in zip(log_p.split(few), log_q.split(few), strict=True)]
     kl, js, tv = (torch.cat(part) for part in zip(*parts, strict=True))
     return kl, js, tv
 

@@ -15,7 +15,7 @@ class SpanCompare(NamedTuple):
 
     Attributes:
         cosine: of the angle between the two; NaN where a row is zero.
-        relative_l2: length of the difference as a fraction of the first's length.
+        relative_l2: length of the difference as a fraction of the first's length; NaN where that is zero.
         dot: scalar product.
     """
 

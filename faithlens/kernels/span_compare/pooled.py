@@ -1,4 +1,4 @@
-"""Comparison by span without a loop over spans: row sums once, then one small product with who belongs where."""
+"""Comparison by span without a loop over spans: a number a row, and running sums of them."""
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +11,7 @@ def compare(
     """See `span_compare`."""
     a, b = (x if x.dtype == torch.float64 else x.float() for x in (a, b))
     length = torch.linalg.vector_norm(a, dim=-1)
+    length = length.masked_fill(length == 0, torch.nan)  # nothing has an angle to it or is a fraction of it
     dot = torch.einsum("rd,rd->r", a, b)
     # the difference is taken, not derived from lengths and angle: equal rows are then exactly 0 apart
     distance = torch.linalg.vector_norm(a - b, dim=-1) / length
@@ -21,9 +22,12 @@ def compare(
 def pool(
     rowwise: Float[Tensor, "comparison row"], spans: Int[Tensor, "span two"]
 ) -> tuple[Float[Tensor, " span"], Float[Tensor, " span"], Float[Tensor, " span"]]:
-    """Means over each span's rows."""
-    rows = torch.arange(rowwise.shape[1], device=rowwise.device)
-    inside = (spans[:, :1] <= rows) & (rows < spans[:, 1:])
-    # chosen rather than multiplied: a row without a cosine spoils no span it is not in
-    mean = torch.where(inside, rowwise[:, None], 0).sum(-1) / inside.sum(-1)
+    """Means over each span's rows, as differences of running sums; NaN where a row has no number."""
+    missing = ~rowwise.isfinite()
+    start, stop = spans.unbind(-1)
+    sums, gaps = (
+        torch.nn.functional.pad(x.double().cumsum(-1), (1, 0)) for x in (rowwise.masked_fill(missing, 0), missing)
+    )
+    mean = (sums[:, stop] - sums[:, start]) / (stop - start)
+    mean = mean.masked_fill(gaps[:, stop] > gaps[:, start], torch.nan).to(rowwise.dtype)
     return mean[0], mean[1], mean[2]

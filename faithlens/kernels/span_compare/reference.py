@@ -12,6 +12,6 @@ def compare(
     a, b = (x if x.dtype == torch.float64 else x.float() for x in (a, b))
     dot = (a * b).sum(-1)
     cosine = dot / (a.norm(dim=-1) * b.norm(dim=-1))
-    distance = (a - b).norm(dim=-1) / a.norm(dim=-1)
+    distance = torch.where(a.norm(dim=-1) > 0, (a - b).norm(dim=-1) / a.norm(dim=-1), torch.nan)
     means = [torch.stack([x[start:stop].mean() for start, stop in spans.tolist()]) for x in (cosine, distance, dot)]
     return means[0], means[1], means[2]

@@ -39,7 +39,7 @@ def kernel(
         ab += tl.sum(x * y, 1)
         apart += tl.sum((x - y) * (x - y), 1)
     tl.store(rowwise + i, ab / (tl.sqrt(aa) * tl.sqrt(bb)), mask=live)
-    tl.store(rowwise + n_row + i, tl.sqrt(apart) / tl.sqrt(aa), mask=live)
+    tl.store(rowwise + n_row + i, tl.where(aa > 0, tl.sqrt(apart) / tl.sqrt(aa), float("nan")), mask=live)
     tl.store(rowwise + 2 * n_row + i, ab, mask=live)
 
 

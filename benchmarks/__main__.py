@@ -1,0 +1,71 @@
+"""Measure what the project promises, keep the numbers, and write them into README.md here and into the figure.
+
+`python -m benchmarks` measures everything, `python -m benchmarks grid sweep` some of it, and `python -m benchmarks
+--figure` draws the figure again from the numbers that are kept.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import faithlens as fl
+from benchmarks.figure import draw
+from faithlens.bench.run import SUBJECTS, bench
+from faithlens.bench.table import Bar, table
+
+HERE = Path(__file__).parent
+README, RESULTS = HERE / "README.md", HERE / "results"
+BARS: dict[str, dict[str, Bar]] = {
+    "sweep": {
+        "TransformerLens loop / faithlens, packed": ("at least", 8.0),
+        "TransformerLens loop, keys and values kept / faithlens, packed": ("at least", 2.0),
+    },
+    "sweep-long": {"TransformerLens loop / faithlens, packed": ("at least", 30.0)},
+    "grid": {
+        "TransformerLens / faithlens, all cells": ("at least", 10.0),
+        "clean and 12 knockouts / one forward": ("at most", 1.5),
+        "12 splices alone / one forward": ("at most", 1.5),
+    },
+    "capture": {
+        "faithlens, pooled attention of answer and step ends / bare": ("at most", 1.10),
+        "faithlens, pooled attention of every token / bare": ("at most", 1.30),
+        "activation comparison and logit lens on top / bare": ("at most", 0.10),
+    },
+    "throughput": {"tokens a second, packed / bare": ("at least", 0.9)},
+    "kernels": {"tree_attention / torch's causal attention, visible pairs a second": ("at least", 0.8)},
+}
+
+
+def kept() -> dict[str, dict]:
+    """The results on file, by subject."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+
+
+def keep(subject: str, result: dict) -> None:
+    """Write a subject's numbers to its file, and its table into the README, between the subject's two marks."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{subject}.json").write_text(json.dumps(result, indent=2) + "\n")
+    mark = f"<!-- {subject} -->"
+    before, _, after = README.read_text().split(mark)
+    README.write_text(f"{before}{mark}\n{table(result, BARS[subject])}\n{mark}{after}")
+
+
+def main(subjects: list[str], model: str, device: str, dtype: str, repeats: int, figure: bool) -> None:
+    if not figure:
+        lens = fl.load(model, device=device, dtype=dtype)
+        names = subjects or list(SUBJECTS)
+        for name, result in zip(names, bench(lens, names, repeats), strict=True):
+            keep(name, result.to_dict())
+            print(table(result.to_dict(), BARS[name]), flush=True)
+    draw(kept(), BARS).write_image(RESULTS / "ratios.svg", width=900, height=520)
+
+
+if __name__ == "__main__":
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("subjects", nargs="*", metavar="subject", help=", ".join(SUBJECTS))
+    asked.add_argument("--model", default="smollm2-135m")
+    asked.add_argument("--device", default="auto")
+    asked.add_argument("--dtype", default="float32")
+    asked.add_argument("--repeats", type=int, default=5)
+    asked.add_argument("--figure", action="store_true", help="measure nothing, only draw")
+    main(**vars(asked.parse_args()))

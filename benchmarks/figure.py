@@ -1,0 +1,27 @@
+"""The figure in the README: every ratio that has a bar, with its rounds, on one scale."""
+
+import plotly.graph_objects as go
+
+from faithlens.bench.table import Bar
+
+
+def draw(results: dict[str, dict], bars: dict[str, dict[str, Bar]]) -> go.Figure:
+    """Ratios as multiples of their bars, so that all fit one axis; right of 1 is better."""
+    figure = go.Figure()
+    for subject, judged in bars.items():
+        for what, (which, bar) in judged.items():
+            if what not in results.get(subject, {}).get("comparisons", {}):
+                continue
+            ratios = results[subject]["comparisons"][what]
+            better = [(r / bar if which == "at least" else bar / r) if r > 0 else None for r in ratios["all"]]
+            middle = ratios["median"] / bar if which == "at least" else bar / ratios["median"]
+            name = f"{subject}: {what}<br><sup>{ratios['median']:.2f}, {which} {bar:g} wanted</sup>"
+            shown = {"y": [name] * len(better), "mode": "markers", "showlegend": False}
+            figure.add_scatter(x=better, **shown, marker={"color": "rgba(70,110,160,.45)", "size": 8})
+            colour = "#2a7f4f" if middle >= 1 else "#b3402e"
+            figure.add_scatter(x=[middle], **shown | {"y": [name]}, marker={"color": colour, "size": 12})
+    figure.add_vline(x=1, line={"color": "#888", "dash": "dot"})
+    figure.update_xaxes(title="how far beyond the bar (1: met exactly; medians large, rounds small)", type="log")
+    figure.update_yaxes(autorange="reversed", tickfont={"size": 11})
+    figure.update_layout(template="plotly_white", margin={"l": 20, "r": 20, "t": 20, "b": 50})
+    return figure

@@ -1,0 +1,207 @@
+"""What capturing costs: one sequence, all layers and heads, against the bare model and against other libraries.
+
+Everyone runs the same sequence and answers in its last row. Memory is the process's own peak, each rival in a process
+of its own; on a GPU, the peak of what is allocated there.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import reduce
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from faithlens.bench.harness import SLACK, Agreement, Comparison, Result, check, race, ratios, rms, setting
+from faithlens.bench.traces import STEM, full, with_ends
+from faithlens.doctor import own_drift
+from faithlens.runtime.capture import Capture
+from faithlens.runtime.condition import Condition
+from faithlens.runtime.execute import execute
+from faithlens.runtime.load import load
+from faithlens.runtime.model import Lens
+from faithlens.runtime.plan import compile_plan
+
+TOKENS, LONG = 1024, 4096  # of the sequence that is timed, and of the one whose memory is read
+STEPS = 12
+BARE = "transformers, bare forward"
+HOOKED = "transformers, a torch hook a block"
+ANSWERS = "faithlens, answers"
+ENDS = "faithlens, pooled attention of answer and step ends"
+MORE = "faithlens, the same with activation comparison and logit lens"
+EVERY = "faithlens, pooled attention of every token"
+
+
+def measure(lens: Lens, repeats: int) -> Result:
+    """Time captures of a sequence of 1,024 tokens, and read peak memory at 4,096, as far as the model reads.
+
+    Raises:
+        BenchmarkError: a rival's answers differ.
+    """
+    around = setting(lens)
+    tokens, long = (min(n, lens.context) for n in (TOKENS, LONG))
+    agreements = check(agreement(lens, tokens))
+    times = race(rivals(lens, tokens), repeats)
+    added = [(a - b) / c for a, b, c in zip(times[MORE], times[ENDS], times[BARE], strict=True)]
+    return Result(
+        subject="capture",
+        work=f"{tokens:,} tokens in {STEPS} steps; memory at {long:,} tokens",
+        **around,
+        agreements=agreements,
+        seconds=times,
+        comparisons=[
+            *(
+                Comparison(f"{name} / bare", ratios(values, times[BARE]))
+                for name, values in times.items()
+                if name != BARE
+            ),
+            Comparison("activation comparison and logit lens on top / bare", added),
+        ],
+        peak_mib={name: peak_mib(lens, long, name) for name in (BARE, ENDS, EVERY)},
+    )
+
+
+def trace(lens: Lens, tokens: int) -> Condition:
+    """One trace of `tokens` tokens in twelve steps, compared with itself; the last of each step is its own piece."""
+    stem = len(lens.encode_continuation(STEM))
+    step = (tokens - stem) // (STEPS + 1)
+    whole = with_ends(full(lens, tokens - stem - STEPS * step, STEPS, step))
+    return replace(whole, reference=whole)
+
+
+def rivals(lens: Lens, tokens: int) -> dict[str, Callable[[], object]]:
+    """Who is timed."""
+    condition = trace(lens, tokens)
+    ids = torch.tensor([condition.ids], device=lens.device)
+    ends = ("answer", *(f"end {i}" for i in range(STEPS)))
+
+    def ours(capture: Capture) -> Callable[[], object]:
+        own = condition if capture.compare else replace(condition, reference=None)
+        plan = compile_plan([own], lens.structure, context=lens.context, budget=tokens + 8)
+        return lambda: execute(lens, plan, capture)
+
+    return {
+        BARE: lambda: bare(lens, ids),
+        HOOKED: lambda: hooked(lens, ids),
+        **transformer_lens(lens, ids),
+        **nnsight(lens, ids),
+        ANSWERS: ours(Capture()),
+        ENDS: ours(Capture(attention=ends)),
+        MORE: ours(Capture(attention=ends, lens=ends, compare=True)),
+        EVERY: ours(Capture(attention=tuple(condition.spans))),
+    }
+
+
+def agreement(lens: Lens, tokens: int) -> list[Agreement]:
+    """How far every rival's answers are from plain transformers'."""
+    condition = trace(lens, tokens)
+    drift, _ = own_drift(lens, [condition])
+    options = [option[0] for option in condition.options]
+    answers: dict[str, Tensor] = {}
+    for name, run in rivals(lens, tokens).items():
+        given = run()
+        if isinstance(given, list):
+            answers[name] = given[0].logprobs
+        else:
+            logits = given[0] if isinstance(given, tuple) else given  # a cache may come with them
+            assert isinstance(logits, Tensor)
+            answers[name] = logits[0, -1].float().log_softmax(-1)[options]
+    return [
+        Agreement(f"answers of {name}", rms([given], [answers[BARE]]), SLACK * drift) for name, given in answers.items()
+    ]
+
+
+@torch.inference_mode()
+def bare(lens: Lens, ids: Tensor) -> Tensor:
+    """One plain forward, only the last row unembedded."""
+    return lens.model(ids, logits_to_keep=1, use_cache=False).logits
+
+
+def hooked(lens: Lens, ids: Tensor) -> Tensor:
+    """The same with a torch hook that keeps every block's output."""
+    kept: list[object] = []
+    handles = [b.register_forward_hook(lambda m, a, out: kept.append(out)) for b in lens.anatomy.blocks]
+    try:
+        return bare(lens, ids)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def transformer_lens(lens: Lens, ids: Tensor) -> dict[str, Callable[[], object]]:
+    """TransformerLens without hooks, caching attention patterns, and caching everything."""
+
+    @torch.inference_mode()
+    def cached(wanted: Callable[[str], bool] | None) -> object:
+        return lens.bridge.run_with_cache(ids, names_filter=wanted, logits_to_keep=1)
+
+    @torch.inference_mode()
+    def plain() -> object:
+        return lens.bridge(ids, logits_to_keep=1)
+
+    return {
+        "TransformerLens": plain,
+        "TransformerLens, pattern cache": lambda: cached(lambda name: name.endswith("hook_pattern")),
+        "TransformerLens, full cache": lambda: cached(None),
+    }
+
+
+def nnsight(lens: Lens, ids: Tensor) -> dict[str, Callable[[], object]]:
+    """nnsight, where it is installed, saving every block's output."""
+    if find_spec("nnsight") is None:
+        return {}
+    from nnsight import NNsight, save  # type: ignore[import-not-found]
+
+    wrapped, first = NNsight(lens.model), lens.anatomy.blocks[0]
+    path = next(name for name, module in lens.model.named_modules() if module is first).split(".")[:-1]
+    blocks = reduce(getattr, path, wrapped)
+
+    @torch.inference_mode()
+    def traced() -> Tensor:
+        with wrapped.trace(ids, logits_to_keep=1, use_cache=False):
+            kept = save([])
+            for block in blocks:
+                kept.append(block.output)
+            logits = wrapped.output.logits.save()
+        return logits
+
+    return {"nnsight, every block's output": traced}
+
+
+def peak_mib(lens: Lens, tokens: int, name: str) -> float:
+    """The peak beyond the loaded model, in MiB, of one rival."""
+    if lens.device.type == "cuda":
+        run = rivals(lens, tokens)[name]
+        torch.cuda.reset_peak_memory_stats(lens.device)
+        before = torch.cuda.memory_allocated(lens.device)
+        run()
+        return (torch.cuda.max_memory_allocated(lens.device) - before) / 2**20
+    dtype = str(lens.model.dtype).removeprefix("torch.")
+    words = [sys.executable, "-m", "faithlens.bench.capture", lens.source, dtype, str(tokens), name]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def print_peak(source: str, dtype: str, tokens: int, name: str) -> None:
+    """Run one rival in this process and print how far its peak rose above where loading had left it."""
+    lens = load(source, device="cpu", dtype=dtype)
+    lens.anatomy  # noqa: B018  found before the baseline is read
+    run = rivals(lens, tokens)[name]
+    before = status("VmRSS")
+    with open("/proc/self/clear_refs", "w") as reset:  # forget the peak that loading had
+        reset.write("5")
+    run()
+    sys.stdout.write(json.dumps((status("VmHWM") - before) / 1024) + "\n")
+
+
+def status(field: str) -> int:
+    """A line of the process's own accounting, in KiB."""
+    with open("/proc/self/status") as lines:
+        return int(next(line for line in lines if line.startswith(field)).split()[1])
+
+
+if __name__ == "__main__":
+    print_peak(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])

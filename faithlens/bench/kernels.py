@@ -1,0 +1,146 @@
+"""Kernels alone: tree attention against torch's causal attention, the others against their plain meaning.
+
+Work of tree attention is counted on visible pairs of query and key, so that what a tree leaves out earns nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from faithlens.bench.harness import Agreement, Comparison, Result, Seconds, check, race, ratios, rms, setting
+from faithlens.bench.traces import full, truncations
+from faithlens.kernels.answer_logprobs import answer_logprobs
+from faithlens.kernels.choose import choose
+from faithlens.kernels.divergence import divergence
+from faithlens.kernels.span_compare import span_compare
+from faithlens.kernels.tree_attention import Readout, Tree, tree_attention
+from faithlens.runtime.geometry import Geometry
+from faithlens.runtime.model import Lens
+from faithlens.runtime.plan import compile_plan
+
+HEADS, KV_HEADS, WIDTH = 32, 8, 128  # of tree attention, as in models of 7-8 billion parameters
+STEPS, STEP, PROMPT = {"cuda": 280, "cpu": 60}, 25, 200
+ROWS = {"cuda": 4096, "cpu": 256}  # read through the unembedding
+SPANS = 64
+
+
+def measure(lens: Lens, repeats: int) -> Result:
+    """Time each kernel on random tensors, on the model's device and in its precision, with its own unembedding.
+
+    Raises:
+        BenchmarkError: an implementation's numbers differ from the reference's.
+    """
+    around, kind = setting(lens), lens.device.type
+    g = torch.Generator(lens.device).manual_seed(0)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=g, device=lens.device, dtype=lens.model.dtype)
+
+    tree = Geometry(
+        compile_plan(truncations(full(lens, PROMPT, STEPS[kind], STEP)), budget=1 << 20).passes[0], lens.device, 1
+    ).tree(0)
+    attention, pairs = attentions(tree, random)
+    unembed = lens.anatomy.head.weight
+    streams = heads(unembed, ROWS[kind], random) | blocks(len(tree), unembed.shape[1], random)
+    agreements = check(agreement(tree, random, unembed))
+    times: Seconds = {}
+    with torch.inference_mode():
+        times |= race(attention, repeats)
+        times |= race(streams, repeats)
+    tree_time, causal = times["tree_attention"], times["torch, causal attention"]
+    speed = [(pairs[0] / a) / (pairs[1] / b) for a, b in zip(tree_time, causal, strict=True)]
+    return Result(
+        subject="kernels",
+        work=f"attention of {len(tree):,} packed rows, {HEADS} heads of {WIDTH} on {KV_HEADS} of keys and values, "
+        f"{choose('plain torch', random(1)).impl}; {ROWS[kind]:,} rows through {len(unembed):,} tokens",
+        **around,
+        agreements=agreements,
+        seconds=times,
+        comparisons=[
+            Comparison("tree_attention / torch's causal attention, visible pairs a second", speed),
+            Comparison("tree_attention with span mass / without", ratios(times["tree_attention, mass"], tree_time)),
+            *(
+                Comparison(f"{name}: plain meaning / kernel", ratios(times[f"{name}, plain meaning"], times[name]))
+                for name in ("answer_logprobs", "divergence", "span_compare")
+            ),
+        ],
+        peak_mib={},
+    )
+
+
+def attentions(tree: Tree, random: Callable[..., Tensor]) -> tuple[dict[str, Callable[[], object]], tuple[int, int]]:
+    """Tree attention and torch's own over a sequence of as many rows; and the visible pairs of each."""
+    n = len(tree)
+    q, k, v = random(HEADS, n, WIDTH), random(KV_HEADS, n, WIDTH), random(KV_HEADS, n, WIDTH)
+    readout = readout_of(tree)
+    seen = sum(int(tree.visible(rows, tree.everywhere).sum()) for rows in tree.everywhere.split(512))
+    return {
+        "tree_attention": lambda: tree_attention(q, k, v, tree, WIDTH**-0.5),
+        "tree_attention, mass": lambda: tree_attention(q, k, v, tree, WIDTH**-0.5, readout=readout),
+        "torch, causal attention": lambda: scaled_dot_product_attention(
+            q[None], k[None], v[None], is_causal=True, enable_gqa=True
+        ),
+    }, (seen, n * (n + 1) // 2)
+
+
+def readout_of(tree: Tree) -> Readout:
+    """Every leaf's attention to as many spans as there are steps."""
+    leaves = (tree.visible_until == tree.everywhere + 1).nonzero()[:, 0]
+    borders = torch.arange(PROMPT, int(tree.depth.max()), STEP, device=tree.depth.device)
+    spans = torch.stack([borders[:-1], borders[1:]], -1).expand(len(leaves), -1, -1)
+    return Readout(leaves, spans)
+
+
+def heads(unembed: Tensor, rows: int, random: Callable[..., Tensor]) -> dict[str, Callable[[], object]]:
+    """Kernels that read rows through the unembedding."""
+    p, other = random(rows, unembed.shape[1]), random(rows, unembed.shape[1])
+    q = p + 0.1 * other
+    tokens = torch.arange(4, device=p.device).expand(rows, -1)
+    return {
+        "answer_logprobs": lambda: answer_logprobs(p, unembed, tokens),
+        "answer_logprobs, plain meaning": lambda: answer_logprobs(p, unembed, tokens, impl="reference"),
+        "divergence": lambda: divergence(p, q, unembed),
+        "divergence, plain meaning": lambda: divergence(p, q, unembed, impl="reference"),
+    }
+
+
+def blocks(rows: int, width: int, random: Callable[..., Tensor]) -> dict[str, Callable[[], object]]:
+    """The kernel that compares blocks of activations."""
+    a, b = random(rows, width), random(rows, width)
+    borders = torch.linspace(0, rows, SPANS + 1, device=a.device).long()
+    spans = torch.stack([borders[:-1], borders[1:]], -1)
+    return {
+        "span_compare": lambda: span_compare(a, b, spans),
+        "span_compare, plain meaning": lambda: span_compare(a, b, spans, impl="reference"),
+    }
+
+
+@torch.inference_mode()
+def agreement(tree: Tree, random: Callable[..., Tensor], unembed: Tensor) -> list[Agreement]:
+    """How far what "auto" chooses is from the meaning in float64, and how far the meaning in this precision is."""
+    n, width = len(tree), unembed.shape[1]
+    q, k, v = random(2, n, WIDTH), random(1, n, WIDTH), random(1, n, WIDTH)
+    one, other = random(16, width), random(16, width)
+    tokens = torch.arange(4, device=one.device).expand(16, -1)
+    readout = readout_of(tree)
+
+    def attention(impl: Any, q: Tensor, k: Tensor, v: Tensor) -> list[Tensor]:
+        out, mass, _ = tree_attention(q, k, v, tree, WIDTH**-0.5, readout=readout, impl=impl)
+        assert mass is not None
+        return [out, mass]
+
+    calls: dict[str, tuple[Callable[..., list[Tensor]], tuple[Tensor, ...]]] = {
+        "tree_attention": (attention, (q, k, v)),
+        "answer_logprobs": (lambda impl, x, u: [*answer_logprobs(x, u, tokens, impl=impl)], (one, unembed)),
+        "divergence": (lambda impl, x, y, u: [*divergence(x, y, u, impl=impl)], (one, one + other, unembed)),
+    }
+    eps, found = torch.finfo(torch.float32).eps, []
+    for name, (call, given) in calls.items():
+        truth = call("reference", *(x.double() for x in given))
+        plain = rms(call("reference", *given), truth)
+        allowed = 2 * plain + eps * float(max(x.abs().max() for x in truth))
+        found.append(Agreement(name, rms(call("auto", *given), truth), allowed))
+    return found

@@ -1,0 +1,122 @@
+"""A truncation sweep with pooled attention: the packed pass against loops that do the same.
+
+A trace is cut short at every step, from all steps down to none. Each cut is answered: the log-probabilities of 4
+options, and the attention of the answer row to every piece, in all layers and heads.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from faithlens.bench.harness import SLACK, Agreement, Comparison, Result, check, race, ratios, rms, setting
+from faithlens.bench.traces import full, truncations
+from faithlens.doctor import own_drift, plain_answers
+from faithlens.runtime.capture import Capture
+from faithlens.runtime.condition import Condition
+from faithlens.runtime.execute import execute
+from faithlens.runtime.model import Lens
+from faithlens.runtime.plan import compile_plan
+
+PROMPT, STEPS, STEP = 120, 12, 20  # tokens of the prompt, steps, tokens a step
+LONG = 157, 48, 25
+OURS, LOOP = "faithlens, packed", "TransformerLens loop"
+KEPT, PLAIN = "TransformerLens loop, keys and values kept", "transformers loop, no attention"
+ONCE = "transformers, full trace once"
+
+Outcome = tuple[list[Tensor], list[Tensor]]  # of each cut: log-probabilities [option], attention [layer, head, span]
+
+
+def measure(lens: Lens, repeats: int, long: bool = False) -> Result:
+    """Time the sweep; the long one has 49 cuts of up to 1,360 tokens.
+
+    Raises:
+        BenchmarkError: the rivals' numbers differ.
+    """
+    around = setting(lens)
+    cuts = truncations(full(lens, *(LONG if long else (PROMPT, STEPS, STEP))))
+    agreements = check(agreement(lens, cuts))
+    times = race(rivals(lens, cuts), repeats, warm_up=0)  # the check has warmed everything up
+    return Result(
+        subject="sweep-long" if long else "sweep",
+        work=f"{compile_plan(cuts, lens.structure).describe()}; the longest has {len(cuts[0].ids)}",
+        **around,
+        agreements=agreements,
+        seconds=times,
+        comparisons=[
+            Comparison(f"{LOOP} / {OURS}", ratios(times[LOOP], times[OURS])),
+            Comparison(f"{KEPT} / {OURS}", ratios(times[KEPT], times[OURS])),
+        ],
+        peak_mib={},
+    )
+
+
+def rivals(lens: Lens, cuts: Sequence[Condition]) -> dict[str, Callable[[], object]]:
+    """Who is timed. The last two give less: no attention, and one condition only."""
+    return {
+        OURS: lambda: packed(lens, cuts),
+        LOOP: lambda: transformer_lens(lens, cuts),
+        KEPT: lambda: suffixes(lens, cuts),
+        PLAIN: lambda: [plain_answers(lens, cut) for cut in cuts],
+        ONCE: lambda: plain_answers(lens, cuts[0]),
+    }
+
+
+def agreement(lens: Lens, cuts: Sequence[Condition]) -> list[Agreement]:
+    """How far each rival is from plain transformers, and from the attention that TransformerLens forms in full."""
+    drift, plain = own_drift(lens, [cuts[0], cuts[-1]])
+    loop, ours, kept = transformer_lens(lens, cuts), packed(lens, cuts), suffixes(lens, cuts)
+    return [
+        Agreement(f"answers of the {LOOP}", rms([loop[0][0], loop[0][-1]], plain), SLACK * drift),
+        Agreement(f"answers of {OURS}", rms(ours[0], loop[0]), SLACK * drift),
+        Agreement(f"attention of {OURS}", rms(ours[1], loop[1]), SLACK * drift),
+        Agreement(f"answers of the {KEPT}", rms(kept[0], loop[0]), SLACK * drift),
+        Agreement(f"attention of the {KEPT}", rms(kept[1], loop[1]), SLACK * drift),
+    ]
+
+
+def packed(lens: Lens, cuts: Sequence[Condition]) -> Outcome:
+    """faithlens: plan and run."""
+    plan = compile_plan(cuts, lens.structure, context=lens.context)
+    records = execute(lens, plan, Capture(attention=("answer",)))
+    return [r.logprobs for r in records], [r.attention["answer"] for r in records]
+
+
+@torch.inference_mode()
+def transformer_lens(lens: Lens, cuts: Sequence[Condition]) -> Outcome:
+    """TransformerLens as its documentation teaches: `run_with_cache` of the patterns, then pooling what was cached."""
+    logprobs, attention = [], []
+    for cut in cuts:
+        tokens = torch.tensor([cut.ids], device=lens.device)
+        logits, cache = lens.bridge.run_with_cache(tokens, names_filter=lambda name: name.endswith("attn.hook_pattern"))
+        logprobs.append(logits[0, -1].float().log_softmax(-1)[[option[0] for option in cut.options]].cpu())
+        attention.append(pooled(lens, cut, cache))
+    return logprobs, attention
+
+
+@torch.inference_mode()
+def suffixes(lens: Lens, cuts: Sequence[Condition]) -> Outcome:
+    """TransformerLens by hand, the fast way: keys and values are kept from cut to cut, only new tokens are run."""
+    bridge, cache = lens.bridge, DynamicCache()
+    logprobs, attention = [], []
+    for cut in reversed(cuts):  # from the empty chain of thought up, one piece more each time
+        *body, stem = cut.pieces
+        new = torch.tensor([body[-1].ids], device=lens.device)
+        bridge(new, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        logits, kept = bridge.run_with_cache(
+            torch.tensor([stem.ids], device=lens.device),
+            names_filter=lambda name: name.endswith("attn.hook_pattern"),
+            past_key_values=copy.deepcopy(cache),
+            use_cache=True,
+        )
+        logprobs.append(logits[0, -1].float().log_softmax(-1)[[option[0] for option in cut.options]].cpu())
+        attention.append(pooled(lens, cut, kept))
+    return logprobs[::-1], attention[::-1]
+
+
+def pooled(lens: Lens, cut: Condition, cache: object) -> Tensor:
+    """The last row's attention to every piece, from cached patterns."""
+    rows = torch.stack([cache["pattern", layer][0, :, -1] for layer in range(lens.n_layers)])  # type: ignore[index]
+    return torch.stack([rows[..., a:b].float().sum(-1) for a, b in cut.spans.values()], -1).cpu()

@@ -1,0 +1,50 @@
+"""The traces that are timed: real words, cut to exact lengths, so that every model has the same work."""
+
+from dataclasses import replace
+from itertools import cycle, islice
+
+from faithlens.runtime.condition import Condition
+from faithlens.runtime.model import Lens
+from faithlens.runtime.trace import Piece
+
+STORY = (
+    "Mara runs a small bakery. On Monday she bakes 48 rolls and sells 31 of them. On Tuesday she bakes twice as many "
+    "as she had left, gives 9 to the school next door, and packs the others in bags of 5. Each bag costs 3 coins, and "
+    "a single roll costs 1 coin. Her cousin buys 4 bags and 2 single rolls and pays with a note of 20 coins. "
+)
+THOUGHT = " Step {i}: there are {a} rolls now, and {b} more are baked, so in all there are {a} + {b} = {c} rolls."
+STEM = "\n\nAnswer: ("
+OPTIONS = ("A", "B", "C", "D")
+
+
+def exactly(lens: Lens, text: str, n: int) -> tuple[int, ...]:
+    """The first `n` tokens of `text`, said again where it is too short."""
+    return tuple(islice(cycle(lens.encode_continuation(text)), n))
+
+
+def full(lens: Lens, prompt: int, steps: int, step: int, first: int = 17) -> Condition:
+    """A finished chain of thought: tokens of the prompt, number of steps, tokens of each; other numbers by `first`."""
+    pieces = [Piece("prompt", exactly(lens, STORY, prompt))]
+    for i in range(steps):
+        a, b = first + 3 * i, 5 + i
+        text = THOUGHT.format(i=i + 1, a=a, b=b, c=a + b)
+        pieces.append(Piece(f"step {i}", exactly(lens, text, step)))
+    options = tuple(lens.encode_continuation(option)[:1] for option in OPTIONS)
+    return Condition("full", (*pieces, Piece("stem", lens.encode_continuation(STEM))), options)
+
+
+def truncations(whole: Condition) -> list[Condition]:
+    """The chain of thought cut short after every step, the longest first."""
+    *trunk, stem = whole.pieces
+    return [replace(whole, name=f"cut@{t - 1}", pieces=(*trunk[:t], stem)) for t in range(len(trunk), 0, -1)]
+
+
+def with_ends(whole: Condition) -> Condition:
+    """The same tokens, the last one of every step a piece of its own."""
+    prompt, *steps, stem = whole.pieces
+    split = [
+        piece
+        for i, step in enumerate(steps)
+        for piece in (Piece(step.name, step.ids[:-1]), Piece(f"end {i}", step.ids[-1:]))
+    ]
+    return replace(whole, pieces=(prompt, *split, stem))

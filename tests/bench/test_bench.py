@@ -1,0 +1,163 @@
+"""The benchmarks' rivals do the same work, times are compared round by round, and what is kept is what is shown."""
+
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from benchmarks.__main__ import BARS, README, kept
+from benchmarks.figure import draw
+from faithlens.bench import capture, grid, harness, sweep, throughput
+from faithlens.bench.harness import Agreement, check
+from faithlens.bench.run import SUBJECTS, bench
+from faithlens.bench.table import table, verdict
+from faithlens.bench.traces import STEM, full, truncations, with_ends
+from faithlens.cli import app
+from faithlens.errors import BenchmarkError, ConfigError
+from faithlens.runtime.capture import Record
+from tests.conftest import tiny
+
+
+def test_traces_have_the_lengths_that_are_asked_for() -> None:
+    lens = tiny("llama")
+    whole = full(lens, 40, 5, 11)
+    stem = len(whole.pieces[-1].ids)
+    assert [len(piece.ids) for piece in whole.pieces] == [40, *[11] * 5, stem]
+    assert [len(cut.ids) for cut in truncations(whole)] == [40 + 11 * t + stem for t in (5, 4, 3, 2, 1, 0)]
+    assert with_ends(whole).ids == whole.ids
+    assert len(with_ends(whole).pieces) == 1 + 2 * 5 + 1
+
+
+def test_the_rivals_of_the_sweep_agree() -> None:
+    lens = tiny("llama")
+    cuts = truncations(full(lens, sweep.PROMPT, sweep.STEPS, sweep.STEP))
+    assert len(cuts) == 13
+    agreed = check(sweep.agreement(lens, cuts))
+    assert len(agreed) == 5
+    assert all(each.gap < 1e-4 for each in agreed)
+
+
+def test_rivals_that_differ_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    lens, packed = tiny("llama"), sweep.packed
+    monkeypatch.setattr(sweep, "packed", lambda *a: ([x + 1e-3 for x in packed(*a)[0]], packed(*a)[1]))
+    monkeypatch.setattr(sweep, "race", lambda *a, **k: pytest.fail("it was timed"))
+    with pytest.raises(BenchmarkError, match=r"to time answers of faithlens, packed\s.*1.0e-03 from"):
+        sweep.measure(lens, 1)
+    with pytest.raises(BenchmarkError):
+        check([Agreement("something without numbers", float("nan"), 1.0)])
+
+
+def test_everyone_runs_as_often_and_takes_every_turn() -> None:
+    ran: list[str] = []
+    times = harness.race({name: lambda name=name: ran.append(name) for name in "abc"}, repeats=4, warm_up=2)
+    assert {name: len(taken) for name, taken in times.items()} == {"a": 4, "b": 4, "c": 4}
+    assert "".join(ran) == "abcbcacababcbcacab"
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    found = harness.spread(harness.ratios([8.0, 3.0, 20.0], [1.0, 3.0, 4.0]))
+    assert (found["min"], found["median"], found["max"]) == (1, 5, 8)
+
+
+def test_a_bar_is_met_on_its_own_side() -> None:
+    assert verdict(8.0, ("at least", 8.0)).endswith("met")
+    assert verdict(7.9, ("at least", 8.0)).endswith("missed")
+    assert verdict(1.1, ("at most", 1.1)).endswith("met")
+    assert verdict(1.2, ("at most", 1.1)).endswith("missed")
+
+
+def test_the_patch_grids_agree() -> None:
+    lens = tiny("llama")
+    clean, donor = grid.pair(lens)
+    conditions, cells = grid.grid(lens, clean, donor), [(0, 0), (1, 11), (2, 5)]
+    [agreed] = check(grid.agreement(lens, clean, donor, conditions, cells))
+    assert 0 < agreed.gap < 1e-4
+    moved = harness.rms(grid.transformer_lens(lens, clean, donor, cells), grid.packed(lens, [clean] * 3))
+    assert moved > 1e-3
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_everything_that_is_timed_of_a_capture_gives_the_same_answers(family: str) -> None:
+    agreed = check(capture.agreement(tiny(family), 200))
+    assert len(agreed) == 9 + (find_spec("nnsight") is not None)
+
+
+def test_a_trace_compared_with_itself_costs_no_rows() -> None:
+    lens = tiny("llama")
+    [record] = capture.rivals(lens, 200)[capture.MORE]()
+    assert isinstance(record, Record)
+    assert record.relative_l2 is not None
+    assert record.relative_l2.abs().max() == 0
+    assert len(record.condition.ids) == 200
+
+
+def test_throughput_counts_the_tokens_that_are_packed() -> None:
+    lens = tiny("llama")
+    result = throughput.measure(lens, 1)
+    tokens = int(result.work.split()[0])
+    assert lens.context - len(STEM) - 25 < tokens <= lens.context  # one cut more would be too many
+    ours, bare = (result.seconds[name][0] for name in (throughput.PACKED, throughput.BARE))
+    assert result.comparisons[0].values == [bare / ours]
+
+
+def test_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("faithlens.runtime.load.load", lambda *a, **k: tiny("llama"))
+    file = tmp_path / "numbers.json"
+    done = CliRunner().invoke(app, ["bench", "-s", "sweep", "-s", "grid", "--repeats", "2", "--json", str(file)])
+    assert done.exit_code == 0, done.output
+    results = json.loads(file.read_text())
+    assert [result["subject"] for result in results] == ["sweep", "grid"]
+    for result in results:
+        assert all(len(s["all"]) == 2 and s["min"] > 0 for s in result["seconds"].values())
+        assert set(BARS[result["subject"]]) <= set(result["comparisons"])
+        assert all(f"| {name} |" in table(result) for name in result["seconds"])
+    assert "TransformerLens loop / faithlens, packed" in done.output
+
+
+def test_an_unknown_subject_is_refused_before_anything_runs() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'sweep'"):
+        next(bench(tiny("llama"), ["grid", "sweeep"], 1))
+
+
+def test_memory_is_read_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tests.conftest import byte_tokenizer
+
+    lens = tiny("llama")
+    lens.model.save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    lens.model.name_or_path = str(tmp_path)
+    assert 0 < capture.peak_mib(lens, 400, capture.BARE) < 1000
+    assert capture.status("VmRSS") > 0
+    assert sys.platform == "linux"
+
+
+@pytest.mark.parametrize("subject", sorted(kept()))
+def test_the_readme_shows_the_kept_results(subject: str) -> None:
+    assert table(kept()[subject], BARS[subject]) in README.read_text()
+
+
+def test_every_bar_is_of_something_that_is_measured() -> None:
+    assert set(BARS) == set(SUBJECTS)
+    for subject, result in kept().items():
+        assert set(BARS[subject]) <= set(result["comparisons"])
+
+
+def test_the_figure_shows_every_bar() -> None:
+    results = kept()
+    figure = draw(results, BARS)
+    assert len(figure.data) == 2 * sum(len(BARS[subject]) for subject in results)
+
+
+def test_kernels_agree_on_a_tiny_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    from faithlens.bench import kernels
+
+    monkeypatch.setitem(kernels.STEPS, "cpu", 6)
+    monkeypatch.setitem(kernels.ROWS, "cpu", 20)
+    result = kernels.measure(tiny("llama"), 1)
+    assert {each.what for each in result.agreements} == {"tree_attention", "answer_logprobs", "divergence"}
+    assert all(each.gap > 0 for each in result.agreements)
+    assert torch.get_num_threads() == 1
