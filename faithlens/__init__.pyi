@@ -12,7 +12,7 @@ from .interventions.swap import swaps
 from .interventions.truncate import cut, cuts, full, no_cot
 from .runtime.capture import Capture, Record, Site
 from .runtime.condition import Ablation, Condition, Knockout, Patch, Splice
-from .runtime.cost import Cost, cost
+from .runtime.cost import Cost, cost, plan_for
 from .runtime.execute import execute
 from .runtime.load import load
 from .runtime.model import Lens
@@ -58,6 +58,7 @@ __all__ = [
     "knock_out_steps",
     "load",
     "no_cot",
+    "plan_for",
     "replace_step",
     "run_battery",
     "swaps",

@@ -10,8 +10,9 @@ from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Capture
 from faithlens.runtime.condition import Condition
+from faithlens.runtime.cost import plan_for
 from faithlens.runtime.execute import Backend, execute
-from faithlens.runtime.plan import BUDGET, compile_plan
+from faithlens.runtime.plan import BUDGET
 
 ASSAYS: dict[str, Assay] = {
     "early_answering": early_answering,
@@ -47,7 +48,7 @@ def run(setting: Setting, cases: Sequence[Case], *, budget: int = BUDGET, backen
     """
     lens = setting.lens
     asked = [conditions(setting, case) for case in cases]
-    plan = compile_plan(list(chain(*asked)), lens.structure, budget=budget, context=lens.context)
+    plan = plan_for(lens, list(chain(*asked)), tokens=budget)
     came = iter(execute(lens, plan, CAPTURE, backend=backend))
     results = []
     for case, wanted in zip(cases, asked, strict=True):

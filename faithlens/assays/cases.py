@@ -8,9 +8,9 @@ from faithlens.errors import ModelError, PlanError, TraceError
 from faithlens.interventions.case import Case, make_case
 from faithlens.interventions.truncate import full
 from faithlens.measures.answers import coverage
+from faithlens.runtime.cost import plan_for
 from faithlens.runtime.execute import Backend, execute
 from faithlens.runtime.model import Lens
-from faithlens.runtime.plan import compile_plan
 from faithlens.runtime.sample import Sampled, Sampling, sample
 from faithlens.runtime.trace import Trace, make_trace
 from faithlens.tasks.numbers import stated_value
@@ -174,6 +174,6 @@ def try_stems(lens: Lens, task: Task, drafts: Sequence[Draft], backend: Backend)
             cases = [to_case(lens, task, d, stem) for d in drafts]
         except TraceError:
             continue
-        plan = compile_plan([full(case) for case in cases], lens.structure, context=lens.context)
+        plan = plan_for(lens, [full(case) for case in cases])
         held = [coverage(record.logprobs) for record in execute(lens, plan, backend=backend)]
         yield Chosen(stem, sum(held) / len(held))

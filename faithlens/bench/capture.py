@@ -20,10 +20,10 @@ from faithlens.bench.traces import STEM, full, with_ends
 from faithlens.doctor import own_drift
 from faithlens.runtime.capture import Capture
 from faithlens.runtime.condition import Condition
+from faithlens.runtime.cost import plan_for
 from faithlens.runtime.execute import execute
 from faithlens.runtime.load import load
 from faithlens.runtime.model import Lens
-from faithlens.runtime.plan import compile_plan
 
 TOKENS, LONG = 1024, 4096  # of the sequence that is timed, and of the one whose memory is read
 STEPS = 12
@@ -80,7 +80,7 @@ def rivals(lens: Lens, tokens: int) -> dict[str, Callable[[], object]]:
 
     def ours(capture: Capture) -> Callable[[], object]:
         own = condition if capture.compare else replace(condition, reference=None)
-        plan = compile_plan([own], lens.structure, context=lens.context, budget=tokens + 8)
+        plan = plan_for(lens, [own])
         return lambda: execute(lens, plan, capture)
 
     return {

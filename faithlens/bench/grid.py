@@ -17,9 +17,9 @@ from faithlens.bench.sweep import PROMPT, STEP, STEPS
 from faithlens.bench.traces import full
 from faithlens.doctor import own_drift, plain_answers
 from faithlens.runtime.condition import Condition, Knockout, Patch, Splice
+from faithlens.runtime.cost import plan_for
 from faithlens.runtime.execute import execute
 from faithlens.runtime.model import Lens
-from faithlens.runtime.plan import compile_plan
 
 CELLS = 24  # of the other grid that are timed
 ROWS = 60_000  # packed rows a pass
@@ -101,7 +101,7 @@ def grid(lens: Lens, clean: Condition, donor: Condition) -> list[Condition]:
 
 def packed(lens: Lens, conditions: Sequence[Condition]) -> list[Tensor]:
     """faithlens: plan and run."""
-    plan = compile_plan(conditions, lens.structure, context=lens.context, budget=ROWS)
+    plan = plan_for(lens, conditions, tokens=ROWS)
     return [record.logprobs for record in execute(lens, plan)]
 
 

@@ -16,9 +16,9 @@ from faithlens.bench.traces import full, truncations
 from faithlens.doctor import own_drift, plain_answers
 from faithlens.runtime.capture import Capture
 from faithlens.runtime.condition import Condition
+from faithlens.runtime.cost import plan_for
 from faithlens.runtime.execute import execute
 from faithlens.runtime.model import Lens
-from faithlens.runtime.plan import compile_plan
 
 PROMPT, STEPS, STEP = 120, 12, 20  # tokens of the prompt, steps, tokens a step
 LONG = 157, 48, 25
@@ -41,7 +41,7 @@ def measure(lens: Lens, repeats: int, long: bool = False) -> Result:
     times = race(rivals(lens, cuts), repeats, warm_up=0)  # the check has warmed everything up
     return Result(
         subject="sweep-long" if long else "sweep",
-        work=f"{compile_plan(cuts, lens.structure).describe()}; the longest has {len(cuts[0].ids)}",
+        work=f"{plan_for(lens, cuts).describe()}; the longest has {len(cuts[0].ids)}",
         **around,
         agreements=agreements,
         seconds=times,
@@ -79,7 +79,7 @@ def agreement(lens: Lens, cuts: Sequence[Condition]) -> list[Agreement]:
 
 def packed(lens: Lens, cuts: Sequence[Condition]) -> Outcome:
     """faithlens: plan and run."""
-    plan = compile_plan(cuts, lens.structure, context=lens.context)
+    plan = plan_for(lens, cuts)
     records = execute(lens, plan, Capture(attention=("answer",)))
     return [r.logprobs for r in records], [r.attention["answer"] for r in records]
 

@@ -1,6 +1,7 @@
 """What a plan will take on a given model and machine, before anything runs."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -10,10 +11,11 @@ import torch
 
 from faithlens.errors import PlanError
 from faithlens.kernels.answer_logprobs.streamed import CELLS
+from faithlens.runtime.condition import Condition
 from faithlens.runtime.geometry import CHUNK
 from faithlens.runtime.model import Lens
 from faithlens.runtime.packing import Pass
-from faithlens.runtime.plan import Plan
+from faithlens.runtime.plan import BUDGET, Plan, compile_plan
 
 PROBE = 256  # tokens of the forward that the machine's speed is read off
 
@@ -24,20 +26,23 @@ class Cost:
 
     Attributes:
         forwards: work, in plain forwards of the longest condition.
+        apart: the same of running the conditions one by one.
         bytes: the most memory a pass holds beyond the weights.
         seconds: wall time, from the speed of a plain forward just measured.
         available: memory that is free now, in bytes.
     """
 
     forwards: float
+    apart: float
     bytes: int
     seconds: float
     available: int
 
     def __str__(self) -> str:
         return (
-            f"about {self.forwards:.1f} plain forwards of the longest condition, {self.seconds:.1f} s,"
-            f" {self.bytes / 2**20:,.0f} MiB beyond the weights ({self.available / 2**20:,.0f} MiB are free)"
+            f"about {self.forwards:.1f} plain forwards of the longest condition instead of {self.apart:.1f},"
+            f" {self.seconds:.1f} s, {self.bytes / 2**20:,.0f} MiB beyond the weights"
+            f" ({self.available / 2**20:,.0f} MiB are free)"
         )
 
 
@@ -47,18 +52,40 @@ def cost(lens: Lens, plan: Plan) -> Cost:
     longest = max(len(condition.ids) for condition in plan.conditions)
     return Cost(
         forwards=blocks / (longest * lens.n_layers),
+        apart=plan.tokens_apart / longest,
         bytes=max(peak(lens, packed) for packed in plan.passes),
         seconds=blocks * seconds_a_block(lens),
         available=free(lens.device),
     )
 
 
+def plan_for(lens: Lens, conditions: Sequence[Condition], *, tokens: int = BUDGET, memory: int | None = None) -> Plan:
+    """Compile a plan for a model: its structure and context, at most `tokens` rows a pass, and no more than `memory`.
+
+    `memory` counts bytes beyond the weights; by default, what is free now. Passes are made smaller until they fit.
+
+    Raises:
+        PlanError: a condition alone does not fit, or `compile_plan` refuses.
+    """
+    most = free(lens.device) if memory is None else memory
+    while True:
+        plan = compile_plan(conditions, lens.structure, budget=tokens, context=lens.context)
+        needed = max((peak(lens, packed) for packed in plan.passes), default=0)
+        if needed <= most or len(plan.passes) == len(plan.conditions):
+            break
+        tokens = max(len(packed.ids) for packed in plan.passes) // 2
+    if needed > most:
+        raise does_not_fit(lens, plan, needed, most, "shorten the longest condition, give more memory")
+    return plan
+
+
 def peak(lens: Lens, packed: Pass) -> int:
     """Bytes a pass holds: the residual stream twice, one layer's keys and values, a chunk's insides, masks, logits."""
     config, size = lens.model.config.get_text_config(), lens.model.dtype.itemsize
     rows, chunk = len(packed.ids), min(len(packed.ids), CHUNK.get(lens.device.type, CHUNK["cpu"]))
-    d_head = getattr(config, "head_dim", None) or config.hidden_size // lens.n_heads
-    kv = 2 * d_head * (getattr(config, "num_key_value_heads", None) or lens.n_heads)
+    heads = getattr(config, "num_attention_heads", None) or 1  # a model that has none is refused by its anatomy
+    d_head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    kv = 2 * d_head * (getattr(config, "num_key_value_heads", None) or heads)
     inner = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * config.hidden_size
     written = len({writing.edit.component for writing in packed.writings}) * config.hidden_size
     logits = 3 * 4 * min(CELLS, len({row for p in packed.placed for o in p.reads for row, _ in o}) * config.vocab_size)
@@ -99,8 +126,13 @@ def check_memory(lens: Lens, plan: Plan) -> None:
     """
     needed, available = max((peak(lens, packed) for packed in plan.passes), default=0), free(lens.device)
     if needed > available:
-        raise PlanError(
-            f"a pass of {max(len(p.ids) for p in plan.passes):,} rows through {lens.name}",
-            f"it needs about {needed / 2**20:,.0f} MiB beyond the weights, and {available / 2**20:,.0f} MiB are free",
-            "compile the plan with a smaller budget, or load the model with dtype='bfloat16'",
-        )
+        raise does_not_fit(lens, plan, needed, available, "compile it with `plan_for`, which makes passes that fit")
+
+
+def does_not_fit(lens: Lens, plan: Plan, needed: int, available: int, do: str) -> PlanError:
+    """The error that says how much is missing, and what helps."""
+    return PlanError(
+        f"a pass of {max(len(p.ids) for p in plan.passes):,} rows through {lens.name}",
+        f"it needs about {needed / 2**20:,.0f} MiB beyond the weights, where {available / 2**20:,.0f} MiB may be used",
+        f"{do}, or load the model with dtype='bfloat16'",
+    )

@@ -5,11 +5,15 @@ Everything here is plain data: it can be made, printed, compared and tested with
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from faithlens.errors import PlanError
 from faithlens.runtime.condition import Condition, check_edits
 from faithlens.runtime.packing import Packing, Pass
 from faithlens.runtime.structure import Structure
+
+if TYPE_CHECKING:
+    from faithlens.runtime.model import Lens
 
 BUDGET = 8192  # packed rows a pass: their residual stream and one layer's keys and values are held at a time
 
@@ -31,14 +35,20 @@ class Plan:
         """Tokens the model would be run on, one forward a condition."""
         return sum(len(c.ids) for c in self.conditions)
 
-    def describe(self) -> str:
-        """What will run, in one line; with a model, `cost(lens, plan)` says what it takes on this machine."""
+    def describe(self, lens: "Lens | None" = None) -> str:
+        """What will run: conditions, passes, tokens; with the model it will run on, also work, time and memory."""
         passes = "1 pass" if len(self.passes) == 1 else f"{len(self.passes)} passes"
         saved = 1 - self.tokens / self.tokens_apart
         rest = f" ({saved:.0%} saved)" if saved > 0 else ""  # donors and twins are rows too, but edits join late
-        return (
-            f"{len(self.conditions)} conditions in {passes}: {self.tokens} tokens instead of {self.tokens_apart}{rest}"
+        told = (
+            f"{len(self.conditions):,} conditions in {passes}: {self.tokens:,} tokens instead of"
+            f" {self.tokens_apart:,}{rest}"
         )
+        if lens is None:
+            return told
+        from faithlens.runtime.cost import cost  # plans are plain data; only their cost needs a model
+
+        return f"{told}; {cost(lens, self)}"
 
 
 def compile_plan(

@@ -1,6 +1,7 @@
 """Estimates of time and memory, and the refusal that rests on them."""
 
 import pytest
+import torch
 
 from faithlens.errors import PlanError
 from faithlens.runtime import cost as costs
@@ -31,13 +32,50 @@ def test_what_does_not_fit_is_refused_before_it_runs(monkeypatch: pytest.MonkeyP
     assert len(lens.anatomy.blocks) == 3  # found on a forward of its own
     monkeypatch.setattr(lens.model, "forward", None)
     monkeypatch.setattr(lens.model.base_model, "forward", None)
-    with pytest.raises(PlanError, match="smaller budget"):
+    with pytest.raises(PlanError, match="plan_for"):
         execute(lens, plan)
 
 
+def many(n: int) -> list[Condition]:
+    """Conditions that share nothing."""
+    return [Condition(f"{i}", (Piece("prompt", tuple(range(10 + i, 60 + i))), STEM), ((7,), (8,))) for i in range(n)]
+
+
+def test_passes_are_made_small_enough_for_the_memory_there_is() -> None:
+    lens, conditions = tiny("llama"), many(16)
+    whole = costs.plan_for(lens, conditions)
+    assert len(whole.passes) == 1
+    most = costs.peak(lens, whole.passes[0]) // 3
+    cut = costs.plan_for(lens, conditions, memory=most)
+    assert cut.conditions == tuple(conditions)
+    assert len(cut.passes) > 2
+    assert max(costs.peak(lens, packed) for packed in cut.passes) <= most
+    for mine, theirs in zip(execute(lens, cut), execute(lens, whole), strict=True):
+        torch.testing.assert_close(mine.logprobs, theirs.logprobs, atol=1e-5, rtol=0)
+
+
+def test_a_condition_that_fits_no_memory_is_refused_with_the_numbers() -> None:
+    lens = tiny("llama")
+    with pytest.raises(PlanError, match=r"a pass of 52 rows through tiny-llama\s.*0 MiB may be used\s.*shorten"):
+        costs.plan_for(lens, many(3), memory=1000)
+
+
+def test_a_plan_is_made_for_its_model() -> None:
+    lens = tiny("llama")
+    long = Condition("long", (Piece("prompt", (1,) * 600), STEM), ((7,),))
+    with pytest.raises(PlanError, match="reads at most 512"):
+        costs.plan_for(lens, [long])
+
+
 def test_the_estimate_reads_well() -> None:
-    told = str(costs.Cost(1.5, 3 * 2**20, 0.25, 2**30))
-    assert (
-        told
-        == "about 1.5 plain forwards of the longest condition, 0.2 s, 3 MiB beyond the weights (1,024 MiB are free)"
+    told = str(costs.Cost(1.5, 4.0, 3 * 2**20, 0.25, 2**30))
+    assert told == (
+        "about 1.5 plain forwards of the longest condition instead of 4.0, 0.2 s, 3 MiB beyond the weights"
+        " (1,024 MiB are free)"
     )
+
+
+def test_a_plan_tells_what_it_takes() -> None:
+    lens, plan = tiny("llama"), compile_plan([CLEAN, DONOR])
+    assert plan.describe() == "2 conditions in 1 pass: 42 tokens instead of 72 (42% saved)"
+    assert plan.describe(lens).startswith(plan.describe() + "; about 1.2 plain forwards of the longest condition")
