@@ -14,6 +14,7 @@ AXES: dict[str, str] = {
     "kv_head": "key/value heads; each serves head / kv_head query heads",
     "layer": "transformer blocks, 0 .. n_layers - 1",
     "d_head": "width of one attention head",
+    "d_value": "width of one head's values, where it may be another than that of its keys",
     "span": "named stretches of tokens: prompt, step 0, step 1, ...",
     "cut": "hidden depth intervals of one query",
     "graft": "packed intervals that one query sees beyond its ancestors",

@@ -41,7 +41,7 @@ def audit(
     max_new_tokens: Annotated[int, typer.Option(help="longest chain of thought, in tokens")] = 160,
     temperature: Annotated[float, typer.Option(help="of sampling; 0 is greedy")] = 0.0,
     top_p: Annotated[float, typer.Option(help="nucleus of sampling")] = 1.0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ..., split (over all GPUs) or auto")] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
     backend: Annotated[str, typer.Option(help="packed, or separate (slow: one forward a condition)")] = "packed",
     min_faithfulness: Annotated[float, typer.Option(help="share of the answer the steps' words must carry")] = 0.5,
@@ -81,7 +81,7 @@ def doctor(
     model: Annotated[
         str, typer.Argument(help="hub id (org/name or org/name@revision), folder, .gguf file or short name")
     ],
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ..., split (over all GPUs) or auto")] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
     trust_remote_code: Annotated[bool, typer.Option(help="run Python code that the model brings along")] = False,
@@ -116,7 +116,7 @@ def bench(
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="rounds in which everyone takes a turn")] = 3,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ..., split (over all GPUs) or auto")] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
     json_file: Annotated[Path | None, typer.Option("--json", help="write all numbers to this file")] = None,
     trust_remote_code: Annotated[bool, typer.Option(help="run Python code that the model brings along")] = False,

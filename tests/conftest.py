@@ -13,6 +13,7 @@ if not torch.cuda.is_available():
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM as Auto
 from transformers import (
+    DeepseekV3Config,
     Gemma2Config,
     Gemma3TextConfig,
     GPT2Config,
@@ -28,6 +29,7 @@ from transformers import (
     Qwen2Config,
     Qwen3Config,
     Qwen3MoeConfig,
+    Qwen3NextConfig,
     SmolLM3Config,
     set_seed,
 )
@@ -52,9 +54,15 @@ FAMILIES = {
 }
 # These too are packed exactly; one test says so. GPT-2 learns its positions, SmolLM3 has none in some layers, OLMo 2
 # norms after each block, Gemma 3 mixes windowed and full layers, Gemma 2 soft-caps scores and logits, gpt-oss has
-# attention sinks, Mixtral, Qwen3-MoE and gpt-oss choose experts token by token.
+# attention sinks, Mixtral, Qwen3-MoE and gpt-oss choose experts token by token, DeepSeek's values are narrower than its
+# keys.
 EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 MORE = {
+    "deepseek_v3": DeepseekV3Config(
+        **SIZES, num_key_value_heads=6, max_position_embeddings=512, n_routed_experts=4, num_experts_per_tok=2,
+        n_group=1, topk_group=1, moe_intermediate_size=32, q_lora_rank=16, kv_lora_rank=16, qk_rope_head_dim=8,
+        qk_nope_head_dim=8, v_head_dim=6, first_k_dense_replace=1,
+    ),
     "gemma2": Gemma2Config(
         **SIZES, num_key_value_heads=2, head_dim=8, max_position_embeddings=512, sliding_window=12,
         attn_logit_softcapping=2.0, final_logit_softcapping=5.0,
@@ -78,8 +86,16 @@ MORE = {
         **SIZES, num_key_value_heads=2, max_position_embeddings=512, pad_token_id=0, no_rope_layer_interval=2
     ),
 }  # fmt: skip
-# And these are refused by name: recurrent state, keys and values of another width.
-REFUSED = {"mamba": MambaConfig(hidden_size=48, num_hidden_layers=2, vocab_size=261)}
+# And these are refused by name: recurrent state, linear attention in some layers.
+REFUSED = {
+    "mamba": MambaConfig(hidden_size=48, num_hidden_layers=2, vocab_size=261),
+    "qwen3_next": Qwen3NextConfig(
+        **SIZES, num_experts=4, num_experts_per_tok=2, num_key_value_heads=2, head_dim=8, max_position_embeddings=512,
+        layer_types=["linear_attention", "full_attention", "linear_attention"], linear_num_key_heads=2,
+        linear_num_value_heads=2, linear_key_head_dim=8, linear_value_head_dim=8, moe_intermediate_size=32,
+        shared_expert_intermediate_size=32,
+    ),
+}  # fmt: skip
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:

@@ -28,10 +28,15 @@ class NoFloat32(TorchFunctionMode):
 
 def execute_exactly(lens: Lens, plan: Plan, capture: Capture = Capture(), *, backend: Backend) -> list[Record]:
     """What `execute` would give, were there no rounding to speak of."""
+    with NoFloat32():
+        return execute(in_float64(lens), plan, capture, backend=backend)
+
+
+def in_float64(lens: Lens) -> Lens:
+    """A copy of the model whose weights are float64; to run inside `NoFloat32`."""
     double = Lens(lens.name, copy.deepcopy(lens.model).double(), lens.tokenizer, lens.structure)
     double.model.config._experts_implementation = "eager"  # the grouped product knows no float64
-    with NoFloat32():
-        return execute(double, plan, capture, backend=backend)
+    return double
 
 
 def differences(records: list[Record], truth: list[Record]) -> tuple[float, float]:

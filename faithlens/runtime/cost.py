@@ -84,7 +84,7 @@ def peak(lens: Lens, packed: Pass) -> int:
     config, size = lens.model.config.get_text_config(), lens.model.dtype.itemsize
     rows, chunk = len(packed.ids), min(len(packed.ids), CHUNK.get(lens.device.type, CHUNK["cpu"]))
     heads = getattr(config, "num_attention_heads", None) or 1  # a model that has none is refused by its anatomy
-    d_head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    d_head = getattr(config, "qk_head_dim", None) or getattr(config, "head_dim", None) or config.hidden_size // heads
     kv = 2 * d_head * (getattr(config, "num_key_value_heads", None) or heads)
     inner = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * config.hidden_size
     written = len({writing.edit.component for writing in packed.writings}) * config.hidden_size

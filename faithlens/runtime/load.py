@@ -42,7 +42,8 @@ def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remot
     Args:
         name: a short name (`short_names()`), a folder with config.json and safetensors, a .gguf file, or a hub id
             `org/name`, with `@revision` if one is meant. Write `./O4` for a folder named like a short name.
-        device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda" or "cuda:N".
+        device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:N", or "split": layers spread
+            over all GPUs as accelerate places them, for models that one cannot hold.
         dtype: "float32", "bfloat16" or "float16": what the weights are held in.
         trust_remote_code: run Python code that the model brings along.
 
@@ -57,7 +58,7 @@ def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remot
     with _quiet(sum(file.stat().st_size for file in folder.glob("*.safetensors")) < _SHOW_BARS_FROM):
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-            model = _read_weights(name, folder, precision, trust_remote_code).to(place)
+            model = _read_weights(name, folder, precision, trust_remote_code, place)
         except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"the model {name}", _first_line(error), f"check the files in {folder}") from error
     tokenizer.clean_up_tokenization_spaces = False  # decoding must give back what was encoded
@@ -163,9 +164,14 @@ def _check_code(name: str, folder: Path, trusted: bool) -> None:
             )
 
 
-def _read_weights(name: str, folder: Path, dtype: torch.dtype, trusted: bool) -> Any:
+def _read_weights(name: str, folder: Path, dtype: torch.dtype, trusted: bool, place: torch.device | None) -> Any:
     read: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, trust_remote_code=trusted, output_loading_info=True
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=trusted,
+        output_loading_info=True,
+        device_map="auto" if place is None else None,
     )
     model, report = read
     if missing := sorted(report["missing_keys"]):  # transformers only warns, and fills them with random numbers
@@ -174,7 +180,7 @@ def _read_weights(name: str, folder: Path, dtype: torch.dtype, trusted: bool) ->
             f"{len(missing)} weights are not in its files, such as {missing[0]}",
             "get all its files; a base model without a language-model head cannot be used",
         )
-    return model
+    return model if place is None else model.to(place)
 
 
 def _structure(name: str, model: PreTrainedModel) -> Structure:
@@ -188,11 +194,15 @@ def _structure(name: str, model: PreTrainedModel) -> Structure:
         ) from error
 
 
-def _device(asked: str) -> torch.device:
+def _device(asked: str) -> torch.device | None:
+    """The place of all weights; None where accelerate is to place them."""
+    if asked == "split":
+        return None
     if asked == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if asked != "cpu" and not re.fullmatch(r"cuda(:\d+)?", asked):
-        raise ConfigError(f"device {asked!r}", nearest(asked, ["auto", "cpu", "cuda", "cuda:N"]), "name a known device")
+        known = ["auto", "cpu", "cuda", "cuda:N", "split"]
+        raise ConfigError(f"device {asked!r}", nearest(asked, known), "name a known device")
     place = torch.device(asked)
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
         found = f"{torch.cuda.device_count()} CUDA GPUs seen by torch"

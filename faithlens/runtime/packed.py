@@ -85,7 +85,7 @@ def packed_attention(
     module: nn.Module,
     query: Float[Tensor, "batch head query d_head"],
     key: Float[Tensor, "batch kv_head query d_head"],
-    value: Float[Tensor, "batch kv_head query d_head"],
+    value: Float[Tensor, "batch kv_head query d_value"],
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
@@ -93,15 +93,19 @@ def packed_attention(
     softcap: float | None = None,
     s_aux: Float[Tensor, " head"] | None = None,
     **extra: object,
-) -> tuple[Float[Tensor, "batch query head d_head"], None]:
+) -> tuple[Float[Tensor, "batch query head d_value"], None]:
     """The registry entry: tree attention of the chunk in flight over all rows before it.
+
+    Values narrower than keys (multi-head latent attention) are filled up with zeros, which add nothing.
 
     Raises:
         ModelError: the layer asks for something tree attention does not do.
     """
     unknown = [name for name in ("position_bias", "head_mask") if extra.get(name) is not None]
-    if attention_mask is not None or value.shape[-1] != query.shape[-1]:
-        unknown.append("a mask of its own" if attention_mask is not None else "values of another width than its keys")
+    if attention_mask is not None:
+        unknown.append("a mask of its own")
+    if value.shape[-1] > query.shape[-1]:
+        unknown.append("values wider than its keys")
     if unknown:
         raise ModelError(
             f"a packed pass through {type(module).__name__}",
@@ -113,7 +117,8 @@ def packed_attention(
     assert chunk is not None
     running.layers.add(layer)
     rows = chunk.rows.to(query.device)
-    keys, values = key[0], value[0]
+    width = value.shape[-1]
+    keys, values = key[0], torch.nn.functional.pad(value[0], (0, query.shape[-1] - width))
     if not chunk.whole:
         keys, values = running.hold("keys", rows, keys, 1), running.hold("values", rows, values, 1)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -124,6 +129,8 @@ def packed_attention(
         query[0], keys, values, geometry.tree(layer), scale, queries=None if chunk.whole else rows,
         window=sliding_window, softcap=softcap, sinks=s_aux, readout=readout,
     )  # fmt: skip
+    flow = None if attended.flow is None else attended.flow[..., :width]
+    attended = attended._replace(out=attended.out[..., :width], flow=flow)
     running.readings.keep_attention(geometry, layer, chunk, attended)
     if chunk.silent:
         raise Enough
@@ -148,6 +155,9 @@ def run_block(
     for chunk in geometry.last(running.readings.heard) if last else geometry.chunks:
         if chunk.joins <= layer:
             hidden = run_chunk(running, chunk, forward, hidden, args, kwargs)
+    geometry = running.geometry(
+        hidden.device
+    )  # the first chunk has carried the stream to where the block's weights are
     if torch.is_grad_enabled():  # else the next layer writes over what nobody reads any more
         running.held.clear()
     hidden = write_stream(running, geometry, "resid_post", layer, hidden)

@@ -1,21 +1,23 @@
 """The packed pass against TransformerLens run naively, and against float64, on every architecture family."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from faithlens.errors import ModelError
-from faithlens.runtime.capture import Capture
-from faithlens.runtime.condition import Condition, Knockout
+from faithlens.runtime.capture import Capture, Site
+from faithlens.runtime.condition import Condition, Knockout, Patch
 from faithlens.runtime.execute import execute
 from faithlens.runtime.model import Lens
 from faithlens.runtime.packed import ENTRY
 from faithlens.runtime.plan import compile_plan
 from faithlens.runtime.structure import Structure
 from faithlens.runtime.trace import Piece
-from tests.conftest import MORE, tiny
-from tests.exact import differences, execute_exactly
+from tests.conftest import FAMILIES, MORE, tiny
+from tests.exact import NoFloat32, differences, execute_exactly, in_float64
 
 CAPTURE = Capture(attention=("answer", "stem", "step 1"))
 STRUCTURES = {
@@ -67,11 +69,59 @@ def test_packed_is_separate_on_more_families(family: str) -> None:
     assert max(differences(execute_exactly(lens, plan, CAPTURE, backend="packed"), truth)) < 1e-12
 
 
-def test_plain_transformers_agrees(lens: Lens) -> None:
-    for record in execute(lens, compile_plan(cases()[:6])):
-        ids = torch.tensor([record.condition.ids])
-        plain = lens.model(ids).logits[0, -1].log_softmax(-1)
-        torch.testing.assert_close(record.logprobs[:2], plain[[65, 66]], atol=2e-5, rtol=0)
+def plainly(
+    lens: Lens, condition: Condition, patch: tuple[int, int, int, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Transformers alone, eager attention: log-probabilities of one-token options, attention of the last row.
+
+    `patch` writes rows start .. stop - 1 of the stream before a block: (layer, start, stop, values).
+    """
+    handles = []
+    if patch:
+        layer, start, stop, values = patch
+
+        def write(module: torch.nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+            hidden = args[0].clone()
+            hidden[0, start:stop] = values
+            return (hidden, *args[1:]), kwargs
+
+        handles = [lens.anatomy.blocks[layer].register_forward_pre_hook(write, with_kwargs=True)]
+    before = lens.model.config._attn_implementation
+    lens.model.set_attn_implementation("eager")
+    try:
+        given = lens.model(torch.tensor([condition.ids]), output_attentions=True, use_cache=False)
+    finally:
+        lens.model.set_attn_implementation(before)
+        for handle in handles:
+            handle.remove()
+    rows = torch.stack([pattern[0, :, -1] for pattern in given.attentions])
+    mass = torch.stack([rows[..., a:b].sum(-1) for a, b in condition.spans.values()], -1)
+    return given.logits[0, -1].log_softmax(-1)[[65, 66]], mass
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES | MORE))
+def test_plain_transformers_agrees(family: str) -> None:
+    """Answers, pooled attention and a residual patch, of a model run by transformers and plain torch hooks alone."""
+    lens = in_float64(tiny(family))
+    cuts = cases()[:6]
+    clean, donor = (
+        cuts[4],
+        replace(cuts[3], pieces=(*cuts[3].pieces[:-1], Piece("step 3", (77,) * 6), cuts[3].pieces[-1])),
+    )
+    span, layer = clean.spans["step 3"], 1
+    patched = replace(clean, name="patched", edits=(Patch("resid_pre", "step 3", donor, layers=(layer,)),))
+    capture = Capture(attention=("answer",), activations=(Site("resid_pre", layer, "step 3"),))
+    with NoFloat32(), torch.no_grad():
+        *records, given, moved = execute(lens, compile_plan([*cuts, donor, patched]), capture)
+        values = given.activations[capture.activations[0]].double()
+        for record in records:
+            logprobs, mass = plainly(lens, record.condition)
+            torch.testing.assert_close(record.logprobs[:2], logprobs, atol=1e-10, rtol=0)
+            torch.testing.assert_close(record.attention["answer"], mass, atol=1e-10, rtol=0)
+        logprobs, mass = plainly(lens, clean, (layer, *span, values))
+    torch.testing.assert_close(moved.logprobs[:2], logprobs, atol=1e-10, rtol=0)
+    torch.testing.assert_close(moved.attention["answer"], mass, atol=1e-10, rtol=0)
+    assert (moved.logprobs - records[4].logprobs).abs().max() > 1e-4
 
 
 def test_attention_of_every_reader_sums_to_one(lens: Lens) -> None:
@@ -124,6 +174,13 @@ def test_a_structural_edge_is_exactly_absent() -> None:
     assert pieces[0].name == "prompt"
 
 
-def test_what_cannot_be_packed_exactly_is_refused_by_name() -> None:
-    with pytest.raises(ModelError, match="none of self_attn, attention, attn; it has norm, mixer"):
-        execute(tiny("mamba"), compile_plan(cases()))
+@pytest.mark.parametrize(
+    ("family", "why"),
+    [
+        ("mamba", "none of self_attn, attention, attn; it has norm, mixer"),
+        ("qwen3_next", "none of self_attn, attention, attn; it has linear_attn"),
+    ],
+)
+def test_what_cannot_be_packed_exactly_is_refused_by_name(family: str, why: str) -> None:
+    with pytest.raises(ModelError, match=why):
+        execute(tiny(family), compile_plan(cases()))

@@ -19,7 +19,7 @@ from faithlens.runtime import fetch
 from faithlens.runtime import load as loading
 from faithlens.runtime.load import load, short_names
 from faithlens.runtime.structure import Structure
-from tests.conftest import byte_tokenizer
+from tests.conftest import byte_tokenizer, tiny
 from tests.runtime.gguf_files import random_model, write
 
 
@@ -319,3 +319,19 @@ def test_a_cache_that_cannot_be_written_is_named(cache: Path) -> None:
     cache.write_text("a file where the folder should be")
     with pytest.raises(ModelError, match="FAITHLENS_CACHE"):
         fetch.cached_folder("key", lambda folder: None)
+
+
+def test_split_lets_accelerate_place_the_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without GPUs there is one place to put them; the way is the same."""
+    tiny("llama").model.save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    asked, read = [], loading.AutoModelForCausalLM.from_pretrained
+    monkeypatch.setattr(
+        loading.AutoModelForCausalLM,
+        "from_pretrained",
+        lambda *a, device_map, **k: asked.append(device_map) or read(*a, device_map=device_map, **k),
+    )
+    whole, split = load(str(tmp_path), device="cpu"), load(str(tmp_path), device="split")
+    assert asked == [None, "auto"]
+    ids = torch.tensor([[1, 2, 3]])
+    assert torch.equal(whole.model(ids).logits, split.model(ids).logits)
