@@ -18,7 +18,7 @@ from faithlens.runtime.capture import Capture, Record, comparable
 from faithlens.runtime.condition import Component, Condition, Cut, Graft, Mark, Overwrite, Patch, Where, Write
 from faithlens.runtime.geometry import active
 from faithlens.runtime.model import Lens
-from faithlens.runtime.overwrite import new_values
+from faithlens.runtime.overwrite import new_values, step_to_donor
 from faithlens.runtime.plan import Plan
 
 Hook = tuple[str | Callable, Callable]  # TransformerLens' own: a hook point's name, and a function of its tensor
@@ -213,9 +213,10 @@ def writing(lens: Lens, marks: list[tuple[Mark, ...]], start: int, stop: int, pa
                 own = flat[0, targets]
                 given = source.to(own) if len(source) else own[:0]
                 new = new_values(edit, layer, own, given, offsets, lens.n_heads)
-                if isinstance(edit, Patch) and edit.component == "resid_pre" and torch.is_grad_enabled():
+                if isinstance(edit, Patch) and torch.is_grad_enabled():
+                    step = step_to_donor(edit, layer, own, given, offsets, lens.n_heads)
                     new = new.detach().requires_grad_()
-                    part.leaves[edit] = (new, (source - own).detach())
+                    part.leaves[edit] = (new, step)
                 flat[0, targets] = new
                 return flat.view_as(x)
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from faithlens.runtime.condition import Component, Condition, Where
+from faithlens.errors import PlanError
+from faithlens.runtime.condition import Component, Condition, Patch, Where
 
 
 class Site(NamedTuple):
@@ -35,8 +36,9 @@ class Capture:
         compare: how far each condition's block outputs are from those of its `reference`, piece by piece.
         activations: sites whose raw activations are kept.
         attribution: weights of the options in a metric, the weighted sum of their log-probabilities. Kept is, for each
-            token that a `Patch` of "resid_pre" writes, the metric's gradient times the step from the row's own value
-            to the donor's: averaged over `amount`, integrated gradients (Sundararajan et al. 2017, section 3).
+            token that a `Patch` writes, the metric's gradient times the step from the row's own value to the donor's:
+            at amount 0 attribution patching (Nanda 2023), averaged over amounts from 0 to 1 integrated gradients
+            (Sundararajan et al. 2017, section 3). Each patch is then of one layer.
     """
 
     attention: tuple[str, ...] = ()
@@ -90,3 +92,21 @@ def comparable(condition: Condition) -> list[tuple[int, tuple[int, int], tuple[i
         for i, (name, here) in enumerate(condition.spans.items())
         if (there := reference.spans.get(name)) is not None and there[1] - there[0] == here[1] - here[0]
     ]
+
+
+def check_capture(conditions: Sequence[Condition], capture: Capture) -> None:
+    """Refuse what cannot be read.
+
+    Raises:
+        PlanError: gradients of a patch of several layers, each of which would cut off the one before.
+    """
+    if not capture.attribution:
+        return
+    for condition in conditions:
+        for edit in condition.edits:
+            if isinstance(edit, Patch) and (edit.layers is None or len(edit.layers) != 1):
+                raise PlanError(
+                    f"the attribution of a patch of condition {condition.name!r}",
+                    f"its layers are {'all' if edit.layers is None else edit.layers}",
+                    "name one layer, layers=(l,), in each patch",
+                )

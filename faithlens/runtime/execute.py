@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from faithlens.runtime.capture import Capture, Record
+from faithlens.runtime.capture import Capture, Record, check_capture
 from faithlens.runtime.model import Lens
 from faithlens.runtime.plan import Plan
 
@@ -14,8 +14,10 @@ def execute(lens: Lens, plan: Plan, capture: Capture = Capture(), *, backend: Ba
     """Run every condition of `plan`; one record a condition, in the plan's order and its own coordinates.
 
     Raises:
+        PlanError: gradients of a patch of several layers are asked for, or the plan does not fit in memory.
         ModelError: the model cannot be packed exactly (named, with the reason); `separate` never is chosen silently.
     """
+    check_capture(plan.conditions, capture)
     if backend == "packed":
         from faithlens.runtime.packed import run_packed as run
     else:

@@ -1,6 +1,7 @@
 """Writing activations: what patches and ablations put in the place of a row's own."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -50,3 +51,15 @@ def new_values(
     chosen = torch.zeros(n_heads, dtype=torch.bool, device=own.device)
     chosen[list(edit.heads)] = True
     return torch.where(chosen.repeat_interleave(width), new, own)
+
+
+def step_to_donor(
+    edit: Patch,
+    layer: int,
+    own: Float[Tensor, "row d_model"],
+    source: Float[Tensor, "row d_model"],
+    offsets: Int[Tensor, " row"],
+    n_heads: int,
+) -> Float[Tensor, "row d_model"]:
+    """All the way that a patch goes or could go: what gradients of its rows are multiplied with."""
+    return (new_values(replace(edit, amount=1.0), layer, own, source, offsets, n_heads) - own).detach()

@@ -23,12 +23,12 @@ from faithlens.kernels.answer_logprobs import answer_logprobs
 from faithlens.kernels.tree_attention import tree_attention
 from faithlens.runtime.anatomy import forwards, tensor_of
 from faithlens.runtime.capture import Capture, Record
-from faithlens.runtime.condition import Component
+from faithlens.runtime.condition import Component, Patch
 from faithlens.runtime.cost import check_memory
 from faithlens.runtime.geometry import CHUNK, Chunk, Geometry
 from faithlens.runtime.model import Lens
-from faithlens.runtime.overwrite import new_values, writings
-from faithlens.runtime.packing import Pass
+from faithlens.runtime.overwrite import new_values, step_to_donor, writings
+from faithlens.runtime.packing import Pass, Writing
 from faithlens.runtime.plan import Plan
 from faithlens.runtime.readings import Readings
 
@@ -195,12 +195,27 @@ def of_rows(value: object, rows: Int[Tensor, " row"], whole: int) -> object:
 def write_stream(running: Running, geometry: Geometry, component: Component, layer: int, hidden: Tensor) -> Tensor:
     """Overwrite rows of the residual stream between two blocks."""
     for writing, targets, sources in writings(geometry, component, layer):
-        own, source = hidden[0, targets], hidden[0, sources]
-        offsets = torch.tensor(writing.offsets, device=hidden.device)
-        new = new_values(writing.edit, layer, own, source, offsets, 1)
-        new = running.readings.watch(writing, own, source, new)
+        every = torch.arange(len(targets), device=hidden.device)
+        new = written(running, writing, layer, every, hidden[0, targets], hidden[0, sources])
         hidden = put(hidden, 1, targets, new[None])
     return hidden
+
+
+def written(
+    running: Running,
+    writing: Writing,
+    layer: int,
+    mine: Int[Tensor, " row"],
+    own: Float[Tensor, "row d_model"],
+    source: Float[Tensor, "source d_model"],
+) -> Float[Tensor, "row d_model"]:
+    """What a writing makes of those of its rows that are number `mine`."""
+    offsets, n_heads = torch.tensor(writing.offsets, device=own.device)[mine], running.lens.n_heads
+    new = new_values(writing.edit, layer, own, source, offsets, n_heads)
+    if running.readings.capture.attribution and isinstance(writing.edit, Patch):
+        step = step_to_donor(writing.edit, layer, own, source, offsets, n_heads)
+        new = running.readings.watch(writing, mine, new, step)
+    return new
 
 
 def inside(component: Component, layer: int, x: Float[Tensor, "batch row d_model"]) -> Tensor:
@@ -216,8 +231,7 @@ def inside(component: Component, layer: int, x: Float[Tensor, "batch row d_model
         if len(mine):
             chosen = targets[mine]
             source = held[0, sources[mine] if writing.row_by_row else sources]
-            offsets = torch.tensor(writing.offsets, device=x.device)[mine]
-            new = new_values(writing.edit, layer, held[0, chosen], source, offsets, running.lens.n_heads)
+            new = written(running, writing, layer, mine, held[0, chosen], source)
             held = running.hold(component, chosen, new[None], 1)
             x = x.index_copy(1, at[chosen], new[None])
     running.readings.keep(layer, component, geometry, held[0])

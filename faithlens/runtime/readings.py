@@ -6,14 +6,14 @@ from itertools import accumulate
 
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from faithlens.errors import PlanError
 from faithlens.kernels.span_compare import span_compare
 from faithlens.kernels.tree_attention import Attended, Readout
 from faithlens.runtime.capture import Capture, Record, Site, comparable
-from faithlens.runtime.condition import Component, Condition, Patch
+from faithlens.runtime.condition import Component, Condition
 from faithlens.runtime.geometry import Chunk, Geometry, active
 from faithlens.runtime.model import Lens
 from faithlens.runtime.packing import Pass, Placed, Writing
@@ -46,7 +46,7 @@ class Readings:
         self.compared: dict[int, list[tuple[Tensor, Tensor]]] = {}
         self.lenses: dict[tuple[int, str], list[Tensor]] = {}
         self.raw: dict[int, dict[Site, Tensor]] = {}
-        self.watched: list[tuple[Writing, Tensor, Tensor]] = []
+        self.watched: list[tuple[Writing, Tensor, Tensor, Tensor]] = []
         self._readouts: dict[object, tuple[Readout, Tensor] | None] = {}
 
     def readout(self, geometry: Geometry, layer: int, chunk: Chunk) -> Readout | None:
@@ -209,36 +209,41 @@ class Readings:
                 placed, reader, _ = wanted[i]
                 self.lenses.setdefault((placed.index, reader), []).append(values)
 
-    def watch(self, writing: Writing, own: Tensor, source: Tensor, new: Tensor) -> Tensor:
-        """Make patched rows the leaves that gradients are taken of, where attribution is asked for."""
-        if not (self.capture.attribution and isinstance(writing.edit, Patch) and writing.edit.component == "resid_pre"):
-            return new
+    def watch(
+        self,
+        writing: Writing,
+        mine: Int[Tensor, " row"],
+        new: Float[Tensor, "row d_model"],
+        step: Float[Tensor, "row d_model"],
+    ) -> Float[Tensor, "row d_model"]:
+        """Make patched rows, number `mine` of the writing's, the leaves that gradients are taken of."""
         leaf = new.detach().requires_grad_()
-        self.watched.append((writing, leaf, (source - own).detach()))
+        self.watched.append((writing, mine, leaf, step))
         return leaf
 
     def _attributions(self, answers: dict[int, Tensor]) -> dict[int, dict[object, Tensor]]:
-        """Gradient times (donor - own), for each patched token of each condition."""
+        """Gradient times the step to the donor, for each patched token of each condition."""
         if not self.watched:
             return {}
         weights = torch.tensor(self.capture.attribution)
-        owners: dict[int, list[int]] = {}
+        owners: dict[int, set[int]] = {}
         for placed in self.packed.placed:
             for row in placed.path:
-                owners.setdefault(row, []).append(placed.index)
+                owners.setdefault(row, set()).add(placed.index)
         total = torch.stack([(weights * logprobs).sum() for logprobs in answers.values()]).sum()
-        gradients = torch.autograd.grad(total, [leaf for _, leaf, _ in self.watched])
+        gradients = torch.autograd.grad(total, [leaf for _, _, leaf, _ in self.watched])
         out: dict[int, dict[object, Tensor]] = {}
-        for (writing, _, step), gradient in zip(self.watched, gradients, strict=True):
-            found = {index for row in writing.targets for index in owners[row]}
+        for (writing, mine, _, step), gradient in zip(self.watched, gradients, strict=True):
+            found = set().union(*(owners[row] for row in writing.targets))
             if len(found) != 1:
                 raise PlanError(
                     "the attribution of a patch",
                     f"{len(found)} conditions share its rows, so their gradients would add up",
                     "let each condition patch its own amount",
                 )
-            score = (gradient * step).sum(-1).float().cpu()
-            out.setdefault(found.pop(), {})[writing.edit.span] = score  # type: ignore[union-attr]
+            score, spans = (gradient * step).sum(-1).float().cpu(), out.setdefault(found.pop(), {})
+            whole = spans.setdefault(writing.edit.span, score.new_zeros(len(writing.targets)))
+            whole.index_add_(0, mine.cpu(), score)  # chunks may have cut the writing into parts
         return out
 
     def records(self, answers: dict[int, Float[Tensor, " option"]]) -> dict[int, Record]:

@@ -8,7 +8,7 @@ import torch
 
 from faithlens.errors import PlanError
 from faithlens.runtime.capture import Capture, Record, Site
-from faithlens.runtime.condition import COMPONENTS, Ablation, Condition, Edit, Knockout, Patch, Splice
+from faithlens.runtime.condition import COMPONENTS, Ablation, Component, Condition, Edit, Knockout, Patch, Splice
 from faithlens.runtime.execute import execute
 from faithlens.runtime.geometry import CHUNK
 from faithlens.runtime.model import Lens
@@ -142,31 +142,46 @@ def test_chunks_change_nothing(lens: Lens, monkeypatch: pytest.MonkeyPatch) -> N
     assert max(worst(execute_exactly(lens, passes, CAPTURE, backend="packed"), whole).values()) < 1e-10
 
 
-def halfway(amounts: list[float]) -> list[Condition]:
-    """The clean trace on its way to the donor's stream at step 1, before the second block."""
-    edits = [Patch("resid_pre", "step 1", DONOR, layers=(1,), amount=a) for a in amounts]
+def halfway(
+    amounts: list[float], component: Component = "resid_pre", heads: tuple[int, ...] | None = None
+) -> list[Condition]:
+    """The clean trace on its way to the donor's activations at step 1, in the second block."""
+    edits = [Patch(component, "step 1", DONOR, layers=(1,), heads=heads, amount=a) for a in amounts]
     return [replace(CLEAN, name=str(edit.amount), edits=(edit,)) for edit in edits]
 
 
-def test_gradients_are_those_of_transformer_lens(lens: Lens) -> None:
-    plan, capture = compile_plan(halfway([0.1, 0.5, 0.9])), Capture(attribution=(1.0, -1.0, 0.0, 0.5))
+SITES: list[tuple[Component, tuple[int, ...] | None]] = [*((c, None) for c in COMPONENTS), ("z", (0, 3))]
+
+
+@pytest.mark.parametrize(("component", "heads"), SITES)
+def test_gradients_are_those_of_transformer_lens(
+    lens: Lens, component: Component, heads: tuple[int, ...] | None
+) -> None:
+    plan = compile_plan(halfway([0.1, 0.5, 0.9], component, heads))
+    capture = Capture(attribution=(1.0, -1.0, 0.0, 0.5))
     packed, separate = (execute_exactly(lens, plan, capture, backend=b) for b in ("packed", "separate"))
     for a, b in zip(packed, separate, strict=True):
         assert a.attribution["step 1"].abs().max() > 1e-6
         torch.testing.assert_close(a.attribution["step 1"], b.attribution["step 1"], atol=1e-10, rtol=1e-8)
 
 
-def test_integrated_gradients_add_up_to_the_effect() -> None:
+@pytest.mark.parametrize(("component", "heads"), SITES)
+def test_integrated_gradients_add_up_to_the_effect(component: Component, heads: tuple[int, ...] | None) -> None:
     """The mean over midpoints of gradient times step, summed over tokens, is what the whole patch does."""
-    lens, n, weights = tiny("llama"), 200, (1.0, -1.0, 0.0, 0.0)
+    lens, n, weights = tiny("llama"), 100, (1.0, -1.0, 0.0, 0.0)
     midpoints = [(i + 0.5) / n for i in range(n)]
-    records = execute(lens, compile_plan(halfway(midpoints)), Capture(attribution=weights))
+    records = execute(lens, compile_plan(halfway(midpoints, component, heads)), Capture(attribution=weights))
     total = float(torch.stack([r.attribution["step 1"].sum() for r in records]).mean())
-    clean, patched = (
-        float((torch.tensor(weights) * r.logprobs).sum()) for r in execute(lens, compile_plan(halfway([0.0, 1.0])))
-    )
+    ends = execute(lens, compile_plan(halfway([0.0, 1.0], component, heads)))
+    clean, patched = (float((torch.tensor(weights) * r.logprobs).sum()) for r in ends)
     assert abs(patched - clean) > 0.01
-    assert total == pytest.approx(patched - clean, rel=0.01)
+    assert total == pytest.approx(patched - clean, rel=0.02)
+
+
+def test_gradients_of_a_patch_of_several_layers_are_refused() -> None:
+    edit = Patch("resid_pre", "step 1", DONOR, layers=(0, 1))
+    with pytest.raises(PlanError, match=r"its layers are \(0, 1\)"):
+        execute(tiny("llama"), compile_plan([replace(CLEAN, edits=(edit,))]), Capture(attribution=(1.0, 0.0, 0.0, 0.0)))
 
 
 def test_gradients_of_shared_rows_are_refused() -> None:
