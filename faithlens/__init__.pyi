@@ -4,6 +4,9 @@ from .assays.assay import Setting
 from .assays.battery import run as run_battery
 from .assays.cases import choose_stem, draw_drafts, to_case
 from .assays.closeup import answer_table, attention_table, think
+from .effects.result import StepEffects
+from .effects.steps import attribute_steps, knockout_steps, patch_steps, splice_steps
+from .effects.views import attention_flow, compare, onset, readiness
 from .errors import FaithlensError
 from .interventions.case import Case
 from .interventions.knockout import knock_out, knock_out_steps
@@ -43,10 +46,14 @@ __all__ = [
     "Site",
     "Splice",
     "Stem",
+    "StepEffects",
     "Trace",
     "answer_table",
+    "attention_flow",
     "attention_table",
+    "attribute_steps",
     "choose_stem",
+    "compare",
     "compile_plan",
     "cost",
     "cut",
@@ -56,11 +63,16 @@ __all__ = [
     "full",
     "knock_out",
     "knock_out_steps",
+    "knockout_steps",
     "load",
     "no_cot",
+    "onset",
+    "patch_steps",
     "plan_for",
+    "readiness",
     "replace_step",
     "run_battery",
+    "splice_steps",
     "swaps",
     "task",
     "think",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from faithlens.errors import FaithlensError
+from faithlens.kernels.choose import choose
 from faithlens.runtime.capture import Capture, Record
 from faithlens.runtime.condition import COMPONENTS, Ablation, Condition, Knockout, Patch
 from faithlens.runtime.execute import execute
@@ -52,6 +53,8 @@ def examine(lens: Lens) -> list[Check]:
     except RuntimeError as error:
         return [Check("the plain model runs", False, None, None, str(error).splitlines()[0])]
     checks.append(Check("the plain model's own drift", True, drift, None, "eager against sdpa attention, nats, RMS"))
+    chosen = choose("plain torch", torch.empty(0, device=lens.device, dtype=lens.model.dtype))
+    checks.append(Check(f"kernels run in {chosen.impl}", True, None, None, chosen.why))
     for check in (parity, silence, no_ops, knocked_out, sites, left_alone):
         try:
             checks += check(lens, conditions, plain, SLACK * drift)

@@ -8,6 +8,7 @@ Every message says what was asked, what was found and what to do about it::
     ├── TraceError             a sampled chain of thought cannot be segmented, edited or scored
     ├── PlanError              conditions that cannot be run as asked (too long, unknown span, wrong trace)
     ├── KernelError            an implementation asked for by name cannot run here
+    ├── MeasureError           a number that may not be relied on, or that the data cannot give
     ├── BenchmarkError         rivals that do not give the same numbers, so that timing them means nothing
     ├── ConfigError            an option or configuration file is wrong
     └── RunError               a run folder is missing, in use, incomplete or not ours
@@ -49,6 +50,10 @@ class PlanError(FaithlensError):
 
 class KernelError(FaithlensError):
     """An implementation asked for by name cannot run here."""
+
+
+class MeasureError(FaithlensError):
+    """A number that may not be relied on, or that the data cannot give."""
 
 
 class BenchmarkError(FaithlensError):

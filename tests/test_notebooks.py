@@ -1,5 +1,6 @@
 """Every notebook runs from top to bottom, offline, in this interpreter, and shows what its text says."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -23,6 +24,13 @@ assert attention[TWIN].filter(regex="^step ").abs().max().max() == 0
 assert fl.answer_table(case, edited).idxmax(axis=1).tolist() == ["2", "7"]
 assert fl.answer_table(twin_case, twin_edited).idxmax(axis=1).tolist() == ["2", "2"]
 """,
+    "02_patch_reasoning_steps": """
+recovered = np.nanmean(first, 0)
+assert recovered[-1] > 0.9 and np.abs(recovered[:-1]).max() < 0.1
+assert np.nanmax(np.abs(nothing.effect)) < 1e-4
+assert attributed.audit.n == len(clean) * len(effects.steps)
+assert smol.n_layers == 30
+""",
 }
 
 
@@ -35,7 +43,11 @@ def test_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notebook.cells = [new_code_cell(same), *notebook.cells, new_code_cell(SHOWN[path.stem])]
     folder = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, kernel_name="python3", timeout=120, resources=folder).execute()
-    drawn = [c for c in notebook.cells if c.cell_type == "code" and c.source.splitlines()[-1].startswith("figures.")]
+    drawn = [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and re.match(r"figures\.|.*\.plot\(\)$", cell.source.splitlines()[-1])
+    ]
     kinds = [{kind for out in cell.outputs for kind in out.get("data", {})} for cell in drawn]
     assert len(drawn) > 0
     assert all("application/vnd.plotly.v1+json" in kind for kind in kinds)

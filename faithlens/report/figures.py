@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from faithlens.report.words import label
 from faithlens.stats.grid import CELLS
@@ -163,6 +165,31 @@ def attention_by_piece(tables: Mapping[str, pd.DataFrame]) -> Figure:
     ]
     figure = go.Figure(bars).update_layout(barmode="group", showlegend=True)
     return _axes(figure, "", "share of attention")
+
+
+def step_heatmap(effects: NDArray[np.float64], layers: Sequence[str], steps: Sequence[str], unit: str) -> Figure:
+    """Effects [layer, step], blue where they are towards and red where they are away."""
+    import plotly.graph_objects as go
+
+    most = float(np.nanmax(np.abs(effects))) or 1.0
+    hover = f"layer %{{y}}, %{{x}}: %{{z:.3f}} {unit}<extra></extra>"
+    drawn = go.Heatmap(z=effects, x=list(steps), y=list(layers), zmin=-most, zmax=most, colorscale="RdBu")
+    figure = go.Figure(drawn.update(hovertemplate=hover, colorbar_title=unit))
+    figure.update_xaxes(type="category").update_yaxes(type="category")
+    return _axes(figure, "", "layer", height=max(380, 140 + 12 * len(layers)))
+
+
+def step_bars(
+    effects: NDArray[np.float64], null: NDArray[np.float64] | None, steps: Sequence[str], unit: str
+) -> Figure:
+    """Effects of each step, with those of random stretches of as many tokens beside them."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(go.Bar(name="step", x=list(steps), y=effects, marker_color=_colour(0)))
+    if null is not None:
+        figure.add_trace(go.Bar(name="random stretch", x=list(steps), y=null, marker_color=GREY))
+    figure.update_layout(barmode="group", showlegend=null is not None).update_xaxes(type="category")
+    return _axes(figure, "", f"effect, {unit}")
 
 
 def _maps(tables: Mapping[str, pd.DataFrame], x: str, y: str, value: str) -> Figure:

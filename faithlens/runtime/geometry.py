@@ -15,7 +15,6 @@ from faithlens.runtime.packing import Pass
 from faithlens.runtime.structure import Interval
 
 CHUNK = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to fill the machine
-Marks = tuple[tuple[tuple[Layers, Interval], ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,18 +64,41 @@ class Geometry:
         """Who sees whom in `layer`."""
         here = frozenset(layers for layers in self._limited if active(layers, layer))
         if here not in self._trees:
-            cuts, grafts = (self._intervals(marks, layer) for marks in (self.packed.cuts, self.packed.grafts))
-            self._trees[here] = Tree(self.depth, self._until, cuts, grafts)
+            cuts, grafts = (
+                [[interval for layers, interval in row if active(layers, layer)] for row in marks]
+                for marks in (self.packed.cuts, self.packed.grafts)
+            )
+            replaced = [[self._depths(graft) for graft in row] for row in grafts]
+            self._trees[here] = Tree(
+                self.depth,
+                self._until,
+                self._padded([own + other for own, other in zip(cuts, replaced, strict=True)]),
+                self._padded([self._left(row, hidden) for row, hidden in zip(grafts, cuts, strict=True)]),
+            )
         return self._trees[here]
 
-    def _intervals(self, marks: Marks, layer: int) -> Int[Tensor, "pos cut two"]:
-        """The intervals in force in `layer`, padded with empty ones."""
-        own = [[interval for layers, interval in row if active(layers, layer)] for row in marks]
-        width = max(map(len, own))
+    def _depths(self, graft: Interval) -> Interval:
+        """The depths at which a graft's rows lie: they are neighbours, and each is the next one's parent."""
+        first = self.packed.depth[graft[0]]
+        return first, first + graft[1] - graft[0]
+
+    def _left(self, grafts: list[Interval], cuts: list[Interval]) -> list[Interval]:
+        """Grafts without the rows at whose depths nothing may be seen."""
+        for low, high in cuts:
+            left = []
+            for start, stop in grafts:
+                first = self.packed.depth[start]
+                a, b = start + max(0, low - first), start + max(0, high - first)
+                left += [(x, y) for x, y in ((start, min(stop, a)), (max(start, b), stop)) if x < y]
+            grafts = left
+        return grafts
+
+    def _padded(self, rows: list[list[Interval]]) -> Int[Tensor, "pos cut two"]:
+        """Intervals of each row, as many as any has; the others are empty."""
+        width = max(map(len, rows))
         if not width:
-            return torch.zeros(len(own), 0, 2, dtype=torch.long, device=self.device)
-        padded = [row + [(0, 0)] * (width - len(row)) for row in own]
-        return torch.tensor(padded, device=self.device).reshape(len(own), width, 2).long()
+            return torch.zeros(len(rows), 0, 2, dtype=torch.long, device=self.device)
+        return torch.tensor([row + [(0, 0)] * (width - len(row)) for row in rows], device=self.device)
 
     @cached_property
     def chunks(self) -> list[Chunk]:

@@ -8,7 +8,7 @@ unedited sequence.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from faithlens.runtime.condition import Condition, Graft, Layers, Mark, Overwrite, Patch, Write
+from faithlens.runtime.condition import Condition, Cut, Graft, Layers, Mark, Overwrite, Patch, Write
 from faithlens.runtime.structure import Interval, Structure
 
 Cell = tuple[int, tuple[Mark, ...]]  # a token and what sets its row apart: cells that are equal share a place
@@ -58,7 +58,8 @@ class Pass:
         depth: each token's position in its own sequence.
         visible_until: packed index at which the subtree below each row ends.
         cuts: for each row, the depth intervals it may not see, and in which layers.
-        grafts: for each row, packed intervals it sees in addition, and in which layers.
+        grafts: for each row, packed intervals it sees in place of its own at their depths, and in which layers; of
+            what is cut at these depths it sees neither.
         joins: the layer from which each row is its own; below it is a copy of its twin.
         twins: the row each row is a copy of below `joins`.
         waves: rows of one wave need no activation of a later one; sources come in an earlier wave than targets.
@@ -188,7 +189,7 @@ class Packing:
             ids=tuple(trie.cells[node][0] for node in order),
             depth=tuple(trie.depth[node] for node in order),
             visible_until=tuple(until),
-            cuts=tuple(tuple((m.layers, (m.start, m.stop)) for m in row if not isinstance(m, Write)) for row in marks),
+            cuts=tuple(tuple((m.layers, (m.start, m.stop)) for m in row if isinstance(m, Cut)) for row in marks),
             grafts=tuple(grafts),
             joins=tuple(joins),
             twins=tuple(twins),

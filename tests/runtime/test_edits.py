@@ -66,6 +66,11 @@ EDITS: dict[str, tuple[Edit, ...]] = {
     "splice of a layer": (Splice("stem", "step 1", DONOR, layers=(1,)),),
     "splice between steps": (Splice("step 2", "step 0", DONOR, layers=(0, 2)),),
     "splice from a patched donor": (Splice("stem", "step 2", PATCHED),),
+    "splice of what is knocked out": (Splice("stem", "step 1", DONOR), Knockout("stem", ((15, 17),))),
+    "splice of what is knocked out elsewhere": (
+        Splice("stem", "step 1", DONOR, layers=(0, 1)),
+        Knockout("stem", ("step 1",), layers=(1, 2)),
+    ),
     "everything": (
         Splice("stem", "step 0", DONOR, layers=(1, 2)),
         Knockout("stem", ("step 1",), layers=(2,)),

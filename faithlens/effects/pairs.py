@@ -1,0 +1,129 @@
+"""Pairs of traces: which run is edited, which two the effects lie between, and what is refused."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from faithlens.effects.result import Direction, Metric
+from faithlens.errors import PlanError, nearest
+from faithlens.measures.answers import choice, kl_divergence, logit_difference, probabilities
+from faithlens.runtime.capture import Record
+from faithlens.runtime.condition import COMPONENTS, Component, Condition
+from faithlens.runtime.structure import Interval
+
+Conditions = Condition | Sequence[Condition]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One trace's share: the run that is edited, and the one or two runs that effects are measured from."""
+
+    base: Condition
+    clean: Condition
+    corrupted: Condition | None
+
+    @property
+    def ends(self) -> list[Condition]:
+        """The runs that are not edited."""
+        return [self.clean, *([self.corrupted] if self.corrupted else [])]
+
+
+@dataclass(frozen=True)
+class Score:
+    """The metric of one trace: as a function of a record, and of the runs that are not edited."""
+
+    of: Callable[[Record], float]
+    clean: float
+    corrupted: float
+
+    def effect(self, record: Record, direction: Direction | None) -> float:
+        """How far an edit moves the metric: up from the corrupted run, or down from the clean one."""
+        return self.of(record) - self.corrupted if direction == "denoise" else self.clean - self.of(record)
+
+
+def scorer(metric: Metric, work: Work, ends: Sequence[Record]) -> Score:
+    """The metric of one trace, from the records of its unedited runs.
+
+    Raises:
+        PlanError: clean and corrupted runs give the same answer, so there is nothing between them.
+    """
+    clean, *others = ends
+    answer = choice(clean.logprobs)
+    if others:
+        foil = choice(others[0].logprobs)
+    else:
+        foil = clean.logprobs.argsort(descending=True).tolist()[min(1, len(clean.logprobs) - 1)]
+    if others and foil == answer:
+        raise PlanError(
+            f"effects between {work.clean.name!r} and {others[0].condition.name!r}",
+            f"both are answered with option {answer}",
+            "choose a donor with another answer",
+        )
+    of: dict[Metric, Callable[[Record], float]] = {
+        "logit_difference": lambda record: logit_difference(record.logprobs, answer, foil),
+        "probability": lambda record: float(probabilities(record.logprobs)[answer]),
+        "kl": lambda record: -kl_divergence(clean.logprobs, record.logprobs),
+    }
+    return Score(of[metric], of[metric](clean), of[metric](others[0]) if others else float("nan"))
+
+
+def listed(given: Conditions) -> list[Condition]:
+    """One trace, or several."""
+    return [given] if isinstance(given, Condition) else list(given)
+
+
+def steps_of(traces: Sequence[Condition], asked: Sequence[str] | None) -> list[str]:
+    """The names of the steps: those asked for, or all between the prompt and the stem of any trace.
+
+    Raises:
+        PlanError: no trace has one of the names.
+    """
+    known = list(dict.fromkeys(piece.name for trace in traces for piece in trace.pieces[1:-1]))
+    for name in asked or ():
+        if name not in known:
+            raise PlanError(f"the step {name!r}", f"no trace has it; {nearest(name, known)}", "name one of these")
+    return list(asked) if asked is not None else known
+
+
+def elsewhere(trace: Condition, step: str, rng: random.Random) -> Interval:
+    """As many tokens as `step` has, anywhere before the stem but at the very first token, an attention sink."""
+    start, stop = trace.spans[step]
+    last = trace.spans[trace.pieces[-1].name][0]
+    first = rng.randint(1, max(1, last - (stop - start)))
+    return first, min(first + stop - start, last)
+
+
+def check_aligned(clean: Condition, corrupted: Condition) -> None:
+    """Refuse pairs whose pieces do not lie at the same positions.
+
+    Raises:
+        PlanError: with the first piece that differs.
+    """
+    for one, other in zip(clean.pieces, corrupted.pieces, strict=False):
+        if (one.name, len(one.ids)) != (other.name, len(other.ids)):
+            raise PlanError(
+                f"effects between {clean.name!r} and {corrupted.name!r}",
+                f"{one.name!r} has {len(one.ids)} tokens, and {other.name!r} of the donor {len(other.ids)}",
+                "choose a donor whose pieces have as many tokens, position by position",
+            )
+    if len(clean.pieces) != len(corrupted.pieces) or clean.options != corrupted.options:
+        raise PlanError(
+            f"effects between {clean.name!r} and {corrupted.name!r}",
+            f"{len(clean.pieces)} and {len(corrupted.pieces)} pieces, {len(clean.options)} and"
+            f" {len(corrupted.options)} options, or other options",
+            "choose a donor with as many steps and the same options",
+        )
+
+
+def place_of(site: str) -> tuple[Component, tuple[int, ...] | None]:
+    """The component, and the layer if it names one, of a site's own name or TransformerLens'.
+
+    Raises:
+        PlanError: there is no such site.
+    """
+    *block, name = site.removeprefix("blocks.").split(".")
+    layer = (int(block[0]),) if block and block[0].isdigit() else None
+    name = name.removeprefix("hook_")
+    if name not in COMPONENTS:
+        raise PlanError(f"the site {site!r}", "no component of that name", nearest(name, COMPONENTS))
+    return name, layer

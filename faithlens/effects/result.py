@@ -1,0 +1,160 @@
+"""`StepEffects`, what every verb of this wing gives back, and the audit of those that approximate."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from faithlens.errors import MeasureError
+from faithlens.stats.resample import mean_intervals
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+Direction = Literal["denoise", "noise"]
+Metric = Literal["logit_difference", "probability", "kl"]
+UNITS: dict[Metric, str] = {"logit_difference": "logit", "probability": "probability", "kl": "nat"}
+FLOORS: dict[Metric, float] = {"logit_difference": 1.0, "probability": 0.2, "kl": 0.1}
+"""How far clean and corrupted must be apart for a normalised effect: below it noise would be divided by noise."""
+
+AGREEMENT = 0.8  # share of signs in which approximate and exact effects must agree
+Effects = Float[np.ndarray, "trace layer step"]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """How well approximate effects agree with exact ones, over all cells of all traces.
+
+    Attributes:
+        n: cells compared.
+        pearson: correlation; NaN where one of them does not vary.
+        signs: share of the cells whose exact effect is not negligible in which the sign is right.
+        top: share of the strongest fifth of exact effects that is also among the strongest fifth of approximate ones.
+    """
+
+    n: int
+    pearson: float
+    signs: float
+    top: float
+
+
+@dataclass(frozen=True, eq=False)
+class StepEffects:
+    """Effects of edits, one a trace, layer and step; NaN where a trace has no such step.
+
+    Attributes:
+        what: the edit.
+        direction: of patches; None for edits that only take away.
+        metric: what of the answer is compared.
+        layers: labels of the layers; "all" where the edit is in all at once.
+        steps: names of the steps.
+        clean: the metric of each clean run.
+        corrupted: the metric of each corrupted run; NaN where there is none.
+        effect: how far the edit moves the metric towards the other run (of a patch), or down (of other edits).
+        null: the mean effect of the same edit at random stretches of as many tokens; NaN where none was asked for.
+        seed: of these stretches.
+        audit: of approximations, how they agree with exact effects.
+    """
+
+    what: str
+    direction: Direction | None
+    metric: Metric
+    layers: tuple[str, ...]
+    steps: tuple[str, ...]
+    clean: Float[np.ndarray, " trace"]
+    corrupted: Float[np.ndarray, " trace"]
+    effect: Effects
+    null: Effects
+    seed: int
+    audit: Audit | None = None
+
+    @property
+    def value(self) -> Effects:
+        """The metric under each edit."""
+        if self.direction == "denoise":
+            return self.corrupted[:, None, None] + self.effect
+        return self.clean[:, None, None] - self.effect
+
+    @property
+    def normalised(self) -> Effects:
+        """Effects as fractions of the way from one run to the other; NaN where these are closer than the floor."""
+        way = self.clean - self.corrupted
+        way = np.where(np.abs(way) >= FLOORS[self.metric], way, np.nan)
+        return self.effect / way[:, None, None]
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row a trace, layer and step.
+
+        Raises:
+            MeasureError: the numbers are approximations that too often have the wrong sign.
+        """
+        self._check()
+        index = pd.MultiIndex.from_product(
+            [range(len(self.clean)), self.layers, self.steps], names=["trace", "layer", "step"]
+        )
+        columns = {name: getattr(self, name).ravel() for name in ("value", "effect", "null", "normalised")}
+        frame = pd.DataFrame(columns, index=index).reset_index()
+        return frame[frame["effect"].notna()].reset_index(drop=True)
+
+    def bootstrap_ci(self, seed: int = 0) -> pd.DataFrame:
+        """Mean effect of every layer and step with its 95 % interval, whole traces resampled.
+
+        Raises:
+            MeasureError: there is one trace only, which has no spread, or the approximations are bad.
+        """
+        self._check()
+        if len(self.clean) < 2:
+            raise MeasureError(
+                f"an interval of the {self.what}", "one trace, whose effects are one observation", "give several traces"
+            )
+        flat = self.effect.reshape(len(self.clean), -1)
+        there = np.isfinite(flat)
+        mean, low, high = mean_intervals(np.where(there, flat, 0.0), there.astype(float), seed)
+        index = pd.MultiIndex.from_product([self.layers, self.steps], names=["layer", "step"])
+        return pd.DataFrame({"effect": mean, "low": low, "high": high, "n": there.sum(0)}, index=index).reset_index()
+
+    def plot(self) -> "Figure":
+        """Mean effects, a heat map of layers by steps; bars where all layers are edited at once.
+
+        Raises:
+            MeasureError: the numbers are approximations that too often have the wrong sign.
+        """
+        from faithlens.report.figures import step_bars, step_heatmap  # plotly takes a second to import
+
+        self._check()
+        unit = UNITS[self.metric]
+        effect = np.nanmean(self.effect, 0)
+        if len(self.layers) == 1:
+            return step_bars(effect[0], np.nanmean(self.null, 0)[0] if self._has_null else None, self.steps, unit)
+        return step_heatmap(effect, self.layers, self.steps, unit)
+
+    @property
+    def _has_null(self) -> bool:
+        return bool(np.isfinite(self.null).any())
+
+    def _check(self) -> None:
+        if self.audit is not None and not self.audit.signs >= AGREEMENT:
+            raise MeasureError(
+                f"the {self.what}",
+                f"its signs agree with exact patching in {self.audit.signs:.0%} of {self.audit.n} cells,"
+                f" where {AGREEMENT:.0%} are wanted",
+                "use patch_steps, which is exact, or more midpoints",
+            )
+
+
+def audited(approximate: Effects, exact: Effects) -> Audit:
+    """Agreement of approximate with exact effects; exact ones below a hundredth of the largest have no sign."""
+    there = np.isfinite(exact)
+    mine, truth = approximate[there], exact[there]
+    weighty = np.abs(truth) >= 0.01 * np.abs(truth).max()
+    varies = len(truth) > 1 and mine.std() > 0 and truth.std() > 0
+    strongest = max(1, len(truth) // 5)
+    first, second = (set(np.argsort(-np.abs(x))[:strongest]) for x in (mine, truth))
+    return Audit(
+        n=len(truth),
+        pearson=float(np.corrcoef(mine, truth)[0, 1]) if varies else float("nan"),
+        signs=float((np.sign(mine) == np.sign(truth))[weighty].mean()),
+        top=len(first & second) / strongest,
+    )

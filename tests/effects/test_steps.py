@@ -1,0 +1,260 @@
+"""Step effects against TransformerLens run cell by cell, and on organisms whose steps do what is planted."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import faithlens as fl
+from faithlens.effects.pairs import check_aligned, place_of
+from faithlens.effects.result import audited
+from faithlens.errors import MeasureError, PlanError
+from faithlens.runtime.bridge import HOOKS
+from faithlens.runtime.condition import Component, Condition
+from faithlens.runtime.model import Lens
+from tests.conftest import tiny
+from tests.exact import NoFloat32, in_float64
+from tests.runtime.test_edits import pieces
+
+OPTIONS = tuple((token,) for token in range(60, 90))  # many, so that random models answer two traces differently
+STEPS = ("step 0", "step 1", "step 2")
+
+
+def pair(seed: int = 0) -> tuple[Condition, Condition]:
+    return Condition("clean", pieces(seed), OPTIONS), Condition("corrupted", pieces(seed + 10), OPTIONS)
+
+
+def naive(lens: Lens, condition: Condition, hooks: list[tuple[str, Callable]]) -> Tensor:
+    """The options' log-probabilities, by one TransformerLens forward."""
+    logits = lens.bridge.run_with_hooks(torch.tensor([condition.ids]), fwd_hooks=hooks)[0, -1]
+    return logits.log_softmax(-1)[[option[0] for option in OPTIONS]]
+
+
+def patched(lens: Lens, base: Condition, source: Condition, component: Component, layer: int, step: str) -> Tensor:
+    """One cell of the grid, the way a tutorial would: cache the source, write its activations into the base."""
+    name, span = HOOKS[component].format(layer), slice(*base.spans[step])
+    _, cache = lens.bridge.run_with_cache(torch.tensor([source.ids]), names_filter=lambda n: n == name)
+
+    def write(x: Tensor, hook: object) -> Tensor:
+        x = x.clone()
+        x[:, span] = cache[name][:, span]
+        return x
+
+    return naive(lens, base, [(name, write)])
+
+
+@pytest.mark.parametrize("direction", ["denoise", "noise"])
+@pytest.mark.parametrize("component", ["resid_pre", "attn_out", "z"])
+def test_the_grid_is_that_of_transformer_lens_cell_by_cell(component: Component, direction: str) -> None:
+    lens = in_float64(tiny("llama"))
+    clean, corrupted = pair()
+    with NoFloat32(), torch.no_grad():
+        found = fl.patch_steps(lens, clean, corrupted, f"hook_{component}", direction)
+        ends = [naive(lens, c, []) for c in (clean, corrupted)]
+        answer, foil = (int(x.argmax()) for x in ends)
+        clean_ld, corrupted_ld = (float(x[answer] - x[foil]) for x in ends)
+        for layer in range(3):
+            for s, step in enumerate(STEPS):
+                base, source = (corrupted, clean) if direction == "denoise" else (clean, corrupted)
+                logprobs = patched(lens, base, source, component, layer, step)
+                value = float(logprobs[answer] - logprobs[foil])
+                effect = value - corrupted_ld if direction == "denoise" else clean_ld - value
+                assert found.value[0, layer, s] == pytest.approx(value, abs=1e-9)
+                assert found.effect[0, layer, s] == pytest.approx(effect, abs=1e-9)
+                assert found.normalised[0, layer, s] == pytest.approx(effect / (clean_ld - corrupted_ld), abs=1e-9)
+    assert found.layers == ("0", "1", "2")
+    assert found.steps == STEPS
+    assert np.abs(found.effect).max() > 0.01
+
+
+@pytest.mark.parametrize("metric", ["probability", "kl"])
+def test_other_metrics(metric: str) -> None:
+    lens = tiny("llama")
+    clean, corrupted = pair()
+    found = fl.patch_steps(lens, clean, corrupted, layers=[1], metric=metric)
+    ends = [record.logprobs.softmax(-1) for record in fl.execute(lens, fl.plan_for(lens, [clean, corrupted]))]
+    answer = int(ends[0].argmax())
+    if metric == "probability":
+        expected = [float(p[answer]) for p in ends]
+    else:
+        expected = [0.0, -float((ends[0] * (ends[0] / ends[1]).log()).sum())]
+    assert [found.clean[0], found.corrupted[0]] == pytest.approx(expected, abs=1e-6)
+
+
+def test_patching_everything_recovers_everything() -> None:
+    """In the first layer all tokens that differ are in the steps, so patching all of them is the other run."""
+    lens = tiny("llama")
+    clean, corrupted = pair()
+    corrupted = replace(corrupted, pieces=(clean.pieces[0], *corrupted.pieces[1:-1], clean.pieces[-1]))
+    whole = tuple(fl.Patch("resid_pre", step, clean, layers=(0,)) for step in STEPS)
+    first, recovered = fl.execute(lens, fl.plan_for(lens, [clean, replace(corrupted, edits=whole)]))
+    torch.testing.assert_close(first.logprobs, recovered.logprobs, atol=1e-5, rtol=0)
+    found = fl.attribute_steps(lens, clean, corrupted, midpoints=200)
+    assert found.effect.sum() == pytest.approx(float(found.clean[0] - found.corrupted[0]), rel=0.02)
+
+
+def test_knockouts_and_their_null() -> None:
+    lens = in_float64(tiny("llama"))
+    clean, _ = pair()
+    with NoFloat32(), torch.no_grad():
+        found = fl.knockout_steps(lens, clean, controls=3)
+        plain = naive(lens, clean, [])
+        answer, foil = plain.argsort(descending=True).tolist()[:2]
+        for s, step in enumerate(STEPS):
+            a, b = clean.spans[step]
+
+            def hide(scores: Tensor, hook: object, a: int = a, b: int = b) -> Tensor:
+                scores = scores.clone()
+                scores[:, :, -3:, a:b] = -torch.inf  # the stem's three rows
+                return scores
+
+            hooks = [(f"blocks.{layer}.attn.hook_attn_scores", hide) for layer in range(3)]
+            logprobs = naive(lens, clean, hooks)
+            fall = float((plain[answer] - plain[foil]) - (logprobs[answer] - logprobs[foil]))
+            assert found.effect[0, 0, s] == pytest.approx(fall, abs=1e-9)
+    assert found.layers == ("all",)
+    assert np.isfinite(found.null).all()
+    assert np.isnan(found.normalised).all()  # there is no other run to be on the way to
+    assert (fl.knockout_steps(tiny("llama"), clean, controls=0).to_dataframe()["null"].isna()).all()
+
+
+def test_splicing_a_trace_into_itself_does_nothing() -> None:
+    lens = tiny("llama")
+    clean, corrupted = pair()
+    found = fl.splice_steps(lens, clean, corrupted, controls=1)
+    assert np.abs(found.effect).max() > 1e-3
+    same = replace(clean, name="the same words", pieces=(*clean.pieces[:-1], corrupted.pieces[-1]))
+    assert same.ids[: clean.spans["stem"][0]] == clean.ids[: clean.spans["stem"][0]]
+
+
+def test_several_traces_and_their_intervals() -> None:
+    lens = tiny("llama")
+    pairs = [pair(seed) for seed in range(6)]
+    clean, corrupted = [c for c, _ in pairs], [d for _, d in pairs]
+    found = fl.patch_steps(lens, clean, corrupted, layers=[0, 2], metric="probability")
+    alone = [fl.patch_steps(lens, c, d, layers=[0, 2], metric="probability") for c, d in pairs]
+    np.testing.assert_allclose(found.effect, np.concatenate([one.effect for one in alone]), atol=1e-6)
+    table = found.bootstrap_ci()
+    assert list(table.columns) == ["layer", "step", "effect", "low", "high", "n"]
+    np.testing.assert_allclose(table["effect"], found.effect.mean(0).ravel(), atol=1e-12)
+    assert (table["low"] < table["effect"]).all()
+    assert (table["effect"] < table["high"]).all()
+    assert len(found.to_dataframe()) == 6 * 2 * 3
+    with pytest.raises(MeasureError, match="give several traces"):
+        alone[0].bootstrap_ci()
+
+
+def test_approximations_with_wrong_signs_are_not_shown() -> None:
+    exact = np.array([[[1.0, -2.0, 3.0, 0.001]]])
+    good = audited(np.array([[[0.5, -1.0, 1.5, -1.0]]]), exact)
+    assert (good.n, good.signs, good.top) == (4, 1.0, 1.0)  # the last has no sign to speak of
+    bad = audited(np.array([[[0.5, 1.0, 1.5, 0.0]]]), exact)
+    assert bad.signs == pytest.approx(2 / 3)
+    lens = tiny("llama")
+    found = fl.attribute_steps(lens, *pair(), midpoints=1)
+    assert found.audit is not None
+    with pytest.raises(MeasureError, match="signs agree with exact patching in 67% of 4 cells"):
+        replace(found, audit=bad).to_dataframe()
+    with pytest.raises(MeasureError):
+        replace(found, audit=bad).plot()
+
+
+def test_integrated_gradients_of_a_nearly_linear_path_are_exact() -> None:
+    """Between a trace and one that is nearly itself, effects are first order, and both ways of finding them agree."""
+    lens = tiny("llama")
+    clean, corrupted = pair()
+    found = fl.attribute_steps(lens, clean, corrupted, layer=2, midpoints=50)
+    exact = fl.patch_steps(lens, clean, corrupted, layers=[2])
+    assert found.audit == audited(found.effect, exact.effect)
+
+
+@pytest.mark.parametrize("direction", ["denoise", "noise"])
+def test_attributions_have_the_direction_of_patches(direction: str) -> None:
+    lens = tiny("llama")
+    clean, corrupted = pair()
+    corrupted = replace(corrupted, pieces=(*clean.pieces[:2], corrupted.pieces[2], *clean.pieces[3:]))  # one step
+    found = fl.attribute_steps(lens, clean, corrupted, midpoints=200, direction=direction)
+    exact = fl.patch_steps(lens, clean, corrupted, layers=[0], direction=direction)
+    assert found.effect[0, 0, 1] == pytest.approx(exact.effect[0, 0, 1], rel=0.02)
+    assert found.effect[0, 0, 0] == pytest.approx(0, abs=1e-6)
+    assert found.audit is not None
+    assert found.audit.signs == 1
+
+
+REFUSALS: dict[str, tuple[Callable[[Lens, Condition, Condition], object], str]] = {
+    "an unknown site": (lambda lens, c, d: fl.patch_steps(lens, c, d, "resid_mid"), "did you mean 'resid_"),
+    "an unknown step": (lambda lens, c, d: fl.patch_steps(lens, c, d, steps=["step 7"]), "no trace has it"),
+    "the same answer": (lambda lens, c, d: fl.patch_steps(lens, c, replace(c, name="again")), "another answer"),
+    "other lengths": (
+        lambda lens, c, d: fl.splice_steps(lens, c, replace(d, pieces=(*d.pieces[:2], *d.pieces[3:]))),
+        "'step 1' has 4 tokens, and 'step 2' of the donor 6",
+    ),
+    "other options": (lambda lens, c, d: fl.patch_steps(lens, c, replace(d, options=((1,), (2,)))), "other options"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(REFUSALS))
+def test_what_cannot_be_measured_is_refused(case: str) -> None:
+    ask, words = REFUSALS[case]
+    with pytest.raises(PlanError, match=words):
+        ask(tiny("llama"), *pair())
+
+
+def test_sites_go_by_their_names_and_transformer_lens() -> None:
+    assert place_of("resid_pre") == ("resid_pre", None)
+    assert place_of("blocks.3.hook_mlp_out") == ("mlp_out", (3,))
+    assert place_of("blocks.11.attn.hook_z") == ("z", (11,))
+    check_aligned(*pair())
+
+
+@pytest.fixture(scope="module")
+def organisms() -> dict[str, tuple[Lens, list[Condition], list[Condition]]]:
+    """Cases of O4 and O5 beside their twins, where the two are answered differently."""
+    out = {}
+    for name in ("O4", "O5"):
+        lens, task = fl.load(name, device="cpu"), fl.task("running-sum")
+        setting_questions = task.questions(12, seed=5)
+        drafts = fl.draw_drafts(lens, task, setting_questions, seed=5)
+        stem = fl.choose_stem(lens, task, drafts).stem
+        cases = [fl.to_case(lens, task, draft, stem) for draft in drafts]
+        clean = [fl.full(case) for case in cases if case.twin]
+        corrupted = [case.condition("twin", case.twin.pieces) for case in cases if case.twin]
+        records = fl.execute(lens, fl.plan_for(lens, [*clean, *corrupted]))
+        differ = [
+            int(a.logprobs.argmax()) != int(b.logprobs.argmax())
+            for a, b in zip(records[: len(clean)], records[len(clean) :], strict=True)
+        ]
+        assert sum(differ) >= 6
+        out[name] = (
+            lens,
+            [c for c, d in zip(clean, differ, strict=True) if d],
+            [c for c, d in zip(corrupted, differ, strict=True) if d],
+        )
+    return out
+
+
+def test_the_steps_of_o4_do_nothing_in_any_layer(organisms: dict) -> None:
+    lens, clean, corrupted = organisms["O4"]
+    for found in (
+        fl.patch_steps(lens, clean, corrupted, direction="noise"),
+        fl.splice_steps(lens, clean, corrupted, controls=0),
+        fl.knockout_steps(lens, clean, controls=0),
+    ):
+        assert np.nanmax(np.abs(found.effect)) < 1e-4  # nats of rounding; the edges do not exist
+
+
+def test_the_answer_of_o5_is_in_its_last_step(organisms: dict) -> None:
+    """It is trained to say what the last step states: the rest fixed, exchanging that one exchanges the answer."""
+    lens, clean, corrupted = organisms["O5"]
+    last = clean[0].pieces[-2].name
+    for direction in ("denoise", "noise"):
+        found = fl.patch_steps(lens, clean, corrupted, direction=direction, layers=[0])
+        normalised = np.nanmean(found.normalised[:, 0], 0)
+        assert normalised[found.steps.index(last)] > 0.9
+        assert np.abs(np.delete(normalised, found.steps.index(last))).max() < 0.1
+    spliced = fl.splice_steps(lens, clean, corrupted, metric="probability", controls=0)
+    assert np.nanmean(spliced.effect[:, 0, -1]) > 0.9
+    assert np.nanmean(np.abs(spliced.effect[:, 0, :-1])) < 0.1
