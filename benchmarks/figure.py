@@ -21,7 +21,9 @@ def draw(results: dict[str, dict], bars: dict[str, dict[str, Bar]]) -> go.Figure
             colour = "#2a7f4f" if middle >= 1 else "#b3402e"
             figure.add_scatter(x=[middle], **shown | {"y": [name]}, marker={"color": colour, "size": 12})
     figure.add_vline(x=1, line={"color": "#888", "dash": "dot"})
-    figure.update_xaxes(title="how far beyond the bar (1: met exactly; medians large, rounds small)", type="log")
+    ticks = [0.25, 0.5, 0.75, 1, 1.5, 2, 4, 8, 16]
+    title = "times as good as the bar (1: met exactly; large dots are medians, small ones rounds)"
+    figure.update_xaxes(title=title, type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     figure.update_yaxes(autorange="reversed", tickfont={"size": 11})
     figure.update_layout(template="plotly_white", margin={"l": 20, "r": 20, "t": 20, "b": 50})
     return figure
