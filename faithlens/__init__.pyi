@@ -14,7 +14,7 @@ from .interventions.rewrite import replace_step
 from .interventions.swap import swaps
 from .interventions.truncate import cut, cuts, full, no_cot
 from .runtime.capture import Capture, Record, Site
-from .runtime.condition import Ablation, Condition, Knockout, Patch, Splice
+from .runtime.condition import Ablation, Apply, Condition, Knockout, Patch, Splice
 from .runtime.cost import Cost, cost, plan_for
 from .runtime.execute import execute
 from .runtime.load import load
@@ -28,6 +28,7 @@ from .tasks.registry import task
 
 __all__ = [
     "Ablation",
+    "Apply",
     "Capture",
     "Case",
     "Condition",

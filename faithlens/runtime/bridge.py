@@ -15,7 +15,18 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import DynamicCache
 
 from faithlens.runtime.capture import Capture, Record, comparable
-from faithlens.runtime.condition import Component, Condition, Cut, Graft, Mark, Overwrite, Patch, Where, Write
+from faithlens.runtime.condition import (
+    Component,
+    Condition,
+    Cut,
+    Graft,
+    Mark,
+    Overwrite,
+    Patch,
+    Where,
+    Write,
+    averaged,
+)
 from faithlens.runtime.geometry import active
 from faithlens.runtime.model import Lens
 from faithlens.runtime.overwrite import new_values, step_to_donor
@@ -231,9 +242,8 @@ def sources(lens: Lens, edit: Overwrite, layer: int) -> Tensor:
     if isinstance(edit, Patch):
         kept = run_sequence(lens, edit.donor, (), {place}).kept[place]
         return kept[slice(*edit.donor.span(edit.span if edit.at is None else edit.at))]
-    over = edit.over if edit.how != "zero" else ()
     distinct: dict[object, Tensor] = {}  # a token that several conditions share counts once
-    for donor in over:
+    for donor in averaged(edit):
         kept = run_sequence(lens, donor, (), {place}).kept[place]
         cells = list(zip(donor.ids, donor.marks(lens.structure), strict=True))
         for i, row in enumerate(kept):

@@ -1,15 +1,17 @@
 """Conditions: edited versions of a trace, and the edits of the pass that they may ask for.
 
 A condition is a list of named pieces. Editing tokens means listing other pieces. Editing the pass itself is one of
-four things: a `Knockout` cuts attention edges, a `Splice` has rows read another condition's keys and values, a `Patch`
-writes another condition's activations, an `Ablation` writes zeros, a mean or noise.
+five things: a `Knockout` cuts attention edges, a `Splice` has rows read another condition's keys and values, a `Patch`
+writes another condition's activations, an `Ablation` writes zeros, a mean or noise, an `Apply` whatever you like.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import Literal, NamedTuple, get_args
+
+from torch import Tensor
 
 from faithlens.errors import PlanError
 from faithlens.runtime.structure import Interval, Structure
@@ -95,8 +97,34 @@ class Ablation:
     seed: int = 0
 
 
-Edit = Knockout | Splice | Patch | Ablation
-Overwrite = Patch | Ablation
+@dataclass(frozen=True)
+class Apply:
+    """At `span`, replace the activations of `component` by what a function of your own makes of them.
+
+    Attributes:
+        component: which activations, by their TransformerLens name.
+        span: which rows are written.
+        function: of activations [row, d_model] (of "z", all heads side by side) and the rows' positions within `span`;
+            gives back as many. It may get the rows in several calls, and equal edits of several conditions in one, so
+            it treats each row by itself. Conditions with equal functions are equal: define one once, not in a loop.
+        layers: in which blocks.
+        heads: of component "z", which heads are written; None for all.
+    """
+
+    component: Component
+    span: Where
+    function: Callable[[Tensor, Tensor], Tensor]
+    layers: Layers = None
+    heads: tuple[int, ...] | None = None
+
+
+Edit = Knockout | Splice | Patch | Ablation | Apply
+Overwrite = Patch | Ablation | Apply
+
+
+def averaged(edit: Ablation | Apply) -> tuple["Condition", ...]:
+    """The conditions over whose tokens an edit takes a mean or a deviation."""
+    return edit.over if isinstance(edit, Ablation) and edit.how != "zero" else ()
 
 
 class Cut(NamedTuple):
@@ -212,7 +240,7 @@ class Condition:
         ids = self.ids + tuple(tail)
         marks: list[list[Mark]] = [[Cut(None, a, b) for a, b in cuts] for cuts in structure.hidden(ids)]
         for edit in self.edits:
-            if isinstance(edit, Patch | Ablation):
+            if isinstance(edit, Overwrite):
                 start, stop = self.span(edit.span)
                 own = replace(edit, over=(self.clean,)) if isinstance(edit, Ablation) and not edit.over else edit
                 for i in range(start, stop):
@@ -247,7 +275,7 @@ def check_edits(condition: Condition) -> None:
                     f"it lies at positions {here} here and at {there} in the donor {edit.donor.name!r}",
                     "choose a donor with as many tokens before and within it",
                 )
-        if isinstance(edit, Patch | Ablation):
+        if isinstance(edit, Overwrite):
             if edit.component not in COMPONENTS:
                 raise PlanError(asked, f"component {edit.component!r}", f"name one of {', '.join(COMPONENTS)}")
             if edit.heads is not None and edit.component != "z":

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from faithlens.runtime.condition import Component, Overwrite, Patch
+from faithlens.errors import PlanError
+from faithlens.runtime.condition import Apply, Component, Overwrite, Patch
 from faithlens.runtime.geometry import Geometry, active
 from faithlens.runtime.packing import Writing
 
@@ -37,6 +38,8 @@ def new_values(
     """
     if isinstance(edit, Patch):
         new = source if edit.amount == 1 else own + edit.amount * (source - own)
+    elif isinstance(edit, Apply):
+        new = applied(edit, own, offsets)
     elif edit.how == "zero":
         new = torch.zeros_like(own)
     elif edit.how == "mean":
@@ -51,6 +54,24 @@ def new_values(
     chosen = torch.zeros(n_heads, dtype=torch.bool, device=own.device)
     chosen[list(edit.heads)] = True
     return torch.where(chosen.repeat_interleave(width), new, own)
+
+
+def applied(
+    edit: Apply, own: Float[Tensor, "row d_model"], offsets: Int[Tensor, " row"]
+) -> Float[Tensor, "row d_model"]:
+    """What the user's function makes of rows.
+
+    Raises:
+        PlanError: it gives back something else than as many rows.
+    """
+    new = edit.function(own.clone(), offsets)
+    if not isinstance(new, Tensor) or new.shape != own.shape:
+        raise PlanError(
+            f"the function applied to {edit.component!r} at {edit.span!r}",
+            f"given rows of shape {tuple(own.shape)}, it gave back {tuple(getattr(new, 'shape', ())) or type(new)}",
+            "give back a tensor of the same shape",
+        )
+    return new.to(own)
 
 
 def step_to_donor(

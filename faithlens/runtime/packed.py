@@ -7,9 +7,7 @@ And where something is written or read inside a block, a hook does it.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -23,62 +21,16 @@ from faithlens.kernels.answer_logprobs import answer_logprobs
 from faithlens.kernels.tree_attention import tree_attention
 from faithlens.runtime.anatomy import forwards, tensor_of
 from faithlens.runtime.capture import Capture, Record
-from faithlens.runtime.condition import Component, Patch
 from faithlens.runtime.cost import check_memory
-from faithlens.runtime.geometry import CHUNK, Chunk, Geometry
+from faithlens.runtime.geometry import CHUNK, Chunk
 from faithlens.runtime.model import Lens
-from faithlens.runtime.overwrite import new_values, step_to_donor, writings
-from faithlens.runtime.packing import Pass, Writing
+from faithlens.runtime.packing import Pass
 from faithlens.runtime.plan import Plan
 from faithlens.runtime.readings import Readings
+from faithlens.runtime.running import RUNNING, Enough, Running, put
+from faithlens.runtime.sites import hooks, write_stream
 
 ENTRY = "faithlens_packed"
-INSIDE: tuple[Component, ...] = ("z", "attn_out", "mlp_out")  # components that only hooks inside a block can reach
-
-
-@dataclass
-class Running:
-    """The packed row in flight."""
-
-    lens: Lens
-    packed: Pass
-    readings: Readings
-    chunk_rows: int
-    layers: set[int] = field(default_factory=set)  # those whose attention went through the registry
-    chunk: Chunk | None = None
-    tuples: bool = False  # whether the model's blocks give back tuples
-    held: dict[object, Tensor] = field(
-        default_factory=dict
-    )  # one layer's, over all rows: keys, values, what is written
-    on: dict[torch.device, Geometry] = field(default_factory=dict)
-
-    def geometry(self, device: torch.device) -> Geometry:
-        """The pass on `device`: the layers of a split model lie on several."""
-        if device not in self.on:
-            self.on[device] = Geometry(self.packed, device, self.chunk_rows)
-        return self.on[device]
-
-    def hold(self, what: object, rows: Int[Tensor, " row"], x: Tensor, dim: int) -> Tensor:
-        """Put the chunk's part of something into its place among all rows; give back all of it there is so far."""
-        key = (what, x.device)
-        if key not in self.held:
-            shape = list(x.shape)
-            shape[dim] = len(self.packed.ids)
-            self.held[key] = x.new_empty(shape)
-        self.held[key] = put(self.held[key], dim, rows, x)
-        return self.held[key]
-
-
-_RUNNING: ContextVar[Running] = ContextVar("faithlens_running")
-
-
-class Enough(Exception):
-    """Raised where a block has done all that its chunk is run for; `run_chunk` catches it."""
-
-
-def put(x: Tensor, dim: int, rows: Int[Tensor, " row"], new: Tensor) -> Tensor:
-    """`x` with `new` at `rows`: in place, unless a gradient needs what was there."""
-    return x.index_copy(dim, rows, new) if torch.is_grad_enabled() else x.index_copy_(dim, rows, new)
 
 
 def packed_attention(
@@ -112,7 +64,7 @@ def packed_attention(
             f"its attention uses {', '.join(unknown)}, which tree attention does not do exactly",
             "run this model with backend='separate' (--backend separate)",
         )
-    running, layer = _RUNNING.get(), int(module.layer_idx)  # type: ignore[arg-type]
+    running, layer = RUNNING.get(), int(module.layer_idx)  # type: ignore[arg-type]
     geometry, chunk = running.geometry(query.device), running.chunk
     assert chunk is not None
     running.layers.add(layer)
@@ -144,7 +96,7 @@ def run_block(
     layer: int, forward: Callable, hidden: Float[Tensor, "batch pos d_model"], *args: object, **kwargs: object
 ) -> Tensor | tuple[Tensor]:
     """One block over the whole packed row: rows join, are written, run chunk by chunk, and are read."""
-    running = _RUNNING.get()
+    running = RUNNING.get()
     geometry = running.geometry(hidden.device)
     if layer in geometry.joining:
         rows = geometry.joining[layer]
@@ -192,96 +144,19 @@ def of_rows(value: object, rows: Int[Tensor, " row"], whole: int) -> object:
     return value
 
 
-def write_stream(running: Running, geometry: Geometry, component: Component, layer: int, hidden: Tensor) -> Tensor:
-    """Overwrite rows of the residual stream between two blocks."""
-    for writing, targets, sources in writings(geometry, component, layer):
-        every = torch.arange(len(targets), device=hidden.device)
-        new = written(running, writing, layer, every, hidden[0, targets], hidden[0, sources])
-        hidden = put(hidden, 1, targets, new[None])
-    return hidden
-
-
-def written(
-    running: Running,
-    writing: Writing,
-    layer: int,
-    mine: Int[Tensor, " row"],
-    own: Float[Tensor, "row d_model"],
-    source: Float[Tensor, "source d_model"],
-) -> Float[Tensor, "row d_model"]:
-    """What a writing makes of those of its rows that are number `mine`."""
-    offsets, n_heads = torch.tensor(writing.offsets, device=own.device)[mine], running.lens.n_heads
-    new = new_values(writing.edit, layer, own, source, offsets, n_heads)
-    if running.readings.capture.attribution and isinstance(writing.edit, Patch):
-        step = step_to_donor(writing.edit, layer, own, source, offsets, n_heads)
-        new = running.readings.watch(writing, mine, new, step)
-    return new
-
-
-def inside(component: Component, layer: int, x: Float[Tensor, "batch row d_model"]) -> Tensor:
-    """Overwrite and read the chunk's rows of a component inside a block."""
-    running = _RUNNING.get()
-    geometry, chunk = running.geometry(x.device), running.chunk
-    assert chunk is not None
-    rows = chunk.rows.to(x.device)
-    held = running.hold(component, rows, x, 1)
-    at = torch.full((len(geometry),), -1, device=x.device).index_copy(0, rows, torch.arange(len(rows), device=x.device))
-    for writing, targets, sources in writings(geometry, component, layer):
-        mine = (at[targets] >= 0).nonzero()[:, 0]
-        if len(mine):
-            chosen = targets[mine]
-            source = held[0, sources[mine] if writing.row_by_row else sources]
-            new = written(running, writing, layer, mine, held[0, chosen], source)
-            held = running.hold(component, chosen, new[None], 1)
-            x = x.index_copy(1, at[chosen], new[None])
-    running.readings.keep(layer, component, geometry, held[0])
-    return x
-
-
-@contextmanager
-def hooks(running: Running) -> Iterator[None]:
-    """Hooks inside those blocks, and only those, where something is written or read."""
-    anatomy, wanted = running.lens.anatomy, running.readings.sites()
-    for writing in running.packed.writings:
-        layers = range(running.lens.n_layers) if writing.edit.layers is None else writing.edit.layers
-        wanted |= {(writing.edit.component, layer) for layer in layers}
-    with ExitStack() as stack:
-        for component, layer in wanted:
-            if component == "z":
-                handle = anatomy.out_proj[layer].register_forward_pre_hook(partial(inside_input, layer))
-            elif component in INSIDE:
-                module = (anatomy.attn_out if component == "attn_out" else anatomy.mlp_out)[layer]
-                handle = module.register_forward_hook(partial(inside_output, component, layer))
-            else:
-                continue
-            stack.callback(handle.remove)
-        yield
-
-
-def inside_input(layer: int, module: nn.Module, args: tuple) -> tuple:
-    """The hook on the module that reads z."""
-    return (inside("z", layer, args[0]), *args[1:])
-
-
-def inside_output(component: Component, layer: int, module: nn.Module, args: tuple, out: object) -> object:
-    """The hook on a module whose output is `component`."""
-    new = inside(component, layer, tensor_of(out))
-    return (new, *out[1:]) if isinstance(out, tuple) else new
-
-
 @contextmanager
 def installed(model: PreTrainedModel, running: Running) -> Iterator[None]:
     """Route the model through `running`; whatever happens, the model is left as it was."""
     before = model.config._attn_implementation or "eager"
     blocks = {block: partial(run_block, layer) for layer, block in enumerate(running.lens.anatomy.blocks)}
-    token = _RUNNING.set(running)
+    token = RUNNING.set(running)
     model.set_attn_implementation(ENTRY)
     try:
         with forwards(blocks), hooks(running):
             yield
     finally:
         model.set_attn_implementation(before)
-        _RUNNING.reset(token)
+        RUNNING.reset(token)
 
 
 def run_packed(lens: Lens, plan: Plan, capture: Capture) -> list[Record]:

@@ -8,7 +8,7 @@ unedited sequence.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from faithlens.runtime.condition import Condition, Cut, Graft, Layers, Mark, Overwrite, Patch, Write
+from faithlens.runtime.condition import Condition, Cut, Graft, Layers, Mark, Overwrite, Patch, Write, averaged
 from faithlens.runtime.structure import Interval, Structure
 
 Cell = tuple[int, tuple[Mark, ...]]  # a token and what sets its row apart: cells that are equal share a place
@@ -35,7 +35,7 @@ class Placed:
 class Writing:
     """Rows that one edit overwrites, and the rows its values come from.
 
-    For a `Patch`, one source a target; for an `Ablation`, the rows that mean and deviation are taken over.
+    For a `Patch`, one source a target; for other edits, the rows that a mean or deviation is taken over, if any.
     """
 
     edit: Overwrite
@@ -242,8 +242,7 @@ def overwritten(marks: Sequence[tuple[Mark, ...]], paths: dict[Condition, list[l
             start, _ = edit.donor.span(edit.span if edit.at is None else edit.at)
             sources = [paths[edit.donor][0][start + offset] for offset in offsets]
         else:
-            over = edit.over if edit.how != "zero" else ()
-            sources = sorted({row for donor in over for row in paths[donor][0][: len(donor.ids)]})
+            sources = sorted({row for donor in averaged(edit) for row in paths[donor][0][: len(donor.ids)]})
         out.append(Writing(edit, targets, offsets, tuple(sources)))
     return out
 

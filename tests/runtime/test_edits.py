@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from faithlens.errors import PlanError
 from faithlens.runtime.capture import Capture, Record, Site
-from faithlens.runtime.condition import COMPONENTS, Ablation, Component, Condition, Edit, Knockout, Patch, Splice
+from faithlens.runtime.condition import COMPONENTS, Ablation, Apply, Component, Condition, Edit, Knockout, Patch, Splice
 from faithlens.runtime.execute import execute
 from faithlens.runtime.geometry import CHUNK
 from faithlens.runtime.model import Lens
@@ -33,7 +34,15 @@ FAR = Condition("another trace", pieces(2, prompt=14), OPTIONS)
 KNOCKED = replace(DONOR, edits=(Knockout("stem", ("step 0",)), Knockout("step 2", ("step 1",), layers=(1,))))
 PATCHED = replace(DONOR, edits=(Patch("resid_pre", "step 0", CLEAN, layers=(1,)),))
 
+
+def turned(x: Tensor, positions: Tensor) -> Tensor:
+    """Every row backwards, times one more than its position in the span: norms undo what only makes rows longer."""
+    return x.flip(-1) * (positions + 1)[:, None]
+
+
 EDITS: dict[str, tuple[Edit, ...]] = {
+    **{f"function of {c}": (Apply(c, "step 1", turned, layers=(1,)),) for c in COMPONENTS},
+    "function of heads": (Apply("z", "step 0", turned, layers=(0, 2), heads=(1, 4)),),
     **{f"patch {c}": (Patch(c, "step 1", DONOR, layers=(1,)),) for c in COMPONENTS},
     "patch of the last block": (Patch("resid_post", "stem", DONOR, layers=(2,)),),
     "patch of two layers": (Patch("attn_out", "step 1", DONOR, layers=(0, 2)),),
@@ -181,6 +190,25 @@ def test_integrated_gradients_add_up_to_the_effect(component: Component, heads: 
     clean, patched = (float((torch.tensor(weights) * r.logprobs).sum()) for r in ends)
     assert abs(patched - clean) > 0.01
     assert total == pytest.approx(patched - clean, rel=0.02)
+
+
+def test_a_function_of_ones_own_is_a_hook_of_transformer_lens() -> None:
+    lens = tiny("llama")
+    span, edit = slice(*CLEAN.spans["step 1"]), Apply("resid_pre", "step 1", turned, layers=(1,))
+
+    def hook(x: Tensor, hook: object) -> Tensor:
+        x[:, span] = x[:, span].flip(-1) * torch.arange(1, 5)[:, None]
+        return x
+
+    logits = lens.bridge.run_with_hooks(torch.tensor([CLEAN.ids]), fwd_hooks=[("blocks.1.hook_resid_pre", hook)])
+    [record] = execute(lens, compile_plan([replace(CLEAN, edits=(edit,))]))
+    torch.testing.assert_close(record.logprobs[:2], logits[0, -1].log_softmax(-1)[[65, 66]], atol=2e-5, rtol=0)
+
+
+def test_a_function_that_gives_back_other_rows_is_refused() -> None:
+    edit = Apply("mlp_out", "step 1", lambda x, positions: x[:1], layers=(0,))
+    with pytest.raises(PlanError, match="give back a tensor of the same shape"):
+        execute(tiny("llama"), compile_plan([replace(CLEAN, edits=(edit,))]))
 
 
 def test_gradients_of_a_patch_of_several_layers_are_refused() -> None:

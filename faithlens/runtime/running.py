@@ -1,0 +1,57 @@
+"""A packed row in flight: what its blocks, hooks and attention need of one another while it runs."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from faithlens.runtime.geometry import Chunk, Geometry
+from faithlens.runtime.model import Lens
+from faithlens.runtime.packing import Pass
+from faithlens.runtime.readings import Readings
+
+
+@dataclass
+class Running:
+    """The packed row in flight."""
+
+    lens: Lens
+    packed: Pass
+    readings: Readings
+    chunk_rows: int
+    layers: set[int] = field(default_factory=set)  # those whose attention went through the registry
+    chunk: Chunk | None = None
+    tuples: bool = False  # whether the model's blocks give back tuples
+    # one layer's, over all rows: keys, values, what is written
+    held: dict[object, Tensor] = field(default_factory=dict)
+    on: dict[torch.device, Geometry] = field(default_factory=dict)
+
+    def geometry(self, device: torch.device) -> Geometry:
+        """The pass on `device`: the layers of a split model lie on several."""
+        if device not in self.on:
+            self.on[device] = Geometry(self.packed, device, self.chunk_rows)
+        return self.on[device]
+
+    def hold(self, what: object, rows: Int[Tensor, " row"], x: Tensor, dim: int) -> Tensor:
+        """Put the chunk's part of something into its place among all rows; give back all of it there is so far."""
+        key = (what, x.device)
+        if key not in self.held:
+            shape = list(x.shape)
+            shape[dim] = len(self.packed.ids)
+            self.held[key] = x.new_empty(shape)
+        self.held[key] = put(self.held[key], dim, rows, x)
+        return self.held[key]
+
+
+RUNNING: ContextVar[Running] = ContextVar("faithlens_running")
+
+
+class Enough(Exception):
+    """Raised where a block has done all that its chunk is run for; `run_chunk` catches it."""
+
+
+def put(x: Tensor, dim: int, rows: Int[Tensor, " row"], new: Tensor) -> Tensor:
+    """`x` with `new` at `rows`: in place, unless a gradient needs what was there."""
+    return x.index_copy(dim, rows, new) if torch.is_grad_enabled() else x.index_copy_(dim, rows, new)

@@ -1,0 +1,95 @@
+"""What a packed pass writes and reads at its sites: between blocks directly, inside them by hooks."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from faithlens.runtime.anatomy import tensor_of
+from faithlens.runtime.condition import Component, Patch
+from faithlens.runtime.geometry import Geometry
+from faithlens.runtime.overwrite import new_values, step_to_donor, writings
+from faithlens.runtime.packing import Writing
+from faithlens.runtime.running import RUNNING, Running, put
+
+INSIDE: tuple[Component, ...] = ("z", "attn_out", "mlp_out")  # components that only hooks inside a block can reach
+
+
+def write_stream(running: Running, geometry: Geometry, component: Component, layer: int, hidden: Tensor) -> Tensor:
+    """Overwrite rows of the residual stream between two blocks."""
+    for writing, targets, sources in writings(geometry, component, layer):
+        every = torch.arange(len(targets), device=hidden.device)
+        new = written(running, writing, layer, every, hidden[0, targets], hidden[0, sources])
+        hidden = put(hidden, 1, targets, new[None])
+    return hidden
+
+
+def written(
+    running: Running,
+    writing: Writing,
+    layer: int,
+    mine: Int[Tensor, " row"],
+    own: Float[Tensor, "row d_model"],
+    source: Float[Tensor, "source d_model"],
+) -> Float[Tensor, "row d_model"]:
+    """What a writing makes of those of its rows that are number `mine`."""
+    offsets, n_heads = torch.tensor(writing.offsets, device=own.device)[mine], running.lens.n_heads
+    new = new_values(writing.edit, layer, own, source, offsets, n_heads)
+    if running.readings.capture.attribution and isinstance(writing.edit, Patch):
+        step = step_to_donor(writing.edit, layer, own, source, offsets, n_heads)
+        new = running.readings.watch(writing, mine, new, step)
+    return new
+
+
+def inside(component: Component, layer: int, x: Float[Tensor, "batch row d_model"]) -> Tensor:
+    """Overwrite and read the chunk's rows of a component inside a block."""
+    running = RUNNING.get()
+    geometry, chunk = running.geometry(x.device), running.chunk
+    assert chunk is not None
+    rows = chunk.rows.to(x.device)
+    held = running.hold(component, rows, x, 1)
+    at = torch.full((len(geometry),), -1, device=x.device).index_copy(0, rows, torch.arange(len(rows), device=x.device))
+    for writing, targets, sources in writings(geometry, component, layer):
+        mine = (at[targets] >= 0).nonzero()[:, 0]
+        if len(mine):
+            chosen = targets[mine]
+            source = held[0, sources[mine] if writing.row_by_row else sources]
+            new = written(running, writing, layer, mine, held[0, chosen], source)
+            held = running.hold(component, chosen, new[None], 1)
+            x = x.index_copy(1, at[chosen], new[None])
+    running.readings.keep(layer, component, geometry, held[0])
+    return x
+
+
+@contextmanager
+def hooks(running: Running) -> Iterator[None]:
+    """Hooks inside those blocks, and only those, where something is written or read."""
+    anatomy, wanted = running.lens.anatomy, running.readings.sites()
+    for writing in running.packed.writings:
+        layers = range(running.lens.n_layers) if writing.edit.layers is None else writing.edit.layers
+        wanted |= {(writing.edit.component, layer) for layer in layers}
+    with ExitStack() as stack:
+        for component, layer in wanted:
+            if component == "z":
+                handle = anatomy.out_proj[layer].register_forward_pre_hook(partial(inside_input, layer))
+            elif component in INSIDE:
+                module = (anatomy.attn_out if component == "attn_out" else anatomy.mlp_out)[layer]
+                handle = module.register_forward_hook(partial(inside_output, component, layer))
+            else:
+                continue
+            stack.callback(handle.remove)
+        yield
+
+
+def inside_input(layer: int, module: nn.Module, args: tuple) -> tuple:
+    """The hook on the module that reads z."""
+    return (inside("z", layer, args[0]), *args[1:])
+
+
+def inside_output(component: Component, layer: int, module: nn.Module, args: tuple, out: object) -> object:
+    """The hook on a module whose output is `component`."""
+    new = inside(component, layer, tensor_of(out))
+    return (new, *out[1:]) if isinstance(out, tuple) else new
