@@ -41,7 +41,7 @@ class Cost:
     def __str__(self) -> str:
         return (
             f"about {self.forwards:.1f} plain forwards of the longest condition instead of {self.apart:.1f},"
-            f" {self.seconds:.1f} s, {self.bytes / 2**20:,.0f} MiB beyond the weights"
+            f" {self.seconds:.2g} s, {self.bytes / 2**20:,.0f} MiB beyond the weights"
             f" ({self.available / 2**20:,.0f} MiB are free)"
         )
 

@@ -70,7 +70,7 @@ def test_a_plan_is_made_for_its_model() -> None:
 def test_the_estimate_reads_well() -> None:
     told = str(costs.Cost(1.5, 4.0, 3 * 2**20, 0.25, 2**30))
     assert told == (
-        "about 1.5 plain forwards of the longest condition instead of 4.0, 0.2 s, 3 MiB beyond the weights"
+        "about 1.5 plain forwards of the longest condition instead of 4.0, 0.25 s, 3 MiB beyond the weights"
         " (1,024 MiB are free)"
     )
 
