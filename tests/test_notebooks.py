@@ -29,7 +29,7 @@ recovered = np.nanmean(first, 0)
 assert recovered[-1] > 0.9 and np.abs(recovered[:-1]).max() < 0.1
 assert np.nanmax(np.abs(nothing.effect)) < 1e-4
 assert attributed.audit.n == len(clean) * len(effects.steps)
-assert smol.n_layers == 30
+assert ready.shape == (30, 4) and ready["step 1"].nunique() == 30
 """,
 }
 

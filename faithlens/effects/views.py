@@ -22,8 +22,18 @@ def readiness(lens: Lens, traces: Conditions) -> pd.DataFrame:
 
     A row a trace, piece and layer: `probability` among the options. Descriptive; it never decides alone. The logit lens
     is nostalgebraist's (2020): the final norm and the unembedding on a block's output.
+
+    Raises:
+        PlanError: options share their first token, which is all that the lens sees of them.
     """
     found = listed(traces)
+    for trace in found:
+        if len({option[0] for option in trace.options}) < len(trace.options):
+            raise PlanError(
+                f"the logit lens on the options of {trace.name!r}",
+                "some of them begin with the same token, and it sees first tokens only",
+                "give options that differ in their first token, or end the stem where they part",
+            )
     readers = tuple(dict.fromkeys(piece.name for trace in found for piece in trace.pieces))
     rows = []
     for t, record in enumerate(_seen(lens, found, Capture(lens=readers))):

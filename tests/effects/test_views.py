@@ -1,5 +1,7 @@
 """Readiness, attention and flow, and distances, against TransformerLens by hand; and the pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,6 +24,12 @@ def test_readiness_is_the_logit_lens() -> None:
             stream = cache[f"blocks.{layer}.hook_resid_post"][:, stop - 1 : stop]
             looked = lens.bridge.unembed(lens.bridge.ln_final(stream))[0, 0, [o[0] for o in OPTIONS]].softmax(-1)
             assert found[piece, layer] == pytest.approx(float(looked[answer]), abs=1e-5)
+
+
+def test_options_that_begin_alike_have_no_readiness() -> None:
+    clean, _ = pair()
+    with pytest.raises(PlanError, match="begin with the same token"):
+        fl.readiness(tiny("llama"), replace(clean, options=((60, 61), (60, 62))))
 
 
 def test_onset_is_where_the_answer_stays() -> None:
