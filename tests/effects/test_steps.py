@@ -121,13 +121,19 @@ def test_knockouts_and_their_null() -> None:
     assert (fl.knockout_steps(tiny("llama"), clean, controls=0).to_dataframe()["null"].isna()).all()
 
 
-def test_splicing_a_trace_into_itself_does_nothing() -> None:
+def test_splices_are_those_of_the_reference() -> None:
+    """TransformerLens, run on a cache in which the donor's keys and values have been put."""
     lens = tiny("llama")
     clean, corrupted = pair()
     found = fl.splice_steps(lens, clean, corrupted, controls=1)
-    assert np.abs(found.effect).max() > 1e-3
-    same = replace(clean, name="the same words", pieces=(*clean.pieces[:-1], corrupted.pieces[-1]))
-    assert same.ids[: clean.spans["stem"][0]] == clean.ids[: clean.spans["stem"][0]]
+    edits = [replace(clean, edits=(fl.Splice("stem", step, corrupted),)) for step in STEPS]
+    plan = fl.plan_for(lens, [clean, corrupted, *edits])
+    own, other, *spliced = fl.execute(lens, plan, backend="separate")
+    answer, foil = int(own.logprobs.argmax()), int(other.logprobs.argmax())
+    ahead = [float(record.logprobs[answer] - record.logprobs[foil]) for record in (own, *spliced)]
+    assert found.effect[0, 0].tolist() == pytest.approx([ahead[0] - each for each in ahead[1:]], abs=1e-4)
+    assert np.abs(found.effect).max() > 1e-2
+    assert np.isfinite(found.null).all()
 
 
 def test_several_traces_and_their_intervals() -> None:
@@ -162,13 +168,13 @@ def test_approximations_with_wrong_signs_are_not_shown() -> None:
         replace(found, audit=bad).plot()
 
 
-def test_integrated_gradients_of_a_nearly_linear_path_are_exact() -> None:
-    """Between a trace and one that is nearly itself, effects are first order, and both ways of finding them agree."""
+def test_the_audit_is_against_exact_patches_of_the_same_cells() -> None:
     lens = tiny("llama")
     clean, corrupted = pair()
     found = fl.attribute_steps(lens, clean, corrupted, layer=2, midpoints=50)
     exact = fl.patch_steps(lens, clean, corrupted, layers=[2])
     assert found.audit == audited(found.effect, exact.effect)
+    assert found.audit.pearson == pytest.approx(np.corrcoef(found.effect.ravel(), exact.effect.ravel())[0, 1])
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
