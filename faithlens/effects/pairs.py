@@ -29,7 +29,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Score:
+class Yardstick:
     """The metric of one trace: as a function of a record, and of the runs that are not edited."""
 
     of: Callable[[Record], float]
@@ -41,7 +41,7 @@ class Score:
         return self.of(record) - self.corrupted if direction == "denoise" else self.clean - self.of(record)
 
 
-def scorer(metric: Metric, work: Work, ends: Sequence[Record]) -> Score:
+def yardstick(metric: Metric, work: Work, ends: Sequence[Record]) -> Yardstick:
     """The metric of one trace, from the records of its unedited runs.
 
     Raises:
@@ -64,7 +64,22 @@ def scorer(metric: Metric, work: Work, ends: Sequence[Record]) -> Score:
         "probability": lambda record: float(probabilities(record.logprobs)[answer]),
         "kl": lambda record: -kl_divergence(clean.logprobs, record.logprobs),
     }
-    return Score(of[metric], of[metric](clean), of[metric](others[0]) if others else float("nan"))
+    return Yardstick(of[metric], of[metric](clean), of[metric](others[0]) if others else float("nan"))
+
+
+def paired(clean: Conditions, corrupted: Conditions) -> list[tuple[Condition, Condition]]:
+    """Clean and corrupted traces side by side.
+
+    Raises:
+        PlanError: there are not as many of each, or two do not match in tokens.
+    """
+    ones, others = listed(clean), listed(corrupted)
+    if len(ones) != len(others):
+        found = f"{len(ones)} clean and {len(others)} corrupted"
+        raise PlanError("effects between pairs of traces", found, "give one donor for each clean trace")
+    for one, other in zip(ones, others, strict=True):
+        check_aligned(one, other)
+    return list(zip(ones, others, strict=True))
 
 
 def listed(given: Conditions) -> list[Condition]:

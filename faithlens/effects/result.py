@@ -20,6 +20,7 @@ FLOORS: dict[Metric, float] = {"logit_difference": 1.0, "probability": 0.2, "kl"
 """How far clean and corrupted must be apart for a normalised effect: below it noise would be divided by noise."""
 
 AGREEMENT = 0.8  # share of signs in which approximate and exact effects must agree
+ROUNDING = 1e-3  # logits: effects below are none
 Effects = Float[np.ndarray, "trace layer step"]
 
 
@@ -145,16 +146,21 @@ class StepEffects:
 
 
 def audited(approximate: Effects, exact: Effects) -> Audit:
-    """Agreement of approximate with exact effects; exact ones below a hundredth of the largest have no sign."""
+    """Agreement of approximate with exact effects; exact ones below a hundredth of the largest have no sign.
+
+    Where no exact effect is more than rounding, approximate ones agree if they are not either.
+    """
     there = np.isfinite(exact)
     mine, truth = approximate[there], exact[there]
-    weighty = np.abs(truth) >= 0.01 * np.abs(truth).max()
+    most = np.abs(truth).max()
+    weighty = np.abs(truth) >= 0.01 * most
+    right = (np.sign(mine) == np.sign(truth))[weighty] if most > ROUNDING else np.abs(mine) <= ROUNDING
     varies = len(truth) > 1 and mine.std() > 0 and truth.std() > 0
     strongest = max(1, len(truth) // 5)
     first, second = (set(np.argsort(-np.abs(x))[:strongest]) for x in (mine, truth))
     return Audit(
         n=len(truth),
         pearson=float(np.corrcoef(mine, truth)[0, 1]) if varies else float("nan"),
-        signs=float((np.sign(mine) == np.sign(truth))[weighty].mean()),
+        signs=float(right.mean()),
         top=len(first & second) / strongest,
     )

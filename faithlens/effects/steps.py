@@ -11,12 +11,12 @@ import torch
 from faithlens.effects.pairs import (
     Conditions,
     Work,
-    check_aligned,
     elsewhere,
     listed,
+    paired,
     place_of,
-    scorer,
     steps_of,
+    yardstick,
 )
 from faithlens.effects.result import Direction, Metric, StepEffects, audited
 from faithlens.errors import PlanError, nearest
@@ -63,10 +63,7 @@ def patch_steps(
     """
     component, named = place_of(site)
     chosen = tuple(layers if layers is not None else named or range(lens.n_layers))
-    pairs = list(zip(listed(clean), listed(donor), strict=True))
-    for one, other in pairs:
-        check_aligned(one, other)
-
+    pairs = paired(clean, donor)
     work = [Work(one, one, other) if direction == "noise" else Work(other, one, other) for one, other in pairs]
 
     def edit(w: Work, span: Where, layer: int | None) -> Edit:
@@ -88,7 +85,7 @@ def knockout_steps(
     controls: int = 2,
     seed: int = 0,
 ) -> StepEffects:
-    """Fall of the metric when the answer rows cannot see a step, in any layer (M8; Geva et al. 2023, section 4).
+    """Fall of the metric when the answer rows cannot see a step, in any layer (M8; Geva et al. 2023).
 
     The logit difference is that to the next likely option. `controls` random stretches of as many tokens are the null.
     """
@@ -115,15 +112,12 @@ def splice_steps(
     Raises:
         PlanError: the traces do not match in tokens, or answer alike.
     """
-    pairs = list(zip(listed(clean), listed(donor), strict=True))
-    for one, other in pairs:
-        check_aligned(one, other)
 
     def edit(w: Work, span: Where, layer: int | None) -> Edit:
         assert w.corrupted is not None
         return Splice(w.base.pieces[-1].name, span, w.corrupted)
 
-    work = [Work(one, one, other) for one, other in pairs]
+    work = [Work(one, one, other) for one, other in paired(clean, donor)]
     return measured(lens, work, edit, "splice", None, (None,), steps, metric, controls, seed)
 
 
@@ -147,7 +141,7 @@ def attribute_steps(
         PlanError: the traces do not match in tokens, or answer alike.
     """
     exact = patch_steps(lens, clean, donor, "resid_pre", direction, layers=(layer,), steps=steps)
-    pairs = list(zip(listed(clean), listed(donor), strict=True))
+    pairs = paired(clean, donor)
     records = answered(lens, [each for pair in pairs for each in pair])
     effect = np.full_like(exact.effect, np.nan)
     for t, (one, other) in enumerate(pairs):
@@ -202,12 +196,12 @@ def measured(
                 asked += [replace(w.base, name=what, edits=(*w.base.edits, edit(w, span, layer))) for span in spans]
     records = answered(lens, asked)
     ends = iter(records)
-    scores = [scorer(metric, w, [next(ends) for _ in w.ends]) for w in work]
-    clean = np.array([score.clean for score in scores])
-    corrupted = np.array([score.corrupted for score in scores])
+    sticks = [yardstick(metric, w, [next(ends) for _ in w.ends]) for w in work]
+    clean = np.array([stick.clean for stick in sticks])
+    corrupted = np.array([stick.corrupted for stick in sticks])
     effect, null = (np.full((len(work), len(layers), len(names)), np.nan) for _ in range(2))
     for (t, i, s), places in cells.items():
-        own, *others = (scores[t].effect(records[n], direction) for n in places)
+        own, *others = (sticks[t].effect(records[n], direction) for n in places)
         effect[t, i, s], null[t, i, s] = own, np.mean(others) if others else np.nan
     labels = tuple("all" if layer is None else str(layer) for layer in layers)
     return StepEffects(what, direction, metric, labels, tuple(names), clean, corrupted, effect, null, seed)

@@ -71,7 +71,7 @@ class Sequence:
         patterns: each layer's attention pattern, [head, pos, pos].
         cache: each layer's keys and values.
         read: for each stretch of rows that read the same, where it ends and the values it read in each layer.
-        leaves: for each `Write` of a patch of "resid_pre", where gradients are taken: (leaf, step to the donor).
+        leaves: for each patch, where gradients are taken: (leaf, step to the donor).
     """
 
     logits: Tensor
@@ -315,7 +315,8 @@ def compare(lens: Lens, condition: Condition, run: Sequence) -> tuple[Tensor, Te
             ours, theirs = run.kept["resid_post", layer][a:b].float(), beside.kept["resid_post", layer][c:d].float()
             lengths = theirs.norm(dim=-1) * ours.norm(dim=-1)  # of a zeroed row 0: its cosine is undefined
             cosine[layer, i] = ((theirs * ours).sum(-1) / lengths).mean()
-            distance[layer, i] = ((theirs - ours).norm(dim=-1) / theirs.norm(dim=-1)).mean()
+            own = theirs.norm(dim=-1).where(theirs.norm(dim=-1) > 0, torch.nan)  # nothing is a fraction of 0
+            distance[layer, i] = ((theirs - ours).norm(dim=-1) / own).mean()
     return cosine, distance
 
 

@@ -1,12 +1,10 @@
 """The benchmarks' rivals do the same work, times are compared round by round, and what is kept is what is shown."""
 
 import json
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import BARS, ON_A_GPU, README, bars, kept
@@ -131,8 +129,6 @@ def test_memory_is_read_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch,
     byte_tokenizer().save_pretrained(tmp_path)
     lens.model.name_or_path = str(tmp_path)
     assert 0 < capture.peak_mib(lens, 400, capture.BARE) < 1000
-    assert capture.status("VmRSS") > 0
-    assert sys.platform == "linux"
 
 
 @pytest.mark.parametrize("subject", sorted(kept()))
@@ -160,4 +156,3 @@ def test_kernels_agree_on_a_tiny_model(monkeypatch: pytest.MonkeyPatch) -> None:
     result = kernels.measure(tiny("llama"), 1)
     assert {each.what for each in result.agreements} == {"tree_attention", "answer_logprobs", "divergence"}
     assert all(each.gap > 0 for each in result.agreements)
-    assert torch.get_num_threads() == 1

@@ -159,6 +159,8 @@ def test_approximations_with_wrong_signs_are_not_shown() -> None:
     assert (good.n, good.signs, good.top) == (4, 1.0, 1.0)  # the last has no sign to speak of
     bad = audited(np.array([[[0.5, 1.0, 1.5, 0.0]]]), exact)
     assert bad.signs == pytest.approx(2 / 3)
+    assert audited(1e-5 * exact, -1e-6 * exact).signs == 1  # rounding of nothing
+    assert audited(exact, 1e-6 * exact).signs < 0.5  # something made of nothing
     lens = tiny("llama")
     found = fl.attribute_steps(lens, *pair(), midpoints=1)
     assert found.audit is not None
@@ -198,6 +200,7 @@ REFUSALS: dict[str, tuple[Callable[[Lens, Condition, Condition], object], str]] 
         lambda lens, c, d: fl.splice_steps(lens, c, replace(d, pieces=(*d.pieces[:2], *d.pieces[3:]))),
         "'step 1' has 4 tokens, and 'step 2' of the donor 6",
     ),
+    "too few donors": (lambda lens, c, d: fl.patch_steps(lens, [c, c], d), "2 clean and 1 corrupted"),
     "other options": (lambda lens, c, d: fl.patch_steps(lens, c, replace(d, options=((1,), (2,)))), "other options"),
 }
 

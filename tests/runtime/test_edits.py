@@ -224,6 +224,17 @@ def test_gradients_of_shared_rows_are_refused() -> None:
         execute(tiny("llama"), compile_plan([*halfway([0.5]), longer]), Capture(attribution=(1.0, -1.0, 0.0, 0.0)))
 
 
+def test_nothing_is_a_fraction_of_a_zeroed_reference() -> None:
+    lens = tiny("llama")
+    reference = replace(CLEAN, edits=(Ablation("resid_post", "step 1", "zero", layers=(2,)),))
+    plan, capture = compile_plan([replace(CLEAN, reference=reference)]), Capture(compare=True)
+    packed, separate = (execute(lens, plan, capture, backend=b) for b in ("packed", "separate"))
+    assert max(worst(packed, separate).values()) < 1e-4  # and the same is missing in both
+    distance, number = packed[0].relative_l2, list(CLEAN.spans).index("step 1")
+    assert distance is not None
+    assert distance[2].isnan().tolist() == [i == number for i in range(5)]
+
+
 def test_splicing_oneself_and_patching_oneself_change_nothing(lens: Lens) -> None:
     edits: list[Edit] = [Splice("stem", "step 1", CLEAN), *(Patch(c, "step 1", CLEAN, layers=(1,)) for c in COMPONENTS)]
     first, *others = execute(lens, compile_plan([CLEAN, *(replace(CLEAN, edits=(edit,)) for edit in edits)]))
