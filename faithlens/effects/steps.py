@@ -150,13 +150,13 @@ def attribute_steps(
         weights = [0.0] * len(one.options)
         weights[answer], weights[foil] = 1.0, -1.0
         names = [name for name in exact.steps if name in one.spans]
-        along = [
+        way = [
             replace(base, edits=tuple(Patch("resid_pre", name, source, (layer,), amount=amount) for name in names))
             for amount in (np.arange(midpoints) + 0.5) / midpoints
         ]
-        found = execute(lens, plan_for(lens, along), Capture(attribution=tuple(weights)))
-        for name in names:
-            total = torch.stack([record.attribution[name].sum() for record in found]).mean()
+        found = execute(lens, plan_for(lens, way), Capture(attribution=tuple(weights)))
+        for i, name in enumerate(names):
+            total = torch.stack([each.attribution[each.condition.edits[i]].sum() for each in found]).mean()  # type: ignore[index]
             effect[t, 0, exact.steps.index(name)] = float(total) * (1 if direction == "denoise" else -1)
     return replace(
         exact, what=f"integrated gradients, {midpoints} midpoints", effect=effect, audit=audited(effect, exact.effect)

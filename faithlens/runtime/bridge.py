@@ -1,6 +1,6 @@
-"""The reference backend: one TransformerLens forward a condition, with nothing shared and every pattern formed.
+"""TransformerLens on the same weights, and one sequence run through it with its edits as hooks.
 
-Slow on purpose. It is the oracle that the packed pass is held against, and the door to all of TransformerLens.
+Slow on purpose: nothing is shared and every pattern is formed.
 """
 
 import copy
@@ -8,13 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from einops import reduce
-from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import DynamicCache
 
-from faithlens.runtime.capture import Capture, Record, comparable
 from faithlens.runtime.condition import (
     Component,
     Condition,
@@ -23,14 +20,12 @@ from faithlens.runtime.condition import (
     Mark,
     Overwrite,
     Patch,
-    Where,
     Write,
     averaged,
 )
 from faithlens.runtime.geometry import active
 from faithlens.runtime.model import Lens
 from faithlens.runtime.overwrite import new_values, step_to_donor
-from faithlens.runtime.plan import Plan
 
 Hook = tuple[str | Callable, Callable]  # TransformerLens' own: a hook point's name, and a function of its tensor
 Place = tuple[Component, int]  # a component in a layer
@@ -55,12 +50,6 @@ def bridge_of(lens: Lens) -> TransformerBridge:
     )
 
 
-def run_separate(lens: Lens, plan: Plan, capture: Capture) -> list[Record]:
-    """Run a plan one sequence at a time through TransformerLens; one record a condition, in the plan's order."""
-    with torch.set_grad_enabled(bool(capture.attribution)):
-        return [run_condition(lens, condition, capture) for condition in plan.conditions]
-
-
 @dataclass
 class Sequence:
     """One sequence run through TransformerLens, and what hooks kept of it.
@@ -71,7 +60,8 @@ class Sequence:
         patterns: each layer's attention pattern, [head, pos, pos].
         cache: each layer's keys and values.
         read: for each stretch of rows that read the same, where it ends and the values it read in each layer.
-        leaves: for each patch, where gradients are taken: (leaf, step to the donor).
+        leaves: where gradients of patches are taken, in each layer: (patch, leaf, step to the donor).
+        gates: zeros that were added to what each layer's heads give out, [pos, d_model], to take gradients at.
     """
 
     logits: Tensor
@@ -79,42 +69,13 @@ class Sequence:
     patterns: dict[int, Tensor] = field(default_factory=dict)
     cache: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     read: list[tuple[int, list[Tensor]]] = field(default_factory=list)
-    leaves: dict[Patch, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    leaves: list[tuple[Patch, Tensor, Tensor]] = field(default_factory=list)
+    gates: list[Tensor] = field(default_factory=list)
 
 
-def run_condition(lens: Lens, condition: Condition, capture: Capture) -> Record:
-    """One condition: a forward for each option of several tokens, one for all options of one token."""
-    n = len(condition.ids)
-    everywhere: list[Place] = [("resid_post", layer) for layer in range(lens.n_layers)]
-    wanted: set[Place] = {*everywhere, *((site.component, site.layer) for site in capture.activations)}
-    runs: dict[tuple[int, ...], Sequence] = {}
-    for option in condition.options:
-        if option[:-1] not in runs:
-            runs[option[:-1]] = run_sequence(lens, condition, option[:-1], wanted if not runs else set())
-    scores = []
-    for option in condition.options:
-        logprobs = runs[option[:-1]].logits[n - 1 :].float().log_softmax(-1)
-        scores.append(logprobs[range(len(option)), list(option)].sum())
-    logprobs, first = torch.stack(scores), next(iter(runs.values()))
-    compared = compare(lens, condition, first) if capture.compare and condition.reference else None
-    return Record(
-        condition,
-        logprobs.detach().cpu(),
-        attention={r: pooled(condition, first, rows) for r, rows in capture.rows(condition).items()},
-        flow={r: flows(lens, condition, first, rows) for r, rows in capture.rows(condition, capture.flow).items()},
-        lens={r: looked(lens, condition, first, rows[-1]) for r, rows in capture.rows(condition, capture.lens).items()},
-        cosine=compared[0] if compared else None,
-        relative_l2=compared[1] if compared else None,
-        activations={
-            site: first.kept[site.component, site.layer][slice(*condition.span(site.span))].detach().float().cpu()
-            for site in capture.activations
-            if isinstance(site.span, tuple) or site.span in condition.spans
-        },
-        attribution=attributed(list(runs.values()), capture, logprobs),
-    )
-
-
-def run_sequence(lens: Lens, condition: Condition, tail: tuple[int, ...], wanted: set[Place]) -> Sequence:
+def run_sequence(
+    lens: Lens, condition: Condition, tail: tuple[int, ...], wanted: set[Place], gated: bool = False
+) -> Sequence:
     """A plain TransformerLens forward of one sequence with its edits.
 
     Rows that read another condition's keys and values are run on a cache in which these have been put; so a sequence
@@ -134,9 +95,9 @@ def run_sequence(lens: Lens, condition: Condition, tail: tuple[int, ...], wanted
                     keys[:, :, graft.start : graft.stop] = donor[0][:, :, graft.start : graft.stop]
                     values[:, :, graft.start : graft.stop] = donor[1][:, :, graft.start : graft.stop]
             cache.update(keys, values, layer)
-        part = Sequence(torch.empty(0), read=whole.read, leaves=whole.leaves)
+        part = Sequence(torch.empty(0), read=whole.read, leaves=whole.leaves, gates=whole.gates)
         hooks = [*cutting(lens, marks, start, stop), *writing(lens, marks, start, stop, part)]
-        hooks += keeping(lens, wanted, part)
+        hooks += [*keeping(lens, wanted, part), *(gating(lens, part) if gated else ())]
         tokens = torch.tensor([ids[start:stop]], device=lens.device)
         positions = torch.arange(start, stop, device=lens.device)[None]
         part.logits = lens.bridge.run_with_hooks(
@@ -156,7 +117,7 @@ def joined(before: Sequence, after: Sequence, cache: DynamicCache) -> Sequence:
     """Two stretches of one sequence as one. Of the cache, only what the later stretch added is its own."""
     new = contents(cache)
     if not before.cache:
-        return Sequence(after.logits, after.kept, after.patterns, new, after.read, after.leaves)
+        return Sequence(after.logits, after.kept, after.patterns, new, after.read, after.leaves, after.gates)
     n = before.logits.shape[0]
     wide = after.logits.shape[0] + n
     patterns = {
@@ -173,6 +134,7 @@ def joined(before: Sequence, after: Sequence, cache: DynamicCache) -> Sequence:
         ],
         after.read,
         after.leaves,
+        after.gates,
     )
 
 
@@ -226,8 +188,8 @@ def writing(lens: Lens, marks: list[tuple[Mark, ...]], start: int, stop: int, pa
                 new = new_values(edit, layer, own, given, offsets, lens.n_heads)
                 if isinstance(edit, Patch) and torch.is_grad_enabled():
                     step = step_to_donor(edit, layer, own, given, offsets, lens.n_heads)
-                    new = new.detach().requires_grad_()
-                    part.leaves[edit] = (new, step)
+                    part.leaves.append((edit, torch.zeros_like(new, requires_grad=True), step))
+                    new = new + part.leaves[-1][1]
                 flat[0, targets] = new
                 return flat.view_as(x)
 
@@ -272,63 +234,11 @@ def keeping(lens: Lens, wanted: set[Place], part: Sequence) -> list[Hook]:
     return hooks
 
 
-def pooled(condition: Condition, run: Sequence, rows: range) -> Float[Tensor, "layer head span"]:
-    """The mean over `rows` of their full patterns, summed over each piece."""
-    patterns = torch.stack([run.patterns[layer] for layer in sorted(run.patterns)])[:, :, rows.start : rows.stop]
-    mass = [patterns[..., a:b].sum(-1) for a, b in condition.spans.values()]
-    return reduce(torch.stack(mass, -1), "layer head row span -> layer head span", "mean").cpu()
+def gating(lens: Lens, part: Sequence) -> list[Hook]:
+    """Hooks that add zeros to what heads give out, layer by layer."""
 
+    def gate(z: Tensor, hook: object) -> Tensor:
+        part.gates.append(torch.zeros_like(z, requires_grad=True))
+        return z + part.gates[-1]
 
-def flows(lens: Lens, condition: Condition, run: Sequence, rows: range) -> Float[Tensor, "layer head span"]:
-    """The mean over `rows` of the length of what each piece adds to the residual stream through each head."""
-    out = []
-    for layer in range(lens.n_layers):
-        w_o, total = lens.bridge.blocks[layer].attn.W_O.float(), torch.zeros(())
-        for row in rows:
-            values = next(values for stop, values in run.read if row < stop)[layer][0].float()
-            v = values.repeat_interleave(lens.n_heads // values.shape[0], 0)
-            read = run.patterns[layer][:, row, None]
-            spans = condition.spans.values()
-            total = total + torch.cat([(read[..., a:b] @ v[:, a:b] @ w_o).norm(dim=-1) for a, b in spans], -1)
-        out.append(total / len(rows))
-    return torch.stack(out).detach().cpu()
-
-
-def looked(lens: Lens, condition: Condition, run: Sequence, row: int) -> Float[Tensor, "layer option"]:
-    """The logit lens at one row, among the options' first tokens."""
-    first = [option[0] for option in condition.options]
-    streams = torch.stack([run.kept["resid_post", layer][row] for layer in range(lens.n_layers)])
-    logits = lens.bridge.unembed(lens.bridge.ln_final(streams[None]))[0].float()
-    cap = getattr(lens.model.config.get_text_config(), "final_logit_softcapping", None)
-    logits = cap * torch.tanh(logits / cap) if cap else logits
-    return logits[:, first].log_softmax(-1).detach().cpu()
-
-
-def compare(lens: Lens, condition: Condition, run: Sequence) -> tuple[Tensor, Tensor]:
-    """Cosine and relative distance of each piece's block outputs from the reference's."""
-    assert condition.reference is not None
-    places: set[Place] = {("resid_post", layer) for layer in range(lens.n_layers)}
-    beside = run_sequence(lens, condition.reference, (), places)
-    cosine, distance = (torch.full((lens.n_layers, len(condition.pieces)), torch.nan) for _ in range(2))
-    for i, (a, b), (c, d) in comparable(condition):
-        for layer in range(lens.n_layers):
-            ours, theirs = run.kept["resid_post", layer][a:b].float(), beside.kept["resid_post", layer][c:d].float()
-            lengths = theirs.norm(dim=-1) * ours.norm(dim=-1)  # of a zeroed row 0: its cosine is undefined
-            cosine[layer, i] = ((theirs * ours).sum(-1) / lengths).mean()
-            own = theirs.norm(dim=-1).where(theirs.norm(dim=-1) > 0, torch.nan)  # nothing is a fraction of 0
-            distance[layer, i] = ((theirs - ours).norm(dim=-1) / own).mean()
-    return cosine, distance
-
-
-def attributed(runs: list[Sequence], capture: Capture, logprobs: Tensor) -> dict[Where, Tensor]:
-    """Gradient of the metric times the step to the donor, for each token of each patch, over all options' runs."""
-    leaves = [(edit, leaf, step) for run in runs for edit, (leaf, step) in run.leaves.items()]
-    if not (capture.attribution and leaves):
-        return {}
-    metric = (torch.tensor(capture.attribution) * logprobs.cpu()).sum()
-    gradients = torch.autograd.grad(metric, [leaf for _, leaf, _ in leaves], allow_unused=True)
-    out: dict[Where, Tensor] = {}
-    for (edit, _, step), gradient in zip(leaves, gradients, strict=True):
-        score = (gradient * step).sum(-1).float().cpu()
-        out[edit.span] = out[edit.span] + score if edit.span in out else score
-    return out
+    return [(HOOKS["z"].format(layer), gate) for layer in range(lens.n_layers)]

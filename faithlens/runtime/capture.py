@@ -34,11 +34,15 @@ class Capture:
         lens: readers at whose last token every block's output is read through the final norm and the unembedding, as
             log-probabilities among the options' first tokens.
         compare: how far each condition's block outputs are from those of its `reference`, piece by piece.
+        divergence: how far each condition's next-token distributions are from those of its `reference`, piece by piece.
         activations: sites whose raw activations are kept.
         attribution: weights of the options in a metric, the weighted sum of their log-probabilities. Kept is, for each
             token that a `Patch` writes, the metric's gradient times the step from the row's own value to the donor's:
             at amount 0 attribution patching (Nanda 2023), averaged over amounts from 0 to 1 integrated gradients
-            (Sundararajan et al. 2017, section 3). Each patch is then of one layer.
+            (Sundararajan et al. 2017, section 3).
+        gradient_flow: readers whose value-weighted attention to every piece is multiplied with the gradient of the
+            metric of `attribution` at what the head gives out: what the piece is worth to the metric through each head,
+            to first order. Over all pieces it adds up to gradient times output. Of conditions without edits only.
     """
 
     attention: tuple[str, ...] = ()
@@ -46,7 +50,9 @@ class Capture:
     lens: tuple[str, ...] = ()
     compare: bool = False
     activations: tuple[Site, ...] = ()
+    divergence: bool = False
     attribution: tuple[float, ...] = ()
+    gradient_flow: tuple[str, ...] = ()
 
     def rows(self, condition: Condition, readers: Sequence[str] | None = None) -> dict[str, range]:
         """The positions of `condition` that each reader stands for; by default, of the readers of attention."""
@@ -68,7 +74,10 @@ class Record:
         cosine: mean cosine of block outputs with the reference's; NaN for pieces that differ in name or length.
         relative_l2: mean distance of block outputs from the reference's, as a fraction of the reference's length.
         activations: for each site, the raw activations, a row a token.
-        attribution: for each patched piece or interval, gradient times (donor - own) of each token, in nats.
+        kl: mean over a piece's tokens of the divergence of the next-token distribution from the reference's, that of
+            p log(p / q) with p the reference's, in nats; NaN for pieces that differ in name or length.
+        attribution: for each patch, gradient times (donor - own) of each of its tokens, over all its layers, in nats.
+        gradient_flow: for each reader, gradient times what each piece adds to the head's output, in nats.
     """
 
     condition: Condition
@@ -79,7 +88,9 @@ class Record:
     cosine: Float[Tensor, "layer span"] | None = None
     relative_l2: Float[Tensor, "layer span"] | None = None
     activations: Mapping[Site, Float[Tensor, "pos d_model"]] = field(default_factory=dict)
-    attribution: Mapping[Where, Float[Tensor, " pos"]] = field(default_factory=dict)
+    kl: Float[Tensor, " span"] | None = None
+    attribution: Mapping[Patch, Float[Tensor, " pos"]] = field(default_factory=dict)
+    gradient_flow: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict)
 
 
 def comparable(condition: Condition) -> list[tuple[int, tuple[int, int], tuple[int, int]]]:
@@ -98,15 +109,20 @@ def check_capture(conditions: Sequence[Condition], capture: Capture) -> None:
     """Refuse what cannot be read.
 
     Raises:
-        PlanError: gradients of a patch of several layers, each of which would cut off the one before.
+        PlanError: gradients of what heads read, without a metric or under edits.
     """
-    if not capture.attribution:
+    if not capture.gradient_flow:
         return
+    if not capture.attribution:
+        raise PlanError(
+            f"the gradient-weighted flow of {', '.join(capture.gradient_flow)}",
+            "no metric to take the gradient of",
+            "give the options' weights in it, as Capture(attribution=...)",
+        )
     for condition in conditions:
-        for edit in condition.edits:
-            if isinstance(edit, Patch) and (edit.layers is None or len(edit.layers) != 1):
-                raise PlanError(
-                    f"the attribution of a patch of condition {condition.name!r}",
-                    f"its layers are {'all' if edit.layers is None else edit.layers}",
-                    "name one layer, layers=(l,), in each patch",
-                )
+        if condition.edits:
+            raise PlanError(
+                f"the gradient-weighted flow of condition {condition.name!r}",
+                "it is edited, and rows below an edit are shared with conditions that are not",
+                "read it of a condition without edits",
+            )

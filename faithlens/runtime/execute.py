@@ -21,5 +21,5 @@ def execute(lens: Lens, plan: Plan, capture: Capture = Capture(), *, backend: Ba
     if backend == "packed":
         from faithlens.runtime.packed import run_packed as run
     else:
-        from faithlens.runtime.bridge import run_separate as run  # transformer_lens takes seconds to import
+        from faithlens.runtime.separate import run_separate as run  # transformer_lens takes seconds to import
     return run(lens, plan, capture)

@@ -84,6 +84,7 @@ def packed_attention(
     flow = None if attended.flow is None else attended.flow[..., :width]
     attended = attended._replace(out=attended.out[..., :width], flow=flow)
     running.readings.keep_attention(geometry, layer, chunk, attended)
+    attended = running.readings.gated(geometry, layer, chunk, attended)
     if chunk.silent:
         raise Enough
     return rearrange(attended.out, "head query d -> 1 query head d"), None
@@ -187,6 +188,7 @@ def run_pass(lens: Lens, plan: Plan, packed: Pass, capture: Capture) -> dict[int
             f"{lens.n_layers - len(running.layers)} of its {lens.n_layers} layers carry state that is not attention",
             "use a model whose layers are all attention",
         )
+    readings.keep_final(hidden)
     return readings.records(answers(lens, packed, hidden))
 
 

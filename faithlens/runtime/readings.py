@@ -6,17 +6,18 @@ from itertools import accumulate
 
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from faithlens.errors import PlanError
+from faithlens.kernels.divergence import divergence
 from faithlens.kernels.span_compare import span_compare
 from faithlens.kernels.tree_attention import Attended, Readout
 from faithlens.runtime.capture import Capture, Record, Site, comparable
 from faithlens.runtime.condition import Component, Condition
 from faithlens.runtime.geometry import Chunk, Geometry, active
+from faithlens.runtime.gradients import Gradients
 from faithlens.runtime.model import Lens
-from faithlens.runtime.packing import Pass, Placed, Writing
+from faithlens.runtime.packing import Pass, Placed
 from faithlens.runtime.plan import Plan
 
 
@@ -34,7 +35,7 @@ class Readings:
 
     def __init__(self, lens: Lens, plan: Plan, packed: Pass, capture: Capture) -> None:
         self.lens, self.plan, self.packed, self.capture = lens, plan, packed, capture
-        readers = tuple(dict.fromkeys(capture.attention + capture.flow))
+        readers = tuple(dict.fromkeys(capture.attention + capture.flow + capture.gradient_flow))
         self.read = [
             Reading(placed, reader, tuple(placed.path[i] for i in rows))
             for placed in packed.placed
@@ -46,7 +47,8 @@ class Readings:
         self.compared: dict[int, list[tuple[Tensor, Tensor]]] = {}
         self.lenses: dict[tuple[int, str], list[Tensor]] = {}
         self.raw: dict[int, dict[Site, Tensor]] = {}
-        self.watched: list[tuple[Writing, Tensor, Tensor, Tensor]] = []
+        self.kl: dict[int, Float[Tensor, " span"]] = {}
+        self.gradients = Gradients(packed, capture.attribution)
         self._readouts: dict[object, tuple[Readout, Tensor] | None] = {}
 
     def readout(self, geometry: Geometry, layer: int, chunk: Chunk) -> Readout | None:
@@ -72,7 +74,8 @@ class Readings:
         mine = torch.isin(rows, chunk.rows.to(device)).nonzero()[:, 0]
         if not len(mine):
             return None
-        return Readout(rows[mine], spans[owner[mine]], flow=bool(self.capture.flow)), owner[mine]
+        flow = bool(self.capture.flow or self.capture.gradient_flow)
+        return Readout(rows[mine], spans[owner[mine]], flow=flow), owner[mine]
 
     def _spans(self, placed: Placed) -> list[tuple[int, int]]:
         spans = list(self.plan.conditions[placed.index].spans.values())
@@ -86,12 +89,22 @@ class Readings:
         owner = found[1]
         counts = torch.tensor([len(r.rows) for r in self.read], device=owner.device)[owner]
         kept = [(self.mass, attended.mass.float())]
-        if attended.flow is not None:
+        if attended.flow is not None and self.capture.flow:
             kept.append((self.flow, self._lengths(layer, attended.flow)))
         for store, values in kept:
             if layer not in store:
                 store[layer] = values.new_zeros(values.shape[0], len(self.read), self.width)
             store[layer].index_add_(1, owner, values.detach() / counts[:, None])
+
+    def gated(self, geometry: Geometry, layer: int, chunk: Chunk, attended: Attended) -> Attended:
+        """The same output, with a leaf on the weight of what each reader takes from each piece."""
+        found = self._find(geometry, layer, chunk)
+        if found is None or attended.flow is None or not self.capture.gradient_flow:
+            return attended
+        readout, owner = found
+        at = torch.searchsorted(chunk.rows.to(geometry.device), readout.rows.contiguous())
+        added = self.gradients.gate(layer, owner, attended.flow.detach())
+        return attended._replace(out=attended.out.index_add(1, at, added))
 
     def _lengths(self, layer: int, flow: Float[Tensor, "head row span d_head"]) -> Float[Tensor, "head row span"]:
         """Length of what each head's weighted values add to the residual stream."""
@@ -117,7 +130,7 @@ class Readings:
             condition = self.plan.conditions[placed.index]
             pieces = [range(*condition.span(site.span)) for site in self._sites(condition) if site.layer == last]
             pieces += self.capture.rows(condition, self.capture.lens).values()
-            if self.capture.compare:
+            if self.capture.compare or self.capture.divergence:
                 pieces += [range(*here) for _, here, _ in comparable(condition)]
                 rows |= {placed.reference[i] for _, _, there in comparable(condition) for i in range(*there)}
             rows |= {placed.path[i] for piece in pieces for i in piece}
@@ -209,52 +222,53 @@ class Readings:
                 placed, reader, _ = wanted[i]
                 self.lenses.setdefault((placed.index, reader), []).append(values)
 
-    def watch(
-        self,
-        writing: Writing,
-        mine: Int[Tensor, " row"],
-        new: Float[Tensor, "row d_model"],
-        step: Float[Tensor, "row d_model"],
-    ) -> Float[Tensor, "row d_model"]:
-        """Make patched rows, number `mine` of the writing's, the leaves that gradients are taken of."""
-        leaf = new.detach().requires_grad_()
-        self.watched.append((writing, mine, leaf, step))
-        return leaf
-
-    def _attributions(self, answers: dict[int, Tensor]) -> dict[int, dict[object, Tensor]]:
-        """Gradient times the step to the donor, for each patched token of each condition."""
-        if not self.watched:
-            return {}
-        weights = torch.tensor(self.capture.attribution)
-        owners: dict[int, set[int]] = {}
+    def keep_final(self, hidden: Float[Tensor, "pos d_model"]) -> None:
+        """Compare what conditions and their references say of the next token; rows that they share say the same."""
+        if not self.capture.divergence:
+            return
+        pairs = [
+            (placed.index, i, list(zip(placed.path[slice(*here)], placed.reference[slice(*there)], strict=True)))
+            for placed in self.packed.placed
+            for i, here, there in comparable(self.plan.conditions[placed.index])
+        ]
+        apart = [pair for _, _, rows in pairs for pair in rows if pair[0] != pair[1]]
+        found: dict[tuple[int, int], float] = {}
+        if apart:
+            head = self.lens.anatomy.head
+            ours, theirs = (hidden[list(rows)].detach().to(head.weight.device) for rows in zip(*apart, strict=True))
+            kl = divergence(theirs, ours, head.weight, bias=head.bias, scale=head.scale, softcap=head.softcap).kl
+            found = dict(zip(apart, kl.tolist(), strict=True))
         for placed in self.packed.placed:
-            for row in placed.path:
-                owners.setdefault(row, set()).add(placed.index)
-        total = torch.stack([(weights * logprobs).sum() for logprobs in answers.values()]).sum()
-        gradients = torch.autograd.grad(total, [leaf for _, _, leaf, _ in self.watched])
-        out: dict[int, dict[object, Tensor]] = {}
-        for (writing, mine, _, step), gradient in zip(self.watched, gradients, strict=True):
-            found = set().union(*(owners[row] for row in writing.targets))
-            if len(found) != 1:
-                raise PlanError(
-                    "the attribution of a patch",
-                    f"{len(found)} conditions share its rows, so their gradients would add up",
-                    "let each condition patch its own amount",
-                )
-            score, spans = (gradient * step).sum(-1).float().cpu(), out.setdefault(found.pop(), {})
-            whole = spans.setdefault(writing.edit.span, score.new_zeros(len(writing.targets)))
-            whole.index_add_(0, mine.cpu(), score)  # chunks may have cut the writing into parts
-        return out
+            condition = self.plan.conditions[placed.index]
+            if condition.reference is not None:
+                self.kl[placed.index] = torch.full((len(condition.pieces),), torch.nan)
+        for index, i, rows in pairs:
+            self.kl[index][i] = sum(found.get(pair, 0.0) for pair in rows) / len(rows) if rows else torch.nan
 
     def records(self, answers: dict[int, Float[Tensor, " option"]]) -> dict[int, Record]:
         """One record a condition, by its index in the plan."""
-        attributed = self._attributions(answers)
+        self.gradients.take(answers)
+        worth = self._worth()
         return {
-            placed.index: self._record(placed, answers[placed.index].detach(), attributed.get(placed.index, {}))
-            for placed in self.packed.placed
+            placed.index: self._record(placed, answers[placed.index].detach(), worth) for placed in self.packed.placed
         }
 
-    def _record(self, placed: Placed, logprobs: Float[Tensor, " option"], attributed: dict[object, Tensor]) -> Record:
+    def _worth(self) -> dict[int, Float[Tensor, "head reading span"]]:
+        """In each layer, what each reading's heads take from each piece, in the metric.
+
+        Raises:
+            PlanError: several conditions share a reader's rows.
+        """
+        for reading in self.read:
+            if reading.reader in self.capture.gradient_flow:
+                self.gradients.owner(reading.rows, f"what {reading.reader!r} reads")
+        worth: dict[int, Tensor] = {}
+        for layer, owner, slope in self.gradients.gates():
+            whole = worth.setdefault(layer, slope.new_zeros(slope.shape[0], len(self.read), self.width))
+            whole.index_add_(1, owner, slope)
+        return worth
+
+    def _record(self, placed: Placed, logprobs: Float[Tensor, " option"], worth: dict[int, Tensor]) -> Record:
         i, capture = placed.index, self.capture
         compared = self.compared.get(i)
         return Record(
@@ -266,7 +280,9 @@ class Readings:
             cosine=torch.stack([cosine for cosine, _ in compared]) if compared else None,
             relative_l2=torch.stack([distance for _, distance in compared]) if compared else None,
             activations=self.raw.get(i, {}),
-            attribution=attributed,  # type: ignore[arg-type]
+            kl=self.kl.get(i),
+            attribution=self.gradients.of_patches(i),
+            gradient_flow=self._pooled(worth, placed, capture.gradient_flow),
         )
 
     def _pooled(self, kept: dict[int, Tensor], placed: Placed, readers: tuple[str, ...]) -> dict[str, Tensor]:

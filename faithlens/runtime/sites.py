@@ -40,7 +40,7 @@ def written(
     new = new_values(writing.edit, layer, own, source, offsets, n_heads)
     if running.readings.capture.attribution and isinstance(writing.edit, Patch):
         step = step_to_donor(writing.edit, layer, own, source, offsets, n_heads)
-        new = running.readings.watch(writing, mine, new, step)
+        new = running.readings.gradients.watch(writing, mine, new, step)
     return new
 
 
