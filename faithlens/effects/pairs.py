@@ -2,13 +2,13 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from faithlens.effects.result import Direction, Metric
 from faithlens.errors import PlanError, nearest
 from faithlens.measures.answers import choice, kl_divergence, logit_difference, probabilities
 from faithlens.runtime.capture import Record
-from faithlens.runtime.condition import COMPONENTS, Component, Condition
+from faithlens.runtime.condition import Condition, Where
 from faithlens.runtime.structure import Interval
 
 Conditions = Condition | Sequence[Condition]
@@ -21,6 +21,17 @@ class Work:
     base: Condition
     clean: Condition
     corrupted: Condition | None
+
+    @classmethod
+    def towards(cls, direction: Direction, clean: Condition, corrupted: Condition) -> "Work":
+        """The clean run is edited to be noised, the corrupted one to be denoised."""
+        return cls(clean if direction == "noise" else corrupted, clean, corrupted)
+
+    @property
+    def source(self) -> Condition:
+        """The run that edits take from: of the two the one that is not edited."""
+        assert self.corrupted is not None
+        return self.corrupted if self.base is self.clean else self.clean
 
     @property
     def ends(self) -> list[Condition]:
@@ -91,13 +102,22 @@ def steps_of(traces: Sequence[Condition], asked: Sequence[str] | None) -> list[s
     """The names of the steps: those asked for, or all between the prompt and the stem of any trace.
 
     Raises:
-        PlanError: no trace has one of the names.
+        PlanError: no trace has one of the names before its stem.
     """
-    known = list(dict.fromkeys(piece.name for trace in traces for piece in trace.pieces[1:-1]))
+    pieces = [piece for trace in traces for piece in trace.pieces[:-1]]
+    known = list(dict.fromkeys(piece.name for piece in pieces))
     for name in asked or ():
         if name not in known:
             raise PlanError(f"the step {name!r}", f"no trace has it; {nearest(name, known)}", "name one of these")
-    return list(asked) if asked is not None else known
+    prompts = {trace.pieces[0].name for trace in traces}
+    return [name for name in known if name not in prompts] if asked is None else list(asked)
+
+
+def with_words(base: Condition, source: Condition, span: Where) -> Condition:
+    """`base` with the words that `source` has at `span`; the two have as many tokens, piece by piece."""
+    start, stop = base.span(span)
+    ids = base.ids[:start] + source.ids[start:stop] + base.ids[stop:]
+    return replace(base, pieces=tuple(replace(piece, ids=ids[slice(*base.spans[piece.name])]) for piece in base.pieces))
 
 
 def elsewhere(trace: Condition, step: str, rng: random.Random) -> Interval:
@@ -114,31 +134,24 @@ def check_aligned(clean: Condition, corrupted: Condition) -> None:
     Raises:
         PlanError: with the first piece that differs.
     """
+    if aligned(clean, corrupted):
+        return
+    found = (
+        f"{len(clean.pieces)} and {len(corrupted.pieces)} pieces, {len(clean.options)} and"
+        f" {len(corrupted.options)} options, or other options"
+    )
     for one, other in zip(clean.pieces, corrupted.pieces, strict=False):
         if (one.name, len(one.ids)) != (other.name, len(other.ids)):
-            raise PlanError(
-                f"effects between {clean.name!r} and {corrupted.name!r}",
-                f"{one.name!r} has {len(one.ids)} tokens, and {other.name!r} of the donor {len(other.ids)}",
-                "choose a donor whose pieces have as many tokens, position by position",
-            )
-    if len(clean.pieces) != len(corrupted.pieces) or clean.options != corrupted.options:
-        raise PlanError(
-            f"effects between {clean.name!r} and {corrupted.name!r}",
-            f"{len(clean.pieces)} and {len(corrupted.pieces)} pieces, {len(clean.options)} and"
-            f" {len(corrupted.options)} options, or other options",
-            "choose a donor with as many steps and the same options",
-        )
+            found = f"{one.name!r} has {len(one.ids)} tokens, and {other.name!r} of the donor {len(other.ids)}"
+            break
+    raise PlanError(
+        f"effects between {clean.name!r} and {corrupted.name!r}",
+        found,
+        "choose a donor that matches piece by piece and has the same options; `find_donors` looks for one",
+    )
 
 
-def place_of(site: str) -> tuple[Component, tuple[int, ...] | None]:
-    """The component, and the layer if it names one, of a site's own name or TransformerLens'.
-
-    Raises:
-        PlanError: there is no such site.
-    """
-    *block, name = site.removeprefix("blocks.").split(".")
-    layer = (int(block[0]),) if block and block[0].isdigit() else None
-    name = name.removeprefix("hook_")
-    if name not in COMPONENTS:
-        raise PlanError(f"the site {site!r}", "no component of that name", nearest(name, COMPONENTS))
-    return name, layer
+def aligned(one: Condition, other: Condition) -> bool:
+    """Whether two traces have the same options, and pieces of the same names with as many tokens."""
+    shapes = [[(piece.name, len(piece.ids)) for piece in each.pieces] for each in (one, other)]
+    return shapes[0] == shapes[1] and one.options == other.options

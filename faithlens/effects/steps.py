@@ -14,8 +14,8 @@ from faithlens.effects.pairs import (
     elsewhere,
     listed,
     paired,
-    place_of,
     steps_of,
+    with_words,
     yardstick,
 )
 from faithlens.effects.result import Direction, Metric, StepEffects, audited
@@ -26,8 +26,9 @@ from faithlens.runtime.condition import Condition, Edit, Knockout, Patch, Splice
 from faithlens.runtime.cost import plan_for
 from faithlens.runtime.execute import execute
 from faithlens.runtime.model import Lens
+from faithlens.runtime.names import place_of
 
-Editing = Callable[[Work, Where, int | None], Edit]  # the edit of a trace at a place, in a layer or in all
+Editing = Callable[[Work, Where, int | None], Condition]  # a run edited at a place, in a layer or in all
 
 
 def patch_steps(
@@ -61,19 +62,45 @@ def patch_steps(
     Raises:
         PlanError: the traces do not match in tokens, answer alike, or lack what is named.
     """
-    component, named = place_of(site)
-    chosen = tuple(layers if layers is not None else named or range(lens.n_layers))
+    component, named = place_of(site, lens)
+    chosen = tuple(layers if layers is not None else range(lens.n_layers) if named is None else (named,))
     pairs = paired(clean, donor)
-    work = [Work(one, one, other) if direction == "noise" else Work(other, one, other) for one, other in pairs]
+    work = [Work.towards(direction, *pair) for pair in pairs]
 
-    def edit(w: Work, span: Where, layer: int | None) -> Edit:
-        source = w.corrupted if direction == "noise" else w.clean
-        assert source is not None
+    def edit(w: Work, span: Where, layer: int | None) -> Condition:
         assert layer is not None
-        return Patch(component, span, source, layers=(layer,), heads=heads)
+        return edited(w.base, Patch(component, span, w.source, layers=(layer,), heads=heads))
 
     what = f"patch of {component}" + (f", heads {', '.join(map(str, heads))}" if heads else "")
     return measured(lens, work, edit, what, direction, chosen, steps, metric, controls, seed)
+
+
+def swap_steps(
+    lens: Lens,
+    clean: Conditions,
+    donor: Conditions,
+    direction: Direction = "noise",
+    *,
+    steps: Sequence[str] | None = None,
+    metric: Metric = "logit_difference",
+    controls: int = 2,
+    seed: int = 0,
+) -> StepEffects:
+    """Exchange the words of a step for the donor's, all other words fixed.
+
+    "noise" puts the donor's step into the clean trace: is what this step says needed (M4)? "denoise" puts the clean
+    step into the donor's trace: does it suffice where all else is corrupted (M5)? A step whose value is stated twice
+    shows in the second only. In absolute value their mean is the true-thinking score of arXiv 2510.24941.
+
+    Raises:
+        PlanError: the traces do not match in tokens, or answer alike.
+    """
+
+    def edit(w: Work, span: Where, layer: int | None) -> Condition:
+        return with_words(w.base, w.source, span)
+
+    work = [Work.towards(direction, *pair) for pair in paired(clean, donor)]
+    return measured(lens, work, edit, "swap of words", direction, (None,), steps, metric, controls, seed)
 
 
 def knockout_steps(
@@ -88,11 +115,12 @@ def knockout_steps(
     """Fall of the metric when the answer rows cannot see a step, in any layer (M8; Geva et al. 2023).
 
     The logit difference is that to the next likely option. `controls` random stretches of as many tokens are the null.
+    Among `steps` the prompt may be named too (M9).
     """
     work = [Work(one, one, None) for one in listed(clean)]
 
-    def edit(w: Work, span: Where, layer: int | None) -> Edit:
-        return Knockout(w.base.pieces[-1].name, (span,))
+    def edit(w: Work, span: Where, layer: int | None) -> Condition:
+        return edited(w.base, Knockout(w.base.pieces[-1].name, (span,)))
 
     return measured(lens, work, edit, "knockout", None, (None,), steps, metric, controls, seed)
 
@@ -113,9 +141,8 @@ def splice_steps(
         PlanError: the traces do not match in tokens, or answer alike.
     """
 
-    def edit(w: Work, span: Where, layer: int | None) -> Edit:
-        assert w.corrupted is not None
-        return Splice(w.base.pieces[-1].name, span, w.corrupted)
+    def edit(w: Work, span: Where, layer: int | None) -> Condition:
+        return edited(w.base, Splice(w.base.pieces[-1].name, span, w.source))
 
     work = [Work(one, one, other) for one, other in paired(clean, donor)]
     return measured(lens, work, edit, "splice", None, (None,), steps, metric, controls, seed)
@@ -145,13 +172,13 @@ def attribute_steps(
     records = answered(lens, [each for pair in pairs for each in pair])
     effect = np.full_like(exact.effect, np.nan)
     for t, (one, other) in enumerate(pairs):
-        base, source = (one, other) if direction == "noise" else (other, one)
+        w = Work.towards(direction, one, other)
         answer, foil = (choice(record.logprobs) for record in records[2 * t : 2 * t + 2])
         weights = [0.0] * len(one.options)
         weights[answer], weights[foil] = 1.0, -1.0
         names = [name for name in exact.steps if name in one.spans]
         way = [
-            replace(base, edits=tuple(Patch("resid_pre", name, source, (layer,), amount=amount) for name in names))
+            replace(w.base, edits=tuple(Patch("resid_pre", name, w.source, (layer,), amount=amount) for name in names))
             for amount in (np.arange(midpoints) + 0.5) / midpoints
         ]
         found = execute(lens, plan_for(lens, way), Capture(attribution=tuple(weights)))
@@ -193,7 +220,7 @@ def measured(
             spans: list[Where] = [name, *(elsewhere(w.base, name, rng) for _ in range(controls))]
             for i, layer in enumerate(layers):
                 cells[t, i, s] = range(len(asked), len(asked) + len(spans))
-                asked += [replace(w.base, name=what, edits=(*w.base.edits, edit(w, span, layer))) for span in spans]
+                asked += [replace(edit(w, span, layer), name=what) for span in spans]
     records = answered(lens, asked)
     ends = iter(records)
     sticks = [yardstick(metric, w, [next(ends) for _ in w.ends]) for w in work]
@@ -205,6 +232,11 @@ def measured(
         effect[t, i, s], null[t, i, s] = own, np.mean(others) if others else np.nan
     labels = tuple("all" if layer is None else str(layer) for layer in layers)
     return StepEffects(what, direction, metric, labels, tuple(names), clean, corrupted, effect, null, seed)
+
+
+def edited(base: Condition, edit: Edit) -> Condition:
+    """A run with one more edit."""
+    return replace(base, edits=(*base.edits, edit))
 
 
 def answered(lens: Lens, conditions: Sequence[Condition]) -> list[Record]:

@@ -25,17 +25,11 @@ from faithlens.runtime.condition import (
 )
 from faithlens.runtime.geometry import active
 from faithlens.runtime.model import Lens
+from faithlens.runtime.names import HOOKS
 from faithlens.runtime.overwrite import new_values, step_to_donor
 
 Hook = tuple[str | Callable, Callable]  # TransformerLens' own: a hook point's name, and a function of its tensor
 Place = tuple[Component, int]  # a component in a layer
-HOOKS: dict[Component, str] = {
-    "resid_pre": "blocks.{}.hook_resid_pre",
-    "attn_out": "blocks.{}.hook_attn_out",
-    "mlp_out": "blocks.{}.hook_mlp_out",
-    "z": "blocks.{}.attn.hook_z",
-    "resid_post": "blocks.{}.hook_resid_post",
-}
 
 
 def bridge_of(lens: Lens) -> TransformerBridge:

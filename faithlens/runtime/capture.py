@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
 from faithlens.errors import PlanError
 from faithlens.runtime.condition import Component, Condition, Patch, Where
+from faithlens.runtime.names import place_of
+
+if TYPE_CHECKING:
+    from faithlens.runtime.model import Lens
 
 
 class Site(NamedTuple):
@@ -17,6 +21,18 @@ class Site(NamedTuple):
     component: Component
     layer: int
     span: Where
+
+    @classmethod
+    def named(cls, hook: str, span: Where, lens: "Lens | None" = None) -> "Site":
+        """The site that TransformerLens calls `hook`, such as "blocks.3.hook_resid_pre" or "blocks.3.hook_in".
+
+        Raises:
+            PlanError: there is no such site, no layer in its name, or it is another one in the model of `lens`.
+        """
+        component, layer = place_of(hook, lens)
+        if layer is None:
+            raise PlanError(f"the site {hook!r}", "no layer in its name", "name it as in 'blocks.3.hook_resid_pre'")
+        return cls(component, layer, span)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 import faithlens as fl
-from faithlens.effects.pairs import check_aligned, place_of
 from faithlens.effects.result import audited
 from faithlens.errors import MeasureError, PlanError
-from faithlens.runtime.bridge import HOOKS
 from faithlens.runtime.condition import Component, Condition
 from faithlens.runtime.model import Lens
+from faithlens.runtime.names import HOOKS
 from tests.conftest import tiny
 from tests.exact import NoFloat32, in_float64
 from tests.runtime.test_edits import pieces
@@ -210,13 +209,6 @@ def test_what_cannot_be_measured_is_refused(case: str) -> None:
     ask, words = REFUSALS[case]
     with pytest.raises(PlanError, match=words):
         ask(tiny("llama"), *pair())
-
-
-def test_sites_go_by_their_names_and_transformer_lens() -> None:
-    assert place_of("resid_pre") == ("resid_pre", None)
-    assert place_of("blocks.3.hook_mlp_out") == ("mlp_out", (3,))
-    assert place_of("blocks.11.attn.hook_z") == ("z", (11,))
-    check_aligned(*pair())
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,59 @@
+"""Names of places in a model: our short ones, TransformerLens' hook names, and those of its 4.x modules."""
+
+from typing import TYPE_CHECKING
+
+from faithlens.errors import PlanError, nearest
+from faithlens.runtime.condition import COMPONENTS, Component
+
+if TYPE_CHECKING:
+    from faithlens.runtime.model import Lens
+
+HOOKS: dict[Component, str] = {
+    "resid_pre": "blocks.{}.hook_resid_pre",
+    "attn_out": "blocks.{}.hook_attn_out",
+    "mlp_out": "blocks.{}.hook_mlp_out",
+    "z": "blocks.{}.attn.hook_z",
+    "resid_post": "blocks.{}.hook_resid_post",
+}
+SHORT: dict[str, Component] = {component: component for component in COMPONENTS}
+MODULES: dict[str, Component] = {"hook_in": "resid_pre", "hook_out": "resid_post", "attn.o.hook_in": "z"}
+UNNORMED: dict[str, Component] = {"attn.hook_out": "attn_out", "mlp.hook_out": "mlp_out"}
+
+
+def place_of(name: str, lens: "Lens | None" = None) -> tuple[Component, int | None]:
+    """The component, and the layer if the name has one: "z", "blocks.3.attn.hook_z" and "blocks.3.attn.o.hook_in".
+
+    What "attn.hook_out" and "mlp.hook_out" give is added to the stream as it is in some models only; `lens` tells.
+
+    Raises:
+        PlanError: there is no such place, or it is another one in this model.
+    """
+    head, _, rest = name.partition(".")
+    number, _, inner = rest.partition(".")
+    layer, inner = (int(number), inner) if head == "blocks" and number.isdigit() else (None, name)
+    if inner in UNNORMED:
+        return _unnormed(name, inner, lens), layer
+    short = inner.removeprefix("attn.").removeprefix("hook_")
+    component = MODULES.get(inner) or SHORT.get(short)
+    if component is None:
+        known = [*COMPONENTS, *(hook.partition("{}.")[2] for hook in HOOKS.values()), *MODULES, *UNNORMED]
+        raise PlanError(f"the site {name!r}", "no component of that name", nearest(inner, known))
+    return component, layer
+
+
+def _unnormed(name: str, inner: str, lens: "Lens | None") -> Component:
+    component, usual = UNNORMED[inner], HOOKS[UNNORMED[inner]].partition("{}.")[2]
+    if lens is None:
+        raise PlanError(
+            f"the site {name!r}",
+            "in some models a norm follows before it is added to the stream, and no model is given",
+            f"name it {usual!r}, or give the lens too",
+        )
+    part = getattr(lens.anatomy, component)[0]
+    if "norm" in type(part).__name__.lower():
+        raise PlanError(
+            f"the site {name!r}",
+            f"{lens.name} norms it before it is added to the stream",
+            f"name {usual!r}, which is what is added",
+        )
+    return component
