@@ -4,8 +4,14 @@ from .assays.assay import Setting
 from .assays.battery import run as run_battery
 from .assays.cases import choose_stem, draw_drafts, to_case
 from .assays.closeup import answer_table, attention_table, think
+from .effects.donors import Donors, find_donors
+from .effects.flow import GradientFlow, gradient_flow
+from .effects.heads import HeadEffects, patch_heads
+from .effects.layers import mediate_layers
+from .effects.matrix import StepMatrix, suppress_steps
+from .effects.paths import Paths, paths
 from .effects.result import StepEffects
-from .effects.steps import attribute_steps, knockout_steps, patch_steps, splice_steps
+from .effects.steps import attribute_steps, knockout_steps, patch_steps, splice_steps, swap_steps
 from .effects.views import attention_flow, compare, onset, readiness
 from .errors import FaithlensError
 from .interventions.case import Case
@@ -33,10 +39,14 @@ __all__ = [
     "Case",
     "Condition",
     "Cost",
+    "Donors",
     "FaithlensError",
+    "GradientFlow",
+    "HeadEffects",
     "Knockout",
     "Lens",
     "Patch",
+    "Paths",
     "Piece",
     "Plan",
     "Question",
@@ -48,6 +58,7 @@ __all__ = [
     "Splice",
     "Stem",
     "StepEffects",
+    "StepMatrix",
     "Trace",
     "answer_table",
     "attention_flow",
@@ -61,19 +72,26 @@ __all__ = [
     "cuts",
     "draw_drafts",
     "execute",
+    "find_donors",
     "full",
+    "gradient_flow",
     "knock_out",
     "knock_out_steps",
     "knockout_steps",
     "load",
+    "mediate_layers",
     "no_cot",
     "onset",
+    "patch_heads",
     "patch_steps",
+    "paths",
     "plan_for",
     "readiness",
     "replace_step",
     "run_battery",
     "splice_steps",
+    "suppress_steps",
+    "swap_steps",
     "swaps",
     "task",
     "think",

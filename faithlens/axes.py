@@ -28,6 +28,8 @@ AXES: dict[str, str] = {
     "comparison": "cosine, relative distance and dot product of two rows",
     "condition": "edited versions of one trace",
     "step": "reasoning steps, 0 .. n_steps - 1",
+    "reader": "pieces that read others: steps, and the stem",
+    "column": "numbers of one trace, side by side",
     "trace": "traces whose effects are measured together",
     "question": "questions of one task",
     "batch": "independent sequences in one forward",

@@ -106,15 +106,8 @@ class StepEffects:
             MeasureError: there is one trace only, which has no spread, or the approximations are bad.
         """
         self._check()
-        if len(self.clean) < 2:
-            raise MeasureError(
-                f"an interval of the {self.what}", "one trace, whose effects are one observation", "give several traces"
-            )
-        flat = self.effect.reshape(len(self.clean), -1)
-        there = np.isfinite(flat)
-        mean, low, high = mean_intervals(np.where(there, flat, 0.0), there.astype(float), seed)
         index = pd.MultiIndex.from_product([self.layers, self.steps], names=["layer", "step"])
-        return pd.DataFrame({"effect": mean, "low": low, "high": high, "n": there.sum(0)}, index=index).reset_index()
+        return intervals(self.effect.reshape(len(self.clean), -1), index, self.what, seed)
 
     def plot(self) -> "Figure":
         """Mean effects, a heat map of layers by steps; bars where all layers are edited at once.
@@ -136,13 +129,8 @@ class StepEffects:
         return bool(np.isfinite(self.null).any())
 
     def _check(self) -> None:
-        if self.audit is not None and not self.audit.signs >= AGREEMENT:
-            raise MeasureError(
-                f"the {self.what}",
-                f"its signs agree with exact patching in {self.audit.signs:.0%} of {self.audit.n} cells,"
-                f" where {AGREEMENT:.0%} are wanted",
-                "use patch_steps, which is exact, or more midpoints",
-            )
+        if self.audit is not None:
+            check_audit(self.audit, self.what)
 
 
 def audited(approximate: Effects, exact: Effects) -> Audit:
@@ -164,3 +152,33 @@ def audited(approximate: Effects, exact: Effects) -> Audit:
         signs=float(right.mean()),
         top=len(first & second) / strongest,
     )
+
+
+def check_audit(audit: Audit, what: str) -> None:
+    """Refuse to show approximations that are not good enough.
+
+    Raises:
+        MeasureError: too many of their signs are wrong.
+    """
+    if not audit.signs >= AGREEMENT:
+        raise MeasureError(
+            f"the {what}",
+            f"its signs agree with exact patching in {audit.signs:.0%} of {audit.n} cells,"
+            f" where {AGREEMENT:.0%} are wanted",
+            "use exact patches, or more midpoints",
+        )
+
+
+def intervals(values: Float[np.ndarray, "trace column"], index: pd.Index, what: str, seed: int) -> pd.DataFrame:
+    """The mean of every column, named by `index`, with its 95 % interval, whole traces resampled; NaN is left out.
+
+    Raises:
+        MeasureError: there is one trace only, which has no spread.
+    """
+    if len(values) < 2:
+        raise MeasureError(
+            f"an interval of the {what}", "one trace, whose effects are one observation", "give several traces"
+        )
+    there = np.isfinite(values)
+    mean, low, high = mean_intervals(np.where(there, values, 0.0), there.astype(float), seed)
+    return pd.DataFrame({"effect": mean, "low": low, "high": high, "n": there.sum(0)}, index=index).reset_index()

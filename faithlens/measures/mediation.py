@@ -18,6 +18,7 @@ from torch import Tensor
 
 from faithlens.measures.answers import choice, logit_difference, probabilities
 
+NOTHING = 1e-6  # effects below are rounding
 TOTAL_FLOOR = 0.2  # probability: below it a share of the total effect would divide noise by noise
 
 
@@ -62,3 +63,12 @@ def mediate(
     in_probability = effects(*(float(probabilities(x)[answer]) for x in four))
     in_logits = effects(*(logit_difference(x, answer, foil) for x in four))
     return in_probability, in_logits
+
+
+def contrast(chain: float, question: float) -> float:
+    """How much more the chain's states matter than as many of the question's: 1 all, 0 no more than these (M15).
+
+    ``max(0, E(chain) - E(question)) / (|E(chain)| + |E(question)|)``, after arXiv 2602.03994; NaN where both are 0.
+    """
+    both = abs(chain) + abs(question)
+    return max(0.0, chain - question) / both if both > NOTHING else float("nan")

@@ -6,43 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 import faithlens as fl
 from faithlens.effects.result import audited
 from faithlens.errors import MeasureError, PlanError
 from faithlens.runtime.condition import Component, Condition
 from faithlens.runtime.model import Lens
-from faithlens.runtime.names import HOOKS
 from tests.conftest import tiny
+from tests.effects.naive import STEPS, hiding, pair, writing
+from tests.effects.naive import answer as answer_of
 from tests.exact import NoFloat32, in_float64
-from tests.runtime.test_edits import pieces
-
-OPTIONS = tuple((token,) for token in range(60, 90))  # many, so that random models answer two traces differently
-STEPS = ("step 0", "step 1", "step 2")
-
-
-def pair(seed: int = 0) -> tuple[Condition, Condition]:
-    return Condition("clean", pieces(seed), OPTIONS), Condition("corrupted", pieces(seed + 10), OPTIONS)
-
-
-def naive(lens: Lens, condition: Condition, hooks: list[tuple[str, Callable]]) -> Tensor:
-    """The options' log-probabilities, by one TransformerLens forward."""
-    logits = lens.bridge.run_with_hooks(torch.tensor([condition.ids]), fwd_hooks=hooks)[0, -1]
-    return logits.log_softmax(-1)[[option[0] for option in OPTIONS]]
-
-
-def patched(lens: Lens, base: Condition, source: Condition, component: Component, layer: int, step: str) -> Tensor:
-    """One cell of the grid, the way a tutorial would: cache the source, write its activations into the base."""
-    name, span = HOOKS[component].format(layer), slice(*base.spans[step])
-    _, cache = lens.bridge.run_with_cache(torch.tensor([source.ids]), names_filter=lambda n: n == name)
-
-    def write(x: Tensor, hook: object) -> Tensor:
-        x = x.clone()
-        x[:, span] = cache[name][:, span]
-        return x
-
-    return naive(lens, base, [(name, write)])
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
@@ -52,13 +25,14 @@ def test_the_grid_is_that_of_transformer_lens_cell_by_cell(component: Component,
     clean, corrupted = pair()
     with NoFloat32(), torch.no_grad():
         found = fl.patch_steps(lens, clean, corrupted, f"hook_{component}", direction)
-        ends = [naive(lens, c, []) for c in (clean, corrupted)]
+        ends = [answer_of(lens, c) for c in (clean, corrupted)]
         answer, foil = (int(x.argmax()) for x in ends)
         clean_ld, corrupted_ld = (float(x[answer] - x[foil]) for x in ends)
         for layer in range(3):
             for s, step in enumerate(STEPS):
                 base, source = (corrupted, clean) if direction == "denoise" else (clean, corrupted)
-                logprobs = patched(lens, base, source, component, layer, step)
+                hook = writing(lens, source, component, layer, slice(*base.spans[step]))
+                logprobs = answer_of(lens, base, [hook])
                 value = float(logprobs[answer] - logprobs[foil])
                 effect = value - corrupted_ld if direction == "denoise" else clean_ld - value
                 assert found.value[0, layer, s] == pytest.approx(value, abs=1e-9)
@@ -100,18 +74,11 @@ def test_knockouts_and_their_null() -> None:
     clean, _ = pair()
     with NoFloat32(), torch.no_grad():
         found = fl.knockout_steps(lens, clean, controls=3)
-        plain = naive(lens, clean, [])
+        plain = answer_of(lens, clean)
         answer, foil = plain.argsort(descending=True).tolist()[:2]
         for s, step in enumerate(STEPS):
-            a, b = clean.spans[step]
-
-            def hide(scores: Tensor, hook: object, a: int = a, b: int = b) -> Tensor:
-                scores = scores.clone()
-                scores[:, :, -3:, a:b] = -torch.inf  # the stem's three rows
-                return scores
-
-            hooks = [(f"blocks.{layer}.attn.hook_attn_scores", hide) for layer in range(3)]
-            logprobs = naive(lens, clean, hooks)
+            rows = slice(*clean.spans["stem"])
+            logprobs = answer_of(lens, clean, hiding(lens, rows, slice(*clean.spans[step])))
             fall = float((plain[answer] - plain[foil]) - (logprobs[answer] - logprobs[foil]))
             assert found.effect[0, 0, s] == pytest.approx(fall, abs=1e-9)
     assert found.layers == ("all",)

@@ -10,7 +10,7 @@ import torch
 import faithlens as fl
 from faithlens.errors import PlanError
 from tests.conftest import tiny
-from tests.effects.test_steps import OPTIONS, pair
+from tests.effects.naive import OPTIONS, pair
 
 
 def test_readiness_is_the_logit_lens() -> None:

@@ -1,0 +1,102 @@
+"""The paths from question to answer: through what the chain of thought says, around it, and through where it stands."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from faithlens.effects.pairs import Conditions, Work, paired, with_words, yardstick
+from faithlens.effects.result import UNITS, Metric, intervals
+from faithlens.runtime.condition import Condition, Splice
+from faithlens.runtime.cost import plan_for
+from faithlens.runtime.execute import execute
+from faithlens.runtime.model import Lens
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+PATHS = ("total", "content", "question", "interaction", "relay")
+Effect = Float[np.ndarray, " trace"]
+
+
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """Falls of the metric, one a trace, when something of the clean run is exchanged for the corrupted one's.
+
+    Attributes:
+        metric: what of the answer is compared.
+        total: question and chain of thought are exchanged (TE).
+        content: the words of the chain of thought are, the question stays (NIE).
+        question: the question is, the words of the chain of thought stay (NDE).
+        relay: the answer rows read the keys and values that the same words have after the other question: what the
+            positions of the chain carry whatever it says (M7). What splicing the run's own changes is taken off.
+    """
+
+    metric: Metric
+    total: Effect
+    content: Effect
+    question: Effect
+    relay: Effect
+
+    @property
+    def interaction(self) -> Effect:
+        """What both exchanges do together beyond what each does alone."""
+        return self.total - self.content - self.question
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row a trace."""
+        return pd.DataFrame({name: getattr(self, name) for name in PATHS}).rename_axis("trace").reset_index()
+
+    def bootstrap_ci(self, seed: int = 0) -> pd.DataFrame:
+        """The mean of each effect with its 95 % interval, whole traces resampled.
+
+        Raises:
+            MeasureError: there is one trace only, which has no spread.
+        """
+        values = np.stack([getattr(self, name) for name in PATHS], 1)
+        return intervals(values, pd.Index(PATHS, name="path"), f"paths in {self.metric}", seed)
+
+    def plot(self) -> "Figure":
+        """The path diagram, with intervals where there are several traces."""
+        from faithlens.report.effect_figures import path_diagram  # plotly takes a second to import
+
+        if len(self.total) < 2:
+            return path_diagram({name: float(getattr(self, name)[0]) for name in PATHS}, UNITS[self.metric])
+        rows = self.bootstrap_ci()[["path", "effect", "low", "high"]].itertuples(index=False, name=None)
+        return path_diagram({name: between for name, *between in rows}, UNITS[self.metric])
+
+
+def paths(lens: Lens, clean: Conditions, corrupted: Conditions, *, metric: Metric = "probability") -> Paths:
+    """Mediation by the chain of thought (M1-M3), and the relay effect (M7), of traces that line up.
+
+    The clean trace is question X with chain R, the corrupted one X' with R'; the metric is read under all four pairs.
+
+    Raises:
+        PlanError: the traces do not match in tokens, or answer alike.
+    """
+    pairs = paired(clean, corrupted)
+    records = iter(execute(lens, plan_for(lens, [each for pair in pairs for each in exchanges(*pair)])))
+    rows = []
+    for one, other in pairs:
+        clean_, both, *others = (next(records) for _ in exchanges(one, other))
+        stick = yardstick(metric, Work(one, one, other), [clean_, both])
+        total, content, question, relay, own = (stick.effect(record, "noise") for record in (both, *others))
+        rows.append((total, content, question, relay - own))
+    return Paths(metric, *np.array(rows).T)
+
+
+def exchanges(clean: Condition, corrupted: Condition) -> list[Condition]:
+    """The pair; the chain exchanged; the question exchanged; the relay, and the same splice of the run itself."""
+    stem, prompt = clean.pieces[-1].name, clean.spans[clean.pieces[0].name]
+    chain = (prompt[1], clean.spans[stem][0])
+    asked = replace(with_words(clean, corrupted, prompt), name="question exchanged")
+    return [
+        clean,
+        corrupted,
+        replace(with_words(clean, corrupted, chain), name="chain exchanged"),
+        asked,
+        replace(clean, name="relay", edits=(*clean.edits, Splice(stem, chain, asked))),
+        replace(clean, name="own splice", edits=(*clean.edits, Splice(stem, chain, clean))),
+    ]

@@ -1,0 +1,195 @@
+"""Paths, layers and donors against TransformerLens and hand-worked cases, and on organisms whose paths are planted."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import faithlens as fl
+from faithlens.effects.donors import ALIKE, NONE
+from faithlens.effects.layers import draw, stretches
+from faithlens.effects.paths import exchanges
+from faithlens.errors import MeasureError, PlanError
+from faithlens.measures.mediation import contrast
+from faithlens.runtime.condition import Condition
+from faithlens.runtime.model import Lens
+from tests.conftest import tiny
+from tests.effects.naive import answer, pair, writing
+from tests.exact import NoFloat32, in_float64
+
+
+def ahead(logprobs: torch.Tensor, ends: list[torch.Tensor]) -> float:
+    one, other = (int(end.argmax()) for end in ends)
+    return float(logprobs[one] - logprobs[other])
+
+
+def test_paths_are_differences_of_four_plain_runs() -> None:
+    lens = in_float64(tiny("llama"))
+    clean, corrupted = pair()
+    prompt, *steps, stem = range(len(clean.pieces))
+    with NoFloat32(), torch.no_grad():
+        found = fl.paths(lens, clean, corrupted, metric="logit_difference")
+        whose = {"clean": (clean, clean), "both": (corrupted, corrupted), "chain": (clean, corrupted)}
+        whose["question"] = (corrupted, clean)
+        ran = {}
+        for name, (asked, said) in whose.items():
+            pieces = (asked.pieces[prompt], *(said.pieces[i] for i in steps), clean.pieces[stem])
+            ran[name] = answer(lens, replace(clean, pieces=pieces) if name != "both" else corrupted)
+    m = {name: ahead(logprobs, [ran["clean"], ran["both"]]) for name, logprobs in ran.items()}
+    assert found.total[0] == pytest.approx(m["clean"] - m["both"], abs=1e-9)
+    assert found.content[0] == pytest.approx(m["clean"] - m["chain"], abs=1e-9)
+    assert found.question[0] == pytest.approx(m["clean"] - m["question"], abs=1e-9)
+    assert found.interaction[0] == pytest.approx(m["chain"] + m["question"] - m["clean"] - m["both"], abs=1e-9)
+    assert abs(found.content[0]) > 0.01
+    assert found.to_dataframe()["total"].tolist() == found.total.tolist()
+
+
+def test_the_relay_is_the_reference_backends() -> None:
+    lens = tiny("llama")
+    clean, corrupted = pair()
+    asked = exchanges(clean, corrupted)
+    own, both, *_, relay, self_splice = fl.execute(lens, fl.plan_for(lens, asked), backend="separate")
+    ends = [own.logprobs, both.logprobs]
+    expected = ahead(self_splice.logprobs, ends) - ahead(relay.logprobs, ends)
+    found = fl.paths(lens, clean, corrupted, metric="logit_difference")
+    assert found.relay[0] == pytest.approx(expected, abs=1e-4)
+    assert abs(expected) > 1e-3
+    torch.testing.assert_close(self_splice.logprobs, own.logprobs, atol=1e-5, rtol=0)
+
+
+def test_paths_of_several_traces_have_intervals() -> None:
+    lens = tiny("llama")
+    clean, corrupted = zip(*(pair(seed) for seed in range(6)), strict=True)
+    found = fl.paths(lens, clean, corrupted)
+    table = found.bootstrap_ci().set_index("path")
+    assert table.loc["content", "effect"] == pytest.approx(found.content.mean())
+    assert (table["low"] <= table["effect"]).all()
+    assert (table["effect"] <= table["high"]).all()
+    with pytest.raises(MeasureError, match="give several traces"):
+        fl.paths(lens, clean[0], corrupted[0]).bootstrap_ci()
+
+
+@pytest.fixture(scope="module", params=["O4", "O5"])
+def organism(request: pytest.FixtureRequest) -> tuple[str, Lens, list[Condition], list[Condition]]:
+    lens, task = fl.load(request.param, device="cpu"), fl.task("running-sum")
+    drafts = fl.draw_drafts(lens, task, task.questions(10, seed=5), seed=5)
+    stem = fl.choose_stem(lens, task, drafts).stem
+    cases = [fl.to_case(lens, task, draft, stem) for draft in drafts]
+    traces = [fl.full(case) for case in cases]
+    twins = [case.condition(f"twin of {case.question.id}", case.twin.pieces) for case in cases if case.twin]
+    clean, donor = fl.find_donors(lens, traces, twins, seed=1)
+    assert len(clean) == 10
+    return request.param, lens, clean, donor
+
+
+def test_paths_of_organisms(organism: tuple[str, Lens, list[Condition], list[Condition]]) -> None:
+    name, lens, clean, donor = organism
+    found = fl.paths(lens, clean, donor)
+    content, question = (0.0, 1.0) if name == "O4" else (1.0, 0.0)
+    assert found.content.mean() == pytest.approx(content, abs=0.05)
+    assert found.question.mean() == pytest.approx(question, abs=0.05)
+    assert np.abs(found.relay).max() < 1e-3  # neither lets positions carry anything
+    if name == "O4":
+        assert np.abs(found.content).max() < 1e-6
+        assert np.abs(found.relay).max() < 1e-6
+
+
+def test_layers_of_organisms(organism: tuple[str, Lens, list[Condition], list[Condition]]) -> None:
+    name, lens, clean, donor = organism
+    first = fl.mediate_layers(lens, clean, donor, metric="probability", layers=[0])
+    if name == "O4":
+        assert first["chain"].abs().max() < 1e-5
+        assert first["cmi"].dropna().max() < 1e-3
+    else:
+        assert first["question"].abs().max() < 0.05  # the steps have been written already
+        assert first["chain"].mean() > 0.3  # only as many positions of it as the question has, not all
+
+
+def test_layers_are_patches_of_drawn_positions() -> None:
+    lens = in_float64(tiny("llama"))
+    clean, donor = pair()
+    with NoFloat32(), torch.no_grad():
+        table = fl.mediate_layers(lens, clean, donor, layers=[1], seed=3)
+        ends = [answer(lens, each) for each in pair()]
+        effects = []
+        for where in draw(clean, random.Random("layers:3:0")):
+            at = [i for a, b in where for i in range(a, b)]
+            name, write = writing(lens, donor, "resid_pre", 1, slice(None))
+            keep = [i for i in range(len(clean.ids)) if i not in at]
+
+            def some(x: torch.Tensor, hook: object, write=write, keep=keep) -> torch.Tensor:
+                new = write(x, hook)
+                new[:, keep] = x[:, keep]
+                return new
+
+            effects.append(ahead(ends[0], ends) - ahead(answer(lens, clean, [(name, some)]), ends))
+    assert table["positions"].tolist() == [8]  # the prompt's nine tokens without the first
+    assert [table["chain"][0], table["question"][0]] == pytest.approx(effects, abs=1e-9)
+    assert table["cmi"][0] == pytest.approx(contrast(*effects))
+
+
+def test_contrasts_and_stretches_by_hand() -> None:
+    assert contrast(3.0, 1.0) == 0.5
+    assert contrast(1.0, 3.0) == 0.0
+    assert contrast(2.0, 0.0) == 1.0
+    assert contrast(1.0, -1.0) == 1.0
+    assert np.isnan(contrast(0.0, 0.0))
+    assert stretches([5, 2, 3, 9]) == [(2, 4), (5, 6), (9, 10)]
+
+
+def test_donors_line_up_and_are_answered_differently() -> None:
+    lens = tiny("llama")
+    traces = [replace(pair(seed)[0], name=str(seed)) for seed in range(6)]
+    records = fl.execute(lens, fl.plan_for(lens, traces))
+    answers = {record.condition.name: int(record.logprobs.argmax()) for record in records}
+    short = replace(traces[0], name="short", pieces=(*traces[0].pieces[:2], *traces[0].pieces[3:]))
+    found = fl.find_donors(lens, [*traces, short], seed=2)
+    for one, other, n in zip(found.clean, found.donor, found.candidates, strict=True):
+        assert answers[one.name] != answers[other.name]
+        assert n == sum(answers[one.name] != each for each in answers.values())
+    assert {trace.name: why for trace, why in found.dropped}["short"] == NONE
+    assert found == fl.find_donors(lens, [*traces, short], seed=2)
+    assert any(found.donor != fl.find_donors(lens, [*traces, short], seed=seed).donor for seed in range(3, 9))
+    table = found.to_dataframe().set_index("trace")
+    assert table.loc["short", "reason"] == NONE
+    assert table.loc[found.clean[0].name, "donor"] == found.donor[0].name
+
+
+def test_a_trace_without_a_donor_says_why() -> None:
+    lens, trace = tiny("llama"), pair()[0]
+    same = replace(trace, name="the same under another name")
+    clean, donor = found = fl.find_donors(lens, trace, [same])
+    assert (clean, donor) == ([], [])
+    assert found.dropped == ((trace, ALIKE),)
+
+
+def test_swaps_of_words_are_plain_runs_of_other_words() -> None:
+    lens = in_float64(tiny("llama"))
+    clean, corrupted = pair()
+    with NoFloat32(), torch.no_grad():
+        ends = [answer(lens, each) for each in (clean, corrupted)]
+        for direction, base, source in (("noise", clean, corrupted), ("denoise", corrupted, clean)):
+            found = fl.swap_steps(lens, clean, corrupted, direction, controls=1)
+            for s in range(3):
+                pieces = [*base.pieces]
+                pieces[1 + s] = source.pieces[1 + s]
+                value = ahead(answer(lens, replace(base, pieces=tuple(pieces))), ends)
+                assert found.value[0, 0, s] == pytest.approx(value, abs=1e-9)
+            assert np.isfinite(found.null).all()
+
+
+def test_the_prompt_can_be_knocked_out_too() -> None:
+    lens, (clean, _) = tiny("llama"), pair()
+    both = fl.knockout_steps(lens, clean, steps=["prompt", "step 1"], controls=0)
+    alone = fl.knockout_steps(lens, clean, controls=0)
+    assert both.steps == ("prompt", "step 1")
+    assert both.effect[0, 0, 1] == pytest.approx(alone.effect[0, 0, 1], abs=1e-4)
+    hidden = replace(clean, edits=(fl.Knockout("stem", ("prompt",)),))
+    own, record = fl.execute(lens, fl.plan_for(lens, [clean, hidden]))
+    answer, foil = own.logprobs.argsort(descending=True).tolist()[:2]
+    fall = float((own.logprobs - record.logprobs)[answer] - (own.logprobs - record.logprobs)[foil])
+    assert both.effect[0, 0, 0] == pytest.approx(fall, abs=1e-4)
+    with pytest.raises(PlanError, match="no trace has it"):
+        fl.knockout_steps(lens, clean, steps=["stem"])
