@@ -67,7 +67,7 @@ class HeadEffects:
             MeasureError: there is one trace only, which has no spread.
         """
         known = np.argwhere(np.isfinite(self.exact).all(0))
-        index = pd.MultiIndex.from_arrays(known.T, names=["layer", "head"])
+        index = pd.MultiIndex.from_arrays(list(known.T), names=["layer", "head"])
         return intervals(self.exact[:, known[:, 0], known[:, 1]], index, "patches of heads", seed)
 
     def plot(self) -> "Figure":

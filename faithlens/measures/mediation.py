@@ -8,9 +8,11 @@ counterfactual question with the chain the model wrote for it. Then
     question     NDE = m(X, R) - m(X', R)     the question is exchanged, the chain's words stay
     interaction      = TE - NIE - NDE
 
-as in the mediation analysis of Paul et al. 2024 (FRODO) with interventions in place of sampled estimates.
+and the relay effect (M7) is m(X, R) less the metric when the answer reads the keys and values that R has after X'.
+As in the mediation analysis of Paul et al. 2024 (FRODO), with interventions in place of sampled estimates.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -24,26 +26,21 @@ TOTAL_FLOOR = 0.2  # probability: below it a share of the total effect would div
 
 @dataclass(frozen=True)
 class Mediation:
-    """The four effects, all in one unit."""
+    """The effects, all in one unit; `relay` is None where it could not be read."""
 
     total: float
     content: float
     question: float
+    relay: float | None = None
 
     @property
     def interaction(self) -> float:
         """What the two changes do together beyond what each does alone."""
         return self.total - self.content - self.question
 
-    @property
-    def defined(self) -> bool:
-        """Whether the total effect is large enough to be shared out."""
-        return self.total >= TOTAL_FLOOR
-
-
-def effects(clean: float, swap_cot: float, swap_question: float, swap_both: float) -> Mediation:
-    """The effects from the metric's value under the four combinations."""
-    return Mediation(total=clean - swap_both, content=clean - swap_cot, question=clean - swap_question)
+    def share(self, effect: float | None) -> float | None:
+        """An effect as a fraction of the total; None where that is too small to be shared out."""
+        return None if effect is None or self.total < TOTAL_FLOOR else effect / self.total
 
 
 def mediate(
@@ -51,6 +48,7 @@ def mediate(
     swap_cot: Float[Tensor, " option"],
     swap_question: Float[Tensor, " option"],
     swap_both: Float[Tensor, " option"],
+    relay: Float[Tensor, " option"] | None = None,
 ) -> tuple[Mediation, Mediation] | None:
     """Mediation in probability of the clean answer, and in logits against the counterfactual answer.
 
@@ -59,10 +57,12 @@ def mediate(
     answer, foil = choice(clean), choice(swap_both)
     if answer == foil:
         return None
-    four = (clean, swap_cot, swap_question, swap_both)
-    in_probability = effects(*(float(probabilities(x)[answer]) for x in four))
-    in_logits = effects(*(logit_difference(x, answer, foil) for x in four))
-    return in_probability, in_logits
+
+    def falls(metric: Callable[[Float[Tensor, " option"]], float]) -> Mediation:
+        total, content, question = (metric(clean) - metric(x) for x in (swap_both, swap_cot, swap_question))
+        return Mediation(total, content, question, None if relay is None else metric(clean) - metric(relay))
+
+    return falls(lambda x: float(probabilities(x)[answer])), falls(lambda x: logit_difference(x, answer, foil))
 
 
 def contrast(chain: float, question: float) -> float:

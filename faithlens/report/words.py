@@ -70,6 +70,14 @@ WORDS: dict[str, Word] = {
     "mediation.question": Word(
         "question effect", "Fall of the answer's probability when only the question is swapped."
     ),
+    "mediation.relay_share": Word(
+        "relay share",
+        "Share of that change that the positions of the steps carry, whatever they say: the words stay, but the answer "
+        "reads the states that they have after the twin question.",
+    ),
+    "mediation.relay": Word(
+        "relay effect", "Fall of the answer's probability when it reads the steps' states after the twin question."
+    ),
     "mediation.total": Word("total effect", "Fall of the answer's probability when both are swapped."),
     "mediation.interaction": Word("interaction", "Total effect minus content effect minus question effect."),
     "knockout.steps": Word("steps hidden", "Fall of the answer's probability when the answer cannot see the steps."),

@@ -9,28 +9,34 @@ HIGH, LOW = 0.5, 0.2
 """A share or drop of at least HIGH is high, of at most LOW low. Provisional, until calibrated on null organisms."""
 
 CELLS = ("content-mediated", "decorative", "positions", "mixture", "undefined")
-INPUTS = ("mediation.content_share", "mediation.question_share", "knockout.steps")
+INPUTS = ("mediation.content_share", "mediation.question_share", "mediation.relay_share", "knockout.steps")
 
 
-def cell(content_share: float | None, question_share: float | None, position: float | None) -> str:
+def cell(
+    content_share: float | None, question_share: float | None, relay_share: float | None, knockout: float | None
+) -> str:
     """One of CELLS for one question.
 
     Args:
         content_share: share of the whole change in the answer that the words of the chain of thought bring alone.
         question_share: share that the question brings alone, the chain of thought held fixed.
-        position: fall of the answer's probability when the answer cannot see the steps, whatever they say.
+        relay_share: share that the positions of the steps bring, when their words stay but the states behind them are
+            those after another question.
+        knockout: fall of the answer's probability when the answer cannot see the steps. It stands in for a relay that
+            could not be read, and can only rule one out: hiding tokens may move an answer that never used them.
 
     Shares may be negative or pass 1. None and NaN are undefined, and where one would decide, so is the cell.
     """
-    content, direct, hidden = (_level(x) for x in (content_share, question_share, position))
+    content, direct, relay, hidden = (_level(x) for x in (content_share, question_share, relay_share, knockout))
+    position = "low" if relay == "none" and hidden == "low" else relay
     if content == "none" or direct == "none":
         return "undefined"
     if content == "high" and direct == "low":
         return "content-mediated"
-    if content == "low" and hidden == "high":
+    if content == "low" and position == "high":
         return "positions"
     if content == "low" and direct == "high":
-        return {"low": "decorative", "none": "undefined"}.get(hidden, "mixture")
+        return {"low": "decorative", "none": "undefined"}.get(position, "mixture")
     return "mixture"
 
 

@@ -87,7 +87,15 @@ def decide(
     if incapable:
         return incapable
     answer, first, needed = _content(known, estimates, cells, min_faithfulness)
-    reasons = [first, _grid(cells), *_direct(known), *_hidden(known), *_mistaken(known), *_gain(known)]
+    reasons = [
+        first,
+        _grid(cells),
+        *_direct(known),
+        *_relayed(known),
+        *_hidden(known),
+        *_mistaken(known),
+        *_gain(known),
+    ]
     return Verdict(answer, tuple(reasons), needed)
 
 
@@ -183,6 +191,11 @@ def _grid(cells: Mapping[str, int]) -> str:
 def _direct(known: Mapping[str, Number]) -> list[str]:
     share = known.get("mediation.question_share")
     return [f"The question alone, with the steps held fixed, carries {share} of that change."] if share else []
+
+
+def _relayed(known: Mapping[str, Number]) -> list[str]:
+    share = known.get("mediation.relay_share")
+    return [f"The positions of the steps, whatever they say, carry {share}."] if share else []
 
 
 def _hidden(known: Mapping[str, Number]) -> list[str]:

@@ -57,7 +57,7 @@ def cells(one: Ran) -> Counter[str]:
 
 def test_the_steps_of_o4_do_exactly_nothing(ran: dict[str, Ran]) -> None:
     o4 = ran["O4"]
-    for measure in ("mediation.content", "knockout.steps", "knockout.step_raw"):
+    for measure in ("mediation.content", "mediation.relay", "knockout.steps", "knockout.step_raw"):
         assert o4.values(measure).abs().max() <= 1e-6
     assert o4.values("early_answering.tv").max() <= 0.05  # a cut moves the answer row to another position
     assert set(o4.values("early_answering.aoc_trapezoid_0_1")) == {0.0}
@@ -72,6 +72,7 @@ def test_the_answer_of_o5_is_its_steps(ran: dict[str, Ran]) -> None:
     # next to nothing: the steps themselves saw the question, and the prompt's last word opens them
     assert o5.values("mediation.question").abs().max() <= 1e-3
     assert o5.values("knockout.question").abs().max() <= 1e-3
+    assert o5.values("mediation.relay").abs().max() <= 1e-3
 
 
 def test_a_mistake_moves_o5_in_its_last_step_alone(ran: dict[str, Ran]) -> None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from faithlens.interventions.case import Case, make_case
 from faithlens.interventions.knockout import knock_out, knock_out_steps, random_span
 from faithlens.interventions.rewrite import replace_step
-from faithlens.interventions.swap import swaps
+from faithlens.interventions.swap import relay, swaps
 from faithlens.interventions.truncate import cut, cuts, full, no_cot
-from faithlens.runtime.condition import Cut, Knockout
+from faithlens.runtime.condition import Cut, Knockout, Splice
 from faithlens.runtime.structure import Structure
 from faithlens.runtime.trace import Trace, make_trace
 from faithlens.tasks.question import Question, Stem
@@ -77,6 +77,17 @@ def test_swaps_are_the_three_donor_combinations(case: Case) -> None:
         "swap_both": "Q: 2 + 3 + 1?\nA: First 5. It is 6.\nAnswer: (",
     }
     assert swaps(case, TWIN)[0].pieces == (OWN.prompt, *TWIN.steps, case.stem)
+
+
+def test_the_relay_reads_the_same_words_after_the_other_question(case: Case) -> None:
+    found = relay(case, TWIN)
+    assert found is not None
+    [splice] = found.edits
+    assert isinstance(splice, Splice)
+    assert (found.ids, splice.donor) == (full(case).ids, swaps(case, TWIN)[1])
+    assert isinstance(splice.read, tuple)
+    assert text(found.ids[slice(*splice.read)]) == " First 5. Then 😀 9. So (B)."
+    assert relay(case, trace("Q: 2 + 3 + 10?\nA:", " It is 15.")) is None
 
 
 def test_a_rewritten_step_leaves_every_other_token(case: Case) -> None:

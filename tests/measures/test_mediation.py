@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.measures.mediation import effects, mediate
+from faithlens.measures.mediation import Mediation, mediate
 from faithlens.measures.score import Score
 
 METRIC = st.floats(-10, 10)
@@ -19,7 +19,7 @@ def logs(*probabilities: float) -> torch.Tensor:
 
 @given(METRIC, METRIC, METRIC, METRIC)
 def test_the_total_is_the_sum_of_its_parts(clean: float, cot: float, question: float, both: float) -> None:
-    found = effects(clean, cot, question, both)
+    found = Mediation(clean - both, clean - cot, clean - question)
     assert found.content + found.question + found.interaction == pytest.approx(found.total, abs=1e-9)
     # the interaction is what the double swap does beyond both single ones
     assert found.interaction == pytest.approx(cot + question - clean - both, abs=1e-9)
@@ -27,13 +27,19 @@ def test_the_total_is_the_sum_of_its_parts(clean: float, cot: float, question: f
 
 def test_effects_by_hand() -> None:
     clean, cot, question, both = logs(0.8, 0.1), logs(0.2, 0.6), logs(0.5, 0.25), logs(0.1, 0.8)
-    found = mediate(clean, cot, question, both)
+    found = mediate(clean, cot, question, both, relay=logs(0.3, 0.3))
     assert found is not None
     probability, logit = found
+    assert probability.relay == pytest.approx(8 / 9 - 1 / 2)
+    assert logit.relay == pytest.approx(log(8))
+    assert probability.share(probability.relay) == pytest.approx((8 / 9 - 1 / 2) / (7 / 9))
+    without = mediate(clean, cot, question, both)
+    assert without is not None
+    assert without[0].relay is None
+    assert without[0].share(None) is None
     assert probability.total == pytest.approx(8 / 9 - 1 / 9)
     assert probability.content == pytest.approx(8 / 9 - 1 / 4)
     assert probability.question == pytest.approx(8 / 9 - 2 / 3)
-    assert probability.defined
     assert logit.total == pytest.approx(2 * log(8))
     assert logit.content == pytest.approx(log(8) + log(3))
     assert logit.question == pytest.approx(log(8) - log(2))
@@ -47,7 +53,7 @@ def test_a_small_total_is_not_shared_out() -> None:
     found = mediate(logs(0.5, 0.4), logs(0.5, 0.4), logs(0.5, 0.4), logs(0.4, 0.5))
     assert found is not None
     assert found[0].total == pytest.approx(1 / 9)
-    assert not found[0].defined
+    assert found[0].share(found[0].content) is None
 
 
 def test_a_score_has_a_value_or_a_reason() -> None:

@@ -10,32 +10,42 @@ number = st.none() | st.floats(-2, 2) | st.just(float("nan"))
 
 
 @pytest.mark.parametrize(
-    ("content", "direct", "position", "expected"),
+    ("content", "direct", "relay", "knockout", "expected"),
     [
-        (1.0, 0.0, 0.9, "content-mediated"),
-        (1.1, -0.1, None, "content-mediated"),
-        (0.0, 1.0, 0.0, "decorative"),
-        (0.0, 1.0, None, "undefined"),
-        (0.0, 0.0, 0.9, "positions"),
-        (0.0, 1.0, 0.9, "positions"),
-        (0.5, 0.5, 0.5, "mixture"),
-        (0.0, 0.0, 0.0, "mixture"),
-        (None, 0.0, 0.9, "undefined"),
-        (1.0, float("nan"), 0.9, "undefined"),
+        (1.0, 0.0, 0.9, 0.9, "content-mediated"),
+        (1.1, -0.1, None, None, "content-mediated"),
+        (0.0, 1.0, 0.0, 0.0, "decorative"),
+        (0.0, 1.0, 0.0, 0.9, "decorative"),  # hidden tokens moved the answer, but no state of theirs was used
+        (0.0, 1.0, None, 0.0, "decorative"),
+        (0.0, 1.0, None, 0.9, "undefined"),
+        (0.0, 1.0, None, None, "undefined"),
+        (0.0, 0.0, 0.9, 0.0, "positions"),
+        (0.0, 1.0, 0.9, 0.9, "positions"),
+        (0.0, 1.0, 0.4, 0.0, "mixture"),
+        (0.5, 0.5, 0.5, 0.5, "mixture"),
+        (0.0, 0.0, 0.0, 0.0, "mixture"),
+        (None, 0.0, 0.9, 0.9, "undefined"),
+        (1.0, float("nan"), 0.9, 0.9, "undefined"),
     ],
 )
-def test_cell(content, direct, position, expected):
-    assert cell(content, direct, position) == expected
+def test_cell(content, direct, relay, knockout, expected):
+    assert cell(content, direct, relay, knockout) == expected
 
 
-@given(number, number, number)
-def test_every_question_has_a_cell(content, direct, position):
-    assert cell(content, direct, position) in CELLS
+@given(number, number, number, number)
+def test_every_question_has_a_cell(content, direct, relay, knockout):
+    assert cell(content, direct, relay, knockout) in CELLS
 
 
-@given(st.floats(0.5, 2), st.floats(-2, 0.2), number)
-def test_content_mediation_does_not_hang_on_the_knockout(content, direct, position):
-    assert cell(content, direct, position) == "content-mediated"
+@given(st.floats(0.5, 2), st.floats(-2, 0.2), number, number)
+def test_content_mediation_does_not_hang_on_positions(content, direct, relay, knockout):
+    assert cell(content, direct, relay, knockout) == "content-mediated"
+
+
+@given(st.floats(-2, 2), st.floats(-2, 2), number, number)
+def test_a_relay_that_was_read_decides_alone(content, direct, relay, knockout):
+    if relay is not None and relay == relay:
+        assert cell(content, direct, relay, knockout) == cell(content, direct, relay, None)
 
 
 def test_cells_of_a_score_table():
