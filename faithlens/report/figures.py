@@ -163,18 +163,24 @@ def _maps(tables: Mapping[str, pd.DataFrame], x: str, y: str, value: str) -> Fig
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    space = 0.2 / max(1, len(tables) - 1)  # room for the row names
-    figure = make_subplots(1, len(tables), subplot_titles=[safe(name) for name in tables], horizontal_spacing=space)
+    rows = [tuple(table.index) for table in tables.values()]
+    shared = len(set(rows)) == 1  # else each map needs room for its row names
+    space = (0.05 if shared else 0.25) / max(1, len(tables) - 1)
+    titles = [safe(name) for name in tables]
+    figure = make_subplots(1, len(tables), subplot_titles=titles, horizontal_spacing=space, shared_yaxes=shared)
     hover = f"{y or 'row'} %{{y}}, {x} %{{x}}: %{{z:.3f}}<extra></extra>"
     for i, table in enumerate(tables.values(), start=1):
         x_names, y_names = ([str(label) for label in axis] for axis in (table.columns, table.index))
-        drawn = go.Heatmap(z=table.to_numpy(), x=x_names, y=y_names, coloraxis="coloraxis", hovertemplate=hover)
+        drawn = go.Heatmap(
+            z=table.to_numpy(), x=x_names, y=y_names, coloraxis="coloraxis", hovertemplate=hover, xgap=1, ygap=1
+        )
         figure.add_trace(drawn, 1, i)
     scale = {"colorscale": SEQUENTIAL, "cmin": 0, "cmax": 1, "colorbar_title": value}
     figure.update_layout(coloraxis=scale).update_xaxes(type="category").update_yaxes(
         type="category", autorange="reversed"
     )
-    return axes(figure, x, y)
+    axes(figure, x, "").update_yaxes(showgrid=False)
+    return figure.update_yaxes(title_text=y, col=1 if shared else None)
 
 
 def _subjects(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
