@@ -110,18 +110,20 @@ class StepEffects:
         return intervals(self.effect.reshape(len(self.clean), -1), index, self.what, seed)
 
     def plot(self) -> "Figure":
-        """Mean effects, a heat map of layers by steps; bars where all layers are edited at once.
+        """Mean effects, a heat map of layers by steps; bars, with intervals if there are several traces, for one layer.
 
         Raises:
             MeasureError: the numbers are approximations that too often have the wrong sign.
         """
-        from faithlens.report.figures import step_bars, step_heatmap  # plotly takes a second to import
+        from faithlens.report.internals import step_bars, step_heatmap  # plotly takes a second to import
 
         self._check()
         unit = UNITS[self.metric]
         effect = np.nanmean(self.effect, 0)
         if len(self.layers) == 1:
-            return step_bars(effect[0], np.nanmean(self.null, 0)[0] if self._has_null else None, self.steps, unit)
+            null = np.nanmean(self.null, 0)[0] if self._has_null else None
+            ends = self.bootstrap_ci()[["low", "high"]].to_numpy().T if len(self.clean) > 1 else None
+            return step_bars(effect[0], null, self.steps, unit, ends)
         return step_heatmap(effect, self.layers, self.steps, unit)
 
     @property

@@ -1,29 +1,20 @@
-"""Figures from tables: data frame in, plotly figure out. The same ones serve the page and the notebooks.
-
-Backgrounds are clear and the text is mid-grey, so that a figure reads on a light and on a dark page.
-"""
+"""Figures from tables: data frame in, plotly figure out. The same ones serve the page and the notebooks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from faithlens.report.style import GREY, SEQUENTIAL, axes, colour, safe
 from faithlens.report.words import label
 from faithlens.stats.grid import CELLS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-COLOURS = ("#2a7fbf", "#d9792b", "#2d9d78", "#a463c9", "#c9504f", "#8a8f3c")
-"""One colour a subject, told apart on white and on black and by most colour-blind readers."""
-
 CELL_COLOURS = dict(zip(CELLS, ("#2d9d78", "#c9504f", "#d9a02b", "#7d8ca3", "#b9bec7"), strict=True))
-GREY, FAINT = "#80868f", "rgba(128, 134, 143, 0.25)"
 EFFECTS = ("mediation.total", "mediation.content", "mediation.question", "knockout.steps")
 
 
@@ -38,13 +29,13 @@ def early_answering(estimates: pd.DataFrame) -> Figure:
         if len(bound) == 2:
             ends = [1 - bound["bound.change_high"], 1 - bound["bound.change_low"]]
             _bound_bar(figure, i, ends)
-    return _axes(figure, "share of the steps kept", "same answer as with all steps", share=True)
+    return axes(figure, "share of the steps kept", "same answer as with all steps", share=True)
 
 
 def mistakes(estimates: pd.DataFrame) -> Figure:
     """Share of answers unchanged when the step at this point is made wrong and the rest stays, with 95 % bands."""
     figure = _curves(estimates, "mistakes.retention")
-    return _axes(figure, "share of the steps before the mistake", "same answer as without the mistake", share=True)
+    return axes(figure, "share of the steps before the mistake", "same answer as without the mistake", share=True)
 
 
 def mediation(estimates: pd.DataFrame) -> Figure:
@@ -65,10 +56,10 @@ def mediation(estimates: pd.DataFrame) -> Figure:
             x=[label(measure) for measure in rows.index],
             y=rows["value"],
             error_y=error | {"color": GREY, "thickness": 1.5},
-            marker_color=_colour(i),
+            marker_color=colour(i),
         )
         figure.add_trace(bars)
-    return _axes(figure.update_layout(barmode="group"), "", "fall of the answer's probability")
+    return axes(figure.update_layout(barmode="group"), "", "fall of the answer's probability")
 
 
 def attention_by_step(estimates: pd.DataFrame) -> Figure:
@@ -83,19 +74,19 @@ def attention_by_step(estimates: pd.DataFrame) -> Figure:
             error = {"type": "data", "array": rows["high"] - rows["value"], "arrayminus": rows["value"] - rows["low"]}
             x = ["prompt" if pd.isna(step) else f"step {step + 1}" for step in rows["step"]]
             figure.add_trace(
-                go.Bar(name=name, x=x, y=rows["value"], error_y=error | {"color": GREY}, marker_color=_colour(i))
+                go.Bar(name=name, x=x, y=rows["value"], error_y=error | {"color": GREY}, marker_color=colour(i))
             )
     steps = int(estimates.loc[estimates["measure"] == "attention.span", "step"].max(skipna=True) or 0)
     order = ["prompt", *(f"step {step + 1}" for step in range(steps + 1))]
     figure.update_layout(barmode="group").update_xaxes(categoryorder="array", categoryarray=order)
-    return _axes(figure, "", "share of attention")
+    return axes(figure, "", "share of attention")
 
 
 def decision_grid(subjects: Sequence[Mapping[str, Any]]) -> Figure:
     """Questions in each cell of the decision grid, one bar a subject; `subjects` as in verdict.json."""
     import plotly.graph_objects as go
 
-    names = [f"{escape(s['model'])}<br>{escape(s['task'])}" for s in subjects]
+    names = [f"{safe(s['model'])}<br>{safe(s['task'])}" for s in subjects]
     figure = go.Figure()
     for cell in CELLS:
         counts = [s["cells"].get(cell, 0) for s in subjects]
@@ -113,7 +104,7 @@ def decision_grid(subjects: Sequence[Mapping[str, Any]]) -> Figure:
             figure.add_trace(bars.update(marker_color=CELL_COLOURS[cell], textfont_color="white", textangle=0))
     figure.update_layout(barmode="stack", bargap=0.35).update_yaxes(autorange="reversed")
     figure.update_layout(legend_traceorder="normal")
-    return _axes(figure, "questions", "", height=150 + 46 * len(names))
+    return axes(figure, "questions", "", height=150 + 46 * len(names))
 
 
 def answers(tables: Mapping[str, pd.DataFrame]) -> Figure:
@@ -130,9 +121,9 @@ def answer_by_cut(tables: Mapping[str, pd.DataFrame]) -> Figure:
         final = str(table.loc["full"].idxmax())
         n = sum(condition.startswith("cut@") for condition in table.index)
         curve = table.loc[[*(f"cut@{t}" for t in range(n)), "full"], final]
-        line = go.Scatter(x=[t / n for t in range(n + 1)], y=curve, name=escape(name), mode="lines+markers")
-        figure.add_trace(line.update(line_color=_colour(i)))
-    return _axes(figure, "share of the steps kept", "probability of the final answer", share=True)
+        line = go.Scatter(x=[t / n for t in range(n + 1)], y=curve, name=safe(name), mode="lines+markers")
+        figure.add_trace(line.update(line_color=colour(i)))
+    return axes(figure, "share of the steps kept", "probability of the final answer", share=True)
 
 
 def answer_by_knockout(tables: Mapping[str, pd.DataFrame]) -> Figure:
@@ -144,9 +135,9 @@ def answer_by_knockout(tables: Mapping[str, pd.DataFrame]) -> Figure:
         final = table[str(table.loc["full"].idxmax())]
         fall = final[final.index.str.startswith("knockout:")].rsub(final["full"])
         x = [condition.removeprefix("knockout:") for condition in fall.index]
-        figure.add_trace(go.Bar(name=escape(name), x=x, y=fall, marker_color=_colour(i)))
+        figure.add_trace(go.Bar(name=safe(name), x=x, y=fall, marker_color=colour(i)))
     figure.update_layout(barmode="group", showlegend=True)
-    return _axes(figure, "hidden from the answer", "fall of the answer's probability")
+    return axes(figure, "hidden from the answer", "fall of the answer's probability")
 
 
 def attention_by_head(tables: Mapping[str, pd.DataFrame]) -> Figure:
@@ -160,36 +151,11 @@ def attention_by_piece(tables: Mapping[str, pd.DataFrame]) -> Figure:
     import plotly.graph_objects as go
 
     bars = [
-        go.Bar(name=escape(name), x=table.columns, y=table.mean(), marker_color=_colour(i))
+        go.Bar(name=safe(name), x=table.columns, y=table.mean(), marker_color=colour(i))
         for i, (name, table) in enumerate(tables.items())
     ]
     figure = go.Figure(bars).update_layout(barmode="group", showlegend=True)
-    return _axes(figure, "", "share of attention")
-
-
-def step_heatmap(effects: NDArray[np.float64], layers: Sequence[str], steps: Sequence[str], unit: str) -> Figure:
-    """Effects [layer, step], blue where they are towards and red where they are away."""
-    import plotly.graph_objects as go
-
-    most = float(np.nanmax(np.abs(effects))) or 1.0
-    hover = f"layer %{{y}}, %{{x}}: %{{z:.3f}} {unit}<extra></extra>"
-    drawn = go.Heatmap(z=effects, x=list(steps), y=list(layers), zmin=-most, zmax=most, colorscale="RdBu")
-    figure = go.Figure(drawn.update(hovertemplate=hover, colorbar_title=unit))
-    figure.update_xaxes(type="category").update_yaxes(type="category")
-    return _axes(figure, "", "layer", height=max(380, 140 + 12 * len(layers)))
-
-
-def step_bars(
-    effects: NDArray[np.float64], null: NDArray[np.float64] | None, steps: Sequence[str], unit: str
-) -> Figure:
-    """Effects of each step, with those of random stretches of as many tokens beside them."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure(go.Bar(name="step", x=list(steps), y=effects, marker_color=_colour(0)))
-    if null is not None:
-        figure.add_trace(go.Bar(name="random stretch", x=list(steps), y=null, marker_color=GREY))
-    figure.update_layout(barmode="group", showlegend=null is not None).update_xaxes(type="category")
-    return _axes(figure, "", f"effect, {unit}")
+    return axes(figure, "", "share of attention")
 
 
 def _maps(tables: Mapping[str, pd.DataFrame], x: str, y: str, value: str) -> Figure:
@@ -197,30 +163,31 @@ def _maps(tables: Mapping[str, pd.DataFrame], x: str, y: str, value: str) -> Fig
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    space = 0.2 / max(1, len(tables) - 1)  # room for the row names
-    figure = make_subplots(1, len(tables), subplot_titles=[escape(name) for name in tables], horizontal_spacing=space)
+    rows = [tuple(table.index) for table in tables.values()]
+    shared = len(set(rows)) == 1  # else each map needs room for its row names
+    space = (0.05 if shared else 0.25) / max(1, len(tables) - 1)
+    titles = [safe(name) for name in tables]
+    figure = make_subplots(1, len(tables), subplot_titles=titles, horizontal_spacing=space, shared_yaxes=shared)
     hover = f"{y or 'row'} %{{y}}, {x} %{{x}}: %{{z:.3f}}<extra></extra>"
     for i, table in enumerate(tables.values(), start=1):
         x_names, y_names = ([str(label) for label in axis] for axis in (table.columns, table.index))
-        drawn = go.Heatmap(z=table.to_numpy(), x=x_names, y=y_names, coloraxis="coloraxis", hovertemplate=hover)
+        drawn = go.Heatmap(
+            z=table.to_numpy(), x=x_names, y=y_names, coloraxis="coloraxis", hovertemplate=hover, xgap=1, ygap=1
+        )
         figure.add_trace(drawn, 1, i)
-    scale = {"colorscale": "Blues", "cmin": 0, "cmax": 1, "colorbar_title": value}
+    scale = {"colorscale": SEQUENTIAL, "cmin": 0, "cmax": 1, "colorbar_title": value}
     figure.update_layout(coloraxis=scale).update_xaxes(type="category").update_yaxes(
         type="category", autorange="reversed"
     )
-    return _axes(figure, x, y)
+    axes(figure, x, "").update_yaxes(showgrid=False)
+    return figure.update_yaxes(title_text=y, col=1 if shared else None)
 
 
 def _subjects(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Name and rows of each (model, task), in the frame's order; the task is named where a model has several."""
     tasks = frame.groupby("model")["task"].nunique()
     for (model, task), part in frame.groupby(["model", "task"], sort=False):
-        yield escape(f"{model}, {task}" if tasks[str(model)] > 1 else str(model)), part
-
-
-def _colour(i: int, alpha: float = 1.0) -> str:
-    red, green, blue = (int(COLOURS[i % len(COLOURS)][k : k + 2], 16) for k in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, {alpha})"
+        yield safe(f"{model}, {task}" if tasks[str(model)] > 1 else str(model)), part
 
 
 def _curves(estimates: pd.DataFrame, measure: str) -> Figure:
@@ -234,14 +201,14 @@ def _curves(estimates: pd.DataFrame, measure: str) -> Figure:
             continue
         band = {"x": [*rows["fraction"], *rows["fraction"][::-1]], "y": [*rows["high"], *rows["low"][::-1]]}
         area = go.Scatter(
-            **band, mode="lines", line_width=0, fill="toself", fillcolor=_colour(i, 0.16), legendgroup=name
+            **band, mode="lines", line_width=0, fill="toself", fillcolor=colour(i, 0.16), legendgroup=name
         )
         figure.add_trace(area.update(hoverinfo="skip", showlegend=False))
         hover = (
             "%{x:.0%} of the steps: %{y:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f}, %{customdata[2]} questions)"
         )
         line = go.Scatter(x=rows["fraction"], y=rows["value"], name=name, mode="lines+markers", legendgroup=name)
-        line.update(line_color=_colour(i), customdata=rows[["low", "high", "n_used"]].to_numpy(), hovertemplate=hover)
+        line.update(line_color=colour(i), customdata=rows[["low", "high", "n_used"]].to_numpy(), hovertemplate=hover)
         figure.add_trace(line)
     return figure
 
@@ -255,26 +222,5 @@ def _bound_bar(figure: Figure, i: int, ends: list[float]) -> None:
     bar = go.Scatter(
         x=[at, at], y=ends, mode="lines+markers", showlegend=False, hovertemplate=hover + "<extra></extra>"
     )
-    bar.update(line={"color": _colour(i), "width": 2, "dash": "dot"}, marker={"symbol": "line-ew-open", "size": 8})
+    bar.update(line={"color": colour(i), "width": 2, "dash": "dot"}, marker={"symbol": "line-ew-open", "size": 8})
     figure.add_trace(bar)
-
-
-def _axes(figure: Figure, x: str, y: str, share: bool = False, height: int = 380) -> Figure:
-    """Titles, quiet grid lines, the legend above; `share` for shares of steps against shares of answers."""
-    figure.update_layout(
-        template="none",
-        height=height,
-        margin={"l": 62, "r": 16, "t": 56, "b": 52},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": GREY, "family": "system-ui, sans-serif", "size": 13},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        hovermode="closest",
-    )
-    lines = {"gridcolor": FAINT, "zerolinecolor": FAINT, "linecolor": FAINT, "automargin": True}
-    figure.update_xaxes(title_text=x, showgrid=False, **lines)
-    figure.update_yaxes(title_text=y, **lines)
-    if share:
-        figure.update_xaxes(tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%", range=[-0.12, 1.03])
-        figure.update_yaxes(range=[-0.03, 1.05], tickvals=[0, 0.25, 0.5, 0.75, 1])
-    return figure

@@ -84,3 +84,16 @@ def test_the_pictures_show_the_numbers() -> None:
     step, null = hidden.plot().data
     np.testing.assert_allclose(np.array(step.y, dtype=float), hidden.effect[0, 0])
     np.testing.assert_allclose(np.array(null.y, dtype=float), hidden.null[0, 0])
+
+
+def test_one_layer_of_several_traces_is_drawn_with_its_intervals() -> None:
+    effect = np.array([[[0.0, 2.0]], [[1.0, 4.0]], [[2.0, np.nan]]])
+    nothing = np.full_like(effect, np.nan)
+    ends = np.zeros(3)
+    found = fl.StepEffects("knockout", None, "kl", ("all",), ("step 0", "step 1"), ends, ends, effect, nothing, 0)
+    [bars] = found.plot().data
+    assert list(bars.y) == [1.0, 3.0]
+    table = found.bootstrap_ci()
+    assert (bars.y - bars.error_y.arrayminus).tolist() == pytest.approx(table["low"].tolist())
+    assert (bars.y + bars.error_y.array).tolist() == pytest.approx(table["high"].tolist())
+    assert (table["low"] < bars.y).all()
