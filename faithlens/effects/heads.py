@@ -72,9 +72,10 @@ class HeadEffects:
 
     def plot(self) -> "Figure":
         """Mean exact effects, a heat map of layers by heads; heads that were not patched are left out."""
-        from faithlens.report.effect_figures import head_heatmap  # plotly takes a second to import
+        from faithlens.report.internals import head_heatmap  # plotly takes a second to import
 
-        return head_heatmap(self.exact.mean(0), "logit")
+        mean = self.exact.mean(0)
+        return head_heatmap(mean, [str(layer) for layer in range(len(mean))], "logit")
 
 
 def patch_heads(

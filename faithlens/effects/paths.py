@@ -60,12 +60,12 @@ class Paths:
 
     def plot(self) -> "Figure":
         """The path diagram, with intervals where there are several traces."""
-        from faithlens.report.effect_figures import path_diagram  # plotly takes a second to import
+        from faithlens.report.path_diagram import path_diagram  # plotly takes a second to import
 
         if len(self.total) < 2:
             return path_diagram({name: float(getattr(self, name)[0]) for name in PATHS}, UNITS[self.metric])
-        rows = self.bootstrap_ci()[["path", "effect", "low", "high"]].itertuples(index=False, name=None)
-        return path_diagram({name: between for name, *between in rows}, UNITS[self.metric])
+        rows = self.bootstrap_ci()[["effect", "low", "high"]].to_numpy().tolist()
+        return path_diagram({name: tuple(row) for name, row in zip(PATHS, rows, strict=True)}, UNITS[self.metric])
 
 
 def paths(lens: Lens, clean: Conditions, corrupted: Conditions, *, metric: Metric = "probability") -> Paths:

@@ -122,3 +122,16 @@ def test_gradient_flow_and_its_audit() -> None:
     assert list(found.table.columns) == ["trace", "layer", "head", "piece", "worth"]
     with pytest.raises(MeasureError, match="wanted"):
         replace(found, audit=Audit(18, 0.0, 0.5, 0.0)).to_dataframe()
+
+
+def test_matrix_and_heads_are_drawn() -> None:
+    lens, (clean, donor) = tiny("llama"), pair()
+    matrix = fl.suppress_steps(lens, clean, controls=0)
+    drawn = np.array(matrix.plot().data[0].z, dtype=float)
+    assert drawn.shape == (4, 4)
+    np.testing.assert_allclose(drawn[1:, :3], matrix.value[0][1:])
+    assert np.isnan(drawn[0]).all()
+    assert np.isnan(drawn[:, 3]).all()
+    heads = fl.patch_heads(lens, clean, donor, top=2, checked=1)
+    drawn = np.array(heads.plot().data[0].z, dtype=float)
+    np.testing.assert_allclose(drawn, heads.exact[0])

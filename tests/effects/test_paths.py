@@ -15,6 +15,7 @@ from faithlens.errors import MeasureError, PlanError
 from faithlens.measures.mediation import contrast
 from faithlens.runtime.condition import Condition
 from faithlens.runtime.model import Lens
+from faithlens.stats.verdict import plain
 from tests.conftest import tiny
 from tests.effects.naive import answer, pair, writing
 from tests.exact import NoFloat32, in_float64
@@ -193,3 +194,13 @@ def test_the_prompt_can_be_knocked_out_too() -> None:
     assert both.effect[0, 0, 0] == pytest.approx(fall, abs=1e-4)
     with pytest.raises(PlanError, match="no trace has it"):
         fl.knockout_steps(lens, clean, steps=["stem"])
+
+
+def test_the_diagram_tells_the_paths() -> None:
+    lens = tiny("llama")
+    clean, corrupted = zip(*(pair(seed) for seed in range(3)), strict=True)
+    for some in (1, 3):
+        found = fl.paths(lens, clean[:some], corrupted[:some])
+        written = " ".join(note.text or "" for note in found.plot().layout.annotations)
+        assert f"NIE  {plain(found.content.mean())}" in written
+        assert f"relay  {plain(found.relay.mean())}" in written
