@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from faithlens.assays import attention, baselines, early_answering, knockouts, mediation, mistakes
+from faithlens.assays import (
+    attention,
+    baselines,
+    early_answering,
+    knockouts,
+    mediation,
+    mistakes,
+    states,
+    sufficiency,
+)
 from faithlens.assays.assay import Assay, Records, Setting
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
@@ -19,6 +28,8 @@ ASSAYS: dict[str, Assay] = {
     "mistakes": mistakes,
     "baselines": baselines,
     "mediation": mediation,
+    "sufficiency": sufficiency,
+    "states": states,
     "knockouts": knockouts,
     "attention": attention,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from faithlens.bench import capture, grid, kernels, sweep, throughput
+from faithlens.bench import capture, grid, internal, kernels, sweep, throughput
 from faithlens.bench.harness import Result
 from faithlens.errors import ConfigError, nearest
 from faithlens.runtime.model import Lens
@@ -13,6 +13,7 @@ SUBJECTS: dict[str, Callable[[Lens, int], Result]] = {
     "sweep": sweep.measure,
     "sweep-long": partial(sweep.measure, long=True),
     "grid": grid.measure,
+    "internal": internal.measure,
     "throughput": throughput.measure,
     "kernels": kernels.measure,
 }

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from faithlens.effects.pairs import Conditions, Work, paired, yardstick
 from faithlens.effects.result import Audit, Direction, audited, check_audit, intervals
-from faithlens.measures.answers import choice
+from faithlens.effects.steps import contrast
 from faithlens.runtime.capture import Capture, Record
 from faithlens.runtime.condition import Condition, Patch
 from faithlens.runtime.cost import plan_for
@@ -127,9 +127,6 @@ def approximated(
     lens: Lens, w: Work, couple: Sequence[Record], direction: Direction, midpoints: int
 ) -> Float[np.ndarray, "layer head"]:
     """Integrated gradients of every head's effect on one trace."""
-    weights = [0.0] * len(w.clean.options)
-    weights[choice(couple[0].logprobs)] += 1.0
-    weights[choice(couple[1].logprobs)] -= 1.0
     heads = [(layer, head) for layer in range(lens.n_layers) for head in range(lens.n_heads)]
 
     def part_way(amount: float) -> Condition:
@@ -137,7 +134,7 @@ def approximated(
 
     way = [part_way((i + 0.5) / midpoints) for i in range(midpoints)]
     scores = []
-    for record in execute(lens, plan_for(lens, way), Capture(attribution=tuple(weights))):
+    for record in execute(lens, plan_for(lens, way), Capture(attribution=contrast(*couple))):
         own = [edit for edit in record.condition.edits if isinstance(edit, Patch)][-len(heads) :]
         scores.append(torch.stack([record.attribution[edit].sum() for edit in own]))
     mean = torch.stack(scores).mean(0).reshape(lens.n_layers, lens.n_heads).numpy()

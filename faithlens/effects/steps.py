@@ -168,26 +168,40 @@ def attribute_steps(
         PlanError: the traces do not match in tokens, or answer alike.
     """
     exact = patch_steps(lens, clean, donor, "resid_pre", direction, layers=(layer,), steps=steps)
-    pairs = paired(clean, donor)
-    records = answered(lens, [each for pair in pairs for each in pair])
+    work = [Work.towards(direction, *pair) for pair in paired(clean, donor)]
+    records = answered(lens, [each for w in work for each in w.ends])
     effect = np.full_like(exact.effect, np.nan)
-    for t, (one, other) in enumerate(pairs):
-        w = Work.towards(direction, one, other)
-        answer, foil = (choice(record.logprobs) for record in records[2 * t : 2 * t + 2])
-        weights = [0.0] * len(one.options)
-        weights[answer], weights[foil] = 1.0, -1.0
-        names = [name for name in exact.steps if name in one.spans]
-        way = [
-            replace(w.base, edits=tuple(Patch("resid_pre", name, w.source, (layer,), amount=amount) for name in names))
-            for amount in (np.arange(midpoints) + 0.5) / midpoints
-        ]
-        found = execute(lens, plan_for(lens, way), Capture(attribution=tuple(weights)))
-        for i, name in enumerate(names):
-            total = torch.stack([each.attribution[each.condition.edits[i]].sum() for each in found]).mean()  # type: ignore[index]
-            effect[t, 0, exact.steps.index(name)] = float(total) * (1 if direction == "denoise" else -1)
+    for t, w in enumerate(work):
+        weights = contrast(*records[2 * t : 2 * t + 2])
+        names = [name for name in exact.steps if name in w.base.spans]
+        effect[t, 0, [exact.steps.index(name) for name in names]] = integrated(
+            lens, w, names, layer, midpoints, weights
+        )
+    effect *= 1 if direction == "denoise" else -1
     return replace(
         exact, what=f"integrated gradients, {midpoints} midpoints", effect=effect, audit=audited(effect, exact.effect)
     )
+
+
+def contrast(clean: Record, corrupted: Record) -> tuple[float, ...]:
+    """The weights of the options in the logit difference between two runs' answers."""
+    weights = [0.0] * len(clean.logprobs)
+    weights[choice(clean.logprobs)] += 1.0
+    weights[choice(corrupted.logprobs)] -= 1.0
+    return tuple(weights)
+
+
+def integrated(
+    lens: Lens, w: Work, names: Sequence[str], layer: int, midpoints: int, weights: tuple[float, ...]
+) -> list[float]:
+    """Integrated gradients of each step on the way of one run to the other."""
+    way = [
+        replace(w.base, edits=tuple(Patch("resid_pre", name, w.source, (layer,), amount=amount) for name in names))
+        for amount in (np.arange(midpoints) + 0.5) / midpoints
+    ]
+    found = execute(lens, plan_for(lens, way), Capture(attribution=weights))
+    scores = [[record.attribution[edit].sum() for edit in each.edits] for each, record in zip(way, found, strict=True)]  # type: ignore[index]
+    return torch.tensor(scores).mean(0).tolist()
 
 
 def measured(

@@ -1,7 +1,7 @@
-"""Exchanging the question, the chain of thought, or both, with those of the counterfactual twin."""
+"""Exchanging the question, the chain of thought, steps or their states with those of the counterfactual twin."""
 
 from faithlens.interventions.case import Case
-from faithlens.runtime.condition import Condition, Splice
+from faithlens.runtime.condition import Condition, Splice, Where
 from faithlens.runtime.trace import Trace
 
 
@@ -25,4 +25,16 @@ def relay(case: Case, twin: Trace) -> Condition | None:
     if len(own.prompt.ids) != len(twin.prompt.ids):
         return None
     donor = case.condition("swap_question", (twin.prompt, *own.steps))
-    return case.condition("relay", own.pieces, (Splice("stem", (len(own.prompt.ids), len(own)), donor),))
+    return splice(case, "relay", (len(own.prompt.ids), len(own)), donor)
+
+
+def splice(case: Case, name: str, read: Where, donor: Condition) -> Condition:
+    """The whole trace, but the answer rows read the keys and values of `donor` at `read`."""
+    return case.condition(name, case.trace.pieces, (Splice("stem", read, donor),))
+
+
+def restore(case: Case, twin: Trace, step: int) -> Condition:
+    """The question followed by the twin's steps, but for one, which is the trace's own."""
+    own = case.trace
+    steps = (*twin.steps[:step], own.steps[step], *twin.steps[step + 1 :])
+    return case.condition(f"restore@{step}", (own.prompt, *steps))

@@ -87,6 +87,15 @@ WORDS: dict[str, Word] = {
     "knockout.step_raw": Word("one step hidden", "The same for one step."),
     "knockout.step_null": Word("random stretch hidden", "The same for random stretches of the step's length."),
     "knockout.step": Word("one step hidden, excess", "One step hidden minus random stretch hidden."),
+    "sufficiency.step": Word(
+        "one step restored",
+        "Rise of the answer's probability when one step is put back into the twin's chain of thought.",
+    ),
+    "states.step_raw": Word(
+        "one state swapped", "Fall of the answer's probability when it reads the twin's states of one step."
+    ),
+    "states.step_null": Word("random states swapped", "The same for random stretches of the step's length."),
+    "states.step": Word("one state swapped, excess", "One state swapped minus random states swapped."),
     "coverage.full": Word(
         "probability of the options",
         "Probability that all candidate answers hold together; low: the model would say something else.",

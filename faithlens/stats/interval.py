@@ -77,13 +77,16 @@ def optional(number: float) -> float | None:
     return None if np.isnan(number) else float(number)
 
 
+SIGNED = ("mediation.", "knockout.", "states.", "sufficiency.")  # falls and rises of a probability
+
+
 def scale_of(measure: str, unit: str) -> tuple[float, float] | None:
     """The ends of a measure's scale; None where it has none (logits, nats) or never nears its ends (attention)."""
     if unit not in ("fraction", "probability") or measure.startswith("attention."):
         return None
     if measure == "mediation.interaction":
         return -2.0, 2.0
-    signed = measure == "accuracy.gain" or measure.startswith(("mediation.", "knockout."))
+    signed = measure == "accuracy.gain" or measure.startswith(SIGNED)
     return (-1.0 if signed and not measure.endswith("_share") else 0.0), 1.0
 
 

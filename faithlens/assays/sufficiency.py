@@ -1,0 +1,47 @@
+"""M5, does one step suffice? The trace's own step is put into the twin's chain of thought, everything else corrupted.
+
+A value that is stated twice is missed by changing one step at a time, since the other still tells it; here it shows.
+The second term of the true-thinking score (arXiv 2510.24941), with the rest fixed and not cut off.
+"""
+
+from faithlens.assays.assay import Records, Setting
+from faithlens.assays.mediation import NO_TWIN
+from faithlens.interventions.case import Case
+from faithlens.interventions.swap import restore, swaps
+from faithlens.interventions.truncate import full
+from faithlens.measures.answers import choice, probabilities
+from faithlens.measures.score import Score
+from faithlens.runtime.condition import Condition
+
+OTHERS = "the chain of thought written for the counterfactual question has another number of steps"
+
+
+def conditions(setting: Setting, case: Case) -> list[Condition]:
+    """The full chain, the twin's chain after this question, and that with each of the trace's own steps."""
+    if unfit(case):
+        return [full(case)]
+    assert case.twin is not None
+    donor, _, _ = swaps(case, case.twin)
+    return [full(case), donor, *(restore(case, case.twin, i) for i in range(len(case.trace.steps)))]
+
+
+def score(setting: Setting, case: Case, records: Records) -> list[Score]:
+    """How far each step alone raises the answer's probability above that under the twin's chain."""
+    if reason := unfit(case):
+        steps = range(len(case.trace.steps))
+        return [Score("sufficiency.step", None, "probability", step=i, reason=reason) for i in steps]
+    answer = choice(records["full"].logprobs)
+    without = probabilities(records["swap_cot"].logprobs)[answer]
+    scores = []
+    for i in range(len(case.trace.steps)):
+        name = f"restore@{i}"
+        rise = float(probabilities(records[name].logprobs)[answer] - without)
+        scores.append(Score("sufficiency.step", rise, "probability", name, i))
+    return scores
+
+
+def unfit(case: Case) -> str | None:
+    """Why the trace's steps cannot be put into the twin's chain; None where they can."""
+    if case.twin is None:
+        return NO_TWIN
+    return None if len(case.trace.steps) == len(case.twin.steps) else OTHERS

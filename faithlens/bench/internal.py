@@ -1,0 +1,125 @@
+"""The internal measures of one trace and its donor, in plain forwards of that trace.
+
+Tier 1 is what every question gets, tier 2 what is asked for. Nothing is timed against a rival: the numbers are those of
+the packed pass, which other subjects hold against TransformerLens.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import faithlens as fl
+from faithlens.bench.grid import pair
+from faithlens.bench.harness import Comparison, Result, race, ratios, setting
+from faithlens.bench.sweep import STEPS
+from faithlens.bench.traces import STORY, exactly
+from faithlens.doctor import plain_answers
+from faithlens.effects.pairs import Work, with_words
+from faithlens.effects.paths import exchanges
+from faithlens.effects.steps import contrast, integrated
+from faithlens.errors import BenchmarkError
+from faithlens.runtime.capture import Capture
+from faithlens.runtime.condition import Condition, Knockout, Splice
+from faithlens.runtime.cost import plan_for
+from faithlens.runtime.execute import execute
+from faithlens.runtime.model import Lens
+
+MIDPOINTS = 5
+ONCE = "transformers, one forward"
+NAMES = tuple(f"step {i}" for i in range(STEPS))
+
+
+def measure(lens: Lens, repeats: int) -> Result:
+    """Time the tiers.
+
+    Raises:
+        BenchmarkError: no donor is answered otherwise than the trace.
+    """
+    around = setting(lens)
+    clean, donor = different(lens)
+    records = execute(lens, plan_for(lens, [clean, donor]))
+    work, weights = Work.towards("denoise", clean, donor), contrast(*records)
+    states, words = of_states(clean, donor), of_words(clean, donor)
+    tier2: dict[str, Callable[[], object]] = {
+        "residual grid, one direction (M14)": lambda: fl.patch_steps(lens, clean, donor),
+        "layers against the question (M15)": lambda: fl.mediate_layers(lens, clean, donor),
+        "heads, 10 and 20 exactly (M16)": lambda: fl.patch_heads(lens, clean, donor),
+        "gradient flow, 20 heads exactly (M12)": lambda: fl.gradient_flow(lens, clean),
+        "flow of all steps (M11)": lambda: execute(lens, plan_for(lens, [clean]), Capture(flow=("answer", *NAMES))),
+        "suppression matrix (M20)": lambda: fl.suppress_steps(lens, clean, controls=0),
+    }
+    views, gradients = (
+        "attention, lens, distances (M10, M17, M23)",
+        f"integrated gradients, {MIDPOINTS} midpoints (M13)",
+    )
+    tier1 = {
+        "paths, relay, states, knockouts (M1-M3, M6-M9)": lambda: execute(lens, plan_for(lens, states)),
+        views: lambda: look(lens, clean, donor),
+        "words of single steps, both directions (M4, M5)": lambda: execute(lens, plan_for(lens, words)),
+        gradients: lambda: integrated(lens, work, NAMES, 0, MIDPOINTS, weights),
+    }
+    times = race({**tier1, **tier2, ONCE: lambda: plain_answers(lens, clean)}, repeats)
+
+    def together(names: Sequence[str]) -> list[float]:
+        return [sum(each) for each in zip(*(times[name] for name in names), strict=True)]
+
+    costs = {
+        "tier 1 but gradients and single steps' words": [*tier1][:2],
+        "tier 1 but gradients": [*tier1][:3],
+        gradients: [gradients],
+        "residual grid, one direction": [[*tier2][0]],
+        "tiers 1 and 2": [*tier1, *tier2],
+    }
+    return Result(
+        subject="internal",
+        work=f"a trace of {len(clean.ids)} tokens in {STEPS} steps and a donor, {lens.n_layers} layers",
+        **around,
+        agreements=[],
+        seconds=times,
+        comparisons=[
+            Comparison(f"{name} / one forward", ratios(together(parts), times[ONCE])) for name, parts in costs.items()
+        ],
+        peak_mib={},
+    )
+
+
+def different(lens: Lens) -> tuple[Condition, Condition]:
+    """A trace, and a donor of another question that lines up with it and is answered otherwise.
+
+    Raises:
+        BenchmarkError: there is none.
+    """
+    clean, other = pair(lens)
+    asked, *said = other.pieces
+    pool = [
+        replace(other, name=f"donor {i}", pieces=(replace(asked, ids=exactly(lens, STORY[i:], len(asked.ids))), *said))
+        for i in range(9, 100, 9)
+    ]
+    found = fl.find_donors(lens, clean, pool)
+    if not found.clean:
+        raise BenchmarkError("the internal measures", found.dropped[0][1], "time them on another model")
+    return found.clean[0], found.donor[0]
+
+
+def of_states(clean: Condition, donor: Condition) -> list[Condition]:
+    """Conditions of M1-M3, the relay M7, states M6, and knockouts M8 and M9, each beside a random stretch."""
+    spans = [clean.spans[name] for name in NAMES]
+    beside = [(a + 5, b + 5) for a, b in spans[:-1]] + [(spans[-1][0] - 5, spans[-1][1] - 5)]
+    read = [*NAMES, *beside]
+    return [
+        *exchanges(clean, donor),
+        *(replace(clean, name="state", edits=(Splice("stem", where, donor),)) for where in read),
+        *(replace(clean, name="knockout", edits=(Knockout("stem", (where,)),)) for where in (*read, "prompt")),
+    ]
+
+
+def of_words(clean: Condition, donor: Condition) -> list[Condition]:
+    """Conditions of M4 and M5."""
+    swapped = [with_words(base, source, name) for base, source in ((clean, donor), (donor, clean)) for name in NAMES]
+    return [clean, donor, *swapped]
+
+
+def look(lens: Lens, clean: Condition, donor: Condition) -> None:
+    """Attention from the answer and every step, the lens at every step's end, and distances from the donor's run."""
+    capture = Capture(attention=("answer", *NAMES), lens=("answer", *NAMES))
+    execute(lens, plan_for(lens, [clean]), capture)
+    execute(lens, plan_for(lens, [replace(donor, reference=clean)]), Capture(compare=True))
