@@ -4,6 +4,8 @@ from .assays.assay import Setting
 from .assays.battery import run as run_battery
 from .assays.cases import choose_stem, draw_drafts, to_case
 from .assays.closeup import answer_table, attention_table, think
+from .effects.probe import Commitment, commitment
+from .effects.receivers import ReceiverHeads, receiver_heads
 from .effects.result import StepEffects
 from .effects.steps import attribute_steps, knockout_steps, patch_steps, splice_steps
 from .effects.views import attention_flow, compare, onset, readiness
@@ -22,6 +24,7 @@ from .runtime.model import Lens
 from .runtime.plan import Plan, compile_plan
 from .runtime.sample import Sampling
 from .runtime.trace import Piece, Trace
+from .stats.agreement import Reliability, agreement, ceiling, split_half
 from .store import Run
 from .tasks.question import Question, Stem
 from .tasks.registry import task
@@ -31,6 +34,7 @@ __all__ = [
     "Apply",
     "Capture",
     "Case",
+    "Commitment",
     "Condition",
     "Cost",
     "FaithlensError",
@@ -40,7 +44,9 @@ __all__ = [
     "Piece",
     "Plan",
     "Question",
+    "ReceiverHeads",
     "Record",
+    "Reliability",
     "Run",
     "Sampling",
     "Setting",
@@ -49,11 +55,14 @@ __all__ = [
     "Stem",
     "StepEffects",
     "Trace",
+    "agreement",
     "answer_table",
     "attention_flow",
     "attention_table",
     "attribute_steps",
+    "ceiling",
     "choose_stem",
+    "commitment",
     "compare",
     "compile_plan",
     "cost",
@@ -71,9 +80,11 @@ __all__ = [
     "patch_steps",
     "plan_for",
     "readiness",
+    "receiver_heads",
     "replace_step",
     "run_battery",
     "splice_steps",
+    "split_half",
     "swaps",
     "task",
     "think",

@@ -51,7 +51,7 @@ def test_every_axis_is_in_the_dictionary(path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["faithlens", "faithlens.cli", "faithlens.report.page", "faithlens.tasks.registry"])
 def test_importing_loads_nothing_heavy(module: str) -> None:
-    heavy = ("torch", "transformers", "transformer_lens", "triton", "plotly")
+    heavy = ("torch", "transformers", "transformer_lens", "triton", "plotly", "sklearn")
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
