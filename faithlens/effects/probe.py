@@ -66,7 +66,7 @@ class Commitment:
 
     def plot(self, metric: Metric = "accuracy") -> "Figure":
         """The probe along the layers, with its band, above the baselines."""
-        from faithlens.report.figures import probe_by_layer  # plotly takes a second to import
+        from faithlens.report.internals import probe_by_layer  # plotly takes a second to import
 
         return probe_by_layer(self.table[self.table["metric"] == metric], metric)
 

@@ -192,20 +192,6 @@ def step_bars(
     return _axes(figure, "", f"effect, {unit}")
 
 
-def probe_by_layer(table: pd.DataFrame, metric: str) -> Figure:
-    """A probe's held-out `metric` by layer with its 95 % band, above its baselines; `table` as of `Commitment`."""
-    import plotly.graph_objects as go
-
-    layers = table["layer"]
-    band = {"x": [*layers, *layers[::-1]], "y": [*table["high"], *table["low"][::-1]]}
-    area = go.Scatter(**band, mode="lines", line_width=0, fill="toself", fillcolor=_colour(0, 0.16), showlegend=False)
-    figure = go.Figure(area.update(hoverinfo="skip"))
-    for i, (name, column) in enumerate({"probe": "value", "tokens": "text", "frequencies": "prior"}.items()):
-        line = go.Scatter(x=layers, y=table[column], name=name, mode="lines+markers" if i == 0 else "lines")
-        figure.add_trace(line.update(line_color=_colour(0) if i == 0 else GREY, line_dash=("solid", "dash", "dot")[i]))
-    return _axes(figure, "layer", metric).update_yaxes(range=[-0.03, 1.05])
-
-
 def _maps(tables: Mapping[str, pd.DataFrame], x: str, y: str, value: str) -> Figure:
     """Tables of fractions side by side, as heat maps on one scale from 0 to 1."""
     import plotly.graph_objects as go

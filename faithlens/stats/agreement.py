@@ -20,6 +20,7 @@ from faithlens.stats.interval import interval
 from faithlens.stats.resample import Array, statistic_interval
 
 LEAST = 3  # steps: two are always ranked either alike or in reverse
+RESOLUTION = 1e-6  # probability, logits or fractions: what single precision leaves of no effect at all
 LEFT = 1e-9  # squared ranks: less than this is rounding
 
 
@@ -52,6 +53,7 @@ def agreement(
     question: str = "question",
     chain: str | None = None,
     given: Sequence[str] = ("step", "length"),
+    resolution: float = RESOLUTION,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Rank agreement of two columns over the steps of each question: raw, and with step index and length held fixed.
@@ -66,6 +68,7 @@ def agreement(
         question: the column that names the question.
         chain: the column that tells chains of thought of one question apart, where there are several.
         given: columns whose ranks are held fixed, one after the other.
+        resolution: values of the two columns that are no further apart rank alike, as what differs is rounding.
         seed: of the resampling.
 
     Raises:
@@ -81,6 +84,8 @@ def agreement(
     groups = known.groupby(keys, sort=True)
     named, places = groups[question].first().to_numpy(), groups.ngroup().to_numpy()
     steps = [known[columns].to_numpy(float)[places == place] for place in range(len(named))]
+    for values in steps:
+        values[:, :2] = tied(values[:, :2], resolution)
     rows = []
     for k in range(len(given) + 1):
         chains = [within(values[:, : 2 + k], columns[: 2 + k]) for values in steps]
@@ -88,6 +93,15 @@ def agreement(
         name = f"partial on {', '.join(given[:k])}" if k else "raw"
         rows.append({"correlation": name, **averaged(ranked, total, seed), "n_steps": len(known)})
     return pd.DataFrame(rows)
+
+
+def tied(values: Array, resolution: float) -> Array:
+    """Ranks of each column, [step, column]; neighbouring values no further apart than `resolution` are tied."""
+    order = np.argsort(values, axis=0)
+    apart = np.diff(np.take_along_axis(values, order, 0), axis=0, prepend=-np.inf) > resolution
+    ranks = np.empty_like(values)
+    np.put_along_axis(ranks, order, np.cumsum(apart, 0).astype(np.float64), 0)
+    return ranks
 
 
 def within(values: Array, names: Sequence[str]) -> Within:

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from faithlens.errors import MeasureError
-from faithlens.stats.agreement import Within, agreement, averaged, ceiling, spearman_brown, split_half, within
+from faithlens.stats.agreement import Within, agreement, averaged, ceiling, spearman_brown, split_half, tied, within
 from faithlens.stats.resample import wilson
 
 REPEATS = 150
@@ -126,6 +126,15 @@ def test_what_is_undefined_is_missing() -> None:
     )
     with pytest.raises(MeasureError, match="did you mean 'patch'"):
         agreement(table(alike), "flip", "pach")
+
+
+def test_rounding_is_not_ranked() -> None:
+    """An effect that is nowhere but for rounding does not agree with anything, however its last digits are ordered."""
+    assert tied(np.array([[0.3, 1.0], [0.1, 1.0 + 1e-8], [0.3 + 1e-9, 5.0]]), 1e-6).tolist() == [[2, 1], [1, 1], [2, 2]]
+    steps = table(alike)
+    steps["flip"] = 0.5 + 1e-8 * steps["flip"]
+    assert found(steps, "flip", "patch").loc["raw", "n_used"] == 0
+    assert found(steps, "flip", "patch", resolution=0.0).loc["raw", "value"] == pytest.approx(1)
 
 
 def test_several_chains_of_a_question_are_ranked_apart_and_drawn_together() -> None:
