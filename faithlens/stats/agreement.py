@@ -67,18 +67,21 @@ def agreement(
         behaviour, internal: the two columns.
         question: the column that names the question.
         chain: the column that tells chains of thought of one question apart, where there are several.
-        given: columns whose ranks are held fixed, one after the other.
+        given: columns whose ranks are held fixed, one after the other; the first tells the steps of a chain apart.
         resolution: values of the two columns that are no further apart rank alike, as what differs is rounding.
         seed: of the resampling.
 
     Raises:
-        MeasureError: a column is not there.
+        MeasureError: a column is not there, or a chain has a step twice.
     """
     keys, columns = [question, *([chain] if chain else [])], [behaviour, internal, *given]
     for name in (*keys, *columns):
         if name not in table.columns:
             found = f"the table has none; {nearest(name, map(str, table.columns))}"
             raise MeasureError(f"the column {name!r} of a table of steps", found, "name one of these")
+    if given and table.duplicated([*keys, given[0]]).any():
+        found = f"one of them has a {given[0]} twice"
+        raise MeasureError("agreement within chains of thought", found, "say which column tells chains apart (chain=)")
     total = table[question].nunique()
     known = table.dropna(subset=columns)
     groups = known.groupby(keys, sort=True)

@@ -124,6 +124,9 @@ def test_what_is_undefined_is_missing() -> None:
     assert one.loc["partial on step", "reason"] == (
         "12 dropped: flip does not vary beyond step; 0 questions with a value: an interval needs at least 2"
     )
+    nothing = found(table(alike).assign(patch=np.nan), "flip", "patch").loc["raw"]
+    assert (nothing["n_used"], nothing["n_dropped"], nothing["n_steps"]) == (0, 12, 0)
+    assert nothing["reason"].startswith("12 dropped: no step has all values")
     with pytest.raises(MeasureError, match="did you mean 'patch'"):
         agreement(table(alike), "flip", "pach")
 
@@ -143,6 +146,8 @@ def test_several_chains_of_a_question_are_ranked_apart_and_drawn_together() -> N
     one, other = found(apart, "flip", "patch", chain="chain").loc["raw"], found(steps, "flip", "patch").loc["raw"]
     assert one["value"] == pytest.approx(other["value"])  # as many chains each, so the mean of means
     assert (one["n_used"], other["n_used"]) == (12, 24)
+    with pytest.raises(MeasureError, match="one of them has a step twice"):
+        agreement(apart, "flip", "patch")
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.7])
