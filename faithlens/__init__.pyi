@@ -1,7 +1,7 @@
 """The public names of faithlens, and where each lives."""
 
 from .assays.assay import Setting
-from .assays.battery import run as run_battery
+from .assays.battery import run_battery
 from .assays.cases import choose_stem, draw_drafts, to_case
 from .assays.closeup import answer_table, attention_table, think
 from .effects.donors import Donors, find_donors
@@ -10,6 +10,8 @@ from .effects.heads import HeadEffects, patch_heads
 from .effects.layers import mediate_layers
 from .effects.matrix import StepMatrix, suppress_steps
 from .effects.paths import Paths, paths
+from .effects.probe import Commitment, commitment
+from .effects.receivers import ReceiverHeads, receiver_heads
 from .effects.result import StepEffects
 from .effects.steps import attribute_steps, knockout_steps, patch_steps, splice_steps, swap_steps
 from .effects.views import attention_flow, compare, onset, readiness
@@ -28,6 +30,7 @@ from .runtime.model import Lens
 from .runtime.plan import Plan, compile_plan
 from .runtime.sample import Sampling
 from .runtime.trace import Piece, Trace
+from .stats.agreement import Reliability, agreement, ceiling, split_half
 from .store import Run
 from .tasks.question import Question, Stem
 from .tasks.registry import task
@@ -37,6 +40,7 @@ __all__ = [
     "Apply",
     "Capture",
     "Case",
+    "Commitment",
     "Condition",
     "Cost",
     "Donors",
@@ -50,7 +54,9 @@ __all__ = [
     "Piece",
     "Plan",
     "Question",
+    "ReceiverHeads",
     "Record",
+    "Reliability",
     "Run",
     "Sampling",
     "Setting",
@@ -60,11 +66,14 @@ __all__ = [
     "StepEffects",
     "StepMatrix",
     "Trace",
+    "agreement",
     "answer_table",
     "attention_flow",
     "attention_table",
     "attribute_steps",
+    "ceiling",
     "choose_stem",
+    "commitment",
     "compare",
     "compile_plan",
     "cost",
@@ -87,9 +96,11 @@ __all__ = [
     "paths",
     "plan_for",
     "readiness",
+    "receiver_heads",
     "replace_step",
     "run_battery",
     "splice_steps",
+    "split_half",
     "suppress_steps",
     "swap_steps",
     "swaps",

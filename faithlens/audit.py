@@ -111,7 +111,7 @@ def keep_batch(config: RunConfig, ready: Ready, key: str, drafts: Sequence[Draft
             cases.append(to_case(setting.lens, setting.task, draft, stem))
         except TraceError as error:
             scored.append((draft.question.id, lost(error.found)))
-    results = battery.run(setting, cases, budget=config.budget, backend=config.backend)
+    results = battery.run_battery(setting, cases, budget=config.budget, backend=config.backend)
     who = asdict(ready.subject)
     scored += [(r.case.question.id, r.scores) for r in results]
     run.append("scores", key, [{**who, "question": q, **asdict(s)} for q, scores in scored for s in scores])

@@ -51,7 +51,7 @@ def test_the_folder_holds_what_was_promised(whole: Run) -> None:
 
 
 def test_a_killed_run_is_resumed_to_the_same_end(whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, calls = battery.run, []
+    run, calls = battery.run_battery, []
 
     def killed(*args: object, **options: object) -> object:
         calls.append(1)
@@ -60,7 +60,7 @@ def test_a_killed_run_is_resumed_to_the_same_end(whole: Run, tmp_path: Path, mon
         return run(*args, **options)
 
     out = tmp_path / "run"
-    monkeypatch.setattr(battery, "run", killed)
+    monkeypatch.setattr(battery, "run_battery", killed)
     with pytest.raises(KeyboardInterrupt):
         audit(config(), out)
     assert {f.name for f in out.iterdir()} == {"manifest.json", "parts"}

@@ -31,6 +31,17 @@ assert np.nanmax(np.abs(nothing.effect)) < 1e-4
 assert attributed.audit.n == len(clean) * len(effects.steps)
 assert ready.shape == (30, 4) and ready["step 1"].nunique() == 30
 """,
+    "03_behaviour_against_internals": """
+rows = {name: pd.concat(tables).set_index("correlation", append=True).droplevel(1) for name, tables in found.items()}
+raw, partial = (rows["O5"].xs(kind, level="correlation") for kind in ("raw", "partial on step"))
+assert partial.loc["mistake, splice", "low"] > 0.5
+assert raw.loc["mistake, attention", "low"] > 0.3
+assert partial.loc["mistake, attention", "low"] < 0 < partial.loc["mistake, attention", "high"]
+assert rows["O5"].xs("partial on step, length", level="correlation")["value"].isna().all()
+assert (rows["O4"]["n_used"] == 0).all()
+assert (rows["SmolLM2"]["n_used"] == 8).all()
+assert (rows["SmolLM2"].loc[["mistake, knockout", "mistake, splice"], "low"] > 0).all()
+""",
 }
 
 
@@ -46,7 +57,7 @@ def test_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = [
         cell
         for cell in notebook.cells
-        if cell.cell_type == "code" and re.match(r"figures\.|.*\.plot\(\)$", cell.source.splitlines()[-1])
+        if cell.cell_type == "code" and re.match(r"(figures|internals)\.|.*\.plot\(\)$", cell.source.splitlines()[-1])
     ]
     kinds = [{kind for out in cell.outputs for kind in out.get("data", {})} for cell in drawn]
     assert len(drawn) > 0

@@ -51,7 +51,9 @@ class Result:
     scores: list[Score]
 
 
-def run(setting: Setting, cases: Sequence[Case], *, budget: int = BUDGET, backend: Backend = "packed") -> list[Result]:
+def run_battery(
+    setting: Setting, cases: Sequence[Case], *, budget: int = BUDGET, backend: Backend = "packed"
+) -> list[Result]:
     """Every assay on every case, in the cases' order.
 
     Raises:

@@ -39,8 +39,9 @@ def measure(lens: Lens, repeats: int) -> Result:
     records = execute(lens, plan_for(lens, [clean, donor]))
     work, weights = Work.towards("denoise", clean, donor), contrast(*records)
     states, words = of_states(clean, donor), of_words(clean, donor)
+    grid = "residual grid, one direction (M14)"
     tier2: dict[str, Callable[[], object]] = {
-        "residual grid, one direction (M14)": lambda: fl.patch_steps(lens, clean, donor),
+        grid: lambda: fl.patch_steps(lens, clean, donor),
         "layers against the question (M15)": lambda: fl.mediate_layers(lens, clean, donor),
         "heads, 10 and 20 exactly (M16)": lambda: fl.patch_heads(lens, clean, donor),
         "gradient flow, 20 heads exactly (M12)": lambda: fl.gradient_flow(lens, clean),
@@ -66,7 +67,7 @@ def measure(lens: Lens, repeats: int) -> Result:
         "tier 1 but gradients and single steps' words": [*tier1][:2],
         "tier 1 but gradients": [*tier1][:3],
         gradients: [gradients],
-        "residual grid, one direction": [[*tier2][0]],
+        grid: [grid],
         "tiers 1 and 2": [*tier1, *tier2],
     }
     return Result(

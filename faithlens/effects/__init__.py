@@ -6,5 +6,7 @@ and writes clean activations into it, which tests whether they suffice; "noise" 
 activations, which tests whether they are needed. Either way a normalised effect of 0 is none and 1 all of the way
 between the two runs. Nothing is regenerated: all other tokens stay as they are.
 
+Views, probes and receiver heads edit nothing and describe what is there; none of them decides alone.
+
 All traces share packed passes; only gradients, whose metric is each trace's own, take passes of their own.
 """

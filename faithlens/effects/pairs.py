@@ -1,8 +1,11 @@
 """Pairs of traces: which run is edited, which two the effects lie between, and what is refused."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Int
 
 from faithlens.effects.result import Direction, Metric
 from faithlens.errors import PlanError, nearest
@@ -96,6 +99,19 @@ def paired(clean: Conditions, corrupted: Conditions) -> list[tuple[Condition, Co
 def listed(given: Conditions) -> list[Condition]:
     """One trace, or several."""
     return [given] if isinstance(given, Condition) else list(given)
+
+
+def questions_of(traces: Sequence[Condition], groups: Sequence[Hashable] | None) -> Int[np.ndarray, " trace"]:
+    """Numbers from 0 that say which traces are of one question; each of its own where nothing is said.
+
+    Raises:
+        PlanError: there are not as many groups as traces.
+    """
+    if groups is not None and len(groups) != len(traces):
+        raise PlanError("traces in groups", f"{len(traces)} traces and {len(groups)} groups", "name one for each trace")
+    given = range(len(traces)) if groups is None else groups
+    number = {group: i for i, group in enumerate(dict.fromkeys(given))}
+    return np.array([number[group] for group in given], dtype=int)
 
 
 def steps_of(traces: Sequence[Condition], asked: Sequence[str] | None) -> list[str]:

@@ -32,7 +32,7 @@ class Ran:
         self.drafts = draw_drafts(self.setting.lens, TASK, TASK.questions(N, 3), seed=3)
         self.chosen = choose_stem(self.setting.lens, TASK, self.drafts)
         self.cases = [to_case(self.setting.lens, TASK, d, self.chosen.stem) for d in self.drafts]
-        self.results = battery.run(self.setting, self.cases)
+        self.results = battery.run_battery(self.setting, self.cases)
         self.scores = table(self.results)
 
     def values(self, measure: str) -> pd.Series:
@@ -102,7 +102,7 @@ def test_steps_that_do_not_line_up_have_no_state_effect(ran: dict[str, Ran]) -> 
     case = one.cases[0]
     assert case.twin is not None
     twin = dataclasses.replace(case.twin, pieces=case.twin.pieces[:-1], texts=case.twin.texts[:-1])
-    [result] = battery.run(one.setting, [dataclasses.replace(case, twin=twin)])
+    [result] = battery.run_battery(one.setting, [dataclasses.replace(case, twin=twin)])
     found = {s.measure: s.reason for s in result.scores if s.measure.startswith(("states.", "sufficiency."))}
     assert (
         found["states.step"] == "the steps written for the counterfactual question do not stand at the same positions"
@@ -132,7 +132,7 @@ def test_packed_is_separate(ran: dict[str, Ran], name: str) -> None:
 
 def test_batches_and_budgets_change_no_number(ran: dict[str, Ran]) -> None:
     one = ran["O5"]
-    for a, b in zip(one.results, battery.run(one.setting, one.cases[:3], budget=150), strict=False):
+    for a, b in zip(one.results, battery.run_battery(one.setting, one.cases[:3], budget=150), strict=False):
         assert [s.value for s in a.scores] == pytest.approx([s.value for s in b.scores], abs=1e-5)
 
 
@@ -228,7 +228,7 @@ def test_a_step_the_limit_broke_off_is_left_out(text: str, finish: str, steps: t
 def test_a_twin_without_a_chain_is_no_twin(ran: dict[str, Ran]) -> None:
     one = ran["O5"]
     alone = dataclasses.replace(one.cases[0], twin=None)
-    scores = battery.run(one.setting, [alone])[0].scores
+    scores = battery.run_battery(one.setting, [alone])[0].scores
     found = [s for s in scores if s.measure.startswith("mediation.")]
     assert {s.value for s in found} == {None}
     assert {s.reason for s in found} == {

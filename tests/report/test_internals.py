@@ -3,7 +3,15 @@ import pandas as pd
 import pytest
 
 from faithlens.errors import MeasureError
-from faithlens.report.internals import head_heatmap, readiness_curves, step_bars, step_heatmap, step_matrix
+from faithlens.report.internals import (
+    agreements,
+    head_heatmap,
+    probe_by_layer,
+    readiness_curves,
+    step_bars,
+    step_heatmap,
+    step_matrix,
+)
 
 
 def names(n):
@@ -109,3 +117,26 @@ def test_of_many_layers_five_are_drawn_and_of_150_steps_few_are_labelled():
     assert [line.name for line in figure.data[1:]] == [f"layer {i}" for i in (0, 8, 16, 23, 31)]
     labelled = ["prompt", *(f"step {i}" for i in range(20, 140, 20)), "stem"]
     assert list(figure.layout.xaxis.tickvals) == labelled
+
+
+def listed(x) -> list[float]:
+    return np.array(x, dtype=float).tolist()
+
+
+def test_a_probe_is_drawn_with_its_band_and_its_baselines() -> None:
+    table = pd.DataFrame(
+        {"layer": [0, 1], "value": [0.5, 0.9], "low": [0.4, 0.8], "high": [0.6, 1.0], "text": 0.3, "prior": 0.2}
+    )
+    band, probe, tokens, frequencies = probe_by_layer(table, "accuracy").data
+    assert listed(band.y) == [0.6, 1.0, 0.8, 0.4]
+    assert listed(probe.y) == [0.5, 0.9]
+    assert [listed(line.y) for line in (tokens, frequencies)] == [[0.3, 0.3], [0.2, 0.2]]
+
+
+def test_agreements_are_drawn_with_their_intervals() -> None:
+    columns = {"correlation": ["raw", "partial on step"], "value": [0.5, 0.1], "low": [0.25, -0.4], "high": [0.75, 0.6]}
+    figure = agreements({"a": pd.DataFrame(columns), "b": pd.DataFrame(columns)}, "partial on step")
+    raw, partial = figure.data
+    assert listed(raw.y) == [0.5, 0.5]
+    assert listed(raw.error_y.array) == [0.25, 0.25]
+    assert listed(partial.error_y.arrayminus) == [0.5, 0.5]

@@ -1,0 +1,160 @@
+"""Receiver heads (M21): which heads look back at few steps, chosen on half of the questions and scored on the rest."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+
+from faithlens.effects.pairs import Conditions, listed, questions_of, steps_of
+from faithlens.errors import MeasureError
+from faithlens.measures.receivers import IGNORE, LEAST, head_kurtosis, vertical_scores
+from faithlens.runtime.capture import Capture, Record
+from faithlens.runtime.cost import plan_for
+from faithlens.runtime.execute import execute
+from faithlens.runtime.model import Lens
+from faithlens.stats.agreement import Reliability, split_half
+from faithlens.stats.resample import mean_intervals
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+TOP = 20  # heads, as published
+
+
+@dataclass(frozen=True, eq=False)
+class ReceiverHeads:
+    """Heads that look back at few steps, and the steps they look at. Descriptive; it never decides alone.
+
+    Attributes:
+        heads: a row a head: its `kurtosis`, the mean over traces, with its 95 % interval over questions; the `n` traces
+            in which it is defined; its mean in the half on which heads were `chosen` and in the `held_out` half; and
+            whether it was `selected`. Missing where it reads every step of every trace alike.
+        steps: a row a trace of the held-out half and step: `score`, attention per token of the step, on average over
+            selected heads and over the steps at least `ignore` after it.
+        reliability: of the heads' kurtosis, between the halves.
+        dropped: traces that were left out, and why.
+        ignore: how many steps after a step its readers begin.
+        seed: of the halves and the resampling.
+    """
+
+    heads: pd.DataFrame
+    steps: pd.DataFrame
+    reliability: Reliability
+    dropped: Mapping[int, str]
+    ignore: int
+    seed: int
+
+    def plot(self) -> "Figure":
+        """Kurtosis of every head, a heat map of layers by heads."""
+        from faithlens.report.internals import head_heatmap  # plotly takes a second to import
+
+        grid = self.heads.pivot(index="layer", columns="head", values="kurtosis")
+        return head_heatmap(grid.to_numpy(), [str(layer) for layer in grid.index], "kurtosis")
+
+
+def receiver_heads(
+    lens: Lens,
+    traces: Conditions,
+    *,
+    groups: Sequence[Hashable] | None = None,
+    top: int = TOP,
+    ignore: int = IGNORE,
+    first_layer: int = 1,
+    seed: int = 0,
+) -> ReceiverHeads:
+    """Find the heads with which later steps look back at few steps, and score the steps by them (M21).
+
+    Args:
+        lens: the model.
+        traces: several, with `ignore` + 4 steps or more; shorter ones are dropped.
+        groups: the question of each trace, which falls into one half with all its traces; each its own by default.
+        top: how many heads are selected.
+        ignore: how many steps after a step its readers begin.
+        first_layer: layers before are left out; by default the first, as published.
+        seed: of the halves and the resampling.
+
+    Raises:
+        MeasureError: fewer than two questions have long enough traces, or there are no more than `top` heads.
+    """
+    found = listed(traces)
+    questions, least = questions_of(found, groups), ignore + LEAST
+    counts = [len(trace.pieces) - 2 for trace in found]
+    dropped = {t: f"{n} steps, where {least} are the least" for t, n in enumerate(counts) if n < least}
+    used = [t for t in range(len(found)) if t not in dropped]
+    if len(set(questions[used])) < 2:
+        told = f"{len(set(questions[used]))} questions with traces of {least} steps, of {len(set(questions))}"
+        raise MeasureError("receiver heads", told, "give longer chains of thought, more of them, or a lower ignore")
+    capture = Capture(attention=tuple(steps_of(found, None)))
+    records = execute(lens, plan_for(lens, [found[t] for t in used]), capture)
+    scores = [_vertical(record, ignore)[first_layer:] for record in records]
+    peaks = np.stack([head_kurtosis(one) for one in scores])
+    chosen_on = halved(questions[used], seed)
+    first, second = _mean(peaks[chosen_on]), _mean(peaks[~chosen_on])
+    selected = _strongest(first, top)
+    table = _table(peaks, questions[used], first_layer, seed)
+    rows = [
+        (t, piece.name, score)
+        for t, one, choosing in zip(used, scores, chosen_on, strict=True)
+        if not choosing
+        for piece, score in zip(found[t].pieces[1:], one[torch.from_numpy(selected)].mean(0).tolist(), strict=False)
+    ]
+    return ReceiverHeads(
+        heads=table.assign(chosen=first.ravel(), held_out=second.ravel(), selected=selected.ravel()),
+        steps=pd.DataFrame(rows, columns=["trace", "step", "score"]),
+        reliability=split_half(first.ravel(), second.ravel()),
+        dropped=dropped,
+        ignore=ignore,
+        seed=seed,
+    )
+
+
+def halved(questions: Int[np.ndarray, " trace"], seed: int) -> Bool[np.ndarray, " trace"]:
+    """Which traces belong to the first of two random halves of the questions."""
+    shuffled = np.random.default_rng(seed).permutation(np.unique(questions))
+    return np.isin(questions, shuffled[: len(shuffled) // 2])
+
+
+def _vertical(record: Record, ignore: int) -> Float[torch.Tensor, "layer head read"]:
+    """Vertical scores of a trace's steps."""
+    steps = record.condition.pieces[1:-1]
+    mass = torch.stack([record.attention[step.name][..., 1:-1] for step in steps], -2)
+    return vertical_scores(mass, torch.tensor([len(step.ids) for step in steps]), ignore)
+
+
+def _mean(peaks: Float[np.ndarray, "trace layer head"]) -> Float[np.ndarray, "layer head"]:
+    """Mean over the traces in which a head's kurtosis is defined."""
+    known = np.isfinite(peaks)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, peaks, 0.0).sum(0) / known.sum(0)
+
+
+def _strongest(peaks: Float[np.ndarray, "layer head"], top: int) -> Bool[np.ndarray, "layer head"]:
+    """The `top` heads of highest kurtosis.
+
+    Raises:
+        MeasureError: there are no more heads than that, so that nothing would be selected.
+    """
+    known = int(np.isfinite(peaks).sum())
+    if not 0 < top < known:
+        found = f"{known} heads whose kurtosis is defined"
+        raise MeasureError(f"the {top} strongest receiver heads", found, f"set top to at most a few of these {known}")
+    last = np.sort(peaks[np.isfinite(peaks)])[-top]
+    return peaks >= last
+
+
+def _table(
+    peaks: Float[np.ndarray, "trace layer head"], questions: Int[np.ndarray, " trace"], first_layer: int, seed: int
+) -> pd.DataFrame:
+    """Mean kurtosis of each head with its interval over questions."""
+    known = np.isfinite(peaks)
+    flat = pd.DataFrame(np.where(known, peaks, 0.0).reshape(len(peaks), -1)).groupby(questions).sum()
+    counts = pd.DataFrame(known.reshape(len(peaks), -1).astype(float)).groupby(questions).sum()
+    value, low, high = mean_intervals(flat.to_numpy(), counts.to_numpy(), seed)
+    layers, heads = (range(n) for n in peaks.shape[1:])
+    index = pd.MultiIndex.from_product([[first_layer + layer for layer in layers], heads], names=["layer", "head"])
+    columns = {"kurtosis": value, "low": low, "high": high, "n": known.sum(0).ravel()}
+    return pd.DataFrame(columns, index=index).reset_index()
