@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import faithlens as fl
-from faithlens.bench.grid import pair
 from faithlens.bench.harness import Comparison, Result, race, ratios, setting
-from faithlens.bench.sweep import STEPS
-from faithlens.bench.traces import STORY, exactly
+from faithlens.bench.sweep import PROMPT, STEP, STEPS
+from faithlens.bench.traces import STORY, exactly, full
 from faithlens.doctor import plain_answers
 from faithlens.effects.pairs import Work, with_words
 from faithlens.effects.paths import exchanges
@@ -22,6 +21,7 @@ from faithlens.runtime.condition import Condition, Knockout, Splice
 from faithlens.runtime.cost import plan_for
 from faithlens.runtime.execute import execute
 from faithlens.runtime.model import Lens
+from faithlens.runtime.trace import Piece
 
 MIDPOINTS = 5
 ONCE = "transformers, one forward"
@@ -84,21 +84,24 @@ def measure(lens: Lens, repeats: int) -> Result:
 
 
 def different(lens: Lens) -> tuple[Condition, Condition]:
-    """A trace, and a donor of another question that lines up with it and is answered otherwise.
+    """A trace, and a donor of another question and other numbers that lines up with it and is answered otherwise.
 
     Raises:
         BenchmarkError: there is none.
     """
-    clean, other = pair(lens)
-    asked, *said = other.pieces
-    pool = [
-        replace(other, name=f"donor {i}", pieces=(replace(asked, ids=exactly(lens, STORY[i:], len(asked.ids))), *said))
-        for i in range(9, 100, 9)
-    ]
-    found = fl.find_donors(lens, clean, pool)
+    digits = tuple(lens.encode_continuation(digit)[-1:] for digit in "0123456789")
+    stem = Piece("stem", lens.encode_continuation(" So in all there are "))
+
+    def asked(shift: int, first: int) -> Condition:
+        prompt, *steps, _ = full(lens, PROMPT, STEPS, STEP, first).pieces
+        prompt = replace(prompt, ids=exactly(lens, STORY[shift:], PROMPT))
+        return Condition(f"first {first}", (prompt, *steps, stem), digits)
+
+    clean = asked(0, 17)
+    found = fl.find_donors(lens, clean, [asked(9, first) for first in range(1, 40, 2)])
     if not found.clean:
         raise BenchmarkError("the internal measures", found.dropped[0][1], "time them on another model")
-    return found.clean[0], found.donor[0]
+    return clean, found.donor[0]
 
 
 def of_states(clean: Condition, donor: Condition) -> list[Condition]:
