@@ -28,6 +28,7 @@ AXES: dict[str, str] = {
     "comparison": "cosine, relative distance and dot product of two rows",
     "condition": "edited versions of one trace",
     "step": "reasoning steps, 0 .. n_steps - 1",
+    "number": "numbers in a chain of thought: those it works with, then those it states",
     "trace": "traces whose effects are measured together",
     "question": "questions of one task",
     "batch": "independent sequences in one forward",
