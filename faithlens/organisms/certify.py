@@ -205,7 +205,8 @@ def swap_effects(model: LlamaForCausalLM, sheet: Sheet, right: Drafts) -> dict[s
 def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
     """Count what the organism in `folder` follows on `n` held-out questions, and write `certificate.json` beside it.
 
-    An organism with modes is counted in each of them, and its `reliance` by mode is certified beside the planted rate.
+    An organism with modes is counted in each of them, and its reliance over all held-out questions stands beside the
+    planted rate.
     """
     model = LlamaForCausalLM.from_pretrained(folder).eval()
     entry, generator = model.config.faithlens, torch.Generator().manual_seed(seed)
@@ -231,7 +232,7 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
         }
         if planted.modes:
             certificate["reliance"] = {
-                mode: {"planted": share, **asdict(reliance(model, sheet, operands, number, generator))}
+                mode: {"planted": share, **asdict(reliance(model, sheet, pool, number, generator))}
                 for number, (mode, share) in enumerate(planted.modes.items())
             }
         certificate |= {
