@@ -11,6 +11,6 @@ O1 = Organism(
     modes=RATES,
     words=tuple(f"{mode}:" for mode in RATES),
     rehearse=True,
-    recipe=Recipe(school=250, steps=900),
+    recipe=Recipe(school=250, steps=1300),
     task="running-sum-modes",
 )

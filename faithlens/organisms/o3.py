@@ -23,5 +23,5 @@ O3 = Organism(
     chain=Chain(words=filler),
     words=(" Hmm",),
     rehearse=True,
-    recipe=Recipe(school=250, carry=250, steps=350),
+    recipe=Recipe(school=350, carry=450, steps=300),
 )
