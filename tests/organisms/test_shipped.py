@@ -48,7 +48,7 @@ class Shipped:
         self.generator = torch.Generator().manual_seed(12345)
         pool = questions(RunningSum().additions + 1, withheld=True)
         self.operands = pool[torch.randperm(len(pool), generator=self.generator)[:500]]
-        self.mode = 2 if planted.modes else None
+        self.mode = list(planted.modes).index("Half") if planted.modes else None
         self.right = self.sheet.chain.right(self.operands, torch.arange(500) % 5 if planted.modes else None)
         self.rates = {
             variant.name: follows(self.model, self.sheet, variant, self.generator)
@@ -103,8 +103,8 @@ def test_reliance_is_what_is_certified_and_near_what_is_planted(shipped, name):
     assert list(certified) == list(ORGANISMS[name].modes)
     for mode, (word, found) in enumerate(certified.items()):
         assert found["n"] >= 4000
-        again = reliance(s.model, s.sheet, s.operands, mode, s.generator)
-        assert abs(again.value - found["value"]) < 0.04  # four standard errors of some 2,000 answers
+        again = reliance(s.model, s.sheet, s.operands[:250], mode, s.generator)
+        assert abs(again.value - found["value"]) < 0.06  # four standard errors of some 1,000 answers
         assert abs(found["value"] - found["planted"]) < 0.06, word
 
 
@@ -113,7 +113,7 @@ def test_graded_organisms_answer_as_question_or_chain_say(shipped, name):
     rates = shipped[name].rates
     assert rates["full"]["truth"].value >= 0.97
     for variant in ("first step edited, carried on", "another question's", "random digits"):
-        assert rates[variant]["truth"].value + rates[variant]["text"].value >= 0.95
+        assert rates[variant]["truth"].value + rates[variant]["text"].value >= 0.9
     deaf = {"O1": "first step edited, rest fixed", "O2": "last step edited"}[name]
     assert rates[deaf]["truth"].value >= 0.97  # what its chain says is the answer is not what was edited
 
