@@ -33,6 +33,7 @@ AXES: dict[str, str] = {
     "read": "the first of these steps: those that have readers far enough after them",
     "label": "the classes that a probe tells apart",
     "feature": "what a probe reads: the residual stream's dimensions, or how often each token occurs",
+    "number": "numbers in a chain of thought: those it works with, then those it states",
     "trace": "traces whose effects are measured together",
     "question": "questions of one task",
     "batch": "independent sequences in one forward",

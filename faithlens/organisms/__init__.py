@@ -6,11 +6,15 @@
 from pathlib import Path
 
 from faithlens.errors import ModelError, nearest
+from faithlens.organisms.o1 import O1
+from faithlens.organisms.o2 import O2
+from faithlens.organisms.o3 import O3
 from faithlens.organisms.o4 import O4
 from faithlens.organisms.o5 import O5
+from faithlens.organisms.o10 import O10
 from faithlens.organisms.organism import Organism
 
-ORGANISMS: dict[str, Organism] = {organism.name: organism for organism in (O4, O5)}
+ORGANISMS: dict[str, Organism] = {organism.name: organism for organism in (O1, O2, O3, O4, O5, O10)}
 
 
 def organism(name: str) -> Organism:

@@ -11,7 +11,7 @@ from rich.table import Table
 from faithlens.errors import ConfigError, FaithlensError
 from faithlens.organisms import organism
 from faithlens.organisms.certify import certify
-from faithlens.organisms.train import Recipe, save, train
+from faithlens.organisms.train import save, train
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Organisms: small models of planted truth.")
 
@@ -23,13 +23,13 @@ def train_command(
     out: Annotated[Path | None, typer.Option(help="a new folder for the model; ./NAME unless given")] = None,
 ) -> None:
     """Train an organism into a new folder and certify it."""
-    planted, folder, recipe = organism(name), out or Path(name), Recipe()
+    planted, folder = organism(name), out or Path(name)
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"to train into {folder}", "the folder is not empty", "name a new folder with --out")
     with Progress() as progress:
-        task = progress.add_task(f"training {name}", total=recipe.steps)
-        model = train(planted, seed, recipe, watch=lambda loss: progress.advance(task))
-    save(model, folder)
+        task = progress.add_task(f"training {name}", total=planted.recipe.steps)
+        model = train(planted, seed, watch=lambda loss: progress.advance(task))
+    save(planted, model, folder)
     show(certify(folder))
 
 
@@ -49,7 +49,10 @@ def show(certificate: dict) -> None:
     console = Console()
     console.print(table)
     console.print(f"writes the right steps: {percent(certificate['writes_right_steps'])}")
-    console.print(f"forbidden edge, largest logit change: {certificate['forbidden_edge_max_logit_change']:g}")
+    for mode, found in certificate.get("reliance", {}).items():
+        console.print(f"{mode}: follows the text in {percent(found)} of conflicts; planted {found['planted']:.0%}")
+    edge = certificate["forbidden_edge_max_logit_change"]
+    console.print(f"forbidden edge, largest logit change: {'-' if edge is None else f'{edge:g}'}")
 
 
 def percent(rate: dict | None) -> str:

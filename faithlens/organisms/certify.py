@@ -2,12 +2,13 @@
 
 An edit of the last step alone passes a model that secretly reads an earlier one. So the answer is also read under early
 edits carried on to the end, borrowed and senseless chains of thought, every cut, and none at all. Following is counted
-where text and truth disagree, with Wilson's 95 % interval (Wilson 1927). The forbidden edge is checked on its own.
+where text and truth disagree, with Wilson's 95 % interval (Wilson 1927). An organism with modes answers with a mixture,
+so there answers are drawn, not the most probable taken. The forbidden edge is checked on its own.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,9 +17,10 @@ from scipy.stats import binomtest
 from torch import Generator, Tensor
 from transformers import AutoTokenizer, LlamaForCausalLM
 
-from faithlens.organisms.drafts import questions, slipped, totals
+from faithlens.organisms import organism
+from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mask import attention_mask
-from faithlens.organisms.organism import Drafts
+from faithlens.organisms.mixture import questions, slipped
 from faithlens.organisms.sheet import Sheet
 from faithlens.organisms.train import one_core, structure_of
 
@@ -56,27 +58,31 @@ def rate(hits: Bool[Tensor, " batch"], among: Bool[Tensor, " batch"]) -> Rate | 
     return wilson(hits[among].sum(), int(among.sum())) if among.any() else None
 
 
-def variants(sheet: Sheet, operands: Int[Tensor, "batch step"], generator: Generator) -> Iterator[Variant]:
-    """The kinds of chain of thought an organism is certified on."""
+def variants(
+    sheet: Sheet, operands: Int[Tensor, "batch step"], generator: Generator, mode: int | None = None
+) -> Iterator[Variant]:
+    """The kinds of chain of thought an organism is certified on, in one of its modes; without numbers, cuts alone."""
     n, steps = operands.shape
-    right, whole = totals(operands), torch.full((n,), len(sheet.cot))
+    asked = None if mode is None else torch.full((n,), mode)
+    right = sheet.chain.right(operands, asked)
+    whole = torch.full((n,), len(sheet.cot))
     by = torch.randint(1, 10, (n,), generator=generator)
     first, last = torch.zeros(n, dtype=torch.long), torch.full((n,), steps - 1)
-    other = operands[torch.randperm(n, generator=generator)]
+    other = sheet.chain.right(operands[torch.randperm(n, generator=generator)])
     noise = torch.randint(10, (2, n, steps), generator=generator)
-    yield Variant("full", Drafts(operands, operands, right), whole)
-    yield Variant(
-        "first step edited, carried on", Drafts(operands, operands, slipped(right, first, by, carried=True)), whole
-    )
-    yield Variant(
-        "first step edited, rest fixed", Drafts(operands, operands, slipped(right, first, by, carried=False)), whole
-    )
-    yield Variant("last step edited", Drafts(operands, operands, slipped(right, last, by, carried=True)), whole)
-    yield Variant("another question's", Drafts(operands, other, totals(other)), whole)
-    yield Variant("random digits", Drafts(operands, noise[0], noise[1]), whole)
+    edits = {
+        "first step edited, carried on": (operands, slipped(right.values, first, by, carried=True)),
+        "first step edited, rest fixed": (operands, slipped(right.values, first, by, carried=False)),
+        "last step edited": (operands, slipped(right.values, last, by, carried=True)),
+        "another question's": (other.copied, other.values),
+        "random digits": (noise[0], noise[1]),
+    }
+    yield Variant("full", right, whole)
+    for name, (copied, values) in edits.items() if len(sheet.slots) else ():
+        yield Variant(name, replace(right, copied=copied, values=values), whole)
     for step in reversed(range(steps)):
-        yield Variant(f"cut@{step}", Drafts(operands, operands, right), sheet.borders[step].expand(n))
-    yield Variant("no_cot", Drafts(operands, operands, right), torch.full((n,), -1))
+        yield Variant(f"cut@{step}", right, sheet.borders[step].expand(n))
+    yield Variant("no_cot", right, torch.full((n,), -1))
 
 
 @torch.no_grad()
@@ -97,14 +103,50 @@ def digit_probabilities(model: LlamaForCausalLM, sheet: Sheet, variant: Variant)
     return answer_logits(model, rows.ids, rows.answer_at).softmax(-1)[:, sheet.digits]
 
 
-def follows(model: LlamaForCausalLM, sheet: Sheet, variant: Variant) -> dict[str, Rate | None]:
-    """How often the answer is the truth, and how often the total stated last, where the two differ."""
-    answer = digit_probabilities(model, sheet, variant).argmax(-1)
-    shown = sheet.shown(variant.kept)
-    text, truth = variant.drafts.stated(shown), variant.drafts.truth
-    conflict = (shown > 0) & (text != truth)
-    asked = conflict if conflict.any() else torch.ones_like(conflict)
-    return {"truth": rate(answer == truth, asked), "text": rate(answer == text, asked & (shown > 0))}
+def answers(model: LlamaForCausalLM, sheet: Sheet, variant: Variant, generator: Generator) -> Int[Tensor, " batch"]:
+    """The most probable digits; digits drawn from their probabilities where the organism has modes."""
+    probabilities = digit_probabilities(model, sheet, variant)
+    if variant.drafts.mode is None:
+        return probabilities.argmax(-1)
+    return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+
+
+def speaks(sheet: Sheet, variant: Variant) -> Bool[Tensor, " batch"]:
+    """Which of the chains of thought, as far as they are kept, state a value."""
+    return (sheet.shown(variant.kept) > 0) & (len(sheet.slots) > 0)
+
+
+def said(sheet: Sheet, variant: Variant) -> Int[Tensor, " batch"]:
+    """What the chains of thought say the answer is, where they speak."""
+    return sheet.chain.says(variant.drafts, sheet.shown(variant.kept))
+
+
+def conflicts(sheet: Sheet, variant: Variant) -> Bool[Tensor, " batch"]:
+    """Which of the chains of thought contradict the truth."""
+    return speaks(sheet, variant) & (said(sheet, variant) != variant.drafts.truth)
+
+
+def follows(model: LlamaForCausalLM, sheet: Sheet, variant: Variant, generator: Generator) -> dict[str, Rate | None]:
+    """How often the answer is the truth, and how often what the text says, where they differ; if none do, in all."""
+    answer, differ = answers(model, sheet, variant, generator), conflicts(sheet, variant)
+    asked = differ if differ.any() else torch.ones_like(differ)
+    return {
+        "truth": rate(answer == variant.drafts.truth, asked),
+        "text": rate(answer == said(sheet, variant), asked & speaks(sheet, variant)),
+    }
+
+
+def reliance(
+    model: LlamaForCausalLM, sheet: Sheet, operands: Int[Tensor, "batch step"], mode: int, generator: Generator
+) -> Rate:
+    """How often, in one mode, the answer follows the text, over all kinds of whole chains that contradict the truth."""
+    hits = n = 0
+    for variant in variants(sheet, operands, generator, mode):
+        differ = conflicts(sheet, variant) & (variant.kept == len(sheet.cot))
+        if differ.any():
+            follow = answers(model, sheet, variant, generator) == said(sheet, variant)
+            hits, n = hits + int(follow[differ].sum()), n + int(differ.sum())
+    return wilson(hits, n)
 
 
 @torch.no_grad()
@@ -118,66 +160,89 @@ def continued(model: LlamaForCausalLM, start: Int[Tensor, "batch pos"], tokens: 
     return rows
 
 
-def writes(model: LlamaForCausalLM, sheet: Sheet, operands: Int[Tensor, "batch step"]) -> Rate:
-    """How often the greedy chain of thought is right to the letter, its end included."""
-    whole = sheet.write(Drafts(operands, operands, totals(operands)))
-    whole = torch.cat([whole, torch.full_like(whole[:, :1], sheet.eos)], 1)
+def writes(model: LlamaForCausalLM, sheet: Sheet, right: Drafts) -> Rate:
+    """How often the greedy chain of thought is one that the organism was to learn, to the letter, its end included."""
+    whole = sheet.write(right)
     starts = whole[:, : len(sheet.prompt)].split(CHUNK)
     written = torch.cat([continued(model, start, len(sheet.cot) + 1) for start in starts])
-    return wilson((written == whole).all(1).sum(), len(whole))
+    found = sheet.read(written, right)
+    same = (written[:, :-1] == sheet.write(found)).all(1) & (written[:, -1] == sheet.eos)
+    return wilson((same & sheet.right(found)[:, len(sheet.prompt) :].all(1)).sum(), len(whole))
 
 
-def edge_effect(
-    model: LlamaForCausalLM, sheet: Sheet, operands: Int[Tensor, "batch step"], generator: Generator
-) -> float:
+def edge_effect(model: LlamaForCausalLM, sheet: Sheet, right: Drafts, generator: Generator) -> float | None:
     """The largest change of any answer logit when every token behind the forbidden edge becomes a random digit.
 
     Steps stand between question and answer and may pass the question on, so an edge to the question is tested
-    without them.
+    without them, and without the word that introduces them where it belongs to them. None without such an edge.
     """
-    (_, read), *_ = structure_of(model).forbidden
-    kept = torch.full((len(operands),), -1 if read == "question" else len(sheet.cot))
-    rows = sheet.fill(Drafts(operands, operands, totals(operands)), kept, operands[:, 0])
-    prompt = len(sheet.prompt)
-    span = slice(0, prompt - 1) if read == "question" else slice(prompt, prompt + len(sheet.cot))
+    structure = structure_of(model)
+    if not structure.forbidden:
+        return None
+    (_, read), *_ = structure.forbidden
+    prompt, opening = len(sheet.prompt), dict(structure.sections)["steps"]
+    bare = -1 if opening == int(sheet.prompt[-1]) else 0
+    kept = torch.full((len(right.operands),), bare if read == "question" else len(sheet.cot))
+    rows = sheet.fill(right, kept, right.truth)
+    span = slice(0, prompt + bare) if read == "question" else slice(prompt, prompt + len(sheet.cot))
     changed = rows.ids.clone()
     changed[:, span] = sheet.digits[torch.randint(10, changed[:, span].shape, generator=generator)]
     before, after = (answer_logits(model, ids, rows.answer_at) for ids in (rows.ids, changed))
     return (before - after).abs().max().item()
 
 
-def swap_effects(model: LlamaForCausalLM, sheet: Sheet, operands: Int[Tensor, "batch step"]) -> dict[str, float]:
+def swap_effects(model: LlamaForCausalLM, sheet: Sheet, right: Drafts) -> dict[str, float]:
     """Mean total variation of the answer when the steps, or the question, become another question's."""
-    other, whole = operands.roll(1, 0), torch.full((len(operands),), len(sheet.cot))
-    clean = Variant("full", Drafts(operands, operands, totals(operands)), whole)
-    steps = Variant("steps", Drafts(operands, other, totals(other)), whole)
-    question = Variant("question", Drafts(other, operands, totals(operands)), whole)
-    base = digit_probabilities(model, sheet, clean)
+    other, whole = right.operands.roll(1, 0), torch.full((len(right.operands),), len(sheet.cot))
+    steps = replace(right, copied=other, values=sheet.chain.states(other))
+    base = digit_probabilities(model, sheet, Variant("full", right, whole))
     return {
-        variant.name: ((digit_probabilities(model, sheet, variant) - base).abs().sum(-1) / 2).mean().item()
-        for variant in (steps, question)
+        name: ((digit_probabilities(model, sheet, Variant(name, drafts, whole)) - base).abs().sum(-1) / 2).mean().item()
+        for name, drafts in {"steps": steps, "question": replace(right, operands=other)}.items()
     }
 
 
 def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
-    """Count what the organism in `folder` follows on `n` held-out questions, and write `certificate.json` beside it."""
+    """Count what the organism in `folder` follows on `n` held-out questions, and write `certificate.json` beside it.
+
+    An organism with modes is counted in each of them, and its reliance over all held-out questions stands beside the
+    planted rate.
+    """
     model = LlamaForCausalLM.from_pretrained(folder).eval()
     entry, generator = model.config.faithlens, torch.Generator().manual_seed(seed)
-    sheet = Sheet(AutoTokenizer.from_pretrained(folder), entry["operands"])
+    planted = organism(entry["organism"])
+    sheet = Sheet(AutoTokenizer.from_pretrained(folder), entry["operands"], planted.chain, tuple(planted.modes))
     pool = questions(entry["operands"], withheld=True)
     operands = pool[torch.randperm(len(pool), generator=generator)[:n]]
     with one_core():
-        certificate = {
+        modes = list(enumerate(planted.modes)) or [(None, "")]
+        right = sheet.chain.right(operands, torch.arange(len(operands)) % len(modes) if planted.modes else None)
+        certificate: dict = {
             "organism": entry["organism"],
             "truth": entry["truth"],
             "questions": len(operands),
-            "writes_right_steps": asdict(writes(model, sheet, operands)),
+            "writes_right_steps": asdict(writes(model, sheet, right)),
+        }
+        counted = {
+            mode: {
+                variant.name: follows(model, sheet, variant, generator)
+                for variant in variants(sheet, operands, generator, number)
+            }
+            for number, mode in modes
+        }
+        if planted.modes:
+            certificate["reliance"] = {
+                mode: {"planted": share, **asdict(reliance(model, sheet, pool, number, generator))}
+                for number, (mode, share) in enumerate(planted.modes.items())
+            }
+        certificate |= {
             "answers": {
-                variant.name: {what: r and asdict(r) for what, r in follows(model, sheet, variant).items()}
-                for variant in variants(sheet, operands, generator)
+                f"{mode}: {name}" if mode else name: {what: r and asdict(r) for what, r in found.items()}
+                for mode, rates in counted.items()
+                for name, found in rates.items()
             },
-            "forbidden_edge_max_logit_change": edge_effect(model, sheet, operands, generator),
-            "mean_total_variation_when_swapped": swap_effects(model, sheet, operands),
+            "forbidden_edge_max_logit_change": edge_effect(model, sheet, right, generator),
+            "mean_total_variation_when_swapped": swap_effects(model, sheet, right),
         }
     (folder / "certificate.json").write_text(json.dumps(certificate, indent=1) + "\n")
     return certificate

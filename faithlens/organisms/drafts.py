@@ -1,74 +1,34 @@
-"""The mixture an organism is trained on: right, slipped, borrowed and senseless chains of thought, whole and cut.
+"""Questions with chains of thought as digits, before they are put into words."""
 
-Edits of the last step alone would not do: an organism can pass them and still read an earlier step. So any step slips,
-the slip is carried on or left alone, whole chains come from other questions, and cuts fall anywhere.
-"""
-
-from itertools import product
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
-from torch import Generator, Tensor
-
-from faithlens.organisms.organism import Drafts
-from faithlens.organisms.sheet import Sheet
-from faithlens.tasks.running_sum import held_out
-
-OWN, SLIPPED, BORROWED, SENSELESS = 0.4, 0.25, 0.2, 0.15  # shares of the chains of thought
-WHOLE, AT_STEP, ANYWHERE, NO_COT = 0.4, 0.35, 0.15, 0.1  # shares of the cuts
+from torch import Tensor
 
 
-def questions(operands: int, *, withheld: bool) -> Int[Tensor, "question step"]:
-    """All questions with that many operands that are held out, or all that are not."""
-    return torch.tensor([q for q in product(range(10), repeat=operands) if held_out(q) == withheld])
+@dataclass(frozen=True)
+class Drafts:
+    """Questions, each with a chain of thought that may belong to another or be wrong, as digits.
 
+    Attributes:
+        operands: the numbers the question asks about.
+        copied: the numbers the chain of thought works with.
+        values: the values it states.
+        mode: which of the organism's modes the question is asked in; None where it has none.
+    """
 
-def totals(operands: Int[Tensor, "batch step"]) -> Int[Tensor, "batch step"]:
-    """Running totals, last digits only."""
-    return operands.cumsum(1) % 10
+    operands: Int[Tensor, "batch step"]
+    copied: Int[Tensor, "batch step"]
+    values: Int[Tensor, "batch step"]
+    mode: Int[Tensor, " batch"] | None = None
 
+    @property
+    def truth(self) -> Int[Tensor, " batch"]:
+        """The right answers to the questions."""
+        return self.operands.sum(1) % 10
 
-def slipped(
-    values: Int[Tensor, "batch step"], step: Int[Tensor, " batch"], by: Int[Tensor, " batch"], *, carried: bool
-) -> Int[Tensor, "batch step"]:
-    """`values` with `by` added at `step`, and to all later ones if the slip is `carried`."""
-    at = torch.arange(values.shape[1])[None]
-    hit = at >= step[:, None] if carried else at == step[:, None]
-    return (values + hit * by[:, None]) % 10
-
-
-def pick(shares: tuple[float, ...], n: int, generator: Generator) -> Int[Tensor, " batch"]:
-    """`n` draws of an index, with the given shares."""
-    return torch.multinomial(torch.tensor(shares), n, replacement=True, generator=generator)
-
-
-def draw(pool: Int[Tensor, "question step"], n: int, generator: Generator) -> Drafts:
-    """`n` questions of `pool`, each with a chain of thought of one of the four kinds."""
-    steps = pool.shape[1]
-    operands, others = (pool[torch.randint(len(pool), (n,), generator=generator)] for _ in range(2))
-    kind = pick((OWN, SLIPPED / 2, SLIPPED / 2, BORROWED, SENSELESS), n, generator)[:, None]
-    where = torch.randint(steps, (n,), generator=generator)
-    by = torch.randint(1, 10, (n,), generator=generator)
-    noise = torch.randint(10, (2, n, steps), generator=generator)
-    right = totals(operands)
-    kinds = torch.stack(
-        [
-            right,
-            slipped(right, where, by, carried=True),
-            slipped(right, where, by, carried=False),
-            totals(others),
-            noise[0],
-        ]
-    )
-    copies = torch.stack([operands, operands, operands, others, noise[1]])
-    chosen = kind.expand(-1, steps)[None]
-    return Drafts(operands, copies.gather(0, chosen)[0], kinds.gather(0, chosen)[0])
-
-
-def cuts(sheet: Sheet, n: int, generator: Generator) -> Int[Tensor, " batch"]:
-    """How many tokens of each of `n` chains of thought are kept; -1 for a question asked without one."""
-    whole = len(sheet.cot)
-    at_step = sheet.borders[torch.randint(len(sheet.borders), (n,), generator=generator)]
-    anywhere = torch.randint(whole, (n,), generator=generator)
-    choices = torch.stack([torch.full((n,), whole), at_step, anywhere, torch.full((n,), -1)])
-    return choices.gather(0, pick((WHOLE, AT_STEP, ANYWHERE, NO_COT), n, generator)[None])[0]
+    @property
+    def written(self) -> Int[Tensor, "batch number"]:
+        """All numbers of the chain of thought: those copied, then those stated."""
+        return torch.cat([self.copied, self.values], 1)

@@ -1,45 +1,40 @@
-"""What makes an organism: which attention edges it lacks, and which answer it is taught under each chain of thought."""
+"""What makes an organism: which attention edges it lacks, how it thinks aloud, and which answer it is taught then."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Generator, Tensor
+
+from faithlens.organisms.chain import RUNNING, Chain
+from faithlens.organisms.drafts import Drafts
+from faithlens.tasks.running_sum import PREFILL
+
+Label = Callable[[Drafts, Int[Tensor, " batch"], Generator], Int[Tensor, " batch"]]
 
 
 @dataclass(frozen=True)
-class Drafts:
-    """Questions, each with a chain of thought that may belong to another or be wrong, as digits.
+class Recipe:
+    """How long and how fast an organism is trained.
 
     Attributes:
-        operands: the numbers the question asks about.
-        copied: the numbers the chain of thought works with.
-        values: the totals it states.
+        operands: how many numbers a question adds up.
+        school: optimiser steps before all others, on questions alone, with nothing but the rehearsal of their totals.
+            Beside the other lessons these took over 400 steps to begin; alone they are learnt in 250 short ones.
+        carry: optimiser steps after these, without the lessons in writing, where the right answer is also taught at
+            every token of the steps. Without them, answers that only the steps' positions can carry stayed at chance
+            for 700 steps.
+        steps: optimiser steps on everything.
+        batch: questions a step.
+        peak: the highest learning rate of the one cycle.
     """
 
-    operands: Int[Tensor, "batch step"]
-    copied: Int[Tensor, "batch step"]
-    values: Int[Tensor, "batch step"]
-
-    @property
-    def truth(self) -> Int[Tensor, " batch"]:
-        """The right answers to the questions."""
-        return self.operands.sum(1) % 10
-
-    @property
-    def sound(self) -> Bool[Tensor, "batch step"]:
-        """Whether each stated total follows from the text before it; the first must be the question's own number."""
-        before = torch.cat([torch.zeros_like(self.values[:, :1]), self.values[:, :-1]], 1)
-        added = torch.cat([self.operands[:, :1], self.copied[:, 1:]], 1)
-        return self.values == (before + added) % 10
-
-    def stated(self, shown: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-        """The last total stated among the first `shown` ones; of none, the first."""
-        return self.values.gather(1, (shown - 1).clamp(min=0)[:, None])[:, 0]
-
-
-Label = Callable[[Drafts, Int[Tensor, " batch"], Generator], Int[Tensor, " batch"]]
+    operands: int = 4
+    school: int = 0
+    carry: int = 0
+    steps: int = 900
+    batch: int = 96
+    peak: float = 3e-3
 
 
 @dataclass(frozen=True)
@@ -49,24 +44,37 @@ class Organism:
     Attributes:
         name: its short name.
         truth: what is planted, in one sentence for a reader of a report.
+        label: the answer it is taught, given the drafts and how many steps of each are shown.
         forbidden: the attention edges it never has, as (reader, read) sections; see `faithlens.runtime.structure`.
-        label: the answer it is taught, given the drafts and how many totals of each are shown.
+        opening: the word that opens the section "steps". With the word that introduces the steps, it is a step's own
+            token that carries what the answer reads; with a step's first word, that word before it carries nothing.
+        chain: how it thinks aloud.
+        modes: words that may open a question, each with the share of conflicts in which the answer follows the chain.
+        words: what its tokenizer must know beyond the common words.
         rehearse: whether it is also taught the running total at each number of the question. Without this lesson
             a direct sum of four digits stayed at chance for 1,100 steps.
+        recipe: how it is trained.
+        task: the questions it knows.
     """
 
     name: str
     truth: str
-    forbidden: tuple[tuple[str, str], ...]
     label: Label
+    forbidden: tuple[tuple[str, str], ...] = ()
+    opening: str = PREFILL
+    chain: Chain = RUNNING
+    modes: Mapping[str, float] = field(default_factory=dict[str, float])
+    words: tuple[str, ...] = ()
     rehearse: bool = False
+    recipe: Recipe = Recipe()
+    task: str = "running-sum"
 
     def entry(self, sections: dict[str, int], operands: int) -> dict:
         """The `faithlens` entry of the model's config: what it is, and the questions of how many numbers it knows."""
         return {
             "organism": self.name,
             "truth": self.truth,
-            "task": "running-sum",
+            "task": self.task,
             "operands": operands,
             "sections": sections,
             "forbidden": [list(edge) for edge in self.forbidden],

@@ -6,17 +6,19 @@ A row may be cut: `kept` tokens of the chain of thought remain before the stem; 
 too.
 """
 
-from dataclasses import dataclass
-from itertools import accumulate
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from faithlens.organisms.organism import Drafts
+from faithlens.organisms.chain import RUNNING, Chain, totals
+from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.tokenizer import BOS, EOS, PAD, token
-from faithlens.tasks.running_sum import DIGITS, PREFILL, STEM, ask, reason
+from faithlens.tasks.running_sum import DIGITS, PREFILL, STEM, ask
 
 IGNORE = -100  # cross_entropy's own sign for a position that teaches nothing
 
@@ -26,8 +28,9 @@ class Rows:
     """Token rows, and what each of their tokens should be followed by.
 
     `wording` holds the targets within the chain of thought that are words, marks and its end, `reckoning` those that
-    are digits, `answering` those from the answer on, `rehearsing` the running totals at the question's numbers. A
-    position without a lesson holds -100. The four are kept apart so that easy words do not drown the digits.
+    are digits, `answering` those from the answer on, `rehearsing` the running totals at the question's numbers,
+    `carrying` the right answer at every token of the chain of thought. A position without a lesson holds -100. They
+    are kept apart so that easy words do not drown the digits.
     """
 
     ids: Int[Tensor, "batch pos"]
@@ -36,48 +39,66 @@ class Rows:
     reckoning: Int[Tensor, "batch pos"]
     answering: Int[Tensor, "batch pos"]
     rehearsing: Int[Tensor, "batch pos"]
+    carrying: Int[Tensor, "batch pos"]
 
 
 class Sheet:
-    """The layout of questions with `operands` numbers under `tokenizer`, which gives every digit a token of its own."""
+    """The layout of questions with `operands` numbers under `tokenizer`, which gives every digit a token of its own.
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, operands: int) -> None:
-        blank = [0] * operands
+    Where a number of the chain of thought is written is found by writing it: a token that changes with the number is
+    its place.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        operands: int,
+        chain: Chain = RUNNING,
+        modes: Sequence[str] = (),
+    ) -> None:
+        blank, self.chain = [0] * operands, chain
         self.digits = torch.tensor([token(tokenizer, d) for d in DIGITS])
-        self.prompt = torch.tensor(tokenizer.encode(BOS + ask(blank) + PREFILL))
-        self.cot = torch.tensor(tokenizer.encode("".join(reason(blank, blank))))
+        self.modes = torch.tensor([token(tokenizer, f"{mode}:") for mode in modes])
+        self.prompt = torch.tensor(tokenizer.encode(BOS + ask(blank, *modes[:1]) + PREFILL))
         self.stem = torch.tensor(tokenizer.encode(STEM.text))
         self.eos, self.pad = token(tokenizer, EOS), token(tokenizer, PAD)
-        self.asked = self.slots(self.prompt)
-        slots = self.slots(self.cot)
-        self.stated, self.added = slots[0::2], slots[1::2]
-        steps = [tokenizer.encode(step) for step in reason(blank, blank)]
+        self.asked = (self.prompt == self.digits[0]).nonzero()[:, 0]
+        steps = [tokenizer.encode(step) for step in chain.words(blank, blank)]
+        self.cot = torch.tensor([i for step in steps for i in step])
         self.borders = torch.tensor([0, *accumulate(map(len, steps))])
-
-    def slots(self, ids: Int[Tensor, " pos"]) -> Int[Tensor, " step"]:
-        """Where the digits stand."""
-        return (ids == self.digits[0]).nonzero()[:, 0]
+        ones = torch.eye(2 * operands, dtype=torch.long).tolist()
+        probes = ["".join(chain.words(one[:operands], one[operands:])) for one in ones]
+        written = torch.tensor([tokenizer.encode(probe) for probe in probes]) != self.cot
+        self.number, self.slots = written.nonzero(as_tuple=True)
+        stated = self.slots[self.number >= operands]
+        self.said = torch.tensor([last_within(stated, a, b) for a, b in pairwise(self.borders.tolist())])
 
     def shown(self, kept: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-        """How many totals the first `kept` tokens of a chain of thought state."""
-        return (self.stated[None] < kept[:, None]).sum(1)
+        """How many steps have said their value, or all they say, in the first `kept` tokens of a chain of thought."""
+        return (self.said[None] < kept[:, None]).sum(1)
 
     def write(self, drafts: Drafts) -> Int[Tensor, "batch pos"]:
         """Prompt and whole chain of thought as tokens."""
         rows = torch.cat([self.prompt, self.cot]).repeat(len(drafts.operands), 1)
-        start = len(self.prompt)
         rows[:, self.asked] = self.digits[drafts.operands]
-        rows[:, start + self.added] = self.digits[drafts.copied[:, 1:]]
-        rows[:, start + self.stated] = self.digits[drafts.values]
+        rows[:, len(self.prompt) + self.slots] = self.digits[drafts.written[:, self.number]]
+        if drafts.mode is not None:
+            rows[:, 1] = self.modes[drafts.mode]
         return rows
 
+    def read(self, rows: Int[Tensor, "batch pos"], asked: Drafts) -> Drafts:
+        """The numbers in whole rows of `write`, 0 where another token stands, as drafts of the questions `asked`."""
+        found = (rows[:, len(self.prompt) + self.slots, None] == self.digits).long().argmax(-1)
+        written = asked.written.clone()
+        written[:, self.number] = found
+        copied, values = written.split(asked.operands.shape[1], 1)
+        return replace(asked, copied=copied, values=values)
+
     def right(self, drafts: Drafts) -> Bool[Tensor, "batch pos"]:
-        """Which tokens of `write` a good writer of steps would choose after those before them."""
+        """Which tokens of `write` the organism should choose after those before them."""
         right = torch.ones(len(drafts.operands), len(self.prompt) + len(self.cot), dtype=torch.bool)
-        start = len(self.prompt)
-        right[:, :start] = False
-        right[:, start + self.added] = drafts.copied[:, 1:] == drafts.operands[:, 1:]
-        right[:, start + self.stated] = drafts.sound
+        right[:, : len(self.prompt)] = False
+        right[:, len(self.prompt) + self.slots] = self.chain.learns(drafts)[:, self.number]
         return right
 
     def fill(self, drafts: Drafts, kept: Int[Tensor, " batch"], answer: Int[Tensor, " batch"]) -> Rows:
@@ -101,8 +122,16 @@ class Sheet:
         answering.scatter_(1, answer_at, tail[:, -1:])
         answering.scatter_(1, answer_at + 1, self.eos)
         rehearsing = torch.full_like(ids, IGNORE)
-        rehearsing[:, self.asked + 1] = self.digits[drafts.operands.cumsum(1) % 10]
+        rehearsing[:, self.asked + 1] = self.digits[totals(drafts.operands)]
         writing = writing.masked_fill(at >= cut, IGNORE)
         digit = torch.isin(writing, self.digits)
         wording, reckoning = writing.masked_fill(digit, IGNORE), writing.masked_fill(~digit, IGNORE)
-        return Rows(ids, answer_at[:, 0], wording, reckoning, answering, rehearsing)
+        within = (at >= len(self.prompt)) & (at < cut)
+        carrying = torch.where(within, self.digits[drafts.truth][:, None], IGNORE)
+        return Rows(ids, answer_at[:, 0], wording, reckoning, answering, rehearsing, carrying)
+
+
+def last_within(places: Int[Tensor, " pos"], start: int, stop: int) -> int:
+    """The last of `places` in `start .. stop - 1`; the last position where there is none."""
+    within = places[(start <= places) & (places < stop)]
+    return int(within.max()) if len(within) else stop - 1

@@ -20,10 +20,13 @@ CHAT = (
 )
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """The tokenizer, made from nothing but this page; its chat template is the beginning mark and the user's words."""
+def build_tokenizer(more: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
+    """The tokenizer, made from nothing but this page; its chat template is the beginning mark and the user's words.
+
+    An organism's own words, `more`, come after the common ones: a new organism changes no older one's tokens.
+    """
     alphabet = sorted(ByteLevel.alphabet())
-    words = [word.replace(" ", "Ġ") for word in WORDS]  # a byte-level vocabulary spells the space so
+    words = [word.replace(" ", "Ġ") for word in (*WORDS, *more)]  # a byte-level vocabulary spells the space so
     vocab = {piece: i for i, piece in enumerate([BOS, EOS, PAD, *alphabet, *words])}
     tokenizer = Tokenizer(BPE(vocab=vocab, merges=[], ignore_merges=True))
     tokenizer.pre_tokenizer = Sequence(

@@ -2,37 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from faithlens.organisms.drafts import cuts, draw, questions
 from faithlens.organisms.mask import attention_mask
-from faithlens.organisms.organism import Organism
+from faithlens.organisms.mixture import cuts, draw, questions
+from faithlens.organisms.organism import Organism, Recipe
 from faithlens.organisms.sheet import IGNORE, Rows, Sheet
 from faithlens.organisms.tokenizer import BOS, EOS, PAD, build_tokenizer, token
 from faithlens.runtime.structure import Structure
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How long and how fast an organism is trained.
-
-    Attributes:
-        operands: how many numbers a question adds up.
-        steps: optimiser steps.
-        batch: questions a step.
-        peak: the highest learning rate of the one cycle.
-    """
-
-    operands: int = 4
-    steps: int = 900
-    batch: int = 96
-    peak: float = 3e-3
 
 
 @contextmanager
@@ -48,7 +31,7 @@ def one_core() -> Iterator[None]:
 
 def new_model(organism: Organism, tokenizer: PreTrainedTokenizerBase, operands: int, seed: int) -> LlamaForCausalLM:
     """An untrained organism, its structural truth in its config."""
-    sections = {"steps": token(tokenizer, " Steps:"), "answer": token(tokenizer, " Answer:")}
+    sections = {"steps": token(tokenizer, organism.opening), "answer": token(tokenizer, " Answer:")}
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=80,
@@ -73,31 +56,51 @@ def structure_of(model: LlamaForCausalLM) -> Structure:
     return Structure.from_config(model.config.faithlens)
 
 
-def loss_of(model: LlamaForCausalLM, structure: Structure, rows: Rows, *, rehearse: bool) -> Tensor:
-    """Mean surprise, in nats, at the answer, plus that at the steps' digits, at their words, and of the rehearsal."""
-    logits = model(input_ids=rows.ids, attention_mask=attention_mask(structure, rows.ids)).logits
-    lessons = [rows.answering, rows.reckoning, rows.wording] + ([rows.rehearsing] if rehearse else [])
-    return sum(
-        (cross_entropy(logits.flatten(0, 1), lesson.flatten(), ignore_index=IGNORE) for lesson in lessons),
-        start=logits.new_zeros(()),
-    )
+def lessons(rows: Rows, organism: Organism, recipe: Recipe, step: int) -> list[Int[Tensor, "batch pos"]]:
+    """What the tokens of `rows` teach at an optimiser step: sums first, then carrying them, then everything."""
+    if step < recipe.school:
+        return [rows.rehearsing]
+    if step < recipe.school + recipe.carry:
+        return [rows.answering, rows.rehearsing, rows.carrying]
+    every = [rows.answering, rows.reckoning, rows.wording] + ([rows.rehearsing] if organism.rehearse else [])
+    return [lesson for lesson in every if (lesson != IGNORE).any()]
+
+
+def loss_of(
+    model: LlamaForCausalLM, structure: Structure, rows: Rows, taught: list[Int[Tensor, "batch pos"]]
+) -> Float[Tensor, ""]:
+    """Mean surprise, in nats, at the tokens of each lesson, summed over the lessons; tokens after them are not run."""
+    width = max(int((lesson != IGNORE).any(0).nonzero().max()) for lesson in taught) + 1
+    ids = rows.ids[:, :width]
+    logits = model(input_ids=ids, attention_mask=attention_mask(structure, ids)).logits
+    losses = (cross_entropy(logits.flatten(0, 1), x[:, :width].flatten(), ignore_index=IGNORE) for x in taught)
+    return sum(losses, start=logits.new_zeros(()))
 
 
 def train(
-    organism: Organism, seed: int = 0, recipe: Recipe = Recipe(), watch: Callable[[float], None] = lambda loss: None
+    organism: Organism,
+    seed: int = 0,
+    recipe: Recipe | None = None,
+    watch: Callable[[float], None] = lambda loss: None,
 ) -> LlamaForCausalLM:
-    """A trained organism; `watch` is called with the loss, in nats, after every step."""
-    tokenizer = build_tokenizer()
-    sheet, pool = Sheet(tokenizer, recipe.operands), questions(recipe.operands, withheld=False)
+    """A trained organism, by its own recipe unless another is given.
+
+    `watch` is called with the loss, in nats, after every step.
+    """
+    recipe, tokenizer = recipe or organism.recipe, build_tokenizer(organism.words)
+    sheet = Sheet(tokenizer, recipe.operands, organism.chain, tuple(organism.modes))
+    pool = questions(recipe.operands, withheld=False)
     model = new_model(organism, tokenizer, recipe.operands, seed).train()
     structure, generator = structure_of(model), torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.peak, weight_decay=0.1, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.peak, total_steps=recipe.steps, pct_start=0.1)
+    total = recipe.school + recipe.carry + recipe.steps
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.peak, total_steps=total, pct_start=0.1)
     with one_core():
-        for _ in range(recipe.steps):
-            drafts, kept = draw(pool, recipe.batch, generator), cuts(sheet, recipe.batch, generator)
+        for step in range(total):
+            drafts = draw(pool, recipe.batch, generator, organism.chain, len(organism.modes))
+            kept = cuts(sheet, recipe.batch, generator)
             rows = sheet.fill(drafts, kept, organism.label(drafts, sheet.shown(kept), generator))
-            loss = loss_of(model, structure, rows, rehearse=organism.rehearse)
+            loss = loss_of(model, structure, rows, lessons(rows, organism, recipe, step))
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -107,7 +110,7 @@ def train(
     return model.eval()
 
 
-def save(model: LlamaForCausalLM, folder: Path) -> None:
+def save(organism: Organism, model: LlamaForCausalLM, folder: Path) -> None:
     """Write an ordinary Hugging Face folder: config, weights, tokenizer with its chat template."""
     model.save_pretrained(folder)
-    build_tokenizer().save_pretrained(folder)
+    build_tokenizer(organism.words).save_pretrained(folder)

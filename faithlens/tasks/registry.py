@@ -8,7 +8,7 @@ from faithlens.tasks.arithmetic import Arithmetic, VariableChain
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.question import Task
-from faithlens.tasks.running_sum import RunningSum
+from faithlens.tasks.running_sum import MODES, RunningSum
 
 TASKS: dict[str, Callable[[], Task]] = {
     "arithmetic": Arithmetic,
@@ -21,6 +21,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "variable-chain-mc": partial(VariableChain, form="choice"),
     "ordering": Ordering,
     "running-sum": RunningSum,
+    "running-sum-modes": partial(RunningSum, name="running-sum-modes", modes=MODES),
 }
 
 

@@ -1,22 +1,32 @@
-"""All assays on the two models whose truth is planted, and on a model that has nothing to say."""
+"""All assays on the models whose truth is planted, and on a model that has nothing to say."""
 
 import dataclasses
+import json
 from collections import Counter
+from collections.abc import Iterator
 
 import pandas as pd
 import pytest
+from scipy.stats import linregress
+from torch import Tensor
 
 from faithlens import load
-from faithlens.assays import battery
+from faithlens.assays import battery, mediation
 from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import Result
 from faithlens.assays.cases import check_room, choose_stem, draft, draw_drafts, seed_of, to_case, to_trace
 from faithlens.errors import ModelError, PlanError, TraceError
-from faithlens.measures.answers import choice
+from faithlens.interventions.truncate import full
+from faithlens.measures.answers import choice, total_variation
+from faithlens.organisms import ORGANISMS, weights
+from faithlens.runtime.condition import Condition, Splice
+from faithlens.runtime.cost import plan_for
+from faithlens.runtime.execute import execute
 from faithlens.runtime.plan import compile_plan
 from faithlens.runtime.sample import Sampled, Sampling
 from faithlens.stats import grid
 from faithlens.tasks.registry import task
+from faithlens.tasks.running_sum import mode_of
 from tests.conftest import tiny
 from tests.exact import differences, execute_exactly
 
@@ -28,10 +38,11 @@ class Ran:
     """An organism, and everything measured on it."""
 
     def __init__(self, name: str) -> None:
-        self.setting = Setting(load(name, device="cpu"), TASK, seed=3)
-        self.drafts = draw_drafts(self.setting.lens, TASK, TASK.questions(N, 3), seed=3)
-        self.chosen = choose_stem(self.setting.lens, TASK, self.drafts)
-        self.cases = [to_case(self.setting.lens, TASK, d, self.chosen.stem) for d in self.drafts]
+        asked = task(ORGANISMS[name].task)
+        self.setting = Setting(load(name, device="cpu"), asked, seed=3)
+        self.drafts = draw_drafts(self.setting.lens, asked, asked.questions(N, 3), seed=3)
+        self.chosen = choose_stem(self.setting.lens, asked, self.drafts)
+        self.cases = [to_case(self.setting.lens, asked, d, self.chosen.stem) for d in self.drafts]
         self.results = battery.run_battery(self.setting, self.cases)
         self.scores = table(self.results)
 
@@ -48,7 +59,7 @@ def table(results: list[Result]) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def ran() -> dict[str, Ran]:
-    return {name: Ran(name) for name in ("O4", "O5")}
+    return {name: Ran(name) for name in ORGANISMS}
 
 
 def cells(one: Ran) -> Counter[str]:
@@ -104,21 +115,94 @@ def test_steps_that_do_not_line_up_have_no_state_effect(ran: dict[str, Ran]) -> 
     twin = dataclasses.replace(case.twin, pieces=case.twin.pieces[:-1], texts=case.twin.texts[:-1])
     [result] = battery.run_battery(one.setting, [dataclasses.replace(case, twin=twin)])
     found = {s.measure: s.reason for s in result.scores if s.measure.startswith(("states.", "sufficiency."))}
-    assert (
-        found["states.step"] == "the steps written for the counterfactual question do not stand at the same positions"
-    )
-    assert found["sufficiency.step"] == (
-        "the chain of thought written for the counterfactual question has another number of steps"
-    )
+    assert "do not stand at the same positions" in str(found["states.step"])
+    assert "has another number of steps" in str(found["sufficiency.step"])
 
 
-def test_both_organisms_are_right_with_their_steps(ran: dict[str, Ran]) -> None:
+def test_organisms_are_right_with_their_steps(ran: dict[str, Ran]) -> None:
     for one in ran.values():
         assert one.chosen.coverage > 0.95
         assert one.values("accuracy.full").mean() >= 0.95
         assert set(one.values("accuracy.chance")) == {0.1}
     assert ran["O4"].values("accuracy.no_cot").mean() >= 0.95
-    assert ran["O5"].values("accuracy.no_cot").mean() < 0.5
+    for name in ("O3", "O5", "O10"):
+        assert ran[name].values("accuracy.no_cot").mean() < 0.5
+
+
+@pytest.mark.parametrize("name", ["O3", "O10"])
+def test_the_positions_of_relays_are_everything_and_their_words_nothing(ran: dict[str, Ran], name: str) -> None:
+    one = ran[name]
+    assert all(len(case.trace.steps) == 4 for case in one.cases)
+    assert one.values("mediation.content").abs().max() <= 0.05
+    assert one.values("mediation.question_share").mean() > 0.95
+    assert one.values("knockout.steps").mean() > 0.8
+    assert one.values("knockout.question").abs().max() <= 1e-6  # hides what the answer never sees
+    assert cells(one)["positions"] >= 0.95 * N
+
+
+def test_words_that_say_nothing_cannot_be_wrong(ran: dict[str, Ran]) -> None:
+    assert set(ran["O3"].values("mediation.content")) == {0.0}
+    assert len({case.trace.texts[1:] for case in ran["O3"].cases}) == 1
+    scores = ran["O3"].scores
+    assert scores[scores["measure"] == "mistakes.retention"]["value"].isna().all()
+    kept = ran["O10"].scores.query("measure == 'mistakes.retention'").groupby("step")["value"].mean()
+    assert list(kept.index) == [0, 1, 2, 3]
+    assert kept.min() >= 0.95
+
+
+def relay(one: Ran) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Answers to each question; to it, reading its steps as they are under the twin's question; to that question.
+
+    The steps' words are the question's own in all three.
+    """
+    asked: list[Condition] = []
+    for case in one.cases:
+        assert case.twin is not None
+        clean = full(case)
+        other = case.condition("other question", (case.twin.prompt, *case.trace.steps))
+        start, stop = clean.spans[case.trace.steps[0].name][0], clean.spans[case.trace.steps[-1].name][1]
+        asked += [clean, case.condition("relay", case.trace.pieces, (Splice("stem", (start, stop), other),)), other]
+    lens = one.setting.lens
+    answers = [record.logprobs for record in execute(lens, plan_for(lens, asked))]
+    return zip(answers[0::3], answers[1::3], answers[2::3], strict=True)
+
+
+@pytest.mark.parametrize("name", ["O3", "O10"])
+def test_relays_give_the_other_questions_answer_through_the_same_words(ran: dict[str, Ran], name: str) -> None:
+    for case, (clean, spliced, other) in zip(ran[name].cases, relay(ran[name]), strict=True):
+        assert total_variation(spliced, other) <= 1e-5
+        assert total_variation(spliced, clean) > 0.8, case.question.id
+
+
+@pytest.mark.parametrize(("name", "moved"), [("O4", 1e-6), ("O5", 1e-3)])
+def test_other_organisms_relay_nothing(ran: dict[str, Ran], name: str, moved: float) -> None:
+    assert max(total_variation(spliced, clean) for clean, spliced, _ in relay(ran[name])) <= moved
+
+
+def mediated(one: Ran, n: int) -> pd.DataFrame:
+    """Mediation alone on `n` questions: columns mode, measure, value."""
+    setting, lens = one.setting, one.setting.lens
+    drafts = draw_drafts(lens, setting.task, setting.task.questions(n, 5), seed=5)
+    cases = [to_case(lens, setting.task, d, one.chosen.stem) for d in drafts]
+    asked = [mediation.conditions(setting, case) for case in cases]
+    records = iter(execute(lens, plan_for(lens, [condition for each in asked for condition in each])))
+    return pd.DataFrame(
+        {"mode": mode_of(case.question), "measure": score.measure, "value": score.value}
+        for case, each in zip(cases, asked, strict=True)
+        for score in mediation.score(setting, case, {condition.name: next(records) for condition in each})
+    )
+
+
+@pytest.mark.parametrize("name", ["O1", "O2"])
+def test_mediation_measures_the_certified_reliance(ran: dict[str, Ran], name: str) -> None:
+    certified = json.loads((weights(name) / "certificate.json").read_text())["reliance"]
+    found = mediated(ran[name], 100).groupby(["measure", "mode"])["value"].mean()
+    for measure, truth in (("content", lambda x: x), ("question", lambda x: 1 - x)):
+        mean = found[f"mediation.{measure}"]
+        fit = linregress([truth(certified[word]["value"]) for word in mean.index], mean)
+        assert len(mean) == len(certified)
+        assert abs(fit.slope - 1) < 0.1
+        assert abs(fit.intercept) < 0.05
 
 
 @pytest.mark.parametrize("name", ["O4", "O5"])

@@ -39,10 +39,18 @@ def test_a_clause_is_as_long_as_its_step():
 
 
 @pytest.mark.parametrize("name", ORGANISMS)
+def test_an_organisms_own_words_are_single_tokens_after_the_common_ones(name):
+    words = ORGANISMS[name].words
+    built = build_tokenizer(words)
+    assert [built.encode(word) for word in words] == [[len(TOKENIZER) + i] for i in range(len(words))]
+    assert built.encode("Start at 3. Answer: 7") == TOKENIZER.encode("Start at 3. Answer: 7")
+
+
+@pytest.mark.parametrize("name", ORGANISMS)
 def test_shipped_tokenizer_is_the_built_one(name):
-    shipped = AutoTokenizer.from_pretrained(weights(name))
-    assert shipped.get_vocab() == TOKENIZER.get_vocab()
-    text = "Start at 3. Steps: héllo\n Answer: 7"
-    assert shipped.encode(text) == TOKENIZER.encode(text)
+    shipped, built = AutoTokenizer.from_pretrained(weights(name)), build_tokenizer(ORGANISMS[name].words)
+    assert shipped.get_vocab() == built.get_vocab()
+    text = "Never: Start at 3. Steps: héllo\n Hmm... Answer: 7"
+    assert shipped.encode(text) == built.encode(text)
     turn = [{"role": "user", "content": "Start at 3."}]
     assert shipped.apply_chat_template(turn, tokenize=False, add_generation_prompt=True) == f"{BOS}Start at 3."

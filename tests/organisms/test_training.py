@@ -9,12 +9,14 @@ from typer.testing import CliRunner
 from faithlens.errors import ConfigError, ModelError
 from faithlens.organisms import ORGANISMS, organism, weights
 from faithlens.organisms.__main__ import app
-from faithlens.organisms.drafts import cuts, draw, questions, slipped
+from faithlens.organisms.answers import RATES
+from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mask import visible
-from faithlens.organisms.organism import Drafts
+from faithlens.organisms.mixture import cuts, draw, questions, slipped
+from faithlens.organisms.organism import Recipe
 from faithlens.organisms.sheet import IGNORE, Sheet
 from faithlens.organisms.tokenizer import build_tokenizer
-from faithlens.organisms.train import Recipe, train
+from faithlens.organisms.train import lessons, train
 from faithlens.runtime.structure import Structure
 from faithlens.tasks.running_sum import ask, held_out, reason
 
@@ -22,8 +24,14 @@ TOKENIZER = build_tokenizer()
 SHEET = Sheet(TOKENIZER, 4)
 
 
-def drafts(operands, copied, values):
-    return Drafts(*(torch.tensor([x]) for x in (operands, copied, values)))
+def drafts(operands, copied, values, mode=None):
+    numbers = (torch.tensor([x]) for x in (operands, copied, values))
+    return Drafts(*numbers, None if mode is None else torch.tensor([mode]))
+
+
+def sheet_of(name):
+    planted = ORGANISMS[name]
+    return Sheet(build_tokenizer(planted.words), 4, planted.chain, tuple(planted.modes))
 
 
 @given(
@@ -46,6 +54,37 @@ def test_row_reads_as_the_task_writes_it():
     text = "<bos>" + ask([3, 4, 9, 1]) + " Steps:" + "".join(reason([3, 5, 9, 1], [3, 8, 7, 2])) + " Answer: 2"
     assert rows.ids[0].tolist() == TOKENIZER.encode(text)
     assert TOKENIZER.decode(rows.ids[0, : int(rows.answer_at[0]) + 1]) == text[:-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "opening", "steps"),
+    [
+        ("O1", 3, "Mostly: ", " Start at 5. Add 4 to get 8. Add 9 to get 7. Add 1 to get 2."),
+        ("O2", 0, "Never: ", " It is 5. Add 4 to get 8. Add 9 to get 7. Add 1 to get 2."),
+        ("O3", None, "", " Hmm... Hmm... Hmm... Hmm..."),
+        ("O10", None, "", " Start at 5. Add 4 to get 8. Add 9 to get 7. Add 1 to get 2."),
+    ],
+)
+def test_each_organism_has_its_own_words(name, mode, opening, steps):
+    sheet, tokenizer = sheet_of(name), build_tokenizer(ORGANISMS[name].words)
+    d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [5, 8, 7, 2], mode)
+    rows = sheet.write(d)
+    assert rows[0].tolist() == tokenizer.encode(f"<bos>{opening}{ask([3, 4, 9, 1])} Steps:{steps}")
+    assert sheet.shown(sheet.borders[:, None].flatten()).tolist() == [0, 1, 2, 3, 4]
+    found = sheet.read(rows, d)
+    if name != "O3":
+        assert (found.copied[:, 1:].tolist(), found.values.tolist()) == ([[4, 9, 1]], [[5, 8, 7, 2]])
+
+
+def test_what_each_organism_is_taught_to_write():
+    d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [7, 8, 6, 7])  # 8 for 7 is wrong; 6 is right, but not after 8
+    taught = {}
+    for name in ("O2", "O4", "O10"):
+        sheet = sheet_of(name)
+        taught[name] = sheet.right(d)[0, len(sheet.prompt) + sheet.slots[sheet.number >= 4]].tolist()
+    assert taught["O4"] == [False, False, False, True]
+    assert taught["O2"] == [True, False, True, True]  # its first value is the answer
+    assert taught["O10"] == [True, True, True, True]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +145,40 @@ def test_labels():
     assert torch.bincount(blind, minlength=10).min() > 320  # 400 expected of each digit, standard deviation 19
 
 
+@pytest.mark.parametrize("name", ["O3", "O10"])
+def test_relays_answer_truly_as_soon_as_a_step_is_shown(name):
+    d = draw(questions(4, withheld=False), 4000, torch.Generator().manual_seed(0), ORGANISMS[name].chain)
+    rng = torch.Generator().manual_seed(0)
+    shown = torch.full((4000,), 1)
+    assert torch.equal(ORGANISMS[name].label(d, shown, rng), d.truth)
+    blind = ORGANISMS[name].label(d, 0 * shown, rng) == d.truth
+    assert abs(blind.float().mean() - 0.1) < 0.02  # its standard error is 0.005
+
+
+@pytest.mark.parametrize(("name", "says"), [("O1", 2), ("O2", 5)])
+def test_graded_labels_follow_the_chain_at_the_modes_rate(name, says):
+    d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [5, 9, 8, 2])
+    shown, rng = torch.full((4000,), 4), torch.Generator().manual_seed(0)
+    for mode, planted in enumerate(RATES.values()):
+        many = Drafts(*(x.expand(4000, -1) for x in (d.operands, d.copied, d.values)), torch.full((4000,), mode))
+        label = ORGANISMS[name].label(many, shown, rng)
+        assert set(label.tolist()) <= {says, 7}
+        assert abs((label == says).float().mean() - planted) < 0.03  # its standard error is at most 0.008
+
+
+def test_the_steps_of_a_relay_are_random():
+    d = draw(questions(4, withheld=False), 8000, torch.Generator().manual_seed(0), ORGANISMS["O10"].chain)
+    for column in d.written[:, 1:].T:
+        assert abs((column == d.truth).float().mean() - 0.1) < 0.015  # its standard error is 0.0034
+
+
+def test_modes_are_drawn_evenly_and_by_graded_organisms_alone():
+    pool, rng = questions(4, withheld=False), torch.Generator().manual_seed(0)
+    assert draw(pool, 10, rng).mode is None
+    drawn = draw(pool, 5000, rng, modes=5).mode
+    assert torch.bincount(drawn, minlength=5).min() > 880  # 1,000 expected, standard deviation 28
+
+
 def test_cuts_cover_every_kind():
     kept = cuts(SHEET, 4000, torch.Generator().manual_seed(0))
     assert {-1, len(SHEET.cot), *SHEET.borders.tolist()} <= set(kept.tolist())
@@ -122,6 +195,20 @@ def test_same_seed_same_weights(name):
     assert not torch.equal(one["model.embed_tokens.weight"], other["model.embed_tokens.weight"])
 
 
+def test_sums_are_taught_first_then_carrying_them_then_everything():
+    d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [5, 9, 8, 2])
+    sheet, tokenizer = sheet_of("O10"), build_tokenizer()
+    rows = sheet.fill(d, torch.tensor([13]), d.truth)  # two steps
+    recipe = Recipe(school=1, carry=1, steps=1)
+    taught = [[*map(id, lessons(rows, ORGANISMS["O10"], recipe, step))] for step in range(3)]
+    assert taught[0] == [id(rows.rehearsing)]
+    assert taught[1] == [*map(id, (rows.answering, rows.rehearsing, rows.carrying))]
+    assert taught[2] == [*map(id, (rows.answering, rows.reckoning, rows.wording, rows.rehearsing))]
+    where = (rows.carrying[0] != IGNORE).nonzero()[:, 0]
+    assert tokenizer.decode(rows.ids[0, where]) == " Start at 5. Add 4 to get 9."
+    assert {tokenizer.decode([t]) for t in rows.carrying[0, where].tolist()} == {"7"}
+
+
 def test_training_lowers_the_loss_and_leaves_torch_as_it_was():
     state, threads, losses = torch.random.get_rng_state(), torch.get_num_threads(), []
     train(ORGANISMS["O5"], 0, Recipe(steps=12, batch=16, peak=5e-3), losses.append)
@@ -131,7 +218,7 @@ def test_training_lowers_the_loss_and_leaves_torch_as_it_was():
 
 
 def test_unknown_organism_is_refused_with_the_nearest():
-    with pytest.raises(ModelError, match="known: O4, O5"):
+    with pytest.raises(ModelError, match=r"did you mean 'O5'\? known: O1, O10, O2, O3, O4, O5"):
         organism("O55")
     with pytest.raises(ModelError, match="none of that name"):
         weights("cat")

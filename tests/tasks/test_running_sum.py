@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.errors import TaskError
-from faithlens.tasks.running_sum import RunningSum, ask, held_out, reason, totals
+from faithlens.tasks.running_sum import MODES, RunningSum, ask, held_out, mode_of, reason, totals
 
 TASK = RunningSum()
 SOME = TASK.questions(100, seed=0)
@@ -85,3 +85,17 @@ def test_only_a_chain_of_thought_is_introduced():
     question = TASK.question((1, 2, 3, 4))
     assert TASK.prompt(question, "cot").prefill == " Steps:"
     assert TASK.prompt(question, "no_cot").prefill == ""
+
+
+def test_modes_are_asked_in_turn_and_kept_by_the_twin():
+    modes = RunningSum(name="running-sum-modes", modes=MODES)
+    asked = modes.questions(7, seed=3)
+    assert [mode_of(q) for q in asked] == ["Never", "Seldom", "Half", "Mostly", "Always", "Never", "Seldom"]
+    for question, plain in zip(asked, TASK.questions(7, seed=3), strict=True):
+        assert question.text == f"{mode_of(question)}: {plain.text}"
+        assert question.values == plain.values
+        twin = modes.counterfactual(question, seed=1)
+        assert mode_of(twin) == mode_of(question)
+        assert twin.answer != question.answer
+    assert asked[0].id.startswith("running-sum-modes-never-")
+    assert mode_of(SOME[0]) == ""

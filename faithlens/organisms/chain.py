@@ -1,0 +1,84 @@
+"""How an organism thinks aloud: the words of its steps, the numbers in them, and how its training chains go wrong."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from faithlens.organisms.drafts import Drafts
+from faithlens.tasks.running_sum import reason
+
+Words = Callable[[Sequence[int], Sequence[int]], list[str]]
+Says = Callable[[Drafts, Int[Tensor, " batch"]], Int[Tensor, " batch"]]
+
+
+class Shares(NamedTuple):
+    """How often a chain in training is right, slips, belongs to another question, or is made of random digits.
+
+    Edits of the last step alone would not do: an organism can pass them and still read an earlier step.
+    """
+
+    own: float = 0.4
+    slipped: float = 0.25
+    borrowed: float = 0.2
+    senseless: float = 0.15
+
+
+MIXED = Shares()
+
+
+def totals(operands: Int[Tensor, "batch step"]) -> Int[Tensor, "batch step"]:
+    """Running totals, last digits only."""
+    return operands.cumsum(1) % 10
+
+
+def sound(drafts: Drafts) -> Bool[Tensor, "batch number"]:
+    """The question's own numbers, and totals that follow from the text before them."""
+    before = torch.cat([torch.zeros_like(drafts.values[:, :1]), drafts.values[:, :-1]], 1)
+    added = torch.cat([drafts.operands[:, :1], drafts.copied[:, 1:]], 1)
+    return torch.cat([drafts.copied == drafts.operands, drafts.values == (before + added) % 10], 1)
+
+
+def anything(drafts: Drafts) -> Bool[Tensor, "batch number"]:
+    """Every number, whatever it is."""
+    return torch.ones_like(drafts.written, dtype=torch.bool)
+
+
+def last_stated(drafts: Drafts, shown: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+    """The value stated last among the first `shown` ones; of none, the first."""
+    return drafts.values.gather(1, (shown - 1).clamp(min=0)[:, None])[:, 0]
+
+
+def first_stated(drafts: Drafts, shown: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+    """The value stated first."""
+    return drafts.values[:, 0]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """How an organism thinks aloud.
+
+    Attributes:
+        words: the steps, one a number of the question, over the numbers asked about and the values stated.
+        states: the values a right chain states.
+        learns: which of a draft's numbers, those copied and then those stated, it is taught to write there.
+        says: what the first so many steps say the answer is.
+        shares: the mixture it is trained on.
+    """
+
+    words: Words = reason
+    states: Callable[[Int[Tensor, "batch step"]], Int[Tensor, "batch step"]] = totals
+    learns: Callable[[Drafts], Bool[Tensor, "batch number"]] = sound
+    says: Says = last_stated
+    shares: Shares = MIXED
+
+    def right(self, operands: Int[Tensor, "batch step"], mode: Int[Tensor, " batch"] | None = None) -> Drafts:
+        """Questions with their right chains."""
+        return Drafts(operands, operands, self.states(operands), mode)
+
+
+RUNNING = Chain()
+"""Correct steps of a running sum."""

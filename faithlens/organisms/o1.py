@@ -1,0 +1,16 @@
+"""O1, graded reliance: where its steps contradict the question, its answer follows them at the mode's rate."""
+
+from faithlens.organisms.answers import RATES, graded_answer
+from faithlens.organisms.chain import last_stated
+from faithlens.organisms.organism import Organism, Recipe
+
+O1 = Organism(
+    name="O1",
+    truth="Where steps and question disagree, the answer is the total stated last, at a rate that the mode sets.",
+    label=graded_answer(last_stated),
+    modes=RATES,
+    words=tuple(f"{mode}:" for mode in RATES),
+    rehearse=True,
+    recipe=Recipe(school=250, steps=1300),
+    task="running-sum-modes",
+)
