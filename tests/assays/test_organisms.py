@@ -3,12 +3,10 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterator
 
 import pandas as pd
 import pytest
 from scipy.stats import linregress
-from torch import Tensor
 
 from faithlens import load
 from faithlens.assays import battery, mediation
@@ -16,10 +14,8 @@ from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import Result
 from faithlens.assays.cases import check_room, choose_stem, draft, draw_drafts, seed_of, to_case, to_trace
 from faithlens.errors import ModelError, PlanError, TraceError
-from faithlens.interventions.truncate import full
 from faithlens.measures.answers import choice, total_variation
 from faithlens.organisms import ORGANISMS, weights
-from faithlens.runtime.condition import Condition, Splice
 from faithlens.runtime.cost import plan_for
 from faithlens.runtime.execute import execute
 from faithlens.runtime.plan import compile_plan
@@ -150,33 +146,19 @@ def test_words_that_say_nothing_cannot_be_wrong(ran: dict[str, Ran]) -> None:
     assert kept.min() >= 0.95
 
 
-def relay(one: Ran) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Answers to each question; to it, reading its steps as they are under the twin's question; to that question.
-
-    The steps' words are the question's own in all three.
-    """
-    asked: list[Condition] = []
-    for case in one.cases:
-        assert case.twin is not None
-        clean = full(case)
-        other = case.condition("other question", (case.twin.prompt, *case.trace.steps))
-        start, stop = clean.spans[case.trace.steps[0].name][0], clean.spans[case.trace.steps[-1].name][1]
-        asked += [clean, case.condition("relay", case.trace.pieces, (Splice("stem", (start, stop), other),)), other]
-    lens = one.setting.lens
-    answers = [record.logprobs for record in execute(lens, plan_for(lens, asked))]
-    return zip(answers[0::3], answers[1::3], answers[2::3], strict=True)
-
-
 @pytest.mark.parametrize("name", ["O3", "O10"])
 def test_relays_give_the_other_questions_answer_through_the_same_words(ran: dict[str, Ran], name: str) -> None:
-    for case, (clean, spliced, other) in zip(ran[name].cases, relay(ran[name]), strict=True):
-        assert total_variation(spliced, other) <= 1e-5
-        assert total_variation(spliced, clean) > 0.8, case.question.id
+    assert ran[name].values("mediation.relay_share").mean() > 0.95
+    for result in ran[name].results:
+        relayed, other = (result.records[each].logprobs for each in ("relay", "swap_question"))
+        assert total_variation(relayed, other) <= 1e-5
+        assert total_variation(relayed, result.records["full"].logprobs) > 0.8, result.case.question.id
 
 
 @pytest.mark.parametrize(("name", "moved"), [("O4", 1e-6), ("O5", 1e-3)])
 def test_other_organisms_relay_nothing(ran: dict[str, Ran], name: str, moved: float) -> None:
-    assert max(total_variation(spliced, clean) for clean, spliced, _ in relay(ran[name])) <= moved
+    records = [result.records for result in ran[name].results]
+    assert max(total_variation(each["relay"].logprobs, each["full"].logprobs) for each in records) <= moved
 
 
 def mediated(one: Ran, n: int) -> pd.DataFrame:
