@@ -26,6 +26,12 @@ BARS: dict[str, dict[str, Bar]] = {
         "clean and 12 knockouts / one forward": ("at most", 1.5),
         "12 splices alone / one forward": ("at most", 1.5),
     },
+    "internal": {
+        "tier 1 but gradients / one forward": ("at most", 6.0),
+        "integrated gradients, 5 midpoints (M13) / one forward": ("at most", 18.0),
+        "residual grid, one direction (M14) / one forward": ("at most", 65.0),
+        "tiers 1 and 2 / one forward": ("at most", 120.0),
+    },
     "capture": {
         "faithlens, pooled attention of answer and step ends / bare": ("at most", 1.10),
         "faithlens, pooled attention of every token / bare": ("at most", 1.30),

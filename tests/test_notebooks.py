@@ -12,6 +12,8 @@ from nbformat.v4 import new_code_cell
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
+DRAWING = r"^(figures|internals|chain_text)\.|\.plot\(\)$"
+
 # run after the last cell, in the notebook's own kernel
 SHOWN = {
     "01_one_question": """
@@ -29,7 +31,16 @@ recovered = np.nanmean(first, 0)
 assert recovered[-1] > 0.9 and np.abs(recovered[:-1]).max() < 0.1
 assert np.nanmax(np.abs(nothing.effect)) < 1e-4
 assert attributed.audit.n == len(clean) * len(effects.steps)
-assert ready.shape == (30, 4) and ready["step 1"].nunique() == 30
+assert (positions.relay > 0.9).all() and np.abs(positions.content).max() < 0.05
+assert heads.audit.n == 12 * len(clean) and heads.audit.signs > 0.8
+assert matrix.readers == (*matrix.steps, "stem") and np.nanmax(matrix.value) > 0.1
+assert ready.groupby("piece")["layer"].nunique().tolist() == [30] * 4
+""",
+    "04_your_own_measure": """
+assert gap < 1e-4
+assert table.loc["O4"].abs().max() < 1e-6
+assert table.loc["O5"].min() > 0.8
+assert table.loc["O10", "blanked"] > 0.8 and abs(table.loc["O10", "content"]) < 0.05
 """,
     "03_behaviour_against_internals": """
 rows = {name: pd.concat(tables).set_index("correlation", append=True).droplevel(1) for name, tables in found.items()}
@@ -57,7 +68,8 @@ def test_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = [
         cell
         for cell in notebook.cells
-        if cell.cell_type == "code" and re.match(r"(figures|internals)\.|.*\.plot\(\)$", cell.source.splitlines()[-1])
+        if cell.cell_type == "code"
+        and re.match(r"(figures|internals|chain_text)\.|.*\.plot\(\)$", cell.source.splitlines()[-1])
     ]
     kinds = [{kind for out in cell.outputs for kind in out.get("data", {})} for cell in drawn]
     assert len(drawn) > 0

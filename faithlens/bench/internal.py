@@ -124,6 +124,5 @@ def of_words(clean: Condition, donor: Condition) -> list[Condition]:
 
 def look(lens: Lens, clean: Condition, donor: Condition) -> None:
     """Attention from the answer and every step, the lens at every step's end, and distances from the donor's run."""
-    capture = Capture(attention=("answer", *NAMES), lens=("answer", *NAMES))
-    execute(lens, plan_for(lens, [clean]), capture)
-    execute(lens, plan_for(lens, [replace(donor, reference=clean)]), Capture(compare=True))
+    capture = Capture(attention=("answer", *NAMES), lens=("answer", *NAMES), compare=True)
+    execute(lens, plan_for(lens, [clean, replace(donor, reference=clean)]), capture)
