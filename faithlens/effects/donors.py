@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from faithlens.effects.pairs import Conditions, aligned, listed
+from faithlens.effects.pairs import Conditions, aligned, listed, run
 from faithlens.measures.answers import choice
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
 from faithlens.runtime.model import Lens
 
 ALIKE = "every trace that lines up with it is answered alike"
@@ -55,7 +53,7 @@ def find_donors(lens: Lens, traces: Conditions, pool: Sequence[Condition] | None
     """
     found = listed(traces)
     others = found if pool is None else list(pool)
-    records = execute(lens, plan_for(lens, list(dict.fromkeys([*found, *others]))))
+    records = run(lens, list(dict.fromkeys([*found, *others])))
     answers = {record.condition: choice(record.logprobs) for record in records}
     kept: list[tuple[Condition, Condition, int]] = []
     dropped: list[tuple[Condition, str]] = []

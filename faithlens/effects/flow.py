@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from faithlens.effects.pairs import Conditions, listed
+from faithlens.effects.pairs import Conditions, listed, run
 from faithlens.effects.result import Audit, audited, check_audit
 from faithlens.runtime.capture import Capture
 from faithlens.runtime.condition import Ablation, Condition
@@ -50,7 +50,7 @@ def gradient_flow(lens: Lens, traces: Conditions, *, checked: int = 20, seed: in
     every = [(layer, head) for layer in range(lens.n_layers) for head in range(lens.n_heads)]
     drawn = [rng.sample(every, min(checked, len(every))) for _ in found]
     without = [headless(one, *place) for one, places in zip(found, drawn, strict=True) for place in places]
-    records = execute(lens, plan_for(lens, [*found, *without]))
+    records = run(lens, [*found, *without])
     ablated = iter(records[len(found) :])
     frames, first_order, exact = [], [], []
     for t, (one, record, places) in enumerate(zip(found, records, drawn, strict=False)):

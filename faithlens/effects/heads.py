@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from faithlens.effects.pairs import Conditions, Work, paired, yardstick
+from faithlens.effects.pairs import Conditions, Work, paired, run, yardstick
 from faithlens.effects.result import Audit, Direction, audited, check_audit, intervals
 from faithlens.effects.steps import contrast
 from faithlens.runtime.capture import Capture, Record
@@ -99,7 +99,7 @@ def patch_heads(
         PlanError: the traces do not match in tokens, or answer alike.
     """
     work = [Work.towards(direction, *pair) for pair in paired(clean, donor)]
-    ends = execute(lens, plan_for(lens, [each for w in work for each in w.ends]))
+    ends = run(lens, [each for w in work for each in w.ends])
     couples = [ends[2 * t : 2 * t + 2] for t in range(len(work))]
     approximate = np.stack(
         [approximated(lens, w, couple, direction, midpoints) for w, couple in zip(work, couples, strict=True)]
@@ -109,7 +109,7 @@ def patch_heads(
     chosen = order[:top] + random.Random(f"heads:{seed}").sample(rest, min(checked, len(rest)))
     places = [divmod(number, lens.n_heads) for number in chosen]
     asked = [replace(w.base, name="head", edits=(*w.base.edits, at(w, *place))) for w in work for place in places]
-    records = iter(execute(lens, plan_for(lens, asked)))
+    records = iter(run(lens, asked))
     exact = np.full_like(approximate, np.nan)
     for t, (w, couple) in enumerate(zip(work, couples, strict=True)):
         stick = yardstick("logit_difference", w, couple)

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pandas as pd
 
-from faithlens.effects.pairs import Conditions, Work, paired, yardstick
+from faithlens.effects.pairs import Conditions, Work, paired, run, yardstick
 from faithlens.effects.result import Direction, Metric
+from faithlens.effects.steps import edited
 from faithlens.measures.mediation import contrast
 from faithlens.runtime.condition import Condition, Patch
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
 from faithlens.runtime.model import Lens
 from faithlens.runtime.structure import Interval
 
@@ -30,7 +29,7 @@ def mediate_layers(
 
     A row a trace and layer: `chain` and `question`, the effects; `positions`, how many of each; `cmi`, their contrast
     (see `measures.mediation.contrast`), which is low where the answer bypasses the chain. After arXiv 2602.03994, whose
-    own closed formula could not be checked. Positions are drawn at random from the longer of the two, by `seed`.
+    own closed formula could not be checked. Of the longer, a stretch as long as the other is drawn, by `seed`.
 
     Raises:
         PlanError: the traces do not match in tokens, or answer alike.
@@ -41,36 +40,24 @@ def mediate_layers(
     asked = [each for w in work for each in w.ends]
     for w, both in zip(work, drawn, strict=True):
         asked += [patched(w, where, layer) for layer in chosen for where in both]
-    records = iter(execute(lens, plan_for(lens, asked)))
+    records = iter(run(lens, asked))
     sticks = [yardstick(metric, w, [next(records) for _ in w.ends]) for w in work]
     rows = []
     for t, (stick, (where, _)) in enumerate(zip(sticks, drawn, strict=True)):
         for layer in chosen:
             chain, question = (stick.effect(next(records), direction) for _ in range(2))
-            rows.append((t, layer, sum(b - a for a, b in where), chain, question, contrast(chain, question)))
+            rows.append((t, layer, where[1] - where[0], chain, question, contrast(chain, question)))
     return pd.DataFrame(rows, columns=["trace", "layer", "positions", "chain", "question", "cmi"])
 
 
-def draw(trace: Condition, rng: random.Random) -> tuple[list[Interval], list[Interval]]:
-    """As many positions of the chain as of the question, whose first token, an attention sink, is left out."""
-    question = range(1, trace.spans[trace.pieces[0].name][1])
-    chain = range(question.stop, trace.spans[trace.pieces[-1].name][0])
-    n = min(len(question), len(chain))
-    return stretches(rng.sample(chain, n)), stretches(rng.sample(question, n))
+def draw(trace: Condition, rng: random.Random) -> tuple[Interval, Interval]:
+    """A stretch of the chain as long as one of the question, whose first token, an attention sink, is left out."""
+    end, stem = trace.spans[trace.pieces[0].name][1], trace.spans[trace.pieces[-1].name][0]
+    n = min(end - 1, stem - end)
+    starts = rng.randint(end, stem - n), rng.randint(1, end - n)
+    return (starts[0], starts[0] + n), (starts[1], starts[1] + n)
 
 
-def stretches(positions: Sequence[int]) -> list[Interval]:
-    """Positions as half-open intervals without gaps."""
-    out: list[Interval] = []
-    for i in sorted(positions):
-        if out and out[-1][1] == i:
-            out[-1] = (out[-1][0], i + 1)
-        else:
-            out.append((i, i + 1))
-    return out
-
-
-def patched(w: Work, where: Sequence[Interval], layer: int) -> Condition:
-    """A run with the other's residual stream before `layer` at some positions."""
-    edits = tuple(Patch("resid_pre", stretch, w.source, layers=(layer,)) for stretch in where)
-    return replace(w.base, name=f"layer {layer}", edits=(*w.base.edits, *edits))
+def patched(w: Work, where: Interval, layer: int) -> Condition:
+    """A run with the other's residual stream before `layer` at `where`."""
+    return edited(replace(w.base, name=f"layer {layer}"), Patch("resid_pre", where, w.source, layers=(layer,)))

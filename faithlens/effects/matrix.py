@@ -9,11 +9,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from faithlens.effects.pairs import Conditions, listed, steps_of
+from faithlens.effects.pairs import Conditions, listed, run, steps_of
 from faithlens.runtime.capture import Capture
 from faithlens.runtime.condition import Condition, Knockout, Where
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
 from faithlens.runtime.model import Lens
 
 if TYPE_CHECKING:
@@ -80,7 +78,7 @@ def suppress_steps(
                 asked += [suppressed(trace, name, where) for where in hidden]
     readers = tuple(dict.fromkeys(piece.name for trace in found for piece in trace.pieces[1:]))
     value, null = (np.full((len(found), len(readers), len(names)), np.nan) for _ in range(2))
-    records = iter(execute(lens, plan_for(lens, asked), Capture(divergence=True)))
+    records = iter(run(lens, asked, Capture(divergence=True)))
     for t, s in cells:
         rows = []
         for _ in range(1 + controls):

@@ -10,11 +10,15 @@ from jaxtyping import Int
 from faithlens.effects.result import Direction, Metric
 from faithlens.errors import PlanError, nearest
 from faithlens.measures.answers import choice, kl_divergence, logit_difference, probabilities
-from faithlens.runtime.capture import Record
+from faithlens.runtime.capture import Capture, Record
 from faithlens.runtime.condition import Condition, Where
+from faithlens.runtime.cost import plan_for
+from faithlens.runtime.execute import execute
+from faithlens.runtime.model import Lens
 from faithlens.runtime.structure import Interval
 
 Conditions = Condition | Sequence[Condition]
+ROWS = 1 << 16  # a pass, where memory allows: a pass more would run the traces behind its edits once more
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,11 @@ def paired(clean: Conditions, corrupted: Conditions) -> list[tuple[Condition, Co
     for one, other in zip(ones, others, strict=True):
         check_aligned(one, other)
     return list(zip(ones, others, strict=True))
+
+
+def run(lens: Lens, conditions: Sequence[Condition], capture: Capture = Capture()) -> list[Record]:
+    """Plan and run, in as few passes as memory allows."""
+    return execute(lens, plan_for(lens, conditions, tokens=ROWS), capture)
 
 
 def listed(given: Conditions) -> list[Condition]:

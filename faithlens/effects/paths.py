@@ -7,11 +7,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from faithlens.effects.pairs import Conditions, Work, paired, with_words, yardstick
+from faithlens.effects.pairs import Conditions, Work, paired, run, with_words, yardstick
 from faithlens.effects.result import UNITS, Metric, intervals
 from faithlens.runtime.condition import Condition, Splice
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
 from faithlens.runtime.model import Lens
 
 if TYPE_CHECKING:
@@ -77,7 +75,7 @@ def paths(lens: Lens, clean: Conditions, corrupted: Conditions, *, metric: Metri
         PlanError: the traces do not match in tokens, or answer alike.
     """
     pairs = paired(clean, corrupted)
-    records = iter(execute(lens, plan_for(lens, [each for pair in pairs for each in exchanges(*pair)])))
+    records = iter(run(lens, [each for pair in pairs for each in exchanges(*pair)]))
     rows = []
     for one, other in pairs:
         clean_, both, *others = (next(records) for _ in exchanges(one, other))

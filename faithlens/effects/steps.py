@@ -14,6 +14,7 @@ from faithlens.effects.pairs import (
     elsewhere,
     listed,
     paired,
+    run,
     steps_of,
     with_words,
     yardstick,
@@ -169,7 +170,7 @@ def attribute_steps(
     """
     exact = patch_steps(lens, clean, donor, "resid_pre", direction, layers=(layer,), steps=steps)
     work = [Work.towards(direction, *pair) for pair in paired(clean, donor)]
-    records = answered(lens, [each for w in work for each in w.ends])
+    records = run(lens, [each for w in work for each in w.ends])
     effect = np.full_like(exact.effect, np.nan)
     for t, w in enumerate(work):
         weights = contrast(*records[2 * t : 2 * t + 2])
@@ -235,7 +236,7 @@ def measured(
             for i, layer in enumerate(layers):
                 cells[t, i, s] = range(len(asked), len(asked) + len(spans))
                 asked += [replace(edit(w, span, layer), name=what) for span in spans]
-    records = answered(lens, asked)
+    records = run(lens, asked)
     ends = iter(records)
     sticks = [yardstick(metric, w, [next(ends) for _ in w.ends]) for w in work]
     clean = np.array([stick.clean for stick in sticks])
@@ -251,8 +252,3 @@ def measured(
 def edited(base: Condition, edit: Edit) -> Condition:
     """A run with one more edit."""
     return replace(base, edits=(*base.edits, edit))
-
-
-def answered(lens: Lens, conditions: Sequence[Condition]) -> list[Record]:
-    """Plan and run."""
-    return execute(lens, plan_for(lens, conditions))

@@ -1,19 +1,16 @@
 """What one forward shows without editing anything: readiness along the chain, attention and flow, distances."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from faithlens.effects.pairs import Conditions, listed
+from faithlens.effects.pairs import Conditions, listed, run
 from faithlens.errors import PlanError
 from faithlens.measures.answers import choice
-from faithlens.runtime.capture import Capture, Record
+from faithlens.runtime.capture import Capture
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
 from faithlens.runtime.model import Lens
 
 
@@ -36,7 +33,7 @@ def readiness(lens: Lens, traces: Conditions) -> pd.DataFrame:
             )
     readers = tuple(dict.fromkeys(piece.name for trace in found for piece in trace.pieces))
     rows = []
-    for t, record in enumerate(_seen(lens, found, Capture(lens=readers))):
+    for t, record in enumerate(run(lens, found, Capture(lens=readers))):
         answer = choice(record.logprobs)
         for piece, looked in record.lens.items():
             probability = looked.exp()[:, answer].tolist()
@@ -64,7 +61,7 @@ def attention_flow(lens: Lens, traces: Conditions, reader: str = "answer") -> pd
     what its values add to the residual stream. Descriptive; attention is no evidence by itself.
     """
     frames = []
-    for t, record in enumerate(_seen(lens, listed(traces), Capture(attention=(reader,), flow=(reader,)))):
+    for t, record in enumerate(run(lens, listed(traces), Capture(attention=(reader,), flow=(reader,)))):
         if reader not in record.attention:
             raise PlanError(
                 f"the reader {reader!r} of {record.condition.name!r}",
@@ -81,15 +78,11 @@ def compare(lens: Lens, clean: Condition, edited: Condition) -> pd.DataFrame:
 
     A row a layer and piece: `cosine` and `relative_l2`; missing for pieces that are not as long in both.
     """
-    [record] = _seen(lens, [replace(edited, reference=clean)], Capture(compare=True))
+    [record] = run(lens, [replace(edited, reference=clean)], Capture(compare=True))
     assert record.cosine is not None
     assert record.relative_l2 is not None
     columns = {"cosine": record.cosine, "relative_l2": record.relative_l2}
     return _labelled(columns, ["layer"], record.condition)
-
-
-def _seen(lens: Lens, traces: Sequence[Condition], capture: Capture) -> list[Record]:
-    return execute(lens, plan_for(lens, traces), capture)
 
 
 def _labelled(columns: dict[str, Tensor], axes: list[str], condition: Condition) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import torch
 
 import faithlens as fl
 from faithlens.effects.donors import ALIKE, NONE
-from faithlens.effects.layers import draw, stretches
+from faithlens.effects.layers import draw
 from faithlens.effects.paths import exchanges
 from faithlens.errors import MeasureError, PlanError
 from faithlens.measures.mediation import contrast
@@ -116,28 +116,27 @@ def test_layers_are_patches_of_drawn_positions() -> None:
         ends = [answer(lens, each) for each in pair()]
         effects = []
         for where in draw(clean, random.Random("layers:3:0")):
-            at = [i for a, b in where for i in range(a, b)]
-            name, write = writing(lens, donor, "resid_pre", 1, slice(None))
-            keep = [i for i in range(len(clean.ids)) if i not in at]
-
-            def some(x: torch.Tensor, hook: object, write=write, keep=keep) -> torch.Tensor:
-                new = write(x, hook)
-                new[:, keep] = x[:, keep]
-                return new
-
-            effects.append(ahead(ends[0], ends) - ahead(answer(lens, clean, [(name, some)]), ends))
+            hook = writing(lens, donor, "resid_pre", 1, slice(*where))
+            effects.append(ahead(ends[0], ends) - ahead(answer(lens, clean, [hook]), ends))
     assert table["positions"].tolist() == [8]  # the prompt's nine tokens without the first
     assert [table["chain"][0], table["question"][0]] == pytest.approx(effects, abs=1e-9)
     assert table["cmi"][0] == pytest.approx(contrast(*effects))
 
 
-def test_contrasts_and_stretches_by_hand() -> None:
+def test_contrasts_by_hand() -> None:
     assert contrast(3.0, 1.0) == 0.5
     assert contrast(1.0, 3.0) == 0.0
     assert contrast(2.0, 0.0) == 1.0
     assert contrast(1.0, -1.0) == 1.0
     assert np.isnan(contrast(0.0, 0.0))
-    assert stretches([5, 2, 3, 9]) == [(2, 4), (5, 6), (9, 10)]
+
+
+def test_stretches_are_as_long_and_lie_where_they_should() -> None:
+    clean, _ = pair()  # a prompt of 9 tokens, a chain of 15
+    drawn = [draw(clean, random.Random(i)) for i in range(200)]
+    assert {(b - a, d - c) for (a, b), (c, d) in drawn} == {(8, 8)}
+    assert {question for _, question in drawn} == {(1, 9)}
+    assert {chain[0] for chain, _ in drawn} == set(range(9, 17))
 
 
 def test_donors_line_up_and_are_answered_differently() -> None:
