@@ -1,4 +1,4 @@
-"""How much of the answer comes which way: what the chain of thought says, its positions, or around it."""
+"""How much of the answer comes which way: through what the chain of thought says, its positions, or around them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Effect = float | tuple[float, float, float]
 PATHS = {
     "content": ("what it says", "NIE"),
     "relay": ("its positions, whatever they say", "relay"),
-    "question": ("around it", "NDE"),
+    "question": ("around what it says", "NDE"),
 }
 SUMS = ("total", "interaction")
 WIDTH, LANE = 760, 80  # pixels
@@ -33,10 +33,10 @@ def path_diagram(effects: Mapping[str, Effect], unit: str) -> Figure:
     """Paths from question to answer, as wide as their effects, which are written on them.
 
     Args:
-        effects: any of `content` (NIE), `question` (NDE) and `relay`, which is measured by other means and no part of
-            the total; and `total` and `interaction`, which are written below. A path is drawn if it is named; NaN is
-            not measured. Effects whose interval holds 0, and without interval those below a fiftieth of the largest,
-            are drawn faint.
+        effects: any of `content` (NIE), `question` (NDE) and `relay`, what of the question comes by the positions: it is
+            measured by other means, and no summand of the total beside the NDE; and `total` and `interaction`, which
+            are written below. A path is drawn if it is named; NaN is not measured. Effects whose interval holds 0, and
+            without interval those below a fiftieth of the largest, are drawn faint.
         unit: of all.
 
     Raises:
