@@ -84,7 +84,9 @@ def subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:
     """
     if not models:
         return tuple(Subject(s.model, task or s.task) for s in DEFAULT_SUBJECTS)
-    known = {s.model.lower(): s.task for s in DEFAULT_SUBJECTS}
+    from faithlens.organisms import ORGANISMS  # loads torch, which other command lines need not wait for
+
+    known = {name.lower(): organism.task for name, organism in ORGANISMS.items()}
     return tuple(
         Subject(m, task or known.get(m.lower().removeprefix("organism:"), DEFAULT_TASK)) for m in dict.fromkeys(models)
     )

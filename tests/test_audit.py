@@ -105,6 +105,7 @@ def test_subjects_of_the_command_line() -> None:
     assert [s.model for s in subjects(None, None)] == ["O5", "O4", "smollm2-135m"]
     assert {s.task for s in subjects(None, "ordering")} == {"ordering"}
     assert subjects(["o5", "org/name"], None) == (Subject("o5", "running-sum"), Subject("org/name", "arithmetic-mc"))
+    assert [s.task for s in subjects(["o10", "organism:O1"], None)] == ["running-sum", "running-sum-modes"]
     assert subjects(["O5", "O5"], "ordering") == (Subject("O5", "ordering"),)
 
 
