@@ -35,8 +35,8 @@ def path_diagram(effects: Mapping[str, Effect], unit: str) -> Figure:
     Args:
         effects: any of `content` (NIE), `question` (NDE) and `relay`, what of the question comes by the positions: it
             is measured by other means, and no summand of the total beside the NDE; and `total` and `interaction`,
-            which are written below. A path is drawn if it is named; NaN is not measured. Effects whose interval holds 0, and
-            without interval those below a fiftieth of the largest, are drawn faint.
+            which are written below. A path is drawn if it is named; NaN is not measured. Effects whose interval holds
+            0, and without interval those below a fiftieth of the largest, are drawn faint.
         unit: of all.
 
     Raises:
