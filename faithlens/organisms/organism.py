@@ -20,7 +20,7 @@ class Recipe:
     Attributes:
         operands: how many numbers a question adds up.
         school: optimiser steps before all others, on questions alone, with nothing but the rehearsal of their totals.
-            Beside the other lessons these took over 400 steps to begin; alone they are learnt in 250 short ones.
+            Beside the other lessons these took over 400 steps to begin; alone they are learnt in 250 to 450 short ones.
         carry: optimiser steps after these, without the lessons in writing, where the right answer is also taught at
             every token of the steps. Without them, answers that only the steps' positions can carry stayed at chance
             for 700 steps.
