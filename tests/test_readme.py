@@ -1,4 +1,4 @@
-"""What the README shows in Python runs, from top to bottom, as one session."""
+"""What the README shows in Python runs, from top to bottom, as one whole."""
 
 import os
 import re
