@@ -29,7 +29,8 @@ def mediate_layers(
 
     A row a trace and layer: `chain` and `question`, the effects; `positions`, how many of each; `cmi`, their contrast
     (see `measures.mediation.contrast`), which is low where the answer bypasses the chain. After arXiv 2602.03994, whose
-    own closed formula could not be checked. Of the longer, a stretch as long as the other is drawn, by `seed`.
+    own closed formula could not be checked. Of the longer, a stretch as long as the other is drawn, by `seed`. Donors
+    ask another question: where question and donor's are one, its states do not differ, and the contrast says nothing.
 
     Raises:
         PlanError: the traces do not match in tokens, or answer alike.

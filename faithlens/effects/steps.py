@@ -196,12 +196,13 @@ def integrated(
     lens: Lens, w: Work, names: Sequence[str], layer: int, midpoints: int, weights: tuple[float, ...]
 ) -> list[float]:
     """Integrated gradients of each step on the way of one run to the other."""
-    way = [
-        replace(w.base, edits=tuple(Patch("resid_pre", name, w.source, (layer,), amount=amount) for name in names))
-        for amount in (np.arange(midpoints) + 0.5) / midpoints
+    amounts = (np.arange(midpoints) + 0.5) / midpoints
+    way = [[Patch("resid_pre", name, w.source, (layer,), amount=amount) for name in names] for amount in amounts]
+    conditions = [replace(w.base, edits=(*w.base.edits, *patches)) for patches in way]
+    found = execute(lens, plan_for(lens, conditions), Capture(attribution=weights))
+    scores = [
+        [record.attribution[patch].sum() for patch in patches] for patches, record in zip(way, found, strict=True)
     ]
-    found = execute(lens, plan_for(lens, way), Capture(attribution=weights))
-    scores = [[record.attribution[edit].sum() for edit in each.edits] for each, record in zip(way, found, strict=True)]  # type: ignore[index]
     return torch.tensor(scores).mean(0).tolist()
 
 

@@ -158,6 +158,15 @@ def test_attributions_have_the_direction_of_patches(direction: str) -> None:
     assert found.audit.signs == 1
 
 
+def test_attributions_keep_the_edits_of_the_runs() -> None:
+    """Of a run that cannot see the attributed step, which then has no effect, neither exact nor approximate."""
+    lens = tiny("llama")
+    hidden = (fl.Knockout("stem", ("step 0",)), fl.Knockout("step 1", ("step 0",)), fl.Knockout("step 2", ("step 0",)))
+    clean, corrupted = (replace(each, edits=hidden) for each in pair())
+    found = fl.attribute_steps(lens, clean, corrupted, steps=["step 0"], midpoints=3)
+    assert np.abs(found.effect).max() < 1e-5
+
+
 REFUSALS: dict[str, tuple[Callable[[Lens, Condition, Condition], object], str]] = {
     "an unknown site": (lambda lens, c, d: fl.patch_steps(lens, c, d, "resid_mid"), "did you mean 'resid_"),
     "an unknown step": (lambda lens, c, d: fl.patch_steps(lens, c, d, steps=["step 7"]), "no trace has it"),
