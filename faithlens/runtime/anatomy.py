@@ -33,6 +33,11 @@ class Head:
     scale: float
     softcap: float | None
 
+    def logits(self, hidden: Float[Tensor, "row d_model"]) -> Float[Tensor, "row vocab"]:
+        """The whole vocabulary's logits after each row."""
+        logits = self.scale * nn.functional.linear(hidden.to(self.weight.device), self.weight, self.bias)
+        return self.softcap * torch.tanh(logits / self.softcap) if self.softcap else logits
+
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
@@ -137,9 +142,7 @@ def prove(model: PreTrainedModel, anatomy: Anatomy) -> None:
     for layer, (before, attn, mlp, after) in enumerate(zip(*list(found.values())[:4], strict=True)):
         agree(model, f"attention and MLP of block {layer} add up to its output", before + attn + mlp, after)
     agree(model, "the final norm reads the last block's output", anatomy.norm(found["after"][-1]), found["normed"][0])
-    head, hidden = anatomy.head, found["normed"][0][0]
-    mine = head.scale * nn.functional.linear(hidden.to(head.weight.device), head.weight, head.bias)
-    mine = head.softcap * torch.tanh(mine / head.softcap) if head.softcap else mine
+    mine = anatomy.head.logits(found["normed"][0][0])
     agree(model, "the unembedding gives the model's logits", mine, logits)
 
 

@@ -27,7 +27,7 @@ from faithlens.runtime.model import Lens
 from faithlens.runtime.packing import Pass
 from faithlens.runtime.plan import Plan
 from faithlens.runtime.readings import Readings
-from faithlens.runtime.running import RUNNING, Enough, Running, put
+from faithlens.runtime.running import RUNNING, Enough, Kept, Running, put
 from faithlens.runtime.sites import hooks, write_stream
 
 ENTRY = "faithlens_packed"
@@ -69,6 +69,7 @@ def packed_attention(
     assert chunk is not None
     running.layers.add(layer)
     rows = chunk.rows.to(query.device)
+    running.keep(layer, rows, key[0], value[0])
     width = value.shape[-1]
     keys, values = key[0], torch.nn.functional.pad(value[0], (0, query.shape[-1] - width))
     if not chunk.whole:
@@ -173,9 +174,20 @@ def run_packed(lens: Lens, plan: Plan, capture: Capture) -> list[Record]:
 
 def run_pass(lens: Lens, plan: Plan, packed: Pass, capture: Capture) -> dict[int, Record]:
     """Run one packed row; the records of its conditions, by their index in the plan."""
-    readings = Readings(lens, plan, packed, capture)
+    running, hidden = run_rows(lens, plan, packed, capture)
+    running.readings.keep_final(hidden)
+    return running.readings.records(answers(lens, packed, hidden))
+
+
+def run_rows(
+    lens: Lens, plan: Plan, packed: Pass, capture: Capture = Capture(), kept: Kept | None = None
+) -> tuple[Running, Float[Tensor, "pos d_model"]]:
+    """Run one packed row; what was read on the way, and the final hidden states.
+
+    Every layer's keys and values are put into `kept`, where one is given.
+    """
     chunk = len(packed.ids) if capture.attribution else CHUNK.get(lens.device.type, CHUNK["cpu"])
-    running = Running(lens, packed, readings, chunk)
+    running = Running(lens, packed, Readings(lens, plan, packed, capture), chunk, kept=kept)
     with installed(lens.model, running):
         hidden = lens.model.base_model(
             input_ids=torch.tensor([packed.ids], device=lens.device),
@@ -188,8 +200,7 @@ def run_pass(lens: Lens, plan: Plan, packed: Pass, capture: Capture) -> dict[int
             f"{lens.n_layers - len(running.layers)} of its {lens.n_layers} layers carry state that is not attention",
             "use a model whose layers are all attention",
         )
-    readings.keep_final(hidden)
-    return readings.records(answers(lens, packed, hidden))
+    return running, hidden
 
 
 def answers(lens: Lens, packed: Pass, hidden: Float[Tensor, "pos d_model"]) -> dict[int, Float[Tensor, " option"]]:

@@ -12,6 +12,9 @@ from faithlens.runtime.model import Lens
 from faithlens.runtime.packing import Pass
 from faithlens.runtime.readings import Readings
 
+Kept = dict[int, tuple[Tensor, Tensor]]
+"""Keys and values by layer: [kv_head, pos, d_head] each, over all rows of a pass."""
+
 
 @dataclass
 class Running:
@@ -26,6 +29,7 @@ class Running:
     tuples: bool = False  # whether the model's blocks give back tuples
     # one layer's, over all rows: keys, values, what is written
     held: dict[object, Tensor] = field(default_factory=dict)
+    kept: Kept | None = None  # every layer's keys and values, where they are asked for
     on: dict[torch.device, Geometry] = field(default_factory=dict)
 
     def geometry(self, device: torch.device) -> Geometry:
@@ -43,6 +47,16 @@ class Running:
             self.held[key] = x.new_empty(shape)
         self.held[key] = put(self.held[key], dim, rows, x)
         return self.held[key]
+
+    def keep(self, layer: int, rows: Int[Tensor, " row"], *keys_and_values: Tensor) -> None:
+        """Where they are asked for, keep the chunk's keys and values beyond their layer."""
+        if self.kept is None:
+            return
+        if layer not in self.kept:
+            whole = (x.new_empty(x.shape[0], len(self.packed.ids), x.shape[2]) for x in keys_and_values)
+            self.kept[layer] = (next(whole), next(whole))
+        for place, x in zip(self.kept[layer], keys_and_values, strict=True):
+            place[:, rows] = x
 
 
 RUNNING: ContextVar[Running] = ContextVar("faithlens_running")

@@ -3,7 +3,7 @@
 Each sequence's randomness depends on its seed alone, not on its neighbours in the batch or on global state.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -14,6 +14,7 @@ from transformers import DynamicCache
 
 from faithlens.errors import ConfigError, PlanError
 from faithlens.runtime.model import Lens
+from faithlens.runtime.prefill import packable, prefill
 from faithlens.runtime.trace import Finish
 
 
@@ -57,13 +58,15 @@ def sample(
     seeds: Sequence[int],
     sampling: Sampling = Sampling(),
     *,
-    batch_size: int = 16,
+    until: str | None = None,
+    batch_size: int = 64,
     progress: Callable[[int], None] = lambda tokens: None,
 ) -> list[Sampled]:
     """Continue each prompt with its own seed; results in the order given.
 
-    Prompts are batched by length, so that little is padded. `progress` is called with the number of tokens drawn
-    in each decoding step.
+    Prompts are batched by length, so that little is padded, and what prompts of a batch share is read once. A sequence
+    ends with the model's turn, or with the token that completes the text `until`. `progress` is called with the number
+    of tokens drawn in each decoding step.
 
     Raises:
         PlanError: a prompt leaves no room in the model's context for `max_new_tokens`.
@@ -79,8 +82,8 @@ def sample(
     out: dict[int, Sampled] = {}
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        drawn = draw(lens, [tuple(prompts[i]) for i in batch], [seeds[i] for i in batch], sampling, progress)
-        out |= dict(zip(batch, drawn, strict=True))
+        asked = [tuple(prompts[i]) for i in batch]
+        out |= dict(zip(batch, draw(lens, asked, [seeds[i] for i in batch], sampling, until, progress), strict=True))
     return [out[i] for i in range(len(prompts))]
 
 
@@ -90,75 +93,94 @@ def draw(
     prompts: list[tuple[int, ...]],
     seeds: list[int],
     sampling: Sampling,
+    until: str | None,
     progress: Callable[[int], None],
 ) -> list[Sampled]:
-    """One batch, left-padded, with a key/value cache."""
+    """One batch, token by token."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     written: list[list[int]] = [[] for _ in prompts]
-    ended = [False] * len(prompts)
-    steps = decode(lens, prompts, written)
-    for _ in range(sampling.max_new_tokens):
-        logits = next(steps)
-        for i in (i for i, done in enumerate(ended) if not done):
-            token = choose(logits[i], sampling, generators[i])
-            ended[i] = token in lens.stop_ids
-            if not ended[i]:
-                written[i].append(token)
-        progress(len(ended) - sum(ended))
-        if all(ended):
+    batch = Batch(lens, prompts, written)
+    for n in range(1, sampling.max_new_tokens + 1):
+        drawn = {i: choose(row, sampling, generators[i]) for i, row in zip(batch.live, batch.logits, strict=True)}
+        going = [i for i, token in drawn.items() if token not in lens.stop_ids]
+        for i in going:
+            written[i].append(drawn[i])
+        progress(len(going))
+        if until:
+            going = [i for i in going if not completes(lens, written[i], until)]
+        batch.keep(going)
+        if not going or n == sampling.max_new_tokens:
             break
+        batch.advance()
+    finish: dict[int, Finish] = dict.fromkeys(batch.live, "length")
     return [
-        Sampled(prompt, tuple(ids), "stop" if done else "length", seed)
-        for prompt, ids, done, seed in zip(prompts, written, ended, seeds, strict=True)
+        Sampled(prompt, tuple(ids), finish.get(i, "stop"), seed)
+        for i, (prompt, ids, seed) in enumerate(zip(prompts, written, seeds, strict=True))
     ]
 
 
-def decode(
-    lens: Lens, prompts: list[tuple[int, ...]], written: list[list[int]]
-) -> Iterator[Float[Tensor, "batch vocab"]]:
-    """Yield next-token logits for ever; between yields the caller appends to `written`.
+def completes(lens: Lens, ids: Sequence[int], text: str) -> bool:
+    """Whether `text` stands at the end of what `ids` write, where it did not stand before their last token."""
+    return text in lens.decode(ids[-4 * len(text) - 4 :])  # a character has up to four tokens
 
-    A sequence that has ended keeps its place in the batch and is fed its last token again, which nobody reads.
+
+class Batch:
+    """Sequences in flight: their keys and values, padded on the left, and the logits of each one's next token.
+
+    `live` are those that still have a row, by their place in `prompts`; `written` is shared with the caller, who
+    appends to it.
     """
-    width = max(map(len, prompts))
-    pad = torch.tensor([width - len(p) for p in prompts])
-    ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts])
-    cache, seen = DynamicCache(config=lens.model.config), 0
-    while True:
-        positions = (torch.arange(seen, seen + ids.shape[1]) - pad[:, None]).clamp(min=0)
-        yield (
-            lens.model(
-                input_ids=ids.to(lens.device),
-                attention_mask=mask(lens, prompts, written, pad, seen, seen + ids.shape[1]).to(lens.device),
-                position_ids=positions.to(lens.device),
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            .logits[:, -1]
-            .float()
-            .cpu()
+
+    def __init__(self, lens: Lens, prompts: list[tuple[int, ...]], written: list[list[int]]) -> None:
+        self.lens, self.prompts, self.written = lens, prompts, written
+        self.live = list(range(len(prompts)))
+        self.width = self.seen = max(map(len, prompts))
+        if packable(lens):
+            self.cache, self.logits = prefill(lens, prompts)
+        else:
+            self.cache = DynamicCache(config=lens.model.config)
+            ids = torch.tensor([[0] * (self.width - len(p)) + list(p) for p in prompts])
+            self.logits = self._forward(ids, 0)
+
+    def keep(self, live: list[int]) -> None:
+        """Let go of all sequences but `live`, so that nothing is computed for those that have ended."""
+        if len(live) < len(self.live) and live:
+            places = [self.live.index(i) for i in live]
+            self.cache.batch_select_indices(torch.tensor(places))
+        self.live = live
+
+    def advance(self) -> None:
+        """Read the last token of each live sequence."""
+        ids = torch.tensor([[self.written[i][-1]] for i in self.live])
+        self.seen += 1
+        self.logits = self._forward(ids, self.seen - 1)
+
+    def _forward(self, ids: Int[Tensor, "batch pos"], start: int) -> Float[Tensor, "batch vocab"]:
+        lens, stop = self.lens, start + ids.shape[1]
+        pad = torch.tensor([self.width - len(self.prompts[i]) for i in self.live])
+        sequences = [(*self.prompts[i], *self.written[i]) for i in self.live]
+        out = lens.model(
+            input_ids=ids.to(lens.device),
+            attention_mask=mask(lens, sequences, pad, start, stop).to(lens.device),
+            position_ids=(torch.arange(start, stop) - pad[:, None]).clamp(min=0).to(lens.device),
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
         )
-        seen += ids.shape[1]
-        ids = torch.tensor([[(w or p)[-1]] for w, p in zip(written, prompts, strict=True)])
+        return out.logits[:, -1].float().cpu()
 
 
 def mask(
-    lens: Lens,
-    prompts: list[tuple[int, ...]],
-    written: list[list[int]],
-    pad: Int[Tensor, " batch"],
-    start: int,
-    stop: int,
+    lens: Lens, sequences: Sequence[Sequence[int]], pad: Int[Tensor, " batch"], start: int, stop: int
 ) -> Bool[Tensor, "batch key"] | Float[Tensor, "batch head query key"]:
     """Which keys positions `start .. stop - 1` may read: padding is hidden, and so are an organism's missing edges."""
     real = torch.arange(stop) >= pad[:, None]
     if not lens.structure.forbidden:
         return real
     allowed = torch.ones(stop - start, stop, dtype=torch.bool).tril(start) & real[:, None]
-    for row, (prompt, new) in enumerate(zip(prompts, written, strict=True)):
+    for row, sequence in enumerate(sequences):
         shift = int(pad[row])
-        hidden = lens.structure.hidden([*prompt, *new])
+        hidden = lens.structure.hidden(sequence)
         for i in range(max(start, shift), min(stop, shift + len(hidden))):
             for a, b in hidden[i - shift]:
                 allowed[row, i - start, a + shift : b + shift] = False

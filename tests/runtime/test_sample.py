@@ -146,3 +146,18 @@ def test_a_prompt_that_leaves_no_room_is_refused() -> None:
 def test_senseless_settings_are_refused(options: dict) -> None:
     with pytest.raises(ConfigError, match="no chain of thought can be sampled so"):
         Sampling(**options)
+
+
+def test_a_text_ends_the_sequences_that_write_it() -> None:
+    lens = tiny("llama")
+    free = sample(lens, PROMPTS, range(5), WARM)
+    end = next(i for i in range(3, 12) if lens.decode(free[2].ids[i : i + 1]).isascii())
+    text = lens.decode(free[2].ids[end : end + 1])
+    ended = sample(lens, PROMPTS, range(5), WARM, until=text)
+    assert 0 < len(ended[2].ids) <= end + 1
+    assert ended[2].finish == "stop"
+    for before, now in zip(free, ended, strict=True):
+        written = lens.decode(now.ids)
+        assert now.ids == before.ids[: len(now.ids)]
+        assert now.finish == ("stop" if text in written else before.finish)
+        assert text not in lens.decode(now.ids[:-1])

@@ -1,0 +1,48 @@
+"""Reading many prompts before they are continued: one packed pass, in which what they share is read once.
+
+Continuations of one chain of thought from its first, second, third step are prompts that differ at their ends only.
+Their keys and values lie along paths of one trie; each prompt's are copied out, padded on the left, into a cache that
+the model itself goes on from.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import DynamicCache
+
+from faithlens.errors import ModelError
+from faithlens.runtime.condition import Condition
+from faithlens.runtime.model import Lens
+from faithlens.runtime.packed import run_rows
+from faithlens.runtime.plan import compile_plan
+from faithlens.runtime.running import Kept
+from faithlens.runtime.trace import Piece
+
+
+def packable(lens: Lens) -> bool:
+    """Whether the model can be read in a packed pass at all; otherwise it reads each prompt by itself."""
+    try:
+        return bool(lens.anatomy.blocks)
+    except ModelError:
+        return False
+
+
+@torch.inference_mode()
+def prefill(lens: Lens, prompts: Sequence[tuple[int, ...]]) -> tuple[DynamicCache, Float[Tensor, "batch vocab"]]:
+    """Every prompt's keys and values, padded on the left to the longest, and the logits of its next token."""
+    asked = [Condition(str(i), (Piece("prompt", prompt),), ((0,),)) for i, prompt in enumerate(prompts)]
+    plan = compile_plan(asked, lens.structure, budget=sum(map(len, prompts)))
+    kept: Kept = {}
+    _, hidden = run_rows(lens, plan, plan.passes[0], kept=kept)
+    paths = {placed.index: placed.path for placed in plan.passes[0].placed}
+    width = max(map(len, prompts))
+    rows = torch.tensor([(0,) * (width - len(paths[i])) + paths[i] for i in range(len(prompts))])
+    cache = DynamicCache(config=lens.model.config)
+    for layer in range(lens.n_layers):
+        keys, values = kept.pop(layer)
+        at = rows.to(keys.device)
+        cache.update(keys[:, at].transpose(0, 1), values[:, at].transpose(0, 1), layer)
+    last = hidden[rows[:, -1].to(hidden.device)]
+    return cache, lens.anatomy.head.logits(last).float().cpu()
