@@ -22,7 +22,12 @@ from faithlens.runtime.trace import Piece
 
 
 def packable(lens: Lens) -> bool:
-    """Whether the model can be read in a packed pass at all; otherwise it reads each prompt by itself."""
+    """Whether the model can go on from what a packed pass has read; otherwise it reads each prompt by itself.
+
+    Multi-head latent attention cannot: its cache holds compressed rows that attention never sees.
+    """
+    if getattr(lens.model.config.get_text_config(), "kv_lora_rank", None):
+        return False
     try:
         return bool(lens.anatomy.blocks)
     except ModelError:
