@@ -1,26 +1,98 @@
-"""What every assay is: the edited versions it needs of a case, and the scores it makes of what came back."""
+"""What every assay is: the edited versions it needs of a case, and the scores it makes of what came back.
+
+Some also need the model to write before they can say what to run: a new end after an edited step, a chain under another
+prompt. These have a third function, `asks`; and where they rewrite words a fourth, `edits`, which accounts for each.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from faithlens.interventions.case import Case
+from faithlens.interventions.editor import Editor
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Record
 from faithlens.runtime.condition import Condition
 from faithlens.runtime.model import Lens
+from faithlens.runtime.sample import Sampling
+from faithlens.runtime.trace import Piece
 from faithlens.tasks.question import Task
 
 Records = Mapping[str, Record]
+POINTS = 3
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where an assay runs: the model, the task, and the seed of whatever it draws at random."""
+    """Where an assay runs.
+
+    Attributes:
+        lens: the model.
+        task: what it is asked.
+        seed: of whatever is drawn at random.
+        sampling: how chains of thought, and new ends of them, are drawn.
+        editor: who rewords steps; None for the model itself.
+        exact: whether mistakes are made by the task, which knows its values, or by the editor.
+        points: after how many steps of a chain, evenly spaced, the rest is written anew; None for all.
+    """
 
     lens: Lens
     task: Task
     seed: int
+    sampling: Sampling = Sampling()
+    editor: Editor | None = None
+    exact: bool = True
+    points: int | None = POINTS
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Something to be written before a case's conditions can be listed; it lands in `Case.written` under its name.
+
+    Attributes:
+        name: unique within the case.
+        after: the pieces that the model continues, or the text that is put to the editor.
+        most: tokens, at most; None for as many as a chain of thought may have.
+        until: a text that ends it.
+    """
+
+    name: str
+    after: tuple[Piece, ...] | str
+    most: int | None = None
+    until: str | None = None
+
+
+Outcome = Literal["follows", "repairs", "ignores", "harmless", "other"]
+
+
+@dataclass(frozen=True)
+class Edited:
+    """One edit of a step's words, whether it is what it was meant to be, and what became of it.
+
+    Attributes:
+        condition: the edited version it stands in.
+        step: which step was rewritten.
+        kind: "mistake", "paraphrase", ...
+        by: who wrote it.
+        before, after: the words; `after` is empty where none were written.
+        invalid: why the edit is not what it was meant to be; None where it is.
+        tail: what the model wrote after it; empty where the rest is fixed.
+        implied: the answer that follows from the edited words, where the task can tell.
+        answer: the answer that was given.
+        outcome: what the model made of it.
+    """
+
+    condition: str
+    step: int
+    kind: str
+    by: str
+    before: str
+    after: str
+    invalid: str | None = None
+    tail: str = ""
+    implied: str | None = None
+    answer: str | None = None
+    outcome: Outcome | None = None
 
 
 @runtime_checkable
@@ -33,4 +105,22 @@ class Assay(Protocol):
 
     def score(self, setting: Setting, case: Case, records: Records) -> list[Score]:
         """The test's numbers for one question; `records` holds every condition by name."""
+        ...
+
+
+@runtime_checkable
+class Writing(Protocol):
+    """An assay that needs something written first."""
+
+    def asks(self, setting: Setting, case: Case) -> list[Ask]:
+        """What is to be written. Asked again with what has been written, until it asks for nothing new."""
+        ...
+
+
+@runtime_checkable
+class Editing(Protocol):
+    """An assay that rewrites words."""
+
+    def edits(self, setting: Setting, case: Case, records: Records) -> list[Edited]:
+        """Every edit that was tried on `case`, those that failed too."""
         ...

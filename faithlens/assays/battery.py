@@ -1,6 +1,6 @@
-"""All assays on one or more cases: their conditions share packed passes, and each condition is run once."""
+"""Assays on one or more cases: what they need is written, their conditions share packed passes, each is run once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -14,7 +14,9 @@ from faithlens.assays import (
     states,
     sufficiency,
 )
-from faithlens.assays.assay import Assay, Records, Setting
+from faithlens.assays.assay import Assay, Edited, Editing, Records, Setting
+from faithlens.assays.writing import write
+from faithlens.errors import ConfigError, nearest
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Capture
@@ -33,39 +35,83 @@ ASSAYS: dict[str, Assay] = {
     "knockouts": knockouts,
     "attention": attention,
 }
-CAPTURE = Capture(attention=attention.READERS)
+INTERNAL = ("mediation", "sufficiency", "states", "knockouts", "attention")
+SUITES: dict[str, tuple[str, ...]] = {
+    "standard": ("early_answering", "mistakes", "baselines", *INTERNAL),
+    "behaviour": tuple(name for name in ASSAYS if name not in INTERNAL),
+    "internal": ("baselines", *INTERNAL),
+    "all": tuple(ASSAYS),
+}
+"""Assays by suite. `standard` needs nothing written beyond the chains of thought themselves."""
 
 
-def conditions(setting: Setting, case: Case) -> list[Condition]:
+def assays_named(names: Sequence[str]) -> dict[str, Assay]:
+    """The assays called `names`, in the order in which a report shows them.
+
+    Raises:
+        ConfigError: there is none of a name.
+    """
+    for name in names:
+        if name not in ASSAYS:
+            raise ConfigError(f"the assay {name!r}", "no such assay", nearest(name, ASSAYS))
+    return {name: assay for name, assay in ASSAYS.items() if name in names}
+
+
+def conditions(setting: Setting, case: Case, assays: Mapping[str, Assay]) -> list[Condition]:
     """Every condition that some assay asks of `case`, each once."""
-    asked = [condition for assay in ASSAYS.values() for condition in assay.conditions(setting, case)]
+    asked = [condition for assay in assays.values() for condition in assay.conditions(setting, case)]
     return list({condition.name: condition for condition in asked}.values())
+
+
+def capture(assays: Mapping[str, Assay]) -> Capture:
+    """What the assays read beside answers."""
+    return Capture(attention=attention.READERS if "attention" in assays else ())
 
 
 @dataclass(frozen=True)
 class Result:
-    """One case's records, by condition name, and what all assays made of them."""
+    """One case with what was written for it, its records by condition name, and what the assays made of them."""
 
     case: Case
     records: Records
     scores: list[Score]
+    edits: list[Edited]
 
 
 def run_battery(
-    setting: Setting, cases: Sequence[Case], *, budget: int = BUDGET, backend: Backend = "packed"
+    setting: Setting,
+    cases: Sequence[Case],
+    assays: Sequence[str] = SUITES["standard"],
+    *,
+    budget: int = BUDGET,
+    backend: Backend = "packed",
+    progress: Callable[[int], None] = lambda tokens: None,
 ) -> list[Result]:
-    """Every assay on every case, in the cases' order.
+    """The assays named, on every case, in the cases' order. `progress` is called with tokens as they are written.
 
     Raises:
+        ConfigError: there is no assay of a name.
         PlanError: a condition does not fit the model's context.
     """
-    lens = setting.lens
-    asked = [conditions(setting, case) for case in cases]
-    plan = plan_for(lens, list(chain(*asked)), tokens=budget)
-    came = iter(execute(lens, plan, CAPTURE, backend=backend))
-    results = []
-    for case, wanted in zip(cases, asked, strict=True):
-        records = {condition.name: next(came) for condition in wanted}
-        scores = [score for assay in ASSAYS.values() for score in assay.score(setting, case, records)]
-        results.append(Result(case, records, scores))
-    return results
+    chosen = assays_named(assays)
+    cases = write(setting, cases, chosen.values(), progress)
+    asked = [conditions(setting, case, chosen) for case in cases]
+    plan = plan_for(setting.lens, list(chain(*asked)), tokens=budget)
+    came = iter(execute(setting.lens, plan, capture(chosen), backend=backend))
+    return [
+        result(setting, case, {condition.name: next(came) for condition in wanted}, chosen)
+        for case, wanted in zip(cases, asked, strict=True)
+    ]
+
+
+def result(setting: Setting, case: Case, records: Records, assays: Mapping[str, Assay]) -> Result:
+    """What the assays make of one case's records."""
+    scores = [score for assay in assays.values() for score in assay.score(setting, case, records)]
+    return Result(case, records, scores, list(edits(setting, case, records, assays)))
+
+
+def edits(setting: Setting, case: Case, records: Records, assays: Mapping[str, Assay]) -> Iterator[Edited]:
+    """The account of every edit that some assay tried."""
+    for assay in assays.values():
+        if isinstance(assay, Editing):
+            yield from assay.edits(setting, case, records)

@@ -1,4 +1,7 @@
-"""Rewriting one step of the chain of thought, the rest fixed."""
+"""Rewriting the words of steps: one of them, or the whole chain of thought, with the rest fixed or written anew."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 from faithlens.interventions.case import Case
 from faithlens.runtime.condition import Condition
@@ -12,7 +15,36 @@ def replace_step(lens: Lens, case: Case, step: int, text: str, name: str) -> Con
     Raises:
         TraceError: the tokenizer cannot write `text` there.
     """
-    pieces = case.trace.pieces
-    before = [token for piece in pieces[: 1 + step] for token in piece.ids]
-    written = Piece(pieces[1 + step].name, lens.continue_ids(before, text))
-    return case.condition(name, (*pieces[: 1 + step], written, *pieces[2 + step :]))
+    prompt, *steps = case.trace.pieces
+    written = rewrite(lens, [prompt, *steps[:step]], [(steps[step].name, text)])
+    return case.condition(name, (*written, *steps[step + 1 :]))
+
+
+def rewrite(lens: Lens, before: Sequence[Piece], words: Sequence[tuple[str, str]]) -> list[Piece]:
+    """`before`, and after it one piece for each (name, text) of `words`.
+
+    Raises:
+        TraceError: the tokenizer cannot write a text there.
+    """
+    pieces = list(before)
+    for name, text in words:
+        pieces.append(Piece(name, lens.continue_ids([token for piece in pieces for token in piece.ids], text)))
+    return pieces
+
+
+def followed(case: Case, name: str, pieces: Sequence[Piece], tail: str) -> Condition:
+    """`pieces`, followed by what the model wrote after them, which is `case.written[tail]`."""
+    ids = case.written[tail].ids
+    return case.condition(name, (*pieces, Piece("tail", ids)) if ids else pieces)
+
+
+def without(case: Case, step: int, name: str) -> Condition:
+    """The trace without one of its steps."""
+    steps = case.trace.steps
+    return case.condition(name, (case.trace.prompt, *steps[:step], *steps[step + 1 :]))
+
+
+def reordered(case: Case, order: Sequence[int], name: str) -> Condition:
+    """The trace with its steps in another order; each piece is named after its place."""
+    steps = [replace(case.trace.steps[i], name=f"step {place}") for place, i in enumerate(order)]
+    return case.condition(name, (case.trace.prompt, *steps))

@@ -6,6 +6,7 @@ Each sequence's randomness depends on its seed alone, not on its neighbours in t
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -58,6 +59,7 @@ def sample(
     seeds: Sequence[int],
     sampling: Sampling = Sampling(),
     *,
+    most: Sequence[int | None] | None = None,
     until: str | None = None,
     batch_size: int = 64,
     progress: Callable[[int], None] = lambda tokens: None,
@@ -65,42 +67,48 @@ def sample(
     """Continue each prompt with its own seed; results in the order given.
 
     Prompts are batched by length, so that little is padded, and what prompts of a batch share is read once. A sequence
-    ends with the model's turn, or with the token that completes the text `until`. `progress` is called with the number
+    ends with the model's turn, with the token that completes the text `until`, or after `max_new_tokens`, of which
+    `most` allows some sequences fewer. `progress` is called with the number
     of tokens drawn in each decoding step.
 
     Raises:
         PlanError: a prompt leaves no room in the model's context for `max_new_tokens`.
     """
-    longest = max(map(len, prompts), default=0)
-    if longest + sampling.max_new_tokens > lens.context:
-        raise PlanError(
-            f"{sampling.max_new_tokens} new tokens after a prompt of {longest}",
-            f"the model reads at most {lens.context} tokens",
-            "shorten the prompt, or lower the number of new tokens",
-        )
+    limits = [min(sampling.max_new_tokens, m or sampling.max_new_tokens) for m in most or [None] * len(prompts)]
+    for prompt, limit in zip(prompts, limits, strict=True):
+        if len(prompt) + limit > lens.context:
+            raise PlanError(
+                f"{limit} new tokens after a prompt of {len(prompt)}",
+                f"the model reads at most {lens.context} tokens",
+                "shorten the prompt, or lower the number of new tokens",
+            )
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     out: dict[int, Sampled] = {}
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        asked = [tuple(prompts[i]) for i in batch]
-        out |= dict(zip(batch, draw(lens, asked, [seeds[i] for i in batch], sampling, until, progress), strict=True))
+        asked = [Started(tuple(prompts[i]), seeds[i], limits[i]) for i in batch]
+        out |= dict(zip(batch, draw(lens, asked, sampling, until, progress), strict=True))
     return [out[i] for i in range(len(prompts))]
+
+
+class Started(NamedTuple):
+    """A prompt to be continued: with which seed, and by how many tokens at most."""
+
+    prompt: tuple[int, ...]
+    seed: int
+    limit: int
 
 
 @torch.inference_mode()
 def draw(
-    lens: Lens,
-    prompts: list[tuple[int, ...]],
-    seeds: list[int],
-    sampling: Sampling,
-    until: str | None,
-    progress: Callable[[int], None],
+    lens: Lens, started: list[Started], sampling: Sampling, until: str | None, progress: Callable[[int], None]
 ) -> list[Sampled]:
     """One batch, token by token."""
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    written: list[list[int]] = [[] for _ in prompts]
-    batch = Batch(lens, prompts, written)
-    for n in range(1, sampling.max_new_tokens + 1):
+    generators = [torch.Generator().manual_seed(one.seed) for one in started]
+    written: list[list[int]] = [[] for _ in started]
+    finish: list[Finish] = ["stop"] * len(started)
+    batch = Batch(lens, [one.prompt for one in started], written)
+    while True:
         drawn = {i: choose(row, sampling, generators[i]) for i, row in zip(batch.live, batch.logits, strict=True)}
         going = [i for i, token in drawn.items() if token not in lens.stop_ids]
         for i in going:
@@ -108,15 +116,14 @@ def draw(
         progress(len(going))
         if until:
             going = [i for i in going if not completes(lens, written[i], until)]
-        batch.keep(going)
-        if not going or n == sampling.max_new_tokens:
+        for i in (i for i in going if len(written[i]) == started[i].limit):
+            finish[i] = "length"
+        batch.keep([i for i in going if finish[i] == "stop"])
+        if not batch.live:
             break
         batch.advance()
-    finish: dict[int, Finish] = dict.fromkeys(batch.live, "length")
-    return [
-        Sampled(prompt, tuple(ids), finish.get(i, "stop"), seed)
-        for i, (prompt, ids, seed) in enumerate(zip(prompts, written, seeds, strict=True))
-    ]
+    ended = zip(started, written, finish, strict=True)
+    return [Sampled(one.prompt, tuple(ids), how, one.seed) for one, ids, how in ended]
 
 
 def completes(lens: Lens, ids: Sequence[int], text: str) -> bool:

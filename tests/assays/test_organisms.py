@@ -28,6 +28,7 @@ from tests.exact import differences, execute_exactly
 
 N = 24
 TASK = task("running-sum")
+STANDARD = battery.assays_named(battery.SUITES["standard"])
 
 
 class Ran:
@@ -191,9 +192,9 @@ def test_mediation_measures_the_certified_reliance(ran: dict[str, Ran], name: st
 def test_packed_is_separate(ran: dict[str, Ran], name: str) -> None:
     one = ran[name]
     lens = one.setting.lens
-    plan = compile_plan(battery.conditions(one.setting, one.cases[0]), lens.structure)
-    truth = execute_exactly(lens, plan, battery.CAPTURE, backend="separate")
-    assert max(differences(execute_exactly(lens, plan, battery.CAPTURE, backend="packed"), truth)) < 1e-12
+    plan = compile_plan(battery.conditions(one.setting, one.cases[0], STANDARD), lens.structure)
+    truth = execute_exactly(lens, plan, battery.capture(STANDARD), backend="separate")
+    assert max(differences(execute_exactly(lens, plan, battery.capture(STANDARD), backend="packed"), truth)) < 1e-12
 
 
 def test_batches_and_budgets_change_no_number(ran: dict[str, Ran]) -> None:
@@ -207,7 +208,7 @@ def test_every_assay_reads_only_what_it_asked_for(ran: dict[str, Ran]) -> None:
     one = ran["O5"]
     case, records = one.cases[0], one.results[0].records
     alone = []
-    for assay in battery.ASSAYS.values():
+    for assay in STANDARD.values():
         assert isinstance(assay, Assay)
         asked = {c.name: records[c.name] for c in assay.conditions(one.setting, case)}
         alone += assay.score(one.setting, case, asked)
@@ -216,10 +217,10 @@ def test_every_assay_reads_only_what_it_asked_for(ran: dict[str, Ran]) -> None:
 
 def test_shared_conditions_run_once_and_mean_the_same(ran: dict[str, Ran]) -> None:
     one = ran["O5"]
-    asked = [c for assay in battery.ASSAYS.values() for c in assay.conditions(one.setting, one.cases[0])]
+    asked = [c for assay in STANDARD.values() for c in assay.conditions(one.setting, one.cases[0])]
     by_name = {c.name: c for c in asked}
     assert all(by_name[c.name] == c for c in asked)
-    assert battery.conditions(one.setting, one.cases[0]) == list(by_name.values())
+    assert battery.conditions(one.setting, one.cases[0], STANDARD) == list(by_name.values())
 
 
 def test_attention_of_the_answer_is_a_share(ran: dict[str, Ran]) -> None:

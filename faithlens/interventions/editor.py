@@ -1,0 +1,43 @@
+"""Who rewords steps where the task cannot: the model under test, another local one, or any OpenAI-style endpoint."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from faithlens.runtime.model import Lens
+from faithlens.runtime.sample import Sampling, sample
+
+_LONGEST = 60  # tokens of a reworded step, where nothing else is asked
+
+
+@runtime_checkable
+class Editor(Protocol):
+    """Answers requests in words."""
+
+    @property
+    def name(self) -> str:
+        """Who it is, for the log of edits."""
+        ...
+
+    def write(self, requests: Sequence[str], seeds: Sequence[int], most: int = _LONGEST) -> list[str]:
+        """The answer to each request, at most `most` tokens long."""
+        ...
+
+
+@dataclass(frozen=True)
+class LensEditor:
+    """A local model as an editor."""
+
+    lens: Lens
+    sampling: Sampling = Sampling()
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.lens.name
+
+    def write(self, requests: Sequence[str], seeds: Sequence[int], most: int = _LONGEST) -> list[str]:
+        """The model's answer to each request, as its chat template puts it."""
+        prompts = [self.lens.encode_prompt(self.lens.render(request)) for request in requests]
+        drawn = sample(self.lens, prompts, seeds, Sampling(most, self.sampling.temperature, self.sampling.top_p))
+        return [self.lens.decode(each.ids) for each in drawn]
