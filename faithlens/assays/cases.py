@@ -25,7 +25,7 @@ TRIED = 6  # finished chains of thought on which the stems are tried
 class Draft:
     """A question with its chain of thought and its counterfactual twin's, not yet answered.
 
-    Where the model wrote none, `trace` is None and `reason` says why.
+    Where the model wrote none, or did not finish its thoughts, `trace` is None and `reason` says why.
     """
 
     question: Question
@@ -48,9 +48,19 @@ def seed_of(seed: int, question: Question) -> int:
 
 
 def prompt_ids(lens: Lens, task: Task, question: Question, strategy: Strategy) -> tuple[int, ...]:
-    """The tokens that ask `question`."""
+    """The tokens that ask `question`. A reasoning model opens its turn with its own thoughts, or without any."""
     prompt = task.prompt(question, strategy)
-    return lens.encode_prompt(lens.render(prompt.user, prompt.prefill))
+    if lens.thinking is None:
+        return lens.encode_prompt(lens.render(prompt.user, prompt.prefill))
+    ask = lens.thinking.opened if strategy == "cot" else lens.thinking.skipped
+    return lens.encode_prompt(ask(lens, prompt.user))
+
+
+def empty_ids(lens: Lens, task: Task, question: Question) -> tuple[int, ...] | None:
+    """The tokens that ask `question` with the think block closed and empty; None where the model has none."""
+    if lens.thinking is None:
+        return None
+    return lens.encode_prompt(lens.thinking.emptied(lens, task.prompt(question, "cot").user))
 
 
 def check_room(lens: Lens, task: Task, questions: Sequence[Question], sampling: Sampling, seed: int) -> None:
@@ -61,7 +71,8 @@ def check_room(lens: Lens, task: Task, questions: Sequence[Question], sampling: 
     """
     twins = [task.counterfactual(q, seed) for q in questions]
     asked = [*questions, *(t for t in twins if t is not None)]
-    answers = {stem.text + c + stem.close for stem in task.stems for q in asked for c in q.candidates}
+    end = lens.thinking.end if lens.thinking else ""
+    answers = {end + stem.text + c + stem.close for stem in task.stems for q in asked for c in q.candidates}
     answer = max(len(lens.encode_continuation(text)) for text in answers)
     for q in asked:
         prompt = len(prompt_ids(lens, task, q, "cot"))
@@ -113,7 +124,16 @@ def draft(lens: Lens, question: Question, own: Sampled, other: Sampled | None) -
 
 
 def to_trace(lens: Lens, drawn: Sampled) -> Trace:
-    """Cut sampled tokens into steps; where the token limit broke off the last of several steps, it is left out."""
+    """Cut sampled tokens into steps; where the token limit broke off the last of several steps, it is left out.
+
+    Of what a reasoning model wrote, its thoughts are cut into steps, and what it said after them is kept apart.
+
+    Raises:
+        TraceError: the model wrote no chain of thought, or did not finish its thoughts.
+    """
+    if lens.thinking:
+        thoughts, said = lens.thinking.split(lens, drawn.prompt, drawn.ids, drawn.finish)
+        return replace(make_trace(lens, drawn.prompt, thoughts, segment, "stop", drawn.seed), said=said)
     trace = make_trace(lens, drawn.prompt, drawn.ids, segment, drawn.finish, drawn.seed)
     if drawn.finish == "length" and len(trace.steps) > 1:
         return replace(trace, pieces=trace.pieces[:-1], texts=trace.texts[:-1])
@@ -138,8 +158,8 @@ def to_case(lens: Lens, task: Task, draft: Draft, stem: Stem) -> Case:
     """
     if draft.trace is None:
         raise TraceError(f"a case of question {draft.question.id}", str(draft.reason), "drop this question")
-    direct = prompt_ids(lens, task, draft.question, "no_cot")
-    return make_case(lens, draft.question, draft.trace, direct, stem, candidates_of(draft), draft.twin)
+    direct, empty = prompt_ids(lens, task, draft.question, "no_cot"), empty_ids(lens, task, draft.question)
+    return make_case(lens, draft.question, draft.trace, direct, stem, candidates_of(draft), draft.twin, empty)
 
 
 def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft], *, backend: Backend = "packed") -> Chosen:
@@ -155,7 +175,8 @@ def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft], *, backend: Bac
     tried = list(try_stems(lens, task, finished[:TRIED], backend))
     best = max(tried, key=lambda chosen: chosen.coverage, default=None)
     if best is None or best.coverage < MIN_COVERAGE:
-        found = "it wrote no chain of thought that could be answered"
+        reasons = dict.fromkeys(d.reason for d in drafts if d.reason)
+        found = "; ".join(["it wrote no chain of thought that could be answered", *reasons])
         if best is not None:
             found = (
                 f"under the best of {len(tried)} answer stems, {best.stem.text!r}, the options hold "
