@@ -182,9 +182,10 @@ def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft], *, backend: Bac
                 f"under the best of {len(tried)} answer stems, {best.stem.text!r}, the options hold "
                 f"{best.coverage:.0%} of its probability"
             )
-        raise ModelError(
-            f"answers of {lens.name} to {task.name}", found, "use another task or form of it, or another model"
-        )
+        do = "use another task or form of it, or another model"
+        if lens.thinking:
+            do = f"give it more new tokens to finish its thoughts (--max-new-tokens), {do}"
+        raise ModelError(f"answers of {lens.name} to {task.name}", found, do)
     return best
 
 

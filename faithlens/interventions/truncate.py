@@ -2,8 +2,8 @@
 
 `cut@0` is an empty chain in the same prompt (Lanham et al. 2023, section 2.3); `no_cot` is a prompt that asks for the
 answer at once (Turpin et al. 2023; Bentham et al. 2024); `empty_think` is the prompt in which a reasoning model's think
-block stands closed and empty, as its template writes it where thoughts are off (Ma et al. 2025, arXiv 2504.09858,
-prefill such a block). Where the template writes none, the third is the same text as the first.
+block stands closed and empty, as its template writes it where thoughts are off (Ma et al. 2025, arXiv 2504.09858, skip
+thoughts so too, but with a sentence in the block). Where the template writes none, it is the same text as `cut@0`.
 """
 
 from faithlens.interventions.case import Case

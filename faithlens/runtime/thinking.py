@@ -78,7 +78,7 @@ class Thinking:
         if at < 0:
             found = f"its thoughts were not over after {len(ids)} tokens"
             if finish == "stop":
-                found = f"it ended its turn after {len(ids)} tokens without closing its thoughts"
+                found = "it ended its turn without closing its thoughts"
             raise TraceError(
                 f"the thoughts of {lens.name}", found, "raise the number of new tokens, or drop this question"
             )

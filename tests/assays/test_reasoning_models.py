@@ -91,11 +91,11 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
     assert done.trace.finish == "stop"  # the limit fell into what it said, and its thoughts were over
     assert (cut_off.trace, silent.trace) == (None, None)
     assert cut_off.reason == f"its thoughts were not over after {len(written[1])} tokens"
-    assert silent.reason == f"it ended its turn after {len(written[2])} tokens without closing its thoughts"
+    assert silent.reason == "it ended its turn without closing its thoughts"
     for draft in (cut_off, silent):
         with pytest.raises(TraceError, match=str(draft.reason)):
             to_case(lens, TASK, draft, STEM)
-    with pytest.raises(ModelError, match="not over after"):
+    with pytest.raises(ModelError, match=r"(?s)not over after.*--max-new-tokens"):
         choose_stem(lens, TASK, [cut_off])
     [result] = run_battery(Setting(lens, TASK, 0), [to_case(lens, TASK, done, STEM)])
     scores = {s.measure: s for s in result.scores if s.condition == "empty_think"}

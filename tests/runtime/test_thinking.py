@@ -50,8 +50,8 @@ def test_thoughts_end_at_the_first_marker(family: Family) -> None:
 def test_unfinished_thoughts_are_refused(family: Family) -> None:
     lens = lens_with(family.template)
     prompt, ids = lens.encode_prompt(family.opened), lens.encode_continuation("First " + family.close[:-1])
-    for finish, found in (("length", "not over after"), ("stop", "ended its turn after")):
-        with pytest.raises(TraceError, match=f"{found} {len(ids)} tokens"):
+    for finish, found in (("length", f"not over after {len(ids)} tokens"), ("stop", "ended its turn without closing")):
+        with pytest.raises(TraceError, match=found):
             markers(lens).split(lens, prompt, ids, finish)
 
 
