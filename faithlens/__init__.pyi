@@ -20,7 +20,7 @@ from .interventions.case import Case
 from .interventions.knockout import knock_out, knock_out_steps
 from .interventions.rewrite import replace_step
 from .interventions.swap import swaps
-from .interventions.truncate import cut, cuts, full, no_cot
+from .interventions.truncate import cut, cuts, empty_think, full, no_cot
 from .runtime.capture import Capture, Record, Site
 from .runtime.condition import Ablation, Apply, Condition, Knockout, Patch, Splice
 from .runtime.cost import Cost, cost, plan_for
@@ -29,6 +29,7 @@ from .runtime.load import load
 from .runtime.model import Lens
 from .runtime.plan import Plan, compile_plan
 from .runtime.sample import Sampling
+from .runtime.thinking import Thinking
 from .runtime.trace import Piece, Trace
 from .stats.agreement import Reliability, agreement, ceiling, split_half
 from .store import Run
@@ -65,6 +66,7 @@ __all__ = [
     "Stem",
     "StepEffects",
     "StepMatrix",
+    "Thinking",
     "Trace",
     "agreement",
     "answer_table",
@@ -80,6 +82,7 @@ __all__ = [
     "cut",
     "cuts",
     "draw_drafts",
+    "empty_think",
     "execute",
     "find_donors",
     "full",

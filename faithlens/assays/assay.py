@@ -54,12 +54,14 @@ class Ask:
         after: the pieces that the model continues, or the text that is put to the editor.
         most: tokens, at most; None for as many as a chain of thought may have.
         until: a text that ends it.
+        thoughts: of a reasoning model, whether it goes on with open thoughts, which then must come to an end.
     """
 
     name: str
     after: tuple[Piece, ...] | str
     most: int | None = None
     until: str | None = None
+    thoughts: bool = True
 
 
 Outcome = Literal["follows", "repairs", "ignores", "harmless", "other"]

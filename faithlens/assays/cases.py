@@ -23,15 +23,16 @@ TRIED = 6  # finished chains of thought on which the stems are tried
 
 @dataclass(frozen=True)
 class Draft:
-    """A question with its chain of thought and its counterfactual twin's, not yet answered.
+    """A question with one chain of thought and its counterfactual twin's, not yet answered.
 
-    Where the model wrote none, `trace` is None and `reason` says why.
+    Where the model wrote none, or did not finish its thoughts, `trace` is None and `reason` says why.
     """
 
     question: Question
     trace: Trace | None
     twin: Trace | None
     reason: str | None = None
+    sample: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,26 @@ class Chosen:
     coverage: float
 
 
-def seed_of(seed: int, question: Question) -> int:
-    """The seed of one question's chain of thought: a function of the run's seed and the question alone."""
-    return int.from_bytes(sha256(f"{seed}:{question.id}".encode()).digest()[:6])
+def seed_of(seed: int, question: Question, sample: int = 0) -> int:
+    """The seed of one chain of thought: a function of the run's seed, the question, and which of its chains it is."""
+    which = f":{sample}" if sample else ""
+    return int.from_bytes(sha256(f"{seed}:{question.id}{which}".encode()).digest()[:6])
 
 
 def prompt_ids(lens: Lens, task: Task, question: Question, strategy: Strategy) -> tuple[int, ...]:
-    """The tokens that ask `question`."""
+    """The tokens that ask `question`. A reasoning model opens its turn with its own thoughts, or without any."""
     prompt = task.prompt(question, strategy)
-    return lens.encode_prompt(lens.render(prompt.user, prompt.prefill))
+    if lens.thinking is None:
+        return lens.encode_prompt(lens.render(prompt.user, prompt.prefill))
+    ask = lens.thinking.opened if strategy == "cot" else lens.thinking.skipped
+    return lens.encode_prompt(ask(lens, prompt.user))
+
+
+def empty_ids(lens: Lens, task: Task, question: Question) -> tuple[int, ...] | None:
+    """The tokens that ask `question` with the think block closed and empty; None where the model has none."""
+    if lens.thinking is None:
+        return None
+    return lens.encode_prompt(lens.thinking.emptied(lens, task.prompt(question, "cot").user))
 
 
 def check_room(lens: Lens, task: Task, questions: Sequence[Question], sampling: Sampling, seed: int) -> None:
@@ -61,7 +73,8 @@ def check_room(lens: Lens, task: Task, questions: Sequence[Question], sampling: 
     """
     twins = [task.counterfactual(q, seed) for q in questions]
     asked = [*questions, *(t for t in twins if t is not None)]
-    answers = {stem.text + c + stem.close for stem in task.stems for q in asked for c in q.candidates}
+    end = lens.thinking.end if lens.thinking else ""
+    answers = {end + stem.text + c + stem.close for stem in task.stems for q in asked for c in q.candidates}
     answer = max(len(lens.encode_continuation(text)) for text in answers)
     for q in asked:
         prompt = len(prompt_ids(lens, task, q, "cot"))
@@ -81,39 +94,54 @@ def draw_drafts(
     sampling: Sampling = Sampling(),
     seed: int = 0,
     progress: Callable[[int], None] = lambda tokens: None,
+    *,
+    samples: int = 1,
+    twins: bool = True,
 ) -> list[Draft]:
-    """Sample a chain of thought for each question and for its counterfactual twin, all in one batch."""
-    twins = [task.counterfactual(q, seed) for q in questions]
-    asked = [*questions, *(t for t in twins if t is not None)]
+    """Sample `samples` chains of thought for each question and, with `twins`, one for its counterfactual each."""
+    own = [(q, k) for q in questions for k in range(samples)]
+    other = [(t, k) for q, k in own if twins and (t := task.counterfactual(q, seed)) is not None]
+    prompts = {q.id: prompt_ids(lens, task, q, "cot") for q, _ in (*own, *other)}
+    asked = [*own, *other]
     drawn = sample(
         lens,
-        [prompt_ids(lens, task, q, "cot") for q in asked],
-        [seed_of(seed, q) for q in asked],
+        [prompts[q.id] for q, _ in asked],
+        [seed_of(seed, q, k) for q, k in asked],
         sampling,
-        batch_size=max(1, len(asked)),
         progress=progress,
     )
-    own, others = drawn[: len(questions)], iter(drawn[len(questions) :])
-    return [
-        draft(lens, q, mine, next(others) if twin is not None else None)
-        for q, mine, twin in zip(questions, own, twins, strict=True)
-    ]
+    written = {(q.id, k): one for (q, k), one in zip(asked, drawn, strict=True)}
+
+    def twin_of(q: Question, k: int) -> Sampled | None:
+        twin = task.counterfactual(q, seed) if twins else None
+        return None if twin is None else written[twin.id, k]
+
+    return [draft(lens, q, written[q.id, k], twin_of(q, k), k) for q, k in own]
 
 
-def draft(lens: Lens, question: Question, own: Sampled, other: Sampled | None) -> Draft:
+def draft(lens: Lens, question: Question, own: Sampled, other: Sampled | None, sample: int = 0) -> Draft:
     """Cut what was sampled into steps."""
     try:
         trace = to_trace(lens, own)
     except TraceError as error:
-        return Draft(question, None, None, error.found)
+        return Draft(question, None, None, error.found, sample)
     try:
-        return Draft(question, trace, to_trace(lens, other) if other else None)
+        return Draft(question, trace, to_trace(lens, other) if other else None, sample=sample)
     except TraceError:
-        return Draft(question, trace, None)
+        return Draft(question, trace, None, sample=sample)
 
 
 def to_trace(lens: Lens, drawn: Sampled) -> Trace:
-    """Cut sampled tokens into steps; where the token limit broke off the last of several steps, it is left out."""
+    """Cut sampled tokens into steps; where the token limit broke off the last of several steps, it is left out.
+
+    Of what a reasoning model wrote, its thoughts are cut into steps, and what it said after them is kept apart.
+
+    Raises:
+        TraceError: the model wrote no chain of thought, or did not finish its thoughts.
+    """
+    if lens.thinking:
+        thoughts, said = lens.thinking.split(lens, drawn.prompt, drawn.ids, drawn.finish)
+        return replace(make_trace(lens, drawn.prompt, thoughts, segment, "stop", drawn.seed), said=said)
     trace = make_trace(lens, drawn.prompt, drawn.ids, segment, drawn.finish, drawn.seed)
     if drawn.finish == "length" and len(trace.steps) > 1:
         return replace(trace, pieces=trace.pieces[:-1], texts=trace.texts[:-1])
@@ -138,8 +166,10 @@ def to_case(lens: Lens, task: Task, draft: Draft, stem: Stem) -> Case:
     """
     if draft.trace is None:
         raise TraceError(f"a case of question {draft.question.id}", str(draft.reason), "drop this question")
-    direct = prompt_ids(lens, task, draft.question, "no_cot")
-    return make_case(lens, draft.question, draft.trace, direct, stem, candidates_of(draft), draft.twin)
+    direct, empty = prompt_ids(lens, task, draft.question, "no_cot"), empty_ids(lens, task, draft.question)
+    return make_case(
+        lens, draft.question, draft.trace, direct, stem, candidates_of(draft), draft.twin, empty, draft.sample
+    )
 
 
 def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft], *, backend: Backend = "packed") -> Chosen:
@@ -155,15 +185,17 @@ def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft], *, backend: Bac
     tried = list(try_stems(lens, task, finished[:TRIED], backend))
     best = max(tried, key=lambda chosen: chosen.coverage, default=None)
     if best is None or best.coverage < MIN_COVERAGE:
-        found = "it wrote no chain of thought that could be answered"
+        reasons = dict.fromkeys(d.reason for d in drafts if d.reason)
+        found = "; ".join(["it wrote no chain of thought that could be answered", *reasons])
         if best is not None:
             found = (
                 f"under the best of {len(tried)} answer stems, {best.stem.text!r}, the options hold "
                 f"{best.coverage:.0%} of its probability"
             )
-        raise ModelError(
-            f"answers of {lens.name} to {task.name}", found, "use another task or form of it, or another model"
-        )
+        do = "use another task or form of it, or another model"
+        if lens.thinking:
+            do = f"give it more new tokens to finish its thoughts (--max-new-tokens), {do}"
+        raise ModelError(f"answers of {lens.name} to {task.name}", found, do)
     return best
 
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from faithlens.assays.assay import Ask, Assay, Setting, Writing
+from faithlens.errors import TraceError
 from faithlens.interventions.case import Case, Written
 from faithlens.interventions.editor import LensEditor
 from faithlens.runtime.model import Lens
-from faithlens.runtime.sample import sample
+from faithlens.runtime.sample import Sampled, sample
+from faithlens.runtime.thinking import Thinking
+from faithlens.runtime.trace import Piece
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,10 @@ def seed_of(words: str) -> int:
 
 def answered(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int], None]) -> list[Written]:
     """What was written for each request, in the order given; requests of one kind are written in one go."""
+    kinds = [(isinstance(one.ask.after, str), one.ask.thoughts, one.ask.until) for one in wanted]
     out: dict[int, Written] = {}
-    kinds = {i: (isinstance(one.ask.after, str), one.ask.until) for i, one in enumerate(wanted)}
-    for kind in dict.fromkeys(kinds.values()):
-        some = [i for i in kinds if kinds[i] == kind]
+    for kind in dict.fromkeys(kinds):
+        some = [i for i, other in enumerate(kinds) if other == kind]
         written = (worded if kind[0] else continued)(setting, [wanted[i] for i in some], progress)
         out |= dict(zip(some, written, strict=True))
     return [out[i] for i in range(len(wanted))]
@@ -68,25 +71,35 @@ def worded(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int],
     """The editor's answers."""
     editor = setting.editor or LensEditor(setting.lens, setting.sampling)
     requests = [one.ask.after for one in wanted if isinstance(one.ask.after, str)]
-    answers = editor.write(requests, [one.seed for one in wanted])
-    return [Written(answer) for answer in answers]
+    return [Written(answer) for answer in editor.write(requests, [one.seed for one in wanted])]
 
 
 def continued(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int], None]) -> list[Written]:
     """How the model goes on, under the sampling of the chains themselves."""
-    prefixes = [[token for piece in one.ask.after for token in piece.ids] for one in wanted]  # type: ignore[union-attr]
+    lens, first = setting.lens, wanted[0].ask
+    thoughts = lens.thinking if first.thoughts else None
     drawn = sample(
-        setting.lens,
-        prefixes,
+        lens,
+        [[token for piece in one.ask.after if isinstance(piece, Piece) for token in piece.ids] for one in wanted],
         [one.seed for one in wanted],
         setting.sampling,
         most=[one.ask.most for one in wanted],
-        until=wanted[0].ask.until,
+        until=first.until or (thoughts.close if thoughts else None),
         progress=progress,
     )
-    return [Written(text_after(setting.lens, d.prompt, d.ids), d.ids, d.finish) for d in drawn]
+    return [end_of_thoughts(lens, thoughts, each) if thoughts else as_written(lens, each) for each in drawn]
 
 
-def text_after(lens: Lens, prefix: Sequence[int], ids: Sequence[int]) -> str:
-    """What `ids` read as after `prefix`."""
-    return lens.decode((*prefix, *ids))[len(lens.decode(prefix)) :]
+def as_written(lens: Lens, drawn: Sampled) -> Written:
+    """What was sampled, as text too."""
+    text = lens.decode((*drawn.prompt, *drawn.ids))[len(lens.decode(drawn.prompt)) :]
+    return Written(text, drawn.ids, drawn.finish)
+
+
+def end_of_thoughts(lens: Lens, thoughts: Thinking, drawn: Sampled) -> Written:
+    """What was sampled up to where the thoughts end; not to be answered after where they do not."""
+    try:
+        ids, _ = thoughts.split(lens, drawn.prompt, drawn.ids, drawn.finish)
+    except TraceError as error:
+        return replace(as_written(lens, drawn), unusable=error.found)
+    return as_written(lens, replace(drawn, ids=ids))

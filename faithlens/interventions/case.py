@@ -11,11 +11,19 @@ from faithlens.tasks.question import Question, Stem
 
 @dataclass(frozen=True)
 class Written:
-    """Something that was written for an edited version: the words, their tokens where the model wrote them, the end."""
+    """Something that was written for an edited version.
+
+    Attributes:
+        text: the words.
+        ids: their tokens, where the model under test wrote them.
+        finish: "length" where the token limit broke it off.
+        unusable: why it cannot be answered after; None where it can.
+    """
 
     text: str
     ids: tuple[int, ...] = ()
     finish: Finish = "stop"
+    unusable: str | None = None
 
 
 @dataclass(frozen=True)
@@ -26,10 +34,12 @@ class Case:
         question: what was asked.
         trace: what the model wrote.
         direct: the prompt that asks for the answer at once, without a chain of thought.
-        stem: the words that force the answer after a chain of thought.
+        stem: what forces the answer after a chain of thought; it first closes the thoughts of a reasoning model.
+        words: the same without closing anything, for prompts in which no thoughts are open.
         candidates: the answers that are scored; at least the question's own.
         options: the tokens of each candidate, as they continue the stem.
         twin: the counterfactual question's own trace; None where the task knows none.
+        empty: the prompt in which thoughts are closed with nothing thought; None where the model has no think block.
         sample: which of the question's chains of thought this is.
         written: what was written for its edited versions, by name.
     """
@@ -38,9 +48,11 @@ class Case:
     trace: Trace
     direct: Piece
     stem: Piece
+    words: Piece
     candidates: tuple[str, ...]
     options: tuple[tuple[int, ...], ...]
     twin: Trace | None = None
+    empty: Piece | None = None
     sample: int = 0
     written: Mapping[str, Written] = field(default_factory=dict[str, Written], hash=False, repr=False)
 
@@ -58,6 +70,10 @@ class Case:
         """An edited version of the trace, answered by the stem."""
         return Condition(name, (*pieces, self.stem), self.options, edits)
 
+    def at_once(self, name: str, prompt: Piece) -> Condition:
+        """A prompt that is answered without a chain of thought."""
+        return Condition(name, (prompt, self.words), self.options)
+
 
 def make_case(
     lens: Lens,
@@ -67,15 +83,32 @@ def make_case(
     stem: Stem,
     candidates: Sequence[str],
     twin: Trace | None = None,
+    empty: Sequence[int] | None = None,
     sample: int = 0,
 ) -> Case:
     """Put a stem and candidate answers into tokens, as they follow the trace.
+
+    A reasoning model's stem closes its thoughts, and what stands after the marker takes the place of the white space
+    before the stem's first word. Closing belongs to the stem so that all rows after the steps answer: else the answer
+    could look at hidden steps through the marker's eyes.
 
     Raises:
         TraceError: the tokenizer cannot write the stem or a candidate.
     """
     before = [token for piece in trace.pieces for token in piece.ids]
-    words = lens.continue_ids(before, stem.text)
-    options = tuple(lens.continue_ids([*before, *words], c + stem.close) for c in candidates)
-    asked, closing = Piece("prompt", tuple(direct)), Piece("stem", words)
-    return Case(question, trace, asked, closing, tuple(candidates), options, twin, sample)
+    end = lens.continue_ids(before, lens.thinking.end) if lens.thinking else ()
+    text = stem.text.lstrip() if lens.thinking else stem.text
+    words = lens.continue_ids([*before, *end], text)
+    options = tuple(lens.continue_ids([*before, *end, *words], c + stem.close) for c in candidates)
+    return Case(
+        question=question,
+        trace=trace,
+        direct=Piece("prompt", tuple(direct)),
+        stem=Piece("stem", (*end, *words)),
+        words=Piece("stem", words),
+        candidates=tuple(candidates),
+        options=options,
+        twin=twin,
+        empty=None if empty is None else Piece("prompt", tuple(empty)),
+        sample=sample,
+    )

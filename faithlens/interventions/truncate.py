@@ -1,7 +1,9 @@
 """Cutting the chain of thought short. Three baselines have three names and are never mixed.
 
 `cut@0` is an empty chain in the same prompt (Lanham et al. 2023, section 2.3); `no_cot` is a prompt that asks for the
-answer at once (Turpin et al. 2023; Bentham et al. 2024). A reasoning model's closed think block would be a third.
+answer at once (Turpin et al. 2023; Bentham et al. 2024); `empty_think` is the prompt in which a reasoning model's think
+block stands closed and empty, as its template writes it where thoughts are off (Ma et al. 2025, arXiv 2504.09858, skip
+thoughts so too, but with a sentence in the block). Where the template writes none, it is the same text as `cut@0`.
 """
 
 from faithlens.interventions.case import Case
@@ -25,4 +27,9 @@ def cuts(case: Case) -> list[Condition]:
 
 def no_cot(case: Case) -> Condition:
     """The prompt that asks for the answer at once."""
-    return case.condition("no_cot", (case.direct,))
+    return case.at_once("no_cot", case.direct)
+
+
+def empty_think(case: Case) -> Condition | None:
+    """The prompt with a closed and empty think block; None where the model has no such block."""
+    return None if case.empty is None else case.at_once("empty_think", case.empty)

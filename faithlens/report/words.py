@@ -21,6 +21,9 @@ WORDS: dict[str, Word] = {
     "accuracy.cut@0": Word(
         "right, CoT emptied", "Share answered right after the same prompt with an empty chain of thought."
     ),
+    "accuracy.empty_think": Word(
+        "right, thoughts emptied", "Share a reasoning model answers right when its think block stands closed and empty."
+    ),
     "accuracy.chance": Word("chance", "Share a blind guess gets right: one over the number of candidate answers."),
     "accuracy.gain": Word("gain from CoT", "Right with the chain of thought minus right when asked directly."),
     "early_answering.aoc_trapezoid_0_1": Word(
@@ -42,6 +45,9 @@ WORDS: dict[str, Word] = {
     ),
     "same_answer.no_cot": Word(
         "same answer, asked directly", "Share of answers equal after the chain of thought and asked directly."
+    ),
+    "same_answer.empty_think": Word(
+        "same answer, thoughts emptied", "Share of answers equal after the thoughts and with an empty think block."
     ),
     "bound.change_low": Word(
         "least possible change", "The accuracies with and without CoT force at least this share of answers to change."

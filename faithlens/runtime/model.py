@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
     from faithlens.runtime.anatomy import Anatomy
+    from faithlens.runtime.thinking import Thinking
 
 # Some chat templates write today's date unless given one; any fixed day keeps equal runs equal.
 _TEMPLATE_DAY = "26 Jul 2024"
+
+# The names under which chat templates let thoughts be switched on and off.
+_SWITCHES = ("enable_thinking", "thinking")
 
 # Written before a continuation while it is encoded, where a tokenizer opens every text with a space of its own.
 _ANCHORS = ("\n", "=", "a")
@@ -102,18 +106,27 @@ class Lens:
 
         return bridge_of(self)
 
-    def render(self, user: str, prefill: str = "") -> str:
+    @cached_property
+    def thinking(self) -> "Thinking | None":
+        """The markers between which a reasoning model thinks; None for a model whose chat template knows none."""
+        from faithlens.runtime.thinking import thinking_of  # its own file, which reads traces, which read this one
+
+        return thinking_of(self.tokenizer)
+
+    def render(self, user: str, prefill: str = "", *, thinking: bool | None = None) -> str:
         """The text that puts `user` to the model and opens its turn with `prefill`.
 
         Through the chat template where there is one; else as ``Q: ... / A: ...``, with no space left hanging at the
-        end, since the model's next word brings its own.
+        end, since the model's next word brings its own. `thinking` turns the template's switch for thoughts, where it
+        has one; left out, it stays as the template has it. What opens thoughts is `thinking.opened`.
         """
         if self.tokenizer.chat_template is None:
             space = " " if prefill and not prefill[0].isspace() else ""
             return f"Q: {user}\nA:{space}{prefill}"
         turn = [{"role": "user", "content": user}]
+        switches = {} if thinking is None else dict.fromkeys(_SWITCHES, thinking)
         opened = self.tokenizer.apply_chat_template(
-            turn, tokenize=False, add_generation_prompt=True, date_string=_TEMPLATE_DAY
+            turn, tokenize=False, add_generation_prompt=True, date_string=_TEMPLATE_DAY, **switches
         )
         return f"{opened}{prefill}"
 

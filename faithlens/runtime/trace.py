@@ -33,12 +33,14 @@ class Trace:
         texts: what each piece reads as; joined, they are the decoded whole.
         finish: "stop" if the model ended its chain of thought, "length" if it was cut off at the token limit.
         seed: the seed it was sampled with.
+        said: what a reasoning model said after its thoughts; no part of the chain of thought, and never scored.
     """
 
     pieces: tuple[Piece, ...]
     texts: tuple[str, ...]
     finish: Finish
     seed: int
+    said: str = ""
 
     @property
     def prompt(self) -> Piece:

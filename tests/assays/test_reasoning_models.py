@@ -1,0 +1,144 @@
+"""From questions to scores on a reasoning model: what it writes is scripted, everything after that is real."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from faithlens.assays import baselines, cases
+from faithlens.assays.assay import Setting
+from faithlens.assays.battery import run_battery
+from faithlens.assays.cases import check_room, choose_stem, draw_drafts, prompt_ids, to_case
+from faithlens.errors import ModelError, PlanError, TraceError
+from faithlens.interventions.case import Case
+from faithlens.interventions.knockout import knock_out
+from faithlens.interventions.truncate import cut, cuts, empty_think, full, no_cot
+from faithlens.measures.answers import choice
+from faithlens.runtime.condition import Cut
+from faithlens.runtime.model import Lens
+from faithlens.runtime.sample import Sampled, Sampling
+from faithlens.runtime.structure import Structure
+from faithlens.runtime.trace import Finish
+from faithlens.tasks.question import Question, Stem
+from faithlens.tasks.registry import task
+from tests.conftest import tiny
+from tests.runtime.thinkers import FAMILIES, lens_with
+
+PLAIN = tiny("llama")
+TASK = task("running-sum")
+THOUGHTS = "First 5. Then 9.\n"
+DONE = THOUGHTS + "</think>\n\nIt is 9."
+STEM = Stem("\n\nAnswer: (", ")")
+
+
+def thinker() -> Lens:
+    return lens_with(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
+
+
+def script(
+    monkeypatch: pytest.MonkeyPatch, lens: Lens, written: Sequence[str], finishes: Sequence[Finish] = ("stop",) * 8
+) -> None:
+    """Have the model write these texts, in the order in which it is asked: own chains first, then the twins'."""
+
+    def said(lens: Lens, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], *_: object, **__: object) -> list:
+        ids = map(lens.encode_continuation, written)
+        return [Sampled(*each) for each in zip(prompts, ids, finishes, seeds, strict=False)]
+
+    monkeypatch.setattr(cases, "sample", said)
+
+
+@pytest.fixture
+def case(monkeypatch: pytest.MonkeyPatch) -> Case:
+    lens = thinker()
+    script(monkeypatch, lens, [DONE, DONE])
+    [draft] = draw_drafts(lens, TASK, TASK.questions(1, 0))
+    return to_case(lens, TASK, draft, STEM)
+
+
+def test_every_answer_closes_the_thoughts_first(case: Case) -> None:
+    lens, [question] = thinker(), TASK.questions(1, 0)
+    asked = f"<u>{question.text}</u><a>\n"
+    read = {c.name: lens.decode(c.ids) for c in cuts(case)}
+    assert read == {
+        "full": f"{asked}<think>\nFirst 5. Then 9.\n</think>\n\nAnswer: (",
+        "cut@1": f"{asked}<think>\nFirst 5. </think>\n\nAnswer: (",
+        "cut@0": f"{asked}<think>\n</think>\n\nAnswer: (",
+    }
+    empty = empty_think(case)
+    assert empty is not None
+    assert lens.decode(no_cot(case).ids) == f"{asked}Answer: ("
+    assert lens.decode(empty.ids) == f"{asked}<think>\n\n</think>\n\nAnswer: ("
+    for condition in (*cuts(case), no_cot(case), empty):
+        assert (condition.pieces[-1].name, condition.options) == ("stem", case.options)
+    assert len({c.ids for c in (cut(case, 0), no_cot(case), empty)}) == 3
+    assert (case.trace.cot, case.trace.said) == (THOUGHTS, "\n\nIt is 9.")
+
+
+def test_hidden_steps_are_hidden_from_the_closing_marker_too(case: Case) -> None:
+    hidden = knock_out(case, "hidden", ("step 0",))
+    start, stop = hidden.spans["step 0"]
+    rows = [i for i, marks in enumerate(hidden.marks(Structure())) if marks == (Cut(None, start, stop),)]
+    assert rows == list(range(len(case.trace), len(hidden.ids)))
+    assert thinker().decode(hidden.ids[rows[0] : rows[0] + 1]) == "</think>"
+
+
+def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    lens, questions = thinker(), TASK.questions(3, 0)
+    written = [DONE, "First 5. Then 9. The answer is 9.", "First 5. The answer is 5.", DONE, DONE, DONE]
+    script(monkeypatch, lens, written, ("length", "length", "stop", "stop", "stop", "stop"))
+    drafts = draw_drafts(lens, TASK, questions)
+    done, cut_off, silent = drafts
+    assert done.trace is not None
+    assert done.trace.finish == "stop"  # the limit fell into what it said, and its thoughts were over
+    assert (cut_off.trace, silent.trace) == (None, None)
+    assert cut_off.reason == f"its thoughts were not over after {len(written[1])} tokens"
+    assert silent.reason == "it ended its turn without closing its thoughts"
+    for draft in (cut_off, silent):
+        with pytest.raises(TraceError, match=str(draft.reason)):
+            to_case(lens, TASK, draft, STEM)
+    with pytest.raises(ModelError, match=r"(?s)not over after.*--max-new-tokens"):
+        choose_stem(lens, TASK, [cut_off])
+    [result] = run_battery(Setting(lens, TASK, 0), [to_case(lens, TASK, done, STEM)])
+    scores = {s.measure: s for s in result.scores if s.condition == "empty_think"}
+    logprobs = result.records["empty_think"].logprobs
+    assert scores["accuracy.empty_think"].value == float(choice(logprobs) == result.case.answer)
+    same = choice(logprobs) == choice(result.records["full"].logprobs)
+    assert scores["same_answer.empty_think"].value == float(same)
+    assert scores["coverage.empty_think"].value == pytest.approx(logprobs.exp().sum().item(), abs=1e-6)
+    assert {s.measure for s in result.scores} >= {f"accuracy.{name}" for name in baselines.BASELINES}
+
+
+def test_a_twin_that_did_not_finish_its_thoughts_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    lens = thinker()
+    script(monkeypatch, lens, [DONE, "First 5."], ("stop", "length"))
+    [draft] = draw_drafts(lens, TASK, TASK.questions(1, 0))
+    assert draft.trace is not None
+    assert draft.twin is None
+
+
+def test_thoughts_without_a_word_are_no_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    lens = thinker()
+    script(monkeypatch, lens, ["\n</think>\n\nIt is 9.", DONE])
+    [draft] = draw_drafts(lens, TASK, TASK.questions(1, 0))
+    assert (draft.trace, draft.reason) == (None, "the model wrote nothing")
+
+
+def test_a_model_without_a_think_block_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch, PLAIN, [" First 5. Then 9."] * 2)
+    [draft] = draw_drafts(PLAIN, TASK, TASK.questions(1, 0))
+    case = to_case(PLAIN, TASK, draft, STEM)
+    assert (case.empty, empty_think(case), case.words) == (None, None, case.stem)
+    assert PLAIN.decode(full(case).ids).endswith(" First 5. Then 9.\n\nAnswer: (")
+    [result] = run_battery(Setting(PLAIN, TASK, 0), [case])
+    found = {s.measure: (s.value, s.reason) for s in result.scores if "empty_think" in s.measure}
+    none = (None, "this model has no think block")
+    assert found == {f"{what}.empty_think": none for what in ("accuracy", "same_answer", "coverage")}
+
+
+def test_room_is_kept_for_the_closing_marker() -> None:
+    lens, asked = thinker(), TASK.questions(1, 0)
+    question: Question = asked[0]
+    longest = max(len(prompt_ids(lens, TASK, q, "cot")) for q in (question, TASK.counterfactual(question, 0)) if q)
+    left = lens.context - longest - len(lens.encode_continuation("</think>\n\n Answer: 7"))
+    check_room(lens, TASK, asked, Sampling(left), 0)
+    with pytest.raises(PlanError, match="reads at most 512 tokens"):
+        check_room(lens, TASK, asked, Sampling(left + 1), 0)
