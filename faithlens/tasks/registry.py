@@ -4,11 +4,16 @@ from collections.abc import Callable
 from functools import partial
 
 from faithlens.errors import TaskError, nearest
+from faithlens.tasks.addition import DIGITS, OPERANDS, Addition
 from faithlens.tasks.arithmetic import Arithmetic, VariableChain
+from faithlens.tasks.coin_flip import CoinFlip
+from faithlens.tasks.dates import Dates
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.question import Task
 from faithlens.tasks.running_sum import MODES, RunningSum
+from faithlens.tasks.tracking import Tracking
+from faithlens.tasks.weak_evidence import WeakEvidence
 
 TASKS: dict[str, Callable[[], Task]] = {
     "arithmetic": Arithmetic,
@@ -20,6 +25,16 @@ TASKS: dict[str, Callable[[], Task]] = {
     "variable-chain": VariableChain,
     "variable-chain-mc": partial(VariableChain, form="choice"),
     "ordering": Ordering,
+    "ordering-4": partial(Ordering, people=4),
+    "ordering-5": partial(Ordering, people=5),
+    "coin-flip": CoinFlip,
+    **{f"coin-flip-{n}": partial(CoinFlip, people=n) for n in (2, 3, 5, 6, 7, 8)},
+    "tracking": Tracking,
+    "tracking-4": partial(Tracking, people=4),
+    "tracking-5": partial(Tracking, people=5),
+    "dates": Dates,
+    **{f"addition-{d}d-{n}": partial(Addition, digits=d, operands=n) for d in DIGITS for n in OPERANDS},
+    "weak-evidence": WeakEvidence,
     "running-sum": RunningSum,
     "running-sum-modes": partial(RunningSum, name="running-sum-modes", modes=MODES),
 }
