@@ -75,9 +75,14 @@ class CoinFlip(Drawn):
     def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> Propagated | None:
         """The side after one person's turn made wrong, and every later mention of a side and the conclusion with it.
 
-        None where step `i` does not state one person's true result, or a later step ties a side to anything else.
+        None where step `i` does not state one person's true result, or a later step looks back or ties a side to
+        anything else.
         """
         if not _true_side(question, steps[i]) or any(_TIED.search(step) for step in steps[i:]):
+            return None
+        people = find_names(question.text, PEOPLE)
+        gone = people[: people.index(find_names(steps[i], people)[0])]
+        if gone and any(find_names(step, gone) for step in steps[i:]):
             return None
         answer = _other(question)
         edited = [_turn(steps[i], last_only=True) or steps[i], *(_turn(step) or step for step in steps[i + 1 :])]
@@ -87,10 +92,7 @@ class CoinFlip(Drawn):
 
 
 def _question(key: str, people: Sequence[str], turns: Sequence[bool], choices: tuple[str, ...]) -> Question:
-    acts = [
-        f"{person} {'turns it over' if turn else 'leaves it alone'}."
-        for person, turn in zip(people, turns, strict=True)
-    ]
+    acts = [f"{who} {'turns it over' if turn else 'leaves it alone'}." for who, turn in zip(people, turns, strict=True)]
     sides = tuple(_SIDES[turned] for turned in accumulate(turns, lambda up, turn: up != turn))
     text = " ".join(["A coin lies heads up.", *acts, "Is the coin heads up at the end?"])
     names = labels(2)

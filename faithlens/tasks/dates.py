@@ -1,4 +1,4 @@
-"""`dates`: two shifts from a given day, "Today is 3 May 2021. The fair is in 3 weeks. The sale is 4 days before ..."."""
+"""`dates`: two shifts from a given day, "Today is 3 May 2021. The fair is in 3 weeks. The sale falls 4 days ..."."""
 
 import random
 import re
@@ -12,20 +12,10 @@ from faithlens.tasks.options import misstate_option
 from faithlens.tasks.question import Propagated, Question, Stem
 from faithlens.tasks.stems import CHOICE_STEMS, labels
 
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 _EVENTS = ("fair", "concert", "exam", "market", "party", "race", "sale", "wedding", "meeting", "play")
 _MONTH = rf"(?P<{{0}}>{'|'.join(_MONTHS)})"
 _DATE = re.compile(

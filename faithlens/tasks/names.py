@@ -4,8 +4,20 @@ import random
 import re
 from collections.abc import Sequence
 
-PEOPLE: tuple[str, ...] = tuple(
-    ["Anna", "Ben", "Carl", "David", "Emma", "Fred", "Jack", "Kate", "Lisa", "Nick", "Paul", "Sam", "Tom"]
+PEOPLE: tuple[str, ...] = (
+    "Anna",
+    "Ben",
+    "Carl",
+    "David",
+    "Emma",
+    "Fred",
+    "Jack",
+    "Kate",
+    "Lisa",
+    "Nick",
+    "Paul",
+    "Sam",
+    "Tom",
 )
 
 

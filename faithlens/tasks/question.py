@@ -117,7 +117,7 @@ class Executable(Protocol):
         ...
 
     def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> Propagated | None:
-        """The value that step `i` states made wrong there and in every later mention, so that another candidate follows.
+        """The value step `i` states made wrong there and in every later mention, so that another candidate follows.
 
         None where the steps cannot be rewritten with certainty: a number in them that is not known, or one that may be
         either a value to move or a number given in the question.

@@ -13,7 +13,10 @@ from faithlens.tasks.options import misstate_option
 from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.stems import CHOICE_STEMS, labels
 
-_THINGS = ("red ball", "blue kite", "green hat", "old map", "small drum", "glass bowl", "wooden boat", "silver key")
+_THINGS: tuple[str, ...] = (
+    *("red ball", "blue kite", "green hat", "old map"),
+    *("small drum", "glass bowl", "wooden boat", "silver key"),
+)
 
 
 @dataclass(frozen=True)
