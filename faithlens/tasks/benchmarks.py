@@ -15,6 +15,7 @@ from faithlens.tasks.formats import bbh, gsm8k, options_of, right_place, values_
 from faithlens.tasks.listed import Listed
 from faithlens.tasks.numbers import plain_number
 from faithlens.tasks.question import Question
+from faithlens.tasks.reorder import reorder
 from faithlens.tasks.rows import Row
 
 _MOST_UNUSABLE = 0.1
@@ -147,10 +148,9 @@ def _question(id_: str, mapping: Mapping, row: Row) -> Question:
     options = mapping.fixed or options_of(values_at(row, mapping.options))
     if options:
         right = right_place(answer, options, values_at(row, mapping.labels))
-        order = list(range(len(options)))
-        if mapping.shuffled:
-            random.Random(id_).shuffle(order)
-        return choice_question(id_, text, [options[place] for place in order], order.index(right), values)
+        question = choice_question(id_, text, options, right, values)
+        order = random.Random(id_).sample(range(len(options)), len(options))
+        return reorder(question, order) if mapping.shuffled else question
     number = plain_number(str(answer))
     if number is None:
         raise BadEntryError(f"answer {str(answer)[:40]!r} is neither a number nor one of some options")

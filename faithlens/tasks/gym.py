@@ -20,7 +20,7 @@ _LONGEST = 40  # characters of an answer that can still be scored as one
 _POOL = 100  # the first questions of a seed, from whose answers candidates come
 _N_CANDIDATES = 10
 _MOST_UNUSABLE = 0.1
-_DRAWS_PER_QUESTION = 50
+_SIZE = 5_000  # entries of a dataset; the same always, because some datasets depend on it
 
 
 class Gym:
@@ -58,13 +58,14 @@ class Gym:
         Raises TaskError where `n` is below one or the dataset has not so many different questions.
         """
         found: dict[str, Question] = {}
-        for index, entry in enumerate(_entries(self.dataset, seed, _DRAWS_PER_QUESTION * max(n, 0))):
+        if n < 1:
+            raise TaskError(f"{n} questions of {self.name}", "questions are made as needed", "ask for 1 or more")
+        for index, entry in enumerate(_entries(self.dataset, seed, _SIZE)):
             if _fault(entry["answer"]) is None:
                 found.setdefault(entry["question"], _question(self.dataset, entry, seed, index))
             if len(found) == n:
                 return list(found.values())
-        most = f"1 to {len(found)}" if found else "1 or more"
-        raise TaskError(f"{n} questions of {self.name}", f"{len(found)} different ones", f"ask for {most}")
+        raise TaskError(f"{n} questions of {self.name}", f"{len(found)} different ones", f"ask for 1 to {len(found)}")
 
     def prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The words that ask `question`, with or without a chain of thought."""
@@ -94,8 +95,8 @@ def _entries(dataset: str, seed: int, n: int) -> Iterator[dict[str, Any]]:
     The library seeds entry i with its seed plus i, so its seeds must lie far apart for ours to share no entries.
     """
     try:
-        import reasoning_gym
-        from reasoning_gym.factory import DATASETS
+        import reasoning_gym  # pyright: ignore[reportMissingImports]
+        from reasoning_gym.factory import DATASETS  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         do = "pip install 'faithlens[tasks]'"
         raise TaskError(PREFIX + dataset, "the library 'reasoning-gym' is not installed", do) from error
@@ -103,7 +104,7 @@ def _entries(dataset: str, seed: int, n: int) -> Iterator[dict[str, Any]]:
         raise TaskError(PREFIX + dataset, "no such dataset in reasoning-gym", nearest(dataset, DATASETS))
     far = random.Random(f"{PREFIX}{seed}").randrange(2**31)
     try:
-        made = reasoning_gym.create_dataset(dataset, size=max(n, 1), seed=far)
+        made = reasoning_gym.create_dataset(dataset, size=_SIZE, seed=far)
         yield from (made[index] for index in range(n))
     except (ValueError, TypeError, AssertionError, LookupError, OSError, ImportError) as error:
         found = f"reasoning-gym cannot make it: {type(error).__name__}: {error}"

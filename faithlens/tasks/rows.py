@@ -1,6 +1,8 @@
 """Rows of a benchmark, as plain dictionaries: from a local file, or from the Hugging Face hub."""
 
 import ast
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -58,7 +60,7 @@ def _parquet(path: Path) -> list[Row]:
     return parquet.read_table(path).to_pylist()
 
 
-def _text(path: Path) -> list[Row]:
+def _text(path: Path) -> list[Any]:
     text = path.read_text(encoding="utf-8-sig")
     if path.suffix == ".csv":
         return _csv(text)
@@ -70,18 +72,16 @@ def _text(path: Path) -> list[Row]:
     return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
-def _listed(found: Any) -> list[Row]:
-    """A list, or the one list among the values of an object; an object without one is a single row."""
+def _listed(found: Any) -> list[Any]:
+    """A list, or the one list of objects among the values of an object; anything else is a single row."""
     if isinstance(found, list):
         return found
-    lists = [value for value in found.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    inner = found.values() if isinstance(found, dict) else []
+    lists = [value for value in inner if isinstance(value, list) and value and isinstance(value[0], dict)]
     return lists[0] if len(lists) == 1 else [found]
 
 
 def _csv(text: str) -> list[Row]:
-    import csv
-    import io
-
     return [{key: _cell(value) for key, value in row.items()} for row in csv.DictReader(io.StringIO(text), strict=True)]
 
 

@@ -172,8 +172,9 @@ class WeakEvidence(Drawn):
 
     def stereotyped(self, question: Question) -> str:
         """The label of the person the stereotype points at."""
+        options = self._options(question)
         (scene,) = (scene for scene in _SCENES if question.text.endswith(scene.ask))
-        return next(label for label, content in self._options(question) if content == _start(scene.people[0]))
+        return next(label for label, content in options if content == _start(scene.people[0]))
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the option it names replaced, else its two people exchanged, or its only one by the other.

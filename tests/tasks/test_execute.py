@@ -2,6 +2,7 @@
 
 import random
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -152,7 +153,7 @@ def test_a_rewritten_chain_is_the_sum_it_says(task: Arithmetic, style: str) -> N
     for question in task.questions(40, 2):
         first, *later = map(int, re.findall(r"(?<![a-z])\d+", question.text))
         before = [first, *map(int, question.values)]
-        signs = ["+" if b > a else "-" for a, b in zip(before, before[1:], strict=False)]
+        signs = ["+" if b > a else "-" for a, b in pairwise(before)]
         steps = [
             CHAINS[style](old, op, by, new) for old, op, by, new in zip(before, signs, later, before[1:], strict=False)
         ]
@@ -201,7 +202,7 @@ def test_running_sums_are_executed_modulo_ten(operands: list[int], data: st.Data
 
 COIN = Question(
     "q",
-    "A coin lies heads up. Anna turns it over. Ben leaves it alone. Carl turns it over. Is the coin heads up at the end?",
+    "A coin lies heads up. Anna turns it over. Ben leaves it alone. Carl turns it over. Is the coin heads up?",
     ("A", "B"), "A", ("Yes", "No"), ("tails", "tails", "heads"), "choice",
 )  # fmt: skip
 
@@ -240,7 +241,7 @@ def test_coins_are_turned_through_to_the_end() -> None:
 
 DATE = Question(
     "q",
-    "Today is 28 June 2021. The fair is in 5 days. The sale falls 2 weeks after the fair. What is the date of the sale?",
+    "Today is 28 June 2021. The fair is in 5 days. The sale falls 2 weeks after the fair. When is the sale?",
     ("A", "B", "C", "D"), "A", ("17 July 2021", "18 July 2021", "3 July 2021", "2 August 2021"),
     ("3 July 2021", "17 July 2021"), "choice",
 )  # fmt: skip
