@@ -20,11 +20,12 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """The curve, point by point, and its two areas."""
+    """The curve, point by point, its two areas, and how often the cut chains are answered right."""
     n = len(case.trace.steps)
     clean = records["full"].logprobs
     answer = choice(clean)
     scores, retention = [], []
+    right = [float(choice(records[f"cut@{t}"].logprobs) == case.answer) for t in range(n)]
     for t in range(n + 1):
         name = "full" if t == n else f"cut@{t}"
         now = records[name].logprobs
@@ -39,4 +40,5 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         *scores,
         Score("early_answering.aoc_trapezoid_0_1", aoc_trapezoid_0_1(retention), "fraction"),
         Score("early_answering.aoc_mean_0_to_n-1", aoc_mean(retention[:-1]), "fraction"),
+        Score("early_answering.accuracy", sum(right) / n, "fraction"),
     ]

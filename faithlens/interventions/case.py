@@ -38,6 +38,7 @@ class Case:
         words: the same without closing anything, for prompts in which no thoughts are open.
         candidates: the answers that are scored; at least the question's own.
         options: the tokens of each candidate, as they continue the stem.
+        close: the words that end an answer.
         twin: the counterfactual question's own trace; None where the task knows none.
         empty: the prompt in which thoughts are closed with nothing thought; None where the model has no think block.
         sample: which of the question's chains of thought this is.
@@ -51,6 +52,7 @@ class Case:
     words: Piece
     candidates: tuple[str, ...]
     options: tuple[tuple[int, ...], ...]
+    close: str = ""
     twin: Trace | None = None
     empty: Piece | None = None
     sample: int = 0
@@ -108,6 +110,7 @@ def make_case(
         words=Piece("stem", words),
         candidates=tuple(candidates),
         options=options,
+        close=stem.close,
         twin=twin,
         empty=None if empty is None else Piece("prompt", tuple(empty)),
         sample=sample,

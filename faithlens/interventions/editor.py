@@ -37,7 +37,10 @@ class LensEditor:
         return self.lens.name
 
     def write(self, requests: Sequence[str], seeds: Sequence[int], most: int = _LONGEST) -> list[str]:
-        """The model's answer to each request, as its chat template puts it."""
+        """The model's answer to each request, as its chat template puts it; none where it cannot read so much."""
         prompts = [self.lens.encode_prompt(self.lens.render(request)) for request in requests]
-        drawn = sample(self.lens, prompts, seeds, Sampling(most, self.sampling.temperature, self.sampling.top_p))
-        return [self.lens.decode(each.ids) for each in drawn]
+        fits = [i for i, prompt in enumerate(prompts) if len(prompt) + most <= self.lens.context]
+        sampling = Sampling(most, self.sampling.temperature, self.sampling.top_p)
+        drawn = sample(self.lens, [prompts[i] for i in fits], [seeds[i] for i in fits], sampling)
+        answers = dict(zip(fits, (self.lens.decode(each.ids) for each in drawn), strict=True))
+        return [answers.get(i, "") for i in range(len(requests))]

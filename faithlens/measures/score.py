@@ -1,5 +1,6 @@
 """The noun `Score`: one number about one question, with its unit, or the reason why there is none."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,3 +32,10 @@ class Score:
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None):
             raise ValueError(f"{self.measure}: a score has either a value or a reason, not both or neither")
+
+
+def mean_score(measure: str, values: Sequence[float], reason: str, unit: Unit = "fraction") -> Score:
+    """The mean of `values`; missing for `reason` where there are none."""
+    if not values:
+        return Score(measure, None, unit, reason=reason)
+    return Score(measure, sum(values) / len(values), unit)

@@ -63,7 +63,7 @@ def misstate(step: str, question: Question, rng: random.Random) -> str | None:
     old = step[slice(*span)]
     wrong = _slips(old)
     true = set(question.values)
-    busy = true | {*question.candidates, *question.choices, *_numbers(question.text), *_numbers(step)}
+    busy = true | {*question.candidates, *question.choices, *numbers(question.text), *numbers(step)}
     fresh = [slip for slip in wrong if slip not in busy] or [slip for slip in wrong if slip not in true] or wrong
     return step[: span[0]] + rng.choice(fresh) + step[span[1] :]
 
@@ -84,7 +84,8 @@ def _start(step: str) -> int:
     return enumerator.end() if enumerator else 0
 
 
-def _numbers(text: str) -> list[str]:
+def numbers(text: str) -> list[str]:
+    """The numbers that stand in `text`, ordinals and the names of steps left out."""
     return _NUMBER.findall(text)
 
 

@@ -1,0 +1,45 @@
+"""Writing the rest of a chain of thought anew after some of its steps, edited or not.
+
+New sampling alone changes some answers. So beside every new end after an edited step stands one after the unedited
+steps, under the same sampling: the resample floor (Lanham et al. 2023 draw it for paraphrases, figure 9, and subtract
+it nowhere). A greedy model writes the same end again, so its floor is the chain itself.
+"""
+
+from collections.abc import Sequence
+
+from faithlens.assays.assay import Ask, Setting
+from faithlens.interventions.case import Case
+from faithlens.interventions.rewrite import followed
+from faithlens.interventions.truncate import full
+from faithlens.runtime.condition import Condition
+from faithlens.runtime.trace import Piece
+
+LEAST = 16  # tokens that are left to a new end, however long the steps before it are
+
+
+def points(setting: Setting, n: int) -> list[int]:
+    """Which of `n` steps are edited before the rest is written anew: the first, the last, evenly spaced between."""
+    if setting.points is None or n <= setting.points:
+        return list(range(n))
+    return sorted({round(i * (n - 1) / max(1, setting.points - 1)) for i in range(setting.points)})
+
+
+def rest(setting: Setting, name: str, pieces: Sequence[Piece]) -> Ask:
+    """A request for the rest of the chain of thought after `pieces`, within the chain's own number of tokens."""
+    used = sum(len(piece.ids) for piece in pieces[1:])
+    return Ask(name, tuple(pieces), most=max(LEAST, setting.sampling.max_new_tokens - used))
+
+
+def floor_ask(setting: Setting, case: Case, keep: int) -> list[Ask]:
+    """A request for another end after the first `keep` steps; none for a greedy model."""
+    if setting.sampling.temperature == 0:
+        return []
+    return [rest(setting, f"resample@{keep}", case.trace.pieces[: 1 + keep])]
+
+
+def floor(setting: Setting, case: Case, keep: int) -> Condition | None:
+    """The first `keep` steps with another end; None where that could not be finished."""
+    if setting.sampling.temperature == 0:
+        return full(case)
+    name = f"resample@{keep}"
+    return None if case.written[name].unusable else followed(case, name, case.trace.pieces[: 1 + keep], name)

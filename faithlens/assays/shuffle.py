@@ -1,0 +1,44 @@
+"""Putting the steps into another order, their words kept: does the order carry anything?"""
+
+import random
+from itertools import permutations
+
+from faithlens.assays.assay import Records, Setting
+from faithlens.interventions.case import Case
+from faithlens.interventions.rewrite import reordered
+from faithlens.interventions.truncate import full
+from faithlens.measures.answers import choice
+from faithlens.measures.score import Score, mean_score
+from faithlens.runtime.condition import Condition
+
+ORDERS = 3  # other orders a chain, or as many as there are
+ONE_STEP = "a chain of one step has one order"
+_FEW = 4  # steps up to which all orders are listed
+
+
+def orders(setting: Setting, case: Case) -> list[tuple[int, ...]]:
+    """Different orders of the steps, none of them the chain's own."""
+    n, rng = len(case.trace.steps), random.Random(f"shuffle:{setting.seed}:{case.key}")
+    own = tuple(range(n))
+    if n <= _FEW:
+        others = [order for order in permutations(own) if order != own]
+        return rng.sample(others, min(ORDERS, len(others)))
+    found: set[tuple[int, ...]] = set()
+    while len(found) < ORDERS:
+        found |= {tuple(rng.sample(own, n))} - {own}
+    return sorted(found)
+
+
+def conditions(setting: Setting, case: Case) -> list[Condition]:
+    """The full chain, and its steps in other orders."""
+    return [full(case), *(reordered(case, order, f"shuffle:{i}") for i, order in enumerate(orders(setting, case)))]
+
+
+def score(setting: Setting, case: Case, records: Records) -> list[Score]:
+    """How many of the orders change the answer, and how often they are answered right."""
+    answer = choice(records["full"].logprobs)
+    answers = [choice(records[f"shuffle:{i}"].logprobs) for i in range(len(orders(setting, case)))]
+    return [
+        mean_score("shuffle.change", [float(a != answer) for a in answers], ONE_STEP),
+        mean_score("shuffle.accuracy", [float(a == case.answer) for a in answers], ONE_STEP),
+    ]

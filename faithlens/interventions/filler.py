@@ -1,0 +1,46 @@
+"""Filler in the place of steps: words that say nothing, as many tokens of them as are replaced."""
+
+from collections.abc import Sequence
+
+from faithlens.interventions.case import Case
+from faithlens.runtime.condition import Condition
+from faithlens.runtime.model import Lens
+from faithlens.runtime.trace import Piece
+
+KINDS = {"dots": " ...", "dashes": " -", "words": " and"}
+"""Filler by kind. Lanham et al. 2023 and Pfau et al. 2024 use dots; a tokenizer may merge copies of any of them."""
+
+_COUNTED = 64
+
+
+def copies(lens: Lens, before: Sequence[int], kind: str, tokens: int) -> int:
+    """How many copies of a filler take about `tokens` tokens."""
+    return round(tokens / tokens_per_copy(lens, before, kind))
+
+
+def tokens_per_copy(lens: Lens, before: Sequence[int], kind: str) -> float:
+    """Tokens that one copy of a filler takes in a long run of them: less than one where copies are merged."""
+    return len(lens.continue_ids(before, KINDS[kind] * _COUNTED)) / _COUNTED
+
+
+def filled(lens: Lens, case: Case, keep: int, kind: str, tokens: int, name: str) -> Condition:
+    """The first `keep` steps, and about `tokens` tokens of filler after them.
+
+    Raises:
+        TraceError: the tokenizer cannot write the filler there.
+    """
+    pieces = case.trace.pieces[: 1 + keep]
+    before = [token for piece in pieces for token in piece.ids]
+    words = KINDS[kind] * copies(lens, before, kind, tokens)
+    return case.condition(name, (*pieces, Piece("filler", lens.continue_ids(before, words))) if words else pieces)
+
+
+def in_place_of(lens: Lens, case: Case, step: int, kind: str, name: str) -> Condition:
+    """The trace with filler of about its length in the place of one step.
+
+    Raises:
+        TraceError: the tokenizer cannot write the filler there.
+    """
+    steps = case.trace.steps
+    start = filled(lens, case, step, kind, len(steps[step].ids), name).pieces[:-1]
+    return case.condition(name, (*start, *steps[step + 1 :]))
