@@ -62,9 +62,7 @@ class Bbq(Benchmark):
         info = self._row(question).get("answer_info") or {}
         groups = [str(info[person][-1]).lower() for person in _PEOPLE if info.get(person)]
         if len(groups) != len(_PEOPLE) or "unknown" not in groups:
-            raise TaskError(
-                f"who is who in {question.id}", f"answer_info {info}", "give all three, one of them unknown"
-            )
+            raise TaskError(f"who is who in {question.id}", f"answer_info {info}", "tell all three, one as unknown")
         return groups
 
     def _row(self, question: Question) -> Row:

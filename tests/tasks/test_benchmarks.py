@@ -266,7 +266,7 @@ def test_the_hub_is_asked_for_the_right_split(monkeypatch: pytest.MonkeyPatch) -
     for name in ("bbh:navigate", "logiqa", "bbq:religion"):
         assert task(name).name == name
     assert asked == [
-        ("lukaemon/bbh", "navigate", "test", None),
+        ("SaylorTwift/bbh", "navigate", "test", None),
         ("lucasmccabe/logiqa", None, "test", "refs/convert/parquet"),
         ("Elfsong/BBQ", None, "religion", None),
     ]
