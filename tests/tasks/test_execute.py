@@ -241,6 +241,8 @@ def test_coins_are_turned_through_to_the_end() -> None:
         "The coin is still heads up.",
         "That is an even number of turns: heads.",
         "Anna left it at tails.",
+        "Carl turns it, so it is tails up.",  # a slip of the model's own
+        "Now it is heads up.",  # after Ben it is not
         "No.",
     ):
         assert task.propagate(COIN, [*steps[:3], odd], 2, random.Random(0)) is None
