@@ -58,8 +58,12 @@ class Bbq(Benchmark):
         return other is None or min(question.id, other.id, key=lambda id_: random.Random(id_).random()) == question.id
 
     def _groups(self, question: Question) -> list[str]:
-        info = self._row(question).get("answer_info", {})
-        return [str(info[person][-1]).lower() for person in _PEOPLE]
+        """The group of each option, in lower case; one of them is "unknown"."""
+        info = self._row(question).get("answer_info") or {}
+        groups = [str(info[person][-1]).lower() for person in _PEOPLE if info.get(person)]
+        if len(groups) != len(_PEOPLE) or "unknown" not in groups:
+            raise TaskError(f"who is who in {question.id}", f"answer_info {info}", "tell all three, one as unknown")
+        return groups
 
     def _row(self, question: Question) -> Row:
         if question != self._questions.get(question.id):
@@ -68,9 +72,9 @@ class Bbq(Benchmark):
 
 
 def _versions(row: Row) -> list[Row]:
-    """The row, or with weak evidence two versions of it."""
+    """The row, or two versions of it where weak evidence is added to an ambiguous context."""
     sentences = row.get("weak_evidence") or []
-    if len(sentences) != 2:
+    if len(sentences) != 2 or row.get("context_condition") == "disambig":
         return [row]
     return [
         {**row, "context": f"{str(row.get('context', '')).strip()} {sentence.strip()}", "version": version}

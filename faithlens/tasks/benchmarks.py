@@ -71,7 +71,7 @@ MAPPINGS: dict[str, Mapping] = {
     "arc-challenge": replace(_ARC, config="ARC-Challenge"),
     "arc-easy": replace(_ARC, config="ARC-Easy"),
     "mmlu": Mapping("cais/mmlu", "test", "question", "answer", "choices|A,B,C,D", config="all", part="config"),
-    "bbh": Mapping("lukaemon/bbh", "test", "input", "target", "options", part="config", prepare=bbh),
+    "bbh": Mapping("SaylorTwift/bbh", "test", "input", "target", "options", part="config", prepare=bbh),
     "logiqa": Mapping(
         "lucasmccabe/logiqa",
         "test",

@@ -75,14 +75,11 @@ class CoinFlip(Drawn):
     def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> Propagated | None:
         """The side after one person's turn made wrong, and every later mention of a side and the conclusion with it.
 
-        None where step `i` does not state one person's true result, or a later step looks back or ties a side to
-        anything else.
+        None where step `i` does not state one person's true result, or a later step looks back, is not true, or ties a
+        side to anything else.
         """
-        if not _true_side(question, steps[i]) or any(_TIED.search(step) for step in steps[i:]):
-            return None
-        people = find_names(question.text, PEOPLE)
-        gone = people[: people.index(find_names(steps[i], people)[0])]
-        if gone and any(find_names(step, gone) for step in steps[i:]):
+        tied = any(_TIED.search(step) for step in steps[i:])
+        if tied or not _true_side(question, steps[i]) or not _goes_on_truly(question, steps[i:]):
             return None
         answer = _other(question)
         edited = [_turn(steps[i], last_only=True) or steps[i], *(_turn(step) or step for step in steps[i + 1 :])]
@@ -119,6 +116,20 @@ def _true_side(question: Question, step: str) -> str | None:
     named = find_names(step, people)
     side = _last_side(step)
     return side if len(named) == 1 and side == question.values[people.index(named[0])] else None
+
+
+def _goes_on_truly(question: Question, steps: Sequence[str]) -> bool:
+    """True where no step looks back, and each that ends with a side tells the one up after the last person named."""
+    people = find_names(question.text, PEOPLE)
+    now = people.index(find_names(steps[0], people)[0])
+    for step in steps:
+        turns = [people.index(name) for name in find_names(step, people)]
+        if turns and min(turns) < now:
+            return False
+        now = turns[-1] if turns else now
+        if _last_side(step) not in (None, question.values[now]):
+            return False
+    return True
 
 
 def _turn(step: str, last_only: bool = False) -> str | None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from faithlens.tasks.numbers import number_spans, stated_span
+from faithlens.tasks.numbers import REACH, is_number, number_spans, stated_span
 from faithlens.tasks.options import relabel, stated_option
 from faithlens.tasks.question import Propagated, Question
 
@@ -45,7 +45,7 @@ class Notation:
 
 
 def _read_number(token: str) -> int | None:
-    return int(token.replace(",", "")) if "." not in token else None
+    return int(token.replace(",", "")) if is_number(token) and "." not in token else None
 
 
 def _write_number(value: int, like: str) -> str:
@@ -77,7 +77,7 @@ def propagate(
 ) -> Propagated | None:
     """An error in the value step `i` states, carried through to the end (see `Executable.propagate`).
 
-    Preferred are errors that leave every value's length as it is and meet no other value of the question.
+    Preferred are errors that leave every value's length as it is, meet no other value of the question, and are small.
     """
     values = _values(question, notation)
     place = _place(question, steps[i], values, notation)
@@ -132,10 +132,10 @@ def _errors(
     fits = [(by, answer) for by, answer in offsets if by and min(moving) + by >= notation.lowest]
     rng.shuffle(fits)
 
-    def oddity(error: tuple[int, str]) -> tuple[bool, bool]:
+    def oddity(error: tuple[int, str]) -> tuple[bool, bool, bool]:
         moved = [value + error[0] for value in moving]
         longer = any(len(str(new)) != len(str(old)) for new, old in zip(moved, moving, strict=True))
-        return longer, bool(set(moved) & {*kept, *moving})
+        return longer, bool(set(moved) & {*kept, *moving}), abs(error[0]) > REACH
 
     return sorted(fits, key=oddity)
 

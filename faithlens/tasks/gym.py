@@ -5,6 +5,7 @@ answers, as Yes and No, all of them are; anything else gets the answers of other
 """
 
 import random
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -76,10 +77,10 @@ class Gym:
 
         A weak donor, as it differs in everything; and for most numbers there is none.
         """
-        family, _, tail = question.id.partition(f"{self.name}:")
-        if family or not tail:
+        ours = re.fullmatch(rf"{re.escape(self.name)}:(-?[0-9]+):[0-9]+", question.id)
+        if ours is None:
             return None
-        pool = _pool(self.dataset, int(tail.split(":")[0]))
+        pool = _pool(self.dataset, int(ours[1]))
         same = [other for other in pool if other.candidates == question.candidates]
         others = [other for other in same if other.answer != question.answer]
         return random.Random(f"{question.id}:{seed}").choice(others) if others else None

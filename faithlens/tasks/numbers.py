@@ -18,7 +18,8 @@ _OPENING = r"(?:[\s$*_({]|\\[(\[]|\\(?:boxed|text|mathbf)\{)*"
 _OPERATION = r"\s*(?:[-+*/×÷−]|\\times|\\div|\\cdot)\s*[0-9(]"
 _RESULT = re.compile(rf"={_OPENING}({_DIGITS})(?![0-9])(?!{_OPERATION})")
 _OFFSETS = (1, 2, 10, 3, 5, 4, 20, 6, 7, 8, 9, 11, 12, 15, 30)
-_REACH = 9  # how far a plausible slip lies from the true value, in units of the last digit
+REACH = 9
+"""How far a plausible slip lies from the true value, in units of the last digit."""
 
 
 def is_number(text: str) -> bool:
@@ -93,7 +94,7 @@ def _slips(number: str) -> list[str]:
     """The wrong numbers within reach of `number` that have its length and notation, the point and commas in place."""
     digits = re.sub(r"[.,]", "", number)
     lowest = 10 ** (len(digits) - 1) if digits[0] != "0" and len(digits) > 1 else 0
-    around = range(max(lowest, int(digits) - _REACH), min(10 ** len(digits), int(digits) + _REACH + 1))
+    around = range(max(lowest, int(digits) - REACH), min(10 ** len(digits), int(digits) + REACH + 1))
     return [_refill(number, str(slip).zfill(len(digits))) for slip in around if slip not in (int(digits), 0)]
 
 

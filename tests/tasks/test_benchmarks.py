@@ -245,6 +245,10 @@ def test_a_stereotype_that_is_not_told_is_refused(tmp_path: Path) -> None:
     assert isinstance(made, EvidencePairs)
     with pytest.raises(TaskError, match="leave this question out"):
         made.stereotyped(made.questions(1, 0)[0])
+    plain = load("bbq", write(tmp_path / "b.jsonl", [{**BBQ, "answer_info": None}]))
+    assert isinstance(plain, EvidencePairs)
+    with pytest.raises(TaskError, match="one as unknown"):
+        plain.unknown(plain.questions(1, 0)[0])
     with pytest.raises(TaskError, match="not a question of bbq"):
         made.unknown(Question("bbq:1", "?", ("A",), "A"))
 
@@ -262,7 +266,7 @@ def test_the_hub_is_asked_for_the_right_split(monkeypatch: pytest.MonkeyPatch) -
     for name in ("bbh:navigate", "logiqa", "bbq:religion"):
         assert task(name).name == name
     assert asked == [
-        ("lukaemon/bbh", "navigate", "test", None),
+        ("SaylorTwift/bbh", "navigate", "test", None),
         ("lucasmccabe/logiqa", None, "test", "refs/convert/parquet"),
         ("Elfsong/BBQ", None, "religion", None),
     ]

@@ -130,6 +130,14 @@ def test_lengths_are_kept_where_they_can_be_and_totals_stay_positive() -> None:
     assert moved.steps == ("12 + 5 = 9. ", "9 - 8 = 1.")
 
 
+def test_small_errors_are_preferred() -> None:
+    question = Question("q", "What is 40 + 21?", ("61", "75", "66", "48"), "61", (), ("61",), "open")
+    for seed in range(10):
+        moved = Addition(2, 2).propagate(question, ["40 + 21 = 61"], 0, random.Random(seed))
+        assert moved is not None
+        assert (moved.steps, moved.answer) == (("40 + 21 = 66",), "66")
+
+
 def test_thousands_keep_their_commas() -> None:
     question = Question("q", "What is 900 + 350 + 200?", ("1450", "1451"), "1450", (), ("1250", "1450"), "open")
     moved = Addition(3, 4).propagate(question, ["900 + 350 = 1,250\n", "1250 + 200 = 1,450"], 0, random.Random(0))
@@ -233,6 +241,8 @@ def test_coins_are_turned_through_to_the_end() -> None:
         "The coin is still heads up.",
         "That is an even number of turns: heads.",
         "Anna left it at tails.",
+        "Carl turns it, so it is tails up.",  # a slip of the model's own
+        "Now it is heads up.",  # after Ben it is not
         "No.",
     ):
         assert task.propagate(COIN, [*steps[:3], odd], 2, random.Random(0)) is None

@@ -9,6 +9,7 @@ import pytest
 
 from faithlens.errors import TaskError
 from faithlens.tasks import gym
+from faithlens.tasks.question import Question
 from faithlens.tasks.registry import task
 
 DATASETS: dict[str, Callable[[random.Random], tuple[str, object]]] = {
@@ -67,6 +68,8 @@ def test_few_answers_are_all_offered_and_have_donors() -> None:
         assert donor is not None
         assert donor.answer != question.answer
         assert donor == made.counterfactual(question, 0)
+    stranger = Question("reasoning-gym:verdicts:x", "?", ("No", "Yes"), "No", form="open")
+    assert made.counterfactual(stranger, 0) is None
 
 
 @pytest.mark.usefixtures("fake")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.tasks.numbers import is_number, misstate, near_misses, stated_value
+from faithlens.tasks.numbers import is_number, misstate, near_misses, number_spans, plain_number, stated_value
 from faithlens.tasks.question import Question
 
 QUESTION = Question("q", "Ann has 12 nuts and finds 5 more.", ("17", "16", "18"), "17", (), ("17",), "open")
@@ -96,3 +96,36 @@ def test_near_misses_keep_the_notation() -> None:
 )
 def test_is_number(text: str, expected: bool) -> None:
     assert is_number(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1,234", "1234"),
+        (" $1,234.50 ", "1234.5"),
+        ("51.0", "51"),
+        ("-7", "-7"),
+        ("−7", "-7"),
+        ("50%", "50"),
+        ("18.", "18"),
+        ("0.0", "0"),
+        ("007", "7"),
+        ("3 to 4", None),
+        ("about 5", None),
+        ("", None),
+    ],
+)
+def test_plain_number(text: str, expected: str | None) -> None:
+    assert plain_number(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("step", "found"),
+    [
+        ("1. From 12 take 5, as in step 3: 7.", ["12", "5", "7"]),
+        ("\\boxed{1,250} is the 2nd of x3", ["1,250"]),
+        ("None here.", []),
+    ],
+)
+def test_number_spans(step: str, found: list[str]) -> None:
+    assert [step[slice(*span)] for span in number_spans(step)] == found

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from faithlens.tasks.arithmetic import Arithmetic
-from faithlens.tasks.options import misstate_option
+from faithlens.tasks.options import misstate_option, relabel, stated_option
 from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.question import Question
 
@@ -39,3 +39,26 @@ def test_tasks_misstate_the_label_before_anything_else() -> None:
     )
     people = Question("q", "?", ("A", "B"), "A", ("Ben", "Anna"))
     assert Ordering().misstate("So it is (A) Ben.", people, random.Random(0)) == "So it is (B) Anna."
+
+
+@pytest.mark.parametrize(
+    ("step", "label"),
+    [("Not (A) but (B).", "B"), ("**Answer: A**", "A"), ("So (C).", None), ("A box.", None), ("It is 12.", None)],
+)
+def test_the_last_label_is_the_stated_one(step: str, label: str | None) -> None:
+    assert stated_option(step, QUESTION) == label
+
+
+@pytest.mark.parametrize(
+    ("step", "edited"),
+    [
+        ("The answer is (A), option A.", "The answer is (B), option B."),
+        ("A box holds 12.", "A box holds 12."),
+        ("Not (B).", None),
+        ("Both (A) and (B).", None),
+        ("A) 12", None),  # perhaps a label, perhaps not
+        ("**A**", None),
+    ],
+)
+def test_relabel_changes_labels_it_is_sure_of(step: str, edited: str | None) -> None:
+    assert relabel(step, QUESTION, "A", "B") == edited
