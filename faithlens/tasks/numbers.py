@@ -12,24 +12,35 @@ from decimal import Decimal
 from faithlens.tasks.question import Question
 from faithlens.tasks.segment import ENUMERATOR
 
-_DIGITS = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
-_NUMBER = re.compile(rf"(?<![\w.])(?<![Ss]tep )({_DIGITS})(?![0-9]|st\b|nd\b|rd\b|th\b)")
+DIGITS = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
+"""A number without its sign, as a pattern."""
+
+_NUMBER = re.compile(rf"(?<![\w.])(?<![Ss]tep )({DIGITS})(?![0-9]|st\b|nd\b|rd\b|th\b)")
 _OPENING = r"(?:[\s$*_({]|\\[(\[]|\\(?:boxed|text|mathbf)\{)*"
 _OPERATION = r"\s*(?:[-+*/×÷−]|\\times|\\div|\\cdot)\s*[0-9(]"
-_RESULT = re.compile(rf"={_OPENING}({_DIGITS})(?![0-9])(?!{_OPERATION})")
+_RESULT = re.compile(rf"={_OPENING}({DIGITS})(?![0-9])(?!{_OPERATION})")
+_MINUS = re.compile(r"(?:^|[\s=({:*_$])[-−](?:\\?[$€£])?$")
 _OFFSETS = (1, 2, 10, 3, 5, 4, 20, 6, 7, 8, 9, 11, 12, 15, 30)
 _REACH = 9  # how far a plausible slip lies from the true value, in units of the last digit
 
 
 def is_number(text: str) -> bool:
     """True where `text` is one number and nothing else: "7", "-3", "1,200", "2.50"."""
-    return re.fullmatch(f"-?{_DIGITS}", text) is not None
+    return re.fullmatch(f"-?{DIGITS}", text) is not None
 
 
 def stated_value(step: str) -> str | None:
     """The result a step states: the number after its last "=" that ends a calculation, else its last number."""
     span = _result_span(step)
     return step[slice(*span)] if span else None
+
+
+def stated_number(step: str) -> str | None:
+    """The stated value together with its minus sign, if it has one; "5-3" has none."""
+    span = _result_span(step)
+    if span is None:
+        return None
+    return ("-" if _MINUS.search(step[: span[0]]) else "") + step[slice(*span)]
 
 
 def misstate(step: str, question: Question, rng: random.Random) -> str | None:
