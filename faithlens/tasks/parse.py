@@ -31,7 +31,8 @@ _NEGATION = re.compile(r"\b(?:not|neither|nor|never|cannot|isn['’]t|wasn['’]
 _VERDICTS = frozenset({"yes", "no", "true", "false", "valid", "invalid"})
 _PROSE = frozenset({"A", "a", "I", "i"})  # words of any English sentence, so never a name in one
 _NUMBER = re.compile(
-    rf"(?:[\s*_(\[{{$€£]|\\[(\[$]|\\(?:text|mathbf)\{{)*([-−]?)[$€£]?({DIGITS})(?![0-9/]|\s*[-+*/×÷−=]\s*[0-9(])"
+    r"(?:[\s*_(\[{$€£]|\\[(\[$]|\\(?:text|mathbf)\{)*"  # what may stand before it
+    rf"([-−]?)[$€£]?({DIGITS})(?![0-9/]|\s*[-+*/×÷−=]\s*[0-9(])"
 )
 _FRACTION = re.compile(r"\\[dt]?frac|[0-9]\s*/\s*[0-9]")
 
