@@ -70,6 +70,12 @@ def plain_number(text: str) -> str | None:
     return f"{value.normalize():f}" if value else "0"
 
 
+def boxed(text: str) -> str | None:
+    r"""What the last \boxed{...} of `text` holds, without a wrapper such as \text; None where there is none."""
+    boxes = list(_BOXED.finditer(text))
+    return _braced(text, boxes[-1].end()) if boxes else None
+
+
 def _statements(text: str, question: Question) -> Iterator[str]:
     """What the text says its answer is, the last first: each to the end of its sentence."""
     found = [(match.start(), _sentence(text, match.end())) for match in _LEAD.finditer(text)]
@@ -99,8 +105,7 @@ def _braced(text: str, start: int) -> str:
 
 def _number_in(statement: str, question: Question) -> str | None:
     """The number a statement gives: the one it begins with, else the result of the calculation it holds."""
-    inside = _BOXED.search(statement)
-    statement = _braced(statement, inside.end()) if inside else statement
+    statement = boxed(statement) or statement
     first = _NUMBER.match(statement)
     number = first[1] + first[2] if first else _result(statement)
     return _as_candidate(number, question) if number else None
@@ -118,8 +123,8 @@ def _as_candidate(number: str, question: Question) -> str | None:
 
 def _name_in(statement: str, question: Question) -> str | None:
     """The candidate a statement names: the label it begins with, else the only content in it."""
-    inside = _BOXED.search(statement)
-    statement = _braced(statement, inside.end()) if inside else statement
+    inside = boxed(statement)
+    statement = inside or statement
     names = _names(question)
     exact = statement.strip(" *_.$()\"'")
     for name, answer in (*((label, label) for label in question.candidates), *names.items()):
