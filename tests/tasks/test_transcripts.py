@@ -8,6 +8,7 @@ import pytest
 from faithlens.errors import TaskError
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.transcripts import Transcript, Transcripts, read_transcripts
+from tests.inspect_logs import evaluate
 
 CHOICE = {"question": "2 + 3?", "choices": ["4", "5", "6"], "answer": "B"}
 OPEN = {"question": "2 + 3?", "answer": "5"}
@@ -198,7 +199,7 @@ def test_documents_become_questions(
         (logged({"question": "?", "choices": ["a", "b"]}, "E", "a"), "answer 'E' is no option"),
         (
             logged({"question": "?"}, "5", resps=[[["-1.2", "False"]], [["-1.0", "True"]]]),
-            "output_type: generate_until",
+            "'resps' is [[[\"-1.2\", ",
         ),
         ({"doc": {"question": "?"}, "resps": [["a"]]}, "no 'doc_id'"),
     ],
@@ -220,35 +221,6 @@ def test_without_inspect_a_log_is_refused_with_the_way_to_read_it(
     message = refusal(tmp_path / "one.eval")
     assert "inspect-ai is not installed" in message
     assert "pip install 'faithlens[inspect]'" in message
-
-
-def evaluate(folder: Path, replies: list[tuple[Any, str]], samples: list[dict[str, Any]], epochs: int = 1) -> Path:
-    """The log of a real evaluation, by a model that says what it is told to."""
-    inspect_ai = pytest.importorskip("inspect_ai")
-    from inspect_ai.dataset import MemoryDataset, Sample
-    from inspect_ai.model import ChatCompletionChoice, ChatMessageAssistant, ModelOutput, ModelUsage, get_model
-    from inspect_ai.solver import generate
-
-    outputs = [
-        ModelOutput(
-            model="mockllm/model",
-            choices=[ChatCompletionChoice(message=ChatMessageAssistant(content=content), stop_reason=stop)],
-            usage=ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2),  # else tokens are counted, online
-        )
-        for content, stop in replies
-    ]
-    asked = inspect_ai.Task(
-        dataset=MemoryDataset([Sample(**sample) for sample in samples]), solver=generate(), epochs=epochs
-    )
-    [log] = inspect_ai.eval(
-        asked,
-        model=get_model("mockllm/model", custom_outputs=outputs),
-        log_dir=str(folder),
-        display="none",
-        max_samples=1,
-    )
-    assert log.status == "success"
-    return Path(log.location)
 
 
 def test_logs_of_inspect_are_read_with_epochs_as_samples(tmp_path: Path) -> None:
