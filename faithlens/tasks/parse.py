@@ -8,7 +8,7 @@ answers match scores nothing at all.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from faithlens.tasks.numbers import DIGITS, is_number, stated_number
@@ -32,9 +32,9 @@ _VERDICTS = frozenset({"yes", "no", "true", "false", "valid", "invalid"})
 _PROSE = frozenset({"A", "a", "I", "i"})  # words of any English sentence, so never a name in one
 _NUMBER = re.compile(
     r"(?:[\s*_(\[{$€£]|\\[(\[$]|\\(?:text|mathbf)\{)*"  # what may stand before it
-    rf"([-−]?)[$€£]?({DIGITS})(?![0-9/]|\s*[-+*/×÷−=]\s*[0-9(])"
+    rf"([-−]?)[$€£]?({DIGITS})(?![0-9/]|\s*[-+*/×÷−=^]\s*[0-9(])"
 )
-_FRACTION = re.compile(r"\\[dt]?frac|[0-9]\s*/\s*[0-9]")
+_UNFINISHED = re.compile(rf"\\[dt]?frac|[0-9)]\s*[-−+*/×÷^]\s*[$€£(]*{DIGITS}(?![^0-9]*[0-9])", re.S)
 
 
 def stated_answer(text: str, question: Question) -> str | None:
@@ -50,7 +50,7 @@ def stated_answer(text: str, question: Question) -> str | None:
     steps = [text[start:stop] for start, stop in segment(text)]
     if read is _name_in:
         return _concluded(steps[-1], question) if steps else None
-    last = next((step for step in reversed(steps) if stated_number(step)), "")
+    last = next((step for step in reversed(steps) if stated_number(step) or plain_number(step)), "")
     return _as_candidate(number, question) if (number := _result(last)) else None
 
 
@@ -112,8 +112,10 @@ def _number_in(statement: str, question: Question) -> str | None:
 
 
 def _result(step: str) -> str | None:
-    """The number a step comes to; None where that is a fraction, of which the last number is but a part."""
-    return None if _FRACTION.search(step.rpartition("=")[2]) else stated_number(step)
+    """The number a step comes to; None where its last number is but a part of a calculation or fraction."""
+    if (whole := plain_number(step)) is not None:
+        return whole
+    return None if _UNFINISHED.search(step.rpartition("=")[2]) else stated_number(step)
 
 
 def _as_candidate(number: str, question: Question) -> str | None:
@@ -122,22 +124,23 @@ def _as_candidate(number: str, question: Question) -> str | None:
 
 
 def _name_in(statement: str, question: Question) -> str | None:
-    """The candidate a statement names: the label it begins with, else the only content in it."""
+    """The candidate a statement names: the label or the content it begins with, else the only content in it."""
     inside = boxed(statement)
     statement = inside or statement
-    names = _names(question)
+    names, labels = _names(question), _labels(question)
     exact = statement.strip(" *_.$()\"'")
     for name, answer in (*((label, label) for label in question.candidates), *names.items()):
         if exact == name and (exact != "I" or "(I)" in statement or inside):
             return answer
-    labels = _labels(question)
-    another = rf"(?![)\]*]*\s*(?:or|and|/|&)\s*\(?(?:{labels})\b)"
-    label = re.match(rf"{_OPENING}(?:\(({labels})\)|({labels}){_AFTER}){another}", statement)
+    another = rf"(?![)\]*]*\s*(?:or\b|(?:and|/|&)\s*\(?(?:{labels})\b))"
+    label = re.match(rf"{_OPENING}(?:\(((?i:{labels}))\)|({labels}){_AFTER}){another}", statement)
     if question.choices and label and label[2] != "I":
-        return label[1] or label[2]
-    if _NEGATION.match(statement):
-        return None
-    named = _named(statement, names, re.I)
+        return (label[1] or label[2]).upper()
+    first = re.match(rf"{_OPENING}{_spellings(names)}(?!,?\s*(?:or|and)\b|\s*[/&])", statement, re.I)
+    named = _named(first[0] if first else statement, names, re.I)
+    number = _NUMBER.match(statement)
+    if number and not named:  # "15.0" where an option is "15"
+        named = {answer for name, answer in names.items() if same_answer(name, number[1] + number[2])}
     return named.pop() if len(named) == 1 else None
 
 
@@ -164,19 +167,23 @@ def _names(question: Question) -> dict[str, str]:
 
 
 def _named(sentence: str, names: dict[str, str], flags: int = 0) -> set[str]:
-    """The answers whose content stands in `sentence` on its own and is not negated.
-
-    "red" is not named by "dark red" where both are answers, nor "12" by "120", "-12" or "12.5".
-    """
+    """The answers whose content stands in `sentence` and is not negated there."""
     found: set[str] = set()
     by_case = {name.casefold(): answer for name, answer in names.items()}
-    spellings = "|".join(_spelling(name) for name in sorted(names, key=len, reverse=True) if name not in _PROSE)
-    for match in re.finditer(rf"(?<![\w.\-−])(?:{spellings})(?!\w|[.,][0-9])", sentence, flags) if spellings else ():
+    for match in re.finditer(_spellings(names), sentence, flags):
         verdict = match[0].casefold() in _VERDICTS
         if _NEGATION.search(sentence, 0, match.start() if verdict else len(sentence)):
             return set()
         found.add(names.get(match[0]) or by_case[match[0].casefold()])
     return found
+
+
+def _spellings(names: Iterable[str]) -> str:
+    """A pattern for any of `names` on its own: not the "red" of "dark red" where both are names, nor the 12 of 12.5."""
+    longest_first = sorted((name for name in names if name not in _PROSE), key=len, reverse=True)
+    if not longest_first:
+        return r"(?!)"  # matches nothing
+    return rf"(?<![\w.\-−])(?:{'|'.join(map(_spelling, longest_first))})(?!\w|[.,\-−][0-9])"
 
 
 def _spelling(name: str) -> str:
