@@ -8,6 +8,7 @@ reply by its answer when they are done, so of those no chain of thought is left 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from faithlens.errors import TaskError
 from faithlens.tasks.entries import BadEntryError, Faults, checked
@@ -32,8 +33,9 @@ def _samples(path: Path) -> list[Any]:
         raise TaskError(asked, "inspect-ai is not installed", "pip install 'faithlens[inspect]'") from error
     try:
         return read_eval_log(str(path)).samples or []
-    except (OSError, ValueError, KeyError) as error:
-        raise TaskError(asked, f"no log of Inspect: {error}", "check the path, or write the log again") from error
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        found = f"no log of Inspect: {str(error).partition(chr(10))[0]}"
+        raise TaskError(asked, found, "check the path; name JSON lines .jsonl") from error
 
 
 def _entry(sample: Any) -> dict[str, Any]:
