@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from faithlens.errors import TaskError
 from faithlens.tasks.build import BadEntryError, choice_question, open_question
-from faithlens.tasks.formats import bbh, gsm8k, options_of, right_place, values_at
 from faithlens.tasks.listed import Listed
 from faithlens.tasks.numbers import plain_number
 from faithlens.tasks.question import Question
 from faithlens.tasks.reorder import reorder
 from faithlens.tasks.rows import Row
+from faithlens.tasks.shapes import bbh, gsm8k, options_of, right_place, values_at
 
 _MOST_UNUSABLE = 0.1
 _MOST_REPORTED = 5

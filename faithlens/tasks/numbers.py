@@ -12,11 +12,14 @@ from decimal import Decimal
 from faithlens.tasks.question import Question
 from faithlens.tasks.segment import ENUMERATOR
 
-_DIGITS = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
-_NUMBER = re.compile(rf"(?<![\w.])(?<![Ss]tep )({_DIGITS})(?![0-9]|st\b|nd\b|rd\b|th\b)")
+DIGITS = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
+"""A number without its sign, as a pattern."""
+
+_NUMBER = re.compile(rf"(?<![\w.])(?<![Ss]tep )({DIGITS})(?![0-9]|st\b|nd\b|rd\b|th\b)")
 _OPENING = r"(?:[\s$*_({]|\\[(\[]|\\(?:boxed|text|mathbf)\{)*"
 _OPERATION = r"\s*(?:[-+*/×÷−]|\\times|\\div|\\cdot)\s*[0-9(]"
-_RESULT = re.compile(rf"={_OPENING}({_DIGITS})(?![0-9])(?!{_OPERATION})")
+_RESULT = re.compile(rf"={_OPENING}({DIGITS})(?![0-9])(?!{_OPERATION})")
+_MINUS = re.compile(r"(?:^|[\s=({:*_$])[-−](?:\\?[$€£])?$")
 _OFFSETS = (1, 2, 10, 3, 5, 4, 20, 6, 7, 8, 9, 11, 12, 15, 30)
 REACH = 9
 """How far a plausible slip lies from the true value, in units of the last digit."""
@@ -24,15 +27,16 @@ REACH = 9
 
 def is_number(text: str) -> bool:
     """True where `text` is one number and nothing else: "7", "-3", "1,200", "2.50"."""
-    return re.fullmatch(f"-?{_DIGITS}", text) is not None
+    return re.fullmatch(f"-?{DIGITS}", text) is not None
 
 
 def plain_number(text: str) -> str | None:
-    """`text` as a number without currency, commas or idle zeros ("$1,234.0" is "1234"); None where it is none."""
-    bare = re.sub(r"[\s$€£,]|%$|\.$", "", text.strip()).replace("−", "-")
+    """`text` in plain notation where it is one number: "1200" for "1,200", "1200.0" and "$1,200"; else None."""
+    bare = re.sub(r"^(-?)\\?[$€£]", r"\1", text.strip().replace("−", "-")).rstrip(".%").removesuffix("\\")
     if not is_number(bare):
         return None
-    return f"{Decimal(bare):f}".rstrip("0").rstrip(".") if "." in bare else str(int(bare))
+    value = Decimal(bare.replace(",", ""))
+    return f"{value.normalize():f}" if value else "0"
 
 
 def number_spans(step: str) -> list[tuple[int, int]]:
@@ -50,6 +54,14 @@ def stated_span(step: str) -> tuple[int, int] | None:
     """Where `stated_value` stands in `step`, half open; None where it states none."""
     matches = list(_RESULT.finditer(step, _start(step))) or list(_NUMBER.finditer(step, _start(step)))
     return matches[-1].span(1) if matches else None
+
+
+def stated_number(step: str) -> str | None:
+    """The stated value together with its minus sign, if it has one; "5-3" has none."""
+    span = stated_span(step)
+    if span is None:
+        return None
+    return ("-" if _MINUS.search(step[: span[0]]) else "") + step[slice(*span)]
 
 
 def misstate(step: str, question: Question, rng: random.Random) -> str | None:

@@ -1,0 +1,98 @@
+"""From chains of thought written elsewhere to drafts, as `cases` makes them of chains sampled here.
+
+The text is what is kept, not the tokens it was written in: it is encoded anew, and a model that spelled a word with
+other tokens reads it here as its tokenizer spells it.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from faithlens.assays.cases import Draft, draft, prompt_ids
+from faithlens.errors import TraceError
+from faithlens.runtime.model import Lens
+from faithlens.runtime.sample import Sampled
+from faithlens.tasks.question import Question, Task
+from faithlens.tasks.transcripts import Transcript
+
+Wording = tuple[str, tuple[str, ...]]
+
+
+def given_drafts(lens: Lens, task: Task, transcripts: Sequence[Transcript], seed: int) -> list[Draft]:
+    """One draft a transcript, in their order: its text after the prompt that asks for a chain of thought, cut in steps.
+
+    The twin is a transcript that answers the counterfactual question: of the same sample where there is one, else
+    the first. Twins are looked for among `transcripts`, so give all of them at once. A chain that cannot be used (it
+    is empty, too long, or this tokenizer cannot write it) is a draft without a trace that says why. The sample's
+    number stands where a trace has its seed.
+    """
+    by_wording = answering(transcripts)
+    drafts = []
+    for transcript in transcripts:
+        other = twin_of(task, transcript, by_wording, seed)
+        try:
+            own = written(lens, task, transcript)
+        except TraceError as error:
+            drafts.append(Draft(transcript.question, None, None, error.found))
+        else:
+            drafts.append(draft(lens, transcript.question, own, _fitting(lens, task, own, other)))
+    return drafts
+
+
+def answering(transcripts: Sequence[Transcript]) -> dict[Wording, dict[int, Transcript]]:
+    """The transcripts of each question by sample; questions are told apart by their words, whatever their ids."""
+    found: dict[Wording, dict[int, Transcript]] = {}
+    for transcript in transcripts:
+        found.setdefault(_wording(transcript.question), {})[transcript.sample] = transcript
+    return found
+
+
+def twin_of(
+    task: Task, transcript: Transcript, by_wording: Mapping[Wording, Mapping[int, Transcript]], seed: int
+) -> Transcript | None:
+    """The transcript that answers the counterfactual of `transcript`'s question; None where none does."""
+    question = task.counterfactual(transcript.question, seed)
+    samples = by_wording.get(_wording(question), {}) if question else {}
+    return samples.get(transcript.sample, next(iter(samples.values()), None))
+
+
+def written(lens: Lens, task: Task, transcript: Transcript) -> Sampled:
+    """The transcript as if it had been sampled; a space is put before a text that would run into the prompt's words.
+
+    Raises:
+        TraceError: this tokenizer cannot write it, or prompt, text and answer are longer than the model reads.
+    """
+    prompt = prompt_ids(lens, task, transcript.question, "cot")
+    text = transcript.cot
+    if text[:1].strip() and not lens.decode(prompt)[-1:].isspace():
+        text = " " + text
+    ids = lens.continue_ids(prompt, text)
+    _check_length(lens, task, transcript.question, len(prompt) + len(ids))
+    return Sampled(prompt, ids, transcript.finish, transcript.sample)
+
+
+def _fitting(lens: Lens, task: Task, own: Sampled, other: Transcript | None) -> Sampled | None:
+    """The twin as if sampled, where it can be written and either's prompt leaves room for either's steps."""
+    if other is None:
+        return None
+    try:
+        twin = written(lens, task, other)
+        longest = max(len(own.prompt), len(twin.prompt)) + max(len(own.ids), len(twin.ids))
+        _check_length(lens, task, other.question, longest)
+    except TraceError:
+        return None
+    return twin
+
+
+def _check_length(lens: Lens, task: Task, question: Question, length: int) -> None:
+    """Raise TraceError where `length` tokens and an answer are more than the model reads."""
+    answers = {stem.text + c + stem.close for stem in task.stems for c in question.candidates}
+    answer = max(len(lens.encode_continuation(text)) for text in answers)
+    if length + answer > lens.context:
+        raise TraceError(
+            f"a chain of thought for question {question.id}",
+            f"{length} tokens of prompt and chain of thought and {answer} of answer; {lens.name} reads {lens.context}",
+            "leave out this chain of thought, or use a model that reads more",
+        )
+
+
+def _wording(question: Question) -> Wording:
+    return question.text, question.choices

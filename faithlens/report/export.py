@@ -1,0 +1,107 @@
+"""A finished run for other tools: one tidy table of scores, or a folder that Hugging Face's `datasets` reads."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, get_args
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from faithlens.errors import ConfigError, RunError, nearest
+from faithlens.report.card import card
+from faithlens.store import INT, SCHEMAS, TEXT, Run, atomic
+
+Form = Literal["parquet", "dataset"]
+FORMS: tuple[Form, ...] = get_args(Form)
+TABLES = ("scores", "estimates", "traces")
+"""What a dataset holds, a configuration each; the first is read where none is named."""
+
+FACTS = pa.schema(
+    {"answer": TEXT, "predicted": TEXT, "correct": pa.bool_(), "finish": TEXT, "n_steps": INT, "n_tokens": INT}
+)
+"""What the tidy table says of each score's question; missing where no chain of thought could be used."""
+
+
+def export(run: Run, out: Path, form: Form) -> Path:
+    """Write a finished run as `form` and return where it stands, whole or not at all.
+
+    "parquet": `out` is the file, one row a score with the facts of its question beside it. "dataset": `out` is a folder
+    with ``data/<table>.parquet`` and a README.md that Hugging Face shows as the card.
+
+    Raises:
+        RunError: the run is not finished, or `out` is there already and is not an empty folder.
+    """
+    _refuse_used(out)
+    if form == "parquet":
+        table = tidy(run)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(out) as temporary:
+            pq.write_table(table, temporary)
+    else:
+        tables = {name: _stored(run, name) for name in TABLES}
+        with _whole_folder(out) as folder:
+            (folder / "data").mkdir()
+            for name, table in tables.items():
+                pq.write_table(table, folder / "data" / f"{name}.parquet")
+            text = card(run, {name: table.schema.names for name, table in tables.items()})
+            (folder / "README.md").write_text(text, encoding="utf-8")
+    return out
+
+
+def tidy(run: Run) -> pa.Table:
+    """One row a score: the columns of the scores table, then `FACTS` of its question.
+
+    Raises RunError where the run is not finished, or a question has several chains of thought that nothing tells apart.
+    """
+    scores, traces = run.read("scores"), run.read("traces")
+    keys = [key for key in ("model", "task", "question", "sample") if key in scores and key in traces]
+    facts = traces.assign(n_steps=traces["steps"].map(len), correct=traces["answer"] == traces["predicted"])
+    facts["correct"] = facts["correct"].astype("boolean").mask(traces["predicted"].isna())
+    try:
+        joined = scores.merge(facts[[*keys, *FACTS.names]], on=keys, how="left", validate="many_to_one")
+    except pd.errors.MergeError as error:
+        raise RunError(
+            f"scores of {run.path} beside their questions",
+            f"several chains of thought of the same {', '.join(keys)}",
+            'export the run as a "dataset", which keeps its tables apart',
+        ) from error
+    return _typed(joined, pa.schema([*SCHEMAS["scores"], *FACTS]))
+
+
+def form_named(name: str) -> Form:
+    """The form that a command-line option names. Raises ConfigError where there is none of that name."""
+    for form in FORMS:
+        if form == name:
+            return form
+    raise ConfigError(f"an export as {name!r}", "no such form", nearest(name, FORMS))
+
+
+def _stored(run: Run, table: str) -> pa.Table:
+    return _typed(run.read(table), SCHEMAS[table])
+
+
+def _typed(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    table = pa.Table.from_pandas(frame[schema.names], schema, preserve_index=False)
+    return table.replace_schema_metadata(None)
+
+
+def _refuse_used(out: Path) -> None:
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        found = "the folder is not empty" if out.is_dir() else "a file of that name"
+        raise RunError(f"an export to {out}", found, "name another place, or move away what is there")
+
+
+@contextmanager
+def _whole_folder(out: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `out` only when the block ends well."""
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        os.replace(temporary, out)  # where there is at most an empty folder
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

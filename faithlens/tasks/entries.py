@@ -1,0 +1,159 @@
+"""One question as a plain object, from whichever file: checked key by key, and every fault of the file told at once.
+
+An entry has the keys that `faithlens.tasks.jsonl` describes. Readers of other formats make such entries of what they
+find, so that there is one place where a question is checked.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from faithlens.errors import TaskError, nearest
+from faithlens.tasks.build import MOST_OPTIONS, BadEntryError, choice_question, open_question
+from faithlens.tasks.question import Question
+from faithlens.tasks.stems import labels
+
+KEYS = ("question", "answer", "choices", "candidates", "values", "id")
+"""What an entry may hold about its question."""
+
+_MOST_REPORTED = 10
+
+
+class Faults:
+    """The faults of one file, gathered so that all are told at once."""
+
+    def __init__(self, asked: str, noun: str = "line") -> None:
+        self._asked, self._noun = asked, noun
+        self._told: list[str] = []
+
+    @contextmanager
+    def at(self, where: str) -> Iterator[None]:
+        """Keep the fault that ends this block, if one does, as standing at `where`."""
+        try:
+            yield
+        except BadEntryError as fault:
+            self._told.append(f"{where}: {fault}")
+
+    def refuse(self, do: str) -> None:
+        """Raise TaskError where there was any fault; the first ten are named."""
+        if not self._told:
+            return
+        n = len(self._told)
+        more = [f"and {n - _MOST_REPORTED} more"] if n > _MOST_REPORTED else []
+        told = [f"{n} bad {self._noun}(s); nothing was loaded", *self._told[:_MOST_REPORTED], *more]
+        raise TaskError(self._asked, "\n       ".join(told), do)
+
+
+class Entered:
+    """The questions of one file so far: they share one form, and no id and no wording stands for two of them."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Question] = {}
+        self._by_wording: dict[tuple[str, tuple[str, ...]], Question] = {}
+
+    @property
+    def questions(self) -> list[Question]:
+        """The questions, in the order in which they were entered."""
+        return list(self._by_id.values())
+
+    def again(self, question: Question) -> Question:
+        """The question of this wording and answer that was entered before, else this one, entered now."""
+        earlier = self._by_wording.get((question.text, question.choices))
+        return earlier if earlier and earlier.answer == question.answer else self.enter(question)
+
+    def enter(self, question: Question) -> Question:
+        """Add `question`. Raises BadEntryError where its id or wording stands already, or its form differs."""
+        if question.id in self._by_id:
+            raise BadEntryError(f"id {question.id!r} stands on an earlier line too; give each question its own")
+        if same := self._by_wording.get((question.text, question.choices)):
+            raise BadEntryError(f"the same question as {same.id!r}; remove one of them")
+        form = next(iter(self._by_id.values()), question).form
+        if question.form != form:
+            raise BadEntryError(
+                f"of form {question.form!r} after questions of form {form!r}; keep each form in its own file"
+            )
+        self._by_id[question.id] = self._by_wording[question.text, question.choices] = question
+        return question
+
+
+def question_of(entry: dict[str, Any], default_id: str) -> Question:
+    """The question an entry describes. Raises BadEntryError where a key is missing or what it holds is no use."""
+    text, answer = _text(entry, "question"), _text(entry, "answer")
+    id_ = _text(entry, "id") if "id" in entry else default_id
+    values = _texts(entry, "values", least=0, distinct=False)
+    if "choices" in entry:
+        if "candidates" in entry:
+            raise BadEntryError(
+                "both 'choices' and 'candidates'; keep 'choices' for options, 'candidates' for an open form"
+            )
+        choices = _texts(entry, "choices", least=2)
+        return choice_question(id_, text, choices, _right(answer, choices), values)
+    candidates = _texts(entry, "candidates", least=2) if "candidates" in entry else ()
+    return open_question(id_, text, answer, values, candidates)
+
+
+def object_of(line: str) -> dict[str, Any]:
+    """The object on one line. Raises BadEntryError where there is none."""
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise BadEntryError(f"not JSON: {error.msg} at column {error.colno}; write one object on the line") from error
+    if not isinstance(entry, dict):
+        raise BadEntryError(f"a {type(entry).__name__}; write an object in braces")
+    return entry
+
+
+def check_keys(entry: dict[str, Any], known: Sequence[str] = KEYS) -> None:
+    """Raise BadEntryError where `entry` has a key that is not `known`."""
+    for key in entry:
+        if key not in known:
+            raise BadEntryError(f"key {key!r} is unknown; {nearest(key, known)}")
+
+
+def _text(entry: dict[str, Any], key: str) -> str:
+    if key not in entry:
+        raise BadEntryError(f"no {key!r}; add it")
+    return checked(entry[key], f"{key!r}")
+
+
+def _texts(entry: dict[str, Any], key: str, least: int, distinct: bool = True) -> tuple[str, ...]:
+    """The list under `key` as a tuple, empty where the key is missing."""
+    found = entry.get(key, [])
+    if not isinstance(found, list) or not (least if key in entry else 0) <= len(found) <= MOST_OPTIONS:
+        raise BadEntryError(f"{key!r} is {short(found)}; write a list of {least} to {MOST_OPTIONS} texts")
+    texts = tuple(checked(item, f"an entry of {key!r}") for item in found)
+    if distinct and len(set(texts)) < len(texts):
+        raise BadEntryError(f"{key!r} repeats an entry; make them differ")
+    return texts
+
+
+def checked(value: object, where: str, empty: bool = False) -> str:
+    """`value` where it is a text that UTF-8 can carry, with something in it unless it may be `empty`.
+
+    Raises BadEntryError where it is not; `where` names it.
+    """
+    if not isinstance(value, str):
+        raise BadEntryError(f"{where} is {short(value)}; write a text in double quotes")
+    if not empty and not value.strip():
+        raise BadEntryError(f"{where} is empty; write it out")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise BadEntryError(f"{where} has half of a character (a lone \\ud... escape); write the character itself")
+    return value
+
+
+def _right(answer: str, choices: tuple[str, ...]) -> int:
+    """The place of the right option, which the file may give as a label or as the option's content."""
+    names = labels(len(choices))
+    meant = {place for place, option in enumerate(zip(names, choices, strict=True)) if answer in option}
+    if len(meant) == 1:
+        return meant.pop()
+    if meant:
+        raise BadEntryError(f"answer {answer!r} is one option's label and another's content; reword the options")
+    raise BadEntryError(f"answer {answer!r} is no option; write one of {', '.join(names)} or an option's content")
+
+
+def short(value: object) -> str:
+    """`value` as JSON, no longer than a message has room for."""
+    shown = json.dumps(value, default=str)
+    return shown if len(shown) <= 40 else shown[:37] + "..."

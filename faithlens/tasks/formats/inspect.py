@@ -1,0 +1,65 @@
+"""Logs of Inspect (``.eval``, or the same as ``.json``), read by inspect-ai itself.
+
+A sample's last assistant message is its chain of thought; where the model reasons in a field of its own, that field is.
+Epochs are samples of the same question. A sample that failed wrote nothing. Solvers that shuffle options replace the
+reply by its answer when they are done, so of those no chain of thought is left to read.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from faithlens.errors import TaskError
+from faithlens.tasks.entries import BadEntryError, Faults, checked
+from faithlens.tasks.formats.record import Finish, Record, entry_of
+
+_CUT = ("max_tokens", "model_length")
+
+
+def records(path: Path, faults: Faults) -> Iterator[tuple[str, Record]]:
+    """One record a sample, with its name; faults go to `faults`. Raises TaskError where the log cannot be read."""
+    for sample in sorted(_samples(path), key=lambda sample: sample.epoch):
+        where = f"sample {sample.id}, epoch {sample.epoch}"
+        with faults.at(where):
+            yield where, Record(_entry(sample), (_reply(sample),))
+
+
+def _samples(path: Path) -> list[Any]:
+    asked = f"chains of thought from {path}"
+    try:
+        from inspect_ai.log import read_eval_log  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise TaskError(asked, "inspect-ai is not installed", "pip install 'faithlens[inspect]'") from error
+    try:
+        return read_eval_log(str(path)).samples or []
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        found = f"no log of Inspect: {str(error).partition(chr(10))[0]}"
+        raise TaskError(asked, found, "check the path; name JSON lines .jsonl") from error
+
+
+def _entry(sample: Any) -> dict[str, Any]:
+    targets = [sample.target] if isinstance(sample.target, str) else sample.target
+    if len(targets) != 1:
+        raise BadEntryError(f"{len(targets)} right answers; keep questions that have one")
+    asked = sample.input if isinstance(sample.input, str) else _asked(sample.input)
+    return entry_of(f"sample-{sample.id}", checked(asked, "the input"), targets[0], sample.choices or [])
+
+
+def _asked(messages: list[Any]) -> str:
+    """What the user said last."""
+    return next((message.text for message in reversed(messages) if message.role == "user"), "")
+
+
+def _reply(sample: Any) -> tuple[str, Finish]:
+    written = [message for message in sample.messages if message.role == "assistant"]
+    if not written:
+        return "", "stop"
+    content = [] if isinstance(written[-1].content, str) else written[-1].content
+    reasoning = [part for part in content if part.type == "reasoning"]
+    if any(part.redacted for part in reasoning):
+        raise BadEntryError("its reasoning was withheld by the provider; take a model that shows it")
+    thought, said = "\n\n".join(part.reasoning for part in reasoning), written[-1].text
+    stop = sample.output.choices[0].stop_reason if sample.output.choices else "stop"
+    cut = stop in _CUT and not (thought and said)  # once the model speaks, it has thought to the end
+    return checked(thought or said, "the reply", empty=True), "length" if cut else "stop"

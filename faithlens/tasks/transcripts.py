@@ -1,0 +1,98 @@
+"""Chains of thought that were written elsewhere, with the questions they answer.
+
+Read from our own JSON lines, from sample logs of lm-evaluation-harness, and from logs of Inspect; `formats/` has a file
+for each. A closing statement ("The answer is (B).") stays part of the chain of thought, as it does where a model is
+sampled here. Of a reply with a think block the chain of thought is the inside of that block alone.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from faithlens.errors import TaskError
+from faithlens.tasks.entries import Entered, Faults, question_of
+from faithlens.tasks.formats import inspect, lm_eval, plain
+from faithlens.tasks.formats.record import Finish, Record
+from faithlens.tasks.jsonl import read_lines
+from faithlens.tasks.listed import Listed
+from faithlens.tasks.question import Question
+
+_OPEN, _CLOSE = "<think>", "</think>"
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """One chain of thought that was written for a question.
+
+    Attributes:
+        question: what it answers.
+        cot: the chain of thought; empty where the model wrote none.
+        sample: its number among those of the same question, from 0.
+        finish: "stop" if the model ended it, "length" if it was cut off.
+    """
+
+    question: Question
+    cot: str
+    sample: int
+    finish: Finish
+
+
+class Transcripts(Listed):
+    """The questions of a file of transcripts, as a task.
+
+    Attributes:
+        transcripts: all of them, in the file's order.
+
+    Raises TaskError where the file cannot be read, is empty, mixes forms, or has broken entries (the first ten named).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.transcripts = read_transcripts(path)
+        super().__init__(str(path), list(dict.fromkeys(t.question for t in self.transcripts)))
+
+
+def read_transcripts(path: str | Path) -> list[Transcript]:
+    """The chains of thought in a file, in its order; the format is told by the file's name and its first line.
+
+    Raises:
+        TaskError: the file cannot be read, is empty, mixes forms, or has broken entries (the first ten are named);
+            or it is a log of Inspect and inspect-ai is not installed.
+    """
+    path = Path(path)
+    read, noun = _format(path)
+    faults = Faults(f"chains of thought from {path}", noun)
+    entered, seen = Entered(), Counter[Question]()
+    found: list[Transcript] = []
+    for where, record in read(path, faults):
+        with faults.at(where):
+            question = entered.again(question_of(record.entry, where.replace(" ", "-")))
+            for reply, finish in record.replies:
+                cot, ended = _thought(reply, finish)
+                found.append(Transcript(question, cot, seen[question], ended))
+                seen[question] += 1
+    faults.refuse(f"mend or leave out each {noun} named")
+    if not found:
+        raise TaskError(f"chains of thought from {path}", "none in it", "give a file that has some")
+    return found
+
+
+def _format(path: Path) -> tuple[Callable[[Path, Faults], Iterator[tuple[str, Record]]], str]:
+    """The reader for a file, and what it calls one entry."""
+    if path.suffix in (".eval", ".json"):
+        return inspect.records, "sample"
+    lines = read_lines(path)
+    return (lm_eval.records if lines and lm_eval.is_log_line(lines[0][1]) else plain.records), "line"
+
+
+def _thought(reply: str, finish: Finish) -> tuple[str, Finish]:
+    """The chain of thought in a reply, and how it ended: the inside of its think block, else all of it.
+
+    A block that is closed was thought to its end, whatever became of the rest; chat templates may have opened it
+    before the reply begins. One that is never closed was cut off.
+    """
+    before, opened, rest = reply.partition(_OPEN)
+    inside, closed, _ = (rest if opened and _CLOSE not in before else reply).partition(_CLOSE)
+    if closed:
+        return inside, "stop"
+    return (rest, "length") if opened else (reply, finish)

@@ -1,0 +1,158 @@
+"""Chains of thought written to files of each format and read back: the same cases, and the same scores."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import faithlens as fl
+from faithlens.assays.assay import Setting
+from faithlens.assays.cases import Draft, choose_stem, draw_drafts, to_case
+from faithlens.assays.imported import given_drafts
+from faithlens.errors import TraceError
+from faithlens.runtime.model import Lens
+from faithlens.tasks.question import Question
+from faithlens.tasks.running_sum import RunningSum
+from faithlens.tasks.transcripts import Transcript, Transcripts, read_transcripts
+from tests.inspect_logs import evaluate
+
+N, SEED = 4, 3
+TASK = RunningSum()
+Chains = Sequence[tuple[Question, str]]
+
+
+@pytest.fixture(scope="module")
+def lens() -> Lens:
+    return fl.load("O5", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def sampled(lens: Lens) -> list[Draft]:
+    return draw_drafts(lens, TASK, TASK.questions(N, SEED), seed=SEED)
+
+
+@pytest.fixture(scope="module")
+def chains(sampled: list[Draft]) -> Chains:
+    """Every question and twin with what the model wrote for it."""
+    pairs = [(d.question, d.trace) for d in sampled]
+    pairs += [(TASK.counterfactual(d.question, SEED), d.twin) for d in sampled]
+    return [(question, trace.cot) for question, trace in pairs if trace]
+
+
+def plain(folder: Path, chains: Chains) -> Path:
+    path = folder / "chains.jsonl"
+    entries = [
+        {"id": q.id, "question": q.text, "answer": q.answer, "candidates": list(q.candidates), "cot": cot}
+        for q, cot in chains
+    ]
+    path.write_text("\n".join(map(json.dumps, entries)))
+    return path
+
+
+def lm_eval(folder: Path, chains: Chains) -> Path:
+    path = folder / "samples_sums_2026-01-01.jsonl"
+    lines = [
+        {"doc_id": i, "doc": {"question": q.text}, "target": q.answer, "resps": [[cot]], "filter": "none"}
+        for i, (q, cot) in enumerate(chains)
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return path
+
+
+def inspect(folder: Path, chains: Chains) -> Path:
+    said = {question.text: cot for question, cot in chains}
+    asked = [{"id": str(i), "input": q.text, "target": q.answer} for i, (q, _) in enumerate(chains)]
+    return evaluate(folder, lambda text: (said[text], "stop"), asked)
+
+
+def scores(lens: Lens, drafts: Sequence[Draft]) -> list[list[tuple]]:
+    stem = choose_stem(lens, TASK, drafts).stem
+    results = fl.run_battery(Setting(lens, TASK, SEED), [to_case(lens, TASK, d, stem) for d in drafts])
+    return [[(s.measure, s.condition, s.step, s.value, s.reason) for s in result.scores] for result in results]
+
+
+@pytest.mark.parametrize("write", [plain, lm_eval, inspect])
+def test_an_imported_chain_scores_as_the_sampled_one(
+    lens: Lens, sampled: list[Draft], chains: Chains, tmp_path: Path, write: Callable[[Path, Chains], Path]
+) -> None:
+    known = {question.text: question for question, _ in chains}
+    found = [replace(t, question=known[t.question.text]) for t in read_transcripts(write(tmp_path, chains))]
+    by_question = {d.question: d for d in given_drafts(lens, TASK, found, SEED)}
+    drafts = [by_question[d.question] for d in sampled]
+    for mine, theirs in zip(drafts, sampled, strict=True):
+        assert mine.question == theirs.question
+        assert mine.trace == replace(theirs.trace, seed=0)
+        assert mine.twin == replace(theirs.twin, seed=0)
+    assert scores(lens, drafts) == scores(lens, sampled)
+
+
+def test_a_file_is_a_task_of_its_own_and_its_twins_are_its_other_questions(
+    lens: Lens, chains: Chains, tmp_path: Path
+) -> None:
+    task = Transcripts(plain(tmp_path, chains))
+    drafts = given_drafts(lens, task, task.transcripts, SEED)
+    assert [d.question.text for d in drafts] == [question.text for question, _ in chains]
+    written = {d.question.id: d.trace.texts[1:] for d in drafts if d.trace}
+    for d in drafts:
+        donor = task.counterfactual(d.question, SEED)
+        assert donor is not None
+        assert d.twin is not None
+        assert d.twin.texts[1:] == written[donor.id]
+
+
+def test_samples_are_paired_with_their_number_else_with_the_first(lens: Lens, chains: Chains) -> None:
+    (question, cot), twin = chains[0], TASK.counterfactual(chains[0][0], SEED)
+    mine = [Transcript(question, cot, sample, "stop") for sample in range(3)]
+    others = [Transcript(twin, f" Start at {sample + 5}.", sample, "stop") for sample in range(2)]
+    drafts = given_drafts(lens, TASK, [*mine, *others], SEED)[:3]
+    assert [d.twin and d.twin.cot for d in drafts] == [" Start at 5.", " Start at 6.", " Start at 5."]
+    assert [d.trace and d.trace.seed for d in drafts] == [0, 1, 2]
+
+
+def test_without_a_transcript_of_the_twin_there_is_none(lens: Lens, chains: Chains) -> None:
+    [one] = given_drafts(lens, TASK, [Transcript(*chains[0], 0, "stop")], SEED)
+    assert one.trace is not None
+    assert one.twin is None
+
+
+def given(lens: Lens, chains: Chains, cot: str, finish: Any = "stop") -> Draft:
+    [one] = given_drafts(lens, TASK, [Transcript(chains[0][0], cot, 0, finish)], SEED)
+    return one
+
+
+def test_a_text_that_would_run_into_the_prompt_gets_its_space_back(lens: Lens, chains: Chains) -> None:
+    assert given(lens, chains, chains[0][1].lstrip()) == given(lens, chains, chains[0][1])
+
+
+def test_a_chain_that_was_cut_off_loses_its_last_step(lens: Lens, chains: Chains) -> None:
+    one = given(lens, chains, " Start at 3. Add 4 to", "length")
+    assert one.trace is not None
+    assert one.trace.texts[1:] == (" Start at 3.",)
+
+
+@pytest.mark.parametrize(
+    ("cot", "reason"),
+    [
+        ("", "the model wrote nothing"),
+        (" Add 4 to get 7." * 200, "tokens of prompt and chain of thought"),
+    ],
+)
+def test_a_chain_that_cannot_be_used_says_why(lens: Lens, chains: Chains, cot: str, reason: str) -> None:
+    one = given(lens, chains, cot)
+    assert one.trace is None
+    assert reason in str(one.reason)
+    with pytest.raises(TraceError, match="drop this question"):
+        to_case(lens, TASK, one, TASK.stems[0])
+
+
+def test_a_twin_that_cannot_be_used_is_left_out(lens: Lens, chains: Chains) -> None:
+    question, twin = chains[0][0], TASK.counterfactual(chains[0][0], SEED)
+    long = Transcript(twin, " Add 4 to get 7." * 200, 0, "stop")
+    mine, other = given_drafts(lens, TASK, [Transcript(*chains[0], 0, "stop"), long], SEED)
+    assert (mine.question, other.question) == (question, twin)
+    assert mine.trace is not None
+    assert mine.twin is None
+    assert other.trace is None

@@ -1,0 +1,274 @@
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faithlens.errors import TaskError
+from faithlens.tasks.question import Question, Task
+from faithlens.tasks.transcripts import Transcript, Transcripts, read_transcripts
+from tests.inspect_logs import evaluate
+
+CHOICE = {"question": "2 + 3?", "choices": ["4", "5", "6"], "answer": "B"}
+OPEN = {"question": "2 + 3?", "answer": "5"}
+
+
+def write(folder: Path, *lines: object, name: str = "chains.jsonl") -> Path:
+    path = folder / name
+    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines), encoding="utf-8")
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(TaskError) as caught:
+        read_transcripts(path)
+    return str(caught.value)
+
+
+def logged(doc: object, target: str, *texts: str, id_: int = 0, **more: object) -> dict[str, Any]:
+    """A line as lm-evaluation-harness 0.4.13 writes it, hashes and metrics left out."""
+    return {
+        "doc_id": id_,
+        "doc": doc,
+        "target": target,
+        "arguments": {"gen_args_0": {"arg_0": f"Q: {doc}\nA: Let's think step by step.", "arg_1": {"until": ["Q:"]}}},
+        "resps": [list(texts)],
+        "filtered_resps": ["[invalid]"],
+        "filter": "strict-match",
+        "metrics": ["exact_match"],
+        "exact_match": 0.0,
+    } | more
+
+
+# --- JSON lines ---
+
+
+def test_own_lines_hold_one_or_more_chains(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        CHOICE | {"id": "sum", "cot": "2 + 3 = 5.\nThe answer is (B)."},
+        CHOICE | {"question": "3 + 3?", "answer": "6", "cots": ["It is", ""], "finish": "length"},
+        CHOICE | {"id": "sum", "cot": "Five."},
+    )
+    first = Question("sum", "2 + 3?", ("A", "B", "C"), "B", ("4", "5", "6"))
+    second = Question("line-2", "3 + 3?", ("A", "B", "C"), "C", ("4", "5", "6"))
+    assert read_transcripts(path) == [
+        Transcript(first, "2 + 3 = 5.\nThe answer is (B).", 0, "stop"),
+        Transcript(second, "It is", 0, "length"),
+        Transcript(second, "", 1, "length"),
+        Transcript(first, "Five.", 1, "stop"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reply", "finish", "cot", "ended"),
+    [
+        ("<think>\nTwo and three.\n</think>\n\nThe answer is (B).", "stop", "\nTwo and three.\n", "stop"),
+        ("<think>Two and three.</think> The ans", "length", "Two and three.", "stop"),
+        ("Two and three.\n</think>\nIt is 5.", "stop", "Two and three.\n", "stop"),  # opened by the chat template
+        ("<think>Two and", "stop", "Two and", "length"),
+        ("Well. <think>Two</think>", "stop", "Two", "stop"),
+        ("<think></think>It is 5.", "stop", "", "stop"),
+        (" It is 5. ", "length", " It is 5. ", "length"),
+    ],
+)
+def test_of_a_think_block_the_inside_is_the_chain(
+    tmp_path: Path, reply: str, finish: str, cot: str, ended: str
+) -> None:
+    [found] = read_transcripts(write(tmp_path, OPEN | {"cot": reply, "finish": finish}))
+    assert (found.cot, found.finish) == (cot, ended)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("{", "not JSON"),
+        (OPEN, "no 'cot'; add it, or 'cots'"),
+        (OPEN | {"cot": "a", "cots": ["b"]}, "both 'cot' and 'cots'"),
+        (OPEN | {"cot": 5}, "'cot' is 5; write a text"),
+        (OPEN | {"cots": []}, "'cots' is []; write a list"),
+        (OPEN | {"cots": ["a", None]}, "an entry of 'cots' is null"),
+        (OPEN | {"cot": "\ud800"}, "'cot' has half of a character"),
+        (OPEN | {"cot": "a", "finish": "end"}, "'finish' is \"end\""),
+        (OPEN | {"cot": "a", "cott": "b"}, "key 'cott' is unknown; did you mean 'cot'?"),
+        (OPEN | {"cot": "a", "answer": "6"}, "the same question as 'line-1'"),
+        (OPEN | {"cot": "a", "question": "new", "id": "line-1"}, "id 'line-1' stands on an earlier line too"),
+        (CHOICE | {"cot": "a"}, "of form 'choice' after questions of form 'open'"),
+    ],
+)
+def test_a_broken_line_is_named_with_its_fault(tmp_path: Path, line: object, fault: str) -> None:
+    message = refusal(write(tmp_path, OPEN | {"cot": "It is 5."}, "", line, "["))
+    assert "2 bad line(s); nothing was loaded" in message
+    assert f"line 3: {fault}" in message
+    assert "line 4: not JSON" in message
+
+
+def test_files_without_chains_are_refused(tmp_path: Path) -> None:
+    assert "none in it" in refusal(write(tmp_path, ""))
+    assert "No such file" in refusal(tmp_path / "missing.jsonl")
+
+
+def test_transcripts_are_a_task(tmp_path: Path) -> None:
+    lines = [CHOICE | {"question": f"{i}?", "answer": "ABC"[i % 3], "cots": ["a", "b"]} for i in range(6)]
+    task = Transcripts(write(tmp_path, *lines))
+    assert isinstance(task, Task)
+    assert (task.size, len(task.transcripts)) == (6, 12)
+    assert set(task.questions(6, 0)) == {t.question for t in task.transcripts}
+    assert task.questions(6, 0)[:2] == task.questions(2, 0)
+    for question in task.questions(6, 0):
+        donor = task.counterfactual(question, 0)
+        assert donor is not None
+        assert donor.answer != question.answer
+    assert "(B) 5" in task.prompt(task.questions(1, 0)[0], "cot").user
+
+
+# --- lm-evaluation-harness ---
+
+
+def test_gsm8k_logs_are_read_once_whatever_the_filters(tmp_path: Path) -> None:
+    doc = {"question": "Bob has $1,000 and earns $200. How much?", "answer": "1000 + 200 = 1200\n#### 1,200"}
+    line = logged(doc, doc["answer"], " 1000 + 200 = 1200. The answer is 1200.", " Twelve.", id_=7)
+    path = write(tmp_path, line, line | {"filter": "flexible-extract"}, name="samples_gsm8k_cot_2026-01-01.jsonl")
+    first, second = read_transcripts(path)
+    assert first.question.id == "doc-7"
+    assert first.question.text == doc["question"]
+    assert (first.question.form, first.question.answer) == ("open", "1200")
+    assert {"1199", "1200", "1201"} <= set(first.question.candidates)
+    assert (first.cot, first.sample) == (" 1000 + 200 = 1200. The answer is 1200.", 0)
+    assert (second.cot, second.sample, second.question) == (" Twelve.", 1, first.question)
+
+
+@pytest.mark.parametrize(
+    ("doc", "target", "text", "candidates", "choices", "answer"),
+    [
+        ({"input": "Plausible?", "target": "yes"}, "yes", "Plausible?", ("yes", "no"), (), "yes"),
+        ({"input": "not ( True ) is"}, "False", "not ( True ) is", ("True", "False"), (), "False"),
+        (
+            {"input": "Which date?\nOptions:\n(A) 01/11/1961\n(B) 01/03/1963"},
+            "(B)",
+            "Which date?",
+            ("A", "B"),
+            ("01/11/1961", "01/03/1963"),
+            "B",
+        ),
+        (
+            {"input": "Is it valid?\nOptions:\n- valid \n- invalid"},
+            "invalid",
+            "Is it valid?\nOptions:\n- valid \n- invalid",
+            ("valid", "invalid"),
+            (),
+            "invalid",
+        ),
+        ({"question": "1 + 1?", "choices": ["1", "2", "3"], "answer": 1}, "1", "1 + 1?", ("A", "B", "C"), None, "B"),
+        ({"question": "1 + 1?", "choices": ["1", "2"], "answer": "2"}, "2", "1 + 1?", ("A", "B"), None, "B"),
+        ({"question": "1 + 1?", "choices": ["one", "two"]}, "1", "1 + 1?", ("A", "B"), None, "B"),
+        (
+            {"question": "Which?", "choices": {"text": ["ice", "fire"], "label": ["1", "2"]}, "answerKey": "2"},
+            "2",
+            "Which?",
+            ("A", "B"),
+            ("ice", "fire"),
+            "B",
+        ),
+        ({"body": "Ann has 3.", "question": "How many?"}, "3", "Ann has 3.\nHow many?", None, (), "3"),
+        ({"problem": "What is 6 * 7?"}, "It is $\\boxed{42}$.", "What is 6 * 7?", None, (), "42"),
+    ],
+)
+def test_documents_become_questions(
+    tmp_path: Path,
+    doc: dict[str, Any],
+    target: str,
+    text: str,
+    candidates: tuple[str, ...] | None,
+    choices: tuple[str, ...] | None,
+    answer: str,
+) -> None:
+    [found] = read_transcripts(write(tmp_path, logged(doc, target, "So.")))
+    assert (found.question.text, found.question.answer) == (text, answer)
+    assert candidates is None or found.question.candidates == candidates
+    assert choices is None or found.question.choices == choices
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        (logged({"sentence": "a", "gold": "b"}, "b", "a"), "'doc' has the keys sentence, gold, and none known"),
+        (logged("a", "b", "a"), "'doc' is \"a\"; only documents with named keys"),
+        (logged({"question": "Capital?"}, "Paris", "a"), 'target "Paris" is no number, no yes or no'),
+        (logged({"question": "?", "choices": ["a", "b"]}, "E", "a"), "answer 'E' is no option"),
+        (
+            logged({"question": "?"}, "5", resps=[[["-1.2", "False"]], [["-1.0", "True"]]]),
+            "'resps' is [[[\"-1.2\", ",
+        ),
+        ({"doc": {"question": "?"}, "resps": [["a"]]}, "no 'doc_id'"),
+    ],
+)
+def test_a_log_line_that_cannot_be_used_is_named(tmp_path: Path, line: dict[str, Any], fault: str) -> None:
+    message = refusal(write(tmp_path, logged({"question": "1 + 1?"}, "2", "Two.", id_=9), line))
+    assert "1 bad line(s); nothing was loaded" in message
+    assert f"line 2: {fault}" in message
+
+
+# --- Inspect ---
+
+
+def test_without_inspect_a_log_is_refused_with_the_way_to_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "inspect_ai", None)
+    monkeypatch.setitem(sys.modules, "inspect_ai.log", None)
+    message = refusal(tmp_path / "one.eval")
+    assert "inspect-ai is not installed" in message
+    assert "pip install 'faithlens[inspect]'" in message
+
+
+def test_logs_of_inspect_are_read_with_epochs_as_samples(tmp_path: Path) -> None:
+    pytest.importorskip("inspect_ai")
+    from inspect_ai.model import ContentReasoning, ContentText
+
+    replies = [
+        ("3 + 4 = 7. ANSWER: B", "stop"),
+        ([ContentReasoning(reasoning="I add 3 and 4."), ContentText(text="ANSWER: B")], "max_tokens"),
+        ([ContentReasoning(reasoning="I ad"), ContentText(text="")], "max_tokens"),
+        ("<think>3 + 4 is 7.</think>\n\nANSWER: B", "stop"),
+        ("3 + ", "max_tokens"),
+    ]
+    sample = {"id": "nuts", "input": "3 + 4?", "choices": ["6", "7"], "target": "B"}
+    found = read_transcripts(evaluate(tmp_path, replies, [sample], epochs=5))
+    assert {t.question for t in found} == {Question("sample-nuts", "3 + 4?", ("A", "B"), "B", ("6", "7"))}
+    assert [t.sample for t in found] == [0, 1, 2, 3, 4]
+    assert {(t.cot, t.finish) for t in found} == {
+        ("3 + 4 = 7. ANSWER: B", "stop"),
+        ("I add 3 and 4.", "stop"),
+        ("I ad", "length"),
+        ("3 + 4 is 7.", "stop"),
+        ("3 + ", "length"),
+    }
+
+
+def test_messages_as_input_and_open_targets_of_inspect(tmp_path: Path) -> None:
+    pytest.importorskip("inspect_ai")
+    from inspect_ai.model import ChatMessageSystem, ChatMessageUser
+
+    messages = [ChatMessageSystem(content="Be short."), ChatMessageUser(content="600 + 600?")]
+    [found] = read_transcripts(evaluate(tmp_path, [("1200", "stop")], [{"input": messages, "target": ["1,200"]}]))
+    assert (found.question.text, found.question.answer, found.cot) == ("600 + 600?", "1200", "1200")
+
+
+def test_broken_samples_of_inspect_are_named_together(tmp_path: Path) -> None:
+    pytest.importorskip("inspect_ai")
+    from inspect_ai.model import ContentReasoning
+
+    replies = [("a", "stop"), ("b", "stop"), ([ContentReasoning(reasoning="xyz", redacted=True)], "stop")]
+    samples = [{"id": i, "input": f"{i}?", "target": t} for i, t in enumerate(["Paris", ["1", "2"], "3"])]
+    message = refusal(evaluate(tmp_path, replies, samples))
+    assert "3 bad sample(s)" in message
+    assert 'sample 0, epoch 1: target "Paris" is no number' in message
+    assert "sample 1, epoch 1: 2 right answers" in message
+
+
+def test_a_file_that_is_no_log_of_inspect_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("inspect_ai")
+    for name in ("one.json", "one.eval"):
+        assert "no log of Inspect" in refusal(write(tmp_path, "{}", name=name))
