@@ -1,12 +1,15 @@
 """`audit`: questions in, one run folder out.
 
 Everything that can be refused is tried before the folder is made: models and tasks load, a first batch of chains of
-thought is sampled, and an answer stem is found under which each model answers. Then batches are scored one by one.
+thought is sampled, an answer stem is found under which each model answers, and one question is scored to see what all
+will take. Then batches are scored one by one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import perf_counter
 
 import pandas as pd
 import torch
@@ -15,13 +18,14 @@ from faithlens.assays import battery
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import Result
 from faithlens.assays.cases import Chosen, Draft, check_room, choose_stem, draw_drafts, to_case
+from faithlens.assays.imported import given_drafts
 from faithlens.config import DEFAULT_N, RunConfig, Subject
+from faithlens.display import Line, display
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import choice
 from faithlens.measures.score import Score
 from faithlens.report.page import page
-from faithlens.runtime.fetch import progress
 from faithlens.runtime.load import load
 from faithlens.stats import grid
 from faithlens.stats.estimate import estimates
@@ -29,37 +33,90 @@ from faithlens.stats.verdict import decide, subject
 from faithlens.store import Run, manifest
 from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.registry import task as find_task
+from faithlens.tasks.transcripts import Transcripts
 
-# what a question that cannot be scored is missing from
-HEADLINE = ("accuracy.full", "early_answering.aoc_trapezoid_0_1", "mediation.content_share")
+HEADLINE = {
+    "baselines": "accuracy.full",
+    "early_answering": "early_answering.aoc_trapezoid_0_1",
+    "mediation": "mediation.content_share",
+}
+"""What a question that cannot be scored is missing from, by assay."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A subject whose model answers: its batches of questions, the stem, and the first batch's drafts."""
+    """A subject whose model answers: its batches of questions, the stem, and the first batch's drafts.
+
+    `given` are the drafts of chains that were written elsewhere, by question; None where chains are sampled.
+    """
 
     subject: Subject
     setting: Setting
+    assays: tuple[str, ...]
     batches: list[list[Question]]
+    given: Mapping[str, list[Draft]] | None
     chosen: Chosen
     first: list[Draft]
 
 
-def audit(config: RunConfig, out: Path, *, resume: bool = False) -> Run:
-    """Run every assay on every subject and write the run folder, verdict and report.
+@dataclass(frozen=True)
+class Estimate:
+    """What scoring a subject will take, from scoring one of its chains.
+
+    Attributes:
+        chains: how many there are.
+        conditions: edited versions of one.
+        texts, tokens: what is written for one, beside the chain itself.
+        seconds: for all of them, if all take as long as the first did alone; batches take less.
+    """
+
+    subject: Subject
+    chains: int
+    conditions: int
+    texts: int
+    tokens: int
+    seconds: float
+
+    def __str__(self) -> str:
+        written = f", {self.texts} texts of together {self.tokens:,} tokens" if self.texts else ""
+        time = f"{self.seconds:.0f} s" if self.seconds < 100 else f"{self.seconds / 60:.0f} min"
+        return (
+            f"{self.subject.key}: {self.chains} chains of thought; for the first, {self.conditions} edited versions"
+            f"{written}. All will take at most about {time}."
+        )
+
+
+def audit(
+    config: RunConfig, out: Path, *, resume: bool = False, tell: Callable[[str], None] = lambda words: None
+) -> Run:
+    """Run the assays on every subject and write the run folder, verdict and report.
+
+    `tell` is called with what the run will take, before the folder is made.
 
     Raises:
         FaithlensError: a model, task or folder cannot be used; then nothing was written.
     """
     Run.refuse_used(out, resume)
     ready = [prepare(config, s) for s in config.subjects]
+    for r in ready:
+        tell(str(estimate(config, r)))
     device = str(ready[0].setting.lens.device)
     found = {r.subject.key: found_out(r) for r in ready}
     made = manifest(config.to_dict(), config.seed, device) | {"threads": torch.get_num_threads(), "subjects": found}
     run = Run.create(out, made, resume=resume)
-    for r in ready:
-        score_subject(config, r, run)
+    with display({r.subject.key: sum(map(len, r.batches)) for r in ready}) as lines:
+        for r in ready:
+            score_subject(config, r, run, lines[r.subject.key])
     return conclude(config, ready, run)
+
+
+def plan(config: RunConfig) -> list[Estimate]:
+    """What a run would take; nothing is written.
+
+    Raises:
+        FaithlensError: a model or task cannot be used.
+    """
+    return [estimate(config, prepare(config, s)) for s in config.subjects]
 
 
 def found_out(ready: Ready) -> dict:
@@ -69,65 +126,136 @@ def found_out(ready: Ready) -> dict:
         "stem": ready.chosen.stem.text,
         "close": ready.chosen.stem.close,
         "coverage": ready.chosen.coverage,
+        "assays": list(ready.assays),
     }
 
 
 def prepare(config: RunConfig, who: Subject) -> Ready:
     """Load a subject, sample its first batch and find the stem under which it answers."""
-    task = find_task(who.task)
+    assays = tuple(battery.assays_named(config.assays or battery.suite(config.suite)))
+    task = Transcripts(config.traces) if config.traces else find_task(who.task)
     n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
     questions = task.questions(n, config.seed)
     lens = load(who.model, device=config.device, dtype=config.dtype, trust_remote_code=config.trust_remote_code)
-    check_room(lens, task, questions, config.sampling, config.seed)
+    setting = Setting(lens, task, config.seed, config.sampling, points=config.points)
+    given = None
+    if isinstance(task, Transcripts):
+        given = by_question(given_drafts(lens, task, task.transcripts, config.seed))
+    else:
+        check_room(lens, task, questions, config.sampling, config.seed)
     batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]
-    with progress(f"{who.key}: sampling") as advance:
-        first = draw_drafts(lens, task, batches[0], config.sampling, config.seed, advance)
-    chosen = choose_stem(lens, task, first, backend=config.backend)
-    return Ready(who, Setting(lens, task, config.seed), batches, chosen, first)
+    with display({who.key: len(questions)}) as lines:
+        first = drafts(config, setting, given, assays, batches[0], lines[who.key])
+        chosen = choose_stem(lens, task, first, backend=config.backend)
+    return Ready(who, setting, assays, batches, given, chosen, first)
 
 
-def score_subject(config: RunConfig, ready: Ready, run: Run) -> None:
+def by_question(given: Sequence[Draft]) -> dict[str, list[Draft]]:
+    """Drafts by the question they answer."""
+    found: dict[str, list[Draft]] = {}
+    for draft in given:
+        found.setdefault(draft.question.id, []).append(draft)
+    return found
+
+
+def drafts(
+    config: RunConfig,
+    setting: Setting,
+    given: Mapping[str, list[Draft]] | None,
+    assays: Sequence[str],
+    questions: Sequence[Question],
+    line: Line,
+) -> list[Draft]:
+    """The chains of thought of some questions: those given, or newly sampled ones."""
+    if given is not None:
+        return [draft for question in questions for draft in given[question.id]]
+    line.doing("sampling chains")
+    return draw_drafts(
+        setting.lens,
+        setting.task,
+        questions,
+        config.sampling,
+        config.seed,
+        line.wrote,
+        samples=config.samples,
+        twins=battery.need_twins(assays),
+    )
+
+
+def estimate(config: RunConfig, ready: Ready) -> Estimate:
+    """Score one chain, and keep nothing but what it took."""
+    usable = [draft for draft in ready.first if draft.trace is not None]
+    case = to_case(ready.setting.lens, ready.setting.task, usable[0], ready.chosen.stem)
+    written, start = Counter[str](), perf_counter()
+    [result] = battery.run_battery(
+        ready.setting, [case], ready.assays, budget=config.budget, backend=config.backend,
+        progress=lambda tokens: written.update(tokens=tokens),
+    )  # fmt: skip
+    seconds = perf_counter() - start
+    chains = sum(map(len, ready.batches)) * len(ready.first) // len(ready.batches[0])
+    texts = len(result.case.written)
+    return Estimate(ready.subject, chains, len(result.records), texts, written["tokens"], seconds * chains)
+
+
+def score_subject(config: RunConfig, ready: Ready, run: Run, line: Line) -> None:
     """Sample and score all batches that are not done yet; each is kept as soon as it is scored."""
-    setting = ready.setting
-    total = sum(map(len, ready.batches))
-    with progress(f"{ready.subject.key}: scoring", total) as advance:
-        for i, questions in enumerate(ready.batches):
-            key = f"{ready.subject.key} {i}"
-            if key not in run.done("traces"):
-                drafts = ready.first
-                if i > 0:
-                    drafts = draw_drafts(setting.lens, setting.task, questions, config.sampling, config.seed)
-                keep_batch(config, ready, key, drafts, run)
-            advance(len(questions))
+    for i, questions in enumerate(ready.batches):
+        key = f"{ready.subject.key} {i}"
+        if key not in run.done("traces"):
+            some = ready.first
+            if i > 0:
+                some = drafts(config, ready.setting, ready.given, ready.assays, questions, line)
+            line.doing("writing and scoring")
+            keep_batch(config, ready, key, some, run, line.wrote)
+        line.done(len(questions))
+    line.doing("done")
 
 
-def keep_batch(config: RunConfig, ready: Ready, key: str, drafts: Sequence[Draft], run: Run) -> None:
+def keep_batch(
+    config: RunConfig,
+    ready: Ready,
+    key: str,
+    drafts: Sequence[Draft],
+    run: Run,
+    progress: Callable[[int], None] = lambda tokens: None,
+) -> None:
     """Score one batch and write it: traces last, so that a part of traces means a whole batch."""
     setting, stem = ready.setting, ready.chosen.stem
     cases: list[Case] = []
-    scored: list[tuple[str, list[Score]]] = []
+    scored: list[tuple[str, int, list[Score]]] = []
     for draft in drafts:
         try:
             cases.append(to_case(setting.lens, setting.task, draft, stem))
         except TraceError as error:
-            scored.append((draft.question.id, lost(error.found)))
-    results = battery.run_battery(setting, cases, budget=config.budget, backend=config.backend)
+            scored.append((draft.question.id, draft.sample, lost(ready.assays, error.found)))
+    results = battery.run_battery(
+        setting, cases, ready.assays, budget=config.budget, backend=config.backend, progress=progress
+    )
     who = asdict(ready.subject)
-    scored += [(r.case.question.id, r.scores) for r in results]
-    run.append("scores", key, [{**who, "question": q, **asdict(s)} for q, scores in scored for s in scores])
+    scored += [(r.case.question.id, r.case.sample, r.scores) for r in results]
+    rows = [{**who, "question": q, "sample": k, **asdict(s)} for q, k, scores in scored for s in scores]
+    run.append("scores", key, rows)
     run.append("answers", key, [{**who, **row} for r in results for row in answer_rows(r)])
+    run.append("edits", key, [{**who, **row} for r in results for row in edit_rows(r)])
     run.append("traces", key, [{**who, **trace_row(r, stem)} for r in results])
 
 
-def lost(reason: str) -> list[Score]:
-    """The scores of a question whose chain of thought could not be used: none, and why."""
-    return [Score(measure, None, "fraction", reason=reason) for measure in HEADLINE]
+def lost(assays: Sequence[str], reason: str) -> list[Score]:
+    """The scores of a chain of thought that could not be used: none, and why."""
+    return [Score(measure, None, "fraction", reason=reason) for name, measure in HEADLINE.items() if name in assays]
 
 
 def answer_rows(result: Result) -> Iterator[dict]:
     """The log-probability of every candidate under every condition: what behavioural scores are made from."""
+    at = {"question": result.case.question.id, "sample": result.case.sample}
     for name, record in result.records.items():
-        yield {"question": result.case.question.id, "condition": name, "logprobs": record.logprobs.tolist()}
+        yield {**at, "condition": name, "logprobs": record.logprobs.tolist()}
+
+
+def edit_rows(result: Result) -> Iterator[dict]:
+    """Every edit of a step's words: what it was, whether it is one, and what came of it."""
+    for edit in result.edits:
+        yield {"question": result.case.question.id, "sample": result.case.sample, **asdict(edit)}
 
 
 def trace_row(result: Result, stem: Stem) -> dict:
@@ -135,8 +263,10 @@ def trace_row(result: Result, stem: Stem) -> dict:
     case, trace = result.case, result.case.trace
     return {
         "question": case.question.id,
+        "sample": case.sample,
         "prompt": trace.texts[0],
         "cot": trace.cot,
+        "said": trace.said,
         "steps": list(trace.texts[1:]),
         "answer": case.question.answer,
         "predicted": case.candidates[choice(result.records["full"].logprobs)],

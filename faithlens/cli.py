@@ -35,6 +35,18 @@ def audit(
     n: Annotated[
         int | None, typer.Option("-n", help="questions a model [default: 20, or all of a smaller file]")
     ] = None,
+    suite: Annotated[str, typer.Option(help="standard, behaviour, internal or all")] = "standard",
+    assays: Annotated[str | None, typer.Option(help="these assays instead of a suite, with commas between")] = None,
+    traces: Annotated[
+        Path | None,
+        typer.Option(help="chains of thought written elsewhere: .jsonl with cot, lm-eval samples, Inspect .eval"),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="chains of thought a question")] = 1,
+    editor: Annotated[
+        str, typer.Option(help="who writes mistakes: task, subject, a model, or URL#MODEL of an OpenAI-style endpoint")
+    ] = "task",
+    points: Annotated[int, typer.Option(help="steps a chain after which the rest is written anew; 0 for all")] = 3,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what the run would take")] = False,
     seed: Annotated[int, typer.Option(help="of questions, edits, sampling and intervals")] = 0,
     out: Annotated[Path | None, typer.Option(help="run folder; new or empty [default: faithlens-runs/<time>]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
@@ -53,13 +65,20 @@ def audit(
     Without --model: two organisms whose truth is planted, then SmolLM2-135M.
     """
     from faithlens.audit import audit as run_audit  # torch takes seconds to import: --help should not wait for it
+    from faithlens.audit import plan
     from faithlens.config import RunConfig, backend_named, subjects
     from faithlens.report.tables import summary
     from faithlens.runtime.sample import Sampling
 
     config = RunConfig(
-        subjects=subjects(model, task),
+        subjects=subjects(model, str(traces) if traces else task),
         n=n,
+        suite=suite,
+        assays=tuple(filter(None, (name.strip() for name in (assays or "").split(",")))),
+        samples=samples,
+        traces=str(traces) if traces else None,
+        editor=editor,
+        points=points or None,
         seed=seed,
         device=device,
         dtype=dtype,
@@ -69,9 +88,13 @@ def audit(
         min_faithfulness=min_faithfulness,
         min_accuracy=min_accuracy,
     )
-    folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    run = run_audit(config, folder, resume=resume)
     console = Console()
+    if dry_run:
+        for estimate in plan(config):
+            console.print(str(estimate), highlight=False)
+        return
+    folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    run = run_audit(config, folder, resume=resume, tell=lambda words: console.print(words, highlight=False))
     console.print(summary(run))
     console.print(f"Report: {run.path / 'report.html'}")
 

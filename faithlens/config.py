@@ -38,6 +38,12 @@ class RunConfig:
         subjects: which models, on which tasks.
         n: questions a subject; None for `DEFAULT_N`, or all of a file that holds fewer.
         seed: of questions, counterfactuals, mistakes, sampling and the bootstrap.
+        suite: which assays are run (`faithlens.assays.battery.SUITES`).
+        assays: these instead, by name.
+        samples: chains of thought a question.
+        traces: a file of chains of thought that were written elsewhere; then none are sampled.
+        editor: who writes mistakes and paraphrases; see `faithlens.interventions.editor.editor_named`.
+        points: after how many steps of a chain the rest is written anew; None for all.
         batch: questions a batch; a killed run loses at most one.
         backend: "packed", or "separate": the slow reference, for models that cannot be packed.
         budget: tokens a packed pass.
@@ -51,7 +57,13 @@ class RunConfig:
     subjects: tuple[Subject, ...] = DEFAULT_SUBJECTS
     n: int | None = None
     seed: int = 0
-    batch: int = 10
+    suite: str = "standard"
+    assays: tuple[str, ...] = ()
+    samples: int = 1
+    traces: str | None = None
+    editor: str = "task"
+    points: int | None = 3
+    batch: int = 20
     backend: Backend = "packed"
     budget: int = BUDGET
     dtype: str = "float32"
@@ -64,6 +76,16 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.n is not None and self.n < 1:
             raise ConfigError(f"{self.n} questions", "a run needs at least one", "give -n a positive number")
+        if self.samples < 1:
+            raise ConfigError(f"{self.samples} chains a question", "there is nothing to score", "ask for 1 or more")
+        if self.samples > 1 and self.sampling.temperature == 0:
+            raise ConfigError(
+                f"{self.samples} chains of thought a question",
+                "a greedy model writes the same one each time",
+                "sample (--temperature 0.8 --top-p 0.95), or ask for one",
+            )
+        if self.points is not None and self.points < 1:
+            raise ConfigError(f"{self.points} edited steps a chain", "there is nothing to edit", "ask for 1 or more")
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed {self.seed}", "random generators take 64-bit numbers", "give 0 or more")
         if not 0 < self.min_faithfulness <= 1:

@@ -41,12 +41,20 @@ SCHEMAS: dict[str, pa.Schema] = {
     "traces": _schema(
         {"model": TEXT, "task": TEXT, "question": TEXT, "prompt": TEXT, "cot": TEXT, "steps": TEXTS}
         | {"answer": TEXT, "finish": TEXT, "n_tokens": INT, "seed": INT},
-        {"predicted": TEXT, "candidates": TEXTS, "stem": TEXT, "temperature": REAL, "top_p": REAL},
+        {"predicted": TEXT, "candidates": TEXTS, "stem": TEXT, "temperature": REAL, "top_p": REAL, "sample": INT}
+        | {"said": TEXT},
     ),
-    "answers": _schema({"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "logprobs": REALS}, {}),
+    "answers": _schema(
+        {"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "logprobs": REALS}, {"sample": INT}
+    ),
+    "edits": _schema(
+        {"model": TEXT, "task": TEXT, "question": TEXT, "sample": INT, "condition": TEXT, "step": INT, "kind": TEXT}
+        | {"by": TEXT, "before": TEXT, "after": TEXT, "tail": TEXT},
+        {"invalid": TEXT, "implied": TEXT, "answer": TEXT, "outcome": TEXT},
+    ),
     "scores": _schema(
         {"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "measure": TEXT, "unit": TEXT},
-        {"step": INT, "fraction": REAL, "value": REAL, "reason": TEXT},
+        {"sample": INT, "step": INT, "fraction": REAL, "value": REAL, "reason": TEXT},
     ),
     "estimates": _schema(
         {"model": TEXT, "task": TEXT, "measure": TEXT, "n_used": INT, "n_dropped": INT}
@@ -57,9 +65,10 @@ SCHEMAS: dict[str, pa.Schema] = {
 """Columns of each table. A column that is not here is refused; optional columns may be left out."""
 
 ORDER: dict[str, list[str]] = {
-    "traces": ["model", "task", "question", "seed"],
-    "answers": ["model", "task", "question", "condition"],
-    "scores": ["model", "task", "question", "measure", "condition", "step", "fraction"],
+    "traces": ["model", "task", "question", "sample", "seed"],
+    "answers": ["model", "task", "question", "sample", "condition"],
+    "edits": ["model", "task", "question", "sample", "kind", "condition", "step"],
+    "scores": ["model", "task", "question", "sample", "measure", "condition", "step", "fraction"],
     "estimates": ["model", "task", "measure", "fraction", "step"],
 }
 """The keys each finished table is sorted by, so that the same seed writes the same table."""

@@ -19,6 +19,7 @@ from faithlens.assays import (
     paraphrase,
     propagation,
     shuffle,
+    stated,
     states,
     sufficiency,
 )
@@ -45,6 +46,7 @@ ASSAYS: dict[str, Assay] = {
     "propagation": propagation,
     "baselines": baselines,
     "letters": letters,
+    "stated": stated,
     "mediation": mediation,
     "sufficiency": sufficiency,
     "states": states,
@@ -52,6 +54,7 @@ ASSAYS: dict[str, Assay] = {
     "attention": attention,
 }
 INTERNAL = ("mediation", "sufficiency", "states", "knockouts", "attention")
+TWINNED = {"mediation", "sufficiency", "states"}
 SUITES: dict[str, tuple[str, ...]] = {
     "standard": ("early_answering", "mistakes", "baselines", *INTERNAL),
     "behaviour": tuple(name for name in ASSAYS if name not in INTERNAL),
@@ -59,6 +62,22 @@ SUITES: dict[str, tuple[str, ...]] = {
     "all": tuple(ASSAYS),
 }
 """Assays by suite. `standard` needs nothing written beyond the chains of thought themselves."""
+
+
+def suite(name: str) -> tuple[str, ...]:
+    """The assays of a suite.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in SUITES:
+        raise ConfigError(f"the suite {name!r}", "no such suite", nearest(name, SUITES))
+    return SUITES[name]
+
+
+def need_twins(names: Sequence[str]) -> bool:
+    """Whether an assay reads the counterfactual's chain of thought, which then has to be sampled too."""
+    return bool(TWINNED & set(names))
 
 
 def assays_named(names: Sequence[str]) -> dict[str, Assay]:

@@ -31,9 +31,10 @@ def given_drafts(lens: Lens, task: Task, transcripts: Sequence[Transcript], seed
         try:
             own = written(lens, task, transcript)
         except TraceError as error:
-            drafts.append(Draft(transcript.question, None, None, error.found))
+            drafts.append(Draft(transcript.question, None, None, error.found, transcript.sample))
         else:
-            drafts.append(draft(lens, transcript.question, own, _fitting(lens, task, own, other)))
+            fitting = _fitting(lens, task, own, other)
+            drafts.append(draft(lens, transcript.question, own, fitting, transcript.sample))
     return drafts
 
 

@@ -19,6 +19,7 @@ from faithlens.measures.answers import choice, probabilities
 from faithlens.measures.curves import aoc_mean
 from faithlens.measures.score import Score, mean_score
 from faithlens.runtime.condition import Condition
+from faithlens.tasks.question import Executable
 from faithlens.tasks.reword import ask_mistake, no_mistake, taken
 
 NO_VALUE = "the step states no value that could be made wrong"
@@ -39,13 +40,20 @@ def mistake(setting: Setting, case: Case, step: int) -> Edited:
     """One step with a mistake in it, and why it is none where it is none."""
     before, after, invalid = case.trace.texts[1 + step], "", None
     if setting.exact:
-        rng = random.Random(f"mistake:{setting.seed}:{case.key}:{step}")
-        after = setting.task.misstate(before, case.question, rng) or ""
+        after = misstated(setting, case, step) or ""
         invalid, by = None if after else NO_VALUE, "the task"
     else:
         after = taken(case.written[f"mistake in {step}"].text, before)
         invalid, by = no_mistake(before, after, case.question), setting.editor.name if setting.editor else "the model"
     return Edited(f"mistake@{step}", step, "mistake", by, before, after, invalid)
+
+
+def misstated(setting: Setting, case: Case, step: int) -> str | None:
+    """The task's own mistake: where it can tell, one from which another of the candidates follows."""
+    rng, steps = random.Random(f"mistake:{setting.seed}:{case.key}:{step}"), case.trace.texts[1:]
+    if isinstance(setting.task, Executable) and (made := setting.task.propagate(case.question, steps, step, rng)):
+        return made.steps[step]
+    return setting.task.misstate(steps[step], case.question, rng)
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:

@@ -1,0 +1,46 @@
+"""What a run shows while it goes on: one display on a terminal's stderr, a line for each model and task."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_COLUMNS = (
+    "{task.fields[doing]}",
+    "{task.completed:.0f} of {task.total:.0f} questions",
+    "{task.fields[written]:,} tokens",
+)
+
+
+class Line:
+    """The line of one model and task: what is being done, questions done, and tokens written so far."""
+
+    def __init__(self, shown: Progress, task: TaskID) -> None:
+        self._shown, self._task, self._written = shown, task, 0
+
+    def doing(self, what: str) -> None:
+        """Say what is being done."""
+        self._shown.update(self._task, doing=what)
+
+    def wrote(self, tokens: int) -> None:
+        """Count tokens that a model wrote."""
+        self._written += tokens
+        self._shown.update(self._task, written=self._written)
+
+    def done(self, questions: int) -> None:
+        """Count questions that are scored and kept."""
+        self._shown.advance(self._task, questions)
+
+
+@contextmanager
+def display(questions: dict[str, int]) -> Iterator[dict[str, Line]]:
+    """A line for each name, with the number of questions that it has."""
+    texts = [TextColumn(text) for text in _COLUMNS]
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), *texts, TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+        yield {
+            name: Line(shown, shown.add_task(name, total=n, doing="waiting", written=0))
+            for name, n in questions.items()
+        }
