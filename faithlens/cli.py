@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from faithlens.errors import FaithlensError
+from faithlens.errors import ConfigError, FaithlensError
 
 app = typer.Typer(
     name="faithlens",
@@ -70,6 +70,12 @@ def audit(
     from faithlens.report.tables import summary
     from faithlens.runtime.sample import Sampling
 
+    if traces and task:
+        raise ConfigError(
+            f"the task {task!r} beside chains of thought from {traces}",
+            "the questions are those of the file",
+            "leave out --task or --traces",
+        )
     config = RunConfig(
         subjects=subjects(model, str(traces) if traces else task),
         n=n,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-_COLUMNS = (
+_TEXTS = (
     "{task.fields[doing]}",
     "{task.completed:.0f} of {task.total:.0f} questions",
     "{task.fields[written]:,} tokens",
@@ -36,11 +36,9 @@ class Line:
 @contextmanager
 def display(questions: dict[str, int]) -> Iterator[dict[str, Line]]:
     """A line for each name, with the number of questions that it has."""
-    texts = [TextColumn(text) for text in _COLUMNS]
+    texts = [TextColumn(text) for text in _TEXTS]
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), *texts, TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
-        yield {
-            name: Line(shown, shown.add_task(name, total=n, doing="waiting", written=0))
-            for name, n in questions.items()
-        }
+        tasks = {name: shown.add_task(name, total=n, doing="waiting", written=0) for name, n in questions.items()}
+        yield {name: Line(shown, task) for name, task in tasks.items()}
