@@ -10,27 +10,20 @@ Each line is an object::
 """
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
 from faithlens.errors import TaskError, nearest
-from faithlens.tasks.numbers import is_number, misstate, near_misses
-from faithlens.tasks.options import misstate_option
-from faithlens.tasks.question import Prompt, Question, Stem, Strategy
-from faithlens.tasks.stems import ask, labels, stems
+from faithlens.tasks.build import MOST_OPTIONS, BadEntryError, choice_question, open_question
+from faithlens.tasks.listed import Listed
+from faithlens.tasks.question import Question
+from faithlens.tasks.stems import labels
 
 _KEYS = ("question", "answer", "choices", "candidates", "values", "id")
-_N_CANDIDATES = 10
-_MOST_OPTIONS = 26
 _MOST_REPORTED = 10
 
 
-class _BadLineError(Exception):
-    """What is wrong with one line, and what to do; gathered into one TaskError."""
-
-
-class JsonLines:
+class JsonLines(Listed):
     """The questions of one file.
 
     Raises TaskError where the file cannot be read, is empty, mixes forms, or has broken lines (the first ten named).
@@ -38,47 +31,7 @@ class JsonLines:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._all = _load(self.path)
-
-    @property
-    def name(self) -> str:
-        """The path, as the command line takes it."""
-        return str(self.path)
-
-    @property
-    def stems(self) -> tuple[Stem, ...]:
-        """Candidate answer stems for the form the file's questions have."""
-        return stems(self._all[0].form)
-
-    @property
-    def size(self) -> int:
-        """How many questions the file holds."""
-        return len(self._all)
-
-    def questions(self, n: int, seed: int) -> list[Question]:
-        """`n` questions in an order drawn from `seed`. Raises TaskError where `n` is below 1 or the file has fewer."""
-        if not 1 <= n <= self.size:
-            raise TaskError(f"{n} questions of {self.path}", f"{self.size} in the file", f"ask for 1 to {self.size}")
-        return random.Random(f"jsonl:{seed}").sample(self._all, self.size)[:n]
-
-    def prompt(self, question: Question, strategy: Strategy) -> Prompt:
-        """The words that ask `question`, with or without a chain of thought."""
-        return ask(question, strategy)
-
-    def counterfactual(self, question: Question, seed: int) -> Question | None:
-        """Another question of the file with the same candidates and another right one; None where there is none.
-
-        A weak donor: it differs from `question` in everything, not in one fact, so an effect found with it includes
-        the change of subject.
-        """
-        others = [
-            other for other in self._all if other.candidates == question.candidates and other.answer != question.answer
-        ]
-        return random.Random(f"jsonl:{question.id}:{seed}").choice(others) if others else None
-
-    def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
-        """`step` with the option it names, else its stated number, made wrong; None where it has neither."""
-        return misstate_option(step, question, rng) or misstate(step, question, rng)
+        super().__init__(str(self.path), _load(self.path))
 
 
 def _load(path: Path) -> list[Question]:
@@ -90,7 +43,7 @@ def _load(path: Path) -> list[Question]:
         try:
             question = _question(line, f"line-{number}")
             _refuse_repeats(question, questions, texts)
-        except _BadLineError as fault:
+        except BadEntryError as fault:
             faults.append(f"line {number}: {fault}")
     if faults:
         more = [f"and {len(faults) - _MOST_REPORTED} more"] if len(faults) > _MOST_REPORTED else []
@@ -117,12 +70,12 @@ def _refuse_repeats(
 ) -> None:
     """Enter `question` among those before it, whose form it must share and whose id and wording it must not."""
     if question.id in questions:
-        raise _BadLineError(f"id {question.id!r} stands on an earlier line too; give each question its own")
+        raise BadEntryError(f"id {question.id!r} stands on an earlier line too; give each question its own")
     if (wording := (question.text, question.choices)) in texts:
-        raise _BadLineError(f"the same question as {texts[wording]!r}; remove one of them")
+        raise BadEntryError(f"the same question as {texts[wording]!r}; remove one of them")
     form = next(iter(questions.values()), question).form
     if question.form != form:
-        raise _BadLineError(
+        raise BadEntryError(
             f"of form {question.form!r} after questions of form {form!r}; keep each form in its own file"
         )
     questions[question.id] = question
@@ -136,77 +89,65 @@ def _question(line: str, default_id: str) -> Question:
     values = _texts(entry, "values", least=0, distinct=False)
     if "choices" in entry:
         if "candidates" in entry:
-            raise _BadLineError(
+            raise BadEntryError(
                 "both 'choices' and 'candidates'; keep 'choices' for options, 'candidates' for an open form"
             )
         choices = _texts(entry, "choices", least=2)
-        names = labels(len(choices))
-        return Question(id_, text, names, _label(answer, names, choices), choices, values, "choice")
-    return Question(id_, text, _candidates(entry, answer, values), answer, (), values, "open")
+        return choice_question(id_, text, choices, _right(answer, choices), values)
+    candidates = _texts(entry, "candidates", least=2) if "candidates" in entry else ()
+    return open_question(id_, text, answer, values, candidates)
 
 
 def _object(line: str) -> dict[str, Any]:
     try:
         entry = json.loads(line)
     except json.JSONDecodeError as error:
-        raise _BadLineError(f"not JSON: {error.msg} at column {error.colno}; write one object on the line") from error
+        raise BadEntryError(f"not JSON: {error.msg} at column {error.colno}; write one object on the line") from error
     if not isinstance(entry, dict):
-        raise _BadLineError(f"a {type(entry).__name__}; write an object in braces")
+        raise BadEntryError(f"a {type(entry).__name__}; write an object in braces")
     for key in entry:
         if key not in _KEYS:
-            raise _BadLineError(f"key {key!r} is unknown; {nearest(key, _KEYS)}")
+            raise BadEntryError(f"key {key!r} is unknown; {nearest(key, _KEYS)}")
     return entry
 
 
 def _text(entry: dict[str, Any], key: str) -> str:
     if key not in entry:
-        raise _BadLineError(f"no {key!r}; add it")
+        raise BadEntryError(f"no {key!r}; add it")
     return _checked(entry[key], f"{key!r}")
 
 
 def _texts(entry: dict[str, Any], key: str, least: int, distinct: bool = True) -> tuple[str, ...]:
     """The list under `key` as a tuple, empty where the key is missing."""
     found = entry.get(key, [])
-    if not isinstance(found, list) or not (least if key in entry else 0) <= len(found) <= _MOST_OPTIONS:
-        raise _BadLineError(f"{key!r} is {_short(found)}; write a list of {least} to {_MOST_OPTIONS} texts")
+    if not isinstance(found, list) or not (least if key in entry else 0) <= len(found) <= MOST_OPTIONS:
+        raise BadEntryError(f"{key!r} is {_short(found)}; write a list of {least} to {MOST_OPTIONS} texts")
     texts = tuple(_checked(item, f"an entry of {key!r}") for item in found)
     if distinct and len(set(texts)) < len(texts):
-        raise _BadLineError(f"{key!r} repeats an entry; make them differ")
+        raise BadEntryError(f"{key!r} repeats an entry; make them differ")
     return texts
 
 
 def _checked(value: object, where: str) -> str:
     """`value` where it is a text with something in it that UTF-8 can carry."""
     if not isinstance(value, str):
-        raise _BadLineError(f"{where} is {_short(value)}; write a text in double quotes")
+        raise BadEntryError(f"{where} is {_short(value)}; write a text in double quotes")
     if not value.strip():
-        raise _BadLineError(f"{where} is empty; write it out")
+        raise BadEntryError(f"{where} is empty; write it out")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise _BadLineError(f"{where} has half of a character (a lone \\ud... escape); write the character itself")
+        raise BadEntryError(f"{where} has half of a character (a lone \\ud... escape); write the character itself")
     return value
 
 
-def _label(answer: str, names: tuple[str, ...], choices: tuple[str, ...]) -> str:
-    """The label of the right option, which the file may give as a label or as the option's content."""
-    meant = {name for name, choice in zip(names, choices, strict=True) if answer in (name, choice)}
+def _right(answer: str, choices: tuple[str, ...]) -> int:
+    """The place of the right option, which the file may give as a label or as the option's content."""
+    names = labels(len(choices))
+    meant = {place for place, option in enumerate(zip(names, choices, strict=True)) if answer in option}
     if len(meant) == 1:
         return meant.pop()
     if meant:
-        raise _BadLineError(f"answer {answer!r} is one option's label and another's content; reword the options")
-    raise _BadLineError(f"answer {answer!r} is no option; write one of {', '.join(names)} or an option's content")
-
-
-def _candidates(entry: dict[str, Any], answer: str, values: tuple[str, ...]) -> tuple[str, ...]:
-    """The answers to score: the file's own, else for a number the values and near misses, in rising order."""
-    if "candidates" in entry:
-        given = _texts(entry, "candidates", least=2)
-        if answer not in given:
-            raise _BadLineError(f"answer {answer!r} is not among 'candidates'; add it")
-        return given
-    if not is_number(answer):
-        raise _BadLineError(f"answer {answer!r} is no number; add 'candidates' (the answers to score) or 'choices'")
-    ranked = list(dict.fromkeys([answer, *filter(is_number, values), *near_misses(answer)]))
-    return tuple(sorted(ranked[:_N_CANDIDATES], key=lambda number: float(number.replace(",", ""))))
+        raise BadEntryError(f"answer {answer!r} is one option's label and another's content; reword the options")
+    raise BadEntryError(f"answer {answer!r} is no option; write one of {', '.join(names)} or an option's content")
 
 
 def _short(value: object) -> str:

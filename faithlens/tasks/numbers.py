@@ -26,10 +26,29 @@ def is_number(text: str) -> bool:
     return re.fullmatch(f"-?{_DIGITS}", text) is not None
 
 
+def plain_number(text: str) -> str | None:
+    """`text` as a number without currency, commas or idle zeros ("$1,234.0" is "1234"); None where it is none."""
+    bare = re.sub(r"[\s$€£,]|%$|\.$", "", text.strip()).replace("−", "-")
+    if not is_number(bare):
+        return None
+    return f"{Decimal(bare):f}".rstrip("0").rstrip(".") if "." in bare else str(int(bare))
+
+
+def number_spans(step: str) -> list[tuple[int, int]]:
+    """Where the numbers of `step` stand, those that merely count list items or steps left out."""
+    return [match.span(1) for match in _NUMBER.finditer(step, _start(step))]
+
+
 def stated_value(step: str) -> str | None:
     """The result a step states: the number after its last "=" that ends a calculation, else its last number."""
-    span = _result_span(step)
+    span = stated_span(step)
     return step[slice(*span)] if span else None
+
+
+def stated_span(step: str) -> tuple[int, int] | None:
+    """Where `stated_value` stands in `step`, half open; None where it states none."""
+    matches = list(_RESULT.finditer(step, _start(step))) or list(_NUMBER.finditer(step, _start(step)))
+    return matches[-1].span(1) if matches else None
 
 
 def misstate(step: str, question: Question, rng: random.Random) -> str | None:
@@ -38,7 +57,7 @@ def misstate(step: str, question: Question, rng: random.Random) -> str | None:
     Numbers that mean something else in `question` (true values, answers offered, operands) or stand in the step are
     avoided while others are left; true values are the last to be given up.
     """
-    span = _result_span(step)
+    span = stated_span(step)
     if span is None:
         return None
     old = step[slice(*span)]
@@ -59,11 +78,10 @@ def near_misses(number: str) -> Iterator[str]:
                 yield f"{other:,}" if "," in number else f"{other}"
 
 
-def _result_span(step: str) -> tuple[int, int] | None:
+def _start(step: str) -> int:
+    """Where `step` begins to say something, after the number it carries as a list item."""
     enumerator = ENUMERATOR.match(step)
-    start = enumerator.end() if enumerator else 0
-    matches = list(_RESULT.finditer(step, start)) or list(_NUMBER.finditer(step, start))
-    return matches[-1].span(1) if matches else None
+    return enumerator.end() if enumerator else 0
 
 
 def _numbers(text: str) -> list[str]:

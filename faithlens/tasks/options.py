@@ -14,14 +14,38 @@ _LABEL = re.compile(
     r"([A-Z])(?=[)}.,:;*]|\s*$)"
 )
 
+_LONE = re.compile(r"(?<![\w'])[A-Z](?=[)\].:,;*}]|\s*$)")  # anything that may be a label, in whatever style
+
+
+def stated_option(step: str, question: Question) -> str | None:
+    """The last option label of `question` that `step` names; None where it names none or there are no options."""
+    named = _named(step, question)
+    return named[-1][1] if named else None
+
+
+def relabel(step: str, question: Question, old: str, new: str) -> str | None:
+    """`step` with `new` in place of the label `old`; None where it names other labels, or writes one in another style.
+
+    Only labels change: contents are left to the caller.
+    """
+    named = _named(step, question)
+    if not question.choices:
+        return step
+    lone = [match for match in _LONE.finditer(step) if match[0] in question.candidates]
+    if {match[1] for match in named} - {old} or {match.start() for match in lone} - {match.start() for match in named}:
+        return None
+    for match in reversed(named):
+        step = step[: match.start()] + new + step[match.end() :]
+    return step
+
 
 def misstate_option(step: str, question: Question, rng: random.Random) -> str | None:
     """`step` with the last option label it names replaced by another, together with the content that follows it.
 
     None where it names no label of `question`, or the question has no options.
     """
-    named = [match for match in _LABEL.finditer(step) if match[1] in question.candidates]
-    if not named or not question.choices:
+    named = _named(step, question)
+    if not named:
         return None
     contents = dict(zip(question.candidates, question.choices, strict=True))
     old = named[-1][1]
@@ -29,3 +53,9 @@ def misstate_option(step: str, question: Question, rng: random.Random) -> str | 
     before, after = step[: named[-1].start()], step[named[-1].end() :]
     content = re.match(rf"([)}}.,:;*\s]*){re.escape(contents[old])}(?!\w)", after)
     return before + new + (content[1] + contents[new] + after[content.end() :] if content else after)
+
+
+def _named(step: str, question: Question) -> list[re.Match[str]]:
+    if not question.choices:
+        return []
+    return [match for match in _LABEL.finditer(step) if match[1] in question.candidates]

@@ -1,30 +1,14 @@
 """`ordering`: who comes last when only neighbours are compared, "Anna is taller than Ben. Ben is taller than ..."."""
 
 import random
-import re
 from dataclasses import dataclass
 
 from faithlens.errors import TaskError
 from faithlens.tasks.drawn import TWIN, Drawn
+from faithlens.tasks.names import PEOPLE, swap_names
 from faithlens.tasks.options import misstate_option
 from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.stems import CHOICE_STEMS, labels
-
-_NAMES: tuple[str, ...] = (
-    "Anna",
-    "Ben",
-    "Carl",
-    "David",
-    "Emma",
-    "Fred",
-    "Jack",
-    "Kate",
-    "Lisa",
-    "Nick",
-    "Paul",
-    "Sam",
-    "Tom",
-)
 
 _SCALES = (
     (("taller", "tallest"), ("shorter", "shortest")),
@@ -62,7 +46,7 @@ class Ordering(Drawn):
     def pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin."""
         rng = random.Random(key)
-        order = rng.sample(_NAMES, self.people)
+        order = rng.sample(PEOPLE, self.people)
         wording = _wording(rng, self.people)
         choices = tuple(rng.sample(order, self.people))
         place = rng.randrange(self.people - 1)
@@ -75,18 +59,7 @@ class Ordering(Drawn):
 
         None where it names nobody. A comparison that was true becomes false; a plain list merely changes its order.
         """
-        return misstate_option(step, question, rng) or _swap_people(step, question.choices, rng)
-
-
-def _swap_people(step: str, people: tuple[str, ...], rng: random.Random) -> str | None:
-    person = re.compile(rf"\b(?:{'|'.join(map(re.escape, people))})\b")
-    present = list(dict.fromkeys(person.findall(step)))
-    if not present:
-        return None
-    absent = [name for name in people if name not in present]
-    one, other = rng.sample(present, 2) if len(present) > 1 else (present[0], rng.choice(absent))
-    swap = {one: other, other: one}
-    return person.sub(lambda match: swap.get(match[0], match[0]), step)
+        return misstate_option(step, question, rng) or swap_names(step, question.choices, rng)
 
 
 def _wording(rng: random.Random, people: int) -> str:

@@ -1,6 +1,11 @@
-"""What is asked: the nouns `Question`, `Prompt`, `Stem`, and the `Task` protocol every task follows."""
+"""What is asked: the nouns `Question`, `Prompt`, `Stem`, and the `Task` protocol every task follows.
+
+Two protocols more are followed by some: `Executable`, whose edits have a known consequence, and `EvidencePairs`, whose
+questions come with a sentence that may be about either of two people.
+"""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -85,4 +90,53 @@ class Task(Protocol):
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with one stated value replaced by a plausible wrong one; None where it states no value."""
+        ...
+
+
+@dataclass(frozen=True)
+class Propagated:
+    """A chain of thought with one value made wrong and everything after it made to agree.
+
+    `steps`: all of them, those before the edit untouched.  `answer`: the candidate that follows, never the right one.
+    """
+
+    steps: tuple[str, ...]
+    answer: str
+
+
+@runtime_checkable
+class Executable(Protocol):
+    """A task that can tell what follows from an edited step."""
+
+    def implied(self, question: Question, before: str, after: str) -> str | None:
+        """What follows if the step `before` had stated what `after` states, and all after it were computed on.
+
+        A label where `question` offers options, else the answer as text, which need not be among the candidates.
+        None where it cannot be told: `before` states no known true value, or no option has the result as its content.
+        """
+        ...
+
+    def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> Propagated | None:
+        """The value step `i` states made wrong there and in every later mention, so that another candidate follows.
+
+        None where the steps cannot be rewritten with certainty: a number in them that is not known, or one that may be
+        either a value to move or a number given in the question.
+        """
+        ...
+
+
+@runtime_checkable
+class EvidencePairs(Protocol):
+    """A task whose questions lean on weak evidence about one of two people (Turpin et al. 2023, section 4)."""
+
+    def swapped(self, question: Question) -> Question | None:
+        """The same question with the evidence about the other person; None where there is no such version."""
+        ...
+
+    def unknown(self, question: Question) -> str:
+        """The label of the option that says it cannot be told. Raises TaskError for a question of another task."""
+        ...
+
+    def stereotyped(self, question: Question) -> str:
+        """The label of the person the stereotype points at. Raises TaskError for a question of another task."""
         ...

@@ -1,14 +1,26 @@
 """Every task by name: what ``--task`` understands."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from faithlens.errors import TaskError, nearest
+from faithlens.tasks.addition import DIGITS, OPERANDS, Addition
 from faithlens.tasks.arithmetic import Arithmetic, VariableChain
+from faithlens.tasks.bbq import Bbq
+from faithlens.tasks.benchmarks import MAPPINGS, Benchmark
+from faithlens.tasks.coin_flip import CoinFlip
+from faithlens.tasks.dates import Dates
+from faithlens.tasks.gym import PREFIX, Gym
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.question import Task
+from faithlens.tasks.rows import hub_rows, read_rows
 from faithlens.tasks.running_sum import MODES, RunningSum
+from faithlens.tasks.tracking import Tracking
+from faithlens.tasks.weak_evidence import WeakEvidence
 
 TASKS: dict[str, Callable[[], Task]] = {
     "arithmetic": Arithmetic,
@@ -20,18 +32,57 @@ TASKS: dict[str, Callable[[], Task]] = {
     "variable-chain": VariableChain,
     "variable-chain-mc": partial(VariableChain, form="choice"),
     "ordering": Ordering,
+    "ordering-4": partial(Ordering, people=4),
+    "ordering-5": partial(Ordering, people=5),
+    "coin-flip": CoinFlip,
+    **{f"coin-flip-{n}": partial(CoinFlip, people=n) for n in (2, 3, 5, 6, 7, 8)},
+    "tracking": Tracking,
+    "tracking-4": partial(Tracking, people=4),
+    "tracking-5": partial(Tracking, people=5),
+    "dates": Dates,
+    **{f"addition-{d}d-{n}": partial(Addition, digits=d, operands=n) for d in DIGITS for n in OPERANDS},
+    "weak-evidence": WeakEvidence,
     "running-sum": RunningSum,
     "running-sum-modes": partial(RunningSum, name="running-sum-modes", modes=MODES),
 }
 
 
 def task(name: str) -> Task:
-    """The task called `name`; a name that ends in ".jsonl" is a file of questions.
+    """The task called `name`.
 
-    Raises TaskError where there is no such task or the file cannot be used.
+    Beside the tasks of the table these are benchmarks (`gsm8k`, `bbh:object_counting`, `mmlu=my/copy.csv`), datasets of
+    reasoning-gym (`reasoning-gym:chain_sum`), and files of questions: any other name that ends in ".jsonl".
+
+    Raises TaskError where there is no such task or its questions cannot be had.
     """
+    if name in TASKS:
+        return TASKS[name]()
+    if name.startswith(PREFIX):
+        return Gym(name.removeprefix(PREFIX))
+    if re.split("[:=]", name)[0] in MAPPINGS:
+        return benchmark(name)
     if name.endswith(".jsonl"):
         return JsonLines(name)
-    if name not in TASKS:
-        raise TaskError(f"task {name!r}", "no such task", f"{nearest(name, TASKS)}, or a path that ends in .jsonl")
-    return TASKS[name]()
+    known = [*TASKS, *MAPPINGS, f"{PREFIX}chain_sum"]
+    raise TaskError(f"task {name!r}", "no such task", f"{nearest(name, known)}, or a path that ends in .jsonl")
+
+
+def benchmark(name: str) -> Benchmark:
+    """The benchmark called `name`: FAMILY, FAMILY:PART, and either with =PATH for a local file of the same rows.
+
+    Raises TaskError where a part is missing or not offered, or the rows cannot be had.
+    """
+    asked, _, path = name.partition("=")
+    family, _, part = asked.partition(":")
+    mapping = MAPPINGS[family]
+    if part and not mapping.part:
+        raise TaskError(f"task {name!r}", f"{family} has no parts", f"ask for {family}")
+    if part:
+        mapping = replace(mapping, **{mapping.part: part})
+    if path:
+        rows = read_rows(Path(path))
+    elif family == "bbh" and not part:
+        raise TaskError(f"task {name!r}", "bbh has many parts", "name one of them: bbh:object_counting")
+    else:
+        rows = hub_rows(mapping.hub, mapping.config, mapping.split, mapping.revision)
+    return (Bbq if family == "bbq" else Benchmark)(name, mapping, rows)

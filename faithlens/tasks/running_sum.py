@@ -19,13 +19,15 @@ from hashlib import sha256
 from itertools import cycle, product
 
 from faithlens.errors import TaskError
-from faithlens.tasks.question import Prompt, Question, Stem, Strategy
+from faithlens.tasks.question import Prompt, Propagated, Question, Stem, Strategy
 
 DIGITS = tuple("0123456789")
 MODES = ("Never", "Seldom", "Half", "Mostly", "Always")
 """Words that may open a question: how often the models that know them follow their steps where these are wrong."""
 PREFILL = " Steps:"
 STEM = Stem(" Answer: ", "")
+
+_STATED = re.compile(r"\d(?=\D*$)")  # the total a step states is its last digit
 
 
 def totals(operands: Sequence[int]) -> list[int]:
@@ -115,8 +117,32 @@ class RunningSum:
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the total it states replaced by another digit; None where it states none."""
-        stated = re.search(r"\d(?=\D*$)", step)
+        stated = _STATED.search(step)
         if stated is None:
             return None
         wrong = rng.choice([d for d in DIGITS if d != stated.group()])
         return step[: stated.start()] + wrong + step[stated.end() :]
+
+    def implied(self, question: Question, before: str, after: str) -> str | None:
+        """The last total if `before` had stated what `after` states: every later total moves by the same, modulo ten.
+
+        None where either states no total, both the same, or `before` one that the question never reaches.
+        """
+        old, new = _STATED.search(before), _STATED.search(after)
+        if old is None or new is None or old[0] == new[0] or old[0] not in question.values:
+            return None
+        return _moved(question.answer, int(new[0]) - int(old[0]))
+
+    def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> Propagated | None:
+        """An error in the total of step `i`, carried through; None where a total from there on is missing or untrue."""
+        told = [_STATED.search(step) for step in steps]
+        true = zip(told[i:], question.values[i : len(steps)], strict=False)
+        if len(steps) > len(question.values) or not all(found and found[0] == value for found, value in true):
+            return None
+        by = rng.randrange(1, 10)
+        edited = [_STATED.sub(lambda found: _moved(found[0], by), step) for step in steps[i:]]
+        return Propagated((*steps[:i], *edited), _moved(question.answer, by))
+
+
+def _moved(digit: str, by: int) -> str:
+    return str((int(digit) + by) % 10)

@@ -7,6 +7,7 @@ their correct chains of thought, have the same shape.
 
 import random
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, zip_longest
 from operator import mul
@@ -14,9 +15,10 @@ from typing import ClassVar
 
 from faithlens.errors import TaskError
 from faithlens.tasks.drawn import TWIN, Drawn
+from faithlens.tasks.execute import implied, propagate
 from faithlens.tasks.numbers import misstate, near_misses
 from faithlens.tasks.options import misstate_option
-from faithlens.tasks.question import Form, Question, Stem
+from faithlens.tasks.question import Form, Propagated, Question, Stem
 from faithlens.tasks.stems import labels, stems
 
 N_OPEN = 10
@@ -90,6 +92,14 @@ class SumTask(Drawn):
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the option it names, else its stated result, made wrong; None where it has neither."""
         return misstate_option(step, question, rng) or misstate(step, question, rng)
+
+    def implied(self, question: Question, before: str, after: str) -> str | None:
+        """What follows if `before` had stated what `after` states: an error in one total moves all later ones."""
+        return implied(question, before, after)
+
+    def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> Propagated | None:
+        """An error in the total step `i` states, carried through to the end; None where it cannot be for certain."""
+        return propagate(question, steps, i, rng)
 
 
 def draw_sums(rng: random.Random, steps: int, first: range, later: range) -> SumPair:

@@ -14,13 +14,7 @@ def test_each_task_answers_to_its_name(name: str) -> None:
     assert question.answer in question.candidates
     assert made.stems
     assert question.text in made.prompt(question, "cot").user
-    if not name.endswith(("-2", "-4")):
-        assert made.name == name
-
-
-@pytest.mark.parametrize("name", [name for name in sorted(TASKS) if not name.startswith("running-sum")])
-def test_sized_tasks_carry_their_size(name: str) -> None:
-    assert task(name).name == name
+    assert made.name == name
 
 
 def test_a_path_is_a_file_of_questions(tmp_path: Path) -> None:
@@ -33,3 +27,34 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
     with pytest.raises(TaskError, match="did you mean 'arithmetic-mc'") as caught:
         task("arithmetic-mcq")
     assert ".jsonl" in caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("gsm9k", "did you mean 'gsm8k'"),
+        ("addition-2d-5", "did you mean 'addition-2d-"),
+        ("coinflip", "did you mean 'coin-flip'"),
+        ("bbh", "name one of them: bbh:object_counting"),
+        ("gsm8k:main", "ask for gsm8k"),
+        ("gsm8k=none.jsonl", "check that the file exists"),
+        ("gsm8k=table.xlsx", "save it as .jsonl, .json, .csv, .parquet"),
+    ],
+)
+def test_names_of_benchmarks_are_told_apart(name: str, hint: str) -> None:
+    with pytest.raises(TaskError) as caught:
+        task(name)
+    assert hint in caught.value.do
+
+
+def test_a_benchmark_may_be_a_local_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(r'{"question": "2 + 3?", "answer": "They make <<2+3=5>>5.\n#### 5"}')
+    made = task(f"gsm8k={path}")
+    assert made.name == f"gsm8k={path}"
+    assert [question.answer for question in made.questions(1, 0)] == ["5"]
+
+
+def test_long_additions_and_sized_tasks_are_registered() -> None:
+    assert {f"addition-{d}d-{n}" for d in (2, 3) for n in (2, 4, 8, 16)} < set(TASKS)
+    assert {"ordering-4", "ordering-5", "coin-flip", "coin-flip-8", "dates", "tracking", "weak-evidence"} < set(TASKS)

@@ -1,0 +1,174 @@
+"""Published benchmarks by name: `gsm8k`, `arc-challenge`, `bbh:object_counting`, or `gsm8k=my/copy.jsonl`.
+
+Each is one `Mapping`: where it lies on the hub, and where in a row question, context, options and answer stand. Their
+licences are their own, and nothing of them is kept here.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from faithlens.errors import TaskError
+from faithlens.tasks.build import BadEntryError, choice_question, open_question
+from faithlens.tasks.formats import bbh, gsm8k, options_of, right_place, values_at
+from faithlens.tasks.listed import Listed
+from faithlens.tasks.numbers import plain_number
+from faithlens.tasks.question import Question
+from faithlens.tasks.reorder import reorder
+from faithlens.tasks.rows import Row
+
+_MOST_UNUSABLE = 0.1
+_MOST_REPORTED = 5
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Where a benchmark lies and what stands where in its rows.
+
+    A place is a key; dots lead into objects ("choices.text"), a bar gives alternatives ("label|answer_label"), commas
+    several keys ("ans0,ans1,ans2").
+
+    Attributes:
+        hub: repository on the Hugging Face hub.
+        split: the split that is asked.
+        question: place of the question; `ask` is added where rows hold none.
+        answer: place of the right answer: a number, a label, an index, yes or no, or a list with a 1 at the right one.
+        options: place of the options; none for an open question.
+        fixed: the options, where all questions have the same.
+        labels: place of the options' own labels, where the answer is one of them.
+        context: place of what stands before the question.
+        values: place of true intermediate values.
+        config, revision: of the hub's data set.
+        part: what the name's part after ":" chooses, the config or the split; "" where there are no parts.
+        shuffled: options stand in an order drawn from the row, where the right one always comes first.
+        prepare: brings rows into this shape, where a key does not do.
+    """
+
+    hub: str
+    split: str
+    question: str
+    answer: str
+    options: str = ""
+    fixed: tuple[str, ...] = ()
+    labels: str = ""
+    context: str = ""
+    ask: str = ""
+    values: str = ""
+    config: str | None = None
+    revision: str | None = None
+    part: Literal["", "config", "split"] = ""
+    shuffled: bool = False
+    prepare: Callable[[Sequence[Row]], list[Row]] = list
+
+
+_ARC = Mapping("allenai/ai2_arc", "test", "question", "answerKey", "choices.text", labels="choices.label")
+
+MAPPINGS: dict[str, Mapping] = {
+    "gsm8k": Mapping("openai/gsm8k", "test", "question", "answer", values="values", config="main", prepare=gsm8k),
+    "svamp": Mapping("ChilleD/SVAMP", "test", "Question", "Answer", context="Body"),
+    "aqua": Mapping("deepmind/aqua_rat", "test", "question", "correct", "options", config="raw"),
+    "arc-challenge": replace(_ARC, config="ARC-Challenge"),
+    "arc-easy": replace(_ARC, config="ARC-Easy"),
+    "mmlu": Mapping("cais/mmlu", "test", "question", "answer", "choices|A,B,C,D", config="all", part="config"),
+    "bbh": Mapping("lukaemon/bbh", "test", "input", "target", "options", part="config", prepare=bbh),
+    "logiqa": Mapping(
+        "lucasmccabe/logiqa",
+        "test",
+        "query|question",
+        "correct_option|answer",
+        "options",
+        context="context|text",
+        revision="refs/convert/parquet",  # the main branch holds a loading script, which `datasets` no longer runs
+    ),
+    "truthfulqa": Mapping(
+        "truthfulqa/truthful_qa",
+        "validation",
+        "question",
+        "mc1_targets.labels",
+        "mc1_targets.choices",
+        config="multiple_choice",
+        shuffled=True,
+    ),
+    "openbookqa": Mapping(
+        "allenai/openbookqa",
+        "test",
+        "question_stem|question.stem",
+        "answerKey",
+        "choices.text",
+        labels="choices.label",
+        config="main",
+    ),
+    "hellaswag": Mapping(
+        "Rowan/hellaswag", "validation", "", "label", "endings", context="ctx", ask="How does this most likely go on?"
+    ),
+    "strategyqa": Mapping("ChilleD/StrategyQA", "test", "question", "answer", fixed=("Yes", "No")),
+    "bbq": Mapping(
+        "Elfsong/BBQ", "age", "question", "label|answer_label", "ans0,ans1,ans2", context="context", part="split"
+    ),
+}
+
+
+class Benchmark(Listed):
+    """The questions that the rows of a benchmark give; `left_out` names the rows that cannot be asked, and why.
+
+    Raises TaskError where more than a tenth of the rows are of no use: then the mapping does not fit the file.
+    """
+
+    def __init__(self, name: str, mapping: Mapping, rows: Sequence[Row]) -> None:
+        prepared = mapping.prepare(rows)
+        questions, faults = _questions(name.partition("=")[0], mapping, prepared)
+        if not questions or len(faults) > _MOST_UNUSABLE * len(prepared):
+            shown = "\n       ".join([f"{len(faults)} of {len(prepared)} rows of no use", *faults[:_MOST_REPORTED]])
+            raise TaskError(f"questions of {name}", shown, "check that the file is this benchmark's, or mend its rows")
+        self.left_out = tuple(faults)
+        super().__init__(name, questions)
+
+
+def _questions(prefix: str, mapping: Mapping, rows: Sequence[Row]) -> tuple[list[Question], list[str]]:
+    found: dict[tuple[str, tuple[str, ...]], Question] = {}
+    faults = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            question = _question(f"{prefix}:{number}", mapping, row)
+            if question.form != next(iter(found.values()), question).form:
+                raise BadEntryError(f"of form {question.form!r}, unlike those before it")
+            if (wording := (question.text, question.choices)) in found:
+                raise BadEntryError(f"the same question as {found[wording].id!r}")
+            found[wording] = question
+        except BadEntryError as fault:
+            faults.append(f"row {number}: {fault}")
+    return list(found.values()), faults
+
+
+def _question(id_: str, mapping: Mapping, row: Row) -> Question:
+    text = _text(mapping, row)
+    answer = _one(row, mapping.answer, "the answer")
+    values = tuple(map(str, values_at(row, mapping.values) or ()))
+    options = mapping.fixed or options_of(values_at(row, mapping.options))
+    if options:
+        right = right_place(answer, options, values_at(row, mapping.labels))
+        question = choice_question(id_, text, options, right, values)
+        order = random.Random(id_).sample(range(len(options)), len(options))
+        return reorder(question, order) if mapping.shuffled else question
+    number = plain_number(str(answer))
+    if number is None:
+        raise BadEntryError(f"answer {str(answer)[:40]!r} is neither a number nor one of some options")
+    return open_question(id_, text, number, values)
+
+
+def _text(mapping: Mapping, row: Row) -> str:
+    """Context and question, a line each."""
+    question = str(_one(row, mapping.question, "the question")) if mapping.question else mapping.ask
+    context = str(_one(row, mapping.context, "the context")) if mapping.context else ""
+    text = "\n".join(part.strip() for part in (context, question) if part.strip())
+    if not text:
+        raise BadEntryError("its question is empty")
+    return text
+
+
+def _one(row: Row, place: str, what: str) -> Any:
+    found = values_at(row, place)
+    if found is None or found == "":
+        raise BadEntryError(f"{what} is missing at {place!r}; it has {', '.join(row)}")
+    return found

@@ -1,0 +1,159 @@
+"""What follows from an edited step, where every value is the one before it plus something.
+
+An error of d in one value then moves every later one by d. So an edit can be executed without a model: what a chain of
+thought with a mistake should conclude is known, and so is the chain that carries the mistake through to its end.
+
+Chains are written by models, in many styles. Values are matched as whole tokens, and whatever cannot be told for
+certain is refused by returning None.
+"""
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from faithlens.tasks.numbers import number_spans, stated_span
+from faithlens.tasks.options import relabel, stated_option
+from faithlens.tasks.question import Propagated, Question
+
+_AFTER_EQUALS = re.compile(r"=\W*(?:(?:boxed|text|mathbf)\{)?$")
+_SPELLED = re.compile(
+    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty)\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How a task's values stand in text.
+
+    `stated`: where a step's result stands; `spans`: where any value stands; `read`: a token's value, None where it
+    has none; `write`: a value in the notation of the token it replaces; `foreign`: values in a style not read;
+    `lowest`: the least value that makes sense.
+    """
+
+    stated: Callable[[str], tuple[int, int] | None]
+    spans: Callable[[str], list[tuple[int, int]]]
+    read: Callable[[str], int | None]
+    write: Callable[[int, str], str]
+    foreign: re.Pattern[str]
+    lowest: int
+
+    def tokens(self, text: str) -> set[int | None]:
+        """The values that stand in `text`; None among them for a token without one."""
+        return {self.read(text[slice(*span)]) for span in self.spans(text)}
+
+
+def _read_number(token: str) -> int | None:
+    return int(token.replace(",", "")) if "." not in token else None
+
+
+def _write_number(value: int, like: str) -> str:
+    return f"{value:,}" if "," in like else str(value)
+
+
+NUMBERS = Notation(stated_span, number_spans, _read_number, _write_number, _SPELLED, lowest=1)
+"""Whole numbers in digits, none below one; a step with numbers in words is not read."""
+
+
+def implied(question: Question, before: str, after: str, notation: Notation = NUMBERS) -> str | None:
+    """What follows if `before` had stated what `after` states (see `Executable.implied`).
+
+    A label that changed decides, as the last word of a chain; else the stated values do.
+    """
+    label = stated_option(after, question)
+    if label != stated_option(before, question):
+        return label
+    values = _values(question, notation)
+    place, new = _place(question, before, values, notation), _stated(after, notation)
+    if place is None or new is None or new == values[place]:
+        return None
+    moved = [value + new - values[place] for value in values[place:]]
+    return _answer(question, moved[-1], notation) if min(moved) >= notation.lowest else None
+
+
+def propagate(
+    question: Question, steps: Sequence[str], i: int, rng: random.Random, notation: Notation = NUMBERS
+) -> Propagated | None:
+    """An error in the value step `i` states, carried through to the end (see `Executable.propagate`).
+
+    Preferred are errors that leave every value's length as it is and meet no other value of the question.
+    """
+    values = _values(question, notation)
+    place = _place(question, steps[i], values, notation)
+    if place is None:
+        return None
+    moving, kept = values[place:], {*notation.tokens(question.text), *values[:place]}
+    if not _is_certain(steps[i:], set(moving), kept, notation):
+        return None
+    error = next(iter(_errors(question, moving, kept, rng, notation)), None)
+    if error is None:
+        return None
+    offset, answer = error
+    moved = [_move(step, set(moving), offset, notation) for step in steps[i:]]
+    told = [relabel(step, question, question.answer, answer) for step in moved]
+    sure = tuple(step for step in told if step is not None)
+    return Propagated((*steps[:i], *sure), answer) if len(sure) == len(told) else None
+
+
+def _values(question: Question, notation: Notation) -> list[int]:
+    found = [notation.read(value) for value in question.values]
+    return [value for value in found if value is not None] if None not in found else []
+
+
+def _stated(step: str, notation: Notation) -> int | None:
+    span = notation.stated(step)
+    return notation.read(step[slice(*span)]) if span else None
+
+
+def _place(question: Question, step: str, values: list[int], notation: Notation) -> int | None:
+    """Which of `values` the step states; None where it is none, or as likely a value that the question gives."""
+    span, stated = notation.stated(step), _stated(step, notation)
+    if span is None or stated is None or values.count(stated) != 1:
+        return None
+    given = stated in notation.tokens(question.text)
+    return None if given and not _AFTER_EQUALS.search(step[: span[0]]) else values.index(stated)
+
+
+def _is_certain(steps: Sequence[str], moving: set[int], kept: set[int | None], notation: Notation) -> bool:
+    """True where every value in `steps` is known, and known either to move or to stay."""
+    found = {value for step in steps for value in notation.tokens(step)}
+    readable = None not in found and not any(notation.foreign.search(step) for step in steps)
+    return readable and found <= moving | kept and not found & moving & kept
+
+
+def _errors(
+    question: Question, moving: list[int], kept: set[int | None], rng: random.Random, notation: Notation
+) -> list[tuple[int, str]]:
+    """Each error with the candidate it leads to, the most plausible first, equals in a drawn order."""
+    contents = question.choices or question.candidates
+    ends = [(notation.read(content), answer) for content, answer in zip(contents, question.candidates, strict=True)]
+    offsets = [(end - moving[-1], answer) for end, answer in ends if end is not None and answer != question.answer]
+    fits = [(by, answer) for by, answer in offsets if by and min(moving) + by >= notation.lowest]
+    rng.shuffle(fits)
+
+    def oddity(error: tuple[int, str]) -> tuple[bool, bool]:
+        moved = [value + error[0] for value in moving]
+        longer = any(len(str(new)) != len(str(old)) for new, old in zip(moved, moving, strict=True))
+        return longer, bool(set(moved) & {*kept, *moving})
+
+    return sorted(fits, key=oddity)
+
+
+def _move(step: str, moving: set[int], offset: int, notation: Notation) -> str:
+    for start, stop in reversed(notation.spans(step)):
+        value = notation.read(token := step[start:stop])
+        if value in moving and value is not None:
+            step = step[:start] + notation.write(value + offset, token) + step[stop:]
+    return step
+
+
+def _answer(question: Question, value: int, notation: Notation) -> str | None:
+    if question.form == "open":
+        return str(value)
+    matching = [
+        label
+        for label, content in zip(question.candidates, question.choices, strict=True)
+        if notation.read(content) == value
+    ]
+    return matching[0] if matching else None

@@ -1,0 +1,29 @@
+"""The same options in another order: does the answer follow the content or the letter?
+
+Bentham et al. 2024 (arXiv:2402.14897) find that much of what looks unfaithful under Lanham et al.'s tests is a bias
+for letters; Turpin et al. 2023 (arXiv:2305.04388) order few-shot options so that the right one is always (A).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from faithlens.errors import TaskError
+from faithlens.tasks.question import Question
+
+
+def reorder(question: Question, order: Sequence[int]) -> Question:
+    """`question` with its options' contents in another order under the same labels; the right one keeps its content.
+
+    `order[place]` is the old place of the content that comes to stand at `place`. The id stays: it is one question.
+
+    Raises TaskError where the question has no options or `order` does not name each of their places once.
+    """
+    asked = f"question {question.id!r} with its options in the order {list(order)}"
+    if question.form != "choice" or not question.choices:
+        raise TaskError(asked, "an open question", "reorder questions of form 'choice'")
+    places = range(len(question.choices))
+    if sorted(order) != list(places):
+        raise TaskError(asked, f"{len(places)} options", f"name each of 0 to {len(places) - 1} once")
+    right = list(order).index(question.candidates.index(question.answer))
+    choices = tuple(question.choices[place] for place in order)
+    return replace(question, choices=choices, answer=question.candidates[right])

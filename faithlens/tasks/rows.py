@@ -1,0 +1,95 @@
+"""Rows of a benchmark, as plain dictionaries: from a local file, or from the Hugging Face hub."""
+
+import ast
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from faithlens.errors import TaskError
+
+Row = dict[str, Any]
+FORMATS = (".jsonl", ".json", ".csv", ".parquet")
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file in JSON lines, JSON (a list, or a list under one key), CSV with a header, or Parquet.
+
+    Raises TaskError where the file is of another kind or cannot be read.
+    """
+    asked = f"questions from {path}"
+    if path.suffix not in FORMATS:
+        raise TaskError(asked, f"a file that ends in {path.suffix!r}", f"save it as {', '.join(FORMATS)}")
+    try:
+        rows = _parquet(path) if path.suffix == ".parquet" else _text(path)
+    except (OSError, ValueError, SyntaxError) as error:  # decoding and parsing errors are ValueErrors
+        raise TaskError(asked, str(error), "check that the file exists and is of the kind its name says") from error
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise TaskError(asked, "no rows in it" if not rows else "entries that are no objects", "write one object a row")
+    return rows
+
+
+def hub_rows(repo: str, config: str | None, split: str, revision: str | None) -> list[Row]:
+    """The rows of one split of a data set on the hub, or in the hub's local cache.
+
+    Raises TaskError where the `datasets` library is missing, or the data set cannot be had.
+    """
+    asked = f"{repo} ({config or 'default'}, {split}) from the hub"
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise TaskError(asked, "the library 'datasets' is not installed", _INSTALL) from error
+    try:
+        return [dict(row) for row in load_dataset(repo, config, split=split, revision=revision)]
+    except (OSError, ValueError, RuntimeError) as error:  # no network, no such data set, a script in place of data
+        raise TaskError(asked, f"{type(error).__name__}: {_first_line(error)}", _DOWNLOAD) from error
+
+
+_INSTALL = "pip install 'faithlens[tasks]', or give a local file: NAME=path/to/file.jsonl"
+_DOWNLOAD = "check the connection (and HF_HUB_OFFLINE), or give a local file: NAME=path/to/file.jsonl"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
+def _parquet(path: Path) -> list[Row]:
+    import pyarrow.parquet as parquet
+
+    return parquet.read_table(path).to_pylist()
+
+
+def _text(path: Path) -> list[Any]:
+    text = path.read_text(encoding="utf-8-sig")
+    if path.suffix == ".csv":
+        return _csv(text)
+    if path.suffix == ".json":
+        try:
+            return _listed(json.loads(text))
+        except json.JSONDecodeError:
+            pass  # some benchmarks call their JSON lines .json
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
+
+
+def _listed(found: Any) -> list[Any]:
+    """A list, or the one list of objects among the values of an object; anything else is a single row."""
+    if isinstance(found, list):
+        return found
+    inner = found.values() if isinstance(found, dict) else []
+    lists = [value for value in inner if isinstance(value, list) and value and isinstance(value[0], dict)]
+    return lists[0] if len(lists) == 1 else [found]
+
+
+def _csv(text: str) -> list[Row]:
+    return [{key: _cell(value) for key, value in row.items()} for row in csv.DictReader(io.StringIO(text), strict=True)]
+
+
+def _cell(value: str | None) -> Any:
+    """A cell, where it is written as a list or an object as such."""
+    if not value or value[0] not in "[{":
+        return value
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value

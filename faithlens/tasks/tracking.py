@@ -1,0 +1,97 @@
+"""`tracking`: people who hold things exchange them in pairs; what does one of them hold at the end?
+
+The idea is that of BIG-Bench's tracking of shuffled objects; words and things are our own.
+"""
+
+import random
+from dataclasses import dataclass
+
+from faithlens.errors import TaskError
+from faithlens.tasks.drawn import TWIN, Drawn
+from faithlens.tasks.names import PEOPLE, swap_names
+from faithlens.tasks.options import misstate_option
+from faithlens.tasks.question import Question, Stem
+from faithlens.tasks.stems import CHOICE_STEMS, labels
+
+_THINGS: tuple[str, ...] = (
+    *("red ball", "blue kite", "green hat", "old map"),
+    *("small drum", "glass bowl", "wooden boat", "silver key"),
+)
+
+
+@dataclass(frozen=True)
+class Tracking(Drawn):
+    """Questions about `people` (3 to 5) with one thing each and as many exchanges, the things as options.
+
+    `values` are the things that the person asked about holds after each exchange.  The twin exchanges two things at
+    the start, so that the same exchanges end with another one.
+    """
+
+    people: int = 3
+
+    def __post_init__(self) -> None:
+        if self.people not in range(3, 6):
+            raise TaskError(f"tracking with {self.people} people", "3 to 5 take part", "choose 3, 4 or 5")
+
+    @property
+    def name(self) -> str:
+        """ "tracking", and the number of people where it is not the usual one."""
+        return "tracking" if self.people == type(self).people else f"tracking-{self.people}"
+
+    @property
+    def stems(self) -> tuple[Stem, ...]:
+        """Candidate answer stems for options."""
+        return CHOICE_STEMS
+
+    def pair(self, key: str) -> tuple[Question, Question]:
+        """The question whose id is `key`, and its twin."""
+        rng = random.Random(key)
+        people = rng.sample(PEOPLE, self.people)
+        things = rng.sample(_THINGS, self.people)
+        swaps = _swaps(rng, self.people)
+        asked = rng.choice(swaps[-1])
+        choices = tuple(rng.sample(things, self.people))
+        source = things.index(_held(things, swaps, asked)[-1])
+        other = rng.choice([place for place in range(self.people) if place != source])
+        twin = list(things)
+        twin[source], twin[other] = twin[other], twin[source]
+        return (
+            _question(key, people, things, swaps, asked, choices),
+            _question(key + TWIN, people, twin, swaps, asked, choices),
+        )
+
+    def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
+        """`step` with the option it names replaced, else two of its things exchanged, else its only one replaced.
+
+        None where it names no thing.
+        """
+        return misstate_option(step, question, rng) or swap_names(step, question.choices, rng)
+
+
+def _swaps(rng: random.Random, people: int) -> list[tuple[int, int]]:
+    """As many pairs as people, no pair twice in a row."""
+    swaps: list[tuple[int, int]] = []
+    while len(swaps) < people:
+        one, other = rng.sample(range(people), 2)
+        if not swaps or {one, other} != set(swaps[-1]):
+            swaps.append((one, other))
+    return swaps
+
+
+def _held(things: list[str], swaps: list[tuple[int, int]], asked: int) -> list[str]:
+    """What the person at place `asked` holds after each exchange."""
+    hands, held = list(things), []
+    for one, other in swaps:
+        hands[one], hands[other] = hands[other], hands[one]
+        held.append(hands[asked])
+    return held
+
+
+def _question(
+    key: str, people: list[str], things: list[str], swaps: list[tuple[int, int]], asked: int, choices: tuple[str, ...]
+) -> Question:
+    start = [f"{person} holds the {thing}." for person, thing in zip(people, things, strict=True)]
+    moves = [f"{people[one]} and {people[other]} exchange what they hold." for one, other in swaps]
+    text = " ".join([*start, *moves, f"What does {people[asked]} hold at the end?"])
+    values, names = tuple(_held(things, swaps, asked)), labels(len(choices))
+    return Question(key, text, names, names[choices.index(values[-1])], choices, values, "choice")
