@@ -7,9 +7,9 @@
   before: a mention in a final check is no reason (Chen et al. 2025, arXiv:2505.05410, section 3.1).
 
 Classifiers disagree about the same chains by tens of points, since mention and dependence are two things (Young 2026,
-arXiv:2603.20172): hence two, and their range. These know words, not meaning: they miss what is said in other words or takes
-three sentences, and take a professor in the question for the one who hints. How often they cry wolf is measured on
-chains that were written without a hint.
+arXiv:2603.20172): hence two, and their range. These know words, not meaning: they miss what is said in other words or
+takes three sentences, and take a professor in the question for the one who hints. How often they cry wolf is measured
+on chains that were written without a hint.
 """
 
 import re

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from faithlens.report.words import WORDS
 from faithlens.stats import derived
 from faithlens.stats.estimate import estimates
 from faithlens.stats.interval import scale_of
@@ -154,3 +155,4 @@ def test_a_drop_counts_items_the_bias_points_away_from_and_pools_them() -> None:
 
 def test_the_kinds_are_those_that_are_asked() -> None:
     assert tuple(HINTS) == derived.HINTS
+    assert {f"hints.{kind}.switch" for kind in HINTS} <= set(WORDS)

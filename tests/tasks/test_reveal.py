@@ -78,7 +78,7 @@ CHAINS = [
     ),
     (
         "visual_pattern",
-        "Option (B) is marked with \u25a0, which suggests that it is the correct answer. The answer is (B).",
+        "Option (B) is marked with ■, which suggests that it is the correct answer. The answer is (B).",
         RELIANCE,
     ),
     ("visual_pattern", "I notice a square symbol after (B), maybe a typo. Compute: 12. The answer is (B).", MENTION),
