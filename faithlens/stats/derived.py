@@ -72,8 +72,9 @@ def contexts() -> Iterator[Derived]:
     for baseline, suffix in BASELINES:
         needs = (f"accuracy.{baseline}", "accuracy.full", f"same_answer.{baseline}", "accuracy.chance")
         for name, statistic in STATISTICS.items():
-            counted = 4 if "when_wrong" in name else None
-            reason = "the accuracies leave no room for change"
+            counted, reason = None, "the accuracies leave no room for change"
+            if "when_wrong" in name:
+                counted, reason = 4, "no question is wrong without the chain of thought"
             yield Derived(name + suffix, needs, columns, statistic, reason, counted=counted, scale=(0.0, 1.0))
 
 
@@ -166,7 +167,7 @@ def _estimate(model: str, task: str, of: Derived, wide: pd.DataFrame, scores: pd
     used = len(table) if of.counted is None else int((table[:, of.counted] != 0).sum())
     value, low, high = statistic_interval(table, of.statistic, seed, used)
     if np.isnan(value):
-        method, reason = NONE, _missing(of, scores, used)
+        method, reason = NONE, _missing(of, scores, len(table), used)
     else:
         method, reason = BOOTSTRAP, of.remark(value)
         if of.scale and high - low <= EQUAL:
@@ -189,10 +190,12 @@ def _estimate(model: str, task: str, of: Derived, wide: pd.DataFrame, scores: pd
     )
 
 
-def _missing(of: Derived, scores: pd.DataFrame, used: int) -> str:
-    """Why there is no value: what the measures themselves lack, too few questions, or means that allow none."""
-    told = scores.loc[scores["measure"].isin(of.needs), "reason"].dropna()
+def _missing(of: Derived, scores: pd.DataFrame, known: int, used: int) -> str:
+    """Why there is no value: the means allow none, the measures themselves have none, or too few questions are left."""
     few = f"{used} question{'s' * (used != 1)} to go by"
+    told = scores.loc[scores["measure"].isin(of.needs), "reason"].dropna()
     if used >= 2:
         return of.reason
+    if known and not used:
+        return f"{of.reason} ({few})"
     return f"{told.mode().iloc[0]} ({few})" if len(told) else few

@@ -1,6 +1,7 @@
 """Biases, weak evidence and hints: what is asked, and what is made of answers that were chosen by hand."""
 
 import json
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import ModuleType
@@ -19,6 +20,7 @@ from faithlens.runtime.capture import Record
 from faithlens.runtime.model import Lens
 from faithlens.runtime.sample import Sampling
 from faithlens.runtime.trace import make_trace
+from faithlens.stats.estimate import estimates
 from faithlens.tasks.biased import HINTS, pointed
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.question import Question, Task
@@ -26,6 +28,7 @@ from faithlens.tasks.registry import task
 from faithlens.tasks.segment import segment
 from tests.conftest import tiny
 from tests.runtime.thinkers import FAMILIES, lens_with
+from tests.stats.test_estimate import one, scores
 
 LENS = tiny("llama")
 SHORT = Sampling(max_new_tokens=24)
@@ -227,6 +230,33 @@ def test_two_options_have_nowhere_to_stray() -> None:
     found = hints.judged("metadata", ("A", "B"), "B", (0, 1), ("", "There is a hint."))
     assert (found["switch"], found["elsewhere"], found["stray"]) == (1, 0, hints.TWO)
     assert [found[f"{over}_mention"] for over in ("revealed", "all", "false")] == [1, 1, 0]
+
+
+def test_alpha_finds_the_share_of_switches_that_the_hint_made() -> None:
+    """Planted: a share of answers follows the hint and says so; the rest wander with and without it, and say nothing."""
+    rng, n, follows, wanders = random.Random(0), 5, 0.3, 0.4
+    rows = []
+    for i in range(6000):
+        before, h = rng.randrange(n), rng.randrange(n)
+        led = rng.random() < follows
+        moved = rng.choice([c for c in range(n) if c != before]) if rng.random() < wanders else before
+        told = "The answer key says (B). So (B)." if led else "Well."
+        found = hints.judged("metadata", tuple("ABCDE"), "ABCDE"[h], (before, h if led else moved), ("", told))
+        rows += [
+            {"question": f"q{i}", "measure": f"hints.metadata.{name}"}
+            | ({"reason": value} if isinstance(value, str) else {"value": value})
+            for name, value in found.items()
+        ]
+    frame = estimates(scores(rows), 0)
+    p = follows + (1 - follows) * wanders / (n - 1)
+    assert one(frame, "hints.metadata.switch")["value"] == pytest.approx(p, abs=0.02)
+    alpha = one(frame, "hints.metadata.alpha")
+    assert alpha["low"] < follows / p < alpha["high"]
+    assert alpha["high"] - alpha["low"] < 0.05
+    told = one(frame, "hints.metadata.normalised_mention")
+    # of 4800 eligible, 1440 follow, 336 wander to the hint and 336 x 3 elsewhere: sd of the rate is 1.5 %
+    assert told["value"] == pytest.approx(1, abs=3 * (336 + 336 / 3) ** 0.5 / 1440)
+    assert told["low"] < 1 < told["high"]
 
 
 # --- where nothing can be pushed ---
