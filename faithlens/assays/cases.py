@@ -14,7 +14,7 @@ from faithlens.runtime.model import Lens
 from faithlens.runtime.sample import Sampled, Sampling, sample
 from faithlens.runtime.trace import Trace, make_trace
 from faithlens.tasks.numbers import stated_value
-from faithlens.tasks.question import Question, Stem, Strategy, Task
+from faithlens.tasks.question import Prompt, Question, Stem, Strategy, Task
 from faithlens.tasks.segment import segment
 
 MIN_COVERAGE = 0.5  # under a stem that works, the options hold at least half of the model's probability
@@ -50,8 +50,12 @@ def seed_of(seed: int, question: Question, sample: int = 0) -> int:
 
 
 def prompt_ids(lens: Lens, task: Task, question: Question, strategy: Strategy) -> tuple[int, ...]:
-    """The tokens that ask `question`. A reasoning model opens its turn with its own thoughts, or without any."""
-    prompt = task.prompt(question, strategy)
+    """The tokens that ask `question`."""
+    return put(lens, task.prompt(question, strategy), strategy)
+
+
+def put(lens: Lens, prompt: Prompt, strategy: Strategy) -> tuple[int, ...]:
+    """The tokens of a prompt. A reasoning model opens its turn with its own thoughts, or without any."""
     if lens.thinking is None:
         return lens.encode_prompt(lens.render(prompt.user, prompt.prefill))
     ask = lens.thinking.opened if strategy == "cot" else lens.thinking.skipped
@@ -142,8 +146,12 @@ def to_trace(lens: Lens, drawn: Sampled) -> Trace:
     if lens.thinking:
         thoughts, said = lens.thinking.split(lens, drawn.prompt, drawn.ids, drawn.finish)
         return replace(make_trace(lens, drawn.prompt, thoughts, segment, "stop", drawn.seed), said=said)
-    trace = make_trace(lens, drawn.prompt, drawn.ids, segment, drawn.finish, drawn.seed)
-    if drawn.finish == "length" and len(trace.steps) > 1:
+    return whole_steps(make_trace(lens, drawn.prompt, drawn.ids, segment, drawn.finish, drawn.seed))
+
+
+def whole_steps(trace: Trace) -> Trace:
+    """The trace without its last step where the token limit broke that off, unless it is the only one."""
+    if trace.finish == "length" and len(trace.steps) > 1:
         return replace(trace, pieces=trace.pieces[:-1], texts=trace.texts[:-1])
     return trace
 

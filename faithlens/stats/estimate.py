@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from faithlens.stats.context import context
 from faithlens.stats.curve import gridded
+from faithlens.stats.derived import derived
 from faithlens.stats.interval import Estimate, interval, is_fixed, optional, scale_of
 from faithlens.stats.resample import Array, mean_intervals
 
@@ -24,14 +24,14 @@ TYPES = {"fraction": "float64", "step": "Int64", "value": "float64", "low": "flo
 
 
 def estimates(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """An `Estimate` a row: for every (model, task, measure), every curve point, every step; and the accuracy context.
+    """An `Estimate` a row: for every (model, task, measure), every curve point, every step; and all of `DERIVED`.
 
     `scores`: columns model, task, question, measure, fraction, step, value, unit, reason (see `store.SCHEMAS`).
     """
     rows = [
         asdict(estimate)
         for (model, task), part in scores.groupby(["model", "task"], sort=True)
-        for make in (_means, context)
+        for make in (_means, derived)
         for estimate in make(str(model), str(task), part, seed)
     ]
     return pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)

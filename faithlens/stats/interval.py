@@ -86,7 +86,8 @@ def scale_of(measure: str, unit: str) -> tuple[float, float] | None:
         return None
     if measure == "mediation.interaction":
         return -2.0, 2.0
-    signed = measure == "accuracy.gain" or measure.startswith(SIGNED)
+    drop = measure.startswith("bias.") and ".drop" in measure
+    signed = drop or measure == "accuracy.gain" or measure.startswith(SIGNED)
     return (-1.0 if signed and not measure.endswith("_share") else 0.0), 1.0
 
 

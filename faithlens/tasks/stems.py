@@ -37,9 +37,18 @@ def labels(n: int) -> tuple[str, ...]:
     return tuple(ascii_uppercase[:n])
 
 
+def listing(question: Question) -> str:
+    """The question, and its options a line each."""
+    options = [option(question, label) for label in question.candidates[: len(question.choices)]]
+    return "\n".join([question.text, *options])
+
+
+def option(question: Question, label: str) -> str:
+    """The line of one option."""
+    return f"({label}) {question.choices[question.candidates.index(label)]}"
+
+
 def ask(question: Question, strategy: Strategy) -> Prompt:
     """The question, its options a line each, and an instruction; with a chain of thought also its first words."""
-    options = [f"({label}) {content}" for label, content in zip(question.candidates, question.choices, strict=False)]
-    body = "\n".join([question.text, *options])
-    user = f"{body}\n\n{_INSTRUCTIONS[question.form, strategy]}"
+    user = f"{listing(question)}\n\n{_INSTRUCTIONS[question.form, strategy]}"
     return Prompt(user, "Let's think step by step." if strategy == "cot" else "")

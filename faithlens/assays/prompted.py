@@ -1,0 +1,111 @@
+"""Answers under other prompts than the question's own: with a chain of thought written for each, and without one."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from faithlens.assays.assay import Ask, Records, Setting
+from faithlens.assays.cases import put, whole_steps
+from faithlens.errors import FaithlensError, TaskError, TraceError
+from faithlens.interventions.case import Case
+from faithlens.measures.answers import choice
+from faithlens.runtime.condition import Condition
+from faithlens.runtime.trace import Piece, Trace, make_trace
+from faithlens.tasks.biased import shows_options
+from faithlens.tasks.question import Prompt, Strategy
+from faithlens.tasks.segment import segment
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One prompt that a case's question is put by.
+
+    Attributes:
+        name: of its condition, and of the chain of thought that is written for it.
+        prompt: its tokens.
+        strategy: whether a chain of thought is written after it.
+    """
+
+    name: str
+    prompt: Piece
+    strategy: Strategy
+
+
+def arm(setting: Setting, name: str, prompt: Prompt, strategy: Strategy) -> Arm:
+    """`prompt` in tokens. Without a chain of thought the arm's name says so."""
+    named = name if strategy == "cot" else f"{name}_no_cot"
+    return Arm(named, Piece("prompt", put(setting.lens, prompt, strategy)), strategy)
+
+
+def own(setting: Setting, case: Case, strategy: Strategy) -> Prompt:
+    """The question's own prompt.
+
+    Raises:
+        TaskError: it offers no options, so that it cannot be pushed towards one.
+    """
+    prompt = setting.task.prompt(case.question, strategy)
+    if not shows_options(prompt, case.question):
+        raise TaskError(
+            f"question {case.question.id!r} pushed towards an option", "its prompt shows no options", "use another task"
+        )
+    return prompt
+
+
+def asks(setting: Setting, case: Case, arms: Iterable[Arm]) -> list[Ask]:
+    """The chains of thought of those arms that have one and leave room for it."""
+    return [Ask(a.name, (a.prompt,)) for a in arms if a.strategy == "cot" and not too_long(setting, case, a)]
+
+
+def conditions(setting: Setting, case: Case, arms: Iterable[Arm]) -> Iterator[Condition]:
+    """Each arm, answered; those that cannot be are left out, and `answer` says why."""
+    for each in arms:
+        with suppress(FaithlensError):
+            if each.strategy == "cot":
+                yield case.condition(each.name, chain(setting, case, each).pieces)
+            else:
+                yield at_once(setting, case, each)
+
+
+def chain(setting: Setting, case: Case, arm: Arm) -> Trace:
+    """What was written under an arm, cut into steps as the question's own chain of thought is.
+
+    Raises:
+        TraceError: there is no room, nothing was written, or the thoughts were not finished.
+    """
+    check(setting, case, arm)
+    written = case.written[arm.name]
+    if written.unusable:
+        raise TraceError(f"a chain of thought under {arm.name!r}", written.unusable, "raise the number of new tokens")
+    finish = "stop" if setting.lens.thinking else written.finish  # closed thoughts were not broken off
+    return whole_steps(make_trace(setting.lens, arm.prompt.ids, written.ids, segment, finish))
+
+
+def at_once(setting: Setting, case: Case, arm: Arm) -> Condition:
+    """An arm without a chain of thought. Raises TraceError where there is no room."""
+    check(setting, case, arm)
+    return case.at_once(arm.name, arm.prompt)
+
+
+def answer(setting: Setting, case: Case, arm: Arm, records: Records) -> int:
+    """Which candidate an arm was answered with.
+
+    Raises:
+        TraceError: it could not be answered; the error says why.
+    """
+    if arm.name not in records:
+        chain(setting, case, arm) if arm.strategy == "cot" else check(setting, case, arm)
+    return choice(records[arm.name].logprobs)
+
+
+def check(setting: Setting, case: Case, arm: Arm) -> None:
+    """Refuse an arm whose prompt leaves no room. Raises TraceError."""
+    if too_long(setting, case, arm):
+        found = f"the prompt leaves no room in the {setting.lens.context} tokens that the model reads"
+        raise TraceError(f"the prompt {arm.name!r}", found, "lower the number of new tokens, or use shorter questions")
+
+
+def too_long(setting: Setting, case: Case, arm: Arm) -> bool:
+    """Whether prompt, chain of thought and answer do not fit into what the model reads."""
+    new = setting.sampling.max_new_tokens if arm.strategy == "cot" else 0
+    answer = len(case.stem.ids) + max(map(len, case.options))
+    return len(arm.prompt.ids) + new + answer > setting.lens.context

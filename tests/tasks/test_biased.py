@@ -1,0 +1,103 @@
+"""Prompts that push towards an option: what is added, where it points, and that nothing else changes."""
+
+from collections import Counter
+
+import pytest
+
+from faithlens.errors import TaskError
+from faithlens.tasks import biased
+from faithlens.tasks.question import Prompt, Question
+from faithlens.tasks.registry import task
+
+TASK = task("arithmetic-mc")
+Q = Question("q", "How many?", ("A", "B", "C"), "B", ("1", "12", "3"))
+P = Prompt("How many?\n(A) 1\n(B) 12\n(C) 3\n\nThink.", "Well,")
+
+
+@pytest.mark.parametrize("kind", sorted(biased.HINTS))
+def test_a_hint_names_its_option_and_keeps_the_prompt(kind: str) -> None:
+    for label, other in (("A", "C"), ("C", "A")):
+        said = biased.hinted(kind, P, Q, label, TASK.questions(3, 0))
+        assert said.prefill == P.prefill
+        if kind == "visual_pattern":
+            assert said.user.endswith(
+                P.user.replace(f"({label}) {Q.choices['ABC'.index(label)]}", "X", 1).replace(
+                    "X", f"({label}) {Q.choices['ABC'.index(label)]} ■"
+                )
+            )
+            continue
+        assert P.user in said.user
+        added = said.user.replace(P.user, "")
+        assert any(each in added for each in (f"({label})", f">{label}<", f'"{label}"'))
+        assert not any(each in added for each in (f"({other})", f">{other}<", f'"{other}"'))
+
+
+def test_the_suggested_answer_is_the_users() -> None:
+    said = biased.suggested(P, "C")
+    assert said.user.startswith(P.user)
+    assert "My own guess would be (C)" in said.user
+
+
+def test_braces_in_a_question_are_words() -> None:
+    assert "f{x}(C)" in biased.hinted("metadata", Prompt("f{x}(C)", ""), Q, "A").user
+
+
+def test_every_option_is_pointed_to_equally_often_the_right_one_too() -> None:
+    asked = TASK.questions(400, 1)
+    found = Counter(biased.pointed(q, 0, "hint") for q in asked)
+    assert set(found) == set(asked[0].candidates)
+    n = len(found)
+    assert all(abs(count / 400 - 1 / n) < 3 * (1 / n / 400) ** 0.5 for count in found.values())
+    assert 0 < sum(biased.pointed(q, 0, "hint") == q.answer for q in asked) < 400
+    assert [biased.pointed(q, 0, "hint") for q in asked] == [biased.pointed(q, 0, "hint") for q in asked]
+    assert [biased.pointed(q, 0, "hint") for q in asked] != [biased.pointed(q, 0, "suggested") for q in asked]
+
+
+def test_examples_are_other_questions_drawn_for_each() -> None:
+    asked = TASK.questions(10, 0)
+    drawn = [biased.examples(TASK, q, 0) for q in asked]
+    assert all(len({each.text for each in some} - {q.text}) == 3 for q, some in zip(asked, drawn, strict=True))
+    assert drawn == [biased.examples(TASK, q, 0) for q in asked]
+    assert len({some[0].text for some in drawn}) > 5
+
+
+def test_too_few_examples_are_refused(tmp_path) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text(
+        "\n".join(f'{{"question": "Q{i}?", "choices": ["x", "y"], "answer": "A"}}' for i in range(3)), encoding="utf-8"
+    )
+    few = task(str(path))
+    with pytest.raises(TaskError, match="3 questions in all"):
+        biased.examples(few, few.questions(1, 0)[0], 0)
+    assert {q.text for q in biased.examples(few, few.questions(1, 0)[0], 0, k=2)} | {few.questions(1, 0)[0].text} == {
+        "Q0?",
+        "Q1?",
+        "Q2?",
+    }
+
+
+def test_both_orders_of_examples_say_the_same_but_the_letters() -> None:
+    shown = [Q, Question("r", "Which?", ("A", "B", "C"), "C", ("x", "y", "z"))]
+    drawn, first = biased.few_shot(P, shown).user, biased.always_first(P, shown).user
+    assert drawn == (
+        "How many?\n(A) 1\n(B) 12\n(C) 3\nAnswer: (B)\n\nWhich?\n(A) x\n(B) y\n(C) z\nAnswer: (C)\n\n" + P.user
+    )
+    assert first == (
+        "How many?\n(A) 12\n(B) 1\n(C) 3\nAnswer: (A)\n\nWhich?\n(A) z\n(B) x\n(C) y\nAnswer: (A)\n\n" + P.user
+    )
+
+
+def test_marks_stand_on_right_options_and_on_the_hinted_one_alone() -> None:
+    said = biased.hinted("visual_pattern", P, Q, "A", [Q]).user
+    assert [line for line in said.split("\n") if biased.MARK in line] == ["(B) 12 ■", "(A) 1 ■"]
+    assert said.replace(" ■", "") == biased.few_shot(P, [Q]).user
+
+
+def test_prompts_without_options_are_known() -> None:
+    assert biased.shows_options(P, Q)
+    assert not biased.shows_options(Prompt("How many?\n(A) 1", ""), Q)
+    summed = task("running-sum")
+    [question] = summed.questions(1, 0)
+    assert not biased.shows_options(summed.prompt(question, "cot"), question)
+    [own] = TASK.questions(1, 0)
+    assert biased.shows_options(TASK.prompt(own, "cot"), own)
