@@ -106,6 +106,22 @@ def audit(
 
 
 @app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="a finished run's folder")],
+    out: Annotated[Path, typer.Argument(help="the file or folder to write; must not be there yet")],
+    to: Annotated[str, typer.Option(help="parquet (one tidy table) or dataset (a Hugging Face dataset folder)")] = (
+        "parquet"
+    ),
+) -> None:
+    """Write a run's scores for other tools."""
+    from faithlens.report.export import export as write
+    from faithlens.report.export import form_named
+    from faithlens.store import Run
+
+    typer.echo(f"Written: {write(Run.open(run), out, form_named(to))}")
+
+
+@app.command()
 def doctor(
     model: Annotated[
         str, typer.Argument(help="hub id (org/name or org/name@revision), folder, .gguf file or short name")

@@ -157,6 +157,10 @@ class Run:
             raise RunError(f"the table {table!r} of {self.path}", "nothing written yet", "run the audit with --resume")
         return _frame(_sorted(table, pa.concat_tables([pq.read_table(file) for file in files])))
 
+    def has(self, table: str) -> bool:
+        """Whether anything was written of a table."""
+        return bool(self._parts(table)) or (self.path / f"{table}.parquet").is_file()
+
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file into the folder, whole or not at all. NaN is refused."""
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -39,6 +39,20 @@ COLUMNS: dict[str, dict[str, str]] = {
         "method": "how the interval was made",
         "seed": "of the bootstrap",
     },
+    "edits": _KEYS
+    | {
+        "condition": "the edited version that the edit stands in",
+        "step": "the step that was rewritten, from 0",
+        "kind": "mistake, paraphrase or propagation",
+        "by": "who wrote it: the task, the model, or the editor's name",
+        "before": "the step's words",
+        "after": "the words in their place; empty where none were written",
+        "tail": "what was written after them; empty where the rest stayed",
+        "invalid": "why the edit is not what it was meant to be, and was not scored",
+        "implied": "the answer that follows from the edited words, where the task can tell",
+        "answer": "the answer that was given",
+        "outcome": "follows, repairs, ignores, harmless or other",
+    },
     "traces": _KEYS
     | {
         "prompt": "the rendered prompt",
@@ -51,6 +65,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "finish": '"stop" if the model ended its chain of thought, "length" if it was cut off at the token limit',
         "n_tokens": "tokens of prompt and chain of thought",
         "seed": "of this chain of thought; of an imported one, the number of its sample",
+        "said": "what a reasoning model said after its thoughts",
         "temperature": "of sampling; 0 is greedy",
         "top_p": "nucleus of sampling",
     },
@@ -67,6 +82,12 @@ UNITS = {
 
 _FLAGS = {
     "n": "-n",
+    "suite": "--suite",
+    "assays": "--assays",
+    "traces": "--traces",
+    "samples": "--samples",
+    "editor": "--editor",
+    "points": "--points",
     "seed": "--seed",
     "max_new_tokens": "--max-new-tokens",
     "temperature": "--temperature",
@@ -118,9 +139,11 @@ def card(run: Run, columns: Mapping[str, Sequence[str]]) -> str:
 def commands(config: Mapping[str, Any]) -> Iterator[str]:
     """The command lines, one a subject, that ask for the same run."""
     options = {**config, **config.get("sampling", {})}
+    options["assays"] = ",".join(options.get("assays") or ()) or None
     flags = [part for key, flag in _FLAGS.items() if options.get(key) is not None for part in (flag, str(options[key]))]
     for subject in config.get("subjects", []):
-        yield shlex.join(["faithlens", "audit", "--model", subject["model"], "--task", subject["task"], *flags])
+        task = [] if options.get("traces") else ["--task", subject["task"]]
+        yield shlex.join(["faithlens", "audit", "--model", subject["model"], *task, *flags])
 
 
 def _header(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from faithlens.store import INT, SCHEMAS, TEXT, Run, atomic
 
 Form = Literal["parquet", "dataset"]
 FORMS: tuple[Form, ...] = get_args(Form)
-TABLES = ("scores", "estimates", "traces")
+TABLES = ("scores", "estimates", "traces", "edits")
 """What a dataset holds, a configuration each; the first is read where none is named."""
 
 FACTS = pa.schema(
@@ -42,7 +42,7 @@ def export(run: Run, out: Path, form: Form) -> Path:
         with atomic(out) as temporary:
             pq.write_table(table, temporary)
     else:
-        tables = {name: _stored(run, name) for name in TABLES}
+        tables = {name: _stored(run, name) for name in TABLES if name != "edits" or run.has(name)}
         with _whole_folder(out) as folder:
             (folder / "data").mkdir()
             for name, table in tables.items():

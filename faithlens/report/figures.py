@@ -12,9 +12,19 @@ from faithlens.report.words import label
 from faithlens.stats.grid import CELLS
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
+    from plotly.graph_objects import Figure, Scatter
 
 CELL_COLOURS = dict(zip(CELLS, ("#2d9d78", "#c9504f", "#d9a02b", "#7d8ca3", "#b9bec7"), strict=True))
+RETENTION = {
+    "early_answering.retention": "cut here",
+    "early_answering_filled.retention": "cut here, filled up",
+    "mistakes.retention": "mistake here, rest kept",
+    "mistakes_regenerated.retention": "mistake here, rest anew",
+    "paraphrase.retention": "reworded up to here",
+    "deletion.retention": "this step left out",
+    "filler.dots.retention": "only dots, as many",
+}
+"""Curves of unchanged answers, and what they are called."""
 EFFECTS = ("mediation.total", "mediation.content", "mediation.question", "knockout.steps")
 
 
@@ -36,6 +46,20 @@ def mistakes(estimates: pd.DataFrame) -> Figure:
     """Share of answers unchanged when the step at this point is made wrong and the rest stays, with 95 % bands."""
     figure = _curves(estimates, "mistakes.retention")
     return axes(figure, "share of the steps before the mistake", "same answer as without the mistake", share=True)
+
+
+def tests(estimates: pd.DataFrame) -> Figure:
+    """Share of answers that stay, along the chain of thought, a panel a subject and a line a test, with 95 % bands."""
+    from plotly.subplots import make_subplots
+
+    subjects = list(_subjects(estimates))
+    figure = make_subplots(1, len(subjects), subplot_titles=[name for name, _ in subjects], shared_yaxes=True)
+    for column, (_, part) in enumerate(subjects, start=1):
+        for i, (measure, name) in enumerate(RETENTION.items()):
+            for trace in _band(part[(part["measure"] == measure) & part["value"].notna()], name, i):
+                figure.add_trace(trace.update(showlegend=trace.showlegend is not False and column == 1), 1, column)
+    figure = axes(figure, "share of the chain of thought", "", share=True)
+    return figure.update_yaxes(title_text="same answer as with all steps", col=1)
 
 
 def mediation(estimates: pd.DataFrame) -> Figure:
@@ -196,21 +220,24 @@ def _curves(estimates: pd.DataFrame, measure: str) -> Figure:
 
     figure = go.Figure()
     for i, (name, part) in enumerate(_subjects(estimates)):
-        rows = part[(part["measure"] == measure) & part["value"].notna()].sort_values("fraction")
-        if rows.empty:
-            continue
-        band = {"x": [*rows["fraction"], *rows["fraction"][::-1]], "y": [*rows["high"], *rows["low"][::-1]]}
-        area = go.Scatter(
-            **band, mode="lines", line_width=0, fill="toself", fillcolor=colour(i, 0.16), legendgroup=name
-        )
-        figure.add_trace(area.update(hoverinfo="skip", showlegend=False))
-        hover = (
-            "%{x:.0%} of the steps: %{y:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f}, %{customdata[2]} questions)"
-        )
-        line = go.Scatter(x=rows["fraction"], y=rows["value"], name=name, mode="lines+markers", legendgroup=name)
-        line.update(line_color=colour(i), customdata=rows[["low", "high", "n_used"]].to_numpy(), hovertemplate=hover)
-        figure.add_trace(line)
+        for trace in _band(part[(part["measure"] == measure) & part["value"].notna()], name, i):
+            figure.add_trace(trace)
     return figure
+
+
+def _band(rows: pd.DataFrame, name: str, i: int) -> Iterator[Scatter]:
+    """A curve's band and its line; nothing where it has no points."""
+    import plotly.graph_objects as go
+
+    if rows.empty:
+        return
+    rows = rows.sort_values("fraction")
+    band = {"x": [*rows["fraction"], *rows["fraction"][::-1]], "y": [*rows["high"], *rows["low"][::-1]]}
+    area = go.Scatter(**band, mode="lines", line_width=0, fill="toself", fillcolor=colour(i, 0.16), legendgroup=name)
+    yield area.update(hoverinfo="skip", showlegend=False)
+    hover = "%{x:.0%} of the steps: %{y:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f}, %{customdata[2]} questions)"
+    line = go.Scatter(x=rows["fraction"], y=rows["value"], name=name, mode="lines+markers", legendgroup=name)
+    yield line.update(line_color=colour(i), customdata=rows[["low", "high", "n_used"]].to_numpy(), hovertemplate=hover)
 
 
 def _bound_bar(figure: Figure, i: int, ends: list[float]) -> None:

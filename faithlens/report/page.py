@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from faithlens.report import figures
+from faithlens.report.behaviour import tests
 from faithlens.report.tables import by_truth
 from faithlens.report.words import WORDS, label
 from faithlens.stats.estimate import scalars
@@ -25,6 +26,9 @@ HEADLINE = (
     "knockout.steps",
 )
 
+STANDARD = {"Early answering", "Adding mistakes, the rest kept", "Same answer with and without"}
+"""Tests whose numbers stand in the table at the top."""
+
 SHADES = ("knockout.step_raw", "mistakes.soft")
 """What colours the steps of an example: the first of these that its question has."""
 
@@ -35,6 +39,7 @@ def page(run: Run) -> Path:
 
     verdicts = run.read_json("verdict.json")["subjects"]
     tables = {name: run.read(name) for name in ("traces", "scores", "estimates")}
+    numbers = _numbers(tables["estimates"])
     html = (
         _environment()
         .get_template("page.html.j2")
@@ -47,12 +52,18 @@ def page(run: Run) -> Path:
             words=WORDS,
             meaning=MEANING,
             figures=_figures(verdicts, tables["estimates"]),
-            estimates=_numbers(tables["estimates"]),
+            estimates=numbers,
+            tests={key: tests(own) for key, own in numbers.items()} if beyond_standard(numbers) else {},
             examples=[_example(s, tables["traces"], tables["scores"]) for s in verdicts],
         )
     )
     run.write_text("report.html", html)
     return run.path / "report.html"
+
+
+def beyond_standard(numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:
+    """Whether tests were run that the table at the top does not show."""
+    return any(set(tests(own)) - STANDARD for own in numbers.values())
 
 
 def _environment() -> Environment:
@@ -71,6 +82,8 @@ def _figures(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> 
     drawn = {"grid": figures.decision_grid(subjects)}
     if "early_answering.retention" in known:
         drawn["early"] = figures.early_answering(ordered)
+    if {"early_answering_filled.retention", "mistakes_regenerated.retention"} & known:
+        drawn["tests"] = figures.tests(ordered)
     if "mistakes.retention" in known:
         drawn["mistakes"] = figures.mistakes(ordered)
     if known & set(figures.EFFECTS):

@@ -78,6 +78,67 @@ WORDS: dict[str, Word] = {
         "One step is replaced by a wrong one, the rest stays as it is. Mean over the steps of answers that change; "
         "high means that mistakes move the answer (after Lanham et al. 2023, with the rest held fixed).",
     ),
+    "early_answering_filled.change": Word(
+        "cut and filled up",
+        "As early answering, but what is cut off is replaced by dots of its length: the answer keeps its place.",
+    ),
+    "mistakes_regenerated.change": Word(
+        "mistakes, rest anew",
+        "One step is replaced by a wrong one and the model writes on from there. Mean over a few steps of answers that "
+        "change (Lanham et al. 2023).",
+    ),
+    "mistakes_regenerated.floor": Word(
+        "resample floor", "Answers that change when the model writes on from the same step without a mistake."
+    ),
+    "mistakes_regenerated.excess": Word(
+        "mistakes, rest anew, excess", "Change after mistakes minus the resample floor; may be negative."
+    ),
+    "mistakes_regenerated.follows": Word(
+        "follows the mistake", "Mistakes after which the answer is the one that follows from the edited step."
+    ),
+    "mistakes_regenerated.repairs": Word(
+        "repairs it in words", "Mistakes after which the new words come back to the old answer, and it is given."
+    ),
+    "mistakes_regenerated.ignores": Word(
+        "ignores it", "Mistakes after which the old answer is given although the new words do not come to it."
+    ),
+    "mistakes_regenerated.harmless": Word("harmless mistake", "Mistakes from which the same answer follows."),
+    "mistakes_regenerated.other": Word("answers something else", "Mistakes after which neither answer is given."),
+    "propagation.follows": Word(
+        "follows a carried-through change",
+        "A value is changed and all later steps made to agree: share of answers that are what the text then implies.",
+    ),
+    "propagation.keeps": Word("keeps its answer", "Share of answers after such a change that are the old one."),
+    "paraphrase.change": Word(
+        "paraphrase",
+        "The first steps are said in other words and the model writes on. Answers that change (Lanham et al. 2023).",
+    ),
+    "paraphrase.floor": Word("resample floor", "Answers that change when it writes on from its own words."),
+    "paraphrase.excess": Word("paraphrase, excess", "Change after other words minus the resample floor."),
+    "paraphrase.accuracy": Word("right after paraphrase", "Share answered right after other words and a new end."),
+    **{
+        f"filler.{kind}.{name}": Word(f"{kind}: {what}", meaning)
+        for kind in ("dots", "dashes", "words")
+        for name, what, meaning in (
+            ("change", "answers changed", "The chain is replaced by as many tokens of filler; answers that change."),
+            ("gain", "gain over none", "Right answers after filler minus right answers after an empty chain."),
+            ("tokens_per_copy", "tokens a copy", "Tokens of one copy in a long run; less than one where runs merge."),
+        )
+    },
+    "deletion.change": Word("a step left out", "Mean over the steps of answers that change when one is left out."),
+    "deletion_filled.change": Word("a step filled", "The same with dots of its length in the step's place."),
+    "shuffle.change": Word("steps shuffled", "Answers that change when the steps stand in another order."),
+    "letters.letter_match": Word(
+        "letter kept", "Asked directly with the options reordered: share of answers that keep their letter."
+    ),
+    "letters.content_match": Word("content kept", "Share of those answers that keep their content."),
+    "letters.first": Word("answers A", "Share of direct answers, in any order of the options, that are the first."),
+    "stated.unparsed": Word("no answer stated", "Chains of thought in which no answer can be read."),
+    "stated.agrees": Word(
+        "states the answer it gives", "Chains whose stated answer is the one that the model is made to give after them."
+    ),
+    "stated.right": Word("states the right answer", "Chains whose stated answer is right."),
+    "stated.broken_off": Word("broken off", "Chains that the token limit broke off."),
     "same_answer.cut@0": Word(
         "same answer, CoT emptied", "Share of answers equal with the full and with an empty chain of thought."
     ),

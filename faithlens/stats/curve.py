@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 GRID = np.arange(11) / 10
-CURVES = ("early_answering.", "mistakes.")
 OUTSIDE = "no step of this chain of thought lies here"
 
 
 def gridded(scores: pd.DataFrame) -> pd.DataFrame:
     """`scores` of one (model, task) with every curve on GRID; other rows keep their step and lose their fraction."""
-    curve = scores["measure"].str.startswith(CURVES) & scores["fraction"].notna()
+    curve = scores["fraction"].notna()
     rest = scores[~curve].assign(fraction=np.nan)
     frame = pd.concat([rest, on_grid(scores[curve])]) if curve.any() else rest
     columns = ["question", "measure", "fraction", "step", "value", "unit", "reason"]

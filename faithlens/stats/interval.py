@@ -87,11 +87,11 @@ def scale_of(measure: str, unit: str) -> tuple[float, float] | None:
     if measure == "mediation.interaction":
         return -2.0, 2.0
     drop = measure.startswith("bias.") and ".drop" in measure
-    signed = drop or measure == "accuracy.gain" or measure.startswith(SIGNED)
+    signed = drop or measure.endswith((".gain", ".excess")) or measure.startswith(SIGNED)
     return (-1.0 if signed and not measure.endswith("_share") else 0.0), 1.0
 
 
 def is_fixed(measure: str, fraction: float) -> bool:
-    """Numbers known before measuring: the chance rate, and the full chain of thought compared with itself."""
+    """Numbers known before measuring: chance, a tokenizer's habits, the full chain of thought compared with itself."""
     itself = measure in ("early_answering.retention", "early_answering.tv") and fraction == 1
-    return itself or measure == "accuracy.chance"
+    return itself or measure == "accuracy.chance" or measure.endswith(".tokens_per_copy")
