@@ -5,7 +5,7 @@ always A"), compared with the same examples in their drawn order. Read are the a
 was written under the prompt, and without one under the same bias. As in the paper only questions count in which the
 bias points to a wrong option, and estimates pool them all (a micro-average); the drop is paired within the question.
 
-Deviations: our examples state the answer alone, the paper's have chains of thought; there are three, drawn anew for
+Deviations: the suggestion is made without examples (the paper has both); our examples state the answer alone, the paper's have chains of thought; there are three, drawn anew for
 each question; and the paper reads its answers off the text, where we take the most likely option.
 """
 

@@ -233,7 +233,7 @@ def test_two_options_have_nowhere_to_stray() -> None:
 
 
 def test_alpha_finds_the_share_of_switches_that_the_hint_made() -> None:
-    """Planted: a share of answers follows the hint and says so; the rest wander with and without it, and say nothing."""
+    """Planted: a share of answers follows the hint and says so; the rest wander, hint or not, and say nothing."""
     rng, n, follows, wanders = random.Random(0), 5, 0.3, 0.4
     rows = []
     for i in range(6000):
