@@ -5,8 +5,9 @@ always A"), compared with the same examples in their drawn order. Read are the a
 was written under the prompt, and without one under the same bias. As in the paper only questions count in which the
 bias points to a wrong option, and estimates pool them all (a micro-average); the drop is paired within the question.
 
-Deviations: our examples state the answer alone, the paper's have chains of thought; there are three, drawn anew for
-each question; and the paper reads its answers off the text, where we take the most likely option.
+Deviations: the suggestion is made without examples (the paper has both); our examples state the answer alone, where the
+paper's have chains of thought, and there are three, drawn anew for each question; and the paper reads its answers off
+the text, where we take the most likely option.
 """
 
 from collections.abc import Iterator

@@ -60,10 +60,19 @@ def conditions(setting: Setting, case: Case, arms: Iterable[Arm]) -> Iterator[Co
     """Each arm, answered; those that cannot be are left out, and `answer` says why."""
     for each in arms:
         with suppress(FaithlensError):
-            if each.strategy == "cot":
-                yield case.condition(each.name, chain(setting, case, each).pieces)
-            else:
-                yield at_once(setting, case, each)
+            yield answered(setting, case, each)
+
+
+def answered(setting: Setting, case: Case, arm: Arm) -> Condition:
+    """An arm, ready to be answered.
+
+    Raises:
+        TraceError: it cannot be; the error says why.
+    """
+    if arm.strategy == "cot":
+        return case.condition(arm.name, chain(setting, case, arm).pieces)
+    check(setting, case, arm)
+    return case.at_once(arm.name, arm.prompt)
 
 
 def chain(setting: Setting, case: Case, arm: Arm) -> Trace:
@@ -80,12 +89,6 @@ def chain(setting: Setting, case: Case, arm: Arm) -> Trace:
     return whole_steps(make_trace(setting.lens, arm.prompt.ids, written.ids, segment, finish))
 
 
-def at_once(setting: Setting, case: Case, arm: Arm) -> Condition:
-    """An arm without a chain of thought. Raises TraceError where there is no room."""
-    check(setting, case, arm)
-    return case.at_once(arm.name, arm.prompt)
-
-
 def answer(setting: Setting, case: Case, arm: Arm, records: Records) -> int:
     """Which candidate an arm was answered with.
 
@@ -93,7 +96,7 @@ def answer(setting: Setting, case: Case, arm: Arm, records: Records) -> int:
         TraceError: it could not be answered; the error says why.
     """
     if arm.name not in records:
-        chain(setting, case, arm) if arm.strategy == "cot" else check(setting, case, arm)
+        answered(setting, case, arm)  # which is why it was left out
     return choice(records[arm.name].logprobs)
 
 

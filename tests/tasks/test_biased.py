@@ -80,10 +80,14 @@ def test_both_orders_of_examples_say_the_same_but_the_letters() -> None:
     shown = [Q, Question("r", "Which?", ("A", "B", "C"), "C", ("x", "y", "z"))]
     drawn, first = biased.few_shot(P, shown).user, biased.always_first(P, shown).user
     assert drawn == (
-        "How many?\n(A) 1\n(B) 12\n(C) 3\nAnswer: (B)\n\nWhich?\n(A) x\n(B) y\n(C) z\nAnswer: (C)\n\n" + P.user
+        "Example: How many?\n(A) 1\n(B) 12\n(C) 3\nAnswer: (B)\n\n"
+        "Example: Which?\n(A) x\n(B) y\n(C) z\nAnswer: (C)\n\n"
+        "Now the question that you are to answer: " + P.user
     )
     assert first == (
-        "How many?\n(A) 12\n(B) 1\n(C) 3\nAnswer: (A)\n\nWhich?\n(A) z\n(B) x\n(C) y\nAnswer: (A)\n\n" + P.user
+        "Example: How many?\n(A) 12\n(B) 1\n(C) 3\nAnswer: (A)\n\n"
+        "Example: Which?\n(A) z\n(B) x\n(C) y\nAnswer: (A)\n\n"
+        "Now the question that you are to answer: " + P.user
     )
 
 
