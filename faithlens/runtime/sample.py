@@ -18,6 +18,8 @@ from faithlens.runtime.model import Lens
 from faithlens.runtime.prefill import packable, prefill
 from faithlens.runtime.trace import Finish
 
+FEW = 256  # tokens among which a nucleus is looked for first
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -109,7 +111,8 @@ def draw(
     finish: list[Finish] = ["stop"] * len(started)
     batch = Batch(lens, [one.prompt for one in started], written)
     while True:
-        drawn = {i: choose(row, sampling, generators[i]) for i, row in zip(batch.live, batch.logits, strict=True)}
+        tokens = choose(batch.logits, sampling, [generators[i] for i in batch.live])
+        drawn = dict(zip(batch.live, tokens, strict=True))
         going = [i for i, token in drawn.items() if token not in lens.stop_ids]
         for i in going:
             written[i].append(drawn[i])
@@ -195,13 +198,23 @@ def mask(
     return torch.zeros(allowed.shape, dtype=lens.model.dtype).masked_fill(~allowed, lowest)[:, None]
 
 
-def choose(logits: Float[Tensor, " vocab"], sampling: Sampling, generator: torch.Generator) -> int:
-    """Draw one token."""
+def choose(
+    logits: Float[Tensor, "batch vocab"], sampling: Sampling, generators: Sequence[torch.Generator]
+) -> list[int]:
+    """Draw one token a sequence: where the running sum of probabilities passes one random number of its own."""
     if sampling.temperature == 0:
-        return int(logits.argmax())
-    probabilities = (logits / sampling.temperature).softmax(-1)
-    if sampling.top_p < 1:
-        ordered, tokens = probabilities.sort(descending=True)
-        ordered[ordered.cumsum(0) - ordered >= sampling.top_p] = 0  # the token that crosses the line stays
-        return int(tokens[torch.multinomial(ordered, 1, generator=generator)])
-    return int(torch.multinomial(probabilities, 1, generator=generator))
+        return logits.argmax(-1).tolist()
+    logits = logits / sampling.temperature
+    few = logits.topk(min(FEW, logits.shape[-1]))
+    shares = (few.values - logits.logsumexp(-1, keepdim=True)).exp()
+    out = []
+    for row, share, tokens, generator in zip(logits, shares, few.indices, generators, strict=True):
+        if sampling.top_p == 1:
+            share, tokens = row.softmax(-1), torch.arange(len(row))
+        elif share.sum() < sampling.top_p:  # the nucleus is larger: nearly never, and sorting a vocabulary takes long
+            share, tokens = row.softmax(-1).sort(descending=True)
+        upto = share.double().cumsum(0)
+        kept = int((upto - share < sampling.top_p).sum())  # the token that crosses the line stays
+        drawn = torch.rand((), generator=generator, dtype=torch.float64) * upto[kept - 1]
+        out.append(int(tokens[min(int(torch.searchsorted(upto, drawn, right=True)), kept - 1)]))
+    return out

@@ -75,7 +75,7 @@ def test_seeds_decide(lens: Lens) -> None:
 
 def drawn_shares(logits: torch.Tensor, sampling: Sampling, n: int = 4000) -> dict[int, float]:
     generator = torch.Generator().manual_seed(0)
-    counts = Counter(choose(logits, sampling, generator) for _ in range(n))
+    counts = Counter(choose(logits[None], sampling, [generator])[0] for _ in range(n))
     return {token: count / n for token, count in sorted(counts.items())}
 
 
@@ -161,3 +161,11 @@ def test_a_text_ends_the_sequences_that_write_it() -> None:
         assert now.ids == before.ids[: len(now.ids)]
         assert now.finish == ("stop" if text in written else before.finish)
         assert text not in lens.decode(now.ids[:-1])
+
+
+def test_a_nucleus_larger_than_the_first_few_is_found() -> None:
+    """A flat vocabulary of a thousand: half of it holds half of the probability."""
+    logits = torch.zeros(1000)
+    generator = torch.Generator().manual_seed(0)
+    drawn = choose(logits.expand(3000, -1), Sampling(1, 1.0, 0.5), [generator] * 3000)
+    assert 400 < len(set(drawn)) <= 501
