@@ -12,6 +12,7 @@ from faithlens.assays import (
     mediation,
     mistakes,
     states,
+    strategies,
     sufficiency,
 )
 from faithlens.assays.assay import Assay, Edited, Editing, Records, Setting
@@ -34,6 +35,7 @@ ASSAYS: dict[str, Assay] = {
     "states": states,
     "knockouts": knockouts,
     "attention": attention,
+    "strategies": strategies,
 }
 INTERNAL = ("mediation", "sufficiency", "states", "knockouts", "attention")
 SUITES: dict[str, tuple[str, ...]] = {

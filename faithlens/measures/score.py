@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["nat", "logit", "probability", "fraction", "token"]
+Unit = Literal["nat", "logit", "probability", "fraction", "token", "count"]
 
 
 @dataclass(frozen=True)
