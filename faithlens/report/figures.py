@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from faithlens.report.style import GREY, SEQUENTIAL, axes, colour, safe
-from faithlens.report.words import label
+from faithlens.report.words import STRATEGIES, label
+from faithlens.stats.front import pareto
 from faithlens.stats.grid import CELLS
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 CELL_COLOURS = dict(zip(CELLS, ("#2d9d78", "#c9504f", "#d9a02b", "#7d8ca3", "#b9bec7"), strict=True))
 EFFECTS = ("mediation.total", "mediation.content", "mediation.question", "knockout.steps")
+
+_REASONED = [strategy for strategy in STRATEGIES if strategy != "direct"]
 
 
 def early_answering(estimates: pd.DataFrame) -> Figure:
@@ -80,6 +83,29 @@ def attention_by_step(estimates: pd.DataFrame) -> Figure:
     order = ["prompt", *(f"step {step + 1}" for step in range(steps + 1))]
     figure.update_layout(barmode="group").update_xaxes(categoryorder="array", categoryarray=order)
     return axes(figure, "", "share of attention")
+
+
+def strategies(estimates: pd.DataFrame) -> Figure:
+    """Accuracy of each way to reason against both its sensitivities, with 95 % intervals; a line joins the front.
+
+    The dotted line is the accuracy of the direct answer, which has no steps to be sensitive to. The front is that of
+    `stats.front.pareto`: those that none beats at both.
+    """
+    from plotly.subplots import make_subplots
+
+    names = ("truncation", "corruption")
+    titles = ("steps cut off the end", "one step made wrong")
+    figure = make_subplots(1, 2, subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.06)
+    for i, (name, part) in enumerate(_subjects(estimates)):
+        rows = part[part["measure"].str.startswith("strategies.")].set_index("measure")
+        for column, sensitivity in enumerate(names, start=1):
+            for trace in _ways(rows, sensitivity, name, i, first=column == 1):
+                figure.add_trace(trace, 1, column)
+    axes(figure, "share of answers that change", "right answers", height=430)
+    figure.update_yaxes(title_text="", col=2).update_xaxes(showgrid=True)
+    figure.update_layout(margin_t=86, legend_y=1.1)
+    ends = {"range": [-0.04, 1.04], "tickvals": [0, 0.25, 0.5, 0.75, 1], "tickformat": ".0%"}
+    return figure.update_xaxes(**ends).update_yaxes(**ends)
 
 
 def decision_grid(subjects: Sequence[Mapping[str, Any]]) -> Figure:
@@ -211,6 +237,40 @@ def _curves(estimates: pd.DataFrame, measure: str) -> Figure:
         line.update(line_color=colour(i), customdata=rows[["low", "high", "n_used"]].to_numpy(), hovertemplate=hover)
         figure.add_trace(line)
     return figure
+
+
+def _ways(rows: pd.DataFrame, sensitivity: str, name: str, i: int, first: bool) -> Iterator[Any]:
+    """One subject's points, the line through its front, and the accuracy of its direct answer.
+
+    `rows`: its `strategies.*` estimates by measure. Only in the `first` panel does it stand in the legend.
+    """
+    import plotly.graph_objects as go
+
+    y, x = (rows.reindex([f"strategies.{s}.{m}" for s in _REASONED]) for m in ("accuracy", sensitivity))
+    values = {"accuracy": y["value"].to_numpy(float), "sensitivity": x["value"].to_numpy(float)}
+    points = pareto(pd.DataFrame({"strategy": [STRATEGIES[s] for s in _REASONED], **values}))
+    kept = points[["accuracy", "sensitivity"]].notna().all(axis=1).to_numpy()
+    points, x, y = points[kept], x[kept], y[kept]
+    front = points[points["front"]].sort_values("sensitivity")
+    line = go.Scatter(x=front["sensitivity"], y=front["accuracy"], mode="lines", hoverinfo="skip", showlegend=False)
+    yield line.update(line={"color": colour(i, 0.5), "width": 2}, legendgroup=name)
+    hover = "%{text}: right %{y:.2f}, changed %{x:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f})"
+    dots = go.Scatter(x=points["sensitivity"], y=points["accuracy"], text=points["strategy"], name=name)
+    dots.update(mode="markers+text", textposition="top right", textfont_color=GREY, hovertemplate=hover)
+    dots.update(error_x=_whiskers(x, i), error_y=_whiskers(y, i), customdata=x[["low", "high"]].to_numpy())
+    symbols = ["circle" if on else "circle-open" for on in points["front"]]
+    yield dots.update(marker={"color": colour(i), "size": 10, "symbol": symbols}, legendgroup=name, showlegend=first)
+    direct = rows["value"].get("strategies.direct.accuracy")
+    if direct is not None and not pd.isna(direct):
+        level = go.Scatter(x=[0, 1], y=[direct] * 2, mode="lines", showlegend=False, legendgroup=name)
+        level.update(line={"color": colour(i), "width": 1.5, "dash": "dot"})
+        yield level.update(hovertemplate=f"asked directly: right {direct:.2f}<extra></extra>")
+
+
+def _whiskers(rows: pd.DataFrame, i: int) -> dict[str, Any]:
+    """Error bars from value, low and high."""
+    error = {"type": "data", "array": rows["high"] - rows["value"], "arrayminus": rows["value"] - rows["low"]}
+    return error | {"color": colour(i, 0.6), "thickness": 1.2, "width": 3}
 
 
 def _bound_bar(figure: Figure, i: int, ends: list[float]) -> None:

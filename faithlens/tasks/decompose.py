@@ -49,9 +49,9 @@ Do the same for this question.
 
 Question: """
 
-_MARK = re.compile(r"^[\s*_#>-]*([QA])(\d+)\s*[*_]*[:.)][*_]*", re.M)
-_TAGGED = re.compile(r"<q(\d+)>(.*?)</q\1>", re.S)
-_REFERENCE = re.compile(r"\[a(\d+)\]")
+_MARK = re.compile(r"^[\s*_#>-]*([QA])([0-9]{1,3})\s*[*_]*[:.)][*_]*", re.M)
+_TAGGED = re.compile(r"<q([0-9]{1,3})>(.*?)</q\1>", re.S)
+_REFERENCE = re.compile(r"\[a([0-9]{1,3})\]")
 
 
 def ask_pairs(question: Question) -> Prompt:
@@ -88,8 +88,8 @@ def parse_pairs(text: str) -> list[Pair]:
     ends where the order Q1, A1, Q2, A2, ... is broken or something is empty: a model that runs on starts anew at 1.
     """
     marks = list(_MARK.finditer(text))
-    ends = [*(mark.start() for mark in marks[1:]), len(text)]
-    said = {}
+    ends = [*(mark.start() for mark in marks), len(text)][1:]
+    said: dict[int, str] = {}
     for k, (mark, end) in enumerate(zip(marks, ends, strict=True)):
         line = first_line(text[mark.end() : end])
         if (mark[1], int(mark[2])) != ("QA"[k % 2], k // 2 + 1) or not line:
