@@ -150,7 +150,7 @@ _OF_STRATEGIES = {
         "Share still right with these mistakes, {after}: what it falls by is the least that the answers can change.",
     ),
 }
-_BUILT = " Partly so by construction: the answer is given from the sub-answers by a model that never saw how they came about."
+_BUILT = " Partly so by construction: who answers from the sub-answers never saw how they came about."
 
 
 def _of_strategy(strategy: str, measure: str) -> Word:

@@ -15,5 +15,5 @@ def pareto(points: pd.DataFrame) -> pd.DataFrame:
     """
     values = points[BOTH].to_numpy(float)
     other, own = values[None], values[:, None]
-    beaten = ((other >= own).all(-1) & (other > own).any(-1)).any(1)
+    beaten = ((other >= own).all(-1) & (other > own).any(-1)).any(-1)
     return points.assign(front=~beaten & points[BOTH].notna().all(axis=1).to_numpy())
