@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CELL_COLOURS = dict(zip(CELLS, ("#2d9d78", "#c9504f", "#d9a02b", "#7d8ca3", "#b9bec7"), strict=True))
 EFFECTS = ("mediation.total", "mediation.content", "mediation.question", "knockout.steps")
 
-_REASONED = [strategy for strategy in STRATEGIES if strategy != "direct"]
+SHAPES = {"cot": "circle", "cot_decomposition": "square", "factored": "diamond"}
 
 
 def early_answering(estimates: pd.DataFrame) -> Figure:
@@ -88,9 +88,10 @@ def attention_by_step(estimates: pd.DataFrame) -> Figure:
 def strategies(estimates: pd.DataFrame) -> Figure:
     """Accuracy of each way to reason against both its sensitivities, with 95 % intervals; a line joins the front.
 
-    The dotted line is the accuracy of the direct answer, which has no steps to be sensitive to. The front is that of
-    `stats.front.pareto`: those that none beats at both.
+    The front is that of `stats.front.pareto`: those that none beats at both; the others are hollow. The dotted line is
+    the accuracy of the direct answer, which has no steps to be sensitive to.
     """
+    import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
     names = ("truncation", "corruption")
@@ -101,9 +102,12 @@ def strategies(estimates: pd.DataFrame) -> Figure:
         for column, sensitivity in enumerate(names, start=1):
             for trace in _ways(rows, sensitivity, name, i, first=column == 1):
                 figure.add_trace(trace, 1, column)
-    axes(figure, "share of answers that change", "right answers", height=430)
+    for strategy, shape in SHAPES.items():
+        key = go.Scatter(x=[None], y=[None], mode="markers", name=STRATEGIES[strategy], legendrank=2000)
+        figure.add_trace(key.update(marker={"color": GREY, "size": 11, "symbol": shape}), 1, 1)
+    axes(figure, "share of answers that change", "right answers", height=420)
     figure.update_yaxes(title_text="", col=2).update_xaxes(showgrid=True)
-    figure.update_layout(margin_t=86, legend_y=1.1)
+    figure.update_layout(margin_t=76, legend_y=1.08)
     ends = {"range": [-0.04, 1.04], "tickvals": [0, 0.25, 0.5, 0.75, 1], "tickformat": ".0%"}
     return figure.update_xaxes(**ends).update_yaxes(**ends)
 
@@ -246,20 +250,20 @@ def _ways(rows: pd.DataFrame, sensitivity: str, name: str, i: int, first: bool) 
     """
     import plotly.graph_objects as go
 
-    y, x = (rows.reindex([f"strategies.{s}.{m}" for s in _REASONED]) for m in ("accuracy", sensitivity))
+    y, x = (rows.reindex([f"strategies.{s}.{m}" for s in SHAPES]) for m in ("accuracy", sensitivity))
     values = {"accuracy": y["value"].to_numpy(float), "sensitivity": x["value"].to_numpy(float)}
-    points = pareto(pd.DataFrame({"strategy": [STRATEGIES[s] for s in _REASONED], **values}))
+    points = pareto(pd.DataFrame({"strategy": [STRATEGIES[s] for s in SHAPES], "shape": SHAPES.values(), **values}))
     kept = points[["accuracy", "sensitivity"]].notna().all(axis=1).to_numpy()
     points, x, y = points[kept], x[kept], y[kept]
     front = points[points["front"]].sort_values("sensitivity")
-    line = go.Scatter(x=front["sensitivity"], y=front["accuracy"], mode="lines", hoverinfo="skip", showlegend=False)
-    yield line.update(line={"color": colour(i, 0.5), "width": 2}, legendgroup=name)
+    line = go.Scatter(x=front["sensitivity"], y=front["accuracy"], mode="lines", hoverinfo="skip", name=name)
+    yield line.update(line={"color": colour(i, 0.6), "width": 2}, legendgroup=name, showlegend=first)
     hover = "%{text}: right %{y:.2f}, changed %{x:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f})"
-    dots = go.Scatter(x=points["sensitivity"], y=points["accuracy"], text=points["strategy"], name=name)
-    dots.update(mode="markers+text", textposition="top right", textfont_color=GREY, hovertemplate=hover)
+    dots = go.Scatter(x=points["sensitivity"], y=points["accuracy"], text=points["strategy"], mode="markers", name=name)
     dots.update(error_x=_whiskers(x, i), error_y=_whiskers(y, i), customdata=x[["low", "high"]].to_numpy())
-    symbols = ["circle" if on else "circle-open" for on in points["front"]]
-    yield dots.update(marker={"color": colour(i), "size": 10, "symbol": symbols}, legendgroup=name, showlegend=first)
+    symbols = [shape + "-open" * (not on) for shape, on in zip(points["shape"], points["front"], strict=True)]
+    dots.update(marker={"color": colour(i), "size": 11, "symbol": symbols}, hovertemplate=hover)
+    yield dots.update(legendgroup=name, showlegend=False)
     direct = rows["value"].get("strategies.direct.accuracy")
     if direct is not None and not pd.isna(direct):
         level = go.Scatter(x=[0, 1], y=[direct] * 2, mode="lines", showlegend=False, legendgroup=name)

@@ -117,6 +117,9 @@ def _question(rng: np.random.Generator, reliance: float, capable: bool) -> list[
         rows.append(_row(f"mistake@{i}", "mistakes.retention", stay, step=i, fraction=i / STEPS))
         rows.append(_row(f"knockout:step {i}", "knockout.step_raw", share * rng.random(), "probability", step=i))
     rows.append(_row("mistake", "mistakes.aoc_mean_0_to_n-1", 1 - float(np.mean(stays))))
+    for strategy, moved in (("cot", full - empty), ("factored", full)):
+        rows.append(_row("full", f"strategies.{strategy}.accuracy", full))
+        rows.append(_row("full", f"strategies.{strategy}.truncation", abs(moved)))
     rows.append(_row("knockout:question", "knockout.question", None, "probability", reason="the prompt is too short"))
     attention = rng.dirichlet(np.ones(STEPS + 1))
     rows += [_row("full", "attention.span", a, step=i - 1 if i else None) for i, a in enumerate(attention)]

@@ -122,18 +122,18 @@ def strategy_estimates():
 
 
 def traces(figure, panel, mode):
-    return [trace for trace in figure.data if trace.xaxis == panel and trace.mode == mode]
+    return [trace for trace in figure.data if trace.xaxis == panel and trace.mode == mode and list(trace.x) != [None]]
 
 
 def test_strategies_are_points_with_both_intervals_and_their_front_a_line(strategy_estimates):
     figure = figures.strategies(strategy_estimates)
-    one, two = traces(figure, "x", "markers+text")
+    one, two = traces(figure, "x", "markers")
     assert list(one.text) == ["chain of thought", "CoT decomposition", "factored"]
     assert (list(one.x), list(one.y)) == ([0.10, 0.05, 0.30], [0.86, 0.80, 0.70])
     assert np.allclose([one.error_x.array, one.error_y.array], 0.05)
     assert np.allclose([one.error_x.arrayminus, one.error_y.arrayminus], 0.04)
-    assert list(one.marker.symbol) == ["circle", "circle-open", "circle"]  # worse than cot at both: off the front
-    assert (list(two.text), list(two.x)) == (["chain of thought"], [0.2])
+    assert list(one.marker.symbol) == ["circle", "square-open", "diamond"]  # the second is worse than cot at both
+    assert (list(two.text), list(two.x), list(two.marker.symbol)) == (["chain of thought"], [0.2], ["circle"])
     front, level, _ = traces(figure, "x", "lines")
     assert (list(front.x), list(front.y)) == ([0.10, 0.30], [0.86, 0.70])
     assert list(level.y) == [0.45, 0.45]
@@ -141,11 +141,12 @@ def test_strategies_are_points_with_both_intervals_and_their_front_a_line(strate
 
 
 def test_each_sensitivity_has_its_own_front(strategy_estimates):
-    one, two = traces(figures.strategies(strategy_estimates), "x2", "markers+text")
-    assert list(one.marker.symbol) == ["circle", "circle", "circle-open"]
+    figure = figures.strategies(strategy_estimates)
+    one, two = traces(figure, "x2", "markers")
+    assert list(one.marker.symbol) == ["circle", "square", "diamond-open"]
     assert len(two.x) == 0  # nothing could be made wrong
-    shown = [trace.name for trace in figures.strategies(strategy_estimates).data if trace.showlegend is not False]
-    assert shown == ["one", "two"]  # once each, not once a panel
+    shown = [trace.name for trace in figure.data if trace.showlegend is not False]
+    assert shown == ["one", "two", "chain of thought", "CoT decomposition", "factored"]  # once, not once a panel
 
 
 def test_every_measure_of_a_strategy_has_words():
