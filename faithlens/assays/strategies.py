@@ -68,7 +68,8 @@ NO_VALUE = "no step states a value that could be made wrong"
 def asks(setting: Setting, case: Case) -> list[Ask]:
     """Pairs in one go; a plan; then each sub-question as soon as the answers it refers to are there."""
     lens = setting.lens
-    prompts = {PAIRS: decompose.ask_pairs(case.question), PLAN: decompose.ask_plan(case.question)}
+    opened = decompose.ask_pairs(case.question, decompose.OPENS_PAIRS)
+    prompts = {PAIRS: opened, PLAN: decompose.ask_plan(case.question)}
     plan, answers = plan_of(case), answers_of(case)
     ready = {i: decompose.fill(subquestion, answers) for i, subquestion in enumerate(plan)}
     prompts |= {part(i): decompose.ask_part(words) for i, words in ready.items() if words is not None}
@@ -177,7 +178,7 @@ def together(case: Case) -> list[Pair] | str:
     """The pairs that were written in one go; the reason where there are none."""
     if PAIRS not in case.written:
         return NO_ROOM
-    return decompose.parse_pairs(whole_lines(case.written[PAIRS])) or NO_PAIRS
+    return decompose.parse_pairs(decompose.OPENS_PAIRS + whole_lines(case.written[PAIRS])) or NO_PAIRS
 
 
 def apart(case: Case) -> list[Pair] | str:
@@ -194,7 +195,8 @@ def apart(case: Case) -> list[Pair] | str:
 
 def plan_of(case: Case) -> list[str]:
     """The sub-questions, where a plan has been written."""
-    return decompose.parse_plan(whole_lines(case.written[PLAN])) if PLAN in case.written else []
+    written = case.written.get(PLAN)
+    return decompose.parse_plan(decompose.OPENS_PLAN + whole_lines(written)) if written else []
 
 
 def answers_of(case: Case) -> dict[int, str]:

@@ -54,14 +54,18 @@ _TAGGED = re.compile(r"<q([0-9]{1,3})>(.*?)</q\1>", re.S)
 _REFERENCE = re.compile(r"\[a([0-9]{1,3})\]")
 
 
-def ask_pairs(question: Question) -> Prompt:
-    """Sub-questions and sub-answers in one go."""
-    return Prompt(_PAIRS + body(question), "I split the question into smaller ones.")
+OPENS_PAIRS, OPENS_PLAN = "\nQ1:", "<q1>"
+"""The first mark of either list. It opens the model's turn, without which small models keep to no form."""
+
+
+def ask_pairs(question: Question, opening: str = "") -> Prompt:
+    """Sub-questions and sub-answers in one go; `opening` is `OPENS_PAIRS` where they are still to be written."""
+    return Prompt(_PAIRS + body(question), "I split the question into smaller ones." + opening)
 
 
 def ask_plan(question: Question) -> Prompt:
-    """Sub-questions alone."""
-    return Prompt(_PLAN + body(question), "")
+    """Sub-questions alone; what is written goes on from `OPENS_PLAN`."""
+    return Prompt(_PLAN + body(question), OPENS_PLAN)
 
 
 def ask_part(subquestion: str) -> Prompt:

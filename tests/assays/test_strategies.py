@@ -20,7 +20,7 @@ from faithlens.runtime.capture import Record
 from faithlens.runtime.model import Lens
 from faithlens.runtime.sample import Sampled, Sampling
 from faithlens.runtime.trace import make_trace
-from faithlens.tasks.decompose import ask_pairs, ask_part, ask_plan, ask_whole
+from faithlens.tasks.decompose import OPENS_PAIRS, ask_pairs, ask_part, ask_plan, ask_whole, pair_text
 from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.registry import task
 from faithlens.tasks.segment import segment
@@ -34,8 +34,8 @@ QUESTION = Question(
 STEM = Stem("\nAnswer: ", "\n")
 COT = " She has 5 + 3 = 8. Now 8 + 2 = 10. Done."
 REPLIES = {
-    strategies.PAIRS: "\nQ1: After 3?\nA1: 5 + 3 = 8.\nQ2: After 2?\nA2: Ten.\nQ3: In all?\nA3: She has 10 cups.\n",
-    strategies.PLAN: "<q1>What is 5 + 3?</q1>\n<q2>[a1] Plus 2?</q2>\n",
+    strategies.PAIRS: " After 3?\nA1: 5 + 3 = 8.\nQ2: After 2?\nA2: Ten.\nQ3: In all?\nA3: She has 10 cups.\n",
+    strategies.PLAN: "What is 5 + 3?</q1>\n<q2>[a1] Plus 2?</q2>\n",
     strategies.part(0): "\nIt is 8.\n",
     strategies.part(1): "It is 10.",
 }
@@ -182,8 +182,8 @@ def words(user: str, prefill: str = "") -> str:
 
 def test_sub_questions_are_asked_when_what_they_refer_to_is_known() -> None:
     first = {
-        strategies.PAIRS: words(ask_pairs(QUESTION).user, " I split the question into smaller ones."),
-        strategies.PLAN: words(ask_plan(QUESTION).user),
+        strategies.PAIRS: words(ask_pairs(QUESTION).user, " I split the question into smaller ones.\nQ1:"),
+        strategies.PLAN: words(ask_plan(QUESTION).user, " <q1>"),
     }
     one = {strategies.part(0): words(ask_part("What is 5 + 3?").user)}
     two = {strategies.part(1): words(ask_part("It is 8. Plus 2?").user)}
@@ -204,7 +204,7 @@ def test_sub_questions_are_asked_when_what_they_refer_to_is_known() -> None:
     [
         ("cot_decomposition", {strategies.PAIRS: "Ten."}, strategies.NO_PAIRS),
         ("factored", {strategies.PLAN: "Q1: What is 5 + 3?"}, strategies.NO_PLAN),
-        ("factored", {strategies.PLAN: "<q1>[a2] One?</q1><q2>Two?</q2>"}, strategies.NO_PLAN),
+        ("factored", {strategies.PLAN: "[a2] One?</q1><q2>Two?</q2>"}, strategies.NO_PLAN),
         ("factored", {strategies.part(0): "\n \n"}, strategies.NO_ANSWER),
         ("factored", {strategies.part(1): ""}, strategies.NO_ANSWER),
     ],
@@ -219,9 +219,7 @@ def test_what_is_malformed_has_no_numbers_and_says_why(strategy: str, replies: d
     assert {s.reason for s in scores if f".{strategy}." not in s.measure} == {None}
 
 
-@pytest.mark.parametrize(
-    ("text", "kept"), [("\nQ1: a?\nA1: 7.\nQ2: b?\nA2: 8 + ", 1), ("\nQ1: a?\nA1: 7.\nQ2: b?\nA2: 8.\n", 2)]
-)
+@pytest.mark.parametrize(("text", "kept"), [(" a?\nA1: 7.\nQ2: b?\nA2: 8 + ", 1), (" a?\nA1: 7.\nQ2: b?\nA2: 8.\n", 2)])
 def test_a_line_the_limit_broke_off_is_left_out(text: str, kept: int) -> None:
     case = case_of(**{strategies.PAIRS: Written(text, finish="length")})
     cuts = [c.name for c in strategies.conditions(setting(), case) if c.name.startswith("cot_decomposition:cut@")]
@@ -236,7 +234,7 @@ def test_prompts_that_do_not_fit_are_not_asked_and_say_so() -> None:
     for strategy in ("cot_decomposition", "factored"):
         assert found(scores, strategy) == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
     long = [("Why? " * 100, "5. " * 100)] * 9
-    text = "".join(f"\nQ{i + 1}: {q}\nA{i + 1}: {a}" for i, (q, a) in enumerate(long))
+    text = "".join(map(pair_text, range(9), long)).removeprefix(OPENS_PAIRS)
     scores = strategies.score(setting(), replied(**{strategies.PAIRS: text}), answering(replied(), ANSWERS))
     assert found(scores, "cot_decomposition") == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
 
