@@ -50,7 +50,7 @@ Do the same for this question.
 Question: """
 
 _MARK = re.compile(r"^[\s*_#>-]*([QA])([0-9]{1,3})\s*[*_]*[:.)][*_]*", re.M)
-_TAGGED = re.compile(r"<q([0-9]{1,3})>(.*?)</q\1>", re.S)
+_TAGGED = re.compile(r"<q([0-9]{1,3})>(?:((?:(?!<q).)*?)</q\1>|([^\n<]*))", re.S)  # small models leave tags open
 _REFERENCE = re.compile(r"\[a([0-9]{1,3})\]")
 
 
@@ -105,17 +105,19 @@ def parse_pairs(text: str) -> list[Pair]:
 def parse_plan(text: str) -> list[str]:
     """The sub-questions tagged 1, 2, 3, ... at the start of `text`'s numbering, references to answers still in them.
 
-    The list ends where the numbering is broken or a question is empty. None where one of them asks for the answer to
-    itself, a later question or none: it could never be answered.
+    A tag that is not closed ends with its line, but one such tag alone is no list. The list ends where the numbering is
+    broken or a question is empty. It is empty where a question asks for the answer to itself, a later question or none:
+    it could never be answered.
     """
     plan: list[str] = []
-    for number, inside in _TAGGED.findall(text):
-        subquestion = " ".join(inside.split())
+    for number, inside, line in _TAGGED.findall(text):
+        subquestion = " ".join((inside or line).split())
         if int(number) != len(plan) + 1 or not subquestion:
             break
         plan.append(subquestion)
     sound = all(1 <= int(number) <= i for i, asked in enumerate(plan) for number in _REFERENCE.findall(asked))
-    return plan if sound else []
+    listed = len(plan) > 1 or "</q1>" in text
+    return plan if sound and listed else []
 
 
 def fill(subquestion: str, answers: Mapping[int, str]) -> str | None:

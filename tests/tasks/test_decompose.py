@@ -75,10 +75,13 @@ def test_anything_can_be_read(text: str) -> None:
         ("<q1>What is 2?</q1>\n<q2>[a1] Plus 3?</q2>", ["What is 2?", "[a1] Plus 3?"]),
         ("Sure.\n\n<q1> What\nis 2? </q1> and <q2>Plus 3?</q2> done", ["What is 2?", "Plus 3?"]),
         ("<q1>One?</q1><q2>Two?</q2><q3>[a1] [a2] Three?</q3>", ["One?", "Two?", "[a1] [a2] Three?"]),
-        ("<q1>One?</q1>\n<q2>Two?", ["One?"]),  # broken off
+        ("<q1>One?\n<q2>[a1] Two?\n\nThe answer is 2.", ["One?", "[a1] Two?"]),  # tags left open
+        ("<q1>One?\n<q2>Two?</q2>\n<q1>Else?</q1>", ["One?", "Two?"]),
+        ("<q1>One?</q1>\n<q2>", ["One?"]),  # broken off
         ("<q1>One?</q1>\n\nQuestion: 7?\n<q1>Seven?</q1>", ["One?"]),  # runs on with another
         ("<q1>One?</q1><q3>Three?</q3>", ["One?"]),
         ("<q1>One?</q2>", []),
+        ("<q1>The answer is 2.", []),  # any text would do
         ("<q1>  </q1><q2>Two?</q2>", []),
         ("<q2>Two?</q2>", []),
         ("<q1>[a1] One?</q1>", []),  # asks for itself
