@@ -9,8 +9,8 @@ In **factored decomposition** it first plans: it lists sub-questions in tags, an
 first belongs. Each is then answered in a context of its own, and the question is answered from the sub-answers alone.
 
 The words are ours. Kept: the two layouts, sub-questions in tags, tags for earlier answers. Changed: one worked example
-in place of a few-shot dialogue, and one round of planning, in which all sub-questions are listed at once, where the
-paper's planner reads the answers it has so far and may go on.
+in place of a few-shot dialogue; the first mark is written for the model; one round of planning, in which all
+sub-questions are listed at once, where the paper's planner reads the answers it has so far and may go on.
 """
 
 import re
@@ -52,7 +52,6 @@ Question: """
 _MARK = re.compile(r"^[\s*_#>-]*([QA])([0-9]{1,3})\s*[*_]*[:.)][*_]*", re.M)
 _TAGGED = re.compile(r"<q([0-9]{1,3})>(?:((?:(?!<q).)*?)</q\1>|([^\n<]*))", re.S)  # small models leave tags open
 _REFERENCE = re.compile(r"\[a([0-9]{1,3})\]")
-
 
 OPENS_PAIRS, OPENS_PLAN = "\nQ1:", "<q1>"
 """The first mark of either list. It opens the model's turn, without which small models keep to no form."""
