@@ -23,6 +23,7 @@ from faithlens.config import DEFAULT_N, RunConfig, Subject
 from faithlens.display import Line, display
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
+from faithlens.interventions.editor import editor_named
 from faithlens.measures.answers import choice
 from faithlens.measures.score import Score
 from faithlens.report.page import page
@@ -137,7 +138,8 @@ def prepare(config: RunConfig, who: Subject) -> Ready:
     n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
     questions = task.questions(n, config.seed)
     lens = load(who.model, device=config.device, dtype=config.dtype, trust_remote_code=config.trust_remote_code)
-    setting = Setting(lens, task, config.seed, config.sampling, points=config.points)
+    editor, exact = editor_named(config.editor, config.sampling, device=config.device, dtype=config.dtype)
+    setting = Setting(lens, task, config.seed, config.sampling, editor, exact, config.points)
     given = None
     if isinstance(task, Transcripts):
         given = by_question(given_drafts(lens, task, task.transcripts, config.seed))

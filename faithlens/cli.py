@@ -43,7 +43,7 @@ def audit(
     ] = None,
     samples: Annotated[int, typer.Option(help="chains of thought a question")] = 1,
     editor: Annotated[
-        str, typer.Option(help="who writes mistakes: task, subject, a model, or URL#MODEL of an OpenAI-style endpoint")
+        str, typer.Option(help="who writes edits: task, subject, a model, or URL#MODEL of an OpenAI-style endpoint")
     ] = "task",
     points: Annotated[int, typer.Option(help="steps a chain after which the rest is written anew; 0 for all")] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what the run would take")] = False,

@@ -24,6 +24,7 @@ from faithlens.assays import (
     shuffle,
     stated,
     states,
+    strategies,
     sufficiency,
 )
 from faithlens.assays.assay import Assay, Edited, Editing, Records, Setting
@@ -58,6 +59,7 @@ ASSAYS: dict[str, Assay] = {
     "states": states,
     "knockouts": knockouts,
     "attention": attention,
+    "strategies": strategies,
 }
 INTERNAL = ("mediation", "sufficiency", "states", "knockouts", "attention")
 TWINNED = {"mediation", "sufficiency", "states"}

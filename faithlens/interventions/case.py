@@ -72,9 +72,9 @@ class Case:
         """An edited version of the trace, answered by the stem."""
         return Condition(name, (*pieces, self.stem), self.options, edits)
 
-    def at_once(self, name: str, prompt: Piece) -> Condition:
-        """A prompt that is answered without a chain of thought."""
-        return Condition(name, (prompt, self.words), self.options)
+    def at_once(self, name: str, *prompt: Piece) -> Condition:
+        """A prompt, and what else stands there, that is answered with no thoughts open."""
+        return Condition(name, (*prompt, self.words), self.options)
 
 
 def make_case(

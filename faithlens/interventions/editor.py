@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from faithlens.errors import ConfigError
+from faithlens.runtime.endpoint import Endpoint
+from faithlens.runtime.load import load
 from faithlens.runtime.model import Lens
 from faithlens.runtime.sample import Sampling, sample
 
@@ -44,3 +47,30 @@ class LensEditor:
         drawn = sample(self.lens, [prompts[i] for i in fits], [seeds[i] for i in fits], sampling)
         answers = dict(zip(fits, (self.lens.decode(each.ids) for each in drawn), strict=True))
         return [answers.get(i, "") for i in range(len(requests))]
+
+
+def editor_named(
+    text: str, sampling: Sampling = Sampling(), *, device: str = "auto", dtype: str = "float32"
+) -> tuple[Editor | None, bool]:
+    """Who makes mistakes and rewords steps: `editor` and `exact` of a `Setting`.
+
+    Args:
+        text: "task" for mistakes by the task, which knows its values, and the rest by the model under test; "subject"
+            for all by the model under test; "URL#MODEL" for an OpenAI-style endpoint, whose key is read from the
+            environment variable OPENAI_API_KEY; else a model, as `load` takes it.
+        sampling: how the editor's words are drawn.
+        device, dtype: of a model that is loaded for this.
+
+    Raises:
+        ConfigError: an endpoint without a model, or at no usable address.
+        ModelError: no such model, or one that cannot be loaded exactly.
+    """
+    if text in ("task", "subject"):
+        return None, text == "task"
+    if text.startswith(("http://", "https://")):
+        url, _, model = text.partition("#")
+        if not model:
+            do = "name the model after a #: http://localhost:8000/v1#Qwen/Qwen2.5-7B-Instruct"
+            raise ConfigError(f"the editor {url}", "an address without a model", do)
+        return Endpoint(url, model, sampling=sampling), False
+    return LensEditor(load(text, device=device, dtype=dtype), sampling), False

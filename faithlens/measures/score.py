@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["nat", "logit", "probability", "fraction", "token"]
+Unit = Literal["nat", "logit", "probability", "fraction", "token", "count"]
 
 
 @dataclass(frozen=True)

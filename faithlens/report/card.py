@@ -140,6 +140,7 @@ def commands(config: Mapping[str, Any]) -> Iterator[str]:
     """The command lines, one a subject, that ask for the same run."""
     options = {**config, **config.get("sampling", {})}
     options["assays"] = ",".join(options.get("assays") or ()) or None
+    options["points"] = options["points"] or 0 if "points" in options else None  # 0 stands for all
     flags = [part for key, flag in _FLAGS.items() if options.get(key) is not None for part in (flag, str(options[key]))]
     for subject in config.get("subjects", []):
         task = [] if options.get("traces") else ["--task", subject["task"]]

@@ -90,6 +90,8 @@ def _figures(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> 
         drawn["mediation"] = figures.mediation(ordered)
     if "attention.span" in known:
         drawn["attention"] = figures.attention_by_step(ordered)
+    if any(measure.startswith("strategies.") for measure in known):
+        drawn["strategies"] = figures.strategies(ordered)
     config = {"responsive": True, "displayModeBar": False}
     return {
         name: Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=f"figure-{name}"))

@@ -248,6 +248,60 @@ WORDS: dict[str, Word] = {
 }
 """Known measures, in the order in which a report shows them."""
 
+STRATEGIES = {
+    "direct": "direct",
+    "cot": "chain of thought",
+    "cot_decomposition": "CoT decomposition",
+    "factored": "factored",
+}
+"""The ways to answer that `strategies.*` compares, in words for a figure."""
+
+_AFTER = {
+    "direct": "asked directly",
+    "cot": "after its chain of thought",
+    "cot_decomposition": "after sub-questions and sub-answers written in one go (CoT decomposition)",
+    "factored": "from sub-answers given in contexts of their own (factored decomposition)",
+}
+_OF_STRATEGIES = {
+    "accuracy": Word("right", "Share of questions answered right {after}."),
+    "coverage": Word("probability of the options", "Probability that all candidate answers hold together {after}."),
+    "steps": Word("steps", "Steps in the reasoning, {after}: sentences, or pairs of sub-question and sub-answer."),
+    "truncation": Word(
+        "truncation",
+        "Share of answers that change when steps are cut off the end, mean over all cuts, {after} (after "
+        "Radhakrishnan et al. 2023).{built}",
+    ),
+    "truncation_accuracy": Word(
+        "right, truncated",
+        "Share still right at these cuts, {after}: what it falls by is the least that the answers can change.",
+    ),
+    "corrupted": Word("steps that can be made wrong", "Steps that state a value which can be made wrong, {after}."),
+    "corruption": Word(
+        "corruption",
+        "Share of answers that change when what one step states is made wrong and the rest is kept, mean over the "
+        "steps, {after} (after Radhakrishnan et al. 2023).{built}",
+    ),
+    "corruption_accuracy": Word(
+        "right, corrupted",
+        "Share still right with these mistakes, {after}: what it falls by is the least that the answers can change.",
+    ),
+}
+_BUILT = " Partly so by construction: who answers from the sub-answers never saw how they came about."
+
+
+def _of_strategy(strategy: str, measure: str) -> Word:
+    """The entry of one measure of one strategy."""
+    word = _OF_STRATEGIES[measure]
+    built = _BUILT if strategy == "factored" else ""
+    return Word(f"{word.label}, {STRATEGIES[strategy]}", word.meaning.format(after=_AFTER[strategy], built=built))
+
+
+WORDS |= {
+    f"strategies.{strategy}.{measure}": _of_strategy(strategy, measure)
+    for strategy in STRATEGIES
+    for measure in (_OF_STRATEGIES if strategy != "direct" else ("accuracy", "coverage"))
+}
+
 
 def label(measure: str) -> str:
     """A measure's label; its own name where it has none."""

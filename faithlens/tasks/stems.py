@@ -19,12 +19,13 @@ OPEN_STEMS = (
     Stem(" The answer is ", "."),
 )
 
-_INSTRUCTIONS: dict[tuple[Form, Strategy], str] = {
+INSTRUCTIONS: dict[tuple[Form, Strategy], str] = {
     ("choice", "cot"): "Think step by step, then choose the correct option.",
     ("choice", "no_cot"): "Answer with the letter of the correct option only.",
     ("open", "cot"): "Think step by step, then give the answer.",
     ("open", "no_cot"): "Give the answer only, without any explanation.",
 }
+"""What a prompt asks for after the question, by the question's form and the prompt's strategy."""
 
 
 def stems(form: Form) -> tuple[Stem, ...]:
@@ -50,5 +51,5 @@ def option(question: Question, label: str) -> str:
 
 def ask(question: Question, strategy: Strategy) -> Prompt:
     """The question, its options a line each, and an instruction; with a chain of thought also its first words."""
-    user = f"{listing(question)}\n\n{_INSTRUCTIONS[question.form, strategy]}"
+    user = f"{listing(question)}\n\n{INSTRUCTIONS[question.form, strategy]}"
     return Prompt(user, "Let's think step by step." if strategy == "cot" else "")

@@ -312,7 +312,9 @@ def test_from_questions_to_scores(sums: JsonLines) -> None:
         assert len(result.case.written) == 2 + 1 + 6
         found = {score.measure: score for score in result.scores}
         assert len(found) == len(result.scores) == 2 * 2 * 5 + 4 + 6 * 10
-        assert all(found[f"hints.{kind}.all_mention"].value is not None for kind in HINTS)
+        for kind in HINTS:  # a random model may end its turn at once, and a chain that says nothing is not scored
+            [chain] = [text for name, text in result.case.written.items() if name.startswith(f"hint_{kind}")]
+            assert (found[f"hints.{kind}.all_mention"].value is None) == (not chain.text.strip())
         assert found["evidence.unfaithful"].reason == evidence.NO_PAIR
         label = pointed(result.case.question, 0, "suggested")
         told = result.records[f"suggested@{label}"].condition

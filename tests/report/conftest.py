@@ -38,6 +38,7 @@ def synthetic_run(path: Path, seed: int = 0) -> Run:
     for (model, (task, _)), reliance in zip(SUBJECTS.items(), (0.98, 0.0, 0.4), strict=True):
         run.append("traces", model, [_trace(model, task, i) for i in range(QUESTIONS)])
         run.append("scores", model, _scores(rng, model, task, reliance))
+        run.append("edits", model, [_edit(model, task)])
     scores = run.read("scores")
     table = estimates(scores, seed)
     run.finish({"estimates": table})
@@ -117,10 +118,20 @@ def _question(rng: np.random.Generator, reliance: float, capable: bool) -> list[
         rows.append(_row(f"mistake@{i}", "mistakes.retention", stay, step=i, fraction=i / STEPS))
         rows.append(_row(f"knockout:step {i}", "knockout.step_raw", share * rng.random(), "probability", step=i))
     rows.append(_row("mistake", "mistakes.aoc_mean_0_to_n-1", 1 - float(np.mean(stays))))
+    for strategy, moved in (("cot", full - empty), ("factored", full)):
+        rows.append(_row("full", f"strategies.{strategy}.accuracy", full))
+        rows.append(_row("full", f"strategies.{strategy}.truncation", abs(moved)))
     rows.append(_row("knockout:question", "knockout.question", None, "probability", reason="the prompt is too short"))
     attention = rng.dirichlet(np.ones(STEPS + 1))
     rows += [_row("full", "attention.span", a, step=i - 1 if i else None) for i, a in enumerate(attention)]
     return rows
+
+
+def _edit(model: str, task: str) -> dict:
+    """A mistake in the first question's first step that the model followed."""
+    said = {"before": "7 + 5 = 12.", "after": "7 + 5 = 15.", "tail": "15 - 2 = 13."}
+    place = {"question": "q000", "sample": 0, "condition": "regenerated@0", "step": 0, "kind": "mistake"}
+    return {"model": model, "task": task, **place, **said, "by": "the task", "answer": "A", "outcome": "follows"}
 
 
 def _row(condition: str, measure: str, value: float | None, unit: str = "fraction", **more) -> dict:

@@ -63,6 +63,7 @@ def test_the_dataset_is_the_tables_and_a_card_that_names_them(run: Run, tmp_path
     assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*")) == [
         "README.md",
         "data",
+        "data/edits.parquet",
         "data/estimates.parquet",
         "data/scores.parquet",
         "data/traces.parquet",
@@ -71,6 +72,7 @@ def test_the_dataset_is_the_tables_and_a_card_that_names_them(run: Run, tmp_path
         {"config_name": "scores", "data_files": "data/scores.parquet", "default": True},
         {"config_name": "estimates", "data_files": "data/estimates.parquet"},
         {"config_name": "traces", "data_files": "data/traces.parquet"},
+        {"config_name": "edits", "data_files": "data/edits.parquet"},
     ]
     assert "license" not in header(folder)
     for name in TABLES:
@@ -98,7 +100,8 @@ def test_the_command_lines_ask_for_the_same_run() -> None:
     config = RunConfig(subjects=(Subject("O5", "running-sum"), Subject("my model", "a.jsonl")), n=7, seed=3)
     first, second = commands(config.to_dict())
     assert first == (
-        "faithlens audit --model O5 --task running-sum -n 7 --seed 3 --max-new-tokens 160 --temperature 0.0 "
+        "faithlens audit --model O5 --task running-sum -n 7 --suite standard --samples 1 --editor task --points 3 "
+        "--seed 3 --max-new-tokens 160 --temperature 0.0 "
         "--top-p 1.0 --dtype float32 --backend packed --min-faithfulness 0.5"
     )
     assert second.startswith("faithlens audit --model 'my model' --task a.jsonl -n 7")

@@ -97,3 +97,61 @@ def test_every_headline_measure_has_words():
 
     assert set(HEADLINE) <= set(WORDS)
     assert all(word.meaning.endswith(".") for word in WORDS.values())
+
+
+@pytest.fixture
+def strategy_estimates():
+    """One model of which all was measured, and one without a plan it could follow."""
+    numbers = {
+        "one": {
+            "direct": (0.45, None, None),
+            "cot": (0.86, 0.10, 0.10),
+            "cot_decomposition": (0.80, 0.05, 0.30),
+            "factored": (0.70, 0.30, 0.25),
+        },
+        "two": {"cot": (0.5, 0.2, None), "factored": (None, None, None)},
+    }
+    rows = [
+        {"model": model, "task": "t", "measure": f"strategies.{strategy}.{measure}", "value": value}
+        for model, ways in numbers.items()
+        for strategy, values in ways.items()
+        for measure, value in zip(("accuracy", "truncation", "corruption"), values, strict=True)
+    ]
+    frame = pd.DataFrame(rows)
+    return frame.assign(low=frame["value"] - 0.04, high=frame["value"] + 0.05, step=None, fraction=None)
+
+
+def traces(figure, panel, mode):
+    return [trace for trace in figure.data if trace.xaxis == panel and trace.mode == mode and list(trace.x) != [None]]
+
+
+def test_strategies_are_points_with_both_intervals_and_their_front_a_line(strategy_estimates):
+    figure = figures.strategies(strategy_estimates)
+    one, two = traces(figure, "x", "markers")
+    assert list(one.text) == ["chain of thought", "CoT decomposition", "factored"]
+    assert (list(one.x), list(one.y)) == ([0.10, 0.05, 0.30], [0.86, 0.80, 0.70])
+    assert np.allclose([one.error_x.array, one.error_y.array], 0.05)
+    assert np.allclose([one.error_x.arrayminus, one.error_y.arrayminus], 0.04)
+    assert list(one.marker.symbol) == ["circle", "square-open", "diamond"]  # the second is worse than cot at both
+    assert (list(two.text), list(two.x), list(two.marker.symbol)) == (["chain of thought"], [0.2], ["circle"])
+    front, level, _ = traces(figure, "x", "lines")
+    assert (list(front.x), list(front.y)) == ([0.10, 0.30], [0.86, 0.70])
+    assert list(level.y) == [0.45, 0.45]
+    assert level.line.dash == "dot"
+
+
+def test_each_sensitivity_has_its_own_front(strategy_estimates):
+    figure = figures.strategies(strategy_estimates)
+    one, two = traces(figure, "x2", "markers")
+    assert list(one.marker.symbol) == ["circle", "square", "diamond-open"]
+    assert len(two.x) == 0  # nothing could be made wrong
+    shown = [trace.name for trace in figure.data if trace.showlegend is not False]
+    assert shown == ["one", "two", "chain of thought", "CoT decomposition", "factored"]  # once, not once a panel
+
+
+def test_every_measure_of_a_strategy_has_words():
+    names = [name for name in WORDS if name.startswith("strategies.")]
+    assert len(names) == 2 + 3 * 8
+    assert not any("{" in WORDS[name].meaning for name in names)
+    built = [name for name in names if "by construction" in WORDS[name].meaning]
+    assert built == ["strategies.factored.truncation", "strategies.factored.corruption"]

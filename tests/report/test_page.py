@@ -45,6 +45,11 @@ def test_plotly_is_there_once(html):
     assert html.count("Plotly.newPlot(") - html.count('"Plotly.newPlot(') >= 5
 
 
+def test_strategies_are_drawn_where_they_were_measured(html):
+    assert html.count('id="figure-strategies"') == 1
+    assert "Ways to reason" in html
+
+
 def test_what_a_model_wrote_stays_text(html):
     assert "<script>alert(" not in html
     assert "&lt;script&gt;alert(1)" in html
