@@ -8,8 +8,10 @@ each is checked, and one that is no mistake is not scored.
 
 import random
 from contextlib import suppress
+from functools import partial
 
 from faithlens.assays.assay import Ask, Edited, Records, Setting
+from faithlens.assays.editing import best, tries, writer
 from faithlens.assays.outcomes import among, outcome
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
@@ -20,7 +22,7 @@ from faithlens.measures.curves import aoc_mean
 from faithlens.measures.score import Score, mean_score
 from faithlens.runtime.condition import Condition
 from faithlens.tasks.question import Executable
-from faithlens.tasks.reword import ask_mistake, no_mistake, taken
+from faithlens.tasks.reword import ask_mistake, no_mistake
 
 NO_VALUE = "the step states no value that could be made wrong"
 CANNOT_WRITE = "the tokenizer cannot write the edited step"
@@ -28,12 +30,14 @@ CANNOT_WRITE = "the tokenizer cannot write the edited step"
 
 def asks(setting: Setting, case: Case) -> list[Ask]:
     """A mistake in every step, where the editor makes them."""
-    return [ask(case, i) for i in range(len(case.trace.steps))] if not setting.exact else []
+    return [each for i in range(len(case.trace.steps)) for each in requests(setting, case, i)]
 
 
-def ask(case: Case, step: int) -> Ask:
-    """The request for a mistake in one step."""
-    return Ask(f"mistake in {step}", ask_mistake(case.question, case.trace.texts[1 + step]))
+def requests(setting: Setting, case: Case, step: int) -> list[Ask]:
+    """The requests for a mistake in one step, where the editor makes them."""
+    before = case.trace.texts[1 + step]
+    words, check = ask_mistake(case.question, before), partial(no_mistake, case.question)
+    return [] if setting.exact else tries(case, f"mistake in {step}", words, before, check)
 
 
 def mistake(setting: Setting, case: Case, step: int) -> Edited:
@@ -43,8 +47,8 @@ def mistake(setting: Setting, case: Case, step: int) -> Edited:
         after = misstated(setting, case, step) or ""
         invalid, by = None if after else NO_VALUE, "the task"
     else:
-        after = taken(case.written[f"mistake in {step}"].text, before)
-        invalid, by = no_mistake(before, after, case.question), setting.editor.name if setting.editor else "the model"
+        after, invalid = best(case, f"mistake in {step}", before, partial(no_mistake, case.question))
+        by = writer(setting)
     return Edited(f"mistake@{step}", step, "mistake", by, before, after, invalid)
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from faithlens.assays.assay import Ask, Edited, Records, Setting
-from faithlens.assays.mistakes import CANNOT_WRITE, ask, mistake
+from faithlens.assays.mistakes import CANNOT_WRITE, mistake, requests
 from faithlens.assays.outcomes import OUTCOMES, among, outcome
 from faithlens.assays.resampling import floor, floor_ask, points, rest
 from faithlens.errors import TraceError
@@ -28,7 +28,7 @@ ENDED = "after the edited step the model did not finish its thoughts"
 def asks(setting: Setting, case: Case) -> list[Ask]:
     """First the mistakes, where an editor makes them; then an end after each, and one after the unedited step."""
     chosen = points(setting, len(case.trace.steps))
-    wanted = [] if setting.exact else [ask(case, i) for i in chosen]
+    wanted = [each for i in chosen for each in requests(setting, case, i)]
     if any(each.name not in case.written for each in wanted):
         return wanted
     for made, pieces in wrong(setting, case):

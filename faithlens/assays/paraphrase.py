@@ -7,8 +7,10 @@ Changed: sentences are reworded one by one and each is checked; a part with a se
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 
 from faithlens.assays.assay import Ask, Edited, Records, Setting
+from faithlens.assays.editing import best, tries, writer
 from faithlens.assays.mistakes import CANNOT_WRITE
 from faithlens.assays.mistakes_regenerated import ENDED, summary
 from faithlens.assays.resampling import floor, floor_ask, points, rest
@@ -20,7 +22,7 @@ from faithlens.measures.answers import choice
 from faithlens.measures.score import Score
 from faithlens.runtime.condition import Condition
 from faithlens.runtime.trace import Piece
-from faithlens.tasks.reword import ask_paraphrase, no_paraphrase, taken
+from faithlens.tasks.reword import ask_paraphrase, no_paraphrase
 
 ONE_STEP = "a chain of one step has no first part"
 
@@ -33,15 +35,16 @@ def parts(setting: Setting, case: Case) -> list[int]:
 def reworded(setting: Setting, case: Case, step: int) -> Edited:
     """One step in other words, and why they are no paraphrase where they are none."""
     before = case.trace.texts[1 + step]
-    after = taken(case.written[f"other words for {step}"].text, before)
-    by = setting.editor.name if setting.editor else "the model"
-    return Edited("", step, "paraphrase", by, before, after, no_paraphrase(before, after))
+    after, invalid = best(case, f"other words for {step}", before, no_paraphrase)
+    return Edited("", step, "paraphrase", writer(setting), before, after, invalid)
 
 
 def asks(setting: Setting, case: Case) -> list[Ask]:
     """First other words for every step that is in a first part; then an end after each part, and after it unedited."""
     last = max(parts(setting, case), default=0)
-    wanted = [Ask(f"other words for {i}", ask_paraphrase(case.trace.texts[1 + i])) for i in range(last)]
+    steps = case.trace.texts[1 : 1 + last]
+    asked = [tries(case, f"other words for {i}", ask_paraphrase(s), s, no_paraphrase) for i, s in enumerate(steps)]
+    wanted = list(chain(*asked))
     if any(each.name not in case.written for each in wanted):
         return wanted
     for keep, pieces in valid(setting, case):

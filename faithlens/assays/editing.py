@@ -1,0 +1,38 @@
+"""Asking an editor for an edit until it is what it was meant to be, a few times at most."""
+
+from collections.abc import Callable
+
+from faithlens.assays.assay import Ask, Setting
+from faithlens.interventions.case import Case
+from faithlens.tasks.reword import TRIES, taken
+
+Check = Callable[[str, str], str | None]
+"""Why the second text is no edit of the first; None where it is one."""
+
+
+def tries(case: Case, name: str, request: str, step: str, check: Check) -> list[Ask]:
+    """The requests made so far for an edit of `step`, and the next one where all failed and it may still be made."""
+    asked = []
+    for k in range(TRIES):
+        asked.append(Ask(f"{name}, try {k}", request))
+        written = case.written.get(asked[-1].name)
+        if written is None or check(step, taken(written.text, step)) is None:
+            break
+    return asked
+
+
+def best(case: Case, name: str, step: str, check: Check) -> tuple[str, str | None]:
+    """The first edit of `step` that is one, or else the last try and what is wrong with it."""
+    after, invalid = "", "no edit was asked for"
+    for k in range(TRIES):
+        if (written := case.written.get(f"{name}, try {k}")) is None:
+            break
+        after = taken(written.text, step)
+        if (invalid := check(step, after)) is None:
+            break
+    return after, invalid
+
+
+def writer(setting: Setting) -> str:
+    """Who edits, for the log."""
+    return setting.editor.name if setting.editor else "the model"

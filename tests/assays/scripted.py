@@ -1,0 +1,57 @@
+"""Cases written by hand, and answers given by hand: the ground on which scores are known in closed form."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+
+from faithlens.assays.assay import Setting
+from faithlens.assays.cases import prompt_ids
+from faithlens.interventions.case import Case, make_case
+from faithlens.measures.score import Score
+from faithlens.runtime.capture import Record
+from faithlens.runtime.condition import Condition
+from faithlens.runtime.model import Lens
+from faithlens.runtime.trace import make_trace
+from faithlens.tasks.question import Question, Task
+from tests.conftest import tiny
+
+LENS = tiny("llama")
+
+
+def case_of(task: Task, question: Question, steps: Iterable[str], lens: Lens = LENS) -> Case:
+    """A case whose chain of thought has these steps."""
+    prompt = prompt_ids(lens, task, question, "cot")
+    steps, at = list(steps), 0
+    ranges = [(at := at + len(step)) for step in steps]
+    borders = list(zip([0, *ranges], ranges, strict=False))
+    trace = make_trace(lens, prompt, lens.continue_ids(prompt, "".join(steps)), lambda text: borders)
+    direct = prompt_ids(lens, task, question, "no_cot")
+    return make_case(lens, question, trace, direct, task.stems[0], question.candidates)
+
+
+def answered(conditions: Iterable[Condition], answers: Mapping[str, int | str], case: Case) -> dict[str, Record]:
+    """A record for each condition: the answer given for it there, else that of "full"; certain to nine in ten."""
+    records = {}
+    for condition in conditions:
+        given = answers.get(condition.name, answers["full"])
+        place = case.candidates.index(given) if isinstance(given, str) else given
+        n = len(condition.options)
+        shares = torch.full((n,), 0.1 / (n - 1), dtype=torch.float64)
+        shares[place] = 0.9
+        records[condition.name] = Record(condition, shares.log())
+    return records
+
+
+def scored(assay, setting: Setting, case: Case, answers: Mapping[str, int | str]) -> dict[str, list[Score]]:
+    """An assay's scores by measure, where its conditions are answered as given."""
+    records = answered(assay.conditions(setting, case), answers, case)
+    out: dict[str, list[Score]] = {}
+    for score in assay.score(setting, case, records):
+        out.setdefault(score.measure, []).append(score)
+    return out
+
+
+def value(scores: Mapping[str, list[Score]], measure: str) -> float | None:
+    """The one value of a measure."""
+    [score] = scores[measure]
+    return score.value
