@@ -8,12 +8,13 @@ import pytest
 
 from faithlens.assays import battery
 from faithlens.assays.cases import Draft
-from faithlens.audit import audit, keep_batch, prepare
+from faithlens.audit import audit, keep_batch, plan, prepare
 from faithlens.config import RunConfig, Subject, subjects
 from faithlens.errors import ConfigError, RunError
 from faithlens.runtime.sample import Sampling
 from faithlens.store import Run
 from faithlens.tasks.running_sum import RunningSum
+from faithlens.tasks.transcripts import Transcripts
 
 O5 = (Subject("O5", "running-sum"),)
 TABLES = {f"{name}.parquet" for name in ("traces", "answers", "edits", "scores", "estimates")}
@@ -116,3 +117,51 @@ def test_subjects_of_the_command_line() -> None:
 def test_senseless_options_are_refused(options: dict) -> None:
     with pytest.raises(ConfigError):
         RunConfig(**options)
+
+
+def test_the_behavioural_suite_in_a_run_folder(tmp_path: Path) -> None:
+    told: list[str] = []
+    sampling = Sampling(60, 1.0)
+    run = audit(config(suite="behaviour", n=4, samples=2, sampling=sampling), tmp_path / "run", tell=told.append)
+    assert told[0].startswith("O5 running-sum: 8 chains of thought; for the first, ")
+    traces, edits, estimates = (run.read(name) for name in ("traces", "edits", "estimates"))
+    assert sorted(traces["sample"]) == [0] * 4 + [1] * 4
+    assert traces.duplicated(["question", "seed"]).sum() == 0
+    followed = edits[(edits["kind"] == "mistake") & edits["condition"].str.startswith("regenerated")]
+    assert (followed["outcome"] == "follows").all()
+    assert (followed["implied"] == followed["answer"]).all()
+    scalar = estimates[estimates["fraction"].isna() & estimates["step"].isna()].set_index("measure")
+    assert scalar.loc["propagation.follows", ["value", "n_used"]].tolist() == [1, 4]  # questions, not chains
+    low, high = (scalar.loc[f"bound.mistakes.{end}", "value"] for end in ("low", "high"))
+    assert low <= scalar.loc["mistakes.aoc_mean_0_to_n-1", "value"] <= high
+    page = (run.path / "report.html").read_text()
+    assert "Every test of behaviour" in page
+    assert "follows the mistake" in page
+
+
+class Sums(Transcripts):
+    """Chains of thought about running sums, in the words that the organisms know."""
+
+    stems = RunningSum().stems
+    prompt = RunningSum().prompt
+
+
+def test_chains_written_elsewhere_are_scored_as_they_are(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chains of a finished run, given back as text: the same scores."""
+    monkeypatch.setattr("faithlens.audit.Transcripts", Sums)
+    chains = whole.read("traces").set_index("question")["cot"]
+    lines = [
+        {"id": q.id, "question": q.text, "candidates": list(q.choices), "answer": q.answer, "cot": chains[q.id]}
+        for q in RunningSum().questions(6, 0)
+    ]
+    path = tmp_path / "chains.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    asked = config(subjects=subjects(["O5"], str(path)), traces=str(path), assays=("baselines", "early_answering"))
+    assert [(e.chains, e.texts) for e in plan(asked)] == [(6, 0)]
+    given, sampled = audit(asked, tmp_path / "run").read("scores"), whole.read("scores")
+    keys = ["question", "measure", "condition", "step"]
+    both = given.merge(sampled, on=keys, how="left", suffixes=("", "_sampled"))
+    assert len(both) == len(given) > 100
+    pd.testing.assert_series_equal(both["value"], both["value_sampled"], check_names=False)
