@@ -1,6 +1,6 @@
 """The behavioural tests as one table: each number beside its control, and beside what the accuracies alone allow."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +87,13 @@ def tests(estimates: Mapping[str, Row]) -> dict[str, list[Shown]]:
     """The tests that were run on one model and task, by title; `estimates` are its scalar ones by measure."""
     lines = {**TESTS, **{title: tuple(_prefixed(estimates, prefix)) for prefix, title in OTHERS.items()}}
     known = {title: [line for line in some if line.measure in estimates] for title, some in lines.items()}
-    return {title: [_shown(line, estimates) for line in some] for title, some in known.items() if some}
+    return {title: list(_told(some, estimates)) for title, some in known.items() if some}
+
+
+def _told(lines: Sequence[Line], estimates: Mapping[str, Row]) -> Iterator[Shown]:
+    """The lines that have a number; where none has one, the first, which says why."""
+    measured = [line for line in lines if estimates[line.measure]["value"] is not None]
+    yield from (_shown(line, estimates) for line in measured or lines[:1])
 
 
 def _prefixed(estimates: Mapping[str, Row], prefix: str) -> Iterator[Line]:
