@@ -4,6 +4,7 @@ from .assays.assay import Setting
 from .assays.battery import run_battery
 from .assays.cases import choose_stem, draw_drafts, to_case
 from .assays.closeup import answer_table, attention_table, think
+from .assays.imported import given_drafts
 from .effects.donors import Donors, find_donors
 from .effects.flow import GradientFlow, gradient_flow
 from .effects.heads import HeadEffects, patch_heads
@@ -17,6 +18,7 @@ from .effects.steps import attribute_steps, knockout_steps, patch_steps, splice_
 from .effects.views import attention_flow, compare, onset, readiness
 from .errors import FaithlensError
 from .interventions.case import Case
+from .interventions.editor import Editor, editor_named
 from .interventions.knockout import knock_out, knock_out_steps
 from .interventions.rewrite import replace_step
 from .interventions.swap import swaps
@@ -33,8 +35,10 @@ from .runtime.thinking import Thinking
 from .runtime.trace import Piece, Trace
 from .stats.agreement import Reliability, agreement, ceiling, split_half
 from .store import Run
+from .tasks.parse import stated_answer
 from .tasks.question import Question, Stem
 from .tasks.registry import task
+from .tasks.transcripts import Transcript, Transcripts, read_transcripts
 
 __all__ = [
     "Ablation",
@@ -45,6 +49,7 @@ __all__ = [
     "Condition",
     "Cost",
     "Donors",
+    "Editor",
     "FaithlensError",
     "GradientFlow",
     "HeadEffects",
@@ -68,6 +73,8 @@ __all__ = [
     "StepMatrix",
     "Thinking",
     "Trace",
+    "Transcript",
+    "Transcripts",
     "agreement",
     "answer_table",
     "attention_flow",
@@ -82,10 +89,12 @@ __all__ = [
     "cut",
     "cuts",
     "draw_drafts",
+    "editor_named",
     "empty_think",
     "execute",
     "find_donors",
     "full",
+    "given_drafts",
     "gradient_flow",
     "knock_out",
     "knock_out_steps",
@@ -98,12 +107,14 @@ __all__ = [
     "patch_steps",
     "paths",
     "plan_for",
+    "read_transcripts",
     "readiness",
     "receiver_heads",
     "replace_step",
     "run_battery",
     "splice_steps",
     "split_half",
+    "stated_answer",
     "suppress_steps",
     "swap_steps",
     "swaps",

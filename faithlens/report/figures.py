@@ -8,27 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from faithlens.report.style import GREY, SEQUENTIAL, axes, colour, safe
-from faithlens.report.words import STRATEGIES, label
-from faithlens.stats.front import pareto
+from faithlens.report.words import label
 from faithlens.stats.grid import CELLS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure, Scatter
 
 CELL_COLOURS = dict(zip(CELLS, ("#2d9d78", "#c9504f", "#d9a02b", "#7d8ca3", "#b9bec7"), strict=True))
-RETENTION = {
-    "early_answering.retention": "cut here",
-    "early_answering_filled.retention": "cut here, filled up",
-    "mistakes.retention": "mistake here, rest kept",
-    "mistakes_regenerated.retention": "mistake here, rest anew",
-    "paraphrase.retention": "reworded up to here",
-    "deletion.retention": "this step left out",
-    "filler.dots.retention": "only dots, as many",
-}
-"""Curves of unchanged answers, and what they are called."""
 EFFECTS = ("mediation.total", "mediation.content", "mediation.question", "knockout.steps")
-
-SHAPES = {"cot": "circle", "cot_decomposition": "square", "factored": "diamond"}
 
 
 def early_answering(estimates: pd.DataFrame) -> Figure:
@@ -37,7 +24,7 @@ def early_answering(estimates: pd.DataFrame) -> Figure:
     The bars at 0 span what the accuracies with and without chain of thought allow there (`bound.change_*`).
     """
     figure = _curves(estimates, "early_answering.retention")
-    for i, (_, part) in enumerate(_subjects(estimates)):
+    for i, (_, part) in enumerate(by_subject(estimates)):
         bound = part[part["measure"].isin(("bound.change_low", "bound.change_high"))].set_index("measure")["value"]
         if len(bound) == 2:
             ends = [1 - bound["bound.change_high"], 1 - bound["bound.change_low"]]
@@ -51,26 +38,12 @@ def mistakes(estimates: pd.DataFrame) -> Figure:
     return axes(figure, "share of the steps before the mistake", "same answer as without the mistake", share=True)
 
 
-def tests(estimates: pd.DataFrame) -> Figure:
-    """Share of answers that stay, along the chain of thought, a panel a subject and a line a test, with 95 % bands."""
-    from plotly.subplots import make_subplots
-
-    subjects = list(_subjects(estimates))
-    figure = make_subplots(1, len(subjects), subplot_titles=[name for name, _ in subjects], shared_yaxes=True)
-    for column, (_, part) in enumerate(subjects, start=1):
-        for i, (measure, name) in enumerate(RETENTION.items()):
-            for trace in _band(part[(part["measure"] == measure) & part["value"].notna()], name, i):
-                figure.add_trace(trace.update(showlegend=trace.showlegend is not False and column == 1), 1, column)
-    figure = axes(figure, "share of the chain of thought", "", share=True)
-    return figure.update_yaxes(title_text="same answer as with all steps", col=1)
-
-
 def mediation(estimates: pd.DataFrame) -> Figure:
     """Falls of the answer's probability, with 95 % intervals: both swapped, words, question, steps hidden."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for i, (name, part) in enumerate(_subjects(estimates)):
+    for i, (name, part) in enumerate(by_subject(estimates)):
         rows = (
             part[part["step"].isna() & part["fraction"].isna()]
             .set_index("measure")
@@ -94,7 +67,7 @@ def attention_by_step(estimates: pd.DataFrame) -> Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for i, (name, part) in enumerate(_subjects(estimates)):
+    for i, (name, part) in enumerate(by_subject(estimates)):
         rows = part[part["measure"] == "attention.span"].sort_values("step", na_position="first")
         rows = rows[rows["value"].notna()]
         if len(rows):
@@ -107,33 +80,6 @@ def attention_by_step(estimates: pd.DataFrame) -> Figure:
     order = ["prompt", *(f"step {step + 1}" for step in range(steps + 1))]
     figure.update_layout(barmode="group").update_xaxes(categoryorder="array", categoryarray=order)
     return axes(figure, "", "share of attention")
-
-
-def strategies(estimates: pd.DataFrame) -> Figure:
-    """Accuracy of each way to reason against both its sensitivities, with 95 % intervals; a line joins the front.
-
-    The front is that of `stats.front.pareto`: those that none beats at both; the others are hollow. The dotted line is
-    the accuracy of the direct answer, which has no steps to be sensitive to.
-    """
-    import plotly.graph_objects as go
-    from plotly.subplots import make_subplots
-
-    names = ("truncation", "corruption")
-    titles = ("steps cut off the end", "one step made wrong")
-    figure = make_subplots(1, 2, subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.06)
-    for i, (name, part) in enumerate(_subjects(estimates)):
-        rows = part[part["measure"].str.startswith("strategies.")].set_index("measure")
-        for column, sensitivity in enumerate(names, start=1):
-            for trace in _ways(rows, sensitivity, name, i, first=column == 1):
-                figure.add_trace(trace, 1, column)
-    for strategy, shape in SHAPES.items():
-        key = go.Scatter(x=[None], y=[None], mode="markers", name=STRATEGIES[strategy], legendrank=2000)
-        figure.add_trace(key.update(marker={"color": GREY, "size": 11, "symbol": shape}), 1, 1)
-    axes(figure, "share of answers that change", "right answers", height=420)
-    figure.update_yaxes(title_text="", col=2).update_xaxes(showgrid=True)
-    figure.update_layout(margin_t=76, legend_y=1.08)
-    ends = {"range": [-0.04, 1.04], "tickvals": [0, 0.25, 0.5, 0.75, 1], "tickformat": ".0%"}
-    return figure.update_xaxes(**ends).update_yaxes(**ends)
 
 
 def decision_grid(subjects: Sequence[Mapping[str, Any]]) -> Figure:
@@ -237,7 +183,7 @@ def _maps(tables: Mapping[str, pd.DataFrame], x: str, y: str, value: str) -> Fig
     return figure.update_yaxes(title_text=y, col=1 if shared else None)
 
 
-def _subjects(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def by_subject(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Name and rows of each (model, task), in the frame's order; the task is named where a model has several."""
     tasks = frame.groupby("model")["task"].nunique()
     for (model, task), part in frame.groupby(["model", "task"], sort=False):
@@ -249,13 +195,13 @@ def _curves(estimates: pd.DataFrame, measure: str) -> Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for i, (name, part) in enumerate(_subjects(estimates)):
-        for trace in _band(part[(part["measure"] == measure) & part["value"].notna()], name, i):
+    for i, (name, part) in enumerate(by_subject(estimates)):
+        for trace in band(part[(part["measure"] == measure) & part["value"].notna()], name, i):
             figure.add_trace(trace)
     return figure
 
 
-def _band(rows: pd.DataFrame, name: str, i: int) -> Iterator[Scatter]:
+def band(rows: pd.DataFrame, name: str, i: int) -> Iterator[Scatter]:
     """A curve's band and its line; nothing where it has no points."""
     import plotly.graph_objects as go
 
@@ -268,40 +214,6 @@ def _band(rows: pd.DataFrame, name: str, i: int) -> Iterator[Scatter]:
     hover = "%{x:.0%} of the steps: %{y:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f}, %{customdata[2]} questions)"
     line = go.Scatter(x=rows["fraction"], y=rows["value"], name=name, mode="lines+markers", legendgroup=name)
     yield line.update(line_color=colour(i), customdata=rows[["low", "high", "n_used"]].to_numpy(), hovertemplate=hover)
-
-
-def _ways(rows: pd.DataFrame, sensitivity: str, name: str, i: int, first: bool) -> Iterator[Any]:
-    """One subject's points, the line through its front, and the accuracy of its direct answer.
-
-    `rows`: its `strategies.*` estimates by measure. Only in the `first` panel does it stand in the legend.
-    """
-    import plotly.graph_objects as go
-
-    y, x = (rows.reindex([f"strategies.{s}.{m}" for s in SHAPES]) for m in ("accuracy", sensitivity))
-    values = {"accuracy": y["value"].to_numpy(float), "sensitivity": x["value"].to_numpy(float)}
-    points = pareto(pd.DataFrame({"strategy": [STRATEGIES[s] for s in SHAPES], "shape": SHAPES.values(), **values}))
-    kept = points[["accuracy", "sensitivity"]].notna().all(axis=1).to_numpy()
-    points, x, y = points[kept], x[kept], y[kept]
-    front = points[points["front"]].sort_values("sensitivity")
-    line = go.Scatter(x=front["sensitivity"], y=front["accuracy"], mode="lines", hoverinfo="skip", name=name)
-    yield line.update(line={"color": colour(i, 0.6), "width": 2}, legendgroup=name, showlegend=first)
-    hover = "%{text}: right %{y:.2f}, changed %{x:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f})"
-    dots = go.Scatter(x=points["sensitivity"], y=points["accuracy"], text=points["strategy"], mode="markers", name=name)
-    dots.update(error_x=_whiskers(x, i), error_y=_whiskers(y, i), customdata=x[["low", "high"]].to_numpy())
-    symbols = [shape + "-open" * (not on) for shape, on in zip(points["shape"], points["front"], strict=True)]
-    dots.update(marker={"color": colour(i), "size": 11, "symbol": symbols}, hovertemplate=hover)
-    yield dots.update(legendgroup=name, showlegend=False)
-    direct = rows["value"].get("strategies.direct.accuracy")
-    if direct is not None and not pd.isna(direct):
-        level = go.Scatter(x=[0, 1], y=[direct] * 2, mode="lines", showlegend=False, legendgroup=name)
-        level.update(line={"color": colour(i), "width": 1.5, "dash": "dot"})
-        yield level.update(hovertemplate=f"asked directly: right {direct:.2f}<extra></extra>")
-
-
-def _whiskers(rows: pd.DataFrame, i: int) -> dict[str, Any]:
-    """Error bars from value, low and high."""
-    error = {"type": "data", "array": rows["high"] - rows["value"], "arrayminus": rows["value"] - rows["low"]}
-    return error | {"color": colour(i, 0.6), "thickness": 1.2, "width": 3}
 
 
 def _bound_bar(figure: Figure, i: int, ends: list[float]) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from faithlens.report import figures
+from faithlens.report import behaviour_figures, figures
 from faithlens.report.behaviour import tests
 from faithlens.report.tables import by_truth
 from faithlens.report.words import WORDS, label
@@ -83,7 +83,7 @@ def _figures(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> 
     if "early_answering.retention" in known:
         drawn["early"] = figures.early_answering(ordered)
     if {"early_answering_filled.retention", "mistakes_regenerated.retention"} & known:
-        drawn["tests"] = figures.tests(ordered)
+        drawn["tests"] = behaviour_figures.curves(ordered)
     if "mistakes.retention" in known:
         drawn["mistakes"] = figures.mistakes(ordered)
     if known & set(figures.EFFECTS):
@@ -91,7 +91,7 @@ def _figures(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> 
     if "attention.span" in known:
         drawn["attention"] = figures.attention_by_step(ordered)
     if any(measure.startswith("strategies.") for measure in known):
-        drawn["strategies"] = figures.strategies(ordered)
+        drawn["strategies"] = behaviour_figures.strategies(ordered)
     config = {"responsive": True, "displayModeBar": False}
     return {
         name: Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=f"figure-{name}"))

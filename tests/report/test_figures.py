@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from faithlens.report import figures
+from faithlens.report import behaviour_figures, figures
 from faithlens.report.words import WORDS
 from faithlens.stats.grid import CELLS
 
@@ -126,7 +126,7 @@ def traces(figure, panel, mode):
 
 
 def test_strategies_are_points_with_both_intervals_and_their_front_a_line(strategy_estimates):
-    figure = figures.strategies(strategy_estimates)
+    figure = behaviour_figures.strategies(strategy_estimates)
     one, two = traces(figure, "x", "markers")
     assert list(one.text) == ["chain of thought", "CoT decomposition", "factored"]
     assert (list(one.x), list(one.y)) == ([0.10, 0.05, 0.30], [0.86, 0.80, 0.70])
@@ -141,7 +141,7 @@ def test_strategies_are_points_with_both_intervals_and_their_front_a_line(strate
 
 
 def test_each_sensitivity_has_its_own_front(strategy_estimates):
-    figure = figures.strategies(strategy_estimates)
+    figure = behaviour_figures.strategies(strategy_estimates)
     one, two = traces(figure, "x2", "markers")
     assert list(one.marker.symbol) == ["circle", "square", "diamond-open"]
     assert len(two.x) == 0  # nothing could be made wrong
@@ -155,3 +155,18 @@ def test_every_measure_of_a_strategy_has_words():
     assert not any("{" in WORDS[name].meaning for name in names)
     built = [name for name in names if "by construction" in WORDS[name].meaning]
     assert built == ["strategies.factored.truncation", "strategies.factored.corruption"]
+
+
+def test_curves_of_several_tests_stand_in_one_panel_a_subject(estimates: pd.DataFrame) -> None:
+    figure = behaviour_figures.curves(estimates)
+    subjects = estimates[["model", "task"]].drop_duplicates()
+    lines = [trace for trace in figure.data if trace.mode == "lines+markers"]
+    assert {trace.name for trace in lines} == {"cut here", "mistake here, rest kept"}
+    assert len(lines) == 2 * len(subjects)
+    for column, (_, subject) in enumerate(subjects.iterrows(), start=1):
+        axis = "x" if column == 1 else f"x{column}"
+        [line] = [trace for trace in lines if trace.xaxis == axis and trace.name == "cut here"]
+        own = estimates[(estimates["model"] == subject["model"]) & (estimates["task"] == subject["task"])]
+        curve = own[(own["measure"] == "early_answering.retention") & own["value"].notna()].sort_values("fraction")
+        assert list(line.y) == list(curve["value"])
+    assert sum(bool(trace.showlegend is not False) for trace in lines) == 2
