@@ -46,6 +46,9 @@ def audit(
         str, typer.Option(help="who writes edits: task, subject, a model, or URL#MODEL of an OpenAI-style endpoint")
     ] = "task",
     points: Annotated[int, typer.Option(help="steps a chain after which the rest is written anew; 0 for all")] = 3,
+    batch: Annotated[
+        int, typer.Option(min=1, help="questions that are written and scored together; a killed run loses one batch")
+    ] = 20,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what the run would take")] = False,
     seed: Annotated[int, typer.Option(help="of questions, edits, sampling and intervals")] = 0,
     out: Annotated[Path | None, typer.Option(help="run folder; new or empty [default: faithlens-runs/<time>]")] = None,
@@ -85,6 +88,7 @@ def audit(
         traces=str(traces) if traces else None,
         editor=editor,
         points=points or None,
+        batch=batch,
         seed=seed,
         device=device,
         dtype=dtype,

@@ -55,6 +55,7 @@ class Ask:
         most: tokens, at most; None for as many as a chain of thought may have.
         until: a text that ends it.
         thoughts: of a reasoning model, whether it goes on with open thoughts, which then must come to an end.
+        whole: whether a last step that the token limit broke off is left out, as it is of a chain of thought itself.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Ask:
     most: int | None = None
     until: str | None = None
     thoughts: bool = True
+    whole: bool = False
 
 
 Outcome = Literal["follows", "repairs", "ignores", "harmless", "other"]

@@ -85,8 +85,7 @@ def chain(setting: Setting, case: Case, arm: Arm) -> Trace:
     written = case.written[arm.name]
     if written.unusable:
         raise TraceError(f"a chain of thought under {arm.name!r}", written.unusable, "raise the number of new tokens")
-    finish = "stop" if setting.lens.thinking else written.finish  # closed thoughts were not broken off
-    return whole_steps(make_trace(setting.lens, arm.prompt.ids, written.ids, segment, finish))
+    return whole_steps(make_trace(setting.lens, arm.prompt.ids, written.ids, segment, written.finish))
 
 
 def answer(setting: Setting, case: Case, arm: Arm, records: Records) -> int:

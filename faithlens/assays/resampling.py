@@ -27,7 +27,7 @@ def points(setting: Setting, n: int) -> list[int]:
 def rest(setting: Setting, name: str, pieces: Sequence[Piece]) -> Ask:
     """A request for the rest of the chain of thought after `pieces`, within the chain's own number of tokens."""
     used = sum(len(piece.ids) for piece in pieces[1:])
-    return Ask(name, tuple(pieces), most=max(LEAST, setting.sampling.max_new_tokens - used))
+    return Ask(name, tuple(pieces), most=max(LEAST, setting.sampling.max_new_tokens - used), whole=True)
 
 
 def floor_ask(setting: Setting, case: Case, keep: int) -> list[Ask]:

@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from faithlens.assays.assay import Ask, Assay, Setting, Writing
+from faithlens.assays.cases import whole_steps
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case, Written
 from faithlens.interventions.editor import LensEditor
 from faithlens.runtime.model import Lens
 from faithlens.runtime.sample import Sampled, sample
 from faithlens.runtime.thinking import Thinking
-from faithlens.runtime.trace import Piece
+from faithlens.runtime.trace import Piece, make_trace
+from faithlens.tasks.segment import segment
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,19 @@ def continued(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[in
         until=first.until or (thoughts.close if thoughts else None),
         progress=progress,
     )
-    return [end_of_thoughts(lens, thoughts, each) if thoughts else as_written(lens, each) for each in drawn]
+    written = [end_of_thoughts(lens, thoughts, each) if thoughts else each for each in drawn]
+    return [
+        each if isinstance(each, Written) else as_written(lens, whole(lens, each) if one.ask.whole else each)
+        for one, each in zip(wanted, written, strict=True)
+    ]
+
+
+def whole(lens: Lens, drawn: Sampled) -> Sampled:
+    """What was sampled, without a last step that the token limit broke off, unless it is the only one."""
+    if drawn.finish == "stop" or not as_written(lens, drawn).text.strip():
+        return drawn
+    steps = whole_steps(make_trace(lens, drawn.prompt, drawn.ids, segment, drawn.finish)).steps
+    return replace(drawn, ids=tuple(token for step in steps for token in step.ids))
 
 
 def as_written(lens: Lens, drawn: Sampled) -> Written:
@@ -96,10 +110,10 @@ def as_written(lens: Lens, drawn: Sampled) -> Written:
     return Written(text, drawn.ids, drawn.finish)
 
 
-def end_of_thoughts(lens: Lens, thoughts: Thinking, drawn: Sampled) -> Written:
+def end_of_thoughts(lens: Lens, thoughts: Thinking, drawn: Sampled) -> Sampled | Written:
     """What was sampled up to where the thoughts end; not to be answered after where they do not."""
     try:
         ids, _ = thoughts.split(lens, drawn.prompt, drawn.ids, drawn.finish)
     except TraceError as error:
         return replace(as_written(lens, drawn), unusable=error.found)
-    return as_written(lens, replace(drawn, ids=ids))
+    return replace(drawn, ids=ids, finish="stop")  # closed thoughts were not broken off

@@ -88,6 +88,7 @@ _FLAGS = {
     "samples": "--samples",
     "editor": "--editor",
     "points": "--points",
+    "batch": "--batch",
     "seed": "--seed",
     "max_new_tokens": "--max-new-tokens",
     "temperature": "--temperature",

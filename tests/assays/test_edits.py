@@ -363,3 +363,21 @@ def test_edits_are_a_function_of_the_seed() -> None:
     assert len({m.after for m in made}) > 1
     random.seed(5)
     assert mistakes.mistake(SETTING, CASE, 0) == made[0]
+
+
+def test_a_new_end_that_was_broken_off_loses_its_unfinished_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    from faithlens.assays import writing
+    from faithlens.assays.resampling import rest
+
+    def drawn(lens, prompts, seeds, sampling, *, most, until, progress):
+        text = "Then 15. So it is"
+        ids = LENS.continue_ids(prompts[0], text)
+        return [writing.Sampled(tuple(p), ids, "length", s) for p, s in zip(prompts, seeds, strict=True)]
+
+    monkeypatch.setattr(writing, "sample", drawn)
+    asked = rest(SETTING, "regenerated@0", CASE.trace.pieces[:2])
+    for whole, text in ((True, "Then 15. "), (False, "Then 15. So it is")):
+        wanted = writing.Wanted(0, replace(asked, whole=whole), 0)
+        [written] = writing.answered(SETTING, [wanted], lambda tokens: None)
+        assert (written.text, written.finish) == (text, "length")
+        assert LENS.decode(written.ids) == text
