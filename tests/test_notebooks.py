@@ -36,6 +36,16 @@ assert heads.audit.n == 12 * len(clean) and heads.audit.signs > 0.8
 assert matrix.readers == (*matrix.steps, "stem") and np.nanmax(matrix.value) > 0.1
 assert ready.groupby("piece")["layer"].nunique().tolist() == [30] * 4
 """,
+    "07_published_tests": """
+low, high = scalar["low"], scalar["high"]
+assert (scalar.loc[[*protocols, *outcomes], "n_used"] >= 85).all()
+assert high["mistakes.aoc_mean_0_to_n-1"] < 0.2 < 0.6 < low["mistakes_regenerated.excess"]
+assert low["propagation.follows"] > 0.9
+assert low["accuracy.full"] > 0.7 and high["accuracy.no_cot"] < 0.35
+assert low["letters.letter_match"] > 0.7 and low["letters.content_match"] < 0.25 < high["letters.content_match"]
+table = pd.DataFrame(bounds).T
+assert ((table["least"] <= table["measured"]) & (table["measured"] <= table["most"])).all()
+""",
     "04_your_own_measure": """
 assert gap < 1e-4
 assert table.loc["O4"].abs().max() < 1e-6
