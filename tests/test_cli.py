@@ -72,6 +72,12 @@ REFUSALS = {
     "no device": ("-m O5 --device gpu", "device 'gpu'"),
     "no dtype": ("-m O5 --dtype float8", "dtype 'float8'"),
     "no backend": ("-m O5 --backend fused", "backend 'fused'"),
+    "no suite": ("-m O5 --suite behavior", "did you mean 'behaviour'?"),
+    "no assay": ("-m O5 --assays baselines,mistake", "did you mean 'mistakes'?"),
+    "one chain again and again": ("-m O5 --samples 2", "a greedy model writes the same one each time"),
+    "two tasks": ("-m O5 -t arithmetic --traces broken.jsonl", "leave out --task or --traces"),
+    "broken chains": ("-m O5 --traces broken.jsonl", "line 7: not JSON"),
+    "editor without a model": ("-m O5 --editor http://localhost:8000/v1", "an address without a model"),
     "second subject": ("-m O5 -m gpt-17 -n 2", "asked: the model 'gpt-17'"),
 }
 
