@@ -104,7 +104,8 @@ def audit(
             console.print(str(estimate), highlight=False)
         return
     folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    run = run_audit(config, folder, resume=resume, tell=lambda words: console.print(words, highlight=False))
+    told = Console(stderr=True)  # times differ from run to run, what a run says does not
+    run = run_audit(config, folder, resume=resume, tell=lambda words: told.print(words, highlight=False))
     console.print(summary(run))
     console.print(f"Report: {run.path / 'report.html'}")
 

@@ -55,9 +55,9 @@ assert table.loc["O10", "blanked"] > 0.8 and abs(table.loc["O10", "content"]) < 
     "03_behaviour_against_internals": """
 rows = {name: pd.concat(tables).set_index("correlation", append=True).droplevel(1) for name, tables in found.items()}
 raw, partial = (rows["O5"].xs(kind, level="correlation") for kind in ("raw", "partial on step"))
-assert partial.loc["mistake, splice", "low"] > 0.5
-assert raw.loc["mistake, attention", "low"] > 0.3
-assert partial.loc["mistake, attention", "low"] < 0 < partial.loc["mistake, attention", "high"]
+assert raw.loc["mistake, splice", "value"] > 0.999 and partial.loc["mistake, splice", "value"] > 0.999
+assert raw.loc["mistake, attention", "low"] > 0.5
+assert partial.loc["mistake, attention", "high"] < min(0.6, partial.loc["mistake, splice", "low"])
 assert rows["O5"].xs("partial on step, length", level="correlation")["value"].isna().all()
 assert (rows["O4"]["n_used"] == 0).all()
 assert (rows["SmolLM2"]["n_used"] == 8).all()

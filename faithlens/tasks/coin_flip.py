@@ -8,13 +8,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import ClassVar
 
-from faithlens.errors import TaskError
-from faithlens.tasks.drawn import TWIN, Drawn
+from faithlens.tasks.drawn import TWIN, WithPeople
 from faithlens.tasks.names import PEOPLE, find_names
 from faithlens.tasks.options import misstate_option, relabel, stated_option
-from faithlens.tasks.question import Propagated, Question, Stem
-from faithlens.tasks.stems import CHOICE_STEMS, labels
+from faithlens.tasks.question import Propagated, Question
+from faithlens.tasks.stems import labels
 
 _SIDES = ("heads", "tails")
 _SIDE = re.compile(r"\b(?:heads|tails)\b", re.I)
@@ -25,27 +25,15 @@ _TIED = re.compile(r"\b(?:still|start\w*|began|begin\w*|initial\w*|origin\w*|fir
 
 
 @dataclass(frozen=True)
-class CoinFlip(Drawn):
+class CoinFlip(WithPeople):
     """Questions about a coin that passes `people` (2 to 8) hands, with the options Yes and No.
 
     `values` are the side that is up after each person.  The twin changes what one person does.
     """
 
     people: int = 4
-
-    def __post_init__(self) -> None:
-        if self.people not in range(2, 9):
-            raise TaskError(f"coin-flip with {self.people} people", "2 to 8 take part", "choose one of these")
-
-    @property
-    def name(self) -> str:
-        """ "coin-flip", and the number of people where it is not the usual one."""
-        return "coin-flip" if self.people == type(self).people else f"coin-flip-{self.people}"
-
-    @property
-    def stems(self) -> tuple[Stem, ...]:
-        """Candidate answer stems for options."""
-        return CHOICE_STEMS
+    family: ClassVar[str] = "coin-flip"
+    allowed: ClassVar[range] = range(2, 9)
 
     def pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin."""

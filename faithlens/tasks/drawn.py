@@ -5,10 +5,12 @@ shorter one, and the twin of any question can be drawn again from its id.
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
 
 from faithlens.errors import TaskError
-from faithlens.tasks.question import Prompt, Question, Strategy
-from faithlens.tasks.stems import ask
+from faithlens.tasks.question import Prompt, Question, Stem, Strategy
+from faithlens.tasks.stems import CHOICE_STEMS, ask
 
 TWIN = ":twin"
 """What a twin's id adds to the id of its question."""
@@ -60,3 +62,28 @@ class Drawn(ABC):
             return None
         first, second = self.pair(question.id.removesuffix(TWIN))
         return {first: second, second: first}.get(question)
+
+
+@dataclass(frozen=True)
+class WithPeople(Drawn):
+    """A task about some number of people, with options; a subclass gives its questions and how many may take part."""
+
+    people: int = 3
+    family: ClassVar[str]
+    allowed: ClassVar[range]
+
+    def __post_init__(self) -> None:
+        if self.people not in self.allowed:
+            fewest, most = self.allowed[0], self.allowed[-1]
+            found = f"it is made for {fewest} to {most}"
+            raise TaskError(f"{self.family} with {self.people} people", found, "choose one of these")
+
+    @property
+    def name(self) -> str:
+        """The family, and the number of people where it is not the usual one."""
+        return self.family if self.people == type(self).people else f"{self.family}-{self.people}"
+
+    @property
+    def stems(self) -> tuple[Stem, ...]:
+        """Candidate answer stems for options."""
+        return CHOICE_STEMS

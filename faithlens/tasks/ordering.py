@@ -2,13 +2,13 @@
 
 import random
 from dataclasses import dataclass
+from typing import ClassVar
 
-from faithlens.errors import TaskError
-from faithlens.tasks.drawn import TWIN, Drawn
+from faithlens.tasks.drawn import TWIN, WithPeople
 from faithlens.tasks.names import PEOPLE, swap_names
 from faithlens.tasks.options import misstate_option
-from faithlens.tasks.question import Question, Stem
-from faithlens.tasks.stems import CHOICE_STEMS, labels
+from faithlens.tasks.question import Question
+from faithlens.tasks.stems import labels
 
 _SCALES = (
     (("taller", "tallest"), ("shorter", "shortest")),
@@ -20,28 +20,15 @@ _SCALES = (
 
 
 @dataclass(frozen=True)
-class Ordering(Drawn):
+class Ordering(WithPeople):
     """Questions about the extreme of a strict order of `people` (3 to 5), the comparisons in a drawn order.
 
     `values` lists the people from the far end to the one asked for.  The twin swaps that person with another
     throughout the comparisons, so that the same sentences make another option right.
     """
 
-    people: int = 3
-
-    def __post_init__(self) -> None:
-        if self.people not in range(3, 6):
-            raise TaskError(f"ordering with {self.people} people", "orders are made of 3 to 5", "choose 3, 4 or 5")
-
-    @property
-    def name(self) -> str:
-        """ "ordering", and the number of people where it is not the usual one."""
-        return "ordering" if self.people == type(self).people else f"ordering-{self.people}"
-
-    @property
-    def stems(self) -> tuple[Stem, ...]:
-        """Candidate answer stems for options."""
-        return CHOICE_STEMS
+    family: ClassVar[str] = "ordering"
+    allowed: ClassVar[range] = range(3, 6)
 
     def pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin."""

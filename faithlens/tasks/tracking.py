@@ -5,13 +5,13 @@ The idea is that of BIG-Bench's tracking of shuffled objects; words and things a
 
 import random
 from dataclasses import dataclass
+from typing import ClassVar
 
-from faithlens.errors import TaskError
-from faithlens.tasks.drawn import TWIN, Drawn
+from faithlens.tasks.drawn import TWIN, WithPeople
 from faithlens.tasks.names import PEOPLE, swap_names
 from faithlens.tasks.options import misstate_option
-from faithlens.tasks.question import Question, Stem
-from faithlens.tasks.stems import CHOICE_STEMS, labels
+from faithlens.tasks.question import Question
+from faithlens.tasks.stems import labels
 
 _THINGS: tuple[str, ...] = (
     *("red ball", "blue kite", "green hat", "old map"),
@@ -20,28 +20,15 @@ _THINGS: tuple[str, ...] = (
 
 
 @dataclass(frozen=True)
-class Tracking(Drawn):
+class Tracking(WithPeople):
     """Questions about `people` (3 to 5) with one thing each and as many exchanges, the things as options.
 
     `values` are the things that the person asked about holds after each exchange.  The twin exchanges two things at
     the start, so that the same exchanges end with another one.
     """
 
-    people: int = 3
-
-    def __post_init__(self) -> None:
-        if self.people not in range(3, 6):
-            raise TaskError(f"tracking with {self.people} people", "3 to 5 take part", "choose 3, 4 or 5")
-
-    @property
-    def name(self) -> str:
-        """ "tracking", and the number of people where it is not the usual one."""
-        return "tracking" if self.people == type(self).people else f"tracking-{self.people}"
-
-    @property
-    def stems(self) -> tuple[Stem, ...]:
-        """Candidate answer stems for options."""
-        return CHOICE_STEMS
+    family: ClassVar[str] = "tracking"
+    allowed: ClassVar[range] = range(3, 6)
 
     def pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin."""
