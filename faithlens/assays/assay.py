@@ -53,7 +53,6 @@ class Ask:
         name: unique within the case.
         after: the pieces that the model continues, or the text that is put to the editor.
         most: tokens, at most; None for as many as a chain of thought may have.
-        until: a text that ends it.
         thoughts: of a reasoning model, whether it goes on with open thoughts, which then must come to an end.
         whole: whether a last step that the token limit broke off is left out, as it is of a chain of thought itself.
     """
@@ -61,7 +60,6 @@ class Ask:
     name: str
     after: tuple[Piece, ...] | str
     most: int | None = None
-    until: str | None = None
     thoughts: bool = True
     whole: bool = False
 

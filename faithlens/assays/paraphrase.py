@@ -24,8 +24,6 @@ from faithlens.runtime.condition import Condition
 from faithlens.runtime.trace import Piece
 from faithlens.tasks.reword import ask_paraphrase, no_paraphrase
 
-ONE_STEP = "a chain of one step has no first part"
-
 
 def parts(setting: Setting, case: Case) -> list[int]:
     """How many first steps are reworded, in each edited version; never all."""

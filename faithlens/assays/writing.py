@@ -60,7 +60,7 @@ def seed_of(words: str) -> int:
 
 def answered(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int], None]) -> list[Written]:
     """What was written for each request, in the order given; requests of one kind are written in one go."""
-    kinds = [(isinstance(one.ask.after, str), one.ask.thoughts, one.ask.until) for one in wanted]
+    kinds = [(isinstance(one.ask.after, str), one.ask.thoughts) for one in wanted]
     out: dict[int, Written] = {}
     for kind in dict.fromkeys(kinds):
         some = [i for i, other in enumerate(kinds) if other == kind]
@@ -78,15 +78,15 @@ def worded(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int],
 
 def continued(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int], None]) -> list[Written]:
     """How the model goes on, under the sampling of the chains themselves."""
-    lens, first = setting.lens, wanted[0].ask
-    thoughts = lens.thinking if first.thoughts else None
+    lens = setting.lens
+    thoughts = lens.thinking if wanted[0].ask.thoughts else None
     drawn = sample(
         lens,
         [[token for piece in one.ask.after if isinstance(piece, Piece) for token in piece.ids] for one in wanted],
         [one.seed for one in wanted],
         setting.sampling,
         most=[one.ask.most for one in wanted],
-        until=first.until or (thoughts.close if thoughts else None),
+        until=thoughts.close if thoughts else None,
         progress=progress,
     )
     written = [end_of_thoughts(lens, thoughts, each) if thoughts else each for each in drawn]
