@@ -5,7 +5,7 @@ not the full chain's. Changed: a few steps a chain instead of all; every edit is
 (`outcomes`); and the change that new sampling alone brings is measured and taken off, unclamped (`resampling`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -80,17 +80,24 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
             Score("mistakes_regenerated.retention", kept[-1], "fraction", **at),
             Score("mistakes_regenerated.soft", float(probabilities(now)[answer]), "probability", **at),
         ]
-        if (same := floor(setting, case, made.step + 1)) is not None:
-            kept_at_floor.append(float(choice(records[same.name].logprobs) == answer))
-    change, base = ([1 - x for x in some] for some in (kept, kept_at_floor))
-    return [*scores, *summary("mistakes_regenerated", change, base, right), *shares(edits(setting, case, records))]
+        same = floor(setting, case, made.step + 1)
+        kept_at_floor.append(None if same is None else float(choice(records[same.name].logprobs) == answer))
+    shared = summary("mistakes_regenerated", kept, kept_at_floor, right)
+    return [*scores, *shared, *shares(edits(setting, case, records))]
 
 
-def summary(measure: str, change: list[float], base: list[float], right: list[float]) -> list[Score]:
-    """Mean change, the mean change of new sampling alone, what is beyond it, and how often the answer is right."""
+def summary(
+    measure: str, kept: Sequence[float], kept_at_floor: Sequence[float | None], right: Sequence[float]
+) -> list[Score]:
+    """Mean change, the mean change of new sampling alone, what is beyond it, and how often the answer is right.
+
+    One entry an edited step; the floor is None where its new end could not be finished, and then nothing is beyond it.
+    """
     nothing = "no step of this chain could be edited and finished"
-    beyond = [sum(change) / len(change) - sum(base) / len(base)] if change and base else []
-    named = {"change": change, "floor": base, "excess": beyond, "accuracy": right}
+    base = [1 - floored for floored in kept_at_floor if floored is not None]
+    pairs = zip(kept, kept_at_floor, strict=True)
+    beyond = [floored - own for own, floored in pairs if floored is not None]
+    named = {"change": [1 - own for own in kept], "floor": base, "excess": beyond, "accuracy": right}
     return [mean_score(f"{measure}.{name}", values, nothing) for name, values in named.items()]
 
 

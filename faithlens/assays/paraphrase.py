@@ -87,10 +87,9 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         kept.append(float(choice(records[name].logprobs) == answer))
         right.append(float(choice(records[name].logprobs) == case.answer))
         scores.append(Score("paraphrase.retention", kept[-1], "fraction", **at))
-        if (same := floor(setting, case, keep)) is not None:
-            kept_at_floor.append(float(choice(records[same.name].logprobs) == answer))
-    change, base = ([1 - x for x in some] for some in (kept, kept_at_floor))
-    return [*scores, *summary("paraphrase", change, base, right)]
+        same = floor(setting, case, keep)
+        kept_at_floor.append(None if same is None else float(choice(records[same.name].logprobs) == answer))
+    return [*scores, *summary("paraphrase", kept, kept_at_floor, right)]
 
 
 def edits(setting: Setting, case: Case, records: Records) -> list[Edited]:

@@ -167,6 +167,16 @@ def test_change_floor_and_excess_by_hand() -> None:
     assert got == pytest.approx([2 / 3, 1 / 3, 1 / 3, 1 / 3])
 
 
+def test_excess_compares_a_mistake_with_its_own_floor_only() -> None:
+    """The first floor was never finished: its mistake, which changes the answer, has nothing to be compared with."""
+    ends = {"regenerated_at_0": " So.", "regenerated_at_1": " So.", "regenerated_at_2": " So."}
+    case = wrote(CASE, **ends, resample_at_2=" So.", resample_at_3=" So.")
+    case = replace(case, written={**case.written, "resample@1": Written(" And", (5,), "length", "not over")})
+    scores = scored(mistakes_regenerated, WARM, case, {"full": "14", "regenerated@0": "15"})
+    got = [value(scores, f"mistakes_regenerated.{m}") for m in ("change", "floor", "excess")]
+    assert got == pytest.approx([1 / 3, 0, 0])
+
+
 def test_a_greedy_models_floor_is_its_own_chain() -> None:
     tails = dict.fromkeys(("regenerated_at_0", "regenerated_at_1", "regenerated_at_2"), " So.")
     scores = scored(mistakes_regenerated, SETTING, wrote(CASE, **tails), {"full": "14", "regenerated@1": "15"})
