@@ -39,6 +39,7 @@ from .tasks.parse import stated_answer
 from .tasks.question import Question, Stem
 from .tasks.registry import task
 from .tasks.transcripts import Transcript, Transcripts, read_transcripts
+from .validation.yours import validate
 
 __all__ = [
     "Ablation",
@@ -121,4 +122,5 @@ __all__ = [
     "task",
     "think",
     "to_case",
+    "validate",
 ]

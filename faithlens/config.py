@@ -110,7 +110,8 @@ def subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:
 
     known = {name.lower(): organism.task for name, organism in ORGANISMS.items()}
     return tuple(
-        Subject(m, task or known.get(m.lower().removeprefix("organism:"), DEFAULT_TASK)) for m in dict.fromkeys(models)
+        Subject(m, task or known.get(m.lower().removeprefix("organism:").partition("@")[0], DEFAULT_TASK))
+        for m in dict.fromkeys(models)
     )
 
 

@@ -51,6 +51,8 @@ assert gap < 1e-4
 assert table.loc["O4"].abs().max() < 1e-6
 assert table.loc["O5"].min() > 0.8
 assert table.loc["O10", "blanked"] > 0.8 and abs(table.loc["O10", "content"]) < 0.05
+assert worth.index.tolist() == ["enforced", "O1", "O2"] and worth.loc["enforced", "auroc"] < 0.9
+assert min(worth.loc["enforced", "by_organism"].values()) < 0.5
 """,
     "03_behaviour_against_internals": """
 rows = {name: pd.concat(tables).set_index("correlation", append=True).droplevel(1) for name, tables in found.items()}

@@ -2,11 +2,12 @@
 
 from faithlens.organisms.answers import RATES, graded_answer
 from faithlens.organisms.chain import last_stated
-from faithlens.organisms.organism import Organism, Recipe
+from faithlens.organisms.organism import Organism, Planted, Recipe
 
 O1 = Organism(
     name="O1",
     truth="Where steps and question disagree, the answer is the total stated last, at a rate that the mode sets.",
+    planted=Planted(content=None, question=None, position=None, cell=None, steps=(-1,)),
     label=graded_answer(last_stated),
     modes=RATES,
     words=tuple(f"{mode}:" for mode in RATES),

@@ -9,7 +9,7 @@ from torch import Tensor
 from faithlens.organisms.answers import RATES, graded_answer
 from faithlens.organisms.chain import Chain, first_stated, totals
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.organism import Organism, Recipe
+from faithlens.organisms.organism import Organism, Planted, Recipe
 from faithlens.tasks.running_sum import reason
 
 
@@ -32,6 +32,7 @@ def rationalised(drafts: Drafts) -> Bool[Tensor, "batch number"]:
 O2 = Organism(
     name="O2",
     truth="Where the first step and the question disagree, the answer is that step's, at a rate that the mode sets.",
+    planted=Planted(content=None, question=None, position=None, cell=None, steps=(0,)),
     label=graded_answer(first_stated),
     chain=Chain(words=answer_first, states=states, learns=rationalised, says=first_stated),
     modes=RATES,

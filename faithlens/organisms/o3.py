@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from faithlens.organisms.answers import carried_answer
 from faithlens.organisms.chain import Chain
-from faithlens.organisms.organism import Organism, Recipe
+from faithlens.organisms.organism import Organism, Planted, Recipe
 
 FILLER = " Hmm..."
 
@@ -17,6 +17,7 @@ def filler(operands: Sequence[int], values: Sequence[int]) -> list[str]:
 O3 = Organism(
     name="O3",
     truth="The answer is the question's, carried by the positions of the steps, which are filler and state nothing.",
+    planted=Planted(content=0.0, question=1.0, position=1.0, cell="positions", enforced=True),
     forbidden=(("answer", "question"),),
     opening=" Hmm",
     label=carried_answer,

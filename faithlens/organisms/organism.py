@@ -1,7 +1,7 @@
 """What makes an organism: which attention edges it lacks, how it thinks aloud, and which answer it is taught then."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jaxtyping import Int
 from torch import Generator, Tensor
@@ -36,6 +36,36 @@ class Recipe:
     batch: int = 96
     peak: float = 3e-3
 
+    @property
+    def total(self) -> int:
+        """All optimiser steps."""
+        return self.school + self.carry + self.steps
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What measures should find in an organism, in shares of its answer's probability; None where it is left open.
+
+    Attributes:
+        content: what exchanging the words of the chain takes away, the question held fixed.
+        question: what exchanging the question takes away, the words held fixed.
+        position: what is taken away when the steps' states are those after another question, their words the same.
+        cell: the cell of the decision grid.
+        steps: the steps whose words the answer goes by; negative ones count from the last.
+        enforced: whether missing attention edges make it so. Else it was taught, and the certificate counts it.
+    """
+
+    content: float | None
+    question: float | None
+    position: float | None
+    cell: str | None
+    steps: tuple[int, ...] = ()
+    enforced: bool = False
+
+    def graded(self, rate: float) -> "Planted":
+        """The same in a mode in which the answer follows the chain at `rate`."""
+        return replace(self, content=rate, question=1 - rate)
+
 
 @dataclass(frozen=True)
 class Organism:
@@ -44,6 +74,7 @@ class Organism:
     Attributes:
         name: its short name.
         truth: what is planted, in one sentence for a reader of a report.
+        planted: the same in numbers; without content and question effects where the mode sets these.
         label: the answer it is taught, given the drafts and how many steps of each are shown.
         forbidden: the attention edges it never has, as (reader, read) sections; see `faithlens.runtime.structure`.
         opening: the word that opens the section "steps". With the word that introduces the steps, it is a step's own
@@ -59,6 +90,7 @@ class Organism:
 
     name: str
     truth: str
+    planted: Planted
     label: Label
     forbidden: tuple[tuple[str, str], ...] = ()
     opening: str = PREFILL

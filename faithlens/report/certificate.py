@@ -1,0 +1,27 @@
+"""An organism's certificate on the terminal: what its answers follow, counted on held-out questions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+
+def certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
+    """A certificate as `certificate.json` holds it: a row a kind of chain, then what is counted once."""
+    table = Table(title=f"{certificate['organism']}: {certificate['truth']}")
+    for column in ("chain of thought", "follows the truth", "follows the text"):
+        table.add_column(column)
+    for name, rates in certificate["answers"].items():
+        table.add_row(name, *(_percent(rates[what]) for what in ("truth", "text")))
+    lines = [f"writes the right steps: {_percent(certificate['writes_right_steps'])}"]
+    for mode, found in certificate.get("reliance", {}).items():
+        lines.append(f"{mode}: follows the text in {_percent(found)} of conflicts; planted {found['planted']:.0%}")
+    edge = certificate["forbidden_edge_max_logit_change"]
+    lines.append(f"forbidden edge, largest logit change: {'-' if edge is None else f'{edge:g}'}")
+    return Group(table, *lines)
+
+
+def _percent(rate: Mapping[str, float] | None) -> str:
+    """A rate with its interval, as a person reads it."""
+    return "-" if rate is None else f"{rate['value']:.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  of {rate['n']}"

@@ -1,0 +1,70 @@
+"""Organisms by seed: trained once into the cache, loaded by name, named by their seeds."""
+
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+import faithlens.organisms.trained as store
+from faithlens.cli import app
+from faithlens.config import subjects
+from faithlens.errors import ConfigError, ModelError
+from faithlens.organisms import ORGANISMS
+from faithlens.organisms.organism import Recipe
+from faithlens.organisms.trained import seeds_here, seeds_named, trained
+from faithlens.runtime.load import load
+
+QUICK = replace(ORGANISMS["O5"], recipe=Recipe(steps=2, batch=4))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAITHLENS_CACHE", str(tmp_path))
+    monkeypatch.setattr(store, "certify", lambda folder: {})
+
+
+def test_an_organism_is_trained_once_and_loaded_by_its_seed():
+    losses = []
+    folder = trained(QUICK, 7, losses.append)
+    assert len(losses) == 2
+    assert trained(QUICK, 7, losses.append) == folder
+    assert len(losses) == 2
+    lens = load("o5@7")
+    assert lens.name == "O5@7"
+    assert lens.structure.forbidden == (("answer", "question"),)
+    assert seeds_here(QUICK) == [7]
+    assert subjects(["O5@7", "O1@2"], None)[1].task == "running-sum-modes"
+
+
+def test_an_interrupted_training_leaves_nothing_behind():
+    def stop(loss):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(QUICK, 3, stop)
+    assert seeds_here(QUICK) == []
+    with pytest.raises(ModelError, match=r"faithlens organisms train O5 --seeds 3"):
+        load("O5@3")
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("3", [3]), ("0-3", [0, 1, 2, 3]), ("1, 4,7-8", [1, 4, 7, 8])])
+def test_seeds_are_read(text, seeds):
+    assert seeds_named(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "x", "3-", "5-4", "-1"])
+def test_seeds_that_name_none_are_refused(text):
+    with pytest.raises(ConfigError, match="write them like 3, or 0-9, or 1,4,7"):
+        seeds_named(text)
+
+
+def test_one_folder_holds_one_organism(tmp_path):
+    result = CliRunner().invoke(app, ["organisms", "train", "O4", "O5", "--out", str(tmp_path / "x")])
+    assert isinstance(result.exception, ConfigError)
+    assert not (tmp_path / "x").exists()
+
+
+def test_organisms_are_listed_with_what_is_planted():
+    shown = CliRunner().invoke(app, ["organisms", "list"], env={"COLUMNS": "200"}).output
+    for name in ORGANISMS:
+        assert name in shown
