@@ -1,0 +1,198 @@
+"""How well a measure finds what is planted in models whose truth is known.
+
+A model is one organism trained with one seed. Seeds come before questions: between-seed spread dwarfs what more
+questions can mend. So every number is made for each seed, averaged over seeds, and its interval resamples seeds and
+then, within each model, questions.
+
+A measure that defines a truth (exchanging words *is* how a rate of following them is certified) is kept out of the
+contests on that truth by whoever lists them; see `faithlens.validate`.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from scipy.stats import linregress
+from sklearn.metrics import average_precision_score
+
+from faithlens.stats.resample import CONFIDENCE, DRAWS, Array
+
+DIGITS = 6
+"""Values that agree in so many decimals are tied: what differs is rounding."""
+
+Flags = NDArray[np.bool_]
+
+
+class Detection(NamedTuple):
+    """How well higher values of a measure go with the positive kind.
+
+    Attributes:
+        auroc, low, high: chance that a positive lies above a negative, ties half, mean over seeds, with its interval.
+        by_seed: the same of each seed that has both kinds.
+        auprc: area under precision and recall, mean over seeds; `prevalence` is what guessing reaches.
+        n_used, n_dropped: values used, and values missing.
+        reason: why there is no value.
+    """
+
+    auroc: float | None
+    low: float | None
+    high: float | None
+    by_seed: dict[int, float]
+    auprc: float | None
+    prevalence: float | None
+    n_used: int
+    n_dropped: int
+    reason: str | None = None
+
+
+def nothing(n_used: int, n_dropped: int, reason: str) -> Detection:
+    """No value, and why."""
+    return Detection(None, None, None, {}, None, None, n_used, n_dropped, reason)
+
+
+def detect(table: pd.DataFrame, seed: int = 0) -> Detection:
+    """How well `value` tells where `positive` holds.
+
+    `table` has a row a value: organism, seed, value (NaN where missing), positive.
+    """
+    known = table.dropna(subset=["value"])
+    rng, points, drawn, precision = np.random.default_rng(seed), dict[int, float](), [], []
+    for number, part in known.groupby("seed", sort=True):
+        values, positive = part["value"].round(DIGITS).to_numpy(float), part["positive"].to_numpy(bool)
+        if positive.all() or not positive.any():
+            continue
+        kinds = part.groupby(["organism", "positive"]).ngroup().to_numpy()
+        weights = question_weights(kinds, rng)
+        points[int(number)] = chance(values, positive)
+        drawn.append(above(values, positive, weights))
+        precision.append(float(average_precision_score(positive, values)))
+    used, dropped = len(known), len(table) - len(known)
+    if not points:
+        return nothing(used, dropped, "no seed has values of both kinds")
+    low, high = over_seeds(np.stack(drawn), rng)
+    mean, precise, prevalence = (float(np.mean(x)) for x in (list(points.values()), precision, known["positive"]))
+    return Detection(mean, low, high, points, precise, prevalence, used, dropped)
+
+
+def question_weights(groups: NDArray[np.integer], rng: np.random.Generator) -> Array:
+    """How often each value is drawn, [draw, value], when the values of each group are drawn with replacement."""
+    weights = np.zeros((DRAWS, len(groups)))
+    for group in np.unique(groups):
+        here = groups == group
+        n = int(here.sum())
+        weights[:, here] = rng.multinomial(n, np.full(n, 1 / n), size=DRAWS)
+    return weights
+
+
+def above(values: Array, positive: Flags, weights: Array) -> Array:
+    """Chance that a positive's value is above a negative's, ties half, for each row of `weights` [draw, value]."""
+    up, down = values[positive], values[~positive]
+    better = (up[:, None] > down) + 0.5 * (up[:, None] == down)
+    ups, downs = weights[:, positive], weights[:, ~positive]
+    return ((ups @ better) * downs).sum(1) / (ups.sum(1) * downs.sum(1))
+
+
+def chance(values: Array, positive: Flags) -> float:
+    """The same of the values as they are."""
+    return float(above(values, positive, np.ones((1, len(values))))[0])
+
+
+def over_seeds(drawn: Array, rng: np.random.Generator) -> tuple[float, float]:
+    """The 95 % percentile interval of the mean over seeds of `drawn` [seed, draw], seeds resampled too."""
+    seeds, draws = drawn.shape
+    chosen = rng.integers(seeds, size=(draws, seeds))
+    means = drawn[chosen, np.arange(draws)[:, None]].mean(1)
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+class Threshold(NamedTuple):
+    """One threshold, chosen on some models, and the share of values of each organism on its right side on others."""
+
+    threshold: float
+    balanced_accuracy: float
+    by_organism: dict[str, float]
+
+
+def one_threshold(table: pd.DataFrame) -> Threshold | None:
+    """The threshold that is best on half of the seeds, tried on the other half.
+
+    Of a single seed, questions are halved. None where a half lacks one of the kinds. Columns as in `detect`, and
+    question.
+    """
+    known = table.dropna(subset=["value"])
+    seeds = sorted(known["seed"].unique())
+    halves = known["seed"].isin(seeds[::2]) if len(seeds) > 1 else pd.factorize(known["question"])[0] % 2 == 0
+    train, test = known[halves], known[~halves]
+    if min(train["positive"].nunique(), test["positive"].nunique()) < 2:
+        return None
+    cuts = np.unique(train["value"].round(DIGITS).to_numpy(float))
+    middle = [-np.inf, *(cuts[1:] + cuts[:-1]) / 2, np.inf]
+    best = max(middle, key=lambda cut: balanced(train, cut))
+    right = (test["value"] > best) == test["positive"]
+    return Threshold(float(best), balanced(test, best), right.groupby(test["organism"]).mean().to_dict())
+
+
+def balanced(table: pd.DataFrame, threshold: float) -> float:
+    """Mean over both kinds of the share on the right side of `threshold`."""
+    right = (table["value"] > threshold) == table["positive"]
+    return float(right.groupby(table["positive"]).mean().mean())
+
+
+class Calibration(NamedTuple):
+    """The straight line of a measure against the rate it should equal: 1 and 0 are right."""
+
+    slope: float
+    intercept: float
+    n_used: int
+
+
+def calibrate(value: Float[np.ndarray, " question"], rate: Float[np.ndarray, " question"]) -> Calibration:
+    """The least-squares line of `value` on `rate`, of the questions where `value` is known."""
+    known = np.isfinite(value)
+    line = linregress(rate[known], value[known])
+    return Calibration(float(line.slope), float(line.intercept), int(known.sum()))
+
+
+def steps_found(table: pd.DataFrame, seed: int = 0) -> Detection:
+    """How well a step-level measure tells, within each question, the steps that the answer goes by.
+
+    `table` has a row a step: organism, seed, question, value, positive. A question counts once, by its own chance that
+    such a step lies above another. Level differences between questions cannot help.
+    """
+    rows = [
+        {"organism": organism, "seed": s, "value": found}
+        for (organism, s, _), found in within(table.dropna(subset=["value"]))
+    ]
+    found = pd.DataFrame(rows, columns=["organism", "seed", "value"])
+    questions = table.groupby(["organism", "seed", "question"]).ngroups
+    if found.empty:
+        return nothing(0, questions, "no question has steps of both kinds")
+    rng, points, drawn = np.random.default_rng(seed), dict[int, float](), []
+    for number, part in found.groupby("seed", sort=True):
+        weights, values = question_weights(pd.factorize(part["organism"])[0], rng), part["value"].to_numpy(float)
+        points[int(number)] = float(values.mean())
+        drawn.append(weights @ values / weights.sum(1))
+    low, high = over_seeds(np.stack(drawn), rng)
+    mean = float(np.mean(list(points.values())))
+    return Detection(mean, low, high, points, None, None, len(found), questions - len(found))
+
+
+def within(steps: pd.DataFrame) -> Iterator[tuple[tuple, float]]:
+    """For each question with steps of both kinds: which it is, and its chance that a positive lies above a negative."""
+    for key, part in steps.groupby(["organism", "seed", "question"], sort=True):
+        positive: Bool[np.ndarray, " step"] = part["positive"].to_numpy(bool)
+        if positive.any() and not positive.all():
+            values = part["value"].round(DIGITS).to_numpy(float)
+            assert isinstance(key, tuple)
+            yield key, chance(values, positive)
+
+
+def bearing(steps: Sequence[int], n: int) -> Bool[np.ndarray, " step"]:
+    """Which of `n` steps are `steps`; negative ones count from the last."""
+    found = np.zeros(n, dtype=bool)
+    found[list(steps)] = True
+    return found

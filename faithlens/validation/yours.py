@@ -1,0 +1,59 @@
+"""A measure of a user's own, in the contests that the measures of this package were in."""
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from faithlens.errors import MeasureError
+from faithlens.interventions.case import Case
+from faithlens.organisms import ORGANISMS, organism
+from faithlens.runtime.load import load
+from faithlens.runtime.model import Lens
+from faithlens.validation.models import labelled, model_name, planted_cases
+from faithlens.validation.tables import detections
+
+Measure = Callable[[Lens, Sequence[Case]], Sequence[float]]
+
+
+def validate(
+    measure: Measure, *, organisms: Sequence[str] = tuple(ORGANISMS), seeds: int = 1, n: int = 24, seed: int = 0
+) -> pd.DataFrame:
+    """How well `measure` tells, on models whose truth is planted, where the words of the chain drive the answer.
+
+    Args:
+        measure: takes a model and cases (questions with the chains it wrote); gives a number a case, more where the
+            words matter more, NaN where it is undefined.
+        organisms: on which.
+        seeds: how many of each: the shipped one, then those of `faithlens organisms train NAME --seeds 1-9`.
+        n: questions a model; of a graded organism in each of its extreme modes.
+        seed: of questions and intervals.
+
+    Returns:
+        A row a contest, as `faithlens validate` writes them: "enforced" (organisms whose missing attention edges decide
+        it), then one within each graded organism.
+
+    Raises:
+        ModelError: there is no such organism, or it was not trained with a seed.
+        MeasureError: `measure` gives another number of values than there are cases.
+    """
+    called = getattr(measure, "__name__", "your measure")
+    parts = []
+    for name in organisms:
+        planted = organism(name)
+        extremes = [*planted.modes][:1] + [*planted.modes][-1:]
+        for number in range(seeds):
+            lens = load(model_name(name, number))
+            cases = planted_cases(lens, planted, n, seed, extremes)
+            values = [float(value) for value in measure(lens, cases)]
+            if len(values) != len(cases):
+                raise MeasureError(
+                    f"{called} of {len(cases)} chains of {lens.name}",
+                    f"{len(values)} values",
+                    "give one number a case, NaN where it is undefined",
+                )
+            rows = [
+                {"model": lens.name, "question": case.question.id, "measure": called, "value": value}
+                for case, value in zip(cases, values, strict=True)
+            ]
+            parts.append(labelled(name, pd.DataFrame(rows)))
+    return detections(pd.concat(parts, ignore_index=True), seed)

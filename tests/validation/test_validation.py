@@ -1,0 +1,135 @@
+"""Validation against planted truth: labels, contests and bars of hand-made scores, then the whole way."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from faithlens.cli import app
+from faithlens.errors import MeasureError
+from faithlens.organisms import ORGANISMS, weights
+from faithlens.validation.bars import calibrated, in_cells, silence, steps_told
+from faithlens.validation.measures import DEFINING, RANKED, STEPPED
+from faithlens.validation.models import labelled
+from faithlens.validation.tables import by_question, calibrations, detections, step_values
+from faithlens.validation.yours import validate
+
+
+def scores(model, rows):
+    """Scores of one model: question, measure, value, step."""
+    frame = pd.DataFrame(rows, columns=["question", "measure", "value", "step"])
+    return frame.assign(model=model, task=ORGANISMS[model.partition("@")[0]].task, fraction=np.nan, condition="full")
+
+
+def graded(mode, value, measure="attention.span"):
+    return (f"running-sum-modes-{mode.lower()}-1-2-3-4", measure, value, 0)
+
+
+def test_labels_are_what_is_planted_and_of_a_graded_organism_what_is_certified():
+    o4 = labelled("O4", scores("O4", [("running-sum-1-2-3-4", "knockout.steps", 0.5, None)]))
+    assert o4.loc[0, ["organism", "seed", "mode"]].tolist() == ["O4", 0, ""]
+    assert o4.loc[0, ["planted_content", "planted_question", "planted_enforced"]].tolist() == [0, 1, True]
+    rates = json.loads((weights("O1") / "certificate.json").read_text())["reliance"]
+    o1 = labelled("O1", scores("O1", [graded("Half", 0.1), graded("Always", 0.9)]))
+    assert o1["mode"].tolist() == ["Half", "Always"]
+    assert o1["planted_content"].tolist() == [rates["Half"]["value"], rates["Always"]["value"]]
+    assert o1["planted_question"].tolist() == [1 - rates["Half"]["value"], 1 - rates["Always"]["value"]]
+
+
+def test_measures_of_steps_are_summed_over_a_question():
+    rows = [("q", "attention.span", 0.7, None), ("q", "attention.span", 0.1, 0), ("q", "attention.span", 0.2, 1)]
+    rows += [("q", "mediation.content", 0.4, None), ("q", "stated.agrees", 1.0, None)]
+    found = by_question(labelled("O5", scores("O5", rows))).set_index("measure")["value"]
+    assert found.to_dict() == {"attention.span": pytest.approx(0.3), "mediation.content": 0.4}
+
+
+def test_measures_that_define_a_rate_are_kept_out_of_the_contest_on_it():
+    rows = [graded(mode, value, m) for mode, value in (("Never", 0.0), ("Always", 1.0)) for m in RANKED]
+    rows = [(q, m, v, 0 if m in STEPPED else None) for q, m, v, _ in rows]
+    found = detections(by_question(labelled("O1", scores("O1", rows))))
+    assert set(found["contest"]) == {"O1"}
+    assert set(found["measure"]) == {m for m in RANKED if not m.startswith(DEFINING)}
+    assert set(found.loc[found["measure"] != "same_answer.no_cot", "auroc"]) == {0.0, 1.0}
+    assert found.set_index("measure").loc["same_answer.no_cot", "auroc"] == 0.0  # more of it means less reliance
+
+
+def test_enforced_truths_are_one_contest_over_organisms():
+    rows = {"O4": 0.0, "O10": 0.9, "O5": 1.0}
+    made = [
+        labelled(name, scores(name, [(f"q{i}", "knockout.steps", value, None) for i in range(4)]))
+        for name, value in rows.items()
+    ]
+    found = detections(by_question(pd.concat(made))).iloc[0]
+    assert (found["contest"], found["auroc"]) == ("enforced", 1.0)
+    assert found["threshold"] == pytest.approx(0.95)
+    assert found["by_organism"] == {"O10": 1.0, "O4": 1.0, "O5": 1.0}
+
+
+def test_steps_are_marked_as_planted_and_only_where_the_answer_goes_by_them():
+    rows = [(q, m, v, s) for q, m, v, _ in (graded("Never", 0.3), graded("Always", 0.6)) for s in range(4)]
+    found = step_values(labelled("O1", scores("O1", rows)))
+    assert found["mode"].unique().tolist() == ["Always"]
+    assert found["positive"].tolist() == [False, False, False, True]
+
+
+def test_effects_are_calibrated_on_certified_rates():
+    rates = json.loads((weights("O2") / "certificate.json").read_text())["reliance"]
+    rows = [graded(mode, 0.1 + 0.8 * rate["value"], "mediation.content") for mode, rate in rates.items()]
+    rows = [(q, m, v, None) for q, m, v, _ in rows]
+    found = calibrations(by_question(labelled("O2", scores("O2", rows))))
+    assert found[["slope", "intercept"]].to_numpy() == pytest.approx(np.array([[0.8, 0.1]]))
+    [bar] = calibrated(found)
+    assert bar.passed is False
+    assert "slope 0.800" in bar.measured
+
+
+def test_a_null_organism_must_be_silent():
+    quiet = scores("O4", [("q", "states.step_raw", 1e-9, 0), ("q", "mediation.content", -2e-8, None)])
+    assert silence(labelled("O4", quiet)).passed is True
+    loud = scores("O4", [("q", "states.step_raw", 2e-6, 0)])
+    assert silence(labelled("O4", loud)).passed is False
+    assert silence(labelled("O5", scores("O5", [("q", "states.step_raw", 1.0, 0)]))).passed is None
+
+
+def test_bars_ask_every_seed():
+    cells = pd.DataFrame({"organism": ["O5", "O5", "O4"], "seed": [0, 1, 0], "mean": [1.0, 0.9, 0.96], "size": 50})
+    passed = {bar.name[:3]: bar.passed for bar in in_cells(cells)}
+    assert passed == {"O5:": False, "O4:": True, "O3:": None, "O10": None}
+    steps = pd.DataFrame({"organism": ["O1"], "measure": ["swap_steps"], "by_seed": [{0: 1.0, 1: 0.94}]})
+    bars = {bar.name.partition(",")[0]: bar.passed for bar in steps_told(steps)}
+    assert bars["O1: swap_steps"] is False
+    assert bars["O8: swap_steps"] is None
+
+
+def steps_stated(lens, cases):
+    """Knows O5 by its name."""
+    return [float(lens.name == "O5")] * len(cases)
+
+
+def test_a_measure_of_ones_own_enters_in_one_line():
+    found = validate(steps_stated, organisms=("O4", "O5"), n=3)
+    assert found[["contest", "measure", "auroc", "n_used"]].values.tolist() == [["enforced", "steps_stated", 1.0, 6]]
+    with pytest.raises(MeasureError, match="give one number a case"):
+        validate(lambda lens, cases: [1.0], organisms=("O4",), n=3)
+
+
+def test_validate_writes_a_folder_and_goes_on_where_it_stopped(tmp_path):
+    out = tmp_path / "validation"
+    command = ["validate", "--organisms", "O4,O5", "-n", "4", "--out", str(out), "--bars"]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    detection = pd.read_parquet(out / "detection.parquet").set_index("measure")
+    assert detection.loc["mediation.content", "auroc"] == 1.0
+    assert detection.loc["mediation.content", "low"] == 1.0
+    steps = pd.read_parquet(out / "steps.parquet").set_index("measure")
+    assert steps.loc["swap_steps", "auroc"] == 1.0
+    bars = {bar["name"]: bar["passed"] for bar in json.loads((out / "bars.json").read_text())["bars"]}
+    assert bars["O4: effects of words, states and knockouts at most 1e-06"] is True
+    assert "right side" in (out / "figure.html").read_text()
+    audited = (out / "runs" / "O4" / "manifest.json").stat().st_mtime_ns
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 0
+    assert (out / "runs" / "O4" / "manifest.json").stat().st_mtime_ns == audited
+    pd.testing.assert_frame_equal(pd.read_parquet(out / "detection.parquet").set_index("measure"), detection)
