@@ -126,18 +126,22 @@ def detectable(half_width: float, power: float = POWER) -> float:
 
 
 def wilson_half_width(n: int, share: float) -> float:
-    """Half of Wilson's interval of a share of n questions."""
+    """Half of Wilson's interval of a share of n questions.
+
+    Raises:
+        MeasureError: the share is not between 0 and 1.
+    """
+    if not 0 <= share <= 1:
+        raise MeasureError(f"the interval of a share of {share:g}", "no share", "give a number from 0 to 1")
     return Z / (1 + Z * Z / n) * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
 
 
 def questions_for_share(half_width: float, share: float) -> int:
-    """Questions until Wilson's interval of a share has this half-width.
+    """Questions until Wilson's interval of a share between 0 and 1 has this half-width.
 
     Raises:
-        MeasureError: the half-width is not positive or the share not between 0 and 1.
+        MeasureError: the half-width is not positive.
     """
-    if not 0 <= share <= 1:
-        raise MeasureError(f"questions for a share of {share:g}", "no share", "give a number from 0 to 1")
     w, product = _positive(half_width), share * (1 - share)
     root = sqrt(product**2 + (w * (2 * share - 1)) ** 2)
     return max(1, ceil(Z * Z * ((product + root) / (2 * w * w) - 1)))
