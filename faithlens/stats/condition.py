@@ -45,6 +45,7 @@ NO_VARIANCE = 1e-4
 INFLATED = 10.0
 """The usual bound on a variance inflation factor: above it two predictors are hardly told apart."""
 
+ERROR_UNKNOWN = "accuracies count as exact (no accuracy_se): part of what they do may be left with size"
 FIXED = "OLS with task fixed effects"
 MIXED = "mixed model (REML), task as group"
 
@@ -74,12 +75,13 @@ def at_equal_accuracy(cells: pd.DataFrame, *, unit: str = "fraction", counted: s
     """The slope of the measure against log10 size at equal accuracy.
 
     A mixed model, measure on log10 size and accuracy with a random intercept for each task. Its own standard errors
-    take every cell of a task for independent; with 3 to 5 sizes and 4 to 8 tasks that differ in their slopes, Wald
-    intervals cover 0.82 to 0.89 instead of 0.95. The interval is therefore the jackknife over units at the fitted
-    ratio of variances, which covers (see LOG.md). Where the mixed model does not converge or finds no variance between
-    tasks, tasks get fixed effects instead, and `reason` says so.
+    take the cells of a task for independent beyond that: where tasks differ in their slopes too, with 3 to 5 sizes and
+    4 to 8 tasks, Wald intervals cover the truth 0.85 to 0.89 of the time. So the interval is the jackknife over units
+    at the fitted ratio of variances: 0.92 to 0.96. (A bootstrap of tasks covers as well, but with 4 tasks its draws
+    often hold one or two, and it is many times as wide.) Where the mixed model does not converge or finds no variance
+    between tasks, tasks get fixed effects instead, and `reason` says so.
 
-    A measured accuracy is the true one and an error, which would leave a part of its effect with size. Where
+    A measured accuracy is the true one and an error, which leaves a part of its effect with size. Where
     `accuracy_se` is given, accuracies are shrunk accordingly (regression calibration: Carroll et al. 2006, Measurement
     Error in Nonlinear Models, chapter 4). Errors that accuracy and measure share are not corrected.
 
@@ -228,7 +230,7 @@ def _unmeasured(answer: str, unit: str, words: str) -> SizeEffect:
 
 def _known(cells: pd.DataFrame, needs: Sequence[str], counted: str | None) -> tuple[pd.DataFrame, str, int]:
     """The cells that speak of a slope, what is independent in them, and how many of those there were."""
-    known = usable(cells, needs, CELL)
+    known = usable(cells, (*needs, *([counted] if counted else [])), CELL)
     over = independent(known, counted)
     return spanning(known, over), over, cells[over].nunique() if over in cells.columns else 1
 
@@ -277,5 +279,7 @@ def _accuracy_doubts(cells: pd.DataFrame, x: Array, task: NDArray, kept: float) 
     inflation = 1 / (1 - np.corrcoef(size, accuracy)[0, 1] ** 2)
     if inflation > INFLATED:
         yield f"accuracy nearly follows from size and task (variance inflation {inflation:.0f})"
+    if "accuracy_se" not in cells.columns:
+        yield ERROR_UNKNOWN
     if kept < 0.5:
         yield f"{1 - kept:.0%} of what accuracy varies by beyond size and task is its own error"

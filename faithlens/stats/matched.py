@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
+from scipy.interpolate import PchipInterpolator
 from scipy.stats import t
 
 from faithlens.stats.interval import NONE
@@ -39,10 +40,11 @@ def at_equal_loss(checkpoints: pd.DataFrame, *, unit: str = "fraction", counted:
     """The slope of the measure against log10 size, averaged over the losses that all sizes pass through.
 
     Each size's measure is read off straight lines between its checkpoints, so its average over those losses, and the
-    slope, are weighted sums of checkpoints. The error of a checkpoint is the larger of its own `se` and what
-    checkpoints stray from the lines between their neighbours (Gasser, Sroka & Jennen-Steinmetz 1986, Biometrika 73,
-    625-633), which holds what straight lines miss of a bent curve too. The interval is the jackknife over units, and
-    never narrower than what these errors add up to.
+    slope, are weighted sums of checkpoints. The interval is the jackknife over units, and never narrower than the
+    errors of checkpoints add up to: the larger of their own `se` and what they stray from the lines between their
+    neighbours (Gasser, Sroka & Jennen-Steinmetz 1986, Biometrika 73, 625-633). Where curves bend, straight lines are
+    wrong in all tasks alike and no resampling of tasks shows it; so what the slope changes by when monotone cubics
+    take their place (PCHIP) is added to either side.
 
     Args:
         checkpoints: a row a size x task [x seed] x checkpoint: size, task, loss (held-out), value, and perhaps se.
@@ -53,7 +55,8 @@ def at_equal_loss(checkpoints: pd.DataFrame, *, unit: str = "fraction", counted:
         MeasureError: the table is not one of checkpoints.
     """
     answer = "at equal loss"
-    known = usable(checkpoints, ("value", "loss"), (*CURVE, "loss"))
+    told_apart = "checkpoint" if "checkpoint" in checkpoints.columns else "loss"
+    known = usable(checkpoints, ("value", "loss", *([counted] if counted else [])), (*CURVE, told_apart))
     over = independent(known, counted)
     known, total = spanning(known, over), checkpoints[over].nunique() if over in checkpoints.columns else 1
     lost = list(dropped(checkpoints, known, "checkpoint", ("value", "loss")))
@@ -67,29 +70,33 @@ def at_equal_loss(checkpoints: pd.DataFrame, *, unit: str = "fraction", counted:
     value, *drawn = jackknife(read[over].to_numpy(), lambda rows: slope_within(y[rows], x[rows], task[rows]))
     own = centred(x, task)[:, 0]
     error = np.sqrt((own**2 * read["variance"]).sum()) / (own**2).sum()
-    half = float(np.fmax(drawn[1] - value, t.ppf((1 + CONFIDENCE) / 2, freedom) * error))
+    bend = abs(slope_within(read["bent"].to_numpy(float), x, task) - value)
+    half = float(np.fmax(drawn[1] - value, t.ppf((1 + CONFIDENCE) / 2, freedom) * error) + bend)
     return size_effect(
         answer, (value, value - half, value + half), known, over, total, unit=unit,
         method=f"straight lines between checkpoints at losses {low:.3g} to {high:.3g}, jackknife over {over}s,"
-        " at least the checkpoints' errors",
+        " at least the checkpoints' errors, and the difference to monotone cubics",
         reasons=lost, doubts=_loss_doubts(known, freedom, low, high),
     )  # fmt: skip
 
 
 def _read(known: pd.DataFrame, low: float, high: float) -> tuple[pd.DataFrame, float]:
-    """A row a curve: its mean over losses from `low` to `high` and the variance of that; and degrees of freedom."""
-    curves = [(keys, rows.sort_values("loss")) for keys, rows in known.groupby(CURVE)]
-    strays = [_strays(*rows[["loss", "value"]].to_numpy(float).T) for _, rows in curves]
-    squares = np.concatenate(strays)
+    """A row a curve: its mean over losses from `low` to `high`, by straight lines with its variance, and by bent ones.
+
+    Also the degrees of freedom of the variances.
+    """
+    columns = ["loss", "value", "variance", "log_size"]
+    known = known.assign(variance=known["se"] ** 2 if "se" in known else np.nan)
+    points = known.groupby([*CURVE, "loss"], as_index=False)[columns[1:]].mean()
+    curves = {keys: rows[columns].to_numpy(float).T for keys, rows in points.groupby(CURVE)}
+    squares = np.concatenate([_strays(loss, value) for loss, value, *_ in curves.values()])
     stray = float(squares.mean()) if len(squares) else np.nan
     found = []
-    for keys, rows in curves:
-        weights = _weights(rows["loss"].to_numpy(float), low, high)
-        own = rows["se"].to_numpy(float) ** 2 if "se" in rows else np.full(len(rows), np.nan)
-        variance = float((weights**2 * np.nan_to_num(np.fmax(own, stray))).sum())
-        mean = float(weights @ rows["value"].to_numpy(float))
-        found.append((*keys, rows["log_size"].iloc[0], mean, variance))
-    return pd.DataFrame(found, columns=[*CURVE, "log_size", "value", "variance"]), float(len(squares) or np.inf)
+    for keys, (loss, value, variance, log_size) in curves.items():
+        weights = _weights(loss, low, high)
+        bent = float(PchipInterpolator(loss, value).integrate(low, high)) / (high - low)
+        found.append((*keys, log_size[0], weights @ value, weights**2 @ np.fmax(variance, stray), bent))
+    return pd.DataFrame(found, columns=[*CURVE, "log_size", "value", "variance", "bent"]), float(len(squares) or np.inf)
 
 
 def _weights(losses: Array, low: float, high: float) -> Array:
@@ -109,7 +116,7 @@ def _strays(losses: Array, values: Array) -> Array:
 
 def _loss_doubts(known: pd.DataFrame, freedom: float, low: float, high: float) -> Iterator[str]:
     if np.isinf(freedom):
-        yield "fewer than 3 checkpoints a curve: what straight lines miss is not in the interval"
+        yield "fewer than 3 checkpoints a curve: whether curves bend cannot be seen"
     covered = (high - low) / (known["loss"].max() - known["loss"].min())
     if covered < 0.25:
         yield f"the common range is {covered:.0%} of all losses"

@@ -28,6 +28,7 @@ FEWEST_UNITS = 4
 
 ONE_MODEL = "one model a size: what is particular to a model counts as size"
 SINGULAR = 1e-8  # of the largest singular value
+ROUNDING = 1e-12
 
 UNDEFINED = (np.nan, np.nan, np.nan)
 
@@ -106,7 +107,7 @@ def independent(cells: pd.DataFrame, counted: str | None) -> str:
 
 def spanning(cells: pd.DataFrame, counted: str) -> pd.DataFrame:
     """The cells of units and tasks that were measured at more than one size: others know nothing of a slope."""
-    for name in {counted, "task"}:
+    for name in ("task", counted):
         cells = cells[cells.groupby(name)["size"].transform("nunique") > 1]
     return cells
 
@@ -160,11 +161,11 @@ def size_effect(
     value, low, high = drawn
     n, sizes = cells[counted].nunique(), cells["size"].nunique()
     told = list(reasons)
-    if n < 2:
+    if n < 2 and np.isnan(low):
         told.append(f"{n} {counted}{'s' * (n != 1)} measured at several sizes: an interval over them needs at least 2")
     elif np.isnan(low) and not np.isnan(value):
         told.append("no interval: without one of the units there is no slope")
-    if low == high:
+    if high - low < ROUNDING:
         low = high = np.nan
         told.append(f"all {counted}s agree: resampling shows no doubt")
     doubted = [] if np.isnan(value) else [*_doubts(counted, n, sizes, cells["seed"].nunique()), *doubts]
