@@ -117,6 +117,7 @@ def test_seeds_are_the_unit_where_there_are_several():
 # --- at equal accuracy ---
 
 
+@pytest.mark.filterwarnings("ignore:The MLE may be on the boundary")
 def test_equal_accuracy_is_the_mixed_models_coefficient():
     table = cells(np.random.default_rng(3), effect=-0.1).assign(x=lambda rows: np.log10(rows["size"]))
     model = smf.mixedlm("value ~ x + accuracy", table, groups="task").fit(reml=True)
