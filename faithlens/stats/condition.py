@@ -1,9 +1,9 @@
 """Does faithfulness fall with size, or does the measure fall because accuracy rises? Four answers side by side.
 
-`raw` is the measure against size. `at_equal_accuracy` holds accuracy fixed, and `within_sizes` shows, for each size,
-the measure against accuracy with one point a task: both proposed in comments on Lanham et al. (LessWrong post
-BKvJNzALpxS3LafEs), whose confounder Bentham et al. 2024 (2402.14897) found in their own runs. The two others compare
-checkpoints and items and are in `stats.matched`. `size_effects` gives all.
+`raw` is the measure against size. `at_equal_accuracy` holds accuracy fixed, as was proposed in comments on Lanham et
+al. (LessWrong post BKvJNzALpxS3LafEs), whose confounder Bentham et al. 2024 (2402.14897) found in their own runs;
+`stats.within` shows the measure against accuracy at each size. The two others compare checkpoints and items and are in
+`stats.matched`. `size_effects` gives all.
 
 No answer settles the question alone. Holding accuracy fixed is right if accuracy moves the measure along a straight
 line that is the same for all tasks and sizes; and what moves both, other than size and task, is not held fixed.
@@ -11,20 +11,19 @@ line that is the same for all tasks and sizes; and what moves both, other than s
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import linregress, t
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from faithlens.stats.interval import NONE, optional
+from faithlens.stats.interval import NONE
 from faithlens.stats.matched import at_equal_confidence, at_equal_loss, on_wrong_items
-from faithlens.stats.resample import CONFIDENCE, Array, Z, jackknife
+from faithlens.stats.resample import Array, jackknife
 from faithlens.stats.scaling import (
+    CELL,
     UNDEFINED,
     SizeEffect,
     centred,
@@ -38,7 +37,6 @@ from faithlens.stats.scaling import (
 )
 
 ANSWERS = ("raw", "at equal accuracy", "at equal loss", "on wrong items", "at equal confidence")
-CELL = ("size", "task", "seed")
 NO_VARIANCE = 1e-4
 """Intercepts that vary less than this, over the rest, are at the border of what a mixed model can fit."""
 
@@ -112,86 +110,6 @@ def at_equal_accuracy(cells: pd.DataFrame, *, unit: str = "fraction", counted: s
         answer, drawn, known, over, total, unit=unit, method=f"{model}, jackknife over {over}s",
         reasons=[*lost, *([trouble] if trouble else [])], doubts=_accuracy_doubts(known, x, task, kept),
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class WithinSize:
-    """Measure against accuracy at one size, one point a task: performance-conditioned faithfulness.
-
-    Attributes:
-        size: number of parameters.
-        slope, slope_low, slope_high: change of the measure per unit of accuracy (least squares, t interval).
-        correlation, correlation_low, correlation_high: Pearson's, with Fisher's z interval.
-        n_used, n_dropped: tasks.
-        method: how the intervals were made.
-        reason: why tasks were dropped or there is no number.
-    """
-
-    size: float
-    slope: float | None
-    slope_low: float | None
-    slope_high: float | None
-    correlation: float | None
-    correlation_low: float | None
-    correlation_high: float | None
-    n_used: int
-    n_dropped: int
-    method: str
-    reason: str | None
-
-
-def within_sizes(cells: pd.DataFrame) -> list[WithinSize]:
-    """For each size, how the measure goes with accuracy over tasks; seeds are averaged first.
-
-    Args:
-        cells: as for `at_equal_accuracy`.
-
-    Raises:
-        MeasureError: the table is not one of cells.
-    """
-    cells = final(cells)
-    known = usable(cells, ("value", "accuracy"), CELL)
-    tasks = cells["task"].nunique() if "task" in cells else 1
-    return [_within(size, known[known["size"] == size], tasks) for size in np.unique(cells["size"].to_numpy(float))]
-
-
-def _within(size: float, known: pd.DataFrame, tasks: int) -> WithinSize:
-    points = known.groupby("task")[["accuracy", "value"]].mean()
-    n, (x, y) = len(points), points.to_numpy(float).T
-    reasons = [f"{tasks - n} dropped: no value or no accuracy"] if tasks > n else []
-    line, r, method = UNDEFINED, UNDEFINED, "least squares, t; Fisher's z"
-    if n < 3:
-        reasons.append(f"{n} task{'s' * (n != 1)}: a line needs at least 3")
-    elif np.ptp(x) == 0 or np.ptp(y) == 0:
-        reasons.append(f"{'accuracy' if np.ptp(x) == 0 else 'the measure'} does not vary over tasks")
-    else:
-        fit: Any = linregress(x, y)
-        half = t.ppf((1 + CONFIDENCE) / 2, n - 2) * fit.stderr
-        line = (fit.slope, fit.slope - half, fit.slope + half)
-        r = _correlation(fit.rvalue, n)
-    if n == 3:
-        reasons.append("3 tasks: a correlation has no interval")
-    return WithinSize(
-        size=size,
-        slope=optional(line[0]),
-        slope_low=optional(line[1]),
-        slope_high=optional(line[2]),
-        correlation=optional(r[0]),
-        correlation_low=optional(r[1]),
-        correlation_high=optional(r[2]),
-        n_used=n,
-        n_dropped=tasks - n,
-        method=NONE if np.isnan(line[0]) else method,
-        reason="; ".join(reasons) or None,
-    )
-
-
-def _correlation(r: float, n: int) -> tuple[float, float, float]:
-    """A correlation of n pairs with Fisher's interval; a perfect one has none."""
-    if n < 4 or abs(r) >= 1:
-        return r, np.nan, np.nan
-    half = Z / np.sqrt(n - 3)
-    return r, float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))
 
 
 def size_effects(

@@ -20,6 +20,7 @@ from scipy.stats import t
 from faithlens.stats.interval import NONE
 from faithlens.stats.resample import CONFIDENCE, DRAWS, Array, expanded_percentile, jackknife, question_draws
 from faithlens.stats.scaling import (
+    CELL,
     UNDEFINED,
     SizeEffect,
     centred,
@@ -31,9 +32,8 @@ from faithlens.stats.scaling import (
     usable,
 )
 
-CURVE = ["size", "task", "seed"]
 LEAST = 5
-"""Items that each size must have of a kind, or the kind is left out everywhere."""
+"""Items that each size must have of a kind, of two seeds where there are several; else the kind is left out."""
 
 
 def at_equal_loss(checkpoints: pd.DataFrame, *, unit: str = "fraction", counted: str | None = None) -> SizeEffect:
@@ -56,11 +56,11 @@ def at_equal_loss(checkpoints: pd.DataFrame, *, unit: str = "fraction", counted:
     """
     answer = "at equal loss"
     told_apart = "checkpoint" if "checkpoint" in checkpoints.columns else "loss"
-    known = usable(checkpoints, ("value", "loss", *([counted] if counted else [])), (*CURVE, told_apart))
+    known = usable(checkpoints, ("value", "loss", *([counted] if counted else [])), (*CELL, told_apart))
     over = independent(known, counted)
     known, total = spanning(known, over), checkpoints[over].nunique() if over in checkpoints.columns else 1
     lost = list(dropped(checkpoints, known, "checkpoint", ("value", "loss")))
-    ends = known.groupby(CURVE)["loss"].agg(["min", "max"])
+    ends = known.groupby([*CELL])["loss"].agg(["min", "max"])
     low, high = ends["min"].max(), ends["max"].min()
     if not low < high:
         why = f"no common range of losses: one curve ends at {low:.3g}, another starts at {high:.3g}"
@@ -87,8 +87,8 @@ def _read(known: pd.DataFrame, low: float, high: float) -> tuple[pd.DataFrame, f
     """
     columns = ["loss", "value", "variance", "log_size"]
     known = known.assign(variance=known["se"] ** 2 if "se" in known else np.nan)
-    points = known.groupby([*CURVE, "loss"], as_index=False)[columns[1:]].mean()
-    curves = {keys: rows[columns].to_numpy(float).T for keys, rows in points.groupby(CURVE)}
+    points = known.groupby([*CELL, "loss"], as_index=False)[columns[1:]].mean()
+    curves = {keys: rows[columns].to_numpy(float).T for keys, rows in points.groupby([*CELL])}
     squares = np.concatenate([_strays(loss, value) for loss, value, *_ in curves.values()])
     stray = float(squares.mean()) if len(squares) else np.nan
     found = []
@@ -96,7 +96,7 @@ def _read(known: pd.DataFrame, low: float, high: float) -> tuple[pd.DataFrame, f
         weights = _weights(loss, low, high)
         bent = float(PchipInterpolator(loss, value).integrate(low, high)) / (high - low)
         found.append((*keys, log_size[0], weights @ value, weights**2 @ np.fmax(variance, stray), bent))
-    return pd.DataFrame(found, columns=[*CURVE, "log_size", "value", "variance", "bent"]), float(len(squares) or np.inf)
+    return pd.DataFrame(found, columns=[*CELL, "log_size", "value", "variance", "bent"]), float(len(squares) or np.inf)
 
 
 def _weights(losses: Array, low: float, high: float) -> Array:
@@ -136,7 +136,7 @@ def on_wrong_items(items: pd.DataFrame, *, unit: str = "fraction", seed: int = 0
     Raises:
         MeasureError: the table is not one of items.
     """
-    known = usable(items, ("value", "correct"), (*CURVE, "question"))
+    known = usable(items, ("value", "correct"), (*CELL, "question"))
     kinds, wrong = known.assign(bin=0), known["correct"] == 0
     return _standardised("on wrong items", kinds, wrong, items, "right without a chain of thought", unit, seed)
 
@@ -156,7 +156,7 @@ def at_equal_confidence(items: pd.DataFrame, *, unit: str = "fraction", bins: in
     Raises:
         MeasureError: the table is not one of items.
     """
-    known = usable(items, ("value", "confidence"), (*CURVE, "question"))
+    known = usable(items, ("value", "confidence"), (*CELL, "question"))
     place = np.minimum((known["confidence"] * bins).astype(int), bins - 1)
     every = pd.Series(True, index=known.index)
     return _standardised("at equal confidence", known.assign(bin=place), every, items, "without a value", unit, seed)
@@ -171,8 +171,9 @@ def _standardised(
     )
     sizes, total = np.unique(known["log_size"]), known["question"].nunique()
     used = known[asked]
-    each = used.groupby(["kind", "size"])["question"].nunique().unstack(fill_value=0)
-    common = each.index[(each >= LEAST).sum(axis=1) == len(sizes)]
+    each = used.groupby(["kind", "size"])[["question", "seed"]].nunique()
+    enough = (each["question"] >= LEAST) & (each["seed"] >= min(2, known["seed"].nunique()))
+    common = enough.index[enough.groupby("kind").transform("sum") == len(sizes)].get_level_values("kind")
     used = used[used["kind"].isin(common)]
     reasons = []
     if lost := len(items) - len(used):

@@ -20,6 +20,9 @@ from faithlens.errors import MeasureError, nearest
 from faithlens.stats.interval import NONE, optional
 from faithlens.stats.resample import Array
 
+CELL = ("size", "task", "seed")
+"""What names a cell, and the curve of a size's checkpoints."""
+
 FEWEST_SIZES = 3
 """Two sizes make a difference, not a trend."""
 

@@ -12,9 +12,10 @@ import statsmodels.formula.api as smf
 from scipy.stats import binom, linregress, pearsonr, t
 
 from faithlens.errors import MeasureError
-from faithlens.stats.condition import ANSWERS, ERROR_UNKNOWN, at_equal_accuracy, raw, size_effects, within_sizes
+from faithlens.stats.condition import ANSWERS, ERROR_UNKNOWN, at_equal_accuracy, raw, size_effects
 from faithlens.stats.matched import at_equal_confidence, at_equal_loss, on_wrong_items
 from faithlens.stats.scaling import ONE_MODEL
+from faithlens.stats.within import within_sizes
 
 REPEATS = 200
 
