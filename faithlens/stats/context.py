@@ -20,16 +20,17 @@ BASELINES = (("cut@0", ""), ("no_cot", "@no_cot"))
 """The ways of leaving the chain of thought out, each with what it adds to a bound's name."""
 
 
-def _headroom(means: Array) -> Array:
+def headroom(means: Array) -> Array:
+    """The largest share of answers that can change, of the means of a0 and a1: [draw, column] to [draw]."""
     return np.minimum(1.0, 2 - means[:, 0] - means[:, 1])
 
 
 # Functions of the means of: a0, a1, change, change where wrong without, wrong without, 1 / (k - 1).
 STATISTICS: dict[str, Statistic] = {
     "bound.change_low": lambda m: np.abs(m[:, 1] - m[:, 0]),
-    "bound.change_high": _headroom,
+    "bound.change_high": headroom,
     "bound.independent": lambda m: 1 - m[:, 0] * m[:, 1] - (1 - m[:, 0]) * (1 - m[:, 1]) * m[:, 5],
-    "bound.change_share": lambda m: m[:, 2] / _headroom(m),
+    "bound.change_share": lambda m: m[:, 2] / headroom(m),
     "bound.change_when_wrong": lambda m: m[:, 3] / m[:, 4],
 }
 

@@ -1,0 +1,174 @@
+"""What a run can show: informative questions, the smallest detectable effect, questions needed; before it and after.
+
+As accuracy rises fewer answers can change: with accuracies a0 and a1 without and with the chain of thought at most a
+share (1 - a0) + (1 - a1) of them (`stats.context`), so that of n questions n min(1, 2 - a0 - a1) are informative. A
+detectable effect of the same size is then a larger part of the change that can be seen at all.
+
+The smallest detectable effect is (z_0.975 + z_power) SE, which a two-sided test at 5 % finds with that power (Bloom
+1995, Evaluation Review 19, 547-556; for evaluations of language models Miller 2024, 2411.00640). SE is the half-width
+over z_0.975, so that a share of 0 or 1 has one too. Questions needed solve half-width = w for n: z^2 sd^2 / w^2 for a
+mean; for a share p with Wilson's interval, q = 1 - p (Piegorsch 2004, Comput. Stat. Data Anal. 46, 309-316),
+
+    n = z^2 [pq + sqrt(p^2 q^2 + w^2 (p - q)^2)] / (2 w^2) - z^2
+"""
+
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+import numpy as np
+from scipy.stats import norm
+
+from faithlens.errors import MeasureError
+from faithlens.stats.context import headroom
+from faithlens.stats.interval import NONE, WILSON, Estimate
+from faithlens.stats.resample import Z
+from faithlens.stats.scaling import SizeEffect
+
+POWER = 0.8
+NORMAL = "normal"
+SQUARE_ROOT = "half-width as 1 / sqrt(n)"
+
+
+@dataclass(frozen=True)
+class Power:
+    """What `n` questions can show.
+
+    Attributes:
+        n: questions, or whatever an estimate counts.
+        n_informative: those whose answer can change; None where the accuracies are not known.
+        half_width: half of the 95 % interval.
+        detectable: the smallest effect found with the power asked for, in the measure's unit.
+        detectable_share: that over the change that the accuracies allow; above 1 nothing can be found.
+        needed: how many to ask for the half-width asked for.
+        method: how half-widths go with n.
+        reason: why numbers are missing.
+    """
+
+    n: int
+    n_informative: float | None
+    half_width: float | None
+    detectable: float | None
+    detectable_share: float | None
+    needed: int | None
+    method: str
+    reason: str | None
+
+
+def before(
+    n: int,
+    half_width: float,
+    *,
+    share: float | None = None,
+    sd: float | None = None,
+    accuracies: tuple[float, float] | None = None,
+    power: float = POWER,
+) -> Power:
+    """What a run of `n` questions will show, from a guess at the measure.
+
+    Args:
+        n: questions.
+        half_width: the half-width that is wanted.
+        share: the guessed value of a measure that is yes or no for each question.
+        sd: the guessed standard deviation, over questions, of any other measure.
+        accuracies: guessed, without and with the chain of thought.
+        power: the chance to find the effect.
+
+    Raises:
+        MeasureError: not exactly one of share and sd is given, or a number is out of its range.
+    """
+    if (share is None) == (sd is None):
+        raise MeasureError("the power of a run", "not exactly one of share and sd", "give the one that fits")
+    if share is not None:
+        return _power(n, wilson_half_width(n, share), questions_for_share(half_width, share), WILSON, accuracies, power)
+    needed = questions_for_mean(half_width, float(sd or 0.0))
+    return _power(n, Z * float(sd or 0.0) / sqrt(n), needed, NORMAL, accuracies, power)
+
+
+def after(
+    estimate: Estimate | SizeEffect,
+    half_width: float,
+    *,
+    accuracies: tuple[float, float] | None = None,
+    power: float = POWER,
+) -> Power:
+    """What a run has shown, and what it would take to show `half_width`.
+
+    Dropped questions are expected at the same rate. The smallest detectable effect is one that such a run would find,
+    not the effect that was found; for a size effect n counts tasks or seeds where those are resampled.
+
+    Args:
+        estimate: one number with its interval.
+        half_width, accuracies, power: as for `before`; accuracies as measured.
+
+    Raises:
+        MeasureError: a number is out of its range.
+    """
+    n, value = estimate.n_used, estimate.value
+    if value is None or estimate.low is None or estimate.high is None or estimate.low == estimate.high:
+        why = estimate.reason or f"no interval that more questions would narrow ({estimate.method})"
+        return Power(n, _informative(n, accuracies), None, None, None, None, NONE, why)
+    half = (estimate.high - estimate.low) / 2
+    if estimate.method == WILSON:
+        needed, method = questions_for_share(half_width, value), WILSON
+    else:
+        needed, method = ceil(n * (half / _positive(half_width)) ** 2), SQUARE_ROOT
+    return _power(n, half, ceil(needed * (n + estimate.n_dropped) / n), method, accuracies, power)
+
+
+def informative(n: int, without: float, full: float) -> float:
+    """How many of `n` questions can change their answer at accuracies `without` and with (`full`) chain of thought."""
+    return n * float(headroom(np.array([[without, full]]))[0])
+
+
+def detectable(half_width: float, power: float = POWER) -> float:
+    """The smallest effect that a two-sided test at 5 % finds with `power`, where the interval has this half-width."""
+    return half_width * (1 + float(norm.ppf(power)) / Z)
+
+
+def wilson_half_width(n: int, share: float) -> float:
+    """Half of Wilson's interval of a share of n questions.
+
+    Raises:
+        MeasureError: the share is not between 0 and 1.
+    """
+    if not 0 <= share <= 1:
+        raise MeasureError(f"the interval of a share of {share:g}", "no share", "give a number from 0 to 1")
+    return Z / (1 + Z * Z / n) * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+
+
+def questions_for_share(half_width: float, share: float) -> int:
+    """Questions until Wilson's interval of a share between 0 and 1 has this half-width.
+
+    Raises:
+        MeasureError: the half-width is not positive.
+    """
+    w, product = _positive(half_width), share * (1 - share)
+    root = sqrt(product**2 + (w * (2 * share - 1)) ** 2)
+    return max(1, ceil(Z * Z * ((product + root) / (2 * w * w) - 1)))
+
+
+def questions_for_mean(half_width: float, sd: float) -> int:
+    """Questions until the interval of a mean has this half-width, where questions have this standard deviation.
+
+    Raises:
+        MeasureError: the half-width is not positive.
+    """
+    return max(1, ceil((Z * sd / _positive(half_width)) ** 2))
+
+
+def _power(
+    n: int, half: float, needed: int, method: str, accuracies: tuple[float, float] | None, power: float
+) -> Power:
+    found, room = detectable(half, power), None if accuracies is None else informative(1, *accuracies)
+    share, reason = found / room if room else None, "the accuracies leave no room for change" if room == 0 else None
+    return Power(n, _informative(n, accuracies), half, found, share, needed, method, reason)
+
+
+def _informative(n: int, accuracies: tuple[float, float] | None) -> float | None:
+    return None if accuracies is None else informative(n, *accuracies)
+
+
+def _positive(half_width: float) -> float:
+    if not half_width > 0:
+        raise MeasureError(f"a half-width of {half_width:g}", "no interval is so narrow", "give a number above 0")
+    return half_width

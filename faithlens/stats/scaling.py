@@ -1,0 +1,200 @@
+"""What size does to a measure: the change per tenfold of parameters, and what must be doubted about it.
+
+Lanham et al. 2023 (2307.13702, section 3) read a falling measure as falling faithfulness. But a model that is right
+without its chain of thought cannot be moved by it, so a measure falls as accuracy rises whatever faithfulness does.
+The answers to that (`stats.condition`, `stats.matched`) are all slopes over log10 of the number of parameters, and all
+give a `SizeEffect`.
+
+The unit is the seed (all sizes trained with it) where there are several, else the task. Tasks speak for these models
+alone: whatever is particular to the one model of a size is counted as size, and the estimate says so.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from faithlens.errors import MeasureError, nearest
+from faithlens.stats.interval import NONE, optional
+from faithlens.stats.resample import Array
+
+CELL = ("size", "task", "seed")
+"""What names a cell, and the curve of a size's checkpoints."""
+
+FEWEST_SIZES = 3
+"""Two sizes make a difference, not a trend."""
+
+FEWEST_UNITS = 4
+"""With fewer the interval is honest only if units vary normally, and so wide that it rarely tells anything."""
+
+ONE_MODEL = "one model a size: what is particular to a model counts as size"
+SINGULAR = 1e-8  # of the largest singular value
+ROUNDING = 1e-12
+
+UNDEFINED = (np.nan, np.nan, np.nan)
+
+
+@dataclass(frozen=True)
+class SizeEffect:
+    """The change of a measure per tenfold of parameters, with its 95 % interval.
+
+    Attributes:
+        answer: which of the answers it is, such as "at equal accuracy".
+        value, low, high: the slope and its interval, in `unit`; None where undefined.
+        counted: what is independent and was resampled: "task", "seed" or "question".
+        n_used, n_dropped: how many of those speak, and how many could not.
+        n_sizes: sizes that speak.
+        unit: of the value.
+        method: how value and interval were made.
+        seed: of the resampling, where there was any.
+        reason: what was dropped and why, why there is no value, or why another method than the first had to be used.
+        warning: assumptions that the data do not meet.
+    """
+
+    answer: str
+    value: float | None
+    low: float | None
+    high: float | None
+    counted: str
+    n_used: int
+    n_dropped: int
+    n_sizes: int
+    unit: str
+    method: str
+    seed: int | None
+    reason: str | None
+    warning: str | None
+
+
+def usable(table: pd.DataFrame, needs: Sequence[str], keys: Sequence[str]) -> pd.DataFrame:
+    """The rows that have all of `needs`, with a column `log_size`, and `task` and `seed` where there are none.
+
+    Args:
+        table: columns size, those of `needs` and `keys`, and perhaps family, task, seed.
+        needs: columns without which a row tells nothing.
+        keys: columns that together name a row.
+
+    Raises:
+        MeasureError: a column is missing, there are several families, a size is not positive, or rows repeat.
+    """
+    asked = "the effect of size on a measure"
+    table = table.assign(**{name: "all" for name in ("task", "seed") if name not in table.columns})
+    for name in ("size", *needs, *keys):
+        if name not in table.columns:
+            found = f"the table has no column {name!r}; {nearest(name, map(str, table.columns))}"
+            raise MeasureError(asked, found, "name the columns like this")
+    if "family" in table.columns and table["family"].nunique() > 1:
+        found = f"{table['family'].nunique()} families, which differ in more than size"
+        raise MeasureError(asked, found, "ask for one family at a time")
+    if not (table["size"] > 0).all():
+        raise MeasureError(asked, "a size that is not a positive number of parameters", "give every row its size")
+    if table.duplicated([*keys]).any():
+        raise MeasureError(asked, f"several rows of one {', '.join(keys)}", "average them, or tell them apart by seed")
+    return table.dropna(subset=[*needs]).assign(log_size=lambda rows: np.log10(rows["size"].astype(float)))
+
+
+def final(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells of each model's last checkpoint; all of them where no checkpoints are told apart."""
+    if "checkpoint" not in cells.columns:
+        return cells
+    model = [name for name in ("family", "size", "seed") if name in cells.columns]
+    return cells[cells["checkpoint"] == cells.groupby(model)["checkpoint"].transform("max")]
+
+
+def independent(cells: pd.DataFrame, counted: str | None) -> str:
+    """What is resampled: `counted` where it is said, else seeds where there are several, else tasks."""
+    return counted or ("seed" if cells["seed"].nunique() > 1 else "task")
+
+
+def spanning(cells: pd.DataFrame, counted: str) -> pd.DataFrame:
+    """The cells of units and tasks that were measured at more than one size: others know nothing of a slope."""
+    for name in ("task", counted):
+        cells = cells[cells.groupby(name)["size"].transform("nunique") > 1]
+    return cells
+
+
+def dropped(table: pd.DataFrame, known: pd.DataFrame, row: str, needs: Sequence[str]) -> Iterator[str]:
+    """That rows were left out, where some were."""
+    if lost := len(table) - len(known):
+        yield f"{lost} of {len(table)} {row}s dropped: no {' or '.join(needs)}, or measured at one size only"
+
+
+def centred(columns: Array, groups: NDArray, ratio: float = np.inf) -> Array:
+    """Columns [row, column] less a part of their group's mean, which makes least squares of them generalised.
+
+    `ratio` is the variance of the groups' intercepts over that of the rest: the larger, the larger the part; all of the
+    mean, where it is infinite, is what fixed effects are.
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    n = np.bincount(group)
+    means = np.stack([np.bincount(group, column) / n for column in columns.T], axis=1)
+    part = np.ones(len(n)) if np.isinf(ratio) else 1 - 1 / np.sqrt(1 + n * ratio)
+    return columns - (part[:, None] * means)[group]
+
+
+def slope_within(y: Array, x: Array, groups: NDArray, ratio: float = np.inf) -> float:
+    """The first coefficient of y on the columns of x, where groups have intercepts of their own; NaN where singular.
+
+    `ratio` as for `centred`: fixed effects unless it is said.
+    """
+    if not len(y):
+        return np.nan
+    mean = [] if np.isinf(ratio) else [np.ones(len(y))]
+    own = centred(np.column_stack([y, x, *mean]), groups, ratio)
+    found, _, rank, _ = np.linalg.lstsq(own[:, 1:], own[:, 0], rcond=SINGULAR)
+    return float(found[0]) if rank == len(found) else np.nan
+
+
+def size_effect(
+    answer: str,
+    drawn: tuple[float, float, float],
+    cells: pd.DataFrame,
+    counted: str,
+    total: int,
+    *,
+    unit: str,
+    method: str,
+    seed: int | None = None,
+    reasons: Iterable[str] = (),
+    doubts: Iterable[str] = (),
+) -> SizeEffect:
+    """The `SizeEffect` of `drawn`, value, low and high, from the cells that were used, of `total` units."""
+    value, low, high = drawn
+    n, sizes = cells[counted].nunique(), cells["size"].nunique()
+    told = list(reasons)
+    if n < 2 and np.isnan(low):
+        told.append(f"{n} {counted}{'s' * (n != 1)} measured at several sizes: an interval over them needs at least 2")
+    elif np.isnan(low) and not np.isnan(value):
+        told.append("no interval: without one of the units there is no slope")
+    if high - low < ROUNDING:
+        low = high = np.nan
+        told.append(f"all {counted}s agree: resampling shows no doubt")
+    doubted = [] if np.isnan(value) else [*_doubts(counted, n, sizes, cells["seed"].nunique()), *doubts]
+    return SizeEffect(
+        answer=answer,
+        value=optional(value),
+        low=optional(low),
+        high=optional(high),
+        counted=counted,
+        n_used=n,
+        n_dropped=total - n,
+        n_sizes=sizes,
+        unit=f"{unit} per tenfold of parameters",
+        method=NONE if np.isnan(value) else method,
+        seed=seed,
+        reason="; ".join(told) or None,
+        warning="; ".join(doubted) or None,
+    )
+
+
+def _doubts(counted: str, n: int, sizes: int, seeds: int) -> Iterator[str]:
+    if sizes < FEWEST_SIZES:
+        yield f"{sizes} sizes: a difference, not a trend"
+    if n < FEWEST_UNITS:
+        yield f"{n} {counted}{'s' * (n != 1)}: too few to see whether they vary normally, as the interval assumes"
+    if counted == "seed":
+        yield "speaks for these tasks only"
+    elif seeds < 2:
+        yield ONE_MODEL
