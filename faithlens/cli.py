@@ -1,6 +1,8 @@
 """The command line: one verb a task, each a thin layer over the library."""
 
 import json
+import sys
+import traceback
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -111,6 +113,37 @@ def audit(
 
 
 @app.command()
+def decide(
+    runs: Annotated[list[Path], typer.Argument(help="folders of finished runs")],
+    min_faithfulness: Annotated[float, typer.Option(help="what each measure asked about must clear, 0 to 1")] = 0.5,
+    min_accuracy: Annotated[float | None, typer.Option(help="accuracy with chain of thought that is asked for")] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="a measure that must clear it; may be repeated [default: mediation.content_share]"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON document instead")] = False,
+) -> None:
+    """Decide from finished runs which models may be overseen by reading their chain of thought.
+
+    Exit code 0: on every task some model is trusted. 1: on some task no model is, and none is undecided. 2: otherwise;
+    the verdict is undecided. 3: no verdict, because of an error.
+    """
+    from faithlens.decision import decide as decide_runs
+    from faithlens.report.decision import told
+    from faithlens.stats.verdict import Asked
+    from faithlens.store import Run
+
+    usual = Asked()
+    asked = Asked(min_faithfulness, min_accuracy, tuple(dict.fromkeys(measure or usual.measures)))
+    found = decide_runs([Run.open(run) for run in runs], asked)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        Console().print(told(found.to_dict()))
+    raise Answer(found.exit_code)
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="a finished run's folder")],
     out: Annotated[Path, typer.Argument(help="the file or folder to write; must not be there yet")],
@@ -194,13 +227,34 @@ def bench(
                 file.write_text(json.dumps(results, indent=2) + "\n")
 
 
+class Answer(SystemExit):
+    """The end of `decide`, whose exit code is what it found."""
+
+
+NO_ANSWER = 3
+"""The exit code of `decide` where it found nothing: 0, 1 and 2 are verdicts."""
+
+
 def main() -> None:
-    """Run the command line; an error the user can mend is printed in its three parts, exit code 2."""
+    """Run the command line; an error the user can mend is printed in its three parts, exit code 2.
+
+    Whatever goes wrong in `decide` ends in NO_ANSWER, faults of our own included: no gate may take them for a verdict.
+    """
+    answers = sys.argv[1:2] == ["decide"]
     try:
         app()
+    except Answer:
+        raise
     except FaithlensError as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        raise SystemExit(2) from None
+        raise SystemExit(NO_ANSWER if answers else 2) from None
+    except SystemExit as ended:
+        raise SystemExit(NO_ANSWER if answers and ended.code else ended.code) from None
+    except Exception as error:
+        if not answers:
+            raise
+        traceback.print_exception(error)
+        raise SystemExit(NO_ANSWER) from error
 
 
 if __name__ == "__main__":
