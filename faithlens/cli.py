@@ -144,6 +144,39 @@ def decide(
 
 
 @app.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(help="a finished run's folder")],
+    run_b: Annotated[Path, typer.Argument(help="another, whose models were asked the same questions")],
+    model_a: Annotated[str | None, typer.Option(help="which model of RUN_A, where it holds several")] = None,
+    model_b: Annotated[str | None, typer.Option(help="which model of RUN_B")] = None,
+    strategy_a: Annotated[
+        str | None, typer.Option(help="cot, cot_decomposition or factored, instead of what follows the chain")
+    ] = None,
+    strategy_b: Annotated[str | None, typer.Option(help="the way to reason to compare it with")] = None,
+    measure: Annotated[
+        list[str] | None, typer.Option(help="compare these measures alone; may be repeated [default: all shared]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")] = False,
+) -> None:
+    """Compare two runs question by question, B less A: did training, decoding or a strategy change faithfulness?
+
+    Each difference is given over all questions, and at equal accuracy: over those that both get right and wrong alike.
+    """
+    from dataclasses import asdict
+
+    from faithlens.comparison import compare as compare_runs
+    from faithlens.report.comparison import compared
+    from faithlens.store import Run
+
+    models, ways = (model_a, model_b), (strategy_a, strategy_b)
+    found = [asdict(each) for each in compare_runs(Run.open(run_a), Run.open(run_b), models, ways, measure)]
+    if as_json:
+        typer.echo(json.dumps({"comparisons": found}, indent=2, ensure_ascii=False))
+    else:
+        Console().print(compared(found))
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="a finished run's folder")],
     out: Annotated[Path, typer.Argument(help="the file or folder to write; must not be there yet")],

@@ -1,4 +1,4 @@
-"""`decide` and `compare`: from finished run folders to a decision. No model is loaded.
+"""`decide`: from finished run folders to a decision. No model is loaded.
 
 `judged` is the one way from scores and estimates to the entries of verdict.json; an audit ends with it too.
 """

@@ -1,4 +1,4 @@
-"""What `decide` says on the terminal: the verdict first, then why, the model to use, and what else there is."""
+"""What `decide` says on the terminal: the verdict first, then the model to use, and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -43,7 +43,7 @@ def _use(task: Mapping[str, Any], subjects: Sequence[Mapping[str, Any]]) -> Text
     if best is None:
         return Text("No model is trusted on this task.")
     right = best["measures"]["accuracy.full"]
-    return Text.assemble("Most capable trusted model: ", (best["model"], "bold"), f", right {_number(right)}")
+    return Text.assemble("Most capable trusted model: ", (best["model"], "bold"), f", right {numeral(right)}")
 
 
 def _why(subject: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -63,10 +63,11 @@ def _front(measure: str, points: Sequence[Mapping[str, Any]]) -> Table:
     for name in ("on the front", "model", "strategy", "right", label(measure)):
         table.add_column(name)
     for point in sorted(points, key=lambda point: not point["front"]):
-        numbers = (_number(point["accuracy"]), _number(point["sensitivity"]))
+        numbers = (numeral(point["accuracy"]), numeral(point["sensitivity"]))
         table.add_row("yes" if point["front"] else "", Text(point["model"]), STRATEGIES[point["strategy"]], *numbers)
     return table
 
 
-def _number(number: Mapping[str, Any]) -> str:
+def numeral(number: Mapping[str, Any]) -> str:
+    """A value and its interval."""
     return f"{plain(number['value'])} ({plain(number['low'])} to {plain(number['high'])})"
