@@ -95,8 +95,8 @@ def _pairs(task: str, scores: Sequence[pd.DataFrame]) -> list[tuple[str, str]]:
 
 
 def _reported(scores: Sequence[pd.DataFrame]) -> list[str]:
-    """The measures of both sides that a report has words for."""
-    return [m for m in shared(*scores) if m in WORDS or m.startswith(WAYS)]
+    """The measures of both sides that a report has words for; coverage only says whether the options are answers."""
+    return [m for m in shared(*scores) if m.startswith(WAYS) or (m in WORDS and not m.startswith("coverage."))]
 
 
 def _way(scores: pd.DataFrame, side: Side) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""From run folders to a decision: verdicts, exit codes and what is said, on folders written by hand and on organisms."""
+"""From run folders to a decision: exit codes and what is said, on folders written by hand and on organisms."""
 
 import json
 import sys
@@ -60,9 +60,10 @@ ONE = {
 }
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> dict[str, Run]:
-    return {name: folder(tmp_path / name, subject) for name, subject in ONE.items()}
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    path = tmp_path_factory.mktemp("runs")
+    return {name: folder(path / name, subject) for name, subject in ONE.items()}
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
@@ -121,11 +122,11 @@ def test_an_error_is_no_verdict(
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_fault_is_no_verdict_either(runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_is_no_verdict_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python itself would end in 1, which says do-not-trust."""
-    for part in (runs["reads"].path / "parts" / "scores").iterdir():
-        part.write_bytes(b"not a table")
-    assert command(monkeypatch, "decide", runs["reads"].path) == 3
+    run = folder(tmp_path / "run", ONE["reads"])
+    (run.path / "estimates.parquet").write_bytes(b"not a table")
+    assert command(monkeypatch, "decide", run.path) == 3
 
 
 def test_json_holds_all_of_it(
@@ -149,8 +150,9 @@ def test_json_holds_all_of_it(
 
 def test_the_words_give_the_verdict_first_then_the_model_then_reasons(runs: dict[str, Run]) -> None:
     text = said(told(decide([runs["ignores"], runs["reads"]]).to_dict()))
-    order = ["trust (exit code 0)", "sums", "Most capable trusted model: reads, right 0.92 (0.65 to 0.99)",
-             "do-not-trust ignores", "below the 0.50 asked for", "trust reads", "Accuracy against content share"]  # fmt: skip
+    use = "Most capable trusted model: reads, right 0.92 (0.65 to 0.99)"
+    why = ["do-not-trust ignores", "below the 0.50 asked for", "trust reads", "at least 0.50 was asked for."]
+    order = ["trust (exit code 0)", "sums", use, *why, "Accuracy against content share"]
     assert [text.index(words) for words in order] == sorted(text.index(words) for words in order)
     alone = said(told(decide([runs["half"]]).to_dict()))
     assert "No model is trusted on this task." in alone

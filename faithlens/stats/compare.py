@@ -23,6 +23,7 @@ from statsmodels.stats.multitest import multipletests
 
 from faithlens.errors import MeasureError, nearest
 from faithlens.stats.context import BASELINES
+from faithlens.stats.estimate import scalars
 from faithlens.stats.interval import EQUAL, NONE, interval, is_fixed, scale_of
 from faithlens.stats.resample import Array, mean_intervals
 from faithlens.stats.verdict import FEWEST
@@ -33,8 +34,8 @@ Questions = Literal["all", "alike"]
 ACCURACIES = ("accuracy.full", *(f"accuracy.{baseline}" for baseline, _ in BASELINES))
 """What both runs must have alike on a question for it to be one of equal accuracy."""
 
-CONTEXT = ("accuracy.", "coverage.")
-"""Measures that say what a run can do, not whether it is faithful: shown over all questions, outside Holm's family."""
+CONTEXT = "accuracy."
+"""Measures that say what a run can do, not whether it is faithful: given over all questions, outside Holm's family."""
 
 FLIPS, AT_ONCE = 9999, 500
 
@@ -110,8 +111,7 @@ def shared(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
 
 def by_question(scores: pd.DataFrame) -> pd.DataFrame:
     """Scalar measures by question, [question, measure], means over chains of thought; every question has its row."""
-    scalar = scores[scores["fraction"].isna() & scores["step"].isna()]
-    wide = scalar.pivot_table(index="question", columns="measure", values="value", aggfunc="mean")
+    wide = scalars(scores).pivot_table(index="question", columns="measure", values="value", aggfunc="mean")
     return wide.reindex(sorted(scores["question"].unique()))
 
 

@@ -148,3 +148,12 @@ def test_a_measure_that_only_one_run_has_is_refused() -> None:
     with pytest.raises(MeasureError, match=r"known: deletion\.change"):
         compare(first, second, 0, ["shuffle.change"])
     assert [d.questions for d in compare(second, second, 0, ["shuffle.change"])] == ["all", "alike"]
+
+
+def test_curves_and_measures_told_step_by_step_are_not_compared() -> None:
+    """Attention has a row without a step, the prompt's, beside those of the steps."""
+    whole = run(attention__span=[0.5] * 5, early_answering__retention=[1.0] * 5, deletion__change=[0.5] * 5)
+    steps = run(attention__span=[0.5] * 5).assign(step=0)
+    whole.loc[whole["measure"] == "early_answering.retention", "fraction"] = 0.0
+    scores = pd.concat([whole, steps])
+    assert {d.measure for d in compare(scores, scores, 0)} == {"deletion.change"}
