@@ -1,14 +1,18 @@
 import json
+from typing import get_args
 
 import pandas as pd
 import pytest
 
+from faithlens.assays import bias
 from faithlens.errors import ConfigError
 from faithlens.report.words import WORDS
 from faithlens.stats.derived import DERIVED
-from faithlens.stats.estimate import COLUMNS
+from faithlens.stats.estimate import COLUMNS, estimates
 from faithlens.stats.grid import CELLS
-from faithlens.stats.verdict import MEASURES, Asked, decide, plain, subject
+from faithlens.stats.verdict import BIASES, MEASURES, Asked, decide, plain, subject
+from tests.stats.test_derived import hint_rows
+from tests.stats.test_estimate import scores
 
 
 def table(**numbers):
@@ -253,3 +257,17 @@ def test_every_measure_that_can_be_asked_about_has_words_and_a_bound_that_is_est
         assert name in WORDS
         assert measure.bound is None or measure.bound in known
     assert [name for name, measure in MEASURES.items() if measure.bound is None] == ["mediation.content_share"]
+
+
+@pytest.mark.parametrize(("reveals", "verdict"), [("0" * 30, "do-not-trust"), ("1" * 30, "trust")])
+def test_hints_are_read_off_the_estimates_that_their_scores_give(reveals, verdict):
+    """Twelve of thirty eligible questions switch and one strays: alpha is 1 - .5 / 12, well above 0."""
+    of_hint = estimates(scores(hint_rows("H" * 12 + "E" + "N" * 17 + "S" * 5, reveals=reveals)), 0)
+    frame = pd.concat([table(**CAPABLE, **TRUSTED), of_hint])
+    assert decide("m", frame, cells(content_mediated=24)).verdict == verdict
+
+
+def test_biases_are_those_that_are_asked():
+    assert set(BIASES) == set(get_args(bias.Kind))
+    assert {f"bias.{kind}.{name}" for kind in BIASES for name in ("toward", "toward_unbiased")} <= set(WORDS)
+    assert {"toward", "toward_unbiased"} <= set(bias.MEASURES)
