@@ -111,10 +111,11 @@ def test_questions_without_a_value_in_one_run_are_dropped_and_few_are_too_few() 
     accuracies = right([1] * 6)
     first = run(**accuracies, mediation__content_share=[0.1, 0.2, 0.3, None, 0.5, 0.6], paraphrase__change=[0.0] * 6)
     second = run(**accuracies, mediation__content_share=[None, 0.2, 0.5, 0.6, None, 0.8], paraphrase__change=[0.0] * 6)
-    found = one(compare(first, second, 0), SHARE)
+    every = compare(first, second, 0)
+    found = one(every, SHARE)
     assert (found.value, found.n_used, found.n_dropped) == (None, 3, 3)
     assert found.reason == "3 questions to compare: fewer than 4 are too few"
-    assert one(compare(first, second, 0), "paraphrase.change").value == 0
+    assert one(every, "paraphrase.change").value == 0
 
 
 def test_without_accuracies_nothing_is_said_at_equal_accuracy() -> None:
