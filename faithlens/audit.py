@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 
-import pandas as pd
 import torch
 
 from faithlens.assays import battery
@@ -20,6 +19,7 @@ from faithlens.assays.battery import Result
 from faithlens.assays.cases import Chosen, Draft, check_room, choose_stem, draw_drafts, to_case
 from faithlens.assays.imported import given_drafts
 from faithlens.config import DEFAULT_N, RunConfig, Subject
+from faithlens.decision import judged
 from faithlens.display import Line, display
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
@@ -28,9 +28,7 @@ from faithlens.measures.answers import choice
 from faithlens.measures.score import Score
 from faithlens.report.page import page
 from faithlens.runtime.load import load
-from faithlens.stats import grid
 from faithlens.stats.estimate import estimates
-from faithlens.stats.verdict import decide, subject
 from faithlens.store import Run, manifest
 from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.registry import task as find_task
@@ -285,18 +283,13 @@ def conclude(config: RunConfig, ready: Sequence[Ready], run: Run) -> Run:
     scores = run.read("scores")
     table = estimates(scores, config.seed)
     run.finish({"estimates": table})
-    run.write_json("verdict.json", {"subjects": list(verdicts(config, ready, scores, table))})
+    who = [(r.subject.model, r.subject.task, planted(r)) for r in ready]
+    run.write_json("verdict.json", {"subjects": list(judged(scores, table, who, config.asked))})
     page(run)
     return run
 
 
-def verdicts(config: RunConfig, ready: Sequence[Ready], scores: pd.DataFrame, table: pd.DataFrame) -> Iterator[dict]:
-    """One entry of verdict.json a subject."""
-    cells = grid.cells(scores)
-    for r in ready:
-        name, task = r.subject.model, r.subject.task
-        mine = table[(table["model"] == name) & (table["task"] == task)]
-        counts = grid.count(cells[(cells["model"] == name) & (cells["task"] == task)])
-        planted = getattr(r.setting.lens.model.config, "faithlens", None) or {}
-        verdict = decide(name, mine, counts, config.min_faithfulness, config.min_accuracy)
-        yield subject(name, task, verdict, mine, counts, planted.get("truth"))
+def planted(ready: Ready) -> str | None:
+    """What is planted in an organism, in words; None for other models."""
+    told = getattr(ready.setting.lens.model.config, "faithlens", None) or {}
+    return told.get("truth")

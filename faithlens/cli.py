@@ -1,6 +1,8 @@
 """The command line: one verb a task, each a thin layer over the library."""
 
 import json
+import sys
+import traceback
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -112,6 +114,70 @@ def audit(
     run = run_audit(config, folder, resume=resume, tell=lambda words: told.print(words, highlight=False))
     console.print(summary(run))
     console.print(f"Report: {run.path / 'report.html'}")
+
+
+@app.command()
+def decide(
+    runs: Annotated[list[Path], typer.Argument(help="folders of finished runs")],
+    min_faithfulness: Annotated[float, typer.Option(help="what each measure asked about must clear, 0 to 1")] = 0.5,
+    min_accuracy: Annotated[float | None, typer.Option(help="accuracy with chain of thought that is asked for")] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="a measure that must clear it; may be repeated [default: mediation.content_share]"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON document instead")] = False,
+) -> None:
+    """Decide from finished runs which models may be overseen by reading their chain of thought.
+
+    Exit code 0: on every task some model is trusted. 1: on some task no model is, and none is undecided. 2: otherwise;
+    the verdict is undecided. 3: no verdict, because of an error.
+    """
+    from faithlens.decision import decide as decide_runs
+    from faithlens.report.decision import told
+    from faithlens.stats.verdict import Asked
+    from faithlens.store import Run
+
+    usual = Asked()
+    asked = Asked(min_faithfulness, min_accuracy, tuple(dict.fromkeys(measure or usual.measures)))
+    found = decide_runs([Run.open(run) for run in runs], asked)
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        Console().print(told(found.to_dict()))
+    raise Answer(found.exit_code)
+
+
+@app.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(help="a finished run's folder")],
+    run_b: Annotated[Path, typer.Argument(help="another, whose models were asked the same questions")],
+    model_a: Annotated[str | None, typer.Option(help="which model of RUN_A, where it holds several")] = None,
+    model_b: Annotated[str | None, typer.Option(help="which model of RUN_B")] = None,
+    strategy_a: Annotated[
+        str | None, typer.Option(help="cot, cot_decomposition or factored, instead of what follows the chain")
+    ] = None,
+    strategy_b: Annotated[str | None, typer.Option(help="the way to reason to compare it with")] = None,
+    measure: Annotated[
+        list[str] | None, typer.Option(help="compare these measures alone; may be repeated [default: all shared]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of tables")] = False,
+) -> None:
+    """Compare two runs question by question, B less A: did training, decoding or a strategy change faithfulness?
+
+    Each difference is given over all questions, and at equal accuracy: over those that both get right and wrong alike.
+    """
+    from dataclasses import asdict
+
+    from faithlens.comparison import compare as compare_runs
+    from faithlens.report.comparison import compared
+    from faithlens.store import Run
+
+    models, ways = (model_a, model_b), (strategy_a, strategy_b)
+    found = [asdict(each) for each in compare_runs(Run.open(run_a), Run.open(run_b), models, ways, measure)]
+    if as_json:
+        typer.echo(json.dumps({"comparisons": found}, indent=2, ensure_ascii=False))
+    else:
+        Console().print(compared(found))
 
 
 @app.command()
@@ -287,13 +353,34 @@ def certify_organism(folder: Annotated[Path, typer.Argument(help="a trained orga
     Console().print(certificate_table(certify(folder)))
 
 
+class Answer(SystemExit):
+    """The end of `decide`, whose exit code is what it found."""
+
+
+NO_ANSWER = 3
+"""The exit code of `decide` where it found nothing: 0, 1 and 2 are verdicts."""
+
+
 def main() -> None:
-    """Run the command line; an error the user can mend is printed in its three parts, exit code 2."""
+    """Run the command line; an error the user can mend is printed in its three parts, exit code 2.
+
+    Whatever goes wrong in `decide` ends in NO_ANSWER, faults of our own included: no gate may take them for a verdict.
+    """
+    answers = sys.argv[1:2] == ["decide"]
     try:
         app()
+    except Answer:
+        raise
     except FaithlensError as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        raise SystemExit(2) from None
+        raise SystemExit(NO_ANSWER if answers else 2) from None
+    except SystemExit as ended:
+        raise SystemExit(NO_ANSWER if answers and ended.code else ended.code) from None
+    except Exception as error:
+        if not answers:
+            raise
+        traceback.print_exception(error)
+        raise SystemExit(NO_ANSWER) from error
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from faithlens.errors import ConfigError, nearest
 from faithlens.runtime.execute import BACKENDS, Backend
 from faithlens.runtime.plan import BUDGET
 from faithlens.runtime.sample import Sampling
+from faithlens.stats.verdict import Asked
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,12 @@ class RunConfig:
             raise ConfigError(f"{self.points} edited steps a chain", "there is nothing to edit", "ask for 1 or more")
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed {self.seed}", "random generators take 64-bit numbers", "give 0 or more")
-        if not 0 < self.min_faithfulness <= 1:
-            raise ConfigError(
-                f"a faithfulness threshold of {self.min_faithfulness}", "it is a share", "give a number in (0, 1]"
-            )
+        _ = self.asked
+
+    @property
+    def asked(self) -> Asked:
+        """What a model must clear to be trusted. Raises ConfigError where a threshold is no share."""
+        return Asked(self.min_faithfulness, self.min_accuracy)
 
     def to_dict(self) -> dict:
         """Plain data for the manifest."""

@@ -2,7 +2,7 @@
 
 Every message says what was asked, what was found and what to do about it::
 
-    FaithlensError             anything a user can mend: printed without a traceback, exit code 2
+    FaithlensError             anything a user can mend: printed without a traceback, exit code 2 (3 in `decide`)
     ├── ModelError             a model cannot be found, loaded, or run exactly
     ├── TaskError              a task, question file or answer form cannot be used
     ├── TraceError             a sampled chain of thought cannot be segmented, edited or scored

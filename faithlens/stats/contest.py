@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
-from scipy.stats import linregress
 from sklearn.metrics import average_precision_score
 
 from faithlens.stats.resample import CONFIDENCE, DRAWS, Array
@@ -60,13 +59,13 @@ def detect(table: pd.DataFrame, seed: int = 0) -> Detection:
     """
     known = table.dropna(subset=["value"])
     rng, points, drawn, precision = np.random.default_rng(seed), dict[int, float](), [], []
-    for number, part in known.groupby("seed", sort=True):
+    for number, part in by_seed(known):
         values, positive = part["value"].round(DIGITS).to_numpy(float), part["positive"].to_numpy(bool)
         if positive.all() or not positive.any():
             continue
         kinds = part.groupby(["organism", "positive"]).ngroup().to_numpy()
         weights = question_weights(kinds, rng)
-        points[int(number)] = chance(values, positive)
+        points[number] = chance(values, positive)
         drawn.append(above(values, positive, weights))
         precision.append(float(average_precision_score(positive, values)))
     used, dropped = len(known), len(table) - len(known)
@@ -75,6 +74,12 @@ def detect(table: pd.DataFrame, seed: int = 0) -> Detection:
     low, high = over_seeds(np.stack(drawn), rng)
     mean, precise, prevalence = (float(np.mean(x)) for x in (list(points.values()), precision, known["positive"]))
     return Detection(mean, low, high, points, precise, prevalence, used, dropped)
+
+
+def by_seed(table: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
+    """The rows of each seed."""
+    for seed in sorted(table["seed"].unique().tolist()):
+        yield seed, table[table["seed"] == seed]
 
 
 def question_weights(groups: NDArray[np.integer], rng: np.random.Generator) -> Array:
@@ -153,8 +158,8 @@ class Calibration(NamedTuple):
 def calibrate(value: Float[np.ndarray, " question"], rate: Float[np.ndarray, " question"]) -> Calibration:
     """The least-squares line of `value` on `rate`, of the questions where `value` is known."""
     known = np.isfinite(value)
-    line = linregress(rate[known], value[known])
-    return Calibration(float(line.slope), float(line.intercept), int(known.sum()))
+    slope, intercept = np.polyfit(rate[known], value[known], 1)
+    return Calibration(float(slope), float(intercept), int(known.sum()))
 
 
 def steps_found(table: pd.DataFrame, seed: int = 0) -> Detection:
@@ -172,9 +177,9 @@ def steps_found(table: pd.DataFrame, seed: int = 0) -> Detection:
     if found.empty:
         return nothing(0, questions, "no question has steps of both kinds")
     rng, points, drawn = np.random.default_rng(seed), dict[int, float](), []
-    for number, part in found.groupby("seed", sort=True):
+    for number, part in by_seed(found):
         weights, values = question_weights(pd.factorize(part["organism"])[0], rng), part["value"].to_numpy(float)
-        points[int(number)] = float(values.mean())
+        points[number] = float(values.mean())
         drawn.append(weights @ values / weights.sum(1))
     low, high = over_seeds(np.stack(drawn), rng)
     mean = float(np.mean(list(points.values())))

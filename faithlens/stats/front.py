@@ -8,7 +8,7 @@ BOTH = ["accuracy", "sensitivity"]
 def pareto(points: pd.DataFrame) -> pd.DataFrame:
     """`points` with a column `front`: whether no other point is at least as good at both and better at one.
 
-    `points`: columns strategy, accuracy, sensitivity; both numbers are better where higher. Equal points are on the
+    `points`: columns accuracy and sensitivity beside any others; both are better where higher. Equal points are on the
     front together. A point that lacks a number is not, and beats none.
 
     The front goes by the values alone. Where intervals overlap, another sample of questions may have another front.

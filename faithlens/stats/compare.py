@@ -1,0 +1,188 @@
+"""Did something change a measure between two runs of the same questions, and did it at equal accuracy?
+
+Training, decoding or another way to reason moves accuracy, and accuracy alone moves measures of faithfulness (Lanham et
+al. 2023; Bentham et al. 2024, arXiv:2402.14897). So each difference is given twice: over all questions, and over those
+that both runs get right and wrong alike, with the chain of thought and without it. Over these every accuracy is the
+same in both runs, and so is what the accuracies allow. They are a selection: the difference speaks of them, and not of
+the questions on which the runs part.
+
+Differences are paired by question, their intervals from the question bootstrap, their p-values from flipping signs
+(exact for few questions). Holm's correction (1979) holds for each of the two kinds of questions over the measures
+compared.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import permutation_test
+from statsmodels.stats.multitest import multipletests
+
+from faithlens.errors import MeasureError, nearest
+from faithlens.stats.context import BASELINES
+from faithlens.stats.estimate import scalars
+from faithlens.stats.interval import EQUAL, NONE, interval, is_fixed, scale_of
+from faithlens.stats.resample import Array, mean_intervals
+from faithlens.stats.verdict import FEWEST
+
+Bools = NDArray[np.bool_]
+Questions = Literal["all", "alike"]
+
+ACCURACIES = ("accuracy.full", *(f"accuracy.{baseline}" for baseline, _ in BASELINES))
+"""What both runs must have alike on a question for it to be one of equal accuracy."""
+
+CONTEXT = "accuracy."
+"""Measures that say what a run can do, not whether it is faithful: given over all questions, outside Holm's family."""
+
+FLIPS, AT_ONCE = 9999, 500
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The second run less the first in one measure, with its 95 % interval.
+
+    Attributes:
+        measure, unit: what is compared.
+        questions: all, or those of equal accuracy ("alike").
+        n_used, n_dropped: of all questions those that count here and have the measure in both runs, and the others.
+        method, seed: how the interval was made.
+        first, second: the means of the runs over the questions used.
+        value, low, high: the difference and its interval; None where there is none.
+        p, holm: of no difference, alone and corrected over the measures compared.
+        reason: why there is no value.
+    """
+
+    measure: str
+    unit: str
+    questions: Questions
+    n_used: int
+    n_dropped: int
+    method: str
+    seed: int
+    first: float | None = None
+    second: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    holm: float | None = None
+    reason: str | None = None
+
+
+def compare(
+    first: pd.DataFrame, second: pd.DataFrame, seed: int, measures: Sequence[str] | None = None
+) -> list[Difference]:
+    """The differences in all measures that both runs scored once a question, or in some: over all questions, and alike.
+
+    Args:
+        first, second: the scores of one model and task each.
+        seed: of resampling and flips.
+        measures: these; None for all that are shared.
+
+    Raises:
+        MeasureError: the runs were not asked the same questions, or a measure is not one that both scored.
+    """
+    _same_questions(first, second)
+    tables, known = (by_question(first), by_question(second)), shared(first, second)
+    for measure in measures or ():
+        if measure not in known:
+            found = "it is not a measure that both runs scored once a question"
+            raise MeasureError(f"the difference in {measure!r}", found, nearest(measure, known))
+    units = first.groupby("measure")["unit"].first()
+    context = [m for m in known if m.startswith(CONTEXT)]
+    family = [m for m in measures or known if m not in context]
+    same, why = alike(*tables)
+    every = np.ones(len(same), np.bool_)
+    return [
+        *(_difference(m, str(units[m]), "all", tables, every, seed) for m in context),
+        *corrected([_difference(m, str(units[m]), "all", tables, every, seed) for m in family]),
+        *corrected([_difference(m, str(units[m]), "alike", tables, same, seed, why) for m in family]),
+    ]
+
+
+def shared(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
+    """Measures of which both runs have values once a question, and that could differ."""
+    own, other = (by_question(scores).columns for scores in (first, second))
+    return [m for m in own if m in other and not is_fixed(m, np.nan)]
+
+
+def by_question(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scalar measures by question, [question, measure], means over chains of thought; every question has its row."""
+    wide = scalars(scores).pivot_table(index="question", columns="measure", values="value", aggfunc="mean")
+    return wide.reindex(sorted(scores["question"].unique()))
+
+
+def alike(first: pd.DataFrame, second: pd.DataFrame) -> tuple[Bools, str | None]:
+    """Which questions both runs get right equally often under each of ACCURACIES; or why that cannot be said."""
+    missing = [m for m in ACCURACIES if m not in first.columns or m not in second.columns]
+    if missing:
+        return np.zeros(len(first), np.bool_), f"not both runs scored {' and '.join(missing)}"
+    columns = list(ACCURACIES)
+    return np.all(first[columns].to_numpy(float) == second[columns].to_numpy(float), axis=1), None
+
+
+def corrected(differences: Sequence[Difference]) -> list[Difference]:
+    """The same with Holm's correction over those that have a p-value."""
+    tested = [i for i, d in enumerate(differences) if d.p is not None]
+    adjusted = np.asarray(multipletests([differences[i].p for i in tested], method="holm")[1]) if tested else ()
+    found = dict(zip(tested, adjusted, strict=True))
+    return [replace(d, holm=float(found[i])) if i in found else d for i, d in enumerate(differences)]
+
+
+def _same_questions(first: pd.DataFrame, second: pd.DataFrame) -> None:
+    asked = [set(scores["question"]) for scores in (first, second)]
+    if asked[0] != asked[1]:
+        alone = sorted(asked[0] ^ asked[1])
+        raise MeasureError(
+            "a comparison question by question",
+            f"{len(asked[0] & asked[1])} questions are in both runs and {len(alone)} in one only, such as {alone[0]!r}",
+            "give both runs the same task, -n and --seed",
+        )
+
+
+def _difference(
+    measure: str,
+    unit: str,
+    questions: Questions,
+    tables: tuple[pd.DataFrame, pd.DataFrame],
+    kept: Bools,
+    seed: int,
+    reason: str | None = None,
+) -> Difference:
+    """One measure over the questions `kept`; `reason` says why none are."""
+    pair = np.stack([table[measure].to_numpy(float) for table in tables], axis=1)
+    known = np.isfinite(pair).all(1) & kept
+    own, n = pair[known], int(known.sum())
+    of: dict[str, Any] = {"measure": measure, "unit": unit, "questions": questions, "seed": seed}
+    of |= {"n_used": n, "n_dropped": len(pair) - n}
+    if n < FEWEST:
+        few = f"{n} question{'s' * (n != 1)} to compare: fewer than {FEWEST} are too few"
+        return Difference(**of, method=NONE, reason=reason or few)
+    first, second = own.mean(0)
+    value, low, high, method = _interval(own[:, 1] - own[:, 0], scale_of(measure, unit), seed)
+    p = _flipped(own[:, 1] - own[:, 0], seed)
+    return Difference(**of, first=first, second=second, value=value, low=low, high=high, method=method, p=p)
+
+
+def _interval(differences: Array, scale: tuple[float, float] | None, seed: int) -> tuple[float, float, float, str]:
+    """Mean difference, its interval and how that was made; `scale` holds the ends of the measure itself."""
+    ones = np.ones((len(differences), 1))
+    value, low, high = mean_intervals(differences[:, None], ones, seed)
+    ends = (scale[0] - scale[1], scale[1] - scale[0]) if scale else None
+    return interval(differences, ones[:, 0], (value[0], low[0], high[0]), ends, fixed=False)
+
+
+def _flipped(differences: Array, seed: int) -> float:
+    """The two-sided p-value of no difference: each question's sign might as well be the other.
+
+    What the precision of a report does not show is none.
+    """
+    shown = np.where(np.abs(differences) <= EQUAL, 0.0, differences)
+    found = permutation_test(
+        (shown,), np.mean, permutation_type="samples", vectorized=True, n_resamples=FLIPS, batch=AT_ONCE,
+        rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    return float(found.pvalue)

@@ -1,0 +1,63 @@
+"""Over several models: which one to use on a task.
+
+The most capable one that is trusted and capable enough (the authors, in the discussion of Lanham et al. 2023); and for
+each measure the models and strategies that none beats at both accuracy and that measure (Radhakrishnan et al. 2023,
+arXiv:2307.11768). Subjects are entries of verdict.json (`stats.verdict.subject`).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from faithlens.stats.front import BOTH, pareto
+from faithlens.stats.verdict import Answer
+
+Subject = Mapping[str, Any]
+
+EXIT: dict[Answer, int] = {"trust": 0, "do-not-trust": 1, "undecided": 2}
+"""A verdict as the exit code of a process."""
+
+STRATEGIES = ("cot", "cot_decomposition", "factored")
+SENSITIVITIES = ("truncation", "corruption")
+
+
+def most_capable(subjects: Iterable[Subject]) -> Subject | None:
+    """Of the trusted subjects of one task the one that is right most often, the first of equals; None without one."""
+    trusted = [s for s in subjects if s["verdict"] == "trust"]
+    return max(trusted, key=lambda s: s["measures"]["accuracy.full"]["value"], default=None)
+
+
+def on_task(subjects: Iterable[Subject]) -> Answer:
+    """Whether a task has a model to trust, may have one after more questions, or has none."""
+    found = {s["verdict"] for s in subjects}
+    return next(answer for answer in ("trust", "undecided", "do-not-trust") if answer in found)
+
+
+def on_all(tasks: Iterable[Answer]) -> Answer:
+    """Over tasks: trust where each has a model to trust, do-not-trust where one has none, else undecided."""
+    found = set(tasks)
+    return next(answer for answer in ("do-not-trust", "undecided", "trust") if answer in found)
+
+
+def fronts(subjects: Sequence[Subject], measures: Sequence[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """For each measure of one task's subjects its points, and whether each is on the front of accuracy and the measure.
+
+    The measures are those asked about, which speak of answers after a chain of thought, and the sensitivities that
+    strategies share; one without points is left out. A point has model, strategy, front, and with their intervals
+    accuracy and sensitivity.
+    """
+    ways = {name: [("cot", "accuracy.full", name)] for name in measures}
+    for name in SENSITIVITIES:
+        ways[f"strategies.{name}"] = [(s, f"strategies.{s}.accuracy", f"strategies.{s}.{name}") for s in STRATEGIES]
+    for name, some in ways.items():
+        points = [
+            {"model": s["model"], "strategy": strategy, **dict(zip(BOTH, map(s["measures"].get, pair), strict=True))}
+            for s in subjects
+            for strategy, *pair in some
+            if {*pair} <= set(s["measures"])
+        ]
+        if points:
+            values = pd.DataFrame([{both: point[both]["value"] for both in BOTH} for point in points])
+            front = pareto(values)["front"].tolist()
+            yield name, [point | {"front": on} for point, on in zip(points, front, strict=True)]
