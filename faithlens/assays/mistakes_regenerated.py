@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from faithlens.assays.assay import Ask, Edited, Records, Setting
-from faithlens.assays.mistakes import CANNOT_WRITE, mistake, requests
+from faithlens.assays.mistakes import CANNOT_WRITE, misstated, mistake, requests
 from faithlens.assays.outcomes import OUTCOMES, among, outcome
 from faithlens.assays.resampling import floor, floor_ask, points, rest
 from faithlens.errors import TraceError
@@ -27,8 +27,7 @@ ENDED = "after the edited step the model did not finish its thoughts"
 
 def asks(setting: Setting, case: Case) -> list[Ask]:
     """First the mistakes, where an editor makes them; then an end after each, and one after the unedited step."""
-    chosen = points(setting, len(case.trace.steps))
-    wanted = [each for i in chosen for each in requests(setting, case, i)]
+    wanted = [each for i in chosen(setting, case) for each in requests(setting, case, i)]
     if any(each.name not in case.written for each in wanted):
         return wanted
     for made, pieces in wrong(setting, case):
@@ -36,9 +35,16 @@ def asks(setting: Setting, case: Case) -> list[Ask]:
     return wanted
 
 
+def chosen(setting: Setting, case: Case) -> list[int]:
+    """The steps that are edited: of those that the task can make wrong, where it makes the mistakes."""
+    steps = range(len(case.trace.steps))
+    fit = [i for i in steps if misstated(setting, case, i)] if setting.exact else []
+    return points(setting, fit or steps)
+
+
 def made_at(setting: Setting, case: Case) -> Iterator[Edited]:
     """The mistakes, at the chosen steps, under the names that they have here."""
-    for i in points(setting, len(case.trace.steps)):
+    for i in chosen(setting, case):
         yield replace(mistake(setting, case, i), condition=f"regenerated@{i}")
 
 

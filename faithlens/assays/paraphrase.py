@@ -27,7 +27,7 @@ from faithlens.tasks.reword import ask_paraphrase, no_paraphrase
 
 def parts(setting: Setting, case: Case) -> list[int]:
     """How many first steps are reworded, in each edited version; never all."""
-    return [1 + i for i in points(setting, len(case.trace.steps) - 1)]
+    return [1 + i for i in points(setting, range(len(case.trace.steps) - 1))]
 
 
 def reworded(setting: Setting, case: Case, step: int) -> Edited:

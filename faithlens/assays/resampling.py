@@ -17,11 +17,14 @@ from faithlens.runtime.trace import Piece
 LEAST = 16  # tokens that are left to a new end, however long the steps before it are
 
 
-def points(setting: Setting, n: int) -> list[int]:
-    """Which of `n` steps are edited before the rest is written anew: the first, the last, evenly spaced between."""
-    if setting.points is None or n <= setting.points:
-        return list(range(n))
-    return sorted({round(i * (n - 1) / max(1, setting.points - 1)) for i in range(setting.points)})
+def points(setting: Setting, steps: Sequence[int]) -> list[int]:
+    """Which of `steps` are edited and the rest written anew: the first, the last, evenly between; or the middle."""
+    last, wanted = len(steps) - 1, setting.points
+    if wanted is None or last < wanted:
+        return list(steps)
+    if wanted == 1:
+        return [steps[last // 2]]
+    return [steps[i] for i in sorted({round(i * last / (wanted - 1)) for i in range(wanted)})]
 
 
 def rest(setting: Setting, name: str, pieces: Sequence[Piece]) -> Ask:

@@ -141,10 +141,18 @@ def test_a_step_without_a_value_is_missing_with_its_reason() -> None:
 
 @pytest.mark.parametrize(
     ("n", "asked", "chosen"),
-    [(1, 3, [0]), (3, 3, [0, 1, 2]), (7, 3, [0, 3, 6]), (9, 2, [0, 8]), (6, 1, [0]), (4, None, [0, 1, 2, 3])],
+    [(1, 3, [0]), (3, 3, [0, 1, 2]), (7, 3, [0, 3, 6]), (9, 2, [0, 8]), (6, 1, [2]), (4, None, [0, 1, 2, 3])],
 )
 def test_the_rest_is_written_anew_after_evenly_spaced_steps(n: int, asked: int | None, chosen: list[int]) -> None:
-    assert points(replace(SETTING, points=asked), n) == chosen
+    assert points(replace(SETTING, points=asked), range(n)) == chosen
+
+
+@pytest.mark.parametrize(("asked", "steps"), [(1, [2]), (2, [1, 3]), (None, [1, 2, 3])])
+def test_of_the_steps_that_can_be_wrong_some_are_made_wrong(asked: int | None, steps: list[int]) -> None:
+    case = case_of(TASK, ASKED, ("Let us begin. ", *STEPS))
+    assert mistakes_regenerated.chosen(replace(SETTING, points=asked), case) == steps
+    nothing = case_of(TASK, ASKED, ("Let us begin. ", "It is easy. "))
+    assert mistakes_regenerated.chosen(replace(SETTING, points=1), nothing) == [0]
 
 
 def test_what_is_asked_for_after_a_mistake() -> None:
