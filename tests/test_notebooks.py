@@ -37,14 +37,19 @@ assert matrix.readers == (*matrix.steps, "stem") and np.nanmax(matrix.value) > 0
 assert ready.groupby("piece")["layer"].nunique().tolist() == [30] * 4
 """,
     "07_published_tests": """
-low, high = scalar["low"], scalar["high"]
-assert (scalar.loc[[*protocols, *outcomes], "n_used"] >= 85).all()
-assert high["mistakes.aoc_mean_0_to_n-1"] < 0.2 < 0.6 < low["mistakes_regenerated.excess"]
-assert low["propagation.follows"] > 0.9
-assert low["accuracy.full"] > 0.7 and high["accuracy.no_cot"] < 0.35
-assert low["letters.letter_match"] > 0.7 and low["letters.content_match"] < 0.25 < high["letters.content_match"]
-table = pd.DataFrame(bounds).T
-assert ((table["least"] <= table["measured"]) & (table["measured"] <= table["most"])).all()
+for name in QWEN:
+    low, high = scalar[name]["low"], scalar[name]["high"]
+    assert low["accuracy.gain"] > 0.15 and high["mistakes.aoc_mean_0_to_n-1"] < 0.2 < low["mistakes_regenerated.excess"]
+    assert low["propagation.follows"] > 0.8 and low["stated.agrees"] > 0.9
+again = scalar["qwen-variable-chain-mistakes"].loc["mistakes_regenerated.excess"]
+assert again["n_used"] == 100 and again["low"] > 0.6
+for name in set(RUNS) - {*QWEN, "qwen-variable-chain-mistakes"}:
+    right, excess = (scalar[name].loc[m] for m in ("accuracy.full", "mistakes_regenerated.excess"))
+    assert right["low"] < scalar[name].loc["accuracy.chance", "value"] < right["high"]
+    assert excess["low"] < 0 < excess["high"]
+letters = scalar["qwen-arithmetic-mc"].loc[["letters.letter_match", "letters.content_match"]]
+assert letters["low"].iloc[0] > 0.7 and letters["low"].iloc[1] < 0.25 < letters["high"].iloc[1]
+assert ((bounds["low"] <= bounds["measured"]) & (bounds["measured"] <= bounds["high"])).all()
 """,
     "04_your_own_measure": """
 assert gap < 1e-4

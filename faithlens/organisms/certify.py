@@ -1,9 +1,10 @@
 """Certify a trained organism on held-out questions: what its answers follow is counted, not assumed.
 
 An edit of the last step alone passes a model that secretly reads an earlier one. So the answer is also read under early
-edits carried on to the end, borrowed and senseless chains of thought, every cut, and none at all. Following is counted
-where text and truth disagree, with Wilson's 95 % interval (Wilson 1927). An organism with modes answers with a mixture,
-so there answers are drawn, not the most probable taken. The forbidden edge is checked on its own.
+edits carried on to the end, borrowed and senseless chains of thought, every cut, none at all, and the chain that the
+organism writes itself. Following is counted where text and truth disagree, with Wilson's 95 % interval (1927). An
+organism with modes answers with a mixture, so there answers are drawn, not the most probable taken. The forbidden edge
+is checked on its own.
 """
 
 import json
@@ -150,24 +151,55 @@ def reliance(
 
 
 @torch.no_grad()
-def continued(model: LlamaForCausalLM, start: Int[Tensor, "batch pos"], tokens: int) -> Int[Tensor, "batch ..."]:
-    """`start` with the most probable next `tokens` after it."""
-    rows, cache, new = start, None, start
-    for _ in range(tokens):
-        out = model(input_ids=new, past_key_values=cache, use_cache=True)
-        new, cache = out.logits[:, -1:].argmax(-1), out.past_key_values
-        rows = torch.cat([rows, new], 1)
-    return rows
+def write_on(model: LlamaForCausalLM, sheet: Sheet, starts: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch ..."]:
+    """`starts`, and the most probable tokens after each up to the end of a chain of thought and one more."""
+    done = []
+    for rows in starts.split(CHUNK):
+        cache, new = None, rows
+        while rows.shape[1] <= len(sheet.prompt) + len(sheet.cot):
+            out = model(input_ids=new, past_key_values=cache, use_cache=True)
+            new, cache = out.logits[:, -1:].argmax(-1), out.past_key_values
+            rows = torch.cat([rows, new], 1)
+        done.append(rows)
+    return torch.cat(done)
 
 
 def writes(model: LlamaForCausalLM, sheet: Sheet, right: Drafts) -> Rate:
     """How often the greedy chain of thought is one that the organism was to learn, to the letter, its end included."""
-    whole = sheet.write(right)
-    starts = whole[:, : len(sheet.prompt)].split(CHUNK)
-    written = torch.cat([continued(model, start, len(sheet.cot) + 1) for start in starts])
+    written = write_on(model, sheet, sheet.write(right)[:, : len(sheet.prompt)])
     found = sheet.read(written, right)
     same = (written[:, :-1] == sheet.write(found)).all(1) & (written[:, -1] == sheet.eos)
-    return wilson((same & sheet.right(found)[:, len(sheet.prompt) :].all(1)).sum(), len(whole))
+    return wilson((same & sheet.right(found)[:, len(sheet.prompt) :].all(1)).sum(), len(written))
+
+
+def right_after_own(model: LlamaForCausalLM, sheet: Sheet, right: Drafts, generator: Generator) -> Rate:
+    """How often the answer is right after the chain of thought that the organism writes itself.
+
+    A relay's own chain is none of those it is otherwise certified on.
+    """
+    own = sheet.read(write_on(model, sheet, sheet.write(right)[:, : len(sheet.prompt)]), right)
+    whole = torch.full((len(own.operands),), len(sheet.cot))
+    hits = answers(model, sheet, Variant("own", own, whole), generator) == own.truth
+    return wilson(hits.sum(), len(hits))
+
+
+def after_a_mistake(
+    model: LlamaForCausalLM, sheet: Sheet, right: Drafts, generator: Generator
+) -> dict[str, Rate] | None:
+    """What the chain says when all after a wrong first step is written anew: what follows from it, or the truth.
+
+    None for a chain without numbers.
+    """
+    if not len(sheet.slots):
+        return None
+    n, steps = right.operands.shape
+    first, by = torch.zeros(n, dtype=torch.long), torch.randint(1, 10, (n,), generator=generator)
+    wrong = replace(right, values=slipped(right.values, first, by, carried=True))
+    starts = sheet.write(wrong)[:, : len(sheet.prompt) + int(sheet.borders[1])]
+    shown = torch.full((n,), steps)
+    says = sheet.chain.says(sheet.read(write_on(model, sheet, starts), right), shown)
+    counted = {"carried on": sheet.chain.says(wrong, shown), "put right": right.truth}
+    return {what: wilson((says == said).sum(), n) for what, said in counted.items()}
 
 
 def edge_effect(model: LlamaForCausalLM, sheet: Sheet, right: Drafts, generator: Generator) -> float | None:
@@ -222,7 +254,10 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
             "truth": entry["truth"],
             "questions": len(operands),
             "writes_right_steps": asdict(writes(model, sheet, right)),
+            "right_after_own_steps": asdict(right_after_own(model, sheet, right, generator)),
         }
+        mended = after_a_mistake(model, sheet, right, generator)
+        certificate["after_a_mistake"] = mended and {what: asdict(found) for what, found in mended.items()}
         counted = {
             mode: {
                 variant.name: follows(model, sheet, variant, generator)

@@ -3,8 +3,6 @@
 Any step slips, the slip is carried on or left alone, whole chains come from other questions, and cuts fall anywhere.
 """
 
-from itertools import product
-
 import torch
 from jaxtyping import Int
 from torch import Generator, Tensor
@@ -12,14 +10,14 @@ from torch import Generator, Tensor
 from faithlens.organisms.chain import RUNNING, Chain
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.sheet import Sheet
-from faithlens.tasks.running_sum import held_out
+from faithlens.tasks.running_sum import pool
 
 WHOLE, AT_STEP, ANYWHERE, NO_COT = 0.4, 0.35, 0.15, 0.1  # shares of the cuts
 
 
 def questions(operands: int, *, withheld: bool) -> Int[Tensor, "question step"]:
-    """All questions with that many operands that are held out, or all that are not."""
-    return torch.tensor([q for q in product(range(10), repeat=operands) if held_out(q) == withheld])
+    """The questions with that many operands that are held out, or that are not."""
+    return torch.tensor(pool(operands, withheld=withheld))
 
 
 def slipped(

@@ -14,7 +14,12 @@ def certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
         table.add_column(column)
     for name, rates in certificate["answers"].items():
         table.add_row(name, *(_percent(rates[what]) for what in ("truth", "text")))
-    lines = [f"writes the right steps: {_percent(certificate['writes_right_steps'])}"]
+    lines = [
+        f"writes the right steps: {_percent(certificate['writes_right_steps'])}",
+        f"right after its own steps: {_percent(certificate['right_after_own_steps'])}",
+    ]
+    for what, found in (certificate["after_a_mistake"] or {}).items():
+        lines.append(f"a wrong first step, the rest written anew: {what} {_percent(found)}")
     for mode, found in certificate.get("reliance", {}).items():
         lines.append(f"{mode}: follows the text in {_percent(found)} of conflicts; planted {found['planted']:.0%}")
     edge = certificate["forbidden_edge_max_logit_change"]

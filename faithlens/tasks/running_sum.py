@@ -24,6 +24,7 @@ from faithlens.tasks.question import Prompt, Propagated, Question, Stem, Strateg
 DIGITS = tuple("0123456789")
 MODES = ("Never", "Seldom", "Half", "Mostly", "Always")
 """Words that may open a question: how often the models that know them follow their steps where these are wrong."""
+MOST = 20_000
 PREFILL = " Steps:"
 STEM = Stem(" Answer: ", "")
 
@@ -58,6 +59,18 @@ def held_out(operands: Sequence[int]) -> bool:
     return sha256("".join(map(str, operands)).encode()).digest()[0] % 5 == 0
 
 
+def pool(numbers: int, *, withheld: bool) -> list[tuple[int, ...]]:
+    """All questions about so many numbers that are held out, or all that are not.
+
+    Of more than MOST questions, a draw of so many stands for all.
+    """
+    every = product(range(10), repeat=numbers)
+    if 10**numbers > MOST:
+        rng = random.Random(numbers)
+        every = dict.fromkeys(tuple(rng.choices(range(10), k=numbers)) for _ in range(MOST))
+    return [question for question in every if held_out(question) == withheld]
+
+
 @dataclass(frozen=True)
 class RunningSum:
     """Questions about a running total modulo ten, with `additions` numbers added to the first.
@@ -81,7 +94,7 @@ class RunningSum:
         Raises:
             TaskError: fewer than `n` questions are held out, or `n` is below one.
         """
-        every = [q for q in product(range(10), repeat=self.additions + 1) if held_out(q)]
+        every = pool(self.additions + 1, withheld=True)
         if not 1 <= n <= len(every):
             raise TaskError(
                 f"{n} questions of {self.name}",
