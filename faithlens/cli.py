@@ -181,6 +181,54 @@ def compare(
 
 
 @app.command()
+def plan(
+    run: Annotated[Path | None, typer.Argument(help="a finished run's folder, to plan the next one from")] = None,
+    n: Annotated[int, typer.Option("-n", help="questions of a run yet to come")] = 100,
+    accuracy: Annotated[float | None, typer.Option(help="accuracy expected with chain of thought, 0 to 1")] = None,
+    without: Annotated[float | None, typer.Option(help="accuracy expected without it, 0 to 1")] = None,
+    change: Annotated[
+        float | None, typer.Option(help="share expected to change, 0 to 1, where each question does or does not")
+    ] = None,
+    sd: Annotated[
+        float | None, typer.Option(help="instead: a measure's standard deviation over questions, in its unit")
+    ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="of RUN; may be repeated [default: those that a verdict may hang on]"),
+    ] = None,
+    half_width: Annotated[float, typer.Option(help="half of the 95 % interval that is wanted, in the unit")] = 0.05,
+    power: Annotated[float, typer.Option(help="chance to find the smallest detectable effect")] = 0.8,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON document instead")] = False,
+) -> None:
+    """What so many questions can show: those whose answer can change, the smallest detectable effect, how many to ask.
+
+    Before a run from guesses (-n, --change or --sd, --accuracy and --without), after one from its folder. What a run
+    takes in time is told by `faithlens audit --dry-run`.
+    """
+    from dataclasses import asdict
+
+    from faithlens.planning import Aim, Guess, expected, shown
+    from faithlens.report.planning import expectation, powers
+    from faithlens.store import Run
+
+    aim = Aim(half_width, power)
+    if run and any(guess is not None for guess in (accuracy, without, change, sd)):
+        do = "leave out RUN, or --accuracy, --without, --change and --sd"
+        raise ConfigError(f"a plan from {run} and from guesses", "the run says what they would", do)
+    if run:
+        rows = [asdict(each) for each in shown(Run.open(run), measure or (), aim)]
+        found, table = {"aim": asdict(aim), "measures": rows}, powers(rows, asdict(aim))
+    else:
+        guess = Guess(n, without, accuracy, change, sd)
+        told = asdict(expected(guess, aim))
+        found, table = {"aim": asdict(aim), "guess": asdict(guess), "power": told}, expectation(told, asdict(aim))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        Console().print(table)
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="a finished run's folder")],
     out: Annotated[Path, typer.Argument(help="the file or folder to write; must not be there yet")],
