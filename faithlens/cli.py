@@ -117,6 +117,32 @@ def audit(
 
 
 @app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="families of models, tasks and options")],
+    out: Annotated[Path | None, typer.Option(help="new or empty folder [default: faithlens-runs/<time>]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the sweep in --out")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what the sweep would take")] = False,
+) -> None:
+    """Audit models x checkpoints x tasks, and say what size and difficulty do to faithfulness.
+
+    First each model is tried out, which says what all will take; then one is audited after the other.
+    """
+    from faithlens.report.sweep import swept
+    from faithlens.sweep.config import read_config
+    from faithlens.sweep.run import plan
+    from faithlens.sweep.run import sweep as run_sweep
+
+    config, console, told = read_config(file), Console(), Console(stderr=True)
+    if dry_run:
+        plan(config, lambda words: console.print(words, highlight=False))
+        return
+    folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    run = run_sweep(config, folder, resume=resume, tell=lambda words: told.print(words, highlight=False))
+    console.print(swept(run))
+    console.print(f"Tables and audits: {run.path}", highlight=False)
+
+
+@app.command()
 def decide(
     runs: Annotated[list[Path], typer.Argument(help="folders of finished runs")],
     min_faithfulness: Annotated[float, typer.Option(help="what each measure asked about must clear, 0 to 1")] = 0.5,
