@@ -129,15 +129,16 @@ def sweep(
     """
     from faithlens.report.sweep import swept
     from faithlens.sweep.config import read_config
-    from faithlens.sweep.run import plan
     from faithlens.sweep.run import sweep as run_sweep
+    from faithlens.sweep.trial import plan
 
     config, console, told = read_config(file), Console(), Console(stderr=True)
     if dry_run:
-        plan(config, lambda words: console.print(words, highlight=False))
+        plan(config, partial(console.print, markup=False, highlight=False))
         return
     folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    run = run_sweep(config, folder, resume=resume, tell=lambda words: told.print(words, highlight=False))
+    said = partial(told.print, markup=False, highlight=False)
+    run = run_sweep(config, folder, resume=resume, tell=said)
     console.print(swept(run))
     console.print(f"Tables and audits: {run.path}", highlight=False)
 

@@ -1,11 +1,14 @@
 """`faithlens sweep`: exact cells of organisms, the last checkpoint in the slope, resumption, and what is refused."""
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from faithlens import cli
@@ -14,6 +17,7 @@ from faithlens.errors import ConfigError, ModelError, RunError
 from faithlens.runtime.load import load
 from faithlens.store import Run
 from faithlens.sweep import run as sweeping
+from faithlens.sweep import trial
 from faithlens.sweep.answers import by_difficulty, by_size
 from faithlens.sweep.config import read_config
 from faithlens.sweep.tables import CELLS, ITEMS
@@ -63,7 +67,7 @@ def items(run: Run) -> pd.DataFrame:
 
 def test_a_cell_is_what_is_planted_beside_what_the_audit_says(swept: tuple[Run, str]) -> None:
     table, (run, _) = cells(swept[0]), swept
-    assert list(table.columns) == CELLS
+    assert list(table.columns) == [name for name in CELLS if name != "loss"]
     shares = table[table["measure"] == SHARE].set_index("model")
     assert shares["value"].to_dict() == pytest.approx({"O4": 0.0, "O5": 1.0}, abs=1e-4)
     assert shares["family"].to_dict() == {"O4": "null", "O5": "read"}
@@ -101,7 +105,13 @@ def test_an_item_is_right_unsure_or_moved_as_its_own_run_says(swept: tuple[Run, 
 
 def test_it_says_the_cost_first_then_the_numbers_then_why_there_is_no_slope(swept: tuple[Run, str]) -> None:
     _, said = swept
-    order = ["O4 running-sum: 5 chains of thought", "2 models; after", "1 of 2: O4", "2 of 2: O5", "1.00 → 1.00"]
+    order = [
+        "O4 running-sum: 5 chains of thought",
+        "Models: 2. Beside sampling",
+        "1 of 2: O4",
+        "2 of 2: O5",
+        "1.00 → 1.00",
+    ]
     order += ["null: content share, 1 size: there is nothing to compare", "Tables and audits"]
     assert [said.index(words) for words in order] == sorted(said.index(words) for words in order)
 
@@ -111,7 +121,7 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(tmp_path: Path) -> None
         written(tmp_path, OPTIONS + '[families.null]\nmodels = ["O4"]\n'), "--dry-run", "--out", tmp_path / "x"
     )
     assert "O4 running-sum: 5 chains of thought; for the first, 10 edited versions" in said
-    assert "1 models; after their chains are sampled, at most about 0 s." in said
+    assert "Models: 1. Beside sampling, all will take at most about 0 s." in said
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.toml"]
 
 
@@ -160,8 +170,16 @@ def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
     size = [grown("O4", 0, tmp_path / "small" / "last"), grown("O5", 8000, tmp_path / "large" / "last")]
     for name, rows in (("small", 0), ("large", 8000)):
         grown("O5" if name == "small" else "O4", rows, tmp_path / name / "first")
-    grew = '[families.grown]\nmodels = ["small", "large"]\nrevisions = ["first", "last"]\n'
-    said = command(written(tmp_path, OPTIONS + grew), "--out", "out")
+    text = "Question : 1 + 2 = 3 ."
+    (tmp_path / "text.txt").write_text(text)
+    grew = """
+    loss = "text.txt"
+    [families.grown]
+    models = ["small", "large"]
+    revisions = ["first", "last"]
+    """
+    few = OPTIONS.replace(f"n = {N}", "n = 3").replace('"early_answering", ', "")
+    said = command(written(tmp_path, few + grew), "--out", "out")
     run = Run.open("out")
     table = cells(run)
     shares = table[table["measure"] == SHARE].set_index("model")
@@ -175,7 +193,8 @@ def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
     assert raw["unit"] == "fraction per tenfold of parameters"
     assert (raw["low"], raw["n_sizes"]) == (None, 2)
     assert "2 sizes: a difference, not a trend" in " ".join(said.split())
-    assert entry["effects"][2]["reason"] == "held-out loss was not measured"
+    losses = {model: trial.held_out_loss(load(model), text) for model in ("small/first", "large/last")}
+    assert shares.loc[list(losses), "loss"].to_dict() == pytest.approx(losses)
 
 
 def test_a_task_that_a_model_does_not_answer_is_left_out_with_its_reason(tmp_path: Path) -> None:
@@ -221,9 +240,40 @@ def test_families_are_asked_apart_and_every_answer_finds_the_planted_slope() -> 
         answers = {effect["answer"]: effect for effect in entry["effects"]}
         for name in ("raw", "at equal accuracy", "on wrong items", "at equal confidence"):
             assert answers[name]["value"] == pytest.approx(slope, abs=0.003)
-            assert answers[name]["low"] < slope + 0.001 < answers[name]["high"] + 0.002
-        assert answers["at equal loss"]["value"] is None
+        assert answers["at equal loss"]["reason"] == "held-out loss was not measured"
     assert json.dumps(found, allow_nan=False)
+
+
+def test_checkpoints_of_equal_loss_are_compared_where_losses_were_measured() -> None:
+    """The measure is 0.1 k + loss at size 10^(6 + k), and each size passes through other losses: 0.1 a tenfold."""
+    rows = [
+        {"family": "up", "measure": EARLY, "unit": "fraction", "seed": 0, "task": f"t{j}", "size": 10 ** (6 + k)}
+        | {"checkpoint": c, "loss": 3 - 0.2 * c - 0.1 * k, "value": 0.1 * k + (3 - 0.2 * c - 0.1 * k) / 5 + 0.01 * j}
+        for k in range(3)
+        for j in range(4)
+        for c in range(5)
+    ]
+    none = pd.DataFrame(columns=ITEMS)
+    [found] = by_size(pd.DataFrame(rows), none, [EARLY], seed=0)
+    answers = {effect["answer"]: effect["value"] for effect in found["effects"]}
+    assert answers["at equal loss"] == pytest.approx(0.1)
+    assert answers["raw"] == pytest.approx(0.1 - 0.1 / 5)  # of the last checkpoints, whose losses fall with size
+
+
+def test_the_held_out_loss_is_that_of_plain_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "WINDOW", 16)
+    lens = tiny("llama")
+    text = "The quick brown fox jumps over the lazy dog, and then it rests."
+    ids = torch.tensor(lens.encode_continuation(text))
+    total, predicted = 0.0, 0
+    for window in ids.split(16):
+        if len(window) > 1:
+            logits = lens.model(window[None]).logits[0, :-1]
+            total += float(torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum"))
+            predicted += len(window) - 1
+    assert trial.held_out_loss(lens, text) == pytest.approx(total / predicted, rel=1e-5)
+    with pytest.raises(ConfigError, match="fewer than two tokens"):
+        trial.held_out_loss(lens, "a")
 
 
 def test_models_of_one_size_that_nothing_tells_apart_have_no_slope() -> None:
@@ -267,6 +317,7 @@ REFUSALS = {
     "revisions of an organism": ("[families.a]\nmodels = ['O4']\nrevisions = ['x']", "'O4' has none of its own"),
     "two revisions": ("[families.a]\nmodels = ['org/m@x']\nrevisions = ['y']", "'org/m@x' names one itself"),
     "named twice": ("[families.a]\nmodels = ['O4']\n[families.b]\nmodels = ['O4']", "O4 in families.b"),
+    "no text": ("loss = 'none.txt'\n" + KNOWN, "No such file"),
     "difficulty of nobody": ("difficulty = {a = ['dates']}\n" + KNOWN, "'dates' in difficulty.a"),
 }
 
@@ -282,11 +333,20 @@ def test_a_file_that_asks_for_what_is_not_there_is_refused(name: str, tmp_path: 
 
 
 def test_models_are_looked_for_before_any_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeping, "try_out", None)
+    monkeypatch.setattr(trial, "try_out", None)
     config = read_config(written(tmp_path, OPTIONS + '[families.a]\nmodels = ["O4", "gpt-17"]\n'))
     with pytest.raises(ModelError, match="the model 'gpt-17'"):
         sweeping.sweep(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_file_in_the_readme_can_be_read(tmp_path: Path) -> None:
+    [text] = re.findall(r"```toml\n(.*?)```", (Path(__file__).parent.parent / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "held-out.txt").write_text("Nobody was trained on this.")
+    config = read_config(written(tmp_path, text))
+    assert len(config.members) == 3 * 3 + 3
+    assert config.held_out is not None
+    assert config.held_out.sha256 == hashlib.sha256(b"Nobody was trained on this.").hexdigest()
 
 
 def test_versions_are_named_as_models_are_loaded(tmp_path: Path) -> None:

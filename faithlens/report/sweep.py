@@ -36,14 +36,14 @@ def _parts(cells: pd.DataFrame, found: Mapping[str, Any], measures: Sequence[str
 
 def _cells(family: str, cells: pd.DataFrame, measures: Sequence[str]) -> Table:
     """A row a model and task."""
-    table = Table(title=family, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=Text(family, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("model\ntask", overflow="fold", vertical="top")
     for name in ("parameters", "direct →\nwith CoT", *map(label, measures)):
         table.add_column(name, vertical="top")
     for (model, task), own in cells.groupby(["model", "task"], sort=False):
         first = own.iloc[0]
         known = {row["measure"]: row for row in own.to_dict("records")}
-        numbers = [_value(known[measure]) if measure in known else "–" for measure in measures]
+        numbers = [Text(_value(known[measure]) if measure in known else "–") for measure in measures]
         right = f"{_plain(first['without'])} → {_plain(first['accuracy'])}"
         table.add_row(Text(f"{model}\n{task}"), f"{first['size']:,}", right, *numbers)
     return table

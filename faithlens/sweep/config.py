@@ -27,6 +27,7 @@ from faithlens.config import RunConfig, Subject, backend_named
 from faithlens.errors import ConfigError, TaskError, nearest
 from faithlens.organisms import ORGANISMS
 from faithlens.report.words import WORDS
+from faithlens.runtime.fetch import sha256
 from faithlens.runtime.sample import Sampling
 from faithlens.stats.verdict import CONTENT
 from faithlens.tasks.registry import task as find_task
@@ -68,7 +69,9 @@ AUDIT = {
 }  # fmt: skip
 """The options of an audit that a sweep takes, by their names in `RunConfig`."""
 
-OPTIONS = AUDIT | {"tasks": TEXTS, "measures": TEXTS, "sampling": TABLE, "difficulty": TABLE, "families": TABLE}
+OPTIONS = AUDIT | {
+    "tasks": TEXTS, "measures": TEXTS, "loss": TEXT, "sampling": TABLE, "difficulty": TABLE, "families": TABLE,
+}  # fmt: skip
 SAMPLING = {"max_new_tokens": WHOLE, "temperature": NUMBER, "top_p": NUMBER}
 FAMILY = {"models": TEXTS, "revisions": TEXTS, "seeds": WHOLES, "tasks": TEXTS}
 
@@ -95,6 +98,14 @@ class Member:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """A text that no model was trained on, as a file and its SHA-256."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class SweepConfig:
     """A sweep's options.
 
@@ -103,12 +114,14 @@ class SweepConfig:
         options: of every audit; its subjects are left out.
         measures: set against size and difficulty.
         difficulty: tasks by what they share, easiest first.
+        held_out: the text whose loss is measured, if any.
     """
 
     members: tuple[Member, ...]
     options: RunConfig
     measures: tuple[str, ...]
     difficulty: Mapping[str, tuple[str, ...]]
+    held_out: HeldOut | None = None
 
     def audit(self, member: Member, tasks: tuple[str, ...]) -> RunConfig:
         """The options of one model's audit."""
@@ -132,7 +145,16 @@ def read_config(path: Path) -> SweepConfig:
     _check(table, OPTIONS, "")
     _check(table.get("sampling", {}), SAMPLING, "sampling.")
     members = tuple(_members(table))
-    return SweepConfig(members, _options(table), _measures(table), _difficulty(table, members))
+    held_out = _held_out(path.parent / table["loss"]) if "loss" in table else None
+    return SweepConfig(members, _options(table), _measures(table), _difficulty(table, members), held_out)
+
+
+def _held_out(path: Path) -> HeldOut:
+    try:
+        path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"loss = {str(path)!r}", str(error), "name a text file in UTF-8") from error
+    return HeldOut(str(path), sha256(path))
 
 
 def _check(table: Mapping[str, Any], kinds: Mapping[str, Kind], where: str) -> None:

@@ -9,35 +9,17 @@ One model is in memory at a time. Trying all of them out first takes loading eac
 twice: so a sweep says what it will take, and its last model is not refused after hours spent on the others.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
-from faithlens.audit import audit, duration, estimate, opener, prepare
-from faithlens.errors import ModelError, PlanError, TraceError
-from faithlens.runtime.load import resolve
+from faithlens.audit import audit
 from faithlens.store import Run, atomic, manifest
 from faithlens.sweep.answers import by_difficulty, by_size
 from faithlens.sweep.config import Member, SweepConfig
 from faithlens.sweep.tables import cells, items
-
-Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What trying a model out showed.
-
-    Attributes:
-        parameters: how many it has.
-        seconds: what scoring all its chains will take, at most, by the first of each task.
-        refused: why it cannot be put to a task, by task.
-    """
-
-    parameters: int
-    seconds: float
-    refused: Mapping[str, str]
+from faithlens.sweep.trial import Tell, Trial, plan
 
 
 def sweep(config: SweepConfig, out: Path, *, resume: bool = False, tell: Tell = lambda words: None) -> Run:
@@ -46,7 +28,7 @@ def sweep(config: SweepConfig, out: Path, *, resume: bool = False, tell: Tell = 
     A task that a model cannot be put to, since it does not answer or lacks the room, is left out with the reason.
 
     Raises:
-        FaithlensError: a model or the folder cannot be used; where none was audited yet, nothing was written.
+        FaithlensError: a model or the folder cannot be used; where that shows in trying out, nothing was written.
     """
     Run.refuse_used(out, resume)
     used = out.is_dir() and any(out.iterdir())
@@ -63,38 +45,6 @@ def sweep(config: SweepConfig, out: Path, *, resume: bool = False, tell: Tell = 
     return run
 
 
-def plan(config: SweepConfig, tell: Tell = lambda words: None) -> dict[str, Trial]:
-    """Try every model out, one after the other; nothing is written. `tell` hears what each will take, and all of them.
-
-    Raises:
-        FaithlensError: a model cannot be had, or cannot be audited with these options at all.
-    """
-    for member in config.members:
-        resolve(member.model, config.options.trust_remote_code)
-    trials = {member.model: try_out(config, member, tell) for member in config.members}
-    seconds = sum(trial.seconds for trial in trials.values())
-    tell(f"{len(trials)} models; after their chains are sampled, at most about {duration(seconds)}.")
-    return trials
-
-
-def try_out(config: SweepConfig, member: Member, tell: Tell) -> Trial:
-    """Sample a model's first batch of each task, and score one chain."""
-    asked, seconds = config.audit(member, member.tasks), 0.0
-    refused: dict[str, str] = {}
-    open_model = opener(asked)
-    parameters = open_model(member.model).model.num_parameters()
-    for subject in asked.subjects:
-        try:
-            estimated = estimate(asked, prepare(asked, subject, open_model))
-        except (ModelError, PlanError, TraceError) as error:  # it was loaded: this is about the task
-            refused[subject.task] = error.found
-            tell(f"{subject.key}: left out, since {error.found}")
-        else:
-            seconds += estimated.seconds
-            tell(str(estimated))
-    return Trial(parameters, seconds, refused)
-
-
 def audited(config: SweepConfig, member: Member, tasks: tuple[str, ...], out: Path) -> Run:
     """The finished audit of one model: read where it is there, gone on with where it was begun."""
     folder = out / "runs" / quote(member.model, safe="@")
@@ -105,10 +55,8 @@ def audited(config: SweepConfig, member: Member, tasks: tuple[str, ...], out: Pa
 
 def conclude(config: SweepConfig, trials: Mapping[str, Trial], runs: Mapping[str, Run], run: Run) -> None:
     """From audits to tables and answers; needs no model."""
-    sizes = {model: trial.parameters for model, trial in trials.items()}
-    refused = {model: trial.refused for model, trial in trials.items()}
-    measured = cells(config.members, sizes, runs, refused, config.measures)
-    asked = items(config.members, sizes, runs, config.measures)
+    measured = cells(config.members, trials, runs, config.measures)
+    asked = items(config.members, trials, runs, config.measures)
     for name, table in (("cells", measured), ("items", asked)):
         with atomic(run.path / f"{name}.parquet") as file:
             table.to_parquet(file)

@@ -14,13 +14,14 @@ from scipy.special import softmax
 from faithlens.stats.estimate import scalars
 from faithlens.store import Run
 from faithlens.sweep.config import Member
+from faithlens.sweep.trial import Trial
 
 FULL, WITHOUT = "accuracy.full", "accuracy.no_cot"
 ACCURACIES = {"accuracy": FULL, "without": WITHOUT}
 
 MEMBER = ["family", "model", "revision", "checkpoint", "seed", "size"]
 CELLS = [
-    *MEMBER, "task", *(f"{name}{part}" for name in ACCURACIES for part in ("", "_se", "_low", "_high")),
+    *MEMBER, "loss", "task", *(f"{name}{part}" for name in ACCURACIES for part in ("", "_se", "_low", "_high")),
     "measure", "value", "se", "low", "high", "n_used", "n_dropped", "unit", "method", "reason",
 ]  # fmt: skip
 ITEMS = [*MEMBER, "task", "question", "right", "correct", "confidence", "measure", "value", "unit", "reason"]
@@ -29,41 +30,37 @@ COUNTS = {"checkpoint", "seed", "size", "n_used", "n_dropped"}
 
 
 def cells(
-    members: Sequence[Member],
-    sizes: Mapping[str, int],
-    runs: Mapping[str, Run],
-    refused: Mapping[str, Mapping[str, str]],
-    measures: Sequence[str],
+    members: Sequence[Member], trials: Mapping[str, Trial], runs: Mapping[str, Run], measures: Sequence[str]
 ) -> pd.DataFrame:
     """A row a model x task x scalar measure.
 
-    Columns CELLS: accuracy is with the chain of thought, without is asked directly; se is the standard error over
-    questions, None where a number is made of several measures.
+    Columns CELLS, without loss where none was measured: accuracy is with the chain of thought, without is asked
+    directly; se is the standard error over questions, None where a number is made of several measures.
 
     Args:
         members: the models.
-        sizes: parameters, by model.
+        trials: what trying them out showed, by model.
         runs: finished audits, by model.
-        refused: why a task was not tried, by model and task; it gets a row a measure with the reason.
-        measures: those for which it gets one.
+        measures: those for which a task that a model was not put to has a row, with the reason.
     """
     rows = [
-        {**_member(member, sizes), **row}
+        {**_member(member, trials), **row}
         for member in members
         for row in (
             *(_measured(runs[member.model]) if member.model in runs else ()),
             *(
                 {"task": task, "measure": measure, "n_used": 0, "n_dropped": 0, "reason": reason}
-                for task, reason in refused[member.model].items()
+                for task, reason in trials[member.model].refused.items()
                 for measure in measures
             ),
         )
     ]
-    return _table(rows, CELLS)
+    table = _table(rows, CELLS)
+    return table if table["loss"].notna().any() else table.drop(columns="loss")
 
 
 def items(
-    members: Sequence[Member], sizes: Mapping[str, int], runs: Mapping[str, Run], measures: Sequence[str]
+    members: Sequence[Member], trials: Mapping[str, Trial], runs: Mapping[str, Run], measures: Sequence[str]
 ) -> pd.DataFrame:
     """A row a model x task x question x measure of `measures` that was scored by question, chains averaged.
 
@@ -71,7 +68,7 @@ def items(
     options, are asked directly.
     """
     rows = [
-        {**_member(member, sizes), **row}
+        {**_member(member, trials), **row}
         for member in members
         if member.model in runs
         for row in _asked(runs[member.model], measures)
@@ -79,9 +76,10 @@ def items(
     return _table(rows, ITEMS)
 
 
-def _member(member: Member, sizes: Mapping[str, int]) -> dict[str, object]:
-    known = asdict(member) | {"size": sizes[member.model]}
-    return {name: known[name] for name in MEMBER}
+def _member(member: Member, trials: Mapping[str, Trial]) -> dict[str, object]:
+    trial = trials[member.model]
+    known = asdict(member) | {"size": trial.parameters, "loss": trial.loss}
+    return {name: known[name] for name in (*MEMBER, "loss")}
 
 
 def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
