@@ -210,7 +210,7 @@ def compare(
 @app.command()
 def plan(
     run: Annotated[Path | None, typer.Argument(help="a finished run's folder, to plan the next one from")] = None,
-    n: Annotated[int, typer.Option("-n", help="questions of a run yet to come")] = 100,
+    n: Annotated[int | None, typer.Option("-n", help="questions of a run yet to come [default: 100]")] = None,
     accuracy: Annotated[float | None, typer.Option(help="accuracy expected with chain of thought, 0 to 1")] = None,
     without: Annotated[float | None, typer.Option(help="accuracy expected without it, 0 to 1")] = None,
     change: Annotated[
@@ -239,14 +239,16 @@ def plan(
     from faithlens.store import Run
 
     aim = Aim(half_width, power)
-    if run and any(guess is not None for guess in (accuracy, without, change, sd)):
-        do = "leave out RUN, or --accuracy, --without, --change and --sd"
+    if run and any(guess is not None for guess in (n, accuracy, without, change, sd)):
+        do = "leave out RUN, or -n, --accuracy, --without, --change and --sd"
         raise ConfigError(f"a plan from {run} and from guesses", "the run says what they would", do)
+    if measure and not run:
+        raise ConfigError(f"a plan for {', '.join(measure)}", "guesses are of no measure", "name a run's folder")
     if run:
         rows = [asdict(each) for each in shown(Run.open(run), measure or (), aim)]
         found, table = {"aim": asdict(aim), "measures": rows}, powers(rows, asdict(aim))
     else:
-        guess = Guess(n, without, accuracy, change, sd)
+        guess = Guess(100 if n is None else n, without, accuracy, change, sd)
         told = asdict(expected(guess, aim))
         found, table = {"aim": asdict(aim), "guess": asdict(guess), "power": told}, expectation(told, asdict(aim))
     if as_json:

@@ -7,7 +7,6 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from faithlens.report.decision import numeral
 from faithlens.report.words import label
 from faithlens.stats.verdict import plain
 
@@ -33,27 +32,27 @@ def powers(shown: Sequence[Mapping[str, Any]], aim: Mapping[str, Any]) -> Table:
     """What a finished run shows: a row a model, task and measure, of `Shown` as plain data."""
     caption = (
         "can change: questions whose answer can, as the accuracies allow; detectable: the smallest effect that such a "
-        f"run finds with power {aim['power']:g}, in the measure's unit; questions: for a half-width of "
-        f"{aim['half_width']:g}"
+        f"run finds with power {aim['power']:g}, in the measure's unit, and over the share that can change; to ask: "
+        f"questions for a half-width of {aim['half_width']:g}"
     )
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
-    table.add_column("model, task\nmeasure", vertical="top", overflow="fold")
-    for name in ("value", "n", "can\nchange", "half-\nwidth", "detectable", "questions"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("model, task\nmeasure", vertical="top", overflow="fold", min_width=16)
+    for name in ("value", "n", "can\nchange", "half-\nwidth", "detect-\nable", "to ask"):
+        table.add_column(name, no_wrap=True, vertical="top")
     for one in shown:
         estimate, power = one["estimate"], one["power"]
         who = Text(f"{estimate['model']}, {estimate['task']}\n").append(label(estimate["measure"]), "bold")
         if power["reason"]:
             who.append(f"\n{power['reason']}", "dim")
-        value = "–" if estimate["value"] is None else numeral(estimate)
         n, can = f"{power['n']} of {power['n'] + estimate['n_dropped']}", _count(power["n_informative"])
-        table.add_row(who, value, n, can, _plain(power["half_width"]), _detectable(power), _count(power["needed"]))
+        found = f"{_plain(power['detectable'])}\n{_plain(power['detectable_share'])}"
+        table.add_row(who, _value(estimate), n, can, _plain(power["half_width"]), found, _count(power["needed"]))
     return table
 
 
-def _detectable(power: Mapping[str, Any]) -> str:
-    share = power["detectable_share"]
-    return _plain(power["detectable"]) + ("" if share is None else f"\n{plain(share)} of what can change")
+def _value(estimate: Mapping[str, Any]) -> str:
+    low, high = estimate["low"], estimate["high"]
+    return _plain(estimate["value"]) + ("" if low is None else f"\n{plain(low)} to {plain(high)}")
 
 
 def _plain(number: float | None) -> str:
