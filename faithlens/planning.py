@@ -4,14 +4,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from faithlens.errors import ConfigError, RunError, nearest
-from faithlens.stats.context import headroom
 from faithlens.stats.estimate import scalars
 from faithlens.stats.interval import Estimate, optional
-from faithlens.stats.power import POWER, Power, after, before
+from faithlens.stats.power import POWER, Power, after, before, informative
 from faithlens.stats.verdict import MEASURES, plain
 from faithlens.store import Run
 
@@ -81,7 +79,7 @@ class Guess:
     @property
     def room(self) -> float | None:
         """The largest share of answers that these accuracies allow to change."""
-        return None if self.accuracies is None else float(headroom(np.array([self.accuracies]))[0])
+        return None if self.accuracies is None else informative(1, *self.accuracies)
 
 
 @dataclass(frozen=True)

@@ -38,25 +38,23 @@ def by_difficulty(
 ) -> Iterator[dict[str, Any]]:
     """For each order of tasks, model at its last checkpoint, and measure: whether harder tasks are no less faithful."""
     for order, tasks in difficulty.items():
-        level = {task: float(i) for i, task in enumerate(tasks)}
-        for family, measure, own in _scored(cells[cells["task"].isin(tasks)], measures):
-            last = final(items[(items["family"] == family) & (items["measure"] == measure)])
-            bounds = cells[cells["measure"] == (MEASURES[measure].bound if measure in MEASURES else None)]
-            for model in own["model"].unique():
-                asked = last[(last["model"] == model) & last["task"].isin(tasks)]
-                if asked.empty:
-                    continue
-                allowed = bounds[bounds["model"] == model].set_index("task")["value"]
-                table = pd.DataFrame(
-                    {
-                        "level": asked["task"].map(level),
-                        "question": asked["task"] + "/" + asked["question"],  # tasks may number theirs alike
-                        "value": asked["value"],
-                        "bound": asked["task"].map(allowed),
-                    }
-                ).astype({"level": float, "value": float, "bound": float})
-                trend = asdict(harder_is_no_less_faithful(table))
-                yield {"order": order, "tasks": list(tasks), "model": model, "measure": measure, **trend}
+        own = items[items["task"].isin(tasks) & items["measure"].isin(measures)]
+        for (model, measure), asked in final(own).groupby(["model", "measure"], sort=False):
+            bound = MEASURES[str(measure)].bound if measure in MEASURES else None
+            allowed = cells[(cells["model"] == model) & (cells["measure"] == bound)].set_index("task")["value"]
+            trend = harder_is_no_less_faithful(_levels(asked, tasks, allowed))
+            yield {"order": order, "tasks": list(tasks), "model": model, "measure": measure, **asdict(trend)}
+
+
+def _levels(items: pd.DataFrame, tasks: Sequence[str], allowed: "pd.Series[float]") -> pd.DataFrame:
+    """The items of one model and measure by level of difficulty, beside the change that accuracies allow there."""
+    table = {
+        "level": items["task"].map({task: i for i, task in enumerate(tasks)}).astype(float),
+        "question": items["task"] + "/" + items["question"],  # tasks may number theirs alike
+        "value": items["value"],
+        "bound": items["task"].map(allowed).astype(float),
+    }
+    return pd.DataFrame(table)
 
 
 def _scored(cells: pd.DataFrame, measures: Sequence[str]) -> Iterator[tuple[str, str, pd.DataFrame]]:

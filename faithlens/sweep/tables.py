@@ -1,7 +1,7 @@
 """A sweep's two tables, in the columns that `stats.condition` and `stats.matched` take.
 
-Both have a row a measure, so that ``cells[(cells.family == f) & (cells.measure == m)]`` and the same rows of items are
-what `size_effects` takes.
+Both have a row a measure, so that ``cells[(cells.family == f) & (cells.measure == m)]`` is what `size_effects` takes,
+with the same rows of items, of the last checkpoints alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
