@@ -8,6 +8,7 @@ will take. Then batches are scored one by one.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from time import perf_counter
 
@@ -28,6 +29,7 @@ from faithlens.measures.answers import choice
 from faithlens.measures.score import Score
 from faithlens.report.page import page
 from faithlens.runtime.load import load
+from faithlens.runtime.model import Lens
 from faithlens.stats.estimate import estimates
 from faithlens.store import Run, manifest
 from faithlens.tasks.question import Question, Stem
@@ -40,6 +42,9 @@ HEADLINE = {
     "mediation": "mediation.content_share",
 }
 """What a question that cannot be scored is missing from, by assay."""
+
+
+Opener = Callable[[str], Lens]
 
 
 @dataclass(frozen=True)
@@ -78,11 +83,15 @@ class Estimate:
 
     def __str__(self) -> str:
         written = f", {self.texts} texts of together {self.tokens:,} tokens" if self.texts else ""
-        time = f"{self.seconds:.0f} s" if self.seconds < 100 else f"{self.seconds / 60:.0f} min"
         return (
             f"{self.subject.key}: {self.chains} chains of thought; for the first, {self.conditions} edited versions"
-            f"{written}. All will take at most about {time}."
+            f"{written}. All will take at most about {duration(self.seconds)}."
         )
+
+
+def duration(seconds: float) -> str:
+    """A time in words."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def audit(
@@ -96,7 +105,8 @@ def audit(
         FaithlensError: a model, task or folder cannot be used; then nothing was written.
     """
     Run.refuse_used(out, resume)
-    ready = [prepare(config, s) for s in config.subjects]
+    open_model = opener(config)
+    ready = [prepare(config, s, open_model) for s in config.subjects]
     for r in ready:
         tell(str(estimate(config, r)))
     device = str(ready[0].setting.lens.device)
@@ -115,7 +125,8 @@ def plan(config: RunConfig) -> list[Estimate]:
     Raises:
         FaithlensError: a model or task cannot be used.
     """
-    return [estimate(config, prepare(config, s)) for s in config.subjects]
+    open_model = opener(config)
+    return [estimate(config, prepare(config, s, open_model)) for s in config.subjects]
 
 
 def found_out(ready: Ready) -> dict:
@@ -129,13 +140,19 @@ def found_out(ready: Ready) -> dict:
     }
 
 
-def prepare(config: RunConfig, who: Subject) -> Ready:
+def opener(config: RunConfig) -> Opener:
+    """Loads models as the run asks for them; one that is put to several tasks in a row is loaded once."""
+    options = {"device": config.device, "dtype": config.dtype, "trust_remote_code": config.trust_remote_code}
+    return lru_cache(maxsize=1)(partial(load, **options))
+
+
+def prepare(config: RunConfig, who: Subject, open_model: Opener) -> Ready:
     """Load a subject, sample its first batch and find the stem under which it answers."""
     assays = tuple(battery.assays_named(config.assays or battery.suite(config.suite)))
     task = Transcripts(config.traces) if config.traces else find_task(who.task)
     n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
     questions = task.questions(n, config.seed)
-    lens = load(who.model, device=config.device, dtype=config.dtype, trust_remote_code=config.trust_remote_code)
+    lens = open_model(who.model)
     editor, exact = editor_named(config.editor, config.sampling, device=config.device, dtype=config.dtype)
     setting = Setting(lens, task, config.seed, config.sampling, editor, exact, config.points)
     given = None

@@ -117,6 +117,33 @@ def audit(
 
 
 @app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="families of models, tasks and options")],
+    out: Annotated[Path | None, typer.Option(help="new or empty folder [default: faithlens-runs/<time>]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the sweep in --out")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what the sweep would take")] = False,
+) -> None:
+    """Audit models x checkpoints x tasks, and say what size and difficulty do to faithfulness.
+
+    First each model is tried out, which says what all will take; then one is audited after the other.
+    """
+    from faithlens.report.sweep import swept
+    from faithlens.sweep.config import read_config
+    from faithlens.sweep.run import sweep as run_sweep
+    from faithlens.sweep.trial import plan
+
+    config, console, told = read_config(file), Console(), Console(stderr=True)
+    if dry_run:
+        plan(config, partial(console.print, markup=False, highlight=False))
+        return
+    folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    said = partial(told.print, markup=False, highlight=False)
+    run = run_sweep(config, folder, resume=resume, tell=said)
+    console.print(swept(run))
+    console.print(f"Tables and audits: {run.path}", highlight=False)
+
+
+@app.command()
 def decide(
     runs: Annotated[list[Path], typer.Argument(help="folders of finished runs")],
     min_faithfulness: Annotated[float, typer.Option(help="what each measure asked about must clear, 0 to 1")] = 0.5,
@@ -178,6 +205,56 @@ def compare(
         typer.echo(json.dumps({"comparisons": found}, indent=2, ensure_ascii=False))
     else:
         Console().print(compared(found))
+
+
+@app.command()
+def plan(
+    run: Annotated[Path | None, typer.Argument(help="a finished run's folder, to plan the next one from")] = None,
+    n: Annotated[int | None, typer.Option("-n", help="questions of a run yet to come [default: 100]")] = None,
+    accuracy: Annotated[float | None, typer.Option(help="accuracy expected with chain of thought, 0 to 1")] = None,
+    without: Annotated[float | None, typer.Option(help="accuracy expected without it, 0 to 1")] = None,
+    change: Annotated[
+        float | None, typer.Option(help="share expected to change, 0 to 1, where each question does or does not")
+    ] = None,
+    sd: Annotated[
+        float | None, typer.Option(help="instead: a measure's standard deviation over questions, in its unit")
+    ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="of RUN; may be repeated [default: those that a verdict may hang on]"),
+    ] = None,
+    half_width: Annotated[float, typer.Option(help="half of the 95 % interval that is wanted, in the unit")] = 0.05,
+    power: Annotated[float, typer.Option(help="chance to find the smallest detectable effect")] = 0.8,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON document instead")] = False,
+) -> None:
+    """What so many questions can show: those whose answer can change, the smallest detectable effect, how many to ask.
+
+    Before a run from guesses (-n, --change or --sd, --accuracy and --without), after one from its folder. What a run
+    takes in time is told by `faithlens audit --dry-run`.
+    """
+    from dataclasses import asdict
+
+    from faithlens.planning import Aim, Guess, expected, shown
+    from faithlens.report.planning import expectation, powers
+    from faithlens.store import Run
+
+    aim = Aim(half_width, power)
+    if run and any(guess is not None for guess in (n, accuracy, without, change, sd)):
+        do = "leave out RUN, or -n, --accuracy, --without, --change and --sd"
+        raise ConfigError(f"a plan from {run} and from guesses", "the run says what they would", do)
+    if measure and not run:
+        raise ConfigError(f"a plan for {', '.join(measure)}", "guesses are of no measure", "name a run's folder")
+    if run:
+        rows = [asdict(each) for each in shown(Run.open(run), measure or (), aim)]
+        found, table = {"aim": asdict(aim), "measures": rows}, powers(rows, asdict(aim))
+    else:
+        guess = Guess(100 if n is None else n, without, accuracy, change, sd)
+        told = asdict(expected(guess, aim))
+        found, table = {"aim": asdict(aim), "guess": asdict(guess), "power": told}, expectation(told, asdict(aim))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        Console().print(table)
 
 
 @app.command()

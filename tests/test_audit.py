@@ -8,7 +8,7 @@ import pytest
 
 from faithlens.assays import battery
 from faithlens.assays.cases import Draft
-from faithlens.audit import audit, keep_batch, plan, prepare
+from faithlens.audit import audit, keep_batch, opener, plan, prepare
 from faithlens.config import RunConfig, Subject, subjects
 from faithlens.errors import ConfigError, RunError
 from faithlens.runtime.sample import Sampling
@@ -83,8 +83,16 @@ def test_other_batches_give_the_same_scores(whole: Run, tmp_path: Path) -> None:
     pd.testing.assert_series_equal(other["value"], mine["value"], atol=1e-5, rtol=1e-4)
 
 
+def test_a_model_that_is_put_to_several_tasks_is_loaded_once() -> None:
+    open_model = opener(config())
+    first = open_model("O5")
+    assert open_model("O5") is first
+    assert open_model("O4").name == "O4"
+    assert open_model("O5") is not first  # the one before has been let go
+
+
 def test_a_question_without_a_chain_is_counted_as_dropped(tmp_path: Path) -> None:
-    ready = prepare(config(n=3), O5[0])
+    ready = prepare(config(n=3), O5[0], opener(config()))
     silent = Draft(ready.first[0].question, None, None, "the model wrote nothing")
     run = Run.create(tmp_path / "run", {"config": {}})
     keep_batch(config(), ready, "k", [silent, *ready.first[1:]], run)

@@ -1,0 +1,63 @@
+"""What `plan` says on the terminal: what so many questions can show."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from faithlens.report.words import label
+from faithlens.stats.verdict import plain
+
+
+def expectation(power: Mapping[str, Any], aim: Mapping[str, Any]) -> Table:
+    """A plan for a run that is yet to come: `Power` and `Aim` as plain data."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for name, value in (
+        ("questions", str(power["n"])),
+        ("questions whose answer can change", _count(power["n_informative"])),
+        ("half-width of the 95 % interval", _plain(power["half_width"])),
+        (f"smallest effect found with power {aim['power']:g}", _plain(power["detectable"])),
+        ("that effect over the change that the accuracies allow", _plain(power["detectable_share"])),
+        (f"questions for a half-width of {aim['half_width']:g}", _count(power["needed"])),
+        ("how half-widths go with questions", power["method"]),
+        *([("", power["reason"])] if power["reason"] else []),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def powers(shown: Sequence[Mapping[str, Any]], aim: Mapping[str, Any]) -> Table:
+    """What a finished run shows: a row a model, task and measure, of `Shown` as plain data."""
+    caption = (
+        "can change: questions whose answer can, as the accuracies allow; detectable: the smallest effect that such a "
+        f"run finds with power {aim['power']:g}, in the measure's unit, and over the share that can change; to ask: "
+        f"questions for a half-width of {aim['half_width']:g}"
+    )
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
+    table.add_column("model, task\nmeasure", vertical="top", overflow="fold", min_width=16)
+    for name in ("value", "n", "can\nchange", "half-\nwidth", "detect-\nable", "to ask"):
+        table.add_column(name, no_wrap=True, vertical="top")
+    for one in shown:
+        estimate, power = one["estimate"], one["power"]
+        who = Text(f"{estimate['model']}, {estimate['task']}\n").append(label(estimate["measure"]), "bold")
+        if power["reason"]:
+            who.append(f"\n{power['reason']}", "dim")
+        n, can = f"{power['n']} of {power['n'] + estimate['n_dropped']}", _count(power["n_informative"])
+        found = f"{_plain(power['detectable'])}\n{_plain(power['detectable_share'])}"
+        table.add_row(who, _value(estimate), n, can, _plain(power["half_width"]), found, _count(power["needed"]))
+    return table
+
+
+def _value(estimate: Mapping[str, Any]) -> str:
+    low, high = estimate["low"], estimate["high"]
+    return _plain(estimate["value"]) + ("" if low is None else f"\n{plain(low)} to {plain(high)}")
+
+
+def _plain(number: float | None) -> str:
+    return "–" if number is None else plain(number)
+
+
+def _count(number: int | float | None) -> str:
+    return "–" if number is None else f"{number:.0f}"

@@ -1,0 +1,93 @@
+"""What `sweep` says on the terminal: each model's numbers, then what size and difficulty do to them."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from faithlens.report.decision import numeral
+from faithlens.report.words import label
+from faithlens.stats.verdict import plain
+from faithlens.store import Run
+
+
+def swept(run: Run) -> RenderableType:
+    """A finished sweep: its cells by family, the answers to the scaling question, and the trends over difficulty."""
+    found, table = run.read_json("sweep.json"), pd.read_parquet(run.path / "cells.parquet")
+    return Group(*_parts(table, found, run.manifest["config"]["measures"]))
+
+
+def _parts(cells: pd.DataFrame, found: Mapping[str, Any], measures: Sequence[str]) -> Iterator[RenderableType]:
+    scored = [measure for measure in measures if (cells["measure"] == measure).any()]
+    if unscored := [label(measure) for measure in measures if measure not in scored]:
+        yield Text(f"Not scored by these assays: {', '.join(unscored)}.", "dim")
+    for family, own in cells.groupby("family", sort=False):
+        yield _cells(str(family), own, scored)
+    for entry in found["size"]:
+        title = Text.assemble((f"{entry['family']}: {label(entry['measure'])}", "bold"))
+        yield title.append(f", {entry['reason']}\n") if entry["reason"] else _effects(title, entry)
+    for trend in found["difficulty"]:
+        yield _trend(trend)
+
+
+def _cells(family: str, cells: pd.DataFrame, measures: Sequence[str]) -> Table:
+    """A row a model and task."""
+    table = Table(title=Text(family, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("model\ntask", overflow="fold", vertical="top")
+    for name in ("parameters", "direct →\nwith CoT", *map(label, measures)):
+        table.add_column(name, vertical="top")
+    for (model, task), own in cells.groupby(["model", "task"], sort=False):
+        first = own.iloc[0]
+        known = {row["measure"]: row for row in own.to_dict("records")}
+        numbers = [Text(_value(known[measure]) if measure in known else "–") for measure in measures]
+        right = f"{_plain(first['without'])} → {_plain(first['accuracy'])}"
+        table.add_row(Text(f"{model}\n{task}"), f"{first['size']:,}", right, *numbers)
+    return table
+
+
+def _value(row: Mapping[Hashable, Any]) -> str:
+    """A value with its interval and questions; why there is none."""
+    if pd.isna(row["value"]):
+        return str(row["reason"])
+    between = "" if pd.isna(row["low"]) else f"\n{plain(row['low'])} to {plain(row['high'])}"
+    return f"{plain(row['value'])}{between}\nn {row['n_used']}"
+
+
+def _effects(title: Text, entry: Mapping[str, Any]) -> Table:
+    """The answers to the scaling question for one family and measure, what must be said of each below it."""
+    first = entry["effects"][0]
+    table = Table(title=title.append(f", {first['unit']}"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("answer", "slope", "counted", "sizes", "reasons and warnings"):
+        table.add_column(name, vertical="top")
+    for effect in entry["effects"]:
+        slope = "–" if effect["value"] is None else plain(effect["value"])
+        if effect["low"] is not None:
+            slope = numeral(effect)
+        counted = "–" if effect["counted"] == "none" else f"{effect['n_used']} {effect['counted']}s"
+        said = "; ".join(filter(None, (effect["reason"], effect["warning"])))
+        table.add_row(effect["answer"], slope, counted, str(effect["n_sizes"]), Text(said))
+    return table
+
+
+def _trend(trend: Mapping[str, Any]) -> Text:
+    """One trend over difficulty: what is seen, how sure, and the means it is seen in."""
+    text = Text.assemble((f"{trend['order']}, {trend['model']}: {label(trend['measure'])} ", "bold"))
+    if trend["direction"] is None:
+        return text.append(f"has no trend to tell: {trend['reason']}\n")
+    levels = ", ".join(f"{plain(level['mean'])} (n {level['n']})" for level in trend["levels"])
+    text.append(f"{VERBS[trend['direction']]} from easy to hard: {levels}; ")
+    text.append(f"p of a rise {trend['p_rise']:.3f}, of a fall {trend['p_fall']:.3f} ({trend['method']}).")
+    for said in filter(None, (trend["reason"], trend["warning"])):
+        text.append(f" {said}.")
+    return text.append("\n")
+
+
+VERBS = {"rises": "rises", "falls": "falls", "level": "neither rises nor falls"}
+
+
+def _plain(number: float) -> str:
+    return "–" if pd.isna(number) else plain(number)

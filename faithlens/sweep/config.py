@@ -1,0 +1,263 @@
+"""What a sweep is asked to do, from one TOML file; `OPTIONS` and `FAMILY` list its keys.
+
+tasks = ["addition-2d-2", "addition-2d-4", "addition-2d-8"]
+n = 100                             # and other options of an audit
+measures = ["mediation.content_share"]
+sampling = {temperature = 0.8, top_p = 0.95}
+difficulty = {digits = ["addition-2d-2", "addition-2d-4", "addition-2d-8"]}     # easiest first
+
+[families.pythia]
+models = ["EleutherAI/pythia-70m", "EleutherAI/pythia-410m"]
+revisions = ["step1000", "step143000"]                                        # oldest first
+
+[families.null]
+models = ["O4"]
+seeds = [0, 1, 2]
+tasks = ["running-sum"]
+"""
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from faithlens.assays import battery
+from faithlens.config import RunConfig, Subject, backend_named
+from faithlens.errors import ConfigError, TaskError, nearest
+from faithlens.organisms import ORGANISMS
+from faithlens.report.words import WORDS
+from faithlens.runtime.fetch import sha256
+from faithlens.runtime.sample import Sampling
+from faithlens.stats.verdict import CONTENT
+from faithlens.tasks.registry import task as find_task
+
+MEASURES = (
+    "early_answering.aoc_mean_0_to_n-1",
+    "mistakes.aoc_mean_0_to_n-1",
+    "mistakes_regenerated.excess",
+    CONTENT,
+)
+"""What is set against size and difficulty unless the file names others; those that no assay scored are left out."""
+
+
+class Kind(NamedTuple):
+    """What a value of the file must be: in words, and as a test."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+def _list_of(kind: type) -> Callable[[Any], bool]:
+    def fits(value: Any) -> bool:
+        return isinstance(value, list) and {type(x) for x in value} == {kind} and len(set(value)) == len(value)
+
+    return fits
+
+
+TEXT = Kind("a text", lambda value: isinstance(value, str))
+TEXTS = Kind("a list of different texts", _list_of(str))
+WHOLE = Kind("a whole number", lambda value: type(value) is int)
+WHOLES = Kind("a list of different whole numbers", _list_of(int))
+NUMBER = Kind("a number", lambda value: type(value) in (int, float))
+SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
+TABLE = Kind("a table", lambda value: isinstance(value, dict))
+
+AUDIT = {
+    "n": WHOLE, "seed": WHOLE, "suite": TEXT, "assays": TEXTS, "samples": WHOLE, "editor": TEXT, "points": WHOLE,
+    "batch": WHOLE, "backend": TEXT, "budget": WHOLE, "device": TEXT, "dtype": TEXT, "trust_remote_code": SWITCH,
+}  # fmt: skip
+"""The options of an audit that a sweep takes, by their names in `RunConfig`."""
+
+OPTIONS = AUDIT | {
+    "tasks": TEXTS, "measures": TEXTS, "loss": TEXT, "sampling": TABLE, "difficulty": TABLE, "families": TABLE,
+}  # fmt: skip
+SAMPLING = {"max_new_tokens": WHOLE, "temperature": NUMBER, "top_p": NUMBER}
+FAMILY = {"models": TEXTS, "revisions": TEXTS, "seeds": WHOLES, "tasks": TEXTS}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of a sweep, at one checkpoint.
+
+    Attributes:
+        family: models that differ in size alone, or that are meant to.
+        model: its name, as `load` takes it.
+        revision: of its weights; None where none is meant.
+        checkpoint: the place of the revision among those of its family, the oldest 0.
+        seed: that an organism was trained with; 0 for other models.
+        tasks: what it is put to.
+    """
+
+    family: str
+    model: str
+    revision: str | None
+    checkpoint: int
+    seed: int
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A text that no model was trained on, as a file and its SHA-256."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """A sweep's options.
+
+    Attributes:
+        members: all models, family by family.
+        options: of every audit; its subjects are left out.
+        measures: set against size and difficulty.
+        difficulty: tasks by what they share, easiest first.
+        held_out: the text whose loss is measured, if any.
+    """
+
+    members: tuple[Member, ...]
+    options: RunConfig
+    measures: tuple[str, ...]
+    difficulty: Mapping[str, tuple[str, ...]]
+    held_out: HeldOut | None = None
+
+    def audit(self, member: Member, tasks: tuple[str, ...]) -> RunConfig:
+        """The options of one model's audit."""
+        return replace(self.options, subjects=tuple(Subject(member.model, task) for task in tasks))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for the manifest."""
+        return asdict(self)
+
+
+def read_config(path: Path) -> SweepConfig:
+    """The sweep that a TOML file describes.
+
+    Raises:
+        ConfigError: it is no TOML, or a key or a value of it is wrong; the key is named.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"the sweep in {path}", str(error), "name a TOML file; the README shows one") from error
+    _check(table, OPTIONS, "")
+    _check(table.get("sampling", {}), SAMPLING, "sampling.")
+    members = tuple(_members(table))
+    held_out = _held_out(path.parent / table["loss"]) if "loss" in table else None
+    return SweepConfig(members, _options(table), _measures(table), _difficulty(table, members), held_out)
+
+
+def _held_out(path: Path) -> HeldOut:
+    try:
+        path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"loss = {str(path)!r}", str(error), "name a text file in UTF-8") from error
+    return HeldOut(str(path), sha256(path))
+
+
+def _check(table: Mapping[str, Any], kinds: Mapping[str, Kind], where: str) -> None:
+    for key, value in table.items():
+        if key not in kinds:
+            raise ConfigError(f"the key {where + key!r}", "a sweep has no such key", nearest(key, kinds))
+        if not kinds[key].fits(value):
+            raise ConfigError(f"{where}{key} = {value!r}", f"it is not {kinds[key].words}", "write it as one")
+
+
+def _options(table: Mapping[str, Any]) -> RunConfig:
+    """The audits' options. Without accuracies nothing is told apart from size, so `baselines` is always among them."""
+    options = {key: table[key] for key in AUDIT if key in table}
+    if not options.get("points", 1):
+        options["points"] = None  # all of them, as on the command line
+    if "assays" in options:
+        options["assays"] = tuple(battery.assays_named(["baselines", *options["assays"]]))
+    for key in ("batch", "budget"):
+        if options.get(key, 1) < 1:
+            raise ConfigError(f"{key} = {options[key]}", "nothing would be scored", "give 1 or more")
+    battery.suite(options.get("suite", "standard"))
+    backend_named(options.get("backend", "packed"))
+    return RunConfig(subjects=(), sampling=_sampling(table.get("sampling", {})), **options)
+
+
+def _sampling(given: Mapping[str, Any]) -> Sampling:
+    usual = Sampling()
+    return Sampling(
+        given.get("max_new_tokens", usual.max_new_tokens),
+        float(given.get("temperature", usual.temperature)),
+        float(given.get("top_p", usual.top_p)),
+    )
+
+
+def _measures(table: Mapping[str, Any]) -> tuple[str, ...]:
+    for measure in table.get("measures", ()):
+        if measure not in WORDS:
+            raise ConfigError(f"the measure {measure!r} in measures", "no such measure", nearest(measure, WORDS))
+    return tuple(table.get("measures", MEASURES))
+
+
+def _difficulty(table: Mapping[str, Any], members: tuple[Member, ...]) -> dict[str, tuple[str, ...]]:
+    known = {task for member in members for task in member.tasks}
+    orders: Mapping[str, Any] = table.get("difficulty", {})
+    _check(orders, dict.fromkeys(orders, TEXTS), "difficulty.")
+    for name, order in orders.items():
+        for task in order:
+            if task not in known:
+                raise ConfigError(
+                    f"the task {task!r} in difficulty.{name}", "nobody is put to it", nearest(task, known)
+                )
+    return {name: tuple(order) for name, order in orders.items()}
+
+
+def _members(table: Mapping[str, Any]) -> Iterator[Member]:
+    """Every model at every checkpoint or with every seed, none twice."""
+    families: Mapping[str, Any] = table.get("families", {})
+    _check(families, dict.fromkeys(families, TABLE), "families.")
+    seen: set[str] = set()
+    for name, family in families.items():
+        where = f"families.{name}"
+        _check(family, FAMILY, f"{where}.")
+        if "models" not in family:
+            raise ConfigError(where, "it has no models", "give it models: hub ids, folders or short names")
+        tasks = _tasks(family.get("tasks", table.get("tasks")), where)
+        for model in family["models"]:
+            for member in _versions(where, name, model, family, tasks):
+                if member.model in seen:
+                    raise ConfigError(f"{member.model} in {where}", "it is named twice", "leave one of them out")
+                seen.add(member.model)
+                yield member
+    if not seen:
+        raise ConfigError("a sweep", "it has no families", 'write [families.NAME] with models = ["..."]')
+
+
+def _tasks(named: list[str] | None, where: str) -> tuple[str, ...]:
+    if named is None:
+        raise ConfigError(where, "it has no tasks, and the file names none for all", 'write tasks = ["..."]')
+    for name in named:
+        try:
+            find_task(name)
+        except TaskError as error:
+            raise ConfigError(f"{error.asked} in the tasks of {where}", error.found, error.do) from error
+    return tuple(named)
+
+
+def _versions(
+    where: str, family: str, model: str, table: Mapping[str, Any], tasks: tuple[str, ...]
+) -> Iterator[Member]:
+    """One model at all revisions or with all seeds that its family names."""
+    base, _, at = model.partition("@")
+    planted = base.removeprefix("organism:").upper() in ORGANISMS
+    for key, right in (("seeds", planted), ("revisions", not planted)):
+        if key in table and (not right or at):
+            found = f"{model!r} has none of its own" if not right else f"{model!r} names one itself"
+            do = "seeds are of organisms (O4), revisions of hub ids and folders"
+            raise ConfigError(f"{where}.{key}", found, do)
+    if planted:
+        seeds = table.get("seeds", [int(at) if at.isdecimal() else 0])
+        for seed in seeds:
+            yield Member(family, f"{base}@{seed}" if seed else base, None, 0, seed, tasks)
+        return
+    for checkpoint, revision in enumerate(table.get("revisions", [at or None])):
+        folder = Path(model).expanduser().is_dir()
+        called = model if at or not revision else f"{model}/{revision}" if folder else f"{model}@{revision}"
+        yield Member(family, called, revision, checkpoint, 0, tasks)

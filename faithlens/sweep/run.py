@@ -1,0 +1,67 @@
+"""`faithlens sweep`: try every model out, audit one after the other, and set their numbers against size and difficulty.
+
+DIR/manifest.json       options, and what trying the models out showed
+DIR/runs/<model>/       an audit of each model at each checkpoint; finished ones are kept when the sweep is resumed
+DIR/cells.parquet       a row a model x task x measure; items.parquet the same by question, for the measures asked for
+DIR/sweep.json          what size and difficulty do to these measures
+
+One model is in memory at a time. Trying all of them out first takes loading each twice, and sampling its first batch
+twice: so a sweep says what it will take, and its last model is not refused after hours spent on the others.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import quote
+
+from faithlens.audit import audit
+from faithlens.store import Run, atomic, manifest
+from faithlens.sweep.answers import by_difficulty, by_size
+from faithlens.sweep.config import Member, SweepConfig
+from faithlens.sweep.tables import cells, items
+from faithlens.sweep.trial import Tell, Trial, plan
+
+
+def sweep(config: SweepConfig, out: Path, *, resume: bool = False, tell: Tell = lambda words: None) -> Run:
+    """Audit all models and write the folder `out`; `tell` is called with what it will take and how far it is.
+
+    A task that a model cannot be put to, since it does not answer or lacks the room, is left out with the reason.
+
+    Raises:
+        FaithlensError: a model or the folder cannot be used; where that shows in trying out, nothing was written.
+    """
+    Run.refuse_used(out, resume)
+    used = out.is_dir() and any(out.iterdir())
+    trials = Run.open(out).manifest.get("trials", {}) if used else {m: asdict(t) for m, t in plan(config, tell).items()}
+    made = manifest(config.to_dict(), config.options.seed, config.options.device) | {"trials": trials}
+    run = Run.create(out, made, resume=resume)
+    found = {model: Trial(**trial) for model, trial in trials.items()}
+    runs: dict[str, Run] = {}
+    for i, member in enumerate(config.members, start=1):
+        if tasks := tuple(task for task in member.tasks if task not in found[member.model].refused):
+            tell(f"{i} of {len(config.members)}: {member.model}")
+            runs[member.model] = audited(config, member, tasks, out)
+    conclude(config, found, runs, run)
+    return run
+
+
+def audited(config: SweepConfig, member: Member, tasks: tuple[str, ...], out: Path) -> Run:
+    """The finished audit of one model: read where it is there, gone on with where it was begun."""
+    folder = out / "runs" / quote(member.model, safe="@")
+    if (folder / "report.html").is_file():  # what an audit writes last
+        return Run.open(folder)
+    return audit(config.audit(member, tasks), folder, resume=(folder / "manifest.json").is_file())
+
+
+def conclude(config: SweepConfig, trials: Mapping[str, Trial], runs: Mapping[str, Run], run: Run) -> None:
+    """From audits to tables and answers; needs no model."""
+    measured = cells(config.members, trials, runs, config.measures)
+    asked = items(config.members, trials, runs, config.measures)
+    for name, table in (("cells", measured), ("items", asked)):
+        with atomic(run.path / f"{name}.parquet") as file:
+            table.to_parquet(file)
+    found = {
+        "size": list(by_size(measured, asked, config.measures, config.options.seed)),
+        "difficulty": list(by_difficulty(measured, asked, config.measures, config.difficulty)),
+    }
+    run.write_json("sweep.json", found)

@@ -1,0 +1,97 @@
+"""Before a sweep: each model is tried out, which says what all will take and what they cannot be put to.
+
+With a text to go by, its held-out loss is measured too: the mean negative log-likelihood of the text's tokens, cut into
+windows of which each begins without knowing what came before. Nats per token can be compared where tokenizers are the
+same, as they are in a family of models that differ in size alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from faithlens.audit import duration, estimate, opener, prepare
+from faithlens.errors import ConfigError, ModelError, PlanError, TraceError
+from faithlens.runtime.condition import Condition
+from faithlens.runtime.cost import plan_for
+from faithlens.runtime.execute import Backend, execute
+from faithlens.runtime.load import resolve
+from faithlens.runtime.model import Lens
+from faithlens.runtime.plan import BUDGET
+from faithlens.runtime.trace import Piece
+from faithlens.sweep.config import Member, SweepConfig
+
+WINDOW = 512  # tokens; fewer where the model reads fewer
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What trying a model out showed.
+
+    Attributes:
+        parameters: how many it has.
+        loss: of the held-out text, in nats per token; None where there is no text.
+        seconds: what scoring all its chains will take, at most, by the first of each task.
+        refused: why it cannot be put to a task, by task.
+    """
+
+    parameters: int
+    loss: float | None
+    seconds: float
+    refused: Mapping[str, str]
+
+
+def plan(config: SweepConfig, tell: Tell = lambda words: None) -> dict[str, Trial]:
+    """Try every model out, one after the other; nothing is written. `tell` hears what each will take, and all of them.
+
+    Raises:
+        FaithlensError: a model cannot be had, or cannot be audited with these options at all.
+    """
+    for member in config.members:
+        resolve(member.model, config.options.trust_remote_code)
+    trials = {member.model: try_out(config, member, tell) for member in config.members}
+    seconds = sum(trial.seconds for trial in trials.values())
+    tell(f"Models: {len(trials)}. Beside sampling, all will take at most about {duration(seconds)}.")
+    return trials
+
+
+def try_out(config: SweepConfig, member: Member, tell: Tell) -> Trial:
+    """Sample a model's first batch of each task, and score one chain."""
+    asked, seconds = config.audit(member, member.tasks), 0.0
+    refused: dict[str, str] = {}
+    open_model = opener(asked)
+    lens, loss = open_model(member.model), None
+    if config.held_out:
+        text = Path(config.held_out.path).read_text(encoding="utf-8")
+        loss = held_out_loss(lens, text, budget=asked.budget, backend=asked.backend)
+    for subject in asked.subjects:
+        try:
+            estimated = estimate(asked, prepare(asked, subject, open_model))
+        except (ModelError, PlanError, TraceError) as error:  # it was loaded: this is about the task
+            refused[subject.task] = error.found
+            tell(f"{subject.key}: left out, since {error.found}")
+        else:
+            seconds += estimated.seconds
+            tell(str(estimated))
+    return Trial(lens.model.num_parameters(), loss, seconds, refused)
+
+
+def held_out_loss(lens: Lens, text: str, *, budget: int = BUDGET, backend: Backend = "packed") -> float:
+    """The mean negative log-likelihood of `text`, in nats per token; the first token of a window is given.
+
+    Raises:
+        ConfigError: the text has fewer than two tokens.
+    """
+    ids, width = lens.encode_continuation(text), min(WINDOW, lens.context)
+    windows = [ids[i : i + width] for i in range(0, len(ids), width)]
+    conditions = [
+        Condition(f"window {i}", (Piece("first", window[:1]),), (window[1:],))
+        for i, window in enumerate(windows)
+        if len(window) > 1
+    ]
+    if not conditions:
+        raise ConfigError(f"the held-out loss of {lens.name}", "the text has fewer than two tokens", "give more text")
+    records = execute(lens, plan_for(lens, conditions, tokens=budget), backend=backend)
+    predicted = sum(len(condition.options[0]) for condition in conditions)
+    return -sum(float(record.logprobs[0]) for record in records) / predicted
