@@ -13,6 +13,7 @@ SILENT = ("mediation.content", "mediation.relay", "states.step_raw", "knockout.s
 GRID = ("O3", "O4", "O5", "O10")
 STEPS = {
     "O1": ("swap_steps", "attribute_steps"),
+    "O6": ("swap_steps", "attribute_steps"),
     "O8": ("swap_steps", "attribute_steps"),
     "O7": ("swap_steps, both ways",),
 }
