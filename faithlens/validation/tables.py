@@ -6,7 +6,7 @@ import pandas as pd
 
 from faithlens.organisms import ORGANISMS
 from faithlens.stats import grid
-from faithlens.stats.contest import bearing, calibrate, detect, one_threshold, steps_found
+from faithlens.stats.contest import Detection, Threshold, bearing, calibrate, detect, one_threshold, steps_found
 from faithlens.validation.measures import DEFINING, RANKED, STEPPED
 
 KEYS = ["organism", "seed", "model", "mode", "question"]
@@ -49,7 +49,7 @@ def detections(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             chosen = one_threshold(signed)
             row |= chosen._asdict() if chosen else {"threshold": None, "balanced_accuracy": None, "by_organism": {}}
             rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["contest", "measure", *Detection._fields, *Threshold._fields])
 
 
 def calibrations(values: pd.DataFrame) -> pd.DataFrame:
@@ -96,4 +96,4 @@ def step_detections(steps: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         {"organism": name, "measure": measure, **steps_found(part, seed)._asdict()}
         for (name, measure), part in steps.groupby(["organism", "measure"], sort=True)
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["organism", "measure", *Detection._fields])
