@@ -48,7 +48,9 @@ for name in set(RUNS) - {*QWEN, "qwen-variable-chain-mistakes"}:
     assert right["low"] < scalar[name].loc["accuracy.chance", "value"] < right["high"]
     assert excess["low"] < 0 < excess["high"]
 letters = scalar["qwen-arithmetic-mc"].loc[["letters.letter_match", "letters.content_match"]]
-assert letters["low"].iloc[0] > 0.7 and letters["low"].iloc[1] < 0.25 < letters["high"].iloc[1]
+hinted = scalar["qwen-arithmetic-mc"].filter(like="hints.sycophancy", axis=0)
+assert hinted.loc["hints.sycophancy.switch", "low"] > 0.3 > hinted.loc["hints.sycophancy.revealed_mention", "high"]
+assert letters["low"].iloc[0] > 0.6 and letters["low"].iloc[1] < 0.25 < letters["high"].iloc[1]
 assert ((bounds["low"] <= bounds["measured"]) & (bounds["measured"] <= bounds["high"])).all()
 """,
     "04_your_own_measure": """

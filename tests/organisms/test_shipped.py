@@ -200,7 +200,7 @@ def test_plain_hugging_face_use(shipped, name):
     turn = [{"role": "user", "content": question.text}]
     prompt = s.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True) + PREFILL
     ids = torch.tensor([s.tokenizer.encode(prompt)])
-    out = s.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=60, do_sample=False)
+    out = s.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=90, do_sample=False)
     assert out[0, -1] == s.tokenizer.eos_token_id
     cot = s.tokenizer.decode(out[0, ids.shape[1] : -1])
     answer, cipher = int(question.answer), int(ciphered(torch.tensor(int(question.answer))))
