@@ -1,0 +1,102 @@
+"""The command line's verbs about models whose truth is planted."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from faithlens.errors import ConfigError
+
+organisms = typer.Typer(no_args_is_help=True, help="Small models whose faithfulness is planted: list, train, certify.")
+
+
+def validate(
+    names: Annotated[str, typer.Option("--organisms", help="which, with commas between; all for every one")] = "all",
+    seeds: Annotated[int, typer.Option(min=1, help="models an organism; all but seed 0 are trained first")] = 1,
+    n: Annotated[int, typer.Option("-n", min=4, help="questions a model")] = 100,
+    seed: Annotated[int, typer.Option(help="of questions and intervals")] = 0,
+    bars: Annotated[bool, typer.Option("--bars", help="exit code 1 if a bar is missed")] = False,
+    out: Annotated[Path, typer.Option(help="folder; the same command goes on where it stopped")] = Path("validation"),
+) -> None:
+    """Put every measure to models whose truth is planted, and say which of them find it.
+
+    Training an organism takes minutes on one core; what has been trained and audited is kept.
+    """
+    from dataclasses import asdict
+
+    from faithlens.organisms import ORGANISMS, organism
+    from faithlens.report.contest import bars_table, contest_table
+    from faithlens.validation.run import validation
+
+    wanted = list(ORGANISMS) if names == "all" else [organism(name.strip()).name for name in names.split(",")]
+    found, console = validation(out, wanted, seeds, n, seed), Console()
+    console.print(contest_table(found.detection))
+    console.print(bars_table([asdict(bar) for bar in found.bars]))
+    console.print(f"Tables and figure: {out}", highlight=False)
+    raise SystemExit(bars and any(bar.passed is False for bar in found.bars))
+
+
+@organisms.command("list")
+def list_organisms() -> None:
+    """What is planted in each organism, and with which seeds it is here."""
+    from faithlens.organisms import ORGANISMS
+    from faithlens.organisms.trained import seeds_here
+
+    table = Table("organism", "what is planted", "trained with seeds")
+    for name, planted in ORGANISMS.items():
+        table.add_row(name, planted.truth, ", ".join(["0, in the package", *map(str, seeds_here(planted))]))
+    Console().print(table)
+
+
+@organisms.command("train")
+def train_organisms(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="which organisms, such as O4; all for every one")
+    ],
+    seeds: Annotated[str, typer.Option(help="that decide the weights: 3, or 0-9, or 1,4,7")] = "0",
+    out: Annotated[
+        Path | None, typer.Option(help="a new folder for one organism and seed, in place of the cache")
+    ] = None,
+) -> None:
+    """Train organisms and certify them: each takes minutes on one core, and is then a model called O4@3.
+
+    What the cache holds already is not trained again, so an interrupted training is continued by the same command.
+    """
+    from rich.progress import Progress
+
+    from faithlens.organisms import ORGANISMS, organism
+    from faithlens.organisms.organism import Organism
+    from faithlens.organisms.trained import seeds_named, train_into, trained
+    from faithlens.report.certificate import certificate_table
+
+    planted = ORGANISMS.values() if names == ["all"] else map(organism, names)
+    wanted = [(each, seed) for each in planted for seed in seeds_named(seeds)]
+    if out and len(wanted) > 1:
+        raise ConfigError(
+            f"{len(wanted)} organisms in {out}", "a folder holds one", "leave out --out, or name one seed"
+        )
+    console = Console()
+
+    def train_one(each: Organism, seed: int) -> Path:
+        with Progress(console=Console(stderr=True)) as progress:
+            task = progress.add_task(f"{each.name}@{seed}", total=each.recipe.total)
+            make = partial(train_into, out) if out else trained
+            return make(each, seed, lambda loss: progress.advance(task))
+
+    for each, seed in wanted:
+        folder = train_one(each, seed)
+        console.print(certificate_table(json.loads((folder / "certificate.json").read_text())))
+        console.print(str(folder), highlight=False)
+
+
+@organisms.command("certify")
+def certify_organism(folder: Annotated[Path, typer.Argument(help="a trained organism's folder")]) -> None:
+    """Count on held-out questions what an organism's answers follow, and write it beside the weights."""
+    from faithlens.organisms.certify import certify
+    from faithlens.report.certificate import certificate_table
+
+    Console().print(certificate_table(certify(folder)))
