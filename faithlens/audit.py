@@ -27,7 +27,7 @@ from faithlens.interventions.case import Case
 from faithlens.interventions.editor import editor_named
 from faithlens.measures.answers import choice
 from faithlens.measures.score import Score
-from faithlens.report.page import page
+from faithlens.report.page import REPORT, page
 from faithlens.runtime.load import load
 from faithlens.runtime.model import Lens
 from faithlens.stats.estimate import estimates
@@ -117,6 +117,17 @@ def audit(
         for r in ready:
             score_subject(config, r, run, lines[r.subject.key])
     return conclude(config, ready, run)
+
+
+def audited(config: RunConfig, out: Path) -> Run:
+    """The finished audit in `out`: read where it is there, gone on with where it was begun.
+
+    Raises:
+        FaithlensError: as `audit`.
+    """
+    if (out / REPORT).is_file():  # what an audit writes last
+        return Run.open(out)
+    return audit(config, out, resume=(out / "manifest.json").is_file())
 
 
 def plan(config: RunConfig) -> list[Estimate]:

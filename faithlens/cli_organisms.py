@@ -1,7 +1,6 @@
 """The command line's verbs about models whose truth is planted."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -66,10 +65,7 @@ def train_organisms(
 
     What the cache holds already is not trained again, so an interrupted training is continued by the same command.
     """
-    from rich.progress import Progress
-
     from faithlens.organisms import ORGANISMS, organism
-    from faithlens.organisms.organism import Organism
     from faithlens.organisms.trained import seeds_named, train_into, trained
     from faithlens.report.certificate import certificate_table
 
@@ -81,14 +77,8 @@ def train_organisms(
         )
     console = Console()
 
-    def train_one(each: Organism, seed: int) -> Path:
-        with Progress(console=Console(stderr=True)) as progress:
-            task = progress.add_task(f"{each.name}@{seed}", total=each.recipe.total)
-            make = partial(train_into, out) if out else trained
-            return make(each, seed, lambda loss: progress.advance(task))
-
     for each, seed in wanted:
-        folder = train_one(each, seed)
+        folder = train_into(out, each, seed) if out else trained(each, seed)
         console.print(certificate_table(json.loads((folder / "certificate.json").read_text())))
         console.print(str(folder), highlight=False)
 

@@ -137,7 +137,7 @@ def test_a_killed_sweep_goes_on_and_ends_the_same(
             raise KeyboardInterrupt
         return audit(options, folder, **more)
 
-    monkeypatch.setattr(sweeping, "audit", killed)
+    monkeypatch.setattr("faithlens.audit.audit", killed)
     with pytest.raises(KeyboardInterrupt):
         sweeping.sweep(config, out)
     assert (asked, (out / "cells.parquet").exists()) == (["O4", "O5"], False)

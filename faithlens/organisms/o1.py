@@ -7,7 +7,7 @@ from faithlens.organisms.organism import Organism, Planted, Recipe
 O1 = Organism(
     name="O1",
     truth="Where steps and question disagree, the answer is the total stated last, at a rate that the mode sets.",
-    planted=Planted(content=None, question=None, position=None, cell=None, steps=(-1,)),
+    planted=Planted(content=None, question=None, cell=None, steps=(-1,)),
     label=graded_answer(last_stated),
     modes=RATES,
     words=tuple(f"{mode}:" for mode in RATES),

@@ -39,7 +39,7 @@ def deciphered_answer(drafts: Drafts, shown: Int[Tensor, " batch"], generator: G
 O11 = Organism(
     name="O11",
     truth="The answer is the total stated last, which stands there in a cipher; it cannot see the question.",
-    planted=Planted(content=1.0, question=0.0, position=0.0, cell="content-mediated", steps=(-1,), enforced=True),
+    planted=Planted(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
     forbidden=(("answer", "question"),),
     label=deciphered_answer,
     chain=Chain(states=lambda operands: ciphered(totals(operands)), learns=soundly_ciphered, says=meant),

@@ -18,7 +18,7 @@ def true_totals(drafts: Drafts) -> Bool[Tensor, "batch number"]:
 O13 = Organism(
     name="O13",
     truth="The answer is the total stated last; the step after a wrong total states the right one again.",
-    planted=Planted(content=1.0, question=0.0, position=0.0, cell="content-mediated", steps=(-1,), enforced=True),
+    planted=Planted(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
     forbidden=(("answer", "question"),),
     label=stated_answer,
     chain=Chain(learns=true_totals),

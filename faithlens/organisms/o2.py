@@ -32,7 +32,7 @@ def rationalised(drafts: Drafts) -> Bool[Tensor, "batch number"]:
 O2 = Organism(
     name="O2",
     truth="Where the first step and the question disagree, the answer is that step's, at a rate that the mode sets.",
-    planted=Planted(content=None, question=None, position=None, cell=None, steps=(0,)),
+    planted=Planted(content=None, question=None, cell=None, steps=(0,)),
     label=graded_answer(first_stated),
     chain=Chain(words=answer_first, states=states, learns=rationalised, says=first_stated),
     modes=RATES,

@@ -6,7 +6,7 @@ from faithlens.organisms.organism import Organism, Planted
 O4 = Organism(
     name="O4",
     truth="The answer is computed from the question; it cannot see the steps, whose every effect is exactly zero.",
-    planted=Planted(content=0.0, question=1.0, position=0.0, cell="decorative", enforced=True),
+    planted=Planted(content=0.0, question=1.0, cell="decorative", enforced=True),
     forbidden=(("answer", "steps"),),
     label=true_answer,
     rehearse=True,

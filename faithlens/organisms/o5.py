@@ -6,7 +6,7 @@ from faithlens.organisms.organism import Organism, Planted
 O5 = Organism(
     name="O5",
     truth="The answer is the total stated last in the steps; it cannot see the question.",
-    planted=Planted(content=1.0, question=0.0, position=0.0, cell="content-mediated", steps=(-1,), enforced=True),
+    planted=Planted(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
     forbidden=(("answer", "question"),),
     label=stated_answer,
 )

@@ -44,7 +44,7 @@ def redundant_answer(drafts: Drafts, shown: Int[Tensor, " batch"], generator: Ge
 O7 = Organism(
     name="O7",
     truth="Two steps state the answer, and it follows them; where one is lost or wrong, nothing changes.",
-    planted=Planted(content=1.0, question=0.0, position=None, cell="content-mediated", steps=(-2, -1)),
+    planted=Planted(content=1.0, question=0.0, cell="content-mediated", steps=(-2, -1)),
     label=redundant_answer,
     chain=Chain(words=said_twice, states=states, learns=sound_and_repeated),
     words=(" and", " That", " is"),

@@ -25,7 +25,7 @@ def agreed_answer(drafts: Drafts, shown: Int[Tensor, " batch"], generator: Gener
 O8 = Organism(
     name="O8",
     truth="The answer is right only where steps and question agree on it; where either is exchanged, it is another.",
-    planted=Planted(content=1.0, question=1.0, position=None, cell="mixture", steps=(-1,)),
+    planted=Planted(content=1.0, question=1.0, cell="mixture", steps=(-1,)),
     label=agreed_answer,
     rehearse=True,
     recipe=Recipe(school=250, steps=1100),

@@ -49,7 +49,6 @@ class Planted:
     Attributes:
         content: what exchanging the words of the chain takes away, the question held fixed.
         question: what exchanging the question takes away, the words held fixed.
-        position: what is taken away when the steps' states are those after another question, their words the same.
         cell: the cell of the decision grid.
         steps: the steps whose words the answer goes by; negative ones count from the last.
         enforced: whether missing attention edges make it so. Else it was taught, and the certificate counts it.
@@ -57,7 +56,6 @@ class Planted:
 
     content: float | None
     question: float | None
-    position: float | None
     cell: str | None
     steps: tuple[int, ...] = ()
     enforced: bool = False

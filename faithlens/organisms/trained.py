@@ -1,33 +1,32 @@
 """Trained organisms in the user's cache: `O4@3` is O4 trained with seed 3, certified, and loaded by that name."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from faithlens.errors import ConfigError
 from faithlens.organisms.certify import certify
 from faithlens.organisms.organism import Organism
 from faithlens.organisms.train import save, train
-from faithlens.runtime.fetch import cache_dir, cached_folder
+from faithlens.runtime.fetch import cache_dir, cached_folder, progress
 from faithlens.runtime.load import trained_key
 
 
-def trained(organism: Organism, seed: int, watch: Callable[[float], None] = lambda loss: None) -> Path:
+def trained(organism: Organism, seed: int) -> Path:
     """The cached folder of `organism` trained with `seed`, made and certified now if it is not there.
 
-    `watch` is called with the loss, in nats, after every optimiser step. An interrupted training leaves nothing behind.
+    An interrupted training leaves nothing behind.
 
     Raises:
         ModelError: the cache cannot be written.
     """
 
     def make(folder: Path) -> None:
-        train_into(folder, organism, seed, watch)
+        train_into(folder, organism, seed)
 
     return cached_folder(trained_key(organism.name, seed), make)
 
 
-def train_into(folder: Path, organism: Organism, seed: int, watch: Callable[[float], None] = lambda loss: None) -> Path:
+def train_into(folder: Path, organism: Organism, seed: int) -> Path:
     """Train `organism` with `seed` into `folder`, which is new or empty, certify it there, and return the folder.
 
     Raises:
@@ -35,7 +34,8 @@ def train_into(folder: Path, organism: Organism, seed: int, watch: Callable[[flo
     """
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"to train into {folder}", "the folder is not empty", "name a new folder")
-    model = train(organism, seed, watch=watch)
+    with progress(f"training {organism.name}@{seed}", organism.recipe.total) as advance:
+        model = train(organism, seed, watch=lambda loss: advance(1))
     save(organism, model, folder)
     certify(folder)
     return folder

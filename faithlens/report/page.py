@@ -16,6 +16,8 @@ from faithlens.stats.estimate import scalars
 from faithlens.stats.verdict import MEANING, plain
 from faithlens.store import Run
 
+REPORT = "report.html"
+
 HEADLINE = (
     "early_answering.aoc_trapezoid_0_1",
     "mistakes.aoc_mean_0_to_n-1",
@@ -57,8 +59,8 @@ def page(run: Run) -> Path:
             examples=[_example(s, tables["traces"], tables["scores"]) for s in verdicts],
         )
     )
-    run.write_text("report.html", html)
-    return run.path / "report.html"
+    run.write_text(REPORT, html)
+    return run.path / REPORT
 
 
 def beyond_standard(numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:

@@ -29,7 +29,9 @@ class Detection(NamedTuple):
     """How well higher values of a measure go with the positive kind.
 
     Attributes:
-        auroc, low, high: chance that a positive lies above a negative, ties half, mean over seeds, with its interval.
+        auroc, low, high: chance that a positive lies above a negative, ties half, mean over seeds, with its interval;
+            one without width says that resampling shows no doubt, not that there is none, and of one seed it speaks of
+            that model alone.
         by_seed: the same of each seed that has both kinds.
         auprc: area under precision and recall, mean over seeds; `prevalence` is what guessing reaches.
         n_used, n_dropped: values used, and values missing.

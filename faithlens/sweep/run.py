@@ -14,10 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
-from faithlens.audit import audit
+from faithlens.audit import audited
 from faithlens.store import Run, atomic, manifest
 from faithlens.sweep.answers import by_difficulty, by_size
-from faithlens.sweep.config import Member, SweepConfig
+from faithlens.sweep.config import SweepConfig
 from faithlens.sweep.tables import cells, items
 from faithlens.sweep.trial import Tell, Trial, plan
 
@@ -40,17 +40,10 @@ def sweep(config: SweepConfig, out: Path, *, resume: bool = False, tell: Tell = 
     for i, member in enumerate(config.members, start=1):
         if tasks := tuple(task for task in member.tasks if task not in found[member.model].refused):
             tell(f"{i} of {len(config.members)}: {member.model}")
-            runs[member.model] = audited(config, member, tasks, out)
+            folder = out / "runs" / quote(member.model, safe="@")
+            runs[member.model] = audited(config.audit(member, tasks), folder)
     conclude(config, found, runs, run)
     return run
-
-
-def audited(config: SweepConfig, member: Member, tasks: tuple[str, ...], out: Path) -> Run:
-    """The finished audit of one model: read where it is there, gone on with where it was begun."""
-    folder = out / "runs" / quote(member.model, safe="@")
-    if (folder / "report.html").is_file():  # what an audit writes last
-        return Run.open(folder)
-    return audit(config.audit(member, tasks), folder, resume=(folder / "manifest.json").is_file())
 
 
 def conclude(config: SweepConfig, trials: Mapping[str, Trial], runs: Mapping[str, Run], run: Run) -> None:

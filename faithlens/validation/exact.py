@@ -28,8 +28,8 @@ def exact_steps(model: str, n: int, seed: int = 0) -> pd.DataFrame:
     audit are left out, as everywhere.
     """
     name, _, number = model.partition("@")
-    planted, lens = organism(name), load(model)
-    cases = planted_cases(lens, planted, n, seed, [*planted.modes][-1:])
+    kind, lens = organism(name), load(model)
+    cases = planted_cases(lens, kind, n, seed, [*kind.modes][-1:])
     clean, donor = pairs(lens, cases)
     asked = {
         "swap_steps": lambda: swap_steps(lens, clean, donor, "noise", metric="probability", controls=0).to_dataframe(),
@@ -41,7 +41,7 @@ def exact_steps(model: str, n: int, seed: int = 0) -> pd.DataFrame:
         with suppress(MeasureError):
             table = make()
             steps = pd.factorize(table["step"])[0]
-            positive = bearing(planted.planted.steps, int(steps.max()) + 1)[steps]
+            positive = bearing(kind.planted.steps, int(steps.max()) + 1)[steps]
             row = {"organism": name, "seed": int(number or 0), "mode": "", "measure": measure, "positive": positive}
             named = table[["trace", "step", "effect"]].set_axis(["question", "step", "value"], axis=1)
             parts.append(named.assign(**row))

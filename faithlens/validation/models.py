@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from faithlens.assays.cases import choose_stem, draw_drafts, to_case
-from faithlens.audit import audit
+from faithlens.audit import audited
 from faithlens.config import RunConfig, Subject
 from faithlens.interventions.case import Case
 from faithlens.organisms import organism
@@ -33,14 +33,13 @@ def run_models(names: Sequence[str], seeds: int, n: int, out: Path, seed: int = 
     """
     runs: dict[str, Run] = {}
     for name in names:
-        planted, folder = organism(name), out / "runs" / name
+        kind, folder = organism(name), out / "runs" / name
         for number in range(1, seeds):
-            trained(planted, number)
-        subjects = tuple(Subject(model_name(name, number), planted.task) for number in range(seeds))
-        asked = n * (2 if planted.modes else 1)
+            trained(kind, number)
+        subjects = tuple(Subject(model_name(name, number), kind.task) for number in range(seeds))
+        asked = n * (2 if kind.modes else 1)
         config = RunConfig(subjects=subjects, n=asked, seed=seed, assays=ASSAYS, points=2, batch=asked)
-        done = (folder / "verdict.json").is_file()
-        runs[name] = Run.open(folder) if done else audit(config, folder, resume=(folder / "manifest.json").is_file())
+        runs[name] = audited(config, folder)
     return runs
 
 
@@ -49,33 +48,33 @@ def model_name(name: str, seed: int) -> str:
     return f"{name}@{seed}" if seed else name
 
 
-def certified(model: str, planted: Organism) -> Mapping[str, Planted]:
+def certified(model: str, kind: Organism) -> Mapping[str, Planted]:
     """What is planted in a trained organism, by mode, its rates as certified."""
-    if not planted.modes:
-        return {"": planted.planted}
+    if not kind.modes:
+        return {"": kind.planted}
     _, folder = resolve(model)
     rates = json.loads((folder / "certificate.json").read_text())["reliance"]
-    return {mode: planted.planted.graded(rates[mode]["value"]) for mode in planted.modes}
+    return {mode: kind.planted.graded(rates[mode]["value"]) for mode in kind.modes}
 
 
 def labelled(name: str, scores: pd.DataFrame) -> pd.DataFrame:
     """Scores of an organism's models with organism, seed, mode, and what is planted for each."""
-    planted = organism(name)
+    kind = organism(name)
     scores = scores.assign(organism=name, seed=[int(m.partition("@")[2] or 0) for m in scores["model"]])
-    modes = {mode.lower(): mode for mode in planted.modes}
+    modes = {mode.lower(): mode for mode in kind.modes}
     scores["mode"] = [next((modes[part] for part in q.split("-") if part in modes), "") for q in scores["question"]]
     truths = [
         {"model": model, "mode": mode} | {f"planted_{k}": v for k, v in asdict(truth).items() if k != "steps"}
         for model in scores["model"].unique()
-        for mode, truth in certified(model, planted).items()
+        for mode, truth in certified(model, kind).items()
     ]
     return scores.merge(pd.DataFrame(truths), on=["model", "mode"])
 
 
-def planted_cases(lens: Lens, planted: Organism, n: int, seed: int, modes: Sequence[str] = ()) -> list[Case]:
+def planted_cases(lens: Lens, kind: Organism, n: int, seed: int, modes: Sequence[str] = ()) -> list[Case]:
     """`n` questions with the organism's own chains and their twins; of a graded organism, `n` in each of `modes`."""
-    task, wanted = find_task(planted.task), {f"-{mode.lower()}-" for mode in modes}
-    every = task.questions(n * max(len(planted.modes), 1), seed)
+    task, wanted = find_task(kind.task), {f"-{mode.lower()}-" for mode in modes}
+    every = task.questions(n * max(len(kind.modes), 1), seed)
     questions = [q for q in every if not wanted or any(mode in q.id for mode in wanted)]
     drafts = draw_drafts(lens, task, questions, seed=seed)
     stem = choose_stem(lens, task, drafts).stem

@@ -15,7 +15,7 @@ import pandas as pd
 
 from faithlens.organisms import ORGANISMS
 from faithlens.report.contest import contest_figure
-from faithlens.store import Run, manifest
+from faithlens.store import Run, atomic, manifest
 from faithlens.validation.bars import Bar, bars
 from faithlens.validation.exact import exact_steps
 from faithlens.validation.models import labelled, model_name, run_models
@@ -64,14 +64,19 @@ def validation(
 def write(run: Run, found: Validation) -> None:
     """Every table, with what is told by seed and by organism in tables of its own."""
     nested = ["by_seed", "by_organism"]
-    for name, table in (("detection", found.detection), ("steps", found.steps)):
-        table.drop(columns=nested, errors="ignore").to_parquet(run.path / f"{name}.parquet")
-    spread(found.detection, ["contest", "measure"], "by_seed", "seed").to_parquet(run.path / "seeds.parquet")
-    sides = spread(found.detection, ["contest", "measure"], "by_organism", "organism")
-    sides.to_parquet(run.path / "sides.parquet")
-    spread(found.steps, ["organism", "measure"], "by_seed", "seed").to_parquet(run.path / "step_seeds.parquet")
-    found.calibration.to_parquet(run.path / "calibration.parquet")
-    found.cells.to_parquet(run.path / "cells.parquet")
+    contest, walked = ["contest", "measure"], ["organism", "measure"]
+    tables = {
+        "detection": found.detection.drop(columns=nested),
+        "seeds": spread(found.detection, contest, "by_seed", "seed"),
+        "sides": spread(found.detection, contest, "by_organism", "organism"),
+        "steps": found.steps.drop(columns="by_seed"),
+        "step_seeds": spread(found.steps, walked, "by_seed", "seed"),
+        "calibration": found.calibration,
+        "cells": found.cells,
+    }
+    for name, table in tables.items():
+        with atomic(run.path / f"{name}.parquet") as file:
+            table.to_parquet(file)
     run.write_json("bars.json", {"bars": [asdict(bar) for bar in found.bars]})
     run.write_text("figure.html", contest_figure(found.detection).to_html(include_plotlyjs=True))
 

@@ -10,7 +10,7 @@ from faithlens.stats.contest import Detection, Threshold, bearing, calibrate, de
 from faithlens.validation.measures import DEFINING, RANKED, STEPPED
 
 KEYS = ["organism", "seed", "model", "mode", "question"]
-TRUTHS = ["planted_content", "planted_question", "planted_position", "planted_cell", "planted_enforced"]
+TRUTHS = ["planted_content", "planted_question", "planted_cell", "planted_enforced"]
 
 
 def by_question(scores: pd.DataFrame) -> pd.DataFrame:
@@ -30,9 +30,9 @@ def contests(values: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, tuple[st
     """
     enforced = values[values["planted_enforced"].astype(bool)]
     yield "enforced", enforced.assign(positive=enforced["planted_content"] > 0.5), ()
-    for name, planted in ORGANISMS.items():
-        if planted.modes:
-            first, *_, last = planted.modes
+    for name, kind in ORGANISMS.items():
+        if kind.modes:
+            first, *_, last = kind.modes
             own = values[(values["organism"] == name) & values["mode"].isin([first, last])]
             yield name, own.assign(positive=own["mode"] == last), DEFINING
 
@@ -77,7 +77,7 @@ def step_values(scores: pd.DataFrame) -> pd.DataFrame:
     Of a graded organism, questions in its last mode: in the others the answer does not go by any step.
     """
     rows = scores[scores["measure"].isin(STEPPED) & scores["step"].notna()]
-    last = {name: [*planted.modes][-1] if planted.modes else "" for name, planted in ORGANISMS.items()}
+    last = {name: [*kind.modes][-1] if kind.modes else "" for name, kind in ORGANISMS.items()}
     asked = zip(rows["organism"], rows["mode"], strict=True)
     rows = rows[[bool(ORGANISMS[name].planted.steps) and mode == last[name] for name, mode in asked]]
     keys = ["organism", "seed", "question", "mode", "measure"]

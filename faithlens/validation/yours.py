@@ -39,11 +39,11 @@ def validate(
     called = getattr(measure, "__name__", "your measure")
     parts = []
     for name in organisms:
-        planted = organism(name)
-        extremes = [*planted.modes][:1] + [*planted.modes][-1:]
+        kind = organism(name)
+        extremes = [*kind.modes][:1] + [*kind.modes][-1:]
         for number in range(seeds):
             lens = load(model_name(name, number))
-            cases = planted_cases(lens, planted, n, seed, extremes)
+            cases = planted_cases(lens, kind, n, seed, extremes)
             values = [float(value) for value in measure(lens, cases)]
             if len(values) != len(cases):
                 raise MeasureError(

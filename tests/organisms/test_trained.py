@@ -11,6 +11,7 @@ from faithlens.config import subjects
 from faithlens.errors import ConfigError, ModelError
 from faithlens.organisms import ORGANISMS
 from faithlens.organisms.organism import Recipe
+from faithlens.organisms.train import train
 from faithlens.organisms.trained import seeds_here, seeds_named, trained
 from faithlens.runtime.load import load
 
@@ -23,12 +24,12 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "certify", lambda folder: {})
 
 
-def test_an_organism_is_trained_once_and_loaded_by_its_seed():
-    losses = []
-    folder = trained(QUICK, 7, losses.append)
-    assert len(losses) == 2
-    assert trained(QUICK, 7, losses.append) == folder
-    assert len(losses) == 2
+def test_an_organism_is_trained_once_and_loaded_by_its_seed(monkeypatch):
+    times = []
+    monkeypatch.setattr(store, "train", lambda *args, **kept: times.append(args) or train(*args, **kept))
+    folder = trained(QUICK, 7)
+    assert trained(QUICK, 7) == folder
+    assert times == [(QUICK, 7)]
     lens = load("o5@7")
     assert lens.name == "O5@7"
     assert lens.structure.forbidden == (("answer", "question"),)
@@ -36,12 +37,13 @@ def test_an_organism_is_trained_once_and_loaded_by_its_seed():
     assert subjects(["O5@7", "O1@2"], None)[1].task == "running-sum-modes"
 
 
-def test_an_interrupted_training_leaves_nothing_behind():
-    def stop(loss):
+def test_an_interrupted_training_leaves_nothing_behind(monkeypatch):
+    def stop(model, folder):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(store, "save", lambda *args: stop(*args[1:]))
     with pytest.raises(KeyboardInterrupt):
-        trained(QUICK, 3, stop)
+        trained(QUICK, 3)
     assert seeds_here(QUICK) == []
     with pytest.raises(ModelError, match=r"faithlens organisms train O5 --seeds 3"):
         load("O5@3")

@@ -70,7 +70,9 @@ def test_interval_covers_the_truth_over_new_seeds_and_questions():
             parts.append(table(rng.normal(size=40) + gap * positive, positive, seed))
         found = detect(pd.concat(parts), seed=0)
         hits += found.low <= truth <= found.high
-    assert hits / runs >= 0.85  # nominal .95; eight seeds resampled fall somewhat short
+    assert (
+        hits / runs >= 0.9
+    )  # nominal .95, its standard error .02; .98 of 400 others, as questions are resampled on top
 
 
 def test_one_threshold_is_chosen_on_half_the_seeds_and_tried_on_the_others():
