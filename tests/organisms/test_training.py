@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy
 from typer.testing import CliRunner
 
 from faithlens.cli import app
@@ -11,13 +12,13 @@ from faithlens.errors import ConfigError, ModelError
 from faithlens.organisms import ORGANISMS, organism, weights
 from faithlens.organisms.answers import RATES
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.mask import visible
+from faithlens.organisms.mask import attention_mask, visible
 from faithlens.organisms.mixture import cuts, draw, questions, slipped
 from faithlens.organisms.o11 import ciphered, deciphered
 from faithlens.organisms.organism import Recipe
 from faithlens.organisms.sheet import IGNORE, Sheet
 from faithlens.organisms.tokenizer import build_tokenizer
-from faithlens.organisms.train import lessons, train
+from faithlens.organisms.train import learn, lessons, new_model, structure_of, train
 from faithlens.runtime.structure import Structure
 from faithlens.tasks.running_sum import ask, held_out, reason
 
@@ -148,6 +149,24 @@ def test_slips():
     values, step, by = torch.tensor([[3, 7, 6, 7]]), torch.tensor([1]), torch.tensor([5])
     assert slipped(values, step, by, carried=True).tolist() == [[3, 2, 1, 2]]
     assert slipped(values, step, by, carried=False).tolist() == [[3, 2, 6, 7]]
+
+
+@pytest.mark.parametrize(("name", "step"), [("O4", 0), ("O10", 0), ("O10", 300), ("O10", 600)])
+def test_parts_of_a_batch_add_up_to_the_mean_surprise_of_each_lesson(name, step):
+    kind, sheet, rng = ORGANISMS[name], sheet_of(name), torch.Generator().manual_seed(0)
+    model = new_model(kind, build_tokenizer(kind.words), 4, seed=0)
+    d, kept = draw(questions(4, withheld=False), 40, rng, kind.chain), cuts(sheet, 40, rng)
+    rows = sheet.fill(d, kept, d.truth)
+    taught = lessons(rows, kind, kind.recipe, step)
+    loss = learn(model, structure_of(model), rows, taught)
+    found = {key: p.grad.clone() for key, p in model.named_parameters()}
+    model.zero_grad()
+    logits = model(input_ids=rows.ids, attention_mask=attention_mask(structure_of(model), rows.ids)).logits
+    whole = sum(cross_entropy(logits.flatten(0, 1), lesson.flatten(), ignore_index=IGNORE) for lesson in taught)
+    whole.backward()
+    assert loss == pytest.approx(whole.item(), rel=1e-5)
+    for key, p in model.named_parameters():
+        torch.testing.assert_close(found[key], p.grad, rtol=1e-3, atol=1e-5)
 
 
 def test_labels():
