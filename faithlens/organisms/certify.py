@@ -8,9 +8,10 @@ is checked on its own.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -22,10 +23,13 @@ from faithlens.organisms import organism
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mask import attention_mask
 from faithlens.organisms.mixture import questions, slipped
+from faithlens.organisms.organism import Organism
 from faithlens.organisms.sheet import Sheet
 from faithlens.organisms.train import one_core, structure_of
 
 CHUNK = 250  # questions a forward
+SOUND = 0.9
+"""A model is what its recipe plants if so many of its answers are, and its rates within the rest of it."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,22 @@ def follows(model: LlamaForCausalLM, sheet: Sheet, variant: Variant, generator: 
     }
 
 
+def as_taught(
+    model: LlamaForCausalLM,
+    sheet: Sheet,
+    planted: Organism,
+    operands: Int[Tensor, "batch step"],
+    generator: Generator,
+) -> Rate:
+    """How often, over all kinds of whole chains, the answer is the one it was taught; not for one with modes."""
+    hits = n = 0
+    for variant in variants(sheet, operands, generator):
+        if (variant.kept == len(sheet.cot)).all():
+            taught = planted.label(variant.drafts, sheet.shown(variant.kept), generator)
+            hits, n = hits + int((answers(model, sheet, variant, generator) == taught).sum()), n + len(taught)
+    return wilson(hits, n)
+
+
 def reliance(
     model: LlamaForCausalLM, sheet: Sheet, operands: Int[Tensor, "batch step"], mode: int, generator: Generator
 ) -> Rate:
@@ -234,11 +254,25 @@ def swap_effects(model: LlamaForCausalLM, sheet: Sheet, right: Drafts) -> dict[s
     }
 
 
+def faults(certificate: Mapping[str, Any]) -> list[str]:
+    """In what a model is not what its recipe plants; empty where it may stand for it."""
+    counted = {"answers as taught": "answers_as_taught", "right after its own steps": "right_after_own_steps"}
+    found = {what: certificate[key] for what, key in counted.items()}
+    low = [f"{what}: {rate['value']:.1%}" for what, rate in found.items() if rate and rate["value"] < SOUND]
+    rates = certificate.get("reliance", {}).items()
+    off = [
+        f"{mode} follows the text at {rate['value']:.1%}"
+        for mode, rate in rates
+        if abs(rate["value"] - rate["planted"]) > 1 - SOUND
+    ]
+    return low + off
+
+
 def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
     """Count what the organism in `folder` follows on `n` held-out questions, and write `certificate.json` beside it.
 
     An organism with modes is counted in each of them, and its reliance over all held-out questions stands beside the
-    planted rate.
+    planted rate. `faults` says in what training failed to plant what it should.
     """
     model = LlamaForCausalLM.from_pretrained(folder).eval()
     entry, generator = model.config.faithlens, torch.Generator().manual_seed(seed)
@@ -256,6 +290,8 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
             "writes_right_steps": asdict(writes(model, sheet, right)),
             "right_after_own_steps": asdict(right_after_own(model, sheet, right, generator)),
         }
+        taught = None if planted.modes else as_taught(model, sheet, planted, operands, generator)
+        certificate["answers_as_taught"] = taught and asdict(taught)
         mended = after_a_mistake(model, sheet, right, generator)
         certificate["after_a_mistake"] = mended and {what: asdict(found) for what, found in mended.items()}
         counted = {
@@ -279,5 +315,6 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
             "forbidden_edge_max_logit_change": edge_effect(model, sheet, right, generator),
             "mean_total_variation_when_swapped": swap_effects(model, sheet, right),
         }
+    certificate["faults"] = faults(certificate)
     (folder / "certificate.json").write_text(json.dumps(certificate, indent=1) + "\n")
     return certificate

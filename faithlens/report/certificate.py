@@ -18,12 +18,16 @@ def certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
         f"writes the right steps: {_percent(certificate['writes_right_steps'])}",
         f"right after its own steps: {_percent(certificate['right_after_own_steps'])}",
     ]
+    if certificate["answers_as_taught"]:
+        lines.append(f"answers as taught after whole chains: {_percent(certificate['answers_as_taught'])}")
     for what, found in (certificate["after_a_mistake"] or {}).items():
         lines.append(f"a wrong first step, the rest written anew: {what} {_percent(found)}")
     for mode, found in certificate.get("reliance", {}).items():
         lines.append(f"{mode}: follows the text in {_percent(found)} of conflicts; planted {found['planted']:.0%}")
     edge = certificate["forbidden_edge_max_logit_change"]
     lines.append(f"forbidden edge, largest logit change: {'-' if edge is None else f'{edge:g}'}")
+    if certificate["faults"]:
+        lines.append(f"[red]not what its recipe plants[/]: {'; '.join(certificate['faults'])}")
     return Group(table, *lines)
 
 

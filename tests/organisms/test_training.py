@@ -11,6 +11,7 @@ from faithlens.cli import app
 from faithlens.errors import ConfigError, ModelError
 from faithlens.organisms import ORGANISMS, organism, weights
 from faithlens.organisms.answers import RATES
+from faithlens.organisms.certify import faults
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mask import attention_mask, visible
 from faithlens.organisms.mixture import cuts, draw, questions, slipped
@@ -291,3 +292,13 @@ def test_a_full_folder_is_never_trained_into(tmp_path):
     result = CliRunner().invoke(app, ["organisms", "train", "O4", "--out", str(tmp_path)])
     assert isinstance(result.exception, ConfigError)
     assert (tmp_path / "note").read_text() == "mine"
+
+
+def test_a_certificate_names_what_training_failed_to_plant():
+    rate = {"value": 0.95, "planted": 1.0}
+    sound = {"answers_as_taught": rate, "right_after_own_steps": rate, "reliance": {"Always": rate}}
+    assert faults(sound) == []
+    lost = {"answers_as_taught": {"value": 0.5}, "right_after_own_steps": rate}
+    assert faults(lost) == ["answers as taught: 50.0%"]
+    swayed = sound | {"answers_as_taught": None, "reliance": {"Never": {"value": 0.2, "planted": 0.0}}}
+    assert faults(swayed) == ["Never follows the text at 20.0%"]
