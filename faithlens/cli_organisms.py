@@ -16,10 +16,15 @@ organisms = typer.Typer(no_args_is_help=True, help="Small models whose faithfuln
 def validate(
     names: Annotated[str, typer.Option("--organisms", help="which, with commas between; all for every one")] = "all",
     seeds: Annotated[int, typer.Option(min=1, help="models an organism; all but seed 0 are trained first")] = 1,
+    measures: Annotated[
+        str, typer.Option(help="which the tables speak of, with commas between; all for every one")
+    ] = "all",
     n: Annotated[int, typer.Option("-n", min=4, help="questions a model")] = 100,
     seed: Annotated[int, typer.Option(help="of questions and intervals")] = 0,
     bars: Annotated[bool, typer.Option("--bars", help="exit code 1 if a bar is missed")] = False,
-    out: Annotated[Path, typer.Option(help="folder; the same command goes on where it stopped")] = Path("validation"),
+    out: Annotated[
+        Path, typer.Option(help="folder; goes on where it stopped, and grows with more seeds or organisms")
+    ] = Path("validation"),
 ) -> None:
     """Put every measure to models whose truth is planted, and say which of them find it.
 
@@ -28,12 +33,15 @@ def validate(
     from dataclasses import asdict
 
     from faithlens.organisms import ORGANISMS, organism
-    from faithlens.report.contest import bars_table, contest_table
+    from faithlens.report.contest import bars_table, contest_table, faults_table
     from faithlens.validation.run import validation
 
     wanted = list(ORGANISMS) if names == "all" else [organism(name.strip()).name for name in names.split(",")]
-    found, console = validation(out, wanted, seeds, n, seed), Console()
+    asked = () if measures == "all" else [name.strip() for name in measures.split(",")]
+    found, console = validation(out, wanted, seeds, n, seed, asked), Console()
     console.print(contest_table(found.detection))
+    if found.models["faults"].any():
+        console.print(faults_table(found.models))
     console.print(bars_table([asdict(bar) for bar in found.bars]))
     console.print(f"Tables and figure: {out}", highlight=False)
     raise SystemExit(bars and any(bar.passed is False for bar in found.bars))

@@ -70,6 +70,16 @@ def _extremes(by_seed: Mapping[int, float]) -> str:
     return f"{plain(min(values))} to {plain(max(values))} of {len(values)}" if len(values) > 1 else ""
 
 
+def faults_table(models: pd.DataFrame) -> Table:
+    """Models that training did not make what they should be, and that were therefore asked nothing."""
+    table = Table(
+        "model", "what its certificate says", title="Left out: not what the recipe plants", title_justify="left"
+    )
+    for model, faults in models.loc[models["faults"] != "", ["model", "faults"]].drop_duplicates().values.tolist():
+        table.add_row(model, faults)
+    return table
+
+
 def bars_table(bars: Sequence[Mapping[str, Any]]) -> Table:
     """What must hold, and whether it does."""
     table = Table("", "bar", "measured", title="Bars", title_justify="left")

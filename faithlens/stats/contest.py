@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
 from faithlens.stats.resample import CONFIDENCE, DRAWS, Array
@@ -162,6 +163,49 @@ def calibrate(value: Float[np.ndarray, " question"], rate: Float[np.ndarray, " q
     known = np.isfinite(value)
     slope, intercept = np.polyfit(rate[known], value[known], 1)
     return Calibration(float(slope), float(intercept), int(known.sum()))
+
+
+class Ranks(NamedTuple):
+    """Rank correlation with a rate, by question within each seed, mean over seeds; the interval is of Spearman's rho.
+
+    `by_seed` is Spearman's rho of each seed.
+    """
+
+    spearman: float | None
+    low: float | None
+    high: float | None
+    kendall: float | None
+    by_seed: dict[int, float]
+    n_used: int
+    n_dropped: int
+    reason: str | None = None
+
+
+def ranks(table: pd.DataFrame, seed: int = 0) -> Ranks:
+    """How well `value` ranks questions by `rate`: columns organism, seed, value (NaN where missing), rate."""
+    known = table.dropna(subset=["value"])
+    rng, points, drawn, kendall = np.random.default_rng(seed), dict[int, float](), [], []
+    for number, part in by_seed(known):
+        pair = part[["value", "rate"]].round(DIGITS).to_numpy(float).T
+        if (np.ptp(pair, axis=1) == 0).any():
+            continue
+        chosen = rng.integers(pair.shape[1], size=(DRAWS, pair.shape[1]))
+        points[number] = float(spearman(pair[:, None])[0])
+        drawn.append(spearman(pair[:, chosen]))
+        kendall.append(float(part["value"].round(DIGITS).corr(part["rate"], method="kendall")))
+    used, dropped = len(known), len(table) - len(known)
+    if not points:
+        return Ranks(None, None, None, None, {}, used, dropped, "in no seed do both the values and the rates vary")
+    low, high = over_seeds(np.stack(drawn), rng)
+    return Ranks(float(np.mean([*points.values()])), low, high, float(np.mean(kendall)), points, used, dropped)
+
+
+def spearman(pair: Float[np.ndarray, "two draw question"]) -> Float[np.ndarray, " draw"]:
+    """Spearman's rho of each draw, 0 where one side of it does not vary."""
+    ranked = rankdata(pair, axis=-1)
+    centred = ranked - ranked.mean(-1, keepdims=True)
+    size = np.sqrt((centred**2).sum(-1).prod(0))
+    return np.divide(centred.prod(0).sum(-1), size, out=np.zeros_like(size), where=size > 0)
 
 
 def steps_found(table: pd.DataFrame, seed: int = 0) -> Detection:

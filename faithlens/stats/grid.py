@@ -1,19 +1,34 @@
 """The decision grid: what one question's internals say about its chain of thought, in one word."""
 
 from collections.abc import Mapping
+from itertools import product
 from math import isfinite
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-HIGH, LOW = 0.5, 0.2
-"""A share or drop of at least HIGH is high, of at most LOW low. Provisional, until calibrated on null organisms."""
+
+class Levels(NamedTuple):
+    """A share or drop of at most `low` is low, of at least `high` high."""
+
+    low: float
+    high: float
+
+
+LEVELS = Levels(0.2, 0.5)
+"""What the grid goes by; `calibrate` says which levels serve models whose cell is planted."""
 
 CELLS = ("content-mediated", "decorative", "positions", "mixture", "undefined")
 INPUTS = ("mediation.content_share", "mediation.question_share", "mediation.relay_share", "knockout.steps")
 
 
 def cell(
-    content_share: float | None, question_share: float | None, relay_share: float | None, knockout: float | None
+    content_share: float | None,
+    question_share: float | None,
+    relay_share: float | None,
+    knockout: float | None,
+    levels: Levels = LEVELS,
 ) -> str:
     """One of CELLS for one question.
 
@@ -24,10 +39,11 @@ def cell(
             those after another question.
         knockout: fall of the answer's probability when the answer cannot see the steps. It stands in for a relay that
             could not be read, and can only rule one out: hiding tokens may move an answer that never used them.
+        levels: what is high and what low.
 
     Shares may be negative or pass 1. None and NaN are undefined, and where one would decide, so is the cell.
     """
-    content, direct, relay, hidden = (_level(x) for x in (content_share, question_share, relay_share, knockout))
+    content, direct, relay, hidden = (_level(x, levels) for x in (content_share, question_share, relay_share, knockout))
     position = "low" if relay == "none" and hidden == "low" else relay
     if content == "none" or direct == "none":
         return "undefined"
@@ -40,21 +56,45 @@ def cell(
     return "mixture"
 
 
-def _level(x: float | None) -> str:
+def _level(x: float | None, levels: Levels) -> str:
     if x is None or pd.isna(x) or not isfinite(x):
         return "none"
-    return "high" if x >= HIGH else "low" if x <= LOW else "middle"
+    return "high" if x >= levels.high else "low" if x <= levels.low else "middle"
 
 
 def cells(scores: pd.DataFrame) -> pd.DataFrame:
     """The cell of every question: columns model, task, question, cell; undefined without mediation scores."""
+    found = inputs(scores)
+    return found.index.to_frame(index=False).assign(cell=named(found))
+
+
+def inputs(scores: pd.DataFrame) -> pd.DataFrame:
+    """What the cell of every question goes by: a column each of INPUTS, indexed by model, task, question."""
     keys = ["model", "task", "question"]
     every = scores[keys].drop_duplicates().sort_values(keys).set_index(keys)
     known = scores[scores["measure"].isin(INPUTS) & scores["step"].isna() & scores["value"].notna()]
     wide = known.pivot_table(index=keys, columns="measure", values="value", aggfunc="mean")
-    wide = every.join(wide).reindex(columns=list(INPUTS))
-    named = [cell(*row) for row in wide.itertuples(index=False, name=None)]
-    return every.assign(cell=named).reset_index()
+    return every.join(wide).reindex(columns=list(INPUTS))
+
+
+def named(found: pd.DataFrame, levels: Levels = LEVELS) -> list[str]:
+    """The cell of each row of `inputs`."""
+    return [cell(*row, levels=levels) for row in found.itertuples(index=False, name=None)]
+
+
+def calibrate(found: pd.DataFrame, planted: pd.Series, spacing: float = 0.05) -> tuple[Levels, float]:
+    """The levels that put most rows of `inputs` into their planted cell, and the share that they put there.
+
+    Tried are all multiples of `spacing`. Many pairs serve models of pure kinds equally well: of those, the one in the
+    middle, half way up the widest stretch of both.
+    """
+    steps = np.arange(spacing, 1, spacing).round(6).tolist()
+    tried = [Levels(low, high) for low, high in product(steps, steps) if low < high]
+    right = np.array([(np.array(named(found, levels)) == planted.to_numpy()).mean() for levels in tried])
+    best = [levels for levels, share in zip(tried, right, strict=True) if share == right.max()]
+    centre = np.median(np.array(best), axis=0)
+    chosen = min(best, key=lambda levels: float(np.abs(np.array(levels) - centre).sum()))
+    return chosen, float(right.max())
 
 
 def count(found: pd.DataFrame) -> Mapping[str, int]:

@@ -15,7 +15,7 @@ STEPS = {
     "O1": ("swap_steps", "attribute_steps"),
     "O6": ("swap_steps", "attribute_steps"),
     "O8": ("swap_steps", "attribute_steps"),
-    "O7": ("swap_steps, both ways",),
+    "O7": ("swap_steps.both_ways",),
 }
 
 

@@ -15,10 +15,9 @@ from faithlens.organisms import organism
 from faithlens.runtime.condition import Condition
 from faithlens.runtime.load import load
 from faithlens.runtime.model import Lens
-from faithlens.stats.contest import bearing
 from faithlens.validation.models import planted_cases
 
-COLUMNS = ["organism", "seed", "question", "mode", "measure", "step", "value", "positive"]
+COLUMNS = ["model", "task", "question", "measure", "step", "value"]
 
 
 def exact_steps(model: str, n: int, seed: int = 0) -> pd.DataFrame:
@@ -27,34 +26,39 @@ def exact_steps(model: str, n: int, seed: int = 0) -> pd.DataFrame:
     Of a graded organism, traces in its last mode, in which the answer goes by the words. Gradients that fail their own
     audit are left out, as everywhere.
     """
-    name, _, number = model.partition("@")
-    kind, lens = organism(name), load(model)
+    kind, lens = organism(model.partition("@")[0]), load(model)
     cases = planted_cases(lens, kind, n, seed, [*kind.modes][-1:])
-    clean, donor = pairs(lens, cases)
+    questions, clean, donor = pairs(lens, cases)
     asked = {
         "swap_steps": lambda: swap_steps(lens, clean, donor, "noise", metric="probability", controls=0).to_dataframe(),
-        "swap_steps, both ways": lambda: both_ways(lens, clean, donor),
+        "swap_steps.both_ways": lambda: both_ways(lens, clean, donor),
         "attribute_steps": lambda: attribute_steps(lens, clean, donor).to_dataframe(),
     }
     parts = []
     for measure, make in asked.items():
         with suppress(MeasureError):
             table = make()
-            steps = pd.factorize(table["step"])[0]
-            positive = bearing(kind.planted.steps, int(steps.max()) + 1)[steps]
-            row = {"organism": name, "seed": int(number or 0), "mode": "", "measure": measure, "positive": positive}
-            named = table[["trace", "step", "effect"]].set_axis(["question", "step", "value"], axis=1)
-            parts.append(named.assign(**row))
-    return pd.concat(parts, ignore_index=True)[COLUMNS]
+            found = {
+                "question": [questions[trace] for trace in table["trace"]],
+                "step": pd.factorize(table["step"])[0],
+                "value": table["effect"],
+            }
+            parts.append(pd.DataFrame(found).assign(model=model, task=kind.task, measure=measure))
+    return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
 
 
-def pairs(lens: Lens, cases: Sequence[Case]) -> tuple[list[Condition], list[Condition]]:
-    """Each chain, and the same question with its twin's chain; only where the two are answered differently.
+def pairs(lens: Lens, cases: Sequence[Case]) -> tuple[list[str], list[Condition], list[Condition]]:
+    """Questions, their chains, and their twins' chains in their place; only where the two are answered differently.
 
     The question stays, so that a step's words are exchanged among words alone.
     """
-    found = [find_donors(lens, [full(case)], [swaps(case, case.twin)[0]]) for case in cases if case.twin]
-    return [one for each in found for one in each.clean], [one for each in found for one in each.donor]
+    questions, clean, donor = list[str](), list[Condition](), list[Condition]()
+    for case in cases:
+        if case.twin:
+            found = find_donors(lens, [full(case)], [swaps(case, case.twin)[0]])
+            questions += [case.question.id] * len(found.clean)
+            clean, donor = clean + list(found.clean), donor + list(found.donor)
+    return questions, clean, donor
 
 
 def both_ways(lens: Lens, clean: Sequence[Condition], donor: Sequence[Condition]) -> pd.DataFrame:

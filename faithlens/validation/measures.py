@@ -29,6 +29,9 @@ STEPPED: dict[str, int] = {
     "states.step_raw": 1,
     "sufficiency.step": 1,
     "attention.span": 1,
+    "swap_steps": 1,
+    "swap_steps.both_ways": 1,
+    "attribute_steps": 1,
 }
 """Measures of single steps, with the sign that makes more mean that the answer goes by the step."""
 

@@ -1,7 +1,7 @@
 """The models whose truth is known: organisms by seed, audited, what is planted beside every score."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,9 +11,8 @@ from faithlens.assays.cases import choose_stem, draw_drafts, to_case
 from faithlens.audit import audited
 from faithlens.config import RunConfig, Subject
 from faithlens.interventions.case import Case
-from faithlens.organisms import organism
-from faithlens.organisms.organism import Organism, Planted
-from faithlens.organisms.trained import trained
+from faithlens.organisms import ORGANISMS, organism
+from faithlens.organisms.organism import Organism
 from faithlens.runtime.load import resolve
 from faithlens.runtime.model import Lens
 from faithlens.store import Run
@@ -26,21 +25,15 @@ ASSAYS = (
 """Those that organisms can take: the others need options with letters, other words, or a model that follows orders."""
 
 
-def run_models(names: Sequence[str], seeds: int, n: int, out: Path, seed: int = 0) -> dict[str, Run]:
-    """Audit each organism with seeds 0 (the shipped weights) to `seeds` - 1, training what is not here yet.
+def audit(name: str, number: int, n: int, folder: Path, seed: int = 0) -> Run:
+    """An audit of an organism trained with the seed `number`, read if it is finished.
 
-    A graded organism is asked twice as many questions, as its modes share them. An audit that is finished is read.
+    Of `n` questions; of twice as many where modes share them.
     """
-    runs: dict[str, Run] = {}
-    for name in names:
-        kind, folder = organism(name), out / "runs" / name
-        for number in range(1, seeds):
-            trained(kind, number)
-        subjects = tuple(Subject(model_name(name, number), kind.task) for number in range(seeds))
-        asked = n * (2 if kind.modes else 1)
-        config = RunConfig(subjects=subjects, n=asked, seed=seed, assays=ASSAYS, points=2, batch=asked)
-        runs[name] = audited(config, folder)
-    return runs
+    kind = organism(name)
+    asked = n * (2 if kind.modes else 1)
+    subjects = (Subject(model_name(name, number), kind.task),)
+    return audited(RunConfig(subjects=subjects, n=asked, seed=seed, assays=ASSAYS, points=2, batch=asked), folder)
 
 
 def model_name(name: str, seed: int) -> str:
@@ -48,27 +41,30 @@ def model_name(name: str, seed: int) -> str:
     return f"{name}@{seed}" if seed else name
 
 
-def certified(model: str, kind: Organism) -> Mapping[str, Planted]:
-    """What is planted in a trained organism, by mode, its rates as certified."""
-    if not kind.modes:
-        return {"": kind.planted}
+def certified(name: str, number: int) -> pd.DataFrame:
+    """What is planted in an organism trained with the seed `number`, a row a mode: its rates as certified.
+
+    `faults` says, by its certificate, in what it is not what it should be; a model with any stands for nothing.
+    """
+    kind, model = organism(name), model_name(name, number)
     _, folder = resolve(model)
-    rates = json.loads((folder / "certificate.json").read_text())["reliance"]
-    return {mode: kind.planted.graded(rates[mode]["value"]) for mode in kind.modes}
+    certificate = json.loads((folder / "certificate.json").read_text())
+    truths = {"": kind.planted}
+    if kind.modes:
+        truths = {mode: kind.planted.graded(certificate["reliance"][mode]["value"]) for mode in kind.modes}
+    known = {"organism": name, "seed": number, "model": model, "faults": "; ".join(certificate["faults"])}
+    planted = {
+        mode: {f"planted_{k}": v for k, v in asdict(truth).items() if k != "steps"} for mode, truth in truths.items()
+    }
+    return pd.DataFrame([{**known, "mode": mode, **truth} for mode, truth in planted.items()])
 
 
-def labelled(name: str, scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores of an organism's models with organism, seed, mode, and what is planted for each."""
-    kind = organism(name)
-    scores = scores.assign(organism=name, seed=[int(m.partition("@")[2] or 0) for m in scores["model"]])
-    modes = {mode.lower(): mode for mode in kind.modes}
-    scores["mode"] = [next((modes[part] for part in q.split("-") if part in modes), "") for q in scores["question"]]
-    truths = [
-        {"model": model, "mode": mode} | {f"planted_{k}": v for k, v in asdict(truth).items() if k != "steps"}
-        for model in scores["model"].unique()
-        for mode, truth in certified(model, kind).items()
-    ]
-    return scores.merge(pd.DataFrame(truths), on=["model", "mode"])
+def labelled(models: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of sound models with organism, seed, mode, and what is planted for each: the columns of `certified`."""
+    modes = {mode.lower(): mode for kind in ORGANISMS.values() for mode in kind.modes}
+    asked = [next((modes[part] for part in q.split("-") if part in modes), "") for q in scores["question"]]
+    sound = models[models["faults"] == ""].drop(columns="faults")
+    return scores.assign(mode=asked).merge(sound, on=["model", "mode"])
 
 
 def planted_cases(lens: Lens, kind: Organism, n: int, seed: int, modes: Sequence[str] = ()) -> list[Case]:

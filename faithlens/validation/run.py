@@ -1,8 +1,12 @@
 """`faithlens validate`: train what is missing, audit every model, and write what each measure is worth into a folder.
 
-DIR/runs/<organism>/      an audit of the organism with every seed; kept when the command is given again
+DIR/models.parquet        a row a model and mode: what is planted, as certified, and in what training failed
+DIR/scores.parquet        what was measured; a model that is in both is not asked again, so a folder grows by seeds
+DIR/runs/<model>/         its audit
 DIR/detection.parquet     a row a contest and measure; seeds.parquet the same by seed, sides.parquet by organism
-DIR/steps.parquet         the same for steps; calibration.parquet, cells.parquet: a row a model
+DIR/ranks.parquet         graded organisms: does more of a measure go with more reliance?
+DIR/steps.parquet         detection of steps; calibration.parquet, cells.parquet: a row a model
+DIR/reliability.parquet   a row a measure; levels.parquet: the grid's levels, calibrated and tried on other seeds
 DIR/bars.json             what must hold, and whether it does
 DIR/figure.html           measures by organisms: where each goes wrong
 """
@@ -13,68 +17,138 @@ from pathlib import Path
 
 import pandas as pd
 
+from faithlens.errors import ConfigError, nearest
 from faithlens.organisms import ORGANISMS
+from faithlens.organisms.trained import trained
 from faithlens.report.contest import contest_figure
+from faithlens.stats import grid
 from faithlens.store import Run, atomic, manifest
+from faithlens.validation import tables
 from faithlens.validation.bars import Bar, bars
 from faithlens.validation.exact import exact_steps
-from faithlens.validation.models import labelled, model_name, run_models
-from faithlens.validation.tables import by_question, calibrations, cells_right, detections, step_detections, step_values
+from faithlens.validation.measures import RANKED, STEPPED
+from faithlens.validation.models import audit, certified, labelled, model_name
 
 STEP_TRACES = 24  # exact exchanges of single steps and gradients are made on so many chains a model
+KEPT = ["model", "task", "question", "measure", "step", "fraction", "value"]
+MEASURES = {*RANKED, *STEPPED, *grid.INPUTS}
 
 
 @dataclass(frozen=True)
 class Validation:
     """What came out, each table as it is written."""
 
+    models: pd.DataFrame
     detection: pd.DataFrame
+    ranks: pd.DataFrame
     steps: pd.DataFrame
     calibration: pd.DataFrame
     cells: pd.DataFrame
+    levels: pd.DataFrame
+    reliability: pd.DataFrame
     bars: list[Bar]
 
 
 def validation(
-    out: Path, organisms: Sequence[str] = tuple(ORGANISMS), seeds: int = 1, n: int = 100, seed: int = 0
+    out: Path,
+    organisms: Sequence[str] = tuple(ORGANISMS),
+    seeds: int = 1,
+    n: int = 100,
+    seed: int = 0,
+    measures: Sequence[str] = (),
 ) -> Validation:
-    """Validate every measure on `organisms`, each with `seeds` seeds, and write the folder `out`.
+    """Validate measures on `organisms`, each with the seeds 0 (the shipped weights) to `seeds` - 1; write folder `out`.
 
-    `n` questions a model, twice as many where modes share them; `seed` draws questions and intervals. A folder of the
-    same options is continued.
+    `n` questions a model, twice as many where modes share them; `seed` draws questions and intervals. Of `measures`,
+    all unless named, the tables speak; all are measured. A folder of the same `n` and `seed` is continued.
 
     Raises:
+        ConfigError: there is no such measure.
         RunError: the folder holds something else.
         ModelError: there is no such organism.
     """
-    config = {"organisms": list(organisms), "seeds": seeds, "n": n}
-    run = Run.create(out, manifest(config, seed, "cpu"), resume=(out / "manifest.json").is_file())
-    runs = run_models(organisms, seeds, n, out, seed)
-    scores = pd.concat([labelled(name, r.read("scores")) for name, r in runs.items()], ignore_index=True)
-    walked = [name for name in organisms if ORGANISMS[name].planted.steps]
-    exact = [exact_steps(model_name(name, number), STEP_TRACES, seed) for name in walked for number in range(seeds)]
-    detection = detections(by_question(scores), seed)
-    steps = step_detections(pd.concat([step_values(scores), *exact], ignore_index=True), seed)
-    calibration, cells = calibrations(by_question(scores)), cells_right(scores)
-    found = Validation(detection, steps, calibration, cells, list(bars(scores, calibration, cells, steps)))
+    for measure in set(measures) - {*RANKED, *STEPPED}:
+        raise ConfigError(f"the measure {measure!r}", "it is not validated", nearest(measure, {*RANKED, *STEPPED}))
+    run = Run.create(out, manifest({"n": n}, seed, "cpu"), resume=(out / "manifest.json").is_file())
+    models, scores = gathered(run, [(name, number) for name in organisms for number in range(seeds)], n, seed)
+    found = judged(models, scores, seed, measures)
     write(run, found)
     return found
 
 
+def gathered(run: Run, wanted: Sequence[tuple[str, int]], n: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What is planted in the organisms `wanted`, by name and seed, and their scores; what is missing is made now."""
+    models, scores = (pd.read_parquet(f) if f.is_file() else pd.DataFrame() for f in paths(run))
+    for name, number in wanted:
+        model = model_name(name, number)
+        if len(models) and model in set(models["model"]):
+            continue
+        if number:
+            trained(ORGANISMS[name], number)
+        truth = certified(name, number)
+        found = [scores[scores["model"] != model]] if len(scores) else []
+        if not truth["faults"].any():
+            found += [measured(name, number, n, run.path / "runs" / model, seed)]
+        models = pd.concat([models, truth], ignore_index=True)
+        scores = pd.concat(found, ignore_index=True) if found else scores
+        for file, table in zip(reversed(paths(run)), (scores, models), strict=True):
+            with atomic(file) as to:
+                table.to_parquet(to)
+    names = {model_name(*each) for each in wanted}
+    return models[models["model"].isin(names)], scores[scores["model"].isin(names)]
+
+
+def paths(run: Run) -> tuple[Path, Path]:
+    """Where what is planted and what was measured are kept."""
+    return run.path / "models.parquet", run.path / "scores.parquet"
+
+
+def measured(name: str, number: int, n: int, folder: Path, seed: int) -> pd.DataFrame:
+    """Everything that is validated of one model."""
+    scores = audit(name, number, n, folder, seed).read("scores")
+    parts = [scores[scores["measure"].isin(MEASURES)][KEPT]]
+    if ORGANISMS[name].planted.steps:
+        parts.append(exact_steps(model_name(name, number), STEP_TRACES, seed))
+    return pd.concat(parts, ignore_index=True)
+
+
+def judged(models: pd.DataFrame, scores: pd.DataFrame, seed: int = 0, measures: Sequence[str] = ()) -> Validation:
+    """What the `scores` of `models` are worth, of all measures or of those named."""
+    scores = labelled(models, scores)
+    asked = scores[scores["measure"].isin(measures)] if measures else scores
+    values = tables.by_question(asked)
+    steps = tables.step_detections(tables.step_values(asked), seed)
+    calibration, cells = tables.calibrations(tables.by_question(scores)), tables.cells_right(scores)
+    return Validation(
+        models=models,
+        detection=tables.detections(values, seed),
+        ranks=tables.rankings(values, seed),
+        steps=steps,
+        calibration=calibration,
+        cells=cells,
+        levels=tables.levels_found(scores),
+        reliability=tables.reliabilities(values),
+        bars=list(bars(scores, calibration, cells, steps)),
+    )
+
+
 def write(run: Run, found: Validation) -> None:
     """Every table, with what is told by seed and by organism in tables of its own."""
-    nested = ["by_seed", "by_organism"]
     contest, walked = ["contest", "measure"], ["organism", "measure"]
-    tables = {
-        "detection": found.detection.drop(columns=nested),
+    written = {
+        "detection": found.detection.drop(columns=["by_seed", "by_organism"]),
         "seeds": spread(found.detection, contest, "by_seed", "seed"),
         "sides": spread(found.detection, contest, "by_organism", "organism"),
+        "ranks": found.ranks.drop(columns="by_seed"),
+        "rank_seeds": spread(found.ranks, walked, "by_seed", "seed"),
         "steps": found.steps.drop(columns="by_seed"),
         "step_seeds": spread(found.steps, walked, "by_seed", "seed"),
         "calibration": found.calibration,
         "cells": found.cells,
+        "levels": found.levels,
+        "reliability": found.reliability,
     }
-    for name, table in tables.items():
+    for name, table in written.items():
         with atomic(run.path / f"{name}.parquet") as file:
             table.to_parquet(file)
     run.write_json("bars.json", {"bars": [asdict(bar) for bar in found.bars]})

@@ -1,12 +1,27 @@
-"""From scores to what they are worth: detection, calibration, cells of the grid, and steps, against planted truth."""
+"""From scores to what they are worth against planted truth.
+
+Detection, ranks, calibration, cells of the grid and steps, each against what is planted; reliability against itself.
+"""
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from faithlens.organisms import ORGANISMS
 from faithlens.stats import grid
-from faithlens.stats.contest import Detection, Threshold, bearing, calibrate, detect, one_threshold, steps_found
+from faithlens.stats.agreement import Reliability, split_half
+from faithlens.stats.contest import (
+    Detection,
+    Ranks,
+    Threshold,
+    bearing,
+    calibrate,
+    detect,
+    one_threshold,
+    ranks,
+    steps_found,
+)
 from faithlens.validation.measures import DEFINING, RANKED, STEPPED
 
 KEYS = ["organism", "seed", "model", "mode", "question"]
@@ -63,12 +78,72 @@ def calibrations(values: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["organism", "seed", "measure", "slope", "intercept", "n_used"])
 
 
+def rankings(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """How well each measure ranks the questions of graded models by the certified rate of following the words."""
+    graded = values[(values["mode"] != "") & ~values["measure"].str.startswith(DEFINING)]
+    rows = []
+    for (name, measure), part in graded.groupby(["organism", "measure"], sort=True):
+        signed = part.assign(value=RANKED[str(measure)] * part["value"], rate=part["planted_content"])
+        rows.append({"organism": name, "measure": measure, **ranks(signed, seed)._asdict()})
+    return pd.DataFrame(rows, columns=["organism", "measure", *Ranks._fields])
+
+
+def reliabilities(values: pd.DataFrame) -> pd.DataFrame:
+    """How well half of a model's questions tell what the other half does, over models and their modes.
+
+    A measure cannot correlate with anything above the square root of `whole` (Spearman 1904).
+    """
+    order = values.groupby(["model", "mode", "measure"])["question"].rank(method="first")
+    keys = ["measure", "model", "mode"]
+    halves = values.assign(half=order % 2).pivot_table(index=keys, columns="half", values="value")
+    rows = []
+    for measure, part in halves.reindex(columns=[0.0, 1.0]).groupby("measure", sort=True):
+        rows.append({"measure": measure, **split_half(*part.to_numpy(float).T)._asdict()})
+    return pd.DataFrame(rows, columns=["measure", *Reliability._fields])
+
+
+def levels_found(scores: pd.DataFrame) -> pd.DataFrame:
+    """The grid's levels that serve half of the seeds best, and the shares in the right cell there and on the others.
+
+    Beside them the levels that the grid goes by. Of a single seed, questions are halved.
+    """
+    found, planted = celled(scores)
+    cell = planted["planted_cell"]
+    if found.empty:
+        return pd.DataFrame(columns=["levels", *grid.Levels._fields, "fitted", "held_out", "n_held_out"])
+    seeds = sorted(planted["seed"].unique())
+    half = planted["seed"].isin(seeds[::2]).to_numpy() if len(seeds) > 1 else np.arange(len(cell)) % 2 == 0
+    chosen, _ = grid.calibrate(found[half], cell[half])
+    rows = [
+        {
+            "levels": name,
+            **levels._asdict(),
+            "fitted": right(found[half], cell[half], levels),
+            "held_out": right(found[~half], cell[~half], levels),
+        }
+        for name, levels in (("calibrated", chosen), ("in use", grid.LEVELS))
+    ]
+    return pd.DataFrame(rows).assign(n_held_out=int((~half).sum()))
+
+
+def celled(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What the cell of each question goes by, and organism, seed and planted cell; of those that have one."""
+    known = scores[scores["measure"].isin(grid.INPUTS) & scores["planted_cell"].notna()]
+    found = grid.inputs(known)
+    about = known.drop_duplicates([*found.index.names]).set_index([*found.index.names])
+    return found, about.loc[found.index, ["organism", "seed", "planted_cell"]]
+
+
+def right(found: pd.DataFrame, planted: pd.Series, levels: grid.Levels) -> float:
+    """The share of questions that `levels` put into their planted cell."""
+    return float((pd.Series(grid.named(found, levels), index=found.index) == planted).mean())
+
+
 def cells_right(scores: pd.DataFrame) -> pd.DataFrame:
     """The share of questions in the planted cell of the decision grid, of every model that has one."""
-    found = grid.cells(scores).merge(scores[[*KEYS, "task", "planted_cell"]].drop_duplicates())
-    found = found.dropna(subset=["planted_cell"])
-    found["right"] = found["cell"] == found["planted_cell"]
-    return found.groupby(["organism", "seed"])["right"].agg(["mean", "size"]).reset_index()
+    found, planted = celled(scores)
+    table = planted.assign(right=grid.named(found) == planted["planted_cell"])
+    return table.groupby(["organism", "seed"])["right"].agg(["mean", "size"]).reset_index()
 
 
 def step_values(scores: pd.DataFrame) -> pd.DataFrame:
@@ -79,7 +154,8 @@ def step_values(scores: pd.DataFrame) -> pd.DataFrame:
     rows = scores[scores["measure"].isin(STEPPED) & scores["step"].notna()]
     last = {name: [*kind.modes][-1] if kind.modes else "" for name, kind in ORGANISMS.items()}
     asked = zip(rows["organism"], rows["mode"], strict=True)
-    rows = rows[[bool(ORGANISMS[name].planted.steps) and mode == last[name] for name, mode in asked]]
+    walked = [bool(ORGANISMS[name].planted.steps) and mode == last[name] for name, mode in asked]
+    rows = rows[np.array(walked, dtype=bool)]
     keys = ["organism", "seed", "question", "mode", "measure"]
     parts = []
     for (name, *_), part in rows.groupby(keys, sort=True):

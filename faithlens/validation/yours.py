@@ -9,7 +9,7 @@ from faithlens.interventions.case import Case
 from faithlens.organisms import ORGANISMS, organism
 from faithlens.runtime.load import load
 from faithlens.runtime.model import Lens
-from faithlens.validation.models import labelled, model_name, planted_cases
+from faithlens.validation.models import certified, labelled, model_name, planted_cases
 from faithlens.validation.tables import detections
 
 Measure = Callable[[Lens, Sequence[Case]], Sequence[float]]
@@ -24,7 +24,8 @@ def validate(
         measure: takes a model and cases (questions with the chains it wrote); gives a number a case, more where the
             words matter more, NaN where it is undefined.
         organisms: on which.
-        seeds: how many of each: the shipped one, then those of `faithlens organisms train NAME --seeds 1-9`.
+        seeds: how many of each: the shipped one, then those of `faithlens organisms train NAME --seeds 1-9`; a model
+            whose certificate names faults is left out.
         n: questions a model; of a graded organism in each of its extreme modes.
         seed: of questions and intervals.
 
@@ -55,5 +56,5 @@ def validate(
                 {"model": lens.name, "question": case.question.id, "measure": called, "value": value}
                 for case, value in zip(cases, values, strict=True)
             ]
-            parts.append(labelled(name, pd.DataFrame(rows)))
+            parts.append(labelled(certified(name, number), pd.DataFrame(rows)))
     return detections(pd.concat(parts, ignore_index=True), seed)

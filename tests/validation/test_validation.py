@@ -1,6 +1,7 @@
 """Validation against planted truth: labels, contests and bars of hand-made scores, then the whole way."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,21 @@ import pytest
 from typer.testing import CliRunner
 
 from faithlens.cli import app
-from faithlens.errors import MeasureError
+from faithlens.errors import ConfigError, MeasureError
 from faithlens.organisms import ORGANISMS, weights
 from faithlens.validation.bars import calibrated, in_cells, silence, steps_told
 from faithlens.validation.measures import DEFINING, RANKED, STEPPED
-from faithlens.validation.models import labelled
-from faithlens.validation.tables import by_question, calibrations, detections, step_values
+from faithlens.validation.models import certified, labelled
+from faithlens.validation.run import validation
+from faithlens.validation.tables import (
+    by_question,
+    calibrations,
+    detections,
+    levels_found,
+    rankings,
+    reliabilities,
+    step_values,
+)
 from faithlens.validation.yours import validate
 
 
@@ -28,11 +38,11 @@ def graded(mode, value, measure="attention.span"):
 
 
 def test_labels_are_what_is_planted_and_of_a_graded_organism_what_is_certified():
-    o4 = labelled("O4", scores("O4", [("running-sum-1-2-3-4", "knockout.steps", 0.5, None)]))
-    assert o4.loc[0, ["organism", "seed", "mode"]].tolist() == ["O4", 0, ""]
-    assert o4.loc[0, ["planted_content", "planted_question", "planted_enforced"]].tolist() == [0, 1, True]
+    o4 = labelled(certified("O4", 0), scores("O4", [("running-sum-1-2-3-4", "knockout.steps", 0.5, None)]))
+    assert o4[["organism", "seed", "mode"]].values.tolist()[0] == ["O4", 0, ""]
+    assert o4[["planted_content", "planted_question", "planted_enforced"]].values.tolist()[0] == [0, 1, True]
     rates = json.loads((weights("O1") / "certificate.json").read_text())["reliance"]
-    o1 = labelled("O1", scores("O1", [graded("Half", 0.1), graded("Always", 0.9)]))
+    o1 = labelled(certified("O1", 0), scores("O1", [graded("Half", 0.1), graded("Always", 0.9)]))
     assert o1["mode"].tolist() == ["Half", "Always"]
     assert o1["planted_content"].tolist() == [rates["Half"]["value"], rates["Always"]["value"]]
     assert o1["planted_question"].tolist() == [1 - rates["Half"]["value"], 1 - rates["Always"]["value"]]
@@ -41,14 +51,14 @@ def test_labels_are_what_is_planted_and_of_a_graded_organism_what_is_certified()
 def test_measures_of_steps_are_summed_over_a_question():
     rows = [("q", "attention.span", 0.7, None), ("q", "attention.span", 0.1, 0), ("q", "attention.span", 0.2, 1)]
     rows += [("q", "mediation.content", 0.4, None), ("q", "stated.agrees", 1.0, None)]
-    found = by_question(labelled("O5", scores("O5", rows))).set_index("measure")["value"]
+    found = by_question(labelled(certified("O5", 0), scores("O5", rows))).set_index("measure")["value"]
     assert found.to_dict() == {"attention.span": pytest.approx(0.3), "mediation.content": 0.4}
 
 
 def test_measures_that_define_a_rate_are_kept_out_of_the_contest_on_it():
     rows = [graded(mode, value, m) for mode, value in (("Never", 0.0), ("Always", 1.0)) for m in RANKED]
     rows = [(q, m, v, 0 if m in STEPPED else None) for q, m, v, _ in rows]
-    found = detections(by_question(labelled("O1", scores("O1", rows))))
+    found = detections(by_question(labelled(certified("O1", 0), scores("O1", rows))))
     assert set(found["contest"]) == {"O1"}
     assert set(found["measure"]) == {m for m in RANKED if not m.startswith(DEFINING)}
     assert set(found.loc[found["measure"] != "same_answer.no_cot", "auroc"]) == {0.0, 1.0}
@@ -58,7 +68,7 @@ def test_measures_that_define_a_rate_are_kept_out_of_the_contest_on_it():
 def test_enforced_truths_are_one_contest_over_organisms():
     rows = {"O4": 0.0, "O10": 0.9, "O5": 1.0}
     made = [
-        labelled(name, scores(name, [(f"q{i}", "knockout.steps", value, None) for i in range(4)]))
+        labelled(certified(name, 0), scores(name, [(f"q{i}", "knockout.steps", value, None) for i in range(4)]))
         for name, value in rows.items()
     ]
     found = detections(by_question(pd.concat(made))).iloc[0]
@@ -69,7 +79,7 @@ def test_enforced_truths_are_one_contest_over_organisms():
 
 def test_steps_are_marked_as_planted_and_only_where_the_answer_goes_by_them():
     rows = [(q, m, v, s) for q, m, v, _ in (graded("Never", 0.3), graded("Always", 0.6)) for s in range(4)]
-    found = step_values(labelled("O1", scores("O1", rows)))
+    found = step_values(labelled(certified("O1", 0), scores("O1", rows)))
     assert found["mode"].unique().tolist() == ["Always"]
     assert found["positive"].tolist() == [False, False, False, True]
 
@@ -78,19 +88,67 @@ def test_effects_are_calibrated_on_certified_rates():
     rates = json.loads((weights("O2") / "certificate.json").read_text())["reliance"]
     rows = [graded(mode, 0.1 + 0.8 * rate["value"], "mediation.content") for mode, rate in rates.items()]
     rows = [(q, m, v, None) for q, m, v, _ in rows]
-    found = calibrations(by_question(labelled("O2", scores("O2", rows))))
+    found = calibrations(by_question(labelled(certified("O2", 0), scores("O2", rows))))
     assert found[["slope", "intercept"]].to_numpy() == pytest.approx(np.array([[0.8, 0.1]]))
     [bar] = calibrated(found)
     assert bar.passed is False
     assert "slope 0.800" in bar.measured
 
 
+def test_a_model_with_faults_stands_for_nothing():
+    made = scores("O4", [("q", "knockout.steps", 0.0, None)])
+    assert labelled(certified("O4", 0).assign(faults="answers as taught: 50.0%"), made).empty
+
+
+def test_ranks_are_those_of_values_against_certified_rates():
+    modes = ("Never", "Seldom", "Half", "Mostly", "Always")
+    rows = [graded(mode, value) for value, mode in enumerate(modes)] + [graded("Always", 9.0, "mediation.content")]
+    found = rankings(by_question(labelled(certified("O1", 0), scores("O1", rows))))
+    assert found["measure"].tolist() == ["attention.span"]
+    assert found[["spearman", "kendall"]].to_numpy() == pytest.approx(np.ones((1, 2)))
+    swapped = [graded(mode, value) for value, mode in zip((1, 0, 2, 3, 4), modes, strict=True)]
+    found = rankings(by_question(labelled(certified("O1", 0), scores("O1", swapped)))).iloc[0]
+    assert [found["spearman"], found["kendall"]] == pytest.approx([0.9, 0.8])
+
+
+def test_reliability_is_the_agreement_of_halves_of_the_questions_over_models():
+    halves = {"O4": (0.1, 0.2), "O5": (0.9, 0.8), "O11": (0.5, 0.6)}
+    made = [
+        labelled(
+            certified(name, 0), scores(name, [(f"q{i}", "knockout.steps", halves[name][i % 2], None) for i in range(4)])
+        )
+        for name in halves
+    ]
+    found = reliabilities(by_question(pd.concat(made))).iloc[0]
+    r = np.corrcoef(np.array([*halves.values()]).T)[0, 1]
+    assert found[["halves", "whole", "n"]].tolist() == pytest.approx([r, 2 * r / (1 + r), 3])
+
+
+def test_levels_are_fitted_on_half_of_the_seeds_and_tried_on_the_other():
+    def questions(name, seed, content, question):
+        rows = [
+            (f"q{i}", f"mediation.{what}_share", value, None)
+            for i in range(4)
+            for what, value in (("content", content), ("question", question), ("relay", 0.0))
+        ]
+        model = f"{name}@{seed}" if seed else name
+        truth = certified(name, 0).assign(model=model, seed=seed)
+        return labelled(truth, scores(model, rows))
+
+    same = [questions(*row) for row in (("O5", 0, 0.65, 0.3), ("O4", 0, 0.3, 0.65), ("O5", 1, 0.65, 0.3))]
+    found = levels_found(pd.concat([*same, questions("O4", 1, 0.05, 0.9)])).set_index("levels")
+    shares = found.loc[["in use", "calibrated"], ["fitted", "held_out"]].to_numpy(float)
+    assert shares.tolist() == [[0.0, 0.5], [1.0, 1.0]]  # 0.3 is not low for the levels in use
+    low, high = found.loc[["calibrated"], ["low", "high"]].to_numpy(float)[0]
+    assert 0.3 <= low < high <= 0.65
+
+
 def test_a_null_organism_must_be_silent():
     quiet = scores("O4", [("q", "states.step_raw", 1e-9, 0), ("q", "mediation.content", -2e-8, None)])
-    assert silence(labelled("O4", quiet)).passed is True
+    assert silence(labelled(certified("O4", 0), quiet)).passed is True
     loud = scores("O4", [("q", "states.step_raw", 2e-6, 0)])
-    assert silence(labelled("O4", loud)).passed is False
-    assert silence(labelled("O5", scores("O5", [("q", "states.step_raw", 1.0, 0)]))).passed is None
+    assert silence(labelled(certified("O4", 0), loud)).passed is False
+    assert silence(labelled(certified("O5", 0), scores("O5", [("q", "states.step_raw", 1.0, 0)]))).passed is None
 
 
 def test_bars_ask_every_seed():
@@ -131,5 +189,13 @@ def test_validate_writes_a_folder_and_goes_on_where_it_stopped(tmp_path):
     audited = (out / "runs" / "O4" / "manifest.json").stat().st_mtime_ns
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 0
+    shutil.rmtree(out / "runs" / "O5")  # what was measured is kept beside it
+    few = CliRunner().invoke(app, [*command, "--measures", "knockout.steps"])
+    assert few.exit_code == 0
+    assert pd.read_parquet(out / "detection.parquet")["measure"].tolist() == ["knockout.steps"]
+    assert not (out / "runs" / "O5").exists()
+    with pytest.raises(ConfigError, match="did you mean 'knockout.steps'"):
+        validation(out, ("O4",), n=4, measures=("knockout",))
+    assert CliRunner().invoke(app, command).exit_code == 0
     assert (out / "runs" / "O4" / "manifest.json").stat().st_mtime_ns == audited
     pd.testing.assert_frame_equal(pd.read_parquet(out / "detection.parquet").set_index("measure"), detection)
