@@ -194,7 +194,7 @@ def test_validate_writes_a_folder_and_goes_on_where_it_stopped(tmp_path):
     assert few.exit_code == 0
     assert pd.read_parquet(out / "detection.parquet")["measure"].tolist() == ["knockout.steps"]
     assert not (out / "runs" / "O5").exists()
-    with pytest.raises(ConfigError, match="did you mean 'knockout.steps'"):
+    with pytest.raises(ConfigError, match=r"did you mean 'knockout\.steps'"):
         validation(out, ("O4",), n=4, measures=("knockout",))
     assert CliRunner().invoke(app, command).exit_code == 0
     assert (out / "runs" / "O4" / "manifest.json").stat().st_mtime_ns == audited
