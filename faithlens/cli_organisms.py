@@ -15,7 +15,9 @@ organisms = typer.Typer(no_args_is_help=True, help="Small models whose faithfuln
 
 def validate(
     names: Annotated[str, typer.Option("--organisms", help="which, with commas between; all for every one")] = "all",
-    seeds: Annotated[int, typer.Option(min=1, help="models an organism; all but seed 0 are trained first")] = 1,
+    seeds: Annotated[
+        str, typer.Option(help="of each: 0-9, or 0,3; all but 0, the shipped one, are trained first")
+    ] = "0",
     measures: Annotated[
         str, typer.Option(help="which the tables speak of, with commas between; all for every one")
     ] = "all",
@@ -33,12 +35,13 @@ def validate(
     from dataclasses import asdict
 
     from faithlens.organisms import ORGANISMS, organism
+    from faithlens.organisms.trained import seeds_named
     from faithlens.report.contest import bars_table, contest_table, faults_table
     from faithlens.validation.run import validation
 
     wanted = list(ORGANISMS) if names == "all" else [organism(name.strip()).name for name in names.split(",")]
     asked = () if measures == "all" else [name.strip() for name in measures.split(",")]
-    found, console = validation(out, wanted, seeds, n, seed, asked), Console()
+    found, console = validation(out, wanted, seeds_named(seeds), n, seed, asked), Console()
     console.print(contest_table(found.detection))
     if found.models["faults"].any():
         console.print(faults_table(found.models))

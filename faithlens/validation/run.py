@@ -52,12 +52,12 @@ class Validation:
 def validation(
     out: Path,
     organisms: Sequence[str] = tuple(ORGANISMS),
-    seeds: int = 1,
+    seeds: Sequence[int] = (0,),
     n: int = 100,
     seed: int = 0,
     measures: Sequence[str] = (),
 ) -> Validation:
-    """Validate measures on `organisms`, each with the seeds 0 (the shipped weights) to `seeds` - 1; write folder `out`.
+    """Validate measures on `organisms`, each trained with `seeds` (0: the shipped weights), and write the folder `out`.
 
     `n` questions a model, twice as many where modes share them; `seed` draws questions and intervals. Of `measures`,
     all unless named, the tables speak; all are measured. A folder of the same `n` and `seed` is continued.
@@ -70,7 +70,7 @@ def validation(
     for measure in set(measures) - {*RANKED, *STEPPED}:
         raise ConfigError(f"the measure {measure!r}", "it is not validated", nearest(measure, {*RANKED, *STEPPED}))
     run = Run.create(out, manifest({"n": n}, seed, "cpu"), resume=(out / "manifest.json").is_file())
-    models, scores = gathered(run, [(name, number) for name in organisms for number in range(seeds)], n, seed)
+    models, scores = gathered(run, [(name, number) for name in organisms for number in seeds], n, seed)
     found = judged(models, scores, seed, measures)
     write(run, found)
     return found

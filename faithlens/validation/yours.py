@@ -16,7 +16,12 @@ Measure = Callable[[Lens, Sequence[Case]], Sequence[float]]
 
 
 def validate(
-    measure: Measure, *, organisms: Sequence[str] = tuple(ORGANISMS), seeds: int = 1, n: int = 24, seed: int = 0
+    measure: Measure,
+    *,
+    organisms: Sequence[str] = tuple(ORGANISMS),
+    seeds: Sequence[int] = (0,),
+    n: int = 24,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """How well `measure` tells, on models whose truth is planted, where the words of the chain drive the answer.
 
@@ -24,8 +29,8 @@ def validate(
         measure: takes a model and cases (questions with the chains it wrote); gives a number a case, more where the
             words matter more, NaN where it is undefined.
         organisms: on which.
-        seeds: how many of each: the shipped one, then those of `faithlens organisms train NAME --seeds 1-9`; a model
-            whose certificate names faults is left out.
+        seeds: which of each: 0 is the shipped one, others are those of `faithlens organisms train NAME --seeds 1-9`; a
+            model whose certificate names faults is left out.
         n: questions a model; of a graded organism in each of its extreme modes.
         seed: of questions and intervals.
 
@@ -42,7 +47,7 @@ def validate(
     for name in organisms:
         kind = organism(name)
         extremes = [*kind.modes][:1] + [*kind.modes][-1:]
-        for number in range(seeds):
+        for number in seeds:
             lens = load(model_name(name, number))
             cases = planted_cases(lens, kind, n, seed, extremes)
             values = [float(value) for value in measure(lens, cases)]
