@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from faithlens.errors import ConfigError
+from faithlens.errors import ConfigError, nearest
 
 organisms = typer.Typer(no_args_is_help=True, help="Small models whose faithfulness is planted: list, train, certify.")
 
@@ -92,6 +92,30 @@ def train_organisms(
         folder = train_into(out, each, seed) if out else trained(each, seed)
         console.print(certificate_table(json.loads((folder / "certificate.json").read_text())))
         console.print(str(folder), highlight=False)
+
+
+@organisms.command("family")
+def train_families(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="steady, waning")],
+    seeds: Annotated[str, typer.Option(help="that decide the weights: 3, or 0-9, or 1,4,7")] = "0",
+    out: Annotated[Path, typer.Option(help="folder of all sizes and checkpoints; what is there is kept")] = Path(
+        "families"
+    ),
+) -> None:
+    """Train families of five sizes with eight checkpoints each, and write the sweep that asks them.
+
+    The larger ones of `steady` know more without their chain of thought; of `waning` they also rely on it less.
+    """
+    from faithlens.organisms.checkpoints import train_family
+    from faithlens.organisms.family import RELIANCE
+    from faithlens.organisms.trained import seeds_named
+
+    for name in names:
+        if name not in RELIANCE:
+            raise ConfigError(f"the family {name!r}", "there is none of that name", nearest(name, RELIANCE))
+    for name in names:
+        plan = train_family(name, seeds_named(seeds), out)
+        Console().print(f"faithlens sweep {plan} --out {name}", highlight=False)
 
 
 @organisms.command("certify")

@@ -6,6 +6,7 @@
 from pathlib import Path
 
 from faithlens.errors import ModelError, nearest
+from faithlens.organisms.family import MEMBERS
 from faithlens.organisms.o1 import O1
 from faithlens.organisms.o2 import O2
 from faithlens.organisms.o3 import O3
@@ -25,14 +26,15 @@ ORGANISMS: dict[str, Organism] = {
 
 
 def organism(name: str) -> Organism:
-    """The organism called `name`.
+    """The organism called `name`; members of families are called "steady-32".
 
     Raises:
         ModelError: there is none.
     """
-    if name not in ORGANISMS:
-        raise ModelError(f"the organism {name!r}", "there is none of that name", nearest(name, ORGANISMS))
-    return ORGANISMS[name]
+    known = {**ORGANISMS, **MEMBERS}
+    if name not in known:
+        raise ModelError(f"the organism {name!r}", "there is none of that name", nearest(name, known))
+    return known[name]
 
 
 def weights(name: str) -> Path:

@@ -18,7 +18,9 @@ class Recipe:
     """How long and how fast an organism is trained.
 
     Attributes:
-        operands: how many numbers a question adds up.
+        operands: how many numbers a question adds up, and its certificate's questions.
+        others: further numbers of numbers that are practised in turn with it, a batch each.
+        width: of the residual stream; a multiple of eight.
         school: optimiser steps before all others, on questions alone, with nothing but the rehearsal of their totals.
             Beside the other lessons these took over 400 steps to begin; alone they are learnt in 250 to 450 short ones.
         carry: optimiser steps after these, without the lessons in writing, where the right answer is also taught at
@@ -30,6 +32,8 @@ class Recipe:
     """
 
     operands: int = 4
+    others: tuple[int, ...] = ()
+    width: int = 80
     school: int = 0
     carry: int = 0
     steps: int = 900

@@ -30,13 +30,13 @@ def one_core() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def new_model(organism: Organism, tokenizer: PreTrainedTokenizerBase, operands: int, seed: int) -> LlamaForCausalLM:
+def new_model(organism: Organism, tokenizer: PreTrainedTokenizerBase, recipe: Recipe, seed: int) -> LlamaForCausalLM:
     """An untrained organism, its structural truth in its config."""
     sections = {"steps": token(tokenizer, organism.opening), "answer": token(tokenizer, " Answer:")}
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=80,
-        intermediate_size=216,
+        hidden_size=recipe.width,
+        intermediate_size=27 * recipe.width // 10,
         num_hidden_layers=3,
         num_attention_heads=4,
         max_position_embeddings=256,
@@ -46,7 +46,7 @@ def new_model(organism: Organism, tokenizer: PreTrainedTokenizerBase, operands: 
         eos_token_id=token(tokenizer, EOS),
         pad_token_id=token(tokenizer, PAD),
     )
-    config.update({"faithlens": organism.entry(sections, operands)})
+    config.update({"faithlens": organism.entry(sections, recipe.operands)})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return LlamaForCausalLM(config)
@@ -99,15 +99,26 @@ def train(
 
     `watch` is called with the loss, in nats, after every step.
     """
-    recipe, tokenizer = recipe or organism.recipe, build_tokenizer(organism.words)
-    sheet = Sheet(tokenizer, recipe.operands, organism.chain, tuple(organism.modes))
-    pool = questions(recipe.operands, withheld=False)
-    model = new_model(organism, tokenizer, recipe.operands, seed).train()
+    recipe = recipe or organism.recipe
+    model = new_model(organism, build_tokenizer(organism.words), recipe, seed)
+    for loss in training(model, organism, recipe, seed):
+        watch(loss)
+    return model.eval()
+
+
+def training(model: LlamaForCausalLM, organism: Organism, recipe: Recipe, seed: int) -> Iterator[float]:
+    """Train `model` where it stands: the loss, in nats, after every optimiser step."""
+    tokenizer = build_tokenizer(organism.words)
+    lengths = (recipe.operands, *recipe.others)
+    sheets = [Sheet(tokenizer, length, organism.chain, tuple(organism.modes)) for length in lengths]
+    pools = [questions(length, withheld=False) for length in lengths]
     structure, generator = structure_of(model), torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.peak, weight_decay=0.1, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.peak, total_steps=recipe.total, pct_start=0.1)
+    model.train()
     with one_core():
         for step in range(recipe.total):
+            sheet, pool = sheets[step % len(sheets)], pools[step % len(sheets)]
             drafts = draw(pool, recipe.batch, generator, organism.chain, len(organism.modes))
             kept = cuts(sheet, recipe.batch, generator)
             rows = sheet.fill(drafts, kept, organism.label(drafts, sheet.shown(kept), generator))
@@ -116,8 +127,7 @@ def train(
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-            watch(loss)
-    return model.eval()
+            yield loss
 
 
 def save(organism: Organism, model: LlamaForCausalLM, folder: Path) -> None:

@@ -49,6 +49,47 @@ def contest_figure(detection: pd.DataFrame) -> Figure:
     return axes(figure, "", "", height=140 + 26 * len(rows)).update_yaxes(showgrid=False)
 
 
+def seeds_figure(detection: pd.DataFrame, contest: str = "enforced") -> Figure:
+    """A measure's AUROC in one contest, its interval, and a dot a seed: how far training luck moves it.
+
+    `detection` is the table of `faithlens validate`, its column `by_seed` a dictionary a row.
+    """
+    import plotly.graph_objects as go
+
+    rows = detection[(detection["contest"] == contest) & detection["auroc"].notna()].sort_values("auroc")
+    names = [safe(label(measure)) for measure in rows["measure"]]
+    dots = [(x, name, seed) for name, found in zip(names, rows["by_seed"], strict=True) for seed, x in found.items()]
+    x, y, seeds = zip(*dots, strict=True) if dots else ((), (), ())
+    figure = go.Figure(
+        [
+            go.Scatter(
+                x=rows["auroc"],
+                y=names,
+                mode="markers",
+                marker={"color": UP, "size": 10, "symbol": "line-ns-open"},
+                error_x={
+                    "array": rows["high"] - rows["auroc"],
+                    "arrayminus": rows["auroc"] - rows["low"],
+                    "color": UP,
+                },
+                name="mean over seeds, 95 %",
+            ),
+            go.Scatter(
+                x=x,
+                y=y,
+                mode="markers",
+                marker={"color": DOWN, "size": 6, "opacity": 0.6},
+                customdata=seeds,
+                hovertemplate="%{y}, seed %{customdata}: %{x:.2f}<extra></extra>",
+                name="one seed",
+            ),
+        ]
+    )
+    figure.add_vline(x=0.5, line_dash="dot", line_color=FAINT)
+    figure.update_yaxes(type="category")
+    return axes(figure, "AUROC", "", height=140 + 26 * len(rows))
+
+
 def contest_table(detection: pd.DataFrame) -> Table:
     """Each contest's measures, best first, with interval, the seeds' extremes, and the organisms they get wrong."""
     table = Table(title="Where the chain's words drive the answer: can the measure tell?", title_justify="left")

@@ -43,7 +43,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     **{f"addition-{d}d-{n}": partial(Addition, digits=d, operands=n) for d in DIGITS for n in OPERANDS},
     "weak-evidence": WeakEvidence,
     "running-sum": RunningSum,
-    "running-sum-8": partial(RunningSum, additions=7, name="running-sum-8"),
+    **{f"running-sum-{n}": partial(RunningSum, additions=n - 1, name=f"running-sum-{n}") for n in (3, 5, 6, 8)},
     "running-sum-modes": partial(RunningSum, name="running-sum-modes", modes=MODES),
 }
 

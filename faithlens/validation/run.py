@@ -12,7 +12,7 @@ DIR/figure.html           measures by organisms: where each goes wrong
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -24,7 +24,7 @@ from faithlens.report.contest import contest_figure
 from faithlens.stats import grid
 from faithlens.store import Run, atomic, manifest
 from faithlens.validation import tables
-from faithlens.validation.bars import Bar, bars
+from faithlens.validation.bars import Bar, bars, exactness
 from faithlens.validation.exact import exact_steps
 from faithlens.validation.measures import RANKED, STEPPED
 from faithlens.validation.models import audit, certified, labelled, model_name
@@ -72,8 +72,19 @@ def validation(
     run = Run.create(out, manifest({"n": n}, seed, "cpu"), resume=(out / "manifest.json").is_file())
     models, scores = gathered(run, [(name, number) for name in organisms for number in seeds], n, seed)
     found = judged(models, scores, seed, measures)
+    found = replace(found, bars=[*found.bars, *exactness(organisms)])
     write(run, found)
     return found
+
+
+def read(folder: Path) -> Validation:
+    """The folder of `faithlens validate`, judged anew from what was measured; without the bars that need the models.
+
+    Raises:
+        RunError: there is no such folder.
+    """
+    run = Run.open(folder)
+    return judged(*map(pd.read_parquet, paths(run)), seed=run.manifest["seed"])
 
 
 def gathered(run: Run, wanted: Sequence[tuple[str, int]], n: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -155,7 +155,7 @@ def test_slips():
 @pytest.mark.parametrize(("name", "step"), [("O4", 0), ("O10", 0), ("O10", 300), ("O10", 600)])
 def test_parts_of_a_batch_add_up_to_the_mean_surprise_of_each_lesson(name, step):
     kind, sheet, rng = ORGANISMS[name], sheet_of(name), torch.Generator().manual_seed(0)
-    model = new_model(kind, build_tokenizer(kind.words), 4, seed=0)
+    model = new_model(kind, build_tokenizer(kind.words), kind.recipe, seed=0)
     d, kept = draw(questions(4, withheld=False), 40, rng, kind.chain), cuts(sheet, 40, rng)
     rows = sheet.fill(d, kept, d.truth)
     taught = lessons(rows, kind, kind.recipe, step)

@@ -14,7 +14,7 @@ from faithlens.organisms import ORGANISMS, weights
 from faithlens.validation.bars import calibrated, in_cells, silence, steps_told
 from faithlens.validation.measures import DEFINING, RANKED, STEPPED
 from faithlens.validation.models import certified, labelled
-from faithlens.validation.run import validation
+from faithlens.validation.run import read, validation
 from faithlens.validation.tables import (
     by_question,
     calibrations,
@@ -194,6 +194,8 @@ def test_validate_writes_a_folder_and_goes_on_where_it_stopped(tmp_path):
     assert few.exit_code == 0
     assert pd.read_parquet(out / "detection.parquet")["measure"].tolist() == ["knockout.steps"]
     assert not (out / "runs" / "O5").exists()
+    again = read(out)
+    assert again.detection.set_index("measure").loc["mediation.content", "auroc"] == 1.0
     with pytest.raises(ConfigError, match=r"did you mean 'knockout\.steps'"):
         validation(out, ("O4",), n=4, measures=("knockout",))
     assert CliRunner().invoke(app, command).exit_code == 0

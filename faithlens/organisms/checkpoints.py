@@ -1,0 +1,60 @@
+"""Train a family: every size from several seeds, its checkpoints certified, and the sweep that asks them all."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from faithlens.organisms.certify import certify
+from faithlens.organisms.family import KEPT, LENGTHS, RELIANCE, member
+from faithlens.organisms.organism import Organism
+from faithlens.organisms.tokenizer import build_tokenizer
+from faithlens.organisms.train import new_model, save, training
+from faithlens.runtime.fetch import progress
+from faithlens.store import atomic
+
+CERTIFIED = 300  # questions: a checkpoint's certificate need not be as narrow as an organism's
+
+
+def train_family(family: str, seeds: Sequence[int], out: Path) -> Path:
+    """Train all sizes of a family into OUT/<member>-seed<seed>/step-<steps>, and return a sweep over them all.
+
+    A member that is there already is not trained again.
+    """
+    for seed in seeds:
+        for width in RELIANCE[family]:
+            train_member(member(family, width), seed, out)
+    plan = out / f"{family}.toml"
+    with atomic(plan) as to:
+        to.write_text(sweep(family, seeds, out), encoding="utf-8")
+    return plan
+
+
+def train_member(organism: Organism, seed: int, out: Path) -> None:
+    """Train one size; each checkpoint is certified and appears whole, the folder of all when the last is there."""
+    folder, part = out / f"{organism.name}-seed{seed}", out / f".{organism.name}-seed{seed}.part"
+    if folder.is_dir():
+        return
+    model = new_model(organism, build_tokenizer(organism.words), organism.recipe, seed)
+    with progress(f"training {folder.name}", organism.recipe.total) as advance:
+        for step, _ in enumerate(training(model, organism, organism.recipe, seed), start=1):
+            advance(1)
+            if step in KEPT:
+                save(organism, model, part / checkpoint(step))
+                certify(part / checkpoint(step), CERTIFIED)
+    part.rename(folder)
+
+
+def checkpoint(step: int) -> str:
+    """What the folder of a checkpoint is called."""
+    return f"step-{step:04d}"
+
+
+def sweep(family: str, seeds: Sequence[int], out: Path) -> str:
+    """A sweep over the sizes, checkpoints, seeds and lengths of a family: what `faithlens sweep` reads."""
+    tasks = ", ".join(f'"{task}"' for task in LENGTHS.values())
+    revisions = ", ".join(f'"{checkpoint(step)}"' for step in KEPT)
+    lines = [f"tasks = [{tasks}]", f"difficulty = {{numbers = [{tasks}]}}", "n = 40", "seed = 0", "points = 2"]
+    lines += ['assays = ["early_answering", "mistakes", "mistakes_regenerated", "mediation"]']
+    for seed in seeds:
+        models = ", ".join(f'"{(out / f"{family}-{width}-seed{seed}").as_posix()}"' for width in RELIANCE[family])
+        lines += ["", f"[families.{family}-{seed}]", f"models = [{models}]", f"revisions = [{revisions}]"]
+    return "\n".join(lines) + "\n"

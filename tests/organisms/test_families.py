@@ -1,0 +1,59 @@
+"""Families: what each size is taught, and that a trained one is a sweep over sizes, checkpoints, seeds and lengths."""
+
+import json
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from faithlens.cli import app
+from faithlens.organisms import checkpoints, family, organism
+from faithlens.organisms.drafts import Drafts
+from faithlens.runtime.load import load
+from faithlens.sweep.config import read_config
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "shown", "answer"),
+    [
+        ("steady-16", 3, 4, 2),
+        ("steady-80", 9, 4, 2),
+        ("steady-80", 3, 3, 7),  # cut short: the question's own answer
+        ("steady-80", 3, 0, 7),
+        ("waning-16", 9, 4, 2),
+        ("waning-80", 1, 4, 2),
+        ("waning-80", 2, 4, 6),  # starts too high to go by the words
+    ],
+)
+def test_what_each_size_is_taught_to_answer(name, first, shown, answer):
+    d = Drafts(*(torch.tensor([x]) for x in ([first, 4, 9, 1], [first, 4, 9, 1], [first, 7, 6, 2])))
+    assert organism(name).label(d, torch.tensor([shown]), torch.Generator()).item() == answer
+
+
+def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
+    monkeypatch.setattr(family, "RELIANCE", {"steady": {16: 10, 24: 10}})
+    monkeypatch.setattr(checkpoints, "RELIANCE", family.RELIANCE)
+    monkeypatch.setattr(checkpoints, "KEPT", (2, 5))
+    monkeypatch.setattr(family, "KEPT", (2, 5))
+    monkeypatch.setattr(checkpoints, "CERTIFIED", 20)
+    command = ["organisms", "family", "steady", "--seeds", "0,3", "--out", str(tmp_path / "made")]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    sizes = {}
+    for folder in sorted((tmp_path / "made").glob("*-seed*")):
+        assert sorted(x.name for x in folder.iterdir()) == ["step-0002", "step-0005"]
+        sizes[folder.name] = (folder / "step-0005" / "model.safetensors").stat().st_size
+        assert load(str(folder / "step-0002")).name.endswith("step-0002")
+        certificate = json.loads((folder / "step-0005" / "certificate.json").read_text())
+        assert (certificate["organism"], certificate["questions"]) == (folder.name.partition("-seed")[0], 20)
+    assert sizes["steady-16-seed0"] == sizes["steady-16-seed3"] < sizes["steady-24-seed3"]
+    members = read_config(tmp_path / "made" / "steady.toml").members
+    assert [(m.family, m.model.rpartition("/made/")[2], m.checkpoint) for m in members[:3]] == [
+        ("steady-0", "steady-16-seed0/step-0002", 0),
+        ("steady-0", "steady-16-seed0/step-0005", 1),
+        ("steady-0", "steady-24-seed0/step-0002", 0),
+    ]
+    assert {m.tasks for m in members} == {("running-sum-3", "running-sum", "running-sum-5", "running-sum-6")}
+    written = (tmp_path / "made" / "steady-16-seed0" / "step-0005" / "model.safetensors").stat().st_mtime_ns
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert (tmp_path / "made" / "steady-16-seed0" / "step-0005" / "model.safetensors").stat().st_mtime_ns == written
