@@ -9,7 +9,6 @@ from faithlens.organisms.organism import Organism
 from faithlens.organisms.tokenizer import build_tokenizer
 from faithlens.organisms.train import new_model, save, training
 from faithlens.runtime.fetch import progress
-from faithlens.store import atomic
 
 CERTIFIED = 300  # questions: a checkpoint's certificate need not be as narrow as an organism's
 
@@ -22,10 +21,9 @@ def train_family(family: str, seeds: Sequence[int], out: Path) -> Path:
     for seed in seeds:
         for width in RELIANCE[family]:
             train_member(member(family, width), seed, out)
-    plan = out / f"{family}.toml"
-    with atomic(plan) as to:
-        to.write_text(sweep(family, seeds, out), encoding="utf-8")
-    return plan
+    part = out / f".{family}.toml.part"
+    part.write_text(sweep(family, seeds, out), encoding="utf-8")
+    return part.rename(out / f"{family}.toml")
 
 
 def train_member(organism: Organism, seed: int, out: Path) -> None:
