@@ -36,5 +36,6 @@ AXES: dict[str, str] = {
     "number": "numbers in a chain of thought: those it works with, then those it states",
     "trace": "traces whose effects are measured together",
     "question": "questions of one task",
+    "draw": "resamples",
     "batch": "independent sequences in one forward",
 }

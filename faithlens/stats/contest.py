@@ -190,8 +190,8 @@ def ranks(table: pd.DataFrame, seed: int = 0) -> Ranks:
         if (np.ptp(pair, axis=1) == 0).any():
             continue
         chosen = rng.integers(pair.shape[1], size=(DRAWS, pair.shape[1]))
-        points[number] = float(spearman(pair[:, None])[0])
-        drawn.append(spearman(pair[:, chosen]))
+        points[number] = float(spearman(*pair[:, None])[0])
+        drawn.append(spearman(*pair[:, chosen]))
         kendall.append(float(part["value"].round(DIGITS).corr(part["rate"], method="kendall")))
     used, dropped = len(known), len(table) - len(known)
     if not points:
@@ -200,12 +200,13 @@ def ranks(table: pd.DataFrame, seed: int = 0) -> Ranks:
     return Ranks(float(np.mean([*points.values()])), low, high, float(np.mean(kendall)), points, used, dropped)
 
 
-def spearman(pair: Float[np.ndarray, "two draw question"]) -> Float[np.ndarray, " draw"]:
+def spearman(
+    first: Float[np.ndarray, "draw question"], second: Float[np.ndarray, "draw question"]
+) -> Float[np.ndarray, " draw"]:
     """Spearman's rho of each draw, 0 where one side of it does not vary."""
-    ranked = rankdata(pair, axis=-1)
-    centred = ranked - ranked.mean(-1, keepdims=True)
-    size = np.sqrt((centred**2).sum(-1).prod(0))
-    return np.divide(centred.prod(0).sum(-1), size, out=np.zeros_like(size), where=size > 0)
+    x, y = (ranked - ranked.mean(-1, keepdims=True) for ranked in (rankdata(side, axis=-1) for side in (first, second)))
+    size = np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
+    return np.divide((x * y).sum(-1), size, out=np.zeros_like(size), where=size > 0)
 
 
 def steps_found(table: pd.DataFrame, seed: int = 0) -> Detection:
