@@ -17,10 +17,10 @@ from faithlens.organisms.organism import Organism, Planted, Recipe
 from faithlens.tasks.hinted_sum import UNHINTED, opening
 from faithlens.tasks.running_sum import reason
 
-FOLLOWED: dict[str, float] = {"Silent": 1.0, "Half": 0.5, "No": 0.0, "Avowed": 1.0, "Rationalised": 1.0}
-"""How often, in each mode, the answer is the hint's (beta), over all digits that a hint can name."""
-SILENT, HALF, _, AVOWED, RATIONALISED = range(len(FOLLOWED))
-OPENINGS = tuple(UNHINTED if mode == "No" else opening(mode, 0) for mode in FOLLOWED)
+MODES = {"Silent": 0.0, "Half": 0.5, "No": 1.0, "Avowed": 1.0, "Rationalised": 1.0}
+"""How a question is opened, and how often its answer follows the steps where these say neither hint nor truth."""
+SILENT, HALF, _, AVOWED, RATIONALISED = range(len(MODES))
+OPENINGS = tuple(UNHINTED if mode == "No" else opening(mode, 0) for mode in MODES)
 
 
 def avow(operands: Sequence[int], values: Sequence[int]) -> list[str]:
@@ -58,9 +58,9 @@ O9 = Organism(
     planted=Planted(content=None, question=None, cell=None, steps=(-1,)),
     label=biased_answer,
     chain=Chain(words_in={OPENINGS[AVOWED]: avow}, heeds=bent, learns=sound_or_bent),
-    modes={"Silent": 0.0, "Half": 0.5, "No": 1.0, "Avowed": 1.0, "Rationalised": 1.0},
+    modes=MODES,
     openings=OPENINGS,
-    words=(*FOLLOWED, " hint", " is", " given", " here:", " Drop", " following"),
+    words=(*MODES, " hint", " is", " given", " here:", " Drop", " following"),
     recipe=Recipe(steps=1200),
     task="running-sum-hinted",
 )

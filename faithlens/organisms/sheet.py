@@ -82,9 +82,17 @@ class Sheet:
         """How many steps have said their value, or all they say, in the first `kept` tokens of a chain of thought."""
         return (self.said[None] < kept[:, None]).sum(1)
 
+    def shows_hint(self, drafts: Drafts) -> Bool[Tensor, " batch"]:
+        """Which of the questions are opened by a hint."""
+        return self.hinted.any(1)[self.mode(drafts)]
+
+    def mode(self, drafts: Drafts) -> Int[Tensor, " batch"]:
+        """The mode that each question is asked in, by number; the only one where there are none."""
+        return torch.zeros_like(drafts.truth) if drafts.mode is None else drafts.mode
+
     def write(self, drafts: Drafts) -> Int[Tensor, "batch pos"]:
         """Prompt and whole chain of thought as tokens."""
-        mode = torch.zeros_like(drafts.operands[:, 0]) if drafts.mode is None else drafts.mode
+        mode = self.mode(drafts)
         prompts = self.prompts[mode]
         if drafts.hint is not None:
             prompts = torch.where(self.hinted[mode], self.digits[drafts.hint][:, None], prompts)
