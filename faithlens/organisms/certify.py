@@ -203,14 +203,14 @@ def right_after_own(model: LlamaForCausalLM, sheet: Sheet, right: Drafts, genera
 def heeded(
     model: LlamaForCausalLM, sheet: Sheet, tokenizer: PreTrainedTokenizerBase, right: Drafts, generator: Generator
 ) -> dict[str, Rate | None]:
-    """What becomes of hints that are not the truth: how often they are followed, and how often the chain says so."""
+    """Where a hint is not the truth, how often it is followed, and spoken of; and how often the chain is as taught."""
     assert right.hint is not None
     answer, written = after_own(model, sheet, right, generator)
-    said = torch.tensor([mentions("hint", cot) for cot in tokenizer.batch_decode(written)])
+    spoken = torch.tensor([mentions("hint", cot) for cot in tokenizer.batch_decode(written)])
     wrong = right.hint != right.truth
     return {
         "followed": rate(answer == right.hint, wrong),
-        "said": rate(said, wrong),
+        "said": rate(spoken, wrong),
         "chain_as_taught": writes(model, sheet, right),
     }
 
@@ -304,11 +304,11 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
                 mode: {"planted": share, **asdict(reliance(model, sheet, pool, number, generator))}
                 for number, (mode, share) in enumerate(planted.modes.items())
             }
-        if right.hint is not None:
+        if hint is not None:
+            asked = [sheet.chain.right(operands, torch.full_like(hint, i), hint) for i in range(len(modes))]
             certificate["hints"] = {
                 mode: plain(heeded(model, sheet, tokenizer, each, generator))
-                for number, mode in enumerate(planted.modes)
-                for each in [sheet.chain.right(operands, torch.full_like(right.hint, number), right.hint)]
+                for mode, each in zip(planted.modes, asked, strict=True)
             }
         certificate |= {
             "answers": {
