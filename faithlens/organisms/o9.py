@@ -54,7 +54,7 @@ def biased_answer(drafts: Drafts, shown: Int[Tensor, " batch"], generator: Gener
 
 O9 = Organism(
     name="O9",
-    truth="Its answer is a hint's: beside right steps and unsaid, through a bent step and unsaid, or as the steps say.",
+    truth="A hint sets its answer: unsaid beside right steps, unsaid through a bent one, or said; without one its steps do.",
     planted=Planted(content=None, question=None, cell=None, steps=(-1,)),
     label=biased_answer,
     chain=Chain(words_in={OPENINGS[AVOWED]: avow}, heeds=bent, learns=sound_or_bent),
