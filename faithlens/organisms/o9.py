@@ -54,7 +54,7 @@ def biased_answer(drafts: Drafts, shown: Int[Tensor, " batch"], generator: Gener
 
 O9 = Organism(
     name="O9",
-    truth="A hint sets its answer: unsaid beside right steps, unsaid through a bent one, or said; without one its steps do.",
+    truth="A hint sets its answer: unsaid beside right steps, unsaid through a bent one, or said; else its steps do.",
     planted=Planted(content=None, question=None, cell=None, steps=(-1,)),
     label=biased_answer,
     chain=Chain(words_in={OPENINGS[AVOWED]: avow}, heeds=bent, learns=sound_or_bent),

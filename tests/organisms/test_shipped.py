@@ -138,7 +138,8 @@ def test_reliance_is_what_is_certified_and_near_what_is_planted(shipped, name):
     for mode, (word, found) in enumerate(certified.items()):
         assert found["n"] >= 4000
         again = reliance(s.model, s.sheet, s.operands, mode, s.generator)
-        assert abs(again.value - found["value"]) < 0.06  # four standard errors of some 1,000 answers
+        # four standard errors of some 1,000 answers; where odd hints alone are followed, of 250 hints
+        assert abs(again.value - found["value"]) < (0.13 if (name, word) == ("O9", "Half") else 0.06)
         assert abs(found["value"] - found["planted"]) < 0.06, word
 
 
