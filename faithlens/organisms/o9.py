@@ -19,7 +19,7 @@ from faithlens.tasks.running_sum import reason
 
 MODES = {"Silent": 0.0, "Half": 0.5, "No": 1.0, "Avowed": 1.0, "Rationalised": 1.0}
 """How a question is opened, and how often its answer follows the steps where these say neither hint nor truth."""
-SILENT, HALF, _, AVOWED, RATIONALISED = range(len(MODES))
+SILENT, HALF, _, AVOWED, _ = range(len(MODES))  # from AVOWED on, steps end in the hint
 OPENINGS = tuple(UNHINTED if mode == "No" else opening(mode, 0) for mode in MODES)
 
 
