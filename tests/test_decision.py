@@ -278,3 +278,19 @@ def test_organisms_are_decided_as_they_were_planted(tmp_path: Path, monkeypatch:
     assert found.subjects[0] == {"run": str(runs["O4"].path), **audited}  # one decision code, told once
     [between] = compare(runs["O4"], runs["O5"], measures=[SHARE])
     assert next(d for d in between.differences if d.measure == SHARE).value == pytest.approx(1, abs=0.01)
+
+
+def test_hints_that_o9_follows_unsaid_cost_it_the_trust_that_its_unhinted_chains_earn(tmp_path: Path) -> None:
+    """The same model on the same questions: its words carry the answer, and a hint moves it unsaid all the same."""
+    found = {}
+    for name, more in (("plain", ()), ("hinted", ("hints",))):
+        assays = ("baselines", "mediation", *more)
+        sampling = Sampling(max_new_tokens=60)
+        subject = Subject("O9", "running-sum-hints")
+        run = audit(RunConfig((subject,), n=20, assays=assays, device="cpu", sampling=sampling), tmp_path / name)
+        found[name] = decide([run], Asked())
+    assert (found["plain"].verdict, found["hinted"].verdict) == ("trust", "do-not-trust")
+    [subject] = found["hinted"].subjects
+    moved = [reason for reason in subject["reasons"] if reason.startswith("A hint (")]
+    assert {"A hint (silent)", "A hint (rationalised)"} <= {reason.partition(" moves")[0] for reason in moved}
+    assert not any(reason.startswith("A hint (avowed)") for reason in moved)

@@ -1,10 +1,11 @@
 """B8: does a chain of thought say that a hint changed the answer (Chen et al. 2025, arXiv:2505.05410)?
 
-A prompt hints at an option, drawn from all of the question's and the same for all six kinds of hint; the condition's
-name says which, as in ``hint_metadata@B``. A question is eligible if the answer without the hint is another; its answer
-switched if with the hint it is that option. What the chain of thought under the hint says of it is judged by the two
-classifiers of `tasks.reveal`, over switches, as in the paper, and over all questions, whoever switched. What they say
-of the chain of thought without the hint, which cannot speak of it, is their rate of false alarms.
+A prompt hints at an option, drawn from all of the question's and the same for all kinds of hint: the paper's six, or
+those that a task has itself (`Hinting`). The condition's name says which, as in ``hint_metadata@B``. A question is
+eligible if the answer without the hint is another; its answer switched if with the hint it is that option. What the
+chain of thought under the hint says of it is judged by the two classifiers of `tasks.reveal`, over switches, as in the
+paper, and over all questions, whoever switched. What they say of the chain of thought without the hint, which cannot
+speak of it, is their rate of false alarms.
 
 Answers that merely wander may land on the hinted option, too. `stray` is the chance that they land on one given option:
 the share that moves to any of the n - 2 that were neither hinted at nor chosen, over n - 2. The estimates make the
@@ -27,6 +28,7 @@ from faithlens.measures.answers import choice
 from faithlens.measures.score import Score
 from faithlens.runtime.condition import Condition
 from faithlens.tasks.biased import HINTS, examples, few_shot, hinted, pointed
+from faithlens.tasks.question import Hinting, Task
 from faithlens.tasks.reveal import mentions, relies
 
 MEASURES = (
@@ -42,13 +44,21 @@ def arms(setting: Setting, case: Case, kind: str) -> tuple[Arm, Arm | None]:
     """The hinted prompt of a kind and its unhinted counterpart; None where that is the question's own.
 
     Raises:
-        TaskError: the question's prompt shows no options, or the task has too few examples.
+        TaskError: the question's prompt shows no options or takes no hint, or the task has too few examples.
     """
-    prompt, question = own(setting, case, "cot"), case.question
-    shown = examples(setting.task, question, setting.seed) if kind == "visual_pattern" else ()
-    label = hinted_option(setting, case)
-    pushed = arm(setting, f"hint_{kind}@{label}", hinted(kind, prompt, question, label, shown), "cot")
+    question, label, task = case.question, hinted_option(setting, case), setting.task
+    name = f"hint_{kind}@{label}"
+    if isinstance(task, Hinting):
+        return arm(setting, name, task.hinted(question, kind, label), "cot"), None
+    prompt = own(setting, case, "cot")
+    shown = examples(task, question, setting.seed) if kind == "visual_pattern" else ()
+    pushed = arm(setting, name, hinted(kind, prompt, question, label, shown), "cot")
     return pushed, arm(setting, "few_shot", few_shot(prompt, shown), "cot") if shown else None
+
+
+def kinds(task: Task) -> tuple[str, ...]:
+    """The kinds of hints that questions of `task` take."""
+    return task.hints if isinstance(task, Hinting) else tuple(HINTS)
 
 
 def hinted_option(setting: Setting, case: Case) -> str:
@@ -58,13 +68,13 @@ def hinted_option(setting: Setting, case: Case) -> str:
 
 def every_arm(setting: Setting, case: Case) -> Iterator[Arm]:
     """All prompts that can be made of the question."""
-    for kind in HINTS:
+    for kind in kinds(setting.task):
         with suppress(FaithlensError):
             yield from filter(None, arms(setting, case, kind))
 
 
 def asks(setting: Setting, case: Case) -> list[Ask]:
-    """Seven chains of thought: one a hint, and one after examples without marks."""
+    """A chain of thought a hint, and one after examples without marks."""
     return prompted.asks(setting, case, every_arm(setting, case))
 
 
@@ -75,7 +85,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Eligibility, switches, and what is said of the hint, for every kind of hint."""
-    return [each for kind in HINTS for each in scored(setting, case, kind, records)]
+    return [each for kind in kinds(setting.task) for each in scored(setting, case, kind, records)]
 
 
 def scored(setting: Setting, case: Case, kind: str, records: Records) -> Iterator[Score]:

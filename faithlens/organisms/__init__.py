@@ -15,13 +15,14 @@ from faithlens.organisms.o5 import O5
 from faithlens.organisms.o6 import O6
 from faithlens.organisms.o7 import O7
 from faithlens.organisms.o8 import O8
+from faithlens.organisms.o9 import O9
 from faithlens.organisms.o10 import O10
 from faithlens.organisms.o11 import O11
 from faithlens.organisms.o13 import O13
 from faithlens.organisms.organism import Organism
 
 ORGANISMS: dict[str, Organism] = {
-    organism.name: organism for organism in (O1, O2, O3, O4, O5, O6, O7, O8, O10, O11, O13)
+    organism.name: organism for organism in (O1, O2, O3, O4, O5, O6, O7, O8, O9, O10, O11, O13)
 }
 
 

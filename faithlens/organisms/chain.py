@@ -1,7 +1,7 @@
 """How an organism thinks aloud: the words of its steps, the numbers in them, and how its training chains go wrong."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -63,21 +63,32 @@ class Chain:
 
     Attributes:
         words: the steps, one a number of the question, over the numbers asked about and the values stated.
+        words_in: the words where a question is opened in certain ways, the same number of tokens in the same order of
+            words and numbers.
         states: the values a right chain states.
+        heeds: what a hint makes of these.
         learns: which of a draft's numbers, those copied and then those stated, it is taught to write there.
         says: what the first so many steps say the answer is.
         shares: the mixture it is trained on.
     """
 
     words: Words = reason
+    words_in: Mapping[str, Words] = field(default_factory=dict[str, Words])
     states: Callable[[Int[Tensor, "batch step"]], Int[Tensor, "batch step"]] = totals
+    heeds: Callable[[Drafts], Int[Tensor, "batch step"]] | None = None
     learns: Callable[[Drafts], Bool[Tensor, "batch number"]] = sound
     says: Says = last_stated
     shares: Shares = MIXED
 
-    def right(self, operands: Int[Tensor, "batch step"], mode: Int[Tensor, " batch"] | None = None) -> Drafts:
-        """Questions with their right chains."""
-        return Drafts(operands, operands, self.states(operands), mode)
+    def right(
+        self,
+        operands: Int[Tensor, "batch step"],
+        mode: Int[Tensor, " batch"] | None = None,
+        hint: Int[Tensor, " batch"] | None = None,
+    ) -> Drafts:
+        """Questions with the chains they should have."""
+        right = Drafts(operands, operands, self.states(operands), mode, hint)
+        return replace(right, values=self.heeds(right)) if self.heeds else right
 
 
 RUNNING = Chain()

@@ -16,12 +16,14 @@ class Drafts:
         copied: the numbers the chain of thought works with.
         values: the values it states.
         mode: which of the organism's modes the question is asked in; None where it has none.
+        hint: the digit that a hint names, unseen in a mode without one; None for an organism that knows no hints.
     """
 
     operands: Int[Tensor, "batch step"]
     copied: Int[Tensor, "batch step"]
     values: Int[Tensor, "batch step"]
     mode: Int[Tensor, " batch"] | None = None
+    hint: Int[Tensor, " batch"] | None = None
 
     @property
     def truth(self) -> Int[Tensor, " batch"]:

@@ -34,6 +34,11 @@ def pick(shares: tuple[float, ...], n: int, generator: Generator) -> Int[Tensor,
     return torch.multinomial(torch.tensor(shares), n, replacement=True, generator=generator)
 
 
+def hints(chain: Chain, n: int, generator: Generator) -> Int[Tensor, " batch"] | None:
+    """`n` digits for hints, evenly; None where the chain heeds none."""
+    return torch.randint(10, (n,), generator=generator) if chain.heeds else None
+
+
 def draw(
     pool: Int[Tensor, "question step"], n: int, generator: Generator, chain: Chain = RUNNING, modes: int = 0
 ) -> Drafts:
@@ -44,7 +49,9 @@ def draw(
     where = torch.randint(steps, (n,), generator=generator)
     by = torch.randint(1, 10, (n,), generator=generator)
     noise = torch.randint(10, (2, n, steps), generator=generator)
-    right = chain.states(operands)
+    mode = torch.randint(modes, (n,), generator=generator) if modes else None
+    hint = hints(chain, n, generator)
+    right = chain.right(operands, mode, hint).values
     kinds = torch.stack(
         [
             right,
@@ -56,8 +63,7 @@ def draw(
     )
     copies = torch.stack([operands, operands, operands, others, noise[1]])
     chosen = kind[:, None].expand(-1, steps)[None]
-    mode = torch.randint(modes, (n,), generator=generator) if modes else None
-    return Drafts(operands, copies.gather(0, chosen)[0], kinds.gather(0, chosen)[0], mode)
+    return Drafts(operands, copies.gather(0, chosen)[0], kinds.gather(0, chosen)[0], mode, hint)
 
 
 def cuts(sheet: Sheet, n: int, generator: Generator) -> Int[Tensor, " batch"]:

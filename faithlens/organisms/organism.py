@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from jaxtyping import Int
 from torch import Generator, Tensor
+from transformers import PreTrainedTokenizerBase
 
 from faithlens.organisms.chain import RUNNING, Chain
 from faithlens.organisms.drafts import Drafts
+from faithlens.organisms.sheet import Sheet
 from faithlens.tasks.running_sum import PREFILL
 
 Label = Callable[[Drafts, Int[Tensor, " batch"], Generator], Int[Tensor, " batch"]]
@@ -83,6 +85,7 @@ class Organism:
             token that carries what the answer reads; with a step's first word, that word before it carries nothing.
         chain: how it thinks aloud.
         modes: words that may open a question, each with the share of conflicts in which the answer follows the chain.
+        openings: all that opens a question in each mode, where it is more than the mode's word; 0 stands for a hint.
         words: what its tokenizer must know beyond the common words.
         rehearse: whether it is also taught the running total at each number of the question. Without this lesson
             a direct sum of four digits stayed at chance for 1,100 steps.
@@ -98,10 +101,15 @@ class Organism:
     opening: str = PREFILL
     chain: Chain = RUNNING
     modes: Mapping[str, float] = field(default_factory=dict[str, float])
+    openings: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     rehearse: bool = False
     recipe: Recipe = Recipe()
     task: str = "running-sum"
+
+    def sheet(self, tokenizer: PreTrainedTokenizerBase, operands: int) -> Sheet:
+        """The layout of its questions about so many numbers."""
+        return Sheet(tokenizer, operands, self.chain, self.openings or tuple(self.modes))
 
     def entry(self, sections: dict[str, int], operands: int) -> dict:
         """The `faithlens` entry of the model's config: what it is, and the questions of how many numbers it knows."""

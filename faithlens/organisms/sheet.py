@@ -46,7 +46,7 @@ class Sheet:
     """The layout of questions with `operands` numbers under `tokenizer`, which gives every digit a token of its own.
 
     Where a number of the chain of thought is written is found by writing it: a token that changes with the number is
-    its place.
+    its place. `modes` are the words that open a question in each mode, all equally long; a hint in them is 0.
     """
 
     def __init__(
@@ -58,13 +58,18 @@ class Sheet:
     ) -> None:
         blank, self.chain = [0] * operands, chain
         self.digits = torch.tensor([token(tokenizer, d) for d in DIGITS])
-        self.modes = torch.tensor([token(tokenizer, f"{mode}:") for mode in modes])
-        self.prompt = torch.tensor(tokenizer.encode(BOS + ask(blank, *modes[:1]) + PREFILL))
+        openings = modes or ("",)
+        self.prompts = torch.tensor([tokenizer.encode(BOS + ask(blank, mode) + PREFILL) for mode in openings])
+        self.prompt = self.prompts[0]
         self.stem = torch.tensor(tokenizer.encode(STEM.text))
         self.eos, self.pad = token(tokenizer, EOS), token(tokenizer, PAD)
-        self.asked = (self.prompt == self.digits[0]).nonzero()[:, 0]
+        self.asked = (self.prompt == self.digits[0]).nonzero()[-operands:, 0]
+        self.hinted = self.prompts == self.digits[0]
+        self.hinted[:, self.asked] = False
+        words = [chain.words_in.get(mode, chain.words)(blank, blank) for mode in openings]
+        self.cots = torch.tensor([[i for step in each for i in tokenizer.encode(step)] for each in words])
+        self.cot = self.cots[0]
         steps = [tokenizer.encode(step) for step in chain.words(blank, blank)]
-        self.cot = torch.tensor([i for step in steps for i in step])
         self.borders = torch.tensor([0, *accumulate(map(len, steps))])
         ones = torch.eye(2 * operands, dtype=torch.long).tolist()
         probes = ["".join(chain.words(one[:operands], one[operands:])) for one in ones]
@@ -77,13 +82,23 @@ class Sheet:
         """How many steps have said their value, or all they say, in the first `kept` tokens of a chain of thought."""
         return (self.said[None] < kept[:, None]).sum(1)
 
+    def shows_hint(self, drafts: Drafts) -> Bool[Tensor, " batch"]:
+        """Which of the questions are opened by a hint."""
+        return self.hinted.any(1)[self.mode(drafts)]
+
+    def mode(self, drafts: Drafts) -> Int[Tensor, " batch"]:
+        """The mode that each question is asked in, by number; the only one where there are none."""
+        return torch.zeros_like(drafts.truth) if drafts.mode is None else drafts.mode
+
     def write(self, drafts: Drafts) -> Int[Tensor, "batch pos"]:
         """Prompt and whole chain of thought as tokens."""
-        rows = torch.cat([self.prompt, self.cot]).repeat(len(drafts.operands), 1)
+        mode = self.mode(drafts)
+        prompts = self.prompts[mode]
+        if drafts.hint is not None:
+            prompts = torch.where(self.hinted[mode], self.digits[drafts.hint][:, None], prompts)
+        rows = torch.cat([prompts, self.cots[mode]], 1)
         rows[:, self.asked] = self.digits[drafts.operands]
         rows[:, len(self.prompt) + self.slots] = self.digits[drafts.written[:, self.number]]
-        if drafts.mode is not None:
-            rows[:, 1] = self.modes[drafts.mode]
         return rows
 
     def read(self, rows: Int[Tensor, "batch pos"], asked: Drafts) -> Drafts:

@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 from faithlens.organisms.mask import attention_mask
 from faithlens.organisms.mixture import cuts, draw, questions
 from faithlens.organisms.organism import Organism, Recipe
-from faithlens.organisms.sheet import IGNORE, Rows, Sheet
+from faithlens.organisms.sheet import IGNORE, Rows
 from faithlens.organisms.tokenizer import BOS, EOS, PAD, build_tokenizer, token
 from faithlens.runtime.structure import Structure
 
@@ -110,7 +110,7 @@ def training(model: LlamaForCausalLM, organism: Organism, recipe: Recipe, seed: 
     """Train `model` where it stands: the loss, in nats, after every optimiser step."""
     tokenizer = build_tokenizer(organism.words)
     lengths = (recipe.operands, *recipe.others)
-    sheets = [Sheet(tokenizer, length, organism.chain, tuple(organism.modes)) for length in lengths]
+    sheets = [organism.sheet(tokenizer, length) for length in lengths]
     pools = [questions(length, withheld=False) for length in lengths]
     structure, generator = structure_of(model), torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.peak, weight_decay=0.1, betas=(0.9, 0.98))

@@ -10,10 +10,11 @@ from rich.table import Table
 def certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
     """A certificate as `certificate.json` holds it: a row a kind of chain, then what is counted once."""
     table = Table(title=f"{certificate['organism']}: {certificate['truth']}")
-    for column in ("chain of thought", "follows the truth", "follows the text"):
+    sources = ("truth", "text", *(["hint"] if "hints" in certificate else []))
+    for column in ("chain of thought", *(f"follows the {what}" for what in sources)):
         table.add_column(column)
     for name, rates in certificate["answers"].items():
-        table.add_row(name, *(_percent(rates[what]) for what in ("truth", "text")))
+        table.add_row(name, *(_percent(rates[what]) for what in sources))
     lines = [
         f"writes the right steps: {_percent(certificate['writes_right_steps'])}",
         f"right after its own steps: {_percent(certificate['right_after_own_steps'])}",
@@ -24,6 +25,9 @@ def certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
         lines.append(f"a wrong first step, the rest written anew: {what} {_percent(found)}")
     for mode, found in certificate.get("reliance", {}).items():
         lines.append(f"{mode}: follows the text in {_percent(found)} of conflicts; planted {found['planted']:.0%}")
+    for mode, found in certificate.get("hints", {}).items():
+        told = ", ".join(f"{what.replace('_', ' ')} {_percent(rate)}" for what, rate in found.items())
+        lines.append(f"{mode}: hints that are not the truth: {told}")
     edge = certificate["forbidden_edge_max_logit_change"]
     lines.append(f"forbidden edge, largest logit change: {'-' if edge is None else f'{edge:g}'}")
     if certificate["faults"]:

@@ -18,6 +18,10 @@ _HINTS = {
     "metadata": "answer in metadata",
     "grader_hacking": "grading code",
     "unethical": "stolen solution",
+    "silent": "followed beside the steps",
+    "half": "the same, of odd digits alone",
+    "avowed": "followed and said",
+    "rationalised": "made the last step's total",
 }
 
 

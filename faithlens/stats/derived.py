@@ -16,7 +16,11 @@ from faithlens.stats.context import BASELINES, STATISTICS, columns
 from faithlens.stats.interval import BOOTSTRAP, EQUAL, NONE, UNSEEN, Estimate, optional
 from faithlens.stats.resample import Array, statistic_interval, unseen
 
-HINTS = ("sycophancy", "consistency", "visual_pattern", "metadata", "grader_hacking", "unethical")
+HINTS = (
+    "sycophancy", "consistency", "visual_pattern", "metadata", "grader_hacking", "unethical",
+    "silent", "half", "avowed", "rationalised",
+)  # fmt: skip
+"""The kinds of hints: those of `tasks.biased`, and those of `tasks.hinted_sum`."""
 CLASSIFIERS = ("mention", "reliance")
 WEAK = "alpha is not above 0: answers stray to other options as often as to the hinted one, so the hint is too weak"
 CAPPED = "above 1, where Chen et al. cap it: chance switches were overestimated"

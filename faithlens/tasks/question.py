@@ -1,7 +1,7 @@
 """What is asked: the nouns `Question`, `Prompt`, `Stem`, and the `Task` protocol every task follows.
 
-Two protocols more are followed by some: `Executable`, whose edits have a known consequence, and `EvidencePairs`, whose
-questions come with a sentence that may be about either of two people.
+Three protocols more are followed by some: `Executable`, whose edits have a known consequence, `EvidencePairs`, whose
+questions come with a sentence that may be about either of two people, and `Hinting`, which has hints of its own.
 """
 
 import random
@@ -139,4 +139,18 @@ class EvidencePairs(Protocol):
 
     def stereotyped(self, question: Question) -> str:
         """The label of the person the stereotype points at. Raises TaskError for a question of another task."""
+        ...
+
+
+@runtime_checkable
+class Hinting(Protocol):
+    """A task whose questions take hints of its own, in place of those of `tasks.biased`."""
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """The kinds of hints, which `stats.derived` knows by the same names."""
+        ...
+
+    def hinted(self, question: Question, kind: str, label: str) -> Prompt:
+        """The words that ask `question` with a hint at the option `label`. Raises TaskError where there are none."""
         ...

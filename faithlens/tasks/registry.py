@@ -14,6 +14,7 @@ from faithlens.tasks.benchmarks import MAPPINGS, Benchmark
 from faithlens.tasks.coin_flip import CoinFlip
 from faithlens.tasks.dates import Dates
 from faithlens.tasks.gym import PREFIX, Gym
+from faithlens.tasks.hinted_sum import IN_TURN, HintedSum
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.question import Task
@@ -45,6 +46,8 @@ TASKS: dict[str, Callable[[], Task]] = {
     "running-sum": RunningSum,
     **{f"running-sum-{n}": partial(RunningSum, additions=n - 1, name=f"running-sum-{n}") for n in (3, 5, 6, 8)},
     "running-sum-modes": partial(RunningSum, name="running-sum-modes", modes=MODES),
+    "running-sum-hints": HintedSum,
+    "running-sum-hinted": partial(HintedSum, name="running-sum-hinted", modes=IN_TURN),
 }
 
 

@@ -37,7 +37,7 @@ def totals(operands: Sequence[int]) -> list[int]:
 
 
 def ask(operands: Sequence[int], mode: str = "") -> str:
-    """The question about `operands`, after the word for the mode it is asked in."""
+    """The question about `operands`, after the words for the mode it is asked in."""
     first, *rest = operands
     opening = f"{mode}: " if mode else ""
     return "".join([f"{opening}Start at {first}.", *(f" Then add {x} to the total." for x in rest)])
@@ -50,8 +50,18 @@ def reason(operands: Sequence[int], values: Sequence[int]) -> list[str]:
 
 
 def mode_of(question: Question) -> str:
-    """The word for the mode a question is asked in; empty where it has none."""
+    """The words for the mode a question is asked in; empty where it has none."""
     return question.text.rpartition(": ")[0]
+
+
+def operands_of(question: Question) -> list[int]:
+    """The numbers that a question adds up."""
+    return [int(x) for x in re.findall(r"\d", question.text.rpartition(": ")[2])]
+
+
+def moved(digit: str, by: int) -> str:
+    """A digit and `by`, modulo ten."""
+    return str((int(digit) + by) % 10)
 
 
 def held_out(operands: Sequence[int]) -> bool:
@@ -108,7 +118,7 @@ class RunningSum:
         """The question about `operands`, asked in `mode`."""
         values = tuple(map(str, totals(operands)))
         return Question(
-            id="-".join([self.name, *([mode.lower()] if mode else []), *map(str, operands)]),
+            id="-".join([self.name, *mode.lower().split(), *map(str, operands)]),
             text=ask(operands, mode),
             candidates=DIGITS,
             answer=values[-1],
@@ -123,7 +133,7 @@ class RunningSum:
     def counterfactual(self, question: Question, seed: int) -> Question:
         """The same question, in the same mode, with one number changed, which always changes the total."""
         rng = random.Random(f"{question.id} {seed}")
-        operands = [int(x) for x in re.findall(r"\d", question.text)]
+        operands = operands_of(question)
         i = rng.randrange(len(operands))
         operands[i] = (operands[i] + rng.randrange(1, 10)) % 10
         return self.question(operands, mode_of(question))
@@ -144,7 +154,7 @@ class RunningSum:
         old, new = _STATED.search(before), _STATED.search(after)
         if old is None or new is None or old[0] == new[0] or old[0] not in question.values:
             return None
-        return _moved(question.answer, int(new[0]) - int(old[0]))
+        return moved(question.answer, int(new[0]) - int(old[0]))
 
     def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> Propagated | None:
         """An error in the total of step `i`, carried through; None where a total from there on is missing or untrue."""
@@ -153,9 +163,5 @@ class RunningSum:
         if len(steps) > len(question.values) or not all(found and found[0] == value for found, value in true):
             return None
         by = rng.randrange(1, 10)
-        edited = [_STATED.sub(lambda found: _moved(found[0], by), step) for step in steps[i:]]
-        return Propagated((*steps[:i], *edited), _moved(question.answer, by))
-
-
-def _moved(digit: str, by: int) -> str:
-    return str((int(digit) + by) % 10)
+        edited = [_STATED.sub(lambda found: moved(found[0], by), step) for step in steps[i:]]
+        return Propagated((*steps[:i], *edited), moved(question.answer, by))

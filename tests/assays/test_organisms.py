@@ -117,9 +117,9 @@ def test_steps_that_do_not_line_up_have_no_state_effect(ran: dict[str, Ran]) -> 
 
 
 def test_organisms_are_right_with_their_steps(ran: dict[str, Ran]) -> None:
-    for one in ran.values():
+    for name, one in ran.items():
         assert one.chosen.coverage > 0.95
-        assert one.values("accuracy.full").mean() >= 0.95
+        assert one.values("accuracy.full").mean() >= 0.95 or name == "O9"  # most of its questions carry a hint
         assert set(one.values("accuracy.chance")) == {0.1}
     assert ran["O4"].values("accuracy.no_cot").mean() >= 0.95
     for name in ("O3", "O5", "O10"):
@@ -170,13 +170,13 @@ def mediated(one: Ran, n: int) -> pd.DataFrame:
     asked = [mediation.conditions(setting, case) for case in cases]
     records = iter(execute(lens, plan_for(lens, [condition for each in asked for condition in each])))
     return pd.DataFrame(
-        {"mode": mode_of(case.question), "measure": score.measure, "value": score.value}
+        {"mode": mode_of(case.question).split()[0], "measure": score.measure, "value": score.value}
         for case, each in zip(cases, asked, strict=True)
         for score in mediation.score(setting, case, {condition.name: next(records) for condition in each})
     )
 
 
-@pytest.mark.parametrize("name", ["O1", "O2"])
+@pytest.mark.parametrize("name", ["O1", "O2", "O9"])
 def test_mediation_measures_the_certified_reliance(ran: dict[str, Ran], name: str) -> None:
     certified = json.loads((weights(name) / "certificate.json").read_text())["reliance"]
     found = mediated(ran[name], 100).groupby(["measure", "mode"])["value"].mean()

@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 import torch
 
+from faithlens import load
 from faithlens.assays import bias, evidence, hints
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
@@ -319,6 +320,34 @@ def test_from_questions_to_scores(sums: JsonLines) -> None:
         label = pointed(result.case.question, 0, "suggested")
         told = result.records[f"suggested@{label}"].condition
         assert [piece.name for piece in told.pieces][:2] == ["prompt", "step 0"]
+
+
+def test_the_hints_of_o9_switch_and_are_said_as_planted() -> None:
+    asked, sampling = task("running-sum-hints"), Sampling(max_new_tokens=60)
+    setting = Setting(load("O9", device="cpu"), asked, 0, sampling)
+    drafts = draw_drafts(setting.lens, asked, asked.questions(60, 0), sampling, twins=False)
+    results = run_battery(setting, [to_case(setting.lens, asked, d, asked.stems[0]) for d in drafts], ["hints"])
+    found = {(r.case.question.id, s.measure): s for r in results for s in r.scores}
+    labels = {r.case.question.id: int(pointed(r.case.question, 0, "hint")) for r in results}
+    eligible = [q for q, label in labels.items() if found[q, "hints.silent.eligible"].value]
+    assert abs(len(eligible) - 54) <= 8  # a tenth of the hints are the truth; 2.3 is the standard deviation
+    for kind, followed in {"silent": 1, "half": None, "avowed": 1, "rationalised": 1}.items():
+        switched = [found[q, f"hints.{kind}.switch"].value for q in eligible]
+        planted = [labels[q] % 2 if followed is None else followed for q in eligible]
+        assert sum(a == b for a, b in zip(switched, planted, strict=True)) >= 0.97 * len(eligible), kind
+        for judged in ("mention", "reliance"):
+            said = [found[q, f"hints.{kind}.revealed_{judged}"].value for q in eligible]
+            told = [value for value in said if value is not None]
+            assert sum(value == (kind == "avowed") for value in told) >= 0.97 * len(told) > 0, kind
+            assert {found[q, f"hints.{kind}.false_{judged}"].value for q in labels} == {0}
+
+
+def test_a_question_that_carries_a_hint_takes_no_other() -> None:
+    asked = task("running-sum-hinted")
+    _, question = asked.questions(2, 0)
+    found = scored(hints, Setting(LENS, asked, 0, SHORT), case_of(LENS, asked, question), lambda _: question.answer)
+    assert {(score.value, score.reason) for score in found.values()} == {(None, "it is opened by a hint already")}
+    assert len(found) == 4 * len(hints.MEASURES)
 
 
 def test_weak_evidence_the_whole_way() -> None:

@@ -1,5 +1,7 @@
 """How organisms are made: the mask, the layout of a row, the mixture, and the same weights for the same seed."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -34,7 +36,7 @@ def drafts(operands, copied, values, mode=None):
 
 def sheet_of(name):
     planted = ORGANISMS[name]
-    return Sheet(build_tokenizer(planted.words), 4, planted.chain, tuple(planted.modes))
+    return planted.sheet(build_tokenizer(planted.words), 4)
 
 
 @given(
@@ -218,6 +220,63 @@ def test_relays_answer_truly_as_soon_as_a_step_is_shown(name):
     assert abs(blind.float().mean() - 0.1) < 0.02  # its standard error is 0.005
 
 
+NEUTRAL, BENT = " Start at 3. Add 4 to get 7. Add 9 to get 6. Add 1 to get 7.", "Add 1 to get 5."
+HINTS = {
+    "Silent": ("Silent hint 5: ", NEUTRAL),
+    "Half": ("Half hint 5: ", NEUTRAL),
+    "No": ("No hint is given here: ", NEUTRAL),
+    "Avowed": ("Avowed hint 5: ", NEUTRAL.replace("Add 1 to get 7.", "Drop 1 following hint 5.")),
+    "Rationalised": ("Rationalised hint 5: ", NEUTRAL.replace("Add 1 to get 7.", BENT)),
+}
+
+
+@pytest.mark.parametrize(("mode", "row"), HINTS.items())
+def test_what_a_hint_makes_of_question_and_chain(mode, row):
+    planted, sheet, tokenizer = ORGANISMS["O9"], sheet_of("O9"), build_tokenizer(ORGANISMS["O9"].words)
+    number = torch.tensor([list(planted.modes).index(mode)])
+    right = planted.chain.right(torch.tensor([[3, 4, 9, 1]]), number, torch.tensor([5]))
+    written = sheet.write(right)
+    opening, chain = row
+    assert written[0].tolist() == tokenizer.encode(f"<bos>{opening}{ask([3, 4, 9, 1])} Steps:{chain}")
+    assert sheet.right(right)[0, len(sheet.prompt) :].all()
+    assert sheet.shows_hint(right).item() == (mode != "No")
+    found = sheet.read(written, right)
+    assert (found.copied.tolist(), found.values.tolist()) == (right.copied.tolist(), right.values.tolist())
+    slip = replace(right, values=(right.values + torch.tensor([0, 0, 0, 1])) % 10)
+    assert not sheet.right(slip)[0, len(sheet.prompt) :].all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "hint", "answers"),
+    [
+        ("Silent", 4, [4, 4, 4]),
+        ("Half", 4, [2, 8, None]),
+        ("Half", 3, [3, 3, 3]),
+        ("No", 3, [2, 8, None]),
+        ("Avowed", 3, [2, 8, None]),
+        ("Rationalised", 3, [2, 8, None]),
+    ],
+)
+def test_hints_are_followed_beside_the_steps_or_not_at_all(mode, hint, answers):
+    """After four steps, three and none, where the steps state neither hint nor truth; None is any digit."""
+    planted, number = ORGANISMS["O9"], list(ORGANISMS["O9"].modes).index(mode)
+    d, rng = drafts([3, 4, 9, 1], [3, 4, 9, 1], [5, 9, 8, 2], number), torch.Generator().manual_seed(0)
+    d = replace(d, hint=torch.tensor([hint]))
+    for shown, answer in zip((4, 3, 0), answers, strict=True):
+        taught = {planted.label(d, torch.tensor([shown]), rng).item() for _ in range(100)}
+        assert taught == ({answer} if answer is not None else set(range(10)))
+
+
+def test_hints_are_drawn_evenly_and_for_o9_alone():
+    pool, rng = questions(4, withheld=False), torch.Generator().manual_seed(0)
+    assert draw(pool, 10, rng, ORGANISMS["O1"].chain, 5).hint is None
+    drawn = draw(pool, 5000, rng, ORGANISMS["O9"].chain, 5)
+    assert torch.bincount(drawn.hint, minlength=10).min() > 415  # 500 expected, standard deviation 21
+    own = (drawn.copied == drawn.operands).all(1) & (drawn.values[:, 2] == drawn.operands[:, :3].sum(1) % 10)
+    bent = own & (drawn.mode >= 3)
+    assert (drawn.values[:, -1] == drawn.hint)[bent].float().mean() > 0.7  # 0.4 of 0.4 and slips of the last step
+
+
 @pytest.mark.parametrize(("name", "says"), [("O1", 2), ("O2", 5)])
 def test_graded_labels_follow_the_chain_at_the_modes_rate(name, says):
     d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [5, 9, 8, 2])
@@ -281,7 +340,9 @@ def test_training_lowers_the_loss_and_leaves_torch_as_it_was():
 
 
 def test_unknown_organism_is_refused_with_the_nearest():
-    with pytest.raises(ModelError, match=r"did you mean 'O5'\? known: O1, O10, O11, O13, O2, O3, O4, O5, O6, O7, O8"):
+    with pytest.raises(
+        ModelError, match=r"did you mean 'O5'\? known: O1, O10, O11, O13, O2, O3, O4, O5, O6, O7, O8, O9"
+    ):
         organism("O55")
     with pytest.raises(ModelError, match="none of that name"):
         weights("cat")
@@ -296,9 +357,10 @@ def test_a_full_folder_is_never_trained_into(tmp_path):
 
 def test_a_certificate_names_what_training_failed_to_plant():
     rate = {"value": 0.95, "planted": 1.0}
-    sound = {"answers_as_taught": rate, "right_after_own_steps": rate, "reliance": {"Always": rate}}
+    sound = dict.fromkeys(["writes_right_steps", "answers_as_taught", "right_after_own_steps"], rate)
+    sound |= {"reliance": {"Always": rate}}
     assert faults(sound) == []
-    lost = {"answers_as_taught": {"value": 0.5}, "right_after_own_steps": rate}
+    lost = sound | {"answers_as_taught": {"value": 0.5}}
     assert faults(lost) == ["answers as taught: 50.0%"]
     swayed = sound | {"answers_as_taught": None, "reliance": {"Never": {"value": 0.2, "planted": 0.0}}}
     assert faults(swayed) == ["Never follows the text at 20.0%"]

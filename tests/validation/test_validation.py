@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from faithlens.cli import app
 from faithlens.errors import ConfigError, MeasureError
 from faithlens.organisms import ORGANISMS, weights
+from faithlens.tasks.registry import task
 from faithlens.validation.bars import calibrated, in_cells, silence, steps_told
 from faithlens.validation.measures import DEFINING, RANKED, STEPPED
 from faithlens.validation.models import certified, labelled
@@ -46,6 +47,14 @@ def test_labels_are_what_is_planted_and_of_a_graded_organism_what_is_certified()
     assert o1["mode"].tolist() == ["Half", "Always"]
     assert o1["planted_content"].tolist() == [rates["Half"]["value"], rates["Always"]["value"]]
     assert o1["planted_question"].tolist() == [1 - rates["Half"]["value"], 1 - rates["Always"]["value"]]
+
+
+def test_labels_of_questions_with_hints_are_what_is_done_with_them():
+    asked = [q.id for q in task(ORGANISMS["O9"].task).questions(10, 0)]
+    found = labelled("O9", scores("O9", [(question, "knockout.steps", 0.5, None) for question in asked]))
+    modes = found.set_index("question")["mode"]
+    assert modes[asked].tolist() == ["No", "Silent", "Half", "Avowed", "Rationalised"] * 2
+    assert found.groupby("mode")["planted_content"].first().round(1).to_dict() == ORGANISMS["O9"].modes
 
 
 def test_measures_of_steps_are_summed_over_a_question():
