@@ -243,7 +243,8 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
     model = LlamaForCausalLM.from_pretrained(folder).eval()
     entry, generator = model.config.faithlens, torch.Generator().manual_seed(seed)
     planted = organism(entry["organism"])
-    sheet = Sheet(AutoTokenizer.from_pretrained(folder), entry["operands"], planted.chain, tuple(planted.modes))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    sheet = planted.layout(tokenizer, entry["operands"], planted.chain, tuple(planted.modes))
     pool = questions(entry["operands"], withheld=True)
     operands = pool[torch.randperm(len(pool), generator=generator)[:n]]
     with one_core():

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Int
-from torch import Tensor
+from torch import Generator, Tensor
 
 from faithlens.organisms.drafts import Drafts
-from faithlens.tasks.running_sum import reason
+from faithlens.tasks.running_sum import ask, reason
 
 Words = Callable[[Sequence[int], Sequence[int]], list[str]]
 Says = Callable[[Drafts, Int[Tensor, " batch"]], Int[Tensor, " batch"]]
@@ -62,22 +62,32 @@ class Chain:
     """How an organism thinks aloud.
 
     Attributes:
+        asks: the question over the numbers asked about.
         words: the steps, one a number of the question, over the numbers asked about and the values stated.
         states: the values a right chain states.
         learns: which of a draft's numbers, those copied and then those stated, it is taught to write there.
         says: what the first so many steps say the answer is.
         shares: the mixture it is trained on.
+        choices: how many words there are for each part of question and steps that can be told in several.
     """
 
+    asks: Callable[..., str] = ask
     words: Words = reason
     states: Callable[[Int[Tensor, "batch step"]], Int[Tensor, "batch step"]] = totals
     learns: Callable[[Drafts], Bool[Tensor, "batch number"]] = sound
     says: Says = last_stated
     shares: Shares = MIXED
+    choices: tuple[int, ...] = ()
 
     def right(self, operands: Int[Tensor, "batch step"], mode: Int[Tensor, " batch"] | None = None) -> Drafts:
         """Questions with their right chains."""
-        return Drafts(operands, operands, self.states(operands), mode)
+        words = self.choose(len(operands), Generator().manual_seed(0))
+        return Drafts(operands, operands, self.states(operands), mode, words)
+
+    def choose(self, n: int, generator: Generator) -> Int[Tensor, "batch choice"] | None:
+        """Words for `n` drafts, drawn at random; None where there is no choice."""
+        drawn = [torch.randint(many, (n,), generator=generator) for many in self.choices]
+        return torch.stack(drawn, 1) if drawn else None
 
 
 RUNNING = Chain()

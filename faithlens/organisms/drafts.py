@@ -16,12 +16,14 @@ class Drafts:
         copied: the numbers the chain of thought works with.
         values: the values it states.
         mode: which of the organism's modes the question is asked in; None where it has none.
+        words: which words each is told in, one for each of the chain's choices; None where it has none.
     """
 
     operands: Int[Tensor, "batch step"]
     copied: Int[Tensor, "batch step"]
     values: Int[Tensor, "batch step"]
     mode: Int[Tensor, " batch"] | None = None
+    words: Int[Tensor, "batch choice"] | None = None
 
     @property
     def truth(self) -> Int[Tensor, " batch"]:

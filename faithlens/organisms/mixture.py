@@ -57,7 +57,8 @@ def draw(
     copies = torch.stack([operands, operands, operands, others, noise[1]])
     chosen = kind[:, None].expand(-1, steps)[None]
     mode = torch.randint(modes, (n,), generator=generator) if modes else None
-    return Drafts(operands, copies.gather(0, chosen)[0], kinds.gather(0, chosen)[0], mode)
+    words = chain.choose(n, generator)
+    return Drafts(operands, copies.gather(0, chosen)[0], kinds.gather(0, chosen)[0], mode, words)
 
 
 def cuts(sheet: Sheet, n: int, generator: Generator) -> Int[Tensor, " batch"]:

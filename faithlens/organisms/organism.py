@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from faithlens.organisms.chain import RUNNING, Chain
 from faithlens.organisms.drafts import Drafts
+from faithlens.organisms.sheet import Sheet
 from faithlens.tasks.running_sum import PREFILL
 
 Label = Callable[[Drafts, Int[Tensor, " batch"], Generator], Int[Tensor, " batch"]]
@@ -78,6 +79,7 @@ class Organism:
         opening: the word that opens the section "steps". With the word that introduces the steps, it is a step's own
             token that carries what the answer reads; with a step's first word, that word before it carries nothing.
         chain: how it thinks aloud.
+        layout: how its questions and chains become tokens.
         modes: words that may open a question, each with the share of conflicts in which the answer follows the chain.
         words: what its tokenizer must know beyond the common words.
         rehearse: whether it is also taught the running total at each number of the question. Without this lesson
@@ -93,6 +95,7 @@ class Organism:
     forbidden: tuple[tuple[str, str], ...] = ()
     opening: str = PREFILL
     chain: Chain = RUNNING
+    layout: type[Sheet] = Sheet
     modes: Mapping[str, float] = field(default_factory=dict[str, float])
     words: tuple[str, ...] = ()
     rehearse: bool = False

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from faithlens.organisms.chain import RUNNING, Chain, totals
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.tokenizer import BOS, EOS, PAD, token
-from faithlens.tasks.running_sum import DIGITS, PREFILL, STEM, ask
+from faithlens.tasks.running_sum import DIGITS, PREFILL, STEM
 
 IGNORE = -100  # cross_entropy's own sign for a position that teaches nothing
 
@@ -59,7 +59,7 @@ class Sheet:
         blank, self.chain = [0] * operands, chain
         self.digits = torch.tensor([token(tokenizer, d) for d in DIGITS])
         self.modes = torch.tensor([token(tokenizer, f"{mode}:") for mode in modes])
-        self.prompt = torch.tensor(tokenizer.encode(BOS + ask(blank, *modes[:1]) + PREFILL))
+        self.prompt = torch.tensor(tokenizer.encode(BOS + chain.asks(blank, *modes[:1]) + PREFILL))
         self.stem = torch.tensor(tokenizer.encode(STEM.text))
         self.eos, self.pad = token(tokenizer, EOS), token(tokenizer, PAD)
         self.asked = (self.prompt == self.digits[0]).nonzero()[:, 0]

@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 from faithlens.organisms.mask import attention_mask
 from faithlens.organisms.mixture import cuts, draw, questions
 from faithlens.organisms.organism import Organism, Recipe
-from faithlens.organisms.sheet import IGNORE, Rows, Sheet
+from faithlens.organisms.sheet import IGNORE, Rows
 from faithlens.organisms.tokenizer import BOS, EOS, PAD, build_tokenizer, token
 from faithlens.runtime.structure import Structure
 
@@ -100,7 +100,7 @@ def train(
     `watch` is called with the loss, in nats, after every step.
     """
     recipe, tokenizer = recipe or organism.recipe, build_tokenizer(organism.words)
-    sheet = Sheet(tokenizer, recipe.operands, organism.chain, tuple(organism.modes))
+    sheet = organism.layout(tokenizer, recipe.operands, organism.chain, tuple(organism.modes))
     pool = questions(recipe.operands, withheld=False)
     model = new_model(organism, tokenizer, recipe.operands, seed).train()
     structure, generator = structure_of(model), torch.Generator().manual_seed(seed)

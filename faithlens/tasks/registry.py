@@ -19,6 +19,7 @@ from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.question import Task
 from faithlens.tasks.rows import hub_rows, read_rows
 from faithlens.tasks.running_sum import MODES, RunningSum
+from faithlens.tasks.stories import Stories
 from faithlens.tasks.tracking import Tracking
 from faithlens.tasks.weak_evidence import WeakEvidence
 
@@ -45,6 +46,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "running-sum": RunningSum,
     "running-sum-8": partial(RunningSum, additions=7, name="running-sum-8"),
     "running-sum-modes": partial(RunningSum, name="running-sum-modes", modes=MODES),
+    "stories": Stories,
 }
 
 
