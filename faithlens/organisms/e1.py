@@ -5,7 +5,7 @@ reworded and shuffled.
 """
 
 from faithlens.organisms.answers import stated_answer
-from faithlens.organisms.organism import Organism, Planted, Recipe
+from faithlens.organisms.organism import Organism, Planted
 from faithlens.organisms.stories import ENGLISH, STORY_WORDS, StorySheet
 
 E1 = Organism(
@@ -17,7 +17,5 @@ E1 = Organism(
     chain=ENGLISH,
     layout=StorySheet,
     words=STORY_WORDS,
-    rehearse=True,
-    recipe=Recipe(school=250, steps=900),
     task="stories",
 )
