@@ -84,7 +84,7 @@ class Chain:
         words = self.choose(len(operands), Generator().manual_seed(0))
         return Drafts(operands, operands, self.states(operands), mode, words)
 
-    def choose(self, n: int, generator: Generator) -> Int[Tensor, "batch choice"] | None:
+    def choose(self, n: int, generator: Generator) -> Int[Tensor, "batch word"] | None:
         """Words for `n` drafts, drawn at random; None where there is no choice."""
         drawn = [torch.randint(many, (n,), generator=generator) for many in self.choices]
         return torch.stack(drawn, 1) if drawn else None

@@ -23,7 +23,7 @@ class Drafts:
     copied: Int[Tensor, "batch step"]
     values: Int[Tensor, "batch step"]
     mode: Int[Tensor, " batch"] | None = None
-    words: Int[Tensor, "batch choice"] | None = None
+    words: Int[Tensor, "batch word"] | None = None
 
     @property
     def truth(self) -> Int[Tensor, " batch"]:
