@@ -43,7 +43,7 @@ class StorySheet(Sheet):
     ) -> None:
         super().__init__(tokenizer, operands, chain, modes)
         self.encode: Callable[[str], list[int]] = cache(tokenizer.encode)
-        self.decode = tokenizer.decode
+        self.decode: Callable[[Tensor], list[str]] = tokenizer.batch_decode
 
     def write(self, drafts: Drafts) -> Int[Tensor, "batch pos"]:
         """Prompt and whole chain of thought as tokens."""
@@ -62,9 +62,9 @@ class StorySheet(Sheet):
         """The numbers in whole rows of `write`, losses as what they add modulo ten, and how each step is phrased."""
         assert asked.words is not None
         found, steps = super().read(rows, asked), asked.operands.shape[1]
-        spans = [*pairwise((len(self.prompt) + self.borders).tolist())]
-        heard = torch.tensor([[told(self.decode(row[a:b])) or Told(0, False) for a, b in spans] for row in rows])
-        phrasings, lost = heard.unbind(-1)
+        spans = pairwise((len(self.prompt) + self.borders).tolist())
+        heard = [[told(text) or Told(0, False) for text in self.decode(rows[:, a:b])] for a, b in spans]
+        phrasings, lost = torch.tensor(heard).transpose(0, 1).unbind(-1)
         copied = torch.where(lost > 0, -found.copied % 10, found.copied)
         return replace(found, copied=copied, words=torch.cat([asked.words[:, :-steps], phrasings], 1))
 
