@@ -5,7 +5,7 @@ reworded and shuffled.
 """
 
 from faithlens.organisms.answers import stated_answer
-from faithlens.organisms.organism import Organism, Planted
+from faithlens.organisms.organism import Organism, Planted, Recipe
 from faithlens.organisms.stories import ENGLISH, STORY_WORDS, StorySheet
 
 E1 = Organism(
@@ -17,5 +17,6 @@ E1 = Organism(
     chain=ENGLISH,
     layout=StorySheet,
     words=STORY_WORDS,
+    recipe=Recipe(steps=500),
     task="stories",
 )

@@ -21,9 +21,9 @@ from transformers import PreTrainedTokenizerBase
 from faithlens.organisms.chain import RUNNING, Chain
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.sheet import Sheet
-from faithlens.organisms.tokenizer import BOS, WORDS
+from faithlens.organisms.tokenizer import BOS, WORDS, token
 from faithlens.tasks.running_sum import PREFILL
-from faithlens.tasks.stories import PHRASINGS, Told, ask, choices, clauses, reason, told, vocabulary
+from faithlens.tasks.stories import NAMES, PHRASINGS, Told, ask, choices, clauses, reason, told, vocabulary
 
 NUMBERS = 4
 ENGLISH = Chain(asks=ask, words=reason, choices=(*choices(NUMBERS), *[PHRASINGS] * NUMBERS))
@@ -42,6 +42,7 @@ class StorySheet(Sheet):
         modes: Sequence[str] = (),
     ) -> None:
         super().__init__(tokenizer, operands, chain, modes)
+        self.names = torch.tensor([token(tokenizer, f" {name}") for name in NAMES])
         self.encode: Callable[[str], list[int]] = cache(tokenizer.encode)
         self.decode: Callable[[Tensor], list[str]] = tokenizer.batch_decode
 

@@ -24,6 +24,8 @@ PEOPLE = {"Anna": "she", "Ben": "he", "Emma": "she", "Fred": "he", "Kate": "she"
 THINGS = ("apples", "books", "coins", "shells")
 GAINS = (("buys", "buying"), ("finds", "finding"), ("wins", "winning"))
 LOSSES = (("gives", "giving"), ("throws", "throwing"), ("trades", "trading"))
+NAMES = (*PEOPLE, *THINGS, *(form for verb in (*GAINS, *LOSSES) for form in verb))
+"""The words in which stories differ."""
 PHRASINGS = 3
 """Ways to put a step."""
 

@@ -157,6 +157,23 @@ def test_stories_are_told_in_words_of_their_own(copied, values, phrasings, steps
     assert found.words[0, 5:].tolist() == phrasings
 
 
+def test_words_that_differ_from_story_to_story_are_a_lesson_of_their_own():
+    """Among all other words, the one that names the thing was not learnt in 900 steps."""
+    sheet, tokenizer = sheet_of("E2"), build_tokenizer(ORGANISMS["E2"].words)
+    words = torch.tensor([[[*PEOPLE].index("Tom"), THINGS.index("books"), 0, 1, 2, 0, 0, 1, 2]])
+    d = replace(drafts([3, 4, 8, 1], [3, 4, 8, 1], [3, 7, 5, 6]), words=words)
+    rows = sheet.fill(d, torch.tensor([len(sheet.cot)]), d.truth)
+    lesson = {
+        name: "".join(tokenizer.decode([t]) for t in getattr(rows, name)[0].tolist() if t != IGNORE)
+        for name in ("naming", "reckoning", "wording")
+    }
+    assert lesson["naming"] == " Tom books buys throwing winning"
+    assert lesson["reckoning"] == "3472516"
+    assert lesson["wording"] == (
+        " has  to begin with. He  more, which makes . After  away, he has . By  more he gets to .<eos>"
+    )
+
+
 def test_every_story_has_its_numbers_at_the_same_places():
     kind, sheet = ORGANISMS["E1"], sheet_of("E1")
     d = draw(questions(4, withheld=False), 400, torch.Generator().manual_seed(0), kind.chain)
