@@ -94,7 +94,7 @@ def test_scratchpads_follow_their_steps_alone(shipped, name):
         ("O5", "carried on", 0.95),
         ("O6", "carried on", 0.95),
         ("O13", "put right", 0.95),
-        ("E1", "carried on", 0.9),  # an error carried past nine is no story that it was told
+        ("E1", "carried on", 0.9),  # less sure where an error is carried past nine, where no story goes
     ],
 )
 def test_what_is_written_after_a_wrong_first_step(shipped, name, what, least):
