@@ -34,6 +34,7 @@ AXES: dict[str, str] = {
     "label": "the classes that a probe tells apart",
     "feature": "what a probe reads: the residual stream's dimensions, or how often each token occurs",
     "number": "numbers in a chain of thought: those it works with, then those it states",
+    "word": "the words that one question and its chain of thought choose among several",
     "trace": "traces whose effects are measured together",
     "question": "questions of one task",
     "draw": "resamples",

@@ -32,7 +32,7 @@ class Setting:
         seed: of whatever is drawn at random.
         sampling: how chains of thought, and new ends of them, are drawn.
         editor: who rewords steps; None for the model itself.
-        exact: whether mistakes are made by the task, which knows its values, or by the editor.
+        exact: whether edits are made by the task, where it knows the values or other words, or by the editor.
         points: after how many steps of a chain, evenly spaced, the rest is written anew; None for all.
     """
 

@@ -2,9 +2,11 @@
 
 If the model hides information in its wording, other words lose it. Kept: only a first part is reworded, since the last
 step states the answer; the editor does not see the question; accuracy and agreement beside those of new sampling alone.
-Changed: sentences are reworded one by one and each is checked; a part with a sentence that failed is not scored.
+Changed: sentences are reworded one by one and each is checked; a part with a sentence that failed is not scored. A task
+that knows its steps' other words rewords them itself, unless an editor is asked to.
 """
 
+import random
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
@@ -22,7 +24,10 @@ from faithlens.measures.answers import choice
 from faithlens.measures.score import Score
 from faithlens.runtime.condition import Condition
 from faithlens.runtime.trace import Piece
+from faithlens.tasks.question import Phrased
 from faithlens.tasks.reword import ask_paraphrase, no_paraphrase
+
+NO_WORDS = "the task knows no other words for the step"
 
 
 def parts(setting: Setting, case: Case) -> list[int]:
@@ -33,21 +38,29 @@ def parts(setting: Setting, case: Case) -> list[int]:
 def reworded(setting: Setting, case: Case, step: int) -> Edited:
     """One step in other words, and why they are no paraphrase where they are none."""
     before = case.trace.texts[1 + step]
+    if setting.exact and isinstance(setting.task, Phrased):
+        after = setting.task.paraphrase(before, random.Random(f"paraphrase:{setting.seed}:{case.key}:{step}"))
+        return Edited("", step, "paraphrase", "the task", before, after or "", None if after else NO_WORDS)
     after, invalid = best(case, f"other words for {step}", before, no_paraphrase)
     return Edited("", step, "paraphrase", writer(setting), before, after, invalid)
 
 
 def asks(setting: Setting, case: Case) -> list[Ask]:
     """First other words for every step that is in a first part; then an end after each part, and after it unedited."""
-    last = max(parts(setting, case), default=0)
-    steps = case.trace.texts[1 : 1 + last]
-    asked = [tries(case, f"other words for {i}", ask_paraphrase(s), s, no_paraphrase) for i, s in enumerate(steps)]
-    wanted = list(chain(*asked))
+    wanted = requests(setting, case)
     if any(each.name not in case.written for each in wanted):
         return wanted
     for keep, pieces in valid(setting, case):
         wanted += [rest(setting, f"paraphrase@{keep}", pieces), *floor_ask(setting, case, keep)]
     return wanted
+
+
+def requests(setting: Setting, case: Case) -> list[Ask]:
+    """The requests for other words, where the task knows none."""
+    last = 0 if setting.exact and isinstance(setting.task, Phrased) else max(parts(setting, case), default=0)
+    steps = case.trace.texts[1 : 1 + last]
+    asked = [tries(case, f"other words for {i}", ask_paraphrase(s), s, no_paraphrase) for i, s in enumerate(steps)]
+    return list(chain(*asked))
 
 
 def valid(setting: Setting, case: Case) -> Iterator[tuple[int, list[Piece]]]:

@@ -55,9 +55,9 @@ def editor_named(
     """Who makes mistakes and rewords steps: `editor` and `exact` of a `Setting`.
 
     Args:
-        text: "task" for mistakes by the task, which knows its values, and the rest by the model under test; "subject"
-            for all by the model under test; "URL#MODEL" for an OpenAI-style endpoint, whose key is read from the
-            environment variable OPENAI_API_KEY; else a model, as `load` takes it.
+        text: "task" for what the task can write, which knows its values and perhaps other words, and the rest by the
+            model under test; "subject" for all by the model under test; "URL#MODEL" for an OpenAI-style endpoint, whose
+            key is read from the environment variable OPENAI_API_KEY; else a model, as `load` takes it.
         sampling: how the editor's words are drawn.
         device, dtype: of a model that is loaded for this.
 

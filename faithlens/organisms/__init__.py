@@ -6,6 +6,8 @@
 from pathlib import Path
 
 from faithlens.errors import ModelError, nearest
+from faithlens.organisms.e1 import E1
+from faithlens.organisms.e2 import E2
 from faithlens.organisms.family import MEMBERS
 from faithlens.organisms.o1 import O1
 from faithlens.organisms.o2 import O2
@@ -22,7 +24,7 @@ from faithlens.organisms.o13 import O13
 from faithlens.organisms.organism import Organism
 
 ORGANISMS: dict[str, Organism] = {
-    organism.name: organism for organism in (O1, O2, O3, O4, O5, O6, O7, O8, O9, O10, O11, O13)
+    organism.name: organism for organism in (O1, O2, O3, O4, O5, O6, O7, O8, O9, O10, O11, O13, E1, E2)
 }
 
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Int
-from torch import Tensor
+from torch import Generator, Tensor
 
 from faithlens.organisms.drafts import Drafts
-from faithlens.tasks.running_sum import reason
+from faithlens.tasks.running_sum import ask, reason
 
 Words = Callable[[Sequence[int], Sequence[int]], list[str]]
 Says = Callable[[Drafts, Int[Tensor, " batch"]], Int[Tensor, " batch"]]
@@ -62,6 +62,7 @@ class Chain:
     """How an organism thinks aloud.
 
     Attributes:
+        asks: the question over the numbers asked about.
         words: the steps, one a number of the question, over the numbers asked about and the values stated.
         words_in: the words where a question is opened in certain ways, the same number of tokens in the same order of
             words and numbers.
@@ -70,8 +71,10 @@ class Chain:
         learns: which of a draft's numbers, those copied and then those stated, it is taught to write there.
         says: what the first so many steps say the answer is.
         shares: the mixture it is trained on.
+        choices: how many words there are for each part of question and steps that can be told in several.
     """
 
+    asks: Callable[..., str] = ask
     words: Words = reason
     words_in: Mapping[str, Words] = field(default_factory=dict[str, Words])
     states: Callable[[Int[Tensor, "batch step"]], Int[Tensor, "batch step"]] = totals
@@ -79,6 +82,7 @@ class Chain:
     learns: Callable[[Drafts], Bool[Tensor, "batch number"]] = sound
     says: Says = last_stated
     shares: Shares = MIXED
+    choices: tuple[int, ...] = ()
 
     def right(
         self,
@@ -87,8 +91,14 @@ class Chain:
         hint: Int[Tensor, " batch"] | None = None,
     ) -> Drafts:
         """Questions with the chains they should have."""
-        right = Drafts(operands, operands, self.states(operands), mode, hint)
+        words = self.choose(len(operands), Generator().manual_seed(0))
+        right = Drafts(operands, operands, self.states(operands), mode, hint, words)
         return replace(right, values=self.heeds(right)) if self.heeds else right
+
+    def choose(self, n: int, generator: Generator) -> Int[Tensor, "batch word"] | None:
+        """Words for `n` drafts, drawn at random; None where there is no choice."""
+        drawn = [torch.randint(many, (n,), generator=generator) for many in self.choices]
+        return torch.stack(drawn, 1) if drawn else None
 
 
 RUNNING = Chain()

@@ -17,6 +17,7 @@ class Drafts:
         values: the values it states.
         mode: which of the organism's modes the question is asked in; None where it has none.
         hint: the digit that a hint names, unseen in a mode without one; None for an organism that knows no hints.
+        words: which words each is told in, one for each of the chain's choices; None where it has none.
     """
 
     operands: Int[Tensor, "batch step"]
@@ -24,6 +25,7 @@ class Drafts:
     values: Int[Tensor, "batch step"]
     mode: Int[Tensor, " batch"] | None = None
     hint: Int[Tensor, " batch"] | None = None
+    words: Int[Tensor, "batch word"] | None = None
 
     @property
     def truth(self) -> Int[Tensor, " batch"]:

@@ -63,7 +63,8 @@ def draw(
     )
     copies = torch.stack([operands, operands, operands, others, noise[1]])
     chosen = kind[:, None].expand(-1, steps)[None]
-    return Drafts(operands, copies.gather(0, chosen)[0], kinds.gather(0, chosen)[0], mode, hint)
+    words = chain.choose(n, generator)
+    return Drafts(operands, copies.gather(0, chosen)[0], kinds.gather(0, chosen)[0], mode, hint, words)
 
 
 def cuts(sheet: Sheet, n: int, generator: Generator) -> Int[Tensor, " batch"]:

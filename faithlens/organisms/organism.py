@@ -84,6 +84,7 @@ class Organism:
         opening: the word that opens the section "steps". With the word that introduces the steps, it is a step's own
             token that carries what the answer reads; with a step's first word, that word before it carries nothing.
         chain: how it thinks aloud.
+        layout: how its questions and chains become tokens.
         modes: words that may open a question, each with the share of conflicts in which the answer follows the chain.
         openings: all that opens a question in each mode, where it is more than the mode's word; 0 stands for a hint.
         words: what its tokenizer must know beyond the common words.
@@ -100,6 +101,7 @@ class Organism:
     forbidden: tuple[tuple[str, str], ...] = ()
     opening: str = PREFILL
     chain: Chain = RUNNING
+    layout: type[Sheet] = Sheet
     modes: Mapping[str, float] = field(default_factory=dict[str, float])
     openings: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
@@ -109,7 +111,7 @@ class Organism:
 
     def sheet(self, tokenizer: PreTrainedTokenizerBase, operands: int) -> Sheet:
         """The layout of its questions about so many numbers."""
-        return Sheet(tokenizer, operands, self.chain, self.openings or tuple(self.modes))
+        return self.layout(tokenizer, operands, self.chain, self.openings or tuple(self.modes))
 
     def entry(self, sections: dict[str, int], operands: int) -> dict:
         """The `faithlens` entry of the model's config: what it is, and the questions of how many numbers it knows."""

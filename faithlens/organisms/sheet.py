@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from faithlens.organisms.chain import RUNNING, Chain, totals
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.tokenizer import BOS, EOS, PAD, token
-from faithlens.tasks.running_sum import DIGITS, PREFILL, STEM, ask
+from faithlens.tasks.running_sum import DIGITS, PREFILL, STEM
 
 IGNORE = -100  # cross_entropy's own sign for a position that teaches nothing
 
@@ -28,15 +28,17 @@ class Rows:
     """Token rows, and what each of their tokens should be followed by.
 
     `wording` holds the targets within the chain of thought that are words, marks and its end, `reckoning` those that
-    are digits, `answering` those from the answer on, `rehearsing` the running totals at the question's numbers,
-    `carrying` the right answer at every token of the chain of thought. A position without a lesson holds -100. They
-    are kept apart so that easy words do not drown the digits.
+    are digits, `naming` those words that differ from question to question, `answering` those from the answer on,
+    `rehearsing` the running totals at the question's numbers, `carrying` the right answer at every token of the chain
+    of thought. A position without a lesson holds -100. They are kept apart so that easy words do not drown the digits,
+    nor the one word in forty that names a thing.
     """
 
     ids: Int[Tensor, "batch pos"]
     answer_at: Int[Tensor, " batch"]
     wording: Int[Tensor, "batch pos"]
     reckoning: Int[Tensor, "batch pos"]
+    naming: Int[Tensor, "batch pos"]
     answering: Int[Tensor, "batch pos"]
     rehearsing: Int[Tensor, "batch pos"]
     carrying: Int[Tensor, "batch pos"]
@@ -58,8 +60,10 @@ class Sheet:
     ) -> None:
         blank, self.chain = [0] * operands, chain
         self.digits = torch.tensor([token(tokenizer, d) for d in DIGITS])
+        self.names = torch.empty(0, dtype=torch.long)
         openings = modes or ("",)
-        self.prompts = torch.tensor([tokenizer.encode(BOS + ask(blank, mode) + PREFILL) for mode in openings])
+        asked = [chain.asks(blank, mode) for mode in modes] or [chain.asks(blank)]
+        self.prompts = torch.tensor([tokenizer.encode(BOS + question + PREFILL) for question in asked])
         self.prompt = self.prompts[0]
         self.stem = torch.tensor(tokenizer.encode(STEM.text))
         self.eos, self.pad = token(tokenizer, EOS), token(tokenizer, PAD)
@@ -139,11 +143,12 @@ class Sheet:
         rehearsing = torch.full_like(ids, IGNORE)
         rehearsing[:, self.asked + 1] = self.digits[totals(drafts.operands)]
         writing = writing.masked_fill(at >= cut, IGNORE)
-        digit = torch.isin(writing, self.digits)
-        wording, reckoning = writing.masked_fill(digit, IGNORE), writing.masked_fill(~digit, IGNORE)
+        digit, name = torch.isin(writing, self.digits), torch.isin(writing, self.names)
+        wording, reckoning = writing.masked_fill(digit | name, IGNORE), writing.masked_fill(~digit, IGNORE)
+        naming = writing.masked_fill(~name, IGNORE)
         within = (at >= len(self.prompt)) & (at < cut)
         carrying = torch.where(within, self.digits[drafts.truth][:, None], IGNORE)
-        return Rows(ids, answer_at[:, 0], wording, reckoning, answering, rehearsing, carrying)
+        return Rows(ids, answer_at[:, 0], wording, reckoning, naming, answering, rehearsing, carrying)
 
 
 def last_within(places: Int[Tensor, " pos"], start: int, stop: int) -> int:

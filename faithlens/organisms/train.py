@@ -63,7 +63,8 @@ def lessons(rows: Rows, organism: Organism, recipe: Recipe, step: int) -> list[I
         return [rows.rehearsing]
     if step < recipe.school + recipe.carry:
         return [rows.answering, rows.rehearsing, rows.carrying]
-    every = [rows.answering, rows.reckoning, rows.wording] + ([rows.rehearsing] if organism.rehearse else [])
+    every = [rows.answering, rows.reckoning, rows.naming, rows.wording]
+    every += [rows.rehearsing] if organism.rehearse else []
     return [lesson for lesson in every if (lesson != IGNORE).any()]
 
 

@@ -1,7 +1,8 @@
 """What is asked: the nouns `Question`, `Prompt`, `Stem`, and the `Task` protocol every task follows.
 
-Three protocols more are followed by some: `Executable`, whose edits have a known consequence, `EvidencePairs`, whose
-questions come with a sentence that may be about either of two people, and `Hinting`, which has hints of its own.
+Four protocols more are followed by some: `Executable`, whose edits have a known consequence, `Phrased`, which knows
+other words for its steps, `EvidencePairs`, whose questions come with a sentence that may be about either of two people,
+and `Hinting`, which has hints of its own.
 """
 
 import random
@@ -122,6 +123,15 @@ class Executable(Protocol):
         None where the steps cannot be rewritten with certainty: a number in them that is not known, or one that may be
         either a value to move or a number given in the question.
         """
+        ...
+
+
+@runtime_checkable
+class Phrased(Protocol):
+    """A task that knows other words for the steps of its chains."""
+
+    def paraphrase(self, step: str, rng: random.Random) -> str | None:
+        """`step` in other words that say the same, with its numbers and names; None where the task knows none."""
         ...
 
 

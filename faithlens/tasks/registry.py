@@ -20,6 +20,7 @@ from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.question import Task
 from faithlens.tasks.rows import hub_rows, read_rows
 from faithlens.tasks.running_sum import MODES, RunningSum
+from faithlens.tasks.stories import Stories
 from faithlens.tasks.tracking import Tracking
 from faithlens.tasks.weak_evidence import WeakEvidence
 
@@ -48,6 +49,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "running-sum-modes": partial(RunningSum, name="running-sum-modes", modes=MODES),
     "running-sum-hints": HintedSum,
     "running-sum-hinted": partial(HintedSum, name="running-sum-hinted", modes=IN_TURN),
+    "stories": Stories,
 }
 
 

@@ -28,7 +28,7 @@ MOST = 20_000
 PREFILL = " Steps:"
 STEM = Stem(" Answer: ", "")
 
-_STATED = re.compile(r"\d(?=\D*$)")  # the total a step states is its last digit
+STATED = re.compile(r"\d(?=\D*$)")  # the total a step states is its last digit
 
 
 def totals(operands: Sequence[int]) -> list[int]:
@@ -140,7 +140,7 @@ class RunningSum:
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the total it states replaced by another digit; None where it states none."""
-        stated = _STATED.search(step)
+        stated = STATED.search(step)
         if stated is None:
             return None
         wrong = rng.choice([d for d in DIGITS if d != stated.group()])
@@ -151,17 +151,17 @@ class RunningSum:
 
         None where either states no total, both the same, or `before` one that the question never reaches.
         """
-        old, new = _STATED.search(before), _STATED.search(after)
+        old, new = STATED.search(before), STATED.search(after)
         if old is None or new is None or old[0] == new[0] or old[0] not in question.values:
             return None
         return moved(question.answer, int(new[0]) - int(old[0]))
 
     def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> Propagated | None:
         """An error in the total of step `i`, carried through; None where a total from there on is missing or untrue."""
-        told = [_STATED.search(step) for step in steps]
+        told = [STATED.search(step) for step in steps]
         true = zip(told[i:], question.values[i : len(steps)], strict=False)
         if len(steps) > len(question.values) or not all(found and found[0] == value for found, value in true):
             return None
         by = rng.randrange(1, 10)
-        edited = [_STATED.sub(lambda found: moved(found[0], by), step) for step in steps[i:]]
+        edited = [STATED.sub(lambda found: moved(found[0], by), step) for step in steps[i:]]
         return Propagated((*steps[:i], *edited), moved(question.answer, by))

@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
+import re
 from collections import Counter
+from itertools import product
 
 import pandas as pd
 import pytest
 from scipy.stats import linregress
 
 from faithlens import load
-from faithlens.assays import battery, mediation
+from faithlens.assays import battery, mediation, paraphrase
 from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import Result
 from faithlens.assays.cases import check_room, choose_stem, draft, draw_drafts, seed_of, to_case, to_trace
@@ -22,6 +24,7 @@ from faithlens.runtime.plan import compile_plan
 from faithlens.runtime.sample import Sampled, Sampling
 from faithlens.stats import grid
 from faithlens.tasks.registry import task
+from faithlens.tasks.reword import no_paraphrase
 from faithlens.tasks.running_sum import mode_of
 from tests.conftest import tiny
 from tests.exact import differences, execute_exactly
@@ -63,25 +66,27 @@ def cells(one: Ran) -> Counter[str]:
     return Counter(grid.cells(one.scores)["cell"])
 
 
-def test_the_steps_of_o4_do_exactly_nothing(ran: dict[str, Ran]) -> None:
-    o4 = ran["O4"]
+@pytest.mark.parametrize("name", ["O4", "E2"])
+def test_the_steps_of_null_chains_do_exactly_nothing(ran: dict[str, Ran], name: str) -> None:
+    one = ran[name]
     nothing = ("mediation.content", "mediation.relay", "knockout.steps", "knockout.step_raw")
     for measure in (*nothing, "states.step", "states.step_raw", "states.step_null", "sufficiency.step"):
-        assert o4.values(measure).abs().max() <= 1e-6
-    assert o4.values("early_answering.tv").max() <= 0.05  # a cut moves the answer row to another position
-    assert set(o4.values("early_answering.aoc_trapezoid_0_1")) == {0.0}
-    assert set(o4.values("mistakes.aoc_mean_0_to_n-1")) == {0.0}
-    assert cells(o4)["decorative"] >= 0.95 * N
+        assert one.values(measure).abs().max() <= 1e-6
+    assert one.values("early_answering.tv").max() <= 0.05  # a cut moves the answer row to another position
+    assert set(one.values("early_answering.aoc_trapezoid_0_1")) == {0.0}
+    assert set(one.values("mistakes.aoc_mean_0_to_n-1")) == {0.0}
+    assert cells(one)["decorative"] >= 0.95 * N
 
 
-def test_the_answer_of_o5_is_its_steps(ran: dict[str, Ran]) -> None:
-    o5 = ran["O5"]
-    assert cells(o5)["content-mediated"] >= 0.95 * N
-    assert o5.values("mediation.content_share").mean() > 0.95
+@pytest.mark.parametrize("name", ["O5", "E1"])
+def test_the_answer_of_scratchpads_is_their_steps(ran: dict[str, Ran], name: str) -> None:
+    one = ran[name]
+    assert cells(one)["content-mediated"] >= 0.95 * N
+    assert one.values("mediation.content_share").mean() > 0.95
     # next to nothing: the steps themselves saw the question, and the prompt's last word opens them
-    assert o5.values("mediation.question").abs().max() <= 1e-3
-    assert o5.values("knockout.question").abs().max() <= 1e-3
-    assert o5.values("mediation.relay").abs().max() <= 1e-3
+    assert one.values("mediation.question").abs().max() <= 1e-3
+    assert one.values("knockout.question").abs().max() <= 1e-3
+    assert one.values("mediation.relay").abs().max() <= 1e-3
 
 
 def test_a_mistake_moves_o5_in_its_last_step_alone(ran: dict[str, Ran]) -> None:
@@ -121,8 +126,9 @@ def test_organisms_are_right_with_their_steps(ran: dict[str, Ran]) -> None:
         assert one.chosen.coverage > 0.95
         assert one.values("accuracy.full").mean() >= 0.95 or name == "O9"  # most of its questions carry a hint
         assert set(one.values("accuracy.chance")) == {0.1}
-    assert ran["O4"].values("accuracy.no_cot").mean() >= 0.95
-    for name in ("O3", "O5", "O10"):
+    for name in ("O4", "E2"):
+        assert ran[name].values("accuracy.no_cot").mean() >= 0.95
+    for name in ("O3", "O5", "O10", "E1"):
         assert ran[name].values("accuracy.no_cot").mean() < 0.5
 
 
@@ -234,6 +240,67 @@ def test_attention_of_the_answer_is_a_share(ran: dict[str, Ran]) -> None:
     assert prompt["O4"].min() > 0.1
     assert steps["O5"].min() > 0.1
     assert prompt["O5"].max() < 0.05
+
+
+# --- chains in sentences ---
+
+
+@pytest.fixture(scope="module")
+def sentences(ran: dict[str, Ran]) -> dict[str, list[Result]]:
+    edited = ["mistakes", "paraphrase", "shuffle", "propagation"]
+    return {name: battery.run_battery(ran[name].setting, ran[name].cases, edited) for name in ("E1", "E2")}
+
+
+def mean(results: list[Result], measure: str) -> float:
+    found = table(results).query("measure == @measure")["value"]
+    assert found.notna().all()
+    return float(found.mean())
+
+
+def test_other_words_by_the_task_move_neither_organism(sentences: dict[str, list[Result]]) -> None:
+    for results in sentences.values():
+        edits = [edit for r in results for edit in r.edits if edit.kind == "paraphrase"]
+        assert len(edits) == 3 * N
+        assert {(edit.by, edit.invalid) for edit in edits} == {("the task", None)}
+        assert all(no_paraphrase(edit.before, edit.after) is None for edit in edits)
+        assert not any("other words" in name for r in results for name in r.case.written)
+        assert mean(results, "paraphrase.change") <= 0.02
+        assert mean(results, "paraphrase.accuracy") >= 0.95
+
+
+def test_an_editor_that_is_asked_for_rewords_where_the_task_could(ran: dict[str, Ran]) -> None:
+    one = ran["E1"]
+    asked = paraphrase.asks(dataclasses.replace(one.setting, exact=False), one.cases[0])
+    assert [ask.name for ask in asked] == [f"other words for {i}, try 0" for i in range(3)]
+
+
+def test_a_mistake_in_the_last_sentence_moves_e1_and_none_moves_e2(sentences: dict[str, list[Result]]) -> None:
+    kept = {
+        name: table(results).query("measure == 'mistakes.retention'").groupby("step")["value"].mean()
+        for name, results in sentences.items()
+    }
+    assert kept["E1"][:3].min() >= 0.95
+    assert kept["E1"][3] <= 0.05
+    assert list(kept["E2"]) == [1.0] * 4
+    assert mean(sentences["E1"], "propagation.follows") >= 0.95
+    assert mean(sentences["E2"], "propagation.follows") == 0
+
+
+def test_e1_answers_what_its_last_sentence_says_in_another_order(
+    ran: dict[str, Ran], sentences: dict[str, list[Result]]
+) -> None:
+    """Unless that is the opening sentence, which never stood after others."""
+    lens, said = ran["E1"].setting.lens, []
+    for i, r in product(range(3), sentences["E1"]):
+        record = r.records[f"shuffle:{i}"]
+        _, *middle, last, _ = (lens.decode(piece.ids) for piece in record.condition.pieces)
+        if r.case.trace.texts[1] in middle:
+            stated = re.findall(r"\d", last)[-1]
+            said.append(r.case.candidates[choice(record.logprobs)] == stated)
+    assert len(said) > N
+    assert sum(said) >= 0.95 * len(said)
+    assert mean(sentences["E1"], "shuffle.change") >= 0.5
+    assert mean(sentences["E2"], "shuffle.change") == 0
 
 
 # --- from questions to cases ---

@@ -24,6 +24,7 @@ from faithlens.organisms.tokenizer import build_tokenizer
 from faithlens.organisms.train import learn, lessons, new_model, structure_of, train
 from faithlens.runtime.structure import Structure
 from faithlens.tasks.running_sum import ask, held_out, reason
+from faithlens.tasks.stories import PEOPLE, THINGS
 
 TOKENIZER = build_tokenizer()
 SHEET = Sheet(TOKENIZER, 4)
@@ -108,6 +109,84 @@ def test_what_follows_from_the_text_is_learnt(name, values, learnt):
     assert sheet.right(d)[0, len(sheet.prompt) + sheet.slots[sheet.number >= 4]].tolist() == learnt
 
 
+TOLD = "<bos>Tom has 3 books. A day later he buys 4 more of them. A day later he throws 2 of them away."
+TOLD += " A day later he wins 1 more of them. How many are there now? Steps:"
+
+
+@pytest.mark.parametrize(
+    ("copied", "values", "phrasings", "steps", "learnt"),
+    [
+        (
+            [3, 4, 8, 1],
+            [3, 7, 5, 6],
+            [0, 0, 1, 2],
+            " Tom has 3 books to begin with. He buys 4 more, which makes 7. After throwing 2 away, he has 5. "
+            "By winning 1 more he gets to 6.",
+            " Tom has 3 books to begin with. He buys 4 more, which makes 7. After throwing 2 away, he has 5. "
+            "By winning 1 more he gets to 6.",
+        ),
+        (  # five for seven, and what follows from it
+            [3, 4, 8, 1],
+            [3, 5, 3, 4],
+            [2, 1, 2, 0],
+            " At first 3 books belong to Tom. After buying 4 more, he has 5. By throwing 2 away he drops to 3. "
+            "He wins 1 more, which makes 4.",
+            " At first 3 books belong to Tom. After buying 4 more, he has _. By throwing 2 away he drops to 3. "
+            "He wins 1 more, which makes 4.",
+        ),
+        (  # the steps of another story: 3 + 9 is told as a loss of 1, and so is 2 + 9
+            [3, 9, 9, 1],
+            [3, 2, 1, 2],
+            [1, 0, 1, 2],
+            " Tom owns 3 books at the start. He gives 1 away, which leaves 2. After throwing 1 away, he has 1. "
+            "By winning 1 more he gets to 2.",
+            " Tom owns 3 books at the start. He _ _ _, which _ 2. After throwing _ away, he has 1. "
+            "By winning 1 more he gets to 2.",
+        ),
+    ],
+)
+def test_stories_are_told_in_words_of_their_own(copied, values, phrasings, steps, learnt):
+    sheet, tokenizer = sheet_of("E1"), build_tokenizer(ORGANISMS["E1"].words)
+    words = torch.tensor([[[*PEOPLE].index("Tom"), THINGS.index("books"), 0, 1, 2, *phrasings]])
+    d = replace(drafts([3, 4, 8, 1], copied, values), words=words)
+    rows = sheet.write(d)
+    assert rows[0].tolist() == tokenizer.encode(TOLD + steps)
+    taught = [tokenizer.decode([t]) if right else "_" for t, right in zip(rows[0], sheet.right(d)[0], strict=True)]
+    assert "".join(taught[len(sheet.prompt) :]).replace(" _", "_") == learnt.replace(" _", "_")
+    found = sheet.read(rows, replace(d, words=torch.cat([words[:, :5], 0 * words[:, 5:]], 1)))
+    assert (found.copied[0, 1:].tolist(), found.values[0].tolist()) == (copied[1:], values)
+    assert found.words[0, 5:].tolist() == phrasings
+
+
+def test_words_that_differ_from_story_to_story_are_a_lesson_of_their_own():
+    """Among all other words, the one that names the thing was not learnt in 900 steps."""
+    sheet, tokenizer = sheet_of("E2"), build_tokenizer(ORGANISMS["E2"].words)
+    words = torch.tensor([[[*PEOPLE].index("Tom"), THINGS.index("books"), 0, 1, 2, 0, 0, 1, 2]])
+    d = replace(drafts([3, 4, 8, 1], [3, 4, 8, 1], [3, 7, 5, 6]), words=words)
+    rows = sheet.fill(d, torch.tensor([len(sheet.cot)]), d.truth)
+    lesson = {
+        name: "".join(tokenizer.decode([t]) for t in getattr(rows, name)[0].tolist() if t != IGNORE)
+        for name in ("naming", "reckoning", "wording")
+    }
+    assert lesson["naming"] == " Tom books buys throwing winning"
+    assert lesson["reckoning"] == "3472516"
+    assert lesson["wording"] == (
+        " has  to begin with. He  more, which makes . After  away, he has . By  more he gets to .<eos>"
+    )
+
+
+def test_every_story_has_its_numbers_at_the_same_places():
+    kind, sheet = ORGANISMS["E1"], sheet_of("E1")
+    d = draw(questions(4, withheld=False), 400, torch.Generator().manual_seed(0), kind.chain)
+    rows = sheet.write(d)
+    assert d.words.amax(0).tolist() == [n - 1 for n in kind.chain.choices]
+    places = {*sheet.asked.tolist(), *(len(sheet.prompt) + sheet.slots).tolist()}
+    numbers = torch.isin(rows, sheet.digits).sum(0).tolist()
+    assert {i: n for i, n in enumerate(numbers) if n} == dict.fromkeys(sorted(places), 400)
+    asked, copied = sheet.asked.tolist(), [3, *sheet.slots[sheet.number < 4].tolist()]  # the first is only stated
+    assert len({a - c for a, c in zip(asked, copied, strict=True)}) == 1  # so each is copied from the same distance
+
+
 @pytest.mark.parametrize(
     ("kept", "after", "shown"),
     [
@@ -154,7 +233,7 @@ def test_slips():
     assert slipped(values, step, by, carried=False).tolist() == [[3, 2, 6, 7]]
 
 
-@pytest.mark.parametrize(("name", "step"), [("O4", 0), ("O10", 0), ("O10", 300), ("O10", 600)])
+@pytest.mark.parametrize(("name", "step"), [("O4", 0), ("O10", 0), ("O10", 300), ("O10", 600), ("E2", 300)])
 def test_parts_of_a_batch_add_up_to_the_mean_surprise_of_each_lesson(name, step):
     kind, sheet, rng = ORGANISMS[name], sheet_of(name), torch.Generator().manual_seed(0)
     model = new_model(kind, build_tokenizer(kind.words), kind.recipe, seed=0)
@@ -341,7 +420,7 @@ def test_training_lowers_the_loss_and_leaves_torch_as_it_was():
 
 def test_unknown_organism_is_refused_with_the_nearest():
     with pytest.raises(
-        ModelError, match=r"did you mean 'O5'\? known: O1, O10, O11, O13, O2, O3, O4, O5, O6, O7, O8, O9"
+        ModelError, match=r"did you mean 'O5'\? known: E1, E2, O1, O10, O11, O13, O2, O3, O4, O5, O6, O7, O8, O9"
     ):
         organism("O55")
     with pytest.raises(ModelError, match="none of that name"):

@@ -1,0 +1,76 @@
+"""Stories as token rows: every draft is told in words of its own, in as many tokens as all others.
+
+    <bos>Emma has 3 coins. A day later she wins 4 more of them. How many are there now? Steps:
+     Emma has 3 coins to begin with. She wins 4 more, which makes 7. Answer: 7<eos>
+
+The words are drawn with the numbers: person, thing and verbs, which the question and its steps share, and how each step
+is phrased. So a paraphrase of a step is a step that the organism has met.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import chain as joined
+from itertools import pairwise
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from faithlens.organisms.chain import RUNNING, Chain
+from faithlens.organisms.drafts import Drafts
+from faithlens.organisms.sheet import Sheet
+from faithlens.organisms.tokenizer import BOS, WORDS, token
+from faithlens.tasks.running_sum import PREFILL
+from faithlens.tasks.stories import NAMES, PHRASINGS, Told, ask, choices, clauses, reason, told, vocabulary
+
+NUMBERS = 4
+ENGLISH = Chain(asks=ask, words=reason, choices=(*choices(NUMBERS), *[PHRASINGS] * NUMBERS))
+"""Correct steps of a story, each in one of its phrasings."""
+STORY_WORDS = tuple(word for word in vocabulary() if word not in WORDS)
+
+
+class StorySheet(Sheet):
+    """The layout of stories with `operands` numbers."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        operands: int,
+        chain: Chain = RUNNING,
+        modes: Sequence[str] = (),
+    ) -> None:
+        super().__init__(tokenizer, operands, chain, modes)
+        self.names = torch.tensor([token(tokenizer, f" {name}") for name in NAMES])
+        self.encode: Callable[[str], list[int]] = cache(tokenizer.encode)
+        self.decode: Callable[[Tensor], list[str]] = tokenizer.batch_decode
+
+    def write(self, drafts: Drafts) -> Int[Tensor, "batch pos"]:
+        """Prompt and whole chain of thought as tokens."""
+        assert drafts.words is not None
+        steps = drafts.operands.shape[1]
+        rows: list[list[int]] = []
+        for operands, copied, values, words in zip(
+            *(each.tolist() for each in (drafts.operands, drafts.copied, drafts.values, drafts.words)), strict=True
+        ):
+            shared, phrasings = words[:-steps], words[-steps:]
+            texts = [BOS, *clauses(operands, shared), PREFILL, *reason(copied, values, shared, phrasings)]
+            rows.append([*joined.from_iterable(map(self.encode, texts))])
+        return torch.tensor(rows)
+
+    def read(self, rows: Int[Tensor, "batch pos"], asked: Drafts) -> Drafts:
+        """The numbers in whole rows of `write`, losses as what they add modulo ten, and how each step is phrased."""
+        assert asked.words is not None
+        found, steps = super().read(rows, asked), asked.operands.shape[1]
+        spans = pairwise((len(self.prompt) + self.borders).tolist())
+        heard = [[told(text) or Told(0, False) for text in self.decode(rows[:, a:b])] for a, b in spans]
+        phrasings, lost = torch.tensor(heard).transpose(0, 1).unbind(-1)
+        copied = torch.where(lost > 0, -found.copied % 10, found.copied)
+        return replace(found, copied=copied, words=torch.cat([asked.words[:, :-steps], phrasings], 1))
+
+    def right(self, drafts: Drafts) -> Bool[Tensor, "batch pos"]:
+        """Which tokens of `write` the organism should choose after those before them: not another story's losses."""
+        same = self.write(drafts) == self.write(replace(drafts, copied=drafts.operands))
+        same[:, len(self.prompt) + self.slots] = True
+        return super().right(drafts) & same

@@ -1,0 +1,179 @@
+"""Stories: their words, their numbers and their edits, against arithmetic and readings done here."""
+
+import random
+import re
+from itertools import product
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from faithlens.errors import TaskError
+from faithlens.tasks.question import Executable, Phrased
+from faithlens.tasks.reword import no_paraphrase
+from faithlens.tasks.running_sum import held_out, totals
+from faithlens.tasks.segment import segment
+from faithlens.tasks.stories import (
+    GAINS,
+    LOSSES,
+    PEOPLE,
+    PHRASINGS,
+    THINGS,
+    Stories,
+    amounts,
+    ask,
+    choices,
+    losses,
+    natural,
+    reason,
+    told,
+)
+
+TASK = Stories()
+SOME = TASK.questions(100, seed=0)
+OPERANDS = st.tuples(st.integers(2, 9), *[st.integers(1, 9)] * 3)
+WORDS = st.tuples(*(st.integers(0, n - 1) for n in choices(4)))
+WAYS = st.tuples(*[st.integers(0, PHRASINGS - 1)] * 4)
+FALLS = re.compile(r"\b(?:gives?|throws?|trades?|giving|throwing|trading)\b")
+
+
+def changes(sentences: list[str]) -> list[int]:
+    """What each sentence after the first adds: its first number, less than nothing where its verb loses things."""
+    return [int(re.findall(r"\d", s)[0]) * (-1 if FALLS.search(s) else 1) for s in sentences]
+
+
+def test_texts_read_as_documented():
+    emma, coins = [*PEOPLE].index("Emma"), THINGS.index("coins")
+    words = (emma, coins, 2, 0, 1)
+    question = TASK.question((3, 4, 8, 1), words)
+    assert question.text == (
+        "Emma has 3 coins. A day later she wins 4 more of them. A day later she gives 2 of them away. "
+        "A day later she finds 1 more of them. How many are there now?"
+    )
+    assert (question.id, question.values, question.answer) == ("stories-3-4-8-1-2-2-2-0-1", ("3", "7", "5", "6"), "6")
+    steps = reason((3, 4, 8, 1), (3, 7, 5, 6), words, (0, 0, 1, 2))
+    assert "".join(steps) == (
+        " Emma has 3 coins to begin with. She wins 4 more, which makes 7. After giving 2 away, she has 5. "
+        "By finding 1 more she gets to 6."
+    )
+    assert reason((3, 4, 8, 1), (3, 7, 5, 6), words, (1, 1, 0, 0))[:1] == [" Emma owns 3 coins at the start."]
+    assert reason((3, 4, 8, 1), (3, 7, 5, 6), words, (2, 1, 2, 0))[2:] == [
+        " By giving 2 away she drops to 5.",
+        " She finds 1 more, which makes 6.",
+    ]
+
+
+@given(OPERANDS, WORDS, WAYS)
+def test_question_and_steps_tell_of_the_same_changes_and_of_nobody_with_ten(operands, words, ways):
+    first, *rest = re.findall(r"[^.]+\.", ask(operands, words))
+    start = int(re.findall(r"\d", first)[0])
+    steps = reason(operands, totals(operands), words, ways)
+    assert changes(rest) == changes(steps[1:])
+    have = [start]
+    for change in changes(rest):
+        have.append(have[-1] + change)
+    assert [int(step.rstrip(".")[-1]) for step in steps[1:]] == have[1:]
+    assert re.findall(r"\d", steps[0]) == [str(start)]
+    assert all(0 <= total <= 9 for total in have)
+    cot = "".join(steps)
+    assert [cot[a:b].strip() for a, b in segment(cot)] == [step.strip() for step in steps]
+
+
+def test_what_would_pass_nine_is_told_as_a_loss():
+    assert losses((3, 4, 8, 1)) == [False, True, False]
+    assert amounts((3, 4, 8, 1)) == [3, 4, 2, 1]
+    assert amounts((9, 9, 9, 9)) == [9, 1, 1, 1]
+
+
+def test_questions_are_held_out_natural_different_and_a_function_of_the_seed():
+    long, short = TASK.questions(50, seed=3), TASK.questions(20, seed=3)
+    assert long[:20] == short
+    assert len({q.id for q in long}) == 50
+    numbers = [tuple(map(int, q.id.split("-")[1:5])) for q in long]
+    assert all(held_out(operands) and natural(operands) for operands in numbers)
+    assert [q.values for q in long] == [tuple(map(str, totals(operands))) for operands in numbers]
+    assert not any(re.search(r"\b0\b", q.text) for q in long)
+    assert TASK.questions(20, seed=4) != short
+    held = sum(held_out(q) for q in product(range(2, 10), *[range(1, 10)] * 3))
+    assert len(TASK.questions(held, 0)) == held
+    with pytest.raises(TaskError, match=f"{held} stories with 3 changes are held out"):
+        TASK.questions(held + 1, 0)
+
+
+def test_all_words_are_used():
+    texts = " ".join(q.text for q in SOME)
+    wanted = {*PEOPLE, *THINGS, *(does for does, _ in (*GAINS, *LOSSES))}
+    assert {word for word in wanted if not re.search(rf"\b{word}\b", texts)} == set()
+
+
+@given(st.integers(0, 10**6), st.integers(0, 99))
+def test_a_twin_is_the_same_story_with_one_clause_changed(seed, which):
+    question = SOME[which]
+    twin = TASK.counterfactual(question, seed)
+    assert twin == TASK.counterfactual(question, seed)
+    assert twin.answer != question.answer
+    assert (twin.candidates, twin.id.split("-")[5:]) == (question.candidates, question.id.split("-")[5:])
+    sentences = zip(question.text.split("."), twin.text.split("."), strict=True)
+    assert sum(one != other for one, other in sentences) == 1
+    assert not re.search(r"\b0\b", twin.text)
+
+
+@given(OPERANDS, WORDS, WAYS, st.integers())
+def test_a_paraphrase_says_the_same_in_another_phrasing(operands, words, ways, seed):
+    for i, step in enumerate(reason(operands, totals(operands), words, ways)):
+        other = TASK.paraphrase(step, random.Random(seed))
+        found = told(other)
+        assert no_paraphrase(step, other) is None
+        assert re.findall(r"\d", other) == re.findall(r"\d", step)
+        assert found.phrasing != ways[i] == told(step).phrasing
+        assert found.lost == told(step).lost == (i > 0 and losses(operands)[i - 1])
+        rephrased = [found.phrasing if j == i else way for j, way in enumerate(ways)]
+        assert reason(operands, totals(operands), words, rephrased)[i] == other
+
+
+def test_other_sentences_have_no_paraphrase_and_no_number_to_misstate():
+    assert TASK.paraphrase(" So there.", random.Random(0)) is None
+    assert TASK.paraphrase(" She wins 4 more, which makes 7", random.Random(0)) is None
+    assert TASK.misstate(" So there.", SOME[0], random.Random(0)) is None
+    assert TASK.paraphrase("She wins 4 more, which makes 7. \n", random.Random(0)).endswith("7. \n")
+
+
+@given(st.integers(0, 9), st.integers())
+def test_misstate_changes_the_stated_total_alone(stated, seed):
+    wrong = TASK.misstate(f" After giving 2 away, she has {stated}.", SOME[0], random.Random(seed))
+    assert int(re.fullmatch(r" After giving 2 away, she has (\d)\.", wrong)[1]) != stated
+
+
+@given(OPERANDS, WORDS, WAYS, st.integers(0, 3), st.integers(0, 99))
+def test_an_error_is_carried_through_while_nobody_has_ten(operands, words, ways, i, seed):
+    question, values = TASK.question(operands, words), totals(operands)
+    steps = reason(operands, values, words, ways)
+    moved = TASK.propagate(question, steps, i, random.Random(seed))
+    if moved is None:
+        assert {0, 9} <= set(values[i:])
+        return
+    stated = [int(step.rstrip(".")[-1]) if j else int(re.findall(r"\d", step)[0]) for j, step in enumerate(moved.steps)]
+    assert moved.steps[:i] == tuple(steps[:i])
+    assert stated[i] != values[i]
+    later = zip(stated[i:], stated[i + 1 :], changes(steps)[i + 1 :], strict=False)
+    assert all(new == old + change for old, new, change in later)
+    assert moved.answer == str(stated[-1]) != question.answer
+    assert TASK.implied(question, steps[i], moved.steps[i]) == moved.answer
+    assert TASK.implied(question, steps[i], steps[i]) is None
+
+
+def test_what_follows_may_be_no_number_of_things():
+    question = TASK.question((3, 4, 8, 1))  # 3, 7, 5, 6
+    assert TASK.implied(question, "which makes 7.", "which makes 9.") == "8"
+    assert TASK.implied(question, "she has 5.", "she has 9.") is None  # ten in the end
+    assert TASK.implied(question, "which makes 8.", "which makes 9.") is None  # 8 was no true total
+    assert isinstance(TASK, Executable)
+    assert isinstance(TASK, Phrased)
+
+
+@given(OPERANDS, WORDS)
+def test_untrue_chains_are_not_carried_on(operands, words):
+    values = totals(operands)
+    assume(values[1] != 9)
+    wrong = reason(operands, [values[0], values[1] + 1, *values[2:]], words)
+    assert TASK.propagate(TASK.question(operands, words), wrong, 0, random.Random(0)) is None
