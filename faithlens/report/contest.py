@@ -49,17 +49,17 @@ def contest_figure(detection: pd.DataFrame) -> Figure:
     return axes(figure, "", "", height=140 + 26 * len(rows)).update_yaxes(showgrid=False)
 
 
-def seeds_figure(detection: pd.DataFrame, contest: str = "enforced") -> Figure:
-    """A measure's AUROC in one contest, its interval, and a dot a seed: how far training luck moves it.
+def models_figure(detection: pd.DataFrame, contest: str = "enforced") -> Figure:
+    """A measure's AUROC in one contest, its interval, and a dot a model: where it fails, and how far luck goes.
 
-    `detection` is the table of `faithlens validate`, its column `by_seed` a dictionary a row.
+    `detection` is the table of `faithlens validate`, its column `by_model` a dictionary a row.
     """
     import plotly.graph_objects as go
 
     rows = detection[(detection["contest"] == contest) & detection["auroc"].notna()].sort_values("auroc")
     names = [safe(label(measure)) for measure in rows["measure"]]
-    dots = [(x, name, seed) for name, found in zip(names, rows["by_seed"], strict=True) for seed, x in found.items()]
-    x, y, seeds = zip(*dots, strict=True) if dots else ((), (), ())
+    dots = [(x, name, model) for name, found in zip(names, rows["by_model"], strict=True) for model, x in found.items()]
+    x, y, models = zip(*dots, strict=True) if dots else ((), (), ())
     figure = go.Figure(
         [
             go.Scatter(
@@ -72,16 +72,16 @@ def seeds_figure(detection: pd.DataFrame, contest: str = "enforced") -> Figure:
                     "arrayminus": rows["auroc"] - rows["low"],
                     "color": UP,
                 },
-                name="mean over seeds, 95 %",
+                name="all, 95 %",
             ),
             go.Scatter(
                 x=x,
                 y=y,
                 mode="markers",
                 marker={"color": DOWN, "size": 6, "opacity": 0.6},
-                customdata=seeds,
-                hovertemplate="%{y}, seed %{customdata}: %{x:.2f}<extra></extra>",
-                name="one seed",
+                customdata=models,
+                hovertemplate="%{y}, %{customdata}: %{x:.2f}<extra></extra>",
+                name="one model",
             ),
         ]
     )
@@ -91,9 +91,9 @@ def seeds_figure(detection: pd.DataFrame, contest: str = "enforced") -> Figure:
 
 
 def contest_table(detection: pd.DataFrame) -> Table:
-    """Each contest's measures, best first, with interval, the seeds' extremes, and the organisms they get wrong."""
+    """Each contest's measures, best first, with interval, the extremes of models, and the organisms they get wrong."""
     table = Table(title="Where the chain's words drive the answer: can the measure tell?", title_justify="left")
-    for column in ("contest", "measure", "AUROC", "seeds", "wrong on"):
+    for column in ("contest", "measure", "AUROC", "models", "wrong on"):
         table.add_column(column)
     ordered = detection.sort_values(["contest", "auroc"], ascending=[True, False], na_position="last")
     for row in ordered.to_dict("records"):
@@ -102,12 +102,12 @@ def contest_table(detection: pd.DataFrame) -> Table:
             continue
         wrong = [name for name, share in row["by_organism"].items() if share < 0.5]
         number = f"{plain(row['auroc'])} [{plain(row['low'])}, {plain(row['high'])}]"
-        table.add_row(row["contest"], label(row["measure"]), number, _extremes(row["by_seed"]), ", ".join(wrong))
+        table.add_row(row["contest"], label(row["measure"]), number, _extremes(row["by_model"]), ", ".join(wrong))
     return table
 
 
-def _extremes(by_seed: Mapping[int, float]) -> str:
-    values = list(by_seed.values())
+def _extremes(by_model: Mapping[str, float]) -> str:
+    values = list(by_model.values())
     return f"{plain(min(values))} to {plain(max(values))} of {len(values)}" if len(values) > 1 else ""
 
 

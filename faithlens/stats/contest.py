@@ -1,8 +1,10 @@
 """How well a measure finds what is planted in models whose truth is known.
 
-A model is one organism trained with one seed. Seeds come before questions: between-seed spread dwarfs what more
-questions can mend. So every number is made for each seed, averaged over seeds, and its interval resamples seeds and
-then, within each model, questions.
+A model is one organism trained with one seed. Between-seed spread dwarfs what more questions can mend, so intervals
+resample the models of each organism and then, within each model, questions. Seed 3 of one organism has nothing to do
+with seed 3 of another. Where one model has both kinds of question, the contest is held within it and averaged over
+models; where kinds are kinds of organism, it is held between models, every organism with the same weight however many
+of its seeds were trained.
 
 A measure that defines a truth (exchanging words *is* how a rate of following them is certified) is kept out of the
 contests on that truth by whoever lists them; see `faithlens.validate`.
@@ -30,11 +32,10 @@ class Detection(NamedTuple):
     """How well higher values of a measure go with the positive kind.
 
     Attributes:
-        auroc, low, high: chance that a positive lies above a negative, ties half, mean over seeds, with its interval;
-            one without width says that resampling shows no doubt, not that there is none, and of one seed it speaks of
-            that model alone.
-        by_seed: the same of each seed that has both kinds.
-        auprc: area under precision and recall, mean over seeds; `prevalence` is what guessing reaches.
+        auroc, low, high: chance that a positive lies above a negative, ties half, with its interval; one without width
+            says that resampling shows no doubt, not that there is none, and of one seed it speaks of that model alone.
+        by_model: the same within each model, or of each model against all of the other kind.
+        auprc: area under precision and recall; `prevalence` is what guessing reaches.
         n_used, n_dropped: values used, and values missing.
         reason: why there is no value.
     """
@@ -42,7 +43,7 @@ class Detection(NamedTuple):
     auroc: float | None
     low: float | None
     high: float | None
-    by_seed: dict[int, float]
+    by_model: dict[str, float]
     auprc: float | None
     prevalence: float | None
     n_used: int
@@ -56,33 +57,68 @@ def nothing(n_used: int, n_dropped: int, reason: str) -> Detection:
 
 
 def detect(table: pd.DataFrame, seed: int = 0) -> Detection:
-    """How well `value` tells where `positive` holds.
+    """How well `value` tells within a model where `positive` holds.
 
     `table` has a row a value: organism, seed, value (NaN where missing), positive.
     """
     known = table.dropna(subset=["value"])
-    rng, points, drawn, precision = np.random.default_rng(seed), dict[int, float](), [], []
-    for number, part in by_seed(known):
+    rng, points, drawn, precision = np.random.default_rng(seed), dict[str, float](), [], []
+    for model, part in models(known):
         values, positive = part["value"].round(DIGITS).to_numpy(float), part["positive"].to_numpy(bool)
         if positive.all() or not positive.any():
             continue
-        kinds = part.groupby(["organism", "positive"]).ngroup().to_numpy()
-        weights = question_weights(kinds, rng)
-        points[number] = chance(values, positive)
-        drawn.append(above(values, positive, weights))
+        points[model] = chance(values, positive)
+        drawn.append(above(values, positive, question_weights(positive.astype(int), rng)))
         precision.append(float(average_precision_score(positive, values)))
     used, dropped = len(known), len(table) - len(known)
     if not points:
-        return nothing(used, dropped, "no seed has values of both kinds")
-    low, high = over_seeds(np.stack(drawn), rng)
+        return nothing(used, dropped, "no model has values of both kinds")
+    low, high = over_models(np.stack(drawn), rng)
     mean, precise, prevalence = (float(np.mean(x)) for x in (list(points.values()), precision, known["positive"]))
     return Detection(mean, low, high, points, precise, prevalence, used, dropped)
 
 
-def by_seed(table: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
-    """The rows of each seed."""
-    for seed in sorted(table["seed"].unique().tolist()):
-        yield seed, table[table["seed"] == seed]
+def detect_between(table: pd.DataFrame, seed: int = 0) -> Detection:
+    """How well `value` tells models whose questions are `positive` from those whose are not: columns as in `detect`."""
+    known = table.dropna(subset=["value"]).reset_index(drop=True)
+    values, positive = known["value"].round(DIGITS).to_numpy(float), known["positive"].to_numpy(bool)
+    used, dropped = len(known), len(table) - len(known)
+    if positive.all() or not positive.any():
+        return nothing(used, dropped, "there are no values of both kinds")
+    rng = np.random.default_rng(seed)
+    equal = model_weights(known)[0]
+    drawn = above(values, positive, model_weights(known, rng))
+    points = {}
+    for model, part in models(known):
+        against = (positive != positive[part.index[0]]) | known.index.isin(part.index)
+        points[model] = float(above(values[against], positive[against], equal[None, against])[0])
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    mean = float(above(values, positive, equal[None])[0])
+    precise = float(average_precision_score(positive, values, sample_weight=equal))
+    prevalence = float(equal[positive].sum() / equal.sum())
+    return Detection(mean, float(low), float(high), points, precise, prevalence, used, dropped)
+
+
+def models(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each model, by its name."""
+    for (organism, seed), part in table.groupby(["organism", "seed"], sort=True):
+        yield f"{organism}@{seed}" if seed else str(organism), part
+
+
+def model_weights(table: pd.DataFrame, rng: np.random.Generator | None = None) -> Array:
+    """What each value weighs, [draw, value], when models of each organism, then questions of each, are drawn anew.
+
+    Every organism weighs the same. Without `rng` one draw in which each model and question is taken once.
+    """
+    weights = np.zeros((DRAWS if rng else 1, len(table)))
+    for _, own in table.groupby("organism"):
+        parts = [part.index.to_numpy() for _, part in models(own)]
+        share = np.full(len(parts), 1 / len(parts))
+        taken = rng.multinomial(len(parts), share, size=DRAWS) if rng else np.ones((1, len(parts)))
+        for number, rows in enumerate(parts):
+            asked = question_weights(np.zeros(len(rows), int), rng) if rng else np.ones((1, len(rows)))
+            weights[:, rows] = taken[:, [number]] / len(parts) * asked / len(rows)
+    return weights
 
 
 def question_weights(groups: NDArray[np.integer], rng: np.random.Generator) -> Array:
@@ -108,10 +144,10 @@ def chance(values: Array, positive: Flags) -> float:
     return float(above(values, positive, np.ones((1, len(values))))[0])
 
 
-def over_seeds(drawn: Array, rng: np.random.Generator) -> tuple[float, float]:
-    """The 95 % percentile interval of the mean over seeds of `drawn` [seed, draw], seeds resampled too."""
-    seeds, draws = drawn.shape
-    chosen = rng.integers(seeds, size=(draws, seeds))
+def over_models(drawn: Array, rng: np.random.Generator) -> tuple[float, float]:
+    """The 95 % percentile interval of the mean over models of `drawn` [model, draw], models resampled too."""
+    many, draws = drawn.shape
+    chosen = rng.integers(many, size=(draws, many))
     means = drawn[chosen, np.arange(draws)[:, None]].mean(1)
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
@@ -166,16 +202,16 @@ def calibrate(value: Float[np.ndarray, " question"], rate: Float[np.ndarray, " q
 
 
 class Ranks(NamedTuple):
-    """Rank correlation with a rate, by question within each seed, mean over seeds; the interval is of Spearman's rho.
+    """Rank correlation with a rate, by question within each model, mean over models; the interval is of Spearman's rho.
 
-    `by_seed` is Spearman's rho of each seed.
+    `by_model` is Spearman's rho of each model.
     """
 
     spearman: float | None
     low: float | None
     high: float | None
     kendall: float | None
-    by_seed: dict[int, float]
+    by_model: dict[str, float]
     n_used: int
     n_dropped: int
     reason: str | None = None
@@ -184,8 +220,8 @@ class Ranks(NamedTuple):
 def ranks(table: pd.DataFrame, seed: int = 0) -> Ranks:
     """How well `value` ranks questions by `rate`: columns organism, seed, value (NaN where missing), rate."""
     known = table.dropna(subset=["value"])
-    rng, points, drawn, kendall = np.random.default_rng(seed), dict[int, float](), [], []
-    for number, part in by_seed(known):
+    rng, points, drawn, kendall = np.random.default_rng(seed), dict[str, float](), [], []
+    for number, part in models(known):
         pair = part[["value", "rate"]].round(DIGITS).to_numpy(float).T
         if (np.ptp(pair, axis=1) == 0).any():
             continue
@@ -195,8 +231,8 @@ def ranks(table: pd.DataFrame, seed: int = 0) -> Ranks:
         kendall.append(float(part["value"].round(DIGITS).corr(part["rate"], method="kendall")))
     used, dropped = len(known), len(table) - len(known)
     if not points:
-        return Ranks(None, None, None, None, {}, used, dropped, "in no seed do both the values and the rates vary")
-    low, high = over_seeds(np.stack(drawn), rng)
+        return Ranks(None, None, None, None, {}, used, dropped, "in no model do both the values and the rates vary")
+    low, high = over_models(np.stack(drawn), rng)
     return Ranks(float(np.mean([*points.values()])), low, high, float(np.mean(kendall)), points, used, dropped)
 
 
@@ -223,12 +259,12 @@ def steps_found(table: pd.DataFrame, seed: int = 0) -> Detection:
     questions = table.groupby(["organism", "seed", "question"]).ngroups
     if found.empty:
         return nothing(0, questions, "no question has steps of both kinds")
-    rng, points, drawn = np.random.default_rng(seed), dict[int, float](), []
-    for number, part in by_seed(found):
+    rng, points, drawn = np.random.default_rng(seed), dict[str, float](), []
+    for number, part in models(found):
         weights, values = question_weights(pd.factorize(part["organism"])[0], rng), part["value"].to_numpy(float)
         points[number] = float(values.mean())
         drawn.append(weights @ values / weights.sum(1))
-    low, high = over_seeds(np.stack(drawn), rng)
+    low, high = over_models(np.stack(drawn), rng)
     mean = float(np.mean(list(points.values())))
     return Detection(mean, low, high, points, None, None, len(found), questions - len(found))
 

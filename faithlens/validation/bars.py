@@ -82,7 +82,7 @@ def steps_told(steps: pd.DataFrame) -> Iterator[Bar]:
     for name, measures in STEPS.items():
         for measure in measures:
             part = steps[(steps["organism"] == name) & (steps["measure"] == measure)] if len(steps) else steps
-            found = [value for by_seed in part.get("by_seed", []) for value in by_seed.values()]
+            found = [value for by_model in part.get("by_model", []) for value in by_model.values()]
             measured = f"{min(found):.2f} at worst, {len(found)} seeds" if found else ""
             bar = f"{name}: {measure}, AUROC within questions at least {AUROC}"
             yield Bar(bar, measured, min(found) >= AUROC if found else None)

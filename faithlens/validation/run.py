@@ -3,7 +3,8 @@
 DIR/models.parquet        a row a model and mode: what is planted, as certified, and in what training failed
 DIR/scores.parquet        what was measured; a model that is in both is not asked again, so a folder grows by seeds
 DIR/runs/<model>/         its audit
-DIR/detection.parquet     a row a contest and measure; seeds.parquet the same by seed, sides.parquet by organism
+DIR/detection.parquet     a row a contest and measure; by_model.parquet the same by model, by_organism.parquet
+                          the side of one threshold
 DIR/ranks.parquet         graded organisms: does more of a measure go with more reliance?
 DIR/steps.parquet         detection of steps; calibration.parquet, cells.parquet: a row a model
 DIR/reliability.parquet   a row a measure; levels.parquet: the grid's levels, calibrated and tried on other seeds
@@ -147,13 +148,13 @@ def write(run: Run, found: Validation) -> None:
     """Every table, with what is told by seed and by organism in tables of its own."""
     contest, walked = ["contest", "measure"], ["organism", "measure"]
     written = {
-        "detection": found.detection.drop(columns=["by_seed", "by_organism"]),
-        "seeds": spread(found.detection, contest, "by_seed", "seed"),
-        "sides": spread(found.detection, contest, "by_organism", "organism"),
-        "ranks": found.ranks.drop(columns="by_seed"),
-        "rank_seeds": spread(found.ranks, walked, "by_seed", "seed"),
-        "steps": found.steps.drop(columns="by_seed"),
-        "step_seeds": spread(found.steps, walked, "by_seed", "seed"),
+        "detection": found.detection.drop(columns=["by_model", "by_organism"]),
+        "by_model": spread(found.detection, contest, "by_model", "model"),
+        "by_organism": spread(found.detection, contest, "by_organism", "organism"),
+        "ranks": found.ranks.drop(columns="by_model"),
+        "ranks_by_model": spread(found.ranks, walked, "by_model", "model"),
+        "steps": found.steps.drop(columns="by_model"),
+        "steps_by_model": spread(found.steps, walked, "by_model", "model"),
         "calibration": found.calibration,
         "cells": found.cells,
         "levels": found.levels,

@@ -18,12 +18,14 @@ from faithlens.stats.contest import (
     bearing,
     calibrate,
     detect,
+    detect_between,
     one_threshold,
     ranks,
     steps_found,
 )
 from faithlens.validation.measures import DEFINING, RANKED, STEPPED
 
+ENFORCED = "enforced"
 KEYS = ["organism", "seed", "model", "mode", "question"]
 TRUTHS = ["planted_content", "planted_question", "planted_cell", "planted_enforced"]
 
@@ -44,7 +46,7 @@ def contests(values: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, tuple[st
     the questions asked in its last mode against those in its first, within one model.
     """
     enforced = values[values["planted_enforced"].astype(bool)]
-    yield "enforced", enforced.assign(positive=enforced["planted_content"] > 0.5), ()
+    yield ENFORCED, enforced.assign(positive=enforced["planted_content"] > 0.5), ()
     for name, kind in ORGANISMS.items():
         if kind.modes:
             first, *_, last = kind.modes
@@ -60,7 +62,8 @@ def detections(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             if str(measure).startswith(barred):
                 continue
             signed = part.assign(value=RANKED.get(str(measure), 1) * part["value"])
-            row = {"contest": contest, "measure": measure, **detect(signed, seed)._asdict()}
+            found = detect_between(signed, seed) if contest == ENFORCED else detect(signed, seed)
+            row = {"contest": contest, "measure": measure, **found._asdict()}
             chosen = one_threshold(signed)
             row |= chosen._asdict() if chosen else {"threshold": None, "balanced_accuracy": None, "by_organism": {}}
             rows.append(row)

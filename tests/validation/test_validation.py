@@ -164,7 +164,7 @@ def test_bars_ask_every_seed():
     cells = pd.DataFrame({"organism": ["O5", "O5", "O4"], "seed": [0, 1, 0], "mean": [1.0, 0.9, 0.96], "size": 50})
     passed = {bar.name[:3]: bar.passed for bar in in_cells(cells)}
     assert passed == {"O5:": False, "O4:": True, "O3:": None, "O10": None}
-    steps = pd.DataFrame({"organism": ["O1"], "measure": ["swap_steps"], "by_seed": [{0: 1.0, 1: 0.94}]})
+    steps = pd.DataFrame({"organism": ["O1"], "measure": ["swap_steps"], "by_model": [{"O1": 1.0, "O1@1": 0.94}]})
     bars = {bar.name.partition(",")[0]: bar.passed for bar in steps_told(steps)}
     assert bars["O1: swap_steps"] is False
     assert bars["O8: swap_steps"] is None
