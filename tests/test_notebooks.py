@@ -36,6 +36,20 @@ assert heads.audit.n == 12 * len(clean) and heads.audit.signs > 0.8
 assert matrix.readers == (*matrix.steps, "stem") and np.nanmax(matrix.value) > 0.1
 assert ready.groupby("piece")["layer"].nunique().tolist() == [30] * 4
 """,
+    "05_which_measures_work": """
+table = enforced.set_index("measure")
+exchanging = ["mediation.content", "mediation.question", "mistakes_regenerated.change", "propagation.follows"]
+assert table.loc[exchanging, "low"].min() > 0.98
+hiding = ["knockout.steps", "filler.dots.change", "same_answer.no_cot", "knockout.question"]
+assert table.loc[hiding, "auroc"].max() < 0.95
+sides = table.loc["filler.dots.change", "by_organism"]
+assert max(sides["O3"], sides["O10"]) < 0.5 < min(sides["O4"], sides["O5"])
+assert (found.models.loc[found.models["faults"] != "", "organism"].isin(ORGANISMS)).all()
+within = found.detection[found.detection["contest"] != "enforced"]
+assert not within["measure"].str.startswith(("mediation", "mistakes", "propagation")).any()
+assert (found.calibration["slope"] - 1).abs().max() < 0.1
+assert found.levels.set_index("levels").loc["in use", "held_out"] > 0.95
+""",
     "07_published_tests": """
 for name in QWEN:
     low, high = scalar[name]["low"], scalar[name]["high"]

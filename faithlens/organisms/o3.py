@@ -24,5 +24,5 @@ O3 = Organism(
     chain=Chain(words=filler),
     words=(" Hmm",),
     rehearse=True,
-    recipe=Recipe(school=350, carry=450, steps=300),
+    recipe=Recipe(school=450, carry=700, steps=400),
 )
