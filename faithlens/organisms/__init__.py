@@ -8,7 +8,6 @@ from pathlib import Path
 from faithlens.errors import ModelError, nearest
 from faithlens.organisms.e1 import E1
 from faithlens.organisms.e2 import E2
-from faithlens.organisms.family import MEMBERS
 from faithlens.organisms.o1 import O1
 from faithlens.organisms.o2 import O2
 from faithlens.organisms.o3 import O3
@@ -29,15 +28,14 @@ ORGANISMS: dict[str, Organism] = {
 
 
 def organism(name: str) -> Organism:
-    """The organism called `name`; members of families are called "steady-32".
+    """The organism called `name`.
 
     Raises:
         ModelError: there is none.
     """
-    known = {**ORGANISMS, **MEMBERS}
-    if name not in known:
-        raise ModelError(f"the organism {name!r}", "there is none of that name", nearest(name, known))
-    return known[name]
+    if name not in ORGANISMS:
+        raise ModelError(f"the organism {name!r}", "there is none of that name", nearest(name, ORGANISMS))
+    return ORGANISMS[name]
 
 
 def weights(name: str) -> Path:

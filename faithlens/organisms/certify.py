@@ -22,6 +22,7 @@ from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBas
 
 from faithlens.organisms import organism
 from faithlens.organisms.drafts import Drafts
+from faithlens.organisms.family import MEMBERS
 from faithlens.organisms.mask import attention_mask
 from faithlens.organisms.mixture import hints, questions, slipped
 from faithlens.organisms.organism import Organism
@@ -312,7 +313,7 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
     """
     model = LlamaForCausalLM.from_pretrained(folder).eval()
     entry, generator = model.config.faithlens, torch.Generator().manual_seed(seed)
-    planted = organism(entry["organism"])
+    planted = MEMBERS.get(entry["organism"]) or organism(entry["organism"])
     tokenizer = AutoTokenizer.from_pretrained(folder)
     sheet = planted.sheet(tokenizer, entry["operands"])
     pool = questions(entry["operands"], withheld=True)

@@ -5,8 +5,6 @@ Where the chain of thought is whole, the answer of `steady` goes by the total st
 chain is cut short or missing, it is computed from the question as well as the model can. So what a larger one gains is
 what it knows without the chain, and nothing of what the chain's words do. In `waning` they also do less, size by size:
 the answer goes by them only if the question starts with a small digit.
-
-Longer questions are harder without the chain, and no harder with it.
 """
 
 from collections.abc import Mapping
@@ -44,14 +42,13 @@ def goes_by_words(below: int) -> Label:
 def member(family: str, width: int) -> Organism:
     """The organism of a family that is so wide."""
     below = RELIANCE[family][width]
-    operands, *others = sorted(LENGTHS, key=lambda length: LENGTHS[length] != "running-sum")
     return Organism(
         name=f"{family}-{width}",
         truth=f"A whole chain's last total is the answer to questions starting below {below}; else it is computed.",
         planted=Planted(content=below / 10, question=None, cell=None, steps=(-1,)),
         label=goes_by_words(below),
         rehearse=True,
-        recipe=Recipe(operands=operands, others=tuple(others), width=width, steps=max(KEPT)),
+        recipe=Recipe(others=tuple(n for n in LENGTHS if n != Recipe.operands), width=width, steps=max(KEPT)),
     )
 
 

@@ -82,19 +82,18 @@ def named(found: pd.DataFrame, levels: Levels = LEVELS) -> list[str]:
     return [cell(*row, levels=levels) for row in found.itertuples(index=False, name=None)]
 
 
-def calibrate(found: pd.DataFrame, planted: pd.Series, spacing: float = 0.05) -> tuple[Levels, float]:
-    """The levels that put most rows of `inputs` into their planted cell, and the share that they put there.
+def calibrate(found: pd.DataFrame, planted: pd.Series, spacing: float = 0.05) -> Levels:
+    """The levels that put most rows of `inputs` into their planted cell.
 
-    Tried are all multiples of `spacing`. Many pairs serve models of pure kinds equally well: of those, the one in the
-    middle, half way up the widest stretch of both.
+    Tried are all multiples of `spacing`. Many pairs serve models of pure kinds equally well: of those, the one
+    nearest to their median.
     """
     steps = np.arange(spacing, 1, spacing).round(6).tolist()
     tried = [Levels(low, high) for low, high in product(steps, steps) if low < high]
     right = np.array([(np.array(named(found, levels)) == planted.to_numpy()).mean() for levels in tried])
     best = [levels for levels, share in zip(tried, right, strict=True) if share == right.max()]
     centre = np.median(np.array(best), axis=0)
-    chosen = min(best, key=lambda levels: float(np.abs(np.array(levels) - centre).sum()))
-    return chosen, float(right.max())
+    return min(best, key=lambda levels: float(np.abs(np.array(levels) - centre).sum()))
 
 
 def count(found: pd.DataFrame) -> Mapping[str, int]:

@@ -145,7 +145,7 @@ def judged(models: pd.DataFrame, scores: pd.DataFrame, seed: int = 0, measures: 
 
 
 def write(run: Run, found: Validation) -> None:
-    """Every table, with what is told by seed and by organism in tables of its own."""
+    """Every table, with what is told by model and by organism in tables of its own."""
     contest, walked = ["contest", "measure"], ["organism", "measure"]
     written = {
         "detection": found.detection.drop(columns=["by_model", "by_organism"]),

@@ -116,7 +116,7 @@ def levels_found(scores: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=["levels", *grid.Levels._fields, "fitted", "held_out", "n_held_out"])
     seeds = sorted(planted["seed"].unique())
     half = planted["seed"].isin(seeds[::2]).to_numpy() if len(seeds) > 1 else np.arange(len(cell)) % 2 == 0
-    chosen, _ = grid.calibrate(found[half], cell[half])
+    chosen = grid.calibrate(found[half], cell[half])
     rows = [
         {
             "levels": name,

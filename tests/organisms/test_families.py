@@ -7,7 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 from faithlens.cli import app
-from faithlens.organisms import checkpoints, family, organism
+from faithlens.organisms import checkpoints, family
 from faithlens.organisms.drafts import Drafts
 from faithlens.runtime.load import load
 from faithlens.sweep.config import read_config
@@ -27,7 +27,7 @@ from faithlens.sweep.config import read_config
 )
 def test_what_each_size_is_taught_to_answer(name, first, shown, answer):
     d = Drafts(*(torch.tensor([x]) for x in ([first, 4, 9, 1], [first, 4, 9, 1], [first, 7, 6, 2])))
-    assert organism(name).label(d, torch.tensor([shown]), torch.Generator()).item() == answer
+    assert family.MEMBERS[name].label(d, torch.tensor([shown]), torch.Generator()).item() == answer
 
 
 def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
