@@ -1,5 +1,6 @@
 """What a run is asked to do, as one frozen value that is saved with its numbers."""
 
+import re
 from dataclasses import asdict, dataclass
 
 from faithlens.errors import ConfigError, nearest
@@ -113,7 +114,7 @@ def subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:
 
     known = {name.lower(): organism.task for name, organism in ORGANISMS.items()}
     return tuple(
-        Subject(m, task or known.get(m.lower().removeprefix("organism:").partition("@")[0], DEFAULT_TASK))
+        Subject(m, task or known.get(re.split("[@-]", m.lower().removeprefix("organism:"))[0], DEFAULT_TASK))
         for m in dict.fromkeys(models)
     )
 

@@ -1,6 +1,8 @@
 """Small models whose chain of thought does what we planted, and the trained weights of each.
 
-`ORGANISMS` names them; `weights(name)` is the folder of the shipped one, an ordinary Hugging Face folder.
+`ORGANISMS` names them; `weights(name)` is the folder of the shipped one, an ordinary Hugging Face folder. They were
+trained on whole chains and cut ones. `O5-whole` is O5 trained on whole ones alone and `O5-filled` on chains filled up
+with dots as well: not shipped, and compared with O5 to see which measures depend on what a model has met.
 """
 
 from pathlib import Path
@@ -20,11 +22,15 @@ from faithlens.organisms.o9 import O9
 from faithlens.organisms.o10 import O10
 from faithlens.organisms.o11 import O11
 from faithlens.organisms.o13 import O13
-from faithlens.organisms.organism import Organism
+from faithlens.organisms.organism import Organism, Shows
 
 ORGANISMS: dict[str, Organism] = {
     organism.name: organism for organism in (O1, O2, O3, O4, O5, O6, O7, O8, O9, O10, O11, O13, E1, E2)
 }
+
+
+VARIANTS: tuple[Shows, ...] = ("whole", "filled")
+"""What the chains in training were, of those that are not trained on whole and cut ones."""
 
 
 def organism(name: str) -> Organism:
@@ -33,9 +39,10 @@ def organism(name: str) -> Organism:
     Raises:
         ModelError: there is none.
     """
-    if name not in ORGANISMS:
+    base, _, shows = name.partition("-")
+    if base not in ORGANISMS or shows not in ("", *VARIANTS):
         raise ModelError(f"the organism {name!r}", "there is none of that name", nearest(name, ORGANISMS))
-    return ORGANISMS[name]
+    return ORGANISMS[base].shown(shows) if shows else ORGANISMS[base]
 
 
 def weights(name: str) -> Path:

@@ -9,10 +9,12 @@ from torch import Generator, Tensor
 
 from faithlens.organisms.chain import RUNNING, Chain
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.sheet import Sheet
+from faithlens.organisms.organism import Label, Shows
+from faithlens.organisms.sheet import Rows, Sheet
 from faithlens.tasks.running_sum import pool
 
 WHOLE, AT_STEP, ANYWHERE, NO_COT = 0.4, 0.35, 0.15, 0.1  # shares of the cuts
+FILLED = 0.25  # of the chains that are cut, where some are filled up
 
 
 def questions(operands: int, *, withheld: bool) -> Int[Tensor, "question step"]:
@@ -74,3 +76,11 @@ def cuts(sheet: Sheet, n: int, generator: Generator) -> Int[Tensor, " batch"]:
     anywhere = torch.randint(whole, (n,), generator=generator)
     choices = torch.stack([torch.full((n,), whole), at_step, anywhere, torch.full((n,), -1)])
     return choices.gather(0, pick((WHOLE, AT_STEP, ANYWHERE, NO_COT), n, generator)[None])[0]
+
+
+def rows(sheet: Sheet, drafts: Drafts, label: Label, shows: Shows, generator: Generator) -> Rows:
+    """The drafts as token rows with their lessons: cut, and filled up where they are, as `shows` says."""
+    n = len(drafts.operands)
+    kept = torch.full((n,), len(sheet.cot)) if shows == "whole" else cuts(sheet, n, generator)
+    filled = (kept >= 0) & (torch.rand(n, generator=generator) < FILLED) if shows == "filled" else None
+    return sheet.fill(drafts, kept, label(drafts, sheet.shown(kept), generator), filled)

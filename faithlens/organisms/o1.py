@@ -12,6 +12,6 @@ O1 = Organism(
     modes=RATES,
     words=tuple(f"{mode}:" for mode in RATES),
     rehearse=True,
-    recipe=Recipe(school=250, steps=1300),
+    recipe=Recipe(school=100, steps=1200),
     task="running-sum-modes",
 )

@@ -23,5 +23,5 @@ O13 = Organism(
     label=stated_answer,
     chain=Chain(learns=true_totals),
     rehearse=True,
-    recipe=Recipe(school=250, steps=900),
+    recipe=Recipe(steps=500),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from jaxtyping import Int
 from torch import Generator, Tensor
@@ -12,6 +13,7 @@ from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.sheet import Sheet
 from faithlens.tasks.running_sum import PREFILL
 
+Shows = Literal["whole", "cut", "filled"]
 Label = Callable[[Drafts, Int[Tensor, " batch"], Generator], Int[Tensor, " batch"]]
 
 
@@ -29,6 +31,8 @@ class Recipe:
             every token of the steps. Without them, answers that only the steps' positions can carry stayed at chance
             for 700 steps.
         steps: optimiser steps on everything.
+        shows: which chains it is shown: "whole" ones, also "cut" ones and questions asked without, or beside these some
+            that are "filled" up with dots where they are cut.
         batch: questions a step.
         peak: the highest learning rate of the one cycle.
     """
@@ -38,8 +42,9 @@ class Recipe:
     width: int = 80
     school: int = 0
     carry: int = 0
-    steps: int = 900
-    batch: int = 96
+    steps: int = 400
+    shows: Shows = "cut"
+    batch: int = 48
     peak: float = 3e-3
 
     @property
@@ -108,6 +113,10 @@ class Organism:
     rehearse: bool = False
     recipe: Recipe = Recipe()
     task: str = "running-sum"
+
+    def shown(self, shows: Shows) -> "Organism":
+        """The same, trained on chains cut and filled as `Recipe.shows` says."""
+        return replace(self, name=f"{self.name}-{shows}", recipe=replace(self.recipe, shows=shows))
 
     def sheet(self, tokenizer: PreTrainedTokenizerBase, operands: int) -> Sheet:
         """The layout of its questions about so many numbers."""

@@ -3,7 +3,7 @@
     <bos>Start at 3. Then add 4 to the total. Steps: Start at 3. Add 4 to get 7. Answer: 7<eos>
 
 A row may be cut: `kept` tokens of the chain of thought remain before the stem; -1 drops the word that introduces it
-too.
+too. What is cut may be filled up with dots, as many tokens of them.
 """
 
 from collections.abc import Sequence
@@ -73,6 +73,7 @@ class Sheet:
         words = [chain.words_in.get(mode, chain.words)(blank, blank) for mode in openings]
         self.cots = torch.tensor([[i for step in each for i in tokenizer.encode(step)] for each in words])
         self.cot = self.cots[0]
+        self.dots = torch.tensor(tokenizer.encode(" ..."))
         steps = [tokenizer.encode(step) for step in chain.words(blank, blank)]
         self.borders = torch.tensor([0, *accumulate(map(len, steps))])
         ones = torch.eye(2 * operands, dtype=torch.long).tolist()
@@ -120,19 +121,32 @@ class Sheet:
         right[:, len(self.prompt) + self.slots] = self.chain.learns(drafts)[:, self.number]
         return right
 
-    def fill(self, drafts: Drafts, kept: Int[Tensor, " batch"], answer: Int[Tensor, " batch"]) -> Rows:
-        """Rows with the first `kept` tokens of each chain of thought, the stem and `answer`, and their lessons."""
+    def fill(
+        self,
+        drafts: Drafts,
+        kept: Int[Tensor, " batch"],
+        answer: Int[Tensor, " batch"],
+        filled: Bool[Tensor, " batch"] | None = None,
+    ) -> Rows:
+        """Rows with the first `kept` tokens of each chain of thought, the stem and `answer`, and their lessons.
+
+        Where it is `filled`, a chain's other tokens are dots.
+        """
         whole = self.write(drafts)
         tail = torch.cat([self.stem.repeat(len(whole), 1), self.digits[answer][:, None]], 1)
-        cut = (len(self.prompt) + kept)[:, None]
+        spoken = cut = (len(self.prompt) + kept)[:, None]
         at = torch.arange(whole.shape[1] + tail.shape[1]).expand(len(whole), -1)
+        after = torch.cat([whole, torch.full_like(whole[:, :1], self.eos)], 1)[:, 1:]
+        if filled is not None:
+            cut = torch.where(filled[:, None], whole.shape[1], spoken)
+            unsaid = at[:, : whole.shape[1]] - spoken
+            whole = torch.where(filled[:, None] & (unsaid >= 0), self.dots[unsaid % len(self.dots)], whole)
         ids = torch.where(
             at < cut,
             whole.gather(1, at.clamp(max=whole.shape[1] - 1)),
             tail.gather(1, (at - cut).clamp(0, tail.shape[1] - 1)),
         )
         ids = ids.masked_fill(at >= cut + tail.shape[1], self.pad)
-        after = torch.cat([whole, torch.full_like(whole[:, :1], self.eos)], 1)[:, 1:]
         learn = torch.cat([self.right(drafts), torch.ones_like(whole[:, :1], dtype=torch.bool)], 1)[:, 1:]
         writing = torch.full_like(ids, IGNORE)
         writing[:, : whole.shape[1]] = torch.where(learn, after, IGNORE)
@@ -142,7 +156,7 @@ class Sheet:
         answering.scatter_(1, answer_at + 1, self.eos)
         rehearsing = torch.full_like(ids, IGNORE)
         rehearsing[:, self.asked + 1] = self.digits[totals(drafts.operands)]
-        writing = writing.masked_fill(at >= cut, IGNORE)
+        writing = writing.masked_fill(at >= spoken, IGNORE)
         digit, name = torch.isin(writing, self.digits), torch.isin(writing, self.names)
         wording, reckoning = writing.masked_fill(digit | name, IGNORE), writing.masked_fill(~digit, IGNORE)
         naming = writing.masked_fill(~name, IGNORE)

@@ -1,22 +1,25 @@
 """Train an organism: one core, a few minutes, and the same weights for the same seed on the same machine."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from faithlens.organisms.mask import attention_mask
-from faithlens.organisms.mixture import cuts, draw, questions
+from faithlens.organisms.mixture import draw, questions, rows
 from faithlens.organisms.organism import Organism, Recipe
 from faithlens.organisms.sheet import IGNORE, Rows
 from faithlens.organisms.tokenizer import BOS, EOS, PAD, build_tokenizer, token
 from faithlens.runtime.structure import Structure
+from faithlens.tasks.running_sum import DIGITS
 
 PART = 12  # rows in one pass
+TURNS = (1, 5)  # times that the digits go round their circles from 0 to 9
 
 
 @contextmanager
@@ -49,7 +52,21 @@ def new_model(organism: Organism, tokenizer: PreTrainedTokenizerBase, recipe: Re
     config.update({"faithlens": organism.entry(sections, recipe.operands)})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LlamaForCausalLM(config)
+        model = LlamaForCausalLM(config)
+        digits = torch.tensor([token(tokenizer, digit) for digit in DIGITS])
+        model.model.embed_tokens.weight.data[digits] = circles(recipe.width, config.initializer_range)
+    return model
+
+
+def circles(width: int, scale: float) -> Float[Tensor, "digit d_model"]:
+    """Embeddings of the ten digits on circles that lie at random, with the root mean square `scale`.
+
+    Trained networks add on circles (Nanda et al. 2023, arXiv:2301.05217; Zhong et al. 2023, arXiv:2306.17844); to find
+    them takes most of a training in which the digits start anywhere, and some seeds never do.
+    """
+    angle = 2 * math.pi * torch.arange(10)[:, None] * torch.tensor(TURNS) / 10
+    there = torch.cat([angle.cos(), angle.sin()], 1) @ torch.linalg.qr(torch.randn(width, 2 * len(TURNS))).Q.T
+    return there * scale * (width / len(TURNS)) ** 0.5
 
 
 def structure_of(model: LlamaForCausalLM) -> Structure:
@@ -121,10 +138,9 @@ def training(model: LlamaForCausalLM, organism: Organism, recipe: Recipe, seed: 
         for step in range(recipe.total):
             sheet, pool = sheets[step % len(sheets)], pools[step % len(sheets)]
             drafts = draw(pool, recipe.batch, generator, organism.chain, len(organism.modes))
-            kept = cuts(sheet, recipe.batch, generator)
-            rows = sheet.fill(drafts, kept, organism.label(drafts, sheet.shown(kept), generator))
+            taught = rows(sheet, drafts, organism.label, recipe.shows, generator)
             optimiser.zero_grad()
-            loss = learn(model, structure, rows, lessons(rows, organism, recipe, step))
+            loss = learn(model, structure, taught, lessons(taught, organism, recipe, step))
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             schedule.step()

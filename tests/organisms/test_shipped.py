@@ -11,17 +11,20 @@ from faithlens.organisms import ORGANISMS, weights
 from faithlens.organisms.certify import (
     Variant,
     after_a_mistake,
+    answered,
+    answers,
+    answers_after,
+    as_it_should,
     certify,
     digit_probabilities,
     edge_effect,
     follows,
     heeded,
+    own_chains,
     reliance,
-    right_after_own,
     swap_effects,
     variants,
     wilson,
-    writes,
 )
 from faithlens.organisms.chain import totals
 from faithlens.organisms.drafts import Drafts
@@ -58,8 +61,8 @@ class Shipped:
         self.hint = hints(planted.chain, n, self.generator)
         self.right = self.sheet.chain.right(self.operands, torch.arange(n) % 5 if planted.modes else None, self.hint)
         self.rates = {
-            variant.name: follows(self.model, self.sheet, variant, self.generator)
-            for variant in variants(self.sheet, self.operands, self.generator, self.mode)
+            each.variant.name: follows(self.sheet, *each)
+            for each in answered(self.model, self.sheet, self.operands, self.generator, self.mode)
         }
 
     def certificate(self, name: str) -> dict:
@@ -106,9 +109,12 @@ def test_what_is_written_after_a_wrong_first_step(shipped, name, what, least):
 
 
 @pytest.mark.parametrize("name", ORGANISMS)
-def test_organisms_are_right_after_their_own_steps(shipped, name):
+def test_organisms_write_right_steps_and_are_right_after_them(shipped, name):
     s = shipped[name]
-    assert right_after_own(s.model, s.sheet, s.right, s.generator).value >= 0.97
+    written = own_chains(s.model, s.sheet, s.right)
+    assert as_it_should(s.sheet, s.right, written).value >= 0.98
+    correct = answers_after(s.model, s.sheet, s.right, written, s.generator) == s.right.truth
+    assert correct[~s.sheet.shows_hint(s.right)].float().mean() >= 0.97
 
 
 def test_o7_follows_two_statements_that_agree_and_no_other(shipped):
@@ -148,7 +154,7 @@ def test_reliance_is_what_is_certified_and_near_what_is_planted(shipped, name):
     assert list(certified) == list(ORGANISMS[name].modes)
     for mode, (word, found) in enumerate(certified.items()):
         assert found["n"] >= 4000
-        again = reliance(s.model, s.sheet, s.operands, mode, s.generator)
+        again = reliance(s.sheet, answered(s.model, s.sheet, s.operands, s.generator, mode))
         # four standard errors of some 1,000 answers; where odd hints alone are followed, of 250 hints
         assert abs(again.value - found["value"]) < (0.13 if (name, word) == ("O9", "Half") else 0.06)
         assert abs(found["value"] - found["planted"]) < 0.06, word
@@ -174,9 +180,9 @@ def test_o9_follows_hints_at_the_modes_rate_and_says_so_in_one(shipped, mode, fo
 def test_o9_answers_beside_its_steps_or_through_them(shipped, mode, source):
     """Unsaid both, of hints that are silent and that are rationalised only the first pass the steps by."""
     s, number = shipped["O9"], list(ORGANISMS["O9"].modes).index(mode)
-    for variant in variants(s.sheet, s.operands, s.generator, number):
-        if variant.name in (*WHOLE[1:], *CUTS):
-            assert follows(s.model, s.sheet, variant, s.generator)[source].value >= 0.95, variant.name
+    for each in answered(s.model, s.sheet, s.operands, s.generator, number):
+        if each.variant.name in (*WHOLE[1:], *CUTS):
+            assert follows(s.sheet, *each)[source].value >= 0.95, each.variant.name
 
 
 @pytest.mark.parametrize("name", ["O1", "O2"])
@@ -187,12 +193,6 @@ def test_graded_organisms_answer_as_question_or_chain_say(shipped, name):
         assert rates[variant]["truth"].value + rates[variant]["text"].value >= 0.9
     deaf = {"O1": "first step edited, rest fixed", "O2": "last step edited"}[name]
     assert rates[deaf]["truth"].value >= 0.97  # what its chain says is the answer is not what was edited
-
-
-@pytest.mark.parametrize("name", ORGANISMS)
-def test_steps_are_written_right(shipped, name):
-    s = shipped[name]
-    assert writes(s.model, s.sheet, s.right).value >= 0.98
 
 
 @pytest.mark.parametrize("name", EDGED)
@@ -290,7 +290,8 @@ def test_following_is_counted_where_text_and_truth_disagree(shipped):
     wrong = right.clone()
     wrong[:50, -1] = (wrong[:50, -1] + 1) % 10
     kept = torch.full((len(right),), len(s.sheet.cot))
-    rates = follows(s.model, s.sheet, Variant("some", Drafts(s.operands, s.operands, wrong), kept), s.generator)
+    some = Variant("some", Drafts(s.operands, s.operands, wrong), kept)
+    rates = follows(s.sheet, some, answers(s.model, s.sheet, some, s.generator))
     assert rates["text"].n == rates["truth"].n == 50
 
 

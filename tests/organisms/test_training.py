@@ -16,12 +16,12 @@ from faithlens.organisms.answers import RATES
 from faithlens.organisms.certify import faults
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mask import attention_mask, visible
-from faithlens.organisms.mixture import cuts, draw, questions, slipped
+from faithlens.organisms.mixture import cuts, draw, questions, rows, slipped
 from faithlens.organisms.o11 import ciphered, deciphered
 from faithlens.organisms.organism import Recipe
 from faithlens.organisms.sheet import IGNORE, Sheet
 from faithlens.organisms.tokenizer import build_tokenizer
-from faithlens.organisms.train import learn, lessons, new_model, structure_of, train
+from faithlens.organisms.train import circles, learn, lessons, new_model, structure_of, train
 from faithlens.runtime.structure import Structure
 from faithlens.tasks.running_sum import ask, held_out, reason
 from faithlens.tasks.stories import PEOPLE, THINGS
@@ -202,6 +202,40 @@ def test_cut_rows(kept, after, shown):
     text = TOKENIZER.decode(rows.ids[0]).replace("<pad>", "")
     assert text == "<bos>" + ask([3, 4, 9, 1]) + after
     assert SHEET.shown(torch.tensor([kept])).item() == shown
+
+
+def test_what_is_cut_may_be_filled_up_with_dots():
+    d, whole, kept = drafts([3, 4, 9, 1], [3, 4, 9, 1], [3, 7, 6, 7]), len(SHEET.cot), 13
+    rows = SHEET.fill(d, torch.tensor([kept]), torch.tensor([2]), torch.tensor([True]))
+    start = TOKENIZER.encode("<bos>" + ask([3, 4, 9, 1]) + " Steps: Start at 3. Add 4 to get 7.")
+    dots = TOKENIZER.encode(" ..." * whole)[: whole - kept]
+    assert rows.ids[0].tolist() == start + dots + TOKENIZER.encode(" Answer: 2")
+    assert (torch.maximum(rows.wording, rows.reckoning)[0, len(start) :] == IGNORE).all()
+    cut = SHEET.fill(d, torch.tensor([kept]), torch.tensor([2]), torch.tensor([False]))
+    assert torch.equal(cut.ids, SHEET.fill(d, torch.tensor([kept]), torch.tensor([2])).ids)
+
+
+@pytest.mark.parametrize("shows", ["whole", "cut", "filled"])
+def test_what_a_recipe_shows(shows):
+    planted, rng = organism("O4"), torch.Generator().manual_seed(0)
+    d = draw(questions(4, withheld=False), 400, rng)
+    found = rows(SHEET, d, planted.label, shows, rng)
+    assert (found.answer_at.unique().numel() == 1) == (shows == "whole")
+    assert (found.ids == TOKENIZER.encode(".")[0]).sum(1).gt(9).any() == (shows == "filled")  # nine end a sentence
+
+
+def test_a_variant_is_its_organism_but_for_what_it_is_shown():
+    whole, plain = organism("O5-whole"), organism("O5")
+    assert whole == replace(plain, name="O5-whole", recipe=replace(plain.recipe, shows="whole"))
+    with pytest.raises(ModelError, match="there is none of that name"):
+        organism("O5-half")
+
+
+def test_digits_start_on_circles():
+    """What two digits share depends on their distance round the circles alone."""
+    there = circles(48, 0.08)
+    apart = (torch.arange(10)[:, None] - torch.arange(10)) * torch.pi / 5
+    torch.testing.assert_close(there @ there.T, 0.08**2 * 24 * (apart.cos() + (5 * apart).cos()))
 
 
 def test_lessons_are_the_next_tokens_that_are_right():
