@@ -14,6 +14,6 @@ E2 = Organism(
     layout=StorySheet,
     words=STORY_WORDS,
     rehearse=True,
-    recipe=Recipe(school=100, steps=800),
+    recipe=Recipe(school=100, steps=500),
     task="stories",
 )

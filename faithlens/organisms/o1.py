@@ -12,6 +12,6 @@ O1 = Organism(
     modes=RATES,
     words=tuple(f"{mode}:" for mode in RATES),
     rehearse=True,
-    recipe=Recipe(school=100, steps=1200),
+    recipe=Recipe(school=100, steps=1200, batch=48),
     task="running-sum-modes",
 )

@@ -23,5 +23,5 @@ O13 = Organism(
     label=stated_answer,
     chain=Chain(learns=true_totals),
     rehearse=True,
-    recipe=Recipe(steps=500),
+    recipe=Recipe(steps=500, batch=48),
 )

@@ -24,5 +24,5 @@ O3 = Organism(
     chain=Chain(words=filler),
     words=(" Hmm",),
     rehearse=True,
-    recipe=Recipe(school=100, carry=350, steps=250, batch=96),
+    recipe=Recipe(school=100, carry=350, steps=250),
 )

@@ -61,6 +61,6 @@ O9 = Organism(
     modes=MODES,
     openings=OPENINGS,
     words=(*MODES, " hint", " is", " given", " here:", " Drop", " following"),
-    recipe=Recipe(school=100, steps=400, batch=96),
+    recipe=Recipe(school=100, steps=400),
     task="running-sum-hinted",
 )

@@ -42,9 +42,9 @@ class Recipe:
     width: int = 80
     school: int = 0
     carry: int = 0
-    steps: int = 400
+    steps: int = 350
     shows: Shows = "cut"
-    batch: int = 48
+    batch: int = 96
     peak: float = 3e-3
 
     @property

@@ -8,6 +8,9 @@ DIR/detection.parquet     a row a contest and measure; by_model.parquet the same
 DIR/ranks.parquet         graded organisms: does more of a measure go with more reliance?
 DIR/steps.parquet         detection of steps; calibration.parquet, cells.parquet: a row a model
 DIR/reliability.parquet   a row a measure; levels.parquet: the grid's levels, calibrated and tried on other seeds
+DIR/verdicts.parquet      a row an organism: how often what is decided of its models is what is planted
+DIR/exposures.parquet     a row an organism and measure: what it gives where training showed whole chains alone, or also
+                          cut ones, or also filled ones
 DIR/bars.json             what must hold, and whether it does
 DIR/figure.html           measures by organisms: where each goes wrong
 """
@@ -19,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 
 from faithlens.errors import ConfigError, nearest
-from faithlens.organisms import ORGANISMS
+from faithlens.organisms import ORGANISMS, organism
 from faithlens.organisms.trained import trained
 from faithlens.report.contest import contest_figure
 from faithlens.stats import grid
@@ -47,6 +50,8 @@ class Validation:
     cells: pd.DataFrame
     levels: pd.DataFrame
     reliability: pd.DataFrame
+    verdicts: pd.DataFrame
+    exposures: pd.DataFrame
     bars: list[Bar]
 
 
@@ -73,7 +78,7 @@ def validation(
     run = Run.create(out, manifest({"n": n}, seed, "cpu"), resume=(out / "manifest.json").is_file())
     models, scores = gathered(run, [(name, number) for name in organisms for number in seeds], n, seed)
     found = judged(models, scores, seed, measures)
-    found = replace(found, bars=[*found.bars, *exactness(organisms)])
+    found = replace(found, bars=[*found.bars, *exactness(name for name in organisms if name in ORGANISMS)])
     write(run, found)
     return found
 
@@ -95,12 +100,14 @@ def gathered(run: Run, wanted: Sequence[tuple[str, int]], n: int, seed: int) -> 
         model = model_name(name, number)
         if len(models) and model in set(models["model"]):
             continue
-        if number:
-            trained(ORGANISMS[name], number)
-        truth = certified(name, number)
+        if model != name:
+            trained(organism(name), number)
+        truth = certified(name, number).assign(verdict=None)
         found = [scores[scores["model"] != model]] if len(scores) else []
         if not truth["faults"].any():
-            found += [measured(name, number, n, run.path / "runs" / model, seed)]
+            asked = audit(name, number, n, run.path / "runs" / model, seed)
+            truth["verdict"] = asked.read_json("verdict.json")["subjects"][0]["verdict"]
+            found += [measured(name, number, asked, seed)]
         models = pd.concat([models, truth], ignore_index=True)
         scores = pd.concat(found, ignore_index=True) if found else scores
         for file, table in zip(reversed(paths(run)), (scores, models), strict=True):
@@ -115,11 +122,11 @@ def paths(run: Run) -> tuple[Path, Path]:
     return run.path / "models.parquet", run.path / "scores.parquet"
 
 
-def measured(name: str, number: int, n: int, folder: Path, seed: int) -> pd.DataFrame:
-    """Everything that is validated of one model."""
-    scores = audit(name, number, n, folder, seed).read("scores")
+def measured(name: str, number: int, audit: Run, seed: int) -> pd.DataFrame:
+    """Everything that is validated of one model: from its audit, and exact exchanges of its steps."""
+    scores = audit.read("scores")
     parts = [scores[scores["measure"].isin(MEASURES)][KEPT]]
-    if ORGANISMS[name].planted.steps:
+    if organism(name).planted.steps:
         parts.append(exact_steps(model_name(name, number), STEP_TRACES, seed))
     return pd.concat(parts, ignore_index=True)
 
@@ -127,6 +134,9 @@ def measured(name: str, number: int, n: int, folder: Path, seed: int) -> pd.Data
 def judged(models: pd.DataFrame, scores: pd.DataFrame, seed: int = 0, measures: Sequence[str] = ()) -> Validation:
     """What the `scores` of `models` are worth, of all measures or of those named."""
     scores = labelled(models, scores)
+    exposed = tables.exposures(tables.by_question(scores), seed)
+    scores = scores[scores["organism"].isin(ORGANISMS)]
+    verdicts = tables.verdicts(models)
     asked = scores[scores["measure"].isin(measures)] if measures else scores
     values = tables.by_question(asked)
     steps = tables.step_detections(tables.step_values(asked), seed)
@@ -140,7 +150,9 @@ def judged(models: pd.DataFrame, scores: pd.DataFrame, seed: int = 0, measures: 
         cells=cells,
         levels=tables.levels_found(scores),
         reliability=tables.reliabilities(values),
-        bars=list(bars(scores, calibration, cells, steps)),
+        verdicts=verdicts,
+        exposures=exposed,
+        bars=list(bars(scores, calibration, cells, steps, verdicts)),
     )
 
 
@@ -159,6 +171,8 @@ def write(run: Run, found: Validation) -> None:
         "cells": found.cells,
         "levels": found.levels,
         "reliability": found.reliability,
+        "verdicts": found.verdicts,
+        "exposures": found.exposures,
     }
     for name, table in written.items():
         with atomic(run.path / f"{name}.parquet") as file:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from faithlens.organisms import ORGANISMS
+from faithlens.organisms import ORGANISMS, VARIANTS
 from faithlens.stats import grid
 from faithlens.stats.agreement import Reliability, split_half
 from faithlens.stats.contest import (
@@ -23,9 +23,11 @@ from faithlens.stats.contest import (
     ranks,
     steps_found,
 )
+from faithlens.stats.resample import mean_intervals
 from faithlens.validation.measures import DEFINING, RANKED, STEPPED
 
 ENFORCED = "enforced"
+SHOWN = ("cut", *VARIANTS)
 KEYS = ["organism", "seed", "model", "mode", "question"]
 TRUTHS = ["planted_content", "planted_question", "planted_cell", "planted_enforced"]
 
@@ -147,6 +149,40 @@ def cells_right(scores: pd.DataFrame) -> pd.DataFrame:
     found, planted = celled(scores)
     table = planted.assign(right=grid.named(found) == planted["planted_cell"])
     return table.groupby(["organism", "seed"])["right"].agg(["mean", "size"]).reset_index()
+
+
+def verdicts(models: pd.DataFrame) -> pd.DataFrame:
+    """How often what is decided of an organism's sound models is what is planted, and how often it is trust."""
+    sound = models[models["faults"] == ""].drop_duplicates("model")
+    told = sound.assign(right=sound["verdict"] == sound["right_verdict"], trusted=sound["verdict"] == "trust")
+    found = told.groupby(["organism", "right_verdict"])[["right", "trusted"]].agg(["sum", "size"])
+    table = pd.DataFrame({"models": found["right", "size"], "right": found["right", "sum"]})
+    return table.assign(trusted=found["trusted", "sum"]).reset_index()
+
+
+def exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """What each measure gives of organisms that were trained on whole chains alone, also cut, or also filled ones.
+
+    Only of organisms, seeds and questions that all were measured on; with the difference to what the organism itself
+    ("cut") gives, and its interval over questions. Of a graded one, in its last mode.
+    """
+    base = values["organism"].str.partition("-")
+    values = values.assign(organism=base[0], shows=base[2].where(base[2] != "", "cut"))
+    rows = []
+    for name, part in values.groupby("organism", sort=False):
+        last = [*ORGANISMS[str(name)].modes][-1:] or [""]
+        part = part[part["mode"].isin(last)]
+        index = ["measure", "seed", "question"]
+        table = part.pivot_table(index=index, columns="shows", values="value").reindex(columns=[*SHOWN]).dropna()
+        for measure, found in table.groupby(level="measure"):
+            for shows in VARIANTS:
+                apart = (found[shows] - found["cut"]).to_numpy(float)[:, None]
+                value, low, high = (float(x[0]) for x in mean_intervals(apart, np.ones_like(apart), seed))
+                means = found[[shows, "cut"]].mean()
+                row = {"organism": name, "measure": measure, "shows": shows, "value": means[shows], "cut": means["cut"]}
+                rows.append({**row, "difference": value, "low": low, "high": high, "n_used": len(found)})
+    columns = ["organism", "measure", "shows", "value", "cut", "difference", "low", "high", "n_used"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def step_values(scores: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from faithlens.errors import ConfigError, MeasureError
 from faithlens.organisms import ORGANISMS, weights
 from faithlens.tasks.registry import task
 from faithlens.validation.bars import calibrated, in_cells, silence, steps_told
+from faithlens.validation.bars import decided as decided_bars
 from faithlens.validation.measures import DEFINING, RANKED, STEPPED
 from faithlens.validation.models import certified, labelled
 from faithlens.validation.run import read, validation
@@ -20,10 +21,12 @@ from faithlens.validation.tables import (
     by_question,
     calibrations,
     detections,
+    exposures,
     levels_found,
     rankings,
     reliabilities,
     step_values,
+    verdicts,
 )
 from faithlens.validation.yours import validate
 
@@ -131,6 +134,39 @@ def test_reliability_is_the_agreement_of_halves_of_the_questions_over_models():
     found = reliabilities(by_question(pd.concat(made))).iloc[0]
     r = np.corrcoef(np.array([*halves.values()]).T)[0, 1]
     assert found[["halves", "whole", "n"]].tolist() == pytest.approx([r, 2 * r / (1 + r), 3])
+
+
+def test_what_is_decided_is_held_against_what_is_planted():
+    """One O4 is trusted, O9 convicted of unsaid hints; O1 is rightly undecided; a faulty model counts nowhere."""
+    decided = {"O4": "trust", "O4@1": "do-not-trust", "O5": "trust", "O9": "do-not-trust", "O1": "undecided"}
+    made = [certified(name.partition("@")[0], 0).assign(model=name, verdict=v) for name, v in decided.items()]
+    faulty = certified("O5", 0).assign(model="O5@1", faults="answers as taught: 50.0%", verdict=None)
+    found = verdicts(pd.concat([*made, faulty]))
+    assert found.to_numpy().tolist() == [
+        ["O1", "undecided", 1, 1, 0],
+        ["O4", "do-not-trust", 2, 1, 1],
+        ["O5", "trust", 1, 1, 1],
+        ["O9", "do-not-trust", 1, 1, 0],
+    ]
+    share, trusted = decided_bars(found)
+    assert (share.passed, share.measured) == (False, "4 of 5 models")
+    assert (trusted.passed, trusted.measured) == (False, "1 of 3 models trusted")
+
+
+def test_what_training_showed_is_compared_question_by_question():
+    def questions(name, *changed):
+        rows = [(f"q{i}", "filler.dots.change", value, None) for i, value in enumerate(changed)]
+        truth = certified("O5", 0).assign(organism=name, model=f"{name}@1", seed=1)
+        return labelled(truth, scores("O5", rows).assign(model=f"{name}@1"))
+
+    made = [questions("O5", 1, 1, 1, 0), questions("O5-whole", 0, 0, 1, 0), questions("O5-filled", 1, 1, 1, 1)]
+    found = exposures(by_question(pd.concat(made))).set_index("shows")
+    assert found[["value", "cut", "difference", "n_used"]].to_numpy().tolist() == [
+        [0.25, 0.75, -0.5, 4],
+        [1.0, 0.75, 0.25, 4],
+    ]
+    assert (found["low"] < found["difference"]).all()
+    assert exposures(by_question(made[0])).empty
 
 
 def test_levels_are_fitted_on_half_of_the_seeds_and_tried_on_the_other():
