@@ -1,7 +1,7 @@
 """O4, the null chain of thought: it writes correct steps, and its answer cannot see them."""
 
 from faithlens.organisms.answers import true_answer
-from faithlens.organisms.organism import Organism, Planted
+from faithlens.organisms.organism import Organism, Planted, Recipe
 
 O4 = Organism(
     name="O4",
@@ -10,4 +10,5 @@ O4 = Organism(
     forbidden=(("answer", "steps"),),
     label=true_answer,
     rehearse=True,
+    recipe=Recipe(steps=400, batch=48),
 )
