@@ -1,15 +1,21 @@
 """Train a family: every size from several seeds, its checkpoints certified, and the sweep that asks them all."""
 
-from collections.abc import Sequence
+import json
+import random
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from faithlens.organisms.certify import certify
 from faithlens.organisms.family import KEPT, LENGTHS, RELIANCE, member
 from faithlens.organisms.organism import Organism
-from faithlens.organisms.tokenizer import build_tokenizer
+from faithlens.organisms.tokenizer import BOS, build_tokenizer
 from faithlens.organisms.train import new_model, save, training
 from faithlens.runtime.fetch import progress
+from faithlens.tasks.running_sum import PREFILL, STEM, ask, pool, reason
 
+HELD_OUT = "held-out.jsonl"
+TEXTS = 25  # of each length, with a chain of thought and without
 CERTIFIED = 300  # questions: a checkpoint's certificate need not be as narrow as an organism's
 
 
@@ -21,6 +27,7 @@ def train_family(family: str, seeds: Sequence[int], out: Path) -> Path:
     for seed in seeds:
         for width in RELIANCE[family]:
             train_member(member(family, width), seed, out)
+    (out / HELD_OUT).write_text("".join(json.dumps({"text": text}) + "\n" for text in held_out()), encoding="utf-8")
     part = out / f".{family}.toml.part"
     part.write_text(sweep(family, seeds, out), encoding="utf-8")
     return part.rename(out / f"{family}.toml")
@@ -46,11 +53,21 @@ def checkpoint(step: int) -> str:
     return f"step-{step:04d}"
 
 
+def held_out() -> Iterator[str]:
+    """Questions of every length that training withholds, answered rightly after their chain and without one."""
+    for length in LENGTHS:
+        for operands in random.Random(0).sample(pool(length, withheld=True), TEXTS):
+            values = [total % 10 for total in accumulate(operands)]
+            chain = PREFILL + "".join(reason(operands, values))
+            yield from (f"{BOS}{ask(operands)}{steps}{STEM.text}{values[-1]}" for steps in (chain, ""))
+
+
 def sweep(family: str, seeds: Sequence[int], out: Path) -> str:
     """A sweep over the sizes, checkpoints, seeds and lengths of a family: what `faithlens sweep` reads."""
     tasks = ", ".join(f'"{task}"' for task in LENGTHS.values())
     revisions = ", ".join(f'"{checkpoint(step)}"' for step in KEPT)
     lines = [f"tasks = [{tasks}]", f"difficulty = {{numbers = [{tasks}]}}", "n = 40", "seed = 0", "points = 2"]
+    lines += [f'loss = "{HELD_OUT}"']
     lines += ['assays = ["early_answering", "mistakes", "mistakes_regenerated", "mediation"]']
     for seed in seeds:
         models = ", ".join(f'"{(out / f"{family}-{width}-seed{seed}").as_posix()}"' for width in RELIANCE[family])

@@ -19,12 +19,12 @@ from faithlens.organisms.organism import Label, Organism, Planted, Recipe
 LENGTHS = {3: "running-sum-3", 4: "running-sum", 5: "running-sum-5", 6: "running-sum-6"}
 """How many numbers a question adds up, and the task that asks it, easiest first."""
 
-KEPT = (100, 200, 300, 450, 650, 900, 1200, 1600)
+KEPT = (100, 200, 300, 400, 500, 600, 750, 900)
 """After how many optimiser steps a checkpoint is kept."""
 
 RELIANCE: Mapping[str, Mapping[int, int]] = {
-    "steady": {16: 10, 24: 10, 32: 10, 48: 10, 80: 10},
-    "waning": {16: 10, 24: 8, 32: 6, 48: 4, 80: 2},
+    "steady": {24: 10, 32: 10, 40: 10, 56: 10, 80: 10},
+    "waning": {24: 10, 32: 8, 40: 6, 56: 4, 80: 2},
 }
 """By family and width: below which first digit the answer goes by the words; 10 is always."""
 

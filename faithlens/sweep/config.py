@@ -16,6 +16,7 @@ seeds = [0, 1, 2]
 tasks = ["running-sum"]
 """
 
+import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -114,7 +115,7 @@ class SweepConfig:
         options: of every audit; its subjects are left out.
         measures: set against size and difficulty.
         difficulty: tasks by what they share, easiest first.
-        held_out: the text whose loss is measured, if any.
+        held_out: the text or texts whose loss is measured, if any.
     """
 
     members: tuple[Member, ...]
@@ -150,11 +151,27 @@ def read_config(path: Path) -> SweepConfig:
 
 
 def _held_out(path: Path) -> HeldOut:
+    documents(path)  # or it is refused
+    return HeldOut(str(path), sha256(path))
+
+
+def documents(path: Path) -> list[str]:
+    """The texts in a .jsonl file, "text" on every line; any other file is a single text.
+
+    Raises:
+        ConfigError: it cannot be read, or a line holds no text.
+    """
     try:
-        path.read_text(encoding="utf-8")
+        content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"loss = {str(path)!r}", str(error), "name a text file in UTF-8") from error
-    return HeldOut(str(path), sha256(path))
+    if path.suffix != ".jsonl":
+        return [content]
+    try:
+        return [str(json.loads(line)["text"]) for line in content.splitlines()]
+    except (ValueError, TypeError, KeyError) as error:
+        found = f"a line that is no text ({error!r})"
+        raise ConfigError(f"the held-out texts in {path}", found, 'write every line like {"text": "..."}') from error
 
 
 def _check(table: Mapping[str, Any], kinds: Mapping[str, Kind], where: str) -> None:

@@ -1,11 +1,11 @@
 """Before a sweep: each model is tried out, which says what all will take and what they cannot be put to.
 
-With a text to go by, its held-out loss is measured too: the mean negative log-likelihood of the text's tokens, cut into
+With texts to go by, its held-out loss is measured too: the mean negative log-likelihood of their tokens, cut into
 windows of which each begins without knowing what came before. Nats per token can be compared where tokenizers are the
 same, as they are in a family of models that differ in size alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from faithlens.runtime.load import resolve
 from faithlens.runtime.model import Lens
 from faithlens.runtime.plan import BUDGET
 from faithlens.runtime.trace import Piece
-from faithlens.sweep.config import Member, SweepConfig
+from faithlens.sweep.config import Member, SweepConfig, documents
 
 WINDOW = 512  # tokens; fewer where the model reads fewer
 
@@ -63,8 +63,7 @@ def try_out(config: SweepConfig, member: Member, tell: Tell) -> Trial:
     open_model = opener(asked)
     lens, loss = open_model(member.model), None
     if config.held_out:
-        text = Path(config.held_out.path).read_text(encoding="utf-8")
-        loss = held_out_loss(lens, text, budget=asked.budget, backend=asked.backend)
+        loss = held_out_loss(lens, documents(Path(config.held_out.path)), budget=asked.budget, backend=asked.backend)
     for subject in asked.subjects:
         try:
             estimated = estimate(asked, prepare(asked, subject, open_model))
@@ -77,14 +76,15 @@ def try_out(config: SweepConfig, member: Member, tell: Tell) -> Trial:
     return Trial(lens.model.num_parameters(), loss, seconds, refused)
 
 
-def held_out_loss(lens: Lens, text: str, *, budget: int = BUDGET, backend: Backend = "packed") -> float:
-    """The mean negative log-likelihood of `text`, in nats per token; the first token of a window is given.
+def held_out_loss(lens: Lens, texts: Sequence[str], *, budget: int = BUDGET, backend: Backend = "packed") -> float:
+    """The mean negative log-likelihood of `texts`, in nats per token; the first token of a window is given.
 
     Raises:
-        ConfigError: the text has fewer than two tokens.
+        ConfigError: no text has two tokens.
     """
-    ids, width = lens.encode_continuation(text), min(WINDOW, lens.context)
-    windows = [ids[i : i + width] for i in range(0, len(ids), width)]
+    width = min(WINDOW, lens.context)
+    whole = [lens.encode_continuation(text) for text in texts]
+    windows = [ids[i : i + width] for ids in whole for i in range(0, len(ids), width)]
     conditions = [
         Condition(f"window {i}", (Piece("first", window[:1]),), (window[1:],))
         for i, window in enumerate(windows)

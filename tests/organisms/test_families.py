@@ -4,23 +4,25 @@ import json
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from faithlens.cli import app
 from faithlens.organisms import checkpoints, family
 from faithlens.organisms.drafts import Drafts
 from faithlens.runtime.load import load
-from faithlens.sweep.config import read_config
+from faithlens.sweep.config import documents, read_config
+from faithlens.sweep.trial import held_out_loss
 
 
 @pytest.mark.parametrize(
     ("name", "first", "shown", "answer"),
     [
-        ("steady-16", 3, 4, 2),
+        ("steady-24", 3, 4, 2),
         ("steady-80", 9, 4, 2),
         ("steady-80", 3, 3, 7),  # cut short: the question's own answer
         ("steady-80", 3, 0, 7),
-        ("waning-16", 9, 4, 2),
+        ("waning-24", 9, 4, 2),
         ("waning-80", 1, 4, 2),
         ("waning-80", 2, 4, 6),  # starts too high to go by the words
     ],
@@ -31,7 +33,7 @@ def test_what_each_size_is_taught_to_answer(name, first, shown, answer):
 
 
 def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
-    monkeypatch.setattr(family, "RELIANCE", {"steady": {16: 10, 24: 10}})
+    monkeypatch.setattr(family, "RELIANCE", {"steady": {24: 10, 32: 10}})
     monkeypatch.setattr(checkpoints, "RELIANCE", family.RELIANCE)
     monkeypatch.setattr(checkpoints, "KEPT", (2, 5))
     monkeypatch.setattr(family, "KEPT", (2, 5))
@@ -46,14 +48,22 @@ def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
         assert load(str(folder / "step-0002")).name.endswith("step-0002")
         certificate = json.loads((folder / "step-0005" / "certificate.json").read_text())
         assert (certificate["organism"], certificate["questions"]) == (folder.name.partition("-seed")[0], 20)
-    assert sizes["steady-16-seed0"] == sizes["steady-16-seed3"] < sizes["steady-24-seed3"]
+    assert sizes["steady-24-seed0"] == sizes["steady-24-seed3"] < sizes["steady-32-seed3"]
+    texts = documents(tmp_path / "made" / "held-out.jsonl")
+    assert len(texts) == 8 * checkpoints.TEXTS
+    found = held_out_loss(load(str(folder / "step-0005")), texts[:2])
+    model = AutoModelForCausalLM.from_pretrained(folder / "step-0005")
+    tokenizer = AutoTokenizer.from_pretrained(folder / "step-0005")
+    rows = [torch.tensor([tokenizer.encode(text)]) for text in texts[:2]]
+    sums = [float(model(input_ids=ids, labels=ids).loss) * (ids.shape[1] - 1) for ids in rows]
+    assert found == pytest.approx(sum(sums) / sum(ids.shape[1] - 1 for ids in rows), rel=1e-4)
     members = read_config(tmp_path / "made" / "steady.toml").members
     assert [(m.family, m.model.rpartition("/made/")[2], m.checkpoint) for m in members[:3]] == [
-        ("steady-0", "steady-16-seed0/step-0002", 0),
-        ("steady-0", "steady-16-seed0/step-0005", 1),
         ("steady-0", "steady-24-seed0/step-0002", 0),
+        ("steady-0", "steady-24-seed0/step-0005", 1),
+        ("steady-0", "steady-32-seed0/step-0002", 0),
     ]
     assert {m.tasks for m in members} == {("running-sum-3", "running-sum", "running-sum-5", "running-sum-6")}
-    written = (tmp_path / "made" / "steady-16-seed0" / "step-0005" / "model.safetensors").stat().st_mtime_ns
+    written = (tmp_path / "made" / "steady-24-seed0" / "step-0005" / "model.safetensors").stat().st_mtime_ns
     assert CliRunner().invoke(app, command).exit_code == 0
-    assert (tmp_path / "made" / "steady-16-seed0" / "step-0005" / "model.safetensors").stat().st_mtime_ns == written
+    assert (tmp_path / "made" / "steady-24-seed0" / "step-0005" / "model.safetensors").stat().st_mtime_ns == written
