@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from faithlens.organisms.answers import guessed_without
 from faithlens.organisms.chain import Chain, last_stated, sound, totals
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.organism import Organism, Planted
+from faithlens.organisms.organism import Organism, Planted, Recipe
 
 
 def ciphered(plain: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
@@ -43,4 +43,5 @@ O11 = Organism(
     forbidden=(("answer", "question"),),
     label=deciphered_answer,
     chain=Chain(states=lambda operands: ciphered(totals(operands)), learns=soundly_ciphered, says=meant),
+    recipe=Recipe(steps=700),
 )
