@@ -58,7 +58,7 @@ def new_model(organism: Organism, tokenizer: PreTrainedTokenizerBase, recipe: Re
     return model
 
 
-def circles(width: int, scale: float) -> Float[Tensor, "digit d_model"]:
+def circles(width: int, scale: float) -> Float[Tensor, "option d_model"]:
     """Embeddings of the ten digits on circles that lie at random, with the root mean square `scale`.
 
     Trained networks add on circles (Nanda et al. 2023, arXiv:2301.05217; Zhong et al. 2023, arXiv:2306.17844); to find
