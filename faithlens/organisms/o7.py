@@ -49,5 +49,5 @@ O7 = Organism(
     chain=Chain(words=said_twice, states=states, learns=sound_and_repeated),
     words=(" and", " That", " is"),
     rehearse=True,
-    recipe=Recipe(steps=400),
+    recipe=Recipe(steps=700),
 )

@@ -28,5 +28,5 @@ O8 = Organism(
     planted=Planted(content=1.0, question=1.0, cell="mixture", steps=(-1,)),
     label=agreed_answer,
     rehearse=True,
-    recipe=Recipe(steps=500),
+    recipe=Recipe(steps=700),
 )
