@@ -38,6 +38,6 @@ O2 = Organism(
     modes=RATES,
     words=(*(f"{mode}:" for mode in RATES), " It", " is"),
     rehearse=True,
-    recipe=Recipe(school=100, steps=900, batch=48),
+    recipe=Recipe(school=100, steps=700),
     task="running-sum-modes",
 )
