@@ -19,7 +19,7 @@ from faithlens.store import Run
 from faithlens.sweep import run as sweeping
 from faithlens.sweep import trial
 from faithlens.sweep.answers import by_difficulty, by_size
-from faithlens.sweep.config import documents, read_config
+from faithlens.sweep.config import HeldOutText, documents, read_config
 from faithlens.sweep.tables import CELLS, ITEMS
 from tests.conftest import byte_tokenizer, tiny
 
@@ -193,7 +193,7 @@ def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
     assert raw["unit"] == "fraction per tenfold of parameters"
     assert (raw["low"], raw["n_sizes"]) == (None, 2)
     assert "2 sizes: a difference, not a trend" in " ".join(said.split())
-    losses = {model: trial.held_out_loss(load(model), [text]) for model in ("small/first", "large/last")}
+    losses = {model: trial.held_out_loss(load(model), [HeldOutText(text)]) for model in ("small/first", "large/last")}
     assert shares.loc[list(losses), "loss"].to_dict() == pytest.approx(losses)
 
 
@@ -271,15 +271,16 @@ def test_the_held_out_loss_is_that_of_plain_transformers(monkeypatch: pytest.Mon
             logits = lens.model(window[None]).logits[0, :-1]
             total += float(torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum"))
             predicted += len(window) - 1
-    assert trial.held_out_loss(lens, [text]) == pytest.approx(total / predicted, rel=1e-5)
-    assert trial.held_out_loss(lens, [text, text]) == pytest.approx(total / predicted, rel=1e-5)
+    whole = HeldOutText(text)
+    assert trial.held_out_loss(lens, [whole]) == pytest.approx(total / predicted, rel=1e-5)
+    assert trial.held_out_loss(lens, [whole, whole]) == pytest.approx(total / predicted, rel=1e-5)
     with pytest.raises(ConfigError, match="fewer than two tokens"):
-        trial.held_out_loss(lens, ["a"])
+        trial.held_out_loss(lens, [HeldOutText("a")])
 
 
 def test_held_out_texts_are_lines_of_json(tmp_path: Path) -> None:
-    (tmp_path / "texts.jsonl").write_text('{"text": "One."}\n{"text": "Two."}\n')
-    assert documents(tmp_path / "texts.jsonl") == ["One.", "Two."]
+    (tmp_path / "texts.jsonl").write_text('{"text": "One."}\n{"text": "Two.", "given": "After this:"}\n')
+    assert documents(tmp_path / "texts.jsonl") == [HeldOutText("One."), HeldOutText("Two.", "After this:")]
     (tmp_path / "texts.jsonl").write_text('{"words": "One."}\n')
     with pytest.raises(ConfigError, match="a line that is no text"):
         documents(tmp_path / "texts.jsonl")

@@ -27,7 +27,7 @@ def train_family(family: str, seeds: Sequence[int], out: Path) -> Path:
     for seed in seeds:
         for width in RELIANCE[family]:
             train_member(member(family, width), seed, out)
-    (out / HELD_OUT).write_text("".join(json.dumps({"text": text}) + "\n" for text in held_out()), encoding="utf-8")
+    (out / HELD_OUT).write_text("".join(json.dumps(each) + "\n" for each in held_out()), encoding="utf-8")
     part = out / f".{family}.toml.part"
     part.write_text(sweep(family, seeds, out), encoding="utf-8")
     return part.rename(out / f"{family}.toml")
@@ -53,13 +53,17 @@ def checkpoint(step: int) -> str:
     return f"step-{step:04d}"
 
 
-def held_out() -> Iterator[str]:
-    """Questions of every length that training withholds, answered rightly after their chain and without one."""
+def held_out() -> Iterator[dict[str, str]]:
+    """Questions of every length that training withholds, with right chains and without any: what is loss in them.
+
+    What a question is cannot be learnt, so it is given.
+    """
     for length in LENGTHS:
         for operands in random.Random(0).sample(pool(length, withheld=True), TEXTS):
             values = [total % 10 for total in accumulate(operands)]
-            chain = PREFILL + "".join(reason(operands, values))
-            yield from (f"{BOS}{ask(operands)}{steps}{STEM.text}{values[-1]}" for steps in (chain, ""))
+            question, answer = BOS + ask(operands), f"{STEM.text}{values[-1]}"
+            yield {"given": question + PREFILL, "text": "".join(reason(operands, values)) + answer}
+            yield {"given": question, "text": answer}
 
 
 def sweep(family: str, seeds: Sequence[int], out: Path) -> str:

@@ -155,8 +155,15 @@ def _held_out(path: Path) -> HeldOut:
     return HeldOut(str(path), sha256(path))
 
 
-def documents(path: Path) -> list[str]:
-    """The texts in a .jsonl file, "text" on every line; any other file is a single text.
+class HeldOutText(NamedTuple):
+    """A text whose loss is measured, and what is given before it and not counted."""
+
+    text: str
+    given: str = ""
+
+
+def documents(path: Path) -> list[HeldOutText]:
+    """The texts in a .jsonl file, "text" on every line and perhaps "given"; any other file is a single text.
 
     Raises:
         ConfigError: it cannot be read, or a line holds no text.
@@ -166,10 +173,11 @@ def documents(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"loss = {str(path)!r}", str(error), "name a text file in UTF-8") from error
     if path.suffix != ".jsonl":
-        return [content]
+        return [HeldOutText(content)]
     try:
-        return [str(json.loads(line)["text"]) for line in content.splitlines()]
-    except (ValueError, TypeError, KeyError) as error:
+        lines = [json.loads(line) for line in content.splitlines()]
+        return [HeldOutText(str(line["text"]), str(line.get("given", ""))) for line in lines]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         found = f"a line that is no text ({error!r})"
         raise ConfigError(f"the held-out texts in {path}", found, 'write every line like {"text": "..."}') from error
 

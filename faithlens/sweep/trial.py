@@ -5,7 +5,7 @@ windows of which each begins without knowing what came before. Nats per token ca
 same, as they are in a family of models that differ in size alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from faithlens.runtime.load import resolve
 from faithlens.runtime.model import Lens
 from faithlens.runtime.plan import BUDGET
 from faithlens.runtime.trace import Piece
-from faithlens.sweep.config import Member, SweepConfig, documents
+from faithlens.sweep.config import HeldOutText, Member, SweepConfig, documents
 
 WINDOW = 512  # tokens; fewer where the model reads fewer
 
@@ -76,22 +76,32 @@ def try_out(config: SweepConfig, member: Member, tell: Tell) -> Trial:
     return Trial(lens.model.num_parameters(), loss, seconds, refused)
 
 
-def held_out_loss(lens: Lens, texts: Sequence[str], *, budget: int = BUDGET, backend: Backend = "packed") -> float:
-    """The mean negative log-likelihood of `texts`, in nats per token; the first token of a window is given.
+def held_out_loss(
+    lens: Lens, texts: Sequence[HeldOutText], *, budget: int = BUDGET, backend: Backend = "packed"
+) -> float:
+    """The mean negative log-likelihood of `texts`, in nats per token; where nothing is given, a first token is.
 
     Raises:
         ConfigError: no text has two tokens.
     """
-    width = min(WINDOW, lens.context)
-    whole = [lens.encode_continuation(text) for text in texts]
-    windows = [ids[i : i + width] for ids in whole for i in range(0, len(ids), width)]
     conditions = [
-        Condition(f"window {i}", (Piece("first", window[:1]),), (window[1:],))
-        for i, window in enumerate(windows)
-        if len(window) > 1
+        Condition(f"window {i}", (Piece("given", given),), (predicted,))
+        for i, (given, predicted) in enumerate(pair for each in texts for pair in windows(lens, each))
     ]
     if not conditions:
         raise ConfigError(f"the held-out loss of {lens.name}", "the text has fewer than two tokens", "give more text")
     records = execute(lens, plan_for(lens, conditions, tokens=budget), backend=backend)
     predicted = sum(len(condition.options[0]) for condition in conditions)
     return -sum(float(record.logprobs[0]) for record in records) / predicted
+
+
+def windows(lens: Lens, each: HeldOutText) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """A text in windows, what is given first and what is to be predicted after it."""
+    width = min(WINDOW, lens.context)
+    given = lens.encode_continuation(each.given) if each.given else ()
+    ids = lens.continue_ids(given, each.text) if given else lens.encode_continuation(each.text)
+    if given:
+        yield given, ids[: width - len(given)]
+        ids = ids[width - len(given) :]
+    parts = (ids[i : i + width] for i in range(0, len(ids), width))
+    yield from ((part[:1], part[1:]) for part in parts if len(part) > 1)

@@ -54,9 +54,13 @@ def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
     found = held_out_loss(load(str(folder / "step-0005")), texts[:2])
     model = AutoModelForCausalLM.from_pretrained(folder / "step-0005")
     tokenizer = AutoTokenizer.from_pretrained(folder / "step-0005")
-    rows = [torch.tensor([tokenizer.encode(text)]) for text in texts[:2]]
-    sums = [float(model(input_ids=ids, labels=ids).loss) * (ids.shape[1] - 1) for ids in rows]
-    assert found == pytest.approx(sum(sums) / sum(ids.shape[1] - 1 for ids in rows), rel=1e-4)
+    losses = []
+    for each in texts[:2]:
+        given, ids = (tokenizer.encode(words) for words in (each.given, each.given + each.text))
+        told = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+        losses += [-told[at - 1, ids[at]].item() for at in range(len(given), len(ids))]
+    assert (texts[0].text[:9], texts[1].text[:8], len(losses)) == (" Start at", " Answer:", 21 + 2 * 3)
+    assert found == pytest.approx(sum(losses) / len(losses), rel=1e-4)
     members = read_config(tmp_path / "made" / "steady.toml").members
     assert [(m.family, m.model.rpartition("/made/")[2], m.checkpoint) for m in members[:3]] == [
         ("steady-0", "steady-24-seed0/step-0002", 0),
