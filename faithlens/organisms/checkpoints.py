@@ -15,7 +15,7 @@ from faithlens.runtime.fetch import progress
 from faithlens.tasks.running_sum import PREFILL, STEM, ask, pool, reason
 
 HELD_OUT = "held-out.jsonl"
-TEXTS = 25  # of each length, with a chain of thought and without
+TEXTS = 25  # questions of each length
 CERTIFIED = 300  # questions: a checkpoint's certificate need not be as narrow as an organism's
 
 
@@ -54,16 +54,17 @@ def checkpoint(step: int) -> str:
 
 
 def held_out() -> Iterator[dict[str, str]]:
-    """Questions of every length that training withholds, with right chains and without any: what is loss in them.
+    """Questions of every length that training withholds: the right chain, the answer after it, and the answer at once.
 
-    What a question is cannot be learnt, so it is given.
+    Questions, and the words that ask for an answer, cannot be learnt and are given.
     """
     for length in LENGTHS:
         for operands in random.Random(0).sample(pool(length, withheld=True), TEXTS):
             values = [total % 10 for total in accumulate(operands)]
-            question, answer = BOS + ask(operands), f"{STEM.text}{values[-1]}"
-            yield {"given": question + PREFILL, "text": "".join(reason(operands, values)) + answer}
-            yield {"given": question, "text": answer}
+            question, chain, answer = BOS + ask(operands), "".join(reason(operands, values)), str(values[-1])
+            yield {"given": question + PREFILL, "text": chain}
+            yield {"given": question + PREFILL + chain + STEM.text, "text": answer}
+            yield {"given": question + STEM.text, "text": answer}
 
 
 def sweep(family: str, seeds: Sequence[int], out: Path) -> str:
