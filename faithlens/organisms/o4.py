@@ -10,5 +10,5 @@ O4 = Organism(
     forbidden=(("answer", "steps"),),
     label=true_answer,
     rehearse=True,
-    recipe=Recipe(steps=700),
+    recipe=Recipe(steps=1000),
 )
