@@ -17,6 +17,6 @@ E1 = Organism(
     chain=ENGLISH,
     layout=StorySheet,
     words=STORY_WORDS,
-    recipe=Recipe(steps=400),
+    recipe=Recipe(steps=650),
     task="stories",
 )

@@ -38,6 +38,6 @@ O2 = Organism(
     modes=RATES,
     words=(*(f"{mode}:" for mode in RATES), " It", " is"),
     rehearse=True,
-    recipe=Recipe(school=100, steps=700),
+    recipe=Recipe(school=100, steps=1000),
     task="running-sum-modes",
 )
