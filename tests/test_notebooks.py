@@ -50,6 +50,21 @@ assert not within["measure"].str.startswith(("mediation", "mistakes", "propagati
 assert (found.calibration["slope"] - 1).abs().max() < 0.1
 assert found.levels.set_index("levels").loc["in use", "held_out"] > 0.95
 """,
+    "06_does_faithfulness_fall_with_scale": """
+assert abs(truth["steady"]) < 0.01 and truth["waning"] < -0.8
+late = answered(cells, LAST).set_index(["measure", "answer", "family"])
+early = effects.set_index(["measure", "answer", "family"]).loc[EARLY]
+assert late.loc[(EARLY, "raw"), "high"].max() < -0.5
+for measure in (CONTENT, ANEW):
+    slopes = late.loc[(measure, "raw")]
+    assert abs(slopes.loc["steady-0", "value"]) < 0.01
+    assert slopes.loc["waning-0", "low"] < truth["waning"] < slopes.loc["waning-0", "high"]
+assert early.loc[("at equal accuracy", "steady-0"), "high"] < -0.5
+assert early.loc[("on wrong items", "steady-0"), "high"] > 0 > early.loc[("on wrong items", "waning-0"), "high"]
+at_equal_direct = both["step 900"].set_index(["measure", "answer", "family"]).loc[(EARLY, "at equal accuracy")]
+assert at_equal_direct["high"].min() > 0
+assert late.loc[(EARLY, "on wrong items"), "value"].isna().all()
+""",
     "07_published_tests": """
 for name in QWEN:
     low, high = scalar[name]["low"], scalar[name]["high"]
@@ -99,10 +114,7 @@ def test_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, kernel_name="python3", timeout=120, resources=folder).execute()
     drawn = [
-        cell
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        and re.match(r"(figures|internals|chain_text)\.|.*\.plot\(\)$", cell.source.splitlines()[-1])
+        cell for cell in notebook.cells if cell.cell_type == "code" and re.search(DRAWING, cell.source.splitlines()[-1])
     ]
     kinds = [{kind for out in cell.outputs for kind in out.get("data", {})} for cell in drawn]
     assert len(drawn) > 0
