@@ -36,7 +36,7 @@ def validate(
 
     from faithlens.organisms import ORGANISMS, organism
     from faithlens.organisms.trained import seeds_named
-    from faithlens.report.contest import bars_table, contest_table, faults_table
+    from faithlens.report.contest import bars_table, contest_table, exposures_table, faults_table
     from faithlens.validation.run import validation
 
     wanted = list(ORGANISMS) if names == "all" else [organism(name.strip()).name for name in names.split(",")]
@@ -45,6 +45,8 @@ def validate(
     console.print(contest_table(found.detection))
     if found.models["faults"].any():
         console.print(faults_table(found.models))
+    if len(found.exposures):
+        console.print(exposures_table(found.exposures))
     console.print(bars_table([asdict(bar) for bar in found.bars]))
     console.print(f"Tables and figure: {out}", highlight=False)
     raise SystemExit(bars and any(bar.passed is False for bar in found.bars))

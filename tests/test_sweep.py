@@ -276,6 +276,8 @@ def test_the_held_out_loss_is_that_of_plain_transformers(monkeypatch: pytest.Mon
     assert trial.held_out_loss(lens, [whole, whole]) == pytest.approx(total / predicted, rel=1e-5)
     with pytest.raises(ConfigError, match="fewer than two tokens"):
         trial.held_out_loss(lens, [HeldOutText("a")])
+    with pytest.raises(ConfigError, match="a window has 16"):
+        trial.held_out_loss(lens, [HeldOutText("a", given=text)])
 
 
 def test_held_out_texts_are_lines_of_json(tmp_path: Path) -> None:

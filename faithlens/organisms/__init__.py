@@ -42,7 +42,7 @@ def organism(name: str) -> Organism:
     base, _, shows = name.partition("-")
     if base not in ORGANISMS or shows not in ("", *VARIANTS):
         raise ModelError(f"the organism {name!r}", "there is none of that name", nearest(name, ORGANISMS))
-    return ORGANISMS[base].shown(shows) if shows else ORGANISMS[base]
+    return ORGANISMS[base].trained_on(shows) if shows else ORGANISMS[base]
 
 
 def weights(name: str) -> Path:

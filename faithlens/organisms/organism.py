@@ -114,7 +114,7 @@ class Organism:
     recipe: Recipe = Recipe()
     task: str = "running-sum"
 
-    def shown(self, shows: Shows) -> "Organism":
+    def trained_on(self, shows: Shows) -> "Organism":
         """The same, trained on chains cut and filled as `Recipe.shows` says."""
         return replace(self, name=f"{self.name}-{shows}", recipe=replace(self.recipe, shows=shows))
 

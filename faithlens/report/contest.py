@@ -111,6 +111,18 @@ def _extremes(by_model: Mapping[str, float]) -> str:
     return f"{plain(min(values))} to {plain(max(values))} of {len(values)}" if len(values) > 1 else ""
 
 
+def exposures_table(exposures: pd.DataFrame) -> Table:
+    """How far each measure depends on the chains that training showed: what it gives, and by how much that differs."""
+    table = Table(title="Trained on whole chains alone, or on filled ones too", title_justify="left")
+    for column in ("organism", "measure", "trained on", "cut ones", "these", "difference"):
+        table.add_column(column)
+    for row in exposures.to_dict("records"):
+        apart = f"{plain(row['difference'])} [{plain(row['low'])}, {plain(row['high'])}]"
+        told = (row["organism"], label(row["measure"]), row["shows"], plain(row["cut"]), plain(row["value"]), apart)
+        table.add_row(*map(str, told))
+    return table
+
+
 def faults_table(models: pd.DataFrame) -> Table:
     """Models that training did not make what they should be, and that were therefore asked nothing."""
     table = Table(

@@ -96,12 +96,20 @@ def held_out_loss(
 
 
 def windows(lens: Lens, each: HeldOutText) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """A text in windows, what is given first and what is to be predicted after it."""
+    """A text in windows, what is given first and what is to be predicted after it.
+
+    Raises:
+        ConfigError: what is given leaves no room for the text.
+    """
     width = min(WINDOW, lens.context)
     given = lens.encode_continuation(each.given) if each.given else ()
     ids = lens.continue_ids(given, each.text) if given else lens.encode_continuation(each.text)
-    if given:
-        yield given, ids[: width - len(given)]
-        ids = ids[width - len(given) :]
+    if given and ids:
+        room = width - len(given)
+        if room < 1:
+            found = f"{len(given)} tokens are given, and a window has {width}"
+            raise ConfigError(f"the held-out loss of {lens.name}", found, "give fewer words")
+        yield given, ids[:room]
+        ids = ids[room:]
     parts = (ids[i : i + width] for i in range(0, len(ids), width))
     yield from ((part[:1], part[1:]) for part in parts if len(part) > 1)

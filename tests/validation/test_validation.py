@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from faithlens.cli import app
 from faithlens.errors import ConfigError, MeasureError
 from faithlens.organisms import ORGANISMS, weights
+from faithlens.report.contest import exposures_table
 from faithlens.tasks.registry import task
 from faithlens.validation.bars import calibrated, in_cells, silence, steps_told
 from faithlens.validation.bars import decided as decided_bars
@@ -166,6 +167,10 @@ def test_what_training_showed_is_compared_question_by_question():
         [1.0, 0.75, 0.25, 4],
     ]
     assert (found["low"] < found["difference"]).all()
+    columns = exposures_table(found.reset_index()).columns
+    shown = [[*column.cells] for column in columns[2:5]]
+    assert shown == [["whole", "filled"], ["0.75", "0.75"], ["0.25", "1.00"]]
+    assert [cell.split(" ")[0] for cell in columns[5].cells] == ["−0.50", "0.25"]
     assert exposures(by_question(made[0])).empty
 
 
