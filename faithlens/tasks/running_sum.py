@@ -81,6 +81,20 @@ def pool(numbers: int, *, withheld: bool) -> list[tuple[int, ...]]:
     return [question for question in every if held_out(question) == withheld]
 
 
+def draw(name: str, every: Sequence[tuple[int, ...]], n: int, seed: int) -> list[tuple[int, ...]]:
+    """`n` of the questions that the task `name` holds out; a longer list starts with the shorter one.
+
+    Raises:
+        TaskError: fewer than `n` are held out, or `n` is below one.
+    """
+    if not 1 <= n <= len(every):
+        found = f"{len(every)} questions about {len(every[0])} numbers are held out"
+        raise TaskError(f"{n} questions of {name}", found, f"ask for 1 to {len(every)}")
+    shuffled = list(every)
+    random.Random(seed).shuffle(shuffled)
+    return shuffled[:n]
+
+
 @dataclass(frozen=True)
 class RunningSum:
     """Questions about a running total modulo ten, with `additions` numbers added to the first.
@@ -104,15 +118,8 @@ class RunningSum:
         Raises:
             TaskError: fewer than `n` questions are held out, or `n` is below one.
         """
-        every = pool(self.additions + 1, withheld=True)
-        if not 1 <= n <= len(every):
-            raise TaskError(
-                f"{n} questions of {self.name}",
-                f"{len(every)} questions with {self.additions} additions are held out",
-                f"ask for 1 to {len(every)}",
-            )
-        random.Random(seed).shuffle(every)
-        return [self.question(operands, mode) for operands, mode in zip(every[:n], cycle(self.modes), strict=False)]
+        asked = draw(self.name, pool(self.additions + 1, withheld=True), n, seed)
+        return [self.question(operands, mode) for operands, mode in zip(asked, cycle(self.modes), strict=False)]
 
     def question(self, operands: Sequence[int], mode: str = "") -> Question:
         """The question about `operands`, asked in `mode`."""

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from faithlens.errors import TaskError
 from faithlens.tasks.question import Prompt, Propagated, Question, Stem, Strategy
-from faithlens.tasks.running_sum import DIGITS, STATED, STEM, RunningSum, pool, totals
+from faithlens.tasks.running_sum import DIGITS, STATED, STEM, RunningSum, draw, pool, totals
 
 PEOPLE = {"Anna": "she", "Ben": "he", "Emma": "she", "Fred": "he", "Kate": "she", "Tom": "he"}
 THINGS = ("apples", "books", "coins", "shells")
@@ -165,14 +164,7 @@ class Stories:
             TaskError: fewer than `n` questions are held out, or `n` is below one.
         """
         every = [operands for operands in pool(self.additions + 1, withheld=True) if natural(operands)]
-        if not 1 <= n <= len(every):
-            raise TaskError(
-                f"{n} questions of {self.name}",
-                f"{len(every)} stories with {self.additions} changes are held out",
-                f"ask for 1 to {len(every)}",
-            )
-        random.Random(seed).shuffle(every)
-        return [self.question(operands) for operands in every[:n]]
+        return [self.question(operands) for operands in draw(self.name, every, n, seed)]
 
     def question(self, operands: Sequence[int], words: Sequence[int] | None = None) -> Question:
         """The story of `operands`, in words that are drawn for these numbers unless they are given."""

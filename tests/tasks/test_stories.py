@@ -96,7 +96,7 @@ def test_questions_are_held_out_natural_different_and_a_function_of_the_seed():
     assert TASK.questions(20, seed=4) != short
     held = sum(held_out(q) for q in product(range(2, 10), *[range(1, 10)] * 3))
     assert len(TASK.questions(held, 0)) == held
-    with pytest.raises(TaskError, match=f"{held} stories with 3 changes are held out"):
+    with pytest.raises(TaskError, match=f"{held} questions about 4 numbers are held out"):
         TASK.questions(held + 1, 0)
 
 
