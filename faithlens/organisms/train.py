@@ -62,7 +62,7 @@ def circles(width: int, scale: float) -> Float[Tensor, "option d_model"]:
     """Embeddings of the ten digits on circles that lie at random, with the root mean square `scale`.
 
     Trained networks add on circles (Nanda et al. 2023, arXiv:2301.05217; Zhong et al. 2023, arXiv:2306.17844); to find
-    them takes most of a training in which the digits start anywhere, and some seeds never do.
+    them took most of a training in which the digits started anywhere, and some seeds never did.
     """
     angle = 2 * math.pi * torch.arange(10)[:, None] * torch.tensor(TURNS) / 10
     there = torch.cat([angle.cos(), angle.sin()], 1) @ torch.linalg.qr(torch.randn(width, 2 * len(TURNS))).Q.T
