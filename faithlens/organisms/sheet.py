@@ -6,8 +6,9 @@ A row may be cut: `kept` tokens of the chain of thought remain before the stem; 
 too. What is cut may be filled up with dots, as many tokens of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import accumulate, pairwise
 
 import torch
@@ -48,8 +49,11 @@ class Sheet:
     """The layout of questions with `operands` numbers under `tokenizer`, which gives every digit a token of its own.
 
     Where a number of the chain of thought is written is found by writing it: a token that changes with the number is
-    its place. `modes` are the words that open a question in each mode, all equally long; a hint in them is 0.
+    its place. `modes` are the words that open a question in each mode, all equally long; a hint in them is 0. `NAMES`
+    are the words that differ from question to question.
     """
+
+    NAMED: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -59,26 +63,28 @@ class Sheet:
         modes: Sequence[str] = (),
     ) -> None:
         blank, self.chain = [0] * operands, chain
+        self.encode: Callable[[str], list[int]] = cache(tokenizer.encode)
+        self.decode: Callable[[Tensor], list[str]] = tokenizer.batch_decode
         self.digits = torch.tensor([token(tokenizer, d) for d in DIGITS])
-        self.names = torch.empty(0, dtype=torch.long)
+        self.names = torch.tensor([token(tokenizer, f" {name}") for name in self.NAMED], dtype=torch.long)
         openings = modes or ("",)
         asked = [chain.asks(blank, mode) for mode in modes] or [chain.asks(blank)]
-        self.prompts = torch.tensor([tokenizer.encode(BOS + question + PREFILL) for question in asked])
+        self.prompts = torch.tensor([self.encode(BOS + question + PREFILL) for question in asked])
         self.prompt = self.prompts[0]
-        self.stem = torch.tensor(tokenizer.encode(STEM.text))
+        self.stem = torch.tensor(self.encode(STEM.text))
         self.eos, self.pad = token(tokenizer, EOS), token(tokenizer, PAD)
         self.asked = (self.prompt == self.digits[0]).nonzero()[-operands:, 0]
         self.hinted = self.prompts == self.digits[0]
         self.hinted[:, self.asked] = False
         words = [chain.words_in.get(mode, chain.words)(blank, blank) for mode in openings]
-        self.cots = torch.tensor([[i for step in each for i in tokenizer.encode(step)] for each in words])
+        self.cots = torch.tensor([[i for step in each for i in self.encode(step)] for each in words])
         self.cot = self.cots[0]
-        self.dots = torch.tensor(tokenizer.encode(" ..."))
-        steps = [tokenizer.encode(step) for step in chain.words(blank, blank)]
+        self.dots = torch.tensor(self.encode(" ..."))
+        steps = [self.encode(step) for step in chain.words(blank, blank)]
         self.borders = torch.tensor([0, *accumulate(map(len, steps))])
         ones = torch.eye(2 * operands, dtype=torch.long).tolist()
         probes = ["".join(chain.words(one[:operands], one[operands:])) for one in ones]
-        written = torch.tensor([tokenizer.encode(probe) for probe in probes]) != self.cot
+        written = torch.tensor([self.encode(probe) for probe in probes]) != self.cot
         self.number, self.slots = written.nonzero(as_tuple=True)
         stated = self.slots[self.number >= operands]
         self.said = torch.tensor([last_within(stated, a, b) for a, b in pairwise(self.borders.tolist())])

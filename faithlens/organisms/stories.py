@@ -7,21 +7,18 @@ The words are drawn with the numbers: person, thing and verbs, which the questio
 is phrased. So a paraphrase of a step is a step that the organism has met.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import chain as joined
 from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
-from faithlens.organisms.chain import RUNNING, Chain
+from faithlens.organisms.chain import Chain
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.sheet import Sheet
-from faithlens.organisms.tokenizer import BOS, WORDS, token
+from faithlens.organisms.tokenizer import BOS, WORDS
 from faithlens.tasks.running_sum import PREFILL
 from faithlens.tasks.stories import NAMES, PHRASINGS, Told, ask, choices, clauses, reason, told, vocabulary
 
@@ -34,17 +31,7 @@ STORY_WORDS = tuple(word for word in vocabulary() if word not in WORDS)
 class StorySheet(Sheet):
     """The layout of stories with `operands` numbers."""
 
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        operands: int,
-        chain: Chain = RUNNING,
-        modes: Sequence[str] = (),
-    ) -> None:
-        super().__init__(tokenizer, operands, chain, modes)
-        self.names = torch.tensor([token(tokenizer, f" {name}") for name in NAMES])
-        self.encode: Callable[[str], list[int]] = cache(tokenizer.encode)
-        self.decode: Callable[[Tensor], list[str]] = tokenizer.batch_decode
+    NAMED = NAMES
 
     def write(self, drafts: Drafts) -> Int[Tensor, "batch pos"]:
         """Prompt and whole chain of thought as tokens."""
