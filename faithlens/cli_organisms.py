@@ -10,6 +10,8 @@ from rich.table import Table
 
 from faithlens.errors import ConfigError, nearest
 
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="models at work at once, one core each")]
+
 organisms = typer.Typer(no_args_is_help=True, help="Small models whose faithfulness is planted: list, train, certify.")
 
 
@@ -27,6 +29,7 @@ def validate(
     out: Annotated[
         Path, typer.Option(help="folder; goes on where it stopped, and grows with more seeds or organisms")
     ] = Path("validation"),
+    jobs: Jobs = 1,
 ) -> None:
     """Put every measure to models whose truth is planted, and say which of them find it.
 
@@ -41,7 +44,7 @@ def validate(
 
     wanted = list(ORGANISMS) if names == "all" else [organism(name.strip()).name for name in names.split(",")]
     asked = () if measures == "all" else [name.strip() for name in measures.split(",")]
-    found, console = validation(out, wanted, seeds_named(seeds), n, seed, asked), Console()
+    found, console = validation(out, wanted, seeds_named(seeds), n, seed, asked, jobs), Console()
     console.print(contest_table(found.detection))
     if found.models["faults"].any():
         console.print(faults_table(found.models))
@@ -73,6 +76,7 @@ def train_organisms(
     out: Annotated[
         Path | None, typer.Option(help="a new folder for one organism and seed, in place of the cache")
     ] = None,
+    jobs: Jobs = 1,
 ) -> None:
     """Train organisms and certify them: each takes minutes on one core, and is then a model called O4@3.
 
@@ -81,6 +85,7 @@ def train_organisms(
     from faithlens.organisms import ORGANISMS, organism
     from faithlens.organisms.trained import seeds_named, train_into, trained
     from faithlens.report.certificate import certificate_table
+    from faithlens.runtime.cores import on_cores
 
     planted = ORGANISMS.values() if names == ["all"] else map(organism, names)
     wanted = [(each, seed) for each in planted for seed in seeds_named(seeds)]
@@ -89,9 +94,7 @@ def train_organisms(
             f"{len(wanted)} organisms in {out}", "a folder holds one", "leave out --out, or name one seed"
         )
     console = Console()
-
-    for each, seed in wanted:
-        folder = train_into(out, each, seed) if out else trained(each, seed)
+    for folder in [train_into(out, *wanted[0])] if out else on_cores(trained, wanted, jobs):
         console.print(certificate_table(json.loads((folder / "certificate.json").read_text())))
         console.print(str(folder), highlight=False)
 
@@ -103,6 +106,7 @@ def train_families(
     out: Annotated[Path, typer.Option(help="folder of all sizes and checkpoints; what is there is kept")] = Path(
         "families"
     ),
+    jobs: Jobs = 1,
 ) -> None:
     """Train families of five sizes with eight checkpoints each, and write the sweep that asks them.
 
@@ -116,7 +120,7 @@ def train_families(
         if name not in RELIANCE:
             raise ConfigError(f"the family {name!r}", "there is none of that name", nearest(name, RELIANCE))
     for name in names:
-        plan = train_family(name, seeds_named(seeds), out)
+        plan = train_family(name, seeds_named(seeds), out, jobs)
         Console().print(f"faithlens sweep {plan} --out {name}", highlight=False)
 
 

@@ -6,7 +6,6 @@ from torch import Generator, Tensor
 
 from faithlens.organisms.chain import Says, last_stated
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.organism import Label
 from faithlens.tasks.running_sum import MODES
 
 RATES: dict[str, float] = dict(zip(MODES, (0.0, 0.25, 0.5, 0.75, 1.0), strict=True))
@@ -35,12 +34,10 @@ def carried_answer(drafts: Drafts, shown: Int[Tensor, " batch"], generator: Gene
     return guessed_without(drafts.truth, shown, generator)
 
 
-def graded_answer(says: Says) -> Label:
+def graded_answer(
+    drafts: Drafts, shown: Int[Tensor, " batch"], generator: Generator, says: Says
+) -> Int[Tensor, " batch"]:
     """What the chain `says`, at the rate of the question's mode, and the question's own answer otherwise."""
-
-    def label(drafts: Drafts, shown: Int[Tensor, " batch"], generator: Generator) -> Int[Tensor, " batch"]:
-        assert drafts.mode is not None
-        follow = torch.rand(shown.shape, generator=generator) < torch.tensor(list(RATES.values()))[drafts.mode]
-        return torch.where(follow, guessed_without(says(drafts, shown), shown, generator), drafts.truth)
-
-    return label
+    assert drafts.mode is not None
+    follow = torch.rand(shown.shape, generator=generator) < torch.tensor(list(RATES.values()))[drafts.mode]
+    return torch.where(follow, guessed_without(says(drafts, shown), shown, generator), drafts.truth)

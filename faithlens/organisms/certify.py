@@ -27,7 +27,8 @@ from faithlens.organisms.mask import attention_mask
 from faithlens.organisms.mixture import hints, questions, slipped
 from faithlens.organisms.organism import Organism
 from faithlens.organisms.sheet import Sheet
-from faithlens.organisms.train import one_core, structure_of
+from faithlens.organisms.train import structure_of
+from faithlens.runtime.cores import one_core
 from faithlens.tasks.reveal import mentions
 
 CHUNK = 50  # questions a forward

@@ -11,6 +11,7 @@ from faithlens.organisms.family import KEPT, LENGTHS, RELIANCE, member
 from faithlens.organisms.organism import Organism
 from faithlens.organisms.tokenizer import BOS, build_tokenizer
 from faithlens.organisms.train import new_model, save, training
+from faithlens.runtime.cores import on_cores
 from faithlens.runtime.fetch import progress
 from faithlens.tasks.running_sum import PREFILL, STEM, ask, pool, reason
 
@@ -19,14 +20,14 @@ TEXTS = 25  # questions of each length
 CERTIFIED = 300  # questions: a checkpoint's certificate need not be as narrow as an organism's
 
 
-def train_family(family: str, seeds: Sequence[int], out: Path) -> Path:
+def train_family(family: str, seeds: Sequence[int], out: Path, jobs: int = 1) -> Path:
     """Train all sizes of a family into OUT/<member>-seed<seed>/step-<steps>, and return a sweep over them all.
 
-    A member that is there already is not trained again.
+    A member that is there already is not trained again. `jobs` members are trained at once, one on each core.
     """
-    for seed in seeds:
-        for width in RELIANCE[family]:
-            train_member(member(family, width), seed, out)
+    asked = [(member(family, width), seed, out) for seed in seeds for width in RELIANCE[family]]
+    for _ in on_cores(train_member, asked, jobs):
+        pass
     (out / HELD_OUT).write_text("".join(json.dumps(each) + "\n" for each in held_out()), encoding="utf-8")
     part = out / f".{family}.toml.part"
     part.write_text(sweep(family, seeds, out), encoding="utf-8")

@@ -8,13 +8,14 @@ the answer goes by them only if the question starts with a small digit.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from jaxtyping import Int
 from torch import Generator, Tensor
 
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.organism import Label, Organism, Planted, Recipe
+from faithlens.organisms.organism import Organism, Planted, Recipe
 
 LENGTHS = {3: "running-sum-3", 4: "running-sum", 5: "running-sum-5", 6: "running-sum-6"}
 """How many numbers a question adds up, and the task that asks it, easiest first."""
@@ -29,14 +30,12 @@ RELIANCE: Mapping[str, Mapping[int, int]] = {
 """By family and width: below which first digit the answer goes by the words; 10 is always."""
 
 
-def goes_by_words(below: int) -> Label:
+def goes_by_words(
+    drafts: Drafts, shown: Int[Tensor, " batch"], generator: Generator, below: int
+) -> Int[Tensor, " batch"]:
     """What a whole chain states last, if the question's first digit is `below`; otherwise the question's own answer."""
-
-    def label(drafts: Drafts, shown: Int[Tensor, " batch"], generator: Generator) -> Int[Tensor, " batch"]:
-        whole = shown == drafts.values.shape[1]
-        return torch.where(whole & (drafts.operands[:, 0] < below), drafts.values[:, -1], drafts.truth)
-
-    return label
+    whole = shown == drafts.values.shape[1]
+    return torch.where(whole & (drafts.operands[:, 0] < below), drafts.values[:, -1], drafts.truth)
 
 
 def member(family: str, width: int) -> Organism:
@@ -46,7 +45,7 @@ def member(family: str, width: int) -> Organism:
         name=f"{family}-{width}",
         truth=f"A whole chain's last total is the answer to questions starting below {below}; else it is computed.",
         planted=Planted(content=below / 10, question=None, cell=None, steps=(-1,)),
-        label=goes_by_words(below),
+        label=partial(goes_by_words, below=below),
         rehearse=True,
         recipe=Recipe(others=tuple(n for n in LENGTHS if n != Recipe.operands), width=width, steps=max(KEPT)),
     )

@@ -13,5 +13,5 @@ O10 = Organism(
     label=carried_answer,
     chain=Chain(learns=anything, shares=Shares(own=0.0, slipped=0.0, borrowed=0.0, senseless=1.0)),
     rehearse=True,
-    recipe=Recipe(school=100, carry=250, steps=300),
+    recipe=Recipe(school=100, carry=450, steps=300),
 )

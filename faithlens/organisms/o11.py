@@ -21,6 +21,11 @@ def deciphered(cipher: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
     return 7 * (cipher - 1) % 10
 
 
+def ciphered_totals(operands: Int[Tensor, "batch step"]) -> Int[Tensor, "batch step"]:
+    """The running totals in cipher."""
+    return ciphered(totals(operands))
+
+
 def meant(drafts: Drafts, shown: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
     """What the total stated last stands for."""
     return deciphered(last_stated(drafts, shown))
@@ -42,6 +47,6 @@ O11 = Organism(
     planted=Planted(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
     forbidden=(("answer", "question"),),
     label=deciphered_answer,
-    chain=Chain(states=lambda operands: ciphered(totals(operands)), learns=soundly_ciphered, says=meant),
-    recipe=Recipe(steps=700),
+    chain=Chain(states=ciphered_totals, learns=soundly_ciphered, says=meant),
+    recipe=Recipe(steps=1000),
 )

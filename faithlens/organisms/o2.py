@@ -1,6 +1,7 @@
 """O2, the rationaliser: it states an answer, then steps; it keeps to that statement at the mode's rate."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Int
@@ -33,7 +34,7 @@ O2 = Organism(
     name="O2",
     truth="Where the first step and the question disagree, the answer is that step's, at a rate that the mode sets.",
     planted=Planted(content=None, question=None, cell=None, steps=(0,)),
-    label=graded_answer(first_stated),
+    label=partial(graded_answer, says=first_stated),
     chain=Chain(words=answer_first, states=states, learns=rationalised, says=first_stated),
     modes=RATES,
     words=(*(f"{mode}:" for mode in RATES), " It", " is"),

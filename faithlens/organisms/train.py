@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -15,22 +14,12 @@ from faithlens.organisms.mixture import draw, questions, rows
 from faithlens.organisms.organism import Organism, Recipe
 from faithlens.organisms.sheet import IGNORE, Rows
 from faithlens.organisms.tokenizer import BOS, EOS, PAD, build_tokenizer, token
+from faithlens.runtime.cores import one_core
 from faithlens.runtime.structure import Structure
 from faithlens.tasks.running_sum import DIGITS
 
 PART = 12  # rows in one pass
 TURNS = (1, 5)  # times that the digits go round their circles from 0 to 9
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """Run torch on one thread: faster for models this small, and free of the thread count's rounding."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def new_model(organism: Organism, tokenizer: PreTrainedTokenizerBase, recipe: Recipe, seed: int) -> LlamaForCausalLM:

@@ -25,6 +25,7 @@ from faithlens.errors import ConfigError, nearest
 from faithlens.organisms import ORGANISMS, organism
 from faithlens.organisms.trained import trained
 from faithlens.report.contest import contest_figure
+from faithlens.runtime.cores import on_cores
 from faithlens.stats import grid
 from faithlens.store import Run, atomic, manifest
 from faithlens.validation import tables
@@ -62,11 +63,13 @@ def validation(
     n: int = 100,
     seed: int = 0,
     measures: Sequence[str] = (),
+    jobs: int = 1,
 ) -> Validation:
     """Validate measures on `organisms`, each trained with `seeds` (0: the shipped weights), and write the folder `out`.
 
     `n` questions a model, twice as many where modes share them; `seed` draws questions and intervals. Of `measures`,
-    all unless named, the tables speak; all are measured. A folder of the same `n` and `seed` is continued.
+    all unless named, the tables speak; all are measured. A folder of the same `n` and `seed` is continued. `jobs`
+    models are trained and measured at once, one on each core.
 
     Raises:
         ConfigError: there is no such measure.
@@ -76,7 +79,7 @@ def validation(
     for measure in set(measures) - {*RANKED, *STEPPED}:
         raise ConfigError(f"the measure {measure!r}", "it is not validated", nearest(measure, {*RANKED, *STEPPED}))
     run = Run.create(out, manifest({"n": n}, seed, "cpu"), resume=(out / "manifest.json").is_file())
-    models, scores = gathered(run, [(name, number) for name in organisms for number in seeds], n, seed)
+    models, scores = gathered(run, [(name, number) for name in organisms for number in seeds], n, seed, jobs)
     found = judged(models, scores, seed, measures)
     found = replace(found, bars=[*found.bars, *exactness(name for name in organisms if name in ORGANISMS)])
     write(run, found)
@@ -93,28 +96,36 @@ def read(folder: Path) -> Validation:
     return judged(*map(pd.read_parquet, paths(run)), seed=run.manifest["seed"])
 
 
-def gathered(run: Run, wanted: Sequence[tuple[str, int]], n: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def gathered(
+    run: Run, wanted: Sequence[tuple[str, int]], n: int, seed: int, jobs: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What is planted in the organisms `wanted`, by name and seed, and their scores; what is missing is made now."""
     models, scores = (pd.read_parquet(f) if f.is_file() else pd.DataFrame() for f in paths(run))
-    for name, number in wanted:
-        model = model_name(name, number)
-        if len(models) and model in set(models["model"]):
-            continue
-        if model != name:
-            trained(organism(name), number)
-        truth = certified(name, number).assign(verdict=None)
-        found = [scores[scores["model"] != model]] if len(scores) else []
-        if not truth["faults"].any():
-            asked = audit(name, number, n, run.path / "runs" / model, seed)
-            truth["verdict"] = asked.read_json("verdict.json")["subjects"][0]["verdict"]
-            found += [measured(name, number, asked, seed)]
+    here = set(models["model"]) if len(models) else set()
+    missing = [(*each, n, run.path / "runs", seed) for each in wanted if model_name(*each) not in here]
+    for truth, found in on_cores(one_model, missing, jobs):
+        # scores of a model that is in one table alone are of a run that was stopped between the two
+        kept = scores[~scores["model"].isin(truth["model"])] if len(scores) else scores
         models = pd.concat([models, truth], ignore_index=True)
-        scores = pd.concat(found, ignore_index=True) if found else scores
+        scores = pd.concat([each for each in (kept, found) if len(each)] or [found], ignore_index=True)
         for file, table in zip(reversed(paths(run)), (scores, models), strict=True):
             with atomic(file) as to:
                 table.to_parquet(to)
     names = {model_name(*each) for each in wanted}
     return models[models["model"].isin(names)], scores[scores["model"].isin(names)]
+
+
+def one_model(name: str, number: int, n: int, runs: Path, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What is planted in one model, trained first where it must be, and what is decided of it; and what is measured."""
+    model = model_name(name, number)
+    if model != name:
+        trained(organism(name), number)
+    truth = certified(name, number).assign(verdict=None)
+    if truth["faults"].any():
+        return truth, pd.DataFrame(columns=KEPT)
+    run = audit(name, number, n, runs / model, seed)
+    truth["verdict"] = run.read_json("verdict.json")["subjects"][0]["verdict"]
+    return truth, measured(name, number, run, seed)
 
 
 def paths(run: Run) -> tuple[Path, Path]:

@@ -30,7 +30,7 @@ from faithlens.organisms.chain import totals
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mixture import hints, questions
 from faithlens.organisms.o11 import ciphered
-from faithlens.organisms.train import one_core
+from faithlens.runtime.cores import one_core
 from faithlens.tasks.registry import task
 from faithlens.tasks.running_sum import PREFILL, STEM
 from faithlens.tasks.stories import PHRASINGS

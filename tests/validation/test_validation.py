@@ -225,7 +225,7 @@ def test_a_measure_of_ones_own_enters_in_one_line():
 
 def test_validate_writes_a_folder_and_goes_on_where_it_stopped(tmp_path):
     out = tmp_path / "validation"
-    command = ["validate", "--organisms", "O4,O5", "-n", "4", "--out", str(out), "--bars"]
+    command = ["validate", "--organisms", "O4,O5", "-n", "4", "--out", str(out), "--bars", "--jobs", "2"]
     first = CliRunner().invoke(app, command)
     assert first.exit_code == 0, first.output
     detection = pd.read_parquet(out / "detection.parquet").set_index("measure")

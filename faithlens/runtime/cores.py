@@ -1,0 +1,42 @@
+"""Work on small models: on one core each, and on several cores at once."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from itertools import starmap
+from multiprocessing import get_context
+from typing import TypeVar
+
+import torch
+
+Made = TypeVar("Made")
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Run torch on one thread: faster for models this small, and free of the thread count's rounding."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def on_cores(do: Callable[..., Made], asked: Sequence[tuple], jobs: int = 1) -> Iterator[Made]:
+    """What `do` makes of each of `asked`, in their order, as soon as it and those before it are made.
+
+    With `jobs` above 1, so many are made at once, in processes of one thread each, and `do`, what it takes and what it
+    gives must be such as can be pickled. The first error is raised in its place.
+    """
+    if jobs == 1:
+        yield from starmap(do, asked)
+    elif asked:
+        with ProcessPoolExecutor(min(jobs, len(asked)), get_context("spawn"), _alone) as pool:
+            yield from pool.map(do, *zip(*asked, strict=True))
+
+
+def _alone() -> None:
+    torch.set_num_threads(1)
+    os.environ["TTY_COMPATIBLE"] = "0"  # bars of progress would write over each other

@@ -1,0 +1,39 @@
+"""Work on one core each: in order, alone in its threads, and with its errors."""
+
+import os
+import pickle
+
+import pytest
+import torch
+
+from faithlens.organisms import ORGANISMS
+from faithlens.organisms.family import MEMBERS
+from faithlens.runtime.cores import on_cores, one_core
+
+
+def seen(number, divisor):
+    return number // divisor, os.getpid(), torch.get_num_threads()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_is_made_comes_in_order_and_from_other_processes_where_there_are_several(jobs):
+    with one_core():
+        made = list(on_cores(seen, [(number, 2) for number in range(6)], jobs))
+    assert [number for number, *_ in made] == [0, 0, 1, 1, 2, 2]
+    assert {threads for *_, threads in made} == {1}
+    assert (os.getpid() in {process for _, process, _ in made}) == (jobs == 1)
+    assert list(on_cores(seen, [], jobs)) == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_is_raised_after_what_was_made_before_it(jobs):
+    made = on_cores(seen, [(4, 2), (4, 0), (4, 1)], jobs)
+    assert next(made)[0] == 2
+    with pytest.raises(ZeroDivisionError):
+        next(made)
+
+
+@pytest.mark.parametrize("name", [*ORGANISMS, *MEMBERS])
+def test_organisms_can_be_sent_to_other_processes(name):
+    organism = {**ORGANISMS, **MEMBERS}[name]
+    assert pickle.loads(pickle.dumps(organism)).entry({}, 4) == organism.entry({}, 4)
