@@ -29,15 +29,21 @@ def trained(organism: Organism, seed: int) -> Path:
 def train_into(folder: Path, organism: Organism, seed: int) -> Path:
     """Train `organism` with `seed` into `folder`, which is new or empty, certify it there, and return the folder.
 
+    On some seeds what is planted takes longer to learn: where the certificate names faults, the organism is trained
+    anew, twice as long.
+
     Raises:
         ConfigError: the folder holds something.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"to train into {folder}", "the folder is not empty", "name a new folder")
-    with progress(f"training {organism.name}@{seed}", organism.recipe.total) as advance:
-        model = train(organism, seed, watch=lambda loss: advance(1))
-    save(organism, model, folder)
-    certify(folder)
+    for longer in (1, 2):
+        recipe = organism.recipe.times(longer)
+        with progress(f"training {organism.name}@{seed}", recipe.total) as advance:
+            model = train(organism, seed, recipe, watch=lambda loss: advance(1))
+        save(organism, model, folder)
+        if not certify(folder)["faults"]:
+            break
     return folder
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import faithlens.organisms.trained as store
@@ -21,7 +22,7 @@ QUICK = replace(ORGANISMS["O5"], recipe=Recipe(steps=2, batch=4))
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FAITHLENS_CACHE", str(tmp_path))
-    monkeypatch.setattr(store, "certify", lambda folder: {})
+    monkeypatch.setattr(store, "certify", lambda folder: {"faults": []})
 
 
 def test_an_organism_is_trained_once_and_loaded_by_its_seed(monkeypatch):
@@ -29,12 +30,23 @@ def test_an_organism_is_trained_once_and_loaded_by_its_seed(monkeypatch):
     monkeypatch.setattr(store, "train", lambda *args, **kept: times.append(args) or train(*args, **kept))
     folder = trained(QUICK, 7)
     assert trained(QUICK, 7) == folder
-    assert times == [(QUICK, 7)]
+    assert times == [(QUICK, 7, QUICK.recipe)]
     lens = load("o5@7")
     assert lens.name == "O5@7"
     assert lens.structure.forbidden == (("answer", "question"),)
     assert seeds_here(QUICK) == [7]
     assert subjects(["O5@7", "O1@2"], None)[1].task == "running-sum-modes"
+
+
+@pytest.mark.parametrize(("faulty", "trainings"), [([], [2]), ([2], [2, 4]), ([2, 4], [2, 4])])
+def test_where_training_fails_it_is_done_anew_twice_as_long(monkeypatch, faulty, trainings):
+    steps = []
+    monkeypatch.setattr(store, "train", lambda *args, **kept: steps.append(args[2].steps) or train(*args, **kept))
+    monkeypatch.setattr(store, "certify", lambda folder: {"faults": ["x"] * (steps[-1] in faulty)})
+    folder = trained(QUICK, 8)
+    assert steps == trainings
+    last = train(QUICK, 8, Recipe(steps=trainings[-1], batch=4)).state_dict()
+    assert all(torch.equal(last[name], each) for name, each in load("O5@8").model.state_dict().items()), folder
 
 
 def test_an_interrupted_training_leaves_nothing_behind(monkeypatch):
