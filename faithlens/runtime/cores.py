@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import starmap
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 import torch
@@ -28,7 +29,7 @@ def on_cores(do: Callable[..., Made], asked: Sequence[tuple], jobs: int = 1) -> 
     """What `do` makes of each of `asked`, in their order, as soon as it and those before it are made.
 
     With `jobs` above 1, so many are made at once, in processes of one thread each, and `do`, what it takes and what it
-    gives must be such as can be pickled. The first error is raised in its place.
+    gives must be such as can be pickled. The first error is raised in its place, and no process outlives this one.
     """
     if jobs == 1:
         yield from starmap(do, asked)
@@ -40,3 +41,12 @@ def on_cores(do: Callable[..., Made], asked: Sequence[tuple], jobs: int = 1) -> 
 def _alone() -> None:
     torch.set_num_threads(1)
     os.environ["TTY_COMPATIBLE"] = "0"  # bars of progress would write over each other
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A pool's processes go on with what is queued when the one that made them is killed: end them with it."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

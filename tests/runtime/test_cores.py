@@ -2,7 +2,10 @@
 
 import os
 import pickle
+import time
+from multiprocessing import get_context
 
+import psutil
 import pytest
 import torch
 
@@ -31,6 +34,39 @@ def test_an_error_is_raised_after_what_was_made_before_it(jobs):
     assert next(made)[0] == 2
     with pytest.raises(ZeroDivisionError):
         next(made)
+
+
+def busy(folder):
+    (folder / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+def two_at_once(folder):
+    list(on_cores(busy, [(folder,)] * 2, 2))
+
+
+def running(process):
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def until(holds):
+    ends = time.monotonic() + 30
+    while not holds() and time.monotonic() < ends:
+        time.sleep(0.1)
+    return holds()
+
+
+def test_no_process_outlives_the_one_that_is_killed(tmp_path):
+    maker = get_context("spawn").Process(target=two_at_once, args=(tmp_path,))
+    maker.start()
+    assert until(lambda: len(list(tmp_path.iterdir())) == 2)
+    maker.kill()
+    maker.join()
+    workers = [int(path.name) for path in tmp_path.iterdir()]
+    assert until(lambda: not any(map(running, workers)))
 
 
 @pytest.mark.parametrize("name", [*ORGANISMS, *MEMBERS])
