@@ -327,7 +327,9 @@ REFUSALS = {
     "unknown suite": ("suite = 'behavior'\n" + KNOWN, "did you mean 'behaviour'?"),
     "unknown backend": ("backend = 'fused'\n" + KNOWN, "known: packed, separate"),
     "no questions": ("n = 0\n" + KNOWN, "a run needs at least one"),
-    "seeds of no organism": ("[families.a]\nmodels = ['org/m']\nseeds = [1]", "'org/m' has none of its own"),
+    "seeds no name tells": ("[families.a]\nmodels = ['org/m']\nseeds = [1]", "nothing in 'org/m' tells them apart"),
+    "two seeds": ("[families.a]\nmodels = ['O4@2']\nseeds = [1]", "'O4@2' names one itself"),
+    "a name without seeds": ("[families.a]\nmodels = ['org/m-{seed}']", "its family names no seeds"),
     "revisions of an organism": ("[families.a]\nmodels = ['O4']\nrevisions = ['x']", "'O4' has none of its own"),
     "two revisions": ("[families.a]\nmodels = ['org/m@x']\nrevisions = ['y']", "'org/m@x' names one itself"),
     "named twice": ("[families.a]\nmodels = ['O4']\n[families.b]\nmodels = ['O4']", "O4 in families.b"),
@@ -364,7 +366,8 @@ def test_the_file_in_the_readme_can_be_read(tmp_path: Path) -> None:
 
 
 def test_versions_are_named_as_models_are_loaded(tmp_path: Path) -> None:
-    (tmp_path / "mine" / "step-1").mkdir(parents=True)
+    for name in ("step-1", "step-2"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
     text = f"""
     tasks = ["running-sum"]
     points = 0
@@ -380,6 +383,10 @@ def test_versions_are_named_as_models_are_loaded(tmp_path: Path) -> None:
     [families.seeds]
     models = ["O4"]
     seeds = [0, 3]
+    [families.many]
+    models = ["org/d-seed{{seed}}", "{tmp_path}/mine/step-{{seed}}"]
+    seeds = [1, 2]
+    revisions = ["old", "new"]
     """
     config = read_config(written(tmp_path, text))
     assert [(m.family, m.model, m.revision, m.checkpoint, m.seed, m.tasks) for m in config.members] == [
@@ -393,5 +400,13 @@ def test_versions_are_named_as_models_are_loaded(tmp_path: Path) -> None:
         ("planted", "O5", None, 0, 0, ("running-sum",)),
         ("seeds", "O4", None, 0, 0, ("running-sum",)),
         ("seeds", "O4@3", None, 0, 3, ("running-sum",)),
+        ("many", "org/d-seed1@old", "old", 0, 1, ("running-sum",)),
+        ("many", "org/d-seed1@new", "new", 1, 1, ("running-sum",)),
+        ("many", "org/d-seed2@old", "old", 0, 2, ("running-sum",)),
+        ("many", "org/d-seed2@new", "new", 1, 2, ("running-sum",)),
+        ("many", f"{tmp_path}/mine/step-1/old", "old", 0, 1, ("running-sum",)),
+        ("many", f"{tmp_path}/mine/step-1/new", "new", 1, 1, ("running-sum",)),
+        ("many", f"{tmp_path}/mine/step-2/old", "old", 0, 2, ("running-sum",)),
+        ("many", f"{tmp_path}/mine/step-2/new", "new", 1, 2, ("running-sum",)),
     ]
     assert (config.options.points, config.options.sampling.temperature) == (None, 1.0)

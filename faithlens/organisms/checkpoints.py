@@ -75,7 +75,7 @@ def sweep(family: str, seeds: Sequence[int], out: Path) -> str:
     lines = [f"tasks = [{tasks}]", f"difficulty = {{numbers = [{tasks}]}}", "n = 40", "seed = 0", "points = 2"]
     lines += [f'loss = "{HELD_OUT}"']
     lines += ['assays = ["early_answering", "mistakes", "mistakes_regenerated", "mediation"]']
-    for seed in seeds:
-        models = ", ".join(f'"{(out / f"{family}-{width}-seed{seed}").as_posix()}"' for width in RELIANCE[family])
-        lines += ["", f"[families.{family}-{seed}]", f"models = [{models}]", f"revisions = [{revisions}]"]
+    models = ", ".join(f'"{(out / f"{family}-{width}-seed").as_posix()}{{seed}}"' for width in RELIANCE[family])
+    lines += ["", f"[families.{family}]", f"models = [{models}]"]
+    lines += [f"seeds = {list(seeds)}", f"revisions = [{revisions}]"]
     return "\n".join(lines) + "\n"

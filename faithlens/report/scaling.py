@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 
 def sizes_figure(cells: pd.DataFrame, measure: str, family: str) -> Figure:
-    """A measure against size at each model's last checkpoint: a line a task, with 95 % intervals.
+    """A measure against size at each model's last checkpoint: a point a model with its 95 % interval, a line a task.
 
-    `cells` is the table of a sweep.
+    Lines go through the means over seeds. `cells` is the table of a sweep.
     """
     import plotly.graph_objects as go
 
     rows = final(cells[(cells["family"] == family) & (cells["measure"] == measure)])
     figure = go.Figure()
     for i, (task, own) in enumerate(rows.groupby("task", sort=False)):
-        own = own.sort_values("size")
+        drawn = {"name": safe(str(task)), "legendgroup": safe(str(task))}
+        means = own.groupby("size")["value"].mean()
+        figure.add_scatter(
+            x=means.index, y=means, mode="lines", line={"color": colour(i), "width": 1.5}, showlegend=False, **drawn
+        )
+        around = {"array": own["high"] - own["value"], "arrayminus": own["value"] - own["low"]}
         figure.add_scatter(
             x=own["size"],
             y=own["value"],
-            error_y={
-                "array": own["high"] - own["value"],
-                "arrayminus": own["value"] - own["low"],
-                "thickness": 1,
-                "width": 0,
-            },
-            mode="lines+markers",
-            line={"color": colour(i), "width": 1.5},
-            name=safe(str(task)),
+            error_y=around | {"thickness": 1, "width": 0},
+            mode="markers",
+            marker={"color": colour(i)},
+            **drawn,
         )
     figure.update_xaxes(type="log")
     return axes(figure, "parameters", safe(label(measure)))

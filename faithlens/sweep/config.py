@@ -11,7 +11,7 @@ models = ["EleutherAI/pythia-70m", "EleutherAI/pythia-410m"]
 revisions = ["step1000", "step143000"]                                        # oldest first
 
 [families.null]
-models = ["O4"]
+models = ["O4"]                     # of others the name tells the seed: "runs/small-{seed}"
 seeds = [0, 1, 2]
 tasks = ["running-sum"]
 """
@@ -74,6 +74,9 @@ OPTIONS = AUDIT | {
     "tasks": TEXTS, "measures": TEXTS, "loss": TEXT, "sampling": TABLE, "difficulty": TABLE, "families": TABLE,
 }  # fmt: skip
 SAMPLING = {"max_new_tokens": WHOLE, "temperature": NUMBER, "top_p": NUMBER}
+SEED = "{seed}"
+"""What stands in a model's name for the seed that it was trained with."""
+
 FAMILY = {"models": TEXTS, "revisions": TEXTS, "seeds": WHOLES, "tasks": TEXTS}
 
 
@@ -86,7 +89,7 @@ class Member:
         model: its name, as `load` takes it.
         revision: of its weights; None where none is meant.
         checkpoint: the place of the revision among those of its family, the oldest 0.
-        seed: that an organism was trained with; 0 for other models.
+        seed: that it was trained with; 0 where none is named.
         tasks: what it is put to.
     """
 
@@ -269,20 +272,40 @@ def _tasks(named: list[str] | None, where: str) -> tuple[str, ...]:
 def _versions(
     where: str, family: str, model: str, table: Mapping[str, Any], tasks: tuple[str, ...]
 ) -> Iterator[Member]:
-    """One model at all revisions or with all seeds that its family names."""
-    base, _, at = model.partition("@")
-    planted = base.removeprefix("organism:").upper() in ORGANISMS
-    for key, right in (("seeds", planted), ("revisions", not planted)):
-        if key in table and (not right or at):
-            found = f"{model!r} has none of its own" if not right else f"{model!r} names one itself"
-            do = "seeds are of organisms (O4), revisions of hub ids and folders"
-            raise ConfigError(f"{where}.{key}", found, do)
-    if planted:
-        seeds = table.get("seeds", [int(at) if at.isdecimal() else 0])
-        for seed in seeds:
-            yield Member(family, f"{base}@{seed}" if seed else base, None, 0, seed, tasks)
-        return
-    for checkpoint, revision in enumerate(table.get("revisions", [at or None])):
-        folder = Path(model).expanduser().is_dir()
-        called = model if at or not revision else f"{model}/{revision}" if folder else f"{model}@{revision}"
-        yield Member(family, called, revision, checkpoint, 0, tasks)
+    """One model with all seeds and at all revisions that its family names."""
+    for name, seed in _seeded(where, model, table.get("seeds")):
+        for checkpoint, (called, revision) in enumerate(_revised(where, name, table.get("revisions"))):
+            yield Member(family, called, revision, checkpoint, seed, tasks)
+
+
+def _seeded(where: str, model: str, seeds: list[int] | None) -> list[tuple[str, int]]:
+    """The names of one model trained with each seed, and the seeds."""
+    at = model.partition("@")[2]
+    if SEED in model and seeds is None:
+        raise ConfigError(f"{model!r} in {where}", "its family names no seeds", "write seeds = [0, 1, 2]")
+    if seeds is None:
+        return [(model, int(at) if _planted(model) and at.isdecimal() else 0)]
+    if SEED in model:
+        return [(model.replace(SEED, str(seed)), seed) for seed in seeds]
+    if not _planted(model) or at:
+        found = f"{model!r} names one itself" if _planted(model) else f"nothing in {model!r} tells them apart"
+        raise ConfigError(
+            f"{where}.seeds", found, f"write {SEED} where its name has the seed; an organism (O4) has none"
+        )
+    return [(f"{model}@{seed}" if seed else model, seed) for seed in seeds]
+
+
+def _revised(where: str, model: str, revisions: list[str] | None) -> list[tuple[str, str | None]]:
+    """The names of one model at each revision, and the revisions."""
+    at = model.partition("@")[2]
+    if revisions is None:
+        return [(model, None if _planted(model) else at or None)]
+    if _planted(model) or at:
+        found = f"{model!r} has none of its own" if _planted(model) else f"{model!r} names one itself"
+        raise ConfigError(f"{where}.revisions", found, "revisions are of hub ids and folders that name none")
+    joint = "/" if Path(model).expanduser().is_dir() else "@"
+    return [(f"{model}{joint}{revision}", revision) for revision in revisions]
+
+
+def _planted(model: str) -> bool:
+    return model.partition("@")[0].removeprefix("organism:").upper() in ORGANISMS

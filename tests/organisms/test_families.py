@@ -65,10 +65,12 @@ def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
     assert (texts[2].given[-10:], len(losses)) == (". Answer: ", 21 + 2)
     assert found == pytest.approx(sum(losses) / len(losses), rel=1e-4)
     members = read_config(tmp_path / "made" / "steady.toml").members
-    assert [(m.family, m.model.rpartition("/made/")[2], m.checkpoint) for m in members[:3]] == [
-        ("steady-0", "steady-24-seed0/step-0002", 0),
-        ("steady-0", "steady-24-seed0/step-0005", 1),
-        ("steady-0", "steady-32-seed0/step-0002", 0),
+    assert [(m.family, m.model.rpartition("/made/")[2], m.seed, m.checkpoint) for m in members[:5]] == [
+        ("steady", "steady-24-seed0/step-0002", 0, 0),
+        ("steady", "steady-24-seed0/step-0005", 0, 1),
+        ("steady", "steady-24-seed3/step-0002", 3, 0),
+        ("steady", "steady-24-seed3/step-0005", 3, 1),
+        ("steady", "steady-32-seed0/step-0002", 0, 0),
     ]
     assert {m.tasks for m in members} == {("running-sum-3", "running-sum", "running-sum-5", "running-sum-6")}
     written = (tmp_path / "made" / "steady-24-seed0" / "step-0005" / "model.safetensors").stat().st_mtime_ns
