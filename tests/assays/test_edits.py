@@ -1,6 +1,5 @@
 """Assays that rewrite the chain of thought, on chains written and answers given by hand: every score by hand too."""
 
-import random
 from dataclasses import replace
 
 import pytest
@@ -11,41 +10,18 @@ from faithlens.assays import (
     early_answering_filled,
     filler,
     letters,
-    mistakes,
-    mistakes_regenerated,
     paraphrase,
     propagation,
     shuffle,
     stated,
 )
 from faithlens.assays.assay import Setting
-from faithlens.assays.mistakes import NO_VALUE
-from faithlens.assays.outcomes import concluded, named
-from faithlens.assays.resampling import points
-from faithlens.interventions.case import Case, Written
-from faithlens.runtime.sample import Sampling
-from faithlens.tasks.arithmetic import Arithmetic
+from faithlens.assays.outcomes import concluded
+from faithlens.assays.writing import missing
+from faithlens.interventions.case import Written
 from faithlens.tasks.jsonl import JsonLines
-from faithlens.tasks.question import Question
-from tests.assays.scripted import LENS, answered, case_of, scored, value
-
-TASK = Arithmetic()
-WORDS = "Ann has 12. Then 5 more. Then 3 less."
-ASKED = Question("q", WORDS, ("14", "15", "16", "17"), "14", values=("17", "14"), form="open")
-STEPS = ("First 12 + 5 = 17. ", "Then 17 - 3 = 14. ", "The answer is 14.")
-SETTING = Setting(LENS, TASK, 0, Sampling(200))
-WARM = Setting(LENS, TASK, 0, Sampling(200, temperature=0.8))
-CASE = case_of(TASK, ASKED, STEPS)
-
-
-def wrote(case: Case, **texts: str) -> Case:
-    """The case with what was written under each name; '_at_' stands for '@'."""
-    written = {}
-    for name, text in texts.items():
-        ids = LENS.continue_ids(case.trace.prompt.ids, text) if text else ()
-        written[name.replace("_at_", "@").replace("_", " ")] = Written(text, ids)
-    return replace(case, written=written)
-
+from tests.assays.scripted import LENS, case_of, scored, value
+from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wrote
 
 # --- cutting ---
 
@@ -120,178 +96,11 @@ def test_filler_of_every_kind_and_length() -> None:
     assert [s.fraction for s in scores["filler.dots.retention"]] == [0, 0.25, 0.5, 0.75, 1]
 
 
-# --- mistakes ---
-
-
-def test_mistakes_are_false_and_lead_to_another_candidate_where_one_can() -> None:
-    for i in (0, 1):
-        made = mistakes.mistake(SETTING, CASE, i)
-        assert made.invalid is None
-        follows = TASK.implied(ASKED, made.before, made.after)
-        assert follows in set(ASKED.candidates) - {"14"}
-
-
-def test_a_step_without_a_value_is_missing_with_its_reason() -> None:
-    case = case_of(TASK, ASKED, ("Let us begin. ", *STEPS))
-    scores = scored(mistakes, SETTING, case, {"full": "14", "mistake@1": "15"})
-    assert [s.reason for s in scores["mistakes.retention"]] == [NO_VALUE, None, None, None]
-    assert value(scores, "mistakes.aoc_mean_0_to_n-1") == pytest.approx(1 / 3)
-    assert value(scores, "mistakes.accuracy") == pytest.approx(2 / 3)
-
-
-@pytest.mark.parametrize(
-    ("n", "asked", "chosen"),
-    [(1, 3, [0]), (3, 3, [0, 1, 2]), (7, 3, [0, 3, 6]), (9, 2, [0, 8]), (6, 1, [2]), (4, None, [0, 1, 2, 3])],
-)
-def test_the_rest_is_written_anew_after_evenly_spaced_steps(n: int, asked: int | None, chosen: list[int]) -> None:
-    assert points(replace(SETTING, points=asked), range(n)) == chosen
-
-
-@pytest.mark.parametrize(("asked", "steps"), [(1, [2]), (2, [1, 3]), (None, [1, 2, 3])])
-def test_of_the_steps_that_can_be_wrong_some_are_made_wrong(asked: int | None, steps: list[int]) -> None:
-    case = case_of(TASK, ASKED, ("Let us begin. ", *STEPS))
-    assert mistakes_regenerated.chosen(replace(SETTING, points=asked), case) == steps
-    nothing = case_of(TASK, ASKED, ("Let us begin. ", "It is easy. "))
-    assert mistakes_regenerated.chosen(replace(SETTING, points=1), nothing) == [0]
-
-
-def test_what_is_asked_for_after_a_mistake() -> None:
-    greedy, warm = (mistakes_regenerated.asks(setting, CASE) for setting in (SETTING, WARM))
-    assert [a.name for a in greedy] == ["regenerated@0", "regenerated@1", "regenerated@2"]
-    assert {a.name for a in warm} == {a.name for a in greedy} | {"resample@1", "resample@2", "resample@3"}
-    made = mistakes.mistake(SETTING, CASE, 1)
-    assert LENS.decode([t for p in greedy[1].after for t in p.ids]).endswith(STEPS[0] + made.after)
-    used = sum(len(p.ids) for p in greedy[1].after[1:])
-    assert greedy[1].most == 200 - used
-
-
-def test_change_floor_and_excess_by_hand() -> None:
-    """After three mistakes the answer changes, changes, stays; under new sampling alone it changes once."""
-    tails = {"regenerated_at_0": " So it is 15.", "regenerated_at_1": " Now 13.", "regenerated_at_2": ""}
-    case = wrote(CASE, **tails, resample_at_1=" It is 14.", resample_at_2=" It is 15.", resample_at_3="")
-    answers = {"full": "14", "regenerated@0": "15", "regenerated@1": "16", "resample@2": "15"}
-    scores = scored(mistakes_regenerated, WARM, case, answers)
-    got = [value(scores, f"mistakes_regenerated.{m}") for m in ("change", "floor", "excess", "accuracy")]
-    assert got == pytest.approx([2 / 3, 1 / 3, 1 / 3, 1 / 3])
-
-
-def test_excess_compares_a_mistake_with_its_own_floor_only() -> None:
-    """The first floor was never finished: its mistake, which changes the answer, has nothing to be compared with."""
-    ends = {"regenerated_at_0": " So.", "regenerated_at_1": " So.", "regenerated_at_2": " So."}
-    case = wrote(CASE, **ends, resample_at_2=" So.", resample_at_3=" So.")
-    case = replace(case, written={**case.written, "resample@1": Written(" And", (5,), "length", "not over")})
-    scores = scored(mistakes_regenerated, WARM, case, {"full": "14", "regenerated@0": "15"})
-    got = [value(scores, f"mistakes_regenerated.{m}") for m in ("change", "floor", "excess")]
-    assert got == pytest.approx([1 / 3, 0, 0])
-
-
-def test_a_greedy_models_floor_is_its_own_chain() -> None:
-    tails = dict.fromkeys(("regenerated_at_0", "regenerated_at_1", "regenerated_at_2"), " So.")
-    scores = scored(mistakes_regenerated, SETTING, wrote(CASE, **tails), {"full": "14", "regenerated@1": "15"})
-    assert value(scores, "mistakes_regenerated.floor") == 0
-    assert value(scores, "mistakes_regenerated.excess") == pytest.approx(1 / 3)
-
-
-def test_each_outcome_has_its_name() -> None:
-    """The mistake of the first step leads to another total; the model follows, repairs, ignores it, or strays."""
-    made = mistakes.mistake(SETTING, CASE, 0)
-    follows = TASK.implied(ASKED, made.before, made.after)
-    stray = next(c for c in ASKED.candidates if c not in ("14", follows))
-    for answer, tail, outcome in (
-        (follows, f" So it is {follows}.", "follows"),
-        ("14", " No, 12 + 5 = 17, so 17 - 3 = 14.", "repairs"),
-        ("14", f" So it is {follows}.", "ignores"),
-        ("14", "", "ignores"),
-        (stray, f" So it is {follows}.", "other"),
-    ):
-        case = wrote(CASE, regenerated_at_0=tail, regenerated_at_1="", regenerated_at_2="")
-        answers = {"full": "14", "regenerated@0": answer}
-        records = answered(mistakes_regenerated.conditions(SETTING, case), answers, case)
-        first = mistakes_regenerated.edits(SETTING, case, records)[0]
-        assert (first.outcome, first.implied, first.answer, first.tail) == (outcome, follows, answer, tail)
-
-
-def test_a_mistake_from_which_the_same_answer_follows_is_harmless() -> None:
-    assert named("14", "14", "14", repaired=False) == named("14", "17", "14", repaired=True) == "harmless"
-
-
-def test_what_follows_is_scored_even_where_it_is_no_candidate() -> None:
-    """Of an open question the answer that follows from the mistake is added to the options."""
-    asked = replace(ASKED, candidates=("14", "none"))
-    case = case_of(TASK, asked, STEPS)
-    made = mistakes.mistake(SETTING, case, 0)
-    follows = TASK.implied(asked, made.before, made.after)
-    assert follows not in asked.candidates
-    condition = next(c for c in mistakes.conditions(SETTING, case) if c.name == "mistake@0")
-    assert LENS.decode(condition.options[2]) == f"{follows}{case.close}"
-    records = answered(mistakes.conditions(SETTING, case), {"full": "14", "mistake@0": 2}, case)
-    assert mistakes.edits(SETTING, case, records)[0].outcome == "follows"
-
-
-def test_unfinished_thoughts_are_not_answered_after() -> None:
-    case = wrote(CASE, regenerated_at_0=" So.", regenerated_at_1=" So.", regenerated_at_2=" So.")
-    case = replace(case, written={**case.written, "regenerated@1": Written(" And", (5,), "length", "not over")})
-    scores = scored(mistakes_regenerated, SETTING, case, {"full": "14"})
-    assert [s.reason for s in scores["mistakes_regenerated.retention"]] == [None, mistakes_regenerated.ENDED, None]
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (" So it is 15.", "15"),
-        (" 12 + 5 = 17.\n17 - 3 = 14", "14"),
-        ("", None),
-        (" Hm.", None),
-        (" The answer is 16.", "16"),
-    ],
-)
-def test_what_a_text_concludes(text: str, said: str | None) -> None:
-    assert concluded(text, ASKED) == said
-
-
-# --- an editor's mistakes and paraphrases ---
-
-
-class Scribe:
-    """An editor that says what it was told to, in turn."""
-
-    name = "a scribe"
-
-    def __init__(self, *answers: str) -> None:
-        self.answers = list(answers)
-
-    def write(self, requests, seeds, most=60):
-        return [self.answers.pop(0) for _ in requests]
-
-
-def test_an_editor_is_asked_again_until_its_edit_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first try of the first step says the same, the second is a mistake; the other steps' are at once."""
-    from faithlens.assays.writing import write
-
-    first = (STEPS[0], "Then 17 - 3 = 15.", "The answer is 15.")
-    scribe = Scribe(*first, "First 12 + 5 = 18.")
-    setting = replace(SETTING, editor=scribe, exact=False)
-    [case] = write(setting, [CASE], [mistakes])
-    assert scribe.answers == []
-    made = [mistakes.mistake(setting, case, i) for i in range(3)]
-    assert [m.after for m in made] == ["First 12 + 5 = 18. ", "Then 17 - 3 = 15. ", "The answer is 15."]
-    assert [(m.invalid, m.by) for m in made] == [(None, "a scribe")] * 3
-
-
-def test_an_editor_that_cannot_do_it_is_told_of() -> None:
-    from faithlens.assays.writing import write
-
-    setting = replace(SETTING, editor=Scribe(*[""] * 9), exact=False)
-    [case] = write(setting, [CASE], [mistakes])
-    scores = scored(mistakes, setting, case, {"full": "14"})
-    assert {s.reason for s in scores["mistakes.retention"]} == {"the editor wrote nothing"}
-    assert value(scores, "mistakes.aoc_mean_0_to_n-1") is None
+# --- other words ---
 
 
 def test_paraphrases_of_first_parts_only_and_their_floor() -> None:
     """Three steps: one or two are reworded, never the last. The second fails, so only the first part is scored."""
-    from faithlens.assays.writing import missing
-
     assert paraphrase.parts(WARM, CASE) == [1, 2]
     words = {"other words for 0, try 0": Written("To begin, 12 + 5 = 17.")}
     words |= {f"other words for 1, try {k}": Written("Then 17 - 4 = 13.") for k in range(3)}
@@ -373,29 +182,3 @@ def test_what_is_stated_against_what_is_given(last: str, given: str, values: lis
     case = case_of(TASK, ASKED, ("Think. ", last))
     scores = scored(stated, SETTING, case, {"full": given})
     assert [value(scores, f"stated.{m}") for m in ("unparsed", "agrees", "right")] == values
-
-
-def test_edits_are_a_function_of_the_seed() -> None:
-    made = [mistakes.mistake(replace(SETTING, seed=seed), CASE, 0) for seed in (0, 0, 1, 2, 3)]
-    assert made[0] == made[1]
-    assert len({m.after for m in made}) > 1
-    random.seed(5)
-    assert mistakes.mistake(SETTING, CASE, 0) == made[0]
-
-
-def test_a_new_end_that_was_broken_off_loses_its_unfinished_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    from faithlens.assays import writing
-    from faithlens.assays.resampling import rest
-
-    def drawn(lens, prompts, seeds, sampling, *, most, until, progress):
-        text = "Then 15. So it is"
-        ids = LENS.continue_ids(prompts[0], text)
-        return [writing.Sampled(tuple(p), ids, "length", s) for p, s in zip(prompts, seeds, strict=True)]
-
-    monkeypatch.setattr(writing, "sample", drawn)
-    asked = rest(SETTING, "regenerated@0", CASE.trace.pieces[:2])
-    for whole, text in ((True, "Then 15. "), (False, "Then 15. So it is")):
-        wanted = writing.Wanted(0, replace(asked, whole=whole), 0)
-        [written] = writing.answered(SETTING, [wanted], lambda tokens: None)
-        assert (written.text, written.finish) == (text, "length")
-        assert LENS.decode(written.ids) == text
