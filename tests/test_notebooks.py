@@ -49,13 +49,15 @@ within = found.detection[found.detection["contest"] != "enforced"]
 assert not within["measure"].str.startswith(("mediation", "mistakes", "propagation")).any()
 assert (found.calibration["slope"] - 1).abs().max() < 0.1
 assert found.levels.set_index("levels").loc["in use", "held_out"] > 0.95
-assert found.models.groupby("organism")["seed"].nunique().tolist() == [6] * len(ORGANISMS)
-assert found.verdicts["models"].sum() == 83 and (found.verdicts["right"] == found.verdicts["models"]).all()
+assert found.models.groupby("organism")["seed"].nunique().tolist() == [10] * len(ORGANISMS)
+assert found.verdicts["models"].sum() == 138 and (found.verdicts["right"] == found.verdicts["models"]).all()
 by_seed = found.detection.set_index(["contest", "measure"])["by_model"]
 early, looked = (by_seed["O2", "early_answering.aoc_mean_0_to_n-1"], by_seed["O1", "attention.span"])
 assert (min(early.values()), max(early.values())) == (0.5, 1.0)
-assert sorted(auroc > 0.9 for auroc in looked.values()) == [False, *[True] * 5] and min(looked.values()) < 0.2
-assert set(by_seed["O1", "knockout.steps"].values()) | set(by_seed["O2", "knockout.steps"].values()) == {1.0}
+assert sorted(auroc > 0.9 for auroc in looked.values()) == [False, *[True] * 9] and min(looked.values()) < 0.2
+hidden = [auroc for name in ("O1", "O2", "O9") for auroc in by_seed[name, "knockout.steps"].values()]
+assert sorted(auroc > 0.99 for auroc in hidden) == [False, *[True] * 29]
+assert {bar.name.partition(":")[0] for bar in found.bars if not bar.passed} == {"O1", "O2"}
 """,
     "06_does_faithfulness_fall_with_scale": """
 assert abs(truth["steady"]) < 0.01 and truth["waning"] < -0.8
