@@ -1,6 +1,8 @@
 """What `sweep` says on the terminal: each model's numbers, then what size and difficulty do to them."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -11,6 +13,7 @@ from rich.text import Text
 
 from faithlens.report.decision import numeral
 from faithlens.report.words import label
+from faithlens.stats.scaling import final
 from faithlens.stats.verdict import plain
 from faithlens.store import Run
 
@@ -30,17 +33,21 @@ def _parts(cells: pd.DataFrame, found: Mapping[str, Any], measures: Sequence[str
     for entry in found["size"]:
         title = Text.assemble((f"{entry['family']}: {label(entry['measure'])}", "bold"))
         yield title.append(f", {entry['reason']}\n") if entry["reason"] else _effects(title, entry)
-    for trend in found["difficulty"]:
-        yield _trend(trend)
+    by = itemgetter("order", "measure")
+    for (order, measure), trends in groupby(sorted(found["difficulty"], key=by), by):
+        yield _trends(f"{order}, from easy to hard: {label(measure)}", list(trends))
 
 
 def _cells(family: str, cells: pd.DataFrame, measures: Sequence[str]) -> Table:
-    """A row a model and task."""
+    """A row a model, at its last checkpoint, and task."""
+    last = final(cells)
+    if earlier := cells["model"].nunique() - last["model"].nunique():
+        family += f", last checkpoints; {earlier} earlier in cells.parquet"
     table = Table(title=Text(family, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("model\ntask", overflow="fold", vertical="top")
     for name in ("parameters", "direct →\nwith CoT", *map(label, measures)):
         table.add_column(name, vertical="top")
-    for (model, task), own in cells.groupby(["model", "task"], sort=False):
+    for (model, task), own in last.groupby(["model", "task"], sort=False):
         first = own.iloc[0]
         known = {row["measure"]: row for row in own.to_dict("records")}
         numbers = [Text(_value(known[measure]) if measure in known else "–") for measure in measures]
@@ -73,20 +80,22 @@ def _effects(title: Text, entry: Mapping[str, Any]) -> Table:
     return table
 
 
-def _trend(trend: Mapping[str, Any]) -> Text:
-    """One trend over difficulty: what is seen, how sure, and the means it is seen in."""
-    text = Text.assemble((f"{trend['order']}, {trend['model']}: {label(trend['measure'])} ", "bold"))
-    if trend["direction"] is None:
-        return text.append(f"has no trend to tell: {trend['reason']}\n")
-    levels = ", ".join(f"{plain(level['mean'])} (n {level['n']})" for level in trend["levels"])
-    text.append(f"{VERBS[trend['direction']]} from easy to hard: {levels}; ")
-    text.append(f"p of a rise {trend['p_rise']:.3f}, of a fall {trend['p_fall']:.3f} ({trend['method']}).")
-    for said in filter(None, (trend["reason"], trend["warning"])):
-        text.append(f" {said}.")
-    return text.append("\n")
-
-
-VERBS = {"rises": "rises", "falls": "falls", "level": "neither rises nor falls"}
+def _trends(title: str, trends: Sequence[Mapping[str, Any]]) -> Table:
+    """A measure's trends over one order of tasks, a row a model: means by task, and how sure a rise or a fall is."""
+    methods = "; ".join(dict.fromkeys(trend["method"] for trend in trends if trend["direction"]))
+    table = Table(
+        title=Text(title, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0),
+        caption=methods, caption_justify="left",
+    )  # fmt: skip
+    table.add_column("model", overflow="fold", vertical="top")
+    for name in ("means", "questions", "p of a rise", "p of a fall", "reasons and warnings"):
+        table.add_column(name, vertical="top")
+    for trend in trends:
+        means = " → ".join(plain(level["mean"]) for level in trend["levels"])
+        ps = ("–" if trend[p] is None else f"{trend[p]:.3f}" for p in ("p_rise", "p_fall"))
+        said = "; ".join(filter(None, (trend["reason"], trend["warning"])))
+        table.add_row(Text(trend["model"]), means, str(trend["n_used"]), *ps, Text(said))
+    return table
 
 
 def _plain(number: float) -> str:
