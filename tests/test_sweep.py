@@ -167,25 +167,29 @@ def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
 ) -> None:
     """The smaller model ends as O4, the larger as O5: the content share rises from 0 to 1."""
     monkeypatch.chdir(tmp_path)
-    size = [grown("O4", 0, tmp_path / "small" / "last"), grown("O5", 8000, tmp_path / "large" / "last")]
-    for name, rows in (("small", 0), ("large", 8000)):
-        grown("O5" if name == "small" else "O4", rows, tmp_path / name / "first")
+    size = [grown("O4", 0, tmp_path / "small-7" / "last"), grown("O5", 8000, tmp_path / "large-7" / "last")]
+    for name, rows in (("small-7", 0), ("large-7", 8000)):
+        grown("O5" if name == "small-7" else "O4", rows, tmp_path / name / "first")
     text = "Question : 1 + 2 = 3 ."
     (tmp_path / "text.txt").write_text(text)
     grew = """
     loss = "text.txt"
     [families.grown]
-    models = ["small", "large"]
+    models = ["small-{seed}", "large-{seed}"]
+    seeds = [7]
     revisions = ["first", "last"]
     """
     few = OPTIONS.replace(f"n = {N}", "n = 3").replace('"early_answering", ', "")
     said = command(written(tmp_path, few + grew), "--out", "out")
     run = Run.open("out")
     table = cells(run)
+    assert set(table["seed"]) == set(items(run)["seed"]) == {7}  # not the seed of an estimate's resampling
     shares = table[table["measure"] == SHARE].set_index("model")
-    assert shares["checkpoint"].to_dict() == {"small/first": 0, "small/last": 1, "large/first": 0, "large/last": 1}
+    assert shares["checkpoint"].to_dict() == {
+        f"{model}-7/{step}": i for model in ("small", "large") for i, step in enumerate(("first", "last"))
+    }
     assert shares["size"].to_dict() == {
-        f"{n}/{r}": s for n, s in zip(("small", "large"), size, strict=True) for r in ("first", "last")
+        f"{n}/{r}": s for n, s in zip(("small-7", "large-7"), size, strict=True) for r in ("first", "last")
     }
     entry = next(entry for entry in run.read_json("sweep.json")["size"] if entry["measure"] == SHARE)
     raw = entry["effects"][0]
@@ -193,7 +197,9 @@ def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
     assert raw["unit"] == "fraction per tenfold of parameters"
     assert (raw["low"], raw["n_sizes"]) == (None, 2)
     assert "2 sizes: a difference, not a trend" in " ".join(said.split())
-    losses = {model: trial.held_out_loss(load(model), [HeldOutText(text)]) for model in ("small/first", "large/last")}
+    losses = {
+        model: trial.held_out_loss(load(model), [HeldOutText(text)]) for model in ("small-7/first", "large-7/last")
+    }
     assert shares.loc[list(losses), "loss"].to_dict() == pytest.approx(losses)
 
 

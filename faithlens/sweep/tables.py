@@ -100,7 +100,7 @@ def _measured(run: Run) -> Iterator[dict[str, object]]:
             for part, column in (("", "value"), ("_se", ""), ("_low", "low"), ("_high", "high"))
         }
         for row in own.to_dict("records"):
-            numbers = {name: row[name] for name in CELLS if name in row}
+            numbers = {name: row[name] for name in CELLS if name in row and name not in MEMBER}
             yield {**context, **numbers, "se": errors.get((task, row["measure"]))}
 
 
