@@ -60,19 +60,22 @@ assert sorted(auroc > 0.99 for auroc in hidden) == [False, *[True] * 29]
 assert {bar.name.partition(":")[0] for bar in found.bars if not bar.passed} == {"O1", "O2"}
 """,
     "06_does_faithfulness_fall_with_scale": """
-assert abs(truth["steady"]) < 0.01 and truth["waning"] < -0.8
+assert abs(truth["steady"]) < 0.02 and truth["waning"] < -0.8
+assert certified["seed"].nunique() == 3
 late = answered(cells, LAST).set_index(["measure", "answer", "family"])
 early = effects.set_index(["measure", "answer", "family"]).loc[EARLY]
-assert late.loc[(EARLY, "raw"), "high"].max() < -0.5
+falls = by_seed["early answering, a tenfold"]
+assert abs(falls["steady"] - falls["waning"]).max() < 0.15 and falls.max() - falls.min() > 0.6
 for measure in (CONTENT, ANEW):
     slopes = late.loc[(measure, "raw")]
-    assert abs(slopes.loc["steady-0", "value"]) < 0.01
-    assert slopes.loc["waning-0", "low"] < truth["waning"] < slopes.loc["waning-0", "high"]
-assert early.loc[("at equal accuracy", "steady-0"), "high"] < -0.5
-assert early.loc[("on wrong items", "steady-0"), "high"] > 0 > early.loc[("on wrong items", "waning-0"), "high"]
+    assert slopes.loc["steady", "low"] < truth["steady"] < slopes.loc["steady", "high"]
+    assert slopes.loc["waning", "low"] < truth["waning"] < slopes.loc["waning", "high"] < -0.7
+assert early.loc[("at equal accuracy", "steady"), "value"] < -0.5
+assert early.loc[("on wrong items", "steady"), "high"] > 0 > early.loc[("on wrong items", "waning"), "high"]
 at_equal_direct = both["step 900"].set_index(["measure", "answer", "family"]).loc[(EARLY, "at equal accuracy")]
-assert at_equal_direct["high"].min() > 0
+assert at_equal_direct["value"].min() > -0.1
 assert late.loc[(EARLY, "on wrong items"), "value"].isna().all()
+assert harder.loc[(CONTENT, "steady"), "fall"] == 0
 """,
     "07_published_tests": """
 for name in QWEN:
