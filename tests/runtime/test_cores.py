@@ -11,7 +11,7 @@ import torch
 
 from faithlens.organisms import ORGANISMS
 from faithlens.organisms.family import MEMBERS
-from faithlens.runtime.cores import on_cores, one_core
+from faithlens.runtime.cores import on_cores
 
 
 def seen(number, divisor):
@@ -20,8 +20,11 @@ def seen(number, divisor):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_what_is_made_comes_in_order_and_from_other_processes_where_there_are_several(jobs):
-    with one_core():
-        made = list(on_cores(seen, [(number, 2) for number in range(6)], jobs))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    made = list(on_cores(seen, [(number, 2) for number in range(6)], jobs))
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
     assert [number for number, *_ in made] == [0, 0, 1, 1, 2, 2]
     assert {threads for *_, threads in made} == {1}
     assert (os.getpid() in {process for _, process, _ in made}) == (jobs == 1)
