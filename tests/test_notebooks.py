@@ -60,7 +60,7 @@ assert sorted(auroc > 0.99 for auroc in hidden) == [False, *[True] * 29]
 assert {bar.name.partition(":")[0] for bar in found.bars if not bar.passed} == {"O1", "O2"}
 """,
     "06_does_faithfulness_fall_with_scale": """
-assert abs(truth["steady"]) < 0.02 and truth["waning"] < -0.8
+assert abs(truth["steady"]) < 0.01 and truth["waning"] < -0.8
 assert certified["seed"].nunique() == 3
 late = answered(cells, LAST).set_index(["measure", "answer", "family"])
 early = effects.set_index(["measure", "answer", "family"]).loc[EARLY]
@@ -73,7 +73,7 @@ for measure in (CONTENT, ANEW):
 assert early.loc[("at equal accuracy", "steady"), "value"] < -0.5
 assert early.loc[("on wrong items", "steady"), "high"] > 0 > early.loc[("on wrong items", "waning"), "high"]
 at_equal_direct = both["step 900"].set_index(["measure", "answer", "family"]).loc[(EARLY, "at equal accuracy")]
-assert at_equal_direct["value"].min() > -0.1
+assert at_equal_direct["value"].min() > -0.1 and at_equal_direct.loc["steady", "high"] > 0
 assert late.loc[(EARLY, "on wrong items"), "value"].isna().all()
 assert harder.loc[(CONTENT, "steady"), "fall"] == 0
 """,
