@@ -5,7 +5,9 @@ A test reads the shapes of the whole package and refuses a name that is not here
 
 AXES: dict[str, str] = {
     "pos": "token positions of one sequence, or of one packed row, in order",
+    "block": "blocks of neighbouring queries that are worked on together",
     "tile": "one tile of keys that a block of queries meets",
+    "mask": "which row of a block sees which key of a tile, one for each of the tiles that need it",
     "border": "one border between neighbouring stretches of a list",
     "query": "the positions that attend, a subset or all of pos",
     "key": "the positions attended to",

@@ -1,9 +1,10 @@
-"""Tree attention in Triton: output and span mass in one kernel, over those tiles of keys that a block of queries sees.
+"""Tree attention in Triton, over those tiles of keys that a block of queries sees.
 
-A program takes a block of queries and one head, and walks the block's list of key tiles with a running softmax. The
-span mass rides along: depths are cut into stretches at the borders of all spans, and a second product, of the same
-weights with which key lies in which stretch, is rescaled with the output. Where values are asked for by span, the
-kernel runs once more over the read rows, one program a span.
+Who sees whom is found once for all layers and heads, by `Tree.visible`. A program then takes a block of queries and one
+head, and keeps a running softmax: over one run of keys that all of its queries see, which needs no mask, and over a
+list of other tiles with theirs. It also writes each query's highest score and the sum of its weights. With these, a
+second kernel reads what was asked of few rows: their mass on stretches of depths, which lie between the borders of all
+spans, or span by span their mass and weighted values. It passes over tiles in which nothing of its own lies.
 """
 
 # A kernel's branches are settled when it is compiled, which a checker of Python cannot know.
@@ -11,164 +12,286 @@ kernel runs once more over the read rows, one program a span.
 # pyright: reportArgumentType=false
 
 import os
+from math import log
 from typing import NamedTuple, no_type_check
 from weakref import WeakKeyDictionary
 
 import torch
 import triton
 import triton.language as tl
-from jaxtyping import Float, Int
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
-from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree, candidates
+from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
 
-QUERIES, KEYS = 128, 64  # a tile of scores
 STRETCHES = 64  # stretches of depths a program keeps mass of; more take further programs
+LOG2E = 1 / log(2)  # hardware takes powers of two
+CELLS = 1 << 28  # pairs of query and key looked at in one go, when tiles are found
 
 
-class Tiles(NamedTuple):
-    """For each block of queries the tiles of keys it meets, in one list.
+class Shape(NamedTuple):
+    """A tile of scores, and what works on it.
 
     Attributes:
-        tiles: twice the tile's number, plus one where every query of the block sees all of the tile.
-        first: where each block's tiles begin; one more entry at the end.
+        queries: rows of a tile.
+        keys: columns of a tile.
+        warps: groups of 32 threads.
+        stages: tiles of keys and values that are on their way at once.
     """
 
-    tiles: Int[Tensor, " tile"]
+    queries: int
+    keys: int
+    warps: int
+    stages: int
+
+
+def shape_of(width: int, dtype: torch.dtype) -> Shape:
+    """What fits a GPU's registers and shared memory, for heads of that width."""
+    if dtype in (torch.float16, torch.bfloat16):
+        return Shape(128, 64, 8 if width > 64 else 4, 3) if width <= 128 else Shape(64, 64, 8, 2)
+    return Shape(64, 32, 4, 2) if width <= 128 else Shape(32, 32, 4, 1)
+
+
+class Blocks(NamedTuple):
+    """Blocks of queries, and the keys that each meets, in whole tiles.
+
+    Attributes:
+        run: for each block a run of keys, from tile border to tile border, that all of its queries see.
+        tiles: the other tiles of which some query sees something, in one list: a tile's number, and that of its mask.
+        first: where each block's tiles begin; one more entry at the end.
+        masks: which query sees which key; number 0 is for tiles of which every query sees everything.
+        open: which keys are seen by any query.
+    """
+
+    run: Int[Tensor, "block two"]
+    tiles: Int[Tensor, "tile two"]
     first: Int[Tensor, " border"]
+    masks: Bool[Tensor, "mask row key"]
+    open: Bool[Tensor, "mask key"]
 
 
-_KEPT: WeakKeyDictionary[Tree, dict[object, tuple[Tensor, Tiles]]] = WeakKeyDictionary()
+_KEPT: WeakKeyDictionary[Tree, dict[object, tuple[Tensor, Blocks]]] = WeakKeyDictionary()
 
 
-def tiles_of(tree: Tree, rows: Int[Tensor, " query"], window: int | None) -> Tiles:
-    """The tiles of sorted `rows`; made once for all layers, and gone with the tree."""
-    kept, key = _KEPT.setdefault(tree, {}), (id(rows), window)
+def blocks_of(tree: Tree, rows: Int[Tensor, " query"], window: int | None, shape: Shape) -> Blocks:
+    """The blocks of sorted `rows`; made once for all layers, and gone with the tree."""
+    kept, key = _KEPT.setdefault(tree, {}), (id(rows), window, shape.queries, shape.keys)
     if key not in kept:
-        kept[key] = (rows, cut(tree, rows, window))  # the rows are kept too, so that their id stays theirs
+        kept[key] = (rows, cut(tree, rows, window, shape))  # the rows are kept too, so that their id stays theirs
     return kept[key][1]
 
 
-def cut(tree: Tree, rows: Int[Tensor, " query"], window: int | None) -> Tiles:
-    """Blocks of sorted `rows` and the tiles of keys that some row of each may see."""
-    count = -(-len(tree) // KEYS)
-    until = tree.visible_until.new_zeros(count * KEYS)  # what lies beyond the row is visible to nobody
-    until[: len(tree)] = tree.visible_until
-    until = until.view(count, KEYS).amin(1)
-    depth = tree.depth.new_zeros(count * KEYS)
-    depth[: len(tree)] = tree.depth
-    shallowest = depth.view(count, KEYS).amin(1)
-    last = torch.arange(1, count + 1, device=rows.device) * KEYS - 1
-    cutting = (tree.hidden[..., 1] > tree.hidden[..., 0]).any(1)
-    tiles = []
-    for block in rows.split(QUERIES):
-        met = (candidates(tree, block, window) // KEYS).unique()
-        full = (last[met] <= block[0]) & (block[-1] < until[met]) & ~cutting[block].any()
-        if window is not None:
-            full &= tree.depth[block].max() - shallowest[met] < window
-        tiles.append(2 * met + full)
-    lengths = torch.tensor([0, *map(len, tiles)], device=rows.device)
-    return Tiles(torch.cat(tiles).int(), lengths.cumsum(0).int())
+def cut(tree: Tree, rows: Int[Tensor, " query"], window: int | None, shape: Shape) -> Blocks:
+    """Cut sorted `rows` into blocks, and find what each meets."""
+    every = torch.ones(1, shape.queries, shape.keys, dtype=torch.bool, device=rows.device)
+    chunk = max(1, CELLS // (shape.queries * len(tree))) * shape.queries
+    parts = [look(tree, some, window, shape) for some in rows.split(chunk)]
+    run, lengths, tile, whole, partial = (torch.cat(part) for part in zip(*parts, strict=True))
+    number = torch.where(whole, 0, (~whole).cumsum(0))
+    masks = torch.cat([every, partial])
+    first = pad(lengths.cumsum(0), (1, 0))
+    return Blocks(run.int(), torch.stack([tile, number], 1).int(), first.int(), masks, masks.any(1))
+
+
+def look(
+    tree: Tree, rows: Int[Tensor, " query"], window: int | None, shape: Shape
+) -> tuple[
+    Int[Tensor, "block two"],
+    Int[Tensor, " block"],
+    Int[Tensor, " tile"],
+    Bool[Tensor, " tile"],
+    Bool[Tensor, "mask row key"],
+]:
+    """Each block's run; how many other tiles it meets, which, and which of them wholly; and the masks of the rest."""
+    blocks, count = triton.cdiv(len(rows), shape.queries), triton.cdiv(len(tree), shape.keys)
+    idle = blocks * shape.queries - len(rows)
+    seen = tree.visible(rows, tree.everywhere, window)
+    seen = pad(seen, (0, count * shape.keys - len(tree), 0, idle))
+    seen = rearrange(seen, "(block query) (tile key) -> block tile query key", query=shape.queries, key=shape.keys)
+    met, whole = seen.any(-1).any(-1), seen.all(-1)
+    whole[-1, :, shape.queries - idle :] = True  # the last block's idle rows see nothing, and do not matter
+    whole = whole.all(-1)
+    number = torch.arange(count, device=rows.device)
+    start = torch.where(whole, number, count).amin(1)
+    stop = torch.where(~whole & (number > start[:, None]), number, count).amin(1)
+    met &= (number < start[:, None]) | (number >= stop[:, None])
+    block, tile = met.nonzero(as_tuple=True)
+    rest = ~whole[block, tile]
+    run = torch.stack([start, stop], 1) * shape.keys
+    return run, met.sum(1), tile, ~rest, seen[block[rest], tile[rest]]
 
 
 @triton.jit
 @no_type_check  # a kernel runs in its module's own names, which a checker's wrapper would hide
+def tile_of(x, start, x_row, n, D: tl.constexpr, DP: tl.constexpr, BN: tl.constexpr, WHOLE: tl.constexpr):
+    """Rows `start` and following of keys or values, zero beyond the last and beyond the head's width."""
+    row = start + tl.arange(0, BN)
+    column = tl.arange(0, DP)
+    to = x + row[:, None].to(tl.int64) * x_row + column[None, :]
+    if WHOLE and D == DP:
+        tile = tl.load(to)
+    else:
+        tile = tl.load(to, mask=(row < n)[:, None] & (column < D)[None, :], other=0.0)
+    return tile
+
+
+@triton.jit
+@no_type_check
+def scores_of(queries, keys, SCALE: tl.constexpr, SOFTCAP: tl.constexpr, LOG2E: tl.constexpr, ACC: tl.constexpr):
+    """Scores of a tile, for powers of two."""
+    scores = tl.dot(queries, tl.trans(keys), input_precision="ieee", out_dtype=ACC)
+    if SOFTCAP is None:
+        scores = scores * (SCALE * LOG2E)
+    else:
+        scores = (2 * tl.sigmoid(scores * (2 * SCALE / SOFTCAP)) - 1) * (SOFTCAP * LOG2E)
+    return scores
+
+
+@triton.jit
+@no_type_check
+def mask_of(masks, number, BM: tl.constexpr, BN: tl.constexpr):
+    """Which query of a block sees which key of a tile."""
+    to = masks + number.to(tl.int64) * (BM * BN) + tl.arange(0, BM)[:, None] * BN + tl.arange(0, BN)[None, :]
+    return tl.load(to) != 0
+
+
+@triton.jit
+@no_type_check
+def open_values(v, start, v_row, n, open, number, D: tl.constexpr, DP: tl.constexpr, BN: tl.constexpr):
+    """Values, where anybody sees them: others may hold anything, and zero times anything is not always zero."""
+    values = tile_of(v, start, v_row, n, D, DP, BN, False)
+    return tl.where((tl.load(open + number * BN + tl.arange(0, BN)) != 0)[:, None], values, 0.0)
+
+
+@triton.jit
+@no_type_check
 def kernel(
-    q, k, v, sinks, rows, until, depth, hidden, grafts, tiles, first, stretch, at, spans, out, mass,
-    q_head, q_row, k_head, k_row, v_head, v_row, n_query, n_pos, n_cuts, n_grafts, n_spans, n_read, n_stretch,
-    group, scale, softcap, window,
-    D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, NS: tl.constexpr,
-    CAPPED: tl.constexpr, SUNK: tl.constexpr, WINDOWED: tl.constexpr, FLOW: tl.constexpr, ACC: tl.constexpr,
-    FACTOR: tl.constexpr,
+    q, k, v, sinks, run, tiles, first, masks, open, out, highest, sums,
+    q_head, q_row, k_head, k_row, v_head, v_row, n_query, n_pos, group,
+    D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, SCALE: tl.constexpr, SOFTCAP: tl.constexpr,
+    LOG2E: tl.constexpr, SUNK: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
 ):  # fmt: skip
-    """One block of queries, one head, and one tile of stretches or, with FLOW, one span."""
-    block, head, third = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    """Output, highest score and sum of weights of one block of queries and one head."""
+    head = tl.program_id(0)
+    block = tl.num_programs(1) - 1 - tl.program_id(1)  # later blocks see more, and start first
     i = block * BM + tl.arange(0, BM)
     live = i < n_query
-    row = tl.load(rows + i, mask=live, other=-1)
-    own = tl.load(depth + row, mask=live, other=0)
+    k += (head // group).to(tl.int64) * k_head
+    v += (head // group).to(tl.int64) * v_head
     column = tl.arange(0, DP)
-    wide = column < D
-    queries = tl.load(
-        q + head.to(tl.int64) * q_head + i[:, None].to(tl.int64) * q_row + column[None, :],
-        mask=live[:, None] & wide[None, :], other=0.0,
-    )  # fmt: skip
+    within = live[:, None] & (column < D)[None, :]
+    to = q + head.to(tl.int64) * q_head + i[:, None].to(tl.int64) * q_row + column[None, :]
+    queries = tl.load(to, mask=within, other=0.0).to(FACTOR)
     top = tl.full([BM], float("-inf"), ACC)
     total = tl.zeros([BM], ACC)
-    if SUNK:
-        top = tl.zeros([BM], ACC) + tl.load(sinks + head).to(ACC)
-        total += 1.0  # a first logit, that has no value
+    if SUNK:  # a first logit, that has no value
+        top = tl.zeros([BM], ACC) + tl.load(sinks + head).to(ACC) * LOG2E
+        total += 1.0
     weighed = tl.zeros([BM, DP], ACC)
-    if NS > 0:
-        where = tl.load(at + i, mask=live, other=-1)
-        wanted = tl.max(where, 0) >= 0
-        parts = tl.zeros([BM, NS], ACC)
-    if FLOW:
-        low = tl.load(spans + (i * n_spans + third) * 2, mask=live, other=0)
-        high = tl.load(spans + (i * n_spans + third) * 2 + 1, mask=live, other=0)
-        part = tl.zeros([BM], ACC)
-    for j in range(tl.load(first + block), tl.load(first + block + 1)):
-        tile = tl.load(tiles + j)
-        key = (tile // 2) * BN + tl.arange(0, BN)
-        there = key < n_pos
-        keys = tl.load(
-            k + (head // group).to(tl.int64) * k_head + key[None, :].to(tl.int64) * k_row + column[:, None],
-            mask=there[None, :] & wide[:, None], other=0.0,
-        )  # fmt: skip
-        values = tl.load(
-            v + (head // group).to(tl.int64) * v_head + key[:, None].to(tl.int64) * v_row + column[None, :],
-            mask=there[:, None] & wide[None, :], other=0.0,
-        )  # fmt: skip
-        deep = tl.load(depth + key, mask=there, other=0)
-        scores = tl.dot(queries.to(FACTOR), keys.to(FACTOR), input_precision="ieee").to(ACC) * scale
-        if CAPPED:
-            scores = softcap * (2 * tl.sigmoid(2 * scores / softcap) - 1)
-        if tile % 2 == 0:
-            end = tl.load(until + key, mask=there, other=0)
-            seen = (key[None, :] <= row[:, None]) & (row[:, None] < end[None, :])
-            for c in range(n_cuts):
-                start = tl.load(hidden + (row * n_cuts + c) * 2, mask=live, other=0)
-                stop = tl.load(hidden + (row * n_cuts + c) * 2 + 1, mask=live, other=0)
-                seen = seen & ((deep[None, :] < start[:, None]) | (deep[None, :] >= stop[:, None]))
-            for g in range(n_grafts):
-                start = tl.load(grafts + (row * n_grafts + g) * 2, mask=live, other=0)
-                stop = tl.load(grafts + (row * n_grafts + g) * 2 + 1, mask=live, other=0)
-                seen = seen | ((key[None, :] >= start[:, None]) & (key[None, :] < stop[:, None]))
-            if WINDOWED:
-                seen = seen & (own[:, None] - deep[None, :] < window)
-            seen = seen & there[None, :] & live[:, None]
-            scores = tl.where(seen, scores, float("-inf"))
-            # what nobody sees may hold anything, and zero times anything is not always zero
-            values = tl.where((tl.max(seen.to(tl.int32), 0) > 0)[:, None], values, 0.0)
+    for start in range(tl.load(run + 2 * block), tl.load(run + 2 * block + 1), BN):
+        keys = tile_of(k, start, k_row, n_pos, D, DP, BN, True).to(FACTOR)
+        values = tile_of(v, start, v_row, n_pos, D, DP, BN, True).to(FACTOR)
+        scores = scores_of(queries, keys, SCALE, SOFTCAP, LOG2E, ACC)
         new = tl.maximum(top, tl.max(scores, 1))
-        level = tl.where(new == float("-inf"), 0.0, new)
-        weights = tl.exp(scores - level[:, None])
-        fade = tl.exp(top - level)
+        weights = tl.exp2(scores - new[:, None])
+        fade = tl.exp2(top - new)
         total = total * fade + tl.sum(weights, 1)
+        weighed = tl.dot(weights.to(FACTOR), values, weighed * fade[:, None], input_precision="ieee", out_dtype=ACC)
         top = new
-        if FLOW:
-            weights = tl.where((deep[None, :] >= low[:, None]) & (deep[None, :] < high[:, None]), weights, 0.0)
-            part = part * fade + tl.sum(weights, 1)
-        light = weights.to(FACTOR)
-        if FLOW or third == 0:
-            weighed = weighed * fade[:, None] + tl.dot(light, values.to(FACTOR), input_precision="ieee").to(ACC)
-        if NS > 0 and wanted:
-            number = tl.load(stretch + key, mask=there, other=-1)
-            hot = (number[:, None] == third * NS + tl.arange(0, NS)[None, :]).to(FACTOR)
-            parts = parts * fade[:, None] + tl.dot(light, hot, input_precision="ieee").to(ACC)
-    total = tl.where(total == 0, 1.0, total)  # a query that sees nothing
-    weighed = weighed / total[:, None]
+    for j in range(tl.load(first + block), tl.load(first + block + 1)):
+        start = tl.load(tiles + 2 * j) * BN
+        number = tl.load(tiles + 2 * j + 1)
+        keys = tile_of(k, start, k_row, n_pos, D, DP, BN, False).to(FACTOR)
+        values = open_values(v, start, v_row, n_pos, open, number, D, DP, BN).to(FACTOR)
+        scores = scores_of(queries, keys, SCALE, SOFTCAP, LOG2E, ACC)
+        scores = tl.where(mask_of(masks, number, BM, BN), scores, float("-inf"))
+        new = tl.maximum(top, tl.max(scores, 1))
+        level = tl.where(new == float("-inf"), 0.0, new)  # of a query that has seen nothing yet
+        weights = tl.exp2(scores - level[:, None])
+        fade = tl.exp2(top - level)
+        total = total * fade + tl.sum(weights, 1)
+        weighed = tl.dot(weights.to(FACTOR), values, weighed * fade[:, None], input_precision="ieee", out_dtype=ACC)
+        top = new
+    blind = total == 0
+    total = tl.where(blind, 1.0, total)
     place = head.to(tl.int64) * n_query + i
+    tl.store(out + place[:, None] * D + column[None, :], (weighed / total[:, None]).to(out.dtype.element_ty), within)
+    # the two go apart: in one number, what lies near the highest score would round away
+    tl.store(highest + place, tl.where(blind, 0.0, top), mask=live)
+    tl.store(sums + place, total, mask=live)
+
+
+@triton.jit
+@no_type_check
+def readout(
+    q, k, v, run, tiles, first, masks, open, highest, sums, where, spans, mass, flow,
+    q_head, q_row, k_head, k_row, v_head, v_row, n_read, n_pos, n_part, group,
+    D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, NS: tl.constexpr, SCALE: tl.constexpr,
+    SOFTCAP: tl.constexpr, LOG2E: tl.constexpr, FLOW: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
+):  # fmt: skip
+    """Mass of a block of read rows in one head on `NS` stretches or, with FLOW, mass and values of one span.
+
+    `where` says in which stretch each key lies or, with FLOW, at which depth.
+    """
+    head, block, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    i = block * BM + tl.arange(0, BM)
+    live = i < n_read
+    k += (head // group).to(tl.int64) * k_head
+    v += (head // group).to(tl.int64) * v_head
+    column = tl.arange(0, DP)
+    within = live[:, None] & (column < D)[None, :]
+    to = q + head.to(tl.int64) * q_head + i[:, None].to(tl.int64) * q_row + column[None, :]
+    queries = tl.load(to, mask=within, other=0.0).to(FACTOR)
+    place = head.to(tl.int64) * n_read + i
+    top = tl.load(highest + place, mask=live, other=0.0)
+    total = tl.load(sums + place, mask=live, other=1.0)
     if FLOW:
-        place = place * n_spans + third
-        tl.store(mass + place, part / total, mask=live)
-    if FLOW or third == 0:
-        to = out + place[:, None] * D + column[None, :]
-        tl.store(to, weighed.to(out.dtype.element_ty), mask=live[:, None] & wide[None, :])
-    if NS > 0:
-        number = third * NS + tl.arange(0, NS)
-        to = mass + (head.to(tl.int64) * n_read + where[:, None]) * n_stretch + number[None, :]
-        tl.store(to, parts / total[:, None], mask=(where >= 0)[:, None] & (number < n_stretch)[None, :])
+        low = tl.load(spans + (i * n_part + part) * 2, mask=live, other=0)
+        high = tl.load(spans + (i * n_part + part) * 2 + 1, mask=live, other=0)
+        least = tl.min(tl.where(low < high, low, n_pos), 0)
+        most = tl.max(tl.where(low < high, high, 0), 0)
+        share = tl.zeros([BM], ACC)
+        weighed = tl.zeros([BM, DP], ACC)
+    else:
+        least = part * NS
+        most = least + NS
+        shares = tl.zeros([BM, NS], ACC)
+    from_key = tl.load(run + 2 * block)
+    whole = (tl.load(run + 2 * block + 1) - from_key) // BN
+    begin = tl.load(first + block)
+    for j in range(whole + tl.load(first + block + 1) - begin):
+        listed = j >= whole
+        other = begin + j - whole
+        start = tl.where(listed, tl.load(tiles + 2 * other, mask=listed, other=0) * BN, from_key + j * BN)
+        number = tl.load(tiles + 2 * other + 1, mask=listed, other=0)
+        key = start + tl.arange(0, BN)
+        at = tl.load(where + key, mask=key < n_pos, other=-1)
+        if tl.max(((at >= least) & (at < most)).to(tl.int32), 0) > 0:
+            keys = tile_of(k, start, k_row, n_pos, D, DP, BN, False).to(FACTOR)
+            seen = mask_of(masks, number, BM, BN)
+            if FLOW:
+                seen = seen & (at[None, :] >= low[:, None]) & (at[None, :] < high[:, None])
+            scores = scores_of(queries, keys, SCALE, SOFTCAP, LOG2E, ACC)
+            weights = tl.exp2(tl.where(seen, scores, float("-inf")) - top[:, None])
+            if FLOW:
+                values = open_values(v, start, v_row, n_pos, open, number, D, DP, BN).to(FACTOR)
+                share += tl.sum(weights, 1)
+                weighed = tl.dot(weights.to(FACTOR), values, weighed, input_precision="ieee", out_dtype=ACC)
+            else:
+                hot = (at[:, None] == least + tl.arange(0, NS)[None, :]).to(FACTOR)
+                shares = tl.dot(weights.to(FACTOR), hot, shares, input_precision="ieee", out_dtype=ACC)
+    if FLOW:
+        place = place * n_part + part
+        tl.store(mass + place, share / total, mask=live)
+        tl.store(
+            flow + place[:, None] * D + column[None, :], (weighed / total[:, None]).to(flow.dtype.element_ty), within
+        )
+    else:
+        number = least + tl.arange(0, NS)
+        to = mass + place[:, None] * n_part + number[None, :]
+        tl.store(to, shares / total[:, None], mask=live[:, None] & (number < n_part)[None, :])
 
 
 def attend(
@@ -184,91 +307,103 @@ def attend(
     readout: Readout | None,
 ) -> Attended:
     """See `tree_attention`."""
-    launch = Launch(q, k, v, tree, scale, window, softcap, sinks)
+    launch = Launch(q, k, v, tree, scale, window, softcap)
+    out, norm = launch.attention(queries, sinks)
     if readout is None:
-        return Attended(launch.plain(q, queries, None)[0])
-    if not readout.flow:
-        return Attended(*launch.plain(q, queries, readout))
-    out, _ = launch.plain(q, queries, None)
-    return Attended(out, *launch.by_span(q, queries, readout))
+        return Attended(out)
+    at = torch.searchsorted(queries, readout.rows.contiguous())
+    return Attended(out, *(launch.by_span if readout.flow else launch.by_stretch)(readout, at, norm))
 
 
 class Launch:
-    """What every launch on one layer's tensors has in common."""
+    """What every launch on one layer's tensors has in common.
+
+    Of each query there are two more numbers than its output, its `norm`: the highest score, and the sum of its weights.
+    """
 
     def __init__(
-        self,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        tree: Tree,
-        scale: float,
-        window: int | None,
-        softcap: float | None,
-        sinks: Tensor | None,
+        self, q: Tensor, k: Tensor, v: Tensor, tree: Tree, scale: float, window: int | None, softcap: float | None
     ) -> None:
-        self.k, self.v = (x if x.stride(-1) == 1 else x.contiguous() for x in (k, v))
-        self.tree, self.scale, self.window, self.softcap, self.sinks = tree, scale, window, softcap, sinks
-        self.group = q.shape[0] // k.shape[0]
-        self.acc = torch.float64 if q.dtype == torch.float64 else torch.float32
-
-    def plain(
-        self, q: Tensor, queries: Int[Tensor, " query"], readout: Readout | None
-    ) -> tuple[Float[Tensor, "head query d_head"], Float[Tensor, "head row span"] | None]:
-        """The output of all queries and, with a readout, the mass of the rows it names."""
-        out = q.new_empty(q.shape)
-        if readout is None:
-            self.run(q, queries, 1, out=out)
-            return out, None
-        rows, which = readout.rows.unique(return_inverse=True)
-        at = torch.full((len(queries),), -1, device=q.device)
-        at[torch.searchsorted(queries, rows)] = torch.arange(len(rows), device=q.device)
-        borders = readout.spans.unique()
-        stretch = torch.searchsorted(borders, self.tree.depth, right=True)
-        mass = q.new_empty(q.shape[0], len(rows), len(borders) + 1, dtype=self.acc)
-        programs = triton.cdiv(mass.shape[2], STRETCHES)
-        self.run(q, queries, programs, out=out, mass=mass, at=at, stretch=stretch)
-        # stretches 0 .. i are the depths below border i, so the running sum at i is the mass below that border
-        ends = torch.searchsorted(borders, readout.spans.contiguous()).expand(q.shape[0], -1, -1, -1)
-        sums = mass.cumsum(-1)[:, which].gather(-1, ends.flatten(-2)).view(ends.shape)
-        return out, (sums[..., 1] - sums[..., 0]).to(q.dtype)
-
-    def by_span(
-        self, q: Tensor, queries: Int[Tensor, " query"], readout: Readout
-    ) -> tuple[Float[Tensor, "head row span"], Float[Tensor, "head row span d_head"]]:
-        """Mass and weighted values of the read rows, span by span."""
-        rows, order = readout.rows.sort()
-        spans = readout.spans[order].contiguous()
-        few = q[:, torch.searchsorted(queries, rows)]
-        flow = q.new_empty(*few.shape[:2], spans.shape[1], few.shape[2])
-        mass = q.new_empty(flow.shape[:3], dtype=self.acc)
-        self.run(few, rows, spans.shape[1], out=flow, mass=mass, spans=spans)
-        back = order.argsort()
-        return mass[:, back].to(q.dtype), flow[:, back]
-
-    def run(self, q: Tensor, rows: Int[Tensor, " query"], third: int, *, out: Tensor, **more: Tensor) -> None:
-        """Launch the kernel; `more` holds what is read, and where it goes."""
-        if not len(rows):
-            return
-        q = q if q.stride(-1) == 1 else q.contiguous()
-        tree, k, v = self.tree, self.k, self.v
-        tiles, first = tiles_of(tree, rows, self.window)
-        stretches = more["mass"].shape[2] if "stretch" in more else 0
+        self.q, self.k, self.v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
+        self.tree, self.window = tree, window
+        width, double = q.shape[2], q.dtype == torch.float64
+        self.shape = shape_of(width, q.dtype)
+        self.kept = torch.float64 if double else torch.float32
         types = {torch.float64: tl.float64, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
         interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # by numpy, which has no bfloat16 to multiply
-        none = rows  # stands for what this launch does not read
-        kernel[(len(first) - 1, q.shape[0], third)](
-            q, k, v, none if self.sinks is None else self.sinks, rows, tree.visible_until, tree.depth,
-            tree.hidden.contiguous(), tree.grafts.contiguous(), tiles, first,
-            more.get("stretch", none), more.get("at", none), more.get("spans", none), out, more.get("mass", out),
-            q.stride(0), q.stride(1), k.stride(0), k.stride(1), v.stride(0), v.stride(1),
-            len(rows), len(tree), tree.hidden.shape[1], tree.grafts.shape[1],
-            third, more["mass"].shape[1] if "mass" in more else 0, stretches,
-            self.group, self.scale, self.softcap or 1.0, self.window or 0,
-            D=q.shape[2], DP=max(16, triton.next_power_of_2(q.shape[2])), BM=QUERIES, BN=KEYS,
-            NS=STRETCHES if stretches else 0, CAPPED=self.softcap is not None, SUNK=self.sinks is not None,
-            WINDOWED=self.window is not None, FLOW="spans" in more,
-            ACC=tl.float64 if self.acc == torch.float64 else tl.float32,
-            FACTOR=tl.float32 if interpreted and q.dtype == torch.bfloat16 else types.get(q.dtype, tl.float32),
-            num_warps=8,
+        self.constants = {
+            "D": width, "DP": max(16, triton.next_power_of_2(width)), "BM": self.shape.queries, "BN": self.shape.keys,
+            "SCALE": scale, "SOFTCAP": softcap, "LOG2E": LOG2E, "ACC": tl.float64 if double else tl.float32,
+            "FACTOR": tl.float32 if interpreted and q.dtype == torch.bfloat16 else types.get(q.dtype, tl.float32),
+            "num_warps": self.shape.warps, "num_stages": self.shape.stages,
+        }  # fmt: skip
+
+    def attention(
+        self, queries: Int[Tensor, " query"], sinks: Float[Tensor, " head"] | None
+    ) -> tuple[Float[Tensor, "head query d_head"], Float[Tensor, "two head query"]]:
+        """Output and norm of all queries."""
+        q, k, v = self.q, self.k, self.v
+        out, norm = q.new_empty(q.shape), q.new_empty(2, *q.shape[:2], dtype=self.kept)
+        if len(queries):
+            blocks = blocks_of(self.tree, queries, self.window, self.shape)
+            kernel[(q.shape[0], len(blocks.run))](
+                q, k, v, q if sinks is None else sinks, *blocks, out, *norm, *strides(q, k, v),
+                q.shape[1], k.shape[1], q.shape[0] // k.shape[0], SUNK=sinks is not None, **self.constants,
+            )  # fmt: skip
+        return out, norm
+
+    def by_stretch(
+        self, wanted: Readout, at: Int[Tensor, " row"], norm: Float[Tensor, "two head query"]
+    ) -> tuple[Float[Tensor, "head row span"], None]:
+        """Mass of the read rows, of which number i is query number ``at[i]``."""
+        rows, which = wanted.rows.unique(return_inverse=True)
+        borders = wanted.spans.unique()
+        stretch = torch.searchsorted(borders, self.tree.depth, right=True)
+        mass = norm.new_empty(len(self.q), len(rows), len(borders) + 1)
+        at = at.new_empty(len(rows)).scatter(0, which, at)
+        self.read(rows, at, norm, triton.cdiv(mass.shape[2], STRETCHES), mass.shape[2], mass, stretch)
+        # stretches 0 .. i are the depths below border i, so the running sum at i is the mass below that border
+        ends = torch.searchsorted(borders, wanted.spans.contiguous()).expand(len(self.q), -1, -1, -1)
+        sums = mass.cumsum(-1)[:, which].gather(-1, ends.flatten(-2)).view(ends.shape)
+        return (sums[..., 1] - sums[..., 0]).to(self.q.dtype), None
+
+    def by_span(
+        self, wanted: Readout, at: Int[Tensor, " row"], norm: Float[Tensor, "two head query"]
+    ) -> tuple[Float[Tensor, "head row span"], Float[Tensor, "head row span d_head"]]:
+        """Mass and weighted values of the read rows, span by span."""
+        rows, order = wanted.rows.sort()
+        spans = wanted.spans[order].contiguous()
+        flow = self.q.new_empty(len(self.q), *spans.shape[:2], self.q.shape[2])
+        mass = norm.new_empty(flow.shape[:3])
+        self.read(rows, at[order], norm, spans.shape[1], spans.shape[1], mass, self.tree.depth, spans, flow)
+        back = order.argsort()
+        return mass[:, back].to(self.q.dtype), flow[:, back]
+
+    def read(
+        self,
+        rows: Int[Tensor, " row"],
+        at: Int[Tensor, " row"],
+        norm: Float[Tensor, "two head query"],
+        programs: int,
+        parts: int,
+        mass: Tensor,
+        where: Tensor,
+        spans: Tensor | None = None,
+        flow: Tensor | None = None,
+    ) -> None:
+        """Fill `mass`, and `flow` where it is given, of sorted `rows`."""
+        if not (len(rows) and programs):
+            return
+        q, k, v = self.q[:, at], self.k, self.v
+        blocks = blocks_of(self.tree, rows, self.window, self.shape)
+        readout[(q.shape[0], len(blocks.run), programs)](
+            q, k, v, *blocks, *norm[..., at].contiguous(), where, where if spans is None else spans,
+            mass, mass if flow is None else flow, *strides(q, k, v),
+            q.shape[1], k.shape[1], parts, q.shape[0] // k.shape[0],
+            NS=STRETCHES, FLOW=flow is not None, **self.constants,
         )  # fmt: skip
+
+
+def strides(*tensors: Tensor) -> list[int]:
+    """Between heads, and between rows, of each."""
+    return [x.stride(axis) for x in tensors for axis in (0, 1)]
