@@ -72,6 +72,8 @@ def check_triton(op: str, *tensors: Tensor | None) -> None:
     elif given[0].device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
         found = f"tensors on {given[0].device}, and Triton compiles for GPUs"
         do = "impl='auto', or set TRITON_INTERPRET=1 before Python starts, to step through it slowly"
+    elif given[0].dtype == torch.float64 and os.environ.get("TRITON_INTERPRET") != "1":
+        found, do = "float64, which Triton does not compile well for matrix products", "impl='auto'"
     elif differentiated(*given):
         found, do = "tensors that require a gradient, and this kernel has none", "impl='auto', or detach them"
     else:

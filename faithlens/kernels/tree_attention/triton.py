@@ -28,6 +28,7 @@ from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
 
 STRETCHES = 64  # stretches of depths a program keeps mass of; more take further programs
 LOG2E = 1 / log(2)  # hardware takes powers of two
+FLOAT32 = "tf32x3"  # how tensor cores multiply float32: in three products of its upper and lower halves
 CELLS = 1 << 28  # pairs of query and key looked at in one go, when tiles are found
 
 
@@ -72,7 +73,24 @@ class Blocks(NamedTuple):
     open: Bool[Tensor, "mask key"]
 
 
+class Wanted(NamedTuple):
+    """A readout, as the kernel reads it.
+
+    Attributes:
+        rows: what is read, in order.
+        which: of the readout's rows, where each is among these.
+        where: of each key the number of the stretch it lies in or, if values are read, its depth.
+        borders: between the stretches.
+    """
+
+    rows: Int[Tensor, " query"]
+    which: Int[Tensor, " row"]
+    where: Int[Tensor, " pos"]
+    borders: Int[Tensor, " border"]
+
+
 _KEPT: WeakKeyDictionary[Tree, dict[object, tuple[Tensor, Blocks]]] = WeakKeyDictionary()
+_WANTED: WeakKeyDictionary[Tree, dict[Readout, Wanted]] = WeakKeyDictionary()
 
 
 def blocks_of(tree: Tree, rows: Int[Tensor, " query"], window: int | None, shape: Shape) -> Blocks:
@@ -93,6 +111,20 @@ def cut(tree: Tree, rows: Int[Tensor, " query"], window: int | None, shape: Shap
     masks = torch.cat([every, partial])
     first = pad(lengths.cumsum(0), (1, 0))
     return Blocks(run.int(), torch.stack([tile, number], 1).int(), first.int(), masks, masks.any(1))
+
+
+def wanted_of(tree: Tree, readout: Readout) -> Wanted:
+    """A readout's rows in order, and stretches between the borders of its spans; made once for all layers."""
+    kept = _WANTED.setdefault(tree, {})
+    if readout not in kept:
+        if readout.flow:  # a row that is read twice has spans of its own each time
+            rows, order = readout.rows.sort()
+            kept[readout] = Wanted(rows, order.argsort(), tree.depth, rows)
+        else:
+            rows, which = readout.rows.unique(return_inverse=True)
+            borders = readout.spans.unique()
+            kept[readout] = Wanted(rows, which, torch.searchsorted(borders, tree.depth, right=True), borders)
+    return kept[readout]
 
 
 def look(
@@ -130,7 +162,7 @@ def tile_of(x, start, x_row, n, D: tl.constexpr, DP: tl.constexpr, BN: tl.conste
     row = start + tl.arange(0, BN)
     column = tl.arange(0, DP)
     to = x + row[:, None].to(tl.int64) * x_row + column[None, :]
-    if WHOLE and D == DP:
+    if WHOLE and D == DP:  # noqa: SIM108, settled when it is compiled
         tile = tl.load(to)
     else:
         tile = tl.load(to, mask=(row < n)[:, None] & (column < D)[None, :], other=0.0)
@@ -139,9 +171,12 @@ def tile_of(x, start, x_row, n, D: tl.constexpr, DP: tl.constexpr, BN: tl.conste
 
 @triton.jit
 @no_type_check
-def scores_of(queries, keys, SCALE: tl.constexpr, SOFTCAP: tl.constexpr, LOG2E: tl.constexpr, ACC: tl.constexpr):
+def scores_of(
+    queries, keys, SCALE: tl.constexpr, SOFTCAP: tl.constexpr, LOG2E: tl.constexpr, ACC: tl.constexpr,
+    FLOAT32: tl.constexpr,
+):  # fmt: skip
     """Scores of a tile, for powers of two."""
-    scores = tl.dot(queries, tl.trans(keys), input_precision="ieee", out_dtype=ACC)
+    scores = tl.dot(queries, tl.trans(keys), input_precision=FLOAT32, out_dtype=ACC)
     if SOFTCAP is None:
         scores = scores * (SCALE * LOG2E)
     else:
@@ -171,7 +206,7 @@ def kernel(
     q, k, v, sinks, run, tiles, first, masks, open, out, highest, sums,
     q_head, q_row, k_head, k_row, v_head, v_row, n_query, n_pos, group,
     D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, SCALE: tl.constexpr, SOFTCAP: tl.constexpr,
-    LOG2E: tl.constexpr, SUNK: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
+    LOG2E: tl.constexpr, SUNK: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr, FLOAT32: tl.constexpr,
 ):  # fmt: skip
     """Output, highest score and sum of weights of one block of queries and one head."""
     head = tl.program_id(0)
@@ -193,26 +228,26 @@ def kernel(
     for start in range(tl.load(run + 2 * block), tl.load(run + 2 * block + 1), BN):
         keys = tile_of(k, start, k_row, n_pos, D, DP, BN, True).to(FACTOR)
         values = tile_of(v, start, v_row, n_pos, D, DP, BN, True).to(FACTOR)
-        scores = scores_of(queries, keys, SCALE, SOFTCAP, LOG2E, ACC)
+        scores = scores_of(queries, keys, SCALE, SOFTCAP, LOG2E, ACC, FLOAT32)
         new = tl.maximum(top, tl.max(scores, 1))
         weights = tl.exp2(scores - new[:, None])
         fade = tl.exp2(top - new)
         total = total * fade + tl.sum(weights, 1)
-        weighed = tl.dot(weights.to(FACTOR), values, weighed * fade[:, None], input_precision="ieee", out_dtype=ACC)
+        weighed = tl.dot(weights.to(FACTOR), values, weighed * fade[:, None], input_precision=FLOAT32, out_dtype=ACC)
         top = new
     for j in range(tl.load(first + block), tl.load(first + block + 1)):
         start = tl.load(tiles + 2 * j) * BN
         number = tl.load(tiles + 2 * j + 1)
         keys = tile_of(k, start, k_row, n_pos, D, DP, BN, False).to(FACTOR)
         values = open_values(v, start, v_row, n_pos, open, number, D, DP, BN).to(FACTOR)
-        scores = scores_of(queries, keys, SCALE, SOFTCAP, LOG2E, ACC)
+        scores = scores_of(queries, keys, SCALE, SOFTCAP, LOG2E, ACC, FLOAT32)
         scores = tl.where(mask_of(masks, number, BM, BN), scores, float("-inf"))
         new = tl.maximum(top, tl.max(scores, 1))
         level = tl.where(new == float("-inf"), 0.0, new)  # of a query that has seen nothing yet
         weights = tl.exp2(scores - level[:, None])
         fade = tl.exp2(top - level)
         total = total * fade + tl.sum(weights, 1)
-        weighed = tl.dot(weights.to(FACTOR), values, weighed * fade[:, None], input_precision="ieee", out_dtype=ACC)
+        weighed = tl.dot(weights.to(FACTOR), values, weighed * fade[:, None], input_precision=FLOAT32, out_dtype=ACC)
         top = new
     blind = total == 0
     total = tl.where(blind, 1.0, total)
@@ -230,6 +265,7 @@ def readout(
     q_head, q_row, k_head, k_row, v_head, v_row, n_read, n_pos, n_part, group,
     D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, NS: tl.constexpr, SCALE: tl.constexpr,
     SOFTCAP: tl.constexpr, LOG2E: tl.constexpr, FLOW: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
+    FLOAT32: tl.constexpr,
 ):  # fmt: skip
     """Mass of a block of read rows in one head on `NS` stretches or, with FLOW, mass and values of one span.
 
@@ -273,15 +309,15 @@ def readout(
             seen = mask_of(masks, number, BM, BN)
             if FLOW:
                 seen = seen & (at[None, :] >= low[:, None]) & (at[None, :] < high[:, None])
-            scores = scores_of(queries, keys, SCALE, SOFTCAP, LOG2E, ACC)
+            scores = scores_of(queries, keys, SCALE, SOFTCAP, LOG2E, ACC, FLOAT32)
             weights = tl.exp2(tl.where(seen, scores, float("-inf")) - top[:, None])
             if FLOW:
                 values = open_values(v, start, v_row, n_pos, open, number, D, DP, BN).to(FACTOR)
                 share += tl.sum(weights, 1)
-                weighed = tl.dot(weights.to(FACTOR), values, weighed, input_precision="ieee", out_dtype=ACC)
+                weighed = tl.dot(weights.to(FACTOR), values, weighed, input_precision=FLOAT32, out_dtype=ACC)
             else:
                 hot = (at[:, None] == least + tl.arange(0, NS)[None, :]).to(FACTOR)
-                shares = tl.dot(weights.to(FACTOR), hot, shares, input_precision="ieee", out_dtype=ACC)
+                shares = tl.dot(weights.to(FACTOR), hot, shares, input_precision=FLOAT32, out_dtype=ACC)
     if FLOW:
         place = place * n_part + part
         tl.store(mass + place, share / total, mask=live)
@@ -311,8 +347,11 @@ def attend(
     out, norm = launch.attention(queries, sinks)
     if readout is None:
         return Attended(out)
-    at = torch.searchsorted(queries, readout.rows.contiguous())
-    return Attended(out, *(launch.by_span if readout.flow else launch.by_stretch)(readout, at, norm))
+    wanted = wanted_of(tree, readout)
+    at = torch.searchsorted(queries, wanted.rows)
+    if readout.flow:
+        return Attended(out, *launch.by_span(readout.spans, wanted, at, norm))
+    return Attended(out, launch.by_stretch(readout.spans, wanted, at, norm))
 
 
 class Launch:
@@ -335,7 +374,7 @@ class Launch:
             "D": width, "DP": max(16, triton.next_power_of_2(width)), "BM": self.shape.queries, "BN": self.shape.keys,
             "SCALE": scale, "SOFTCAP": softcap, "LOG2E": LOG2E, "ACC": tl.float64 if double else tl.float32,
             "FACTOR": tl.float32 if interpreted and q.dtype == torch.bfloat16 else types.get(q.dtype, tl.float32),
-            "num_warps": self.shape.warps, "num_stages": self.shape.stages,
+            "FLOAT32": FLOAT32, "num_warps": self.shape.warps, "num_stages": self.shape.stages,
         }  # fmt: skip
 
     def attention(
@@ -353,53 +392,55 @@ class Launch:
         return out, norm
 
     def by_stretch(
-        self, wanted: Readout, at: Int[Tensor, " row"], norm: Float[Tensor, "two head query"]
-    ) -> tuple[Float[Tensor, "head row span"], None]:
-        """Mass of the read rows, of which number i is query number ``at[i]``."""
-        rows, which = wanted.rows.unique(return_inverse=True)
-        borders = wanted.spans.unique()
-        stretch = torch.searchsorted(borders, self.tree.depth, right=True)
-        mass = norm.new_empty(len(self.q), len(rows), len(borders) + 1)
-        at = at.new_empty(len(rows)).scatter(0, which, at)
-        self.read(rows, at, norm, triton.cdiv(mass.shape[2], STRETCHES), mass.shape[2], mass, stretch)
+        self,
+        spans: Int[Tensor, "row span two"],
+        wanted: Wanted,
+        at: Int[Tensor, " query"],
+        norm: Float[Tensor, "two head pos"],
+    ) -> Float[Tensor, "head row span"]:
+        """Mass of the read rows, which are queries number `at`."""
+        heads, parts = len(self.q), len(wanted.borders) + 1
+        mass = norm.new_empty(heads, len(wanted.rows), parts)
+        self.read(wanted, at, norm, triton.cdiv(parts, STRETCHES), mass)
         # stretches 0 .. i are the depths below border i, so the running sum at i is the mass below that border
-        ends = torch.searchsorted(borders, wanted.spans.contiguous()).expand(len(self.q), -1, -1, -1)
-        sums = mass.cumsum(-1)[:, which].gather(-1, ends.flatten(-2)).view(ends.shape)
-        return (sums[..., 1] - sums[..., 0]).to(self.q.dtype), None
+        ends = torch.searchsorted(wanted.borders, spans.contiguous()).expand(heads, -1, -1, -1)
+        sums = mass.cumsum(-1)[:, wanted.which].gather(-1, ends.flatten(-2)).view(ends.shape)
+        return (sums[..., 1] - sums[..., 0]).to(self.q.dtype)
 
     def by_span(
-        self, wanted: Readout, at: Int[Tensor, " row"], norm: Float[Tensor, "two head query"]
+        self,
+        spans: Int[Tensor, "row span two"],
+        wanted: Wanted,
+        at: Int[Tensor, " query"],
+        norm: Float[Tensor, "two head pos"],
     ) -> tuple[Float[Tensor, "head row span"], Float[Tensor, "head row span d_head"]]:
         """Mass and weighted values of the read rows, span by span."""
-        rows, order = wanted.rows.sort()
-        spans = wanted.spans[order].contiguous()
+        ordered = torch.empty_like(spans, memory_format=torch.contiguous_format)
+        ordered[wanted.which] = spans
         flow = self.q.new_empty(len(self.q), *spans.shape[:2], self.q.shape[2])
         mass = norm.new_empty(flow.shape[:3])
-        self.read(rows, at[order], norm, spans.shape[1], spans.shape[1], mass, self.tree.depth, spans, flow)
-        back = order.argsort()
-        return mass[:, back].to(self.q.dtype), flow[:, back]
+        self.read(wanted, at, norm, spans.shape[1], mass, ordered, flow)
+        return mass[:, wanted.which].to(self.q.dtype), flow[:, wanted.which]
 
     def read(
         self,
-        rows: Int[Tensor, " row"],
-        at: Int[Tensor, " row"],
-        norm: Float[Tensor, "two head query"],
+        wanted: Wanted,
+        at: Int[Tensor, " query"],
+        norm: Float[Tensor, "two head pos"],
         programs: int,
-        parts: int,
         mass: Tensor,
-        where: Tensor,
         spans: Tensor | None = None,
         flow: Tensor | None = None,
     ) -> None:
-        """Fill `mass`, and `flow` where it is given, of sorted `rows`."""
-        if not (len(rows) and programs):
+        """Fill `mass`, and `flow` where it is given."""
+        if not (len(at) and programs):
             return
         q, k, v = self.q[:, at], self.k, self.v
-        blocks = blocks_of(self.tree, rows, self.window, self.shape)
+        blocks = blocks_of(self.tree, wanted.rows, self.window, self.shape)
         readout[(q.shape[0], len(blocks.run), programs)](
-            q, k, v, *blocks, *norm[..., at].contiguous(), where, where if spans is None else spans,
+            q, k, v, *blocks, *norm[..., at].contiguous(), wanted.where, wanted.where if spans is None else spans,
             mass, mass if flow is None else flow, *strides(q, k, v),
-            q.shape[1], k.shape[1], parts, q.shape[0] // k.shape[0],
+            q.shape[1], k.shape[1], mass.shape[2], q.shape[0] // k.shape[0],
             NS=STRETCHES, FLOW=flow is not None, **self.constants,
         )  # fmt: skip
 
