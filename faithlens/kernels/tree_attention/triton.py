@@ -12,8 +12,9 @@ spans, or span by span their mass and weighted values. It passes over tiles in w
 # pyright: reportArgumentType=false
 
 import os
+from collections.abc import Callable
 from math import log
-from typing import NamedTuple, no_type_check
+from typing import Any, NamedTuple, no_type_check
 from weakref import WeakKeyDictionary
 
 import torch
@@ -89,23 +90,41 @@ class Wanted(NamedTuple):
     borders: Int[Tensor, " border"]
 
 
-_KEPT: WeakKeyDictionary[Tree, dict[object, tuple[Tensor, Blocks]]] = WeakKeyDictionary()
-_WANTED: WeakKeyDictionary[Tree, dict[Readout, Wanted]] = WeakKeyDictionary()
+_KEPT: WeakKeyDictionary[Tree, dict[object, Any]] = WeakKeyDictionary()
 
 
-def blocks_of(tree: Tree, rows: Int[Tensor, " query"], window: int | None, shape: Shape) -> Blocks:
-    """The blocks of sorted `rows`; made once for all layers, and gone with the tree."""
-    kept, key = _KEPT.setdefault(tree, {}), (id(rows), window, shape.queries, shape.keys)
+def once(tree: Tree, key: object, make: Callable[[], Any]) -> Any:
+    """What is made once for all layers and heads, and gone with the tree."""
+    kept = _KEPT.setdefault(tree, {})
     if key not in kept:
-        kept[key] = (rows, cut(tree, rows, window, shape))  # the rows are kept too, so that their id stays theirs
-    return kept[key][1]
+        kept[key] = make()
+    return kept[key]
 
 
-def cut(tree: Tree, rows: Int[Tensor, " query"], window: int | None, shape: Shape) -> Blocks:
-    """Cut sorted `rows` into blocks, and find what each meets."""
+def order_of(tree: Tree, shape: Shape) -> Int[Tensor, " pos"] | None:
+    """The keys' order: first those of long stretches, such as a chain of thought, then those that few rows may see.
+
+    Where answers hang from every step, hardly a tile would else be seen as a whole. None stands for the packed order.
+    """
+    order = (tree.visible_until - tree.everywhere < shape.keys).int().argsort(stable=True)
+    return None if torch.equal(order, tree.everywhere) else order
+
+
+def wanted_of(tree: Tree, readout: Readout) -> Wanted:
+    """A readout's rows in order, and stretches between the borders of its spans."""
+    if readout.flow:  # a row that is read twice has spans of its own each time
+        rows, order = readout.rows.sort()
+        return Wanted(rows, order.argsort(), tree.depth, rows)
+    rows, which = readout.rows.unique(return_inverse=True)
+    borders = readout.spans.unique()
+    return Wanted(rows, which, torch.searchsorted(borders, tree.depth, right=True), borders)
+
+
+def cut(tree: Tree, rows: Int[Tensor, " query"], keys: Int[Tensor, " pos"], window: int | None, shape: Shape) -> Blocks:
+    """Cut sorted `rows` into blocks, and find which of the `keys`, in their order, each meets."""
     every = torch.ones(1, shape.queries, shape.keys, dtype=torch.bool, device=rows.device)
     chunk = max(1, CELLS // (shape.queries * len(tree))) * shape.queries
-    parts = [look(tree, some, window, shape) for some in rows.split(chunk)]
+    parts = [look(tree, some, keys, window, shape) for some in rows.split(chunk)]
     run, lengths, tile, whole, partial = (torch.cat(part) for part in zip(*parts, strict=True))
     number = torch.where(whole, 0, (~whole).cumsum(0))
     masks = torch.cat([every, partial])
@@ -113,22 +132,8 @@ def cut(tree: Tree, rows: Int[Tensor, " query"], window: int | None, shape: Shap
     return Blocks(run.int(), torch.stack([tile, number], 1).int(), first.int(), masks, masks.any(1))
 
 
-def wanted_of(tree: Tree, readout: Readout) -> Wanted:
-    """A readout's rows in order, and stretches between the borders of its spans; made once for all layers."""
-    kept = _WANTED.setdefault(tree, {})
-    if readout not in kept:
-        if readout.flow:  # a row that is read twice has spans of its own each time
-            rows, order = readout.rows.sort()
-            kept[readout] = Wanted(rows, order.argsort(), tree.depth, rows)
-        else:
-            rows, which = readout.rows.unique(return_inverse=True)
-            borders = readout.spans.unique()
-            kept[readout] = Wanted(rows, which, torch.searchsorted(borders, tree.depth, right=True), borders)
-    return kept[readout]
-
-
 def look(
-    tree: Tree, rows: Int[Tensor, " query"], window: int | None, shape: Shape
+    tree: Tree, rows: Int[Tensor, " query"], keys: Int[Tensor, " pos"], window: int | None, shape: Shape
 ) -> tuple[
     Int[Tensor, "block two"],
     Int[Tensor, " block"],
@@ -139,7 +144,7 @@ def look(
     """Each block's run; how many other tiles it meets, which, and which of them wholly; and the masks of the rest."""
     blocks, count = triton.cdiv(len(rows), shape.queries), triton.cdiv(len(tree), shape.keys)
     idle = blocks * shape.queries - len(rows)
-    seen = tree.visible(rows, tree.everywhere, window)
+    seen = tree.visible(rows, keys, window)
     seen = pad(seen, (0, count * shape.keys - len(tree), 0, idle))
     seen = rearrange(seen, "(block query) (tile key) -> block tile query key", query=shape.queries, key=shape.keys)
     met, whole = seen.any(-1).any(-1), seen.all(-1)
@@ -347,7 +352,7 @@ def attend(
     out, norm = launch.attention(queries, sinks)
     if readout is None:
         return Attended(out)
-    wanted = wanted_of(tree, readout)
+    wanted = once(tree, readout, lambda: wanted_of(tree, readout))
     at = torch.searchsorted(queries, wanted.rows)
     if readout.flow:
         return Attended(out, *launch.by_span(readout.spans, wanted, at, norm))
@@ -363,10 +368,11 @@ class Launch:
     def __init__(
         self, q: Tensor, k: Tensor, v: Tensor, tree: Tree, scale: float, window: int | None, softcap: float | None
     ) -> None:
-        self.q, self.k, self.v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
-        self.tree, self.window = tree, window
         width, double = q.shape[2], q.dtype == torch.float64
-        self.shape = shape_of(width, q.dtype)
+        self.tree, self.window, self.shape = tree, window, shape_of(width, q.dtype)
+        self.order = once(tree, self.shape.keys, lambda: order_of(tree, self.shape))
+        self.k, self.v = (x if self.order is None else x[:, self.order] for x in (k, v))
+        self.q, self.k, self.v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, self.k, self.v))
         self.kept = torch.float64 if double else torch.float32
         types = {torch.float64: tl.float64, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
         interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # by numpy, which has no bfloat16 to multiply
@@ -377,6 +383,17 @@ class Launch:
             "FLOAT32": FLOAT32, "num_warps": self.shape.warps, "num_stages": self.shape.stages,
         }  # fmt: skip
 
+    def blocks(self, rows: Int[Tensor, " query"]) -> Blocks:
+        """Those of sorted `rows`."""
+        keys = self.tree.everywhere if self.order is None else self.order
+        # the rows are kept too, so that their id stays theirs
+        made = once(
+            self.tree,
+            (id(rows), self.window, self.shape),
+            lambda: (rows, cut(self.tree, rows, keys, self.window, self.shape)),
+        )
+        return made[1]
+
     def attention(
         self, queries: Int[Tensor, " query"], sinks: Float[Tensor, " head"] | None
     ) -> tuple[Float[Tensor, "head query d_head"], Float[Tensor, "two head query"]]:
@@ -384,7 +401,7 @@ class Launch:
         q, k, v = self.q, self.k, self.v
         out, norm = q.new_empty(q.shape), q.new_empty(2, *q.shape[:2], dtype=self.kept)
         if len(queries):
-            blocks = blocks_of(self.tree, queries, self.window, self.shape)
+            blocks = self.blocks(queries)
             kernel[(q.shape[0], len(blocks.run))](
                 q, k, v, q if sinks is None else sinks, *blocks, out, *norm, *strides(q, k, v),
                 q.shape[1], k.shape[1], q.shape[0] // k.shape[0], SUNK=sinks is not None, **self.constants,
@@ -436,9 +453,10 @@ class Launch:
         if not (len(at) and programs):
             return
         q, k, v = self.q[:, at], self.k, self.v
-        blocks = blocks_of(self.tree, wanted.rows, self.window, self.shape)
+        blocks = self.blocks(wanted.rows)
+        where = wanted.where if self.order is None else wanted.where[self.order]
         readout[(q.shape[0], len(blocks.run), programs)](
-            q, k, v, *blocks, *norm[..., at].contiguous(), wanted.where, wanted.where if spans is None else spans,
+            q, k, v, *blocks, *norm[..., at].contiguous(), where, where if spans is None else spans,
             mass, mass if flow is None else flow, *strides(q, k, v),
             q.shape[1], k.shape[1], mass.shape[2], q.shape[0] // k.shape[0],
             NS=STRETCHES, FLOW=flow is not None, **self.constants,
