@@ -176,16 +176,11 @@ def tile_of(x, start, x_row, n, D: tl.constexpr, DP: tl.constexpr, BN: tl.conste
 
 @triton.jit
 @no_type_check
-def scores_of(
-    queries, keys, SCALE: tl.constexpr, SOFTCAP: tl.constexpr, LOG2E: tl.constexpr, ACC: tl.constexpr,
-    FLOAT32: tl.constexpr,
-):  # fmt: skip
-    """Scores of a tile, for powers of two."""
+def scores_of(queries, keys, CAP: tl.constexpr, ACC: tl.constexpr, FLOAT32: tl.constexpr):
+    """Scores of a tile, up to a factor that is `UNIT`."""
     scores = tl.dot(queries, tl.trans(keys), input_precision=FLOAT32, out_dtype=ACC)
-    if SOFTCAP is None:
-        scores = scores * (SCALE * LOG2E)
-    else:
-        scores = (2 * tl.sigmoid(scores * (2 * SCALE / SOFTCAP)) - 1) * (SOFTCAP * LOG2E)
+    if CAP is not None:
+        scores = 2 * tl.sigmoid(scores * CAP) - 1
     return scores
 
 
@@ -210,7 +205,7 @@ def open_values(v, start, v_row, n, open, number, D: tl.constexpr, DP: tl.conste
 def kernel(
     q, k, v, sinks, run, tiles, first, masks, open, out, highest, sums,
     q_head, q_row, k_head, k_row, v_head, v_row, n_query, n_pos, group,
-    D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, SCALE: tl.constexpr, SOFTCAP: tl.constexpr,
+    D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, UNIT: tl.constexpr, CAP: tl.constexpr,
     LOG2E: tl.constexpr, SUNK: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr, FLOAT32: tl.constexpr,
 ):  # fmt: skip
     """Output, highest score and sum of weights of one block of queries and one head."""
@@ -233,9 +228,9 @@ def kernel(
     for start in range(tl.load(run + 2 * block), tl.load(run + 2 * block + 1), BN):
         keys = tile_of(k, start, k_row, n_pos, D, DP, BN, True).to(FACTOR)
         values = tile_of(v, start, v_row, n_pos, D, DP, BN, True).to(FACTOR)
-        scores = scores_of(queries, keys, SCALE, SOFTCAP, LOG2E, ACC, FLOAT32)
-        new = tl.maximum(top, tl.max(scores, 1))
-        weights = tl.exp2(scores - new[:, None])
+        scores = scores_of(queries, keys, CAP, ACC, FLOAT32)
+        new = tl.maximum(top, tl.max(scores, 1) * UNIT)
+        weights = tl.exp2(scores * UNIT - new[:, None])
         fade = tl.exp2(top - new)
         total = total * fade + tl.sum(weights, 1)
         weighed = tl.dot(weights.to(FACTOR), values, weighed * fade[:, None], input_precision=FLOAT32, out_dtype=ACC)
@@ -245,11 +240,11 @@ def kernel(
         number = tl.load(tiles + 2 * j + 1)
         keys = tile_of(k, start, k_row, n_pos, D, DP, BN, False).to(FACTOR)
         values = open_values(v, start, v_row, n_pos, open, number, D, DP, BN).to(FACTOR)
-        scores = scores_of(queries, keys, SCALE, SOFTCAP, LOG2E, ACC, FLOAT32)
+        scores = scores_of(queries, keys, CAP, ACC, FLOAT32)
         scores = tl.where(mask_of(masks, number, BM, BN), scores, float("-inf"))
-        new = tl.maximum(top, tl.max(scores, 1))
+        new = tl.maximum(top, tl.max(scores, 1) * UNIT)
         level = tl.where(new == float("-inf"), 0.0, new)  # of a query that has seen nothing yet
-        weights = tl.exp2(scores - level[:, None])
+        weights = tl.exp2(scores * UNIT - level[:, None])
         fade = tl.exp2(top - level)
         total = total * fade + tl.sum(weights, 1)
         weighed = tl.dot(weights.to(FACTOR), values, weighed * fade[:, None], input_precision=FLOAT32, out_dtype=ACC)
@@ -268,8 +263,8 @@ def kernel(
 def readout(
     q, k, v, run, tiles, first, masks, open, highest, sums, where, spans, mass, flow,
     q_head, q_row, k_head, k_row, v_head, v_row, n_read, n_pos, n_part, group,
-    D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, NS: tl.constexpr, SCALE: tl.constexpr,
-    SOFTCAP: tl.constexpr, LOG2E: tl.constexpr, FLOW: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
+    D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, NS: tl.constexpr, UNIT: tl.constexpr,
+    CAP: tl.constexpr, FLOW: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
     FLOAT32: tl.constexpr,
 ):  # fmt: skip
     """Mass of a block of read rows in one head on `NS` stretches or, with FLOW, mass and values of one span.
@@ -314,8 +309,8 @@ def readout(
             seen = mask_of(masks, number, BM, BN)
             if FLOW:
                 seen = seen & (at[None, :] >= low[:, None]) & (at[None, :] < high[:, None])
-            scores = scores_of(queries, keys, SCALE, SOFTCAP, LOG2E, ACC, FLOAT32)
-            weights = tl.exp2(tl.where(seen, scores, float("-inf")) - top[:, None])
+            scores = scores_of(queries, keys, CAP, ACC, FLOAT32)
+            weights = tl.exp2(tl.where(seen, scores, float("-inf")) * UNIT - top[:, None])
             if FLOW:
                 values = open_values(v, start, v_row, n_pos, open, number, D, DP, BN).to(FACTOR)
                 share += tl.sum(weights, 1)
@@ -378,7 +373,8 @@ class Launch:
         interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # by numpy, which has no bfloat16 to multiply
         self.constants = {
             "D": width, "DP": max(16, triton.next_power_of_2(width)), "BM": self.shape.queries, "BN": self.shape.keys,
-            "SCALE": scale, "SOFTCAP": softcap, "LOG2E": LOG2E, "ACC": tl.float64 if double else tl.float32,
+            "UNIT": LOG2E * (softcap or scale), "CAP": softcap and 2 * scale / softcap,
+            "ACC": tl.float64 if double else tl.float32,
             "FACTOR": tl.float32 if interpreted and q.dtype == torch.bfloat16 else types.get(q.dtype, tl.float32),
             "FLOAT32": FLOAT32, "num_warps": self.shape.warps, "num_stages": self.shape.stages,
         }  # fmt: skip
@@ -404,7 +400,7 @@ class Launch:
             blocks = self.blocks(queries)
             kernel[(q.shape[0], len(blocks.run))](
                 q, k, v, q if sinks is None else sinks, *blocks, out, *norm, *strides(q, k, v),
-                q.shape[1], k.shape[1], q.shape[0] // k.shape[0], SUNK=sinks is not None, **self.constants,
+                q.shape[1], k.shape[1], q.shape[0] // k.shape[0], SUNK=sinks is not None, LOG2E=LOG2E, **self.constants,
             )  # fmt: skip
         return out, norm
 
