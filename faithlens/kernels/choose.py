@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ def choose(plain: str, *tensors: Tensor | None) -> Choice:
     if device.type != "cuda":
         return Choice(plain, f"the tensors are on {device}, and Triton compiles for GPUs")
     if not _installed():
-        return Choice(plain, "Triton is not installed")
+        return Choice(plain, "Triton 3.4 or later is not installed")
     if differentiated(*given):
         return Choice(plain, "a gradient is asked for, and the Triton kernels have none")
     if given[0].dtype == torch.float64:
@@ -68,7 +69,7 @@ def check_triton(op: str, *tensors: Tensor | None) -> None:
     """
     given = [x for x in tensors if x is not None]
     if not _installed():
-        found, do = "Triton is not installed", "pip install triton (Linux), or impl='auto'"
+        found, do = "Triton 3.4 or later is not installed", "pip install -U triton (Linux), or impl='auto'"
     elif given[0].device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
         found = f"tensors on {given[0].device}, and Triton compiles for GPUs"
         do = "impl='auto', or set TRITON_INTERPRET=1 before Python starts, to step through it slowly"
@@ -87,6 +88,8 @@ def differentiated(*tensors: Tensor) -> bool:
 
 
 def _installed() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("triton") is not None
+    """Whether there is a Triton whose kernels can fetch tiles by descriptors, as these do."""
+    try:
+        return tuple(map(int, version("triton").split(".")[:2])) >= (3, 4)
+    except PackageNotFoundError:
+        return False

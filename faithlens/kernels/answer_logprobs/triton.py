@@ -17,8 +17,22 @@ import triton.language as tl
 from jaxtyping import Float, Int
 from torch import Tensor
 
-ROWS, VOCAB, DEPTH = 64, 128, 64  # a tile of logits, and how much of the sum over d_model is loaded at once
+FLOAT32 = "tf32x3"  # how tensor cores multiply float32: in three products of its upper and lower halves
 PROGRAMS = 512  # about as many as keep a large GPU busy
+
+
+class Tile(NamedTuple):
+    """A tile of logits.
+
+    Attributes:
+        rows: how many it has.
+        vocab: how many tokens.
+        depth: how much of the sum over d_model is loaded at once.
+    """
+
+    rows: int
+    vocab: int
+    depth: int
 
 
 @triton.jit
@@ -26,7 +40,7 @@ PROGRAMS = 512  # about as many as keep a large GPU busy
 def logits_tile(
     hidden, unembed, bias, i, live, column, there, h_row, u_row, scale, softcap,
     D: tl.constexpr, BM: tl.constexpr, BV: tl.constexpr, BK: tl.constexpr,
-    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
+    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr, FLOAT32: tl.constexpr,
 ):  # fmt: skip
     """Logits of rows i and tokens `column`; minus infinity beyond the vocabulary."""
     logits = tl.zeros([BM, BV], ACC)
@@ -40,7 +54,7 @@ def logits_tile(
             unembed + column[None, :].to(tl.int64) * u_row + k[:, None],
             mask=there[None, :] & (k < D)[:, None], other=0.0,
         )  # fmt: skip
-        logits += tl.dot(h.to(FACTOR), u.to(FACTOR), input_precision="ieee").to(ACC)
+        logits += tl.dot(h.to(FACTOR), u.to(FACTOR), input_precision=FLOAT32).to(ACC)
     if BIASED:
         logits += tl.load(bias + column, mask=there, other=0.0).to(ACC)[None, :]
     logits = logits * scale
@@ -55,7 +69,7 @@ def kernel(
     hidden, unembed, bias, tokens, top, total, spread, chosen,
     h_row, u_row, n_row, n_vocab, n_chosen, per, scale, softcap,
     D: tl.constexpr, BM: tl.constexpr, BV: tl.constexpr, BK: tl.constexpr,
-    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
+    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr, FLOAT32: tl.constexpr,
 ):  # fmt: skip
     """One block of rows against one part of the vocabulary, `per` tiles of it."""
     part = tl.program_id(1)
@@ -68,7 +82,7 @@ def kernel(
         column = tile * BV + tl.arange(0, BV)
         x = logits_tile(
             hidden, unembed, bias, i, live, column, column < n_vocab, h_row, u_row, scale, softcap,
-            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR,
+            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR, FLOAT32,
         )  # fmt: skip
         new = tl.maximum(m, tl.max(x, 1))
         level = tl.where(new == float("-inf"), 0.0, new)
@@ -103,19 +117,19 @@ class Parts(NamedTuple):
     per: int
 
 
-def parts_of(rows: int, vocab: int) -> Parts:
+def parts_of(rows: int, vocab: int, tile: Tile) -> Parts:
     """Parts such that blocks of rows times parts are about `PROGRAMS`; none of them is empty."""
-    tiles = triton.cdiv(vocab, VOCAB)
-    per = triton.cdiv(tiles, max(1, PROGRAMS // max(1, triton.cdiv(rows, ROWS))))
+    tiles = triton.cdiv(vocab, tile.vocab)
+    per = triton.cdiv(tiles, max(1, PROGRAMS // max(1, triton.cdiv(rows, tile.rows))))
     return Parts(triton.cdiv(tiles, per), per)
 
 
-def constants(like: Tensor, bias: Tensor | None, softcap: float | None) -> dict[str, Any]:
+def constants(like: Tensor, bias: Tensor | None, softcap: float | None, tile: Tile) -> dict[str, Any]:
     """What a kernel of logits is compiled for."""
     types = {torch.float64: tl.float64, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # by numpy, which has no bfloat16 to multiply
     return {
-        "D": like.shape[1], "BM": ROWS, "BV": VOCAB, "BK": DEPTH,
+        "D": like.shape[1], "BM": tile.rows, "BV": tile.vocab, "BK": tile.depth, "FLOAT32": FLOAT32,
         "CAPPED": softcap is not None, "BIASED": bias is not None,
         "ACC": tl.float64 if like.dtype == torch.float64 else tl.float32,
         "FACTOR": tl.float32 if interpreted and like.dtype == torch.bfloat16 else types.get(like.dtype, tl.float32),
@@ -149,15 +163,16 @@ def sums(
     """One pass over the vocabulary."""
     hidden, unembed = (x if x.stride(-1) == 1 else x.contiguous() for x in (hidden, unembed))
     (rows, choices), vocab = tokens.shape, unembed.shape[0]
-    parts = parts_of(rows, vocab)
+    tile = Tile(64, 128, 64 if hidden.element_size() == 2 else 32)
+    parts = parts_of(rows, vocab, tile)
     kept = torch.float64 if hidden.dtype == torch.float64 else torch.float32
     top, total, spread = (hidden.new_empty(parts.n, rows, dtype=kept) for _ in range(3))
     chosen = hidden.new_empty(rows, choices, dtype=kept)
     if rows:
-        kernel[(triton.cdiv(rows, ROWS), parts.n)](
+        kernel[(triton.cdiv(rows, tile.rows), parts.n)](
             hidden, unembed, hidden if bias is None else bias, tokens.contiguous(), top, total, spread, chosen,
             hidden.stride(0), unembed.stride(0), rows, vocab, choices, parts.per, float(scale), float(softcap or 1),
-            **constants(hidden, bias, softcap), num_warps=4,
+            **constants(hidden, bias, softcap, tile), num_warps=4,
         )  # fmt: skip
     highest = top.amax(0)
     step = top - highest

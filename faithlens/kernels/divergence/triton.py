@@ -12,8 +12,10 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from faithlens.kernels.answer_logprobs.triton import ROWS, constants, logits_tile, parts_of, sums
+from faithlens.kernels.answer_logprobs.triton import Tile, constants, logits_tile, parts_of, sums
 from faithlens.kernels.divergence.streamed import NEAR
+
+TILE = Tile(64, 64, 64)
 
 
 @triton.jit
@@ -29,7 +31,8 @@ def kernel(
     hidden_p, hidden_q, unembed, bias, top_p, top_q, norm_p, norm_q, kl, js, tv,
     p_row, q_row, u_row, n_row, n_vocab, per, scale, softcap,
     D: tl.constexpr, BM: tl.constexpr, BV: tl.constexpr, BK: tl.constexpr,
-    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr, CLOSE: tl.constexpr,
+    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr, FLOAT32: tl.constexpr,
+    CLOSE: tl.constexpr,
 ):  # fmt: skip
     """One block of rows against one part of the vocabulary, `per` tiles of it; terms as in `streamed.terms`."""
     part = tl.program_id(1)
@@ -50,11 +53,11 @@ def kernel(
         there = column < n_vocab
         log_p = logits_tile(
             hidden_p, unembed, bias, i, live, column, there, p_row, u_row, scale, softcap,
-            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR,
+            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR, FLOAT32,
         )  # fmt: skip
         log_q = logits_tile(
             hidden_q, unembed, bias, i, live, column, there, q_row, u_row, scale, softcap,
-            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR,
+            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR, FLOAT32,
         )  # fmt: skip
         log_p = (log_p - high_p) - rest_p
         log_q = (log_q - high_q) - rest_q
@@ -94,16 +97,16 @@ def compare(
     """See `divergence`."""
     p, q, unembed = (x if x.stride(-1) == 1 else x.contiguous() for x in (p, q, unembed))
     rows, vocab = p.shape[0], unembed.shape[0]
-    parts = parts_of(rows, vocab)
+    parts = parts_of(rows, vocab, TILE)
     nothing = torch.empty(rows, 0, dtype=torch.long, device=p.device)
     whole_p, whole_q = (sums(x, unembed, nothing, bias, scale, softcap) for x in (p, q))
     partial = p.new_empty(3, parts.n, rows, dtype=whole_p.mass.dtype)
     if rows:
-        kernel[(triton.cdiv(rows, ROWS), parts.n)](
+        kernel[(triton.cdiv(rows, TILE.rows), parts.n)](
             p, q, unembed, p if bias is None else bias,
             whole_p.top, whole_q.top, whole_p.mass.log(), whole_q.mass.log(), *partial,
             p.stride(0), q.stride(0), unembed.stride(0), rows, vocab, parts.per, float(scale), float(softcap or 1),
-            **constants(p, bias, softcap), CLOSE=NEAR, num_warps=8,
+            **constants(p, bias, softcap, TILE), CLOSE=NEAR, num_warps=4,
         )  # fmt: skip
     kl, js, tv = partial.sum(1)
     return kl, js, tv

@@ -24,6 +24,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
 
@@ -41,19 +42,27 @@ class Shape(NamedTuple):
         keys: columns of a tile.
         warps: groups of 32 threads.
         stages: tiles of keys and values that are on their way at once.
+        registers: most that a thread may take, so that two blocks share a processor; None leaves it to the compiler.
     """
 
     queries: int
     keys: int
     warps: int
     stages: int
+    registers: int | None = None
 
 
-def shape_of(width: int, dtype: torch.dtype) -> Shape:
-    """What fits a GPU's registers and shared memory, for heads of that width."""
-    if dtype in (torch.float16, torch.bfloat16):
-        return Shape(128, 64, 8 if width > 64 else 4, 3) if width <= 128 else Shape(64, 64, 8, 2)
-    return Shape(64, 32, 4, 2) if width <= 128 else Shape(32, 32, 4, 1)
+def shape_of(width: int, like: Tensor) -> Shape:
+    """What fits a GPU's registers and shared memory, for heads of that width.
+
+    Chosen on an H200; that it fits older GPUs, of compute capability 8.0 and 8.9, was seen by compiling for them.
+    """
+    recent = not like.is_cuda or torch.cuda.get_device_capability(like.device) >= (9, 0)
+    if like.dtype in (torch.float16, torch.bfloat16):
+        return Shape(128, 64, 8, 2, 128 if recent else None) if width <= 128 else Shape(64, 64, 8, 2)
+    if width <= 64 or (width <= 128 and recent):
+        return Shape(128, 32, 8, 2)
+    return Shape(32, 32, 4, 1)
 
 
 class Blocks(NamedTuple):
@@ -162,20 +171,6 @@ def look(
 
 @triton.jit
 @no_type_check  # a kernel runs in its module's own names, which a checker's wrapper would hide
-def tile_of(x, start, x_row, n, D: tl.constexpr, DP: tl.constexpr, BN: tl.constexpr, WHOLE: tl.constexpr):
-    """Rows `start` and following of keys or values, zero beyond the last and beyond the head's width."""
-    row = start + tl.arange(0, BN)
-    column = tl.arange(0, DP)
-    to = x + row[:, None].to(tl.int64) * x_row + column[None, :]
-    if WHOLE and D == DP:  # noqa: SIM108, settled when it is compiled
-        tile = tl.load(to)
-    else:
-        tile = tl.load(to, mask=(row < n)[:, None] & (column < D)[None, :], other=0.0)
-    return tile
-
-
-@triton.jit
-@no_type_check
 def scores_of(queries, keys, CAP: tl.constexpr, ACC: tl.constexpr, FLOAT32: tl.constexpr):
     """Scores of a tile, up to a factor that is `UNIT`."""
     scores = tl.dot(queries, tl.trans(keys), input_precision=FLOAT32, out_dtype=ACC)
@@ -194,17 +189,16 @@ def mask_of(masks, number, BM: tl.constexpr, BN: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def open_values(v, start, v_row, n, open, number, D: tl.constexpr, DP: tl.constexpr, BN: tl.constexpr):
+def open_values(v, row, open, number, BN: tl.constexpr):
     """Values, where anybody sees them: others may hold anything, and zero times anything is not always zero."""
-    values = tile_of(v, start, v_row, n, D, DP, BN, False)
-    return tl.where((tl.load(open + number * BN + tl.arange(0, BN)) != 0)[:, None], values, 0.0)
+    return tl.where((tl.load(open + number * BN + tl.arange(0, BN)) != 0)[:, None], v.load([row, 0]), 0.0)
 
 
 @triton.jit
 @no_type_check
 def kernel(
     q, k, v, sinks, run, tiles, first, masks, open, out, highest, sums,
-    q_head, q_row, k_head, k_row, v_head, v_row, n_query, n_pos, group,
+    q_head, q_row, n_query, n_key, group,
     D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, UNIT: tl.constexpr, CAP: tl.constexpr,
     LOG2E: tl.constexpr, SUNK: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr, FLOAT32: tl.constexpr,
 ):  # fmt: skip
@@ -213,8 +207,7 @@ def kernel(
     block = tl.num_programs(1) - 1 - tl.program_id(1)  # later blocks see more, and start first
     i = block * BM + tl.arange(0, BM)
     live = i < n_query
-    k += (head // group).to(tl.int64) * k_head
-    v += (head // group).to(tl.int64) * v_head
+    above = (head // group) * n_key  # keys and values of all heads lie below each other
     column = tl.arange(0, DP)
     within = live[:, None] & (column < D)[None, :]
     to = q + head.to(tl.int64) * q_head + i[:, None].to(tl.int64) * q_row + column[None, :]
@@ -226,8 +219,8 @@ def kernel(
         total += 1.0
     weighed = tl.zeros([BM, DP], ACC)
     for start in range(tl.load(run + 2 * block), tl.load(run + 2 * block + 1), BN):
-        keys = tile_of(k, start, k_row, n_pos, D, DP, BN, True).to(FACTOR)
-        values = tile_of(v, start, v_row, n_pos, D, DP, BN, True).to(FACTOR)
+        keys = k.load([above + start, 0]).to(FACTOR)
+        values = v.load([above + start, 0]).to(FACTOR)
         scores = scores_of(queries, keys, CAP, ACC, FLOAT32)
         new = tl.maximum(top, tl.max(scores, 1) * UNIT)
         weights = tl.exp2(scores * UNIT - new[:, None])
@@ -238,8 +231,8 @@ def kernel(
     for j in range(tl.load(first + block), tl.load(first + block + 1)):
         start = tl.load(tiles + 2 * j) * BN
         number = tl.load(tiles + 2 * j + 1)
-        keys = tile_of(k, start, k_row, n_pos, D, DP, BN, False).to(FACTOR)
-        values = open_values(v, start, v_row, n_pos, open, number, D, DP, BN).to(FACTOR)
+        keys = k.load([above + start, 0]).to(FACTOR)
+        values = open_values(v, above + start, open, number, BN).to(FACTOR)
         scores = scores_of(queries, keys, CAP, ACC, FLOAT32)
         scores = tl.where(mask_of(masks, number, BM, BN), scores, float("-inf"))
         new = tl.maximum(top, tl.max(scores, 1) * UNIT)
@@ -262,7 +255,7 @@ def kernel(
 @no_type_check
 def readout(
     q, k, v, run, tiles, first, masks, open, highest, sums, where, spans, mass, flow,
-    q_head, q_row, k_head, k_row, v_head, v_row, n_read, n_pos, n_part, group,
+    q_head, q_row, n_read, n_key, n_part, group,
     D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, NS: tl.constexpr, UNIT: tl.constexpr,
     CAP: tl.constexpr, FLOW: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
     FLOAT32: tl.constexpr,
@@ -274,8 +267,7 @@ def readout(
     head, block, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     i = block * BM + tl.arange(0, BM)
     live = i < n_read
-    k += (head // group).to(tl.int64) * k_head
-    v += (head // group).to(tl.int64) * v_head
+    above = (head // group) * n_key  # keys and values of all heads lie below each other
     column = tl.arange(0, DP)
     within = live[:, None] & (column < D)[None, :]
     to = q + head.to(tl.int64) * q_head + i[:, None].to(tl.int64) * q_row + column[None, :]
@@ -286,7 +278,7 @@ def readout(
     if FLOW:
         low = tl.load(spans + (i * n_part + part) * 2, mask=live, other=0)
         high = tl.load(spans + (i * n_part + part) * 2 + 1, mask=live, other=0)
-        least = tl.min(tl.where(low < high, low, n_pos), 0)
+        least = tl.min(tl.where(low < high, low, n_key), 0)
         most = tl.max(tl.where(low < high, high, 0), 0)
         share = tl.zeros([BM], ACC)
         weighed = tl.zeros([BM, DP], ACC)
@@ -303,16 +295,16 @@ def readout(
         start = tl.where(listed, tl.load(tiles + 2 * other, mask=listed, other=0) * BN, from_key + j * BN)
         number = tl.load(tiles + 2 * other + 1, mask=listed, other=0)
         key = start + tl.arange(0, BN)
-        at = tl.load(where + key, mask=key < n_pos, other=-1)
+        at = tl.load(where + key, mask=key < n_key, other=-1)
         if tl.max(((at >= least) & (at < most)).to(tl.int32), 0) > 0:
-            keys = tile_of(k, start, k_row, n_pos, D, DP, BN, False).to(FACTOR)
+            keys = k.load([above + start, 0]).to(FACTOR)
             seen = mask_of(masks, number, BM, BN)
             if FLOW:
                 seen = seen & (at[None, :] >= low[:, None]) & (at[None, :] < high[:, None])
             scores = scores_of(queries, keys, CAP, ACC, FLOAT32)
             weights = tl.exp2(tl.where(seen, scores, float("-inf")) * UNIT - top[:, None])
             if FLOW:
-                values = open_values(v, start, v_row, n_pos, open, number, D, DP, BN).to(FACTOR)
+                values = open_values(v, above + start, open, number, BN).to(FACTOR)
                 share += tl.sum(weights, 1)
                 weighed = tl.dot(weights.to(FACTOR), values, weighed, input_precision=FLOAT32, out_dtype=ACC)
             else:
@@ -364,20 +356,29 @@ class Launch:
         self, q: Tensor, k: Tensor, v: Tensor, tree: Tree, scale: float, window: int | None, softcap: float | None
     ) -> None:
         width, double = q.shape[2], q.dtype == torch.float64
-        self.tree, self.window, self.shape = tree, window, shape_of(width, q.dtype)
+        self.tree, self.window, self.shape = tree, window, shape_of(width, q)
         self.order = once(tree, self.shape.keys, lambda: order_of(tree, self.shape))
-        self.k, self.v = (x if self.order is None else x[:, self.order] for x in (k, v))
-        self.q, self.k, self.v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, self.k, self.v))
+        self.q = q if q.stride(-1) == 1 else q.contiguous()
+        self.wide = max(16, triton.next_power_of_2(width))
+        self.k, self.v = map(self.tiled, (k, v))
+        self.keys, self.group = k.shape[1], q.shape[0] // k.shape[0]
         self.kept = torch.float64 if double else torch.float32
         types = {torch.float64: tl.float64, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
         interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # by numpy, which has no bfloat16 to multiply
         self.constants = {
-            "D": width, "DP": max(16, triton.next_power_of_2(width)), "BM": self.shape.queries, "BN": self.shape.keys,
+            "D": width, "DP": self.wide, "BM": self.shape.queries, "BN": self.shape.keys,
             "UNIT": LOG2E * (softcap or scale), "CAP": softcap and 2 * scale / softcap,
             "ACC": tl.float64 if double else tl.float32,
             "FACTOR": tl.float32 if interpreted and q.dtype == torch.bfloat16 else types.get(q.dtype, tl.float32),
             "FLOAT32": FLOAT32, "num_warps": self.shape.warps, "num_stages": self.shape.stages,
         }  # fmt: skip
+
+    def tiled(self, x: Float[Tensor, "kv_head pos d_head"]) -> TensorDescriptor:
+        """Keys or values in their order, all heads below each other, for the hardware to fetch by the tile."""
+        x = x if self.order is None else x[:, self.order]
+        # the copy engine wants rows to begin at multiples of 16 bytes
+        x = pad(x, (0, -x.shape[2] % (16 // x.element_size()))).contiguous().flatten(0, 1)
+        return TensorDescriptor.from_tensor(x, [self.shape.keys, self.wide])
 
     def blocks(self, rows: Int[Tensor, " query"]) -> Blocks:
         """Those of sorted `rows`."""
@@ -394,13 +395,14 @@ class Launch:
         self, queries: Int[Tensor, " query"], sinks: Float[Tensor, " head"] | None
     ) -> tuple[Float[Tensor, "head query d_head"], Float[Tensor, "two head query"]]:
         """Output and norm of all queries."""
-        q, k, v = self.q, self.k, self.v
+        q = self.q
         out, norm = q.new_empty(q.shape), q.new_empty(2, *q.shape[:2], dtype=self.kept)
         if len(queries):
             blocks = self.blocks(queries)
             kernel[(q.shape[0], len(blocks.run))](
-                q, k, v, q if sinks is None else sinks, *blocks, out, *norm, *strides(q, k, v),
-                q.shape[1], k.shape[1], q.shape[0] // k.shape[0], SUNK=sinks is not None, LOG2E=LOG2E, **self.constants,
+                q, self.k, self.v, q if sinks is None else sinks, *blocks, out, *norm, *q.stride()[:2],
+                q.shape[1], self.keys, self.group, SUNK=sinks is not None, LOG2E=LOG2E,
+                maxnreg=self.shape.registers, **self.constants,
             )  # fmt: skip
         return out, norm
 
@@ -448,17 +450,11 @@ class Launch:
         """Fill `mass`, and `flow` where it is given."""
         if not (len(at) and programs):
             return
-        q, k, v = self.q[:, at], self.k, self.v
+        q = self.q[:, at]
         blocks = self.blocks(wanted.rows)
         where = wanted.where if self.order is None else wanted.where[self.order]
         readout[(q.shape[0], len(blocks.run), programs)](
-            q, k, v, *blocks, *norm[..., at].contiguous(), where, where if spans is None else spans,
-            mass, mass if flow is None else flow, *strides(q, k, v),
-            q.shape[1], k.shape[1], mass.shape[2], q.shape[0] // k.shape[0],
+            q, self.k, self.v, *blocks, *norm[..., at].contiguous(), where, where if spans is None else spans,
+            mass, mass if flow is None else flow, *q.stride()[:2], q.shape[1], self.keys, mass.shape[2], self.group,
             NS=STRETCHES, FLOW=flow is not None, **self.constants,
         )  # fmt: skip
-
-
-def strides(*tensors: Tensor) -> list[int]:
-    """Between heads, and between rows, of each."""
-    return [x.stride(axis) for x in tensors for axis in (0, 1)]
