@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
@@ -87,6 +88,7 @@ def differentiated(*tensors: Tensor) -> bool:
     return torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
 
 
+@cache
 def _installed() -> bool:
     """Whether there is a Triton whose kernels can fetch tiles by descriptors, as these do."""
     try:
