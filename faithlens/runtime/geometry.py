@@ -1,10 +1,9 @@
 """A packed row as tensors: who sees whom in each layer, which rows are there, and in what order they are run."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -103,26 +102,25 @@ class Geometry:
     @cached_property
     def chunks(self) -> list[Chunk]:
         """All rows, sources before targets and ancestors before descendants, in chunks of at most `size`."""
-        return self._cut(lambda row: False)
+        return self._cut(frozenset(range(len(self))))
 
     def last(self, heard: frozenset[int]) -> list[Chunk]:
         """The chunks of the last block, of whose output only the rows `heard` are read."""
         if heard not in self._last:
-            self._last[heard] = self._cut(lambda row: row not in heard)
+            self._last[heard] = self._cut(heard)
         return self._last[heard]
 
-    def _cut(self, silent: Callable[[int], bool]) -> list[Chunk]:
+    def _cut(self, heard: frozenset[int]) -> list[Chunk]:
         """Rows of one wave that join together, the silent ones first: the others see their keys and values."""
-        packed = self.packed
-
-        def together(row: int) -> tuple[int, int, bool]:
-            return packed.waves[row], packed.joins[row], not silent(row)
-
+        spoken = np.isin(np.arange(len(self)), list(heard))
+        marks = np.stack([self.packed.waves, self.packed.joins, spoken])
+        order = np.lexsort(marks[::-1])
+        borders = np.flatnonzero((np.diff(marks[:, order]) != 0).any(0)) + 1
         out = []
-        for (_, joins, heard), group in groupby(sorted(range(len(self)), key=together), key=together):
-            rows = torch.tensor(list(group), device=self.device)
+        for group in np.split(order, borders):
+            rows, (_, joins, aloud) = torch.tensor(group, device=self.device), marks[:, group[0]].tolist()
             parts = -(-len(rows) // self.size)
-            out += [Chunk(part, joins, len(part) == len(self), not heard) for part in rows.chunk(parts)]
+            out += [Chunk(part, joins, len(part) == len(self), not aloud) for part in rows.chunk(parts)]
         return out
 
     def there(self, rows: Int[Tensor, " row"], layer: int) -> Int[Tensor, " row"]:

@@ -71,7 +71,9 @@ def packed_attention(
     rows = chunk.rows.to(query.device)
     running.keep(layer, rows, key[0], value[0])
     width = value.shape[-1]
-    keys, values = key[0], torch.nn.functional.pad(value[0], (0, query.shape[-1] - width))
+    keys, values = key[0], value[0]
+    if width < query.shape[-1]:
+        values = torch.nn.functional.pad(values, (0, query.shape[-1] - width))
     if not chunk.whole:
         keys, values = running.hold("keys", rows, keys, 1), running.hold("values", rows, values, 1)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -218,12 +220,12 @@ def answers(lens: Lens, packed: Pass, hidden: Float[Tensor, "pos d_model"]) -> d
         bias=head.bias, scale=head.scale, softcap=head.softcap,
     ).logprobs.cpu()  # fmt: skip
     at = {row: i for i, row in enumerate(wanted)}
-    return {
-        placed.index: torch.stack(
-            [logprobs[[at[r] for r, _ in option], [wanted[r][t] for r, t in option]].sum() for option in placed.reads]
-        )
-        for placed in packed.placed
-    }
+    options = [option for placed in packed.placed for option in placed.reads]
+    pairs = [(i, at[row], wanted[row][token]) for i, option in enumerate(options) for row, token in option]
+    owner, rows, columns = torch.tensor(pairs).T
+    sums = logprobs.new_zeros(len(options)).index_add(0, owner, logprobs[rows, columns])
+    each = sums.split([len(placed.reads) for placed in packed.placed])
+    return {placed.index: own.clone() for placed, own in zip(packed.placed, each, strict=True)}
 
 
 def check_layers(lens: Lens, plan: Plan, n_layers: int) -> None:

@@ -49,6 +49,7 @@ class Readings:
         self.raw: dict[int, dict[Site, Tensor]] = {}
         self.kl: dict[int, Float[Tensor, " span"]] = {}
         self.gradients = Gradients(packed, capture.attribution)
+        self._asked: dict[torch.device, tuple[Tensor, ...]] = {}
         self._readouts: dict[object, tuple[Readout, Tensor] | None] = {}
 
     def readout(self, geometry: Geometry, layer: int, chunk: Chunk) -> Readout | None:
@@ -68,9 +69,14 @@ class Readings:
 
     def _make(self, geometry: Geometry, layer: int, chunk: Chunk) -> tuple[Readout, Tensor] | None:
         device = geometry.device
-        rows = geometry.there(torch.tensor([row for r in self.read for row in r.rows], device=device), layer)
-        owner = torch.tensor([i for i, r in enumerate(self.read) for _ in r.rows], device=device)
-        spans = torch.tensor([self._spans(r.placed) for r in self.read], device=device)
+        if device not in self._asked:
+            rows = [row for r in self.read for row in r.rows]
+            owner = [i for i, r in enumerate(self.read) for _ in r.rows]
+            spans = [self._spans(r.placed) for r in self.read]
+            counts = [len(r.rows) for r in self.read]
+            self._asked[device] = tuple(torch.tensor(x, device=device) for x in (rows, owner, spans, counts))
+        rows, owner, spans, _ = self._asked[device]
+        rows = geometry.there(rows, layer)
         mine = torch.isin(rows, chunk.rows.to(device)).nonzero()[:, 0]
         if not len(mine):
             return None
@@ -87,7 +93,7 @@ class Readings:
         if found is None or attended.mass is None:
             return
         owner = found[1]
-        counts = torch.tensor([len(r.rows) for r in self.read], device=owner.device)[owner]
+        counts = self._asked[owner.device][3][owner]
         kept = [(self.mass, attended.mass.float())]
         if attended.flow is not None and self.capture.flow:
             kept.append((self.flow, self._lengths(layer, attended.flow)))
@@ -248,9 +254,14 @@ class Readings:
     def records(self, answers: dict[int, Float[Tensor, " option"]]) -> dict[int, Record]:
         """One record a condition, by its index in the plan."""
         self.gradients.take(answers)
-        worth = self._worth()
+        # each layer's numbers leave their device once, not once a condition
+        pooled = {
+            name: torch.stack([kept[layer].cpu() for layer in sorted(kept)])
+            for name, kept in (("attention", self.mass), ("flow", self.flow), ("gradient_flow", self._worth()))
+            if kept
+        }
         return {
-            placed.index: self._record(placed, answers[placed.index].detach(), worth) for placed in self.packed.placed
+            placed.index: self._record(placed, answers[placed.index].detach(), pooled) for placed in self.packed.placed
         }
 
     def _worth(self) -> dict[int, Float[Tensor, "head reading span"]]:
@@ -268,26 +279,27 @@ class Readings:
             whole.index_add_(1, owner, slope)
         return worth
 
-    def _record(self, placed: Placed, logprobs: Float[Tensor, " option"], worth: dict[int, Tensor]) -> Record:
+    def _record(self, placed: Placed, logprobs: Float[Tensor, " option"], pooled: dict[str, Tensor]) -> Record:
         i, capture = placed.index, self.capture
         compared = self.compared.get(i)
         return Record(
             self.plan.conditions[i],
             logprobs,
-            attention=self._pooled(self.mass, placed, capture.attention),
-            flow=self._pooled(self.flow, placed, capture.flow),
+            attention=self._part(pooled.get("attention"), placed, capture.attention),
+            flow=self._part(pooled.get("flow"), placed, capture.flow),
             lens={reader: torch.stack(layers) for (index, reader), layers in self.lenses.items() if index == i},
             cosine=torch.stack([cosine for cosine, _ in compared]) if compared else None,
             relative_l2=torch.stack([distance for _, distance in compared]) if compared else None,
             activations=self.raw.get(i, {}),
             kl=self.kl.get(i),
             attribution=self.gradients.of_patches(i),
-            gradient_flow=self._pooled(worth, placed, capture.gradient_flow),
+            gradient_flow=self._part(pooled.get("gradient_flow"), placed, capture.gradient_flow),
         )
 
-    def _pooled(self, kept: dict[int, Tensor], placed: Placed, readers: tuple[str, ...]) -> dict[str, Tensor]:
+    def _part(
+        self, pooled: Float[Tensor, "layer head reading span"] | None, placed: Placed, readers: tuple[str, ...]
+    ) -> dict[str, Tensor]:
         """One condition's part of what was pooled: [layer, head, span] for each of `readers`."""
         n = len(self.plan.conditions[placed.index].pieces)
         mine = [j for j, r in enumerate(self.read) if r.placed is placed and r.reader in readers]
-        layers = [kept[layer] for layer in sorted(kept)]
-        return {self.read[j].reader: torch.stack([layer[:, j, :n].cpu() for layer in layers]) for j in mine}
+        return {} if pooled is None else {self.read[j].reader: pooled[:, :, j, :n].clone() for j in mine}

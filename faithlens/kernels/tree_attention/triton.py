@@ -376,9 +376,9 @@ class Launch:
     def tiled(self, x: Float[Tensor, "kv_head pos d_head"]) -> TensorDescriptor:
         """Keys or values in their order, all heads below each other, for the hardware to fetch by the tile."""
         x = x if self.order is None else x[:, self.order]
-        # the copy engine wants rows to begin at multiples of 16 bytes
-        x = pad(x, (0, -x.shape[2] % (16 // x.element_size()))).contiguous().flatten(0, 1)
-        return TensorDescriptor.from_tensor(x, [self.shape.keys, self.wide])
+        odd = -x.shape[2] % (16 // x.element_size())  # the copy engine wants rows to begin at multiples of 16 bytes
+        x = pad(x, (0, odd)) if odd else x.contiguous()
+        return TensorDescriptor.from_tensor(x.flatten(0, 1), [self.shape.keys, self.wide])
 
     def blocks(self, rows: Int[Tensor, " query"]) -> Blocks:
         """Those of sorted `rows`."""
