@@ -56,7 +56,11 @@ def kept() -> dict[str, dict]:
 
 
 def keep(subject: str, result: dict) -> None:
-    """Write a subject's numbers to its file, and its table into the README, between the subject's two marks."""
+    """Write a subject's numbers to its file, and its table into the README, between the subject's two marks.
+
+    What a GPU gave has files and marks of its own, and does not take the place of what a CPU gave.
+    """
+    subject += "" if result["environment"]["device"] == "cpu" else "-gpu"
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{subject}.json").write_text(json.dumps(result, indent=2) + "\n")
     mark = f"<!-- {subject} -->"

@@ -27,7 +27,7 @@ class Choice(NamedTuple):
 
 
 def implementation(
-    package: str | None, impl: str, known: Sequence[str], plain: str, *tensors: Tensor | None
+    package: str | None, impl: str, known: Sequence[str], plain: str, *tensors: Tensor | None, half: bool = False
 ) -> ModuleType:
     """The module of a kernel's `package` that runs on these tensors: the one named `impl`, or what "auto" stands for.
 
@@ -42,14 +42,17 @@ def implementation(
             f"{op} with impl={impl!r}", "no implementation of that name", f"take one of {', '.join(known)}"
         )
     if impl == "auto":
-        impl = choose(plain, *tensors).impl
+        impl = choose(plain, *tensors, half=half).impl
     elif impl == "triton":
         check_triton(op, *tensors)
     return import_module(f"{package}.{impl}")
 
 
-def choose(plain: str, *tensors: Tensor | None) -> Choice:
-    """What `auto` runs on these tensors: Triton on a GPU, where no gradient is asked for; else `plain` torch."""
+def choose(plain: str, *tensors: Tensor | None, half: bool = False) -> Choice:
+    """What `auto` runs on these tensors: Triton on a GPU, where no gradient is asked for; else `plain` torch.
+
+    `half` is for kernels that are the better ones in half precision alone.
+    """
     device, given = tensors[0].device, [x for x in tensors if x is not None]  # type: ignore[union-attr]
     if device.type != "cuda":
         return Choice(plain, f"the tensors are on {device}, and Triton compiles for GPUs")
@@ -59,6 +62,8 @@ def choose(plain: str, *tensors: Tensor | None) -> Choice:
         return Choice(plain, "a gradient is asked for, and the Triton kernels have none")
     if given[0].dtype == torch.float64:
         return Choice(plain, "float64 is for oracles, and torch's own products are the better ones there")
+    if half and given[0].dtype == torch.float32:
+        return Choice(plain, "torch multiplies float32 faster as exactly; tensor cores would lose digits of logits")
     return Choice("triton", f"the tensors are on {device} and no gradient is asked for")
 
 

@@ -17,7 +17,6 @@ import triton.language as tl
 from jaxtyping import Float, Int
 from torch import Tensor
 
-FLOAT32 = "tf32x3"  # how tensor cores multiply float32: in three products of its upper and lower halves
 PROGRAMS = 512  # about as many as keep a large GPU busy
 
 
@@ -35,12 +34,15 @@ class Tile(NamedTuple):
     depth: int
 
 
+TILE = Tile(64, 128, 64)
+
+
 @triton.jit
 @no_type_check  # a kernel runs in its module's own names, which a checker's wrapper would hide
 def logits_tile(
     hidden, unembed, bias, i, live, column, there, h_row, u_row, scale, softcap,
     D: tl.constexpr, BM: tl.constexpr, BV: tl.constexpr, BK: tl.constexpr,
-    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr, FLOAT32: tl.constexpr,
+    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
 ):  # fmt: skip
     """Logits of rows i and tokens `column`; minus infinity beyond the vocabulary."""
     logits = tl.zeros([BM, BV], ACC)
@@ -54,7 +56,7 @@ def logits_tile(
             unembed + column[None, :].to(tl.int64) * u_row + k[:, None],
             mask=there[None, :] & (k < D)[:, None], other=0.0,
         )  # fmt: skip
-        logits += tl.dot(h.to(FACTOR), u.to(FACTOR), input_precision=FLOAT32).to(ACC)
+        logits += tl.dot(h.to(FACTOR), u.to(FACTOR), input_precision="ieee").to(ACC)
     if BIASED:
         logits += tl.load(bias + column, mask=there, other=0.0).to(ACC)[None, :]
     logits = logits * scale
@@ -69,7 +71,7 @@ def kernel(
     hidden, unembed, bias, tokens, top, total, spread, chosen,
     h_row, u_row, n_row, n_vocab, n_chosen, per, scale, softcap,
     D: tl.constexpr, BM: tl.constexpr, BV: tl.constexpr, BK: tl.constexpr,
-    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr, FLOAT32: tl.constexpr,
+    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
 ):  # fmt: skip
     """One block of rows against one part of the vocabulary, `per` tiles of it."""
     part = tl.program_id(1)
@@ -82,7 +84,7 @@ def kernel(
         column = tile * BV + tl.arange(0, BV)
         x = logits_tile(
             hidden, unembed, bias, i, live, column, column < n_vocab, h_row, u_row, scale, softcap,
-            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR, FLOAT32,
+            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR,
         )  # fmt: skip
         new = tl.maximum(m, tl.max(x, 1))
         level = tl.where(new == float("-inf"), 0.0, new)
@@ -129,7 +131,7 @@ def constants(like: Tensor, bias: Tensor | None, softcap: float | None, tile: Ti
     types = {torch.float64: tl.float64, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # by numpy, which has no bfloat16 to multiply
     return {
-        "D": like.shape[1], "BM": tile.rows, "BV": tile.vocab, "BK": tile.depth, "FLOAT32": FLOAT32,
+        "D": like.shape[1], "BM": tile.rows, "BV": tile.vocab, "BK": tile.depth,
         "CAPPED": softcap is not None, "BIASED": bias is not None,
         "ACC": tl.float64 if like.dtype == torch.float64 else tl.float32,
         "FACTOR": tl.float32 if interpreted and like.dtype == torch.bfloat16 else types.get(like.dtype, tl.float32),
@@ -163,16 +165,15 @@ def sums(
     """One pass over the vocabulary."""
     hidden, unembed = (x if x.stride(-1) == 1 else x.contiguous() for x in (hidden, unembed))
     (rows, choices), vocab = tokens.shape, unembed.shape[0]
-    tile = Tile(64, 128, 64 if hidden.element_size() == 2 else 32)
-    parts = parts_of(rows, vocab, tile)
+    parts = parts_of(rows, vocab, TILE)
     kept = torch.float64 if hidden.dtype == torch.float64 else torch.float32
     top, total, spread = (hidden.new_empty(parts.n, rows, dtype=kept) for _ in range(3))
     chosen = hidden.new_empty(rows, choices, dtype=kept)
     if rows:
-        kernel[(triton.cdiv(rows, tile.rows), parts.n)](
+        kernel[(triton.cdiv(rows, TILE.rows), parts.n)](
             hidden, unembed, hidden if bias is None else bias, tokens.contiguous(), top, total, spread, chosen,
             hidden.stride(0), unembed.stride(0), rows, vocab, choices, parts.per, float(scale), float(softcap or 1),
-            **constants(hidden, bias, softcap, tile), num_warps=4,
+            **constants(hidden, bias, softcap, TILE), num_warps=4,
         )  # fmt: skip
     highest = top.amax(0)
     step = top - highest

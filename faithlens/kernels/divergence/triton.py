@@ -31,8 +31,7 @@ def kernel(
     hidden_p, hidden_q, unembed, bias, top_p, top_q, norm_p, norm_q, kl, js, tv,
     p_row, q_row, u_row, n_row, n_vocab, per, scale, softcap,
     D: tl.constexpr, BM: tl.constexpr, BV: tl.constexpr, BK: tl.constexpr,
-    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr, FLOAT32: tl.constexpr,
-    CLOSE: tl.constexpr,
+    CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr, CLOSE: tl.constexpr,
 ):  # fmt: skip
     """One block of rows against one part of the vocabulary, `per` tiles of it; terms as in `streamed.terms`."""
     part = tl.program_id(1)
@@ -53,11 +52,11 @@ def kernel(
         there = column < n_vocab
         log_p = logits_tile(
             hidden_p, unembed, bias, i, live, column, there, p_row, u_row, scale, softcap,
-            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR, FLOAT32,
+            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR,
         )  # fmt: skip
         log_q = logits_tile(
             hidden_q, unembed, bias, i, live, column, there, q_row, u_row, scale, softcap,
-            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR, FLOAT32,
+            D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR,
         )  # fmt: skip
         log_p = (log_p - high_p) - rest_p
         log_q = (log_q - high_q) - rest_q

@@ -55,14 +55,14 @@ class Shape(NamedTuple):
 def shape_of(width: int, like: Tensor) -> Shape:
     """What fits a GPU's registers and shared memory, for heads of that width.
 
-    Chosen on an H200; that it fits older GPUs, of compute capability 8.0 and 8.9, was seen by compiling for them.
+    Chosen on an H200; that older GPUs too have room for it is seen by compiling for them (`tests/kernels/compile.py`).
     """
     recent = not like.is_cuda or torch.cuda.get_device_capability(like.device) >= (9, 0)
     if like.dtype in (torch.float16, torch.bfloat16):
         return Shape(128, 64, 8, 2, 128 if recent else None) if width <= 128 else Shape(64, 64, 8, 2)
-    if width <= 64 or (width <= 128 and recent):
-        return Shape(128, 32, 8, 2)
-    return Shape(32, 32, 4, 1)
+    if recent:
+        return Shape(128, 32, 8, 2) if width <= 128 else Shape(32, 32, 4, 1)
+    return Shape(64, 32, 4, 1) if width <= 64 else Shape(32, 32, 4, 1) if width <= 128 else Shape(16, 16, 4, 1)
 
 
 class Blocks(NamedTuple):

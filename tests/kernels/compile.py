@@ -1,0 +1,88 @@
+"""`python -m tests.kernels.compile 90`: compile each Triton kernel for a compute capability, without a GPU.
+
+Prints a line a kernel: its name, precision, width, and the bytes of shared memory that a block of it needs.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from triton.backends.compiler import GPUTarget
+from triton.runtime.driver import driver
+
+from faithlens.kernels.answer_logprobs import triton as answers
+from faithlens.kernels.divergence import triton as divergences
+from faithlens.kernels.span_compare import triton as spans
+from faithlens.kernels.tree_attention import Readout, Tree
+from faithlens.kernels.tree_attention import triton as attention
+
+
+class Elsewhere:
+    """A driver for a GPU that is not here: enough to compile for it."""
+
+    def __init__(self, capability: int) -> None:
+        self.capability = capability
+
+    def get_current_target(self) -> GPUTarget:
+        return GPUTarget("cuda", self.capability, 32)
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+    def get_active_torch_device(self) -> torch.device:
+        return torch.device("cpu")
+
+
+class Compiled:
+    """Stands for a kernel: compiles it where it would be launched."""
+
+    def __init__(self, module: Any, name: str, shown: str) -> None:
+        self.kernel, self.shown = getattr(module, name), shown
+        setattr(module, name, self)
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
+        def compile_(*args: object, **options: Any) -> None:
+            shown = self.shown if "FLOW" not in options else "flow" if options["FLOW"] else "mass"
+            compiled = self.kernel.warmup(*args, grid=grid, **options)
+            what = f"{shown} {options.get('FACTOR', options['ACC'])} {options['D']}"
+            sys.stdout.write(f"{what} {compiled.metadata.shared}\n")
+
+        return compile_
+
+
+def main(capability: int) -> None:
+    driver.set_active(Elsewhere(capability))
+    torch.cuda.get_device_capability = lambda device=None: divmod(capability, 10)
+    for module, name, shown in (
+        (attention, "kernel", "attention"), (attention, "readout", ""), (answers, "kernel", "answer_logprobs"),
+        (divergences, "kernel", "divergence"), (spans, "kernel", "span"),
+    ):  # fmt: skip
+        Compiled(module, name, shown)
+    n, zeros = 200, torch.zeros(200, 1, 2, dtype=torch.long)
+    tree = Tree(torch.arange(n), torch.full((n,), n), zeros, zeros)
+    read = torch.tensor([[[0, 9], [9, n]]] * 2)
+    for dtype in (torch.bfloat16, torch.float32):
+        for width in (64, 128, 256):
+            q, k = Far(torch.zeros(4, n, width, dtype=dtype)), torch.zeros(2, n, width, dtype=dtype)
+            for readout in (Readout(torch.tensor([5, 9]), read), Readout(torch.tensor([5, 9]), read, flow=True)):
+                attention.attend(q, k, k, tree, 0.1, tree.everywhere, None, None, None, readout)
+        rows = torch.zeros(70, 576, dtype=dtype)
+        answers.score(rows, rows, torch.zeros(70, 2, dtype=torch.long), None, 1.0, None)
+        divergences.compare(rows, rows, rows, None, 1.0, None)
+        spans.compare(rows, rows, torch.tensor([[0, 9]]))
+
+
+class Far(Tensor):
+    """A tensor that says it lies on a GPU."""
+
+    is_cuda = True  # type: ignore[assignment]
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

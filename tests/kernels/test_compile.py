@@ -1,0 +1,20 @@
+"""Every Triton kernel compiles for GPUs that are not here, and fits their shared memory."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SHARED = {"89": 99, "90": 227}  # KiB a block may have, by compute capability (CUDA C programming guide)
+
+
+@pytest.mark.parametrize("capability", sorted(SHARED))
+def test_kernels_compile(capability: str) -> None:
+    """In a process of its own: here Triton was imported to step through kernels."""
+    script = [sys.executable, "-m", "tests.kernels.compile", capability]
+    done = subprocess.run(script, env=os.environ | {"TRITON_INTERPRET": "0"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = {name: int(shared) for name, shared in (line.rsplit(" ", 1) for line in done.stdout.splitlines())}
+    assert {name.split()[0] for name in found} == {"attention", "mass", "flow", "answer_logprobs", "divergence", "span"}
+    assert {name: shared for name, shared in found.items() if shared > 1024 * SHARED[capability]} == {}
