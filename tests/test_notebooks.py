@@ -76,6 +76,11 @@ at_equal_direct = both["step 900"].set_index(["measure", "answer", "family"]).lo
 assert at_equal_direct["value"].min() > -0.1 and at_equal_direct.loc["steady", "high"] > 0
 assert late.loc[(EARLY, "on wrong items"), "value"].isna().all()
 assert harder.loc[(CONTENT, "steady"), "fall"] == 0
+qwen = rows[rows["family"] == "qwen"].set_index(["measure", "task", "size"])[["value", "without"]].unstack()
+gained = qwen["without"].diff(axis=1).iloc[:, 1].loc[EARLY]
+moved = qwen["value"].diff(axis=1).iloc[:, 1].loc[EARLY]
+assert set(gained[gained > 0.4].index) == set(moved[moved < -0.05].index) == {"addition-2d-4", "variable-chain"}
+assert rows[rows["measure"] == CONTENT]["value"].min() > 0.9
 """,
     "07_published_tests": """
 for name in QWEN:
