@@ -1,8 +1,5 @@
-"""`faithlens sweep`: exact cells of organisms, the last checkpoint in the slope, resumption, and what is refused."""
+"""`faithlens sweep`: exact cells of organisms, the last checkpoint in the slope, and resumption."""
 
-import hashlib
-import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -18,28 +15,10 @@ from faithlens.runtime.load import load
 from faithlens.store import Run
 from faithlens.sweep import run as sweeping
 from faithlens.sweep import trial
-from faithlens.sweep.answers import by_difficulty, by_size
-from faithlens.sweep.config import HeldOutText, documents, read_config
+from faithlens.sweep.config import HeldOutText, read_config
 from faithlens.sweep.tables import CELLS, ITEMS
 from tests.conftest import byte_tokenizer, tiny
-
-EARLY, SHARE = "early_answering.aoc_mean_0_to_n-1", "mediation.content_share"
-N = 5
-OPTIONS = f"""
-tasks = ["running-sum"]
-n = {N}
-device = "cpu"
-assays = ["early_answering", "mediation"]
-measures = ["{EARLY}", "{SHARE}"]
-sampling = {{max_new_tokens = 60}}
-"""
-KNOWN = '[families.null]\nmodels = ["O4"]\n[families.read]\nmodels = ["O5"]\n'
-
-
-def written(folder: Path, text: str) -> Path:
-    path = folder / "sweep.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
+from tests.sweep.files import EARLY, KNOWN, OPTIONS, SHARE, N, written
 
 
 def command(*words: object) -> str:
@@ -219,53 +198,6 @@ def test_a_task_that_a_model_does_not_answer_is_left_out_with_its_reason(tmp_pat
     assert not (tmp_path / "out" / "runs").exists()
 
 
-def planted(slope: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Cells and items of two families, three sizes and four tasks, whose measure moves with size alone."""
-    rng, rows, asked = np.random.default_rng(0), [], []
-    for family, sign in (("up", 1), ("down", -1)):
-        for k in range(3):
-            for j in range(4):
-                value = 0.5 + 0.05 * j + sign * slope * k
-                member = {"family": family, "model": f"{family}{k}", "size": 10 ** (6 + k), "checkpoint": 0, "seed": 0}
-                member |= {"task": f"t{j}", "measure": EARLY, "unit": "fraction"}
-                right = {"accuracy": 0.3 + 0.1 * rng.random(), "accuracy_se": 0.01}
-                rows.append({**member, **right, "value": value + 0.001 * rng.normal()})
-                rows.append({**member, "measure": "bound.early_answering.high", "value": 0.9})
-                direct = {"confidence": 0.5, "unit": "fraction"}
-                asked += [
-                    {**member, **direct, "question": f"q{i}", "correct": i % 2, "value": value + 0.001 * rng.normal()}
-                    for i in range(12)
-                ]
-    return pd.DataFrame(rows), pd.DataFrame(asked)
-
-
-def test_families_are_asked_apart_and_every_answer_finds_the_planted_slope() -> None:
-    found = list(by_size(*planted(0.1), [EARLY, SHARE], seed=0))
-    assert [(entry["family"], entry["measure"]) for entry in found] == [("up", EARLY), ("down", EARLY)]
-    for entry, slope in zip(found, (0.1, -0.1), strict=True):
-        answers = {effect["answer"]: effect for effect in entry["effects"]}
-        for name in ("raw", "at equal accuracy", "on wrong items", "at equal confidence"):
-            assert answers[name]["value"] == pytest.approx(slope, abs=0.003)
-        assert answers["at equal loss"]["reason"] == "held-out loss was not measured"
-    assert json.dumps(found, allow_nan=False)
-
-
-def test_checkpoints_of_equal_loss_are_compared_where_losses_were_measured() -> None:
-    """The measure is 0.1 k + loss at size 10^(6 + k), and each size passes through other losses: 0.1 a tenfold."""
-    rows = [
-        {"family": "up", "measure": EARLY, "unit": "fraction", "seed": 0, "task": f"t{j}", "size": 10 ** (6 + k)}
-        | {"checkpoint": c, "loss": 3 - 0.2 * c - 0.1 * k, "value": 0.1 * k + (3 - 0.2 * c - 0.1 * k) / 5 + 0.01 * j}
-        for k in range(3)
-        for j in range(4)
-        for c in range(5)
-    ]
-    none = pd.DataFrame(columns=ITEMS)
-    [found] = by_size(pd.DataFrame(rows), none, [EARLY], seed=0)
-    answers = {effect["answer"]: effect["value"] for effect in found["effects"]}
-    assert answers["at equal loss"] == pytest.approx(0.1)
-    assert answers["raw"] == pytest.approx(0.1 - 0.1 / 5)  # of the last checkpoints, whose losses fall with size
-
-
 def test_the_held_out_loss_is_that_of_plain_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "WINDOW", 16)
     lens = tiny("llama")
@@ -286,133 +218,9 @@ def test_the_held_out_loss_is_that_of_plain_transformers(monkeypatch: pytest.Mon
         trial.held_out_loss(lens, [HeldOutText("a", given=text)])
 
 
-def test_held_out_texts_are_lines_of_json(tmp_path: Path) -> None:
-    (tmp_path / "texts.jsonl").write_text('{"text": "One."}\n{"text": "Two.", "given": "After this:"}\n')
-    assert documents(tmp_path / "texts.jsonl") == [HeldOutText("One."), HeldOutText("Two.", "After this:")]
-    (tmp_path / "texts.jsonl").write_text('{"words": "One."}\n')
-    with pytest.raises(ConfigError, match="a line that is no text"):
-        documents(tmp_path / "texts.jsonl")
-    with pytest.raises(ConfigError, match="No such file"):
-        documents(tmp_path / "none.txt")
-
-
-def test_models_of_one_size_that_nothing_tells_apart_have_no_slope() -> None:
-    table, asked = planted(0.1)
-    twice = pd.concat([table, table.assign(model=table["model"] + "b")])
-    [first, *_] = by_size(twice, asked, [EARLY], seed=0)
-    assert first["effects"] == []
-    assert first["reason"] == "several rows of one size, task, seed"
-
-
-def test_difficulty_is_read_in_the_order_given_and_beside_what_accuracies_allow() -> None:
-    table, asked = planted(0.0)
-    easy, hard = ({"order": order} for order in (["t0", "t1", "t2", "t3"], ["t3", "t1", "t0"]))
-    rises, *others = by_difficulty(table, asked, [EARLY], {"x": easy["order"], "y": hard["order"]})
-    assert (rises["model"], rises["direction"], rises["n_used"]) == ("up0", "rises", 48)
-    assert rises["p_rise"] < 1e-6
-    assert [level["mean"] for level in rises["levels"]] == pytest.approx([0.5, 0.55, 0.6, 0.65], abs=0.002)
-    assert {level["bound"] for level in rises["levels"]} == {0.9}
-    assert rises["warning"] is None
-    assert [entry["direction"] for entry in others] == ["rises"] * 5 + ["falls"] * 6
-
-
-REFUSALS = {
-    "no toml": ("tasks = [", "Invalid"),
-    "unknown key": ("task = ['running-sum']", "did you mean 'tasks'?"),
-    "wrong type": ("n = 'many'", "n = 'many'\nfound: it is not a whole number"),
-    "a switch for a number": ("n = true", "it is not a whole number"),
-    "a repeated task": ("tasks = ['running-sum', 'running-sum']", "it is not a list of different texts"),
-    "unknown sampling key": ("sampling = {top_k = 3}", "the key 'sampling.top_k'"),
-    "no families": ("tasks = ['running-sum']", "it has no families"),
-    "unknown family key": ("tasks = ['running-sum']\n[families.a]\nmodel = ['O4']", "did you mean 'models'?"),
-    "no models": ("tasks = ['running-sum']\n[families.a]\nseeds = [1]", "families.a\nfound: it has no models"),
-    "no tasks": ("[families.a]\nmodels = ['O4']", "the file names none for all"),
-    "unknown task": ("tasks = ['running-sums']\n[families.a]\nmodels = ['O4']", "did you mean 'running-sum'?"),
-    "unknown measure": ("measures = ['mediation.content_shar']\n" + KNOWN, f"did you mean '{SHARE}'?"),
-    "unknown assay": ("assays = ['mediations']\n" + KNOWN, "did you mean 'mediation'?"),
-    "unknown suite": ("suite = 'behavior'\n" + KNOWN, "did you mean 'behaviour'?"),
-    "unknown backend": ("backend = 'fused'\n" + KNOWN, "known: packed, separate"),
-    "no questions": ("n = 0\n" + KNOWN, "a run needs at least one"),
-    "seeds no name tells": ("[families.a]\nmodels = ['org/m']\nseeds = [1]", "nothing in 'org/m' tells them apart"),
-    "two seeds": ("[families.a]\nmodels = ['O4@2']\nseeds = [1]", "'O4@2' names one itself"),
-    "a name without seeds": ("[families.a]\nmodels = ['org/m-{seed}']", "its family names no seeds"),
-    "revisions of an organism": ("[families.a]\nmodels = ['O4']\nrevisions = ['x']", "'O4' has none of its own"),
-    "two revisions": ("[families.a]\nmodels = ['org/m@x']\nrevisions = ['y']", "'org/m@x' names one itself"),
-    "named twice": ("[families.a]\nmodels = ['O4']\n[families.b]\nmodels = ['O4']", "O4 in families.b"),
-    "no text": ("loss = 'none.txt'\n" + KNOWN, "No such file"),
-    "difficulty of nobody": ("difficulty = {a = ['dates']}\n" + KNOWN, "'dates' in difficulty.a"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSALS)
-def test_a_file_that_asks_for_what_is_not_there_is_refused(name: str, tmp_path: Path) -> None:
-    text, found = REFUSALS[name]
-    if "families" in text and "tasks" not in text and name != "no tasks":
-        text = "tasks = ['running-sum']\n" + text
-    with pytest.raises(ConfigError) as refused:
-        read_config(written(tmp_path, text))
-    assert found in str(refused.value)
-
-
 def test_models_are_looked_for_before_any_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "try_out", None)
     config = read_config(written(tmp_path, OPTIONS + '[families.a]\nmodels = ["O4", "gpt-17"]\n'))
     with pytest.raises(ModelError, match="the model 'gpt-17'"):
         sweeping.sweep(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def test_the_file_in_the_readme_can_be_read(tmp_path: Path) -> None:
-    [text] = re.findall(r"```toml\n(.*?)```", (Path(__file__).parent.parent / "README.md").read_text(), re.DOTALL)
-    (tmp_path / "held-out.txt").write_text("Nobody was trained on this.")
-    config = read_config(written(tmp_path, text))
-    assert len(config.members) == 3 * 3 + 3
-    assert config.held_out is not None
-    assert config.held_out.sha256 == hashlib.sha256(b"Nobody was trained on this.").hexdigest()
-
-
-def test_versions_are_named_as_models_are_loaded(tmp_path: Path) -> None:
-    for name in ("step-1", "step-2"):
-        (tmp_path / "mine" / name).mkdir(parents=True)
-    text = f"""
-    tasks = ["running-sum"]
-    points = 0
-    sampling = {{temperature = 1}}
-    [families.hub]
-    models = ["org/a", "org/b"]
-    revisions = ["step1", "main"]
-    tasks = ["dates"]
-    [families.pinned]
-    models = ["org/c@main", "{tmp_path}/mine/step-1"]
-    [families.planted]
-    models = ["O4@7", "O5"]
-    [families.seeds]
-    models = ["O4"]
-    seeds = [0, 3]
-    [families.many]
-    models = ["org/d-seed{{seed}}", "{tmp_path}/mine/step-{{seed}}"]
-    seeds = [1, 2]
-    revisions = ["old", "new"]
-    """
-    config = read_config(written(tmp_path, text))
-    assert [(m.family, m.model, m.revision, m.checkpoint, m.seed, m.tasks) for m in config.members] == [
-        ("hub", "org/a@step1", "step1", 0, 0, ("dates",)),
-        ("hub", "org/a@main", "main", 1, 0, ("dates",)),
-        ("hub", "org/b@step1", "step1", 0, 0, ("dates",)),
-        ("hub", "org/b@main", "main", 1, 0, ("dates",)),
-        ("pinned", "org/c@main", "main", 0, 0, ("running-sum",)),
-        ("pinned", f"{tmp_path}/mine/step-1", None, 0, 0, ("running-sum",)),
-        ("planted", "O4@7", None, 0, 7, ("running-sum",)),
-        ("planted", "O5", None, 0, 0, ("running-sum",)),
-        ("seeds", "O4", None, 0, 0, ("running-sum",)),
-        ("seeds", "O4@3", None, 0, 3, ("running-sum",)),
-        ("many", "org/d-seed1@old", "old", 0, 1, ("running-sum",)),
-        ("many", "org/d-seed1@new", "new", 1, 1, ("running-sum",)),
-        ("many", "org/d-seed2@old", "old", 0, 2, ("running-sum",)),
-        ("many", "org/d-seed2@new", "new", 1, 2, ("running-sum",)),
-        ("many", f"{tmp_path}/mine/step-1/old", "old", 0, 1, ("running-sum",)),
-        ("many", f"{tmp_path}/mine/step-1/new", "new", 1, 1, ("running-sum",)),
-        ("many", f"{tmp_path}/mine/step-2/old", "old", 0, 2, ("running-sum",)),
-        ("many", f"{tmp_path}/mine/step-2/new", "new", 1, 2, ("running-sum",)),
-    ]
-    assert (config.options.points, config.options.sampling.temperature) == (None, 1.0)
