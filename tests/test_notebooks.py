@@ -51,6 +51,8 @@ assert (found.calibration["slope"] - 1).abs().max() < 0.1
 assert found.levels.set_index("levels").loc["in use", "held_out"] > 0.95
 assert found.models.groupby("organism")["seed"].nunique().tolist() == [10] * len(ORGANISMS)
 assert found.verdicts["models"].sum() == 138 and (found.verdicts["right"] == found.verdicts["models"]).all()
+assert counts.groupby("organism")["seed"].size().min() >= 19 and counts["right"].all()
+assert set(counts.loc[counts["trusted"], "organism"]) == {"O5"}
 by_seed = found.detection.set_index(["contest", "measure"])["by_model"]
 early, looked = (by_seed["O2", "early_answering.aoc_mean_0_to_n-1"], by_seed["O1", "attention.span"])
 assert (min(early.values()), max(early.values())) == (0.5, 1.0)
