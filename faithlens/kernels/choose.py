@@ -51,7 +51,7 @@ def implementation(
 def choose(plain: str, *tensors: Tensor | None, half: bool = False) -> Choice:
     """What `auto` runs on these tensors: Triton on a GPU, where no gradient is asked for; else `plain` torch.
 
-    `half` is for kernels that are the better ones in half precision alone.
+    `half` says that this kernel is the better one in half precision alone.
     """
     device, given = tensors[0].device, [x for x in tensors if x is not None]  # type: ignore[union-attr]
     if device.type != "cuda":
@@ -63,7 +63,7 @@ def choose(plain: str, *tensors: Tensor | None, half: bool = False) -> Choice:
     if given[0].dtype == torch.float64:
         return Choice(plain, "float64 is for oracles, and torch's own products are the better ones there")
     if half and given[0].dtype == torch.float32:
-        return Choice(plain, "torch multiplies float32 faster as exactly; tensor cores would lose digits of logits")
+        return Choice(plain, "torch's own products of float32 are faster, and as exact as logits need them")
     return Choice("triton", f"the tensors are on {device} and no gradient is asked for")
 
 
