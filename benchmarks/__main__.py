@@ -75,7 +75,8 @@ def main(subjects: list[str], model: str, device: str, dtype: str, repeats: int,
         for name, result in zip(names, bench(lens, names, repeats), strict=True):
             keep(name, result.to_dict())
             print(table(result.to_dict(), bars(result.to_dict())), flush=True)
-    draw(kept(), {name: bars(result) for name, result in kept().items()}).write_image(
+    drawn = {name: result for name, result in kept().items() if result["environment"]["device"] == "cpu"}
+    draw(drawn, {name: bars(result) for name, result in drawn.items()}).write_image(
         RESULTS / "ratios.svg", width=900, height=520
     )
 
