@@ -123,7 +123,7 @@ def moved(lens: Lens, dtype: torch.dtype = torch.float32) -> Lens:
 
 @pytest.mark.parametrize("family", sorted(FAMILIES | MORE))
 def test_packed_passes(family: str) -> None:
-    """As far from the truth as the CPU in this precision, times `SLACK`; the worst number of an edit, times twice that."""
+    """As far from the truth as the CPU is, times `SLACK`; the worst number of an edit, times twice that."""
     lens, swept, edited = tiny(family), compile_plan(cases(), budget=90), compile_plan(conditions(list(EDITS)))
     truth = execute_exactly(lens, swept, CAPTURE, backend="packed")
     edited_truth = execute_exactly(lens, edited, EVERYTHING, backend="packed")
