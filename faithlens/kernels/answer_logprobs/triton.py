@@ -161,19 +161,24 @@ def sums(
     bias: Float[Tensor, " vocab"] | None,
     scale: float,
     softcap: float | None,
+    tile: Tile = TILE,
 ) -> Sums:
-    """One pass over the vocabulary."""
+    """One pass over the vocabulary.
+
+    A second kernel that subtracts `top` from its own logits must cut them into the same `tile`: products of other
+    shapes are summed in another order, and the highest logit would no longer be exactly `top`.
+    """
     hidden, unembed = (x if x.stride(-1) == 1 else x.contiguous() for x in (hidden, unembed))
     (rows, choices), vocab = tokens.shape, unembed.shape[0]
-    parts = parts_of(rows, vocab, TILE)
+    parts = parts_of(rows, vocab, tile)
     kept = torch.float64 if hidden.dtype == torch.float64 else torch.float32
     top, total, spread = (hidden.new_empty(parts.n, rows, dtype=kept) for _ in range(3))
     chosen = hidden.new_empty(rows, choices, dtype=kept)
     if rows:
-        kernel[(triton.cdiv(rows, TILE.rows), parts.n)](
+        kernel[(triton.cdiv(rows, tile.rows), parts.n)](
             hidden, unembed, hidden if bias is None else bias, tokens.contiguous(), top, total, spread, chosen,
             hidden.stride(0), unembed.stride(0), rows, vocab, choices, parts.per, float(scale), float(softcap or 1),
-            **constants(hidden, bias, softcap, TILE), num_warps=4,
+            **constants(hidden, bias, softcap, tile), num_warps=4,
         )  # fmt: skip
     highest = top.amax(0)
     step = top - highest

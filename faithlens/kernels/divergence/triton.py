@@ -98,7 +98,7 @@ def compare(
     rows, vocab = p.shape[0], unembed.shape[0]
     parts = parts_of(rows, vocab, TILE)
     nothing = torch.empty(rows, 0, dtype=torch.long, device=p.device)
-    whole_p, whole_q = (sums(x, unembed, nothing, bias, scale, softcap) for x in (p, q))
+    whole_p, whole_q = (sums(x, unembed, nothing, bias, scale, softcap, TILE) for x in (p, q))
     partial = p.new_empty(3, parts.n, rows, dtype=whole_p.mass.dtype)
     if rows:
         kernel[(triton.cdiv(rows, TILE.rows), parts.n)](
