@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from faithlens.cli_interrupt import INTERRUPTED, Interrupted, keeping, resumable
 from faithlens.cli_organisms import organisms, validate
 from faithlens.errors import ConfigError, FaithlensError
 
@@ -110,7 +111,8 @@ def audit(
         return
     folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     told = Console(stderr=True)  # times differ from run to run, what a run says does not
-    run = run_audit(config, folder, resume=resume, tell=lambda words: told.print(words, highlight=False))
+    with resumable(folder):
+        run = run_audit(config, folder, resume=resume, tell=lambda words: told.print(words, highlight=False))
     console.print(summary(run))
     console.print(f"Report: {run.path / 'report.html'}")
 
@@ -137,7 +139,8 @@ def sweep(
         return
     folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     said = partial(told.print, markup=False, highlight=False)
-    run = run_sweep(config, folder, resume=resume, tell=said)
+    with resumable(folder):
+        run = run_sweep(config, folder, resume=resume, tell=said)
     console.print(swept(run))
     console.print(f"Tables and audits: {run.path}", highlight=False)
 
@@ -332,12 +335,13 @@ def bench(
     console, results = Console(), []
     lens = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     names = tuple(subject or USUAL)
-    for name, result in zip(names, measure(lens, names, repeats), strict=True):
-        results.append(result.to_dict())
-        console.print(Markdown(f"## {name}\n\n{table(results[-1])}\n"))
-        if json_file:  # after each, so that what has been measured is not lost
-            with atomic(json_file) as file:
-                file.write_text(json.dumps(results, indent=2) + "\n")
+    with keeping(lambda: f"{json_file} holds what was measured." if json_file and results else "Nothing was written."):
+        for name, result in zip(names, measure(lens, names, repeats), strict=True):
+            results.append(result.to_dict())
+            console.print(Markdown(f"## {name}\n\n{table(results[-1])}\n"))
+            if json_file:  # after each, so that what has been measured is not lost
+                with atomic(json_file) as file:
+                    file.write_text(json.dumps(results, indent=2) + "\n")
 
 
 app.command()(validate)
@@ -364,7 +368,11 @@ def main() -> None:
     except FaithlensError as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(NO_ANSWER if answers else 2) from None
+    except Interrupted as ended:
+        raise SystemExit(NO_ANSWER if answers else ended.code) from None
     except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer's answer to Ctrl-C, in a command that keeps nothing
+            Console(stderr=True).print("Interrupted. Nothing was written.")
         raise SystemExit(NO_ANSWER if answers and ended.code else ended.code) from None
     except Exception as error:
         if not answers:

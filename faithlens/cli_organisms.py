@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from faithlens.cli_interrupt import repeatable
 from faithlens.errors import ConfigError, nearest
 
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="models at work at once, one core each")]
@@ -44,7 +45,8 @@ def validate(
 
     wanted = list(ORGANISMS) if names == "all" else [organism(name.strip()).name for name in names.split(",")]
     asked = () if measures == "all" else [name.strip() for name in measures.split(",")]
-    found, console = validation(out, wanted, seeds_named(seeds), n, seed, asked, jobs), Console()
+    with repeatable(f"Trained organisms are kept in the cache, finished audits in {out}."):
+        found, console = validation(out, wanted, seeds_named(seeds), n, seed, asked, jobs), Console()
     console.print(contest_table(found.detection))
     if found.models["faults"].any():
         console.print(faults_table(found.models))
@@ -94,9 +96,10 @@ def train_organisms(
             f"{len(wanted)} organisms in {out}", "a folder holds one", "leave out --out, or name one seed"
         )
     console = Console()
-    for folder in [train_into(out, *wanted[0])] if out else on_cores(trained, wanted, jobs):
-        console.print(certificate_table(json.loads((folder / "certificate.json").read_text())))
-        console.print(str(folder), highlight=False)
+    with repeatable("Organisms whose training was finished are kept."):
+        for folder in [train_into(out, *wanted[0])] if out else on_cores(trained, wanted, jobs):
+            console.print(certificate_table(json.loads((folder / "certificate.json").read_text())))
+            console.print(str(folder), highlight=False)
 
 
 @organisms.command("family")
@@ -120,7 +123,8 @@ def train_families(
         if name not in RELIANCE:
             raise ConfigError(f"the family {name!r}", "there is none of that name", nearest(name, RELIANCE))
     for name in names:
-        plan = train_family(name, seeds_named(seeds), out, jobs)
+        with repeatable(f"Models whose training was finished are kept in {out}."):
+            plan = train_family(name, seeds_named(seeds), out, jobs)
         Console().print(f"faithlens sweep {plan} --out {name}", highlight=False)
 
 

@@ -3,15 +3,16 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+from faithlens import audit as audits
 from faithlens import cli
 from tests.conftest import byte_tokenizer, tiny
 
@@ -88,9 +89,7 @@ def test_bad_input_is_refused_in_three_parts_and_leaves_nothing(
 ) -> None:
     words, found = REFUSALS[name]
     before = sorted(here.rglob("*"))
-    start = time.perf_counter()
     code = command(monkeypatch, *words.split(), *([] if "--out" in words else ["--out", "run"]))
-    assert time.perf_counter() - start < 20
     said = capsys.readouterr().err
     assert code == 2
     assert re.search(r"^asked: .+\nfound: (?s:.+)\ndo:    .+", said, re.M)
@@ -132,3 +131,66 @@ def test_the_same_command_says_the_same_here_and_in_a_process_of_its_own(
     for name in ("scores", "traces", "estimates", "answers"):
         one, two = (pd.read_parquet(here / run / f"{name}.parquet") for run in ("one", "two"))
         pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def interrupt_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while batch `number` is scored."""
+    score, calls = audits.keep_batch, []
+
+    def interrupted(*args: object) -> None:
+        calls.append(args)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        score(*args)
+
+    monkeypatch.setattr(audits, "keep_batch", interrupted)
+
+
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["-m", "O4", "-t", "running-sum", "-n", "5", "--batch", "2", "--assays", "baselines"]
+    with monkeypatch.context() as patched:
+        interrupt_batch(3, patched)
+        assert command(monkeypatch, *words, "--out", "my run") == 130
+    said = capsys.readouterr().err
+    assert "Interrupted. Kept in my run: 4 questions of O4 on running-sum." in said
+    assert "Traceback" not in said
+    [again] = re.findall(r"^To go on, run: faithlens audit (.*)$", said, re.M)
+    assert shlex.split(again) == [*words, "--out", "my run", "--resume"]
+    assert command(monkeypatch, *shlex.split(again)) == 0
+    assert command(monkeypatch, *words, "--out", "whole") == 0
+    tables = [pd.read_parquet(here / folder / "scores.parquet") for folder in ("my run", "whole")]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_ctrl_c_before_anything_is_kept_says_so(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    words = ["-m", "O4", "-t", "running-sum", "-n", "4", "--assays", "baselines"]
+    with monkeypatch.context() as patched:
+        interrupt_batch(1, patched)
+        assert command(monkeypatch, *words, "--out", "run") == 130
+    assert "Kept in run: the options; no batch of questions was finished." in capsys.readouterr().err
+    monkeypatch.setattr(audits, "prepare", interrupted)
+    assert command(monkeypatch, *words, "--out", "none") == 130
+    assert "Interrupted. Nothing was written yet." in capsys.readouterr().err
+    assert not (here / "none").exists()
+
+
+@pytest.mark.parametrize(("words", "code"), [(["decide", "run"], 3), (["export", "run", "x.csv"], 130)])
+def test_ctrl_c_in_a_command_that_keeps_nothing(
+    words: list[str], code: int, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("faithlens.store.Run.open", interrupted)
+    monkeypatch.setattr(sys, "argv", ["faithlens", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code
+    assert "Interrupted. Nothing was written." in capsys.readouterr().err

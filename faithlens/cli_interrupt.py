@@ -1,0 +1,73 @@
+"""What Ctrl-C leaves: a message that says what is kept and how to go on, and the exit code 130."""
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGINT
+
+
+class Interrupted(SystemExit):
+    """The end of a command that Ctrl-C stopped, after it said what is kept."""
+
+
+@contextmanager
+def keeping(describe: Callable[[], str]) -> Iterator[None]:
+    """Answer Ctrl-C with `describe()`: what is kept, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        message = f"Interrupted. {describe()}"
+        Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+        raise Interrupted(INTERRUPTED) from None
+
+
+def resumable(folder: Path) -> AbstractContextManager[None]:
+    """For a command that writes the run folder `folder` and takes --out and --resume."""
+    return keeping(lambda: _describe_run(folder))
+
+
+def repeatable(kept: str) -> AbstractContextManager[None]:
+    """For a command that goes on where it stopped when it is run again; `kept` says what is finished by then."""
+    return keeping(lambda: f"{kept}\nTo go on, run the same command again.")
+
+
+def resuming_command(words: Sequence[str], folder: Path) -> str:
+    """The command line `words` with ``--out folder --resume``, quoted for a shell.
+
+    >>> resuming_command(["audit", "-m", "O4", "--out=old"], Path("my run"))
+    "faithlens audit -m O4 --out 'my run' --resume"
+    """
+    kept, skip = [], False
+    for word in words:
+        if not skip and word != "--resume" and not word.startswith("--out"):
+            kept.append(word)
+        skip = word == "--out"
+    return shlex.join(["faithlens", *kept, "--out", str(folder), "--resume"])
+
+
+def _describe_run(folder: Path) -> str:
+    if not (folder / "manifest.json").is_file():
+        return "Nothing was written yet. To start again, run the same command."
+    return f"Kept in {folder}: {_finished(folder)}\nTo go on, run: {resuming_command(sys.argv[1:], folder)}"
+
+
+def _finished(folder: Path) -> str:
+    """The questions of each model and task that are done, or the audits of a sweep."""
+    from faithlens.store import Run
+
+    if (folder / "runs").is_dir():
+        done = sum((run / "report.html").is_file() for run in (folder / "runs").iterdir())
+        return f"{done} finished audits, and the finished batches of the one that was interrupted."
+    run = Run.open(folder)
+    if not run.has("traces"):
+        return "the options; no batch of questions was finished."
+    asked = run.read("traces")[["model", "task", "question"]].drop_duplicates()
+    counts = Counter(zip(asked["model"], asked["task"], strict=True))
+    done = ", ".join(f"{n} questions of {model} on {task}" for (model, task), n in counts.items())
+    return f"{done}. The batch that was interrupted is done again."
