@@ -6,6 +6,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels are stepped through on the CPU; read when Triton is imported
 
@@ -35,6 +36,10 @@ from transformers import (
 
 from faithlens.runtime.model import Lens
 from faithlens.runtime.structure import Structure
+
+# No test may depend on how fast the machine is, or on what else it is doing.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 torch.set_num_threads(1)  # models this small only wait for each other's threads
 
@@ -119,6 +124,14 @@ def tiny(family: str, structure: Structure = Structure()) -> Lens:
         if weight.ndim == 2 and "embed" not in name:
             weight.mul_(4)
     return Lens(f"tiny-{family}", model, byte_tokenizer(), structure)
+
+
+# Files that take minutes come first, so that no process is left with one of them at the end.
+SLOWEST = ["test_notebooks.py", "test_shipped.py", "test_compile.py"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: SLOWEST.index(item.path.name) if item.path.name in SLOWEST else len(SLOWEST))
 
 
 @pytest.fixture(scope="session", params=sorted(FAMILIES))

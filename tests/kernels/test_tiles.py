@@ -27,7 +27,7 @@ def said(blocks: Blocks, rows: int, keys: int) -> Tensor:
 
 @pytest.mark.parametrize("window", [None, 5, 40])
 @given(grown=trees())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_everything_that_is_seen_is_said_once(window: int | None, grown: tuple[list[int], Tree]) -> None:
     _, tree = grown
     keys = tree.everywhere if (order := order_of(tree, SHAPE)) is None else order

@@ -79,7 +79,7 @@ def alone(q: Tensor, k: Tensor, v: Tensor, parents: list[int], tree: Tree, windo
 @pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
 @pytest.mark.parametrize("window", [None, 5])
 @given(grown=trees(), seed=st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_equals_each_sequence_attended_alone(
     impl: str, window: int | None, grown: tuple[list[int], Tree], seed: int
 ) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,16 +30,19 @@ class Server:
     seen: list[dict] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
-    delay: float = 0.0
+    together: int = 1  # a reply waits until so many requests have been in work at once
     busy: int = 0
     busiest: int = 0
+    hold: threading.Event = field(default_factory=threading.Event)  # no reply before it is set
+    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    it, lock = Server(), threading.Lock()
+    it, lock = Server(), threading.Condition()
+    it.hold.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -51,9 +53,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
                 it.paths.append(self.path)
                 it.busy += 1
                 it.busiest = max(it.busiest, it.busy)
+                lock.notify_all()
+                lock.wait_for(lambda: it.busiest >= it.together)
                 echo = completion(f"echo {body['messages'][0]['content']}")
                 status, headers, text = it.replies.pop(0) if it.replies else (200, {}, echo)
-            time.sleep(it.delay)
+            it.arrived.release()
+            it.hold.wait()
             with lock:
                 it.busy -= 1
             try:
@@ -79,7 +84,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def endpoint(server: Server, **more: object) -> Endpoint:
-    return Endpoint(server.url, "m", **({"wait": 0.01, "timeout": 5.0} | more))  # pyright: ignore[reportArgumentType]
+    return Endpoint(server.url, "m", **({"wait": 0.01, "timeout": 600.0} | more))  # pyright: ignore[reportArgumentType]
 
 
 def test_requests_are_answered_in_order_with_their_seeds(server: Server) -> None:
@@ -102,7 +107,7 @@ def test_requests_are_answered_in_order_with_their_seeds(server: Server) -> None
 
 
 def test_many_are_asked_at_once_but_not_all(server: Server) -> None:
-    server.delay = 0.05
+    server.together = 2
     words = [str(i) for i in range(20)]
     assert endpoint(server).write(words, range(20)) == [f"echo {word}" for word in words]
     assert 2 <= server.busiest <= AT_ONCE
@@ -191,10 +196,12 @@ def test_an_answer_without_words_is_empty(server: Server) -> None:
 
 
 def test_a_timeout_is_tried_again_then_told(server: Server) -> None:
-    server.delay = 0.3
+    server.hold.clear()
     with pytest.raises(ModelError, match=r"no reply within 0\.05 seconds"):
         endpoint(server, timeout=0.05, retries=1).write(["a"], [0])
-    time.sleep(0.3)
+    server.hold.set()
+    for _ in range(2):  # both requests reach the server, however late
+        server.arrived.acquire()
     assert len(server.seen) == 2
 
 

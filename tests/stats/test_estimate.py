@@ -130,7 +130,7 @@ def answered(gold, full, empty, k):
     return estimates(scores(rows), 0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=2, max_size=12))
 def test_change_lies_within_what_the_accuracies_allow(triples):
     frame = answered(*zip(*triples, strict=True), k=4)
