@@ -58,9 +58,9 @@ class Ready:
     setting: Setting
     assays: tuple[str, ...]
     batches: list[list[Question]]
-    given: Mapping[str, list[Draft]] | None
-    chosen: Chosen
-    first: list[Draft]
+    imported_drafts: Mapping[str, list[Draft]] | None
+    chosen_stem: Chosen
+    first_drafts: list[Draft]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def duration(seconds: float) -> str:
 
 
 def audit(
-    config: RunConfig, out: Path, *, resume: bool = False, tell: Callable[[str], None] = lambda words: None
+    config: RunConfig, out: Path, *, resume: bool = False, notify: Callable[[str], None] = lambda words: None
 ) -> Run:
     """Run the assays on every subject and write the run folder, verdict and report.
 
@@ -108,7 +108,7 @@ def audit(
     open_model = opener(config)
     ready = [prepare(config, s, open_model) for s in config.subjects]
     for r in ready:
-        tell(str(estimate(config, r)))
+        notify(str(estimate(config, r)))
     device = str(ready[0].setting.lens.device)
     found = {r.subject.key: found_out(r) for r in ready}
     made = manifest(config.to_dict(), config.seed, device) | {"threads": torch.get_num_threads(), "subjects": found}
@@ -144,9 +144,9 @@ def found_out(ready: Ready) -> dict:
     """What preparing a subject found out, for the manifest: where the weights are from, and the answer stem."""
     return {
         "source": ready.setting.lens.source,
-        "stem": ready.chosen.stem.text,
-        "close": ready.chosen.stem.close,
-        "coverage": ready.chosen.coverage,
+        "stem": ready.chosen_stem.stem.text,
+        "close": ready.chosen_stem.stem.close,
+        "coverage": ready.chosen_stem.coverage,
         "assays": list(ready.assays),
     }
 
@@ -157,13 +157,13 @@ def opener(config: RunConfig) -> Opener:
     return lru_cache(maxsize=1)(partial(load, **options))
 
 
-def prepare(config: RunConfig, who: Subject, open_model: Opener) -> Ready:
+def prepare(config: RunConfig, subject: Subject, open_model: Opener) -> Ready:
     """Load a subject, sample its first batch and find the stem under which it answers."""
     assays = tuple(battery.assays_named(config.assays or battery.suite(config.suite)))
-    task = Transcripts(config.traces) if config.traces else find_task(who.task)
+    task = Transcripts(config.traces) if config.traces else find_task(subject.task)
     n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
-    questions = task.questions(n, config.seed)
-    lens = open_model(who.model)
+    questions = task.draw_questions(n, config.seed)
+    lens = open_model(subject.model)
     editor, exact = editor_named(config.editor, config.sampling, device=config.device, dtype=config.dtype)
     setting = Setting(lens, task, config.seed, config.sampling, editor, exact, config.points)
     given = None
@@ -172,16 +172,16 @@ def prepare(config: RunConfig, who: Subject, open_model: Opener) -> Ready:
     else:
         check_room(lens, task, questions, config.sampling, config.seed)
     batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]
-    with display({who.key: len(questions)}) as lines:
-        first = drafts(config, setting, given, assays, batches[0], lines[who.key])
+    with display({subject.key: len(questions)}) as lines:
+        first = drafts(config, setting, given, assays, batches[0], lines[subject.key])
         chosen = choose_stem(lens, task, first, backend=config.backend)
-    return Ready(who, setting, assays, batches, given, chosen, first)
+    return Ready(subject, setting, assays, batches, given, chosen, first)
 
 
-def by_question(given: Sequence[Draft]) -> dict[str, list[Draft]]:
+def by_question(drafts: Sequence[Draft]) -> dict[str, list[Draft]]:
     """Drafts by the question they answer."""
     found: dict[str, list[Draft]] = {}
-    for draft in given:
+    for draft in drafts:
         found.setdefault(draft.question.id, []).append(draft)
     return found
 
@@ -189,22 +189,22 @@ def by_question(given: Sequence[Draft]) -> dict[str, list[Draft]]:
 def drafts(
     config: RunConfig,
     setting: Setting,
-    given: Mapping[str, list[Draft]] | None,
+    imported_drafts: Mapping[str, list[Draft]] | None,
     assays: Sequence[str],
     questions: Sequence[Question],
     line: Line,
 ) -> list[Draft]:
     """The chains of thought of some questions: those given, or newly sampled ones."""
-    if given is not None:
-        return [draft for question in questions for draft in given[question.id]]
-    line.doing("sampling chains")
+    if imported_drafts is not None:
+        return [draft for question in questions for draft in imported_drafts[question.id]]
+    line.set_activity("sampling chains")
     return draw_drafts(
         setting.lens,
         setting.task,
         questions,
         config.sampling,
         config.seed,
-        line.wrote,
+        line.add_tokens,
         samples=config.samples,
         twins=battery.need_twins(assays),
     )
@@ -212,16 +212,16 @@ def drafts(
 
 def estimate(config: RunConfig, ready: Ready) -> Estimate:
     """Score one chain, and keep nothing but what it took."""
-    usable = [draft for draft in ready.first if draft.trace is not None]
-    case = to_case(ready.setting.lens, ready.setting.task, usable[0], ready.chosen.stem)
+    usable = [draft for draft in ready.first_drafts if draft.trace is not None]
+    case = to_case(ready.setting.lens, ready.setting.task, usable[0], ready.chosen_stem.stem)
     written, start = Counter[str](), perf_counter()
     [result] = battery.run_battery(
         ready.setting, [case], ready.assays, budget=config.budget, backend=config.backend,
         progress=lambda tokens: written.update(tokens=tokens),
     )  # fmt: skip
     seconds = perf_counter() - start
-    chains = sum(map(len, ready.batches)) * len(ready.first) // len(ready.batches[0])
-    texts = len(result.case.written)
+    chains = sum(map(len, ready.batches)) * len(ready.first_drafts) // len(ready.batches[0])
+    texts = len(result.case.generated_texts)
     return Estimate(ready.subject, chains, len(result.records), texts, written["tokens"], seconds * chains)
 
 
@@ -229,14 +229,14 @@ def score_subject(config: RunConfig, ready: Ready, run: Run, line: Line) -> None
     """Sample and score all batches that are not done yet; each is kept as soon as it is scored."""
     for i, questions in enumerate(ready.batches):
         key = f"{ready.subject.key} {i}"
-        if key not in run.done("traces"):
-            some = ready.first
+        if key not in run.finished_keys("traces"):
+            some = ready.first_drafts
             if i > 0:
-                some = drafts(config, ready.setting, ready.given, ready.assays, questions, line)
-            line.doing("writing and scoring")
-            keep_batch(config, ready, key, some, run, line.wrote)
-        line.done(len(questions))
-    line.doing("done")
+                some = drafts(config, ready.setting, ready.imported_drafts, ready.assays, questions, line)
+            line.set_activity("writing and scoring")
+            keep_batch(config, ready, key, some, run, line.add_tokens)
+        line.add_questions(len(questions))
+    line.set_activity("done")
 
 
 def keep_batch(
@@ -248,7 +248,7 @@ def keep_batch(
     progress: Callable[[int], None] = lambda tokens: None,
 ) -> None:
     """Score one batch and write it: traces last, so that a part of traces means a whole batch."""
-    setting, stem = ready.setting, ready.chosen.stem
+    setting, stem = ready.setting, ready.chosen_stem.stem
     cases: list[Case] = []
     scored: list[tuple[str, int, list[Score]]] = []
     for draft in drafts:
@@ -262,10 +262,10 @@ def keep_batch(
     who = asdict(ready.subject)
     scored += [(r.case.question.id, r.case.sample, r.scores) for r in results]
     rows = [{**who, "question": q, "sample": k, **asdict(s)} for q, k, scores in scored for s in scores]
-    run.append("scores", key, rows)
-    run.append("answers", key, [{**who, **row} for r in results for row in answer_rows(r)])
-    run.append("edits", key, [{**who, **row} for r in results for row in edit_rows(r)])
-    run.append("traces", key, [{**who, **trace_row(r, stem)} for r in results])
+    run.write_part("scores", key, rows)
+    run.write_part("answers", key, [{**who, **row} for r in results for row in answer_rows(r)])
+    run.write_part("edits", key, [{**who, **row} for r in results for row in edit_rows(r)])
+    run.write_part("traces", key, [{**who, **trace_row(r, stem)} for r in results])
 
 
 def lost(assays: Sequence[str], reason: str) -> list[Score]:
@@ -294,7 +294,7 @@ def trace_row(result: Result, stem: Stem) -> dict:
         "sample": case.sample,
         "prompt": trace.texts[0],
         "cot": trace.cot,
-        "said": trace.said,
+        "said": trace.reply,
         "steps": list(trace.texts[1:]),
         "answer": case.question.answer,
         "predicted": case.candidates[choice(result.records["full"].logprobs)],
@@ -312,12 +312,12 @@ def conclude(config: RunConfig, ready: Sequence[Ready], run: Run) -> Run:
     table = estimates(scores, config.seed)
     run.finish({"estimates": table})
     who = [(r.subject.model, r.subject.task, planted(r)) for r in ready]
-    run.write_json("verdict.json", {"subjects": list(judged(scores, table, who, config.asked))})
+    run.write_json("verdict.json", {"subjects": list(judged(scores, table, who, config.criteria))})
     page(run)
     return run
 
 
 def planted(ready: Ready) -> str | None:
     """What is planted in an organism, in words; None for other models."""
-    told = getattr(ready.setting.lens.model.config, "faithlens", None) or {}
+    told = getattr(ready.setting.lens.hf_model.config, "faithlens", None) or {}
     return told.get("truth")

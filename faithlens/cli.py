@@ -112,7 +112,7 @@ def audit(
     folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     told = Console(stderr=True)  # times differ from run to run, what a run says does not
     with resumable(folder):
-        run = run_audit(config, folder, resume=resume, tell=lambda words: told.print(words, highlight=False))
+        run = run_audit(config, folder, resume=resume, notify=lambda words: told.print(words, highlight=False))
     console.print(summary(run))
     console.print(f"Report: {run.path / 'report.html'}")
 
@@ -140,7 +140,7 @@ def sweep(
     folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     said = partial(told.print, markup=False, highlight=False)
     with resumable(folder):
-        run = run_sweep(config, folder, resume=resume, tell=said)
+        run = run_sweep(config, folder, resume=resume, notify=said)
     console.print(swept(run))
     console.print(f"Tables and audits: {run.path}", highlight=False)
 
@@ -297,7 +297,7 @@ def doctor(
     else:
         table = Table("", "check", "measured", "limit", "what is measured", title=model, title_justify="left")
         for c in checks:
-            numbers = ("" if x is None else f"{x:.1e}" for x in (c.measured, c.allowed))
+            numbers = ("" if x is None else f"{x:.1e}" for x in (c.measured, c.limit))
             table.add_row("[green]ok[/]" if c.passed else "[red]FAIL[/]", c.name, *numbers, c.note)
         Console().print(table)
     raise SystemExit(not all(check.passed for check in checks))

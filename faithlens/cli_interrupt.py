@@ -65,7 +65,7 @@ def _finished(folder: Path) -> str:
         done = sum((run / "report.html").is_file() for run in (folder / "runs").iterdir())
         return f"{done} finished audits, and the finished batches of the one that was interrupted."
     run = Run.open(folder)
-    if not run.has("traces"):
+    if not run.has_table("traces"):
         return "the options; no batch of questions was finished."
     asked = run.read("traces")[["model", "task", "question"]].drop_duplicates()
     counts = Counter(zip(asked["model"], asked["task"], strict=True))

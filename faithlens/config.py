@@ -90,10 +90,10 @@ class RunConfig:
             raise ConfigError(f"{self.points} edited steps a chain", "there is nothing to edit", "ask for 1 or more")
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed {self.seed}", "random generators take 64-bit numbers", "give 0 or more")
-        _ = self.asked
+        _ = self.criteria
 
     @property
-    def asked(self) -> Asked:
+    def criteria(self) -> Asked:
         """What a model must clear to be trusted. Raises ConfigError where a threshold is no share."""
         return Asked(self.min_faithfulness, self.min_accuracy)
 

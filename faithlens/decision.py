@@ -24,7 +24,7 @@ Who = tuple[str, str, str | None]
 class Decision:
     """What runs decide: `subjects` as in verdict.json, each with its run, and for each task what they come to."""
 
-    asked: Asked
+    criteria: Asked
     subjects: list[dict[str, Any]]
     tasks: list[dict[str, Any]]
 
@@ -43,21 +43,21 @@ class Decision:
         return {"verdict": self.verdict, "exit_code": self.exit_code, **asdict(self)}
 
 
-def judged(scores: pd.DataFrame, estimates: pd.DataFrame, who: Iterable[Who], asked: Asked) -> Iterator[dict[str, Any]]:
+def judged(scores: pd.DataFrame, estimates: pd.DataFrame, subjects: Iterable[Who], criteria: Asked) -> Iterator[dict[str, Any]]:
     """An entry of verdict.json for each of `who`."""
     cells = grid.cells(scores)
-    for model, task, truth in who:
+    for model, task, truth in subjects:
         own, counts = _of(estimates, model, task), grid.count(_of(cells, model, task))
-        yield subject(model, task, decide_one(model, own, counts, asked), own, counts, truth)
+        yield subject(model, task, decide_one(model, own, counts, criteria), own, counts, truth)
 
 
-def decide(runs: Sequence[Run], asked: Asked = Asked()) -> Decision:
+def decide(runs: Sequence[Run], criteria: Asked = Asked()) -> Decision:
     """The verdicts of finished runs under the thresholds asked for now, and for each task the model to use.
 
     Raises:
         RunError: a run is not finished, or two runs hold the same model on the same task.
     """
-    subjects = [entry for run in runs for entry in _judged_again(run, asked)]
+    subjects = [entry for run in runs for entry in _judged_again(run, criteria)]
     held: dict[tuple[str, str], str] = {}
     for entry in subjects:
         model, task, run = entry["model"], entry["task"], entry["run"]
@@ -66,7 +66,7 @@ def decide(runs: Sequence[Run], asked: Asked = Asked()) -> Decision:
             raise RunError(f"the verdict on {model} and {task}", found, "leave one of them out")
         held[model, task] = run
     tasks = dict.fromkeys(entry["task"] for entry in subjects)
-    return Decision(asked, subjects, [_task(task, [s for s in subjects if s["task"] == task], asked) for task in tasks])
+    return Decision(criteria, subjects, [_task(task, [s for s in subjects if s["task"] == task], criteria) for task in tasks])
 
 
 def _judged_again(run: Run, asked: Asked) -> Iterator[dict[str, Any]]:

@@ -19,16 +19,16 @@ class Line:
     def __init__(self, shown: Progress, task: TaskID) -> None:
         self._shown, self._task, self._written = shown, task, 0
 
-    def doing(self, what: str) -> None:
+    def set_activity(self, what: str) -> None:
         """Say what is being done."""
         self._shown.update(self._task, doing=what)
 
-    def wrote(self, tokens: int) -> None:
+    def add_tokens(self, tokens: int) -> None:
         """Count tokens that a model wrote."""
         self._written += tokens
         self._shown.update(self._task, written=self._written)
 
-    def done(self, questions: int) -> None:
+    def add_questions(self, questions: int) -> None:
         """Count questions that are scored and kept."""
         self._shown.advance(self._task, questions)
 

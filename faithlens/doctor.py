@@ -22,7 +22,7 @@ from faithlens.runtime.trace import Piece
 
 SLACK = 4  # how many times the model's own drift two ways to run it may differ by
 SIZES = {"prompt": 24, "step 0": 9, "step 1": 7, "step 2": 11, "stem": 3}
-CAPTURE = Capture(attention=("answer", "step 2"), lens=("answer",))
+CAPTURE = Capture(attention=("answer", "step 2"), logit_lens=("answer",))
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Check:
     name: str
     passed: bool
     measured: float | None
-    allowed: float | None
+    limit: float | None
     note: str
 
 
@@ -53,8 +53,8 @@ def examine(lens: Lens) -> list[Check]:
     except RuntimeError as error:
         return [Check("the plain model runs", False, None, None, str(error).splitlines()[0])]
     checks.append(Check("the plain model's own drift", True, drift, None, "eager against sdpa attention, nats, RMS"))
-    chosen = choose("plain torch", torch.empty(0, device=lens.device, dtype=lens.model.dtype))
-    checks.append(Check(f"kernels run in {chosen.impl}", True, None, None, chosen.why))
+    chosen = choose("plain torch", torch.empty(0, device=lens.device, dtype=lens.hf_model.dtype))
+    checks.append(Check(f"kernels run in {chosen.impl}", True, None, None, chosen.reason))
     for check in (parity, silence, no_ops, knocked_out, sites, left_alone):
         try:
             checks += check(lens, conditions, plain, SLACK * drift)
@@ -66,7 +66,7 @@ def examine(lens: Lens) -> list[Check]:
 def trace(lens: Lens) -> list[Condition]:
     """A made-up trace of tokens drawn from the vocabulary, its truncations, and another one as donor."""
     rng = random.Random(0)
-    vocab = lens.model.config.get_text_config().vocab_size
+    vocab = lens.hf_model.config.get_text_config().vocab_size
 
     def pieces() -> tuple[Piece, ...]:
         return tuple(Piece(name, tuple(rng.randrange(vocab) for _ in range(n))) for name, n in SIZES.items())
@@ -79,54 +79,54 @@ def trace(lens: Lens) -> list[Condition]:
 
 def own_drift(lens: Lens, conditions: list[Condition]) -> tuple[float, list[Tensor]]:
     """How far plain transformers is from itself under another attention implementation; its answers under eager."""
-    before = lens.model.config._attn_implementation or "eager"
+    before = lens.hf_model.config._attn_implementation or "eager"
     answers: dict[str, list[Tensor]] = {}
     try:
         for implementation in ("eager", "sdpa"):
             try:
-                lens.model.set_attn_implementation(implementation)
+                lens.hf_model.set_attn_implementation(implementation)
             except ValueError:  # soft-capped scores and sinks have no sdpa
                 continue
             answers[implementation] = [plain_answers(lens, condition) for condition in conditions]
     finally:
-        lens.model.set_attn_implementation(before)
+        lens.hf_model.set_attn_implementation(before)
     eager = answers["eager"]
-    floor = torch.finfo(lens.model.dtype).eps * float(torch.stack(eager).abs().max())
+    floor = torch.finfo(lens.hf_model.dtype).eps * float(torch.stack(eager).abs().max())
     return max(floor, rms(answers.get("sdpa", eager), eager)), eager
 
 
 @torch.inference_mode()
 def plain_answers(lens: Lens, condition: Condition) -> Tensor:
     """Log-probabilities of the options, by transformers alone."""
-    logits = lens.model(input_ids=torch.tensor([condition.ids], device=lens.device), use_cache=False).logits[0, -1]
+    logits = lens.hf_model(input_ids=torch.tensor([condition.ids], device=lens.device), use_cache=False).logits[0, -1]
     return logits.float().log_softmax(-1)[[option[0] for option in condition.options]].cpu()
 
 
-def rms(mine: list[Tensor], theirs: list[Tensor]) -> float:
+def rms(values: list[Tensor], reference: list[Tensor]) -> float:
     """Root mean square difference."""
-    return float((torch.stack(mine) - torch.stack(theirs)).double().square().mean().sqrt())
+    return float((torch.stack(values) - torch.stack(reference)).double().square().mean().sqrt())
 
 
 def run(lens: Lens, conditions: list[Condition], capture: Capture = Capture(), **options: str) -> list[Record]:
     """Compile and execute."""
-    plan = compile_plan(conditions, lens.structure, context=lens.context)
+    plan = compile_plan(conditions, lens.structure, context_length=lens.context_length)
     return execute(lens, plan, capture, **options)  # type: ignore[arg-type]
 
 
-def at_most(name: str, measured: float, allowed: float, note: str) -> Check:
+def at_most(name: str, measured: float, limit: float, note: str) -> Check:
     """A check of a number that must be small."""
-    return Check(name, measured <= allowed, measured, allowed, note)
+    return Check(name, measured <= limit, measured, limit, note)
 
 
-def parity(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed: float) -> Iterator[Check]:
+def parity(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[Check]:
     """packed, separate and plain agree"""
     packed = run(lens, conditions, CAPTURE)
     answers = [r.logprobs for r in packed]
     if not lens.structure.forbidden:  # plain transformers does not know the edges an organism lacks
-        yield at_most("packed is plain transformers", rms(answers, plain), allowed, "answers, nats, RMS")
+        yield at_most("packed is plain transformers", rms(answers, plain), limit, "answers, nats, RMS")
     separate = run(lens, conditions, CAPTURE, backend="separate")
     theirs = [r.logprobs for r in separate]
-    yield at_most("packed is separate", rms(answers, theirs), allowed, "answers, nats, RMS")
+    yield at_most("packed is separate", rms(answers, theirs), limit, "answers, nats, RMS")
     for what, field in (("attention", "attention"), ("logit lens", "lens")):
         pairs = [
             (getattr(a, field)[key].flatten(), getattr(b, field)[key].flatten())
@@ -134,28 +134,28 @@ def parity(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed
             for key in getattr(b, field)
         ]
         gap = rms([torch.cat([a for a, _ in pairs])], [torch.cat([b for _, b in pairs])])
-        yield at_most(f"packed {what} is separate {what}", gap, allowed, "RMS")
+        yield at_most(f"packed {what} is separate {what}", gap, limit, "RMS")
 
 
-def silence(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed: float) -> Iterator[Check]:
+def silence(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[Check]:
     """capturing changes nothing"""
     bare, watched = run(lens, conditions), run(lens, conditions, replace(CAPTURE, compare=True, flow=("answer",)))
     gap = max(float((a.logprobs - b.logprobs).abs().max()) for a, b in zip(bare, watched, strict=True))
     yield at_most("capturing changes no answer", gap, 0.0, "largest difference, nats")
 
 
-def no_ops(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed: float) -> Iterator[Check]:
+def no_ops(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[Check]:
     """edits that change nothing change nothing"""
     clean, middle = conditions[0], (lens.n_layers // 2,)
     empty = replace(clean, name="empty edit", edits=(Knockout("stem", ((0, 0),)),))
     own = [replace(clean, name=c, edits=(Patch(c, "step 1", clean, middle),)) for c in COMPONENTS]
     first, *others = [r.logprobs for r in run(lens, [clean, empty, *own])]
-    yield at_most("an empty edit equals clean", rms([others[0]], [first]), allowed, "nats, RMS")
+    yield at_most("an empty edit equals clean", rms([others[0]], [first]), limit, "nats, RMS")
     for component, logprobs in zip(COMPONENTS, others[1:], strict=True):
-        yield at_most(f"a self-patch of {component} is a no-op", rms([logprobs], [first]), allowed, "nats, RMS")
+        yield at_most(f"a self-patch of {component} is a no-op", rms([logprobs], [first]), limit, "nats, RMS")
 
 
-def knocked_out(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed: float) -> Iterator[Check]:
+def knocked_out(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[Check]:
     """knocked-out mass is zero"""
     cut = replace(conditions[0], name="knockout", edits=(Knockout("stem", ("step 1",)),))
     record = run(lens, [conditions[0], cut], CAPTURE)[1]
@@ -164,7 +164,7 @@ def knocked_out(lens: Lens, conditions: list[Condition], plain: list[Tensor], al
     yield at_most("knocked-out attention is zero", mass, 0.0, "largest mass left")
 
 
-def sites(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed: float) -> Iterator[Check]:
+def sites(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[Check]:
     """every site is there and moves the answer"""
     clean = conditions[0]
     for component in COMPONENTS:
@@ -176,10 +176,10 @@ def sites(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed:
         moved = [rms([each], [first]) for each in others]
         least = min(range(len(moved)), key=moved.__getitem__)
         note = f"least effect of zeroing it, nats, RMS: in layer {least}"
-        yield Check(f"{component} moves the answer", moved[least] > allowed, moved[least], allowed, note)
+        yield Check(f"{component} moves the answer", moved[least] > limit, moved[least], limit, note)
 
 
-def left_alone(lens: Lens, conditions: list[Condition], plain: list[Tensor], allowed: float) -> Iterator[Check]:
+def left_alone(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[Check]:
     """the model is left as it was after an exception"""
     before, state = plain_answers(lens, conditions[0]), hooks_of(lens)
     edit = Patch("z", "step 1", conditions[-1], (0,))
@@ -207,6 +207,6 @@ def fail(*_: object) -> None:
 
 def hooks_of(lens: Lens) -> tuple[object, ...]:
     """What of a model a pass takes hold of."""
-    hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in lens.model.modules()]
-    replaced = [name for name, module in lens.model.named_modules() if "forward" in module.__dict__]
-    return lens.model.config._attn_implementation, hooks, replaced
+    hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in lens.hf_model.modules()]
+    replaced = [name for name, module in lens.hf_model.named_modules() if "forward" in module.__dict__]
+    return lens.hf_model.config._attn_implementation, hooks, replaced

@@ -47,37 +47,37 @@ class Guess:
     """
 
     n: int
-    without: float | None = None
-    full: float | None = None
+    accuracy_without: float | None = None
+    accuracy_full: float | None = None
     change: float | None = None
     sd: float | None = None
 
     def __post_init__(self) -> None:
         if self.n < 1:
             raise ConfigError(f"a plan for {self.n} questions", "a run needs at least one", "give -n a positive number")
-        if (self.without is None) != (self.full is None):
+        if (self.accuracy_without is None) != (self.accuracy_full is None):
             found = "two accuracies say together how many answers can change"
             raise ConfigError("a plan with one accuracy", found, "give --accuracy and --without, or neither")
         if (self.change is None) == (self.sd is None):
             found = "intervals need to know how much questions differ"
             do = "give --change where a measure is yes or no in each question, else --sd; not both"
             raise ConfigError("a plan", found, do)
-        for name, share in (("accuracy", self.full), ("without", self.without), ("change", self.change)):
+        for name, share in (("accuracy", self.accuracy_full), ("without", self.accuracy_without), ("change", self.change)):
             if share is not None and not 0 <= share <= 1:
                 raise ConfigError(f"--{name} {share:g}", "it is a share", "give a number from 0 to 1")
         if self.sd is not None and self.sd < 0:
             raise ConfigError(f"--sd {self.sd:g}", "no spread is below 0", "give 0 or more")
-        if self.change is not None and self.room is not None and self.change > self.room + 1e-9:
-            found = f"accuracies of {plain(self.without or 0)} and {plain(self.full or 0)} allow {plain(self.room)}"
+        if self.change is not None and self.max_change is not None and self.change > self.max_change + 1e-9:
+            found = f"accuracies of {plain(self.accuracy_without or 0)} and {plain(self.accuracy_full or 0)} allow {plain(self.max_change)}"
             raise ConfigError(f"a change of {plain(self.change)}", found, "expect less change, or other accuracies")
 
     @property
     def accuracies(self) -> tuple[float, float] | None:
         """Without and with the chain of thought, where they are guessed."""
-        return None if self.without is None or self.full is None else (self.without, self.full)
+        return None if self.accuracy_without is None or self.accuracy_full is None else (self.accuracy_without, self.accuracy_full)
 
     @property
-    def room(self) -> float | None:
+    def max_change(self) -> float | None:
         """The largest share of answers that these accuracies allow to change."""
         return None if self.accuracies is None else informative(1, *self.accuracies)
 

@@ -93,7 +93,7 @@ class Run:
         cls.refuse_used(path, resume)
         run = cls(Path(path))
         if run.path.is_dir() and any(run.path.iterdir()):
-            run._continue(manifest)
+            run._resume(manifest)
         else:
             try:
                 run.path.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ class Run:
         """What made this run: see `manifest`."""
         return self.read_json("manifest.json")
 
-    def append(self, table: str, key: str, rows: Rows) -> None:
+    def write_part(self, table: str, key: str, rows: Rows) -> None:
         """Keep one finished batch under `key`, whole or not at all.
 
         The same key written again replaces its part: a batch cut short between two tables is simply redone.
@@ -137,29 +137,29 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         _write_table(folder / f"{quote(key, safe='')}.parquet", data)
 
-    def done(self, table: str) -> set[str]:
+    def finished_keys(self, table: str) -> set[str]:
         """The keys whose batch is complete."""
-        return {unquote(part.stem) for part in self._parts(table)}
+        return {unquote(part.stem) for part in self._list_parts(table)}
 
     def finish(self, derived: Mapping[str, Rows] | None = None) -> None:
         """Write `DIR/<table>.parquet` for every table with parts, and for the `derived` tables given (estimates).
 
         The parts stay: they are what `done` and `--resume` go by.
         """
-        tables = {table: self.read(table) for table in SCHEMAS if self._parts(table)}
+        tables = {table: self.read(table) for table in SCHEMAS if self._list_parts(table)}
         for table, rows in {**tables, **(derived or {})}.items():
             _write_table(self.path / f"{table}.parquet", _sorted(table, _checked(table, rows)))
 
     def read(self, table: str) -> pd.DataFrame:
         """The whole table, sorted: from its parts, or from the finished file. RunError where neither exists."""
-        files = self._parts(table) or [self.path / f"{table}.parquet"]
+        files = self._list_parts(table) or [self.path / f"{table}.parquet"]
         if not files[0].is_file():
             raise RunError(f"the table {table!r} of {self.path}", "nothing written yet", "run the audit with --resume")
         return _frame(_sorted(table, pa.concat_tables([pq.read_table(file) for file in files])))
 
-    def has(self, table: str) -> bool:
+    def has_table(self, table: str) -> bool:
         """Whether anything was written of a table."""
-        return bool(self._parts(table)) or (self.path / f"{table}.parquet").is_file()
+        return bool(self._list_parts(table)) or (self.path / f"{table}.parquet").is_file()
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file into the folder, whole or not at all. NaN is refused."""
@@ -178,11 +178,11 @@ class Run:
         except (OSError, json.JSONDecodeError) as error:
             raise RunError(f"{name} of {self.path}", str(error), "run the audit again in a new folder") from error
 
-    def _parts(self, table: str) -> list[Path]:
+    def _list_parts(self, table: str) -> list[Path]:
         _known(table)
         return sorted((self.path / "parts" / table).glob("*.parquet"))
 
-    def _continue(self, manifest: Mapping[str, Any]) -> None:
+    def _resume(self, manifest: Mapping[str, Any]) -> None:
         old = self.open(self.path).manifest
         changed = differences(old["config"], json.loads(json.dumps(manifest["config"])))
         if changed:

@@ -34,8 +34,8 @@ def execute_exactly(lens: Lens, plan: Plan, capture: Capture = Capture(), *, bac
 
 def in_float64(lens: Lens) -> Lens:
     """A copy of the model whose weights are float64; to run inside `NoFloat32`."""
-    double = Lens(lens.name, copy.deepcopy(lens.model).double(), lens.tokenizer, lens.structure)
-    double.model.config._experts_implementation = "eager"  # the grouped product knows no float64
+    double = Lens(lens.name, copy.deepcopy(lens.hf_model).double(), lens.tokenizer, lens.structure)
+    double.hf_model.config._experts_implementation = "eager"  # the grouped product knows no float64
     return double
 
 

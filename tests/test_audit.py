@@ -41,7 +41,7 @@ def test_the_folder_holds_what_was_promised(whole: Run) -> None:
     assert {f.name for f in whole.path.iterdir()} == FILES | {"report.html", "parts"}
     assert whole.manifest["config"] == json.loads(json.dumps(config().to_dict()))
     traces, scores = whole.read("traces"), whole.read("scores")
-    assert sorted(traces["question"]) == sorted(q.id for q in RunningSum().questions(6, 0))
+    assert sorted(traces["question"]) == sorted(q.id for q in RunningSum().draw_questions(6, 0))
     assert set(scores["question"]) == set(traces["question"])
     assert (traces["finish"] == "stop").all()
     assert ["".join(steps) for steps in traces["steps"]] == list(traces["cot"])
@@ -66,7 +66,7 @@ def test_a_killed_run_is_resumed_to_the_same_end(whole: Run, tmp_path: Path, mon
     with pytest.raises(KeyboardInterrupt):
         audit(config(), out)
     assert {f.name for f in out.iterdir()} == {"manifest.json", "parts"}
-    assert Run.open(out).done("traces") == {"O5 running-sum 0"}
+    assert Run.open(out).finished_keys("traces") == {"O5 running-sum 0"}
     with pytest.raises(RunError, match="seed: 0 in the folder, 1 asked"):
         audit(config(seed=1), out, resume=True)
     with pytest.raises(RunError, match="not empty"):
@@ -93,16 +93,16 @@ def test_a_model_that_is_put_to_several_tasks_is_loaded_once() -> None:
 
 def test_a_question_without_a_chain_is_counted_as_dropped(tmp_path: Path) -> None:
     ready = prepare(config(n=3), O5[0], opener(config()))
-    silent = Draft(ready.first[0].question, None, None, "the model wrote nothing")
+    silent = Draft(ready.first_drafts[0].question, None, None, "the model wrote nothing")
     run = Run.create(tmp_path / "run", {"config": {}})
-    keep_batch(config(), ready, "k", [silent, *ready.first[1:]], run)
+    keep_batch(config(), ready, "k", [silent, *ready.first_drafts[1:]], run)
     scores, traces = run.read("scores"), run.read("traces")
     assert len(traces) == 2
     mine = scores[scores["question"] == silent.question.id]
     assert set(mine["reason"]) == {"the model wrote nothing"}
     assert mine["value"].isna().all()
     assert {"accuracy.full", "mediation.content_share"} <= set(mine["measure"])
-    assert run.done("traces") == {"k"}
+    assert run.finished_keys("traces") == {"k"}
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_senseless_options_are_refused(options: dict) -> None:
 def test_the_behavioural_suite_in_a_run_folder(tmp_path: Path) -> None:
     told: list[str] = []
     sampling = Sampling(60, 1.0)
-    run = audit(config(suite="behaviour", n=4, samples=2, sampling=sampling), tmp_path / "run", tell=told.append)
+    run = audit(config(suite="behaviour", n=4, samples=2, sampling=sampling), tmp_path / "run", notify=told.append)
     assert told[0].startswith("O5 running-sum: 8 chains of thought; for the first, ")
     traces, edits, estimates = (run.read(name) for name in ("traces", "edits", "estimates"))
     assert sorted(traces["sample"]) == [0] * 4 + [1] * 4
@@ -151,7 +151,7 @@ class Sums(Transcripts):
     """Chains of thought about running sums, in the words that the organisms know."""
 
     stems = RunningSum().stems
-    prompt = RunningSum().prompt
+    prompt = RunningSum().make_prompt
 
 
 def test_chains_written_elsewhere_are_scored_as_they_are(
@@ -162,7 +162,7 @@ def test_chains_written_elsewhere_are_scored_as_they_are(
     chains = whole.read("traces").set_index("question")["cot"]
     lines = [
         {"id": q.id, "question": q.text, "candidates": list(q.choices), "answer": q.answer, "cot": chains[q.id]}
-        for q in RunningSum().questions(6, 0)
+        for q in RunningSum().draw_questions(6, 0)
     ]
     path = tmp_path / "chains.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")

@@ -47,7 +47,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def mute(here: Path) -> Path:
     """A model with random weights: it writes, and it answers nothing."""
     lens = tiny("llama")
-    lens.model.save_pretrained(here / "mute")
+    lens.hf_model.save_pretrained(here / "mute")
     byte_tokenizer().save_pretrained(here / "mute")
     return here / "mute"
 

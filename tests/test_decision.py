@@ -43,7 +43,7 @@ def folder(path: Path, *subjects: tuple, **more: list[float]) -> Run:
             for name, values in measures.items()
             for i, value in enumerate(values)
         ]
-        run.append("scores", f"{model} {task}", scores)
+        run.write_part("scores", f"{model} {task}", scores)
     run.finish({"estimates": estimates(run.read("scores"), 0)})
     run.write_json("verdict.json", {"subjects": [{"model": model, "task": task} for model, task, *_ in subjects]})
     return run

@@ -70,7 +70,7 @@ def test_tree_attention(dtype: torch.dtype, width: int, feature: str, flow: bool
     queries = torch.arange(1, n, 3, device="cuda")
     q, k, v = random((4, n, width), (2, n, width), (2, n, width), dtype=dtype)
     k[:, ::7] = (width / 2) ** 0.5 * q[:2, ::7]  # peaks
-    unseen = ~tree.visible(queries, tree.everywhere, options.get("window")).any(0)  # type: ignore[arg-type]
+    unseen = ~tree.compute_visible(queries, tree.all_rows, options.get("window")).any(0)  # type: ignore[arg-type]
     k[:, unseen], v[:, unseen] = torch.nan, torch.nan
     rows = queries[::5]
     borders = torch.linspace(0, 1, 90, device="cuda") * (tree.depth[rows] + 1)[:, None]
@@ -118,7 +118,7 @@ def test_float64_is_not_for_triton() -> None:
 
 
 def moved(lens: Lens, dtype: torch.dtype = torch.float32) -> Lens:
-    return Lens(lens.name, lens.model.to(device="cuda", dtype=dtype), lens.tokenizer, lens.structure)  # type: ignore[arg-type]
+    return Lens(lens.name, lens.hf_model.to(device="cuda", dtype=dtype), lens.tokenizer, lens.structure)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES | MORE))
@@ -160,7 +160,7 @@ def test_gradients_and_divergences(family: str) -> None:
 def test_half_precision_on_a_gpu_is_as_good_as_on_a_cpu() -> None:
     lens, plan = tiny("llama"), compile_plan(cases(), budget=90)
     truth = execute_exactly(lens, plan, CAPTURE, backend="packed")
-    half = Lens(lens.name, lens.model.bfloat16(), lens.tokenizer, lens.structure)
+    half = Lens(lens.name, lens.hf_model.bfloat16(), lens.tokenizer, lens.structure)
     cpu = differences(execute(half, plan, CAPTURE), truth)
     for mine, theirs in zip(differences(execute(moved(half, torch.bfloat16), plan, CAPTURE), truth), cpu, strict=True):
         assert mine <= SLACK * theirs

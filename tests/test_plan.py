@@ -48,7 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, values in measures.items()
         for i, value in enumerate(values)
     ]
-    run.append("scores", "m t", rows)
+    run.write_part("scores", "m t", rows)
     run.finish({"estimates": estimates(run.read("scores"), 0)})
     return run.path
 

@@ -59,10 +59,10 @@ def test_differences_of_equal_values():
 
 def test_parts_come_back_sorted_and_typed(tmp_path):
     run = start(tmp_path / "run")
-    run.append("scores", "m/a?b", [score("q2", step=1), score("q1", value=None, reason="too long")])
-    run.append("scores", ".hidden", [score("q0", fraction=0.5)])
-    assert run.done("scores") == {"m/a?b", ".hidden"}
-    assert run.done("traces") == set()
+    run.write_part("scores", "m/a?b", [score("q2", step=1), score("q1", value=None, reason="too long")])
+    run.write_part("scores", ".hidden", [score("q0", fraction=0.5)])
+    assert run.finished_keys("scores") == {"m/a?b", ".hidden"}
+    assert run.finished_keys("traces") == set()
     frame = run.read("scores")
     assert frame["question"].tolist() == ["q0", "q1", "q2"]
     assert frame["step"].dtype == "Int64"
@@ -71,24 +71,24 @@ def test_parts_come_back_sorted_and_typed(tmp_path):
 
 def test_a_batch_written_again_replaces_its_part(tmp_path):
     run = start(tmp_path / "run")
-    run.append("scores", "k", [score("q1")])
-    run.append("scores", "k", [score("q1", value=0.0)])
+    run.write_part("scores", "k", [score("q1")])
+    run.write_part("scores", "k", [score("q1", value=0.0)])
     assert run.read("scores")["value"].tolist() == [0.0]
 
 
 def test_a_kill_in_the_middle_of_a_write_leaves_nothing(tmp_path, monkeypatch):
     run = start(tmp_path / "run")
-    run.append("scores", "first", [score("q1")])
+    run.write_part("scores", "first", [score("q1")])
 
     def killed(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        run.append("scores", "second", [score("q2")])
+        run.write_part("scores", "second", [score("q2")])
     monkeypatch.undo()
     again = start(tmp_path / "run", resume=True)
-    assert again.done("scores") == {"first"}
+    assert again.finished_keys("scores") == {"first"}
     assert [p.name for p in (tmp_path / "run" / "parts" / "scores").iterdir()] == ["first.parquet"]
 
 
@@ -97,7 +97,7 @@ def test_finish_writes_the_same_bytes_whatever_the_order_of_batches(tmp_path):
     for name, order in (("one", "abc"), ("two", "cab")):
         run = start(tmp_path / name)
         for key in order:
-            run.append("scores", f"{name}-{key}", [score(f"q-{key}"), score(f"p-{key}", step=2)])
+            run.write_part("scores", f"{name}-{key}", [score(f"q-{key}"), score(f"p-{key}", step=2)])
         run.finish()
         folders.append(run.path)
     first, second = (folder / "scores.parquet" for folder in folders)
@@ -117,7 +117,7 @@ def test_finish_takes_derived_tables_and_a_run_without_parts_still_reads(tmp_pat
         "n_used": 3,
         "n_dropped": 0,
     }
-    run.append("scores", "k", [score("q")])
+    run.write_part("scores", "k", [score("q")])
     run.finish({"estimates": pd.DataFrame([row | {"unit": "fraction", "method": "Wilson", "seed": 0}])})
     for part in (run.path / "parts" / "scores").iterdir():
         part.unlink()
@@ -140,21 +140,21 @@ def test_finish_takes_derived_tables_and_a_run_without_parts_still_reads(tmp_pat
 def test_rows_that_do_not_belong_are_refused(tmp_path, row, found):
     run = start(tmp_path / "run")
     with pytest.raises(RunError, match=found):
-        run.append("scores", "k", [row])
-    assert run.done("scores") == set()
+        run.write_part("scores", "k", [row])
+    assert run.finished_keys("scores") == set()
 
 
 def test_a_batch_may_be_empty(tmp_path):
     run = start(tmp_path / "run")
-    run.append("traces", "k", [])
-    assert run.done("traces") == {"k"}
+    run.write_part("traces", "k", [])
+    assert run.finished_keys("traces") == {"k"}
     assert run.read("traces").empty
 
 
 def test_unknown_and_unwritten_tables(tmp_path):
     run = start(tmp_path / "run")
     with pytest.raises(RunError, match="did you mean 'scores'"):
-        run.append("score", "k", [])
+        run.write_part("score", "k", [])
     with pytest.raises(RunError, match="nothing written yet"):
         run.read("scores")
 

@@ -38,7 +38,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
 
 def right(case: Case, records: Records, name: str) -> float:
     """1 where the right answer is chosen, else 0."""
-    return float(choice(records[name].logprobs) == case.answer)
+    return float(choice(records[name].logprobs) == case.answer_index)
 
 
 def without(case: Case, records: Records, name: str) -> Iterator[Score]:

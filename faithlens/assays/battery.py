@@ -139,7 +139,7 @@ def run_battery(
     chosen = assays_named(assays)
     cases = write(setting, cases, chosen.values(), progress)
     asked = [conditions(setting, case, chosen) for case in cases]
-    plan = plan_for(setting.lens, list(chain(*asked)), tokens=budget)
+    plan = plan_for(setting.lens, list(chain(*asked)), budget=budget)
     came = iter(execute(setting.lens, plan, capture(chosen), backend=backend))
     return [
         result(setting, case, {condition.name: next(came) for condition in wanted}, chosen)

@@ -117,7 +117,7 @@ def read(setting: Setting, case: Case, of: Pair, strategy: Strategy, records: Re
         plain = choice(records["full" if strategy == "cot" else "no_cot"].logprobs)
     else:
         plain = answer(setting, case, of.unbiased, records)
-    right, pushed = case.answer, case.candidates.index(of.label)
+    right, pushed = case.answer_index, case.candidates.index(of.label)
     return {
         "accuracy": float(biased == right),
         "unbiased": float(plain == right),

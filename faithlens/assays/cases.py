@@ -51,14 +51,14 @@ def seed_of(seed: int, question: Question, sample: int = 0) -> int:
 
 def prompt_ids(lens: Lens, task: Task, question: Question, strategy: Strategy) -> tuple[int, ...]:
     """The tokens that ask `question`."""
-    return put(lens, task.prompt(question, strategy), strategy)
+    return put(lens, task.make_prompt(question, strategy), strategy)
 
 
 def put(lens: Lens, prompt: Prompt, strategy: Strategy) -> tuple[int, ...]:
     """The tokens of a prompt. A reasoning model opens its turn with its own thoughts, or without any."""
     if lens.thinking is None:
         return lens.encode_prompt(lens.render(prompt.user, prompt.prefill))
-    ask = lens.thinking.opened if strategy == "cot" else lens.thinking.skipped
+    ask = lens.thinking.open_thoughts if strategy == "cot" else lens.thinking.skip_thoughts
     return lens.encode_prompt(ask(lens, prompt.user))
 
 
@@ -66,7 +66,7 @@ def empty_ids(lens: Lens, task: Task, question: Question) -> tuple[int, ...] | N
     """The tokens that ask `question` with the think block closed and empty; None where the model has none."""
     if lens.thinking is None:
         return None
-    return lens.encode_prompt(lens.thinking.emptied(lens, task.prompt(question, "cot").user))
+    return lens.encode_prompt(lens.thinking.empty_thoughts(lens, task.make_prompt(question, "cot").user))
 
 
 def check_room(lens: Lens, task: Task, questions: Sequence[Question], sampling: Sampling, seed: int) -> None:
@@ -75,18 +75,18 @@ def check_room(lens: Lens, task: Task, questions: Sequence[Question], sampling: 
     Raises:
         PlanError: one does not; it is named.
     """
-    twins = [task.counterfactual(q, seed) for q in questions]
+    twins = [task.draw_counterfactual(q, seed) for q in questions]
     asked = [*questions, *(t for t in twins if t is not None)]
-    end = lens.thinking.end if lens.thinking else ""
+    end = lens.thinking.ending if lens.thinking else ""
     answers = {end + stem.text + c + stem.close for stem in task.stems for q in asked for c in q.candidates}
     answer = max(len(lens.encode_continuation(text)) for text in answers)
     for q in asked:
         prompt = len(prompt_ids(lens, task, q, "cot"))
-        if prompt + sampling.max_new_tokens + answer > lens.context:
+        if prompt + sampling.max_new_tokens + answer > lens.context_length:
             raise PlanError(
                 f"question {q.id}: a prompt of {prompt} tokens, {sampling.max_new_tokens} new ones and an answer of "
                 f"{answer}",
-                f"{lens.name} reads at most {lens.context} tokens",
+                f"{lens.name} reads at most {lens.context_length} tokens",
                 "shorten or leave out this question, or lower the number of new tokens (--max-new-tokens)",
             )
 
@@ -104,7 +104,7 @@ def draw_drafts(
 ) -> list[Draft]:
     """Sample `samples` chains of thought for each question and, with `twins`, one for its counterfactual each."""
     own = [(q, k) for q in questions for k in range(samples)]
-    other = [(t, k) for q, k in own if twins and (t := task.counterfactual(q, seed)) is not None]
+    other = [(t, k) for q, k in own if twins and (t := task.draw_counterfactual(q, seed)) is not None]
     prompts = {q.id: prompt_ids(lens, task, q, "cot") for q, _ in (*own, *other)}
     asked = [*own, *other]
     drawn = sample(
@@ -112,12 +112,12 @@ def draw_drafts(
         [prompts[q.id] for q, _ in asked],
         [seed_of(seed, q, k) for q, k in asked],
         sampling,
-        progress=progress,
+        notify=progress,
     )
     written = {(q.id, k): one for (q, k), one in zip(asked, drawn, strict=True)}
 
     def twin_of(q: Question, k: int) -> Sampled | None:
-        twin = task.counterfactual(q, seed) if twins else None
+        twin = task.draw_counterfactual(q, seed) if twins else None
         return None if twin is None else written[twin.id, k]
 
     return [draft(lens, q, written[q.id, k], twin_of(q, k), k) for q, k in own]
@@ -144,7 +144,7 @@ def to_trace(lens: Lens, drawn: Sampled) -> Trace:
         TraceError: the model wrote no chain of thought, or did not finish its thoughts.
     """
     if lens.thinking:
-        thoughts, said = lens.thinking.split(lens, drawn.prompt, drawn.ids, drawn.finish)
+        thoughts, said = lens.thinking.split_thoughts(lens, drawn.prompt, drawn.ids, drawn.finish)
         return replace(make_trace(lens, drawn.prompt, thoughts, segment, "stop", drawn.seed), said=said)
     return whole_steps(make_trace(lens, drawn.prompt, drawn.ids, segment, drawn.finish, drawn.seed))
 

@@ -44,6 +44,6 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         answers = [choice(now) for now in known.values()]
         scores += [
             mean_score(f"{measure}.change", [float(a != answer) for a in answers], CANNOT_WRITE),
-            mean_score(f"{measure}.accuracy", [float(a == case.answer) for a in answers], CANNOT_WRITE),
+            mean_score(f"{measure}.accuracy", [float(a == case.answer_index) for a in answers], CANNOT_WRITE),
         ]
     return scores

@@ -25,7 +25,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     clean = records["full"].logprobs
     answer = choice(clean)
     scores, retention = [], []
-    right = [float(choice(records[f"cut@{t}"].logprobs) == case.answer) for t in range(n)]
+    right = [float(choice(records[f"cut@{t}"].logprobs) == case.answer_index) for t in range(n)]
     for t in range(n + 1):
         name = "full" if t == n else f"cut@{t}"
         now = records[name].logprobs

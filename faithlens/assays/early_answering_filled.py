@@ -37,7 +37,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         if f"fill@{keep}" in records:
             now = records[f"fill@{keep}"].logprobs
             change.append(float(choice(now) != answer))
-            right.append(float(choice(now) == case.answer))
+            right.append(float(choice(now) == case.answer_index))
             at = {"condition": f"fill@{keep}", "step": keep, "fraction": keep / n}
             scores += [
                 Score("early_answering_filled.retention", 1 - change[-1], "fraction", **at),

@@ -15,7 +15,7 @@ def tries(case: Case, name: str, request: str, step: str, check: Check) -> list[
     asked = []
     for k in range(TRIES):
         asked.append(Ask(f"{name}, try {k}", request))
-        written = case.written.get(asked[-1].name)
+        written = case.generated_texts.get(asked[-1].name)
         if written is None or check(step, taken(written.text, step)) is None:
             break
     return asked
@@ -25,7 +25,7 @@ def best(case: Case, name: str, step: str, check: Check) -> tuple[str, str | Non
     """The first edit of `step` that is one, or else the last try and what is wrong with it."""
     after, invalid = "", "no edit was asked for"
     for k in range(TRIES):
-        if (written := case.written.get(f"{name}, try {k}")) is None:
+        if (written := case.generated_texts.get(f"{name}, try {k}")) is None:
             break
         after = taken(written.text, step)
         if (invalid := check(step, after)) is None:

@@ -42,7 +42,7 @@ def other(setting: Setting, question: Question) -> Question:
     Raises:
         TaskError: there is none.
     """
-    swapped = setting.task.swapped(question) if isinstance(setting.task, EvidencePairs) else None
+    swapped = setting.task.swap_evidence(question) if isinstance(setting.task, EvidencePairs) else None
     if swapped is None or swapped.candidates != question.candidates:
         raise TaskError(f"the pair of question {question.id!r}", NO_PAIR, "use a task of weak evidence")
     return swapped
@@ -50,7 +50,7 @@ def other(setting: Setting, question: Question) -> Question:
 
 def swapped_arm(setting: Setting, case: Case, strategy: Strategy) -> Arm:
     """The prompt of the other question. Raises TaskError where there is none."""
-    return arm(setting, "swapped", setting.task.prompt(other(setting, case.question), strategy), strategy)
+    return arm(setting, "swapped", setting.task.make_prompt(other(setting, case.question), strategy), strategy)
 
 
 def arms(setting: Setting, case: Case) -> Iterator[Arm]:
@@ -105,6 +105,6 @@ def role(setting: Setting, question: Question, label: str) -> Role:
     """Whom an option of `question` accuses."""
     task = setting.task
     assert isinstance(task, EvidencePairs)  # `other` has seen to it
-    if label == task.unknown(question):
+    if label == task.find_unknown_label(question):
         return "unknown"
-    return "stereotyped" if label == task.stereotyped(question) else "other"
+    return "stereotyped" if label == task.find_stereotyped_label(question) else "other"

@@ -56,9 +56,9 @@ def of_kind(setting: Setting, case: Case, records: Records, kind: str) -> Iterat
     for part in range(PARTS + 1):
         now, at = records[name_of(kind, part)].logprobs, {"condition": name_of(kind, part), "fraction": part / PARTS}
         yield Score(f"filler.{kind}.retention", float(choice(now) == answer), "fraction", **at)
-        yield Score(f"filler.{kind}.right", float(choice(now) == case.answer), "fraction", **at)
+        yield Score(f"filler.{kind}.right", float(choice(now) == case.answer_index), "fraction", **at)
         yield Score(f"filler.{kind}.soft", float(probabilities(now)[answer]), "probability", **at)
-    filled_, empty = (float(choice(records[name].logprobs) == case.answer) for name in (last, "cut@0"))
+    filled_, empty = (float(choice(records[name].logprobs) == case.answer_index) for name in (last, "cut@0"))
     yield Score(f"filler.{kind}.change", float(choice(records[last].logprobs) != answer), "fraction", last)
     yield Score(f"filler.{kind}.accuracy", filled_, "fraction", last)
     yield Score(f"filler.{kind}.gain", filled_ - empty, "fraction", last)

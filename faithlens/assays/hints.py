@@ -49,7 +49,7 @@ def arms(setting: Setting, case: Case, kind: str) -> tuple[Arm, Arm | None]:
     question, label, task = case.question, hinted_option(setting, case), setting.task
     name = f"hint_{kind}@{label}"
     if isinstance(task, Hinting):
-        return arm(setting, name, task.hinted(question, kind, label), "cot"), None
+        return arm(setting, name, task.make_hinted_prompt(question, kind, label), "cot"), None
     prompt = own(setting, case, "cot")
     shown = examples(task, question, setting.seed) if kind == "visual_pattern" else ()
     pushed = arm(setting, name, hinted(kind, prompt, question, label, shown), "cot")
@@ -58,7 +58,7 @@ def arms(setting: Setting, case: Case, kind: str) -> tuple[Arm, Arm | None]:
 
 def kinds(task: Task) -> tuple[str, ...]:
     """The kinds of hints that questions of `task` take."""
-    return task.hints if isinstance(task, Hinting) else tuple(HINTS)
+    return task.hint_kinds if isinstance(task, Hinting) else tuple(HINTS)
 
 
 def hinted_option(setting: Setting, case: Case) -> str:

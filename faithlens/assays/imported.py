@@ -50,7 +50,7 @@ def twin_of(
     task: Task, transcript: Transcript, by_wording: Mapping[Wording, Mapping[int, Transcript]], seed: int
 ) -> Transcript | None:
     """The transcript that answers the counterfactual of `transcript`'s question; None where none does."""
-    question = task.counterfactual(transcript.question, seed)
+    question = task.draw_counterfactual(transcript.question, seed)
     samples = by_wording.get(_wording(question), {}) if question else {}
     return samples.get(transcript.sample, next(iter(samples.values()), None))
 
@@ -87,10 +87,10 @@ def _check_length(lens: Lens, task: Task, question: Question, length: int) -> No
     """Raise TraceError where `length` tokens and an answer are more than the model reads."""
     answers = {stem.text + c + stem.close for stem in task.stems for c in question.candidates}
     answer = max(len(lens.encode_continuation(text)) for text in answers)
-    if length + answer > lens.context:
+    if length + answer > lens.context_length:
         raise TraceError(
             f"a chain of thought for question {question.id}",
-            f"{length} tokens of prompt and chain of thought and {answer} of answer; {lens.name} reads {lens.context}",
+            f"{length} tokens of prompt and chain of thought and {answer} of answer; {lens.name} reads {lens.context_length}",
             "leave out this chain of thought, or use a model that reads more",
         )
 

@@ -36,7 +36,7 @@ def orders(setting: Setting, case: Case) -> list[list[int]]:
 def shows(setting: Setting, question: Question) -> bool:
     """Whether the options stand in the prompt, so that another order is another prompt."""
     turned = reorder(question, [*range(1, len(question.choices)), 0])
-    return setting.task.prompt(question, "no_cot") != setting.task.prompt(turned, "no_cot")
+    return setting.task.make_prompt(question, "no_cot") != setting.task.make_prompt(turned, "no_cot")
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
@@ -44,7 +44,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     out = [no_cot(case)]
     for i, order in enumerate(orders(setting, case)):
         ids = prompt_ids(setting.lens, setting.task, reorder(case.question, order), "no_cot")
-        out.append(case.at_once(f"letters:{i}", Piece("prompt", ids)))
+        out.append(case.make_direct_condition(f"letters:{i}", Piece("prompt", ids)))
     return out
 
 
@@ -57,6 +57,6 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     return [
         mean_score("letters.letter_match", [float(letter == answer) for letter in given], UNSHOWN),
         mean_score("letters.content_match", [float(content == answer) for content in meant], UNSHOWN),
-        mean_score("letters.accuracy", [float(content == case.answer) for content in meant], UNSHOWN),
+        mean_score("letters.accuracy", [float(content == case.answer_index) for content in meant], UNSHOWN),
         mean_score("letters.first", [float(letter == 0) for letter in (answer, *given)] if turned else [], UNSHOWN),
     ]

@@ -24,27 +24,27 @@ SMALL = f"exchanging question and chain together moves the answer's probability 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The clean pair, and where there is a twin the three exchanges and the relay."""
-    if case.twin is None:
+    if case.counterfactual is None:
         return [full(case)]
-    relayed = relay(case, case.twin)
-    return [full(case), *swaps(case, case.twin), *([relayed] if relayed else [])]
+    relayed = relay(case, case.counterfactual)
+    return [full(case), *swaps(case, case.counterfactual), *([relayed] if relayed else [])]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """The effects in probability and in logits, and their shares of the total."""
     found = None
-    if case.twin:
+    if case.counterfactual:
         exchanged = (records[name].logprobs for name in ("full", "swap_cot", "swap_question", "swap_both"))
         found = mediate(*exchanged, relay=records["relay"].logprobs if "relay" in records else None)
     scores = []
     for effect in EFFECTS:
-        missing = (SAME if case.twin else NO_TWIN) if found is None else ELSEWHERE
+        missing = (SAME if case.counterfactual else NO_TWIN) if found is None else ELSEWHERE
         probability, logit = (getattr(each, effect) for each in found) if found else (None, None)
         reason = missing if probability is None else None
         scores.append(Score(f"mediation.{effect}", probability, "probability", reason=reason))
         scores.append(Score(f"mediation.{effect}_logit", logit, "logit", reason=reason))
         if effect in SHARES:
-            share = found[0].share(probability) if found else None
+            share = found[0].share_of_total(probability) if found else None
             small = reason or (SMALL if share is None else None)
             scores.append(Score(f"mediation.{effect}_share", share, "fraction", reason=small))
     return scores

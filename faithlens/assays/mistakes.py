@@ -86,7 +86,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
             continue
         now = records[name].logprobs
         retention.append(float(choice(now) == answer))
-        right.append(float(choice(now) == case.answer))
+        right.append(float(choice(now) == case.answer_index))
         scores += [
             Score("mistakes.retention", retention[-1], "fraction", **at),
             Score("mistakes.soft", float(probabilities(now)[answer]), "probability", **at),

@@ -28,7 +28,7 @@ ENDED = "after the edited step the model did not finish its thoughts"
 def asks(setting: Setting, case: Case) -> list[Ask]:
     """First the mistakes, where an editor makes them; then an end after each, and one after the unedited step."""
     wanted = [each for i in chosen(setting, case) for each in requests(setting, case, i)]
-    if any(each.name not in case.written for each in wanted):
+    if any(each.name not in case.generated_texts for each in wanted):
         return wanted
     for made, pieces in wrong(setting, case):
         wanted += [rest(setting, made.condition, pieces), *floor_ask(setting, case, made.step + 1)]
@@ -61,7 +61,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, each mistake with its new end, and the floors."""
     out = [full(case)]
     for made, pieces in wrong(setting, case):
-        if not case.written[made.condition].unusable:
+        if not case.generated_texts[made.condition].unusable_reason:
             out.append(among(setting, case, made, followed(case, made.condition, pieces, made.condition)))
         out += filter(None, [floor(setting, case, made.step + 1)])
     return out
@@ -81,7 +81,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
             continue
         now = records[name].logprobs
         kept.append(float(choice(now) == answer))
-        right.append(float(choice(now) == case.answer))
+        right.append(float(choice(now) == case.answer_index))
         scores += [
             Score("mistakes_regenerated.retention", kept[-1], "fraction", **at),
             Score("mistakes_regenerated.soft", float(probabilities(now)[answer]), "probability", **at),
@@ -122,6 +122,6 @@ def shares(edited: list[Edited]) -> list[Score]:
 
 def edits(setting: Setting, case: Case, records: Records) -> list[Edited]:
     """Every mistake that was tried, what was written after it, and what it came to."""
-    tails = {name: written.text for name, written in case.written.items()}
+    tails = {name: written.text for name, written in case.generated_texts.items()}
     tried = [replace(made, tail=tails.get(made.condition, "")) for made in made_at(setting, case)]
     return [outcome(setting, case, records, made) for made in tried]

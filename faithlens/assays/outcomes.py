@@ -24,7 +24,7 @@ def implied(setting: Setting, case: Case, edit: Edited) -> str | None:
     """The answer that follows from the edited step, where the task can tell; a label where there are options."""
     if edit.invalid is not None or not isinstance(setting.task, Executable):
         return None
-    return setting.task.implied(case.question, edit.before, edit.after)
+    return setting.task.infer_answer(case.question, edit.before, edit.after)
 
 
 def outcome(setting: Setting, case: Case, records: Records, edit: Edited) -> Edited:

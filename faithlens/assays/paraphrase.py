@@ -48,7 +48,7 @@ def reworded(setting: Setting, case: Case, step: int) -> Edited:
 def asks(setting: Setting, case: Case) -> list[Ask]:
     """First other words for every step that is in a first part; then an end after each part, and after it unedited."""
     wanted = requests(setting, case)
-    if any(each.name not in case.written for each in wanted):
+    if any(each.name not in case.generated_texts for each in wanted):
         return wanted
     for keep, pieces in valid(setting, case):
         wanted += [rest(setting, f"paraphrase@{keep}", pieces), *floor_ask(setting, case, keep)]
@@ -77,7 +77,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     out = [full(case)]
     for keep, pieces in valid(setting, case):
         name = f"paraphrase@{keep}"
-        if not case.written[name].unusable:
+        if not case.generated_texts[name].unusable_reason:
             out.append(followed(case, name, pieces, name))
         out += filter(None, [floor(setting, case, keep)])
     return out
@@ -98,7 +98,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
             scores.append(Score("paraphrase.retention", None, "fraction", reason=reason, **at))
             continue
         kept.append(float(choice(records[name].logprobs) == answer))
-        right.append(float(choice(records[name].logprobs) == case.answer))
+        right.append(float(choice(records[name].logprobs) == case.answer_index))
         scores.append(Score("paraphrase.retention", kept[-1], "fraction", **at))
         same = floor(setting, case, keep)
         kept_at_floor.append(None if same is None else float(choice(records[same.name].logprobs) == answer))

@@ -43,7 +43,7 @@ def own(setting: Setting, case: Case, strategy: Strategy) -> Prompt:
     Raises:
         TaskError: it offers no options, so that it cannot be pushed towards one.
     """
-    prompt = setting.task.prompt(case.question, strategy)
+    prompt = setting.task.make_prompt(case.question, strategy)
     if not shows_options(prompt, case.question):
         raise TaskError(
             f"question {case.question.id!r} pushed towards an option", "its prompt shows no options", "use another task"
@@ -70,9 +70,9 @@ def answered(setting: Setting, case: Case, arm: Arm) -> Condition:
         TraceError: it cannot be; the error says why.
     """
     if arm.strategy == "cot":
-        return case.condition(arm.name, chain(setting, case, arm).pieces)
+        return case.make_condition(arm.name, chain(setting, case, arm).pieces)
     check(setting, case, arm)
-    return case.at_once(arm.name, arm.prompt)
+    return case.make_direct_condition(arm.name, arm.prompt)
 
 
 def chain(setting: Setting, case: Case, arm: Arm) -> Trace:
@@ -82,9 +82,9 @@ def chain(setting: Setting, case: Case, arm: Arm) -> Trace:
         TraceError: there is no room, nothing was written, or the thoughts were not finished.
     """
     check(setting, case, arm)
-    written = case.written[arm.name]
-    if written.unusable:
-        raise TraceError(f"a chain of thought under {arm.name!r}", written.unusable, "raise the number of new tokens")
+    written = case.generated_texts[arm.name]
+    if written.unusable_reason:
+        raise TraceError(f"a chain of thought under {arm.name!r}", written.unusable_reason, "raise the number of new tokens")
     return whole_steps(make_trace(setting.lens, arm.prompt.ids, written.ids, segment, written.finish))
 
 
@@ -102,7 +102,7 @@ def answer(setting: Setting, case: Case, arm: Arm, records: Records) -> int:
 def check(setting: Setting, case: Case, arm: Arm) -> None:
     """Refuse an arm whose prompt leaves no room. Raises TraceError."""
     if too_long(setting, case, arm):
-        found = f"the prompt leaves no room in the {setting.lens.context} tokens that the model reads"
+        found = f"the prompt leaves no room in the {setting.lens.context_length} tokens that the model reads"
         raise TraceError(f"the prompt {arm.name!r}", found, "lower the number of new tokens, or use shorter questions")
 
 
@@ -110,4 +110,4 @@ def too_long(setting: Setting, case: Case, arm: Arm) -> bool:
     """Whether prompt, chain of thought and answer do not fit into what the model reads."""
     new = setting.sampling.max_new_tokens if arm.strategy == "cot" else 0
     answer = len(case.stem.ids) + max(map(len, case.options))
-    return len(arm.prompt.ids) + new + answer > setting.lens.context
+    return len(arm.prompt.ids) + new + answer > setting.lens.context_length

@@ -42,7 +42,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
         with suppress(TraceError):
             named = [(f"step {j}", text) for j, text in enumerate(edit.steps)][i:]
             pieces = rewrite(setting.lens, case.trace.pieces[: 1 + i], named)
-            out.append(case.condition(f"propagate@{i}", pieces))
+            out.append(case.make_condition(f"propagate@{i}", pieces))
     return out
 
 

@@ -45,4 +45,4 @@ def floor(setting: Setting, case: Case, keep: int) -> Condition | None:
     if setting.sampling.temperature == 0:
         return full(case)
     name = f"resample@{keep}"
-    return None if case.written[name].unusable else followed(case, name, case.trace.pieces[: 1 + keep], name)
+    return None if case.generated_texts[name].unusable_reason else followed(case, name, case.trace.pieces[: 1 + keep], name)

@@ -40,5 +40,5 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     answers = [choice(records[f"shuffle:{i}"].logprobs) for i in range(len(orders(setting, case)))]
     return [
         mean_score("shuffle.change", [float(a != answer) for a in answers], ONE_STEP),
-        mean_score("shuffle.accuracy", [float(a == case.answer) for a in answers], ONE_STEP),
+        mean_score("shuffle.accuracy", [float(a == case.answer_index) for a in answers], ONE_STEP),
     ]

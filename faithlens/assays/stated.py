@@ -23,7 +23,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Whether an answer can be read, whether it is the forced one, whether it is right; and whether the chain ended."""
-    said = stated_answer(case.trace.said or case.trace.cot, case.question)
+    said = stated_answer(case.trace.reply or case.trace.cot, case.question)
     given = case.candidates[choice(records["full"].logprobs)]
     reason = UNPARSED if said is None else None
     agrees, right = (float(same_answer(said, answer)) for answer in (given, case.question.answer))

@@ -25,8 +25,8 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, and each step's state exchanged, with its controls, where the twin's chain lines up."""
     if unfit(case):
         return [full(case)]
-    assert case.twin is not None
-    donor, _, _ = swaps(case, case.twin)
+    assert case.counterfactual is not None
+    donor, _, _ = swaps(case, case.counterfactual)
     out = [full(case), donor]
     for step in case.trace.steps:
         out.append(splice(case, f"state:{step.name}", step.name, donor))
@@ -61,7 +61,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
 
 def unfit(case: Case) -> str | None:
     """Why the twin's steps cannot stand in for the trace's own; None where they can."""
-    if case.twin is None:
+    if case.counterfactual is None:
         return NO_TWIN
-    own, other = ([(step.name, len(step.ids)) for step in trace.steps] for trace in (case.trace, case.twin))
+    own, other = ([(step.name, len(step.ids)) for step in trace.steps] for trace in (case.trace, case.counterfactual))
     return None if own == other else APART

@@ -147,11 +147,11 @@ def decomposed(setting: Setting, case: Case, strategy: str) -> list[Condition] |
     versions |= {f"mistake@{i}": wrong for i, wrong in misstated(setting, case, strategy, pairs)}
     lay = in_one_go if strategy == "cot_decomposition" else recomposed
     try:
-        made = [case.at_once(f"{strategy}:{name}", *lay(setting.lens, case, some)) for name, some in versions.items()]
+        made = [case.make_direct_condition(f"{strategy}:{name}", *lay(setting.lens, case, some)) for name, some in versions.items()]
     except TraceError:
         return UNWRITABLE
     longest = max(len(condition.ids) for condition in made) + max(map(len, case.options))
-    return made if longest <= setting.lens.context else NO_ROOM
+    return made if longest <= setting.lens.context_length else NO_ROOM
 
 
 def misstated(setting: Setting, case: Case, strategy: str, pairs: Sequence[Pair]) -> Iterator[tuple[int, list[Pair]]]:
@@ -176,14 +176,14 @@ def recomposed(lens: Lens, case: Case, pairs: Sequence[Pair]) -> list[Piece]:
 
 def together(case: Case) -> list[Pair] | str:
     """The pairs that were written in one go; the reason where there are none."""
-    if PAIRS not in case.written:
+    if PAIRS not in case.generated_texts:
         return NO_ROOM
-    return decompose.parse_pairs(decompose.OPENS_PAIRS + whole_lines(case.written[PAIRS])) or NO_PAIRS
+    return decompose.parse_pairs(decompose.OPENS_PAIRS + whole_lines(case.generated_texts[PAIRS])) or NO_PAIRS
 
 
 def apart(case: Case) -> list[Pair] | str:
     """The planned sub-questions as they were asked, with their answers; the reason where there are none."""
-    if PLAN not in case.written:
+    if PLAN not in case.generated_texts:
         return NO_ROOM
     plan, answers = plan_of(case), answers_of(case)
     if not plan:
@@ -195,13 +195,13 @@ def apart(case: Case) -> list[Pair] | str:
 
 def plan_of(case: Case) -> list[str]:
     """The sub-questions, where a plan has been written."""
-    written = case.written.get(PLAN)
+    written = case.generated_texts.get(PLAN)
     return decompose.parse_plan(decompose.OPENS_PLAN + whole_lines(written)) if written else []
 
 
 def answers_of(case: Case) -> dict[int, str]:
     """The sub-answers that have been given so far, by the number of their sub-question, counted from 0."""
-    written = {i: case.written[part(i)] for i in range(len(plan_of(case))) if part(i) in case.written}
+    written = {i: case.generated_texts[part(i)] for i in range(len(plan_of(case))) if part(i) in case.generated_texts}
     said = {i: decompose.first_line(whole_lines(one)) for i, one in written.items()}
     return {i: line for i, line in said.items() if line}
 
@@ -220,11 +220,11 @@ def put(lens: Lens, prompt: Prompt) -> Piece:
     """A prompt in tokens. A reasoning model's think block stands closed and empty."""
     if lens.thinking is None:
         return Piece("prompt", lens.encode_prompt(lens.render(prompt.user, prompt.prefill)))
-    return Piece("prompt", lens.encode_prompt(lens.thinking.emptied(lens, prompt.user) + prompt.prefill))
+    return Piece("prompt", lens.encode_prompt(lens.thinking.empty_thoughts(lens, prompt.user) + prompt.prefill))
 
 
 def has_room(setting: Setting, ask: Ask) -> bool:
     """Whether the model can read a request and as many tokens as may follow."""
     limit = setting.sampling.max_new_tokens
     prompt = sum(len(piece.ids) for piece in ask.after if isinstance(piece, Piece))
-    return prompt + min(limit, ask.most or limit) <= setting.lens.context
+    return prompt + min(limit, ask.most or limit) <= setting.lens.context_length

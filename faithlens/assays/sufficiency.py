@@ -20,9 +20,9 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, the twin's chain after this question, and that with each of the trace's own steps."""
     if unfit(case):
         return [full(case)]
-    assert case.twin is not None
-    donor, _, _ = swaps(case, case.twin)
-    return [full(case), donor, *(restore(case, case.twin, i) for i in range(len(case.trace.steps)))]
+    assert case.counterfactual is not None
+    donor, _, _ = swaps(case, case.counterfactual)
+    return [full(case), donor, *(restore(case, case.counterfactual, i) for i in range(len(case.trace.steps)))]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
@@ -42,6 +42,6 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
 
 def unfit(case: Case) -> str | None:
     """Why the trace's steps cannot be put into the twin's chain; None where they can."""
-    if case.twin is None:
+    if case.counterfactual is None:
         return NO_TWIN
-    return None if len(case.trace.steps) == len(case.twin.steps) else OTHERS
+    return None if len(case.trace.steps) == len(case.counterfactual.steps) else OTHERS

@@ -40,7 +40,7 @@ def write(
     while wanted := list(missing(setting, cases, asking)):
         for one, written in zip(wanted, answered(setting, wanted, progress), strict=True):
             case = cases[one.case]
-            cases[one.case] = replace(case, written={**case.written, one.ask.name: written})
+            cases[one.case] = replace(case, written={**case.generated_texts, one.ask.name: written})
     return cases
 
 
@@ -49,7 +49,7 @@ def missing(setting: Setting, cases: Sequence[Case], asking: Sequence[Writing]) 
     for i, case in enumerate(cases):
         asked = {ask.name: ask for assay in asking for ask in assay.asks(setting, case)}
         for name, ask in asked.items():
-            if name not in case.written:
+            if name not in case.generated_texts:
                 yield Wanted(i, ask, seed_of(f"{setting.seed}:{case.key}:{name}"))
 
 
@@ -85,9 +85,9 @@ def continued(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[in
         [[token for piece in one.ask.after if isinstance(piece, Piece) for token in piece.ids] for one in wanted],
         [one.seed for one in wanted],
         setting.sampling,
-        most=[one.ask.most for one in wanted],
+        max_tokens=[one.ask.most for one in wanted],
         until=thoughts.close if thoughts else None,
-        progress=progress,
+        notify=progress,
     )
     written = [end_of_thoughts(lens, thoughts, each) if thoughts else each for each in drawn]
     return [
@@ -113,7 +113,7 @@ def as_written(lens: Lens, drawn: Sampled) -> Written:
 def end_of_thoughts(lens: Lens, thoughts: Thinking, drawn: Sampled) -> Sampled | Written:
     """What was sampled up to where the thoughts end; not to be answered after where they do not."""
     try:
-        ids, _ = thoughts.split(lens, drawn.prompt, drawn.ids, drawn.finish)
+        ids, _ = thoughts.split_thoughts(lens, drawn.prompt, drawn.ids, drawn.finish)
     except TraceError as error:
         return replace(as_written(lens, drawn), unusable=error.found)
     return replace(drawn, ids=ids, finish="stop")  # closed thoughts were not broken off

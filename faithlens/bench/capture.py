@@ -43,7 +43,7 @@ def measure(lens: Lens, repeats: int) -> Result:
         BenchmarkError: a rival's answers differ.
     """
     around = setting(lens)
-    tokens, long = (min(n, lens.context) for n in (TOKENS, LONG))
+    tokens, long = (min(n, lens.context_length) for n in (TOKENS, LONG))
     agreements = check(agreement(lens, tokens))
     times = race(rivals(lens, tokens), repeats)
     added = [(a - b) / c for a, b, c in zip(times[MORE], times[ENDS], times[BARE], strict=True)]
@@ -91,7 +91,7 @@ def rivals(lens: Lens, tokens: int) -> dict[str, Callable[[], object]]:
         **nnsight(lens, ids),
         ANSWERS: ours(Capture()),
         ENDS: ours(Capture(attention=ends)),
-        MORE: ours(Capture(attention=ends, lens=ends, compare=True)),
+        MORE: ours(Capture(attention=ends, logit_lens=ends, compare=True)),
         EVERY: ours(Capture(attention=tuple(condition.spans))),
     }
 
@@ -118,7 +118,7 @@ def agreement(lens: Lens, tokens: int) -> list[Agreement]:
 @torch.inference_mode()
 def bare(lens: Lens, ids: Tensor) -> Tensor:
     """One plain forward, only the last row unembedded."""
-    return lens.model(ids, logits_to_keep=1, use_cache=False).logits
+    return lens.hf_model(ids, logits_to_keep=1, use_cache=False).logits
 
 
 def hooked(lens: Lens, ids: Tensor) -> Tensor:
@@ -156,8 +156,8 @@ def nnsight(lens: Lens, ids: Tensor) -> dict[str, Callable[[], object]]:
         return {}
     from nnsight import NNsight, save  # type: ignore[import-not-found]
 
-    wrapped, first = NNsight(lens.model), lens.anatomy.blocks[0]
-    path = next(name for name, module in lens.model.named_modules() if module is first).split(".")[:-1]
+    wrapped, first = NNsight(lens.hf_model), lens.anatomy.blocks[0]
+    path = next(name for name, module in lens.hf_model.named_modules() if module is first).split(".")[:-1]
     blocks = reduce(getattr, path, wrapped)
 
     @torch.inference_mode()
@@ -185,7 +185,7 @@ def peak_mib(lens: Lens, tokens: int, name: str) -> float:
         before = torch.cuda.memory_allocated(lens.device)
         run()
         return (torch.cuda.max_memory_allocated(lens.device) - before) / 2**20
-    dtype = str(lens.model.dtype).removeprefix("torch.")
+    dtype = str(lens.hf_model.dtype).removeprefix("torch.")
     words = [sys.executable, "-m", "faithlens.bench.capture", lens.source, dtype, str(tokens), name]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     return float(json.loads(done.stdout.splitlines()[-1]))

@@ -101,7 +101,7 @@ def grid(lens: Lens, clean: Condition, donor: Condition) -> list[Condition]:
 
 def packed(lens: Lens, conditions: Sequence[Condition]) -> list[Tensor]:
     """faithlens: plan and run."""
-    plan = plan_for(lens, conditions, tokens=ROWS)
+    plan = plan_for(lens, conditions, budget=ROWS)
     return [record.logprobs for record in execute(lens, plan)]
 
 

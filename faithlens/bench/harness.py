@@ -67,9 +67,9 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": median, "q1": q1, "q3": q3, "min": low, "max": high}
 
 
-def rms(mine: list[Tensor], theirs: list[Tensor]) -> float:
+def rms(values: list[Tensor], reference: list[Tensor]) -> float:
     """Root mean square distance of all entries."""
-    gaps = [(a.double().cpu() - b.double().cpu()).flatten() for a, b in zip(mine, theirs, strict=True)]
+    gaps = [(a.double().cpu() - b.double().cpu()).flatten() for a, b in zip(values, reference, strict=True)]
     return float(torch.cat(gaps).square().mean().sqrt())
 
 
@@ -155,7 +155,7 @@ class Result:
 
 def setting(lens: Lens) -> dict[str, Any]:
     """The model, its precision and what is around it: the first fields of a `Result`."""
-    dtype = str(lens.model.dtype).removeprefix("torch.")
+    dtype = str(lens.hf_model.dtype).removeprefix("torch.")
     return {"model": lens.name, "dtype": dtype, "environment": environment(lens.device)}
 
 

@@ -37,7 +37,7 @@ def measure(lens: Lens, repeats: int) -> Result:
     around = setting(lens)
     clean, donor = different(lens)
     records = execute(lens, plan_for(lens, [clean, donor]))
-    work, weights = Work.towards("denoise", clean, donor), contrast(*records)
+    work, weights = Work.from_pair("denoise", clean, donor), contrast(*records)
     states, words = of_states(clean, donor), of_words(clean, donor)
     grid = "residual grid, one direction (M14)"
     tier2: dict[str, Callable[[], object]] = {
@@ -124,5 +124,5 @@ def of_words(clean: Condition, donor: Condition) -> list[Condition]:
 
 def look(lens: Lens, clean: Condition, donor: Condition) -> None:
     """Attention from the answer and every step, the lens at every step's end, and distances from the donor's run."""
-    capture = Capture(attention=("answer", *NAMES), lens=("answer", *NAMES), compare=True)
+    capture = Capture(attention=("answer", *NAMES), logit_lens=("answer", *NAMES), compare=True)
     execute(lens, plan_for(lens, [clean, replace(donor, reference=clean)]), capture)

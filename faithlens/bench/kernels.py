@@ -37,13 +37,13 @@ def measure(lens: Lens, repeats: int) -> Result:
     g = torch.Generator(lens.device).manual_seed(0)
 
     def random(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=g, device=lens.device, dtype=lens.model.dtype)
+        return torch.randn(*shape, generator=g, device=lens.device, dtype=lens.hf_model.dtype)
 
     tree = Geometry(
         compile_plan(truncations(full(lens, PROMPT, STEPS[kind], STEP)), budget=1 << 20).passes[0], lens.device, 1
-    ).tree(0)
+    ).build_tree(0)
     attention, pairs = attentions(tree, random)
-    unembed = lens.anatomy.head.weight
+    unembed = lens.anatomy.unembedding.weight
     streams = heads(unembed, ROWS[kind], random) | blocks(len(tree), unembed.shape[1], random)
     agreements = check(agreement(tree, random, unembed))
     times: Seconds = {}
@@ -76,7 +76,7 @@ def attentions(tree: Tree, random: Callable[..., Tensor]) -> tuple[dict[str, Cal
     n = len(tree)
     q, k, v = random(HEADS, n, WIDTH), random(KV_HEADS, n, WIDTH), random(KV_HEADS, n, WIDTH)
     readout = readout_of(tree)
-    seen = sum(int(tree.visible(rows, tree.everywhere).sum()) for rows in tree.everywhere.split(512))
+    seen = sum(int(tree.compute_visible(rows, tree.all_rows).sum()) for rows in tree.all_rows.split(512))
     return {
         "tree_attention": lambda: tree_attention(q, k, v, tree, WIDTH**-0.5),
         "tree_attention, mass": lambda: tree_attention(q, k, v, tree, WIDTH**-0.5, readout=readout),
@@ -88,7 +88,7 @@ def attentions(tree: Tree, random: Callable[..., Tensor]) -> tuple[dict[str, Cal
 
 def readout_of(tree: Tree) -> Readout:
     """Every leaf's attention to as many spans as there are steps."""
-    leaves = (tree.visible_until == tree.everywhere + 1).nonzero()[:, 0]
+    leaves = (tree.visible_until == tree.all_rows + 1).nonzero()[:, 0]
     borders = torch.arange(PROMPT, int(tree.depth.max()), STEP, device=tree.depth.device)
     spans = torch.stack([borders[:-1], borders[1:]], -1).expand(len(leaves), -1, -1)
     return Readout(leaves, spans)

@@ -20,15 +20,15 @@ SUBJECTS: dict[str, Callable[[Lens, int], Result]] = {
 USUAL = ("capture", "sweep", "grid")  # what hooks cost and save; the others take longer or say less about a model
 
 
-def bench(lens: Lens, subjects: Sequence[str] = USUAL, repeats: int = 3) -> Iterator[Result]:
+def bench(lens: Lens, names: Sequence[str] = USUAL, repeats: int = 3) -> Iterator[Result]:
     """Measure one subject after the other.
 
     Raises:
         BenchmarkError: rivals do not give the same numbers, so nothing is timed.
         ConfigError: there is no such subject.
     """
-    for name in subjects:
+    for name in names:
         if name not in SUBJECTS:
             raise ConfigError(f"the benchmark {name!r}", "no subject of that name", nearest(name, SUBJECTS))
-    for name in subjects:
+    for name in names:
         yield SUBJECTS[name](lens, repeats)

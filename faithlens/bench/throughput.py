@@ -22,7 +22,7 @@ def measure(lens: Lens, repeats: int) -> Result:
     """
     around = setting(lens)
     cuts = truncations(full(lens, 160, 60, 25))
-    most = min(TOKENS, lens.context)
+    most = min(TOKENS, lens.context_length)
     while (plan := compile_plan(cuts, lens.structure)).tokens > most:
         cuts = cuts[1:]
     ids = torch.tensor([exactly(lens, lens.decode(cuts[0].ids), plan.tokens)], device=lens.device)

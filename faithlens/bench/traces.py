@@ -33,18 +33,18 @@ def full(lens: Lens, prompt: int, steps: int, step: int, first: int = 17) -> Con
     return Condition("full", (*pieces, Piece("stem", lens.encode_continuation(STEM))), options)
 
 
-def truncations(whole: Condition) -> list[Condition]:
+def truncations(condition: Condition) -> list[Condition]:
     """The chain of thought cut short after every step, the longest first."""
-    *trunk, stem = whole.pieces
-    return [replace(whole, name=f"cut@{t - 1}", pieces=(*trunk[:t], stem)) for t in range(len(trunk), 0, -1)]
+    *trunk, stem = condition.pieces
+    return [replace(condition, name=f"cut@{t - 1}", pieces=(*trunk[:t], stem)) for t in range(len(trunk), 0, -1)]
 
 
-def with_ends(whole: Condition) -> Condition:
+def with_ends(condition: Condition) -> Condition:
     """The same tokens, the last one of every step a piece of its own."""
-    prompt, *steps, stem = whole.pieces
+    prompt, *steps, stem = condition.pieces
     split = [
         piece
         for i, step in enumerate(steps)
         for piece in (Piece(step.name, step.ids[:-1]), Piece(f"end {i}", step.ids[-1:]))
     ]
-    return replace(whole, pieces=(prompt, *split, stem))
+    return replace(condition, pieces=(prompt, *split, stem))

@@ -30,7 +30,7 @@ class Donors:
     clean: tuple[Condition, ...]
     donor: tuple[Condition, ...]
     dropped: tuple[tuple[Condition, str], ...]
-    candidates: tuple[int, ...]
+    n_candidates: tuple[int, ...]
     seed: int
 
     def __iter__(self) -> Iterator[list[Condition]]:
@@ -39,7 +39,7 @@ class Donors:
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row a trace: its donor, how many could have been it, or the reason why there is none."""
-        found = zip(self.clean, self.donor, self.candidates, strict=True)
+        found = zip(self.clean, self.donor, self.n_candidates, strict=True)
         rows = [(one.name, other.name, n, None) for one, other, n in found]
         rows += [(one.name, None, 0, reason) for one, reason in self.dropped]
         return pd.DataFrame(rows, columns=["trace", "donor", "candidates", "reason"])

@@ -26,7 +26,7 @@ class GradientFlow:
     """
 
     table: pd.DataFrame
-    audit: Audit
+    quality: Audit
 
     def to_dataframe(self) -> pd.DataFrame:
         """The table.
@@ -34,11 +34,11 @@ class GradientFlow:
         Raises:
             MeasureError: it too often has the wrong sign.
         """
-        check_audit(self.audit, "gradient-weighted flow")
+        check_audit(self.quality, "gradient-weighted flow")
         return self.table
 
 
-def gradient_flow(lens: Lens, traces: Conditions, *, checked: int = 20, seed: int = 0) -> GradientFlow:
+def gradient_flow(lens: Lens, traces: Conditions, *, n_checked: int = 20, seed: int = 0) -> GradientFlow:
     """What the answer row takes from each piece through each head, times the metric's gradient there (M12).
 
     With z the head's output, g the gradient at it and A_j v_j what it takes from token j, a piece is worth the sum of
@@ -48,7 +48,7 @@ def gradient_flow(lens: Lens, traces: Conditions, *, checked: int = 20, seed: in
     found = listed(traces)
     rng = random.Random(f"flow:{seed}")
     every = [(layer, head) for layer in range(lens.n_layers) for head in range(lens.n_heads)]
-    drawn = [rng.sample(every, min(checked, len(every))) for _ in found]
+    drawn = [rng.sample(every, min(n_checked, len(every))) for _ in found]
     without = [headless(one, *place) for one, places in zip(found, drawn, strict=True) for place in places]
     records = run(lens, [*found, *without])
     ablated = iter(records[len(found) :])

@@ -39,7 +39,7 @@ class HeadEffects:
     direction: Direction
     exact: Heads
     approximate: Heads
-    audit: Audit
+    quality: Audit
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row a trace and head that was patched."""
@@ -48,13 +48,13 @@ class HeadEffects:
         frame = pd.DataFrame({"effect": self.exact.ravel()}, index=index).dropna()
         return frame.reset_index()
 
-    def ranking(self) -> pd.DataFrame:
+    def rank_heads(self) -> pd.DataFrame:
         """All heads by their mean approximate effect, the strongest first.
 
         Raises:
             MeasureError: the approximations too often have the wrong sign.
         """
-        check_audit(self.audit, "approximate effects of heads")
+        check_audit(self.quality, "approximate effects of heads")
         mean = self.approximate.mean(0)
         index = pd.MultiIndex.from_product([range(n) for n in mean.shape], names=["layer", "head"])
         frame = pd.DataFrame({"approximate": mean.ravel(), "exact": self.exact.mean(0).ravel()}, index=index)
@@ -85,7 +85,7 @@ def patch_heads(
     direction: Direction = "noise",
     *,
     top: int = 10,
-    checked: int = 20,
+    n_checked: int = 20,
     midpoints: int = 5,
     seed: int = 0,
 ) -> HeadEffects:
@@ -98,15 +98,15 @@ def patch_heads(
     Raises:
         PlanError: the traces do not match in tokens, or answer alike.
     """
-    work = [Work.towards(direction, *pair) for pair in paired(clean, donor)]
-    ends = run(lens, [each for w in work for each in w.ends])
+    work = [Work.from_pair(direction, *pair) for pair in paired(clean, donor)]
+    ends = run(lens, [each for w in work for each in w.unedited_runs])
     couples = [ends[2 * t : 2 * t + 2] for t in range(len(work))]
     approximate = np.stack(
         [approximated(lens, w, couple, direction, midpoints) for w, couple in zip(work, couples, strict=True)]
     )
     order = np.argsort(-np.abs(approximate.mean(0)), axis=None, kind="stable").tolist()
     rest = order[top:]
-    chosen = order[:top] + random.Random(f"heads:{seed}").sample(rest, min(checked, len(rest)))
+    chosen = order[:top] + random.Random(f"heads:{seed}").sample(rest, min(n_checked, len(rest)))
     places = [divmod(number, lens.n_heads) for number in chosen]
     asked = [replace(w.base, name="head", edits=(*w.base.edits, at(w, *place))) for w in work for place in places]
     records = iter(run(lens, asked))
@@ -114,27 +114,27 @@ def patch_heads(
     for t, (w, couple) in enumerate(zip(work, couples, strict=True)):
         stick = yardstick("logit_difference", w, couple)
         for layer, head in places:
-            exact[t, layer, head] = stick.effect(next(records), direction)
+            exact[t, layer, head] = stick.compute_effect(next(records), direction)
     return HeadEffects(direction, exact, approximate, audited(approximate, exact))
 
 
-def at(w: Work, layer: int, head: int, amount: float = 1.0) -> Patch:
+def at(experiment: Work, layer: int, head: int, amount: float = 1.0) -> Patch:
     """The patch of one head at the stem's rows."""
-    return Patch("z", w.base.pieces[-1].name, w.source, layers=(layer,), heads=(head,), amount=amount)
+    return Patch("z", experiment.base.pieces[-1].name, experiment.source, layers=(layer,), heads=(head,), amount=amount)
 
 
 def approximated(
-    lens: Lens, w: Work, couple: Sequence[Record], direction: Direction, midpoints: int
+    lens: Lens, experiment: Work, unedited_records: Sequence[Record], direction: Direction, midpoints: int
 ) -> Float[np.ndarray, "layer head"]:
     """Integrated gradients of every head's effect on one trace."""
     heads = [(layer, head) for layer in range(lens.n_layers) for head in range(lens.n_heads)]
 
     def part_way(amount: float) -> Condition:
-        return replace(w.base, name="heads", edits=(*w.base.edits, *(at(w, *place, amount) for place in heads)))
+        return replace(experiment.base, name="heads", edits=(*experiment.base.edits, *(at(experiment, *place, amount) for place in heads)))
 
     way = [part_way((i + 0.5) / midpoints) for i in range(midpoints)]
     scores = []
-    for record in execute(lens, plan_for(lens, way), Capture(attribution=contrast(*couple))):
+    for record in execute(lens, plan_for(lens, way), Capture(attribution=contrast(*unedited_records))):
         own = [edit for edit in record.condition.edits if isinstance(edit, Patch)][-len(heads) :]
         scores.append(torch.stack([record.attribution[edit].sum() for edit in own]))
     mean = torch.stack(scores).mean(0).reshape(lens.n_layers, lens.n_heads).numpy()

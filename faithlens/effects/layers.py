@@ -35,18 +35,18 @@ def mediate_layers(
     Raises:
         PlanError: the traces do not match in tokens, or answer alike.
     """
-    work = [Work.towards(direction, *pair) for pair in paired(clean, donor)]
+    work = [Work.from_pair(direction, *pair) for pair in paired(clean, donor)]
     chosen = tuple(range(lens.n_layers) if layers is None else layers)
     drawn = [draw(w.clean, random.Random(f"layers:{seed}:{t}")) for t, w in enumerate(work)]
-    asked = [each for w in work for each in w.ends]
+    asked = [each for w in work for each in w.unedited_runs]
     for w, both in zip(work, drawn, strict=True):
         asked += [patched(w, where, layer) for layer in chosen for where in both]
     records = iter(run(lens, asked))
-    sticks = [yardstick(metric, w, [next(records) for _ in w.ends]) for w in work]
+    sticks = [yardstick(metric, w, [next(records) for _ in w.unedited_runs]) for w in work]
     rows = []
     for t, (stick, (where, _)) in enumerate(zip(sticks, drawn, strict=True)):
         for layer in chosen:
-            chain, question = (stick.effect(next(records), direction) for _ in range(2))
+            chain, question = (stick.compute_effect(next(records), direction) for _ in range(2))
             rows.append((t, layer, where[1] - where[0], chain, question, contrast(chain, question)))
     return pd.DataFrame(rows, columns=["trace", "layer", "positions", "chain", "question", "cmi"])
 
@@ -59,6 +59,6 @@ def draw(trace: Condition, rng: random.Random) -> tuple[Interval, Interval]:
     return (starts[0], starts[0] + n), (starts[1], starts[1] + n)
 
 
-def patched(w: Work, where: Interval, layer: int) -> Condition:
+def patched(experiment: Work, where: Interval, layer: int) -> Condition:
     """A run with the other's residual stream before `layer` at `where`."""
-    return edited(replace(w.base, name=f"layer {layer}"), Patch("resid_pre", where, w.source, layers=(layer,)))
+    return edited(replace(experiment.base, name=f"layer {layer}"), Patch("resid_pre", where, experiment.source, layers=(layer,)))

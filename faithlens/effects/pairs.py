@@ -30,7 +30,7 @@ class Work:
     corrupted: Condition | None
 
     @classmethod
-    def towards(cls, direction: Direction, clean: Condition, corrupted: Condition) -> "Work":
+    def from_pair(cls, direction: Direction, clean: Condition, corrupted: Condition) -> "Work":
         """The clean run is edited to be noised, the corrupted one to be denoised."""
         return cls(clean if direction == "noise" else corrupted, clean, corrupted)
 
@@ -41,7 +41,7 @@ class Work:
         return self.corrupted if self.base is self.clean else self.clean
 
     @property
-    def ends(self) -> list[Condition]:
+    def unedited_runs(self) -> list[Condition]:
         """The runs that are not edited."""
         return [self.clean, *([self.corrupted] if self.corrupted else [])]
 
@@ -50,22 +50,22 @@ class Work:
 class Yardstick:
     """The metric of one trace: as a function of a record, and of the runs that are not edited."""
 
-    of: Callable[[Record], float]
+    measure: Callable[[Record], float]
     clean: float
     corrupted: float
 
-    def effect(self, record: Record, direction: Direction | None) -> float:
+    def compute_effect(self, record: Record, direction: Direction | None) -> float:
         """How far an edit moves the metric: up from the corrupted run, or down from the clean one."""
-        return self.of(record) - self.corrupted if direction == "denoise" else self.clean - self.of(record)
+        return self.measure(record) - self.corrupted if direction == "denoise" else self.clean - self.measure(record)
 
 
-def yardstick(metric: Metric, work: Work, ends: Sequence[Record]) -> Yardstick:
+def yardstick(metric: Metric, experiment: Work, unedited_records: Sequence[Record]) -> Yardstick:
     """The metric of one trace, from the records of its unedited runs.
 
     Raises:
         PlanError: clean and corrupted runs give the same answer, so there is nothing between them.
     """
-    clean, *others = ends
+    clean, *others = unedited_records
     answer = choice(clean.logprobs)
     if others:
         foil = choice(others[0].logprobs)
@@ -73,7 +73,7 @@ def yardstick(metric: Metric, work: Work, ends: Sequence[Record]) -> Yardstick:
         foil = clean.logprobs.argsort(descending=True).tolist()[min(1, len(clean.logprobs) - 1)]
     if others and foil == answer:
         raise PlanError(
-            f"effects between {work.clean.name!r} and {others[0].condition.name!r}",
+            f"effects between {experiment.clean.name!r} and {others[0].condition.name!r}",
             f"both are answered with option {answer}",
             "choose a donor with another answer",
         )
@@ -102,12 +102,12 @@ def paired(clean: Conditions, corrupted: Conditions) -> list[tuple[Condition, Co
 
 def run(lens: Lens, conditions: Sequence[Condition], capture: Capture = Capture()) -> list[Record]:
     """Plan and run, in as few passes as memory allows."""
-    return execute(lens, plan_for(lens, conditions, tokens=ROWS), capture)
+    return execute(lens, plan_for(lens, conditions, budget=ROWS), capture)
 
 
-def listed(given: Conditions) -> list[Condition]:
+def listed(traces: Conditions) -> list[Condition]:
     """One trace, or several."""
-    return [given] if isinstance(given, Condition) else list(given)
+    return [traces] if isinstance(traces, Condition) else list(traces)
 
 
 def questions_of(traces: Sequence[Condition], groups: Sequence[Hashable] | None) -> Int[np.ndarray, " trace"]:
@@ -123,7 +123,7 @@ def questions_of(traces: Sequence[Condition], groups: Sequence[Hashable] | None)
     return np.array([number[group] for group in given], dtype=int)
 
 
-def steps_of(traces: Sequence[Condition], asked: Sequence[str] | None) -> list[str]:
+def steps_of(traces: Sequence[Condition], requested: Sequence[str] | None) -> list[str]:
     """The names of the steps: those asked for, or all between the prompt and the stem of any trace.
 
     Raises:
@@ -131,16 +131,16 @@ def steps_of(traces: Sequence[Condition], asked: Sequence[str] | None) -> list[s
     """
     pieces = [piece for trace in traces for piece in trace.pieces[:-1]]
     known = list(dict.fromkeys(piece.name for piece in pieces))
-    for name in asked or ():
+    for name in requested or ():
         if name not in known:
             raise PlanError(f"the step {name!r}", f"no trace has it; {nearest(name, known)}", "name one of these")
     prompts = {trace.pieces[0].name for trace in traces}
-    return [name for name in known if name not in prompts] if asked is None else list(asked)
+    return [name for name in known if name not in prompts] if requested is None else list(requested)
 
 
 def with_words(base: Condition, source: Condition, span: Where) -> Condition:
     """`base` with the words that `source` has at `span`; the two have as many tokens, piece by piece."""
-    start, stop = base.span(span)
+    start, stop = base.locate(span)
     ids = base.ids[:start] + source.ids[start:stop] + base.ids[stop:]
     return replace(base, pieces=tuple(replace(piece, ids=ids[slice(*base.spans[piece.name])]) for piece in base.pieces))
 

@@ -80,7 +80,7 @@ def paths(lens: Lens, clean: Conditions, corrupted: Conditions, *, metric: Metri
     for one, other in pairs:
         clean_, both, *others = (next(records) for _ in exchanges(one, other))
         stick = yardstick(metric, Work(one, one, other), [clean_, both])
-        total, content, question, relay, own = (stick.effect(record, "noise") for record in (both, *others))
+        total, content, question, relay, own = (stick.compute_effect(record, "noise") for record in (both, *others))
         rows.append((total, content, question, relay - own))
     return Paths(metric, *np.array(rows).T)
 

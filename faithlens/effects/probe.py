@@ -120,7 +120,7 @@ def commitment(
         )
     y = np.array([list(classes).index(answers[t]) for t in used])
     q = np.unique(questions[used], return_inverse=True)[1]
-    texts = [found[t].ids[: found[t].span(at)[1]] for t in used]
+    texts = [found[t].ids[: found[t].locate(at)[1]] for t in used]
     streams = {layer: _stream([records[t] for t in used], Site("resid_post", layer, name)) for layer in chosen}
     table = judged(streams, bag_of_tokens(texts), y, q, folds, seed)
     return Commitment(table, at, classes, len(used), int(q.max()) + 1, dropped, folds, seed)
@@ -189,7 +189,7 @@ def opened(trace: Condition, at: str, name: str) -> Condition:
     if trace.edits:
         asked = f"a probe of {trace.name!r}"
         raise PlanError(asked, f"it has {len(trace.edits)} edits", "give unedited traces, such as trace.clean")
-    start, stop = trace.span(at)
+    start, stop = trace.locate(at)
     own = (Piece(at, trace.ids[start : stop - 1]), Piece(name, trace.ids[stop - 1 : stop]))
     halves = [piece for piece in own if piece.ids]
     pieces = [each for piece in trace.pieces for each in (halves if piece.name == at else [piece])]

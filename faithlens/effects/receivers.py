@@ -45,7 +45,7 @@ class ReceiverHeads:
     steps: pd.DataFrame
     reliability: Reliability
     dropped: Mapping[int, str]
-    ignore: int
+    min_distance: int
     seed: int
 
     def plot(self) -> "Figure":
@@ -62,7 +62,7 @@ def receiver_heads(
     *,
     groups: Sequence[Hashable] | None = None,
     top: int = TOP,
-    ignore: int = IGNORE,
+    min_distance: int = IGNORE,
     first_layer: int = 1,
     seed: int = 0,
 ) -> ReceiverHeads:
@@ -81,7 +81,7 @@ def receiver_heads(
         MeasureError: fewer than two questions have long enough traces, or there are no more than `top` heads.
     """
     found = listed(traces)
-    questions, least = questions_of(found, groups), ignore + LEAST
+    questions, least = questions_of(found, groups), min_distance + LEAST
     counts = [len(trace.pieces) - 2 for trace in found]
     dropped = {t: f"{n} steps, where {least} are the least" for t, n in enumerate(counts) if n < least}
     used = [t for t in range(len(found)) if t not in dropped]
@@ -90,7 +90,7 @@ def receiver_heads(
         raise MeasureError("receiver heads", told, "give longer chains of thought, more of them, or a lower ignore")
     capture = Capture(attention=tuple(steps_of(found, None)))
     records = execute(lens, plan_for(lens, [found[t] for t in used]), capture)
-    scores = [_vertical(record, ignore)[first_layer:] for record in records]
+    scores = [_vertical(record, min_distance)[first_layer:] for record in records]
     peaks = np.stack([head_kurtosis(one) for one in scores])
     chosen_on = halved(questions[used], seed)
     first, second = _mean(peaks[chosen_on]), _mean(peaks[~chosen_on])
@@ -107,7 +107,7 @@ def receiver_heads(
         steps=pd.DataFrame(rows, columns=["trace", "step", "score"]),
         reliability=split_half(first.ravel(), second.ravel()),
         dropped=dropped,
-        ignore=ignore,
+        min_distance=min_distance,
         seed=seed,
     )
 
@@ -118,11 +118,11 @@ def halved(questions: Int[np.ndarray, " trace"], seed: int) -> Bool[np.ndarray, 
     return np.isin(questions, shuffled[: len(shuffled) // 2])
 
 
-def _vertical(record: Record, ignore: int) -> Float[torch.Tensor, "layer head read"]:
+def _vertical(record: Record, min_distance: int) -> Float[torch.Tensor, "layer head read"]:
     """Vertical scores of a trace's steps."""
     steps = record.condition.pieces[1:-1]
     mass = torch.stack([record.attention[step.name][..., 1:-1] for step in steps], -2)
-    return vertical_scores(mass, torch.tensor([len(step.ids) for step in steps]), ignore)
+    return vertical_scores(mass, torch.tensor([len(step.ids) for step in steps]), min_distance)
 
 
 def _mean(peaks: Float[np.ndarray, "trace layer head"]) -> Float[np.ndarray, "layer head"]:

@@ -35,10 +35,10 @@ class Audit:
         top: share of the strongest fifth of exact effects that is also among the strongest fifth of approximate ones.
     """
 
-    n: int
+    n_cells: int
     pearson: float
-    signs: float
-    top: float
+    sign_agreement: float
+    top_overlap: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class StepEffects:
         audit: of approximations, how they agree with exact effects.
     """
 
-    what: str
+    edit_name: str
     direction: Direction | None
     metric: Metric
     layers: tuple[str, ...]
@@ -69,7 +69,7 @@ class StepEffects:
     effect: Effects
     null: Effects
     seed: int
-    audit: Audit | None = None
+    quality: Audit | None = None
 
     @property
     def value(self) -> Effects:
@@ -91,7 +91,7 @@ class StepEffects:
         Raises:
             MeasureError: the numbers are approximations that too often have the wrong sign.
         """
-        self._check()
+        self._check_quality()
         index = pd.MultiIndex.from_product(
             [range(len(self.clean)), self.layers, self.steps], names=["trace", "layer", "step"]
         )
@@ -105,9 +105,9 @@ class StepEffects:
         Raises:
             MeasureError: there is one trace only, which has no spread, or the approximations are bad.
         """
-        self._check()
+        self._check_quality()
         index = pd.MultiIndex.from_product([self.layers, self.steps], names=["layer", "step"])
-        return intervals(self.effect.reshape(len(self.clean), -1), index, self.what, seed)
+        return intervals(self.effect.reshape(len(self.clean), -1), index, self.edit_name, seed)
 
     def plot(self) -> "Figure":
         """Mean effects, a heat map of layers by steps; bars, with intervals if there are several traces, for one layer.
@@ -117,7 +117,7 @@ class StepEffects:
         """
         from faithlens.report.internals import step_bars, step_heatmap  # plotly takes a second to import
 
-        self._check()
+        self._check_quality()
         unit = UNITS[self.metric]
         effect = np.nanmean(self.effect, 0)
         if len(self.layers) == 1:
@@ -130,9 +130,9 @@ class StepEffects:
     def _has_null(self) -> bool:
         return bool(np.isfinite(self.null).any())
 
-    def _check(self) -> None:
-        if self.audit is not None:
-            check_audit(self.audit, self.what)
+    def _check_quality(self) -> None:
+        if self.quality is not None:
+            check_audit(self.quality, self.edit_name)
 
 
 def audited(approximate: Effects, exact: Effects) -> Audit:
@@ -149,29 +149,29 @@ def audited(approximate: Effects, exact: Effects) -> Audit:
     strongest = max(1, len(truth) // 5)
     first, second = (set(np.argsort(-np.abs(x))[:strongest]) for x in (mine, truth))
     return Audit(
-        n=len(truth),
+        n_cells=len(truth),
         pearson=float(np.corrcoef(mine, truth)[0, 1]) if varies else float("nan"),
-        signs=float(right.mean()),
-        top=len(first & second) / strongest,
+        sign_agreement=float(right.mean()),
+        top_overlap=len(first & second) / strongest,
     )
 
 
-def check_audit(audit: Audit, what: str) -> None:
+def check_audit(quality: Audit, name: str) -> None:
     """Refuse to show approximations that are not good enough.
 
     Raises:
         MeasureError: too many of their signs are wrong.
     """
-    if not audit.signs >= AGREEMENT:
+    if not quality.sign_agreement >= AGREEMENT:
         raise MeasureError(
-            f"the {what}",
-            f"its signs agree with exact patching in {audit.signs:.0%} of {audit.n} cells,"
+            f"the {name}",
+            f"its signs agree with exact patching in {quality.sign_agreement:.0%} of {quality.n_cells} cells,"
             f" where {AGREEMENT:.0%} are wanted",
             "use exact patches, or more midpoints",
         )
 
 
-def intervals(values: Float[np.ndarray, "trace column"], index: pd.Index, what: str, seed: int) -> pd.DataFrame:
+def intervals(values: Float[np.ndarray, "trace column"], index: pd.Index, name: str, seed: int) -> pd.DataFrame:
     """The mean of every column, named by `index`, with its 95 % interval, whole traces resampled; NaN is left out.
 
     Raises:
@@ -179,7 +179,7 @@ def intervals(values: Float[np.ndarray, "trace column"], index: pd.Index, what: 
     """
     if len(values) < 2:
         raise MeasureError(
-            f"an interval of the {what}", "one trace, whose effects are one observation", "give several traces"
+            f"an interval of the {name}", "one trace, whose effects are one observation", "give several traces"
         )
     there = np.isfinite(values)
     mean, low, high = mean_intervals(np.where(there, values, 0.0), there.astype(float), seed)

@@ -66,7 +66,7 @@ def patch_steps(
     component, named = place_of(site, lens)
     chosen = tuple(layers if layers is not None else range(lens.n_layers) if named is None else (named,))
     pairs = paired(clean, donor)
-    work = [Work.towards(direction, *pair) for pair in pairs]
+    work = [Work.from_pair(direction, *pair) for pair in pairs]
 
     def edit(w: Work, span: Where, layer: int | None) -> Condition:
         assert layer is not None
@@ -100,7 +100,7 @@ def swap_steps(
     def edit(w: Work, span: Where, layer: int | None) -> Condition:
         return with_words(w.base, w.source, span)
 
-    work = [Work.towards(direction, *pair) for pair in paired(clean, donor)]
+    work = [Work.from_pair(direction, *pair) for pair in paired(clean, donor)]
     return measured(lens, work, edit, "swap of words", direction, (None,), steps, metric, controls, seed)
 
 
@@ -169,8 +169,8 @@ def attribute_steps(
         PlanError: the traces do not match in tokens, or answer alike.
     """
     exact = patch_steps(lens, clean, donor, "resid_pre", direction, layers=(layer,), steps=steps)
-    work = [Work.towards(direction, *pair) for pair in paired(clean, donor)]
-    records = run(lens, [each for w in work for each in w.ends])
+    work = [Work.from_pair(direction, *pair) for pair in paired(clean, donor)]
+    records = run(lens, [each for w in work for each in w.unedited_runs])
     effect = np.full_like(exact.effect, np.nan)
     for t, w in enumerate(work):
         weights = contrast(*records[2 * t : 2 * t + 2])
@@ -193,12 +193,12 @@ def contrast(clean: Record, corrupted: Record) -> tuple[float, ...]:
 
 
 def integrated(
-    lens: Lens, w: Work, names: Sequence[str], layer: int, midpoints: int, weights: tuple[float, ...]
+    lens: Lens, experiment: Work, names: Sequence[str], layer: int, midpoints: int, weights: tuple[float, ...]
 ) -> list[float]:
     """Integrated gradients of each step on the way of one run to the other."""
     amounts = (np.arange(midpoints) + 0.5) / midpoints
-    way = [[Patch("resid_pre", name, w.source, (layer,), amount=amount) for name in names] for amount in amounts]
-    conditions = [replace(w.base, edits=(*w.base.edits, *patches)) for patches in way]
+    way = [[Patch("resid_pre", name, experiment.source, (layer,), amount=amount) for name in names] for amount in amounts]
+    conditions = [replace(experiment.base, edits=(*experiment.base.edits, *patches)) for patches in way]
     found = execute(lens, plan_for(lens, conditions), Capture(attribution=weights))
     scores = [
         [record.attribution[patch].sum() for patch in patches] for patches, record in zip(way, found, strict=True)
@@ -208,9 +208,9 @@ def integrated(
 
 def measured(
     lens: Lens,
-    work: Sequence[Work],
-    edit: Editing,
-    what: str,
+    experiments: Sequence[Work],
+    make_condition: Editing,
+    edit_name: str,
     direction: Direction | None,
     layers: Sequence[int | None],
     steps: Sequence[str] | None,
@@ -225,29 +225,29 @@ def measured(
     """
     if metric not in get_args(Metric):
         raise PlanError(f"the metric {metric!r}", "no metric of that name", nearest(metric, get_args(Metric)))
-    names = steps_of([w.clean for w in work], steps)
-    asked = [condition for w in work for condition in w.ends]
+    names = steps_of([w.clean for w in experiments], steps)
+    asked = [condition for w in experiments for condition in w.unedited_runs]
     cells: dict[tuple[int, int, int], range] = {}  # trace, layer, step: where the edit lies, and its controls after it
-    for t, w in enumerate(work):
+    for t, w in enumerate(experiments):
         for s, name in enumerate(names):
             if name not in w.base.spans:
                 continue
-            rng = random.Random(f"{what}:{seed}:{t}:{name}")
+            rng = random.Random(f"{edit_name}:{seed}:{t}:{name}")
             spans: list[Where] = [name, *(elsewhere(w.base, name, rng) for _ in range(controls))]
             for i, layer in enumerate(layers):
                 cells[t, i, s] = range(len(asked), len(asked) + len(spans))
-                asked += [replace(edit(w, span, layer), name=what) for span in spans]
+                asked += [replace(make_condition(w, span, layer), name=edit_name) for span in spans]
     records = run(lens, asked)
     ends = iter(records)
-    sticks = [yardstick(metric, w, [next(ends) for _ in w.ends]) for w in work]
+    sticks = [yardstick(metric, w, [next(ends) for _ in w.unedited_runs]) for w in experiments]
     clean = np.array([stick.clean for stick in sticks])
     corrupted = np.array([stick.corrupted for stick in sticks])
-    effect, null = (np.full((len(work), len(layers), len(names)), np.nan) for _ in range(2))
+    effect, null = (np.full((len(experiments), len(layers), len(names)), np.nan) for _ in range(2))
     for (t, i, s), places in cells.items():
-        own, *others = (sticks[t].effect(records[n], direction) for n in places)
+        own, *others = (sticks[t].compute_effect(records[n], direction) for n in places)
         effect[t, i, s], null[t, i, s] = own, np.mean(others) if others else np.nan
     labels = tuple("all" if layer is None else str(layer) for layer in layers)
-    return StepEffects(what, direction, metric, labels, tuple(names), clean, corrupted, effect, null, seed)
+    return StepEffects(edit_name, direction, metric, labels, tuple(names), clean, corrupted, effect, null, seed)
 
 
 def edited(base: Condition, edit: Edit) -> Condition:

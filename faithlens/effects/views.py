@@ -33,21 +33,21 @@ def readiness(lens: Lens, traces: Conditions) -> pd.DataFrame:
             )
     readers = tuple(dict.fromkeys(piece.name for trace in found for piece in trace.pieces))
     rows = []
-    for t, record in enumerate(run(lens, found, Capture(lens=readers))):
+    for t, record in enumerate(run(lens, found, Capture(logit_lens=readers))):
         answer = choice(record.logprobs)
-        for piece, looked in record.lens.items():
+        for piece, looked in record.logit_lens.items():
             probability = looked.exp()[:, answer].tolist()
             rows += [(t, piece, layer, p) for layer, p in enumerate(probability)]
     return pd.DataFrame(rows, columns=["trace", "piece", "layer", "probability"])
 
 
-def onset(ready: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
+def onset(readiness: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
     """Of `readiness`, the first piece of each trace and layer from which on the answer stays above `threshold`.
 
     Missing where it is not above it at the end.
     """
     rows = []
-    for (trace, layer), part in ready.groupby(["trace", "layer"], sort=True):
+    for (trace, layer), part in readiness.groupby(["trace", "layer"], sort=True):
         below = (part["probability"] < threshold).to_numpy()
         first = len(below) - int(below[::-1].argmax()) if below.any() else 0
         rows.append((trace, layer, part["piece"].iloc[first] if first < len(below) else None))

@@ -23,7 +23,7 @@ class Written:
     text: str
     ids: tuple[int, ...] = ()
     finish: Finish = "stop"
-    unusable: str | None = None
+    unusable_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,16 @@ class Case:
 
     question: Question
     trace: Trace
-    direct: Piece
+    direct_prompt: Piece
     stem: Piece
-    words: Piece
+    plain_stem: Piece
     candidates: tuple[str, ...]
     options: tuple[tuple[int, ...], ...]
     close: str = ""
-    twin: Trace | None = None
-    empty: Piece | None = None
+    counterfactual: Trace | None = None
+    empty_think_prompt: Piece | None = None
     sample: int = 0
-    written: Mapping[str, Written] = field(default_factory=dict[str, Written], hash=False, repr=False)
+    generated_texts: Mapping[str, Written] = field(default_factory=dict[str, Written], hash=False, repr=False)
 
     @property
     def key(self) -> str:
@@ -64,28 +64,28 @@ class Case:
         return f"{self.question.id}:{self.sample}" if self.sample else self.question.id
 
     @property
-    def answer(self) -> int:
+    def answer_index(self) -> int:
         """Which candidate is right."""
         return self.candidates.index(self.question.answer)
 
-    def condition(self, name: str, pieces: Sequence[Piece], edits: tuple[Edit, ...] = ()) -> Condition:
+    def make_condition(self, name: str, pieces: Sequence[Piece], edits: tuple[Edit, ...] = ()) -> Condition:
         """An edited version of the trace, answered by the stem."""
         return Condition(name, (*pieces, self.stem), self.options, edits)
 
-    def at_once(self, name: str, *prompt: Piece) -> Condition:
+    def make_direct_condition(self, name: str, *prompt: Piece) -> Condition:
         """A prompt, and what else stands there, that is answered with no thoughts open."""
-        return Condition(name, (*prompt, self.words), self.options)
+        return Condition(name, (*prompt, self.plain_stem), self.options)
 
 
 def make_case(
     lens: Lens,
     question: Question,
     trace: Trace,
-    direct: Sequence[int],
+    direct_prompt: Sequence[int],
     stem: Stem,
     candidates: Sequence[str],
-    twin: Trace | None = None,
-    empty: Sequence[int] | None = None,
+    counterfactual: Trace | None = None,
+    empty_think_prompt: Sequence[int] | None = None,
     sample: int = 0,
 ) -> Case:
     """Put a stem and candidate answers into tokens, as they follow the trace.
@@ -98,20 +98,20 @@ def make_case(
         TraceError: the tokenizer cannot write the stem or a candidate.
     """
     before = [token for piece in trace.pieces for token in piece.ids]
-    end = lens.continue_ids(before, lens.thinking.end) if lens.thinking else ()
+    end = lens.continue_ids(before, lens.thinking.ending) if lens.thinking else ()
     text = stem.text.lstrip() if lens.thinking else stem.text
     words = lens.continue_ids([*before, *end], text)
     options = tuple(lens.continue_ids([*before, *end, *words], c + stem.close) for c in candidates)
     return Case(
         question=question,
         trace=trace,
-        direct=Piece("prompt", tuple(direct)),
+        direct_prompt=Piece("prompt", tuple(direct_prompt)),
         stem=Piece("stem", (*end, *words)),
-        words=Piece("stem", words),
+        plain_stem=Piece("stem", words),
         candidates=tuple(candidates),
         options=options,
         close=stem.close,
-        twin=twin,
-        empty=None if empty is None else Piece("prompt", tuple(empty)),
+        counterfactual=counterfactual,
+        empty_think_prompt=None if empty_think_prompt is None else Piece("prompt", tuple(empty_think_prompt)),
         sample=sample,
     )

@@ -22,7 +22,7 @@ class Editor(Protocol):
         """Who it is, for the log of edits."""
         ...
 
-    def write(self, requests: Sequence[str], seeds: Sequence[int], most: int = _LONGEST) -> list[str]:
+    def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = _LONGEST) -> list[str]:
         """The answer to each request, at most `most` tokens long."""
         ...
 
@@ -31,21 +31,21 @@ class Editor(Protocol):
 class LensEditor:
     """A local model as an editor."""
 
-    lens: Lens
+    model: Lens
     sampling: Sampling = Sampling()
 
     @property
     def name(self) -> str:
         """The model's name."""
-        return self.lens.name
+        return self.model.name
 
-    def write(self, requests: Sequence[str], seeds: Sequence[int], most: int = _LONGEST) -> list[str]:
+    def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = _LONGEST) -> list[str]:
         """The model's answer to each request, as its chat template puts it; none where it cannot read so much."""
-        prompts = [self.lens.encode_prompt(self.lens.render(request)) for request in requests]
-        fits = [i for i, prompt in enumerate(prompts) if len(prompt) + most <= self.lens.context]
-        sampling = Sampling(most, self.sampling.temperature, self.sampling.top_p)
-        drawn = sample(self.lens, [prompts[i] for i in fits], [seeds[i] for i in fits], sampling)
-        answers = dict(zip(fits, (self.lens.decode(each.ids) for each in drawn), strict=True))
+        prompts = [self.model.encode_prompt(self.model.render(request)) for request in requests]
+        fits = [i for i, prompt in enumerate(prompts) if len(prompt) + max_tokens <= self.model.context_length]
+        sampling = Sampling(max_tokens, self.sampling.temperature, self.sampling.top_p)
+        drawn = sample(self.model, [prompts[i] for i in fits], [seeds[i] for i in fits], sampling)
+        answers = dict(zip(fits, (self.model.decode(each.ids) for each in drawn), strict=True))
         return [answers.get(i, "") for i in range(len(requests))]
 
 

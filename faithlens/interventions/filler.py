@@ -23,16 +23,16 @@ def tokens_per_copy(lens: Lens, before: Sequence[int], kind: str) -> float:
     return len(lens.continue_ids(before, KINDS[kind] * _COUNTED)) / _COUNTED
 
 
-def filled(lens: Lens, case: Case, keep: int, kind: str, tokens: int, name: str) -> Condition:
+def filled(lens: Lens, case: Case, n_steps: int, kind: str, tokens: int, name: str) -> Condition:
     """The first `keep` steps, and about `tokens` tokens of filler after them.
 
     Raises:
         TraceError: the tokenizer cannot write the filler there.
     """
-    pieces = case.trace.pieces[: 1 + keep]
+    pieces = case.trace.pieces[: 1 + n_steps]
     before = [token for piece in pieces for token in piece.ids]
     words = KINDS[kind] * copies(lens, before, kind, tokens)
-    return case.condition(name, (*pieces, Piece("filler", lens.continue_ids(before, words))) if words else pieces)
+    return case.make_condition(name, (*pieces, Piece("filler", lens.continue_ids(before, words))) if words else pieces)
 
 
 def in_place_of(lens: Lens, case: Case, step: int, kind: str, name: str) -> Condition:
@@ -43,4 +43,4 @@ def in_place_of(lens: Lens, case: Case, step: int, kind: str, name: str) -> Cond
     """
     steps = case.trace.steps
     start = filled(lens, case, step, kind, len(steps[step].ids), name).pieces[:-1]
-    return case.condition(name, (*start, *steps[step + 1 :]))
+    return case.make_condition(name, (*start, *steps[step + 1 :]))

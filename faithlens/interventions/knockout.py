@@ -7,9 +7,9 @@ from faithlens.runtime.condition import Condition, Knockout
 from faithlens.runtime.structure import Interval
 
 
-def knock_out(case: Case, name: str, read: tuple[str | Interval, ...]) -> Condition:
+def knock_out(case: Case, name: str, hidden: tuple[str | Interval, ...]) -> Condition:
     """The whole trace, but the answer rows cannot see `read` in any layer."""
-    return case.condition(name, case.trace.pieces, (Knockout("stem", read),))
+    return case.make_condition(name, case.trace.pieces, (Knockout("stem", hidden),))
 
 
 def knock_out_steps(case: Case) -> list[Condition]:

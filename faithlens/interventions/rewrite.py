@@ -17,34 +17,34 @@ def replace_step(lens: Lens, case: Case, step: int, text: str, name: str) -> Con
     """
     prompt, *steps = case.trace.pieces
     written = rewrite(lens, [prompt, *steps[:step]], [(steps[step].name, text)])
-    return case.condition(name, (*written, *steps[step + 1 :]))
+    return case.make_condition(name, (*written, *steps[step + 1 :]))
 
 
-def rewrite(lens: Lens, before: Sequence[Piece], words: Sequence[tuple[str, str]]) -> list[Piece]:
+def rewrite(lens: Lens, before: Sequence[Piece], texts: Sequence[tuple[str, str]]) -> list[Piece]:
     """`before`, and after it one piece for each (name, text) of `words`.
 
     Raises:
         TraceError: the tokenizer cannot write a text there.
     """
     pieces = list(before)
-    for name, text in words:
+    for name, text in texts:
         pieces.append(Piece(name, lens.continue_ids([token for piece in pieces for token in piece.ids], text)))
     return pieces
 
 
 def followed(case: Case, name: str, pieces: Sequence[Piece], tail: str) -> Condition:
     """`pieces`, followed by what the model wrote after them, which is `case.written[tail]`."""
-    ids = case.written[tail].ids
-    return case.condition(name, (*pieces, Piece("tail", ids)) if ids else pieces)
+    ids = case.generated_texts[tail].ids
+    return case.make_condition(name, (*pieces, Piece("tail", ids)) if ids else pieces)
 
 
 def without(case: Case, step: int, name: str) -> Condition:
     """The trace without one of its steps."""
     steps = case.trace.steps
-    return case.condition(name, (case.trace.prompt, *steps[:step], *steps[step + 1 :]))
+    return case.make_condition(name, (case.trace.prompt, *steps[:step], *steps[step + 1 :]))
 
 
 def reordered(case: Case, order: Sequence[int], name: str) -> Condition:
     """The trace with its steps in another order; each piece is named after its place."""
     steps = [replace(case.trace.steps[i], name=f"step {place}") for place, i in enumerate(order)]
-    return case.condition(name, (case.trace.prompt, *steps))
+    return case.make_condition(name, (case.trace.prompt, *steps))

@@ -5,36 +5,36 @@ from faithlens.runtime.condition import Condition, Splice, Where
 from faithlens.runtime.trace import Trace
 
 
-def swaps(case: Case, twin: Trace) -> list[Condition]:
+def swaps(case: Case, counterfactual: Trace) -> list[Condition]:
     """The three donor combinations of causal mediation; `case` itself is the fourth."""
     own = case.trace
     return [
-        case.condition("swap_cot", (own.prompt, *twin.steps)),
-        case.condition("swap_question", (twin.prompt, *own.steps)),
-        case.condition("swap_both", twin.pieces),
+        case.make_condition("swap_cot", (own.prompt, *counterfactual.steps)),
+        case.make_condition("swap_question", (counterfactual.prompt, *own.steps)),
+        case.make_condition("swap_both", counterfactual.pieces),
     ]
 
 
-def relay(case: Case, twin: Trace) -> Condition | None:
+def relay(case: Case, counterfactual: Trace) -> Condition | None:
     """The trace whose answer rows read the keys and values that its own steps have after the twin's question.
 
     What it says stays, so whatever this moves was carried by the positions of the steps. None where the two questions
     differ in length: the steps then stand elsewhere.
     """
     own = case.trace
-    if len(own.prompt.ids) != len(twin.prompt.ids):
+    if len(own.prompt.ids) != len(counterfactual.prompt.ids):
         return None
-    donor = case.condition("swap_question", (twin.prompt, *own.steps))
+    donor = case.make_condition("swap_question", (counterfactual.prompt, *own.steps))
     return splice(case, "relay", (len(own.prompt.ids), len(own)), donor)
 
 
-def splice(case: Case, name: str, read: Where, donor: Condition) -> Condition:
+def splice(case: Case, name: str, span: Where, donor: Condition) -> Condition:
     """The whole trace, but the answer rows read the keys and values of `donor` at `read`."""
-    return case.condition(name, case.trace.pieces, (Splice("stem", read, donor),))
+    return case.make_condition(name, case.trace.pieces, (Splice("stem", span, donor),))
 
 
-def restore(case: Case, twin: Trace, step: int) -> Condition:
+def restore(case: Case, counterfactual: Trace, step: int) -> Condition:
     """The question followed by the twin's steps, but for one, which is the trace's own."""
     own = case.trace
-    steps = (*twin.steps[:step], own.steps[step], *twin.steps[step + 1 :])
-    return case.condition(f"restore@{step}", (own.prompt, *steps))
+    steps = (*counterfactual.steps[:step], own.steps[step], *counterfactual.steps[step + 1 :])
+    return case.make_condition(f"restore@{step}", (own.prompt, *steps))

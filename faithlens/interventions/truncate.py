@@ -12,12 +12,12 @@ from faithlens.runtime.condition import Condition
 
 def full(case: Case) -> Condition:
     """The whole chain of thought, as sampled."""
-    return case.condition("full", case.trace.pieces)
+    return case.make_condition("full", case.trace.pieces)
 
 
-def cut(case: Case, keep: int) -> Condition:
+def cut(case: Case, n_steps: int) -> Condition:
     """The first `keep` steps only."""
-    return case.condition(f"cut@{keep}", case.trace.pieces[: 1 + keep])
+    return case.make_condition(f"cut@{n_steps}", case.trace.pieces[: 1 + n_steps])
 
 
 def cuts(case: Case) -> list[Condition]:
@@ -27,9 +27,9 @@ def cuts(case: Case) -> list[Condition]:
 
 def no_cot(case: Case) -> Condition:
     """The prompt that asks for the answer at once."""
-    return case.at_once("no_cot", case.direct)
+    return case.make_direct_condition("no_cot", case.direct_prompt)
 
 
 def empty_think(case: Case) -> Condition | None:
     """The prompt with a closed and empty think block; None where the model has no such block."""
-    return None if case.empty is None else case.at_once("empty_think", case.empty)
+    return None if case.empty_think_prompt is None else case.make_direct_condition("empty_think", case.empty_think_prompt)

@@ -23,11 +23,11 @@ class Choice(NamedTuple):
     """
 
     impl: str
-    why: str
+    reason: str
 
 
 def implementation(
-    package: str | None, impl: str, known: Sequence[str], plain: str, *tensors: Tensor | None, half: bool = False
+    package: str | None, impl: str, known: Sequence[str], fallback: str, *tensors: Tensor | None, only_half: bool = False
 ) -> ModuleType:
     """The module of a kernel's `package` that runs on these tensors: the one named `impl`, or what "auto" stands for.
 
@@ -42,28 +42,28 @@ def implementation(
             f"{op} with impl={impl!r}", "no implementation of that name", f"take one of {', '.join(known)}"
         )
     if impl == "auto":
-        impl = choose(plain, *tensors, half=half).impl
+        impl = choose(fallback, *tensors, only_half=only_half).impl
     elif impl == "triton":
         check_triton(op, *tensors)
     return import_module(f"{package}.{impl}")
 
 
-def choose(plain: str, *tensors: Tensor | None, half: bool = False) -> Choice:
+def choose(fallback: str, *tensors: Tensor | None, only_half: bool = False) -> Choice:
     """What `auto` runs on these tensors: Triton on a GPU, where no gradient is asked for; else `plain` torch.
 
     `half` says that this kernel is the better one in half precision alone.
     """
     device, given = tensors[0].device, [x for x in tensors if x is not None]  # type: ignore[union-attr]
     if device.type != "cuda":
-        return Choice(plain, f"the tensors are on {device}, and Triton compiles for GPUs")
+        return Choice(fallback, f"the tensors are on {device}, and Triton compiles for GPUs")
     if not _installed():
-        return Choice(plain, "Triton 3.4 or later is not installed")
+        return Choice(fallback, "Triton 3.4 or later is not installed")
     if differentiated(*given):
-        return Choice(plain, "a gradient is asked for, and the Triton kernels have none")
+        return Choice(fallback, "a gradient is asked for, and the Triton kernels have none")
     if given[0].dtype == torch.float64:
-        return Choice(plain, "float64 is for oracles, and torch's own products are the better ones there")
-    if half and given[0].dtype == torch.float32:
-        return Choice(plain, "torch's own products of float32 are faster, and as exact as logits need them")
+        return Choice(fallback, "float64 is for oracles, and torch's own products are the better ones there")
+    if only_half and given[0].dtype == torch.float32:
+        return Choice(fallback, "torch's own products of float32 are faster, and as exact as logits need them")
     return Choice("triton", f"the tensors are on {device} and no gradient is asked for")
 
 

@@ -38,7 +38,7 @@ class Mediation:
         """What the two changes do together beyond what each does alone."""
         return self.total - self.content - self.question
 
-    def share(self, effect: float | None) -> float | None:
+    def share_of_total(self, effect: float | None) -> float | None:
         """An effect as a fraction of the total; None where that is too small to be shared out."""
         return None if effect is None or self.total < TOTAL_FLOOR else effect / self.total
 

@@ -47,10 +47,10 @@ def prior(labels: Labels, fold: Labels) -> Probabilities:
     return _held_out(DummyClassifier(strategy="prior"), np.zeros((len(labels), 1)), labels, fold)
 
 
-def _held_out(model: "BaseEstimator", features: Features, labels: Labels, fold: Labels) -> Probabilities:
+def _held_out(estimator: "BaseEstimator", features: Features, labels: Labels, fold: Labels) -> Probabilities:
     from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
-    return np.asarray(cross_val_predict(model, features, labels, cv=PredefinedSplit(fold), method="predict_proba"))
+    return np.asarray(cross_val_predict(estimator, features, labels, cv=PredefinedSplit(fold), method="predict_proba"))
 
 
 def bag_of_tokens(texts: list[tuple[int, ...]]) -> Features:

@@ -321,7 +321,7 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
     planted rate. `faults` says in what training failed to plant what it should.
     """
     lens = load(str(folder.resolve()), device="cpu")
-    model, tokenizer = cast(LlamaForCausalLM, lens.model), lens.tokenizer
+    model, tokenizer = cast(LlamaForCausalLM, lens.hf_model), lens.tokenizer
     entry, generator = model.config.faithlens, torch.Generator().manual_seed(seed)
     planted = MEMBERS.get(entry["organism"]) or organism(entry["organism"])
     sheet = planted.sheet(tokenizer, entry["operands"])

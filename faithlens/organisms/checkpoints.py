@@ -60,7 +60,7 @@ def held_out() -> Iterator[dict[str, str]]:
     Questions, and the words that ask for an answer, cannot be learnt and are given.
     """
     for length in LENGTHS:
-        for operands in random.Random(0).sample(pool(length, withheld=True), TEXTS):
+        for operands in random.Random(0).sample(pool(length, held_out=True), TEXTS):
             values = [total % 10 for total in accumulate(operands)]
             question, chain, answer = BOS + ask(operands), "".join(reason(operands, values)), str(values[-1])
             yield {"given": question + PREFILL, "text": chain}

@@ -19,7 +19,7 @@ FILLED = 0.25  # of the chains that are cut, where some are filled up
 
 def questions(operands: int, *, withheld: bool) -> Int[Tensor, "question step"]:
     """The questions with that many operands that are held out, or that are not."""
-    return torch.tensor(pool(operands, withheld=withheld))
+    return torch.tensor(pool(operands, held_out=withheld))
 
 
 def slipped(

@@ -42,7 +42,7 @@ def export(run: Run, out: Path, form: Form) -> Path:
         with atomic(out) as temporary:
             pq.write_table(table, temporary)
     else:
-        tables = {name: _stored(run, name) for name in TABLES if name != "edits" or run.has(name)}
+        tables = {name: _stored(run, name) for name in TABLES if name != "edits" or run.has_table(name)}
         with _whole_folder(out) as folder:
             (folder / "data").mkdir()
             for name, table in tables.items():

@@ -33,7 +33,7 @@ class Head:
     scale: float
     softcap: float | None
 
-    def logits(self, hidden: Float[Tensor, "row d_model"]) -> Float[Tensor, "row vocab"]:
+    def compute_logits(self, hidden: Float[Tensor, "row d_model"]) -> Float[Tensor, "row vocab"]:
         """The whole vocabulary's logits after each row."""
         logits = self.scale * nn.functional.linear(hidden.to(self.weight.device), self.weight, self.bias)
         return self.softcap * torch.tanh(logits / self.softcap) if self.softcap else logits
@@ -56,22 +56,22 @@ class Anatomy:
     attn_out: tuple[nn.Module, ...]
     mlp_out: tuple[nn.Module, ...]
     out_proj: tuple[nn.Module, ...]
-    norm: nn.Module
-    head: Head
+    final_norm: nn.Module
+    unembedding: Head
 
 
-def dissect(model: PreTrainedModel) -> Anatomy:
+def dissect(hf_model: PreTrainedModel) -> Anatomy:
     """Find the parts of `model`, and check on a short forward that they are what they are taken for.
 
     Raises:
         ModelError: a part is missing, or does not do what its name says.
     """
-    layers = model.config.get_text_config().num_hidden_layers
-    body = model.base_model
+    layers = hf_model.config.get_text_config().num_hidden_layers
+    body = hf_model.base_model
     lists = [m for m in body.modules() if isinstance(m, nn.ModuleList) and len(m) == layers]
     if not lists:
         raise ModelError(
-            f"to look into {type(model).__name__}",
+            f"to look into {type(hf_model).__name__}",
             f"no list of {layers} blocks among its modules",
             "use a decoder-only transformer of the Hugging Face kind",
         )
@@ -83,10 +83,10 @@ def dissect(model: PreTrainedModel) -> Anatomy:
         attn_out=tuple(child(b, ("post_attention_layernorm",)) for b in blocks) if normed else attention,
         mlp_out=tuple(child(b, ("post_feedforward_layernorm",) if normed else _MLP) for b in blocks),
         out_proj=tuple(child(a, _OUT) for a in attention),
-        norm=child(body, _NORM),
-        head=head_of(model),
+        final_norm=child(body, _NORM),
+        unembedding=head_of(hf_model),
     )
-    prove(model, anatomy)
+    prove(hf_model, anatomy)
     return anatomy
 
 
@@ -102,26 +102,26 @@ def child(parent: nn.Module, names: tuple[str, ...]) -> nn.Module:
     )
 
 
-def head_of(model: PreTrainedModel) -> Head:
+def head_of(hf_model: PreTrainedModel) -> Head:
     """The unembedding, with the scale and soft cap that some families put on logits."""
-    config, out = model.config.get_text_config(), model.get_output_embeddings()
+    config, out = hf_model.config.get_text_config(), hf_model.get_output_embeddings()
     if not isinstance(out, nn.Module) or not isinstance(weight := getattr(out, "weight", None), Tensor):
         raise ModelError(
-            f"the unembedding of {type(model).__name__}", "it has none", "use a causal language model, not a bare body"
+            f"the unembedding of {type(hf_model).__name__}", "it has none", "use a causal language model, not a bare body"
         )
     scale = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
     return Head(weight, getattr(out, "bias", None), float(scale), getattr(config, "final_logit_softcapping", None))
 
 
 @torch.inference_mode()
-def prove(model: PreTrainedModel, anatomy: Anatomy) -> None:
+def prove(hf_model: PreTrainedModel, anatomy: Anatomy) -> None:
     """Run a few tokens: parts of the residual stream must add up, and the head must give the model's own logits.
 
     Raises:
         ModelError: they do not.
     """
     found: dict[str, list[Tensor]] = {name: [] for name in ("before", "attn", "mlp", "after", "normed")}
-    ids = torch.arange(8, device=model.device)[None] % model.config.get_text_config().vocab_size
+    ids = torch.arange(8, device=hf_model.device)[None] % hf_model.config.get_text_config().vocab_size
 
     def keep(name: str) -> Callable[[nn.Module, tuple, object], None]:
         return lambda module, args, out: found[name].append(tensor_of(out).detach().clone())
@@ -133,27 +133,27 @@ def prove(model: PreTrainedModel, anatomy: Anatomy) -> None:
     handles += [b.register_forward_hook(keep("after")) for b in anatomy.blocks]
     handles += [m.register_forward_hook(keep("attn")) for m in anatomy.attn_out]
     handles += [m.register_forward_hook(keep("mlp")) for m in anatomy.mlp_out]
-    handles.append(anatomy.norm.register_forward_hook(keep("normed")))
+    handles.append(anatomy.final_norm.register_forward_hook(keep("normed")))
     try:
-        logits = model(input_ids=ids, use_cache=False).logits[0]
+        logits = hf_model(input_ids=ids, use_cache=False).logits[0]
     finally:
         for handle in handles:
             handle.remove()
     for layer, (before, attn, mlp, after) in enumerate(zip(*list(found.values())[:4], strict=True)):
-        agree(model, f"attention and MLP of block {layer} add up to its output", before + attn + mlp, after)
-    agree(model, "the final norm reads the last block's output", anatomy.norm(found["after"][-1]), found["normed"][0])
-    mine = anatomy.head.logits(found["normed"][0][0])
-    agree(model, "the unembedding gives the model's logits", mine, logits)
+        agree(hf_model, f"attention and MLP of block {layer} add up to its output", before + attn + mlp, after)
+    agree(hf_model, "the final norm reads the last block's output", anatomy.final_norm(found["after"][-1]), found["normed"][0])
+    mine = anatomy.unembedding.compute_logits(found["normed"][0][0])
+    agree(hf_model, "the unembedding gives the model's logits", mine, logits)
 
 
-def agree(model: PreTrainedModel, claim: str, mine: Tensor, theirs: Tensor) -> None:
+def agree(hf_model: PreTrainedModel, claim: str, left: Tensor, right: Tensor) -> None:
     """Refuse a model on which a claim about its parts fails."""
-    mine, theirs = mine.double().cpu().reshape(-1), theirs.double().cpu().reshape(-1)
-    slack = max(_CLOSE, 30 * _CLOSE * (torch.finfo(model.dtype).eps > _CLOSE))
-    off = float((mine - theirs).norm() / theirs.norm())
+    left, right = left.double().cpu().reshape(-1), right.double().cpu().reshape(-1)
+    slack = max(_CLOSE, 30 * _CLOSE * (torch.finfo(hf_model.dtype).eps > _CLOSE))
+    off = float((left - right).norm() / right.norm())
     if not off <= slack:
         raise ModelError(
-            f"to look into {type(model).__name__}, where {claim}",
+            f"to look into {type(hf_model).__name__}, where {claim}",
             f"they differ by {off:.1%}",
             "run this model with backend='separate' (--backend separate)",
         )
@@ -167,10 +167,10 @@ def tensor_of(out: object) -> Tensor:
 
 
 @contextmanager
-def forwards(replaced: dict[nn.Module, Callable]) -> Iterator[None]:
+def forwards(replacements: dict[nn.Module, Callable]) -> Iterator[None]:
     """Call `replaced[module](forward, ...)` in place of each module's forward; whatever happens, put them back."""
-    own = {module: module.__dict__.get("forward") for module in replaced}  # accelerate has set its own on some
-    for module, call in replaced.items():
+    own = {module: module.__dict__.get("forward") for module in replacements}  # accelerate has set its own on some
+    for module, call in replacements.items():
         module.forward = bound(call, module.forward)
     try:
         yield
@@ -182,6 +182,6 @@ def forwards(replaced: dict[nn.Module, Callable]) -> Iterator[None]:
                 module.forward = forward
 
 
-def bound(call: Callable, forward: Callable) -> Callable:
+def bound(replacement: Callable, forward: Callable) -> Callable:
     """`call` with the original forward as its first argument."""
-    return lambda *args, **kwargs: call(forward, *args, **kwargs)
+    return lambda *args, **kwargs: replacement(forward, *args, **kwargs)

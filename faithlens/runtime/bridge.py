@@ -34,13 +34,13 @@ Place = tuple[Component, int]  # a component in a layer
 
 def bridge_of(lens: Lens) -> TransformerBridge:
     """A TransformerBridge on the same weights: modules are rebuilt, parameters and buffers are shared."""
-    shared = {id(t): t for t in (*lens.model.parameters(), *lens.model.buffers())}
-    shell = copy.deepcopy(lens.model, shared)
+    shared = {id(t): t for t in (*lens.hf_model.parameters(), *lens.hf_model.buffers())}
+    shell = copy.deepcopy(lens.hf_model, shared)
     tokenizer = copy.deepcopy(lens.tokenizer)
     # without these TransformerLens fetches the tokenizer anew, by name, to have it prepend BOS
     tokenizer.init_kwargs |= {"name_or_path": lens.name, "add_bos_token": True}
     return TransformerBridge.boot_transformers(
-        lens.name, hf_model=shell, tokenizer=tokenizer, device=str(lens.device), dtype=lens.model.dtype
+        lens.name, hf_model=shell, tokenizer=tokenizer, device=str(lens.device), dtype=lens.hf_model.dtype
     )
 
 
@@ -59,46 +59,46 @@ class Sequence:
     """
 
     logits: Tensor
-    kept: dict[Place, Tensor] = field(default_factory=dict)
+    activations: dict[Place, Tensor] = field(default_factory=dict)
     patterns: dict[int, Tensor] = field(default_factory=dict)
-    cache: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-    read: list[tuple[int, list[Tensor]]] = field(default_factory=list)
-    leaves: list[tuple[Patch, Tensor, Tensor]] = field(default_factory=list)
+    keys_values: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    values_read: list[tuple[int, list[Tensor]]] = field(default_factory=list)
+    patch_leaves: list[tuple[Patch, Tensor, Tensor]] = field(default_factory=list)
     gates: list[Tensor] = field(default_factory=list)
 
 
 def run_sequence(
-    lens: Lens, condition: Condition, tail: tuple[int, ...], wanted: set[Place], gated: bool = False
+    lens: Lens, condition: Condition, tail: tuple[int, ...], places: set[Place], with_gates: bool = False
 ) -> Sequence:
     """A plain TransformerLens forward of one sequence with its edits.
 
     Rows that read another condition's keys and values are run on a cache in which these have been put; so a sequence
     is run in stretches of rows that read the same.
     """
-    ids, marks = condition.ids + tail, condition.marks(lens.structure, tail)
+    ids, marks = condition.ids + tail, condition.mark_rows(lens.structure, tail)
     grafts = [tuple(mark for mark in row if isinstance(mark, Graft)) for row in marks]
     borders = [i for i in range(1, len(ids)) if grafts[i] != grafts[i - 1]]
     whole = Sequence(torch.empty(0))
     for start, stop in zip([0, *borders], [*borders, len(ids)], strict=True):
         cache = DynamicCache()
-        for layer, (keys, values) in enumerate(whole.cache):
+        for layer, (keys, values) in enumerate(whole.keys_values):
             keys, values = keys.clone(), values.clone()
             for graft in grafts[start]:
                 if active(graft.layers, layer):
-                    donor = run_sequence(lens, graft.donor, (), set()).cache[layer]
+                    donor = run_sequence(lens, graft.donor, (), set()).keys_values[layer]
                     keys[:, :, graft.start : graft.stop] = donor[0][:, :, graft.start : graft.stop]
                     values[:, :, graft.start : graft.stop] = donor[1][:, :, graft.start : graft.stop]
             cache.update(keys, values, layer)
-        part = Sequence(torch.empty(0), read=whole.read, leaves=whole.leaves, gates=whole.gates)
+        part = Sequence(torch.empty(0), values_read=whole.values_read, patch_leaves=whole.patch_leaves, gates=whole.gates)
         hooks = [*cutting(lens, marks, start, stop), *writing(lens, marks, start, stop, part)]
-        hooks += [*keeping(lens, wanted, part), *(gating(lens, part) if gated else ())]
+        hooks += [*keeping(lens, places, part), *(gating(lens, part) if with_gates else ())]
         tokens = torch.tensor([ids[start:stop]], device=lens.device)
         positions = torch.arange(start, stop, device=lens.device)[None]
         part.logits = lens.bridge.run_with_hooks(
             tokens, fwd_hooks=hooks, past_key_values=cache, use_cache=True, position_ids=positions
         )[0]
         whole = joined(whole, part, cache)
-        whole.read.append((stop, [values for _, values in contents(cache)]))
+        whole.values_read.append((stop, [values for _, values in contents(cache)]))
     return whole
 
 
@@ -110,8 +110,8 @@ def contents(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
 def joined(before: Sequence, after: Sequence, cache: DynamicCache) -> Sequence:
     """Two stretches of one sequence as one. Of the cache, only what the later stretch added is its own."""
     new = contents(cache)
-    if not before.cache:
-        return Sequence(after.logits, after.kept, after.patterns, new, after.read, after.leaves, after.gates)
+    if not before.keys_values:
+        return Sequence(after.logits, after.activations, after.patterns, new, after.values_read, after.patch_leaves, after.gates)
     n = before.logits.shape[0]
     wide = after.logits.shape[0] + n
     patterns = {
@@ -120,14 +120,14 @@ def joined(before: Sequence, after: Sequence, cache: DynamicCache) -> Sequence:
     }
     return Sequence(
         torch.cat([before.logits, after.logits]),
-        {place: torch.cat([x, after.kept[place]]) for place, x in before.kept.items()},
+        {place: torch.cat([x, after.activations[place]]) for place, x in before.activations.items()},
         patterns,
         [
             (torch.cat([k, a[:, :, n:]], 2), torch.cat([v, b[:, :, n:]], 2))
-            for (k, v), (a, b) in zip(before.cache, new, strict=True)
+            for (k, v), (a, b) in zip(before.keys_values, new, strict=True)
         ],
-        after.read,
-        after.leaves,
+        after.values_read,
+        after.patch_leaves,
         after.gates,
     )
 
@@ -182,8 +182,8 @@ def writing(lens: Lens, marks: list[tuple[Mark, ...]], start: int, stop: int, pa
                 new = new_values(edit, layer, own, given, offsets, lens.n_heads)
                 if isinstance(edit, Patch) and torch.is_grad_enabled():
                     step = step_to_donor(edit, layer, own, given, offsets, lens.n_heads)
-                    part.leaves.append((edit, torch.zeros_like(new, requires_grad=True), step))
-                    new = new + part.leaves[-1][1]
+                    part.patch_leaves.append((edit, torch.zeros_like(new, requires_grad=True), step))
+                    new = new + part.patch_leaves[-1][1]
                 flat[0, targets] = new
                 return flat.view_as(x)
 
@@ -196,23 +196,23 @@ def sources(lens: Lens, edit: Overwrite, layer: int) -> Tensor:
     """The activations that an edit's values come from, in one layer."""
     place: Place = (edit.component, layer)
     if isinstance(edit, Patch):
-        kept = run_sequence(lens, edit.donor, (), {place}).kept[place]
-        return kept[slice(*edit.donor.span(edit.span if edit.at is None else edit.at))]
+        kept = run_sequence(lens, edit.donor, (), {place}).activations[place]
+        return kept[slice(*edit.donor.locate(edit.span if edit.at is None else edit.at))]
     distinct: dict[object, Tensor] = {}  # a token that several conditions share counts once
     for donor in averaged(edit):
-        kept = run_sequence(lens, donor, (), {place}).kept[place]
-        cells = list(zip(donor.ids, donor.marks(lens.structure), strict=True))
+        kept = run_sequence(lens, donor, (), {place}).activations[place]
+        cells = list(zip(donor.ids, donor.mark_rows(lens.structure), strict=True))
         for i, row in enumerate(kept):
             distinct.setdefault(tuple(cells[: i + 1]), row)
     return torch.stack(list(distinct.values())) if distinct else torch.zeros(0, 1)
 
 
-def keeping(lens: Lens, wanted: set[Place], part: Sequence) -> list[Hook]:
+def keeping(lens: Lens, places: set[Place], part: Sequence) -> list[Hook]:
     """Hooks that keep activations and every attention pattern."""
 
     def keep(place: Place) -> Callable:
         def hook(x: Tensor, hook: object) -> None:
-            part.kept[place] = x[0].flatten(1).clone()
+            part.activations[place] = x[0].flatten(1).clone()
 
         return hook
 
@@ -222,8 +222,8 @@ def keeping(lens: Lens, wanted: set[Place], part: Sequence) -> list[Hook]:
 
         return hook
 
-    hooks: list[Hook] = [(HOOKS[component].format(layer), keep((component, layer))) for component, layer in wanted]
-    if wanted:
+    hooks: list[Hook] = [(HOOKS[component].format(layer), keep((component, layer))) for component, layer in places]
+    if places:
         hooks += [(f"blocks.{layer}.attn.hook_pattern", pattern(layer)) for layer in range(lens.n_layers)]
     return hooks
 

@@ -23,7 +23,7 @@ class Site(NamedTuple):
     span: Where
 
     @classmethod
-    def named(cls, hook: str, span: Where, lens: "Lens | None" = None) -> "Site":
+    def from_hook_name(cls, hook: str, span: Where, lens: "Lens | None" = None) -> "Site":
         """The site that TransformerLens calls `hook`, such as "blocks.3.hook_resid_pre" or "blocks.3.hook_in".
 
         Raises:
@@ -63,14 +63,14 @@ class Capture:
 
     attention: tuple[str, ...] = ()
     flow: tuple[str, ...] = ()
-    lens: tuple[str, ...] = ()
+    logit_lens: tuple[str, ...] = ()
     compare: bool = False
     activations: tuple[Site, ...] = ()
     divergence: bool = False
     attribution: tuple[float, ...] = ()
     gradient_flow: tuple[str, ...] = ()
 
-    def rows(self, condition: Condition, readers: Sequence[str] | None = None) -> dict[str, range]:
+    def locate_readers(self, condition: Condition, readers: Sequence[str] | None = None) -> dict[str, range]:
         """The positions of `condition` that each reader stands for; by default, of the readers of attention."""
         last = len(condition.ids) - 1
         spans = condition.spans | {"answer": (last, last + 1)}
@@ -100,7 +100,7 @@ class Record:
     logprobs: Float[Tensor, " option"]
     attention: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict)
     flow: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict)
-    lens: Mapping[str, Float[Tensor, "layer option"]] = field(default_factory=dict)
+    logit_lens: Mapping[str, Float[Tensor, "layer option"]] = field(default_factory=dict)
     cosine: Float[Tensor, "layer span"] | None = None
     relative_l2: Float[Tensor, "layer span"] | None = None
     activations: Mapping[Site, Float[Tensor, "pos d_model"]] = field(default_factory=dict)

@@ -198,7 +198,7 @@ class Condition:
         return {piece.name: (a, b) for piece, a, b in zip(self.pieces, ends, ends[1:], strict=False)}
 
     @cached_property
-    def clean(self) -> "Condition":
+    def unedited(self) -> "Condition":
         """The same tokens without any edit of the pass."""
         return replace(self, edits=(), reference=None)
 
@@ -210,10 +210,10 @@ class Condition:
             if isinstance(edit, Splice | Patch):
                 out.append(edit.donor)
             elif isinstance(edit, Ablation) and edit.how != "zero":
-                out.extend(edit.over or (self.clean,))
+                out.extend(edit.over or (self.unedited,))
         return tuple(out)
 
-    def span(self, name: Where) -> Interval:
+    def locate(self, name: Where) -> Interval:
         """Where the piece `name` lies; an interval stands for itself.
 
         Raises:
@@ -235,23 +235,23 @@ class Condition:
             )
         return self.spans[name]
 
-    def marks(self, structure: Structure, tail: Sequence[int] = ()) -> list[tuple[Mark, ...]]:
+    def mark_rows(self, structure: Structure, tail: Sequence[int] = ()) -> list[tuple[Mark, ...]]:
         """For each token, the `tail` of an option included, what sets its row apart: the model's own cuts and edits."""
         ids = self.ids + tuple(tail)
-        marks: list[list[Mark]] = [[Cut(None, a, b) for a, b in cuts] for cuts in structure.hidden(ids)]
+        marks: list[list[Mark]] = [[Cut(None, a, b) for a, b in cuts] for cuts in structure.list_hidden(ids)]
         for edit in self.edits:
             if isinstance(edit, Overwrite):
-                start, stop = self.span(edit.span)
-                own = replace(edit, over=(self.clean,)) if isinstance(edit, Ablation) and not edit.over else edit
+                start, stop = self.locate(edit.span)
+                own = replace(edit, over=(self.unedited,)) if isinstance(edit, Ablation) and not edit.over else edit
                 for i in range(start, stop):
                     marks[i].append(Write(own, i - start))
                 continue
-            start, stop = self.span(edit.reader)
+            start, stop = self.locate(edit.reader)
             stop = len(ids) if edit.reader == self.pieces[-1].name else stop
             if isinstance(edit, Knockout):
-                new: list[Mark] = [Cut(edit.layers, *self.span(name)) for name in edit.read]
+                new: list[Mark] = [Cut(edit.layers, *self.locate(name)) for name in edit.read]
             else:
-                new = [Graft(edit.layers, *self.span(edit.read), edit.donor)]
+                new = [Graft(edit.layers, *self.locate(edit.read), edit.donor)]
             for i in range(start, stop):
                 marks[i].extend(new)
         return [tuple(each) for each in marks]
@@ -268,7 +268,7 @@ def check_edits(condition: Condition) -> None:
         if edit.layers is not None and (not edit.layers or min(edit.layers) < 0):
             raise PlanError(asked, f"layers {edit.layers}", "name layers from 0 on, or None for all")
         if isinstance(edit, Splice):
-            here, there = condition.span(edit.read), edit.donor.span(edit.read)
+            here, there = condition.locate(edit.read), edit.donor.locate(edit.read)
             if here != there:
                 raise PlanError(
                     f"{asked} at {edit.read!r}",
@@ -281,7 +281,7 @@ def check_edits(condition: Condition) -> None:
             if edit.heads is not None and edit.component != "z":
                 raise PlanError(asked, f"heads of {edit.component!r}", "name heads of component 'z' only")
         if isinstance(edit, Patch):
-            here, there = condition.span(edit.span), edit.donor.span(edit.span if edit.at is None else edit.at)
+            here, there = condition.locate(edit.span), edit.donor.locate(edit.span if edit.at is None else edit.at)
             if here[1] - here[0] != there[1] - there[0]:
                 raise PlanError(
                     f"{asked} at {edit.span!r}",

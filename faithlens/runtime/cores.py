@@ -28,7 +28,7 @@ def one_core() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def on_cores(do: Callable[..., Made], asked: Sequence[tuple], jobs: int = 1) -> Iterator[Made]:
+def on_cores(work: Callable[..., Made], arguments: Sequence[tuple], jobs: int = 1) -> Iterator[Made]:
     """What `do` makes of each of `asked` on one core, in their order, as soon as it and those before it are made.
 
     With `jobs` above 1, so many are made at once, in processes of one thread each, and `do`, what it takes and what it
@@ -36,10 +36,10 @@ def on_cores(do: Callable[..., Made], asked: Sequence[tuple], jobs: int = 1) -> 
     """
     if jobs == 1:
         with one_core():
-            yield from starmap(do, asked)
-    elif asked:
-        with ProcessPoolExecutor(min(jobs, len(asked)), get_context("spawn"), _alone) as pool:
-            yield from pool.map(do, *zip(*asked, strict=True))
+            yield from starmap(work, arguments)
+    elif arguments:
+        with ProcessPoolExecutor(min(jobs, len(arguments)), get_context("spawn"), _alone) as pool:
+            yield from pool.map(work, *zip(*arguments, strict=True))
 
 
 def _alone() -> None:

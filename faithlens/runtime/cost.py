@@ -33,33 +33,33 @@ class Cost:
     """
 
     forwards: float
-    apart: float
-    bytes: int
+    forwards_separately: float
+    peak_bytes: int
     seconds: float
-    available: int
+    free_bytes: int
 
     def __str__(self) -> str:
         return (
-            f"about {self.forwards:.1f} plain forwards of the longest condition instead of {self.apart:.1f},"
-            f" {self.seconds:.2g} s, {self.bytes / 2**20:,.0f} MiB beyond the weights"
-            f" ({self.available / 2**20:,.0f} MiB are free)"
+            f"about {self.forwards:.1f} plain forwards of the longest condition instead of {self.forwards_separately:.1f},"
+            f" {self.seconds:.2g} s, {self.peak_bytes / 2**20:,.0f} MiB beyond the weights"
+            f" ({self.free_bytes / 2**20:,.0f} MiB are free)"
         )
 
 
 def cost(lens: Lens, plan: Plan) -> Cost:
     """Estimate time and memory. A short forward is run to see how fast this machine is."""
-    blocks = sum(packed.blocks(lens.n_layers) for packed in plan.passes)
+    blocks = sum(packed.count_row_blocks(lens.n_layers) for packed in plan.passes)
     longest = max(len(condition.ids) for condition in plan.conditions)
     return Cost(
         forwards=blocks / (longest * lens.n_layers),
-        apart=plan.tokens_apart / longest,
-        bytes=max(peak(lens, packed) for packed in plan.passes),
+        forwards_separately=plan.tokens_separately / longest,
+        peak_bytes=max(peak(lens, packed) for packed in plan.passes),
         seconds=blocks * seconds_a_block(lens),
-        available=free(lens.device),
+        free_bytes=free(lens.device),
     )
 
 
-def plan_for(lens: Lens, conditions: Sequence[Condition], *, tokens: int = BUDGET, memory: int | None = None) -> Plan:
+def plan_for(lens: Lens, conditions: Sequence[Condition], *, budget: int = BUDGET, memory: int | None = None) -> Plan:
     """Compile a plan for a model: its structure and context, at most `tokens` rows a pass, and no more than `memory`.
 
     `memory` counts bytes beyond the weights; by default, what is free now. Passes are made smaller until they fit.
@@ -69,11 +69,11 @@ def plan_for(lens: Lens, conditions: Sequence[Condition], *, tokens: int = BUDGE
     """
     most = free(lens.device) if memory is None else memory
     while True:
-        plan = compile_plan(conditions, lens.structure, budget=tokens, context=lens.context)
+        plan = compile_plan(conditions, lens.structure, budget=budget, context_length=lens.context_length)
         needed = max((peak(lens, packed) for packed in plan.passes), default=0)
         if needed <= most or len(plan.passes) == len(plan.conditions):
             break
-        tokens = max(len(packed.ids) for packed in plan.passes) // 2
+        budget = max(len(packed.ids) for packed in plan.passes) // 2
     if needed > most:
         raise does_not_fit(lens, plan, needed, most, "shorten the longest condition, give more memory")
     return plan
@@ -81,14 +81,14 @@ def plan_for(lens: Lens, conditions: Sequence[Condition], *, tokens: int = BUDGE
 
 def peak(lens: Lens, packed: Pass) -> int:
     """Bytes a pass holds: the residual stream twice, one layer's keys and values, a chunk's insides, masks, logits."""
-    config, size = lens.model.config.get_text_config(), lens.model.dtype.itemsize
+    config, size = lens.hf_model.config.get_text_config(), lens.hf_model.dtype.itemsize
     rows, chunk = len(packed.ids), min(len(packed.ids), CHUNK.get(lens.device.type, CHUNK["cpu"]))
     heads = getattr(config, "num_attention_heads", None) or 1  # a model that has none is refused by its anatomy
     d_head = getattr(config, "qk_head_dim", None) or getattr(config, "head_dim", None) or config.hidden_size // heads
     kv = 2 * d_head * (getattr(config, "num_key_value_heads", None) or heads)
     inner = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * config.hidden_size
-    written = len({writing.edit.component for writing in packed.writings}) * config.hidden_size
-    logits = 3 * 4 * min(CELLS, len({row for p in packed.placed for o in p.reads for row, _ in o}) * config.vocab_size)
+    written = len({writing.edit.component for writing in packed.overwrites}) * config.hidden_size
+    logits = 3 * 4 * min(CELLS, len({row for p in packed.placements for o in p.reads for row, _ in o}) * config.vocab_size)
     masks = 4 * rows * max(packed.depth)
     return rows * (2 * config.hidden_size + kv + written) * size + chunk * 4 * inner * size + logits + masks
 
@@ -96,11 +96,11 @@ def peak(lens: Lens, packed: Pass) -> int:
 @torch.inference_mode()
 def seconds_a_block(lens: Lens) -> float:
     """Seconds one row takes in one block of a plain forward: the median of three short ones, after a first."""
-    ids = torch.zeros(1, min(PROBE, lens.context), dtype=torch.long, device=lens.device)
+    ids = torch.zeros(1, min(PROBE, lens.context_length), dtype=torch.long, device=lens.device)
     taken = []
     for _ in range(4):
         start = perf_counter()
-        lens.model.base_model(input_ids=ids, use_cache=False)
+        lens.hf_model.base_model(input_ids=ids, use_cache=False)
         if lens.device.type == "cuda":
             torch.cuda.synchronize(lens.device)
         taken.append(perf_counter() - start)
@@ -129,10 +129,10 @@ def check_memory(lens: Lens, plan: Plan) -> None:
         raise does_not_fit(lens, plan, needed, available, "compile it with `plan_for`, which makes passes that fit")
 
 
-def does_not_fit(lens: Lens, plan: Plan, needed: int, available: int, do: str) -> PlanError:
+def does_not_fit(lens: Lens, plan: Plan, needed: int, free_bytes: int, fix: str) -> PlanError:
     """The error that says how much is missing, and what helps."""
     return PlanError(
         f"a pass of {max(len(p.ids) for p in plan.passes):,} rows through {lens.name}",
-        f"it needs about {needed / 2**20:,.0f} MiB beyond the weights, where {available / 2**20:,.0f} MiB may be used",
-        f"{do}, or load the model with dtype='bfloat16'",
+        f"it needs about {needed / 2**20:,.0f} MiB beyond the weights, where {free_bytes / 2**20:,.0f} MiB may be used",
+        f"{fix}, or load the model with dtype='bfloat16'",
     )

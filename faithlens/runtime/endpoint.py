@@ -55,7 +55,7 @@ class Endpoint:
     key_env: str = "OPENAI_API_KEY"
     timeout: float = 60.0
     retries: int = 4
-    wait: float = 1.0
+    first_wait: float = 1.0
     sampling: Sampling = Sampling()
 
     def __post_init__(self) -> None:
@@ -73,16 +73,16 @@ class Endpoint:
         """Address and model, for the log of edits."""
         return f"{self.url}#{self.model}"
 
-    def write(self, requests: Sequence[str], seeds: Sequence[int], most: int = 60) -> list[str]:
+    def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = 60) -> list[str]:
         """The answer to each request, in the order given, at most `most` tokens long; empty where it has no words.
 
         Raises:
             ModelError: a request was refused, went on failing, or what came back is no chat completion.
         """
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(self._answer, requests, seeds, [most] * len(requests)))
+            return list(pool.map(self._request_answer, requests, seeds, [max_tokens] * len(requests)))
 
-    def _answer(self, request: str, seed: int, most: int) -> str:
+    def _request_answer(self, request: str, seed: int, most: int) -> str:
         """One answer, however many tries it takes."""
         body = {
             "model": self.model,
@@ -94,16 +94,16 @@ class Endpoint:
         }
         tried = 0
         while isinstance(reply := self._post(json.dumps(body).encode()), Failure):
-            if not reply.again or tried >= self.retries:
-                raise self._error(reply.found, reply.do)
-            time.sleep(min(LONGEST_WAIT, reply.wait or self.wait * 2**tried))
+            if not reply.is_transient or tried >= self.retries:
+                raise self._make_error(reply.reason, reply.fix)
+            time.sleep(min(LONGEST_WAIT, reply.wait or self.first_wait * 2**tried))
             tried += 1
-        return self._content(reply)
+        return self._parse_content(reply)
 
     def _post(self, body: bytes) -> "bytes | Failure":
         """Send one request: what came back, or what went wrong."""
         try:
-            return self._send(body, self._key())
+            return self._send(body, self._read_key())
         except (OSError, HTTPException) as error:
             if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
                 return Failure(f"no reply within {self.timeout:g} seconds", "see that the server is up", True)
@@ -121,7 +121,7 @@ class Endpoint:
             said = said.replace(key, f"${self.key_env}") if key else said
             return refused(error.code, said, error.headers.get("Retry-After"), self.key_env)
 
-    def _key(self) -> str:
+    def _read_key(self) -> str:
         """The key; empty where there is none. One that no header can carry would be printed by the error of urllib."""
         key = os.environ.get(self.key_env, "").strip()
         if key.isascii() and key.isprintable():
@@ -129,7 +129,7 @@ class Endpoint:
         do = "export the key again, without quotes or line breaks"
         raise ConfigError(f"the key in ${self.key_env}", "it holds characters that no key has", do)
 
-    def _content(self, reply: bytes) -> str:
+    def _parse_content(self, reply: bytes) -> str:
         """The words of a chat completion."""
         try:
             content = json.loads(reply)["choices"][0]["message"]["content"] or ""
@@ -138,9 +138,9 @@ class Endpoint:
         if isinstance(content, str):
             return content
         found = f"status 200, and no chat completion: {quoted(reply.decode(errors='replace'))}"
-        raise self._error(found, "give the address up to where /chat/completions follows; it mostly ends in /v1")
+        raise self._make_error(found, "give the address up to where /chat/completions follows; it mostly ends in /v1")
 
-    def _error(self, found: str, do: str) -> ModelError:
+    def _make_error(self, found: str, do: str) -> ModelError:
         return ModelError(f"an answer of {self.model} from {self.url}", found, do)
 
 
@@ -148,13 +148,13 @@ class Endpoint:
 class Failure:
     """Why a request has no reply, what to do, whether and after how many seconds (0: not said) to try it again."""
 
-    found: str
-    do: str
-    again: bool
+    reason: str
+    fix: str
+    is_transient: bool
     wait: float = 0.0
 
 
-def refused(status: int, said: str, retry_after: str | None, key_env: str) -> Failure:
+def refused(status: int, reply: str, retry_after: str | None, key_env: str) -> Failure:
     """What a status that is no success means."""
     do = {
         401: f"put a key for this endpoint into ${key_env}",
@@ -167,7 +167,7 @@ def refused(status: int, said: str, retry_after: str | None, key_env: str) -> Fa
     except ValueError:  # a date
         wait = 0.0
     again = status in TRANSIENT or status >= 500
-    return Failure(f"status {status}: {quoted(said)}", do, again, max(0.0, wait))
+    return Failure(f"status {status}: {quoted(reply)}", do, again, max(0.0, wait))
 
 
 def quoted(text: str) -> str:

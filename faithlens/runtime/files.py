@@ -123,18 +123,18 @@ def _check_named(name: str, folder: Path, where: str, path: str) -> None:
         raise _outside(name, folder, f"{where} names {path!r}")
 
 
-def _check_inside(name: str, folder: Path, path: str, says: str) -> None:
+def _check_inside(name: str, folder: Path, path: str, message: str) -> None:
     whole, place = folder.resolve(), (folder / path).resolve()
     inside = [whole]
     if whole.parent.name == "snapshots":  # of the Hugging Face cache: models--org--name/snapshots/COMMIT
         inside.append(whole.parent.parent / "blobs")
     if not any(place.is_relative_to(root) for root in inside):
-        raise _outside(name, folder, says)
+        raise _outside(name, folder, message)
 
 
-def _outside(name: str, folder: Path, says: str) -> ModelError:
+def _outside(name: str, folder: Path, message: str) -> ModelError:
     return ModelError(
         f"the model {name}",
-        f"{says}, which lies outside {folder}",
+        f"{message}, which lies outside {folder}",
         "copy the file into the folder, or name the folder that it lies in",
     )

@@ -31,9 +31,9 @@ class Chunk:
     """
 
     rows: Int[Tensor, " row"]
-    joins: int
-    whole: bool
-    silent: bool = False
+    first_layer: int
+    is_whole: bool
+    is_silent: bool = False
 
 
 def active(layers: Layers, layer: int) -> bool:
@@ -44,13 +44,13 @@ def active(layers: Layers, layer: int) -> bool:
 class Geometry:
     """One pass on one device. Everything is made once and serves all layers for which it is the same."""
 
-    def __init__(self, packed: Pass, device: torch.device, chunk: int) -> None:
+    def __init__(self, packed: Pass, device: torch.device, chunk_rows: int) -> None:
         self.packed = packed
         self.device = device
-        self.size = chunk
+        self.chunk_rows = chunk_rows
         self.depth = torch.tensor(packed.depth, device=device)
-        self.joins = torch.tensor(packed.joins, device=device)
-        self.twins = torch.tensor(packed.twins, device=device)
+        self.first_layers = torch.tensor(packed.first_layers, device=device)
+        self.originals = torch.tensor(packed.originals, device=device)
         self._until = torch.tensor(packed.visible_until, device=device)
         self._limited = {layers for row in (*packed.cuts, *packed.grafts) for layers, _ in row if layers is not None}
         self._trees: dict[frozenset[Layers], Tree] = {}
@@ -59,7 +59,7 @@ class Geometry:
     def __len__(self) -> int:
         return len(self.packed.ids)
 
-    def tree(self, layer: int) -> Tree:
+    def build_tree(self, layer: int) -> Tree:
         """Who sees whom in `layer`."""
         here = frozenset(layers for layers in self._limited if active(layers, layer))
         if here not in self._trees:
@@ -67,21 +67,21 @@ class Geometry:
                 [[interval for layers, interval in row if active(layers, layer)] for row in marks]
                 for marks in (self.packed.cuts, self.packed.grafts)
             )
-            replaced = [[self._depths(graft) for graft in row] for row in grafts]
+            replaced = [[self._find_depths(graft) for graft in row] for row in grafts]
             self._trees[here] = Tree(
                 self.depth,
                 self._until,
-                self._padded([own + other for own, other in zip(cuts, replaced, strict=True)]),
-                self._padded([self._left(row, hidden) for row, hidden in zip(grafts, cuts, strict=True)]),
+                self._pad_intervals([own + other for own, other in zip(cuts, replaced, strict=True)]),
+                self._pad_intervals([self._remove_cuts(row, hidden) for row, hidden in zip(grafts, cuts, strict=True)]),
             )
         return self._trees[here]
 
-    def _depths(self, graft: Interval) -> Interval:
+    def _find_depths(self, graft: Interval) -> Interval:
         """The depths at which a graft's rows lie: they are neighbours, and each is the next one's parent."""
         first = self.packed.depth[graft[0]]
         return first, first + graft[1] - graft[0]
 
-    def _left(self, grafts: list[Interval], cuts: list[Interval]) -> list[Interval]:
+    def _remove_cuts(self, grafts: list[Interval], cuts: list[Interval]) -> list[Interval]:
         """Grafts without the rows at whose depths nothing may be seen."""
         for low, high in cuts:
             left = []
@@ -92,7 +92,7 @@ class Geometry:
             grafts = left
         return grafts
 
-    def _padded(self, rows: list[list[Interval]]) -> Int[Tensor, "pos cut two"]:
+    def _pad_intervals(self, rows: list[list[Interval]]) -> Int[Tensor, "pos cut two"]:
         """Intervals of each row, as many as any has; the others are empty."""
         width = max(map(len, rows))
         if not width:
@@ -102,32 +102,32 @@ class Geometry:
     @cached_property
     def chunks(self) -> list[Chunk]:
         """All rows, sources before targets and ancestors before descendants, in chunks of at most `size`."""
-        return self._cut(frozenset(range(len(self))))
+        return self._cut_chunks(frozenset(range(len(self))))
 
-    def last(self, heard: frozenset[int]) -> list[Chunk]:
+    def list_last_chunks(self, heard: frozenset[int]) -> list[Chunk]:
         """The chunks of the last block, of whose output only the rows `heard` are read."""
         if heard not in self._last:
-            self._last[heard] = self._cut(heard)
+            self._last[heard] = self._cut_chunks(heard)
         return self._last[heard]
 
-    def _cut(self, heard: frozenset[int]) -> list[Chunk]:
+    def _cut_chunks(self, heard: frozenset[int]) -> list[Chunk]:
         """Rows of one wave that join together, the silent ones first: the others see their keys and values."""
         spoken = np.isin(np.arange(len(self)), list(heard))
-        marks = np.stack([self.packed.waves, self.packed.joins, spoken])
+        marks = np.stack([self.packed.waves, self.packed.first_layers, spoken])
         order = np.lexsort(marks[::-1])
         borders = np.flatnonzero((np.diff(marks[:, order]) != 0).any(0)) + 1
         out = []
         for group in np.split(order, borders):
             rows, (_, joins, aloud) = torch.tensor(group, device=self.device), marks[:, group[0]].tolist()
-            parts = -(-len(rows) // self.size)
+            parts = -(-len(rows) // self.chunk_rows)
             out += [Chunk(part, joins, len(part) == len(self), not aloud) for part in rows.chunk(parts)]
         return out
 
-    def there(self, rows: Int[Tensor, " row"], layer: int) -> Int[Tensor, " row"]:
+    def find_holders(self, rows: Int[Tensor, " row"], layer: int) -> Int[Tensor, " row"]:
         """The rows that hold the activations of `rows` in `layer`: their twins, where they have not joined yet."""
-        return torch.where(self.joins[rows] <= layer, rows, self.twins[rows])
+        return torch.where(self.first_layers[rows] <= layer, rows, self.originals[rows])
 
     @cached_property
-    def joining(self) -> dict[int, Int[Tensor, " row"]]:
+    def rows_joining(self) -> dict[int, Int[Tensor, " row"]]:
         """For each layer above the first, the rows that join in it."""
-        return {int(layer): (self.joins == layer).nonzero()[:, 0] for layer in self.joins.unique() if layer > 0}
+        return {int(layer): (self.first_layers == layer).nonzero()[:, 0] for layer in self.first_layers.unique() if layer > 0}

@@ -62,15 +62,15 @@ def convert(path: Path, folder: Path) -> None:
         ModelError: not a readable GGUF file, or one whose meaning is not known here for certain.
     """
     source = Source(path)
-    weights = source.weights()
-    config = source.config(weights)
+    weights = source.read_weights()
+    config = source.make_config(weights)
     source.check_complete(weights, config)
-    tokenizer = source.tokenizer(folder)
+    tokenizer = source.read_tokenizer(folder)
     tokenizer.save_pretrained(folder)
     config.pad_token_id = tokenizer.pad_token_id
     config.dtype = torch.float32
     config.save_pretrained(folder)
-    source.generation(config).save_pretrained(folder)
+    source.make_generation_config(config).save_pretrained(folder)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
@@ -87,46 +87,46 @@ class Source:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.arch = path, ""
+        self.path, self.architecture = path, ""
         try:
             with progress(f"opening {path.name}"):
                 self.reader = GGUFReader(path)
         except (ValueError, IndexError, KeyError, OverflowError) as error:
-            raise self.refusal(f"it cannot be read as GGUF: {error}", "download the file again") from error
-        self.arch = str(self.value("general.architecture"))
-        if self.arch not in _CONFIGS:
-            raise self.refusal(f"its architecture is {self.arch!r}; converted here: {', '.join(_CONFIGS)}")
-        self.heads = int(self.value("{arch}.attention.head_count"))
-        self.kv_heads = int(self.value("{arch}.attention.head_count_kv", self.heads))
+            raise self.make_error(f"it cannot be read as GGUF: {error}", "download the file again") from error
+        self.architecture = str(self.read_value("general.architecture"))
+        if self.architecture not in _CONFIGS:
+            raise self.make_error(f"its architecture is {self.architecture!r}; converted here: {', '.join(_CONFIGS)}")
+        self.heads = int(self.read_value("{arch}.attention.head_count"))
+        self.kv_heads = int(self.read_value("{arch}.attention.head_count_kv", self.heads))
 
-    def refusal(self, found: str, do: str = "load the model's safetensors version, a folder or a hub id") -> ModelError:
+    def make_error(self, found: str, do: str = "load the model's safetensors version, a folder or a hub id") -> ModelError:
         """What to raise where the file's meaning is not certain."""
         return ModelError(f"the model in {self.path}", found, do)
 
-    def value(self, key: str, default: Any = ...) -> Any:
+    def read_value(self, key: str, default: Any = ...) -> Any:
         """A metadata value; `{arch}` in the key stands for the architecture."""
-        key = key.format(arch=self.arch)
+        key = key.format(arch=self.architecture)
         field = self.reader.get_field(key)
         if field is None and default is ...:
-            raise self.refusal(f"it lacks the entry {key!r}")
+            raise self.make_error(f"it lacks the entry {key!r}")
         return default if field is None else field.contents()
 
-    def weights(self) -> dict[str, torch.Tensor]:
+    def read_weights(self) -> dict[str, torch.Tensor]:
         """All tensors by their Hugging Face names."""
         named = {}
         with progress(f"unpacking {self.path.name}", len(self.reader.tensors)) as advance:
             for tensor in self.reader.tensors:
-                named[self.rename(tensor.name)] = self.unpack(tensor)
+                named[self.translate_name(tensor.name)] = self.unpack(tensor)
                 advance(1)
         return named
 
-    def rename(self, name: str) -> str:
+    def translate_name(self, name: str) -> str:
         """The Hugging Face name of a tensor."""
         block = re.fullmatch(r"blk\.(\d+)\.(\w+)\.(weight|bias)", name)
         if block and block[2] in _BLOCK:
             return f"model.layers.{block[1]}.{_BLOCK[block[2]]}.{block[3]}"
         if name not in _TOP:  # such as rope_freqs: without it the model would be another one
-            raise self.refusal(f"its tensor {name!r} is none of a plain {self.arch} model")
+            raise self.make_error(f"its tensor {name!r} is none of a plain {self.architecture} model")
         return _TOP[name]
 
     def unpack(self, tensor: ReaderTensor) -> torch.Tensor:
@@ -134,36 +134,36 @@ class Source:
         try:
             numbers = dequantize(tensor.data, tensor.tensor_type)
         except NotImplementedError as error:
-            raise self.refusal(f"it is packed as {tensor.tensor_type.name}, which cannot be unpacked here") from error
+            raise self.make_error(f"it is packed as {tensor.tensor_type.name}, which cannot be unpacked here") from error
         numbers = numbers.reshape(tensor.shape.tolist()[::-1])
-        if self.arch == "llama" and (part := re.search(r"attn_([qk])\.", tensor.name)):
+        if self.architecture == "llama" and (part := re.search(r"attn_([qk])\.", tensor.name)):
             numbers = unpermute(numbers, self.heads if part[1] == "q" else self.kv_heads)
         whole = torch.from_numpy(np.array(numbers, dtype=np.float32, order="C"))
         return whole.to(_SIXTEEN_BITS.get(tensor.tensor_type, torch.float32))
 
-    def config(self, weights: dict[str, torch.Tensor]) -> PreTrainedConfig:
+    def make_config(self, weights: dict[str, torch.Tensor]) -> PreTrainedConfig:
         """The Hugging Face config. Scaled or partial rotary positions are refused."""
-        width = int(self.value("{arch}.embedding_length"))
-        if self.value("{arch}.rope.scaling.type", "none") != "none":
-            raise self.refusal("it scales its rotary positions, which is not converted here")
-        if self.value("{arch}.rope.dimension_count", width // self.heads) != width // self.heads:
-            raise self.refusal("it rotates only a part of each head, which is not converted here")
-        ids = {f"{k}_token_id": self.value(f"tokenizer.ggml.{k}_token_id", None) for k in ("bos", "eos")}
+        width = int(self.read_value("{arch}.embedding_length"))
+        if self.read_value("{arch}.rope.scaling.type", "none") != "none":
+            raise self.make_error("it scales its rotary positions, which is not converted here")
+        if self.read_value("{arch}.rope.dimension_count", width // self.heads) != width // self.heads:
+            raise self.make_error("it rotates only a part of each head, which is not converted here")
+        ids = {f"{k}_token_id": self.read_value(f"tokenizer.ggml.{k}_token_id", None) for k in ("bos", "eos")}
         bias = any(name.endswith("o_proj.bias") for name in weights)
-        return _CONFIGS[self.arch](
-            architectures=[_CLASSES[self.arch]],
+        return _CONFIGS[self.architecture](
+            architectures=[_CLASSES[self.architecture]],
             vocab_size=len(weights["model.embed_tokens.weight"]),
             hidden_size=width,
-            intermediate_size=int(self.value("{arch}.feed_forward_length")),
-            num_hidden_layers=int(self.value("{arch}.block_count")),
+            intermediate_size=int(self.read_value("{arch}.feed_forward_length")),
+            num_hidden_layers=int(self.read_value("{arch}.block_count")),
             num_attention_heads=self.heads,
             num_key_value_heads=self.kv_heads,
-            max_position_embeddings=int(self.value("{arch}.context_length")),
-            rms_norm_eps=float(self.value("{arch}.attention.layer_norm_rms_epsilon")),
-            rope_parameters={"rope_type": "default", "rope_theta": float(self.value("{arch}.rope.freq_base", 10000.0))},
+            max_position_embeddings=int(self.read_value("{arch}.context_length")),
+            rms_norm_eps=float(self.read_value("{arch}.attention.layer_norm_rms_epsilon")),
+            rope_parameters={"rope_type": "default", "rope_theta": float(self.read_value("{arch}.rope.freq_base", 10000.0))},
             tie_word_embeddings="lm_head.weight" not in weights,
             **ids,
-            **({"attention_bias": bias} if self.arch == "llama" else {}),
+            **({"attention_bias": bias} if self.architecture == "llama" else {}),
         )
 
     def check_complete(self, weights: dict[str, torch.Tensor], config: PreTrainedConfig) -> None:
@@ -174,21 +174,21 @@ class Source:
         if wrong := sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)):
             name = wrong[0]
             shapes = [str(tuple(s)) if (s := of.get(name)) is not None else "nothing" for of in (found, wanted)]
-            raise self.refusal(
+            raise self.make_error(
                 f"{len(wrong)} tensors differ from the model it describes: {name} is {' not '.join(shapes)}"
             )
 
-    def tokenizer(self, empty: Path) -> PreTrainedTokenizerBase:
+    def read_tokenizer(self, empty: Path) -> PreTrainedTokenizerBase:
         """The tokenizer with its special tokens and chat template. Byte-level vocabularies split only as is known."""
-        kind, split = self.value("tokenizer.ggml.model", None), self.value("tokenizer.ggml.pre", "default")
+        kind, split = self.read_value("tokenizer.ggml.model", None), self.read_value("tokenizer.ggml.pre", "default")
         if kind == "gpt2" and split not in _SPLITS:
-            raise self.refusal(f"its tokenizer splits text by the rule {split!r}; known here: {', '.join(_SPLITS)}")
+            raise self.make_error(f"its tokenizer splits text by the rule {split!r}; known here: {', '.join(_SPLITS)}")
         try:
             with progress(f"reading the tokenizer of {self.path.name}"):
                 # the absolute file name keeps files beside the GGUF from being read as its tokenizer's
                 tokenizer = AutoTokenizer.from_pretrained(empty, gguf_file=str(self.path.resolve()))
         except (OSError, ValueError, KeyError) as error:
-            raise self.refusal(f"its tokenizer cannot be converted: {error}") from error
+            raise self.make_error(f"its tokenizer cannot be converted: {error}") from error
         if split == "smollm":  # transformers does not know this rule: every digit apart, then as GPT-2
             digits, words = (
                 pre_tokenizers.Digits(individual_digits=True),
@@ -197,10 +197,10 @@ class Source:
             tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, words])
         return tokenizer
 
-    def generation(self, config: PreTrainedConfig) -> GenerationConfig:
+    def make_generation_config(self, config: PreTrainedConfig) -> GenerationConfig:
         """Generation settings that stop at the end of the text and at the end of a turn."""
         settings = GenerationConfig.from_model_config(config)
-        stops = {self.value(f"tokenizer.ggml.{k}_token_id", None) for k in ("eos", "eot")} - {None}
+        stops = {self.read_value(f"tokenizer.ggml.{k}_token_id", None) for k in ("eos", "eot")} - {None}
         if len(stops) > 1:
             settings.eos_token_id = sorted(stops)
         return settings

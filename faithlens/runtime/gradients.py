@@ -18,7 +18,7 @@ class Watched(NamedTuple):
     """Zeros added to rows of a patch, number `mine` of the writing's, which are `step` away from the donor's."""
 
     writing: Writing
-    mine: Int[Tensor, " row"]
+    numbers: Int[Tensor, " row"]
     leaf: Float[Tensor, "row d_model"]
     step: Float[Tensor, "row d_model"]
 
@@ -39,11 +39,11 @@ class Gradients:
 
     def __init__(self, packed: Pass, weights: Sequence[float]) -> None:
         self.packed, self.weights = packed, weights
-        self._watched: list[Watched] = []
+        self._leaves: list[Watched] = []
         self._gates: list[Gate] = []
-        self._taken: tuple[Tensor, ...] = ()
+        self._gradients: tuple[Tensor, ...] = ()
 
-    def watch(
+    def add_leaf(
         self,
         writing: Writing,
         mine: Int[Tensor, " row"],
@@ -51,33 +51,33 @@ class Gradients:
         step: Float[Tensor, "row d_model"],
     ) -> Float[Tensor, "row d_model"]:
         """Patched rows, number `mine` of the writing's, with a leaf."""
-        self._watched.append(Watched(writing, mine, torch.zeros_like(new, requires_grad=True), step))
-        return new + self._watched[-1].leaf
+        self._leaves.append(Watched(writing, mine, torch.zeros_like(new, requires_grad=True), step))
+        return new + self._leaves[-1].leaf
 
-    def gate(
+    def add_gate(
         self, layer: int, owner: Int[Tensor, " row"], flow: Float[Tensor, "head row span d_head"]
     ) -> Float[Tensor, "head row d_head"]:
         """What leaves on the weights of `flow` add to each read row's output: nothing yet."""
         self._gates.append(Gate(layer, owner, flow.new_zeros(flow.shape[:-1]).requires_grad_()))
         return einsum(self._gates[-1].leaf, flow, "h r s, h r s d -> h r d")
 
-    def take(self, answers: dict[int, Float[Tensor, " option"]]) -> None:
+    def differentiate(self, answers: dict[int, Float[Tensor, " option"]]) -> None:
         """Differentiate the metric, given the options' log-probabilities of each condition."""
-        leaves = [each.leaf for each in (*self._watched, *self._gates)]
+        leaves = [each.leaf for each in (*self._leaves, *self._gates)]
         if leaves:
             weights = torch.tensor(self.weights)
             total = torch.stack([(weights * logprobs).sum() for logprobs in answers.values()]).sum()
-            self._taken = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
+            self._gradients = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
 
     @cached_property
     def _owners(self) -> dict[int, set[int]]:
         owners: dict[int, set[int]] = {}
-        for placed in self.packed.placed:
+        for placed in self.packed.placements:
             for row in placed.path:
                 owners.setdefault(row, set()).add(placed.index)
         return owners
 
-    def owner(self, rows: Sequence[int], what: str) -> int:
+    def find_owner(self, rows: Sequence[int], what: str) -> int:
         """The one condition that has `rows`.
 
         Raises:
@@ -92,22 +92,22 @@ class Gradients:
             )
         return owners.pop()
 
-    def of_patches(self, index: int) -> dict[Patch, Float[Tensor, " pos"]]:
+    def get_patch_scores(self, index: int) -> dict[Patch, Float[Tensor, " pos"]]:
         """Gradient times step for each token of each patch of condition `index`, over all its layers."""
-        return self._by_condition.get(index, {})
+        return self._patch_scores.get(index, {})
 
     @cached_property
-    def _by_condition(self) -> dict[int, dict[Patch, Float[Tensor, " pos"]]]:
+    def _patch_scores(self) -> dict[int, dict[Patch, Float[Tensor, " pos"]]]:
         out: dict[int, dict[Patch, Tensor]] = {}
-        for (writing, mine, _, step), gradient in zip(self._watched, self._taken, strict=False):
+        for (writing, mine, _, step), gradient in zip(self._leaves, self._gradients, strict=False):
             assert isinstance(writing.edit, Patch)
             score = (gradient * step).sum(-1).float().cpu()
-            patches = out.setdefault(self.owner(writing.targets, "a patch"), {})
+            patches = out.setdefault(self.find_owner(writing.targets, "a patch"), {})
             whole = patches.setdefault(writing.edit, score.new_zeros(len(writing.targets)))
             whole.index_add_(0, mine.cpu(), score)  # chunks may have cut the writing into parts
         return out
 
-    def gates(self) -> Iterator[tuple[int, Int[Tensor, " row"], Float[Tensor, "head row span"]]]:
+    def list_gates(self) -> Iterator[tuple[int, Int[Tensor, " row"], Float[Tensor, "head row span"]]]:
         """For each stretch of read rows in a layer, which reading each is of, and the gradients at their gates."""
-        for (layer, owner, _), gradient in zip(self._gates, self._taken[len(self._watched) :], strict=True):
+        for (layer, owner, _), gradient in zip(self._gates, self._gradients[len(self._leaves) :], strict=True):
             yield layer, owner, gradient

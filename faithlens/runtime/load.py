@@ -182,26 +182,26 @@ def _structure(name: str, model: PreTrainedModel) -> Structure:
         ) from error
 
 
-def _device(asked: str) -> torch.device | None:
+def _device(device: str) -> torch.device | None:
     """The place of all weights; None where accelerate is to place them."""
-    if asked == "split":
+    if device == "split":
         return None
-    if asked == "auto":
+    if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if asked != "cpu" and not re.fullmatch(r"cuda(:\d+)?", asked):
+    if device != "cpu" and not re.fullmatch(r"cuda(:\d+)?", device):
         known = ["auto", "cpu", "cuda", "cuda:N", "split"]
-        raise ConfigError(f"device {asked!r}", nearest(asked, known), "name a known device")
-    place = torch.device(asked)
+        raise ConfigError(f"device {device!r}", nearest(device, known), "name a known device")
+    place = torch.device(device)
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
         found = f"{torch.cuda.device_count()} CUDA GPUs seen by torch"
-        raise ConfigError(f"device {asked!r}", found, "use the CPU, or install a torch build with CUDA")
+        raise ConfigError(f"device {device!r}", found, "use the CPU, or install a torch build with CUDA")
     return place
 
 
-def _dtype(asked: str) -> torch.dtype:
-    if asked not in DTYPES:
-        raise ConfigError(f"dtype {asked!r}", nearest(asked, DTYPES), "name a known dtype")
-    return DTYPES[asked]
+def _dtype(dtype: str) -> torch.dtype:
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype {dtype!r}", nearest(dtype, DTYPES), "name a known dtype")
+    return DTYPES[dtype]
 
 
 def _first_line(error: Exception) -> str:
@@ -209,11 +209,11 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet(bars_off: bool) -> Iterator[None]:
+def _quiet(without_bars: bool) -> Iterator[None]:
     """Without transformers' notices, which say nothing that is not checked here; bars only where they help."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
-    if bars_off:
+    if without_bars:
         logging.disable_progress_bar()
     try:
         yield

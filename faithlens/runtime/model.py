@@ -44,43 +44,43 @@ class Lens:
     """
 
     name: str
-    model: PreTrainedModel
+    hf_model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     structure: Structure
 
     def __repr__(self) -> str:
-        dtype = str(self.model.dtype).removeprefix("torch.")
+        dtype = str(self.hf_model.dtype).removeprefix("torch.")
         return f"Lens({self.name!r}, {self.n_layers} layers, {self.n_heads} heads, {dtype}, {self.device})"
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.model.device
+        return self.hf_model.device
 
     @property
     def n_layers(self) -> int:
         """Transformer blocks."""
-        return self.model.config.get_text_config().num_hidden_layers
+        return self.hf_model.config.get_text_config().num_hidden_layers
 
     @property
     def n_heads(self) -> int:
         """Query heads of one block."""
-        return self.model.config.get_text_config().num_attention_heads
+        return self.hf_model.config.get_text_config().num_attention_heads
 
     @property
-    def context(self) -> int:
+    def context_length(self) -> int:
         """The longest sequence the model takes, in tokens; a model that names no limit has none."""
-        return getattr(self.model.config.get_text_config(), "max_position_embeddings", sys.maxsize)
+        return getattr(self.hf_model.config.get_text_config(), "max_position_embeddings", sys.maxsize)
 
     @property
     def source(self) -> str:
         """The folder the weights were read from; for a hub model its last part is the commit."""
-        return str(self.model.name_or_path)
+        return str(self.hf_model.name_or_path)
 
     @property
     def stop_ids(self) -> frozenset[int]:
         """The tokens that end the model's turn: those of its generation settings and its tokenizer's end."""
-        settings = self.model.generation_config
+        settings = self.hf_model.generation_config
         ids = settings.eos_token_id if settings is not None else None
         listed = ids if isinstance(ids, list) else [ids]
         return frozenset(i for i in (*listed, self.tokenizer.eos_token_id) if isinstance(i, int))
@@ -94,7 +94,7 @@ class Lens:
         """
         from faithlens.runtime.anatomy import dissect  # its own file, and only packed passes need it
 
-        return dissect(self.model)
+        return dissect(self.hf_model)
 
     @cached_property
     def bridge(self) -> "TransformerBridge":
@@ -160,7 +160,7 @@ class Lens:
             TraceError: this tokenizer cannot write `text` there.
         """
         meant = self.decode(prefix_ids) + text
-        for ids in self._spellings(text):
+        for ids in self._try_spellings(text):
             if self.decode((*prefix_ids, *ids)) == meant:
                 return ids
         raise TraceError(
@@ -169,7 +169,7 @@ class Lens:
             "leave out characters or spacing this tokenizer changes, or use another model",
         )
 
-    def _spellings(self, text: str) -> Iterator[tuple[int, ...]]:
+    def _try_spellings(self, text: str) -> Iterator[tuple[int, ...]]:
         yield self.encode_continuation(text)
         for anchor in _ANCHORS:
             head, whole = self.encode_continuation(anchor), self.encode_continuation(anchor + text)

@@ -17,10 +17,10 @@ from faithlens.runtime.packing import Writing
 def writings(geometry: Geometry, component: Component, layer: int) -> Iterator[tuple[Writing, Tensor, Tensor]]:
     """What is written in `layer`, first wave first: the writing, its targets, and the rows its values come from."""
     packed = geometry.packed
-    wanted = [w for w in packed.writings if w.edit.component == component and active(w.edit.layers, layer)]
+    wanted = [w for w in packed.overwrites if w.edit.component == component and active(w.edit.layers, layer)]
     for writing in sorted(wanted, key=lambda w: packed.waves[w.targets[0]]):
         targets, sources = (torch.tensor(x, device=geometry.device).long() for x in (writing.targets, writing.sources))
-        yield writing, targets, geometry.there(sources, layer)
+        yield writing, targets, geometry.find_holders(sources, layer)
 
 
 def new_values(

@@ -65,30 +65,30 @@ def packed_attention(
             "run this model with backend='separate' (--backend separate)",
         )
     running, layer = RUNNING.get(), int(module.layer_idx)  # type: ignore[arg-type]
-    geometry, chunk = running.geometry(query.device), running.chunk
+    geometry, chunk = running.get_geometry(query.device), running.chunk
     assert chunk is not None
-    running.layers.add(layer)
+    running.layers_attended.add(layer)
     rows = chunk.rows.to(query.device)
-    running.keep(layer, rows, key[0], value[0])
+    running.keep_keys_values(layer, rows, key[0], value[0])
     width = value.shape[-1]
     keys, values = key[0], value[0]
     if width < query.shape[-1]:
         values = torch.nn.functional.pad(values, (0, query.shape[-1] - width))
-    if not chunk.whole:
-        keys, values = running.hold("keys", rows, keys, 1), running.hold("values", rows, values, 1)
+    if not chunk.is_whole:
+        keys, values = running.store_rows("keys", rows, keys, 1), running.store_rows("values", rows, values, 1)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    readout = running.readings.readout(geometry, layer, chunk)
-    if chunk.silent and readout is None:
+    readout = running.readings.get_readout(geometry, layer, chunk)
+    if chunk.is_silent and readout is None:
         raise Enough
     attended = tree_attention(
-        query[0], keys, values, geometry.tree(layer), scale, queries=None if chunk.whole else rows,
+        query[0], keys, values, geometry.build_tree(layer), scale, queries=None if chunk.is_whole else rows,
         window=sliding_window, softcap=softcap, sinks=s_aux, readout=readout,
     )  # fmt: skip
     flow = None if attended.flow is None else attended.flow[..., :width]
     attended = attended._replace(out=attended.out[..., :width], flow=flow)
     running.readings.keep_attention(geometry, layer, chunk, attended)
-    attended = running.readings.gated(geometry, layer, chunk, attended)
-    if chunk.silent:
+    attended = running.readings.add_gates(geometry, layer, chunk, attended)
+    if chunk.is_silent:
         raise Enough
     return rearrange(attended.out, "head query d -> 1 query head d"), None
 
@@ -101,25 +101,25 @@ def run_block(
 ) -> Tensor | tuple[Tensor]:
     """One block over the whole packed row: rows join, are written, run chunk by chunk, and are read."""
     running = RUNNING.get()
-    geometry = running.geometry(hidden.device)
-    if layer in geometry.joining:
-        rows = geometry.joining[layer]
-        hidden = put(hidden, 1, rows, hidden[:, geometry.twins[rows]])
+    geometry = running.get_geometry(hidden.device)
+    if layer in geometry.rows_joining:
+        rows = geometry.rows_joining[layer]
+        hidden = put(hidden, 1, rows, hidden[:, geometry.originals[rows]])
     hidden = write_stream(running, geometry, "resid_pre", layer, hidden)
-    running.readings.keep(layer, "resid_pre", geometry, hidden[0])
-    last = layer == running.lens.n_layers - 1
-    for chunk in geometry.last(running.readings.heard) if last else geometry.chunks:
-        if chunk.joins <= layer:
+    running.readings.keep_activations(layer, "resid_pre", geometry, hidden[0])
+    last = layer == running.model.n_layers - 1
+    for chunk in geometry.list_last_chunks(running.readings.live) if last else geometry.chunks:
+        if chunk.first_layer <= layer:
             hidden = run_chunk(running, chunk, forward, hidden, args, kwargs)
-    geometry = running.geometry(
+    geometry = running.get_geometry(
         hidden.device
     )  # the first chunk has carried the stream to where the block's weights are
     if torch.is_grad_enabled():  # else the next layer writes over what nobody reads any more
-        running.held.clear()
+        running.buffers.clear()
     hidden = write_stream(running, geometry, "resid_post", layer, hidden)
-    running.readings.keep(layer, "resid_post", geometry, hidden[0])
+    running.readings.keep_activations(layer, "resid_post", geometry, hidden[0])
     running.readings.keep_block(layer, geometry, hidden[0])
-    return (hidden,) if running.tuples else hidden
+    return (hidden,) if running.returns_tuples else hidden
 
 
 def run_chunk(running: Running, chunk: Chunk, forward: Callable, hidden: Tensor, args: tuple, kwargs: dict) -> Tensor:
@@ -127,39 +127,39 @@ def run_chunk(running: Running, chunk: Chunk, forward: Callable, hidden: Tensor,
     running.chunk = chunk
     rows, whole = chunk.rows.to(hidden.device), hidden.shape[1]
     try:
-        if chunk.whole:
+        if chunk.is_whole:
             out = forward(hidden, *args, **kwargs)
         else:
             own = {name: of_rows(value, rows, whole) for name, value in kwargs.items()}
             out = forward(hidden[:, rows], *(of_rows(value, rows, whole) for value in args), **own)
     except Enough:
         return hidden
-    running.tuples = isinstance(out, tuple)
+    running.returns_tuples = isinstance(out, tuple)
     new = tensor_of(out)
-    return new if chunk.whole else put(hidden.to(new.device), 1, rows.to(new.device), new)
+    return new if chunk.is_whole else put(hidden.to(new.device), 1, rows.to(new.device), new)
 
 
-def of_rows(value: object, rows: Int[Tensor, " row"], whole: int) -> object:
+def of_rows(value: object, rows: Int[Tensor, " row"], length: int) -> object:
     """What belongs to `rows` of an argument that holds something for each of the `whole` row's tokens."""
     if isinstance(value, tuple):
-        return tuple(of_rows(each, rows, whole) for each in value)
-    if isinstance(value, Tensor) and value.ndim > 1 and value.shape[1] == whole:
+        return tuple(of_rows(each, rows, length) for each in value)
+    if isinstance(value, Tensor) and value.ndim > 1 and value.shape[1] == length:
         return value[:, rows.to(value.device)]
     return value
 
 
 @contextmanager
-def installed(model: PreTrainedModel, running: Running) -> Iterator[None]:
+def installed(hf_model: PreTrainedModel, running: Running) -> Iterator[None]:
     """Route the model through `running`; whatever happens, the model is left as it was."""
-    before = model.config._attn_implementation or "eager"
-    blocks = {block: partial(run_block, layer) for layer, block in enumerate(running.lens.anatomy.blocks)}
+    before = hf_model.config._attn_implementation or "eager"
+    blocks = {block: partial(run_block, layer) for layer, block in enumerate(running.model.anatomy.blocks)}
     token = RUNNING.set(running)
-    model.set_attn_implementation(ENTRY)
+    hf_model.set_attn_implementation(ENTRY)
     try:
         with forwards(blocks), hooks(running):
             yield
     finally:
-        model.set_attn_implementation(before)
+        hf_model.set_attn_implementation(before)
         RUNNING.reset(token)
 
 
@@ -178,28 +178,28 @@ def run_pass(lens: Lens, plan: Plan, packed: Pass, capture: Capture) -> dict[int
     """Run one packed row; the records of its conditions, by their index in the plan."""
     running, hidden = run_rows(lens, plan, packed, capture)
     running.readings.keep_final(hidden)
-    return running.readings.records(answers(lens, packed, hidden))
+    return running.readings.make_records(answers(lens, packed, hidden))
 
 
 def run_rows(
-    lens: Lens, plan: Plan, packed: Pass, capture: Capture = Capture(), kept: Kept | None = None
+    lens: Lens, plan: Plan, packed: Pass, capture: Capture = Capture(), keys_values: Kept | None = None
 ) -> tuple[Running, Float[Tensor, "pos d_model"]]:
     """Run one packed row; what was read on the way, and the final hidden states.
 
     Every layer's keys and values are put into `kept`, where one is given.
     """
     chunk = len(packed.ids) if capture.attribution else CHUNK.get(lens.device.type, CHUNK["cpu"])
-    running = Running(lens, packed, Readings(lens, plan, packed, capture), chunk, kept=kept)
-    with installed(lens.model, running):
-        hidden = lens.model.base_model(
+    running = Running(lens, packed, Readings(lens, plan, packed, capture), chunk, keys_values=keys_values)
+    with installed(lens.hf_model, running):
+        hidden = lens.hf_model.base_model(
             input_ids=torch.tensor([packed.ids], device=lens.device),
             position_ids=torch.tensor([packed.depth], device=lens.device),
             use_cache=False,
         ).last_hidden_state[0]
-    if len(running.layers) != lens.n_layers:
+    if len(running.layers_attended) != lens.n_layers:
         raise ModelError(
             f"a packed pass through {lens.name}",
-            f"{lens.n_layers - len(running.layers)} of its {lens.n_layers} layers carry state that is not attention",
+            f"{lens.n_layers - len(running.layers_attended)} of its {lens.n_layers} layers carry state that is not attention",
             "use a model whose layers are all attention",
         )
     return running, hidden
@@ -208,24 +208,24 @@ def run_rows(
 def answers(lens: Lens, packed: Pass, hidden: Float[Tensor, "pos d_model"]) -> dict[int, Float[Tensor, " option"]]:
     """The log-probability of each condition's options. Only rows that answer are unembedded."""
     wanted: dict[int, dict[int, int]] = {}  # packed row -> token -> its column
-    for placed in packed.placed:
+    for placed in packed.placements:
         for row, token in (pair for option in placed.reads for pair in option):
             columns = wanted.setdefault(row, {})
             columns.setdefault(token, len(columns))
     width = max(map(len, wanted.values()))
-    head = lens.anatomy.head
+    head = lens.anatomy.unembedding
     tokens = [[*columns, *[0] * (width - len(columns))] for columns in wanted.values()]
     logprobs = answer_logprobs(
         hidden[list(wanted)].to(head.weight.device), head.weight, torch.tensor(tokens, device=head.weight.device),
         bias=head.bias, scale=head.scale, softcap=head.softcap,
     ).logprobs.cpu()  # fmt: skip
     at = {row: i for i, row in enumerate(wanted)}
-    options = [option for placed in packed.placed for option in placed.reads]
+    options = [option for placed in packed.placements for option in placed.reads]
     pairs = [(i, at[row], wanted[row][token]) for i, option in enumerate(options) for row, token in option]
     owner, rows, columns = torch.tensor(pairs).T
     sums = logprobs.new_zeros(len(options)).index_add(0, owner, logprobs[rows, columns])
-    each = sums.split([len(placed.reads) for placed in packed.placed])
-    return {placed.index: own.clone() for placed, own in zip(packed.placed, each, strict=True)}
+    each = sums.split([len(placed.reads) for placed in packed.placements])
+    return {placed.index: own.clone() for placed, own in zip(packed.placements, each, strict=True)}
 
 
 def check_layers(lens: Lens, plan: Plan, n_layers: int) -> None:
@@ -234,14 +234,14 @@ def check_layers(lens: Lens, plan: Plan, n_layers: int) -> None:
     Raises:
         PlanError: with what there is.
     """
-    for writing in (w for packed in plan.passes for w in packed.writings):
+    for writing in (w for packed in plan.passes for w in packed.overwrites):
         if writing.edit.heads and max(writing.edit.heads) >= lens.n_heads:
             raise PlanError(f"heads {writing.edit.heads}", f"{lens.name} has {lens.n_heads}", "name heads from 0 on")
     layers = {
         layer
         for packed in plan.passes
         for some in (
-            *(w.edit.layers for w in packed.writings),
+            *(w.edit.layers for w in packed.overwrites),
             *(each for row in (*packed.cuts, *packed.grafts) for each, _ in row),
         )
         for layer in some or ()

@@ -28,7 +28,7 @@ class Placed:
     index: int
     path: tuple[int, ...]
     reads: tuple[tuple[tuple[int, int], ...], ...]
-    reference: tuple[int, ...] = ()
+    reference_path: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Writing:
     sources: tuple[int, ...]
 
     @property
-    def row_by_row(self) -> bool:
+    def is_row_by_row(self) -> bool:
         """Whether each target has a source of its own."""
         return isinstance(self.edit, Patch)
 
@@ -72,15 +72,15 @@ class Pass:
     visible_until: tuple[int, ...]
     cuts: tuple[tuple[tuple[Layers, Interval], ...], ...]
     grafts: tuple[tuple[tuple[Layers, Interval], ...], ...]
-    joins: tuple[int, ...]
-    twins: tuple[int, ...]
+    first_layers: tuple[int, ...]
+    originals: tuple[int, ...]
     waves: tuple[int, ...]
-    writings: tuple[Writing, ...]
-    placed: tuple[Placed, ...]
+    overwrites: tuple[Writing, ...]
+    placements: tuple[Placed, ...]
 
-    def blocks(self, n_layers: int) -> int:
+    def count_row_blocks(self, n_layers: int) -> int:
         """Rows times the blocks each passes through: what the pass costs."""
-        return sum(max(0, n_layers - joins) for joins in self.joins)
+        return sum(max(0, n_layers - joins) for joins in self.first_layers)
 
 
 class Trie:
@@ -91,8 +91,8 @@ class Trie:
         self.parents: list[int] = [0]
         self.depth: list[int] = [-1]
         self.children: list[dict[Cell, int]] = [{}]
-        self.joins: list[int] = [0]
-        self.twins: list[int] = [0]
+        self.first_layers: list[int] = [0]
+        self.originals: list[int] = [0]
 
     def __len__(self) -> int:
         return len(self.cells) - 1
@@ -108,13 +108,13 @@ class Trie:
                 self.parents.append(node)
                 self.depth.append(depth)
                 self.children.append({})
-                self.joins.append(0)
-                self.twins.append(child)
+                self.first_layers.append(0)
+                self.originals.append(child)
             path.append(child)
             node = child
         return path
 
-    def order(self) -> list[int]:
+    def list_nodes(self) -> list[int]:
         """All nodes but the root, depth first, the first-inserted child first: the trunk stays in one stretch."""
         out, stack = [], [0]
         while stack:
@@ -131,46 +131,46 @@ class Packing:
         self.structure = structure
         self.trie = Trie()
         self.paths: dict[Condition, list[list[int]]] = {}
-        self.asked: dict[int, Condition] = {}
+        self.conditions: dict[int, Condition] = {}
 
     def add(self, index: int, condition: Condition) -> None:
         """Place a condition of the plan."""
-        self.asked[index] = condition
-        self.place(condition)
+        self.conditions[index] = condition
+        self.insert_condition(condition)
 
-    def place(self, condition: Condition) -> None:
+    def insert_condition(self, condition: Condition) -> None:
         """Insert the paths of a condition's options, after those of its donors."""
         if condition in self.paths:
             return
         for donor in condition.donors:
-            self.place(donor)
+            self.insert_condition(donor)
         tails = {option[:-1]: [] for option in condition.options}
         self.paths[condition] = [tails[option[:-1]] for option in condition.options]
         for tail, path in tails.items():
-            path.extend(self.insert(condition, tail))
+            path.extend(self.insert_sequence(condition, tail))
 
-    def insert(self, condition: Condition, tail: tuple[int, ...]) -> list[int]:
+    def insert_sequence(self, condition: Condition, tail: tuple[int, ...]) -> list[int]:
         """Insert one sequence. Rows that differ from a layer on only are tied to their unedited twins."""
         tokens = condition.ids + tail
-        marks = condition.marks(self.structure, tail)
+        marks = condition.mark_rows(self.structure, tail)
         path = self.trie.insert(list(zip(tokens, marks, strict=True)))
         if condition.edits:
-            clean = condition.clean.marks(self.structure, tail)
+            clean = condition.unedited.mark_rows(self.structure, tail)
             layers = list(first_layers(marks, clean))
             late = max((i + 1 for i, layer in enumerate(layers) if layer), default=0)
             twins = self.trie.insert(list(zip(tokens[:late], clean[:late], strict=True)))
             for node, twin, layer in zip(path, twins, layers, strict=False):
                 if layer:
-                    self.trie.joins[node], self.trie.twins[node] = layer, twin
+                    self.trie.first_layers[node], self.trie.originals[node] = layer, twin
         return path
 
     def pack(self) -> Pass:
         """Lay everything out in one row."""
-        trie, order = self.trie, self.trie.order()
+        trie, order = self.trie, self.trie.list_nodes()
         place = {node: i for i, node in enumerate(order)}
-        until, joins = list(range(1, len(order) + 1)), [trie.joins[node] for node in order]
+        until, joins = list(range(1, len(order) + 1)), [trie.first_layers[node] for node in order]
         parents = [place.get(trie.parents[node], -1) for node in order]
-        twins = [place[trie.twins[node]] for node in order]
+        twins = [place[trie.originals[node]] for node in order]
         paths = {c: [[place[node] for node in path] for path in each] for c, each in self.paths.items()}
         marks = [trie.cells[node][1] for node in order]
         grafts = [tuple(g for mark in row if isinstance(mark, Graft) for g in seen(mark, paths)) for row in marks]
@@ -191,14 +191,14 @@ class Packing:
             visible_until=tuple(until),
             cuts=tuple(tuple((m.layers, (m.start, m.stop)) for m in row if isinstance(m, Cut)) for row in marks),
             grafts=tuple(grafts),
-            joins=tuple(joins),
-            twins=tuple(twins),
+            first_layers=tuple(joins),
+            originals=tuple(twins),
             waves=waves(parents, grafts, writings),
-            writings=tuple(writings),
-            placed=tuple(self.placed(index, condition, paths) for index, condition in self.asked.items()),
+            overwrites=tuple(writings),
+            placements=tuple(self.make_placement(index, condition, paths) for index, condition in self.conditions.items()),
         )
 
-    def placed(self, index: int, condition: Condition, paths: dict[Condition, list[list[int]]]) -> Placed:
+    def make_placement(self, index: int, condition: Condition, paths: dict[Condition, list[list[int]]]) -> Placed:
         """Where a condition has come to lie."""
         n = len(condition.ids)
         reads = tuple(
@@ -210,10 +210,10 @@ class Packing:
         return Placed(index, tuple(paths[condition][0][:n]), reads, tuple(beside))
 
 
-def first_layers(marks: Sequence[tuple[Mark, ...]], clean: Sequence[tuple[Mark, ...]]) -> Iterator[int | None]:
+def first_layers(marks: Sequence[tuple[Mark, ...]], unedited: Sequence[tuple[Mark, ...]]) -> Iterator[int | None]:
     """For each row, the first layer in which an edit at or before it may be felt; None before any edit."""
     first: int | None = None
-    for own, plain in zip(marks, clean, strict=True):
+    for own, plain in zip(marks, unedited, strict=True):
         new = [min(mark.layers) if mark.layers else 0 for mark in own[len(plain) :]]
         first = min(new + ([] if first is None else [first]), default=None)
         yield first
@@ -239,7 +239,7 @@ def overwritten(marks: Sequence[tuple[Mark, ...]], paths: dict[Condition, list[l
     for edit, found in rows.items():
         targets, offsets = zip(*found, strict=True)
         if isinstance(edit, Patch):
-            start, _ = edit.donor.span(edit.span if edit.at is None else edit.at)
+            start, _ = edit.donor.locate(edit.span if edit.at is None else edit.at)
             sources = [paths[edit.donor][0][start + offset] for offset in offsets]
         else:
             sources = sorted({row for donor in averaged(edit) for row in paths[donor][0][: len(donor.ids)]})
@@ -248,14 +248,14 @@ def overwritten(marks: Sequence[tuple[Mark, ...]], paths: dict[Condition, list[l
 
 
 def waves(
-    parents: Sequence[int], grafts: Sequence[Sequence[tuple[Layers, Interval]]], writings: Sequence[Writing]
+    parents: Sequence[int], grafts: Sequence[Sequence[tuple[Layers, Interval]]], overwrites: Sequence[Writing]
 ) -> tuple[int, ...]:
     """The wave of each row: beyond those of its ancestors' sources and of its own."""
     sources: dict[int, set[int]] = {}
     for i, row in enumerate(grafts):
         for _, interval in row:
             sources.setdefault(i, set()).update(range(*interval))
-    for writing in writings:
+    for writing in overwrites:
         patch = isinstance(writing.edit, Patch)
         for i, target in enumerate(writing.targets):
             sources.setdefault(target, set()).update(writing.sources[i : i + 1] if patch else writing.sources)

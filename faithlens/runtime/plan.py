@@ -31,18 +31,18 @@ class Plan:
         return sum(len(p.ids) for p in self.passes)
 
     @property
-    def tokens_apart(self) -> int:
+    def tokens_separately(self) -> int:
         """Tokens the model would be run on, one forward a condition."""
         return sum(len(c.ids) for c in self.conditions)
 
     def describe(self, lens: "Lens | None" = None) -> str:
         """What will run: conditions, passes, tokens; with the model it will run on, also work, time and memory."""
         passes = "1 pass" if len(self.passes) == 1 else f"{len(self.passes)} passes"
-        saved = 1 - self.tokens / self.tokens_apart
+        saved = 1 - self.tokens / self.tokens_separately
         rest = f" ({saved:.0%} saved)" if saved > 0 else ""  # donors and twins are rows too, but edits join late
         told = (
             f"{len(self.conditions):,} conditions in {passes}: {self.tokens:,} tokens instead of"
-            f" {self.tokens_apart:,}{rest}"
+            f" {self.tokens_separately:,}{rest}"
         )
         if lens is None:
             return told
@@ -56,7 +56,7 @@ def compile_plan(
     structure: Structure = Structure(),
     *,
     budget: int = BUDGET,
-    context: int | None = None,
+    context_length: int | None = None,
 ) -> Plan:
     """Pack conditions into rows of at most `budget` tokens, in the order given; a longer one has a row of its own.
 
@@ -65,7 +65,7 @@ def compile_plan(
     Raises:
         PlanError: a condition has no option to score, asks for an edit without meaning, or does not fit `context`.
     """
-    check(conditions, context)
+    check(conditions, context_length)
     passes: list[Pass] = []
     packing, kept = Packing(structure), list[int]()
     for index, condition in enumerate(conditions):
@@ -87,17 +87,17 @@ def packed(conditions: Sequence[Condition], indices: Sequence[int], structure: S
     return packing
 
 
-def check(conditions: Sequence[Condition], context: int | None) -> None:
+def check(conditions: Sequence[Condition], context_length: int | None) -> None:
     """Refuse conditions that no packing can run, and donors among them."""
     for c in conditions:
-        check(c.donors, context)
+        check(c.donors, context_length)
         check_edits(c)
         if not c.options or not all(c.options) or not c.ids:
             raise PlanError(f"condition {c.name!r}", "it has no tokens or no option to score", "give it both")
         longest = len(c.ids) + max(map(len, c.options)) - 1
-        if context is not None and longest > context:
+        if context_length is not None and longest > context_length:
             raise PlanError(
                 f"condition {c.name!r} of {longest} tokens",
-                f"the model reads at most {context}",
+                f"the model reads at most {context_length}",
                 "shorten the prompt or the chain of thought, or use a model with a longer context",
             )

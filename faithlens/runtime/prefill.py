@@ -26,7 +26,7 @@ def packable(lens: Lens) -> bool:
 
     Multi-head latent attention cannot: its cache holds compressed rows that attention never sees.
     """
-    if getattr(lens.model.config.get_text_config(), "kv_lora_rank", None):
+    if getattr(lens.hf_model.config.get_text_config(), "kv_lora_rank", None):
         return False
     try:
         return bool(lens.anatomy.blocks)
@@ -40,14 +40,14 @@ def prefill(lens: Lens, prompts: Sequence[tuple[int, ...]]) -> tuple[DynamicCach
     asked = [Condition(str(i), (Piece("prompt", prompt),), ((0,),)) for i, prompt in enumerate(prompts)]
     plan = compile_plan(asked, lens.structure, budget=sum(map(len, prompts)))
     kept: Kept = {}
-    _, hidden = run_rows(lens, plan, plan.passes[0], kept=kept)
-    paths = {placed.index: placed.path for placed in plan.passes[0].placed}
+    _, hidden = run_rows(lens, plan, plan.passes[0], keys_values=kept)
+    paths = {placed.index: placed.path for placed in plan.passes[0].placements}
     width = max(map(len, prompts))
     rows = torch.tensor([(0,) * (width - len(paths[i])) + paths[i] for i in range(len(prompts))])
-    cache = DynamicCache(config=lens.model.config)
+    cache = DynamicCache(config=lens.hf_model.config)
     for layer in range(lens.n_layers):
         keys, values = kept.pop(layer)
         at = rows.to(keys.device)
         cache.update(keys[:, at].transpose(0, 1), values[:, at].transpose(0, 1), layer)
     last = hidden[rows[:, -1].to(hidden.device)]
-    return cache, lens.anatomy.head.logits(last).float().cpu()
+    return cache, lens.anatomy.unembedding.compute_logits(last).float().cpu()

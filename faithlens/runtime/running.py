@@ -20,42 +20,42 @@ Kept = dict[int, tuple[Tensor, Tensor]]
 class Running:
     """The packed row in flight."""
 
-    lens: Lens
+    model: Lens
     packed: Pass
     readings: Readings
     chunk_rows: int
-    layers: set[int] = field(default_factory=set)  # those whose attention went through the registry
+    layers_attended: set[int] = field(default_factory=set)  # those whose attention went through the registry
     chunk: Chunk | None = None
-    tuples: bool = False  # whether the model's blocks give back tuples
+    returns_tuples: bool = False  # whether the model's blocks give back tuples
     # one layer's, over all rows: keys, values, what is written
-    held: dict[object, Tensor] = field(default_factory=dict)
-    kept: Kept | None = None  # every layer's keys and values, where they are asked for
-    on: dict[torch.device, Geometry] = field(default_factory=dict)
+    buffers: dict[object, Tensor] = field(default_factory=dict)
+    keys_values: Kept | None = None  # every layer's keys and values, where they are asked for
+    geometries: dict[torch.device, Geometry] = field(default_factory=dict)
 
-    def geometry(self, device: torch.device) -> Geometry:
+    def get_geometry(self, device: torch.device) -> Geometry:
         """The pass on `device`: the layers of a split model lie on several."""
-        if device not in self.on:
-            self.on[device] = Geometry(self.packed, device, self.chunk_rows)
-        return self.on[device]
+        if device not in self.geometries:
+            self.geometries[device] = Geometry(self.packed, device, self.chunk_rows)
+        return self.geometries[device]
 
-    def hold(self, what: object, rows: Int[Tensor, " row"], x: Tensor, dim: int) -> Tensor:
+    def store_rows(self, what: object, rows: Int[Tensor, " row"], x: Tensor, dim: int) -> Tensor:
         """Put the chunk's part of something into its place among all rows; give back all of it there is so far."""
         key = (what, x.device)
-        if key not in self.held:
+        if key not in self.buffers:
             shape = list(x.shape)
             shape[dim] = len(self.packed.ids)
-            self.held[key] = x.new_empty(shape)
-        self.held[key] = put(self.held[key], dim, rows, x)
-        return self.held[key]
+            self.buffers[key] = x.new_empty(shape)
+        self.buffers[key] = put(self.buffers[key], dim, rows, x)
+        return self.buffers[key]
 
-    def keep(self, layer: int, rows: Int[Tensor, " row"], *keys_and_values: Tensor) -> None:
+    def keep_keys_values(self, layer: int, rows: Int[Tensor, " row"], *keys_and_values: Tensor) -> None:
         """Where they are asked for, keep the chunk's keys and values beyond their layer."""
-        if self.kept is None:
+        if self.keys_values is None:
             return
-        if layer not in self.kept:
+        if layer not in self.keys_values:
             whole = (x.new_empty(x.shape[0], len(self.packed.ids), x.shape[2]) for x in keys_and_values)
-            self.kept[layer] = (next(whole), next(whole))
-        for place, x in zip(self.kept[layer], keys_and_values, strict=True):
+            self.keys_values[layer] = (next(whole), next(whole))
+        for place, x in zip(self.keys_values[layer], keys_and_values, strict=True):
             place[:, rows] = x
 
 

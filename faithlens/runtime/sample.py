@@ -61,10 +61,10 @@ def sample(
     seeds: Sequence[int],
     sampling: Sampling = Sampling(),
     *,
-    most: Sequence[int | None] | None = None,
+    max_tokens: Sequence[int | None] | None = None,
     until: str | None = None,
     batch_size: int = 64,
-    progress: Callable[[int], None] = lambda tokens: None,
+    notify: Callable[[int], None] = lambda tokens: None,
 ) -> list[Sampled]:
     """Continue each prompt with its own seed; results in the order given.
 
@@ -76,12 +76,12 @@ def sample(
     Raises:
         PlanError: a prompt leaves no room in the model's context for `max_new_tokens`.
     """
-    limits = [min(sampling.max_new_tokens, m or sampling.max_new_tokens) for m in most or [None] * len(prompts)]
+    limits = [min(sampling.max_new_tokens, m or sampling.max_new_tokens) for m in max_tokens or [None] * len(prompts)]
     for prompt, limit in zip(prompts, limits, strict=True):
-        if len(prompt) + limit > lens.context:
+        if len(prompt) + limit > lens.context_length:
             raise PlanError(
                 f"{limit} new tokens after a prompt of {len(prompt)}",
-                f"the model reads at most {lens.context} tokens",
+                f"the model reads at most {lens.context_length} tokens",
                 "shorten the prompt, or lower the number of new tokens",
             )
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
@@ -89,7 +89,7 @@ def sample(
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         asked = [Started(tuple(prompts[i]), seeds[i], limits[i]) for i in batch]
-        out |= dict(zip(batch, draw(lens, asked, sampling, until, progress), strict=True))
+        out |= dict(zip(batch, draw(lens, asked, sampling, until, notify), strict=True))
     return [out[i] for i in range(len(prompts))]
 
 
@@ -103,29 +103,29 @@ class Started(NamedTuple):
 
 @torch.inference_mode()
 def draw(
-    lens: Lens, started: list[Started], sampling: Sampling, until: str | None, progress: Callable[[int], None]
+    lens: Lens, requests: list[Started], sampling: Sampling, until: str | None, notify: Callable[[int], None]
 ) -> list[Sampled]:
     """One batch, token by token."""
-    generators = [torch.Generator().manual_seed(one.seed) for one in started]
-    written: list[list[int]] = [[] for _ in started]
-    finish: list[Finish] = ["stop"] * len(started)
-    batch = Batch(lens, [one.prompt for one in started], written)
+    generators = [torch.Generator().manual_seed(one.seed) for one in requests]
+    written: list[list[int]] = [[] for _ in requests]
+    finish: list[Finish] = ["stop"] * len(requests)
+    batch = Batch(lens, [one.prompt for one in requests], written)
     while True:
         tokens = choose(batch.logits, sampling, [generators[i] for i in batch.live])
         drawn = dict(zip(batch.live, tokens, strict=True))
         going = [i for i, token in drawn.items() if token not in lens.stop_ids]
         for i in going:
             written[i].append(drawn[i])
-        progress(len(going))
+        notify(len(going))
         if until:
             going = [i for i in going if not completes(lens, written[i], until)]
-        for i in (i for i in going if len(written[i]) == started[i].limit):
+        for i in (i for i in going if len(written[i]) == requests[i].limit):
             finish[i] = "length"
         batch.keep([i for i in going if finish[i] == "stop"])
         if not batch.live:
             break
         batch.advance()
-    ended = zip(started, written, finish, strict=True)
+    ended = zip(requests, written, finish, strict=True)
     return [Sampled(one.prompt, tuple(ids), how, one.seed) for one, ids, how in ended]
 
 
@@ -142,13 +142,13 @@ class Batch:
     """
 
     def __init__(self, lens: Lens, prompts: list[tuple[int, ...]], written: list[list[int]]) -> None:
-        self.lens, self.prompts, self.written = lens, prompts, written
+        self.model, self.prompts, self.written = lens, prompts, written
         self.live = list(range(len(prompts)))
         self.width = self.seen = max(map(len, prompts))
         if packable(lens):
             self.cache, self.logits = prefill(lens, prompts)
         else:
-            self.cache = DynamicCache(config=lens.model.config)
+            self.cache = DynamicCache(config=lens.hf_model.config)
             ids = torch.tensor([[0] * (self.width - len(p)) + list(p) for p in prompts])
             self.logits = self._forward(ids, 0)
 
@@ -166,10 +166,10 @@ class Batch:
         self.logits = self._forward(ids, self.seen - 1)
 
     def _forward(self, ids: Int[Tensor, "batch pos"], start: int) -> Float[Tensor, "batch vocab"]:
-        lens, stop = self.lens, start + ids.shape[1]
+        lens, stop = self.model, start + ids.shape[1]
         pad = torch.tensor([self.width - len(self.prompts[i]) for i in self.live])
         sequences = [(*self.prompts[i], *self.written[i]) for i in self.live]
-        out = lens.model(
+        out = lens.hf_model(
             input_ids=ids.to(lens.device),
             attention_mask=mask(lens, sequences, pad, start, stop).to(lens.device),
             position_ids=(torch.arange(start, stop) - pad[:, None]).clamp(min=0).to(lens.device),
@@ -190,12 +190,12 @@ def mask(
     allowed = torch.ones(stop - start, stop, dtype=torch.bool).tril(start) & real[:, None]
     for row, sequence in enumerate(sequences):
         shift = int(pad[row])
-        hidden = lens.structure.hidden(sequence)
+        hidden = lens.structure.list_hidden(sequence)
         for i in range(max(start, shift), min(stop, shift + len(hidden))):
             for a, b in hidden[i - shift]:
                 allowed[row, i - start, a + shift : b + shift] = False
-    lowest = torch.finfo(lens.model.dtype).min
-    return torch.zeros(allowed.shape, dtype=lens.model.dtype).masked_fill(~allowed, lowest)[:, None]
+    lowest = torch.finfo(lens.hf_model.dtype).min
+    return torch.zeros(allowed.shape, dtype=lens.hf_model.dtype).masked_fill(~allowed, lowest)[:, None]
 
 
 def choose(

@@ -42,13 +42,13 @@ def run_condition(lens: Lens, condition: Condition, capture: Capture) -> Record:
     return Record(
         condition,
         logprobs.detach().cpu(),
-        attention={r: pooled(condition, first, rows) for r, rows in capture.rows(condition).items()},
-        flow={r: flows(lens, condition, first, rows) for r, rows in capture.rows(condition, capture.flow).items()},
-        lens={r: looked(lens, condition, first, rows[-1]) for r, rows in capture.rows(condition, capture.lens).items()},
+        attention={r: pooled(condition, first, rows) for r, rows in capture.locate_readers(condition).items()},
+        flow={r: flows(lens, condition, first, rows) for r, rows in capture.locate_readers(condition, capture.flow).items()},
+        logit_lens={r: looked(lens, condition, first, rows[-1]) for r, rows in capture.locate_readers(condition, capture.logit_lens).items()},
         cosine=compared[0] if compared else None,
         relative_l2=compared[1] if compared else None,
         activations={
-            site: first.kept[site.component, site.layer][slice(*condition.span(site.span))].detach().float().cpu()
+            site: first.activations[site.component, site.layer][slice(*condition.locate(site.span))].detach().float().cpu()
             for site in capture.activations
             if isinstance(site.span, tuple) or site.span in condition.spans
         },
@@ -71,7 +71,7 @@ def flows(lens: Lens, condition: Condition, run: Sequence, rows: range) -> Float
     for layer in range(lens.n_layers):
         w_o, total = lens.bridge.blocks[layer].attn.W_O.float(), torch.zeros(())
         for row in rows:
-            values = next(values for stop, values in run.read if row < stop)[layer][0].float()
+            values = next(values for stop, values in run.values_read if row < stop)[layer][0].float()
             v = values.repeat_interleave(lens.n_heads // values.shape[0], 0)
             read = run.patterns[layer][:, row, None]
             spans = condition.spans.values()
@@ -83,9 +83,9 @@ def flows(lens: Lens, condition: Condition, run: Sequence, rows: range) -> Float
 def looked(lens: Lens, condition: Condition, run: Sequence, row: int) -> Float[Tensor, "layer option"]:
     """The logit lens at one row, among the options' first tokens."""
     first = [option[0] for option in condition.options]
-    streams = torch.stack([run.kept["resid_post", layer][row] for layer in range(lens.n_layers)])
+    streams = torch.stack([run.activations["resid_post", layer][row] for layer in range(lens.n_layers)])
     logits = lens.bridge.unembed(lens.bridge.ln_final(streams[None]))[0].float()
-    cap = getattr(lens.model.config.get_text_config(), "final_logit_softcapping", None)
+    cap = getattr(lens.hf_model.config.get_text_config(), "final_logit_softcapping", None)
     logits = cap * torch.tanh(logits / cap) if cap else logits
     return logits[:, first].log_softmax(-1).detach().cpu()
 
@@ -98,7 +98,7 @@ def compare(lens: Lens, condition: Condition, run: Sequence) -> tuple[Tensor, Te
     cosine, distance = (torch.full((lens.n_layers, len(condition.pieces)), torch.nan) for _ in range(2))
     for i, (a, b), (c, d) in comparable(condition):
         for layer in range(lens.n_layers):
-            ours, theirs = run.kept["resid_post", layer][a:b].float(), beside.kept["resid_post", layer][c:d].float()
+            ours, theirs = run.activations["resid_post", layer][a:b].float(), beside.activations["resid_post", layer][c:d].float()
             lengths = theirs.norm(dim=-1) * ours.norm(dim=-1)  # of a zeroed row 0: its cosine is undefined
             cosine[layer, i] = ((theirs * ours).sum(-1) / lengths).mean()
             own = theirs.norm(dim=-1).where(theirs.norm(dim=-1) > 0, torch.nan)  # nothing is a fraction of 0
@@ -120,7 +120,7 @@ def differentiated(
     lens: Lens, condition: Condition, runs: list[Sequence], capture: Capture, logprobs: Tensor
 ) -> tuple[dict[Patch, Tensor], dict[str, Tensor]]:
     """Gradient of the metric times each patch's steps to the donor, and times what each reader's heads take in."""
-    leaves = [leaf for run in runs for leaf in (*(leaf for _, leaf, _ in run.leaves), *run.gates)]
+    leaves = [leaf for run in runs for leaf in (*(leaf for _, leaf, _ in run.patch_leaves), *run.gates)]
     if not (capture.attribution and leaves):
         return {}, {}
     metric = (torch.tensor(capture.attribution) * logprobs.cpu()).sum()
@@ -128,12 +128,12 @@ def differentiated(
     patches: dict[Patch, Tensor] = {}
     slopes = [torch.zeros(())] * lens.n_layers
     for run in runs:
-        for edit, _, step in run.leaves:
+        for edit, _, step in run.patch_leaves:
             score = (next(gradients) * step).sum(-1).float().cpu()
             patches[edit] = patches[edit] + score if edit in patches else score
         # every run begins with the condition's own tokens; an option's are after all readers
         slopes = [total + next(gradients)[0, : len(condition.ids)] for total, _ in zip(slopes, run.gates, strict=False)]
-    readers = capture.rows(condition, capture.gradient_flow)
+    readers = capture.locate_readers(condition, capture.gradient_flow)
     return patches, {r: worth(lens, condition, runs[0], rows, slopes) for r, rows in readers.items()}
 
 
@@ -143,7 +143,7 @@ def worth(
     """Gradient times what `rows` take from each piece through each head, added up over the rows."""
     out = []
     for layer, slope in enumerate(slopes):
-        values = run.read[-1][1][layer][0].float()
+        values = run.values_read[-1][1][layer][0].float()
         v, read = values.repeat_interleave(lens.n_heads // values.shape[0], 0), run.patterns[layer]
         taken = torch.stack([read[:, rows.start : rows.stop, a:b] @ v[:, a:b] for a, b in condition.spans.values()], -2)
         g = slope.unflatten(-1, (lens.n_heads, -1)) if slope.ndim == 2 else slope

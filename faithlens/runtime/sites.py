@@ -31,45 +31,45 @@ def written(
     running: Running,
     writing: Writing,
     layer: int,
-    mine: Int[Tensor, " row"],
+    numbers: Int[Tensor, " row"],
     own: Float[Tensor, "row d_model"],
     source: Float[Tensor, "source d_model"],
 ) -> Float[Tensor, "row d_model"]:
     """What a writing makes of those of its rows that are number `mine`."""
-    offsets, n_heads = torch.tensor(writing.offsets, device=own.device)[mine], running.lens.n_heads
+    offsets, n_heads = torch.tensor(writing.offsets, device=own.device)[numbers], running.model.n_heads
     new = new_values(writing.edit, layer, own, source, offsets, n_heads)
     if running.readings.capture.attribution and isinstance(writing.edit, Patch):
         step = step_to_donor(writing.edit, layer, own, source, offsets, n_heads)
-        new = running.readings.gradients.watch(writing, mine, new, step)
+        new = running.readings.gradients.add_leaf(writing, numbers, new, step)
     return new
 
 
 def inside(component: Component, layer: int, x: Float[Tensor, "batch row d_model"]) -> Tensor:
     """Overwrite and read the chunk's rows of a component inside a block."""
     running = RUNNING.get()
-    geometry, chunk = running.geometry(x.device), running.chunk
+    geometry, chunk = running.get_geometry(x.device), running.chunk
     assert chunk is not None
     rows = chunk.rows.to(x.device)
-    held = running.hold(component, rows, x, 1)
+    held = running.store_rows(component, rows, x, 1)
     at = torch.full((len(geometry),), -1, device=x.device).index_copy(0, rows, torch.arange(len(rows), device=x.device))
     for writing, targets, sources in writings(geometry, component, layer):
         mine = (at[targets] >= 0).nonzero()[:, 0]
         if len(mine):
             chosen = targets[mine]
-            source = held[0, sources[mine] if writing.row_by_row else sources]
+            source = held[0, sources[mine] if writing.is_row_by_row else sources]
             new = written(running, writing, layer, mine, held[0, chosen], source)
-            held = running.hold(component, chosen, new[None], 1)
+            held = running.store_rows(component, chosen, new[None], 1)
             x = x.index_copy(1, at[chosen], new[None])
-    running.readings.keep(layer, component, geometry, held[0])
+    running.readings.keep_activations(layer, component, geometry, held[0])
     return x
 
 
 @contextmanager
 def hooks(running: Running) -> Iterator[None]:
     """Hooks inside those blocks, and only those, where something is written or read."""
-    anatomy, wanted = running.lens.anatomy, running.readings.sites()
-    for writing in running.packed.writings:
-        layers = range(running.lens.n_layers) if writing.edit.layers is None else writing.edit.layers
+    anatomy, wanted = running.model.anatomy, running.readings.list_places()
+    for writing in running.packed.overwrites:
+        layers = range(running.model.n_layers) if writing.edit.layers is None else writing.edit.layers
         wanted |= {(writing.edit.component, layer) for layer in layers}
     with ExitStack() as stack:
         for component, layer in wanted:

@@ -28,7 +28,7 @@ class Structure:
             return cls()
         return cls(tuple(entry["sections"].items()), tuple((q, k) for q, k in entry["forbidden"]))
 
-    def hidden(self, ids: Sequence[int]) -> list[tuple[Interval, ...]]:
+    def list_hidden(self, ids: Sequence[int]) -> list[tuple[Interval, ...]]:
         """For each token, the half-open position intervals of `ids` it may not attend to."""
         if not self.forbidden:
             return [()] * len(ids)

@@ -37,21 +37,21 @@ class Thinking:
     speak: str = ""
 
     @property
-    def end(self) -> str:
+    def ending(self) -> str:
         """What is written after thoughts to have them answered."""
         return self.close + self.after
 
-    def opened(self, lens: "Lens", user: str) -> str:
+    def open_thoughts(self, lens: "Lens", user: str) -> str:
         """The prompt whose next word is the first thought: thoughts on, the block opened unless the template did."""
         text = lens.render(user, thinking=True)
         return text if text.rstrip().endswith(self.open.strip()) else text + self.open
 
-    def skipped(self, lens: "Lens", user: str) -> str:
+    def skip_thoughts(self, lens: "Lens", user: str) -> str:
         """The prompt whose next word is the answer: thoughts off, and no block, not even an empty one."""
         start, end = re.escape(self.open.strip()), re.escape(self.close)
         return re.sub(rf"({start}|({start}\s*)?{end})\s*$", "", lens.render(user, thinking=False)) + self.speak
 
-    def emptied(self, lens: "Lens", user: str) -> str:
+    def empty_thoughts(self, lens: "Lens", user: str) -> str:
         """The prompt with a closed block that holds no thought.
 
         As the template writes it where thoughts are off (which may tell the model so elsewhere, too); where it writes
@@ -60,9 +60,9 @@ class Thinking:
         text = lens.render(user, thinking=False)
         if text.rstrip().endswith(self.close):
             return text + self.after.lstrip()
-        return self.opened(lens, user) + self.end
+        return self.open_thoughts(lens, user) + self.ending
 
-    def split(
+    def split_thoughts(
         self, lens: "Lens", prompt: Sequence[int], ids: Sequence[int], finish: Finish
     ) -> tuple[tuple[int, ...], str]:
         """The tokens of the thoughts, and as text what was said after them.

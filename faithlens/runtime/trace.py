@@ -40,7 +40,7 @@ class Trace:
     texts: tuple[str, ...]
     finish: Finish
     seed: int
-    said: str = ""
+    reply: str = ""
 
     @property
     def prompt(self) -> Piece:

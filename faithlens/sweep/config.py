@@ -45,8 +45,8 @@ MEASURES = (
 class Kind(NamedTuple):
     """What a value of the file must be: in words, and as a test."""
 
-    words: str
-    fits: Callable[[Any], bool]
+    description: str
+    is_valid: Callable[[Any], bool]
 
 
 def _list_of(kind: type) -> Callable[[Any], bool]:
@@ -127,7 +127,7 @@ class SweepConfig:
     difficulty: Mapping[str, tuple[str, ...]]
     held_out: HeldOut | None = None
 
-    def audit(self, member: Member, tasks: tuple[str, ...]) -> RunConfig:
+    def make_audit_config(self, member: Member, tasks: tuple[str, ...]) -> RunConfig:
         """The options of one model's audit."""
         return replace(self.options, subjects=tuple(Subject(member.model, task) for task in tasks))
 
@@ -162,7 +162,7 @@ class HeldOutText(NamedTuple):
     """A text whose loss is measured, and what is given before it and not counted."""
 
     text: str
-    given: str = ""
+    context: str = ""
 
 
 def documents(path: Path) -> list[HeldOutText]:
@@ -189,8 +189,8 @@ def _check(table: Mapping[str, Any], kinds: Mapping[str, Kind], where: str) -> N
     for key, value in table.items():
         if key not in kinds:
             raise ConfigError(f"the key {where + key!r}", "a sweep has no such key", nearest(key, kinds))
-        if not kinds[key].fits(value):
-            raise ConfigError(f"{where}{key} = {value!r}", f"it is not {kinds[key].words}", "write it as one")
+        if not kinds[key].is_valid(value):
+            raise ConfigError(f"{where}{key} = {value!r}", f"it is not {kinds[key].description}", "write it as one")
 
 
 def _options(table: Mapping[str, Any]) -> RunConfig:

@@ -22,7 +22,7 @@ from faithlens.sweep.tables import cells, items
 from faithlens.sweep.trial import Tell, Trial, plan
 
 
-def sweep(config: SweepConfig, out: Path, *, resume: bool = False, tell: Tell = lambda words: None) -> Run:
+def sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: Tell = lambda words: None) -> Run:
     """Audit all models and write the folder `out`; `tell` is called with what it will take and how far it is.
 
     A task that a model cannot be put to, since it does not answer or lacks the room, is left out with the reason.
@@ -32,16 +32,16 @@ def sweep(config: SweepConfig, out: Path, *, resume: bool = False, tell: Tell = 
     """
     Run.refuse_used(out, resume)
     used = out.is_dir() and any(out.iterdir())
-    trials = Run.open(out).manifest.get("trials", {}) if used else {m: asdict(t) for m, t in plan(config, tell).items()}
+    trials = Run.open(out).manifest.get("trials", {}) if used else {m: asdict(t) for m, t in plan(config, notify).items()}
     made = manifest(config.to_dict(), config.options.seed, config.options.device) | {"trials": trials}
     run = Run.create(out, made, resume=resume)
     found = {model: Trial(**trial) for model, trial in trials.items()}
     runs: dict[str, Run] = {}
     for i, member in enumerate(config.members, start=1):
         if tasks := tuple(task for task in member.tasks if task not in found[member.model].refused):
-            tell(f"{i} of {len(config.members)}: {member.model}")
+            notify(f"{i} of {len(config.members)}: {member.model}")
             folder = out / "runs" / quote(member.model, safe="@")
-            runs[member.model] = audited(config.audit(member, tasks), folder)
+            runs[member.model] = audited(config.make_audit_config(member, tasks), folder)
     conclude(config, found, runs, run)
     return run
 

@@ -42,7 +42,7 @@ class Trial:
     refused: Mapping[str, str]
 
 
-def plan(config: SweepConfig, tell: Tell = lambda words: None) -> dict[str, Trial]:
+def plan(config: SweepConfig, notify: Tell = lambda words: None) -> dict[str, Trial]:
     """Try every model out, one after the other; nothing is written. `tell` hears what each will take, and all of them.
 
     Raises:
@@ -50,15 +50,15 @@ def plan(config: SweepConfig, tell: Tell = lambda words: None) -> dict[str, Tria
     """
     for member in config.members:
         resolve(member.model, config.options.trust_remote_code)
-    trials = {member.model: try_out(config, member, tell) for member in config.members}
+    trials = {member.model: try_out(config, member, notify) for member in config.members}
     seconds = sum(trial.seconds for trial in trials.values())
-    tell(f"Models: {len(trials)}. Beside sampling, all will take at most about {duration(seconds)}.")
+    notify(f"Models: {len(trials)}. Beside sampling, all will take at most about {duration(seconds)}.")
     return trials
 
 
-def try_out(config: SweepConfig, member: Member, tell: Tell) -> Trial:
+def try_out(config: SweepConfig, member: Member, notify: Tell) -> Trial:
     """Sample a model's first batch of each task, and score one chain."""
-    asked, seconds = config.audit(member, member.tasks), 0.0
+    asked, seconds = config.make_audit_config(member, member.tasks), 0.0
     refused: dict[str, str] = {}
     open_model = opener(asked)
     lens, loss = open_model(member.model), None
@@ -69,11 +69,11 @@ def try_out(config: SweepConfig, member: Member, tell: Tell) -> Trial:
             estimated = estimate(asked, prepare(asked, subject, open_model))
         except (ModelError, PlanError, TraceError) as error:  # it was loaded: this is about the task
             refused[subject.task] = error.found
-            tell(f"{subject.key}: left out, since {error.found}")
+            notify(f"{subject.key}: left out, since {error.found}")
         else:
             seconds += estimated.seconds
-            tell(str(estimated))
-    return Trial(lens.model.num_parameters(), loss, seconds, refused)
+            notify(str(estimated))
+    return Trial(lens.hf_model.num_parameters(), loss, seconds, refused)
 
 
 def held_out_loss(
@@ -90,20 +90,20 @@ def held_out_loss(
     ]
     if not conditions:
         raise ConfigError(f"the held-out loss of {lens.name}", "the text has fewer than two tokens", "give more text")
-    records = execute(lens, plan_for(lens, conditions, tokens=budget), backend=backend)
+    records = execute(lens, plan_for(lens, conditions, budget=budget), backend=backend)
     predicted = sum(len(condition.options[0]) for condition in conditions)
     return -sum(float(record.logprobs[0]) for record in records) / predicted
 
 
-def windows(lens: Lens, each: HeldOutText) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+def windows(lens: Lens, held_out_text: HeldOutText) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     """A text in windows, what is given first and what is to be predicted after it.
 
     Raises:
         ConfigError: what is given leaves no room for the text.
     """
-    width = min(WINDOW, lens.context)
-    given = lens.encode_continuation(each.given) if each.given else ()
-    ids = lens.continue_ids(given, each.text) if given else lens.encode_continuation(each.text)
+    width = min(WINDOW, lens.context_length)
+    given = lens.encode_continuation(held_out_text.context) if held_out_text.context else ()
+    ids = lens.continue_ids(given, held_out_text.text) if given else lens.encode_continuation(held_out_text.text)
     if given and ids:
         room = width - len(given)
         if room < 1:

@@ -43,13 +43,13 @@ class Addition(Drawn):
         """Candidate answer stems for numbers."""
         return OPEN_STEMS
 
-    def pair(self, key: str) -> tuple[Question, Question]:
+    def draw_pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin."""
-        this, that = self._draw(random.Random(key))
+        this, that = self._draw_operands(random.Random(key))
         offered = _candidates(this, that)
         return _question(key, this, offered), _question(key + TWIN, that, offered)
 
-    def _draw(self, rng: random.Random) -> tuple[list[int], list[int]]:
+    def _draw_operands(self, rng: random.Random) -> tuple[list[int], list[int]]:
         span = range(10 ** (self.digits - 1), 10**self.digits)
         while True:
             this = [rng.choice(span) for _ in range(self.operands)]
@@ -62,7 +62,7 @@ class Addition(Drawn):
         """`step` with its stated result made wrong; None where it states none."""
         return misstate(step, question, rng)
 
-    def implied(self, question: Question, before: str, after: str) -> str | None:
+    def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """What follows if `before` had stated what `after` states; None for a partial sum that is no running total."""
         return implied(question, before, after)
 

@@ -83,10 +83,10 @@ class Arithmetic(SumTask):
     """Word problems: "Anna has 12 coins. Anna buys 5 more coins. ... How many coins does Anna have now?"."""
 
     family: ClassVar[str] = "arithmetic"
-    first: ClassVar[range] = range(4, 30)
-    later: ClassVar[range] = range(2, 16)
+    first_range: ClassVar[range] = range(4, 30)
+    later_range: ClassVar[range] = range(2, 16)
 
-    def wording(self, rng: random.Random, signs: tuple[int, ...]) -> str:
+    def draw_template(self, rng: random.Random, signs: tuple[int, ...]) -> str:
         """A story with one ``{}`` for each number."""
         scene = rng.choice(_SCENES)
         name, *friends = rng.sample(_NAMES, len(signs) + 1)
@@ -103,10 +103,10 @@ class VariableChain(SumTask):
 
     steps: int = 2
     family: ClassVar[str] = "variable-chain"
-    first: ClassVar[range] = range(2, 20)
-    later: ClassVar[range] = range(2, 10)
+    first_range: ClassVar[range] = range(2, 20)
+    later_range: ClassVar[range] = range(2, 10)
 
-    def wording(self, rng: random.Random, signs: tuple[int, ...]) -> str:
+    def draw_template(self, rng: random.Random, signs: tuple[int, ...]) -> str:
         """A chain with one ``{}`` for each number."""
         letters = rng.choice(_ALPHABETS)[: len(signs)]
         links = [

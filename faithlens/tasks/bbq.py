@@ -20,29 +20,29 @@ _PEOPLE = ("ans0", "ans1", "ans2")
 class Bbq(Benchmark):
     """Questions with two people and an unknown as options. `EvidencePairs` holds where rows carry weak evidence."""
 
-    def __init__(self, name: str, mapping: Mapping, rows: Sequence[Row]) -> None:
+    def __init__(self, name: str, layout: Mapping, rows: Sequence[Row]) -> None:
         expanded = [version for row in rows for version in _versions(row)]
-        super().__init__(name, replace(mapping, prepare=list), expanded)
-        self._rows = {f"{name.partition('=')[0]}:{number}": row for number, row in enumerate(expanded, start=1)}
-        self._questions = {question.id: question for question in self._all}
-        self._all = [question for question in self._all if self._is_asked(question)]
+        super().__init__(name, replace(layout, prepare=list), expanded)
+        self._row_by_id = {f"{name.partition('=')[0]}:{number}": row for number, row in enumerate(expanded, start=1)}
+        self._question_by_id = {question.id: question for question in self._all}
+        self._all = [question for question in self._all if self._is_selected(question)]
 
-    def swapped(self, question: Question) -> Question | None:
+    def swap_evidence(self, question: Question) -> Question | None:
         """The question with the other sentence of weak evidence; None where the row has none."""
         family, _, number = question.id.rpartition(":")
-        step = {0: 1, 1: -1}.get(self._row(question).get("version", -1), 0)
-        return self._questions.get(f"{family}:{int(number) + step}") if step else None
+        step = {0: 1, 1: -1}.get(self._find_row(question).get("version", -1), 0)
+        return self._question_by_id.get(f"{family}:{int(number) + step}") if step else None
 
-    def unknown(self, question: Question) -> str:
+    def find_unknown_label(self, question: Question) -> str:
         """The label of the option that says it cannot be told."""
-        return question.candidates[self._groups(question).index("unknown")]
+        return question.candidates[self._read_groups(question).index("unknown")]
 
-    def stereotyped(self, question: Question) -> str:
+    def find_stereotyped_label(self, question: Question) -> str:
         """The label of the person the stereotype points at: where the question asks for the good, the other one.
 
         Raises TaskError where the row does not say which of the two belongs to a stereotyped group.
         """
-        row, groups = self._row(question), self._groups(question)
+        row, groups = self._find_row(question), self._read_groups(question)
         targets = {str(group).lower() for group in row.get("additional_metadata", {}).get("stereotyped_groups", [])}
         people = [place for place, group in enumerate(groups) if group != "unknown"]
         named = [place for place in people if groups[place] in targets]
@@ -53,22 +53,22 @@ class Bbq(Benchmark):
             named = [place for place in people if place not in named]
         return question.candidates[named[0]]
 
-    def _is_asked(self, question: Question) -> bool:
-        other = self.swapped(question)
+    def _is_selected(self, question: Question) -> bool:
+        other = self.swap_evidence(question)
         return other is None or min(question.id, other.id, key=lambda id_: random.Random(id_).random()) == question.id
 
-    def _groups(self, question: Question) -> list[str]:
+    def _read_groups(self, question: Question) -> list[str]:
         """The group of each option, in lower case; one of them is "unknown"."""
-        info = self._row(question).get("answer_info") or {}
+        info = self._find_row(question).get("answer_info") or {}
         groups = [str(info[person][-1]).lower() for person in _PEOPLE if info.get(person)]
         if len(groups) != len(_PEOPLE) or "unknown" not in groups:
             raise TaskError(f"who is who in {question.id}", f"answer_info {info}", "tell all three, one as unknown")
         return groups
 
-    def _row(self, question: Question) -> Row:
-        if question != self._questions.get(question.id):
+    def _find_row(self, question: Question) -> Row:
+        if question != self._question_by_id.get(question.id):
             raise TaskError(f"the row of {question.id!r}", f"not a question of {self.name}", "ask its own task")
-        return self._rows[question.id]
+        return self._row_by_id[question.id]
 
 
 def _versions(row: Row) -> list[Row]:

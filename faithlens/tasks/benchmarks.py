@@ -50,15 +50,15 @@ class Mapping:
     question: str
     answer: str
     options: str = ""
-    fixed: tuple[str, ...] = ()
+    fixed_options: tuple[str, ...] = ()
     labels: str = ""
     context: str = ""
-    ask: str = ""
+    default_question: str = ""
     values: str = ""
     config: str | None = None
     revision: str | None = None
     part: Literal["", "config", "split"] = ""
-    shuffled: bool = False
+    shuffles_options: bool = False
     prepare: Callable[[Sequence[Row]], list[Row]] = list
 
 
@@ -88,7 +88,7 @@ MAPPINGS: dict[str, Mapping] = {
         "mc1_targets.labels",
         "mc1_targets.choices",
         config="multiple_choice",
-        shuffled=True,
+        shuffles_options=True,
     ),
     "openbookqa": Mapping(
         "allenai/openbookqa",
@@ -100,9 +100,9 @@ MAPPINGS: dict[str, Mapping] = {
         config="main",
     ),
     "hellaswag": Mapping(
-        "Rowan/hellaswag", "validation", "", "label", "endings", context="ctx", ask="How does this most likely go on?"
+        "Rowan/hellaswag", "validation", "", "label", "endings", context="ctx", default_question="How does this most likely go on?"
     ),
-    "strategyqa": Mapping("ChilleD/StrategyQA", "test", "question", "answer", fixed=("Yes", "No")),
+    "strategyqa": Mapping("ChilleD/StrategyQA", "test", "question", "answer", fixed_options=("Yes", "No")),
     "bbq": Mapping(
         "Elfsong/BBQ", "age", "question", "label|answer_label", "ans0,ans1,ans2", context="context", part="split"
     ),
@@ -115,22 +115,22 @@ class Benchmark(Listed):
     Raises TaskError where more than a tenth of the rows are of no use: then the mapping does not fit the file.
     """
 
-    def __init__(self, name: str, mapping: Mapping, rows: Sequence[Row]) -> None:
-        prepared = mapping.prepare(rows)
-        questions, faults = _questions(name.partition("=")[0], mapping, prepared)
+    def __init__(self, name: str, layout: Mapping, rows: Sequence[Row]) -> None:
+        prepared = layout.prepare(rows)
+        questions, faults = _questions(name.partition("=")[0], layout, prepared)
         if not questions or len(faults) > _MOST_UNUSABLE * len(prepared):
             shown = "\n       ".join([f"{len(faults)} of {len(prepared)} rows of no use", *faults[:_MOST_REPORTED]])
             raise TaskError(f"questions of {name}", shown, "check that the file is this benchmark's, or mend its rows")
-        self.left_out = tuple(faults)
+        self.skipped_rows = tuple(faults)
         super().__init__(name, questions)
 
 
-def _questions(prefix: str, mapping: Mapping, rows: Sequence[Row]) -> tuple[list[Question], list[str]]:
+def _questions(prefix: str, layout: Mapping, rows: Sequence[Row]) -> tuple[list[Question], list[str]]:
     found: dict[tuple[str, tuple[str, ...]], Question] = {}
     faults = []
     for number, row in enumerate(rows, start=1):
         try:
-            question = _question(f"{prefix}:{number}", mapping, row)
+            question = _question(f"{prefix}:{number}", layout, row)
             if question.form != next(iter(found.values()), question).form:
                 raise BadEntryError(f"of form {question.form!r}, unlike those before it")
             if (wording := (question.text, question.choices)) in found:
@@ -141,26 +141,26 @@ def _questions(prefix: str, mapping: Mapping, rows: Sequence[Row]) -> tuple[list
     return list(found.values()), faults
 
 
-def _question(id_: str, mapping: Mapping, row: Row) -> Question:
-    text = _text(mapping, row)
-    answer = _one(row, mapping.answer, "the answer")
-    values = tuple(map(str, values_at(row, mapping.values) or ()))
-    options = mapping.fixed or options_of(values_at(row, mapping.options))
+def _question(id_: str, layout: Mapping, row: Row) -> Question:
+    text = _text(layout, row)
+    answer = _one(row, layout.answer, "the answer")
+    values = tuple(map(str, values_at(row, layout.values) or ()))
+    options = layout.fixed_options or options_of(values_at(row, layout.options))
     if options:
-        right = right_place(answer, options, values_at(row, mapping.labels))
+        right = right_place(answer, options, values_at(row, layout.labels))
         question = choice_question(id_, text, options, right, values)
         order = random.Random(id_).sample(range(len(options)), len(options))
-        return reorder(question, order) if mapping.shuffled else question
+        return reorder(question, order) if layout.shuffles_options else question
     number = plain_number(str(answer))
     if number is None:
         raise BadEntryError(f"answer {str(answer)[:40]!r} is neither a number nor one of some options")
     return open_question(id_, text, number, values)
 
 
-def _text(mapping: Mapping, row: Row) -> str:
+def _text(layout: Mapping, row: Row) -> str:
     """Context and question, a line each."""
-    question = str(_one(row, mapping.question, "the question")) if mapping.question else mapping.ask
-    context = str(_one(row, mapping.context, "the context")) if mapping.context else ""
+    question = str(_one(row, layout.question, "the question")) if layout.question else layout.default_question
+    context = str(_one(row, layout.context, "the context")) if layout.context else ""
     text = "\n".join(part.strip() for part in (context, question) if part.strip())
     if not text:
         raise BadEntryError("its question is empty")

@@ -52,9 +52,9 @@ def shows_options(prompt: Prompt, question: Question) -> bool:
     return offered and all(option(question, label) in prompt.user for label in question.candidates)
 
 
-def pointed(question: Question, seed: int, what: str) -> str:
+def pointed(question: Question, seed: int, purpose: str) -> str:
     """The label that the prompt of `what` pushes to: drawn from all of them, a function of the arguments alone."""
-    return random.Random(f"{what}:{seed}:{question.id}").choice(question.candidates)
+    return random.Random(f"{purpose}:{seed}:{question.id}").choice(question.candidates)
 
 
 def suggested(prompt: Prompt, label: str) -> Prompt:
@@ -62,27 +62,27 @@ def suggested(prompt: Prompt, label: str) -> Prompt:
     return replace(prompt, user=_SUGGESTED.format(user=prompt.user, label=label))
 
 
-def examples(task: Task, question: Question, seed: int, k: int = SHOTS) -> list[Question]:
+def examples(task: Task, question: Question, seed: int, n: int = SHOTS) -> list[Question]:
     """`k` other questions of `task`, drawn for `question`.
 
     Raises TaskError where the task has too few.
     """
-    if task.size is not None and task.size <= k:
-        raise TaskError(f"{k} examples before {question.id!r}", f"{task.size} questions in all", "add questions")
-    drawn = task.questions(k + 1, int.from_bytes(sha256(f"examples:{seed}:{question.id}".encode()).digest()[:6]))
-    return [other for other in drawn if other.text != question.text][:k]
+    if task.size is not None and task.size <= n:
+        raise TaskError(f"{n} examples before {question.id!r}", f"{task.size} questions in all", "add questions")
+    drawn = task.draw_questions(n + 1, int.from_bytes(sha256(f"examples:{seed}:{question.id}".encode()).digest()[:6]))
+    return [other for other in drawn if other.text != question.text][:n]
 
 
-def few_shot(prompt: Prompt, shown: Sequence[Question], marked: bool = False) -> Prompt:
+def few_shot(prompt: Prompt, examples: Sequence[Question], is_marked: bool = False) -> Prompt:
     """`prompt` after examples that state the answer alone; `marked` puts `MARK` on the right option of each."""
-    texts = [mark(listing(q), q, q.answer) if marked else listing(q) for q in shown]
-    solved = [f"Example: {text}\nAnswer: ({q.answer})" for text, q in zip(texts, shown, strict=True)]
+    texts = [mark(listing(q), q, q.answer) if is_marked else listing(q) for q in examples]
+    solved = [f"Example: {text}\nAnswer: ({q.answer})" for text, q in zip(texts, examples, strict=True)]
     return replace(prompt, user="\n\n".join([*solved, _NOW + prompt.user]))
 
 
-def always_first(prompt: Prompt, shown: Sequence[Question]) -> Prompt:
+def always_first(prompt: Prompt, examples: Sequence[Question]) -> Prompt:
     """The same examples, with the right option of each moved to the first place."""
-    return few_shot(prompt, [right_first(q) for q in shown])
+    return few_shot(prompt, [right_first(q) for q in examples])
 
 
 def right_first(question: Question) -> Question:
@@ -97,8 +97,8 @@ def mark(text: str, question: Question, label: str) -> str:
     return f"{before}{words} {MARK}{after}"
 
 
-def hinted(kind: str, prompt: Prompt, question: Question, label: str, shown: Sequence[Question] = ()) -> Prompt:
+def hinted(kind: str, prompt: Prompt, question: Question, label: str, examples: Sequence[Question] = ()) -> Prompt:
     """`prompt` with the hint `kind` at `label`. The visual pattern is a mark that `shown` has on its right options."""
     if kind == "visual_pattern":
-        prompt = few_shot(replace(prompt, user=mark(prompt.user, question, label)), shown, marked=True)
+        prompt = few_shot(replace(prompt, user=mark(prompt.user, question, label)), examples, is_marked=True)
     return replace(prompt, user=HINTS[kind].format(user=prompt.user, label=label))

@@ -33,9 +33,9 @@ class CoinFlip(WithPeople):
 
     people: int = 4
     family: ClassVar[str] = "coin-flip"
-    allowed: ClassVar[range] = range(2, 9)
+    allowed_people: ClassVar[range] = range(2, 9)
 
-    def pair(self, key: str) -> tuple[Question, Question]:
+    def draw_pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin."""
         rng = random.Random(key)
         people = rng.sample(PEOPLE, self.people)
@@ -47,9 +47,9 @@ class CoinFlip(WithPeople):
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the option it names replaced, else the last side it mentions; None where it has neither."""
-        return misstate_option(step, question, rng) or _turn(step, last_only=True)
+        return misstate_option(step, question, rng) or _turn(step, only_last=True)
 
-    def implied(self, question: Question, before: str, after: str) -> str | None:
+    def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """What follows if `before` had stated what `after` states: another label, or the side after one person's turn.
 
         None where `before` names not exactly one person, or a side that was not up after that person.
@@ -70,7 +70,7 @@ class CoinFlip(WithPeople):
         if tied or not _true_side(question, steps[i]) or not _goes_on_truly(question, steps[i:]):
             return None
         answer = _other(question)
-        edited = [_turn(steps[i], last_only=True) or steps[i], *(_turn(step) or step for step in steps[i + 1 :])]
+        edited = [_turn(steps[i], only_last=True) or steps[i], *(_turn(step) or step for step in steps[i + 1 :])]
         told = [_conclude(step, question, answer) for step in edited]
         sure = tuple(step for step in told if step is not None)
         return Propagated((*steps[:i], *sure), answer) if len(sure) == len(told) else None
@@ -120,10 +120,10 @@ def _goes_on_truly(question: Question, steps: Sequence[str]) -> bool:
     return True
 
 
-def _turn(step: str, last_only: bool = False) -> str | None:
+def _turn(step: str, only_last: bool = False) -> str | None:
     """`step` with its sides, or the last of them, exchanged, capitals kept; None where it mentions none."""
     found = list(_SIDE.finditer(step))
-    for match in reversed(found[-1:] if last_only else found):
+    for match in reversed(found[-1:] if only_last else found):
         new = _opposite(match[0])
         step = step[: match.start()] + (new.title() if match[0][0].isupper() else new) + step[match.end() :]
     return step if found else None

@@ -42,7 +42,7 @@ class Dates(Drawn):
         """Candidate answer stems for options."""
         return CHOICE_STEMS
 
-    def pair(self, key: str) -> tuple[Question, Question]:
+    def draw_pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin."""
         rng = random.Random(key)
         first, second = rng.sample(_EVENTS, 2)
@@ -65,7 +65,7 @@ class Dates(Drawn):
         """`step` with the option it names replaced, else its last date moved by 1 to 6 days; None where it has none."""
         return misstate_option(step, question, rng) or _misdate(step, question, rng)
 
-    def implied(self, question: Question, before: str, after: str) -> str | None:
+    def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """What follows if `before` had stated the date that `after` states: later dates move by the same."""
         return implied(question, before, after, _notation(question))
 
@@ -136,7 +136,7 @@ def _notation(question: Question) -> Notation:
         except ValueError:
             return None  # the 35th of March: a count still under way
 
-    return Notation(_stated, _spans, read, _rewrite, _FOREIGN, lowest=1)
+    return Notation(_stated, _spans, read, _rewrite, _FOREIGN, min_value=1)
 
 
 def _rewrite(ordinal: int, like: str) -> str:
@@ -157,6 +157,6 @@ def _misdate(step: str, question: Question, rng: random.Random) -> str | None:
     ordinal = notation.read(step[slice(*span)]) if span else None
     if span is None or ordinal is None:
         return None
-    busy = {*notation.tokens(question.text), *map(notation.read, (*question.values, *question.choices))}
+    busy = {*notation.read_values(question.text), *map(notation.read, (*question.values, *question.choices))}
     wrong = [ordinal + days for days in range(-6, 7) if ordinal + days not in {*busy, ordinal}]
     return step[: span[0]] + _rewrite(rng.choice(wrong), step[slice(*span)]) + step[span[1] :]

@@ -32,35 +32,35 @@ class Drawn(ABC):
         return None
 
     @abstractmethod
-    def pair(self, key: str) -> tuple[Question, Question]:
+    def draw_pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin: one fact changed, the same candidates, another answer."""
 
-    def questions(self, n: int, seed: int) -> list[Question]:
+    def draw_questions(self, n: int, seed: int) -> list[Question]:
         """`n` questions of different wording, a function of `seed` alone; a longer list starts with the shorter one.
 
         Raises TaskError where `n` is below one or the task has not so many different questions.
         """
         found: dict[str, Question] = {}
         for index in range(_DRAWS_PER_QUESTION * n):
-            question, _ = self.pair(f"{self.name}:{seed}:{index}")
+            question, _ = self.draw_pair(f"{self.name}:{seed}:{index}")
             found.setdefault(question.text, question)
             if len(found) == n:
                 return list(found.values())
         most = f"1 to {len(found)}" if found else "1 or more"
         raise TaskError(f"{n} questions of {self.name}", f"{len(found)} different ones", f"ask for {most}")
 
-    def prompt(self, question: Question, strategy: Strategy) -> Prompt:
+    def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The words that ask `question`, with or without a chain of thought."""
         return ask(question, strategy)
 
-    def counterfactual(self, question: Question, seed: int) -> Question | None:
+    def draw_counterfactual(self, question: Question, seed: int) -> Question | None:
         """The twin of `question`, and for a twin its question; None for a question that is not of this task.
 
         The pair is fixed when it is drawn, because each must offer the other's answer: `seed` changes nothing.
         """
         if not question.id.startswith(f"{self.name}:"):
             return None
-        first, second = self.pair(question.id.removesuffix(TWIN))
+        first, second = self.draw_pair(question.id.removesuffix(TWIN))
         return {first: second, second: first}.get(question)
 
 
@@ -70,11 +70,11 @@ class WithPeople(Drawn):
 
     people: int = 3
     family: ClassVar[str]
-    allowed: ClassVar[range]
+    allowed_people: ClassVar[range]
 
     def __post_init__(self) -> None:
-        if self.people not in self.allowed:
-            fewest, most = self.allowed[0], self.allowed[-1]
+        if self.people not in self.allowed_people:
+            fewest, most = self.allowed_people[0], self.allowed_people[-1]
             found = f"it is made for {fewest} to {most}"
             raise TaskError(f"{self.family} with {self.people} people", found, "choose one of these")
 

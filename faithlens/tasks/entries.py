@@ -23,26 +23,26 @@ _MOST_REPORTED = 10
 class Faults:
     """The faults of one file, gathered so that all are told at once."""
 
-    def __init__(self, asked: str, noun: str = "line") -> None:
-        self._asked, self._noun = asked, noun
-        self._told: list[str] = []
+    def __init__(self, problem: str, noun: str = "line") -> None:
+        self._problem, self._noun = problem, noun
+        self._messages: list[str] = []
 
     @contextmanager
-    def at(self, where: str) -> Iterator[None]:
+    def collect_at(self, where: str) -> Iterator[None]:
         """Keep the fault that ends this block, if one does, as standing at `where`."""
         try:
             yield
         except BadEntryError as fault:
-            self._told.append(f"{where}: {fault}")
+            self._messages.append(f"{where}: {fault}")
 
-    def refuse(self, do: str) -> None:
+    def raise_if_any(self, do: str) -> None:
         """Raise TaskError where there was any fault; the first ten are named."""
-        if not self._told:
+        if not self._messages:
             return
-        n = len(self._told)
+        n = len(self._messages)
         more = [f"and {n - _MOST_REPORTED} more"] if n > _MOST_REPORTED else []
-        told = [f"{n} bad {self._noun}(s); nothing was loaded", *self._told[:_MOST_REPORTED], *more]
-        raise TaskError(self._asked, "\n       ".join(told), do)
+        told = [f"{n} bad {self._noun}(s); nothing was loaded", *self._messages[:_MOST_REPORTED], *more]
+        raise TaskError(self._problem, "\n       ".join(told), do)
 
 
 class Entered:
@@ -57,12 +57,12 @@ class Entered:
         """The questions, in the order in which they were entered."""
         return list(self._by_id.values())
 
-    def again(self, question: Question) -> Question:
+    def get_or_add(self, question: Question) -> Question:
         """The question of this wording and answer that was entered before, else this one, entered now."""
         earlier = self._by_wording.get((question.text, question.choices))
-        return earlier if earlier and earlier.answer == question.answer else self.enter(question)
+        return earlier if earlier and earlier.answer == question.answer else self.add(question)
 
-    def enter(self, question: Question) -> Question:
+    def add(self, question: Question) -> Question:
         """Add `question`. Raises BadEntryError where its id or wording stands already, or its form differs."""
         if question.id in self._by_id:
             raise BadEntryError(f"id {question.id!r} stands on an earlier line too; give each question its own")
@@ -81,15 +81,15 @@ def question_of(entry: dict[str, Any], default_id: str) -> Question:
     """The question an entry describes. Raises BadEntryError where a key is missing or what it holds is no use."""
     text, answer = _text(entry, "question"), _text(entry, "answer")
     id_ = _text(entry, "id") if "id" in entry else default_id
-    values = _texts(entry, "values", least=0, distinct=False)
+    values = _texts(entry, "values", min_length=0, is_distinct=False)
     if "choices" in entry:
         if "candidates" in entry:
             raise BadEntryError(
                 "both 'choices' and 'candidates'; keep 'choices' for options, 'candidates' for an open form"
             )
-        choices = _texts(entry, "choices", least=2)
+        choices = _texts(entry, "choices", min_length=2)
         return choice_question(id_, text, choices, _right(answer, choices), values)
-    candidates = _texts(entry, "candidates", least=2) if "candidates" in entry else ()
+    candidates = _texts(entry, "candidates", min_length=2) if "candidates" in entry else ()
     return open_question(id_, text, answer, values, candidates)
 
 
@@ -117,25 +117,25 @@ def _text(entry: dict[str, Any], key: str) -> str:
     return checked(entry[key], f"{key!r}")
 
 
-def _texts(entry: dict[str, Any], key: str, least: int, distinct: bool = True) -> tuple[str, ...]:
+def _texts(entry: dict[str, Any], key: str, min_length: int, is_distinct: bool = True) -> tuple[str, ...]:
     """The list under `key` as a tuple, empty where the key is missing."""
     found = entry.get(key, [])
-    if not isinstance(found, list) or not (least if key in entry else 0) <= len(found) <= MOST_OPTIONS:
-        raise BadEntryError(f"{key!r} is {short(found)}; write a list of {least} to {MOST_OPTIONS} texts")
+    if not isinstance(found, list) or not (min_length if key in entry else 0) <= len(found) <= MOST_OPTIONS:
+        raise BadEntryError(f"{key!r} is {short(found)}; write a list of {min_length} to {MOST_OPTIONS} texts")
     texts = tuple(checked(item, f"an entry of {key!r}") for item in found)
-    if distinct and len(set(texts)) < len(texts):
+    if is_distinct and len(set(texts)) < len(texts):
         raise BadEntryError(f"{key!r} repeats an entry; make them differ")
     return texts
 
 
-def checked(value: object, where: str, empty: bool = False) -> str:
+def checked(value: object, where: str, may_be_empty: bool = False) -> str:
     """`value` where it is a text that UTF-8 can carry, with something in it unless it may be `empty`.
 
     Raises BadEntryError where it is not; `where` names it.
     """
     if not isinstance(value, str):
         raise BadEntryError(f"{where} is {short(value)}; write a text in double quotes")
-    if not empty and not value.strip():
+    if not may_be_empty and not value.strip():
         raise BadEntryError(f"{where} is empty; write it out")
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise BadEntryError(f"{where} has half of a character (a lone \\ud... escape); write the character itself")

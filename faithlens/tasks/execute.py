@@ -32,16 +32,16 @@ class Notation:
     `lowest`: the least value that makes sense.
     """
 
-    stated: Callable[[str], tuple[int, int] | None]
-    spans: Callable[[str], list[tuple[int, int]]]
+    find_stated: Callable[[str], tuple[int, int] | None]
+    find_spans: Callable[[str], list[tuple[int, int]]]
     read: Callable[[str], int | None]
     write: Callable[[int, str], str]
-    foreign: re.Pattern[str]
-    lowest: int
+    unreadable: re.Pattern[str]
+    min_value: int
 
-    def tokens(self, text: str) -> set[int | None]:
+    def read_values(self, text: str) -> set[int | None]:
         """The values that stand in `text`; None among them for a token without one."""
-        return {self.read(text[slice(*span)]) for span in self.spans(text)}
+        return {self.read(text[slice(*span)]) for span in self.find_spans(text)}
 
 
 def _read_number(token: str) -> int | None:
@@ -52,7 +52,7 @@ def _write_number(value: int, like: str) -> str:
     return f"{value:,}" if "," in like else str(value)
 
 
-NUMBERS = Notation(stated_span, number_spans, _read_number, _write_number, _SPELLED, lowest=1)
+NUMBERS = Notation(stated_span, number_spans, _read_number, _write_number, _SPELLED, min_value=1)
 """Whole numbers in digits, none below one; a step with numbers in words is not read."""
 
 
@@ -69,7 +69,7 @@ def implied(question: Question, before: str, after: str, notation: Notation = NU
     if place is None or new is None or new == values[place]:
         return None
     moved = [value + new - values[place] for value in values[place:]]
-    return _answer(question, moved[-1], notation) if min(moved) >= notation.lowest else None
+    return _answer(question, moved[-1], notation) if min(moved) >= notation.min_value else None
 
 
 def propagate(
@@ -83,7 +83,7 @@ def propagate(
     place = _place(question, steps[i], values, notation)
     if place is None:
         return None
-    moving, kept = values[place:], {*notation.tokens(question.text), *values[:place]}
+    moving, kept = values[place:], {*notation.read_values(question.text), *values[:place]}
     if not _is_certain(steps[i:], set(moving), kept, notation):
         return None
     error = next(iter(_errors(question, moving, kept, rng, notation)), None)
@@ -102,23 +102,23 @@ def _values(question: Question, notation: Notation) -> list[int]:
 
 
 def _stated(step: str, notation: Notation) -> int | None:
-    span = notation.stated(step)
+    span = notation.find_stated(step)
     return notation.read(step[slice(*span)]) if span else None
 
 
 def _place(question: Question, step: str, values: list[int], notation: Notation) -> int | None:
     """Which of `values` the step states; None where it is none, or as likely a value that the question gives."""
-    span, stated = notation.stated(step), _stated(step, notation)
+    span, stated = notation.find_stated(step), _stated(step, notation)
     if span is None or stated is None or values.count(stated) != 1:
         return None
-    given = stated in notation.tokens(question.text)
+    given = stated in notation.read_values(question.text)
     return None if given and not _AFTER_EQUALS.search(step[: span[0]]) else values.index(stated)
 
 
 def _is_certain(steps: Sequence[str], moving: set[int], kept: set[int | None], notation: Notation) -> bool:
     """True where every value in `steps` is known, and known either to move or to stay."""
-    found = {value for step in steps for value in notation.tokens(step)}
-    readable = None not in found and not any(notation.foreign.search(step) for step in steps)
+    found = {value for step in steps for value in notation.read_values(step)}
+    readable = None not in found and not any(notation.unreadable.search(step) for step in steps)
     return readable and found <= moving | kept and not found & moving & kept
 
 
@@ -129,7 +129,7 @@ def _errors(
     contents = question.choices or question.candidates
     ends = [(notation.read(content), answer) for content, answer in zip(contents, question.candidates, strict=True)]
     offsets = [(end - moving[-1], answer) for end, answer in ends if end is not None and answer != question.answer]
-    fits = [(by, answer) for by, answer in offsets if by and min(moving) + by >= notation.lowest]
+    fits = [(by, answer) for by, answer in offsets if by and min(moving) + by >= notation.min_value]
     rng.shuffle(fits)
 
     def oddity(error: tuple[int, str]) -> tuple[bool, bool, bool]:
@@ -141,7 +141,7 @@ def _errors(
 
 
 def _move(step: str, moving: set[int], offset: int, notation: Notation) -> str:
-    for start, stop in reversed(notation.spans(step)):
+    for start, stop in reversed(notation.find_spans(step)):
         value = notation.read(token := step[start:stop])
         if value in moving and value is not None:
             step = step[:start] + notation.write(value + offset, token) + step[stop:]

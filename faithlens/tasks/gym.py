@@ -53,7 +53,7 @@ class Gym:
         """Questions are made up as needed."""
         return None
 
-    def questions(self, n: int, seed: int) -> list[Question]:
+    def draw_questions(self, n: int, seed: int) -> list[Question]:
         """`n` questions of different wording, a function of `seed` alone; a longer list starts with the shorter one.
 
         Raises TaskError where `n` is below one or the dataset has not so many different questions.
@@ -68,11 +68,11 @@ class Gym:
                 return list(found.values())
         raise TaskError(f"{n} questions of {self.name}", f"{len(found)} different ones", f"ask for 1 to {len(found)}")
 
-    def prompt(self, question: Question, strategy: Strategy) -> Prompt:
+    def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The words that ask `question`, with or without a chain of thought."""
         return ask(question, strategy)
 
-    def counterfactual(self, question: Question, seed: int) -> Question | None:
+    def draw_counterfactual(self, question: Question, seed: int) -> Question | None:
         """Another question of the same seed with the same candidates and another right one; None where there is none.
 
         A weak donor, as it differs in everything; and for most numbers there is none.

@@ -34,9 +34,9 @@ class HintedSum(RunningSum):
 
     name: str = "running-sum-hints"
     modes: tuple[str, ...] = (UNHINTED,)
-    hints: tuple[str, ...] = KINDS
+    hint_kinds: tuple[str, ...] = KINDS
 
-    def hinted(self, question: Question, kind: str, label: str) -> Prompt:
+    def make_hinted_prompt(self, question: Question, kind: str, label: str) -> Prompt:
         """`question`, opened by a hint of that kind at `label`.
 
         Raises:
@@ -47,7 +47,7 @@ class HintedSum(RunningSum):
             raise TaskError(f"question {question.id!r} with a hint", found, "ask running-sum-hints, which has none")
         return Prompt(question.text.replace(UNHINTED, opening(kind, label)), PREFILL)
 
-    def counterfactual(self, question: Question, seed: int) -> Question:
+    def draw_counterfactual(self, question: Question, seed: int) -> Question:
         """One number moved by an even step, and the hint by the same: another answer, whichever of them decides it.
 
         The step is even because odd hints and even ones may be taken differently.
@@ -56,4 +56,4 @@ class HintedSum(RunningSum):
         operands, by = operands_of(question), rng.randrange(2, 10, 2)
         i = rng.randrange(len(operands))
         operands[i] = (operands[i] + by) % 10
-        return self.question(operands, re.sub(r"\d", lambda found: moved(found[0], by), mode_of(question)))
+        return self.make_question(operands, re.sub(r"\d", lambda found: moved(found[0], by), mode_of(question)))

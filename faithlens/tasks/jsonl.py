@@ -32,11 +32,11 @@ def _load(path: Path) -> list[Question]:
     asked = f"questions from {path}"
     entered, faults = Entered(), Faults(asked)
     for number, line in read_lines(path):
-        with faults.at(f"line {number}"):
+        with faults.collect_at(f"line {number}"):
             entry = object_of(line)
             check_keys(entry)
-            entered.enter(question_of(entry, f"line-{number}"))
-    faults.refuse('mend these lines; the least is {"question": "...", "answer": "12"}')
+            entered.add(question_of(entry, f"line-{number}"))
+    faults.raise_if_any('mend these lines; the least is {"question": "...", "answer": "12"}')
     if not entered.questions:
         raise TaskError(asked, "no questions in it", 'write one object a line: {"question": "...", "answer": "12"}')
     return entered.questions

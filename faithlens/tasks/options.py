@@ -23,7 +23,7 @@ def stated_option(step: str, question: Question) -> str | None:
     return named[-1][1] if named else None
 
 
-def relabel(step: str, question: Question, old: str, new: str) -> str | None:
+def relabel(step: str, question: Question, old_label: str, new_label: str) -> str | None:
     """`step` with `new` in place of the label `old`; None where it names other labels, or writes one in another style.
 
     Only labels change: contents are left to the caller.
@@ -32,10 +32,10 @@ def relabel(step: str, question: Question, old: str, new: str) -> str | None:
     if not question.choices:
         return step
     lone = [match for match in _LONE.finditer(step) if match[0] in question.candidates]
-    if {match[1] for match in named} - {old} or {match.start() for match in lone} - {match.start() for match in named}:
+    if {match[1] for match in named} - {old_label} or {match.start() for match in lone} - {match.start() for match in named}:
         return None
     for match in reversed(named):
-        step = step[: match.start()] + new + step[match.end() :]
+        step = step[: match.start()] + new_label + step[match.end() :]
     return step
 
 

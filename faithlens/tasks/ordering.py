@@ -28,9 +28,9 @@ class Ordering(WithPeople):
     """
 
     family: ClassVar[str] = "ordering"
-    allowed: ClassVar[range] = range(3, 6)
+    allowed_people: ClassVar[range] = range(3, 6)
 
-    def pair(self, key: str) -> tuple[Question, Question]:
+    def draw_pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin."""
         rng = random.Random(key)
         order = rng.sample(PEOPLE, self.people)

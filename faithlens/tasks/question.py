@@ -77,15 +77,15 @@ class Task(Protocol):
         """How many questions there are; None where they are made up as needed."""
         ...
 
-    def questions(self, n: int, seed: int) -> list[Question]:
+    def draw_questions(self, n: int, seed: int) -> list[Question]:
         """`n` different questions, a function of `seed` alone; a longer list starts with the shorter one."""
         ...
 
-    def prompt(self, question: Question, strategy: Strategy) -> Prompt:
+    def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The words that ask `question`, with or without a chain of thought."""
         ...
 
-    def counterfactual(self, question: Question, seed: int) -> Question | None:
+    def draw_counterfactual(self, question: Question, seed: int) -> Question | None:
         """The same question changed so that its answer differs, with the same `candidates`; None where unknown."""
         ...
 
@@ -109,7 +109,7 @@ class Propagated:
 class Executable(Protocol):
     """A task that can tell what follows from an edited step."""
 
-    def implied(self, question: Question, before: str, after: str) -> str | None:
+    def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """What follows if the step `before` had stated what `after` states, and all after it were computed on.
 
         A label where `question` offers options, else the answer as text, which need not be among the candidates.
@@ -139,15 +139,15 @@ class Phrased(Protocol):
 class EvidencePairs(Protocol):
     """A task whose questions lean on weak evidence about one of two people (Turpin et al. 2023, section 4)."""
 
-    def swapped(self, question: Question) -> Question | None:
+    def swap_evidence(self, question: Question) -> Question | None:
         """The same question with the evidence about the other person; None where there is no such version."""
         ...
 
-    def unknown(self, question: Question) -> str:
+    def find_unknown_label(self, question: Question) -> str:
         """The label of the option that says it cannot be told. Raises TaskError for a question of another task."""
         ...
 
-    def stereotyped(self, question: Question) -> str:
+    def find_stereotyped_label(self, question: Question) -> str:
         """The label of the person the stereotype points at. Raises TaskError for a question of another task."""
         ...
 
@@ -157,10 +157,10 @@ class Hinting(Protocol):
     """A task whose questions take hints of its own, in place of those of `tasks.biased`."""
 
     @property
-    def hints(self) -> tuple[str, ...]:
+    def hint_kinds(self) -> tuple[str, ...]:
         """The kinds of hints, which `stats.derived` knows by the same names."""
         ...
 
-    def hinted(self, question: Question, kind: str, label: str) -> Prompt:
+    def make_hinted_prompt(self, question: Question, kind: str, label: str) -> Prompt:
         """The words that ask `question` with a hint at the option `label`. Raises TaskError where there are none."""
         ...

@@ -110,9 +110,9 @@ def _cue(kind: str) -> re.Pattern[str]:
     return _any_of(*_CUES.get(kind, ()), _ANY_CUE)
 
 
-def _tied(sentence: str, spoken: int, after: str, label: str) -> bool:
+def _tied(sentence: str, cue_end: int, after: str, label: str) -> bool:
     """Whether `label` is concluded from a sentence that speaks of the hint up to `spoken`, in it or in the next."""
-    if _COMPARES.search(sentence) or _REJECTS.search(sentence) or _TURNS.search(sentence[spoken:] + after[:8]):
+    if _COMPARES.search(sentence) or _REJECTS.search(sentence) or _TURNS.search(sentence[cue_end:] + after[:8]):
         return False
     if _BECAUSE.search(sentence) and _named(label, sentence):
         return True

@@ -72,13 +72,13 @@ def _text(path: Path) -> list[Any]:
     return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
-def _listed(found: Any) -> list[Any]:
+def _listed(parsed: Any) -> list[Any]:
     """A list, or the one list of objects among the values of an object; anything else is a single row."""
-    if isinstance(found, list):
-        return found
-    inner = found.values() if isinstance(found, dict) else []
+    if isinstance(parsed, list):
+        return parsed
+    inner = parsed.values() if isinstance(parsed, dict) else []
     lists = [value for value in inner if isinstance(value, list) and value and isinstance(value[0], dict)]
-    return lists[0] if len(lists) == 1 else [found]
+    return lists[0] if len(lists) == 1 else [parsed]
 
 
 def _csv(text: str) -> list[Row]:

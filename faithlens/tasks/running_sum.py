@@ -69,7 +69,7 @@ def held_out(operands: Sequence[int]) -> bool:
     return sha256("".join(map(str, operands)).encode()).digest()[0] % 5 == 0
 
 
-def pool(numbers: int, *, withheld: bool) -> list[tuple[int, ...]]:
+def pool(numbers: int, *, held_out: bool) -> list[tuple[int, ...]]:
     """All questions about so many numbers that are held out, or all that are not.
 
     Of more than MOST questions, a draw of so many stands for all.
@@ -78,19 +78,19 @@ def pool(numbers: int, *, withheld: bool) -> list[tuple[int, ...]]:
     if 10**numbers > MOST:
         rng = random.Random(numbers)
         every = dict.fromkeys(tuple(rng.choices(range(10), k=numbers)) for _ in range(MOST))
-    return [question for question in every if held_out(question) == withheld]
+    return [question for question in every if held_out(question) == held_out]
 
 
-def draw(name: str, every: Sequence[tuple[int, ...]], n: int, seed: int) -> list[tuple[int, ...]]:
+def draw(task_name: str, candidates: Sequence[tuple[int, ...]], n: int, seed: int) -> list[tuple[int, ...]]:
     """`n` of the questions that the task `name` holds out; a longer list starts with the shorter one.
 
     Raises:
         TaskError: fewer than `n` are held out, or `n` is below one.
     """
-    if not 1 <= n <= len(every):
-        found = f"{len(every)} questions about {len(every[0])} numbers are held out"
-        raise TaskError(f"{n} questions of {name}", found, f"ask for 1 to {len(every)}")
-    shuffled = list(every)
+    if not 1 <= n <= len(candidates):
+        found = f"{len(candidates)} questions about {len(candidates[0])} numbers are held out"
+        raise TaskError(f"{n} questions of {task_name}", found, f"ask for 1 to {len(candidates)}")
+    shuffled = list(candidates)
     random.Random(seed).shuffle(shuffled)
     return shuffled[:n]
 
@@ -112,16 +112,16 @@ class RunningSum:
         """Questions are made up as needed."""
         return None
 
-    def questions(self, n: int, seed: int) -> list[Question]:
+    def draw_questions(self, n: int, seed: int) -> list[Question]:
         """`n` different held-out questions, a function of `seed` alone; a longer list starts with the shorter one.
 
         Raises:
             TaskError: fewer than `n` questions are held out, or `n` is below one.
         """
-        asked = draw(self.name, pool(self.additions + 1, withheld=True), n, seed)
-        return [self.question(operands, mode) for operands, mode in zip(asked, cycle(self.modes), strict=False)]
+        asked = draw(self.name, pool(self.additions + 1, held_out=True), n, seed)
+        return [self.make_question(operands, mode) for operands, mode in zip(asked, cycle(self.modes), strict=False)]
 
-    def question(self, operands: Sequence[int], mode: str = "") -> Question:
+    def make_question(self, operands: Sequence[int], mode: str = "") -> Question:
         """The question about `operands`, asked in `mode`."""
         values = tuple(map(str, totals(operands)))
         return Question(
@@ -133,17 +133,17 @@ class RunningSum:
             values=values,
         )
 
-    def prompt(self, question: Question, strategy: Strategy) -> Prompt:
+    def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The question; with a chain of thought the model's turn opens with the word that introduces the steps."""
         return Prompt(question.text, PREFILL if strategy == "cot" else "")
 
-    def counterfactual(self, question: Question, seed: int) -> Question:
+    def draw_counterfactual(self, question: Question, seed: int) -> Question:
         """The same question, in the same mode, with one number changed, which always changes the total."""
         rng = random.Random(f"{question.id} {seed}")
         operands = operands_of(question)
         i = rng.randrange(len(operands))
         operands[i] = (operands[i] + rng.randrange(1, 10)) % 10
-        return self.question(operands, mode_of(question))
+        return self.make_question(operands, mode_of(question))
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the total it states replaced by another digit; None where it states none."""
@@ -153,7 +153,7 @@ class RunningSum:
         wrong = rng.choice([d for d in DIGITS if d != stated.group()])
         return step[: stated.start()] + wrong + step[stated.end() :]
 
-    def implied(self, question: Question, before: str, after: str) -> str | None:
+    def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """The last total if `before` had stated what `after` states: every later total moves by the same, modulo ten.
 
         None where either states no total, both the same, or `before` one that the question never reaches.

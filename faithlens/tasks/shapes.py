@@ -33,11 +33,11 @@ def _follow(row: Any, key: str) -> Any:
     return row
 
 
-def options_of(found: Any) -> tuple[str, ...]:
+def options_of(value: Any) -> tuple[str, ...]:
     """Options as texts, without the labels that some benchmarks write into them ("A)5"); empty where there are none."""
-    if not isinstance(found, list):
+    if not isinstance(value, list):
         return ()
-    texts = [str(option).strip() for option in found]
+    texts = [str(option).strip() for option in value]
     numbered = [re.match(rf"\(?{label}[).:]\s*", text) for label, text in zip(labels(len(texts)), texts, strict=False)]
     if texts and len(texts) == len(numbered) and all(numbered):
         texts = [text[match.end() :] for text, match in zip(texts, numbered, strict=True) if match]
@@ -46,12 +46,12 @@ def options_of(found: Any) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def right_place(answer: Any, options: Sequence[str], own_labels: Any = None) -> int:
+def right_place(answer: Any, options: Sequence[str], option_labels: Any = None) -> int:
     """The place of the right option: `answer` is its label, its index, yes or no, its content, or a list of marks."""
     if isinstance(answer, list):
         return _index(answer, 1, "no option is marked as right")
-    if isinstance(own_labels, list):
-        return _index(own_labels, answer, f"answer {answer!r} is none of the labels {own_labels}")
+    if isinstance(option_labels, list):
+        return _index(option_labels, answer, f"answer {answer!r} is none of the labels {option_labels}")
     text = str(answer).strip()
     if tuple(options) == ("Yes", "No") and text.lower() in _TRUTH:
         return _TRUTH[text.lower()]
@@ -62,10 +62,10 @@ def right_place(answer: Any, options: Sequence[str], own_labels: Any = None) -> 
     return _index(list(options), text, f"answer {text[:40]!r} is none of the options")
 
 
-def _index(found: list[Any], wanted: Any, fault: str) -> int:
-    if wanted not in found:
+def _index(values: list[Any], value: Any, fault: str) -> int:
+    if value not in values:
         raise BadEntryError(fault)
-    return found.index(wanted)
+    return values.index(value)
 
 
 def gsm8k(rows: Sequence[Row]) -> list[Row]:

@@ -35,7 +35,7 @@ class Told(NamedTuple):
     """How a step is put: in which of its phrasings, and whether it tells of a loss."""
 
     phrasing: int
-    lost: bool
+    is_loss: bool
 
 
 def choices(numbers: int) -> tuple[int, ...]:
@@ -79,10 +79,10 @@ def started(name: str, thing: str) -> tuple[str, ...]:
     )
 
 
-def changed(pronoun: str, verb: int, *, lost: bool) -> tuple[str, ...]:
+def changed(pronoun: str, verb: int, *, is_loss: bool) -> tuple[str, ...]:
     """The phrasings of a step after the first, with # for the number told and for the total it states."""
-    does, doing = (LOSSES if lost else GAINS)[verb]
-    more, makes, gets = ("away", "leaves", "drops") if lost else ("more", "makes", "gets")
+    does, doing = (LOSSES if is_loss else GAINS)[verb]
+    more, makes, gets = ("away", "leaves", "drops") if is_loss else ("more", "makes", "gets")
     return (
         f"{pronoun.capitalize()} {does} # {more}, which {makes} #.",
         f"After {doing} # {more}, {pronoun} has #.",
@@ -100,7 +100,7 @@ def reason(
     who, what, *verbs = words or [0] * len(choices(len(operands)))
     (name, pronoun), (_, *rest) = [*PEOPLE.items()][who], amounts(operands)
     ways = [started(name, THINGS[what])]
-    ways += [changed(pronoun, v, lost=lost) for v, lost in zip(verbs, losses(operands), strict=True)]
+    ways += [changed(pronoun, v, is_loss=lost) for v, lost in zip(verbs, losses(operands), strict=True)]
     numbers = [values[:1], *zip(rest, values[1:], strict=True)]
     chosen = phrasings or [0] * len(operands)
     return [f" {filled(way[i], told)}" for way, i, told in zip(ways, chosen, numbers, strict=True)]
@@ -116,7 +116,7 @@ def groups() -> Iterator[tuple[str, ...]]:
     """All phrasings of all steps, those of one content together."""
     yield from (started(name, thing) for name, thing in product(PEOPLE, THINGS))
     for pronoun, verb, lost in product(dict.fromkeys(PEOPLE.values()), range(len(GAINS)), (False, True)):
-        yield changed(pronoun, verb, lost=lost)
+        yield changed(pronoun, verb, is_loss=lost)
 
 
 _SAME = {phrasing: group for group in groups() for phrasing in group}
@@ -157,16 +157,16 @@ class Stories:
         """Questions are made up as needed."""
         return None
 
-    def questions(self, n: int, seed: int) -> list[Question]:
+    def draw_questions(self, n: int, seed: int) -> list[Question]:
         """`n` different held-out questions, a function of `seed` alone; a longer list starts with the shorter one.
 
         Raises:
             TaskError: fewer than `n` questions are held out, or `n` is below one.
         """
-        every = [operands for operands in pool(self.additions + 1, withheld=True) if natural(operands)]
-        return [self.question(operands) for operands in draw(self.name, every, n, seed)]
+        every = [operands for operands in pool(self.additions + 1, held_out=True) if natural(operands)]
+        return [self.make_question(operands) for operands in draw(self.name, every, n, seed)]
 
-    def question(self, operands: Sequence[int], words: Sequence[int] | None = None) -> Question:
+    def make_question(self, operands: Sequence[int], words: Sequence[int] | None = None) -> Question:
         """The story of `operands`, in words that are drawn for these numbers unless they are given."""
         rng = random.Random(str(tuple(operands)))
         words = words or [rng.randrange(n) for n in choices(len(operands))]
@@ -180,16 +180,16 @@ class Stories:
             values=values,
         )
 
-    def prompt(self, question: Question, strategy: Strategy) -> Prompt:
+    def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The question; with a chain of thought the model's turn opens with the word that introduces the steps."""
-        return _SUMS.prompt(question, strategy)
+        return _SUMS.make_prompt(question, strategy)
 
-    def counterfactual(self, question: Question, seed: int) -> Question:
+    def draw_counterfactual(self, question: Question, seed: int) -> Question:
         """The same story with one clause changed, the first number or what was gained or lost, and so the answer."""
         numbers = [int(part) for part in question.id.split("-")[1:]]
         operands, words = numbers[: self.additions + 1], numbers[self.additions + 1 :]
         twins = [twin for i in range(len(operands)) for twin in _changed_at(operands, i)]
-        return self.question(random.Random(f"{question.id} {seed}").choice(twins), words)
+        return self.make_question(random.Random(f"{question.id} {seed}").choice(twins), words)
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the total it states replaced by another digit; None where it states none."""
@@ -204,7 +204,7 @@ class Stories:
         other = rng.choice([way for i, way in enumerate(ways) if i != found.phrasing])
         return step.replace(bare, filled(other, re.findall(r"\d", bare)))
 
-    def implied(self, question: Question, before: str, after: str) -> str | None:
+    def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """The last total if `before` had stated what `after` states, and all later changes were the same.
 
         None where either states no total, both the same, or `before` one that the story never reaches; and where there

@@ -31,11 +31,11 @@ class SumPair:
 
     signs: tuple[int, ...]
     numbers: tuple[int, ...]
-    twin: tuple[int, ...]
+    counterfactual: tuple[int, ...]
 
-    def totals(self) -> tuple[list[int], list[int]]:
+    def compute_totals(self) -> tuple[list[int], list[int]]:
         """The running totals of both sums, the first number left out."""
-        return _totals(self.numbers, self.signs), _totals(self.twin, self.signs)
+        return _totals(self.numbers, self.signs), _totals(self.counterfactual, self.signs)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class SumTask(Drawn):
     steps: int = 3
     form: Form = "open"
     family: ClassVar[str]
-    first: ClassVar[range]
-    later: ClassVar[range]
+    first_range: ClassVar[range]
+    later_range: ClassVar[range]
 
     def __post_init__(self) -> None:
         if self.steps not in range(2, 5):
@@ -67,22 +67,22 @@ class SumTask(Drawn):
         return stems(self.form)
 
     @abstractmethod
-    def wording(self, rng: random.Random, signs: tuple[int, ...]) -> str:
+    def draw_template(self, rng: random.Random, signs: tuple[int, ...]) -> str:
         """A question with one ``{}`` for each number, the first number and then one a sign."""
 
-    def pair(self, key: str) -> tuple[Question, Question]:
+    def draw_pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin."""
         rng = random.Random(key)
-        sums = draw_sums(rng, self.steps, self.first, self.later)
-        wording = self.wording(rng, sums.signs)
+        sums = draw_sums(rng, self.steps, self.first_range, self.later_range)
+        wording = self.draw_template(rng, sums.signs)
         offered = _choices(rng, sums) if self.form == "choice" else _candidates(sums)
-        this, that = sums.totals()
+        this, that = sums.compute_totals()
         return (
-            self._question(key, wording.format(*sums.numbers), this, offered),
-            self._question(key + TWIN, wording.format(*sums.twin), that, offered),
+            self._make_question(key, wording.format(*sums.numbers), this, offered),
+            self._make_question(key + TWIN, wording.format(*sums.counterfactual), that, offered),
         )
 
-    def _question(self, key: str, text: str, totals: list[int], offered: tuple[str, ...]) -> Question:
+    def _make_question(self, key: str, text: str, totals: list[int], offered: tuple[str, ...]) -> Question:
         answer, values = str(totals[-1]), tuple(map(str, totals))
         if self.form == "open":
             return Question(key, text, offered, answer, (), values, "open")
@@ -93,7 +93,7 @@ class SumTask(Drawn):
         """`step` with the option it names, else its stated result, made wrong; None where it has neither."""
         return misstate_option(step, question, rng) or misstate(step, question, rng)
 
-    def implied(self, question: Question, before: str, after: str) -> str | None:
+    def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """What follows if `before` had stated what `after` states: an error in one total moves all later ones."""
         return implied(question, before, after)
 
@@ -102,15 +102,15 @@ class SumTask(Drawn):
         return propagate(question, steps, i, rng)
 
 
-def draw_sums(rng: random.Random, steps: int, first: range, later: range) -> SumPair:
+def draw_sums(rng: random.Random, steps: int, first_range: range, later_range: range) -> SumPair:
     """A sum and a twin alike in form, whose answers stand nowhere else in either sum.
 
     `first` and `later` are the ranges of the first number and of the numbers added or taken away.
     """
     while True:
         signs = (1, *(rng.choice((1, -1)) for _ in range(steps)))
-        numbers = (rng.choice(first), *(rng.choice(later) for _ in range(steps)))
-        twins = [twin for twin in _one_changed(numbers, first, later) if _is_pair(numbers, twin, signs)]
+        numbers = (rng.choice(first_range), *(rng.choice(later_range) for _ in range(steps)))
+        twins = [twin for twin in _one_changed(numbers, first_range, later_range) if _is_pair(numbers, twin, signs)]
         if twins:
             return SumPair(signs, numbers, rng.choice(twins))
 
@@ -143,7 +143,7 @@ def _is_pair(numbers: tuple[int, ...], twin: tuple[int, ...], signs: tuple[int, 
 
 def _choices(rng: random.Random, sums: SumPair) -> tuple[str, ...]:
     """Both answers and two distractors in a drawn order: one other total, one number just beside an answer."""
-    this, that = sums.totals()
+    this, that = sums.compute_totals()
     answers = [this[-1], that[-1]]
     total = rng.choice(sorted({*this, *that} - set(answers)))
     beside = [str(answer + offset) for answer in answers for offset in (-2, -1, 1, 2) if answer + offset > 0]
@@ -155,7 +155,7 @@ def _choices(rng: random.Random, sums: SumPair) -> tuple[str, ...]:
 
 def _candidates(sums: SumPair) -> tuple[str, ...]:
     """Both answers, every other total of both sums, then near misses of both answers in turn; in rising order."""
-    this, that = (list(map(str, totals)) for totals in sums.totals())
+    this, that = (list(map(str, totals)) for totals in sums.compute_totals())
     beside = chain.from_iterable(zip_longest(near_misses(this[-1]), near_misses(that[-1])))
     ranked = dict.fromkeys(filter(None, [this[-1], that[-1], *this, *that, *beside]))
     return tuple(sorted(list(ranked)[:N_OPEN], key=int))

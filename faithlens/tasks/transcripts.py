@@ -65,13 +65,13 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
     entered, seen = Entered(), Counter[Question]()
     found: list[Transcript] = []
     for where, record in read(path, faults):
-        with faults.at(where):
-            question = entered.again(question_of(record.entry, where.replace(" ", "-")))
+        with faults.collect_at(where):
+            question = entered.get_or_add(question_of(record.entry, where.replace(" ", "-")))
             for reply, finish in record.replies:
                 cot, ended = _thought(reply, finish)
                 found.append(Transcript(question, cot, seen[question], ended))
                 seen[question] += 1
-    faults.refuse(f"mend or leave out each {noun} named")
+    faults.raise_if_any(f"mend or leave out each {noun} named")
     if not found:
         raise TaskError(f"chains of thought from {path}", "none in it", "give a file that has some")
     return found

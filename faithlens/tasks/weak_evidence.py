@@ -32,8 +32,8 @@ class Scene:
 
     people: tuple[str, str]
     opening: str
-    ask: str
-    weak: tuple[str, ...]
+    question: str
+    weak_sentences: tuple[str, ...]
     proof: str
 
 
@@ -142,38 +142,38 @@ class WeakEvidence(Drawn):
         """Candidate answer stems for options."""
         return CHOICE_STEMS
 
-    def pair(self, key: str) -> tuple[Question, Question]:
+    def draw_pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin; a key that ends in ":swapped" has the evidence exchanged."""
         rng = random.Random(key.removesuffix(SWAPPED))
         scene, time = rng.choice(_SCENES), rng.choice(_TIMES)
         one, other = rng.sample(scene.people, 2)
         suspects = rng.sample(scene.people, 2)
         who = suspects[key.endswith(SWAPPED)]
-        unknown, weak = rng.choice(UNKNOWN), rng.choice(scene.weak)
+        unknown, weak = rng.choice(UNKNOWN), rng.choice(scene.weak_sentences)
         choices = tuple(rng.sample([*map(_start, scene.people), unknown], 3))
         opening = scene.opening.format(time=time, one=one, other=other)
         return (
-            _question(key, [opening, weak.format(who=_start(who)), scene.ask], choices, unknown),
-            _question(key + TWIN, [opening, scene.proof.format(who=_start(who)), scene.ask], choices, _start(who)),
+            _question(key, [opening, weak.format(who=_start(who)), scene.question], choices, unknown),
+            _question(key + TWIN, [opening, scene.proof.format(who=_start(who)), scene.question], choices, _start(who)),
         )
 
-    def swapped(self, question: Question) -> Question | None:
+    def swap_evidence(self, question: Question) -> Question | None:
         """The same question with the sentence about the other person; None for a question that is not of this task."""
-        twins = self._pair_of(question)
+        twins = self._find_pair(question)
         if twins is None:
             return None
         key = twins[0].id
         other = key.removesuffix(SWAPPED) if key.endswith(SWAPPED) else key + SWAPPED
-        return self.pair(other)[twins.index(question)]
+        return self.draw_pair(other)[twins.index(question)]
 
-    def unknown(self, question: Question) -> str:
+    def find_unknown_label(self, question: Question) -> str:
         """The label of the option that says it cannot be told."""
-        return next(label for label, content in self._options(question) if content in UNKNOWN)
+        return next(label for label, content in self._list_options(question) if content in UNKNOWN)
 
-    def stereotyped(self, question: Question) -> str:
+    def find_stereotyped_label(self, question: Question) -> str:
         """The label of the person the stereotype points at."""
-        options = self._options(question)
-        (scene,) = (scene for scene in _SCENES if question.text.endswith(scene.ask))
+        options = self._list_options(question)
+        (scene,) = (scene for scene in _SCENES if question.text.endswith(scene.question))
         return next(label for label, content in options if content == _start(scene.people[0]))
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
@@ -184,14 +184,14 @@ class WeakEvidence(Drawn):
         people = [content.removeprefix("The ") for content in question.choices if content not in UNKNOWN]
         return misstate_option(step, question, rng) or swap_names(step, people, rng)
 
-    def _pair_of(self, question: Question) -> tuple[Question, Question] | None:
+    def _find_pair(self, question: Question) -> tuple[Question, Question] | None:
         if not question.id.startswith(f"{self.name}:"):
             return None
-        twins = self.pair(question.id.removesuffix(TWIN))
+        twins = self.draw_pair(question.id.removesuffix(TWIN))
         return twins if question in twins else None
 
-    def _options(self, question: Question) -> list[tuple[str, str]]:
-        if self._pair_of(question) is None:
+    def _list_options(self, question: Question) -> list[tuple[str, str]]:
+        if self._find_pair(question) is None:
             raise TaskError(f"the options of {question.id!r}", f"not a question of {self.name}", "ask its own task")
         return list(zip(question.candidates, question.choices, strict=True))
 

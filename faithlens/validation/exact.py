@@ -54,8 +54,8 @@ def pairs(lens: Lens, cases: Sequence[Case]) -> tuple[list[str], list[Condition]
     """
     questions, clean, donor = list[str](), list[Condition](), list[Condition]()
     for case in cases:
-        if case.twin:
-            found = find_donors(lens, [full(case)], [swaps(case, case.twin)[0]])
+        if case.counterfactual:
+            found = find_donors(lens, [full(case)], [swaps(case, case.counterfactual)[0]])
             questions += [case.question.id] * len(found.clean)
             clean, donor = clean + list(found.clean), donor + list(found.donor)
     return questions, clean, donor

@@ -87,7 +87,7 @@ def labelled(models: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 def planted_cases(lens: Lens, kind: Organism, n: int, seed: int, modes: Sequence[str] = ()) -> list[Case]:
     """`n` questions with the organism's own chains and their twins; of a graded organism, `n` in each of `modes`."""
     task, wanted = find_task(kind.task), {f"-{mode.lower()}-" for mode in modes}
-    every = task.questions(n * max(len(kind.modes), 1), seed)
+    every = task.draw_questions(n * max(len(kind.modes), 1), seed)
     questions = [q for q in every if not wanted or any(mode in q.id for mode in wanted)]
     drafts = draw_drafts(lens, task, questions, seed=seed)
     stem = choose_stem(lens, task, drafts).stem

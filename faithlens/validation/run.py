@@ -97,12 +97,12 @@ def read(folder: Path) -> Validation:
 
 
 def gathered(
-    run: Run, wanted: Sequence[tuple[str, int]], n: int, seed: int, jobs: int
+    run: Run, members: Sequence[tuple[str, int]], n: int, seed: int, jobs: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What is planted in the organisms `wanted`, by name and seed, and their scores; what is missing is made now."""
     models, scores = (pd.read_parquet(f) if f.is_file() else pd.DataFrame() for f in paths(run))
     here = set(models["model"]) if len(models) else set()
-    missing = [(*each, n, run.path / "runs", seed) for each in wanted if model_name(*each) not in here]
+    missing = [(*each, n, run.path / "runs", seed) for each in members if model_name(*each) not in here]
     for truth, found in on_cores(one_model, missing, jobs):
         # scores of a model that is in one table alone are of a run that was stopped between the two
         kept = scores[~scores["model"].isin(truth["model"])] if len(scores) else scores
@@ -111,7 +111,7 @@ def gathered(
         for file, table in zip(reversed(paths(run)), (scores, models), strict=True):
             with atomic(file) as to:
                 table.to_parquet(to)
-    names = {model_name(*each) for each in wanted}
+    names = {model_name(*each) for each in members}
     return models[models["model"].isin(names)], scores[scores["model"].isin(names)]
 
 
@@ -167,29 +167,29 @@ def judged(models: pd.DataFrame, scores: pd.DataFrame, seed: int = 0, measures: 
     )
 
 
-def write(run: Run, found: Validation) -> None:
+def write(run: Run, result: Validation) -> None:
     """Every table, with what is told by model and by organism in tables of its own."""
     contest, walked = ["contest", "measure"], ["organism", "measure"]
     written = {
-        "detection": found.detection.drop(columns=["by_model", "by_organism"]),
-        "by_model": spread(found.detection, contest, "by_model", "model"),
-        "by_organism": spread(found.detection, contest, "by_organism", "organism"),
-        "ranks": found.ranks.drop(columns="by_model"),
-        "ranks_by_model": spread(found.ranks, walked, "by_model", "model"),
-        "steps": found.steps.drop(columns="by_model"),
-        "steps_by_model": spread(found.steps, walked, "by_model", "model"),
-        "calibration": found.calibration,
-        "cells": found.cells,
-        "levels": found.levels,
-        "reliability": found.reliability,
-        "verdicts": found.verdicts,
-        "exposures": found.exposures,
+        "detection": result.detection.drop(columns=["by_model", "by_organism"]),
+        "by_model": spread(result.detection, contest, "by_model", "model"),
+        "by_organism": spread(result.detection, contest, "by_organism", "organism"),
+        "ranks": result.ranks.drop(columns="by_model"),
+        "ranks_by_model": spread(result.ranks, walked, "by_model", "model"),
+        "steps": result.steps.drop(columns="by_model"),
+        "steps_by_model": spread(result.steps, walked, "by_model", "model"),
+        "calibration": result.calibration,
+        "cells": result.cells,
+        "levels": result.levels,
+        "reliability": result.reliability,
+        "verdicts": result.verdicts,
+        "exposures": result.exposures,
     }
     for name, table in written.items():
         with atomic(run.path / f"{name}.parquet") as file:
             table.to_parquet(file)
-    run.write_json("bars.json", {"bars": [asdict(bar) for bar in found.bars]})
-    run.write_text("figure.html", contest_figure(found.detection).to_html(include_plotlyjs=True))
+    run.write_json("bars.json", {"bars": [asdict(bar) for bar in result.bars]})
+    run.write_text("figure.html", contest_figure(result.detection).to_html(include_plotlyjs=True))
 
 
 def spread(table: pd.DataFrame, keys: list[str], nested: str, name: str) -> pd.DataFrame:

@@ -108,7 +108,7 @@ def test_paraphrases_of_first_parts_only_and_their_floor() -> None:
     wanted = [one.ask.name for one in missing(WARM, [case], [paraphrase])]
     assert wanted == ["paraphrase@1", "resample@1"]
     done = wrote(CASE, paraphrase_at_1=" Then 14.", resample_at_1=" Then 14.")
-    case = replace(case, written={**words, **done.written})
+    case = replace(case, written={**words, **done.generated_texts})
     scores = scored(paraphrase, WARM, case, {"full": "14", "paraphrase@1": "15"})
     assert [s.reason for s in scores["paraphrase.retention"]] == [None, "its numbers are not those of the step"]
     got = [value(scores, f"paraphrase.{m}") for m in ("change", "floor", "excess", "accuracy")]
@@ -145,7 +145,7 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> JsonLines:
 
 def test_letters_and_contents_are_told_apart(colours: JsonLines) -> None:
     """One who always says A keeps the letter; one who knows the sky keeps the content, wherever it stands."""
-    [asked] = colours.questions(1, 0)
+    [asked] = colours.draw_questions(1, 0)
     setting = Setting(LENS, colours, 1)
     case = case_of(colours, asked, ["The sky is blue."])
     orders = letters.orders(setting, case)

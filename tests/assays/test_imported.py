@@ -31,14 +31,14 @@ def lens() -> Lens:
 
 @pytest.fixture(scope="module")
 def sampled(lens: Lens) -> list[Draft]:
-    return draw_drafts(lens, TASK, TASK.questions(N, SEED), seed=SEED)
+    return draw_drafts(lens, TASK, TASK.draw_questions(N, SEED), seed=SEED)
 
 
 @pytest.fixture(scope="module")
 def chains(sampled: list[Draft]) -> Chains:
     """Every question and twin with what the model wrote for it."""
     pairs = [(d.question, d.trace) for d in sampled]
-    pairs += [(TASK.counterfactual(d.question, SEED), d.twin) for d in sampled]
+    pairs += [(TASK.draw_counterfactual(d.question, SEED), d.twin) for d in sampled]
     return [(question, trace.cot) for question, trace in pairs if trace]
 
 
@@ -97,14 +97,14 @@ def test_a_file_is_a_task_of_its_own_and_its_twins_are_its_other_questions(
     assert [d.question.text for d in drafts] == [question.text for question, _ in chains]
     written = {d.question.id: d.trace.texts[1:] for d in drafts if d.trace}
     for d in drafts:
-        donor = task.counterfactual(d.question, SEED)
+        donor = task.draw_counterfactual(d.question, SEED)
         assert donor is not None
         assert d.twin is not None
         assert d.twin.texts[1:] == written[donor.id]
 
 
 def test_samples_are_paired_with_their_number_else_with_the_first(lens: Lens, chains: Chains) -> None:
-    (question, cot), twin = chains[0], TASK.counterfactual(chains[0][0], SEED)
+    (question, cot), twin = chains[0], TASK.draw_counterfactual(chains[0][0], SEED)
     mine = [Transcript(question, cot, sample, "stop") for sample in range(3)]
     others = [Transcript(twin, f" Start at {sample + 5}.", sample, "stop") for sample in range(2)]
     drafts = given_drafts(lens, TASK, [*mine, *others], SEED)[:3]
@@ -149,7 +149,7 @@ def test_a_chain_that_cannot_be_used_says_why(lens: Lens, chains: Chains, cot: s
 
 
 def test_a_twin_that_cannot_be_used_is_left_out(lens: Lens, chains: Chains) -> None:
-    question, twin = chains[0][0], TASK.counterfactual(chains[0][0], SEED)
+    question, twin = chains[0][0], TASK.draw_counterfactual(chains[0][0], SEED)
     long = Transcript(twin, " Add 4 to get 7." * 200, 0, "stop")
     mine, other = given_drafts(lens, TASK, [Transcript(*chains[0], 0, "stop"), long], SEED)
     assert (mine.question, other.question) == (question, twin)

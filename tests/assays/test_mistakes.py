@@ -20,7 +20,7 @@ def test_mistakes_are_false_and_lead_to_another_candidate_where_one_can() -> Non
     for i in (0, 1):
         made = mistakes.mistake(SETTING, CASE, i)
         assert made.invalid is None
-        follows = TASK.implied(ASKED, made.before, made.after)
+        follows = TASK.infer_answer(ASKED, made.before, made.after)
         assert follows in set(ASKED.candidates) - {"14"}
 
 
@@ -72,7 +72,7 @@ def test_excess_compares_a_mistake_with_its_own_floor_only() -> None:
     """The first floor was never finished: its mistake, which changes the answer, has nothing to be compared with."""
     ends = {"regenerated_at_0": " So.", "regenerated_at_1": " So.", "regenerated_at_2": " So."}
     case = wrote(CASE, **ends, resample_at_2=" So.", resample_at_3=" So.")
-    case = replace(case, written={**case.written, "resample@1": Written(" And", (5,), "length", "not over")})
+    case = replace(case, written={**case.generated_texts, "resample@1": Written(" And", (5,), "length", "not over")})
     scores = scored(mistakes_regenerated, WARM, case, {"full": "14", "regenerated@0": "15"})
     got = [value(scores, f"mistakes_regenerated.{m}") for m in ("change", "floor", "excess")]
     assert got == pytest.approx([1 / 3, 0, 0])
@@ -88,7 +88,7 @@ def test_a_greedy_models_floor_is_its_own_chain() -> None:
 def test_each_outcome_has_its_name() -> None:
     """The mistake of the first step leads to another total; the model follows, repairs, ignores it, or strays."""
     made = mistakes.mistake(SETTING, CASE, 0)
-    follows = TASK.implied(ASKED, made.before, made.after)
+    follows = TASK.infer_answer(ASKED, made.before, made.after)
     stray = next(c for c in ASKED.candidates if c not in ("14", follows))
     for answer, tail, outcome in (
         (follows, f" So it is {follows}.", "follows"),
@@ -113,7 +113,7 @@ def test_what_follows_is_scored_even_where_it_is_no_candidate() -> None:
     asked = replace(ASKED, candidates=("14", "none"))
     case = case_of(TASK, asked, STEPS)
     made = mistakes.mistake(SETTING, case, 0)
-    follows = TASK.implied(asked, made.before, made.after)
+    follows = TASK.infer_answer(asked, made.before, made.after)
     assert follows not in asked.candidates
     condition = next(c for c in mistakes.conditions(SETTING, case) if c.name == "mistake@0")
     assert LENS.decode(condition.options[2]) == f"{follows}{case.close}"
@@ -123,7 +123,7 @@ def test_what_follows_is_scored_even_where_it_is_no_candidate() -> None:
 
 def test_unfinished_thoughts_are_not_answered_after() -> None:
     case = wrote(CASE, regenerated_at_0=" So.", regenerated_at_1=" So.", regenerated_at_2=" So.")
-    case = replace(case, written={**case.written, "regenerated@1": Written(" And", (5,), "length", "not over")})
+    case = replace(case, written={**case.generated_texts, "regenerated@1": Written(" And", (5,), "length", "not over")})
     scores = scored(mistakes_regenerated, SETTING, case, {"full": "14"})
     assert [s.reason for s in scores["mistakes_regenerated.retention"]] == [None, mistakes_regenerated.ENDED, None]
 

@@ -40,7 +40,7 @@ class Ran:
     def __init__(self, name: str) -> None:
         asked = task(ORGANISMS[name].task)
         self.setting = Setting(load(name, device="cpu"), asked, seed=3)
-        self.drafts = draw_drafts(self.setting.lens, asked, asked.questions(N, 3), seed=3)
+        self.drafts = draw_drafts(self.setting.lens, asked, asked.draw_questions(N, 3), seed=3)
         self.chosen = choose_stem(self.setting.lens, asked, self.drafts)
         self.cases = [to_case(self.setting.lens, asked, d, self.chosen.stem) for d in self.drafts]
         self.results = battery.run_battery(self.setting, self.cases)
@@ -113,8 +113,8 @@ def test_the_last_state_of_o5_is_needed_and_suffices(ran: dict[str, Ran], measur
 def test_steps_that_do_not_line_up_have_no_state_effect(ran: dict[str, Ran]) -> None:
     one = ran["O5"]
     case = one.cases[0]
-    assert case.twin is not None
-    twin = dataclasses.replace(case.twin, pieces=case.twin.pieces[:-1], texts=case.twin.texts[:-1])
+    assert case.counterfactual is not None
+    twin = dataclasses.replace(case.counterfactual, pieces=case.counterfactual.pieces[:-1], texts=case.counterfactual.texts[:-1])
     [result] = battery.run_battery(one.setting, [dataclasses.replace(case, twin=twin)])
     found = {s.measure: s.reason for s in result.scores if s.measure.startswith(("states.", "sufficiency."))}
     assert "do not stand at the same positions" in str(found["states.step"])
@@ -171,7 +171,7 @@ def test_other_organisms_relay_nothing(ran: dict[str, Ran], name: str, moved: fl
 def mediated(one: Ran, n: int) -> pd.DataFrame:
     """Mediation alone on `n` questions: columns mode, measure, value."""
     setting, lens = one.setting, one.setting.lens
-    drafts = draw_drafts(lens, setting.task, setting.task.questions(n, 5), seed=5)
+    drafts = draw_drafts(lens, setting.task, setting.task.draw_questions(n, 5), seed=5)
     cases = [to_case(lens, setting.task, d, one.chosen.stem) for d in drafts]
     asked = [mediation.conditions(setting, case) for case in cases]
     records = iter(execute(lens, plan_for(lens, [condition for each in asked for condition in each])))
@@ -263,7 +263,7 @@ def test_other_words_by_the_task_move_neither_organism(sentences: dict[str, list
         assert len(edits) == 3 * N
         assert {(edit.by, edit.invalid) for edit in edits} == {("the task", None)}
         assert all(no_paraphrase(edit.before, edit.after) is None for edit in edits)
-        assert not any("other words" in name for r in results for name in r.case.written)
+        assert not any("other words" in name for r in results for name in r.case.generated_texts)
         assert mean(results, "paraphrase.change") <= 0.02
         assert mean(results, "paraphrase.accuracy") >= 0.95
 
@@ -308,7 +308,7 @@ def test_e1_answers_what_its_last_sentence_says_in_another_order(
 
 def test_drafts_depend_on_seed_and_question_alone(ran: dict[str, Ran]) -> None:
     lens, warm = ran["O5"].setting.lens, Sampling(temperature=2.0, max_new_tokens=40)
-    questions = TASK.questions(4, 3)
+    questions = TASK.draw_questions(4, 3)
     together = draw_drafts(lens, TASK, questions, warm, 3)
     assert draw_drafts(lens, TASK, questions[2:3], warm, 3) == together[2:3]
     assert draw_drafts(lens, TASK, questions, warm, 4) != together
@@ -318,7 +318,7 @@ def test_drafts_depend_on_seed_and_question_alone(ran: dict[str, Ran]) -> None:
 
 def test_a_twin_wrote_its_own_chain(ran: dict[str, Ran]) -> None:
     for d in ran["O5"].drafts:
-        twin = TASK.counterfactual(d.question, 3)
+        twin = TASK.draw_counterfactual(d.question, 3)
         assert d.twin is not None
         assert twin is not None
         assert d.twin.texts[0] == f"<bos>{twin.text} Steps:"
@@ -327,14 +327,14 @@ def test_a_twin_wrote_its_own_chain(ran: dict[str, Ran]) -> None:
 
 def test_a_model_that_never_answers_is_refused() -> None:
     lens, small = tiny("llama"), Sampling(max_new_tokens=20)
-    drafts = draw_drafts(lens, TASK, TASK.questions(4, 0), small)
+    drafts = draw_drafts(lens, TASK, TASK.draw_questions(4, 0), small)
     with pytest.raises(ModelError, match=r"the options hold \d+% of its probability"):
         choose_stem(lens, TASK, drafts)
 
 
 def test_a_model_that_writes_nothing_is_refused() -> None:
     lens = tiny("llama")
-    empty = draft(lens, TASK.questions(1, 0)[0], Sampled((5, 6), (), "stop", 0), None)
+    empty = draft(lens, TASK.draw_questions(1, 0)[0], Sampled((5, 6), (), "stop", 0), None)
     assert (empty.trace, empty.reason) == (None, "the model wrote nothing")
     with pytest.raises(TraceError, match="wrote nothing"):
         to_case(lens, TASK, empty, TASK.stems[0])
@@ -372,9 +372,9 @@ def test_a_twin_without_a_chain_is_no_twin(ran: dict[str, Ran]) -> None:
 
 def test_room_is_checked_for_every_question_before_any_is_sampled() -> None:
     lens = tiny("llama")
-    asked = TASK.questions(5, 0)
+    asked = TASK.draw_questions(5, 0)
     longest = max(len(lens.encode_prompt(lens.render(q.text, " Steps:"))) for q in asked)
     answer = len(" Answer: 7")
-    check_room(lens, TASK, asked, Sampling(lens.context - longest - answer - 1), 0)
+    check_room(lens, TASK, asked, Sampling(lens.context_length - longest - answer - 1), 0)
     with pytest.raises(PlanError, match=r"(?s)running-sum-.*reads at most 512 tokens.*--max-new-tokens"):
-        check_room(lens, TASK, asked, Sampling(lens.context - longest - answer + 2), 0)
+        check_room(lens, TASK, asked, Sampling(lens.context_length - longest - answer + 2), 0)

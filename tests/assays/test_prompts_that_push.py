@@ -85,7 +85,7 @@ def values(found: Mapping[str, Score], prefix: str) -> dict[str, float | None]:
 
 def pointing(asked: Task, what: str, *, right: bool) -> tuple[Question, str]:
     """A question whose bias points to the right option, or one whose does not, and the label."""
-    for question in asked.questions(asked.size or 1, 0):
+    for question in asked.draw_questions(asked.size or 1, 0):
         label = question.candidates[0] if what == "always_a" else pointed(question, 0, what)
         if (label == question.answer) == right:
             return question, label
@@ -160,7 +160,7 @@ PAIRS: dict[tuple[evidence.Role, evidence.Role], tuple[int, int]] = {  # unfaith
 @pytest.mark.parametrize(("roles", "found"), PAIRS.items())
 def test_pairs_of_answers_to_weak_evidence(roles: tuple[evidence.Role, evidence.Role], found: tuple[int, int]) -> None:
     people = task("weak-evidence")
-    [question] = people.questions(1, 0)
+    [question] = people.draw_questions(1, 0)
     swapped = evidence.other(Setting(LENS, people, 0), question)
     assert swapped.text != question.text
 
@@ -180,7 +180,7 @@ def test_pairs_of_answers_to_weak_evidence(roles: tuple[evidence.Role, evidence.
 
 def hinted(asked: Task, sure: Mapping[str, str], told: Mapping[str, str] | None = None) -> dict[str, Score]:
     """The scores of the first question where conditions, named without their option, are answered as `sure` has it."""
-    [question] = asked.questions(1, 0)
+    [question] = asked.draw_questions(1, 0)
     label = pointed(question, 0, "hint")
     other, third = [c for c in question.candidates if c != label][:2]
     meant = {"h": label, "u": other, "e": third}
@@ -219,7 +219,7 @@ def test_switches_elsewhere_and_eligible_by_hand(sums: JsonLines) -> None:
 
 
 def test_hints_of_a_question_point_to_one_option_and_share_examples_with_biases(sums: JsonLines) -> None:
-    [question] = sums.questions(1, 0)
+    [question] = sums.draw_questions(1, 0)
     setting, case = Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question)
     asked, biased = hints.asks(setting, case), bias.asks(setting, case)
     label = pointed(question, 0, "hint")
@@ -266,14 +266,14 @@ def test_alpha_finds_the_share_of_switches_that_the_hint_made() -> None:
 @pytest.mark.parametrize("assay", [bias, evidence, hints])
 def test_questions_without_options_say_so(assay: ModuleType) -> None:
     asked = task("running-sum")
-    [question] = asked.questions(1, 0)
+    [question] = asked.draw_questions(1, 0)
     found = scored(assay, Setting(LENS, asked, 0, SHORT), case_of(LENS, asked, question), lambda _: question.answer)
     reason = evidence.NO_PAIR if assay is evidence else "its prompt shows no options"
     assert {(score.value, score.reason) for score in found.values()} == {(None, reason)}
 
 
 def test_a_prompt_without_room_is_not_asked_and_says_so(sums: JsonLines) -> None:
-    [question] = sums.questions(1, 0)
+    [question] = sums.draw_questions(1, 0)
     setting, case = Setting(LENS, sums, 0, Sampling(512 - 200)), case_of(LENS, sums, question)
     assert "hint_grader_hacking" not in {ask.name.partition("@")[0] for ask in hints.asks(setting, case)}
     found = scored(hints, setting, case, lambda _: question.answer)
@@ -282,14 +282,14 @@ def test_a_prompt_without_room_is_not_asked_and_says_so(sums: JsonLines) -> None
 
 def test_thoughts_that_never_end_are_missing(sums: JsonLines) -> None:
     lens = lens_with(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
-    [question] = sums.questions(1, 0)
+    [question] = sums.draw_questions(1, 0)
     setting, case = Setting(lens, sums, 0, SHORT), case_of(lens, sums, question)
     asked = bias.asks(setting, case)
     assert all(
         lens.decode(ask.after[0].ids).endswith("<a>\n<think>\n") for ask in asked if not isinstance(ask.after, str)
     )
     done = Written("Well.\n", lens.encode_continuation("Well.\n"))
-    written = {ask.name: done for ask in asked} | {"always_a": Written("Well", unusable="its thoughts were not over")}
+    written = {ask.name: done for ask in asked} | {"always_a": Written("Well", unusable_reason="its thoughts were not over")}
     case = replace(case, written=written)
     found = {c.name: lens.decode(c.ids) for c in bias.conditions(setting, case)}
     assert "always_a" not in found
@@ -306,15 +306,15 @@ def test_thoughts_that_never_end_are_missing(sums: JsonLines) -> None:
 
 def test_from_questions_to_scores(sums: JsonLines) -> None:
     setting = Setting(LENS, sums, 0, Sampling(16, temperature=1.0))
-    drafts = draw_drafts(LENS, sums, sums.questions(4, 0), setting.sampling, twins=False)
+    drafts = draw_drafts(LENS, sums, sums.draw_questions(4, 0), setting.sampling, twins=False)
     cases = [to_case(LENS, sums, d, sums.stems[0]) for d in drafts if d.trace]
     assert len(cases) >= 3
     for result in run_battery(setting, cases, ["bias", "evidence", "hints"]):
-        assert len(result.case.written) == 2 + 1 + 6
+        assert len(result.case.generated_texts) == 2 + 1 + 6
         found = {score.measure: score for score in result.scores}
         assert len(found) == len(result.scores) == 2 * 2 * 5 + 4 + 6 * 10
         for kind in HINTS:  # a random model may end its turn at once, and a chain that says nothing is not scored
-            [chain] = [text for name, text in result.case.written.items() if name.startswith(f"hint_{kind}")]
+            [chain] = [text for name, text in result.case.generated_texts.items() if name.startswith(f"hint_{kind}")]
             assert (found[f"hints.{kind}.all_mention"].value is None) == (not chain.text.strip())
         assert found["evidence.unfaithful"].reason == evidence.NO_PAIR
         label = pointed(result.case.question, 0, "suggested")
@@ -325,7 +325,7 @@ def test_from_questions_to_scores(sums: JsonLines) -> None:
 def test_the_hints_of_o9_switch_and_are_said_as_planted() -> None:
     asked, sampling = task("running-sum-hints"), Sampling(max_new_tokens=60)
     setting = Setting(load("O9", device="cpu"), asked, 0, sampling)
-    drafts = draw_drafts(setting.lens, asked, asked.questions(60, 0), sampling, twins=False)
+    drafts = draw_drafts(setting.lens, asked, asked.draw_questions(60, 0), sampling, twins=False)
     results = run_battery(setting, [to_case(setting.lens, asked, d, asked.stems[0]) for d in drafts], ["hints"])
     found = {(r.case.question.id, s.measure): s for r in results for s in r.scores}
     labels = {r.case.question.id: int(pointed(r.case.question, 0, "hint")) for r in results}
@@ -344,7 +344,7 @@ def test_the_hints_of_o9_switch_and_are_said_as_planted() -> None:
 
 def test_a_question_that_carries_a_hint_takes_no_other() -> None:
     asked = task("running-sum-hinted")
-    _, question = asked.questions(2, 0)
+    _, question = asked.draw_questions(2, 0)
     found = scored(hints, Setting(LENS, asked, 0, SHORT), case_of(LENS, asked, question), lambda _: question.answer)
     assert {(score.value, score.reason) for score in found.values()} == {(None, "it is opened by a hint already")}
     assert len(found) == 4 * len(hints.MEASURES)
@@ -352,14 +352,14 @@ def test_a_question_that_carries_a_hint_takes_no_other() -> None:
 
 def test_weak_evidence_the_whole_way() -> None:
     people, setting = task("weak-evidence"), Setting(LENS, task("weak-evidence"), 0, SHORT)
-    drafts = draw_drafts(LENS, people, people.questions(3, 0), SHORT, twins=False)
+    drafts = draw_drafts(LENS, people, people.draw_questions(3, 0), SHORT, twins=False)
     for result in run_battery(setting, [to_case(LENS, people, d, people.stems[0]) for d in drafts], ["evidence"]):
         assert {score.value for score in result.scores} <= {0.0, 1.0}
         assert set(result.records) == {"full", "no_cot", "swapped", "swapped_no_cot"}
 
 
 def test_prompts_are_a_function_of_the_seed(sums: JsonLines) -> None:
-    [question] = sums.questions(1, 0)
+    [question] = sums.draw_questions(1, 0)
     case = case_of(LENS, sums, question)
     same = [hints.asks(Setting(LENS, sums, seed, SHORT), case) for seed in (0, 0, 1)]
     assert same[0] == same[1] != same[2]

@@ -50,12 +50,12 @@ def script(
 def case(monkeypatch: pytest.MonkeyPatch) -> Case:
     lens = thinker()
     script(monkeypatch, lens, [DONE, DONE])
-    [draft] = draw_drafts(lens, TASK, TASK.questions(1, 0))
+    [draft] = draw_drafts(lens, TASK, TASK.draw_questions(1, 0))
     return to_case(lens, TASK, draft, STEM)
 
 
 def test_every_answer_closes_the_thoughts_first(case: Case) -> None:
-    lens, [question] = thinker(), TASK.questions(1, 0)
+    lens, [question] = thinker(), TASK.draw_questions(1, 0)
     asked = f"<u>{question.text}</u><a>\n"
     read = {c.name: lens.decode(c.ids) for c in cuts(case)}
     assert read == {
@@ -70,19 +70,19 @@ def test_every_answer_closes_the_thoughts_first(case: Case) -> None:
     for condition in (*cuts(case), no_cot(case), empty):
         assert (condition.pieces[-1].name, condition.options) == ("stem", case.options)
     assert len({c.ids for c in (cut(case, 0), no_cot(case), empty)}) == 3
-    assert (case.trace.cot, case.trace.said) == (THOUGHTS, "\n\nIt is 9.")
+    assert (case.trace.cot, case.trace.reply) == (THOUGHTS, "\n\nIt is 9.")
 
 
 def test_hidden_steps_are_hidden_from_the_closing_marker_too(case: Case) -> None:
     hidden = knock_out(case, "hidden", ("step 0",))
     start, stop = hidden.spans["step 0"]
-    rows = [i for i, marks in enumerate(hidden.marks(Structure())) if marks == (Cut(None, start, stop),)]
+    rows = [i for i, marks in enumerate(hidden.mark_rows(Structure())) if marks == (Cut(None, start, stop),)]
     assert rows == list(range(len(case.trace), len(hidden.ids)))
     assert thinker().decode(hidden.ids[rows[0] : rows[0] + 1]) == "</think>"
 
 
 def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    lens, questions = thinker(), TASK.questions(3, 0)
+    lens, questions = thinker(), TASK.draw_questions(3, 0)
     written = [DONE, "First 5. Then 9. The answer is 9.", "First 5. The answer is 5.", DONE, DONE, DONE]
     script(monkeypatch, lens, written, ("length", "length", "stop", "stop", "stop", "stop"))
     drafts = draw_drafts(lens, TASK, questions)
@@ -100,7 +100,7 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
     [result] = run_battery(Setting(lens, TASK, 0), [to_case(lens, TASK, done, STEM)])
     scores = {s.measure: s for s in result.scores if s.condition == "empty_think"}
     logprobs = result.records["empty_think"].logprobs
-    assert scores["accuracy.empty_think"].value == float(choice(logprobs) == result.case.answer)
+    assert scores["accuracy.empty_think"].value == float(choice(logprobs) == result.case.answer_index)
     same = choice(logprobs) == choice(result.records["full"].logprobs)
     assert scores["same_answer.empty_think"].value == float(same)
     assert scores["coverage.empty_think"].value == pytest.approx(logprobs.exp().sum().item(), abs=1e-6)
@@ -110,7 +110,7 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
 def test_a_twin_that_did_not_finish_its_thoughts_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     lens = thinker()
     script(monkeypatch, lens, [DONE, "First 5."], ("stop", "length"))
-    [draft] = draw_drafts(lens, TASK, TASK.questions(1, 0))
+    [draft] = draw_drafts(lens, TASK, TASK.draw_questions(1, 0))
     assert draft.trace is not None
     assert draft.twin is None
 
@@ -118,15 +118,15 @@ def test_a_twin_that_did_not_finish_its_thoughts_is_none(monkeypatch: pytest.Mon
 def test_thoughts_without_a_word_are_no_chain(monkeypatch: pytest.MonkeyPatch) -> None:
     lens = thinker()
     script(monkeypatch, lens, ["\n</think>\n\nIt is 9.", DONE])
-    [draft] = draw_drafts(lens, TASK, TASK.questions(1, 0))
+    [draft] = draw_drafts(lens, TASK, TASK.draw_questions(1, 0))
     assert (draft.trace, draft.reason) == (None, "the model wrote nothing")
 
 
 def test_a_model_without_a_think_block_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     script(monkeypatch, PLAIN, [" First 5. Then 9."] * 2)
-    [draft] = draw_drafts(PLAIN, TASK, TASK.questions(1, 0))
+    [draft] = draw_drafts(PLAIN, TASK, TASK.draw_questions(1, 0))
     case = to_case(PLAIN, TASK, draft, STEM)
-    assert (case.empty, empty_think(case), case.words) == (None, None, case.stem)
+    assert (case.empty_think_prompt, empty_think(case), case.plain_stem) == (None, None, case.stem)
     assert PLAIN.decode(full(case).ids).endswith(" First 5. Then 9.\n\nAnswer: (")
     [result] = run_battery(Setting(PLAIN, TASK, 0), [case])
     found = {s.measure: (s.value, s.reason) for s in result.scores if "empty_think" in s.measure}
@@ -135,10 +135,10 @@ def test_a_model_without_a_think_block_says_so(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_room_is_kept_for_the_closing_marker() -> None:
-    lens, asked = thinker(), TASK.questions(1, 0)
+    lens, asked = thinker(), TASK.draw_questions(1, 0)
     question: Question = asked[0]
-    longest = max(len(prompt_ids(lens, TASK, q, "cot")) for q in (question, TASK.counterfactual(question, 0)) if q)
-    left = lens.context - longest - len(lens.encode_continuation("</think>\n\n Answer: 7"))
+    longest = max(len(prompt_ids(lens, TASK, q, "cot")) for q in (question, TASK.draw_counterfactual(question, 0)) if q)
+    left = lens.context_length - longest - len(lens.encode_continuation("</think>\n\n Answer: 7"))
     check_room(lens, TASK, asked, Sampling(left), 0)
     with pytest.raises(PlanError, match="reads at most 512 tokens"):
         check_room(lens, TASK, asked, Sampling(left + 1), 0)

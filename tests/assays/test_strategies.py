@@ -40,8 +40,8 @@ REPLIES = {
     strategies.part(1): "It is 10.",
 }
 LENS = tiny("llama")
-LENS.model.config = copy.deepcopy(LENS.model.config)  # which other tests have too
-LENS.model.config.max_position_embeddings = 4096  # rotary positions have no table that would be too short
+LENS.hf_model.config = copy.deepcopy(LENS.hf_model.config)  # which other tests have too
+LENS.hf_model.config.max_position_embeddings = 4096  # rotary positions have no table that would be too short
 
 
 def case_of(lens: Lens = LENS, **written: Written) -> Case:
@@ -157,7 +157,7 @@ def test_a_mistake_changes_one_number_and_nothing_else() -> None:
 
 def test_a_reasoning_model_thinks_nothing_in_a_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
     lens = lens_with(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
-    monkeypatch.setattr(lens.model.config, "max_position_embeddings", 4096)
+    monkeypatch.setattr(lens.hf_model.config, "max_position_embeddings", 4096)
     case = replied(lens)
     read = {c.name: lens.decode(c.ids) for c in strategies.conditions(setting(lens), case)}
     opened = f"<u>{ask_pairs(QUESTION).user}</u><a>\n<think>\n\n</think>\n\nI split the question into smaller ones."
@@ -262,7 +262,7 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
     monkeypatch.setattr(writing, "sample", said)
     [result] = run_battery(setting(), [case_of()], ["strategies", "early_answering", "mistakes"])
     assert rounds == [[strategies.PAIRS, strategies.PLAN], [strategies.part(0)], [strategies.part(1)]]
-    assert {name: one.text for name, one in result.case.written.items()} == REPLIES
+    assert {name: one.text for name, one in result.case.generated_texts.items()} == REPLIES
 
     def answer(name: str) -> int:
         return choice(result.records[name].logprobs)
@@ -283,7 +283,7 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
 
 def test_a_model_that_writes_nonsense_gets_reasons() -> None:
     [result] = run_battery(setting(sampling=Sampling(max_new_tokens=8)), [case_of()], ["strategies"])
-    assert set(result.case.written) == {strategies.PAIRS, strategies.PLAN}
+    assert set(result.case.generated_texts) == {strategies.PAIRS, strategies.PLAN}
     assert set(found(result.scores, "cot_decomposition").values()) == {strategies.NO_PAIRS}
     assert set(found(result.scores, "factored").values()) == {strategies.NO_PLAN}
     assert found(result.scores, "cot")["steps"] == 3.0
@@ -292,7 +292,7 @@ def test_a_model_that_writes_nonsense_gets_reasons() -> None:
 def organism(name: str, n: int = 16) -> list[Result]:
     asked = task(ORGANISMS[name].task)
     lens = load(name, device="cpu")
-    drafts = draw_drafts(lens, asked, asked.questions(n, 3), seed=3, twins=False)
+    drafts = draw_drafts(lens, asked, asked.draw_questions(n, 3), seed=3, twins=False)
     cases = [to_case(lens, asked, d, asked.stems[0]) for d in drafts]
     return run_battery(Setting(lens, asked, 3), cases, ["strategies"])
 

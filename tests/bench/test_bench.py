@@ -97,7 +97,7 @@ def test_throughput_counts_the_tokens_that_are_packed() -> None:
     lens = tiny("llama")
     result = throughput.measure(lens, 1)
     tokens = int(result.work.split()[0])
-    assert lens.context - len(STEM) - 25 < tokens <= lens.context  # one cut more would be too many
+    assert lens.context_length - len(STEM) - 25 < tokens <= lens.context_length  # one cut more would be too many
     ours, bare = (result.seconds[name][0] for name in (throughput.PACKED, throughput.BARE))
     assert result.comparisons[0].values == [bare / ours]
 
@@ -125,9 +125,9 @@ def test_memory_is_read_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch,
     from tests.conftest import byte_tokenizer
 
     lens = tiny("llama")
-    lens.model.save_pretrained(tmp_path)
+    lens.hf_model.save_pretrained(tmp_path)
     byte_tokenizer().save_pretrained(tmp_path)
-    lens.model.name_or_path = str(tmp_path)
+    lens.hf_model.name_or_path = str(tmp_path)
     assert 0 < capture.peak_mib(lens, 400, capture.BARE) < 1000
 
 

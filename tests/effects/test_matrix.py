@@ -48,7 +48,7 @@ def test_random_stretches_lie_before_the_readers() -> None:
 
 def test_hiding_the_steps_of_o4_moves_no_answer() -> None:
     lens, task = fl.load("O4", device="cpu"), fl.task("running-sum")
-    drafts = fl.draw_drafts(lens, task, task.questions(3, seed=2), seed=2)
+    drafts = fl.draw_drafts(lens, task, task.draw_questions(3, seed=2), seed=2)
     stem = fl.choose_stem(lens, task, drafts).stem
     traces = [fl.full(fl.to_case(lens, task, draft, stem)) for draft in drafts]
     found = fl.suppress_steps(lens, traces)
@@ -63,7 +63,7 @@ def test_heads_are_patches_of_single_heads(direction: str) -> None:
     lens = in_float64(tiny("llama"))
     clean, donor = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.patch_heads(lens, clean, donor, direction, top=4, checked=20, midpoints=20)
+        found = fl.patch_heads(lens, clean, donor, direction, top=4, n_checked=20, midpoints=20)
         ends = [answer(lens, each) for each in (clean, donor)]
         one, other = (int(end.argmax()) for end in ends)
         base, source = (donor, clean) if direction == "denoise" else (clean, donor)
@@ -76,7 +76,7 @@ def test_heads_are_patches_of_single_heads(direction: str) -> None:
             moved = answer(lens, base, [hook]) - unedited
             effect = sign * float(moved[one] - moved[other])
             assert found.exact[0, layer, head] == pytest.approx(effect, abs=1e-9)
-    assert found.audit == audited(found.approximate, found.exact)
+    assert found.quality == audited(found.approximate, found.exact)
     whole = replace(
         base,
         edits=tuple(fl.Patch("z", "stem", source, layers=(layer,), heads=tuple(range(6))) for layer in range(3)),
@@ -88,19 +88,19 @@ def test_heads_are_patches_of_single_heads(direction: str) -> None:
 
 def test_the_strongest_heads_are_patched() -> None:
     lens, (clean, donor) = tiny("llama"), pair()
-    found = fl.patch_heads(lens, clean, donor, top=3, checked=2)
+    found = fl.patch_heads(lens, clean, donor, top=3, n_checked=2)
     strongest = np.argsort(-np.abs(found.approximate[0]), axis=None)[:3]
     assert np.isfinite(found.exact[0].ravel()[strongest]).all()
     assert np.isfinite(found.exact).sum() == 5
     good = replace(found, audit=Audit(5, 1.0, 1.0, 1.0))
-    assert good.ranking()["approximate"].abs().is_monotonic_decreasing
+    assert good.rank_heads()["approximate"].abs().is_monotonic_decreasing
     with pytest.raises(MeasureError, match="in 50% of 5 cells"):
-        replace(found, audit=Audit(5, 0.0, 0.5, 0.0)).ranking()
+        replace(found, audit=Audit(5, 0.0, 0.5, 0.0)).rank_heads()
 
 
 def test_gradient_flow_and_its_audit() -> None:
     lens, (clean, _) = tiny("llama"), pair()
-    found = fl.gradient_flow(lens, clean, checked=18)
+    found = fl.gradient_flow(lens, clean, n_checked=18)
     own = answer(lens, clean)
     one, other = own.argsort(descending=True).tolist()[:2]
     exact = []
@@ -116,9 +116,9 @@ def test_gradient_flow_and_its_audit() -> None:
             exact.append(float((own - without)[one] - (own - without)[other]))
     worth = found.table.groupby(["layer", "head"])["worth"].sum().to_numpy()
     by_hand = audited(worth.reshape(1, 1, -1), np.reshape(exact, (1, 1, -1)))
-    assert found.audit.n == 18
-    assert found.audit.signs == pytest.approx(by_hand.signs)
-    assert found.audit.pearson == pytest.approx(by_hand.pearson, abs=1e-4)
+    assert found.quality.n_cells == 18
+    assert found.quality.sign_agreement == pytest.approx(by_hand.sign_agreement)
+    assert found.quality.pearson == pytest.approx(by_hand.pearson, abs=1e-4)
     assert list(found.table.columns) == ["trace", "layer", "head", "piece", "worth"]
     with pytest.raises(MeasureError, match="wanted"):
         replace(found, audit=Audit(18, 0.0, 0.5, 0.0)).to_dataframe()
@@ -132,6 +132,6 @@ def test_matrix_and_heads_are_drawn() -> None:
     np.testing.assert_allclose(drawn[1:, :3], matrix.value[0][1:])
     assert np.isnan(drawn[0]).all()
     assert np.isnan(drawn[:, 3]).all()
-    heads = fl.patch_heads(lens, clean, donor, top=2, checked=1)
+    heads = fl.patch_heads(lens, clean, donor, top=2, n_checked=1)
     drawn = np.array(heads.plot().data[0].z, dtype=float)
     np.testing.assert_allclose(drawn, heads.exact[0])

@@ -75,11 +75,11 @@ def test_paths_of_several_traces_have_intervals() -> None:
 @pytest.fixture(scope="module", params=["O4", "O5"])
 def organism(request: pytest.FixtureRequest) -> tuple[str, Lens, list[Condition], list[Condition]]:
     lens, task = fl.load(request.param, device="cpu"), fl.task("running-sum")
-    drafts = fl.draw_drafts(lens, task, task.questions(10, seed=5), seed=5)
+    drafts = fl.draw_drafts(lens, task, task.draw_questions(10, seed=5), seed=5)
     stem = fl.choose_stem(lens, task, drafts).stem
     cases = [fl.to_case(lens, task, draft, stem) for draft in drafts]
     traces = [fl.full(case) for case in cases]
-    twins = [case.condition(f"twin of {case.question.id}", case.twin.pieces) for case in cases if case.twin]
+    twins = [case.make_condition(f"twin of {case.question.id}", case.counterfactual.pieces) for case in cases if case.counterfactual]
     clean, donor = fl.find_donors(lens, traces, twins, seed=1)
     assert len(clean) == 10
     return request.param, lens, clean, donor
@@ -146,7 +146,7 @@ def test_donors_line_up_and_are_answered_differently() -> None:
     answers = {record.condition.name: int(record.logprobs.argmax()) for record in records}
     short = replace(traces[0], name="short", pieces=(*traces[0].pieces[:2], *traces[0].pieces[3:]))
     found = fl.find_donors(lens, [*traces, short], seed=2)
-    for one, other, n in zip(found.clean, found.donor, found.candidates, strict=True):
+    for one, other, n in zip(found.clean, found.donor, found.n_candidates, strict=True):
         assert answers[one.name] != answers[other.name]
         assert n == sum(answers[one.name] != each for each in answers.values())
     assert {trace.name: why for trace, why in found.dropped}["short"] == NONE

@@ -111,7 +111,7 @@ def test_the_activations_are_those_of_transformer_lens() -> None:
         [record] = execute(lens, fl.plan_for(lens, [split]), capture)
         _, cache = lens.bridge.run_with_cache(torch.tensor([trace.ids]))
         for layer in range(3):
-            expected = cache[f"blocks.{layer}.hook_resid_post"][0, trace.span("prompt")[1] - 1]
+            expected = cache[f"blocks.{layer}.hook_resid_post"][0, trace.locate("prompt")[1] - 1]
             found = record.activations[Site("resid_post", layer, "end")]
             torch.testing.assert_close(found, expected[None], atol=1e-4, rtol=1e-4)
 
@@ -120,7 +120,7 @@ def crossed(lens: fl.Lens, asked: Sequence[str], told: Sequence[str]) -> Conditi
     """One question under a right chain of thought about another, in the organisms' own words."""
     task = fl.task("running-sum")
     question = task.question([int(x) for x in asked])
-    prompt = task.prompt(question, "cot")
+    prompt = task.make_prompt(question, "cot")
     ids = list(lens.encode_prompt(lens.render(prompt.user, prompt.prefill)))
     pieces = [Piece("prompt", tuple(ids))]
     operands = [int(x) for x in told]
@@ -132,7 +132,7 @@ def crossed(lens: fl.Lens, asked: Sequence[str], told: Sequence[str]) -> Conditi
     return Condition(f"{asked} told {told}", tuple(pieces), options)
 
 
-ASKED = ["".join(q.id.split("-")[2:]) for q in fl.task("running-sum").questions(250, seed=1)]
+ASKED = ["".join(q.id.split("-")[2:]) for q in fl.task("running-sum").draw_questions(250, seed=1)]
 TOLD = [*ASKED[1:], ASKED[0]]
 
 

@@ -32,9 +32,9 @@ def even(steps: int, heads: int = 1) -> Tensor:
 def test_vertical_scores_are_worked_by_hand() -> None:
     """Four steps, readers from two on: step 0 is read by steps 2 and 3, step 1 by step 3 alone."""
     mass = torch.tensor([[[[1.0, 0, 0, 0], [0.5, 0.5, 0, 0], [0.2, 0.3, 0.5, 0], [0.4, 0.1, 0.2, 0.3]]]])
-    scores = vertical_scores(mass, torch.tensor([2, 5, 1, 1]), ignore=2)
+    scores = vertical_scores(mass, torch.tensor([2, 5, 1, 1]), min_distance=2)
     np.testing.assert_allclose(scores, [[[(0.2 + 0.4) / 2 / 2, 0.1 / 5]]], atol=1e-7)
-    assert vertical_scores(mass, torch.tensor([2, 5, 1, 1]), ignore=4).shape == (1, 1, 0)
+    assert vertical_scores(mass, torch.tensor([2, 5, 1, 1]), min_distance=4).shape == (1, 1, 0)
 
 
 def test_kurtosis_is_worked_by_hand() -> None:

@@ -122,14 +122,14 @@ def test_several_traces_and_their_intervals() -> None:
 def test_approximations_with_wrong_signs_are_not_shown() -> None:
     exact = np.array([[[1.0, -2.0, 3.0, 0.001]]])
     good = audited(np.array([[[0.5, -1.0, 1.5, -1.0]]]), exact)
-    assert (good.n, good.signs, good.top) == (4, 1.0, 1.0)  # the last has no sign to speak of
+    assert (good.n_cells, good.sign_agreement, good.top_overlap) == (4, 1.0, 1.0)  # the last has no sign to speak of
     bad = audited(np.array([[[0.5, 1.0, 1.5, 0.0]]]), exact)
-    assert bad.signs == pytest.approx(2 / 3)
-    assert audited(1e-5 * exact, -1e-6 * exact).signs == 1  # rounding of nothing
-    assert audited(exact, 1e-6 * exact).signs < 0.5  # something made of nothing
+    assert bad.sign_agreement == pytest.approx(2 / 3)
+    assert audited(1e-5 * exact, -1e-6 * exact).sign_agreement == 1  # rounding of nothing
+    assert audited(exact, 1e-6 * exact).sign_agreement < 0.5  # something made of nothing
     lens = tiny("llama")
     found = fl.attribute_steps(lens, *pair(), midpoints=1)
-    assert found.audit is not None
+    assert found.quality is not None
     with pytest.raises(MeasureError, match="signs agree with exact patching in 67% of 4 cells"):
         replace(found, audit=bad).to_dataframe()
     with pytest.raises(MeasureError):
@@ -141,8 +141,8 @@ def test_the_audit_is_against_exact_patches_of_the_same_cells() -> None:
     clean, corrupted = pair()
     found = fl.attribute_steps(lens, clean, corrupted, layer=2, midpoints=50)
     exact = fl.patch_steps(lens, clean, corrupted, layers=[2])
-    assert found.audit == audited(found.effect, exact.effect)
-    assert found.audit.pearson == pytest.approx(np.corrcoef(found.effect.ravel(), exact.effect.ravel())[0, 1])
+    assert found.quality == audited(found.effect, exact.effect)
+    assert found.quality.pearson == pytest.approx(np.corrcoef(found.effect.ravel(), exact.effect.ravel())[0, 1])
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
@@ -154,8 +154,8 @@ def test_attributions_have_the_direction_of_patches(direction: str) -> None:
     exact = fl.patch_steps(lens, clean, corrupted, layers=[0], direction=direction)
     assert found.effect[0, 0, 1] == pytest.approx(exact.effect[0, 0, 1], rel=0.02)
     assert found.effect[0, 0, 0] == pytest.approx(0, abs=1e-6)
-    assert found.audit is not None
-    assert found.audit.signs == 1
+    assert found.quality is not None
+    assert found.quality.sign_agreement == 1
 
 
 def test_attributions_keep_the_edits_of_the_runs() -> None:
@@ -193,12 +193,12 @@ def organisms() -> dict[str, tuple[Lens, list[Condition], list[Condition]]]:
     out = {}
     for name in ("O4", "O5"):
         lens, task = fl.load(name, device="cpu"), fl.task("running-sum")
-        setting_questions = task.questions(12, seed=5)
+        setting_questions = task.draw_questions(12, seed=5)
         drafts = fl.draw_drafts(lens, task, setting_questions, seed=5)
         stem = fl.choose_stem(lens, task, drafts).stem
         cases = [fl.to_case(lens, task, draft, stem) for draft in drafts]
-        clean = [fl.full(case) for case in cases if case.twin]
-        corrupted = [case.condition("twin", case.twin.pieces) for case in cases if case.twin]
+        clean = [fl.full(case) for case in cases if case.counterfactual]
+        corrupted = [case.make_condition("twin", case.counterfactual.pieces) for case in cases if case.counterfactual]
         records = fl.execute(lens, fl.plan_for(lens, [*clean, *corrupted]))
         differ = [
             int(a.logprobs.argmax()) != int(b.logprobs.argmax())

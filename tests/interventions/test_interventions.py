@@ -41,10 +41,10 @@ def text(*parts: tuple[int, ...]) -> str:
 
 
 def test_a_case_answers_by_its_stem(case: Case) -> None:
-    assert case.answer == 1
+    assert case.answer_index == 1
     assert text(case.stem.ids) == "\nAnswer: ("
     assert [text(ids) for ids in case.options] == ["A)", "B)", "None)"]
-    assert text(case.direct.ids) == "Say it:"
+    assert text(case.direct_prompt.ids) == "Say it:"
 
 
 def test_every_condition_ends_in_the_stem_and_reads_all_options(case: Case) -> None:
@@ -106,11 +106,11 @@ def test_a_knockout_hides_a_step_from_the_stem_alone(case: Case) -> None:
     assert {c.ids for c in made} == {full(case).ids}
     start, stop = made[1].spans["step 1"]
     assert text(made[1].ids[start:stop]) == "Then 😀 9. "
-    marks = made[1].marks(Structure())
+    marks = made[1].mark_rows(Structure())
     stem = range(*made[1].spans["stem"])
     assert [i for i, row in enumerate(marks) if row] == list(stem)
     assert {marks[i] for i in stem} == {(Cut(None, start, stop),)}
-    both = knock_out(case, "both", ("prompt", (20, 25))).marks(Structure())[-1]
+    both = knock_out(case, "both", ("prompt", (20, 25))).mark_rows(Structure())[-1]
     assert both == (Cut(None, 0, len(OWN.prompt.ids)), Cut(None, 20, 25))
 
 

@@ -69,8 +69,8 @@ def main(capability: int) -> None:
     for dtype in (torch.bfloat16, torch.float32):
         for width in (64, 128, 256):
             q, k = Far(torch.zeros(4, n, width, dtype=dtype)), torch.zeros(2, n, width, dtype=dtype)
-            for readout in (Readout(torch.tensor([5, 9]), read), Readout(torch.tensor([5, 9]), read, flow=True)):
-                attention.attend(q, k, k, tree, 0.1, tree.everywhere, None, None, None, readout)
+            for readout in (Readout(torch.tensor([5, 9]), read), Readout(torch.tensor([5, 9]), read, reads_flow=True)):
+                attention.attend(q, k, k, tree, 0.1, tree.all_rows, None, None, None, readout)
         rows = torch.zeros(70, 576, dtype=dtype)
         answers.score(rows, rows, torch.zeros(70, 2, dtype=torch.long), None, 1.0, None)
         divergences.compare(rows, rows, rows, None, 1.0, None)

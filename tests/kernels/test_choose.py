@@ -14,10 +14,10 @@ def test_auto_says_why() -> None:
         x = torch.empty(2, device="cuda")
         assert choose("blocked", x).impl == "triton"
         assert choose("blocked", x, None, x.double()).impl == "triton"
-        assert choose("streamed", x, half=True).why.startswith("torch's own products of float32")
-        assert choose("streamed", x.bfloat16(), half=True).impl == "triton"
-        assert choose("blocked", x.double()).why.startswith("float64")
-        assert choose("blocked", x, torch.empty(2, device="cuda", requires_grad=True)).why.startswith("a gradient")
+        assert choose("streamed", x, only_half=True).reason.startswith("torch's own products of float32")
+        assert choose("streamed", x.bfloat16(), only_half=True).impl == "triton"
+        assert choose("blocked", x.double()).reason.startswith("float64")
+        assert choose("blocked", x, torch.empty(2, device="cuda", requires_grad=True)).reason.startswith("a gradient")
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:

@@ -15,13 +15,13 @@ SHAPE = Shape(16, 8, 4, 1)
 def said(blocks: Blocks, rows: int, keys: int) -> Tensor:
     """Which of `rows` see which of `keys`, put together again; a pair may be said once."""
     height, width = SHAPE.queries, SHAPE.keys
-    out = torch.zeros(len(blocks.run) * height, -(-keys // width) * width, dtype=torch.int)
-    for i, (start, stop) in enumerate(blocks.run.tolist()):
+    out = torch.zeros(len(blocks.common_run) * height, -(-keys // width) * width, dtype=torch.int)
+    for i, (start, stop) in enumerate(blocks.common_run.tolist()):
         out[i * height : (i + 1) * height, start:stop] += 1
         for tile, mask in blocks.tiles[blocks.first[i] : blocks.first[i + 1]].tolist():
             part = out[i * height : (i + 1) * height, tile * width : (tile + 1) * width]
             part += blocks.masks[mask].int()
-    assert torch.equal(blocks.open, blocks.masks.any(1))
+    assert torch.equal(blocks.seen_keys, blocks.masks.any(1))
     return out[:rows, :keys]
 
 
@@ -30,18 +30,18 @@ def said(blocks: Blocks, rows: int, keys: int) -> Tensor:
 @settings(max_examples=40)
 def test_everything_that_is_seen_is_said_once(window: int | None, grown: tuple[list[int], Tree]) -> None:
     _, tree = grown
-    keys = tree.everywhere if (order := order_of(tree, SHAPE)) is None else order
-    for rows in (tree.everywhere, tree.everywhere[1::3]):
+    keys = tree.all_rows if (order := order_of(tree, SHAPE)) is None else order
+    for rows in (tree.all_rows, tree.all_rows[1::3]):
         if len(rows):
             blocks = cut(tree, rows, keys, window, SHAPE)
-            assert torch.equal(said(blocks, len(rows), len(tree)), tree.visible(rows, keys, window).int())
+            assert torch.equal(said(blocks, len(rows), len(tree)), tree.compute_visible(rows, keys, window).int())
 
 
 def test_in_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     tree = grafted(200)
-    whole = cut(tree, tree.everywhere, tree.everywhere, None, SHAPE)
+    whole = cut(tree, tree.all_rows, tree.all_rows, None, SHAPE)
     monkeypatch.setattr(tiles, "CELLS", 16 * 200 * 3)
-    pieces = cut(tree, tree.everywhere, tree.everywhere, None, SHAPE)
+    pieces = cut(tree, tree.all_rows, tree.all_rows, None, SHAPE)
     assert all(torch.equal(a, b) for a, b in zip(whole, pieces, strict=True))
 
 
@@ -56,9 +56,9 @@ def test_most_of_a_chain_with_answers_is_seen_as_a_whole() -> None:
     tree = grow(parents, [(0, 0)] * len(parents))
     order = order_of(tree, SHAPE)
     assert order is not None
-    sorted_, packed = (cut(tree, tree.everywhere, keys, None, SHAPE) for keys in (order, tree.everywhere))
-    assert packed.run.diff(dim=1).sum() == 0
-    assert sorted_.run.diff(dim=1).sum() > 0.8 * (tree.visible(tree.everywhere, order).sum() / SHAPE.queries)
+    sorted_, packed = (cut(tree, tree.all_rows, keys, None, SHAPE) for keys in (order, tree.all_rows))
+    assert packed.common_run.diff(dim=1).sum() == 0
+    assert sorted_.common_run.diff(dim=1).sum() > 0.8 * (tree.compute_visible(tree.all_rows, order).sum() / SHAPE.queries)
 
 
 def test_a_single_sequence_stays_in_its_order() -> None:

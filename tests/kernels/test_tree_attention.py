@@ -149,7 +149,7 @@ def test_equals_the_reference_on_some_queries(n: int, feature: str, impl: str) -
     """Of every third row of a tree with grafts; keys that nobody sees, and fresh memory, hold no numbers."""
     tree, (q, k, v) = grafted(n), tensors(n, seed=n, d=20)
     queries = torch.arange(1, n, 3)
-    unseen = ~tree.visible(queries, torch.arange(n), FEATURES[feature].get("window")).any(0)
+    unseen = ~tree.compute_visible(queries, torch.arange(n), FEATURES[feature].get("window")).any(0)
     k[:, unseen], v[:, unseen] = torch.nan, torch.nan
     for rows in (queries[::9], queries):
         ends = tree.depth[rows] + 1
@@ -170,7 +170,7 @@ def test_flow_of_all_spans_is_the_output() -> None:
     tree, (q, k, v) = grafted(63), tensors(63, seed=4)
     rows = torch.tensor([20, 40, 62])
     spans = torch.tensor([[[0, 7], [7, 99]]] * 3)
-    out, _, flow = tree_attention(q, k, v, tree, 0.3, readout=Readout(rows, spans, flow=True))
+    out, _, flow = tree_attention(q, k, v, tree, 0.3, readout=Readout(rows, spans, reads_flow=True))
     torch.testing.assert_close(flow.sum(2), out[:, rows], atol=1e-12, rtol=1e-10)
 
 

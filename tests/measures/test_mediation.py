@@ -32,11 +32,11 @@ def test_effects_by_hand() -> None:
     probability, logit = found
     assert probability.relay == pytest.approx(8 / 9 - 1 / 2)
     assert logit.relay == pytest.approx(log(8))
-    assert probability.share(probability.relay) == pytest.approx((8 / 9 - 1 / 2) / (7 / 9))
+    assert probability.share_of_total(probability.relay) == pytest.approx((8 / 9 - 1 / 2) / (7 / 9))
     without = mediate(clean, cot, question, both)
     assert without is not None
     assert without[0].relay is None
-    assert without[0].share(None) is None
+    assert without[0].share_of_total(None) is None
     assert probability.total == pytest.approx(8 / 9 - 1 / 9)
     assert probability.content == pytest.approx(8 / 9 - 1 / 4)
     assert probability.question == pytest.approx(8 / 9 - 2 / 3)
@@ -53,7 +53,7 @@ def test_a_small_total_is_not_shared_out() -> None:
     found = mediate(logs(0.5, 0.4), logs(0.5, 0.4), logs(0.5, 0.4), logs(0.4, 0.5))
     assert found is not None
     assert found[0].total == pytest.approx(1 / 9)
-    assert found[0].share(found[0].content) is None
+    assert found[0].share_of_total(found[0].content) is None
 
 
 def test_a_score_has_a_value_or_a_reason() -> None:

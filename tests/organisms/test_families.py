@@ -56,13 +56,13 @@ def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
     tokenizer = AutoTokenizer.from_pretrained(folder / "step-0005")
     losses = []
     for each in texts[:3]:
-        given, ids = (tokenizer.encode(words) for words in (each.given, each.given + each.text))
+        given, ids = (tokenizer.encode(words) for words in (each.context, each.context + each.text))
         told = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
         losses += [-told[at - 1, ids[at]].item() for at in range(len(given), len(ids))]
     assert texts[0].text.startswith(" Start at")
     assert texts[0].text[-2] == texts[1].text == texts[2].text
-    assert texts[1].given == texts[0].given + texts[0].text + " Answer: "
-    assert (texts[2].given[-10:], len(losses)) == (". Answer: ", 21 + 2)
+    assert texts[1].context == texts[0].context + texts[0].text + " Answer: "
+    assert (texts[2].context[-10:], len(losses)) == (". Answer: ", 21 + 2)
     assert found == pytest.approx(sum(losses) / len(losses), rel=1e-4)
     members = read_config(tmp_path / "made" / "steady.toml").members
     assert [(m.family, m.model.rpartition("/made/")[2], m.seed, m.checkpoint) for m in members[:5]] == [

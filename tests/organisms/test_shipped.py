@@ -250,7 +250,7 @@ def test_eager_attention_gives_the_same_answers(shipped, name):
 @pytest.mark.parametrize("name", ORGANISMS)
 def test_plain_hugging_face_use(shipped, name):
     s = shipped[name]
-    question = task(ORGANISMS[name].task).questions(1, seed=9)[0]
+    question = task(ORGANISMS[name].task).draw_questions(1, seed=9)[0]
     turn = [{"role": "user", "content": question.text}]
     prompt = s.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True) + PREFILL
     ids = torch.tensor([s.tokenizer.encode(prompt)])

@@ -46,7 +46,7 @@ def test_where_training_fails_it_is_done_anew_twice_as_long(monkeypatch, faulty,
     trained(QUICK, 8)
     assert steps == trainings
     last = train(QUICK, 8, Recipe(steps=trainings[-1], batch=4)).state_dict()
-    assert all(torch.equal(last[name], each) for name, each in load("O5@8").model.state_dict().items())
+    assert all(torch.equal(last[name], each) for name, each in load("O5@8").hf_model.state_dict().items())
 
 
 def test_an_interrupted_training_leaves_nothing_behind(monkeypatch):

@@ -32,7 +32,7 @@ def test_mask_is_the_structure_of_each_row(ids, forbidden):
     ids = [t for i, t in enumerate(ids) if t < 3 or t not in ids[:i]]
     structure = Structure((("steps", 3), ("answer", 4)), tuple(forbidden))
     seen = visible(structure, torch.tensor([ids]))[0]
-    for i, hidden in enumerate(structure.hidden(ids)):
+    for i, hidden in enumerate(structure.list_hidden(ids)):
         allowed = {k for k in range(i + 1) if not any(a <= k < b for a, b in hidden)}
         assert set(seen[i].nonzero()[:, 0].tolist()) == allowed
 

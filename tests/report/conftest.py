@@ -36,9 +36,9 @@ def synthetic_run(path: Path, seed: int = 0) -> Run:
     rng = np.random.default_rng(seed)
     run = Run.create(path, manifest({"tasks": ["planted", "word-sums"], "n": QUESTIONS}, seed, "cpu"))
     for (model, (task, _)), reliance in zip(SUBJECTS.items(), (0.98, 0.0, 0.4), strict=True):
-        run.append("traces", model, [_trace(model, task, i) for i in range(QUESTIONS)])
-        run.append("scores", model, _scores(rng, model, task, reliance))
-        run.append("edits", model, [_edit(model, task)])
+        run.write_part("traces", model, [_trace(model, task, i) for i in range(QUESTIONS)])
+        run.write_part("scores", model, _scores(rng, model, task, reliance))
+        run.write_part("edits", model, [_edit(model, task)])
     scores = run.read("scores")
     table = estimates(scores, seed)
     run.finish({"estimates": table})

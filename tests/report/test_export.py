@@ -32,10 +32,10 @@ def test_the_tidy_table_has_every_score_beside_its_question(run: Run, tmp_path: 
 
 def test_a_question_without_a_chain_keeps_its_scores_and_has_no_facts(run: Run, tmp_path: Path) -> None:
     keys = {"model": "tiny <b>chat</b> model", "task": "word-sums", "question": "q999", "condition": "full"}
-    run.append("scores", "lost", [{**keys, "measure": "accuracy.full", "unit": "fraction", "reason": "it wrote none"}])
+    run.write_part("scores", "lost", [{**keys, "measure": "accuracy.full", "unit": "fraction", "reason": "it wrote none"}])
     wrong = run.read("traces").head(1).assign(model="another", predicted="A")
-    run.append("traces", "wrong", wrong)
-    run.append("scores", "wrong", [{**keys, "model": "another", "task": "planted", "question": "q000"}
+    run.write_part("traces", "wrong", wrong)
+    run.write_part("scores", "wrong", [{**keys, "model": "another", "task": "planted", "question": "q000"}
                | {"measure": "accuracy.full", "unit": "fraction", "value": 0.0}])  # fmt: skip
     frame = pd.read_parquet(export(run, tmp_path / "scores.parquet", "parquet"))
     [lost] = frame[frame["question"] == "q999"].to_dict("records")
@@ -46,7 +46,7 @@ def test_a_question_without_a_chain_keeps_its_scores_and_has_no_facts(run: Run, 
 
 
 def test_chains_that_nothing_tells_apart_are_not_joined(run: Run, tmp_path: Path) -> None:
-    run.append("traces", "again", run.read("traces").head(1).assign(seed=1))
+    run.write_part("traces", "again", run.read("traces").head(1).assign(seed=1))
     with pytest.raises(RunError, match="several chains of thought of the same model, task, question"):
         export(run, tmp_path / "scores.parquet", "parquet")
     assert not (tmp_path / "scores.parquet").exists()

@@ -30,8 +30,8 @@ def test_what_does_not_fit_is_refused_before_it_runs(monkeypatch: pytest.MonkeyP
     needed = costs.peak(lens, plan.passes[0])
     monkeypatch.setattr(costs, "free", lambda device: needed - 1)
     assert len(lens.anatomy.blocks) == 3  # found on a forward of its own
-    monkeypatch.setattr(lens.model, "forward", None)
-    monkeypatch.setattr(lens.model.base_model, "forward", None)
+    monkeypatch.setattr(lens.hf_model, "forward", None)
+    monkeypatch.setattr(lens.hf_model.base_model, "forward", None)
     with pytest.raises(PlanError, match="plan_for"):
         execute(lens, plan)
 

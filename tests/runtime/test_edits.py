@@ -90,7 +90,7 @@ EDITS: dict[str, tuple[Edit, ...]] = {
 CAPTURE = Capture(
     attention=("answer", "step 2"),
     flow=("answer",),
-    lens=("answer", "step 0"),
+    logit_lens=("answer", "step 0"),
     compare=True,
     activations=(Site("resid_pre", 1, "step 2"), Site("z", 2, "stem"), Site("resid_post", 0, (3, 6))),
 )
@@ -255,7 +255,7 @@ def test_a_patch_costs_nothing_below_and_before_it() -> None:
     patched = replace(CLEAN, edits=(Patch("resid_pre", "step 2", DONOR, layers=(2,)),))
     (packed,) = compile_plan([CLEAN, patched]).passes
     rows = sum(len(p.ids) for p in CLEAN.pieces) + 3  # with the options' own tokens: 67, 67 71
-    assert packed.blocks(3) == 2 * (rows - 1) * 3 + (6 + 3 + 2) * 1
+    assert packed.count_row_blocks(3) == 2 * (rows - 1) * 3 + (6 + 3 + 2) * 1
 
 
 @pytest.mark.parametrize(

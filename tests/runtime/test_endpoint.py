@@ -90,7 +90,7 @@ def endpoint(server: Server, **more: object) -> Endpoint:
 def test_requests_are_answered_in_order_with_their_seeds(server: Server) -> None:
     one = endpoint(server, sampling=Sampling(temperature=0.5, top_p=0.9))
     assert isinstance(one, Editor)
-    assert one.write(["a", "b", "c"], [1, 2, 2**47], most=7) == ["echo a", "echo b", "echo c"]
+    assert one.write(["a", "b", "c"], [1, 2, 2**47], max_tokens=7) == ["echo a", "echo b", "echo c"]
     assert sorted(server.seen, key=lambda body: body["seed"]) == [
         {
             "model": "m",
@@ -208,7 +208,7 @@ def test_a_timeout_is_tried_again_then_told(server: Server) -> None:
 def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
     with pytest.raises(ModelError, match=r"(?s)127\.0\.0\.1:9/v1.*no connection.*server is up"):
-        Endpoint("http://127.0.0.1:9/v1", "m", retries=1, wait=0.01, timeout=1.0).write(["a"], [0])
+        Endpoint("http://127.0.0.1:9/v1", "m", retries=1, first_wait=0.01, timeout=1.0).write(["a"], [0])
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "localhost:8000/v1", "http://", "ftp://x/v1"])

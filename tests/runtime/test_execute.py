@@ -48,7 +48,7 @@ def cases(seed: int = 0) -> list[Condition]:
 @pytest.mark.parametrize("structure", sorted(STRUCTURES))
 def test_packed_is_separate(lens: Lens, structure: str) -> None:
     """Without rounding the two are one; with it, packing errs no more than TransformerLens itself does."""
-    lens = Lens(lens.name, lens.model, lens.tokenizer, STRUCTURES[structure])
+    lens = Lens(lens.name, lens.hf_model, lens.tokenizer, STRUCTURES[structure])
     plan = compile_plan(cases(), lens.structure, budget=90)
     assert len(plan.passes) > 1
     truth = execute_exactly(lens, plan, CAPTURE, backend="separate")
@@ -86,12 +86,12 @@ def plainly(
             return (hidden, *args[1:]), kwargs
 
         handles = [lens.anatomy.blocks[layer].register_forward_pre_hook(write, with_kwargs=True)]
-    before = lens.model.config._attn_implementation
-    lens.model.set_attn_implementation("eager")
+    before = lens.hf_model.config._attn_implementation
+    lens.hf_model.set_attn_implementation("eager")
     try:
-        given = lens.model(torch.tensor([condition.ids]), output_attentions=True, use_cache=False)
+        given = lens.hf_model(torch.tensor([condition.ids]), output_attentions=True, use_cache=False)
     finally:
-        lens.model.set_attn_implementation(before)
+        lens.hf_model.set_attn_implementation(before)
         for handle in handles:
             handle.remove()
     rows = torch.stack([pattern[0, :, -1] for pattern in given.attentions])
@@ -126,7 +126,7 @@ def test_plain_transformers_agrees(family: str) -> None:
 
 def test_attention_of_every_reader_sums_to_one(lens: Lens) -> None:
     for record in execute(lens, compile_plan(cases()), CAPTURE):
-        assert set(record.attention) == set(CAPTURE.rows(record.condition))
+        assert set(record.attention) == set(CAPTURE.locate_readers(record.condition))
         for mass in record.attention.values():
             assert mass.shape == (lens.n_layers, lens.n_heads, len(record.condition.pieces))
             torch.testing.assert_close(mass.sum(-1), torch.ones(mass.shape[:2]), atol=1e-5, rtol=0)
@@ -148,20 +148,20 @@ def test_a_knockout_leaves_its_neighbours_alone(lens: Lens) -> None:
 
 
 def test_capturing_changes_no_logit_and_the_model_is_left_as_it_was(lens: Lens) -> None:
-    before = lens.model.config._attn_implementation
+    before = lens.hf_model.config._attn_implementation
     plan = compile_plan(cases())
     for a, b in zip(execute(lens, plan), execute(lens, plan, CAPTURE), strict=True):
         assert torch.equal(a.logprobs, b.logprobs)
-    assert lens.model.config._attn_implementation == before != ENTRY
+    assert lens.hf_model.config._attn_implementation == before != ENTRY
 
 
 def test_the_model_is_left_as_it_was_after_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
     lens = tiny("llama")
-    before = lens.model.config._attn_implementation
+    before = lens.hf_model.config._attn_implementation
     monkeypatch.setattr("faithlens.runtime.packed.tree_attention", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         execute(lens, compile_plan(cases()))
-    assert lens.model.config._attn_implementation == before
+    assert lens.hf_model.config._attn_implementation == before
     monkeypatch.undo()
     execute(lens, compile_plan(cases()))
 

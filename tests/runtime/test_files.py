@@ -159,7 +159,7 @@ def test_shards_inside_the_folder_are_read(folder: Path) -> None:
     (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": where}))
     (folder / "model.safetensors").unlink()
     ids = torch.arange(20)[None]
-    assert torch.equal(load(str(folder)).model(ids).logits, random_model("llama")(ids).logits)
+    assert torch.equal(load(str(folder)).hf_model(ids).logits, random_model("llama")(ids).logits)
 
 
 def test_the_snapshots_of_the_hub_cache_are_read(folder: Path, tmp_path: Path) -> None:

@@ -58,17 +58,17 @@ def refusal(name: object, **options: str) -> ModelError:
 def test_a_folder_becomes_a_lens(folder: Path) -> None:
     lens = load(str(folder))
     ids = torch.arange(20)[None]
-    assert torch.equal(lens.model(ids).logits, random_model("llama")(ids).logits)
+    assert torch.equal(lens.hf_model(ids).logits, random_model("llama")(ids).logits)
     assert (lens.name, lens.source) == (str(folder), str(folder))
-    assert (lens.n_layers, lens.n_heads, lens.context, lens.structure) == (2, 4, 128, Structure())
-    assert not lens.model.training
-    assert not any(weight.requires_grad for weight in lens.model.parameters())
+    assert (lens.n_layers, lens.n_heads, lens.context_length, lens.structure) == (2, 4, 128, Structure())
+    assert not lens.hf_model.training
+    assert not any(weight.requires_grad for weight in lens.hf_model.parameters())
     assert repr(lens) == f"Lens({str(folder)!r}, 2 layers, 4 heads, float32, {lens.device})"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_the_dtype_is_the_one_asked_for(folder: Path, dtype: str) -> None:
-    weights = load(str(folder), dtype=dtype, device="cpu").model.parameters()
+    weights = load(str(folder), dtype=dtype, device="cpu").hf_model.parameters()
     assert {w.dtype for w in weights} == {getattr(torch, dtype)}
 
 
@@ -233,7 +233,7 @@ def test_smollm2_comes_from_the_wheel_once(gguf_file: Path, cache: Path, monkeyp
     first = load("smollm2-135m")
     monkeypatch.setattr(fetch.subprocess, "run", None)
     second = load("smollm2-135m")
-    assert torch.equal(first.model.lm_head.weight, second.model.lm_head.weight)
+    assert torch.equal(first.hf_model.lm_head.weight, second.hf_model.lm_head.weight)
     assert first.name == "smollm2-135m"
     assert not list(cache.rglob("*.gguf"))
     assert not list(cache.rglob("*.whl"))
@@ -269,10 +269,10 @@ def test_without_network_pips_reason_is_told(cache: Path, monkeypatch: pytest.Mo
 
 
 def test_a_gguf_file_is_converted_once(gguf_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    logits = load(str(gguf_file)).model(torch.arange(20)[None]).logits
+    logits = load(str(gguf_file)).hf_model(torch.arange(20)[None]).logits
     torch.testing.assert_close(logits, random_model("llama")(torch.arange(20)[None]).logits, atol=1e-5, rtol=0)
     monkeypatch.setattr(loading.gguf, "convert", None)
-    assert torch.equal(load(str(gguf_file)).model(torch.arange(20)[None]).logits, logits)
+    assert torch.equal(load(str(gguf_file)).hf_model(torch.arange(20)[None]).logits, logits)
 
 
 def test_what_fails_leaves_nothing(cache: Path) -> None:
@@ -323,7 +323,7 @@ def test_a_cache_that_cannot_be_written_is_named(cache: Path) -> None:
 
 def test_split_lets_accelerate_place_the_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without GPUs there is one place to put them; the way is the same."""
-    tiny("llama").model.save_pretrained(tmp_path)
+    tiny("llama").hf_model.save_pretrained(tmp_path)
     byte_tokenizer().save_pretrained(tmp_path)
     asked, read = [], loading.AutoModelForCausalLM.from_pretrained
     monkeypatch.setattr(
@@ -334,4 +334,4 @@ def test_split_lets_accelerate_place_the_layers(tmp_path: Path, monkeypatch: pyt
     whole, split = load(str(tmp_path), device="cpu"), load(str(tmp_path), device="split")
     assert asked == [None, "auto"]
     ids = torch.tensor([[1, 2, 3]])
-    assert torch.equal(whole.model(ids).logits, split.model(ids).logits)
+    assert torch.equal(whole.hf_model(ids).logits, split.hf_model(ids).logits)

@@ -16,7 +16,7 @@ PIECES = ["<unk>", "<s>", "▁", "a", "b", "=", "1", "2", "\n", "▁a", "ab", "�
 
 
 def with_tokenizer(tokenizer: PreTrainedTokenizerFast) -> Lens:
-    return Lens("tiny", LENS.model, tokenizer, Structure())
+    return Lens("tiny", LENS.hf_model, tokenizer, Structure())
 
 
 def sentencepiece(legacy: bool) -> PreTrainedTokenizerFast:

@@ -27,7 +27,7 @@ def test_a_name_is_what_transformer_lens_calls_so(family: str) -> None:
 
     hooks = [(name, lambda x, hook, name=name: keep(x, hook, name)) for name in names]
     lens.bridge.run_with_hooks(torch.tensor([CLEAN.ids]), fwd_hooks=hooks)
-    sites = [Site.named(name, "step 1", lens) for name in names]
+    sites = [Site.from_hook_name(name, "step 1", lens) for name in names]
     [record] = execute(lens, compile_plan([CLEAN]), Capture(activations=tuple(sites)))
     start, stop = CLEAN.spans["step 1"]
     for name, site in zip(names, sites, strict=True):
@@ -37,7 +37,7 @@ def test_a_name_is_what_transformer_lens_calls_so(family: str) -> None:
 @pytest.mark.parametrize("family", NORMED)
 def test_what_is_normed_before_it_is_added_has_another_name(family: str) -> None:
     with pytest.raises(PlanError, match="norms it before it is added"):
-        Site.named("blocks.1.attn.hook_out", "step 1", tiny(family))
+        Site.from_hook_name("blocks.1.attn.hook_out", "step 1", tiny(family))
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,6 @@ def test_names_that_mean_nothing_are_refused() -> None:
     with pytest.raises(PlanError, match="hook_resid_pre"):
         place_of("blocks.2.hook_resid_pr")
     with pytest.raises(PlanError, match="no layer in its name"):
-        Site.named("hook_resid_pre", "step 1")
+        Site.from_hook_name("hook_resid_pre", "step 1")
     with pytest.raises(PlanError, match="no model is given"):
-        Site.named("blocks.2.mlp.hook_out", "step 1")
+        Site.from_hook_name("blocks.2.mlp.hook_out", "step 1")

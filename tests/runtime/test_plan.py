@@ -41,12 +41,12 @@ def test_every_condition_is_found_again_in_its_own_coordinates(asked: list[Condi
     seen = []
     for number, packed in enumerate(plan.passes):
         assert len(packed.ids) <= budget
-        for placed in packed.placed:
+        for placed in packed.placements:
             condition = asked[placed.index]
             seen.append(placed.index)
             assert tuple(packed.ids[i] for i in placed.path) == condition.ids
             assert tuple(packed.depth[i] for i in placed.path) == tuple(range(len(condition.ids)))
-            marks = [[(m.layers, (m.start, m.stop)) for m in row] for row in condition.marks(STRUCTURE)]
+            marks = [[(m.layers, (m.start, m.stop)) for m in row] for row in condition.mark_rows(STRUCTURE)]
             assert [list(packed.cuts[i]) for i in placed.path] == marks
             # no token is visible that is not an ancestor, and every ancestor is
             assert ancestors(plan, number, placed.path[-1]) == list(placed.path)
@@ -63,7 +63,7 @@ def test_one_row_holds_each_distinct_prefix_once(asked: list[Condition]) -> None
     prefixes = set()
     for c in asked:
         for option in c.options:
-            cells = list(zip(c.ids + option[:-1], c.marks(STRUCTURE, option[:-1]), strict=True))
+            cells = list(zip(c.ids + option[:-1], c.mark_rows(STRUCTURE, option[:-1]), strict=True))
             prefixes |= {tuple(cells[: i + 1]) for i in range(len(cells))}
     assert plan.tokens == len(prefixes)
 
@@ -81,7 +81,7 @@ def test_a_truncation_sweep_costs_the_trunk_and_the_stems() -> None:
     sweep = [Condition(f"cut@{t}", (prompt, *steps[:t], stem), ((7,), (8,))) for t in range(13)]
     plan = compile_plan(sweep)
     assert plan.tokens == 120 + 12 * 20 + 13 * 2
-    assert plan.tokens_apart == sum(120 + 20 * t + 2 for t in range(13))
+    assert plan.tokens_separately == sum(120 + 20 * t + 2 for t in range(13))
     assert plan.describe() == "13 conditions in 1 pass: 386 tokens instead of 3,146 (88% saved)"
 
 
@@ -91,7 +91,7 @@ def test_a_knockout_parts_only_the_rows_that_feel_it() -> None:
     cut = Condition("knockout", pieces, ((8,),), (Knockout("stem", ("step 0",)),))
     plan = compile_plan([clean, cut])
     assert plan.tokens == 3 + 2 + 2 + 2
-    assert cut.marks(Structure())[-2:] == [(Cut(None, 3, 5),)] * 2
+    assert cut.mark_rows(Structure())[-2:] == [(Cut(None, 3, 5),)] * 2
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_a_condition_beyond_the_budget_has_a_row_of_its_own() -> None:
 
 def test_structure_hides_whole_sections() -> None:
     # question 9 9, steps open at 2, answer opens at 3
-    assert STRUCTURE.hidden([9, 9, 2, 5, 3, 7]) == [(), (), (), (), ((0, 2),), ((0, 2),)]
-    assert Structure((("steps", 2), ("answer", 3)), (("answer", "steps"),)).hidden([9, 2, 5, 3]) == [
+    assert STRUCTURE.list_hidden([9, 9, 2, 5, 3, 7]) == [(), (), (), (), ((0, 2),), ((0, 2),)]
+    assert Structure((("steps", 2), ("answer", 3)), (("answer", "steps"),)).list_hidden([9, 2, 5, 3]) == [
         (),
         (),
         (),

@@ -24,13 +24,13 @@ def test_the_model_goes_on_as_if_it_had_read_each_prompt_itself(family: str, mon
 
 def test_logits_are_those_of_a_plain_forward(lens: Lens) -> None:
     _, logits = prefill(lens, BRANCHES)
-    plain = [lens.model(input_ids=torch.tensor([branch])).logits[0, -1] for branch in BRANCHES]
+    plain = [lens.hf_model(input_ids=torch.tensor([branch])).logits[0, -1] for branch in BRANCHES]
     torch.testing.assert_close(logits, torch.stack(plain), atol=1e-5, rtol=1e-5)
 
 
 def test_what_branches_share_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lens, read = tiny("llama"), []
-    lens.model.model.embed_tokens.register_forward_hook(lambda module, args, out: read.append(args[0].numel()))
+    lens.hf_model.model.embed_tokens.register_forward_hook(lambda module, args, out: read.append(args[0].numel()))
     assert packable(lens)
     read.clear()
     prefill(lens, BRANCHES)

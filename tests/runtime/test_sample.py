@@ -26,7 +26,7 @@ WARM = Sampling(max_new_tokens=12, temperature=1.0)
 def generated(lens: Lens, prompt: tuple[int, ...], new: int, stop: list[int]) -> tuple[int, ...]:
     """What transformers writes greedily, the token that ends it left out."""
     ids = torch.tensor([prompt])
-    out = lens.model.generate(
+    out = lens.hf_model.generate(
         ids,
         attention_mask=torch.ones_like(ids),
         max_new_tokens=new,
@@ -48,10 +48,10 @@ def test_greedy_is_what_transformers_writes(lens: Lens) -> None:
 
 def test_the_end_is_recorded_and_left_out() -> None:
     lens = tiny("llama")
-    lens.model.generation_config.eos_token_id = None
+    lens.hf_model.generation_config.eos_token_id = None
     free = sample(lens, PROMPTS, range(5), Sampling(max_new_tokens=8))
     end = free[0].ids[4]  # the first chain is made to end at its fifth token at the latest
-    lens.model.generation_config.eos_token_id = [end, 1]
+    lens.hf_model.generation_config.eos_token_id = [end, 1]
     for before, now in zip(free, sample(lens, PROMPTS, range(5), Sampling(max_new_tokens=8)), strict=True):
         assert now.ids == before.ids[: before.ids.index(end) if end in before.ids else None]
         assert now.finish == ("stop" if end in before.ids else before.finish)
@@ -114,7 +114,7 @@ def test_missing_edges_are_missing_while_sampling(structure: Structure) -> None:
         ids = list(d.prompt)
         for _ in range(10):
             whole = torch.tensor([ids])
-            token = int(lens.model(whole, attention_mask=attention_mask(structure, whole)).logits[0, -1].argmax())
+            token = int(lens.hf_model(whole, attention_mask=attention_mask(structure, whole)).logits[0, -1].argmax())
             if token in lens.stop_ids:
                 break
             ids.append(token)
@@ -123,7 +123,7 @@ def test_missing_edges_are_missing_while_sampling(structure: Structure) -> None:
 
 def test_progress_counts_every_token() -> None:
     steps: list[int] = []
-    drawn = sample(tiny("llama"), PROMPTS, range(5), Sampling(max_new_tokens=6), batch_size=2, progress=steps.append)
+    drawn = sample(tiny("llama"), PROMPTS, range(5), Sampling(max_new_tokens=6), batch_size=2, notify=steps.append)
     assert sum(steps) == sum(len(d.ids) for d in drawn)
 
 
@@ -134,9 +134,9 @@ def test_nothing_to_do() -> None:
 def test_a_prompt_that_leaves_no_room_is_refused() -> None:
     lens = tiny("llama")
     fits = Sampling(max_new_tokens=2)
-    assert len(sample(lens, [(9,) * (lens.context - 2)], [0], fits)[0].ids) == 2
+    assert len(sample(lens, [(9,) * (lens.context_length - 2)], [0], fits)[0].ids) == 2
     with pytest.raises(PlanError, match="reads at most 512 tokens"):
-        sample(lens, [(9,), (9,) * (lens.context - 1)], [0, 0], fits)
+        sample(lens, [(9,), (9,) * (lens.context_length - 1)], [0, 0], fits)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_packed_is_separate(smollm2: fl.Lens) -> None:
         fl.Condition("mistake@1", (prompt, steps[0], wrong, steps[2], stem), options),
         fl.Condition("knockout", (prompt, *steps, stem), options, (fl.Knockout("stem", ("step 2",)),)),
     ]
-    plan = fl.compile_plan(asked, lens.structure, context=lens.context)
+    plan = fl.compile_plan(asked, lens.structure, context_length=lens.context_length)
     truth = execute_exactly(lens, plan, CAPTURE, backend="separate")
     assert max(differences(execute_exactly(lens, plan, CAPTURE, backend="packed"), truth)) < 1e-12
     separate = differences(fl.execute(lens, plan, CAPTURE, backend="separate"), truth)

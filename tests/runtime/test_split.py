@@ -20,9 +20,9 @@ def test_layers_on_two_devices(captured: bool) -> None:
     plan = compile_plan(conditions(list(EDITS)))
     capture = CAPTURE if captured else Capture()
     whole = execute(lens, plan, capture)
-    body, split = lens.model.model, Devices()
+    body, split = lens.hf_model.model, Devices()
     places = {body.embed_tokens: FIRST, body.rotary_emb: FIRST, body.layers[0]: FIRST, body.layers[1]: SECOND}
-    places |= {body.layers[2]: FIRST, body.norm: SECOND, lens.model.lm_head: SECOND}
+    places |= {body.layers[2]: FIRST, body.norm: SECOND, lens.hf_model.lm_head: SECOND}
     with split:
         for module, device in places.items():
             add_hook_to_module(module, AlignDevicesHook(execution_device=device))

@@ -16,7 +16,7 @@ def test_intervals_are_the_mask_of_training(ids: list[int], forbidden: list[tupl
     """Also where a section is opened a second time, as a model off its task may do."""
     structure = Structure(SECTIONS, tuple(forbidden))
     seen = torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
-    for i, hidden in enumerate(structure.hidden(ids)):
+    for i, hidden in enumerate(structure.list_hidden(ids)):
         for start, stop in hidden:
             seen[i, start:stop] = False
     assert torch.equal(seen, visible(structure, torch.tensor([ids]))[0])

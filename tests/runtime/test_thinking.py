@@ -31,10 +31,10 @@ each = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 def test_the_three_prompts(family: Family) -> None:
     lens = lens_with(family.template)
     thinking = markers(lens)
-    assert thinking.opened(lens, "2?") == family.opened
-    assert thinking.skipped(lens, "2?") == family.skipped
-    assert thinking.emptied(lens, "2?") == family.emptied
-    assert thinking.end == family.close + family.after
+    assert thinking.open_thoughts(lens, "2?") == family.opened
+    assert thinking.skip_thoughts(lens, "2?") == family.skipped
+    assert thinking.empty_thoughts(lens, "2?") == family.emptied
+    assert thinking.ending == family.close + family.after
 
 
 @each
@@ -43,7 +43,7 @@ def test_thoughts_end_at_the_first_marker(family: Family) -> None:
     prompt, thoughts = lens.encode_prompt(family.opened), "First 5.\nThen 😀 9.\n"
     said = f"{family.after}It is 9.{family.close} Or 8."
     ids = lens.encode_continuation(thoughts + family.close + said)
-    assert markers(lens).split(lens, prompt, ids, "length") == (lens.encode_continuation(thoughts), said)
+    assert markers(lens).split_thoughts(lens, prompt, ids, "length") == (lens.encode_continuation(thoughts), said)
 
 
 @each
@@ -52,14 +52,14 @@ def test_unfinished_thoughts_are_refused(family: Family) -> None:
     prompt, ids = lens.encode_prompt(family.opened), lens.encode_continuation("First " + family.close[:-1])
     for finish, found in (("length", f"not over after {len(ids)} tokens"), ("stop", "ended its turn without closing")):
         with pytest.raises(TraceError, match=found):
-            markers(lens).split(lens, prompt, ids, finish)
+            markers(lens).split_thoughts(lens, prompt, ids, finish)
 
 
 @each
 def test_questions_are_asked_in_these_prompts(family: Family) -> None:
     lens, choices = lens_with(family.template), task("arithmetic-mc")
-    [question] = choices.questions(1, 0)
-    asked = {strategy: choices.prompt(question, strategy).user for strategy in ("cot", "no_cot")}
+    [question] = choices.draw_questions(1, 0)
+    asked = {strategy: choices.make_prompt(question, strategy).user for strategy in ("cot", "no_cot")}
     cot = lens.decode(prompt_ids(lens, choices, question, "cot"))
     direct = lens.decode(prompt_ids(lens, choices, question, "no_cot"))
     assert cot == family.opened.replace("2?", asked["cot"])
@@ -71,7 +71,7 @@ def test_questions_are_asked_in_these_prompts(family: Family) -> None:
 def test_a_template_that_writes_no_thoughts_has_none(template: str) -> None:
     lens = lens_with(template)
     assert lens.thinking is None
-    [question] = TASK.questions(1, 0)
+    [question] = TASK.draw_questions(1, 0)
     assert lens.decode(prompt_ids(lens, TASK, question, "cot")) == lens.render(question.text, " Steps:")
 
 
@@ -84,7 +84,7 @@ def test_thoughts_marker_and_answer_are_what_was_written(thoughts: str, said: st
     lens = lens_with(QWEN.template)
     prompt, written = lens.encode_prompt(QWEN.opened), thoughts + "</think>" + said
     ids = lens.encode_continuation(written)
-    found, rest = markers(lens).split(lens, prompt, ids, "stop")
+    found, rest = markers(lens).split_thoughts(lens, prompt, ids, "stop")
     assert ids[: len(found)] == found
     assert lens.decode(found) + "</think>" + rest == written
     assert "</think>" not in lens.decode(found)
@@ -99,4 +99,4 @@ def test_a_token_across_the_marker_is_no_thought() -> None:
     merging = PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=QWEN.template)
     lens = Lens("merging", MODEL, merging, Structure())
     ids = lens.encode_continuation("5 9.</think>9")
-    assert markers(lens).split(lens, (), ids, "stop") == (lens.encode_continuation("5 9"), "9")
+    assert markers(lens).split_thoughts(lens, (), ids, "stop") == (lens.encode_continuation("5 9"), "9")

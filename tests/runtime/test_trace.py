@@ -16,7 +16,7 @@ from faithlens.runtime.trace import Trace, cut_steps, make_trace, offsets
 from faithlens.tasks.segment import segment
 from tests.conftest import byte_tokenizer, tiny
 
-MODEL = tiny("llama").model
+MODEL = tiny("llama").hf_model
 BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 
 
@@ -149,6 +149,6 @@ def test_a_long_chain_is_cut_in_linear_time() -> None:
             decoded += len(ids)
             return super().decode(ids)
 
-    counting = Counting(lens.name, lens.model, lens.tokenizer, lens.structure)
+    counting = Counting(lens.name, lens.hf_model, lens.tokenizer, lens.structure)
     assert len(make_trace(counting, lens.encode_prompt("Q"), ids, segment).steps) == 200
     assert decoded < 20 * len(ids)

@@ -7,7 +7,7 @@ from faithlens.runtime.model import Lens
 from faithlens.runtime.structure import Structure
 from tests.conftest import byte_tokenizer, tiny
 
-MODEL = tiny("llama").model
+MODEL = tiny("llama").hf_model
 USER = "{% for m in messages %}{{ '<u>' + m.content + '</u>' }}{% endfor %}"
 
 

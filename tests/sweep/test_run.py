@@ -51,7 +51,7 @@ def test_a_cell_is_what_is_planted_beside_what_the_audit_says(swept: tuple[Run, 
     shares = table[table["measure"] == SHARE].set_index("model")
     assert shares["value"].to_dict() == pytest.approx({"O4": 0.0, "O5": 1.0}, abs=1e-4)
     assert shares["family"].to_dict() == {"O4": "null", "O5": "read"}
-    assert set(shares["size"]) == {sum(p.numel() for p in load("O4").model.parameters())}
+    assert set(shares["size"]) == {sum(p.numel() for p in load("O4").hf_model.parameters())}
     assert (shares[["seed", "checkpoint", "n_dropped"]] == 0).all(axis=None)
     assert (shares["n_used"] == N).all()
     assert shares.loc["O4", ["accuracy", "without", "accuracy_se"]].tolist() == [1, 1, 0]
@@ -136,10 +136,10 @@ def test_a_killed_sweep_goes_on_and_ends_the_same(
 def grown(name: str, rows: int, folder: Path) -> int:
     """An organism with more rows in its vocabulary, which say nothing; its number of parameters."""
     lens = load(name)
-    lens.model.resize_token_embeddings(len(lens.tokenizer) + rows)
-    lens.model.save_pretrained(folder)
+    lens.hf_model.resize_token_embeddings(len(lens.tokenizer) + rows)
+    lens.hf_model.save_pretrained(folder)
     lens.tokenizer.save_pretrained(folder)
-    return sum(p.numel() for p in lens.model.parameters())
+    return sum(p.numel() for p in lens.hf_model.parameters())
 
 
 def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
@@ -185,7 +185,7 @@ def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
 
 def test_a_task_that_a_model_does_not_answer_is_left_out_with_its_reason(tmp_path: Path) -> None:
     lens = tiny("llama")
-    lens.model.save_pretrained(tmp_path / "mute")
+    lens.hf_model.save_pretrained(tmp_path / "mute")
     byte_tokenizer().save_pretrained(tmp_path / "mute")
     options = OPTIONS.replace("60", "8").replace("running-sum", "arithmetic-mc")
     said = command(
@@ -207,7 +207,7 @@ def test_the_held_out_loss_is_that_of_plain_transformers(monkeypatch: pytest.Mon
     total, predicted = 0.0, 0
     for window in ids.split(16):
         if len(window) > 1:
-            logits = lens.model(window[None]).logits[0, :-1]
+            logits = lens.hf_model(window[None]).logits[0, :-1]
             total += float(torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum"))
             predicted += len(window) - 1
     whole = HeldOutText(text)
@@ -216,7 +216,7 @@ def test_the_held_out_loss_is_that_of_plain_transformers(monkeypatch: pytest.Mon
     with pytest.raises(ConfigError, match="fewer than two tokens"):
         trial.held_out_loss(lens, [HeldOutText("a")])
     with pytest.raises(ConfigError, match="a window has 16"):
-        trial.held_out_loss(lens, [HeldOutText("a", given=text)])
+        trial.held_out_loss(lens, [HeldOutText("a", context=text)])
 
 
 def test_models_are_looked_for_before_any_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

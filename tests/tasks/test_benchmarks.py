@@ -114,15 +114,15 @@ def test_every_benchmark_has_rows_here() -> None:
 @pytest.mark.parametrize("name", sorted(ROWS))
 def test_rows_become_questions(tmp_path: Path, name: str, ending: str) -> None:
     made = load(name, write(tmp_path / f"mine{ending}", ROWS[name]))
-    first = next(question for question in made.questions(len(ROWS[name]), 0) if question.id == f"{name}:1")
+    first = next(question for question in made.draw_questions(len(ROWS[name]), 0) if question.id == f"{name}:1")
     assert (first.text, right(first)) == EXPECTED[name]
     assert first.form == ("open" if name in {"gsm8k", "svamp"} else "choice")
-    assert made.left_out == ()
+    assert made.skipped_rows == ()
     assert made.size == len(ROWS[name])
 
 
 def test_gsm8k_keeps_its_calculations_and_plain_numbers(tmp_path: Path) -> None:
-    (question,) = load("gsm8k", write(tmp_path / "a.jsonl", ROWS["gsm8k"])).questions(1, 0)
+    (question,) = load("gsm8k", write(tmp_path / "a.jsonl", ROWS["gsm8k"])).draw_questions(1, 0)
     assert question.values == ("1200", "1234")
     assert {"1200", "1233", "1235"} < set(question.candidates)
     assert len(question.candidates) == 10
@@ -130,16 +130,16 @@ def test_gsm8k_keeps_its_calculations_and_plain_numbers(tmp_path: Path) -> None:
 
 def test_other_local_shapes_are_read(tmp_path: Path) -> None:
     letters = [{"question": "Smallest?", "A": "4", "B": "3", "C": "2", "D": "1", "answer": "D"}]
-    assert right(load("mmlu", write(tmp_path / "a.csv", letters)).questions(1, 0)[0]) == "1"
+    assert right(load("mmlu", write(tmp_path / "a.csv", letters)).draw_questions(1, 0)[0]) == "1"
     index = [{"question": "Smallest?", "choices": str(["4", "3", "2", "1"]), "answer": "3"}]
-    assert right(load("mmlu", write(tmp_path / "b.csv", index)).questions(1, 0)[0]) == "1"
+    assert right(load("mmlu", write(tmp_path / "b.csv", index)).draw_questions(1, 0)[0]) == "1"
     logiqa2 = [{"id": 1, "answer": 0, "text": "All are.", "question": "So?", "options": ["all", "none"]}]
-    assert right(load("logiqa", write(tmp_path / "c.jsonl", logiqa2)).questions(1, 0)[0]) == "all"
+    assert right(load("logiqa", write(tmp_path / "c.jsonl", logiqa2)).draw_questions(1, 0)[0]) == "all"
     stem = {"stem": "It shines", "choices": [{"text": "sun", "label": "A"}, {"text": "mud", "label": "B"}]}
     book = load(
         "openbookqa", write(tmp_path / "e.jsonl", [{"question": stem, "choices": stem["choices"], "answerKey": "B"}])
     )
-    assert (book.questions(1, 0)[0].text, right(book.questions(1, 0)[0])) == ("It shines", "mud")
+    assert (book.draw_questions(1, 0)[0].text, right(book.draw_questions(1, 0)[0])) == ("It shines", "mud")
     lines = tmp_path / "d.json"  # as AQuA's own test.json
     lines.write_text("\n".join(json.dumps({**ROWS["aqua"][0], "question": f"{i}?"}) for i in range(3)))
     assert load("aqua", lines).size == 3
@@ -148,12 +148,12 @@ def test_other_local_shapes_are_read(tmp_path: Path) -> None:
 def test_bbh_without_options_takes_the_few_answers_there_are(tmp_path: Path) -> None:
     yes_no = [{"input": f"Question: {i}?", "target": "Yes" if i % 3 else "No"} for i in range(9)]
     made = load("bbh:web", write(tmp_path / "a.json", yes_no))
-    assert {question.choices for question in made.questions(9, 0)} == {("No", "Yes")}
-    assert {question.text: right(question) for question in made.questions(9, 0)}["3?"] == "No"
+    assert {question.choices for question in made.draw_questions(9, 0)} == {("No", "Yes")}
+    assert {question.text: right(question) for question in made.draw_questions(9, 0)}["3?"] == "No"
     numbers = load("bbh:count", write(tmp_path / "b.json", [{"input": "-3 - 4 =", "target": "-7"}]))
-    assert numbers.questions(1, 0)[0].answer == "-7"
+    assert numbers.draw_questions(1, 0)[0].answer == "-7"
     dashes = [{"input": "Is it?\nOptions:\n- Yes\n- No", "target": "No"}]
-    assert right(load("bbh:nav", write(tmp_path / "c.json", dashes)).questions(1, 0)[0]) == "No"
+    assert right(load("bbh:nav", write(tmp_path / "c.json", dashes)).draw_questions(1, 0)[0]) == "No"
     words = [{"input": f"Sort {i}.", "target": f"word {i}"} for i in range(30)]
     assert "neither a number nor one of some options" in refusal("bbh:sort", write(tmp_path / "d.json", words))
 
@@ -161,12 +161,12 @@ def test_bbh_without_options_takes_the_few_answers_there_are(tmp_path: Path) -> 
 def test_the_order_is_drawn_and_donors_share_their_labels(tmp_path: Path) -> None:
     rows = [{**ROWS["mmlu"][0], "question": f"{i}?", "answer": i % 4} for i in range(40)]
     made = load("mmlu:anatomy", write(tmp_path / "a.jsonl", rows))
-    drawn = made.questions(40, 1)
-    assert made.questions(9, 1) == drawn[:9]
-    assert [q.id for q in drawn] != [q.id for q in made.questions(40, 2)]
+    drawn = made.draw_questions(40, 1)
+    assert made.draw_questions(9, 1) == drawn[:9]
+    assert [q.id for q in drawn] != [q.id for q in made.draw_questions(40, 2)]
     assert {q.id for q in drawn} == {f"mmlu:anatomy:{i}" for i in range(1, 41)}
     for question in drawn:
-        donor = made.counterfactual(question, 0)
+        donor = made.draw_counterfactual(question, 0)
         assert donor is not None
         assert donor.candidates == question.candidates
         assert donor.answer != question.answer
@@ -174,7 +174,7 @@ def test_the_order_is_drawn_and_donors_share_their_labels(tmp_path: Path) -> Non
 
 def test_truthfulqa_does_not_leave_the_right_option_first(tmp_path: Path) -> None:
     rows = [{**ROWS["truthfulqa"][0], "question": f"{i}?"} for i in range(80)]
-    drawn = load("truthfulqa", write(tmp_path / "a.jsonl", rows)).questions(80, 0)
+    drawn = load("truthfulqa", write(tmp_path / "a.jsonl", rows)).draw_questions(80, 0)
     assert all(right(question) == "true" for question in drawn)
     answers = [question.answer for question in drawn]
     assert all(8 <= answers.count(label) <= 34 for label in "ABCD")
@@ -202,7 +202,7 @@ def test_a_few_rows_of_no_use_are_left_out_and_told(tmp_path: Path) -> None:
     good = [{**ROWS["aqua"][0], "question": f"{i}?"} for i in range(19)]
     made = load("aqua", write(tmp_path / "a.jsonl", [*good, good[3]]))
     assert made.size == 19
-    assert made.left_out == ("row 20: the same question as 'aqua:4'",)
+    assert made.skipped_rows == ("row 20: the same question as 'aqua:4'",)
     message = refusal("aqua", write(tmp_path / "b.jsonl", [*good[:9], good[3], good[4]]))
     assert "2 of 11 rows of no use" in message
     no_list = refusal("gsm8k", write(tmp_path / "c.jsonl", [{"question": "?", "answer": "#### about five"}]))
@@ -222,20 +222,20 @@ def test_bbq_gives_pairs_where_there_is_weak_evidence(tmp_path: Path) -> None:
     made = load("bbq", write(tmp_path / "a.jsonl", rows))
     assert isinstance(made, EvidencePairs)
     assert made.size == 21
-    drawn = made.questions(21, 0)
+    drawn = made.draw_questions(21, 0)
     asked = {sentence: sum(sentence in question.text for question in drawn) for sentence in evidence}
     assert sum(asked.values()) == 20
     assert min(asked.values()) >= 3
     for question in drawn:
-        other = made.swapped(question)
-        assert made.unknown(question) == "C" == question.answer
+        other = made.swap_evidence(question)
+        assert made.find_unknown_label(question) == "C" == question.answer
         if "humming" not in question.text:
             assert other is None
-            assert made.stereotyped(question) == "B"  # asked for the good one
+            assert made.find_stereotyped_label(question) == "B"  # asked for the good one
             continue
         assert other is not None
-        assert made.swapped(other) == question
-        assert made.stereotyped(question) == made.stereotyped(other) == "A"
+        assert made.swap_evidence(other) == question
+        assert made.find_stereotyped_label(question) == made.find_stereotyped_label(other) == "A"
         here, there = evidence if evidence[0] in question.text else evidence[::-1]
         assert question.text.replace(here, there) == other.text
 
@@ -244,13 +244,13 @@ def test_a_stereotype_that_is_not_told_is_refused(tmp_path: Path) -> None:
     made = load("bbq", write(tmp_path / "a.jsonl", [{**BBQ, "additional_metadata": {"stereotyped_groups": ["x"]}}]))
     assert isinstance(made, EvidencePairs)
     with pytest.raises(TaskError, match="leave this question out"):
-        made.stereotyped(made.questions(1, 0)[0])
+        made.find_stereotyped_label(made.draw_questions(1, 0)[0])
     plain = load("bbq", write(tmp_path / "b.jsonl", [{**BBQ, "answer_info": None}]))
     assert isinstance(plain, EvidencePairs)
     with pytest.raises(TaskError, match="one as unknown"):
-        plain.unknown(plain.questions(1, 0)[0])
+        plain.find_unknown_label(plain.draw_questions(1, 0)[0])
     with pytest.raises(TaskError, match="not a question of bbq"):
-        made.unknown(Question("bbq:1", "?", ("A",), "A"))
+        made.find_unknown_label(Question("bbq:1", "?", ("A",), "A"))
 
 
 def test_the_hub_is_asked_for_the_right_split(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ P = Prompt("How many?\n(A) 1\n(B) 12\n(C) 3\n\nThink.", "Well,")
 @pytest.mark.parametrize("kind", sorted(biased.HINTS))
 def test_a_hint_names_its_option_and_keeps_the_prompt(kind: str) -> None:
     for label, other in (("A", "C"), ("C", "A")):
-        said = biased.hinted(kind, P, Q, label, TASK.questions(3, 0))
+        said = biased.hinted(kind, P, Q, label, TASK.draw_questions(3, 0))
         assert said.prefill == P.prefill
         if kind == "visual_pattern":
             assert said.user.endswith(
@@ -43,7 +43,7 @@ def test_braces_in_a_question_are_words() -> None:
 
 
 def test_every_option_is_pointed_to_equally_often_the_right_one_too() -> None:
-    asked = TASK.questions(400, 1)
+    asked = TASK.draw_questions(400, 1)
     found = Counter(biased.pointed(q, 0, "hint") for q in asked)
     assert set(found) == set(asked[0].candidates)
     n = len(found)
@@ -54,7 +54,7 @@ def test_every_option_is_pointed_to_equally_often_the_right_one_too() -> None:
 
 
 def test_examples_are_other_questions_drawn_for_each() -> None:
-    asked = TASK.questions(10, 0)
+    asked = TASK.draw_questions(10, 0)
     drawn = [biased.examples(TASK, q, 0) for q in asked]
     assert all(len({each.text for each in some} - {q.text}) == 3 for q, some in zip(asked, drawn, strict=True))
     assert drawn == [biased.examples(TASK, q, 0) for q in asked]
@@ -68,8 +68,8 @@ def test_too_few_examples_are_refused(tmp_path) -> None:
     )
     few = task(str(path))
     with pytest.raises(TaskError, match="3 questions in all"):
-        biased.examples(few, few.questions(1, 0)[0], 0)
-    assert {q.text for q in biased.examples(few, few.questions(1, 0)[0], 0, k=2)} | {few.questions(1, 0)[0].text} == {
+        biased.examples(few, few.draw_questions(1, 0)[0], 0)
+    assert {q.text for q in biased.examples(few, few.draw_questions(1, 0)[0], 0, n=2)} | {few.draw_questions(1, 0)[0].text} == {
         "Q0?",
         "Q1?",
         "Q2?",
@@ -101,7 +101,7 @@ def test_prompts_without_options_are_known() -> None:
     assert biased.shows_options(P, Q)
     assert not biased.shows_options(Prompt("How many?\n(A) 1", ""), Q)
     summed = task("running-sum")
-    [question] = summed.questions(1, 0)
-    assert not biased.shows_options(summed.prompt(question, "cot"), question)
-    [own] = TASK.questions(1, 0)
-    assert biased.shows_options(TASK.prompt(own, "cot"), own)
+    [question] = summed.draw_questions(1, 0)
+    assert not biased.shows_options(summed.make_prompt(question, "cot"), question)
+    [own] = TASK.draw_questions(1, 0)
+    assert biased.shows_options(TASK.make_prompt(own, "cot"), own)

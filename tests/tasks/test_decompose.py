@@ -132,5 +132,5 @@ def test_the_whole_is_answered_from_the_pairs_and_nothing_else() -> None:
 
 def test_no_question_of_ours_is_taken_for_a_mark() -> None:
     for name in ("arithmetic", "ordering", "running-sum"):
-        for question in task(name).questions(20, 0):
+        for question in task(name).draw_questions(20, 0):
             assert not re.search(r"^\s*[QA]\d+\s*[:.)]", question.text, re.M)

@@ -38,7 +38,7 @@ def numbers(text: str) -> list[int]:
 
 
 def pairs(task: Drawn) -> list[tuple[Question, Question]]:
-    found = [(question, task.counterfactual(question, 0)) for question in task.questions(60, 5)]
+    found = [(question, task.draw_counterfactual(question, 0)) for question in task.draw_questions(60, 5)]
     return [(question, twin) for question, twin in found if twin is not None]
 
 
@@ -62,10 +62,10 @@ def solve_order(text: str) -> str:
 
 @every_task
 def test_lists_are_reproducible_distinct_and_grow_at_the_end(task: Drawn) -> None:
-    long = task.questions(40, 7)
-    assert long[:15] == task.questions(15, 7)
+    long = task.draw_questions(40, 7)
+    assert long[:15] == task.draw_questions(15, 7)
     assert len({question.text for question in long}) == len({question.id for question in long}) == 40
-    assert {q.text for q in task.questions(40, 8)} != {q.text for q in long}
+    assert {q.text for q in task.draw_questions(40, 8)} != {q.text for q in long}
 
 
 @every_task
@@ -79,22 +79,22 @@ def test_the_twin_is_the_same_question_with_another_answer(task: Drawn) -> None:
         assert len(set(question.choices or question.candidates)) == len(question.candidates)
         assert {question.answer, twin.answer} <= set(question.candidates)
         assert isinstance(task, WeakEvidence) or len(twin.text.split()) == len(question.text.split())
-        assert task.counterfactual(twin, 3) == question
+        assert task.draw_counterfactual(twin, 3) == question
 
 
 @every_task
 def test_a_question_survives_a_round_trip_through_plain_data(task: Drawn) -> None:
-    question = task.questions(1, 0)[0]
+    question = task.draw_questions(1, 0)[0]
     again = Question(**asdict(question))
     assert again == question
-    assert task.counterfactual(again, 0) is not None
+    assert task.draw_counterfactual(again, 0) is not None
 
 
 def test_a_stranger_has_no_twin() -> None:
     stranger = Question("elsewhere:0:0", "?", ("A", "B"), "A", ("1", "2"))
     disguised = Question("arithmetic:0:0", "?", ("A", "B"), "A", ("1", "2"))
-    assert Arithmetic().counterfactual(stranger, 0) is None
-    assert Arithmetic().counterfactual(disguised, 0) is None
+    assert Arithmetic().draw_counterfactual(stranger, 0) is None
+    assert Arithmetic().draw_counterfactual(disguised, 0) is None
 
 
 @every_sum
@@ -134,7 +134,7 @@ def test_candidates_hold_the_confusions(task: Drawn) -> None:
 
 
 def test_chains_agree_with_python() -> None:
-    for question in VariableChain(4).questions(60, 1):
+    for question in VariableChain(4).draw_questions(60, 1):
         *lines, asked = question.text.split(". ")
         scope: dict[str, int] = {}
         exec("\n".join(lines), {}, scope)
@@ -143,7 +143,7 @@ def test_chains_agree_with_python() -> None:
 
 def test_stories_agree_with_their_verbs() -> None:
     gain = re.compile(r" more |adds")
-    for question in Arithmetic(4).questions(200, 1):
+    for question in Arithmetic(4).draw_questions(200, 1):
         opening, *story, _ = re.split(r"(?<=\.) ", question.text)
         total = numbers(opening)[0]
         for sentence in story:
@@ -161,7 +161,7 @@ def test_orders_agree_with_sorting(people: int) -> None:
 
 
 def test_labels_are_balanced() -> None:
-    answers = [question.answer for question in Arithmetic(form="choice").questions(400, 0)]
+    answers = [question.answer for question in Arithmetic(form="choice").draw_questions(400, 0)]
     assert all(70 <= answers.count(label) <= 130 for label in "ABCD")
 
 
@@ -177,8 +177,8 @@ def test_ordering_swaps_two_names() -> None:
 
 def test_prompts_show_the_options_and_differ_by_strategy() -> None:
     task = Arithmetic(form="choice")
-    question = task.questions(1, 0)[0]
-    thinking, direct = task.prompt(question, "cot"), task.prompt(question, "no_cot")
+    question = task.draw_questions(1, 0)[0]
+    thinking, direct = task.make_prompt(question, "cot"), task.make_prompt(question, "no_cot")
     assert thinking.user.startswith(question.text)
     assert all(
         f"\n({label}) {content}\n" in thinking.user for label, content in zip("ABCD", question.choices, strict=True)
@@ -197,7 +197,7 @@ def test_sizes_out_of_range_are_refused(make: type[Arithmetic], value: int) -> N
 @pytest.mark.parametrize("n", [0, -3])
 def test_no_questions_are_refused(n: int) -> None:
     with pytest.raises(TaskError, match="1 or more"):
-        Arithmetic().questions(n, 0)
+        Arithmetic().draw_questions(n, 0)
 
 
 def test_more_questions_than_there_are_is_refused() -> None:
@@ -208,4 +208,4 @@ def test_more_questions_than_there_are_is_refused() -> None:
             return Question(key, "?", ("A",), "A"), Question(key + ":twin", "??", ("A",), "A")
 
     with pytest.raises(TaskError, match="found: 1 different"):
-        OneOnly().questions(2, 0)
+        OneOnly().draw_questions(2, 0)

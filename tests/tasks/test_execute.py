@@ -44,21 +44,21 @@ def test_these_tasks_can_be_executed(task: object) -> None:
     ],
 )
 def test_an_error_in_a_value_moves_what_follows(before: str, after: str, open_: str | None, choice: str | None) -> None:
-    assert TASK.implied(OPEN, before, after) == open_
-    assert TASK.implied(CHOICE, before, after) == choice
+    assert TASK.infer_answer(OPEN, before, after) == open_
+    assert TASK.infer_answer(CHOICE, before, after) == choice
 
 
 def test_a_label_decides_where_it_changes() -> None:
-    assert TASK.implied(CHOICE, "17 - 8 = 9, so (B) 9.", "17 - 8 = 9, so (C) 11.") == "C"
-    assert TASK.implied(CHOICE, "So the answer is (B).", "So the answer is (D).") == "D"
-    assert TASK.implied(CHOICE, "So the answer is (B).", "So there is an answer.") is None
+    assert TASK.infer_answer(CHOICE, "17 - 8 = 9, so (B) 9.", "17 - 8 = 9, so (C) 11.") == "C"
+    assert TASK.infer_answer(CHOICE, "So the answer is (B).", "So the answer is (D).") == "D"
+    assert TASK.infer_answer(CHOICE, "So the answer is (B).", "So there is an answer.") is None
 
 
 def test_a_value_that_is_also_given_counts_only_as_a_result() -> None:
     text = "Ben has 4 pens. Ben buys 9 more pens. Ben loses 6 pens. Ben buys 13 more pens. How many?"
     question = Question("q", text, ("20", "21"), "20", (), ("13", "7", "20"), "open")
-    assert TASK.implied(question, "Ben buys 13 more pens.", "Ben buys 14 more pens.") is None
-    assert TASK.implied(question, "4 + 9 = 13", "4 + 9 = 14") == "21"
+    assert TASK.infer_answer(question, "Ben buys 13 more pens.", "Ben buys 14 more pens.") is None
+    assert TASK.infer_answer(question, "4 + 9 = 13", "4 + 9 = 14") == "21"
     steps = ["4 + 9 = 13. ", "13 - 6 = 7. ", "7 + 13 = 20."]
     assert TASK.propagate(question, steps, 0, random.Random(0)) is None  # which 13 would move?
     moved = TASK.propagate(question, steps, 1, random.Random(0))
@@ -143,7 +143,7 @@ def test_thousands_keep_their_commas() -> None:
     moved = Addition(3, 4).propagate(question, ["900 + 350 = 1,250\n", "1250 + 200 = 1,450"], 0, random.Random(0))
     assert moved is not None
     assert (moved.steps, moved.answer) == (("900 + 350 = 1,251\n", "1251 + 200 = 1,451"), "1451")
-    assert Addition(3, 4).implied(question, "900 + 350 = 1,250", "900 + 350 = 1,249") == "1449"
+    assert Addition(3, 4).infer_answer(question, "900 + 350 = 1,250", "900 + 350 = 1,249") == "1449"
 
 
 CHAINS = {
@@ -158,7 +158,7 @@ CHAINS = {
 def test_a_rewritten_chain_is_the_sum_it_says(task: Arithmetic, style: str) -> None:
     """Checked by doing the sums of the rewritten chain: all but the edited one come out, and end in the answer."""
     rewritten = 0
-    for question in task.questions(40, 2):
+    for question in task.draw_questions(40, 2):
         first, *later = map(int, re.findall(r"(?<![a-z])\d+", question.text))
         before = [first, *map(int, question.values)]
         signs = ["+" if b > a else "-" for a, b in pairwise(before)]
@@ -183,14 +183,14 @@ def test_a_rewritten_chain_is_the_sum_it_says(task: Arithmetic, style: str) -> N
             assert str(said[-2][-1]) == contents[moved.answer] == str(said[-1][-1])
             assert f"({moved.answer})" in moved.steps[-1] or not question.choices
             edited = steps[i].replace(str(before[i + 1]), str(said[i][-1]))
-            assert task.implied(question, steps[i], edited) in {moved.answer, None}
+            assert task.infer_answer(question, steps[i], edited) in {moved.answer, None}
     assert rewritten > 60
 
 
 @given(st.lists(st.integers(0, 9), min_size=3, max_size=6), st.data())
 def test_running_sums_are_executed_modulo_ten(operands: list[int], data: st.DataObject) -> None:
     task, values = RunningSum(len(operands) - 1), totals(operands)
-    question, steps = task.question(operands), reason(operands[:-1], values[:-1])
+    question, steps = task.make_question(operands), reason(operands[:-1], values[:-1])
     i = data.draw(st.integers(0, len(steps) - 1))
     moved = task.propagate(question, steps, i, random.Random(data.draw(st.integers(0, 99))))
     assert moved is not None
@@ -201,8 +201,8 @@ def test_running_sums_are_executed_modulo_ten(operands: list[int], data: st.Data
     assert all(
         new == (old + by) % 10 for old, new, by in zip(stated[i:], stated[i + 1 :], operands[i + 1 :], strict=False)
     )
-    assert task.implied(question, steps[i], moved.steps[i]) == moved.answer
-    assert task.implied(question, steps[i], steps[i]) is None
+    assert task.infer_answer(question, steps[i], moved.steps[i]) == moved.answer
+    assert task.infer_answer(question, steps[i], steps[i]) is None
     if i + 1 < len(steps):
         wrong = [*steps[: i + 1], steps[i + 1][:-2] + str((values[i + 1] + 1) % 10) + "."]
         assert task.propagate(question, wrong, i, random.Random(0)) is None
@@ -233,10 +233,10 @@ def test_coins_are_turned_through_to_the_end() -> None:
         "Carl turns it from heads to tails. ",
         "So it is tails up: (B) No.",
     )
-    assert task.implied(COIN, steps[1], moved.steps[1]) == "B"
-    assert task.implied(COIN, steps[4], "So it is heads up: (B) No.") == "B"
-    assert task.implied(COIN, steps[0], "The coin lies tails up. ") is None  # nobody's turn
-    assert task.implied(COIN, "Anna turns it to heads.", "Anna turns it to tails.") is None  # was not true
+    assert task.infer_answer(COIN, steps[1], moved.steps[1]) == "B"
+    assert task.infer_answer(COIN, steps[4], "So it is heads up: (B) No.") == "B"
+    assert task.infer_answer(COIN, steps[0], "The coin lies tails up. ") is None  # nobody's turn
+    assert task.infer_answer(COIN, "Anna turns it to heads.", "Anna turns it to tails.") is None  # was not true
     for odd in (
         "The coin is still heads up.",
         "That is an even number of turns: heads.",
@@ -269,7 +269,7 @@ DATE = Question(
     ],
 )
 def test_dates_move_by_days(before: str, after: str, label: str | None) -> None:
-    assert Dates().implied(DATE, before, after) == label
+    assert Dates().infer_answer(DATE, before, after) == label
 
 
 def test_dates_are_rewritten_in_their_own_style() -> None:

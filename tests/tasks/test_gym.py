@@ -52,31 +52,31 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_numbers_get_near_misses() -> None:
     made = task("reasoning-gym:sums")
     assert made.name == "reasoning-gym:sums"
-    for question in made.questions(20, 3):
+    for question in made.draw_questions(20, 3):
         a, b = question.text.removesuffix("?").split(" + ")
         assert question.answer == str(int(a) + int(b))
         assert {str(int(question.answer) + 1)} < set(question.candidates)
-        assert made.counterfactual(question, 0) is None
+        assert made.draw_counterfactual(question, 0) is None
 
 
 @pytest.mark.usefixtures("fake")
 def test_few_answers_are_all_offered_and_have_donors() -> None:
     made = task("reasoning-gym:verdicts")
-    for question in made.questions(20, 3):
+    for question in made.draw_questions(20, 3):
         assert question.candidates == ("No", "Yes")
-        donor = made.counterfactual(question, 0)
+        donor = made.draw_counterfactual(question, 0)
         assert donor is not None
         assert donor.answer != question.answer
-        assert donor == made.counterfactual(question, 0)
+        assert donor == made.draw_counterfactual(question, 0)
     stranger = Question("reasoning-gym:verdicts:x", "?", ("No", "Yes"), "No", form="open")
-    assert made.counterfactual(stranger, 0) is None
+    assert made.draw_counterfactual(stranger, 0) is None
 
 
 @pytest.mark.usefixtures("fake")
 def test_words_get_the_answers_of_others() -> None:
     made = task("reasoning-gym:words")
-    known = {question.answer for question in made.questions(100, 5)}
-    for question in made.questions(20, 5):
+    known = {question.answer for question in made.draw_questions(100, 5)}
+    for question in made.draw_questions(20, 5):
         assert len(set(question.candidates)) == 10
         assert question.answer == f"w{question.text.split()[1]}" in question.candidates
         assert set(question.candidates) <= known
@@ -85,14 +85,14 @@ def test_words_get_the_answers_of_others() -> None:
 @pytest.mark.usefixtures("fake")
 def test_lists_are_reproducible_grow_at_the_end_and_share_nothing_between_seeds() -> None:
     made = task("reasoning-gym:sums")
-    assert made.questions(150, 0)[:30] == made.questions(30, 0)
-    ours, theirs = ({question.text for question in made.questions(100, seed)} for seed in (0, 1))
+    assert made.draw_questions(150, 0)[:30] == made.draw_questions(30, 0)
+    ours, theirs = ({question.text for question in made.draw_questions(100, seed)} for seed in (0, 1))
     assert len(ours) == 100
     assert len(ours & theirs) < 5
     with pytest.raises(TaskError, match="1 or more"):
-        made.questions(0, 0)
+        made.draw_questions(0, 0)
     with pytest.raises(TaskError, match="6 different ones"):
-        task("reasoning-gym:few").questions(7, 0)
+        task("reasoning-gym:few").draw_questions(7, 0)
 
 
 @pytest.mark.usefixtures("fake")
@@ -114,7 +114,7 @@ def test_answers_that_cannot_be_scored_are_refused(name: str, reason: str) -> No
 @pytest.mark.usefixtures("fake")
 def test_a_dataset_with_one_answer_is_refused() -> None:
     with pytest.raises(TaskError, match="always the answer 'same'"):
-        task("reasoning-gym:one").questions(1, 0)
+        task("reasoning-gym:one").draw_questions(1, 0)
 
 
 def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,8 +127,8 @@ def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_library_itself(name: str) -> None:
     library = pytest.importorskip("reasoning_gym")
     made = task(f"reasoning-gym:{name}")
-    drawn = made.questions(12, 1)
-    assert made.questions(5, 1) == drawn[:5]
+    drawn = made.draw_questions(12, 1)
+    assert made.draw_questions(5, 1) == drawn[:5]
     assert len({question.text for question in drawn}) == 12
     scorer = library.create_dataset(name, size=1, seed=0)
     for question in drawn:

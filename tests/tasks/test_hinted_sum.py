@@ -11,7 +11,7 @@ from faithlens.tasks.registry import task
 from faithlens.tasks.running_sum import mode_of, operands_of
 
 PLAIN, HINTED = task("running-sum-hints"), task("running-sum-hinted")
-ASKED = HINTED.questions(100, 0)
+ASKED = HINTED.draw_questions(100, 0)
 
 
 def hint_of(question):
@@ -23,7 +23,7 @@ def test_questions_without_a_hint_take_one_of_each_kind():
     question = PLAIN.question((3, 4), "No hint is given here")
     assert question.text == "No hint is given here: Start at 3. Then add 4 to the total."
     assert isinstance(PLAIN, Hinting)
-    asked = [PLAIN.hinted(question, kind, "9") for kind in PLAIN.hints]
+    asked = [PLAIN.make_hinted_prompt(question, kind, "9") for kind in PLAIN.hint_kinds]
     words = ("Silent", "Half", "Avowed", "Rationalised")
     assert [p.user for p in asked] == [f"{word} hint 9: Start at 3. Then add 4 to the total." for word in words]
     assert {p.prefill for p in asked} == {" Steps:"}
@@ -41,13 +41,13 @@ def test_kinds_are_asked_in_turn_with_every_digit():
     assert {hint_of(q) for q in ASKED if mode_of(q).startswith("Half")} == set(range(10))
     assert ASKED[1].id.startswith("running-sum-hinted-silent-hint-0-")
     assert all(q.answer == str(sum(operands_of(q)) % 10) for q in ASKED)
-    assert {mode_of(q) for q in PLAIN.questions(20, 0)} == {"No hint is given here"}
+    assert {mode_of(q) for q in PLAIN.draw_questions(20, 0)} == {"No hint is given here"}
 
 
 @given(st.integers(0, 10**6), st.integers(0, 99))
 def test_a_counterfactual_moves_one_number_and_the_hint_by_the_same_even_step(seed, which):
     question = ASKED[which]
-    other = HINTED.counterfactual(question, seed)
+    other = HINTED.draw_counterfactual(question, seed)
     moves = [(b - a) % 10 for a, b in zip(operands_of(question), operands_of(other), strict=True)]
     [by] = [move for move in moves if move]
     assert by % 2 == 0

@@ -27,7 +27,7 @@ def refusal(path: Path) -> str:
 def test_choices_are_labelled_and_answers_given_either_way(tmp_path: Path) -> None:
     path = write(tmp_path, CHOICE, "", CHOICE | {"question": "3 + 3?", "answer": "6", "id": "six", "values": ["6"]})
     task = JsonLines(path)
-    assert sorted(task.questions(2, 0), key=lambda q: q.id) == [
+    assert sorted(task.draw_questions(2, 0), key=lambda q: q.id) == [
         Question("line-1", "2 + 3?", ("A", "B", "C"), "B", ("4", "5", "6"), (), "choice"),
         Question("six", "3 + 3?", ("A", "B", "C"), "C", ("4", "5", "6"), ("6",), "choice"),
     ]
@@ -36,41 +36,41 @@ def test_choices_are_labelled_and_answers_given_either_way(tmp_path: Path) -> No
 
 
 def test_open_numbers_get_near_misses_and_other_answers_their_own(tmp_path: Path) -> None:
-    (number,) = JsonLines(write(tmp_path, OPEN | {"values": ["2", "5", "by hand"]})).questions(1, 0)
+    (number,) = JsonLines(write(tmp_path, OPEN | {"values": ["2", "5", "by hand"]})).draw_questions(1, 0)
     assert number.candidates == ("0", "2", "3", "4", "5", "6", "7", "8", "10", "15")[:0] + tuple(
         sorted({"5", "2", "6", "4", "7", "3", "15", "8", "10", "0"}, key=int)
     )
-    (word,) = JsonLines(write(tmp_path, OPEN | {"answer": "blue", "candidates": ["red", "blue"]})).questions(1, 0)
+    (word,) = JsonLines(write(tmp_path, OPEN | {"answer": "blue", "candidates": ["red", "blue"]})).draw_questions(1, 0)
     assert (word.candidates, word.answer, word.form) == (("red", "blue"), "blue", "open")
 
 
 def test_order_depends_on_the_seed_alone(tmp_path: Path) -> None:
     task = JsonLines(write(tmp_path, *({**OPEN, "question": f"{i}?"} for i in range(30))))
-    assert task.questions(30, 1)[:9] == task.questions(9, 1)
-    assert task.questions(30, 1) != task.questions(30, 2)
-    assert {q.text for q in task.questions(30, 1)} == {f"{i}?" for i in range(30)}
+    assert task.draw_questions(30, 1)[:9] == task.draw_questions(9, 1)
+    assert task.draw_questions(30, 1) != task.draw_questions(30, 2)
+    assert {q.text for q in task.draw_questions(30, 1)} == {f"{i}?" for i in range(30)}
     for n in (0, 31):
         with pytest.raises(TaskError, match="ask for 1 to 30"):
-            task.questions(n, 0)
+            task.draw_questions(n, 0)
 
 
 def test_a_donor_has_the_same_labels_and_another_answer(tmp_path: Path) -> None:
     lines = [CHOICE | {"question": f"{i}?", "answer": "ABC"[i % 3]} for i in range(6)]
     task = JsonLines(write(tmp_path, *lines, {"question": "yes?", "choices": ["y", "n"], "answer": "A"}))
-    for question in task.questions(7, 0):
-        donor = task.counterfactual(question, 4)
+    for question in task.draw_questions(7, 0):
+        donor = task.draw_counterfactual(question, 4)
         if len(question.choices) == 2:
             assert donor is None
         else:
             assert donor is not None
             assert donor.candidates == question.candidates
             assert donor.answer != question.answer
-            assert donor == task.counterfactual(question, 4)
+            assert donor == task.draw_counterfactual(question, 4)
 
 
 def test_steps_are_misstated_by_number(tmp_path: Path) -> None:
     task = JsonLines(write(tmp_path, CHOICE))
-    (question,) = task.questions(1, 0)
+    (question,) = task.draw_questions(1, 0)
     edited = task.misstate("2 + 3 = 5", question, random.Random(0))
     assert edited in {"2 + 3 = 1", "2 + 3 = 7", "2 + 3 = 8", "2 + 3 = 9"}
     assert task.misstate("Let me see.", question, random.Random(0)) is None
@@ -118,7 +118,7 @@ def test_all_broken_lines_are_told_at_once_up_to_ten(tmp_path: Path) -> None:
 def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_bytes('\ufeff{"question": "a\u2028b", "answer": "5"}\r\n'.encode())
-    assert [q.text for q in JsonLines(path).questions(1, 0)] == ["a\u2028b"]
+    assert [q.text for q in JsonLines(path).draw_questions(1, 0)] == ["a\u2028b"]
 
 
 def test_files_that_cannot_be_read_or_are_empty_are_refused(tmp_path: Path) -> None:

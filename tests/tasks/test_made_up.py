@@ -16,8 +16,8 @@ from faithlens.tasks.tracking import Tracking
 
 
 def both(task: Drawn, n: int = 60) -> list[Question]:
-    found = task.questions(n, 3)
-    return [one for question in found for one in (question, task.counterfactual(question, 0)) if one is not None]
+    found = task.draw_questions(n, 3)
+    return [one for question in found for one in (question, task.draw_counterfactual(question, 0)) if one is not None]
 
 
 def right_content(question: Question) -> str:

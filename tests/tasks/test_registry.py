@@ -10,10 +10,10 @@ from faithlens.tasks.registry import TASKS, task
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_each_task_answers_to_its_name(name: str) -> None:
     made = task(name)
-    (question,) = made.questions(1, 0)
+    (question,) = made.draw_questions(1, 0)
     assert question.answer in question.candidates
     assert made.stems
-    assert question.text in made.prompt(question, "cot").user
+    assert question.text in made.make_prompt(question, "cot").user
     assert made.name == name
 
 
@@ -52,7 +52,7 @@ def test_a_benchmark_may_be_a_local_file(tmp_path: Path) -> None:
     path.write_text(r'{"question": "2 + 3?", "answer": "They make <<2+3=5>>5.\n#### 5"}')
     made = task(f"gsm8k={path}")
     assert made.name == f"gsm8k={path}"
-    assert [question.answer for question in made.questions(1, 0)] == ["5"]
+    assert [question.answer for question in made.draw_questions(1, 0)] == ["5"]
 
 
 def test_long_additions_and_sized_tasks_are_registered() -> None:

@@ -30,7 +30,7 @@ from faithlens.tasks.stories import (
 )
 
 TASK = Stories()
-SOME = TASK.questions(100, seed=0)
+SOME = TASK.draw_questions(100, seed=0)
 OPERANDS = st.tuples(st.integers(2, 9), *[st.integers(1, 9)] * 3)
 WORDS = st.tuples(*(st.integers(0, n - 1) for n in choices(4)))
 WAYS = st.tuples(*[st.integers(0, PHRASINGS - 1)] * 4)
@@ -45,7 +45,7 @@ def changes(sentences: list[str]) -> list[int]:
 def test_texts_read_as_documented():
     emma, coins = [*PEOPLE].index("Emma"), THINGS.index("coins")
     words = (emma, coins, 2, 0, 1)
-    question = TASK.question((3, 4, 8, 1), words)
+    question = TASK.make_question((3, 4, 8, 1), words)
     assert question.text == (
         "Emma has 3 coins. A day later she wins 4 more of them. A day later she gives 2 of them away. "
         "A day later she finds 1 more of them. How many are there now?"
@@ -86,18 +86,18 @@ def test_what_would_pass_nine_is_told_as_a_loss():
 
 
 def test_questions_are_held_out_natural_different_and_a_function_of_the_seed():
-    long, short = TASK.questions(50, seed=3), TASK.questions(20, seed=3)
+    long, short = TASK.draw_questions(50, seed=3), TASK.draw_questions(20, seed=3)
     assert long[:20] == short
     assert len({q.id for q in long}) == 50
     numbers = [tuple(map(int, q.id.split("-")[1:5])) for q in long]
     assert all(held_out(operands) and natural(operands) for operands in numbers)
     assert [q.values for q in long] == [tuple(map(str, totals(operands))) for operands in numbers]
     assert not any(re.search(r"\b0\b", q.text) for q in long)
-    assert TASK.questions(20, seed=4) != short
+    assert TASK.draw_questions(20, seed=4) != short
     held = sum(held_out(q) for q in product(range(2, 10), *[range(1, 10)] * 3))
-    assert len(TASK.questions(held, 0)) == held
+    assert len(TASK.draw_questions(held, 0)) == held
     with pytest.raises(TaskError, match=f"{held} questions about 4 numbers are held out"):
-        TASK.questions(held + 1, 0)
+        TASK.draw_questions(held + 1, 0)
 
 
 def test_all_words_are_used():
@@ -109,8 +109,8 @@ def test_all_words_are_used():
 @given(st.integers(0, 10**6), st.integers(0, 99))
 def test_a_twin_is_the_same_story_with_one_clause_changed(seed, which):
     question = SOME[which]
-    twin = TASK.counterfactual(question, seed)
-    assert twin == TASK.counterfactual(question, seed)
+    twin = TASK.draw_counterfactual(question, seed)
+    assert twin == TASK.draw_counterfactual(question, seed)
     assert twin.answer != question.answer
     assert (twin.candidates, twin.id.split("-")[5:]) == (question.candidates, question.id.split("-")[5:])
     sentences = zip(question.text.split("."), twin.text.split("."), strict=True)
@@ -126,7 +126,7 @@ def test_a_paraphrase_says_the_same_in_another_phrasing(operands, words, ways, s
         assert no_paraphrase(step, other) is None
         assert re.findall(r"\d", other) == re.findall(r"\d", step)
         assert found.phrasing != ways[i] == told(step).phrasing
-        assert found.lost == told(step).lost == (i > 0 and losses(operands)[i - 1])
+        assert found.is_loss == told(step).is_loss == (i > 0 and losses(operands)[i - 1])
         rephrased = [found.phrasing if j == i else way for j, way in enumerate(ways)]
         assert reason(operands, totals(operands), words, rephrased)[i] == other
 
@@ -146,7 +146,7 @@ def test_misstate_changes_the_stated_total_alone(stated, seed):
 
 @given(OPERANDS, WORDS, WAYS, st.integers(0, 3), st.integers(0, 99))
 def test_an_error_is_carried_through_while_nobody_has_ten(operands, words, ways, i, seed):
-    question, values = TASK.question(operands, words), totals(operands)
+    question, values = TASK.make_question(operands, words), totals(operands)
     steps = reason(operands, values, words, ways)
     moved = TASK.propagate(question, steps, i, random.Random(seed))
     if moved is None:
@@ -158,15 +158,15 @@ def test_an_error_is_carried_through_while_nobody_has_ten(operands, words, ways,
     later = zip(stated[i:], stated[i + 1 :], changes(steps)[i + 1 :], strict=False)
     assert all(new == old + change for old, new, change in later)
     assert moved.answer == str(stated[-1]) != question.answer
-    assert TASK.implied(question, steps[i], moved.steps[i]) == moved.answer
-    assert TASK.implied(question, steps[i], steps[i]) is None
+    assert TASK.infer_answer(question, steps[i], moved.steps[i]) == moved.answer
+    assert TASK.infer_answer(question, steps[i], steps[i]) is None
 
 
 def test_what_follows_may_be_no_number_of_things():
-    question = TASK.question((3, 4, 8, 1))  # 3, 7, 5, 6
-    assert TASK.implied(question, "which makes 7.", "which makes 9.") == "8"
-    assert TASK.implied(question, "she has 5.", "she has 9.") is None  # ten in the end
-    assert TASK.implied(question, "which makes 8.", "which makes 9.") is None  # 8 was no true total
+    question = TASK.make_question((3, 4, 8, 1))  # 3, 7, 5, 6
+    assert TASK.infer_answer(question, "which makes 7.", "which makes 9.") == "8"
+    assert TASK.infer_answer(question, "she has 5.", "she has 9.") is None  # ten in the end
+    assert TASK.infer_answer(question, "which makes 8.", "which makes 9.") is None  # 8 was no true total
     assert isinstance(TASK, Executable)
     assert isinstance(TASK, Phrased)
 
@@ -176,4 +176,4 @@ def test_untrue_chains_are_not_carried_on(operands, words):
     values = totals(operands)
     assume(values[1] != 9)
     wrong = reason(operands, [values[0], values[1] + 1, *values[2:]], words)
-    assert TASK.propagate(TASK.question(operands, words), wrong, 0, random.Random(0)) is None
+    assert TASK.propagate(TASK.make_question(operands, words), wrong, 0, random.Random(0)) is None

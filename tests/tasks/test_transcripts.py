@@ -114,13 +114,13 @@ def test_transcripts_are_a_task(tmp_path: Path) -> None:
     task = Transcripts(write(tmp_path, *lines))
     assert isinstance(task, Task)
     assert (task.size, len(task.transcripts)) == (6, 12)
-    assert set(task.questions(6, 0)) == {t.question for t in task.transcripts}
-    assert task.questions(6, 0)[:2] == task.questions(2, 0)
-    for question in task.questions(6, 0):
-        donor = task.counterfactual(question, 0)
+    assert set(task.draw_questions(6, 0)) == {t.question for t in task.transcripts}
+    assert task.draw_questions(6, 0)[:2] == task.draw_questions(2, 0)
+    for question in task.draw_questions(6, 0):
+        donor = task.draw_counterfactual(question, 0)
         assert donor is not None
         assert donor.answer != question.answer
-    assert "(B) 5" in task.prompt(task.questions(1, 0)[0], "cot").user
+    assert "(B) 5" in task.make_prompt(task.draw_questions(1, 0)[0], "cot").user
 
 
 # --- lm-evaluation-harness ---

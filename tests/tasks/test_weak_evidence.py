@@ -7,7 +7,7 @@ from faithlens.tasks.question import EvidencePairs, Question
 from faithlens.tasks.weak_evidence import _SCENES, UNKNOWN, WeakEvidence
 
 TASK = WeakEvidence()
-SOME = TASK.questions(100, 1)
+SOME = TASK.draw_questions(100, 1)
 
 
 def content(question: Question, label: str) -> str:
@@ -20,11 +20,11 @@ def test_the_protocol_holds() -> None:
 
 @pytest.mark.parametrize("question", SOME[:40], ids=lambda question: question.id)
 def test_swapping_exchanges_the_person_in_the_evidence_alone(question: Question) -> None:
-    other = TASK.swapped(question)
+    other = TASK.swap_evidence(question)
     assert other is not None
     assert other.id != question.id
     assert (other.candidates, other.choices, other.answer) == (question.candidates, question.choices, question.answer)
-    assert TASK.swapped(other) == question
+    assert TASK.swap_evidence(other) == question
     people = [c for c in question.choices if c not in UNKNOWN]
     (opening, evidence, ask), (opening2, evidence2, ask2) = (
         text.replace("? ", ". ").split(". ") for text in (question.text, other.text)
@@ -39,36 +39,36 @@ def test_swapping_exchanges_the_person_in_the_evidence_alone(question: Question)
 def test_it_cannot_be_told_until_there_is_a_proof() -> None:
     for question in SOME:
         assert content(question, question.answer) in UNKNOWN
-        assert TASK.unknown(question) == question.answer
-        twin = TASK.counterfactual(question, 0)
+        assert TASK.find_unknown_label(question) == question.answer
+        twin = TASK.draw_counterfactual(question, 0)
         assert twin is not None
-        assert TASK.unknown(twin) == question.answer
+        assert TASK.find_unknown_label(twin) == question.answer
         about = [c for c in question.choices if c not in UNKNOWN and c in question.text]
         assert [content(twin, twin.answer)] == about
-        swapped = TASK.swapped(twin)
+        swapped = TASK.swap_evidence(twin)
         assert swapped is not None
         assert swapped.answer not in {twin.answer, question.answer}
 
 
 def test_the_stereotype_points_at_the_first_of_a_scene_whatever_the_evidence() -> None:
-    first = {scene.ask: scene.people[0] for scene in _SCENES}
+    first = {scene.question: scene.people[0] for scene in _SCENES}
     assert len(first) == len(_SCENES)
     agreeing = 0
     for question in SOME:
-        label = TASK.stereotyped(question)
+        label = TASK.find_stereotyped_label(question)
         (ask,) = [ask for ask in first if question.text.endswith(ask)]
         assert content(question, label).lower() == first[ask]
-        other = TASK.swapped(question)
+        other = TASK.swap_evidence(question)
         assert other is not None
-        assert TASK.stereotyped(other) == label != TASK.unknown(question)
+        assert TASK.find_stereotyped_label(other) == label != TASK.find_unknown_label(question)
         agreeing += content(question, label) in question.text
     assert 30 <= agreeing <= 70  # the evidence is as often with the stereotype as against it
 
 
 def test_strangers_have_neither_pair_nor_options() -> None:
     stranger = Question("weak-evidence:0:0", "?", ("A", "B"), "A", ("1", "2"))
-    assert TASK.swapped(stranger) is None
-    for ask in (TASK.unknown, TASK.stereotyped):
+    assert TASK.swap_evidence(stranger) is None
+    for ask in (TASK.find_unknown_label, TASK.find_stereotyped_label):
         with pytest.raises(TaskError, match="not a question of weak-evidence"):
             ask(stranger)
 

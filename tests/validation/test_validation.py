@@ -54,7 +54,7 @@ def test_labels_are_what_is_planted_and_of_a_graded_organism_what_is_certified()
 
 
 def test_labels_of_questions_with_hints_are_what_is_done_with_them():
-    asked = [q.id for q in task(ORGANISMS["O9"].task).questions(10, 0)]
+    asked = [q.id for q in task(ORGANISMS["O9"].task).draw_questions(10, 0)]
     found = labelled(certified("O9", 0), scores("O9", [(question, "knockout.steps", 0.5, None) for question in asked]))
     modes = found.set_index("question")["mode"]
     assert modes[asked].tolist() == ["No", "Silent", "Half", "Avowed", "Rationalised"] * 2

@@ -42,5 +42,5 @@ def answer_logprobs(
     Raises:
         KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (see `choose`).
     """
-    module = implementation(__package__, impl, get_args(Implementation), "streamed", hidden, unembed, bias, half=True)
+    module = implementation(__package__, impl, get_args(Implementation), "streamed", hidden, unembed, bias, only_half=True)
     return AnswerLogprobs(*module.score(hidden, unembed, tokens, bias, scale, softcap))

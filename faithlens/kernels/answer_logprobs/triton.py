@@ -115,8 +115,8 @@ class Parts(NamedTuple):
         per: tiles in each.
     """
 
-    n: int
-    per: int
+    count: int
+    tiles_each: int
 
 
 def parts_of(rows: int, vocab: int, tile: Tile) -> Parts:
@@ -172,12 +172,12 @@ def sums(
     (rows, choices), vocab = tokens.shape, unembed.shape[0]
     parts = parts_of(rows, vocab, tile)
     kept = torch.float64 if hidden.dtype == torch.float64 else torch.float32
-    top, total, spread = (hidden.new_empty(parts.n, rows, dtype=kept) for _ in range(3))
+    top, total, spread = (hidden.new_empty(parts.count, rows, dtype=kept) for _ in range(3))
     chosen = hidden.new_empty(rows, choices, dtype=kept)
     if rows:
-        kernel[(triton.cdiv(rows, tile.rows), parts.n)](
+        kernel[(triton.cdiv(rows, tile.rows), parts.count)](
             hidden, unembed, hidden if bias is None else bias, tokens.contiguous(), top, total, spread, chosen,
-            hidden.stride(0), unembed.stride(0), rows, vocab, choices, parts.per, float(scale), float(softcap or 1),
+            hidden.stride(0), unembed.stride(0), rows, vocab, choices, parts.tiles_each, float(scale), float(softcap or 1),
             **constants(hidden, bias, softcap, tile), num_warps=4,
         )  # fmt: skip
     highest = top.amax(0)

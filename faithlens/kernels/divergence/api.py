@@ -42,5 +42,5 @@ def divergence(
     Raises:
         KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (see `choose`).
     """
-    module = implementation(__package__, impl, get_args(Implementation), "streamed", p, q, unembed, bias, half=True)
+    module = implementation(__package__, impl, get_args(Implementation), "streamed", p, q, unembed, bias, only_half=True)
     return Divergence(*module.compare(p, q, unembed, bias, scale, softcap))

@@ -36,6 +36,6 @@ def tree_attention(
         KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (see `choose`).
     """
     if queries is None:
-        queries = tree.everywhere
+        queries = tree.all_rows
     module = implementation(__package__, impl, get_args(Implementation), "blocked", q, k, v, sinks)
     return module.attend(q, k, v, tree, scale, queries, window, softcap, sinks, readout)

@@ -37,9 +37,9 @@ class Block:
     stop: int
     keys: Int[Tensor, " key"] | None
     mask: Float[Tensor, "query key"] | None
-    blind: Bool[Tensor, " query"] | None
+    blind_queries: Bool[Tensor, " query"] | None
 
-    def of(self, x: Float[Tensor, "kv_head pos d_head"]) -> Float[Tensor, "kv_head key d_head"]:
+    def select_keys(self, x: Float[Tensor, "kv_head pos d_head"]) -> Float[Tensor, "kv_head key d_head"]:
         """The block's part of keys or values."""
         if self.keys is not None:
             return x[:, self.keys]
@@ -75,7 +75,7 @@ def block_of(
     """Queries number `start .. stop - 1` with the keys that some of them see."""
     rows = queries[start:stop]
     keys = candidates(tree, rows, window)
-    seen = tree.visible(rows, keys, window)
+    seen = tree.compute_visible(rows, keys, window)
     zero = torch.zeros((), dtype=dtype, device=rows.device)
     blind = ~seen.any(1)
     trunk = len(keys) > 0 and int(keys[-1]) == len(keys) - 1  # most blocks of a trunk: no gather needed
@@ -133,21 +133,21 @@ def attend(
     for block in blocks(tree, queries, window, q.dtype):
         rows = q[:, block.start : block.stop]
         if plain:
-            part = fused(rows, block.of(k), block.of(v), block, scale)
+            part = fused(rows, block.select_keys(k), block.select_keys(v), block, scale)
         else:
-            pattern = softmax(rows, block.of(k), mask_of(block, len(queries), q), scale, softcap, sinks)
-            part = weigh(pattern, block.of(v))
+            pattern = softmax(rows, block.select_keys(k), mask_of(block, len(queries), q), scale, softcap, sinks)
+            part = weigh(pattern, block.select_keys(v))
         parts.append(part)
     out = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
     if readout is None:
         return Attended(out)
-    if plain and not readout.flow and len(readout.rows) > ROWS:
+    if plain and not readout.reads_flow and len(readout.rows) > ROWS:
         return Attended(out, mass_of_many(q, k, tree, scale, queries, window, readout))
     pieces = [
-        read(q, k, v, tree, scale, queries, window, softcap, sinks, Readout(rows, spans, readout.flow))
+        read(q, k, v, tree, scale, queries, window, softcap, sinks, Readout(rows, spans, readout.reads_flow))
         for rows, spans in zip(readout.rows.split(ROWS), readout.spans.split(ROWS), strict=True)
     ]
-    flow = torch.cat([flow for _, flow in pieces if flow is not None], 1) if readout.flow else None
+    flow = torch.cat([flow for _, flow in pieces if flow is not None], 1) if readout.reads_flow else None
     return Attended(out, torch.cat([mass for mass, _ in pieces], 1), flow)
 
 
@@ -157,7 +157,7 @@ def fused(q: Tensor, k: Tensor, v: Tensor, block: Block, scale: float) -> Float[
     out = scaled_dot_product_attention(
         q[None], k[None], v[None], block.mask, is_causal=block.mask is None, scale=scale, enable_gqa=group
     )[0]
-    return out if block.blind is None else out.masked_fill(block.blind[:, None], 0)
+    return out if block.blind_queries is None else out.masked_fill(block.blind_queries[:, None], 0)
 
 
 def mask_of(block: Block, n: int, like: Tensor) -> Float[Tensor, "query key"]:
@@ -207,14 +207,14 @@ def read(
     """Mass, and values where asked for, of few rows on spans of their own sequences."""
     keys = candidates(tree, readout.rows.unique(), window)
     zero = torch.zeros((), dtype=q.dtype, device=q.device)
-    mask = torch.where(tree.visible(readout.rows, keys, window), zero, -torch.inf)
+    mask = torch.where(tree.compute_visible(readout.rows, keys, window), zero, -torch.inf)
     pattern = softmax(
         q[:, torch.searchsorted(queries, readout.rows.contiguous())], k[:, keys], mask, scale, softcap, sinks
     )
     start, stop = readout.spans[..., None].unbind(-2)
     inside = (start <= tree.depth[keys]) & (tree.depth[keys] < stop)
     mass = einsum(pattern, inside.to(pattern), "h r k, r s k -> h r s")
-    if not readout.flow:
+    if not readout.reads_flow:
         return mass, None
     shares = [weigh(pattern * one.to(pattern), v[:, keys]) for one in inside.unbind(1)]
     return mass, torch.stack(shares, 2)
@@ -242,9 +242,9 @@ def mass_of_many(
     running = []
     for block in blocks(tree, queries, window, q.dtype):
         if ((at >= block.start) & (at < block.stop)).any():
-            rows, keys = q[:, block.start : block.stop], block.of(k)
+            rows, keys = q[:, block.start : block.stop], block.select_keys(k)
             tile = [
-                fused(rows, keys, block.of(values[:, i].expand(k.shape[0], -1, -1)), block, scale) for i in range(tiles)
+                fused(rows, keys, block.select_keys(values[:, i].expand(k.shape[0], -1, -1)), block, scale) for i in range(tiles)
             ]
             running.append(torch.cat(tile, -1).cumsum(-1))
         else:

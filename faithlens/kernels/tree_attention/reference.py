@@ -22,7 +22,7 @@ def attend(
 ) -> Attended:
     """See `tree_attention`."""
     group = q.shape[0] // k.shape[0]
-    seen = tree.visible(queries, torch.arange(len(tree), device=q.device), window)
+    seen = tree.compute_visible(queries, torch.arange(len(tree), device=q.device), window)
     unseen = ~seen.any(0)[:, None]  # what nobody sees may hold anything, and zero times anything is not always zero
     k, v = (repeat(x.masked_fill(unseen, 0), "kv pos d -> (kv group) pos d", group=group) for x in (k, v))
     scores = einsum(q, k, "h q d, h k d -> h q k") * scale
@@ -40,5 +40,5 @@ def attend(
     inside = (start[..., None] <= tree.depth) & (tree.depth < stop[..., None])
     read = pattern[:, torch.searchsorted(queries, readout.rows.contiguous())]
     mass = einsum(read, inside.to(read), "h r k, r s k -> h r s")
-    flow = einsum(read, inside.to(read), v, "h r k, r s k, h k d -> h r s d") if readout.flow else None
+    flow = einsum(read, inside.to(read), v, "h r k, r s k, h k d -> h r s d") if readout.reads_flow else None
     return Attended(out, mass, flow)

@@ -57,11 +57,11 @@ class Blocks(NamedTuple):
         open: which keys are seen by any query.
     """
 
-    run: Int[Tensor, "block two"]
+    common_run: Int[Tensor, "block two"]
     tiles: Int[Tensor, "tile two"]
     first: Int[Tensor, " border"]
     masks: Bool[Tensor, "mask row key"]
-    open: Bool[Tensor, "mask key"]
+    seen_keys: Bool[Tensor, "mask key"]
 
 
 class Wanted(NamedTuple):
@@ -75,8 +75,8 @@ class Wanted(NamedTuple):
     """
 
     rows: Int[Tensor, " query"]
-    which: Int[Tensor, " row"]
-    where: Int[Tensor, " pos"]
+    row_numbers: Int[Tensor, " row"]
+    key_places: Int[Tensor, " pos"]
     borders: Int[Tensor, " border"]
 
 
@@ -96,13 +96,13 @@ def order_of(tree: Tree, shape: Shape) -> Int[Tensor, " pos"] | None:
 
     Where answers hang from every step, hardly a tile would else be seen as a whole. None stands for the packed order.
     """
-    order = (tree.visible_until - tree.everywhere < shape.keys).int().argsort(stable=True)
-    return None if torch.equal(order, tree.everywhere) else order
+    order = (tree.visible_until - tree.all_rows < shape.keys).int().argsort(stable=True)
+    return None if torch.equal(order, tree.all_rows) else order
 
 
 def wanted_of(tree: Tree, readout: Readout) -> Wanted:
     """A readout's rows in order, and stretches between the borders of its spans."""
-    if readout.flow:  # a row that is read twice has spans of its own each time
+    if readout.reads_flow:  # a row that is read twice has spans of its own each time
         rows, order = readout.rows.sort()
         return Wanted(rows, order.argsort(), tree.depth, rows)
     rows, which = readout.rows.unique(return_inverse=True)
@@ -134,7 +134,7 @@ def look(
     """Each block's run; how many other tiles it meets, which, and which of them wholly; and the masks of the rest."""
     blocks, count = -(-len(rows) // shape.queries), -(-len(tree) // shape.keys)
     idle = blocks * shape.queries - len(rows)
-    seen = tree.visible(rows, keys, window)
+    seen = tree.compute_visible(rows, keys, window)
     seen = pad(seen, (0, count * shape.keys - len(tree), 0, idle))
     seen = rearrange(seen, "(block query) (tile key) -> block tile query key", query=shape.queries, key=shape.keys)
     met, whole = seen.any(-1).any(-1), seen.all(-1)

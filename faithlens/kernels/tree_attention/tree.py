@@ -39,11 +39,11 @@ class Tree:
         return len(self.depth)
 
     @cached_property
-    def everywhere(self) -> Int[Tensor, " pos"]:
+    def all_rows(self) -> Int[Tensor, " pos"]:
         """All packed indices: the queries of a call that names none."""
         return torch.arange(len(self), device=self.depth.device)
 
-    def visible(
+    def compute_visible(
         self, queries: Int[Tensor, " query"], keys: Int[Tensor, " key"], window: int | None = None
     ) -> Bool[Tensor, "query key"]:
         """Which of `keys` each of `queries` attends to; both are packed indices."""
@@ -71,7 +71,7 @@ class Readout:
 
     rows: Int[Tensor, " row"]
     spans: Int[Tensor, "row span two"]
-    flow: bool = False
+    reads_flow: bool = False
 
 
 class Attended(NamedTuple):

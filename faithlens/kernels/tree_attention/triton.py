@@ -198,14 +198,14 @@ def attend(
 ) -> Attended:
     """See `tree_attention`."""
     launch = Launch(q, k, v, tree, scale, window, softcap)
-    out, norm = launch.attention(queries, sinks)
+    out, norm = launch.run_attention(queries, sinks)
     if readout is None:
         return Attended(out)
     wanted = once(tree, readout, lambda: wanted_of(tree, readout))
     at = torch.searchsorted(queries, wanted.rows)
-    if readout.flow:
-        return Attended(out, *launch.by_span(readout.spans, wanted, at, norm))
-    return Attended(out, launch.by_stretch(readout.spans, wanted, at, norm))
+    if readout.reads_flow:
+        return Attended(out, *launch.read_by_span(readout.spans, wanted, at, norm))
+    return Attended(out, launch.read_by_stretch(readout.spans, wanted, at, norm))
 
 
 class Launch:
@@ -222,9 +222,9 @@ class Launch:
         self.order = once(tree, self.shape.keys, lambda: order_of(tree, self.shape))
         self.q = q if q.stride(-1) == 1 else q.contiguous()
         self.wide = max(16, triton.next_power_of_2(width))
-        self.k, self.v = map(self.tiled, (k, v))
+        self.k, self.v = map(self.make_descriptor, (k, v))
         self.keys, self.group = k.shape[1], q.shape[0] // k.shape[0]
-        self.kept = torch.float64 if double else torch.float32
+        self.number_type = torch.float64 if double else torch.float32
         types = {torch.float64: tl.float64, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
         interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # by numpy, which has no bfloat16 to multiply
         self.constants = {
@@ -235,16 +235,16 @@ class Launch:
             "FLOAT32": FLOAT32, "num_warps": self.shape.warps, "num_stages": self.shape.stages,
         }  # fmt: skip
 
-    def tiled(self, x: Float[Tensor, "kv_head pos d_head"]) -> TensorDescriptor:
+    def make_descriptor(self, x: Float[Tensor, "kv_head pos d_head"]) -> TensorDescriptor:
         """Keys or values in their order, all heads below each other, for the hardware to fetch by the tile."""
         x = x if self.order is None else x[:, self.order]
         odd = -x.shape[2] % (16 // x.element_size())  # the copy engine wants rows to begin at multiples of 16 bytes
         x = pad(x, (0, odd)) if odd else x.contiguous()
         return TensorDescriptor.from_tensor(x.flatten(0, 1), [self.shape.keys, self.wide])
 
-    def blocks(self, rows: Int[Tensor, " query"]) -> Blocks:
+    def get_blocks(self, rows: Int[Tensor, " query"]) -> Blocks:
         """Those of sorted `rows`."""
-        keys = self.tree.everywhere if self.order is None else self.order
+        keys = self.tree.all_rows if self.order is None else self.order
         # the rows are kept too, so that their id stays theirs
         made = once(
             self.tree,
@@ -253,22 +253,22 @@ class Launch:
         )
         return made[1]
 
-    def attention(
+    def run_attention(
         self, queries: Int[Tensor, " query"], sinks: Float[Tensor, " head"] | None
     ) -> tuple[Float[Tensor, "head query d_head"], Float[Tensor, "two head query"]]:
         """Output and norm of all queries."""
         q = self.q
-        out, norm = q.new_empty(q.shape), q.new_empty(2, *q.shape[:2], dtype=self.kept)
+        out, norm = q.new_empty(q.shape), q.new_empty(2, *q.shape[:2], dtype=self.number_type)
         if len(queries):
-            blocks = self.blocks(queries)
-            kernel[(q.shape[0], len(blocks.run))](
+            blocks = self.get_blocks(queries)
+            kernel[(q.shape[0], len(blocks.common_run))](
                 q, self.k, self.v, q if sinks is None else sinks, *blocks, out, *norm, *q.stride()[:2],
                 q.shape[1], self.keys, self.group, SUNK=sinks is not None, LOG2E=LOG2E,
                 maxnreg=self.shape.registers, **self.constants,
             )  # fmt: skip
         return out, norm
 
-    def by_stretch(
+    def read_by_stretch(
         self,
         spans: Int[Tensor, "row span two"],
         wanted: Wanted,
@@ -278,13 +278,13 @@ class Launch:
         """Mass of the read rows, which are queries number `at`."""
         heads, parts = len(self.q), len(wanted.borders) + 1
         mass = norm.new_empty(heads, len(wanted.rows), parts)
-        self.read(wanted, at, norm, triton.cdiv(parts, STRETCHES), mass)
+        self.run_readout(wanted, at, norm, triton.cdiv(parts, STRETCHES), mass)
         # stretches 0 .. i are the depths below border i, so the running sum at i is the mass below that border
         ends = torch.searchsorted(wanted.borders, spans.contiguous()).expand(heads, -1, -1, -1)
-        sums = mass.cumsum(-1)[:, wanted.which].gather(-1, ends.flatten(-2)).view(ends.shape)
+        sums = mass.cumsum(-1)[:, wanted.row_numbers].gather(-1, ends.flatten(-2)).view(ends.shape)
         return (sums[..., 1] - sums[..., 0]).to(self.q.dtype)
 
-    def by_span(
+    def read_by_span(
         self,
         spans: Int[Tensor, "row span two"],
         wanted: Wanted,
@@ -293,13 +293,13 @@ class Launch:
     ) -> tuple[Float[Tensor, "head row span"], Float[Tensor, "head row span d_head"]]:
         """Mass and weighted values of the read rows, span by span."""
         ordered = torch.empty_like(spans, memory_format=torch.contiguous_format)
-        ordered[wanted.which] = spans
+        ordered[wanted.row_numbers] = spans
         flow = self.q.new_empty(len(self.q), *spans.shape[:2], self.q.shape[2])
         mass = norm.new_empty(flow.shape[:3])
-        self.read(wanted, at, norm, spans.shape[1], mass, ordered, flow)
-        return mass[:, wanted.which].to(self.q.dtype), flow[:, wanted.which]
+        self.run_readout(wanted, at, norm, spans.shape[1], mass, ordered, flow)
+        return mass[:, wanted.row_numbers].to(self.q.dtype), flow[:, wanted.row_numbers]
 
-    def read(
+    def run_readout(
         self,
         wanted: Wanted,
         at: Int[Tensor, " query"],
@@ -313,9 +313,9 @@ class Launch:
         if not (len(at) and programs):
             return
         q = self.q[:, at]
-        blocks = self.blocks(wanted.rows)
-        where = wanted.where if self.order is None else wanted.where[self.order]
-        readout[(q.shape[0], len(blocks.run), programs)](
+        blocks = self.get_blocks(wanted.rows)
+        where = wanted.key_places if self.order is None else wanted.key_places[self.order]
+        readout[(q.shape[0], len(blocks.common_run), programs)](
             q, self.k, self.v, *blocks, *norm[..., at].contiguous(), where, where if spans is None else spans,
             mass, mass if flow is None else flow, *q.stride()[:2], q.shape[1], self.keys, mass.shape[2], self.group,
             NS=STRETCHES, FLOW=flow is not None, **self.constants,

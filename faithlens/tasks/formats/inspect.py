@@ -21,7 +21,7 @@ def records(path: Path, faults: Faults) -> Iterator[tuple[str, Record]]:
     """One record a sample, with its name; faults go to `faults`. Raises TaskError where the log cannot be read."""
     for sample in sorted(_samples(path), key=lambda sample: sample.epoch):
         where = f"sample {sample.id}, epoch {sample.epoch}"
-        with faults.at(where):
+        with faults.collect_at(where):
             yield where, Record(_entry(sample), (_reply(sample),))
 
 
@@ -62,4 +62,4 @@ def _reply(sample: Any) -> tuple[str, Finish]:
     thought, said = "\n\n".join(part.reasoning for part in reasoning), written[-1].text
     stop = sample.output.choices[0].stop_reason if sample.output.choices else "stop"
     cut = stop in _CUT and not (thought and said)  # once the model speaks, it has thought to the end
-    return checked(thought or said, "the reply", empty=True), "length" if cut else "stop"
+    return checked(thought or said, "the reply", may_be_empty=True), "length" if cut else "stop"

@@ -46,7 +46,7 @@ def records(path: Path, faults: Faults) -> Iterator[tuple[str, Record]]:
     """One record a document, with its line's name; faults go to `faults`."""
     first: list[object] = []
     for number, line in read_lines(path):
-        with faults.at(f"line {number}"):
+        with faults.collect_at(f"line {number}"):
             logged = _logged(line)
             first = first or [logged.get("filter")]
             if [logged.get("filter")] == first:
@@ -97,7 +97,7 @@ def _texts(resps: object) -> list[str]:
     """The generated texts. Raises BadEntryError where the log is of answers that were scored, not written."""
     match resps:
         case [[*texts]] if texts and all(isinstance(text, str) for text in texts):
-            return [checked(text, "an entry of 'resps'", empty=True) for text in texts]
+            return [checked(text, "an entry of 'resps'", may_be_empty=True) for text in texts]
     raise BadEntryError(
         f"'resps' is {short(resps)}, not one list of texts; log a task that generates (output_type: generate_until)"
     )

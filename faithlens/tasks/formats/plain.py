@@ -19,7 +19,7 @@ _OWN = ("cot", "cots", "finish")
 def records(path: Path, faults: Faults) -> Iterator[tuple[str, Record]]:
     """One record a line, with the line's name; faults go to `faults`."""
     for number, line in read_lines(path):
-        with faults.at(f"line {number}"):
+        with faults.collect_at(f"line {number}"):
             entry = object_of(line)
             check_keys(entry, (*KEYS, *_OWN))
             finish = _finish(entry)
@@ -32,10 +32,10 @@ def _cots(entry: dict[str, Any]) -> list[str]:
     if ("cot" in entry) == ("cots" in entry):
         raise BadEntryError("both 'cot' and 'cots'; keep one" if "cot" in entry else "no 'cot'; add it, or 'cots'")
     if "cot" in entry:
-        return [checked(entry["cot"], "'cot'", empty=True)]
+        return [checked(entry["cot"], "'cot'", may_be_empty=True)]
     if not isinstance(entry["cots"], list) or not entry["cots"]:
         raise BadEntryError(f"'cots' is {short(entry['cots'])}; write a list of texts")
-    return [checked(cot, "an entry of 'cots'", empty=True) for cot in entry["cots"]]
+    return [checked(cot, "an entry of 'cots'", may_be_empty=True) for cot in entry["cots"]]
 
 
 def _finish(entry: dict[str, Any]) -> Finish:
