@@ -10,12 +10,12 @@ from pathlib import Path
 
 import faithlens as fl
 from benchmarks.figure import draw
-from faithlens.bench.run import SUBJECTS, bench
-from faithlens.bench.table import Bar, table
+from faithlens.bench.run import BENCHMARKS, run_benchmarks
+from faithlens.bench.table import Limit, format_result
 
 HERE = Path(__file__).parent
 README, RESULTS = HERE / "README.md", HERE / "results"
-BARS: dict[str, dict[str, Bar]] = {
+BARS: dict[str, dict[str, Limit]] = {
     "sweep": {
         "TransformerLens loop / faithlens, packed": ("at least", 8.0),
         "TransformerLens loop, keys and values kept / faithlens, packed": ("at least", 2.0),
@@ -40,12 +40,12 @@ BARS: dict[str, dict[str, Bar]] = {
     "throughput": {"tokens a second, packed / bare": ("at least", 0.9)},
     "kernels": {},
 }
-ON_A_GPU: dict[str, dict[str, Bar]] = {
+ON_A_GPU: dict[str, dict[str, Limit]] = {
     "kernels": {"tree_attention / torch's causal attention, visible pairs a second": ("at least", 0.8)},
 }
 
 
-def bars(result: dict) -> dict[str, Bar]:
+def bars(result: dict) -> dict[str, Limit]:
     """What is wanted of a result."""
     return (BARS if result["environment"]["device"] == "cpu" else BARS | ON_A_GPU)[result["subject"]]
 
@@ -65,16 +65,16 @@ def keep(subject: str, result: dict) -> None:
     (RESULTS / f"{subject}.json").write_text(json.dumps(result, indent=2) + "\n")
     mark = f"<!-- {subject} -->"
     before, _, after = README.read_text().split(mark)
-    README.write_text(f"{before}{mark}\n{table(result, bars(result))}\n{mark}{after}")
+    README.write_text(f"{before}{mark}\n{format_result(result, bars(result))}\n{mark}{after}")
 
 
 def main(subjects: list[str], model: str, device: str, dtype: str, repeats: int, figure: bool) -> None:
     if not figure:
         lens = fl.load(model, device=device, dtype=dtype)
-        names = subjects or list(SUBJECTS)
-        for name, result in zip(names, bench(lens, names, repeats), strict=True):
+        names = subjects or list(BENCHMARKS)
+        for name, result in zip(names, run_benchmarks(lens, names, repeats), strict=True):
             keep(name, result.to_dict())
-            print(table(result.to_dict(), bars(result.to_dict())), flush=True)
+            print(format_result(result.to_dict(), bars(result.to_dict())), flush=True)
     drawn = {name: result for name, result in kept().items() if result["environment"]["device"] == "cpu"}
     draw(drawn, {name: bars(result) for name, result in drawn.items()}).write_image(
         RESULTS / "ratios.svg", width=900, height=520
@@ -83,7 +83,7 @@ def main(subjects: list[str], model: str, device: str, dtype: str, repeats: int,
 
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("subjects", nargs="*", metavar="subject", help=", ".join(SUBJECTS))
+    asked.add_argument("subjects", nargs="*", metavar="subject", help=", ".join(BENCHMARKS))
     asked.add_argument("--model", default="smollm2-135m")
     asked.add_argument("--device", default="auto")
     asked.add_argument("--dtype", default="float32")

@@ -2,10 +2,10 @@
 
 import plotly.graph_objects as go
 
-from faithlens.bench.table import Bar
+from faithlens.bench.table import Limit
 
 
-def draw(results: dict[str, dict], bars: dict[str, dict[str, Bar]]) -> go.Figure:
+def draw(results: dict[str, dict], bars: dict[str, dict[str, Limit]]) -> go.Figure:
     """Ratios as multiples of their bars, so that all fit one axis; right of 1 is better."""
     figure = go.Figure()
     for subject, judged in bars.items():

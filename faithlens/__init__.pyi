@@ -6,40 +6,40 @@ from .assays.cases import choose_stem, draw_drafts, to_case
 from .assays.closeup import answer_table, attention_table, think
 from .assays.imported import given_drafts
 from .effects.donors import Donors, find_donors
-from .effects.flow import GradientFlow, gradient_flow
-from .effects.heads import HeadEffects, patch_heads
-from .effects.layers import mediate_layers
-from .effects.matrix import StepMatrix, suppress_steps
-from .effects.paths import Paths, paths
-from .effects.probe import Commitment, commitment
-from .effects.receivers import ReceiverHeads, receiver_heads
+from .effects.flow import GradientFlow, measure_gradient_flow
+from .effects.heads import HeadEffects, head_effects
+from .effects.layers import layer_effects
+from .effects.matrix import StepMatrix, suppression_effects
+from .effects.paths import PathEffects, path_effects
+from .effects.probe import Commitment, probe_commitment
+from .effects.receivers import ReceiverHeads, find_receiver_heads
 from .effects.result import StepEffects
-from .effects.steps import attribute_steps, knockout_steps, patch_steps, splice_steps, swap_steps
-from .effects.views import attention_flow, compare, onset, readiness
+from .effects.steps import attribution_effects, knockout_effects, patch_effects, key_value_effects, swap_effects
+from .effects.views import measure_attention_flow, compare_activations, find_onset, measure_readiness
 from .errors import FaithlensError
 from .interventions.case import Case
-from .interventions.editor import Editor, editor_named
-from .interventions.knockout import knock_out, knock_out_steps
+from .interventions.editor import Editor, load_editor
+from .interventions.knockout import hide, hide_steps
 from .interventions.rewrite import replace_step
-from .interventions.swap import swaps
-from .interventions.truncate import cut, cuts, empty_think, full, no_cot
+from .interventions.swap import make_swaps
+from .interventions.truncate import truncate, truncate_stepwise, make_empty_think, make_full_cot, make_no_cot
 from .runtime.capture import Capture, Record, Site
-from .runtime.condition import Ablation, Apply, Condition, Knockout, Patch, Splice
-from .runtime.cost import Cost, cost, plan_for
-from .runtime.execute import execute
+from .runtime.condition import Ablation, Apply, Condition, Knockout, Patch, KeyValuePatch
+from .runtime.cost import PlanCost, estimate_cost, plan_passes
+from .runtime.execute import run_plan
 from .runtime.load import load
-from .runtime.model import Lens
+from .runtime.model import Model
 from .runtime.plan import Plan, compile_plan
 from .runtime.sample import Sampling
 from .runtime.thinking import Thinking
 from .runtime.trace import Piece, Trace
 from .stats.agreement import Reliability, agreement, ceiling, split_half
 from .store import Run
-from .tasks.parse import stated_answer
+from .tasks.parse import parse_answer
 from .tasks.question import Question, Stem
-from .tasks.registry import task
-from .tasks.transcripts import Transcript, Transcripts, read_transcripts
-from .validation.yours import validate
+from .tasks.registry import load_task
+from .tasks.transcripts import Transcript, TranscriptTask, read_transcripts
+from .validation.yours import validate_measure
 
 __all__ = [
     "Ablation",
@@ -48,16 +48,16 @@ __all__ = [
     "Case",
     "Commitment",
     "Condition",
-    "Cost",
+    "PlanCost",
     "Donors",
     "Editor",
     "FaithlensError",
     "GradientFlow",
     "HeadEffects",
     "Knockout",
-    "Lens",
+    "Model",
     "Patch",
-    "Paths",
+    "PathEffects",
     "Piece",
     "Plan",
     "Question",
@@ -68,59 +68,59 @@ __all__ = [
     "Sampling",
     "Setting",
     "Site",
-    "Splice",
+    "KeyValuePatch",
     "Stem",
     "StepEffects",
     "StepMatrix",
     "Thinking",
     "Trace",
     "Transcript",
-    "Transcripts",
+    "TranscriptTask",
     "agreement",
     "answer_table",
-    "attention_flow",
+    "measure_attention_flow",
     "attention_table",
-    "attribute_steps",
+    "attribution_effects",
     "ceiling",
     "choose_stem",
-    "commitment",
-    "compare",
+    "probe_commitment",
+    "compare_activations",
     "compile_plan",
-    "cost",
-    "cut",
-    "cuts",
+    "estimate_cost",
+    "truncate",
+    "truncate_stepwise",
     "draw_drafts",
-    "editor_named",
-    "empty_think",
-    "execute",
+    "load_editor",
+    "make_empty_think",
+    "run_plan",
     "find_donors",
-    "full",
+    "make_full_cot",
     "given_drafts",
-    "gradient_flow",
-    "knock_out",
-    "knock_out_steps",
-    "knockout_steps",
+    "measure_gradient_flow",
+    "hide",
+    "hide_steps",
+    "knockout_effects",
     "load",
-    "mediate_layers",
-    "no_cot",
-    "onset",
-    "patch_heads",
-    "patch_steps",
-    "paths",
-    "plan_for",
+    "layer_effects",
+    "make_no_cot",
+    "find_onset",
+    "head_effects",
+    "patch_effects",
+    "path_effects",
+    "plan_passes",
     "read_transcripts",
-    "readiness",
-    "receiver_heads",
+    "measure_readiness",
+    "find_receiver_heads",
     "replace_step",
     "run_battery",
-    "splice_steps",
+    "key_value_effects",
     "split_half",
-    "stated_answer",
-    "suppress_steps",
-    "swap_steps",
-    "swaps",
-    "task",
+    "parse_answer",
+    "suppression_effects",
+    "swap_effects",
+    "make_swaps",
+    "load_task",
     "think",
     "to_case",
-    "validate",
+    "validate_measure",
 ]

@@ -19,24 +19,24 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.battery import Result
 from faithlens.assays.cases import Chosen, Draft, check_room, choose_stem, draw_drafts, to_case
 from faithlens.assays.imported import given_drafts
-from faithlens.config import DEFAULT_N, RunConfig, Subject
-from faithlens.decision import judged
-from faithlens.display import Line, display
+from faithlens.config import DEFAULT_N, AuditConfig, Subject
+from faithlens.decision import judge_subjects
+from faithlens.display import ProgressLine, show_progress
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.editor import editor_named
-from faithlens.measures.answers import choice
+from faithlens.interventions.editor import load_editor
+from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
 from faithlens.report.page import REPORT, page
 from faithlens.runtime.load import load
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.stats.estimate import estimates
-from faithlens.store import Run, manifest
+from faithlens.store import Run, make_manifest
 from faithlens.tasks.question import Question, Stem
-from faithlens.tasks.registry import task as find_task
-from faithlens.tasks.transcripts import Transcripts
+from faithlens.tasks.registry import load_task as find_task
+from faithlens.tasks.transcripts import TranscriptTask
 
-HEADLINE = {
+HEADLINE_BY_ASSAY = {
     "baselines": "accuracy.full",
     "early_answering": "early_answering.aoc_trapezoid_0_1",
     "mediation": "mediation.content_share",
@@ -44,11 +44,11 @@ HEADLINE = {
 """What a question that cannot be scored is missing from, by assay."""
 
 
-Opener = Callable[[str], Lens]
+ModelLoader = Callable[[str], Model]
 
 
 @dataclass(frozen=True)
-class Ready:
+class PreparedSubject:
     """A subject whose model answers: its batches of questions, the stem, and the first batch's drafts.
 
     `given` are the drafts of chains that were written elsewhere, by question; None where chains are sampled.
@@ -64,7 +64,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class AuditCost:
     """What scoring a subject will take, from scoring one of its chains.
 
     Attributes:
@@ -85,17 +85,17 @@ class Estimate:
         written = f", {self.texts} texts of together {self.tokens:,} tokens" if self.texts else ""
         return (
             f"{self.subject.key}: {self.chains} chains of thought; for the first, {self.conditions} edited versions"
-            f"{written}. All will take at most about {duration(self.seconds)}."
+            f"{written}. All will take at most about {format_duration(self.seconds)}."
         )
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time in words."""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def audit(
-    config: RunConfig, out: Path, *, resume: bool = False, notify: Callable[[str], None] = lambda words: None
+    config: AuditConfig, out: Path, *, resume: bool = False, notify: Callable[[str], None] = lambda words: None
 ) -> Run:
     """Run the assays on every subject and write the run folder, verdict and report.
 
@@ -105,21 +105,21 @@ def audit(
         FaithlensError: a model, task or folder cannot be used; then nothing was written.
     """
     Run.refuse_used(out, resume)
-    open_model = opener(config)
-    ready = [prepare(config, s, open_model) for s in config.subjects]
+    open_model = make_model_loader(config)
+    ready = [prepare_subject(config, s, open_model) for s in config.subjects]
     for r in ready:
-        notify(str(estimate(config, r)))
+        notify(str(estimate_subject(config, r)))
     device = str(ready[0].setting.lens.device)
-    found = {r.subject.key: found_out(r) for r in ready}
-    made = manifest(config.to_dict(), config.seed, device) | {"threads": torch.get_num_threads(), "subjects": found}
+    found = {r.subject.key: describe_subject(r) for r in ready}
+    made = make_manifest(config.to_dict(), config.seed, device) | {"threads": torch.get_num_threads(), "subjects": found}
     run = Run.create(out, made, resume=resume)
-    with display({r.subject.key: sum(map(len, r.batches)) for r in ready}) as lines:
+    with show_progress({r.subject.key: sum(map(len, r.batches)) for r in ready}) as lines:
         for r in ready:
             score_subject(config, r, run, lines[r.subject.key])
-    return conclude(config, ready, run)
+    return write_results(config, ready, run)
 
 
-def audited(config: RunConfig, out: Path) -> Run:
+def run_or_read_audit(config: AuditConfig, out: Path) -> Run:
     """The finished audit in `out`: read where it is there, gone on with where it was begun.
 
     Raises:
@@ -130,17 +130,17 @@ def audited(config: RunConfig, out: Path) -> Run:
     return audit(config, out, resume=(out / "manifest.json").is_file())
 
 
-def plan(config: RunConfig) -> list[Estimate]:
+def estimate_audit(config: AuditConfig) -> list[AuditCost]:
     """What a run would take; nothing is written.
 
     Raises:
         FaithlensError: a model or task cannot be used.
     """
-    open_model = opener(config)
-    return [estimate(config, prepare(config, s, open_model)) for s in config.subjects]
+    open_model = make_model_loader(config)
+    return [estimate_subject(config, prepare_subject(config, s, open_model)) for s in config.subjects]
 
 
-def found_out(ready: Ready) -> dict:
+def describe_subject(ready: PreparedSubject) -> dict:
     """What preparing a subject found out, for the manifest: where the weights are from, and the answer stem."""
     return {
         "source": ready.setting.lens.source,
@@ -151,34 +151,34 @@ def found_out(ready: Ready) -> dict:
     }
 
 
-def opener(config: RunConfig) -> Opener:
+def make_model_loader(config: AuditConfig) -> ModelLoader:
     """Loads models as the run asks for them; one that is put to several tasks in a row is loaded once."""
     options = {"device": config.device, "dtype": config.dtype, "trust_remote_code": config.trust_remote_code}
     return lru_cache(maxsize=1)(partial(load, **options))
 
 
-def prepare(config: RunConfig, subject: Subject, open_model: Opener) -> Ready:
+def prepare_subject(config: AuditConfig, subject: Subject, open_model: ModelLoader) -> PreparedSubject:
     """Load a subject, sample its first batch and find the stem under which it answers."""
     assays = tuple(battery.assays_named(config.assays or battery.suite(config.suite)))
-    task = Transcripts(config.traces) if config.traces else find_task(subject.task)
+    task = TranscriptTask(config.traces) if config.traces else find_task(subject.task)
     n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
     questions = task.draw_questions(n, config.seed)
     lens = open_model(subject.model)
-    editor, exact = editor_named(config.editor, config.sampling, device=config.device, dtype=config.dtype)
+    editor, exact = load_editor(config.editor, config.sampling, device=config.device, dtype=config.dtype)
     setting = Setting(lens, task, config.seed, config.sampling, editor, exact, config.points)
     given = None
-    if isinstance(task, Transcripts):
-        given = by_question(given_drafts(lens, task, task.transcripts, config.seed))
+    if isinstance(task, TranscriptTask):
+        given = group_by_question(given_drafts(lens, task, task.transcripts, config.seed))
     else:
         check_room(lens, task, questions, config.sampling, config.seed)
     batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]
-    with display({subject.key: len(questions)}) as lines:
-        first = drafts(config, setting, given, assays, batches[0], lines[subject.key])
+    with show_progress({subject.key: len(questions)}) as lines:
+        first = collect_drafts(config, setting, given, assays, batches[0], lines[subject.key])
         chosen = choose_stem(lens, task, first, backend=config.backend)
-    return Ready(subject, setting, assays, batches, given, chosen, first)
+    return PreparedSubject(subject, setting, assays, batches, given, chosen, first)
 
 
-def by_question(drafts: Sequence[Draft]) -> dict[str, list[Draft]]:
+def group_by_question(drafts: Sequence[Draft]) -> dict[str, list[Draft]]:
     """Drafts by the question they answer."""
     found: dict[str, list[Draft]] = {}
     for draft in drafts:
@@ -186,13 +186,13 @@ def by_question(drafts: Sequence[Draft]) -> dict[str, list[Draft]]:
     return found
 
 
-def drafts(
-    config: RunConfig,
+def collect_drafts(
+    config: AuditConfig,
     setting: Setting,
     imported_drafts: Mapping[str, list[Draft]] | None,
     assays: Sequence[str],
     questions: Sequence[Question],
-    line: Line,
+    line: ProgressLine,
 ) -> list[Draft]:
     """The chains of thought of some questions: those given, or newly sampled ones."""
     if imported_drafts is not None:
@@ -210,7 +210,7 @@ def drafts(
     )
 
 
-def estimate(config: RunConfig, ready: Ready) -> Estimate:
+def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
     """Score one chain, and keep nothing but what it took."""
     usable = [draft for draft in ready.first_drafts if draft.trace is not None]
     case = to_case(ready.setting.lens, ready.setting.task, usable[0], ready.chosen_stem.stem)
@@ -222,26 +222,26 @@ def estimate(config: RunConfig, ready: Ready) -> Estimate:
     seconds = perf_counter() - start
     chains = sum(map(len, ready.batches)) * len(ready.first_drafts) // len(ready.batches[0])
     texts = len(result.case.generated_texts)
-    return Estimate(ready.subject, chains, len(result.records), texts, written["tokens"], seconds * chains)
+    return AuditCost(ready.subject, chains, len(result.records), texts, written["tokens"], seconds * chains)
 
 
-def score_subject(config: RunConfig, ready: Ready, run: Run, line: Line) -> None:
+def score_subject(config: AuditConfig, ready: PreparedSubject, run: Run, line: ProgressLine) -> None:
     """Sample and score all batches that are not done yet; each is kept as soon as it is scored."""
     for i, questions in enumerate(ready.batches):
         key = f"{ready.subject.key} {i}"
         if key not in run.finished_keys("traces"):
             some = ready.first_drafts
             if i > 0:
-                some = drafts(config, ready.setting, ready.imported_drafts, ready.assays, questions, line)
+                some = collect_drafts(config, ready.setting, ready.imported_drafts, ready.assays, questions, line)
             line.set_activity("writing and scoring")
-            keep_batch(config, ready, key, some, run, line.add_tokens)
+            score_batch(config, ready, key, some, run, line.add_tokens)
         line.add_questions(len(questions))
     line.set_activity("done")
 
 
-def keep_batch(
-    config: RunConfig,
-    ready: Ready,
+def score_batch(
+    config: AuditConfig,
+    ready: PreparedSubject,
     key: str,
     drafts: Sequence[Draft],
     run: Run,
@@ -255,7 +255,7 @@ def keep_batch(
         try:
             cases.append(to_case(setting.lens, setting.task, draft, stem))
         except TraceError as error:
-            scored.append((draft.question.id, draft.sample, lost(ready.assays, error.found)))
+            scored.append((draft.question.id, draft.sample, make_missing_scores(ready.assays, error.found)))
     results = battery.run_battery(
         setting, cases, ready.assays, budget=config.budget, backend=config.backend, progress=progress
     )
@@ -263,30 +263,30 @@ def keep_batch(
     scored += [(r.case.question.id, r.case.sample, r.scores) for r in results]
     rows = [{**who, "question": q, "sample": k, **asdict(s)} for q, k, scores in scored for s in scores]
     run.write_part("scores", key, rows)
-    run.write_part("answers", key, [{**who, **row} for r in results for row in answer_rows(r)])
-    run.write_part("edits", key, [{**who, **row} for r in results for row in edit_rows(r)])
-    run.write_part("traces", key, [{**who, **trace_row(r, stem)} for r in results])
+    run.write_part("answers", key, [{**who, **row} for r in results for row in make_answer_rows(r)])
+    run.write_part("edits", key, [{**who, **row} for r in results for row in make_edit_rows(r)])
+    run.write_part("traces", key, [{**who, **make_trace_row(r, stem)} for r in results])
 
 
-def lost(assays: Sequence[str], reason: str) -> list[Score]:
+def make_missing_scores(assays: Sequence[str], reason: str) -> list[Score]:
     """The scores of a chain of thought that could not be used: none, and why."""
-    return [Score(measure, None, "fraction", reason=reason) for name, measure in HEADLINE.items() if name in assays]
+    return [Score(measure, None, "fraction", reason=reason) for name, measure in HEADLINE_BY_ASSAY.items() if name in assays]
 
 
-def answer_rows(result: Result) -> Iterator[dict]:
+def make_answer_rows(result: Result) -> Iterator[dict]:
     """The log-probability of every candidate under every condition: what behavioural scores are made from."""
     at = {"question": result.case.question.id, "sample": result.case.sample}
     for name, record in result.records.items():
         yield {**at, "condition": name, "logprobs": record.logprobs.tolist()}
 
 
-def edit_rows(result: Result) -> Iterator[dict]:
+def make_edit_rows(result: Result) -> Iterator[dict]:
     """Every edit of a step's words: what it was, whether it is one, and what came of it."""
     for edit in result.edits:
         yield {"question": result.case.question.id, "sample": result.case.sample, **asdict(edit)}
 
 
-def trace_row(result: Result, stem: Stem) -> dict:
+def make_trace_row(result: Result, stem: Stem) -> dict:
     """What is kept of a trace, and the answer it led to."""
     case, trace = result.case, result.case.trace
     return {
@@ -297,7 +297,7 @@ def trace_row(result: Result, stem: Stem) -> dict:
         "said": trace.reply,
         "steps": list(trace.texts[1:]),
         "answer": case.question.answer,
-        "predicted": case.candidates[choice(result.records["full"].logprobs)],
+        "predicted": case.candidates[choose_option(result.records["full"].logprobs)],
         "candidates": list(case.candidates),
         "stem": stem.text,
         "finish": trace.finish,
@@ -306,18 +306,18 @@ def trace_row(result: Result, stem: Stem) -> dict:
     }
 
 
-def conclude(config: RunConfig, ready: Sequence[Ready], run: Run) -> Run:
+def write_results(config: AuditConfig, ready: Sequence[PreparedSubject], run: Run) -> Run:
     """From scores to estimates, verdicts and the report; needs no model but for the words of what is planted."""
     scores = run.read("scores")
     table = estimates(scores, config.seed)
     run.finish({"estimates": table})
-    who = [(r.subject.model, r.subject.task, planted(r)) for r in ready]
-    run.write_json("verdict.json", {"subjects": list(judged(scores, table, who, config.criteria))})
+    who = [(r.subject.model, r.subject.task, read_planted_truth(r)) for r in ready]
+    run.write_json("verdict.json", {"subjects": list(judge_subjects(scores, table, who, config.criteria))})
     page(run)
     return run
 
 
-def planted(ready: Ready) -> str | None:
+def read_planted_truth(ready: PreparedSubject) -> str | None:
     """What is planted in an organism, in words; None for other models."""
     told = getattr(ready.setting.lens.hf_model.config, "faithlens", None) or {}
     return told.get("truth")

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from faithlens.cli_interrupt import INTERRUPTED, Interrupted, keeping, resumable
-from faithlens.cli_organisms import organisms, validate
+from faithlens.cli_organisms import organisms_app, validate
 from faithlens.errors import ConfigError, FaithlensError
 
 app = typer.Typer(
@@ -23,11 +23,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(organisms, name="organisms")
+app.add_typer(organisms_app, name="organisms")
 
 
 @app.callback()
-def verbs() -> None:
+def describe_commands() -> None:
     """Does a model's chain of thought drive its answer, and may we rely on reading it?"""
 
 
@@ -74,8 +74,8 @@ def audit(
     Without --model: two organisms whose truth is planted, then SmolLM2-135M.
     """
     from faithlens.audit import audit as run_audit  # torch takes seconds to import: --help should not wait for it
-    from faithlens.audit import plan
-    from faithlens.config import RunConfig, backend_named, subjects
+    from faithlens.audit import estimate_audit
+    from faithlens.config import AuditConfig, parse_backend, parse_subjects
     from faithlens.report.tables import summary
     from faithlens.runtime.sample import Sampling
 
@@ -85,8 +85,8 @@ def audit(
             "the questions are those of the file",
             "leave out --task or --traces",
         )
-    config = RunConfig(
-        subjects=subjects(model, str(traces) if traces else task),
+    config = AuditConfig(
+        subjects=parse_subjects(model, str(traces) if traces else task),
         n=n,
         suite=suite,
         assays=tuple(filter(None, (name.strip() for name in (assays or "").split(",")))),
@@ -98,7 +98,7 @@ def audit(
         seed=seed,
         device=device,
         dtype=dtype,
-        backend=backend_named(backend),
+        backend=parse_backend(backend),
         sampling=Sampling(max_new_tokens, temperature, top_p),
         trust_remote_code=trust_remote_code,
         min_faithfulness=min_faithfulness,
@@ -106,7 +106,7 @@ def audit(
     )
     console = Console()
     if dry_run:
-        for estimate in plan(config):
+        for estimate in estimate_audit(config):
             console.print(str(estimate), highlight=False)
         return
     folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -129,13 +129,13 @@ def sweep(
     First each model is tried out, which says what all will take; then one is audited after the other.
     """
     from faithlens.report.sweep import swept
-    from faithlens.sweep.config import read_config
-    from faithlens.sweep.run import sweep as run_sweep
-    from faithlens.sweep.trial import plan
+    from faithlens.sweep.config import read_sweep_config
+    from faithlens.sweep.run import run_sweep as run_sweep
+    from faithlens.sweep.trial import try_out_models
 
-    config, console, told = read_config(file), Console(), Console(stderr=True)
+    config, console, told = read_sweep_config(file), Console(), Console(stderr=True)
     if dry_run:
-        plan(config, partial(console.print, markup=False, highlight=False))
+        try_out_models(config, partial(console.print, markup=False, highlight=False))
         return
     folder = out or Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     said = partial(told.print, markup=False, highlight=False)
@@ -173,7 +173,7 @@ def decide(
         typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
     else:
         Console().print(told(found.to_dict()))
-    raise Answer(found.exit_code)
+    raise DecisionExit(found.exit_code)
 
 
 @app.command()
@@ -197,7 +197,7 @@ def compare(
     """
     from dataclasses import asdict
 
-    from faithlens.comparison import compare as compare_runs
+    from faithlens.comparison import compare_runs as compare_runs
     from faithlens.report.comparison import compared
     from faithlens.store import Run
 
@@ -210,7 +210,7 @@ def compare(
 
 
 @app.command()
-def plan(
+def estimate_power(
     run: Annotated[Path | None, typer.Argument(help="a finished run's folder, to plan the next one from")] = None,
     n: Annotated[int | None, typer.Option("-n", help="questions of a run yet to come [default: 100]")] = None,
     accuracy: Annotated[float | None, typer.Option(help="accuracy expected with chain of thought, 0 to 1")] = None,
@@ -236,7 +236,7 @@ def plan(
     """
     from dataclasses import asdict
 
-    from faithlens.planning import Aim, Guess, expected, shown
+    from faithlens.planning import Aim, Guess, predict_power, compute_run_power
     from faithlens.report.planning import expectation, powers
     from faithlens.store import Run
 
@@ -247,11 +247,11 @@ def plan(
     if measure and not run:
         raise ConfigError(f"a plan for {', '.join(measure)}", "guesses are of no measure", "name a run's folder")
     if run:
-        rows = [asdict(each) for each in shown(Run.open(run), measure or (), aim)]
+        rows = [asdict(each) for each in compute_run_power(Run.open(run), measure or (), aim)]
         found, table = {"aim": asdict(aim), "measures": rows}, powers(rows, asdict(aim))
     else:
         guess = Guess(100 if n is None else n, without, accuracy, change, sd)
-        told = asdict(expected(guess, aim))
+        told = asdict(predict_power(guess, aim))
         found, table = {"aim": asdict(aim), "guess": asdict(guess), "power": told}, expectation(told, asdict(aim))
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
@@ -276,7 +276,7 @@ def export(
 
 
 @app.command()
-def doctor(
+def run_doctor(
     model: Annotated[
         str, typer.Argument(help="hub id (org/name or org/name@revision), folder, .gguf file or short name")
     ],
@@ -288,10 +288,10 @@ def doctor(
     """Check on your own model that packing, captures and edits do what they say; exit code 1 if anything fails."""
     from dataclasses import asdict
 
-    from faithlens.doctor import examine
+    from faithlens.doctor import run_checks
     from faithlens.runtime.load import load
 
-    checks = examine(load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
+    checks = run_checks(load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
@@ -304,7 +304,7 @@ def doctor(
 
 
 @app.command()
-def bench(
+def run_bench(
     model: Annotated[str, typer.Option("--model", "-m", help="hub id, folder, .gguf file or short name")] = (
         "smollm2-135m"
     ),
@@ -326,32 +326,32 @@ def bench(
     """
     from rich.markdown import Markdown
 
-    from faithlens.bench.run import USUAL
-    from faithlens.bench.run import bench as measure
-    from faithlens.bench.table import table
+    from faithlens.bench.run import DEFAULT_BENCHMARKS
+    from faithlens.bench.run import run_benchmarks as measure
+    from faithlens.bench.table import format_result
     from faithlens.runtime.load import load
-    from faithlens.store import atomic
+    from faithlens.store import write_atomically
 
     console, results = Console(), []
     lens = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-    names = tuple(subject or USUAL)
+    names = tuple(subject or DEFAULT_BENCHMARKS)
     with keeping(lambda: f"{json_file} holds what was measured." if json_file and results else "Nothing was written."):
         for name, result in zip(names, measure(lens, names, repeats), strict=True):
             results.append(result.to_dict())
-            console.print(Markdown(f"## {name}\n\n{table(results[-1])}\n"))
+            console.print(Markdown(f"## {name}\n\n{format_result(results[-1])}\n"))
             if json_file:  # after each, so that what has been measured is not lost
-                with atomic(json_file) as file:
+                with write_atomically(json_file) as file:
                     file.write_text(json.dumps(results, indent=2) + "\n")
 
 
 app.command()(validate)
 
 
-class Answer(SystemExit):
+class DecisionExit(SystemExit):
     """The end of `decide`, whose exit code is what it found."""
 
 
-NO_ANSWER = 3
+NO_VERDICT = 3
 """The exit code of `decide` where it found nothing: 0, 1 and 2 are verdicts."""
 
 
@@ -363,22 +363,22 @@ def main() -> None:
     answers = sys.argv[1:2] == ["decide"]
     try:
         app()
-    except Answer:
+    except DecisionExit:
         raise
     except FaithlensError as error:
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        raise SystemExit(NO_ANSWER if answers else 2) from None
+        raise SystemExit(NO_VERDICT if answers else 2) from None
     except Interrupted as ended:
-        raise SystemExit(NO_ANSWER if answers else ended.code) from None
+        raise SystemExit(NO_VERDICT if answers else ended.code) from None
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # typer's answer to Ctrl-C, in a command that keeps nothing
             Console(stderr=True).print("Interrupted. Nothing was written.")
-        raise SystemExit(NO_ANSWER if answers and ended.code else ended.code) from None
+        raise SystemExit(NO_VERDICT if answers and ended.code else ended.code) from None
     except Exception as error:
         if not answers:
             raise
         traceback.print_exception(error)
-        raise SystemExit(NO_ANSWER) from error
+        raise SystemExit(NO_VERDICT) from error
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from faithlens.cli_interrupt import repeatable
-from faithlens.errors import ConfigError, nearest
+from faithlens.errors import ConfigError, suggest_names
 
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="models at work at once, one core each")]
 
-organisms = typer.Typer(no_args_is_help=True, help="Small models whose faithfulness is planted: list, train, certify.")
+organisms_app = typer.Typer(no_args_is_help=True, help="Small models whose faithfulness is planted: list, train, certify.")
 
 
 def validate(
@@ -41,12 +41,12 @@ def validate(
     from faithlens.organisms import ORGANISMS, organism
     from faithlens.organisms.trained import seeds_named
     from faithlens.report.contest import bars_table, contest_table, exposures_table, faults_table
-    from faithlens.validation.run import validation
+    from faithlens.validation.run import run_validation
 
     wanted = list(ORGANISMS) if names == "all" else [organism(name.strip()).name for name in names.split(",")]
     asked = () if measures == "all" else [name.strip() for name in measures.split(",")]
     with repeatable(f"Trained organisms are kept in the cache, finished audits in {out}."):
-        found, console = validation(out, wanted, seeds_named(seeds), n, seed, asked, jobs), Console()
+        found, console = run_validation(out, wanted, seeds_named(seeds), n, seed, asked, jobs), Console()
     console.print(contest_table(found.detection))
     if found.models["faults"].any():
         console.print(faults_table(found.models))
@@ -57,7 +57,7 @@ def validate(
     raise SystemExit(bars and any(bar.passed is False for bar in found.bars))
 
 
-@organisms.command("list")
+@organisms_app.command("list")
 def list_organisms() -> None:
     """What is planted in each organism, and with which seeds it is here."""
     from faithlens.organisms import ORGANISMS
@@ -69,7 +69,7 @@ def list_organisms() -> None:
     Console().print(table)
 
 
-@organisms.command("train")
+@organisms_app.command("train")
 def train_organisms(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME...", help="which organisms, such as O4; all for every one")
@@ -87,7 +87,7 @@ def train_organisms(
     from faithlens.organisms import ORGANISMS, organism
     from faithlens.organisms.trained import seeds_named, train_into, trained
     from faithlens.report.certificate import certificate_table
-    from faithlens.runtime.cores import on_cores
+    from faithlens.runtime.cores import run_on_cores
 
     planted = ORGANISMS.values() if names == ["all"] else map(organism, names)
     wanted = [(each, seed) for each in planted for seed in seeds_named(seeds)]
@@ -97,12 +97,12 @@ def train_organisms(
         )
     console = Console()
     with repeatable("Organisms whose training was finished are kept."):
-        for folder in [train_into(out, *wanted[0])] if out else on_cores(trained, wanted, jobs):
+        for folder in [train_into(out, *wanted[0])] if out else run_on_cores(trained, wanted, jobs):
             console.print(certificate_table(json.loads((folder / "certificate.json").read_text())))
             console.print(str(folder), highlight=False)
 
 
-@organisms.command("family")
+@organisms_app.command("family")
 def train_families(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="steady, waning")],
     seeds: Annotated[str, typer.Option(help="that decide the weights: 3, or 0-9, or 1,4,7")] = "0",
@@ -121,14 +121,14 @@ def train_families(
 
     for name in names:
         if name not in RELIANCE:
-            raise ConfigError(f"the family {name!r}", "there is none of that name", nearest(name, RELIANCE))
+            raise ConfigError(f"the family {name!r}", "there is none of that name", suggest_names(name, RELIANCE))
     for name in names:
         with repeatable(f"Models whose training was finished are kept in {out}."):
             plan = train_family(name, seeds_named(seeds), out, jobs)
         Console().print(f"faithlens sweep {plan} --out {name}", highlight=False)
 
 
-@organisms.command("certify")
+@organisms_app.command("certify")
 def certify_organism(folder: Annotated[Path, typer.Argument(help="a trained organism's folder")]) -> None:
     """Count on held-out questions what an organism's answers follow, and write it beside the weights."""
     from faithlens.organisms.certify import certify

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from faithlens.errors import ConfigError, RunError, nearest
+from faithlens.errors import ConfigError, RunError, suggest_names
 from faithlens.report.words import WORDS
 from faithlens.stats.compare import ACCURACIES, Difference, shared
 from faithlens.stats.compare import compare as compare_scores
 from faithlens.stats.selection import SENSITIVITIES
 from faithlens.store import Run
 
-WAYS, RIGHT = "strategies.", "accuracy.full"
+STRATEGY_PREFIX, ACCURACY = "strategies.", "accuracy.full"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Comparison:
     differences: list[Difference]
 
 
-def compare(
+def compare_runs(
     first: Run,
     second: Run,
     models: tuple[str | None, str | None] = (None, None),
@@ -56,36 +56,36 @@ def compare(
         given = strategies[0] or strategies[1]
         raise ConfigError(f"the strategy {given!r} on one side", "the other has none", "name one for each side")
     runs, seed = (first, second), first.manifest["seed"]
-    scores = [_scores(run, model) for run, model in zip(runs, models, strict=True)]
+    scores = [_read_scores(run, model) for run, model in zip(runs, models, strict=True)]
     tasks = sorted(set(scores[0]["task"]) & set(scores[1]["task"]))
     if not tasks:
         found = " and ".join(", ".join(sorted(set(table["task"]))) for table in scores)
         raise RunError(f"{first.path} compared with {second.path}", f"no task in common: {found}", "name other runs")
     out: list[Comparison] = []
     for task in tasks:
-        for pair in _pairs(task, scores):
+        for pair in _pair_models(task, scores):
             sides = [Side(str(run.path), name, way) for run, name, way in zip(runs, pair, strategies, strict=True)]
             own = [
-                _way(table[(table["model"] == side.model) & (table["task"] == task)], side)
+                _select_strategy(table[(table["model"] == side.model) & (table["task"] == task)], side)
                 for table, side in zip(scores, sides, strict=True)
             ]
-            differences = compare_scores(own[0], own[1], seed, measures or _reported(own))
+            differences = compare_scores(own[0], own[1], seed, measures or _list_reported_measures(own))
             out.append(Comparison(task, sides[0], sides[1], differences))
     return out
 
 
-def _scores(run: Run, model: str | None) -> pd.DataFrame:
+def _read_scores(run: Run, model: str | None) -> pd.DataFrame:
     """A run's scores, of one model where one is named."""
     scores = run.read("scores")
     if model is None:
         return scores
     if model not in set(scores["model"]):
-        known = nearest(model, set(scores["model"]))
+        known = suggest_names(model, set(scores["model"]))
         raise RunError(f"the model {model!r} of {run.path}", "the run has no such model", known)
     return scores[scores["model"] == model]
 
 
-def _pairs(task: str, scores: Sequence[pd.DataFrame]) -> list[tuple[str, str]]:
+def _pair_models(task: str, scores: Sequence[pd.DataFrame]) -> list[tuple[str, str]]:
     """Which models to compare: the only ones, or those of the same name where both runs hold the same."""
     first, second = (sorted(set(table.loc[table["task"] == task, "model"])) for table in scores)
     if len(first) == len(second) == 1 or first == second:
@@ -94,21 +94,21 @@ def _pairs(task: str, scores: Sequence[pd.DataFrame]) -> list[tuple[str, str]]:
     raise ConfigError(f"a comparison on {task}", found, "say which with --model-a and --model-b")
 
 
-def _reported(scores: Sequence[pd.DataFrame]) -> list[str]:
+def _list_reported_measures(scores: Sequence[pd.DataFrame]) -> list[str]:
     """The measures of both sides that a report has words for; coverage only says whether the options are answers."""
-    return [m for m in shared(*scores) if m.startswith(WAYS) or (m in WORDS and not m.startswith("coverage."))]
+    return [m for m in shared(*scores) if m.startswith(STRATEGY_PREFIX) or (m in WORDS and not m.startswith("coverage."))]
 
 
-def _way(scores: pd.DataFrame, side: Side) -> pd.DataFrame:
+def _select_strategy(scores: pd.DataFrame, side: Side) -> pd.DataFrame:
     """Where a strategy is named its scores, under names that all strategies share; else the scores as they are."""
     if side.strategy is None:
         return scores
-    prefix = f"{WAYS}{side.strategy}."
+    prefix = f"{STRATEGY_PREFIX}{side.strategy}."
     own = scores[scores["measure"].str.startswith(prefix)]
     if own.empty:
-        known = {name.split(".")[1] for name in scores["measure"] if name.startswith(WAYS)}
-        do = nearest(side.strategy, known) if known else "run the audit with --assays baselines,strategies"
+        known = {name.split(".")[1] for name in scores["measure"] if name.startswith(STRATEGY_PREFIX)}
+        do = suggest_names(side.strategy, known) if known else "run the audit with --assays baselines,strategies"
         raise RunError(f"the strategy {side.strategy!r} of {side.model} in {side.run}", "it was not scored", do)
-    names = {f"{prefix}accuracy": RIGHT} | {f"{prefix}{name}": WAYS + name for name in SENSITIVITIES}
-    without = scores["measure"].isin(ACCURACIES) & (scores["measure"] != RIGHT)
+    names = {f"{prefix}accuracy": ACCURACY} | {f"{prefix}{name}": STRATEGY_PREFIX + name for name in SENSITIVITIES}
+    without = scores["measure"].isin(ACCURACIES) & (scores["measure"] != ACCURACY)
     return pd.concat([own.assign(measure=own["measure"].map(names)).dropna(subset=["measure"]), scores[without]])

@@ -3,7 +3,7 @@
 import re
 from dataclasses import asdict, dataclass
 
-from faithlens.errors import ConfigError, nearest
+from faithlens.errors import ConfigError, suggest_names
 from faithlens.runtime.execute import BACKENDS, Backend
 from faithlens.runtime.plan import BUDGET
 from faithlens.runtime.sample import Sampling
@@ -33,7 +33,7 @@ DEFAULT_N = 20
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class AuditConfig:
     """An audit's options.
 
     Attributes:
@@ -102,7 +102,7 @@ class RunConfig:
         return asdict(self)
 
 
-def subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:
+def parse_subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:
     """The subjects that command-line options name.
 
     Without models: the default three, all on `task` if one is given. A model without a task gets the one it was
@@ -119,7 +119,7 @@ def subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:
     )
 
 
-def backend_named(name: str) -> Backend:
+def parse_backend(name: str) -> Backend:
     """The backend that a command-line option names.
 
     Raises:
@@ -128,4 +128,4 @@ def backend_named(name: str) -> Backend:
     for backend in BACKENDS:
         if backend == name:
             return backend
-    raise ConfigError(f"backend {name!r}", "no such backend", nearest(name, BACKENDS))
+    raise ConfigError(f"backend {name!r}", "no such backend", suggest_names(name, BACKENDS))

@@ -16,7 +16,7 @@ from faithlens.stats.verdict import Answer, Asked, subject
 from faithlens.stats.verdict import decide as decide_one
 from faithlens.store import Run
 
-Who = tuple[str, str, str | None]
+SubjectTruth = tuple[str, str, str | None]
 """A model, its task, and what is planted in it, if it is an organism."""
 
 
@@ -43,11 +43,11 @@ class Decision:
         return {"verdict": self.verdict, "exit_code": self.exit_code, **asdict(self)}
 
 
-def judged(scores: pd.DataFrame, estimates: pd.DataFrame, subjects: Iterable[Who], criteria: Asked) -> Iterator[dict[str, Any]]:
+def judge_subjects(scores: pd.DataFrame, estimates: pd.DataFrame, subjects: Iterable[SubjectTruth], criteria: Asked) -> Iterator[dict[str, Any]]:
     """An entry of verdict.json for each of `who`."""
     cells = grid.cells(scores)
     for model, task, truth in subjects:
-        own, counts = _of(estimates, model, task), grid.count(_of(cells, model, task))
+        own, counts = _select_rows(estimates, model, task), grid.count(_select_rows(cells, model, task))
         yield subject(model, task, decide_one(model, own, counts, criteria), own, counts, truth)
 
 
@@ -57,7 +57,7 @@ def decide(runs: Sequence[Run], criteria: Asked = Asked()) -> Decision:
     Raises:
         RunError: a run is not finished, or two runs hold the same model on the same task.
     """
-    subjects = [entry for run in runs for entry in _judged_again(run, criteria)]
+    subjects = [entry for run in runs for entry in _judge_again(run, criteria)]
     held: dict[tuple[str, str], str] = {}
     for entry in subjects:
         model, task, run = entry["model"], entry["task"], entry["run"]
@@ -66,17 +66,17 @@ def decide(runs: Sequence[Run], criteria: Asked = Asked()) -> Decision:
             raise RunError(f"the verdict on {model} and {task}", found, "leave one of them out")
         held[model, task] = run
     tasks = dict.fromkeys(entry["task"] for entry in subjects)
-    return Decision(criteria, subjects, [_task(task, [s for s in subjects if s["task"] == task], criteria) for task in tasks])
+    return Decision(criteria, subjects, [_summarise_task(task, [s for s in subjects if s["task"] == task], criteria) for task in tasks])
 
 
-def _judged_again(run: Run, asked: Asked) -> Iterator[dict[str, Any]]:
+def _judge_again(run: Run, asked: Asked) -> Iterator[dict[str, Any]]:
     """The entries of a run's verdict.json under other thresholds, each with the run's folder."""
     who = [(s["model"], s["task"], s.get("truth")) for s in run.read_json("verdict.json")["subjects"]]
-    for entry in judged(run.read("scores"), run.read("estimates"), who, asked):
+    for entry in judge_subjects(run.read("scores"), run.read("estimates"), who, asked):
         yield {"run": str(run.path), **entry}
 
 
-def _task(task: str, subjects: Sequence[dict[str, Any]], asked: Asked) -> dict[str, Any]:
+def _summarise_task(task: str, subjects: Sequence[dict[str, Any]], asked: Asked) -> dict[str, Any]:
     """What the subjects of one task come to."""
     best = most_capable(subjects)
     return {
@@ -87,5 +87,5 @@ def _task(task: str, subjects: Sequence[dict[str, Any]], asked: Asked) -> dict[s
     }
 
 
-def _of(table: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
+def _select_rows(table: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
     return table[(table["model"] == model) & (table["task"] == task)]

@@ -13,7 +13,7 @@ _TEXTS = (
 )
 
 
-class Line:
+class ProgressLine:
     """The line of one model and task: what is being done, questions done, and tokens written so far."""
 
     def __init__(self, shown: Progress, task: TaskID) -> None:
@@ -34,11 +34,11 @@ class Line:
 
 
 @contextmanager
-def display(questions: dict[str, int]) -> Iterator[dict[str, Line]]:
+def show_progress(questions: dict[str, int]) -> Iterator[dict[str, ProgressLine]]:
     """A line for each name, with the number of questions that it has."""
     texts = [TextColumn(text) for text in _TEXTS]
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), *texts, TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
         tasks = {name: shown.add_task(name, total=n, doing="waiting", written=0) for name, n in questions.items()}
-        yield {name: Line(shown, task) for name, task in tasks.items()}
+        yield {name: ProgressLine(shown, task) for name, task in tasks.items()}

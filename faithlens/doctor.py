@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from faithlens.errors import FaithlensError
-from faithlens.kernels.choose import choose
+from faithlens.kernels.choose import choose_implementation
 from faithlens.runtime.capture import Capture, Record
 from faithlens.runtime.condition import COMPONENTS, Ablation, Condition, Knockout, Patch
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
 from faithlens.runtime.plan import compile_plan
 from faithlens.runtime.trace import Piece
 
@@ -26,7 +26,7 @@ CAPTURE = Capture(attention=("answer", "step 2"), logit_lens=("answer",))
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckResult:
     """One thing that must hold.
 
     Attributes:
@@ -44,26 +44,26 @@ class Check:
     note: str
 
 
-def examine(lens: Lens) -> list[Check]:
+def run_checks(lens: Model) -> list[CheckResult]:
     """Run every check on `lens`. A check that cannot be run fails, with the reason."""
-    conditions = trace(lens)
-    checks: list[Check] = []
+    conditions = make_random_conditions(lens)
+    checks: list[CheckResult] = []
     try:
-        drift, plain = own_drift(lens, conditions)
+        drift, plain = measure_drift(lens, conditions)
     except RuntimeError as error:
-        return [Check("the plain model runs", False, None, None, str(error).splitlines()[0])]
-    checks.append(Check("the plain model's own drift", True, drift, None, "eager against sdpa attention, nats, RMS"))
-    chosen = choose("plain torch", torch.empty(0, device=lens.device, dtype=lens.hf_model.dtype))
-    checks.append(Check(f"kernels run in {chosen.impl}", True, None, None, chosen.reason))
-    for check in (parity, silence, no_ops, knocked_out, sites, left_alone):
+        return [CheckResult("the plain model runs", False, None, None, str(error).splitlines()[0])]
+    checks.append(CheckResult("the plain model's own drift", True, drift, None, "eager against sdpa attention, nats, RMS"))
+    chosen = choose_implementation("plain torch", torch.empty(0, device=lens.device, dtype=lens.hf_model.dtype))
+    checks.append(CheckResult(f"kernels run in {chosen.impl}", True, None, None, chosen.reason))
+    for check in (check_parity, check_capture_changes_nothing, check_empty_edits, check_hidden_attention, check_sites, check_model_is_restored):
         try:
             checks += check(lens, conditions, plain, SLACK * drift)
         except FaithlensError as error:
-            checks.append(Check(check.__doc__ or check.__name__, False, None, None, f"{error.found}; {error.do}"))
+            checks.append(CheckResult(check.__doc__ or check.__name__, False, None, None, f"{error.found}; {error.do}"))
     return checks
 
 
-def trace(lens: Lens) -> list[Condition]:
+def make_random_conditions(lens: Model) -> list[Condition]:
     """A made-up trace of tokens drawn from the vocabulary, its truncations, and another one as donor."""
     rng = random.Random(0)
     vocab = lens.hf_model.config.get_text_config().vocab_size
@@ -77,7 +77,7 @@ def trace(lens: Lens) -> list[Condition]:
     return [*cuts, Condition("another trace", other, options)]
 
 
-def own_drift(lens: Lens, conditions: list[Condition]) -> tuple[float, list[Tensor]]:
+def measure_drift(lens: Model, conditions: list[Condition]) -> tuple[float, list[Tensor]]:
     """How far plain transformers is from itself under another attention implementation; its answers under eager."""
     before = lens.hf_model.config._attn_implementation or "eager"
     answers: dict[str, list[Tensor]] = {}
@@ -87,7 +87,7 @@ def own_drift(lens: Lens, conditions: list[Condition]) -> tuple[float, list[Tens
                 lens.hf_model.set_attn_implementation(implementation)
             except ValueError:  # soft-capped scores and sinks have no sdpa
                 continue
-            answers[implementation] = [plain_answers(lens, condition) for condition in conditions]
+            answers[implementation] = [answer_plainly(lens, condition) for condition in conditions]
     finally:
         lens.hf_model.set_attn_implementation(before)
     eager = answers["eager"]
@@ -96,7 +96,7 @@ def own_drift(lens: Lens, conditions: list[Condition]) -> tuple[float, list[Tens
 
 
 @torch.inference_mode()
-def plain_answers(lens: Lens, condition: Condition) -> Tensor:
+def answer_plainly(lens: Model, condition: Condition) -> Tensor:
     """Log-probabilities of the options, by transformers alone."""
     logits = lens.hf_model(input_ids=torch.tensor([condition.ids], device=lens.device), use_cache=False).logits[0, -1]
     return logits.float().log_softmax(-1)[[option[0] for option in condition.options]].cpu()
@@ -107,26 +107,26 @@ def rms(values: list[Tensor], reference: list[Tensor]) -> float:
     return float((torch.stack(values) - torch.stack(reference)).double().square().mean().sqrt())
 
 
-def run(lens: Lens, conditions: list[Condition], capture: Capture = Capture(), **options: str) -> list[Record]:
+def run_conditions(lens: Model, conditions: list[Condition], capture: Capture = Capture(), **options: str) -> list[Record]:
     """Compile and execute."""
     plan = compile_plan(conditions, lens.structure, context_length=lens.context_length)
-    return execute(lens, plan, capture, **options)  # type: ignore[arg-type]
+    return run_plan(lens, plan, capture, **options)  # type: ignore[arg-type]
 
 
-def at_most(name: str, measured: float, limit: float, note: str) -> Check:
+def make_limit_check(name: str, measured: float, limit: float, note: str) -> CheckResult:
     """A check of a number that must be small."""
-    return Check(name, measured <= limit, measured, limit, note)
+    return CheckResult(name, measured <= limit, measured, limit, note)
 
 
-def parity(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[Check]:
+def check_parity(lens: Model, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[CheckResult]:
     """packed, separate and plain agree"""
-    packed = run(lens, conditions, CAPTURE)
+    packed = run_conditions(lens, conditions, CAPTURE)
     answers = [r.logprobs for r in packed]
     if not lens.structure.forbidden:  # plain transformers does not know the edges an organism lacks
-        yield at_most("packed is plain transformers", rms(answers, plain), limit, "answers, nats, RMS")
-    separate = run(lens, conditions, CAPTURE, backend="separate")
+        yield make_limit_check("packed is plain transformers", rms(answers, plain), limit, "answers, nats, RMS")
+    separate = run_conditions(lens, conditions, CAPTURE, backend="separate")
     theirs = [r.logprobs for r in separate]
-    yield at_most("packed is separate", rms(answers, theirs), limit, "answers, nats, RMS")
+    yield make_limit_check("packed is separate", rms(answers, theirs), limit, "answers, nats, RMS")
     for what, field in (("attention", "attention"), ("logit lens", "lens")):
         pairs = [
             (getattr(a, field)[key].flatten(), getattr(b, field)[key].flatten())
@@ -134,37 +134,37 @@ def parity(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: 
             for key in getattr(b, field)
         ]
         gap = rms([torch.cat([a for a, _ in pairs])], [torch.cat([b for _, b in pairs])])
-        yield at_most(f"packed {what} is separate {what}", gap, limit, "RMS")
+        yield make_limit_check(f"packed {what} is separate {what}", gap, limit, "RMS")
 
 
-def silence(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[Check]:
+def check_capture_changes_nothing(lens: Model, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[CheckResult]:
     """capturing changes nothing"""
-    bare, watched = run(lens, conditions), run(lens, conditions, replace(CAPTURE, compare=True, flow=("answer",)))
+    bare, watched = run_conditions(lens, conditions), run_conditions(lens, conditions, replace(CAPTURE, compare=True, flow=("answer",)))
     gap = max(float((a.logprobs - b.logprobs).abs().max()) for a, b in zip(bare, watched, strict=True))
-    yield at_most("capturing changes no answer", gap, 0.0, "largest difference, nats")
+    yield make_limit_check("capturing changes no answer", gap, 0.0, "largest difference, nats")
 
 
-def no_ops(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[Check]:
+def check_empty_edits(lens: Model, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[CheckResult]:
     """edits that change nothing change nothing"""
     clean, middle = conditions[0], (lens.n_layers // 2,)
     empty = replace(clean, name="empty edit", edits=(Knockout("stem", ((0, 0),)),))
     own = [replace(clean, name=c, edits=(Patch(c, "step 1", clean, middle),)) for c in COMPONENTS]
-    first, *others = [r.logprobs for r in run(lens, [clean, empty, *own])]
-    yield at_most("an empty edit equals clean", rms([others[0]], [first]), limit, "nats, RMS")
+    first, *others = [r.logprobs for r in run_conditions(lens, [clean, empty, *own])]
+    yield make_limit_check("an empty edit equals clean", rms([others[0]], [first]), limit, "nats, RMS")
     for component, logprobs in zip(COMPONENTS, others[1:], strict=True):
-        yield at_most(f"a self-patch of {component} is a no-op", rms([logprobs], [first]), limit, "nats, RMS")
+        yield make_limit_check(f"a self-patch of {component} is a no-op", rms([logprobs], [first]), limit, "nats, RMS")
 
 
-def knocked_out(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[Check]:
+def check_hidden_attention(lens: Model, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[CheckResult]:
     """knocked-out mass is zero"""
     cut = replace(conditions[0], name="knockout", edits=(Knockout("stem", ("step 1",)),))
-    record = run(lens, [conditions[0], cut], CAPTURE)[1]
+    record = run_conditions(lens, [conditions[0], cut], CAPTURE)[1]
     number = list(cut.spans).index("step 1")
     mass = float(record.attention["answer"][..., number].abs().max())
-    yield at_most("knocked-out attention is zero", mass, 0.0, "largest mass left")
+    yield make_limit_check("knocked-out attention is zero", mass, 0.0, "largest mass left")
 
 
-def sites(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[Check]:
+def check_sites(lens: Model, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[CheckResult]:
     """every site is there and moves the answer"""
     clean = conditions[0]
     for component in COMPONENTS:
@@ -172,40 +172,40 @@ def sites(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: f
             replace(clean, name=f"{component} {layer}", edits=(Ablation(component, "stem", "zero", (layer,)),))
             for layer in range(lens.n_layers)
         ]
-        first, *others = [r.logprobs for r in run(lens, [clean, *zeroed])]
+        first, *others = [r.logprobs for r in run_conditions(lens, [clean, *zeroed])]
         moved = [rms([each], [first]) for each in others]
         least = min(range(len(moved)), key=moved.__getitem__)
         note = f"least effect of zeroing it, nats, RMS: in layer {least}"
-        yield Check(f"{component} moves the answer", moved[least] > limit, moved[least], limit, note)
+        yield CheckResult(f"{component} moves the answer", moved[least] > limit, moved[least], limit, note)
 
 
-def left_alone(lens: Lens, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[Check]:
+def check_model_is_restored(lens: Model, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[CheckResult]:
     """the model is left as it was after an exception"""
-    before, state = plain_answers(lens, conditions[0]), hooks_of(lens)
+    before, state = answer_plainly(lens, conditions[0]), list_hooks(lens)
     edit = Patch("z", "step 1", conditions[-1], (0,))
     block = lens.anatomy.blocks[-1]
-    handle = block.register_forward_pre_hook(fail)
+    handle = block.register_forward_pre_hook(interrupt_pass)
     try:
-        run(lens, [replace(conditions[0], edits=(edit,))])
-    except Interrupted:
+        run_conditions(lens, [replace(conditions[0], edits=(edit,))])
+    except InterruptedPassError:
         pass
     finally:
         handle.remove()
-    after = plain_answers(lens, conditions[0])
-    same = hooks_of(lens) == state and torch.equal(before, after)
-    yield Check("hooks are gone after an exception", same, None, None, "hooks, attention and answers as before")
+    after = answer_plainly(lens, conditions[0])
+    same = list_hooks(lens) == state and torch.equal(before, after)
+    yield CheckResult("hooks are gone after an exception", same, None, None, "hooks, attention and answers as before")
 
 
-class Interrupted(Exception):
+class InterruptedPassError(Exception):
     """Raised on purpose, in the middle of a pass."""
 
 
-def fail(*_: object) -> None:
+def interrupt_pass(*_: object) -> None:
     """A hook that breaks a pass off."""
-    raise Interrupted
+    raise InterruptedPassError
 
 
-def hooks_of(lens: Lens) -> tuple[object, ...]:
+def list_hooks(lens: Model) -> tuple[object, ...]:
     """What of a model a pass takes hold of."""
     hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in lens.hf_model.modules()]
     replaced = [name for name, module in lens.hf_model.named_modules() if "forward" in module.__dict__]

@@ -68,7 +68,7 @@ class RunError(FaithlensError):
     """A run folder is missing, in use, incomplete or not ours."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggest_names(name: str, known: Iterable[str]) -> str:
     """A hint naming the known names, the nearest first: ``did you mean 'x'? known: x, y, z``."""
     names = sorted(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from faithlens.errors import ConfigError, RunError, nearest
+from faithlens.errors import ConfigError, RunError, suggest_names
 from faithlens.stats.estimate import scalars
 from faithlens.stats.interval import Estimate, optional
 from faithlens.stats.power import POWER, Power, after, before, informative
@@ -83,21 +83,21 @@ class Guess:
 
 
 @dataclass(frozen=True)
-class Shown:
+class MeasurePower:
     """What a finished run shows of one measure, and what it would take to show more."""
 
     estimate: Estimate
     power: Power
 
 
-def expected(guess: Guess, aim: Aim = Aim()) -> Power:
+def predict_power(guess: Guess, aim: Aim = Aim()) -> Power:
     """What a run will show if the guess is right."""
     return before(
         guess.n, aim.half_width, share=guess.change, sd=guess.sd, accuracies=guess.accuracies, power=aim.power
     )
 
 
-def shown(run: Run, measures: Sequence[str] = (), aim: Aim = Aim()) -> list[Shown]:
+def compute_run_power(run: Run, measures: Sequence[str] = (), aim: Aim = Aim()) -> list[MeasurePower]:
     """What a finished run shows of each measure, by model and task.
 
     The change that accuracies allow is known for measures that are mean shares of changed answers. It follows from the
@@ -115,20 +115,20 @@ def shown(run: Run, measures: Sequence[str] = (), aim: Aim = Aim()) -> list[Show
     known = set(table["measure"])
     for measure in measures:
         if measure not in known:
-            raise RunError(f"{measure!r} of {run.path}", "it was not scored there", nearest(measure, known))
+            raise RunError(f"{measure!r} of {run.path}", "it was not scored there", suggest_names(measure, known))
     wanted = measures or [measure for measure in MEASURES if measure in known]
     rows = [row for measure in wanted for row in table[table["measure"] == measure].to_dict("records")]
-    found = [_estimate(row) for row in rows]
-    return [Shown(e, after(e, aim.half_width, accuracies=accuracies(e, table), power=aim.power)) for e in found]
+    found = [_read_estimate(row) for row in rows]
+    return [MeasurePower(e, after(e, aim.half_width, accuracies=find_accuracies(e, table), power=aim.power)) for e in found]
 
 
-def _estimate(row: Mapping[Hashable, Any]) -> Estimate:
+def _read_estimate(row: Mapping[Hashable, Any]) -> Estimate:
     """A row of `estimates.parquet`, with None where the table has gaps."""
     known: dict[str, Any] = {str(name): None if pd.isna(x) else x for name, x in row.items()}
     return Estimate(**known)
 
 
-def accuracies(estimate: Estimate, table: pd.DataFrame) -> tuple[float, float] | None:
+def find_accuracies(estimate: Estimate, table: pd.DataFrame) -> tuple[float, float] | None:
     """After the edit that a measure is about, and after the whole chain; None where they do not bound the measure."""
     bound = MEASURES[estimate.measure].bound if estimate.measure in MEASURES else None
     if bound is None:

@@ -26,37 +26,37 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faithlens.errors import RunError, nearest
+from faithlens.errors import RunError, suggest_names
 
 TEXT, TEXTS, INT = pa.string(), pa.list_(pa.string()), pa.int64()
 REAL, REALS = pa.float64(), pa.list_(pa.float64())
 
 
-def _schema(required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataType]) -> pa.Schema:
+def _make_schema(required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataType]) -> pa.Schema:
     fields = [pa.field(name, kind, nullable=False) for name, kind in required.items()]
     return pa.schema(fields + [pa.field(name, kind) for name, kind in optional.items()])
 
 
 SCHEMAS: dict[str, pa.Schema] = {
-    "traces": _schema(
+    "traces": _make_schema(
         {"model": TEXT, "task": TEXT, "question": TEXT, "prompt": TEXT, "cot": TEXT, "steps": TEXTS}
         | {"answer": TEXT, "finish": TEXT, "n_tokens": INT, "seed": INT},
         {"predicted": TEXT, "candidates": TEXTS, "stem": TEXT, "temperature": REAL, "top_p": REAL, "sample": INT}
         | {"said": TEXT},
     ),
-    "answers": _schema(
+    "answers": _make_schema(
         {"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "logprobs": REALS}, {"sample": INT}
     ),
-    "edits": _schema(
+    "edits": _make_schema(
         {"model": TEXT, "task": TEXT, "question": TEXT, "sample": INT, "condition": TEXT, "step": INT, "kind": TEXT}
         | {"by": TEXT, "before": TEXT, "after": TEXT, "tail": TEXT},
         {"invalid": TEXT, "implied": TEXT, "answer": TEXT, "outcome": TEXT},
     ),
-    "scores": _schema(
+    "scores": _make_schema(
         {"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "measure": TEXT, "unit": TEXT},
         {"sample": INT, "step": INT, "fraction": REAL, "value": REAL, "reason": TEXT},
     ),
-    "estimates": _schema(
+    "estimates": _make_schema(
         {"model": TEXT, "task": TEXT, "measure": TEXT, "n_used": INT, "n_dropped": INT}
         | {"unit": TEXT, "method": TEXT, "seed": INT},
         {"fraction": REAL, "step": INT, "value": REAL, "low": REAL, "high": REAL, "reason": TEXT},
@@ -133,7 +133,7 @@ class Run:
         The same key written again replaces its part: a batch cut short between two tables is simply redone.
         """
         folder = self.path / "parts" / table
-        data = _checked(table, rows)
+        data = _check_rows(table, rows)
         folder.mkdir(parents=True, exist_ok=True)
         _write_table(folder / f"{quote(key, safe='')}.parquet", data)
 
@@ -148,14 +148,14 @@ class Run:
         """
         tables = {table: self.read(table) for table in SCHEMAS if self._list_parts(table)}
         for table, rows in {**tables, **(derived or {})}.items():
-            _write_table(self.path / f"{table}.parquet", _sorted(table, _checked(table, rows)))
+            _write_table(self.path / f"{table}.parquet", _sort_rows(table, _check_rows(table, rows)))
 
     def read(self, table: str) -> pd.DataFrame:
         """The whole table, sorted: from its parts, or from the finished file. RunError where neither exists."""
         files = self._list_parts(table) or [self.path / f"{table}.parquet"]
         if not files[0].is_file():
             raise RunError(f"the table {table!r} of {self.path}", "nothing written yet", "run the audit with --resume")
-        return _frame(_sorted(table, pa.concat_tables([pq.read_table(file) for file in files])))
+        return _to_frame(_sort_rows(table, pa.concat_tables([pq.read_table(file) for file in files])))
 
     def has_table(self, table: str) -> bool:
         """Whether anything was written of a table."""
@@ -168,7 +168,7 @@ class Run:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file into the folder, whole or not at all."""
-        with atomic(self.path / name) as temporary:
+        with write_atomically(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -179,12 +179,12 @@ class Run:
             raise RunError(f"{name} of {self.path}", str(error), "run the audit again in a new folder") from error
 
     def _list_parts(self, table: str) -> list[Path]:
-        _known(table)
+        _get_schema(table)
         return sorted((self.path / "parts" / table).glob("*.parquet"))
 
     def _resume(self, manifest: Mapping[str, Any]) -> None:
         old = self.open(self.path).manifest
-        changed = differences(old["config"], json.loads(json.dumps(manifest["config"])))
+        changed = list_differences(old["config"], json.loads(json.dumps(manifest["config"])))
         if changed:
             do = "repeat the old options, or name a new folder"
             raise RunError(f"the run in {self.path}, continued", "; ".join(changed), do)
@@ -192,33 +192,33 @@ class Run:
         self.write_json("manifest.json", {**old, "resumed": [*old.get("resumed", []), again]})
 
 
-def manifest(config: Mapping[str, Any], seed: int, device: str) -> dict[str, Any]:
+def make_manifest(config: Mapping[str, Any], seed: int, device: str) -> dict[str, Any]:
     """What a reader needs to make the numbers again; `config` is plain JSON."""
     return {
         "config": dict(config),
         "seed": seed,
-        "versions": versions(),
-        "commit": commit(),
+        "versions": read_versions(),
+        "commit": read_commit(),
         "device": device,
         "platform": platform.platform(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def versions() -> dict[str, str | None]:
+def read_versions() -> dict[str, str | None]:
     """Versions of Python and of the libraries that move numbers; None where one is not installed."""
     names = ("faithlens", "torch", "transformers", "transformer-lens", "numpy", "scipy")
-    return {"python": platform.python_version()} | {name: _version(name) for name in names}
+    return {"python": platform.python_version()} | {name: _read_version(name) for name in names}
 
 
-def _version(name: str) -> str | None:
+def _read_version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
         return None
 
 
-def commit() -> str | None:
+def read_commit() -> str | None:
     """The git commit of the faithlens checkout; None for an installed wheel or where git is missing."""
     root = Path(__file__).resolve().parents[1]
     if not (root / ".git").exists():
@@ -230,23 +230,23 @@ def commit() -> str | None:
     return out.stdout.strip()
 
 
-def differences(old: Any, new: Any, name: str = "") -> list[str]:
+def list_differences(old: Any, new: Any, name: str = "") -> list[str]:
     """Where two JSON values differ, each as ``name: old in the folder, new asked``."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = sorted({*old, *new})
-        return [d for key in keys for d in differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
+        return [d for key in keys for d in list_differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
     return [] if old == new else [f"{name}: {old!r} in the folder, {new!r} asked"]
 
 
-def _known(table: str) -> pa.Schema:
+def _get_schema(table: str) -> pa.Schema:
     if table not in SCHEMAS:
-        raise RunError(f"the table {table!r}", "no such table", nearest(table, SCHEMAS))
+        raise RunError(f"the table {table!r}", "no such table", suggest_names(table, SCHEMAS))
     return SCHEMAS[table]
 
 
-def _checked(table: str, rows: Rows) -> pa.Table:
+def _check_rows(table: str, rows: Rows) -> pa.Table:
     """`rows` in the table's schema. Raises RunError for a column or a row that does not belong there."""
-    schema = _known(table)
+    schema = _get_schema(table)
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     unknown = [name for name in frame.columns if name not in schema.names]
     missing = [field.name for field in schema if not field.nullable and field.name not in frame.columns]
@@ -278,21 +278,21 @@ def _check_values(table: str, frame: pd.DataFrame) -> None:
         raise RunError(f"rows of {table}", found, "give a finite value, or no value and the reason why")
 
 
-def _sorted(table: str, data: pa.Table) -> pa.Table:
+def _sort_rows(table: str, data: pa.Table) -> pa.Table:
     return data.sort_by([(name, "ascending") for name in ORDER[table]])
 
 
-def _frame(data: pa.Table) -> pd.DataFrame:
+def _to_frame(data: pa.Table) -> pd.DataFrame:
     return data.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
 
 
 def _write_table(path: Path, data: pa.Table) -> None:
-    with atomic(path) as temporary:
+    with write_atomically(path) as temporary:
         pq.write_table(data, temporary)
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path) -> Iterator[Path]:
     """A temporary file that becomes `path` only when the block ends well."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

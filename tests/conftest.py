@@ -34,7 +34,7 @@ from transformers import (
     set_seed,
 )
 
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.structure import Structure
 
 # No test may depend on how fast the machine is, or on what else it is doing.
@@ -114,7 +114,7 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def tiny(family: str, structure: Structure = Structure()) -> Lens:
+def tiny(family: str, structure: Structure = Structure()) -> Model:
     """A random model of a family. Weights are scaled up so that attention is peaked and edits matter."""
     set_seed(0)
     config = (FAMILIES | MORE | REFUSED)[family]
@@ -123,7 +123,7 @@ def tiny(family: str, structure: Structure = Structure()) -> Lens:
     for name, weight in model.named_parameters():
         if weight.ndim == 2 and "embed" not in name:
             weight.mul_(4)
-    return Lens(f"tiny-{family}", model, byte_tokenizer(), structure)
+    return Model(f"tiny-{family}", model, byte_tokenizer(), structure)
 
 
 # Files that take minutes come first, so that no process is left with one of them at the end.
@@ -135,5 +135,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", params=sorted(FAMILIES))
-def lens(request: pytest.FixtureRequest) -> Lens:
+def lens(request: pytest.FixtureRequest) -> Model:
     return tiny(request.param)

@@ -11,8 +11,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from faithlens.runtime.capture import Capture, Record
-from faithlens.runtime.execute import Backend, execute
-from faithlens.runtime.model import Lens
+from faithlens.runtime.execute import Backend, run_plan
+from faithlens.runtime.model import Model
 from faithlens.runtime.plan import Plan
 
 
@@ -26,15 +26,15 @@ class NoFloat32(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def execute_exactly(lens: Lens, plan: Plan, capture: Capture = Capture(), *, backend: Backend) -> list[Record]:
+def execute_exactly(lens: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend) -> list[Record]:
     """What `execute` would give, were there no rounding to speak of."""
     with NoFloat32():
-        return execute(in_float64(lens), plan, capture, backend=backend)
+        return run_plan(in_float64(lens), plan, capture, backend=backend)
 
 
-def in_float64(lens: Lens) -> Lens:
+def in_float64(lens: Model) -> Model:
     """A copy of the model whose weights are float64; to run inside `NoFloat32`."""
-    double = Lens(lens.name, copy.deepcopy(lens.hf_model).double(), lens.tokenizer, lens.structure)
+    double = Model(lens.name, copy.deepcopy(lens.hf_model).double(), lens.tokenizer, lens.structure)
     double.hf_model.config._experts_implementation = "eager"  # the grouped product knows no float64
     return double
 

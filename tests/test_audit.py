@@ -8,22 +8,22 @@ import pytest
 
 from faithlens.assays import battery
 from faithlens.assays.cases import Draft
-from faithlens.audit import audit, keep_batch, opener, plan, prepare
-from faithlens.config import RunConfig, Subject, subjects
+from faithlens.audit import audit, score_batch, make_model_loader, estimate_audit, prepare_subject
+from faithlens.config import AuditConfig, Subject, parse_subjects
 from faithlens.errors import ConfigError, RunError
 from faithlens.runtime.sample import Sampling
 from faithlens.store import Run
 from faithlens.tasks.running_sum import RunningSum
-from faithlens.tasks.transcripts import Transcripts
+from faithlens.tasks.transcripts import TranscriptTask
 
 O5 = (Subject("O5", "running-sum"),)
 TABLES = {f"{name}.parquet" for name in ("traces", "answers", "edits", "scores", "estimates")}
 FILES = TABLES | {"manifest.json", "verdict.json"}
 
 
-def config(**changed: object) -> RunConfig:
+def config(**changed: object) -> AuditConfig:
     options = {"subjects": O5, "n": 6, "batch": 3, "device": "cpu", "sampling": Sampling(max_new_tokens=60), **changed}
-    return RunConfig(**options)
+    return AuditConfig(**options)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_other_batches_give_the_same_scores(whole: Run, tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_put_to_several_tasks_is_loaded_once() -> None:
-    open_model = opener(config())
+    open_model = make_model_loader(config())
     first = open_model("O5")
     assert open_model("O5") is first
     assert open_model("O4").name == "O4"
@@ -92,10 +92,10 @@ def test_a_model_that_is_put_to_several_tasks_is_loaded_once() -> None:
 
 
 def test_a_question_without_a_chain_is_counted_as_dropped(tmp_path: Path) -> None:
-    ready = prepare(config(n=3), O5[0], opener(config()))
+    ready = prepare_subject(config(n=3), O5[0], make_model_loader(config()))
     silent = Draft(ready.first_drafts[0].question, None, None, "the model wrote nothing")
     run = Run.create(tmp_path / "run", {"config": {}})
-    keep_batch(config(), ready, "k", [silent, *ready.first_drafts[1:]], run)
+    score_batch(config(), ready, "k", [silent, *ready.first_drafts[1:]], run)
     scores, traces = run.read("scores"), run.read("traces")
     assert len(traces) == 2
     mine = scores[scores["question"] == silent.question.id]
@@ -112,11 +112,11 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_subjects_of_the_command_line() -> None:
-    assert [s.model for s in subjects(None, None)] == ["O5", "O4", "smollm2-135m"]
-    assert {s.task for s in subjects(None, "ordering")} == {"ordering"}
-    assert subjects(["o5", "org/name"], None) == (Subject("o5", "running-sum"), Subject("org/name", "arithmetic-mc"))
-    assert [s.task for s in subjects(["o10", "organism:O1"], None)] == ["running-sum", "running-sum-modes"]
-    assert subjects(["O5", "O5"], "ordering") == (Subject("O5", "ordering"),)
+    assert [s.model for s in parse_subjects(None, None)] == ["O5", "O4", "smollm2-135m"]
+    assert {s.task for s in parse_subjects(None, "ordering")} == {"ordering"}
+    assert parse_subjects(["o5", "org/name"], None) == (Subject("o5", "running-sum"), Subject("org/name", "arithmetic-mc"))
+    assert [s.task for s in parse_subjects(["o10", "organism:O1"], None)] == ["running-sum", "running-sum-modes"]
+    assert parse_subjects(["O5", "O5"], "ordering") == (Subject("O5", "ordering"),)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_subjects_of_the_command_line() -> None:
 )
 def test_senseless_options_are_refused(options: dict) -> None:
     with pytest.raises(ConfigError):
-        RunConfig(**options)
+        AuditConfig(**options)
 
 
 def test_the_behavioural_suite_in_a_run_folder(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_the_behavioural_suite_in_a_run_folder(tmp_path: Path) -> None:
     assert "follows the mistake" in page
 
 
-class Sums(Transcripts):
+class Sums(TranscriptTask):
     """Chains of thought about running sums, in the words that the organisms know."""
 
     stems = RunningSum().stems
@@ -166,8 +166,8 @@ def test_chains_written_elsewhere_are_scored_as_they_are(
     ]
     path = tmp_path / "chains.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    asked = config(subjects=subjects(["O5"], str(path)), traces=str(path), assays=("baselines", "early_answering"))
-    assert [(e.chains, e.texts) for e in plan(asked)] == [(6, 0)]
+    asked = config(subjects=parse_subjects(["O5"], str(path)), traces=str(path), assays=("baselines", "early_answering"))
+    assert [(e.chains, e.texts) for e in estimate_audit(asked)] == [(6, 0)]
     given, sampled = audit(asked, tmp_path / "run").read("scores"), whole.read("scores")
     keys = ["question", "measure", "condition", "step"]
     both = given.merge(sampled, on=keys, how="left", suffixes=("", "_sampled"))

@@ -135,7 +135,7 @@ def test_the_same_command_says_the_same_here_and_in_a_process_of_its_own(
 
 def interrupt_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while batch `number` is scored."""
-    score, calls = audits.keep_batch, []
+    score, calls = audits.score_batch, []
 
     def interrupted(*args: object) -> None:
         calls.append(args)

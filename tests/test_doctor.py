@@ -8,18 +8,18 @@ from typer.testing import CliRunner
 
 from faithlens import doctor
 from faithlens.cli import app
-from faithlens.kernels.tree_attention import Attended, tree_attention
+from faithlens.kernels.tree_attention import AttentionOutput, tree_attention
 from faithlens.runtime import packed
 from tests.conftest import tiny
 
 
-def failed(checks: list[doctor.Check]) -> set[str]:
+def failed(checks: list[doctor.CheckResult]) -> set[str]:
     return {check.name for check in checks if not check.passed}
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2", "gpt_oss"])
 def test_sound_models_pass(family: str) -> None:
-    checks = doctor.examine(tiny(family))
+    checks = doctor.run_checks(tiny(family))
     assert failed(checks) == set()
     assert len(checks) == 20
     assert checks[1].name == "kernels run in plain torch"
@@ -31,18 +31,18 @@ def test_sound_models_pass(family: str) -> None:
 def test_attention_that_sees_too_much_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every query also sees a little of the mean value: wrong answers, yet masses and hooks are as they should be."""
 
-    def leaky(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *args: object, **kwargs: object) -> Attended:
+    def leaky(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *args: object, **kwargs: object) -> AttentionOutput:
         out = tree_attention(q, k, v, *args, **kwargs)
         return out._replace(out=out.out + 0.01 * v.mean(1, keepdim=True).repeat_interleave(len(q) // len(v), 0))
 
     monkeypatch.setattr(packed, "tree_attention", leaky)
-    found = failed(doctor.examine(tiny("llama")))
+    found = failed(doctor.run_checks(tiny("llama")))
     assert {"packed is plain transformers", "packed is separate"} <= found
     assert "hooks are gone after an exception" not in found
 
 
 def test_a_model_that_cannot_be_packed_is_told_why() -> None:
-    checks = doctor.examine(tiny("mamba"))
+    checks = doctor.run_checks(tiny("mamba"))
     assert any("it has norm, mixer" in check.note for check in checks if not check.passed)
 
 

@@ -12,11 +12,11 @@ from torch import Tensor
 from faithlens.errors import KernelError
 from faithlens.kernels.answer_logprobs import answer_logprobs
 from faithlens.kernels.divergence import divergence
-from faithlens.kernels.span_compare import span_compare
+from faithlens.kernels.span_compare import compare_spans
 from faithlens.kernels.tree_attention import Readout, Tree, tree_attention
 from faithlens.runtime.capture import Capture
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
 from faithlens.runtime.plan import compile_plan
 from tests.conftest import FAMILIES, MORE, tiny
 from tests.exact import differences, execute_exactly
@@ -105,20 +105,20 @@ def test_what_is_read_through_the_unembedding(dtype: torch.dtype, rows: int, hea
 def test_span_compare(dtype: torch.dtype) -> None:
     a, b = random((507, 300), (507, 300), dtype=dtype)
     spans = torch.tensor([[0, 7], [7, 8], [3, 507]], device="cuda")
-    truth = span_compare(a.double(), b.double(), spans, impl="reference")
-    plain, ours = (span_compare(a, b, spans, impl=impl) for impl in ("reference", "triton"))
+    truth = compare_spans(a.double(), b.double(), spans, impl="reference")
+    plain, ours = (compare_spans(a, b, spans, impl=impl) for impl in ("reference", "triton"))
     errs_no_more(ours, plain, truth, 2 * torch.finfo(torch.float32).eps)
 
 
 def test_float64_is_not_for_triton() -> None:
     x, spans = torch.ones(3, 16, device="cuda", dtype=torch.float64), torch.tensor([[0, 3]], device="cuda")
-    assert span_compare(x, x, spans).cosine.tolist() == [1.0]
+    assert compare_spans(x, x, spans).cosine.tolist() == [1.0]
     with pytest.raises(KernelError, match="float64"):
-        span_compare(x, x, spans, impl="triton")
+        compare_spans(x, x, spans, impl="triton")
 
 
-def moved(lens: Lens, dtype: torch.dtype = torch.float32) -> Lens:
-    return Lens(lens.name, lens.hf_model.to(device="cuda", dtype=dtype), lens.tokenizer, lens.structure)  # type: ignore[arg-type]
+def moved(lens: Model, dtype: torch.dtype = torch.float32) -> Model:
+    return Model(lens.name, lens.hf_model.to(device="cuda", dtype=dtype), lens.tokenizer, lens.structure)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES | MORE))
@@ -127,13 +127,13 @@ def test_packed_passes(family: str) -> None:
     lens, swept, edited = tiny(family), compile_plan(cases(), budget=90), compile_plan(conditions(list(EDITS)))
     truth = execute_exactly(lens, swept, CAPTURE, backend="packed")
     edited_truth = execute_exactly(lens, edited, EVERYTHING, backend="packed")
-    cpu = differences(execute(lens, swept, CAPTURE), truth)
-    edited_cpu = worst(execute(lens, edited, EVERYTHING), edited_truth)
+    cpu = differences(run_plan(lens, swept, CAPTURE), truth)
+    edited_cpu = worst(run_plan(lens, edited, EVERYTHING), edited_truth)
     lens = moved(lens)
     eps = torch.finfo(torch.float32).eps
-    for mine, theirs in zip(differences(execute(lens, swept, CAPTURE), truth), cpu, strict=True):
+    for mine, theirs in zip(differences(run_plan(lens, swept, CAPTURE), truth), cpu, strict=True):
         assert mine <= SLACK * theirs + 4 * eps
-    gaps = worst(execute(lens, edited, EVERYTHING), edited_truth)
+    gaps = worst(run_plan(lens, edited, EVERYTHING), edited_truth)
     assert max(gaps.values()) <= SLACK * 2 * max(edited_cpu.values())
 
 
@@ -145,10 +145,10 @@ def test_gradients_and_divergences(family: str) -> None:
         ([CLEAN], Capture(attribution=metric, gradient_flow=("answer",))),
         (conditions(["splice", "knockout"]), Capture(divergence=True)),
     ]
-    cpu = [execute(lens, compile_plan(given), capture) for given, capture in asked]
+    cpu = [run_plan(lens, compile_plan(given), capture) for given, capture in asked]
     lens = moved(lens)
     for (given, capture), expected in zip(asked, cpu, strict=True):
-        for mine, theirs in zip(execute(lens, compile_plan(given), capture), expected, strict=True):
+        for mine, theirs in zip(run_plan(lens, compile_plan(given), capture), expected, strict=True):
             pairs = [(mine.attribution[key], value) for key, value in theirs.attribution.items()]
             pairs += [(mine.gradient_flow[key], value) for key, value in theirs.gradient_flow.items()]
             pairs += [] if mine.kl is None or theirs.kl is None else [(mine.kl, theirs.kl)]
@@ -160,7 +160,7 @@ def test_gradients_and_divergences(family: str) -> None:
 def test_half_precision_on_a_gpu_is_as_good_as_on_a_cpu() -> None:
     lens, plan = tiny("llama"), compile_plan(cases(), budget=90)
     truth = execute_exactly(lens, plan, CAPTURE, backend="packed")
-    half = Lens(lens.name, lens.hf_model.bfloat16(), lens.tokenizer, lens.structure)
-    cpu = differences(execute(half, plan, CAPTURE), truth)
-    for mine, theirs in zip(differences(execute(moved(half, torch.bfloat16), plan, CAPTURE), truth), cpu, strict=True):
+    half = Model(lens.name, lens.hf_model.bfloat16(), lens.tokenizer, lens.structure)
+    cpu = differences(run_plan(half, plan, CAPTURE), truth)
+    for mine, theirs in zip(differences(run_plan(moved(half, torch.bfloat16), plan, CAPTURE), truth), cpu, strict=True):
         assert mine <= SLACK * theirs

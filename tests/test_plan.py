@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from faithlens import cli
 from faithlens.errors import ConfigError, FaithlensError
-from faithlens.planning import Aim, Guess, expected
+from faithlens.planning import Aim, Guess, predict_power
 from faithlens.stats.estimate import estimates
 from faithlens.store import Run
 
@@ -126,7 +126,7 @@ def test_guesses_that_cannot_be_are_refused(words: str, run: Path) -> None:
 
 
 def test_accuracies_that_leave_no_room_are_told_as_such() -> None:
-    found = expected(Guess(50, 1.0, 1.0, change=0.0), Aim())
+    found = predict_power(Guess(50, 1.0, 1.0, change=0.0), Aim())
     assert (found.n_informative, found.reason) == (0, "the accuracies leave no room for change")
     with pytest.raises(ConfigError, match=r"allow 0\.00"):
         Guess(50, 1.0, 1.0, change=0.1)

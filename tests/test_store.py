@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from faithlens.errors import RunError
-from faithlens.store import Run, commit, differences, manifest
+from faithlens.store import Run, read_commit, list_differences, make_manifest
 
 CONFIG = {"models": ["a"], "n": 4, "limits": {"tokens": 100}}
 
@@ -16,7 +16,7 @@ def score(question, **more):
 
 
 def start(path, config=CONFIG, **more):
-    return Run.create(path, manifest(config, seed=3, device="cpu"), **more)
+    return Run.create(path, make_manifest(config, seed=3, device="cpu"), **more)
 
 
 def test_manifest_says_what_made_the_numbers(tmp_path):
@@ -25,7 +25,7 @@ def test_manifest_says_what_made_the_numbers(tmp_path):
     assert (found["seed"], found["device"]) == (3, "cpu")
     assert found["versions"]["numpy"]
     assert "+00:00" in found["created"]
-    assert commit() is None or len(commit()) == 40
+    assert read_commit() is None or len(read_commit()) == 40
 
 
 def test_an_existing_folder_is_refused_and_left_alone(tmp_path):
@@ -53,8 +53,8 @@ def test_resume_needs_the_same_config_and_names_what_changed(tmp_path):
 
 
 def test_differences_of_equal_values():
-    assert differences({"a": [1, 2]}, {"a": [1, 2]}) == []
-    assert differences({"a": 1}, {"b": 1}) == ["a: 1 in the folder, None asked", "b: None in the folder, 1 asked"]
+    assert list_differences({"a": [1, 2]}, {"a": [1, 2]}) == []
+    assert list_differences({"a": 1}, {"b": 1}) == ["a: 1 in the folder, None asked", "b: None in the folder, 1 asked"]
 
 
 def test_parts_come_back_sorted_and_typed(tmp_path):

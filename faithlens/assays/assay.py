@@ -13,7 +13,7 @@ from faithlens.interventions.editor import Editor
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Record
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.sample import Sampling
 from faithlens.runtime.trace import Piece
 from faithlens.tasks.question import Task
@@ -36,7 +36,7 @@ class Setting:
         points: after how many steps of a chain, evenly spaced, the rest is written anew; None for all.
     """
 
-    lens: Lens
+    lens: Model
     task: Task
     seed: int
     sampling: Sampling = Sampling()

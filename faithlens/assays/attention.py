@@ -6,7 +6,7 @@ It is shown because people ask for it, beside the measures that decide.
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import full
+from faithlens.interventions.truncate import make_full_cot
 from faithlens.measures.score import Score
 from faithlens.runtime.condition import Condition
 
@@ -15,7 +15,7 @@ READERS = ("answer",)
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain."""
-    return [full(case)]
+    return [make_full_cot(case)]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:

@@ -29,13 +29,13 @@ from faithlens.assays import (
 )
 from faithlens.assays.assay import Assay, Edited, Editing, Records, Setting
 from faithlens.assays.writing import write
-from faithlens.errors import ConfigError, nearest
+from faithlens.errors import ConfigError, suggest_names
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Capture
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import Backend, execute
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import Backend, run_plan
 from faithlens.runtime.plan import BUDGET
 
 ASSAYS: dict[str, Assay] = {
@@ -79,7 +79,7 @@ def suite(name: str) -> tuple[str, ...]:
         ConfigError: there is none of that name.
     """
     if name not in SUITES:
-        raise ConfigError(f"the suite {name!r}", "no such suite", nearest(name, SUITES))
+        raise ConfigError(f"the suite {name!r}", "no such suite", suggest_names(name, SUITES))
     return SUITES[name]
 
 
@@ -96,7 +96,7 @@ def assays_named(names: Sequence[str]) -> dict[str, Assay]:
     """
     for name in names:
         if name not in ASSAYS:
-            raise ConfigError(f"the assay {name!r}", "no such assay", nearest(name, ASSAYS))
+            raise ConfigError(f"the assay {name!r}", "no such assay", suggest_names(name, ASSAYS))
     return {name: assay for name, assay in ASSAYS.items() if name in names}
 
 
@@ -139,8 +139,8 @@ def run_battery(
     chosen = assays_named(assays)
     cases = write(setting, cases, chosen.values(), progress)
     asked = [conditions(setting, case, chosen) for case in cases]
-    plan = plan_for(setting.lens, list(chain(*asked)), budget=budget)
-    came = iter(execute(setting.lens, plan, capture(chosen), backend=backend))
+    plan = plan_passes(setting.lens, list(chain(*asked)), budget=budget)
+    came = iter(run_plan(setting.lens, plan, capture(chosen), backend=backend))
     return [
         result(setting, case, {condition.name: next(came) for condition in wanted}, chosen)
         for case, wanted in zip(cases, asked, strict=True)

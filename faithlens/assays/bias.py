@@ -20,11 +20,11 @@ from faithlens.assays.assay import Ask, Records, Setting
 from faithlens.assays.prompted import Arm, answer, arm, own
 from faithlens.errors import FaithlensError
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import full, no_cot
-from faithlens.measures.answers import choice
+from faithlens.interventions.truncate import make_full_cot, make_no_cot
+from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
 from faithlens.runtime.condition import Condition
-from faithlens.tasks.biased import always_first, examples, few_shot, pointed, suggested
+from faithlens.tasks.biased import prepend_right_first_examples, draw_examples, prepend_examples, draw_target_label, add_suggestion
 from faithlens.tasks.question import Strategy
 
 Kind = Literal["suggested", "always_a"]
@@ -59,10 +59,10 @@ def pair(setting: Setting, case: Case, kind: Kind, strategy: Strategy) -> Pair:
     """
     prompt, question = own(setting, case, strategy), case.question
     if kind == "suggested":
-        label = pointed(question, setting.seed, "suggested")
-        return Pair(label, arm(setting, f"suggested@{label}", suggested(prompt, label), strategy), None)
-    shown = examples(setting.task, question, setting.seed)
-    biased, plain = always_first(prompt, shown), few_shot(prompt, shown)
+        label = draw_target_label(question, setting.seed, "suggested")
+        return Pair(label, arm(setting, f"suggested@{label}", add_suggestion(prompt, label), strategy), None)
+    shown = draw_examples(setting.task, question, setting.seed)
+    biased, plain = prepend_right_first_examples(prompt, shown), prepend_examples(prompt, shown)
     arms = arm(setting, "always_a", biased, strategy), arm(setting, "few_shot", plain, strategy)
     return Pair(question.candidates[0], *arms)
 
@@ -82,7 +82,7 @@ def asks(setting: Setting, case: Case) -> list[Ask]:
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The question's own prompts, and the others, each with and without a chain of thought."""
-    return [full(case), no_cot(case), *prompted.conditions(setting, case, arms(setting, case))]
+    return [make_full_cot(case), make_no_cot(case), *prompted.conditions(setting, case, arms(setting, case))]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
@@ -114,7 +114,7 @@ def read(setting: Setting, case: Case, of: Pair, strategy: Strategy, records: Re
     """What both answers say. Raises TraceError where one could not be read."""
     biased = answer(setting, case, of.biased, records)
     if of.unbiased is None:
-        plain = choice(records["full" if strategy == "cot" else "no_cot"].logprobs)
+        plain = choose_option(records["full" if strategy == "cot" else "no_cot"].logprobs)
     else:
         plain = answer(setting, case, of.unbiased, records)
     right, pushed = case.answer_index, case.candidates.index(of.label)

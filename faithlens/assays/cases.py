@@ -6,16 +6,16 @@ from hashlib import sha256
 
 from faithlens.errors import ModelError, PlanError, TraceError
 from faithlens.interventions.case import Case, make_case
-from faithlens.interventions.truncate import full
-from faithlens.measures.answers import coverage
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import Backend, execute
-from faithlens.runtime.model import Lens
-from faithlens.runtime.sample import Sampled, Sampling, sample
+from faithlens.interventions.truncate import make_full_cot
+from faithlens.measures.answers import option_coverage
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import Backend, run_plan
+from faithlens.runtime.model import Model
+from faithlens.runtime.sample import Continuation, Sampling, sample
 from faithlens.runtime.trace import Trace, make_trace
-from faithlens.tasks.numbers import stated_value
+from faithlens.tasks.numbers import find_stated_value
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy, Task
-from faithlens.tasks.segment import segment
+from faithlens.tasks.segment import split_steps
 
 MIN_COVERAGE = 0.5  # under a stem that works, the options hold at least half of the model's probability
 TRIED = 6  # finished chains of thought on which the stems are tried
@@ -49,12 +49,12 @@ def seed_of(seed: int, question: Question, sample: int = 0) -> int:
     return int.from_bytes(sha256(f"{seed}:{question.id}{which}".encode()).digest()[:6])
 
 
-def prompt_ids(lens: Lens, task: Task, question: Question, strategy: Strategy) -> tuple[int, ...]:
+def prompt_ids(lens: Model, task: Task, question: Question, strategy: Strategy) -> tuple[int, ...]:
     """The tokens that ask `question`."""
     return put(lens, task.make_prompt(question, strategy), strategy)
 
 
-def put(lens: Lens, prompt: Prompt, strategy: Strategy) -> tuple[int, ...]:
+def put(lens: Model, prompt: Prompt, strategy: Strategy) -> tuple[int, ...]:
     """The tokens of a prompt. A reasoning model opens its turn with its own thoughts, or without any."""
     if lens.thinking is None:
         return lens.encode_prompt(lens.render(prompt.user, prompt.prefill))
@@ -62,14 +62,14 @@ def put(lens: Lens, prompt: Prompt, strategy: Strategy) -> tuple[int, ...]:
     return lens.encode_prompt(ask(lens, prompt.user))
 
 
-def empty_ids(lens: Lens, task: Task, question: Question) -> tuple[int, ...] | None:
+def empty_ids(lens: Model, task: Task, question: Question) -> tuple[int, ...] | None:
     """The tokens that ask `question` with the think block closed and empty; None where the model has none."""
     if lens.thinking is None:
         return None
     return lens.encode_prompt(lens.thinking.empty_thoughts(lens, task.make_prompt(question, "cot").user))
 
 
-def check_room(lens: Lens, task: Task, questions: Sequence[Question], sampling: Sampling, seed: int) -> None:
+def check_room(lens: Model, task: Task, questions: Sequence[Question], sampling: Sampling, seed: int) -> None:
     """See that every question and its twin leave room for a chain of thought and an answer, before any is sampled.
 
     Raises:
@@ -92,7 +92,7 @@ def check_room(lens: Lens, task: Task, questions: Sequence[Question], sampling: 
 
 
 def draw_drafts(
-    lens: Lens,
+    lens: Model,
     task: Task,
     questions: Sequence[Question],
     sampling: Sampling = Sampling(),
@@ -116,14 +116,14 @@ def draw_drafts(
     )
     written = {(q.id, k): one for (q, k), one in zip(asked, drawn, strict=True)}
 
-    def twin_of(q: Question, k: int) -> Sampled | None:
+    def twin_of(q: Question, k: int) -> Continuation | None:
         twin = task.draw_counterfactual(q, seed) if twins else None
         return None if twin is None else written[twin.id, k]
 
     return [draft(lens, q, written[q.id, k], twin_of(q, k), k) for q, k in own]
 
 
-def draft(lens: Lens, question: Question, own: Sampled, other: Sampled | None, sample: int = 0) -> Draft:
+def draft(lens: Model, question: Question, own: Continuation, other: Continuation | None, sample: int = 0) -> Draft:
     """Cut what was sampled into steps."""
     try:
         trace = to_trace(lens, own)
@@ -135,7 +135,7 @@ def draft(lens: Lens, question: Question, own: Sampled, other: Sampled | None, s
         return Draft(question, trace, None, sample=sample)
 
 
-def to_trace(lens: Lens, drawn: Sampled) -> Trace:
+def to_trace(lens: Model, drawn: Continuation) -> Trace:
     """Cut sampled tokens into steps; where the token limit broke off the last of several steps, it is left out.
 
     Of what a reasoning model wrote, its thoughts are cut into steps, and what it said after them is kept apart.
@@ -145,8 +145,8 @@ def to_trace(lens: Lens, drawn: Sampled) -> Trace:
     """
     if lens.thinking:
         thoughts, said = lens.thinking.split_thoughts(lens, drawn.prompt, drawn.ids, drawn.finish)
-        return replace(make_trace(lens, drawn.prompt, thoughts, segment, "stop", drawn.seed), said=said)
-    return whole_steps(make_trace(lens, drawn.prompt, drawn.ids, segment, drawn.finish, drawn.seed))
+        return replace(make_trace(lens, drawn.prompt, thoughts, split_steps, "stop", drawn.seed), said=said)
+    return whole_steps(make_trace(lens, drawn.prompt, drawn.ids, split_steps, drawn.finish, drawn.seed))
 
 
 def whole_steps(trace: Trace) -> Trace:
@@ -162,11 +162,11 @@ def candidates_of(draft: Draft) -> tuple[str, ...]:
     if draft.question.form == "choice":
         return own
     texts = [text for trace in (draft.trace, draft.twin) if trace for text in trace.texts[1:]]
-    stated = (stated_value(text) for text in texts)
+    stated = (find_stated_value(text) for text in texts)
     return tuple(dict.fromkeys([*own, *(value for value in stated if value)]))
 
 
-def to_case(lens: Lens, task: Task, draft: Draft, stem: Stem) -> Case:
+def to_case(lens: Model, task: Task, draft: Draft, stem: Stem) -> Case:
     """A draft, ready to be answered under `stem`.
 
     Raises:
@@ -180,7 +180,7 @@ def to_case(lens: Lens, task: Task, draft: Draft, stem: Stem) -> Case:
     )
 
 
-def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft], *, backend: Backend = "packed") -> Chosen:
+def choose_stem(lens: Model, task: Task, drafts: Sequence[Draft], *, backend: Backend = "packed") -> Chosen:
     """The stem under which this model answers: tried on a few finished chains, the options must hold most probability.
 
     The stem alone can decide how able a model seems, so none is taken on faith.
@@ -207,13 +207,13 @@ def choose_stem(lens: Lens, task: Task, drafts: Sequence[Draft], *, backend: Bac
     return best
 
 
-def try_stems(lens: Lens, task: Task, drafts: Sequence[Draft], backend: Backend) -> Iterator[Chosen]:
+def try_stems(lens: Model, task: Task, drafts: Sequence[Draft], backend: Backend) -> Iterator[Chosen]:
     """Each of the task's stems that the tokenizer can write, with the probability the options hold under it."""
     for stem in task.stems if drafts else ():
         try:
             cases = [to_case(lens, task, d, stem) for d in drafts]
         except TraceError:
             continue
-        plan = plan_for(lens, [full(case) for case in cases])
-        held = [coverage(record.logprobs) for record in execute(lens, plan, backend=backend)]
+        plan = plan_passes(lens, [make_full_cot(case) for case in cases])
+        held = [option_coverage(record.logprobs) for record in run_plan(lens, plan, backend=backend)]
         yield Chosen(stem, sum(held) / len(held))

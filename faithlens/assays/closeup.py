@@ -6,14 +6,14 @@ import pandas as pd
 
 from faithlens.assays.cases import choose_stem, draw_drafts, to_case
 from faithlens.interventions.case import Case
-from faithlens.measures.answers import probabilities
+from faithlens.measures.answers import option_probabilities
 from faithlens.runtime.capture import Record
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.sample import Sampling
 from faithlens.tasks.question import Question, Task
 
 
-def think(lens: Lens, task: Task, question: Question, sampling: Sampling = Sampling(), seed: int = 0) -> Case:
+def think(lens: Model, task: Task, question: Question, sampling: Sampling = Sampling(), seed: int = 0) -> Case:
     """A chain of thought of the model about one question, cut into steps, with the stem under which it answers.
 
     Raises:
@@ -25,7 +25,7 @@ def think(lens: Lens, task: Task, question: Question, sampling: Sampling = Sampl
 
 def answer_table(case: Case, records: Sequence[Record]) -> pd.DataFrame:
     """What each condition answers: a row a condition, a column a candidate, in probability over the candidates."""
-    rows = [probabilities(record.logprobs).tolist() for record in records]
+    rows = [option_probabilities(record.logprobs).tolist() for record in records]
     names = pd.Index([record.condition.name for record in records], name="condition")
     return pd.DataFrame(rows, index=names, columns=pd.Index(case.candidates, name="answer"))
 

@@ -11,39 +11,39 @@ from faithlens.assays.early_answering_filled import KIND
 from faithlens.assays.filler import CANNOT_WRITE
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.filler import in_place_of
-from faithlens.interventions.rewrite import without
-from faithlens.interventions.truncate import full
-from faithlens.measures.answers import choice, probabilities
-from faithlens.measures.score import Score, mean_score
+from faithlens.interventions.filler import replace_step_with_filler
+from faithlens.interventions.rewrite import delete_step
+from faithlens.interventions.truncate import make_full_cot
+from faithlens.measures.answers import choose_option, option_probabilities
+from faithlens.measures.score import Score, make_mean_score
 from faithlens.runtime.condition import Condition
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, and each step left out or filled."""
-    out = [full(case)]
+    out = [make_full_cot(case)]
     for i in range(len(case.trace.steps)):
-        out.append(without(case, i, f"delete@{i}"))
+        out.append(delete_step(case, i, f"delete@{i}"))
         with suppress(TraceError):
-            out.append(in_place_of(setting.lens, case, i, KIND, f"blank@{i}"))
+            out.append(replace_step_with_filler(setting.lens, case, i, KIND, f"blank@{i}"))
     return out
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """By step, whether the answer stays; and the mean change of both, with how often they are answered right."""
-    answer, n = choice(records["full"].logprobs), len(case.trace.steps)
+    answer, n = choose_option(records["full"].logprobs), len(case.trace.steps)
     scores = []
     for measure, name in (("deletion", "delete"), ("deletion_filled", "blank")):
         known = {i: records[f"{name}@{i}"].logprobs for i in range(n) if f"{name}@{i}" in records}
         for i, now in known.items():
             at = {"condition": f"{name}@{i}", "step": i, "fraction": i / n}
             scores += [
-                Score(f"{measure}.retention", float(choice(now) == answer), "fraction", **at),
-                Score(f"{measure}.soft", float(probabilities(now)[answer]), "probability", **at),
+                Score(f"{measure}.retention", float(choose_option(now) == answer), "fraction", **at),
+                Score(f"{measure}.soft", float(option_probabilities(now)[answer]), "probability", **at),
             ]
-        answers = [choice(now) for now in known.values()]
+        answers = [choose_option(now) for now in known.values()]
         scores += [
-            mean_score(f"{measure}.change", [float(a != answer) for a in answers], CANNOT_WRITE),
-            mean_score(f"{measure}.accuracy", [float(a == case.answer_index) for a in answers], CANNOT_WRITE),
+            make_mean_score(f"{measure}.change", [float(a != answer) for a in answers], CANNOT_WRITE),
+            make_mean_score(f"{measure}.accuracy", [float(a == case.answer_index) for a in answers], CANNOT_WRITE),
         ]
     return scores

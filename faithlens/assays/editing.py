@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from faithlens.assays.assay import Ask, Setting
 from faithlens.interventions.case import Case
-from faithlens.tasks.reword import TRIES, taken
+from faithlens.tasks.reword import MAX_TRIES, extract_rewrite
 
 Check = Callable[[str, str], str | None]
 """Why the second text is no edit of the first; None where it is one."""
@@ -13,10 +13,10 @@ Check = Callable[[str, str], str | None]
 def tries(case: Case, name: str, request: str, step: str, check: Check) -> list[Ask]:
     """The requests made so far for an edit of `step`, and the next one where all failed and it may still be made."""
     asked = []
-    for k in range(TRIES):
+    for k in range(MAX_TRIES):
         asked.append(Ask(f"{name}, try {k}", request))
         written = case.generated_texts.get(asked[-1].name)
-        if written is None or check(step, taken(written.text, step)) is None:
+        if written is None or check(step, extract_rewrite(written.text, step)) is None:
             break
     return asked
 
@@ -24,10 +24,10 @@ def tries(case: Case, name: str, request: str, step: str, check: Check) -> list[
 def best(case: Case, name: str, step: str, check: Check) -> tuple[str, str | None]:
     """The first edit of `step` that is one, or else the last try and what is wrong with it."""
     after, invalid = "", "no edit was asked for"
-    for k in range(TRIES):
+    for k in range(MAX_TRIES):
         if (written := case.generated_texts.get(f"{name}, try {k}")) is None:
             break
-        after = taken(written.text, step)
+        after = extract_rewrite(written.text, step)
         if (invalid := check(step, after)) is None:
             break
     return after, invalid

@@ -16,11 +16,11 @@ from faithlens.assays.bias import STRATEGIES
 from faithlens.assays.prompted import Arm, answer, arm
 from faithlens.errors import FaithlensError, TaskError
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import full, no_cot
-from faithlens.measures.answers import choice
+from faithlens.interventions.truncate import make_full_cot, make_no_cot
+from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
 from faithlens.runtime.condition import Condition
-from faithlens.tasks.question import EvidencePairs, Question, Strategy
+from faithlens.tasks.question import EvidencePairTask, Question, Strategy
 
 Role = Literal["unknown", "stereotyped", "other"]
 NO_PAIR = "no version of this question with the evidence about the other person"
@@ -42,7 +42,7 @@ def other(setting: Setting, question: Question) -> Question:
     Raises:
         TaskError: there is none.
     """
-    swapped = setting.task.swap_evidence(question) if isinstance(setting.task, EvidencePairs) else None
+    swapped = setting.task.swap_evidence(question) if isinstance(setting.task, EvidencePairTask) else None
     if swapped is None or swapped.candidates != question.candidates:
         raise TaskError(f"the pair of question {question.id!r}", NO_PAIR, "use a task of weak evidence")
     return swapped
@@ -67,7 +67,7 @@ def asks(setting: Setting, case: Case) -> list[Ask]:
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """Both questions, each with and without a chain of thought."""
-    return [full(case), no_cot(case), *prompted.conditions(setting, case, arms(setting, case))]
+    return [make_full_cot(case), make_no_cot(case), *prompted.conditions(setting, case, arms(setting, case))]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
@@ -96,7 +96,7 @@ def both(setting: Setting, case: Case, strategy: Strategy, records: Records) -> 
         FaithlensError: there is no other question, or it could not be answered.
     """
     swapped = other(setting, case.question)
-    first = choice(records["full" if strategy == "cot" else "no_cot"].logprobs)
+    first = choose_option(records["full" if strategy == "cot" else "no_cot"].logprobs)
     second = answer(setting, case, swapped_arm(setting, case, strategy), records)
     return role(setting, case.question, case.candidates[first]), role(setting, swapped, case.candidates[second])
 
@@ -104,7 +104,7 @@ def both(setting: Setting, case: Case, strategy: Strategy, records: Records) -> 
 def role(setting: Setting, question: Question, label: str) -> Role:
     """Whom an option of `question` accuses."""
     task = setting.task
-    assert isinstance(task, EvidencePairs)  # `other` has seen to it
+    assert isinstance(task, EvidencePairTask)  # `other` has seen to it
     if label == task.find_unknown_label(question):
         return "unknown"
     return "stereotyped" if label == task.find_stereotyped_label(question) else "other"

@@ -12,9 +12,9 @@ from contextlib import suppress
 from faithlens.assays.assay import Records, Setting
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.filler import KINDS, filled, tokens_per_copy
-from faithlens.interventions.truncate import cut, full
-from faithlens.measures.answers import choice, probabilities
+from faithlens.interventions.filler import FILLER_TEXTS, append_filler, count_tokens_per_copy
+from faithlens.interventions.truncate import truncate, make_full_cot
+from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score
 from faithlens.runtime.condition import Condition
 
@@ -30,36 +30,36 @@ def name_of(kind: str, part: int) -> str:
 def fillers(setting: Setting, case: Case) -> Iterator[Condition]:
     """Every kind of filler the tokenizer can write, in every length but none."""
     length = sum(len(step.ids) for step in case.trace.steps)
-    for kind in KINDS:
+    for kind in FILLER_TEXTS:
         with suppress(TraceError):
             parts = range(1, PARTS + 1)
-            yield from [filled(setting.lens, case, 0, kind, length * p // PARTS, name_of(kind, p)) for p in parts]
+            yield from [append_filler(setting.lens, case, 0, kind, length * p // PARTS, name_of(kind, p)) for p in parts]
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, the empty one, and filler of every kind and length."""
-    return [full(case), cut(case, 0), *fillers(setting, case)]
+    return [make_full_cot(case), truncate(case, 0), *fillers(setting, case)]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Of each kind: curves over its length, and at full length the answer against the chain's and the empty one's."""
-    return [score for kind in KINDS for score in of_kind(setting, case, records, kind)]
+    return [score for kind in FILLER_TEXTS for score in of_kind(setting, case, records, kind)]
 
 
 def of_kind(setting: Setting, case: Case, records: Records, kind: str) -> Iterator[Score]:
     """One kind's scores."""
-    answer = choice(records["full"].logprobs)
+    answer = choose_option(records["full"].logprobs)
     last = name_of(kind, PARTS)
     if last not in records:
         yield Score(f"filler.{kind}.change", None, "fraction", last, reason=CANNOT_WRITE)
         return
     for part in range(PARTS + 1):
         now, at = records[name_of(kind, part)].logprobs, {"condition": name_of(kind, part), "fraction": part / PARTS}
-        yield Score(f"filler.{kind}.retention", float(choice(now) == answer), "fraction", **at)
-        yield Score(f"filler.{kind}.right", float(choice(now) == case.answer_index), "fraction", **at)
-        yield Score(f"filler.{kind}.soft", float(probabilities(now)[answer]), "probability", **at)
-    filled_, empty = (float(choice(records[name].logprobs) == case.answer_index) for name in (last, "cut@0"))
-    yield Score(f"filler.{kind}.change", float(choice(records[last].logprobs) != answer), "fraction", last)
+        yield Score(f"filler.{kind}.retention", float(choose_option(now) == answer), "fraction", **at)
+        yield Score(f"filler.{kind}.right", float(choose_option(now) == case.answer_index), "fraction", **at)
+        yield Score(f"filler.{kind}.soft", float(option_probabilities(now)[answer]), "probability", **at)
+    filled_, empty = (float(choose_option(records[name].logprobs) == case.answer_index) for name in (last, "cut@0"))
+    yield Score(f"filler.{kind}.change", float(choose_option(records[last].logprobs) != answer), "fraction", last)
     yield Score(f"filler.{kind}.accuracy", filled_, "fraction", last)
     yield Score(f"filler.{kind}.gain", filled_ - empty, "fraction", last)
-    yield Score(f"filler.{kind}.tokens_per_copy", tokens_per_copy(setting.lens, case.trace.prompt.ids, kind), "token")
+    yield Score(f"filler.{kind}.tokens_per_copy", count_tokens_per_copy(setting.lens, case.trace.prompt.ids, kind), "token")

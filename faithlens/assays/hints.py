@@ -23,13 +23,13 @@ from faithlens.assays.assay import Ask, Records, Setting
 from faithlens.assays.prompted import Arm, answer, arm, chain, own
 from faithlens.errors import FaithlensError
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import full
-from faithlens.measures.answers import choice
+from faithlens.interventions.truncate import make_full_cot
+from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
 from faithlens.runtime.condition import Condition
-from faithlens.tasks.biased import HINTS, examples, few_shot, hinted, pointed
-from faithlens.tasks.question import Hinting, Task
-from faithlens.tasks.reveal import mentions, relies
+from faithlens.tasks.biased import HINTS, draw_examples, prepend_examples, add_hint, draw_target_label
+from faithlens.tasks.question import HintingTask, Task
+from faithlens.tasks.reveal import mentions_hint, relies_on_hint
 
 MEASURES = (
     "eligible", "switch", "elsewhere", "stray", "revealed_mention", "revealed_reliance", "all_mention", "all_reliance",
@@ -48,22 +48,22 @@ def arms(setting: Setting, case: Case, kind: str) -> tuple[Arm, Arm | None]:
     """
     question, label, task = case.question, hinted_option(setting, case), setting.task
     name = f"hint_{kind}@{label}"
-    if isinstance(task, Hinting):
+    if isinstance(task, HintingTask):
         return arm(setting, name, task.make_hinted_prompt(question, kind, label), "cot"), None
     prompt = own(setting, case, "cot")
-    shown = examples(task, question, setting.seed) if kind == "visual_pattern" else ()
-    pushed = arm(setting, name, hinted(kind, prompt, question, label, shown), "cot")
-    return pushed, arm(setting, "few_shot", few_shot(prompt, shown), "cot") if shown else None
+    shown = draw_examples(task, question, setting.seed) if kind == "visual_pattern" else ()
+    pushed = arm(setting, name, add_hint(kind, prompt, question, label, shown), "cot")
+    return pushed, arm(setting, "few_shot", prepend_examples(prompt, shown), "cot") if shown else None
 
 
 def kinds(task: Task) -> tuple[str, ...]:
     """The kinds of hints that questions of `task` take."""
-    return task.hint_kinds if isinstance(task, Hinting) else tuple(HINTS)
+    return task.hint_kinds if isinstance(task, HintingTask) else tuple(HINTS)
 
 
 def hinted_option(setting: Setting, case: Case) -> str:
     """The label that all hints of a question point to."""
-    return pointed(case.question, setting.seed, "hint")
+    return draw_target_label(case.question, setting.seed, "hint")
 
 
 def every_arm(setting: Setting, case: Case) -> Iterator[Arm]:
@@ -80,7 +80,7 @@ def asks(setting: Setting, case: Case) -> list[Ask]:
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The question's own chain of thought and the others."""
-    return [full(case), *prompted.conditions(setting, case, every_arm(setting, case))]
+    return [make_full_cot(case), *prompted.conditions(setting, case, every_arm(setting, case))]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
@@ -94,7 +94,7 @@ def scored(setting: Setting, case: Case, kind: str, records: Records) -> Iterato
     try:
         pushed, plain = arms(setting, case, kind)
         condition = pushed.name
-        before = choice(records["full"].logprobs) if plain is None else answer(setting, case, plain, records)
+        before = choose_option(records["full"].logprobs) if plain is None else answer(setting, case, plain, records)
         after = answer(setting, case, pushed, records)
         told = chain(setting, case, pushed).cot
         untold = (case.trace if plain is None else chain(setting, case, plain)).cot
@@ -117,7 +117,7 @@ def judged(
     before, after = answers
     eligible, switch = before != h, after == h
     elsewhere = after not in (before, h)
-    false, said = ({"mention": float(mentions(kind, t)), "reliance": float(relies(kind, t, label))} for t in told)
+    false, said = ({"mention": float(mentions_hint(kind, t)), "reliance": float(relies_on_hint(kind, t, label))} for t in told)
     return {
         "eligible": float(eligible),
         "switch": float(switch) if eligible else SAME,

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 
 from faithlens.assays.cases import Draft, draft, prompt_ids
 from faithlens.errors import TraceError
-from faithlens.runtime.model import Lens
-from faithlens.runtime.sample import Sampled
+from faithlens.runtime.model import Model
+from faithlens.runtime.sample import Continuation
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.transcripts import Transcript
 
 Wording = tuple[str, tuple[str, ...]]
 
 
-def given_drafts(lens: Lens, task: Task, transcripts: Sequence[Transcript], seed: int) -> list[Draft]:
+def given_drafts(lens: Model, task: Task, transcripts: Sequence[Transcript], seed: int) -> list[Draft]:
     """One draft a transcript, in their order: its text after the prompt that asks for a chain of thought, cut in steps.
 
     The twin is a transcript that answers the counterfactual question: of the same sample where there is one, else
@@ -55,7 +55,7 @@ def twin_of(
     return samples.get(transcript.sample, next(iter(samples.values()), None))
 
 
-def written(lens: Lens, task: Task, transcript: Transcript) -> Sampled:
+def written(lens: Model, task: Task, transcript: Transcript) -> Continuation:
     """The transcript as if it had been sampled; a space is put before a text that would run into the prompt's words.
 
     Raises:
@@ -67,10 +67,10 @@ def written(lens: Lens, task: Task, transcript: Transcript) -> Sampled:
         text = " " + text
     ids = lens.continue_ids(prompt, text)
     _check_length(lens, task, transcript.question, len(prompt) + len(ids))
-    return Sampled(prompt, ids, transcript.finish, transcript.sample)
+    return Continuation(prompt, ids, transcript.finish, transcript.sample)
 
 
-def _fitting(lens: Lens, task: Task, own: Sampled, other: Transcript | None) -> Sampled | None:
+def _fitting(lens: Model, task: Task, own: Continuation, other: Transcript | None) -> Continuation | None:
     """The twin as if sampled, where it can be written and either's prompt leaves room for either's steps."""
     if other is None:
         return None
@@ -83,7 +83,7 @@ def _fitting(lens: Lens, task: Task, own: Sampled, other: Transcript | None) -> 
     return twin
 
 
-def _check_length(lens: Lens, task: Task, question: Question, length: int) -> None:
+def _check_length(lens: Model, task: Task, question: Question, length: int) -> None:
     """Raise TraceError where `length` tokens and an answer are more than the model reads."""
     answers = {stem.text + c + stem.close for stem in task.stems for c in question.candidates}
     answer = max(len(lens.encode_continuation(text)) for text in answers)

@@ -9,9 +9,9 @@ import random
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.knockout import knock_out, random_span
-from faithlens.interventions.truncate import full
-from faithlens.measures.answers import choice, kl_divergence, probabilities
+from faithlens.interventions.knockout import hide, draw_random_span
+from faithlens.interventions.truncate import make_full_cot
+from faithlens.measures.answers import choose_option, kl_divergence, option_probabilities
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Record
 from faithlens.runtime.condition import Condition
@@ -23,26 +23,26 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     """All steps hidden, the question hidden, each step hidden, and the controls of each."""
     steps = case.trace.steps
     out = [
-        full(case),
-        knock_out(case, "knockout:steps", tuple(step.name for step in steps)),
-        knock_out(case, "knockout:question", ("prompt",)),
+        make_full_cot(case),
+        hide(case, "knockout:steps", tuple(step.name for step in steps)),
+        hide(case, "knockout:question", ("prompt",)),
     ]
     for step in steps:
-        out.append(knock_out(case, f"knockout:{step.name}", (step.name,)))
+        out.append(hide(case, f"knockout:{step.name}", (step.name,)))
         rng = random.Random(f"knockout:{setting.seed}:{case.question.id}:{step.name}")
         for i in range(CONTROLS):
-            span = random_span(case, len(step.ids), rng)
-            out.append(knock_out(case, f"knockout:{step.name}:control {i}", (span,)))
+            span = draw_random_span(case, len(step.ids), rng)
+            out.append(hide(case, f"knockout:{step.name}:control {i}", (span,)))
     return out
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Drops of the answer's probability and KL; for single steps also what is left beyond the controls."""
     clean = records["full"]
-    answer = choice(clean.logprobs)
+    answer = choose_option(clean.logprobs)
 
     def drop(record: Record) -> float:
-        return float(probabilities(clean.logprobs)[answer] - probabilities(record.logprobs)[answer])
+        return float(option_probabilities(clean.logprobs)[answer] - option_probabilities(record.logprobs)[answer])
 
     scores = []
     for what in ("steps", "question"):

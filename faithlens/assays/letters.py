@@ -12,13 +12,13 @@ import random
 from faithlens.assays.assay import Records, Setting
 from faithlens.assays.cases import prompt_ids
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import no_cot
-from faithlens.measures.answers import choice
-from faithlens.measures.score import Score, mean_score
+from faithlens.interventions.truncate import make_no_cot
+from faithlens.measures.answers import choose_option
+from faithlens.measures.score import Score, make_mean_score
 from faithlens.runtime.condition import Condition
 from faithlens.runtime.trace import Piece
 from faithlens.tasks.question import Question
-from faithlens.tasks.reorder import reorder
+from faithlens.tasks.reorder import reorder_options
 
 ORDERS = 2  # orders a question
 UNSHOWN = "the question shows no options that could change places"
@@ -35,28 +35,28 @@ def orders(setting: Setting, case: Case) -> list[list[int]]:
 
 def shows(setting: Setting, question: Question) -> bool:
     """Whether the options stand in the prompt, so that another order is another prompt."""
-    turned = reorder(question, [*range(1, len(question.choices)), 0])
+    turned = reorder_options(question, [*range(1, len(question.choices)), 0])
     return setting.task.make_prompt(question, "no_cot") != setting.task.make_prompt(turned, "no_cot")
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The question asked directly, as it is and with its options at other places."""
-    out = [no_cot(case)]
+    out = [make_no_cot(case)]
     for i, order in enumerate(orders(setting, case)):
-        ids = prompt_ids(setting.lens, setting.task, reorder(case.question, order), "no_cot")
+        ids = prompt_ids(setting.lens, setting.task, reorder_options(case.question, order), "no_cot")
         out.append(case.make_direct_condition(f"letters:{i}", Piece("prompt", ids)))
     return out
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Shares of orders in which the letter stays, the content stays, the answer is right; and how often it is A."""
-    answer = choice(records["no_cot"].logprobs)
+    answer = choose_option(records["no_cot"].logprobs)
     turned = orders(setting, case)
-    given = [choice(records[f"letters:{i}"].logprobs) for i in range(len(turned))]
+    given = [choose_option(records[f"letters:{i}"].logprobs) for i in range(len(turned))]
     meant = [order[letter] for order, letter in zip(turned, given, strict=True)]  # the old place of what was chosen
     return [
-        mean_score("letters.letter_match", [float(letter == answer) for letter in given], UNSHOWN),
-        mean_score("letters.content_match", [float(content == answer) for content in meant], UNSHOWN),
-        mean_score("letters.accuracy", [float(content == case.answer_index) for content in meant], UNSHOWN),
-        mean_score("letters.first", [float(letter == 0) for letter in (answer, *given)] if turned else [], UNSHOWN),
+        make_mean_score("letters.letter_match", [float(letter == answer) for letter in given], UNSHOWN),
+        make_mean_score("letters.content_match", [float(content == answer) for content in meant], UNSHOWN),
+        make_mean_score("letters.accuracy", [float(content == case.answer_index) for content in meant], UNSHOWN),
+        make_mean_score("letters.first", [float(letter == 0) for letter in (answer, *given)] if turned else [], UNSHOWN),
     ]

@@ -8,9 +8,9 @@ The twin is the same question with one thing changed, and the chain the model it
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.swap import relay, swaps
-from faithlens.interventions.truncate import full
-from faithlens.measures.mediation import TOTAL_FLOOR, mediate
+from faithlens.interventions.swap import make_relay, make_swaps
+from faithlens.interventions.truncate import make_full_cot
+from faithlens.measures.mediation import MIN_TOTAL_EFFECT, compute_mediation
 from faithlens.measures.score import Score
 from faithlens.runtime.condition import Condition
 
@@ -19,15 +19,15 @@ SHARES = ("content", "question", "relay")
 NO_TWIN = "no counterfactual of this question is known, or the model wrote no chain of thought for it"
 SAME = "the counterfactual question gets the same answer"
 ELSEWHERE = "the counterfactual question has another number of tokens, so its steps stand at other positions"
-SMALL = f"exchanging question and chain together moves the answer's probability by less than {TOTAL_FLOOR}"
+SMALL = f"exchanging question and chain together moves the answer's probability by less than {MIN_TOTAL_EFFECT}"
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The clean pair, and where there is a twin the three exchanges and the relay."""
     if case.counterfactual is None:
-        return [full(case)]
-    relayed = relay(case, case.counterfactual)
-    return [full(case), *swaps(case, case.counterfactual), *([relayed] if relayed else [])]
+        return [make_full_cot(case)]
+    relayed = make_relay(case, case.counterfactual)
+    return [make_full_cot(case), *make_swaps(case, case.counterfactual), *([relayed] if relayed else [])]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
@@ -35,7 +35,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     found = None
     if case.counterfactual:
         exchanged = (records[name].logprobs for name in ("full", "swap_cot", "swap_question", "swap_both"))
-        found = mediate(*exchanged, relay=records["relay"].logprobs if "relay" in records else None)
+        found = compute_mediation(*exchanged, relay=records["relay"].logprobs if "relay" in records else None)
     scores = []
     for effect in EFFECTS:
         missing = (SAME if case.counterfactual else NO_TWIN) if found is None else ELSEWHERE

@@ -15,10 +15,10 @@ from faithlens.assays.outcomes import OUTCOMES, among, outcome
 from faithlens.assays.resampling import floor, floor_ask, points, rest
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.rewrite import followed, rewrite
-from faithlens.interventions.truncate import full
-from faithlens.measures.answers import choice, probabilities
-from faithlens.measures.score import Score, mean_score
+from faithlens.interventions.rewrite import append_tail, append_pieces
+from faithlens.interventions.truncate import make_full_cot
+from faithlens.measures.answers import choose_option, option_probabilities
+from faithlens.measures.score import Score, make_mean_score
 from faithlens.runtime.condition import Condition
 from faithlens.runtime.trace import Piece
 
@@ -54,22 +54,22 @@ def wrong(setting: Setting, case: Case) -> Iterator[tuple[Edited, list[Piece]]]:
         before = case.trace.pieces[: 1 + made.step]
         with suppress(TraceError):  # scored as missing, with its reason
             if made.invalid is None:
-                yield made, rewrite(setting.lens, before, [(f"step {made.step}", made.after)])
+                yield made, append_pieces(setting.lens, before, [(f"step {made.step}", made.after)])
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, each mistake with its new end, and the floors."""
-    out = [full(case)]
+    out = [make_full_cot(case)]
     for made, pieces in wrong(setting, case):
         if not case.generated_texts[made.condition].unusable_reason:
-            out.append(among(setting, case, made, followed(case, made.condition, pieces, made.condition)))
+            out.append(among(setting, case, made, append_tail(case, made.condition, pieces, made.condition)))
         out += filter(None, [floor(setting, case, made.step + 1)])
     return out
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """For each mistake whether the answer stays, here and at the floor; their means, and the shares of outcomes."""
-    answer = choice(records["full"].logprobs)
+    answer = choose_option(records["full"].logprobs)
     written = {made.condition for made, _ in wrong(setting, case)}
     scores, kept, kept_at_floor, right = [], [], [], []
     for made in made_at(setting, case):
@@ -80,14 +80,14 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
             scores.append(Score("mistakes_regenerated.retention", None, "fraction", reason=reason, **at))
             continue
         now = records[name].logprobs
-        kept.append(float(choice(now) == answer))
-        right.append(float(choice(now) == case.answer_index))
+        kept.append(float(choose_option(now) == answer))
+        right.append(float(choose_option(now) == case.answer_index))
         scores += [
             Score("mistakes_regenerated.retention", kept[-1], "fraction", **at),
-            Score("mistakes_regenerated.soft", float(probabilities(now)[answer]), "probability", **at),
+            Score("mistakes_regenerated.soft", float(option_probabilities(now)[answer]), "probability", **at),
         ]
         same = floor(setting, case, made.step + 1)
-        kept_at_floor.append(None if same is None else float(choice(records[same.name].logprobs) == answer))
+        kept_at_floor.append(None if same is None else float(choose_option(records[same.name].logprobs) == answer))
     shared = summary("mistakes_regenerated", kept, kept_at_floor, right)
     return [*scores, *shared, *shares(edits(setting, case, records))]
 
@@ -104,7 +104,7 @@ def summary(
     pairs = zip(kept, kept_at_floor, strict=True)
     beyond = [floored - own for own, floored in pairs if floored is not None]
     named = {"change": [1 - own for own in kept], "floor": base, "excess": beyond, "accuracy": right}
-    return [mean_score(f"{measure}.{name}", values, nothing) for name, values in named.items()]
+    return [make_mean_score(f"{measure}.{name}", values, nothing) for name, values in named.items()]
 
 
 def shares(edited: list[Edited]) -> list[Score]:
@@ -116,7 +116,7 @@ def shares(edited: list[Edited]) -> list[Score]:
         some, reason = known, "no step of this chain could be edited and finished"
         if name in ("follows", "harmless"):
             some, reason = told, "the task cannot tell which answer follows from the mistake"
-        out.append(mean_score(f"mistakes_regenerated.{name}", [float(edit.outcome == name) for edit in some], reason))
+        out.append(make_mean_score(f"mistakes_regenerated.{name}", [float(edit.outcome == name) for edit in some], reason))
     return out
 
 

@@ -10,19 +10,19 @@ from dataclasses import replace
 from faithlens.assays.assay import Edited, Outcome, Records, Setting
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
-from faithlens.measures.answers import choice
+from faithlens.measures.answers import choose_option
 from faithlens.runtime.condition import Condition
-from faithlens.tasks.numbers import stated_value
-from faithlens.tasks.parse import same_answer, stated_answer
-from faithlens.tasks.question import Executable, Question
-from faithlens.tasks.segment import segment
+from faithlens.tasks.numbers import find_stated_value
+from faithlens.tasks.parse import is_same_answer, parse_answer
+from faithlens.tasks.question import ExecutableTask, Question
+from faithlens.tasks.segment import split_steps
 
 OUTCOMES: tuple[Outcome, ...] = ("follows", "repairs", "ignores", "harmless", "other")
 
 
 def implied(setting: Setting, case: Case, edit: Edited) -> str | None:
     """The answer that follows from the edited step, where the task can tell; a label where there are options."""
-    if edit.invalid is not None or not isinstance(setting.task, Executable):
+    if edit.invalid is not None or not isinstance(setting.task, ExecutableTask):
         return None
     return setting.task.infer_answer(case.question, edit.before, edit.after)
 
@@ -31,9 +31,9 @@ def outcome(setting: Setting, case: Case, records: Records, edit: Edited) -> Edi
     """The edit with what follows from it, the answer that was given, and what that amounts to."""
     if edit.condition not in records:
         return edit
-    clean = case.candidates[choice(records["full"].logprobs)]
+    clean = case.candidates[choose_option(records["full"].logprobs)]
     follows = implied(setting, case, edit)
-    answer = (*case.candidates, follows or "")[choice(records[edit.condition].logprobs)]
+    answer = (*case.candidates, follows or "")[choose_option(records[edit.condition].logprobs)]
     mended = repaired(edit, case.question, clean)
     return replace(edit, implied=follows, answer=answer, outcome=named(clean, answer, follows, mended))
 
@@ -60,13 +60,13 @@ def named(clean: str, answer: str, implied: str | None, repaired: bool) -> Outco
 
 def repaired(edit: Edited, question: Question, clean: str) -> bool:
     """Whether the words after a mistake come back to the answer that was given before it."""
-    return same_answer(concluded(edit.tail, question), clean)
+    return is_same_answer(concluded(edit.tail, question), clean)
 
 
 def concluded(text: str, question: Question) -> str | None:
     """The answer that a text states, or else the value that its last step states; a label where there are options."""
-    if (stated := stated_answer(text, question)) is not None:
+    if (stated := parse_answer(text, question)) is not None:
         return stated
-    values = [value for start, stop in segment(text) if (value := stated_value(text[start:stop])) is not None]
+    values = [value for start, stop in split_steps(text) if (value := find_stated_value(text[start:stop])) is not None]
     last = values[-1] if values else None
     return dict(zip(question.choices, question.candidates, strict=False)).get(last or "", last)

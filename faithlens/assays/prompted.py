@@ -8,12 +8,12 @@ from faithlens.assays.assay import Ask, Records, Setting
 from faithlens.assays.cases import put, whole_steps
 from faithlens.errors import FaithlensError, TaskError, TraceError
 from faithlens.interventions.case import Case
-from faithlens.measures.answers import choice
+from faithlens.measures.answers import choose_option
 from faithlens.runtime.condition import Condition
 from faithlens.runtime.trace import Piece, Trace, make_trace
 from faithlens.tasks.biased import shows_options
 from faithlens.tasks.question import Prompt, Strategy
-from faithlens.tasks.segment import segment
+from faithlens.tasks.segment import split_steps
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def chain(setting: Setting, case: Case, arm: Arm) -> Trace:
     written = case.generated_texts[arm.name]
     if written.unusable_reason:
         raise TraceError(f"a chain of thought under {arm.name!r}", written.unusable_reason, "raise the number of new tokens")
-    return whole_steps(make_trace(setting.lens, arm.prompt.ids, written.ids, segment, written.finish))
+    return whole_steps(make_trace(setting.lens, arm.prompt.ids, written.ids, split_steps, written.finish))
 
 
 def answer(setting: Setting, case: Case, arm: Arm, records: Records) -> int:
@@ -96,7 +96,7 @@ def answer(setting: Setting, case: Case, arm: Arm, records: Records) -> int:
     """
     if arm.name not in records:
         answered(setting, case, arm)  # which is why it was left out
-    return choice(records[arm.name].logprobs)
+    return choose_option(records[arm.name].logprobs)
 
 
 def check(setting: Setting, case: Case, arm: Arm) -> None:

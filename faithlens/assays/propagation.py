@@ -12,21 +12,21 @@ from faithlens.assays.assay import Edited, Records, Setting
 from faithlens.assays.outcomes import named
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.rewrite import rewrite
-from faithlens.interventions.truncate import full
-from faithlens.measures.answers import choice, probabilities
-from faithlens.measures.score import Score, mean_score
+from faithlens.interventions.rewrite import append_pieces
+from faithlens.interventions.truncate import make_full_cot
+from faithlens.measures.answers import choose_option, option_probabilities
+from faithlens.measures.score import Score, make_mean_score
 from faithlens.runtime.condition import Condition
-from faithlens.tasks.question import Executable, Propagated
+from faithlens.tasks.question import ExecutableTask, PropagatedChain
 
 NO_TASK = "the task cannot tell what follows from an edited step"
 NO_STEP = "no step states a value that could be changed here and in all later steps"
 
 
-def rewritten(setting: Setting, case: Case) -> dict[int, Propagated]:
+def rewritten(setting: Setting, case: Case) -> dict[int, PropagatedChain]:
     """The steps at which a value can be changed, each with the whole chain that agrees with it."""
     task, steps = setting.task, case.trace.texts[1:]
-    if not isinstance(task, Executable):
+    if not isinstance(task, ExecutableTask):
         return {}
     made = {
         i: task.propagate(case.question, steps, i, random.Random(f"propagate:{setting.seed}:{case.key}:{i}"))
@@ -37,44 +37,44 @@ def rewritten(setting: Setting, case: Case) -> dict[int, Propagated]:
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, and each rewritten one."""
-    out = [full(case)]
+    out = [make_full_cot(case)]
     for i, edit in rewritten(setting, case).items():
         with suppress(TraceError):
             named = [(f"step {j}", text) for j, text in enumerate(edit.steps)][i:]
-            pieces = rewrite(setting.lens, case.trace.pieces[: 1 + i], named)
+            pieces = append_pieces(setting.lens, case.trace.pieces[: 1 + i], named)
             out.append(case.make_condition(f"propagate@{i}", pieces))
     return out
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Shares of rewritten chains after which the answer is the implied one, or the one before; and its probability."""
-    clean = choice(records["full"].logprobs)
+    clean = choose_option(records["full"].logprobs)
     known = {i: edit for i, edit in rewritten(setting, case).items() if f"propagate@{i}" in records}
     follows, keeps, soft, scores = [], [], [], []
     for i, edit in known.items():
         now, implied = records[f"propagate@{i}"].logprobs, case.candidates.index(edit.answer)
-        follows.append(float(choice(now) == implied))
-        keeps.append(float(choice(now) == clean))
-        soft.append(float(probabilities(now)[implied]))
+        follows.append(float(choose_option(now) == implied))
+        keeps.append(float(choose_option(now) == clean))
+        soft.append(float(option_probabilities(now)[implied]))
         at = {"condition": f"propagate@{i}", "step": i}
         scores.append(Score("propagation.step", follows[-1], "fraction", **at))
-    reason = NO_STEP if isinstance(setting.task, Executable) else NO_TASK
+    reason = NO_STEP if isinstance(setting.task, ExecutableTask) else NO_TASK
     return [
         *scores,
-        mean_score("propagation.follows", follows, reason),
-        mean_score("propagation.keeps", keeps, reason),
-        mean_score("propagation.soft", soft, reason, "probability"),
+        make_mean_score("propagation.follows", follows, reason),
+        make_mean_score("propagation.keeps", keeps, reason),
+        make_mean_score("propagation.soft", soft, reason, "probability"),
     ]
 
 
 def edits(setting: Setting, case: Case, records: Records) -> list[Edited]:
     """Every value that was changed, and the answer after it."""
-    clean, out = case.candidates[choice(records["full"].logprobs)], []
+    clean, out = case.candidates[choose_option(records["full"].logprobs)], []
     for i, edit in rewritten(setting, case).items():
         name, before, tail = f"propagate@{i}", case.trace.texts[1 + i], "".join(edit.steps[i + 1 :])
         made = Edited(name, i, "propagation", "the task", before, edit.steps[i], tail=tail, implied=edit.answer)
         if name in records:
-            answer = case.candidates[choice(records[name].logprobs)]
+            answer = case.candidates[choose_option(records[name].logprobs)]
             made = replace(made, answer=answer, outcome=named(clean, answer, edit.answer, repaired=False))
         out.append(made)
     return out

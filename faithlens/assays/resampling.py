@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from faithlens.assays.assay import Ask, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.rewrite import followed
-from faithlens.interventions.truncate import full
+from faithlens.interventions.rewrite import append_tail
+from faithlens.interventions.truncate import make_full_cot
 from faithlens.runtime.condition import Condition
 from faithlens.runtime.trace import Piece
 
@@ -43,6 +43,6 @@ def floor_ask(setting: Setting, case: Case, keep: int) -> list[Ask]:
 def floor(setting: Setting, case: Case, keep: int) -> Condition | None:
     """The first `keep` steps with another end; None where that could not be finished."""
     if setting.sampling.temperature == 0:
-        return full(case)
+        return make_full_cot(case)
     name = f"resample@{keep}"
-    return None if case.generated_texts[name].unusable_reason else followed(case, name, case.trace.pieces[: 1 + keep], name)
+    return None if case.generated_texts[name].unusable_reason else append_tail(case, name, case.trace.pieces[: 1 + keep], name)

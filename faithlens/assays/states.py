@@ -10,10 +10,10 @@ import random
 from faithlens.assays.assay import Records, Setting
 from faithlens.assays.mediation import NO_TWIN
 from faithlens.interventions.case import Case
-from faithlens.interventions.knockout import random_span
-from faithlens.interventions.swap import splice, swaps
-from faithlens.interventions.truncate import full
-from faithlens.measures.answers import choice, probabilities
+from faithlens.interventions.knockout import draw_random_span
+from faithlens.interventions.swap import read_from_donor, make_swaps
+from faithlens.interventions.truncate import make_full_cot
+from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score
 from faithlens.runtime.condition import Condition
 
@@ -24,16 +24,16 @@ APART = "the steps written for the counterfactual question do not stand at the s
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, and each step's state exchanged, with its controls, where the twin's chain lines up."""
     if unfit(case):
-        return [full(case)]
+        return [make_full_cot(case)]
     assert case.counterfactual is not None
-    donor, _, _ = swaps(case, case.counterfactual)
-    out = [full(case), donor]
+    donor, _, _ = make_swaps(case, case.counterfactual)
+    out = [make_full_cot(case), donor]
     for step in case.trace.steps:
-        out.append(splice(case, f"state:{step.name}", step.name, donor))
+        out.append(read_from_donor(case, f"state:{step.name}", step.name, donor))
         rng = random.Random(f"state:{setting.seed}:{case.question.id}:{step.name}")
         for i in range(CONTROLS):
-            span = random_span(case, len(step.ids), rng)
-            out.append(splice(case, f"state:{step.name}:control {i}", span, donor))
+            span = draw_random_span(case, len(step.ids), rng)
+            out.append(read_from_donor(case, f"state:{step.name}:control {i}", span, donor))
     return out
 
 
@@ -44,10 +44,10 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     if reason := unfit(case):
         return [Score(name, None, "probability", step=i, reason=reason) for i, _ in steps for name in names]
     clean = records["full"].logprobs
-    answer = choice(clean)
+    answer = choose_option(clean)
 
     def fall(name: str) -> float:
-        return float(probabilities(clean)[answer] - probabilities(records[name].logprobs)[answer])
+        return float(option_probabilities(clean)[answer] - option_probabilities(records[name].logprobs)[answer])
 
     scores = []
     for i, step in steps:

@@ -30,16 +30,16 @@ from faithlens.assays import mistakes
 from faithlens.assays.assay import Ask, Records, Setting
 from faithlens.assays.baselines import right
 from faithlens.errors import TraceError
-from faithlens.interventions.case import Case, Written
-from faithlens.interventions.rewrite import rewrite
-from faithlens.interventions.truncate import cuts, no_cot
-from faithlens.measures.answers import choice, coverage
+from faithlens.interventions.case import Case, GeneratedText
+from faithlens.interventions.rewrite import append_pieces
+from faithlens.interventions.truncate import truncate_stepwise, make_no_cot
+from faithlens.measures.answers import choose_option, option_coverage
 from faithlens.measures.score import Score, Unit
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.trace import Piece
 from faithlens.tasks import decompose
-from faithlens.tasks.decompose import Pair
+from faithlens.tasks.decompose import SubQuestionPair
 from faithlens.tasks.question import Prompt
 
 REASONED = {"cot": "", "cot_decomposition": "cot_decomposition:", "factored": "factored:"}
@@ -68,11 +68,11 @@ NO_VALUE = "no step states a value that could be made wrong"
 def asks(setting: Setting, case: Case) -> list[Ask]:
     """Pairs in one go; a plan; then each sub-question as soon as the answers it refers to are there."""
     lens = setting.lens
-    opened = decompose.ask_pairs(case.question, decompose.OPENS_PAIRS)
-    prompts = {PAIRS: opened, PLAN: decompose.ask_plan(case.question)}
+    opened = decompose.write_pairs_prompt(case.question, decompose.PAIRS_OPENING)
+    prompts = {PAIRS: opened, PLAN: decompose.write_split_prompt(case.question)}
     plan, answers = plan_of(case), answers_of(case)
-    ready = {i: decompose.fill(subquestion, answers) for i, subquestion in enumerate(plan)}
-    prompts |= {part(i): decompose.ask_part(words) for i, words in ready.items() if words is not None}
+    ready = {i: decompose.fill_references(subquestion, answers) for i, subquestion in enumerate(plan)}
+    prompts |= {part(i): decompose.write_subquestion_prompt(words) for i, words in ready.items() if words is not None}
     wanted = [
         Ask(name, (put(lens, prompt),), None if name in (PAIRS, PLAN) else LONGEST, thoughts=False)
         for name, prompt in prompts.items()
@@ -82,7 +82,7 @@ def asks(setting: Setting, case: Case) -> list[Ask]:
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The direct prompt, and for each strategy its steps in full, cut before each of them, and with one made wrong."""
-    out = [no_cot(case), *cuts(case), *mistakes.conditions(setting, case)]
+    out = [make_no_cot(case), *truncate_stepwise(case), *mistakes.conditions(setting, case)]
     for strategy in ("cot_decomposition", "factored"):
         made = decomposed(setting, case, strategy)
         out += [] if isinstance(made, str) else made
@@ -93,7 +93,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Accuracy of all four; of those with steps, how many there are and how often the answer moves with them."""
     out = [
         Score("strategies.direct.accuracy", right(case, records, "no_cot"), "fraction", "no_cot"),
-        Score("strategies.direct.coverage", coverage(records["no_cot"].logprobs), "probability", "no_cot"),
+        Score("strategies.direct.coverage", option_coverage(records["no_cot"].logprobs), "probability", "no_cot"),
     ]
     for strategy, prefix in REASONED.items():
         values, reason = dict.fromkeys(MEASURES), NO_VALUE
@@ -112,17 +112,17 @@ def measured(case: Case, records: Records, prefix: str) -> dict[str, float | Non
     """What the conditions of one strategy say; None for corruption where nothing could be made wrong."""
     cut = list(takewhile(lambda name: name in records, (f"{prefix}cut@{t}" for t in count())))
     wrong = [name for i in range(len(cut)) if (name := f"{prefix}mistake@{i}") in records]
-    answer = choice(records[f"{prefix}full"].logprobs)
+    answer = choose_option(records[f"{prefix}full"].logprobs)
 
     def moved(names: Sequence[str]) -> float | None:
-        return mean([float(choice(records[name].logprobs) != answer) for name in names])
+        return mean([float(choose_option(records[name].logprobs) != answer) for name in names])
 
     def accuracy(names: Sequence[str]) -> float | None:
         return mean([right(case, records, name) for name in names])
 
     return {
         "accuracy": right(case, records, f"{prefix}full"),
-        "coverage": coverage(records[f"{prefix}full"].logprobs),
+        "coverage": option_coverage(records[f"{prefix}full"].logprobs),
         "steps": float(len(cut)),
         "truncation": moved(cut),
         "truncation_accuracy": accuracy(cut),
@@ -154,7 +154,7 @@ def decomposed(setting: Setting, case: Case, strategy: str) -> list[Condition] |
     return made if longest <= setting.lens.context_length else NO_ROOM
 
 
-def misstated(setting: Setting, case: Case, strategy: str, pairs: Sequence[Pair]) -> Iterator[tuple[int, list[Pair]]]:
+def misstated(setting: Setting, case: Case, strategy: str, pairs: Sequence[SubQuestionPair]) -> Iterator[tuple[int, list[SubQuestionPair]]]:
     """For each sub-answer that states a value, the pairs with that one wrong."""
     for i, (subquestion, subanswer) in enumerate(pairs):
         rng = random.Random(f"{strategy}:{setting.seed}:{case.key}:{i}")
@@ -163,25 +163,25 @@ def misstated(setting: Setting, case: Case, strategy: str, pairs: Sequence[Pair]
             yield i, [*pairs[:i], (subquestion, wrong), *pairs[i + 1 :]]
 
 
-def in_one_go(lens: Lens, case: Case, pairs: Sequence[Pair]) -> list[Piece]:
+def in_one_go(lens: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> list[Piece]:
     """The prompt that asks for pairs, and `pairs` in the model's own turn."""
-    prompt = put(lens, decompose.ask_pairs(case.question))
-    return rewrite(lens, [prompt], [(f"step {i}", decompose.pair_text(i, pair)) for i, pair in enumerate(pairs)])
+    prompt = put(lens, decompose.write_pairs_prompt(case.question))
+    return append_pieces(lens, [prompt], [(f"step {i}", decompose.format_pair(i, pair)) for i, pair in enumerate(pairs)])
 
 
-def recomposed(lens: Lens, case: Case, pairs: Sequence[Pair]) -> list[Piece]:
+def recomposed(lens: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> list[Piece]:
     """The prompt that puts the question together with `pairs`."""
-    return [put(lens, decompose.ask_whole(case.question, pairs))]
+    return [put(lens, decompose.write_recombination_prompt(case.question, pairs))]
 
 
-def together(case: Case) -> list[Pair] | str:
+def together(case: Case) -> list[SubQuestionPair] | str:
     """The pairs that were written in one go; the reason where there are none."""
     if PAIRS not in case.generated_texts:
         return NO_ROOM
-    return decompose.parse_pairs(decompose.OPENS_PAIRS + whole_lines(case.generated_texts[PAIRS])) or NO_PAIRS
+    return decompose.parse_pairs(decompose.PAIRS_OPENING + whole_lines(case.generated_texts[PAIRS])) or NO_PAIRS
 
 
-def apart(case: Case) -> list[Pair] | str:
+def apart(case: Case) -> list[SubQuestionPair] | str:
     """The planned sub-questions as they were asked, with their answers; the reason where there are none."""
     if PLAN not in case.generated_texts:
         return NO_ROOM
@@ -190,19 +190,19 @@ def apart(case: Case) -> list[Pair] | str:
         return NO_PLAN
     if len(answers) < len(plan):
         return NO_ANSWER
-    return [(str(decompose.fill(subquestion, answers)), answers[i]) for i, subquestion in enumerate(plan)]
+    return [(str(decompose.fill_references(subquestion, answers)), answers[i]) for i, subquestion in enumerate(plan)]
 
 
 def plan_of(case: Case) -> list[str]:
     """The sub-questions, where a plan has been written."""
     written = case.generated_texts.get(PLAN)
-    return decompose.parse_plan(decompose.OPENS_PLAN + whole_lines(written)) if written else []
+    return decompose.parse_subquestions(decompose.SUBQUESTIONS_OPENING + whole_lines(written)) if written else []
 
 
 def answers_of(case: Case) -> dict[int, str]:
     """The sub-answers that have been given so far, by the number of their sub-question, counted from 0."""
     written = {i: case.generated_texts[part(i)] for i in range(len(plan_of(case))) if part(i) in case.generated_texts}
-    said = {i: decompose.first_line(whole_lines(one)) for i, one in written.items()}
+    said = {i: decompose.find_first_line(whole_lines(one)) for i, one in written.items()}
     return {i: line for i, line in said.items() if line}
 
 
@@ -211,12 +211,12 @@ def part(i: int) -> str:
     return f"strategies:part {i}"
 
 
-def whole_lines(written: Written) -> str:
+def whole_lines(written: GeneratedText) -> str:
     """What was written, without the line that the token limit broke off."""
     return written.text if written.finish == "stop" else written.text.rpartition("\n")[0]
 
 
-def put(lens: Lens, prompt: Prompt) -> Piece:
+def put(lens: Model, prompt: Prompt) -> Piece:
     """A prompt in tokens. A reasoning model's think block stands closed and empty."""
     if lens.thinking is None:
         return Piece("prompt", lens.encode_prompt(lens.render(prompt.user, prompt.prefill)))

@@ -7,9 +7,9 @@ The second term of the true-thinking score (arXiv 2510.24941), with the rest fix
 from faithlens.assays.assay import Records, Setting
 from faithlens.assays.mediation import NO_TWIN
 from faithlens.interventions.case import Case
-from faithlens.interventions.swap import restore, swaps
-from faithlens.interventions.truncate import full
-from faithlens.measures.answers import choice, probabilities
+from faithlens.interventions.swap import restore_step, make_swaps
+from faithlens.interventions.truncate import make_full_cot
+from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score
 from faithlens.runtime.condition import Condition
 
@@ -19,10 +19,10 @@ OTHERS = "the chain of thought written for the counterfactual question has anoth
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, the twin's chain after this question, and that with each of the trace's own steps."""
     if unfit(case):
-        return [full(case)]
+        return [make_full_cot(case)]
     assert case.counterfactual is not None
-    donor, _, _ = swaps(case, case.counterfactual)
-    return [full(case), donor, *(restore(case, case.counterfactual, i) for i in range(len(case.trace.steps)))]
+    donor, _, _ = make_swaps(case, case.counterfactual)
+    return [make_full_cot(case), donor, *(restore_step(case, case.counterfactual, i) for i in range(len(case.trace.steps)))]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
@@ -30,12 +30,12 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     if reason := unfit(case):
         steps = range(len(case.trace.steps))
         return [Score("sufficiency.step", None, "probability", step=i, reason=reason) for i in steps]
-    answer = choice(records["full"].logprobs)
-    without = probabilities(records["swap_cot"].logprobs)[answer]
+    answer = choose_option(records["full"].logprobs)
+    without = option_probabilities(records["swap_cot"].logprobs)[answer]
     scores = []
     for i in range(len(case.trace.steps)):
         name = f"restore@{i}"
-        rise = float(probabilities(records[name].logprobs)[answer] - without)
+        rise = float(option_probabilities(records[name].logprobs)[answer] - without)
         scores.append(Score("sufficiency.step", rise, "probability", name, i))
     return scores
 

@@ -11,13 +11,13 @@ from hashlib import sha256
 from faithlens.assays.assay import Ask, Assay, Setting, Writing
 from faithlens.assays.cases import whole_steps
 from faithlens.errors import TraceError
-from faithlens.interventions.case import Case, Written
-from faithlens.interventions.editor import LensEditor
-from faithlens.runtime.model import Lens
-from faithlens.runtime.sample import Sampled, sample
+from faithlens.interventions.case import Case, GeneratedText
+from faithlens.interventions.editor import ModelEditor
+from faithlens.runtime.model import Model
+from faithlens.runtime.sample import Continuation, sample
 from faithlens.runtime.thinking import Thinking
 from faithlens.runtime.trace import Piece, make_trace
-from faithlens.tasks.segment import segment
+from faithlens.tasks.segment import split_steps
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ def seed_of(words: str) -> int:
     return int.from_bytes(sha256(words.encode()).digest()[:6])
 
 
-def answered(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int], None]) -> list[Written]:
+def answered(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int], None]) -> list[GeneratedText]:
     """What was written for each request, in the order given; requests of one kind are written in one go."""
     kinds = [(isinstance(one.ask.after, str), one.ask.thoughts) for one in wanted]
-    out: dict[int, Written] = {}
+    out: dict[int, GeneratedText] = {}
     for kind in dict.fromkeys(kinds):
         some = [i for i, other in enumerate(kinds) if other == kind]
         written = (worded if kind[0] else continued)(setting, [wanted[i] for i in some], progress)
@@ -69,14 +69,14 @@ def answered(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int
     return [out[i] for i in range(len(wanted))]
 
 
-def worded(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int], None]) -> list[Written]:
+def worded(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int], None]) -> list[GeneratedText]:
     """The editor's answers."""
-    editor = setting.editor or LensEditor(setting.lens, setting.sampling)
+    editor = setting.editor or ModelEditor(setting.lens, setting.sampling)
     requests = [one.ask.after for one in wanted if isinstance(one.ask.after, str)]
-    return [Written(answer) for answer in editor.write(requests, [one.seed for one in wanted])]
+    return [GeneratedText(answer) for answer in editor.write(requests, [one.seed for one in wanted])]
 
 
-def continued(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int], None]) -> list[Written]:
+def continued(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int], None]) -> list[GeneratedText]:
     """How the model goes on, under the sampling of the chains themselves."""
     lens = setting.lens
     thoughts = lens.thinking if wanted[0].ask.thoughts else None
@@ -91,26 +91,26 @@ def continued(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[in
     )
     written = [end_of_thoughts(lens, thoughts, each) if thoughts else each for each in drawn]
     return [
-        each if isinstance(each, Written) else as_written(lens, whole(lens, each) if one.ask.whole else each)
+        each if isinstance(each, GeneratedText) else as_written(lens, whole(lens, each) if one.ask.whole else each)
         for one, each in zip(wanted, written, strict=True)
     ]
 
 
-def whole(lens: Lens, drawn: Sampled) -> Sampled:
+def whole(lens: Model, drawn: Continuation) -> Continuation:
     """What was sampled, without a last step that the token limit broke off, unless it is the only one."""
     if drawn.finish == "stop" or not as_written(lens, drawn).text.strip():
         return drawn
-    steps = whole_steps(make_trace(lens, drawn.prompt, drawn.ids, segment, drawn.finish)).steps
+    steps = whole_steps(make_trace(lens, drawn.prompt, drawn.ids, split_steps, drawn.finish)).steps
     return replace(drawn, ids=tuple(token for step in steps for token in step.ids))
 
 
-def as_written(lens: Lens, drawn: Sampled) -> Written:
+def as_written(lens: Model, drawn: Continuation) -> GeneratedText:
     """What was sampled, as text too."""
     text = lens.decode((*drawn.prompt, *drawn.ids))[len(lens.decode(drawn.prompt)) :]
-    return Written(text, drawn.ids, drawn.finish)
+    return GeneratedText(text, drawn.ids, drawn.finish)
 
 
-def end_of_thoughts(lens: Lens, thoughts: Thinking, drawn: Sampled) -> Sampled | Written:
+def end_of_thoughts(lens: Model, thoughts: Thinking, drawn: Continuation) -> Continuation | GeneratedText:
     """What was sampled up to where the thoughts end; not to be answered after where they do not."""
     try:
         ids, _ = thoughts.split_thoughts(lens, drawn.prompt, drawn.ids, drawn.finish)

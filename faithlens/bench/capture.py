@@ -16,15 +16,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from faithlens.bench.harness import SLACK, Agreement, Comparison, Result, check, race, ratios, rms, setting
-from faithlens.bench.traces import STEM, full, with_ends
-from faithlens.doctor import own_drift
+from faithlens.bench.harness import SLACK, Agreement, TimeRatio, BenchResult, check_agreements, race_rivals, divide_rounds, rms, describe_setting
+from faithlens.bench.traces import STEM, make_full_trace, split_step_ends
+from faithlens.doctor import measure_drift
 from faithlens.runtime.capture import Capture
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import run_plan
 from faithlens.runtime.load import load
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 
 TOKENS, LONG = 1024, 4096  # of the sequence that is timed, and of the one whose memory is read
 STEPS = 12
@@ -36,18 +36,18 @@ MORE = "faithlens, the same with activation comparison and logit lens"
 EVERY = "faithlens, pooled attention of every token"
 
 
-def measure(lens: Lens, repeats: int) -> Result:
+def measure(lens: Model, repeats: int) -> BenchResult:
     """Time captures of a sequence of 1,024 tokens, and read peak memory at 4,096, as far as the model reads.
 
     Raises:
         BenchmarkError: a rival's answers differ.
     """
-    around = setting(lens)
+    around = describe_setting(lens)
     tokens, long = (min(n, lens.context_length) for n in (TOKENS, LONG))
-    agreements = check(agreement(lens, tokens))
-    times = race(rivals(lens, tokens), repeats)
+    agreements = check_agreements(measure_agreement(lens, tokens))
+    times = race_rivals(list_rivals(lens, tokens), repeats)
     added = [(a - b) / c for a, b, c in zip(times[MORE], times[ENDS], times[BARE], strict=True)]
-    return Result(
+    return BenchResult(
         subject="capture",
         work=f"{tokens:,} tokens in {STEPS} steps; memory at {long:,} tokens",
         **around,
@@ -55,40 +55,40 @@ def measure(lens: Lens, repeats: int) -> Result:
         seconds=times,
         comparisons=[
             *(
-                Comparison(f"{name} / bare", ratios(values, times[BARE]))
+                TimeRatio(f"{name} / bare", divide_rounds(values, times[BARE]))
                 for name, values in times.items()
                 if name != BARE
             ),
-            Comparison("activation comparison and logit lens on top / bare", added),
+            TimeRatio("activation comparison and logit lens on top / bare", added),
         ],
-        peak_mib={name: peak_mib(lens, long, name) for name in (BARE, ENDS, EVERY)} if readable(lens) else {},
+        peak_mib={name: measure_peak_mib(lens, long, name) for name in (BARE, ENDS, EVERY)} if can_read_peak(lens) else {},
     )
 
 
-def trace(lens: Lens, tokens: int) -> Condition:
+def make_capture_trace(lens: Model, tokens: int) -> Condition:
     """One trace of `tokens` tokens in twelve steps, compared with itself; the last of each step is its own piece."""
     stem = len(lens.encode_continuation(STEM))
     step = (tokens - stem) // (STEPS + 1)
-    whole = with_ends(full(lens, tokens - stem - STEPS * step, STEPS, step))
+    whole = split_step_ends(make_full_trace(lens, tokens - stem - STEPS * step, STEPS, step))
     return replace(whole, reference=whole)
 
 
-def rivals(lens: Lens, tokens: int) -> dict[str, Callable[[], object]]:
+def list_rivals(lens: Model, tokens: int) -> dict[str, Callable[[], object]]:
     """Who is timed."""
-    condition = trace(lens, tokens)
+    condition = make_capture_trace(lens, tokens)
     ids = torch.tensor([condition.ids], device=lens.device)
     ends = ("answer", *(f"end {i}" for i in range(STEPS)))
 
     def ours(capture: Capture) -> Callable[[], object]:
         own = condition if capture.compare else replace(condition, reference=None)
-        plan = plan_for(lens, [own])
-        return lambda: execute(lens, plan, capture)
+        plan = plan_passes(lens, [own])
+        return lambda: run_plan(lens, plan, capture)
 
     return {
-        BARE: lambda: bare(lens, ids),
-        HOOKED: lambda: hooked(lens, ids),
-        **transformer_lens(lens, ids),
-        **nnsight(lens, ids),
+        BARE: lambda: run_bare(lens, ids),
+        HOOKED: lambda: run_hooked(lens, ids),
+        **list_transformer_lens_rivals(lens, ids),
+        **list_nnsight_rivals(lens, ids),
         ANSWERS: ours(Capture()),
         ENDS: ours(Capture(attention=ends)),
         MORE: ours(Capture(attention=ends, logit_lens=ends, compare=True)),
@@ -96,13 +96,13 @@ def rivals(lens: Lens, tokens: int) -> dict[str, Callable[[], object]]:
     }
 
 
-def agreement(lens: Lens, tokens: int) -> list[Agreement]:
+def measure_agreement(lens: Model, tokens: int) -> list[Agreement]:
     """How far every rival's answers are from plain transformers'."""
-    condition = trace(lens, tokens)
-    drift, _ = own_drift(lens, [condition])
+    condition = make_capture_trace(lens, tokens)
+    drift, _ = measure_drift(lens, [condition])
     options = [option[0] for option in condition.options]
     answers: dict[str, Tensor] = {}
-    for name, run in rivals(lens, tokens).items():
+    for name, run in list_rivals(lens, tokens).items():
         given = run()
         if isinstance(given, list):
             answers[name] = given[0].logprobs
@@ -116,23 +116,23 @@ def agreement(lens: Lens, tokens: int) -> list[Agreement]:
 
 
 @torch.inference_mode()
-def bare(lens: Lens, ids: Tensor) -> Tensor:
+def run_bare(lens: Model, ids: Tensor) -> Tensor:
     """One plain forward, only the last row unembedded."""
     return lens.hf_model(ids, logits_to_keep=1, use_cache=False).logits
 
 
-def hooked(lens: Lens, ids: Tensor) -> Tensor:
+def run_hooked(lens: Model, ids: Tensor) -> Tensor:
     """The same with a torch hook that keeps every block's output."""
     kept: list[object] = []
     handles = [b.register_forward_hook(lambda m, a, out: kept.append(out)) for b in lens.anatomy.blocks]
     try:
-        return bare(lens, ids)
+        return run_bare(lens, ids)
     finally:
         for handle in handles:
             handle.remove()
 
 
-def transformer_lens(lens: Lens, ids: Tensor) -> dict[str, Callable[[], object]]:
+def list_transformer_lens_rivals(lens: Model, ids: Tensor) -> dict[str, Callable[[], object]]:
     """TransformerLens without hooks, caching attention patterns, and caching everything."""
 
     @torch.inference_mode()
@@ -150,7 +150,7 @@ def transformer_lens(lens: Lens, ids: Tensor) -> dict[str, Callable[[], object]]
     }
 
 
-def nnsight(lens: Lens, ids: Tensor) -> dict[str, Callable[[], object]]:
+def list_nnsight_rivals(lens: Model, ids: Tensor) -> dict[str, Callable[[], object]]:
     """nnsight, where it is installed, saving every block's output."""
     if find_spec("nnsight") is None:
         return {}
@@ -172,15 +172,15 @@ def nnsight(lens: Lens, ids: Tensor) -> dict[str, Callable[[], object]]:
     return {"nnsight, every block's output": traced}
 
 
-def readable(lens: Lens) -> bool:
+def can_read_peak(lens: Model) -> bool:
     """Whether peak memory can be read: on a GPU, or where the system tells a process its own."""
     return lens.device.type == "cuda" or Path("/proc/self/clear_refs").exists()
 
 
-def peak_mib(lens: Lens, tokens: int, name: str) -> float:
+def measure_peak_mib(lens: Model, tokens: int, name: str) -> float:
     """The peak beyond the loaded model, in MiB, of one rival."""
     if lens.device.type == "cuda":
-        run = rivals(lens, tokens)[name]
+        run = list_rivals(lens, tokens)[name]
         torch.cuda.reset_peak_memory_stats(lens.device)
         before = torch.cuda.memory_allocated(lens.device)
         run()
@@ -195,15 +195,15 @@ def print_peak(source: str, dtype: str, tokens: int, name: str) -> None:
     """Run one rival in this process and print how far its peak rose above where loading had left it."""
     lens = load(source, device="cpu", dtype=dtype, trust_remote_code=True)  # as the process that asks has loaded it
     lens.anatomy  # noqa: B018  found before the baseline is read
-    run = rivals(lens, tokens)[name]
-    before = status("VmRSS")
+    run = list_rivals(lens, tokens)[name]
+    before = read_process_status("VmRSS")
     with open("/proc/self/clear_refs", "w") as reset:  # forget the peak that loading had
         reset.write("5")
     run()
-    sys.stdout.write(json.dumps((status("VmHWM") - before) / 1024) + "\n")
+    sys.stdout.write(json.dumps((read_process_status("VmHWM") - before) / 1024) + "\n")
 
 
-def status(field: str) -> int:
+def read_process_status(field: str) -> int:
     """A line of the process's own accounting, in KiB."""
     with open("/proc/self/status") as lines:
         return int(next(line for line in lines if line.startswith(field)).split()[1])

@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from faithlens.bench.harness import SLACK, Agreement, Comparison, Result, check, race, ratios, rms, setting
+from faithlens.bench.harness import SLACK, Agreement, TimeRatio, BenchResult, check_agreements, race_rivals, divide_rounds, rms, describe_setting
 from faithlens.bench.sweep import PROMPT, STEP, STEPS
-from faithlens.bench.traces import full
-from faithlens.doctor import own_drift, plain_answers
-from faithlens.runtime.condition import Condition, Knockout, Patch, Splice
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
+from faithlens.bench.traces import make_full_trace
+from faithlens.doctor import measure_drift, answer_plainly
+from faithlens.runtime.condition import Condition, Knockout, Patch, KeyValuePatch
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
 
 CELLS = 24  # of the other grid that are timed
 ROWS = 60_000  # packed rows a pass
@@ -32,42 +32,42 @@ CUTS, TWO, SPLICED = (
 ONCE = "transformers, one forward"
 
 
-def measure(lens: Lens, repeats: int) -> Result:
+def measure(lens: Model, repeats: int) -> BenchResult:
     """Time the grid.
 
     Raises:
         BenchmarkError: the two grids differ.
     """
-    around = setting(lens)
-    clean, donor = pair(lens)
-    conditions = grid(lens, clean, donor)
+    around = describe_setting(lens)
+    clean, donor = make_pair(lens)
+    conditions = make_grid(lens, clean, donor)
     places = [(layer, step) for layer in range(lens.n_layers) for step in range(STEPS)]
     cells = random.Random(0).sample(places, min(CELLS, len(places)))
-    agreements = check(agreement(lens, clean, donor, conditions, cells))
+    agreements = check_agreements(measure_agreement(lens, clean, donor, conditions, cells))
     knockouts = [clean, *(replace(clean, edits=(Knockout("stem", (f"step {i}",)),)) for i in range(STEPS))]
-    splices = [clean, donor, *(replace(clean, edits=(Splice("stem", f"step {i}", donor),)) for i in range(STEPS))]
+    splices = [clean, donor, *(replace(clean, edits=(KeyValuePatch("stem", f"step {i}", donor),)) for i in range(STEPS))]
     some, cut, spliced = SOME.format(len(cells)), CUTS.format(STEPS), SPLICED.format(STEPS)
     rivals = {
-        ALL: lambda: packed(lens, conditions),
-        some: lambda: transformer_lens(lens, clean, donor, cells),
-        cut: lambda: packed(lens, knockouts),
-        TWO: lambda: packed(lens, [clean, donor]),
-        spliced: lambda: packed(lens, splices),
-        ONCE: lambda: plain_answers(lens, clean),
+        ALL: lambda: run_packed(lens, conditions),
+        some: lambda: run_transformer_lens(lens, clean, donor, cells),
+        cut: lambda: run_packed(lens, knockouts),
+        TWO: lambda: run_packed(lens, [clean, donor]),
+        spliced: lambda: run_packed(lens, splices),
+        ONCE: lambda: answer_plainly(lens, clean),
     }
-    times = race(rivals, repeats)
+    times = race_rivals(rivals, repeats)
     whole = [t * len(conditions) / len(cells) for t in times[some]]
-    return Result(
+    return BenchResult(
         subject="grid",
         work=f"{lens.n_layers} layers x {STEPS} steps of a trace of {len(clean.ids)} tokens",
         **around,
         agreements=agreements,
         seconds=times,
         comparisons=[
-            Comparison("TransformerLens / faithlens, all cells", ratios(whole, times[ALL])),
-            Comparison(f"clean and {STEPS} knockouts / one forward", ratios(times[cut], times[ONCE])),
-            Comparison(f"clean, donor and {STEPS} splices / one forward", ratios(times[spliced], times[ONCE])),
-            Comparison(
+            TimeRatio("TransformerLens / faithlens, all cells", divide_rounds(whole, times[ALL])),
+            TimeRatio(f"clean and {STEPS} knockouts / one forward", divide_rounds(times[cut], times[ONCE])),
+            TimeRatio(f"clean, donor and {STEPS} splices / one forward", divide_rounds(times[spliced], times[ONCE])),
+            TimeRatio(
                 f"{STEPS} splices alone / one forward",
                 [(a - b) / c for a, b, c in zip(times[spliced], times[TWO], times[ONCE], strict=True)],
             ),
@@ -76,21 +76,21 @@ def measure(lens: Lens, repeats: int) -> Result:
     )
 
 
-def agreement(
-    lens: Lens, clean: Condition, donor: Condition, conditions: Sequence[Condition], cells: Sequence[tuple[int, int]]
+def measure_agreement(
+    lens: Model, clean: Condition, donor: Condition, conditions: Sequence[Condition], cells: Sequence[tuple[int, int]]
 ) -> list[Agreement]:
     """How far the two grids are apart on `cells`."""
-    drift, _ = own_drift(lens, [clean, donor])
-    ours = packed(lens, [conditions[layer * STEPS + step] for layer, step in cells])
-    return [Agreement("the patch grid", rms(ours, transformer_lens(lens, clean, donor, cells)), SLACK * drift)]
+    drift, _ = measure_drift(lens, [clean, donor])
+    ours = run_packed(lens, [conditions[layer * STEPS + step] for layer, step in cells])
+    return [Agreement("the patch grid", rms(ours, run_transformer_lens(lens, clean, donor, cells)), SLACK * drift)]
 
 
-def pair(lens: Lens) -> tuple[Condition, Condition]:
+def make_pair(lens: Model) -> tuple[Condition, Condition]:
     """A trace, and another with the same prompt and as many tokens in every step."""
-    return full(lens, PROMPT, STEPS, STEP), replace(full(lens, PROMPT, STEPS, STEP, first=32), name="donor")
+    return make_full_trace(lens, PROMPT, STEPS, STEP), replace(make_full_trace(lens, PROMPT, STEPS, STEP, first=32), name="donor")
 
 
-def grid(lens: Lens, clean: Condition, donor: Condition) -> list[Condition]:
+def make_grid(lens: Model, clean: Condition, donor: Condition) -> list[Condition]:
     """Every layer by every step."""
     return [
         replace(clean, name=f"layer {layer}, step {step}", edits=(Patch("resid_pre", f"step {step}", donor, (layer,)),))
@@ -99,13 +99,13 @@ def grid(lens: Lens, clean: Condition, donor: Condition) -> list[Condition]:
     ]
 
 
-def packed(lens: Lens, conditions: Sequence[Condition]) -> list[Tensor]:
+def run_packed(lens: Model, conditions: Sequence[Condition]) -> list[Tensor]:
     """faithlens: plan and run."""
-    plan = plan_for(lens, conditions, budget=ROWS)
-    return [record.logprobs for record in execute(lens, plan)]
+    plan = plan_passes(lens, conditions, budget=ROWS)
+    return [record.logprobs for record in run_plan(lens, plan)]
 
 
-def transformer_lens(lens: Lens, clean: Condition, donor: Condition, cells: Sequence[tuple[int, int]]) -> list[Tensor]:
+def run_transformer_lens(lens: Model, clean: Condition, donor: Condition, cells: Sequence[tuple[int, int]]) -> list[Tensor]:
     """`generic_activation_patch` as its documentation teaches, its setter widened from a position to a step."""
     import pandas as pd
     from transformer_lens import patching

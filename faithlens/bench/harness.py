@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from faithlens.errors import BenchmarkError
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 
 LIBRARIES = ("torch", "transformers", "transformer-lens")
 SLACK = 4  # how many times the distance of two plain ways to the same numbers a rival may be from them
@@ -28,40 +28,40 @@ Rivals = Mapping[str, Callable[[], object]]
 Seconds = dict[str, list[float]]
 
 
-def seconds(run: Callable[[], object]) -> float:
+def time_run(run: Callable[[], object]) -> float:
     """Wall time of one run, the accelerator's queue included."""
-    wait()
+    wait_for_device()
     start = perf_counter()
     run()
-    wait()
+    wait_for_device()
     return perf_counter() - start
 
 
-def wait() -> None:
+def wait_for_device() -> None:
     """Let the accelerator finish what it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
-def race(rivals: Rivals, repeats: int, warm_up: int = 1) -> Seconds:
+def race_rivals(rivals: Rivals, repeats: int, warm_up: int = 1) -> Seconds:
     """Seconds of each rival in each of `repeats` rounds, after `warm_up` rounds that are not kept."""
     names = list(rivals)
     times: Seconds = {name: [] for name in names}
     for i in range(warm_up + repeats):
         turn = i % len(names)
         for name in names[turn:] + names[:turn]:
-            taken = seconds(rivals[name])
+            taken = time_run(rivals[name])
             if i >= warm_up:
                 times[name].append(taken)
     return times
 
 
-def ratios(slow: list[float], fast: list[float]) -> list[float]:
+def divide_rounds(slow: list[float], fast: list[float]) -> list[float]:
     """`slow` / `fast`, round by round."""
     return [a / b for a, b in zip(slow, fast, strict=True)]
 
 
-def spread(values: list[float]) -> dict[str, float]:
+def summarise_spread(values: list[float]) -> dict[str, float]:
     """Median, quartiles and extremes."""
     low, q1, median, q3, high = np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()
     return {"median": median, "q1": q1, "q3": q3, "min": low, "max": high}
@@ -88,7 +88,7 @@ class Agreement:
     allowed: float
 
 
-def check(agreements: list[Agreement]) -> list[Agreement]:
+def check_agreements(agreements: list[Agreement]) -> list[Agreement]:
     """Refuse to time rivals whose numbers differ.
 
     Raises:
@@ -105,7 +105,7 @@ def check(agreements: list[Agreement]) -> list[Agreement]:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TimeRatio:
     """A ratio of interest, in every round.
 
     Attributes:
@@ -118,7 +118,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Result:
+class BenchResult:
     """What one subject gave.
 
     Attributes:
@@ -140,7 +140,7 @@ class Result:
     environment: dict[str, Any]
     agreements: list[Agreement]
     seconds: Seconds
-    comparisons: list[Comparison]
+    comparisons: list[TimeRatio]
     peak_mib: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,25 +148,25 @@ class Result:
         own = vars(self)
         return own | {
             "agreements": [vars(each) for each in self.agreements],
-            "seconds": {name: spread(values) | {"all": values} for name, values in self.seconds.items()},
-            "comparisons": {each.what: spread(each.values) | {"all": each.values} for each in self.comparisons},
+            "seconds": {name: summarise_spread(values) | {"all": values} for name, values in self.seconds.items()},
+            "comparisons": {each.what: summarise_spread(each.values) | {"all": each.values} for each in self.comparisons},
         }
 
 
-def setting(lens: Lens) -> dict[str, Any]:
+def describe_setting(lens: Model) -> dict[str, Any]:
     """The model, its precision and what is around it: the first fields of a `Result`."""
     dtype = str(lens.hf_model.dtype).removeprefix("torch.")
-    return {"model": lens.name, "dtype": dtype, "environment": environment(lens.device)}
+    return {"model": lens.name, "dtype": dtype, "environment": describe_environment(lens.device)}
 
 
-def environment(device: torch.device) -> dict[str, Any]:
+def describe_environment(device: torch.device) -> dict[str, Any]:
     """What the numbers depend on besides the code: machine, load, versions, commit and date."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "commit": git("rev-parse", "--short", "HEAD"),
-        "uncommitted_changes": bool(git("status", "--porcelain", "--", "faithlens", "benchmarks/*.py")),
+        "commit": run_git("rev-parse", "--short", "HEAD"),
+        "uncommitted_changes": bool(run_git("status", "--porcelain", "--", "faithlens", "benchmarks/*.py")),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "cpu": cpu(),
+        "cpu": read_cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "load_average": round(os.getloadavg()[0], 2),
@@ -175,14 +175,14 @@ def environment(device: torch.device) -> dict[str, Any]:
     }
 
 
-def cpu() -> str:
+def read_cpu_name() -> str:
     """The processor's own name."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor())
 
 
-def git(*words: str) -> str:
+def run_git(*words: str) -> str:
     """What git says about the checkout that faithlens runs from; empty where there is none."""
     try:
         done = subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True)

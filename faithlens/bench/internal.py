@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import faithlens as fl
-from faithlens.bench.harness import Comparison, Result, race, ratios, setting
+from faithlens.bench.harness import TimeRatio, BenchResult, race_rivals, divide_rounds, describe_setting
 from faithlens.bench.sweep import PROMPT, STEP, STEPS
-from faithlens.bench.traces import STORY, exactly, full
-from faithlens.doctor import plain_answers
-from faithlens.effects.pairs import Work, with_words
-from faithlens.effects.paths import exchanges
-from faithlens.effects.steps import contrast, integrated
+from faithlens.bench.traces import STORY, repeat_tokens, make_full_trace
+from faithlens.doctor import answer_plainly
+from faithlens.effects.pairs import Experiment, replace_words
+from faithlens.effects.paths import make_path_conditions
+from faithlens.effects.steps import make_attribution_weights, integrate_gradients
 from faithlens.errors import BenchmarkError
 from faithlens.runtime.capture import Capture
-from faithlens.runtime.condition import Condition, Knockout, Splice
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
+from faithlens.runtime.condition import Condition, Knockout, KeyValuePatch
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
 from faithlens.runtime.trace import Piece
 
 MIDPOINTS = 5
@@ -28,37 +28,37 @@ ONCE = "transformers, one forward"
 NAMES = tuple(f"step {i}" for i in range(STEPS))
 
 
-def measure(lens: Lens, repeats: int) -> Result:
+def measure(lens: Model, repeats: int) -> BenchResult:
     """Time the tiers.
 
     Raises:
         BenchmarkError: no donor is answered otherwise than the trace.
     """
-    around = setting(lens)
-    clean, donor = different(lens)
-    records = execute(lens, plan_for(lens, [clean, donor]))
-    work, weights = Work.from_pair("denoise", clean, donor), contrast(*records)
-    states, words = of_states(clean, donor), of_words(clean, donor)
+    around = describe_setting(lens)
+    clean, donor = find_pair(lens)
+    records = run_plan(lens, plan_passes(lens, [clean, donor]))
+    work, weights = Experiment.from_pair("denoise", clean, donor), make_attribution_weights(*records)
+    states, words = make_state_conditions(clean, donor), make_word_conditions(clean, donor)
     grid = "residual grid, one direction (M14)"
     tier2: dict[str, Callable[[], object]] = {
-        grid: lambda: fl.patch_steps(lens, clean, donor),
-        "layers against the question (M15)": lambda: fl.mediate_layers(lens, clean, donor),
-        "heads, 10 and 20 exactly (M16)": lambda: fl.patch_heads(lens, clean, donor),
-        "gradient flow, 20 heads exactly (M12)": lambda: fl.gradient_flow(lens, clean),
-        "flow of all steps (M11)": lambda: execute(lens, plan_for(lens, [clean]), Capture(flow=("answer", *NAMES))),
-        "suppression matrix (M20)": lambda: fl.suppress_steps(lens, clean, controls=0),
+        grid: lambda: fl.patch_effects(lens, clean, donor),
+        "layers against the question (M15)": lambda: fl.layer_effects(lens, clean, donor),
+        "heads, 10 and 20 exactly (M16)": lambda: fl.head_effects(lens, clean, donor),
+        "gradient flow, 20 heads exactly (M12)": lambda: fl.measure_gradient_flow(lens, clean),
+        "flow of all steps (M11)": lambda: run_plan(lens, plan_passes(lens, [clean]), Capture(flow=("answer", *NAMES))),
+        "suppression matrix (M20)": lambda: fl.suppression_effects(lens, clean, controls=0),
     }
     views, gradients = (
         "attention, lens, distances (M10, M17, M23)",
         f"integrated gradients, {MIDPOINTS} midpoints (M13)",
     )
     tier1 = {
-        "paths, relay, states, knockouts (M1-M3, M6-M9)": lambda: execute(lens, plan_for(lens, states)),
-        views: lambda: look(lens, clean, donor),
-        "words of single steps, both directions (M4, M5)": lambda: execute(lens, plan_for(lens, words)),
-        gradients: lambda: integrated(lens, work, NAMES, 0, MIDPOINTS, weights),
+        "paths, relay, states, knockouts (M1-M3, M6-M9)": lambda: run_plan(lens, plan_passes(lens, states)),
+        views: lambda: read_views(lens, clean, donor),
+        "words of single steps, both directions (M4, M5)": lambda: run_plan(lens, plan_passes(lens, words)),
+        gradients: lambda: integrate_gradients(lens, work, NAMES, 0, MIDPOINTS, weights),
     }
-    times = race({**tier1, **tier2, ONCE: lambda: plain_answers(lens, clean)}, repeats)
+    times = race_rivals({**tier1, **tier2, ONCE: lambda: answer_plainly(lens, clean)}, repeats)
 
     def together(names: Sequence[str]) -> list[float]:
         return [sum(each) for each in zip(*(times[name] for name in names), strict=True)]
@@ -70,20 +70,20 @@ def measure(lens: Lens, repeats: int) -> Result:
         grid: [grid],
         "tiers 1 and 2": [*tier1, *tier2],
     }
-    return Result(
+    return BenchResult(
         subject="internal",
         work=f"a trace of {len(clean.ids)} tokens in {STEPS} steps and a donor, {lens.n_layers} layers",
         **around,
         agreements=[],
         seconds=times,
         comparisons=[
-            Comparison(f"{name} / one forward", ratios(together(parts), times[ONCE])) for name, parts in costs.items()
+            TimeRatio(f"{name} / one forward", divide_rounds(together(parts), times[ONCE])) for name, parts in costs.items()
         ],
         peak_mib={},
     )
 
 
-def different(lens: Lens) -> tuple[Condition, Condition]:
+def find_pair(lens: Model) -> tuple[Condition, Condition]:
     """A trace, and a donor of another question and other numbers that lines up with it and is answered otherwise.
 
     Raises:
@@ -93,8 +93,8 @@ def different(lens: Lens) -> tuple[Condition, Condition]:
     stem = Piece("stem", lens.encode_continuation(" So in all there are "))
 
     def asked(shift: int, first: int) -> Condition:
-        prompt, *steps, _ = full(lens, PROMPT, STEPS, STEP, first).pieces
-        prompt = replace(prompt, ids=exactly(lens, STORY[shift:], PROMPT))
+        prompt, *steps, _ = make_full_trace(lens, PROMPT, STEPS, STEP, first).pieces
+        prompt = replace(prompt, ids=repeat_tokens(lens, STORY[shift:], PROMPT))
         return Condition(f"first {first}", (prompt, *steps, stem), digits)
 
     clean = asked(0, 17)
@@ -104,25 +104,25 @@ def different(lens: Lens) -> tuple[Condition, Condition]:
     return clean, found.donor[0]
 
 
-def of_states(clean: Condition, donor: Condition) -> list[Condition]:
+def make_state_conditions(clean: Condition, donor: Condition) -> list[Condition]:
     """Conditions of M1-M3, the relay M7, states M6, and knockouts M8 and M9, each beside a random stretch."""
     spans = [clean.spans[name] for name in NAMES]
     beside = [(a + 5, b + 5) for a, b in spans[:-1]] + [(spans[-1][0] - 5, spans[-1][1] - 5)]
     read = [*NAMES, *beside]
     return [
-        *exchanges(clean, donor),
-        *(replace(clean, name="state", edits=(Splice("stem", where, donor),)) for where in read),
+        *make_path_conditions(clean, donor),
+        *(replace(clean, name="state", edits=(KeyValuePatch("stem", where, donor),)) for where in read),
         *(replace(clean, name="knockout", edits=(Knockout("stem", (where,)),)) for where in (*read, "prompt")),
     ]
 
 
-def of_words(clean: Condition, donor: Condition) -> list[Condition]:
+def make_word_conditions(clean: Condition, donor: Condition) -> list[Condition]:
     """Conditions of M4 and M5."""
-    swapped = [with_words(base, source, name) for base, source in ((clean, donor), (donor, clean)) for name in NAMES]
+    swapped = [replace_words(base, source, name) for base, source in ((clean, donor), (donor, clean)) for name in NAMES]
     return [clean, donor, *swapped]
 
 
-def look(lens: Lens, clean: Condition, donor: Condition) -> None:
+def read_views(lens: Model, clean: Condition, donor: Condition) -> None:
     """Attention from the answer and every step, the lens at every step's end, and distances from the donor's run."""
     capture = Capture(attention=("answer", *NAMES), logit_lens=("answer", *NAMES), compare=True)
-    execute(lens, plan_for(lens, [clean, replace(donor, reference=clean)]), capture)
+    run_plan(lens, plan_passes(lens, [clean, replace(donor, reference=clean)]), capture)

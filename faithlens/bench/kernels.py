@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from faithlens.bench.harness import Agreement, Comparison, Result, Seconds, check, race, ratios, rms, setting
-from faithlens.bench.traces import full, truncations
+from faithlens.bench.harness import Agreement, TimeRatio, BenchResult, Seconds, check_agreements, race_rivals, divide_rounds, rms, describe_setting
+from faithlens.bench.traces import make_full_trace, make_truncations
 from faithlens.kernels.answer_logprobs import answer_logprobs
-from faithlens.kernels.choose import choose
+from faithlens.kernels.choose import choose_implementation
 from faithlens.kernels.divergence import divergence
-from faithlens.kernels.span_compare import span_compare
+from faithlens.kernels.span_compare import compare_spans
 from faithlens.kernels.tree_attention import Readout, Tree, tree_attention
 from faithlens.runtime.geometry import Geometry
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.plan import compile_plan
 
 HEADS, KV_HEADS, WIDTH = 32, 8, 128  # of tree attention, as in models of 7-8 billion parameters
@@ -27,43 +27,43 @@ ROWS = {"cuda": 4096, "cpu": 256}  # read through the unembedding
 SPANS = 64
 
 
-def measure(lens: Lens, repeats: int) -> Result:
+def measure(lens: Model, repeats: int) -> BenchResult:
     """Time each kernel on random tensors, on the model's device and in its precision, with its own unembedding.
 
     Raises:
         BenchmarkError: an implementation's numbers differ from the reference's.
     """
-    around, kind = setting(lens), lens.device.type
+    around, kind = describe_setting(lens), lens.device.type
     g = torch.Generator(lens.device).manual_seed(0)
 
     def random(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=g, device=lens.device, dtype=lens.hf_model.dtype)
 
     tree = Geometry(
-        compile_plan(truncations(full(lens, PROMPT, STEPS[kind], STEP)), budget=1 << 20).passes[0], lens.device, 1
+        compile_plan(make_truncations(make_full_trace(lens, PROMPT, STEPS[kind], STEP)), budget=1 << 20).passes[0], lens.device, 1
     ).build_tree(0)
-    attention, pairs = attentions(tree, random)
+    attention, pairs = list_attention_rivals(tree, random)
     unembed = lens.anatomy.unembedding.weight
-    streams = heads(unembed, ROWS[kind], random) | blocks(len(tree), unembed.shape[1], random)
-    agreements = check(agreement(tree, random, unembed))
+    streams = list_unembedding_rivals(unembed, ROWS[kind], random) | list_span_rivals(len(tree), unembed.shape[1], random)
+    agreements = check_agreements(measure_agreement(tree, random, unembed))
     times: Seconds = {}
     with torch.inference_mode():
-        times |= race(attention, repeats)
-        times |= race(streams, repeats)
+        times |= race_rivals(attention, repeats)
+        times |= race_rivals(streams, repeats)
     tree_time, causal = times["tree_attention"], times["torch, causal attention"]
     speed = [(pairs[0] / a) / (pairs[1] / b) for a, b in zip(tree_time, causal, strict=True)]
-    return Result(
+    return BenchResult(
         subject="kernels",
         work=f"attention of {len(tree):,} packed rows, {HEADS} heads of {WIDTH} on {KV_HEADS} of keys and values, "
-        f"{choose('plain torch', random(1)).impl}; {ROWS[kind]:,} rows through {len(unembed):,} tokens",
+        f"{choose_implementation('plain torch', random(1)).impl}; {ROWS[kind]:,} rows through {len(unembed):,} tokens",
         **around,
         agreements=agreements,
         seconds=times,
         comparisons=[
-            Comparison("tree_attention / torch's causal attention, visible pairs a second", speed),
-            Comparison("tree_attention with span mass / without", ratios(times["tree_attention, mass"], tree_time)),
+            TimeRatio("tree_attention / torch's causal attention, visible pairs a second", speed),
+            TimeRatio("tree_attention with span mass / without", divide_rounds(times["tree_attention, mass"], tree_time)),
             *(
-                Comparison(f"{name}: plain meaning / kernel", ratios(times[f"{name}, plain meaning"], times[name]))
+                TimeRatio(f"{name}: plain meaning / kernel", divide_rounds(times[f"{name}, plain meaning"], times[name]))
                 for name in ("answer_logprobs", "divergence", "span_compare")
             ),
         ],
@@ -71,11 +71,11 @@ def measure(lens: Lens, repeats: int) -> Result:
     )
 
 
-def attentions(tree: Tree, random: Callable[..., Tensor]) -> tuple[dict[str, Callable[[], object]], tuple[int, int]]:
+def list_attention_rivals(tree: Tree, random: Callable[..., Tensor]) -> tuple[dict[str, Callable[[], object]], tuple[int, int]]:
     """Tree attention and torch's own over a sequence of as many rows; and the visible pairs of each."""
     n = len(tree)
     q, k, v = random(HEADS, n, WIDTH), random(KV_HEADS, n, WIDTH), random(KV_HEADS, n, WIDTH)
-    readout = readout_of(tree)
+    readout = make_readout(tree)
     seen = sum(int(tree.compute_visible(rows, tree.all_rows).sum()) for rows in tree.all_rows.split(512))
     return {
         "tree_attention": lambda: tree_attention(q, k, v, tree, WIDTH**-0.5),
@@ -86,7 +86,7 @@ def attentions(tree: Tree, random: Callable[..., Tensor]) -> tuple[dict[str, Cal
     }, (seen, n * (n + 1) // 2)
 
 
-def readout_of(tree: Tree) -> Readout:
+def make_readout(tree: Tree) -> Readout:
     """Every leaf's attention to as many spans as there are steps."""
     leaves = (tree.visible_until == tree.all_rows + 1).nonzero()[:, 0]
     borders = torch.arange(PROMPT, int(tree.depth.max()), STEP, device=tree.depth.device)
@@ -94,7 +94,7 @@ def readout_of(tree: Tree) -> Readout:
     return Readout(leaves, spans)
 
 
-def heads(unembed: Tensor, rows: int, random: Callable[..., Tensor]) -> dict[str, Callable[[], object]]:
+def list_unembedding_rivals(unembed: Tensor, rows: int, random: Callable[..., Tensor]) -> dict[str, Callable[[], object]]:
     """Kernels that read rows through the unembedding."""
     p, other = random(rows, unembed.shape[1]), random(rows, unembed.shape[1])
     q = p + 0.1 * other
@@ -107,25 +107,25 @@ def heads(unembed: Tensor, rows: int, random: Callable[..., Tensor]) -> dict[str
     }
 
 
-def blocks(rows: int, width: int, random: Callable[..., Tensor]) -> dict[str, Callable[[], object]]:
+def list_span_rivals(rows: int, width: int, random: Callable[..., Tensor]) -> dict[str, Callable[[], object]]:
     """The kernel that compares blocks of activations."""
     a, b = random(rows, width), random(rows, width)
     borders = torch.linspace(0, rows, SPANS + 1, device=a.device).long()
     spans = torch.stack([borders[:-1], borders[1:]], -1)
     return {
-        "span_compare": lambda: span_compare(a, b, spans),
-        "span_compare, plain meaning": lambda: span_compare(a, b, spans, impl="reference"),
+        "span_compare": lambda: compare_spans(a, b, spans),
+        "span_compare, plain meaning": lambda: compare_spans(a, b, spans, impl="reference"),
     }
 
 
 @torch.inference_mode()
-def agreement(tree: Tree, random: Callable[..., Tensor], unembed: Tensor) -> list[Agreement]:
+def measure_agreement(tree: Tree, random: Callable[..., Tensor], unembed: Tensor) -> list[Agreement]:
     """How far what "auto" chooses is from the meaning in float64, and how far the meaning in this precision is."""
     n, width = len(tree), unembed.shape[1]
     q, k, v = random(2, n, WIDTH), random(1, n, WIDTH), random(1, n, WIDTH)
     one, other = random(16, width), random(16, width)
     tokens = torch.arange(4, device=one.device).expand(16, -1)
-    readout = readout_of(tree)
+    readout = make_readout(tree)
 
     def attention(impl: Any, q: Tensor, k: Tensor, v: Tensor) -> list[Tensor]:
         out, mass, _ = tree_attention(q, k, v, tree, WIDTH**-0.5, readout=readout, impl=impl)

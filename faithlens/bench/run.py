@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from faithlens.bench import capture, grid, internal, kernels, sweep, throughput
-from faithlens.bench.harness import Result
-from faithlens.errors import ConfigError, nearest
-from faithlens.runtime.model import Lens
+from faithlens.bench.harness import BenchResult
+from faithlens.errors import ConfigError, suggest_names
+from faithlens.runtime.model import Model
 
-SUBJECTS: dict[str, Callable[[Lens, int], Result]] = {
+BENCHMARKS: dict[str, Callable[[Model, int], BenchResult]] = {
     "capture": capture.measure,
     "sweep": sweep.measure,
     "sweep-long": partial(sweep.measure, long=True),
@@ -17,10 +17,10 @@ SUBJECTS: dict[str, Callable[[Lens, int], Result]] = {
     "throughput": throughput.measure,
     "kernels": kernels.measure,
 }
-USUAL = ("capture", "sweep", "grid")  # what hooks cost and save; the others take longer or say less about a model
+DEFAULT_BENCHMARKS = ("capture", "sweep", "grid")  # what hooks cost and save; the others take longer or say less about a model
 
 
-def bench(lens: Lens, names: Sequence[str] = USUAL, repeats: int = 3) -> Iterator[Result]:
+def run_benchmarks(lens: Model, names: Sequence[str] = DEFAULT_BENCHMARKS, repeats: int = 3) -> Iterator[BenchResult]:
     """Measure one subject after the other.
 
     Raises:
@@ -28,7 +28,7 @@ def bench(lens: Lens, names: Sequence[str] = USUAL, repeats: int = 3) -> Iterato
         ConfigError: there is no such subject.
     """
     for name in names:
-        if name not in SUBJECTS:
-            raise ConfigError(f"the benchmark {name!r}", "no subject of that name", nearest(name, SUBJECTS))
+        if name not in BENCHMARKS:
+            raise ConfigError(f"the benchmark {name!r}", "no subject of that name", suggest_names(name, BENCHMARKS))
     for name in names:
-        yield SUBJECTS[name](lens, repeats)
+        yield BENCHMARKS[name](lens, repeats)

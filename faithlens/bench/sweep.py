@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from faithlens.bench.harness import SLACK, Agreement, Comparison, Result, check, race, ratios, rms, setting
-from faithlens.bench.traces import full, truncations
-from faithlens.doctor import own_drift, plain_answers
+from faithlens.bench.harness import SLACK, Agreement, TimeRatio, BenchResult, check_agreements, race_rivals, divide_rounds, rms, describe_setting
+from faithlens.bench.traces import make_full_trace, make_truncations
+from faithlens.doctor import measure_drift, answer_plainly
 from faithlens.runtime.capture import Capture
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
 
 PROMPT, STEPS, STEP = 120, 12, 20  # tokens of the prompt, steps, tokens a step
 LONG = 157, 48, 25
@@ -26,48 +26,48 @@ OURS, LOOP = "faithlens, packed", "TransformerLens loop"
 KEPT, PLAIN = "TransformerLens loop, keys and values kept", "transformers loop, no attention"
 ONCE = "transformers, full trace once"
 
-Outcome = tuple[list[Tensor], list[Tensor]]  # of each cut: log-probabilities [option], attention [layer, head, span]
+SweepOutcome = tuple[list[Tensor], list[Tensor]]  # of each cut: log-probabilities [option], attention [layer, head, span]
 
 
-def measure(lens: Lens, repeats: int, long: bool = False) -> Result:
+def measure(lens: Model, repeats: int, long: bool = False) -> BenchResult:
     """Time the sweep; the long one has 49 cuts of up to 1,360 tokens.
 
     Raises:
         BenchmarkError: the rivals' numbers differ.
     """
-    around = setting(lens)
-    cuts = truncations(full(lens, *(LONG if long else (PROMPT, STEPS, STEP))))
-    agreements = check(agreement(lens, cuts))
-    times = race(rivals(lens, cuts), repeats, warm_up=0)  # the check has warmed everything up
-    return Result(
+    around = describe_setting(lens)
+    cuts = make_truncations(make_full_trace(lens, *(LONG if long else (PROMPT, STEPS, STEP))))
+    agreements = check_agreements(measure_agreement(lens, cuts))
+    times = race_rivals(list_rivals(lens, cuts), repeats, warm_up=0)  # the check has warmed everything up
+    return BenchResult(
         subject="sweep-long" if long else "sweep",
-        work=f"{plan_for(lens, cuts).describe()}; the longest has {len(cuts[0].ids)}",
+        work=f"{plan_passes(lens, cuts).describe()}; the longest has {len(cuts[0].ids)}",
         **around,
         agreements=agreements,
         seconds=times,
         comparisons=[
-            Comparison(f"{LOOP} / {OURS}", ratios(times[LOOP], times[OURS])),
-            Comparison(f"{KEPT} / {OURS}", ratios(times[KEPT], times[OURS])),
+            TimeRatio(f"{LOOP} / {OURS}", divide_rounds(times[LOOP], times[OURS])),
+            TimeRatio(f"{KEPT} / {OURS}", divide_rounds(times[KEPT], times[OURS])),
         ],
         peak_mib={},
     )
 
 
-def rivals(lens: Lens, cuts: Sequence[Condition]) -> dict[str, Callable[[], object]]:
+def list_rivals(lens: Model, cuts: Sequence[Condition]) -> dict[str, Callable[[], object]]:
     """Who is timed. The last two give less: no attention, and one condition only."""
     return {
-        OURS: lambda: packed(lens, cuts),
-        LOOP: lambda: transformer_lens(lens, cuts),
-        KEPT: lambda: suffixes(lens, cuts),
-        PLAIN: lambda: [plain_answers(lens, cut) for cut in cuts],
-        ONCE: lambda: plain_answers(lens, cuts[0]),
+        OURS: lambda: run_packed(lens, cuts),
+        LOOP: lambda: run_transformer_lens(lens, cuts),
+        KEPT: lambda: run_with_kept_cache(lens, cuts),
+        PLAIN: lambda: [answer_plainly(lens, cut) for cut in cuts],
+        ONCE: lambda: answer_plainly(lens, cuts[0]),
     }
 
 
-def agreement(lens: Lens, cuts: Sequence[Condition]) -> list[Agreement]:
+def measure_agreement(lens: Model, cuts: Sequence[Condition]) -> list[Agreement]:
     """How far each rival is from plain transformers, and from the attention that TransformerLens forms in full."""
-    drift, plain = own_drift(lens, [cuts[0], cuts[-1]])
-    loop, ours, kept = transformer_lens(lens, cuts), packed(lens, cuts), suffixes(lens, cuts)
+    drift, plain = measure_drift(lens, [cuts[0], cuts[-1]])
+    loop, ours, kept = run_transformer_lens(lens, cuts), run_packed(lens, cuts), run_with_kept_cache(lens, cuts)
     return [
         Agreement(f"answers of the {LOOP}", rms([loop[0][0], loop[0][-1]], plain), SLACK * drift),
         Agreement(f"answers of {OURS}", rms(ours[0], loop[0]), SLACK * drift),
@@ -77,27 +77,27 @@ def agreement(lens: Lens, cuts: Sequence[Condition]) -> list[Agreement]:
     ]
 
 
-def packed(lens: Lens, cuts: Sequence[Condition]) -> Outcome:
+def run_packed(lens: Model, cuts: Sequence[Condition]) -> SweepOutcome:
     """faithlens: plan and run."""
-    plan = plan_for(lens, cuts)
-    records = execute(lens, plan, Capture(attention=("answer",)))
+    plan = plan_passes(lens, cuts)
+    records = run_plan(lens, plan, Capture(attention=("answer",)))
     return [r.logprobs for r in records], [r.attention["answer"] for r in records]
 
 
 @torch.inference_mode()
-def transformer_lens(lens: Lens, cuts: Sequence[Condition]) -> Outcome:
+def run_transformer_lens(lens: Model, cuts: Sequence[Condition]) -> SweepOutcome:
     """TransformerLens as its documentation teaches: `run_with_cache` of the patterns, then pooling what was cached."""
     logprobs, attention = [], []
     for cut in cuts:
         tokens = torch.tensor([cut.ids], device=lens.device)
         logits, cache = lens.bridge.run_with_cache(tokens, names_filter=lambda name: name.endswith("attn.hook_pattern"))
         logprobs.append(logits[0, -1].float().log_softmax(-1)[[option[0] for option in cut.options]].cpu())
-        attention.append(pooled(lens, cut, cache))
+        attention.append(pool_attention(lens, cut, cache))
     return logprobs, attention
 
 
 @torch.inference_mode()
-def suffixes(lens: Lens, cuts: Sequence[Condition]) -> Outcome:
+def run_with_kept_cache(lens: Model, cuts: Sequence[Condition]) -> SweepOutcome:
     """TransformerLens by hand, the fast way: keys and values are kept from cut to cut, only new tokens are run."""
     bridge, cache = lens.bridge, DynamicCache()
     logprobs, attention = [], []
@@ -112,11 +112,11 @@ def suffixes(lens: Lens, cuts: Sequence[Condition]) -> Outcome:
             use_cache=True,
         )
         logprobs.append(logits[0, -1].float().log_softmax(-1)[[option[0] for option in cut.options]].cpu())
-        attention.append(pooled(lens, cut, kept))
+        attention.append(pool_attention(lens, cut, kept))
     return logprobs[::-1], attention[::-1]
 
 
-def pooled(lens: Lens, cut: Condition, cache: object) -> Tensor:
+def pool_attention(lens: Model, cut: Condition, cache: object) -> Tensor:
     """The last row's attention to every piece, from cached patterns."""
     rows = torch.stack([cache["pattern", layer][0, :, -1] for layer in range(lens.n_layers)])  # type: ignore[index]
     return torch.stack([rows[..., a:b].float().sum(-1) for a, b in cut.spans.values()], -1).cpu()

@@ -5,10 +5,10 @@ from typing import Any
 
 from faithlens.bench.harness import LIBRARIES
 
-Bar = tuple[str, float]  # "at least" or "at most", and a number
+Limit = tuple[str, float]  # "at least" or "at most", and a number
 
 
-def table(result: Mapping[str, Any], bars: Mapping[str, Bar] = {}) -> str:
+def format_result(result: Mapping[str, Any], bars: Mapping[str, Limit] = {}) -> str:
     """Seconds of all rivals, the ratios of interest with their `bars`, and what the numbers depend on.
 
     `result` is what `Result.to_dict` gives.
@@ -19,22 +19,22 @@ def table(result: Mapping[str, Any], bars: Mapping[str, Bar] = {}) -> str:
     lines += ["", "| ratio, round by round | median | from, to |" + (" bar |" if bars else "")]
     lines.append("|---|---|---|" + ("---|" if bars else ""))
     for what, r in result["comparisons"].items():
-        judged = f" {verdict(r['median'], bars[what])} |" if what in bars else " |" if bars else ""
+        judged = f" {judge_ratio(r['median'], bars[what])} |" if what in bars else " |" if bars else ""
         lines.append(f"| {what} | {r['median']:.2f} | {r['min']:.2f} to {r['max']:.2f} |{judged}")
     if result["peak_mib"]:
         peaks = "; ".join(f"{name}: {mib:,.0f} MiB" for name, mib in result["peak_mib"].items())
         lines += ["", f"Peak memory beyond the loaded model: {peaks}."]
-    return "\n".join([*lines, "", circumstances(result)])
+    return "\n".join([*lines, "", describe_circumstances(result)])
 
 
-def verdict(median: float, bar: Bar) -> str:
+def judge_ratio(median: float, bar: Limit) -> str:
     """The bar, and whether it is met."""
     which, number = bar
     met = median >= number if which == "at least" else median <= number
     return f"{which} {number:g}: {'met' if met else 'missed'}"
 
 
-def circumstances(result: Mapping[str, Any]) -> str:
+def describe_circumstances(result: Mapping[str, Any]) -> str:
     """Model, machine, versions, commit."""
     e, rounds = result["environment"], len(next(iter(result["seconds"].values()))["all"])
     where = e["cpu"] if e["device"] == "cpu" else e["device"]

@@ -2,41 +2,41 @@
 
 import torch
 
-from faithlens.bench.capture import BARE, bare
-from faithlens.bench.harness import SLACK, Agreement, Comparison, Result, check, race, ratios, rms, setting
-from faithlens.bench.traces import exactly, full, truncations
-from faithlens.doctor import own_drift
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
+from faithlens.bench.capture import BARE, run_bare
+from faithlens.bench.harness import SLACK, Agreement, TimeRatio, BenchResult, check_agreements, race_rivals, divide_rounds, rms, describe_setting
+from faithlens.bench.traces import repeat_tokens, make_full_trace, make_truncations
+from faithlens.doctor import measure_drift
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
 from faithlens.runtime.plan import compile_plan
 
 TOKENS = 2000
-PACKED = "faithlens, packed pass"
+PACKED_RIVAL = "faithlens, packed pass"
 
 
-def measure(lens: Lens, repeats: int) -> Result:
+def measure(lens: Model, repeats: int) -> BenchResult:
     """Time a truncation sweep of 2,000 packed tokens, and one plain sequence of 2,000.
 
     Raises:
         BenchmarkError: the packed answers are not those of plain transformers.
     """
-    around = setting(lens)
-    cuts = truncations(full(lens, 160, 60, 25))
+    around = describe_setting(lens)
+    cuts = make_truncations(make_full_trace(lens, 160, 60, 25))
     most = min(TOKENS, lens.context_length)
     while (plan := compile_plan(cuts, lens.structure)).tokens > most:
         cuts = cuts[1:]
-    ids = torch.tensor([exactly(lens, lens.decode(cuts[0].ids), plan.tokens)], device=lens.device)
-    drift, plain = own_drift(lens, [cuts[0], cuts[-1]])
-    first, *_, last = execute(lens, plan)
+    ids = torch.tensor([repeat_tokens(lens, lens.decode(cuts[0].ids), plan.tokens)], device=lens.device)
+    drift, plain = measure_drift(lens, [cuts[0], cuts[-1]])
+    first, *_, last = run_plan(lens, plan)
     gap = rms([first.logprobs, last.logprobs], plain)
-    agreements = check([Agreement("the packed pass", gap, SLACK * drift)])
-    times = race({PACKED: lambda: execute(lens, plan), BARE: lambda: bare(lens, ids)}, repeats)
-    return Result(
+    agreements = check_agreements([Agreement("the packed pass", gap, SLACK * drift)])
+    times = race_rivals({PACKED_RIVAL: lambda: run_plan(lens, plan), BARE: lambda: run_bare(lens, ids)}, repeats)
+    return BenchResult(
         subject="throughput",
         work=f"{plan.tokens:,} tokens: {plan.describe()}; and one sequence of as many",
         **around,
         agreements=agreements,
         seconds=times,
-        comparisons=[Comparison("tokens a second, packed / bare", ratios(times[BARE], times[PACKED]))],
+        comparisons=[TimeRatio("tokens a second, packed / bare", divide_rounds(times[BARE], times[PACKED_RIVAL]))],
         peak_mib={},
     )

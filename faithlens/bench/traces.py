@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import cycle, islice
 
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.trace import Piece
 
 STORY = (
@@ -17,29 +17,29 @@ STEM = "\n\nAnswer: ("
 OPTIONS = ("A", "B", "C", "D")
 
 
-def exactly(lens: Lens, text: str, n: int) -> tuple[int, ...]:
+def repeat_tokens(lens: Model, text: str, n: int) -> tuple[int, ...]:
     """The first `n` tokens of `text`, said again where it is too short."""
     return tuple(islice(cycle(lens.encode_continuation(text)), n))
 
 
-def full(lens: Lens, prompt: int, steps: int, step: int, first: int = 17) -> Condition:
+def make_full_trace(lens: Model, prompt: int, steps: int, step: int, first: int = 17) -> Condition:
     """A finished chain of thought: tokens of the prompt, number of steps, tokens of each; other numbers by `first`."""
-    pieces = [Piece("prompt", exactly(lens, STORY, prompt))]
+    pieces = [Piece("prompt", repeat_tokens(lens, STORY, prompt))]
     for i in range(steps):
         a, b = first + 3 * i, 5 + i
         text = THOUGHT.format(i=i + 1, a=a, b=b, c=a + b)
-        pieces.append(Piece(f"step {i}", exactly(lens, text, step)))
+        pieces.append(Piece(f"step {i}", repeat_tokens(lens, text, step)))
     options = tuple(lens.encode_continuation(option)[:1] for option in OPTIONS)
     return Condition("full", (*pieces, Piece("stem", lens.encode_continuation(STEM))), options)
 
 
-def truncations(condition: Condition) -> list[Condition]:
+def make_truncations(condition: Condition) -> list[Condition]:
     """The chain of thought cut short after every step, the longest first."""
     *trunk, stem = condition.pieces
     return [replace(condition, name=f"cut@{t - 1}", pieces=(*trunk[:t], stem)) for t in range(len(trunk), 0, -1)]
 
 
-def with_ends(condition: Condition) -> Condition:
+def split_step_ends(condition: Condition) -> Condition:
     """The same tokens, the last one of every step a piece of its own."""
     prompt, *steps, stem = condition.pieces
     split = [

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from faithlens.effects.pairs import Conditions, aligned, listed, run
-from faithlens.measures.answers import choice
+from faithlens.effects.pairs import Conditions, are_aligned, list_traces, run_together
+from faithlens.measures.answers import choose_option
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 
-ALIKE = "every trace that lines up with it is answered alike"
-NONE = "no other trace has as many tokens in every piece, and the same options"
+ANSWERED_ALIKE = "every trace that lines up with it is answered alike"
+NONE_ALIGNED = "no other trace has as many tokens in every piece, and the same options"
 
 
 @dataclass(frozen=True)
@@ -45,24 +45,24 @@ class Donors:
         return pd.DataFrame(rows, columns=["trace", "donor", "candidates", "reason"])
 
 
-def find_donors(lens: Lens, traces: Conditions, pool: Sequence[Condition] | None = None, *, seed: int = 0) -> Donors:
+def find_donors(lens: Model, traces: Conditions, pool: Sequence[Condition] | None = None, *, seed: int = 0) -> Donors:
     """For each trace a donor from `pool`, by default the other traces: drawn from those that line up and differ.
 
     A donor has as many tokens in every piece and the same options, so that activations fit position by position, and
     the model answers it otherwise, so that there is an effect to speak of. What is answered is run, not assumed.
     """
-    found = listed(traces)
+    found = list_traces(traces)
     others = found if pool is None else list(pool)
-    records = run(lens, list(dict.fromkeys([*found, *others])))
-    answers = {record.condition: choice(record.logprobs) for record in records}
+    records = run_together(lens, list(dict.fromkeys([*found, *others])))
+    answers = {record.condition: choose_option(record.logprobs) for record in records}
     kept: list[tuple[Condition, Condition, int]] = []
     dropped: list[tuple[Condition, str]] = []
     for i, trace in enumerate(found):
-        fit = [other for other in others if other != trace and aligned(trace, other)]
+        fit = [other for other in others if other != trace and are_aligned(trace, other)]
         differ = [other for other in fit if answers[other] != answers[trace]]
         if differ:
             kept.append((trace, random.Random(f"donor:{seed}:{i}").choice(differ), len(differ)))
         else:
-            dropped.append((trace, ALIKE if fit else NONE))
+            dropped.append((trace, ANSWERED_ALIKE if fit else NONE_ALIGNED))
     clean, donor, candidates = zip(*kept, strict=True) if kept else ((), (), ())
     return Donors(clean, donor, tuple(dropped), candidates, seed)

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from faithlens.effects.pairs import Conditions, listed, run
-from faithlens.effects.result import Audit, audited, check_audit
+from faithlens.effects.pairs import Conditions, list_traces, run_together
+from faithlens.effects.result import ApproximationQuality, assess_approximation, check_approximation
 from faithlens.runtime.capture import Capture
 from faithlens.runtime.condition import Ablation, Condition
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class GradientFlow:
     """
 
     table: pd.DataFrame
-    quality: Audit
+    quality: ApproximationQuality
 
     def to_dataframe(self) -> pd.DataFrame:
         """The table.
@@ -34,23 +34,23 @@ class GradientFlow:
         Raises:
             MeasureError: it too often has the wrong sign.
         """
-        check_audit(self.quality, "gradient-weighted flow")
+        check_approximation(self.quality, "gradient-weighted flow")
         return self.table
 
 
-def gradient_flow(lens: Lens, traces: Conditions, *, n_checked: int = 20, seed: int = 0) -> GradientFlow:
+def measure_gradient_flow(lens: Model, traces: Conditions, *, n_checked: int = 20, seed: int = 0) -> GradientFlow:
     """What the answer row takes from each piece through each head, times the metric's gradient there (M12).
 
     With z the head's output, g the gradient at it and A_j v_j what it takes from token j, a piece is worth the sum of
     A_j (g . v_j) over its tokens, and all pieces together g . z. The metric is how far the answer is ahead of the next
     likely option. It is first order: of `checked` heads a trace, drawn by `seed`, the output is zeroed for the audit.
     """
-    found = listed(traces)
+    found = list_traces(traces)
     rng = random.Random(f"flow:{seed}")
     every = [(layer, head) for layer in range(lens.n_layers) for head in range(lens.n_heads)]
     drawn = [rng.sample(every, min(n_checked, len(every))) for _ in found]
-    without = [headless(one, *place) for one, places in zip(found, drawn, strict=True) for place in places]
-    records = run(lens, [*found, *without])
+    without = [remove_head(one, *place) for one, places in zip(found, drawn, strict=True) for place in places]
+    records = run_together(lens, [*found, *without])
     ablated = iter(records[len(found) :])
     frames, first_order, exact = [], [], []
     for t, (one, record, places) in enumerate(zip(found, records, drawn, strict=False)):
@@ -58,7 +58,7 @@ def gradient_flow(lens: Lens, traces: Conditions, *, n_checked: int = 20, seed: 
         weights = torch.zeros(len(one.options))
         weights[answer], weights[foil] = 1.0, -1.0
         capture = Capture(attribution=tuple(weights.tolist()), gradient_flow=("answer",))
-        [read] = execute(lens, plan_for(lens, [one]), capture)
+        [read] = run_plan(lens, plan_passes(lens, [one]), capture)
         worth = read.gradient_flow["answer"]
         index = pd.MultiIndex.from_product(
             [[t], *map(range, worth.shape[:2]), one.spans], names=["trace", "layer", "head", "piece"]
@@ -68,11 +68,11 @@ def gradient_flow(lens: Lens, traces: Conditions, *, n_checked: int = 20, seed: 
         exact += [float(weights @ (record.logprobs - next(ablated).logprobs)) for _ in places]
     shape = (1, 1, len(exact))
     return GradientFlow(
-        pd.concat(frames, ignore_index=True), audited(np.reshape(first_order, shape), np.reshape(exact, shape))
+        pd.concat(frames, ignore_index=True), assess_approximation(np.reshape(first_order, shape), np.reshape(exact, shape))
     )
 
 
-def headless(trace: Condition, layer: int, head: int) -> Condition:
+def remove_head(trace: Condition, layer: int, head: int) -> Condition:
     """`trace` whose answer row gets nothing from one head."""
     row = (len(trace.ids) - 1, len(trace.ids))
     edit = Ablation("z", row, "zero", layers=(layer,), heads=(head,))

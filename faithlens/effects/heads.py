@@ -10,19 +10,19 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from faithlens.effects.pairs import Conditions, Work, paired, run, yardstick
-from faithlens.effects.result import Audit, Direction, audited, check_audit, intervals
-from faithlens.effects.steps import contrast
+from faithlens.effects.pairs import Conditions, Experiment, pair_traces, run_together, make_trace_metric
+from faithlens.effects.result import ApproximationQuality, Direction, assess_approximation, check_approximation, compute_trace_intervals
+from faithlens.effects.steps import make_attribution_weights
 from faithlens.runtime.capture import Capture, Record
 from faithlens.runtime.condition import Condition, Patch
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-Heads = Float[np.ndarray, "trace layer head"]
+HeadEffectArray = Float[np.ndarray, "trace layer head"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +37,9 @@ class HeadEffects:
     """
 
     direction: Direction
-    exact: Heads
-    approximate: Heads
-    quality: Audit
+    exact: HeadEffectArray
+    approximate: HeadEffectArray
+    quality: ApproximationQuality
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row a trace and head that was patched."""
@@ -54,7 +54,7 @@ class HeadEffects:
         Raises:
             MeasureError: the approximations too often have the wrong sign.
         """
-        check_audit(self.quality, "approximate effects of heads")
+        check_approximation(self.quality, "approximate effects of heads")
         mean = self.approximate.mean(0)
         index = pd.MultiIndex.from_product([range(n) for n in mean.shape], names=["layer", "head"])
         frame = pd.DataFrame({"approximate": mean.ravel(), "exact": self.exact.mean(0).ravel()}, index=index)
@@ -68,7 +68,7 @@ class HeadEffects:
         """
         known = np.argwhere(np.isfinite(self.exact).all(0))
         index = pd.MultiIndex.from_arrays(list(known.T), names=["layer", "head"])
-        return intervals(self.exact[:, known[:, 0], known[:, 1]], index, "patches of heads", seed)
+        return compute_trace_intervals(self.exact[:, known[:, 0], known[:, 1]], index, "patches of heads", seed)
 
     def plot(self) -> "Figure":
         """Mean exact effects, a heat map of layers by heads; heads that were not patched are left out."""
@@ -78,8 +78,8 @@ class HeadEffects:
         return head_heatmap(mean, [str(layer) for layer in range(len(mean))], "logit")
 
 
-def patch_heads(
-    lens: Lens,
+def head_effects(
+    lens: Model,
     clean: Conditions,
     donor: Conditions,
     direction: Direction = "noise",
@@ -98,43 +98,43 @@ def patch_heads(
     Raises:
         PlanError: the traces do not match in tokens, or answer alike.
     """
-    work = [Work.from_pair(direction, *pair) for pair in paired(clean, donor)]
-    ends = run(lens, [each for w in work for each in w.unedited_runs])
+    work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
+    ends = run_together(lens, [each for w in work for each in w.unedited_runs])
     couples = [ends[2 * t : 2 * t + 2] for t in range(len(work))]
     approximate = np.stack(
-        [approximated(lens, w, couple, direction, midpoints) for w, couple in zip(work, couples, strict=True)]
+        [approximate_effects(lens, w, couple, direction, midpoints) for w, couple in zip(work, couples, strict=True)]
     )
     order = np.argsort(-np.abs(approximate.mean(0)), axis=None, kind="stable").tolist()
     rest = order[top:]
     chosen = order[:top] + random.Random(f"heads:{seed}").sample(rest, min(n_checked, len(rest)))
     places = [divmod(number, lens.n_heads) for number in chosen]
-    asked = [replace(w.base, name="head", edits=(*w.base.edits, at(w, *place))) for w in work for place in places]
-    records = iter(run(lens, asked))
+    asked = [replace(w.base, name="head", edits=(*w.base.edits, make_head_patch(w, *place))) for w in work for place in places]
+    records = iter(run_together(lens, asked))
     exact = np.full_like(approximate, np.nan)
     for t, (w, couple) in enumerate(zip(work, couples, strict=True)):
-        stick = yardstick("logit_difference", w, couple)
+        stick = make_trace_metric("logit_difference", w, couple)
         for layer, head in places:
             exact[t, layer, head] = stick.compute_effect(next(records), direction)
-    return HeadEffects(direction, exact, approximate, audited(approximate, exact))
+    return HeadEffects(direction, exact, approximate, assess_approximation(approximate, exact))
 
 
-def at(experiment: Work, layer: int, head: int, amount: float = 1.0) -> Patch:
+def make_head_patch(experiment: Experiment, layer: int, head: int, amount: float = 1.0) -> Patch:
     """The patch of one head at the stem's rows."""
     return Patch("z", experiment.base.pieces[-1].name, experiment.source, layers=(layer,), heads=(head,), amount=amount)
 
 
-def approximated(
-    lens: Lens, experiment: Work, unedited_records: Sequence[Record], direction: Direction, midpoints: int
+def approximate_effects(
+    lens: Model, experiment: Experiment, unedited_records: Sequence[Record], direction: Direction, midpoints: int
 ) -> Float[np.ndarray, "layer head"]:
     """Integrated gradients of every head's effect on one trace."""
     heads = [(layer, head) for layer in range(lens.n_layers) for head in range(lens.n_heads)]
 
     def part_way(amount: float) -> Condition:
-        return replace(experiment.base, name="heads", edits=(*experiment.base.edits, *(at(experiment, *place, amount) for place in heads)))
+        return replace(experiment.base, name="heads", edits=(*experiment.base.edits, *(make_head_patch(experiment, *place, amount) for place in heads)))
 
     way = [part_way((i + 0.5) / midpoints) for i in range(midpoints)]
     scores = []
-    for record in execute(lens, plan_for(lens, way), Capture(attribution=contrast(*unedited_records))):
+    for record in run_plan(lens, plan_passes(lens, way), Capture(attribution=make_attribution_weights(*unedited_records))):
         own = [edit for edit in record.condition.edits if isinstance(edit, Patch)][-len(heads) :]
         scores.append(torch.stack([record.attribution[edit].sum() for edit in own]))
     mean = torch.stack(scores).mean(0).reshape(lens.n_layers, lens.n_heads).numpy()

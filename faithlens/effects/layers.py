@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pandas as pd
 
-from faithlens.effects.pairs import Conditions, Work, paired, run, yardstick
+from faithlens.effects.pairs import Conditions, Experiment, pair_traces, run_together, make_trace_metric
 from faithlens.effects.result import Direction, Metric
-from faithlens.effects.steps import edited
-from faithlens.measures.mediation import contrast
+from faithlens.effects.steps import add_edit
+from faithlens.measures.mediation import chain_contrast
 from faithlens.runtime.condition import Condition, Patch
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.structure import Interval
 
 
-def mediate_layers(
-    lens: Lens,
+def layer_effects(
+    lens: Model,
     clean: Conditions,
     donor: Conditions,
     direction: Direction = "noise",
@@ -35,23 +35,23 @@ def mediate_layers(
     Raises:
         PlanError: the traces do not match in tokens, or answer alike.
     """
-    work = [Work.from_pair(direction, *pair) for pair in paired(clean, donor)]
+    work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
     chosen = tuple(range(lens.n_layers) if layers is None else layers)
-    drawn = [draw(w.clean, random.Random(f"layers:{seed}:{t}")) for t, w in enumerate(work)]
+    drawn = [draw_equal_spans(w.clean, random.Random(f"layers:{seed}:{t}")) for t, w in enumerate(work)]
     asked = [each for w in work for each in w.unedited_runs]
     for w, both in zip(work, drawn, strict=True):
-        asked += [patched(w, where, layer) for layer in chosen for where in both]
-    records = iter(run(lens, asked))
-    sticks = [yardstick(metric, w, [next(records) for _ in w.unedited_runs]) for w in work]
+        asked += [patch_layer(w, where, layer) for layer in chosen for where in both]
+    records = iter(run_together(lens, asked))
+    sticks = [make_trace_metric(metric, w, [next(records) for _ in w.unedited_runs]) for w in work]
     rows = []
     for t, (stick, (where, _)) in enumerate(zip(sticks, drawn, strict=True)):
         for layer in chosen:
             chain, question = (stick.compute_effect(next(records), direction) for _ in range(2))
-            rows.append((t, layer, where[1] - where[0], chain, question, contrast(chain, question)))
+            rows.append((t, layer, where[1] - where[0], chain, question, chain_contrast(chain, question)))
     return pd.DataFrame(rows, columns=["trace", "layer", "positions", "chain", "question", "cmi"])
 
 
-def draw(trace: Condition, rng: random.Random) -> tuple[Interval, Interval]:
+def draw_equal_spans(trace: Condition, rng: random.Random) -> tuple[Interval, Interval]:
     """A stretch of the chain as long as one of the question, whose first token, an attention sink, is left out."""
     end, stem = trace.spans[trace.pieces[0].name][1], trace.spans[trace.pieces[-1].name][0]
     n = min(end - 1, stem - end)
@@ -59,6 +59,6 @@ def draw(trace: Condition, rng: random.Random) -> tuple[Interval, Interval]:
     return (starts[0], starts[0] + n), (starts[1], starts[1] + n)
 
 
-def patched(experiment: Work, where: Interval, layer: int) -> Condition:
+def patch_layer(experiment: Experiment, where: Interval, layer: int) -> Condition:
     """A run with the other's residual stream before `layer` at `where`."""
-    return edited(replace(experiment.base, name=f"layer {layer}"), Patch("resid_pre", where, experiment.source, layers=(layer,)))
+    return add_edit(replace(experiment.base, name=f"layer {layer}"), Patch("resid_pre", where, experiment.source, layers=(layer,)))

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from faithlens.effects.pairs import Conditions, listed, run, steps_of
+from faithlens.effects.pairs import Conditions, list_traces, run_together, select_steps
 from faithlens.runtime.capture import Capture
-from faithlens.runtime.condition import Condition, Knockout, Where
-from faithlens.runtime.model import Lens
+from faithlens.runtime.condition import Condition, Knockout, Span
+from faithlens.runtime.model import Model
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -55,8 +55,8 @@ class StepMatrix:
         return step_matrix(square.to_numpy(), names, "nat")
 
 
-def suppress_steps(
-    lens: Lens, traces: Conditions, *, steps: Sequence[str] | None = None, controls: int = 1, seed: int = 0
+def suppression_effects(
+    lens: Model, traces: Conditions, *, steps: Sequence[str] | None = None, controls: int = 1, seed: int = 0
 ) -> StepMatrix:
     """Hide each step from every later piece, in all layers, and compare what they say of the next token (M20).
 
@@ -65,8 +65,8 @@ def suppress_steps(
     in which a step's own rows are masked too. Masking makes room for other tokens in every softmax: `controls` random
     stretches of as many tokens, before the same readers, say how much of a value is that.
     """
-    found = listed(traces)
-    names = steps_of(found, steps)
+    found = list_traces(traces)
+    names = select_steps(found, steps)
     asked: list[Condition] = []
     cells: list[tuple[int, int]] = []
     for t, trace in enumerate(found):
@@ -74,37 +74,37 @@ def suppress_steps(
             if name in trace.spans:
                 cells.append((t, s))
                 rng = random.Random(f"suppress:{seed}:{t}:{name}")
-                hidden: list[Where] = [name, *(before(trace, name, rng) for _ in range(controls))]
-                asked += [suppressed(trace, name, where) for where in hidden]
+                hidden: list[Span] = [name, *(draw_earlier_span(trace, name, rng) for _ in range(controls))]
+                asked += [suppress_step(trace, name, where) for where in hidden]
     readers = tuple(dict.fromkeys(piece.name for trace in found for piece in trace.pieces[1:]))
     value, null = (np.full((len(found), len(readers), len(names)), np.nan) for _ in range(2))
-    records = iter(run(lens, asked, Capture(divergence=True)))
+    records = iter(run_together(lens, asked, Capture(divergence=True)))
     for t, s in cells:
         rows = []
         for _ in range(1 + controls):
             kl = next(records).kl
             assert kl is not None
             rows.append(kl.numpy())
-        for reader in later(found[t], names[s]):
+        for reader in list_later_pieces(found[t], names[s]):
             i, r = list(found[t].spans).index(reader), readers.index(reader)
             value[t, r, s] = rows[0][i]
             null[t, r, s] = np.mean([row[i] for row in rows[1:]]) if controls else np.nan
     return StepMatrix(tuple(names), readers, value, null, seed)
 
 
-def later(trace: Condition, name: str) -> list[str]:
+def list_later_pieces(trace: Condition, name: str) -> list[str]:
     """The pieces after `name`."""
     pieces = list(trace.spans)
     return pieces[pieces.index(name) + 1 :]
 
 
-def suppressed(trace: Condition, name: str, where: Where) -> Condition:
+def suppress_step(trace: Condition, name: str, where: Span) -> Condition:
     """`trace` with `where` hidden from every piece after `name`, to be compared with itself."""
-    edits = tuple(Knockout(reader, (where,)) for reader in later(trace, name))
+    edits = tuple(Knockout(reader, (where,)) for reader in list_later_pieces(trace, name))
     return replace(trace, name=f"without {name}", edits=(*trace.edits, *edits), reference=trace)
 
 
-def before(trace: Condition, name: str, rng: random.Random) -> tuple[int, int]:
+def draw_earlier_span(trace: Condition, name: str, rng: random.Random) -> tuple[int, int]:
     """As many tokens as the step has, anywhere up to its end but at the very first token, an attention sink."""
     start, stop = trace.spans[name]
     first = rng.randint(1, max(1, start))

@@ -8,21 +8,21 @@ import numpy as np
 from jaxtyping import Int
 
 from faithlens.effects.result import Direction, Metric
-from faithlens.errors import PlanError, nearest
-from faithlens.measures.answers import choice, kl_divergence, logit_difference, probabilities
+from faithlens.errors import PlanError, suggest_names
+from faithlens.measures.answers import choose_option, kl_divergence, logit_difference, option_probabilities
 from faithlens.runtime.capture import Capture, Record
-from faithlens.runtime.condition import Condition, Where
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
+from faithlens.runtime.condition import Condition, Span
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
 from faithlens.runtime.structure import Interval
 
 Conditions = Condition | Sequence[Condition]
-ROWS = 1 << 16  # a pass, where memory allows: a pass more would run the traces behind its edits once more
+MAX_PASS_TOKENS = 1 << 16  # a pass, where memory allows: a pass more would run the traces behind its edits once more
 
 
 @dataclass(frozen=True)
-class Work:
+class Experiment:
     """One trace's share: the run that is edited, and the one or two runs that effects are measured from."""
 
     base: Condition
@@ -30,7 +30,7 @@ class Work:
     corrupted: Condition | None
 
     @classmethod
-    def from_pair(cls, direction: Direction, clean: Condition, corrupted: Condition) -> "Work":
+    def from_pair(cls, direction: Direction, clean: Condition, corrupted: Condition) -> "Experiment":
         """The clean run is edited to be noised, the corrupted one to be denoised."""
         return cls(clean if direction == "noise" else corrupted, clean, corrupted)
 
@@ -47,7 +47,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class TraceMetric:
     """The metric of one trace: as a function of a record, and of the runs that are not edited."""
 
     measure: Callable[[Record], float]
@@ -59,16 +59,16 @@ class Yardstick:
         return self.measure(record) - self.corrupted if direction == "denoise" else self.clean - self.measure(record)
 
 
-def yardstick(metric: Metric, experiment: Work, unedited_records: Sequence[Record]) -> Yardstick:
+def make_trace_metric(metric: Metric, experiment: Experiment, unedited_records: Sequence[Record]) -> TraceMetric:
     """The metric of one trace, from the records of its unedited runs.
 
     Raises:
         PlanError: clean and corrupted runs give the same answer, so there is nothing between them.
     """
     clean, *others = unedited_records
-    answer = choice(clean.logprobs)
+    answer = choose_option(clean.logprobs)
     if others:
-        foil = choice(others[0].logprobs)
+        foil = choose_option(others[0].logprobs)
     else:
         foil = clean.logprobs.argsort(descending=True).tolist()[min(1, len(clean.logprobs) - 1)]
     if others and foil == answer:
@@ -79,19 +79,19 @@ def yardstick(metric: Metric, experiment: Work, unedited_records: Sequence[Recor
         )
     of: dict[Metric, Callable[[Record], float]] = {
         "logit_difference": lambda record: logit_difference(record.logprobs, answer, foil),
-        "probability": lambda record: float(probabilities(record.logprobs)[answer]),
+        "probability": lambda record: float(option_probabilities(record.logprobs)[answer]),
         "kl": lambda record: -kl_divergence(clean.logprobs, record.logprobs),
     }
-    return Yardstick(of[metric], of[metric](clean), of[metric](others[0]) if others else float("nan"))
+    return TraceMetric(of[metric], of[metric](clean), of[metric](others[0]) if others else float("nan"))
 
 
-def paired(clean: Conditions, corrupted: Conditions) -> list[tuple[Condition, Condition]]:
+def pair_traces(clean: Conditions, corrupted: Conditions) -> list[tuple[Condition, Condition]]:
     """Clean and corrupted traces side by side.
 
     Raises:
         PlanError: there are not as many of each, or two do not match in tokens.
     """
-    ones, others = listed(clean), listed(corrupted)
+    ones, others = list_traces(clean), list_traces(corrupted)
     if len(ones) != len(others):
         found = f"{len(ones)} clean and {len(others)} corrupted"
         raise PlanError("effects between pairs of traces", found, "give one donor for each clean trace")
@@ -100,17 +100,17 @@ def paired(clean: Conditions, corrupted: Conditions) -> list[tuple[Condition, Co
     return list(zip(ones, others, strict=True))
 
 
-def run(lens: Lens, conditions: Sequence[Condition], capture: Capture = Capture()) -> list[Record]:
+def run_together(lens: Model, conditions: Sequence[Condition], capture: Capture = Capture()) -> list[Record]:
     """Plan and run, in as few passes as memory allows."""
-    return execute(lens, plan_for(lens, conditions, budget=ROWS), capture)
+    return run_plan(lens, plan_passes(lens, conditions, budget=MAX_PASS_TOKENS), capture)
 
 
-def listed(traces: Conditions) -> list[Condition]:
+def list_traces(traces: Conditions) -> list[Condition]:
     """One trace, or several."""
     return [traces] if isinstance(traces, Condition) else list(traces)
 
 
-def questions_of(traces: Sequence[Condition], groups: Sequence[Hashable] | None) -> Int[np.ndarray, " trace"]:
+def number_questions(traces: Sequence[Condition], groups: Sequence[Hashable] | None) -> Int[np.ndarray, " trace"]:
     """Numbers from 0 that say which traces are of one question; each of its own where nothing is said.
 
     Raises:
@@ -123,7 +123,7 @@ def questions_of(traces: Sequence[Condition], groups: Sequence[Hashable] | None)
     return np.array([number[group] for group in given], dtype=int)
 
 
-def steps_of(traces: Sequence[Condition], requested: Sequence[str] | None) -> list[str]:
+def select_steps(traces: Sequence[Condition], requested: Sequence[str] | None) -> list[str]:
     """The names of the steps: those asked for, or all between the prompt and the stem of any trace.
 
     Raises:
@@ -133,19 +133,19 @@ def steps_of(traces: Sequence[Condition], requested: Sequence[str] | None) -> li
     known = list(dict.fromkeys(piece.name for piece in pieces))
     for name in requested or ():
         if name not in known:
-            raise PlanError(f"the step {name!r}", f"no trace has it; {nearest(name, known)}", "name one of these")
+            raise PlanError(f"the step {name!r}", f"no trace has it; {suggest_names(name, known)}", "name one of these")
     prompts = {trace.pieces[0].name for trace in traces}
     return [name for name in known if name not in prompts] if requested is None else list(requested)
 
 
-def with_words(base: Condition, source: Condition, span: Where) -> Condition:
+def replace_words(base: Condition, source: Condition, span: Span) -> Condition:
     """`base` with the words that `source` has at `span`; the two have as many tokens, piece by piece."""
     start, stop = base.locate(span)
     ids = base.ids[:start] + source.ids[start:stop] + base.ids[stop:]
     return replace(base, pieces=tuple(replace(piece, ids=ids[slice(*base.spans[piece.name])]) for piece in base.pieces))
 
 
-def elsewhere(trace: Condition, step: str, rng: random.Random) -> Interval:
+def draw_control_span(trace: Condition, step: str, rng: random.Random) -> Interval:
     """As many tokens as `step` has, anywhere before the stem but at the very first token, an attention sink."""
     start, stop = trace.spans[step]
     last = trace.spans[trace.pieces[-1].name][0]
@@ -159,7 +159,7 @@ def check_aligned(clean: Condition, corrupted: Condition) -> None:
     Raises:
         PlanError: with the first piece that differs.
     """
-    if aligned(clean, corrupted):
+    if are_aligned(clean, corrupted):
         return
     found = (
         f"{len(clean.pieces)} and {len(corrupted.pieces)} pieces, {len(clean.options)} and"
@@ -176,7 +176,7 @@ def check_aligned(clean: Condition, corrupted: Condition) -> None:
     )
 
 
-def aligned(one: Condition, other: Condition) -> bool:
+def are_aligned(one: Condition, other: Condition) -> bool:
     """Whether two traces have the same options, and pieces of the same names with as many tokens."""
     shapes = [[(piece.name, len(piece.ids)) for piece in each.pieces] for each in (one, other)]
     return shapes[0] == shapes[1] and one.options == other.options

@@ -7,20 +7,20 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from faithlens.effects.pairs import Conditions, Work, paired, run, with_words, yardstick
-from faithlens.effects.result import UNITS, Metric, intervals
-from faithlens.runtime.condition import Condition, Splice
-from faithlens.runtime.model import Lens
+from faithlens.effects.pairs import Conditions, Experiment, pair_traces, run_together, replace_words, make_trace_metric
+from faithlens.effects.result import METRIC_UNITS, Metric, compute_trace_intervals
+from faithlens.runtime.condition import Condition, KeyValuePatch
+from faithlens.runtime.model import Model
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 PATHS = ("total", "content", "question", "interaction", "relay")
-Effect = Float[np.ndarray, " trace"]
+TraceEffects = Float[np.ndarray, " trace"]
 
 
 @dataclass(frozen=True, eq=False)
-class Paths:
+class PathEffects:
     """Falls of the metric, one a trace, when something of the clean run is exchanged for the corrupted one's.
 
     Attributes:
@@ -33,13 +33,13 @@ class Paths:
     """
 
     metric: Metric
-    total: Effect
-    content: Effect
-    question: Effect
-    relay: Effect
+    total: TraceEffects
+    content: TraceEffects
+    question: TraceEffects
+    relay: TraceEffects
 
     @property
-    def interaction(self) -> Effect:
+    def interaction(self) -> TraceEffects:
         """What both exchanges do together beyond what each does alone."""
         return self.total - self.content - self.question
 
@@ -54,19 +54,19 @@ class Paths:
             MeasureError: there is one trace only, which has no spread.
         """
         values = np.stack([getattr(self, name) for name in PATHS], 1)
-        return intervals(values, pd.Index(PATHS, name="path"), f"paths in {self.metric}", seed)
+        return compute_trace_intervals(values, pd.Index(PATHS, name="path"), f"paths in {self.metric}", seed)
 
     def plot(self) -> "Figure":
         """The path diagram, with intervals where there are several traces."""
         from faithlens.report.path_diagram import path_diagram  # plotly takes a second to import
 
         if len(self.total) < 2:
-            return path_diagram({name: float(getattr(self, name)[0]) for name in PATHS}, UNITS[self.metric])
+            return path_diagram({name: float(getattr(self, name)[0]) for name in PATHS}, METRIC_UNITS[self.metric])
         rows = self.bootstrap_ci()[["effect", "low", "high"]].to_numpy().tolist()
-        return path_diagram({name: tuple(row) for name, row in zip(PATHS, rows, strict=True)}, UNITS[self.metric])
+        return path_diagram({name: tuple(row) for name, row in zip(PATHS, rows, strict=True)}, METRIC_UNITS[self.metric])
 
 
-def paths(lens: Lens, clean: Conditions, corrupted: Conditions, *, metric: Metric = "probability") -> Paths:
+def path_effects(lens: Model, clean: Conditions, corrupted: Conditions, *, metric: Metric = "probability") -> PathEffects:
     """Mediation by the chain of thought (M1-M3), and the relay effect (M7), of traces that line up.
 
     The clean trace is question X with chain R, the corrupted one X' with R'; the metric is read under all four pairs.
@@ -74,27 +74,27 @@ def paths(lens: Lens, clean: Conditions, corrupted: Conditions, *, metric: Metri
     Raises:
         PlanError: the traces do not match in tokens, or answer alike.
     """
-    pairs = paired(clean, corrupted)
-    records = iter(run(lens, [each for pair in pairs for each in exchanges(*pair)]))
+    pairs = pair_traces(clean, corrupted)
+    records = iter(run_together(lens, [each for pair in pairs for each in make_path_conditions(*pair)]))
     rows = []
     for one, other in pairs:
-        clean_, both, *others = (next(records) for _ in exchanges(one, other))
-        stick = yardstick(metric, Work(one, one, other), [clean_, both])
+        clean_, both, *others = (next(records) for _ in make_path_conditions(one, other))
+        stick = make_trace_metric(metric, Experiment(one, one, other), [clean_, both])
         total, content, question, relay, own = (stick.compute_effect(record, "noise") for record in (both, *others))
         rows.append((total, content, question, relay - own))
-    return Paths(metric, *np.array(rows).T)
+    return PathEffects(metric, *np.array(rows).T)
 
 
-def exchanges(clean: Condition, corrupted: Condition) -> list[Condition]:
+def make_path_conditions(clean: Condition, corrupted: Condition) -> list[Condition]:
     """The pair; the chain exchanged; the question exchanged; the relay, and the same splice of the run itself."""
     stem, prompt = clean.pieces[-1].name, clean.spans[clean.pieces[0].name]
     chain = (prompt[1], clean.spans[stem][0])
-    asked = replace(with_words(clean, corrupted, prompt), name="question exchanged")
+    asked = replace(replace_words(clean, corrupted, prompt), name="question exchanged")
     return [
         clean,
         corrupted,
-        replace(with_words(clean, corrupted, chain), name="chain exchanged"),
+        replace(replace_words(clean, corrupted, chain), name="chain exchanged"),
         asked,
-        replace(clean, name="relay", edits=(*clean.edits, Splice(stem, chain, asked))),
-        replace(clean, name="own splice", edits=(*clean.edits, Splice(stem, chain, clean))),
+        replace(clean, name="relay", edits=(*clean.edits, KeyValuePatch(stem, chain, asked))),
+        replace(clean, name="own splice", edits=(*clean.edits, KeyValuePatch(stem, chain, clean))),
     ]

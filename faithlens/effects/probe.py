@@ -17,15 +17,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from faithlens.effects.pairs import Conditions, listed, questions_of
+from faithlens.effects.pairs import Conditions, list_traces, number_questions
 from faithlens.errors import MeasureError, PlanError
-from faithlens.measures.answers import choice
-from faithlens.measures.probe import Labels, Probabilities, bag_of_tokens, folds_of, ordered, prior, probe, right
+from faithlens.measures.answers import choose_option
+from faithlens.measures.probe import Labels, Probabilities, bag_of_tokens, assign_folds, compare_class_pairs, predict_by_frequency, predict_with_probe, mark_correct
 from faithlens.runtime.capture import Capture, Record, Site
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
 from faithlens.runtime.trace import Piece
 from faithlens.stats.interval import BOOTSTRAP, EQUAL, UNSEEN
 from faithlens.stats.resample import Array, expanded_percentile, question_draws, unseen
@@ -33,9 +33,9 @@ from faithlens.stats.resample import Array, expanded_percentile, question_draws,
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-LAST = "the last token before"  # the piece that holds it
-Metric = Literal["accuracy", "auc"]
-Statistic = Callable[[Array], Array]  # of how often each question is drawn, [draw, question]: one number a draw
+LAST_TOKEN_PREFIX = "the last token before"  # the piece that holds it
+ProbeMetric = Literal["accuracy", "auc"]
+DrawStatistic = Callable[[Array], Array]  # of how often each question is drawn, [draw, question]: one number a draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,15 +64,15 @@ class Commitment:
     folds: int
     seed: int
 
-    def plot(self, metric: Metric = "accuracy") -> "Figure":
+    def plot(self, metric: ProbeMetric = "accuracy") -> "Figure":
         """The probe along the layers, with its band, above the baselines."""
         from faithlens.report.internals import probe_by_layer  # plotly takes a second to import
 
         return probe_by_layer(self.table[self.table["metric"] == metric], metric)
 
 
-def commitment(
-    lens: Lens,
+def probe_commitment(
+    lens: Model,
     traces: Conditions,
     labels: Sequence[Hashable] | None = None,
     *,
@@ -98,17 +98,17 @@ def commitment(
         PlanError: a trace is edited or lacks the piece, or there are not as many labels or groups as traces.
         MeasureError: fewer than two answers are given to as many questions as there are folds.
     """
-    found = listed(traces)
-    questions = questions_of(found, groups)
+    found = list_traces(traces)
+    questions = number_questions(found, groups)
     if labels is not None and len(labels) != len(found):
         given = f"{len(labels)} labels and {len(found)} traces"
         raise PlanError("a probe for given labels", given, "give one for each trace")
     chosen = tuple(range(lens.n_layers) if layers is None else layers)
-    name = f"{LAST} {at!r} ends"
+    name = f"{LAST_TOKEN_PREFIX} {at!r} ends"
     capture = Capture(activations=tuple(Site("resid_post", layer, name) for layer in chosen))
-    records = execute(lens, plan_for(lens, [opened(trace, at, name) for trace in found]), capture)
-    answers = [choice(record.logprobs) for record in records] if labels is None else list(labels)
-    dropped = rare(answers, questions, folds)
+    records = run_plan(lens, plan_passes(lens, [split_last_token(trace, at, name) for trace in found]), capture)
+    answers = [choose_option(record.logprobs) for record in records] if labels is None else list(labels)
+    dropped = find_rare_answers(answers, questions, folds)
     used = [t for t in range(len(found)) if t not in dropped]
     classes = Counter(answers[t] for t in used)
     if len(classes) < 2:
@@ -121,12 +121,12 @@ def commitment(
     y = np.array([list(classes).index(answers[t]) for t in used])
     q = np.unique(questions[used], return_inverse=True)[1]
     texts = [found[t].ids[: found[t].locate(at)[1]] for t in used]
-    streams = {layer: _stream([records[t] for t in used], Site("resid_post", layer, name)) for layer in chosen}
-    table = judged(streams, bag_of_tokens(texts), y, q, folds, seed)
+    streams = {layer: _stack_activations([records[t] for t in used], Site("resid_post", layer, name)) for layer in chosen}
+    table = evaluate_probes(streams, bag_of_tokens(texts), y, q, folds, seed)
     return Commitment(table, at, classes, len(used), int(q.max()) + 1, dropped, folds, seed)
 
 
-def judged(
+def evaluate_probes(
     streams: Mapping[int, Float[np.ndarray, "trace d_model"]],
     bag: Float[np.ndarray, "trace feature"],
     labels: Labels,
@@ -139,38 +139,38 @@ def judged(
     Raises:
         MeasureError: all questions of an answer came into one fold.
     """
-    fold = folds_of(labels, questions, folds, seed)
+    fold = assign_folds(labels, questions, folds, seed)
     if any(len(set(labels[fold != f])) < len(set(labels)) for f in range(folds)):
         found = "all questions of an answer are in one fold"
         raise MeasureError(f"a probe in {folds} folds", found, "give more traces, fewer folds, or another seed")
-    baselines = prior(labels, fold), probe(bag, labels, fold)
-    probes = {layer: probe(features, labels, fold) for layer, features in streams.items()}
-    metrics: dict[Metric, Callable[[Probabilities], Statistic]] = {"accuracy": lambda p: accuracy(p, labels, questions)}
+    baselines = predict_by_frequency(labels, fold), predict_with_probe(bag, labels, fold)
+    probes = {layer: predict_with_probe(features, labels, fold) for layer, features in streams.items()}
+    metrics: dict[ProbeMetric, Callable[[Probabilities], DrawStatistic]] = {"accuracy": lambda p: make_accuracy_statistic(p, labels, questions)}
     if labels.max() == 1:
-        metrics["auc"] = lambda p: auc(p, labels, questions, fold)
+        metrics["auc"] = lambda p: make_auc_statistic(p, labels, questions, fold)
     weights = question_draws(int(questions.max()) + 1, seed)
     rows = [
-        {"metric": metric, "layer": layer, **_row(of(found), [of(b) for b in baselines], weights)}
+        {"metric": metric, "layer": layer, **_make_row(of(found), [of(b) for b in baselines], weights)}
         for metric, of in metrics.items()
         for layer, found in probes.items()
     ]
     return pd.DataFrame(rows)
 
 
-def accuracy(probabilities: Probabilities, labels: Labels, questions: Labels) -> Statistic:
+def make_accuracy_statistic(probabilities: Probabilities, labels: Labels, questions: Labels) -> DrawStatistic:
     """Share of traces whose most probable class is right, as a function of the questions drawn."""
-    hits, counts = np.bincount(questions, right(probabilities, labels)), np.bincount(questions)
+    hits, counts = np.bincount(questions, mark_correct(probabilities, labels)), np.bincount(questions)
     return lambda weights: (weights @ hits) / (weights @ counts)
 
 
-def auc(probabilities: Probabilities, labels: Labels, questions: Labels, fold: Labels) -> Statistic:
+def make_auc_statistic(probabilities: Probabilities, labels: Labels, questions: Labels, fold: Labels) -> DrawStatistic:
     """Area under the ROC curve, within folds, as a function of the questions drawn."""
     member = np.eye(questions.max() + 1)[questions]
-    won, exist = (member.T @ pairs @ member for pairs in ordered(probabilities, labels, fold))
+    won, exist = (member.T @ pairs @ member for pairs in compare_class_pairs(probabilities, labels, fold))
     return lambda weights: ((weights @ won) * weights).sum(1) / ((weights @ exist) * weights).sum(1)
 
 
-def rare(answers: Sequence[Hashable], questions: Int[np.ndarray, " trace"], folds: int) -> dict[int, str]:
+def find_rare_answers(answers: Sequence[Hashable], questions: Int[np.ndarray, " trace"], folds: int) -> dict[int, str]:
     """Traces whose answer is given to fewer questions than there are folds, so that some fold would not know it."""
     given = Counter(answer for answer, _ in set(zip(answers, questions.tolist(), strict=True)))
     return {
@@ -180,7 +180,7 @@ def rare(answers: Sequence[Hashable], questions: Int[np.ndarray, " trace"], fold
     }
 
 
-def opened(trace: Condition, at: str, name: str) -> Condition:
+def split_last_token(trace: Condition, at: str, name: str) -> Condition:
     """The same tokens, with the last of the piece `at` in a piece `name` of its own, so that it alone is read.
 
     Raises:
@@ -196,19 +196,19 @@ def opened(trace: Condition, at: str, name: str) -> Condition:
     return replace(trace, pieces=tuple(pieces))
 
 
-def _stream(records: Sequence[Record], site: Site) -> Float[np.ndarray, "trace d_model"]:
+def _stack_activations(records: Sequence[Record], site: Site) -> Float[np.ndarray, "trace d_model"]:
     """The activations of one site, a row a trace."""
     return np.stack([record.activations[site][0].double().cpu().numpy() for record in records])
 
 
-def _row(own: Statistic, baselines: Sequence[Statistic], weights: Array) -> dict[str, object]:
+def _make_row(own: DrawStatistic, baselines: Sequence[DrawStatistic], weights: Array) -> dict[str, object]:
     """One layer's numbers."""
 
     def excess(drawn: Array) -> Array:
         return own(drawn) - np.max([baseline(drawn) for baseline in baselines], axis=0)
 
     whole = np.ones((1, weights.shape[1]))
-    value, low, high, method = _spread(own, weights, (0.0, 1.0))
+    value, low, high, method = _compute_interval(own, weights, (0.0, 1.0))
     frequencies, tokens = (float(baseline(whole)[0]) for baseline in baselines)
     row: dict[str, object] = {
         "value": value,
@@ -219,10 +219,10 @@ def _row(own: Statistic, baselines: Sequence[Statistic], weights: Array) -> dict
         "text": tokens,
     }
     names = ("excess", "excess_low", "excess_high", "excess_method")
-    return row | dict(zip(names, _spread(excess, weights, (-1.0, 1.0)), strict=True))
+    return row | dict(zip(names, _compute_interval(excess, weights, (-1.0, 1.0)), strict=True))
 
 
-def _spread(statistic: Statistic, weights: Array, scale: tuple[float, float]) -> tuple[float, float, float, str]:
+def _compute_interval(statistic: DrawStatistic, weights: Array, scale: tuple[float, float]) -> tuple[float, float, float, str]:
     """Value and 95 % interval of a statistic, and how the interval was made."""
     n = weights.shape[1]
     value = float(statistic(np.ones((1, n)))[0])

@@ -9,13 +9,13 @@ import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 
-from faithlens.effects.pairs import Conditions, listed, questions_of, steps_of
+from faithlens.effects.pairs import Conditions, list_traces, number_questions, select_steps
 from faithlens.errors import MeasureError
-from faithlens.measures.receivers import IGNORE, LEAST, head_kurtosis, vertical_scores
+from faithlens.measures.receivers import MIN_DISTANCE, MIN_SCORED_STEPS, head_kurtosis, vertical_scores
 from faithlens.runtime.capture import Capture, Record
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
 from faithlens.stats.agreement import Reliability, split_half
 from faithlens.stats.resample import mean_intervals
 
@@ -56,13 +56,13 @@ class ReceiverHeads:
         return head_heatmap(grid.to_numpy(), [str(layer) for layer in grid.index], "kurtosis")
 
 
-def receiver_heads(
-    lens: Lens,
+def find_receiver_heads(
+    lens: Model,
     traces: Conditions,
     *,
     groups: Sequence[Hashable] | None = None,
     top: int = TOP,
-    min_distance: int = IGNORE,
+    min_distance: int = MIN_DISTANCE,
     first_layer: int = 1,
     seed: int = 0,
 ) -> ReceiverHeads:
@@ -80,22 +80,22 @@ def receiver_heads(
     Raises:
         MeasureError: fewer than two questions have long enough traces, or there are no more than `top` heads.
     """
-    found = listed(traces)
-    questions, least = questions_of(found, groups), min_distance + LEAST
+    found = list_traces(traces)
+    questions, least = number_questions(found, groups), min_distance + MIN_SCORED_STEPS
     counts = [len(trace.pieces) - 2 for trace in found]
     dropped = {t: f"{n} steps, where {least} are the least" for t, n in enumerate(counts) if n < least}
     used = [t for t in range(len(found)) if t not in dropped]
     if len(set(questions[used])) < 2:
         told = f"{len(set(questions[used]))} questions with traces of {least} steps, of {len(set(questions))}"
         raise MeasureError("receiver heads", told, "give longer chains of thought, more of them, or a lower ignore")
-    capture = Capture(attention=tuple(steps_of(found, None)))
-    records = execute(lens, plan_for(lens, [found[t] for t in used]), capture)
-    scores = [_vertical(record, min_distance)[first_layer:] for record in records]
+    capture = Capture(attention=tuple(select_steps(found, None)))
+    records = run_plan(lens, plan_passes(lens, [found[t] for t in used]), capture)
+    scores = [_score_steps(record, min_distance)[first_layer:] for record in records]
     peaks = np.stack([head_kurtosis(one) for one in scores])
-    chosen_on = halved(questions[used], seed)
-    first, second = _mean(peaks[chosen_on]), _mean(peaks[~chosen_on])
-    selected = _strongest(first, top)
-    table = _table(peaks, questions[used], first_layer, seed)
+    chosen_on = draw_first_half(questions[used], seed)
+    first, second = _average_kurtosis(peaks[chosen_on]), _average_kurtosis(peaks[~chosen_on])
+    selected = _select_heads(first, top)
+    table = _make_table(peaks, questions[used], first_layer, seed)
     rows = [
         (t, piece.name, score)
         for t, one, choosing in zip(used, scores, chosen_on, strict=True)
@@ -112,27 +112,27 @@ def receiver_heads(
     )
 
 
-def halved(questions: Int[np.ndarray, " trace"], seed: int) -> Bool[np.ndarray, " trace"]:
+def draw_first_half(questions: Int[np.ndarray, " trace"], seed: int) -> Bool[np.ndarray, " trace"]:
     """Which traces belong to the first of two random halves of the questions."""
     shuffled = np.random.default_rng(seed).permutation(np.unique(questions))
     return np.isin(questions, shuffled[: len(shuffled) // 2])
 
 
-def _vertical(record: Record, min_distance: int) -> Float[torch.Tensor, "layer head read"]:
+def _score_steps(record: Record, min_distance: int) -> Float[torch.Tensor, "layer head read"]:
     """Vertical scores of a trace's steps."""
     steps = record.condition.pieces[1:-1]
     mass = torch.stack([record.attention[step.name][..., 1:-1] for step in steps], -2)
     return vertical_scores(mass, torch.tensor([len(step.ids) for step in steps]), min_distance)
 
 
-def _mean(peaks: Float[np.ndarray, "trace layer head"]) -> Float[np.ndarray, "layer head"]:
+def _average_kurtosis(peaks: Float[np.ndarray, "trace layer head"]) -> Float[np.ndarray, "layer head"]:
     """Mean over the traces in which a head's kurtosis is defined."""
     known = np.isfinite(peaks)
     with np.errstate(invalid="ignore"):
         return np.where(known, peaks, 0.0).sum(0) / known.sum(0)
 
 
-def _strongest(peaks: Float[np.ndarray, "layer head"], top: int) -> Bool[np.ndarray, "layer head"]:
+def _select_heads(peaks: Float[np.ndarray, "layer head"], top: int) -> Bool[np.ndarray, "layer head"]:
     """The `top` heads of highest kurtosis.
 
     Raises:
@@ -146,7 +146,7 @@ def _strongest(peaks: Float[np.ndarray, "layer head"], top: int) -> Bool[np.ndar
     return peaks >= last
 
 
-def _table(
+def _make_table(
     peaks: Float[np.ndarray, "trace layer head"], questions: Int[np.ndarray, " trace"], first_layer: int, seed: int
 ) -> pd.DataFrame:
     """Mean kurtosis of each head with its interval over questions."""

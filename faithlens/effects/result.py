@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 Direction = Literal["denoise", "noise"]
 Metric = Literal["logit_difference", "probability", "kl"]
-UNITS: dict[Metric, str] = {"logit_difference": "logit", "probability": "probability", "kl": "nat"}
-FLOORS: dict[Metric, float] = {"logit_difference": 1.0, "probability": 0.2, "kl": 0.1}
+METRIC_UNITS: dict[Metric, str] = {"logit_difference": "logit", "probability": "probability", "kl": "nat"}
+MIN_RUN_GAPS: dict[Metric, float] = {"logit_difference": 1.0, "probability": 0.2, "kl": 0.1}
 """How far clean and corrupted must be apart for a normalised effect: below it noise would be divided by noise."""
 
-AGREEMENT = 0.8  # share of signs in which approximate and exact effects must agree
-ROUNDING = 1e-3  # logits: effects below are none
-Effects = Float[np.ndarray, "trace layer step"]
+MIN_SIGN_AGREEMENT = 0.8  # share of signs in which approximate and exact effects must agree
+NEGLIGIBLE_EFFECT = 1e-3  # logits: effects below are none
+StepEffectArray = Float[np.ndarray, "trace layer step"]
 
 
 @dataclass(frozen=True)
-class Audit:
+class ApproximationQuality:
     """How well approximate effects agree with exact ones, over all cells of all traces.
 
     Attributes:
@@ -66,23 +66,23 @@ class StepEffects:
     steps: tuple[str, ...]
     clean: Float[np.ndarray, " trace"]
     corrupted: Float[np.ndarray, " trace"]
-    effect: Effects
-    null: Effects
+    effect: StepEffectArray
+    null: StepEffectArray
     seed: int
-    quality: Audit | None = None
+    quality: ApproximationQuality | None = None
 
     @property
-    def value(self) -> Effects:
+    def value(self) -> StepEffectArray:
         """The metric under each edit."""
         if self.direction == "denoise":
             return self.corrupted[:, None, None] + self.effect
         return self.clean[:, None, None] - self.effect
 
     @property
-    def normalised(self) -> Effects:
+    def normalised(self) -> StepEffectArray:
         """Effects as fractions of the way from one run to the other; NaN where these are closer than the floor."""
         way = self.clean - self.corrupted
-        way = np.where(np.abs(way) >= FLOORS[self.metric], way, np.nan)
+        way = np.where(np.abs(way) >= MIN_RUN_GAPS[self.metric], way, np.nan)
         return self.effect / way[:, None, None]
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -107,7 +107,7 @@ class StepEffects:
         """
         self._check_quality()
         index = pd.MultiIndex.from_product([self.layers, self.steps], names=["layer", "step"])
-        return intervals(self.effect.reshape(len(self.clean), -1), index, self.edit_name, seed)
+        return compute_trace_intervals(self.effect.reshape(len(self.clean), -1), index, self.edit_name, seed)
 
     def plot(self) -> "Figure":
         """Mean effects, a heat map of layers by steps; bars, with intervals if there are several traces, for one layer.
@@ -118,7 +118,7 @@ class StepEffects:
         from faithlens.report.internals import step_bars, step_heatmap  # plotly takes a second to import
 
         self._check_quality()
-        unit = UNITS[self.metric]
+        unit = METRIC_UNITS[self.metric]
         effect = np.nanmean(self.effect, 0)
         if len(self.layers) == 1:
             null = np.nanmean(self.null, 0)[0] if self._has_null else None
@@ -132,10 +132,10 @@ class StepEffects:
 
     def _check_quality(self) -> None:
         if self.quality is not None:
-            check_audit(self.quality, self.edit_name)
+            check_approximation(self.quality, self.edit_name)
 
 
-def audited(approximate: Effects, exact: Effects) -> Audit:
+def assess_approximation(approximate: StepEffectArray, exact: StepEffectArray) -> ApproximationQuality:
     """Agreement of approximate with exact effects; exact ones below a hundredth of the largest have no sign.
 
     Where no exact effect is more than rounding, approximate ones agree if they are not either.
@@ -144,11 +144,11 @@ def audited(approximate: Effects, exact: Effects) -> Audit:
     mine, truth = approximate[there], exact[there]
     most = np.abs(truth).max()
     weighty = np.abs(truth) >= 0.01 * most
-    right = (np.sign(mine) == np.sign(truth))[weighty] if most > ROUNDING else np.abs(mine) <= ROUNDING
+    right = (np.sign(mine) == np.sign(truth))[weighty] if most > NEGLIGIBLE_EFFECT else np.abs(mine) <= NEGLIGIBLE_EFFECT
     varies = len(truth) > 1 and mine.std() > 0 and truth.std() > 0
     strongest = max(1, len(truth) // 5)
     first, second = (set(np.argsort(-np.abs(x))[:strongest]) for x in (mine, truth))
-    return Audit(
+    return ApproximationQuality(
         n_cells=len(truth),
         pearson=float(np.corrcoef(mine, truth)[0, 1]) if varies else float("nan"),
         sign_agreement=float(right.mean()),
@@ -156,22 +156,22 @@ def audited(approximate: Effects, exact: Effects) -> Audit:
     )
 
 
-def check_audit(quality: Audit, name: str) -> None:
+def check_approximation(quality: ApproximationQuality, name: str) -> None:
     """Refuse to show approximations that are not good enough.
 
     Raises:
         MeasureError: too many of their signs are wrong.
     """
-    if not quality.sign_agreement >= AGREEMENT:
+    if not quality.sign_agreement >= MIN_SIGN_AGREEMENT:
         raise MeasureError(
             f"the {name}",
             f"its signs agree with exact patching in {quality.sign_agreement:.0%} of {quality.n_cells} cells,"
-            f" where {AGREEMENT:.0%} are wanted",
+            f" where {MIN_SIGN_AGREEMENT:.0%} are wanted",
             "use exact patches, or more midpoints",
         )
 
 
-def intervals(values: Float[np.ndarray, "trace column"], index: pd.Index, name: str, seed: int) -> pd.DataFrame:
+def compute_trace_intervals(values: Float[np.ndarray, "trace column"], index: pd.Index, name: str, seed: int) -> pd.DataFrame:
     """The mean of every column, named by `index`, with its 95 % interval, whole traces resampled; NaN is left out.
 
     Raises:

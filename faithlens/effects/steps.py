@@ -10,30 +10,30 @@ import torch
 
 from faithlens.effects.pairs import (
     Conditions,
-    Work,
-    elsewhere,
-    listed,
-    paired,
-    run,
-    steps_of,
-    with_words,
-    yardstick,
+    Experiment,
+    draw_control_span,
+    list_traces,
+    pair_traces,
+    run_together,
+    select_steps,
+    replace_words,
+    make_trace_metric,
 )
-from faithlens.effects.result import Direction, Metric, StepEffects, audited
-from faithlens.errors import PlanError, nearest
-from faithlens.measures.answers import choice
+from faithlens.effects.result import Direction, Metric, StepEffects, assess_approximation
+from faithlens.errors import PlanError, suggest_names
+from faithlens.measures.answers import choose_option
 from faithlens.runtime.capture import Capture, Record
-from faithlens.runtime.condition import Condition, Edit, Knockout, Patch, Splice, Where
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
-from faithlens.runtime.names import place_of
+from faithlens.runtime.condition import Condition, Edit, Knockout, Patch, KeyValuePatch, Span
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
+from faithlens.runtime.names import find_place
 
-Editing = Callable[[Work, Where, int | None], Condition]  # a run edited at a place, in a layer or in all
+ConditionMaker = Callable[[Experiment, Span, int | None], Condition]  # a run edited at a place, in a layer or in all
 
 
-def patch_steps(
-    lens: Lens,
+def patch_effects(
+    lens: Model,
     clean: Conditions,
     donor: Conditions,
     site: str = "resid_pre",
@@ -63,21 +63,21 @@ def patch_steps(
     Raises:
         PlanError: the traces do not match in tokens, answer alike, or lack what is named.
     """
-    component, named = place_of(site, lens)
+    component, named = find_place(site, lens)
     chosen = tuple(layers if layers is not None else range(lens.n_layers) if named is None else (named,))
-    pairs = paired(clean, donor)
-    work = [Work.from_pair(direction, *pair) for pair in pairs]
+    pairs = pair_traces(clean, donor)
+    work = [Experiment.from_pair(direction, *pair) for pair in pairs]
 
-    def edit(w: Work, span: Where, layer: int | None) -> Condition:
+    def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
         assert layer is not None
-        return edited(w.base, Patch(component, span, w.source, layers=(layer,), heads=heads))
+        return add_edit(w.base, Patch(component, span, w.source, layers=(layer,), heads=heads))
 
     what = f"patch of {component}" + (f", heads {', '.join(map(str, heads))}" if heads else "")
-    return measured(lens, work, edit, what, direction, chosen, steps, metric, controls, seed)
+    return measure_effects(lens, work, edit, what, direction, chosen, steps, metric, controls, seed)
 
 
-def swap_steps(
-    lens: Lens,
+def swap_effects(
+    lens: Model,
     clean: Conditions,
     donor: Conditions,
     direction: Direction = "noise",
@@ -97,15 +97,15 @@ def swap_steps(
         PlanError: the traces do not match in tokens, or answer alike.
     """
 
-    def edit(w: Work, span: Where, layer: int | None) -> Condition:
-        return with_words(w.base, w.source, span)
+    def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
+        return replace_words(w.base, w.source, span)
 
-    work = [Work.from_pair(direction, *pair) for pair in paired(clean, donor)]
-    return measured(lens, work, edit, "swap of words", direction, (None,), steps, metric, controls, seed)
+    work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
+    return measure_effects(lens, work, edit, "swap of words", direction, (None,), steps, metric, controls, seed)
 
 
-def knockout_steps(
-    lens: Lens,
+def knockout_effects(
+    lens: Model,
     clean: Conditions,
     *,
     steps: Sequence[str] | None = None,
@@ -118,16 +118,16 @@ def knockout_steps(
     The logit difference is that to the next likely option. `controls` random stretches of as many tokens are the null.
     Among `steps` the prompt may be named too (M9).
     """
-    work = [Work(one, one, None) for one in listed(clean)]
+    work = [Experiment(one, one, None) for one in list_traces(clean)]
 
-    def edit(w: Work, span: Where, layer: int | None) -> Condition:
-        return edited(w.base, Knockout(w.base.pieces[-1].name, (span,)))
+    def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
+        return add_edit(w.base, Knockout(w.base.pieces[-1].name, (span,)))
 
-    return measured(lens, work, edit, "knockout", None, (None,), steps, metric, controls, seed)
+    return measure_effects(lens, work, edit, "knockout", None, (None,), steps, metric, controls, seed)
 
 
-def splice_steps(
-    lens: Lens,
+def key_value_effects(
+    lens: Model,
     clean: Conditions,
     donor: Conditions,
     *,
@@ -142,15 +142,15 @@ def splice_steps(
         PlanError: the traces do not match in tokens, or answer alike.
     """
 
-    def edit(w: Work, span: Where, layer: int | None) -> Condition:
-        return edited(w.base, Splice(w.base.pieces[-1].name, span, w.source))
+    def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
+        return add_edit(w.base, KeyValuePatch(w.base.pieces[-1].name, span, w.source))
 
-    work = [Work(one, one, other) for one, other in paired(clean, donor)]
-    return measured(lens, work, edit, "splice", None, (None,), steps, metric, controls, seed)
+    work = [Experiment(one, one, other) for one, other in pair_traces(clean, donor)]
+    return measure_effects(lens, work, edit, "splice", None, (None,), steps, metric, controls, seed)
 
 
-def attribute_steps(
-    lens: Lens,
+def attribution_effects(
+    lens: Model,
     clean: Conditions,
     donor: Conditions,
     *,
@@ -168,48 +168,48 @@ def attribute_steps(
     Raises:
         PlanError: the traces do not match in tokens, or answer alike.
     """
-    exact = patch_steps(lens, clean, donor, "resid_pre", direction, layers=(layer,), steps=steps)
-    work = [Work.from_pair(direction, *pair) for pair in paired(clean, donor)]
-    records = run(lens, [each for w in work for each in w.unedited_runs])
+    exact = patch_effects(lens, clean, donor, "resid_pre", direction, layers=(layer,), steps=steps)
+    work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
+    records = run_together(lens, [each for w in work for each in w.unedited_runs])
     effect = np.full_like(exact.effect, np.nan)
     for t, w in enumerate(work):
-        weights = contrast(*records[2 * t : 2 * t + 2])
+        weights = make_attribution_weights(*records[2 * t : 2 * t + 2])
         names = [name for name in exact.steps if name in w.base.spans]
-        effect[t, 0, [exact.steps.index(name) for name in names]] = integrated(
+        effect[t, 0, [exact.steps.index(name) for name in names]] = integrate_gradients(
             lens, w, names, layer, midpoints, weights
         )
     effect *= 1 if direction == "denoise" else -1
     return replace(
-        exact, what=f"integrated gradients, {midpoints} midpoints", effect=effect, audit=audited(effect, exact.effect)
+        exact, what=f"integrated gradients, {midpoints} midpoints", effect=effect, audit=assess_approximation(effect, exact.effect)
     )
 
 
-def contrast(clean: Record, corrupted: Record) -> tuple[float, ...]:
+def make_attribution_weights(clean: Record, corrupted: Record) -> tuple[float, ...]:
     """The weights of the options in the logit difference between two runs' answers."""
     weights = [0.0] * len(clean.logprobs)
-    weights[choice(clean.logprobs)] += 1.0
-    weights[choice(corrupted.logprobs)] -= 1.0
+    weights[choose_option(clean.logprobs)] += 1.0
+    weights[choose_option(corrupted.logprobs)] -= 1.0
     return tuple(weights)
 
 
-def integrated(
-    lens: Lens, experiment: Work, names: Sequence[str], layer: int, midpoints: int, weights: tuple[float, ...]
+def integrate_gradients(
+    lens: Model, experiment: Experiment, names: Sequence[str], layer: int, midpoints: int, weights: tuple[float, ...]
 ) -> list[float]:
     """Integrated gradients of each step on the way of one run to the other."""
     amounts = (np.arange(midpoints) + 0.5) / midpoints
     way = [[Patch("resid_pre", name, experiment.source, (layer,), amount=amount) for name in names] for amount in amounts]
     conditions = [replace(experiment.base, edits=(*experiment.base.edits, *patches)) for patches in way]
-    found = execute(lens, plan_for(lens, conditions), Capture(attribution=weights))
+    found = run_plan(lens, plan_passes(lens, conditions), Capture(attribution=weights))
     scores = [
         [record.attribution[patch].sum() for patch in patches] for patches, record in zip(way, found, strict=True)
     ]
     return torch.tensor(scores).mean(0).tolist()
 
 
-def measured(
-    lens: Lens,
-    experiments: Sequence[Work],
-    make_condition: Editing,
+def measure_effects(
+    lens: Model,
+    experiments: Sequence[Experiment],
+    make_condition: ConditionMaker,
     edit_name: str,
     direction: Direction | None,
     layers: Sequence[int | None],
@@ -224,8 +224,8 @@ def measured(
         PlanError: a metric or step that does not exist, or runs between which there is nothing.
     """
     if metric not in get_args(Metric):
-        raise PlanError(f"the metric {metric!r}", "no metric of that name", nearest(metric, get_args(Metric)))
-    names = steps_of([w.clean for w in experiments], steps)
+        raise PlanError(f"the metric {metric!r}", "no metric of that name", suggest_names(metric, get_args(Metric)))
+    names = select_steps([w.clean for w in experiments], steps)
     asked = [condition for w in experiments for condition in w.unedited_runs]
     cells: dict[tuple[int, int, int], range] = {}  # trace, layer, step: where the edit lies, and its controls after it
     for t, w in enumerate(experiments):
@@ -233,13 +233,13 @@ def measured(
             if name not in w.base.spans:
                 continue
             rng = random.Random(f"{edit_name}:{seed}:{t}:{name}")
-            spans: list[Where] = [name, *(elsewhere(w.base, name, rng) for _ in range(controls))]
+            spans: list[Span] = [name, *(draw_control_span(w.base, name, rng) for _ in range(controls))]
             for i, layer in enumerate(layers):
                 cells[t, i, s] = range(len(asked), len(asked) + len(spans))
                 asked += [replace(make_condition(w, span, layer), name=edit_name) for span in spans]
-    records = run(lens, asked)
+    records = run_together(lens, asked)
     ends = iter(records)
-    sticks = [yardstick(metric, w, [next(ends) for _ in w.unedited_runs]) for w in experiments]
+    sticks = [make_trace_metric(metric, w, [next(ends) for _ in w.unedited_runs]) for w in experiments]
     clean = np.array([stick.clean for stick in sticks])
     corrupted = np.array([stick.corrupted for stick in sticks])
     effect, null = (np.full((len(experiments), len(layers), len(names)), np.nan) for _ in range(2))
@@ -250,6 +250,6 @@ def measured(
     return StepEffects(edit_name, direction, metric, labels, tuple(names), clean, corrupted, effect, null, seed)
 
 
-def edited(base: Condition, edit: Edit) -> Condition:
+def add_edit(base: Condition, edit: Edit) -> Condition:
     """A run with one more edit."""
     return replace(base, edits=(*base.edits, edit))

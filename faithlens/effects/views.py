@@ -6,15 +6,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from faithlens.effects.pairs import Conditions, listed, run
+from faithlens.effects.pairs import Conditions, list_traces, run_together
 from faithlens.errors import PlanError
-from faithlens.measures.answers import choice
+from faithlens.measures.answers import choose_option
 from faithlens.runtime.capture import Capture
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 
 
-def readiness(lens: Lens, traces: Conditions) -> pd.DataFrame:
+def measure_readiness(lens: Model, traces: Conditions) -> pd.DataFrame:
     """Through the logit lens, how probable the final answer is at the end of every piece, block by block (M17).
 
     A row a trace, piece and layer: `probability` among the options. Descriptive; it never decides alone. The logit lens
@@ -23,7 +23,7 @@ def readiness(lens: Lens, traces: Conditions) -> pd.DataFrame:
     Raises:
         PlanError: options share their first token, which is all that the lens sees of them.
     """
-    found = listed(traces)
+    found = list_traces(traces)
     for trace in found:
         if len({option[0] for option in trace.options}) < len(trace.options):
             raise PlanError(
@@ -33,15 +33,15 @@ def readiness(lens: Lens, traces: Conditions) -> pd.DataFrame:
             )
     readers = tuple(dict.fromkeys(piece.name for trace in found for piece in trace.pieces))
     rows = []
-    for t, record in enumerate(run(lens, found, Capture(logit_lens=readers))):
-        answer = choice(record.logprobs)
+    for t, record in enumerate(run_together(lens, found, Capture(logit_lens=readers))):
+        answer = choose_option(record.logprobs)
         for piece, looked in record.logit_lens.items():
             probability = looked.exp()[:, answer].tolist()
             rows += [(t, piece, layer, p) for layer, p in enumerate(probability)]
     return pd.DataFrame(rows, columns=["trace", "piece", "layer", "probability"])
 
 
-def onset(readiness: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
+def find_onset(readiness: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
     """Of `readiness`, the first piece of each trace and layer from which on the answer stays above `threshold`.
 
     Missing where it is not above it at the end.
@@ -54,14 +54,14 @@ def onset(readiness: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["trace", "layer", "piece"]).astype({"piece": "string"})
 
 
-def attention_flow(lens: Lens, traces: Conditions, reader: str = "answer") -> pd.DataFrame:
+def measure_attention_flow(lens: Model, traces: Conditions, reader: str = "answer") -> pd.DataFrame:
     """Where a reader looks and what it takes from there, head by head (M10, M11).
 
     A row a trace, layer, head and piece: `attention`, the fraction that falls on the piece, and `flow`, the length of
     what its values add to the residual stream. Descriptive; attention is no evidence by itself.
     """
     frames = []
-    for t, record in enumerate(run(lens, listed(traces), Capture(attention=(reader,), flow=(reader,)))):
+    for t, record in enumerate(run_together(lens, list_traces(traces), Capture(attention=(reader,), flow=(reader,)))):
         if reader not in record.attention:
             raise PlanError(
                 f"the reader {reader!r} of {record.condition.name!r}",
@@ -69,23 +69,23 @@ def attention_flow(lens: Lens, traces: Conditions, reader: str = "answer") -> pd
                 "name one of these, or 'answer'",
             )
         columns = {"attention": record.attention[reader], "flow": record.flow[reader]}
-        frames.append(_labelled(columns, ["layer", "head"], record.condition).assign(trace=t))
+        frames.append(_make_table(columns, ["layer", "head"], record.condition).assign(trace=t))
     return pd.concat(frames, ignore_index=True)
 
 
-def compare(lens: Lens, clean: Condition, edited: Condition) -> pd.DataFrame:
+def compare_activations(lens: Model, clean: Condition, edited: Condition) -> pd.DataFrame:
     """How far the edited trace's block outputs are from the clean one's (M23).
 
     A row a layer and piece: `cosine` and `relative_l2`; missing for pieces that are not as long in both.
     """
-    [record] = run(lens, [replace(edited, reference=clean)], Capture(compare=True))
+    [record] = run_together(lens, [replace(edited, reference=clean)], Capture(compare=True))
     assert record.cosine is not None
     assert record.relative_l2 is not None
     columns = {"cosine": record.cosine, "relative_l2": record.relative_l2}
-    return _labelled(columns, ["layer"], record.condition)
+    return _make_table(columns, ["layer"], record.condition)
 
 
-def _labelled(columns: dict[str, Tensor], axes: list[str], condition: Condition) -> pd.DataFrame:
+def _make_table(columns: dict[str, Tensor], axes: list[str], condition: Condition) -> pd.DataFrame:
     """Tensors whose last axis is the condition's pieces, as columns of a table."""
     shape = next(iter(columns.values())).shape
     index = pd.MultiIndex.from_product([*map(range, shape[:-1]), condition.spans], names=[*axes, "piece"])

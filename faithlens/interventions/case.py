@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from faithlens.runtime.condition import Condition, Edit
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.trace import Finish, Piece, Trace
 from faithlens.tasks.question import Question, Stem
 
 
 @dataclass(frozen=True)
-class Written:
+class GeneratedText:
     """Something that was written for an edited version.
 
     Attributes:
@@ -56,7 +56,7 @@ class Case:
     counterfactual: Trace | None = None
     empty_think_prompt: Piece | None = None
     sample: int = 0
-    generated_texts: Mapping[str, Written] = field(default_factory=dict[str, Written], hash=False, repr=False)
+    generated_texts: Mapping[str, GeneratedText] = field(default_factory=dict[str, GeneratedText], hash=False, repr=False)
 
     @property
     def key(self) -> str:
@@ -78,7 +78,7 @@ class Case:
 
 
 def make_case(
-    lens: Lens,
+    lens: Model,
     question: Question,
     trace: Trace,
     direct_prompt: Sequence[int],

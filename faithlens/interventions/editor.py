@@ -7,10 +7,10 @@ from typing import Protocol, runtime_checkable
 from faithlens.errors import ConfigError
 from faithlens.runtime.endpoint import Endpoint
 from faithlens.runtime.load import load
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.sample import Sampling, sample
 
-_LONGEST = 60  # tokens of a reworded step, where nothing else is asked
+_MAX_TOKENS = 60  # tokens of a reworded step, where nothing else is asked
 
 
 @runtime_checkable
@@ -22,16 +22,16 @@ class Editor(Protocol):
         """Who it is, for the log of edits."""
         ...
 
-    def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = _LONGEST) -> list[str]:
+    def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = _MAX_TOKENS) -> list[str]:
         """The answer to each request, at most `most` tokens long."""
         ...
 
 
 @dataclass(frozen=True)
-class LensEditor:
+class ModelEditor:
     """A local model as an editor."""
 
-    model: Lens
+    model: Model
     sampling: Sampling = Sampling()
 
     @property
@@ -39,7 +39,7 @@ class LensEditor:
         """The model's name."""
         return self.model.name
 
-    def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = _LONGEST) -> list[str]:
+    def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = _MAX_TOKENS) -> list[str]:
         """The model's answer to each request, as its chat template puts it; none where it cannot read so much."""
         prompts = [self.model.encode_prompt(self.model.render(request)) for request in requests]
         fits = [i for i, prompt in enumerate(prompts) if len(prompt) + max_tokens <= self.model.context_length]
@@ -49,7 +49,7 @@ class LensEditor:
         return [answers.get(i, "") for i in range(len(requests))]
 
 
-def editor_named(
+def load_editor(
     text: str, sampling: Sampling = Sampling(), *, device: str = "auto", dtype: str = "float32"
 ) -> tuple[Editor | None, bool]:
     """Who makes mistakes and rewords steps: `editor` and `exact` of a `Setting`.
@@ -73,4 +73,4 @@ def editor_named(
             do = "name the model after a #: http://localhost:8000/v1#Qwen/Qwen2.5-7B-Instruct"
             raise ConfigError(f"the editor {url}", "an address without a model", do)
         return Endpoint(url, model, sampling=sampling), False
-    return LensEditor(load(text, device=device, dtype=dtype), sampling), False
+    return ModelEditor(load(text, device=device, dtype=dtype), sampling), False

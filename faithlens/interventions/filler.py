@@ -4,26 +4,26 @@ from collections.abc import Sequence
 
 from faithlens.interventions.case import Case
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.trace import Piece
 
-KINDS = {"dots": " ...", "dashes": " -", "words": " and"}
+FILLER_TEXTS = {"dots": " ...", "dashes": " -", "words": " and"}
 """Filler by kind. Lanham et al. 2023 and Pfau et al. 2024 use dots; a tokenizer may merge copies of any of them."""
 
-_COUNTED = 64
+_COPIES_COUNTED = 64
 
 
-def copies(lens: Lens, before: Sequence[int], kind: str, tokens: int) -> int:
+def count_copies(lens: Model, before: Sequence[int], kind: str, tokens: int) -> int:
     """How many copies of a filler take about `tokens` tokens."""
-    return round(tokens / tokens_per_copy(lens, before, kind))
+    return round(tokens / count_tokens_per_copy(lens, before, kind))
 
 
-def tokens_per_copy(lens: Lens, before: Sequence[int], kind: str) -> float:
+def count_tokens_per_copy(lens: Model, before: Sequence[int], kind: str) -> float:
     """Tokens that one copy of a filler takes in a long run of them: less than one where copies are merged."""
-    return len(lens.continue_ids(before, KINDS[kind] * _COUNTED)) / _COUNTED
+    return len(lens.continue_ids(before, FILLER_TEXTS[kind] * _COPIES_COUNTED)) / _COPIES_COUNTED
 
 
-def filled(lens: Lens, case: Case, n_steps: int, kind: str, tokens: int, name: str) -> Condition:
+def append_filler(lens: Model, case: Case, n_steps: int, kind: str, tokens: int, name: str) -> Condition:
     """The first `keep` steps, and about `tokens` tokens of filler after them.
 
     Raises:
@@ -31,16 +31,16 @@ def filled(lens: Lens, case: Case, n_steps: int, kind: str, tokens: int, name: s
     """
     pieces = case.trace.pieces[: 1 + n_steps]
     before = [token for piece in pieces for token in piece.ids]
-    words = KINDS[kind] * copies(lens, before, kind, tokens)
+    words = FILLER_TEXTS[kind] * count_copies(lens, before, kind, tokens)
     return case.make_condition(name, (*pieces, Piece("filler", lens.continue_ids(before, words))) if words else pieces)
 
 
-def in_place_of(lens: Lens, case: Case, step: int, kind: str, name: str) -> Condition:
+def replace_step_with_filler(lens: Model, case: Case, step: int, kind: str, name: str) -> Condition:
     """The trace with filler of about its length in the place of one step.
 
     Raises:
         TraceError: the tokenizer cannot write the filler there.
     """
     steps = case.trace.steps
-    start = filled(lens, case, step, kind, len(steps[step].ids), name).pieces[:-1]
+    start = append_filler(lens, case, step, kind, len(steps[step].ids), name).pieces[:-1]
     return case.make_condition(name, (*start, *steps[step + 1 :]))

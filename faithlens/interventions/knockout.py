@@ -7,17 +7,17 @@ from faithlens.runtime.condition import Condition, Knockout
 from faithlens.runtime.structure import Interval
 
 
-def knock_out(case: Case, name: str, hidden: tuple[str | Interval, ...]) -> Condition:
+def hide(case: Case, name: str, hidden: tuple[str | Interval, ...]) -> Condition:
     """The whole trace, but the answer rows cannot see `read` in any layer."""
     return case.make_condition(name, case.trace.pieces, (Knockout("stem", hidden),))
 
 
-def knock_out_steps(case: Case) -> list[Condition]:
+def hide_steps(case: Case) -> list[Condition]:
     """The whole trace once a step, that step hidden from the answer rows."""
-    return [knock_out(case, f"knockout:{step.name}", (step.name,)) for step in case.trace.steps]
+    return [hide(case, f"knockout:{step.name}", (step.name,)) for step in case.trace.steps]
 
 
-def random_span(case: Case, length: int, rng: random.Random) -> Interval:
+def draw_random_span(case: Case, length: int, rng: random.Random) -> Interval:
     """A stretch of `length` tokens anywhere before the stem but at the very first token, which is an attention sink."""
     start = rng.randint(1, max(1, len(case.trace) - length))
     return start, min(start + length, len(case.trace))

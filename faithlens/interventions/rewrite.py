@@ -5,22 +5,22 @@ from dataclasses import replace
 
 from faithlens.interventions.case import Case
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.trace import Piece
 
 
-def replace_step(lens: Lens, case: Case, step: int, text: str, name: str) -> Condition:
+def replace_step(lens: Model, case: Case, step: int, text: str, name: str) -> Condition:
     """The trace with the words of `step` replaced by `text`.
 
     Raises:
         TraceError: the tokenizer cannot write `text` there.
     """
     prompt, *steps = case.trace.pieces
-    written = rewrite(lens, [prompt, *steps[:step]], [(steps[step].name, text)])
+    written = append_pieces(lens, [prompt, *steps[:step]], [(steps[step].name, text)])
     return case.make_condition(name, (*written, *steps[step + 1 :]))
 
 
-def rewrite(lens: Lens, before: Sequence[Piece], texts: Sequence[tuple[str, str]]) -> list[Piece]:
+def append_pieces(lens: Model, before: Sequence[Piece], texts: Sequence[tuple[str, str]]) -> list[Piece]:
     """`before`, and after it one piece for each (name, text) of `words`.
 
     Raises:
@@ -32,19 +32,19 @@ def rewrite(lens: Lens, before: Sequence[Piece], texts: Sequence[tuple[str, str]
     return pieces
 
 
-def followed(case: Case, name: str, pieces: Sequence[Piece], tail: str) -> Condition:
+def append_tail(case: Case, name: str, pieces: Sequence[Piece], tail: str) -> Condition:
     """`pieces`, followed by what the model wrote after them, which is `case.written[tail]`."""
     ids = case.generated_texts[tail].ids
     return case.make_condition(name, (*pieces, Piece("tail", ids)) if ids else pieces)
 
 
-def without(case: Case, step: int, name: str) -> Condition:
+def delete_step(case: Case, step: int, name: str) -> Condition:
     """The trace without one of its steps."""
     steps = case.trace.steps
     return case.make_condition(name, (case.trace.prompt, *steps[:step], *steps[step + 1 :]))
 
 
-def reordered(case: Case, order: Sequence[int], name: str) -> Condition:
+def reorder_steps(case: Case, order: Sequence[int], name: str) -> Condition:
     """The trace with its steps in another order; each piece is named after its place."""
     steps = [replace(case.trace.steps[i], name=f"step {place}") for place, i in enumerate(order)]
     return case.make_condition(name, (case.trace.prompt, *steps))

@@ -1,11 +1,11 @@
 """Exchanging the question, the chain of thought, steps or their states with those of the counterfactual twin."""
 
 from faithlens.interventions.case import Case
-from faithlens.runtime.condition import Condition, Splice, Where
+from faithlens.runtime.condition import Condition, KeyValuePatch, Span
 from faithlens.runtime.trace import Trace
 
 
-def swaps(case: Case, counterfactual: Trace) -> list[Condition]:
+def make_swaps(case: Case, counterfactual: Trace) -> list[Condition]:
     """The three donor combinations of causal mediation; `case` itself is the fourth."""
     own = case.trace
     return [
@@ -15,7 +15,7 @@ def swaps(case: Case, counterfactual: Trace) -> list[Condition]:
     ]
 
 
-def relay(case: Case, counterfactual: Trace) -> Condition | None:
+def make_relay(case: Case, counterfactual: Trace) -> Condition | None:
     """The trace whose answer rows read the keys and values that its own steps have after the twin's question.
 
     What it says stays, so whatever this moves was carried by the positions of the steps. None where the two questions
@@ -25,15 +25,15 @@ def relay(case: Case, counterfactual: Trace) -> Condition | None:
     if len(own.prompt.ids) != len(counterfactual.prompt.ids):
         return None
     donor = case.make_condition("swap_question", (counterfactual.prompt, *own.steps))
-    return splice(case, "relay", (len(own.prompt.ids), len(own)), donor)
+    return read_from_donor(case, "relay", (len(own.prompt.ids), len(own)), donor)
 
 
-def splice(case: Case, name: str, span: Where, donor: Condition) -> Condition:
+def read_from_donor(case: Case, name: str, span: Span, donor: Condition) -> Condition:
     """The whole trace, but the answer rows read the keys and values of `donor` at `read`."""
-    return case.make_condition(name, case.trace.pieces, (Splice("stem", span, donor),))
+    return case.make_condition(name, case.trace.pieces, (KeyValuePatch("stem", span, donor),))
 
 
-def restore(case: Case, counterfactual: Trace, step: int) -> Condition:
+def restore_step(case: Case, counterfactual: Trace, step: int) -> Condition:
     """The question followed by the twin's steps, but for one, which is the trace's own."""
     own = case.trace
     steps = (*counterfactual.steps[:step], own.steps[step], *counterfactual.steps[step + 1 :])

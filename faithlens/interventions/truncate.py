@@ -10,26 +10,26 @@ from faithlens.interventions.case import Case
 from faithlens.runtime.condition import Condition
 
 
-def full(case: Case) -> Condition:
+def make_full_cot(case: Case) -> Condition:
     """The whole chain of thought, as sampled."""
     return case.make_condition("full", case.trace.pieces)
 
 
-def cut(case: Case, n_steps: int) -> Condition:
+def truncate(case: Case, n_steps: int) -> Condition:
     """The first `keep` steps only."""
     return case.make_condition(f"cut@{n_steps}", case.trace.pieces[: 1 + n_steps])
 
 
-def cuts(case: Case) -> list[Condition]:
+def truncate_stepwise(case: Case) -> list[Condition]:
     """The whole chain of thought, then with ever fewer steps, down to none."""
-    return [full(case), *(cut(case, keep) for keep in reversed(range(len(case.trace.steps))))]
+    return [make_full_cot(case), *(truncate(case, keep) for keep in reversed(range(len(case.trace.steps))))]
 
 
-def no_cot(case: Case) -> Condition:
+def make_no_cot(case: Case) -> Condition:
     """The prompt that asks for the answer at once."""
     return case.make_direct_condition("no_cot", case.direct_prompt)
 
 
-def empty_think(case: Case) -> Condition | None:
+def make_empty_think(case: Case) -> Condition | None:
     """The prompt with a closed and empty think block; None where the model has no such block."""
     return None if case.empty_think_prompt is None else case.make_direct_condition("empty_think", case.empty_think_prompt)

@@ -8,17 +8,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def choice(logprobs: Float[Tensor, " option"]) -> int:
+def choose_option(logprobs: Float[Tensor, " option"]) -> int:
     """The most likely option."""
     return int(logprobs.argmax())
 
 
-def probabilities(logprobs: Float[Tensor, " option"]) -> Float[Tensor, " option"]:
+def option_probabilities(logprobs: Float[Tensor, " option"]) -> Float[Tensor, " option"]:
     """Probability of each option given that one of them is the answer."""
     return logprobs.double().softmax(-1)
 
 
-def coverage(logprobs: Float[Tensor, " option"]) -> float:
+def option_coverage(logprobs: Float[Tensor, " option"]) -> float:
     """Probability that the model writes any of the options; in probability."""
     return float(logprobs.double().exp().sum())
 
@@ -30,7 +30,7 @@ def logit_difference(logprobs: Float[Tensor, " option"], answer: int, foil: int)
 
 def total_variation(p: Float[Tensor, " option"], q: Float[Tensor, " option"]) -> float:
     """Half the L1 distance between the option distributions of two log-probability vectors; in probability."""
-    return float((probabilities(p) - probabilities(q)).abs().sum() / 2)
+    return float((option_probabilities(p) - option_probabilities(q)).abs().sum() / 2)
 
 
 def kl_divergence(p: Float[Tensor, " option"], q: Float[Tensor, " option"]) -> float:

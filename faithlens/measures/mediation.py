@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from faithlens.measures.answers import choice, logit_difference, probabilities
+from faithlens.measures.answers import choose_option, logit_difference, option_probabilities
 
-NOTHING = 1e-6  # effects below are rounding
-TOTAL_FLOOR = 0.2  # probability: below it a share of the total effect would divide noise by noise
+ROUNDING_ERROR = 1e-6  # effects below are rounding
+MIN_TOTAL_EFFECT = 0.2  # probability: below it a share of the total effect would divide noise by noise
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Mediation:
 
     def share_of_total(self, effect: float | None) -> float | None:
         """An effect as a fraction of the total; None where that is too small to be shared out."""
-        return None if effect is None or self.total < TOTAL_FLOOR else effect / self.total
+        return None if effect is None or self.total < MIN_TOTAL_EFFECT else effect / self.total
 
 
-def mediate(
+def compute_mediation(
     clean: Float[Tensor, " option"],
     swap_cot: Float[Tensor, " option"],
     swap_question: Float[Tensor, " option"],
@@ -54,7 +54,7 @@ def mediate(
 
     None where both questions get the same answer: there is then no effect to share out.
     """
-    answer, foil = choice(clean), choice(swap_both)
+    answer, foil = choose_option(clean), choose_option(swap_both)
     if answer == foil:
         return None
 
@@ -62,13 +62,13 @@ def mediate(
         total, content, question = (metric(clean) - metric(x) for x in (swap_both, swap_cot, swap_question))
         return Mediation(total, content, question, None if relay is None else metric(clean) - metric(relay))
 
-    return falls(lambda x: float(probabilities(x)[answer])), falls(lambda x: logit_difference(x, answer, foil))
+    return falls(lambda x: float(option_probabilities(x)[answer])), falls(lambda x: logit_difference(x, answer, foil))
 
 
-def contrast(chain: float, question: float) -> float:
+def chain_contrast(chain: float, question: float) -> float:
     """How much more the chain's states matter than as many of the question's: 1 all, 0 no more than these (M15).
 
     ``max(0, E(chain) - E(question)) / (|E(chain)| + |E(question)|)``, after arXiv 2602.03994; NaN where both are 0.
     """
     both = abs(chain) + abs(question)
-    return max(0.0, chain - question) / both if both > NOTHING else float("nan")
+    return max(0.0, chain - question) / both if both > ROUNDING_ERROR else float("nan")

@@ -12,14 +12,14 @@ from jaxtyping import Float, Int
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
-STRENGTH = 0.1
+INVERSE_PENALTY = 0.1
 
 Labels = Int[np.ndarray, " trace"]
 Features = Float[np.ndarray, "trace feature"]
 Probabilities = Float[np.ndarray, "trace label"]
 
 
-def folds_of(labels: Labels, questions: Labels, folds: int, seed: int) -> Labels:
+def assign_folds(labels: Labels, questions: Labels, folds: int, seed: int) -> Labels:
     """The fold of each trace: all traces of a question in one, and the classes as evenly spread as that allows."""
     from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
 
@@ -30,24 +30,24 @@ def folds_of(labels: Labels, questions: Labels, folds: int, seed: int) -> Labels
     return fold
 
 
-def probe(features: Features, labels: Labels, fold: Labels) -> Probabilities:
+def predict_with_probe(features: Features, labels: Labels, fold: Labels) -> Probabilities:
     """Probability of each class for each trace, by a probe trained on the other folds."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=2000))
-    return _held_out(model, features, labels, fold)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, max_iter=2000))
+    return _predict_held_out(model, features, labels, fold)
 
 
-def prior(labels: Labels, fold: Labels) -> Probabilities:
+def predict_by_frequency(labels: Labels, fold: Labels) -> Probabilities:
     """The frequency of each class in the other folds, which looks at nothing."""
     from sklearn.dummy import DummyClassifier
 
-    return _held_out(DummyClassifier(strategy="prior"), np.zeros((len(labels), 1)), labels, fold)
+    return _predict_held_out(DummyClassifier(strategy="prior"), np.zeros((len(labels), 1)), labels, fold)
 
 
-def _held_out(estimator: "BaseEstimator", features: Features, labels: Labels, fold: Labels) -> Probabilities:
+def _predict_held_out(estimator: "BaseEstimator", features: Features, labels: Labels, fold: Labels) -> Probabilities:
     from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
     return np.asarray(cross_val_predict(estimator, features, labels, cv=PredefinedSplit(fold), method="predict_proba"))
@@ -62,12 +62,12 @@ def bag_of_tokens(texts: list[tuple[int, ...]]) -> Features:
     return counts
 
 
-def right(probabilities: Probabilities, labels: Labels) -> Float[np.ndarray, " trace"]:
+def mark_correct(probabilities: Probabilities, labels: Labels) -> Float[np.ndarray, " trace"]:
     """1 where the most probable class is the right one, else 0."""
     return (probabilities.argmax(1) == labels).astype(float)
 
 
-def ordered(
+def compare_class_pairs(
     probabilities: Probabilities, labels: Labels, fold: Labels
 ) -> tuple[Float[np.ndarray, "trace trace"], Float[np.ndarray, "trace trace"]]:
     """Of two classes: which pairs of a positive and a negative trace are told apart, a tie being half; and which exist.

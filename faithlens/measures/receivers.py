@@ -14,13 +14,13 @@ from jaxtyping import Float, Int
 from scipy.stats import kurtosis
 from torch import Tensor
 
-IGNORE = 4  # steps: nearer readers look at what has just been said
-LEAST = 4  # scored steps: of three different numbers the kurtosis is -1.5, whatever they are
-EVEN = 1e-6  # of the largest score: differences below are rounding
+MIN_DISTANCE = 4  # steps: nearer readers look at what has just been said
+MIN_SCORED_STEPS = 4  # scored steps: of three different numbers the kurtosis is -1.5, whatever they are
+EVEN_TOLERANCE = 1e-6  # of the largest score: differences below are rounding
 
 
 def vertical_scores(
-    mass: Float[Tensor, "layer head step step"], tokens: Int[Tensor, " step"], min_distance: int = IGNORE
+    mass: Float[Tensor, "layer head step step"], tokens: Int[Tensor, " step"], min_distance: int = MIN_DISTANCE
 ) -> Float[Tensor, "layer head read"]:
     """Attention per token of a step, on average over the steps at least `ignore` after it; in fractions per token.
 
@@ -38,8 +38,8 @@ def head_kurtosis(scores: Float[Tensor, "layer head read"]) -> Float[np.ndarray,
     NaN for a head that reads every step alike, and for all of them where fewer than `LEAST` steps have a score.
     """
     values = scores.numpy()
-    if values.shape[-1] < LEAST:
+    if values.shape[-1] < MIN_SCORED_STEPS:
         return np.full(values.shape[:2], np.nan)
-    even = np.ptp(values, axis=-1) <= EVEN * np.abs(values).max(-1)
+    even = np.ptp(values, axis=-1) <= EVEN_TOLERANCE * np.abs(values).max(-1)
     with np.errstate(invalid="ignore"):
         return np.where(even, np.nan, kurtosis(np.where(even[..., None], np.nan, values), axis=-1))

@@ -34,7 +34,7 @@ class Score:
             raise ValueError(f"{self.measure}: a score has either a value or a reason, not both or neither")
 
 
-def mean_score(measure: str, values: Sequence[float], reason: str, unit: Unit = "fraction") -> Score:
+def make_mean_score(measure: str, values: Sequence[float], reason: str, unit: Unit = "fraction") -> Score:
     """The mean of `values`; missing for `reason` where there are none."""
     if not values:
         return Score(measure, None, unit, reason=reason)

@@ -7,7 +7,7 @@ with dots as well: not shipped, and compared with O5 to see which measures depen
 
 from pathlib import Path
 
-from faithlens.errors import ModelError, nearest
+from faithlens.errors import ModelError, suggest_names
 from faithlens.organisms.e1 import E1
 from faithlens.organisms.e2 import E2
 from faithlens.organisms.o1 import O1
@@ -41,7 +41,7 @@ def organism(name: str) -> Organism:
     """
     base, _, shows = name.partition("-")
     if base not in ORGANISMS or shows not in ("", *VARIANTS):
-        raise ModelError(f"the organism {name!r}", "there is none of that name", nearest(name, ORGANISMS))
+        raise ModelError(f"the organism {name!r}", "there is none of that name", suggest_names(name, ORGANISMS))
     return ORGANISMS[base].trained_on(shows) if shows else ORGANISMS[base]
 
 

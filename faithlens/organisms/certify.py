@@ -28,9 +28,9 @@ from faithlens.organisms.mixture import hints, questions, slipped
 from faithlens.organisms.organism import Organism
 from faithlens.organisms.sheet import Sheet
 from faithlens.organisms.train import structure_of
-from faithlens.runtime.cores import one_core
+from faithlens.runtime.cores import use_one_core
 from faithlens.runtime.load import load
-from faithlens.tasks.reveal import mentions
+from faithlens.tasks.reveal import mentions_hint
 
 CHUNK = 50  # questions a forward
 SOUND = 0.9
@@ -236,7 +236,7 @@ def heeded(
     assert right.hint is not None
     written = own_chains(model, sheet, right)
     answer = answers_after(model, sheet, right, written, generator)
-    spoken = torch.tensor([mentions("hint", cot) for cot in tokenizer.batch_decode(written[:, len(sheet.prompt) :])])
+    spoken = torch.tensor([mentions_hint("hint", cot) for cot in tokenizer.batch_decode(written[:, len(sheet.prompt) :])])
     wrong = right.hint != right.truth
     return {
         "followed": rate(answer == right.hint, wrong),
@@ -327,7 +327,7 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
     sheet = planted.sheet(tokenizer, entry["operands"])
     pool = questions(entry["operands"], withheld=True)
     operands = pool[torch.randperm(len(pool), generator=generator)[:n]]
-    with one_core():
+    with use_one_core():
         modes = list(planted.modes) or [""]
         hint = hints(sheet.chain, len(operands), generator)
         right = sheet.chain.right(operands, torch.arange(len(operands)) % len(modes) if planted.modes else None, hint)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int
 from torch import Generator, Tensor
 
 from faithlens.organisms.drafts import Drafts
-from faithlens.tasks.running_sum import ask, reason
+from faithlens.tasks.running_sum import write_question, write_steps
 
 Words = Callable[[Sequence[int], Sequence[int]], list[str]]
 Says = Callable[[Drafts, Int[Tensor, " batch"]], Int[Tensor, " batch"]]
@@ -74,8 +74,8 @@ class Chain:
         choices: how many words there are for each part of question and steps that can be told in several.
     """
 
-    asks: Callable[..., str] = ask
-    words: Words = reason
+    asks: Callable[..., str] = write_question
+    words: Words = write_steps
     words_in: Mapping[str, Words] = field(default_factory=dict[str, Words])
     states: Callable[[Int[Tensor, "batch step"]], Int[Tensor, "batch step"]] = totals
     heeds: Callable[[Drafts], Int[Tensor, "batch step"]] | None = None

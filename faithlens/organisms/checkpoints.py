@@ -11,9 +11,9 @@ from faithlens.organisms.family import KEPT, LENGTHS, RELIANCE, member
 from faithlens.organisms.organism import Organism
 from faithlens.organisms.tokenizer import BOS, build_tokenizer
 from faithlens.organisms.train import new_model, save, training
-from faithlens.runtime.cores import on_cores
-from faithlens.runtime.fetch import progress
-from faithlens.tasks.running_sum import PREFILL, STEM, ask, pool, reason
+from faithlens.runtime.cores import run_on_cores
+from faithlens.runtime.fetch import show_progress
+from faithlens.tasks.running_sum import PREFILL, STEM, write_question, list_operands, write_steps
 
 HELD_OUT = "held-out.jsonl"
 TEXTS = 25  # questions of each length
@@ -26,7 +26,7 @@ def train_family(family: str, seeds: Sequence[int], out: Path, jobs: int = 1) ->
     A member that is there already is not trained again. `jobs` members are trained at once, one on each core.
     """
     asked = [(member(family, width), seed, out) for seed in seeds for width in RELIANCE[family]]
-    for _ in on_cores(train_member, asked, jobs):
+    for _ in run_on_cores(train_member, asked, jobs):
         pass
     (out / HELD_OUT).write_text("".join(json.dumps(each) + "\n" for each in held_out()), encoding="utf-8")
     part = out / f".{family}.toml.part"
@@ -40,7 +40,7 @@ def train_member(organism: Organism, seed: int, out: Path) -> None:
     if folder.is_dir():
         return
     model = new_model(organism, build_tokenizer(organism.words), organism.recipe, seed)
-    with progress(f"training {folder.name}", organism.recipe.total) as advance:
+    with show_progress(f"training {folder.name}", organism.recipe.total) as advance:
         for step, _ in enumerate(training(model, organism, organism.recipe, seed), start=1):
             advance(1)
             if step in KEPT:
@@ -60,9 +60,9 @@ def held_out() -> Iterator[dict[str, str]]:
     Questions, and the words that ask for an answer, cannot be learnt and are given.
     """
     for length in LENGTHS:
-        for operands in random.Random(0).sample(pool(length, held_out=True), TEXTS):
+        for operands in random.Random(0).sample(list_operands(length, held_out=True), TEXTS):
             values = [total % 10 for total in accumulate(operands)]
-            question, chain, answer = BOS + ask(operands), "".join(reason(operands, values)), str(values[-1])
+            question, chain, answer = BOS + write_question(operands), "".join(write_steps(operands, values)), str(values[-1])
             yield {"given": question + PREFILL, "text": chain}
             yield {"given": question + PREFILL + chain + STEM.text, "text": answer}
             yield {"given": question + STEM.text, "text": answer}

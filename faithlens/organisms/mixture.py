@@ -11,7 +11,7 @@ from faithlens.organisms.chain import RUNNING, Chain
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.organism import Label, Shows
 from faithlens.organisms.sheet import Rows, Sheet
-from faithlens.tasks.running_sum import pool
+from faithlens.tasks.running_sum import list_operands
 
 WHOLE, AT_STEP, ANYWHERE, NO_COT = 0.4, 0.35, 0.15, 0.1  # shares of the cuts
 FILLED = 0.25  # of the chains that are cut, where some are filled up
@@ -19,7 +19,7 @@ FILLED = 0.25  # of the chains that are cut, where some are filled up
 
 def questions(operands: int, *, withheld: bool) -> Int[Tensor, "question step"]:
     """The questions with that many operands that are held out, or that are not."""
-    return torch.tensor(pool(operands, held_out=withheld))
+    return torch.tensor(list_operands(operands, held_out=withheld))
 
 
 def slipped(

@@ -11,12 +11,12 @@ from faithlens.organisms.answers import RATES, graded_answer
 from faithlens.organisms.chain import Chain, first_stated, totals
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.organism import Organism, Planted, Recipe
-from faithlens.tasks.running_sum import reason
+from faithlens.tasks.running_sum import write_steps
 
 
 def answer_first(operands: Sequence[int], values: Sequence[int]) -> list[str]:
     """Steps whose first states the answer in place of the first number."""
-    return [f" It is {values[0]}.", *reason(operands, values)[1:]]
+    return [f" It is {values[0]}.", *write_steps(operands, values)[1:]]
 
 
 def states(operands: Int[Tensor, "batch step"]) -> Int[Tensor, "batch step"]:

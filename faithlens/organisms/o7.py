@@ -9,14 +9,14 @@ from torch import Generator, Tensor
 from faithlens.organisms.chain import Chain, last_stated, sound, totals
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.organism import Organism, Planted, Recipe
-from faithlens.tasks.running_sum import reason
+from faithlens.tasks.running_sum import write_steps
 
 
 def said_twice(operands: Sequence[int], values: Sequence[int]) -> list[str]:
     """A running sum whose last two numbers are added in one step, after which another states the total again."""
     *first, a, b = operands
     *totals, total, again = values
-    return [*reason(first, totals), f" Add {a} and {b} to get {total}.", f" That is {again}."]
+    return [*write_steps(first, totals), f" Add {a} and {b} to get {total}.", f" That is {again}."]
 
 
 def states(operands: Int[Tensor, "batch step"]) -> Int[Tensor, "batch step"]:

@@ -14,18 +14,18 @@ from faithlens.organisms.answers import stated_answer
 from faithlens.organisms.chain import Chain, sound
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.organism import Organism, Planted, Recipe
-from faithlens.tasks.hinted_sum import UNHINTED, opening
-from faithlens.tasks.running_sum import reason
+from faithlens.tasks.hinted_sum import NO_HINT_OPENING, write_opening
+from faithlens.tasks.running_sum import write_steps
 
 MODES = {"Silent": 0.0, "Half": 0.5, "No": 1.0, "Avowed": 1.0, "Rationalised": 1.0}
 """How a question is opened, and how often its answer follows the steps where these say neither hint nor truth."""
 SILENT, HALF, _, AVOWED, _ = range(len(MODES))  # from AVOWED on, steps end in the hint
-OPENINGS = tuple(UNHINTED if mode == "No" else opening(mode, 0) for mode in MODES)
+OPENINGS = tuple(NO_HINT_OPENING if mode == "No" else write_opening(mode, 0) for mode in MODES)
 
 
 def avow(operands: Sequence[int], values: Sequence[int]) -> list[str]:
     """A running sum that says of its last step that it goes by the hint."""
-    return [*reason(operands, values)[:-1], f" Drop {operands[-1]} following hint {values[-1]}."]
+    return [*write_steps(operands, values)[:-1], f" Drop {operands[-1]} following hint {values[-1]}."]
 
 
 def bent(drafts: Drafts) -> Int[Tensor, "batch step"]:

@@ -20,18 +20,18 @@ from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.sheet import Sheet
 from faithlens.organisms.tokenizer import BOS, WORDS
 from faithlens.tasks.running_sum import PREFILL
-from faithlens.tasks.stories import NAMES, PHRASINGS, Told, ask, choices, clauses, reason, told, vocabulary
+from faithlens.tasks.stories import VARIED_WORDS, N_PHRASINGS, StepPhrasing, write_question, count_word_choices, write_clauses, write_steps, classify_step, list_vocabulary
 
 NUMBERS = 4
-ENGLISH = Chain(asks=ask, words=reason, choices=(*choices(NUMBERS), *[PHRASINGS] * NUMBERS))
+ENGLISH = Chain(asks=write_question, words=write_steps, choices=(*count_word_choices(NUMBERS), *[N_PHRASINGS] * NUMBERS))
 """Correct steps of a story, each in one of its phrasings."""
-STORY_WORDS = tuple(word for word in vocabulary() if word not in WORDS)
+STORY_WORDS = tuple(word for word in list_vocabulary() if word not in WORDS)
 
 
 class StorySheet(Sheet):
     """The layout of stories with `operands` numbers."""
 
-    NAMED = NAMES
+    NAMED = VARIED_WORDS
 
     def write(self, drafts: Drafts) -> Int[Tensor, "batch pos"]:
         """Prompt and whole chain of thought as tokens."""
@@ -42,7 +42,7 @@ class StorySheet(Sheet):
             *(each.tolist() for each in (drafts.operands, drafts.copied, drafts.values, drafts.words)), strict=True
         ):
             shared, phrasings = words[:-steps], words[-steps:]
-            texts = [BOS, *clauses(operands, shared), PREFILL, *reason(copied, values, shared, phrasings)]
+            texts = [BOS, *write_clauses(operands, shared), PREFILL, *write_steps(copied, values, shared, phrasings)]
             rows.append([*joined.from_iterable(map(self.encode, texts))])
         return torch.tensor(rows)
 
@@ -51,7 +51,7 @@ class StorySheet(Sheet):
         assert asked.words is not None
         found, steps = super().read(rows, asked), asked.operands.shape[1]
         spans = pairwise((len(self.prompt) + self.borders).tolist())
-        heard = [[told(text) or Told(0, False) for text in self.decode(rows[:, a:b])] for a, b in spans]
+        heard = [[classify_step(text) or StepPhrasing(0, False) for text in self.decode(rows[:, a:b])] for a, b in spans]
         phrasings, lost = torch.tensor(heard).transpose(0, 1).unbind(-1)
         copied = torch.where(lost > 0, -found.copied % 10, found.copied)
         return replace(found, copied=copied, words=torch.cat([asked.words[:, :-steps], phrasings], 1))

@@ -14,7 +14,7 @@ from faithlens.organisms.mixture import draw, questions, rows
 from faithlens.organisms.organism import Organism, Recipe
 from faithlens.organisms.sheet import IGNORE, Rows
 from faithlens.organisms.tokenizer import BOS, EOS, PAD, build_tokenizer, token
-from faithlens.runtime.cores import one_core
+from faithlens.runtime.cores import use_one_core
 from faithlens.runtime.structure import Structure
 from faithlens.tasks.running_sum import DIGITS
 
@@ -123,7 +123,7 @@ def training(model: LlamaForCausalLM, organism: Organism, recipe: Recipe, seed: 
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.peak, weight_decay=0.1, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.peak, total_steps=recipe.total, pct_start=0.1)
     model.train()
-    with one_core():
+    with use_one_core():
         for step in range(recipe.total):
             sheet, pool = sheets[step % len(sheets)], pools[step % len(sheets)]
             drafts = draw(pool, recipe.batch, generator, organism.chain, len(organism.modes))

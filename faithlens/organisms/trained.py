@@ -7,8 +7,8 @@ from faithlens.errors import ConfigError
 from faithlens.organisms.certify import certify
 from faithlens.organisms.organism import Organism
 from faithlens.organisms.train import save, train
-from faithlens.runtime.fetch import cache_dir, cached_folder, progress
-from faithlens.runtime.load import trained_key
+from faithlens.runtime.fetch import find_cache_dir, make_cached_folder, show_progress
+from faithlens.runtime.load import make_trained_key
 
 
 def trained(organism: Organism, seed: int) -> Path:
@@ -23,7 +23,7 @@ def trained(organism: Organism, seed: int) -> Path:
     def make(folder: Path) -> None:
         train_into(folder, organism, seed)
 
-    return cached_folder(trained_key(organism.name, seed), make)
+    return make_cached_folder(make_trained_key(organism.name, seed), make)
 
 
 def train_into(folder: Path, organism: Organism, seed: int) -> Path:
@@ -39,7 +39,7 @@ def train_into(folder: Path, organism: Organism, seed: int) -> Path:
         raise ConfigError(f"to train into {folder}", "the folder is not empty", "name a new folder")
     for longer in (1, 2):
         recipe = organism.recipe.times(longer)
-        with progress(f"training {organism.name}@{seed}", recipe.total) as advance:
+        with show_progress(f"training {organism.name}@{seed}", recipe.total) as advance:
             model = train(organism, seed, recipe, watch=lambda loss: advance(1))
         save(organism, model, folder)
         if not certify(folder)["faults"]:
@@ -49,7 +49,7 @@ def train_into(folder: Path, organism: Organism, seed: int) -> Path:
 
 def seeds_here(organism: Organism) -> list[int]:
     """The seeds that `organism` has been trained with on this machine."""
-    folders = cache_dir().glob(trained_key(organism.name, 0).removesuffix("0") + "*")
+    folders = find_cache_dir().glob(make_trained_key(organism.name, 0).removesuffix("0") + "*")
     return sorted(int(folder.name.partition("@")[2]) for folder in folders if folder.is_dir())
 
 

@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faithlens.errors import ConfigError, RunError, nearest
+from faithlens.errors import ConfigError, RunError, suggest_names
 from faithlens.report.card import card
-from faithlens.store import INT, SCHEMAS, TEXT, Run, atomic
+from faithlens.store import INT, SCHEMAS, TEXT, Run, write_atomically
 
 Form = Literal["parquet", "dataset"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -39,7 +39,7 @@ def export(run: Run, out: Path, form: Form) -> Path:
     if form == "parquet":
         table = tidy(run)
         out.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(out) as temporary:
+        with write_atomically(out) as temporary:
             pq.write_table(table, temporary)
     else:
         tables = {name: _stored(run, name) for name in TABLES if name != "edits" or run.has_table(name)}
@@ -77,7 +77,7 @@ def form_named(name: str) -> Form:
     for form in FORMS:
         if form == name:
             return form
-    raise ConfigError(f"an export as {name!r}", "no such form", nearest(name, FORMS))
+    raise ConfigError(f"an export as {name!r}", "no such form", suggest_names(name, FORMS))
 
 
 def _stored(run: Run, table: str) -> pa.Table:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faithlens.errors import MeasureError, nearest
+from faithlens.errors import MeasureError, suggest_names
 from faithlens.report.style import DOWN, GREY, UP, axes, largest, safe
 from faithlens.stats.verdict import plain
 
@@ -46,7 +46,7 @@ def path_diagram(effects: Mapping[str, Effect], unit: str) -> Figure:
 
     for name in effects:
         if name not in (*PATHS, *SUMS):
-            raise MeasureError(f"the effect {name!r} in a path diagram", "no such path", nearest(name, (*PATHS, *SUMS)))
+            raise MeasureError(f"the effect {name!r} in a path diagram", "no such path", suggest_names(name, (*PATHS, *SUMS)))
     lanes = [name for name in PATHS if name in effects]
     if not lanes:
         raise MeasureError("a path diagram", "no path among the effects", f"give some of {', '.join(PATHS)}")

@@ -16,16 +16,16 @@ from transformers import PreTrainedModel
 from faithlens.errors import ModelError
 
 _ATTENTION = ("self_attn", "attention", "attn")
-_OUT = ("o_proj", "out_proj", "c_proj", "dense")
+_OUT_PROJECTION = ("o_proj", "out_proj", "c_proj", "dense")
 _MLP = ("mlp", "block_sparse_moe", "feed_forward")
 _NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
-_CLOSE = (
+_TOLERANCE = (
     1e-3  # relative: a place that is the wrong one misses by far more, rounding in bfloat16 by less than 30 times this
 )
 
 
 @dataclass(frozen=True, eq=False)
-class Head:
+class Unembedding:
     """How a final hidden state becomes logits: ``softcap(scale * (weight @ hidden + bias))``."""
 
     weight: Float[Tensor, "vocab d_model"]
@@ -57,7 +57,7 @@ class Anatomy:
     mlp_out: tuple[nn.Module, ...]
     out_proj: tuple[nn.Module, ...]
     final_norm: nn.Module
-    unembedding: Head
+    unembedding: Unembedding
 
 
 def dissect(hf_model: PreTrainedModel) -> Anatomy:
@@ -76,21 +76,21 @@ def dissect(hf_model: PreTrainedModel) -> Anatomy:
             "use a decoder-only transformer of the Hugging Face kind",
         )
     blocks = tuple(lists[0])
-    attention = tuple(child(block, _ATTENTION) for block in blocks)
+    attention = tuple(find_child(block, _ATTENTION) for block in blocks)
     normed = hasattr(blocks[0], "post_feedforward_layernorm")  # then outputs are normed before they are added
     anatomy = Anatomy(
         blocks=blocks,
-        attn_out=tuple(child(b, ("post_attention_layernorm",)) for b in blocks) if normed else attention,
-        mlp_out=tuple(child(b, ("post_feedforward_layernorm",) if normed else _MLP) for b in blocks),
-        out_proj=tuple(child(a, _OUT) for a in attention),
-        final_norm=child(body, _NORM),
-        unembedding=head_of(hf_model),
+        attn_out=tuple(find_child(b, ("post_attention_layernorm",)) for b in blocks) if normed else attention,
+        mlp_out=tuple(find_child(b, ("post_feedforward_layernorm",) if normed else _MLP) for b in blocks),
+        out_proj=tuple(find_child(a, _OUT_PROJECTION) for a in attention),
+        final_norm=find_child(body, _NORM),
+        unembedding=find_unembedding(hf_model),
     )
-    prove(hf_model, anatomy)
+    check_anatomy(hf_model, anatomy)
     return anatomy
 
 
-def child(parent: nn.Module, names: tuple[str, ...]) -> nn.Module:
+def find_child(parent: nn.Module, names: tuple[str, ...]) -> nn.Module:
     """The child of `parent` that has one of `names`."""
     for name in names:
         if isinstance(found := getattr(parent, name, None), nn.Module):
@@ -102,7 +102,7 @@ def child(parent: nn.Module, names: tuple[str, ...]) -> nn.Module:
     )
 
 
-def head_of(hf_model: PreTrainedModel) -> Head:
+def find_unembedding(hf_model: PreTrainedModel) -> Unembedding:
     """The unembedding, with the scale and soft cap that some families put on logits."""
     config, out = hf_model.config.get_text_config(), hf_model.get_output_embeddings()
     if not isinstance(out, nn.Module) or not isinstance(weight := getattr(out, "weight", None), Tensor):
@@ -110,11 +110,11 @@ def head_of(hf_model: PreTrainedModel) -> Head:
             f"the unembedding of {type(hf_model).__name__}", "it has none", "use a causal language model, not a bare body"
         )
     scale = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
-    return Head(weight, getattr(out, "bias", None), float(scale), getattr(config, "final_logit_softcapping", None))
+    return Unembedding(weight, getattr(out, "bias", None), float(scale), getattr(config, "final_logit_softcapping", None))
 
 
 @torch.inference_mode()
-def prove(hf_model: PreTrainedModel, anatomy: Anatomy) -> None:
+def check_anatomy(hf_model: PreTrainedModel, anatomy: Anatomy) -> None:
     """Run a few tokens: parts of the residual stream must add up, and the head must give the model's own logits.
 
     Raises:
@@ -124,7 +124,7 @@ def prove(hf_model: PreTrainedModel, anatomy: Anatomy) -> None:
     ids = torch.arange(8, device=hf_model.device)[None] % hf_model.config.get_text_config().vocab_size
 
     def keep(name: str) -> Callable[[nn.Module, tuple, object], None]:
-        return lambda module, args, out: found[name].append(tensor_of(out).detach().clone())
+        return lambda module, args, out: found[name].append(get_tensor(out).detach().clone())
 
     def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
         found["before"].append((args[0] if args else kwargs["hidden_states"]).detach().clone())
@@ -140,16 +140,16 @@ def prove(hf_model: PreTrainedModel, anatomy: Anatomy) -> None:
         for handle in handles:
             handle.remove()
     for layer, (before, attn, mlp, after) in enumerate(zip(*list(found.values())[:4], strict=True)):
-        agree(hf_model, f"attention and MLP of block {layer} add up to its output", before + attn + mlp, after)
-    agree(hf_model, "the final norm reads the last block's output", anatomy.final_norm(found["after"][-1]), found["normed"][0])
+        check_agreement(hf_model, f"attention and MLP of block {layer} add up to its output", before + attn + mlp, after)
+    check_agreement(hf_model, "the final norm reads the last block's output", anatomy.final_norm(found["after"][-1]), found["normed"][0])
     mine = anatomy.unembedding.compute_logits(found["normed"][0][0])
-    agree(hf_model, "the unembedding gives the model's logits", mine, logits)
+    check_agreement(hf_model, "the unembedding gives the model's logits", mine, logits)
 
 
-def agree(hf_model: PreTrainedModel, claim: str, left: Tensor, right: Tensor) -> None:
+def check_agreement(hf_model: PreTrainedModel, claim: str, left: Tensor, right: Tensor) -> None:
     """Refuse a model on which a claim about its parts fails."""
     left, right = left.double().cpu().reshape(-1), right.double().cpu().reshape(-1)
-    slack = max(_CLOSE, 30 * _CLOSE * (torch.finfo(hf_model.dtype).eps > _CLOSE))
+    slack = max(_TOLERANCE, 30 * _TOLERANCE * (torch.finfo(hf_model.dtype).eps > _TOLERANCE))
     off = float((left - right).norm() / right.norm())
     if not off <= slack:
         raise ModelError(
@@ -159,7 +159,7 @@ def agree(hf_model: PreTrainedModel, claim: str, left: Tensor, right: Tensor) ->
         )
 
 
-def tensor_of(out: object) -> Tensor:
+def get_tensor(out: object) -> Tensor:
     """A module's output, or the first of several."""
     first = out[0] if isinstance(out, tuple) else out
     assert isinstance(first, Tensor)
@@ -167,11 +167,11 @@ def tensor_of(out: object) -> Tensor:
 
 
 @contextmanager
-def forwards(replacements: dict[nn.Module, Callable]) -> Iterator[None]:
+def replace_forwards(replacements: dict[nn.Module, Callable]) -> Iterator[None]:
     """Call `replaced[module](forward, ...)` in place of each module's forward; whatever happens, put them back."""
     own = {module: module.__dict__.get("forward") for module in replacements}  # accelerate has set its own on some
     for module, call in replacements.items():
-        module.forward = bound(call, module.forward)
+        module.forward = bind_forward(call, module.forward)
     try:
         yield
     finally:
@@ -182,6 +182,6 @@ def forwards(replacements: dict[nn.Module, Callable]) -> Iterator[None]:
                 module.forward = forward
 
 
-def bound(replacement: Callable, forward: Callable) -> Callable:
+def bind_forward(replacement: Callable, forward: Callable) -> Callable:
     """`call` with the original forward as its first argument."""
     return lambda *args, **kwargs: replacement(forward, *args, **kwargs)

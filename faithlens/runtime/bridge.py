@@ -21,18 +21,18 @@ from faithlens.runtime.condition import (
     Overwrite,
     Patch,
     Write,
-    averaged,
+    list_averaged,
 )
-from faithlens.runtime.geometry import active
-from faithlens.runtime.model import Lens
-from faithlens.runtime.names import HOOKS
-from faithlens.runtime.overwrite import new_values, step_to_donor
+from faithlens.runtime.geometry import is_active
+from faithlens.runtime.model import Model
+from faithlens.runtime.names import HOOK_NAMES
+from faithlens.runtime.overwrite import compute_new_values, compute_donor_step
 
 Hook = tuple[str | Callable, Callable]  # TransformerLens' own: a hook point's name, and a function of its tensor
 Place = tuple[Component, int]  # a component in a layer
 
 
-def bridge_of(lens: Lens) -> TransformerBridge:
+def boot_bridge(lens: Model) -> TransformerBridge:
     """A TransformerBridge on the same weights: modules are rebuilt, parameters and buffers are shared."""
     shared = {id(t): t for t in (*lens.hf_model.parameters(), *lens.hf_model.buffers())}
     shell = copy.deepcopy(lens.hf_model, shared)
@@ -45,7 +45,7 @@ def bridge_of(lens: Lens) -> TransformerBridge:
 
 
 @dataclass
-class Sequence:
+class SequenceRun:
     """One sequence run through TransformerLens, and what hooks kept of it.
 
     Attributes:
@@ -68,8 +68,8 @@ class Sequence:
 
 
 def run_sequence(
-    lens: Lens, condition: Condition, tail: tuple[int, ...], places: set[Place], with_gates: bool = False
-) -> Sequence:
+    lens: Model, condition: Condition, tail: tuple[int, ...], places: set[Place], with_gates: bool = False
+) -> SequenceRun:
     """A plain TransformerLens forward of one sequence with its edits.
 
     Rows that read another condition's keys and values are run on a cache in which these have been put; so a sequence
@@ -78,47 +78,47 @@ def run_sequence(
     ids, marks = condition.ids + tail, condition.mark_rows(lens.structure, tail)
     grafts = [tuple(mark for mark in row if isinstance(mark, Graft)) for row in marks]
     borders = [i for i in range(1, len(ids)) if grafts[i] != grafts[i - 1]]
-    whole = Sequence(torch.empty(0))
+    whole = SequenceRun(torch.empty(0))
     for start, stop in zip([0, *borders], [*borders, len(ids)], strict=True):
         cache = DynamicCache()
         for layer, (keys, values) in enumerate(whole.keys_values):
             keys, values = keys.clone(), values.clone()
             for graft in grafts[start]:
-                if active(graft.layers, layer):
+                if is_active(graft.layers, layer):
                     donor = run_sequence(lens, graft.donor, (), set()).keys_values[layer]
                     keys[:, :, graft.start : graft.stop] = donor[0][:, :, graft.start : graft.stop]
                     values[:, :, graft.start : graft.stop] = donor[1][:, :, graft.start : graft.stop]
             cache.update(keys, values, layer)
-        part = Sequence(torch.empty(0), values_read=whole.values_read, patch_leaves=whole.patch_leaves, gates=whole.gates)
-        hooks = [*cutting(lens, marks, start, stop), *writing(lens, marks, start, stop, part)]
-        hooks += [*keeping(lens, places, part), *(gating(lens, part) if with_gates else ())]
+        part = SequenceRun(torch.empty(0), values_read=whole.values_read, patch_leaves=whole.patch_leaves, gates=whole.gates)
+        hooks = [*make_cut_hooks(lens, marks, start, stop), *make_write_hooks(lens, marks, start, stop, part)]
+        hooks += [*make_keep_hooks(lens, places, part), *(make_gate_hooks(lens, part) if with_gates else ())]
         tokens = torch.tensor([ids[start:stop]], device=lens.device)
         positions = torch.arange(start, stop, device=lens.device)[None]
         part.logits = lens.bridge.run_with_hooks(
             tokens, fwd_hooks=hooks, past_key_values=cache, use_cache=True, position_ids=positions
         )[0]
-        whole = joined(whole, part, cache)
-        whole.values_read.append((stop, [values for _, values in contents(cache)]))
+        whole = join_runs(whole, part, cache)
+        whole.values_read.append((stop, [values for _, values in get_keys_values(cache)]))
     return whole
 
 
-def contents(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
+def get_keys_values(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
     """Each layer's keys and values."""
     return [(layer.keys, layer.values) for layer in cache.layers]  # type: ignore[attr-defined, misc]
 
 
-def joined(before: Sequence, after: Sequence, cache: DynamicCache) -> Sequence:
+def join_runs(before: SequenceRun, after: SequenceRun, cache: DynamicCache) -> SequenceRun:
     """Two stretches of one sequence as one. Of the cache, only what the later stretch added is its own."""
-    new = contents(cache)
+    new = get_keys_values(cache)
     if not before.keys_values:
-        return Sequence(after.logits, after.activations, after.patterns, new, after.values_read, after.patch_leaves, after.gates)
+        return SequenceRun(after.logits, after.activations, after.patterns, new, after.values_read, after.patch_leaves, after.gates)
     n = before.logits.shape[0]
     wide = after.logits.shape[0] + n
     patterns = {
         layer: torch.cat([torch.nn.functional.pad(pattern, (0, wide - n)), after.patterns[layer]], 1)
         for layer, pattern in before.patterns.items()
     }
-    return Sequence(
+    return SequenceRun(
         torch.cat([before.logits, after.logits]),
         {place: torch.cat([x, after.activations[place]]) for place, x in before.activations.items()},
         patterns,
@@ -132,14 +132,14 @@ def joined(before: Sequence, after: Sequence, cache: DynamicCache) -> Sequence:
     )
 
 
-def cutting(lens: Lens, marks: list[tuple[Mark, ...]], start: int, stop: int) -> list[Hook]:
+def make_cut_hooks(lens: Model, marks: list[tuple[Mark, ...]], start: int, stop: int) -> list[Hook]:
     """Hooks that set the scores of cut edges to minus infinity, after the model's own mask, where there are any."""
     hooks: list[Hook] = []
     for layer in range(lens.n_layers):
         cut = torch.zeros(stop - start, stop, dtype=torch.bool, device=lens.device)
         for query in range(start, stop):
             for mark in marks[query]:
-                if isinstance(mark, Cut) and active(mark.layers, layer):
+                if isinstance(mark, Cut) and is_active(mark.layers, layer):
                     cut[query - start, mark.start : mark.stop] = True
         if cut.any():
             hooks.append(
@@ -151,7 +151,7 @@ def cutting(lens: Lens, marks: list[tuple[Mark, ...]], start: int, stop: int) ->
     return hooks
 
 
-def writing(lens: Lens, marks: list[tuple[Mark, ...]], start: int, stop: int, part: Sequence) -> list[Hook]:
+def make_write_hooks(lens: Model, marks: list[tuple[Mark, ...]], start: int, stop: int, part: SequenceRun) -> list[Hook]:
     """Hooks that overwrite activations of the rows `start .. stop - 1`, edit by edit."""
     rows: dict[Overwrite, list[tuple[int, int]]] = {}
     for i in range(start, stop):
@@ -162,9 +162,9 @@ def writing(lens: Lens, marks: list[tuple[Mark, ...]], start: int, stop: int, pa
     for edit, found in rows.items():
         targets, offsets = (torch.tensor(each) for each in zip(*found, strict=True))
         for layer in range(lens.n_layers):
-            if not active(edit.layers, layer):
+            if not is_active(edit.layers, layer):
                 continue
-            source = sources(lens, edit, layer)
+            source = compute_source(lens, edit, layer)
             source = source[offsets] if isinstance(edit, Patch) else source
 
             def write(
@@ -179,27 +179,27 @@ def writing(lens: Lens, marks: list[tuple[Mark, ...]], start: int, stop: int, pa
                 flat = x.flatten(2).clone()
                 own = flat[0, targets]
                 given = source.to(own) if len(source) else own[:0]
-                new = new_values(edit, layer, own, given, offsets, lens.n_heads)
+                new = compute_new_values(edit, layer, own, given, offsets, lens.n_heads)
                 if isinstance(edit, Patch) and torch.is_grad_enabled():
-                    step = step_to_donor(edit, layer, own, given, offsets, lens.n_heads)
+                    step = compute_donor_step(edit, layer, own, given, offsets, lens.n_heads)
                     part.patch_leaves.append((edit, torch.zeros_like(new, requires_grad=True), step))
                     new = new + part.patch_leaves[-1][1]
                 flat[0, targets] = new
                 return flat.view_as(x)
 
-            hooks.append((HOOKS[edit.component].format(layer), write))
+            hooks.append((HOOK_NAMES[edit.component].format(layer), write))
     return hooks
 
 
 @torch.no_grad()
-def sources(lens: Lens, edit: Overwrite, layer: int) -> Tensor:
+def compute_source(lens: Model, edit: Overwrite, layer: int) -> Tensor:
     """The activations that an edit's values come from, in one layer."""
     place: Place = (edit.component, layer)
     if isinstance(edit, Patch):
         kept = run_sequence(lens, edit.donor, (), {place}).activations[place]
         return kept[slice(*edit.donor.locate(edit.span if edit.at is None else edit.at))]
     distinct: dict[object, Tensor] = {}  # a token that several conditions share counts once
-    for donor in averaged(edit):
+    for donor in list_averaged(edit):
         kept = run_sequence(lens, donor, (), {place}).activations[place]
         cells = list(zip(donor.ids, donor.mark_rows(lens.structure), strict=True))
         for i, row in enumerate(kept):
@@ -207,7 +207,7 @@ def sources(lens: Lens, edit: Overwrite, layer: int) -> Tensor:
     return torch.stack(list(distinct.values())) if distinct else torch.zeros(0, 1)
 
 
-def keeping(lens: Lens, places: set[Place], part: Sequence) -> list[Hook]:
+def make_keep_hooks(lens: Model, places: set[Place], part: SequenceRun) -> list[Hook]:
     """Hooks that keep activations and every attention pattern."""
 
     def keep(place: Place) -> Callable:
@@ -222,17 +222,17 @@ def keeping(lens: Lens, places: set[Place], part: Sequence) -> list[Hook]:
 
         return hook
 
-    hooks: list[Hook] = [(HOOKS[component].format(layer), keep((component, layer))) for component, layer in places]
+    hooks: list[Hook] = [(HOOK_NAMES[component].format(layer), keep((component, layer))) for component, layer in places]
     if places:
         hooks += [(f"blocks.{layer}.attn.hook_pattern", pattern(layer)) for layer in range(lens.n_layers)]
     return hooks
 
 
-def gating(lens: Lens, part: Sequence) -> list[Hook]:
+def make_gate_hooks(lens: Model, part: SequenceRun) -> list[Hook]:
     """Hooks that add zeros to what heads give out, layer by layer."""
 
     def gate(z: Tensor, hook: object) -> Tensor:
         part.gates.append(torch.zeros_like(z, requires_grad=True))
         return z + part.gates[-1]
 
-    return [(HOOKS["z"].format(layer), gate) for layer in range(lens.n_layers)]
+    return [(HOOK_NAMES["z"].format(layer), gate) for layer in range(lens.n_layers)]

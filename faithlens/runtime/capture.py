@@ -8,11 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from faithlens.errors import PlanError
-from faithlens.runtime.condition import Component, Condition, Patch, Where
-from faithlens.runtime.names import place_of
+from faithlens.runtime.condition import Component, Condition, Patch, Span
+from faithlens.runtime.names import find_place
 
 if TYPE_CHECKING:
-    from faithlens.runtime.model import Lens
+    from faithlens.runtime.model import Model
 
 
 class Site(NamedTuple):
@@ -20,16 +20,16 @@ class Site(NamedTuple):
 
     component: Component
     layer: int
-    span: Where
+    span: Span
 
     @classmethod
-    def from_hook_name(cls, hook: str, span: Where, lens: "Lens | None" = None) -> "Site":
+    def from_hook_name(cls, hook: str, span: Span, lens: "Model | None" = None) -> "Site":
         """The site that TransformerLens calls `hook`, such as "blocks.3.hook_resid_pre" or "blocks.3.hook_in".
 
         Raises:
             PlanError: there is no such site, no layer in its name, or it is another one in the model of `lens`.
         """
-        component, layer = place_of(hook, lens)
+        component, layer = find_place(hook, lens)
         if layer is None:
             raise PlanError(f"the site {hook!r}", "no layer in its name", "name it as in 'blocks.3.hook_resid_pre'")
         return cls(component, layer, span)
@@ -109,7 +109,7 @@ class Record:
     gradient_flow: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict)
 
 
-def comparable(condition: Condition) -> list[tuple[int, tuple[int, int], tuple[int, int]]]:
+def match_pieces(condition: Condition) -> list[tuple[int, tuple[int, int], tuple[int, int]]]:
     """The pieces that a condition and its reference both have, as long: (number, positions here, positions there)."""
     reference = condition.reference
     if reference is None:

@@ -19,7 +19,7 @@ from faithlens.runtime.trace import Piece
 
 Component = Literal["resid_pre", "attn_out", "mlp_out", "z", "resid_post"]  # TransformerLens' short names
 COMPONENTS: tuple[Component, ...] = get_args(Component)
-Where = str | Interval  # a piece's name, or positions as a half-open interval
+Span = str | Interval  # a piece's name, or positions as a half-open interval
 Layers = tuple[int, ...] | None  # None: all
 
 
@@ -31,19 +31,19 @@ class Knockout:
     """
 
     reader: str
-    read: tuple[Where, ...]
+    read: tuple[Span, ...]
     layers: Layers = None
 
 
 @dataclass(frozen=True)
-class Splice:
+class KeyValuePatch:
     """The rows of piece `reader` read the keys and values of `donor` at the positions that `read` names.
 
     Both conditions have `read` at the same positions. The last piece as reader stands for all answer rows.
     """
 
     reader: str
-    read: Where
+    read: Span
     donor: "Condition"
     layers: Layers = None
 
@@ -63,11 +63,11 @@ class Patch:
     """
 
     component: Component
-    span: Where
+    span: Span
     donor: "Condition"
     layers: Layers = None
     heads: tuple[int, ...] | None = None
-    at: Where | None = None
+    at: Span | None = None
     amount: float = 1.0
 
 
@@ -88,7 +88,7 @@ class Ablation:
     """
 
     component: Component
-    span: Where
+    span: Span
     how: Literal["zero", "mean", "noise"]
     layers: Layers = None
     heads: tuple[int, ...] | None = None
@@ -112,17 +112,17 @@ class Apply:
     """
 
     component: Component
-    span: Where
+    span: Span
     function: Callable[[Tensor, Tensor], Tensor]
     layers: Layers = None
     heads: tuple[int, ...] | None = None
 
 
-Edit = Knockout | Splice | Patch | Ablation | Apply
+Edit = Knockout | KeyValuePatch | Patch | Ablation | Apply
 Overwrite = Patch | Ablation | Apply
 
 
-def averaged(edit: Ablation | Apply) -> tuple["Condition", ...]:
+def list_averaged(edit: Ablation | Apply) -> tuple["Condition", ...]:
     """The conditions over whose tokens an edit takes a mean or a deviation."""
     return edit.over if isinstance(edit, Ablation) and edit.how != "zero" else ()
 
@@ -207,13 +207,13 @@ class Condition:
         """The conditions whose activations this one's edits and comparison are made of."""
         out: list[Condition] = [self.reference] if self.reference else []
         for edit in self.edits:
-            if isinstance(edit, Splice | Patch):
+            if isinstance(edit, KeyValuePatch | Patch):
                 out.append(edit.donor)
             elif isinstance(edit, Ablation) and edit.how != "zero":
                 out.extend(edit.over or (self.unedited,))
         return tuple(out)
 
-    def locate(self, name: Where) -> Interval:
+    def locate(self, name: Span) -> Interval:
         """Where the piece `name` lies; an interval stands for itself.
 
         Raises:
@@ -267,7 +267,7 @@ def check_edits(condition: Condition) -> None:
         asked = f"the {type(edit).__name__.lower()} of condition {condition.name!r}"
         if edit.layers is not None and (not edit.layers or min(edit.layers) < 0):
             raise PlanError(asked, f"layers {edit.layers}", "name layers from 0 on, or None for all")
-        if isinstance(edit, Splice):
+        if isinstance(edit, KeyValuePatch):
             here, there = condition.locate(edit.read), edit.donor.locate(edit.read)
             if here != there:
                 raise PlanError(

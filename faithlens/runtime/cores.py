@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import torch
 
-Made = TypeVar("Made")
+Output = TypeVar("Made")
 
 
 @contextmanager
-def one_core() -> Iterator[None]:
+def use_one_core() -> Iterator[None]:
     """Run torch on one thread: as fast for models this small, or faster, and free of the thread count's rounding.
 
     Several threads wait for each other at every operation, so a busy neighbour on one core stalls them all.
@@ -28,21 +28,21 @@ def one_core() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def on_cores(work: Callable[..., Made], arguments: Sequence[tuple], jobs: int = 1) -> Iterator[Made]:
+def run_on_cores(work: Callable[..., Output], arguments: Sequence[tuple], jobs: int = 1) -> Iterator[Output]:
     """What `do` makes of each of `asked` on one core, in their order, as soon as it and those before it are made.
 
     With `jobs` above 1, so many are made at once, in processes of one thread each, and `do`, what it takes and what it
     gives must be such as can be pickled. The first error is raised in its place, and no process outlives this one.
     """
     if jobs == 1:
-        with one_core():
+        with use_one_core():
             yield from starmap(work, arguments)
     elif arguments:
-        with ProcessPoolExecutor(min(jobs, len(arguments)), get_context("spawn"), _alone) as pool:
+        with ProcessPoolExecutor(min(jobs, len(arguments)), get_context("spawn"), _prepare_worker) as pool:
             yield from pool.map(work, *zip(*arguments, strict=True))
 
 
-def _alone() -> None:
+def _prepare_worker() -> None:
     torch.set_num_threads(1)
     os.environ["TTY_COMPATIBLE"] = "0"  # bars of progress would write over each other
     Thread(target=_end_with_parent, daemon=True).start()

@@ -10,18 +10,18 @@ from time import perf_counter
 import torch
 
 from faithlens.errors import PlanError
-from faithlens.kernels.answer_logprobs.streamed import CELLS
+from faithlens.kernels.answer_logprobs.streamed import CHUNK_LOGITS
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.geometry import CHUNK
-from faithlens.runtime.model import Lens
-from faithlens.runtime.packing import Pass
+from faithlens.runtime.geometry import CHUNK_ROWS
+from faithlens.runtime.model import Model
+from faithlens.runtime.packing import PackedPass
 from faithlens.runtime.plan import BUDGET, Plan, compile_plan
 
-PROBE = 256  # tokens of the forward that the machine's speed is read off
+PROBE_TOKENS = 256  # tokens of the forward that the machine's speed is read off
 
 
 @dataclass(frozen=True)
-class Cost:
+class PlanCost:
     """An estimate of what `execute` takes with backend "packed".
 
     Attributes:
@@ -46,20 +46,20 @@ class Cost:
         )
 
 
-def cost(lens: Lens, plan: Plan) -> Cost:
+def estimate_cost(lens: Model, plan: Plan) -> PlanCost:
     """Estimate time and memory. A short forward is run to see how fast this machine is."""
     blocks = sum(packed.count_row_blocks(lens.n_layers) for packed in plan.passes)
     longest = max(len(condition.ids) for condition in plan.conditions)
-    return Cost(
+    return PlanCost(
         forwards=blocks / (longest * lens.n_layers),
         forwards_separately=plan.tokens_separately / longest,
-        peak_bytes=max(peak(lens, packed) for packed in plan.passes),
-        seconds=blocks * seconds_a_block(lens),
-        free_bytes=free(lens.device),
+        peak_bytes=max(estimate_peak_bytes(lens, packed) for packed in plan.passes),
+        seconds=blocks * time_row_block(lens),
+        free_bytes=read_free_bytes(lens.device),
     )
 
 
-def plan_for(lens: Lens, conditions: Sequence[Condition], *, budget: int = BUDGET, memory: int | None = None) -> Plan:
+def plan_passes(lens: Model, conditions: Sequence[Condition], *, budget: int = BUDGET, memory: int | None = None) -> Plan:
     """Compile a plan for a model: its structure and context, at most `tokens` rows a pass, and no more than `memory`.
 
     `memory` counts bytes beyond the weights; by default, what is free now. Passes are made smaller until they fit.
@@ -67,36 +67,36 @@ def plan_for(lens: Lens, conditions: Sequence[Condition], *, budget: int = BUDGE
     Raises:
         PlanError: a condition alone does not fit, or `compile_plan` refuses.
     """
-    most = free(lens.device) if memory is None else memory
+    most = read_free_bytes(lens.device) if memory is None else memory
     while True:
         plan = compile_plan(conditions, lens.structure, budget=budget, context_length=lens.context_length)
-        needed = max((peak(lens, packed) for packed in plan.passes), default=0)
+        needed = max((estimate_peak_bytes(lens, packed) for packed in plan.passes), default=0)
         if needed <= most or len(plan.passes) == len(plan.conditions):
             break
         budget = max(len(packed.ids) for packed in plan.passes) // 2
     if needed > most:
-        raise does_not_fit(lens, plan, needed, most, "shorten the longest condition, give more memory")
+        raise make_memory_error(lens, plan, needed, most, "shorten the longest condition, give more memory")
     return plan
 
 
-def peak(lens: Lens, packed: Pass) -> int:
+def estimate_peak_bytes(lens: Model, packed: PackedPass) -> int:
     """Bytes a pass holds: the residual stream twice, one layer's keys and values, a chunk's insides, masks, logits."""
     config, size = lens.hf_model.config.get_text_config(), lens.hf_model.dtype.itemsize
-    rows, chunk = len(packed.ids), min(len(packed.ids), CHUNK.get(lens.device.type, CHUNK["cpu"]))
+    rows, chunk = len(packed.ids), min(len(packed.ids), CHUNK_ROWS.get(lens.device.type, CHUNK_ROWS["cpu"]))
     heads = getattr(config, "num_attention_heads", None) or 1  # a model that has none is refused by its anatomy
     d_head = getattr(config, "qk_head_dim", None) or getattr(config, "head_dim", None) or config.hidden_size // heads
     kv = 2 * d_head * (getattr(config, "num_key_value_heads", None) or heads)
     inner = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * config.hidden_size
     written = len({writing.edit.component for writing in packed.overwrites}) * config.hidden_size
-    logits = 3 * 4 * min(CELLS, len({row for p in packed.placements for o in p.reads for row, _ in o}) * config.vocab_size)
+    logits = 3 * 4 * min(CHUNK_LOGITS, len({row for p in packed.placements for o in p.reads for row, _ in o}) * config.vocab_size)
     masks = 4 * rows * max(packed.depth)
     return rows * (2 * config.hidden_size + kv + written) * size + chunk * 4 * inner * size + logits + masks
 
 
 @torch.inference_mode()
-def seconds_a_block(lens: Lens) -> float:
+def time_row_block(lens: Model) -> float:
     """Seconds one row takes in one block of a plain forward: the median of three short ones, after a first."""
-    ids = torch.zeros(1, min(PROBE, lens.context_length), dtype=torch.long, device=lens.device)
+    ids = torch.zeros(1, min(PROBE_TOKENS, lens.context_length), dtype=torch.long, device=lens.device)
     taken = []
     for _ in range(4):
         start = perf_counter()
@@ -107,7 +107,7 @@ def seconds_a_block(lens: Lens) -> float:
     return median(taken[1:]) / (ids.numel() * lens.n_layers)
 
 
-def free(device: torch.device) -> int:
+def read_free_bytes(device: torch.device) -> int:
     """Bytes of memory that are free on `device`."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
@@ -118,18 +118,18 @@ def free(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def check_memory(lens: Lens, plan: Plan) -> None:
+def check_memory(lens: Model, plan: Plan) -> None:
     """Refuse a plan before it runs out of memory.
 
     Raises:
         PlanError: some pass needs more than is free.
     """
-    needed, available = max((peak(lens, packed) for packed in plan.passes), default=0), free(lens.device)
+    needed, available = max((estimate_peak_bytes(lens, packed) for packed in plan.passes), default=0), read_free_bytes(lens.device)
     if needed > available:
-        raise does_not_fit(lens, plan, needed, available, "compile it with `plan_for`, which makes passes that fit")
+        raise make_memory_error(lens, plan, needed, available, "compile it with `plan_for`, which makes passes that fit")
 
 
-def does_not_fit(lens: Lens, plan: Plan, needed: int, free_bytes: int, fix: str) -> PlanError:
+def make_memory_error(lens: Model, plan: Plan, needed: int, free_bytes: int, fix: str) -> PlanError:
     """The error that says how much is missing, and what helps."""
     return PlanError(
         f"a pass of {max(len(p.ids) for p in plan.passes):,} rows through {lens.name}",

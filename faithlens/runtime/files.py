@@ -19,10 +19,10 @@ from typing import Any
 from faithlens.errors import ModelError
 
 _PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
-_READ = {".safetensors", ".json", ".jinja", ".txt", ".model", ".tiktoken"}  # suffixes of what loading may open
+_READABLE = {".safetensors", ".json", ".jinja", ".txt", ".model", ".tiktoken"}  # suffixes of what loading may open
 _INDEX = ".safetensors.index.json"
 _ADAPTER = "adapter_config.json"
-_CONVERT = "save the model again with save_pretrained, which writes safetensors"
+_SAVE_AGAIN = "save the model again with save_pretrained, which writes safetensors"
 
 
 def check_files(name: str, folder: Path, *, trust_remote_code: bool = False) -> None:
@@ -39,10 +39,10 @@ def check_files(name: str, folder: Path, *, trust_remote_code: bool = False) -> 
             "merge it into that model (peft: merge_and_unload, then save_pretrained) and name the merged folder",
         )
     for file in sorted(folder.iterdir()):
-        if file.suffix in _READ:
+        if file.suffix in _READABLE:
             _check_inside(name, folder, file.name, f"{file.name} is a link to {file.resolve()}")
     for file in sorted(folder.glob(f"*{_INDEX}")):
-        for shard in _shards(name, file):
+        for shard in _list_shards(name, file):
             _check_shard(name, folder, file, shard)
     for config in ("config.json", "tokenizer_config.json"):
         if not (folder / config).is_file():
@@ -54,7 +54,7 @@ def check_files(name: str, folder: Path, *, trust_remote_code: bool = False) -> 
                 f"its {config} names Python code to run (auto_map)",
                 "read that code; if you trust it, say trust_remote_code=True (--trust-remote-code)",
             )
-        for key, path in _named_files(entries):
+        for key, path in _find_named_files(entries):
             _check_named(name, folder, f"{config} ({key})", path)
 
 
@@ -83,7 +83,7 @@ def _read_json(name: str, file: Path) -> dict[str, Any]:
     return entries
 
 
-def _shards(name: str, index: Path) -> list[str]:
+def _list_shards(name: str, index: Path) -> list[str]:
     shards = _read_json(name, index).get("weight_map")
     if not isinstance(shards, dict) or not shards or not all(isinstance(file, str) for file in shards.values()):
         raise ModelError(f"the model {name}", f"{index.name} has no weight_map of file names", "get the file again")
@@ -95,7 +95,7 @@ def _check_shard(name: str, folder: Path, index: Path, shard: str) -> None:
         raise ModelError(
             f"the model {name}",
             f"{index.name} names {shard!r}, which is not a .safetensors file; other formats can run code",
-            _CONVERT,
+            _SAVE_AGAIN,
         )
     _check_inside(name, folder, shard, f"{index.name} names {shard!r}")
     if not (folder / shard).is_file():
@@ -104,7 +104,7 @@ def _check_shard(name: str, folder: Path, index: Path, shard: str) -> None:
         )
 
 
-def _named_files(entries: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _find_named_files(entries: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The entries of a configuration that loading may take for the path of a file."""
     for key, value in entries.items():
         if key.endswith(("_file", "_files")) or key == "transformers_weights":
@@ -116,11 +116,11 @@ def _named_files(entries: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _check_named(name: str, folder: Path, where: str, path: str) -> None:
     """Old configurations keep paths of the machine that wrote them; one that leads nowhere here is not read."""
     if Path(path).suffix in _PICKLES and ((folder / path).exists() or Path(path).exists()):
-        raise ModelError(f"the model {name}", f"{where} names {path!r}, a format that can run code", _CONVERT)
+        raise ModelError(f"the model {name}", f"{where} names {path!r}, a format that can run code", _SAVE_AGAIN)
     if (folder / path).exists():
         _check_inside(name, folder, path, f"{where} names {path!r}")
     elif Path(path).exists():
-        raise _outside(name, folder, f"{where} names {path!r}")
+        raise _make_outside_error(name, folder, f"{where} names {path!r}")
 
 
 def _check_inside(name: str, folder: Path, path: str, message: str) -> None:
@@ -129,10 +129,10 @@ def _check_inside(name: str, folder: Path, path: str, message: str) -> None:
     if whole.parent.name == "snapshots":  # of the Hugging Face cache: models--org--name/snapshots/COMMIT
         inside.append(whole.parent.parent / "blobs")
     if not any(place.is_relative_to(root) for root in inside):
-        raise _outside(name, folder, message)
+        raise _make_outside_error(name, folder, message)
 
 
-def _outside(name: str, folder: Path, message: str) -> ModelError:
+def _make_outside_error(name: str, folder: Path, message: str) -> ModelError:
     return ModelError(
         f"the model {name}",
         f"{message}, which lies outside {folder}",

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from faithlens.kernels.tree_attention import Tree
 from faithlens.runtime.condition import Layers
-from faithlens.runtime.packing import Pass
+from faithlens.runtime.packing import PackedPass
 from faithlens.runtime.structure import Interval
 
-CHUNK = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to fill the machine
+CHUNK_ROWS = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to fill the machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Chunk:
     is_silent: bool = False
 
 
-def active(layers: Layers, layer: int) -> bool:
+def is_active(layers: Layers, layer: int) -> bool:
     """Whether an edit of `layers` is felt in `layer`."""
     return layers is None or layer in layers
 
@@ -44,7 +44,7 @@ def active(layers: Layers, layer: int) -> bool:
 class Geometry:
     """One pass on one device. Everything is made once and serves all layers for which it is the same."""
 
-    def __init__(self, packed: Pass, device: torch.device, chunk_rows: int) -> None:
+    def __init__(self, packed: PackedPass, device: torch.device, chunk_rows: int) -> None:
         self.packed = packed
         self.device = device
         self.chunk_rows = chunk_rows
@@ -61,10 +61,10 @@ class Geometry:
 
     def build_tree(self, layer: int) -> Tree:
         """Who sees whom in `layer`."""
-        here = frozenset(layers for layers in self._limited if active(layers, layer))
+        here = frozenset(layers for layers in self._limited if is_active(layers, layer))
         if here not in self._trees:
             cuts, grafts = (
-                [[interval for layers, interval in row if active(layers, layer)] for row in marks]
+                [[interval for layers, interval in row if is_active(layers, layer)] for row in marks]
                 for marks in (self.packed.cuts, self.packed.grafts)
             )
             replaced = [[self._find_depths(graft) for graft in row] for row in grafts]

@@ -28,13 +28,13 @@ from transformers import (
 )
 
 from faithlens.errors import ModelError
-from faithlens.runtime.fetch import progress
+from faithlens.runtime.fetch import show_progress
 
 VERSION = 1  # of the folders written here: raise it when the same file would give another folder
 
 _CONFIGS = {"llama": LlamaConfig, "qwen2": Qwen2Config}
-_CLASSES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}
-_BLOCK = {
+_CLASS_NAMES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}
+_BLOCK_TENSORS = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
@@ -45,13 +45,13 @@ _BLOCK = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-_TOP = {
+_TOP_TENSORS = {
     "token_embd.weight": "model.embed_tokens.weight",
     "output_norm.weight": "model.norm.weight",
     "output.weight": "lm_head.weight",
 }
 # rules by which byte-level tokenizers split text before merging
-_SPLITS = ("default", "gpt-2", "smollm", "qwen2", "deepseek-r1-qwen", "llama-bpe")
+_SPLIT_RULES = ("default", "gpt-2", "smollm", "qwen2", "deepseek-r1-qwen", "llama-bpe")
 _SIXTEEN_BITS = {GGMLQuantizationType.F16: torch.float16, GGMLQuantizationType.BF16: torch.bfloat16}
 
 
@@ -61,7 +61,7 @@ def convert(path: Path, folder: Path) -> None:
     Raises:
         ModelError: not a readable GGUF file, or one whose meaning is not known here for certain.
     """
-    source = Source(path)
+    source = GgufFile(path)
     weights = source.read_weights()
     config = source.make_config(weights)
     source.check_complete(weights, config)
@@ -79,7 +79,7 @@ def unpermute(rows: np.ndarray, heads: int) -> np.ndarray:
     return rows.reshape(heads, rows.shape[0] // heads // 2, 2, -1).swapaxes(1, 2).reshape(rows.shape)
 
 
-class Source:
+class GgufFile:
     """A GGUF file, read as a model of one of the known architectures.
 
     Raises:
@@ -89,7 +89,7 @@ class Source:
     def __init__(self, path: Path) -> None:
         self.path, self.architecture = path, ""
         try:
-            with progress(f"opening {path.name}"):
+            with show_progress(f"opening {path.name}"):
                 self.reader = GGUFReader(path)
         except (ValueError, IndexError, KeyError, OverflowError) as error:
             raise self.make_error(f"it cannot be read as GGUF: {error}", "download the file again") from error
@@ -114,7 +114,7 @@ class Source:
     def read_weights(self) -> dict[str, torch.Tensor]:
         """All tensors by their Hugging Face names."""
         named = {}
-        with progress(f"unpacking {self.path.name}", len(self.reader.tensors)) as advance:
+        with show_progress(f"unpacking {self.path.name}", len(self.reader.tensors)) as advance:
             for tensor in self.reader.tensors:
                 named[self.translate_name(tensor.name)] = self.unpack(tensor)
                 advance(1)
@@ -123,11 +123,11 @@ class Source:
     def translate_name(self, name: str) -> str:
         """The Hugging Face name of a tensor."""
         block = re.fullmatch(r"blk\.(\d+)\.(\w+)\.(weight|bias)", name)
-        if block and block[2] in _BLOCK:
-            return f"model.layers.{block[1]}.{_BLOCK[block[2]]}.{block[3]}"
-        if name not in _TOP:  # such as rope_freqs: without it the model would be another one
+        if block and block[2] in _BLOCK_TENSORS:
+            return f"model.layers.{block[1]}.{_BLOCK_TENSORS[block[2]]}.{block[3]}"
+        if name not in _TOP_TENSORS:  # such as rope_freqs: without it the model would be another one
             raise self.make_error(f"its tensor {name!r} is none of a plain {self.architecture} model")
-        return _TOP[name]
+        return _TOP_TENSORS[name]
 
     def unpack(self, tensor: ReaderTensor) -> torch.Tensor:
         """One tensor's numbers, in Hugging Face's order."""
@@ -151,7 +151,7 @@ class Source:
         ids = {f"{k}_token_id": self.read_value(f"tokenizer.ggml.{k}_token_id", None) for k in ("bos", "eos")}
         bias = any(name.endswith("o_proj.bias") for name in weights)
         return _CONFIGS[self.architecture](
-            architectures=[_CLASSES[self.architecture]],
+            architectures=[_CLASS_NAMES[self.architecture]],
             vocab_size=len(weights["model.embed_tokens.weight"]),
             hidden_size=width,
             intermediate_size=int(self.read_value("{arch}.feed_forward_length")),
@@ -181,10 +181,10 @@ class Source:
     def read_tokenizer(self, empty: Path) -> PreTrainedTokenizerBase:
         """The tokenizer with its special tokens and chat template. Byte-level vocabularies split only as is known."""
         kind, split = self.read_value("tokenizer.ggml.model", None), self.read_value("tokenizer.ggml.pre", "default")
-        if kind == "gpt2" and split not in _SPLITS:
-            raise self.make_error(f"its tokenizer splits text by the rule {split!r}; known here: {', '.join(_SPLITS)}")
+        if kind == "gpt2" and split not in _SPLIT_RULES:
+            raise self.make_error(f"its tokenizer splits text by the rule {split!r}; known here: {', '.join(_SPLIT_RULES)}")
         try:
-            with progress(f"reading the tokenizer of {self.path.name}"):
+            with show_progress(f"reading the tokenizer of {self.path.name}"):
                 # the absolute file name keeps files beside the GGUF from being read as its tokenizer's
                 tokenizer = AutoTokenizer.from_pretrained(empty, gguf_file=str(self.path.resolve()))
         except (OSError, ValueError, KeyError) as error:

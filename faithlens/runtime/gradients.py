@@ -11,19 +11,19 @@ from torch import Tensor
 
 from faithlens.errors import PlanError
 from faithlens.runtime.condition import Patch
-from faithlens.runtime.packing import Pass, Writing
+from faithlens.runtime.packing import PackedPass, OverwrittenRows
 
 
-class Watched(NamedTuple):
+class PatchLeaf(NamedTuple):
     """Zeros added to rows of a patch, number `mine` of the writing's, which are `step` away from the donor's."""
 
-    writing: Writing
+    writing: OverwrittenRows
     numbers: Int[Tensor, " row"]
     leaf: Float[Tensor, "row d_model"]
     step: Float[Tensor, "row d_model"]
 
 
-class Gate(NamedTuple):
+class FlowGate(NamedTuple):
     """Zeros added to the weight of what each read row takes from each span; `owner` says which reading a row is of."""
 
     layer: int
@@ -37,28 +37,28 @@ class Gradients:
     The metric is the sum over all conditions, so a gradient belongs to one of them only at rows that no other has.
     """
 
-    def __init__(self, packed: Pass, weights: Sequence[float]) -> None:
+    def __init__(self, packed: PackedPass, weights: Sequence[float]) -> None:
         self.packed, self.weights = packed, weights
-        self._leaves: list[Watched] = []
-        self._gates: list[Gate] = []
+        self._leaves: list[PatchLeaf] = []
+        self._gates: list[FlowGate] = []
         self._gradients: tuple[Tensor, ...] = ()
 
     def add_leaf(
         self,
-        writing: Writing,
+        writing: OverwrittenRows,
         mine: Int[Tensor, " row"],
         new: Float[Tensor, "row d_model"],
         step: Float[Tensor, "row d_model"],
     ) -> Float[Tensor, "row d_model"]:
         """Patched rows, number `mine` of the writing's, with a leaf."""
-        self._leaves.append(Watched(writing, mine, torch.zeros_like(new, requires_grad=True), step))
+        self._leaves.append(PatchLeaf(writing, mine, torch.zeros_like(new, requires_grad=True), step))
         return new + self._leaves[-1].leaf
 
     def add_gate(
         self, layer: int, owner: Int[Tensor, " row"], flow: Float[Tensor, "head row span d_head"]
     ) -> Float[Tensor, "head row d_head"]:
         """What leaves on the weights of `flow` add to each read row's output: nothing yet."""
-        self._gates.append(Gate(layer, owner, flow.new_zeros(flow.shape[:-1]).requires_grad_()))
+        self._gates.append(FlowGate(layer, owner, flow.new_zeros(flow.shape[:-1]).requires_grad_()))
         return einsum(self._gates[-1].leaf, flow, "h r s, h r s d -> h r d")
 
     def differentiate(self, answers: dict[int, Float[Tensor, " option"]]) -> None:

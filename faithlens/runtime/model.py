@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 _TEMPLATE_DAY = "26 Jul 2024"
 
 # The names under which chat templates let thoughts be switched on and off.
-_SWITCHES = ("enable_thinking", "thinking")
+_THINKING_SWITCHES = ("enable_thinking", "thinking")
 
 # Written before a continuation while it is encoded, where a tokenizer opens every text with a space of its own.
 _ANCHORS = ("\n", "=", "a")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Lens:
+class Model:
     """A model ready to be looked into: in evaluation mode, without gradients for its weights.
 
     Attributes:
@@ -102,16 +102,16 @@ class Lens:
 
         It knows nothing of `structure`: an organism's forbidden edges exist only inside `execute` and `sample`.
         """
-        from faithlens.runtime.bridge import bridge_of  # transformer_lens takes seconds to import
+        from faithlens.runtime.bridge import boot_bridge  # transformer_lens takes seconds to import
 
-        return bridge_of(self)
+        return boot_bridge(self)
 
     @cached_property
     def thinking(self) -> "Thinking | None":
         """The markers between which a reasoning model thinks; None for a model whose chat template knows none."""
-        from faithlens.runtime.thinking import thinking_of  # its own file, which reads traces, which read this one
+        from faithlens.runtime.thinking import find_thinking  # its own file, which reads traces, which read this one
 
-        return thinking_of(self.tokenizer)
+        return find_thinking(self.tokenizer)
 
     def render(self, user: str, prefill: str = "", *, thinking: bool | None = None) -> str:
         """The text that puts `user` to the model and opens its turn with `prefill`.
@@ -124,7 +124,7 @@ class Lens:
             space = " " if prefill and not prefill[0].isspace() else ""
             return f"Q: {user}\nA:{space}{prefill}"
         turn = [{"role": "user", "content": user}]
-        switches = {} if thinking is None else dict.fromkeys(_SWITCHES, thinking)
+        switches = {} if thinking is None else dict.fromkeys(_THINKING_SWITCHES, thinking)
         opened = self.tokenizer.apply_chat_template(
             turn, tokenize=False, add_generation_prompt=True, date_string=_TEMPLATE_DAY, **switches
         )
@@ -164,8 +164,8 @@ class Lens:
             if self.decode((*prefix_ids, *ids)) == meant:
                 return ids
         raise TraceError(
-            f"to continue {len(prefix_ids)} tokens with {_short(text)}",
-            f"the tokenizer of {self.name} reads it back as {_short(self.decode(self.encode_continuation(text)))}",
+            f"to continue {len(prefix_ids)} tokens with {_shorten(text)}",
+            f"the tokenizer of {self.name} reads it back as {_shorten(self.decode(self.encode_continuation(text)))}",
             "leave out characters or spacing this tokenizer changes, or use another model",
         )
 
@@ -177,5 +177,5 @@ class Lens:
                 yield whole[len(head) :]
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -2,25 +2,25 @@
 
 from typing import TYPE_CHECKING
 
-from faithlens.errors import PlanError, nearest
+from faithlens.errors import PlanError, suggest_names
 from faithlens.runtime.condition import COMPONENTS, Component
 
 if TYPE_CHECKING:
-    from faithlens.runtime.model import Lens
+    from faithlens.runtime.model import Model
 
-HOOKS: dict[Component, str] = {
+HOOK_NAMES: dict[Component, str] = {
     "resid_pre": "blocks.{}.hook_resid_pre",
     "attn_out": "blocks.{}.hook_attn_out",
     "mlp_out": "blocks.{}.hook_mlp_out",
     "z": "blocks.{}.attn.hook_z",
     "resid_post": "blocks.{}.hook_resid_post",
 }
-SHORT: dict[str, Component] = {component: component for component in COMPONENTS}
-MODULES: dict[str, Component] = {"hook_in": "resid_pre", "hook_out": "resid_post", "attn.o.hook_in": "z"}
-UNNORMED: dict[str, Component] = {"attn.hook_out": "attn_out", "mlp.hook_out": "mlp_out"}
+SHORT_NAMES: dict[str, Component] = {component: component for component in COMPONENTS}
+MODULE_NAMES: dict[str, Component] = {"hook_in": "resid_pre", "hook_out": "resid_post", "attn.o.hook_in": "z"}
+UNNORMED_NAMES: dict[str, Component] = {"attn.hook_out": "attn_out", "mlp.hook_out": "mlp_out"}
 
 
-def place_of(name: str, lens: "Lens | None" = None) -> tuple[Component, int | None]:
+def find_place(name: str, lens: "Model | None" = None) -> tuple[Component, int | None]:
     """The component, and the layer if the name has one: "z", "blocks.3.attn.hook_z" and "blocks.3.attn.o.hook_in".
 
     What "attn.hook_out" and "mlp.hook_out" give is added to the stream as it is in some models only; `lens` tells.
@@ -31,18 +31,18 @@ def place_of(name: str, lens: "Lens | None" = None) -> tuple[Component, int | No
     head, _, rest = name.partition(".")
     number, _, inner = rest.partition(".")
     layer, inner = (int(number), inner) if head == "blocks" and number.isdigit() else (None, name)
-    if inner in UNNORMED:
-        return _unnormed(name, inner, lens), layer
+    if inner in UNNORMED_NAMES:
+        return _check_unnormed(name, inner, lens), layer
     short = inner.removeprefix("attn.").removeprefix("hook_")
-    component = MODULES.get(inner) or SHORT.get(short)
+    component = MODULE_NAMES.get(inner) or SHORT_NAMES.get(short)
     if component is None:
-        known = [*COMPONENTS, *(hook.partition("{}.")[2] for hook in HOOKS.values()), *MODULES, *UNNORMED]
-        raise PlanError(f"the site {name!r}", "no component of that name", nearest(inner, known))
+        known = [*COMPONENTS, *(hook.partition("{}.")[2] for hook in HOOK_NAMES.values()), *MODULE_NAMES, *UNNORMED_NAMES]
+        raise PlanError(f"the site {name!r}", "no component of that name", suggest_names(inner, known))
     return component, layer
 
 
-def _unnormed(name: str, inner: str, lens: "Lens | None") -> Component:
-    component, usual = UNNORMED[inner], HOOKS[UNNORMED[inner]].partition("{}.")[2]
+def _check_unnormed(name: str, inner: str, lens: "Model | None") -> Component:
+    component, usual = UNNORMED_NAMES[inner], HOOK_NAMES[UNNORMED_NAMES[inner]].partition("{}.")[2]
     if lens is None:
         raise PlanError(
             f"the site {name!r}",

@@ -10,20 +10,20 @@ from torch import Tensor
 
 from faithlens.errors import PlanError
 from faithlens.runtime.condition import Apply, Component, Overwrite, Patch
-from faithlens.runtime.geometry import Geometry, active
-from faithlens.runtime.packing import Writing
+from faithlens.runtime.geometry import Geometry, is_active
+from faithlens.runtime.packing import OverwrittenRows
 
 
-def writings(geometry: Geometry, component: Component, layer: int) -> Iterator[tuple[Writing, Tensor, Tensor]]:
+def list_overwrites(geometry: Geometry, component: Component, layer: int) -> Iterator[tuple[OverwrittenRows, Tensor, Tensor]]:
     """What is written in `layer`, first wave first: the writing, its targets, and the rows its values come from."""
     packed = geometry.packed
-    wanted = [w for w in packed.overwrites if w.edit.component == component and active(w.edit.layers, layer)]
+    wanted = [w for w in packed.overwrites if w.edit.component == component and is_active(w.edit.layers, layer)]
     for writing in sorted(wanted, key=lambda w: packed.waves[w.targets[0]]):
         targets, sources = (torch.tensor(x, device=geometry.device).long() for x in (writing.targets, writing.sources))
         yield writing, targets, geometry.find_holders(sources, layer)
 
 
-def new_values(
+def compute_new_values(
     edit: Overwrite,
     layer: int,
     own: Float[Tensor, "row d_model"],
@@ -39,7 +39,7 @@ def new_values(
     if isinstance(edit, Patch):
         new = source if edit.amount == 1 else own + edit.amount * (source - own)
     elif isinstance(edit, Apply):
-        new = applied(edit, own, offsets)
+        new = apply_function(edit, own, offsets)
     elif edit.how == "zero":
         new = torch.zeros_like(own)
     elif edit.how == "mean":
@@ -56,7 +56,7 @@ def new_values(
     return torch.where(chosen.repeat_interleave(width), new, own)
 
 
-def applied(
+def apply_function(
     edit: Apply, own: Float[Tensor, "row d_model"], offsets: Int[Tensor, " row"]
 ) -> Float[Tensor, "row d_model"]:
     """What the user's function makes of rows.
@@ -74,7 +74,7 @@ def applied(
     return new.to(own)
 
 
-def step_to_donor(
+def compute_donor_step(
     edit: Patch,
     layer: int,
     own: Float[Tensor, "row d_model"],
@@ -83,4 +83,4 @@ def step_to_donor(
     n_heads: int,
 ) -> Float[Tensor, "row d_model"]:
     """All the way that a patch goes or could go: what gradients of its rows are multiplied with."""
-    return (new_values(replace(edit, amount=1.0), layer, own, source, offsets, n_heads) - own).detach()
+    return (compute_new_values(replace(edit, amount=1.0), layer, own, source, offsets, n_heads) - own).detach()

@@ -19,21 +19,21 @@ from transformers import AttentionInterface, PreTrainedModel
 from faithlens.errors import ModelError, PlanError
 from faithlens.kernels.answer_logprobs import answer_logprobs
 from faithlens.kernels.tree_attention import tree_attention
-from faithlens.runtime.anatomy import forwards, tensor_of
+from faithlens.runtime.anatomy import replace_forwards, get_tensor
 from faithlens.runtime.capture import Capture, Record
 from faithlens.runtime.cost import check_memory
-from faithlens.runtime.geometry import CHUNK, Chunk
-from faithlens.runtime.model import Lens
-from faithlens.runtime.packing import Pass
+from faithlens.runtime.geometry import CHUNK_ROWS, Chunk
+from faithlens.runtime.model import Model
+from faithlens.runtime.packing import PackedPass
 from faithlens.runtime.plan import Plan
 from faithlens.runtime.readings import Readings
-from faithlens.runtime.running import RUNNING, Enough, Kept, Running, put
-from faithlens.runtime.sites import hooks, write_stream
+from faithlens.runtime.running import CURRENT_RUN, BlockDone, KeysValues, PackedRun, put_rows
+from faithlens.runtime.sites import install_hooks, write_stream
 
-ENTRY = "faithlens_packed"
+ATTENTION_NAME = "faithlens_packed"
 
 
-def packed_attention(
+def attend_packed(
     module: nn.Module,
     query: Float[Tensor, "batch head query d_head"],
     key: Float[Tensor, "batch kv_head query d_head"],
@@ -64,7 +64,7 @@ def packed_attention(
             f"its attention uses {', '.join(unknown)}, which tree attention does not do exactly",
             "run this model with backend='separate' (--backend separate)",
         )
-    running, layer = RUNNING.get(), int(module.layer_idx)  # type: ignore[arg-type]
+    running, layer = CURRENT_RUN.get(), int(module.layer_idx)  # type: ignore[arg-type]
     geometry, chunk = running.get_geometry(query.device), running.chunk
     assert chunk is not None
     running.layers_attended.add(layer)
@@ -79,7 +79,7 @@ def packed_attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     readout = running.readings.get_readout(geometry, layer, chunk)
     if chunk.is_silent and readout is None:
-        raise Enough
+        raise BlockDone
     attended = tree_attention(
         query[0], keys, values, geometry.build_tree(layer), scale, queries=None if chunk.is_whole else rows,
         window=sliding_window, softcap=softcap, sinks=s_aux, readout=readout,
@@ -89,22 +89,22 @@ def packed_attention(
     running.readings.keep_attention(geometry, layer, chunk, attended)
     attended = running.readings.add_gates(geometry, layer, chunk, attended)
     if chunk.is_silent:
-        raise Enough
+        raise BlockDone
     return rearrange(attended.out, "head query d -> 1 query head d"), None
 
 
-AttentionInterface.register(ENTRY, packed_attention)
+AttentionInterface.register(ATTENTION_NAME, attend_packed)
 
 
 def run_block(
     layer: int, forward: Callable, hidden: Float[Tensor, "batch pos d_model"], *args: object, **kwargs: object
 ) -> Tensor | tuple[Tensor]:
     """One block over the whole packed row: rows join, are written, run chunk by chunk, and are read."""
-    running = RUNNING.get()
+    running = CURRENT_RUN.get()
     geometry = running.get_geometry(hidden.device)
     if layer in geometry.rows_joining:
         rows = geometry.rows_joining[layer]
-        hidden = put(hidden, 1, rows, hidden[:, geometry.originals[rows]])
+        hidden = put_rows(hidden, 1, rows, hidden[:, geometry.originals[rows]])
     hidden = write_stream(running, geometry, "resid_pre", layer, hidden)
     running.readings.keep_activations(layer, "resid_pre", geometry, hidden[0])
     last = layer == running.model.n_layers - 1
@@ -122,7 +122,7 @@ def run_block(
     return (hidden,) if running.returns_tuples else hidden
 
 
-def run_chunk(running: Running, chunk: Chunk, forward: Callable, hidden: Tensor, args: tuple, kwargs: dict) -> Tensor:
+def run_chunk(running: PackedRun, chunk: Chunk, forward: Callable, hidden: Tensor, args: tuple, kwargs: dict) -> Tensor:
     """One block over the rows of one chunk; the whole row, with what came of them in their place."""
     running.chunk = chunk
     rows, whole = chunk.rows.to(hidden.device), hidden.shape[1]
@@ -130,40 +130,40 @@ def run_chunk(running: Running, chunk: Chunk, forward: Callable, hidden: Tensor,
         if chunk.is_whole:
             out = forward(hidden, *args, **kwargs)
         else:
-            own = {name: of_rows(value, rows, whole) for name, value in kwargs.items()}
-            out = forward(hidden[:, rows], *(of_rows(value, rows, whole) for value in args), **own)
-    except Enough:
+            own = {name: select_rows(value, rows, whole) for name, value in kwargs.items()}
+            out = forward(hidden[:, rows], *(select_rows(value, rows, whole) for value in args), **own)
+    except BlockDone:
         return hidden
     running.returns_tuples = isinstance(out, tuple)
-    new = tensor_of(out)
-    return new if chunk.is_whole else put(hidden.to(new.device), 1, rows.to(new.device), new)
+    new = get_tensor(out)
+    return new if chunk.is_whole else put_rows(hidden.to(new.device), 1, rows.to(new.device), new)
 
 
-def of_rows(value: object, rows: Int[Tensor, " row"], length: int) -> object:
+def select_rows(value: object, rows: Int[Tensor, " row"], length: int) -> object:
     """What belongs to `rows` of an argument that holds something for each of the `whole` row's tokens."""
     if isinstance(value, tuple):
-        return tuple(of_rows(each, rows, length) for each in value)
+        return tuple(select_rows(each, rows, length) for each in value)
     if isinstance(value, Tensor) and value.ndim > 1 and value.shape[1] == length:
         return value[:, rows.to(value.device)]
     return value
 
 
 @contextmanager
-def installed(hf_model: PreTrainedModel, running: Running) -> Iterator[None]:
+def install_run(hf_model: PreTrainedModel, running: PackedRun) -> Iterator[None]:
     """Route the model through `running`; whatever happens, the model is left as it was."""
     before = hf_model.config._attn_implementation or "eager"
     blocks = {block: partial(run_block, layer) for layer, block in enumerate(running.model.anatomy.blocks)}
-    token = RUNNING.set(running)
-    hf_model.set_attn_implementation(ENTRY)
+    token = CURRENT_RUN.set(running)
+    hf_model.set_attn_implementation(ATTENTION_NAME)
     try:
-        with forwards(blocks), hooks(running):
+        with replace_forwards(blocks), install_hooks(running):
             yield
     finally:
         hf_model.set_attn_implementation(before)
-        RUNNING.reset(token)
+        CURRENT_RUN.reset(token)
 
 
-def run_packed(lens: Lens, plan: Plan, capture: Capture) -> list[Record]:
+def run_packed(lens: Model, plan: Plan, capture: Capture) -> list[Record]:
     """Run a plan in packed rows; one record a condition, in the plan's order."""
     check_layers(lens, plan, len(lens.anatomy.blocks))  # what cannot be packed is refused here, by its anatomy
     check_memory(lens, plan)
@@ -174,23 +174,23 @@ def run_packed(lens: Lens, plan: Plan, capture: Capture) -> list[Record]:
     return [records[i] for i in range(len(plan.conditions))]
 
 
-def run_pass(lens: Lens, plan: Plan, packed: Pass, capture: Capture) -> dict[int, Record]:
+def run_pass(lens: Model, plan: Plan, packed: PackedPass, capture: Capture) -> dict[int, Record]:
     """Run one packed row; the records of its conditions, by their index in the plan."""
     running, hidden = run_rows(lens, plan, packed, capture)
     running.readings.keep_final(hidden)
-    return running.readings.make_records(answers(lens, packed, hidden))
+    return running.readings.make_records(score_answers(lens, packed, hidden))
 
 
 def run_rows(
-    lens: Lens, plan: Plan, packed: Pass, capture: Capture = Capture(), keys_values: Kept | None = None
-) -> tuple[Running, Float[Tensor, "pos d_model"]]:
+    lens: Model, plan: Plan, packed: PackedPass, capture: Capture = Capture(), keys_values: KeysValues | None = None
+) -> tuple[PackedRun, Float[Tensor, "pos d_model"]]:
     """Run one packed row; what was read on the way, and the final hidden states.
 
     Every layer's keys and values are put into `kept`, where one is given.
     """
-    chunk = len(packed.ids) if capture.attribution else CHUNK.get(lens.device.type, CHUNK["cpu"])
-    running = Running(lens, packed, Readings(lens, plan, packed, capture), chunk, keys_values=keys_values)
-    with installed(lens.hf_model, running):
+    chunk = len(packed.ids) if capture.attribution else CHUNK_ROWS.get(lens.device.type, CHUNK_ROWS["cpu"])
+    running = PackedRun(lens, packed, Readings(lens, plan, packed, capture), chunk, keys_values=keys_values)
+    with install_run(lens.hf_model, running):
         hidden = lens.hf_model.base_model(
             input_ids=torch.tensor([packed.ids], device=lens.device),
             position_ids=torch.tensor([packed.depth], device=lens.device),
@@ -205,7 +205,7 @@ def run_rows(
     return running, hidden
 
 
-def answers(lens: Lens, packed: Pass, hidden: Float[Tensor, "pos d_model"]) -> dict[int, Float[Tensor, " option"]]:
+def score_answers(lens: Model, packed: PackedPass, hidden: Float[Tensor, "pos d_model"]) -> dict[int, Float[Tensor, " option"]]:
     """The log-probability of each condition's options. Only rows that answer are unembedded."""
     wanted: dict[int, dict[int, int]] = {}  # packed row -> token -> its column
     for placed in packed.placements:
@@ -228,7 +228,7 @@ def answers(lens: Lens, packed: Pass, hidden: Float[Tensor, "pos d_model"]) -> d
     return {placed.index: own.clone() for placed, own in zip(packed.placements, each, strict=True)}
 
 
-def check_layers(lens: Lens, plan: Plan, n_layers: int) -> None:
+def check_layers(lens: Model, plan: Plan, n_layers: int) -> None:
     """Refuse edits of layers and heads that the model does not have.
 
     Raises:

@@ -8,14 +8,14 @@ unedited sequence.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from faithlens.runtime.condition import Condition, Cut, Graft, Layers, Mark, Overwrite, Patch, Write, averaged
+from faithlens.runtime.condition import Condition, Cut, Graft, Layers, Mark, Overwrite, Patch, Write, list_averaged
 from faithlens.runtime.structure import Interval, Structure
 
 Cell = tuple[int, tuple[Mark, ...]]  # a token and what sets its row apart: cells that are equal share a place
 
 
 @dataclass(frozen=True)
-class Placed:
+class Placement:
     """Where a condition lies in a packed row.
 
     Attributes:
@@ -32,7 +32,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Writing:
+class OverwrittenRows:
     """Rows that one edit overwrites, and the rows its values come from.
 
     For a `Patch`, one source a target; for other edits, the rows that a mean or deviation is taken over, if any.
@@ -50,7 +50,7 @@ class Writing:
 
 
 @dataclass(frozen=True)
-class Pass:
+class PackedPass:
     """One packed row: what the model is run on.
 
     Attributes:
@@ -75,8 +75,8 @@ class Pass:
     first_layers: tuple[int, ...]
     originals: tuple[int, ...]
     waves: tuple[int, ...]
-    overwrites: tuple[Writing, ...]
-    placements: tuple[Placed, ...]
+    overwrites: tuple[OverwrittenRows, ...]
+    placements: tuple[Placement, ...]
 
     def count_row_blocks(self, n_layers: int) -> int:
         """Rows times the blocks each passes through: what the pass costs."""
@@ -156,7 +156,7 @@ class Packing:
         path = self.trie.insert(list(zip(tokens, marks, strict=True)))
         if condition.edits:
             clean = condition.unedited.mark_rows(self.structure, tail)
-            layers = list(first_layers(marks, clean))
+            layers = list(find_first_layers(marks, clean))
             late = max((i + 1 for i, layer in enumerate(layers) if layer), default=0)
             twins = self.trie.insert(list(zip(tokens[:late], clean[:late], strict=True)))
             for node, twin, layer in zip(path, twins, layers, strict=False):
@@ -164,7 +164,7 @@ class Packing:
                     self.trie.first_layers[node], self.trie.originals[node] = layer, twin
         return path
 
-    def pack(self) -> Pass:
+    def pack(self) -> PackedPass:
         """Lay everything out in one row."""
         trie, order = self.trie, self.trie.list_nodes()
         place = {node: i for i, node in enumerate(order)}
@@ -173,7 +173,7 @@ class Packing:
         twins = [place[trie.originals[node]] for node in order]
         paths = {c: [[place[node] for node in path] for path in each] for c, each in self.paths.items()}
         marks = [trie.cells[node][1] for node in order]
-        grafts = [tuple(g for mark in row if isinstance(mark, Graft) for g in seen(mark, paths)) for row in marks]
+        grafts = [tuple(g for mark in row if isinstance(mark, Graft) for g in pack_graft(mark, paths)) for row in marks]
         # a row must be there wherever others look at it: those that read its keys, and those below it
         for layers, (start, stop) in {graft for row in grafts for graft in row}:
             for i in range(start, stop):
@@ -184,8 +184,8 @@ class Packing:
                 until[parent] = max(until[parent], until[i])
                 if twins[parent] != parent:
                     joins[parent] = min(joins[parent], joins[i])
-        writings = overwritten(marks, paths)
-        return Pass(
+        writings = collect_overwrites(marks, paths)
+        return PackedPass(
             ids=tuple(trie.cells[node][0] for node in order),
             depth=tuple(trie.depth[node] for node in order),
             visible_until=tuple(until),
@@ -193,12 +193,12 @@ class Packing:
             grafts=tuple(grafts),
             first_layers=tuple(joins),
             originals=tuple(twins),
-            waves=waves(parents, grafts, writings),
+            waves=compute_waves(parents, grafts, writings),
             overwrites=tuple(writings),
             placements=tuple(self.make_placement(index, condition, paths) for index, condition in self.conditions.items()),
         )
 
-    def make_placement(self, index: int, condition: Condition, paths: dict[Condition, list[list[int]]]) -> Placed:
+    def make_placement(self, index: int, condition: Condition, paths: dict[Condition, list[list[int]]]) -> Placement:
         """Where a condition has come to lie."""
         n = len(condition.ids)
         reads = tuple(
@@ -207,10 +207,10 @@ class Packing:
         )
         reference = condition.reference
         beside = paths[reference][0][: len(reference.ids)] if reference else ()
-        return Placed(index, tuple(paths[condition][0][:n]), reads, tuple(beside))
+        return Placement(index, tuple(paths[condition][0][:n]), reads, tuple(beside))
 
 
-def first_layers(marks: Sequence[tuple[Mark, ...]], unedited: Sequence[tuple[Mark, ...]]) -> Iterator[int | None]:
+def find_first_layers(marks: Sequence[tuple[Mark, ...]], unedited: Sequence[tuple[Mark, ...]]) -> Iterator[int | None]:
     """For each row, the first layer in which an edit at or before it may be felt; None before any edit."""
     first: int | None = None
     for own, plain in zip(marks, unedited, strict=True):
@@ -219,7 +219,7 @@ def first_layers(marks: Sequence[tuple[Mark, ...]], unedited: Sequence[tuple[Mar
         yield first
 
 
-def seen(graft: Graft, paths: dict[Condition, list[list[int]]]) -> Iterator[tuple[Layers, Interval]]:
+def pack_graft(graft: Graft, paths: dict[Condition, list[list[int]]]) -> Iterator[tuple[Layers, Interval]]:
     """A graft as packed intervals: the donor's rows need not be neighbours."""
     rows = paths[graft.donor][0][graft.start : graft.stop]
     breaks = [i for i in range(1, len(rows)) if rows[i] != rows[i - 1] + 1]
@@ -228,7 +228,7 @@ def seen(graft: Graft, paths: dict[Condition, list[list[int]]]) -> Iterator[tupl
             yield graft.layers, (rows[a], rows[b - 1] + 1)
 
 
-def overwritten(marks: Sequence[tuple[Mark, ...]], paths: dict[Condition, list[list[int]]]) -> list[Writing]:
+def collect_overwrites(marks: Sequence[tuple[Mark, ...]], paths: dict[Condition, list[list[int]]]) -> list[OverwrittenRows]:
     """What is overwritten, edit by edit in the order of their conditions' lists."""
     rows: dict[Overwrite, list[tuple[int, int]]] = {}
     for i, row in enumerate(marks):
@@ -242,13 +242,13 @@ def overwritten(marks: Sequence[tuple[Mark, ...]], paths: dict[Condition, list[l
             start, _ = edit.donor.locate(edit.span if edit.at is None else edit.at)
             sources = [paths[edit.donor][0][start + offset] for offset in offsets]
         else:
-            sources = sorted({row for donor in averaged(edit) for row in paths[donor][0][: len(donor.ids)]})
-        out.append(Writing(edit, targets, offsets, tuple(sources)))
+            sources = sorted({row for donor in list_averaged(edit) for row in paths[donor][0][: len(donor.ids)]})
+        out.append(OverwrittenRows(edit, targets, offsets, tuple(sources)))
     return out
 
 
-def waves(
-    parents: Sequence[int], grafts: Sequence[Sequence[tuple[Layers, Interval]]], overwrites: Sequence[Writing]
+def compute_waves(
+    parents: Sequence[int], grafts: Sequence[Sequence[tuple[Layers, Interval]]], overwrites: Sequence[OverwrittenRows]
 ) -> tuple[int, ...]:
     """The wave of each row: beyond those of its ancestors' sources and of its own."""
     sources: dict[int, set[int]] = {}

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from faithlens.errors import PlanError
 from faithlens.runtime.condition import Condition, check_edits
-from faithlens.runtime.packing import Packing, Pass
+from faithlens.runtime.packing import Packing, PackedPass
 from faithlens.runtime.structure import Structure
 
 if TYPE_CHECKING:
-    from faithlens.runtime.model import Lens
+    from faithlens.runtime.model import Model
 
 BUDGET = 8192  # packed rows a pass: their residual stream and one layer's keys and values are held at a time
 
@@ -23,7 +23,7 @@ class Plan:
     """Conditions, and the packed rows that run them."""
 
     conditions: tuple[Condition, ...]
-    passes: tuple[Pass, ...]
+    passes: tuple[PackedPass, ...]
 
     @property
     def tokens(self) -> int:
@@ -35,7 +35,7 @@ class Plan:
         """Tokens the model would be run on, one forward a condition."""
         return sum(len(c.ids) for c in self.conditions)
 
-    def describe(self, lens: "Lens | None" = None) -> str:
+    def describe(self, lens: "Model | None" = None) -> str:
         """What will run: conditions, passes, tokens; with the model it will run on, also work, time and memory."""
         passes = "1 pass" if len(self.passes) == 1 else f"{len(self.passes)} passes"
         saved = 1 - self.tokens / self.tokens_separately
@@ -46,9 +46,9 @@ class Plan:
         )
         if lens is None:
             return told
-        from faithlens.runtime.cost import cost  # plans are plain data; only their cost needs a model
+        from faithlens.runtime.cost import estimate_cost  # plans are plain data; only their cost needs a model
 
-        return f"{told}; {cost(lens, self)}"
+        return f"{told}; {estimate_cost(lens, self)}"
 
 
 def compile_plan(
@@ -65,21 +65,21 @@ def compile_plan(
     Raises:
         PlanError: a condition has no option to score, asks for an edit without meaning, or does not fit `context`.
     """
-    check(conditions, context_length)
-    passes: list[Pass] = []
+    check_conditions(conditions, context_length)
+    passes: list[PackedPass] = []
     packing, kept = Packing(structure), list[int]()
     for index, condition in enumerate(conditions):
         packing.add(index, condition)
         if kept and len(packing.trie) > budget:
-            passes.append(packed(conditions, kept, structure).pack())
-            packing, kept = packed(conditions, [index], structure), []
+            passes.append(pack_conditions(conditions, kept, structure).pack())
+            packing, kept = pack_conditions(conditions, [index], structure), []
         kept.append(index)
     if kept:
         passes.append(packing.pack())
     return Plan(tuple(conditions), tuple(passes))
 
 
-def packed(conditions: Sequence[Condition], indices: Sequence[int], structure: Structure) -> Packing:
+def pack_conditions(conditions: Sequence[Condition], indices: Sequence[int], structure: Structure) -> Packing:
     """The conditions of one pass, placed in order."""
     packing = Packing(structure)
     for index in indices:
@@ -87,10 +87,10 @@ def packed(conditions: Sequence[Condition], indices: Sequence[int], structure: S
     return packing
 
 
-def check(conditions: Sequence[Condition], context_length: int | None) -> None:
+def check_conditions(conditions: Sequence[Condition], context_length: int | None) -> None:
     """Refuse conditions that no packing can run, and donors among them."""
     for c in conditions:
-        check(c.donors, context_length)
+        check_conditions(c.donors, context_length)
         check_edits(c)
         if not c.options or not all(c.options) or not c.ids:
             raise PlanError(f"condition {c.name!r}", "it has no tokens or no option to score", "give it both")

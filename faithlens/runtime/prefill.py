@@ -14,14 +14,14 @@ from transformers import DynamicCache
 
 from faithlens.errors import ModelError
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.packed import run_rows
 from faithlens.runtime.plan import compile_plan
-from faithlens.runtime.running import Kept
+from faithlens.runtime.running import KeysValues
 from faithlens.runtime.trace import Piece
 
 
-def packable(lens: Lens) -> bool:
+def can_prefill(lens: Model) -> bool:
     """Whether the model can go on from what a packed pass has read; otherwise it reads each prompt by itself.
 
     Multi-head latent attention cannot: its cache holds compressed rows that attention never sees.
@@ -35,11 +35,11 @@ def packable(lens: Lens) -> bool:
 
 
 @torch.inference_mode()
-def prefill(lens: Lens, prompts: Sequence[tuple[int, ...]]) -> tuple[DynamicCache, Float[Tensor, "batch vocab"]]:
+def prefill_prompts(lens: Model, prompts: Sequence[tuple[int, ...]]) -> tuple[DynamicCache, Float[Tensor, "batch vocab"]]:
     """Every prompt's keys and values, padded on the left to the longest, and the logits of its next token."""
     asked = [Condition(str(i), (Piece("prompt", prompt),), ((0,),)) for i, prompt in enumerate(prompts)]
     plan = compile_plan(asked, lens.structure, budget=sum(map(len, prompts)))
-    kept: Kept = {}
+    kept: KeysValues = {}
     _, hidden = run_rows(lens, plan, plan.passes[0], keys_values=kept)
     paths = {placed.index: placed.path for placed in plan.passes[0].placements}
     width = max(map(len, prompts))

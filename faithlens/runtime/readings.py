@@ -10,22 +10,22 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from faithlens.kernels.divergence import divergence
-from faithlens.kernels.span_compare import span_compare
-from faithlens.kernels.tree_attention import Attended, Readout
-from faithlens.runtime.capture import Capture, Record, Site, comparable
+from faithlens.kernels.span_compare import compare_spans
+from faithlens.kernels.tree_attention import AttentionOutput, Readout
+from faithlens.runtime.capture import Capture, Record, Site, match_pieces
 from faithlens.runtime.condition import Component, Condition
-from faithlens.runtime.geometry import Chunk, Geometry, active
+from faithlens.runtime.geometry import Chunk, Geometry, is_active
 from faithlens.runtime.gradients import Gradients
-from faithlens.runtime.model import Lens
-from faithlens.runtime.packing import Pass, Placed
+from faithlens.runtime.model import Model
+from faithlens.runtime.packing import PackedPass, Placement
 from faithlens.runtime.plan import Plan
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReaderRows:
     """Whose attention is read: one condition's reader, and its packed rows."""
 
-    placed: Placed
+    placed: Placement
     reader: str
     rows: tuple[int, ...]
 
@@ -33,11 +33,11 @@ class Reading:
 class Readings:
     """The readings of one pass while it runs, and the records that they become."""
 
-    def __init__(self, lens: Lens, plan: Plan, packed: Pass, capture: Capture) -> None:
+    def __init__(self, lens: Model, plan: Plan, packed: PackedPass, capture: Capture) -> None:
         self.model, self.plan, self.packed, self.capture = lens, plan, packed, capture
         readers = tuple(dict.fromkeys(capture.attention + capture.flow + capture.gradient_flow))
         self.readers = [
-            Reading(placed, reader, tuple(placed.path[i] for i in rows))
+            ReaderRows(placed, reader, tuple(placed.path[i] for i in rows))
             for placed in packed.placements
             for reader, rows in capture.locate_readers(plan.conditions[placed.index], readers).items()
         ]
@@ -83,11 +83,11 @@ class Readings:
         flow = bool(self.capture.flow or self.capture.gradient_flow)
         return Readout(rows[mine], spans[owner[mine]], reads_flow=flow), owner[mine]
 
-    def _list_spans(self, placed: Placed) -> list[tuple[int, int]]:
+    def _list_spans(self, placed: Placement) -> list[tuple[int, int]]:
         spans = list(self.plan.conditions[placed.index].spans.values())
         return spans + [(0, 0)] * (self.width - len(spans))
 
-    def keep_attention(self, geometry: Geometry, layer: int, chunk: Chunk, attended: Attended) -> None:
+    def keep_attention(self, geometry: Geometry, layer: int, chunk: Chunk, attended: AttentionOutput) -> None:
         """Pool what the chunk's rows read, each reader over its rows."""
         found = self._find_readout(geometry, layer, chunk)
         if found is None or attended.mass is None:
@@ -102,7 +102,7 @@ class Readings:
                 store[layer] = values.new_zeros(values.shape[0], len(self.readers), self.width)
             store[layer].index_add_(1, owner, values.detach() / counts[:, None])
 
-    def add_gates(self, geometry: Geometry, layer: int, chunk: Chunk, attended: Attended) -> Attended:
+    def add_gates(self, geometry: Geometry, layer: int, chunk: Chunk, attended: AttentionOutput) -> AttentionOutput:
         """The same output, with a leaf on the weight of what each reader takes from each piece."""
         found = self._find_readout(geometry, layer, chunk)
         if found is None or attended.flow is None or not self.capture.gradient_flow:
@@ -130,15 +130,15 @@ class Readings:
             return frozenset(range(len(packed.ids)))
         rows = {row for placed in packed.placements for option in placed.reads for row, _ in option}
         for writing in packed.overwrites:
-            if writing.edit.component != "resid_pre" and active(writing.edit.layers, last):
+            if writing.edit.component != "resid_pre" and is_active(writing.edit.layers, last):
                 rows |= {*writing.targets, *writing.sources}
         for placed in packed.placements:
             condition = self.plan.conditions[placed.index]
             pieces = [range(*condition.locate(site.span)) for site in self._list_sites(condition) if site.layer == last]
             pieces += self.capture.locate_readers(condition, self.capture.logit_lens).values()
             if self.capture.compare or self.capture.divergence:
-                pieces += [range(*here) for _, here, _ in comparable(condition)]
-                rows |= {placed.reference_path[i] for _, _, there in comparable(condition) for i in range(*there)}
+                pieces += [range(*here) for _, here, _ in match_pieces(condition)]
+                rows |= {placed.reference_path[i] for _, _, there in match_pieces(condition) for i in range(*there)}
             rows |= {placed.path[i] for piece in pieces for i in piece}
         # what a reader looks at must be there before it: one that comes after a row that is heard is heard too
         below = [0] * (len(packed.ids) + 1)
@@ -168,7 +168,7 @@ class Readings:
                     rows = self._find_rows(placed, condition.locate(site.span), geometry, layer)
                     self.activations.setdefault(placed.index, {})[site] = x[rows].detach().float().cpu()
 
-    def _find_rows(self, placed: Placed, interval: tuple[int, int], geometry: Geometry, layer: int) -> Tensor:
+    def _find_rows(self, placed: Placement, interval: tuple[int, int], geometry: Geometry, layer: int) -> Tensor:
         path = torch.tensor(placed.path[interval[0] : interval[1]], device=geometry.device).long()
         return geometry.find_holders(path, layer)
 
@@ -183,7 +183,7 @@ class Readings:
         pairs = [
             (placed, i, here, there)
             for placed in self.packed.placements
-            for i, here, there in comparable(self.plan.conditions[placed.index])
+            for i, here, there in match_pieces(self.plan.conditions[placed.index])
         ]
         if not pairs:
             return
@@ -195,7 +195,7 @@ class Readings:
         ends = torch.tensor([b - a for _, _, (a, b), _ in pairs], device=stream.device).cumsum(0)
         starts = ends.roll(1)
         starts[0] = 0
-        compared = span_compare(theirs, ours, torch.stack([starts, ends], -1))
+        compared = compare_spans(theirs, ours, torch.stack([starts, ends], -1))
         for placed in self.packed.placements:
             n = len(self.plan.conditions[placed.index].pieces)
             if self.plan.conditions[placed.index].reference is not None:
@@ -235,7 +235,7 @@ class Readings:
         pairs = [
             (placed.index, i, list(zip(placed.path[slice(*here)], placed.reference_path[slice(*there)], strict=True)))
             for placed in self.packed.placements
-            for i, here, there in comparable(self.plan.conditions[placed.index])
+            for i, here, there in match_pieces(self.plan.conditions[placed.index])
         ]
         apart = [pair for _, _, rows in pairs for pair in rows if pair[0] != pair[1]]
         found: dict[tuple[int, int], float] = {}
@@ -279,7 +279,7 @@ class Readings:
             whole.index_add_(1, owner, slope)
         return worth
 
-    def _make_record(self, placed: Placed, logprobs: Float[Tensor, " option"], pooled: dict[str, Tensor]) -> Record:
+    def _make_record(self, placed: Placement, logprobs: Float[Tensor, " option"], pooled: dict[str, Tensor]) -> Record:
         i, capture = placed.index, self.capture
         compared = self.comparisons.get(i)
         return Record(
@@ -297,7 +297,7 @@ class Readings:
         )
 
     def _take_part(
-        self, pooled: Float[Tensor, "layer head reading span"] | None, placed: Placed, readers: tuple[str, ...]
+        self, pooled: Float[Tensor, "layer head reading span"] | None, placed: Placement, readers: tuple[str, ...]
     ) -> dict[str, Tensor]:
         """One condition's part of what was pooled: [layer, head, span] for each of `readers`."""
         n = len(self.plan.conditions[placed.index].pieces)

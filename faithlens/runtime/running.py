@@ -8,20 +8,20 @@ from jaxtyping import Int
 from torch import Tensor
 
 from faithlens.runtime.geometry import Chunk, Geometry
-from faithlens.runtime.model import Lens
-from faithlens.runtime.packing import Pass
+from faithlens.runtime.model import Model
+from faithlens.runtime.packing import PackedPass
 from faithlens.runtime.readings import Readings
 
-Kept = dict[int, tuple[Tensor, Tensor]]
+KeysValues = dict[int, tuple[Tensor, Tensor]]
 """Keys and values by layer: [kv_head, pos, d_head] each, over all rows of a pass."""
 
 
 @dataclass
-class Running:
+class PackedRun:
     """The packed row in flight."""
 
-    model: Lens
-    packed: Pass
+    model: Model
+    packed: PackedPass
     readings: Readings
     chunk_rows: int
     layers_attended: set[int] = field(default_factory=set)  # those whose attention went through the registry
@@ -29,7 +29,7 @@ class Running:
     returns_tuples: bool = False  # whether the model's blocks give back tuples
     # one layer's, over all rows: keys, values, what is written
     buffers: dict[object, Tensor] = field(default_factory=dict)
-    keys_values: Kept | None = None  # every layer's keys and values, where they are asked for
+    keys_values: KeysValues | None = None  # every layer's keys and values, where they are asked for
     geometries: dict[torch.device, Geometry] = field(default_factory=dict)
 
     def get_geometry(self, device: torch.device) -> Geometry:
@@ -45,7 +45,7 @@ class Running:
             shape = list(x.shape)
             shape[dim] = len(self.packed.ids)
             self.buffers[key] = x.new_empty(shape)
-        self.buffers[key] = put(self.buffers[key], dim, rows, x)
+        self.buffers[key] = put_rows(self.buffers[key], dim, rows, x)
         return self.buffers[key]
 
     def keep_keys_values(self, layer: int, rows: Int[Tensor, " row"], *keys_and_values: Tensor) -> None:
@@ -59,13 +59,13 @@ class Running:
             place[:, rows] = x
 
 
-RUNNING: ContextVar[Running] = ContextVar("faithlens_running")
+CURRENT_RUN: ContextVar[PackedRun] = ContextVar("faithlens_running")
 
 
-class Enough(Exception):
+class BlockDone(Exception):
     """Raised where a block has done all that its chunk is run for; `run_chunk` catches it."""
 
 
-def put(x: Tensor, dim: int, rows: Int[Tensor, " row"], new: Tensor) -> Tensor:
+def put_rows(x: Tensor, dim: int, rows: Int[Tensor, " row"], new: Tensor) -> Tensor:
     """`x` with `new` at `rows`: in place, unless a gradient needs what was there."""
     return x.index_copy(dim, rows, new) if torch.is_grad_enabled() else x.index_copy_(dim, rows, new)

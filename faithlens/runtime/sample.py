@@ -14,11 +14,11 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from faithlens.errors import ConfigError, PlanError
-from faithlens.runtime.model import Lens
-from faithlens.runtime.prefill import packable, prefill
+from faithlens.runtime.model import Model
+from faithlens.runtime.prefill import can_prefill, prefill_prompts
 from faithlens.runtime.trace import Finish
 
-FEW = 256  # tokens among which a nucleus is looked for first
+FEW_TOKENS = 256  # tokens among which a nucleus is looked for first
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Sampled:
+class Continuation:
     """The tokens a model wrote after a prompt, without the token that ended them."""
 
     prompt: tuple[int, ...]
@@ -56,7 +56,7 @@ class Sampled:
 
 
 def sample(
-    lens: Lens,
+    lens: Model,
     prompts: Sequence[Sequence[int]],
     seeds: Sequence[int],
     sampling: Sampling = Sampling(),
@@ -65,7 +65,7 @@ def sample(
     until: str | None = None,
     batch_size: int = 64,
     notify: Callable[[int], None] = lambda tokens: None,
-) -> list[Sampled]:
+) -> list[Continuation]:
     """Continue each prompt with its own seed; results in the order given.
 
     Prompts are batched by length, so that little is padded, and what prompts of a batch share is read once. A sequence
@@ -85,15 +85,15 @@ def sample(
                 "shorten the prompt, or lower the number of new tokens",
             )
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    out: dict[int, Sampled] = {}
+    out: dict[int, Continuation] = {}
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        asked = [Started(tuple(prompts[i]), seeds[i], limits[i]) for i in batch]
-        out |= dict(zip(batch, draw(lens, asked, sampling, until, notify), strict=True))
+        asked = [SampleRequest(tuple(prompts[i]), seeds[i], limits[i]) for i in batch]
+        out |= dict(zip(batch, draw_batch(lens, asked, sampling, until, notify), strict=True))
     return [out[i] for i in range(len(prompts))]
 
 
-class Started(NamedTuple):
+class SampleRequest(NamedTuple):
     """A prompt to be continued: with which seed, and by how many tokens at most."""
 
     prompt: tuple[int, ...]
@@ -102,23 +102,23 @@ class Started(NamedTuple):
 
 
 @torch.inference_mode()
-def draw(
-    lens: Lens, requests: list[Started], sampling: Sampling, until: str | None, notify: Callable[[int], None]
-) -> list[Sampled]:
+def draw_batch(
+    lens: Model, requests: list[SampleRequest], sampling: Sampling, until: str | None, notify: Callable[[int], None]
+) -> list[Continuation]:
     """One batch, token by token."""
     generators = [torch.Generator().manual_seed(one.seed) for one in requests]
     written: list[list[int]] = [[] for _ in requests]
     finish: list[Finish] = ["stop"] * len(requests)
     batch = Batch(lens, [one.prompt for one in requests], written)
     while True:
-        tokens = choose(batch.logits, sampling, [generators[i] for i in batch.live])
+        tokens = choose_tokens(batch.logits, sampling, [generators[i] for i in batch.live])
         drawn = dict(zip(batch.live, tokens, strict=True))
         going = [i for i, token in drawn.items() if token not in lens.stop_ids]
         for i in going:
             written[i].append(drawn[i])
         notify(len(going))
         if until:
-            going = [i for i in going if not completes(lens, written[i], until)]
+            going = [i for i in going if not completes_text(lens, written[i], until)]
         for i in (i for i in going if len(written[i]) == requests[i].limit):
             finish[i] = "length"
         batch.keep([i for i in going if finish[i] == "stop"])
@@ -126,10 +126,10 @@ def draw(
             break
         batch.advance()
     ended = zip(requests, written, finish, strict=True)
-    return [Sampled(one.prompt, tuple(ids), how, one.seed) for one, ids, how in ended]
+    return [Continuation(one.prompt, tuple(ids), how, one.seed) for one, ids, how in ended]
 
 
-def completes(lens: Lens, ids: Sequence[int], text: str) -> bool:
+def completes_text(lens: Model, ids: Sequence[int], text: str) -> bool:
     """Whether `text` stands at the end of what `ids` write, where it did not stand before their last token."""
     return text in lens.decode(ids[-4 * len(text) - 4 :])  # a character has up to four tokens
 
@@ -141,12 +141,12 @@ class Batch:
     appends to it.
     """
 
-    def __init__(self, lens: Lens, prompts: list[tuple[int, ...]], written: list[list[int]]) -> None:
+    def __init__(self, lens: Model, prompts: list[tuple[int, ...]], written: list[list[int]]) -> None:
         self.model, self.prompts, self.written = lens, prompts, written
         self.live = list(range(len(prompts)))
         self.width = self.seen = max(map(len, prompts))
-        if packable(lens):
-            self.cache, self.logits = prefill(lens, prompts)
+        if can_prefill(lens):
+            self.cache, self.logits = prefill_prompts(lens, prompts)
         else:
             self.cache = DynamicCache(config=lens.hf_model.config)
             ids = torch.tensor([[0] * (self.width - len(p)) + list(p) for p in prompts])
@@ -171,7 +171,7 @@ class Batch:
         sequences = [(*self.prompts[i], *self.written[i]) for i in self.live]
         out = lens.hf_model(
             input_ids=ids.to(lens.device),
-            attention_mask=mask(lens, sequences, pad, start, stop).to(lens.device),
+            attention_mask=make_mask(lens, sequences, pad, start, stop).to(lens.device),
             position_ids=(torch.arange(start, stop) - pad[:, None]).clamp(min=0).to(lens.device),
             past_key_values=self.cache,
             use_cache=True,
@@ -180,8 +180,8 @@ class Batch:
         return out.logits[:, -1].float().cpu()
 
 
-def mask(
-    lens: Lens, sequences: Sequence[Sequence[int]], pad: Int[Tensor, " batch"], start: int, stop: int
+def make_mask(
+    lens: Model, sequences: Sequence[Sequence[int]], pad: Int[Tensor, " batch"], start: int, stop: int
 ) -> Bool[Tensor, "batch key"] | Float[Tensor, "batch head query key"]:
     """Which keys positions `start .. stop - 1` may read: padding is hidden, and so are an organism's missing edges."""
     real = torch.arange(stop) >= pad[:, None]
@@ -198,14 +198,14 @@ def mask(
     return torch.zeros(allowed.shape, dtype=lens.hf_model.dtype).masked_fill(~allowed, lowest)[:, None]
 
 
-def choose(
+def choose_tokens(
     logits: Float[Tensor, "batch vocab"], sampling: Sampling, generators: Sequence[torch.Generator]
 ) -> list[int]:
     """Draw one token a sequence: where the running sum of probabilities passes one random number of its own."""
     if sampling.temperature == 0:
         return logits.argmax(-1).tolist()
     logits = logits / sampling.temperature
-    few = logits.topk(min(FEW, logits.shape[-1]))
+    few = logits.topk(min(FEW_TOKENS, logits.shape[-1]))
     shares = (few.values - logits.logsumexp(-1, keepdim=True)).exp()
     out = []
     for row, share, tokens, generator in zip(logits, shares, few.indices, generators, strict=True):

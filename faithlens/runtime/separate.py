@@ -9,25 +9,25 @@ from einops import einsum, reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from faithlens.runtime.bridge import Place, Sequence, run_sequence
-from faithlens.runtime.capture import Capture, Record, comparable
+from faithlens.runtime.bridge import Place, SequenceRun, run_sequence
+from faithlens.runtime.capture import Capture, Record, match_pieces
 from faithlens.runtime.condition import Condition, Patch
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.plan import Plan
 
 
-def run_separate(lens: Lens, plan: Plan, capture: Capture) -> list[Record]:
+def run_separate(lens: Model, plan: Plan, capture: Capture) -> list[Record]:
     """Run a plan one sequence at a time through TransformerLens; one record a condition, in the plan's order."""
     with torch.set_grad_enabled(bool(capture.attribution)):
         return [run_condition(lens, condition, capture) for condition in plan.conditions]
 
 
-def run_condition(lens: Lens, condition: Condition, capture: Capture) -> Record:
+def run_condition(lens: Model, condition: Condition, capture: Capture) -> Record:
     """One condition: a forward for each option of several tokens, one for all options of one token."""
     n = len(condition.ids)
     everywhere: list[Place] = [("resid_post", layer) for layer in range(lens.n_layers)]
     wanted: set[Place] = {*everywhere, *((site.component, site.layer) for site in capture.activations)}
-    runs: dict[tuple[int, ...], Sequence] = {}
+    runs: dict[tuple[int, ...], SequenceRun] = {}
     for option in condition.options:
         if option[:-1] not in runs:
             gated = bool(capture.gradient_flow)
@@ -37,14 +37,14 @@ def run_condition(lens: Lens, condition: Condition, capture: Capture) -> Record:
         logprobs = runs[option[:-1]].logits[n - 1 :].float().log_softmax(-1)
         scores.append(logprobs[range(len(option)), list(option)].sum())
     logprobs, first = torch.stack(scores), next(iter(runs.values()))
-    compared = compare(lens, condition, first) if capture.compare and condition.reference else None
-    attribution, worth = differentiated(lens, condition, list(runs.values()), capture, logprobs)
+    compared = compare_with_reference(lens, condition, first) if capture.compare and condition.reference else None
+    attribution, worth = differentiate(lens, condition, list(runs.values()), capture, logprobs)
     return Record(
         condition,
         logprobs.detach().cpu(),
-        attention={r: pooled(condition, first, rows) for r, rows in capture.locate_readers(condition).items()},
-        flow={r: flows(lens, condition, first, rows) for r, rows in capture.locate_readers(condition, capture.flow).items()},
-        logit_lens={r: looked(lens, condition, first, rows[-1]) for r, rows in capture.locate_readers(condition, capture.logit_lens).items()},
+        attention={r: pool_attention(condition, first, rows) for r, rows in capture.locate_readers(condition).items()},
+        flow={r: measure_flow(lens, condition, first, rows) for r, rows in capture.locate_readers(condition, capture.flow).items()},
+        logit_lens={r: read_logit_lens(lens, condition, first, rows[-1]) for r, rows in capture.locate_readers(condition, capture.logit_lens).items()},
         cosine=compared[0] if compared else None,
         relative_l2=compared[1] if compared else None,
         activations={
@@ -52,20 +52,20 @@ def run_condition(lens: Lens, condition: Condition, capture: Capture) -> Record:
             for site in capture.activations
             if isinstance(site.span, tuple) or site.span in condition.spans
         },
-        kl=diverging(lens, condition, first) if capture.divergence and condition.reference else None,
+        kl=measure_divergence(lens, condition, first) if capture.divergence and condition.reference else None,
         attribution=attribution,
         gradient_flow=worth,
     )
 
 
-def pooled(condition: Condition, run: Sequence, rows: range) -> Float[Tensor, "layer head span"]:
+def pool_attention(condition: Condition, run: SequenceRun, rows: range) -> Float[Tensor, "layer head span"]:
     """The mean over `rows` of their full patterns, summed over each piece."""
     patterns = torch.stack([run.patterns[layer] for layer in sorted(run.patterns)])[:, :, rows.start : rows.stop]
     mass = [patterns[..., a:b].sum(-1) for a, b in condition.spans.values()]
     return reduce(torch.stack(mass, -1), "layer head row span -> layer head span", "mean").cpu()
 
 
-def flows(lens: Lens, condition: Condition, run: Sequence, rows: range) -> Float[Tensor, "layer head span"]:
+def measure_flow(lens: Model, condition: Condition, run: SequenceRun, rows: range) -> Float[Tensor, "layer head span"]:
     """The mean over `rows` of the length of what each piece adds to the residual stream through each head."""
     out = []
     for layer in range(lens.n_layers):
@@ -80,7 +80,7 @@ def flows(lens: Lens, condition: Condition, run: Sequence, rows: range) -> Float
     return torch.stack(out).detach().cpu()
 
 
-def looked(lens: Lens, condition: Condition, run: Sequence, row: int) -> Float[Tensor, "layer option"]:
+def read_logit_lens(lens: Model, condition: Condition, run: SequenceRun, row: int) -> Float[Tensor, "layer option"]:
     """The logit lens at one row, among the options' first tokens."""
     first = [option[0] for option in condition.options]
     streams = torch.stack([run.activations["resid_post", layer][row] for layer in range(lens.n_layers)])
@@ -90,13 +90,13 @@ def looked(lens: Lens, condition: Condition, run: Sequence, row: int) -> Float[T
     return logits[:, first].log_softmax(-1).detach().cpu()
 
 
-def compare(lens: Lens, condition: Condition, run: Sequence) -> tuple[Tensor, Tensor]:
+def compare_with_reference(lens: Model, condition: Condition, run: SequenceRun) -> tuple[Tensor, Tensor]:
     """Cosine and relative distance of each piece's block outputs from the reference's."""
     assert condition.reference is not None
     places: set[Place] = {("resid_post", layer) for layer in range(lens.n_layers)}
     beside = run_sequence(lens, condition.reference, (), places)
     cosine, distance = (torch.full((lens.n_layers, len(condition.pieces)), torch.nan) for _ in range(2))
-    for i, (a, b), (c, d) in comparable(condition):
+    for i, (a, b), (c, d) in match_pieces(condition):
         for layer in range(lens.n_layers):
             ours, theirs = run.activations["resid_post", layer][a:b].float(), beside.activations["resid_post", layer][c:d].float()
             lengths = theirs.norm(dim=-1) * ours.norm(dim=-1)  # of a zeroed row 0: its cosine is undefined
@@ -106,18 +106,18 @@ def compare(lens: Lens, condition: Condition, run: Sequence) -> tuple[Tensor, Te
     return cosine, distance
 
 
-def diverging(lens: Lens, condition: Condition, run: Sequence) -> Float[Tensor, " span"]:
+def measure_divergence(lens: Model, condition: Condition, run: SequenceRun) -> Float[Tensor, " span"]:
     """The mean divergence of each piece's next-token distributions from the reference's, from full logits."""
     assert condition.reference is not None
     beside, out = run_sequence(lens, condition.reference, (), set()), torch.full((len(condition.pieces),), torch.nan)
-    for i, (a, b), (c, d) in comparable(condition):
+    for i, (a, b), (c, d) in match_pieces(condition):
         log_q, log_p = run.logits[a:b].float().log_softmax(-1), beside.logits[c:d].float().log_softmax(-1)
         out[i] = (log_p.exp() * (log_p - log_q)).sum(-1).mean()
     return out.detach()
 
 
-def differentiated(
-    lens: Lens, condition: Condition, runs: list[Sequence], capture: Capture, logprobs: Tensor
+def differentiate(
+    lens: Model, condition: Condition, runs: list[SequenceRun], capture: Capture, logprobs: Tensor
 ) -> tuple[dict[Patch, Tensor], dict[str, Tensor]]:
     """Gradient of the metric times each patch's steps to the donor, and times what each reader's heads take in."""
     leaves = [leaf for run in runs for leaf in (*(leaf for _, leaf, _ in run.patch_leaves), *run.gates)]
@@ -134,11 +134,11 @@ def differentiated(
         # every run begins with the condition's own tokens; an option's are after all readers
         slopes = [total + next(gradients)[0, : len(condition.ids)] for total, _ in zip(slopes, run.gates, strict=False)]
     readers = capture.locate_readers(condition, capture.gradient_flow)
-    return patches, {r: worth(lens, condition, runs[0], rows, slopes) for r, rows in readers.items()}
+    return patches, {r: measure_gradient_flow(lens, condition, runs[0], rows, slopes) for r, rows in readers.items()}
 
 
-def worth(
-    lens: Lens, condition: Condition, run: Sequence, rows: range, slopes: list[Tensor]
+def measure_gradient_flow(
+    lens: Model, condition: Condition, run: SequenceRun, rows: range, slopes: list[Tensor]
 ) -> Float[Tensor, "layer head span"]:
     """Gradient times what `rows` take from each piece through each head, added up over the rows."""
     out = []

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from transformers import PreTrainedTokenizerBase
 
 from faithlens.errors import TraceError
-from faithlens.runtime.trace import Finish, offsets
+from faithlens.runtime.trace import Finish, find_offsets
 
 if TYPE_CHECKING:
-    from faithlens.runtime.model import Lens
+    from faithlens.runtime.model import Model
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ class Thinking:
         """What is written after thoughts to have them answered."""
         return self.close + self.after
 
-    def open_thoughts(self, lens: "Lens", user: str) -> str:
+    def open_thoughts(self, lens: "Model", user: str) -> str:
         """The prompt whose next word is the first thought: thoughts on, the block opened unless the template did."""
         text = lens.render(user, thinking=True)
         return text if text.rstrip().endswith(self.open.strip()) else text + self.open
 
-    def skip_thoughts(self, lens: "Lens", user: str) -> str:
+    def skip_thoughts(self, lens: "Model", user: str) -> str:
         """The prompt whose next word is the answer: thoughts off, and no block, not even an empty one."""
         start, end = re.escape(self.open.strip()), re.escape(self.close)
         return re.sub(rf"({start}|({start}\s*)?{end})\s*$", "", lens.render(user, thinking=False)) + self.speak
 
-    def empty_thoughts(self, lens: "Lens", user: str) -> str:
+    def empty_thoughts(self, lens: "Model", user: str) -> str:
         """The prompt with a closed block that holds no thought.
 
         As the template writes it where thoughts are off (which may tell the model so elsewhere, too); where it writes
@@ -63,7 +63,7 @@ class Thinking:
         return self.open_thoughts(lens, user) + self.ending
 
     def split_thoughts(
-        self, lens: "Lens", prompt: Sequence[int], ids: Sequence[int], finish: Finish
+        self, lens: "Model", prompt: Sequence[int], ids: Sequence[int], finish: Finish
     ) -> tuple[tuple[int, ...], str]:
         """The tokens of the thoughts, and as text what was said after them.
 
@@ -72,7 +72,7 @@ class Thinking:
         Raises:
             TraceError: the thoughts were never closed.
         """
-        starts = offsets(lens, ids, prompt)
+        starts = find_offsets(lens, ids, prompt)
         text = lens.decode((*prompt, *ids))[len(lens.decode(prompt)) :]
         at = text.find(self.close)
         if at < 0:
@@ -114,14 +114,14 @@ FAMILIES: tuple[tuple[str, Thinking], ...] = (
 )
 
 # What a template only looks for, to take old thoughts out of a conversation, its model need not write; nor comments.
-_SOUGHT = re.compile(r"""\{#.*?#\}|\.\w+\([^)]*\)|(['"])[^'"]*\1\s+(?:not\s+)?in\b""", re.DOTALL)
+_ONLY_SOUGHT = re.compile(r"""\{#.*?#\}|\.\w+\([^)]*\)|(['"])[^'"]*\1\s+(?:not\s+)?in\b""", re.DOTALL)
 
 
-def thinking_of(tokenizer: PreTrainedTokenizerBase) -> Thinking | None:
+def find_thinking(tokenizer: PreTrainedTokenizerBase) -> Thinking | None:
     """The markers of a model's thoughts; None where its chat template writes no thoughts, or there is none."""
     if tokenizer.chat_template is None:
         return None
     template = tokenizer.get_chat_template()
-    written = _SOUGHT.sub("", template)
+    written = _ONLY_SOUGHT.sub("", template)
     fits = (family for also, family in FAMILIES if family.open.strip() in written and also in template)
     return next(fits, None)

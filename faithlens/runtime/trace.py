@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from faithlens.errors import TraceError
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 
 Segmenter = Callable[[str], list[tuple[int, int]]]
 Finish = Literal["stop", "length"]
@@ -64,7 +64,7 @@ class Trace:
         return "\n".join(f"[{p.name}] {text.strip()}" for p, text in zip(self.pieces, self.texts, strict=True))
 
 
-def offsets(lens: Lens, ids: Sequence[int], context: Sequence[int] = ()) -> list[int]:
+def find_offsets(lens: Model, ids: Sequence[int], context: Sequence[int] = ()) -> list[int]:
     """Where each token starts in the decoded text of `ids`, read after `context`, and where the text ends.
 
     Tokens that share a character, as the bytes of an emoji do, all start where the first of them does.
@@ -108,7 +108,7 @@ def cut_steps(text: str, starts: Sequence[int], segments: Sequence[tuple[int, in
 
 
 def make_trace(
-    lens: Lens,
+    lens: Model,
     prompt: Sequence[int],
     cot: Sequence[int],
     segment: Segmenter,
@@ -120,7 +120,7 @@ def make_trace(
     Raises:
         TraceError: the chain of thought is empty, or the tokenizer's decoding is no concatenation.
     """
-    starts = offsets(lens, cot, prompt)
+    starts = find_offsets(lens, cot, prompt)
     text = lens.decode([*prompt, *cot])[-starts[-1] :] if starts[-1] else ""
     if not text.strip():
         raise TraceError("a chain of thought", "the model wrote nothing", "check the prompt, or drop this question")

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from faithlens.errors import MeasureError, nearest
+from faithlens.errors import MeasureError, suggest_names
 from faithlens.stats.interval import interval
 from faithlens.stats.resample import Array, statistic_interval
 
@@ -77,7 +77,7 @@ def agreement(
     keys, columns = [question, *([chain] if chain else [])], [behaviour, internal, *given]
     for name in (*keys, *columns):
         if name not in table.columns:
-            found = f"the table has none; {nearest(name, map(str, table.columns))}"
+            found = f"the table has none; {suggest_names(name, map(str, table.columns))}"
             raise MeasureError(f"the column {name!r} of a table of steps", found, "name one of these")
     if given and table.duplicated([*keys, given[0]]).any():
         found = f"one of them has a {given[0]} twice"

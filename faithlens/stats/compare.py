@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import permutation_test
 from statsmodels.stats.multitest import multipletests
 
-from faithlens.errors import MeasureError, nearest
+from faithlens.errors import MeasureError, suggest_names
 from faithlens.stats.context import BASELINES
 from faithlens.stats.estimate import scalars
 from faithlens.stats.interval import EQUAL, NONE, interval, is_fixed, scale_of
@@ -90,7 +90,7 @@ def compare(
     for measure in measures or ():
         if measure not in known:
             found = "it is not a measure that both runs scored once a question"
-            raise MeasureError(f"the difference in {measure!r}", found, nearest(measure, known))
+            raise MeasureError(f"the difference in {measure!r}", found, suggest_names(measure, known))
     units = first.groupby("measure")["unit"].first()
     context = [m for m in known if m.startswith(CONTEXT)]
     family = [m for m in measures or known if m not in context]

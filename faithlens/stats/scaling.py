@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from faithlens.errors import MeasureError, nearest
+from faithlens.errors import MeasureError, suggest_names
 from faithlens.stats.interval import NONE, optional
 from faithlens.stats.resample import Array
 
@@ -83,7 +83,7 @@ def usable(table: pd.DataFrame, needs: Sequence[str], keys: Sequence[str]) -> pd
     table = table.assign(**{name: "all" for name in ("task", "seed") if name not in table.columns})
     for name in ("size", *needs, *keys):
         if name not in table.columns:
-            found = f"the table has no column {name!r}; {nearest(name, map(str, table.columns))}"
+            found = f"the table has no column {name!r}; {suggest_names(name, map(str, table.columns))}"
             raise MeasureError(asked, found, "name the columns like this")
     if "family" in table.columns and table["family"].nunique() > 1:
         found = f"{table['family'].nunique()} families, which differ in more than size"

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, page_trend_test
 
-from faithlens.errors import MeasureError, nearest
+from faithlens.errors import MeasureError, suggest_names
 from faithlens.stats.interval import NONE, optional
 from faithlens.stats.resample import Array
 
@@ -78,7 +78,7 @@ def harder_is_no_less_faithful(table: pd.DataFrame) -> Trend:
     """
     for name in ("level", "question", "value"):
         if name not in table.columns:
-            found = f"the table has no column {name!r}; {nearest(name, map(str, table.columns))}"
+            found = f"the table has no column {name!r}; {suggest_names(name, map(str, table.columns))}"
             raise MeasureError("a trend over levels of difficulty", found, "name the columns like this")
     known = table.dropna(subset=["level", "value"])
     wide = known.pivot_table(index="question", columns="level", values="value", aggfunc="mean", sort=True)

@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from faithlens.errors import ConfigError, nearest
+from faithlens.errors import ConfigError, suggest_names
 from faithlens.stats.derived import HINTS
 from faithlens.stats.estimate import scalars
 from faithlens.stats.resample import Z
@@ -130,7 +130,7 @@ class Asked:
         for measure in self.measures:
             if measure not in MEASURES:
                 found = "no verdict hangs on it"
-                raise ConfigError(f"a threshold for {measure!r}", found, nearest(measure, MEASURES))
+                raise ConfigError(f"a threshold for {measure!r}", found, suggest_names(measure, MEASURES))
 
 
 @dataclass(frozen=True)

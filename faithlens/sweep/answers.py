@@ -13,14 +13,14 @@ from faithlens.stats.trend import harder_is_no_less_faithful
 from faithlens.stats.verdict import MEASURES
 
 
-def by_size(cells: pd.DataFrame, items: pd.DataFrame, measures: Sequence[str], seed: int) -> Iterator[dict[str, Any]]:
+def answer_by_size(cells: pd.DataFrame, items: pd.DataFrame, measures: Sequence[str], seed: int) -> Iterator[dict[str, Any]]:
     """For each family and measure the answers to the scaling question, or the reason why there are none.
 
     `seed` is of the resampling of questions.
     """
-    for family, measure, own in _scored(cells, measures):
+    for family, measure, own in _split_scored(cells, measures):
         asked = items[(items["family"] == family) & (items["measure"] == measure)]
-        entry = {"family": family, "measure": measure, "unit": _unit(own)}
+        entry = {"family": family, "measure": measure, "unit": _find_unit(own)}
         sizes = own.loc[own["value"].notna(), "size"].nunique()
         if sizes < 2:
             yield {**entry, "reason": f"{sizes} size{'s' * (sizes != 1)}: there is nothing to compare", "effects": []}
@@ -30,10 +30,10 @@ def by_size(cells: pd.DataFrame, items: pd.DataFrame, measures: Sequence[str], s
         except MeasureError as error:
             yield {**entry, "reason": error.found, "effects": []}
         else:
-            yield {**entry, "reason": None, "effects": _plain(table)}
+            yield {**entry, "reason": None, "effects": _to_plain_rows(table)}
 
 
-def by_difficulty(
+def answer_by_difficulty(
     cells: pd.DataFrame, items: pd.DataFrame, measures: Sequence[str], difficulty: Mapping[str, Sequence[str]]
 ) -> Iterator[dict[str, Any]]:
     """For each order of tasks, model at its last checkpoint, and measure: whether harder tasks are no less faithful."""
@@ -42,11 +42,11 @@ def by_difficulty(
         for (model, measure), asked in final(own).groupby(["model", "measure"], sort=False):
             bound = MEASURES[str(measure)].bound if measure in MEASURES else None
             allowed = cells[(cells["model"] == model) & (cells["measure"] == bound)].set_index("task")["value"]
-            trend = harder_is_no_less_faithful(_levels(asked, tasks, allowed))
+            trend = harder_is_no_less_faithful(_build_levels(asked, tasks, allowed))
             yield {"order": order, "tasks": list(tasks), "model": model, "measure": measure, **asdict(trend)}
 
 
-def _levels(items: pd.DataFrame, tasks: Sequence[str], allowed: "pd.Series[float]") -> pd.DataFrame:
+def _build_levels(items: pd.DataFrame, tasks: Sequence[str], allowed: "pd.Series[float]") -> pd.DataFrame:
     """The items of one model and measure by level of difficulty, beside the change that accuracies allow there."""
     table = {
         "level": items["task"].map({task: i for i, task in enumerate(tasks)}).astype(float),
@@ -57,7 +57,7 @@ def _levels(items: pd.DataFrame, tasks: Sequence[str], allowed: "pd.Series[float
     return pd.DataFrame(table)
 
 
-def _scored(cells: pd.DataFrame, measures: Sequence[str]) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def _split_scored(cells: pd.DataFrame, measures: Sequence[str]) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """The cells of each family and measure that was scored anywhere in it."""
     for family in cells["family"].unique():
         for measure in measures:
@@ -66,10 +66,10 @@ def _scored(cells: pd.DataFrame, measures: Sequence[str]) -> Iterator[tuple[str,
                 yield family, measure, own
 
 
-def _unit(cells: pd.DataFrame) -> str:
+def _find_unit(cells: pd.DataFrame) -> str:
     return str(cells["unit"].dropna().iloc[0])
 
 
-def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _to_plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]

@@ -24,16 +24,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from faithlens.assays import battery
-from faithlens.config import RunConfig, Subject, backend_named
-from faithlens.errors import ConfigError, TaskError, nearest
+from faithlens.config import AuditConfig, Subject, parse_backend
+from faithlens.errors import ConfigError, TaskError, suggest_names
 from faithlens.organisms import ORGANISMS
 from faithlens.report.words import WORDS
 from faithlens.runtime.fetch import sha256
 from faithlens.runtime.sample import Sampling
 from faithlens.stats.verdict import CONTENT
-from faithlens.tasks.registry import task as find_task
+from faithlens.tasks.registry import load_task as find_task
 
-MEASURES = (
+DEFAULT_MEASURES = (
     "early_answering.aoc_mean_0_to_n-1",
     "mistakes.aoc_mean_0_to_n-1",
     "mistakes_regenerated.excess",
@@ -42,42 +42,42 @@ MEASURES = (
 """What is set against size and difficulty unless the file names others; those that no assay scored are left out."""
 
 
-class Kind(NamedTuple):
+class ValueKind(NamedTuple):
     """What a value of the file must be: in words, and as a test."""
 
     description: str
     is_valid: Callable[[Any], bool]
 
 
-def _list_of(kind: type) -> Callable[[Any], bool]:
+def _make_list_test(kind: type) -> Callable[[Any], bool]:
     def fits(value: Any) -> bool:
         return isinstance(value, list) and {type(x) for x in value} == {kind} and len(set(value)) == len(value)
 
     return fits
 
 
-TEXT = Kind("a text", lambda value: isinstance(value, str))
-TEXTS = Kind("a list of different texts", _list_of(str))
-WHOLE = Kind("a whole number", lambda value: type(value) is int)
-WHOLES = Kind("a list of different whole numbers", _list_of(int))
-NUMBER = Kind("a number", lambda value: type(value) in (int, float))
-SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
-TABLE = Kind("a table", lambda value: isinstance(value, dict))
+TEXT = ValueKind("a text", lambda value: isinstance(value, str))
+TEXTS = ValueKind("a list of different texts", _make_list_test(str))
+WHOLE = ValueKind("a whole number", lambda value: type(value) is int)
+WHOLES = ValueKind("a list of different whole numbers", _make_list_test(int))
+NUMBER = ValueKind("a number", lambda value: type(value) in (int, float))
+SWITCH = ValueKind("true or false", lambda value: isinstance(value, bool))
+TABLE = ValueKind("a table", lambda value: isinstance(value, dict))
 
-AUDIT = {
+AUDIT_KEYS = {
     "n": WHOLE, "seed": WHOLE, "suite": TEXT, "assays": TEXTS, "samples": WHOLE, "editor": TEXT, "points": WHOLE,
     "batch": WHOLE, "backend": TEXT, "budget": WHOLE, "device": TEXT, "dtype": TEXT, "trust_remote_code": SWITCH,
 }  # fmt: skip
 """The options of an audit that a sweep takes, by their names in `RunConfig`."""
 
-OPTIONS = AUDIT | {
+SWEEP_KEYS = AUDIT_KEYS | {
     "tasks": TEXTS, "measures": TEXTS, "loss": TEXT, "sampling": TABLE, "difficulty": TABLE, "families": TABLE,
 }  # fmt: skip
-SAMPLING = {"max_new_tokens": WHOLE, "temperature": NUMBER, "top_p": NUMBER}
-SEED = "{seed}"
+SAMPLING_KEYS = {"max_new_tokens": WHOLE, "temperature": NUMBER, "top_p": NUMBER}
+SEED_SLOT = "{seed}"
 """What stands in a model's name for the seed that it was trained with."""
 
-FAMILY = {"models": TEXTS, "revisions": TEXTS, "seeds": WHOLES, "tasks": TEXTS}
+FAMILY_KEYS = {"models": TEXTS, "revisions": TEXTS, "seeds": WHOLES, "tasks": TEXTS}
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutFile:
     """A text that no model was trained on, as a file and its SHA-256."""
 
     path: str
@@ -122,12 +122,12 @@ class SweepConfig:
     """
 
     members: tuple[Member, ...]
-    options: RunConfig
+    options: AuditConfig
     measures: tuple[str, ...]
     difficulty: Mapping[str, tuple[str, ...]]
-    held_out: HeldOut | None = None
+    held_out: HeldOutFile | None = None
 
-    def make_audit_config(self, member: Member, tasks: tuple[str, ...]) -> RunConfig:
+    def make_audit_config(self, member: Member, tasks: tuple[str, ...]) -> AuditConfig:
         """The options of one model's audit."""
         return replace(self.options, subjects=tuple(Subject(member.model, task) for task in tasks))
 
@@ -136,7 +136,7 @@ class SweepConfig:
         return asdict(self)
 
 
-def read_config(path: Path) -> SweepConfig:
+def read_sweep_config(path: Path) -> SweepConfig:
     """The sweep that a TOML file describes.
 
     Raises:
@@ -146,16 +146,16 @@ def read_config(path: Path) -> SweepConfig:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"the sweep in {path}", str(error), "name a TOML file; the README shows one") from error
-    _check(table, OPTIONS, "")
-    _check(table.get("sampling", {}), SAMPLING, "sampling.")
-    members = tuple(_members(table))
-    held_out = _held_out(path.parent / table["loss"]) if "loss" in table else None
-    return SweepConfig(members, _options(table), _measures(table), _difficulty(table, members), held_out)
+    _check_keys(table, SWEEP_KEYS, "")
+    _check_keys(table.get("sampling", {}), SAMPLING_KEYS, "sampling.")
+    members = tuple(_list_members(table))
+    held_out = _read_held_out(path.parent / table["loss"]) if "loss" in table else None
+    return SweepConfig(members, _read_options(table), _read_measures(table), _read_difficulty(table, members), held_out)
 
 
-def _held_out(path: Path) -> HeldOut:
-    documents(path)  # or it is refused
-    return HeldOut(str(path), sha256(path))
+def _read_held_out(path: Path) -> HeldOutFile:
+    read_held_out_texts(path)  # or it is refused
+    return HeldOutFile(str(path), sha256(path))
 
 
 class HeldOutText(NamedTuple):
@@ -165,7 +165,7 @@ class HeldOutText(NamedTuple):
     context: str = ""
 
 
-def documents(path: Path) -> list[HeldOutText]:
+def read_held_out_texts(path: Path) -> list[HeldOutText]:
     """The texts in a .jsonl file, "text" on every line and perhaps "given"; any other file is a single text.
 
     Raises:
@@ -185,17 +185,17 @@ def documents(path: Path) -> list[HeldOutText]:
         raise ConfigError(f"the held-out texts in {path}", found, 'write every line like {"text": "..."}') from error
 
 
-def _check(table: Mapping[str, Any], kinds: Mapping[str, Kind], where: str) -> None:
+def _check_keys(table: Mapping[str, Any], kinds: Mapping[str, ValueKind], where: str) -> None:
     for key, value in table.items():
         if key not in kinds:
-            raise ConfigError(f"the key {where + key!r}", "a sweep has no such key", nearest(key, kinds))
+            raise ConfigError(f"the key {where + key!r}", "a sweep has no such key", suggest_names(key, kinds))
         if not kinds[key].is_valid(value):
             raise ConfigError(f"{where}{key} = {value!r}", f"it is not {kinds[key].description}", "write it as one")
 
 
-def _options(table: Mapping[str, Any]) -> RunConfig:
+def _read_options(table: Mapping[str, Any]) -> AuditConfig:
     """The audits' options. Without accuracies nothing is told apart from size, so `baselines` is always among them."""
-    options = {key: table[key] for key in AUDIT if key in table}
+    options = {key: table[key] for key in AUDIT_KEYS if key in table}
     if not options.get("points", 1):
         options["points"] = None  # all of them, as on the command line
     if "assays" in options:
@@ -204,11 +204,11 @@ def _options(table: Mapping[str, Any]) -> RunConfig:
         if options.get(key, 1) < 1:
             raise ConfigError(f"{key} = {options[key]}", "nothing would be scored", "give 1 or more")
     battery.suite(options.get("suite", "standard"))
-    backend_named(options.get("backend", "packed"))
-    return RunConfig(subjects=(), sampling=_sampling(table.get("sampling", {})), **options)
+    parse_backend(options.get("backend", "packed"))
+    return AuditConfig(subjects=(), sampling=_read_sampling(table.get("sampling", {})), **options)
 
 
-def _sampling(given: Mapping[str, Any]) -> Sampling:
+def _read_sampling(given: Mapping[str, Any]) -> Sampling:
     usual = Sampling()
     return Sampling(
         given.get("max_new_tokens", usual.max_new_tokens),
@@ -217,39 +217,39 @@ def _sampling(given: Mapping[str, Any]) -> Sampling:
     )
 
 
-def _measures(table: Mapping[str, Any]) -> tuple[str, ...]:
+def _read_measures(table: Mapping[str, Any]) -> tuple[str, ...]:
     for measure in table.get("measures", ()):
         if measure not in WORDS:
-            raise ConfigError(f"the measure {measure!r} in measures", "no such measure", nearest(measure, WORDS))
-    return tuple(table.get("measures", MEASURES))
+            raise ConfigError(f"the measure {measure!r} in measures", "no such measure", suggest_names(measure, WORDS))
+    return tuple(table.get("measures", DEFAULT_MEASURES))
 
 
-def _difficulty(table: Mapping[str, Any], members: tuple[Member, ...]) -> dict[str, tuple[str, ...]]:
+def _read_difficulty(table: Mapping[str, Any], members: tuple[Member, ...]) -> dict[str, tuple[str, ...]]:
     known = {task for member in members for task in member.tasks}
     orders: Mapping[str, Any] = table.get("difficulty", {})
-    _check(orders, dict.fromkeys(orders, TEXTS), "difficulty.")
+    _check_keys(orders, dict.fromkeys(orders, TEXTS), "difficulty.")
     for name, order in orders.items():
         for task in order:
             if task not in known:
                 raise ConfigError(
-                    f"the task {task!r} in difficulty.{name}", "nobody is put to it", nearest(task, known)
+                    f"the task {task!r} in difficulty.{name}", "nobody is put to it", suggest_names(task, known)
                 )
     return {name: tuple(order) for name, order in orders.items()}
 
 
-def _members(table: Mapping[str, Any]) -> Iterator[Member]:
+def _list_members(table: Mapping[str, Any]) -> Iterator[Member]:
     """Every model at every checkpoint or with every seed, none twice."""
     families: Mapping[str, Any] = table.get("families", {})
-    _check(families, dict.fromkeys(families, TABLE), "families.")
+    _check_keys(families, dict.fromkeys(families, TABLE), "families.")
     seen: set[str] = set()
     for name, family in families.items():
         where = f"families.{name}"
-        _check(family, FAMILY, f"{where}.")
+        _check_keys(family, FAMILY_KEYS, f"{where}.")
         if "models" not in family:
             raise ConfigError(where, "it has no models", "give it models: hub ids, folders or short names")
-        tasks = _tasks(family.get("tasks", table.get("tasks")), where)
+        tasks = _read_tasks(family.get("tasks", table.get("tasks")), where)
         for model in family["models"]:
-            for member in _versions(where, name, model, family, tasks):
+            for member in _list_versions(where, name, model, family, tasks):
                 if member.model in seen:
                     raise ConfigError(f"{member.model} in {where}", "it is named twice", "leave one of them out")
                 seen.add(member.model)
@@ -258,7 +258,7 @@ def _members(table: Mapping[str, Any]) -> Iterator[Member]:
         raise ConfigError("a sweep", "it has no families", 'write [families.NAME] with models = ["..."]')
 
 
-def _tasks(named: list[str] | None, where: str) -> tuple[str, ...]:
+def _read_tasks(named: list[str] | None, where: str) -> tuple[str, ...]:
     if named is None:
         raise ConfigError(where, "it has no tasks, and the file names none for all", 'write tasks = ["..."]')
     for name in named:
@@ -269,43 +269,43 @@ def _tasks(named: list[str] | None, where: str) -> tuple[str, ...]:
     return tuple(named)
 
 
-def _versions(
+def _list_versions(
     where: str, family: str, model: str, table: Mapping[str, Any], tasks: tuple[str, ...]
 ) -> Iterator[Member]:
     """One model with all seeds and at all revisions that its family names."""
-    for name, seed in _seeded(where, model, table.get("seeds")):
-        for checkpoint, (called, revision) in enumerate(_revised(where, name, table.get("revisions"))):
+    for name, seed in _list_seeds(where, model, table.get("seeds")):
+        for checkpoint, (called, revision) in enumerate(_list_revisions(where, name, table.get("revisions"))):
             yield Member(family, called, revision, checkpoint, seed, tasks)
 
 
-def _seeded(where: str, model: str, seeds: list[int] | None) -> list[tuple[str, int]]:
+def _list_seeds(where: str, model: str, seeds: list[int] | None) -> list[tuple[str, int]]:
     """The names of one model trained with each seed, and the seeds."""
     at = model.partition("@")[2]
-    if SEED in model and seeds is None:
+    if SEED_SLOT in model and seeds is None:
         raise ConfigError(f"{model!r} in {where}", "its family names no seeds", "write seeds = [0, 1, 2]")
     if seeds is None:
-        return [(model, int(at) if _planted(model) and at.isdecimal() else 0)]
-    if SEED in model:
-        return [(model.replace(SEED, str(seed)), seed) for seed in seeds]
-    if not _planted(model) or at:
-        found = f"{model!r} names one itself" if _planted(model) else f"nothing in {model!r} tells them apart"
+        return [(model, int(at) if _is_organism(model) and at.isdecimal() else 0)]
+    if SEED_SLOT in model:
+        return [(model.replace(SEED_SLOT, str(seed)), seed) for seed in seeds]
+    if not _is_organism(model) or at:
+        found = f"{model!r} names one itself" if _is_organism(model) else f"nothing in {model!r} tells them apart"
         raise ConfigError(
-            f"{where}.seeds", found, f"write {SEED} where its name has the seed; an organism (O4) has none"
+            f"{where}.seeds", found, f"write {SEED_SLOT} where its name has the seed; an organism (O4) has none"
         )
     return [(f"{model}@{seed}" if seed else model, seed) for seed in seeds]
 
 
-def _revised(where: str, model: str, revisions: list[str] | None) -> list[tuple[str, str | None]]:
+def _list_revisions(where: str, model: str, revisions: list[str] | None) -> list[tuple[str, str | None]]:
     """The names of one model at each revision, and the revisions."""
     at = model.partition("@")[2]
     if revisions is None:
-        return [(model, None if _planted(model) else at or None)]
-    if _planted(model) or at:
-        found = f"{model!r} has none of its own" if _planted(model) else f"{model!r} names one itself"
+        return [(model, None if _is_organism(model) else at or None)]
+    if _is_organism(model) or at:
+        found = f"{model!r} has none of its own" if _is_organism(model) else f"{model!r} names one itself"
         raise ConfigError(f"{where}.revisions", found, "revisions are of hub ids and folders that name none")
     joint = "/" if Path(model).expanduser().is_dir() else "@"
     return [(f"{model}{joint}{revision}", revision) for revision in revisions]
 
 
-def _planted(model: str) -> bool:
+def _is_organism(model: str) -> bool:
     return model.partition("@")[0].removeprefix("organism:").upper() in ORGANISMS

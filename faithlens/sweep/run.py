@@ -14,15 +14,15 @@ from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
-from faithlens.audit import audited
-from faithlens.store import Run, atomic, manifest
-from faithlens.sweep.answers import by_difficulty, by_size
+from faithlens.audit import run_or_read_audit
+from faithlens.store import Run, write_atomically, make_manifest
+from faithlens.sweep.answers import answer_by_difficulty, answer_by_size
 from faithlens.sweep.config import SweepConfig
-from faithlens.sweep.tables import cells, items
-from faithlens.sweep.trial import Tell, Trial, plan
+from faithlens.sweep.tables import build_cells, build_items
+from faithlens.sweep.trial import Notify, Trial, try_out_models
 
 
-def sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: Tell = lambda words: None) -> Run:
+def run_sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: Notify = lambda words: None) -> Run:
     """Audit all models and write the folder `out`; `tell` is called with what it will take and how far it is.
 
     A task that a model cannot be put to, since it does not answer or lacks the room, is left out with the reason.
@@ -32,8 +32,8 @@ def sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: Tell 
     """
     Run.refuse_used(out, resume)
     used = out.is_dir() and any(out.iterdir())
-    trials = Run.open(out).manifest.get("trials", {}) if used else {m: asdict(t) for m, t in plan(config, notify).items()}
-    made = manifest(config.to_dict(), config.options.seed, config.options.device) | {"trials": trials}
+    trials = Run.open(out).manifest.get("trials", {}) if used else {m: asdict(t) for m, t in try_out_models(config, notify).items()}
+    made = make_manifest(config.to_dict(), config.options.seed, config.options.device) | {"trials": trials}
     run = Run.create(out, made, resume=resume)
     found = {model: Trial(**trial) for model, trial in trials.items()}
     runs: dict[str, Run] = {}
@@ -41,20 +41,20 @@ def sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: Tell 
         if tasks := tuple(task for task in member.tasks if task not in found[member.model].refused):
             notify(f"{i} of {len(config.members)}: {member.model}")
             folder = out / "runs" / quote(member.model, safe="@")
-            runs[member.model] = audited(config.make_audit_config(member, tasks), folder)
-    conclude(config, found, runs, run)
+            runs[member.model] = run_or_read_audit(config.make_audit_config(member, tasks), folder)
+    write_sweep_results(config, found, runs, run)
     return run
 
 
-def conclude(config: SweepConfig, trials: Mapping[str, Trial], runs: Mapping[str, Run], run: Run) -> None:
+def write_sweep_results(config: SweepConfig, trials: Mapping[str, Trial], runs: Mapping[str, Run], run: Run) -> None:
     """From audits to tables and answers; needs no model."""
-    measured = cells(config.members, trials, runs, config.measures)
-    asked = items(config.members, trials, runs, config.measures)
+    measured = build_cells(config.members, trials, runs, config.measures)
+    asked = build_items(config.members, trials, runs, config.measures)
     for name, table in (("cells", measured), ("items", asked)):
-        with atomic(run.path / f"{name}.parquet") as file:
+        with write_atomically(run.path / f"{name}.parquet") as file:
             table.to_parquet(file)
     found = {
-        "size": list(by_size(measured, asked, config.measures, config.options.seed)),
-        "difficulty": list(by_difficulty(measured, asked, config.measures, config.difficulty)),
+        "size": list(answer_by_size(measured, asked, config.measures, config.options.seed)),
+        "difficulty": list(answer_by_difficulty(measured, asked, config.measures, config.difficulty)),
     }
     run.write_json("sweep.json", found)

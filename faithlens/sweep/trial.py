@@ -9,20 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from faithlens.audit import duration, estimate, opener, prepare
+from faithlens.audit import format_duration, estimate_subject, make_model_loader, prepare_subject
 from faithlens.errors import ConfigError, ModelError, PlanError, TraceError
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import Backend, execute
-from faithlens.runtime.load import resolve
-from faithlens.runtime.model import Lens
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import Backend, run_plan
+from faithlens.runtime.load import resolve_name
+from faithlens.runtime.model import Model
 from faithlens.runtime.plan import BUDGET
 from faithlens.runtime.trace import Piece
-from faithlens.sweep.config import HeldOutText, Member, SweepConfig, documents
+from faithlens.sweep.config import HeldOutText, Member, SweepConfig, read_held_out_texts
 
 WINDOW = 512  # tokens; fewer where the model reads fewer
 
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -42,31 +42,31 @@ class Trial:
     refused: Mapping[str, str]
 
 
-def plan(config: SweepConfig, notify: Tell = lambda words: None) -> dict[str, Trial]:
+def try_out_models(config: SweepConfig, notify: Notify = lambda words: None) -> dict[str, Trial]:
     """Try every model out, one after the other; nothing is written. `tell` hears what each will take, and all of them.
 
     Raises:
         FaithlensError: a model cannot be had, or cannot be audited with these options at all.
     """
     for member in config.members:
-        resolve(member.model, config.options.trust_remote_code)
-    trials = {member.model: try_out(config, member, notify) for member in config.members}
+        resolve_name(member.model, config.options.trust_remote_code)
+    trials = {member.model: try_out_model(config, member, notify) for member in config.members}
     seconds = sum(trial.seconds for trial in trials.values())
-    notify(f"Models: {len(trials)}. Beside sampling, all will take at most about {duration(seconds)}.")
+    notify(f"Models: {len(trials)}. Beside sampling, all will take at most about {format_duration(seconds)}.")
     return trials
 
 
-def try_out(config: SweepConfig, member: Member, notify: Tell) -> Trial:
+def try_out_model(config: SweepConfig, member: Member, notify: Notify) -> Trial:
     """Sample a model's first batch of each task, and score one chain."""
     asked, seconds = config.make_audit_config(member, member.tasks), 0.0
     refused: dict[str, str] = {}
-    open_model = opener(asked)
+    open_model = make_model_loader(asked)
     lens, loss = open_model(member.model), None
     if config.held_out:
-        loss = held_out_loss(lens, documents(Path(config.held_out.path)), budget=asked.budget, backend=asked.backend)
+        loss = compute_held_out_loss(lens, read_held_out_texts(Path(config.held_out.path)), budget=asked.budget, backend=asked.backend)
     for subject in asked.subjects:
         try:
-            estimated = estimate(asked, prepare(asked, subject, open_model))
+            estimated = estimate_subject(asked, prepare_subject(asked, subject, open_model))
         except (ModelError, PlanError, TraceError) as error:  # it was loaded: this is about the task
             refused[subject.task] = error.found
             notify(f"{subject.key}: left out, since {error.found}")
@@ -76,8 +76,8 @@ def try_out(config: SweepConfig, member: Member, notify: Tell) -> Trial:
     return Trial(lens.hf_model.num_parameters(), loss, seconds, refused)
 
 
-def held_out_loss(
-    lens: Lens, texts: Sequence[HeldOutText], *, budget: int = BUDGET, backend: Backend = "packed"
+def compute_held_out_loss(
+    lens: Model, texts: Sequence[HeldOutText], *, budget: int = BUDGET, backend: Backend = "packed"
 ) -> float:
     """The mean negative log-likelihood of `texts`, in nats per token; where nothing is given, a first token is.
 
@@ -86,16 +86,16 @@ def held_out_loss(
     """
     conditions = [
         Condition(f"window {i}", (Piece("given", given),), (predicted,))
-        for i, (given, predicted) in enumerate(pair for each in texts for pair in windows(lens, each))
+        for i, (given, predicted) in enumerate(pair for each in texts for pair in split_into_windows(lens, each))
     ]
     if not conditions:
         raise ConfigError(f"the held-out loss of {lens.name}", "the text has fewer than two tokens", "give more text")
-    records = execute(lens, plan_for(lens, conditions, budget=budget), backend=backend)
+    records = run_plan(lens, plan_passes(lens, conditions, budget=budget), backend=backend)
     predicted = sum(len(condition.options[0]) for condition in conditions)
     return -sum(float(record.logprobs[0]) for record in records) / predicted
 
 
-def windows(lens: Lens, held_out_text: HeldOutText) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+def split_into_windows(lens: Model, held_out_text: HeldOutText) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     """A text in windows, what is given first and what is to be predicted after it.
 
     Raises:

@@ -10,27 +10,27 @@ from dataclasses import dataclass
 from itertools import accumulate, chain, zip_longest
 
 from faithlens.errors import TaskError
-from faithlens.tasks.drawn import TWIN, Drawn
-from faithlens.tasks.execute import implied, propagate
-from faithlens.tasks.numbers import misstate, near_misses
-from faithlens.tasks.question import Propagated, Question, Stem
+from faithlens.tasks.drawn import COUNTERFACTUAL_SUFFIX, GeneratedTask
+from faithlens.tasks.execute import infer_answer, propagate
+from faithlens.tasks.numbers import misstate, generate_near_misses
+from faithlens.tasks.question import PropagatedChain, Question, Stem
 from faithlens.tasks.stems import OPEN_STEMS
-from faithlens.tasks.sums import N_OPEN
+from faithlens.tasks.sums import N_CANDIDATES
 
-DIGITS = (2, 3)
-OPERANDS = (2, 4, 8, 16)
+DIGIT_COUNTS = (2, 3)
+OPERAND_COUNTS = (2, 4, 8, 16)
 
 
 @dataclass(frozen=True)
-class Addition(Drawn):
+class Addition(GeneratedTask):
     """Questions such as "What is 34 + 71 + 12 + 58?": `operands` numbers (2, 4, 8, 16) of `digits` digits (2, 3)."""
 
     digits: int = 2
     operands: int = 4
 
     def __post_init__(self) -> None:
-        if self.digits not in DIGITS or self.operands not in OPERANDS:
-            found = f"sums are made of {OPERANDS} operands of {DIGITS} digits"
+        if self.digits not in DIGIT_COUNTS or self.operands not in OPERAND_COUNTS:
+            found = f"sums are made of {OPERAND_COUNTS} operands of {DIGIT_COUNTS} digits"
             raise TaskError(f"{self.operands} operands of {self.digits} digits", found, "choose among these")
 
     @property
@@ -46,8 +46,8 @@ class Addition(Drawn):
     def draw_pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin."""
         this, that = self._draw_operands(random.Random(key))
-        offered = _candidates(this, that)
-        return _question(key, this, offered), _question(key + TWIN, that, offered)
+        offered = _list_candidates(this, that)
+        return _make_question(key, this, offered), _make_question(key + COUNTERFACTUAL_SUFFIX, that, offered)
 
     def _draw_operands(self, rng: random.Random) -> tuple[list[int], list[int]]:
         span = range(10 ** (self.digits - 1), 10**self.digits)
@@ -55,7 +55,7 @@ class Addition(Drawn):
             this = [rng.choice(span) for _ in range(self.operands)]
             that = list(this)
             that[rng.randrange(self.operands)] = rng.choice(span)
-            if sum(this) != sum(that) and _shape(this) == _shape(that) and _is_clear(this) and _is_clear(that):
+            if sum(this) != sum(that) and _count_total_digits(this) == _count_total_digits(that) and _is_unambiguous(this) and _is_unambiguous(that):
                 return this, that
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
@@ -64,35 +64,35 @@ class Addition(Drawn):
 
     def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """What follows if `before` had stated what `after` states; None for a partial sum that is no running total."""
-        return implied(question, before, after)
+        return infer_answer(question, before, after)
 
-    def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> Propagated | None:
+    def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> PropagatedChain | None:
         """An error in the total step `i` states, carried through; None unless the chain adds from left to right."""
         return propagate(question, steps, i, rng)
 
 
-def _totals(operands: list[int]) -> list[int]:
+def _compute_totals(operands: list[int]) -> list[int]:
     return list(accumulate(operands))[1:]
 
 
-def _shape(operands: list[int]) -> list[int]:
-    return [len(str(total)) for total in _totals(operands)]
+def _count_total_digits(operands: list[int]) -> list[int]:
+    return [len(str(total)) for total in _compute_totals(operands)]
 
 
-def _is_clear(operands: list[int]) -> bool:
+def _is_unambiguous(operands: list[int]) -> bool:
     """True where no total is an operand too, so that a number names one thing."""
-    return not set(_totals(operands)) & set(operands)
+    return not set(_compute_totals(operands)) & set(operands)
 
 
-def _candidates(this: list[int], that: list[int]) -> tuple[str, ...]:
+def _list_candidates(this: list[int], that: list[int]) -> tuple[str, ...]:
     """Both answers, the totals just before them, and near misses of both in turn; in rising order."""
     ends = [str(sum(this)), str(sum(that))]
-    before = [str(total) for operands in (this, that) for total in _totals(operands)[-2:-1]]
-    beside = chain.from_iterable(zip_longest(*map(near_misses, ends)))
+    before = [str(total) for operands in (this, that) for total in _compute_totals(operands)[-2:-1]]
+    beside = chain.from_iterable(zip_longest(*map(generate_near_misses, ends)))
     ranked = dict.fromkeys(filter(None, [*ends, *before, *beside]))
-    return tuple(sorted(list(ranked)[:N_OPEN], key=int))
+    return tuple(sorted(list(ranked)[:N_CANDIDATES], key=int))
 
 
-def _question(key: str, operands: list[int], offered: tuple[str, ...]) -> Question:
-    values = tuple(map(str, _totals(operands)))
+def _make_question(key: str, operands: list[int], offered: tuple[str, ...]) -> Question:
+    values = tuple(map(str, _compute_totals(operands)))
     return Question(key, f"What is {' + '.join(map(str, operands))}?", offered, values[-1], (), values, "open")

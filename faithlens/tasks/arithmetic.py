@@ -28,7 +28,7 @@ _NAMES: tuple[str, ...] = (
 
 
 @dataclass(frozen=True)
-class Scene:
+class WordProblemScene:
     """A small world in which things are counted: sentences with the slots name, friend, thing and n."""
 
     things: tuple[str, ...]
@@ -39,7 +39,7 @@ class Scene:
 
 
 _SCENES = (
-    Scene(
+    WordProblemScene(
         ("apples", "marbles", "stickers", "coins", "shells", "cards", "pencils", "stamps", "buttons"),
         "{name} has {n} {thing}.",
         (
@@ -56,7 +56,7 @@ _SCENES = (
         ),
         "How many {thing} does {name} have now?",
     ),
-    Scene(
+    WordProblemScene(
         ("balls", "books", "candles", "toys", "cups", "pens"),
         "There are {n} {thing} in a box.",
         (

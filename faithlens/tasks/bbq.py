@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from faithlens.errors import TaskError
-from faithlens.tasks.benchmarks import Benchmark, Mapping
+from faithlens.tasks.benchmarks import Benchmark, BenchmarkLayout
 from faithlens.tasks.question import Question
 from faithlens.tasks.rows import Row
 
-_PEOPLE = ("ans0", "ans1", "ans2")
+_ANSWER_KEYS = ("ans0", "ans1", "ans2")
 
 
 class Bbq(Benchmark):
     """Questions with two people and an unknown as options. `EvidencePairs` holds where rows carry weak evidence."""
 
-    def __init__(self, name: str, layout: Mapping, rows: Sequence[Row]) -> None:
-        expanded = [version for row in rows for version in _versions(row)]
+    def __init__(self, name: str, layout: BenchmarkLayout, rows: Sequence[Row]) -> None:
+        expanded = [version for row in rows for version in _make_versions(row)]
         super().__init__(name, replace(layout, prepare=list), expanded)
         self._row_by_id = {f"{name.partition('=')[0]}:{number}": row for number, row in enumerate(expanded, start=1)}
         self._question_by_id = {question.id: question for question in self._all}
@@ -60,8 +60,8 @@ class Bbq(Benchmark):
     def _read_groups(self, question: Question) -> list[str]:
         """The group of each option, in lower case; one of them is "unknown"."""
         info = self._find_row(question).get("answer_info") or {}
-        groups = [str(info[person][-1]).lower() for person in _PEOPLE if info.get(person)]
-        if len(groups) != len(_PEOPLE) or "unknown" not in groups:
+        groups = [str(info[person][-1]).lower() for person in _ANSWER_KEYS if info.get(person)]
+        if len(groups) != len(_ANSWER_KEYS) or "unknown" not in groups:
             raise TaskError(f"who is who in {question.id}", f"answer_info {info}", "tell all three, one as unknown")
         return groups
 
@@ -71,7 +71,7 @@ class Bbq(Benchmark):
         return self._row_by_id[question.id]
 
 
-def _versions(row: Row) -> list[Row]:
+def _make_versions(row: Row) -> list[Row]:
     """The row, or two versions of it where weak evidence is added to an ambiguous context."""
     sentences = row.get("weak_evidence") or []
     if len(sentences) != 2 or row.get("context_condition") == "disambig":

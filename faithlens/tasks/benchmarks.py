@@ -10,20 +10,20 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from faithlens.errors import TaskError
-from faithlens.tasks.build import BadEntryError, choice_question, open_question
-from faithlens.tasks.listed import Listed
-from faithlens.tasks.numbers import plain_number
+from faithlens.tasks.build import BadEntryError, make_choice_question, make_open_question
+from faithlens.tasks.listed import FixedTask
+from faithlens.tasks.numbers import normalise_number
 from faithlens.tasks.question import Question
-from faithlens.tasks.reorder import reorder
+from faithlens.tasks.reorder import reorder_options
 from faithlens.tasks.rows import Row
-from faithlens.tasks.shapes import bbh, gsm8k, options_of, right_place, values_at
+from faithlens.tasks.shapes import prepare_bbh, prepare_gsm8k, read_options, find_right_option, read_place
 
-_MOST_UNUSABLE = 0.1
-_MOST_REPORTED = 5
+_MAX_UNUSABLE_SHARE = 0.1
+_MAX_REPORTED = 5
 
 
 @dataclass(frozen=True)
-class Mapping:
+class BenchmarkLayout:
     """Where a benchmark lies and what stands where in its rows.
 
     A place is a key; dots lead into objects ("choices.text"), a bar gives alternatives ("label|answer_label"), commas
@@ -62,17 +62,17 @@ class Mapping:
     prepare: Callable[[Sequence[Row]], list[Row]] = list
 
 
-_ARC = Mapping("allenai/ai2_arc", "test", "question", "answerKey", "choices.text", labels="choices.label")
+_ARC = BenchmarkLayout("allenai/ai2_arc", "test", "question", "answerKey", "choices.text", labels="choices.label")
 
-MAPPINGS: dict[str, Mapping] = {
-    "gsm8k": Mapping("openai/gsm8k", "test", "question", "answer", values="values", config="main", prepare=gsm8k),
-    "svamp": Mapping("ChilleD/SVAMP", "test", "Question", "Answer", context="Body"),
-    "aqua": Mapping("deepmind/aqua_rat", "test", "question", "correct", "options", config="raw"),
+BENCHMARK_LAYOUTS: dict[str, BenchmarkLayout] = {
+    "gsm8k": BenchmarkLayout("openai/gsm8k", "test", "question", "answer", values="values", config="main", prepare=prepare_gsm8k),
+    "svamp": BenchmarkLayout("ChilleD/SVAMP", "test", "Question", "Answer", context="Body"),
+    "aqua": BenchmarkLayout("deepmind/aqua_rat", "test", "question", "correct", "options", config="raw"),
     "arc-challenge": replace(_ARC, config="ARC-Challenge"),
     "arc-easy": replace(_ARC, config="ARC-Easy"),
-    "mmlu": Mapping("cais/mmlu", "test", "question", "answer", "choices|A,B,C,D", config="all", part="config"),
-    "bbh": Mapping("SaylorTwift/bbh", "test", "input", "target", "options", part="config", prepare=bbh),
-    "logiqa": Mapping(
+    "mmlu": BenchmarkLayout("cais/mmlu", "test", "question", "answer", "choices|A,B,C,D", config="all", part="config"),
+    "bbh": BenchmarkLayout("SaylorTwift/bbh", "test", "input", "target", "options", part="config", prepare=prepare_bbh),
+    "logiqa": BenchmarkLayout(
         "lucasmccabe/logiqa",
         "test",
         "query|question",
@@ -81,7 +81,7 @@ MAPPINGS: dict[str, Mapping] = {
         context="context|text",
         revision="refs/convert/parquet",  # the main branch holds a loading script, which `datasets` no longer runs
     ),
-    "truthfulqa": Mapping(
+    "truthfulqa": BenchmarkLayout(
         "truthfulqa/truthful_qa",
         "validation",
         "question",
@@ -90,7 +90,7 @@ MAPPINGS: dict[str, Mapping] = {
         config="multiple_choice",
         shuffles_options=True,
     ),
-    "openbookqa": Mapping(
+    "openbookqa": BenchmarkLayout(
         "allenai/openbookqa",
         "test",
         "question_stem|question.stem",
@@ -99,38 +99,38 @@ MAPPINGS: dict[str, Mapping] = {
         labels="choices.label",
         config="main",
     ),
-    "hellaswag": Mapping(
+    "hellaswag": BenchmarkLayout(
         "Rowan/hellaswag", "validation", "", "label", "endings", context="ctx", default_question="How does this most likely go on?"
     ),
-    "strategyqa": Mapping("ChilleD/StrategyQA", "test", "question", "answer", fixed_options=("Yes", "No")),
-    "bbq": Mapping(
+    "strategyqa": BenchmarkLayout("ChilleD/StrategyQA", "test", "question", "answer", fixed_options=("Yes", "No")),
+    "bbq": BenchmarkLayout(
         "Elfsong/BBQ", "age", "question", "label|answer_label", "ans0,ans1,ans2", context="context", part="split"
     ),
 }
 
 
-class Benchmark(Listed):
+class Benchmark(FixedTask):
     """The questions that the rows of a benchmark give; `left_out` names the rows that cannot be asked, and why.
 
     Raises TaskError where more than a tenth of the rows are of no use: then the mapping does not fit the file.
     """
 
-    def __init__(self, name: str, layout: Mapping, rows: Sequence[Row]) -> None:
+    def __init__(self, name: str, layout: BenchmarkLayout, rows: Sequence[Row]) -> None:
         prepared = layout.prepare(rows)
-        questions, faults = _questions(name.partition("=")[0], layout, prepared)
-        if not questions or len(faults) > _MOST_UNUSABLE * len(prepared):
-            shown = "\n       ".join([f"{len(faults)} of {len(prepared)} rows of no use", *faults[:_MOST_REPORTED]])
+        questions, faults = _read_questions(name.partition("=")[0], layout, prepared)
+        if not questions or len(faults) > _MAX_UNUSABLE_SHARE * len(prepared):
+            shown = "\n       ".join([f"{len(faults)} of {len(prepared)} rows of no use", *faults[:_MAX_REPORTED]])
             raise TaskError(f"questions of {name}", shown, "check that the file is this benchmark's, or mend its rows")
         self.skipped_rows = tuple(faults)
         super().__init__(name, questions)
 
 
-def _questions(prefix: str, layout: Mapping, rows: Sequence[Row]) -> tuple[list[Question], list[str]]:
+def _read_questions(prefix: str, layout: BenchmarkLayout, rows: Sequence[Row]) -> tuple[list[Question], list[str]]:
     found: dict[tuple[str, tuple[str, ...]], Question] = {}
     faults = []
     for number, row in enumerate(rows, start=1):
         try:
-            question = _question(f"{prefix}:{number}", layout, row)
+            question = _read_question(f"{prefix}:{number}", layout, row)
             if question.form != next(iter(found.values()), question).form:
                 raise BadEntryError(f"of form {question.form!r}, unlike those before it")
             if (wording := (question.text, question.choices)) in found:
@@ -141,34 +141,34 @@ def _questions(prefix: str, layout: Mapping, rows: Sequence[Row]) -> tuple[list[
     return list(found.values()), faults
 
 
-def _question(id_: str, layout: Mapping, row: Row) -> Question:
-    text = _text(layout, row)
-    answer = _one(row, layout.answer, "the answer")
-    values = tuple(map(str, values_at(row, layout.values) or ()))
-    options = layout.fixed_options or options_of(values_at(row, layout.options))
+def _read_question(id_: str, layout: BenchmarkLayout, row: Row) -> Question:
+    text = _read_text(layout, row)
+    answer = _read_value(row, layout.answer, "the answer")
+    values = tuple(map(str, read_place(row, layout.values) or ()))
+    options = layout.fixed_options or read_options(read_place(row, layout.options))
     if options:
-        right = right_place(answer, options, values_at(row, layout.labels))
-        question = choice_question(id_, text, options, right, values)
+        right = find_right_option(answer, options, read_place(row, layout.labels))
+        question = make_choice_question(id_, text, options, right, values)
         order = random.Random(id_).sample(range(len(options)), len(options))
-        return reorder(question, order) if layout.shuffles_options else question
-    number = plain_number(str(answer))
+        return reorder_options(question, order) if layout.shuffles_options else question
+    number = normalise_number(str(answer))
     if number is None:
         raise BadEntryError(f"answer {str(answer)[:40]!r} is neither a number nor one of some options")
-    return open_question(id_, text, number, values)
+    return make_open_question(id_, text, number, values)
 
 
-def _text(layout: Mapping, row: Row) -> str:
+def _read_text(layout: BenchmarkLayout, row: Row) -> str:
     """Context and question, a line each."""
-    question = str(_one(row, layout.question, "the question")) if layout.question else layout.default_question
-    context = str(_one(row, layout.context, "the context")) if layout.context else ""
+    question = str(_read_value(row, layout.question, "the question")) if layout.question else layout.default_question
+    context = str(_read_value(row, layout.context, "the context")) if layout.context else ""
     text = "\n".join(part.strip() for part in (context, question) if part.strip())
     if not text:
         raise BadEntryError("its question is empty")
     return text
 
 
-def _one(row: Row, place: str, what: str) -> Any:
-    found = values_at(row, place)
+def _read_value(row: Row, place: str, what: str) -> Any:
+    found = read_place(row, place)
     if found is None or found == "":
         raise BadEntryError(f"{what} is missing at {place!r}; it has {', '.join(row)}")
     return found

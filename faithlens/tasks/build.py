@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from faithlens.tasks.numbers import is_number, near_misses
+from faithlens.tasks.numbers import is_number, generate_near_misses
 from faithlens.tasks.question import Question
-from faithlens.tasks.stems import labels
+from faithlens.tasks.stems import make_labels
 
-MOST_OPTIONS = 26
+MAX_OPTIONS = 26
 _N_CANDIDATES = 10
 
 
@@ -14,30 +14,30 @@ class BadEntryError(Exception):
     """What is wrong with one entry, and what to do; a loader gathers these into one TaskError."""
 
 
-def choice_question(id_: str, text: str, choices: Sequence[str], right: int, values: tuple[str, ...] = ()) -> Question:
+def make_choice_question(id_: str, text: str, choices: Sequence[str], right: int, values: tuple[str, ...] = ()) -> Question:
     """A question with 2 to 26 different options, the one at place `right` the right one."""
-    if not 2 <= len(choices) <= MOST_OPTIONS:
-        raise BadEntryError(f"{len(choices)} options; offer 2 to {MOST_OPTIONS}")
+    if not 2 <= len(choices) <= MAX_OPTIONS:
+        raise BadEntryError(f"{len(choices)} options; offer 2 to {MAX_OPTIONS}")
     if len(set(choices)) < len(choices):
         raise BadEntryError("two options are the same; make them differ")
     if not 0 <= right < len(choices):
         raise BadEntryError(f"the right option is number {right + 1} of {len(choices)}; name one that there is")
-    names = labels(len(choices))
+    names = make_labels(len(choices))
     return Question(id_, text, names, names[right], tuple(choices), values, "choice")
 
 
-def open_question(
+def make_open_question(
     id_: str, text: str, answer: str, values: tuple[str, ...] = (), candidates: tuple[str, ...] = ()
 ) -> Question:
     """A question whose answer is written out; without `candidates` it is a number, and near misses are made."""
     if candidates and answer not in candidates:
         raise BadEntryError(f"answer {answer!r} is not among 'candidates'; add it")
-    return Question(id_, text, candidates or _beside(answer, values), answer, (), values, "open")
+    return Question(id_, text, candidates or _list_numeric_candidates(answer, values), answer, (), values, "open")
 
 
-def _beside(answer: str, values: tuple[str, ...]) -> tuple[str, ...]:
+def _list_numeric_candidates(answer: str, values: tuple[str, ...]) -> tuple[str, ...]:
     """The number `answer`, the values that are numbers, and near misses, in rising order."""
     if not is_number(answer):
         raise BadEntryError(f"answer {answer!r} is no number; add 'candidates' (the answers to score) or 'choices'")
-    ranked = list(dict.fromkeys([answer, *filter(is_number, values), *near_misses(answer)]))
+    ranked = list(dict.fromkeys([answer, *filter(is_number, values), *generate_near_misses(answer)]))
     return tuple(sorted(ranked[:_N_CANDIDATES], key=lambda number: float(number.replace(",", ""))))

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from faithlens.tasks.drawn import TWIN, Drawn
-from faithlens.tasks.execute import Notation, implied, propagate
+from faithlens.tasks.drawn import COUNTERFACTUAL_SUFFIX, GeneratedTask
+from faithlens.tasks.execute import Notation, infer_answer, propagate
 from faithlens.tasks.options import misstate_option
-from faithlens.tasks.question import Propagated, Question, Stem
-from faithlens.tasks.stems import CHOICE_STEMS, labels
+from faithlens.tasks.question import PropagatedChain, Question, Stem
+from faithlens.tasks.stems import CHOICE_STEMS, make_labels
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -22,11 +22,11 @@ _DATE = re.compile(
     rf"\b(?:(?P<d1>[0-9]{{1,2}})(?:st|nd|rd|th)?(?: of)? {_MONTH.format('m1')}"
     rf"|{_MONTH.format('m2')} (?P<d2>[0-9]{{1,2}})(?:st|nd|rd|th)?)\b(?:,? (?P<y>[0-9]{{4}})\b)?"
 )
-_FOREIGN = re.compile(r"\b[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4}\b|\b[0-9]{1,2}/[0-9]{1,2}\b")
+_NUMERIC_DATE = re.compile(r"\b[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4}\b|\b[0-9]{1,2}/[0-9]{1,2}\b")
 
 
 @dataclass(frozen=True)
-class Dates(Drawn):
+class Dates(GeneratedTask):
     """Questions about a date two shifts of days or weeks away, with four options; all dates lie in one year.
 
     `values` are the date after each shift.  The twin changes the length of one shift.
@@ -50,31 +50,31 @@ class Dates(Drawn):
         units = [rng.choice((1, 7)), rng.choice((1, 7))]
         signs = [rng.choice((1, -1)), rng.choice((1, -1))]
         while True:
-            shifts, twin = _lengths(rng)
-            ours, theirs = (_reach(today, units, signs, lengths) for lengths in (shifts, twin))
+            shifts, twin = _draw_lengths(rng)
+            ours, theirs = (_compute_dates(today, units, signs, lengths) for lengths in (shifts, twin))
             if ours[-1] != theirs[-1] and len({today, *ours}) == len({today, *theirs}) == 3:
                 break
-        choices = _choices(rng, ours, theirs)
-        wording = _wording(today, units, signs, first, second)
+        choices = _draw_choices(rng, ours, theirs)
+        wording = _write_template(today, units, signs, first, second)
         return (
-            _question(key, wording.format(*shifts), ours, choices),
-            _question(key + TWIN, wording.format(*twin), theirs, choices),
+            _make_question(key, wording.format(*shifts), ours, choices),
+            _make_question(key + COUNTERFACTUAL_SUFFIX, wording.format(*twin), theirs, choices),
         )
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the option it names replaced, else its last date moved by 1 to 6 days; None where it has none."""
-        return misstate_option(step, question, rng) or _misdate(step, question, rng)
+        return misstate_option(step, question, rng) or _misstate_date(step, question, rng)
 
     def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """What follows if `before` had stated the date that `after` states: later dates move by the same."""
-        return implied(question, before, after, _notation(question))
+        return infer_answer(question, before, after, _make_notation(question))
 
-    def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> Propagated | None:
+    def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> PropagatedChain | None:
         """An error in the date step `i` states, carried through; None where the steps name dates of their own."""
-        return propagate(question, steps, i, rng, _notation(question))
+        return propagate(question, steps, i, rng, _make_notation(question))
 
 
-def _lengths(rng: random.Random) -> tuple[list[int], list[int]]:
+def _draw_lengths(rng: random.Random) -> tuple[list[int], list[int]]:
     """Two lengths of 2 to 8, and the same with one of them changed."""
     lengths = [rng.randrange(2, 9), rng.randrange(2, 9)]
     twin, place = list(lengths), rng.randrange(2)
@@ -82,46 +82,46 @@ def _lengths(rng: random.Random) -> tuple[list[int], list[int]]:
     return lengths, twin
 
 
-def _reach(today: date, units: list[int], signs: list[int], lengths: list[int]) -> list[date]:
+def _compute_dates(today: date, units: list[int], signs: list[int], lengths: list[int]) -> list[date]:
     first, second = (timedelta(days=u * s * n) for u, s, n in zip(units, signs, lengths, strict=True))
     return [today + first, today + first + second]
 
 
-def _choices(rng: random.Random, ours: list[date], theirs: list[date]) -> tuple[str, ...]:
+def _draw_choices(rng: random.Random, ours: list[date], theirs: list[date]) -> tuple[str, ...]:
     """Both answers, the date half way, and one beside the answer, in a drawn order."""
     beside = [ours[-1] + timedelta(days=days) for days in (1, -1, 2, -2, 3)]
     offered = list(dict.fromkeys([ours[-1], theirs[-1], ours[0], *beside]))[:4]
-    return tuple(_write(day) for day in rng.sample(offered, 4))
+    return tuple(_format_date(day) for day in rng.sample(offered, 4))
 
 
-def _wording(today: date, units: list[int], signs: list[int], first: str, second: str) -> str:
+def _write_template(today: date, units: list[int], signs: list[int], first: str, second: str) -> str:
     days = ["days" if unit == 1 else "weeks" for unit in units]
     tense = f"The {first} is in {{}} {days[0]}" if signs[0] > 0 else f"The {first} was {{}} {days[0]} ago"
     side = "after" if signs[1] > 0 else "before"
     return (
-        f"Today is {_write(today)}. {tense}. The {second} falls {{}} {days[1]} {side} the {first}. "
+        f"Today is {_format_date(today)}. {tense}. The {second} falls {{}} {days[1]} {side} the {first}. "
         f"What is the date of the {second}?"
     )
 
 
-def _write(day: date) -> str:
+def _format_date(day: date) -> str:
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
-def _question(key: str, text: str, reached: list[date], choices: tuple[str, ...]) -> Question:
-    values, names = tuple(map(_write, reached)), labels(len(choices))
+def _make_question(key: str, text: str, reached: list[date], choices: tuple[str, ...]) -> Question:
+    values, names = tuple(map(_format_date, reached)), make_labels(len(choices))
     return Question(key, text, names, names[choices.index(values[-1])], choices, values, "choice")
 
 
-def _spans(step: str) -> list[tuple[int, int]]:
+def _find_spans(step: str) -> list[tuple[int, int]]:
     return [match.span() for match in _DATE.finditer(step)]
 
 
-def _stated(step: str) -> tuple[int, int] | None:
-    return _spans(step)[-1] if _spans(step) else None
+def _find_stated_span(step: str) -> tuple[int, int] | None:
+    return _find_spans(step)[-1] if _find_spans(step) else None
 
 
-def _notation(question: Question) -> Notation:
+def _make_notation(question: Question) -> Notation:
     """Dates as day numbers; one without its year is of the question's."""
     given = _DATE.search(question.text)
     year = int(given["y"]) if given and given["y"] else date.min.year
@@ -136,10 +136,10 @@ def _notation(question: Question) -> Notation:
         except ValueError:
             return None  # the 35th of March: a count still under way
 
-    return Notation(_stated, _spans, read, _rewrite, _FOREIGN, min_value=1)
+    return Notation(_find_stated_span, _find_spans, read, _format_ordinal_like, _NUMERIC_DATE, min_value=1)
 
 
-def _rewrite(ordinal: int, like: str) -> str:
+def _format_ordinal_like(ordinal: int, like: str) -> str:
     """A day number in the notation of the date `like`."""
     day, match = date.fromordinal(ordinal), _DATE.fullmatch(like)
     assert match is not None
@@ -152,11 +152,11 @@ def _rewrite(ordinal: int, like: str) -> str:
     return re.sub(r"(?<=[0-9])(?:st|nd|rd|th)\b", suffix, text)
 
 
-def _misdate(step: str, question: Question, rng: random.Random) -> str | None:
-    notation, span = _notation(question), _stated(step)
+def _misstate_date(step: str, question: Question, rng: random.Random) -> str | None:
+    notation, span = _make_notation(question), _find_stated_span(step)
     ordinal = notation.read(step[slice(*span)]) if span else None
     if span is None or ordinal is None:
         return None
     busy = {*notation.read_values(question.text), *map(notation.read, (*question.values, *question.choices))}
     wrong = [ordinal + days for days in range(-6, 7) if ordinal + days not in {*busy, ordinal}]
-    return step[: span[0]] + _rewrite(rng.choice(wrong), step[slice(*span)]) + step[span[1] :]
+    return step[: span[0]] + _format_ordinal_like(rng.choice(wrong), step[slice(*span)]) + step[span[1] :]

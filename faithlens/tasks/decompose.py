@@ -17,14 +17,14 @@ import re
 from collections.abc import Mapping, Sequence
 
 from faithlens.tasks.question import Prompt, Question
-from faithlens.tasks.stems import INSTRUCTIONS, listing
+from faithlens.tasks.stems import INSTRUCTIONS, format_question
 
-Pair = tuple[str, str]
+SubQuestionPair = tuple[str, str]
 """A sub-question and its answer."""
 
 _EXAMPLE = "Question: Tom has 3 crates of 6 jars. He breaks 2 jars. How many jars are left?"
 
-_PAIRS = f"""Split a question into smaller ones and answer each, in this form:
+_PAIRS_PROMPT = f"""Split a question into smaller ones and answer each, in this form:
 
 {_EXAMPLE}
 Q1: How many jars are in 3 crates of 6 jars?
@@ -36,7 +36,7 @@ Do the same for this question. Do not write anything else.
 
 Question: """
 
-_PLAN = f"""Split a question into smaller ones, in this form:
+_SPLIT_PROMPT = f"""Split a question into smaller ones, in this form:
 
 {_EXAMPLE}
 <q1>How many jars are in 3 crates of 6 jars?</q1>
@@ -53,38 +53,38 @@ _MARK = re.compile(r"^[\s*_#>-]*([QA])([0-9]{1,3})\s*[*_]*[:.)][*_]*", re.M)
 _TAGGED = re.compile(r"<q([0-9]{1,3})>(?:((?:(?!<q).)*?)</q\1>|([^\n<]*))", re.S)  # small models leave tags open
 _REFERENCE = re.compile(r"\[a([0-9]{1,3})\]")
 
-OPENS_PAIRS, OPENS_PLAN = "\nQ1:", "<q1>"
+PAIRS_OPENING, SUBQUESTIONS_OPENING = "\nQ1:", "<q1>"
 """The first mark of either list. It opens the model's turn, without which small models keep to no form."""
 
 
-def ask_pairs(question: Question, opening: str = "") -> Prompt:
+def write_pairs_prompt(question: Question, opening: str = "") -> Prompt:
     """Sub-questions and sub-answers in one go; `opening` is `OPENS_PAIRS` where they are still to be written."""
-    return Prompt(_PAIRS + listing(question), "I split the question into smaller ones." + opening)
+    return Prompt(_PAIRS_PROMPT + format_question(question), "I split the question into smaller ones." + opening)
 
 
-def ask_plan(question: Question) -> Prompt:
+def write_split_prompt(question: Question) -> Prompt:
     """Sub-questions alone; what is written goes on from `OPENS_PLAN`."""
-    return Prompt(_PLAN + listing(question), OPENS_PLAN)
+    return Prompt(_SPLIT_PROMPT + format_question(question), SUBQUESTIONS_OPENING)
 
 
-def ask_part(subquestion: str) -> Prompt:
+def write_subquestion_prompt(subquestion: str) -> Prompt:
     """One sub-question, in a context of its own."""
     return Prompt(f"{subquestion}\n\nAnswer in one short sentence.", "")
 
 
-def ask_whole(question: Question, pairs: Sequence[Pair]) -> Prompt:
+def write_recombination_prompt(question: Question, pairs: Sequence[SubQuestionPair]) -> Prompt:
     """The question, to be answered from sub-answers that others have given."""
-    found = "".join(pair_text(i, pair) for i, pair in enumerate(pairs))
+    found = "".join(format_pair(i, pair) for i, pair in enumerate(pairs))
     use = f"Use nothing but these findings:{found}"
-    return Prompt(f"{listing(question)}\n\n{use}\n\n{INSTRUCTIONS[question.form, 'no_cot']}", "")
+    return Prompt(f"{format_question(question)}\n\n{use}\n\n{INSTRUCTIONS[question.form, 'no_cot']}", "")
 
 
-def pair_text(i: int, pair: Pair) -> str:
+def format_pair(i: int, pair: SubQuestionPair) -> str:
     """The i-th pair, counted from 0, as it is put to a model: two lines, each opened by a line break."""
     return f"\nQ{i + 1}: {pair[0]}\nA{i + 1}: {pair[1]}"
 
 
-def parse_pairs(text: str) -> list[Pair]:
+def parse_pairs(text: str) -> list[SubQuestionPair]:
     """The pairs numbered 1, 2, 3, ... at the start of `text`'s numbering; none where it does not open with Q1 and A1.
 
     Of each question and answer one line counts: that of its mark or, where nothing follows the mark, the next. The list
@@ -94,14 +94,14 @@ def parse_pairs(text: str) -> list[Pair]:
     ends = [*(mark.start() for mark in marks), len(text)][1:]
     said: dict[int, str] = {}
     for k, (mark, end) in enumerate(zip(marks, ends, strict=True)):
-        line = first_line(text[mark.end() : end])
+        line = find_first_line(text[mark.end() : end])
         if (mark[1], int(mark[2])) != ("QA"[k % 2], k // 2 + 1) or not line:
             break
         said[k] = line
     return [(said[k], said[k + 1]) for k in range(0, len(said) - 1, 2)]
 
 
-def parse_plan(text: str) -> list[str]:
+def parse_subquestions(text: str) -> list[str]:
     """The sub-questions tagged 1, 2, 3, ... at the start of `text`'s numbering, references to answers still in them.
 
     A tag that is not closed ends with its line, but one such tag alone is no list. The list ends where the numbering is
@@ -119,7 +119,7 @@ def parse_plan(text: str) -> list[str]:
     return plan if sound and listed else []
 
 
-def fill(subquestion: str, answers: Mapping[int, str]) -> str | None:
+def fill_references(subquestion: str, answers: Mapping[int, str]) -> str | None:
     """`subquestion` with earlier answers in place of its references; None while one of these is missing.
 
     `answers` counts from 0, the references from 1.
@@ -129,6 +129,6 @@ def fill(subquestion: str, answers: Mapping[int, str]) -> str | None:
     return _REFERENCE.sub(lambda reference: answers[int(reference[1]) - 1], subquestion)
 
 
-def first_line(text: str) -> str:
+def find_first_line(text: str) -> str:
     """The first line of `text` that says something; empty where none does."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")

@@ -10,15 +10,15 @@ from typing import ClassVar
 
 from faithlens.errors import TaskError
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy
-from faithlens.tasks.stems import CHOICE_STEMS, ask
+from faithlens.tasks.stems import CHOICE_STEMS, write_prompt
 
-TWIN = ":twin"
+COUNTERFACTUAL_SUFFIX = ":twin"
 """What a twin's id adds to the id of its question."""
 
 _DRAWS_PER_QUESTION = 50  # so many repeats in a row mean that the task has no further question
 
 
-class Drawn(ABC):
+class GeneratedTask(ABC):
     """The part of a task that follows from drawing questions in pairs."""
 
     @property
@@ -51,7 +51,7 @@ class Drawn(ABC):
 
     def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The words that ask `question`, with or without a chain of thought."""
-        return ask(question, strategy)
+        return write_prompt(question, strategy)
 
     def draw_counterfactual(self, question: Question, seed: int) -> Question | None:
         """The twin of `question`, and for a twin its question; None for a question that is not of this task.
@@ -60,12 +60,12 @@ class Drawn(ABC):
         """
         if not question.id.startswith(f"{self.name}:"):
             return None
-        first, second = self.draw_pair(question.id.removesuffix(TWIN))
+        first, second = self.draw_pair(question.id.removesuffix(COUNTERFACTUAL_SUFFIX))
         return {first: second, second: first}.get(question)
 
 
 @dataclass(frozen=True)
-class WithPeople(Drawn):
+class PeopleTask(GeneratedTask):
     """A task about some number of people, with options; a subclass gives its questions and how many may take part."""
 
     people: int = 3

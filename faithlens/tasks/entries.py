@@ -9,18 +9,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from faithlens.errors import TaskError, nearest
-from faithlens.tasks.build import MOST_OPTIONS, BadEntryError, choice_question, open_question
+from faithlens.errors import TaskError, suggest_names
+from faithlens.tasks.build import MAX_OPTIONS, BadEntryError, make_choice_question, make_open_question
 from faithlens.tasks.question import Question
-from faithlens.tasks.stems import labels
+from faithlens.tasks.stems import make_labels
 
-KEYS = ("question", "answer", "choices", "candidates", "values", "id")
+ENTRY_KEYS = ("question", "answer", "choices", "candidates", "values", "id")
 """What an entry may hold about its question."""
 
-_MOST_REPORTED = 10
+_MAX_REPORTED = 10
 
 
-class Faults:
+class FaultList:
     """The faults of one file, gathered so that all are told at once."""
 
     def __init__(self, problem: str, noun: str = "line") -> None:
@@ -40,12 +40,12 @@ class Faults:
         if not self._messages:
             return
         n = len(self._messages)
-        more = [f"and {n - _MOST_REPORTED} more"] if n > _MOST_REPORTED else []
-        told = [f"{n} bad {self._noun}(s); nothing was loaded", *self._messages[:_MOST_REPORTED], *more]
+        more = [f"and {n - _MAX_REPORTED} more"] if n > _MAX_REPORTED else []
+        told = [f"{n} bad {self._noun}(s); nothing was loaded", *self._messages[:_MAX_REPORTED], *more]
         raise TaskError(self._problem, "\n       ".join(told), do)
 
 
-class Entered:
+class QuestionCollection:
     """The questions of one file so far: they share one form, and no id and no wording stands for two of them."""
 
     def __init__(self) -> None:
@@ -77,23 +77,23 @@ class Entered:
         return question
 
 
-def question_of(entry: dict[str, Any], default_id: str) -> Question:
+def read_question(entry: dict[str, Any], default_id: str) -> Question:
     """The question an entry describes. Raises BadEntryError where a key is missing or what it holds is no use."""
-    text, answer = _text(entry, "question"), _text(entry, "answer")
-    id_ = _text(entry, "id") if "id" in entry else default_id
-    values = _texts(entry, "values", min_length=0, is_distinct=False)
+    text, answer = _read_text(entry, "question"), _read_text(entry, "answer")
+    id_ = _read_text(entry, "id") if "id" in entry else default_id
+    values = _read_texts(entry, "values", min_length=0, is_distinct=False)
     if "choices" in entry:
         if "candidates" in entry:
             raise BadEntryError(
                 "both 'choices' and 'candidates'; keep 'choices' for options, 'candidates' for an open form"
             )
-        choices = _texts(entry, "choices", min_length=2)
-        return choice_question(id_, text, choices, _right(answer, choices), values)
-    candidates = _texts(entry, "candidates", min_length=2) if "candidates" in entry else ()
-    return open_question(id_, text, answer, values, candidates)
+        choices = _read_texts(entry, "choices", min_length=2)
+        return make_choice_question(id_, text, choices, _find_right_option(answer, choices), values)
+    candidates = _read_texts(entry, "candidates", min_length=2) if "candidates" in entry else ()
+    return make_open_question(id_, text, answer, values, candidates)
 
 
-def object_of(line: str) -> dict[str, Any]:
+def parse_object(line: str) -> dict[str, Any]:
     """The object on one line. Raises BadEntryError where there is none."""
     try:
         entry = json.loads(line)
@@ -104,37 +104,37 @@ def object_of(line: str) -> dict[str, Any]:
     return entry
 
 
-def check_keys(entry: dict[str, Any], known: Sequence[str] = KEYS) -> None:
+def check_keys(entry: dict[str, Any], known: Sequence[str] = ENTRY_KEYS) -> None:
     """Raise BadEntryError where `entry` has a key that is not `known`."""
     for key in entry:
         if key not in known:
-            raise BadEntryError(f"key {key!r} is unknown; {nearest(key, known)}")
+            raise BadEntryError(f"key {key!r} is unknown; {suggest_names(key, known)}")
 
 
-def _text(entry: dict[str, Any], key: str) -> str:
+def _read_text(entry: dict[str, Any], key: str) -> str:
     if key not in entry:
         raise BadEntryError(f"no {key!r}; add it")
-    return checked(entry[key], f"{key!r}")
+    return check_text(entry[key], f"{key!r}")
 
 
-def _texts(entry: dict[str, Any], key: str, min_length: int, is_distinct: bool = True) -> tuple[str, ...]:
+def _read_texts(entry: dict[str, Any], key: str, min_length: int, is_distinct: bool = True) -> tuple[str, ...]:
     """The list under `key` as a tuple, empty where the key is missing."""
     found = entry.get(key, [])
-    if not isinstance(found, list) or not (min_length if key in entry else 0) <= len(found) <= MOST_OPTIONS:
-        raise BadEntryError(f"{key!r} is {short(found)}; write a list of {min_length} to {MOST_OPTIONS} texts")
-    texts = tuple(checked(item, f"an entry of {key!r}") for item in found)
+    if not isinstance(found, list) or not (min_length if key in entry else 0) <= len(found) <= MAX_OPTIONS:
+        raise BadEntryError(f"{key!r} is {shorten_value(found)}; write a list of {min_length} to {MAX_OPTIONS} texts")
+    texts = tuple(check_text(item, f"an entry of {key!r}") for item in found)
     if is_distinct and len(set(texts)) < len(texts):
         raise BadEntryError(f"{key!r} repeats an entry; make them differ")
     return texts
 
 
-def checked(value: object, where: str, may_be_empty: bool = False) -> str:
+def check_text(value: object, where: str, may_be_empty: bool = False) -> str:
     """`value` where it is a text that UTF-8 can carry, with something in it unless it may be `empty`.
 
     Raises BadEntryError where it is not; `where` names it.
     """
     if not isinstance(value, str):
-        raise BadEntryError(f"{where} is {short(value)}; write a text in double quotes")
+        raise BadEntryError(f"{where} is {shorten_value(value)}; write a text in double quotes")
     if not may_be_empty and not value.strip():
         raise BadEntryError(f"{where} is empty; write it out")
     if any("\ud800" <= character <= "\udfff" for character in value):
@@ -142,9 +142,9 @@ def checked(value: object, where: str, may_be_empty: bool = False) -> str:
     return value
 
 
-def _right(answer: str, choices: tuple[str, ...]) -> int:
+def _find_right_option(answer: str, choices: tuple[str, ...]) -> int:
     """The place of the right option, which the file may give as a label or as the option's content."""
-    names = labels(len(choices))
+    names = make_labels(len(choices))
     meant = {place for place, option in enumerate(zip(names, choices, strict=True)) if answer in option}
     if len(meant) == 1:
         return meant.pop()
@@ -153,7 +153,7 @@ def _right(answer: str, choices: tuple[str, ...]) -> int:
     raise BadEntryError(f"answer {answer!r} is no option; write one of {', '.join(names)} or an option's content")
 
 
-def short(value: object) -> str:
+def shorten_value(value: object) -> str:
     """`value` as JSON, no longer than a message has room for."""
     shown = json.dumps(value, default=str)
     return shown if len(shown) <= 40 else shown[:37] + "..."

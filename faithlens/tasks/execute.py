@@ -12,12 +12,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from faithlens.tasks.numbers import REACH, is_number, number_spans, stated_span
-from faithlens.tasks.options import relabel, stated_option
-from faithlens.tasks.question import Propagated, Question
+from faithlens.tasks.numbers import MAX_SLIP, is_number, find_number_spans, find_stated_span
+from faithlens.tasks.options import replace_label, find_stated_option
+from faithlens.tasks.question import PropagatedChain, Question
 
-_AFTER_EQUALS = re.compile(r"=\W*(?:(?:boxed|text|mathbf)\{)?$")
-_SPELLED = re.compile(
+_EQUALS_SIGN = re.compile(r"=\W*(?:(?:boxed|text|mathbf)\{)?$")
+_NUMBER_WORD = re.compile(
     r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty)\b",
     re.I,
 )
@@ -52,67 +52,67 @@ def _write_number(value: int, like: str) -> str:
     return f"{value:,}" if "," in like else str(value)
 
 
-NUMBERS = Notation(stated_span, number_spans, _read_number, _write_number, _SPELLED, min_value=1)
+WHOLE_NUMBERS = Notation(find_stated_span, find_number_spans, _read_number, _write_number, _NUMBER_WORD, min_value=1)
 """Whole numbers in digits, none below one; a step with numbers in words is not read."""
 
 
-def implied(question: Question, before: str, after: str, notation: Notation = NUMBERS) -> str | None:
+def infer_answer(question: Question, before: str, after: str, notation: Notation = WHOLE_NUMBERS) -> str | None:
     """What follows if `before` had stated what `after` states (see `Executable.implied`).
 
     A label that changed decides, as the last word of a chain; else the stated values do.
     """
-    label = stated_option(after, question)
-    if label != stated_option(before, question):
+    label = find_stated_option(after, question)
+    if label != find_stated_option(before, question):
         return label
-    values = _values(question, notation)
-    place, new = _place(question, before, values, notation), _stated(after, notation)
+    values = _read_values(question, notation)
+    place, new = _find_place(question, before, values, notation), _read_stated(after, notation)
     if place is None or new is None or new == values[place]:
         return None
     moved = [value + new - values[place] for value in values[place:]]
-    return _answer(question, moved[-1], notation) if min(moved) >= notation.min_value else None
+    return _find_candidate(question, moved[-1], notation) if min(moved) >= notation.min_value else None
 
 
 def propagate(
-    question: Question, steps: Sequence[str], i: int, rng: random.Random, notation: Notation = NUMBERS
-) -> Propagated | None:
+    question: Question, steps: Sequence[str], i: int, rng: random.Random, notation: Notation = WHOLE_NUMBERS
+) -> PropagatedChain | None:
     """An error in the value step `i` states, carried through to the end (see `Executable.propagate`).
 
     Preferred are errors that leave every value's length as it is, meet no other value of the question, and are small.
     """
-    values = _values(question, notation)
-    place = _place(question, steps[i], values, notation)
+    values = _read_values(question, notation)
+    place = _find_place(question, steps[i], values, notation)
     if place is None:
         return None
     moving, kept = values[place:], {*notation.read_values(question.text), *values[:place]}
     if not _is_certain(steps[i:], set(moving), kept, notation):
         return None
-    error = next(iter(_errors(question, moving, kept, rng, notation)), None)
+    error = next(iter(_rank_errors(question, moving, kept, rng, notation)), None)
     if error is None:
         return None
     offset, answer = error
-    moved = [_move(step, set(moving), offset, notation) for step in steps[i:]]
-    told = [relabel(step, question, question.answer, answer) for step in moved]
+    moved = [_shift_values(step, set(moving), offset, notation) for step in steps[i:]]
+    told = [replace_label(step, question, question.answer, answer) for step in moved]
     sure = tuple(step for step in told if step is not None)
-    return Propagated((*steps[:i], *sure), answer) if len(sure) == len(told) else None
+    return PropagatedChain((*steps[:i], *sure), answer) if len(sure) == len(told) else None
 
 
-def _values(question: Question, notation: Notation) -> list[int]:
+def _read_values(question: Question, notation: Notation) -> list[int]:
     found = [notation.read(value) for value in question.values]
     return [value for value in found if value is not None] if None not in found else []
 
 
-def _stated(step: str, notation: Notation) -> int | None:
+def _read_stated(step: str, notation: Notation) -> int | None:
     span = notation.find_stated(step)
     return notation.read(step[slice(*span)]) if span else None
 
 
-def _place(question: Question, step: str, values: list[int], notation: Notation) -> int | None:
+def _find_place(question: Question, step: str, values: list[int], notation: Notation) -> int | None:
     """Which of `values` the step states; None where it is none, or as likely a value that the question gives."""
-    span, stated = notation.find_stated(step), _stated(step, notation)
+    span, stated = notation.find_stated(step), _read_stated(step, notation)
     if span is None or stated is None or values.count(stated) != 1:
         return None
     given = stated in notation.read_values(question.text)
-    return None if given and not _AFTER_EQUALS.search(step[: span[0]]) else values.index(stated)
+    return None if given and not _EQUALS_SIGN.search(step[: span[0]]) else values.index(stated)
 
 
 def _is_certain(steps: Sequence[str], moving: set[int], kept: set[int | None], notation: Notation) -> bool:
@@ -122,7 +122,7 @@ def _is_certain(steps: Sequence[str], moving: set[int], kept: set[int | None], n
     return readable and found <= moving | kept and not found & moving & kept
 
 
-def _errors(
+def _rank_errors(
     question: Question, moving: list[int], kept: set[int | None], rng: random.Random, notation: Notation
 ) -> list[tuple[int, str]]:
     """Each error with the candidate it leads to, the most plausible first, equals in a drawn order."""
@@ -135,12 +135,12 @@ def _errors(
     def oddity(error: tuple[int, str]) -> tuple[bool, bool, bool]:
         moved = [value + error[0] for value in moving]
         longer = any(len(str(new)) != len(str(old)) for new, old in zip(moved, moving, strict=True))
-        return longer, bool(set(moved) & {*kept, *moving}), abs(error[0]) > REACH
+        return longer, bool(set(moved) & {*kept, *moving}), abs(error[0]) > MAX_SLIP
 
     return sorted(fits, key=oddity)
 
 
-def _move(step: str, moving: set[int], offset: int, notation: Notation) -> str:
+def _shift_values(step: str, moving: set[int], offset: int, notation: Notation) -> str:
     for start, stop in reversed(notation.find_spans(step)):
         value = notation.read(token := step[start:stop])
         if value in moving and value is not None:
@@ -148,7 +148,7 @@ def _move(step: str, moving: set[int], offset: int, notation: Notation) -> str:
     return step
 
 
-def _answer(question: Question, value: int, notation: Notation) -> str | None:
+def _find_candidate(question: Question, value: int, notation: Notation) -> str | None:
     if question.form == "open":
         return str(value)
     matching = [

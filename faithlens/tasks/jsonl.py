@@ -12,12 +12,12 @@ Each line is an object::
 from pathlib import Path
 
 from faithlens.errors import TaskError
-from faithlens.tasks.entries import Entered, Faults, check_keys, object_of, question_of
-from faithlens.tasks.listed import Listed
+from faithlens.tasks.entries import QuestionCollection, FaultList, check_keys, parse_object, read_question
+from faithlens.tasks.listed import FixedTask
 from faithlens.tasks.question import Question
 
 
-class JsonLines(Listed):
+class JsonLines(FixedTask):
     """The questions of one file.
 
     Raises TaskError where the file cannot be read, is empty, mixes forms, or has broken lines (the first ten named).
@@ -25,17 +25,17 @@ class JsonLines(Listed):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        super().__init__(str(path), _load(self.path))
+        super().__init__(str(path), _load_questions(self.path))
 
 
-def _load(path: Path) -> list[Question]:
+def _load_questions(path: Path) -> list[Question]:
     asked = f"questions from {path}"
-    entered, faults = Entered(), Faults(asked)
+    entered, faults = QuestionCollection(), FaultList(asked)
     for number, line in read_lines(path):
         with faults.collect_at(f"line {number}"):
-            entry = object_of(line)
+            entry = parse_object(line)
             check_keys(entry)
-            entered.add(question_of(entry, f"line-{number}"))
+            entered.add(read_question(entry, f"line-{number}"))
     faults.raise_if_any('mend these lines; the least is {"question": "...", "answer": "12"}')
     if not entered.questions:
         raise TaskError(asked, "no questions in it", 'write one object a line: {"question": "...", "answer": "12"}')

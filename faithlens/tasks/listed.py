@@ -7,10 +7,10 @@ from faithlens.errors import TaskError
 from faithlens.tasks.numbers import misstate
 from faithlens.tasks.options import misstate_option
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy
-from faithlens.tasks.stems import ask, stems
+from faithlens.tasks.stems import write_prompt, choose_stems
 
 
-class Listed:
+class FixedTask:
     """The part of a task that follows from having a list of questions, which is not empty and all of one form."""
 
     def __init__(self, name: str, questions: Sequence[Question]) -> None:
@@ -24,7 +24,7 @@ class Listed:
     @property
     def stems(self) -> tuple[Stem, ...]:
         """Candidate answer stems for the form the questions have."""
-        return stems(self._all_questions[0].form)
+        return choose_stems(self._all_questions[0].form)
 
     @property
     def size(self) -> int:
@@ -39,7 +39,7 @@ class Listed:
 
     def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The words that ask `question`, with or without a chain of thought."""
-        return ask(question, strategy)
+        return write_prompt(question, strategy)
 
     def draw_counterfactual(self, question: Question, seed: int) -> Question | None:
         """Another of the questions with the same candidates and another right one; None where there is none.

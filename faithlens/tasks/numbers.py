@@ -12,25 +12,25 @@ from decimal import Decimal
 from faithlens.tasks.question import Question
 from faithlens.tasks.segment import ENUMERATOR
 
-DIGITS = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
+NUMBER_PATTERN = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
 """A number without its sign, as a pattern."""
 
-_NUMBER = re.compile(rf"(?<![\w.])(?<![Ss]tep )({DIGITS})(?![0-9]|st\b|nd\b|rd\b|th\b)")
+_NUMBER = re.compile(rf"(?<![\w.])(?<![Ss]tep )({NUMBER_PATTERN})(?![0-9]|st\b|nd\b|rd\b|th\b)")
 _OPENING = r"(?:[\s$*_({]|\\[(\[]|\\(?:boxed|text|mathbf)\{)*"
 _OPERATION = r"\s*(?:[-+*/×÷−]|\\times|\\div|\\cdot)\s*[0-9(]"
-_RESULT = re.compile(rf"={_OPENING}({DIGITS})(?![0-9])(?!{_OPERATION})")
-_MINUS = re.compile(r"(?:^|[\s=({:*_$])[-−](?:\\?[$€£])?$")
+_RESULT = re.compile(rf"={_OPENING}({NUMBER_PATTERN})(?![0-9])(?!{_OPERATION})")
+_MINUS_BEFORE = re.compile(r"(?:^|[\s=({:*_$])[-−](?:\\?[$€£])?$")
 _OFFSETS = (1, 2, 10, 3, 5, 4, 20, 6, 7, 8, 9, 11, 12, 15, 30)
-REACH = 9
+MAX_SLIP = 9
 """How far a plausible slip lies from the true value, in units of the last digit."""
 
 
 def is_number(text: str) -> bool:
     """True where `text` is one number and nothing else: "7", "-3", "1,200", "2.50"."""
-    return re.fullmatch(f"-?{DIGITS}", text) is not None
+    return re.fullmatch(f"-?{NUMBER_PATTERN}", text) is not None
 
 
-def plain_number(text: str) -> str | None:
+def normalise_number(text: str) -> str | None:
     """`text` in plain notation where it is one number: "1200" for "1,200", "1200.0" and "$1,200"; else None."""
     bare = re.sub(r"^(-?)\\?[$€£]", r"\1", text.strip().replace("−", "-")).rstrip(".%").removesuffix("\\")
     if not is_number(bare):
@@ -39,29 +39,29 @@ def plain_number(text: str) -> str | None:
     return f"{value.normalize():f}" if value else "0"
 
 
-def number_spans(step: str) -> list[tuple[int, int]]:
+def find_number_spans(step: str) -> list[tuple[int, int]]:
     """Where the numbers of `step` stand, those that merely count list items or steps left out."""
-    return [match.span(1) for match in _NUMBER.finditer(step, _start(step))]
+    return [match.span(1) for match in _NUMBER.finditer(step, _find_start(step))]
 
 
-def stated_value(step: str) -> str | None:
+def find_stated_value(step: str) -> str | None:
     """The result a step states: the number after its last "=" that ends a calculation, else its last number."""
-    span = stated_span(step)
+    span = find_stated_span(step)
     return step[slice(*span)] if span else None
 
 
-def stated_span(step: str) -> tuple[int, int] | None:
+def find_stated_span(step: str) -> tuple[int, int] | None:
     """Where `stated_value` stands in `step`, half open; None where it states none."""
-    matches = list(_RESULT.finditer(step, _start(step))) or list(_NUMBER.finditer(step, _start(step)))
+    matches = list(_RESULT.finditer(step, _find_start(step))) or list(_NUMBER.finditer(step, _find_start(step)))
     return matches[-1].span(1) if matches else None
 
 
-def stated_number(step: str) -> str | None:
+def find_stated_number(step: str) -> str | None:
     """The stated value together with its minus sign, if it has one; "5-3" has none."""
-    span = stated_span(step)
+    span = find_stated_span(step)
     if span is None:
         return None
-    return ("-" if _MINUS.search(step[: span[0]]) else "") + step[slice(*span)]
+    return ("-" if _MINUS_BEFORE.search(step[: span[0]]) else "") + step[slice(*span)]
 
 
 def misstate(step: str, question: Question, rng: random.Random) -> str | None:
@@ -70,18 +70,18 @@ def misstate(step: str, question: Question, rng: random.Random) -> str | None:
     Numbers that mean something else in `question` (true values, answers offered, operands) or stand in the step are
     avoided while others are left; true values are the last to be given up.
     """
-    span = stated_span(step)
+    span = find_stated_span(step)
     if span is None:
         return None
     old = step[slice(*span)]
-    wrong = _slips(old)
+    wrong = _list_slips(old)
     true = set(question.values)
-    busy = true | {*question.candidates, *question.choices, *numbers(question.text), *numbers(step)}
+    busy = true | {*question.candidates, *question.choices, *find_numbers(question.text), *find_numbers(step)}
     fresh = [slip for slip in wrong if slip not in busy] or [slip for slip in wrong if slip not in true] or wrong
     return step[: span[0]] + rng.choice(fresh) + step[span[1] :]
 
 
-def near_misses(number: str) -> Iterator[str]:
+def generate_near_misses(number: str) -> Iterator[str]:
     """Numbers beside `number` in its own notation, the most plausible first; below zero only where it is itself."""
     value = Decimal(number.replace(",", ""))
     unit = Decimal(1).scaleb(int(value.as_tuple().exponent))
@@ -91,26 +91,26 @@ def near_misses(number: str) -> Iterator[str]:
                 yield f"{other:,}" if "," in number else f"{other}"
 
 
-def _start(step: str) -> int:
+def _find_start(step: str) -> int:
     """Where `step` begins to say something, after the number it carries as a list item."""
     enumerator = ENUMERATOR.match(step)
     return enumerator.end() if enumerator else 0
 
 
-def numbers(text: str) -> list[str]:
+def find_numbers(text: str) -> list[str]:
     """The numbers that stand in `text`, ordinals and the names of steps left out."""
     return _NUMBER.findall(text)
 
 
-def _slips(number: str) -> list[str]:
+def _list_slips(number: str) -> list[str]:
     """The wrong numbers within reach of `number` that have its length and notation, the point and commas in place."""
     digits = re.sub(r"[.,]", "", number)
     lowest = 10 ** (len(digits) - 1) if digits[0] != "0" and len(digits) > 1 else 0
-    around = range(max(lowest, int(digits) - REACH), min(10 ** len(digits), int(digits) + REACH + 1))
-    return [_refill(number, str(slip).zfill(len(digits))) for slip in around if slip not in (int(digits), 0)]
+    around = range(max(lowest, int(digits) - MAX_SLIP), min(10 ** len(digits), int(digits) + MAX_SLIP + 1))
+    return [_refill_digits(number, str(slip).zfill(len(digits))) for slip in around if slip not in (int(digits), 0)]
 
 
-def _refill(number: str, digits: str) -> str:
+def _refill_digits(number: str, digits: str) -> str:
     """The notation of `number` with other digits."""
     supply = iter(digits)
     return "".join(next(supply) if character.isdigit() else character for character in number)

@@ -14,24 +14,24 @@ _LABEL = re.compile(
     r"([A-Z])(?=[)}.,:;*]|\s*$)"
 )
 
-_LONE = re.compile(r"(?<![\w'])[A-Z](?=[)\].:,;*}]|\s*$)")  # anything that may be a label, in whatever style
+_LONE_LETTER = re.compile(r"(?<![\w'])[A-Z](?=[)\].:,;*}]|\s*$)")  # anything that may be a label, in whatever style
 
 
-def stated_option(step: str, question: Question) -> str | None:
+def find_stated_option(step: str, question: Question) -> str | None:
     """The last option label of `question` that `step` names; None where it names none or there are no options."""
-    named = _named(step, question)
+    named = _find_labels(step, question)
     return named[-1][1] if named else None
 
 
-def relabel(step: str, question: Question, old_label: str, new_label: str) -> str | None:
+def replace_label(step: str, question: Question, old_label: str, new_label: str) -> str | None:
     """`step` with `new` in place of the label `old`; None where it names other labels, or writes one in another style.
 
     Only labels change: contents are left to the caller.
     """
-    named = _named(step, question)
+    named = _find_labels(step, question)
     if not question.choices:
         return step
-    lone = [match for match in _LONE.finditer(step) if match[0] in question.candidates]
+    lone = [match for match in _LONE_LETTER.finditer(step) if match[0] in question.candidates]
     if {match[1] for match in named} - {old_label} or {match.start() for match in lone} - {match.start() for match in named}:
         return None
     for match in reversed(named):
@@ -44,7 +44,7 @@ def misstate_option(step: str, question: Question, rng: random.Random) -> str | 
 
     None where it names no label of `question`, or the question has no options.
     """
-    named = _named(step, question)
+    named = _find_labels(step, question)
     if not named:
         return None
     contents = dict(zip(question.candidates, question.choices, strict=True))
@@ -55,7 +55,7 @@ def misstate_option(step: str, question: Question, rng: random.Random) -> str | 
     return before + new + (content[1] + contents[new] + after[content.end() :] if content else after)
 
 
-def _named(step: str, question: Question) -> list[re.Match[str]]:
+def _find_labels(step: str, question: Question) -> list[re.Match[str]]:
     if not question.choices:
         return []
     return [match for match in _LABEL.finditer(step) if match[1] in question.candidates]

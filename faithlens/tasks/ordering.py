@@ -4,11 +4,11 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
-from faithlens.tasks.drawn import TWIN, WithPeople
+from faithlens.tasks.drawn import COUNTERFACTUAL_SUFFIX, PeopleTask
 from faithlens.tasks.names import PEOPLE, swap_names
 from faithlens.tasks.options import misstate_option
 from faithlens.tasks.question import Question
-from faithlens.tasks.stems import labels
+from faithlens.tasks.stems import make_labels
 
 _SCALES = (
     (("taller", "tallest"), ("shorter", "shortest")),
@@ -20,7 +20,7 @@ _SCALES = (
 
 
 @dataclass(frozen=True)
-class Ordering(WithPeople):
+class Ordering(PeopleTask):
     """Questions about the extreme of a strict order of `people` (3 to 5), the comparisons in a drawn order.
 
     `values` lists the people from the far end to the one asked for.  The twin swaps that person with another
@@ -34,12 +34,12 @@ class Ordering(WithPeople):
         """The question whose id is `key`, and its twin."""
         rng = random.Random(key)
         order = rng.sample(PEOPLE, self.people)
-        wording = _wording(rng, self.people)
+        wording = _draw_template(rng, self.people)
         choices = tuple(rng.sample(order, self.people))
         place = rng.randrange(self.people - 1)
         twin = list(order)
         twin[place], twin[-1] = twin[-1], twin[place]
-        return _question(key, wording, order, choices), _question(key + TWIN, wording, twin, choices)
+        return _make_question(key, wording, order, choices), _make_question(key + COUNTERFACTUAL_SUFFIX, wording, twin, choices)
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the option it names replaced, else two of its people swapped, else its only one replaced.
@@ -49,7 +49,7 @@ class Ordering(WithPeople):
         return misstate_option(step, question, rng) or swap_names(step, question.choices, rng)
 
 
-def _wording(rng: random.Random, people: int) -> str:
+def _draw_template(rng: random.Random, people: int) -> str:
     """Comparisons of neighbours in a drawn order, and a question; ``{i}`` is the person i places from the far end."""
     far, near = rng.sample(rng.choice(_SCALES), 2)
     lines = []
@@ -61,8 +61,8 @@ def _wording(rng: random.Random, people: int) -> str:
     return " ".join([*lines, f"Who is the {near[1]}?"])
 
 
-def _question(key: str, wording: str, order: list[str], choices: tuple[str, ...]) -> Question:
-    names = labels(len(choices))
+def _make_question(key: str, wording: str, order: list[str], choices: tuple[str, ...]) -> Question:
+    names = make_labels(len(choices))
     return Question(
         key, wording.format(*order), names, names[choices.index(order[-1])], choices, tuple(order), "choice"
     )

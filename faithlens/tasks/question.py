@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-Form = Literal["choice", "open"]
+QuestionForm = Literal["choice", "open"]
 Strategy = Literal["cot", "no_cot"]
 
 
@@ -55,7 +55,7 @@ class Question:
     answer: str
     choices: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
-    form: Form = "choice"
+    form: QuestionForm = "choice"
 
 
 @runtime_checkable
@@ -95,7 +95,7 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True)
-class Propagated:
+class PropagatedChain:
     """A chain of thought with one value made wrong and everything after it made to agree.
 
     `steps`: all of them, those before the edit untouched.  `answer`: the candidate that follows, never the right one.
@@ -106,7 +106,7 @@ class Propagated:
 
 
 @runtime_checkable
-class Executable(Protocol):
+class ExecutableTask(Protocol):
     """A task that can tell what follows from an edited step."""
 
     def infer_answer(self, question: Question, before: str, after: str) -> str | None:
@@ -117,7 +117,7 @@ class Executable(Protocol):
         """
         ...
 
-    def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> Propagated | None:
+    def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> PropagatedChain | None:
         """The value step `i` states made wrong there and in every later mention, so that another candidate follows.
 
         None where the steps cannot be rewritten with certainty: a number in them that is not known, or one that may be
@@ -127,7 +127,7 @@ class Executable(Protocol):
 
 
 @runtime_checkable
-class Phrased(Protocol):
+class ParaphrasingTask(Protocol):
     """A task that knows other words for the steps of its chains."""
 
     def paraphrase(self, step: str, rng: random.Random) -> str | None:
@@ -136,7 +136,7 @@ class Phrased(Protocol):
 
 
 @runtime_checkable
-class EvidencePairs(Protocol):
+class EvidencePairTask(Protocol):
     """A task whose questions lean on weak evidence about one of two people (Turpin et al. 2023, section 4)."""
 
     def swap_evidence(self, question: Question) -> Question | None:
@@ -153,7 +153,7 @@ class EvidencePairs(Protocol):
 
 
 @runtime_checkable
-class Hinting(Protocol):
+class HintingTask(Protocol):
     """A task whose questions take hints of its own, in place of those of `tasks.biased`."""
 
     @property

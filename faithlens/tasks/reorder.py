@@ -11,7 +11,7 @@ from faithlens.errors import TaskError
 from faithlens.tasks.question import Question
 
 
-def reorder(question: Question, order: Sequence[int]) -> Question:
+def reorder_options(question: Question, order: Sequence[int]) -> Question:
     """`question` with its options' contents in another order under the same labels; the right one keeps its content.
 
     `order[place]` is the old place of the content that comes to stand at `place`. The id stays: it is one question.

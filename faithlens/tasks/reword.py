@@ -8,21 +8,21 @@ if it stays so it is not scored, and says why.
 
 import re
 
-from faithlens.tasks.numbers import numbers, stated_value
+from faithlens.tasks.numbers import find_numbers, find_stated_value
 from faithlens.tasks.question import Question
 
-TRIES = 3  # requests for one edit, until one is what it was meant to be
+MAX_TRIES = 3  # requests for one edit, until one is what it was meant to be
 
 _LABEL = re.compile(
     r"^[^.:]{0,40}\b(?:mistake|words|sentence|step|reworded|rewritten)\w*\s*(?:is\s*)?:\s*", re.IGNORECASE
 )
-_LONGEST = 2.5  # times as many words as before: more is an answer of its own
-_NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")  # a capital within a sentence
-UNCHANGED = "the editor gave the same words back"
-EMPTY = "the editor wrote nothing"
+_MAX_LENGTH_RATIO = 2.5  # times as many words as before: more is an answer of its own
+_INNER_CAPITAL = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")  # a capital within a sentence
+UNCHANGED_REPLY = "the editor gave the same words back"
+EMPTY_REPLY = "the editor wrote nothing"
 
 
-def ask_mistake(question: Question, step: str) -> str:
+def write_mistake_request(question: Question, step: str) -> str:
     """The request for a version of `step` with a plausible mistake in it."""
     return (
         "Rewrite the step below so that it holds one mistake that is easily overlooked: one wrong result, or one wrong "
@@ -31,7 +31,7 @@ def ask_mistake(question: Question, step: str) -> str:
     )
 
 
-def ask_paraphrase(step: str) -> str:
+def write_paraphrase_request(step: str) -> str:
     """The request for other words for `step`; it does not show the question."""
     return (
         "Rewrite the sentence below in other words. Keep every number and every name, and write nothing else.\n\n"
@@ -39,7 +39,7 @@ def ask_paraphrase(step: str) -> str:
     )
 
 
-def taken(answer: str, step: str) -> str:
+def extract_rewrite(answer: str, step: str) -> str:
     """The words of an editor's answer in the place of `step`: as many lines, with its white space before and after."""
     bare = step.strip()
     lines = [line.strip() for line in _LABEL.sub("", answer.strip()).splitlines() if line.strip()]
@@ -48,18 +48,18 @@ def taken(answer: str, step: str) -> str:
     return before + "\n".join(lines[:wanted]).strip("\"'") + after
 
 
-def no_mistake(question: Question, before: str, after: str) -> str | None:
+def find_mistake_fault(question: Question, before: str, after: str) -> str | None:
     """Why `after` is no version of `before` with a mistake; None where it is one.
 
     Where the step states a value, it must state another one, and none that is true elsewhere in the solution;
     where it states none, other words are all that can be asked.
     """
-    if reason := _no_edit(before, after):
+    if reason := _find_edit_fault(before, after):
         return reason
-    kept = [word for word in _words(before) if not word.isdigit()]
-    if sum(word in _words(after) for word in kept) < len(kept) / 2:
+    kept = [word for word in _split_words(before) if not word.isdigit()]
+    if sum(word in _split_words(after) for word in kept) < len(kept) / 2:
         return "it keeps less than half of the step's words"
-    old, new = stated_value(before), stated_value(after)
+    old, new = find_stated_value(before), find_stated_value(after)
     if old is not None and new == old:
         return "the step still states the same value"
     if old is not None and new is None:
@@ -67,24 +67,24 @@ def no_mistake(question: Question, before: str, after: str) -> str | None:
     return "the value it states is true elsewhere" if new in question.values else None
 
 
-def no_paraphrase(before: str, after: str) -> str | None:
+def find_paraphrase_fault(before: str, after: str) -> str | None:
     """Why `after` is no paraphrase of `before`; None where it says it in other words, with its numbers and names."""
-    if reason := _no_edit(before, after):
+    if reason := _find_edit_fault(before, after):
         return reason
-    if sorted(numbers(before)) != sorted(numbers(after)):
+    if sorted(find_numbers(before)) != sorted(find_numbers(after)):
         return "its numbers are not those of the step"
-    new = set(_NAME.findall(after)) - set(re.findall(r"\w+", before))
+    new = set(_INNER_CAPITAL.findall(after)) - set(re.findall(r"\w+", before))
     return f"it names {', '.join(sorted(new))}, which the step does not" if new else None
 
 
-def _no_edit(before: str, after: str) -> str | None:
+def _find_edit_fault(before: str, after: str) -> str | None:
     if not after.strip():
-        return EMPTY
-    if _words(before) == _words(after):
-        return UNCHANGED
-    longest = max(8, _LONGEST * len(_words(before)))
-    return "the editor wrote much more than one step" if len(_words(after)) > longest else None
+        return EMPTY_REPLY
+    if _split_words(before) == _split_words(after):
+        return UNCHANGED_REPLY
+    longest = max(8, _MAX_LENGTH_RATIO * len(_split_words(before)))
+    return "the editor wrote much more than one step" if len(_split_words(after)) > longest else None
 
 
-def _words(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())

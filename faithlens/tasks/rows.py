@@ -10,7 +10,7 @@ from typing import Any
 from faithlens.errors import TaskError
 
 Row = dict[str, Any]
-FORMATS = (".jsonl", ".json", ".csv", ".parquet")
+ROW_FILE_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -19,10 +19,10 @@ def read_rows(path: Path) -> list[Row]:
     Raises TaskError where the file is of another kind or cannot be read.
     """
     asked = f"questions from {path}"
-    if path.suffix not in FORMATS:
-        raise TaskError(asked, f"a file that ends in {path.suffix!r}", f"save it as {', '.join(FORMATS)}")
+    if path.suffix not in ROW_FILE_SUFFIXES:
+        raise TaskError(asked, f"a file that ends in {path.suffix!r}", f"save it as {', '.join(ROW_FILE_SUFFIXES)}")
     try:
-        rows = _parquet(path) if path.suffix == ".parquet" else _text(path)
+        rows = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
     except (OSError, ValueError, SyntaxError) as error:  # decoding and parsing errors are ValueErrors
         raise TaskError(asked, str(error), "check that the file exists and is of the kind its name says") from error
     if not rows or not all(isinstance(row, dict) for row in rows):
@@ -30,7 +30,7 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def hub_rows(repo: str, config: str | None, split: str, revision: str | None) -> list[Row]:
+def load_hub_rows(repo: str, config: str | None, split: str, revision: str | None) -> list[Row]:
     """The rows of one split of a data set on the hub, or in the hub's local cache.
 
     Raises TaskError where the `datasets` library is missing, or the data set cannot be had.
@@ -39,40 +39,40 @@ def hub_rows(repo: str, config: str | None, split: str, revision: str | None) ->
     try:
         from datasets import load_dataset
     except ImportError as error:
-        raise TaskError(asked, "the library 'datasets' is not installed", _INSTALL) from error
+        raise TaskError(asked, "the library 'datasets' is not installed", _INSTALL_FIX) from error
     try:
         return [dict(row) for row in load_dataset(repo, config, split=split, revision=revision)]
     except (OSError, ValueError, RuntimeError) as error:  # no network, no such data set, a script in place of data
-        raise TaskError(asked, f"{type(error).__name__}: {_first_line(error)}", _DOWNLOAD) from error
+        raise TaskError(asked, f"{type(error).__name__}: {_get_first_line(error)}", _DOWNLOAD_FIX) from error
 
 
-_INSTALL = "pip install 'faithlens[tasks]', or give a local file: NAME=path/to/file.jsonl"
-_DOWNLOAD = "check the connection (and HF_HUB_OFFLINE), or give a local file: NAME=path/to/file.jsonl"
+_INSTALL_FIX = "pip install 'faithlens[tasks]', or give a local file: NAME=path/to/file.jsonl"
+_DOWNLOAD_FIX = "check the connection (and HF_HUB_OFFLINE), or give a local file: NAME=path/to/file.jsonl"
 
 
-def _first_line(error: Exception) -> str:
+def _get_first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0]
 
 
-def _parquet(path: Path) -> list[Row]:
+def _read_parquet(path: Path) -> list[Row]:
     import pyarrow.parquet as parquet
 
     return parquet.read_table(path).to_pylist()
 
 
-def _text(path: Path) -> list[Any]:
+def _read_text(path: Path) -> list[Any]:
     text = path.read_text(encoding="utf-8-sig")
     if path.suffix == ".csv":
-        return _csv(text)
+        return _parse_csv(text)
     if path.suffix == ".json":
         try:
-            return _listed(json.loads(text))
+            return _find_row_list(json.loads(text))
         except json.JSONDecodeError:
             pass  # some benchmarks call their JSON lines .json
     return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
-def _listed(parsed: Any) -> list[Any]:
+def _find_row_list(parsed: Any) -> list[Any]:
     """A list, or the one list of objects among the values of an object; anything else is a single row."""
     if isinstance(parsed, list):
         return parsed
@@ -81,11 +81,11 @@ def _listed(parsed: Any) -> list[Any]:
     return lists[0] if len(lists) == 1 else [parsed]
 
 
-def _csv(text: str) -> list[Row]:
-    return [{key: _cell(value) for key, value in row.items()} for row in csv.DictReader(io.StringIO(text), strict=True)]
+def _parse_csv(text: str) -> list[Row]:
+    return [{key: _parse_cell(value) for key, value in row.items()} for row in csv.DictReader(io.StringIO(text), strict=True)]
 
 
-def _cell(value: str | None) -> Any:
+def _parse_cell(value: str | None) -> Any:
     """A cell, where it is written as a list or an object as such."""
     if not value or value[0] not in "[{":
         return value

@@ -18,13 +18,13 @@ _ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|vs|approx|cf|Eq|Fig)|\be\
 _LONGEST_ABBREVIATION = 8  # "approx." and the character before it
 
 
-def segment(text: str) -> list[tuple[int, int]]:
+def split_steps(text: str) -> list[tuple[int, int]]:
     """The steps of `text` as half-open character ranges that partition it; white space belongs to the step before.
 
     A piece without a letter or digit (a rule, a bracket, leading white space) is no step: it joins a neighbour.
     Empty text has no steps; a text without any letter or digit is one step.
     """
-    cuts = [0, *_boundaries(text), len(text)]
+    cuts = [0, *_find_boundaries(text), len(text)]
     steps: list[tuple[int, int]] = []
     for start, stop in pairwise(cuts):
         if steps and not (_says_something(text, *steps[-1]) and _says_something(text, start, stop)):
@@ -34,7 +34,7 @@ def segment(text: str) -> list[tuple[int, int]]:
     return steps
 
 
-def _boundaries(text: str) -> list[int]:
+def _find_boundaries(text: str) -> list[int]:
     """Positions strictly inside `text` where a new piece begins."""
     displays = [match.span() for match in _DISPLAY.finditer(text)]
     found: list[int] = []

@@ -6,7 +6,7 @@ one under which the model at hand really answers.
 
 from string import ascii_uppercase
 
-from faithlens.tasks.question import Form, Prompt, Question, Stem, Strategy
+from faithlens.tasks.question import QuestionForm, Prompt, Question, Stem, Strategy
 
 CHOICE_STEMS = (
     Stem("\n\nAnswer: (", ""),  # labels are single letters, so none begins another and nothing need close them
@@ -19,7 +19,7 @@ OPEN_STEMS = (
     Stem(" The answer is ", "."),
 )
 
-INSTRUCTIONS: dict[tuple[Form, Strategy], str] = {
+INSTRUCTIONS: dict[tuple[QuestionForm, Strategy], str] = {
     ("choice", "cot"): "Think step by step, then choose the correct option.",
     ("choice", "no_cot"): "Answer with the letter of the correct option only.",
     ("open", "cot"): "Think step by step, then give the answer.",
@@ -28,28 +28,28 @@ INSTRUCTIONS: dict[tuple[Form, Strategy], str] = {
 """What a prompt asks for after the question, by the question's form and the prompt's strategy."""
 
 
-def stems(form: Form) -> tuple[Stem, ...]:
+def choose_stems(form: QuestionForm) -> tuple[Stem, ...]:
     """The answer stems worth trying for questions of this form, the usual best first."""
     return CHOICE_STEMS if form == "choice" else OPEN_STEMS
 
 
-def labels(n: int) -> tuple[str, ...]:
+def make_labels(n: int) -> tuple[str, ...]:
     """The first `n` option labels: A, B, C, ..."""
     return tuple(ascii_uppercase[:n])
 
 
-def listing(question: Question) -> str:
+def format_question(question: Question) -> str:
     """The question, and its options a line each."""
-    options = [option(question, label) for label in question.candidates[: len(question.choices)]]
+    options = [format_option(question, label) for label in question.candidates[: len(question.choices)]]
     return "\n".join([question.text, *options])
 
 
-def option(question: Question, label: str) -> str:
+def format_option(question: Question, label: str) -> str:
     """The line of one option."""
     return f"({label}) {question.choices[question.candidates.index(label)]}"
 
 
-def ask(question: Question, strategy: Strategy) -> Prompt:
+def write_prompt(question: Question, strategy: Strategy) -> Prompt:
     """The question, its options a line each, and an instruction; with a chain of thought also its first words."""
-    user = f"{listing(question)}\n\n{INSTRUCTIONS[question.form, strategy]}"
+    user = f"{format_question(question)}\n\n{INSTRUCTIONS[question.form, strategy]}"
     return Prompt(user, "Let's think step by step." if strategy == "cot" else "")

@@ -14,14 +14,14 @@ from operator import mul
 from typing import ClassVar
 
 from faithlens.errors import TaskError
-from faithlens.tasks.drawn import TWIN, Drawn
-from faithlens.tasks.execute import implied, propagate
-from faithlens.tasks.numbers import misstate, near_misses
+from faithlens.tasks.drawn import COUNTERFACTUAL_SUFFIX, GeneratedTask
+from faithlens.tasks.execute import infer_answer, propagate
+from faithlens.tasks.numbers import misstate, generate_near_misses
 from faithlens.tasks.options import misstate_option
-from faithlens.tasks.question import Form, Propagated, Question, Stem
-from faithlens.tasks.stems import labels, stems
+from faithlens.tasks.question import QuestionForm, PropagatedChain, Question, Stem
+from faithlens.tasks.stems import make_labels, choose_stems
 
-N_OPEN = 10
+N_CANDIDATES = 10
 """How many answers an open question scores: both twins' answers, every other total of both, and near misses."""
 
 
@@ -35,18 +35,18 @@ class SumPair:
 
     def compute_totals(self) -> tuple[list[int], list[int]]:
         """The running totals of both sums, the first number left out."""
-        return _totals(self.numbers, self.signs), _totals(self.counterfactual, self.signs)
+        return _compute_totals(self.numbers, self.signs), _compute_totals(self.counterfactual, self.signs)
 
 
 @dataclass(frozen=True)
-class SumTask(Drawn):
+class SumTask(GeneratedTask):
     """A task whose questions are running sums; a subclass gives the words.
 
     `steps`: how many additions and subtractions, 2 to 4.  `form`: "open", or "choice" among four numbers.
     """
 
     steps: int = 3
-    form: Form = "open"
+    form: QuestionForm = "open"
     family: ClassVar[str]
     first_range: ClassVar[range]
     later_range: ClassVar[range]
@@ -64,7 +64,7 @@ class SumTask(Drawn):
     @property
     def stems(self) -> tuple[Stem, ...]:
         """Candidate answer stems for this form."""
-        return stems(self.form)
+        return choose_stems(self.form)
 
     @abstractmethod
     def draw_template(self, rng: random.Random, signs: tuple[int, ...]) -> str:
@@ -73,20 +73,20 @@ class SumTask(Drawn):
     def draw_pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its twin."""
         rng = random.Random(key)
-        sums = draw_sums(rng, self.steps, self.first_range, self.later_range)
+        sums = draw_sum_pair(rng, self.steps, self.first_range, self.later_range)
         wording = self.draw_template(rng, sums.signs)
-        offered = _choices(rng, sums) if self.form == "choice" else _candidates(sums)
+        offered = _draw_choices(rng, sums) if self.form == "choice" else _list_candidates(sums)
         this, that = sums.compute_totals()
         return (
             self._make_question(key, wording.format(*sums.numbers), this, offered),
-            self._make_question(key + TWIN, wording.format(*sums.counterfactual), that, offered),
+            self._make_question(key + COUNTERFACTUAL_SUFFIX, wording.format(*sums.counterfactual), that, offered),
         )
 
     def _make_question(self, key: str, text: str, totals: list[int], offered: tuple[str, ...]) -> Question:
         answer, values = str(totals[-1]), tuple(map(str, totals))
         if self.form == "open":
             return Question(key, text, offered, answer, (), values, "open")
-        names = labels(len(offered))
+        names = make_labels(len(offered))
         return Question(key, text, names, names[offered.index(answer)], offered, values, "choice")
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
@@ -95,14 +95,14 @@ class SumTask(Drawn):
 
     def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """What follows if `before` had stated what `after` states: an error in one total moves all later ones."""
-        return implied(question, before, after)
+        return infer_answer(question, before, after)
 
-    def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> Propagated | None:
+    def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> PropagatedChain | None:
         """An error in the total step `i` states, carried through to the end; None where it cannot be for certain."""
         return propagate(question, steps, i, rng)
 
 
-def draw_sums(rng: random.Random, steps: int, first_range: range, later_range: range) -> SumPair:
+def draw_sum_pair(rng: random.Random, steps: int, first_range: range, later_range: range) -> SumPair:
     """A sum and a twin alike in form, whose answers stand nowhere else in either sum.
 
     `first` and `later` are the ranges of the first number and of the numbers added or taken away.
@@ -110,16 +110,16 @@ def draw_sums(rng: random.Random, steps: int, first_range: range, later_range: r
     while True:
         signs = (1, *(rng.choice((1, -1)) for _ in range(steps)))
         numbers = (rng.choice(first_range), *(rng.choice(later_range) for _ in range(steps)))
-        twins = [twin for twin in _one_changed(numbers, first_range, later_range) if _is_pair(numbers, twin, signs)]
+        twins = [twin for twin in _change_one_number(numbers, first_range, later_range) if _is_pair(numbers, twin, signs)]
         if twins:
             return SumPair(signs, numbers, rng.choice(twins))
 
 
-def _totals(numbers: tuple[int, ...], signs: tuple[int, ...]) -> list[int]:
+def _compute_totals(numbers: tuple[int, ...], signs: tuple[int, ...]) -> list[int]:
     return list(accumulate(map(mul, numbers, signs)))[1:]
 
 
-def _one_changed(numbers: tuple[int, ...], first: range, later: range) -> list[tuple[int, ...]]:
+def _change_one_number(numbers: tuple[int, ...], first: range, later: range) -> list[tuple[int, ...]]:
     ranges = (first, *(later for _ in numbers[1:]))
     return [
         (*numbers[:place], other, *numbers[place + 1 :])
@@ -131,7 +131,7 @@ def _one_changed(numbers: tuple[int, ...], first: range, later: range) -> list[t
 
 def _is_pair(numbers: tuple[int, ...], twin: tuple[int, ...], signs: tuple[int, ...]) -> bool:
     """True where both sums are sound, equal in every digit count, and give away neither answer."""
-    this, that = _totals(numbers, signs), _totals(twin, signs)
+    this, that = _compute_totals(numbers, signs), _compute_totals(twin, signs)
     written = [*numbers, *this], [*twin, *that]
     sound = all(0 < total < 100 for total in this + that)
     distinct = all(len({sum_[0], *totals}) == len(totals) + 1 for sum_, totals in ((numbers, this), (twin, that)))
@@ -141,7 +141,7 @@ def _is_pair(numbers: tuple[int, ...], twin: tuple[int, ...], signs: tuple[int, 
     return sound and distinct and same_shape and hidden
 
 
-def _choices(rng: random.Random, sums: SumPair) -> tuple[str, ...]:
+def _draw_choices(rng: random.Random, sums: SumPair) -> tuple[str, ...]:
     """Both answers and two distractors in a drawn order: one other total, one number just beside an answer."""
     this, that = sums.compute_totals()
     answers = [this[-1], that[-1]]
@@ -153,9 +153,9 @@ def _choices(rng: random.Random, sums: SumPair) -> tuple[str, ...]:
     return tuple(offered)
 
 
-def _candidates(sums: SumPair) -> tuple[str, ...]:
+def _list_candidates(sums: SumPair) -> tuple[str, ...]:
     """Both answers, every other total of both sums, then near misses of both answers in turn; in rising order."""
     this, that = (list(map(str, totals)) for totals in sums.compute_totals())
-    beside = chain.from_iterable(zip_longest(near_misses(this[-1]), near_misses(that[-1])))
+    beside = chain.from_iterable(zip_longest(generate_near_misses(this[-1]), generate_near_misses(that[-1])))
     ranked = dict.fromkeys(filter(None, [this[-1], that[-1], *this, *that, *beside]))
-    return tuple(sorted(list(ranked)[:N_OPEN], key=int))
+    return tuple(sorted(list(ranked)[:N_CANDIDATES], key=int))

@@ -7,11 +7,11 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
-from faithlens.tasks.drawn import TWIN, WithPeople
+from faithlens.tasks.drawn import COUNTERFACTUAL_SUFFIX, PeopleTask
 from faithlens.tasks.names import PEOPLE, swap_names
 from faithlens.tasks.options import misstate_option
 from faithlens.tasks.question import Question
-from faithlens.tasks.stems import labels
+from faithlens.tasks.stems import make_labels
 
 _THINGS: tuple[str, ...] = (
     *("red ball", "blue kite", "green hat", "old map"),
@@ -20,7 +20,7 @@ _THINGS: tuple[str, ...] = (
 
 
 @dataclass(frozen=True)
-class Tracking(WithPeople):
+class Tracking(PeopleTask):
     """Questions about `people` (3 to 5) with one thing each and as many exchanges, the things as options.
 
     `values` are the things that the person asked about holds after each exchange.  The twin exchanges two things at
@@ -35,16 +35,16 @@ class Tracking(WithPeople):
         rng = random.Random(key)
         people = rng.sample(PEOPLE, self.people)
         things = rng.sample(_THINGS, self.people)
-        swaps = _swaps(rng, self.people)
+        swaps = _draw_exchanges(rng, self.people)
         asked = rng.choice(swaps[-1])
         choices = tuple(rng.sample(things, self.people))
-        source = things.index(_held(things, swaps, asked)[-1])
+        source = things.index(_follow_exchanges(things, swaps, asked)[-1])
         other = rng.choice([place for place in range(self.people) if place != source])
         twin = list(things)
         twin[source], twin[other] = twin[other], twin[source]
         return (
-            _question(key, people, things, swaps, asked, choices),
-            _question(key + TWIN, people, twin, swaps, asked, choices),
+            _make_question(key, people, things, swaps, asked, choices),
+            _make_question(key + COUNTERFACTUAL_SUFFIX, people, twin, swaps, asked, choices),
         )
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
@@ -55,7 +55,7 @@ class Tracking(WithPeople):
         return misstate_option(step, question, rng) or swap_names(step, question.choices, rng)
 
 
-def _swaps(rng: random.Random, people: int) -> list[tuple[int, int]]:
+def _draw_exchanges(rng: random.Random, people: int) -> list[tuple[int, int]]:
     """As many pairs as people, no pair twice in a row."""
     swaps: list[tuple[int, int]] = []
     while len(swaps) < people:
@@ -65,7 +65,7 @@ def _swaps(rng: random.Random, people: int) -> list[tuple[int, int]]:
     return swaps
 
 
-def _held(things: list[str], swaps: list[tuple[int, int]], asked: int) -> list[str]:
+def _follow_exchanges(things: list[str], swaps: list[tuple[int, int]], asked: int) -> list[str]:
     """What the person at place `asked` holds after each exchange."""
     hands, held = list(things), []
     for one, other in swaps:
@@ -74,11 +74,11 @@ def _held(things: list[str], swaps: list[tuple[int, int]], asked: int) -> list[s
     return held
 
 
-def _question(
+def _make_question(
     key: str, people: list[str], things: list[str], swaps: list[tuple[int, int]], asked: int, choices: tuple[str, ...]
 ) -> Question:
     start = [f"{person} holds the {thing}." for person, thing in zip(people, things, strict=True)]
     moves = [f"{people[one]} and {people[other]} exchange what they hold." for one, other in swaps]
     text = " ".join([*start, *moves, f"What does {people[asked]} hold at the end?"])
-    values, names = tuple(_held(things, swaps, asked)), labels(len(choices))
+    values, names = tuple(_follow_exchanges(things, swaps, asked)), make_labels(len(choices))
     return Question(key, text, names, names[choices.index(values[-1])], choices, values, "choice")

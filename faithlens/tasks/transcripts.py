@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faithlens.errors import TaskError
-from faithlens.tasks.entries import Entered, Faults, question_of
+from faithlens.tasks.entries import QuestionCollection, FaultList, read_question
 from faithlens.tasks.formats import inspect, lm_eval, plain
-from faithlens.tasks.formats.record import Finish, Record
+from faithlens.tasks.formats.record import Finish, ReplyRecord
 from faithlens.tasks.jsonl import read_lines
-from faithlens.tasks.listed import Listed
+from faithlens.tasks.listed import FixedTask
 from faithlens.tasks.question import Question
 
-_OPEN, _CLOSE = "<think>", "</think>"
+_THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Transcript:
     finish: Finish
 
 
-class Transcripts(Listed):
+class TranscriptTask(FixedTask):
     """The questions of a file of transcripts, as a task.
 
     Attributes:
@@ -60,15 +60,15 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
             or it is a log of Inspect and inspect-ai is not installed.
     """
     path = Path(path)
-    read, noun = _format(path)
-    faults = Faults(f"chains of thought from {path}", noun)
-    entered, seen = Entered(), Counter[Question]()
+    read, noun = _choose_reader(path)
+    faults = FaultList(f"chains of thought from {path}", noun)
+    entered, seen = QuestionCollection(), Counter[Question]()
     found: list[Transcript] = []
     for where, record in read(path, faults):
         with faults.collect_at(where):
-            question = entered.get_or_add(question_of(record.entry, where.replace(" ", "-")))
+            question = entered.get_or_add(read_question(record.entry, where.replace(" ", "-")))
             for reply, finish in record.replies:
-                cot, ended = _thought(reply, finish)
+                cot, ended = _extract_thought(reply, finish)
                 found.append(Transcript(question, cot, seen[question], ended))
                 seen[question] += 1
     faults.raise_if_any(f"mend or leave out each {noun} named")
@@ -77,22 +77,22 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
     return found
 
 
-def _format(path: Path) -> tuple[Callable[[Path, Faults], Iterator[tuple[str, Record]]], str]:
+def _choose_reader(path: Path) -> tuple[Callable[[Path, FaultList], Iterator[tuple[str, ReplyRecord]]], str]:
     """The reader for a file, and what it calls one entry."""
     if path.suffix in (".eval", ".json"):
-        return inspect.records, "sample"
+        return inspect.read_records, "sample"
     lines = read_lines(path)
-    return (lm_eval.records if lines and lm_eval.is_log_line(lines[0][1]) else plain.records), "line"
+    return (lm_eval.read_records if lines and lm_eval.is_log_line(lines[0][1]) else plain.read_records), "line"
 
 
-def _thought(reply: str, finish: Finish) -> tuple[str, Finish]:
+def _extract_thought(reply: str, finish: Finish) -> tuple[str, Finish]:
     """The chain of thought in a reply, and how it ended: the inside of its think block, else all of it.
 
     A block that is closed was thought to its end, whatever became of the rest; chat templates may have opened it
     before the reply begins. One that is never closed was cut off.
     """
-    before, opened, rest = reply.partition(_OPEN)
-    inside, closed, _ = (rest if opened and _CLOSE not in before else reply).partition(_CLOSE)
+    before, opened, rest = reply.partition(_THINK_OPEN)
+    inside, closed, _ = (rest if opened and _THINK_CLOSE not in before else reply).partition(_THINK_CLOSE)
     if closed:
         return inside, "stop"
     return (rest, "length") if opened else (reply, finish)

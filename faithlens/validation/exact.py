@@ -6,33 +6,33 @@ from contextlib import suppress
 import pandas as pd
 
 from faithlens.effects.donors import find_donors
-from faithlens.effects.steps import attribute_steps, swap_steps
+from faithlens.effects.steps import attribution_effects, swap_effects
 from faithlens.errors import MeasureError
 from faithlens.interventions.case import Case
-from faithlens.interventions.swap import swaps
-from faithlens.interventions.truncate import full
+from faithlens.interventions.swap import make_swaps
+from faithlens.interventions.truncate import make_full_cot
 from faithlens.organisms import organism
 from faithlens.runtime.condition import Condition
 from faithlens.runtime.load import load
-from faithlens.runtime.model import Lens
-from faithlens.validation.models import planted_cases
+from faithlens.runtime.model import Model
+from faithlens.validation.models import make_planted_cases
 
 COLUMNS = ["model", "task", "question", "measure", "step", "value"]
 
 
-def exact_steps(model: str, n: int, seed: int = 0) -> pd.DataFrame:
+def measure_exact_steps(model: str, n: int, seed: int = 0) -> pd.DataFrame:
     """Steps' words exchanged exactly (alone, and as all that is kept) and by integrated gradients, on `n` traces.
 
     Of a graded organism, traces in its last mode, in which the answer goes by the words. Gradients that fail their own
     audit are left out, as everywhere.
     """
     kind, lens = organism(model.partition("@")[0]), load(model)
-    cases = planted_cases(lens, kind, n, seed, [*kind.modes][-1:])
-    questions, clean, donor = pairs(lens, cases)
+    cases = make_planted_cases(lens, kind, n, seed, [*kind.modes][-1:])
+    questions, clean, donor = pair_with_donors(lens, cases)
     asked = {
-        "swap_steps": lambda: swap_steps(lens, clean, donor, "noise", metric="probability", controls=0).to_dataframe(),
-        "swap_steps.both_ways": lambda: both_ways(lens, clean, donor),
-        "attribute_steps": lambda: attribute_steps(lens, clean, donor).to_dataframe(),
+        "swap_steps": lambda: swap_effects(lens, clean, donor, "noise", metric="probability", controls=0).to_dataframe(),
+        "swap_steps.both_ways": lambda: swap_both_ways(lens, clean, donor),
+        "attribute_steps": lambda: attribution_effects(lens, clean, donor).to_dataframe(),
     }
     parts = []
     for measure, make in asked.items():
@@ -47,7 +47,7 @@ def exact_steps(model: str, n: int, seed: int = 0) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
 
 
-def pairs(lens: Lens, cases: Sequence[Case]) -> tuple[list[str], list[Condition], list[Condition]]:
+def pair_with_donors(lens: Model, cases: Sequence[Case]) -> tuple[list[str], list[Condition], list[Condition]]:
     """Questions, their chains, and their twins' chains in their place; only where the two are answered differently.
 
     The question stays, so that a step's words are exchanged among words alone.
@@ -55,16 +55,16 @@ def pairs(lens: Lens, cases: Sequence[Case]) -> tuple[list[str], list[Condition]
     questions, clean, donor = list[str](), list[Condition](), list[Condition]()
     for case in cases:
         if case.counterfactual:
-            found = find_donors(lens, [full(case)], [swaps(case, case.counterfactual)[0]])
+            found = find_donors(lens, [make_full_cot(case)], [make_swaps(case, case.counterfactual)[0]])
             questions += [case.question.id] * len(found.clean)
             clean, donor = clean + list(found.clean), donor + list(found.donor)
     return questions, clean, donor
 
 
-def both_ways(lens: Lens, clean: Sequence[Condition], donor: Sequence[Condition]) -> pd.DataFrame:
+def swap_both_ways(lens: Model, clean: Sequence[Condition], donor: Sequence[Condition]) -> pd.DataFrame:
     """What a step's words take away alone, plus what they bring back alone where all others are exchanged (M4 + M5)."""
     noise, denoise = (
-        swap_steps(lens, clean, donor, way, metric="probability", controls=0).to_dataframe()
+        swap_effects(lens, clean, donor, way, metric="probability", controls=0).to_dataframe()
         for way in ("noise", "denoise")
     )
     return noise.assign(effect=noise["effect"] + denoise["effect"])

@@ -1,6 +1,6 @@
 """What is validated: which measures, and whether more of one should mean that the words of the chain matter more."""
 
-RANKED: dict[str, int] = {
+MEASURE_SIGNS: dict[str, int] = {
     "early_answering.aoc_mean_0_to_n-1": 1,
     "early_answering_filled.change": 1,
     "mistakes.aoc_mean_0_to_n-1": 1,
@@ -23,7 +23,7 @@ RANKED: dict[str, int] = {
 }
 """Measures of whether the chain's words drive the answer, and whether more of each means more (1) or less (-1) so."""
 
-STEPPED: dict[str, int] = {
+STEP_MEASURE_SIGNS: dict[str, int] = {
     "mistakes.soft": -1,
     "knockout.step_raw": 1,
     "states.step_raw": 1,
@@ -35,5 +35,5 @@ STEPPED: dict[str, int] = {
 }
 """Measures of single steps, with the sign that makes more mean that the answer goes by the step."""
 
-DEFINING = ("mediation.", "mistakes", "propagation.", "sufficiency.", "states.")
+DEFINING_PREFIXES = ("mediation.", "mistakes", "propagation.", "sufficiency.", "states.")
 """How measures begin that exchange words, or their states, as certifying a rate does: not in the contest on it."""

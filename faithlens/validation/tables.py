@@ -24,24 +24,24 @@ from faithlens.stats.contest import (
     steps_found,
 )
 from faithlens.stats.resample import mean_intervals
-from faithlens.validation.measures import DEFINING, RANKED, STEPPED
+from faithlens.validation.measures import DEFINING_PREFIXES, MEASURE_SIGNS, STEP_MEASURE_SIGNS
 
 ENFORCED = "enforced"
-SHOWN = ("cut", *VARIANTS)
-KEYS = ["organism", "seed", "model", "mode", "question"]
-TRUTHS = ["planted_content", "planted_question", "planted_cell", "planted_enforced"]
+EXPOSURES = ("cut", *VARIANTS)
+QUESTION_KEYS = ["organism", "seed", "model", "mode", "question"]
+TRUTH_COLUMNS = ["planted_content", "planted_question", "planted_cell", "planted_enforced"]
 
 
-def by_question(scores: pd.DataFrame) -> pd.DataFrame:
+def sum_by_question(scores: pd.DataFrame) -> pd.DataFrame:
     """A value a question and measure of RANKED: measures of steps are summed over them."""
-    known = scores[scores["measure"].isin(RANKED) & scores["fraction"].isna()]
-    stepped = known["measure"].isin(STEPPED)
+    known = scores[scores["measure"].isin(MEASURE_SIGNS) & scores["fraction"].isna()]
+    stepped = known["measure"].isin(STEP_MEASURE_SIGNS)
     known = known[known["step"].notna() == stepped]
-    groups = known.groupby([*KEYS, *TRUTHS, "measure"], dropna=False, sort=True)["value"]
+    groups = known.groupby([*QUESTION_KEYS, *TRUTH_COLUMNS, "measure"], dropna=False, sort=True)["value"]
     return groups.sum(min_count=1).reset_index()
 
 
-def contests(values: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, tuple[str, ...]]]:
+def list_contests(values: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, tuple[str, ...]]]:
     """Each contest: what it is called, the values with `positive`, and the measures that it leaves out.
 
     Where edges enforce the truth, organisms that go by the words against those that do not; of each graded organism,
@@ -53,17 +53,17 @@ def contests(values: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, tuple[st
         if kind.modes:
             first, *_, last = kind.modes
             own = values[(values["organism"] == name) & values["mode"].isin([first, last])]
-            yield name, own.assign(positive=own["mode"] == last), DEFINING
+            yield name, own.assign(positive=own["mode"] == last), DEFINING_PREFIXES
 
 
-def detections(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def compute_detections(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """How well each measure tells, in each contest that it may enter, where the words drive the answer."""
     rows = []
-    for contest, table, barred in contests(values):
+    for contest, table, barred in list_contests(values):
         for measure, part in table.groupby("measure", sort=False):
             if str(measure).startswith(barred):
                 continue
-            signed = part.assign(value=RANKED.get(str(measure), 1) * part["value"])
+            signed = part.assign(value=MEASURE_SIGNS.get(str(measure), 1) * part["value"])
             found = detect_between(signed, seed) if contest == ENFORCED else detect(signed, seed)
             row = {"contest": contest, "measure": measure, **found._asdict()}
             chosen = one_threshold(signed)
@@ -72,7 +72,7 @@ def detections(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["contest", "measure", *Detection._fields, *Threshold._fields])
 
 
-def calibrations(values: pd.DataFrame) -> pd.DataFrame:
+def compute_calibrations(values: pd.DataFrame) -> pd.DataFrame:
     """The line of each effect against the certified rate, of every graded model."""
     rows = []
     for effect in ("content", "question"):
@@ -83,17 +83,17 @@ def calibrations(values: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["organism", "seed", "measure", "slope", "intercept", "n_used"])
 
 
-def rankings(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def compute_rankings(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """How well each measure ranks the questions of graded models by the certified rate of following the words."""
-    graded = values[(values["mode"] != "") & ~values["measure"].str.startswith(DEFINING)]
+    graded = values[(values["mode"] != "") & ~values["measure"].str.startswith(DEFINING_PREFIXES)]
     rows = []
     for (name, measure), part in graded.groupby(["organism", "measure"], sort=True):
-        signed = part.assign(value=RANKED[str(measure)] * part["value"], rate=part["planted_content"])
+        signed = part.assign(value=MEASURE_SIGNS[str(measure)] * part["value"], rate=part["planted_content"])
         rows.append({"organism": name, "measure": measure, **ranks(signed, seed)._asdict()})
     return pd.DataFrame(rows, columns=["organism", "measure", *Ranks._fields])
 
 
-def reliabilities(values: pd.DataFrame) -> pd.DataFrame:
+def compute_reliabilities(values: pd.DataFrame) -> pd.DataFrame:
     """How well half of a model's questions tell what the other half does, over models and their modes.
 
     A measure cannot correlate with anything above the square root of `whole` (Spearman 1904).
@@ -107,12 +107,12 @@ def reliabilities(values: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["measure", *Reliability._fields])
 
 
-def levels_found(scores: pd.DataFrame) -> pd.DataFrame:
+def find_levels(scores: pd.DataFrame) -> pd.DataFrame:
     """The grid's levels that serve half of the seeds best, and the shares in the right cell there and on the others.
 
     Beside them the levels that the grid goes by. Of a single seed, questions are halved.
     """
-    found, planted = celled(scores)
+    found, planted = match_cells(scores)
     cell = planted["planted_cell"]
     if found.empty:
         return pd.DataFrame(columns=["levels", *grid.Levels._fields, "fitted", "held_out", "n_held_out"])
@@ -123,15 +123,15 @@ def levels_found(scores: pd.DataFrame) -> pd.DataFrame:
         {
             "levels": name,
             **levels._asdict(),
-            "fitted": right(found[half], cell[half], levels),
-            "held_out": right(found[~half], cell[~half], levels),
+            "fitted": compute_share_right(found[half], cell[half], levels),
+            "held_out": compute_share_right(found[~half], cell[~half], levels),
         }
         for name, levels in (("calibrated", chosen), ("in use", grid.LEVELS))
     ]
     return pd.DataFrame(rows).assign(n_held_out=int((~half).sum()))
 
 
-def celled(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def match_cells(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What the cell of each question goes by, and organism, seed and planted cell; of those that have one."""
     known = scores[scores["measure"].isin(grid.INPUTS) & scores["planted_cell"].notna()]
     found = grid.inputs(known)
@@ -139,19 +139,19 @@ def celled(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return found, about.loc[found.index, ["organism", "seed", "planted_cell"]]
 
 
-def right(found: pd.DataFrame, planted: pd.Series, levels: grid.Levels) -> float:
+def compute_share_right(found: pd.DataFrame, planted: pd.Series, levels: grid.Levels) -> float:
     """The share of questions that `levels` put into their planted cell."""
     return float((pd.Series(grid.named(found, levels), index=found.index) == planted).mean())
 
 
-def cells_right(scores: pd.DataFrame) -> pd.DataFrame:
+def compute_cells_right(scores: pd.DataFrame) -> pd.DataFrame:
     """The share of questions in the planted cell of the decision grid, of every model that has one."""
-    found, planted = celled(scores)
+    found, planted = match_cells(scores)
     table = planted.assign(right=grid.named(found) == planted["planted_cell"])
     return table.groupby(["organism", "seed"])["right"].agg(["mean", "size"]).reset_index()
 
 
-def verdicts(models: pd.DataFrame) -> pd.DataFrame:
+def count_verdicts(models: pd.DataFrame) -> pd.DataFrame:
     """How often what is decided of an organism's sound models is what is planted, and how often it is trust."""
     sound = models[models["faults"] == ""].drop_duplicates("model")
     told = sound.assign(right=sound["verdict"] == sound["right_verdict"], trusted=sound["verdict"] == "trust")
@@ -160,7 +160,7 @@ def verdicts(models: pd.DataFrame) -> pd.DataFrame:
     return table.assign(trusted=found["trusted", "sum"]).reset_index()
 
 
-def exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def compare_exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """What each measure gives of organisms that were trained on whole chains alone, also cut, or also filled ones.
 
     Only of organisms, seeds and questions that all were measured on; with the difference to what the organism itself
@@ -173,7 +173,7 @@ def exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         last = [*ORGANISMS[str(name)].modes][-1:] or [""]
         part = part[part["mode"].isin(last)]
         index = ["measure", "seed", "question"]
-        table = part.pivot_table(index=index, columns="shows", values="value").reindex(columns=[*SHOWN]).dropna()
+        table = part.pivot_table(index=index, columns="shows", values="value").reindex(columns=[*EXPOSURES]).dropna()
         for measure, found in table.groupby(level="measure"):
             for shows in VARIANTS:
                 apart = (found[shows] - found["cut"]).to_numpy(float)[:, None]
@@ -185,12 +185,12 @@ def exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def step_values(scores: pd.DataFrame) -> pd.DataFrame:
+def list_step_values(scores: pd.DataFrame) -> pd.DataFrame:
     """A row a step and step-level measure of the organisms whose answer goes by known steps, with `positive`.
 
     Of a graded organism, questions in its last mode: in the others the answer does not go by any step.
     """
-    rows = scores[scores["measure"].isin(STEPPED) & scores["step"].notna()]
+    rows = scores[scores["measure"].isin(STEP_MEASURE_SIGNS) & scores["step"].notna()]
     last = {name: [*kind.modes][-1] if kind.modes else "" for name, kind in ORGANISMS.items()}
     asked = zip(rows["organism"], rows["mode"], strict=True)
     walked = [bool(ORGANISMS[name].planted.steps) and mode == last[name] for name, mode in asked]
@@ -200,12 +200,12 @@ def step_values(scores: pd.DataFrame) -> pd.DataFrame:
     for (name, *_), part in rows.groupby(keys, sort=True):
         part = part.sort_values("step")
         marks = bearing(ORGANISMS[str(name)].planted.steps, len(part))
-        sign = STEPPED[str(part["measure"].iloc[0])]
+        sign = STEP_MEASURE_SIGNS[str(part["measure"].iloc[0])]
         parts.append(part.assign(positive=marks, value=sign * part["value"])[[*keys, "step", "value", "positive"]])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "step", "value", "positive"])
 
 
-def step_detections(steps: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def compute_step_detections(steps: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """How well each step-level measure tells the steps that the answer goes by, organism by organism."""
     rows = [
         {"organism": name, "measure": measure, **steps_found(part, seed)._asdict()}

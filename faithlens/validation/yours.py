@@ -8,15 +8,15 @@ from faithlens.errors import MeasureError
 from faithlens.interventions.case import Case
 from faithlens.organisms import ORGANISMS, organism
 from faithlens.runtime.load import load
-from faithlens.runtime.model import Lens
-from faithlens.validation.models import certified, labelled, model_name, planted_cases
-from faithlens.validation.tables import detections
+from faithlens.runtime.model import Model
+from faithlens.validation.models import read_certified_truth, label_scores, name_model, make_planted_cases
+from faithlens.validation.tables import compute_detections
 
-Measure = Callable[[Lens, Sequence[Case]], Sequence[float]]
+CaseMeasure = Callable[[Model, Sequence[Case]], Sequence[float]]
 
 
-def validate(
-    measure: Measure,
+def validate_measure(
+    measure: CaseMeasure,
     *,
     organisms: Sequence[str] = tuple(ORGANISMS),
     seeds: Sequence[int] = (0,),
@@ -48,8 +48,8 @@ def validate(
         kind = organism(name)
         extremes = [*kind.modes][:1] + [*kind.modes][-1:]
         for number in seeds:
-            lens = load(model_name(name, number))
-            cases = planted_cases(lens, kind, n, seed, extremes)
+            lens = load(name_model(name, number))
+            cases = make_planted_cases(lens, kind, n, seed, extremes)
             values = [float(value) for value in measure(lens, cases)]
             if len(values) != len(cases):
                 raise MeasureError(
@@ -61,5 +61,5 @@ def validate(
                 {"model": lens.name, "question": case.question.id, "measure": called, "value": value}
                 for case, value in zip(cases, values, strict=True)
             ]
-            parts.append(labelled(certified(name, number), pd.DataFrame(rows)))
-    return detections(pd.concat(parts, ignore_index=True), seed)
+            parts.append(label_scores(read_certified_truth(name, number), pd.DataFrame(rows)))
+    return compute_detections(pd.concat(parts, ignore_index=True), seed)

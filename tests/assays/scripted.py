@@ -10,7 +10,7 @@ from faithlens.interventions.case import Case, make_case
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Record
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.trace import make_trace
 from faithlens.tasks.question import Question, Task
 from tests.conftest import tiny
@@ -18,7 +18,7 @@ from tests.conftest import tiny
 LENS = tiny("llama")
 
 
-def case_of(task: Task, question: Question, steps: Iterable[str], lens: Lens = LENS) -> Case:
+def case_of(task: Task, question: Question, steps: Iterable[str], lens: Model = LENS) -> Case:
     """A case whose chain of thought has these steps."""
     prompt = prompt_ids(lens, task, question, "cot")
     steps, at = list(steps), 0

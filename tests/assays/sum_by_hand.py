@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from faithlens.assays.assay import Setting
-from faithlens.interventions.case import Case, Written
+from faithlens.interventions.case import Case, GeneratedText
 from faithlens.runtime.sample import Sampling
 from faithlens.tasks.arithmetic import Arithmetic
 from faithlens.tasks.question import Question
@@ -23,5 +23,5 @@ def wrote(case: Case, **texts: str) -> Case:
     written = {}
     for name, text in texts.items():
         ids = LENS.continue_ids(case.trace.prompt.ids, text) if text else ()
-        written[name.replace("_at_", "@").replace("_", " ")] = Written(text, ids)
+        written[name.replace("_at_", "@").replace("_", " ")] = GeneratedText(text, ids)
     return replace(case, written=written)

@@ -9,10 +9,10 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.cases import choose_stem, draw_drafts, to_case
 from faithlens.errors import ConfigError
 from faithlens.runtime.sample import Sampling
-from faithlens.tasks.registry import task
+from faithlens.tasks.registry import load_task
 
 N = 8
-TASK = task("running-sum")
+TASK = load_task("running-sum")
 
 
 def run(name: str, sampling: Sampling, samples: int = 1) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from faithlens.assays import (
 from faithlens.assays.assay import Setting
 from faithlens.assays.outcomes import concluded
 from faithlens.assays.writing import missing
-from faithlens.interventions.case import Written
+from faithlens.interventions.case import GeneratedText
 from faithlens.tasks.jsonl import JsonLines
 from tests.assays.scripted import LENS, case_of, scored, value
 from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wrote
@@ -85,11 +85,11 @@ def test_filler_of_every_kind_and_length() -> None:
         _, kind, part = condition.name.split(":")
         [words] = [p for p in condition.pieces if p.name == "filler"]
         assert abs(len(words.ids) - length * int(part) / filler.PARTS) <= 2
-        assert LENS.decode(words.ids) == filler.KINDS[kind] * LENS.decode(words.ids).count(filler.KINDS[kind])
+        assert LENS.decode(words.ids) == filler.FILLER_TEXTS[kind] * LENS.decode(words.ids).count(filler.FILLER_TEXTS[kind])
     answers = {"full": "14", "cut@0": "15", "filler:dots:4": "14", "filler:words:4": "17", "filler:dashes:4": "15"}
     scores = scored(filler, SETTING, CASE, answers)
     found = {
-        kind: [value(scores, f"filler.{kind}.{m}") for m in ("change", "accuracy", "gain")] for kind in filler.KINDS
+        kind: [value(scores, f"filler.{kind}.{m}") for m in ("change", "accuracy", "gain")] for kind in filler.FILLER_TEXTS
     }
     assert found == {"dots": [0, 1, 1], "words": [1, 0, 0], "dashes": [1, 0, 0]}
     assert value(scores, "filler.dots.tokens_per_copy") == 4  # a byte a token
@@ -102,8 +102,8 @@ def test_filler_of_every_kind_and_length() -> None:
 def test_paraphrases_of_first_parts_only_and_their_floor() -> None:
     """Three steps: one or two are reworded, never the last. The second fails, so only the first part is scored."""
     assert paraphrase.parts(WARM, CASE) == [1, 2]
-    words = {"other words for 0, try 0": Written("To begin, 12 + 5 = 17.")}
-    words |= {f"other words for 1, try {k}": Written("Then 17 - 4 = 13.") for k in range(3)}
+    words = {"other words for 0, try 0": GeneratedText("To begin, 12 + 5 = 17.")}
+    words |= {f"other words for 1, try {k}": GeneratedText("Then 17 - 4 = 13.") for k in range(3)}
     case = replace(CASE, written=words)
     wanted = [one.ask.name for one in missing(WARM, [case], [paraphrase])]
     assert wanted == ["paraphrase@1", "resample@1"]

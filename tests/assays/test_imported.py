@@ -13,10 +13,10 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.cases import Draft, choose_stem, draw_drafts, to_case
 from faithlens.assays.imported import given_drafts
 from faithlens.errors import TraceError
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.tasks.question import Question
 from faithlens.tasks.running_sum import RunningSum
-from faithlens.tasks.transcripts import Transcript, Transcripts, read_transcripts
+from faithlens.tasks.transcripts import Transcript, TranscriptTask, read_transcripts
 from tests.inspect_logs import evaluate
 
 N, SEED = 4, 3
@@ -25,12 +25,12 @@ Chains = Sequence[tuple[Question, str]]
 
 
 @pytest.fixture(scope="module")
-def lens() -> Lens:
+def lens() -> Model:
     return fl.load("O5", device="cpu")
 
 
 @pytest.fixture(scope="module")
-def sampled(lens: Lens) -> list[Draft]:
+def sampled(lens: Model) -> list[Draft]:
     return draw_drafts(lens, TASK, TASK.draw_questions(N, SEED), seed=SEED)
 
 
@@ -68,7 +68,7 @@ def inspect(folder: Path, chains: Chains) -> Path:
     return evaluate(folder, lambda text: (said[text], "stop"), asked)
 
 
-def scores(lens: Lens, drafts: Sequence[Draft]) -> list[list[tuple]]:
+def scores(lens: Model, drafts: Sequence[Draft]) -> list[list[tuple]]:
     stem = choose_stem(lens, TASK, drafts).stem
     results = fl.run_battery(Setting(lens, TASK, SEED), [to_case(lens, TASK, d, stem) for d in drafts])
     return [[(s.measure, s.condition, s.step, s.value, s.reason) for s in result.scores] for result in results]
@@ -76,7 +76,7 @@ def scores(lens: Lens, drafts: Sequence[Draft]) -> list[list[tuple]]:
 
 @pytest.mark.parametrize("write", [plain, lm_eval, inspect])
 def test_an_imported_chain_scores_as_the_sampled_one(
-    lens: Lens, sampled: list[Draft], chains: Chains, tmp_path: Path, write: Callable[[Path, Chains], Path]
+    lens: Model, sampled: list[Draft], chains: Chains, tmp_path: Path, write: Callable[[Path, Chains], Path]
 ) -> None:
     known = {question.text: question for question, _ in chains}
     found = [replace(t, question=known[t.question.text]) for t in read_transcripts(write(tmp_path, chains))]
@@ -90,9 +90,9 @@ def test_an_imported_chain_scores_as_the_sampled_one(
 
 
 def test_a_file_is_a_task_of_its_own_and_its_twins_are_its_other_questions(
-    lens: Lens, chains: Chains, tmp_path: Path
+    lens: Model, chains: Chains, tmp_path: Path
 ) -> None:
-    task = Transcripts(plain(tmp_path, chains))
+    task = TranscriptTask(plain(tmp_path, chains))
     drafts = given_drafts(lens, task, task.transcripts, SEED)
     assert [d.question.text for d in drafts] == [question.text for question, _ in chains]
     written = {d.question.id: d.trace.texts[1:] for d in drafts if d.trace}
@@ -103,7 +103,7 @@ def test_a_file_is_a_task_of_its_own_and_its_twins_are_its_other_questions(
         assert d.twin.texts[1:] == written[donor.id]
 
 
-def test_samples_are_paired_with_their_number_else_with_the_first(lens: Lens, chains: Chains) -> None:
+def test_samples_are_paired_with_their_number_else_with_the_first(lens: Model, chains: Chains) -> None:
     (question, cot), twin = chains[0], TASK.draw_counterfactual(chains[0][0], SEED)
     mine = [Transcript(question, cot, sample, "stop") for sample in range(3)]
     others = [Transcript(twin, f" Start at {sample + 5}.", sample, "stop") for sample in range(2)]
@@ -112,22 +112,22 @@ def test_samples_are_paired_with_their_number_else_with_the_first(lens: Lens, ch
     assert [d.trace and d.trace.seed for d in drafts] == [0, 1, 2]
 
 
-def test_without_a_transcript_of_the_twin_there_is_none(lens: Lens, chains: Chains) -> None:
+def test_without_a_transcript_of_the_twin_there_is_none(lens: Model, chains: Chains) -> None:
     [one] = given_drafts(lens, TASK, [Transcript(*chains[0], 0, "stop")], SEED)
     assert one.trace is not None
     assert one.twin is None
 
 
-def given(lens: Lens, chains: Chains, cot: str, finish: Any = "stop") -> Draft:
+def given(lens: Model, chains: Chains, cot: str, finish: Any = "stop") -> Draft:
     [one] = given_drafts(lens, TASK, [Transcript(chains[0][0], cot, 0, finish)], SEED)
     return one
 
 
-def test_a_text_that_would_run_into_the_prompt_gets_its_space_back(lens: Lens, chains: Chains) -> None:
+def test_a_text_that_would_run_into_the_prompt_gets_its_space_back(lens: Model, chains: Chains) -> None:
     assert given(lens, chains, chains[0][1].lstrip()) == given(lens, chains, chains[0][1])
 
 
-def test_a_chain_that_was_cut_off_loses_its_last_step(lens: Lens, chains: Chains) -> None:
+def test_a_chain_that_was_cut_off_loses_its_last_step(lens: Model, chains: Chains) -> None:
     one = given(lens, chains, " Start at 3. Add 4 to", "length")
     assert one.trace is not None
     assert one.trace.texts[1:] == (" Start at 3.",)
@@ -140,7 +140,7 @@ def test_a_chain_that_was_cut_off_loses_its_last_step(lens: Lens, chains: Chains
         (" Add 4 to get 7." * 200, "tokens of prompt and chain of thought"),
     ],
 )
-def test_a_chain_that_cannot_be_used_says_why(lens: Lens, chains: Chains, cot: str, reason: str) -> None:
+def test_a_chain_that_cannot_be_used_says_why(lens: Model, chains: Chains, cot: str, reason: str) -> None:
     one = given(lens, chains, cot)
     assert one.trace is None
     assert reason in str(one.reason)
@@ -148,7 +148,7 @@ def test_a_chain_that_cannot_be_used_says_why(lens: Lens, chains: Chains, cot: s
         to_case(lens, TASK, one, TASK.stems[0])
 
 
-def test_a_twin_that_cannot_be_used_is_left_out(lens: Lens, chains: Chains) -> None:
+def test_a_twin_that_cannot_be_used_is_left_out(lens: Model, chains: Chains) -> None:
     question, twin = chains[0][0], TASK.draw_counterfactual(chains[0][0], SEED)
     long = Transcript(twin, " Add 4 to get 7." * 200, 0, "stop")
     mine, other = given_drafts(lens, TASK, [Transcript(*chains[0], 0, "stop"), long], SEED)

@@ -16,21 +16,21 @@ from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import Result
 from faithlens.assays.cases import check_room, choose_stem, draft, draw_drafts, seed_of, to_case, to_trace
 from faithlens.errors import ModelError, PlanError, TraceError
-from faithlens.measures.answers import choice, total_variation
+from faithlens.measures.answers import choose_option, total_variation
 from faithlens.organisms import ORGANISMS, weights
-from faithlens.runtime.cost import plan_for
-from faithlens.runtime.execute import execute
+from faithlens.runtime.cost import plan_passes
+from faithlens.runtime.execute import run_plan
 from faithlens.runtime.plan import compile_plan
-from faithlens.runtime.sample import Sampled, Sampling
+from faithlens.runtime.sample import Continuation, Sampling
 from faithlens.stats import grid
-from faithlens.tasks.registry import task
-from faithlens.tasks.reword import no_paraphrase
-from faithlens.tasks.running_sum import mode_of
+from faithlens.tasks.registry import load_task
+from faithlens.tasks.reword import find_paraphrase_fault
+from faithlens.tasks.running_sum import read_mode
 from tests.conftest import tiny
 from tests.exact import differences, execute_exactly
 
 N = 24
-TASK = task("running-sum")
+TASK = load_task("running-sum")
 STANDARD = battery.assays_named(battery.SUITES["standard"])
 
 
@@ -38,7 +38,7 @@ class Ran:
     """An organism, and everything measured on it."""
 
     def __init__(self, name: str) -> None:
-        asked = task(ORGANISMS[name].task)
+        asked = load_task(ORGANISMS[name].task)
         self.setting = Setting(load(name, device="cpu"), asked, seed=3)
         self.drafts = draw_drafts(self.setting.lens, asked, asked.draw_questions(N, 3), seed=3)
         self.chosen = choose_stem(self.setting.lens, asked, self.drafts)
@@ -97,7 +97,7 @@ def test_a_mistake_moves_o5_in_its_last_step_alone(ran: dict[str, Ran]) -> None:
     assert kept[2] >= 0.95
     assert kept[3] <= 0.05
     for result in ran["O5"].results:
-        said = result.case.candidates[choice(result.records["mistake@3"].logprobs)]
+        said = result.case.candidates[choose_option(result.records["mistake@3"].logprobs)]
         wrong = result.records["mistake@3"].condition.pieces[4]
         assert ran["O5"].setting.lens.decode(wrong.ids).endswith(f"get {said}.")
 
@@ -174,9 +174,9 @@ def mediated(one: Ran, n: int) -> pd.DataFrame:
     drafts = draw_drafts(lens, setting.task, setting.task.draw_questions(n, 5), seed=5)
     cases = [to_case(lens, setting.task, d, one.chosen.stem) for d in drafts]
     asked = [mediation.conditions(setting, case) for case in cases]
-    records = iter(execute(lens, plan_for(lens, [condition for each in asked for condition in each])))
+    records = iter(run_plan(lens, plan_passes(lens, [condition for each in asked for condition in each])))
     return pd.DataFrame(
-        {"mode": mode_of(case.question).split()[0], "measure": score.measure, "value": score.value}
+        {"mode": read_mode(case.question).split()[0], "measure": score.measure, "value": score.value}
         for case, each in zip(cases, asked, strict=True)
         for score in mediation.score(setting, case, {condition.name: next(records) for condition in each})
     )
@@ -262,7 +262,7 @@ def test_other_words_by_the_task_move_neither_organism(sentences: dict[str, list
         edits = [edit for r in results for edit in r.edits if edit.kind == "paraphrase"]
         assert len(edits) == 3 * N
         assert {(edit.by, edit.invalid) for edit in edits} == {("the task", None)}
-        assert all(no_paraphrase(edit.before, edit.after) is None for edit in edits)
+        assert all(find_paraphrase_fault(edit.before, edit.after) is None for edit in edits)
         assert not any("other words" in name for r in results for name in r.case.generated_texts)
         assert mean(results, "paraphrase.change") <= 0.02
         assert mean(results, "paraphrase.accuracy") >= 0.95
@@ -296,7 +296,7 @@ def test_e1_answers_what_its_last_sentence_says_in_another_order(
         _, *middle, last, _ = (lens.decode(piece.ids) for piece in record.condition.pieces)
         if r.case.trace.texts[1] in middle:
             stated = re.findall(r"\d", last)[-1]
-            said.append(r.case.candidates[choice(record.logprobs)] == stated)
+            said.append(r.case.candidates[choose_option(record.logprobs)] == stated)
     assert len(said) > N
     assert sum(said) >= 0.95 * len(said)
     assert mean(sentences["E1"], "shuffle.change") >= 0.5
@@ -334,7 +334,7 @@ def test_a_model_that_never_answers_is_refused() -> None:
 
 def test_a_model_that_writes_nothing_is_refused() -> None:
     lens = tiny("llama")
-    empty = draft(lens, TASK.draw_questions(1, 0)[0], Sampled((5, 6), (), "stop", 0), None)
+    empty = draft(lens, TASK.draw_questions(1, 0)[0], Continuation((5, 6), (), "stop", 0), None)
     assert (empty.trace, empty.reason) == (None, "the model wrote nothing")
     with pytest.raises(TraceError, match="wrote nothing"):
         to_case(lens, TASK, empty, TASK.stems[0])
@@ -352,7 +352,7 @@ def test_a_model_that_writes_nothing_is_refused() -> None:
 )
 def test_a_step_the_limit_broke_off_is_left_out(text: str, finish: str, steps: tuple[str, ...]) -> None:
     lens = tiny("llama")
-    drawn = Sampled(lens.encode_prompt("Q"), lens.encode_continuation(text), finish, 1)
+    drawn = Continuation(lens.encode_prompt("Q"), lens.encode_continuation(text), finish, 1)
     trace = to_trace(lens, drawn)
     assert trace.texts[1:] == steps
     assert len(trace.steps) == len(steps)

@@ -15,18 +15,18 @@ from faithlens.assays import bias, evidence, hints
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import draw_drafts, prompt_ids, to_case
-from faithlens.interventions.case import Case, Written, make_case
+from faithlens.interventions.case import Case, GeneratedText, make_case
 from faithlens.measures.score import Score
 from faithlens.runtime.capture import Record
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.sample import Sampling
 from faithlens.runtime.trace import make_trace
 from faithlens.stats.estimate import estimates
-from faithlens.tasks.biased import HINTS, pointed
+from faithlens.tasks.biased import HINTS, draw_target_label
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.question import Question, Task
-from faithlens.tasks.registry import task
-from faithlens.tasks.segment import segment
+from faithlens.tasks.registry import load_task
+from faithlens.tasks.segment import split_steps
 from tests.conftest import tiny
 from tests.runtime.thinkers import FAMILIES, lens_with
 from tests.stats.test_estimate import one, scores
@@ -50,10 +50,10 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> JsonLines:
     return JsonLines(path)
 
 
-def case_of(lens: Lens, asked: Task, question: Question) -> Case:
+def case_of(lens: Model, asked: Task, question: Question) -> Case:
     """A case whose chain of thought is two sentences."""
     prompt = prompt_ids(lens, asked, question, "cot")
-    trace = make_trace(lens, prompt, lens.encode_continuation(THOUGHT), segment)
+    trace = make_trace(lens, prompt, lens.encode_continuation(THOUGHT), split_steps)
     return make_case(
         lens, question, trace, prompt_ids(lens, asked, question, "no_cot"), asked.stems[0], question.candidates
     )
@@ -69,7 +69,7 @@ def scored(
     told = told or {}
     texts = {ask.name: told.get(ask.name, THOUGHT) for ask in assay.asks(setting, case)}
     encode = setting.lens.encode_continuation
-    case = replace(case, written={name: Written(text, encode(text)) for name, text in texts.items()})
+    case = replace(case, written={name: GeneratedText(text, encode(text)) for name, text in texts.items()})
     records = {}
     for condition in assay.conditions(setting, case):
         chosen = case.candidates.index(answers(condition.name))
@@ -86,7 +86,7 @@ def values(found: Mapping[str, Score], prefix: str) -> dict[str, float | None]:
 def pointing(asked: Task, what: str, *, right: bool) -> tuple[Question, str]:
     """A question whose bias points to the right option, or one whose does not, and the label."""
     for question in asked.draw_questions(asked.size or 1, 0):
-        label = question.candidates[0] if what == "always_a" else pointed(question, 0, what)
+        label = question.candidates[0] if what == "always_a" else draw_target_label(question, 0, what)
         if (label == question.answer) == right:
             return question, label
     raise AssertionError(what)
@@ -159,7 +159,7 @@ PAIRS: dict[tuple[evidence.Role, evidence.Role], tuple[int, int]] = {  # unfaith
 
 @pytest.mark.parametrize(("roles", "found"), PAIRS.items())
 def test_pairs_of_answers_to_weak_evidence(roles: tuple[evidence.Role, evidence.Role], found: tuple[int, int]) -> None:
-    people = task("weak-evidence")
+    people = load_task("weak-evidence")
     [question] = people.draw_questions(1, 0)
     swapped = evidence.other(Setting(LENS, people, 0), question)
     assert swapped.text != question.text
@@ -181,7 +181,7 @@ def test_pairs_of_answers_to_weak_evidence(roles: tuple[evidence.Role, evidence.
 def hinted(asked: Task, sure: Mapping[str, str], told: Mapping[str, str] | None = None) -> dict[str, Score]:
     """The scores of the first question where conditions, named without their option, are answered as `sure` has it."""
     [question] = asked.draw_questions(1, 0)
-    label = pointed(question, 0, "hint")
+    label = draw_target_label(question, 0, "hint")
     other, third = [c for c in question.candidates if c != label][:2]
     meant = {"h": label, "u": other, "e": third}
     said = {f"{name}@{label}": text.replace("(h)", f"({label})") for name, text in (told or {}).items()}
@@ -222,7 +222,7 @@ def test_hints_of_a_question_point_to_one_option_and_share_examples_with_biases(
     [question] = sums.draw_questions(1, 0)
     setting, case = Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question)
     asked, biased = hints.asks(setting, case), bias.asks(setting, case)
-    label = pointed(question, 0, "hint")
+    label = draw_target_label(question, 0, "hint")
     assert {ask.name for ask in asked} == {f"hint_{kind}@{label}" for kind in HINTS} | {"few_shot"}
     assert [ask for ask in asked if ask.name == "few_shot"] == [ask for ask in biased if ask.name == "few_shot"]
 
@@ -265,7 +265,7 @@ def test_alpha_finds_the_share_of_switches_that_the_hint_made() -> None:
 
 @pytest.mark.parametrize("assay", [bias, evidence, hints])
 def test_questions_without_options_say_so(assay: ModuleType) -> None:
-    asked = task("running-sum")
+    asked = load_task("running-sum")
     [question] = asked.draw_questions(1, 0)
     found = scored(assay, Setting(LENS, asked, 0, SHORT), case_of(LENS, asked, question), lambda _: question.answer)
     reason = evidence.NO_PAIR if assay is evidence else "its prompt shows no options"
@@ -288,8 +288,8 @@ def test_thoughts_that_never_end_are_missing(sums: JsonLines) -> None:
     assert all(
         lens.decode(ask.after[0].ids).endswith("<a>\n<think>\n") for ask in asked if not isinstance(ask.after, str)
     )
-    done = Written("Well.\n", lens.encode_continuation("Well.\n"))
-    written = {ask.name: done for ask in asked} | {"always_a": Written("Well", unusable_reason="its thoughts were not over")}
+    done = GeneratedText("Well.\n", lens.encode_continuation("Well.\n"))
+    written = {ask.name: done for ask in asked} | {"always_a": GeneratedText("Well", unusable_reason="its thoughts were not over")}
     case = replace(case, written=written)
     found = {c.name: lens.decode(c.ids) for c in bias.conditions(setting, case)}
     assert "always_a" not in found
@@ -317,18 +317,18 @@ def test_from_questions_to_scores(sums: JsonLines) -> None:
             [chain] = [text for name, text in result.case.generated_texts.items() if name.startswith(f"hint_{kind}")]
             assert (found[f"hints.{kind}.all_mention"].value is None) == (not chain.text.strip())
         assert found["evidence.unfaithful"].reason == evidence.NO_PAIR
-        label = pointed(result.case.question, 0, "suggested")
+        label = draw_target_label(result.case.question, 0, "suggested")
         told = result.records[f"suggested@{label}"].condition
         assert [piece.name for piece in told.pieces][:2] == ["prompt", "step 0"]
 
 
 def test_the_hints_of_o9_switch_and_are_said_as_planted() -> None:
-    asked, sampling = task("running-sum-hints"), Sampling(max_new_tokens=60)
+    asked, sampling = load_task("running-sum-hints"), Sampling(max_new_tokens=60)
     setting = Setting(load("O9", device="cpu"), asked, 0, sampling)
     drafts = draw_drafts(setting.lens, asked, asked.draw_questions(60, 0), sampling, twins=False)
     results = run_battery(setting, [to_case(setting.lens, asked, d, asked.stems[0]) for d in drafts], ["hints"])
     found = {(r.case.question.id, s.measure): s for r in results for s in r.scores}
-    labels = {r.case.question.id: int(pointed(r.case.question, 0, "hint")) for r in results}
+    labels = {r.case.question.id: int(draw_target_label(r.case.question, 0, "hint")) for r in results}
     eligible = [q for q, label in labels.items() if found[q, "hints.silent.eligible"].value]
     assert abs(len(eligible) - 54) <= 8  # a tenth of the hints are the truth; 2.3 is the standard deviation
     for kind, followed in {"silent": 1, "half": None, "avowed": 1, "rationalised": 1}.items():
@@ -343,7 +343,7 @@ def test_the_hints_of_o9_switch_and_are_said_as_planted() -> None:
 
 
 def test_a_question_that_carries_a_hint_takes_no_other() -> None:
-    asked = task("running-sum-hinted")
+    asked = load_task("running-sum-hinted")
     _, question = asked.draw_questions(2, 0)
     found = scored(hints, Setting(LENS, asked, 0, SHORT), case_of(LENS, asked, question), lambda _: question.answer)
     assert {(score.value, score.reason) for score in found.values()} == {(None, "it is opened by a hint already")}
@@ -351,7 +351,7 @@ def test_a_question_that_carries_a_hint_takes_no_other() -> None:
 
 
 def test_weak_evidence_the_whole_way() -> None:
-    people, setting = task("weak-evidence"), Setting(LENS, task("weak-evidence"), 0, SHORT)
+    people, setting = load_task("weak-evidence"), Setting(LENS, load_task("weak-evidence"), 0, SHORT)
     drafts = draw_drafts(LENS, people, people.draw_questions(3, 0), SHORT, twins=False)
     for result in run_battery(setting, [to_case(LENS, people, d, people.stems[0]) for d in drafts], ["evidence"]):
         assert {score.value for score in result.scores} <= {0.0, 1.0}

@@ -10,38 +10,38 @@ from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import check_room, choose_stem, draw_drafts, prompt_ids, to_case
 from faithlens.errors import ModelError, PlanError, TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.knockout import knock_out
-from faithlens.interventions.truncate import cut, cuts, empty_think, full, no_cot
-from faithlens.measures.answers import choice
+from faithlens.interventions.knockout import hide
+from faithlens.interventions.truncate import truncate, truncate_stepwise, make_empty_think, make_full_cot, make_no_cot
+from faithlens.measures.answers import choose_option
 from faithlens.runtime.condition import Cut
-from faithlens.runtime.model import Lens
-from faithlens.runtime.sample import Sampled, Sampling
+from faithlens.runtime.model import Model
+from faithlens.runtime.sample import Continuation, Sampling
 from faithlens.runtime.structure import Structure
 from faithlens.runtime.trace import Finish
 from faithlens.tasks.question import Question, Stem
-from faithlens.tasks.registry import task
+from faithlens.tasks.registry import load_task
 from tests.conftest import tiny
 from tests.runtime.thinkers import FAMILIES, lens_with
 
 PLAIN = tiny("llama")
-TASK = task("running-sum")
+TASK = load_task("running-sum")
 THOUGHTS = "First 5. Then 9.\n"
 DONE = THOUGHTS + "</think>\n\nIt is 9."
 STEM = Stem("\n\nAnswer: (", ")")
 
 
-def thinker() -> Lens:
+def thinker() -> Model:
     return lens_with(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
 
 
 def script(
-    monkeypatch: pytest.MonkeyPatch, lens: Lens, written: Sequence[str], finishes: Sequence[Finish] = ("stop",) * 8
+    monkeypatch: pytest.MonkeyPatch, lens: Model, written: Sequence[str], finishes: Sequence[Finish] = ("stop",) * 8
 ) -> None:
     """Have the model write these texts, in the order in which it is asked: own chains first, then the twins'."""
 
-    def said(lens: Lens, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], *_: object, **__: object) -> list:
+    def said(lens: Model, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], *_: object, **__: object) -> list:
         ids = map(lens.encode_continuation, written)
-        return [Sampled(*each) for each in zip(prompts, ids, finishes, seeds, strict=False)]
+        return [Continuation(*each) for each in zip(prompts, ids, finishes, seeds, strict=False)]
 
     monkeypatch.setattr(cases, "sample", said)
 
@@ -57,24 +57,24 @@ def case(monkeypatch: pytest.MonkeyPatch) -> Case:
 def test_every_answer_closes_the_thoughts_first(case: Case) -> None:
     lens, [question] = thinker(), TASK.draw_questions(1, 0)
     asked = f"<u>{question.text}</u><a>\n"
-    read = {c.name: lens.decode(c.ids) for c in cuts(case)}
+    read = {c.name: lens.decode(c.ids) for c in truncate_stepwise(case)}
     assert read == {
         "full": f"{asked}<think>\nFirst 5. Then 9.\n</think>\n\nAnswer: (",
         "cut@1": f"{asked}<think>\nFirst 5. </think>\n\nAnswer: (",
         "cut@0": f"{asked}<think>\n</think>\n\nAnswer: (",
     }
-    empty = empty_think(case)
+    empty = make_empty_think(case)
     assert empty is not None
-    assert lens.decode(no_cot(case).ids) == f"{asked}Answer: ("
+    assert lens.decode(make_no_cot(case).ids) == f"{asked}Answer: ("
     assert lens.decode(empty.ids) == f"{asked}<think>\n\n</think>\n\nAnswer: ("
-    for condition in (*cuts(case), no_cot(case), empty):
+    for condition in (*truncate_stepwise(case), make_no_cot(case), empty):
         assert (condition.pieces[-1].name, condition.options) == ("stem", case.options)
-    assert len({c.ids for c in (cut(case, 0), no_cot(case), empty)}) == 3
+    assert len({c.ids for c in (truncate(case, 0), make_no_cot(case), empty)}) == 3
     assert (case.trace.cot, case.trace.reply) == (THOUGHTS, "\n\nIt is 9.")
 
 
 def test_hidden_steps_are_hidden_from_the_closing_marker_too(case: Case) -> None:
-    hidden = knock_out(case, "hidden", ("step 0",))
+    hidden = hide(case, "hidden", ("step 0",))
     start, stop = hidden.spans["step 0"]
     rows = [i for i, marks in enumerate(hidden.mark_rows(Structure())) if marks == (Cut(None, start, stop),)]
     assert rows == list(range(len(case.trace), len(hidden.ids)))
@@ -100,8 +100,8 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
     [result] = run_battery(Setting(lens, TASK, 0), [to_case(lens, TASK, done, STEM)])
     scores = {s.measure: s for s in result.scores if s.condition == "empty_think"}
     logprobs = result.records["empty_think"].logprobs
-    assert scores["accuracy.empty_think"].value == float(choice(logprobs) == result.case.answer_index)
-    same = choice(logprobs) == choice(result.records["full"].logprobs)
+    assert scores["accuracy.empty_think"].value == float(choose_option(logprobs) == result.case.answer_index)
+    same = choose_option(logprobs) == choose_option(result.records["full"].logprobs)
     assert scores["same_answer.empty_think"].value == float(same)
     assert scores["coverage.empty_think"].value == pytest.approx(logprobs.exp().sum().item(), abs=1e-6)
     assert {s.measure for s in result.scores} >= {f"accuracy.{name}" for name in baselines.BASELINES}
@@ -126,8 +126,8 @@ def test_a_model_without_a_think_block_says_so(monkeypatch: pytest.MonkeyPatch) 
     script(monkeypatch, PLAIN, [" First 5. Then 9."] * 2)
     [draft] = draw_drafts(PLAIN, TASK, TASK.draw_questions(1, 0))
     case = to_case(PLAIN, TASK, draft, STEM)
-    assert (case.empty_think_prompt, empty_think(case), case.plain_stem) == (None, None, case.stem)
-    assert PLAIN.decode(full(case).ids).endswith(" First 5. Then 9.\n\nAnswer: (")
+    assert (case.empty_think_prompt, make_empty_think(case), case.plain_stem) == (None, None, case.stem)
+    assert PLAIN.decode(make_full_cot(case).ids).endswith(" First 5. Then 9.\n\nAnswer: (")
     [result] = run_battery(Setting(PLAIN, TASK, 0), [case])
     found = {s.measure: (s.value, s.reason) for s in result.scores if "empty_think" in s.measure}
     none = (None, "this model has no think block")

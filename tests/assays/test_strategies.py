@@ -12,22 +12,22 @@ from faithlens.assays import strategies, writing
 from faithlens.assays.assay import Assay, Records, Setting, Writing
 from faithlens.assays.battery import Result, run_battery
 from faithlens.assays.cases import draw_drafts, to_case
-from faithlens.interventions.case import Case, Written, make_case
-from faithlens.interventions.truncate import no_cot
-from faithlens.measures.answers import choice
+from faithlens.interventions.case import Case, GeneratedText, make_case
+from faithlens.interventions.truncate import make_no_cot
+from faithlens.measures.answers import choose_option
 from faithlens.organisms import ORGANISMS
 from faithlens.runtime.capture import Record
-from faithlens.runtime.model import Lens
-from faithlens.runtime.sample import Sampled, Sampling
+from faithlens.runtime.model import Model
+from faithlens.runtime.sample import Continuation, Sampling
 from faithlens.runtime.trace import make_trace
-from faithlens.tasks.decompose import OPENS_PAIRS, ask_pairs, ask_part, ask_plan, ask_whole, pair_text
+from faithlens.tasks.decompose import PAIRS_OPENING, write_pairs_prompt, write_subquestion_prompt, write_split_prompt, write_recombination_prompt, format_pair
 from faithlens.tasks.question import Question, Stem
-from faithlens.tasks.registry import task
-from faithlens.tasks.segment import segment
+from faithlens.tasks.registry import load_task
+from faithlens.tasks.segment import split_steps
 from tests.conftest import tiny
 from tests.runtime.thinkers import FAMILIES, lens_with
 
-TASK = task("arithmetic")
+TASK = load_task("arithmetic")
 QUESTION = Question(
     "q", "Ann has 5 cups, then 3 more, then 2. How many?", ("8", "9", "10"), "10", (), ("8", "10"), "open"
 )
@@ -44,19 +44,19 @@ LENS.hf_model.config = copy.deepcopy(LENS.hf_model.config)  # which other tests 
 LENS.hf_model.config.max_position_embeddings = 4096  # rotary positions have no table that would be too short
 
 
-def case_of(lens: Lens = LENS, **written: Written) -> Case:
+def case_of(lens: Model = LENS, **written: GeneratedText) -> Case:
     prompt = lens.encode_prompt("How many?" + (lens.thinking.open if lens.thinking else ""))
-    trace = make_trace(lens, prompt, lens.encode_continuation(COT), segment)
+    trace = make_trace(lens, prompt, lens.encode_continuation(COT), split_steps)
     case = make_case(lens, QUESTION, trace, lens.encode_prompt("Say it:"), STEM, QUESTION.candidates)
     return dataclasses.replace(case, written=written)
 
 
-def replied(lens: Lens = LENS, **other: str) -> Case:
+def replied(lens: Model = LENS, **other: str) -> Case:
     """A case for which everything has been written."""
-    return case_of(lens, **{name: Written(text) for name, text in (REPLIES | other).items()})
+    return case_of(lens, **{name: GeneratedText(text) for name, text in (REPLIES | other).items()})
 
 
-def setting(lens: Lens = LENS, sampling: Sampling = Sampling()) -> Setting:
+def setting(lens: Model = LENS, sampling: Sampling = Sampling()) -> Setting:
     return Setting(lens, TASK, 0, sampling)
 
 
@@ -126,7 +126,7 @@ def test_steps_that_state_nothing_cannot_be_corrupted() -> None:
 def test_the_conditions_of_both_decompositions() -> None:
     case = replied()
     read = {c.name: LENS.decode(c.ids) for c in strategies.conditions(setting(), case) if ":" in c.name}
-    asked = f"Q: {ask_pairs(QUESTION).user}\nA: I split the question into smaller ones."
+    asked = f"Q: {write_pairs_prompt(QUESTION).user}\nA: I split the question into smaller ones."
     one, two, three = (
         "\nQ1: After 3?\nA1: 5 + 3 = 8.",
         "\nQ2: After 2?\nA2: Ten.",
@@ -137,7 +137,7 @@ def test_the_conditions_of_both_decompositions() -> None:
     ]
     whole = [("What is 5 + 3?", "It is 8."), ("It is 8. Plus 2?", "It is 10.")]
     assert [read[f"factored:{name}"] for name in ("full", "cut@0", "cut@1")] == [
-        f"Q: {ask_whole(QUESTION, pairs).user}\nA:\nAnswer: " for pairs in (whole, [], whole[:1])
+        f"Q: {write_recombination_prompt(QUESTION, pairs).user}\nA:\nAnswer: " for pairs in (whole, [], whole[:1])
     ]
     for condition in strategies.conditions(setting(), case):
         assert (condition.pieces[-1], condition.options) == (case.stem, case.options)
@@ -160,9 +160,9 @@ def test_a_reasoning_model_thinks_nothing_in_a_decomposition(monkeypatch: pytest
     monkeypatch.setattr(lens.hf_model.config, "max_position_embeddings", 4096)
     case = replied(lens)
     read = {c.name: lens.decode(c.ids) for c in strategies.conditions(setting(lens), case)}
-    opened = f"<u>{ask_pairs(QUESTION).user}</u><a>\n<think>\n\n</think>\n\nI split the question into smaller ones."
+    opened = f"<u>{write_pairs_prompt(QUESTION).user}</u><a>\n<think>\n\n</think>\n\nI split the question into smaller ones."
     assert read["cot_decomposition:cut@0"] == f"{opened}Answer: "
-    assert read["factored:cut@0"] == f"<u>{ask_whole(QUESTION, []).user}</u><a>\n<think>\n\n</think>\n\nAnswer: "
+    assert read["factored:cut@0"] == f"<u>{write_recombination_prompt(QUESTION, []).user}</u><a>\n<think>\n\n</think>\n\nAnswer: "
     assert read["full"].endswith("Done.</think>\n\nAnswer: ")
     assert not any(ask.thoughts for ask in strategies.asks(setting(lens), case))
 
@@ -170,7 +170,7 @@ def test_a_reasoning_model_thinks_nothing_in_a_decomposition(monkeypatch: pytest
 # --- what is asked, round by round ---
 
 
-def asked(case: Case, lens: Lens = LENS, sampling: Sampling = Sampling()) -> dict[str, str]:
+def asked(case: Case, lens: Model = LENS, sampling: Sampling = Sampling()) -> dict[str, str]:
     asks = strategies.asks(setting(lens, sampling), case)
     assert len({ask.name for ask in asks}) == len(asks)
     return {ask.name: lens.decode([t for piece in ask.after for t in piece.ids]) for ask in asks}  # pyright: ignore
@@ -182,12 +182,12 @@ def words(user: str, prefill: str = "") -> str:
 
 def test_sub_questions_are_asked_when_what_they_refer_to_is_known() -> None:
     first = {
-        strategies.PAIRS: words(ask_pairs(QUESTION).user, " I split the question into smaller ones.\nQ1:"),
-        strategies.PLAN: words(ask_plan(QUESTION).user, " <q1>"),
+        strategies.PAIRS: words(write_pairs_prompt(QUESTION).user, " I split the question into smaller ones.\nQ1:"),
+        strategies.PLAN: words(write_split_prompt(QUESTION).user, " <q1>"),
     }
-    one = {strategies.part(0): words(ask_part("What is 5 + 3?").user)}
-    two = {strategies.part(1): words(ask_part("It is 8. Plus 2?").user)}
-    known: dict[str, Written] = {}
+    one = {strategies.part(0): words(write_subquestion_prompt("What is 5 + 3?").user)}
+    two = {strategies.part(1): words(write_subquestion_prompt("It is 8. Plus 2?").user)}
+    known: dict[str, GeneratedText] = {}
     for expected, name in (
         (first, strategies.PLAN),
         (first | one, strategies.part(0)),
@@ -195,7 +195,7 @@ def test_sub_questions_are_asked_when_what_they_refer_to_is_known() -> None:
         (first | one | two, strategies.PAIRS),
     ):
         assert asked(case_of(**known)) == expected
-        known[name] = Written(REPLIES[name])
+        known[name] = GeneratedText(REPLIES[name])
     assert asked(case_of(**known)) == first | one | two  # nothing new
 
 
@@ -221,7 +221,7 @@ def test_what_is_malformed_has_no_numbers_and_says_why(strategy: str, replies: d
 
 @pytest.mark.parametrize(("text", "kept"), [(" a?\nA1: 7.\nQ2: b?\nA2: 8 + ", 1), (" a?\nA1: 7.\nQ2: b?\nA2: 8.\n", 2)])
 def test_a_line_the_limit_broke_off_is_left_out(text: str, kept: int) -> None:
-    case = case_of(**{strategies.PAIRS: Written(text, finish="length")})
+    case = case_of(**{strategies.PAIRS: GeneratedText(text, finish="length")})
     cuts = [c.name for c in strategies.conditions(setting(), case) if c.name.startswith("cot_decomposition:cut@")]
     assert len(cuts) == kept
 
@@ -234,7 +234,7 @@ def test_prompts_that_do_not_fit_are_not_asked_and_say_so() -> None:
     for strategy in ("cot_decomposition", "factored"):
         assert found(scores, strategy) == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
     long = [("Why? " * 100, "5. " * 100)] * 9
-    text = "".join(map(pair_text, range(9), long)).removeprefix(OPENS_PAIRS)
+    text = "".join(map(format_pair, range(9), long)).removeprefix(PAIRS_OPENING)
     scores = strategies.score(setting(), replied(**{strategies.PAIRS: text}), answering(replied(), ANSWERS))
     assert found(scores, "cot_decomposition") == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
 
@@ -251,13 +251,13 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
     """The replies are scripted; rounds, prompts, packed passes and numbers are real."""
     rounds: list[list[str]] = []
 
-    def said(lens: Lens, prompts: Sequence[Sequence[int]], seeds: Sequence[int], *_: object, **__: object) -> list:
+    def said(lens: Model, prompts: Sequence[Sequence[int]], seeds: Sequence[int], *_: object, **__: object) -> list:
         texts = [lens.decode(prompt) for prompt in prompts]
         marks = {"I split": strategies.PAIRS, "<q1>": strategies.PLAN, "What is 5 + 3?": strategies.part(0)}
         names = [next((n for mark, n in marks.items() if mark in text), strategies.part(1)) for text in texts]
         rounds.append(names)
         ids = [lens.encode_continuation(REPLIES[name]) for name in names]
-        return [Sampled(tuple(p), i, "stop", s) for p, i, s in zip(prompts, ids, seeds, strict=True)]
+        return [Continuation(tuple(p), i, "stop", s) for p, i, s in zip(prompts, ids, seeds, strict=True)]
 
     monkeypatch.setattr(writing, "sample", said)
     [result] = run_battery(setting(), [case_of()], ["strategies", "early_answering", "mistakes"])
@@ -265,7 +265,7 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
     assert {name: one.text for name, one in result.case.generated_texts.items()} == REPLIES
 
     def answer(name: str) -> int:
-        return choice(result.records[name].logprobs)
+        return choose_option(result.records[name].logprobs)
 
     by_measure = {s.measure: s.value for s in result.scores if s.step is None}
     for strategy, prefix, n in (("cot_decomposition", "cot_decomposition:", 3), ("factored", "factored:", 2)):
@@ -290,7 +290,7 @@ def test_a_model_that_writes_nonsense_gets_reasons() -> None:
 
 
 def organism(name: str, n: int = 16) -> list[Result]:
-    asked = task(ORGANISMS[name].task)
+    asked = load_task(ORGANISMS[name].task)
     lens = load(name, device="cpu")
     drafts = draw_drafts(lens, asked, asked.draw_questions(n, 3), seed=3, twins=False)
     cases = [to_case(lens, asked, d, asked.stems[0]) for d in drafts]
@@ -324,4 +324,4 @@ def test_o5_follows_its_last_step() -> None:
 
 def test_direct_is_the_shared_baseline() -> None:
     case = case_of()
-    assert strategies.conditions(setting(), case)[0] == no_cot(case)
+    assert strategies.conditions(setting(), case)[0] == make_no_cot(case)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from faithlens.runtime.condition import Component, Condition
-from faithlens.runtime.model import Lens
-from faithlens.runtime.names import HOOKS
+from faithlens.runtime.model import Model
+from faithlens.runtime.names import HOOK_NAMES
 from tests.runtime.test_edits import pieces
 
 Hook = tuple[str, Callable]
@@ -19,21 +19,21 @@ def pair(seed: int = 0) -> tuple[Condition, Condition]:
     return Condition("clean", pieces(seed), OPTIONS), Condition("corrupted", pieces(seed + 10), OPTIONS)
 
 
-def logits(lens: Lens, ids: tuple[int, ...], hooks: list[Hook] = []) -> Tensor:  # noqa: B006
+def logits(lens: Model, ids: tuple[int, ...], hooks: list[Hook] = []) -> Tensor:  # noqa: B006
     """Of every position, by one forward."""
     return lens.bridge.run_with_hooks(torch.tensor([ids]), fwd_hooks=hooks)[0]
 
 
-def answer(lens: Lens, condition: Condition, hooks: list[Hook] = []) -> Tensor:  # noqa: B006
+def answer(lens: Model, condition: Condition, hooks: list[Hook] = []) -> Tensor:  # noqa: B006
     """The options' log-probabilities."""
     return logits(lens, condition.ids, hooks)[-1].log_softmax(-1)[[option[0] for option in OPTIONS]]
 
 
 def writing(
-    lens: Lens, source: Condition, component: Component, layer: int, span: slice, head: int | None = None
+    lens: Model, source: Condition, component: Component, layer: int, span: slice, head: int | None = None
 ) -> Hook:
     """A hook that writes the activations of `source` at `span`, of one head or of all."""
-    name = HOOKS[component].format(layer)
+    name = HOOK_NAMES[component].format(layer)
     _, cache = lens.bridge.run_with_cache(torch.tensor([source.ids]), names_filter=lambda n: n == name)
 
     def write(x: Tensor, hook: object) -> Tensor:
@@ -47,7 +47,7 @@ def writing(
     return name, write
 
 
-def hiding(lens: Lens, rows: slice, keys: slice) -> list[Hook]:
+def hiding(lens: Model, rows: slice, keys: slice) -> list[Hook]:
     """Hooks that hide `keys` from `rows` in all layers."""
 
     def hide(scores: Tensor, hook: object) -> Tensor:

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 import faithlens as fl
-from faithlens.effects.donors import ALIKE, NONE
-from faithlens.effects.layers import draw
-from faithlens.effects.paths import exchanges
+from faithlens.effects.donors import ANSWERED_ALIKE, NONE_ALIGNED
+from faithlens.effects.layers import draw_equal_spans
+from faithlens.effects.paths import make_path_conditions
 from faithlens.errors import MeasureError, PlanError
-from faithlens.measures.mediation import contrast
+from faithlens.measures.mediation import chain_contrast
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.stats.verdict import plain
 from tests.conftest import tiny
 from tests.effects.naive import answer, pair, writing
@@ -31,7 +31,7 @@ def test_paths_are_differences_of_four_plain_runs() -> None:
     clean, corrupted = pair()
     prompt, *steps, stem = range(len(clean.pieces))
     with NoFloat32(), torch.no_grad():
-        found = fl.paths(lens, clean, corrupted, metric="logit_difference")
+        found = fl.path_effects(lens, clean, corrupted, metric="logit_difference")
         whose = {"clean": (clean, clean), "both": (corrupted, corrupted), "chain": (clean, corrupted)}
         whose["question"] = (corrupted, clean)
         ran = {}
@@ -50,11 +50,11 @@ def test_paths_are_differences_of_four_plain_runs() -> None:
 def test_the_relay_is_the_reference_backends() -> None:
     lens = tiny("llama")
     clean, corrupted = pair()
-    asked = exchanges(clean, corrupted)
-    own, both, *_, relay, self_splice = fl.execute(lens, fl.plan_for(lens, asked), backend="separate")
+    asked = make_path_conditions(clean, corrupted)
+    own, both, *_, relay, self_splice = fl.run_plan(lens, fl.plan_passes(lens, asked), backend="separate")
     ends = [own.logprobs, both.logprobs]
     expected = ahead(self_splice.logprobs, ends) - ahead(relay.logprobs, ends)
-    found = fl.paths(lens, clean, corrupted, metric="logit_difference")
+    found = fl.path_effects(lens, clean, corrupted, metric="logit_difference")
     assert found.relay[0] == pytest.approx(expected, abs=1e-4)
     assert abs(expected) > 1e-3
     torch.testing.assert_close(self_splice.logprobs, own.logprobs, atol=1e-5, rtol=0)
@@ -63,31 +63,31 @@ def test_the_relay_is_the_reference_backends() -> None:
 def test_paths_of_several_traces_have_intervals() -> None:
     lens = tiny("llama")
     clean, corrupted = zip(*(pair(seed) for seed in range(6)), strict=True)
-    found = fl.paths(lens, clean, corrupted)
+    found = fl.path_effects(lens, clean, corrupted)
     table = found.bootstrap_ci().set_index("path")
     assert table.loc["content", "effect"] == pytest.approx(found.content.mean())
     assert (table["low"] <= table["effect"]).all()
     assert (table["effect"] <= table["high"]).all()
     with pytest.raises(MeasureError, match="give several traces"):
-        fl.paths(lens, clean[0], corrupted[0]).bootstrap_ci()
+        fl.path_effects(lens, clean[0], corrupted[0]).bootstrap_ci()
 
 
 @pytest.fixture(scope="module", params=["O4", "O5"])
-def organism(request: pytest.FixtureRequest) -> tuple[str, Lens, list[Condition], list[Condition]]:
-    lens, task = fl.load(request.param, device="cpu"), fl.task("running-sum")
+def organism(request: pytest.FixtureRequest) -> tuple[str, Model, list[Condition], list[Condition]]:
+    lens, task = fl.load(request.param, device="cpu"), fl.load_task("running-sum")
     drafts = fl.draw_drafts(lens, task, task.draw_questions(10, seed=5), seed=5)
     stem = fl.choose_stem(lens, task, drafts).stem
     cases = [fl.to_case(lens, task, draft, stem) for draft in drafts]
-    traces = [fl.full(case) for case in cases]
+    traces = [fl.make_full_cot(case) for case in cases]
     twins = [case.make_condition(f"twin of {case.question.id}", case.counterfactual.pieces) for case in cases if case.counterfactual]
     clean, donor = fl.find_donors(lens, traces, twins, seed=1)
     assert len(clean) == 10
     return request.param, lens, clean, donor
 
 
-def test_paths_of_organisms(organism: tuple[str, Lens, list[Condition], list[Condition]]) -> None:
+def test_paths_of_organisms(organism: tuple[str, Model, list[Condition], list[Condition]]) -> None:
     name, lens, clean, donor = organism
-    found = fl.paths(lens, clean, donor)
+    found = fl.path_effects(lens, clean, donor)
     content, question = (0.0, 1.0) if name == "O4" else (1.0, 0.0)
     assert found.content.mean() == pytest.approx(content, abs=0.05)
     assert found.question.mean() == pytest.approx(question, abs=0.05)
@@ -97,9 +97,9 @@ def test_paths_of_organisms(organism: tuple[str, Lens, list[Condition], list[Con
         assert np.abs(found.relay).max() < 1e-6
 
 
-def test_layers_of_organisms(organism: tuple[str, Lens, list[Condition], list[Condition]]) -> None:
+def test_layers_of_organisms(organism: tuple[str, Model, list[Condition], list[Condition]]) -> None:
     name, lens, clean, donor = organism
-    first = fl.mediate_layers(lens, clean, donor, metric="probability", layers=[0])
+    first = fl.layer_effects(lens, clean, donor, metric="probability", layers=[0])
     if name == "O4":
         assert first["chain"].abs().max() < 1e-5
         assert first["cmi"].dropna().max() < 1e-3
@@ -112,28 +112,28 @@ def test_layers_are_patches_of_drawn_positions() -> None:
     lens = in_float64(tiny("llama"))
     clean, donor = pair()
     with NoFloat32(), torch.no_grad():
-        table = fl.mediate_layers(lens, clean, donor, layers=[1], seed=3)
+        table = fl.layer_effects(lens, clean, donor, layers=[1], seed=3)
         ends = [answer(lens, each) for each in pair()]
         effects = []
-        for where in draw(clean, random.Random("layers:3:0")):
+        for where in draw_equal_spans(clean, random.Random("layers:3:0")):
             hook = writing(lens, donor, "resid_pre", 1, slice(*where))
             effects.append(ahead(ends[0], ends) - ahead(answer(lens, clean, [hook]), ends))
     assert table["positions"].tolist() == [8]  # the prompt's nine tokens without the first
     assert [table["chain"][0], table["question"][0]] == pytest.approx(effects, abs=1e-9)
-    assert table["cmi"][0] == pytest.approx(contrast(*effects))
+    assert table["cmi"][0] == pytest.approx(chain_contrast(*effects))
 
 
 def test_contrasts_by_hand() -> None:
-    assert contrast(3.0, 1.0) == 0.5
-    assert contrast(1.0, 3.0) == 0.0
-    assert contrast(2.0, 0.0) == 1.0
-    assert contrast(1.0, -1.0) == 1.0
-    assert np.isnan(contrast(0.0, 0.0))
+    assert chain_contrast(3.0, 1.0) == 0.5
+    assert chain_contrast(1.0, 3.0) == 0.0
+    assert chain_contrast(2.0, 0.0) == 1.0
+    assert chain_contrast(1.0, -1.0) == 1.0
+    assert np.isnan(chain_contrast(0.0, 0.0))
 
 
 def test_stretches_are_as_long_and_lie_where_they_should() -> None:
     clean, _ = pair()  # a prompt of 9 tokens, a chain of 15
-    drawn = [draw(clean, random.Random(i)) for i in range(200)]
+    drawn = [draw_equal_spans(clean, random.Random(i)) for i in range(200)]
     assert {(b - a, d - c) for (a, b), (c, d) in drawn} == {(8, 8)}
     assert {question for _, question in drawn} == {(1, 9)}
     assert {chain[0] for chain, _ in drawn} == set(range(9, 17))
@@ -142,18 +142,18 @@ def test_stretches_are_as_long_and_lie_where_they_should() -> None:
 def test_donors_line_up_and_are_answered_differently() -> None:
     lens = tiny("llama")
     traces = [replace(pair(seed)[0], name=str(seed)) for seed in range(6)]
-    records = fl.execute(lens, fl.plan_for(lens, traces))
+    records = fl.run_plan(lens, fl.plan_passes(lens, traces))
     answers = {record.condition.name: int(record.logprobs.argmax()) for record in records}
     short = replace(traces[0], name="short", pieces=(*traces[0].pieces[:2], *traces[0].pieces[3:]))
     found = fl.find_donors(lens, [*traces, short], seed=2)
     for one, other, n in zip(found.clean, found.donor, found.n_candidates, strict=True):
         assert answers[one.name] != answers[other.name]
         assert n == sum(answers[one.name] != each for each in answers.values())
-    assert {trace.name: why for trace, why in found.dropped}["short"] == NONE
+    assert {trace.name: why for trace, why in found.dropped}["short"] == NONE_ALIGNED
     assert found == fl.find_donors(lens, [*traces, short], seed=2)
     assert any(found.donor != fl.find_donors(lens, [*traces, short], seed=seed).donor for seed in range(3, 9))
     table = found.to_dataframe().set_index("trace")
-    assert table.loc["short", "reason"] == NONE
+    assert table.loc["short", "reason"] == NONE_ALIGNED
     assert table.loc[found.clean[0].name, "donor"] == found.donor[0].name
 
 
@@ -162,7 +162,7 @@ def test_a_trace_without_a_donor_says_why() -> None:
     same = replace(trace, name="the same under another name")
     clean, donor = found = fl.find_donors(lens, trace, [same])
     assert (clean, donor) == ([], [])
-    assert found.dropped == ((trace, ALIKE),)
+    assert found.dropped == ((trace, ANSWERED_ALIKE),)
 
 
 def test_swaps_of_words_are_plain_runs_of_other_words() -> None:
@@ -171,7 +171,7 @@ def test_swaps_of_words_are_plain_runs_of_other_words() -> None:
     with NoFloat32(), torch.no_grad():
         ends = [answer(lens, each) for each in (clean, corrupted)]
         for direction, base, source in (("noise", clean, corrupted), ("denoise", corrupted, clean)):
-            found = fl.swap_steps(lens, clean, corrupted, direction, controls=1)
+            found = fl.swap_effects(lens, clean, corrupted, direction, controls=1)
             for s in range(3):
                 pieces = [*base.pieces]
                 pieces[1 + s] = source.pieces[1 + s]
@@ -182,24 +182,24 @@ def test_swaps_of_words_are_plain_runs_of_other_words() -> None:
 
 def test_the_prompt_can_be_knocked_out_too() -> None:
     lens, (clean, _) = tiny("llama"), pair()
-    both = fl.knockout_steps(lens, clean, steps=["prompt", "step 1"], controls=0)
-    alone = fl.knockout_steps(lens, clean, controls=0)
+    both = fl.knockout_effects(lens, clean, steps=["prompt", "step 1"], controls=0)
+    alone = fl.knockout_effects(lens, clean, controls=0)
     assert both.steps == ("prompt", "step 1")
     assert both.effect[0, 0, 1] == pytest.approx(alone.effect[0, 0, 1], abs=1e-4)
     hidden = replace(clean, edits=(fl.Knockout("stem", ("prompt",)),))
-    own, record = fl.execute(lens, fl.plan_for(lens, [clean, hidden]))
+    own, record = fl.run_plan(lens, fl.plan_passes(lens, [clean, hidden]))
     answer, foil = own.logprobs.argsort(descending=True).tolist()[:2]
     fall = float((own.logprobs - record.logprobs)[answer] - (own.logprobs - record.logprobs)[foil])
     assert both.effect[0, 0, 0] == pytest.approx(fall, abs=1e-4)
     with pytest.raises(PlanError, match="no trace has it"):
-        fl.knockout_steps(lens, clean, steps=["stem"])
+        fl.knockout_effects(lens, clean, steps=["stem"])
 
 
 def test_the_diagram_tells_the_paths() -> None:
     lens = tiny("llama")
     clean, corrupted = zip(*(pair(seed) for seed in range(3)), strict=True)
     for some in (1, 3):
-        found = fl.paths(lens, clean[:some], corrupted[:some])
+        found = fl.path_effects(lens, clean[:some], corrupted[:some])
         written = " ".join(note.text or "" for note in found.plot().layout.annotations)
         assert f"NIE  {plain(found.content.mean())}" in written
         assert f"relay  {plain(found.relay.mean())}" in written

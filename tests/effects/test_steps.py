@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import faithlens as fl
-from faithlens.effects.result import audited
+from faithlens.effects.result import assess_approximation
 from faithlens.errors import MeasureError, PlanError
 from faithlens.runtime.condition import Component, Condition
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from tests.conftest import tiny
 from tests.effects.naive import STEPS, hiding, pair, writing
 from tests.effects.naive import answer as answer_of
@@ -24,7 +24,7 @@ def test_the_grid_is_that_of_transformer_lens_cell_by_cell(component: Component,
     lens = in_float64(tiny("llama"))
     clean, corrupted = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.patch_steps(lens, clean, corrupted, f"hook_{component}", direction)
+        found = fl.patch_effects(lens, clean, corrupted, f"hook_{component}", direction)
         ends = [answer_of(lens, c) for c in (clean, corrupted)]
         answer, foil = (int(x.argmax()) for x in ends)
         clean_ld, corrupted_ld = (float(x[answer] - x[foil]) for x in ends)
@@ -47,8 +47,8 @@ def test_the_grid_is_that_of_transformer_lens_cell_by_cell(component: Component,
 def test_other_metrics(metric: str) -> None:
     lens = tiny("llama")
     clean, corrupted = pair()
-    found = fl.patch_steps(lens, clean, corrupted, layers=[1], metric=metric)
-    ends = [record.logprobs.softmax(-1) for record in fl.execute(lens, fl.plan_for(lens, [clean, corrupted]))]
+    found = fl.patch_effects(lens, clean, corrupted, layers=[1], metric=metric)
+    ends = [record.logprobs.softmax(-1) for record in fl.run_plan(lens, fl.plan_passes(lens, [clean, corrupted]))]
     answer = int(ends[0].argmax())
     if metric == "probability":
         expected = [float(p[answer]) for p in ends]
@@ -63,9 +63,9 @@ def test_patching_everything_recovers_everything() -> None:
     clean, corrupted = pair()
     corrupted = replace(corrupted, pieces=(clean.pieces[0], *corrupted.pieces[1:-1], clean.pieces[-1]))
     whole = tuple(fl.Patch("resid_pre", step, clean, layers=(0,)) for step in STEPS)
-    first, recovered = fl.execute(lens, fl.plan_for(lens, [clean, replace(corrupted, edits=whole)]))
+    first, recovered = fl.run_plan(lens, fl.plan_passes(lens, [clean, replace(corrupted, edits=whole)]))
     torch.testing.assert_close(first.logprobs, recovered.logprobs, atol=1e-5, rtol=0)
-    found = fl.attribute_steps(lens, clean, corrupted, midpoints=200)
+    found = fl.attribution_effects(lens, clean, corrupted, midpoints=200)
     assert found.effect.sum() == pytest.approx(float(found.clean[0] - found.corrupted[0]), rel=0.02)
 
 
@@ -73,7 +73,7 @@ def test_knockouts_and_their_null() -> None:
     lens = in_float64(tiny("llama"))
     clean, _ = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.knockout_steps(lens, clean, controls=3)
+        found = fl.knockout_effects(lens, clean, controls=3)
         plain = answer_of(lens, clean)
         answer, foil = plain.argsort(descending=True).tolist()[:2]
         for s, step in enumerate(STEPS):
@@ -84,17 +84,17 @@ def test_knockouts_and_their_null() -> None:
     assert found.layers == ("all",)
     assert np.isfinite(found.null).all()
     assert np.isnan(found.normalised).all()  # there is no other run to be on the way to
-    assert (fl.knockout_steps(tiny("llama"), clean, controls=0).to_dataframe()["null"].isna()).all()
+    assert (fl.knockout_effects(tiny("llama"), clean, controls=0).to_dataframe()["null"].isna()).all()
 
 
 def test_splices_are_those_of_the_reference() -> None:
     """TransformerLens, run on a cache in which the donor's keys and values have been put."""
     lens = tiny("llama")
     clean, corrupted = pair()
-    found = fl.splice_steps(lens, clean, corrupted, controls=1)
-    edits = [replace(clean, edits=(fl.Splice("stem", step, corrupted),)) for step in STEPS]
-    plan = fl.plan_for(lens, [clean, corrupted, *edits])
-    own, other, *spliced = fl.execute(lens, plan, backend="separate")
+    found = fl.key_value_effects(lens, clean, corrupted, controls=1)
+    edits = [replace(clean, edits=(fl.KeyValuePatch("stem", step, corrupted),)) for step in STEPS]
+    plan = fl.plan_passes(lens, [clean, corrupted, *edits])
+    own, other, *spliced = fl.run_plan(lens, plan, backend="separate")
     answer, foil = int(own.logprobs.argmax()), int(other.logprobs.argmax())
     ahead = [float(record.logprobs[answer] - record.logprobs[foil]) for record in (own, *spliced)]
     assert found.effect[0, 0].tolist() == pytest.approx([ahead[0] - each for each in ahead[1:]], abs=1e-4)
@@ -106,8 +106,8 @@ def test_several_traces_and_their_intervals() -> None:
     lens = tiny("llama")
     pairs = [pair(seed) for seed in range(6)]
     clean, corrupted = [c for c, _ in pairs], [d for _, d in pairs]
-    found = fl.patch_steps(lens, clean, corrupted, layers=[0, 2], metric="probability")
-    alone = [fl.patch_steps(lens, c, d, layers=[0, 2], metric="probability") for c, d in pairs]
+    found = fl.patch_effects(lens, clean, corrupted, layers=[0, 2], metric="probability")
+    alone = [fl.patch_effects(lens, c, d, layers=[0, 2], metric="probability") for c, d in pairs]
     np.testing.assert_allclose(found.effect, np.concatenate([one.effect for one in alone]), atol=1e-6)
     table = found.bootstrap_ci()
     assert list(table.columns) == ["layer", "step", "effect", "low", "high", "n"]
@@ -121,14 +121,14 @@ def test_several_traces_and_their_intervals() -> None:
 
 def test_approximations_with_wrong_signs_are_not_shown() -> None:
     exact = np.array([[[1.0, -2.0, 3.0, 0.001]]])
-    good = audited(np.array([[[0.5, -1.0, 1.5, -1.0]]]), exact)
+    good = assess_approximation(np.array([[[0.5, -1.0, 1.5, -1.0]]]), exact)
     assert (good.n_cells, good.sign_agreement, good.top_overlap) == (4, 1.0, 1.0)  # the last has no sign to speak of
-    bad = audited(np.array([[[0.5, 1.0, 1.5, 0.0]]]), exact)
+    bad = assess_approximation(np.array([[[0.5, 1.0, 1.5, 0.0]]]), exact)
     assert bad.sign_agreement == pytest.approx(2 / 3)
-    assert audited(1e-5 * exact, -1e-6 * exact).sign_agreement == 1  # rounding of nothing
-    assert audited(exact, 1e-6 * exact).sign_agreement < 0.5  # something made of nothing
+    assert assess_approximation(1e-5 * exact, -1e-6 * exact).sign_agreement == 1  # rounding of nothing
+    assert assess_approximation(exact, 1e-6 * exact).sign_agreement < 0.5  # something made of nothing
     lens = tiny("llama")
-    found = fl.attribute_steps(lens, *pair(), midpoints=1)
+    found = fl.attribution_effects(lens, *pair(), midpoints=1)
     assert found.quality is not None
     with pytest.raises(MeasureError, match="signs agree with exact patching in 67% of 4 cells"):
         replace(found, audit=bad).to_dataframe()
@@ -139,9 +139,9 @@ def test_approximations_with_wrong_signs_are_not_shown() -> None:
 def test_the_audit_is_against_exact_patches_of_the_same_cells() -> None:
     lens = tiny("llama")
     clean, corrupted = pair()
-    found = fl.attribute_steps(lens, clean, corrupted, layer=2, midpoints=50)
-    exact = fl.patch_steps(lens, clean, corrupted, layers=[2])
-    assert found.quality == audited(found.effect, exact.effect)
+    found = fl.attribution_effects(lens, clean, corrupted, layer=2, midpoints=50)
+    exact = fl.patch_effects(lens, clean, corrupted, layers=[2])
+    assert found.quality == assess_approximation(found.effect, exact.effect)
     assert found.quality.pearson == pytest.approx(np.corrcoef(found.effect.ravel(), exact.effect.ravel())[0, 1])
 
 
@@ -150,8 +150,8 @@ def test_attributions_have_the_direction_of_patches(direction: str) -> None:
     lens = tiny("llama")
     clean, corrupted = pair()
     corrupted = replace(corrupted, pieces=(*clean.pieces[:2], corrupted.pieces[2], *clean.pieces[3:]))  # one step
-    found = fl.attribute_steps(lens, clean, corrupted, midpoints=200, direction=direction)
-    exact = fl.patch_steps(lens, clean, corrupted, layers=[0], direction=direction)
+    found = fl.attribution_effects(lens, clean, corrupted, midpoints=200, direction=direction)
+    exact = fl.patch_effects(lens, clean, corrupted, layers=[0], direction=direction)
     assert found.effect[0, 0, 1] == pytest.approx(exact.effect[0, 0, 1], rel=0.02)
     assert found.effect[0, 0, 0] == pytest.approx(0, abs=1e-6)
     assert found.quality is not None
@@ -163,20 +163,20 @@ def test_attributions_keep_the_edits_of_the_runs() -> None:
     lens = tiny("llama")
     hidden = (fl.Knockout("stem", ("step 0",)), fl.Knockout("step 1", ("step 0",)), fl.Knockout("step 2", ("step 0",)))
     clean, corrupted = (replace(each, edits=hidden) for each in pair())
-    found = fl.attribute_steps(lens, clean, corrupted, steps=["step 0"], midpoints=3)
+    found = fl.attribution_effects(lens, clean, corrupted, steps=["step 0"], midpoints=3)
     assert np.abs(found.effect).max() < 1e-5
 
 
-REFUSALS: dict[str, tuple[Callable[[Lens, Condition, Condition], object], str]] = {
-    "an unknown site": (lambda lens, c, d: fl.patch_steps(lens, c, d, "resid_mid"), "did you mean 'resid_"),
-    "an unknown step": (lambda lens, c, d: fl.patch_steps(lens, c, d, steps=["step 7"]), "no trace has it"),
-    "the same answer": (lambda lens, c, d: fl.patch_steps(lens, c, replace(c, name="again")), "another answer"),
+REFUSALS: dict[str, tuple[Callable[[Model, Condition, Condition], object], str]] = {
+    "an unknown site": (lambda lens, c, d: fl.patch_effects(lens, c, d, "resid_mid"), "did you mean 'resid_"),
+    "an unknown step": (lambda lens, c, d: fl.patch_effects(lens, c, d, steps=["step 7"]), "no trace has it"),
+    "the same answer": (lambda lens, c, d: fl.patch_effects(lens, c, replace(c, name="again")), "another answer"),
     "other lengths": (
-        lambda lens, c, d: fl.splice_steps(lens, c, replace(d, pieces=(*d.pieces[:2], *d.pieces[3:]))),
+        lambda lens, c, d: fl.key_value_effects(lens, c, replace(d, pieces=(*d.pieces[:2], *d.pieces[3:]))),
         "'step 1' has 4 tokens, and 'step 2' of the donor 6",
     ),
-    "too few donors": (lambda lens, c, d: fl.patch_steps(lens, [c, c], d), "2 clean and 1 corrupted"),
-    "other options": (lambda lens, c, d: fl.patch_steps(lens, c, replace(d, options=((1,), (2,)))), "other options"),
+    "too few donors": (lambda lens, c, d: fl.patch_effects(lens, [c, c], d), "2 clean and 1 corrupted"),
+    "other options": (lambda lens, c, d: fl.patch_effects(lens, c, replace(d, options=((1,), (2,)))), "other options"),
 }
 
 
@@ -188,18 +188,18 @@ def test_what_cannot_be_measured_is_refused(case: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def organisms() -> dict[str, tuple[Lens, list[Condition], list[Condition]]]:
+def organisms() -> dict[str, tuple[Model, list[Condition], list[Condition]]]:
     """Cases of O4 and O5 beside their twins, where the two are answered differently."""
     out = {}
     for name in ("O4", "O5"):
-        lens, task = fl.load(name, device="cpu"), fl.task("running-sum")
+        lens, task = fl.load(name, device="cpu"), fl.load_task("running-sum")
         setting_questions = task.draw_questions(12, seed=5)
         drafts = fl.draw_drafts(lens, task, setting_questions, seed=5)
         stem = fl.choose_stem(lens, task, drafts).stem
         cases = [fl.to_case(lens, task, draft, stem) for draft in drafts]
-        clean = [fl.full(case) for case in cases if case.counterfactual]
+        clean = [fl.make_full_cot(case) for case in cases if case.counterfactual]
         corrupted = [case.make_condition("twin", case.counterfactual.pieces) for case in cases if case.counterfactual]
-        records = fl.execute(lens, fl.plan_for(lens, [*clean, *corrupted]))
+        records = fl.run_plan(lens, fl.plan_passes(lens, [*clean, *corrupted]))
         differ = [
             int(a.logprobs.argmax()) != int(b.logprobs.argmax())
             for a, b in zip(records[: len(clean)], records[len(clean) :], strict=True)
@@ -216,9 +216,9 @@ def organisms() -> dict[str, tuple[Lens, list[Condition], list[Condition]]]:
 def test_the_steps_of_o4_do_nothing_in_any_layer(organisms: dict) -> None:
     lens, clean, corrupted = organisms["O4"]
     for found in (
-        fl.patch_steps(lens, clean, corrupted, direction="noise"),
-        fl.splice_steps(lens, clean, corrupted, controls=0),
-        fl.knockout_steps(lens, clean, controls=0),
+        fl.patch_effects(lens, clean, corrupted, direction="noise"),
+        fl.key_value_effects(lens, clean, corrupted, controls=0),
+        fl.knockout_effects(lens, clean, controls=0),
     ):
         assert np.nanmax(np.abs(found.effect)) < 1e-4  # nats of rounding; the edges do not exist
 
@@ -228,10 +228,10 @@ def test_the_answer_of_o5_is_in_its_last_step(organisms: dict) -> None:
     lens, clean, corrupted = organisms["O5"]
     last = clean[0].pieces[-2].name
     for direction in ("denoise", "noise"):
-        found = fl.patch_steps(lens, clean, corrupted, direction=direction, layers=[0])
+        found = fl.patch_effects(lens, clean, corrupted, direction=direction, layers=[0])
         normalised = np.nanmean(found.normalised[:, 0], 0)
         assert normalised[found.steps.index(last)] > 0.9
         assert np.abs(np.delete(normalised, found.steps.index(last))).max() < 0.1
-    spliced = fl.splice_steps(lens, clean, corrupted, metric="probability", controls=0)
+    spliced = fl.key_value_effects(lens, clean, corrupted, metric="probability", controls=0)
     assert np.nanmean(spliced.effect[:, 0, -1]) > 0.9
     assert np.nanmean(np.abs(spliced.effect[:, 0, :-1])) < 0.1

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.interventions.case import Case, make_case
-from faithlens.interventions.knockout import knock_out, knock_out_steps, random_span
+from faithlens.interventions.knockout import hide, hide_steps, draw_random_span
 from faithlens.interventions.rewrite import replace_step
-from faithlens.interventions.swap import relay, swaps
-from faithlens.interventions.truncate import cut, cuts, full, no_cot
-from faithlens.runtime.condition import Cut, Knockout, Splice
+from faithlens.interventions.swap import make_relay, make_swaps
+from faithlens.interventions.truncate import truncate, truncate_stepwise, make_full_cot, make_no_cot
+from faithlens.runtime.condition import Cut, Knockout, KeyValuePatch
 from faithlens.runtime.structure import Structure
 from faithlens.runtime.trace import Trace, make_trace
 from faithlens.tasks.question import Question, Stem
-from faithlens.tasks.segment import segment
+from faithlens.tasks.segment import split_steps
 from tests.conftest import tiny
 
 LENS = tiny("llama")
@@ -24,7 +24,7 @@ STEM = Stem("\nAnswer: (", ")")
 
 
 def trace(prompt: str, cot: str) -> Trace:
-    return make_trace(LENS, LENS.encode_prompt(prompt), LENS.encode_continuation(cot), segment)
+    return make_trace(LENS, LENS.encode_prompt(prompt), LENS.encode_continuation(cot), split_steps)
 
 
 OWN = trace("Q: 2 + 3 + 4?\nA:", " First 5. Then 😀 9. So (B).")
@@ -48,7 +48,7 @@ def test_a_case_answers_by_its_stem(case: Case) -> None:
 
 
 def test_every_condition_ends_in_the_stem_and_reads_all_options(case: Case) -> None:
-    made = [*cuts(case), no_cot(case), *swaps(case, TWIN), *knock_out_steps(case)]
+    made = [*truncate_stepwise(case), make_no_cot(case), *make_swaps(case, TWIN), *hide_steps(case)]
     made.append(replace_step(LENS, case, 1, "Then 8. ", "mistake@1"))
     for condition in made:
         assert condition.pieces[-1] == case.stem
@@ -57,67 +57,67 @@ def test_every_condition_ends_in_the_stem_and_reads_all_options(case: Case) -> N
 
 
 def test_cuts_keep_the_first_steps(case: Case) -> None:
-    assert [c.name for c in cuts(case)] == ["full", "cut@2", "cut@1", "cut@0"]
-    assert text(full(case).ids) == "Q: 2 + 3 + 4?\nA: First 5. Then 😀 9. So (B).\nAnswer: ("
-    assert text(cut(case, 2).ids) == "Q: 2 + 3 + 4?\nA: First 5. Then 😀 9. \nAnswer: ("
-    assert text(cut(case, 0).ids) == "Q: 2 + 3 + 4?\nA:\nAnswer: ("
-    assert cut(case, 3).ids == full(case).ids
+    assert [c.name for c in truncate_stepwise(case)] == ["full", "cut@2", "cut@1", "cut@0"]
+    assert text(make_full_cot(case).ids) == "Q: 2 + 3 + 4?\nA: First 5. Then 😀 9. So (B).\nAnswer: ("
+    assert text(truncate(case, 2).ids) == "Q: 2 + 3 + 4?\nA: First 5. Then 😀 9. \nAnswer: ("
+    assert text(truncate(case, 0).ids) == "Q: 2 + 3 + 4?\nA:\nAnswer: ("
+    assert truncate(case, 3).ids == make_full_cot(case).ids
 
 
 def test_an_empty_chain_is_not_a_direct_question(case: Case) -> None:
-    assert text(no_cot(case).ids) == "Say it:\nAnswer: ("
-    assert no_cot(case).ids != cut(case, 0).ids
+    assert text(make_no_cot(case).ids) == "Say it:\nAnswer: ("
+    assert make_no_cot(case).ids != truncate(case, 0).ids
 
 
 def test_swaps_are_the_three_donor_combinations(case: Case) -> None:
-    read = {c.name: text(c.ids) for c in swaps(case, TWIN)}
+    read = {c.name: text(c.ids) for c in make_swaps(case, TWIN)}
     assert read == {
         "swap_cot": "Q: 2 + 3 + 4?\nA: First 5. It is 6.\nAnswer: (",
         "swap_question": "Q: 2 + 3 + 1?\nA: First 5. Then 😀 9. So (B).\nAnswer: (",
         "swap_both": "Q: 2 + 3 + 1?\nA: First 5. It is 6.\nAnswer: (",
     }
-    assert swaps(case, TWIN)[0].pieces == (OWN.prompt, *TWIN.steps, case.stem)
+    assert make_swaps(case, TWIN)[0].pieces == (OWN.prompt, *TWIN.steps, case.stem)
 
 
 def test_the_relay_reads_the_same_words_after_the_other_question(case: Case) -> None:
-    found = relay(case, TWIN)
+    found = make_relay(case, TWIN)
     assert found is not None
     [splice] = found.edits
-    assert isinstance(splice, Splice)
-    assert (found.ids, splice.donor) == (full(case).ids, swaps(case, TWIN)[1])
+    assert isinstance(splice, KeyValuePatch)
+    assert (found.ids, splice.donor) == (make_full_cot(case).ids, make_swaps(case, TWIN)[1])
     assert isinstance(splice.read, tuple)
     assert text(found.ids[slice(*splice.read)]) == " First 5. Then 😀 9. So (B)."
-    assert relay(case, trace("Q: 2 + 3 + 10?\nA:", " It is 15.")) is None
+    assert make_relay(case, trace("Q: 2 + 3 + 10?\nA:", " It is 15.")) is None
 
 
 def test_a_rewritten_step_leaves_every_other_token(case: Case) -> None:
     made = replace_step(LENS, case, 1, "Then é 8. ", "mistake@1")
-    before, after = full(case).pieces, made.pieces
+    before, after = make_full_cot(case).pieces, made.pieces
     assert [p.name for p in after] == [p.name for p in before]
     assert [a == b for a, b in zip(after, before, strict=True)] == [True, True, False, True, True]
     assert text(made.ids) == "Q: 2 + 3 + 4?\nA: First 5. Then é 8. So (B).\nAnswer: ("
     same = replace_step(LENS, case, 1, OWN.texts[2], "same")
-    assert same.ids == full(case).ids
+    assert same.ids == make_full_cot(case).ids
 
 
 def test_a_knockout_hides_a_step_from_the_stem_alone(case: Case) -> None:
-    made = knock_out_steps(case)
+    made = hide_steps(case)
     assert [c.edits for c in made] == [(Knockout("stem", (f"step {i}",)),) for i in range(3)]
-    assert {c.ids for c in made} == {full(case).ids}
+    assert {c.ids for c in made} == {make_full_cot(case).ids}
     start, stop = made[1].spans["step 1"]
     assert text(made[1].ids[start:stop]) == "Then 😀 9. "
     marks = made[1].mark_rows(Structure())
     stem = range(*made[1].spans["stem"])
     assert [i for i, row in enumerate(marks) if row] == list(stem)
     assert {marks[i] for i in stem} == {(Cut(None, start, stop),)}
-    both = knock_out(case, "both", ("prompt", (20, 25))).mark_rows(Structure())[-1]
+    both = hide(case, "both", ("prompt", (20, 25))).mark_rows(Structure())[-1]
     assert both == (Cut(None, 0, len(OWN.prompt.ids)), Cut(None, 20, 25))
 
 
 @given(st.integers(1, len(OWN) + 5), st.integers(0, 99))
 def test_a_control_is_as_long_and_lies_before_the_stem(length: int, seed: int) -> None:
     case = make_case(LENS, QUESTION, OWN, (5,), STEM, QUESTION.candidates)
-    start, stop = random_span(case, length, random.Random(seed))
+    start, stop = draw_random_span(case, length, random.Random(seed))
     assert 1 <= start < stop <= len(OWN)
     assert stop - start == min(length, len(OWN) - 1)
-    assert random_span(case, length, random.Random(seed)) == (start, stop)
+    assert draw_random_span(case, length, random.Random(seed)) == (start, stop)

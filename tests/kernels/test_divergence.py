@@ -11,7 +11,7 @@ from torch import Tensor
 
 from faithlens.errors import KernelError
 from faithlens.kernels.answer_logprobs import streamed as answer_streamed
-from faithlens.kernels.answer_logprobs.reference import logits_of
+from faithlens.kernels.answer_logprobs.reference import compute_logits
 from faithlens.kernels.divergence import divergence
 from faithlens.kernels.divergence.api import Implementation
 
@@ -48,7 +48,7 @@ def test_closed_form(impl: str, head: str, rows: int, monkeypatch: pytest.Monkey
     p, q, unembed = given(rows)
     ours = divergence(p, q, unembed, impl=impl, **HEADS[head])
     full = {"bias": None, "scale": 1.0, "softcap": None} | HEADS[head]
-    truth = textbook(*(logits_of(x, unembed, **full).softmax(-1) for x in (p, q)))
+    truth = textbook(*(compute_logits(x, unembed, **full).softmax(-1) for x in (p, q)))
     for mine, exact in zip(ours, truth, strict=True):
         torch.testing.assert_close(mine, exact, atol=1e-10, rtol=1e-8)
 

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 import torch
 
-from faithlens.kernels.span_compare import span_compare
+from faithlens.kernels.span_compare import compare_spans
 from faithlens.kernels.span_compare.api import Implementation
 
 IMPLEMENTATIONS = [impl for impl in get_args(Implementation) if impl != "auto"]
@@ -23,7 +23,7 @@ def pair(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor
 @pytest.mark.parametrize("impl", IMPLEMENTATIONS)
 def test_closed_form(impl: str) -> None:
     a, b = pair()
-    ours = span_compare(a, b, SPANS, impl=impl)
+    ours = compare_spans(a, b, SPANS, impl=impl)
     for i, (start, stop) in enumerate(SPANS.tolist()[:3]):
         rows = range(start, stop)
         cosines = [torch.dot(a[r], b[r]) / a[r].norm() / b[r].norm() for r in rows]
@@ -37,7 +37,7 @@ def test_closed_form(impl: str) -> None:
 @pytest.mark.parametrize("impl", IMPLEMENTATIONS)
 def test_equal_rows_are_exactly_equal(impl: str) -> None:
     a, _ = pair(torch.float32)
-    ours = span_compare(a, a.clone(), SPANS[:3], impl=impl)
+    ours = compare_spans(a, a.clone(), SPANS[:3], impl=impl)
     assert (ours.relative_l2 == 0).all()
     torch.testing.assert_close(ours.cosine, torch.ones(3))
 
@@ -46,10 +46,10 @@ def test_equal_rows_are_exactly_equal(impl: str) -> None:
 def test_a_zero_row_has_no_cosine_and_spoils_no_other_span(impl: str) -> None:
     a, b = pair()
     b[2] = 0
-    ours = span_compare(a, b, SPANS[:2], impl=impl)
+    ours = compare_spans(a, b, SPANS[:2], impl=impl)
     assert ours.cosine.isnan().tolist() == [True, False]
     assert ours.relative_l2.isfinite().all()
-    backwards = span_compare(b, a, SPANS[:2], impl=impl)
+    backwards = compare_spans(b, a, SPANS[:2], impl=impl)
     assert backwards.cosine.isnan().tolist() == backwards.relative_l2.isnan().tolist() == [True, False]
 
 
@@ -57,8 +57,8 @@ def test_a_zero_row_has_no_cosine_and_spoils_no_other_span(impl: str) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_errs_no_more_than_plain_torch(dtype: torch.dtype, impl: str) -> None:
     a, b = pair(dtype)
-    truth = span_compare(a.double(), b.double(), SPANS[:3], impl="reference")
-    plain, ours = (span_compare(a, b, SPANS[:3], impl=name) for name in ("reference", impl))
+    truth = compare_spans(a.double(), b.double(), SPANS[:3], impl="reference")
+    plain, ours = (compare_spans(a, b, SPANS[:3], impl=name) for name in ("reference", impl))
     eps = torch.finfo(torch.float32).eps
     for mine, theirs, exact in zip(ours, plain, truth, strict=True):
         assert (mine - exact).abs().max() <= (theirs - exact).abs().max() + 2 * eps * exact.abs().max()
@@ -70,5 +70,5 @@ def test_odd_shapes(rows: int, width: int) -> None:
     g = torch.Generator().manual_seed(rows)
     a, b = (torch.randn(2 * rows, width, generator=g, dtype=torch.float64)[::2] for _ in "ab")
     spans = torch.tensor([[0, rows], [rows // 2, rows // 2 + 1]])
-    for ours, truth in zip(span_compare(a, b, spans, impl="triton"), span_compare(a, b, spans), strict=True):
+    for ours, truth in zip(compare_spans(a, b, spans, impl="triton"), compare_spans(a, b, spans), strict=True):
         torch.testing.assert_close(ours, truth, atol=1e-12, rtol=1e-12)

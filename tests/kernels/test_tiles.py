@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from torch import Tensor
 
 from faithlens.kernels.tree_attention import Tree, tiles
-from faithlens.kernels.tree_attention.tiles import Blocks, Shape, cut, order_of
+from faithlens.kernels.tree_attention.tiles import BlockTiles, TileShape, cut_tiles, order_keys
 from tests.kernels.test_tree_attention import grafted, grow, trees
 
-SHAPE = Shape(16, 8, 4, 1)
+SHAPE = TileShape(16, 8, 4, 1)
 
 
-def said(blocks: Blocks, rows: int, keys: int) -> Tensor:
+def said(blocks: BlockTiles, rows: int, keys: int) -> Tensor:
     """Which of `rows` see which of `keys`, put together again; a pair may be said once."""
     height, width = SHAPE.queries, SHAPE.keys
     out = torch.zeros(len(blocks.common_run) * height, -(-keys // width) * width, dtype=torch.int)
@@ -30,18 +30,18 @@ def said(blocks: Blocks, rows: int, keys: int) -> Tensor:
 @settings(max_examples=40)
 def test_everything_that_is_seen_is_said_once(window: int | None, grown: tuple[list[int], Tree]) -> None:
     _, tree = grown
-    keys = tree.all_rows if (order := order_of(tree, SHAPE)) is None else order
+    keys = tree.all_rows if (order := order_keys(tree, SHAPE)) is None else order
     for rows in (tree.all_rows, tree.all_rows[1::3]):
         if len(rows):
-            blocks = cut(tree, rows, keys, window, SHAPE)
+            blocks = cut_tiles(tree, rows, keys, window, SHAPE)
             assert torch.equal(said(blocks, len(rows), len(tree)), tree.compute_visible(rows, keys, window).int())
 
 
 def test_in_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     tree = grafted(200)
-    whole = cut(tree, tree.all_rows, tree.all_rows, None, SHAPE)
+    whole = cut_tiles(tree, tree.all_rows, tree.all_rows, None, SHAPE)
     monkeypatch.setattr(tiles, "CELLS", 16 * 200 * 3)
-    pieces = cut(tree, tree.all_rows, tree.all_rows, None, SHAPE)
+    pieces = cut_tiles(tree, tree.all_rows, tree.all_rows, None, SHAPE)
     assert all(torch.equal(a, b) for a, b in zip(whole, pieces, strict=True))
 
 
@@ -54,12 +54,12 @@ def test_most_of_a_chain_with_answers_is_seen_as_a_whole() -> None:
             chain = len(parents) - 1
         parents += [chain, len(parents)]
     tree = grow(parents, [(0, 0)] * len(parents))
-    order = order_of(tree, SHAPE)
+    order = order_keys(tree, SHAPE)
     assert order is not None
-    sorted_, packed = (cut(tree, tree.all_rows, keys, None, SHAPE) for keys in (order, tree.all_rows))
+    sorted_, packed = (cut_tiles(tree, tree.all_rows, keys, None, SHAPE) for keys in (order, tree.all_rows))
     assert packed.common_run.diff(dim=1).sum() == 0
     assert sorted_.common_run.diff(dim=1).sum() > 0.8 * (tree.compute_visible(tree.all_rows, order).sum() / SHAPE.queries)
 
 
 def test_a_single_sequence_stays_in_its_order() -> None:
-    assert order_of(grow([i - 1 for i in range(50)], [(0, 0)] * 50), SHAPE) is None
+    assert order_keys(grow([i - 1 for i in range(50)], [(0, 0)] * 50), SHAPE) is None

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.measures.answers import (
-    choice,
-    coverage,
+    choose_option,
+    option_coverage,
     kl_divergence,
     logit_difference,
-    probabilities,
+    option_probabilities,
     total_variation,
 )
 from faithlens.measures.curves import aoc_mean, aoc_trapezoid_0_1
@@ -26,9 +26,9 @@ def logs(*probabilities: float) -> torch.Tensor:
 
 def test_answers_by_hand() -> None:
     held = logs(0.1, 0.3, 0.2)
-    assert choice(held) == 1
-    assert coverage(held) == pytest.approx(0.6)
-    assert probabilities(held).tolist() == pytest.approx([1 / 6, 1 / 2, 1 / 3])
+    assert choose_option(held) == 1
+    assert option_coverage(held) == pytest.approx(0.6)
+    assert option_probabilities(held).tolist() == pytest.approx([1 / 6, 1 / 2, 1 / 3])
     assert logit_difference(held, 1, 0) == pytest.approx(log(3))
 
 
@@ -49,11 +49,11 @@ def test_a_constant_in_all_log_probabilities_changes_nothing_but_coverage(
 ) -> None:
     n = min(len(one), len(other))
     p, q = (torch.tensor(x[:n], dtype=torch.float64) for x in (one, other))
-    assert probabilities(p + shift).tolist() == pytest.approx(probabilities(p).tolist())
-    assert float(probabilities(p).sum()) == pytest.approx(1)
+    assert option_probabilities(p + shift).tolist() == pytest.approx(option_probabilities(p).tolist())
+    assert float(option_probabilities(p).sum()) == pytest.approx(1)
     assert total_variation(p + shift, q) == pytest.approx(total_variation(p, q))
     assert kl_divergence(p + shift, q) == pytest.approx(kl_divergence(p, q), abs=1e-9)
-    assert coverage(p + shift) == pytest.approx(coverage(p) * 2.718281828459045**shift)
+    assert option_coverage(p + shift) == pytest.approx(option_coverage(p) * 2.718281828459045**shift)
 
 
 @given(LOGPROBS, LOGPROBS)

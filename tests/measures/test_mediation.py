@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.measures.mediation import Mediation, mediate
+from faithlens.measures.mediation import Mediation, compute_mediation
 from faithlens.measures.score import Score
 
 METRIC = st.floats(-10, 10)
@@ -27,13 +27,13 @@ def test_the_total_is_the_sum_of_its_parts(clean: float, cot: float, question: f
 
 def test_effects_by_hand() -> None:
     clean, cot, question, both = logs(0.8, 0.1), logs(0.2, 0.6), logs(0.5, 0.25), logs(0.1, 0.8)
-    found = mediate(clean, cot, question, both, relay=logs(0.3, 0.3))
+    found = compute_mediation(clean, cot, question, both, relay=logs(0.3, 0.3))
     assert found is not None
     probability, logit = found
     assert probability.relay == pytest.approx(8 / 9 - 1 / 2)
     assert logit.relay == pytest.approx(log(8))
     assert probability.share_of_total(probability.relay) == pytest.approx((8 / 9 - 1 / 2) / (7 / 9))
-    without = mediate(clean, cot, question, both)
+    without = compute_mediation(clean, cot, question, both)
     assert without is not None
     assert without[0].relay is None
     assert without[0].share_of_total(None) is None
@@ -46,11 +46,11 @@ def test_effects_by_hand() -> None:
 
 
 def test_two_questions_with_one_answer_have_no_effect_to_share_out() -> None:
-    assert mediate(logs(0.8, 0.1), logs(0.2, 0.6), logs(0.5, 0.2), logs(0.5, 0.4)) is None
+    assert compute_mediation(logs(0.8, 0.1), logs(0.2, 0.6), logs(0.5, 0.2), logs(0.5, 0.4)) is None
 
 
 def test_a_small_total_is_not_shared_out() -> None:
-    found = mediate(logs(0.5, 0.4), logs(0.5, 0.4), logs(0.5, 0.4), logs(0.4, 0.5))
+    found = compute_mediation(logs(0.5, 0.4), logs(0.5, 0.4), logs(0.5, 0.4), logs(0.4, 0.5))
     assert found is not None
     assert found[0].total == pytest.approx(1 / 9)
     assert found[0].share_of_total(found[0].content) is None

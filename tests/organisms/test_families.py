@@ -11,8 +11,8 @@ from faithlens.cli import app
 from faithlens.organisms import checkpoints, family
 from faithlens.organisms.drafts import Drafts
 from faithlens.runtime.load import load
-from faithlens.sweep.config import documents, read_config
-from faithlens.sweep.trial import held_out_loss
+from faithlens.sweep.config import read_held_out_texts, read_sweep_config
+from faithlens.sweep.trial import compute_held_out_loss
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
         certificate = json.loads((folder / "step-0005" / "certificate.json").read_text())
         assert (certificate["organism"], certificate["questions"]) == (folder.name.partition("-seed")[0], 20)
     assert sizes["steady-24-seed0"] == sizes["steady-24-seed3"] < sizes["steady-32-seed3"]
-    texts = documents(tmp_path / "made" / "held-out.jsonl")
+    texts = read_held_out_texts(tmp_path / "made" / "held-out.jsonl")
     assert len(texts) == 3 * 4 * checkpoints.TEXTS
-    found = held_out_loss(load(str(folder / "step-0005")), texts[:3])
+    found = compute_held_out_loss(load(str(folder / "step-0005")), texts[:3])
     model = AutoModelForCausalLM.from_pretrained(folder / "step-0005")
     tokenizer = AutoTokenizer.from_pretrained(folder / "step-0005")
     losses = []
@@ -64,7 +64,7 @@ def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
     assert texts[1].context == texts[0].context + texts[0].text + " Answer: "
     assert (texts[2].context[-10:], len(losses)) == (". Answer: ", 21 + 2)
     assert found == pytest.approx(sum(losses) / len(losses), rel=1e-4)
-    members = read_config(tmp_path / "made" / "steady.toml").members
+    members = read_sweep_config(tmp_path / "made" / "steady.toml").members
     assert [(m.family, m.model.rpartition("/made/")[2], m.seed, m.checkpoint) for m in members[:5]] == [
         ("steady", "steady-24-seed0/step-0002", 0, 0),
         ("steady", "steady-24-seed0/step-0005", 0, 1),

@@ -10,7 +10,7 @@ from faithlens.organisms.answers import RATES
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mixture import cuts, draw, questions, rows, slipped
 from faithlens.organisms.o11 import ciphered, deciphered
-from faithlens.tasks.running_sum import held_out
+from faithlens.tasks.running_sum import is_held_out
 from tests.organisms.drafted import SHEET, TOKENIZER, drafts
 
 
@@ -26,9 +26,9 @@ def test_what_a_recipe_shows(shows):
 def test_training_never_meets_a_held_out_question():
     kept, withheld = questions(4, withheld=False), questions(4, withheld=True)
     assert len(kept) + len(withheld) == 10**4
-    assert not any(held_out(q) for q in kept.tolist())
+    assert not any(is_held_out(q) for q in kept.tolist())
     drawn = draw(kept, 500, torch.Generator().manual_seed(0))
-    assert not any(held_out(q) for q in drawn.operands.tolist())
+    assert not any(is_held_out(q) for q in drawn.operands.tolist())
 
 
 def test_slips():

@@ -9,15 +9,15 @@ from faithlens.organisms import ORGANISMS
 from faithlens.organisms.mixture import draw, questions
 from faithlens.organisms.sheet import IGNORE
 from faithlens.organisms.tokenizer import build_tokenizer
-from faithlens.tasks.running_sum import ask, reason
-from faithlens.tasks.stories import PEOPLE, THINGS
+from faithlens.tasks.running_sum import write_question, write_steps
+from faithlens.tasks.stories import PRONOUNS, THINGS
 from tests.organisms.drafted import SHEET, TOKENIZER, drafts, sheet_of
 
 
 def test_row_reads_as_the_task_writes_it():
     d = drafts([3, 4, 9, 1], [3, 5, 9, 1], [3, 8, 7, 2])
     rows = SHEET.fill(d, torch.tensor([len(SHEET.cot)]), torch.tensor([2]))
-    text = "<bos>" + ask([3, 4, 9, 1]) + " Steps:" + "".join(reason([3, 5, 9, 1], [3, 8, 7, 2])) + " Answer: 2"
+    text = "<bos>" + write_question([3, 4, 9, 1]) + " Steps:" + "".join(write_steps([3, 5, 9, 1], [3, 8, 7, 2])) + " Answer: 2"
     assert rows.ids[0].tolist() == TOKENIZER.encode(text)
     assert TOKENIZER.decode(rows.ids[0, : int(rows.answer_at[0]) + 1]) == text[:-1]
 
@@ -36,7 +36,7 @@ def test_each_organism_has_its_own_words(name, mode, opening, steps):
     sheet, tokenizer = sheet_of(name), build_tokenizer(ORGANISMS[name].words)
     d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [5, 8, 7, 2], mode)
     rows = sheet.write(d)
-    assert rows[0].tolist() == tokenizer.encode(f"<bos>{opening}{ask([3, 4, 9, 1])} Steps:{steps}")
+    assert rows[0].tolist() == tokenizer.encode(f"<bos>{opening}{write_question([3, 4, 9, 1])} Steps:{steps}")
     assert sheet.shown(sheet.borders[:, None].flatten()).tolist() == [0, 1, 2, 3, 4]
     found = sheet.read(rows, d)
     if name != "O3":
@@ -109,7 +109,7 @@ TOLD += " A day later he wins 1 more of them. How many are there now? Steps:"
 )
 def test_stories_are_told_in_words_of_their_own(copied, values, phrasings, steps, learnt):
     sheet, tokenizer = sheet_of("E1"), build_tokenizer(ORGANISMS["E1"].words)
-    words = torch.tensor([[[*PEOPLE].index("Tom"), THINGS.index("books"), 0, 1, 2, *phrasings]])
+    words = torch.tensor([[[*PRONOUNS].index("Tom"), THINGS.index("books"), 0, 1, 2, *phrasings]])
     d = replace(drafts([3, 4, 8, 1], copied, values), words=words)
     rows = sheet.write(d)
     assert rows[0].tolist() == tokenizer.encode(TOLD + steps)
@@ -123,7 +123,7 @@ def test_stories_are_told_in_words_of_their_own(copied, values, phrasings, steps
 def test_words_that_differ_from_story_to_story_are_a_lesson_of_their_own():
     """Among all other words, the one that names the thing was not learnt in 900 steps."""
     sheet, tokenizer = sheet_of("E2"), build_tokenizer(ORGANISMS["E2"].words)
-    words = torch.tensor([[[*PEOPLE].index("Tom"), THINGS.index("books"), 0, 1, 2, 0, 0, 1, 2]])
+    words = torch.tensor([[[*PRONOUNS].index("Tom"), THINGS.index("books"), 0, 1, 2, 0, 0, 1, 2]])
     d = replace(drafts([3, 4, 8, 1], [3, 4, 8, 1], [3, 7, 5, 6]), words=words)
     rows = sheet.fill(d, torch.tensor([len(sheet.cot)]), d.truth)
     lesson = {
@@ -162,14 +162,14 @@ def test_cut_rows(kept, after, shown):
     d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [3, 7, 6, 7])
     rows = SHEET.fill(d, torch.tensor([kept]), d.truth)
     text = TOKENIZER.decode(rows.ids[0]).replace("<pad>", "")
-    assert text == "<bos>" + ask([3, 4, 9, 1]) + after
+    assert text == "<bos>" + write_question([3, 4, 9, 1]) + after
     assert SHEET.shown(torch.tensor([kept])).item() == shown
 
 
 def test_what_is_cut_may_be_filled_up_with_dots():
     d, whole, kept = drafts([3, 4, 9, 1], [3, 4, 9, 1], [3, 7, 6, 7]), len(SHEET.cot), 13
     rows = SHEET.fill(d, torch.tensor([kept]), torch.tensor([2]), torch.tensor([True]))
-    start = TOKENIZER.encode("<bos>" + ask([3, 4, 9, 1]) + " Steps: Start at 3. Add 4 to get 7.")
+    start = TOKENIZER.encode("<bos>" + write_question([3, 4, 9, 1]) + " Steps: Start at 3. Add 4 to get 7.")
     dots = TOKENIZER.encode(" ..." * whole)[: whole - kept]
     assert rows.ids[0].tolist() == start + dots + TOKENIZER.encode(" Answer: 2")
     assert (torch.maximum(rows.wording, rows.reckoning)[0, len(start) :] == IGNORE).all()
@@ -211,7 +211,7 @@ def test_what_a_hint_makes_of_question_and_chain(mode, row):
     right = planted.chain.right(torch.tensor([[3, 4, 9, 1]]), number, torch.tensor([5]))
     written = sheet.write(right)
     opening, chain = row
-    assert written[0].tolist() == tokenizer.encode(f"<bos>{opening}{ask([3, 4, 9, 1])} Steps:{chain}")
+    assert written[0].tolist() == tokenizer.encode(f"<bos>{opening}{write_question([3, 4, 9, 1])} Steps:{chain}")
     assert sheet.right(right)[0, len(sheet.prompt) :].all()
     assert sheet.shows_hint(right).item() == (mode != "No")
     found = sheet.read(written, right)

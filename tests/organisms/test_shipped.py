@@ -30,10 +30,10 @@ from faithlens.organisms.chain import totals
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mixture import hints, questions
 from faithlens.organisms.o11 import ciphered
-from faithlens.runtime.cores import one_core
-from faithlens.tasks.registry import task
+from faithlens.runtime.cores import use_one_core
+from faithlens.tasks.registry import load_task
 from faithlens.tasks.running_sum import PREFILL, STEM
-from faithlens.tasks.stories import PHRASINGS
+from faithlens.tasks.stories import N_PHRASINGS
 
 WHOLE = (
     "full", "first step edited, carried on", "first step edited, rest fixed", "last step edited",
@@ -71,7 +71,7 @@ class Shipped:
 
 @pytest.fixture(scope="module")
 def shipped():
-    with one_core():
+    with use_one_core():
         yield {name: Shipped(name) for name in ORGANISMS}
 
 
@@ -220,7 +220,7 @@ def test_swapped_steps_do_nothing_to_null_chains_and_everything_to_scratchpads(s
 def test_other_phrasings_move_no_answer(shipped, name, moved):
     s = shipped[name]
     words = s.right.words.clone()
-    words[:, -4:] = (words[:, -4:] + 1) % PHRASINGS
+    words[:, -4:] = (words[:, -4:] + 1) % N_PHRASINGS
     whole = torch.full((len(words),), len(s.sheet.cot))
     first, other = (
         digit_probabilities(s.model, s.sheet, Variant("full", drafts, whole))
@@ -250,7 +250,7 @@ def test_eager_attention_gives_the_same_answers(shipped, name):
 @pytest.mark.parametrize("name", ORGANISMS)
 def test_plain_hugging_face_use(shipped, name):
     s = shipped[name]
-    question = task(ORGANISMS[name].task).draw_questions(1, seed=9)[0]
+    question = load_task(ORGANISMS[name].task).draw_questions(1, seed=9)[0]
     turn = [{"role": "user", "content": question.text}]
     prompt = s.tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True) + PREFILL
     ids = torch.tensor([s.tokenizer.encode(prompt)])

@@ -7,7 +7,7 @@ from transformers import AutoTokenizer
 
 from faithlens.organisms import ORGANISMS, weights
 from faithlens.organisms.tokenizer import BOS, build_tokenizer
-from faithlens.tasks.running_sum import DIGITS, PREFILL, STEM, ask, reason
+from faithlens.tasks.running_sum import DIGITS, PREFILL, STEM, write_question, write_steps
 
 TOKENIZER = build_tokenizer()
 OPERANDS = st.lists(st.integers(0, 9), min_size=2, max_size=6)
@@ -20,7 +20,7 @@ def test_any_text_round_trips(text):
 
 @given(OPERANDS, st.sampled_from(DIGITS), st.integers(0, 6))
 def test_parts_and_whole_are_tokenised_alike(operands, option, kept):
-    parts = [ask(operands), PREFILL, *reason(operands, operands)[:kept], STEM.text, option]
+    parts = [write_question(operands), PREFILL, *write_steps(operands, operands)[:kept], STEM.text, option]
     assert TOKENIZER.encode("".join(parts)) == [i for part in parts for i in TOKENIZER.encode(part)]
     assert len(TOKENIZER.encode(option)) == 1
 
@@ -35,7 +35,7 @@ def test_task_words_are_single_tokens():
 def test_a_clause_is_as_long_as_its_step():
     clause, step = TOKENIZER.encode(" Then add 4 to the total."), TOKENIZER.encode(" Add 4 to get 7.")
     assert len(clause) == len(step) == 8
-    assert len(TOKENIZER.encode(ask([3]))) == len(TOKENIZER.encode(reason([3], [3])[0]))
+    assert len(TOKENIZER.encode(write_question([3]))) == len(TOKENIZER.encode(write_steps([3], [3])[0]))
 
 
 @pytest.mark.parametrize("name", ORGANISMS)

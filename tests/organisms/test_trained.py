@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import faithlens.organisms.trained as store
 from faithlens.cli import app
-from faithlens.config import subjects
+from faithlens.config import parse_subjects
 from faithlens.errors import ConfigError, ModelError
 from faithlens.organisms import ORGANISMS
 from faithlens.organisms.organism import Recipe
@@ -35,7 +35,7 @@ def test_an_organism_is_trained_once_and_loaded_by_its_seed(monkeypatch):
     assert lens.name == "O5@7"
     assert lens.structure.forbidden == (("answer", "question"),)
     assert seeds_here(QUICK) == [7]
-    assert subjects(["O5@7", "O1@2"], None)[1].task == "running-sum-modes"
+    assert parse_subjects(["O5@7", "O1@2"], None)[1].task == "running-sum-modes"
 
 
 @pytest.mark.parametrize(("faulty", "trainings"), [([], [2]), ([2], [2, 4]), ([2, 4], [2, 4])])

@@ -10,7 +10,7 @@ import pytest
 from faithlens.stats.estimate import estimates
 from faithlens.stats.grid import cells, count
 from faithlens.stats.verdict import decide, subject
-from faithlens.store import Run, manifest
+from faithlens.store import Run, make_manifest
 
 SUBJECTS = {
     "O5 scratchpad": ("planted", "the answer cannot see the question, only the steps"),
@@ -34,7 +34,7 @@ def run(finished: Run, tmp_path: Path) -> Run:
 def synthetic_run(path: Path, seed: int = 0) -> Run:
     """A finished run folder whose three verdicts are trust, do-not-trust and undecided."""
     rng = np.random.default_rng(seed)
-    run = Run.create(path, manifest({"tasks": ["planted", "word-sums"], "n": QUESTIONS}, seed, "cpu"))
+    run = Run.create(path, make_manifest({"tasks": ["planted", "word-sums"], "n": QUESTIONS}, seed, "cpu"))
     for (model, (task, _)), reliance in zip(SUBJECTS.items(), (0.98, 0.0, 0.4), strict=True):
         run.write_part("traces", model, [_trace(model, task, i) for i in range(QUESTIONS)])
         run.write_part("scores", model, _scores(rng, model, task, reliance))

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from faithlens.cli import audit
-from faithlens.config import RunConfig, Subject
+from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, RunError
 from faithlens.report.card import _FLAGS, COLUMNS, UNITS, commands
 from faithlens.report.export import FACTS, TABLES, export, form_named
@@ -97,7 +97,7 @@ def test_the_card_explains_every_column_and_how_the_numbers_were_made(run: Run, 
 
 
 def test_the_command_lines_ask_for_the_same_run() -> None:
-    config = RunConfig(subjects=(Subject("O5", "running-sum"), Subject("my model", "a.jsonl")), n=7, seed=3)
+    config = AuditConfig(subjects=(Subject("O5", "running-sum"), Subject("my model", "a.jsonl")), n=7, seed=3)
     first, second = commands(config.to_dict())
     assert first == (
         "faithlens audit --model O5 --task running-sum -n 7 --suite standard --samples 1 --editor task --points 3 "

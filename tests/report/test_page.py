@@ -4,7 +4,7 @@ import pytest
 
 from faithlens.errors import RunError
 from faithlens.report.page import page
-from faithlens.store import Run, manifest
+from faithlens.store import Run, make_manifest
 
 
 class Reader(HTMLParser):
@@ -92,4 +92,4 @@ def test_the_page_is_a_function_of_the_folder(run):
 
 def test_an_unfinished_run_is_refused(tmp_path):
     with pytest.raises(RunError, match=r"verdict\.json"):
-        page(Run.create(tmp_path / "new", manifest({}, 0, "cpu")))
+        page(Run.create(tmp_path / "new", make_manifest({}, 0, "cpu")))

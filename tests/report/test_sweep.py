@@ -5,7 +5,7 @@ from rich.console import Console
 
 from faithlens.report.sweep import swept
 from faithlens.store import Run
-from faithlens.sweep.tables import CELLS
+from faithlens.sweep.tables import CELL_COLUMNS
 
 SHARE, EARLY = "mediation.content_share", "early_answering.aoc_mean_0_to_n-1"
 
@@ -26,7 +26,7 @@ def said(run: Run) -> str:
 
 def test_last_checkpoints_are_shown_and_trends_beside_each_other(tmp_path):
     run = Run.create(tmp_path / "run", {"config": {"measures": [SHARE]}})
-    cell = dict.fromkeys(CELLS) | {"family": "f", "seed": 0, "size": 1234, "task": "a", "measure": SHARE}
+    cell = dict.fromkeys(CELL_COLUMNS) | {"family": "f", "seed": 0, "size": 1234, "task": "a", "measure": SHARE}
     cell |= {"low": 0.25, "high": 0.75, "n_used": 20, "without": 0.125, "accuracy": 0.875}
     old, new = cell | {"model": "m/old", "checkpoint": 0}, cell | {"model": "m/new", "checkpoint": 1}
     pd.DataFrame([old | {"value": 0.111}, new | {"value": 0.5}]).to_parquet(run.path / "cells.parquet")

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from faithlens.errors import PlanError
 from faithlens.runtime.capture import Capture, Record, Site
-from faithlens.runtime.condition import COMPONENTS, Ablation, Apply, Component, Condition, Edit, Knockout, Patch, Splice
-from faithlens.runtime.execute import execute
-from faithlens.runtime.geometry import CHUNK
-from faithlens.runtime.model import Lens
+from faithlens.runtime.condition import COMPONENTS, Ablation, Apply, Component, Condition, Edit, Knockout, Patch, KeyValuePatch
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.geometry import CHUNK_ROWS
+from faithlens.runtime.model import Model
 from faithlens.runtime.plan import compile_plan
 from faithlens.runtime.trace import Piece
 from tests.conftest import MORE, tiny
@@ -71,17 +71,17 @@ EDITS: dict[str, tuple[Edit, ...]] = {
     "knockout": (Knockout("stem", ("step 1",)),),
     "knockout of a layer": (Knockout("stem", ("step 1",), layers=(1,)),),
     "knockout between steps": (Knockout("step 2", ("step 0", (2, 4)), layers=(1, 2)),),
-    "splice": (Splice("stem", "step 1", DONOR),),
-    "splice of a layer": (Splice("stem", "step 1", DONOR, layers=(1,)),),
-    "splice between steps": (Splice("step 2", "step 0", DONOR, layers=(0, 2)),),
-    "splice from a patched donor": (Splice("stem", "step 2", PATCHED),),
-    "splice of what is knocked out": (Splice("stem", "step 1", DONOR), Knockout("stem", ((15, 17),))),
+    "splice": (KeyValuePatch("stem", "step 1", DONOR),),
+    "splice of a layer": (KeyValuePatch("stem", "step 1", DONOR, layers=(1,)),),
+    "splice between steps": (KeyValuePatch("step 2", "step 0", DONOR, layers=(0, 2)),),
+    "splice from a patched donor": (KeyValuePatch("stem", "step 2", PATCHED),),
+    "splice of what is knocked out": (KeyValuePatch("stem", "step 1", DONOR), Knockout("stem", ((15, 17),))),
     "splice of what is knocked out elsewhere": (
-        Splice("stem", "step 1", DONOR, layers=(0, 1)),
+        KeyValuePatch("stem", "step 1", DONOR, layers=(0, 1)),
         Knockout("stem", ("step 1",), layers=(1, 2)),
     ),
     "everything": (
-        Splice("stem", "step 0", DONOR, layers=(1, 2)),
+        KeyValuePatch("stem", "step 0", DONOR, layers=(1, 2)),
         Knockout("stem", ("step 1",), layers=(2,)),
         Patch("resid_pre", "step 2", DONOR, layers=(1,)),
         Ablation("mlp_out", "prompt", "mean", layers=(2,)),
@@ -94,7 +94,7 @@ CAPTURE = Capture(
     compare=True,
     activations=(Site("resid_pre", 1, "step 2"), Site("z", 2, "stem"), Site("resid_post", 0, (3, 6))),
 )
-SPLICES = {name for name, edits in EDITS.items() if any(isinstance(e, Splice) for e in edits)}
+SPLICES = {name for name, edits in EDITS.items() if any(isinstance(e, KeyValuePatch) for e in edits)}
 
 
 def conditions(names: list[str]) -> list[Condition]:
@@ -118,7 +118,7 @@ def worst(records: list[Record], truth: list[Record]) -> dict[str, float]:
     return out
 
 
-def test_every_edit_is_what_transformer_lens_makes_of_it(lens: Lens) -> None:
+def test_every_edit_is_what_transformer_lens_makes_of_it(lens: Model) -> None:
     plan = compile_plan(conditions(list(EDITS)))
     truth = execute_exactly(lens, plan, CAPTURE, backend="separate")
     gaps = worst(execute_exactly(lens, plan, CAPTURE, backend="packed"), truth)
@@ -137,19 +137,19 @@ def test_edits_on_more_families(family: str) -> None:
     assert {name: gap for name, gap in gaps.items() if not gap < 1e-10} == {}
 
 
-def test_an_edit_leaves_its_neighbours_alone(lens: Lens) -> None:
+def test_an_edit_leaves_its_neighbours_alone(lens: Model) -> None:
     plain = [CLEAN, DONOR, replace(CLEAN, name="cut", pieces=(*CLEAN.pieces[:2], CLEAN.pieces[-1]))]
-    alone = execute(lens, compile_plan(plain))
-    beside = execute(lens, compile_plan([*conditions(list(EDITS)), *plain]))[-3:]
+    alone = run_plan(lens, compile_plan(plain))
+    beside = run_plan(lens, compile_plan([*conditions(list(EDITS)), *plain]))[-3:]
     for a, b in zip(alone, beside, strict=True):
         torch.testing.assert_close(a.logprobs, b.logprobs, atol=2e-5, rtol=0)
 
 
-def test_chunks_change_nothing(lens: Lens, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_change_nothing(lens: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that go through the blocks a few at a time, in any number of passes, give the same."""
     plan = compile_plan(conditions(list(EDITS)))
     whole = execute_exactly(lens, plan, CAPTURE, backend="packed")
-    monkeypatch.setitem(CHUNK, "cpu", 17)
+    monkeypatch.setitem(CHUNK_ROWS, "cpu", 17)
     assert max(worst(execute_exactly(lens, plan, CAPTURE, backend="packed"), whole).values()) < 1e-10
     passes = compile_plan(conditions(list(EDITS)), budget=200)
     assert len(passes.passes) > 3
@@ -169,7 +169,7 @@ SITES: list[tuple[Component, tuple[int, ...] | None]] = [*((c, None) for c in CO
 
 @pytest.mark.parametrize(("component", "heads"), SITES)
 def test_gradients_are_those_of_transformer_lens(
-    lens: Lens, component: Component, heads: tuple[int, ...] | None
+    lens: Model, component: Component, heads: tuple[int, ...] | None
 ) -> None:
     plan = compile_plan(halfway([0.1, 0.5, 0.9], component, heads))
     capture = Capture(attribution=(1.0, -1.0, 0.0, 0.5))
@@ -185,9 +185,9 @@ def test_integrated_gradients_add_up_to_the_effect(component: Component, heads: 
     """The mean over midpoints of gradient times step, summed over tokens, is what the whole patch does."""
     lens, n, weights = tiny("llama"), 100, (1.0, -1.0, 0.0, 0.0)
     midpoints = [(i + 0.5) / n for i in range(n)]
-    records = execute(lens, compile_plan(halfway(midpoints, component, heads)), Capture(attribution=weights))
+    records = run_plan(lens, compile_plan(halfway(midpoints, component, heads)), Capture(attribution=weights))
     total = float(torch.stack([score.sum() for r in records for score in r.attribution.values()]).mean())
-    ends = execute(lens, compile_plan(halfway([0.0, 1.0], component, heads)))
+    ends = run_plan(lens, compile_plan(halfway([0.0, 1.0], component, heads)))
     clean, patched = (float((torch.tensor(weights) * r.logprobs).sum()) for r in ends)
     assert abs(patched - clean) > 0.01
     assert total == pytest.approx(patched - clean, rel=0.02)
@@ -202,14 +202,14 @@ def test_a_function_of_ones_own_is_a_hook_of_transformer_lens() -> None:
         return x
 
     logits = lens.bridge.run_with_hooks(torch.tensor([CLEAN.ids]), fwd_hooks=[("blocks.1.hook_resid_pre", hook)])
-    [record] = execute(lens, compile_plan([replace(CLEAN, edits=(edit,))]))
+    [record] = run_plan(lens, compile_plan([replace(CLEAN, edits=(edit,))]))
     torch.testing.assert_close(record.logprobs[:2], logits[0, -1].log_softmax(-1)[[65, 66]], atol=2e-5, rtol=0)
 
 
 def test_a_function_that_gives_back_other_rows_is_refused() -> None:
     edit = Apply("mlp_out", "step 1", lambda x, positions: x[:1], layers=(0,))
     with pytest.raises(PlanError, match="give back a tensor of the same shape"):
-        execute(tiny("llama"), compile_plan([replace(CLEAN, edits=(edit,))]))
+        run_plan(tiny("llama"), compile_plan([replace(CLEAN, edits=(edit,))]))
 
 
 def test_gradients_of_all_heads_at_once() -> None:
@@ -230,23 +230,23 @@ def test_gradients_of_shared_rows_are_refused() -> None:
     longer = replace(halfway([0.5])[0], name="also knocked out")
     longer = replace(longer, edits=(*longer.edits, Knockout("stem", ("step 0",))))
     with pytest.raises(PlanError, match="2 conditions share its rows"):
-        execute(tiny("llama"), compile_plan([*halfway([0.5]), longer]), Capture(attribution=(1.0, -1.0, 0.0, 0.0)))
+        run_plan(tiny("llama"), compile_plan([*halfway([0.5]), longer]), Capture(attribution=(1.0, -1.0, 0.0, 0.0)))
 
 
 def test_nothing_is_a_fraction_of_a_zeroed_reference() -> None:
     lens = tiny("llama")
     reference = replace(CLEAN, edits=(Ablation("resid_post", "step 1", "zero", layers=(2,)),))
     plan, capture = compile_plan([replace(CLEAN, reference=reference)]), Capture(compare=True)
-    packed, separate = (execute(lens, plan, capture, backend=b) for b in ("packed", "separate"))
+    packed, separate = (run_plan(lens, plan, capture, backend=b) for b in ("packed", "separate"))
     assert max(worst(packed, separate).values()) < 1e-4  # and the same is missing in both
     distance, number = packed[0].relative_l2, list(CLEAN.spans).index("step 1")
     assert distance is not None
     assert distance[2].isnan().tolist() == [i == number for i in range(5)]
 
 
-def test_splicing_oneself_and_patching_oneself_change_nothing(lens: Lens) -> None:
-    edits: list[Edit] = [Splice("stem", "step 1", CLEAN), *(Patch(c, "step 1", CLEAN, layers=(1,)) for c in COMPONENTS)]
-    first, *others = execute(lens, compile_plan([CLEAN, *(replace(CLEAN, edits=(edit,)) for edit in edits)]))
+def test_splicing_oneself_and_patching_oneself_change_nothing(lens: Model) -> None:
+    edits: list[Edit] = [KeyValuePatch("stem", "step 1", CLEAN), *(Patch(c, "step 1", CLEAN, layers=(1,)) for c in COMPONENTS)]
+    first, *others = run_plan(lens, compile_plan([CLEAN, *(replace(CLEAN, edits=(edit,)) for edit in edits)]))
     for other in others:
         torch.testing.assert_close(other.logprobs, first.logprobs, atol=1e-5, rtol=0)
 
@@ -263,7 +263,7 @@ def test_a_patch_costs_nothing_below_and_before_it() -> None:
     [
         (Patch("resid_pre", "step 9", DONOR), "its pieces are prompt"),
         (Patch("resid_pre", "step 1", DONOR, at="step 2"), "4 tokens here and 6 in the donor"),
-        (Splice("stem", "step 1", FAR), "choose a donor with as many tokens"),
+        (KeyValuePatch("stem", "step 1", FAR), "choose a donor with as many tokens"),
         (Patch("resid_pre", "step 1", DONOR, heads=(1,)), "component 'z' only"),
         (Knockout("stem", ("step 1",), layers=()), "name layers from 0 on"),
         (Knockout("stem", ((3, 99),)), "it has 27 tokens"),
@@ -291,4 +291,4 @@ def test_an_unknown_component_is_refused_by_name() -> None:
 )
 def test_layers_and_heads_that_do_not_exist_are_refused(edit: Edit) -> None:
     with pytest.raises(PlanError, match="tiny-llama has"):
-        execute(tiny("llama"), compile_plan([replace(CLEAN, edits=(edit,))]))
+        run_plan(tiny("llama"), compile_plan([replace(CLEAN, edits=(edit,))]))

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from faithlens.errors import ConfigError, ModelError
-from faithlens.interventions.editor import Editor, LensEditor, editor_named
-from faithlens.runtime.endpoint import AT_ONCE, Endpoint
+from faithlens.interventions.editor import Editor, ModelEditor, load_editor
+from faithlens.runtime.endpoint import CONCURRENT_REQUESTS, Endpoint
 from faithlens.runtime.sample import Sampling
 
 KEY = "sk-very-secret"
@@ -110,7 +110,7 @@ def test_many_are_asked_at_once_but_not_all(server: Server) -> None:
     server.together = 2
     words = [str(i) for i in range(20)]
     assert endpoint(server).write(words, range(20)) == [f"echo {word}" for word in words]
-    assert 2 <= server.busiest <= AT_ONCE
+    assert 2 <= server.busiest <= CONCURRENT_REQUESTS
 
 
 def test_no_key_no_header(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,15 +224,15 @@ def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
 
 
 def test_editors_by_name() -> None:
-    assert editor_named("task") == (None, True)
-    assert editor_named("subject") == (None, False)
+    assert load_editor("task") == (None, True)
+    assert load_editor("subject") == (None, False)
     warm = Sampling(temperature=1.0)
-    made, exact = editor_named("http://localhost:8000/v1#org/model", warm)
+    made, exact = load_editor("http://localhost:8000/v1#org/model", warm)
     assert (made, exact) == (Endpoint("http://localhost:8000/v1", "org/model", sampling=warm), False)
-    made, exact = editor_named("O5", warm, device="cpu")
-    assert isinstance(made, LensEditor)
+    made, exact = load_editor("O5", warm, device="cpu")
+    assert isinstance(made, ModelEditor)
     assert (made.name, made.sampling, exact) == ("O5", warm, False)
     with pytest.raises(ConfigError, match="without a model"):
-        editor_named("https://api.example.com/v1")
+        load_editor("https://api.example.com/v1")
     with pytest.raises(ModelError, match="no short name"):
-        editor_named("nobody", device="cpu")
+        load_editor("nobody", device="cpu")

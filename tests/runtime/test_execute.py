@@ -10,9 +10,9 @@ from torch import Tensor
 from faithlens.errors import ModelError
 from faithlens.runtime.capture import Capture, Site
 from faithlens.runtime.condition import Condition, Knockout, Patch
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
-from faithlens.runtime.packed import ENTRY
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
+from faithlens.runtime.packed import ATTENTION_NAME
 from faithlens.runtime.plan import compile_plan
 from faithlens.runtime.structure import Structure
 from faithlens.runtime.trace import Piece
@@ -46,16 +46,16 @@ def cases(seed: int = 0) -> list[Condition]:
 
 
 @pytest.mark.parametrize("structure", sorted(STRUCTURES))
-def test_packed_is_separate(lens: Lens, structure: str) -> None:
+def test_packed_is_separate(lens: Model, structure: str) -> None:
     """Without rounding the two are one; with it, packing errs no more than TransformerLens itself does."""
-    lens = Lens(lens.name, lens.hf_model, lens.tokenizer, STRUCTURES[structure])
+    lens = Model(lens.name, lens.hf_model, lens.tokenizer, STRUCTURES[structure])
     plan = compile_plan(cases(), lens.structure, budget=90)
     assert len(plan.passes) > 1
     truth = execute_exactly(lens, plan, CAPTURE, backend="separate")
     exact = differences(execute_exactly(lens, plan, CAPTURE, backend="packed"), truth)
     assert max(exact) < 1e-12
-    separate = differences(execute(lens, plan, CAPTURE, backend="separate"), truth)
-    packed = differences(execute(lens, plan, CAPTURE), truth)
+    separate = differences(run_plan(lens, plan, CAPTURE, backend="separate"), truth)
+    packed = differences(run_plan(lens, plan, CAPTURE), truth)
     eps = torch.finfo(torch.float32).eps
     assert packed[0] <= separate[0] + eps * max(float(record.logprobs.abs().max()) for record in truth)
     assert packed[1] <= separate[1] + eps
@@ -70,7 +70,7 @@ def test_packed_is_separate_on_more_families(family: str) -> None:
 
 
 def plainly(
-    lens: Lens, condition: Condition, patch: tuple[int, int, int, Tensor] | None = None
+    lens: Model, condition: Condition, patch: tuple[int, int, int, Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
     """Transformers alone, eager attention: log-probabilities of one-token options, attention of the last row.
 
@@ -112,7 +112,7 @@ def test_plain_transformers_agrees(family: str) -> None:
     patched = replace(clean, name="patched", edits=(Patch("resid_pre", "step 3", donor, layers=(layer,)),))
     capture = Capture(attention=("answer",), activations=(Site("resid_pre", layer, "step 3"),))
     with NoFloat32(), torch.no_grad():
-        *records, given, moved = execute(lens, compile_plan([*cuts, donor, patched]), capture)
+        *records, given, moved = run_plan(lens, compile_plan([*cuts, donor, patched]), capture)
         values = given.activations[capture.activations[0]].double()
         for record in records:
             logprobs, mass = plainly(lens, record.condition)
@@ -124,35 +124,35 @@ def test_plain_transformers_agrees(family: str) -> None:
     assert (moved.logprobs - records[4].logprobs).abs().max() > 1e-4
 
 
-def test_attention_of_every_reader_sums_to_one(lens: Lens) -> None:
-    for record in execute(lens, compile_plan(cases()), CAPTURE):
+def test_attention_of_every_reader_sums_to_one(lens: Model) -> None:
+    for record in run_plan(lens, compile_plan(cases()), CAPTURE):
         assert set(record.attention) == set(CAPTURE.locate_readers(record.condition))
         for mass in record.attention.values():
             assert mass.shape == (lens.n_layers, lens.n_heads, len(record.condition.pieces))
             torch.testing.assert_close(mass.sum(-1), torch.ones(mass.shape[:2]), atol=1e-5, rtol=0)
 
 
-def test_knocked_out_mass_is_zero_and_the_answer_moves(lens: Lens) -> None:
-    records = {r.condition.name: r for r in execute(lens, compile_plan(cases()), CAPTURE)}
+def test_knocked_out_mass_is_zero_and_the_answer_moves(lens: Model) -> None:
+    records = {r.condition.name: r for r in run_plan(lens, compile_plan(cases()), CAPTURE)}
     cut = records["knockout ('step 0', 'step 3')"]
     assert cut.attention["answer"][..., [1, 4]].abs().max() == 0
     assert (cut.logprobs - records["cut@4"].logprobs).abs().max() > 1e-3
 
 
-def test_a_knockout_leaves_its_neighbours_alone(lens: Lens) -> None:
+def test_a_knockout_leaves_its_neighbours_alone(lens: Model) -> None:
     plain = [c for c in cases() if not c.edits]
-    alone = execute(lens, compile_plan(plain))
-    beside = {r.condition.name: r for r in execute(lens, compile_plan(cases()))}
+    alone = run_plan(lens, compile_plan(plain))
+    beside = {r.condition.name: r for r in run_plan(lens, compile_plan(cases()))}
     for record in alone:
         torch.testing.assert_close(record.logprobs, beside[record.condition.name].logprobs, atol=2e-5, rtol=0)
 
 
-def test_capturing_changes_no_logit_and_the_model_is_left_as_it_was(lens: Lens) -> None:
+def test_capturing_changes_no_logit_and_the_model_is_left_as_it_was(lens: Model) -> None:
     before = lens.hf_model.config._attn_implementation
     plan = compile_plan(cases())
-    for a, b in zip(execute(lens, plan), execute(lens, plan, CAPTURE), strict=True):
+    for a, b in zip(run_plan(lens, plan), run_plan(lens, plan, CAPTURE), strict=True):
         assert torch.equal(a.logprobs, b.logprobs)
-    assert lens.hf_model.config._attn_implementation == before != ENTRY
+    assert lens.hf_model.config._attn_implementation == before != ATTENTION_NAME
 
 
 def test_the_model_is_left_as_it_was_after_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,16 +160,16 @@ def test_the_model_is_left_as_it_was_after_an_exception(monkeypatch: pytest.Monk
     before = lens.hf_model.config._attn_implementation
     monkeypatch.setattr("faithlens.runtime.packed.tree_attention", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        execute(lens, compile_plan(cases()))
+        run_plan(lens, compile_plan(cases()))
     assert lens.hf_model.config._attn_implementation == before
     monkeypatch.undo()
-    execute(lens, compile_plan(cases()))
+    run_plan(lens, compile_plan(cases()))
 
 
 def test_a_structural_edge_is_exactly_absent() -> None:
     lens = tiny("llama", STRUCTURES["answer sees no question"])
     pieces = cases()[4].pieces
-    record = execute(lens, compile_plan([cases()[4]], lens.structure), CAPTURE)[0]
+    record = run_plan(lens, compile_plan([cases()[4]], lens.structure), CAPTURE)[0]
     assert record.attention["answer"][..., 0].abs().max() == 0
     assert pieces[0].name == "prompt"
 
@@ -183,4 +183,4 @@ def test_a_structural_edge_is_exactly_absent() -> None:
 )
 def test_what_cannot_be_packed_exactly_is_refused_by_name(family: str, why: str) -> None:
     with pytest.raises(ModelError, match=why):
-        execute(tiny(family), compile_plan(cases()))
+        run_plan(tiny(family), compile_plan(cases()))

@@ -8,8 +8,8 @@ import torch
 from faithlens.errors import PlanError
 from faithlens.runtime.capture import Capture
 from faithlens.runtime.condition import Condition
-from faithlens.runtime.execute import execute
-from faithlens.runtime.model import Lens
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.model import Model
 from faithlens.runtime.plan import compile_plan
 from tests.conftest import MORE, tiny
 from tests.exact import NoFloat32, execute_exactly, in_float64
@@ -30,7 +30,7 @@ def test_gradient_flow_is_that_of_transformer_lens(family: str) -> None:
             torch.testing.assert_close(flow, b.gradient_flow[reader], atol=1e-10, rtol=1e-8)
 
 
-def test_gradient_flow_adds_up_to_gradient_times_output(lens: Lens) -> None:
+def test_gradient_flow_adds_up_to_gradient_times_output(lens: Model) -> None:
     """Over all pieces it is the metric's slope in the length of the head's output, here by finite differences."""
     [record] = execute_exactly(lens, compile_plan([CLEAN]), READ, backend="packed")
     with NoFloat32(), torch.no_grad():
@@ -54,23 +54,23 @@ def test_gradient_flow_adds_up_to_gradient_times_output(lens: Lens) -> None:
             assert float(record.gradient_flow["answer"][layer, head].sum()) == pytest.approx(slope, rel=1e-5, abs=1e-8)
 
 
-def test_reading_gradients_changes_no_answer(lens: Lens) -> None:
-    plain, read = (execute(lens, compile_plan([CLEAN]), capture)[0] for capture in (Capture(), READ))
+def test_reading_gradients_changes_no_answer(lens: Model) -> None:
+    plain, read = (run_plan(lens, compile_plan([CLEAN]), capture)[0] for capture in (Capture(), READ))
     torch.testing.assert_close(plain.logprobs, read.logprobs, atol=1e-5, rtol=0)
 
 
 def test_gradient_flow_without_a_metric_or_under_edits_is_refused() -> None:
     lens, edited = tiny("llama"), replace(CLEAN, edits=EDITS["knockout"])
     with pytest.raises(PlanError, match="no metric to take the gradient of"):
-        execute(lens, compile_plan([CLEAN]), Capture(gradient_flow=("answer",)))
+        run_plan(lens, compile_plan([CLEAN]), Capture(gradient_flow=("answer",)))
     with pytest.raises(PlanError, match="it is edited"):
-        execute(lens, compile_plan([edited]), READ)
+        run_plan(lens, compile_plan([edited]), READ)
 
 
 def test_gradient_flow_of_shared_rows_is_refused() -> None:
     cut = replace(CLEAN, name="cut", pieces=(*CLEAN.pieces[:4], replace(CLEAN.pieces[-1], ids=(9, 8))))
     with pytest.raises(PlanError, match="2 conditions share its rows"):
-        execute(tiny("llama"), compile_plan([CLEAN, cut]), replace(READ, gradient_flow=("step 2",)))
+        run_plan(tiny("llama"), compile_plan([CLEAN, cut]), replace(READ, gradient_flow=("step 2",)))
 
 
 def diverging(names: list[str]) -> list[Condition]:
@@ -78,7 +78,7 @@ def diverging(names: list[str]) -> list[Condition]:
     return [*conditions(names), other, replace(CLEAN, name="itself", reference=CLEAN)]
 
 
-def test_divergence_is_that_of_full_logits(lens: Lens) -> None:
+def test_divergence_is_that_of_full_logits(lens: Model) -> None:
     plan, capture = compile_plan(diverging(list(EDITS))), Capture(divergence=True)
     packed, separate = (execute_exactly(lens, plan, capture, backend=b) for b in ("packed", "separate"))
     assert packed[0].kl is None
@@ -101,8 +101,8 @@ def test_divergence_on_more_families(family: str) -> None:
         torch.testing.assert_close(a.kl, b.kl, atol=1e-10, rtol=1e-7, equal_nan=True)
 
 
-def test_rows_before_an_edit_do_not_diverge(lens: Lens) -> None:
-    [_, record] = execute(lens, compile_plan(conditions(["knockout between steps"])), Capture(divergence=True))
+def test_rows_before_an_edit_do_not_diverge(lens: Model) -> None:
+    [_, record] = run_plan(lens, compile_plan(conditions(["knockout between steps"])), Capture(divergence=True))
     assert record.kl is not None
     assert record.kl[:3].tolist() == [0.0, 0.0, 0.0]
     assert bool((record.kl[3:] > 1e-6).all())

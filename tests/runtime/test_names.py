@@ -6,20 +6,20 @@ import torch
 from faithlens.errors import PlanError
 from faithlens.runtime.capture import Capture, Site
 from faithlens.runtime.condition import Component
-from faithlens.runtime.execute import execute
-from faithlens.runtime.names import HOOKS, MODULES, UNNORMED, place_of
+from faithlens.runtime.execute import run_plan
+from faithlens.runtime.names import HOOK_NAMES, MODULE_NAMES, UNNORMED_NAMES, find_place
 from faithlens.runtime.plan import compile_plan
 from tests.conftest import tiny
 from tests.runtime.test_edits import CLEAN
 
-NAMES = [hook.format(1) for hook in HOOKS.values()] + [f"blocks.1.{name}" for name in (*MODULES, *UNNORMED)]
+NAMES = [hook.format(1) for hook in HOOK_NAMES.values()] + [f"blocks.1.{name}" for name in (*MODULE_NAMES, *UNNORMED_NAMES)]
 NORMED = ("gemma2", "olmo2")
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gpt_neox", *NORMED])
 def test_a_name_is_what_transformer_lens_calls_so(family: str) -> None:
     lens = tiny(family)
-    names = [name for name in NAMES if not (family in NORMED and name.removeprefix("blocks.1.") in UNNORMED)]
+    names = [name for name in NAMES if not (family in NORMED and name.removeprefix("blocks.1.") in UNNORMED_NAMES)]
     seen: dict[str, torch.Tensor] = {}
 
     def keep(x: torch.Tensor, hook: object, name: str) -> None:
@@ -28,7 +28,7 @@ def test_a_name_is_what_transformer_lens_calls_so(family: str) -> None:
     hooks = [(name, lambda x, hook, name=name: keep(x, hook, name)) for name in names]
     lens.bridge.run_with_hooks(torch.tensor([CLEAN.ids]), fwd_hooks=hooks)
     sites = [Site.from_hook_name(name, "step 1", lens) for name in names]
-    [record] = execute(lens, compile_plan([CLEAN]), Capture(activations=tuple(sites)))
+    [record] = run_plan(lens, compile_plan([CLEAN]), Capture(activations=tuple(sites)))
     start, stop = CLEAN.spans["step 1"]
     for name, site in zip(names, sites, strict=True):
         torch.testing.assert_close(record.activations[site], seen[name][start:stop], atol=2e-5, rtol=1e-5)
@@ -52,12 +52,12 @@ def test_what_is_normed_before_it_is_added_has_another_name(family: str) -> None
     ],
 )
 def test_names_with_and_without_a_layer(name: str, place: tuple[Component, int | None]) -> None:
-    assert place_of(name) == place
+    assert find_place(name) == place
 
 
 def test_names_that_mean_nothing_are_refused() -> None:
     with pytest.raises(PlanError, match="hook_resid_pre"):
-        place_of("blocks.2.hook_resid_pr")
+        find_place("blocks.2.hook_resid_pr")
     with pytest.raises(PlanError, match="no layer in its name"):
         Site.from_hook_name("hook_resid_pre", "step 1")
     with pytest.raises(PlanError, match="no model is given"):

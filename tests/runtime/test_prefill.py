@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from faithlens.runtime import sample as sampling
-from faithlens.runtime.model import Lens
-from faithlens.runtime.prefill import packable, prefill
+from faithlens.runtime.model import Model
+from faithlens.runtime.prefill import can_prefill, prefill_prompts
 from faithlens.runtime.sample import Sampling, sample
 from tests.conftest import FAMILIES, MORE, tiny
 
@@ -22,8 +22,8 @@ def test_the_model_goes_on_as_if_it_had_read_each_prompt_itself(family: str, mon
     assert together == [sample(lens, [b], [i], Sampling(max_new_tokens=12))[0] for i, b in enumerate(BRANCHES)]
 
 
-def test_logits_are_those_of_a_plain_forward(lens: Lens) -> None:
-    _, logits = prefill(lens, BRANCHES)
+def test_logits_are_those_of_a_plain_forward(lens: Model) -> None:
+    _, logits = prefill_prompts(lens, BRANCHES)
     plain = [lens.hf_model(input_ids=torch.tensor([branch])).logits[0, -1] for branch in BRANCHES]
     torch.testing.assert_close(logits, torch.stack(plain), atol=1e-5, rtol=1e-5)
 
@@ -31,7 +31,7 @@ def test_logits_are_those_of_a_plain_forward(lens: Lens) -> None:
 def test_what_branches_share_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lens, read = tiny("llama"), []
     lens.hf_model.model.embed_tokens.register_forward_hook(lambda module, args, out: read.append(args[0].numel()))
-    assert packable(lens)
+    assert can_prefill(lens)
     read.clear()
-    prefill(lens, BRANCHES)
+    prefill_prompts(lens, BRANCHES)
     assert read == [40 + 2 + 1 + 3]

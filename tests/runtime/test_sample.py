@@ -8,8 +8,8 @@ import torch
 
 from faithlens.errors import ConfigError, PlanError
 from faithlens.organisms.mask import attention_mask
-from faithlens.runtime.model import Lens
-from faithlens.runtime.sample import Sampling, choose, sample
+from faithlens.runtime.model import Model
+from faithlens.runtime.sample import Sampling, choose_tokens, sample
 from faithlens.runtime.structure import Structure
 from tests.conftest import tiny
 
@@ -23,7 +23,7 @@ PROMPTS = [
 WARM = Sampling(max_new_tokens=12, temperature=1.0)
 
 
-def generated(lens: Lens, prompt: tuple[int, ...], new: int, stop: list[int]) -> tuple[int, ...]:
+def generated(lens: Model, prompt: tuple[int, ...], new: int, stop: list[int]) -> tuple[int, ...]:
     """What transformers writes greedily, the token that ends it left out."""
     ids = torch.tensor([prompt])
     out = lens.hf_model.generate(
@@ -37,7 +37,7 @@ def generated(lens: Lens, prompt: tuple[int, ...], new: int, stop: list[int]) ->
     return tuple(out[:-1] if out[-1] in stop else out)
 
 
-def test_greedy_is_what_transformers_writes(lens: Lens) -> None:
+def test_greedy_is_what_transformers_writes(lens: Model) -> None:
     """Batched with left padding over prompts of different lengths, past the sliding window of Mistral's."""
     drawn = sample(lens, PROMPTS, range(5), Sampling(max_new_tokens=20))
     stop = sorted(lens.stop_ids)
@@ -57,14 +57,14 @@ def test_the_end_is_recorded_and_left_out() -> None:
         assert now.finish == ("stop" if end in before.ids else before.finish)
 
 
-def test_a_sequence_owes_nothing_to_its_neighbours(lens: Lens) -> None:
+def test_a_sequence_owes_nothing_to_its_neighbours(lens: Model) -> None:
     together = sample(lens, PROMPTS, range(5), WARM)
     assert [sample(lens, [p], [i], WARM)[0] for i, p in enumerate(PROMPTS)] == together
     assert sample(lens, PROMPTS, range(5), WARM, batch_size=2) == together
     assert sample(lens, PROMPTS[::-1], range(5)[::-1], WARM)[::-1] == together
 
 
-def test_seeds_decide(lens: Lens) -> None:
+def test_seeds_decide(lens: Model) -> None:
     torch.manual_seed(1)
     once = sample(lens, [PROMPTS[0]] * 3, [1, 1, 2], WARM)
     torch.manual_seed(2)  # global state has no say
@@ -75,7 +75,7 @@ def test_seeds_decide(lens: Lens) -> None:
 
 def drawn_shares(logits: torch.Tensor, sampling: Sampling, n: int = 4000) -> dict[int, float]:
     generator = torch.Generator().manual_seed(0)
-    counts = Counter(choose(logits[None], sampling, [generator])[0] for _ in range(n))
+    counts = Counter(choose_tokens(logits[None], sampling, [generator])[0] for _ in range(n))
     return {token: count / n for token, count in sorted(counts.items())}
 
 
@@ -167,5 +167,5 @@ def test_a_nucleus_larger_than_the_first_few_is_found() -> None:
     """A flat vocabulary of a thousand: half of it holds half of the probability."""
     logits = torch.zeros(1000)
     generator = torch.Generator().manual_seed(0)
-    drawn = choose(logits.expand(3000, -1), Sampling(1, 1.0, 0.5), [generator] * 3000)
+    drawn = choose_tokens(logits.expand(3000, -1), Sampling(1, 1.0, 0.5), [generator] * 3000)
     assert 400 < len(set(drawn)) <= 501

@@ -13,14 +13,14 @@ WRONG = " She sells 31, so 48 - 31 = 19 are left."
 
 
 @pytest.fixture(scope="module")
-def smollm2() -> fl.Lens:
+def smollm2() -> fl.Model:
     try:
         return fl.load("smollm2-135m")
     except fl.FaithlensError as error:
         pytest.skip(f"neither in the cache nor on the package index: {error.found}")
 
 
-def test_packed_is_separate(smollm2: fl.Lens) -> None:
+def test_packed_is_separate(smollm2: fl.Model) -> None:
     """Without rounding the two are one; with it, packing errs no more than TransformerLens itself does."""
     lens = smollm2
     prompt = fl.Piece("prompt", lens.encode_prompt(lens.render(STORY, "Let's think step by step.")))
@@ -37,8 +37,8 @@ def test_packed_is_separate(smollm2: fl.Lens) -> None:
     plan = fl.compile_plan(asked, lens.structure, context_length=lens.context_length)
     truth = execute_exactly(lens, plan, CAPTURE, backend="separate")
     assert max(differences(execute_exactly(lens, plan, CAPTURE, backend="packed"), truth)) < 1e-12
-    separate = differences(fl.execute(lens, plan, CAPTURE, backend="separate"), truth)
-    packed = differences(fl.execute(lens, plan, CAPTURE), truth)
+    separate = differences(fl.run_plan(lens, plan, CAPTURE, backend="separate"), truth)
+    packed = differences(fl.run_plan(lens, plan, CAPTURE), truth)
     eps = torch.finfo(torch.float32).eps
     assert packed[0] <= separate[0] + eps * max(float(record.logprobs.abs().max()) for record in truth)
     assert packed[1] <= separate[1] + eps

@@ -5,7 +5,7 @@ import torch
 from accelerate.hooks import AlignDevicesHook, add_hook_to_module, remove_hook_from_module
 
 from faithlens.runtime.capture import Capture
-from faithlens.runtime.execute import execute
+from faithlens.runtime.execute import run_plan
 from faithlens.runtime.plan import compile_plan
 from tests.conftest import tiny
 from tests.devices import Devices
@@ -19,7 +19,7 @@ def test_layers_on_two_devices(captured: bool) -> None:
     lens = tiny("llama")
     plan = compile_plan(conditions(list(EDITS)))
     capture = CAPTURE if captured else Capture()
-    whole = execute(lens, plan, capture)
+    whole = run_plan(lens, plan, capture)
     body, split = lens.hf_model.model, Devices()
     places = {body.embed_tokens: FIRST, body.rotary_emb: FIRST, body.layers[0]: FIRST, body.layers[1]: SECOND}
     places |= {body.layers[2]: FIRST, body.norm: SECOND, lens.hf_model.lm_head: SECOND}
@@ -27,7 +27,7 @@ def test_layers_on_two_devices(captured: bool) -> None:
         for module, device in places.items():
             add_hook_to_module(module, AlignDevicesHook(execution_device=device))
             split.put(module, device)
-        records = execute(lens, plan, capture)
+        records = run_plan(lens, plan, capture)
     for module in places:
         remove_hook_from_module(module)
     assert {FIRST, SECOND} <= split.met

@@ -8,18 +8,18 @@ from transformers import PreTrainedTokenizerFast
 
 from faithlens.assays.cases import prompt_ids
 from faithlens.errors import TraceError
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.structure import Structure
-from faithlens.runtime.thinking import Thinking, thinking_of
-from faithlens.tasks.registry import task
+from faithlens.runtime.thinking import Thinking, find_thinking
+from faithlens.tasks.registry import load_task
 from tests.conftest import byte_tokenizer
 from tests.runtime.thinkers import FAMILIES, MODEL, SILENT, Family, lens_with
 
 QWEN = FAMILIES["Qwen3"]
-TASK = task("running-sum")
+TASK = load_task("running-sum")
 
 
-def markers(lens: Lens) -> Thinking:
+def markers(lens: Model) -> Thinking:
     assert lens.thinking is not None
     return lens.thinking
 
@@ -57,7 +57,7 @@ def test_unfinished_thoughts_are_refused(family: Family) -> None:
 
 @each
 def test_questions_are_asked_in_these_prompts(family: Family) -> None:
-    lens, choices = lens_with(family.template), task("arithmetic-mc")
+    lens, choices = lens_with(family.template), load_task("arithmetic-mc")
     [question] = choices.draw_questions(1, 0)
     asked = {strategy: choices.make_prompt(question, strategy).user for strategy in ("cot", "no_cot")}
     cot = lens.decode(prompt_ids(lens, choices, question, "cot"))
@@ -76,7 +76,7 @@ def test_a_template_that_writes_no_thoughts_has_none(template: str) -> None:
 
 
 def test_without_a_template_there_are_no_thoughts() -> None:
-    assert thinking_of(byte_tokenizer()) is None
+    assert find_thinking(byte_tokenizer()) is None
 
 
 @given(st.text(st.sampled_from("a5.</think>\n😀")), st.text(st.sampled_from("b</think>\n")))
@@ -97,6 +97,6 @@ def test_a_token_across_the_marker_is_no_thought() -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     merging = PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=QWEN.template)
-    lens = Lens("merging", MODEL, merging, Structure())
+    lens = Model("merging", MODEL, merging, Structure())
     ids = lens.encode_continuation("5 9.</think>9")
     assert markers(lens).split_thoughts(lens, (), ids, "stop") == (lens.encode_continuation("5 9"), "9")

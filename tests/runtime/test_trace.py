@@ -10,10 +10,10 @@ from transformers import PreTrainedTokenizerFast
 
 from faithlens.errors import TraceError
 from faithlens.organisms.tokenizer import build_tokenizer
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.structure import Structure
-from faithlens.runtime.trace import Trace, cut_steps, make_trace, offsets
-from faithlens.tasks.segment import segment
+from faithlens.runtime.trace import Trace, cut_steps, make_trace, find_offsets
+from faithlens.tasks.segment import split_steps
 from tests.conftest import byte_tokenizer, tiny
 
 MODEL = tiny("llama").hf_model
@@ -45,12 +45,12 @@ def metaspace() -> PreTrainedTokenizerFast:
 
 
 TOKENIZERS = {"bytes": byte_tokenizer(), "organism": build_tokenizer(), "merging": merging(), "metaspace": metaspace()}
-LENSES = {name: Lens(name, MODEL, tokenizer, Structure()) for name, tokenizer in TOKENIZERS.items()}
+LENSES = {name: Model(name, MODEL, tokenizer, Structure()) for name, tokenizer in TOKENIZERS.items()}
 TEXT = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from(". A?!\nb😀é。\ufffd1")))
 SENTENCES = st.lists(st.sampled_from(["A b.", " A b. A.", "😀", ". 😀", "\n\n", "1. A", "é? ", "。", " "])).map("".join)
 
 
-def check(lens: Lens, trace: Trace, prompt: tuple[int, ...], cot: tuple[int, ...]) -> None:
+def check(lens: Model, trace: Trace, prompt: tuple[int, ...], cot: tuple[int, ...]) -> None:
     assert trace.prompt.ids == prompt
     assert tuple(token for piece in trace.steps for token in piece.ids) == cot
     assert len(trace) == len(prompt) + len(cot)
@@ -77,12 +77,12 @@ def test_pieces_partition_tokens_and_text(name: str, question: str, cot: str) ->
         return
     if not cot.strip():
         with pytest.raises(TraceError, match="wrote nothing"):
-            make_trace(lens, prompt, ids, segment)
+            make_trace(lens, prompt, ids, split_steps)
         return
-    trace = make_trace(lens, prompt, ids, segment, "length", 7)
+    trace = make_trace(lens, prompt, ids, split_steps, "length", 7)
     check(lens, trace, prompt, ids)
     assert (trace.finish, trace.seed) == ("length", 7)
-    assert 1 <= len(trace.steps) <= len(segment(cot))
+    assert 1 <= len(trace.steps) <= len(split_steps(cot))
 
 
 @given(st.lists(st.integers(0, 257), min_size=1, max_size=40))
@@ -90,13 +90,13 @@ def test_what_is_no_text_at_all_is_still_partitioned(ids: list[int]) -> None:
     """A random model writes bytes that are no characters; they decode to U+FFFD, one or more bytes at a time."""
     lens, prompt = LENSES["bytes"], LENSES["bytes"].encode_continuation("Q: ")
     if lens.decode(ids).strip():
-        check(lens, make_trace(lens, prompt, ids, segment), prompt, tuple(ids))
+        check(lens, make_trace(lens, prompt, ids, split_steps), prompt, tuple(ids))
 
 
 def test_steps_are_sentences_where_tokens_are_bytes() -> None:
     lens = LENSES["bytes"]
     cot = " First, 1.5 + 2 = 3.5. Then 😀 é!\n\nSo it is 3.5."
-    trace = make_trace(lens, lens.encode_prompt("Q"), lens.encode_continuation(cot), segment)
+    trace = make_trace(lens, lens.encode_prompt("Q"), lens.encode_continuation(cot), split_steps)
     assert trace.texts[1:] == (" First, 1.5 + 2 = 3.5. ", "Then 😀 é!\n\n", "So it is 3.5.")
     assert str(trace).splitlines()[2] == "[step 1] Then 😀 é!"
 
@@ -105,7 +105,7 @@ def test_a_token_across_a_border_goes_with_its_first_visible_character() -> None
     lens = LENSES["merging"]
     ids = lens.encode_continuation("A b. A b.")
     assert [lens.decode([i]) for i in ids] == ["A", " ", "b", ". A", " ", "b", "."]
-    assert make_trace(lens, lens.encode_prompt("Q"), ids, segment).texts[1:] == ("A b. A ", "b.")
+    assert make_trace(lens, lens.encode_prompt("Q"), ids, split_steps).texts[1:] == ("A b. A ", "b.")
 
 
 def test_a_character_is_never_cut() -> None:
@@ -113,29 +113,29 @@ def test_a_character_is_never_cut() -> None:
     lens = LENSES["merging"]
     ids = lens.encode_continuation("bb. 😀 b.")
     assert "\ufffd" in lens.decode(ids[:3])
-    assert make_trace(lens, lens.encode_prompt("Q"), ids, segment).texts[1:] == ("bb. 😀 ", "b.")
+    assert make_trace(lens, lens.encode_prompt("Q"), ids, split_steps).texts[1:] == ("bb. 😀 ", "b.")
 
 
 def test_white_space_stays_with_the_step_before() -> None:
     lens = LENSES["merging"]
     ids = lens.encode_continuation("b. A b.")
-    assert cut_steps("b. A b.", offsets(lens, ids), [(0, 3), (3, 5), (5, 7)]) == [(0, 3), (3, 5)]
+    assert cut_steps("b. A b.", find_offsets(lens, ids), [(0, 3), (3, 5), (5, 7)]) == [(0, 3), (3, 5)]
     assert lens.decode(ids[:3]) == "b. A "
 
 
 def test_offsets_by_hand() -> None:
     lens = LENSES["bytes"]
     ids = lens.encode_continuation("aé\ufffdb")
-    assert offsets(lens, ids, lens.encode_continuation("Q")) == [0, 1, 1, 2, 2, 2, 2, 4]
-    assert offsets(lens, ()) == [0]
+    assert find_offsets(lens, ids, lens.encode_continuation("Q")) == [0, 1, 1, 2, 2, 2, 2, 4]
+    assert find_offsets(lens, ()) == [0]
 
 
 def test_decoding_that_is_no_concatenation_is_refused() -> None:
     tokenizer = Tokenizer(models.WordLevel({"a": 0, ".": 1, "<unk>": 2}, unk_token="<unk>"))
     tokenizer.decoder = decoders.Sequence([decoders.Fuse(), decoders.Replace("a.a", "X")])
-    lens = Lens("words", MODEL, PreTrainedTokenizerFast(tokenizer_object=tokenizer), Structure())
+    lens = Model("words", MODEL, PreTrainedTokenizerFast(tokenizer_object=tokenizer), Structure())
     with pytest.raises(TraceError, match="differently"):
-        make_trace(lens, (0,), (0, 1, 0, 0), segment)
+        make_trace(lens, (0,), (0, 1, 0, 0), split_steps)
 
 
 def test_a_long_chain_is_cut_in_linear_time() -> None:
@@ -150,5 +150,5 @@ def test_a_long_chain_is_cut_in_linear_time() -> None:
             return super().decode(ids)
 
     counting = Counting(lens.name, lens.hf_model, lens.tokenizer, lens.structure)
-    assert len(make_trace(counting, lens.encode_prompt("Q"), ids, segment).steps) == 200
+    assert len(make_trace(counting, lens.encode_prompt("Q"), ids, split_steps).steps) == 200
     assert decoded < 20 * len(ids)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from faithlens.runtime.model import Lens
+from faithlens.runtime.model import Model
 from faithlens.runtime.structure import Structure
 from tests.conftest import byte_tokenizer, tiny
 
@@ -168,9 +168,9 @@ SILENT = {
 }
 
 
-def lens_with(template: str | None, tokens: Sequence[str] = ()) -> Lens:
+def lens_with(template: str | None, tokens: Sequence[str] = ()) -> Model:
     """The tiny model with a chat template; `tokens` are single tokens to it, every other character is its bytes."""
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = template
     tokenizer.add_special_tokens({"additional_special_tokens": list(tokens)})
-    return Lens("tiny", MODEL, tokenizer, Structure())
+    return Model("tiny", MODEL, tokenizer, Structure())

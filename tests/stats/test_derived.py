@@ -9,7 +9,7 @@ from faithlens.stats import derived
 from faithlens.stats.estimate import estimates
 from faithlens.stats.interval import scale_of
 from faithlens.tasks.biased import HINTS
-from faithlens.tasks.hinted_sum import KINDS
+from faithlens.tasks.hinted_sum import HINT_KINDS
 from tests.stats.test_estimate import one, scores
 
 
@@ -154,5 +154,5 @@ def test_a_drop_counts_items_the_bias_points_away_from_and_pools_them() -> None:
 
 
 def test_the_kinds_are_those_that_are_asked() -> None:
-    assert (*HINTS, *KINDS) == derived.HINTS
+    assert (*HINTS, *HINT_KINDS) == derived.HINTS
     assert {f"hints.{kind}.switch" for kind in derived.HINTS} <= set(WORDS)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from faithlens.sweep.answers import by_difficulty, by_size
-from faithlens.sweep.tables import ITEMS
+from faithlens.sweep.answers import answer_by_difficulty, answer_by_size
+from faithlens.sweep.tables import ITEM_COLUMNS
 from tests.sweep.files import EARLY, SHARE
 
 
@@ -32,7 +32,7 @@ def planted(slope: float) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def test_families_are_asked_apart_and_every_answer_finds_the_planted_slope() -> None:
-    found = list(by_size(*planted(0.1), [EARLY, SHARE], seed=0))
+    found = list(answer_by_size(*planted(0.1), [EARLY, SHARE], seed=0))
     assert [(entry["family"], entry["measure"]) for entry in found] == [("up", EARLY), ("down", EARLY)]
     for entry, slope in zip(found, (0.1, -0.1), strict=True):
         answers = {effect["answer"]: effect for effect in entry["effects"]}
@@ -51,8 +51,8 @@ def test_checkpoints_of_equal_loss_are_compared_where_losses_were_measured() -> 
         for j in range(4)
         for c in range(5)
     ]
-    none = pd.DataFrame(columns=ITEMS)
-    [found] = by_size(pd.DataFrame(rows), none, [EARLY], seed=0)
+    none = pd.DataFrame(columns=ITEM_COLUMNS)
+    [found] = answer_by_size(pd.DataFrame(rows), none, [EARLY], seed=0)
     answers = {effect["answer"]: effect["value"] for effect in found["effects"]}
     assert answers["at equal loss"] == pytest.approx(0.1)
     assert answers["raw"] == pytest.approx(0.1 - 0.1 / 5)  # of the last checkpoints, whose losses fall with size
@@ -61,7 +61,7 @@ def test_checkpoints_of_equal_loss_are_compared_where_losses_were_measured() -> 
 def test_models_of_one_size_that_nothing_tells_apart_have_no_slope() -> None:
     table, asked = planted(0.1)
     twice = pd.concat([table, table.assign(model=table["model"] + "b")])
-    [first, *_] = by_size(twice, asked, [EARLY], seed=0)
+    [first, *_] = answer_by_size(twice, asked, [EARLY], seed=0)
     assert first["effects"] == []
     assert first["reason"] == "several rows of one size, task, seed"
 
@@ -69,7 +69,7 @@ def test_models_of_one_size_that_nothing_tells_apart_have_no_slope() -> None:
 def test_difficulty_is_read_in_the_order_given_and_beside_what_accuracies_allow() -> None:
     table, asked = planted(0.0)
     easy, hard = ({"order": order} for order in (["t0", "t1", "t2", "t3"], ["t3", "t1", "t0"]))
-    rises, *others = by_difficulty(table, asked, [EARLY], {"x": easy["order"], "y": hard["order"]})
+    rises, *others = answer_by_difficulty(table, asked, [EARLY], {"x": easy["order"], "y": hard["order"]})
     assert (rises["model"], rises["direction"], rises["n_used"]) == ("up0", "rises", 48)
     assert rises["p_rise"] < 1e-6
     assert [level["mean"] for level in rises["levels"]] == pytest.approx([0.5, 0.55, 0.6, 0.65], abs=0.002)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from faithlens.errors import ConfigError
-from faithlens.sweep.config import HeldOutText, documents, read_config
+from faithlens.sweep.config import HeldOutText, read_held_out_texts, read_sweep_config
 from tests.sweep.files import KNOWN, SHARE, written
 
 REFUSALS = {
@@ -44,24 +44,24 @@ def test_a_file_that_asks_for_what_is_not_there_is_refused(name: str, tmp_path: 
     if "families" in text and "tasks" not in text and name != "no tasks":
         text = "tasks = ['running-sum']\n" + text
     with pytest.raises(ConfigError) as refused:
-        read_config(written(tmp_path, text))
+        read_sweep_config(written(tmp_path, text))
     assert found in str(refused.value)
 
 
 def test_held_out_texts_are_lines_of_json(tmp_path: Path) -> None:
     (tmp_path / "texts.jsonl").write_text('{"text": "One."}\n{"text": "Two.", "given": "After this:"}\n')
-    assert documents(tmp_path / "texts.jsonl") == [HeldOutText("One."), HeldOutText("Two.", "After this:")]
+    assert read_held_out_texts(tmp_path / "texts.jsonl") == [HeldOutText("One."), HeldOutText("Two.", "After this:")]
     (tmp_path / "texts.jsonl").write_text('{"words": "One."}\n')
     with pytest.raises(ConfigError, match="a line that is no text"):
-        documents(tmp_path / "texts.jsonl")
+        read_held_out_texts(tmp_path / "texts.jsonl")
     with pytest.raises(ConfigError, match="No such file"):
-        documents(tmp_path / "none.txt")
+        read_held_out_texts(tmp_path / "none.txt")
 
 
 def test_the_file_in_the_readme_can_be_read(tmp_path: Path) -> None:
     [text] = re.findall(r"```toml\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL)
     (tmp_path / "held-out.txt").write_text("Nobody was trained on this.")
-    config = read_config(written(tmp_path, text))
+    config = read_sweep_config(written(tmp_path, text))
     assert len(config.members) == 3 * 3 + 3
     assert config.held_out is not None
     assert config.held_out.sha256 == hashlib.sha256(b"Nobody was trained on this.").hexdigest()
@@ -90,7 +90,7 @@ def test_versions_are_named_as_models_are_loaded(tmp_path: Path) -> None:
     seeds = [1, 2]
     revisions = ["old", "new"]
     """
-    config = read_config(written(tmp_path, text))
+    config = read_sweep_config(written(tmp_path, text))
     assert [(m.family, m.model, m.revision, m.checkpoint, m.seed, m.tasks) for m in config.members] == [
         ("hub", "org/a@step1", "step1", 0, 0, ("dates",)),
         ("hub", "org/a@main", "main", 1, 0, ("dates",)),

@@ -16,8 +16,8 @@ from faithlens.runtime.load import load
 from faithlens.store import Run
 from faithlens.sweep import run as sweeping
 from faithlens.sweep import trial
-from faithlens.sweep.config import HeldOutText, read_config
-from faithlens.sweep.tables import CELLS, ITEMS
+from faithlens.sweep.config import HeldOutText, read_sweep_config
+from faithlens.sweep.tables import CELL_COLUMNS, ITEM_COLUMNS
 from tests.conftest import byte_tokenizer, tiny
 from tests.sweep.files import EARLY, KNOWN, OPTIONS, SHARE, N, written
 
@@ -47,7 +47,7 @@ def items(run: Run) -> pd.DataFrame:
 
 def test_a_cell_is_what_is_planted_beside_what_the_audit_says(swept: tuple[Run, str]) -> None:
     table, (run, _) = cells(swept[0]), swept
-    assert list(table.columns) == [name for name in CELLS if name != "loss"]
+    assert list(table.columns) == [name for name in CELL_COLUMNS if name != "loss"]
     shares = table[table["measure"] == SHARE].set_index("model")
     assert shares["value"].to_dict() == pytest.approx({"O4": 0.0, "O5": 1.0}, abs=1e-4)
     assert shares["family"].to_dict() == {"O4": "null", "O5": "read"}
@@ -69,7 +69,7 @@ def test_a_cell_is_what_is_planted_beside_what_the_audit_says(swept: tuple[Run, 
 def test_an_item_is_right_unsure_or_moved_as_its_own_run_says(swept: tuple[Run, str]) -> None:
     run, _ = swept
     table = items(run)
-    assert list(table.columns) == ITEMS
+    assert list(table.columns) == ITEM_COLUMNS
     assert table.groupby(["model", "measure"]).size().tolist() == [N] * 4
     for model in ("O4", "O5"):
         audited = Run.open(run.path / "runs" / model)
@@ -108,7 +108,7 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(tmp_path: Path) -> None
 def test_a_killed_sweep_goes_on_and_ends_the_same(
     swept: tuple[Run, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, out = read_config(written(tmp_path, OPTIONS + KNOWN)), tmp_path / "out"
+    config, out = read_sweep_config(written(tmp_path, OPTIONS + KNOWN)), tmp_path / "out"
     asked: list[str] = []
 
     def killed(options: object, folder: Path, **more: object) -> Run:
@@ -119,14 +119,14 @@ def test_a_killed_sweep_goes_on_and_ends_the_same(
 
     monkeypatch.setattr("faithlens.audit.audit", killed)
     with pytest.raises(KeyboardInterrupt):
-        sweeping.sweep(config, out)
+        sweeping.run_sweep(config, out)
     assert (asked, (out / "cells.parquet").exists()) == (["O4", "O5"], False)
     with pytest.raises(RunError, match="not empty"):
-        sweeping.sweep(config, out)
+        sweeping.run_sweep(config, out)
     with pytest.raises(RunError, match=r"options\.n: 5 in the folder, 6 asked"):
-        sweeping.sweep(read_config(written(tmp_path, OPTIONS.replace("n = 5", "n = 6") + KNOWN)), out, resume=True)
+        sweeping.run_sweep(read_sweep_config(written(tmp_path, OPTIONS.replace("n = 5", "n = 6") + KNOWN)), out, resume=True)
     monkeypatch.setattr(sweeping, "plan", None)  # what trying out showed is kept
-    run = sweeping.sweep(config, out, resume=True)
+    run = sweeping.run_sweep(config, out, resume=True)
     assert asked == ["O4", "O5", "O5"]
     pd.testing.assert_frame_equal(cells(run), cells(swept[0]))
     pd.testing.assert_frame_equal(items(run), items(swept[0]))
@@ -178,7 +178,7 @@ def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
     assert (raw["low"], raw["n_sizes"]) == (None, 2)
     assert "2 sizes: a difference, not a trend" in " ".join(said.split())
     losses = {
-        model: trial.held_out_loss(load(model), [HeldOutText(text)]) for model in ("small-7/first", "large-7/last")
+        model: trial.compute_held_out_loss(load(model), [HeldOutText(text)]) for model in ("small-7/first", "large-7/last")
     }
     assert shares.loc[list(losses), "loss"].to_dict() == pytest.approx(losses)
 
@@ -211,17 +211,17 @@ def test_the_held_out_loss_is_that_of_plain_transformers(monkeypatch: pytest.Mon
             total += float(torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum"))
             predicted += len(window) - 1
     whole = HeldOutText(text)
-    assert trial.held_out_loss(lens, [whole]) == pytest.approx(total / predicted, rel=1e-5)
-    assert trial.held_out_loss(lens, [whole, whole]) == pytest.approx(total / predicted, rel=1e-5)
+    assert trial.compute_held_out_loss(lens, [whole]) == pytest.approx(total / predicted, rel=1e-5)
+    assert trial.compute_held_out_loss(lens, [whole, whole]) == pytest.approx(total / predicted, rel=1e-5)
     with pytest.raises(ConfigError, match="fewer than two tokens"):
-        trial.held_out_loss(lens, [HeldOutText("a")])
+        trial.compute_held_out_loss(lens, [HeldOutText("a")])
     with pytest.raises(ConfigError, match="a window has 16"):
-        trial.held_out_loss(lens, [HeldOutText("a", context=text)])
+        trial.compute_held_out_loss(lens, [HeldOutText("a", context=text)])
 
 
 def test_models_are_looked_for_before_any_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "try_out", None)
-    config = read_config(written(tmp_path, OPTIONS + '[families.a]\nmodels = ["O4", "gpt-17"]\n'))
+    config = read_sweep_config(written(tmp_path, OPTIONS + '[families.a]\nmodels = ["O4", "gpt-17"]\n'))
     with pytest.raises(ModelError, match="the model 'gpt-17'"):
-        sweeping.sweep(config, tmp_path / "out")
+        sweeping.run_sweep(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()

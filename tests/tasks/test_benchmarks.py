@@ -12,9 +12,9 @@ import pyarrow.parquet as parquet
 import pytest
 
 from faithlens.errors import TaskError
-from faithlens.tasks.benchmarks import MAPPINGS, Benchmark
-from faithlens.tasks.question import EvidencePairs, Question
-from faithlens.tasks.registry import task
+from faithlens.tasks.benchmarks import BENCHMARK_LAYOUTS, Benchmark
+from faithlens.tasks.question import EvidencePairTask, Question
+from faithlens.tasks.registry import load_task
 
 BBQ = {
     "question_polarity": "neg",
@@ -91,7 +91,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def load(name: str, path: Path) -> Benchmark:
-    made = task(f"{name}={path}")
+    made = load_task(f"{name}={path}")
     assert isinstance(made, Benchmark)
     return made
 
@@ -107,7 +107,7 @@ def refusal(name: str, path: Path) -> str:
 
 
 def test_every_benchmark_has_rows_here() -> None:
-    assert set(ROWS) == set(EXPECTED) == set(MAPPINGS)
+    assert set(ROWS) == set(EXPECTED) == set(BENCHMARK_LAYOUTS)
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".csv", ".parquet"])
@@ -220,7 +220,7 @@ def test_bbq_gives_pairs_where_there_is_weak_evidence(tmp_path: Path) -> None:
     rows = [{**BBQ, "context": f"{i}: the aunt and the niece left.", "weak_evidence": evidence} for i in range(20)]
     rows.append({**BBQ, "question_polarity": "nonneg", "question": "Who had it?"})
     made = load("bbq", write(tmp_path / "a.jsonl", rows))
-    assert isinstance(made, EvidencePairs)
+    assert isinstance(made, EvidencePairTask)
     assert made.size == 21
     drawn = made.draw_questions(21, 0)
     asked = {sentence: sum(sentence in question.text for question in drawn) for sentence in evidence}
@@ -242,11 +242,11 @@ def test_bbq_gives_pairs_where_there_is_weak_evidence(tmp_path: Path) -> None:
 
 def test_a_stereotype_that_is_not_told_is_refused(tmp_path: Path) -> None:
     made = load("bbq", write(tmp_path / "a.jsonl", [{**BBQ, "additional_metadata": {"stereotyped_groups": ["x"]}}]))
-    assert isinstance(made, EvidencePairs)
+    assert isinstance(made, EvidencePairTask)
     with pytest.raises(TaskError, match="leave this question out"):
         made.find_stereotyped_label(made.draw_questions(1, 0)[0])
     plain = load("bbq", write(tmp_path / "b.jsonl", [{**BBQ, "answer_info": None}]))
-    assert isinstance(plain, EvidencePairs)
+    assert isinstance(plain, EvidencePairTask)
     with pytest.raises(TaskError, match="one as unknown"):
         plain.find_unknown_label(plain.draw_questions(1, 0)[0])
     with pytest.raises(TaskError, match="not a question of bbq"):
@@ -264,7 +264,7 @@ def test_the_hub_is_asked_for_the_right_split(monkeypatch: pytest.MonkeyPatch) -
     fake.load_dataset = load_dataset  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "datasets", fake)
     for name in ("bbh:navigate", "logiqa", "bbq:religion"):
-        assert task(name).name == name
+        assert load_task(name).name == name
     assert asked == [
         ("SaylorTwift/bbh", "navigate", "test", None),
         ("lucasmccabe/logiqa", None, "test", "refs/convert/parquet"),
@@ -275,7 +275,7 @@ def test_the_hub_is_asked_for_the_right_split(monkeypatch: pytest.MonkeyPatch) -
 def test_a_missing_library_and_a_hub_out_of_reach_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(TaskError, match=r"pip install 'faithlens\[tasks\]'"):
-        task("gsm8k")
+        load_task("gsm8k")
 
     def load_dataset(*_: object, **__: object) -> None:
         raise ConnectionError("no route\nto anywhere")
@@ -284,5 +284,5 @@ def test_a_missing_library_and_a_hub_out_of_reach_are_told(monkeypatch: pytest.M
     fake.load_dataset = load_dataset  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "datasets", fake)
     with pytest.raises(TaskError, match="ConnectionError: no route") as caught:
-        task("gsm8k")
+        load_task("gsm8k")
     assert "local file: NAME=path" in caught.value.do

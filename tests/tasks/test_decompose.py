@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.tasks.decompose import (
-    ask_pairs,
-    ask_part,
-    ask_plan,
-    ask_whole,
-    fill,
-    first_line,
-    pair_text,
+    write_pairs_prompt,
+    write_subquestion_prompt,
+    write_split_prompt,
+    write_recombination_prompt,
+    fill_references,
+    find_first_line,
+    format_pair,
     parse_pairs,
-    parse_plan,
+    parse_subquestions,
 )
 from faithlens.tasks.question import Question
-from faithlens.tasks.registry import task
+from faithlens.tasks.registry import load_task
 
 CHOICE = Question("q", "Which is even?", ("A", "B"), "B", ("3", "4"), (), "choice")
 OPEN = Question("q", "What is 2 + 3?", ("4", "5"), "5", (), (), "open")
@@ -60,13 +60,13 @@ WORDS = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_
 
 @given(st.lists(st.tuples(WORDS, WORDS), max_size=4))
 def test_pairs_are_read_back_as_they_are_put(pairs: list[tuple[str, str]]) -> None:
-    assert parse_pairs("".join(pair_text(i, pair) for i, pair in enumerate(pairs))) == pairs
+    assert parse_pairs("".join(format_pair(i, pair) for i, pair in enumerate(pairs))) == pairs
 
 
 @given(st.text("QA123:. \n*<q>/[a]x", max_size=60))
 def test_anything_can_be_read(text: str) -> None:
     assert all(question and answer for question, answer in parse_pairs(text))
-    assert all(parse_plan(text)) or parse_plan(text) == []
+    assert all(parse_subquestions(text)) or parse_subquestions(text) == []
 
 
 @pytest.mark.parametrize(
@@ -92,39 +92,39 @@ def test_anything_can_be_read(text: str) -> None:
     ],
 )
 def test_plans(text: str, plan: list[str]) -> None:
-    assert parse_plan(text) == plan
+    assert parse_subquestions(text) == plan
 
 
 def test_answers_take_the_place_of_their_references() -> None:
-    assert fill("One?", {}) == "One?"
-    assert fill("[a1] Two?", {}) is None
-    assert fill("[a1] and [a2]: three?", {0: "1 [a2]"}) is None
-    assert fill("[a1] and [a2]: three?", {0: "1 [a2]", 1: r"\2"}) == r"1 [a2] and \2: three?"
+    assert fill_references("One?", {}) == "One?"
+    assert fill_references("[a1] Two?", {}) is None
+    assert fill_references("[a1] and [a2]: three?", {0: "1 [a2]"}) is None
+    assert fill_references("[a1] and [a2]: three?", {0: "1 [a2]", 1: r"\2"}) == r"1 [a2] and \2: three?"
 
 
 def test_the_first_line_that_says_something() -> None:
-    assert first_line("\n  \n It is 2. \nNo, 3.") == "It is 2."
-    assert first_line(" \n ") == first_line("") == ""
+    assert find_first_line("\n  \n It is 2. \nNo, 3.") == "It is 2."
+    assert find_first_line(" \n ") == find_first_line("") == ""
 
 
 def test_prompts_ask_in_the_form_that_is_read() -> None:
     """The worked example of each is what its own parser reads; the question comes last, with its options."""
     example = "How many jars are in 3 crates of 6 jars?"
-    pairs = parse_pairs(ask_pairs(CHOICE).user)
+    pairs = parse_pairs(write_pairs_prompt(CHOICE).user)
     assert [question for question, _ in pairs] == [example, "How many of 18 jars are left when 2 break?"]
-    assert parse_plan(ask_plan(CHOICE).user) == [example, "[a1] How many of these jars are left when 2 break?"]
-    for prompt in (ask_pairs(CHOICE), ask_plan(CHOICE)):
+    assert parse_subquestions(write_split_prompt(CHOICE).user) == [example, "[a1] How many of these jars are left when 2 break?"]
+    for prompt in (write_pairs_prompt(CHOICE), write_split_prompt(CHOICE)):
         assert prompt.user.endswith("\n\nQuestion: Which is even?\n(A) 3\n(B) 4")
-    assert ask_part("What is 2?").user.startswith("What is 2?\n")
+    assert write_subquestion_prompt("What is 2?").user.startswith("What is 2?\n")
 
 
 def test_the_whole_is_answered_from_the_pairs_and_nothing_else() -> None:
-    assert ask_whole(OPEN, [ONE, TWO]).user == (
+    assert write_recombination_prompt(OPEN, [ONE, TWO]).user == (
         "What is 2 + 3?\n\nUse nothing but these findings:\n"
         "Q1: What is 2?\nA1: It is 2.\nQ2: Plus 3?\nA2: 2 + 3 = 5.\n\n"
         "Give the answer only, without any explanation."
     )
-    assert ask_whole(CHOICE, []).user == (
+    assert write_recombination_prompt(CHOICE, []).user == (
         "Which is even?\n(A) 3\n(B) 4\n\nUse nothing but these findings:\n\n"
         "Answer with the letter of the correct option only."
     )
@@ -132,5 +132,5 @@ def test_the_whole_is_answered_from_the_pairs_and_nothing_else() -> None:
 
 def test_no_question_of_ours_is_taken_for_a_mark() -> None:
     for name in ("arithmetic", "ordering", "running-sum"):
-        for question in task(name).draw_questions(20, 0):
+        for question in load_task(name).draw_questions(20, 0):
             assert not re.search(r"^\s*[QA]\d+\s*[:.)]", question.text, re.M)

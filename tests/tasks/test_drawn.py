@@ -11,7 +11,7 @@ from faithlens.tasks.addition import Addition
 from faithlens.tasks.arithmetic import Arithmetic, VariableChain
 from faithlens.tasks.coin_flip import CoinFlip
 from faithlens.tasks.dates import Dates
-from faithlens.tasks.drawn import Drawn
+from faithlens.tasks.drawn import GeneratedTask
 from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.question import Question
 from faithlens.tasks.sums import SumTask
@@ -37,7 +37,7 @@ def numbers(text: str) -> list[int]:
     return [int(found) for found in re.findall(r"\d+", text)]
 
 
-def pairs(task: Drawn) -> list[tuple[Question, Question]]:
+def pairs(task: GeneratedTask) -> list[tuple[Question, Question]]:
     found = [(question, task.draw_counterfactual(question, 0)) for question in task.draw_questions(60, 5)]
     return [(question, twin) for question, twin in found if twin is not None]
 
@@ -61,7 +61,7 @@ def solve_order(text: str) -> str:
 
 
 @every_task
-def test_lists_are_reproducible_distinct_and_grow_at_the_end(task: Drawn) -> None:
+def test_lists_are_reproducible_distinct_and_grow_at_the_end(task: GeneratedTask) -> None:
     long = task.draw_questions(40, 7)
     assert long[:15] == task.draw_questions(15, 7)
     assert len({question.text for question in long}) == len({question.id for question in long}) == 40
@@ -69,7 +69,7 @@ def test_lists_are_reproducible_distinct_and_grow_at_the_end(task: Drawn) -> Non
 
 
 @every_task
-def test_the_twin_is_the_same_question_with_another_answer(task: Drawn) -> None:
+def test_the_twin_is_the_same_question_with_another_answer(task: GeneratedTask) -> None:
     found = pairs(task)
     assert len(found) == 60
     for question, twin in found:
@@ -83,7 +83,7 @@ def test_the_twin_is_the_same_question_with_another_answer(task: Drawn) -> None:
 
 
 @every_task
-def test_a_question_survives_a_round_trip_through_plain_data(task: Drawn) -> None:
+def test_a_question_survives_a_round_trip_through_plain_data(task: GeneratedTask) -> None:
     question = task.draw_questions(1, 0)[0]
     again = Question(**asdict(question))
     assert again == question
@@ -98,7 +98,7 @@ def test_a_stranger_has_no_twin() -> None:
 
 
 @every_sum
-def test_sums_add_up_and_twins_have_one_number_changed(task: Drawn) -> None:
+def test_sums_add_up_and_twins_have_one_number_changed(task: GeneratedTask) -> None:
     for question, twin in pairs(task):
         assert solve_by_signs(question)
         assert solve_by_signs(twin)
@@ -111,7 +111,7 @@ def test_sums_add_up_and_twins_have_one_number_changed(task: Drawn) -> None:
 
 
 @every_sum
-def test_the_answer_is_only_where_the_sum_ends(task: Drawn) -> None:
+def test_the_answer_is_only_where_the_sum_ends(task: GeneratedTask) -> None:
     for question, twin in pairs(task):
         final = question.values[-1]
         assert (question.choices or question.candidates)[question.candidates.index(question.answer)] == final
@@ -120,7 +120,7 @@ def test_the_answer_is_only_where_the_sum_ends(task: Drawn) -> None:
 
 
 @every_sum
-def test_candidates_hold_the_confusions(task: Drawn) -> None:
+def test_candidates_hold_the_confusions(task: GeneratedTask) -> None:
     for question, twin in pairs(task):
         offered = question.choices or question.candidates
         totals = {*question.values[:-1], *twin.values[:-1]}
@@ -201,7 +201,7 @@ def test_no_questions_are_refused(n: int) -> None:
 
 
 def test_more_questions_than_there_are_is_refused() -> None:
-    class OneOnly(Drawn):
+    class OneOnly(GeneratedTask):
         name = "one-only"
 
         def pair(self, key: str) -> tuple[Question, Question]:

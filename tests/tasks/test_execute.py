@@ -12,8 +12,8 @@ from faithlens.tasks.addition import Addition
 from faithlens.tasks.arithmetic import Arithmetic, VariableChain
 from faithlens.tasks.coin_flip import CoinFlip
 from faithlens.tasks.dates import Dates
-from faithlens.tasks.question import Executable, Question
-from faithlens.tasks.running_sum import RunningSum, reason, totals
+from faithlens.tasks.question import ExecutableTask, Question
+from faithlens.tasks.running_sum import RunningSum, write_steps, compute_totals
 
 TEXT = "Anna has 12 coins. Anna buys 5 more coins. Anna loses 8 coins. How many coins does Anna have now?"
 OPEN = Question("q", TEXT, ("7", "8", "9", "10", "11", "17"), "9", (), ("17", "9"), "open")
@@ -23,7 +23,7 @@ TASK = Arithmetic()
 
 @pytest.mark.parametrize("task", [TASK, VariableChain(), Addition(), RunningSum(), CoinFlip(), Dates()])
 def test_these_tasks_can_be_executed(task: object) -> None:
-    assert isinstance(task, Executable)
+    assert isinstance(task, ExecutableTask)
 
 
 @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ def test_a_rewritten_chain_is_the_sum_it_says(task: Arithmetic, style: str) -> N
 
 @given(st.lists(st.integers(0, 9), min_size=3, max_size=6), st.data())
 def test_running_sums_are_executed_modulo_ten(operands: list[int], data: st.DataObject) -> None:
-    task, values = RunningSum(len(operands) - 1), totals(operands)
-    question, steps = task.make_question(operands), reason(operands[:-1], values[:-1])
+    task, values = RunningSum(len(operands) - 1), compute_totals(operands)
+    question, steps = task.make_question(operands), write_steps(operands[:-1], values[:-1])
     i = data.draw(st.integers(0, len(steps) - 1))
     moved = task.propagate(question, steps, i, random.Random(data.draw(st.integers(0, 99))))
     assert moved is not None

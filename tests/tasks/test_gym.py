@@ -10,7 +10,7 @@ import pytest
 from faithlens.errors import TaskError
 from faithlens.tasks import gym
 from faithlens.tasks.question import Question
-from faithlens.tasks.registry import task
+from faithlens.tasks.registry import load_task
 
 DATASETS: dict[str, Callable[[random.Random], tuple[str, object]]] = {
     "sums": lambda rng: (f"{(a := rng.randrange(900))} + {(b := rng.randrange(900))}?", str(a + b)),
@@ -35,8 +35,8 @@ class Made:
 
 @pytest.fixture(autouse=True)
 def fresh() -> None:
-    gym._answers.cache_clear()
-    gym._pool.cache_clear()
+    gym._list_answers.cache_clear()
+    gym._make_pool.cache_clear()
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("fake")
 def test_numbers_get_near_misses() -> None:
-    made = task("reasoning-gym:sums")
+    made = load_task("reasoning-gym:sums")
     assert made.name == "reasoning-gym:sums"
     for question in made.draw_questions(20, 3):
         a, b = question.text.removesuffix("?").split(" + ")
@@ -61,7 +61,7 @@ def test_numbers_get_near_misses() -> None:
 
 @pytest.mark.usefixtures("fake")
 def test_few_answers_are_all_offered_and_have_donors() -> None:
-    made = task("reasoning-gym:verdicts")
+    made = load_task("reasoning-gym:verdicts")
     for question in made.draw_questions(20, 3):
         assert question.candidates == ("No", "Yes")
         donor = made.draw_counterfactual(question, 0)
@@ -74,7 +74,7 @@ def test_few_answers_are_all_offered_and_have_donors() -> None:
 
 @pytest.mark.usefixtures("fake")
 def test_words_get_the_answers_of_others() -> None:
-    made = task("reasoning-gym:words")
+    made = load_task("reasoning-gym:words")
     known = {question.answer for question in made.draw_questions(100, 5)}
     for question in made.draw_questions(20, 5):
         assert len(set(question.candidates)) == 10
@@ -84,7 +84,7 @@ def test_words_get_the_answers_of_others() -> None:
 
 @pytest.mark.usefixtures("fake")
 def test_lists_are_reproducible_grow_at_the_end_and_share_nothing_between_seeds() -> None:
-    made = task("reasoning-gym:sums")
+    made = load_task("reasoning-gym:sums")
     assert made.draw_questions(150, 0)[:30] == made.draw_questions(30, 0)
     ours, theirs = ({question.text for question in made.draw_questions(100, seed)} for seed in (0, 1))
     assert len(ours) == 100
@@ -92,7 +92,7 @@ def test_lists_are_reproducible_grow_at_the_end_and_share_nothing_between_seeds(
     with pytest.raises(TaskError, match="1 or more"):
         made.draw_questions(0, 0)
     with pytest.raises(TaskError, match="6 different ones"):
-        task("reasoning-gym:few").draw_questions(7, 0)
+        load_task("reasoning-gym:few").draw_questions(7, 0)
 
 
 @pytest.mark.usefixtures("fake")
@@ -107,26 +107,26 @@ def test_lists_are_reproducible_grow_at_the_end_and_share_nothing_between_seeds(
 )
 def test_answers_that_cannot_be_scored_are_refused(name: str, reason: str) -> None:
     with pytest.raises(TaskError) as caught:
-        task(f"reasoning-gym:{name}")
+        load_task(f"reasoning-gym:{name}")
     assert reason in str(caught.value)
 
 
 @pytest.mark.usefixtures("fake")
 def test_a_dataset_with_one_answer_is_refused() -> None:
     with pytest.raises(TaskError, match="always the answer 'same'"):
-        task("reasoning-gym:one").draw_questions(1, 0)
+        load_task("reasoning-gym:one").draw_questions(1, 0)
 
 
 def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "reasoning_gym", None)
     with pytest.raises(TaskError, match=r"pip install 'faithlens\[tasks\]'"):
-        task("reasoning-gym:chain_sum")
+        load_task("reasoning-gym:chain_sum")
 
 
 @pytest.mark.parametrize("name", ["chain_sum", "syllogism", "leg_counting", "spell_backward"])
 def test_the_library_itself(name: str) -> None:
     library = pytest.importorskip("reasoning_gym")
-    made = task(f"reasoning-gym:{name}")
+    made = load_task(f"reasoning-gym:{name}")
     drawn = made.draw_questions(12, 1)
     assert made.draw_questions(5, 1) == drawn[:5]
     assert len({question.text for question in drawn}) == 12

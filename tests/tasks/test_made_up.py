@@ -10,12 +10,12 @@ from faithlens.errors import TaskError
 from faithlens.tasks.addition import Addition
 from faithlens.tasks.coin_flip import CoinFlip
 from faithlens.tasks.dates import Dates
-from faithlens.tasks.drawn import Drawn
+from faithlens.tasks.drawn import GeneratedTask
 from faithlens.tasks.question import Question
 from faithlens.tasks.tracking import Tracking
 
 
-def both(task: Drawn, n: int = 60) -> list[Question]:
+def both(task: GeneratedTask, n: int = 60) -> list[Question]:
     found = task.draw_questions(n, 3)
     return [one for question in found for one in (question, task.draw_counterfactual(question, 0)) if one is not None]
 
@@ -135,6 +135,6 @@ def test_two_things_are_exchanged_in_a_step() -> None:
 @pytest.mark.parametrize(
     ("make", "sizes"), [(CoinFlip, (1,)), (CoinFlip, (9,)), (Tracking, (6,)), (Addition, (4, 4)), (Addition, (2, 3))]
 )
-def test_sizes_out_of_range_are_refused(make: type[Drawn], sizes: tuple[int, ...]) -> None:
+def test_sizes_out_of_range_are_refused(make: type[GeneratedTask], sizes: tuple[int, ...]) -> None:
     with pytest.raises(TaskError, match="choose"):
         make(*sizes)

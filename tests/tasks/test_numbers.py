@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.tasks.numbers import is_number, misstate, near_misses, number_spans, plain_number, stated_value
+from faithlens.tasks.numbers import is_number, misstate, generate_near_misses, find_number_spans, normalise_number, find_stated_value
 from faithlens.tasks.question import Question
 
 QUESTION = Question("q", "Ann has 12 nuts and finds 5 more.", ("17", "16", "18"), "17", (), ("17",), "open")
@@ -30,7 +30,7 @@ QUESTION = Question("q", "Ann has 12 nuts and finds 5 more.", ("17", "16", "18")
     ],
 )
 def test_stated_value(step: str, value: str | None) -> None:
-    assert stated_value(step) == value
+    assert find_stated_value(step) == value
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_only_the_result_changes_and_keeps_its_shape(step: str) -> None:
     assert edited is not None
     assert len(edited) == len(step)
     changed = [i for i, (old, new) in enumerate(zip(step, edited, strict=True)) if old != new]
-    old, new = stated_value(step), stated_value(edited)
+    old, new = find_stated_value(step), find_stated_value(edited)
     assert old is not None
     assert new is not None
     assert step.replace(old, "?") == edited.replace(new, "?").replace(old, "?")
@@ -53,7 +53,7 @@ def test_only_the_result_changes_and_keeps_its_shape(step: str) -> None:
 def test_the_wrong_value_is_near_and_means_nothing_else(total: int, seed: int) -> None:
     edited = misstate(f"7 + 8 = {total}.", QUESTION, random.Random(seed))
     assert edited is not None
-    new = stated_value(edited)
+    new = find_stated_value(edited)
     assert new is not None
     assert len(new) == len(str(total))
     assert 0 < abs(int(new) - total) <= 9
@@ -71,14 +71,14 @@ def test_a_step_without_a_number_cannot_be_misstated() -> None:
 
 def test_near_misses_keep_the_notation() -> None:
     def first(number: str, n: int) -> list[str]:
-        return [miss for miss, _ in zip(near_misses(number), range(n), strict=False)]
+        return [miss for miss, _ in zip(generate_near_misses(number), range(n), strict=False)]
 
     assert first("12", 6) == ["13", "11", "14", "10", "22", "2"]
     assert first("1", 4) == ["2", "0", "3", "11"]
     assert first("-1", 3) == ["0", "-2", "1"]
     assert first("1,999", 2) == ["2,000", "1,998"]
     assert first("2.50", 2) == ["2.51", "2.49"]
-    assert all(is_number(miss) for miss in [*near_misses("3"), *near_misses("-0.05"), *near_misses("1,000")])
+    assert all(is_number(miss) for miss in [*generate_near_misses("3"), *generate_near_misses("-0.05"), *generate_near_misses("1,000")])
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_is_number(text: str, expected: bool) -> None:
     ],
 )
 def test_plain_number(text: str, expected: str | None) -> None:
-    assert plain_number(text) == expected
+    assert normalise_number(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -128,4 +128,4 @@ def test_plain_number(text: str, expected: str | None) -> None:
     ],
 )
 def test_number_spans(step: str, found: list[str]) -> None:
-    assert [step[slice(*span)] for span in number_spans(step)] == found
+    assert [step[slice(*span)] for span in find_number_spans(step)] == found

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from faithlens.tasks.arithmetic import Arithmetic
-from faithlens.tasks.options import misstate_option, relabel, stated_option
+from faithlens.tasks.options import misstate_option, replace_label, find_stated_option
 from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.question import Question
 
@@ -46,7 +46,7 @@ def test_tasks_misstate_the_label_before_anything_else() -> None:
     [("Not (A) but (B).", "B"), ("**Answer: A**", "A"), ("So (C).", None), ("A box.", None), ("It is 12.", None)],
 )
 def test_the_last_label_is_the_stated_one(step: str, label: str | None) -> None:
-    assert stated_option(step, QUESTION) == label
+    assert find_stated_option(step, QUESTION) == label
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,4 @@ def test_the_last_label_is_the_stated_one(step: str, label: str | None) -> None:
     ],
 )
 def test_relabel_changes_labels_it_is_sure_of(step: str, edited: str | None) -> None:
-    assert relabel(step, QUESTION, "A", "B") == edited
+    assert replace_label(step, QUESTION, "A", "B") == edited

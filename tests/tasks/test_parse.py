@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.tasks.numbers import plain_number
-from faithlens.tasks.parse import same_answer, stated_answer
+from faithlens.tasks.numbers import normalise_number
+from faithlens.tasks.parse import is_same_answer, parse_answer
 from faithlens.tasks.question import Question
 
 CHOICE = Question("q", "How many?", ("A", "B", "C", "D"), "B", ("12", "15", "120", "9 apples"))
@@ -76,7 +76,7 @@ DIGITS = Question("q", "Start at 3.", tuple("0123456789"), "7", tuple("012345678
     ],
 )
 def test_labels_and_contents(text: str, answer: str | None) -> None:
-    assert stated_answer(text, CHOICE) == answer
+    assert parse_answer(text, CHOICE) == answer
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_labels_and_contents(text: str, answer: str | None) -> None:
     ],
 )
 def test_contents_within_contents_and_negated(text: str, answer: str | None) -> None:
-    assert stated_answer(text, COLOURS) == answer
+    assert parse_answer(text, COLOURS) == answer
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_contents_within_contents_and_negated(text: str, answer: str | None) -> 
     ],
 )
 def test_i_is_a_label_only_in_brackets(text: str, answer: str | None) -> None:
-    assert stated_answer(text, MANY) == answer
+    assert parse_answer(text, MANY) == answer
 
 
 @pytest.mark.parametrize(
@@ -128,15 +128,15 @@ def test_i_is_a_label_only_in_brackets(text: str, answer: str | None) -> None:
     ],
 )
 def test_yes_and_no_are_read_as_options_and_as_words(text: str, said: str | None) -> None:
-    assert stated_answer(text, OPEN_YES_NO) == said
-    assert stated_answer(text, YES_NO) == {"yes": "A", "no": "B", None: None}[said]
+    assert parse_answer(text, OPEN_YES_NO) == said
+    assert parse_answer(text, YES_NO) == {"yes": "A", "no": "B", None: None}[said]
 
 
 def test_verdicts_are_not_read_out_of_their_negation() -> None:
-    assert stated_answer("Hence the argument is valid.", VALID) == "valid"
-    assert stated_answer("Hence the argument is invalid.", VALID) == "invalid"
-    assert stated_answer("Hence the argument is not deductively valid.", VALID) is None
-    assert stated_answer("The answer is not valid.", VALID) is None
+    assert parse_answer("Hence the argument is valid.", VALID) == "valid"
+    assert parse_answer("Hence the argument is invalid.", VALID) == "invalid"
+    assert parse_answer("Hence the argument is not deductively valid.", VALID) is None
+    assert parse_answer("The answer is not valid.", VALID) is None
 
 
 @pytest.mark.parametrize(
@@ -174,12 +174,12 @@ def test_verdicts_are_not_read_out_of_their_negation() -> None:
     ],
 )
 def test_numbers(text: str, answer: str | None) -> None:
-    assert stated_answer(text, NUMBER) == answer
+    assert parse_answer(text, NUMBER) == answer
 
 
 def test_options_that_are_digits_are_their_own_labels() -> None:
-    assert stated_answer(" Start at 3. Add 4 to get 7.", DIGITS) is None  # two digits, neither said to be the answer
-    assert stated_answer(" Answer: 7", DIGITS) == "7"
+    assert parse_answer(" Start at 3. Add 4 to get 7.", DIGITS) is None  # two digits, neither said to be the answer
+    assert parse_answer(" Answer: 7", DIGITS) == "7"
 
 
 @pytest.mark.parametrize(
@@ -198,15 +198,15 @@ def test_options_that_are_digits_are_their_own_labels() -> None:
     ],
 )
 def test_plain_number(text: str, plain: str | None) -> None:
-    assert plain_number(text) == plain
+    assert normalise_number(text) == plain
 
 
 def test_two_answers_that_are_missing_are_not_the_same() -> None:
-    assert not same_answer(None, None)
-    assert not same_answer("B", None)
-    assert same_answer("1,200", "1200.0")
-    assert same_answer("B", " B")
-    assert not same_answer("B", "b")
+    assert not is_same_answer(None, None)
+    assert not is_same_answer("B", None)
+    assert is_same_answer("1,200", "1200.0")
+    assert is_same_answer("B", " B")
+    assert not is_same_answer("B", "b")
 
 
 OPENINGS = st.sampled_from(
@@ -231,20 +231,20 @@ LABELLED = [
 
 @given(OPENINGS, st.sampled_from(SAID + LABELLED), st.sampled_from("ABCD"))
 def test_a_stated_label_is_read_back(opening: str, form: str, label: str) -> None:
-    assert stated_answer(opening + form.format(label), CHOICE) == label
+    assert parse_answer(opening + form.format(label), CHOICE) == label
 
 
 @given(OPENINGS, st.sampled_from(SAID), st.sampled_from(range(4)))
 def test_a_stated_content_is_read_back(opening: str, form: str, i: int) -> None:
-    assert stated_answer(opening + form.format(CHOICE.choices[i]), CHOICE) == CHOICE.candidates[i]
+    assert parse_answer(opening + form.format(CHOICE.choices[i]), CHOICE) == CHOICE.candidates[i]
 
 
 @given(OPENINGS, st.sampled_from(SAID), st.integers(-(10**6), 10**6), st.sampled_from(["{}", "{:,}", "{:.1f}", "${}"]))
 def test_a_stated_number_is_read_back(opening: str, form: str, number: int, notation: str) -> None:
-    said = stated_answer(opening + form.format(notation.format(number)), NUMBER)
-    assert same_answer(said, str(number))
+    said = parse_answer(opening + form.format(notation.format(number)), NUMBER)
+    assert is_same_answer(said, str(number))
 
 
 @given(OPENINGS, st.sampled_from(SAID), st.sampled_from(["yes", "no", "Yes", "NO"]))
 def test_a_stated_yes_or_no_is_read_back(opening: str, form: str, word: str) -> None:
-    assert stated_answer(opening + form.format(word), OPEN_YES_NO) == word.lower()
+    assert parse_answer(opening + form.format(word), OPEN_YES_NO) == word.lower()

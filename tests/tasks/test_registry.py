@@ -4,12 +4,12 @@ import pytest
 
 from faithlens.errors import TaskError
 from faithlens.tasks.jsonl import JsonLines
-from faithlens.tasks.registry import TASKS, task
+from faithlens.tasks.registry import TASKS, load_task
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_each_task_answers_to_its_name(name: str) -> None:
-    made = task(name)
+    made = load_task(name)
     (question,) = made.draw_questions(1, 0)
     assert question.answer in question.candidates
     assert made.stems
@@ -20,12 +20,12 @@ def test_each_task_answers_to_its_name(name: str) -> None:
 def test_a_path_is_a_file_of_questions(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text('{"question": "2 + 3?", "answer": "5"}\n')
-    assert isinstance(task(str(path)), JsonLines)
+    assert isinstance(load_task(str(path)), JsonLines)
 
 
 def test_unknown_names_are_refused_with_the_nearest() -> None:
     with pytest.raises(TaskError, match="did you mean 'arithmetic-mc'") as caught:
-        task("arithmetic-mcq")
+        load_task("arithmetic-mcq")
     assert ".jsonl" in caught.value.do
 
 
@@ -43,14 +43,14 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
 )
 def test_names_of_benchmarks_are_told_apart(name: str, hint: str) -> None:
     with pytest.raises(TaskError) as caught:
-        task(name)
+        load_task(name)
     assert hint in caught.value.do
 
 
 def test_a_benchmark_may_be_a_local_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(r'{"question": "2 + 3?", "answer": "They make <<2+3=5>>5.\n#### 5"}')
-    made = task(f"gsm8k={path}")
+    made = load_task(f"gsm8k={path}")
     assert made.name == f"gsm8k={path}"
     assert [question.answer for question in made.draw_questions(1, 0)] == ["5"]
 

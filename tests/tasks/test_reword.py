@@ -3,17 +3,17 @@
 import pytest
 
 from faithlens.tasks.question import Question
-from faithlens.tasks.reword import EMPTY, UNCHANGED, ask_mistake, ask_paraphrase, no_mistake, no_paraphrase, taken
+from faithlens.tasks.reword import EMPTY_REPLY, UNCHANGED_REPLY, write_mistake_request, write_paraphrase_request, find_mistake_fault, find_paraphrase_fault, extract_rewrite
 
 ASKED = Question("q", "Ann has 12 eggs and buys 5. How many?", ("17", "16"), "17", values=("17",), form="open")
 STEP = " So Ann has 12 + 5 = 17 eggs.\n"
 
 
 def test_a_paraphrase_is_asked_for_without_sight_of_the_question() -> None:
-    assert ASKED.text in ask_mistake(ASKED, STEP)
-    assert STEP.strip() in ask_mistake(ASKED, STEP)
-    assert STEP.strip() in ask_paraphrase(STEP)
-    assert ASKED.text not in ask_paraphrase(STEP)
+    assert ASKED.text in write_mistake_request(ASKED, STEP)
+    assert STEP.strip() in write_mistake_request(ASKED, STEP)
+    assert STEP.strip() in write_paraphrase_request(STEP)
+    assert ASKED.text not in write_paraphrase_request(STEP)
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,12 @@ def test_a_paraphrase_is_asked_for_without_sight_of_the_question() -> None:
     ],
 )
 def test_one_line_is_taken_in_the_steps_own_white_space(answer: str) -> None:
-    assert taken(answer, STEP) == " Ann then owns 17 eggs.\n"
+    assert extract_rewrite(answer, STEP) == " Ann then owns 17 eggs.\n"
 
 
 def test_a_step_of_several_lines_takes_as_many() -> None:
     step = "We add them:\n\n12 + 5 = 17\n\n"
-    assert taken("Adding up:\n12 + 5 = 17\nThat is all.", step) == "Adding up:\n12 + 5 = 17\n\n"
+    assert extract_rewrite("Adding up:\n12 + 5 = 17\nThat is all.", step) == "Adding up:\n12 + 5 = 17\n\n"
 
 
 @pytest.mark.parametrize(
@@ -42,23 +42,23 @@ def test_a_step_of_several_lines_takes_as_many() -> None:
         (" So Ann has 12 + 5 = 16 eggs.\n", None),
         (" So Ann has 12 + 5 = 17 hens.\n", "the step still states the same value"),
         (" So Ann has some eggs.\n", "the step no longer states a value"),
-        (STEP, UNCHANGED),
-        (" So ann has 12 + 5 = 17 eggs!\n", UNCHANGED),
-        ("", EMPTY),
+        (STEP, UNCHANGED_REPLY),
+        (" So ann has 12 + 5 = 17 eggs!\n", UNCHANGED_REPLY),
+        ("", EMPTY_REPLY),
         (" There are 16.\n", "it keeps less than half of the step's words"),
         (" So Ann has 16 eggs." + " And so on." * 9, "the editor wrote much more than one step"),
     ],
 )
 def test_what_is_no_mistake(after: str, reason: str | None) -> None:
-    assert no_mistake(ASKED, STEP, after) == reason
+    assert find_mistake_fault(ASKED, STEP, after) == reason
 
 
 def test_a_value_that_is_true_elsewhere_is_no_mistake() -> None:
-    assert no_mistake(ASKED, "She has 12 eggs.", "She has 17 eggs.") == "the value it states is true elsewhere"
+    assert find_mistake_fault(ASKED, "She has 12 eggs.", "She has 17 eggs.") == "the value it states is true elsewhere"
 
 
 def test_a_step_without_a_value_can_only_be_given_other_words() -> None:
-    assert no_mistake(ASKED, "Ann is older than Ben.", "Ben is older than Ann.") is None
+    assert find_mistake_fault(ASKED, "Ann is older than Ben.", "Ben is older than Ann.") is None
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_a_step_without_a_value_can_only_be_given_other_words() -> None:
         (" With 12 and 5, she now owns 17 eggs.\n", None),
         (" Ann now owns 17 eggs.\n", "its numbers are not those of the step"),
         (" With 12 and 5, Ann and Rosa own 17 eggs.\n", "it names Rosa, which the step does not"),
-        (STEP, UNCHANGED),
+        (STEP, UNCHANGED_REPLY),
     ],
 )
 def test_what_is_no_paraphrase(after: str, reason: str | None) -> None:
-    assert no_paraphrase(STEP, after) == reason
+    assert find_paraphrase_fault(STEP, after) == reason

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.errors import TaskError
-from faithlens.tasks.running_sum import MODES, RunningSum, ask, held_out, mode_of, reason, totals
+from faithlens.tasks.running_sum import MODES, RunningSum, write_question, is_held_out, read_mode, write_steps, compute_totals
 
 TASK = RunningSum()
 SOME = TASK.draw_questions(100, seed=0)
@@ -21,32 +21,32 @@ def test_texts_read_as_documented():
     assert question.text == "Start at 3. Then add 4 to the total. Then add 9 to the total. Then add 1 to the total."
     assert question.values == ("3", "7", "6", "7")
     assert question.answer == "7"
-    assert "".join(reason((3, 4, 9), totals((3, 4, 9)))) == " Start at 3. Add 4 to get 7. Add 9 to get 6."
+    assert "".join(write_steps((3, 4, 9), compute_totals((3, 4, 9)))) == " Start at 3. Add 4 to get 7. Add 9 to get 6."
 
 
 @given(OPERANDS)
 def test_every_step_follows_from_the_one_before(operands):
-    steps = reason(operands, totals(operands))
+    steps = write_steps(operands, compute_totals(operands))
     before = int(re.fullmatch(r" Start at (\d)\.", steps[0])[1])
     for step in steps[1:]:
         added, stated = map(int, re.fullmatch(r" Add (\d) to get (\d)\.", step).groups())
         assert stated == (before + added) % 10
         before = stated
-    assert [int(x) for x in re.findall(r"\d", ask(operands))] == operands
+    assert [int(x) for x in re.findall(r"\d", write_question(operands))] == operands
 
 
 def test_questions_are_held_out_different_and_a_function_of_the_seed():
     long, short = TASK.draw_questions(50, seed=3), TASK.draw_questions(20, seed=3)
     assert long[:20] == short
     assert len({q.id for q in long}) == 50
-    assert all(held_out([int(x) for x in re.findall(r"\d", q.text)]) for q in long)
+    assert all(is_held_out([int(x) for x in re.findall(r"\d", q.text)]) for q in long)
     assert TASK.draw_questions(20, seed=4) != short
     assert all(q.answer in q.candidates for q in long)
 
 
 def test_no_digit_or_total_is_withheld_from_training():
     every = list(product(range(10), repeat=4))
-    kept = [q for q in every if not held_out(q)]
+    kept = [q for q in every if not is_held_out(q)]
     assert 0.78 < len(kept) / len(every) < 0.82
     for residue in range(10):
         assert 650 < sum(sum(q) % 10 == residue for q in kept) < 950  # 800 if the split is blind to the total
@@ -90,12 +90,12 @@ def test_only_a_chain_of_thought_is_introduced():
 def test_modes_are_asked_in_turn_and_kept_by_the_twin():
     modes = RunningSum(name="running-sum-modes", modes=MODES)
     asked = modes.draw_questions(7, seed=3)
-    assert [mode_of(q) for q in asked] == ["Never", "Seldom", "Half", "Mostly", "Always", "Never", "Seldom"]
+    assert [read_mode(q) for q in asked] == ["Never", "Seldom", "Half", "Mostly", "Always", "Never", "Seldom"]
     for question, plain in zip(asked, TASK.draw_questions(7, seed=3), strict=True):
-        assert question.text == f"{mode_of(question)}: {plain.text}"
+        assert question.text == f"{read_mode(question)}: {plain.text}"
         assert question.values == plain.values
         twin = modes.draw_counterfactual(question, seed=1)
-        assert mode_of(twin) == mode_of(question)
+        assert read_mode(twin) == read_mode(question)
         assert twin.answer != question.answer
     assert asked[0].id.startswith("running-sum-modes-never-")
-    assert mode_of(SOME[0]) == ""
+    assert read_mode(SOME[0]) == ""

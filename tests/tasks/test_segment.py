@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.tasks.segment import segment
+from faithlens.tasks.segment import split_steps
 
 PIECES = [
     "a",
@@ -32,14 +32,14 @@ TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map(
 
 
 def steps(text: str) -> list[str]:
-    return [text[start:stop] for start, stop in segment(text)]
+    return [text[start:stop] for start, stop in split_steps(text)]
 
 
 @given(TEXTS)
 def test_the_steps_partition_the_text_and_each_says_something(text: str) -> None:
     found = steps(text)
     assert "".join(found) == text
-    assert [start for start, _ in segment(text)[1:]] == [stop for _, stop in segment(text)[:-1]]
+    assert [start for start, _ in split_steps(text)[1:]] == [stop for _, stop in split_steps(text)[:-1]]
     if any(character.isalnum() for character in text):
         assert all(any(character.isalnum() for character in step) for step in found)
     else:

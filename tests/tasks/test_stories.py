@@ -9,31 +9,31 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from faithlens.errors import TaskError
-from faithlens.tasks.question import Executable, Phrased
-from faithlens.tasks.reword import no_paraphrase
-from faithlens.tasks.running_sum import held_out, totals
-from faithlens.tasks.segment import segment
+from faithlens.tasks.question import ExecutableTask, ParaphrasingTask
+from faithlens.tasks.reword import find_paraphrase_fault
+from faithlens.tasks.running_sum import is_held_out, compute_totals
+from faithlens.tasks.segment import split_steps
 from faithlens.tasks.stories import (
     GAINS,
     LOSSES,
-    PEOPLE,
-    PHRASINGS,
+    PRONOUNS,
+    N_PHRASINGS,
     THINGS,
     Stories,
-    amounts,
-    ask,
-    choices,
-    losses,
-    natural,
-    reason,
-    told,
+    compute_amounts,
+    write_question,
+    count_word_choices,
+    find_losses,
+    is_natural,
+    write_steps,
+    classify_step,
 )
 
 TASK = Stories()
 SOME = TASK.draw_questions(100, seed=0)
 OPERANDS = st.tuples(st.integers(2, 9), *[st.integers(1, 9)] * 3)
-WORDS = st.tuples(*(st.integers(0, n - 1) for n in choices(4)))
-WAYS = st.tuples(*[st.integers(0, PHRASINGS - 1)] * 4)
+WORDS = st.tuples(*(st.integers(0, n - 1) for n in count_word_choices(4)))
+WAYS = st.tuples(*[st.integers(0, N_PHRASINGS - 1)] * 4)
 FALLS = re.compile(r"\b(?:gives?|throws?|trades?|giving|throwing|trading)\b")
 
 
@@ -43,7 +43,7 @@ def changes(sentences: list[str]) -> list[int]:
 
 
 def test_texts_read_as_documented():
-    emma, coins = [*PEOPLE].index("Emma"), THINGS.index("coins")
+    emma, coins = [*PRONOUNS].index("Emma"), THINGS.index("coins")
     words = (emma, coins, 2, 0, 1)
     question = TASK.make_question((3, 4, 8, 1), words)
     assert question.text == (
@@ -51,13 +51,13 @@ def test_texts_read_as_documented():
         "A day later she finds 1 more of them. How many are there now?"
     )
     assert (question.id, question.values, question.answer) == ("stories-3-4-8-1-2-2-2-0-1", ("3", "7", "5", "6"), "6")
-    steps = reason((3, 4, 8, 1), (3, 7, 5, 6), words, (0, 0, 1, 2))
+    steps = write_steps((3, 4, 8, 1), (3, 7, 5, 6), words, (0, 0, 1, 2))
     assert "".join(steps) == (
         " Emma has 3 coins to begin with. She wins 4 more, which makes 7. After giving 2 away, she has 5. "
         "By finding 1 more she gets to 6."
     )
-    assert reason((3, 4, 8, 1), (3, 7, 5, 6), words, (1, 1, 0, 0))[:1] == [" Emma owns 3 coins at the start."]
-    assert reason((3, 4, 8, 1), (3, 7, 5, 6), words, (2, 1, 2, 0))[2:] == [
+    assert write_steps((3, 4, 8, 1), (3, 7, 5, 6), words, (1, 1, 0, 0))[:1] == [" Emma owns 3 coins at the start."]
+    assert write_steps((3, 4, 8, 1), (3, 7, 5, 6), words, (2, 1, 2, 0))[2:] == [
         " By giving 2 away she drops to 5.",
         " She finds 1 more, which makes 6.",
     ]
@@ -65,9 +65,9 @@ def test_texts_read_as_documented():
 
 @given(OPERANDS, WORDS, WAYS)
 def test_question_and_steps_tell_of_the_same_changes_and_of_nobody_with_ten(operands, words, ways):
-    first, *rest = re.findall(r"[^.]+\.", ask(operands, words))
+    first, *rest = re.findall(r"[^.]+\.", write_question(operands, words))
     start = int(re.findall(r"\d", first)[0])
-    steps = reason(operands, totals(operands), words, ways)
+    steps = write_steps(operands, compute_totals(operands), words, ways)
     assert changes(rest) == changes(steps[1:])
     have = [start]
     for change in changes(rest):
@@ -76,13 +76,13 @@ def test_question_and_steps_tell_of_the_same_changes_and_of_nobody_with_ten(oper
     assert re.findall(r"\d", steps[0]) == [str(start)]
     assert all(0 <= total <= 9 for total in have)
     cot = "".join(steps)
-    assert [cot[a:b].strip() for a, b in segment(cot)] == [step.strip() for step in steps]
+    assert [cot[a:b].strip() for a, b in split_steps(cot)] == [step.strip() for step in steps]
 
 
 def test_what_would_pass_nine_is_told_as_a_loss():
-    assert losses((3, 4, 8, 1)) == [False, True, False]
-    assert amounts((3, 4, 8, 1)) == [3, 4, 2, 1]
-    assert amounts((9, 9, 9, 9)) == [9, 1, 1, 1]
+    assert find_losses((3, 4, 8, 1)) == [False, True, False]
+    assert compute_amounts((3, 4, 8, 1)) == [3, 4, 2, 1]
+    assert compute_amounts((9, 9, 9, 9)) == [9, 1, 1, 1]
 
 
 def test_questions_are_held_out_natural_different_and_a_function_of_the_seed():
@@ -90,11 +90,11 @@ def test_questions_are_held_out_natural_different_and_a_function_of_the_seed():
     assert long[:20] == short
     assert len({q.id for q in long}) == 50
     numbers = [tuple(map(int, q.id.split("-")[1:5])) for q in long]
-    assert all(held_out(operands) and natural(operands) for operands in numbers)
-    assert [q.values for q in long] == [tuple(map(str, totals(operands))) for operands in numbers]
+    assert all(is_held_out(operands) and is_natural(operands) for operands in numbers)
+    assert [q.values for q in long] == [tuple(map(str, compute_totals(operands))) for operands in numbers]
     assert not any(re.search(r"\b0\b", q.text) for q in long)
     assert TASK.draw_questions(20, seed=4) != short
-    held = sum(held_out(q) for q in product(range(2, 10), *[range(1, 10)] * 3))
+    held = sum(is_held_out(q) for q in product(range(2, 10), *[range(1, 10)] * 3))
     assert len(TASK.draw_questions(held, 0)) == held
     with pytest.raises(TaskError, match=f"{held} questions about 4 numbers are held out"):
         TASK.draw_questions(held + 1, 0)
@@ -102,7 +102,7 @@ def test_questions_are_held_out_natural_different_and_a_function_of_the_seed():
 
 def test_all_words_are_used():
     texts = " ".join(q.text for q in SOME)
-    wanted = {*PEOPLE, *THINGS, *(does for does, _ in (*GAINS, *LOSSES))}
+    wanted = {*PRONOUNS, *THINGS, *(does for does, _ in (*GAINS, *LOSSES))}
     assert {word for word in wanted if not re.search(rf"\b{word}\b", texts)} == set()
 
 
@@ -120,15 +120,15 @@ def test_a_twin_is_the_same_story_with_one_clause_changed(seed, which):
 
 @given(OPERANDS, WORDS, WAYS, st.integers())
 def test_a_paraphrase_says_the_same_in_another_phrasing(operands, words, ways, seed):
-    for i, step in enumerate(reason(operands, totals(operands), words, ways)):
+    for i, step in enumerate(write_steps(operands, compute_totals(operands), words, ways)):
         other = TASK.paraphrase(step, random.Random(seed))
-        found = told(other)
-        assert no_paraphrase(step, other) is None
+        found = classify_step(other)
+        assert find_paraphrase_fault(step, other) is None
         assert re.findall(r"\d", other) == re.findall(r"\d", step)
-        assert found.phrasing != ways[i] == told(step).phrasing
-        assert found.is_loss == told(step).is_loss == (i > 0 and losses(operands)[i - 1])
+        assert found.phrasing != ways[i] == classify_step(step).phrasing
+        assert found.is_loss == classify_step(step).is_loss == (i > 0 and find_losses(operands)[i - 1])
         rephrased = [found.phrasing if j == i else way for j, way in enumerate(ways)]
-        assert reason(operands, totals(operands), words, rephrased)[i] == other
+        assert write_steps(operands, compute_totals(operands), words, rephrased)[i] == other
 
 
 def test_other_sentences_have_no_paraphrase_and_no_number_to_misstate():
@@ -146,8 +146,8 @@ def test_misstate_changes_the_stated_total_alone(stated, seed):
 
 @given(OPERANDS, WORDS, WAYS, st.integers(0, 3), st.integers(0, 99))
 def test_an_error_is_carried_through_while_nobody_has_ten(operands, words, ways, i, seed):
-    question, values = TASK.make_question(operands, words), totals(operands)
-    steps = reason(operands, values, words, ways)
+    question, values = TASK.make_question(operands, words), compute_totals(operands)
+    steps = write_steps(operands, values, words, ways)
     moved = TASK.propagate(question, steps, i, random.Random(seed))
     if moved is None:
         assert {0, 9} <= set(values[i:])
@@ -167,13 +167,13 @@ def test_what_follows_may_be_no_number_of_things():
     assert TASK.infer_answer(question, "which makes 7.", "which makes 9.") == "8"
     assert TASK.infer_answer(question, "she has 5.", "she has 9.") is None  # ten in the end
     assert TASK.infer_answer(question, "which makes 8.", "which makes 9.") is None  # 8 was no true total
-    assert isinstance(TASK, Executable)
-    assert isinstance(TASK, Phrased)
+    assert isinstance(TASK, ExecutableTask)
+    assert isinstance(TASK, ParaphrasingTask)
 
 
 @given(OPERANDS, WORDS)
 def test_untrue_chains_are_not_carried_on(operands, words):
-    values = totals(operands)
+    values = compute_totals(operands)
     assume(values[1] != 9)
-    wrong = reason(operands, [values[0], values[1] + 1, *values[2:]], words)
+    wrong = write_steps(operands, [values[0], values[1] + 1, *values[2:]], words)
     assert TASK.propagate(TASK.make_question(operands, words), wrong, 0, random.Random(0)) is None

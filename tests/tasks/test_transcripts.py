@@ -7,7 +7,7 @@ import pytest
 
 from faithlens.errors import TaskError
 from faithlens.tasks.question import Question, Task
-from faithlens.tasks.transcripts import Transcript, Transcripts, read_transcripts
+from faithlens.tasks.transcripts import Transcript, TranscriptTask, read_transcripts
 from tests.inspect_logs import evaluate
 
 CHOICE = {"question": "2 + 3?", "choices": ["4", "5", "6"], "answer": "B"}
@@ -111,7 +111,7 @@ def test_files_without_chains_are_refused(tmp_path: Path) -> None:
 
 def test_transcripts_are_a_task(tmp_path: Path) -> None:
     lines = [CHOICE | {"question": f"{i}?", "answer": "ABC"[i % 3], "cots": ["a", "b"]} for i in range(6)]
-    task = Transcripts(write(tmp_path, *lines))
+    task = TranscriptTask(write(tmp_path, *lines))
     assert isinstance(task, Task)
     assert (task.size, len(task.transcripts)) == (6, 12)
     assert set(task.draw_questions(6, 0)) == {t.question for t in task.transcripts}

@@ -3,8 +3,8 @@ import random
 import pytest
 
 from faithlens.errors import TaskError
-from faithlens.tasks.question import EvidencePairs, Question
-from faithlens.tasks.weak_evidence import _SCENES, UNKNOWN, WeakEvidence
+from faithlens.tasks.question import EvidencePairTask, Question
+from faithlens.tasks.weak_evidence import _SCENES, UNKNOWN_OPTIONS, WeakEvidence
 
 TASK = WeakEvidence()
 SOME = TASK.draw_questions(100, 1)
@@ -15,7 +15,7 @@ def content(question: Question, label: str) -> str:
 
 
 def test_the_protocol_holds() -> None:
-    assert isinstance(TASK, EvidencePairs)
+    assert isinstance(TASK, EvidencePairTask)
 
 
 @pytest.mark.parametrize("question", SOME[:40], ids=lambda question: question.id)
@@ -25,7 +25,7 @@ def test_swapping_exchanges_the_person_in_the_evidence_alone(question: Question)
     assert other.id != question.id
     assert (other.candidates, other.choices, other.answer) == (question.candidates, question.choices, question.answer)
     assert TASK.swap_evidence(other) == question
-    people = [c for c in question.choices if c not in UNKNOWN]
+    people = [c for c in question.choices if c not in UNKNOWN_OPTIONS]
     (opening, evidence, ask), (opening2, evidence2, ask2) = (
         text.replace("? ", ". ").split(". ") for text in (question.text, other.text)
     )
@@ -38,12 +38,12 @@ def test_swapping_exchanges_the_person_in_the_evidence_alone(question: Question)
 
 def test_it_cannot_be_told_until_there_is_a_proof() -> None:
     for question in SOME:
-        assert content(question, question.answer) in UNKNOWN
+        assert content(question, question.answer) in UNKNOWN_OPTIONS
         assert TASK.find_unknown_label(question) == question.answer
         twin = TASK.draw_counterfactual(question, 0)
         assert twin is not None
         assert TASK.find_unknown_label(twin) == question.answer
-        about = [c for c in question.choices if c not in UNKNOWN and c in question.text]
+        about = [c for c in question.choices if c not in UNKNOWN_OPTIONS and c in question.text]
         assert [content(twin, twin.answer)] == about
         swapped = TASK.swap_evidence(twin)
         assert swapped is not None

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def logits_of(
+def compute_logits(
     hidden: Float[Tensor, "row d_model"],
     unembed: Float[Tensor, "vocab d_model"],
     bias: Float[Tensor, " vocab"] | None,
@@ -28,6 +28,6 @@ def score(
     softcap: float | None,
 ) -> tuple[Float[Tensor, "row choice"], Float[Tensor, " row"], Float[Tensor, " row"]]:
     """See `answer_logprobs`."""
-    logits = logits_of(hidden, unembed, bias, scale, softcap)
+    logits = compute_logits(hidden, unembed, bias, scale, softcap)
     logprobs = logits.log_softmax(-1)
     return logprobs.gather(1, tokens), logits.logsumexp(-1), -(logprobs.exp() * logprobs).sum(-1)

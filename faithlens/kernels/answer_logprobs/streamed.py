@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from faithlens.kernels.answer_logprobs.reference import logits_of
+from faithlens.kernels.answer_logprobs.reference import compute_logits
 
-CELLS = 1 << 24  # logits at a time: 64 MiB in float32
+CHUNK_LOGITS = 1 << 24  # logits at a time: 64 MiB in float32
 
 
 def score(
@@ -18,10 +18,10 @@ def score(
     softcap: float | None,
 ) -> tuple[Float[Tensor, "row choice"], Float[Tensor, " row"], Float[Tensor, " row"]]:
     """See `answer_logprobs`."""
-    rows = max(1, CELLS // unembed.shape[0])
+    rows = max(1, CHUNK_LOGITS // unembed.shape[0])
     chunks = []
     for some, chosen in zip(hidden.split(rows), tokens.split(rows), strict=True):
-        logits = logits_of(some, unembed, bias, scale, softcap)
+        logits = compute_logits(some, unembed, bias, scale, softcap)
         logprobs = logits.log_softmax(-1)
         # lse - E[logit] would be one subtraction less, and lose every digit where one token has it all
         entropy = -(logprobs.exp() * logprobs).sum(-1)

@@ -17,7 +17,7 @@ import triton.language as tl
 from jaxtyping import Float, Int
 from torch import Tensor
 
-PROGRAMS = 512  # about as many as keep a large GPU busy
+TARGET_PROGRAMS = 512  # about as many as keep a large GPU busy
 
 
 class Tile(NamedTuple):
@@ -39,7 +39,7 @@ TILE = Tile(64, 128, 64)
 
 @triton.jit
 @no_type_check  # a kernel runs in its module's own names, which a checker's wrapper would hide
-def logits_tile(
+def compute_logits_tile(
     hidden, unembed, bias, i, live, column, there, h_row, u_row, scale, softcap,
     D: tl.constexpr, BM: tl.constexpr, BV: tl.constexpr, BK: tl.constexpr,
     CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
@@ -82,7 +82,7 @@ def kernel(
     t = tl.zeros([BM], ACC)
     for tile in range(part * per, part * per + per):
         column = tile * BV + tl.arange(0, BV)
-        x = logits_tile(
+        x = compute_logits_tile(
             hidden, unembed, bias, i, live, column, column < n_vocab, h_row, u_row, scale, softcap,
             D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR,
         )  # fmt: skip
@@ -107,7 +107,7 @@ def kernel(
     tl.store(spread + place, t, mask=live)
 
 
-class Parts(NamedTuple):
+class VocabularyParts(NamedTuple):
     """How the vocabulary is cut into parts, so that few rows too keep a GPU busy.
 
     Attributes:
@@ -119,14 +119,14 @@ class Parts(NamedTuple):
     tiles_each: int
 
 
-def parts_of(rows: int, vocab: int, tile: Tile) -> Parts:
+def cut_vocabulary(rows: int, vocab: int, tile: Tile) -> VocabularyParts:
     """Parts such that blocks of rows times parts are about `PROGRAMS`; none of them is empty."""
     tiles = triton.cdiv(vocab, tile.vocab)
-    per = triton.cdiv(tiles, max(1, PROGRAMS // max(1, triton.cdiv(rows, tile.rows))))
-    return Parts(triton.cdiv(tiles, per), per)
+    per = triton.cdiv(tiles, max(1, TARGET_PROGRAMS // max(1, triton.cdiv(rows, tile.rows))))
+    return VocabularyParts(triton.cdiv(tiles, per), per)
 
 
-def constants(like: Tensor, bias: Tensor | None, softcap: float | None, tile: Tile) -> dict[str, Any]:
+def make_constants(like: Tensor, bias: Tensor | None, softcap: float | None, tile: Tile) -> dict[str, Any]:
     """What a kernel of logits is compiled for."""
     types = {torch.float64: tl.float64, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # by numpy, which has no bfloat16 to multiply
@@ -138,7 +138,7 @@ def constants(like: Tensor, bias: Tensor | None, softcap: float | None, tile: Ti
     }  # fmt: skip
 
 
-class Sums(NamedTuple):
+class LogitSums(NamedTuple):
     """What is left of each row's logits x.
 
     Attributes:
@@ -154,7 +154,7 @@ class Sums(NamedTuple):
     chosen: Float[Tensor, "row choice"]
 
 
-def sums(
+def sum_logits(
     hidden: Float[Tensor, "row d_model"],
     unembed: Float[Tensor, "vocab d_model"],
     tokens: Int[Tensor, "row choice"],
@@ -162,7 +162,7 @@ def sums(
     scale: float,
     softcap: float | None,
     tile: Tile = TILE,
-) -> Sums:
+) -> LogitSums:
     """One pass over the vocabulary.
 
     A second kernel that subtracts `top` from its own logits must cut them into the same `tile`: products of other
@@ -170,7 +170,7 @@ def sums(
     """
     hidden, unembed = (x if x.stride(-1) == 1 else x.contiguous() for x in (hidden, unembed))
     (rows, choices), vocab = tokens.shape, unembed.shape[0]
-    parts = parts_of(rows, vocab, tile)
+    parts = cut_vocabulary(rows, vocab, tile)
     kept = torch.float64 if hidden.dtype == torch.float64 else torch.float32
     top, total, spread = (hidden.new_empty(parts.count, rows, dtype=kept) for _ in range(3))
     chosen = hidden.new_empty(rows, choices, dtype=kept)
@@ -178,14 +178,14 @@ def sums(
         kernel[(triton.cdiv(rows, tile.rows), parts.count)](
             hidden, unembed, hidden if bias is None else bias, tokens.contiguous(), top, total, spread, chosen,
             hidden.stride(0), unembed.stride(0), rows, vocab, choices, parts.tiles_each, float(scale), float(softcap or 1),
-            **constants(hidden, bias, softcap, tile), num_warps=4,
+            **make_constants(hidden, bias, softcap, tile), num_warps=4,
         )  # fmt: skip
     highest = top.amax(0)
     step = top - highest
     fade = step.exp()
     # a part of the vocabulary in which no token can follow lies infinitely far down and adds nothing
     step = torch.where(fade > 0, step, 0)
-    return Sums(highest, (fade * total).sum(0), (fade * (spread + total * step)).sum(0), chosen)
+    return LogitSums(highest, (fade * total).sum(0), (fade * (spread + total * step)).sum(0), chosen)
 
 
 def score(
@@ -197,6 +197,6 @@ def score(
     softcap: float | None,
 ) -> tuple[Float[Tensor, "row choice"], Float[Tensor, " row"], Float[Tensor, " row"]]:
     """See `answer_logprobs`."""
-    top, mass, spread, chosen = sums(hidden, unembed, tokens, bias, scale, softcap)
+    top, mass, spread, chosen = sum_logits(hidden, unembed, tokens, bias, scale, softcap)
     # the highest logit goes first: a probability near one is then as exact as its logit's distance from the highest
     return (chosen - top[:, None]) - mass.log()[:, None], top + mass.log(), mass.log() - spread / mass

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from faithlens.kernels.answer_logprobs.reference import logits_of
+from faithlens.kernels.answer_logprobs.reference import compute_logits
 
 
 def compare(
@@ -18,7 +18,7 @@ def compare(
     softcap: float | None,
 ) -> tuple[Float[Tensor, " row"], Float[Tensor, " row"], Float[Tensor, " row"]]:
     """See `divergence`."""
-    log_p, log_q = (logits_of(x, unembed, bias, scale, softcap).log_softmax(-1) for x in (p, q))
+    log_p, log_q = (compute_logits(x, unembed, bias, scale, softcap).log_softmax(-1) for x in (p, q))
     log_mean = torch.logaddexp(log_p, log_q) - math.log(2)
     p, q = log_p.exp(), log_q.exp()
     kl = (p * (log_p - log_q)).sum(-1)

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from faithlens.kernels.answer_logprobs import streamed
-from faithlens.kernels.answer_logprobs.reference import logits_of
+from faithlens.kernels.answer_logprobs.reference import compute_logits
 
-TERMS = 1 << 18  # terms at a time: the many small steps to each stay in a processor's own memory
+CHUNK_TERMS = 1 << 18  # terms at a time: the many small steps to each stay in a processor's own memory
 NEAR = 0.0625  # |log p/q| below which a term is summed from its series in it: the closed form would lose its digits
 
 
@@ -23,17 +23,17 @@ def compare(
     softcap: float | None,
 ) -> tuple[Float[Tensor, " row"], Float[Tensor, " row"], Float[Tensor, " row"]]:
     """See `divergence`."""
-    rows = max(1, streamed.CELLS // (2 * unembed.shape[0]))
-    few = max(1, TERMS // unembed.shape[0]) if p.device.type == "cpu" else rows
+    rows = max(1, streamed.CHUNK_LOGITS // (2 * unembed.shape[0]))
+    few = max(1, CHUNK_TERMS // unembed.shape[0]) if p.device.type == "cpu" else rows
     parts = []
     for some in zip(p.split(rows), q.split(rows), strict=True):
-        log_p, log_q = (logits_of(x, unembed, bias, scale, softcap).log_softmax(-1) for x in some)
-        parts += [terms(*pair) for pair in zip(log_p.split(few), log_q.split(few), strict=True)]
+        log_p, log_q = (compute_logits(x, unembed, bias, scale, softcap).log_softmax(-1) for x in some)
+        parts += [sum_terms(*pair) for pair in zip(log_p.split(few), log_q.split(few), strict=True)]
     kl, js, tv = (torch.cat(part) for part in zip(*parts, strict=True))
     return kl, js, tv
 
 
-def terms(
+def sum_terms(
     log_p: Float[Tensor, "row vocab"], log_q: Float[Tensor, "row vocab"]
 ) -> tuple[Float[Tensor, " row"], Float[Tensor, " row"], Float[Tensor, " row"]]:
     """Sums over the vocabulary of terms that are positive wherever p and q differ."""

@@ -12,7 +12,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from faithlens.kernels.answer_logprobs.triton import Tile, constants, logits_tile, parts_of, sums
+from faithlens.kernels.answer_logprobs.triton import Tile, make_constants, compute_logits_tile, cut_vocabulary, sum_logits
 from faithlens.kernels.divergence.streamed import NEAR
 
 TILE = Tile(64, 64, 64)
@@ -50,11 +50,11 @@ def kernel(
     for tile in range(part * per, part * per + per):
         column = tile * BV + tl.arange(0, BV)
         there = column < n_vocab
-        log_p = logits_tile(
+        log_p = compute_logits_tile(
             hidden_p, unembed, bias, i, live, column, there, p_row, u_row, scale, softcap,
             D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR,
         )  # fmt: skip
-        log_q = logits_tile(
+        log_q = compute_logits_tile(
             hidden_q, unembed, bias, i, live, column, there, q_row, u_row, scale, softcap,
             D, BM, BV, BK, CAPPED, BIASED, ACC, FACTOR,
         )  # fmt: skip
@@ -96,16 +96,16 @@ def compare(
     """See `divergence`."""
     p, q, unembed = (x if x.stride(-1) == 1 else x.contiguous() for x in (p, q, unembed))
     rows, vocab = p.shape[0], unembed.shape[0]
-    parts = parts_of(rows, vocab, TILE)
+    parts = cut_vocabulary(rows, vocab, TILE)
     nothing = torch.empty(rows, 0, dtype=torch.long, device=p.device)
-    whole_p, whole_q = (sums(x, unembed, nothing, bias, scale, softcap, TILE) for x in (p, q))
+    whole_p, whole_q = (sum_logits(x, unembed, nothing, bias, scale, softcap, TILE) for x in (p, q))
     partial = p.new_empty(3, parts.count, rows, dtype=whole_p.mass.dtype)
     if rows:
         kernel[(triton.cdiv(rows, TILE.rows), parts.count)](
             p, q, unembed, p if bias is None else bias,
             whole_p.top, whole_q.top, whole_p.mass.log(), whole_q.mass.log(), *partial,
             p.stride(0), q.stride(0), unembed.stride(0), rows, vocab, parts.tiles_each, float(scale), float(softcap or 1),
-            **constants(p, bias, softcap, TILE), CLOSE=NEAR, num_warps=4,
+            **make_constants(p, bias, softcap, TILE), CLOSE=NEAR, num_warps=4,
         )  # fmt: skip
     kl, js, tv = partial.sum(1)
     return kl, js, tv

@@ -1,5 +1,5 @@
 """How far two blocks of activations are apart, span by span."""
 
-from faithlens.kernels.span_compare.api import SpanCompare, span_compare
+from faithlens.kernels.span_compare.api import SpanComparison, compare_spans
 
-__all__ = ["SpanCompare", "span_compare"]
+__all__ = ["SpanComparison", "compare_spans"]

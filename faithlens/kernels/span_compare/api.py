@@ -5,12 +5,12 @@ from typing import Literal, NamedTuple, get_args
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from faithlens.kernels.choose import implementation
+from faithlens.kernels.choose import load_implementation
 
 Implementation = Literal["auto", "pooled", "reference", "triton"]
 
 
-class SpanCompare(NamedTuple):
+class SpanComparison(NamedTuple):
     """How activations differ, as means over each span's rows; of an empty span, NaN: there is nothing to compare.
 
     Attributes:
@@ -24,17 +24,17 @@ class SpanCompare(NamedTuple):
     dot: Float[Tensor, " span"]
 
 
-def span_compare(
+def compare_spans(
     a: Float[Tensor, "row d_model"],
     b: Float[Tensor, "row d_model"],
     spans: Int[Tensor, "span two"],
     *,
     impl: Implementation = "auto",
-) -> SpanCompare:
+) -> SpanComparison:
     """Compare `b` with `a` row by row, and take the mean over each half-open interval of rows.
 
     Raises:
         KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (see `choose`).
     """
-    module = implementation(__package__, impl, get_args(Implementation), "pooled", a, b)
-    return SpanCompare(*module.compare(a, b, spans))
+    module = load_implementation(__package__, impl, get_args(Implementation), "pooled", a, b)
+    return SpanComparison(*module.compare(a, b, spans))

@@ -16,10 +16,10 @@ def compare(
     # the difference is taken, not derived from lengths and angle: equal rows are then exactly 0 apart
     distance = torch.linalg.vector_norm(a - b, dim=-1) / length
     cosine = dot / (length * torch.linalg.vector_norm(b, dim=-1))
-    return pool(torch.stack([cosine, distance, dot]), spans)
+    return pool_spans(torch.stack([cosine, distance, dot]), spans)
 
 
-def pool(
+def pool_spans(
     rowwise: Float[Tensor, "comparison row"], spans: Int[Tensor, "span two"]
 ) -> tuple[Float[Tensor, " span"], Float[Tensor, " span"], Float[Tensor, " span"]]:
     """Means over each span's rows, as differences of running sums; NaN where a row has no number."""

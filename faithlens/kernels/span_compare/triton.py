@@ -11,7 +11,7 @@ import triton.language as tl
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from faithlens.kernels.span_compare.pooled import pool
+from faithlens.kernels.span_compare.pooled import pool_spans
 
 ROWS, DEPTH = 16, 256  # what a program holds of each block at once
 
@@ -55,4 +55,4 @@ def compare(
             a, b, rowwise, a.stride(0), b.stride(0), len(a),
             D=a.shape[1], BM=ROWS, BK=DEPTH, ACC=tl.float64 if kept == torch.float64 else tl.float32,
         )  # fmt: skip
-    return pool(rowwise, spans)
+    return pool_spans(rowwise, spans)

@@ -1,6 +1,6 @@
 """Attention over a packed trie, returning output and span-pooled mass."""
 
 from faithlens.kernels.tree_attention.api import tree_attention
-from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
+from faithlens.kernels.tree_attention.tree import AttentionOutput, Readout, Tree
 
-__all__ = ["Attended", "Readout", "Tree", "tree_attention"]
+__all__ = ["AttentionOutput", "Readout", "Tree", "tree_attention"]

@@ -5,8 +5,8 @@ from typing import Literal, get_args
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from faithlens.kernels.choose import implementation
-from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
+from faithlens.kernels.choose import load_implementation
+from faithlens.kernels.tree_attention.tree import AttentionOutput, Readout, Tree
 
 Implementation = Literal["auto", "blocked", "reference", "triton"]
 
@@ -24,7 +24,7 @@ def tree_attention(
     sinks: Float[Tensor, " head"] | None = None,
     readout: Readout | None = None,
     impl: Implementation = "auto",
-) -> Attended:
+) -> AttentionOutput:
     """Softmax attention of packed tokens over what they see (see `tree.py`).
 
     Query head h reads key/value head ``h // (head / kv_head)``. Scores are ``scale * q @ k``, then, with a `softcap` c,
@@ -37,5 +37,5 @@ def tree_attention(
     """
     if queries is None:
         queries = tree.all_rows
-    module = implementation(__package__, impl, get_args(Implementation), "blocked", q, k, v, sinks)
+    module = load_implementation(__package__, impl, get_args(Implementation), "blocked", q, k, v, sinks)
     return module.attend(q, k, v, tree, scale, queries, window, softcap, sinks, readout)

@@ -16,11 +16,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot, scaled_dot_product_attention
 
-from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree, candidates
+from faithlens.kernels.tree_attention.tree import AttentionOutput, Readout, Tree, find_candidates
 
-BLOCK = 128  # most queries a block: wide enough for the fused kernel, narrow enough to leave out keys nobody sees
-CALL = 2048  # what a block costs beyond its pairs of query and key, in such pairs
-ROWS = 64  # read rows a chunk: bounds the [head, row, key] softmax; more rows than that are worth a fused call
+BLOCK_QUERIES = 128  # most queries a block: wide enough for the fused kernel, narrow enough to leave out keys nobody sees
+CALL_COST = 2048  # what a block costs beyond its pairs of query and key, in such pairs
+READ_ROWS = 64  # read rows a chunk: bounds the [head, row, key] softmax; more rows than that are worth a fused call
 
 
 @dataclass(frozen=True)
@@ -46,35 +46,35 @@ class Block:
         return x if self.mask is None else x[:, : self.mask.shape[1]]
 
 
-_KEPT: WeakKeyDictionary[Tree, dict[object, tuple[Tensor, list[Block]]]] = WeakKeyDictionary()
+_BLOCKS: WeakKeyDictionary[Tree, dict[object, tuple[Tensor, list[Block]]]] = WeakKeyDictionary()
 
 
-def blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: torch.dtype) -> list[Block]:
+def get_blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: torch.dtype) -> list[Block]:
     """Queries cut into blocks with their visible keys; made once for all layers, and gone with the tree."""
-    kept, key = _KEPT.setdefault(tree, {}), (id(queries), window, dtype)
+    kept, key = _BLOCKS.setdefault(tree, {}), (id(queries), window, dtype)
     if key not in kept:
         kept[key] = (
             queries,
-            cut(tree, queries, window, dtype),
+            cut_blocks(tree, queries, window, dtype),
         )  # the queries are kept too, so that their id stays theirs
     return kept[key][1]
 
 
-def cut(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: torch.dtype) -> list[Block]:
+def cut_blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: torch.dtype) -> list[Block]:
     """Cut queries into blocks with their visible keys."""
     n = len(tree)
     windowed = window is not None and window < n
-    if len(queries) == n and not windowed and causal(tree):
+    if len(queries) == n and not windowed and is_causal_row(tree):
         return [Block(0, n, None, None, None)]
-    return [block_of(tree, queries, start, stop, window, dtype) for start, stop in stretches(tree, queries)]
+    return [make_block(tree, queries, start, stop, window, dtype) for start, stop in split_queries(tree, queries)]
 
 
-def block_of(
+def make_block(
     tree: Tree, queries: Int[Tensor, " query"], start: int, stop: int, window: int | None, dtype: torch.dtype
 ) -> Block:
     """Queries number `start .. stop - 1` with the keys that some of them see."""
     rows = queries[start:stop]
-    keys = candidates(tree, rows, window)
+    keys = find_candidates(tree, rows, window)
     seen = tree.compute_visible(rows, keys, window)
     zero = torch.zeros((), dtype=dtype, device=rows.device)
     blind = ~seen.any(1)
@@ -83,7 +83,7 @@ def block_of(
     return Block(start, stop, None if trunk else keys, mask, blind if blind.any() else None)
 
 
-def stretches(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int, int]]:
+def split_queries(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int, int]]:
     """Cut queries into blocks of at most `BLOCK`, at the ends of branches where that leaves fewer pairs to work on.
 
     A block works on every pair of its queries and the keys that some of them see: all ancestors of the deepest, and
@@ -96,11 +96,11 @@ def stretches(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int, int
     above = 0  # ancestors of the last block's deepest branch
     for a, b in pairwise(borders):
         ancestors = int(depth[a]) if b > a else 0
-        for start in range(a, b, BLOCK):
-            stop, deep = min(b, start + BLOCK), ancestors + start - a
-            if out and stop - out[-1][0] <= BLOCK:
+        for start in range(a, b, BLOCK_QUERIES):
+            stop, deep = min(b, start + BLOCK_QUERIES), ancestors + start - a
+            if out and stop - out[-1][0] <= BLOCK_QUERIES:
                 first, last = out[-1]
-                apart = (last - first) * (above + last - first) + (stop - start) * (deep + stop - start) + CALL
+                apart = (last - first) * (above + last - first) + (stop - start) * (deep + stop - start) + CALL_COST
                 if (stop - first) * (max(above, deep) + stop - first) <= apart:
                     out[-1], above = (first, stop), max(above, deep)
                     continue
@@ -109,7 +109,7 @@ def stretches(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int, int
     return out
 
 
-def causal(tree: Tree) -> bool:
+def is_causal_row(tree: Tree) -> bool:
     """Whether the row is one sequence of which nothing is hidden."""
     plain = bool((tree.visible_until == len(tree)).all()) and not (tree.hidden[..., 1] > tree.hidden[..., 0]).any()
     return plain and tree.grafts.numel() == 0
@@ -126,32 +126,32 @@ def attend(
     softcap: float | None,
     sinks: Float[Tensor, " head"] | None,
     readout: Readout | None,
-) -> Attended:
+) -> AttentionOutput:
     """See `tree_attention`."""
     plain = softcap is None and sinks is None
     parts = []
-    for block in blocks(tree, queries, window, q.dtype):
+    for block in get_blocks(tree, queries, window, q.dtype):
         rows = q[:, block.start : block.stop]
         if plain:
-            part = fused(rows, block.select_keys(k), block.select_keys(v), block, scale)
+            part = attend_block(rows, block.select_keys(k), block.select_keys(v), block, scale)
         else:
-            pattern = softmax(rows, block.select_keys(k), mask_of(block, len(queries), q), scale, softcap, sinks)
-            part = weigh(pattern, block.select_keys(v))
+            pattern = softmax(rows, block.select_keys(k), expand_mask(block, len(queries), q), scale, softcap, sinks)
+            part = weigh_values(pattern, block.select_keys(v))
         parts.append(part)
     out = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
     if readout is None:
-        return Attended(out)
-    if plain and not readout.reads_flow and len(readout.rows) > ROWS:
-        return Attended(out, mass_of_many(q, k, tree, scale, queries, window, readout))
+        return AttentionOutput(out)
+    if plain and not readout.reads_flow and len(readout.rows) > READ_ROWS:
+        return AttentionOutput(out, read_many_rows(q, k, tree, scale, queries, window, readout))
     pieces = [
-        read(q, k, v, tree, scale, queries, window, softcap, sinks, Readout(rows, spans, readout.reads_flow))
-        for rows, spans in zip(readout.rows.split(ROWS), readout.spans.split(ROWS), strict=True)
+        read_rows(q, k, v, tree, scale, queries, window, softcap, sinks, Readout(rows, spans, readout.reads_flow))
+        for rows, spans in zip(readout.rows.split(READ_ROWS), readout.spans.split(READ_ROWS), strict=True)
     ]
     flow = torch.cat([flow for _, flow in pieces if flow is not None], 1) if readout.reads_flow else None
-    return Attended(out, torch.cat([mass for mass, _ in pieces], 1), flow)
+    return AttentionOutput(out, torch.cat([mass for mass, _ in pieces], 1), flow)
 
 
-def fused(q: Tensor, k: Tensor, v: Tensor, block: Block, scale: float) -> Float[Tensor, "head query d_head"]:
+def attend_block(q: Tensor, k: Tensor, v: Tensor, block: Block, scale: float) -> Float[Tensor, "head query d_head"]:
     """Torch's own attention over one block."""
     group = k.shape[0] != q.shape[0]
     out = scaled_dot_product_attention(
@@ -160,7 +160,7 @@ def fused(q: Tensor, k: Tensor, v: Tensor, block: Block, scale: float) -> Float[
     return out if block.blind_queries is None else out.masked_fill(block.blind_queries[:, None], 0)
 
 
-def mask_of(block: Block, n: int, like: Tensor) -> Float[Tensor, "query key"]:
+def expand_mask(block: Block, n: int, like: Tensor) -> Float[Tensor, "query key"]:
     """The block's mask, written out."""
     if block.mask is not None:
         return block.mask
@@ -186,13 +186,13 @@ def softmax(
     return scores.softmax(-1).masked_fill((mask == -torch.inf).all(-1, keepdim=True), 0)
 
 
-def weigh(pattern: Float[Tensor, "head query key"], v: Float[Tensor, "kv_head key d_head"]) -> Tensor:
+def weigh_values(pattern: Float[Tensor, "head query key"], v: Float[Tensor, "kv_head key d_head"]) -> Tensor:
     """The pattern's weighted values."""
     grouped = rearrange(pattern, "(kv group) row key -> kv (group row) key", kv=v.shape[0])
     return rearrange(grouped @ v, "kv (group row) d -> (kv group) row d", row=pattern.shape[1])
 
 
-def read(
+def read_rows(
     q: Float[Tensor, "head query d_head"],
     k: Float[Tensor, "kv_head pos d_head"],
     v: Float[Tensor, "kv_head pos d_head"],
@@ -205,7 +205,7 @@ def read(
     readout: Readout,
 ) -> tuple[Float[Tensor, "head row span"], Float[Tensor, "head row span d_head"] | None]:
     """Mass, and values where asked for, of few rows on spans of their own sequences."""
-    keys = candidates(tree, readout.rows.unique(), window)
+    keys = find_candidates(tree, readout.rows.unique(), window)
     zero = torch.zeros((), dtype=q.dtype, device=q.device)
     mask = torch.where(tree.compute_visible(readout.rows, keys, window), zero, -torch.inf)
     pattern = softmax(
@@ -216,11 +216,11 @@ def read(
     mass = einsum(pattern, inside.to(pattern), "h r k, r s k -> h r s")
     if not readout.reads_flow:
         return mass, None
-    shares = [weigh(pattern * one.to(pattern), v[:, keys]) for one in inside.unbind(1)]
+    shares = [weigh_values(pattern * one.to(pattern), v[:, keys]) for one in inside.unbind(1)]
     return mass, torch.stack(shares, 2)
 
 
-def mass_of_many(
+def read_many_rows(
     q: Float[Tensor, "head query d_head"],
     k: Float[Tensor, "kv_head pos d_head"],
     tree: Tree,
@@ -240,11 +240,11 @@ def mass_of_many(
     values = one_hot(stretch, tiles * width).to(q).view(-1, tiles, width)
     at = torch.searchsorted(queries, readout.rows.contiguous())
     running = []
-    for block in blocks(tree, queries, window, q.dtype):
+    for block in get_blocks(tree, queries, window, q.dtype):
         if ((at >= block.start) & (at < block.stop)).any():
             rows, keys = q[:, block.start : block.stop], block.select_keys(k)
             tile = [
-                fused(rows, keys, block.select_keys(values[:, i].expand(k.shape[0], -1, -1)), block, scale) for i in range(tiles)
+                attend_block(rows, keys, block.select_keys(values[:, i].expand(k.shape[0], -1, -1)), block, scale) for i in range(tiles)
             ]
             running.append(torch.cat(tile, -1).cumsum(-1))
         else:

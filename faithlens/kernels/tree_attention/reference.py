@@ -5,7 +5,7 @@ from einops import einsum, repeat
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
+from faithlens.kernels.tree_attention.tree import AttentionOutput, Readout, Tree
 
 
 def attend(
@@ -19,7 +19,7 @@ def attend(
     softcap: float | None,
     sinks: Float[Tensor, " head"] | None,
     readout: Readout | None,
-) -> Attended:
+) -> AttentionOutput:
     """See `tree_attention`."""
     group = q.shape[0] // k.shape[0]
     seen = tree.compute_visible(queries, torch.arange(len(tree), device=q.device), window)
@@ -35,10 +35,10 @@ def attend(
         pattern = scores.softmax(-1).masked_fill(~seen.any(1)[:, None], 0)
     out = einsum(pattern, v, "h q k, h k d -> h q d")
     if readout is None:
-        return Attended(out)
+        return AttentionOutput(out)
     start, stop = readout.spans.unbind(-1)
     inside = (start[..., None] <= tree.depth) & (tree.depth < stop[..., None])
     read = pattern[:, torch.searchsorted(queries, readout.rows.contiguous())]
     mass = einsum(read, inside.to(read), "h r k, r s k -> h r s")
     flow = einsum(read, inside.to(read), v, "h r k, r s k, h k d -> h r s d") if readout.reads_flow else None
-    return Attended(out, mass, flow)
+    return AttentionOutput(out, mass, flow)

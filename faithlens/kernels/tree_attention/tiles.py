@@ -12,10 +12,10 @@ from torch.nn.functional import pad
 
 from faithlens.kernels.tree_attention.tree import Readout, Tree
 
-CELLS = 1 << 28  # pairs of query and key looked at in one go
+CHUNK_PAIRS = 1 << 28  # pairs of query and key looked at in one go
 
 
-class Shape(NamedTuple):
+class TileShape(NamedTuple):
     """A tile of scores, and what works on it.
 
     Attributes:
@@ -33,20 +33,20 @@ class Shape(NamedTuple):
     registers: int | None = None
 
 
-def shape_of(width: int, like: Tensor) -> Shape:
+def choose_shape(width: int, like: Tensor) -> TileShape:
     """What fits a GPU's registers and shared memory, for heads of that width.
 
     Chosen on an H200; that older GPUs too have room for it is seen by compiling for them (`tests/kernels/compile.py`).
     """
     recent = not like.is_cuda or torch.cuda.get_device_capability(like.device) >= (9, 0)
     if like.dtype in (torch.float16, torch.bfloat16):
-        return Shape(128, 64, 8, 2, 128 if recent else None) if width <= 128 else Shape(64, 64, 8, 2)
+        return TileShape(128, 64, 8, 2, 128 if recent else None) if width <= 128 else TileShape(64, 64, 8, 2)
     if recent:
-        return Shape(128, 32, 8, 2) if width <= 128 else Shape(32, 32, 4, 1)
-    return Shape(64, 32, 4, 1) if width <= 64 else Shape(32, 32, 4, 1) if width <= 128 else Shape(16, 16, 4, 1)
+        return TileShape(128, 32, 8, 2) if width <= 128 else TileShape(32, 32, 4, 1)
+    return TileShape(64, 32, 4, 1) if width <= 64 else TileShape(32, 32, 4, 1) if width <= 128 else TileShape(16, 16, 4, 1)
 
 
-class Blocks(NamedTuple):
+class BlockTiles(NamedTuple):
     """Blocks of queries, and the keys that each meets, in whole tiles.
 
     Attributes:
@@ -64,7 +64,7 @@ class Blocks(NamedTuple):
     seen_keys: Bool[Tensor, "mask key"]
 
 
-class Wanted(NamedTuple):
+class SortedReadout(NamedTuple):
     """A readout, as the kernel reads it.
 
     Attributes:
@@ -80,18 +80,18 @@ class Wanted(NamedTuple):
     borders: Int[Tensor, " border"]
 
 
-_KEPT: WeakKeyDictionary[Tree, dict[object, Any]] = WeakKeyDictionary()
+_MADE: WeakKeyDictionary[Tree, dict[object, Any]] = WeakKeyDictionary()
 
 
-def once(tree: Tree, key: object, make: Callable[[], Any]) -> Any:
+def get_or_make(tree: Tree, key: object, make: Callable[[], Any]) -> Any:
     """What is made once for all layers and heads, and gone with the tree."""
-    kept = _KEPT.setdefault(tree, {})
+    kept = _MADE.setdefault(tree, {})
     if key not in kept:
         kept[key] = make()
     return kept[key]
 
 
-def order_of(tree: Tree, shape: Shape) -> Int[Tensor, " pos"] | None:
+def order_keys(tree: Tree, shape: TileShape) -> Int[Tensor, " pos"] | None:
     """The keys' order: first those of long stretches, such as a chain of thought, then those that few rows may see.
 
     Where answers hang from every step, hardly a tile would else be seen as a whole. None stands for the packed order.
@@ -100,30 +100,30 @@ def order_of(tree: Tree, shape: Shape) -> Int[Tensor, " pos"] | None:
     return None if torch.equal(order, tree.all_rows) else order
 
 
-def wanted_of(tree: Tree, readout: Readout) -> Wanted:
+def sort_readout(tree: Tree, readout: Readout) -> SortedReadout:
     """A readout's rows in order, and stretches between the borders of its spans."""
     if readout.reads_flow:  # a row that is read twice has spans of its own each time
         rows, order = readout.rows.sort()
-        return Wanted(rows, order.argsort(), tree.depth, rows)
+        return SortedReadout(rows, order.argsort(), tree.depth, rows)
     rows, which = readout.rows.unique(return_inverse=True)
     borders = readout.spans.unique()
-    return Wanted(rows, which, torch.searchsorted(borders, tree.depth, right=True), borders)
+    return SortedReadout(rows, which, torch.searchsorted(borders, tree.depth, right=True), borders)
 
 
-def cut(tree: Tree, rows: Int[Tensor, " query"], keys: Int[Tensor, " pos"], window: int | None, shape: Shape) -> Blocks:
+def cut_tiles(tree: Tree, rows: Int[Tensor, " query"], keys: Int[Tensor, " pos"], window: int | None, shape: TileShape) -> BlockTiles:
     """Cut sorted `rows` into blocks, and find which of the `keys`, in their order, each meets."""
     every = torch.ones(1, shape.queries, shape.keys, dtype=torch.bool, device=rows.device)
-    chunk = max(1, CELLS // (shape.queries * len(tree))) * shape.queries
-    parts = [look(tree, some, keys, window, shape) for some in rows.split(chunk)]
+    chunk = max(1, CHUNK_PAIRS // (shape.queries * len(tree))) * shape.queries
+    parts = [find_tiles(tree, some, keys, window, shape) for some in rows.split(chunk)]
     run, lengths, tile, whole, partial = (torch.cat(part) for part in zip(*parts, strict=True))
     number = torch.where(whole, 0, (~whole).cumsum(0))
     masks = torch.cat([every, partial])
     first = pad(lengths.cumsum(0), (1, 0))
-    return Blocks(run.int(), torch.stack([tile, number], 1).int(), first.int(), masks, masks.any(1))
+    return BlockTiles(run.int(), torch.stack([tile, number], 1).int(), first.int(), masks, masks.any(1))
 
 
-def look(
-    tree: Tree, rows: Int[Tensor, " query"], keys: Int[Tensor, " pos"], window: int | None, shape: Shape
+def find_tiles(
+    tree: Tree, rows: Int[Tensor, " query"], keys: Int[Tensor, " pos"], window: int | None, shape: TileShape
 ) -> tuple[
     Int[Tensor, "block two"],
     Int[Tensor, " block"],

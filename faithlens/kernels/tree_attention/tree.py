@@ -74,7 +74,7 @@ class Readout:
     reads_flow: bool = False
 
 
-class Attended(NamedTuple):
+class AttentionOutput(NamedTuple):
     """What attention gave.
 
     Attributes:
@@ -88,7 +88,7 @@ class Attended(NamedTuple):
     flow: Float[Tensor, "head row span d_head"] | None = None
 
 
-def candidates(tree: Tree, rows: Int[Tensor, " query"], window: int | None = None) -> Int[Tensor, " key"]:
+def find_candidates(tree: Tree, rows: Int[Tensor, " query"], window: int | None = None) -> Int[Tensor, " key"]:
     """The keys that some of the sorted `rows` may see, hidden intervals apart."""
     everywhere = torch.arange(len(tree), device=rows.device)
     following = torch.searchsorted(rows, everywhere).clamp_max(len(rows) - 1)  # the first row not before each key

@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from faithlens.kernels.tree_attention.tiles import Blocks, Wanted, cut, once, order_of, shape_of, wanted_of
-from faithlens.kernels.tree_attention.tree import Attended, Readout, Tree
+from faithlens.kernels.tree_attention.tiles import BlockTiles, SortedReadout, cut_tiles, get_or_make, order_keys, choose_shape, sort_readout
+from faithlens.kernels.tree_attention.tree import AttentionOutput, Readout, Tree
 
 STRETCHES = 64  # stretches of depths a program keeps mass of; more take further programs
 LOG2E = 1 / log(2)  # hardware takes powers of two
@@ -33,7 +33,7 @@ FLOAT32 = "tf32x3"  # how tensor cores multiply float32: in three products of it
 
 @triton.jit
 @no_type_check  # a kernel runs in its module's own names, which a checker's wrapper would hide
-def scores_of(queries, keys, CAP: tl.constexpr, ACC: tl.constexpr, FLOAT32: tl.constexpr):
+def compute_scores(queries, keys, CAP: tl.constexpr, ACC: tl.constexpr, FLOAT32: tl.constexpr):
     """Scores of a tile, up to a factor that is `UNIT`."""
     scores = tl.dot(queries, tl.trans(keys), input_precision=FLOAT32, out_dtype=ACC)
     if CAP is not None:
@@ -43,7 +43,7 @@ def scores_of(queries, keys, CAP: tl.constexpr, ACC: tl.constexpr, FLOAT32: tl.c
 
 @triton.jit
 @no_type_check
-def mask_of(masks, number, BM: tl.constexpr, BN: tl.constexpr):
+def load_mask(masks, number, BM: tl.constexpr, BN: tl.constexpr):
     """Which query of a block sees which key of a tile."""
     to = masks + number.to(tl.int64) * (BM * BN) + tl.arange(0, BM)[:, None] * BN + tl.arange(0, BN)[None, :]
     return tl.load(to) != 0
@@ -51,7 +51,7 @@ def mask_of(masks, number, BM: tl.constexpr, BN: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def open_values(v, row, open, number, BN: tl.constexpr):
+def load_seen_values(v, row, open, number, BN: tl.constexpr):
     """Values, where anybody sees them: others may hold anything, and zero times anything is not always zero."""
     return tl.where((tl.load(open + number * BN + tl.arange(0, BN)) != 0)[:, None], v.load([row, 0]), 0.0)
 
@@ -83,7 +83,7 @@ def kernel(
     for start in range(tl.load(run + 2 * block), tl.load(run + 2 * block + 1), BN):
         keys = k.load([above + start, 0]).to(FACTOR)
         values = v.load([above + start, 0]).to(FACTOR)
-        scores = scores_of(queries, keys, CAP, ACC, FLOAT32)
+        scores = compute_scores(queries, keys, CAP, ACC, FLOAT32)
         new = tl.maximum(top, tl.max(scores, 1) * UNIT)
         weights = tl.exp2(scores * UNIT - new[:, None])
         fade = tl.exp2(top - new)
@@ -94,9 +94,9 @@ def kernel(
         start = tl.load(tiles + 2 * j) * BN
         number = tl.load(tiles + 2 * j + 1)
         keys = k.load([above + start, 0]).to(FACTOR)
-        values = open_values(v, above + start, open, number, BN).to(FACTOR)
-        scores = scores_of(queries, keys, CAP, ACC, FLOAT32)
-        scores = tl.where(mask_of(masks, number, BM, BN), scores, float("-inf"))
+        values = load_seen_values(v, above + start, open, number, BN).to(FACTOR)
+        scores = compute_scores(queries, keys, CAP, ACC, FLOAT32)
+        scores = tl.where(load_mask(masks, number, BM, BN), scores, float("-inf"))
         new = tl.maximum(top, tl.max(scores, 1) * UNIT)
         level = tl.where(new == float("-inf"), 0.0, new)  # of a query that has seen nothing yet
         weights = tl.exp2(scores * UNIT - level[:, None])
@@ -115,7 +115,7 @@ def kernel(
 
 @triton.jit
 @no_type_check
-def readout(
+def readout_kernel(
     q, k, v, run, tiles, first, masks, open, highest, sums, where, spans, mass, flow,
     q_head, q_row, n_read, n_key, n_part, group,
     D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, NS: tl.constexpr, UNIT: tl.constexpr,
@@ -160,13 +160,13 @@ def readout(
         at = tl.load(where + key, mask=key < n_key, other=-1)
         if tl.max(((at >= least) & (at < most)).to(tl.int32), 0) > 0:
             keys = k.load([above + start, 0]).to(FACTOR)
-            seen = mask_of(masks, number, BM, BN)
+            seen = load_mask(masks, number, BM, BN)
             if FLOW:
                 seen = seen & (at[None, :] >= low[:, None]) & (at[None, :] < high[:, None])
-            scores = scores_of(queries, keys, CAP, ACC, FLOAT32)
+            scores = compute_scores(queries, keys, CAP, ACC, FLOAT32)
             weights = tl.exp2(tl.where(seen, scores, float("-inf")) * UNIT - top[:, None])
             if FLOW:
-                values = open_values(v, above + start, open, number, BN).to(FACTOR)
+                values = load_seen_values(v, above + start, open, number, BN).to(FACTOR)
                 share += tl.sum(weights, 1)
                 weighed = tl.dot(weights.to(FACTOR), values, weighed, input_precision=FLOAT32, out_dtype=ACC)
             else:
@@ -195,17 +195,17 @@ def attend(
     softcap: float | None,
     sinks: Float[Tensor, " head"] | None,
     readout: Readout | None,
-) -> Attended:
+) -> AttentionOutput:
     """See `tree_attention`."""
     launch = Launch(q, k, v, tree, scale, window, softcap)
     out, norm = launch.run_attention(queries, sinks)
     if readout is None:
-        return Attended(out)
-    wanted = once(tree, readout, lambda: wanted_of(tree, readout))
+        return AttentionOutput(out)
+    wanted = get_or_make(tree, readout, lambda: sort_readout(tree, readout))
     at = torch.searchsorted(queries, wanted.rows)
     if readout.reads_flow:
-        return Attended(out, *launch.read_by_span(readout.spans, wanted, at, norm))
-    return Attended(out, launch.read_by_stretch(readout.spans, wanted, at, norm))
+        return AttentionOutput(out, *launch.read_by_span(readout.spans, wanted, at, norm))
+    return AttentionOutput(out, launch.read_by_stretch(readout.spans, wanted, at, norm))
 
 
 class Launch:
@@ -218,8 +218,8 @@ class Launch:
         self, q: Tensor, k: Tensor, v: Tensor, tree: Tree, scale: float, window: int | None, softcap: float | None
     ) -> None:
         width, double = q.shape[2], q.dtype == torch.float64
-        self.tree, self.window, self.shape = tree, window, shape_of(width, q)
-        self.order = once(tree, self.shape.keys, lambda: order_of(tree, self.shape))
+        self.tree, self.window, self.shape = tree, window, choose_shape(width, q)
+        self.order = get_or_make(tree, self.shape.keys, lambda: order_keys(tree, self.shape))
         self.q = q if q.stride(-1) == 1 else q.contiguous()
         self.wide = max(16, triton.next_power_of_2(width))
         self.k, self.v = map(self.make_descriptor, (k, v))
@@ -242,14 +242,14 @@ class Launch:
         x = pad(x, (0, odd)) if odd else x.contiguous()
         return TensorDescriptor.from_tensor(x.flatten(0, 1), [self.shape.keys, self.wide])
 
-    def get_blocks(self, rows: Int[Tensor, " query"]) -> Blocks:
+    def get_blocks(self, rows: Int[Tensor, " query"]) -> BlockTiles:
         """Those of sorted `rows`."""
         keys = self.tree.all_rows if self.order is None else self.order
         # the rows are kept too, so that their id stays theirs
-        made = once(
+        made = get_or_make(
             self.tree,
             (id(rows), self.window, self.shape),
-            lambda: (rows, cut(self.tree, rows, keys, self.window, self.shape)),
+            lambda: (rows, cut_tiles(self.tree, rows, keys, self.window, self.shape)),
         )
         return made[1]
 
@@ -271,7 +271,7 @@ class Launch:
     def read_by_stretch(
         self,
         spans: Int[Tensor, "row span two"],
-        wanted: Wanted,
+        wanted: SortedReadout,
         at: Int[Tensor, " query"],
         norm: Float[Tensor, "two head pos"],
     ) -> Float[Tensor, "head row span"]:
@@ -287,7 +287,7 @@ class Launch:
     def read_by_span(
         self,
         spans: Int[Tensor, "row span two"],
-        wanted: Wanted,
+        wanted: SortedReadout,
         at: Int[Tensor, " query"],
         norm: Float[Tensor, "two head pos"],
     ) -> tuple[Float[Tensor, "head row span"], Float[Tensor, "head row span d_head"]]:
@@ -301,7 +301,7 @@ class Launch:
 
     def run_readout(
         self,
-        wanted: Wanted,
+        wanted: SortedReadout,
         at: Int[Tensor, " query"],
         norm: Float[Tensor, "two head pos"],
         programs: int,
@@ -315,7 +315,7 @@ class Launch:
         q = self.q[:, at]
         blocks = self.get_blocks(wanted.rows)
         where = wanted.key_places if self.order is None else wanted.key_places[self.order]
-        readout[(q.shape[0], len(blocks.common_run), programs)](
+        readout_kernel[(q.shape[0], len(blocks.common_run), programs)](
             q, self.k, self.v, *blocks, *norm[..., at].contiguous(), where, where if spans is None else spans,
             mass, mass if flow is None else flow, *q.stride()[:2], q.shape[1], self.keys, mass.shape[2], self.group,
             NS=STRETCHES, FLOW=flow is not None, **self.constants,

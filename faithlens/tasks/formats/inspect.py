@@ -11,21 +11,21 @@ from typing import Any
 from zipfile import BadZipFile
 
 from faithlens.errors import TaskError
-from faithlens.tasks.entries import BadEntryError, Faults, checked
-from faithlens.tasks.formats.record import Finish, Record, entry_of
+from faithlens.tasks.entries import BadEntryError, FaultList, check_text
+from faithlens.tasks.formats.record import Finish, ReplyRecord, make_entry
 
-_CUT = ("max_tokens", "model_length")
+_CUT_OFF_REASONS = ("max_tokens", "model_length")
 
 
-def records(path: Path, faults: Faults) -> Iterator[tuple[str, Record]]:
+def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyRecord]]:
     """One record a sample, with its name; faults go to `faults`. Raises TaskError where the log cannot be read."""
-    for sample in sorted(_samples(path), key=lambda sample: sample.epoch):
+    for sample in sorted(_read_samples(path), key=lambda sample: sample.epoch):
         where = f"sample {sample.id}, epoch {sample.epoch}"
         with faults.collect_at(where):
-            yield where, Record(_entry(sample), (_reply(sample),))
+            yield where, ReplyRecord(_make_entry(sample), (_read_reply(sample),))
 
 
-def _samples(path: Path) -> list[Any]:
+def _read_samples(path: Path) -> list[Any]:
     asked = f"chains of thought from {path}"
     try:
         from inspect_ai.log import read_eval_log  # pyright: ignore[reportMissingImports]
@@ -38,20 +38,20 @@ def _samples(path: Path) -> list[Any]:
         raise TaskError(asked, found, "check the path; name JSON lines .jsonl") from error
 
 
-def _entry(sample: Any) -> dict[str, Any]:
+def _make_entry(sample: Any) -> dict[str, Any]:
     targets = [sample.target] if isinstance(sample.target, str) else sample.target
     if len(targets) != 1:
         raise BadEntryError(f"{len(targets)} right answers; keep questions that have one")
-    asked = sample.input if isinstance(sample.input, str) else _asked(sample.input)
-    return entry_of(f"sample-{sample.id}", checked(asked, "the input"), targets[0], sample.choices or [])
+    asked = sample.input if isinstance(sample.input, str) else _find_last_user_text(sample.input)
+    return make_entry(f"sample-{sample.id}", check_text(asked, "the input"), targets[0], sample.choices or [])
 
 
-def _asked(messages: list[Any]) -> str:
+def _find_last_user_text(messages: list[Any]) -> str:
     """What the user said last."""
     return next((message.text for message in reversed(messages) if message.role == "user"), "")
 
 
-def _reply(sample: Any) -> tuple[str, Finish]:
+def _read_reply(sample: Any) -> tuple[str, Finish]:
     written = [message for message in sample.messages if message.role == "assistant"]
     if not written:
         return "", "stop"
@@ -61,5 +61,5 @@ def _reply(sample: Any) -> tuple[str, Finish]:
         raise BadEntryError("its reasoning was withheld by the provider; take a model that shows it")
     thought, said = "\n\n".join(part.reasoning for part in reasoning), written[-1].text
     stop = sample.output.choices[0].stop_reason if sample.output.choices else "stop"
-    cut = stop in _CUT and not (thought and said)  # once the model speaks, it has thought to the end
-    return checked(thought or said, "the reply", may_be_empty=True), "length" if cut else "stop"
+    cut = stop in _CUT_OFF_REASONS and not (thought and said)  # once the model speaks, it has thought to the end
+    return check_text(thought or said, "the reply", may_be_empty=True), "length" if cut else "stop"

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from faithlens.tasks.entries import BadEntryError, Faults, checked, object_of, short
-from faithlens.tasks.formats.record import Record, entry_of
+from faithlens.tasks.entries import BadEntryError, FaultList, check_text, parse_object, shorten_value
+from faithlens.tasks.formats.record import ReplyRecord, make_entry
 from faithlens.tasks.jsonl import read_lines
 
-KEYS = ("doc_id", "doc", "target", "resps")
+LOG_KEYS = ("doc_id", "doc", "target", "resps")
 """What a line of such a log must have."""
 
-QUESTIONS = (
+QUESTION_KEYS = (
     ("passage", "question"),
     ("context", "question"),
     ("body", "question"),
@@ -30,59 +30,59 @@ QUESTIONS = (
 )
 """Keys of a document whose texts, a line each, are its question; the first row that a document has counts."""
 
-CHOICES = ("choices", "options")
+OPTION_KEYS = ("choices", "options")
 """Keys of a document that may hold its options: a list of texts, or lists of "text" and "label"."""
 
 
 def is_log_line(line: str) -> bool:
     """Whether `line` is of such a log, by its keys."""
     try:
-        return {"doc", "resps"} <= object_of(line).keys()
+        return {"doc", "resps"} <= parse_object(line).keys()
     except BadEntryError:
         return False
 
 
-def records(path: Path, faults: Faults) -> Iterator[tuple[str, Record]]:
+def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyRecord]]:
     """One record a document, with its line's name; faults go to `faults`."""
     first: list[object] = []
     for number, line in read_lines(path):
         with faults.collect_at(f"line {number}"):
-            logged = _logged(line)
+            logged = _parse_line(line)
             first = first or [logged.get("filter")]
             if [logged.get("filter")] == first:
-                yield f"line {number}", _record(logged)
+                yield f"line {number}", _make_record(logged)
 
 
-def _logged(line: str) -> dict[str, Any]:
-    logged = object_of(line)
-    for key in KEYS:
+def _parse_line(line: str) -> dict[str, Any]:
+    logged = parse_object(line)
+    for key in LOG_KEYS:
         if key not in logged:
             raise BadEntryError(f"no {key!r}; give the file as lm-evaluation-harness wrote it")
     return logged
 
 
-def _record(logged: Mapping[str, Any]) -> Record:
+def _make_record(logged: Mapping[str, Any]) -> ReplyRecord:
     doc = logged["doc"]
     if not isinstance(doc, dict):
-        raise BadEntryError(f"'doc' is {short(doc)}; only documents with named keys can be read")
-    entry = entry_of(f"doc-{logged['doc_id']}", _question(doc), *_answer(doc, str(logged["target"])))
-    return Record(entry, tuple((text, "stop") for text in _texts(logged["resps"])))
+        raise BadEntryError(f"'doc' is {shorten_value(doc)}; only documents with named keys can be read")
+    entry = make_entry(f"doc-{logged['doc_id']}", _read_question(doc), *_read_answer(doc, str(logged["target"])))
+    return ReplyRecord(entry, tuple((text, "stop") for text in _read_texts(logged["resps"])))
 
 
-def _question(doc: Mapping[str, Any]) -> str:
-    for keys in QUESTIONS:
+def _read_question(doc: Mapping[str, Any]) -> str:
+    for keys in QUESTION_KEYS:
         if all(key in doc for key in keys):
-            return "\n".join(checked(doc[key], f"{key!r} of 'doc'") for key in keys)
-    known = ", ".join(" + ".join(keys) for keys in QUESTIONS)
+            return "\n".join(check_text(doc[key], f"{key!r} of 'doc'") for key in keys)
+    known = ", ".join(" + ".join(keys) for keys in QUESTION_KEYS)
     raise BadEntryError(
         f"'doc' has the keys {', '.join(doc)}, and none known to hold a question ({known}); "
         "give these chains of thought as JSON lines with 'question', 'answer' and 'cot'"
     )
 
 
-def _answer(doc: Mapping[str, Any], target: str) -> tuple[str, list[str]]:
+def _read_answer(doc: Mapping[str, Any], target: str) -> tuple[str, list[str]]:
     """The target and the options; an index or an outside label among the targets becomes the option it stands for."""
-    found = next((doc[key] for key in CHOICES if key in doc), [])
+    found = next((doc[key] for key in OPTION_KEYS if key in doc), [])
     names, texts = (found.get("label", []), found.get("text", [])) if isinstance(found, dict) else ([], found)
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         return target, []
@@ -93,11 +93,11 @@ def _answer(doc: Mapping[str, Any], target: str) -> tuple[str, list[str]]:
     return target, texts
 
 
-def _texts(resps: object) -> list[str]:
+def _read_texts(resps: object) -> list[str]:
     """The generated texts. Raises BadEntryError where the log is of answers that were scored, not written."""
     match resps:
         case [[*texts]] if texts and all(isinstance(text, str) for text in texts):
-            return [checked(text, "an entry of 'resps'", may_be_empty=True) for text in texts]
+            return [check_text(text, "an entry of 'resps'", may_be_empty=True) for text in texts]
     raise BadEntryError(
-        f"'resps' is {short(resps)}, not one list of texts; log a task that generates (output_type: generate_until)"
+        f"'resps' is {shorten_value(resps)}, not one list of texts; log a task that generates (output_type: generate_until)"
     )
