@@ -68,11 +68,11 @@ def keep(subject: str, result: dict) -> None:
     README.write_text(f"{before}{mark}\n{format_result(result, bars(result))}\n{mark}{after}")
 
 
-def main(subjects: list[str], model: str, device: str, dtype: str, repeats: int, figure: bool) -> None:
+def main(subjects: list[str], model_name: str, device: str, dtype: str, repeats: int, figure: bool) -> None:
     if not figure:
-        lens = fl.load(model, device=device, dtype=dtype)
+        model = fl.load(model_name, device=device, dtype=dtype)
         names = subjects or list(BENCHMARKS)
-        for name, result in zip(names, run_benchmarks(lens, names, repeats), strict=True):
+        for name, result in zip(names, run_benchmarks(model, names, repeats), strict=True):
             keep(name, result.to_dict())
             print(format_result(result.to_dict(), bars(result.to_dict())), flush=True)
     drawn = {name: result for name, result in kept().items() if result["environment"]["device"] == "cpu"}
@@ -84,7 +84,7 @@ def main(subjects: list[str], model: str, device: str, dtype: str, repeats: int,
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("subjects", nargs="*", metavar="subject", help=", ".join(BENCHMARKS))
-    asked.add_argument("--model", default="smollm2-135m")
+    asked.add_argument("--model", dest="model_name", default="smollm2-135m")
     asked.add_argument("--device", default="auto")
     asked.add_argument("--dtype", default="float32")
     asked.add_argument("--repeats", type=int, default=5)

@@ -109,7 +109,7 @@ def audit(
     ready = [prepare_subject(config, s, open_model) for s in config.subjects]
     for r in ready:
         notify(str(estimate_subject(config, r)))
-    device = str(ready[0].setting.lens.device)
+    device = str(ready[0].setting.model.device)
     found = {r.subject.key: describe_subject(r) for r in ready}
     made = make_manifest(config.to_dict(), config.seed, device) | {"threads": torch.get_num_threads(), "subjects": found}
     run = Run.create(out, made, resume=resume)
@@ -143,7 +143,7 @@ def estimate_audit(config: AuditConfig) -> list[AuditCost]:
 def describe_subject(ready: PreparedSubject) -> dict:
     """What preparing a subject found out, for the manifest: where the weights are from, and the answer stem."""
     return {
-        "source": ready.setting.lens.source,
+        "source": ready.setting.model.source,
         "stem": ready.chosen_stem.stem.text,
         "close": ready.chosen_stem.stem.close,
         "coverage": ready.chosen_stem.coverage,
@@ -163,18 +163,18 @@ def prepare_subject(config: AuditConfig, subject: Subject, open_model: ModelLoad
     task = TranscriptTask(config.traces) if config.traces else find_task(subject.task)
     n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
     questions = task.draw_questions(n, config.seed)
-    lens = open_model(subject.model)
+    model = open_model(subject.model)
     editor, exact = load_editor(config.editor, config.sampling, device=config.device, dtype=config.dtype)
-    setting = Setting(lens, task, config.seed, config.sampling, editor, exact, config.points)
+    setting = Setting(model, task, config.seed, config.sampling, editor, exact, config.points)
     given = None
     if isinstance(task, TranscriptTask):
-        given = group_by_question(given_drafts(lens, task, task.transcripts, config.seed))
+        given = group_by_question(given_drafts(model, task, task.transcripts, config.seed))
     else:
-        check_room(lens, task, questions, config.sampling, config.seed)
+        check_room(model, task, questions, config.sampling, config.seed)
     batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]
     with show_progress({subject.key: len(questions)}) as lines:
         first = collect_drafts(config, setting, given, assays, batches[0], lines[subject.key])
-        chosen = choose_stem(lens, task, first, backend=config.backend)
+        chosen = choose_stem(model, task, first, backend=config.backend)
     return PreparedSubject(subject, setting, assays, batches, given, chosen, first)
 
 
@@ -199,7 +199,7 @@ def collect_drafts(
         return [draft for question in questions for draft in imported_drafts[question.id]]
     line.set_activity("sampling chains")
     return draw_drafts(
-        setting.lens,
+        setting.model,
         setting.task,
         questions,
         config.sampling,
@@ -213,7 +213,7 @@ def collect_drafts(
 def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
     """Score one chain, and keep nothing but what it took."""
     usable = [draft for draft in ready.first_drafts if draft.trace is not None]
-    case = to_case(ready.setting.lens, ready.setting.task, usable[0], ready.chosen_stem.stem)
+    case = to_case(ready.setting.model, ready.setting.task, usable[0], ready.chosen_stem.stem)
     written, start = Counter[str](), perf_counter()
     [result] = battery.run_battery(
         ready.setting, [case], ready.assays, budget=config.budget, backend=config.backend,
@@ -253,7 +253,7 @@ def score_batch(
     scored: list[tuple[str, int, list[Score]]] = []
     for draft in drafts:
         try:
-            cases.append(to_case(setting.lens, setting.task, draft, stem))
+            cases.append(to_case(setting.model, setting.task, draft, stem))
         except TraceError as error:
             scored.append((draft.question.id, draft.sample, make_missing_scores(ready.assays, error.found)))
     results = battery.run_battery(
@@ -319,5 +319,5 @@ def write_results(config: AuditConfig, ready: Sequence[PreparedSubject], run: Ru
 
 def read_planted_truth(ready: PreparedSubject) -> str | None:
     """What is planted in an organism, in words; None for other models."""
-    told = getattr(ready.setting.lens.hf_model.config, "faithlens", None) or {}
+    told = getattr(ready.setting.model.hf_model.config, "faithlens", None) or {}
     return told.get("truth")

@@ -333,10 +333,10 @@ def run_bench(
     from faithlens.store import write_atomically
 
     console, results = Console(), []
-    lens = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     names = tuple(subject or DEFAULT_BENCHMARKS)
     with keeping(lambda: f"{json_file} holds what was measured." if json_file and results else "Nothing was written."):
-        for name, result in zip(names, measure(lens, names, repeats), strict=True):
+        for name, result in zip(names, measure(loaded, names, repeats), strict=True):
             results.append(result.to_dict())
             console.print(Markdown(f"## {name}\n\n{format_result(results[-1])}\n"))
             if json_file:  # after each, so that what has been measured is not lost

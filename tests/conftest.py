@@ -135,5 +135,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", params=sorted(FAMILIES))
-def lens(request: pytest.FixtureRequest) -> Model:
+def model(request: pytest.FixtureRequest) -> Model:
     return tiny(request.param)

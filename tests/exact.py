@@ -26,15 +26,15 @@ class NoFloat32(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def execute_exactly(lens: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend) -> list[Record]:
+def execute_exactly(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend) -> list[Record]:
     """What `execute` would give, were there no rounding to speak of."""
     with NoFloat32():
-        return run_plan(in_float64(lens), plan, capture, backend=backend)
+        return run_plan(in_float64(model), plan, capture, backend=backend)
 
 
-def in_float64(lens: Model) -> Model:
+def in_float64(model: Model) -> Model:
     """A copy of the model whose weights are float64; to run inside `NoFloat32`."""
-    double = Model(lens.name, copy.deepcopy(lens.hf_model).double(), lens.tokenizer, lens.structure)
+    double = Model(model.name, copy.deepcopy(model.hf_model).double(), model.tokenizer, model.structure)
     double.hf_model.config._experts_implementation = "eager"  # the grouped product knows no float64
     return double
 

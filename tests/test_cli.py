@@ -46,8 +46,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def mute(here: Path) -> Path:
     """A model with random weights: it writes, and it answers nothing."""
-    lens = tiny("llama")
-    lens.hf_model.save_pretrained(here / "mute")
+    model = tiny("llama")
+    model.hf_model.save_pretrained(here / "mute")
     byte_tokenizer().save_pretrained(here / "mute")
     return here / "mute"
 

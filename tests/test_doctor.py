@@ -47,8 +47,8 @@ def test_a_model_that_cannot_be_packed_is_told_why() -> None:
 
 
 def test_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    lens = tiny("llama")
-    monkeypatch.setattr("faithlens.runtime.load.load", lambda *a, **k: lens)
+    model = tiny("llama")
+    monkeypatch.setattr("faithlens.runtime.load.load", lambda *a, **k: model)
     good = CliRunner().invoke(app, ["doctor", "any", "--json"])
     assert good.exit_code == 0
     assert {"name", "passed", "measured", "allowed", "note"} == set(json.loads(good.output)[0])

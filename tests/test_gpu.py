@@ -117,38 +117,38 @@ def test_float64_is_not_for_triton() -> None:
         compare_spans(x, x, spans, impl="triton")
 
 
-def moved(lens: Model, dtype: torch.dtype = torch.float32) -> Model:
-    return Model(lens.name, lens.hf_model.to(device="cuda", dtype=dtype), lens.tokenizer, lens.structure)  # type: ignore[arg-type]
+def moved(model: Model, dtype: torch.dtype = torch.float32) -> Model:
+    return Model(model.name, model.hf_model.to(device="cuda", dtype=dtype), model.tokenizer, model.structure)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES | MORE))
 def test_packed_passes(family: str) -> None:
     """As far from the truth as the CPU is, times `SLACK`; the worst number of an edit, times twice that."""
-    lens, swept, edited = tiny(family), compile_plan(cases(), budget=90), compile_plan(conditions(list(EDITS)))
-    truth = execute_exactly(lens, swept, CAPTURE, backend="packed")
-    edited_truth = execute_exactly(lens, edited, EVERYTHING, backend="packed")
-    cpu = differences(run_plan(lens, swept, CAPTURE), truth)
-    edited_cpu = worst(run_plan(lens, edited, EVERYTHING), edited_truth)
-    lens = moved(lens)
+    model, swept, edited = tiny(family), compile_plan(cases(), budget=90), compile_plan(conditions(list(EDITS)))
+    truth = execute_exactly(model, swept, CAPTURE, backend="packed")
+    edited_truth = execute_exactly(model, edited, EVERYTHING, backend="packed")
+    cpu = differences(run_plan(model, swept, CAPTURE), truth)
+    edited_cpu = worst(run_plan(model, edited, EVERYTHING), edited_truth)
+    model = moved(model)
     eps = torch.finfo(torch.float32).eps
-    for mine, theirs in zip(differences(run_plan(lens, swept, CAPTURE), truth), cpu, strict=True):
+    for mine, theirs in zip(differences(run_plan(model, swept, CAPTURE), truth), cpu, strict=True):
         assert mine <= SLACK * theirs + 4 * eps
-    gaps = worst(run_plan(lens, edited, EVERYTHING), edited_truth)
+    gaps = worst(run_plan(model, edited, EVERYTHING), edited_truth)
     assert max(gaps.values()) <= SLACK * 2 * max(edited_cpu.values())
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_gradients_and_divergences(family: str) -> None:
-    lens, metric = tiny(family), (1.0, -1.0, 0.0, 0.5)
+    model, metric = tiny(family), (1.0, -1.0, 0.0, 0.5)
     asked = [
         (halfway([0.1, 0.5, 0.9]), Capture(attribution=metric)),
         ([CLEAN], Capture(attribution=metric, gradient_flow=("answer",))),
         (conditions(["splice", "knockout"]), Capture(divergence=True)),
     ]
-    cpu = [run_plan(lens, compile_plan(given), capture) for given, capture in asked]
-    lens = moved(lens)
+    cpu = [run_plan(model, compile_plan(given), capture) for given, capture in asked]
+    model = moved(model)
     for (given, capture), expected in zip(asked, cpu, strict=True):
-        for mine, theirs in zip(run_plan(lens, compile_plan(given), capture), expected, strict=True):
+        for mine, theirs in zip(run_plan(model, compile_plan(given), capture), expected, strict=True):
             pairs = [(mine.attribution[key], value) for key, value in theirs.attribution.items()]
             pairs += [(mine.gradient_flow[key], value) for key, value in theirs.gradient_flow.items()]
             pairs += [] if mine.kl is None or theirs.kl is None else [(mine.kl, theirs.kl)]
@@ -158,9 +158,9 @@ def test_gradients_and_divergences(family: str) -> None:
 
 
 def test_half_precision_on_a_gpu_is_as_good_as_on_a_cpu() -> None:
-    lens, plan = tiny("llama"), compile_plan(cases(), budget=90)
-    truth = execute_exactly(lens, plan, CAPTURE, backend="packed")
-    half = Model(lens.name, lens.hf_model.bfloat16(), lens.tokenizer, lens.structure)
+    model, plan = tiny("llama"), compile_plan(cases(), budget=90)
+    truth = execute_exactly(model, plan, CAPTURE, backend="packed")
+    half = Model(model.name, model.hf_model.bfloat16(), model.tokenizer, model.structure)
     cpu = differences(run_plan(half, plan, CAPTURE), truth)
     for mine, theirs in zip(differences(run_plan(moved(half, torch.bfloat16), plan, CAPTURE), truth), cpu, strict=True):
         assert mine <= SLACK * theirs

@@ -27,7 +27,7 @@ class Setting:
     """Where an assay runs.
 
     Attributes:
-        lens: the model.
+        model: the model.
         task: what it is asked.
         seed: of whatever is drawn at random.
         sampling: how chains of thought, and new ends of them, are drawn.
@@ -36,7 +36,7 @@ class Setting:
         points: after how many steps of a chain, evenly spaced, the rest is written anew; None for all.
     """
 
-    lens: Model
+    model: Model
     task: Task
     seed: int
     sampling: Sampling = Sampling()

@@ -139,8 +139,8 @@ def run_battery(
     chosen = assays_named(assays)
     cases = write(setting, cases, chosen.values(), progress)
     asked = [conditions(setting, case, chosen) for case in cases]
-    plan = plan_passes(setting.lens, list(chain(*asked)), budget=budget)
-    came = iter(run_plan(setting.lens, plan, capture(chosen), backend=backend))
+    plan = plan_passes(setting.model, list(chain(*asked)), budget=budget)
+    came = iter(run_plan(setting.model, plan, capture(chosen), backend=backend))
     return [
         result(setting, case, {condition.name: next(came) for condition in wanted}, chosen)
         for case, wanted in zip(cases, asked, strict=True)

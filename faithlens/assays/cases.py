@@ -49,27 +49,27 @@ def seed_of(seed: int, question: Question, sample: int = 0) -> int:
     return int.from_bytes(sha256(f"{seed}:{question.id}{which}".encode()).digest()[:6])
 
 
-def prompt_ids(lens: Model, task: Task, question: Question, strategy: Strategy) -> tuple[int, ...]:
+def prompt_ids(model: Model, task: Task, question: Question, strategy: Strategy) -> tuple[int, ...]:
     """The tokens that ask `question`."""
-    return put(lens, task.make_prompt(question, strategy), strategy)
+    return put(model, task.make_prompt(question, strategy), strategy)
 
 
-def put(lens: Model, prompt: Prompt, strategy: Strategy) -> tuple[int, ...]:
+def put(model: Model, prompt: Prompt, strategy: Strategy) -> tuple[int, ...]:
     """The tokens of a prompt. A reasoning model opens its turn with its own thoughts, or without any."""
-    if lens.thinking is None:
-        return lens.encode_prompt(lens.render(prompt.user, prompt.prefill))
-    ask = lens.thinking.open_thoughts if strategy == "cot" else lens.thinking.skip_thoughts
-    return lens.encode_prompt(ask(lens, prompt.user))
+    if model.thinking is None:
+        return model.encode_prompt(model.render(prompt.user, prompt.prefill))
+    ask = model.thinking.open_thoughts if strategy == "cot" else model.thinking.skip_thoughts
+    return model.encode_prompt(ask(model, prompt.user))
 
 
-def empty_ids(lens: Model, task: Task, question: Question) -> tuple[int, ...] | None:
+def empty_ids(model: Model, task: Task, question: Question) -> tuple[int, ...] | None:
     """The tokens that ask `question` with the think block closed and empty; None where the model has none."""
-    if lens.thinking is None:
+    if model.thinking is None:
         return None
-    return lens.encode_prompt(lens.thinking.empty_thoughts(lens, task.make_prompt(question, "cot").user))
+    return model.encode_prompt(model.thinking.empty_thoughts(model, task.make_prompt(question, "cot").user))
 
 
-def check_room(lens: Model, task: Task, questions: Sequence[Question], sampling: Sampling, seed: int) -> None:
+def check_room(model: Model, task: Task, questions: Sequence[Question], sampling: Sampling, seed: int) -> None:
     """See that every question and its twin leave room for a chain of thought and an answer, before any is sampled.
 
     Raises:
@@ -77,22 +77,22 @@ def check_room(lens: Model, task: Task, questions: Sequence[Question], sampling:
     """
     twins = [task.draw_counterfactual(q, seed) for q in questions]
     asked = [*questions, *(t for t in twins if t is not None)]
-    end = lens.thinking.ending if lens.thinking else ""
+    end = model.thinking.ending if model.thinking else ""
     answers = {end + stem.text + c + stem.close for stem in task.stems for q in asked for c in q.candidates}
-    answer = max(len(lens.encode_continuation(text)) for text in answers)
+    answer = max(len(model.encode_continuation(text)) for text in answers)
     for q in asked:
-        prompt = len(prompt_ids(lens, task, q, "cot"))
-        if prompt + sampling.max_new_tokens + answer > lens.context_length:
+        prompt = len(prompt_ids(model, task, q, "cot"))
+        if prompt + sampling.max_new_tokens + answer > model.context_length:
             raise PlanError(
                 f"question {q.id}: a prompt of {prompt} tokens, {sampling.max_new_tokens} new ones and an answer of "
                 f"{answer}",
-                f"{lens.name} reads at most {lens.context_length} tokens",
+                f"{model.name} reads at most {model.context_length} tokens",
                 "shorten or leave out this question, or lower the number of new tokens (--max-new-tokens)",
             )
 
 
 def draw_drafts(
-    lens: Model,
+    model: Model,
     task: Task,
     questions: Sequence[Question],
     sampling: Sampling = Sampling(),
@@ -105,10 +105,10 @@ def draw_drafts(
     """Sample `samples` chains of thought for each question and, with `twins`, one for its counterfactual each."""
     own = [(q, k) for q in questions for k in range(samples)]
     other = [(t, k) for q, k in own if twins and (t := task.draw_counterfactual(q, seed)) is not None]
-    prompts = {q.id: prompt_ids(lens, task, q, "cot") for q, _ in (*own, *other)}
+    prompts = {q.id: prompt_ids(model, task, q, "cot") for q, _ in (*own, *other)}
     asked = [*own, *other]
     drawn = sample(
-        lens,
+        model,
         [prompts[q.id] for q, _ in asked],
         [seed_of(seed, q, k) for q, k in asked],
         sampling,
@@ -120,22 +120,22 @@ def draw_drafts(
         twin = task.draw_counterfactual(q, seed) if twins else None
         return None if twin is None else written[twin.id, k]
 
-    return [draft(lens, q, written[q.id, k], twin_of(q, k), k) for q, k in own]
+    return [draft(model, q, written[q.id, k], twin_of(q, k), k) for q, k in own]
 
 
-def draft(lens: Model, question: Question, own: Continuation, other: Continuation | None, sample: int = 0) -> Draft:
+def draft(model: Model, question: Question, own: Continuation, other: Continuation | None, sample: int = 0) -> Draft:
     """Cut what was sampled into steps."""
     try:
-        trace = to_trace(lens, own)
+        trace = to_trace(model, own)
     except TraceError as error:
         return Draft(question, None, None, error.found, sample)
     try:
-        return Draft(question, trace, to_trace(lens, other) if other else None, sample=sample)
+        return Draft(question, trace, to_trace(model, other) if other else None, sample=sample)
     except TraceError:
         return Draft(question, trace, None, sample=sample)
 
 
-def to_trace(lens: Model, drawn: Continuation) -> Trace:
+def to_trace(model: Model, drawn: Continuation) -> Trace:
     """Cut sampled tokens into steps; where the token limit broke off the last of several steps, it is left out.
 
     Of what a reasoning model wrote, its thoughts are cut into steps, and what it said after them is kept apart.
@@ -143,10 +143,10 @@ def to_trace(lens: Model, drawn: Continuation) -> Trace:
     Raises:
         TraceError: the model wrote no chain of thought, or did not finish its thoughts.
     """
-    if lens.thinking:
-        thoughts, said = lens.thinking.split_thoughts(lens, drawn.prompt, drawn.ids, drawn.finish)
-        return replace(make_trace(lens, drawn.prompt, thoughts, split_steps, "stop", drawn.seed), said=said)
-    return whole_steps(make_trace(lens, drawn.prompt, drawn.ids, split_steps, drawn.finish, drawn.seed))
+    if model.thinking:
+        thoughts, said = model.thinking.split_thoughts(model, drawn.prompt, drawn.ids, drawn.finish)
+        return replace(make_trace(model, drawn.prompt, thoughts, split_steps, "stop", drawn.seed), said=said)
+    return whole_steps(make_trace(model, drawn.prompt, drawn.ids, split_steps, drawn.finish, drawn.seed))
 
 
 def whole_steps(trace: Trace) -> Trace:
@@ -166,7 +166,7 @@ def candidates_of(draft: Draft) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*own, *(value for value in stated if value)]))
 
 
-def to_case(lens: Model, task: Task, draft: Draft, stem: Stem) -> Case:
+def to_case(model: Model, task: Task, draft: Draft, stem: Stem) -> Case:
     """A draft, ready to be answered under `stem`.
 
     Raises:
@@ -174,13 +174,13 @@ def to_case(lens: Model, task: Task, draft: Draft, stem: Stem) -> Case:
     """
     if draft.trace is None:
         raise TraceError(f"a case of question {draft.question.id}", str(draft.reason), "drop this question")
-    direct, empty = prompt_ids(lens, task, draft.question, "no_cot"), empty_ids(lens, task, draft.question)
+    direct, empty = prompt_ids(model, task, draft.question, "no_cot"), empty_ids(model, task, draft.question)
     return make_case(
-        lens, draft.question, draft.trace, direct, stem, candidates_of(draft), draft.twin, empty, draft.sample
+        model, draft.question, draft.trace, direct, stem, candidates_of(draft), draft.twin, empty, draft.sample
     )
 
 
-def choose_stem(lens: Model, task: Task, drafts: Sequence[Draft], *, backend: Backend = "packed") -> Chosen:
+def choose_stem(model: Model, task: Task, drafts: Sequence[Draft], *, backend: Backend = "packed") -> Chosen:
     """The stem under which this model answers: tried on a few finished chains, the options must hold most probability.
 
     The stem alone can decide how able a model seems, so none is taken on faith.
@@ -190,7 +190,7 @@ def choose_stem(lens: Model, task: Task, drafts: Sequence[Draft], *, backend: Ba
     """
     written = [d for d in drafts if d.trace is not None]
     finished = [d for d in written if d.trace and d.trace.finish == "stop"] or written
-    tried = list(try_stems(lens, task, finished[:TRIED], backend))
+    tried = list(try_stems(model, task, finished[:TRIED], backend))
     best = max(tried, key=lambda chosen: chosen.coverage, default=None)
     if best is None or best.coverage < MIN_COVERAGE:
         reasons = dict.fromkeys(d.reason for d in drafts if d.reason)
@@ -201,19 +201,19 @@ def choose_stem(lens: Model, task: Task, drafts: Sequence[Draft], *, backend: Ba
                 f"{best.coverage:.0%} of its probability"
             )
         do = "use another task or form of it, or another model"
-        if lens.thinking:
+        if model.thinking:
             do = f"give it more new tokens to finish its thoughts (--max-new-tokens), {do}"
-        raise ModelError(f"answers of {lens.name} to {task.name}", found, do)
+        raise ModelError(f"answers of {model.name} to {task.name}", found, do)
     return best
 
 
-def try_stems(lens: Model, task: Task, drafts: Sequence[Draft], backend: Backend) -> Iterator[Chosen]:
+def try_stems(model: Model, task: Task, drafts: Sequence[Draft], backend: Backend) -> Iterator[Chosen]:
     """Each of the task's stems that the tokenizer can write, with the probability the options hold under it."""
     for stem in task.stems if drafts else ():
         try:
-            cases = [to_case(lens, task, d, stem) for d in drafts]
+            cases = [to_case(model, task, d, stem) for d in drafts]
         except TraceError:
             continue
-        plan = plan_passes(lens, [make_full_cot(case) for case in cases])
-        held = [option_coverage(record.logprobs) for record in run_plan(lens, plan, backend=backend)]
+        plan = plan_passes(model, [make_full_cot(case) for case in cases])
+        held = [option_coverage(record.logprobs) for record in run_plan(model, plan, backend=backend)]
         yield Chosen(stem, sum(held) / len(held))

@@ -13,14 +13,14 @@ from faithlens.runtime.sample import Sampling
 from faithlens.tasks.question import Question, Task
 
 
-def think(lens: Model, task: Task, question: Question, sampling: Sampling = Sampling(), seed: int = 0) -> Case:
+def think(model: Model, task: Task, question: Question, sampling: Sampling = Sampling(), seed: int = 0) -> Case:
     """A chain of thought of the model about one question, cut into steps, with the stem under which it answers.
 
     Raises:
         ModelError: it wrote no chain of thought, or answers under none of the task's stems.
     """
-    drafts = draw_drafts(lens, task, [question], sampling, seed)
-    return to_case(lens, task, drafts[0], choose_stem(lens, task, drafts).stem)
+    drafts = draw_drafts(model, task, [question], sampling, seed)
+    return to_case(model, task, drafts[0], choose_stem(model, task, drafts).stem)
 
 
 def answer_table(case: Case, records: Sequence[Record]) -> pd.DataFrame:

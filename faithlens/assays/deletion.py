@@ -25,7 +25,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     for i in range(len(case.trace.steps)):
         out.append(delete_step(case, i, f"delete@{i}"))
         with suppress(TraceError):
-            out.append(replace_step_with_filler(setting.lens, case, i, KIND, f"blank@{i}"))
+            out.append(replace_step_with_filler(setting.model, case, i, KIND, f"blank@{i}"))
     return out
 
 

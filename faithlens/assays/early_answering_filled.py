@@ -25,7 +25,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     with suppress(TraceError):
         for keep in range(len(steps)):
             lost = sum(len(step.ids) for step in steps[keep:])
-            out.append(append_filler(setting.lens, case, keep, KIND, lost, f"fill@{keep}"))
+            out.append(append_filler(setting.model, case, keep, KIND, lost, f"fill@{keep}"))
     return out
 
 

@@ -33,7 +33,7 @@ def fillers(setting: Setting, case: Case) -> Iterator[Condition]:
     for kind in FILLER_TEXTS:
         with suppress(TraceError):
             parts = range(1, PARTS + 1)
-            yield from [append_filler(setting.lens, case, 0, kind, length * p // PARTS, name_of(kind, p)) for p in parts]
+            yield from [append_filler(setting.model, case, 0, kind, length * p // PARTS, name_of(kind, p)) for p in parts]
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
@@ -62,4 +62,4 @@ def of_kind(setting: Setting, case: Case, records: Records, kind: str) -> Iterat
     yield Score(f"filler.{kind}.change", float(choose_option(records[last].logprobs) != answer), "fraction", last)
     yield Score(f"filler.{kind}.accuracy", filled_, "fraction", last)
     yield Score(f"filler.{kind}.gain", filled_ - empty, "fraction", last)
-    yield Score(f"filler.{kind}.tokens_per_copy", count_tokens_per_copy(setting.lens, case.trace.prompt.ids, kind), "token")
+    yield Score(f"filler.{kind}.tokens_per_copy", count_tokens_per_copy(setting.model, case.trace.prompt.ids, kind), "token")

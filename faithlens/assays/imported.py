@@ -16,7 +16,7 @@ from faithlens.tasks.transcripts import Transcript
 Wording = tuple[str, tuple[str, ...]]
 
 
-def given_drafts(lens: Model, task: Task, transcripts: Sequence[Transcript], seed: int) -> list[Draft]:
+def given_drafts(model: Model, task: Task, transcripts: Sequence[Transcript], seed: int) -> list[Draft]:
     """One draft a transcript, in their order: its text after the prompt that asks for a chain of thought, cut in steps.
 
     The twin is a transcript that answers the counterfactual question: of the same sample where there is one, else
@@ -29,12 +29,12 @@ def given_drafts(lens: Model, task: Task, transcripts: Sequence[Transcript], see
     for transcript in transcripts:
         other = twin_of(task, transcript, by_wording, seed)
         try:
-            own = written(lens, task, transcript)
+            own = written(model, task, transcript)
         except TraceError as error:
             drafts.append(Draft(transcript.question, None, None, error.found, transcript.sample))
         else:
-            fitting = _fitting(lens, task, own, other)
-            drafts.append(draft(lens, transcript.question, own, fitting, transcript.sample))
+            fitting = _fitting(model, task, own, other)
+            drafts.append(draft(model, transcript.question, own, fitting, transcript.sample))
     return drafts
 
 
@@ -55,42 +55,42 @@ def twin_of(
     return samples.get(transcript.sample, next(iter(samples.values()), None))
 
 
-def written(lens: Model, task: Task, transcript: Transcript) -> Continuation:
+def written(model: Model, task: Task, transcript: Transcript) -> Continuation:
     """The transcript as if it had been sampled; a space is put before a text that would run into the prompt's words.
 
     Raises:
         TraceError: this tokenizer cannot write it, or prompt, text and answer are longer than the model reads.
     """
-    prompt = prompt_ids(lens, task, transcript.question, "cot")
+    prompt = prompt_ids(model, task, transcript.question, "cot")
     text = transcript.cot
-    if text[:1].strip() and not lens.decode(prompt)[-1:].isspace():
+    if text[:1].strip() and not model.decode(prompt)[-1:].isspace():
         text = " " + text
-    ids = lens.continue_ids(prompt, text)
-    _check_length(lens, task, transcript.question, len(prompt) + len(ids))
+    ids = model.continue_ids(prompt, text)
+    _check_length(model, task, transcript.question, len(prompt) + len(ids))
     return Continuation(prompt, ids, transcript.finish, transcript.sample)
 
 
-def _fitting(lens: Model, task: Task, own: Continuation, other: Transcript | None) -> Continuation | None:
+def _fitting(model: Model, task: Task, own: Continuation, other: Transcript | None) -> Continuation | None:
     """The twin as if sampled, where it can be written and either's prompt leaves room for either's steps."""
     if other is None:
         return None
     try:
-        twin = written(lens, task, other)
+        twin = written(model, task, other)
         longest = max(len(own.prompt), len(twin.prompt)) + max(len(own.ids), len(twin.ids))
-        _check_length(lens, task, other.question, longest)
+        _check_length(model, task, other.question, longest)
     except TraceError:
         return None
     return twin
 
 
-def _check_length(lens: Model, task: Task, question: Question, length: int) -> None:
+def _check_length(model: Model, task: Task, question: Question, length: int) -> None:
     """Raise TraceError where `length` tokens and an answer are more than the model reads."""
     answers = {stem.text + c + stem.close for stem in task.stems for c in question.candidates}
-    answer = max(len(lens.encode_continuation(text)) for text in answers)
-    if length + answer > lens.context_length:
+    answer = max(len(model.encode_continuation(text)) for text in answers)
+    if length + answer > model.context_length:
         raise TraceError(
             f"a chain of thought for question {question.id}",
-            f"{length} tokens of prompt and chain of thought and {answer} of answer; {lens.name} reads {lens.context_length}",
+            f"{length} tokens of prompt and chain of thought and {answer} of answer; {model.name} reads {model.context_length}",
             "leave out this chain of thought, or use a model that reads more",
         )
 

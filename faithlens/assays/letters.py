@@ -43,7 +43,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The question asked directly, as it is and with its options at other places."""
     out = [make_no_cot(case)]
     for i, order in enumerate(orders(setting, case)):
-        ids = prompt_ids(setting.lens, setting.task, reorder_options(case.question, order), "no_cot")
+        ids = prompt_ids(setting.model, setting.task, reorder_options(case.question, order), "no_cot")
         out.append(case.make_direct_condition(f"letters:{i}", Piece("prompt", ids)))
     return out
 

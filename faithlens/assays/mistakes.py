@@ -67,7 +67,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
         made = mistake(setting, case, i)
         if made.invalid is None:
             with suppress(TraceError):  # a tokenizer that cannot write the mistake: scored as missing, with its reason
-                edited = replace_step(setting.lens, case, i, made.after, made.condition)
+                edited = replace_step(setting.model, case, i, made.after, made.condition)
                 out.append(among(setting, case, made, edited))
     return out
 

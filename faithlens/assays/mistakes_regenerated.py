@@ -54,7 +54,7 @@ def wrong(setting: Setting, case: Case) -> Iterator[tuple[Edited, list[Piece]]]:
         before = case.trace.pieces[: 1 + made.step]
         with suppress(TraceError):  # scored as missing, with its reason
             if made.invalid is None:
-                yield made, append_pieces(setting.lens, before, [(f"step {made.step}", made.after)])
+                yield made, append_pieces(setting.model, before, [(f"step {made.step}", made.after)])
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:

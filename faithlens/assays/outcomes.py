@@ -44,7 +44,7 @@ def among(setting: Setting, case: Case, edit: Edited, condition: Condition) -> C
     if follows is None or follows in case.candidates:
         return condition
     with suppress(TraceError):  # an answer that this tokenizer cannot write after the stem is none that it gives
-        extra = setting.lens.continue_ids(condition.ids, follows + case.close)
+        extra = setting.model.continue_ids(condition.ids, follows + case.close)
         return replace(condition, options=(*condition.options, extra))
     return condition
 

@@ -69,7 +69,7 @@ def valid(setting: Setting, case: Case) -> Iterator[tuple[int, list[Piece]]]:
         steps = [reworded(setting, case, i) for i in range(keep)]
         with suppress(TraceError):
             if all(step.invalid is None for step in steps):
-                yield keep, append_pieces(setting.lens, case.trace.pieces[:1], [(f"step {s.step}", s.after) for s in steps])
+                yield keep, append_pieces(setting.model, case.trace.pieces[:1], [(f"step {s.step}", s.after) for s in steps])
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:

@@ -34,7 +34,7 @@ class Arm:
 def arm(setting: Setting, name: str, prompt: Prompt, strategy: Strategy) -> Arm:
     """`prompt` in tokens. Without a chain of thought the arm's name says so."""
     named = name if strategy == "cot" else f"{name}_no_cot"
-    return Arm(named, Piece("prompt", put(setting.lens, prompt, strategy)), strategy)
+    return Arm(named, Piece("prompt", put(setting.model, prompt, strategy)), strategy)
 
 
 def own(setting: Setting, case: Case, strategy: Strategy) -> Prompt:
@@ -85,7 +85,7 @@ def chain(setting: Setting, case: Case, arm: Arm) -> Trace:
     written = case.generated_texts[arm.name]
     if written.unusable_reason:
         raise TraceError(f"a chain of thought under {arm.name!r}", written.unusable_reason, "raise the number of new tokens")
-    return whole_steps(make_trace(setting.lens, arm.prompt.ids, written.ids, split_steps, written.finish))
+    return whole_steps(make_trace(setting.model, arm.prompt.ids, written.ids, split_steps, written.finish))
 
 
 def answer(setting: Setting, case: Case, arm: Arm, records: Records) -> int:
@@ -102,7 +102,7 @@ def answer(setting: Setting, case: Case, arm: Arm, records: Records) -> int:
 def check(setting: Setting, case: Case, arm: Arm) -> None:
     """Refuse an arm whose prompt leaves no room. Raises TraceError."""
     if too_long(setting, case, arm):
-        found = f"the prompt leaves no room in the {setting.lens.context_length} tokens that the model reads"
+        found = f"the prompt leaves no room in the {setting.model.context_length} tokens that the model reads"
         raise TraceError(f"the prompt {arm.name!r}", found, "lower the number of new tokens, or use shorter questions")
 
 
@@ -110,4 +110,4 @@ def too_long(setting: Setting, case: Case, arm: Arm) -> bool:
     """Whether prompt, chain of thought and answer do not fit into what the model reads."""
     new = setting.sampling.max_new_tokens if arm.strategy == "cot" else 0
     answer = len(case.stem.ids) + max(map(len, case.options))
-    return len(arm.prompt.ids) + new + answer > setting.lens.context_length
+    return len(arm.prompt.ids) + new + answer > setting.model.context_length

@@ -41,7 +41,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     for i, edit in rewritten(setting, case).items():
         with suppress(TraceError):
             named = [(f"step {j}", text) for j, text in enumerate(edit.steps)][i:]
-            pieces = append_pieces(setting.lens, case.trace.pieces[: 1 + i], named)
+            pieces = append_pieces(setting.model, case.trace.pieces[: 1 + i], named)
             out.append(case.make_condition(f"propagate@{i}", pieces))
     return out
 

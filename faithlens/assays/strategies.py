@@ -67,14 +67,14 @@ NO_VALUE = "no step states a value that could be made wrong"
 
 def asks(setting: Setting, case: Case) -> list[Ask]:
     """Pairs in one go; a plan; then each sub-question as soon as the answers it refers to are there."""
-    lens = setting.lens
+    model = setting.model
     opened = decompose.write_pairs_prompt(case.question, decompose.PAIRS_OPENING)
     prompts = {PAIRS: opened, PLAN: decompose.write_split_prompt(case.question)}
     plan, answers = plan_of(case), answers_of(case)
     ready = {i: decompose.fill_references(subquestion, answers) for i, subquestion in enumerate(plan)}
     prompts |= {part(i): decompose.write_subquestion_prompt(words) for i, words in ready.items() if words is not None}
     wanted = [
-        Ask(name, (put(lens, prompt),), None if name in (PAIRS, PLAN) else LONGEST, thoughts=False)
+        Ask(name, (put(model, prompt),), None if name in (PAIRS, PLAN) else LONGEST, thoughts=False)
         for name, prompt in prompts.items()
     ]
     return [ask for ask in wanted if has_room(setting, ask)]
@@ -147,11 +147,11 @@ def decomposed(setting: Setting, case: Case, strategy: str) -> list[Condition] |
     versions |= {f"mistake@{i}": wrong for i, wrong in misstated(setting, case, strategy, pairs)}
     lay = in_one_go if strategy == "cot_decomposition" else recomposed
     try:
-        made = [case.make_direct_condition(f"{strategy}:{name}", *lay(setting.lens, case, some)) for name, some in versions.items()]
+        made = [case.make_direct_condition(f"{strategy}:{name}", *lay(setting.model, case, some)) for name, some in versions.items()]
     except TraceError:
         return UNWRITABLE
     longest = max(len(condition.ids) for condition in made) + max(map(len, case.options))
-    return made if longest <= setting.lens.context_length else NO_ROOM
+    return made if longest <= setting.model.context_length else NO_ROOM
 
 
 def misstated(setting: Setting, case: Case, strategy: str, pairs: Sequence[SubQuestionPair]) -> Iterator[tuple[int, list[SubQuestionPair]]]:
@@ -163,15 +163,15 @@ def misstated(setting: Setting, case: Case, strategy: str, pairs: Sequence[SubQu
             yield i, [*pairs[:i], (subquestion, wrong), *pairs[i + 1 :]]
 
 
-def in_one_go(lens: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> list[Piece]:
+def in_one_go(model: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> list[Piece]:
     """The prompt that asks for pairs, and `pairs` in the model's own turn."""
-    prompt = put(lens, decompose.write_pairs_prompt(case.question))
-    return append_pieces(lens, [prompt], [(f"step {i}", decompose.format_pair(i, pair)) for i, pair in enumerate(pairs)])
+    prompt = put(model, decompose.write_pairs_prompt(case.question))
+    return append_pieces(model, [prompt], [(f"step {i}", decompose.format_pair(i, pair)) for i, pair in enumerate(pairs)])
 
 
-def recomposed(lens: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> list[Piece]:
+def recomposed(model: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> list[Piece]:
     """The prompt that puts the question together with `pairs`."""
-    return [put(lens, decompose.write_recombination_prompt(case.question, pairs))]
+    return [put(model, decompose.write_recombination_prompt(case.question, pairs))]
 
 
 def together(case: Case) -> list[SubQuestionPair] | str:
@@ -216,15 +216,15 @@ def whole_lines(written: GeneratedText) -> str:
     return written.text if written.finish == "stop" else written.text.rpartition("\n")[0]
 
 
-def put(lens: Model, prompt: Prompt) -> Piece:
+def put(model: Model, prompt: Prompt) -> Piece:
     """A prompt in tokens. A reasoning model's think block stands closed and empty."""
-    if lens.thinking is None:
-        return Piece("prompt", lens.encode_prompt(lens.render(prompt.user, prompt.prefill)))
-    return Piece("prompt", lens.encode_prompt(lens.thinking.empty_thoughts(lens, prompt.user) + prompt.prefill))
+    if model.thinking is None:
+        return Piece("prompt", model.encode_prompt(model.render(prompt.user, prompt.prefill)))
+    return Piece("prompt", model.encode_prompt(model.thinking.empty_thoughts(model, prompt.user) + prompt.prefill))
 
 
 def has_room(setting: Setting, ask: Ask) -> bool:
     """Whether the model can read a request and as many tokens as may follow."""
     limit = setting.sampling.max_new_tokens
     prompt = sum(len(piece.ids) for piece in ask.after if isinstance(piece, Piece))
-    return prompt + min(limit, ask.most or limit) <= setting.lens.context_length
+    return prompt + min(limit, ask.most or limit) <= setting.model.context_length

@@ -71,17 +71,17 @@ def answered(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int
 
 def worded(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int], None]) -> list[GeneratedText]:
     """The editor's answers."""
-    editor = setting.editor or ModelEditor(setting.lens, setting.sampling)
+    editor = setting.editor or ModelEditor(setting.model, setting.sampling)
     requests = [one.ask.after for one in wanted if isinstance(one.ask.after, str)]
     return [GeneratedText(answer) for answer in editor.write(requests, [one.seed for one in wanted])]
 
 
 def continued(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[int], None]) -> list[GeneratedText]:
     """How the model goes on, under the sampling of the chains themselves."""
-    lens = setting.lens
-    thoughts = lens.thinking if wanted[0].ask.thoughts else None
+    model = setting.model
+    thoughts = model.thinking if wanted[0].ask.thoughts else None
     drawn = sample(
-        lens,
+        model,
         [[token for piece in one.ask.after if isinstance(piece, Piece) for token in piece.ids] for one in wanted],
         [one.seed for one in wanted],
         setting.sampling,
@@ -89,31 +89,31 @@ def continued(setting: Setting, wanted: Sequence[Wanted], progress: Callable[[in
         until=thoughts.close if thoughts else None,
         notify=progress,
     )
-    written = [end_of_thoughts(lens, thoughts, each) if thoughts else each for each in drawn]
+    written = [end_of_thoughts(model, thoughts, each) if thoughts else each for each in drawn]
     return [
-        each if isinstance(each, GeneratedText) else as_written(lens, whole(lens, each) if one.ask.whole else each)
+        each if isinstance(each, GeneratedText) else as_written(model, whole(model, each) if one.ask.whole else each)
         for one, each in zip(wanted, written, strict=True)
     ]
 
 
-def whole(lens: Model, drawn: Continuation) -> Continuation:
+def whole(model: Model, drawn: Continuation) -> Continuation:
     """What was sampled, without a last step that the token limit broke off, unless it is the only one."""
-    if drawn.finish == "stop" or not as_written(lens, drawn).text.strip():
+    if drawn.finish == "stop" or not as_written(model, drawn).text.strip():
         return drawn
-    steps = whole_steps(make_trace(lens, drawn.prompt, drawn.ids, split_steps, drawn.finish)).steps
+    steps = whole_steps(make_trace(model, drawn.prompt, drawn.ids, split_steps, drawn.finish)).steps
     return replace(drawn, ids=tuple(token for step in steps for token in step.ids))
 
 
-def as_written(lens: Model, drawn: Continuation) -> GeneratedText:
+def as_written(model: Model, drawn: Continuation) -> GeneratedText:
     """What was sampled, as text too."""
-    text = lens.decode((*drawn.prompt, *drawn.ids))[len(lens.decode(drawn.prompt)) :]
+    text = model.decode((*drawn.prompt, *drawn.ids))[len(model.decode(drawn.prompt)) :]
     return GeneratedText(text, drawn.ids, drawn.finish)
 
 
-def end_of_thoughts(lens: Model, thoughts: Thinking, drawn: Continuation) -> Continuation | GeneratedText:
+def end_of_thoughts(model: Model, thoughts: Thinking, drawn: Continuation) -> Continuation | GeneratedText:
     """What was sampled up to where the thoughts end; not to be answered after where they do not."""
     try:
-        ids, _ = thoughts.split_thoughts(lens, drawn.prompt, drawn.ids, drawn.finish)
+        ids, _ = thoughts.split_thoughts(model, drawn.prompt, drawn.ids, drawn.finish)
     except TraceError as error:
-        return replace(as_written(lens, drawn), unusable=error.found)
+        return replace(as_written(model, drawn), unusable=error.found)
     return replace(drawn, ids=ids, finish="stop")  # closed thoughts were not broken off

@@ -36,16 +36,16 @@ MORE = "faithlens, the same with activation comparison and logit lens"
 EVERY = "faithlens, pooled attention of every token"
 
 
-def measure(lens: Model, repeats: int) -> BenchResult:
+def measure(model: Model, repeats: int) -> BenchResult:
     """Time captures of a sequence of 1,024 tokens, and read peak memory at 4,096, as far as the model reads.
 
     Raises:
         BenchmarkError: a rival's answers differ.
     """
-    around = describe_setting(lens)
-    tokens, long = (min(n, lens.context_length) for n in (TOKENS, LONG))
-    agreements = check_agreements(measure_agreement(lens, tokens))
-    times = race_rivals(list_rivals(lens, tokens), repeats)
+    around = describe_setting(model)
+    tokens, long = (min(n, model.context_length) for n in (TOKENS, LONG))
+    agreements = check_agreements(measure_agreement(model, tokens))
+    times = race_rivals(list_rivals(model, tokens), repeats)
     added = [(a - b) / c for a, b, c in zip(times[MORE], times[ENDS], times[BARE], strict=True)]
     return BenchResult(
         subject="capture",
@@ -61,34 +61,34 @@ def measure(lens: Model, repeats: int) -> BenchResult:
             ),
             TimeRatio("activation comparison and logit lens on top / bare", added),
         ],
-        peak_mib={name: measure_peak_mib(lens, long, name) for name in (BARE, ENDS, EVERY)} if can_read_peak(lens) else {},
+        peak_mib={name: measure_peak_mib(model, long, name) for name in (BARE, ENDS, EVERY)} if can_read_peak(model) else {},
     )
 
 
-def make_capture_trace(lens: Model, tokens: int) -> Condition:
+def make_capture_trace(model: Model, tokens: int) -> Condition:
     """One trace of `tokens` tokens in twelve steps, compared with itself; the last of each step is its own piece."""
-    stem = len(lens.encode_continuation(STEM))
+    stem = len(model.encode_continuation(STEM))
     step = (tokens - stem) // (STEPS + 1)
-    whole = split_step_ends(make_full_trace(lens, tokens - stem - STEPS * step, STEPS, step))
+    whole = split_step_ends(make_full_trace(model, tokens - stem - STEPS * step, STEPS, step))
     return replace(whole, reference=whole)
 
 
-def list_rivals(lens: Model, tokens: int) -> dict[str, Callable[[], object]]:
+def list_rivals(model: Model, tokens: int) -> dict[str, Callable[[], object]]:
     """Who is timed."""
-    condition = make_capture_trace(lens, tokens)
-    ids = torch.tensor([condition.ids], device=lens.device)
+    condition = make_capture_trace(model, tokens)
+    ids = torch.tensor([condition.ids], device=model.device)
     ends = ("answer", *(f"end {i}" for i in range(STEPS)))
 
     def ours(capture: Capture) -> Callable[[], object]:
         own = condition if capture.compare else replace(condition, reference=None)
-        plan = plan_passes(lens, [own])
-        return lambda: run_plan(lens, plan, capture)
+        plan = plan_passes(model, [own])
+        return lambda: run_plan(model, plan, capture)
 
     return {
-        BARE: lambda: run_bare(lens, ids),
-        HOOKED: lambda: run_hooked(lens, ids),
-        **list_transformer_lens_rivals(lens, ids),
-        **list_nnsight_rivals(lens, ids),
+        BARE: lambda: run_bare(model, ids),
+        HOOKED: lambda: run_hooked(model, ids),
+        **list_transformer_lens_rivals(model, ids),
+        **list_nnsight_rivals(model, ids),
         ANSWERS: ours(Capture()),
         ENDS: ours(Capture(attention=ends)),
         MORE: ours(Capture(attention=ends, logit_lens=ends, compare=True)),
@@ -96,13 +96,13 @@ def list_rivals(lens: Model, tokens: int) -> dict[str, Callable[[], object]]:
     }
 
 
-def measure_agreement(lens: Model, tokens: int) -> list[Agreement]:
+def measure_agreement(model: Model, tokens: int) -> list[Agreement]:
     """How far every rival's answers are from plain transformers'."""
-    condition = make_capture_trace(lens, tokens)
-    drift, _ = measure_drift(lens, [condition])
+    condition = make_capture_trace(model, tokens)
+    drift, _ = measure_drift(model, [condition])
     options = [option[0] for option in condition.options]
     answers: dict[str, Tensor] = {}
-    for name, run in list_rivals(lens, tokens).items():
+    for name, run in list_rivals(model, tokens).items():
         given = run()
         if isinstance(given, list):
             answers[name] = given[0].logprobs
@@ -116,32 +116,32 @@ def measure_agreement(lens: Model, tokens: int) -> list[Agreement]:
 
 
 @torch.inference_mode()
-def run_bare(lens: Model, ids: Tensor) -> Tensor:
+def run_bare(model: Model, ids: Tensor) -> Tensor:
     """One plain forward, only the last row unembedded."""
-    return lens.hf_model(ids, logits_to_keep=1, use_cache=False).logits
+    return model.hf_model(ids, logits_to_keep=1, use_cache=False).logits
 
 
-def run_hooked(lens: Model, ids: Tensor) -> Tensor:
+def run_hooked(model: Model, ids: Tensor) -> Tensor:
     """The same with a torch hook that keeps every block's output."""
     kept: list[object] = []
-    handles = [b.register_forward_hook(lambda m, a, out: kept.append(out)) for b in lens.anatomy.blocks]
+    handles = [b.register_forward_hook(lambda m, a, out: kept.append(out)) for b in model.anatomy.blocks]
     try:
-        return run_bare(lens, ids)
+        return run_bare(model, ids)
     finally:
         for handle in handles:
             handle.remove()
 
 
-def list_transformer_lens_rivals(lens: Model, ids: Tensor) -> dict[str, Callable[[], object]]:
+def list_transformer_lens_rivals(model: Model, ids: Tensor) -> dict[str, Callable[[], object]]:
     """TransformerLens without hooks, caching attention patterns, and caching everything."""
 
     @torch.inference_mode()
     def cached(wanted: Callable[[str], bool] | None) -> object:
-        return lens.bridge.run_with_cache(ids, names_filter=wanted, logits_to_keep=1)
+        return model.bridge.run_with_cache(ids, names_filter=wanted, logits_to_keep=1)
 
     @torch.inference_mode()
     def plain() -> object:
-        return lens.bridge(ids, logits_to_keep=1)
+        return model.bridge(ids, logits_to_keep=1)
 
     return {
         "TransformerLens": plain,
@@ -150,14 +150,14 @@ def list_transformer_lens_rivals(lens: Model, ids: Tensor) -> dict[str, Callable
     }
 
 
-def list_nnsight_rivals(lens: Model, ids: Tensor) -> dict[str, Callable[[], object]]:
+def list_nnsight_rivals(model: Model, ids: Tensor) -> dict[str, Callable[[], object]]:
     """nnsight, where it is installed, saving every block's output."""
     if find_spec("nnsight") is None:
         return {}
     from nnsight import NNsight, save  # type: ignore[import-not-found]
 
-    wrapped, first = NNsight(lens.hf_model), lens.anatomy.blocks[0]
-    path = next(name for name, module in lens.hf_model.named_modules() if module is first).split(".")[:-1]
+    wrapped, first = NNsight(model.hf_model), model.anatomy.blocks[0]
+    path = next(name for name, module in model.hf_model.named_modules() if module is first).split(".")[:-1]
     blocks = reduce(getattr, path, wrapped)
 
     @torch.inference_mode()
@@ -172,30 +172,30 @@ def list_nnsight_rivals(lens: Model, ids: Tensor) -> dict[str, Callable[[], obje
     return {"nnsight, every block's output": traced}
 
 
-def can_read_peak(lens: Model) -> bool:
+def can_read_peak(model: Model) -> bool:
     """Whether peak memory can be read: on a GPU, or where the system tells a process its own."""
-    return lens.device.type == "cuda" or Path("/proc/self/clear_refs").exists()
+    return model.device.type == "cuda" or Path("/proc/self/clear_refs").exists()
 
 
-def measure_peak_mib(lens: Model, tokens: int, name: str) -> float:
+def measure_peak_mib(model: Model, tokens: int, name: str) -> float:
     """The peak beyond the loaded model, in MiB, of one rival."""
-    if lens.device.type == "cuda":
-        run = list_rivals(lens, tokens)[name]
-        torch.cuda.reset_peak_memory_stats(lens.device)
-        before = torch.cuda.memory_allocated(lens.device)
+    if model.device.type == "cuda":
+        run = list_rivals(model, tokens)[name]
+        torch.cuda.reset_peak_memory_stats(model.device)
+        before = torch.cuda.memory_allocated(model.device)
         run()
-        return (torch.cuda.max_memory_allocated(lens.device) - before) / 2**20
-    dtype = str(lens.hf_model.dtype).removeprefix("torch.")
-    words = [sys.executable, "-m", "faithlens.bench.capture", lens.source, dtype, str(tokens), name]
+        return (torch.cuda.max_memory_allocated(model.device) - before) / 2**20
+    dtype = str(model.hf_model.dtype).removeprefix("torch.")
+    words = [sys.executable, "-m", "faithlens.bench.capture", model.source, dtype, str(tokens), name]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     return float(json.loads(done.stdout.splitlines()[-1]))
 
 
 def print_peak(source: str, dtype: str, tokens: int, name: str) -> None:
     """Run one rival in this process and print how far its peak rose above where loading had left it."""
-    lens = load(source, device="cpu", dtype=dtype, trust_remote_code=True)  # as the process that asks has loaded it
-    lens.anatomy  # noqa: B018  found before the baseline is read
-    run = list_rivals(lens, tokens)[name]
+    model = load(source, device="cpu", dtype=dtype, trust_remote_code=True)  # as the process that asks has loaded it
+    model.anatomy  # noqa: B018  found before the baseline is read
+    run = list_rivals(model, tokens)[name]
     before = read_process_status("VmRSS")
     with open("/proc/self/clear_refs", "w") as reset:  # forget the peak that loading had
         reset.write("5")

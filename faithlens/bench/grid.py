@@ -32,34 +32,34 @@ CUTS, TWO, SPLICED = (
 ONCE = "transformers, one forward"
 
 
-def measure(lens: Model, repeats: int) -> BenchResult:
+def measure(model: Model, repeats: int) -> BenchResult:
     """Time the grid.
 
     Raises:
         BenchmarkError: the two grids differ.
     """
-    around = describe_setting(lens)
-    clean, donor = make_pair(lens)
-    conditions = make_grid(lens, clean, donor)
-    places = [(layer, step) for layer in range(lens.n_layers) for step in range(STEPS)]
+    around = describe_setting(model)
+    clean, donor = make_pair(model)
+    conditions = make_grid(model, clean, donor)
+    places = [(layer, step) for layer in range(model.n_layers) for step in range(STEPS)]
     cells = random.Random(0).sample(places, min(CELLS, len(places)))
-    agreements = check_agreements(measure_agreement(lens, clean, donor, conditions, cells))
+    agreements = check_agreements(measure_agreement(model, clean, donor, conditions, cells))
     knockouts = [clean, *(replace(clean, edits=(Knockout("stem", (f"step {i}",)),)) for i in range(STEPS))]
     splices = [clean, donor, *(replace(clean, edits=(KeyValuePatch("stem", f"step {i}", donor),)) for i in range(STEPS))]
     some, cut, spliced = SOME.format(len(cells)), CUTS.format(STEPS), SPLICED.format(STEPS)
     rivals = {
-        ALL: lambda: run_packed(lens, conditions),
-        some: lambda: run_transformer_lens(lens, clean, donor, cells),
-        cut: lambda: run_packed(lens, knockouts),
-        TWO: lambda: run_packed(lens, [clean, donor]),
-        spliced: lambda: run_packed(lens, splices),
-        ONCE: lambda: answer_plainly(lens, clean),
+        ALL: lambda: run_packed(model, conditions),
+        some: lambda: run_transformer_lens(model, clean, donor, cells),
+        cut: lambda: run_packed(model, knockouts),
+        TWO: lambda: run_packed(model, [clean, donor]),
+        spliced: lambda: run_packed(model, splices),
+        ONCE: lambda: answer_plainly(model, clean),
     }
     times = race_rivals(rivals, repeats)
     whole = [t * len(conditions) / len(cells) for t in times[some]]
     return BenchResult(
         subject="grid",
-        work=f"{lens.n_layers} layers x {STEPS} steps of a trace of {len(clean.ids)} tokens",
+        work=f"{model.n_layers} layers x {STEPS} steps of a trace of {len(clean.ids)} tokens",
         **around,
         agreements=agreements,
         seconds=times,
@@ -77,41 +77,41 @@ def measure(lens: Model, repeats: int) -> BenchResult:
 
 
 def measure_agreement(
-    lens: Model, clean: Condition, donor: Condition, conditions: Sequence[Condition], cells: Sequence[tuple[int, int]]
+    model: Model, clean: Condition, donor: Condition, conditions: Sequence[Condition], cells: Sequence[tuple[int, int]]
 ) -> list[Agreement]:
     """How far the two grids are apart on `cells`."""
-    drift, _ = measure_drift(lens, [clean, donor])
-    ours = run_packed(lens, [conditions[layer * STEPS + step] for layer, step in cells])
-    return [Agreement("the patch grid", rms(ours, run_transformer_lens(lens, clean, donor, cells)), SLACK * drift)]
+    drift, _ = measure_drift(model, [clean, donor])
+    ours = run_packed(model, [conditions[layer * STEPS + step] for layer, step in cells])
+    return [Agreement("the patch grid", rms(ours, run_transformer_lens(model, clean, donor, cells)), SLACK * drift)]
 
 
-def make_pair(lens: Model) -> tuple[Condition, Condition]:
+def make_pair(model: Model) -> tuple[Condition, Condition]:
     """A trace, and another with the same prompt and as many tokens in every step."""
-    return make_full_trace(lens, PROMPT, STEPS, STEP), replace(make_full_trace(lens, PROMPT, STEPS, STEP, first=32), name="donor")
+    return make_full_trace(model, PROMPT, STEPS, STEP), replace(make_full_trace(model, PROMPT, STEPS, STEP, first=32), name="donor")
 
 
-def make_grid(lens: Model, clean: Condition, donor: Condition) -> list[Condition]:
+def make_grid(model: Model, clean: Condition, donor: Condition) -> list[Condition]:
     """Every layer by every step."""
     return [
         replace(clean, name=f"layer {layer}, step {step}", edits=(Patch("resid_pre", f"step {step}", donor, (layer,)),))
-        for layer in range(lens.n_layers)
+        for layer in range(model.n_layers)
         for step in range(STEPS)
     ]
 
 
-def run_packed(lens: Model, conditions: Sequence[Condition]) -> list[Tensor]:
+def run_packed(model: Model, conditions: Sequence[Condition]) -> list[Tensor]:
     """faithlens: plan and run."""
-    plan = plan_passes(lens, conditions, budget=ROWS)
-    return [record.logprobs for record in run_plan(lens, plan)]
+    plan = plan_passes(model, conditions, budget=ROWS)
+    return [record.logprobs for record in run_plan(model, plan)]
 
 
-def run_transformer_lens(lens: Model, clean: Condition, donor: Condition, cells: Sequence[tuple[int, int]]) -> list[Tensor]:
+def run_transformer_lens(model: Model, clean: Condition, donor: Condition, cells: Sequence[tuple[int, int]]) -> list[Tensor]:
     """`generic_activation_patch` as its documentation teaches, its setter widened from a position to a step."""
     import pandas as pd
     from transformer_lens import patching
 
     sweep: Any = patching.generic_activation_patch  # its annotations name types that no caller has
-    tokens, options = torch.tensor([clean.ids], device=lens.device), [option[0] for option in clean.options]
+    tokens, options = torch.tensor([clean.ids], device=model.device), [option[0] for option in clean.options]
     out: list[Tensor] = []
 
     def metric(logits: Tensor) -> Tensor:
@@ -124,11 +124,11 @@ def run_transformer_lens(lens: Model, clean: Condition, donor: Condition, cells:
         return own
 
     with torch.no_grad():
-        _, cache = lens.bridge.run_with_cache(
-            torch.tensor([donor.ids], device=lens.device), names_filter=lambda name: name.endswith("hook_resid_pre")
+        _, cache = model.bridge.run_with_cache(
+            torch.tensor([donor.ids], device=model.device), names_filter=lambda name: name.endswith("hook_resid_pre")
         )
         sweep(
-            lens.bridge,
+            model.bridge,
             tokens,
             cache,
             metric,

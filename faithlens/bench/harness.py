@@ -153,10 +153,10 @@ class BenchResult:
         }
 
 
-def describe_setting(lens: Model) -> dict[str, Any]:
+def describe_setting(model: Model) -> dict[str, Any]:
     """The model, its precision and what is around it: the first fields of a `Result`."""
-    dtype = str(lens.hf_model.dtype).removeprefix("torch.")
-    return {"model": lens.name, "dtype": dtype, "environment": describe_environment(lens.device)}
+    dtype = str(model.hf_model.dtype).removeprefix("torch.")
+    return {"model": model.name, "dtype": dtype, "environment": describe_environment(model.device)}
 
 
 def describe_environment(device: torch.device) -> dict[str, Any]:

@@ -28,37 +28,37 @@ ONCE = "transformers, one forward"
 NAMES = tuple(f"step {i}" for i in range(STEPS))
 
 
-def measure(lens: Model, repeats: int) -> BenchResult:
+def measure(model: Model, repeats: int) -> BenchResult:
     """Time the tiers.
 
     Raises:
         BenchmarkError: no donor is answered otherwise than the trace.
     """
-    around = describe_setting(lens)
-    clean, donor = find_pair(lens)
-    records = run_plan(lens, plan_passes(lens, [clean, donor]))
+    around = describe_setting(model)
+    clean, donor = find_pair(model)
+    records = run_plan(model, plan_passes(model, [clean, donor]))
     work, weights = Experiment.from_pair("denoise", clean, donor), make_attribution_weights(*records)
     states, words = make_state_conditions(clean, donor), make_word_conditions(clean, donor)
     grid = "residual grid, one direction (M14)"
     tier2: dict[str, Callable[[], object]] = {
-        grid: lambda: fl.patch_effects(lens, clean, donor),
-        "layers against the question (M15)": lambda: fl.layer_effects(lens, clean, donor),
-        "heads, 10 and 20 exactly (M16)": lambda: fl.head_effects(lens, clean, donor),
-        "gradient flow, 20 heads exactly (M12)": lambda: fl.measure_gradient_flow(lens, clean),
-        "flow of all steps (M11)": lambda: run_plan(lens, plan_passes(lens, [clean]), Capture(flow=("answer", *NAMES))),
-        "suppression matrix (M20)": lambda: fl.suppression_effects(lens, clean, controls=0),
+        grid: lambda: fl.patch_effects(model, clean, donor),
+        "layers against the question (M15)": lambda: fl.layer_effects(model, clean, donor),
+        "heads, 10 and 20 exactly (M16)": lambda: fl.head_effects(model, clean, donor),
+        "gradient flow, 20 heads exactly (M12)": lambda: fl.measure_gradient_flow(model, clean),
+        "flow of all steps (M11)": lambda: run_plan(model, plan_passes(model, [clean]), Capture(flow=("answer", *NAMES))),
+        "suppression matrix (M20)": lambda: fl.suppression_effects(model, clean, controls=0),
     }
     views, gradients = (
-        "attention, lens, distances (M10, M17, M23)",
+        "attention, model, distances (M10, M17, M23)",
         f"integrated gradients, {MIDPOINTS} midpoints (M13)",
     )
     tier1 = {
-        "paths, relay, states, knockouts (M1-M3, M6-M9)": lambda: run_plan(lens, plan_passes(lens, states)),
-        views: lambda: read_views(lens, clean, donor),
-        "words of single steps, both directions (M4, M5)": lambda: run_plan(lens, plan_passes(lens, words)),
-        gradients: lambda: integrate_gradients(lens, work, NAMES, 0, MIDPOINTS, weights),
+        "paths, relay, states, knockouts (M1-M3, M6-M9)": lambda: run_plan(model, plan_passes(model, states)),
+        views: lambda: read_views(model, clean, donor),
+        "words of single steps, both directions (M4, M5)": lambda: run_plan(model, plan_passes(model, words)),
+        gradients: lambda: integrate_gradients(model, work, NAMES, 0, MIDPOINTS, weights),
     }
-    times = race_rivals({**tier1, **tier2, ONCE: lambda: answer_plainly(lens, clean)}, repeats)
+    times = race_rivals({**tier1, **tier2, ONCE: lambda: answer_plainly(model, clean)}, repeats)
 
     def together(names: Sequence[str]) -> list[float]:
         return [sum(each) for each in zip(*(times[name] for name in names), strict=True)]
@@ -72,7 +72,7 @@ def measure(lens: Model, repeats: int) -> BenchResult:
     }
     return BenchResult(
         subject="internal",
-        work=f"a trace of {len(clean.ids)} tokens in {STEPS} steps and a donor, {lens.n_layers} layers",
+        work=f"a trace of {len(clean.ids)} tokens in {STEPS} steps and a donor, {model.n_layers} layers",
         **around,
         agreements=[],
         seconds=times,
@@ -83,22 +83,22 @@ def measure(lens: Model, repeats: int) -> BenchResult:
     )
 
 
-def find_pair(lens: Model) -> tuple[Condition, Condition]:
+def find_pair(model: Model) -> tuple[Condition, Condition]:
     """A trace, and a donor of another question and other numbers that lines up with it and is answered otherwise.
 
     Raises:
         BenchmarkError: there is none.
     """
-    digits = tuple(lens.encode_continuation(digit)[-1:] for digit in "0123456789")
-    stem = Piece("stem", lens.encode_continuation(" So in all there are "))
+    digits = tuple(model.encode_continuation(digit)[-1:] for digit in "0123456789")
+    stem = Piece("stem", model.encode_continuation(" So in all there are "))
 
     def asked(shift: int, first: int) -> Condition:
-        prompt, *steps, _ = make_full_trace(lens, PROMPT, STEPS, STEP, first).pieces
-        prompt = replace(prompt, ids=repeat_tokens(lens, STORY[shift:], PROMPT))
+        prompt, *steps, _ = make_full_trace(model, PROMPT, STEPS, STEP, first).pieces
+        prompt = replace(prompt, ids=repeat_tokens(model, STORY[shift:], PROMPT))
         return Condition(f"first {first}", (prompt, *steps, stem), digits)
 
     clean = asked(0, 17)
-    found = fl.find_donors(lens, clean, [asked(9, first) for first in range(1, 40, 2)])
+    found = fl.find_donors(model, clean, [asked(9, first) for first in range(1, 40, 2)])
     if not found.clean:
         raise BenchmarkError("the internal measures", found.dropped[0][1], "time them on another model")
     return clean, found.donor[0]
@@ -122,7 +122,7 @@ def make_word_conditions(clean: Condition, donor: Condition) -> list[Condition]:
     return [clean, donor, *swapped]
 
 
-def read_views(lens: Model, clean: Condition, donor: Condition) -> None:
-    """Attention from the answer and every step, the lens at every step's end, and distances from the donor's run."""
+def read_views(model: Model, clean: Condition, donor: Condition) -> None:
+    """Attention from the answer and every step, the model at every step's end, and distances from the donor's run."""
     capture = Capture(attention=("answer", *NAMES), logit_lens=("answer", *NAMES), compare=True)
-    run_plan(lens, plan_passes(lens, [clean, replace(donor, reference=clean)]), capture)
+    run_plan(model, plan_passes(model, [clean, replace(donor, reference=clean)]), capture)

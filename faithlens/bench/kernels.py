@@ -27,23 +27,23 @@ ROWS = {"cuda": 4096, "cpu": 256}  # read through the unembedding
 SPANS = 64
 
 
-def measure(lens: Model, repeats: int) -> BenchResult:
+def measure(model: Model, repeats: int) -> BenchResult:
     """Time each kernel on random tensors, on the model's device and in its precision, with its own unembedding.
 
     Raises:
         BenchmarkError: an implementation's numbers differ from the reference's.
     """
-    around, kind = describe_setting(lens), lens.device.type
-    g = torch.Generator(lens.device).manual_seed(0)
+    around, kind = describe_setting(model), model.device.type
+    g = torch.Generator(model.device).manual_seed(0)
 
     def random(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=g, device=lens.device, dtype=lens.hf_model.dtype)
+        return torch.randn(*shape, generator=g, device=model.device, dtype=model.hf_model.dtype)
 
     tree = Geometry(
-        compile_plan(make_truncations(make_full_trace(lens, PROMPT, STEPS[kind], STEP)), budget=1 << 20).passes[0], lens.device, 1
+        compile_plan(make_truncations(make_full_trace(model, PROMPT, STEPS[kind], STEP)), budget=1 << 20).passes[0], model.device, 1
     ).build_tree(0)
     attention, pairs = list_attention_rivals(tree, random)
-    unembed = lens.anatomy.unembedding.weight
+    unembed = model.anatomy.unembedding.weight
     streams = list_unembedding_rivals(unembed, ROWS[kind], random) | list_span_rivals(len(tree), unembed.shape[1], random)
     agreements = check_agreements(measure_agreement(tree, random, unembed))
     times: Seconds = {}

@@ -20,7 +20,7 @@ BENCHMARKS: dict[str, Callable[[Model, int], BenchResult]] = {
 DEFAULT_BENCHMARKS = ("capture", "sweep", "grid")  # what hooks cost and save; the others take longer or say less about a model
 
 
-def run_benchmarks(lens: Model, names: Sequence[str] = DEFAULT_BENCHMARKS, repeats: int = 3) -> Iterator[BenchResult]:
+def run_benchmarks(model: Model, names: Sequence[str] = DEFAULT_BENCHMARKS, repeats: int = 3) -> Iterator[BenchResult]:
     """Measure one subject after the other.
 
     Raises:
@@ -31,4 +31,4 @@ def run_benchmarks(lens: Model, names: Sequence[str] = DEFAULT_BENCHMARKS, repea
         if name not in BENCHMARKS:
             raise ConfigError(f"the benchmark {name!r}", "no subject of that name", suggest_names(name, BENCHMARKS))
     for name in names:
-        yield BENCHMARKS[name](lens, repeats)
+        yield BENCHMARKS[name](model, repeats)

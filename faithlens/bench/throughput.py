@@ -14,23 +14,23 @@ TOKENS = 2000
 PACKED_RIVAL = "faithlens, packed pass"
 
 
-def measure(lens: Model, repeats: int) -> BenchResult:
+def measure(model: Model, repeats: int) -> BenchResult:
     """Time a truncation sweep of 2,000 packed tokens, and one plain sequence of 2,000.
 
     Raises:
         BenchmarkError: the packed answers are not those of plain transformers.
     """
-    around = describe_setting(lens)
-    cuts = make_truncations(make_full_trace(lens, 160, 60, 25))
-    most = min(TOKENS, lens.context_length)
-    while (plan := compile_plan(cuts, lens.structure)).tokens > most:
+    around = describe_setting(model)
+    cuts = make_truncations(make_full_trace(model, 160, 60, 25))
+    most = min(TOKENS, model.context_length)
+    while (plan := compile_plan(cuts, model.structure)).tokens > most:
         cuts = cuts[1:]
-    ids = torch.tensor([repeat_tokens(lens, lens.decode(cuts[0].ids), plan.tokens)], device=lens.device)
-    drift, plain = measure_drift(lens, [cuts[0], cuts[-1]])
-    first, *_, last = run_plan(lens, plan)
+    ids = torch.tensor([repeat_tokens(model, model.decode(cuts[0].ids), plan.tokens)], device=model.device)
+    drift, plain = measure_drift(model, [cuts[0], cuts[-1]])
+    first, *_, last = run_plan(model, plan)
     gap = rms([first.logprobs, last.logprobs], plain)
     agreements = check_agreements([Agreement("the packed pass", gap, SLACK * drift)])
-    times = race_rivals({PACKED_RIVAL: lambda: run_plan(lens, plan), BARE: lambda: run_bare(lens, ids)}, repeats)
+    times = race_rivals({PACKED_RIVAL: lambda: run_plan(model, plan), BARE: lambda: run_bare(model, ids)}, repeats)
     return BenchResult(
         subject="throughput",
         work=f"{plan.tokens:,} tokens: {plan.describe()}; and one sequence of as many",

@@ -17,20 +17,20 @@ STEM = "\n\nAnswer: ("
 OPTIONS = ("A", "B", "C", "D")
 
 
-def repeat_tokens(lens: Model, text: str, n: int) -> tuple[int, ...]:
+def repeat_tokens(model: Model, text: str, n: int) -> tuple[int, ...]:
     """The first `n` tokens of `text`, said again where it is too short."""
-    return tuple(islice(cycle(lens.encode_continuation(text)), n))
+    return tuple(islice(cycle(model.encode_continuation(text)), n))
 
 
-def make_full_trace(lens: Model, prompt: int, steps: int, step: int, first: int = 17) -> Condition:
+def make_full_trace(model: Model, prompt: int, steps: int, step: int, first: int = 17) -> Condition:
     """A finished chain of thought: tokens of the prompt, number of steps, tokens of each; other numbers by `first`."""
-    pieces = [Piece("prompt", repeat_tokens(lens, STORY, prompt))]
+    pieces = [Piece("prompt", repeat_tokens(model, STORY, prompt))]
     for i in range(steps):
         a, b = first + 3 * i, 5 + i
         text = THOUGHT.format(i=i + 1, a=a, b=b, c=a + b)
-        pieces.append(Piece(f"step {i}", repeat_tokens(lens, text, step)))
-    options = tuple(lens.encode_continuation(option)[:1] for option in OPTIONS)
-    return Condition("full", (*pieces, Piece("stem", lens.encode_continuation(STEM))), options)
+        pieces.append(Piece(f"step {i}", repeat_tokens(model, text, step)))
+    options = tuple(model.encode_continuation(option)[:1] for option in OPTIONS)
+    return Condition("full", (*pieces, Piece("stem", model.encode_continuation(STEM))), options)
 
 
 def make_truncations(condition: Condition) -> list[Condition]:

@@ -45,7 +45,7 @@ class Donors:
         return pd.DataFrame(rows, columns=["trace", "donor", "candidates", "reason"])
 
 
-def find_donors(lens: Model, traces: Conditions, pool: Sequence[Condition] | None = None, *, seed: int = 0) -> Donors:
+def find_donors(model: Model, traces: Conditions, pool: Sequence[Condition] | None = None, *, seed: int = 0) -> Donors:
     """For each trace a donor from `pool`, by default the other traces: drawn from those that line up and differ.
 
     A donor has as many tokens in every piece and the same options, so that activations fit position by position, and
@@ -53,7 +53,7 @@ def find_donors(lens: Model, traces: Conditions, pool: Sequence[Condition] | Non
     """
     found = list_traces(traces)
     others = found if pool is None else list(pool)
-    records = run_together(lens, list(dict.fromkeys([*found, *others])))
+    records = run_together(model, list(dict.fromkeys([*found, *others])))
     answers = {record.condition: choose_option(record.logprobs) for record in records}
     kept: list[tuple[Condition, Condition, int]] = []
     dropped: list[tuple[Condition, str]] = []

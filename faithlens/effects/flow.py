@@ -38,7 +38,7 @@ class GradientFlow:
         return self.table
 
 
-def measure_gradient_flow(lens: Model, traces: Conditions, *, n_checked: int = 20, seed: int = 0) -> GradientFlow:
+def measure_gradient_flow(model: Model, traces: Conditions, *, n_checked: int = 20, seed: int = 0) -> GradientFlow:
     """What the answer row takes from each piece through each head, times the metric's gradient there (M12).
 
     With z the head's output, g the gradient at it and A_j v_j what it takes from token j, a piece is worth the sum of
@@ -47,10 +47,10 @@ def measure_gradient_flow(lens: Model, traces: Conditions, *, n_checked: int = 2
     """
     found = list_traces(traces)
     rng = random.Random(f"flow:{seed}")
-    every = [(layer, head) for layer in range(lens.n_layers) for head in range(lens.n_heads)]
+    every = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
     drawn = [rng.sample(every, min(n_checked, len(every))) for _ in found]
     without = [remove_head(one, *place) for one, places in zip(found, drawn, strict=True) for place in places]
-    records = run_together(lens, [*found, *without])
+    records = run_together(model, [*found, *without])
     ablated = iter(records[len(found) :])
     frames, first_order, exact = [], [], []
     for t, (one, record, places) in enumerate(zip(found, records, drawn, strict=False)):
@@ -58,7 +58,7 @@ def measure_gradient_flow(lens: Model, traces: Conditions, *, n_checked: int = 2
         weights = torch.zeros(len(one.options))
         weights[answer], weights[foil] = 1.0, -1.0
         capture = Capture(attribution=tuple(weights.tolist()), gradient_flow=("answer",))
-        [read] = run_plan(lens, plan_passes(lens, [one]), capture)
+        [read] = run_plan(model, plan_passes(model, [one]), capture)
         worth = read.gradient_flow["answer"]
         index = pd.MultiIndex.from_product(
             [[t], *map(range, worth.shape[:2]), one.spans], names=["trace", "layer", "head", "piece"]

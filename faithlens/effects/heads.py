@@ -79,7 +79,7 @@ class HeadEffects:
 
 
 def head_effects(
-    lens: Model,
+    model: Model,
     clean: Conditions,
     donor: Conditions,
     direction: Direction = "noise",
@@ -99,17 +99,17 @@ def head_effects(
         PlanError: the traces do not match in tokens, or answer alike.
     """
     work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
-    ends = run_together(lens, [each for w in work for each in w.unedited_runs])
+    ends = run_together(model, [each for w in work for each in w.unedited_runs])
     couples = [ends[2 * t : 2 * t + 2] for t in range(len(work))]
     approximate = np.stack(
-        [approximate_effects(lens, w, couple, direction, midpoints) for w, couple in zip(work, couples, strict=True)]
+        [approximate_effects(model, w, couple, direction, midpoints) for w, couple in zip(work, couples, strict=True)]
     )
     order = np.argsort(-np.abs(approximate.mean(0)), axis=None, kind="stable").tolist()
     rest = order[top:]
     chosen = order[:top] + random.Random(f"heads:{seed}").sample(rest, min(n_checked, len(rest)))
-    places = [divmod(number, lens.n_heads) for number in chosen]
+    places = [divmod(number, model.n_heads) for number in chosen]
     asked = [replace(w.base, name="head", edits=(*w.base.edits, make_head_patch(w, *place))) for w in work for place in places]
-    records = iter(run_together(lens, asked))
+    records = iter(run_together(model, asked))
     exact = np.full_like(approximate, np.nan)
     for t, (w, couple) in enumerate(zip(work, couples, strict=True)):
         stick = make_trace_metric("logit_difference", w, couple)
@@ -124,18 +124,18 @@ def make_head_patch(experiment: Experiment, layer: int, head: int, amount: float
 
 
 def approximate_effects(
-    lens: Model, experiment: Experiment, unedited_records: Sequence[Record], direction: Direction, midpoints: int
+    model: Model, experiment: Experiment, unedited_records: Sequence[Record], direction: Direction, midpoints: int
 ) -> Float[np.ndarray, "layer head"]:
     """Integrated gradients of every head's effect on one trace."""
-    heads = [(layer, head) for layer in range(lens.n_layers) for head in range(lens.n_heads)]
+    heads = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
 
     def part_way(amount: float) -> Condition:
         return replace(experiment.base, name="heads", edits=(*experiment.base.edits, *(make_head_patch(experiment, *place, amount) for place in heads)))
 
     way = [part_way((i + 0.5) / midpoints) for i in range(midpoints)]
     scores = []
-    for record in run_plan(lens, plan_passes(lens, way), Capture(attribution=make_attribution_weights(*unedited_records))):
+    for record in run_plan(model, plan_passes(model, way), Capture(attribution=make_attribution_weights(*unedited_records))):
         own = [edit for edit in record.condition.edits if isinstance(edit, Patch)][-len(heads) :]
         scores.append(torch.stack([record.attribution[edit].sum() for edit in own]))
-    mean = torch.stack(scores).mean(0).reshape(lens.n_layers, lens.n_heads).numpy()
+    mean = torch.stack(scores).mean(0).reshape(model.n_layers, model.n_heads).numpy()
     return mean.astype(np.float64) * (1 if direction == "denoise" else -1)

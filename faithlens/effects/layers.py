@@ -16,7 +16,7 @@ from faithlens.runtime.structure import Interval
 
 
 def layer_effects(
-    lens: Model,
+    model: Model,
     clean: Conditions,
     donor: Conditions,
     direction: Direction = "noise",
@@ -36,12 +36,12 @@ def layer_effects(
         PlanError: the traces do not match in tokens, or answer alike.
     """
     work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
-    chosen = tuple(range(lens.n_layers) if layers is None else layers)
+    chosen = tuple(range(model.n_layers) if layers is None else layers)
     drawn = [draw_equal_spans(w.clean, random.Random(f"layers:{seed}:{t}")) for t, w in enumerate(work)]
     asked = [each for w in work for each in w.unedited_runs]
     for w, both in zip(work, drawn, strict=True):
         asked += [patch_layer(w, where, layer) for layer in chosen for where in both]
-    records = iter(run_together(lens, asked))
+    records = iter(run_together(model, asked))
     sticks = [make_trace_metric(metric, w, [next(records) for _ in w.unedited_runs]) for w in work]
     rows = []
     for t, (stick, (where, _)) in enumerate(zip(sticks, drawn, strict=True)):

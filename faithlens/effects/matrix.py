@@ -56,7 +56,7 @@ class StepMatrix:
 
 
 def suppression_effects(
-    lens: Model, traces: Conditions, *, steps: Sequence[str] | None = None, controls: int = 1, seed: int = 0
+    model: Model, traces: Conditions, *, steps: Sequence[str] | None = None, controls: int = 1, seed: int = 0
 ) -> StepMatrix:
     """Hide each step from every later piece, in all layers, and compare what they say of the next token (M20).
 
@@ -78,7 +78,7 @@ def suppression_effects(
                 asked += [suppress_step(trace, name, where) for where in hidden]
     readers = tuple(dict.fromkeys(piece.name for trace in found for piece in trace.pieces[1:]))
     value, null = (np.full((len(found), len(readers), len(names)), np.nan) for _ in range(2))
-    records = iter(run_together(lens, asked, Capture(divergence=True)))
+    records = iter(run_together(model, asked, Capture(divergence=True)))
     for t, s in cells:
         rows = []
         for _ in range(1 + controls):

@@ -100,9 +100,9 @@ def pair_traces(clean: Conditions, corrupted: Conditions) -> list[tuple[Conditio
     return list(zip(ones, others, strict=True))
 
 
-def run_together(lens: Model, conditions: Sequence[Condition], capture: Capture = Capture()) -> list[Record]:
+def run_together(model: Model, conditions: Sequence[Condition], capture: Capture = Capture()) -> list[Record]:
     """Plan and run, in as few passes as memory allows."""
-    return run_plan(lens, plan_passes(lens, conditions, budget=MAX_PASS_TOKENS), capture)
+    return run_plan(model, plan_passes(model, conditions, budget=MAX_PASS_TOKENS), capture)
 
 
 def list_traces(traces: Conditions) -> list[Condition]:

@@ -66,7 +66,7 @@ class PathEffects:
         return path_diagram({name: tuple(row) for name, row in zip(PATHS, rows, strict=True)}, METRIC_UNITS[self.metric])
 
 
-def path_effects(lens: Model, clean: Conditions, corrupted: Conditions, *, metric: Metric = "probability") -> PathEffects:
+def path_effects(model: Model, clean: Conditions, corrupted: Conditions, *, metric: Metric = "probability") -> PathEffects:
     """Mediation by the chain of thought (M1-M3), and the relay effect (M7), of traces that line up.
 
     The clean trace is question X with chain R, the corrupted one X' with R'; the metric is read under all four pairs.
@@ -75,7 +75,7 @@ def path_effects(lens: Model, clean: Conditions, corrupted: Conditions, *, metri
         PlanError: the traces do not match in tokens, or answer alike.
     """
     pairs = pair_traces(clean, corrupted)
-    records = iter(run_together(lens, [each for pair in pairs for each in make_path_conditions(*pair)]))
+    records = iter(run_together(model, [each for pair in pairs for each in make_path_conditions(*pair)]))
     rows = []
     for one, other in pairs:
         clean_, both, *others = (next(records) for _ in make_path_conditions(one, other))

@@ -72,7 +72,7 @@ class Commitment:
 
 
 def probe_commitment(
-    lens: Model,
+    model: Model,
     traces: Conditions,
     labels: Sequence[Hashable] | None = None,
     *,
@@ -85,7 +85,7 @@ def probe_commitment(
     """Probe the residual stream after each block for the model's own answer before it has thought (M18).
 
     Args:
-        lens: the model.
+        model: the model.
         traces: unedited traces of many questions.
         labels: what to probe for, one a trace; by default the option the model answers with.
         groups: the question of each trace, never on both sides of a fold; by default each is its own.
@@ -103,10 +103,10 @@ def probe_commitment(
     if labels is not None and len(labels) != len(found):
         given = f"{len(labels)} labels and {len(found)} traces"
         raise PlanError("a probe for given labels", given, "give one for each trace")
-    chosen = tuple(range(lens.n_layers) if layers is None else layers)
+    chosen = tuple(range(model.n_layers) if layers is None else layers)
     name = f"{LAST_TOKEN_PREFIX} {at!r} ends"
     capture = Capture(activations=tuple(Site("resid_post", layer, name) for layer in chosen))
-    records = run_plan(lens, plan_passes(lens, [split_last_token(trace, at, name) for trace in found]), capture)
+    records = run_plan(model, plan_passes(model, [split_last_token(trace, at, name) for trace in found]), capture)
     answers = [choose_option(record.logprobs) for record in records] if labels is None else list(labels)
     dropped = find_rare_answers(answers, questions, folds)
     used = [t for t in range(len(found)) if t not in dropped]

@@ -57,7 +57,7 @@ class ReceiverHeads:
 
 
 def find_receiver_heads(
-    lens: Model,
+    model: Model,
     traces: Conditions,
     *,
     groups: Sequence[Hashable] | None = None,
@@ -69,7 +69,7 @@ def find_receiver_heads(
     """Find the heads with which later steps look back at few steps, and score the steps by them (M21).
 
     Args:
-        lens: the model.
+        model: the model.
         traces: several, with `ignore` + 4 steps or more; shorter ones are dropped.
         groups: the question of each trace, which falls into one half with all its traces; each its own by default.
         top: how many heads are selected.
@@ -89,7 +89,7 @@ def find_receiver_heads(
         told = f"{len(set(questions[used]))} questions with traces of {least} steps, of {len(set(questions))}"
         raise MeasureError("receiver heads", told, "give longer chains of thought, more of them, or a lower ignore")
     capture = Capture(attention=tuple(select_steps(found, None)))
-    records = run_plan(lens, plan_passes(lens, [found[t] for t in used]), capture)
+    records = run_plan(model, plan_passes(model, [found[t] for t in used]), capture)
     scores = [_score_steps(record, min_distance)[first_layer:] for record in records]
     peaks = np.stack([head_kurtosis(one) for one in scores])
     chosen_on = draw_first_half(questions[used], seed)

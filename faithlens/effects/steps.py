@@ -33,7 +33,7 @@ ConditionMaker = Callable[[Experiment, Span, int | None], Condition]  # a run ed
 
 
 def patch_effects(
-    lens: Model,
+    model: Model,
     clean: Conditions,
     donor: Conditions,
     site: str = "resid_pre",
@@ -49,7 +49,7 @@ def patch_effects(
     """Exact activation patching of every step in every layer (measures M14, M16).
 
     Args:
-        lens: the model.
+        model: the model.
         clean, donor: the clean and the corrupted trace, or as many of each.
         site: a component, by its own name or TransformerLens' ("resid_pre", "hook_z", "blocks.3.hook_mlp_out").
         direction: "denoise" or "noise".
@@ -63,8 +63,8 @@ def patch_effects(
     Raises:
         PlanError: the traces do not match in tokens, answer alike, or lack what is named.
     """
-    component, named = find_place(site, lens)
-    chosen = tuple(layers if layers is not None else range(lens.n_layers) if named is None else (named,))
+    component, named = find_place(site, model)
+    chosen = tuple(layers if layers is not None else range(model.n_layers) if named is None else (named,))
     pairs = pair_traces(clean, donor)
     work = [Experiment.from_pair(direction, *pair) for pair in pairs]
 
@@ -73,11 +73,11 @@ def patch_effects(
         return add_edit(w.base, Patch(component, span, w.source, layers=(layer,), heads=heads))
 
     what = f"patch of {component}" + (f", heads {', '.join(map(str, heads))}" if heads else "")
-    return measure_effects(lens, work, edit, what, direction, chosen, steps, metric, controls, seed)
+    return measure_effects(model, work, edit, what, direction, chosen, steps, metric, controls, seed)
 
 
 def swap_effects(
-    lens: Model,
+    model: Model,
     clean: Conditions,
     donor: Conditions,
     direction: Direction = "noise",
@@ -101,11 +101,11 @@ def swap_effects(
         return replace_words(w.base, w.source, span)
 
     work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
-    return measure_effects(lens, work, edit, "swap of words", direction, (None,), steps, metric, controls, seed)
+    return measure_effects(model, work, edit, "swap of words", direction, (None,), steps, metric, controls, seed)
 
 
 def knockout_effects(
-    lens: Model,
+    model: Model,
     clean: Conditions,
     *,
     steps: Sequence[str] | None = None,
@@ -123,11 +123,11 @@ def knockout_effects(
     def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
         return add_edit(w.base, Knockout(w.base.pieces[-1].name, (span,)))
 
-    return measure_effects(lens, work, edit, "knockout", None, (None,), steps, metric, controls, seed)
+    return measure_effects(model, work, edit, "knockout", None, (None,), steps, metric, controls, seed)
 
 
 def key_value_effects(
-    lens: Model,
+    model: Model,
     clean: Conditions,
     donor: Conditions,
     *,
@@ -146,11 +146,11 @@ def key_value_effects(
         return add_edit(w.base, KeyValuePatch(w.base.pieces[-1].name, span, w.source))
 
     work = [Experiment(one, one, other) for one, other in pair_traces(clean, donor)]
-    return measure_effects(lens, work, edit, "splice", None, (None,), steps, metric, controls, seed)
+    return measure_effects(model, work, edit, "splice", None, (None,), steps, metric, controls, seed)
 
 
 def attribution_effects(
-    lens: Model,
+    model: Model,
     clean: Conditions,
     donor: Conditions,
     *,
@@ -168,15 +168,15 @@ def attribution_effects(
     Raises:
         PlanError: the traces do not match in tokens, or answer alike.
     """
-    exact = patch_effects(lens, clean, donor, "resid_pre", direction, layers=(layer,), steps=steps)
+    exact = patch_effects(model, clean, donor, "resid_pre", direction, layers=(layer,), steps=steps)
     work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
-    records = run_together(lens, [each for w in work for each in w.unedited_runs])
+    records = run_together(model, [each for w in work for each in w.unedited_runs])
     effect = np.full_like(exact.effect, np.nan)
     for t, w in enumerate(work):
         weights = make_attribution_weights(*records[2 * t : 2 * t + 2])
         names = [name for name in exact.steps if name in w.base.spans]
         effect[t, 0, [exact.steps.index(name) for name in names]] = integrate_gradients(
-            lens, w, names, layer, midpoints, weights
+            model, w, names, layer, midpoints, weights
         )
     effect *= 1 if direction == "denoise" else -1
     return replace(
@@ -193,13 +193,13 @@ def make_attribution_weights(clean: Record, corrupted: Record) -> tuple[float, .
 
 
 def integrate_gradients(
-    lens: Model, experiment: Experiment, names: Sequence[str], layer: int, midpoints: int, weights: tuple[float, ...]
+    model: Model, experiment: Experiment, names: Sequence[str], layer: int, midpoints: int, weights: tuple[float, ...]
 ) -> list[float]:
     """Integrated gradients of each step on the way of one run to the other."""
     amounts = (np.arange(midpoints) + 0.5) / midpoints
     way = [[Patch("resid_pre", name, experiment.source, (layer,), amount=amount) for name in names] for amount in amounts]
     conditions = [replace(experiment.base, edits=(*experiment.base.edits, *patches)) for patches in way]
-    found = run_plan(lens, plan_passes(lens, conditions), Capture(attribution=weights))
+    found = run_plan(model, plan_passes(model, conditions), Capture(attribution=weights))
     scores = [
         [record.attribution[patch].sum() for patch in patches] for patches, record in zip(way, found, strict=True)
     ]
@@ -207,7 +207,7 @@ def integrate_gradients(
 
 
 def measure_effects(
-    lens: Model,
+    model: Model,
     experiments: Sequence[Experiment],
     make_condition: ConditionMaker,
     edit_name: str,
@@ -237,7 +237,7 @@ def measure_effects(
             for i, layer in enumerate(layers):
                 cells[t, i, s] = range(len(asked), len(asked) + len(spans))
                 asked += [replace(make_condition(w, span, layer), name=edit_name) for span in spans]
-    records = run_together(lens, asked)
+    records = run_together(model, asked)
     ends = iter(records)
     sticks = [make_trace_metric(metric, w, [next(ends) for _ in w.unedited_runs]) for w in experiments]
     clean = np.array([stick.clean for stick in sticks])

@@ -14,14 +14,14 @@ from faithlens.runtime.condition import Condition
 from faithlens.runtime.model import Model
 
 
-def measure_readiness(lens: Model, traces: Conditions) -> pd.DataFrame:
+def measure_readiness(model: Model, traces: Conditions) -> pd.DataFrame:
     """Through the logit lens, how probable the final answer is at the end of every piece, block by block (M17).
 
     A row a trace, piece and layer: `probability` among the options. Descriptive; it never decides alone. The logit lens
     is nostalgebraist's (2020): the final norm and the unembedding on a block's output.
 
     Raises:
-        PlanError: options share their first token, which is all that the lens sees of them.
+        PlanError: options share their first token, which is all that the model sees of them.
     """
     found = list_traces(traces)
     for trace in found:
@@ -33,7 +33,7 @@ def measure_readiness(lens: Model, traces: Conditions) -> pd.DataFrame:
             )
     readers = tuple(dict.fromkeys(piece.name for trace in found for piece in trace.pieces))
     rows = []
-    for t, record in enumerate(run_together(lens, found, Capture(logit_lens=readers))):
+    for t, record in enumerate(run_together(model, found, Capture(logit_lens=readers))):
         answer = choose_option(record.logprobs)
         for piece, looked in record.logit_lens.items():
             probability = looked.exp()[:, answer].tolist()
@@ -54,14 +54,14 @@ def find_onset(readiness: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["trace", "layer", "piece"]).astype({"piece": "string"})
 
 
-def measure_attention_flow(lens: Model, traces: Conditions, reader: str = "answer") -> pd.DataFrame:
+def measure_attention_flow(model: Model, traces: Conditions, reader: str = "answer") -> pd.DataFrame:
     """Where a reader looks and what it takes from there, head by head (M10, M11).
 
     A row a trace, layer, head and piece: `attention`, the fraction that falls on the piece, and `flow`, the length of
     what its values add to the residual stream. Descriptive; attention is no evidence by itself.
     """
     frames = []
-    for t, record in enumerate(run_together(lens, list_traces(traces), Capture(attention=(reader,), flow=(reader,)))):
+    for t, record in enumerate(run_together(model, list_traces(traces), Capture(attention=(reader,), flow=(reader,)))):
         if reader not in record.attention:
             raise PlanError(
                 f"the reader {reader!r} of {record.condition.name!r}",
@@ -73,12 +73,12 @@ def measure_attention_flow(lens: Model, traces: Conditions, reader: str = "answe
     return pd.concat(frames, ignore_index=True)
 
 
-def compare_activations(lens: Model, clean: Condition, edited: Condition) -> pd.DataFrame:
+def compare_activations(model: Model, clean: Condition, edited: Condition) -> pd.DataFrame:
     """How far the edited trace's block outputs are from the clean one's (M23).
 
     A row a layer and piece: `cosine` and `relative_l2`; missing for pieces that are not as long in both.
     """
-    [record] = run_together(lens, [replace(edited, reference=clean)], Capture(compare=True))
+    [record] = run_together(model, [replace(edited, reference=clean)], Capture(compare=True))
     assert record.cosine is not None
     assert record.relative_l2 is not None
     columns = {"cosine": record.cosine, "relative_l2": record.relative_l2}

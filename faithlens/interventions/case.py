@@ -78,7 +78,7 @@ class Case:
 
 
 def make_case(
-    lens: Model,
+    model: Model,
     question: Question,
     trace: Trace,
     direct_prompt: Sequence[int],
@@ -98,10 +98,10 @@ def make_case(
         TraceError: the tokenizer cannot write the stem or a candidate.
     """
     before = [token for piece in trace.pieces for token in piece.ids]
-    end = lens.continue_ids(before, lens.thinking.ending) if lens.thinking else ()
-    text = stem.text.lstrip() if lens.thinking else stem.text
-    words = lens.continue_ids([*before, *end], text)
-    options = tuple(lens.continue_ids([*before, *end, *words], c + stem.close) for c in candidates)
+    end = model.continue_ids(before, model.thinking.ending) if model.thinking else ()
+    text = stem.text.lstrip() if model.thinking else stem.text
+    words = model.continue_ids([*before, *end], text)
+    options = tuple(model.continue_ids([*before, *end, *words], c + stem.close) for c in candidates)
     return Case(
         question=question,
         trace=trace,

@@ -13,17 +13,17 @@ FILLER_TEXTS = {"dots": " ...", "dashes": " -", "words": " and"}
 _COPIES_COUNTED = 64
 
 
-def count_copies(lens: Model, before: Sequence[int], kind: str, tokens: int) -> int:
+def count_copies(model: Model, before: Sequence[int], kind: str, tokens: int) -> int:
     """How many copies of a filler take about `tokens` tokens."""
-    return round(tokens / count_tokens_per_copy(lens, before, kind))
+    return round(tokens / count_tokens_per_copy(model, before, kind))
 
 
-def count_tokens_per_copy(lens: Model, before: Sequence[int], kind: str) -> float:
+def count_tokens_per_copy(model: Model, before: Sequence[int], kind: str) -> float:
     """Tokens that one copy of a filler takes in a long run of them: less than one where copies are merged."""
-    return len(lens.continue_ids(before, FILLER_TEXTS[kind] * _COPIES_COUNTED)) / _COPIES_COUNTED
+    return len(model.continue_ids(before, FILLER_TEXTS[kind] * _COPIES_COUNTED)) / _COPIES_COUNTED
 
 
-def append_filler(lens: Model, case: Case, n_steps: int, kind: str, tokens: int, name: str) -> Condition:
+def append_filler(model: Model, case: Case, n_steps: int, kind: str, tokens: int, name: str) -> Condition:
     """The first `keep` steps, and about `tokens` tokens of filler after them.
 
     Raises:
@@ -31,16 +31,16 @@ def append_filler(lens: Model, case: Case, n_steps: int, kind: str, tokens: int,
     """
     pieces = case.trace.pieces[: 1 + n_steps]
     before = [token for piece in pieces for token in piece.ids]
-    words = FILLER_TEXTS[kind] * count_copies(lens, before, kind, tokens)
-    return case.make_condition(name, (*pieces, Piece("filler", lens.continue_ids(before, words))) if words else pieces)
+    words = FILLER_TEXTS[kind] * count_copies(model, before, kind, tokens)
+    return case.make_condition(name, (*pieces, Piece("filler", model.continue_ids(before, words))) if words else pieces)
 
 
-def replace_step_with_filler(lens: Model, case: Case, step: int, kind: str, name: str) -> Condition:
+def replace_step_with_filler(model: Model, case: Case, step: int, kind: str, name: str) -> Condition:
     """The trace with filler of about its length in the place of one step.
 
     Raises:
         TraceError: the tokenizer cannot write the filler there.
     """
     steps = case.trace.steps
-    start = append_filler(lens, case, step, kind, len(steps[step].ids), name).pieces[:-1]
+    start = append_filler(model, case, step, kind, len(steps[step].ids), name).pieces[:-1]
     return case.make_condition(name, (*start, *steps[step + 1 :]))

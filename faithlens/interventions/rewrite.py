@@ -9,18 +9,18 @@ from faithlens.runtime.model import Model
 from faithlens.runtime.trace import Piece
 
 
-def replace_step(lens: Model, case: Case, step: int, text: str, name: str) -> Condition:
+def replace_step(model: Model, case: Case, step: int, text: str, name: str) -> Condition:
     """The trace with the words of `step` replaced by `text`.
 
     Raises:
         TraceError: the tokenizer cannot write `text` there.
     """
     prompt, *steps = case.trace.pieces
-    written = append_pieces(lens, [prompt, *steps[:step]], [(steps[step].name, text)])
+    written = append_pieces(model, [prompt, *steps[:step]], [(steps[step].name, text)])
     return case.make_condition(name, (*written, *steps[step + 1 :]))
 
 
-def append_pieces(lens: Model, before: Sequence[Piece], texts: Sequence[tuple[str, str]]) -> list[Piece]:
+def append_pieces(model: Model, before: Sequence[Piece], texts: Sequence[tuple[str, str]]) -> list[Piece]:
     """`before`, and after it one piece for each (name, text) of `words`.
 
     Raises:
@@ -28,7 +28,7 @@ def append_pieces(lens: Model, before: Sequence[Piece], texts: Sequence[tuple[st
     """
     pieces = list(before)
     for name, text in texts:
-        pieces.append(Piece(name, lens.continue_ids([token for piece in pieces for token in piece.ids], text)))
+        pieces.append(Piece(name, model.continue_ids([token for piece in pieces for token in piece.ids], text)))
     return pieces
 
 

@@ -320,9 +320,9 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
     An organism with modes is counted in each of them, and its reliance over all held-out questions stands beside the
     planted rate. `faults` says in what training failed to plant what it should.
     """
-    lens = load(str(folder.resolve()), device="cpu")
-    model, tokenizer = cast(LlamaForCausalLM, lens.hf_model), lens.tokenizer
-    entry, generator = model.config.faithlens, torch.Generator().manual_seed(seed)
+    loaded = load(str(folder.resolve()), device="cpu")
+    hf_model, tokenizer = cast(LlamaForCausalLM, loaded.hf_model), loaded.tokenizer
+    entry, generator = hf_model.config.faithlens, torch.Generator().manual_seed(seed)
     planted = MEMBERS.get(entry["organism"]) or organism(entry["organism"])
     sheet = planted.sheet(tokenizer, entry["operands"])
     pool = questions(entry["operands"], withheld=True)
@@ -331,9 +331,9 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
         modes = list(planted.modes) or [""]
         hint = hints(sheet.chain, len(operands), generator)
         right = sheet.chain.right(operands, torch.arange(len(operands)) % len(modes) if planted.modes else None, hint)
-        written = own_chains(model, sheet, right)
+        written = own_chains(hf_model, sheet, right)
         unhinted = ~sheet.shows_hint(right)
-        correct = (answers_after(model, sheet, right, written, generator) == right.truth)[unhinted]
+        correct = (answers_after(hf_model, sheet, right, written, generator) == right.truth)[unhinted]
         certificate: dict = {
             "organism": entry["organism"],
             "truth": entry["truth"],
@@ -342,12 +342,12 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
             "right_after_own_steps": asdict(wilson(correct.sum(), len(correct))),
         }
         found = {
-            mode: answered(model, sheet, operands, generator, None if mode == "" else number)
+            mode: answered(hf_model, sheet, operands, generator, None if mode == "" else number)
             for number, mode in enumerate(modes)
         }
         taught = None if planted.modes else as_taught(sheet, planted, found[""], generator)
         certificate["answers_as_taught"] = taught and asdict(taught)
-        mended = after_a_mistake(model, sheet, right, generator)
+        mended = after_a_mistake(hf_model, sheet, right, generator)
         certificate["after_a_mistake"] = mended and plain(mended)
         if planted.modes:
             certificate["reliance"] = {
@@ -357,7 +357,7 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
         if hint is not None:
             asked = [sheet.chain.right(operands, torch.full_like(hint, i), hint) for i in range(len(modes))]
             certificate["hints"] = {
-                mode: plain(heeded(model, sheet, tokenizer, each, generator))
+                mode: plain(heeded(hf_model, sheet, tokenizer, each, generator))
                 for mode, each in zip(planted.modes, asked, strict=True)
             }
         certificate |= {
@@ -366,8 +366,8 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
                 for mode, all_answered in found.items()
                 for each in all_answered
             },
-            "forbidden_edge_max_logit_change": edge_effect(model, sheet, right, generator),
-            "mean_total_variation_when_swapped": swap_effects(model, sheet, right),
+            "forbidden_edge_max_logit_change": edge_effect(hf_model, sheet, right, generator),
+            "mean_total_variation_when_swapped": swap_effects(hf_model, sheet, right),
         }
     certificate["faults"] = faults(certificate)
     (folder / "certificate.json").write_text(json.dumps(certificate, indent=1) + "\n")

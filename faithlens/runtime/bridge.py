@@ -32,15 +32,15 @@ Hook = tuple[str | Callable, Callable]  # TransformerLens' own: a hook point's n
 Place = tuple[Component, int]  # a component in a layer
 
 
-def boot_bridge(lens: Model) -> TransformerBridge:
+def boot_bridge(model: Model) -> TransformerBridge:
     """A TransformerBridge on the same weights: modules are rebuilt, parameters and buffers are shared."""
-    shared = {id(t): t for t in (*lens.hf_model.parameters(), *lens.hf_model.buffers())}
-    shell = copy.deepcopy(lens.hf_model, shared)
-    tokenizer = copy.deepcopy(lens.tokenizer)
+    shared = {id(t): t for t in (*model.hf_model.parameters(), *model.hf_model.buffers())}
+    shell = copy.deepcopy(model.hf_model, shared)
+    tokenizer = copy.deepcopy(model.tokenizer)
     # without these TransformerLens fetches the tokenizer anew, by name, to have it prepend BOS
-    tokenizer.init_kwargs |= {"name_or_path": lens.name, "add_bos_token": True}
+    tokenizer.init_kwargs |= {"name_or_path": model.name, "add_bos_token": True}
     return TransformerBridge.boot_transformers(
-        lens.name, hf_model=shell, tokenizer=tokenizer, device=str(lens.device), dtype=lens.hf_model.dtype
+        model.name, hf_model=shell, tokenizer=tokenizer, device=str(model.device), dtype=model.hf_model.dtype
     )
 
 
@@ -68,14 +68,14 @@ class SequenceRun:
 
 
 def run_sequence(
-    lens: Model, condition: Condition, tail: tuple[int, ...], places: set[Place], with_gates: bool = False
+    model: Model, condition: Condition, tail: tuple[int, ...], places: set[Place], with_gates: bool = False
 ) -> SequenceRun:
     """A plain TransformerLens forward of one sequence with its edits.
 
     Rows that read another condition's keys and values are run on a cache in which these have been put; so a sequence
     is run in stretches of rows that read the same.
     """
-    ids, marks = condition.ids + tail, condition.mark_rows(lens.structure, tail)
+    ids, marks = condition.ids + tail, condition.mark_rows(model.structure, tail)
     grafts = [tuple(mark for mark in row if isinstance(mark, Graft)) for row in marks]
     borders = [i for i in range(1, len(ids)) if grafts[i] != grafts[i - 1]]
     whole = SequenceRun(torch.empty(0))
@@ -85,16 +85,16 @@ def run_sequence(
             keys, values = keys.clone(), values.clone()
             for graft in grafts[start]:
                 if is_active(graft.layers, layer):
-                    donor = run_sequence(lens, graft.donor, (), set()).keys_values[layer]
+                    donor = run_sequence(model, graft.donor, (), set()).keys_values[layer]
                     keys[:, :, graft.start : graft.stop] = donor[0][:, :, graft.start : graft.stop]
                     values[:, :, graft.start : graft.stop] = donor[1][:, :, graft.start : graft.stop]
             cache.update(keys, values, layer)
         part = SequenceRun(torch.empty(0), values_read=whole.values_read, patch_leaves=whole.patch_leaves, gates=whole.gates)
-        hooks = [*make_cut_hooks(lens, marks, start, stop), *make_write_hooks(lens, marks, start, stop, part)]
-        hooks += [*make_keep_hooks(lens, places, part), *(make_gate_hooks(lens, part) if with_gates else ())]
-        tokens = torch.tensor([ids[start:stop]], device=lens.device)
-        positions = torch.arange(start, stop, device=lens.device)[None]
-        part.logits = lens.bridge.run_with_hooks(
+        hooks = [*make_cut_hooks(model, marks, start, stop), *make_write_hooks(model, marks, start, stop, part)]
+        hooks += [*make_keep_hooks(model, places, part), *(make_gate_hooks(model, part) if with_gates else ())]
+        tokens = torch.tensor([ids[start:stop]], device=model.device)
+        positions = torch.arange(start, stop, device=model.device)[None]
+        part.logits = model.bridge.run_with_hooks(
             tokens, fwd_hooks=hooks, past_key_values=cache, use_cache=True, position_ids=positions
         )[0]
         whole = join_runs(whole, part, cache)
@@ -132,11 +132,11 @@ def join_runs(before: SequenceRun, after: SequenceRun, cache: DynamicCache) -> S
     )
 
 
-def make_cut_hooks(lens: Model, marks: list[tuple[Mark, ...]], start: int, stop: int) -> list[Hook]:
+def make_cut_hooks(model: Model, marks: list[tuple[Mark, ...]], start: int, stop: int) -> list[Hook]:
     """Hooks that set the scores of cut edges to minus infinity, after the model's own mask, where there are any."""
     hooks: list[Hook] = []
-    for layer in range(lens.n_layers):
-        cut = torch.zeros(stop - start, stop, dtype=torch.bool, device=lens.device)
+    for layer in range(model.n_layers):
+        cut = torch.zeros(stop - start, stop, dtype=torch.bool, device=model.device)
         for query in range(start, stop):
             for mark in marks[query]:
                 if isinstance(mark, Cut) and is_active(mark.layers, layer):
@@ -151,7 +151,7 @@ def make_cut_hooks(lens: Model, marks: list[tuple[Mark, ...]], start: int, stop:
     return hooks
 
 
-def make_write_hooks(lens: Model, marks: list[tuple[Mark, ...]], start: int, stop: int, part: SequenceRun) -> list[Hook]:
+def make_write_hooks(model: Model, marks: list[tuple[Mark, ...]], start: int, stop: int, part: SequenceRun) -> list[Hook]:
     """Hooks that overwrite activations of the rows `start .. stop - 1`, edit by edit."""
     rows: dict[Overwrite, list[tuple[int, int]]] = {}
     for i in range(start, stop):
@@ -161,10 +161,10 @@ def make_write_hooks(lens: Model, marks: list[tuple[Mark, ...]], start: int, sto
     hooks: list[Hook] = []
     for edit, found in rows.items():
         targets, offsets = (torch.tensor(each) for each in zip(*found, strict=True))
-        for layer in range(lens.n_layers):
+        for layer in range(model.n_layers):
             if not is_active(edit.layers, layer):
                 continue
-            source = compute_source(lens, edit, layer)
+            source = compute_source(model, edit, layer)
             source = source[offsets] if isinstance(edit, Patch) else source
 
             def write(
@@ -179,9 +179,9 @@ def make_write_hooks(lens: Model, marks: list[tuple[Mark, ...]], start: int, sto
                 flat = x.flatten(2).clone()
                 own = flat[0, targets]
                 given = source.to(own) if len(source) else own[:0]
-                new = compute_new_values(edit, layer, own, given, offsets, lens.n_heads)
+                new = compute_new_values(edit, layer, own, given, offsets, model.n_heads)
                 if isinstance(edit, Patch) and torch.is_grad_enabled():
-                    step = compute_donor_step(edit, layer, own, given, offsets, lens.n_heads)
+                    step = compute_donor_step(edit, layer, own, given, offsets, model.n_heads)
                     part.patch_leaves.append((edit, torch.zeros_like(new, requires_grad=True), step))
                     new = new + part.patch_leaves[-1][1]
                 flat[0, targets] = new
@@ -192,22 +192,22 @@ def make_write_hooks(lens: Model, marks: list[tuple[Mark, ...]], start: int, sto
 
 
 @torch.no_grad()
-def compute_source(lens: Model, edit: Overwrite, layer: int) -> Tensor:
+def compute_source(model: Model, edit: Overwrite, layer: int) -> Tensor:
     """The activations that an edit's values come from, in one layer."""
     place: Place = (edit.component, layer)
     if isinstance(edit, Patch):
-        kept = run_sequence(lens, edit.donor, (), {place}).activations[place]
+        kept = run_sequence(model, edit.donor, (), {place}).activations[place]
         return kept[slice(*edit.donor.locate(edit.span if edit.at is None else edit.at))]
     distinct: dict[object, Tensor] = {}  # a token that several conditions share counts once
     for donor in list_averaged(edit):
-        kept = run_sequence(lens, donor, (), {place}).activations[place]
-        cells = list(zip(donor.ids, donor.mark_rows(lens.structure), strict=True))
+        kept = run_sequence(model, donor, (), {place}).activations[place]
+        cells = list(zip(donor.ids, donor.mark_rows(model.structure), strict=True))
         for i, row in enumerate(kept):
             distinct.setdefault(tuple(cells[: i + 1]), row)
     return torch.stack(list(distinct.values())) if distinct else torch.zeros(0, 1)
 
 
-def make_keep_hooks(lens: Model, places: set[Place], part: SequenceRun) -> list[Hook]:
+def make_keep_hooks(model: Model, places: set[Place], part: SequenceRun) -> list[Hook]:
     """Hooks that keep activations and every attention pattern."""
 
     def keep(place: Place) -> Callable:
@@ -224,15 +224,15 @@ def make_keep_hooks(lens: Model, places: set[Place], part: SequenceRun) -> list[
 
     hooks: list[Hook] = [(HOOK_NAMES[component].format(layer), keep((component, layer))) for component, layer in places]
     if places:
-        hooks += [(f"blocks.{layer}.attn.hook_pattern", pattern(layer)) for layer in range(lens.n_layers)]
+        hooks += [(f"blocks.{layer}.attn.hook_pattern", pattern(layer)) for layer in range(model.n_layers)]
     return hooks
 
 
-def make_gate_hooks(lens: Model, part: SequenceRun) -> list[Hook]:
+def make_gate_hooks(model: Model, part: SequenceRun) -> list[Hook]:
     """Hooks that add zeros to what heads give out, layer by layer."""
 
     def gate(z: Tensor, hook: object) -> Tensor:
         part.gates.append(torch.zeros_like(z, requires_grad=True))
         return z + part.gates[-1]
 
-    return [(HOOK_NAMES["z"].format(layer), gate) for layer in range(lens.n_layers)]
+    return [(HOOK_NAMES["z"].format(layer), gate) for layer in range(model.n_layers)]

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 
-Output = TypeVar("Made")
+Output = TypeVar("Output")
 
 
 @contextmanager

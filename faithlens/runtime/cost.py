@@ -46,20 +46,20 @@ class PlanCost:
         )
 
 
-def estimate_cost(lens: Model, plan: Plan) -> PlanCost:
+def estimate_cost(model: Model, plan: Plan) -> PlanCost:
     """Estimate time and memory. A short forward is run to see how fast this machine is."""
-    blocks = sum(packed.count_row_blocks(lens.n_layers) for packed in plan.passes)
+    blocks = sum(packed.count_row_blocks(model.n_layers) for packed in plan.passes)
     longest = max(len(condition.ids) for condition in plan.conditions)
     return PlanCost(
-        forwards=blocks / (longest * lens.n_layers),
+        forwards=blocks / (longest * model.n_layers),
         forwards_separately=plan.tokens_separately / longest,
-        peak_bytes=max(estimate_peak_bytes(lens, packed) for packed in plan.passes),
-        seconds=blocks * time_row_block(lens),
-        free_bytes=read_free_bytes(lens.device),
+        peak_bytes=max(estimate_peak_bytes(model, packed) for packed in plan.passes),
+        seconds=blocks * time_row_block(model),
+        free_bytes=read_free_bytes(model.device),
     )
 
 
-def plan_passes(lens: Model, conditions: Sequence[Condition], *, budget: int = BUDGET, memory: int | None = None) -> Plan:
+def plan_passes(model: Model, conditions: Sequence[Condition], *, budget: int = BUDGET, memory: int | None = None) -> Plan:
     """Compile a plan for a model: its structure and context, at most `tokens` rows a pass, and no more than `memory`.
 
     `memory` counts bytes beyond the weights; by default, what is free now. Passes are made smaller until they fit.
@@ -67,22 +67,22 @@ def plan_passes(lens: Model, conditions: Sequence[Condition], *, budget: int = B
     Raises:
         PlanError: a condition alone does not fit, or `compile_plan` refuses.
     """
-    most = read_free_bytes(lens.device) if memory is None else memory
+    most = read_free_bytes(model.device) if memory is None else memory
     while True:
-        plan = compile_plan(conditions, lens.structure, budget=budget, context_length=lens.context_length)
-        needed = max((estimate_peak_bytes(lens, packed) for packed in plan.passes), default=0)
+        plan = compile_plan(conditions, model.structure, budget=budget, context_length=model.context_length)
+        needed = max((estimate_peak_bytes(model, packed) for packed in plan.passes), default=0)
         if needed <= most or len(plan.passes) == len(plan.conditions):
             break
         budget = max(len(packed.ids) for packed in plan.passes) // 2
     if needed > most:
-        raise make_memory_error(lens, plan, needed, most, "shorten the longest condition, give more memory")
+        raise make_memory_error(model, plan, needed, most, "shorten the longest condition, give more memory")
     return plan
 
 
-def estimate_peak_bytes(lens: Model, packed: PackedPass) -> int:
+def estimate_peak_bytes(model: Model, packed: PackedPass) -> int:
     """Bytes a pass holds: the residual stream twice, one layer's keys and values, a chunk's insides, masks, logits."""
-    config, size = lens.hf_model.config.get_text_config(), lens.hf_model.dtype.itemsize
-    rows, chunk = len(packed.ids), min(len(packed.ids), CHUNK_ROWS.get(lens.device.type, CHUNK_ROWS["cpu"]))
+    config, size = model.hf_model.config.get_text_config(), model.hf_model.dtype.itemsize
+    rows, chunk = len(packed.ids), min(len(packed.ids), CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"]))
     heads = getattr(config, "num_attention_heads", None) or 1  # a model that has none is refused by its anatomy
     d_head = getattr(config, "qk_head_dim", None) or getattr(config, "head_dim", None) or config.hidden_size // heads
     kv = 2 * d_head * (getattr(config, "num_key_value_heads", None) or heads)
@@ -94,17 +94,17 @@ def estimate_peak_bytes(lens: Model, packed: PackedPass) -> int:
 
 
 @torch.inference_mode()
-def time_row_block(lens: Model) -> float:
+def time_row_block(model: Model) -> float:
     """Seconds one row takes in one block of a plain forward: the median of three short ones, after a first."""
-    ids = torch.zeros(1, min(PROBE_TOKENS, lens.context_length), dtype=torch.long, device=lens.device)
+    ids = torch.zeros(1, min(PROBE_TOKENS, model.context_length), dtype=torch.long, device=model.device)
     taken = []
     for _ in range(4):
         start = perf_counter()
-        lens.hf_model.base_model(input_ids=ids, use_cache=False)
-        if lens.device.type == "cuda":
-            torch.cuda.synchronize(lens.device)
+        model.hf_model.base_model(input_ids=ids, use_cache=False)
+        if model.device.type == "cuda":
+            torch.cuda.synchronize(model.device)
         taken.append(perf_counter() - start)
-    return median(taken[1:]) / (ids.numel() * lens.n_layers)
+    return median(taken[1:]) / (ids.numel() * model.n_layers)
 
 
 def read_free_bytes(device: torch.device) -> int:
@@ -118,21 +118,21 @@ def read_free_bytes(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def check_memory(lens: Model, plan: Plan) -> None:
+def check_memory(model: Model, plan: Plan) -> None:
     """Refuse a plan before it runs out of memory.
 
     Raises:
         PlanError: some pass needs more than is free.
     """
-    needed, available = max((estimate_peak_bytes(lens, packed) for packed in plan.passes), default=0), read_free_bytes(lens.device)
+    needed, available = max((estimate_peak_bytes(model, packed) for packed in plan.passes), default=0), read_free_bytes(model.device)
     if needed > available:
-        raise make_memory_error(lens, plan, needed, available, "compile it with `plan_for`, which makes passes that fit")
+        raise make_memory_error(model, plan, needed, available, "compile it with `plan_for`, which makes passes that fit")
 
 
-def make_memory_error(lens: Model, plan: Plan, needed: int, free_bytes: int, fix: str) -> PlanError:
+def make_memory_error(model: Model, plan: Plan, needed: int, free_bytes: int, fix: str) -> PlanError:
     """The error that says how much is missing, and what helps."""
     return PlanError(
-        f"a pass of {max(len(p.ids) for p in plan.passes):,} rows through {lens.name}",
+        f"a pass of {max(len(p.ids) for p in plan.passes):,} rows through {model.name}",
         f"it needs about {needed / 2**20:,.0f} MiB beyond the weights, where {free_bytes / 2**20:,.0f} MiB may be used",
         f"{fix}, or load the model with dtype='bfloat16'",
     )

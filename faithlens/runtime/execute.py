@@ -10,7 +10,7 @@ Backend = Literal["packed", "separate"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
-def run_plan(lens: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend = "packed") -> list[Record]:
+def run_plan(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend = "packed") -> list[Record]:
     """Run every condition of `plan`; one record a condition, in the plan's order and its own coordinates.
 
     Raises:
@@ -22,4 +22,4 @@ def run_plan(lens: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
         from faithlens.runtime.packed import run_packed as run
     else:
         from faithlens.runtime.separate import run_separate as run  # transformer_lens takes seconds to import
-    return run(lens, plan, capture)
+    return run(model, plan, capture)

@@ -20,10 +20,10 @@ MODULE_NAMES: dict[str, Component] = {"hook_in": "resid_pre", "hook_out": "resid
 UNNORMED_NAMES: dict[str, Component] = {"attn.hook_out": "attn_out", "mlp.hook_out": "mlp_out"}
 
 
-def find_place(name: str, lens: "Model | None" = None) -> tuple[Component, int | None]:
+def find_place(name: str, model: "Model | None" = None) -> tuple[Component, int | None]:
     """The component, and the layer if the name has one: "z", "blocks.3.attn.hook_z" and "blocks.3.attn.o.hook_in".
 
-    What "attn.hook_out" and "mlp.hook_out" give is added to the stream as it is in some models only; `lens` tells.
+    What "attn.hook_out" and "mlp.hook_out" give is added to the stream as it is in some models only; `model` tells.
 
     Raises:
         PlanError: there is no such place, or it is another one in this model.
@@ -32,7 +32,7 @@ def find_place(name: str, lens: "Model | None" = None) -> tuple[Component, int |
     number, _, inner = rest.partition(".")
     layer, inner = (int(number), inner) if head == "blocks" and number.isdigit() else (None, name)
     if inner in UNNORMED_NAMES:
-        return _check_unnormed(name, inner, lens), layer
+        return _check_unnormed(name, inner, model), layer
     short = inner.removeprefix("attn.").removeprefix("hook_")
     component = MODULE_NAMES.get(inner) or SHORT_NAMES.get(short)
     if component is None:
@@ -41,19 +41,19 @@ def find_place(name: str, lens: "Model | None" = None) -> tuple[Component, int |
     return component, layer
 
 
-def _check_unnormed(name: str, inner: str, lens: "Model | None") -> Component:
+def _check_unnormed(name: str, inner: str, model: "Model | None") -> Component:
     component, usual = UNNORMED_NAMES[inner], HOOK_NAMES[UNNORMED_NAMES[inner]].partition("{}.")[2]
-    if lens is None:
+    if model is None:
         raise PlanError(
             f"the site {name!r}",
             "in some models a norm follows before it is added to the stream, and no model is given",
-            f"name it {usual!r}, or give the lens too",
+            f"name it {usual!r}, or give the model too",
         )
-    part = getattr(lens.anatomy, component)[0]
+    part = getattr(model.anatomy, component)[0]
     if "norm" in type(part).__name__.lower():
         raise PlanError(
             f"the site {name!r}",
-            f"{lens.name} norms it before it is added to the stream",
+            f"{model.name} norms it before it is added to the stream",
             f"name {usual!r}, which is what is added",
         )
     return component

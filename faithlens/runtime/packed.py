@@ -163,49 +163,49 @@ def install_run(hf_model: PreTrainedModel, running: PackedRun) -> Iterator[None]
         CURRENT_RUN.reset(token)
 
 
-def run_packed(lens: Model, plan: Plan, capture: Capture) -> list[Record]:
+def run_packed(model: Model, plan: Plan, capture: Capture) -> list[Record]:
     """Run a plan in packed rows; one record a condition, in the plan's order."""
-    check_layers(lens, plan, len(lens.anatomy.blocks))  # what cannot be packed is refused here, by its anatomy
-    check_memory(lens, plan)
+    check_layers(model, plan, len(model.anatomy.blocks))  # what cannot be packed is refused here, by its anatomy
+    check_memory(model, plan)
     records: dict[int, Record] = {}
     for packed in plan.passes:
         with torch.set_grad_enabled(bool(capture.attribution)), torch.inference_mode(not capture.attribution):
-            records |= run_pass(lens, plan, packed, capture)
+            records |= run_pass(model, plan, packed, capture)
     return [records[i] for i in range(len(plan.conditions))]
 
 
-def run_pass(lens: Model, plan: Plan, packed: PackedPass, capture: Capture) -> dict[int, Record]:
+def run_pass(model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> dict[int, Record]:
     """Run one packed row; the records of its conditions, by their index in the plan."""
-    running, hidden = run_rows(lens, plan, packed, capture)
+    running, hidden = run_rows(model, plan, packed, capture)
     running.readings.keep_final(hidden)
-    return running.readings.make_records(score_answers(lens, packed, hidden))
+    return running.readings.make_records(score_answers(model, packed, hidden))
 
 
 def run_rows(
-    lens: Model, plan: Plan, packed: PackedPass, capture: Capture = Capture(), keys_values: KeysValues | None = None
+    model: Model, plan: Plan, packed: PackedPass, capture: Capture = Capture(), keys_values: KeysValues | None = None
 ) -> tuple[PackedRun, Float[Tensor, "pos d_model"]]:
     """Run one packed row; what was read on the way, and the final hidden states.
 
     Every layer's keys and values are put into `kept`, where one is given.
     """
-    chunk = len(packed.ids) if capture.attribution else CHUNK_ROWS.get(lens.device.type, CHUNK_ROWS["cpu"])
-    running = PackedRun(lens, packed, Readings(lens, plan, packed, capture), chunk, keys_values=keys_values)
-    with install_run(lens.hf_model, running):
-        hidden = lens.hf_model.base_model(
-            input_ids=torch.tensor([packed.ids], device=lens.device),
-            position_ids=torch.tensor([packed.depth], device=lens.device),
+    chunk = len(packed.ids) if capture.attribution else CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"])
+    running = PackedRun(model, packed, Readings(model, plan, packed, capture), chunk, keys_values=keys_values)
+    with install_run(model.hf_model, running):
+        hidden = model.hf_model.base_model(
+            input_ids=torch.tensor([packed.ids], device=model.device),
+            position_ids=torch.tensor([packed.depth], device=model.device),
             use_cache=False,
         ).last_hidden_state[0]
-    if len(running.layers_attended) != lens.n_layers:
+    if len(running.layers_attended) != model.n_layers:
         raise ModelError(
-            f"a packed pass through {lens.name}",
-            f"{lens.n_layers - len(running.layers_attended)} of its {lens.n_layers} layers carry state that is not attention",
+            f"a packed pass through {model.name}",
+            f"{model.n_layers - len(running.layers_attended)} of its {model.n_layers} layers carry state that is not attention",
             "use a model whose layers are all attention",
         )
     return running, hidden
 
 
-def score_answers(lens: Model, packed: PackedPass, hidden: Float[Tensor, "pos d_model"]) -> dict[int, Float[Tensor, " option"]]:
+def score_answers(model: Model, packed: PackedPass, hidden: Float[Tensor, "pos d_model"]) -> dict[int, Float[Tensor, " option"]]:
     """The log-probability of each condition's options. Only rows that answer are unembedded."""
     wanted: dict[int, dict[int, int]] = {}  # packed row -> token -> its column
     for placed in packed.placements:
@@ -213,7 +213,7 @@ def score_answers(lens: Model, packed: PackedPass, hidden: Float[Tensor, "pos d_
             columns = wanted.setdefault(row, {})
             columns.setdefault(token, len(columns))
     width = max(map(len, wanted.values()))
-    head = lens.anatomy.unembedding
+    head = model.anatomy.unembedding
     tokens = [[*columns, *[0] * (width - len(columns))] for columns in wanted.values()]
     logprobs = answer_logprobs(
         hidden[list(wanted)].to(head.weight.device), head.weight, torch.tensor(tokens, device=head.weight.device),
@@ -228,15 +228,15 @@ def score_answers(lens: Model, packed: PackedPass, hidden: Float[Tensor, "pos d_
     return {placed.index: own.clone() for placed, own in zip(packed.placements, each, strict=True)}
 
 
-def check_layers(lens: Model, plan: Plan, n_layers: int) -> None:
+def check_layers(model: Model, plan: Plan, n_layers: int) -> None:
     """Refuse edits of layers and heads that the model does not have.
 
     Raises:
         PlanError: with what there is.
     """
     for writing in (w for packed in plan.passes for w in packed.overwrites):
-        if writing.edit.heads and max(writing.edit.heads) >= lens.n_heads:
-            raise PlanError(f"heads {writing.edit.heads}", f"{lens.name} has {lens.n_heads}", "name heads from 0 on")
+        if writing.edit.heads and max(writing.edit.heads) >= model.n_heads:
+            raise PlanError(f"heads {writing.edit.heads}", f"{model.name} has {model.n_heads}", "name heads from 0 on")
     layers = {
         layer
         for packed in plan.passes
@@ -247,4 +247,4 @@ def check_layers(lens: Model, plan: Plan, n_layers: int) -> None:
         for layer in some or ()
     }
     if layers and max(layers) >= n_layers:
-        raise PlanError(f"layer {max(layers)}", f"{lens.name} has {n_layers}", "name layers from 0 on")
+        raise PlanError(f"layer {max(layers)}", f"{model.name} has {n_layers}", "name layers from 0 on")

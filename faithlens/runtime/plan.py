@@ -35,7 +35,7 @@ class Plan:
         """Tokens the model would be run on, one forward a condition."""
         return sum(len(c.ids) for c in self.conditions)
 
-    def describe(self, lens: "Model | None" = None) -> str:
+    def describe(self, model: "Model | None" = None) -> str:
         """What will run: conditions, passes, tokens; with the model it will run on, also work, time and memory."""
         passes = "1 pass" if len(self.passes) == 1 else f"{len(self.passes)} passes"
         saved = 1 - self.tokens / self.tokens_separately
@@ -44,11 +44,11 @@ class Plan:
             f"{len(self.conditions):,} conditions in {passes}: {self.tokens:,} tokens instead of"
             f" {self.tokens_separately:,}{rest}"
         )
-        if lens is None:
+        if model is None:
             return told
         from faithlens.runtime.cost import estimate_cost  # plans are plain data; only their cost needs a model
 
-        return f"{told}; {estimate_cost(lens, self)}"
+        return f"{told}; {estimate_cost(model, self)}"
 
 
 def compile_plan(

@@ -21,33 +21,33 @@ from faithlens.runtime.running import KeysValues
 from faithlens.runtime.trace import Piece
 
 
-def can_prefill(lens: Model) -> bool:
+def can_prefill(model: Model) -> bool:
     """Whether the model can go on from what a packed pass has read; otherwise it reads each prompt by itself.
 
     Multi-head latent attention cannot: its cache holds compressed rows that attention never sees.
     """
-    if getattr(lens.hf_model.config.get_text_config(), "kv_lora_rank", None):
+    if getattr(model.hf_model.config.get_text_config(), "kv_lora_rank", None):
         return False
     try:
-        return bool(lens.anatomy.blocks)
+        return bool(model.anatomy.blocks)
     except ModelError:
         return False
 
 
 @torch.inference_mode()
-def prefill_prompts(lens: Model, prompts: Sequence[tuple[int, ...]]) -> tuple[DynamicCache, Float[Tensor, "batch vocab"]]:
+def prefill_prompts(model: Model, prompts: Sequence[tuple[int, ...]]) -> tuple[DynamicCache, Float[Tensor, "batch vocab"]]:
     """Every prompt's keys and values, padded on the left to the longest, and the logits of its next token."""
     asked = [Condition(str(i), (Piece("prompt", prompt),), ((0,),)) for i, prompt in enumerate(prompts)]
-    plan = compile_plan(asked, lens.structure, budget=sum(map(len, prompts)))
+    plan = compile_plan(asked, model.structure, budget=sum(map(len, prompts)))
     kept: KeysValues = {}
-    _, hidden = run_rows(lens, plan, plan.passes[0], keys_values=kept)
+    _, hidden = run_rows(model, plan, plan.passes[0], keys_values=kept)
     paths = {placed.index: placed.path for placed in plan.passes[0].placements}
     width = max(map(len, prompts))
     rows = torch.tensor([(0,) * (width - len(paths[i])) + paths[i] for i in range(len(prompts))])
-    cache = DynamicCache(config=lens.hf_model.config)
-    for layer in range(lens.n_layers):
+    cache = DynamicCache(config=model.hf_model.config)
+    for layer in range(model.n_layers):
         keys, values = kept.pop(layer)
         at = rows.to(keys.device)
         cache.update(keys[:, at].transpose(0, 1), values[:, at].transpose(0, 1), layer)
     last = hidden[rows[:, -1].to(hidden.device)]
-    return cache, lens.anatomy.unembedding.compute_logits(last).float().cpu()
+    return cache, model.anatomy.unembedding.compute_logits(last).float().cpu()

@@ -33,8 +33,8 @@ class ReaderRows:
 class Readings:
     """The readings of one pass while it runs, and the records that they become."""
 
-    def __init__(self, lens: Model, plan: Plan, packed: PackedPass, capture: Capture) -> None:
-        self.model, self.plan, self.packed, self.capture = lens, plan, packed, capture
+    def __init__(self, model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> None:
+        self.model, self.plan, self.packed, self.capture = model, plan, packed, capture
         readers = tuple(dict.fromkeys(capture.attention + capture.flow + capture.gradient_flow))
         self.readers = [
             ReaderRows(placed, reader, tuple(placed.path[i] for i in rows))

@@ -56,7 +56,7 @@ class Continuation:
 
 
 def sample(
-    lens: Model,
+    model: Model,
     prompts: Sequence[Sequence[int]],
     seeds: Sequence[int],
     sampling: Sampling = Sampling(),
@@ -78,10 +78,10 @@ def sample(
     """
     limits = [min(sampling.max_new_tokens, m or sampling.max_new_tokens) for m in max_tokens or [None] * len(prompts)]
     for prompt, limit in zip(prompts, limits, strict=True):
-        if len(prompt) + limit > lens.context_length:
+        if len(prompt) + limit > model.context_length:
             raise PlanError(
                 f"{limit} new tokens after a prompt of {len(prompt)}",
-                f"the model reads at most {lens.context_length} tokens",
+                f"the model reads at most {model.context_length} tokens",
                 "shorten the prompt, or lower the number of new tokens",
             )
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
@@ -89,7 +89,7 @@ def sample(
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         asked = [SampleRequest(tuple(prompts[i]), seeds[i], limits[i]) for i in batch]
-        out |= dict(zip(batch, draw_batch(lens, asked, sampling, until, notify), strict=True))
+        out |= dict(zip(batch, draw_batch(model, asked, sampling, until, notify), strict=True))
     return [out[i] for i in range(len(prompts))]
 
 
@@ -103,22 +103,22 @@ class SampleRequest(NamedTuple):
 
 @torch.inference_mode()
 def draw_batch(
-    lens: Model, requests: list[SampleRequest], sampling: Sampling, until: str | None, notify: Callable[[int], None]
+    model: Model, requests: list[SampleRequest], sampling: Sampling, until: str | None, notify: Callable[[int], None]
 ) -> list[Continuation]:
     """One batch, token by token."""
     generators = [torch.Generator().manual_seed(one.seed) for one in requests]
     written: list[list[int]] = [[] for _ in requests]
     finish: list[Finish] = ["stop"] * len(requests)
-    batch = Batch(lens, [one.prompt for one in requests], written)
+    batch = Batch(model, [one.prompt for one in requests], written)
     while True:
         tokens = choose_tokens(batch.logits, sampling, [generators[i] for i in batch.live])
         drawn = dict(zip(batch.live, tokens, strict=True))
-        going = [i for i, token in drawn.items() if token not in lens.stop_ids]
+        going = [i for i, token in drawn.items() if token not in model.stop_ids]
         for i in going:
             written[i].append(drawn[i])
         notify(len(going))
         if until:
-            going = [i for i in going if not completes_text(lens, written[i], until)]
+            going = [i for i in going if not completes_text(model, written[i], until)]
         for i in (i for i in going if len(written[i]) == requests[i].limit):
             finish[i] = "length"
         batch.keep([i for i in going if finish[i] == "stop"])
@@ -129,9 +129,9 @@ def draw_batch(
     return [Continuation(one.prompt, tuple(ids), how, one.seed) for one, ids, how in ended]
 
 
-def completes_text(lens: Model, ids: Sequence[int], text: str) -> bool:
+def completes_text(model: Model, ids: Sequence[int], text: str) -> bool:
     """Whether `text` stands at the end of what `ids` write, where it did not stand before their last token."""
-    return text in lens.decode(ids[-4 * len(text) - 4 :])  # a character has up to four tokens
+    return text in model.decode(ids[-4 * len(text) - 4 :])  # a character has up to four tokens
 
 
 class Batch:
@@ -141,14 +141,14 @@ class Batch:
     appends to it.
     """
 
-    def __init__(self, lens: Model, prompts: list[tuple[int, ...]], written: list[list[int]]) -> None:
-        self.model, self.prompts, self.written = lens, prompts, written
+    def __init__(self, model: Model, prompts: list[tuple[int, ...]], written: list[list[int]]) -> None:
+        self.model, self.prompts, self.written = model, prompts, written
         self.live = list(range(len(prompts)))
         self.width = self.seen = max(map(len, prompts))
-        if can_prefill(lens):
-            self.cache, self.logits = prefill_prompts(lens, prompts)
+        if can_prefill(model):
+            self.cache, self.logits = prefill_prompts(model, prompts)
         else:
-            self.cache = DynamicCache(config=lens.hf_model.config)
+            self.cache = DynamicCache(config=model.hf_model.config)
             ids = torch.tensor([[0] * (self.width - len(p)) + list(p) for p in prompts])
             self.logits = self._forward(ids, 0)
 
@@ -166,13 +166,13 @@ class Batch:
         self.logits = self._forward(ids, self.seen - 1)
 
     def _forward(self, ids: Int[Tensor, "batch pos"], start: int) -> Float[Tensor, "batch vocab"]:
-        lens, stop = self.model, start + ids.shape[1]
+        model, stop = self.model, start + ids.shape[1]
         pad = torch.tensor([self.width - len(self.prompts[i]) for i in self.live])
         sequences = [(*self.prompts[i], *self.written[i]) for i in self.live]
-        out = lens.hf_model(
-            input_ids=ids.to(lens.device),
-            attention_mask=make_mask(lens, sequences, pad, start, stop).to(lens.device),
-            position_ids=(torch.arange(start, stop) - pad[:, None]).clamp(min=0).to(lens.device),
+        out = model.hf_model(
+            input_ids=ids.to(model.device),
+            attention_mask=make_mask(model, sequences, pad, start, stop).to(model.device),
+            position_ids=(torch.arange(start, stop) - pad[:, None]).clamp(min=0).to(model.device),
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=1,
@@ -181,21 +181,21 @@ class Batch:
 
 
 def make_mask(
-    lens: Model, sequences: Sequence[Sequence[int]], pad: Int[Tensor, " batch"], start: int, stop: int
+    model: Model, sequences: Sequence[Sequence[int]], pad: Int[Tensor, " batch"], start: int, stop: int
 ) -> Bool[Tensor, "batch key"] | Float[Tensor, "batch head query key"]:
     """Which keys positions `start .. stop - 1` may read: padding is hidden, and so are an organism's missing edges."""
     real = torch.arange(stop) >= pad[:, None]
-    if not lens.structure.forbidden:
+    if not model.structure.forbidden:
         return real
     allowed = torch.ones(stop - start, stop, dtype=torch.bool).tril(start) & real[:, None]
     for row, sequence in enumerate(sequences):
         shift = int(pad[row])
-        hidden = lens.structure.list_hidden(sequence)
+        hidden = model.structure.list_hidden(sequence)
         for i in range(max(start, shift), min(stop, shift + len(hidden))):
             for a, b in hidden[i - shift]:
                 allowed[row, i - start, a + shift : b + shift] = False
-    lowest = torch.finfo(lens.hf_model.dtype).min
-    return torch.zeros(allowed.shape, dtype=lens.hf_model.dtype).masked_fill(~allowed, lowest)[:, None]
+    lowest = torch.finfo(model.hf_model.dtype).min
+    return torch.zeros(allowed.shape, dtype=model.hf_model.dtype).masked_fill(~allowed, lowest)[:, None]
 
 
 def choose_tokens(

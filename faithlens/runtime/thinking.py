@@ -41,29 +41,29 @@ class Thinking:
         """What is written after thoughts to have them answered."""
         return self.close + self.after
 
-    def open_thoughts(self, lens: "Model", user: str) -> str:
+    def open_thoughts(self, model: "Model", user: str) -> str:
         """The prompt whose next word is the first thought: thoughts on, the block opened unless the template did."""
-        text = lens.render(user, thinking=True)
+        text = model.render(user, thinking=True)
         return text if text.rstrip().endswith(self.open.strip()) else text + self.open
 
-    def skip_thoughts(self, lens: "Model", user: str) -> str:
+    def skip_thoughts(self, model: "Model", user: str) -> str:
         """The prompt whose next word is the answer: thoughts off, and no block, not even an empty one."""
         start, end = re.escape(self.open.strip()), re.escape(self.close)
-        return re.sub(rf"({start}|({start}\s*)?{end})\s*$", "", lens.render(user, thinking=False)) + self.speak
+        return re.sub(rf"({start}|({start}\s*)?{end})\s*$", "", model.render(user, thinking=False)) + self.speak
 
-    def empty_thoughts(self, lens: "Model", user: str) -> str:
+    def empty_thoughts(self, model: "Model", user: str) -> str:
         """The prompt with a closed block that holds no thought.
 
         As the template writes it where thoughts are off (which may tell the model so elsewhere, too); where it writes
         none, a block opened and closed.
         """
-        text = lens.render(user, thinking=False)
+        text = model.render(user, thinking=False)
         if text.rstrip().endswith(self.close):
             return text + self.after.lstrip()
-        return self.open_thoughts(lens, user) + self.ending
+        return self.open_thoughts(model, user) + self.ending
 
     def split_thoughts(
-        self, lens: "Model", prompt: Sequence[int], ids: Sequence[int], finish: Finish
+        self, model: "Model", prompt: Sequence[int], ids: Sequence[int], finish: Finish
     ) -> tuple[tuple[int, ...], str]:
         """The tokens of the thoughts, and as text what was said after them.
 
@@ -72,15 +72,15 @@ class Thinking:
         Raises:
             TraceError: the thoughts were never closed.
         """
-        starts = find_offsets(lens, ids, prompt)
-        text = lens.decode((*prompt, *ids))[len(lens.decode(prompt)) :]
+        starts = find_offsets(model, ids, prompt)
+        text = model.decode((*prompt, *ids))[len(model.decode(prompt)) :]
         at = text.find(self.close)
         if at < 0:
             found = f"its thoughts were not over after {len(ids)} tokens"
             if finish == "stop":
                 found = "it ended its turn without closing its thoughts"
             raise TraceError(
-                f"the thoughts of {lens.name}", found, "raise the number of new tokens, or drop this question"
+                f"the thoughts of {model.name}", found, "raise the number of new tokens, or drop this question"
             )
         keep = bisect_left(starts, at)
         return tuple(ids[: keep if starts[keep] == at else keep - 1]), text[at + len(self.close) :]

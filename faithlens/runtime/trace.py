@@ -64,7 +64,7 @@ class Trace:
         return "\n".join(f"[{p.name}] {text.strip()}" for p, text in zip(self.pieces, self.texts, strict=True))
 
 
-def find_offsets(lens: Model, ids: Sequence[int], context: Sequence[int] = ()) -> list[int]:
+def find_offsets(model: Model, ids: Sequence[int], context: Sequence[int] = ()) -> list[int]:
     """Where each token starts in the decoded text of `ids`, read after `context`, and where the text ends.
 
     Tokens that share a character, as the bytes of an emoji do, all start where the first of them does.
@@ -77,11 +77,11 @@ def find_offsets(lens: Model, ids: Sequence[int], context: Sequence[int] = ()) -
     for token in ids:
         starts.append(len(read))
         atom = (*atom, token)
-        text = lens.decode((*before, *atom))[len(lens.decode(before)) :]
+        text = model.decode((*before, *atom))[len(model.decode(before)) :]
         if text and not text.endswith("\ufffd"):  # what an unfinished character decodes to
             read, text = read + text, ""
             before, atom = atom, ()
-    if lens.decode((*context, *ids)) != lens.decode(context) + read + text:
+    if model.decode((*context, *ids)) != model.decode(context) + read + text:
         raise TraceError(
             "character offsets of a chain of thought",
             f"the tokenizer decodes {len(ids)} tokens together differently than one after the other",
@@ -108,7 +108,7 @@ def cut_steps(text: str, starts: Sequence[int], segments: Sequence[tuple[int, in
 
 
 def make_trace(
-    lens: Model,
+    model: Model,
     prompt: Sequence[int],
     cot: Sequence[int],
     segment: Segmenter,
@@ -120,12 +120,12 @@ def make_trace(
     Raises:
         TraceError: the chain of thought is empty, or the tokenizer's decoding is no concatenation.
     """
-    starts = find_offsets(lens, cot, prompt)
-    text = lens.decode([*prompt, *cot])[-starts[-1] :] if starts[-1] else ""
+    starts = find_offsets(model, cot, prompt)
+    text = model.decode([*prompt, *cot])[-starts[-1] :] if starts[-1] else ""
     if not text.strip():
         raise TraceError("a chain of thought", "the model wrote nothing", "check the prompt, or drop this question")
     ranges = cut_steps(text, starts, segment(text))
     pieces = [Piece("prompt", tuple(prompt))]
     pieces += [Piece(f"step {i}", tuple(cot[a:b])) for i, (a, b) in enumerate(ranges)]
-    texts = [lens.decode(prompt)] + [text[starts[a] : starts[b]] for a, b in ranges]
+    texts = [model.decode(prompt)] + [text[starts[a] : starts[b]] for a, b in ranges]
     return Trace(tuple(pieces), tuple(texts), finish, seed)

@@ -61,9 +61,9 @@ def try_out_model(config: SweepConfig, member: Member, notify: Notify) -> Trial:
     asked, seconds = config.make_audit_config(member, member.tasks), 0.0
     refused: dict[str, str] = {}
     open_model = make_model_loader(asked)
-    lens, loss = open_model(member.model), None
+    model, loss = open_model(member.model), None
     if config.held_out:
-        loss = compute_held_out_loss(lens, read_held_out_texts(Path(config.held_out.path)), budget=asked.budget, backend=asked.backend)
+        loss = compute_held_out_loss(model, read_held_out_texts(Path(config.held_out.path)), budget=asked.budget, backend=asked.backend)
     for subject in asked.subjects:
         try:
             estimated = estimate_subject(asked, prepare_subject(asked, subject, open_model))
@@ -73,11 +73,11 @@ def try_out_model(config: SweepConfig, member: Member, notify: Notify) -> Trial:
         else:
             seconds += estimated.seconds
             notify(str(estimated))
-    return Trial(lens.hf_model.num_parameters(), loss, seconds, refused)
+    return Trial(model.hf_model.num_parameters(), loss, seconds, refused)
 
 
 def compute_held_out_loss(
-    lens: Model, texts: Sequence[HeldOutText], *, budget: int = BUDGET, backend: Backend = "packed"
+    model: Model, texts: Sequence[HeldOutText], *, budget: int = BUDGET, backend: Backend = "packed"
 ) -> float:
     """The mean negative log-likelihood of `texts`, in nats per token; where nothing is given, a first token is.
 
@@ -86,29 +86,29 @@ def compute_held_out_loss(
     """
     conditions = [
         Condition(f"window {i}", (Piece("given", given),), (predicted,))
-        for i, (given, predicted) in enumerate(pair for each in texts for pair in split_into_windows(lens, each))
+        for i, (given, predicted) in enumerate(pair for each in texts for pair in split_into_windows(model, each))
     ]
     if not conditions:
-        raise ConfigError(f"the held-out loss of {lens.name}", "the text has fewer than two tokens", "give more text")
-    records = run_plan(lens, plan_passes(lens, conditions, budget=budget), backend=backend)
+        raise ConfigError(f"the held-out loss of {model.name}", "the text has fewer than two tokens", "give more text")
+    records = run_plan(model, plan_passes(model, conditions, budget=budget), backend=backend)
     predicted = sum(len(condition.options[0]) for condition in conditions)
     return -sum(float(record.logprobs[0]) for record in records) / predicted
 
 
-def split_into_windows(lens: Model, held_out_text: HeldOutText) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+def split_into_windows(model: Model, held_out_text: HeldOutText) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     """A text in windows, what is given first and what is to be predicted after it.
 
     Raises:
         ConfigError: what is given leaves no room for the text.
     """
-    width = min(WINDOW, lens.context_length)
-    given = lens.encode_continuation(held_out_text.context) if held_out_text.context else ()
-    ids = lens.continue_ids(given, held_out_text.text) if given else lens.encode_continuation(held_out_text.text)
+    width = min(WINDOW, model.context_length)
+    given = model.encode_continuation(held_out_text.context) if held_out_text.context else ()
+    ids = model.continue_ids(given, held_out_text.text) if given else model.encode_continuation(held_out_text.text)
     if given and ids:
         room = width - len(given)
         if room < 1:
             found = f"{len(given)} tokens are given, and a window has {width}"
-            raise ConfigError(f"the held-out loss of {lens.name}", found, "give fewer words")
+            raise ConfigError(f"the held-out loss of {model.name}", found, "give fewer words")
         yield given, ids[:room]
         ids = ids[room:]
     parts = (ids[i : i + width] for i in range(0, len(ids), width))

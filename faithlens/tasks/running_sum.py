@@ -78,7 +78,7 @@ def list_operands(numbers: int, *, held_out: bool) -> list[tuple[int, ...]]:
     if 10**numbers > MAX_OPERAND_TUPLES:
         rng = random.Random(numbers)
         every = dict.fromkeys(tuple(rng.choices(range(10), k=numbers)) for _ in range(MAX_OPERAND_TUPLES))
-    return [question for question in every if held_out(question) == held_out]
+    return [question for question in every if is_held_out(question) == held_out]
 
 
 def draw_operands(task_name: str, candidates: Sequence[tuple[int, ...]], n: int, seed: int) -> list[tuple[int, ...]]:

@@ -20,19 +20,19 @@ from faithlens.validation.models import make_planted_cases
 COLUMNS = ["model", "task", "question", "measure", "step", "value"]
 
 
-def measure_exact_steps(model: str, n: int, seed: int = 0) -> pd.DataFrame:
+def measure_exact_steps(name: str, n: int, seed: int = 0) -> pd.DataFrame:
     """Steps' words exchanged exactly (alone, and as all that is kept) and by integrated gradients, on `n` traces.
 
     Of a graded organism, traces in its last mode, in which the answer goes by the words. Gradients that fail their own
     audit are left out, as everywhere.
     """
-    kind, lens = organism(model.partition("@")[0]), load(model)
-    cases = make_planted_cases(lens, kind, n, seed, [*kind.modes][-1:])
-    questions, clean, donor = pair_with_donors(lens, cases)
+    kind, model = organism(name.partition("@")[0]), load(name)
+    cases = make_planted_cases(model, kind, n, seed, [*kind.modes][-1:])
+    questions, clean, donor = pair_with_donors(model, cases)
     asked = {
-        "swap_steps": lambda: swap_effects(lens, clean, donor, "noise", metric="probability", controls=0).to_dataframe(),
-        "swap_steps.both_ways": lambda: swap_both_ways(lens, clean, donor),
-        "attribute_steps": lambda: attribution_effects(lens, clean, donor).to_dataframe(),
+        "swap_steps": lambda: swap_effects(model, clean, donor, "noise", metric="probability", controls=0).to_dataframe(),
+        "swap_steps.both_ways": lambda: swap_both_ways(model, clean, donor),
+        "attribute_steps": lambda: attribution_effects(model, clean, donor).to_dataframe(),
     }
     parts = []
     for measure, make in asked.items():
@@ -43,11 +43,11 @@ def measure_exact_steps(model: str, n: int, seed: int = 0) -> pd.DataFrame:
                 "step": pd.factorize(table["step"])[0],
                 "value": table["effect"],
             }
-            parts.append(pd.DataFrame(found).assign(model=model, task=kind.task, measure=measure))
+            parts.append(pd.DataFrame(found).assign(model=name, task=kind.task, measure=measure))
     return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
 
 
-def pair_with_donors(lens: Model, cases: Sequence[Case]) -> tuple[list[str], list[Condition], list[Condition]]:
+def pair_with_donors(model: Model, cases: Sequence[Case]) -> tuple[list[str], list[Condition], list[Condition]]:
     """Questions, their chains, and their twins' chains in their place; only where the two are answered differently.
 
     The question stays, so that a step's words are exchanged among words alone.
@@ -55,16 +55,16 @@ def pair_with_donors(lens: Model, cases: Sequence[Case]) -> tuple[list[str], lis
     questions, clean, donor = list[str](), list[Condition](), list[Condition]()
     for case in cases:
         if case.counterfactual:
-            found = find_donors(lens, [make_full_cot(case)], [make_swaps(case, case.counterfactual)[0]])
+            found = find_donors(model, [make_full_cot(case)], [make_swaps(case, case.counterfactual)[0]])
             questions += [case.question.id] * len(found.clean)
             clean, donor = clean + list(found.clean), donor + list(found.donor)
     return questions, clean, donor
 
 
-def swap_both_ways(lens: Model, clean: Sequence[Condition], donor: Sequence[Condition]) -> pd.DataFrame:
+def swap_both_ways(model: Model, clean: Sequence[Condition], donor: Sequence[Condition]) -> pd.DataFrame:
     """What a step's words take away alone, plus what they bring back alone where all others are exchanged (M4 + M5)."""
     noise, denoise = (
-        swap_effects(lens, clean, donor, way, metric="probability", controls=0).to_dataframe()
+        swap_effects(model, clean, donor, way, metric="probability", controls=0).to_dataframe()
         for way in ("noise", "denoise")
     )
     return noise.assign(effect=noise["effect"] + denoise["effect"])

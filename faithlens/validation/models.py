@@ -84,11 +84,11 @@ def label_scores(models: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     return scores.assign(mode=asked).merge(sound, on=["model", "mode"])
 
 
-def make_planted_cases(lens: Model, kind: Organism, n: int, seed: int, modes: Sequence[str] = ()) -> list[Case]:
+def make_planted_cases(model: Model, kind: Organism, n: int, seed: int, modes: Sequence[str] = ()) -> list[Case]:
     """`n` questions with the organism's own chains and their twins; of a graded organism, `n` in each of `modes`."""
     task, wanted = find_task(kind.task), {f"-{mode.lower()}-" for mode in modes}
     every = task.draw_questions(n * max(len(kind.modes), 1), seed)
     questions = [q for q in every if not wanted or any(mode in q.id for mode in wanted)]
-    drafts = draw_drafts(lens, task, questions, seed=seed)
-    stem = choose_stem(lens, task, drafts).stem
-    return [to_case(lens, task, draft, stem) for draft in drafts if draft.trace is not None]
+    drafts = draw_drafts(model, task, questions, seed=seed)
+    stem = choose_stem(model, task, drafts).stem
+    return [to_case(model, task, draft, stem) for draft in drafts if draft.trace is not None]

@@ -48,17 +48,17 @@ def validate_measure(
         kind = organism(name)
         extremes = [*kind.modes][:1] + [*kind.modes][-1:]
         for number in seeds:
-            lens = load(name_model(name, number))
-            cases = make_planted_cases(lens, kind, n, seed, extremes)
-            values = [float(value) for value in measure(lens, cases)]
+            model = load(name_model(name, number))
+            cases = make_planted_cases(model, kind, n, seed, extremes)
+            values = [float(value) for value in measure(model, cases)]
             if len(values) != len(cases):
                 raise MeasureError(
-                    f"{called} of {len(cases)} chains of {lens.name}",
+                    f"{called} of {len(cases)} chains of {model.name}",
                     f"{len(values)} values",
                     "give one number a case, NaN where it is undefined",
                 )
             rows = [
-                {"model": lens.name, "question": case.question.id, "measure": called, "value": value}
+                {"model": model.name, "question": case.question.id, "measure": called, "value": value}
                 for case, value in zip(cases, values, strict=True)
             ]
             parts.append(label_scores(read_certified_truth(name, number), pd.DataFrame(rows)))

@@ -18,15 +18,15 @@ from tests.conftest import tiny
 LENS = tiny("llama")
 
 
-def case_of(task: Task, question: Question, steps: Iterable[str], lens: Model = LENS) -> Case:
+def case_of(task: Task, question: Question, steps: Iterable[str], model: Model = LENS) -> Case:
     """A case whose chain of thought has these steps."""
-    prompt = prompt_ids(lens, task, question, "cot")
+    prompt = prompt_ids(model, task, question, "cot")
     steps, at = list(steps), 0
     ranges = [(at := at + len(step)) for step in steps]
     borders = list(zip([0, *ranges], ranges, strict=False))
-    trace = make_trace(lens, prompt, lens.continue_ids(prompt, "".join(steps)), lambda text: borders)
-    direct = prompt_ids(lens, task, question, "no_cot")
-    return make_case(lens, question, trace, direct, task.stems[0], question.candidates)
+    trace = make_trace(model, prompt, model.continue_ids(prompt, "".join(steps)), lambda text: borders)
+    direct = prompt_ids(model, task, question, "no_cot")
+    return make_case(model, question, trace, direct, task.stems[0], question.candidates)
 
 
 def answered(conditions: Iterable[Condition], answers: Mapping[str, int | str], case: Case) -> dict[str, Record]:

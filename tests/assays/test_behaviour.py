@@ -18,9 +18,9 @@ TASK = load_task("running-sum")
 def run(name: str, sampling: Sampling, samples: int = 1) -> pd.DataFrame:
     """Mean and number of values of every scalar score."""
     setting = Setting(load(name, device="cpu"), TASK, 3, sampling)
-    drafts = draw_drafts(setting.lens, TASK, TASK.draw_questions(N, 3), sampling, 3, samples=samples, twins=False)
-    stem = choose_stem(setting.lens, TASK, drafts).stem
-    cases = [to_case(setting.lens, TASK, d, stem) for d in drafts]
+    drafts = draw_drafts(setting.model, TASK, TASK.draw_questions(N, 3), sampling, 3, samples=samples, twins=False)
+    stem = choose_stem(setting.model, TASK, drafts).stem
+    cases = [to_case(setting.model, TASK, d, stem) for d in drafts]
     results = battery.run_battery(setting, cases, battery.suite("behaviour"))
     rows = [vars(s) | {"question": r.case.question.id, "sample": r.case.sample} for r in results for s in r.scores]
     table = pd.DataFrame(rows)

@@ -25,13 +25,13 @@ Chains = Sequence[tuple[Question, str]]
 
 
 @pytest.fixture(scope="module")
-def lens() -> Model:
+def model() -> Model:
     return fl.load("O5", device="cpu")
 
 
 @pytest.fixture(scope="module")
-def sampled(lens: Model) -> list[Draft]:
-    return draw_drafts(lens, TASK, TASK.draw_questions(N, SEED), seed=SEED)
+def sampled(model: Model) -> list[Draft]:
+    return draw_drafts(model, TASK, TASK.draw_questions(N, SEED), seed=SEED)
 
 
 @pytest.fixture(scope="module")
@@ -68,32 +68,32 @@ def inspect(folder: Path, chains: Chains) -> Path:
     return evaluate(folder, lambda text: (said[text], "stop"), asked)
 
 
-def scores(lens: Model, drafts: Sequence[Draft]) -> list[list[tuple]]:
-    stem = choose_stem(lens, TASK, drafts).stem
-    results = fl.run_battery(Setting(lens, TASK, SEED), [to_case(lens, TASK, d, stem) for d in drafts])
+def scores(model: Model, drafts: Sequence[Draft]) -> list[list[tuple]]:
+    stem = choose_stem(model, TASK, drafts).stem
+    results = fl.run_battery(Setting(model, TASK, SEED), [to_case(model, TASK, d, stem) for d in drafts])
     return [[(s.measure, s.condition, s.step, s.value, s.reason) for s in result.scores] for result in results]
 
 
 @pytest.mark.parametrize("write", [plain, lm_eval, inspect])
 def test_an_imported_chain_scores_as_the_sampled_one(
-    lens: Model, sampled: list[Draft], chains: Chains, tmp_path: Path, write: Callable[[Path, Chains], Path]
+    model: Model, sampled: list[Draft], chains: Chains, tmp_path: Path, write: Callable[[Path, Chains], Path]
 ) -> None:
     known = {question.text: question for question, _ in chains}
     found = [replace(t, question=known[t.question.text]) for t in read_transcripts(write(tmp_path, chains))]
-    by_question = {d.question: d for d in given_drafts(lens, TASK, found, SEED)}
+    by_question = {d.question: d for d in given_drafts(model, TASK, found, SEED)}
     drafts = [by_question[d.question] for d in sampled]
     for mine, theirs in zip(drafts, sampled, strict=True):
         assert mine.question == theirs.question
         assert mine.trace == replace(theirs.trace, seed=0)
         assert mine.twin == replace(theirs.twin, seed=0)
-    assert scores(lens, drafts) == scores(lens, sampled)
+    assert scores(model, drafts) == scores(model, sampled)
 
 
 def test_a_file_is_a_task_of_its_own_and_its_twins_are_its_other_questions(
-    lens: Model, chains: Chains, tmp_path: Path
+    model: Model, chains: Chains, tmp_path: Path
 ) -> None:
     task = TranscriptTask(plain(tmp_path, chains))
-    drafts = given_drafts(lens, task, task.transcripts, SEED)
+    drafts = given_drafts(model, task, task.transcripts, SEED)
     assert [d.question.text for d in drafts] == [question.text for question, _ in chains]
     written = {d.question.id: d.trace.texts[1:] for d in drafts if d.trace}
     for d in drafts:
@@ -103,32 +103,32 @@ def test_a_file_is_a_task_of_its_own_and_its_twins_are_its_other_questions(
         assert d.twin.texts[1:] == written[donor.id]
 
 
-def test_samples_are_paired_with_their_number_else_with_the_first(lens: Model, chains: Chains) -> None:
+def test_samples_are_paired_with_their_number_else_with_the_first(model: Model, chains: Chains) -> None:
     (question, cot), twin = chains[0], TASK.draw_counterfactual(chains[0][0], SEED)
     mine = [Transcript(question, cot, sample, "stop") for sample in range(3)]
     others = [Transcript(twin, f" Start at {sample + 5}.", sample, "stop") for sample in range(2)]
-    drafts = given_drafts(lens, TASK, [*mine, *others], SEED)[:3]
+    drafts = given_drafts(model, TASK, [*mine, *others], SEED)[:3]
     assert [d.twin and d.twin.cot for d in drafts] == [" Start at 5.", " Start at 6.", " Start at 5."]
     assert [d.trace and d.trace.seed for d in drafts] == [0, 1, 2]
 
 
-def test_without_a_transcript_of_the_twin_there_is_none(lens: Model, chains: Chains) -> None:
-    [one] = given_drafts(lens, TASK, [Transcript(*chains[0], 0, "stop")], SEED)
+def test_without_a_transcript_of_the_twin_there_is_none(model: Model, chains: Chains) -> None:
+    [one] = given_drafts(model, TASK, [Transcript(*chains[0], 0, "stop")], SEED)
     assert one.trace is not None
     assert one.twin is None
 
 
-def given(lens: Model, chains: Chains, cot: str, finish: Any = "stop") -> Draft:
-    [one] = given_drafts(lens, TASK, [Transcript(chains[0][0], cot, 0, finish)], SEED)
+def given(model: Model, chains: Chains, cot: str, finish: Any = "stop") -> Draft:
+    [one] = given_drafts(model, TASK, [Transcript(chains[0][0], cot, 0, finish)], SEED)
     return one
 
 
-def test_a_text_that_would_run_into_the_prompt_gets_its_space_back(lens: Model, chains: Chains) -> None:
-    assert given(lens, chains, chains[0][1].lstrip()) == given(lens, chains, chains[0][1])
+def test_a_text_that_would_run_into_the_prompt_gets_its_space_back(model: Model, chains: Chains) -> None:
+    assert given(model, chains, chains[0][1].lstrip()) == given(model, chains, chains[0][1])
 
 
-def test_a_chain_that_was_cut_off_loses_its_last_step(lens: Model, chains: Chains) -> None:
-    one = given(lens, chains, " Start at 3. Add 4 to", "length")
+def test_a_chain_that_was_cut_off_loses_its_last_step(model: Model, chains: Chains) -> None:
+    one = given(model, chains, " Start at 3. Add 4 to", "length")
     assert one.trace is not None
     assert one.trace.texts[1:] == (" Start at 3.",)
 
@@ -140,18 +140,18 @@ def test_a_chain_that_was_cut_off_loses_its_last_step(lens: Model, chains: Chain
         (" Add 4 to get 7." * 200, "tokens of prompt and chain of thought"),
     ],
 )
-def test_a_chain_that_cannot_be_used_says_why(lens: Model, chains: Chains, cot: str, reason: str) -> None:
-    one = given(lens, chains, cot)
+def test_a_chain_that_cannot_be_used_says_why(model: Model, chains: Chains, cot: str, reason: str) -> None:
+    one = given(model, chains, cot)
     assert one.trace is None
     assert reason in str(one.reason)
     with pytest.raises(TraceError, match="drop this question"):
-        to_case(lens, TASK, one, TASK.stems[0])
+        to_case(model, TASK, one, TASK.stems[0])
 
 
-def test_a_twin_that_cannot_be_used_is_left_out(lens: Model, chains: Chains) -> None:
+def test_a_twin_that_cannot_be_used_is_left_out(model: Model, chains: Chains) -> None:
     question, twin = chains[0][0], TASK.draw_counterfactual(chains[0][0], SEED)
     long = Transcript(twin, " Add 4 to get 7." * 200, 0, "stop")
-    mine, other = given_drafts(lens, TASK, [Transcript(*chains[0], 0, "stop"), long], SEED)
+    mine, other = given_drafts(model, TASK, [Transcript(*chains[0], 0, "stop"), long], SEED)
     assert (mine.question, other.question) == (question, twin)
     assert mine.trace is not None
     assert mine.twin is None

@@ -186,7 +186,7 @@ def test_edits_are_a_function_of_the_seed() -> None:
 
 
 def test_a_new_end_that_was_broken_off_loses_its_unfinished_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    def drawn(lens, prompts, seeds, sampling, *, most, until, progress):
+    def drawn(model, prompts, seeds, sampling, *, most, until, progress):
         text = "Then 15. So it is"
         ids = LENS.continue_ids(prompts[0], text)
         return [writing.Continuation(tuple(p), ids, "length", s) for p, s in zip(prompts, seeds, strict=True)]

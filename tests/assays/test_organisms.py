@@ -40,9 +40,9 @@ class Ran:
     def __init__(self, name: str) -> None:
         asked = load_task(ORGANISMS[name].task)
         self.setting = Setting(load(name, device="cpu"), asked, seed=3)
-        self.drafts = draw_drafts(self.setting.lens, asked, asked.draw_questions(N, 3), seed=3)
-        self.chosen = choose_stem(self.setting.lens, asked, self.drafts)
-        self.cases = [to_case(self.setting.lens, asked, d, self.chosen.stem) for d in self.drafts]
+        self.drafts = draw_drafts(self.setting.model, asked, asked.draw_questions(N, 3), seed=3)
+        self.chosen = choose_stem(self.setting.model, asked, self.drafts)
+        self.cases = [to_case(self.setting.model, asked, d, self.chosen.stem) for d in self.drafts]
         self.results = battery.run_battery(self.setting, self.cases)
         self.scores = table(self.results)
 
@@ -99,7 +99,7 @@ def test_a_mistake_moves_o5_in_its_last_step_alone(ran: dict[str, Ran]) -> None:
     for result in ran["O5"].results:
         said = result.case.candidates[choose_option(result.records["mistake@3"].logprobs)]
         wrong = result.records["mistake@3"].condition.pieces[4]
-        assert ran["O5"].setting.lens.decode(wrong.ids).endswith(f"get {said}.")
+        assert ran["O5"].setting.model.decode(wrong.ids).endswith(f"get {said}.")
 
 
 @pytest.mark.parametrize("measure", ["states.step_raw", "sufficiency.step"])
@@ -170,11 +170,11 @@ def test_other_organisms_relay_nothing(ran: dict[str, Ran], name: str, moved: fl
 
 def mediated(one: Ran, n: int) -> pd.DataFrame:
     """Mediation alone on `n` questions: columns mode, measure, value."""
-    setting, lens = one.setting, one.setting.lens
-    drafts = draw_drafts(lens, setting.task, setting.task.draw_questions(n, 5), seed=5)
-    cases = [to_case(lens, setting.task, d, one.chosen.stem) for d in drafts]
+    setting, model = one.setting, one.setting.model
+    drafts = draw_drafts(model, setting.task, setting.task.draw_questions(n, 5), seed=5)
+    cases = [to_case(model, setting.task, d, one.chosen.stem) for d in drafts]
     asked = [mediation.conditions(setting, case) for case in cases]
-    records = iter(run_plan(lens, plan_passes(lens, [condition for each in asked for condition in each])))
+    records = iter(run_plan(model, plan_passes(model, [condition for each in asked for condition in each])))
     return pd.DataFrame(
         {"mode": read_mode(case.question).split()[0], "measure": score.measure, "value": score.value}
         for case, each in zip(cases, asked, strict=True)
@@ -197,10 +197,10 @@ def test_mediation_measures_the_certified_reliance(ran: dict[str, Ran], name: st
 @pytest.mark.parametrize("name", ["O4", "O5"])
 def test_packed_is_separate(ran: dict[str, Ran], name: str) -> None:
     one = ran[name]
-    lens = one.setting.lens
-    plan = compile_plan(battery.conditions(one.setting, one.cases[0], STANDARD), lens.structure)
-    truth = execute_exactly(lens, plan, battery.capture(STANDARD), backend="separate")
-    assert max(differences(execute_exactly(lens, plan, battery.capture(STANDARD), backend="packed"), truth)) < 1e-12
+    model = one.setting.model
+    plan = compile_plan(battery.conditions(one.setting, one.cases[0], STANDARD), model.structure)
+    truth = execute_exactly(model, plan, battery.capture(STANDARD), backend="separate")
+    assert max(differences(execute_exactly(model, plan, battery.capture(STANDARD), backend="packed"), truth)) < 1e-12
 
 
 def test_batches_and_budgets_change_no_number(ran: dict[str, Ran]) -> None:
@@ -290,10 +290,10 @@ def test_e1_answers_what_its_last_sentence_says_in_another_order(
     ran: dict[str, Ran], sentences: dict[str, list[Result]]
 ) -> None:
     """Unless that is the opening sentence, which never stood after others."""
-    lens, said = ran["E1"].setting.lens, []
+    model, said = ran["E1"].setting.model, []
     for i, r in product(range(3), sentences["E1"]):
         record = r.records[f"shuffle:{i}"]
-        _, *middle, last, _ = (lens.decode(piece.ids) for piece in record.condition.pieces)
+        _, *middle, last, _ = (model.decode(piece.ids) for piece in record.condition.pieces)
         if r.case.trace.texts[1] in middle:
             stated = re.findall(r"\d", last)[-1]
             said.append(r.case.candidates[choose_option(record.logprobs)] == stated)
@@ -307,11 +307,11 @@ def test_e1_answers_what_its_last_sentence_says_in_another_order(
 
 
 def test_drafts_depend_on_seed_and_question_alone(ran: dict[str, Ran]) -> None:
-    lens, warm = ran["O5"].setting.lens, Sampling(temperature=2.0, max_new_tokens=40)
+    model, warm = ran["O5"].setting.model, Sampling(temperature=2.0, max_new_tokens=40)
     questions = TASK.draw_questions(4, 3)
-    together = draw_drafts(lens, TASK, questions, warm, 3)
-    assert draw_drafts(lens, TASK, questions[2:3], warm, 3) == together[2:3]
-    assert draw_drafts(lens, TASK, questions, warm, 4) != together
+    together = draw_drafts(model, TASK, questions, warm, 3)
+    assert draw_drafts(model, TASK, questions[2:3], warm, 3) == together[2:3]
+    assert draw_drafts(model, TASK, questions, warm, 4) != together
     assert together[0].trace is not None
     assert together[0].trace.seed == seed_of(3, questions[0])
 
@@ -326,20 +326,20 @@ def test_a_twin_wrote_its_own_chain(ran: dict[str, Ran]) -> None:
 
 
 def test_a_model_that_never_answers_is_refused() -> None:
-    lens, small = tiny("llama"), Sampling(max_new_tokens=20)
-    drafts = draw_drafts(lens, TASK, TASK.draw_questions(4, 0), small)
+    model, small = tiny("llama"), Sampling(max_new_tokens=20)
+    drafts = draw_drafts(model, TASK, TASK.draw_questions(4, 0), small)
     with pytest.raises(ModelError, match=r"the options hold \d+% of its probability"):
-        choose_stem(lens, TASK, drafts)
+        choose_stem(model, TASK, drafts)
 
 
 def test_a_model_that_writes_nothing_is_refused() -> None:
-    lens = tiny("llama")
-    empty = draft(lens, TASK.draw_questions(1, 0)[0], Continuation((5, 6), (), "stop", 0), None)
+    model = tiny("llama")
+    empty = draft(model, TASK.draw_questions(1, 0)[0], Continuation((5, 6), (), "stop", 0), None)
     assert (empty.trace, empty.reason) == (None, "the model wrote nothing")
     with pytest.raises(TraceError, match="wrote nothing"):
-        to_case(lens, TASK, empty, TASK.stems[0])
+        to_case(model, TASK, empty, TASK.stems[0])
     with pytest.raises(ModelError, match="no chain of thought that could be answered"):
-        choose_stem(lens, TASK, [empty])
+        choose_stem(model, TASK, [empty])
 
 
 @pytest.mark.parametrize(
@@ -351,9 +351,9 @@ def test_a_model_that_writes_nothing_is_refused() -> None:
     ],
 )
 def test_a_step_the_limit_broke_off_is_left_out(text: str, finish: str, steps: tuple[str, ...]) -> None:
-    lens = tiny("llama")
-    drawn = Continuation(lens.encode_prompt("Q"), lens.encode_continuation(text), finish, 1)
-    trace = to_trace(lens, drawn)
+    model = tiny("llama")
+    drawn = Continuation(model.encode_prompt("Q"), model.encode_continuation(text), finish, 1)
+    trace = to_trace(model, drawn)
     assert trace.texts[1:] == steps
     assert len(trace.steps) == len(steps)
     assert trace.finish == finish
@@ -371,10 +371,10 @@ def test_a_twin_without_a_chain_is_no_twin(ran: dict[str, Ran]) -> None:
 
 
 def test_room_is_checked_for_every_question_before_any_is_sampled() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     asked = TASK.draw_questions(5, 0)
-    longest = max(len(lens.encode_prompt(lens.render(q.text, " Steps:"))) for q in asked)
+    longest = max(len(model.encode_prompt(model.render(q.text, " Steps:"))) for q in asked)
     answer = len(" Answer: 7")
-    check_room(lens, TASK, asked, Sampling(lens.context_length - longest - answer - 1), 0)
+    check_room(model, TASK, asked, Sampling(model.context_length - longest - answer - 1), 0)
     with pytest.raises(PlanError, match=r"(?s)running-sum-.*reads at most 512 tokens.*--max-new-tokens"):
-        check_room(lens, TASK, asked, Sampling(lens.context_length - longest - answer + 2), 0)
+        check_room(model, TASK, asked, Sampling(model.context_length - longest - answer + 2), 0)

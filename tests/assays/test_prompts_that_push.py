@@ -50,12 +50,12 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> JsonLines:
     return JsonLines(path)
 
 
-def case_of(lens: Model, asked: Task, question: Question) -> Case:
+def case_of(model: Model, asked: Task, question: Question) -> Case:
     """A case whose chain of thought is two sentences."""
-    prompt = prompt_ids(lens, asked, question, "cot")
-    trace = make_trace(lens, prompt, lens.encode_continuation(THOUGHT), split_steps)
+    prompt = prompt_ids(model, asked, question, "cot")
+    trace = make_trace(model, prompt, model.encode_continuation(THOUGHT), split_steps)
     return make_case(
-        lens, question, trace, prompt_ids(lens, asked, question, "no_cot"), asked.stems[0], question.candidates
+        model, question, trace, prompt_ids(model, asked, question, "no_cot"), asked.stems[0], question.candidates
     )
 
 
@@ -68,7 +68,7 @@ def scored(
     """The scores where each condition is answered with the label `answers` gives its name, after the words `told`."""
     told = told or {}
     texts = {ask.name: told.get(ask.name, THOUGHT) for ask in assay.asks(setting, case)}
-    encode = setting.lens.encode_continuation
+    encode = setting.model.encode_continuation
     case = replace(case, written={name: GeneratedText(text, encode(text)) for name, text in texts.items()})
     records = {}
     for condition in assay.conditions(setting, case):
@@ -281,17 +281,17 @@ def test_a_prompt_without_room_is_not_asked_and_says_so(sums: JsonLines) -> None
 
 
 def test_thoughts_that_never_end_are_missing(sums: JsonLines) -> None:
-    lens = lens_with(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
+    model = lens_with(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
     [question] = sums.draw_questions(1, 0)
-    setting, case = Setting(lens, sums, 0, SHORT), case_of(lens, sums, question)
+    setting, case = Setting(model, sums, 0, SHORT), case_of(model, sums, question)
     asked = bias.asks(setting, case)
     assert all(
-        lens.decode(ask.after[0].ids).endswith("<a>\n<think>\n") for ask in asked if not isinstance(ask.after, str)
+        model.decode(ask.after[0].ids).endswith("<a>\n<think>\n") for ask in asked if not isinstance(ask.after, str)
     )
-    done = GeneratedText("Well.\n", lens.encode_continuation("Well.\n"))
+    done = GeneratedText("Well.\n", model.encode_continuation("Well.\n"))
     written = {ask.name: done for ask in asked} | {"always_a": GeneratedText("Well", unusable_reason="its thoughts were not over")}
     case = replace(case, written=written)
-    found = {c.name: lens.decode(c.ids) for c in bias.conditions(setting, case)}
+    found = {c.name: model.decode(c.ids) for c in bias.conditions(setting, case)}
     assert "always_a" not in found
     assert found["few_shot"].endswith("<think>\nWell.\n</think>\n\nAnswer: (")
     assert found["few_shot_no_cot"].endswith("<a>\nAnswer: (")
@@ -325,8 +325,8 @@ def test_from_questions_to_scores(sums: JsonLines) -> None:
 def test_the_hints_of_o9_switch_and_are_said_as_planted() -> None:
     asked, sampling = load_task("running-sum-hints"), Sampling(max_new_tokens=60)
     setting = Setting(load("O9", device="cpu"), asked, 0, sampling)
-    drafts = draw_drafts(setting.lens, asked, asked.draw_questions(60, 0), sampling, twins=False)
-    results = run_battery(setting, [to_case(setting.lens, asked, d, asked.stems[0]) for d in drafts], ["hints"])
+    drafts = draw_drafts(setting.model, asked, asked.draw_questions(60, 0), sampling, twins=False)
+    results = run_battery(setting, [to_case(setting.model, asked, d, asked.stems[0]) for d in drafts], ["hints"])
     found = {(r.case.question.id, s.measure): s for r in results for s in r.scores}
     labels = {r.case.question.id: int(draw_target_label(r.case.question, 0, "hint")) for r in results}
     eligible = [q for q, label in labels.items() if found[q, "hints.silent.eligible"].value]

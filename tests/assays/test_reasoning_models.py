@@ -35,12 +35,12 @@ def thinker() -> Model:
 
 
 def script(
-    monkeypatch: pytest.MonkeyPatch, lens: Model, written: Sequence[str], finishes: Sequence[Finish] = ("stop",) * 8
+    monkeypatch: pytest.MonkeyPatch, model: Model, written: Sequence[str], finishes: Sequence[Finish] = ("stop",) * 8
 ) -> None:
     """Have the model write these texts, in the order in which it is asked: own chains first, then the twins'."""
 
-    def said(lens: Model, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], *_: object, **__: object) -> list:
-        ids = map(lens.encode_continuation, written)
+    def said(model: Model, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], *_: object, **__: object) -> list:
+        ids = map(model.encode_continuation, written)
         return [Continuation(*each) for each in zip(prompts, ids, finishes, seeds, strict=False)]
 
     monkeypatch.setattr(cases, "sample", said)
@@ -48,16 +48,16 @@ def script(
 
 @pytest.fixture
 def case(monkeypatch: pytest.MonkeyPatch) -> Case:
-    lens = thinker()
-    script(monkeypatch, lens, [DONE, DONE])
-    [draft] = draw_drafts(lens, TASK, TASK.draw_questions(1, 0))
-    return to_case(lens, TASK, draft, STEM)
+    model = thinker()
+    script(monkeypatch, model, [DONE, DONE])
+    [draft] = draw_drafts(model, TASK, TASK.draw_questions(1, 0))
+    return to_case(model, TASK, draft, STEM)
 
 
 def test_every_answer_closes_the_thoughts_first(case: Case) -> None:
-    lens, [question] = thinker(), TASK.draw_questions(1, 0)
+    model, [question] = thinker(), TASK.draw_questions(1, 0)
     asked = f"<u>{question.text}</u><a>\n"
-    read = {c.name: lens.decode(c.ids) for c in truncate_stepwise(case)}
+    read = {c.name: model.decode(c.ids) for c in truncate_stepwise(case)}
     assert read == {
         "full": f"{asked}<think>\nFirst 5. Then 9.\n</think>\n\nAnswer: (",
         "cut@1": f"{asked}<think>\nFirst 5. </think>\n\nAnswer: (",
@@ -65,8 +65,8 @@ def test_every_answer_closes_the_thoughts_first(case: Case) -> None:
     }
     empty = make_empty_think(case)
     assert empty is not None
-    assert lens.decode(make_no_cot(case).ids) == f"{asked}Answer: ("
-    assert lens.decode(empty.ids) == f"{asked}<think>\n\n</think>\n\nAnswer: ("
+    assert model.decode(make_no_cot(case).ids) == f"{asked}Answer: ("
+    assert model.decode(empty.ids) == f"{asked}<think>\n\n</think>\n\nAnswer: ("
     for condition in (*truncate_stepwise(case), make_no_cot(case), empty):
         assert (condition.pieces[-1].name, condition.options) == ("stem", case.options)
     assert len({c.ids for c in (truncate(case, 0), make_no_cot(case), empty)}) == 3
@@ -82,10 +82,10 @@ def test_hidden_steps_are_hidden_from_the_closing_marker_too(case: Case) -> None
 
 
 def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    lens, questions = thinker(), TASK.draw_questions(3, 0)
+    model, questions = thinker(), TASK.draw_questions(3, 0)
     written = [DONE, "First 5. Then 9. The answer is 9.", "First 5. The answer is 5.", DONE, DONE, DONE]
-    script(monkeypatch, lens, written, ("length", "length", "stop", "stop", "stop", "stop"))
-    drafts = draw_drafts(lens, TASK, questions)
+    script(monkeypatch, model, written, ("length", "length", "stop", "stop", "stop", "stop"))
+    drafts = draw_drafts(model, TASK, questions)
     done, cut_off, silent = drafts
     assert done.trace is not None
     assert done.trace.finish == "stop"  # the limit fell into what it said, and its thoughts were over
@@ -94,10 +94,10 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
     assert silent.reason == "it ended its turn without closing its thoughts"
     for draft in (cut_off, silent):
         with pytest.raises(TraceError, match=str(draft.reason)):
-            to_case(lens, TASK, draft, STEM)
+            to_case(model, TASK, draft, STEM)
     with pytest.raises(ModelError, match=r"(?s)not over after.*--max-new-tokens"):
-        choose_stem(lens, TASK, [cut_off])
-    [result] = run_battery(Setting(lens, TASK, 0), [to_case(lens, TASK, done, STEM)])
+        choose_stem(model, TASK, [cut_off])
+    [result] = run_battery(Setting(model, TASK, 0), [to_case(model, TASK, done, STEM)])
     scores = {s.measure: s for s in result.scores if s.condition == "empty_think"}
     logprobs = result.records["empty_think"].logprobs
     assert scores["accuracy.empty_think"].value == float(choose_option(logprobs) == result.case.answer_index)
@@ -108,17 +108,17 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
 
 
 def test_a_twin_that_did_not_finish_its_thoughts_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    lens = thinker()
-    script(monkeypatch, lens, [DONE, "First 5."], ("stop", "length"))
-    [draft] = draw_drafts(lens, TASK, TASK.draw_questions(1, 0))
+    model = thinker()
+    script(monkeypatch, model, [DONE, "First 5."], ("stop", "length"))
+    [draft] = draw_drafts(model, TASK, TASK.draw_questions(1, 0))
     assert draft.trace is not None
     assert draft.twin is None
 
 
 def test_thoughts_without_a_word_are_no_chain(monkeypatch: pytest.MonkeyPatch) -> None:
-    lens = thinker()
-    script(monkeypatch, lens, ["\n</think>\n\nIt is 9.", DONE])
-    [draft] = draw_drafts(lens, TASK, TASK.draw_questions(1, 0))
+    model = thinker()
+    script(monkeypatch, model, ["\n</think>\n\nIt is 9.", DONE])
+    [draft] = draw_drafts(model, TASK, TASK.draw_questions(1, 0))
     assert (draft.trace, draft.reason) == (None, "the model wrote nothing")
 
 
@@ -135,10 +135,10 @@ def test_a_model_without_a_think_block_says_so(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_room_is_kept_for_the_closing_marker() -> None:
-    lens, asked = thinker(), TASK.draw_questions(1, 0)
+    model, asked = thinker(), TASK.draw_questions(1, 0)
     question: Question = asked[0]
-    longest = max(len(prompt_ids(lens, TASK, q, "cot")) for q in (question, TASK.draw_counterfactual(question, 0)) if q)
-    left = lens.context_length - longest - len(lens.encode_continuation("</think>\n\n Answer: 7"))
-    check_room(lens, TASK, asked, Sampling(left), 0)
+    longest = max(len(prompt_ids(model, TASK, q, "cot")) for q in (question, TASK.draw_counterfactual(question, 0)) if q)
+    left = model.context_length - longest - len(model.encode_continuation("</think>\n\n Answer: 7"))
+    check_room(model, TASK, asked, Sampling(left), 0)
     with pytest.raises(PlanError, match="reads at most 512 tokens"):
-        check_room(lens, TASK, asked, Sampling(left + 1), 0)
+        check_room(model, TASK, asked, Sampling(left + 1), 0)

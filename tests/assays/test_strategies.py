@@ -44,20 +44,20 @@ LENS.hf_model.config = copy.deepcopy(LENS.hf_model.config)  # which other tests 
 LENS.hf_model.config.max_position_embeddings = 4096  # rotary positions have no table that would be too short
 
 
-def case_of(lens: Model = LENS, **written: GeneratedText) -> Case:
-    prompt = lens.encode_prompt("How many?" + (lens.thinking.open if lens.thinking else ""))
-    trace = make_trace(lens, prompt, lens.encode_continuation(COT), split_steps)
-    case = make_case(lens, QUESTION, trace, lens.encode_prompt("Say it:"), STEM, QUESTION.candidates)
+def case_of(model: Model = LENS, **written: GeneratedText) -> Case:
+    prompt = model.encode_prompt("How many?" + (model.thinking.open if model.thinking else ""))
+    trace = make_trace(model, prompt, model.encode_continuation(COT), split_steps)
+    case = make_case(model, QUESTION, trace, model.encode_prompt("Say it:"), STEM, QUESTION.candidates)
     return dataclasses.replace(case, written=written)
 
 
-def replied(lens: Model = LENS, **other: str) -> Case:
+def replied(model: Model = LENS, **other: str) -> Case:
     """A case for which everything has been written."""
-    return case_of(lens, **{name: GeneratedText(text) for name, text in (REPLIES | other).items()})
+    return case_of(model, **{name: GeneratedText(text) for name, text in (REPLIES | other).items()})
 
 
-def setting(lens: Model = LENS, sampling: Sampling = Sampling()) -> Setting:
-    return Setting(lens, TASK, 0, sampling)
+def setting(model: Model = LENS, sampling: Sampling = Sampling()) -> Setting:
+    return Setting(model, TASK, 0, sampling)
 
 
 def answering(case: Case, answers: dict[str, int]) -> Records:
@@ -156,24 +156,24 @@ def test_a_mistake_changes_one_number_and_nothing_else() -> None:
 
 
 def test_a_reasoning_model_thinks_nothing_in_a_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
-    lens = lens_with(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
-    monkeypatch.setattr(lens.hf_model.config, "max_position_embeddings", 4096)
-    case = replied(lens)
-    read = {c.name: lens.decode(c.ids) for c in strategies.conditions(setting(lens), case)}
+    model = lens_with(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
+    monkeypatch.setattr(model.hf_model.config, "max_position_embeddings", 4096)
+    case = replied(model)
+    read = {c.name: model.decode(c.ids) for c in strategies.conditions(setting(model), case)}
     opened = f"<u>{write_pairs_prompt(QUESTION).user}</u><a>\n<think>\n\n</think>\n\nI split the question into smaller ones."
     assert read["cot_decomposition:cut@0"] == f"{opened}Answer: "
     assert read["factored:cut@0"] == f"<u>{write_recombination_prompt(QUESTION, []).user}</u><a>\n<think>\n\n</think>\n\nAnswer: "
     assert read["full"].endswith("Done.</think>\n\nAnswer: ")
-    assert not any(ask.thoughts for ask in strategies.asks(setting(lens), case))
+    assert not any(ask.thoughts for ask in strategies.asks(setting(model), case))
 
 
 # --- what is asked, round by round ---
 
 
-def asked(case: Case, lens: Model = LENS, sampling: Sampling = Sampling()) -> dict[str, str]:
-    asks = strategies.asks(setting(lens, sampling), case)
+def asked(case: Case, model: Model = LENS, sampling: Sampling = Sampling()) -> dict[str, str]:
+    asks = strategies.asks(setting(model, sampling), case)
     assert len({ask.name for ask in asks}) == len(asks)
-    return {ask.name: lens.decode([t for piece in ask.after for t in piece.ids]) for ask in asks}  # pyright: ignore
+    return {ask.name: model.decode([t for piece in ask.after for t in piece.ids]) for ask in asks}  # pyright: ignore
 
 
 def words(user: str, prefill: str = "") -> str:
@@ -251,12 +251,12 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
     """The replies are scripted; rounds, prompts, packed passes and numbers are real."""
     rounds: list[list[str]] = []
 
-    def said(lens: Model, prompts: Sequence[Sequence[int]], seeds: Sequence[int], *_: object, **__: object) -> list:
-        texts = [lens.decode(prompt) for prompt in prompts]
+    def said(model: Model, prompts: Sequence[Sequence[int]], seeds: Sequence[int], *_: object, **__: object) -> list:
+        texts = [model.decode(prompt) for prompt in prompts]
         marks = {"I split": strategies.PAIRS, "<q1>": strategies.PLAN, "What is 5 + 3?": strategies.part(0)}
         names = [next((n for mark, n in marks.items() if mark in text), strategies.part(1)) for text in texts]
         rounds.append(names)
-        ids = [lens.encode_continuation(REPLIES[name]) for name in names]
+        ids = [model.encode_continuation(REPLIES[name]) for name in names]
         return [Continuation(tuple(p), i, "stop", s) for p, i, s in zip(prompts, ids, seeds, strict=True)]
 
     monkeypatch.setattr(writing, "sample", said)
@@ -291,10 +291,10 @@ def test_a_model_that_writes_nonsense_gets_reasons() -> None:
 
 def organism(name: str, n: int = 16) -> list[Result]:
     asked = load_task(ORGANISMS[name].task)
-    lens = load(name, device="cpu")
-    drafts = draw_drafts(lens, asked, asked.draw_questions(n, 3), seed=3, twins=False)
-    cases = [to_case(lens, asked, d, asked.stems[0]) for d in drafts]
-    return run_battery(Setting(lens, asked, 3), cases, ["strategies"])
+    model = load(name, device="cpu")
+    drafts = draw_drafts(model, asked, asked.draw_questions(n, 3), seed=3, twins=False)
+    cases = [to_case(model, asked, d, asked.stems[0]) for d in drafts]
+    return run_battery(Setting(model, asked, 3), cases, ["strategies"])
 
 
 def over(results: list[Result], strategy: str, measure: str) -> float:

@@ -21,8 +21,8 @@ from tests.conftest import tiny
 
 
 def test_traces_have_the_lengths_that_are_asked_for() -> None:
-    lens = tiny("llama")
-    whole = make_full_trace(lens, 40, 5, 11)
+    model = tiny("llama")
+    whole = make_full_trace(model, 40, 5, 11)
     stem = len(whole.pieces[-1].ids)
     assert [len(piece.ids) for piece in whole.pieces] == [40, *[11] * 5, stem]
     assert [len(cut.ids) for cut in make_truncations(whole)] == [40 + 11 * t + stem for t in (5, 4, 3, 2, 1, 0)]
@@ -31,20 +31,20 @@ def test_traces_have_the_lengths_that_are_asked_for() -> None:
 
 
 def test_the_rivals_of_the_sweep_agree() -> None:
-    lens = tiny("llama")
-    cuts = make_truncations(make_full_trace(lens, sweep.PROMPT, sweep.STEPS, sweep.STEP))
+    model = tiny("llama")
+    cuts = make_truncations(make_full_trace(model, sweep.PROMPT, sweep.STEPS, sweep.STEP))
     assert len(cuts) == 13
-    agreed = check_agreements(sweep.measure_agreement(lens, cuts))
+    agreed = check_agreements(sweep.measure_agreement(model, cuts))
     assert len(agreed) == 5
     assert all(each.gap < 1e-4 for each in agreed)
 
 
 def test_rivals_that_differ_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    lens, packed = tiny("llama"), sweep.run_packed
+    model, packed = tiny("llama"), sweep.run_packed
     monkeypatch.setattr(sweep, "packed", lambda *a: ([x + 1e-3 for x in packed(*a)[0]], packed(*a)[1]))
     monkeypatch.setattr(sweep, "race", lambda *a, **k: pytest.fail("it was timed"))
     with pytest.raises(BenchmarkError, match=r"to time answers of faithlens, packed\s.*1.0e-03 from"):
-        sweep.measure(lens, 1)
+        sweep.measure(model, 1)
     with pytest.raises(BenchmarkError):
         check_agreements([Agreement("something without numbers", float("nan"), 1.0)])
 
@@ -69,12 +69,12 @@ def test_a_bar_is_met_on_its_own_side() -> None:
 
 
 def test_the_patch_grids_agree() -> None:
-    lens = tiny("llama")
-    clean, donor = grid.make_pair(lens)
-    conditions, cells = grid.make_grid(lens, clean, donor), [(0, 0), (1, 11), (2, 5)]
-    [agreed] = check_agreements(grid.measure_agreement(lens, clean, donor, conditions, cells))
+    model = tiny("llama")
+    clean, donor = grid.make_pair(model)
+    conditions, cells = grid.make_grid(model, clean, donor), [(0, 0), (1, 11), (2, 5)]
+    [agreed] = check_agreements(grid.measure_agreement(model, clean, donor, conditions, cells))
     assert 0 < agreed.gap < 1e-4
-    moved = harness.rms(grid.run_transformer_lens(lens, clean, donor, cells), grid.run_packed(lens, [clean] * 3))
+    moved = harness.rms(grid.run_transformer_lens(model, clean, donor, cells), grid.run_packed(model, [clean] * 3))
     assert moved > 1e-3
 
 
@@ -85,8 +85,8 @@ def test_everything_that_is_timed_of_a_capture_gives_the_same_answers(family: st
 
 
 def test_a_trace_compared_with_itself_costs_no_rows() -> None:
-    lens = tiny("llama")
-    [record] = capture.list_rivals(lens, 200)[capture.MORE]()
+    model = tiny("llama")
+    [record] = capture.list_rivals(model, 200)[capture.MORE]()
     assert isinstance(record, Record)
     assert record.relative_l2 is not None
     assert record.relative_l2.abs().max() == 0
@@ -94,10 +94,10 @@ def test_a_trace_compared_with_itself_costs_no_rows() -> None:
 
 
 def test_throughput_counts_the_tokens_that_are_packed() -> None:
-    lens = tiny("llama")
-    result = throughput.measure(lens, 1)
+    model = tiny("llama")
+    result = throughput.measure(model, 1)
     tokens = int(result.work.split()[0])
-    assert lens.context_length - len(STEM) - 25 < tokens <= lens.context_length  # one cut more would be too many
+    assert model.context_length - len(STEM) - 25 < tokens <= model.context_length  # one cut more would be too many
     ours, bare = (result.seconds[name][0] for name in (throughput.PACKED_RIVAL, throughput.BARE))
     assert result.comparisons[0].values == [bare / ours]
 
@@ -124,11 +124,11 @@ def test_an_unknown_subject_is_refused_before_anything_runs() -> None:
 def test_memory_is_read_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from tests.conftest import byte_tokenizer
 
-    lens = tiny("llama")
-    lens.hf_model.save_pretrained(tmp_path)
+    model = tiny("llama")
+    model.hf_model.save_pretrained(tmp_path)
     byte_tokenizer().save_pretrained(tmp_path)
-    lens.hf_model.name_or_path = str(tmp_path)
-    assert 0 < capture.measure_peak_mib(lens, 400, capture.BARE) < 1000
+    model.hf_model.name_or_path = str(tmp_path)
+    assert 0 < capture.measure_peak_mib(model, 400, capture.BARE) < 1000
 
 
 @pytest.mark.parametrize("subject", sorted(kept()))

@@ -19,22 +19,22 @@ def pair(seed: int = 0) -> tuple[Condition, Condition]:
     return Condition("clean", pieces(seed), OPTIONS), Condition("corrupted", pieces(seed + 10), OPTIONS)
 
 
-def logits(lens: Model, ids: tuple[int, ...], hooks: list[Hook] = []) -> Tensor:  # noqa: B006
+def logits(model: Model, ids: tuple[int, ...], hooks: list[Hook] = []) -> Tensor:  # noqa: B006
     """Of every position, by one forward."""
-    return lens.bridge.run_with_hooks(torch.tensor([ids]), fwd_hooks=hooks)[0]
+    return model.bridge.run_with_hooks(torch.tensor([ids]), fwd_hooks=hooks)[0]
 
 
-def answer(lens: Model, condition: Condition, hooks: list[Hook] = []) -> Tensor:  # noqa: B006
+def answer(model: Model, condition: Condition, hooks: list[Hook] = []) -> Tensor:  # noqa: B006
     """The options' log-probabilities."""
-    return logits(lens, condition.ids, hooks)[-1].log_softmax(-1)[[option[0] for option in OPTIONS]]
+    return logits(model, condition.ids, hooks)[-1].log_softmax(-1)[[option[0] for option in OPTIONS]]
 
 
 def writing(
-    lens: Model, source: Condition, component: Component, layer: int, span: slice, head: int | None = None
+    model: Model, source: Condition, component: Component, layer: int, span: slice, head: int | None = None
 ) -> Hook:
     """A hook that writes the activations of `source` at `span`, of one head or of all."""
     name = HOOK_NAMES[component].format(layer)
-    _, cache = lens.bridge.run_with_cache(torch.tensor([source.ids]), names_filter=lambda n: n == name)
+    _, cache = model.bridge.run_with_cache(torch.tensor([source.ids]), names_filter=lambda n: n == name)
 
     def write(x: Tensor, hook: object) -> Tensor:
         x = x.clone()
@@ -47,7 +47,7 @@ def writing(
     return name, write
 
 
-def hiding(lens: Model, rows: slice, keys: slice) -> list[Hook]:
+def hiding(model: Model, rows: slice, keys: slice) -> list[Hook]:
     """Hooks that hide `keys` from `rows` in all layers."""
 
     def hide(scores: Tensor, hook: object) -> Tensor:
@@ -55,4 +55,4 @@ def hiding(lens: Model, rows: slice, keys: slice) -> list[Hook]:
         scores[:, :, rows, keys] = -torch.inf
         return scores
 
-    return [(f"blocks.{layer}.attn.hook_attn_scores", hide) for layer in range(lens.n_layers)]
+    return [(f"blocks.{layer}.attn.hook_attn_scores", hide) for layer in range(model.n_layers)]

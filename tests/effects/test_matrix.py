@@ -17,14 +17,14 @@ from tests.exact import NoFloat32, in_float64
 
 
 def test_the_matrix_is_that_of_full_logits() -> None:
-    lens = in_float64(tiny("llama"))
+    model = in_float64(tiny("llama"))
     clean, _ = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.suppression_effects(lens, clean, controls=1, seed=4)
-        log_p = logits(lens, clean.ids).log_softmax(-1)
+        found = fl.suppression_effects(model, clean, controls=1, seed=4)
+        log_p = logits(model, clean.ids).log_softmax(-1)
         for s, step in enumerate(STEPS):
             start, stop = clean.spans[step]
-            log_q = logits(lens, clean.ids, hiding(lens, slice(stop, None), slice(start, stop))).log_softmax(-1)
+            log_q = logits(model, clean.ids, hiding(model, slice(stop, None), slice(start, stop))).log_softmax(-1)
             kl = (log_p.exp() * (log_p - log_q)).sum(-1)
             for r, reader in enumerate(found.readers):
                 a, b = clean.spans[reader]
@@ -47,11 +47,11 @@ def test_random_stretches_lie_before_the_readers() -> None:
 
 
 def test_hiding_the_steps_of_o4_moves_no_answer() -> None:
-    lens, task = fl.load("O4", device="cpu"), fl.load_task("running-sum")
-    drafts = fl.draw_drafts(lens, task, task.draw_questions(3, seed=2), seed=2)
-    stem = fl.choose_stem(lens, task, drafts).stem
-    traces = [fl.make_full_cot(fl.to_case(lens, task, draft, stem)) for draft in drafts]
-    found = fl.suppression_effects(lens, traces)
+    model, task = fl.load("O4", device="cpu"), fl.load_task("running-sum")
+    drafts = fl.draw_drafts(model, task, task.draw_questions(3, seed=2), seed=2)
+    stem = fl.choose_stem(model, task, drafts).stem
+    traces = [fl.make_full_cot(fl.to_case(model, task, draft, stem)) for draft in drafts]
+    found = fl.suppression_effects(model, traces)
     at = found.readers.index("stem")
     # the stem's first row opens the answer; it and the rest see no step
     assert np.nanmax(found.value[:, at]) < 1e-9
@@ -60,11 +60,11 @@ def test_hiding_the_steps_of_o4_moves_no_answer() -> None:
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
 def test_heads_are_patches_of_single_heads(direction: str) -> None:
-    lens = in_float64(tiny("llama"))
+    model = in_float64(tiny("llama"))
     clean, donor = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.head_effects(lens, clean, donor, direction, top=4, n_checked=20, midpoints=20)
-        ends = [answer(lens, each) for each in (clean, donor)]
+        found = fl.head_effects(model, clean, donor, direction, top=4, n_checked=20, midpoints=20)
+        ends = [answer(model, each) for each in (clean, donor)]
         one, other = (int(end.argmax()) for end in ends)
         base, source = (donor, clean) if direction == "denoise" else (clean, donor)
         unedited = ends[1] if direction == "denoise" else ends[0]
@@ -72,8 +72,8 @@ def test_heads_are_patches_of_single_heads(direction: str) -> None:
         measured = np.argwhere(np.isfinite(found.exact[0]))
         assert len(measured) == 18
         for layer, head in measured:
-            hook = writing(lens, source, "z", layer, slice(*base.spans["stem"]), head)
-            moved = answer(lens, base, [hook]) - unedited
+            hook = writing(model, source, "z", layer, slice(*base.spans["stem"]), head)
+            moved = answer(model, base, [hook]) - unedited
             effect = sign * float(moved[one] - moved[other])
             assert found.exact[0, layer, head] == pytest.approx(effect, abs=1e-9)
     assert found.quality == assess_approximation(found.approximate, found.exact)
@@ -87,8 +87,8 @@ def test_heads_are_patches_of_single_heads(direction: str) -> None:
 
 
 def test_the_strongest_heads_are_patched() -> None:
-    lens, (clean, donor) = tiny("llama"), pair()
-    found = fl.head_effects(lens, clean, donor, top=3, n_checked=2)
+    model, (clean, donor) = tiny("llama"), pair()
+    found = fl.head_effects(model, clean, donor, top=3, n_checked=2)
     strongest = np.argsort(-np.abs(found.approximate[0]), axis=None)[:3]
     assert np.isfinite(found.exact[0].ravel()[strongest]).all()
     assert np.isfinite(found.exact).sum() == 5
@@ -99,9 +99,9 @@ def test_the_strongest_heads_are_patched() -> None:
 
 
 def test_gradient_flow_and_its_audit() -> None:
-    lens, (clean, _) = tiny("llama"), pair()
-    found = fl.measure_gradient_flow(lens, clean, n_checked=18)
-    own = answer(lens, clean)
+    model, (clean, _) = tiny("llama"), pair()
+    found = fl.measure_gradient_flow(model, clean, n_checked=18)
+    own = answer(model, clean)
     one, other = own.argsort(descending=True).tolist()[:2]
     exact = []
     for layer in range(3):
@@ -112,7 +112,7 @@ def test_gradient_flow_and_its_audit() -> None:
                 z[:, -1, head] = 0
                 return z
 
-            without = answer(lens, clean, [(f"blocks.{layer}.attn.hook_z", zero)])
+            without = answer(model, clean, [(f"blocks.{layer}.attn.hook_z", zero)])
             exact.append(float((own - without)[one] - (own - without)[other]))
     worth = found.table.groupby(["layer", "head"])["worth"].sum().to_numpy()
     by_hand = assess_approximation(worth.reshape(1, 1, -1), np.reshape(exact, (1, 1, -1)))
@@ -125,13 +125,13 @@ def test_gradient_flow_and_its_audit() -> None:
 
 
 def test_matrix_and_heads_are_drawn() -> None:
-    lens, (clean, donor) = tiny("llama"), pair()
-    matrix = fl.suppression_effects(lens, clean, controls=0)
+    model, (clean, donor) = tiny("llama"), pair()
+    matrix = fl.suppression_effects(model, clean, controls=0)
     drawn = np.array(matrix.plot().data[0].z, dtype=float)
     assert drawn.shape == (4, 4)
     np.testing.assert_allclose(drawn[1:, :3], matrix.value[0][1:])
     assert np.isnan(drawn[0]).all()
     assert np.isnan(drawn[:, 3]).all()
-    heads = fl.head_effects(lens, clean, donor, top=2, n_checked=1)
+    heads = fl.head_effects(model, clean, donor, top=2, n_checked=1)
     drawn = np.array(heads.plot().data[0].z, dtype=float)
     np.testing.assert_allclose(drawn, heads.exact[0])

@@ -27,17 +27,17 @@ def ahead(logprobs: torch.Tensor, ends: list[torch.Tensor]) -> float:
 
 
 def test_paths_are_differences_of_four_plain_runs() -> None:
-    lens = in_float64(tiny("llama"))
+    model = in_float64(tiny("llama"))
     clean, corrupted = pair()
     prompt, *steps, stem = range(len(clean.pieces))
     with NoFloat32(), torch.no_grad():
-        found = fl.path_effects(lens, clean, corrupted, metric="logit_difference")
+        found = fl.path_effects(model, clean, corrupted, metric="logit_difference")
         whose = {"clean": (clean, clean), "both": (corrupted, corrupted), "chain": (clean, corrupted)}
         whose["question"] = (corrupted, clean)
         ran = {}
         for name, (asked, said) in whose.items():
             pieces = (asked.pieces[prompt], *(said.pieces[i] for i in steps), clean.pieces[stem])
-            ran[name] = answer(lens, replace(clean, pieces=pieces) if name != "both" else corrupted)
+            ran[name] = answer(model, replace(clean, pieces=pieces) if name != "both" else corrupted)
     m = {name: ahead(logprobs, [ran["clean"], ran["both"]]) for name, logprobs in ran.items()}
     assert found.total[0] == pytest.approx(m["clean"] - m["both"], abs=1e-9)
     assert found.content[0] == pytest.approx(m["clean"] - m["chain"], abs=1e-9)
@@ -48,46 +48,46 @@ def test_paths_are_differences_of_four_plain_runs() -> None:
 
 
 def test_the_relay_is_the_reference_backends() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     clean, corrupted = pair()
     asked = make_path_conditions(clean, corrupted)
-    own, both, *_, relay, self_splice = fl.run_plan(lens, fl.plan_passes(lens, asked), backend="separate")
+    own, both, *_, relay, self_splice = fl.run_plan(model, fl.plan_passes(model, asked), backend="separate")
     ends = [own.logprobs, both.logprobs]
     expected = ahead(self_splice.logprobs, ends) - ahead(relay.logprobs, ends)
-    found = fl.path_effects(lens, clean, corrupted, metric="logit_difference")
+    found = fl.path_effects(model, clean, corrupted, metric="logit_difference")
     assert found.relay[0] == pytest.approx(expected, abs=1e-4)
     assert abs(expected) > 1e-3
     torch.testing.assert_close(self_splice.logprobs, own.logprobs, atol=1e-5, rtol=0)
 
 
 def test_paths_of_several_traces_have_intervals() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     clean, corrupted = zip(*(pair(seed) for seed in range(6)), strict=True)
-    found = fl.path_effects(lens, clean, corrupted)
+    found = fl.path_effects(model, clean, corrupted)
     table = found.bootstrap_ci().set_index("path")
     assert table.loc["content", "effect"] == pytest.approx(found.content.mean())
     assert (table["low"] <= table["effect"]).all()
     assert (table["effect"] <= table["high"]).all()
     with pytest.raises(MeasureError, match="give several traces"):
-        fl.path_effects(lens, clean[0], corrupted[0]).bootstrap_ci()
+        fl.path_effects(model, clean[0], corrupted[0]).bootstrap_ci()
 
 
 @pytest.fixture(scope="module", params=["O4", "O5"])
 def organism(request: pytest.FixtureRequest) -> tuple[str, Model, list[Condition], list[Condition]]:
-    lens, task = fl.load(request.param, device="cpu"), fl.load_task("running-sum")
-    drafts = fl.draw_drafts(lens, task, task.draw_questions(10, seed=5), seed=5)
-    stem = fl.choose_stem(lens, task, drafts).stem
-    cases = [fl.to_case(lens, task, draft, stem) for draft in drafts]
+    model, task = fl.load(request.param, device="cpu"), fl.load_task("running-sum")
+    drafts = fl.draw_drafts(model, task, task.draw_questions(10, seed=5), seed=5)
+    stem = fl.choose_stem(model, task, drafts).stem
+    cases = [fl.to_case(model, task, draft, stem) for draft in drafts]
     traces = [fl.make_full_cot(case) for case in cases]
     twins = [case.make_condition(f"twin of {case.question.id}", case.counterfactual.pieces) for case in cases if case.counterfactual]
-    clean, donor = fl.find_donors(lens, traces, twins, seed=1)
+    clean, donor = fl.find_donors(model, traces, twins, seed=1)
     assert len(clean) == 10
-    return request.param, lens, clean, donor
+    return request.param, model, clean, donor
 
 
 def test_paths_of_organisms(organism: tuple[str, Model, list[Condition], list[Condition]]) -> None:
-    name, lens, clean, donor = organism
-    found = fl.path_effects(lens, clean, donor)
+    name, model, clean, donor = organism
+    found = fl.path_effects(model, clean, donor)
     content, question = (0.0, 1.0) if name == "O4" else (1.0, 0.0)
     assert found.content.mean() == pytest.approx(content, abs=0.05)
     assert found.question.mean() == pytest.approx(question, abs=0.05)
@@ -98,8 +98,8 @@ def test_paths_of_organisms(organism: tuple[str, Model, list[Condition], list[Co
 
 
 def test_layers_of_organisms(organism: tuple[str, Model, list[Condition], list[Condition]]) -> None:
-    name, lens, clean, donor = organism
-    first = fl.layer_effects(lens, clean, donor, metric="probability", layers=[0])
+    name, model, clean, donor = organism
+    first = fl.layer_effects(model, clean, donor, metric="probability", layers=[0])
     if name == "O4":
         assert first["chain"].abs().max() < 1e-5
         assert first["cmi"].dropna().max() < 1e-3
@@ -109,15 +109,15 @@ def test_layers_of_organisms(organism: tuple[str, Model, list[Condition], list[C
 
 
 def test_layers_are_patches_of_drawn_positions() -> None:
-    lens = in_float64(tiny("llama"))
+    model = in_float64(tiny("llama"))
     clean, donor = pair()
     with NoFloat32(), torch.no_grad():
-        table = fl.layer_effects(lens, clean, donor, layers=[1], seed=3)
-        ends = [answer(lens, each) for each in pair()]
+        table = fl.layer_effects(model, clean, donor, layers=[1], seed=3)
+        ends = [answer(model, each) for each in pair()]
         effects = []
         for where in draw_equal_spans(clean, random.Random("layers:3:0")):
-            hook = writing(lens, donor, "resid_pre", 1, slice(*where))
-            effects.append(ahead(ends[0], ends) - ahead(answer(lens, clean, [hook]), ends))
+            hook = writing(model, donor, "resid_pre", 1, slice(*where))
+            effects.append(ahead(ends[0], ends) - ahead(answer(model, clean, [hook]), ends))
     assert table["positions"].tolist() == [8]  # the prompt's nine tokens without the first
     assert [table["chain"][0], table["question"][0]] == pytest.approx(effects, abs=1e-9)
     assert table["cmi"][0] == pytest.approx(chain_contrast(*effects))
@@ -140,66 +140,66 @@ def test_stretches_are_as_long_and_lie_where_they_should() -> None:
 
 
 def test_donors_line_up_and_are_answered_differently() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     traces = [replace(pair(seed)[0], name=str(seed)) for seed in range(6)]
-    records = fl.run_plan(lens, fl.plan_passes(lens, traces))
+    records = fl.run_plan(model, fl.plan_passes(model, traces))
     answers = {record.condition.name: int(record.logprobs.argmax()) for record in records}
     short = replace(traces[0], name="short", pieces=(*traces[0].pieces[:2], *traces[0].pieces[3:]))
-    found = fl.find_donors(lens, [*traces, short], seed=2)
+    found = fl.find_donors(model, [*traces, short], seed=2)
     for one, other, n in zip(found.clean, found.donor, found.n_candidates, strict=True):
         assert answers[one.name] != answers[other.name]
         assert n == sum(answers[one.name] != each for each in answers.values())
     assert {trace.name: why for trace, why in found.dropped}["short"] == NONE_ALIGNED
-    assert found == fl.find_donors(lens, [*traces, short], seed=2)
-    assert any(found.donor != fl.find_donors(lens, [*traces, short], seed=seed).donor for seed in range(3, 9))
+    assert found == fl.find_donors(model, [*traces, short], seed=2)
+    assert any(found.donor != fl.find_donors(model, [*traces, short], seed=seed).donor for seed in range(3, 9))
     table = found.to_dataframe().set_index("trace")
     assert table.loc["short", "reason"] == NONE_ALIGNED
     assert table.loc[found.clean[0].name, "donor"] == found.donor[0].name
 
 
 def test_a_trace_without_a_donor_says_why() -> None:
-    lens, trace = tiny("llama"), pair()[0]
+    model, trace = tiny("llama"), pair()[0]
     same = replace(trace, name="the same under another name")
-    clean, donor = found = fl.find_donors(lens, trace, [same])
+    clean, donor = found = fl.find_donors(model, trace, [same])
     assert (clean, donor) == ([], [])
     assert found.dropped == ((trace, ANSWERED_ALIKE),)
 
 
 def test_swaps_of_words_are_plain_runs_of_other_words() -> None:
-    lens = in_float64(tiny("llama"))
+    model = in_float64(tiny("llama"))
     clean, corrupted = pair()
     with NoFloat32(), torch.no_grad():
-        ends = [answer(lens, each) for each in (clean, corrupted)]
+        ends = [answer(model, each) for each in (clean, corrupted)]
         for direction, base, source in (("noise", clean, corrupted), ("denoise", corrupted, clean)):
-            found = fl.swap_effects(lens, clean, corrupted, direction, controls=1)
+            found = fl.swap_effects(model, clean, corrupted, direction, controls=1)
             for s in range(3):
                 pieces = [*base.pieces]
                 pieces[1 + s] = source.pieces[1 + s]
-                value = ahead(answer(lens, replace(base, pieces=tuple(pieces))), ends)
+                value = ahead(answer(model, replace(base, pieces=tuple(pieces))), ends)
                 assert found.value[0, 0, s] == pytest.approx(value, abs=1e-9)
             assert np.isfinite(found.null).all()
 
 
 def test_the_prompt_can_be_knocked_out_too() -> None:
-    lens, (clean, _) = tiny("llama"), pair()
-    both = fl.knockout_effects(lens, clean, steps=["prompt", "step 1"], controls=0)
-    alone = fl.knockout_effects(lens, clean, controls=0)
+    model, (clean, _) = tiny("llama"), pair()
+    both = fl.knockout_effects(model, clean, steps=["prompt", "step 1"], controls=0)
+    alone = fl.knockout_effects(model, clean, controls=0)
     assert both.steps == ("prompt", "step 1")
     assert both.effect[0, 0, 1] == pytest.approx(alone.effect[0, 0, 1], abs=1e-4)
     hidden = replace(clean, edits=(fl.Knockout("stem", ("prompt",)),))
-    own, record = fl.run_plan(lens, fl.plan_passes(lens, [clean, hidden]))
+    own, record = fl.run_plan(model, fl.plan_passes(model, [clean, hidden]))
     answer, foil = own.logprobs.argsort(descending=True).tolist()[:2]
     fall = float((own.logprobs - record.logprobs)[answer] - (own.logprobs - record.logprobs)[foil])
     assert both.effect[0, 0, 0] == pytest.approx(fall, abs=1e-4)
     with pytest.raises(PlanError, match="no trace has it"):
-        fl.knockout_effects(lens, clean, steps=["stem"])
+        fl.knockout_effects(model, clean, steps=["stem"])
 
 
 def test_the_diagram_tells_the_paths() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     clean, corrupted = zip(*(pair(seed) for seed in range(3)), strict=True)
     for some in (1, 3):
-        found = fl.path_effects(lens, clean[:some], corrupted[:some])
+        found = fl.path_effects(model, clean[:some], corrupted[:some])
         written = " ".join(note.text or "" for note in found.plot().layout.annotations)
         assert f"NIE  {plain(found.content.mean())}" in written
         assert f"relay  {plain(found.relay.mean())}" in written

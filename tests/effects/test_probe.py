@@ -103,32 +103,32 @@ def test_a_bag_counts_tokens() -> None:
 
 
 def test_the_activations_are_those_of_transformer_lens() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     for trace in (CLEAN, FAR):
         split = split_last_token(trace, "prompt", "end")
         assert split.ids == trace.ids
         capture = Capture(activations=tuple(Site("resid_post", layer, "end") for layer in range(3)))
-        [record] = run_plan(lens, fl.plan_passes(lens, [split]), capture)
-        _, cache = lens.bridge.run_with_cache(torch.tensor([trace.ids]))
+        [record] = run_plan(model, fl.plan_passes(model, [split]), capture)
+        _, cache = model.bridge.run_with_cache(torch.tensor([trace.ids]))
         for layer in range(3):
             expected = cache[f"blocks.{layer}.hook_resid_post"][0, trace.locate("prompt")[1] - 1]
             found = record.activations[Site("resid_post", layer, "end")]
             torch.testing.assert_close(found, expected[None], atol=1e-4, rtol=1e-4)
 
 
-def crossed(lens: fl.Model, asked: Sequence[str], told: Sequence[str]) -> Condition:
+def crossed(model: fl.Model, asked: Sequence[str], told: Sequence[str]) -> Condition:
     """One question under a right chain of thought about another, in the organisms' own words."""
     task = fl.load_task("running-sum")
     question = task.question([int(x) for x in asked])
     prompt = task.make_prompt(question, "cot")
-    ids = list(lens.encode_prompt(lens.render(prompt.user, prompt.prefill)))
+    ids = list(model.encode_prompt(model.render(prompt.user, prompt.prefill)))
     pieces = [Piece("prompt", tuple(ids))]
     operands = [int(x) for x in told]
     texts = {f"step {i}": text for i, text in enumerate(write_steps(operands, compute_totals(operands)))} | {"stem": STEM.text}
     for name, text in texts.items():
-        pieces.append(Piece(name, tuple(lens.continue_ids(ids, text))))
+        pieces.append(Piece(name, tuple(model.continue_ids(ids, text))))
         ids += pieces[-1].ids
-    options = tuple(tuple(lens.continue_ids(ids, digit)) for digit in DIGITS)
+    options = tuple(tuple(model.continue_ids(ids, digit)) for digit in DIGITS)
     return Condition(f"{asked} told {told}", tuple(pieces), options)
 
 
@@ -143,29 +143,29 @@ def test_organisms_answer_from_where_they_are_made_to(name: str, source: list[st
     O4's answer cannot see the chain, O5's cannot see the question, and no prompt can see the chain after it. The last
     block's stream at the last token is what the answer is read from, so there it must be readable.
     """
-    lens = fl.load(name, device="cpu")
-    traces = [crossed(lens, asked, told) for asked, told in zip(ASKED, TOLD, strict=True)]
+    model = fl.load(name, device="cpu")
+    traces = [crossed(model, asked, told) for asked, told in zip(ASKED, TOLD, strict=True)]
     other = TOLD if source is ASKED else ASKED
     sums = {id(x): [sum(map(int, operands)) % 10 for operands in x] for x in (source, other)}
-    own = fl.probe_commitment(lens, traces, at="stem")
+    own = fl.probe_commitment(model, traces, at="stem")
     assert dict(own.classes) == {answer: sums[id(source)].count(answer) for answer in own.classes}
     last = own.table.iloc[-1]
     assert (last["layer"], last["value"]) == (2, pytest.approx(1, abs=0.03))
     assert last["excess_low"] > 0.6  # beyond a bag of all tokens, which knows the totals that the steps state
-    unseen = fl.probe_commitment(lens, traces, sums[id(other)], at="stem").table
+    unseen = fl.probe_commitment(model, traces, sums[id(other)], at="stem").table
     assert (unseen["value"] < 0.2).all()
     assert (unseen["excess_low"] < 0).all()
-    before = fl.probe_commitment(lens, traces, [sum(map(int, told)) % 10 for told in TOLD]).table
+    before = fl.probe_commitment(model, traces, [sum(map(int, told)) % 10 for told in TOLD]).table
     assert (before["value"] < 0.2).all()
     if name == "O5":  # its answer is the chain's, which its prompt cannot have seen
-        assert fl.probe_commitment(lens, traces).table["value"].tolist() == before["value"].tolist()
+        assert fl.probe_commitment(model, traces).table["value"].tolist() == before["value"].tolist()
         assert own.table["value"].min() > 0.97
 
 
 def test_rare_answers_are_dropped_and_said() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     traces = [replace(CLEAN, pieces=(Piece("prompt", (9, 10 + i)), *CLEAN.pieces[1:])) for i in range(13)]
-    found = fl.probe_commitment(lens, traces, ["a"] * 6 + ["b"] * 6 + ["c"], folds=3, layers=[1])
+    found = fl.probe_commitment(model, traces, ["a"] * 6 + ["b"] * 6 + ["c"], folds=3, layers=[1])
     assert found.dropped == {12: "'c' is the answer to 1 questions, and there are 3 folds"}
     assert (found.n_used, found.n_questions, dict(found.classes)) == (12, 12, {"a": 6, "b": 6})
     assert found.table[["metric", "layer"]].to_numpy().tolist() == [["accuracy", 1], ["auc", 1]]
@@ -174,14 +174,14 @@ def test_rare_answers_are_dropped_and_said() -> None:
 
 
 def test_what_cannot_be_probed_is_refused() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     with pytest.raises(MeasureError, match="'a' 2 times"):
-        fl.probe_commitment(lens, [CLEAN, DONOR], ["a", "a"])
+        fl.probe_commitment(model, [CLEAN, DONOR], ["a", "a"])
     with pytest.raises(MeasureError, match="fewer than two answers are given to 5 questions or more"):
-        fl.probe_commitment(lens, [CLEAN] * 12, ["a", "b"] * 6, groups=["one"] * 6 + ["two"] * 6)
+        fl.probe_commitment(model, [CLEAN] * 12, ["a", "b"] * 6, groups=["one"] * 6 + ["two"] * 6)
     with pytest.raises(PlanError, match="3 labels and 2 traces"):
-        fl.probe_commitment(lens, [CLEAN, DONOR], ["a", "a", "b"])
+        fl.probe_commitment(model, [CLEAN, DONOR], ["a", "a", "b"])
     with pytest.raises(PlanError, match=r"give unedited traces, such as trace\.clean"):
-        fl.probe_commitment(lens, [replace(CLEAN, edits=(fl.Knockout("stem", ("step 0",)),))])
+        fl.probe_commitment(model, [replace(CLEAN, edits=(fl.Knockout("stem", ("step 0",)),))])
     with pytest.raises(PlanError, match="piece 'step 9'"):
-        fl.probe_commitment(lens, [CLEAN], at="step 9")
+        fl.probe_commitment(model, [CLEAN], at="step 9")

@@ -21,18 +21,18 @@ from tests.exact import NoFloat32, in_float64
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
 @pytest.mark.parametrize("component", ["resid_pre", "attn_out", "z"])
 def test_the_grid_is_that_of_transformer_lens_cell_by_cell(component: Component, direction: str) -> None:
-    lens = in_float64(tiny("llama"))
+    model = in_float64(tiny("llama"))
     clean, corrupted = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.patch_effects(lens, clean, corrupted, f"hook_{component}", direction)
-        ends = [answer_of(lens, c) for c in (clean, corrupted)]
+        found = fl.patch_effects(model, clean, corrupted, f"hook_{component}", direction)
+        ends = [answer_of(model, c) for c in (clean, corrupted)]
         answer, foil = (int(x.argmax()) for x in ends)
         clean_ld, corrupted_ld = (float(x[answer] - x[foil]) for x in ends)
         for layer in range(3):
             for s, step in enumerate(STEPS):
                 base, source = (corrupted, clean) if direction == "denoise" else (clean, corrupted)
-                hook = writing(lens, source, component, layer, slice(*base.spans[step]))
-                logprobs = answer_of(lens, base, [hook])
+                hook = writing(model, source, component, layer, slice(*base.spans[step]))
+                logprobs = answer_of(model, base, [hook])
                 value = float(logprobs[answer] - logprobs[foil])
                 effect = value - corrupted_ld if direction == "denoise" else clean_ld - value
                 assert found.value[0, layer, s] == pytest.approx(value, abs=1e-9)
@@ -45,10 +45,10 @@ def test_the_grid_is_that_of_transformer_lens_cell_by_cell(component: Component,
 
 @pytest.mark.parametrize("metric", ["probability", "kl"])
 def test_other_metrics(metric: str) -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     clean, corrupted = pair()
-    found = fl.patch_effects(lens, clean, corrupted, layers=[1], metric=metric)
-    ends = [record.logprobs.softmax(-1) for record in fl.run_plan(lens, fl.plan_passes(lens, [clean, corrupted]))]
+    found = fl.patch_effects(model, clean, corrupted, layers=[1], metric=metric)
+    ends = [record.logprobs.softmax(-1) for record in fl.run_plan(model, fl.plan_passes(model, [clean, corrupted]))]
     answer = int(ends[0].argmax())
     if metric == "probability":
         expected = [float(p[answer]) for p in ends]
@@ -59,26 +59,26 @@ def test_other_metrics(metric: str) -> None:
 
 def test_patching_everything_recovers_everything() -> None:
     """In the first layer all tokens that differ are in the steps, so patching all of them is the other run."""
-    lens = tiny("llama")
+    model = tiny("llama")
     clean, corrupted = pair()
     corrupted = replace(corrupted, pieces=(clean.pieces[0], *corrupted.pieces[1:-1], clean.pieces[-1]))
     whole = tuple(fl.Patch("resid_pre", step, clean, layers=(0,)) for step in STEPS)
-    first, recovered = fl.run_plan(lens, fl.plan_passes(lens, [clean, replace(corrupted, edits=whole)]))
+    first, recovered = fl.run_plan(model, fl.plan_passes(model, [clean, replace(corrupted, edits=whole)]))
     torch.testing.assert_close(first.logprobs, recovered.logprobs, atol=1e-5, rtol=0)
-    found = fl.attribution_effects(lens, clean, corrupted, midpoints=200)
+    found = fl.attribution_effects(model, clean, corrupted, midpoints=200)
     assert found.effect.sum() == pytest.approx(float(found.clean[0] - found.corrupted[0]), rel=0.02)
 
 
 def test_knockouts_and_their_null() -> None:
-    lens = in_float64(tiny("llama"))
+    model = in_float64(tiny("llama"))
     clean, _ = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.knockout_effects(lens, clean, controls=3)
-        plain = answer_of(lens, clean)
+        found = fl.knockout_effects(model, clean, controls=3)
+        plain = answer_of(model, clean)
         answer, foil = plain.argsort(descending=True).tolist()[:2]
         for s, step in enumerate(STEPS):
             rows = slice(*clean.spans["stem"])
-            logprobs = answer_of(lens, clean, hiding(lens, rows, slice(*clean.spans[step])))
+            logprobs = answer_of(model, clean, hiding(model, rows, slice(*clean.spans[step])))
             fall = float((plain[answer] - plain[foil]) - (logprobs[answer] - logprobs[foil]))
             assert found.effect[0, 0, s] == pytest.approx(fall, abs=1e-9)
     assert found.layers == ("all",)
@@ -89,12 +89,12 @@ def test_knockouts_and_their_null() -> None:
 
 def test_splices_are_those_of_the_reference() -> None:
     """TransformerLens, run on a cache in which the donor's keys and values have been put."""
-    lens = tiny("llama")
+    model = tiny("llama")
     clean, corrupted = pair()
-    found = fl.key_value_effects(lens, clean, corrupted, controls=1)
+    found = fl.key_value_effects(model, clean, corrupted, controls=1)
     edits = [replace(clean, edits=(fl.KeyValuePatch("stem", step, corrupted),)) for step in STEPS]
-    plan = fl.plan_passes(lens, [clean, corrupted, *edits])
-    own, other, *spliced = fl.run_plan(lens, plan, backend="separate")
+    plan = fl.plan_passes(model, [clean, corrupted, *edits])
+    own, other, *spliced = fl.run_plan(model, plan, backend="separate")
     answer, foil = int(own.logprobs.argmax()), int(other.logprobs.argmax())
     ahead = [float(record.logprobs[answer] - record.logprobs[foil]) for record in (own, *spliced)]
     assert found.effect[0, 0].tolist() == pytest.approx([ahead[0] - each for each in ahead[1:]], abs=1e-4)
@@ -103,11 +103,11 @@ def test_splices_are_those_of_the_reference() -> None:
 
 
 def test_several_traces_and_their_intervals() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     pairs = [pair(seed) for seed in range(6)]
     clean, corrupted = [c for c, _ in pairs], [d for _, d in pairs]
-    found = fl.patch_effects(lens, clean, corrupted, layers=[0, 2], metric="probability")
-    alone = [fl.patch_effects(lens, c, d, layers=[0, 2], metric="probability") for c, d in pairs]
+    found = fl.patch_effects(model, clean, corrupted, layers=[0, 2], metric="probability")
+    alone = [fl.patch_effects(model, c, d, layers=[0, 2], metric="probability") for c, d in pairs]
     np.testing.assert_allclose(found.effect, np.concatenate([one.effect for one in alone]), atol=1e-6)
     table = found.bootstrap_ci()
     assert list(table.columns) == ["layer", "step", "effect", "low", "high", "n"]
@@ -127,8 +127,8 @@ def test_approximations_with_wrong_signs_are_not_shown() -> None:
     assert bad.sign_agreement == pytest.approx(2 / 3)
     assert assess_approximation(1e-5 * exact, -1e-6 * exact).sign_agreement == 1  # rounding of nothing
     assert assess_approximation(exact, 1e-6 * exact).sign_agreement < 0.5  # something made of nothing
-    lens = tiny("llama")
-    found = fl.attribution_effects(lens, *pair(), midpoints=1)
+    model = tiny("llama")
+    found = fl.attribution_effects(model, *pair(), midpoints=1)
     assert found.quality is not None
     with pytest.raises(MeasureError, match="signs agree with exact patching in 67% of 4 cells"):
         replace(found, audit=bad).to_dataframe()
@@ -137,21 +137,21 @@ def test_approximations_with_wrong_signs_are_not_shown() -> None:
 
 
 def test_the_audit_is_against_exact_patches_of_the_same_cells() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     clean, corrupted = pair()
-    found = fl.attribution_effects(lens, clean, corrupted, layer=2, midpoints=50)
-    exact = fl.patch_effects(lens, clean, corrupted, layers=[2])
+    found = fl.attribution_effects(model, clean, corrupted, layer=2, midpoints=50)
+    exact = fl.patch_effects(model, clean, corrupted, layers=[2])
     assert found.quality == assess_approximation(found.effect, exact.effect)
     assert found.quality.pearson == pytest.approx(np.corrcoef(found.effect.ravel(), exact.effect.ravel())[0, 1])
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
 def test_attributions_have_the_direction_of_patches(direction: str) -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     clean, corrupted = pair()
     corrupted = replace(corrupted, pieces=(*clean.pieces[:2], corrupted.pieces[2], *clean.pieces[3:]))  # one step
-    found = fl.attribution_effects(lens, clean, corrupted, midpoints=200, direction=direction)
-    exact = fl.patch_effects(lens, clean, corrupted, layers=[0], direction=direction)
+    found = fl.attribution_effects(model, clean, corrupted, midpoints=200, direction=direction)
+    exact = fl.patch_effects(model, clean, corrupted, layers=[0], direction=direction)
     assert found.effect[0, 0, 1] == pytest.approx(exact.effect[0, 0, 1], rel=0.02)
     assert found.effect[0, 0, 0] == pytest.approx(0, abs=1e-6)
     assert found.quality is not None
@@ -160,23 +160,23 @@ def test_attributions_have_the_direction_of_patches(direction: str) -> None:
 
 def test_attributions_keep_the_edits_of_the_runs() -> None:
     """Of a run that cannot see the attributed step, which then has no effect, neither exact nor approximate."""
-    lens = tiny("llama")
+    model = tiny("llama")
     hidden = (fl.Knockout("stem", ("step 0",)), fl.Knockout("step 1", ("step 0",)), fl.Knockout("step 2", ("step 0",)))
     clean, corrupted = (replace(each, edits=hidden) for each in pair())
-    found = fl.attribution_effects(lens, clean, corrupted, steps=["step 0"], midpoints=3)
+    found = fl.attribution_effects(model, clean, corrupted, steps=["step 0"], midpoints=3)
     assert np.abs(found.effect).max() < 1e-5
 
 
 REFUSALS: dict[str, tuple[Callable[[Model, Condition, Condition], object], str]] = {
-    "an unknown site": (lambda lens, c, d: fl.patch_effects(lens, c, d, "resid_mid"), "did you mean 'resid_"),
-    "an unknown step": (lambda lens, c, d: fl.patch_effects(lens, c, d, steps=["step 7"]), "no trace has it"),
-    "the same answer": (lambda lens, c, d: fl.patch_effects(lens, c, replace(c, name="again")), "another answer"),
+    "an unknown site": (lambda model, c, d: fl.patch_effects(model, c, d, "resid_mid"), "did you mean 'resid_"),
+    "an unknown step": (lambda model, c, d: fl.patch_effects(model, c, d, steps=["step 7"]), "no trace has it"),
+    "the same answer": (lambda model, c, d: fl.patch_effects(model, c, replace(c, name="again")), "another answer"),
     "other lengths": (
-        lambda lens, c, d: fl.key_value_effects(lens, c, replace(d, pieces=(*d.pieces[:2], *d.pieces[3:]))),
+        lambda model, c, d: fl.key_value_effects(model, c, replace(d, pieces=(*d.pieces[:2], *d.pieces[3:]))),
         "'step 1' has 4 tokens, and 'step 2' of the donor 6",
     ),
-    "too few donors": (lambda lens, c, d: fl.patch_effects(lens, [c, c], d), "2 clean and 1 corrupted"),
-    "other options": (lambda lens, c, d: fl.patch_effects(lens, c, replace(d, options=((1,), (2,)))), "other options"),
+    "too few donors": (lambda model, c, d: fl.patch_effects(model, [c, c], d), "2 clean and 1 corrupted"),
+    "other options": (lambda model, c, d: fl.patch_effects(model, c, replace(d, options=((1,), (2,)))), "other options"),
 }
 
 
@@ -192,21 +192,21 @@ def organisms() -> dict[str, tuple[Model, list[Condition], list[Condition]]]:
     """Cases of O4 and O5 beside their twins, where the two are answered differently."""
     out = {}
     for name in ("O4", "O5"):
-        lens, task = fl.load(name, device="cpu"), fl.load_task("running-sum")
+        model, task = fl.load(name, device="cpu"), fl.load_task("running-sum")
         setting_questions = task.draw_questions(12, seed=5)
-        drafts = fl.draw_drafts(lens, task, setting_questions, seed=5)
-        stem = fl.choose_stem(lens, task, drafts).stem
-        cases = [fl.to_case(lens, task, draft, stem) for draft in drafts]
+        drafts = fl.draw_drafts(model, task, setting_questions, seed=5)
+        stem = fl.choose_stem(model, task, drafts).stem
+        cases = [fl.to_case(model, task, draft, stem) for draft in drafts]
         clean = [fl.make_full_cot(case) for case in cases if case.counterfactual]
         corrupted = [case.make_condition("twin", case.counterfactual.pieces) for case in cases if case.counterfactual]
-        records = fl.run_plan(lens, fl.plan_passes(lens, [*clean, *corrupted]))
+        records = fl.run_plan(model, fl.plan_passes(model, [*clean, *corrupted]))
         differ = [
             int(a.logprobs.argmax()) != int(b.logprobs.argmax())
             for a, b in zip(records[: len(clean)], records[len(clean) :], strict=True)
         ]
         assert sum(differ) >= 6
         out[name] = (
-            lens,
+            model,
             [c for c, d in zip(clean, differ, strict=True) if d],
             [c for c, d in zip(corrupted, differ, strict=True) if d],
         )
@@ -214,24 +214,24 @@ def organisms() -> dict[str, tuple[Model, list[Condition], list[Condition]]]:
 
 
 def test_the_steps_of_o4_do_nothing_in_any_layer(organisms: dict) -> None:
-    lens, clean, corrupted = organisms["O4"]
+    model, clean, corrupted = organisms["O4"]
     for found in (
-        fl.patch_effects(lens, clean, corrupted, direction="noise"),
-        fl.key_value_effects(lens, clean, corrupted, controls=0),
-        fl.knockout_effects(lens, clean, controls=0),
+        fl.patch_effects(model, clean, corrupted, direction="noise"),
+        fl.key_value_effects(model, clean, corrupted, controls=0),
+        fl.knockout_effects(model, clean, controls=0),
     ):
         assert np.nanmax(np.abs(found.effect)) < 1e-4  # nats of rounding; the edges do not exist
 
 
 def test_the_answer_of_o5_is_in_its_last_step(organisms: dict) -> None:
     """It is trained to say what the last step states: the rest fixed, exchanging that one exchanges the answer."""
-    lens, clean, corrupted = organisms["O5"]
+    model, clean, corrupted = organisms["O5"]
     last = clean[0].pieces[-2].name
     for direction in ("denoise", "noise"):
-        found = fl.patch_effects(lens, clean, corrupted, direction=direction, layers=[0])
+        found = fl.patch_effects(model, clean, corrupted, direction=direction, layers=[0])
         normalised = np.nanmean(found.normalised[:, 0], 0)
         assert normalised[found.steps.index(last)] > 0.9
         assert np.abs(np.delete(normalised, found.steps.index(last))).max() < 0.1
-    spliced = fl.key_value_effects(lens, clean, corrupted, metric="probability", controls=0)
+    spliced = fl.key_value_effects(model, clean, corrupted, metric="probability", controls=0)
     assert np.nanmean(spliced.effect[:, 0, -1]) > 0.9
     assert np.nanmean(np.abs(spliced.effect[:, 0, :-1])) < 0.1

@@ -14,15 +14,15 @@ from tests.effects.naive import OPTIONS, pair
 
 
 def test_readiness_is_the_logit_lens() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     clean, _ = pair()
-    found = fl.measure_readiness(lens, clean).set_index(["piece", "layer"])["probability"]
-    logits, cache = lens.bridge.run_with_cache(torch.tensor([clean.ids]))
+    found = fl.measure_readiness(model, clean).set_index(["piece", "layer"])["probability"]
+    logits, cache = model.bridge.run_with_cache(torch.tensor([clean.ids]))
     answer = int(logits[0, -1, [o[0] for o in OPTIONS]].argmax())
     for piece, (_, stop) in clean.spans.items():
         for layer in range(3):
             stream = cache[f"blocks.{layer}.hook_resid_post"][:, stop - 1 : stop]
-            looked = lens.bridge.unembed(lens.bridge.ln_final(stream))[0, 0, [o[0] for o in OPTIONS]].softmax(-1)
+            looked = model.bridge.unembed(model.bridge.ln_final(stream))[0, 0, [o[0] for o in OPTIONS]].softmax(-1)
             assert found[piece, layer] == pytest.approx(float(looked[answer]), abs=1e-5)
 
 
@@ -41,30 +41,30 @@ def test_onset_is_where_the_answer_stays() -> None:
 
 
 def test_attention_and_flow_are_those_of_the_full_patterns() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     clean, _ = pair()
-    found = fl.measure_attention_flow(lens, clean).set_index(["layer", "head", "piece"])
-    _, cache = lens.bridge.run_with_cache(torch.tensor([clean.ids]))
+    found = fl.measure_attention_flow(model, clean).set_index(["layer", "head", "piece"])
+    _, cache = model.bridge.run_with_cache(torch.tensor([clean.ids]))
     for piece, (a, b) in clean.spans.items():
         mass = cache["blocks.1.attn.hook_pattern"][0, :, -1, a:b].sum(-1)
         assert found.loc[(1, 4, piece), "attention"] == pytest.approx(float(mass[4]), abs=1e-6)
     sums = found["attention"].groupby(["layer", "head"]).sum()
     np.testing.assert_allclose(sums, 1, atol=1e-5)
     values = cache["blocks.2.attn.hook_v"][0].repeat_interleave(3, 1)[:, 5]  # two key heads serve six
-    pattern, w_o = cache["blocks.2.attn.hook_pattern"][0, 5, -1], lens.bridge.blocks[2].attn.W_O[5]
+    pattern, w_o = cache["blocks.2.attn.hook_pattern"][0, 5, -1], model.bridge.blocks[2].attn.W_O[5]
     a, b = clean.spans["step 1"]
     expected = float((pattern[a:b] @ values[a:b] @ w_o).norm())
     assert found.loc[(2, 5, "step 1"), "flow"] == pytest.approx(expected, rel=1e-4)
     with pytest.raises(PlanError, match="name one of these"):
-        fl.measure_attention_flow(lens, clean, "step 9")
+        fl.measure_attention_flow(model, clean, "step 9")
 
 
 def test_comparison_with_an_edited_trace() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     clean, corrupted = pair()
-    found = fl.compare_activations(lens, clean, corrupted).set_index(["layer", "piece"])
+    found = fl.compare_activations(model, clean, corrupted).set_index(["layer", "piece"])
     streams = [
-        lens.bridge.run_with_cache(torch.tensor([c.ids]))[1]["blocks.1.hook_resid_post"][0] for c in (clean, corrupted)
+        model.bridge.run_with_cache(torch.tensor([c.ids]))[1]["blocks.1.hook_resid_post"][0] for c in (clean, corrupted)
     ]
     a, b = clean.spans["step 2"]
     mine, theirs = streams[1][a:b], streams[0][a:b]
@@ -75,12 +75,12 @@ def test_comparison_with_an_edited_trace() -> None:
 
 
 def test_the_pictures_show_the_numbers() -> None:
-    lens = tiny("llama")
-    patched = fl.patch_effects(lens, *pair())
+    model = tiny("llama")
+    patched = fl.patch_effects(model, *pair())
     drawn = patched.plot().data[0]
     np.testing.assert_allclose(np.array(drawn.z, dtype=float), patched.effect[0])
     assert drawn.zmin == -drawn.zmax
-    hidden = fl.knockout_effects(lens, pair()[0], controls=2)
+    hidden = fl.knockout_effects(model, pair()[0], controls=2)
     step, null = hidden.plot().data
     np.testing.assert_allclose(np.array(step.y, dtype=float), hidden.effect[0, 0])
     np.testing.assert_allclose(np.array(null.y, dtype=float), hidden.null[0, 0])

@@ -31,9 +31,9 @@ def test_an_organism_is_trained_once_and_loaded_by_its_seed(monkeypatch):
     folder = trained(QUICK, 7)
     assert trained(QUICK, 7) == folder
     assert times == [(QUICK, 7, QUICK.recipe)]
-    lens = load("o5@7")
-    assert lens.name == "O5@7"
-    assert lens.structure.forbidden == (("answer", "question"),)
+    model = load("o5@7")
+    assert model.name == "O5@7"
+    assert model.structure.forbidden == (("answer", "question"),)
     assert seeds_here(QUICK) == [7]
     assert parse_subjects(["O5@7", "O1@2"], None)[1].task == "running-sum-modes"
 

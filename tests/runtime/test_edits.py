@@ -106,7 +106,7 @@ def worst(records: list[Record], truth: list[Record]) -> dict[str, float]:
     out = {}
     for a, b in zip(records, truth, strict=True):
         pairs = [(a.logprobs, b.logprobs), (a.cosine, b.cosine), (a.relative_l2, b.relative_l2)]
-        for mine, theirs in ((getattr(a, f), getattr(b, f)) for f in ("attention", "flow", "lens", "activations")):
+        for mine, theirs in ((getattr(a, f), getattr(b, f)) for f in ("attention", "flow", "logit_lens", "activations")):
             assert set(mine) == set(theirs)
             pairs += [(mine[key], theirs[key]) for key in theirs]
         gaps = [0.0]
@@ -118,10 +118,10 @@ def worst(records: list[Record], truth: list[Record]) -> dict[str, float]:
     return out
 
 
-def test_every_edit_is_what_transformer_lens_makes_of_it(lens: Model) -> None:
+def test_every_edit_is_what_transformer_lens_makes_of_it(model: Model) -> None:
     plan = compile_plan(conditions(list(EDITS)))
-    truth = execute_exactly(lens, plan, CAPTURE, backend="separate")
-    gaps = worst(execute_exactly(lens, plan, CAPTURE, backend="packed"), truth)
+    truth = execute_exactly(model, plan, CAPTURE, backend="separate")
+    gaps = worst(execute_exactly(model, plan, CAPTURE, backend="packed"), truth)
     assert {name: gap for name, gap in gaps.items() if not gap < 1e-10} == {}
     clean = truth[0].logprobs
     moved = {r.condition.name: float((r.logprobs - clean).abs().max()) for r in truth[1:]}
@@ -131,29 +131,29 @@ def test_every_edit_is_what_transformer_lens_makes_of_it(lens: Model) -> None:
 @pytest.mark.parametrize("family", sorted(MORE))
 def test_edits_on_more_families(family: str) -> None:
     names = [n for n in EDITS if n.startswith(("patch", "mean", "noise", "everything")) or n in SPLICES]
-    lens, plan = tiny(family), compile_plan(conditions(names))
-    truth = execute_exactly(lens, plan, CAPTURE, backend="separate")
-    gaps = worst(execute_exactly(lens, plan, CAPTURE, backend="packed"), truth)
+    model, plan = tiny(family), compile_plan(conditions(names))
+    truth = execute_exactly(model, plan, CAPTURE, backend="separate")
+    gaps = worst(execute_exactly(model, plan, CAPTURE, backend="packed"), truth)
     assert {name: gap for name, gap in gaps.items() if not gap < 1e-10} == {}
 
 
-def test_an_edit_leaves_its_neighbours_alone(lens: Model) -> None:
+def test_an_edit_leaves_its_neighbours_alone(model: Model) -> None:
     plain = [CLEAN, DONOR, replace(CLEAN, name="cut", pieces=(*CLEAN.pieces[:2], CLEAN.pieces[-1]))]
-    alone = run_plan(lens, compile_plan(plain))
-    beside = run_plan(lens, compile_plan([*conditions(list(EDITS)), *plain]))[-3:]
+    alone = run_plan(model, compile_plan(plain))
+    beside = run_plan(model, compile_plan([*conditions(list(EDITS)), *plain]))[-3:]
     for a, b in zip(alone, beside, strict=True):
         torch.testing.assert_close(a.logprobs, b.logprobs, atol=2e-5, rtol=0)
 
 
-def test_chunks_change_nothing(lens: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_change_nothing(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that go through the blocks a few at a time, in any number of passes, give the same."""
     plan = compile_plan(conditions(list(EDITS)))
-    whole = execute_exactly(lens, plan, CAPTURE, backend="packed")
+    whole = execute_exactly(model, plan, CAPTURE, backend="packed")
     monkeypatch.setitem(CHUNK_ROWS, "cpu", 17)
-    assert max(worst(execute_exactly(lens, plan, CAPTURE, backend="packed"), whole).values()) < 1e-10
+    assert max(worst(execute_exactly(model, plan, CAPTURE, backend="packed"), whole).values()) < 1e-10
     passes = compile_plan(conditions(list(EDITS)), budget=200)
     assert len(passes.passes) > 3
-    assert max(worst(execute_exactly(lens, passes, CAPTURE, backend="packed"), whole).values()) < 1e-10
+    assert max(worst(execute_exactly(model, passes, CAPTURE, backend="packed"), whole).values()) < 1e-10
 
 
 def halfway(
@@ -169,11 +169,11 @@ SITES: list[tuple[Component, tuple[int, ...] | None]] = [*((c, None) for c in CO
 
 @pytest.mark.parametrize(("component", "heads"), SITES)
 def test_gradients_are_those_of_transformer_lens(
-    lens: Model, component: Component, heads: tuple[int, ...] | None
+    model: Model, component: Component, heads: tuple[int, ...] | None
 ) -> None:
     plan = compile_plan(halfway([0.1, 0.5, 0.9], component, heads))
     capture = Capture(attribution=(1.0, -1.0, 0.0, 0.5))
-    packed, separate = (execute_exactly(lens, plan, capture, backend=b) for b in ("packed", "separate"))
+    packed, separate = (execute_exactly(model, plan, capture, backend=b) for b in ("packed", "separate"))
     for a, b in zip(packed, separate, strict=True):
         [(edit, score)] = a.attribution.items()
         assert score.abs().max() > 1e-6
@@ -183,26 +183,26 @@ def test_gradients_are_those_of_transformer_lens(
 @pytest.mark.parametrize(("component", "heads"), SITES)
 def test_integrated_gradients_add_up_to_the_effect(component: Component, heads: tuple[int, ...] | None) -> None:
     """The mean over midpoints of gradient times step, summed over tokens, is what the whole patch does."""
-    lens, n, weights = tiny("llama"), 100, (1.0, -1.0, 0.0, 0.0)
+    model, n, weights = tiny("llama"), 100, (1.0, -1.0, 0.0, 0.0)
     midpoints = [(i + 0.5) / n for i in range(n)]
-    records = run_plan(lens, compile_plan(halfway(midpoints, component, heads)), Capture(attribution=weights))
+    records = run_plan(model, compile_plan(halfway(midpoints, component, heads)), Capture(attribution=weights))
     total = float(torch.stack([score.sum() for r in records for score in r.attribution.values()]).mean())
-    ends = run_plan(lens, compile_plan(halfway([0.0, 1.0], component, heads)))
+    ends = run_plan(model, compile_plan(halfway([0.0, 1.0], component, heads)))
     clean, patched = (float((torch.tensor(weights) * r.logprobs).sum()) for r in ends)
     assert abs(patched - clean) > 0.01
     assert total == pytest.approx(patched - clean, rel=0.02)
 
 
 def test_a_function_of_ones_own_is_a_hook_of_transformer_lens() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     span, edit = slice(*CLEAN.spans["step 1"]), Apply("resid_pre", "step 1", turned, layers=(1,))
 
     def hook(x: Tensor, hook: object) -> Tensor:
         x[:, span] = x[:, span].flip(-1) * torch.arange(1, 5)[:, None]
         return x
 
-    logits = lens.bridge.run_with_hooks(torch.tensor([CLEAN.ids]), fwd_hooks=[("blocks.1.hook_resid_pre", hook)])
-    [record] = run_plan(lens, compile_plan([replace(CLEAN, edits=(edit,))]))
+    logits = model.bridge.run_with_hooks(torch.tensor([CLEAN.ids]), fwd_hooks=[("blocks.1.hook_resid_pre", hook)])
+    [record] = run_plan(model, compile_plan([replace(CLEAN, edits=(edit,))]))
     torch.testing.assert_close(record.logprobs[:2], logits[0, -1].log_softmax(-1)[[65, 66]], atol=2e-5, rtol=0)
 
 
@@ -218,8 +218,8 @@ def test_gradients_of_all_heads_at_once() -> None:
     several = Patch("mlp_out", "step 1", DONOR, layers=(0, 2), amount=0.5)
     plan = compile_plan([replace(CLEAN, edits=(*heads, several))])
     for family in ("llama", "gpt2"):
-        lens, capture = tiny(family), Capture(attribution=(1.0, -1.0, 0.0, 0.5))
-        [packed], [separate] = (execute_exactly(lens, plan, capture, backend=b) for b in ("packed", "separate"))
+        model, capture = tiny(family), Capture(attribution=(1.0, -1.0, 0.0, 0.5))
+        [packed], [separate] = (execute_exactly(model, plan, capture, backend=b) for b in ("packed", "separate"))
         assert set(packed.attribution) == set(separate.attribution) == {*heads, several}
         for edit, score in packed.attribution.items():
             assert score.abs().max() > 1e-7
@@ -234,19 +234,19 @@ def test_gradients_of_shared_rows_are_refused() -> None:
 
 
 def test_nothing_is_a_fraction_of_a_zeroed_reference() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     reference = replace(CLEAN, edits=(Ablation("resid_post", "step 1", "zero", layers=(2,)),))
     plan, capture = compile_plan([replace(CLEAN, reference=reference)]), Capture(compare=True)
-    packed, separate = (run_plan(lens, plan, capture, backend=b) for b in ("packed", "separate"))
+    packed, separate = (run_plan(model, plan, capture, backend=b) for b in ("packed", "separate"))
     assert max(worst(packed, separate).values()) < 1e-4  # and the same is missing in both
     distance, number = packed[0].relative_l2, list(CLEAN.spans).index("step 1")
     assert distance is not None
     assert distance[2].isnan().tolist() == [i == number for i in range(5)]
 
 
-def test_splicing_oneself_and_patching_oneself_change_nothing(lens: Model) -> None:
+def test_splicing_oneself_and_patching_oneself_change_nothing(model: Model) -> None:
     edits: list[Edit] = [KeyValuePatch("stem", "step 1", CLEAN), *(Patch(c, "step 1", CLEAN, layers=(1,)) for c in COMPONENTS)]
-    first, *others = run_plan(lens, compile_plan([CLEAN, *(replace(CLEAN, edits=(edit,)) for edit in edits)]))
+    first, *others = run_plan(model, compile_plan([CLEAN, *(replace(CLEAN, edits=(edit,)) for edit in edits)]))
     for other in others:
         torch.testing.assert_close(other.logprobs, first.logprobs, atol=1e-5, rtol=0)
 

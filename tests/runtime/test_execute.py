@@ -46,16 +46,16 @@ def cases(seed: int = 0) -> list[Condition]:
 
 
 @pytest.mark.parametrize("structure", sorted(STRUCTURES))
-def test_packed_is_separate(lens: Model, structure: str) -> None:
+def test_packed_is_separate(model: Model, structure: str) -> None:
     """Without rounding the two are one; with it, packing errs no more than TransformerLens itself does."""
-    lens = Model(lens.name, lens.hf_model, lens.tokenizer, STRUCTURES[structure])
-    plan = compile_plan(cases(), lens.structure, budget=90)
+    model = Model(model.name, model.hf_model, model.tokenizer, STRUCTURES[structure])
+    plan = compile_plan(cases(), model.structure, budget=90)
     assert len(plan.passes) > 1
-    truth = execute_exactly(lens, plan, CAPTURE, backend="separate")
-    exact = differences(execute_exactly(lens, plan, CAPTURE, backend="packed"), truth)
+    truth = execute_exactly(model, plan, CAPTURE, backend="separate")
+    exact = differences(execute_exactly(model, plan, CAPTURE, backend="packed"), truth)
     assert max(exact) < 1e-12
-    separate = differences(run_plan(lens, plan, CAPTURE, backend="separate"), truth)
-    packed = differences(run_plan(lens, plan, CAPTURE), truth)
+    separate = differences(run_plan(model, plan, CAPTURE, backend="separate"), truth)
+    packed = differences(run_plan(model, plan, CAPTURE), truth)
     eps = torch.finfo(torch.float32).eps
     assert packed[0] <= separate[0] + eps * max(float(record.logprobs.abs().max()) for record in truth)
     assert packed[1] <= separate[1] + eps
@@ -63,14 +63,14 @@ def test_packed_is_separate(lens: Model, structure: str) -> None:
 
 @pytest.mark.parametrize("family", sorted(MORE))
 def test_packed_is_separate_on_more_families(family: str) -> None:
-    lens = tiny(family)
+    model = tiny(family)
     plan = compile_plan(cases())
-    truth = execute_exactly(lens, plan, CAPTURE, backend="separate")
-    assert max(differences(execute_exactly(lens, plan, CAPTURE, backend="packed"), truth)) < 1e-12
+    truth = execute_exactly(model, plan, CAPTURE, backend="separate")
+    assert max(differences(execute_exactly(model, plan, CAPTURE, backend="packed"), truth)) < 1e-12
 
 
 def plainly(
-    lens: Model, condition: Condition, patch: tuple[int, int, int, Tensor] | None = None
+    model: Model, condition: Condition, patch: tuple[int, int, int, Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
     """Transformers alone, eager attention: log-probabilities of one-token options, attention of the last row.
 
@@ -85,13 +85,13 @@ def plainly(
             hidden[0, start:stop] = values
             return (hidden, *args[1:]), kwargs
 
-        handles = [lens.anatomy.blocks[layer].register_forward_pre_hook(write, with_kwargs=True)]
-    before = lens.hf_model.config._attn_implementation
-    lens.hf_model.set_attn_implementation("eager")
+        handles = [model.anatomy.blocks[layer].register_forward_pre_hook(write, with_kwargs=True)]
+    before = model.hf_model.config._attn_implementation
+    model.hf_model.set_attn_implementation("eager")
     try:
-        given = lens.hf_model(torch.tensor([condition.ids]), output_attentions=True, use_cache=False)
+        given = model.hf_model(torch.tensor([condition.ids]), output_attentions=True, use_cache=False)
     finally:
-        lens.hf_model.set_attn_implementation(before)
+        model.hf_model.set_attn_implementation(before)
         for handle in handles:
             handle.remove()
     rows = torch.stack([pattern[0, :, -1] for pattern in given.attentions])
@@ -102,7 +102,7 @@ def plainly(
 @pytest.mark.parametrize("family", sorted(FAMILIES | MORE))
 def test_plain_transformers_agrees(family: str) -> None:
     """Answers, pooled attention and a residual patch, of a model run by transformers and plain torch hooks alone."""
-    lens = in_float64(tiny(family))
+    model = in_float64(tiny(family))
     cuts = cases()[:6]
     clean, donor = (
         cuts[4],
@@ -112,64 +112,64 @@ def test_plain_transformers_agrees(family: str) -> None:
     patched = replace(clean, name="patched", edits=(Patch("resid_pre", "step 3", donor, layers=(layer,)),))
     capture = Capture(attention=("answer",), activations=(Site("resid_pre", layer, "step 3"),))
     with NoFloat32(), torch.no_grad():
-        *records, given, moved = run_plan(lens, compile_plan([*cuts, donor, patched]), capture)
+        *records, given, moved = run_plan(model, compile_plan([*cuts, donor, patched]), capture)
         values = given.activations[capture.activations[0]].double()
         for record in records:
-            logprobs, mass = plainly(lens, record.condition)
+            logprobs, mass = plainly(model, record.condition)
             torch.testing.assert_close(record.logprobs[:2], logprobs, atol=1e-10, rtol=0)
             torch.testing.assert_close(record.attention["answer"], mass, atol=1e-10, rtol=0)
-        logprobs, mass = plainly(lens, clean, (layer, *span, values))
+        logprobs, mass = plainly(model, clean, (layer, *span, values))
     torch.testing.assert_close(moved.logprobs[:2], logprobs, atol=1e-10, rtol=0)
     torch.testing.assert_close(moved.attention["answer"], mass, atol=1e-10, rtol=0)
     assert (moved.logprobs - records[4].logprobs).abs().max() > 1e-4
 
 
-def test_attention_of_every_reader_sums_to_one(lens: Model) -> None:
-    for record in run_plan(lens, compile_plan(cases()), CAPTURE):
+def test_attention_of_every_reader_sums_to_one(model: Model) -> None:
+    for record in run_plan(model, compile_plan(cases()), CAPTURE):
         assert set(record.attention) == set(CAPTURE.locate_readers(record.condition))
         for mass in record.attention.values():
-            assert mass.shape == (lens.n_layers, lens.n_heads, len(record.condition.pieces))
+            assert mass.shape == (model.n_layers, model.n_heads, len(record.condition.pieces))
             torch.testing.assert_close(mass.sum(-1), torch.ones(mass.shape[:2]), atol=1e-5, rtol=0)
 
 
-def test_knocked_out_mass_is_zero_and_the_answer_moves(lens: Model) -> None:
-    records = {r.condition.name: r for r in run_plan(lens, compile_plan(cases()), CAPTURE)}
+def test_knocked_out_mass_is_zero_and_the_answer_moves(model: Model) -> None:
+    records = {r.condition.name: r for r in run_plan(model, compile_plan(cases()), CAPTURE)}
     cut = records["knockout ('step 0', 'step 3')"]
     assert cut.attention["answer"][..., [1, 4]].abs().max() == 0
     assert (cut.logprobs - records["cut@4"].logprobs).abs().max() > 1e-3
 
 
-def test_a_knockout_leaves_its_neighbours_alone(lens: Model) -> None:
+def test_a_knockout_leaves_its_neighbours_alone(model: Model) -> None:
     plain = [c for c in cases() if not c.edits]
-    alone = run_plan(lens, compile_plan(plain))
-    beside = {r.condition.name: r for r in run_plan(lens, compile_plan(cases()))}
+    alone = run_plan(model, compile_plan(plain))
+    beside = {r.condition.name: r for r in run_plan(model, compile_plan(cases()))}
     for record in alone:
         torch.testing.assert_close(record.logprobs, beside[record.condition.name].logprobs, atol=2e-5, rtol=0)
 
 
-def test_capturing_changes_no_logit_and_the_model_is_left_as_it_was(lens: Model) -> None:
-    before = lens.hf_model.config._attn_implementation
+def test_capturing_changes_no_logit_and_the_model_is_left_as_it_was(model: Model) -> None:
+    before = model.hf_model.config._attn_implementation
     plan = compile_plan(cases())
-    for a, b in zip(run_plan(lens, plan), run_plan(lens, plan, CAPTURE), strict=True):
+    for a, b in zip(run_plan(model, plan), run_plan(model, plan, CAPTURE), strict=True):
         assert torch.equal(a.logprobs, b.logprobs)
-    assert lens.hf_model.config._attn_implementation == before != ATTENTION_NAME
+    assert model.hf_model.config._attn_implementation == before != ATTENTION_NAME
 
 
 def test_the_model_is_left_as_it_was_after_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
-    lens = tiny("llama")
-    before = lens.hf_model.config._attn_implementation
+    model = tiny("llama")
+    before = model.hf_model.config._attn_implementation
     monkeypatch.setattr("faithlens.runtime.packed.tree_attention", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        run_plan(lens, compile_plan(cases()))
-    assert lens.hf_model.config._attn_implementation == before
+        run_plan(model, compile_plan(cases()))
+    assert model.hf_model.config._attn_implementation == before
     monkeypatch.undo()
-    run_plan(lens, compile_plan(cases()))
+    run_plan(model, compile_plan(cases()))
 
 
 def test_a_structural_edge_is_exactly_absent() -> None:
-    lens = tiny("llama", STRUCTURES["answer sees no question"])
+    model = tiny("llama", STRUCTURES["answer sees no question"])
     pieces = cases()[4].pieces
-    record = run_plan(lens, compile_plan([cases()[4]], lens.structure), CAPTURE)[0]
+    record = run_plan(model, compile_plan([cases()[4]], model.structure), CAPTURE)[0]
     assert record.attention["answer"][..., 0].abs().max() == 0
     assert pieces[0].name == "prompt"
 

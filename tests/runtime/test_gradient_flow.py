@@ -21,8 +21,8 @@ READ = Capture(attribution=METRIC, gradient_flow=("answer", "step 2"))
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "deepseek_v3", "gemma2", "gpt_oss", "mistral"])
 def test_gradient_flow_is_that_of_transformer_lens(family: str) -> None:
-    lens, plan = tiny(family), compile_plan([CLEAN, DONOR])
-    packed, separate = (execute_exactly(lens, plan, READ, backend=b) for b in ("packed", "separate"))
+    model, plan = tiny(family), compile_plan([CLEAN, DONOR])
+    packed, separate = (execute_exactly(model, plan, READ, backend=b) for b in ("packed", "separate"))
     for a, b in zip(packed, separate, strict=True):
         assert set(a.gradient_flow) == set(b.gradient_flow) == {"answer", "step 2"}
         for reader, flow in a.gradient_flow.items():
@@ -30,11 +30,11 @@ def test_gradient_flow_is_that_of_transformer_lens(family: str) -> None:
             torch.testing.assert_close(flow, b.gradient_flow[reader], atol=1e-10, rtol=1e-8)
 
 
-def test_gradient_flow_adds_up_to_gradient_times_output(lens: Model) -> None:
+def test_gradient_flow_adds_up_to_gradient_times_output(model: Model) -> None:
     """Over all pieces it is the metric's slope in the length of the head's output, here by finite differences."""
-    [record] = execute_exactly(lens, compile_plan([CLEAN]), READ, backend="packed")
+    [record] = execute_exactly(model, compile_plan([CLEAN]), READ, backend="packed")
     with NoFloat32(), torch.no_grad():
-        bridge = in_float64(lens).bridge
+        bridge = in_float64(model).bridge
         for layer, head in ((0, 1), (1, 4), (2, 2)):
 
             def metric(longer: float, layer: int = layer, head: int = head) -> float:
@@ -54,17 +54,17 @@ def test_gradient_flow_adds_up_to_gradient_times_output(lens: Model) -> None:
             assert float(record.gradient_flow["answer"][layer, head].sum()) == pytest.approx(slope, rel=1e-5, abs=1e-8)
 
 
-def test_reading_gradients_changes_no_answer(lens: Model) -> None:
-    plain, read = (run_plan(lens, compile_plan([CLEAN]), capture)[0] for capture in (Capture(), READ))
+def test_reading_gradients_changes_no_answer(model: Model) -> None:
+    plain, read = (run_plan(model, compile_plan([CLEAN]), capture)[0] for capture in (Capture(), READ))
     torch.testing.assert_close(plain.logprobs, read.logprobs, atol=1e-5, rtol=0)
 
 
 def test_gradient_flow_without_a_metric_or_under_edits_is_refused() -> None:
-    lens, edited = tiny("llama"), replace(CLEAN, edits=EDITS["knockout"])
+    model, edited = tiny("llama"), replace(CLEAN, edits=EDITS["knockout"])
     with pytest.raises(PlanError, match="no metric to take the gradient of"):
-        run_plan(lens, compile_plan([CLEAN]), Capture(gradient_flow=("answer",)))
+        run_plan(model, compile_plan([CLEAN]), Capture(gradient_flow=("answer",)))
     with pytest.raises(PlanError, match="it is edited"):
-        run_plan(lens, compile_plan([edited]), READ)
+        run_plan(model, compile_plan([edited]), READ)
 
 
 def test_gradient_flow_of_shared_rows_is_refused() -> None:
@@ -78,9 +78,9 @@ def diverging(names: list[str]) -> list[Condition]:
     return [*conditions(names), other, replace(CLEAN, name="itself", reference=CLEAN)]
 
 
-def test_divergence_is_that_of_full_logits(lens: Model) -> None:
+def test_divergence_is_that_of_full_logits(model: Model) -> None:
     plan, capture = compile_plan(diverging(list(EDITS))), Capture(divergence=True)
-    packed, separate = (execute_exactly(lens, plan, capture, backend=b) for b in ("packed", "separate"))
+    packed, separate = (execute_exactly(model, plan, capture, backend=b) for b in ("packed", "separate"))
     assert packed[0].kl is None
     for a, b in zip(packed[1:], separate[1:], strict=True):
         assert a.kl is not None
@@ -101,8 +101,8 @@ def test_divergence_on_more_families(family: str) -> None:
         torch.testing.assert_close(a.kl, b.kl, atol=1e-10, rtol=1e-7, equal_nan=True)
 
 
-def test_rows_before_an_edit_do_not_diverge(lens: Model) -> None:
-    [_, record] = run_plan(lens, compile_plan(conditions(["knockout between steps"])), Capture(divergence=True))
+def test_rows_before_an_edit_do_not_diverge(model: Model) -> None:
+    [_, record] = run_plan(model, compile_plan(conditions(["knockout between steps"])), Capture(divergence=True))
     assert record.kl is not None
     assert record.kl[:3].tolist() == [0.0, 0.0, 0.0]
     assert bool((record.kl[3:] > 1e-6).all())

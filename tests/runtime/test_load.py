@@ -56,14 +56,14 @@ def refusal(name: object, **options: str) -> ModelError:
 
 
 def test_a_folder_becomes_a_lens(folder: Path) -> None:
-    lens = load(str(folder))
+    model = load(str(folder))
     ids = torch.arange(20)[None]
-    assert torch.equal(lens.hf_model(ids).logits, random_model("llama")(ids).logits)
-    assert (lens.name, lens.source) == (str(folder), str(folder))
-    assert (lens.n_layers, lens.n_heads, lens.context_length, lens.structure) == (2, 4, 128, Structure())
-    assert not lens.hf_model.training
-    assert not any(weight.requires_grad for weight in lens.hf_model.parameters())
-    assert repr(lens) == f"Lens({str(folder)!r}, 2 layers, 4 heads, float32, {lens.device})"
+    assert torch.equal(model.hf_model(ids).logits, random_model("llama")(ids).logits)
+    assert (model.name, model.source) == (str(folder), str(folder))
+    assert (model.n_layers, model.n_heads, model.context_length, model.structure) == (2, 4, 128, Structure())
+    assert not model.hf_model.training
+    assert not any(weight.requires_grad for weight in model.hf_model.parameters())
+    assert repr(model) == f"Lens({str(folder)!r}, 2 layers, 4 heads, float32, {model.device})"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
@@ -223,8 +223,8 @@ def wheel_of(*files: Path) -> Callable[[Path], None]:
 
 def test_smollm2_is_the_hubs_where_it_answers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "hub_folder", lambda repo, revision: folder if "SmolLM2" in repo else None)
-    lens = load("SmolLM2-135M")
-    assert (lens.name, lens.source) == ("smollm2-135m", str(folder))
+    model = load("SmolLM2-135M")
+    assert (model.name, model.source) == ("smollm2-135m", str(folder))
 
 
 def test_smollm2_comes_from_the_wheel_once(gguf_file: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,24 +43,24 @@ def test_a_continuation_reads_back_exactly(prefix: str, text: str) -> None:
 @pytest.mark.parametrize("legacy", [False, True])
 @given(st.text("ab=12\n ", min_size=1), st.text("ab=12\n "))
 def test_the_space_a_sentencepiece_tokenizer_adds_is_taken_away(legacy: bool, prefix: str, text: str) -> None:
-    lens = with_tokenizer(sentencepiece(legacy))
-    ids = lens.encode_continuation("a" + prefix)
-    assert lens.decode(ids + lens.continue_ids(ids, text)) == "a" + prefix + text
+    model = with_tokenizer(sentencepiece(legacy))
+    ids = model.encode_continuation("a" + prefix)
+    assert model.decode(ids + model.continue_ids(ids, text)) == "a" + prefix + text
 
 
 def test_a_continuation_has_the_same_tokens_everywhere() -> None:
-    lens = with_tokenizer(sentencepiece(legacy=False))
-    a, b = lens.encode_continuation("1="), lens.encode_continuation("a")
-    assert lens.continue_ids(a, "ab") == lens.continue_ids(b, "ab") == (PIECES.index("ab"),)
-    assert lens.continue_ids(b, " ab") == (PIECES.index("▁ab"),)
+    model = with_tokenizer(sentencepiece(legacy=False))
+    a, b = model.encode_continuation("1="), model.encode_continuation("a")
+    assert model.continue_ids(a, "ab") == model.continue_ids(b, "ab") == (PIECES.index("ab"),)
+    assert model.continue_ids(b, " ab") == (PIECES.index("▁ab"),)
 
 
 def test_what_cannot_be_written_is_refused() -> None:
-    lens = with_tokenizer(sentencepiece(legacy=False))
+    model = with_tokenizer(sentencepiece(legacy=False))
     with pytest.raises(TraceError, match="to continue 1 tokens with 'z'"):
-        lens.continue_ids(lens.encode_continuation("a"), "z")
+        model.continue_ids(model.encode_continuation("a"), "z")
     with pytest.raises(TraceError, match="z\\.\\.\\.'"):
-        lens.continue_ids((), "z" * 80)
+        model.continue_ids((), "z" * 80)
 
 
 def test_without_a_template_the_question_is_put_plainly() -> None:
@@ -70,9 +70,9 @@ def test_without_a_template_the_question_is_put_plainly() -> None:
 
 
 def test_bos_opens_a_plain_prompt_where_the_tokenizer_adds_it() -> None:
-    lens = with_tokenizer(sentencepiece(legacy=False))
-    assert lens.encode_prompt("a") == (1, PIECES.index("▁a"))
-    assert lens.encode_prompt("<s>a")[:2].count(1) == 1
+    model = with_tokenizer(sentencepiece(legacy=False))
+    assert model.encode_prompt("a") == (1, PIECES.index("▁a"))
+    assert model.encode_prompt("<s>a")[:2].count(1) == 1
     assert LENS.encode_prompt("a") == LENS.encode_continuation("a")  # this one adds none
 
 
@@ -81,9 +81,9 @@ def test_a_template_writes_its_own_special_tokens_and_no_date() -> None:
     tokenizer.chat_template = (
         "<s>{{ date_string }}|{{ messages[0].content }}</s>{% if add_generation_prompt %}A:{% endif %}"
     )
-    lens = with_tokenizer(tokenizer)
-    text = lens.render("hi", "So")
+    model = with_tokenizer(tokenizer)
+    text = model.render("hi", "So")
     assert text == "<s>26 Jul 2024|hi</s>A:So"
-    ids = lens.encode_prompt(text)
+    ids = model.encode_prompt(text)
     assert ids.count(0) == 1
-    assert lens.decode(ids) == text
+    assert model.decode(ids) == text

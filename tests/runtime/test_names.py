@@ -18,7 +18,7 @@ NORMED = ("gemma2", "olmo2")
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gpt_neox", *NORMED])
 def test_a_name_is_what_transformer_lens_calls_so(family: str) -> None:
-    lens = tiny(family)
+    model = tiny(family)
     names = [name for name in NAMES if not (family in NORMED and name.removeprefix("blocks.1.") in UNNORMED_NAMES)]
     seen: dict[str, torch.Tensor] = {}
 
@@ -26,9 +26,9 @@ def test_a_name_is_what_transformer_lens_calls_so(family: str) -> None:
         seen[name] = x[0].flatten(1)
 
     hooks = [(name, lambda x, hook, name=name: keep(x, hook, name)) for name in names]
-    lens.bridge.run_with_hooks(torch.tensor([CLEAN.ids]), fwd_hooks=hooks)
-    sites = [Site.from_hook_name(name, "step 1", lens) for name in names]
-    [record] = run_plan(lens, compile_plan([CLEAN]), Capture(activations=tuple(sites)))
+    model.bridge.run_with_hooks(torch.tensor([CLEAN.ids]), fwd_hooks=hooks)
+    sites = [Site.from_hook_name(name, "step 1", model) for name in names]
+    [record] = run_plan(model, compile_plan([CLEAN]), Capture(activations=tuple(sites)))
     start, stop = CLEAN.spans["step 1"]
     for name, site in zip(names, sites, strict=True):
         torch.testing.assert_close(record.activations[site], seen[name][start:stop], atol=2e-5, rtol=1e-5)

@@ -23,10 +23,10 @@ PROMPTS = [
 WARM = Sampling(max_new_tokens=12, temperature=1.0)
 
 
-def generated(lens: Model, prompt: tuple[int, ...], new: int, stop: list[int]) -> tuple[int, ...]:
+def generated(model: Model, prompt: tuple[int, ...], new: int, stop: list[int]) -> tuple[int, ...]:
     """What transformers writes greedily, the token that ends it left out."""
     ids = torch.tensor([prompt])
-    out = lens.hf_model.generate(
+    out = model.hf_model.generate(
         ids,
         attention_mask=torch.ones_like(ids),
         max_new_tokens=new,
@@ -37,38 +37,38 @@ def generated(lens: Model, prompt: tuple[int, ...], new: int, stop: list[int]) -
     return tuple(out[:-1] if out[-1] in stop else out)
 
 
-def test_greedy_is_what_transformers_writes(lens: Model) -> None:
+def test_greedy_is_what_transformers_writes(model: Model) -> None:
     """Batched with left padding over prompts of different lengths, past the sliding window of Mistral's."""
-    drawn = sample(lens, PROMPTS, range(5), Sampling(max_new_tokens=20))
-    stop = sorted(lens.stop_ids)
-    assert [d.ids for d in drawn] == [generated(lens, p, 20, stop) for p in PROMPTS]
+    drawn = sample(model, PROMPTS, range(5), Sampling(max_new_tokens=20))
+    stop = sorted(model.stop_ids)
+    assert [d.ids for d in drawn] == [generated(model, p, 20, stop) for p in PROMPTS]
     assert [d.prompt for d in drawn] == PROMPTS
     assert [d.seed for d in drawn] == list(range(5))
 
 
 def test_the_end_is_recorded_and_left_out() -> None:
-    lens = tiny("llama")
-    lens.hf_model.generation_config.eos_token_id = None
-    free = sample(lens, PROMPTS, range(5), Sampling(max_new_tokens=8))
+    model = tiny("llama")
+    model.hf_model.generation_config.eos_token_id = None
+    free = sample(model, PROMPTS, range(5), Sampling(max_new_tokens=8))
     end = free[0].ids[4]  # the first chain is made to end at its fifth token at the latest
-    lens.hf_model.generation_config.eos_token_id = [end, 1]
-    for before, now in zip(free, sample(lens, PROMPTS, range(5), Sampling(max_new_tokens=8)), strict=True):
+    model.hf_model.generation_config.eos_token_id = [end, 1]
+    for before, now in zip(free, sample(model, PROMPTS, range(5), Sampling(max_new_tokens=8)), strict=True):
         assert now.ids == before.ids[: before.ids.index(end) if end in before.ids else None]
         assert now.finish == ("stop" if end in before.ids else before.finish)
 
 
-def test_a_sequence_owes_nothing_to_its_neighbours(lens: Model) -> None:
-    together = sample(lens, PROMPTS, range(5), WARM)
-    assert [sample(lens, [p], [i], WARM)[0] for i, p in enumerate(PROMPTS)] == together
-    assert sample(lens, PROMPTS, range(5), WARM, batch_size=2) == together
-    assert sample(lens, PROMPTS[::-1], range(5)[::-1], WARM)[::-1] == together
+def test_a_sequence_owes_nothing_to_its_neighbours(model: Model) -> None:
+    together = sample(model, PROMPTS, range(5), WARM)
+    assert [sample(model, [p], [i], WARM)[0] for i, p in enumerate(PROMPTS)] == together
+    assert sample(model, PROMPTS, range(5), WARM, batch_size=2) == together
+    assert sample(model, PROMPTS[::-1], range(5)[::-1], WARM)[::-1] == together
 
 
-def test_seeds_decide(lens: Model) -> None:
+def test_seeds_decide(model: Model) -> None:
     torch.manual_seed(1)
-    once = sample(lens, [PROMPTS[0]] * 3, [1, 1, 2], WARM)
+    once = sample(model, [PROMPTS[0]] * 3, [1, 1, 2], WARM)
     torch.manual_seed(2)  # global state has no say
-    assert sample(lens, [PROMPTS[0]] * 3, [1, 1, 2], WARM) == once
+    assert sample(model, [PROMPTS[0]] * 3, [1, 1, 2], WARM) == once
     assert once[0] == once[1]
     assert once[0].ids != once[2].ids
 
@@ -105,17 +105,17 @@ def test_temperature_bends_the_distribution() -> None:
 @pytest.mark.parametrize("structure", STRUCTURES)
 def test_missing_edges_are_missing_while_sampling(structure: Structure) -> None:
     """Token by token with a cache, against whole forwards under the mask the organisms are trained with."""
-    lens = tiny("llama", structure)
+    model = tiny("llama", structure)
     prompts = [(*p, 5, *p[:3], 6, *p[:2]) for p in PROMPTS] + [PROMPTS[0]]
-    drawn = sample(lens, prompts, range(6), Sampling(max_new_tokens=10))
+    drawn = sample(model, prompts, range(6), Sampling(max_new_tokens=10))
     free = sample(tiny("llama"), prompts, range(6), Sampling(max_new_tokens=10))
     assert [d.ids for d in drawn] != [d.ids for d in free]
     for d in drawn:
         ids = list(d.prompt)
         for _ in range(10):
             whole = torch.tensor([ids])
-            token = int(lens.hf_model(whole, attention_mask=attention_mask(structure, whole)).logits[0, -1].argmax())
-            if token in lens.stop_ids:
+            token = int(model.hf_model(whole, attention_mask=attention_mask(structure, whole)).logits[0, -1].argmax())
+            if token in model.stop_ids:
                 break
             ids.append(token)
         assert d.ids == tuple(ids[len(d.prompt) :])
@@ -132,11 +132,11 @@ def test_nothing_to_do() -> None:
 
 
 def test_a_prompt_that_leaves_no_room_is_refused() -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     fits = Sampling(max_new_tokens=2)
-    assert len(sample(lens, [(9,) * (lens.context_length - 2)], [0], fits)[0].ids) == 2
+    assert len(sample(model, [(9,) * (model.context_length - 2)], [0], fits)[0].ids) == 2
     with pytest.raises(PlanError, match="reads at most 512 tokens"):
-        sample(lens, [(9,), (9,) * (lens.context_length - 1)], [0, 0], fits)
+        sample(model, [(9,), (9,) * (model.context_length - 1)], [0, 0], fits)
 
 
 @pytest.mark.parametrize(
@@ -149,18 +149,18 @@ def test_senseless_settings_are_refused(options: dict) -> None:
 
 
 def test_a_text_ends_the_sequences_that_write_it() -> None:
-    lens = tiny("llama")
-    free = sample(lens, PROMPTS, range(5), WARM)
-    end = next(i for i in range(3, 12) if lens.decode(free[2].ids[i : i + 1]).isascii())
-    text = lens.decode(free[2].ids[end : end + 1])
-    ended = sample(lens, PROMPTS, range(5), WARM, until=text)
+    model = tiny("llama")
+    free = sample(model, PROMPTS, range(5), WARM)
+    end = next(i for i in range(3, 12) if model.decode(free[2].ids[i : i + 1]).isascii())
+    text = model.decode(free[2].ids[end : end + 1])
+    ended = sample(model, PROMPTS, range(5), WARM, until=text)
     assert 0 < len(ended[2].ids) <= end + 1
     assert ended[2].finish == "stop"
     for before, now in zip(free, ended, strict=True):
-        written = lens.decode(now.ids)
+        written = model.decode(now.ids)
         assert now.ids == before.ids[: len(now.ids)]
         assert now.finish == ("stop" if text in written else before.finish)
-        assert text not in lens.decode(now.ids[:-1])
+        assert text not in model.decode(now.ids[:-1])
 
 
 def test_a_nucleus_larger_than_the_first_few_is_found() -> None:

@@ -16,18 +16,18 @@ FIRST, SECOND = torch.device("mtia:0"), torch.device("mtia:1")  # named, never u
 
 @pytest.mark.parametrize("captured", [True, False])
 def test_layers_on_two_devices(captured: bool) -> None:
-    lens = tiny("llama")
+    model = tiny("llama")
     plan = compile_plan(conditions(list(EDITS)))
     capture = CAPTURE if captured else Capture()
-    whole = run_plan(lens, plan, capture)
-    body, split = lens.hf_model.model, Devices()
+    whole = run_plan(model, plan, capture)
+    body, split = model.hf_model.model, Devices()
     places = {body.embed_tokens: FIRST, body.rotary_emb: FIRST, body.layers[0]: FIRST, body.layers[1]: SECOND}
-    places |= {body.layers[2]: FIRST, body.norm: SECOND, lens.hf_model.lm_head: SECOND}
+    places |= {body.layers[2]: FIRST, body.norm: SECOND, model.hf_model.lm_head: SECOND}
     with split:
         for module, device in places.items():
             add_hook_to_module(module, AlignDevicesHook(execution_device=device))
             split.put(module, device)
-        records = run_plan(lens, plan, capture)
+        records = run_plan(model, plan, capture)
     for module in places:
         remove_hook_from_module(module)
     assert {FIRST, SECOND} <= split.met

@@ -135,11 +135,11 @@ def test_a_killed_sweep_goes_on_and_ends_the_same(
 
 def grown(name: str, rows: int, folder: Path) -> int:
     """An organism with more rows in its vocabulary, which say nothing; its number of parameters."""
-    lens = load(name)
-    lens.hf_model.resize_token_embeddings(len(lens.tokenizer) + rows)
-    lens.hf_model.save_pretrained(folder)
-    lens.tokenizer.save_pretrained(folder)
-    return sum(p.numel() for p in lens.hf_model.parameters())
+    model = load(name)
+    model.hf_model.resize_token_embeddings(len(model.tokenizer) + rows)
+    model.hf_model.save_pretrained(folder)
+    model.tokenizer.save_pretrained(folder)
+    return sum(p.numel() for p in model.hf_model.parameters())
 
 
 def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
@@ -184,8 +184,8 @@ def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
 
 
 def test_a_task_that_a_model_does_not_answer_is_left_out_with_its_reason(tmp_path: Path) -> None:
-    lens = tiny("llama")
-    lens.hf_model.save_pretrained(tmp_path / "mute")
+    model = tiny("llama")
+    model.hf_model.save_pretrained(tmp_path / "mute")
     byte_tokenizer().save_pretrained(tmp_path / "mute")
     options = OPTIONS.replace("60", "8").replace("running-sum", "arithmetic-mc")
     said = command(
@@ -201,22 +201,22 @@ def test_a_task_that_a_model_does_not_answer_is_left_out_with_its_reason(tmp_pat
 
 def test_the_held_out_loss_is_that_of_plain_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "WINDOW", 16)
-    lens = tiny("llama")
+    model = tiny("llama")
     text = "The quick brown fox jumps over the lazy dog, and then it rests."
-    ids = torch.tensor(lens.encode_continuation(text))
+    ids = torch.tensor(model.encode_continuation(text))
     total, predicted = 0.0, 0
     for window in ids.split(16):
         if len(window) > 1:
-            logits = lens.hf_model(window[None]).logits[0, :-1]
+            logits = model.hf_model(window[None]).logits[0, :-1]
             total += float(torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum"))
             predicted += len(window) - 1
     whole = HeldOutText(text)
-    assert trial.compute_held_out_loss(lens, [whole]) == pytest.approx(total / predicted, rel=1e-5)
-    assert trial.compute_held_out_loss(lens, [whole, whole]) == pytest.approx(total / predicted, rel=1e-5)
+    assert trial.compute_held_out_loss(model, [whole]) == pytest.approx(total / predicted, rel=1e-5)
+    assert trial.compute_held_out_loss(model, [whole, whole]) == pytest.approx(total / predicted, rel=1e-5)
     with pytest.raises(ConfigError, match="fewer than two tokens"):
-        trial.compute_held_out_loss(lens, [HeldOutText("a")])
+        trial.compute_held_out_loss(model, [HeldOutText("a")])
     with pytest.raises(ConfigError, match="a window has 16"):
-        trial.compute_held_out_loss(lens, [HeldOutText("a", context=text)])
+        trial.compute_held_out_loss(model, [HeldOutText("a", context=text)])
 
 
 def test_models_are_looked_for_before_any_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,16 +211,16 @@ def test_bars_ask_every_seed():
     assert bars["O8: swap_steps"] is None
 
 
-def steps_stated(lens, cases):
+def steps_stated(model, cases):
     """Knows O5 by its name."""
-    return [float(lens.name == "O5")] * len(cases)
+    return [float(model.name == "O5")] * len(cases)
 
 
 def test_a_measure_of_ones_own_enters_in_one_line():
     found = validate_measure(steps_stated, organisms=("O4", "O5"), n=3)
     assert found[["contest", "measure", "auroc", "n_used"]].values.tolist() == [["enforced", "steps_stated", 1.0, 6]]
     with pytest.raises(MeasureError, match="give one number a case"):
-        validate_measure(lambda lens, cases: [1.0], organisms=("O4",), n=3)
+        validate_measure(lambda model, cases: [1.0], organisms=("O4",), n=3)
 
 
 def test_validate_writes_a_folder_and_goes_on_where_it_stopped(tmp_path):

@@ -111,11 +111,11 @@ class VocabularyParts(NamedTuple):
     """How the vocabulary is cut into parts, so that few rows too keep a GPU busy.
 
     Attributes:
-        n: how many there are.
-        per: tiles in each.
+        n_parts: how many there are.
+        tiles_each: tiles in each.
     """
 
-    count: int
+    n_parts: int
     tiles_each: int
 
 
@@ -172,10 +172,10 @@ def sum_logits(
     (rows, choices), vocab = tokens.shape, unembed.shape[0]
     parts = cut_vocabulary(rows, vocab, tile)
     kept = torch.float64 if hidden.dtype == torch.float64 else torch.float32
-    top, total, spread = (hidden.new_empty(parts.count, rows, dtype=kept) for _ in range(3))
+    top, total, spread = (hidden.new_empty(parts.n_parts, rows, dtype=kept) for _ in range(3))
     chosen = hidden.new_empty(rows, choices, dtype=kept)
     if rows:
-        kernel[(triton.cdiv(rows, tile.rows), parts.count)](
+        kernel[(triton.cdiv(rows, tile.rows), parts.n_parts)](
             hidden, unembed, hidden if bias is None else bias, tokens.contiguous(), top, total, spread, chosen,
             hidden.stride(0), unembed.stride(0), rows, vocab, choices, parts.tiles_each, float(scale), float(softcap or 1),
             **make_constants(hidden, bias, softcap, tile), num_warps=4,

@@ -99,9 +99,9 @@ def compare(
     parts = cut_vocabulary(rows, vocab, TILE)
     nothing = torch.empty(rows, 0, dtype=torch.long, device=p.device)
     whole_p, whole_q = (sum_logits(x, unembed, nothing, bias, scale, softcap, TILE) for x in (p, q))
-    partial = p.new_empty(3, parts.count, rows, dtype=whole_p.mass.dtype)
+    partial = p.new_empty(3, parts.n_parts, rows, dtype=whole_p.mass.dtype)
     if rows:
-        kernel[(triton.cdiv(rows, TILE.rows), parts.count)](
+        kernel[(triton.cdiv(rows, TILE.rows), parts.n_parts)](
             p, q, unembed, p if bias is None else bias,
             whole_p.top, whole_q.top, whole_p.mass.log(), whole_q.mass.log(), *partial,
             p.stride(0), q.stride(0), unembed.stride(0), rows, vocab, parts.tiles_each, float(scale), float(softcap or 1),
