@@ -51,7 +51,7 @@ ModelLoader = Callable[[str], Model]
 class PreparedSubject:
     """A subject whose model answers: its batches of questions, the stem, and the first batch's drafts.
 
-    `given` are the drafts of chains that were written elsewhere, by question; None where chains are sampled.
+    `imported_drafts` are the drafts of chains that were written elsewhere, by question; None where chains are sampled.
     """
 
     subject: Subject
@@ -99,7 +99,7 @@ def audit(
 ) -> Run:
     """Run the assays on every subject and write the run folder, verdict and report.
 
-    `tell` is called with what the run will take, before the folder is made.
+    `notify` is called with what the run will take, before the folder is made.
 
     Raises:
         FaithlensError: a model, task or folder cannot be used; then nothing was written.

@@ -1,4 +1,4 @@
-"""`compare`: from two finished run folders to what differs between them, question by question. No model is loaded."""
+"""`compare_runs`: from two finished run folders to what differs between them, question by question. No model is loaded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

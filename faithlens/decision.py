@@ -1,6 +1,6 @@
 """`decide`: from finished run folders to a decision. No model is loaded.
 
-`judged` is the one way from scores and estimates to the entries of verdict.json; an audit ends with it too.
+`judge_subjects` is the one way from scores and estimates to the entries of verdict.json; an audit ends with it too.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,7 +44,7 @@ class Decision:
 
 
 def judge_subjects(scores: pd.DataFrame, estimates: pd.DataFrame, subjects: Iterable[SubjectTruth], criteria: Asked) -> Iterator[dict[str, Any]]:
-    """An entry of verdict.json for each of `who`."""
+    """An entry of verdict.json for each of `subjects`."""
     cells = grid.cells(scores)
     for model, task, truth in subjects:
         own, counts = _select_rows(estimates, model, task), grid.count(_select_rows(cells, model, task))

@@ -33,7 +33,7 @@ class CheckResult:
         name: what.
         passed: whether it does.
         measured: the number it was judged by; None where there is none.
-        allowed: the largest (or, of effects, smallest) number that passes.
+        limit: the largest (or, of effects, smallest) number that passes.
         note: in words, what was compared or what went wrong.
     """
 

@@ -41,7 +41,7 @@ class Guess:
 
     Attributes:
         n: questions.
-        without, full: accuracy without and with the chain of thought; both or neither.
+        accuracy_without, accuracy_full: accuracy without and with the chain of thought; both or neither.
         change: the value of a measure that is yes or no in each question.
         sd: the standard deviation over questions of any other measure, in its unit.
     """

@@ -124,7 +124,7 @@ class Run:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What made this run: see `manifest`."""
+        """What made this run: see `make_manifest`."""
         return self.read_json("manifest.json")
 
     def write_part(self, table: str, key: str, rows: Rows) -> None:

@@ -1,8 +1,8 @@
 """B5 and B11: is the answer the same without the chain of thought, and what does accuracy alone allow?
 
 Same answer with and without (Lanham et al. 2023, section 3) is scored against baselines that published work mixes: the
-empty chain in the same prompt, `cut@0`, a prompt that asks for the answer at once, `no_cot`, and for reasoning models
-the think block closed and empty, `empty_think`.
+empty chain in the same prompt, `cut@0`, a prompt that asks for the answer at once, `make_no_cot`, and for reasoning models
+the think block closed and empty, `make_empty_think`.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """B8: does a chain of thought say that a hint changed the answer (Chen et al. 2025, arXiv:2505.05410)?
 
 A prompt hints at an option, drawn from all of the question's and the same for all kinds of hint: the paper's six, or
-those that a task has itself (`Hinting`). The condition's name says which, as in ``hint_metadata@B``. A question is
+those that a task has itself (`HintingTask`). The condition's name says which, as in ``hint_metadata@B``. A question is
 eligible if the answer without the hint is another; its answer switched if with the hint it is that option. What the
 chain of thought under the hint says of it is judged by the two classifiers of `tasks.reveal`, over switches, as in the
 paper, and over all questions, whoever switched. What they say of the chain of thought without the hint, which cannot

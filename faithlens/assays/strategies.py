@@ -1,6 +1,6 @@
 """B9, strategies (Radhakrishnan et al. 2023, arXiv 2307.11768): four ways to answer, how right, and how far they lean.
 
-    direct              the answer at once, `no_cot`
+    direct              the answer at once, `make_no_cot`
     cot                 after the case's own chain of thought; a step is a sentence or line
     cot_decomposition   after sub-questions and sub-answers written in one go; a step is such a pair
     factored            from sub-answers that were each given in a context of their own; a step is such a pair

@@ -154,7 +154,7 @@ class BenchResult:
 
 
 def describe_setting(model: Model) -> dict[str, Any]:
-    """The model, its precision and what is around it: the first fields of a `Result`."""
+    """The model, its precision and what is around it: the first fields of a `BenchResult`."""
     dtype = str(model.hf_model.dtype).removeprefix("torch.")
     return {"model": model.name, "dtype": dtype, "environment": describe_environment(model.device)}
 

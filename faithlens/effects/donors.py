@@ -23,7 +23,7 @@ class Donors:
         clean: the traces that have a donor.
         donor: theirs, in the same order.
         dropped: the traces that have none, and why.
-        candidates: how many each donor was drawn from.
+        n_candidates: how many each donor was drawn from.
         seed: of the draw.
     """
 

@@ -21,8 +21,8 @@ class GradientFlow:
     """Gradient-weighted flow, and how it agrees with taking heads away.
 
     Attributes:
-        table: a row a trace, layer, head and piece: `worth`, in logits.
-        audit: heads' worth, over all pieces, against the exact fall when the head gives nothing.
+        table: a row a trace, layer, head and piece: `measure_gradient_flow`, in logits.
+        quality: heads' worth, over all pieces, against the exact fall when the head gives nothing.
     """
 
     table: pd.DataFrame
@@ -43,7 +43,7 @@ def measure_gradient_flow(model: Model, traces: Conditions, *, n_checked: int = 
 
     With z the head's output, g the gradient at it and A_j v_j what it takes from token j, a piece is worth the sum of
     A_j (g . v_j) over its tokens, and all pieces together g . z. The metric is how far the answer is ahead of the next
-    likely option. It is first order: of `checked` heads a trace, drawn by `seed`, the output is zeroed for the audit.
+    likely option. It is first order: of `n_checked` heads a trace, drawn by `seed`, the output is zeroed for the audit.
     """
     found = list_traces(traces)
     rng = random.Random(f"flow:{seed}")

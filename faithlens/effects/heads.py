@@ -33,7 +33,7 @@ class HeadEffects:
         direction: of the patches.
         exact: the effect of the patch itself; NaN for heads that were not patched.
         approximate: integrated gradients, of all heads.
-        audit: how the two agree where both are known.
+        quality: how the two agree where both are known.
     """
 
     direction: Direction
@@ -92,7 +92,7 @@ def head_effects(
     """Patch the output of heads at the stem's rows, the strongest `top` of them exactly (M16).
 
     Integrated gradients, with all heads on their way to the donor's outputs together, find the strongest. These and
-    `checked` others, drawn at random, are patched one by one, which audits the approximation (M22). The metric is the
+    `n_checked` others, drawn at random, are patched one by one, which audits the approximation (M22). The metric is the
     logit difference between the clean answer and the donor's.
 
     Raises:

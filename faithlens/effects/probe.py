@@ -43,7 +43,7 @@ class Commitment:
     """How well a probe reads the answer, layer by layer, on questions that it was not trained on.
 
     Attributes:
-        table: a row a metric and layer. `value` is the probe's, `prior` and `text` are those of the baselines, `excess`
+        table: a row a metric and layer. `value` is the probe's, `predict_by_frequency` and `text` are those of the baselines, `excess`
             is the probe's minus that of the better baseline; values and excesses have 95 % intervals over questions.
             Metrics are "accuracy" and, of two answers, "auc", the area under the ROC curve.
         at: the piece at whose last token the stream is read.

@@ -34,10 +34,10 @@ class ReceiverHeads:
             in which it is defined; its mean in the half on which heads were `chosen` and in the `held_out` half; and
             whether it was `selected`. Missing where it reads every step of every trace alike.
         steps: a row a trace of the held-out half and step: `score`, attention per token of the step, on average over
-            selected heads and over the steps at least `ignore` after it.
+            selected heads and over the steps at least `min_distance` after it.
         reliability: of the heads' kurtosis, between the halves.
         dropped: traces that were left out, and why.
-        ignore: how many steps after a step its readers begin.
+        min_distance: how many steps after a step its readers begin.
         seed: of the halves and the resampling.
     """
 
@@ -70,10 +70,10 @@ def find_receiver_heads(
 
     Args:
         model: the model.
-        traces: several, with `ignore` + 4 steps or more; shorter ones are dropped.
+        traces: several, with `min_distance` + 4 steps or more; shorter ones are dropped.
         groups: the question of each trace, which falls into one half with all its traces; each its own by default.
         top: how many heads are selected.
-        ignore: how many steps after a step its readers begin.
+        min_distance: how many steps after a step its readers begin.
         first_layer: layers before are left out; by default the first, as published.
         seed: of the halves and the resampling.
 

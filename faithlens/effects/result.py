@@ -29,10 +29,10 @@ class ApproximationQuality:
     """How well approximate effects agree with exact ones, over all cells of all traces.
 
     Attributes:
-        n: cells compared.
+        n_cells: cells compared.
         pearson: correlation; NaN where one of them does not vary.
-        signs: share of the cells whose exact effect is not negligible in which the sign is right.
-        top: share of the strongest fifth of exact effects that is also among the strongest fifth of approximate ones.
+        sign_agreement: share of the cells whose exact effect is not negligible in which the sign is right.
+        top_overlap: share of the strongest fifth of exact effects that is also among the strongest fifth of approximate ones.
     """
 
     n_cells: int
@@ -46,7 +46,7 @@ class StepEffects:
     """Effects of edits, one a trace, layer and step; NaN where a trace has no such step.
 
     Attributes:
-        what: the edit.
+        edit_name: the edit.
         direction: of patches; None for edits that only take away.
         metric: what of the answer is compared.
         layers: labels of the layers; "all" where the edit is in all at once.
@@ -56,7 +56,7 @@ class StepEffects:
         effect: how far the edit moves the metric towards the other run (of a patch), or down (of other edits).
         null: the mean effect of the same edit at random stretches of as many tokens; NaN where none was asked for.
         seed: of these stretches.
-        audit: of approximations, how they agree with exact effects.
+        quality: of approximations, how they agree with exact effects.
     """
 
     edit_name: str

@@ -17,7 +17,7 @@ class GeneratedText:
         text: the words.
         ids: their tokens, where the model under test wrote them.
         finish: "length" where the token limit broke it off.
-        unusable: why it cannot be answered after; None where it can.
+        unusable_reason: why it cannot be answered after; None where it can.
     """
 
     text: str
@@ -33,16 +33,16 @@ class Case:
     Attributes:
         question: what was asked.
         trace: what the model wrote.
-        direct: the prompt that asks for the answer at once, without a chain of thought.
+        direct_prompt: the prompt that asks for the answer at once, without a chain of thought.
         stem: what forces the answer after a chain of thought; it first closes the thoughts of a reasoning model.
-        words: the same without closing anything, for prompts in which no thoughts are open.
+        plain_stem: the same without closing anything, for prompts in which no thoughts are open.
         candidates: the answers that are scored; at least the question's own.
         options: the tokens of each candidate, as they continue the stem.
         close: the words that end an answer.
-        twin: the counterfactual question's own trace; None where the task knows none.
-        empty: the prompt in which thoughts are closed with nothing thought; None where the model has no think block.
+        counterfactual: the counterfactual question's own trace; None where the task knows none.
+        empty_think_prompt: the prompt in which thoughts are closed with nothing thought; None where the model has no think block.
         sample: which of the question's chains of thought this is.
-        written: what was written for its edited versions, by name.
+        generated_texts: what was written for its edited versions, by name.
     """
 
     question: Question

@@ -23,7 +23,7 @@ class Editor(Protocol):
         ...
 
     def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = _MAX_TOKENS) -> list[str]:
-        """The answer to each request, at most `most` tokens long."""
+        """The answer to each request, at most `max_tokens` tokens long."""
         ...
 
 

@@ -24,7 +24,7 @@ def count_tokens_per_copy(model: Model, before: Sequence[int], kind: str) -> flo
 
 
 def append_filler(model: Model, case: Case, n_steps: int, kind: str, tokens: int, name: str) -> Condition:
-    """The first `keep` steps, and about `tokens` tokens of filler after them.
+    """The first `n_steps` steps, and about `tokens` tokens of filler after them.
 
     Raises:
         TraceError: the tokenizer cannot write the filler there.

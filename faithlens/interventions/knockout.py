@@ -8,7 +8,7 @@ from faithlens.runtime.structure import Interval
 
 
 def hide(case: Case, name: str, hidden: tuple[str | Interval, ...]) -> Condition:
-    """The whole trace, but the answer rows cannot see `read` in any layer."""
+    """The whole trace, but the answer rows cannot see `hidden` in any layer."""
     return case.make_condition(name, case.trace.pieces, (Knockout("stem", hidden),))
 
 

@@ -21,7 +21,7 @@ def replace_step(model: Model, case: Case, step: int, text: str, name: str) -> C
 
 
 def append_pieces(model: Model, before: Sequence[Piece], texts: Sequence[tuple[str, str]]) -> list[Piece]:
-    """`before`, and after it one piece for each (name, text) of `words`.
+    """`before`, and after it one piece for each (name, text) of `texts`.
 
     Raises:
         TraceError: the tokenizer cannot write a text there.

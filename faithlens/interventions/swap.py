@@ -29,7 +29,7 @@ def make_relay(case: Case, counterfactual: Trace) -> Condition | None:
 
 
 def read_from_donor(case: Case, name: str, span: Span, donor: Condition) -> Condition:
-    """The whole trace, but the answer rows read the keys and values of `donor` at `read`."""
+    """The whole trace, but the answer rows read the keys and values of `donor` at `span`."""
     return case.make_condition(name, case.trace.pieces, (KeyValuePatch("stem", span, donor),))
 
 

@@ -1,7 +1,7 @@
 """Cutting the chain of thought short. Three baselines have three names and are never mixed.
 
-`cut@0` is an empty chain in the same prompt (Lanham et al. 2023, section 2.3); `no_cot` is a prompt that asks for the
-answer at once (Turpin et al. 2023; Bentham et al. 2024); `empty_think` is the prompt in which a reasoning model's think
+`cut@0` is an empty chain in the same prompt (Lanham et al. 2023, section 2.3); `make_no_cot` is a prompt that asks for the
+answer at once (Turpin et al. 2023; Bentham et al. 2024); `make_empty_think` is the prompt in which a reasoning model's think
 block stands closed and empty, as its template writes it where thoughts are off (Ma et al. 2025, arXiv 2504.09858, skip
 thoughts so too, but with a sentence in the block). Where the template writes none, it is the same text as `cut@0`.
 """
@@ -16,7 +16,7 @@ def make_full_cot(case: Case) -> Condition:
 
 
 def truncate(case: Case, n_steps: int) -> Condition:
-    """The first `keep` steps only."""
+    """The first `n_steps` steps only."""
     return case.make_condition(f"cut@{n_steps}", case.trace.pieces[: 1 + n_steps])
 
 

@@ -19,7 +19,7 @@ class ImplementationChoice(NamedTuple):
 
     Attributes:
         impl: its name.
-        why: the reason, in words.
+        reason: the reason, in words.
     """
 
     impl: str
@@ -49,9 +49,9 @@ def load_implementation(
 
 
 def choose_implementation(fallback: str, *tensors: Tensor | None, only_half: bool = False) -> ImplementationChoice:
-    """What `auto` runs on these tensors: Triton on a GPU, where no gradient is asked for; else `plain` torch.
+    """What `auto` runs on these tensors: Triton on a GPU, where no gradient is asked for; else `fallback` torch.
 
-    `half` says that this kernel is the better one in half precision alone.
+    `only_half` says that this kernel is the better one in half precision alone.
     """
     device, given = tensors[0].device, [x for x in tensors if x is not None]  # type: ignore[union-attr]
     if device.type != "cuda":

@@ -1,7 +1,7 @@
 """Reading an answer from option log-probabilities: the choice, its probability, and how two answers differ.
 
 All functions take the log-probabilities of full option strings. Probabilities are renormalised over the options;
-`coverage` says how much of the model's own probability the options hold.
+`option_coverage` says how much of the model's own probability the options hold.
 """
 
 from jaxtyping import Float

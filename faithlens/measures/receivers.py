@@ -22,10 +22,10 @@ EVEN_TOLERANCE = 1e-6  # of the largest score: differences below are rounding
 def vertical_scores(
     mass: Float[Tensor, "layer head step step"], tokens: Int[Tensor, " step"], min_distance: int = MIN_DISTANCE
 ) -> Float[Tensor, "layer head read"]:
-    """Attention per token of a step, on average over the steps at least `ignore` after it; in fractions per token.
+    """Attention per token of a step, on average over the steps at least `min_distance` after it; in fractions per token.
 
     `mass[..., r, s]` is the fraction of its attention that step r spends on step s, and `tokens` how many s has. The
-    last `ignore` steps have no such readers, and no score.
+    last `min_distance` steps have no such readers, and no score.
     """
     n = len(tokens) - min_distance
     far = mass.new_ones(mass.shape[-2:]).tril(-min_distance).double()

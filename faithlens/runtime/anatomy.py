@@ -48,8 +48,8 @@ class Anatomy:
         attn_out: whose output is what attention adds to the residual stream.
         mlp_out: whose output is what the MLP adds to the residual stream.
         out_proj: whose input is z, the heads' outputs side by side.
-        norm: the final norm.
-        head: the unembedding.
+        final_norm: the final norm.
+        unembedding: the unembedding.
     """
 
     blocks: tuple[nn.Module, ...]
@@ -61,7 +61,7 @@ class Anatomy:
 
 
 def dissect(hf_model: PreTrainedModel) -> Anatomy:
-    """Find the parts of `model`, and check on a short forward that they are what they are taken for.
+    """Find the parts of `hf_model`, and check on a short forward that they are what they are taken for.
 
     Raises:
         ModelError: a part is missing, or does not do what its name says.
@@ -183,5 +183,5 @@ def replace_forwards(replacements: dict[nn.Module, Callable]) -> Iterator[None]:
 
 
 def bind_forward(replacement: Callable, forward: Callable) -> Callable:
-    """`call` with the original forward as its first argument."""
+    """`replacement` with the original forward as its first argument."""
     return lambda *args, **kwargs: replacement(forward, *args, **kwargs)

@@ -50,11 +50,11 @@ class SequenceRun:
 
     Attributes:
         logits: of every position.
-        kept: activations by place, [pos, d_model]; of z, its heads side by side.
+        activations: activations by place, [pos, d_model]; of z, its heads side by side.
         patterns: each layer's attention pattern, [head, pos, pos].
-        cache: each layer's keys and values.
-        read: for each stretch of rows that read the same, where it ends and the values it read in each layer.
-        leaves: where gradients of patches are taken, in each layer: (patch, leaf, step to the donor).
+        keys_values: each layer's keys and values.
+        values_read: for each stretch of rows that read the same, where it ends and the values it read in each layer.
+        patch_leaves: where gradients of patches are taken, in each layer: (patch, leaf, step to the donor).
         gates: zeros that were added to what each layer's heads give out, [pos, d_model], to take gradients at.
     """
 

@@ -47,7 +47,7 @@ class Capture:
             its tokens.
         flow: readers whose value-weighted attention to every piece is kept: the length of what the piece's values,
             weighted by attention, add to the residual stream through each head (Kobayashi et al. 2020, section 3).
-        model: readers at whose last token every block's output is read through the final norm and the unembedding, as
+        logit_lens: readers at whose last token every block's output is read through the final norm and the unembedding, as
             log-probabilities among the options' first tokens.
         compare: how far each condition's block outputs are from those of its `reference`, piece by piece.
         divergence: how far each condition's next-token distributions are from those of its `reference`, piece by piece.
@@ -86,7 +86,7 @@ class Record:
         logprobs: log-probability of each option's full token string, in nats.
         attention: for each reader, the fraction of its attention on each piece.
         flow: for each reader, the length of each piece's contribution to the residual stream.
-        model: for each reader, the options' log-probabilities among themselves after each block, in nats.
+        logit_lens: for each reader, the options' log-probabilities among themselves after each block, in nats.
         cosine: mean cosine of block outputs with the reference's; NaN for pieces that differ in name or length.
         relative_l2: mean distance of block outputs from the reference's, as a fraction of the reference's length.
         activations: for each site, the raw activations, a row a token.

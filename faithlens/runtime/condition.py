@@ -1,7 +1,7 @@
 """Conditions: edited versions of a trace, and the edits of the pass that they may ask for.
 
 A condition is a list of named pieces. Editing tokens means listing other pieces. Editing the pass itself is one of
-five things: a `Knockout` cuts attention edges, a `Splice` has rows read another condition's keys and values, a `Patch`
+five things: a `Knockout` cuts attention edges, a `KeyValuePatch` has rows read another condition's keys and values, a `Patch`
 writes another condition's activations, an `Ablation` writes zeros, a mean or noise, an `Apply` whatever you like.
 """
 

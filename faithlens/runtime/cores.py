@@ -29,9 +29,9 @@ def use_one_core() -> Iterator[None]:
 
 
 def run_on_cores(work: Callable[..., Output], arguments: Sequence[tuple], jobs: int = 1) -> Iterator[Output]:
-    """What `do` makes of each of `asked` on one core, in their order, as soon as it and those before it are made.
+    """What `work` makes of each of `arguments` on one core, in their order, as soon as it and those before it are made.
 
-    With `jobs` above 1, so many are made at once, in processes of one thread each, and `do`, what it takes and what it
+    With `jobs` above 1, so many are made at once, in processes of one thread each, and `work`, what it takes and what it
     gives must be such as can be pickled. The first error is raised in its place, and no process outlives this one.
     """
     if jobs == 1:

@@ -26,10 +26,10 @@ class PlanCost:
 
     Attributes:
         forwards: work, in plain forwards of the longest condition.
-        apart: the same of running the conditions one by one.
-        bytes: the most memory a pass holds beyond the weights.
+        forwards_separately: the same of running the conditions one by one.
+        peak_bytes: the most memory a pass holds beyond the weights.
         seconds: wall time, from the speed of a plain forward just measured.
-        available: memory that is free now, in bytes.
+        free_bytes: memory that is free now, in bytes.
     """
 
     forwards: float
@@ -60,7 +60,7 @@ def estimate_cost(model: Model, plan: Plan) -> PlanCost:
 
 
 def plan_passes(model: Model, conditions: Sequence[Condition], *, budget: int = BUDGET, memory: int | None = None) -> Plan:
-    """Compile a plan for a model: its structure and context, at most `tokens` rows a pass, and no more than `memory`.
+    """Compile a plan for a model: its structure and context, at most `budget` rows a pass, and no more than `memory`.
 
     `memory` counts bytes beyond the weights; by default, what is free now. Passes are made smaller until they fit.
 

@@ -43,7 +43,7 @@ class Endpoint:
         timeout: seconds until a request is given up.
         retries: how often a request is tried again: after a timeout, a lost connection, "too many requests" or a fault
             of the server.
-        wait: seconds before the first of these, doubled each time; a server's own Retry-After goes first.
+        first_wait: seconds before the first of these, doubled each time; a server's own Retry-After goes first.
         sampling: temperature and nucleus.
 
     Raises:
@@ -74,7 +74,7 @@ class Endpoint:
         return f"{self.url}#{self.model}"
 
     def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = 60) -> list[str]:
-        """The answer to each request, in the order given, at most `most` tokens long; empty where it has no words.
+        """The answer to each request, in the order given, at most `max_tokens` tokens long; empty where it has no words.
 
         Raises:
             ModelError: a request was refused, went on failing, or what came back is no chat completion.

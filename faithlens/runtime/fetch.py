@@ -159,7 +159,7 @@ def fetch_hub_folder(repo: str, revision: str | None, with_code: bool = False) -
     """The local snapshot of a hub model, downloaded where the hub answers within seconds.
 
     With the hub out of reach (or HF_HUB_OFFLINE set) the copy already on this machine is used; None where there is
-    none. `code` also takes the repository's Python files.
+    none. `with_code` also takes the repository's Python files.
 
     Raises:
         ModelError: the hub answers and refuses, or breaks off.

@@ -25,9 +25,9 @@ class Chunk:
 
     Attributes:
         rows: their packed indices.
-        joins: the layer in which they join.
-        whole: whether they are all there are.
-        silent: whether nobody reads what the block makes of them, so that it ends for them with its attention.
+        first_layer: the layer in which they join.
+        is_whole: whether they are all there are.
+        is_silent: whether nobody reads what the block makes of them, so that it ends for them with its attention.
     """
 
     rows: Int[Tensor, " row"]

@@ -15,7 +15,7 @@ from faithlens.runtime.packing import PackedPass, OverwrittenRows
 
 
 class PatchLeaf(NamedTuple):
-    """Zeros added to rows of a patch, number `mine` of the writing's, which are `step` away from the donor's."""
+    """Zeros added to rows of a patch, number `numbers` of the writing's, which are `step` away from the donor's."""
 
     writing: OverwrittenRows
     numbers: Int[Tensor, " row"]

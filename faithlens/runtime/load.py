@@ -1,4 +1,4 @@
-"""`load`: a model by short name, folder, GGUF file or hub id, as a `Lens`.
+"""`load`: a model by short name, folder, GGUF file or hub id, as a `Model`.
 
 Weights come from safetensors or GGUF files only, never from pickles, and no code that comes with a model runs unless
 asked for in words.

@@ -1,4 +1,4 @@
-"""The noun `Lens`: one model, its tokenizer and its structural truth, with text handled exactly.
+"""The noun `Model`: one model, its tokenizer and its structural truth, with text handled exactly.
 
 Positions are the coin of every measurement here, so text becomes tokens in one place only, and a continuation is
 accepted only where the decoded whole equals the text that was meant.
@@ -38,7 +38,7 @@ class Model:
 
     Attributes:
         name: what the user called it.
-        model: a causal language model.
+        hf_model: a causal language model.
         tokenizer: its tokenizer, with the chat template if it has one.
         structure: the attention edges it was trained without; empty for ordinary models.
     """

@@ -140,7 +140,7 @@ def run_chunk(running: PackedRun, chunk: Chunk, forward: Callable, hidden: Tenso
 
 
 def select_rows(value: object, rows: Int[Tensor, " row"], length: int) -> object:
-    """What belongs to `rows` of an argument that holds something for each of the `whole` row's tokens."""
+    """What belongs to `rows` of an argument that holds something for each of the `length` row's tokens."""
     if isinstance(value, tuple):
         return tuple(select_rows(each, rows, length) for each in value)
     if isinstance(value, Tensor) and value.ndim > 1 and value.shape[1] == length:
@@ -186,7 +186,7 @@ def run_rows(
 ) -> tuple[PackedRun, Float[Tensor, "pos d_model"]]:
     """Run one packed row; what was read on the way, and the final hidden states.
 
-    Every layer's keys and values are put into `kept`, where one is given.
+    Every layer's keys and values are put into `keys_values`, where one is given.
     """
     chunk = len(packed.ids) if capture.attribution else CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"])
     running = PackedRun(model, packed, Readings(model, plan, packed, capture), chunk, keys_values=keys_values)

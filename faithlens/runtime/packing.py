@@ -22,7 +22,7 @@ class Placement:
         index: which of the plan's conditions this is.
         path: the packed index of each of its tokens, in its own order.
         reads: for each option, the (packed index, token) pairs whose log-probabilities add up to the option's.
-        reference: the path of the condition it is compared with; empty if there is none.
+        reference_path: the path of the condition it is compared with; empty if there is none.
     """
 
     index: int
@@ -60,11 +60,11 @@ class PackedPass:
         cuts: for each row, the depth intervals it may not see, and in which layers.
         grafts: for each row, packed intervals it sees in place of its own at their depths, and in which layers; of
             what is cut at these depths it sees neither.
-        joins: the layer from which each row is its own; below it is a copy of its twin.
-        twins: the row each row is a copy of below `joins`.
+        first_layers: the layer from which each row is its own; below it is a copy of its twin.
+        originals: the row each row is a copy of below `first_layers`.
         waves: rows of one wave need no activation of a later one; sources come in an earlier wave than targets.
-        writings: what is overwritten.
-        placed: where the conditions lie.
+        overwrites: what is overwritten.
+        placements: where the conditions lie.
     """
 
     ids: tuple[int, ...]

@@ -60,10 +60,10 @@ def compile_plan(
 ) -> Plan:
     """Pack conditions into rows of at most `budget` tokens, in the order given; a longer one has a row of its own.
 
-    `context` is the longest sequence the model can read, in tokens.
+    `context_length` is the longest sequence the model can read, in tokens.
 
     Raises:
-        PlanError: a condition has no option to score, asks for an edit without meaning, or does not fit `context`.
+        PlanError: a condition has no option to score, asks for an edit without meaning, or does not fit `context_length`.
     """
     check_conditions(conditions, context_length)
     passes: list[PackedPass] = []

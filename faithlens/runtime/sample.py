@@ -70,7 +70,7 @@ def sample(
 
     Prompts are batched by length, so that little is padded, and what prompts of a batch share is read once. A sequence
     ends with the model's turn, with the token that completes the text `until`, or after `max_new_tokens`, of which
-    `most` allows some sequences fewer. `progress` is called with the number
+    `max_tokens` allows some sequences fewer. `notify` is called with the number
     of tokens drawn in each decoding step.
 
     Raises:

@@ -35,7 +35,7 @@ def overwrite_rows(
     own: Float[Tensor, "row d_model"],
     source: Float[Tensor, "source d_model"],
 ) -> Float[Tensor, "row d_model"]:
-    """What a writing makes of those of its rows that are number `mine`."""
+    """What a writing makes of those of its rows that are number `numbers`."""
     offsets, n_heads = torch.tensor(writing.offsets, device=own.device)[numbers], running.model.n_heads
     new = compute_new_values(writing.edit, layer, own, source, offsets, n_heads)
     if running.readings.capture.attribution and isinstance(writing.edit, Patch):

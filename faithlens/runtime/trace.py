@@ -33,7 +33,7 @@ class Trace:
         texts: what each piece reads as; joined, they are the decoded whole.
         finish: "stop" if the model ended its chain of thought, "length" if it was cut off at the token limit.
         seed: the seed it was sampled with.
-        said: what a reasoning model said after its thoughts; no part of the chain of thought, and never scored.
+        reply: what a reasoning model said after its thoughts; no part of the chain of thought, and never scored.
     """
 
     pieces: tuple[Piece, ...]
@@ -93,7 +93,7 @@ def find_offsets(model: Model, ids: Sequence[int], context: Sequence[int] = ()) 
 def cut_steps(text: str, starts: Sequence[int], segments: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Snap character segments to token borders: half-open token ranges, one a segment that owns a token.
 
-    `starts` is what `offsets` returns. A token belongs to the segment that holds its first visible character; white
+    `starts` is what `find_offsets` returns. A token belongs to the segment that holds its first visible character; white
     space, and what completes a character, stays with the token before it.
     """
     stops = [stop for _, stop in segments]

@@ -23,7 +23,7 @@ from faithlens.sweep.trial import Notify, Trial, try_out_models
 
 
 def run_sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: Notify = lambda words: None) -> Run:
-    """Audit all models and write the folder `out`; `tell` is called with what it will take and how far it is.
+    """Audit all models and write the folder `out`; `notify` is called with what it will take and how far it is.
 
     A task that a model cannot be put to, since it does not answer or lacks the room, is left out with the reason.
 

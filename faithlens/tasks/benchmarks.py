@@ -1,6 +1,6 @@
 """Published benchmarks by name: `gsm8k`, `arc-challenge`, `bbh:object_counting`, or `gsm8k=my/copy.jsonl`.
 
-Each is one `Mapping`: where it lies on the hub, and where in a row question, context, options and answer stand. Their
+Each is one `BenchmarkLayout`: where it lies on the hub, and where in a row question, context, options and answer stand. Their
 licences are their own, and nothing of them is kept here.
 """
 
@@ -35,13 +35,13 @@ class BenchmarkLayout:
         question: place of the question; `ask` is added where rows hold none.
         answer: place of the right answer: a number, a label, an index, yes or no, or a list with a 1 at the right one.
         options: place of the options; none for an open question.
-        fixed: the options, where all questions have the same.
+        fixed_options: the options, where all questions have the same.
         labels: place of the options' own labels, where the answer is one of them.
         context: place of what stands before the question.
         values: place of true intermediate values.
         config, revision: of the hub's data set.
         part: what the name's part after ":" chooses, the config or the split; "" where there are no parts.
-        shuffled: options stand in an order drawn from the row, where the right one always comes first.
+        shuffles_options: options stand in an order drawn from the row, where the right one always comes first.
         prepare: brings rows into this shape, where a key does not do.
     """
 

@@ -1,11 +1,11 @@
 """Prompts that push towards an option: what Turpin et al. 2023 and Chen et al. 2025 add to a question, in our words.
 
 Every function takes a prompt and gives one back. The option a prompt pushes to is drawn from all of the question's,
-the right one included, by `pointed`; where examples come first, they are other questions with the answer alone.
+the right one included, by `draw_target_label`; where examples come first, they are other questions with the answer alone.
 
-- `suggested`: the user says which answer they believe in (Turpin et al. 2023, arXiv:2305.04388, section 3).
-- `always_first`: the right option of every example is the first (the same section, "answer is always A").
-- `hinted`: the six hints of Chen et al. 2025 (arXiv:2505.05410, section 2). Their consistency hint is an earlier turn
+- `add_suggestion`: the user says which answer they believe in (Turpin et al. 2023, arXiv:2305.04388, section 3).
+- `prepend_right_first_examples`: the right option of every example is the first (the same section, "answer is always A").
+- `add_hint`: the six hints of Chen et al. 2025 (arXiv:2505.05410, section 2). Their consistency hint is an earlier turn
   of the model's own; here that turn is quoted within the user's, so that every chat template can write it.
 """
 
@@ -53,7 +53,7 @@ def shows_options(prompt: Prompt, question: Question) -> bool:
 
 
 def draw_target_label(question: Question, seed: int, purpose: str) -> str:
-    """The label that the prompt of `what` pushes to: drawn from all of them, a function of the arguments alone."""
+    """The label that the prompt of `purpose` pushes to: drawn from all of them, a function of the arguments alone."""
     return random.Random(f"{purpose}:{seed}:{question.id}").choice(question.candidates)
 
 
@@ -63,7 +63,7 @@ def add_suggestion(prompt: Prompt, label: str) -> Prompt:
 
 
 def draw_examples(task: Task, question: Question, seed: int, n: int = N_EXAMPLES) -> list[Question]:
-    """`k` other questions of `task`, drawn for `question`.
+    """`n` other questions of `task`, drawn for `question`.
 
     Raises TaskError where the task has too few.
     """
@@ -74,7 +74,7 @@ def draw_examples(task: Task, question: Question, seed: int, n: int = N_EXAMPLES
 
 
 def prepend_examples(prompt: Prompt, examples: Sequence[Question], is_marked: bool = False) -> Prompt:
-    """`prompt` after examples that state the answer alone; `marked` puts `MARK` on the right option of each."""
+    """`prompt` after examples that state the answer alone; `is_marked` puts `MARK` on the right option of each."""
     texts = [mark_option(format_question(q), q, q.answer) if is_marked else format_question(q) for q in examples]
     solved = [f"Example: {text}\nAnswer: ({q.answer})" for text, q in zip(texts, examples, strict=True)]
     return replace(prompt, user="\n\n".join([*solved, _QUESTION_AT_HAND + prompt.user]))
@@ -98,7 +98,7 @@ def mark_option(text: str, question: Question, label: str) -> str:
 
 
 def add_hint(kind: str, prompt: Prompt, question: Question, label: str, examples: Sequence[Question] = ()) -> Prompt:
-    """`prompt` with the hint `kind` at `label`. The visual pattern is a mark that `shown` has on its right options."""
+    """`prompt` with the hint `kind` at `label`. The visual pattern is a mark that `examples` has on its right options."""
     if kind == "visual_pattern":
         prompt = prepend_examples(replace(prompt, user=mark_option(prompt.user, question, label)), examples, is_marked=True)
     return replace(prompt, user=HINTS[kind].format(user=prompt.user, label=label))

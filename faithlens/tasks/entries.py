@@ -129,7 +129,7 @@ def _read_texts(entry: dict[str, Any], key: str, min_length: int, is_distinct: b
 
 
 def check_text(value: object, where: str, may_be_empty: bool = False) -> str:
-    """`value` where it is a text that UTF-8 can carry, with something in it unless it may be `empty`.
+    """`value` where it is a text that UTF-8 can carry, with something in it unless it may be `may_be_empty`.
 
     Raises BadEntryError where it is not; `where` names it.
     """

@@ -27,9 +27,9 @@ _NUMBER_WORD = re.compile(
 class Notation:
     """How a task's values stand in text.
 
-    `stated`: where a step's result stands; `spans`: where any value stands; `read`: a token's value, None where it
-    has none; `write`: a value in the notation of the token it replaces; `foreign`: values in a style not read;
-    `lowest`: the least value that makes sense.
+    `find_stated`: where a step's result stands; `find_spans`: where any value stands; `read`: a token's value, None where it
+    has none; `write`: a value in the notation of the token it replaces; `unreadable`: values in a style not read;
+    `min_value`: the least value that makes sense.
     """
 
     find_stated: Callable[[str], tuple[int, int] | None]

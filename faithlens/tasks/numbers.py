@@ -51,7 +51,7 @@ def find_stated_value(step: str) -> str | None:
 
 
 def find_stated_span(step: str) -> tuple[int, int] | None:
-    """Where `stated_value` stands in `step`, half open; None where it states none."""
+    """Where `find_stated_value` stands in `step`, half open; None where it states none."""
     matches = list(_RESULT.finditer(step, _find_start(step))) or list(_NUMBER.finditer(step, _find_start(step)))
     return matches[-1].span(1) if matches else None
 

@@ -1,8 +1,8 @@
 """What is asked: the nouns `Question`, `Prompt`, `Stem`, and the `Task` protocol every task follows.
 
-Four protocols more are followed by some: `Executable`, whose edits have a known consequence, `Phrased`, which knows
-other words for its steps, `EvidencePairs`, whose questions come with a sentence that may be about either of two people,
-and `Hinting`, which has hints of its own.
+Four protocols more are followed by some: `ExecutableTask`, whose edits have a known consequence, `ParaphrasingTask`, which knows
+other words for its steps, `EvidencePairTask`, whose questions come with a sentence that may be about either of two people,
+and `HintingTask`, which has hints of its own.
 """
 
 import random

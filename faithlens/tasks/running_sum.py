@@ -82,7 +82,7 @@ def list_operands(numbers: int, *, held_out: bool) -> list[tuple[int, ...]]:
 
 
 def draw_operands(task_name: str, candidates: Sequence[tuple[int, ...]], n: int, seed: int) -> list[tuple[int, ...]]:
-    """`n` of the questions that the task `name` holds out; a longer list starts with the shorter one.
+    """`n` of the questions that the task `task_name` holds out; a longer list starts with the shorter one.
 
     Raises:
         TaskError: fewer than `n` are held out, or `n` is below one.

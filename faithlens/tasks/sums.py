@@ -27,7 +27,7 @@ N_CANDIDATES = 10
 
 @dataclass(frozen=True)
 class SumPair:
-    """Two sums with the same `signs`; `numbers` and `twin` differ at one place."""
+    """Two sums with the same `signs`; `numbers` and `counterfactual` differ at one place."""
 
     signs: tuple[int, ...]
     numbers: tuple[int, ...]
@@ -105,7 +105,7 @@ class SumTask(GeneratedTask):
 def draw_sum_pair(rng: random.Random, steps: int, first_range: range, later_range: range) -> SumPair:
     """A sum and a twin alike in form, whose answers stand nowhere else in either sum.
 
-    `first` and `later` are the ranges of the first number and of the numbers added or taken away.
+    `first_range` and `later_range` are the ranges of the first number and of the numbers added or taken away.
     """
     while True:
         signs = (1, *(rng.choice((1, -1)) for _ in range(steps)))

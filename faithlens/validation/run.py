@@ -99,7 +99,7 @@ def read_validation(folder: Path) -> Validation:
 def gather_models(
     run: Run, members: Sequence[tuple[str, int]], n: int, seed: int, jobs: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What is planted in the organisms `wanted`, by name and seed, and their scores; what is missing is made now."""
+    """What is planted in the organisms `members`, by name and seed, and their scores; what is missing is made now."""
     models, scores = (pd.read_parquet(f) if f.is_file() else pd.DataFrame() for f in list_table_paths(run))
     here = set(models["model"]) if len(models) else set()
     missing = [(*each, n, run.path / "runs", seed) for each in members if name_model(*each) not in here]

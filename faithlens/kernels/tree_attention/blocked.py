@@ -30,7 +30,7 @@ class Block:
     Attributes:
         keys: None stands for the first keys of the row, as many as the mask is wide.
         mask: additive; None stands for a causal mask over everything.
-        blind: which queries see no key at all; None if there is none.
+        blind_queries: which queries see no key at all; None if there is none.
     """
 
     start: int

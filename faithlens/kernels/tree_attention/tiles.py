@@ -50,11 +50,11 @@ class BlockTiles(NamedTuple):
     """Blocks of queries, and the keys that each meets, in whole tiles.
 
     Attributes:
-        run: for each block a run of keys, from tile border to tile border, that all of its queries see.
+        common_run: for each block a run of keys, from tile border to tile border, that all of its queries see.
         tiles: the other tiles of which some query sees something, in one list: a tile's number, and that of its mask.
         first: where each block's tiles begin; one more entry at the end.
         masks: which query sees which key; number 0 is for tiles of which every query sees everything.
-        open: which keys are seen by any query.
+        seen_keys: which keys are seen by any query.
     """
 
     common_run: Int[Tensor, "block two"]
@@ -69,8 +69,8 @@ class SortedReadout(NamedTuple):
 
     Attributes:
         rows: what is read, in order.
-        which: of the readout's rows, where each is among these.
-        where: of each key the number of the stretch it lies in or, if values are read, its depth.
+        row_numbers: of the readout's rows, where each is among these.
+        key_places: of each key the number of the stretch it lies in or, if values are read, its depth.
         borders: between the stretches.
     """
 

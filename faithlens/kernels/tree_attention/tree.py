@@ -66,7 +66,7 @@ class Readout:
     Attributes:
         rows: packed indices of the queries that are read.
         spans: half-open depth intervals along each row's own sequence; an empty interval has mass 0.
-        flow: whether the values are summed by span too.
+        reads_flow: whether the values are summed by span too.
     """
 
     rows: Int[Tensor, " row"]
