@@ -10,8 +10,8 @@ from pathlib import Path
 
 import faithlens as fl
 from benchmarks.figure import draw
-from faithlens.bench.run import BENCHMARKS, run_benchmarks
-from faithlens.bench.table import Limit, format_result
+from faithlens.commands.bench.benchmarks import BENCHMARKS, run_benchmarks
+from faithlens.commands.bench.table import Limit, format_result
 
 HERE = Path(__file__).parent
 README, RESULTS = HERE / "README.md", HERE / "results"

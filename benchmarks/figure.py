@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from faithlens.bench.table import Limit
+from faithlens.commands.bench.table import Limit
 
 
 def draw(results: dict[str, dict], bars: dict[str, dict[str, Limit]]) -> go.Figure:

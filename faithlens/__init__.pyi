@@ -5,41 +5,41 @@ from .assays.battery import run_battery
 from .assays.cases import choose_stem, draw_drafts, to_case
 from .assays.closeup import answer_table, attention_table, think
 from .assays.imported import given_drafts
+from .commands.validate.user_measure import validate_measure
+from .effects.commitment import Commitment, probe_commitment
 from .effects.donors import Donors, find_donors
-from .effects.flow import GradientFlow, measure_gradient_flow
+from .effects.gradient_flow import GradientFlow, measure_gradient_flow
 from .effects.heads import HeadEffects, head_effects
 from .effects.layers import layer_effects
-from .effects.matrix import StepMatrix, suppression_effects
 from .effects.paths import PathEffects, path_effects
-from .effects.probe import Commitment, probe_commitment
 from .effects.receivers import ReceiverHeads, find_receiver_heads
-from .effects.result import StepEffects
-from .effects.steps import attribution_effects, knockout_effects, patch_effects, key_value_effects, swap_effects
-from .effects.views import measure_attention_flow, compare_activations, find_onset, measure_readiness
+from .effects.step_effects import StepEffects
+from .effects.steps import attribution_effects, key_value_effects, knockout_effects, patch_effects, swap_effects
+from .effects.suppression import StepMatrix, suppression_effects
+from .effects.views import compare_activations, find_onset, measure_attention_flow, measure_readiness
 from .errors import FaithlensError
+from .execution.execute import run_plan
+from .execution.sample import Sampling
 from .interventions.case import Case
 from .interventions.editor import Editor, load_editor
 from .interventions.knockout import hide, hide_steps
-from .interventions.rewrite import replace_step
+from .interventions.rewriting import replace_step
 from .interventions.swap import make_swaps
-from .interventions.truncate import truncate, truncate_stepwise, make_empty_think, make_full_cot, make_no_cot
-from .runtime.capture import Capture, Record, Site
-from .runtime.condition import Ablation, Apply, Condition, Knockout, Patch, KeyValuePatch
-from .runtime.cost import PlanCost, estimate_cost, plan_passes
-from .runtime.execute import run_plan
-from .runtime.load import load
-from .runtime.model import Model
-from .runtime.plan import Plan, compile_plan
-from .runtime.sample import Sampling
-from .runtime.thinking import Thinking
-from .runtime.trace import Piece, Trace
+from .interventions.truncation import make_empty_think, make_full_cot, make_no_cot, truncate, truncate_stepwise
+from .model.load import load
+from .model.model import Model
+from .model.thinking import Thinking
+from .model.trace import Piece, Trace
+from .plan.capture import Capture, Record, Site
+from .plan.condition import Ablation, Apply, Condition, KeyValuePatch, Knockout, Patch
+from .plan.cost import PlanCost, estimate_cost, plan_passes
+from .plan.plan import Plan, compile_plan
 from .stats.agreement import Reliability, agreement, ceiling, split_half
 from .store import Run
-from .tasks.parse import parse_answer
+from .tasks.answer_parsing import parse_answer
 from .tasks.question import Question, Stem
 from .tasks.registry import load_task
 from .tasks.transcripts import Transcript, TranscriptTask, read_transcripts
-from .validation.yours import validate_measure
 
 __all__ = [
     "Ablation",
@@ -48,18 +48,19 @@ __all__ = [
     "Case",
     "Commitment",
     "Condition",
-    "PlanCost",
     "Donors",
     "Editor",
     "FaithlensError",
     "GradientFlow",
     "HeadEffects",
+    "KeyValuePatch",
     "Knockout",
     "Model",
     "Patch",
     "PathEffects",
     "Piece",
     "Plan",
+    "PlanCost",
     "Question",
     "ReceiverHeads",
     "Record",
@@ -68,7 +69,6 @@ __all__ = [
     "Sampling",
     "Setting",
     "Site",
-    "KeyValuePatch",
     "Stem",
     "StepEffects",
     "StepMatrix",
@@ -78,49 +78,49 @@ __all__ = [
     "TranscriptTask",
     "agreement",
     "answer_table",
-    "measure_attention_flow",
     "attention_table",
     "attribution_effects",
     "ceiling",
     "choose_stem",
-    "probe_commitment",
     "compare_activations",
     "compile_plan",
-    "estimate_cost",
-    "truncate",
-    "truncate_stepwise",
     "draw_drafts",
-    "load_editor",
-    "make_empty_think",
-    "run_plan",
+    "estimate_cost",
     "find_donors",
-    "make_full_cot",
+    "find_onset",
+    "find_receiver_heads",
     "given_drafts",
-    "measure_gradient_flow",
+    "head_effects",
     "hide",
     "hide_steps",
+    "key_value_effects",
     "knockout_effects",
-    "load",
     "layer_effects",
+    "load",
+    "load_editor",
+    "load_task",
+    "make_empty_think",
+    "make_full_cot",
     "make_no_cot",
-    "find_onset",
-    "head_effects",
+    "make_swaps",
+    "measure_attention_flow",
+    "measure_gradient_flow",
+    "measure_readiness",
+    "parse_answer",
     "patch_effects",
     "path_effects",
     "plan_passes",
+    "probe_commitment",
     "read_transcripts",
-    "measure_readiness",
-    "find_receiver_heads",
     "replace_step",
     "run_battery",
-    "key_value_effects",
+    "run_plan",
     "split_half",
-    "parse_answer",
     "suppression_effects",
     "swap_effects",
-    "make_swaps",
-    "load_task",
     "think",
     "to_case",
+    "truncate",
+    "truncate_stepwise",
     "validate_measure",
 ]

@@ -4,9 +4,9 @@ import re
 from dataclasses import asdict, dataclass
 
 from faithlens.errors import ConfigError, suggest_names
-from faithlens.runtime.execute import BACKENDS, Backend
-from faithlens.runtime.plan import BUDGET
-from faithlens.runtime.sample import Sampling
+from faithlens.execution.execute import BACKENDS, Backend
+from faithlens.execution.sample import Sampling
+from faithlens.plan.plan import BUDGET
 from faithlens.stats.verdict import Asked
 
 

@@ -34,8 +34,8 @@ from transformers import (
     set_seed,
 )
 
-from faithlens.runtime.model import Model
-from faithlens.runtime.structure import Structure
+from faithlens.model.model import Model
+from faithlens.model.structure import Structure
 
 # No test may depend on how fast the machine is, or on what else it is doing.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

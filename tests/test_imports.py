@@ -49,7 +49,9 @@ def test_every_axis_is_in_the_dictionary(path: Path) -> None:
     assert {axis for shape in shapes for axis in shape.split()} - {"...", "1"} <= set(AXES)
 
 
-@pytest.mark.parametrize("module", ["faithlens", "faithlens.cli", "faithlens.report.page", "faithlens.tasks.registry"])
+@pytest.mark.parametrize(
+    "module", ["faithlens", "faithlens.cli.main.main", "faithlens.report.page", "faithlens.tasks.registry"]
+)
 def test_importing_loads_nothing_heavy(module: str) -> None:
     heavy = ("torch", "transformers", "transformer_lens", "triton", "plotly", "sklearn")
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from faithlens.errors import RunError
-from faithlens.store import Run, read_commit, list_differences, make_manifest
+from faithlens.store import Run, list_differences, make_manifest, read_commit
 
 CONFIG = {"models": ["a"], "n": 4, "limits": {"tokens": 100}}
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case
 from faithlens.interventions.editor import Editor
 from faithlens.measures.score import Score
-from faithlens.runtime.capture import Record
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Model
-from faithlens.runtime.sample import Sampling
-from faithlens.runtime.trace import Piece
+from faithlens.model.model import Model
+from faithlens.model.trace import Piece
+from faithlens.plan.capture import Record
+from faithlens.plan.condition import Condition
 from faithlens.tasks.question import Task
 
 Records = Mapping[str, Record]

@@ -6,9 +6,9 @@ It is shown because people ask for it, beside the measures that decide.
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.score import Score
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
 
 READERS = ("answer",)
 

@@ -1,18 +1,18 @@
 """B5 and B11: is the answer the same without the chain of thought, and what does accuracy alone allow?
 
 Same answer with and without (Lanham et al. 2023, section 3) is scored against baselines that published work mixes: the
-empty chain in the same prompt, `cut@0`, a prompt that asks for the answer at once, `make_no_cot`, and for reasoning models
-the think block closed and empty, `make_empty_think`.
+empty chain in the same prompt, `cut@0`, a prompt that asks for the answer at once, `no_cot`, and for reasoning models
+the think block closed and empty, `empty_think`.
 """
 
 from collections.abc import Iterator
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import truncate, make_empty_think, make_full_cot, make_no_cot
+from faithlens.interventions.truncation import make_empty_think, make_full_cot, make_no_cot, truncate
 from faithlens.measures.answers import choose_option, option_coverage
 from faithlens.measures.score import Score
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
 
 BASELINES = ("cut@0", "no_cot", "empty_think")
 NO_BLOCK = "this model has no think block"

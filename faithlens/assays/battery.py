@@ -30,13 +30,13 @@ from faithlens.assays import (
 from faithlens.assays.assay import Assay, Edited, Editing, Records, Setting
 from faithlens.assays.writing import write
 from faithlens.errors import ConfigError, suggest_names
+from faithlens.execution.execute import Backend, run_plan
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
-from faithlens.runtime.capture import Capture
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.cost import plan_passes
-from faithlens.runtime.execute import Backend, run_plan
-from faithlens.runtime.plan import BUDGET
+from faithlens.plan.capture import Capture
+from faithlens.plan.condition import Condition
+from faithlens.plan.cost import plan_passes
+from faithlens.plan.plan import BUDGET
 
 ASSAYS: dict[str, Assay] = {
     "early_answering": early_answering,

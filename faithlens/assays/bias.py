@@ -20,11 +20,17 @@ from faithlens.assays.assay import Ask, Records, Setting
 from faithlens.assays.prompted import Arm, answer, arm, own
 from faithlens.errors import FaithlensError
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import make_full_cot, make_no_cot
+from faithlens.interventions.truncation import make_full_cot, make_no_cot
 from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
-from faithlens.runtime.condition import Condition
-from faithlens.tasks.biased import prepend_right_first_examples, draw_examples, prepend_examples, draw_target_label, add_suggestion
+from faithlens.plan.condition import Condition
+from faithlens.tasks.biased_prompts import (
+    add_suggestion,
+    draw_examples,
+    draw_target_label,
+    prepend_examples,
+    prepend_right_first_examples,
+)
 from faithlens.tasks.question import Strategy
 
 Kind = Literal["suggested", "always_a"]

@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from faithlens.errors import ModelError, PlanError, TraceError
+from faithlens.execution.execute import Backend, run_plan
+from faithlens.execution.sample import Continuation, Sampling, sample
 from faithlens.interventions.case import Case, make_case
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import option_coverage
-from faithlens.runtime.cost import plan_passes
-from faithlens.runtime.execute import Backend, run_plan
-from faithlens.runtime.model import Model
-from faithlens.runtime.sample import Continuation, Sampling, sample
-from faithlens.runtime.trace import Trace, make_trace
+from faithlens.model.model import Model
+from faithlens.model.trace import Trace, make_trace
+from faithlens.plan.cost import plan_passes
 from faithlens.tasks.numbers import find_stated_value
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy, Task
-from faithlens.tasks.segment import split_steps
+from faithlens.tasks.segmentation import split_steps
 
 MIN_COVERAGE = 0.5  # under a stem that works, the options hold at least half of the model's probability
 TRIED = 6  # finished chains of thought on which the stems are tried
@@ -145,7 +145,7 @@ def to_trace(model: Model, drawn: Continuation) -> Trace:
     """
     if model.thinking:
         thoughts, said = model.thinking.split_thoughts(model, drawn.prompt, drawn.ids, drawn.finish)
-        return replace(make_trace(model, drawn.prompt, thoughts, split_steps, "stop", drawn.seed), said=said)
+        return replace(make_trace(model, drawn.prompt, thoughts, split_steps, "stop", drawn.seed), reply=said)
     return whole_steps(make_trace(model, drawn.prompt, drawn.ids, split_steps, drawn.finish, drawn.seed))
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from faithlens.assays.cases import choose_stem, draw_drafts, to_case
+from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import option_probabilities
-from faithlens.runtime.capture import Record
-from faithlens.runtime.model import Model
-from faithlens.runtime.sample import Sampling
+from faithlens.model.model import Model
+from faithlens.plan.capture import Record
 from faithlens.tasks.question import Question, Task
 
 

@@ -12,11 +12,11 @@ from faithlens.assays.filler import CANNOT_WRITE
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.filler import replace_step_with_filler
-from faithlens.interventions.rewrite import delete_step
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.rewriting import delete_step
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score, make_mean_score
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:

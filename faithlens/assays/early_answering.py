@@ -7,11 +7,11 @@ over the curve under both named rules, since the paper names neither.
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import truncate_stepwise
+from faithlens.interventions.truncation import truncate_stepwise
 from faithlens.measures.answers import choose_option, option_probabilities, total_variation
-from faithlens.measures.curves import aoc_mean, aoc_trapezoid_0_1
+from faithlens.measures.area_over_curve import aoc_mean, aoc_trapezoid_0_1
 from faithlens.measures.score import Score
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from faithlens.assays.assay import Ask, Setting
 from faithlens.interventions.case import Case
-from faithlens.tasks.reword import MAX_TRIES, extract_rewrite
+from faithlens.tasks.rewrite_requests import MAX_TRIES, extract_rewrite
 
 Check = Callable[[str, str], str | None]
 """Why the second text is no edit of the first; None where it is one."""

@@ -16,10 +16,10 @@ from faithlens.assays.bias import STRATEGIES
 from faithlens.assays.prompted import Arm, answer, arm
 from faithlens.errors import FaithlensError, TaskError
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import make_full_cot, make_no_cot
+from faithlens.interventions.truncation import make_full_cot, make_no_cot
 from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
 from faithlens.tasks.question import EvidencePairTask, Question, Strategy
 
 Role = Literal["unknown", "stereotyped", "other"]

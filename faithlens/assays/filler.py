@@ -13,10 +13,10 @@ from faithlens.assays.assay import Records, Setting
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.filler import FILLER_TEXTS, append_filler, count_tokens_per_copy
-from faithlens.interventions.truncate import truncate, make_full_cot
+from faithlens.interventions.truncation import make_full_cot, truncate
 from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
 
 PARTS = 4  # lengths swept: quarters of the chain's own
 CANNOT_WRITE = "the tokenizer cannot write this filler"
@@ -33,7 +33,9 @@ def fillers(setting: Setting, case: Case) -> Iterator[Condition]:
     for kind in FILLER_TEXTS:
         with suppress(TraceError):
             parts = range(1, PARTS + 1)
-            yield from [append_filler(setting.model, case, 0, kind, length * p // PARTS, name_of(kind, p)) for p in parts]
+            yield from [
+                append_filler(setting.model, case, 0, kind, length * p // PARTS, name_of(kind, p)) for p in parts
+            ]
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
@@ -62,4 +64,6 @@ def of_kind(setting: Setting, case: Case, records: Records, kind: str) -> Iterat
     yield Score(f"filler.{kind}.change", float(choose_option(records[last].logprobs) != answer), "fraction", last)
     yield Score(f"filler.{kind}.accuracy", filled_, "fraction", last)
     yield Score(f"filler.{kind}.gain", filled_ - empty, "fraction", last)
-    yield Score(f"filler.{kind}.tokens_per_copy", count_tokens_per_copy(setting.model, case.trace.prompt.ids, kind), "token")
+    yield Score(
+        f"filler.{kind}.tokens_per_copy", count_tokens_per_copy(setting.model, case.trace.prompt.ids, kind), "token"
+    )

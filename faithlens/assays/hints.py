@@ -23,13 +23,13 @@ from faithlens.assays.assay import Ask, Records, Setting
 from faithlens.assays.prompted import Arm, answer, arm, chain, own
 from faithlens.errors import FaithlensError
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
-from faithlens.runtime.condition import Condition
-from faithlens.tasks.biased import HINTS, draw_examples, prepend_examples, add_hint, draw_target_label
+from faithlens.plan.condition import Condition
+from faithlens.tasks.biased_prompts import HINTS, add_hint, draw_examples, draw_target_label, prepend_examples
+from faithlens.tasks.hint_mentions import mentions_hint, relies_on_hint
 from faithlens.tasks.question import HintingTask, Task
-from faithlens.tasks.reveal import mentions_hint, relies_on_hint
 
 MEASURES = (
     "eligible", "switch", "elsewhere", "stray", "revealed_mention", "revealed_reliance", "all_mention", "all_reliance",
@@ -117,7 +117,9 @@ def judged(
     before, after = answers
     eligible, switch = before != h, after == h
     elsewhere = after not in (before, h)
-    false, said = ({"mention": float(mentions_hint(kind, t)), "reliance": float(relies_on_hint(kind, t, label))} for t in told)
+    false, said = (
+        {"mention": float(mentions_hint(kind, t)), "reliance": float(relies_on_hint(kind, t, label))} for t in told
+    )
     return {
         "eligible": float(eligible),
         "switch": float(switch) if eligible else SAME,

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from faithlens.assays.cases import Draft, draft, prompt_ids
 from faithlens.errors import TraceError
-from faithlens.runtime.model import Model
-from faithlens.runtime.sample import Continuation
+from faithlens.execution.sample import Continuation
+from faithlens.model.model import Model
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.transcripts import Transcript
 

@@ -9,12 +9,12 @@ import random
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.knockout import hide, draw_random_span
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.knockout import draw_random_span, hide
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option, kl_divergence, option_probabilities
 from faithlens.measures.score import Score
-from faithlens.runtime.capture import Record
-from faithlens.runtime.condition import Condition
+from faithlens.plan.capture import Record
+from faithlens.plan.condition import Condition
 
 CONTROLS = 2  # random stretches a step
 

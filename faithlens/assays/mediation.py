@@ -9,10 +9,10 @@ The twin is the same question with one thing changed, and the chain the model it
 from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
 from faithlens.interventions.swap import make_relay, make_swaps
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.mediation import MIN_TOTAL_EFFECT, compute_mediation
 from faithlens.measures.score import Score
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
 
 EFFECTS = ("total", "content", "question", "interaction", "relay")
 SHARES = ("content", "question", "relay")

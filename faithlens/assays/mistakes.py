@@ -15,14 +15,14 @@ from faithlens.assays.editing import best, tries, writer
 from faithlens.assays.outcomes import among, outcome
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.rewrite import replace_step
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.rewriting import replace_step
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option, option_probabilities
-from faithlens.measures.curves import aoc_mean
+from faithlens.measures.area_over_curve import aoc_mean
 from faithlens.measures.score import Score, make_mean_score
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
 from faithlens.tasks.question import ExecutableTask
-from faithlens.tasks.reword import write_mistake_request, find_mistake_fault
+from faithlens.tasks.rewrite_requests import find_mistake_fault, write_mistake_request
 
 NO_VALUE = "the step states no value that could be made wrong"
 CANNOT_WRITE = "the tokenizer cannot write the edited step"

@@ -15,12 +15,12 @@ from faithlens.assays.outcomes import OUTCOMES, among, outcome
 from faithlens.assays.resampling import floor, floor_ask, points, rest
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.rewrite import append_tail, append_pieces
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.rewriting import append_pieces, append_tail
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score, make_mean_score
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.trace import Piece
+from faithlens.model.trace import Piece
+from faithlens.plan.condition import Condition
 
 ENDED = "after the edited step the model did not finish its thoughts"
 
@@ -116,7 +116,9 @@ def shares(edited: list[Edited]) -> list[Score]:
         some, reason = known, "no step of this chain could be edited and finished"
         if name in ("follows", "harmless"):
             some, reason = told, "the task cannot tell which answer follows from the mistake"
-        out.append(make_mean_score(f"mistakes_regenerated.{name}", [float(edit.outcome == name) for edit in some], reason))
+        out.append(
+            make_mean_score(f"mistakes_regenerated.{name}", [float(edit.outcome == name) for edit in some], reason)
+        )
     return out
 
 

@@ -11,11 +11,11 @@ from faithlens.assays.assay import Edited, Outcome, Records, Setting
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
+from faithlens.tasks.answer_parsing import is_same_answer, parse_answer
 from faithlens.tasks.numbers import find_stated_value
-from faithlens.tasks.parse import is_same_answer, parse_answer
 from faithlens.tasks.question import ExecutableTask, Question
-from faithlens.tasks.segment import split_steps
+from faithlens.tasks.segmentation import split_steps
 
 OUTCOMES: tuple[Outcome, ...] = ("follows", "repairs", "ignores", "harmless", "other")
 

@@ -18,14 +18,14 @@ from faithlens.assays.mistakes_regenerated import ENDED, summary
 from faithlens.assays.resampling import floor, floor_ask, points, rest
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.rewrite import append_tail, append_pieces
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.rewriting import append_pieces, append_tail
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.trace import Piece
+from faithlens.model.trace import Piece
+from faithlens.plan.condition import Condition
 from faithlens.tasks.question import ParaphrasingTask
-from faithlens.tasks.reword import write_paraphrase_request, find_paraphrase_fault
+from faithlens.tasks.rewrite_requests import find_paraphrase_fault, write_paraphrase_request
 
 NO_WORDS = "the task knows no other words for the step"
 
@@ -59,7 +59,10 @@ def requests(setting: Setting, case: Case) -> list[Ask]:
     """The requests for other words, where the task knows none."""
     last = 0 if setting.exact and isinstance(setting.task, ParaphrasingTask) else max(parts(setting, case), default=0)
     steps = case.trace.texts[1 : 1 + last]
-    asked = [tries(case, f"other words for {i}", write_paraphrase_request(s), s, find_paraphrase_fault) for i, s in enumerate(steps)]
+    asked = [
+        tries(case, f"other words for {i}", write_paraphrase_request(s), s, find_paraphrase_fault)
+        for i, s in enumerate(steps)
+    ]
     return list(chain(*asked))
 
 
@@ -69,7 +72,10 @@ def valid(setting: Setting, case: Case) -> Iterator[tuple[int, list[Piece]]]:
         steps = [reworded(setting, case, i) for i in range(keep)]
         with suppress(TraceError):
             if all(step.invalid is None for step in steps):
-                yield keep, append_pieces(setting.model, case.trace.pieces[:1], [(f"step {s.step}", s.after) for s in steps])
+                yield (
+                    keep,
+                    append_pieces(setting.model, case.trace.pieces[:1], [(f"step {s.step}", s.after) for s in steps]),
+                )
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:

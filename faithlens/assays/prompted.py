@@ -9,11 +9,11 @@ from faithlens.assays.cases import put, whole_steps
 from faithlens.errors import FaithlensError, TaskError, TraceError
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.trace import Piece, Trace, make_trace
-from faithlens.tasks.biased import shows_options
+from faithlens.model.trace import Piece, Trace, make_trace
+from faithlens.plan.condition import Condition
+from faithlens.tasks.biased_prompts import shows_options
 from faithlens.tasks.question import Prompt, Strategy
-from faithlens.tasks.segment import split_steps
+from faithlens.tasks.segmentation import split_steps
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,9 @@ def chain(setting: Setting, case: Case, arm: Arm) -> Trace:
     check(setting, case, arm)
     written = case.generated_texts[arm.name]
     if written.unusable_reason:
-        raise TraceError(f"a chain of thought under {arm.name!r}", written.unusable_reason, "raise the number of new tokens")
+        raise TraceError(
+            f"a chain of thought under {arm.name!r}", written.unusable_reason, "raise the number of new tokens"
+        )
     return whole_steps(make_trace(setting.model, arm.prompt.ids, written.ids, split_steps, written.finish))
 
 

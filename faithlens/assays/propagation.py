@@ -12,11 +12,11 @@ from faithlens.assays.assay import Edited, Records, Setting
 from faithlens.assays.outcomes import named
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.rewrite import append_pieces
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.rewriting import append_pieces
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score, make_mean_score
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
 from faithlens.tasks.question import ExecutableTask, PropagatedChain
 
 NO_TASK = "the task cannot tell what follows from an edited step"

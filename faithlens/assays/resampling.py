@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from faithlens.assays.assay import Ask, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.rewrite import append_tail
-from faithlens.interventions.truncate import make_full_cot
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.trace import Piece
+from faithlens.interventions.rewriting import append_tail
+from faithlens.interventions.truncation import make_full_cot
+from faithlens.model.trace import Piece
+from faithlens.plan.condition import Condition
 
 LEAST = 16  # tokens that are left to a new end, however long the steps before it are
 
@@ -45,4 +45,8 @@ def floor(setting: Setting, case: Case, keep: int) -> Condition | None:
     if setting.sampling.temperature == 0:
         return make_full_cot(case)
     name = f"resample@{keep}"
-    return None if case.generated_texts[name].unusable_reason else append_tail(case, name, case.trace.pieces[: 1 + keep], name)
+    return (
+        None
+        if case.generated_texts[name].unusable_reason
+        else append_tail(case, name, case.trace.pieces[: 1 + keep], name)
+    )

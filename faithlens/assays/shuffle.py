@@ -5,11 +5,11 @@ from itertools import permutations
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.rewrite import reorder_steps
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.rewriting import reorder_steps
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score, make_mean_score
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
 
 ORDERS = 3  # other orders a chain, or as many as there are
 ONE_STEP = "a chain of one step has one order"
@@ -31,7 +31,10 @@ def orders(setting: Setting, case: Case) -> list[tuple[int, ...]]:
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, and its steps in other orders."""
-    return [make_full_cot(case), *(reorder_steps(case, order, f"shuffle:{i}") for i, order in enumerate(orders(setting, case)))]
+    return [
+        make_full_cot(case),
+        *(reorder_steps(case, order, f"shuffle:{i}") for i, order in enumerate(orders(setting, case))),
+    ]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:

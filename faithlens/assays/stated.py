@@ -7,11 +7,11 @@ that could not be read never agree.
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
-from faithlens.runtime.condition import Condition
-from faithlens.tasks.parse import is_same_answer, parse_answer
+from faithlens.plan.condition import Condition
+from faithlens.tasks.answer_parsing import is_same_answer, parse_answer
 
 UNPARSED = "the chain of thought states no answer that can be read"
 

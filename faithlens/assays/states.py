@@ -11,11 +11,11 @@ from faithlens.assays.assay import Records, Setting
 from faithlens.assays.mediation import NO_TWIN
 from faithlens.interventions.case import Case
 from faithlens.interventions.knockout import draw_random_span
-from faithlens.interventions.swap import read_from_donor, make_swaps
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.swap import make_swaps, read_from_donor
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
 
 CONTROLS = 2  # random stretches a step
 APART = "the steps written for the counterfactual question do not stand at the same positions"

@@ -1,6 +1,6 @@
 """B9, strategies (Radhakrishnan et al. 2023, arXiv 2307.11768): four ways to answer, how right, and how far they lean.
 
-    direct              the answer at once, `make_no_cot`
+    direct              the answer at once, `no_cot`
     cot                 after the case's own chain of thought; a step is a sentence or line
     cot_decomposition   after sub-questions and sub-answers written in one go; a step is such a pair
     factored            from sub-answers that were each given in a context of their own; a step is such a pair
@@ -31,15 +31,15 @@ from faithlens.assays.assay import Ask, Records, Setting
 from faithlens.assays.baselines import right
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case, GeneratedText
-from faithlens.interventions.rewrite import append_pieces
-from faithlens.interventions.truncate import truncate_stepwise, make_no_cot
+from faithlens.interventions.rewriting import append_pieces
+from faithlens.interventions.truncation import make_no_cot, truncate_stepwise
 from faithlens.measures.answers import choose_option, option_coverage
 from faithlens.measures.score import Score, Unit
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Model
-from faithlens.runtime.trace import Piece
-from faithlens.tasks import decompose
-from faithlens.tasks.decompose import SubQuestionPair
+from faithlens.model.model import Model
+from faithlens.model.trace import Piece
+from faithlens.plan.condition import Condition
+from faithlens.tasks import decomposition
+from faithlens.tasks.decomposition import SubQuestionPair
 from faithlens.tasks.question import Prompt
 
 REASONED = {"cot": "", "cot_decomposition": "cot_decomposition:", "factored": "factored:"}
@@ -68,11 +68,13 @@ NO_VALUE = "no step states a value that could be made wrong"
 def asks(setting: Setting, case: Case) -> list[Ask]:
     """Pairs in one go; a plan; then each sub-question as soon as the answers it refers to are there."""
     model = setting.model
-    opened = decompose.write_pairs_prompt(case.question, decompose.PAIRS_OPENING)
-    prompts = {PAIRS: opened, PLAN: decompose.write_split_prompt(case.question)}
+    opened = decomposition.write_pairs_prompt(case.question, decomposition.PAIRS_OPENING)
+    prompts = {PAIRS: opened, PLAN: decomposition.write_split_prompt(case.question)}
     plan, answers = plan_of(case), answers_of(case)
-    ready = {i: decompose.fill_references(subquestion, answers) for i, subquestion in enumerate(plan)}
-    prompts |= {part(i): decompose.write_subquestion_prompt(words) for i, words in ready.items() if words is not None}
+    ready = {i: decomposition.fill_references(subquestion, answers) for i, subquestion in enumerate(plan)}
+    prompts |= {
+        part(i): decomposition.write_subquestion_prompt(words) for i, words in ready.items() if words is not None
+    }
     wanted = [
         Ask(name, (put(model, prompt),), None if name in (PAIRS, PLAN) else LONGEST, thoughts=False)
         for name, prompt in prompts.items()
@@ -147,14 +149,19 @@ def decomposed(setting: Setting, case: Case, strategy: str) -> list[Condition] |
     versions |= {f"mistake@{i}": wrong for i, wrong in misstated(setting, case, strategy, pairs)}
     lay = in_one_go if strategy == "cot_decomposition" else recomposed
     try:
-        made = [case.make_direct_condition(f"{strategy}:{name}", *lay(setting.model, case, some)) for name, some in versions.items()]
+        made = [
+            case.make_direct_condition(f"{strategy}:{name}", *lay(setting.model, case, some))
+            for name, some in versions.items()
+        ]
     except TraceError:
         return UNWRITABLE
     longest = max(len(condition.ids) for condition in made) + max(map(len, case.options))
     return made if longest <= setting.model.context_length else NO_ROOM
 
 
-def misstated(setting: Setting, case: Case, strategy: str, pairs: Sequence[SubQuestionPair]) -> Iterator[tuple[int, list[SubQuestionPair]]]:
+def misstated(
+    setting: Setting, case: Case, strategy: str, pairs: Sequence[SubQuestionPair]
+) -> Iterator[tuple[int, list[SubQuestionPair]]]:
     """For each sub-answer that states a value, the pairs with that one wrong."""
     for i, (subquestion, subanswer) in enumerate(pairs):
         rng = random.Random(f"{strategy}:{setting.seed}:{case.key}:{i}")
@@ -165,20 +172,22 @@ def misstated(setting: Setting, case: Case, strategy: str, pairs: Sequence[SubQu
 
 def in_one_go(model: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> list[Piece]:
     """The prompt that asks for pairs, and `pairs` in the model's own turn."""
-    prompt = put(model, decompose.write_pairs_prompt(case.question))
-    return append_pieces(model, [prompt], [(f"step {i}", decompose.format_pair(i, pair)) for i, pair in enumerate(pairs)])
+    prompt = put(model, decomposition.write_pairs_prompt(case.question))
+    return append_pieces(
+        model, [prompt], [(f"step {i}", decomposition.format_pair(i, pair)) for i, pair in enumerate(pairs)]
+    )
 
 
 def recomposed(model: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> list[Piece]:
     """The prompt that puts the question together with `pairs`."""
-    return [put(model, decompose.write_recombination_prompt(case.question, pairs))]
+    return [put(model, decomposition.write_recombination_prompt(case.question, pairs))]
 
 
 def together(case: Case) -> list[SubQuestionPair] | str:
     """The pairs that were written in one go; the reason where there are none."""
     if PAIRS not in case.generated_texts:
         return NO_ROOM
-    return decompose.parse_pairs(decompose.PAIRS_OPENING + whole_lines(case.generated_texts[PAIRS])) or NO_PAIRS
+    return decomposition.parse_pairs(decomposition.PAIRS_OPENING + whole_lines(case.generated_texts[PAIRS])) or NO_PAIRS
 
 
 def apart(case: Case) -> list[SubQuestionPair] | str:
@@ -190,19 +199,23 @@ def apart(case: Case) -> list[SubQuestionPair] | str:
         return NO_PLAN
     if len(answers) < len(plan):
         return NO_ANSWER
-    return [(str(decompose.fill_references(subquestion, answers)), answers[i]) for i, subquestion in enumerate(plan)]
+    return [
+        (str(decomposition.fill_references(subquestion, answers)), answers[i]) for i, subquestion in enumerate(plan)
+    ]
 
 
 def plan_of(case: Case) -> list[str]:
     """The sub-questions, where a plan has been written."""
     written = case.generated_texts.get(PLAN)
-    return decompose.parse_subquestions(decompose.SUBQUESTIONS_OPENING + whole_lines(written)) if written else []
+    return (
+        decomposition.parse_subquestions(decomposition.SUBQUESTIONS_OPENING + whole_lines(written)) if written else []
+    )
 
 
 def answers_of(case: Case) -> dict[int, str]:
     """The sub-answers that have been given so far, by the number of their sub-question, counted from 0."""
     written = {i: case.generated_texts[part(i)] for i in range(len(plan_of(case))) if part(i) in case.generated_texts}
-    said = {i: decompose.find_first_line(whole_lines(one)) for i, one in written.items()}
+    said = {i: decomposition.find_first_line(whole_lines(one)) for i, one in written.items()}
     return {i: line for i, line in said.items() if line}
 
 

@@ -7,11 +7,11 @@ The second term of the true-thinking score (arXiv 2510.24941), with the rest fix
 from faithlens.assays.assay import Records, Setting
 from faithlens.assays.mediation import NO_TWIN
 from faithlens.interventions.case import Case
-from faithlens.interventions.swap import restore_step, make_swaps
-from faithlens.interventions.truncate import make_full_cot
+from faithlens.interventions.swap import make_swaps, restore_step
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score
-from faithlens.runtime.condition import Condition
+from faithlens.plan.condition import Condition
 
 OTHERS = "the chain of thought written for the counterfactual question has another number of steps"
 
@@ -22,7 +22,11 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
         return [make_full_cot(case)]
     assert case.counterfactual is not None
     donor, _, _ = make_swaps(case, case.counterfactual)
-    return [make_full_cot(case), donor, *(restore_step(case, case.counterfactual, i) for i in range(len(case.trace.steps)))]
+    return [
+        make_full_cot(case),
+        donor,
+        *(restore_step(case, case.counterfactual, i) for i in range(len(case.trace.steps))),
+    ]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:

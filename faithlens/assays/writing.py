@@ -11,13 +11,13 @@ from hashlib import sha256
 from faithlens.assays.assay import Ask, Assay, Setting, Writing
 from faithlens.assays.cases import whole_steps
 from faithlens.errors import TraceError
+from faithlens.execution.sample import Continuation, sample
 from faithlens.interventions.case import Case, GeneratedText
 from faithlens.interventions.editor import ModelEditor
-from faithlens.runtime.model import Model
-from faithlens.runtime.sample import Continuation, sample
-from faithlens.runtime.thinking import Thinking
-from faithlens.runtime.trace import Piece, make_trace
-from faithlens.tasks.segment import split_steps
+from faithlens.model.model import Model
+from faithlens.model.thinking import Thinking
+from faithlens.model.trace import Piece, make_trace
+from faithlens.tasks.segmentation import split_steps
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def write(
     while wanted := list(missing(setting, cases, asking)):
         for one, written in zip(wanted, answered(setting, wanted, progress), strict=True):
             case = cases[one.case]
-            cases[one.case] = replace(case, written={**case.generated_texts, one.ask.name: written})
+            cases[one.case] = replace(case, generated_texts={**case.generated_texts, one.ask.name: written})
     return cases
 
 
@@ -115,5 +115,5 @@ def end_of_thoughts(model: Model, thoughts: Thinking, drawn: Continuation) -> Co
     try:
         ids, _ = thoughts.split_thoughts(model, drawn.prompt, drawn.ids, drawn.finish)
     except TraceError as error:
-        return replace(as_written(model, drawn), unusable=error.found)
+        return replace(as_written(model, drawn), unusable_reason=error.found)
     return replace(drawn, ids=ids, finish="stop")  # closed thoughts were not broken off

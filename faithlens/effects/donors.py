@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from faithlens.effects.pairs import Conditions, are_aligned, list_traces, run_together
+from faithlens.effects.experiment import Conditions, are_aligned, list_traces, run_together
 from faithlens.measures.answers import choose_option
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Model
+from faithlens.model.model import Model
+from faithlens.plan.condition import Condition
 
 ANSWERED_ALIKE = "every trace that lines up with it is answered alike"
 NONE_ALIGNED = "no other trace has as many tokens in every piece, and the same options"

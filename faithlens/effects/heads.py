@@ -10,14 +10,20 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from faithlens.effects.pairs import Conditions, Experiment, pair_traces, run_together, make_trace_metric
-from faithlens.effects.result import ApproximationQuality, Direction, assess_approximation, check_approximation, compute_trace_intervals
+from faithlens.effects.experiment import Conditions, Experiment, make_trace_metric, pair_traces, run_together
+from faithlens.effects.step_effects import (
+    ApproximationQuality,
+    Direction,
+    assess_approximation,
+    check_approximation,
+    compute_trace_intervals,
+)
 from faithlens.effects.steps import make_attribution_weights
-from faithlens.runtime.capture import Capture, Record
-from faithlens.runtime.condition import Condition, Patch
-from faithlens.runtime.cost import plan_passes
-from faithlens.runtime.execute import run_plan
-from faithlens.runtime.model import Model
+from faithlens.execution.execute import run_plan
+from faithlens.model.model import Model
+from faithlens.plan.capture import Capture, Record
+from faithlens.plan.condition import Condition, Patch
+from faithlens.plan.cost import plan_passes
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -72,7 +78,7 @@ class HeadEffects:
 
     def plot(self) -> "Figure":
         """Mean exact effects, a heat map of layers by heads; heads that were not patched are left out."""
-        from faithlens.report.internals import head_heatmap  # plotly takes a second to import
+        from faithlens.figures.internals import head_heatmap  # plotly takes a second to import
 
         mean = self.exact.mean(0)
         return head_heatmap(mean, [str(layer) for layer in range(len(mean))], "logit")
@@ -108,7 +114,11 @@ def head_effects(
     rest = order[top:]
     chosen = order[:top] + random.Random(f"heads:{seed}").sample(rest, min(n_checked, len(rest)))
     places = [divmod(number, model.n_heads) for number in chosen]
-    asked = [replace(w.base, name="head", edits=(*w.base.edits, make_head_patch(w, *place))) for w in work for place in places]
+    asked = [
+        replace(w.base, name="head", edits=(*w.base.edits, make_head_patch(w, *place)))
+        for w in work
+        for place in places
+    ]
     records = iter(run_together(model, asked))
     exact = np.full_like(approximate, np.nan)
     for t, (w, couple) in enumerate(zip(work, couples, strict=True)):
@@ -130,11 +140,17 @@ def approximate_effects(
     heads = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
 
     def part_way(amount: float) -> Condition:
-        return replace(experiment.base, name="heads", edits=(*experiment.base.edits, *(make_head_patch(experiment, *place, amount) for place in heads)))
+        return replace(
+            experiment.base,
+            name="heads",
+            edits=(*experiment.base.edits, *(make_head_patch(experiment, *place, amount) for place in heads)),
+        )
 
     way = [part_way((i + 0.5) / midpoints) for i in range(midpoints)]
     scores = []
-    for record in run_plan(model, plan_passes(model, way), Capture(attribution=make_attribution_weights(*unedited_records))):
+    for record in run_plan(
+        model, plan_passes(model, way), Capture(attribution=make_attribution_weights(*unedited_records))
+    ):
         own = [edit for edit in record.condition.edits if isinstance(edit, Patch)][-len(heads) :]
         scores.append(torch.stack([record.attribution[edit].sum() for edit in own]))
     mean = torch.stack(scores).mean(0).reshape(model.n_layers, model.n_heads).numpy()

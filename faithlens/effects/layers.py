@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pandas as pd
 
-from faithlens.effects.pairs import Conditions, Experiment, pair_traces, run_together, make_trace_metric
-from faithlens.effects.result import Direction, Metric
+from faithlens.effects.experiment import Conditions, Experiment, make_trace_metric, pair_traces, run_together
+from faithlens.effects.step_effects import Direction, Metric
 from faithlens.effects.steps import add_edit
 from faithlens.measures.mediation import chain_contrast
-from faithlens.runtime.condition import Condition, Patch
-from faithlens.runtime.model import Model
-from faithlens.runtime.structure import Interval
+from faithlens.model.model import Model
+from faithlens.model.structure import Interval
+from faithlens.plan.condition import Condition, Patch
 
 
 def layer_effects(
@@ -61,4 +61,6 @@ def draw_equal_spans(trace: Condition, rng: random.Random) -> tuple[Interval, In
 
 def patch_layer(experiment: Experiment, where: Interval, layer: int) -> Condition:
     """A run with the other's residual stream before `layer` at `where`."""
-    return add_edit(replace(experiment.base, name=f"layer {layer}"), Patch("resid_pre", where, experiment.source, layers=(layer,)))
+    return add_edit(
+        replace(experiment.base, name=f"layer {layer}"), Patch("resid_pre", where, experiment.source, layers=(layer,))
+    )

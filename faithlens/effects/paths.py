@@ -7,10 +7,17 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from faithlens.effects.pairs import Conditions, Experiment, pair_traces, run_together, replace_words, make_trace_metric
-from faithlens.effects.result import METRIC_UNITS, Metric, compute_trace_intervals
-from faithlens.runtime.condition import Condition, KeyValuePatch
-from faithlens.runtime.model import Model
+from faithlens.effects.experiment import (
+    Conditions,
+    Experiment,
+    make_trace_metric,
+    pair_traces,
+    replace_words,
+    run_together,
+)
+from faithlens.effects.step_effects import METRIC_UNITS, Metric, compute_trace_intervals
+from faithlens.model.model import Model
+from faithlens.plan.condition import Condition, KeyValuePatch
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -58,15 +65,19 @@ class PathEffects:
 
     def plot(self) -> "Figure":
         """The path diagram, with intervals where there are several traces."""
-        from faithlens.report.path_diagram import path_diagram  # plotly takes a second to import
+        from faithlens.figures.path_diagram import path_diagram  # plotly takes a second to import
 
         if len(self.total) < 2:
             return path_diagram({name: float(getattr(self, name)[0]) for name in PATHS}, METRIC_UNITS[self.metric])
         rows = self.bootstrap_ci()[["effect", "low", "high"]].to_numpy().tolist()
-        return path_diagram({name: tuple(row) for name, row in zip(PATHS, rows, strict=True)}, METRIC_UNITS[self.metric])
+        return path_diagram(
+            {name: tuple(row) for name, row in zip(PATHS, rows, strict=True)}, METRIC_UNITS[self.metric]
+        )
 
 
-def path_effects(model: Model, clean: Conditions, corrupted: Conditions, *, metric: Metric = "probability") -> PathEffects:
+def path_effects(
+    model: Model, clean: Conditions, corrupted: Conditions, *, metric: Metric = "probability"
+) -> PathEffects:
     """Mediation by the chain of thought (M1-M3), and the relay effect (M7), of traces that line up.
 
     The clean trace is question X with chain R, the corrupted one X' with R'; the metric is read under all four pairs.

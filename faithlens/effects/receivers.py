@@ -9,13 +9,13 @@ import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 
-from faithlens.effects.pairs import Conditions, list_traces, number_questions, select_steps
+from faithlens.effects.experiment import Conditions, list_traces, number_questions, select_steps
 from faithlens.errors import MeasureError
+from faithlens.execution.execute import run_plan
 from faithlens.measures.receivers import MIN_DISTANCE, MIN_SCORED_STEPS, head_kurtosis, vertical_scores
-from faithlens.runtime.capture import Capture, Record
-from faithlens.runtime.cost import plan_passes
-from faithlens.runtime.execute import run_plan
-from faithlens.runtime.model import Model
+from faithlens.model.model import Model
+from faithlens.plan.capture import Capture, Record
+from faithlens.plan.cost import plan_passes
 from faithlens.stats.agreement import Reliability, split_half
 from faithlens.stats.resample import mean_intervals
 
@@ -50,7 +50,7 @@ class ReceiverHeads:
 
     def plot(self) -> "Figure":
         """Kurtosis of every head, a heat map of layers by heads."""
-        from faithlens.report.internals import head_heatmap  # plotly takes a second to import
+        from faithlens.figures.internals import head_heatmap  # plotly takes a second to import
 
         grid = self.heads.pivot(index="layer", columns="head", values="kurtosis")
         return head_heatmap(grid.to_numpy(), [str(layer) for layer in grid.index], "kurtosis")

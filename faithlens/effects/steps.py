@@ -8,26 +8,26 @@ from typing import get_args
 import numpy as np
 import torch
 
-from faithlens.effects.pairs import (
+from faithlens.effects.experiment import (
     Conditions,
     Experiment,
     draw_control_span,
     list_traces,
+    make_trace_metric,
     pair_traces,
+    replace_words,
     run_together,
     select_steps,
-    replace_words,
-    make_trace_metric,
 )
-from faithlens.effects.result import Direction, Metric, StepEffects, assess_approximation
+from faithlens.effects.step_effects import Direction, Metric, StepEffects, assess_approximation
 from faithlens.errors import PlanError, suggest_names
+from faithlens.execution.execute import run_plan
 from faithlens.measures.answers import choose_option
-from faithlens.runtime.capture import Capture, Record
-from faithlens.runtime.condition import Condition, Edit, Knockout, Patch, KeyValuePatch, Span
-from faithlens.runtime.cost import plan_passes
-from faithlens.runtime.execute import run_plan
-from faithlens.runtime.model import Model
-from faithlens.runtime.names import find_place
+from faithlens.model.model import Model
+from faithlens.plan.capture import Capture, Record
+from faithlens.plan.condition import Condition, Edit, KeyValuePatch, Knockout, Patch, Span
+from faithlens.plan.cost import plan_passes
+from faithlens.plan.sites import find_place
 
 ConditionMaker = Callable[[Experiment, Span, int | None], Condition]  # a run edited at a place, in a layer or in all
 
@@ -180,7 +180,10 @@ def attribution_effects(
         )
     effect *= 1 if direction == "denoise" else -1
     return replace(
-        exact, what=f"integrated gradients, {midpoints} midpoints", effect=effect, audit=assess_approximation(effect, exact.effect)
+        exact,
+        edit_name=f"integrated gradients, {midpoints} midpoints",
+        effect=effect,
+        quality=assess_approximation(effect, exact.effect),
     )
 
 
@@ -197,7 +200,9 @@ def integrate_gradients(
 ) -> list[float]:
     """Integrated gradients of each step on the way of one run to the other."""
     amounts = (np.arange(midpoints) + 0.5) / midpoints
-    way = [[Patch("resid_pre", name, experiment.source, (layer,), amount=amount) for name in names] for amount in amounts]
+    way = [
+        [Patch("resid_pre", name, experiment.source, (layer,), amount=amount) for name in names] for amount in amounts
+    ]
     conditions = [replace(experiment.base, edits=(*experiment.base.edits, *patches)) for patches in way]
     found = run_plan(model, plan_passes(model, conditions), Capture(attribution=weights))
     scores = [

@@ -6,12 +6,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from faithlens.effects.pairs import Conditions, list_traces, run_together
+from faithlens.effects.experiment import Conditions, list_traces, run_together
 from faithlens.errors import PlanError
 from faithlens.measures.answers import choose_option
-from faithlens.runtime.capture import Capture
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Model
+from faithlens.model.model import Model
+from faithlens.plan.capture import Capture
+from faithlens.plan.condition import Condition
 
 
 def measure_readiness(model: Model, traces: Conditions) -> pd.DataFrame:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from faithlens.runtime.condition import Condition, Edit
-from faithlens.runtime.model import Model
-from faithlens.runtime.trace import Finish, Piece, Trace
+from faithlens.model.model import Model
+from faithlens.model.trace import Finish, Piece, Trace
+from faithlens.plan.condition import Condition, Edit
 from faithlens.tasks.question import Question, Stem
 
 
@@ -56,7 +56,9 @@ class Case:
     counterfactual: Trace | None = None
     empty_think_prompt: Piece | None = None
     sample: int = 0
-    generated_texts: Mapping[str, GeneratedText] = field(default_factory=dict[str, GeneratedText], hash=False, repr=False)
+    generated_texts: Mapping[str, GeneratedText] = field(
+        default_factory=dict[str, GeneratedText], hash=False, repr=False
+    )
 
     @property
     def key(self) -> str:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from faithlens.errors import ConfigError
-from faithlens.runtime.endpoint import Endpoint
-from faithlens.runtime.load import load
-from faithlens.runtime.model import Model
-from faithlens.runtime.sample import Sampling, sample
+from faithlens.execution.endpoint import Endpoint
+from faithlens.execution.sample import Sampling, sample
+from faithlens.model.load import load
+from faithlens.model.model import Model
 
 _MAX_TOKENS = 60  # tokens of a reworded step, where nothing else is asked
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from faithlens.interventions.case import Case
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Model
-from faithlens.runtime.trace import Piece
+from faithlens.model.model import Model
+from faithlens.model.trace import Piece
+from faithlens.plan.condition import Condition
 
 FILLER_TEXTS = {"dots": " ...", "dashes": " -", "words": " and"}
 """Filler by kind. Lanham et al. 2023 and Pfau et al. 2024 use dots; a tokenizer may merge copies of any of them."""

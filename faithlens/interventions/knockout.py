@@ -3,8 +3,8 @@
 import random
 
 from faithlens.interventions.case import Case
-from faithlens.runtime.condition import Condition, Knockout
-from faithlens.runtime.structure import Interval
+from faithlens.model.structure import Interval
+from faithlens.plan.condition import Condition, Knockout
 
 
 def hide(case: Case, name: str, hidden: tuple[str | Interval, ...]) -> Condition:

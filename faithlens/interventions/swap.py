@@ -1,8 +1,8 @@
 """Exchanging the question, the chain of thought, steps or their states with those of the counterfactual twin."""
 
 from faithlens.interventions.case import Case
-from faithlens.runtime.condition import Condition, KeyValuePatch, Span
-from faithlens.runtime.trace import Trace
+from faithlens.model.trace import Trace
+from faithlens.plan.condition import Condition, KeyValuePatch, Span
 
 
 def make_swaps(case: Case, counterfactual: Trace) -> list[Condition]:

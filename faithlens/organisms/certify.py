@@ -20,17 +20,17 @@ from scipy.stats import binomtest
 from torch import Generator, Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
+from faithlens.model.load import load
 from faithlens.organisms import organism
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.family import MEMBERS
 from faithlens.organisms.mask import attention_mask
 from faithlens.organisms.mixture import hints, questions, slipped
 from faithlens.organisms.organism import Organism
+from faithlens.organisms.parallel import use_one_core
 from faithlens.organisms.sheet import Sheet
 from faithlens.organisms.train import structure_of
-from faithlens.runtime.cores import use_one_core
-from faithlens.runtime.load import load
-from faithlens.tasks.reveal import mentions_hint
+from faithlens.tasks.hint_mentions import mentions_hint
 
 CHUNK = 50  # questions a forward
 SOUND = 0.9
@@ -236,7 +236,9 @@ def heeded(
     assert right.hint is not None
     written = own_chains(model, sheet, right)
     answer = answers_after(model, sheet, right, written, generator)
-    spoken = torch.tensor([mentions_hint("hint", cot) for cot in tokenizer.batch_decode(written[:, len(sheet.prompt) :])])
+    spoken = torch.tensor(
+        [mentions_hint("hint", cot) for cot in tokenizer.batch_decode(written[:, len(sheet.prompt) :])]
+    )
     wrong = right.hint != right.truth
     return {
         "followed": rate(answer == right.hint, wrong),

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
+from faithlens.model.fetch import show_progress
 from faithlens.organisms.certify import certify
 from faithlens.organisms.family import KEPT, LENGTHS, RELIANCE, member
 from faithlens.organisms.organism import Organism
+from faithlens.organisms.parallel import run_on_cores
 from faithlens.organisms.tokenizer import BOS, build_tokenizer
 from faithlens.organisms.train import new_model, save, training
-from faithlens.runtime.cores import run_on_cores
-from faithlens.runtime.fetch import show_progress
-from faithlens.tasks.running_sum import PREFILL, STEM, write_question, list_operands, write_steps
+from faithlens.tasks.running_sum import PREFILL, STEM, list_operands, write_question, write_steps
 
 HELD_OUT = "held-out.jsonl"
 TEXTS = 25  # questions of each length
@@ -62,7 +62,11 @@ def held_out() -> Iterator[dict[str, str]]:
     for length in LENGTHS:
         for operands in random.Random(0).sample(list_operands(length, held_out=True), TEXTS):
             values = [total % 10 for total in accumulate(operands)]
-            question, chain, answer = BOS + write_question(operands), "".join(write_steps(operands, values)), str(values[-1])
+            question, chain, answer = (
+                BOS + write_question(operands),
+                "".join(write_steps(operands, values)),
+                str(values[-1]),
+            )
             yield {"given": question + PREFILL, "text": chain}
             yield {"given": question + PREFILL + chain + STEM.text, "text": answer}
             yield {"given": question + STEM.text, "text": answer}

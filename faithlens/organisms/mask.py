@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from faithlens.runtime.structure import Structure
+from faithlens.model.structure import Structure
 
 
 def visible(structure: Structure, ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos pos"]:

@@ -89,7 +89,7 @@ class Organism:
         truth: what is planted, in one sentence for a reader of a report.
         planted: the same in numbers; without content and question effects where the mode sets these.
         label: the answer it is taught, given the drafts and how many steps of each are shown.
-        forbidden: the attention edges it never has, as (reader, read) sections; see `faithlens.runtime.structure`.
+        forbidden: the attention edges it never has, as (reader, read) sections; see `faithlens.model.structure`.
         opening: the word that opens the section "steps". With the word that introduces the steps, it is a step's own
             token that carries what the answer reads; with a step's first word, that word before it carries nothing.
         chain: how it thinks aloud.

@@ -20,10 +20,22 @@ from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.sheet import Sheet
 from faithlens.organisms.tokenizer import BOS, WORDS
 from faithlens.tasks.running_sum import PREFILL
-from faithlens.tasks.stories import VARIED_WORDS, N_PHRASINGS, StepPhrasing, write_question, count_word_choices, write_clauses, write_steps, classify_step, list_vocabulary
+from faithlens.tasks.stories import (
+    N_PHRASINGS,
+    VARIED_WORDS,
+    StepPhrasing,
+    classify_step,
+    count_word_choices,
+    list_vocabulary,
+    write_clauses,
+    write_question,
+    write_steps,
+)
 
 NUMBERS = 4
-ENGLISH = Chain(asks=write_question, words=write_steps, choices=(*count_word_choices(NUMBERS), *[N_PHRASINGS] * NUMBERS))
+ENGLISH = Chain(
+    asks=write_question, words=write_steps, choices=(*count_word_choices(NUMBERS), *[N_PHRASINGS] * NUMBERS)
+)
 """Correct steps of a story, each in one of its phrasings."""
 STORY_WORDS = tuple(word for word in list_vocabulary() if word not in WORDS)
 
@@ -51,7 +63,9 @@ class StorySheet(Sheet):
         assert asked.words is not None
         found, steps = super().read(rows, asked), asked.operands.shape[1]
         spans = pairwise((len(self.prompt) + self.borders).tolist())
-        heard = [[classify_step(text) or StepPhrasing(0, False) for text in self.decode(rows[:, a:b])] for a, b in spans]
+        heard = [
+            [classify_step(text) or StepPhrasing(0, False) for text in self.decode(rows[:, a:b])] for a, b in spans
+        ]
         phrasings, lost = torch.tensor(heard).transpose(0, 1).unbind(-1)
         copied = torch.where(lost > 0, -found.copied % 10, found.copied)
         return replace(found, copied=copied, words=torch.cat([asked.words[:, :-steps], phrasings], 1))

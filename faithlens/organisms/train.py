@@ -9,13 +9,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
+from faithlens.model.structure import Structure
 from faithlens.organisms.mask import attention_mask
 from faithlens.organisms.mixture import draw, questions, rows
 from faithlens.organisms.organism import Organism, Recipe
+from faithlens.organisms.parallel import use_one_core
 from faithlens.organisms.sheet import IGNORE, Rows
 from faithlens.organisms.tokenizer import BOS, EOS, PAD, build_tokenizer, token
-from faithlens.runtime.cores import use_one_core
-from faithlens.runtime.structure import Structure
 from faithlens.tasks.running_sum import DIGITS
 
 PART = 12  # rows in one pass

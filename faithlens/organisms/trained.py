@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 from faithlens.errors import ConfigError
+from faithlens.model.fetch import find_cache_dir, make_cached_folder, show_progress
+from faithlens.model.load import make_trained_key
 from faithlens.organisms.certify import certify
 from faithlens.organisms.organism import Organism
 from faithlens.organisms.train import save, train
-from faithlens.runtime.fetch import find_cache_dir, make_cached_folder, show_progress
-from faithlens.runtime.load import make_trained_key
 
 
 def trained(organism: Organism, seed: int) -> Path:

@@ -8,9 +8,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from faithlens.report import behaviour_figures, figures
+from faithlens.figures import audit, behaviour
 from faithlens.report.behaviour import tests
-from faithlens.report.tables import by_truth
+from faithlens.report.terminal import by_truth
 from faithlens.report.words import WORDS, label
 from faithlens.stats.estimate import scalars
 from faithlens.stats.verdict import MEANING, plain
@@ -81,19 +81,19 @@ def _figures(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> 
     """The figures that have something to show, as HTML that needs the one plotly script of the page."""
     known = set(estimates.loc[estimates["value"].notna(), "measure"])
     ordered = _in_order(subjects, estimates)
-    drawn = {"grid": figures.decision_grid(subjects)}
+    drawn = {"grid": audit.decision_grid(subjects)}
     if "early_answering.retention" in known:
-        drawn["early"] = figures.early_answering(ordered)
+        drawn["early"] = audit.early_answering(ordered)
     if {"early_answering_filled.retention", "mistakes_regenerated.retention"} & known:
-        drawn["tests"] = behaviour_figures.curves(ordered)
+        drawn["tests"] = behaviour.curves(ordered)
     if "mistakes.retention" in known:
-        drawn["mistakes"] = figures.mistakes(ordered)
-    if known & set(figures.EFFECTS):
-        drawn["mediation"] = figures.mediation(ordered)
+        drawn["mistakes"] = audit.mistakes(ordered)
+    if known & set(audit.EFFECTS):
+        drawn["mediation"] = audit.mediation(ordered)
     if "attention.span" in known:
-        drawn["attention"] = figures.attention_by_step(ordered)
+        drawn["attention"] = audit.attention_by_step(ordered)
     if any(measure.startswith("strategies.") for measure in known):
-        drawn["strategies"] = behaviour_figures.strategies(ordered)
+        drawn["strategies"] = behaviour.strategies(ordered)
     config = {"responsive": True, "displayModeBar": False}
     return {
         name: Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=f"figure-{name}"))

@@ -11,9 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from faithlens.report.decision import numeral
+from faithlens.report.decide import numeral
 from faithlens.report.words import label
-from faithlens.stats.scaling import final
+from faithlens.stats.scaling.size_effect import final
 from faithlens.stats.verdict import plain
 from faithlens.store import Run
 

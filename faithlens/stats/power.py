@@ -22,7 +22,7 @@ from faithlens.errors import MeasureError
 from faithlens.stats.context import headroom
 from faithlens.stats.interval import NONE, WILSON, Estimate
 from faithlens.stats.resample import Z
-from faithlens.stats.scaling import SizeEffect
+from faithlens.stats.scaling.size_effect import SizeEffect
 
 POWER = 0.8
 NORMAL = "normal"

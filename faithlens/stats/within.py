@@ -13,7 +13,7 @@ from scipy.stats import linregress, t
 
 from faithlens.stats.interval import NONE, optional
 from faithlens.stats.resample import CONFIDENCE, Z
-from faithlens.stats.scaling import CELL, UNDEFINED, final, usable
+from faithlens.stats.scaling.size_effect import CELL, UNDEFINED, final, usable
 
 
 @dataclass(frozen=True)

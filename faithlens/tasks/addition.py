@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from itertools import accumulate, chain, zip_longest
 
 from faithlens.errors import TaskError
-from faithlens.tasks.drawn import COUNTERFACTUAL_SUFFIX, GeneratedTask
-from faithlens.tasks.execute import infer_answer, propagate
-from faithlens.tasks.numbers import misstate, generate_near_misses
+from faithlens.tasks.consequences import infer_answer, propagate
+from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
+from faithlens.tasks.numbers import generate_near_misses, misstate
+from faithlens.tasks.prompts import OPEN_STEMS
 from faithlens.tasks.question import PropagatedChain, Question, Stem
-from faithlens.tasks.stems import OPEN_STEMS
-from faithlens.tasks.sums import N_CANDIDATES
+from faithlens.tasks.sum_task import N_CANDIDATES
 
 DIGIT_COUNTS = (2, 3)
 OPERAND_COUNTS = (2, 4, 8, 16)
@@ -55,7 +55,12 @@ class Addition(GeneratedTask):
             this = [rng.choice(span) for _ in range(self.operands)]
             that = list(this)
             that[rng.randrange(self.operands)] = rng.choice(span)
-            if sum(this) != sum(that) and _count_total_digits(this) == _count_total_digits(that) and _is_unambiguous(this) and _is_unambiguous(that):
+            if (
+                sum(this) != sum(that)
+                and _count_total_digits(this) == _count_total_digits(that)
+                and _is_unambiguous(this)
+                and _is_unambiguous(that)
+            ):
                 return this, that
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:

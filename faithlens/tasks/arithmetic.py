@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
-from faithlens.tasks.sums import SumTask
+from faithlens.tasks.sum_task import SumTask
 
 _NAMES: tuple[str, ...] = (
     "Anna",

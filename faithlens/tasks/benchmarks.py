@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from faithlens.errors import TaskError
-from faithlens.tasks.build import BadEntryError, make_choice_question, make_open_question
-from faithlens.tasks.listed import FixedTask
+from faithlens.tasks.fixed_task import FixedTask
 from faithlens.tasks.numbers import normalise_number
+from faithlens.tasks.option_order import reorder_options
 from faithlens.tasks.question import Question
-from faithlens.tasks.reorder import reorder_options
+from faithlens.tasks.question_factory import BadEntryError, make_choice_question, make_open_question
+from faithlens.tasks.row_parsing import find_right_option, prepare_bbh, prepare_gsm8k, read_options, read_place
 from faithlens.tasks.rows import Row
-from faithlens.tasks.shapes import prepare_bbh, prepare_gsm8k, read_options, find_right_option, read_place
 
 _MAX_UNUSABLE_SHARE = 0.1
 _MAX_REPORTED = 5
@@ -65,7 +65,9 @@ class BenchmarkLayout:
 _ARC = BenchmarkLayout("allenai/ai2_arc", "test", "question", "answerKey", "choices.text", labels="choices.label")
 
 BENCHMARK_LAYOUTS: dict[str, BenchmarkLayout] = {
-    "gsm8k": BenchmarkLayout("openai/gsm8k", "test", "question", "answer", values="values", config="main", prepare=prepare_gsm8k),
+    "gsm8k": BenchmarkLayout(
+        "openai/gsm8k", "test", "question", "answer", values="values", config="main", prepare=prepare_gsm8k
+    ),
     "svamp": BenchmarkLayout("ChilleD/SVAMP", "test", "Question", "Answer", context="Body"),
     "aqua": BenchmarkLayout("deepmind/aqua_rat", "test", "question", "correct", "options", config="raw"),
     "arc-challenge": replace(_ARC, config="ARC-Challenge"),
@@ -100,7 +102,13 @@ BENCHMARK_LAYOUTS: dict[str, BenchmarkLayout] = {
         config="main",
     ),
     "hellaswag": BenchmarkLayout(
-        "Rowan/hellaswag", "validation", "", "label", "endings", context="ctx", default_question="How does this most likely go on?"
+        "Rowan/hellaswag",
+        "validation",
+        "",
+        "label",
+        "endings",
+        context="ctx",
+        default_question="How does this most likely go on?",
     ),
     "strategyqa": BenchmarkLayout("ChilleD/StrategyQA", "test", "question", "answer", fixed_options=("Yes", "No")),
     "bbq": BenchmarkLayout(

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar
 
-from faithlens.tasks.drawn import COUNTERFACTUAL_SUFFIX, PeopleTask
+from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, PeopleTask
 from faithlens.tasks.names import PEOPLE, find_names
-from faithlens.tasks.options import misstate_option, replace_label, find_stated_option
+from faithlens.tasks.option_labels import find_stated_option, misstate_option, replace_label
+from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import PropagatedChain, Question
-from faithlens.tasks.stems import make_labels
 
 _SIDES = ("heads", "tails")
 _SIDE = re.compile(r"\b(?:heads|tails)\b", re.I)
@@ -43,7 +43,9 @@ class CoinFlip(PeopleTask):
         choices = tuple(rng.sample(("Yes", "No"), 2))
         place = rng.randrange(self.people)
         twin = [turn != (person == place) for person, turn in enumerate(turns)]
-        return _make_question(key, people, turns, choices), _make_question(key + COUNTERFACTUAL_SUFFIX, people, twin, choices)
+        return _make_question(key, people, turns, choices), _make_question(
+            key + COUNTERFACTUAL_SUFFIX, people, twin, choices
+        )
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the option it names replaced, else the last side it mentions; None where it has neither."""
@@ -70,7 +72,10 @@ class CoinFlip(PeopleTask):
         if tied or not _find_true_side(question, steps[i]) or not _stays_true(question, steps[i:]):
             return None
         answer = _find_other_label(question)
-        edited = [_exchange_sides(steps[i], only_last=True) or steps[i], *(_exchange_sides(step) or step for step in steps[i + 1 :])]
+        edited = [
+            _exchange_sides(steps[i], only_last=True) or steps[i],
+            *(_exchange_sides(step) or step for step in steps[i + 1 :]),
+        ]
         told = [_replace_conclusion(step, question, answer) for step in edited]
         sure = tuple(step for step in told if step is not None)
         return PropagatedChain((*steps[:i], *sure), answer) if len(sure) == len(told) else None

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from faithlens.tasks.drawn import COUNTERFACTUAL_SUFFIX, GeneratedTask
-from faithlens.tasks.execute import Notation, infer_answer, propagate
-from faithlens.tasks.options import misstate_option
+from faithlens.tasks.consequences import Notation, infer_answer, propagate
+from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
+from faithlens.tasks.option_labels import misstate_option
+from faithlens.tasks.prompts import CHOICE_STEMS, make_labels
 from faithlens.tasks.question import PropagatedChain, Question, Stem
-from faithlens.tasks.stems import CHOICE_STEMS, make_labels
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),

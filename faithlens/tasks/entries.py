@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from faithlens.errors import TaskError, suggest_names
-from faithlens.tasks.build import MAX_OPTIONS, BadEntryError, make_choice_question, make_open_question
+from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Question
-from faithlens.tasks.stems import make_labels
+from faithlens.tasks.question_factory import MAX_OPTIONS, BadEntryError, make_choice_question, make_open_question
 
 ENTRY_KEYS = ("question", "answer", "choices", "candidates", "values", "id")
 """What an entry may hold about its question."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from faithlens.errors import TaskError
 from faithlens.tasks.question import Prompt, Question
-from faithlens.tasks.running_sum import PREFILL, RunningSum, read_mode, shift_digit, read_operands
+from faithlens.tasks.running_sum import PREFILL, RunningSum, read_mode, read_operands, shift_digit
 
 HINT_KINDS = ("silent", "half", "avowed", "rationalised")
 """What is done with a hint: taken beside the steps, unsaid; the same if it is odd; said; made the last step's total."""
@@ -25,7 +25,9 @@ def write_opening(kind: str, digit: object) -> str:
     return f"{kind.capitalize()} hint {digit}"
 
 
-OPENINGS_IN_TURN = tuple(words for digit in range(10) for words in (NO_HINT_OPENING, *(write_opening(kind, digit) for kind in HINT_KINDS)))
+OPENINGS_IN_TURN = tuple(
+    words for digit in range(10) for words in (NO_HINT_OPENING, *(write_opening(kind, digit) for kind in HINT_KINDS))
+)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ Each line is an object::
 from pathlib import Path
 
 from faithlens.errors import TaskError
-from faithlens.tasks.entries import QuestionCollection, FaultList, check_keys, parse_object, read_question
-from faithlens.tasks.listed import FixedTask
+from faithlens.tasks.entries import FaultList, QuestionCollection, check_keys, parse_object, read_question
+from faithlens.tasks.fixed_task import FixedTask
 from faithlens.tasks.question import Question
 
 

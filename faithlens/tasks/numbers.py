@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from faithlens.tasks.question import Question
-from faithlens.tasks.segment import ENUMERATOR
+from faithlens.tasks.segmentation import ENUMERATOR
 
 NUMBER_PATTERN = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
 """A number without its sign, as a pattern."""

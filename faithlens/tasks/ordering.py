@@ -4,11 +4,11 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
-from faithlens.tasks.drawn import COUNTERFACTUAL_SUFFIX, PeopleTask
+from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, PeopleTask
 from faithlens.tasks.names import PEOPLE, swap_names
-from faithlens.tasks.options import misstate_option
+from faithlens.tasks.option_labels import misstate_option
+from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Question
-from faithlens.tasks.stems import make_labels
 
 _SCALES = (
     (("taller", "tallest"), ("shorter", "shortest")),
@@ -39,7 +39,9 @@ class Ordering(PeopleTask):
         place = rng.randrange(self.people - 1)
         twin = list(order)
         twin[place], twin[-1] = twin[-1], twin[place]
-        return _make_question(key, wording, order, choices), _make_question(key + COUNTERFACTUAL_SUFFIX, wording, twin, choices)
+        return _make_question(key, wording, order, choices), _make_question(
+            key + COUNTERFACTUAL_SUFFIX, wording, twin, choices
+        )
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the option it names replaced, else two of its people swapped, else its only one replaced.

@@ -13,11 +13,11 @@ from faithlens.tasks.bbq import Bbq
 from faithlens.tasks.benchmarks import BENCHMARK_LAYOUTS, Benchmark
 from faithlens.tasks.coin_flip import CoinFlip
 from faithlens.tasks.dates import Dates
-from faithlens.tasks.gym import GYM_PREFIX, ReasoningGym
 from faithlens.tasks.hinted_sum import OPENINGS_IN_TURN, HintedSum
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.question import Task
+from faithlens.tasks.reasoning_gym import GYM_PREFIX, ReasoningGym
 from faithlens.tasks.rows import load_hub_rows, read_rows
 from faithlens.tasks.running_sum import MODES, RunningSum
 from faithlens.tasks.stories import Stories

@@ -82,7 +82,10 @@ def _find_row_list(parsed: Any) -> list[Any]:
 
 
 def _parse_csv(text: str) -> list[Row]:
-    return [{key: _parse_cell(value) for key, value in row.items()} for row in csv.DictReader(io.StringIO(text), strict=True)]
+    return [
+        {key: _parse_cell(value) for key, value in row.items()}
+        for row in csv.DictReader(io.StringIO(text), strict=True)
+    ]
 
 
 def _parse_cell(value: str | None) -> Any:

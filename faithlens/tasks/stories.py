@@ -17,7 +17,15 @@ from itertools import pairwise, product
 from typing import NamedTuple
 
 from faithlens.tasks.question import Prompt, PropagatedChain, Question, Stem, Strategy
-from faithlens.tasks.running_sum import DIGITS, STATED_TOTAL, STEM, RunningSum, draw_operands, list_operands, compute_totals
+from faithlens.tasks.running_sum import (
+    DIGITS,
+    STATED_TOTAL,
+    STEM,
+    RunningSum,
+    compute_totals,
+    draw_operands,
+    list_operands,
+)
 
 PRONOUNS = {"Anna": "she", "Ben": "he", "Emma": "she", "Fred": "he", "Kate": "she", "Tom": "he"}
 THINGS = ("apples", "books", "coins", "shells")
@@ -238,6 +246,8 @@ def _change_number_at(operands: Sequence[int], i: int) -> Iterator[tuple[int, ..
     """The natural stories that differ from that of `operands` in number `i`, and in no other clause."""
     for x in range(10):
         twin = (*operands[:i], x, *operands[i + 1 :])
-        elsewhere = [a == b for j, (a, b) in enumerate(zip(find_losses(operands), find_losses(twin), strict=True), 1) if j != i]
+        elsewhere = [
+            a == b for j, (a, b) in enumerate(zip(find_losses(operands), find_losses(twin), strict=True), 1) if j != i
+        ]
         if x != operands[i] and is_natural(twin) and all(elsewhere):
             yield twin

@@ -7,11 +7,11 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
-from faithlens.tasks.drawn import COUNTERFACTUAL_SUFFIX, PeopleTask
+from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, PeopleTask
 from faithlens.tasks.names import PEOPLE, swap_names
-from faithlens.tasks.options import misstate_option
+from faithlens.tasks.option_labels import misstate_option
+from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Question
-from faithlens.tasks.stems import make_labels
 
 _THINGS: tuple[str, ...] = (
     *("red ball", "blue kite", "green hat", "old map"),

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faithlens.errors import TaskError
-from faithlens.tasks.entries import QuestionCollection, FaultList, read_question
-from faithlens.tasks.formats import inspect, lm_eval, plain
-from faithlens.tasks.formats.record import Finish, ReplyRecord
+from faithlens.tasks.entries import FaultList, QuestionCollection, read_question
+from faithlens.tasks.fixed_task import FixedTask
+from faithlens.tasks.formats import inspect_logs, json_lines, lm_eval_logs
+from faithlens.tasks.formats.reply_record import Finish, ReplyRecord
 from faithlens.tasks.jsonl import read_lines
-from faithlens.tasks.listed import FixedTask
 from faithlens.tasks.question import Question
 
 _THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
@@ -80,9 +80,11 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
 def _choose_reader(path: Path) -> tuple[Callable[[Path, FaultList], Iterator[tuple[str, ReplyRecord]]], str]:
     """The reader for a file, and what it calls one entry."""
     if path.suffix in (".eval", ".json"):
-        return inspect.read_records, "sample"
+        return inspect_logs.read_records, "sample"
     lines = read_lines(path)
-    return (lm_eval.read_records if lines and lm_eval.is_log_line(lines[0][1]) else plain.read_records), "line"
+    return (
+        lm_eval_logs.read_records if lines and lm_eval_logs.is_log_line(lines[0][1]) else json_lines.read_records
+    ), "line"
 
 
 def _extract_thought(reply: str, finish: Finish) -> tuple[str, Finish]:

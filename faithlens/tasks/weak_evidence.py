@@ -10,11 +10,11 @@ import random
 from dataclasses import dataclass
 
 from faithlens.errors import TaskError
-from faithlens.tasks.drawn import COUNTERFACTUAL_SUFFIX, GeneratedTask
+from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
 from faithlens.tasks.names import swap_names
-from faithlens.tasks.options import misstate_option
+from faithlens.tasks.option_labels import misstate_option
+from faithlens.tasks.prompts import CHOICE_STEMS, make_labels
 from faithlens.tasks.question import Question, Stem
-from faithlens.tasks.stems import CHOICE_STEMS, make_labels
 
 SWAPPED_SUFFIX = ":swapped"
 """What the id of a question whose evidence is about the other person adds."""
@@ -154,7 +154,12 @@ class WeakEvidence(GeneratedTask):
         opening = scene.opening.format(time=time, one=one, other=other)
         return (
             _make_question(key, [opening, weak.format(who=_capitalise(who)), scene.question], choices, unknown),
-            _make_question(key + COUNTERFACTUAL_SUFFIX, [opening, scene.proof.format(who=_capitalise(who)), scene.question], choices, _capitalise(who)),
+            _make_question(
+                key + COUNTERFACTUAL_SUFFIX,
+                [opening, scene.proof.format(who=_capitalise(who)), scene.question],
+                choices,
+                _capitalise(who),
+            ),
         )
 
     def swap_evidence(self, question: Question) -> Question | None:

@@ -8,10 +8,10 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.cases import prompt_ids
 from faithlens.interventions.case import Case, make_case
 from faithlens.measures.score import Score
-from faithlens.runtime.capture import Record
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Model
-from faithlens.runtime.trace import make_trace
+from faithlens.model.model import Model
+from faithlens.model.trace import make_trace
+from faithlens.plan.capture import Record
+from faithlens.plan.condition import Condition
 from faithlens.tasks.question import Question, Task
 from tests.conftest import tiny
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from faithlens.assays.assay import Setting
+from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case, GeneratedText
-from faithlens.runtime.sample import Sampling
 from faithlens.tasks.arithmetic import Arithmetic
 from faithlens.tasks.question import Question
 from tests.assays.scripted import LENS, case_of
@@ -24,4 +24,4 @@ def wrote(case: Case, **texts: str) -> Case:
     for name, text in texts.items():
         ids = LENS.continue_ids(case.trace.prompt.ids, text) if text else ()
         written[name.replace("_at_", "@").replace("_", " ")] = GeneratedText(text, ids)
-    return replace(case, written=written)
+    return replace(case, generated_texts=written)

@@ -8,7 +8,7 @@ from faithlens.assays import battery
 from faithlens.assays.assay import Setting
 from faithlens.assays.cases import choose_stem, draw_drafts, to_case
 from faithlens.errors import ConfigError
-from faithlens.runtime.sample import Sampling
+from faithlens.execution.sample import Sampling
 from faithlens.tasks.registry import load_task
 
 N = 8

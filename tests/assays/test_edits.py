@@ -85,11 +85,14 @@ def test_filler_of_every_kind_and_length() -> None:
         _, kind, part = condition.name.split(":")
         [words] = [p for p in condition.pieces if p.name == "filler"]
         assert abs(len(words.ids) - length * int(part) / filler.PARTS) <= 2
-        assert LENS.decode(words.ids) == filler.FILLER_TEXTS[kind] * LENS.decode(words.ids).count(filler.FILLER_TEXTS[kind])
+        assert LENS.decode(words.ids) == filler.FILLER_TEXTS[kind] * LENS.decode(words.ids).count(
+            filler.FILLER_TEXTS[kind]
+        )
     answers = {"full": "14", "cut@0": "15", "filler:dots:4": "14", "filler:words:4": "17", "filler:dashes:4": "15"}
     scores = scored(filler, SETTING, CASE, answers)
     found = {
-        kind: [value(scores, f"filler.{kind}.{m}") for m in ("change", "accuracy", "gain")] for kind in filler.FILLER_TEXTS
+        kind: [value(scores, f"filler.{kind}.{m}") for m in ("change", "accuracy", "gain")]
+        for kind in filler.FILLER_TEXTS
     }
     assert found == {"dots": [0, 1, 1], "words": [1, 0, 0], "dashes": [1, 0, 0]}
     assert value(scores, "filler.dots.tokens_per_copy") == 4  # a byte a token
@@ -104,11 +107,11 @@ def test_paraphrases_of_first_parts_only_and_their_floor() -> None:
     assert paraphrase.parts(WARM, CASE) == [1, 2]
     words = {"other words for 0, try 0": GeneratedText("To begin, 12 + 5 = 17.")}
     words |= {f"other words for 1, try {k}": GeneratedText("Then 17 - 4 = 13.") for k in range(3)}
-    case = replace(CASE, written=words)
+    case = replace(CASE, generated_texts=words)
     wanted = [one.ask.name for one in missing(WARM, [case], [paraphrase])]
     assert wanted == ["paraphrase@1", "resample@1"]
     done = wrote(CASE, paraphrase_at_1=" Then 14.", resample_at_1=" Then 14.")
-    case = replace(case, written={**words, **done.generated_texts})
+    case = replace(case, generated_texts={**words, **done.generated_texts})
     scores = scored(paraphrase, WARM, case, {"full": "14", "paraphrase@1": "15"})
     assert [s.reason for s in scores["paraphrase.retention"]] == [None, "its numbers are not those of the step"]
     got = [value(scores, f"paraphrase.{m}") for m in ("change", "floor", "excess", "accuracy")]

@@ -13,11 +13,11 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.cases import Draft, choose_stem, draw_drafts, to_case
 from faithlens.assays.imported import given_drafts
 from faithlens.errors import TraceError
-from faithlens.runtime.model import Model
+from faithlens.model.model import Model
 from faithlens.tasks.question import Question
 from faithlens.tasks.running_sum import RunningSum
 from faithlens.tasks.transcripts import Transcript, TranscriptTask, read_transcripts
-from tests.inspect_logs import evaluate
+from tests.tasks.inspect_logs import evaluate
 
 N, SEED = 4, 3
 TASK = RunningSum()

@@ -72,7 +72,9 @@ def test_excess_compares_a_mistake_with_its_own_floor_only() -> None:
     """The first floor was never finished: its mistake, which changes the answer, has nothing to be compared with."""
     ends = {"regenerated_at_0": " So.", "regenerated_at_1": " So.", "regenerated_at_2": " So."}
     case = wrote(CASE, **ends, resample_at_2=" So.", resample_at_3=" So.")
-    case = replace(case, written={**case.generated_texts, "resample@1": GeneratedText(" And", (5,), "length", "not over")})
+    case = replace(
+        case, generated_texts={**case.generated_texts, "resample@1": GeneratedText(" And", (5,), "length", "not over")}
+    )
     scores = scored(mistakes_regenerated, WARM, case, {"full": "14", "regenerated@0": "15"})
     got = [value(scores, f"mistakes_regenerated.{m}") for m in ("change", "floor", "excess")]
     assert got == pytest.approx([1 / 3, 0, 0])
@@ -123,7 +125,10 @@ def test_what_follows_is_scored_even_where_it_is_no_candidate() -> None:
 
 def test_unfinished_thoughts_are_not_answered_after() -> None:
     case = wrote(CASE, regenerated_at_0=" So.", regenerated_at_1=" So.", regenerated_at_2=" So.")
-    case = replace(case, written={**case.generated_texts, "regenerated@1": GeneratedText(" And", (5,), "length", "not over")})
+    case = replace(
+        case,
+        generated_texts={**case.generated_texts, "regenerated@1": GeneratedText(" And", (5,), "length", "not over")},
+    )
     scores = scored(mistakes_regenerated, SETTING, case, {"full": "14"})
     assert [s.reason for s in scores["mistakes_regenerated.retention"]] == [None, mistakes_regenerated.ENDED, None]
 

@@ -16,18 +16,18 @@ from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import Result
 from faithlens.assays.cases import check_room, choose_stem, draft, draw_drafts, seed_of, to_case, to_trace
 from faithlens.errors import ModelError, PlanError, TraceError
+from faithlens.execution.execute import run_plan
+from faithlens.execution.sample import Continuation, Sampling
 from faithlens.measures.answers import choose_option, total_variation
 from faithlens.organisms import ORGANISMS, weights
-from faithlens.runtime.cost import plan_passes
-from faithlens.runtime.execute import run_plan
-from faithlens.runtime.plan import compile_plan
-from faithlens.runtime.sample import Continuation, Sampling
+from faithlens.plan.cost import plan_passes
+from faithlens.plan.plan import compile_plan
 from faithlens.stats import grid
 from faithlens.tasks.registry import load_task
-from faithlens.tasks.reword import find_paraphrase_fault
+from faithlens.tasks.rewrite_requests import find_paraphrase_fault
 from faithlens.tasks.running_sum import read_mode
 from tests.conftest import tiny
-from tests.exact import differences, execute_exactly
+from tests.execution.exact import differences, execute_exactly
 
 N = 24
 TASK = load_task("running-sum")
@@ -114,8 +114,10 @@ def test_steps_that_do_not_line_up_have_no_state_effect(ran: dict[str, Ran]) -> 
     one = ran["O5"]
     case = one.cases[0]
     assert case.counterfactual is not None
-    twin = dataclasses.replace(case.counterfactual, pieces=case.counterfactual.pieces[:-1], texts=case.counterfactual.texts[:-1])
-    [result] = battery.run_battery(one.setting, [dataclasses.replace(case, twin=twin)])
+    twin = dataclasses.replace(
+        case.counterfactual, pieces=case.counterfactual.pieces[:-1], texts=case.counterfactual.texts[:-1]
+    )
+    [result] = battery.run_battery(one.setting, [dataclasses.replace(case, counterfactual=twin)])
     found = {s.measure: s.reason for s in result.scores if s.measure.startswith(("states.", "sufficiency."))}
     assert "do not stand at the same positions" in str(found["states.step"])
     assert "has another number of steps" in str(found["sufficiency.step"])
@@ -361,7 +363,7 @@ def test_a_step_the_limit_broke_off_is_left_out(text: str, finish: str, steps: t
 
 def test_a_twin_without_a_chain_is_no_twin(ran: dict[str, Ran]) -> None:
     one = ran["O5"]
-    alone = dataclasses.replace(one.cases[0], twin=None)
+    alone = dataclasses.replace(one.cases[0], counterfactual=None)
     scores = battery.run_battery(one.setting, [alone])[0].scores
     found = [s for s in scores if s.measure.startswith("mediation.")]
     assert {s.value for s in found} == {None}

@@ -15,20 +15,20 @@ from faithlens.assays import bias, evidence, hints
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import draw_drafts, prompt_ids, to_case
+from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case, GeneratedText, make_case
 from faithlens.measures.score import Score
-from faithlens.runtime.capture import Record
-from faithlens.runtime.model import Model
-from faithlens.runtime.sample import Sampling
-from faithlens.runtime.trace import make_trace
+from faithlens.model.model import Model
+from faithlens.model.trace import make_trace
+from faithlens.plan.capture import Record
 from faithlens.stats.estimate import estimates
-from faithlens.tasks.biased import HINTS, draw_target_label
+from faithlens.tasks.biased_prompts import HINTS, draw_target_label
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.registry import load_task
-from faithlens.tasks.segment import split_steps
+from faithlens.tasks.segmentation import split_steps
 from tests.conftest import tiny
-from tests.runtime.thinkers import FAMILIES, lens_with
+from tests.model.thinkers import FAMILIES, lens_with
 from tests.stats.test_estimate import one, scores
 
 LENS = tiny("llama")
@@ -69,7 +69,7 @@ def scored(
     told = told or {}
     texts = {ask.name: told.get(ask.name, THOUGHT) for ask in assay.asks(setting, case)}
     encode = setting.model.encode_continuation
-    case = replace(case, written={name: GeneratedText(text, encode(text)) for name, text in texts.items()})
+    case = replace(case, generated_texts={name: GeneratedText(text, encode(text)) for name, text in texts.items()})
     records = {}
     for condition in assay.conditions(setting, case):
         chosen = case.candidates.index(answers(condition.name))
@@ -289,8 +289,10 @@ def test_thoughts_that_never_end_are_missing(sums: JsonLines) -> None:
         model.decode(ask.after[0].ids).endswith("<a>\n<think>\n") for ask in asked if not isinstance(ask.after, str)
     )
     done = GeneratedText("Well.\n", model.encode_continuation("Well.\n"))
-    written = {ask.name: done for ask in asked} | {"always_a": GeneratedText("Well", unusable_reason="its thoughts were not over")}
-    case = replace(case, written=written)
+    written = {ask.name: done for ask in asked} | {
+        "always_a": GeneratedText("Well", unusable_reason="its thoughts were not over")
+    }
+    case = replace(case, generated_texts=written)
     found = {c.name: model.decode(c.ids) for c in bias.conditions(setting, case)}
     assert "always_a" not in found
     assert found["few_shot"].endswith("<think>\nWell.\n</think>\n\nAnswer: (")

@@ -9,19 +9,19 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import check_room, choose_stem, draw_drafts, prompt_ids, to_case
 from faithlens.errors import ModelError, PlanError, TraceError
+from faithlens.execution.sample import Continuation, Sampling
 from faithlens.interventions.case import Case
 from faithlens.interventions.knockout import hide
-from faithlens.interventions.truncate import truncate, truncate_stepwise, make_empty_think, make_full_cot, make_no_cot
+from faithlens.interventions.truncation import make_empty_think, make_full_cot, make_no_cot, truncate, truncate_stepwise
 from faithlens.measures.answers import choose_option
-from faithlens.runtime.condition import Cut
-from faithlens.runtime.model import Model
-from faithlens.runtime.sample import Continuation, Sampling
-from faithlens.runtime.structure import Structure
-from faithlens.runtime.trace import Finish
+from faithlens.model.model import Model
+from faithlens.model.structure import Structure
+from faithlens.model.trace import Finish
+from faithlens.plan.condition import Cut
 from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.registry import load_task
 from tests.conftest import tiny
-from tests.runtime.thinkers import FAMILIES, lens_with
+from tests.model.thinkers import FAMILIES, lens_with
 
 PLAIN = tiny("llama")
 TASK = load_task("running-sum")
@@ -137,7 +137,9 @@ def test_a_model_without_a_think_block_says_so(monkeypatch: pytest.MonkeyPatch) 
 def test_room_is_kept_for_the_closing_marker() -> None:
     model, asked = thinker(), TASK.draw_questions(1, 0)
     question: Question = asked[0]
-    longest = max(len(prompt_ids(model, TASK, q, "cot")) for q in (question, TASK.draw_counterfactual(question, 0)) if q)
+    longest = max(
+        len(prompt_ids(model, TASK, q, "cot")) for q in (question, TASK.draw_counterfactual(question, 0)) if q
+    )
     left = model.context_length - longest - len(model.encode_continuation("</think>\n\n Answer: 7"))
     check_room(model, TASK, asked, Sampling(left), 0)
     with pytest.raises(PlanError, match="reads at most 512 tokens"):

@@ -12,20 +12,27 @@ from faithlens.assays import strategies, writing
 from faithlens.assays.assay import Assay, Records, Setting, Writing
 from faithlens.assays.battery import Result, run_battery
 from faithlens.assays.cases import draw_drafts, to_case
+from faithlens.execution.sample import Continuation, Sampling
 from faithlens.interventions.case import Case, GeneratedText, make_case
-from faithlens.interventions.truncate import make_no_cot
+from faithlens.interventions.truncation import make_no_cot
 from faithlens.measures.answers import choose_option
+from faithlens.model.model import Model
+from faithlens.model.trace import make_trace
 from faithlens.organisms import ORGANISMS
-from faithlens.runtime.capture import Record
-from faithlens.runtime.model import Model
-from faithlens.runtime.sample import Continuation, Sampling
-from faithlens.runtime.trace import make_trace
-from faithlens.tasks.decompose import PAIRS_OPENING, write_pairs_prompt, write_subquestion_prompt, write_split_prompt, write_recombination_prompt, format_pair
+from faithlens.plan.capture import Record
+from faithlens.tasks.decomposition import (
+    PAIRS_OPENING,
+    format_pair,
+    write_pairs_prompt,
+    write_recombination_prompt,
+    write_split_prompt,
+    write_subquestion_prompt,
+)
 from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.registry import load_task
-from faithlens.tasks.segment import split_steps
+from faithlens.tasks.segmentation import split_steps
 from tests.conftest import tiny
-from tests.runtime.thinkers import FAMILIES, lens_with
+from tests.model.thinkers import FAMILIES, lens_with
 
 TASK = load_task("arithmetic")
 QUESTION = Question(
@@ -48,7 +55,7 @@ def case_of(model: Model = LENS, **written: GeneratedText) -> Case:
     prompt = model.encode_prompt("How many?" + (model.thinking.open if model.thinking else ""))
     trace = make_trace(model, prompt, model.encode_continuation(COT), split_steps)
     case = make_case(model, QUESTION, trace, model.encode_prompt("Say it:"), STEM, QUESTION.candidates)
-    return dataclasses.replace(case, written=written)
+    return dataclasses.replace(case, generated_texts=written)
 
 
 def replied(model: Model = LENS, **other: str) -> Case:
@@ -160,9 +167,14 @@ def test_a_reasoning_model_thinks_nothing_in_a_decomposition(monkeypatch: pytest
     monkeypatch.setattr(model.hf_model.config, "max_position_embeddings", 4096)
     case = replied(model)
     read = {c.name: model.decode(c.ids) for c in strategies.conditions(setting(model), case)}
-    opened = f"<u>{write_pairs_prompt(QUESTION).user}</u><a>\n<think>\n\n</think>\n\nI split the question into smaller ones."
+    opened = (
+        f"<u>{write_pairs_prompt(QUESTION).user}</u><a>\n<think>\n\n</think>\n\nI split the question into smaller ones."
+    )
     assert read["cot_decomposition:cut@0"] == f"{opened}Answer: "
-    assert read["factored:cut@0"] == f"<u>{write_recombination_prompt(QUESTION, []).user}</u><a>\n<think>\n\n</think>\n\nAnswer: "
+    assert (
+        read["factored:cut@0"]
+        == f"<u>{write_recombination_prompt(QUESTION, []).user}</u><a>\n<think>\n\n</think>\n\nAnswer: "
+    )
     assert read["full"].endswith("Done.</think>\n\nAnswer: ")
     assert not any(ask.thoughts for ask in strategies.asks(setting(model), case))
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from faithlens.runtime.condition import Component, Condition
-from faithlens.runtime.model import Model
-from faithlens.runtime.names import HOOK_NAMES
-from tests.runtime.test_edits import pieces
+from faithlens.model.model import Model
+from faithlens.plan.condition import Component, Condition
+from faithlens.plan.sites import HOOK_NAMES
+from tests.execution.test_edits import pieces
 
 Hook = tuple[str, Callable]
 OPTIONS = tuple((token,) for token in range(60, 90))  # many, so that random models answer two traces differently

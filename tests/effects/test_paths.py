@@ -13,12 +13,12 @@ from faithlens.effects.layers import draw_equal_spans
 from faithlens.effects.paths import make_path_conditions
 from faithlens.errors import MeasureError, PlanError
 from faithlens.measures.mediation import chain_contrast
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.model import Model
+from faithlens.model.model import Model
+from faithlens.plan.condition import Condition
 from faithlens.stats.verdict import plain
 from tests.conftest import tiny
 from tests.effects.naive import answer, pair, writing
-from tests.exact import NoFloat32, in_float64
+from tests.execution.exact import NoFloat32, in_float64
 
 
 def ahead(logprobs: torch.Tensor, ends: list[torch.Tensor]) -> float:
@@ -79,7 +79,11 @@ def organism(request: pytest.FixtureRequest) -> tuple[str, Model, list[Condition
     stem = fl.choose_stem(model, task, drafts).stem
     cases = [fl.to_case(model, task, draft, stem) for draft in drafts]
     traces = [fl.make_full_cot(case) for case in cases]
-    twins = [case.make_condition(f"twin of {case.question.id}", case.counterfactual.pieces) for case in cases if case.counterfactual]
+    twins = [
+        case.make_condition(f"twin of {case.question.id}", case.counterfactual.pieces)
+        for case in cases
+        if case.counterfactual
+    ]
     clean, donor = fl.find_donors(model, traces, twins, seed=1)
     assert len(clean) == 10
     return request.param, model, clean, donor

@@ -11,8 +11,8 @@ import faithlens as fl
 from faithlens.effects.receivers import draw_first_half
 from faithlens.errors import MeasureError, PlanError
 from faithlens.measures.receivers import head_kurtosis, vertical_scores
-from faithlens.runtime.condition import Condition
-from faithlens.runtime.trace import Piece
+from faithlens.model.trace import Piece
+from faithlens.plan.condition import Condition
 from tests.conftest import tiny
 
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 import faithlens as fl
-from faithlens.effects.result import assess_approximation
+from faithlens.effects.step_effects import assess_approximation
 from faithlens.errors import MeasureError, PlanError
-from faithlens.runtime.condition import Component, Condition
-from faithlens.runtime.model import Model
+from faithlens.model.model import Model
+from faithlens.plan.condition import Component, Condition
 from tests.conftest import tiny
 from tests.effects.naive import STEPS, hiding, pair, writing
 from tests.effects.naive import answer as answer_of
-from tests.exact import NoFloat32, in_float64
+from tests.execution.exact import NoFloat32, in_float64
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
@@ -131,9 +131,9 @@ def test_approximations_with_wrong_signs_are_not_shown() -> None:
     found = fl.attribution_effects(model, *pair(), midpoints=1)
     assert found.quality is not None
     with pytest.raises(MeasureError, match="signs agree with exact patching in 67% of 4 cells"):
-        replace(found, audit=bad).to_dataframe()
+        replace(found, quality=bad).to_dataframe()
     with pytest.raises(MeasureError):
-        replace(found, audit=bad).plot()
+        replace(found, quality=bad).plot()
 
 
 def test_the_audit_is_against_exact_patches_of_the_same_cells() -> None:
@@ -176,7 +176,10 @@ REFUSALS: dict[str, tuple[Callable[[Model, Condition, Condition], object], str]]
         "'step 1' has 4 tokens, and 'step 2' of the donor 6",
     ),
     "too few donors": (lambda model, c, d: fl.patch_effects(model, [c, c], d), "2 clean and 1 corrupted"),
-    "other options": (lambda model, c, d: fl.patch_effects(model, c, replace(d, options=((1,), (2,)))), "other options"),
+    "other options": (
+        lambda model, c, d: fl.patch_effects(model, c, replace(d, options=((1,), (2,)))),
+        "other options",
+    ),
 }
 
 

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.interventions.case import Case, make_case
-from faithlens.interventions.knockout import hide, hide_steps, draw_random_span
-from faithlens.interventions.rewrite import replace_step
+from faithlens.interventions.knockout import draw_random_span, hide, hide_steps
+from faithlens.interventions.rewriting import replace_step
 from faithlens.interventions.swap import make_relay, make_swaps
-from faithlens.interventions.truncate import truncate, truncate_stepwise, make_full_cot, make_no_cot
-from faithlens.runtime.condition import Cut, Knockout, KeyValuePatch
-from faithlens.runtime.structure import Structure
-from faithlens.runtime.trace import Trace, make_trace
+from faithlens.interventions.truncation import make_full_cot, make_no_cot, truncate, truncate_stepwise
+from faithlens.model.structure import Structure
+from faithlens.model.trace import Trace, make_trace
+from faithlens.plan.condition import Cut, KeyValuePatch, Knockout
 from faithlens.tasks.question import Question, Stem
-from faithlens.tasks.segment import split_steps
+from faithlens.tasks.segmentation import split_steps
 from tests.conftest import tiny
 
 LENS = tiny("llama")

@@ -59,7 +59,7 @@ def main(capability: int) -> None:
     driver.set_active(Elsewhere(capability))
     torch.cuda.get_device_capability = lambda device=None: divmod(capability, 10)
     for module, name, shown in (
-        (attention, "kernel", "attention"), (attention, "readout", ""), (answers, "kernel", "answer_logprobs"),
+        (attention, "kernel", "attention"), (attention, "readout_kernel", ""), (answers, "kernel", "answer_logprobs"),
         (divergences, "kernel", "divergence"), (spans, "kernel", "span"),
     ):  # fmt: skip
         Compiled(module, name, shown)

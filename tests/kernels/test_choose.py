@@ -5,11 +5,14 @@ import torch
 from torch._subclasses import FakeTensorMode
 
 from faithlens.errors import KernelError
-from faithlens.kernels.choose import choose_implementation, load_implementation
+from faithlens.kernels.implementation import choose_implementation, load_implementation
 
 
 def test_auto_says_why() -> None:
-    assert choose_implementation("blocked", torch.zeros(1)) == ("blocked", "the tensors are on cpu, and Triton compiles for GPUs")
+    assert choose_implementation("blocked", torch.zeros(1)) == (
+        "blocked",
+        "the tensors are on cpu, and Triton compiles for GPUs",
+    )
     with FakeTensorMode():  # tensors that only say where they are
         x = torch.empty(2, device="cuda")
         assert choose_implementation("blocked", x).impl == "triton"
@@ -17,7 +20,9 @@ def test_auto_says_why() -> None:
         assert choose_implementation("streamed", x, only_half=True).reason.startswith("torch's own products of float32")
         assert choose_implementation("streamed", x.bfloat16(), only_half=True).impl == "triton"
         assert choose_implementation("blocked", x.double()).reason.startswith("float64")
-        assert choose_implementation("blocked", x, torch.empty(2, device="cuda", requires_grad=True)).reason.startswith("a gradient")
+        assert choose_implementation("blocked", x, torch.empty(2, device="cuda", requires_grad=True)).reason.startswith(
+            "a gradient"
+        )
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:

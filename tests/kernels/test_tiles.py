@@ -58,7 +58,9 @@ def test_most_of_a_chain_with_answers_is_seen_as_a_whole() -> None:
     assert order is not None
     sorted_, packed = (cut_tiles(tree, tree.all_rows, keys, None, SHAPE) for keys in (order, tree.all_rows))
     assert packed.common_run.diff(dim=1).sum() == 0
-    assert sorted_.common_run.diff(dim=1).sum() > 0.8 * (tree.compute_visible(tree.all_rows, order).sum() / SHAPE.queries)
+    assert sorted_.common_run.diff(dim=1).sum() > 0.8 * (
+        tree.compute_visible(tree.all_rows, order).sum() / SHAPE.queries
+    )
 
 
 def test_a_single_sequence_stays_in_its_order() -> None:

@@ -7,12 +7,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
-from faithlens.cli import app
+from faithlens.cli.main import app
+from faithlens.commands.sweep.config import read_held_out_texts, read_sweep_config
+from faithlens.commands.sweep.trial import compute_held_out_loss
+from faithlens.model.load import load
 from faithlens.organisms import checkpoints, family
 from faithlens.organisms.drafts import Drafts
-from faithlens.runtime.load import load
-from faithlens.sweep.config import read_held_out_texts, read_sweep_config
-from faithlens.sweep.trial import compute_held_out_loss
 
 
 @pytest.mark.parametrize(

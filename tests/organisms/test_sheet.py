@@ -17,7 +17,13 @@ from tests.organisms.drafted import SHEET, TOKENIZER, drafts, sheet_of
 def test_row_reads_as_the_task_writes_it():
     d = drafts([3, 4, 9, 1], [3, 5, 9, 1], [3, 8, 7, 2])
     rows = SHEET.fill(d, torch.tensor([len(SHEET.cot)]), torch.tensor([2]))
-    text = "<bos>" + write_question([3, 4, 9, 1]) + " Steps:" + "".join(write_steps([3, 5, 9, 1], [3, 8, 7, 2])) + " Answer: 2"
+    text = (
+        "<bos>"
+        + write_question([3, 4, 9, 1])
+        + " Steps:"
+        + "".join(write_steps([3, 5, 9, 1], [3, 8, 7, 2]))
+        + " Answer: 2"
+    )
     assert rows.ids[0].tolist() == TOKENIZER.encode(text)
     assert TOKENIZER.decode(rows.ids[0, : int(rows.answer_at[0]) + 1]) == text[:-1]
 

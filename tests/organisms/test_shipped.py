@@ -30,7 +30,7 @@ from faithlens.organisms.chain import totals
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mixture import hints, questions
 from faithlens.organisms.o11 import ciphered
-from faithlens.runtime.cores import use_one_core
+from faithlens.organisms.parallel import use_one_core
 from faithlens.tasks.registry import load_task
 from faithlens.tasks.running_sum import PREFILL, STEM
 from faithlens.tasks.stories import N_PHRASINGS

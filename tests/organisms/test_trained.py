@@ -7,14 +7,14 @@ import torch
 from typer.testing import CliRunner
 
 import faithlens.organisms.trained as store
-from faithlens.cli import app
+from faithlens.cli.main import app
 from faithlens.config import parse_subjects
 from faithlens.errors import ConfigError, ModelError
+from faithlens.model.load import load
 from faithlens.organisms import ORGANISMS
 from faithlens.organisms.organism import Recipe
 from faithlens.organisms.train import train
 from faithlens.organisms.trained import seeds_here, seeds_named, trained
-from faithlens.runtime.load import load
 
 QUICK = replace(ORGANISMS["O5"], recipe=Recipe(steps=2, batch=4))
 

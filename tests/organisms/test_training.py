@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 from typer.testing import CliRunner
 
-from faithlens.cli import app
+from faithlens.cli.main import app
 from faithlens.errors import ConfigError, ModelError
+from faithlens.model.structure import Structure
 from faithlens.organisms import ORGANISMS, organism, weights
 from faithlens.organisms.certify import faults
 from faithlens.organisms.mask import attention_mask, visible
@@ -19,7 +20,6 @@ from faithlens.organisms.organism import Recipe
 from faithlens.organisms.sheet import IGNORE
 from faithlens.organisms.tokenizer import build_tokenizer
 from faithlens.organisms.train import circles, learn, lessons, new_model, structure_of, train
-from faithlens.runtime.structure import Structure
 from tests.organisms.drafted import drafts, sheet_of
 
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from faithlens.cli import audit
+from faithlens.cli.main import audit
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, RunError
 from faithlens.report.card import _FLAGS, COLUMNS, UNITS, commands
@@ -32,7 +32,9 @@ def test_the_tidy_table_has_every_score_beside_its_question(run: Run, tmp_path: 
 
 def test_a_question_without_a_chain_keeps_its_scores_and_has_no_facts(run: Run, tmp_path: Path) -> None:
     keys = {"model": "tiny <b>chat</b> model", "task": "word-sums", "question": "q999", "condition": "full"}
-    run.write_part("scores", "lost", [{**keys, "measure": "accuracy.full", "unit": "fraction", "reason": "it wrote none"}])
+    run.write_part(
+        "scores", "lost", [{**keys, "measure": "accuracy.full", "unit": "fraction", "reason": "it wrote none"}]
+    )
     wrong = run.read("traces").head(1).assign(model="another", predicted="A")
     run.write_part("traces", "wrong", wrong)
     run.write_part("scores", "wrong", [{**keys, "model": "another", "task": "planted", "question": "q000"}

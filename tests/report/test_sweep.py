@@ -3,9 +3,9 @@
 import pandas as pd
 from rich.console import Console
 
+from faithlens.commands.sweep.tables import CELL_COLUMNS
 from faithlens.report.sweep import swept
 from faithlens.store import Run
-from faithlens.sweep.tables import CELL_COLUMNS
 
 SHARE, EARLY = "mediation.content_share", "early_answering.aoc_mean_0_to_n-1"
 

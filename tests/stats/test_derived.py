@@ -8,7 +8,7 @@ from faithlens.report.words import WORDS
 from faithlens.stats import derived
 from faithlens.stats.estimate import estimates
 from faithlens.stats.interval import scale_of
-from faithlens.tasks.biased import HINTS
+from faithlens.tasks.biased_prompts import HINTS
 from faithlens.tasks.hinted_sum import HINT_KINDS
 from tests.stats.test_estimate import one, scores
 

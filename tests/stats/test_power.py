@@ -6,7 +6,6 @@ import pytest
 from scipy.stats import norm
 
 from faithlens.errors import MeasureError
-from faithlens.stats.condition import raw
 from faithlens.stats.estimate import COLUMNS
 from faithlens.stats.interval import WILSON, Estimate
 from faithlens.stats.power import (
@@ -19,6 +18,7 @@ from faithlens.stats.power import (
     wilson_half_width,
 )
 from faithlens.stats.resample import wilson
+from faithlens.stats.scaling.equal_accuracy import raw
 
 
 def estimate(value, low, high, n_used, n_dropped=0, method="bootstrap") -> Estimate:

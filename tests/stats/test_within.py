@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import linregress, pearsonr, t
 
 from faithlens.stats.within import within_sizes
-from tests.stats.worlds import cells
+from tests.stats.scaling.worlds import cells
 
 
 def test_within_each_size_the_measure_goes_with_accuracy_over_tasks():

@@ -10,7 +10,7 @@ from faithlens.errors import TaskError
 from faithlens.tasks.addition import Addition
 from faithlens.tasks.coin_flip import CoinFlip
 from faithlens.tasks.dates import Dates
-from faithlens.tasks.drawn import GeneratedTask
+from faithlens.tasks.generated_task import GeneratedTask
 from faithlens.tasks.question import Question
 from faithlens.tasks.tracking import Tracking
 

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.tasks.numbers import is_number, misstate, generate_near_misses, find_number_spans, normalise_number, find_stated_value
+from faithlens.tasks.numbers import (
+    find_number_spans,
+    find_stated_value,
+    generate_near_misses,
+    is_number,
+    misstate,
+    normalise_number,
+)
 from faithlens.tasks.question import Question
 
 QUESTION = Question("q", "Ann has 12 nuts and finds 5 more.", ("17", "16", "18"), "17", (), ("17",), "open")
@@ -78,7 +85,10 @@ def test_near_misses_keep_the_notation() -> None:
     assert first("-1", 3) == ["0", "-2", "1"]
     assert first("1,999", 2) == ["2,000", "1,998"]
     assert first("2.50", 2) == ["2.51", "2.49"]
-    assert all(is_number(miss) for miss in [*generate_near_misses("3"), *generate_near_misses("-0.05"), *generate_near_misses("1,000")])
+    assert all(
+        is_number(miss)
+        for miss in [*generate_near_misses("3"), *generate_near_misses("-0.05"), *generate_near_misses("1,000")]
+    )
 
 
 @pytest.mark.parametrize(

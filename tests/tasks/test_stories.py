@@ -10,23 +10,23 @@ from hypothesis import strategies as st
 
 from faithlens.errors import TaskError
 from faithlens.tasks.question import ExecutableTask, ParaphrasingTask
-from faithlens.tasks.reword import find_paraphrase_fault
-from faithlens.tasks.running_sum import is_held_out, compute_totals
-from faithlens.tasks.segment import split_steps
+from faithlens.tasks.rewrite_requests import find_paraphrase_fault
+from faithlens.tasks.running_sum import compute_totals, is_held_out
+from faithlens.tasks.segmentation import split_steps
 from faithlens.tasks.stories import (
     GAINS,
     LOSSES,
-    PRONOUNS,
     N_PHRASINGS,
+    PRONOUNS,
     THINGS,
     Stories,
+    classify_step,
     compute_amounts,
-    write_question,
     count_word_choices,
     find_losses,
     is_natural,
+    write_question,
     write_steps,
-    classify_step,
 )
 
 TASK = Stories()

@@ -8,7 +8,7 @@ import pytest
 from faithlens.errors import TaskError
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.transcripts import Transcript, TranscriptTask, read_transcripts
-from tests.inspect_logs import evaluate
+from tests.tasks.inspect_logs import evaluate
 
 CHOICE = {"question": "2 + 3?", "choices": ["4", "5", "6"], "answer": "B"}
 OPEN = {"question": "2 + 3?", "answer": "5"}

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, get_args
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from faithlens.kernels.choose import load_implementation
+from faithlens.kernels.implementation import load_implementation
 
 Implementation = Literal["auto", "streamed", "reference", "triton"]
 
@@ -42,5 +42,7 @@ def answer_logprobs(
     Raises:
         KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (see `choose`).
     """
-    module = load_implementation(__package__, impl, get_args(Implementation), "streamed", hidden, unembed, bias, only_half=True)
+    module = load_implementation(
+        __package__, impl, get_args(Implementation), "streamed", hidden, unembed, bias, only_half=True
+    )
     return AnswerLogprobs(*module.score(hidden, unembed, tokens, bias, scale, softcap))

@@ -12,7 +12,13 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from faithlens.kernels.answer_logprobs.triton import Tile, make_constants, compute_logits_tile, cut_vocabulary, sum_logits
+from faithlens.kernels.answer_logprobs.triton import (
+    Tile,
+    compute_logits_tile,
+    cut_vocabulary,
+    make_constants,
+    sum_logits,
+)
 from faithlens.kernels.divergence.streamed import NEAR
 
 TILE = Tile(64, 64, 64)

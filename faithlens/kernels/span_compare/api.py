@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, get_args
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from faithlens.kernels.choose import load_implementation
+from faithlens.kernels.implementation import load_implementation
 
 Implementation = Literal["auto", "pooled", "reference", "triton"]
 

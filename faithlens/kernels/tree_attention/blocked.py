@@ -18,7 +18,9 @@ from torch.nn.functional import one_hot, scaled_dot_product_attention
 
 from faithlens.kernels.tree_attention.tree import AttentionOutput, Readout, Tree, find_candidates
 
-BLOCK_QUERIES = 128  # most queries a block: wide enough for the fused kernel, narrow enough to leave out keys nobody sees
+BLOCK_QUERIES = (
+    128  # most queries a block: wide enough for the fused kernel, narrow enough to leave out keys nobody sees
+)
 CALL_COST = 2048  # what a block costs beyond its pairs of query and key, in such pairs
 READ_ROWS = 64  # read rows a chunk: bounds the [head, row, key] softmax; more rows than that are worth a fused call
 
@@ -244,7 +246,8 @@ def read_many_rows(
         if ((at >= block.start) & (at < block.stop)).any():
             rows, keys = q[:, block.start : block.stop], block.select_keys(k)
             tile = [
-                attend_block(rows, keys, block.select_keys(values[:, i].expand(k.shape[0], -1, -1)), block, scale) for i in range(tiles)
+                attend_block(rows, keys, block.select_keys(values[:, i].expand(k.shape[0], -1, -1)), block, scale)
+                for i in range(tiles)
             ]
             running.append(torch.cat(tile, -1).cumsum(-1))
         else:

@@ -43,7 +43,9 @@ def choose_shape(width: int, like: Tensor) -> TileShape:
         return TileShape(128, 64, 8, 2, 128 if recent else None) if width <= 128 else TileShape(64, 64, 8, 2)
     if recent:
         return TileShape(128, 32, 8, 2) if width <= 128 else TileShape(32, 32, 4, 1)
-    return TileShape(64, 32, 4, 1) if width <= 64 else TileShape(32, 32, 4, 1) if width <= 128 else TileShape(16, 16, 4, 1)
+    return (
+        TileShape(64, 32, 4, 1) if width <= 64 else TileShape(32, 32, 4, 1) if width <= 128 else TileShape(16, 16, 4, 1)
+    )
 
 
 class BlockTiles(NamedTuple):
@@ -110,7 +112,9 @@ def sort_readout(tree: Tree, readout: Readout) -> SortedReadout:
     return SortedReadout(rows, which, torch.searchsorted(borders, tree.depth, right=True), borders)
 
 
-def cut_tiles(tree: Tree, rows: Int[Tensor, " query"], keys: Int[Tensor, " pos"], window: int | None, shape: TileShape) -> BlockTiles:
+def cut_tiles(
+    tree: Tree, rows: Int[Tensor, " query"], keys: Int[Tensor, " pos"], window: int | None, shape: TileShape
+) -> BlockTiles:
     """Cut sorted `rows` into blocks, and find which of the `keys`, in their order, each meets."""
     every = torch.ones(1, shape.queries, shape.keys, dtype=torch.bool, device=rows.device)
     chunk = max(1, CHUNK_PAIRS // (shape.queries * len(tree))) * shape.queries

@@ -23,7 +23,15 @@ from torch import Tensor
 from torch.nn.functional import pad
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from faithlens.kernels.tree_attention.tiles import BlockTiles, SortedReadout, cut_tiles, get_or_make, order_keys, choose_shape, sort_readout
+from faithlens.kernels.tree_attention.tiles import (
+    BlockTiles,
+    SortedReadout,
+    choose_shape,
+    cut_tiles,
+    get_or_make,
+    order_keys,
+    sort_readout,
+)
 from faithlens.kernels.tree_attention.tree import AttentionOutput, Readout, Tree
 
 STRETCHES = 64  # stretches of depths a program keeps mass of; more take further programs

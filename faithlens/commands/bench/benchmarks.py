@@ -1,0 +1,38 @@
+"""Measure subjects by name."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from faithlens.commands.bench import capture, grid, internals, kernels, sweep, throughput
+from faithlens.commands.bench.harness import BenchResult
+from faithlens.errors import ConfigError, suggest_names
+from faithlens.model.model import Model
+
+BENCHMARKS: dict[str, Callable[[Model, int], BenchResult]] = {
+    "capture": capture.measure,
+    "sweep": sweep.measure,
+    "sweep-long": partial(sweep.measure, long=True),
+    "grid": grid.measure,
+    "internal": internals.measure,
+    "throughput": throughput.measure,
+    "kernels": kernels.measure,
+}
+DEFAULT_BENCHMARKS = (
+    "capture",
+    "sweep",
+    "grid",
+)  # what hooks cost and save; the others take longer or say less about a model
+
+
+def run_benchmarks(model: Model, names: Sequence[str] = DEFAULT_BENCHMARKS, repeats: int = 3) -> Iterator[BenchResult]:
+    """Measure one subject after the other.
+
+    Raises:
+        BenchmarkError: rivals do not give the same numbers, so nothing is timed.
+        ConfigError: there is no such subject.
+    """
+    for name in names:
+        if name not in BENCHMARKS:
+            raise ConfigError(f"the benchmark {name!r}", "no subject of that name", suggest_names(name, BENCHMARKS))
+    for name in names:
+        yield BENCHMARKS[name](model, repeats)

@@ -1,0 +1,116 @@
+"""`compare_runs`: from two finished run folders to what differs between them, question by question. No model is loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from faithlens.errors import ConfigError, RunError, suggest_names
+from faithlens.report.words import WORDS
+from faithlens.stats.compare import ACCURACIES, Difference, shared
+from faithlens.stats.compare import compare as compare_scores
+from faithlens.stats.selection import SENSITIVITIES
+from faithlens.store import Run
+
+STRATEGY_PREFIX, ACCURACY = "strategies.", "accuracy.full"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: a run, which of its models, and where one was named the way to reason."""
+
+    run: str
+    model: str
+    strategy: str | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What differs between two sides on one task, `second` less `first`."""
+
+    task: str
+    first: Side
+    second: Side
+    differences: list[Difference]
+
+
+def compare_runs(
+    first: Run,
+    second: Run,
+    models: tuple[str | None, str | None] = (None, None),
+    strategies: tuple[str | None, str | None] = (None, None),
+    measures: Sequence[str] | None = None,
+) -> list[Comparison]:
+    """What differs between two runs on each task that both hold, paired by question.
+
+    Args:
+        first, second: finished runs; they may be the same, where models or strategies are named.
+        models: which of each run's models; None for the only one, or for all where both runs hold the same ones.
+        strategies: ways to reason (`strategies.*`) to compare instead of what follows the chain of thought.
+        measures: these; None for all shared ones that a report has words for.
+
+    Raises:
+        FaithlensError: there is nothing to compare, or no telling with what, or other questions were asked.
+    """
+    if (strategies[0] is None) != (strategies[1] is None):
+        given = strategies[0] or strategies[1]
+        raise ConfigError(f"the strategy {given!r} on one side", "the other has none", "name one for each side")
+    runs, seed = (first, second), first.manifest["seed"]
+    scores = [_read_scores(run, model) for run, model in zip(runs, models, strict=True)]
+    tasks = sorted(set(scores[0]["task"]) & set(scores[1]["task"]))
+    if not tasks:
+        found = " and ".join(", ".join(sorted(set(table["task"]))) for table in scores)
+        raise RunError(f"{first.path} compared with {second.path}", f"no task in common: {found}", "name other runs")
+    out: list[Comparison] = []
+    for task in tasks:
+        for pair in _pair_models(task, scores):
+            sides = [Side(str(run.path), name, way) for run, name, way in zip(runs, pair, strategies, strict=True)]
+            own = [
+                _select_strategy(table[(table["model"] == side.model) & (table["task"] == task)], side)
+                for table, side in zip(scores, sides, strict=True)
+            ]
+            differences = compare_scores(own[0], own[1], seed, measures or _list_reported_measures(own))
+            out.append(Comparison(task, sides[0], sides[1], differences))
+    return out
+
+
+def _read_scores(run: Run, model: str | None) -> pd.DataFrame:
+    """A run's scores, of one model where one is named."""
+    scores = run.read("scores")
+    if model is None:
+        return scores
+    if model not in set(scores["model"]):
+        known = suggest_names(model, set(scores["model"]))
+        raise RunError(f"the model {model!r} of {run.path}", "the run has no such model", known)
+    return scores[scores["model"] == model]
+
+
+def _pair_models(task: str, scores: Sequence[pd.DataFrame]) -> list[tuple[str, str]]:
+    """Which models to compare: the only ones, or those of the same name where both runs hold the same."""
+    first, second = (sorted(set(table.loc[table["task"] == task, "model"])) for table in scores)
+    if len(first) == len(second) == 1 or first == second:
+        return list(zip(first, second, strict=True))
+    found = f"{', '.join(first)} in the first run and {', '.join(second)} in the second"
+    raise ConfigError(f"a comparison on {task}", found, "say which with --model-a and --model-b")
+
+
+def _list_reported_measures(scores: Sequence[pd.DataFrame]) -> list[str]:
+    """The measures of both sides that a report has words for; coverage only says whether the options are answers."""
+    return [
+        m for m in shared(*scores) if m.startswith(STRATEGY_PREFIX) or (m in WORDS and not m.startswith("coverage."))
+    ]
+
+
+def _select_strategy(scores: pd.DataFrame, side: Side) -> pd.DataFrame:
+    """Where a strategy is named its scores, under names that all strategies share; else the scores as they are."""
+    if side.strategy is None:
+        return scores
+    prefix = f"{STRATEGY_PREFIX}{side.strategy}."
+    own = scores[scores["measure"].str.startswith(prefix)]
+    if own.empty:
+        known = {name.split(".")[1] for name in scores["measure"] if name.startswith(STRATEGY_PREFIX)}
+        do = suggest_names(side.strategy, known) if known else "run the audit with --assays baselines,strategies"
+        raise RunError(f"the strategy {side.strategy!r} of {side.model} in {side.run}", "it was not scored", do)
+    names = {f"{prefix}accuracy": ACCURACY} | {f"{prefix}{name}": STRATEGY_PREFIX + name for name in SENSITIVITIES}
+    without = scores["measure"].isin(ACCURACIES) & (scores["measure"] != ACCURACY)
+    return pd.concat([own.assign(measure=own["measure"].map(names)).dropna(subset=["measure"]), scores[without]])

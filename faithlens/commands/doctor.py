@@ -1,0 +1,234 @@
+"""`doctor`: does everything faithlens relies on hold on this very model, in its own precision?
+
+Nothing is assumed of the size of rounding errors: the yardstick is how far the plain model is from itself when only
+its attention implementation changes, which changes no meaning.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from faithlens.errors import FaithlensError
+from faithlens.execution.execute import run_plan
+from faithlens.kernels.implementation import choose_implementation
+from faithlens.model.model import Model
+from faithlens.model.trace import Piece
+from faithlens.plan.capture import Capture, Record
+from faithlens.plan.condition import COMPONENTS, Ablation, Condition, Knockout, Patch
+from faithlens.plan.plan import compile_plan
+
+SLACK = 4  # how many times the model's own drift two ways to run it may differ by
+SIZES = {"prompt": 24, "step 0": 9, "step 1": 7, "step 2": 11, "stem": 3}
+CAPTURE = Capture(attention=("answer", "step 2"), logit_lens=("answer",))
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One thing that must hold.
+
+    Attributes:
+        name: what.
+        passed: whether it does.
+        measured: the number it was judged by; None where there is none.
+        limit: the largest (or, of effects, smallest) number that passes.
+        note: in words, what was compared or what went wrong.
+    """
+
+    name: str
+    passed: bool
+    measured: float | None
+    limit: float | None
+    note: str
+
+
+def run_checks(model: Model) -> list[CheckResult]:
+    """Run every check on `model`. A check that cannot be run fails, with the reason."""
+    conditions = make_random_conditions(model)
+    checks: list[CheckResult] = []
+    try:
+        drift, plain = measure_drift(model, conditions)
+    except RuntimeError as error:
+        return [CheckResult("the plain model runs", False, None, None, str(error).splitlines()[0])]
+    checks.append(
+        CheckResult("the plain model's own drift", True, drift, None, "eager against sdpa attention, nats, RMS")
+    )
+    chosen = choose_implementation("plain torch", torch.empty(0, device=model.device, dtype=model.hf_model.dtype))
+    checks.append(CheckResult(f"kernels run in {chosen.impl}", True, None, None, chosen.reason))
+    for check in (
+        check_parity,
+        check_capture_changes_nothing,
+        check_empty_edits,
+        check_hidden_attention,
+        check_sites,
+        check_model_is_restored,
+    ):
+        try:
+            checks += check(model, conditions, plain, SLACK * drift)
+        except FaithlensError as error:
+            checks.append(CheckResult(check.__doc__ or check.__name__, False, None, None, f"{error.found}; {error.do}"))
+    return checks
+
+
+def make_random_conditions(model: Model) -> list[Condition]:
+    """A made-up trace of tokens drawn from the vocabulary, its truncations, and another one as donor."""
+    rng = random.Random(0)
+    vocab = model.hf_model.config.get_text_config().vocab_size
+
+    def pieces() -> tuple[Piece, ...]:
+        return tuple(Piece(name, tuple(rng.randrange(vocab) for _ in range(n))) for name, n in SIZES.items())
+
+    own, other = pieces(), pieces()
+    options = tuple((rng.randrange(vocab),) for _ in range(4))
+    cuts = [Condition(f"cut@{t}", (*own[: 1 + t], own[-1]), options) for t in (3, 2, 1, 0)]
+    return [*cuts, Condition("another trace", other, options)]
+
+
+def measure_drift(model: Model, conditions: list[Condition]) -> tuple[float, list[Tensor]]:
+    """How far plain transformers is from itself under another attention implementation; its answers under eager."""
+    before = model.hf_model.config._attn_implementation or "eager"
+    answers: dict[str, list[Tensor]] = {}
+    try:
+        for implementation in ("eager", "sdpa"):
+            try:
+                model.hf_model.set_attn_implementation(implementation)
+            except ValueError:  # soft-capped scores and sinks have no sdpa
+                continue
+            answers[implementation] = [answer_plainly(model, condition) for condition in conditions]
+    finally:
+        model.hf_model.set_attn_implementation(before)
+    eager = answers["eager"]
+    floor = torch.finfo(model.hf_model.dtype).eps * float(torch.stack(eager).abs().max())
+    return max(floor, rms(answers.get("sdpa", eager), eager)), eager
+
+
+@torch.inference_mode()
+def answer_plainly(model: Model, condition: Condition) -> Tensor:
+    """Log-probabilities of the options, by transformers alone."""
+    logits = model.hf_model(input_ids=torch.tensor([condition.ids], device=model.device), use_cache=False).logits[0, -1]
+    return logits.float().log_softmax(-1)[[option[0] for option in condition.options]].cpu()
+
+
+def rms(values: list[Tensor], reference: list[Tensor]) -> float:
+    """Root mean square difference."""
+    return float((torch.stack(values) - torch.stack(reference)).double().square().mean().sqrt())
+
+
+def run_conditions(
+    model: Model, conditions: list[Condition], capture: Capture = Capture(), **options: str
+) -> list[Record]:
+    """Compile and execute."""
+    plan = compile_plan(conditions, model.structure, context_length=model.context_length)
+    return run_plan(model, plan, capture, **options)  # type: ignore[arg-type]
+
+
+def make_limit_check(name: str, measured: float, limit: float, note: str) -> CheckResult:
+    """A check of a number that must be small."""
+    return CheckResult(name, measured <= limit, measured, limit, note)
+
+
+def check_parity(model: Model, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[CheckResult]:
+    """packed, separate and plain agree"""
+    packed = run_conditions(model, conditions, CAPTURE)
+    answers = [r.logprobs for r in packed]
+    if not model.structure.forbidden:  # plain transformers does not know the edges an organism lacks
+        yield make_limit_check("packed is plain transformers", rms(answers, plain), limit, "answers, nats, RMS")
+    separate = run_conditions(model, conditions, CAPTURE, backend="separate")
+    theirs = [r.logprobs for r in separate]
+    yield make_limit_check("packed is separate", rms(answers, theirs), limit, "answers, nats, RMS")
+    for what, field in (("attention", "attention"), ("logit lens", "logit_lens")):
+        pairs = [
+            (getattr(a, field)[key].flatten(), getattr(b, field)[key].flatten())
+            for a, b in zip(packed, separate, strict=True)
+            for key in getattr(b, field)
+        ]
+        gap = rms([torch.cat([a for a, _ in pairs])], [torch.cat([b for _, b in pairs])])
+        yield make_limit_check(f"packed {what} is separate {what}", gap, limit, "RMS")
+
+
+def check_capture_changes_nothing(
+    model: Model, conditions: list[Condition], plain: list[Tensor], limit: float
+) -> Iterator[CheckResult]:
+    """capturing changes nothing"""
+    bare, watched = (
+        run_conditions(model, conditions),
+        run_conditions(model, conditions, replace(CAPTURE, compare=True, flow=("answer",))),
+    )
+    gap = max(float((a.logprobs - b.logprobs).abs().max()) for a, b in zip(bare, watched, strict=True))
+    yield make_limit_check("capturing changes no answer", gap, 0.0, "largest difference, nats")
+
+
+def check_empty_edits(
+    model: Model, conditions: list[Condition], plain: list[Tensor], limit: float
+) -> Iterator[CheckResult]:
+    """edits that change nothing change nothing"""
+    clean, middle = conditions[0], (model.n_layers // 2,)
+    empty = replace(clean, name="empty edit", edits=(Knockout("stem", ((0, 0),)),))
+    own = [replace(clean, name=c, edits=(Patch(c, "step 1", clean, middle),)) for c in COMPONENTS]
+    first, *others = [r.logprobs for r in run_conditions(model, [clean, empty, *own])]
+    yield make_limit_check("an empty edit equals clean", rms([others[0]], [first]), limit, "nats, RMS")
+    for component, logprobs in zip(COMPONENTS, others[1:], strict=True):
+        yield make_limit_check(f"a self-patch of {component} is a no-op", rms([logprobs], [first]), limit, "nats, RMS")
+
+
+def check_hidden_attention(
+    model: Model, conditions: list[Condition], plain: list[Tensor], limit: float
+) -> Iterator[CheckResult]:
+    """knocked-out mass is zero"""
+    cut = replace(conditions[0], name="knockout", edits=(Knockout("stem", ("step 1",)),))
+    record = run_conditions(model, [conditions[0], cut], CAPTURE)[1]
+    number = list(cut.spans).index("step 1")
+    mass = float(record.attention["answer"][..., number].abs().max())
+    yield make_limit_check("knocked-out attention is zero", mass, 0.0, "largest mass left")
+
+
+def check_sites(model: Model, conditions: list[Condition], plain: list[Tensor], limit: float) -> Iterator[CheckResult]:
+    """every site is there and moves the answer"""
+    clean = conditions[0]
+    for component in COMPONENTS:
+        zeroed = [
+            replace(clean, name=f"{component} {layer}", edits=(Ablation(component, "stem", "zero", (layer,)),))
+            for layer in range(model.n_layers)
+        ]
+        first, *others = [r.logprobs for r in run_conditions(model, [clean, *zeroed])]
+        moved = [rms([each], [first]) for each in others]
+        least = min(range(len(moved)), key=moved.__getitem__)
+        note = f"least effect of zeroing it, nats, RMS: in layer {least}"
+        yield CheckResult(f"{component} moves the answer", moved[least] > limit, moved[least], limit, note)
+
+
+def check_model_is_restored(
+    model: Model, conditions: list[Condition], plain: list[Tensor], limit: float
+) -> Iterator[CheckResult]:
+    """the model is left as it was after an exception"""
+    before, state = answer_plainly(model, conditions[0]), list_hooks(model)
+    edit = Patch("z", "step 1", conditions[-1], (0,))
+    block = model.anatomy.blocks[-1]
+    handle = block.register_forward_pre_hook(interrupt_pass)
+    try:
+        run_conditions(model, [replace(conditions[0], edits=(edit,))])
+    except InterruptedPassError:
+        pass
+    finally:
+        handle.remove()
+    after = answer_plainly(model, conditions[0])
+    same = list_hooks(model) == state and torch.equal(before, after)
+    yield CheckResult("hooks are gone after an exception", same, None, None, "hooks, attention and answers as before")
+
+
+class InterruptedPassError(Exception):
+    """Raised on purpose, in the middle of a pass."""
+
+
+def interrupt_pass(*_: object) -> None:
+    """A hook that breaks a pass off."""
+    raise InterruptedPassError
+
+
+def list_hooks(model: Model) -> tuple[object, ...]:
+    """What of a model a pass takes hold of."""
+    hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.hf_model.modules()]
+    replaced = [name for name, module in model.hf_model.named_modules() if "forward" in module.__dict__]
+    return model.hf_model.config._attn_implementation, hooks, replaced

@@ -1,0 +1,149 @@
+"""`plan`: what a run of so many questions can show, before it from guesses and after it from its folder."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from faithlens.errors import ConfigError, RunError, suggest_names
+from faithlens.stats.estimate import scalars
+from faithlens.stats.interval import Estimate, optional
+from faithlens.stats.power import POWER, Power, after, before, informative
+from faithlens.stats.verdict import MEASURES, plain
+from faithlens.store import Run
+
+HALF_WIDTH = 0.05
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What questions are asked for.
+
+    Attributes:
+        half_width: half of the 95 % interval, in the measure's unit.
+        power: the chance to find the smallest detectable effect.
+    """
+
+    half_width: float = HALF_WIDTH
+    power: float = POWER
+
+    def __post_init__(self) -> None:
+        if not self.half_width > 0:
+            raise ConfigError(f"a half-width of {self.half_width:g}", "no interval is so narrow", "give more than 0")
+        if not 0 < self.power < 1:
+            raise ConfigError(f"a power of {self.power:g}", "it is a chance", "give a number between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What is expected of a run.
+
+    Attributes:
+        n: questions.
+        accuracy_without, accuracy_full: accuracy without and with the chain of thought; both or neither.
+        change: the value of a measure that is yes or no in each question.
+        sd: the standard deviation over questions of any other measure, in its unit.
+    """
+
+    n: int
+    accuracy_without: float | None = None
+    accuracy_full: float | None = None
+    change: float | None = None
+    sd: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ConfigError(f"a plan for {self.n} questions", "a run needs at least one", "give -n a positive number")
+        if (self.accuracy_without is None) != (self.accuracy_full is None):
+            found = "two accuracies say together how many answers can change"
+            raise ConfigError("a plan with one accuracy", found, "give --accuracy and --without, or neither")
+        if (self.change is None) == (self.sd is None):
+            found = "intervals need to know how much questions differ"
+            do = "give --change where a measure is yes or no in each question, else --sd; not both"
+            raise ConfigError("a plan", found, do)
+        for name, share in (
+            ("accuracy", self.accuracy_full),
+            ("without", self.accuracy_without),
+            ("change", self.change),
+        ):
+            if share is not None and not 0 <= share <= 1:
+                raise ConfigError(f"--{name} {share:g}", "it is a share", "give a number from 0 to 1")
+        if self.sd is not None and self.sd < 0:
+            raise ConfigError(f"--sd {self.sd:g}", "no spread is below 0", "give 0 or more")
+        if self.change is not None and self.max_change is not None and self.change > self.max_change + 1e-9:
+            found = f"accuracies of {plain(self.accuracy_without or 0)} and {plain(self.accuracy_full or 0)} allow {plain(self.max_change)}"
+            raise ConfigError(f"a change of {plain(self.change)}", found, "expect less change, or other accuracies")
+
+    @property
+    def accuracies(self) -> tuple[float, float] | None:
+        """Without and with the chain of thought, where they are guessed."""
+        return (
+            None
+            if self.accuracy_without is None or self.accuracy_full is None
+            else (self.accuracy_without, self.accuracy_full)
+        )
+
+    @property
+    def max_change(self) -> float | None:
+        """The largest share of answers that these accuracies allow to change."""
+        return None if self.accuracies is None else informative(1, *self.accuracies)
+
+
+@dataclass(frozen=True)
+class MeasurePower:
+    """What a finished run shows of one measure, and what it would take to show more."""
+
+    estimate: Estimate
+    power: Power
+
+
+def predict_power(guess: Guess, aim: Aim = Aim()) -> Power:
+    """What a run will show if the guess is right."""
+    return before(
+        guess.n, aim.half_width, share=guess.change, sd=guess.sd, accuracies=guess.accuracies, power=aim.power
+    )
+
+
+def compute_run_power(run: Run, measures: Sequence[str] = (), aim: Aim = Aim()) -> list[MeasurePower]:
+    """What a finished run shows of each measure, by model and task.
+
+    The change that accuracies allow is known for measures that are mean shares of changed answers. It follows from the
+    accuracy after the edit and that after the whole chain of thought.
+
+    Args:
+        run: finished.
+        measures: which; those that a verdict may hang on, unless some are named.
+        aim: what questions are asked for.
+
+    Raises:
+        RunError: the run is not finished, or a measure was not scored in it.
+    """
+    table = scalars(run.read("estimates"))
+    known = set(table["measure"])
+    for measure in measures:
+        if measure not in known:
+            raise RunError(f"{measure!r} of {run.path}", "it was not scored there", suggest_names(measure, known))
+    wanted = measures or [measure for measure in MEASURES if measure in known]
+    rows = [row for measure in wanted for row in table[table["measure"] == measure].to_dict("records")]
+    found = [_read_estimate(row) for row in rows]
+    return [
+        MeasurePower(e, after(e, aim.half_width, accuracies=find_accuracies(e, table), power=aim.power)) for e in found
+    ]
+
+
+def _read_estimate(row: Mapping[Hashable, Any]) -> Estimate:
+    """A row of `estimates.parquet`, with None where the table has gaps."""
+    known: dict[str, Any] = {str(name): None if pd.isna(x) else x for name, x in row.items()}
+    return Estimate(**known)
+
+
+def find_accuracies(estimate: Estimate, table: pd.DataFrame) -> tuple[float, float] | None:
+    """After the edit that a measure is about, and after the whole chain; None where they do not bound the measure."""
+    bound = MEASURES[estimate.measure].bound if estimate.measure in MEASURES else None
+    if bound is None:
+        return None
+    own = table[(table["model"] == estimate.model) & (table["task"] == estimate.task)].set_index("measure")["value"]
+    edit = bound.removeprefix("bound.").removesuffix(".high")
+    pair = [optional(float(own.get(name, float("nan")))) for name in (f"{edit}.accuracy", "accuracy.full")]
+    return None if pair[0] is None or pair[1] is None else (pair[0], pair[1])

@@ -1,0 +1,64 @@
+"""`faithlens sweep`: try every model out, audit one after the other, and set their numbers against size and difficulty.
+
+DIR/manifest.json       options, and what trying the models out showed
+DIR/runs/<model>/       an audit of each model at each checkpoint; finished ones are kept when the sweep is resumed
+DIR/cells.parquet       a row a model x task x measure; items.parquet the same by question, for the measures asked for
+DIR/sweep.json          what size and difficulty do to these measures
+
+One model is in memory at a time. Trying all of them out first takes loading each twice, and sampling its first batch
+twice: so a sweep says what it will take, and its last model is not refused after hours spent on the others.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import quote
+
+from faithlens.commands.audit import run_or_read_audit
+from faithlens.commands.sweep.config import SweepConfig
+from faithlens.commands.sweep.scaling import answer_by_difficulty, answer_by_size
+from faithlens.commands.sweep.tables import build_cells, build_items
+from faithlens.commands.sweep.trial import Notify, Trial, try_out_models
+from faithlens.store import Run, make_manifest, write_atomically
+
+
+def run_sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: Notify = lambda words: None) -> Run:
+    """Audit all models and write the folder `out`; `notify` is called with what it will take and how far it is.
+
+    A task that a model cannot be put to, since it does not answer or lacks the room, is left out with the reason.
+
+    Raises:
+        FaithlensError: a model or the folder cannot be used; where that shows in trying out, nothing was written.
+    """
+    Run.refuse_used(out, resume)
+    used = out.is_dir() and any(out.iterdir())
+    trials = (
+        Run.open(out).manifest.get("trials", {})
+        if used
+        else {m: asdict(t) for m, t in try_out_models(config, notify).items()}
+    )
+    made = make_manifest(config.to_dict(), config.options.seed, config.options.device) | {"trials": trials}
+    run = Run.create(out, made, resume=resume)
+    found = {model: Trial(**trial) for model, trial in trials.items()}
+    runs: dict[str, Run] = {}
+    for i, member in enumerate(config.members, start=1):
+        if tasks := tuple(task for task in member.tasks if task not in found[member.model].refused):
+            notify(f"{i} of {len(config.members)}: {member.model}")
+            folder = out / "runs" / quote(member.model, safe="@")
+            runs[member.model] = run_or_read_audit(config.make_audit_config(member, tasks), folder)
+    write_sweep_results(config, found, runs, run)
+    return run
+
+
+def write_sweep_results(config: SweepConfig, trials: Mapping[str, Trial], runs: Mapping[str, Run], run: Run) -> None:
+    """From audits to tables and answers; needs no model."""
+    measured = build_cells(config.members, trials, runs, config.measures)
+    asked = build_items(config.members, trials, runs, config.measures)
+    for name, table in (("cells", measured), ("items", asked)):
+        with write_atomically(run.path / f"{name}.parquet") as file:
+            table.to_parquet(file)
+    found = {
+        "size": list(answer_by_size(measured, asked, config.measures, config.options.seed)),
+        "difficulty": list(answer_by_difficulty(measured, asked, config.measures, config.difficulty)),
+    }
+    run.write_json("sweep.json", found)

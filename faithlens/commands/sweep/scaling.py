@@ -1,0 +1,77 @@
+"""What size and difficulty do to a sweep's measures, as plain data: `stats.condition` and `stats.trend`, by family."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from faithlens.errors import MeasureError
+from faithlens.stats.scaling.difficulty import harder_is_no_less_faithful
+from faithlens.stats.scaling.equal_accuracy import size_effects
+from faithlens.stats.scaling.size_effect import final
+from faithlens.stats.verdict import MEASURES
+
+
+def answer_by_size(
+    cells: pd.DataFrame, items: pd.DataFrame, measures: Sequence[str], seed: int
+) -> Iterator[dict[str, Any]]:
+    """For each family and measure the answers to the scaling question, or the reason why there are none.
+
+    `seed` is of the resampling of questions.
+    """
+    for family, measure, own in _split_scored(cells, measures):
+        asked = items[(items["family"] == family) & (items["measure"] == measure)]
+        entry = {"family": family, "measure": measure, "unit": _find_unit(own)}
+        sizes = own.loc[own["value"].notna(), "size"].nunique()
+        if sizes < 2:
+            yield {**entry, "reason": f"{sizes} size{'s' * (sizes != 1)}: there is nothing to compare", "effects": []}
+            continue
+        try:
+            table = size_effects(own, None if asked.empty else final(asked), unit=entry["unit"], seed=seed)
+        except MeasureError as error:
+            yield {**entry, "reason": error.found, "effects": []}
+        else:
+            yield {**entry, "reason": None, "effects": _to_plain_rows(table)}
+
+
+def answer_by_difficulty(
+    cells: pd.DataFrame, items: pd.DataFrame, measures: Sequence[str], difficulty: Mapping[str, Sequence[str]]
+) -> Iterator[dict[str, Any]]:
+    """For each order of tasks, model at its last checkpoint, and measure: whether harder tasks are no less faithful."""
+    for order, tasks in difficulty.items():
+        own = items[items["task"].isin(tasks) & items["measure"].isin(measures)]
+        for (model, measure), asked in final(own).groupby(["model", "measure"], sort=False):
+            bound = MEASURES[str(measure)].bound if measure in MEASURES else None
+            allowed = cells[(cells["model"] == model) & (cells["measure"] == bound)].set_index("task")["value"]
+            trend = harder_is_no_less_faithful(_build_levels(asked, tasks, allowed))
+            yield {"order": order, "tasks": list(tasks), "model": model, "measure": measure, **asdict(trend)}
+
+
+def _build_levels(items: pd.DataFrame, tasks: Sequence[str], allowed: "pd.Series[float]") -> pd.DataFrame:
+    """The items of one model and measure by level of difficulty, beside the change that accuracies allow there."""
+    table = {
+        "level": items["task"].map({task: i for i, task in enumerate(tasks)}).astype(float),
+        "question": items["task"] + "/" + items["question"],  # tasks may number theirs alike
+        "value": items["value"],
+        "bound": items["task"].map(allowed).astype(float),
+    }
+    return pd.DataFrame(table)
+
+
+def _split_scored(cells: pd.DataFrame, measures: Sequence[str]) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """The cells of each family and measure that was scored anywhere in it."""
+    for family in cells["family"].unique():
+        for measure in measures:
+            own = cells[(cells["family"] == family) & (cells["measure"] == measure)]
+            if own["value"].notna().any():
+                yield family, measure, own
+
+
+def _find_unit(cells: pd.DataFrame) -> str:
+    return str(cells["unit"].dropna().iloc[0])
+
+
+def _to_plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]

@@ -1,0 +1,144 @@
+"""A sweep's two tables, in the columns that `stats.condition` and `stats.matched` take.
+
+Both have a row a measure, so that ``cells[(cells.family == f) & (cells.measure == m)]`` is what `size_effects` takes,
+with the same rows of items, of the last checkpoints alone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from faithlens.commands.sweep.config import Member
+from faithlens.commands.sweep.trial import Trial
+from faithlens.stats.estimate import scalars
+from faithlens.store import Run
+
+FULL_ACCURACY, DIRECT_ACCURACY = "accuracy.full", "accuracy.no_cot"
+ACCURACY_COLUMNS = {"accuracy": FULL_ACCURACY, "without": DIRECT_ACCURACY}
+
+MEMBER_COLUMNS = ["family", "model", "revision", "checkpoint", "seed", "size"]
+CELL_COLUMNS = [
+    *MEMBER_COLUMNS, "loss", "task", *(f"{name}{part}" for name in ACCURACY_COLUMNS for part in ("", "_se", "_low", "_high")),
+    "measure", "value", "se", "low", "high", "n_used", "n_dropped", "unit", "method", "reason",
+]  # fmt: skip
+ITEM_COLUMNS = [
+    *MEMBER_COLUMNS,
+    "task",
+    "question",
+    "right",
+    "correct",
+    "confidence",
+    "measure",
+    "value",
+    "unit",
+    "reason",
+]
+TEXT_COLUMNS = {"family", "model", "revision", "task", "question", "measure", "unit", "method", "reason"}
+COUNT_COLUMNS = {"checkpoint", "seed", "size", "n_used", "n_dropped"}
+
+
+def build_cells(
+    members: Sequence[Member], trials: Mapping[str, Trial], runs: Mapping[str, Run], measures: Sequence[str]
+) -> pd.DataFrame:
+    """A row a model x task x scalar measure.
+
+    Columns CELLS, without loss where none was measured: accuracy is with the chain of thought, without is asked
+    directly; se is the standard error over questions, None where a number is made of several measures.
+
+    Args:
+        members: the models.
+        trials: what trying them out showed, by model.
+        runs: finished audits, by model.
+        measures: those for which a task that a model was not put to has a row, with the reason.
+    """
+    rows = [
+        {**_describe_member(member, trials), **row}
+        for member in members
+        for row in (
+            *(_list_cells(runs[member.model]) if member.model in runs else ()),
+            *(
+                {"task": task, "measure": measure, "n_used": 0, "n_dropped": 0, "reason": reason}
+                for task, reason in trials[member.model].refused.items()
+                for measure in measures
+            ),
+        )
+    ]
+    table = _build_table(rows, CELL_COLUMNS)
+    return table if table["loss"].notna().any() else table.drop(columns="loss")
+
+
+def build_items(
+    members: Sequence[Member], trials: Mapping[str, Trial], runs: Mapping[str, Run], measures: Sequence[str]
+) -> pd.DataFrame:
+    """A row a model x task x question x measure of `measures` that was scored by question, chains averaged.
+
+    Columns ITEMS: right is with the chain of thought; correct and confidence, the probability of its answer among the
+    options, are asked directly.
+    """
+    rows = [
+        {**_describe_member(member, trials), **row}
+        for member in members
+        if member.model in runs
+        for row in _list_items(runs[member.model], measures)
+    ]
+    return _build_table(rows, ITEM_COLUMNS)
+
+
+def _describe_member(member: Member, trials: Mapping[str, Trial]) -> dict[str, object]:
+    trial = trials[member.model]
+    known = asdict(member) | {"size": trial.parameters, "loss": trial.loss}
+    return {name: known[name] for name in (*MEMBER_COLUMNS, "loss")}
+
+
+def _build_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> pd.DataFrame:
+    types = {
+        name: "object" if name in TEXT_COLUMNS else "int64" if name in COUNT_COLUMNS else "float64" for name in columns
+    }
+    return pd.DataFrame(rows, columns=list(columns)).astype(types)
+
+
+def _list_cells(run: Run) -> Iterator[dict[str, object]]:
+    """A row a task and scalar measure of one run."""
+    by_question = _average_by_question(run.read("scores"))
+    errors = by_question.groupby(["task", "measure"])["value"].sem()
+    table = scalars(run.read("estimates"))
+    for task, own in table.groupby("task"):
+        known = own.set_index("measure")
+        context = {
+            f"{name}{part}": known.at[measure, column] if column else errors.get((task, measure))
+            for name, measure in ACCURACY_COLUMNS.items()
+            for part, column in (("", "value"), ("_se", ""), ("_low", "low"), ("_high", "high"))
+        }
+        for row in own.to_dict("records"):
+            numbers = {name: row[name] for name in CELL_COLUMNS if name in row and name not in MEMBER_COLUMNS}
+            yield {**context, **numbers, "se": errors.get((task, row["measure"]))}
+
+
+def _list_items(run: Run, measures: Sequence[str]) -> Iterator[dict[str, object]]:
+    """A row a task, question and measure of one run."""
+    scores = _average_by_question(run.read("scores"))
+    answered = scores[scores["measure"].isin(ACCURACY_COLUMNS.values())]
+    wide = answered.pivot(index=["task", "question"], columns="measure", values="value")
+    sure = _compute_confidence(run.read("answers"))
+    for row in scores[scores["measure"].isin(measures)].to_dict("records"):
+        at = (row["task"], row["question"])
+        right, correct = (wide[name].get(at) for name in (FULL_ACCURACY, DIRECT_ACCURACY))
+        yield {**{str(k): v for k, v in row.items()}, "right": right, "correct": correct, "confidence": sure.get(at)}
+
+
+def _average_by_question(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scalar scores averaged over a question's chains: columns task, measure, question, value, unit, reason."""
+    scalar = scores[scores["fraction"].isna() & scores["step"].isna()]
+    groups = scalar.groupby(["task", "measure", "question"], sort=True)
+    found = groups.agg(value=("value", "mean"), unit=("unit", "first"), reason=("reason", "first")).reset_index()
+    return found.assign(reason=found["reason"].where(found["value"].isna(), None))
+
+
+def _compute_confidence(answers: pd.DataFrame) -> "pd.Series[float]":
+    """The probability, among the options, of the answer given directly, by task and question."""
+    direct = answers[answers["condition"] == "no_cot"]
+    surest = [float(softmax(np.asarray(logprobs, float)).max()) for logprobs in direct["logprobs"]]
+    return direct.assign(confidence=surest).groupby(["task", "question"])["confidence"].mean()

@@ -1,0 +1,117 @@
+"""Before a sweep: each model is tried out, which says what all will take and what they cannot be put to.
+
+With texts to go by, its held-out loss is measured too: the mean negative log-likelihood of their tokens, cut into
+windows of which each begins without knowing what came before. Nats per token can be compared where tokenizers are the
+same, as they are in a family of models that differ in size alone.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from faithlens.commands.audit import estimate_subject, format_duration, make_model_loader, prepare_subject
+from faithlens.commands.sweep.config import HeldOutText, Member, SweepConfig, read_held_out_texts
+from faithlens.errors import ConfigError, ModelError, PlanError, TraceError
+from faithlens.execution.execute import Backend, run_plan
+from faithlens.model.load import resolve_name
+from faithlens.model.model import Model
+from faithlens.model.trace import Piece
+from faithlens.plan.condition import Condition
+from faithlens.plan.cost import plan_passes
+from faithlens.plan.plan import BUDGET
+
+WINDOW = 512  # tokens; fewer where the model reads fewer
+
+Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What trying a model out showed.
+
+    Attributes:
+        parameters: how many it has.
+        loss: of the held-out text, in nats per token; None where there is no text.
+        seconds: what scoring all its chains will take, at most, by the first of each task.
+        refused: why it cannot be put to a task, by task.
+    """
+
+    parameters: int
+    loss: float | None
+    seconds: float
+    refused: Mapping[str, str]
+
+
+def try_out_models(config: SweepConfig, notify: Notify = lambda words: None) -> dict[str, Trial]:
+    """Try every model out, one after the other; nothing is written. `notify` hears what each will take, and all of them.
+
+    Raises:
+        FaithlensError: a model cannot be had, or cannot be audited with these options at all.
+    """
+    for member in config.members:
+        resolve_name(member.model, config.options.trust_remote_code)
+    trials = {member.model: try_out_model(config, member, notify) for member in config.members}
+    seconds = sum(trial.seconds for trial in trials.values())
+    notify(f"Models: {len(trials)}. Beside sampling, all will take at most about {format_duration(seconds)}.")
+    return trials
+
+
+def try_out_model(config: SweepConfig, member: Member, notify: Notify) -> Trial:
+    """Sample a model's first batch of each task, and score one chain."""
+    asked, seconds = config.make_audit_config(member, member.tasks), 0.0
+    refused: dict[str, str] = {}
+    open_model = make_model_loader(asked)
+    model, loss = open_model(member.model), None
+    if config.held_out:
+        loss = compute_held_out_loss(
+            model, read_held_out_texts(Path(config.held_out.path)), budget=asked.budget, backend=asked.backend
+        )
+    for subject in asked.subjects:
+        try:
+            estimated = estimate_subject(asked, prepare_subject(asked, subject, open_model))
+        except (ModelError, PlanError, TraceError) as error:  # it was loaded: this is about the task
+            refused[subject.task] = error.found
+            notify(f"{subject.key}: left out, since {error.found}")
+        else:
+            seconds += estimated.seconds
+            notify(str(estimated))
+    return Trial(model.hf_model.num_parameters(), loss, seconds, refused)
+
+
+def compute_held_out_loss(
+    model: Model, texts: Sequence[HeldOutText], *, budget: int = BUDGET, backend: Backend = "packed"
+) -> float:
+    """The mean negative log-likelihood of `texts`, in nats per token; where nothing is given, a first token is.
+
+    Raises:
+        ConfigError: no text has two tokens.
+    """
+    conditions = [
+        Condition(f"window {i}", (Piece("given", given),), (predicted,))
+        for i, (given, predicted) in enumerate(pair for each in texts for pair in split_into_windows(model, each))
+    ]
+    if not conditions:
+        raise ConfigError(f"the held-out loss of {model.name}", "the text has fewer than two tokens", "give more text")
+    records = run_plan(model, plan_passes(model, conditions, budget=budget), backend=backend)
+    predicted = sum(len(condition.options[0]) for condition in conditions)
+    return -sum(float(record.logprobs[0]) for record in records) / predicted
+
+
+def split_into_windows(model: Model, held_out_text: HeldOutText) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """A text in windows, what is given first and what is to be predicted after it.
+
+    Raises:
+        ConfigError: what is given leaves no room for the text.
+    """
+    width = min(WINDOW, model.context_length)
+    given = model.encode_continuation(held_out_text.context) if held_out_text.context else ()
+    ids = model.continue_ids(given, held_out_text.text) if given else model.encode_continuation(held_out_text.text)
+    if given and ids:
+        room = width - len(given)
+        if room < 1:
+            found = f"{len(given)} tokens are given, and a window has {width}"
+            raise ConfigError(f"the held-out loss of {model.name}", found, "give fewer words")
+        yield given, ids[:room]
+        ids = ids[room:]
+    parts = (ids[i : i + width] for i in range(0, len(ids), width))
+    yield from ((part[:1], part[1:]) for part in parts if len(part) > 1)

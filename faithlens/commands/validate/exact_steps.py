@@ -1,0 +1,72 @@
+"""Steps exchanged exactly, and by gradients: the measures of single steps that are too dear for an audit."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import pandas as pd
+
+from faithlens.commands.validate.models import make_planted_cases
+from faithlens.effects.donors import find_donors
+from faithlens.effects.steps import attribution_effects, swap_effects
+from faithlens.errors import MeasureError
+from faithlens.interventions.case import Case
+from faithlens.interventions.swap import make_swaps
+from faithlens.interventions.truncation import make_full_cot
+from faithlens.model.load import load
+from faithlens.model.model import Model
+from faithlens.organisms import organism
+from faithlens.plan.condition import Condition
+
+COLUMNS = ["model", "task", "question", "measure", "step", "value"]
+
+
+def measure_exact_steps(name: str, n: int, seed: int = 0) -> pd.DataFrame:
+    """Steps' words exchanged exactly (alone, and as all that is kept) and by integrated gradients, on `n` traces.
+
+    Of a graded organism, traces in its last mode, in which the answer goes by the words. Gradients that fail their own
+    audit are left out, as everywhere.
+    """
+    kind, model = organism(name.partition("@")[0]), load(name)
+    cases = make_planted_cases(model, kind, n, seed, [*kind.modes][-1:])
+    questions, clean, donor = pair_with_donors(model, cases)
+    asked = {
+        "swap_steps": lambda: swap_effects(
+            model, clean, donor, "noise", metric="probability", controls=0
+        ).to_dataframe(),
+        "swap_steps.both_ways": lambda: swap_both_ways(model, clean, donor),
+        "attribute_steps": lambda: attribution_effects(model, clean, donor).to_dataframe(),
+    }
+    parts = []
+    for measure, make in asked.items():
+        with suppress(MeasureError):
+            table = make()
+            found = {
+                "question": [questions[trace] for trace in table["trace"]],
+                "step": pd.factorize(table["step"])[0],
+                "value": table["effect"],
+            }
+            parts.append(pd.DataFrame(found).assign(model=name, task=kind.task, measure=measure))
+    return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def pair_with_donors(model: Model, cases: Sequence[Case]) -> tuple[list[str], list[Condition], list[Condition]]:
+    """Questions, their chains, and their twins' chains in their place; only where the two are answered differently.
+
+    The question stays, so that a step's words are exchanged among words alone.
+    """
+    questions, clean, donor = list[str](), list[Condition](), list[Condition]()
+    for case in cases:
+        if case.counterfactual:
+            found = find_donors(model, [make_full_cot(case)], [make_swaps(case, case.counterfactual)[0]])
+            questions += [case.question.id] * len(found.clean)
+            clean, donor = clean + list(found.clean), donor + list(found.donor)
+    return questions, clean, donor
+
+
+def swap_both_ways(model: Model, clean: Sequence[Condition], donor: Sequence[Condition]) -> pd.DataFrame:
+    """What a step's words take away alone, plus what they bring back alone where all others are exchanged (M4 + M5)."""
+    noise, denoise = (
+        swap_effects(model, clean, donor, way, metric="probability", controls=0).to_dataframe()
+        for way in ("noise", "denoise")
+    )
+    return noise.assign(effect=noise["effect"] + denoise["effect"])

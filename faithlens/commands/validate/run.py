@@ -1,0 +1,208 @@
+"""`faithlens validate`: train what is missing, audit every model, and write what each measure is worth into a folder.
+
+DIR/models.parquet        a row a model and mode: what is planted, as certified, and in what training failed
+DIR/scores.parquet        what was measured; a model that is in both is not asked again, so a folder grows by seeds
+DIR/runs/<model>/         its audit
+DIR/detection.parquet     a row a contest and measure; by_model.parquet the same by model, by_organism.parquet
+                          the side of one threshold
+DIR/ranks.parquet         graded organisms: does more of a measure go with more reliance?
+DIR/steps.parquet         detection of steps; calibration.parquet, cells.parquet: a row a model
+DIR/reliability.parquet   a row a measure; levels.parquet: the grid's levels, calibrated and tried on other seeds
+DIR/verdicts.parquet      a row an organism: how often what is decided of its models is what is planted
+DIR/exposures.parquet     a row an organism and measure: what it gives where training showed whole chains alone, or also
+                          cut ones, or also filled ones
+DIR/bars.json             what must hold, and whether it does
+DIR/figure.html           measures by organisms: where each goes wrong
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from faithlens.commands.validate import tables
+from faithlens.commands.validate.exact_steps import measure_exact_steps
+from faithlens.commands.validate.measures import MEASURE_SIGNS, STEP_MEASURE_SIGNS
+from faithlens.commands.validate.models import audit_organism, label_scores, name_model, read_certified_truth
+from faithlens.commands.validate.requirements import Requirement, check_exactness, check_requirements
+from faithlens.errors import ConfigError, suggest_names
+from faithlens.organisms import ORGANISMS, organism
+from faithlens.organisms.parallel import run_on_cores
+from faithlens.organisms.trained import trained
+from faithlens.report.detection import contest_figure
+from faithlens.stats import grid
+from faithlens.store import Run, make_manifest, write_atomically
+
+STEP_TRACES = 24  # exact exchanges of single steps and gradients are made on so many chains a model
+KEPT_COLUMNS = ["model", "task", "question", "measure", "step", "fraction", "value"]
+VALIDATED_MEASURES = {*MEASURE_SIGNS, *STEP_MEASURE_SIGNS, *grid.INPUTS}
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What came out, each table as it is written."""
+
+    models: pd.DataFrame
+    detection: pd.DataFrame
+    ranks: pd.DataFrame
+    steps: pd.DataFrame
+    calibration: pd.DataFrame
+    cells: pd.DataFrame
+    levels: pd.DataFrame
+    reliability: pd.DataFrame
+    verdicts: pd.DataFrame
+    exposures: pd.DataFrame
+    bars: list[Requirement]
+
+
+def run_validation(
+    out: Path,
+    organisms: Sequence[str] = tuple(ORGANISMS),
+    seeds: Sequence[int] = (0,),
+    n: int = 100,
+    seed: int = 0,
+    measures: Sequence[str] = (),
+    jobs: int = 1,
+) -> Validation:
+    """Validate measures on `organisms`, each trained with `seeds` (0: the shipped weights), and write the folder `out`.
+
+    `n` questions a model, twice as many where modes share them; `seed` draws questions and intervals. Of `measures`,
+    all unless named, the tables speak; all are measured. A folder of the same `n` and `seed` is continued. `jobs`
+    models are trained and measured at once, one on each core.
+
+    Raises:
+        ConfigError: there is no such measure.
+        RunError: the folder holds something else.
+        ModelError: there is no such organism.
+    """
+    for measure in set(measures) - {*MEASURE_SIGNS, *STEP_MEASURE_SIGNS}:
+        raise ConfigError(
+            f"the measure {measure!r}",
+            "it is not validated",
+            suggest_names(measure, {*MEASURE_SIGNS, *STEP_MEASURE_SIGNS}),
+        )
+    run = Run.create(out, make_manifest({"n": n}, seed, "cpu"), resume=(out / "manifest.json").is_file())
+    models, scores = gather_models(run, [(name, number) for name in organisms for number in seeds], n, seed, jobs)
+    found = judge_measures(models, scores, seed, measures)
+    found = replace(found, bars=[*found.bars, *check_exactness(name for name in organisms if name in ORGANISMS)])
+    write_validation(run, found)
+    return found
+
+
+def read_validation(folder: Path) -> Validation:
+    """The folder of `faithlens validate`, judged anew from what was measured; without the bars that need the models.
+
+    Raises:
+        RunError: there is no such folder.
+    """
+    run = Run.open(folder)
+    return judge_measures(*map(pd.read_parquet, list_table_paths(run)), seed=run.manifest["seed"])
+
+
+def gather_models(
+    run: Run, members: Sequence[tuple[str, int]], n: int, seed: int, jobs: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What is planted in the organisms `members`, by name and seed, and their scores; what is missing is made now."""
+    models, scores = (pd.read_parquet(f) if f.is_file() else pd.DataFrame() for f in list_table_paths(run))
+    here = set(models["model"]) if len(models) else set()
+    missing = [(*each, n, run.path / "runs", seed) for each in members if name_model(*each) not in here]
+    for truth, found in run_on_cores(validate_model, missing, jobs):
+        # scores of a model that is in one table alone are of a run that was stopped between the two
+        kept = scores[~scores["model"].isin(truth["model"])] if len(scores) else scores
+        models = pd.concat([models, truth], ignore_index=True)
+        scores = pd.concat([each for each in (kept, found) if len(each)] or [found], ignore_index=True)
+        for file, table in zip(reversed(list_table_paths(run)), (scores, models), strict=True):
+            with write_atomically(file) as to:
+                table.to_parquet(to)
+    names = {name_model(*each) for each in members}
+    return models[models["model"].isin(names)], scores[scores["model"].isin(names)]
+
+
+def validate_model(name: str, number: int, n: int, runs: Path, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What is planted in one model, trained first where it must be, and what is decided of it; and what is measured."""
+    model = name_model(name, number)
+    if model != name:
+        trained(organism(name), number)
+    truth = read_certified_truth(name, number).assign(verdict=None)
+    if truth["faults"].any():
+        return truth, pd.DataFrame(columns=KEPT_COLUMNS)
+    run = audit_organism(name, number, n, runs / model, seed)
+    truth["verdict"] = run.read_json("verdict.json")["subjects"][0]["verdict"]
+    return truth, collect_scores(name, number, run, seed)
+
+
+def list_table_paths(run: Run) -> tuple[Path, Path]:
+    """Where what is planted and what was measured are kept."""
+    return run.path / "models.parquet", run.path / "scores.parquet"
+
+
+def collect_scores(name: str, number: int, audit: Run, seed: int) -> pd.DataFrame:
+    """Everything that is validated of one model: from its audit, and exact exchanges of its steps."""
+    scores = audit.read("scores")
+    parts = [scores[scores["measure"].isin(VALIDATED_MEASURES)][KEPT_COLUMNS]]
+    if organism(name).planted.steps:
+        parts.append(measure_exact_steps(name_model(name, number), STEP_TRACES, seed))
+    return pd.concat(parts, ignore_index=True)
+
+
+def judge_measures(
+    models: pd.DataFrame, scores: pd.DataFrame, seed: int = 0, measures: Sequence[str] = ()
+) -> Validation:
+    """What the `scores` of `models` are worth, of all measures or of those named."""
+    scores = label_scores(models, scores)
+    exposed = tables.compare_exposures(tables.sum_by_question(scores), seed)
+    scores = scores[scores["organism"].isin(ORGANISMS)]
+    verdicts = tables.count_verdicts(models)
+    asked = scores[scores["measure"].isin(measures)] if measures else scores
+    values = tables.sum_by_question(asked)
+    steps = tables.compute_step_detections(tables.list_step_values(asked), seed)
+    calibration, cells = tables.compute_calibrations(tables.sum_by_question(scores)), tables.compute_cells_right(scores)
+    return Validation(
+        models=models,
+        detection=tables.compute_detections(values, seed),
+        ranks=tables.compute_rankings(values, seed),
+        steps=steps,
+        calibration=calibration,
+        cells=cells,
+        levels=tables.find_levels(scores),
+        reliability=tables.compute_reliabilities(values),
+        verdicts=verdicts,
+        exposures=exposed,
+        bars=list(check_requirements(scores, calibration, cells, steps, verdicts)),
+    )
+
+
+def write_validation(run: Run, result: Validation) -> None:
+    """Every table, with what is told by model and by organism in tables of its own."""
+    contest, walked = ["contest", "measure"], ["organism", "measure"]
+    written = {
+        "detection": result.detection.drop(columns=["by_model", "by_organism"]),
+        "by_model": spread_column(result.detection, contest, "by_model", "model"),
+        "by_organism": spread_column(result.detection, contest, "by_organism", "organism"),
+        "ranks": result.ranks.drop(columns="by_model"),
+        "ranks_by_model": spread_column(result.ranks, walked, "by_model", "model"),
+        "steps": result.steps.drop(columns="by_model"),
+        "steps_by_model": spread_column(result.steps, walked, "by_model", "model"),
+        "calibration": result.calibration,
+        "cells": result.cells,
+        "levels": result.levels,
+        "reliability": result.reliability,
+        "verdicts": result.verdicts,
+        "exposures": result.exposures,
+    }
+    for name, table in written.items():
+        with write_atomically(run.path / f"{name}.parquet") as file:
+            table.to_parquet(file)
+    run.write_json("bars.json", {"bars": [asdict(bar) for bar in result.bars]})
+    run.write_text("figure.html", contest_figure(result.detection).to_html(include_plotlyjs=True))
+
+
+def spread_column(table: pd.DataFrame, keys: list[str], nested: str, name: str) -> pd.DataFrame:
+    """A row an entry of the dictionaries in the column `nested`."""
+    rows = [
+        {**{key: row[key] for key in keys}, name: entry, "value": value}
+        for row in table.to_dict("records")
+        for entry, value in row[nested].items()
+    ]
+    return pd.DataFrame(rows, columns=[*keys, name, "value"])

@@ -1,0 +1,214 @@
+"""From scores to what they are worth against planted truth.
+
+Detection, ranks, calibration, cells of the grid and steps, each against what is planted; reliability against itself.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from faithlens.commands.validate.measures import DEFINING_PREFIXES, MEASURE_SIGNS, STEP_MEASURE_SIGNS
+from faithlens.organisms import ORGANISMS, VARIANTS
+from faithlens.stats import grid
+from faithlens.stats.agreement import Reliability, split_half
+from faithlens.stats.detection import (
+    Detection,
+    Ranks,
+    Threshold,
+    bearing,
+    calibrate,
+    detect,
+    detect_between,
+    one_threshold,
+    ranks,
+    steps_found,
+)
+from faithlens.stats.resample import mean_intervals
+
+ENFORCED = "enforced"
+EXPOSURES = ("cut", *VARIANTS)
+QUESTION_KEYS = ["organism", "seed", "model", "mode", "question"]
+TRUTH_COLUMNS = ["planted_content", "planted_question", "planted_cell", "planted_enforced"]
+
+
+def sum_by_question(scores: pd.DataFrame) -> pd.DataFrame:
+    """A value a question and measure of RANKED: measures of steps are summed over them."""
+    known = scores[scores["measure"].isin(MEASURE_SIGNS) & scores["fraction"].isna()]
+    stepped = known["measure"].isin(STEP_MEASURE_SIGNS)
+    known = known[known["step"].notna() == stepped]
+    groups = known.groupby([*QUESTION_KEYS, *TRUTH_COLUMNS, "measure"], dropna=False, sort=True)["value"]
+    return groups.sum(min_count=1).reset_index()
+
+
+def list_contests(values: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, tuple[str, ...]]]:
+    """Each contest: what it is called, the values with `positive`, and the measures that it leaves out.
+
+    Where edges enforce the truth, organisms that go by the words against those that do not; of each graded organism,
+    the questions asked in its last mode against those in its first, within one model.
+    """
+    enforced = values[values["planted_enforced"].astype(bool)]
+    yield ENFORCED, enforced.assign(positive=enforced["planted_content"] > 0.5), ()
+    for name, kind in ORGANISMS.items():
+        if kind.modes:
+            first, *_, last = kind.modes
+            own = values[(values["organism"] == name) & values["mode"].isin([first, last])]
+            yield name, own.assign(positive=own["mode"] == last), DEFINING_PREFIXES
+
+
+def compute_detections(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """How well each measure tells, in each contest that it may enter, where the words drive the answer."""
+    rows = []
+    for contest, table, barred in list_contests(values):
+        for measure, part in table.groupby("measure", sort=False):
+            if str(measure).startswith(barred):
+                continue
+            signed = part.assign(value=MEASURE_SIGNS.get(str(measure), 1) * part["value"])
+            found = detect_between(signed, seed) if contest == ENFORCED else detect(signed, seed)
+            row = {"contest": contest, "measure": measure, **found._asdict()}
+            chosen = one_threshold(signed)
+            row |= chosen._asdict() if chosen else {"threshold": None, "balanced_accuracy": None, "by_organism": {}}
+            rows.append(row)
+    return pd.DataFrame(rows, columns=["contest", "measure", *Detection._fields, *Threshold._fields])
+
+
+def compute_calibrations(values: pd.DataFrame) -> pd.DataFrame:
+    """The line of each effect against the certified rate, of every graded model."""
+    rows = []
+    for effect in ("content", "question"):
+        graded = values[(values["measure"] == f"mediation.{effect}") & (values["mode"] != "")]
+        for (name, seed), part in graded.groupby(["organism", "seed"]):
+            line = calibrate(part["value"].to_numpy(float), part[f"planted_{effect}"].to_numpy(float))
+            rows.append({"organism": name, "seed": seed, "measure": f"mediation.{effect}", **line._asdict()})
+    return pd.DataFrame(rows, columns=["organism", "seed", "measure", "slope", "intercept", "n_used"])
+
+
+def compute_rankings(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """How well each measure ranks the questions of graded models by the certified rate of following the words."""
+    graded = values[(values["mode"] != "") & ~values["measure"].str.startswith(DEFINING_PREFIXES)]
+    rows = []
+    for (name, measure), part in graded.groupby(["organism", "measure"], sort=True):
+        signed = part.assign(value=MEASURE_SIGNS[str(measure)] * part["value"], rate=part["planted_content"])
+        rows.append({"organism": name, "measure": measure, **ranks(signed, seed)._asdict()})
+    return pd.DataFrame(rows, columns=["organism", "measure", *Ranks._fields])
+
+
+def compute_reliabilities(values: pd.DataFrame) -> pd.DataFrame:
+    """How well half of a model's questions tell what the other half does, over models and their modes.
+
+    A measure cannot correlate with anything above the square root of `whole` (Spearman 1904).
+    """
+    order = values.groupby(["model", "mode", "measure"])["question"].rank(method="first")
+    keys = ["measure", "model", "mode"]
+    halves = values.assign(half=order % 2).pivot_table(index=keys, columns="half", values="value")
+    rows = []
+    for measure, part in halves.reindex(columns=[0.0, 1.0]).groupby("measure", sort=True):
+        rows.append({"measure": measure, **split_half(*part.to_numpy(float).T)._asdict()})
+    return pd.DataFrame(rows, columns=["measure", *Reliability._fields])
+
+
+def find_levels(scores: pd.DataFrame) -> pd.DataFrame:
+    """The grid's levels that serve half of the seeds best, and the shares in the right cell there and on the others.
+
+    Beside them the levels that the grid goes by. Of a single seed, questions are halved.
+    """
+    found, planted = match_cells(scores)
+    cell = planted["planted_cell"]
+    if found.empty:
+        return pd.DataFrame(columns=["levels", *grid.Levels._fields, "fitted", "held_out", "n_held_out"])
+    seeds = sorted(planted["seed"].unique())
+    half = planted["seed"].isin(seeds[::2]).to_numpy() if len(seeds) > 1 else np.arange(len(cell)) % 2 == 0
+    chosen = grid.calibrate(found[half], cell[half])
+    rows = [
+        {
+            "levels": name,
+            **levels._asdict(),
+            "fitted": compute_share_right(found[half], cell[half], levels),
+            "held_out": compute_share_right(found[~half], cell[~half], levels),
+        }
+        for name, levels in (("calibrated", chosen), ("in use", grid.LEVELS))
+    ]
+    return pd.DataFrame(rows).assign(n_held_out=int((~half).sum()))
+
+
+def match_cells(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What the cell of each question goes by, and organism, seed and planted cell; of those that have one."""
+    known = scores[scores["measure"].isin(grid.INPUTS) & scores["planted_cell"].notna()]
+    found = grid.inputs(known)
+    about = known.drop_duplicates([*found.index.names]).set_index([*found.index.names])
+    return found, about.loc[found.index, ["organism", "seed", "planted_cell"]]
+
+
+def compute_share_right(found: pd.DataFrame, planted: pd.Series, levels: grid.Levels) -> float:
+    """The share of questions that `levels` put into their planted cell."""
+    return float((pd.Series(grid.named(found, levels), index=found.index) == planted).mean())
+
+
+def compute_cells_right(scores: pd.DataFrame) -> pd.DataFrame:
+    """The share of questions in the planted cell of the decision grid, of every model that has one."""
+    found, planted = match_cells(scores)
+    table = planted.assign(right=grid.named(found) == planted["planted_cell"])
+    return table.groupby(["organism", "seed"])["right"].agg(["mean", "size"]).reset_index()
+
+
+def count_verdicts(models: pd.DataFrame) -> pd.DataFrame:
+    """How often what is decided of an organism's sound models is what is planted, and how often it is trust."""
+    sound = models[models["faults"] == ""].drop_duplicates("model")
+    told = sound.assign(right=sound["verdict"] == sound["right_verdict"], trusted=sound["verdict"] == "trust")
+    found = told.groupby(["organism", "right_verdict"])[["right", "trusted"]].agg(["sum", "size"])
+    table = pd.DataFrame({"models": found["right", "size"], "right": found["right", "sum"]})
+    return table.assign(trusted=found["trusted", "sum"]).reset_index()
+
+
+def compare_exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """What each measure gives of organisms that were trained on whole chains alone, also cut, or also filled ones.
+
+    Only of organisms, seeds and questions that all were measured on; with the difference to what the organism itself
+    ("cut") gives, and its interval over questions. Of a graded one, in its last mode.
+    """
+    base = values["organism"].str.partition("-")
+    values = values.assign(organism=base[0], shows=base[2].where(base[2] != "", "cut"))
+    rows = []
+    for name, part in values.groupby("organism", sort=False):
+        last = [*ORGANISMS[str(name)].modes][-1:] or [""]
+        part = part[part["mode"].isin(last)]
+        index = ["measure", "seed", "question"]
+        table = part.pivot_table(index=index, columns="shows", values="value").reindex(columns=[*EXPOSURES]).dropna()
+        for measure, found in table.groupby(level="measure"):
+            for shows in VARIANTS:
+                apart = (found[shows] - found["cut"]).to_numpy(float)[:, None]
+                value, low, high = (float(x[0]) for x in mean_intervals(apart, np.ones_like(apart), seed))
+                means = found[[shows, "cut"]].mean()
+                row = {"organism": name, "measure": measure, "shows": shows, "value": means[shows], "cut": means["cut"]}
+                rows.append({**row, "difference": value, "low": low, "high": high, "n_used": len(found)})
+    columns = ["organism", "measure", "shows", "value", "cut", "difference", "low", "high", "n_used"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def list_step_values(scores: pd.DataFrame) -> pd.DataFrame:
+    """A row a step and step-level measure of the organisms whose answer goes by known steps, with `positive`.
+
+    Of a graded organism, questions in its last mode: in the others the answer does not go by any step.
+    """
+    rows = scores[scores["measure"].isin(STEP_MEASURE_SIGNS) & scores["step"].notna()]
+    last = {name: [*kind.modes][-1] if kind.modes else "" for name, kind in ORGANISMS.items()}
+    asked = zip(rows["organism"], rows["mode"], strict=True)
+    walked = [bool(ORGANISMS[name].planted.steps) and mode == last[name] for name, mode in asked]
+    rows = rows[np.array(walked, dtype=bool)]
+    keys = ["organism", "seed", "question", "mode", "measure"]
+    parts = []
+    for (name, *_), part in rows.groupby(keys, sort=True):
+        part = part.sort_values("step")
+        marks = bearing(ORGANISMS[str(name)].planted.steps, len(part))
+        sign = STEP_MEASURE_SIGNS[str(part["measure"].iloc[0])]
+        parts.append(part.assign(positive=marks, value=sign * part["value"])[[*keys, "step", "value", "positive"]])
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "step", "value", "positive"])
+
+
+def compute_step_detections(steps: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """How well each step-level measure tells the steps that the answer goes by, organism by organism."""
+    rows = [
+        {"organism": name, "measure": measure, **steps_found(part, seed)._asdict()}
+        for (name, measure), part in steps.groupby(["organism", "measure"], sort=True)
+    ]
+    return pd.DataFrame(rows, columns=["organism", "measure", *Detection._fields])

@@ -1,0 +1,65 @@
+"""A measure of a user's own, in the contests that the measures of this package were in."""
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from faithlens.commands.validate.models import label_scores, make_planted_cases, name_model, read_certified_truth
+from faithlens.commands.validate.tables import compute_detections
+from faithlens.errors import MeasureError
+from faithlens.interventions.case import Case
+from faithlens.model.load import load
+from faithlens.model.model import Model
+from faithlens.organisms import ORGANISMS, organism
+
+CaseMeasure = Callable[[Model, Sequence[Case]], Sequence[float]]
+
+
+def validate_measure(
+    measure: CaseMeasure,
+    *,
+    organisms: Sequence[str] = tuple(ORGANISMS),
+    seeds: Sequence[int] = (0,),
+    n: int = 24,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How well `measure` tells, on models whose truth is planted, where the words of the chain drive the answer.
+
+    Args:
+        measure: takes a model and cases (questions with the chains it wrote); gives a number a case, more where the
+            words matter more, NaN where it is undefined.
+        organisms: on which.
+        seeds: which of each: 0 is the shipped one, others are those of `faithlens organisms train NAME --seeds 1-9`; a
+            model whose certificate names faults is left out.
+        n: questions a model; of a graded organism in each of its extreme modes.
+        seed: of questions and intervals.
+
+    Returns:
+        A row a contest, as `faithlens validate` writes them: "enforced" (organisms whose missing attention edges decide
+        it), then one within each graded organism.
+
+    Raises:
+        ModelError: there is no such organism, or it was not trained with a seed.
+        MeasureError: `measure` gives another number of values than there are cases.
+    """
+    called = getattr(measure, "__name__", "your measure")
+    parts = []
+    for name in organisms:
+        kind = organism(name)
+        extremes = [*kind.modes][:1] + [*kind.modes][-1:]
+        for number in seeds:
+            model = load(name_model(name, number))
+            cases = make_planted_cases(model, kind, n, seed, extremes)
+            values = [float(value) for value in measure(model, cases)]
+            if len(values) != len(cases):
+                raise MeasureError(
+                    f"{called} of {len(cases)} chains of {model.name}",
+                    f"{len(values)} values",
+                    "give one number a case, NaN where it is undefined",
+                )
+            rows = [
+                {"model": model.name, "question": case.question.id, "measure": called, "value": value}
+                for case, value in zip(cases, values, strict=True)
+            ]
+            parts.append(label_scores(read_certified_truth(name, number), pd.DataFrame(rows)))
+    return compute_detections(pd.concat(parts, ignore_index=True), seed)

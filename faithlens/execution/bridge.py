@@ -1,0 +1,234 @@
+"""TransformerLens on the same weights, and one sequence run through it with its edits as hooks.
+
+Slow on purpose: nothing is shared and every pattern is formed.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import DynamicCache
+
+from faithlens.execution.edits import compute_donor_step, compute_new_values
+from faithlens.execution.geometry import is_active
+from faithlens.model.model import Model
+from faithlens.plan.condition import Component, Condition, Cut, Graft, Mark, Overwrite, Patch, Write, list_averaged
+from faithlens.plan.sites import HOOK_NAMES
+
+Hook = tuple[str | Callable, Callable]  # TransformerLens' own: a hook point's name, and a function of its tensor
+Place = tuple[Component, int]  # a component in a layer
+
+
+def boot_bridge(model: Model) -> TransformerBridge:
+    """A TransformerBridge on the same weights: modules are rebuilt, parameters and buffers are shared."""
+    shared = {id(t): t for t in (*model.hf_model.parameters(), *model.hf_model.buffers())}
+    shell = copy.deepcopy(model.hf_model, shared)
+    tokenizer = copy.deepcopy(model.tokenizer)
+    # without these TransformerLens fetches the tokenizer anew, by name, to have it prepend BOS
+    tokenizer.init_kwargs |= {"name_or_path": model.name, "add_bos_token": True}
+    return TransformerBridge.boot_transformers(
+        model.name, hf_model=shell, tokenizer=tokenizer, device=str(model.device), dtype=model.hf_model.dtype
+    )
+
+
+@dataclass
+class SequenceRun:
+    """One sequence run through TransformerLens, and what hooks kept of it.
+
+    Attributes:
+        logits: of every position.
+        activations: activations by place, [pos, d_model]; of z, its heads side by side.
+        patterns: each layer's attention pattern, [head, pos, pos].
+        keys_values: each layer's keys and values.
+        values_read: for each stretch of rows that read the same, where it ends and the values it read in each layer.
+        patch_leaves: where gradients of patches are taken, in each layer: (patch, leaf, step to the donor).
+        gates: zeros that were added to what each layer's heads give out, [pos, d_model], to take gradients at.
+    """
+
+    logits: Tensor
+    activations: dict[Place, Tensor] = field(default_factory=dict)
+    patterns: dict[int, Tensor] = field(default_factory=dict)
+    keys_values: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    values_read: list[tuple[int, list[Tensor]]] = field(default_factory=list)
+    patch_leaves: list[tuple[Patch, Tensor, Tensor]] = field(default_factory=list)
+    gates: list[Tensor] = field(default_factory=list)
+
+
+def run_sequence(
+    model: Model, condition: Condition, tail: tuple[int, ...], places: set[Place], with_gates: bool = False
+) -> SequenceRun:
+    """A plain TransformerLens forward of one sequence with its edits.
+
+    Rows that read another condition's keys and values are run on a cache in which these have been put; so a sequence
+    is run in stretches of rows that read the same.
+    """
+    ids, marks = condition.ids + tail, condition.mark_rows(model.structure, tail)
+    grafts = [tuple(mark for mark in row if isinstance(mark, Graft)) for row in marks]
+    borders = [i for i in range(1, len(ids)) if grafts[i] != grafts[i - 1]]
+    whole = SequenceRun(torch.empty(0))
+    for start, stop in zip([0, *borders], [*borders, len(ids)], strict=True):
+        cache = DynamicCache()
+        for layer, (keys, values) in enumerate(whole.keys_values):
+            keys, values = keys.clone(), values.clone()
+            for graft in grafts[start]:
+                if is_active(graft.layers, layer):
+                    donor = run_sequence(model, graft.donor, (), set()).keys_values[layer]
+                    keys[:, :, graft.start : graft.stop] = donor[0][:, :, graft.start : graft.stop]
+                    values[:, :, graft.start : graft.stop] = donor[1][:, :, graft.start : graft.stop]
+            cache.update(keys, values, layer)
+        part = SequenceRun(
+            torch.empty(0), values_read=whole.values_read, patch_leaves=whole.patch_leaves, gates=whole.gates
+        )
+        hooks = [*make_cut_hooks(model, marks, start, stop), *make_write_hooks(model, marks, start, stop, part)]
+        hooks += [*make_keep_hooks(model, places, part), *(make_gate_hooks(model, part) if with_gates else ())]
+        tokens = torch.tensor([ids[start:stop]], device=model.device)
+        positions = torch.arange(start, stop, device=model.device)[None]
+        part.logits = model.bridge.run_with_hooks(
+            tokens, fwd_hooks=hooks, past_key_values=cache, use_cache=True, position_ids=positions
+        )[0]
+        whole = join_runs(whole, part, cache)
+        whole.values_read.append((stop, [values for _, values in get_keys_values(cache)]))
+    return whole
+
+
+def get_keys_values(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
+    """Each layer's keys and values."""
+    return [(layer.keys, layer.values) for layer in cache.layers]  # type: ignore[attr-defined, misc]
+
+
+def join_runs(before: SequenceRun, after: SequenceRun, cache: DynamicCache) -> SequenceRun:
+    """Two stretches of one sequence as one. Of the cache, only what the later stretch added is its own."""
+    new = get_keys_values(cache)
+    if not before.keys_values:
+        return SequenceRun(
+            after.logits, after.activations, after.patterns, new, after.values_read, after.patch_leaves, after.gates
+        )
+    n = before.logits.shape[0]
+    wide = after.logits.shape[0] + n
+    patterns = {
+        layer: torch.cat([torch.nn.functional.pad(pattern, (0, wide - n)), after.patterns[layer]], 1)
+        for layer, pattern in before.patterns.items()
+    }
+    return SequenceRun(
+        torch.cat([before.logits, after.logits]),
+        {place: torch.cat([x, after.activations[place]]) for place, x in before.activations.items()},
+        patterns,
+        [
+            (torch.cat([k, a[:, :, n:]], 2), torch.cat([v, b[:, :, n:]], 2))
+            for (k, v), (a, b) in zip(before.keys_values, new, strict=True)
+        ],
+        after.values_read,
+        after.patch_leaves,
+        after.gates,
+    )
+
+
+def make_cut_hooks(model: Model, marks: list[tuple[Mark, ...]], start: int, stop: int) -> list[Hook]:
+    """Hooks that set the scores of cut edges to minus infinity, after the model's own mask, where there are any."""
+    hooks: list[Hook] = []
+    for layer in range(model.n_layers):
+        cut = torch.zeros(stop - start, stop, dtype=torch.bool, device=model.device)
+        for query in range(start, stop):
+            for mark in marks[query]:
+                if isinstance(mark, Cut) and is_active(mark.layers, layer):
+                    cut[query - start, mark.start : mark.stop] = True
+        if cut.any():
+            hooks.append(
+                (
+                    f"blocks.{layer}.attn.hook_attn_scores",
+                    lambda scores, hook, cut=cut: scores.masked_fill(cut, -torch.inf),
+                )
+            )
+    return hooks
+
+
+def make_write_hooks(
+    model: Model, marks: list[tuple[Mark, ...]], start: int, stop: int, part: SequenceRun
+) -> list[Hook]:
+    """Hooks that overwrite activations of the rows `start .. stop - 1`, edit by edit."""
+    rows: dict[Overwrite, list[tuple[int, int]]] = {}
+    for i in range(start, stop):
+        for mark in marks[i]:
+            if isinstance(mark, Write):
+                rows.setdefault(mark.edit, []).append((i - start, mark.offset))
+    hooks: list[Hook] = []
+    for edit, found in rows.items():
+        targets, offsets = (torch.tensor(each) for each in zip(*found, strict=True))
+        for layer in range(model.n_layers):
+            if not is_active(edit.layers, layer):
+                continue
+            source = compute_source(model, edit, layer)
+            source = source[offsets] if isinstance(edit, Patch) else source
+
+            def write(
+                x: Tensor,
+                hook: object,
+                edit: Overwrite = edit,
+                layer: int = layer,
+                targets: Tensor = targets,
+                offsets: Tensor = offsets,
+                source: Tensor = source,
+            ) -> Tensor:
+                flat = x.flatten(2).clone()
+                own = flat[0, targets]
+                given = source.to(own) if len(source) else own[:0]
+                new = compute_new_values(edit, layer, own, given, offsets, model.n_heads)
+                if isinstance(edit, Patch) and torch.is_grad_enabled():
+                    step = compute_donor_step(edit, layer, own, given, offsets, model.n_heads)
+                    part.patch_leaves.append((edit, torch.zeros_like(new, requires_grad=True), step))
+                    new = new + part.patch_leaves[-1][1]
+                flat[0, targets] = new
+                return flat.view_as(x)
+
+            hooks.append((HOOK_NAMES[edit.component].format(layer), write))
+    return hooks
+
+
+@torch.no_grad()
+def compute_source(model: Model, edit: Overwrite, layer: int) -> Tensor:
+    """The activations that an edit's values come from, in one layer."""
+    place: Place = (edit.component, layer)
+    if isinstance(edit, Patch):
+        kept = run_sequence(model, edit.donor, (), {place}).activations[place]
+        return kept[slice(*edit.donor.locate(edit.span if edit.at is None else edit.at))]
+    distinct: dict[object, Tensor] = {}  # a token that several conditions share counts once
+    for donor in list_averaged(edit):
+        kept = run_sequence(model, donor, (), {place}).activations[place]
+        cells = list(zip(donor.ids, donor.mark_rows(model.structure), strict=True))
+        for i, row in enumerate(kept):
+            distinct.setdefault(tuple(cells[: i + 1]), row)
+    return torch.stack(list(distinct.values())) if distinct else torch.zeros(0, 1)
+
+
+def make_keep_hooks(model: Model, places: set[Place], part: SequenceRun) -> list[Hook]:
+    """Hooks that keep activations and every attention pattern."""
+
+    def keep(place: Place) -> Callable:
+        def hook(x: Tensor, hook: object) -> None:
+            part.activations[place] = x[0].flatten(1).clone()
+
+        return hook
+
+    def pattern(layer: int) -> Callable:
+        def hook(x: Tensor, hook: object) -> None:
+            part.patterns[layer] = x[0].detach().float()
+
+        return hook
+
+    hooks: list[Hook] = [(HOOK_NAMES[component].format(layer), keep((component, layer))) for component, layer in places]
+    if places:
+        hooks += [(f"blocks.{layer}.attn.hook_pattern", pattern(layer)) for layer in range(model.n_layers)]
+    return hooks
+
+
+def make_gate_hooks(model: Model, part: SequenceRun) -> list[Hook]:
+    """Hooks that add zeros to what heads give out, layer by layer."""
+
+    def gate(z: Tensor, hook: object) -> Tensor:
+        part.gates.append(torch.zeros_like(z, requires_grad=True))
+        return z + part.gates[-1]
+
+    return [(HOOK_NAMES["z"].format(layer), gate) for layer in range(model.n_layers)]

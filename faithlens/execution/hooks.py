@@ -1,0 +1,99 @@
+"""What a packed pass writes and reads at its sites: between blocks directly, inside them by hooks."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from faithlens.execution.edits import compute_donor_step, compute_new_values, list_overwrites
+from faithlens.execution.geometry import Geometry
+from faithlens.execution.running import CURRENT_RUN, PackedRun, put_rows
+from faithlens.model.anatomy import get_tensor
+from faithlens.plan.condition import Component, Patch
+from faithlens.plan.packing import OverwrittenRows
+
+INSIDE_COMPONENTS: tuple[Component, ...] = (
+    "z",
+    "attn_out",
+    "mlp_out",
+)  # components that only hooks inside a block can reach
+
+
+def write_stream(running: PackedRun, geometry: Geometry, component: Component, layer: int, hidden: Tensor) -> Tensor:
+    """Overwrite rows of the residual stream between two blocks."""
+    for writing, targets, sources in list_overwrites(geometry, component, layer):
+        every = torch.arange(len(targets), device=hidden.device)
+        new = overwrite_rows(running, writing, layer, every, hidden[0, targets], hidden[0, sources])
+        hidden = put_rows(hidden, 1, targets, new[None])
+    return hidden
+
+
+def overwrite_rows(
+    running: PackedRun,
+    writing: OverwrittenRows,
+    layer: int,
+    numbers: Int[Tensor, " row"],
+    own: Float[Tensor, "row d_model"],
+    source: Float[Tensor, "source d_model"],
+) -> Float[Tensor, "row d_model"]:
+    """What a writing makes of those of its rows that are number `numbers`."""
+    offsets, n_heads = torch.tensor(writing.offsets, device=own.device)[numbers], running.model.n_heads
+    new = compute_new_values(writing.edit, layer, own, source, offsets, n_heads)
+    if running.readings.capture.attribution and isinstance(writing.edit, Patch):
+        step = compute_donor_step(writing.edit, layer, own, source, offsets, n_heads)
+        new = running.readings.gradients.add_leaf(writing, numbers, new, step)
+    return new
+
+
+def edit_and_read(component: Component, layer: int, x: Float[Tensor, "batch row d_model"]) -> Tensor:
+    """Overwrite and read the chunk's rows of a component inside a block."""
+    running = CURRENT_RUN.get()
+    geometry, chunk = running.get_geometry(x.device), running.chunk
+    assert chunk is not None
+    rows = chunk.rows.to(x.device)
+    held = running.store_rows(component, rows, x, 1)
+    at = torch.full((len(geometry),), -1, device=x.device).index_copy(0, rows, torch.arange(len(rows), device=x.device))
+    for writing, targets, sources in list_overwrites(geometry, component, layer):
+        mine = (at[targets] >= 0).nonzero()[:, 0]
+        if len(mine):
+            chosen = targets[mine]
+            source = held[0, sources[mine] if writing.is_row_by_row else sources]
+            new = overwrite_rows(running, writing, layer, mine, held[0, chosen], source)
+            held = running.store_rows(component, chosen, new[None], 1)
+            x = x.index_copy(1, at[chosen], new[None])
+    running.readings.keep_activations(layer, component, geometry, held[0])
+    return x
+
+
+@contextmanager
+def install_hooks(running: PackedRun) -> Iterator[None]:
+    """Hooks inside those blocks, and only those, where something is written or read."""
+    anatomy, wanted = running.model.anatomy, running.readings.list_places()
+    for writing in running.packed.overwrites:
+        layers = range(running.model.n_layers) if writing.edit.layers is None else writing.edit.layers
+        wanted |= {(writing.edit.component, layer) for layer in layers}
+    with ExitStack() as stack:
+        for component, layer in wanted:
+            if component == "z":
+                handle = anatomy.out_proj[layer].register_forward_pre_hook(partial(hook_input, layer))
+            elif component in INSIDE_COMPONENTS:
+                module = (anatomy.attn_out if component == "attn_out" else anatomy.mlp_out)[layer]
+                handle = module.register_forward_hook(partial(hook_output, component, layer))
+            else:
+                continue
+            stack.callback(handle.remove)
+        yield
+
+
+def hook_input(layer: int, module: nn.Module, args: tuple) -> tuple:
+    """The hook on the module that reads z."""
+    return (edit_and_read("z", layer, args[0]), *args[1:])
+
+
+def hook_output(component: Component, layer: int, module: nn.Module, args: tuple, out: object) -> object:
+    """The hook on a module whose output is `component`."""
+    new = edit_and_read(component, layer, get_tensor(out))
+    return (new, *out[1:]) if isinstance(out, tuple) else new

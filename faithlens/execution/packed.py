@@ -1,0 +1,252 @@
+"""The packed backend: the plain Hugging Face model, run once over a trie of conditions.
+
+Three things of the model are replaced for the length of one call. Attention goes through an entry of our own in
+transformers' attention registry; it needs no mask from the model, the tree says who sees whom. Each block runs on
+chunks of rows, those that have joined by then, so that a row that an edit sets apart in layer 9 costs nothing before.
+And where something is written or read inside a block, a hook does it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import AttentionInterface, PreTrainedModel
+
+from faithlens.errors import ModelError, PlanError
+from faithlens.execution.geometry import CHUNK_ROWS, Chunk
+from faithlens.execution.hooks import install_hooks, write_stream
+from faithlens.execution.readings import Readings
+from faithlens.execution.running import CURRENT_RUN, BlockDone, KeysValues, PackedRun, put_rows
+from faithlens.kernels.answer_logprobs import answer_logprobs
+from faithlens.kernels.tree_attention import tree_attention
+from faithlens.model.anatomy import get_tensor, replace_forwards
+from faithlens.model.model import Model
+from faithlens.plan.capture import Capture, Record
+from faithlens.plan.cost import check_memory
+from faithlens.plan.packing import PackedPass
+from faithlens.plan.plan import Plan
+
+ATTENTION_NAME = "faithlens_packed"
+
+
+def attend_packed(
+    module: nn.Module,
+    query: Float[Tensor, "batch head query d_head"],
+    key: Float[Tensor, "batch kv_head query d_head"],
+    value: Float[Tensor, "batch kv_head query d_value"],
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    s_aux: Float[Tensor, " head"] | None = None,
+    **extra: object,
+) -> tuple[Float[Tensor, "batch query head d_value"], None]:
+    """The registry entry: tree attention of the chunk in flight over all rows before it.
+
+    Values narrower than keys (multi-head latent attention) are filled up with zeros, which add nothing.
+
+    Raises:
+        ModelError: the layer asks for something tree attention does not do.
+    """
+    unknown = [name for name in ("position_bias", "head_mask") if extra.get(name) is not None]
+    if attention_mask is not None:
+        unknown.append("a mask of its own")
+    if value.shape[-1] > query.shape[-1]:
+        unknown.append("values wider than its keys")
+    if unknown:
+        raise ModelError(
+            f"a packed pass through {type(module).__name__}",
+            f"its attention uses {', '.join(unknown)}, which tree attention does not do exactly",
+            "run this model with backend='separate' (--backend separate)",
+        )
+    running, layer = CURRENT_RUN.get(), int(module.layer_idx)  # type: ignore[arg-type]
+    geometry, chunk = running.get_geometry(query.device), running.chunk
+    assert chunk is not None
+    running.layers_attended.add(layer)
+    rows = chunk.rows.to(query.device)
+    running.keep_keys_values(layer, rows, key[0], value[0])
+    width = value.shape[-1]
+    keys, values = key[0], value[0]
+    if width < query.shape[-1]:
+        values = torch.nn.functional.pad(values, (0, query.shape[-1] - width))
+    if not chunk.is_whole:
+        keys, values = running.store_rows("keys", rows, keys, 1), running.store_rows("values", rows, values, 1)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    readout = running.readings.get_readout(geometry, layer, chunk)
+    if chunk.is_silent and readout is None:
+        raise BlockDone
+    attended = tree_attention(
+        query[0], keys, values, geometry.build_tree(layer), scale, queries=None if chunk.is_whole else rows,
+        window=sliding_window, softcap=softcap, sinks=s_aux, readout=readout,
+    )  # fmt: skip
+    flow = None if attended.flow is None else attended.flow[..., :width]
+    attended = attended._replace(out=attended.out[..., :width], flow=flow)
+    running.readings.keep_attention(geometry, layer, chunk, attended)
+    attended = running.readings.add_gates(geometry, layer, chunk, attended)
+    if chunk.is_silent:
+        raise BlockDone
+    return rearrange(attended.out, "head query d -> 1 query head d"), None
+
+
+AttentionInterface.register(ATTENTION_NAME, attend_packed)
+
+
+def run_block(
+    layer: int, forward: Callable, hidden: Float[Tensor, "batch pos d_model"], *args: object, **kwargs: object
+) -> Tensor | tuple[Tensor]:
+    """One block over the whole packed row: rows join, are written, run chunk by chunk, and are read."""
+    running = CURRENT_RUN.get()
+    geometry = running.get_geometry(hidden.device)
+    if layer in geometry.rows_joining:
+        rows = geometry.rows_joining[layer]
+        hidden = put_rows(hidden, 1, rows, hidden[:, geometry.originals[rows]])
+    hidden = write_stream(running, geometry, "resid_pre", layer, hidden)
+    running.readings.keep_activations(layer, "resid_pre", geometry, hidden[0])
+    last = layer == running.model.n_layers - 1
+    for chunk in geometry.list_last_chunks(running.readings.live) if last else geometry.chunks:
+        if chunk.first_layer <= layer:
+            hidden = run_chunk(running, chunk, forward, hidden, args, kwargs)
+    geometry = running.get_geometry(
+        hidden.device
+    )  # the first chunk has carried the stream to where the block's weights are
+    if torch.is_grad_enabled():  # else the next layer writes over what nobody reads any more
+        running.buffers.clear()
+    hidden = write_stream(running, geometry, "resid_post", layer, hidden)
+    running.readings.keep_activations(layer, "resid_post", geometry, hidden[0])
+    running.readings.keep_block(layer, geometry, hidden[0])
+    return (hidden,) if running.returns_tuples else hidden
+
+
+def run_chunk(running: PackedRun, chunk: Chunk, forward: Callable, hidden: Tensor, args: tuple, kwargs: dict) -> Tensor:
+    """One block over the rows of one chunk; the whole row, with what came of them in their place."""
+    running.chunk = chunk
+    rows, whole = chunk.rows.to(hidden.device), hidden.shape[1]
+    try:
+        if chunk.is_whole:
+            out = forward(hidden, *args, **kwargs)
+        else:
+            own = {name: select_rows(value, rows, whole) for name, value in kwargs.items()}
+            out = forward(hidden[:, rows], *(select_rows(value, rows, whole) for value in args), **own)
+    except BlockDone:
+        return hidden
+    running.returns_tuples = isinstance(out, tuple)
+    new = get_tensor(out)
+    return new if chunk.is_whole else put_rows(hidden.to(new.device), 1, rows.to(new.device), new)
+
+
+def select_rows(value: object, rows: Int[Tensor, " row"], length: int) -> object:
+    """What belongs to `rows` of an argument that holds something for each of the `length` row's tokens."""
+    if isinstance(value, tuple):
+        return tuple(select_rows(each, rows, length) for each in value)
+    if isinstance(value, Tensor) and value.ndim > 1 and value.shape[1] == length:
+        return value[:, rows.to(value.device)]
+    return value
+
+
+@contextmanager
+def install_run(hf_model: PreTrainedModel, running: PackedRun) -> Iterator[None]:
+    """Route the model through `running`; whatever happens, the model is left as it was."""
+    before = hf_model.config._attn_implementation or "eager"
+    blocks = {block: partial(run_block, layer) for layer, block in enumerate(running.model.anatomy.blocks)}
+    token = CURRENT_RUN.set(running)
+    hf_model.set_attn_implementation(ATTENTION_NAME)
+    try:
+        with replace_forwards(blocks), install_hooks(running):
+            yield
+    finally:
+        hf_model.set_attn_implementation(before)
+        CURRENT_RUN.reset(token)
+
+
+def run_packed(model: Model, plan: Plan, capture: Capture) -> list[Record]:
+    """Run a plan in packed rows; one record a condition, in the plan's order."""
+    check_layers(model, plan, len(model.anatomy.blocks))  # what cannot be packed is refused here, by its anatomy
+    check_memory(model, plan)
+    records: dict[int, Record] = {}
+    for packed in plan.passes:
+        with torch.set_grad_enabled(bool(capture.attribution)), torch.inference_mode(not capture.attribution):
+            records |= run_pass(model, plan, packed, capture)
+    return [records[i] for i in range(len(plan.conditions))]
+
+
+def run_pass(model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> dict[int, Record]:
+    """Run one packed row; the records of its conditions, by their index in the plan."""
+    running, hidden = run_rows(model, plan, packed, capture)
+    running.readings.keep_final(hidden)
+    return running.readings.make_records(score_answers(model, packed, hidden))
+
+
+def run_rows(
+    model: Model, plan: Plan, packed: PackedPass, capture: Capture = Capture(), keys_values: KeysValues | None = None
+) -> tuple[PackedRun, Float[Tensor, "pos d_model"]]:
+    """Run one packed row; what was read on the way, and the final hidden states.
+
+    Every layer's keys and values are put into `keys_values`, where one is given.
+    """
+    chunk = len(packed.ids) if capture.attribution else CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"])
+    running = PackedRun(model, packed, Readings(model, plan, packed, capture), chunk, keys_values=keys_values)
+    with install_run(model.hf_model, running):
+        hidden = model.hf_model.base_model(
+            input_ids=torch.tensor([packed.ids], device=model.device),
+            position_ids=torch.tensor([packed.depth], device=model.device),
+            use_cache=False,
+        ).last_hidden_state[0]
+    if len(running.layers_attended) != model.n_layers:
+        raise ModelError(
+            f"a packed pass through {model.name}",
+            f"{model.n_layers - len(running.layers_attended)} of its {model.n_layers} layers carry state that is not attention",
+            "use a model whose layers are all attention",
+        )
+    return running, hidden
+
+
+def score_answers(
+    model: Model, packed: PackedPass, hidden: Float[Tensor, "pos d_model"]
+) -> dict[int, Float[Tensor, " option"]]:
+    """The log-probability of each condition's options. Only rows that answer are unembedded."""
+    wanted: dict[int, dict[int, int]] = {}  # packed row -> token -> its column
+    for placed in packed.placements:
+        for row, token in (pair for option in placed.reads for pair in option):
+            columns = wanted.setdefault(row, {})
+            columns.setdefault(token, len(columns))
+    width = max(map(len, wanted.values()))
+    head = model.anatomy.unembedding
+    tokens = [[*columns, *[0] * (width - len(columns))] for columns in wanted.values()]
+    logprobs = answer_logprobs(
+        hidden[list(wanted)].to(head.weight.device), head.weight, torch.tensor(tokens, device=head.weight.device),
+        bias=head.bias, scale=head.scale, softcap=head.softcap,
+    ).logprobs.cpu()  # fmt: skip
+    at = {row: i for i, row in enumerate(wanted)}
+    options = [option for placed in packed.placements for option in placed.reads]
+    pairs = [(i, at[row], wanted[row][token]) for i, option in enumerate(options) for row, token in option]
+    owner, rows, columns = torch.tensor(pairs).T
+    sums = logprobs.new_zeros(len(options)).index_add(0, owner, logprobs[rows, columns])
+    each = sums.split([len(placed.reads) for placed in packed.placements])
+    return {placed.index: own.clone() for placed, own in zip(packed.placements, each, strict=True)}
+
+
+def check_layers(model: Model, plan: Plan, n_layers: int) -> None:
+    """Refuse edits of layers and heads that the model does not have.
+
+    Raises:
+        PlanError: with what there is.
+    """
+    for writing in (w for packed in plan.passes for w in packed.overwrites):
+        if writing.edit.heads and max(writing.edit.heads) >= model.n_heads:
+            raise PlanError(f"heads {writing.edit.heads}", f"{model.name} has {model.n_heads}", "name heads from 0 on")
+    layers = {
+        layer
+        for packed in plan.passes
+        for some in (
+            *(w.edit.layers for w in packed.overwrites),
+            *(each for row in (*packed.cuts, *packed.grafts) for each, _ in row),
+        )
+        for layer in some or ()
+    }
+    if layers and max(layers) >= n_layers:
+        raise PlanError(f"layer {max(layers)}", f"{model.name} has {n_layers}", "name layers from 0 on")

@@ -1,0 +1,163 @@
+"""The separate backend: one TransformerLens forward a condition, read in the plainest way.
+
+Full patterns, full logits, one row at a time: the oracle that the packed pass, which forms none of them, is held
+against.
+"""
+
+import torch
+from einops import einsum, reduce
+from jaxtyping import Float
+from torch import Tensor
+
+from faithlens.execution.bridge import Place, SequenceRun, run_sequence
+from faithlens.model.model import Model
+from faithlens.plan.capture import Capture, Record, match_pieces
+from faithlens.plan.condition import Condition, Patch
+from faithlens.plan.plan import Plan
+
+
+def run_separate(model: Model, plan: Plan, capture: Capture) -> list[Record]:
+    """Run a plan one sequence at a time through TransformerLens; one record a condition, in the plan's order."""
+    with torch.set_grad_enabled(bool(capture.attribution)):
+        return [run_condition(model, condition, capture) for condition in plan.conditions]
+
+
+def run_condition(model: Model, condition: Condition, capture: Capture) -> Record:
+    """One condition: a forward for each option of several tokens, one for all options of one token."""
+    n = len(condition.ids)
+    everywhere: list[Place] = [("resid_post", layer) for layer in range(model.n_layers)]
+    wanted: set[Place] = {*everywhere, *((site.component, site.layer) for site in capture.activations)}
+    runs: dict[tuple[int, ...], SequenceRun] = {}
+    for option in condition.options:
+        if option[:-1] not in runs:
+            gated = bool(capture.gradient_flow)
+            runs[option[:-1]] = run_sequence(model, condition, option[:-1], wanted if not runs else set(), gated)
+    scores = []
+    for option in condition.options:
+        logprobs = runs[option[:-1]].logits[n - 1 :].float().log_softmax(-1)
+        scores.append(logprobs[range(len(option)), list(option)].sum())
+    logprobs, first = torch.stack(scores), next(iter(runs.values()))
+    compared = compare_with_reference(model, condition, first) if capture.compare and condition.reference else None
+    attribution, worth = differentiate(model, condition, list(runs.values()), capture, logprobs)
+    return Record(
+        condition,
+        logprobs.detach().cpu(),
+        attention={r: pool_attention(condition, first, rows) for r, rows in capture.locate_readers(condition).items()},
+        flow={
+            r: measure_flow(model, condition, first, rows)
+            for r, rows in capture.locate_readers(condition, capture.flow).items()
+        },
+        logit_lens={
+            r: read_logit_lens(model, condition, first, rows[-1])
+            for r, rows in capture.locate_readers(condition, capture.logit_lens).items()
+        },
+        cosine=compared[0] if compared else None,
+        relative_l2=compared[1] if compared else None,
+        activations={
+            site: first.activations[site.component, site.layer][slice(*condition.locate(site.span))]
+            .detach()
+            .float()
+            .cpu()
+            for site in capture.activations
+            if isinstance(site.span, tuple) or site.span in condition.spans
+        },
+        kl=measure_divergence(model, condition, first) if capture.divergence and condition.reference else None,
+        attribution=attribution,
+        gradient_flow=worth,
+    )
+
+
+def pool_attention(condition: Condition, run: SequenceRun, rows: range) -> Float[Tensor, "layer head span"]:
+    """The mean over `rows` of their full patterns, summed over each piece."""
+    patterns = torch.stack([run.patterns[layer] for layer in sorted(run.patterns)])[:, :, rows.start : rows.stop]
+    mass = [patterns[..., a:b].sum(-1) for a, b in condition.spans.values()]
+    return reduce(torch.stack(mass, -1), "layer head row span -> layer head span", "mean").cpu()
+
+
+def measure_flow(model: Model, condition: Condition, run: SequenceRun, rows: range) -> Float[Tensor, "layer head span"]:
+    """The mean over `rows` of the length of what each piece adds to the residual stream through each head."""
+    out = []
+    for layer in range(model.n_layers):
+        w_o, total = model.bridge.blocks[layer].attn.W_O.float(), torch.zeros(())
+        for row in rows:
+            values = next(values for stop, values in run.values_read if row < stop)[layer][0].float()
+            v = values.repeat_interleave(model.n_heads // values.shape[0], 0)
+            read = run.patterns[layer][:, row, None]
+            spans = condition.spans.values()
+            total = total + torch.cat([(read[..., a:b] @ v[:, a:b] @ w_o).norm(dim=-1) for a, b in spans], -1)
+        out.append(total / len(rows))
+    return torch.stack(out).detach().cpu()
+
+
+def read_logit_lens(model: Model, condition: Condition, run: SequenceRun, row: int) -> Float[Tensor, "layer option"]:
+    """The logit lens at one row, among the options' first tokens."""
+    first = [option[0] for option in condition.options]
+    streams = torch.stack([run.activations["resid_post", layer][row] for layer in range(model.n_layers)])
+    logits = model.bridge.unembed(model.bridge.ln_final(streams[None]))[0].float()
+    cap = getattr(model.hf_model.config.get_text_config(), "final_logit_softcapping", None)
+    logits = cap * torch.tanh(logits / cap) if cap else logits
+    return logits[:, first].log_softmax(-1).detach().cpu()
+
+
+def compare_with_reference(model: Model, condition: Condition, run: SequenceRun) -> tuple[Tensor, Tensor]:
+    """Cosine and relative distance of each piece's block outputs from the reference's."""
+    assert condition.reference is not None
+    places: set[Place] = {("resid_post", layer) for layer in range(model.n_layers)}
+    beside = run_sequence(model, condition.reference, (), places)
+    cosine, distance = (torch.full((model.n_layers, len(condition.pieces)), torch.nan) for _ in range(2))
+    for i, (a, b), (c, d) in match_pieces(condition):
+        for layer in range(model.n_layers):
+            ours, theirs = (
+                run.activations["resid_post", layer][a:b].float(),
+                beside.activations["resid_post", layer][c:d].float(),
+            )
+            lengths = theirs.norm(dim=-1) * ours.norm(dim=-1)  # of a zeroed row 0: its cosine is undefined
+            cosine[layer, i] = ((theirs * ours).sum(-1) / lengths).mean()
+            own = theirs.norm(dim=-1).where(theirs.norm(dim=-1) > 0, torch.nan)  # nothing is a fraction of 0
+            distance[layer, i] = ((theirs - ours).norm(dim=-1) / own).mean()
+    return cosine, distance
+
+
+def measure_divergence(model: Model, condition: Condition, run: SequenceRun) -> Float[Tensor, " span"]:
+    """The mean divergence of each piece's next-token distributions from the reference's, from full logits."""
+    assert condition.reference is not None
+    beside, out = run_sequence(model, condition.reference, (), set()), torch.full((len(condition.pieces),), torch.nan)
+    for i, (a, b), (c, d) in match_pieces(condition):
+        log_q, log_p = run.logits[a:b].float().log_softmax(-1), beside.logits[c:d].float().log_softmax(-1)
+        out[i] = (log_p.exp() * (log_p - log_q)).sum(-1).mean()
+    return out.detach()
+
+
+def differentiate(
+    model: Model, condition: Condition, runs: list[SequenceRun], capture: Capture, logprobs: Tensor
+) -> tuple[dict[Patch, Tensor], dict[str, Tensor]]:
+    """Gradient of the metric times each patch's steps to the donor, and times what each reader's heads take in."""
+    leaves = [leaf for run in runs for leaf in (*(leaf for _, leaf, _ in run.patch_leaves), *run.gates)]
+    if not (capture.attribution and leaves):
+        return {}, {}
+    metric = (torch.tensor(capture.attribution) * logprobs.cpu()).sum()
+    gradients = iter(torch.autograd.grad(metric, leaves, allow_unused=True, materialize_grads=True))
+    patches: dict[Patch, Tensor] = {}
+    slopes = [torch.zeros(())] * model.n_layers
+    for run in runs:
+        for edit, _, step in run.patch_leaves:
+            score = (next(gradients) * step).sum(-1).float().cpu()
+            patches[edit] = patches[edit] + score if edit in patches else score
+        # every run begins with the condition's own tokens; an option's are after all readers
+        slopes = [total + next(gradients)[0, : len(condition.ids)] for total, _ in zip(slopes, run.gates, strict=False)]
+    readers = capture.locate_readers(condition, capture.gradient_flow)
+    return patches, {r: measure_gradient_flow(model, condition, runs[0], rows, slopes) for r, rows in readers.items()}
+
+
+def measure_gradient_flow(
+    model: Model, condition: Condition, run: SequenceRun, rows: range, slopes: list[Tensor]
+) -> Float[Tensor, "layer head span"]:
+    """Gradient times what `rows` take from each piece through each head, added up over the rows."""
+    out = []
+    for layer, slope in enumerate(slopes):
+        values = run.values_read[-1][1][layer][0].float()
+        v, read = values.repeat_interleave(model.n_heads // values.shape[0], 0), run.patterns[layer]
+        taken = torch.stack([read[:, rows.start : rows.stop, a:b] @ v[:, a:b] for a, b in condition.spans.values()], -2)
+        g = slope.unflatten(-1, (model.n_heads, -1)) if slope.ndim == 2 else slope
+        out.append(einsum(taken, g[rows.start : rows.stop], "head row span d, row head d -> head span"))
+    return torch.stack(out).detach().cpu()

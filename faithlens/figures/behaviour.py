@@ -1,0 +1,104 @@
+"""Figures of the behavioural tests: all their curves side by side, and strategies between accuracy and sensitivity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from faithlens.figures.audit import band, by_subject
+from faithlens.figures.style import GREY, axes, colour
+from faithlens.report.words import STRATEGIES
+from faithlens.stats.front import pareto
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+RETENTION = {
+    "early_answering.retention": "cut here",
+    "early_answering_filled.retention": "cut here, filled up",
+    "mistakes.retention": "mistake here, rest kept",
+    "mistakes_regenerated.retention": "mistake here, rest anew",
+    "paraphrase.retention": "reworded up to here",
+    "deletion.retention": "this step left out",
+    "filler.dots.retention": "only dots, as many",
+}
+"""Curves of unchanged answers, and what they are called."""
+
+SHAPES = {"cot": "circle", "cot_decomposition": "square", "factored": "diamond"}
+
+
+def curves(estimates: pd.DataFrame) -> Figure:
+    """Share of answers that stay, along the chain of thought, a panel a subject and a line a test, with 95 % bands."""
+    from plotly.subplots import make_subplots
+
+    subjects = list(by_subject(estimates))
+    figure = make_subplots(1, len(subjects), subplot_titles=[name for name, _ in subjects], shared_yaxes=True)
+    for column, (_, part) in enumerate(subjects, start=1):
+        for i, (measure, name) in enumerate(RETENTION.items()):
+            for trace in band(part[(part["measure"] == measure) & part["value"].notna()], name, i):
+                figure.add_trace(trace.update(showlegend=trace.showlegend is not False and column == 1), 1, column)
+    figure = axes(figure, "share of the chain of thought", "", share=True)
+    return figure.update_yaxes(title_text="same answer as with all steps", col=1)
+
+
+def strategies(estimates: pd.DataFrame) -> Figure:
+    """Accuracy of each way to reason against both its sensitivities, with 95 % intervals; a line joins the front.
+
+    The front is that of `stats.front.pareto`: those that none beats at both; the others are hollow. The dotted line is
+    the accuracy of the direct answer, which has no steps to be sensitive to.
+    """
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    names = ("truncation", "corruption")
+    titles = ("steps cut off the end", "one step made wrong")
+    figure = make_subplots(1, 2, subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.06)
+    for i, (name, part) in enumerate(by_subject(estimates)):
+        rows = part[part["measure"].str.startswith("strategies.")].set_index("measure")
+        for column, sensitivity in enumerate(names, start=1):
+            for trace in _ways(rows, sensitivity, name, i, first=column == 1):
+                figure.add_trace(trace, 1, column)
+    for strategy, shape in SHAPES.items():
+        key = go.Scatter(x=[None], y=[None], mode="markers", name=STRATEGIES[strategy], legendrank=2000)
+        figure.add_trace(key.update(marker={"color": GREY, "size": 11, "symbol": shape}), 1, 1)
+    axes(figure, "share of answers that change", "right answers", height=420)
+    figure.update_yaxes(title_text="", col=2).update_xaxes(showgrid=True)
+    figure.update_layout(margin_t=76, legend_y=1.08)
+    ends = {"range": [-0.04, 1.04], "tickvals": [0, 0.25, 0.5, 0.75, 1], "tickformat": ".0%"}
+    return figure.update_xaxes(**ends).update_yaxes(**ends)
+
+
+def _ways(rows: pd.DataFrame, sensitivity: str, name: str, i: int, first: bool) -> Iterator[Any]:
+    """One subject's points, the line through its front, and the accuracy of its direct answer.
+
+    `rows`: its `strategies.*` estimates by measure. Only in the `first` panel does it stand in the legend.
+    """
+    import plotly.graph_objects as go
+
+    y, x = (rows.reindex([f"strategies.{s}.{m}" for s in SHAPES]) for m in ("accuracy", sensitivity))
+    values = {"accuracy": y["value"].to_numpy(float), "sensitivity": x["value"].to_numpy(float)}
+    points = pareto(pd.DataFrame({"strategy": [STRATEGIES[s] for s in SHAPES], "shape": SHAPES.values(), **values}))
+    kept = points[["accuracy", "sensitivity"]].notna().all(axis=1).to_numpy()
+    points, x, y = points[kept], x[kept], y[kept]
+    front = points[points["front"]].sort_values("sensitivity")
+    line = go.Scatter(x=front["sensitivity"], y=front["accuracy"], mode="lines", hoverinfo="skip", name=name)
+    yield line.update(line={"color": colour(i, 0.6), "width": 2}, legendgroup=name, showlegend=first)
+    hover = "%{text}: right %{y:.2f}, changed %{x:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f})"
+    dots = go.Scatter(x=points["sensitivity"], y=points["accuracy"], text=points["strategy"], mode="markers", name=name)
+    dots.update(error_x=_whiskers(x, i), error_y=_whiskers(y, i), customdata=x[["low", "high"]].to_numpy())
+    symbols = [shape + "-open" * (not on) for shape, on in zip(points["shape"], points["front"], strict=True)]
+    dots.update(marker={"color": colour(i), "size": 11, "symbol": symbols}, hovertemplate=hover)
+    yield dots.update(legendgroup=name, showlegend=False)
+    direct = rows["value"].get("strategies.direct.accuracy")
+    if direct is not None and not pd.isna(direct):
+        level = go.Scatter(x=[0, 1], y=[direct] * 2, mode="lines", showlegend=False, legendgroup=name)
+        level.update(line={"color": colour(i), "width": 1.5, "dash": "dot"})
+        yield level.update(hovertemplate=f"asked directly: right {direct:.2f}<extra></extra>")
+
+
+def _whiskers(rows: pd.DataFrame, i: int) -> dict[str, Any]:
+    """Error bars from value, low and high."""
+    error = {"type": "data", "array": rows["high"] - rows["value"], "arrayminus": rows["value"] - rows["low"]}
+    return error | {"color": colour(i, 0.6), "thickness": 1.2, "width": 3}

@@ -1,0 +1,198 @@
+"""Where things are inside a plain Hugging Face model, each place proven on this very model before it is used.
+
+Modules have other names in every family, and equal names mean other tensors: OLMo 2 and Gemma norm what attention and
+MLP give before it is added, Granite scales it. So a place is taken by name and accepted by arithmetic.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from faithlens.errors import ModelError
+
+_ATTENTION = ("self_attn", "attention", "attn")
+_OUT_PROJECTION = ("o_proj", "out_proj", "c_proj", "dense")
+_MLP = ("mlp", "block_sparse_moe", "feed_forward")
+_NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+_TOLERANCE = (
+    1e-3  # relative: a place that is the wrong one misses by far more, rounding in bfloat16 by less than 30 times this
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Unembedding:
+    """How a final hidden state becomes logits: ``softcap(scale * (weight @ hidden + bias))``."""
+
+    weight: Float[Tensor, "vocab d_model"]
+    bias: Float[Tensor, " vocab"] | None
+    scale: float
+    softcap: float | None
+
+    def compute_logits(self, hidden: Float[Tensor, "row d_model"]) -> Float[Tensor, "row vocab"]:
+        """The whole vocabulary's logits after each row."""
+        logits = self.scale * nn.functional.linear(hidden.to(self.weight.device), self.weight, self.bias)
+        return self.softcap * torch.tanh(logits / self.softcap) if self.softcap else logits
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """The parts of a model that a packed pass takes hold of, a list entry a layer.
+
+    Attributes:
+        blocks: the transformer blocks, in order.
+        attn_out: whose output is what attention adds to the residual stream.
+        mlp_out: whose output is what the MLP adds to the residual stream.
+        out_proj: whose input is z, the heads' outputs side by side.
+        final_norm: the final norm.
+        unembedding: the unembedding.
+    """
+
+    blocks: tuple[nn.Module, ...]
+    attn_out: tuple[nn.Module, ...]
+    mlp_out: tuple[nn.Module, ...]
+    out_proj: tuple[nn.Module, ...]
+    final_norm: nn.Module
+    unembedding: Unembedding
+
+
+def dissect(hf_model: PreTrainedModel) -> Anatomy:
+    """Find the parts of `hf_model`, and check on a short forward that they are what they are taken for.
+
+    Raises:
+        ModelError: a part is missing, or does not do what its name says.
+    """
+    layers = hf_model.config.get_text_config().num_hidden_layers
+    body = hf_model.base_model
+    lists = [m for m in body.modules() if isinstance(m, nn.ModuleList) and len(m) == layers]
+    if not lists:
+        raise ModelError(
+            f"to look into {type(hf_model).__name__}",
+            f"no list of {layers} blocks among its modules",
+            "use a decoder-only transformer of the Hugging Face kind",
+        )
+    blocks = tuple(lists[0])
+    attention = tuple(find_child(block, _ATTENTION) for block in blocks)
+    normed = hasattr(blocks[0], "post_feedforward_layernorm")  # then outputs are normed before they are added
+    anatomy = Anatomy(
+        blocks=blocks,
+        attn_out=tuple(find_child(b, ("post_attention_layernorm",)) for b in blocks) if normed else attention,
+        mlp_out=tuple(find_child(b, ("post_feedforward_layernorm",) if normed else _MLP) for b in blocks),
+        out_proj=tuple(find_child(a, _OUT_PROJECTION) for a in attention),
+        final_norm=find_child(body, _NORM),
+        unembedding=find_unembedding(hf_model),
+    )
+    check_anatomy(hf_model, anatomy)
+    return anatomy
+
+
+def find_child(parent: nn.Module, names: tuple[str, ...]) -> nn.Module:
+    """The child of `parent` that has one of `names`."""
+    for name in names:
+        if isinstance(found := getattr(parent, name, None), nn.Module):
+            return found
+    raise ModelError(
+        f"to look into {type(parent).__name__}",
+        f"none of {', '.join(names)}; it has {', '.join(name for name, _ in parent.named_children())}",
+        "use a model whose layers are all attention and MLP",
+    )
+
+
+def find_unembedding(hf_model: PreTrainedModel) -> Unembedding:
+    """The unembedding, with the scale and soft cap that some families put on logits."""
+    config, out = hf_model.config.get_text_config(), hf_model.get_output_embeddings()
+    if not isinstance(out, nn.Module) or not isinstance(weight := getattr(out, "weight", None), Tensor):
+        raise ModelError(
+            f"the unembedding of {type(hf_model).__name__}",
+            "it has none",
+            "use a causal language model, not a bare body",
+        )
+    scale = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
+    return Unembedding(
+        weight, getattr(out, "bias", None), float(scale), getattr(config, "final_logit_softcapping", None)
+    )
+
+
+@torch.inference_mode()
+def check_anatomy(hf_model: PreTrainedModel, anatomy: Anatomy) -> None:
+    """Run a few tokens: parts of the residual stream must add up, and the head must give the model's own logits.
+
+    Raises:
+        ModelError: they do not.
+    """
+    found: dict[str, list[Tensor]] = {name: [] for name in ("before", "attn", "mlp", "after", "normed")}
+    ids = torch.arange(8, device=hf_model.device)[None] % hf_model.config.get_text_config().vocab_size
+
+    def keep(name: str) -> Callable[[nn.Module, tuple, object], None]:
+        return lambda module, args, out: found[name].append(get_tensor(out).detach().clone())
+
+    def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
+        found["before"].append((args[0] if args else kwargs["hidden_states"]).detach().clone())
+
+    handles = [b.register_forward_pre_hook(enter, with_kwargs=True) for b in anatomy.blocks]
+    handles += [b.register_forward_hook(keep("after")) for b in anatomy.blocks]
+    handles += [m.register_forward_hook(keep("attn")) for m in anatomy.attn_out]
+    handles += [m.register_forward_hook(keep("mlp")) for m in anatomy.mlp_out]
+    handles.append(anatomy.final_norm.register_forward_hook(keep("normed")))
+    try:
+        logits = hf_model(input_ids=ids, use_cache=False).logits[0]
+    finally:
+        for handle in handles:
+            handle.remove()
+    for layer, (before, attn, mlp, after) in enumerate(zip(*list(found.values())[:4], strict=True)):
+        check_agreement(
+            hf_model, f"attention and MLP of block {layer} add up to its output", before + attn + mlp, after
+        )
+    check_agreement(
+        hf_model,
+        "the final norm reads the last block's output",
+        anatomy.final_norm(found["after"][-1]),
+        found["normed"][0],
+    )
+    mine = anatomy.unembedding.compute_logits(found["normed"][0][0])
+    check_agreement(hf_model, "the unembedding gives the model's logits", mine, logits)
+
+
+def check_agreement(hf_model: PreTrainedModel, claim: str, left: Tensor, right: Tensor) -> None:
+    """Refuse a model on which a claim about its parts fails."""
+    left, right = left.double().cpu().reshape(-1), right.double().cpu().reshape(-1)
+    slack = max(_TOLERANCE, 30 * _TOLERANCE * (torch.finfo(hf_model.dtype).eps > _TOLERANCE))
+    off = float((left - right).norm() / right.norm())
+    if not off <= slack:
+        raise ModelError(
+            f"to look into {type(hf_model).__name__}, where {claim}",
+            f"they differ by {off:.1%}",
+            "run this model with backend='separate' (--backend separate)",
+        )
+
+
+def get_tensor(out: object) -> Tensor:
+    """A module's output, or the first of several."""
+    first = out[0] if isinstance(out, tuple) else out
+    assert isinstance(first, Tensor)
+    return first
+
+
+@contextmanager
+def replace_forwards(replacements: dict[nn.Module, Callable]) -> Iterator[None]:
+    """Call `replaced[module](forward, ...)` in place of each module's forward; whatever happens, put them back."""
+    own = {module: module.__dict__.get("forward") for module in replacements}  # accelerate has set its own on some
+    for module, call in replacements.items():
+        module.forward = bind_forward(call, module.forward)
+    try:
+        yield
+    finally:
+        for module, forward in own.items():
+            if forward is None:
+                del module.forward
+            else:
+                module.forward = forward
+
+
+def bind_forward(replacement: Callable, forward: Callable) -> Callable:
+    """`replacement` with the original forward as its first argument."""
+    return lambda *args, **kwargs: replacement(forward, *args, **kwargs)

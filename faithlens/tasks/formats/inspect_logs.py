@@ -1,0 +1,65 @@
+"""Logs of Inspect (``.eval``, or the same as ``.json``), read by inspect-ai itself.
+
+A sample's last assistant message is its chain of thought; where the model reasons in a field of its own, that field is.
+Epochs are samples of the same question. A sample that failed wrote nothing. Solvers that shuffle options replace the
+reply by its answer when they are done, so of those no chain of thought is left to read.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from faithlens.errors import TaskError
+from faithlens.tasks.entries import BadEntryError, FaultList, check_text
+from faithlens.tasks.formats.reply_record import Finish, ReplyRecord, make_entry
+
+_CUT_OFF_REASONS = ("max_tokens", "model_length")
+
+
+def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyRecord]]:
+    """One record a sample, with its name; faults go to `faults`. Raises TaskError where the log cannot be read."""
+    for sample in sorted(_read_samples(path), key=lambda sample: sample.epoch):
+        where = f"sample {sample.id}, epoch {sample.epoch}"
+        with faults.collect_at(where):
+            yield where, ReplyRecord(_make_entry(sample), (_read_reply(sample),))
+
+
+def _read_samples(path: Path) -> list[Any]:
+    asked = f"chains of thought from {path}"
+    try:
+        from inspect_ai.log import read_eval_log  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise TaskError(asked, "inspect-ai is not installed", "pip install 'faithlens[inspect]'") from error
+    try:
+        return read_eval_log(str(path)).samples or []
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        found = f"no log of Inspect: {str(error).partition(chr(10))[0]}"
+        raise TaskError(asked, found, "check the path; name JSON lines .jsonl") from error
+
+
+def _make_entry(sample: Any) -> dict[str, Any]:
+    targets = [sample.target] if isinstance(sample.target, str) else sample.target
+    if len(targets) != 1:
+        raise BadEntryError(f"{len(targets)} right answers; keep questions that have one")
+    asked = sample.input if isinstance(sample.input, str) else _find_last_user_text(sample.input)
+    return make_entry(f"sample-{sample.id}", check_text(asked, "the input"), targets[0], sample.choices or [])
+
+
+def _find_last_user_text(messages: list[Any]) -> str:
+    """What the user said last."""
+    return next((message.text for message in reversed(messages) if message.role == "user"), "")
+
+
+def _read_reply(sample: Any) -> tuple[str, Finish]:
+    written = [message for message in sample.messages if message.role == "assistant"]
+    if not written:
+        return "", "stop"
+    content = [] if isinstance(written[-1].content, str) else written[-1].content
+    reasoning = [part for part in content if part.type == "reasoning"]
+    if any(part.redacted for part in reasoning):
+        raise BadEntryError("its reasoning was withheld by the provider; take a model that shows it")
+    thought, said = "\n\n".join(part.reasoning for part in reasoning), written[-1].text
+    stop = sample.output.choices[0].stop_reason if sample.output.choices else "stop"
+    cut = stop in _CUT_OFF_REASONS and not (thought and said)  # once the model speaks, it has thought to the end
+    return check_text(thought or said, "the reply", may_be_empty=True), "length" if cut else "stop"

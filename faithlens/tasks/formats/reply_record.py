@@ -1,0 +1,76 @@
+"""What every format is read into: an entry of `faithlens.tasks.entries` and the replies to it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from faithlens.tasks.answer_parsing import find_boxed
+from faithlens.tasks.entries import BadEntryError, shorten_value
+from faithlens.tasks.numbers import normalise_number
+
+Finish = Literal["stop", "length"]
+
+_VERDICTS = (("yes", "no"), ("true", "false"), ("valid", "invalid"))
+_LETTERED_OPTIONS = re.compile(r"\s*\n\s*Options:\s*((?:\n\s*\([A-Z]\)[^\n]*)+)\s*$")
+_DASHED_OPTIONS = re.compile(r"\n\s*Options:\s*((?:\n\s*- [^\n]*)+)\s*$")
+_LABEL = re.compile(r"\(?([A-Z])[).:]*")
+
+
+@dataclass(frozen=True)
+class ReplyRecord:
+    """One question as an entry, and what was written in reply to it: texts, and whether each was cut off."""
+
+    entry: dict[str, Any]
+    replies: tuple[tuple[str, Finish], ...]
+
+
+def make_entry(id_: str, text: str, target: str, choices: Sequence[str] = ()) -> dict[str, Any]:
+    """The entry for a question whose answer is given the way evaluations give their targets.
+
+    Options are taken from the end of the text where it lists them under "Options:". A target may be a label, an
+    option's content or its index; a number, also at the end of a solution ("#### 72", ``\\boxed{72}``); or one of
+    yes and no, true and false, valid and invalid.
+
+    Raises BadEntryError where the target is none of these.
+    """
+    target = target.strip()
+    if not choices and (lettered := _LETTERED_OPTIONS.search(text)):
+        text, choices = text[: lettered.start()], re.findall(r"\([A-Z]\)\s*(.*\S)", lettered[1])
+    if choices:
+        return {"id": id_, "question": text, "choices": list(choices), "answer": _read_option(target, choices)}
+    if (number := _read_number(target)) is not None:
+        return {"id": id_, "question": text, "answer": number}
+    if candidates := _list_closed_answers(text, target):
+        return {"id": id_, "question": text, "answer": target, "candidates": candidates}
+    raise BadEntryError(
+        f"target {shorten_value(target)} is no number, no yes or no, and there are no options; give this question as JSON "
+        "lines with 'candidates' (the answers to score) or 'choices'"
+    )
+
+
+def _read_option(target: str, choices: Sequence[str]) -> str:
+    if target in choices:
+        return target
+    if label := _LABEL.fullmatch(target):
+        return label[1]
+    if target.isdecimal() and int(target) < len(choices):
+        return choices[int(target)]
+    return target  # which is no option, and will be told as such
+
+
+def _read_number(target: str) -> str | None:
+    last = target.rpartition("####")[2] if "####" in target else find_boxed(target) or target
+    return normalise_number(last)
+
+
+def _list_closed_answers(text: str, target: str) -> list[str] | None:
+    """The answers a question leaves open: those its text lists, else the pair that the target is of."""
+    if dashed := _DASHED_OPTIONS.search(text):
+        return re.findall(r"- (.*\S)", dashed[1])
+    pair = next((pair for pair in _VERDICTS if target.lower() in pair), None)
+    return [_match_case(word, target) for word in pair] if pair else None
+
+
+def _match_case(word: str, like: str) -> str:
+    return word.upper() if like.isupper() else word.capitalize() if like[0].isupper() else word

@@ -1,0 +1,89 @@
+"""Tasks that make up their questions, each together with a twin whose answer differs.
+
+A question is a function of its id alone, ``name:seed:index``: nothing is remembered, a longer list starts with the
+shorter one, and the twin of any question can be drawn again from its id.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from faithlens.errors import TaskError
+from faithlens.tasks.prompts import CHOICE_STEMS, write_prompt
+from faithlens.tasks.question import Prompt, Question, Stem, Strategy
+
+COUNTERFACTUAL_SUFFIX = ":twin"
+"""What a twin's id adds to the id of its question."""
+
+_DRAWS_PER_QUESTION = 50  # so many repeats in a row mean that the task has no further question
+
+
+class GeneratedTask(ABC):
+    """The part of a task that follows from drawing questions in pairs."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The name under which the command line knows the task."""
+
+    @property
+    def size(self) -> None:
+        """Questions are made up as needed."""
+        return None
+
+    @abstractmethod
+    def draw_pair(self, key: str) -> tuple[Question, Question]:
+        """The question whose id is `key`, and its twin: one fact changed, the same candidates, another answer."""
+
+    def draw_questions(self, n: int, seed: int) -> list[Question]:
+        """`n` questions of different wording, a function of `seed` alone; a longer list starts with the shorter one.
+
+        Raises TaskError where `n` is below one or the task has not so many different questions.
+        """
+        found: dict[str, Question] = {}
+        for index in range(_DRAWS_PER_QUESTION * n):
+            question, _ = self.draw_pair(f"{self.name}:{seed}:{index}")
+            found.setdefault(question.text, question)
+            if len(found) == n:
+                return list(found.values())
+        most = f"1 to {len(found)}" if found else "1 or more"
+        raise TaskError(f"{n} questions of {self.name}", f"{len(found)} different ones", f"ask for {most}")
+
+    def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
+        """The words that ask `question`, with or without a chain of thought."""
+        return write_prompt(question, strategy)
+
+    def draw_counterfactual(self, question: Question, seed: int) -> Question | None:
+        """The twin of `question`, and for a twin its question; None for a question that is not of this task.
+
+        The pair is fixed when it is drawn, because each must offer the other's answer: `seed` changes nothing.
+        """
+        if not question.id.startswith(f"{self.name}:"):
+            return None
+        first, second = self.draw_pair(question.id.removesuffix(COUNTERFACTUAL_SUFFIX))
+        return {first: second, second: first}.get(question)
+
+
+@dataclass(frozen=True)
+class PeopleTask(GeneratedTask):
+    """A task about some number of people, with options; a subclass gives its questions and how many may take part."""
+
+    people: int = 3
+    family: ClassVar[str]
+    allowed_people: ClassVar[range]
+
+    def __post_init__(self) -> None:
+        if self.people not in self.allowed_people:
+            fewest, most = self.allowed_people[0], self.allowed_people[-1]
+            found = f"it is made for {fewest} to {most}"
+            raise TaskError(f"{self.family} with {self.people} people", found, "choose one of these")
+
+    @property
+    def name(self) -> str:
+        """The family, and the number of people where it is not the usual one."""
+        return self.family if self.people == type(self).people else f"{self.family}-{self.people}"
+
+    @property
+    def stems(self) -> tuple[Stem, ...]:
+        """Candidate answer stems for options."""
+        return CHOICE_STEMS

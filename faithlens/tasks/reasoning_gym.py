@@ -1,0 +1,151 @@
+"""`reasoning-gym:chain_sum` and its like: made-up questions of the library reasoning-gym (Apache-2.0).
+
+Asked are those whose answers are short. A number gets near misses as candidates; where there are few different
+answers, as Yes and No, all of them are; anything else gets the answers of other questions.
+"""
+
+import random
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from faithlens.errors import TaskError, suggest_names
+from faithlens.tasks.numbers import misstate, normalise_number
+from faithlens.tasks.prompts import OPEN_STEMS, write_prompt
+from faithlens.tasks.question import Prompt, Question, Stem, Strategy
+from faithlens.tasks.question_factory import make_open_question
+
+GYM_PREFIX = "reasoning-gym:"
+_MAX_ANSWER_LENGTH = 40  # characters of an answer that can still be scored as one
+_POOL_SIZE = 100  # the first questions of a seed, from whose answers candidates come
+_N_CANDIDATES = 10
+_MAX_UNUSABLE_SHARE = 0.1
+_DATASET_SIZE = 5_000  # entries of a dataset; the same always, because some datasets depend on it
+
+
+class ReasoningGym:
+    """One dataset of reasoning-gym, in its own default settings.
+
+    Raises TaskError where the library is missing, has no such dataset, or more than a tenth of the answers are missing
+    or longer than 40 characters.
+    """
+
+    def __init__(self, dataset: str) -> None:
+        self.dataset = dataset
+        bad = [fault for entry in _generate_entries(dataset, 0, _POOL_SIZE) if (fault := _find_fault(entry["answer"]))]
+        if len(bad) > _MAX_UNUSABLE_SHARE * _POOL_SIZE:
+            found = f"{len(bad)} of {_POOL_SIZE} answers cannot be scored; the first is {bad[0]}"
+            raise TaskError(
+                self.name, found, f"choose a dataset with answers of at most {_MAX_ANSWER_LENGTH} characters"
+            )
+
+    @property
+    def name(self) -> str:
+        """ "reasoning-gym:" and the dataset."""
+        return GYM_PREFIX + self.dataset
+
+    @property
+    def stems(self) -> tuple[Stem, ...]:
+        """Candidate answer stems for written answers."""
+        return OPEN_STEMS
+
+    @property
+    def size(self) -> None:
+        """Questions are made up as needed."""
+        return None
+
+    def draw_questions(self, n: int, seed: int) -> list[Question]:
+        """`n` questions of different wording, a function of `seed` alone; a longer list starts with the shorter one.
+
+        Raises TaskError where `n` is below one or the dataset has not so many different questions.
+        """
+        found: dict[str, Question] = {}
+        if n < 1:
+            raise TaskError(f"{n} questions of {self.name}", "questions are made as needed", "ask for 1 or more")
+        for index, entry in enumerate(_generate_entries(self.dataset, seed, _DATASET_SIZE)):
+            if _find_fault(entry["answer"]) is None:
+                found.setdefault(entry["question"], _make_question(self.dataset, entry, seed, index))
+            if len(found) == n:
+                return list(found.values())
+        raise TaskError(f"{n} questions of {self.name}", f"{len(found)} different ones", f"ask for 1 to {len(found)}")
+
+    def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
+        """The words that ask `question`, with or without a chain of thought."""
+        return write_prompt(question, strategy)
+
+    def draw_counterfactual(self, question: Question, seed: int) -> Question | None:
+        """Another question of the same seed with the same candidates and another right one; None where there is none.
+
+        A weak donor, as it differs in everything; and for most numbers there is none.
+        """
+        ours = re.fullmatch(rf"{re.escape(self.name)}:(-?[0-9]+):[0-9]+", question.id)
+        if ours is None:
+            return None
+        pool = _make_pool(self.dataset, int(ours[1]))
+        same = [other for other in pool if other.candidates == question.candidates]
+        others = [other for other in same if other.answer != question.answer]
+        return random.Random(f"{question.id}:{seed}").choice(others) if others else None
+
+    def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
+        """`step` with its stated number made wrong; None where it has none."""
+        return misstate(step, question, rng)
+
+
+def _generate_entries(dataset: str, seed: int, n: int) -> Iterator[dict[str, Any]]:
+    """The first `n` entries of `dataset` under `seed`, made one by one.
+
+    The library seeds entry i with its seed plus i, so its seeds must lie far apart for ours to share no entries.
+    """
+    try:
+        import reasoning_gym  # pyright: ignore[reportMissingImports]
+        from reasoning_gym.factory import DATASETS  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        do = "pip install 'faithlens[tasks]'"
+        raise TaskError(GYM_PREFIX + dataset, "the library 'reasoning-gym' is not installed", do) from error
+    if dataset not in DATASETS:
+        raise TaskError(GYM_PREFIX + dataset, "no such dataset in reasoning-gym", suggest_names(dataset, DATASETS))
+    far = random.Random(f"{GYM_PREFIX}{seed}").randrange(2**31)
+    try:
+        made = reasoning_gym.create_dataset(dataset, size=_DATASET_SIZE, seed=far)
+        yield from (made[index] for index in range(n))
+    except (ValueError, TypeError, AssertionError, LookupError, OSError, ImportError) as error:
+        found = f"reasoning-gym cannot make it: {type(error).__name__}: {error}"
+        raise TaskError(GYM_PREFIX + dataset, found, "choose another dataset") from error
+
+
+def _find_fault(answer: object) -> str | None:
+    """Why `answer` cannot be scored; None where it can."""
+    if not isinstance(answer, str) or not answer.strip():
+        return f"{answer!r}, no text"
+    if len(answer) > _MAX_ANSWER_LENGTH or "\n" in answer.strip():
+        return f"{answer[:_MAX_ANSWER_LENGTH]!r}..., {len(answer)} characters"
+    return None
+
+
+@lru_cache(maxsize=8)
+def _list_answers(dataset: str, seed: int) -> tuple[str, ...]:
+    """The different answers of the pool, in rising order of their texts."""
+    entries = _generate_entries(dataset, seed, _POOL_SIZE)
+    return tuple(sorted({entry["answer"].strip() for entry in entries if _find_fault(entry["answer"]) is None}))
+
+
+@lru_cache(maxsize=8)
+def _make_pool(dataset: str, seed: int) -> tuple[Question, ...]:
+    entries = enumerate(_generate_entries(dataset, seed, _POOL_SIZE))
+    return tuple(
+        _make_question(dataset, entry, seed, index) for index, entry in entries if _find_fault(entry["answer"]) is None
+    )
+
+
+def _make_question(dataset: str, entry: dict[str, Any], seed: int, index: int) -> Question:
+    id_, text, answer = f"{GYM_PREFIX}{dataset}:{seed}:{index}", entry["question"].strip(), entry["answer"].strip()
+    known = _list_answers(dataset, seed)
+    number = normalise_number(answer)
+    if number is not None and all(map(normalise_number, known)):
+        return make_open_question(id_, text, number)
+    if len({*known, answer}) < 2:
+        raise TaskError(GYM_PREFIX + dataset, f"always the answer {answer!r}", "choose another dataset")
+    others = [other for other in known if other != answer]
+    drawn = random.Random(id_).sample(others, min(len(others), _N_CANDIDATES - 1))
+    return make_open_question(id_, text, answer, candidates=tuple(sorted([answer, *drawn])))

@@ -1,0 +1,196 @@
+"""The command line: what it writes, and in which words and with which exit code it refuses."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from faithlens.cli import main
+from faithlens.commands import audit as audits
+from tests.conftest import byte_tokenizer, tiny
+
+LINE = {"question": "What is 2 + 3?", "answer": "5"}
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    """The exit code of ``faithlens audit ...``."""
+    monkeypatch.setattr(sys, "argv", ["faithlens", "audit", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to stand in, with some of what a user may name by mistake."""
+    lines = [json.dumps(LINE | {"question": f"What is 2 + {i}?"}) for i in range(9)]
+    lines[6] = lines[6][:-4]
+    (tmp_path / "broken.jsonl").write_text("\n".join(lines))
+    long = " ".join(["word"] * 2000)
+    (tmp_path / "long.jsonl").write_text(json.dumps(LINE) + "\n" + json.dumps(LINE | {"question": long}))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "thesis.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FAITHLENS_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def mute(here: Path) -> Path:
+    """A model with random weights: it writes, and it answers nothing."""
+    model = tiny("llama")
+    model.hf_model.save_pretrained(here / "mute")
+    byte_tokenizer().save_pretrained(here / "mute")
+    return here / "mute"
+
+
+REFUSALS = {
+    "unknown model": ("-m gpt-17", "asked: the model 'gpt-17'"),
+    "unknown hub model": ("-m nobody/nothing", "HF_HUB_OFFLINE"),
+    "unknown task": ("-m O5 -t arithmatic", "did you mean 'arithmetic'?"),
+    "broken line": ("-m O5 -t broken.jsonl", "line 7: not JSON"),
+    "no such file": ("-m O5 -t none.jsonl", "No such file"),
+    "no weights": ("-m empty", "no config.json in empty"),
+    "no questions": ("-m O5 -n 0", "a run needs at least one"),
+    "too many questions": ("-m O5 -n 1000000", "ask for 1 to"),
+    "too long": ("-m O5 -t long.jsonl -n 2", "O5 reads at most 256 tokens"),
+    "too long an answer": ("-m O5 --max-new-tokens 9999", "9999 new ones"),
+    "used folder": ("-m O5 --out used", "add --resume"),
+    "a file": ("-m O5 --out broken.jsonl", "a file of that name"),
+    "not our folder": ("-m O5 -n 2 --out used --resume", "no manifest.json there"),
+    "no share": ("-m O5 --min-faithfulness 2", "it is a share"),
+    "no seed": ("-m O5 --seed -1", "seed -1"),
+    "no nucleus": ("-m O5 --top-p 0", "a nucleus of 0.0"),
+    "no temperature": ("-m O5 --temperature -1", "a temperature of -1.0"),
+    "no device": ("-m O5 --device gpu", "device 'gpu'"),
+    "no dtype": ("-m O5 --dtype float8", "dtype 'float8'"),
+    "no backend": ("-m O5 --backend fused", "backend 'fused'"),
+    "no suite": ("-m O5 --suite behavior", "did you mean 'behaviour'?"),
+    "no assay": ("-m O5 --assays baselines,mistake", "did you mean 'mistakes'?"),
+    "one chain again and again": ("-m O5 --samples 2", "a greedy model writes the same one each time"),
+    "two tasks": ("-m O5 -t arithmetic --traces broken.jsonl", "leave out --task or --traces"),
+    "broken chains": ("-m O5 --traces broken.jsonl", "line 7: not JSON"),
+    "editor without a model": ("-m O5 --editor http://localhost:8000/v1", "an address without a model"),
+    "second subject": ("-m O5 -m gpt-17 -n 2", "asked: the model 'gpt-17'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_bad_input_is_refused_in_three_parts_and_leaves_nothing(
+    name: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, found = REFUSALS[name]
+    before = sorted(here.rglob("*"))
+    code = command(monkeypatch, *words.split(), *([] if "--out" in words else ["--out", "run"]))
+    said = capsys.readouterr().err
+    assert code == 2
+    assert re.search(r"^asked: .+\nfound: (?s:.+)\ndo:    .+", said, re.M)
+    assert found in said
+    assert "Traceback" not in said
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_model_that_never_answers_is_refused(
+    mute: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", mute, "--task", "arithmetic-mc", "-n", 2, "--max-new-tokens", 8, "--out", "run"]
+    assert command(monkeypatch, *words) == 2
+    assert re.search(r"the options hold \d+% of its probability", capsys.readouterr().err)
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("words", [["--n", "x"], ["--frobnicate"], ["-n", "many"]])
+def test_usage_errors_too_end_in_two(words: list[str], here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert command(monkeypatch, *words) == 2
+
+
+def test_the_same_command_says_the_same_here_and_in_a_process_of_its_own(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", "O5", "-n", "6", "--max-new-tokens", "60", "--device", "cpu", "--out"]
+    assert command(monkeypatch, *words, "one") == 0
+    said = capsys.readouterr().out
+    done = subprocess.run(
+        [sys.executable, "-m", "faithlens.cli.main.main", "audit", *words, "two"], capture_output=True, text=True,
+        env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},  # sums differ with how they are shared out
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.replace("two", "one") == said
+    assert "content" in said
+    assert "one/report.html" in said
+    assert Path("one/verdict.json").read_bytes() == Path("two/verdict.json").read_bytes()
+    for name in ("scores", "traces", "estimates", "answers"):
+        one, two = (pd.read_parquet(here / run / f"{name}.parquet") for run in ("one", "two"))
+        pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def interrupt_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while batch `number` is scored."""
+    score, calls = audits.score_batch, []
+
+    def interrupted(*args: object) -> None:
+        calls.append(args)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        score(*args)
+
+    monkeypatch.setattr(audits, "keep_batch", interrupted)
+
+
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["-m", "O4", "-t", "running-sum", "-n", "5", "--batch", "2", "--assays", "baselines"]
+    with monkeypatch.context() as patched:
+        interrupt_batch(3, patched)
+        assert command(monkeypatch, *words, "--out", "my run") == 130
+    said = capsys.readouterr().err
+    assert "Interrupted. Kept in my run: 4 questions of O4 on running-sum." in said
+    assert "Traceback" not in said
+    [again] = re.findall(r"^To go on, run: faithlens audit (.*)$", said, re.M)
+    assert shlex.split(again) == [*words, "--out", "my run", "--resume"]
+    assert command(monkeypatch, *shlex.split(again)) == 0
+    assert command(monkeypatch, *words, "--out", "whole") == 0
+    tables = [pd.read_parquet(here / folder / "scores.parquet") for folder in ("my run", "whole")]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_ctrl_c_before_anything_is_kept_says_so(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    words = ["-m", "O4", "-t", "running-sum", "-n", "4", "--assays", "baselines"]
+    with monkeypatch.context() as patched:
+        interrupt_batch(1, patched)
+        assert command(monkeypatch, *words, "--out", "run") == 130
+    assert "Kept in run: the options; no batch of questions was finished." in capsys.readouterr().err
+    monkeypatch.setattr(audits, "prepare", interrupted)
+    assert command(monkeypatch, *words, "--out", "none") == 130
+    assert "Interrupted. Nothing was written yet." in capsys.readouterr().err
+    assert not (here / "none").exists()
+
+
+@pytest.mark.parametrize(("words", "code"), [(["decide", "run"], 3), (["export", "run", "x.csv"], 130)])
+def test_ctrl_c_in_a_command_that_keeps_nothing(
+    words: list[str], code: int, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("faithlens.store.Run.open", interrupted)
+    monkeypatch.setattr(sys, "argv", ["faithlens", *words])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == code
+    assert "Interrupted. Nothing was written." in capsys.readouterr().err

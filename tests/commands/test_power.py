@@ -1,0 +1,132 @@
+"""`faithlens plan`: the closed forms by hand, before a run and after one, and what is refused."""
+
+import json
+from math import ceil, sqrt
+from pathlib import Path
+
+import pytest
+from scipy.stats import norm
+from typer.testing import CliRunner
+
+from faithlens.cli import main
+from faithlens.commands.power import Aim, Guess, predict_power
+from faithlens.errors import ConfigError, FaithlensError
+from faithlens.stats.estimate import estimates
+from faithlens.store import Run
+
+Z = 1.959964
+EARLY, SHARE = "early_answering.aoc_mean_0_to_n-1", "mediation.content_share"
+
+
+def planned(*words: object) -> dict:
+    """What `faithlens plan ... --json` prints."""
+    done = CliRunner().invoke(main.app, ["plan", *map(str, words), "--json"], catch_exceptions=False)
+    assert done.exit_code == 0
+    return json.loads(done.stdout)
+
+
+def said(*words: object) -> str:
+    done = CliRunner().invoke(main.app, ["plan", *map(str, words)], catch_exceptions=False, env={"COLUMNS": "80"})
+    assert done.exit_code == 0
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20 questions: 16 right with the chain, 12 after the edit, 5 changed; of content shares half are 0.2, half 0.6."""
+    run = Run.create(tmp_path_factory.mktemp("plan") / "run", {"config": {}, "seed": 0})
+    measures = {
+        "accuracy.full": [1.0] * 16 + [0.0] * 4,
+        "accuracy.chance": [0.25] * 20,
+        "early_answering.accuracy": [1.0] * 12 + [0.0] * 8,
+        EARLY: [0.0] * 15 + [1.0] * 5,
+        SHARE: [0.2, 0.6] * 10,
+    }
+    at = {"model": "m", "task": "t", "condition": "full", "unit": "fraction"}
+    rows = [
+        {**at, "question": f"q{i:02d}", "measure": name, "value": value}
+        for name, values in measures.items()
+        for i, value in enumerate(values)
+    ]
+    run.write_part("scores", "m t", rows)
+    run.finish({"estimates": estimates(run.read("scores"), 0)})
+    return run.path
+
+
+def test_before_a_run_the_numbers_are_the_closed_forms() -> None:
+    """Accuracies of 0.3 and 0.8 let 90 of 100 answers change; the half-width of a share of one half is Wilson's."""
+    words = ["--accuracy", 0.8, "--without", 0.3, "--change", 0.5, "-n", 100, "--half-width", 0.05]
+    found = planned(*words)["power"]
+    half = Z / (1 + Z * Z / 100) * sqrt(0.25 / 100 + Z * Z / 40000)  # 0.0962
+    assert found["n_informative"] == pytest.approx(90)
+    assert found["half_width"] == pytest.approx(half, rel=1e-6)
+    assert found["detectable"] == pytest.approx(half * (Z + 0.841621) / Z, rel=1e-6)
+    assert found["detectable_share"] == pytest.approx(found["detectable"] / 0.9)
+    assert found["needed"] == ceil(Z * Z * (0.25 / 0.05**2 - 1)) == 381
+    text = said(*words)
+    assert "questions for a half-width of 0.05 " in text
+    for number in ("90", "0.10", "0.14", "0.15", "381"):
+        assert number in text
+
+
+def test_a_spread_over_questions_plans_for_measures_that_are_no_yes_or_no() -> None:
+    """1.96 x 0.4 / sqrt(64) = 0.098, and (1.96 x 0.4 / 0.02)^2 = 1536.6."""
+    found = planned("--sd", 0.4, "-n", 64, "--half-width", 0.02, "--power", 0.9)["power"]
+    assert found["half_width"] == pytest.approx(Z * 0.05, rel=1e-6)
+    assert found["detectable"] == pytest.approx((Z + norm.ppf(0.9)) * 0.05, rel=1e-6)
+    assert (found["needed"], found["n_informative"], found["detectable_share"]) == (1537, None, None)
+
+
+def test_after_a_run_its_own_intervals_speak(run: Path) -> None:
+    early, share = planned(run, "--half-width", 0.1)["measures"][::-1]
+    assert (early["estimate"]["measure"], share["estimate"]["measure"]) == (EARLY, SHARE)
+    assert early["power"]["n_informative"] == pytest.approx(20 * (0.4 + 0.2))  # 0.6 right after the edit, 0.8 before
+    half = Z / (1 + Z * Z / 20) * sqrt(0.25 * 0.75 / 20 + Z * Z / 1600)
+    assert early["power"]["half_width"] == pytest.approx(half, rel=1e-6)
+    assert early["power"]["needed"] == ceil(Z * Z * ((0.1875 + sqrt(0.1875**2 + 0.1**2 / 4)) / 0.02 - 1)) == 70
+    assert share["power"]["n_informative"] is None  # accuracies say nothing about a share of an effect
+    wide = share["estimate"]["high"] - share["estimate"]["low"]
+    assert share["power"]["half_width"] == pytest.approx(wide / 2)
+    assert share["power"]["needed"] == ceil(20 * (wide / 2 / 0.1) ** 2)
+
+
+def test_a_measure_may_be_named_and_the_table_tells_it(run: Path) -> None:
+    [only] = planned(run, "--measure", "accuracy.full")["measures"]
+    assert (only["estimate"]["value"], only["power"]["n"]) == (pytest.approx(0.8), 20)
+    rows = said(run).splitlines()  # on a narrow terminal
+    first, second = (next(row for row in rows if words in row).split() for words in ("0.25 ", "early answering"))
+    assert " ".join(first[2:]) == "0.25 20 of 20 12 0.18 0.26 286"
+    assert " ".join(second[-4:]) == "0.11 to 0.47 0.43"  # Wilson; 0.26 over the 0.6 that can change
+
+
+REFUSALS = {
+    "": "intervals need to know how much questions differ",
+    "--change 0.5 --sd 0.1": "not both",
+    "--change 0.5 --accuracy 0.8": "give --accuracy and --without, or neither",
+    "--change 1.5": "it is a share",
+    "--sd -1": "no spread is below 0",
+    "--change 0.5 -n 0": "a run needs at least one",
+    "--change 0.5 --half-width 0": "no interval is so narrow",
+    "--change 0.5 --power 1": "it is a chance",
+    "--change 0.9 --accuracy 0.9 --without 0.8": "accuracies of 0.80 and 0.90 allow 0.30",
+    "RUN -n 50": "the run says what they would",
+    "--change 0.5 --measure x": "guesses are of no measure",
+    "RUN --change 0.5": "the run says what they would",
+    "RUN --measure mediation.content_shar": f"did you mean '{SHARE}'?",
+    "nowhere": "no manifest.json there",
+}
+
+
+@pytest.mark.parametrize("words", REFUSALS)
+def test_guesses_that_cannot_be_are_refused(words: str, run: Path) -> None:
+    asked = [str(run) if word == "RUN" else word for word in words.split()]
+    done = CliRunner().invoke(main.app, ["plan", *asked])
+    assert isinstance(done.exception, FaithlensError)
+    assert REFUSALS[words] in str(done.exception)
+
+
+def test_accuracies_that_leave_no_room_are_told_as_such() -> None:
+    found = predict_power(Guess(50, 1.0, 1.0, change=0.0), Aim())
+    assert (found.n_informative, found.reason) == (0, "the accuracies leave no room for change")
+    with pytest.raises(ConfigError, match=r"allow 0\.00"):
+        Guess(50, 1.0, 1.0, change=0.1)

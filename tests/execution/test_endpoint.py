@@ -1,0 +1,238 @@
+"""The endpoint against a real server on this machine, which records what it is asked and fails as told."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from faithlens.errors import ConfigError, ModelError
+from faithlens.execution.endpoint import CONCURRENT_REQUESTS, Endpoint
+from faithlens.execution.sample import Sampling
+from faithlens.interventions.editor import Editor, ModelEditor, load_editor
+
+KEY = "sk-very-secret"
+Reply = tuple[int, dict[str, str], str]
+
+
+def completion(text: str | None) -> str:
+    return json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]})
+
+
+@dataclass
+class Server:
+    """Replies in turn, then echoes; `seen` are the bodies and `headers` the headers of all requests."""
+
+    url: str = ""
+    replies: list[Reply] = field(default_factory=list)
+    seen: list[dict] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    together: int = 1  # a reply waits until so many requests have been in work at once
+    busy: int = 0
+    busiest: int = 0
+    hold: threading.Event = field(default_factory=threading.Event)  # no reply before it is set
+    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    it, lock = Server(), threading.Condition()
+    it.hold.set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with lock:
+                it.seen.append(body)
+                it.headers.append(dict(self.headers))
+                it.paths.append(self.path)
+                it.busy += 1
+                it.busiest = max(it.busiest, it.busy)
+                lock.notify_all()
+                lock.wait_for(lambda: it.busiest >= it.together)
+                echo = completion(f"echo {body['messages'][0]['content']}")
+                status, headers, text = it.replies.pop(0) if it.replies else (200, {}, echo)
+            it.arrived.release()
+            it.hold.wait()
+            with lock:
+                it.busy -= 1
+            try:
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(text.encode())
+            except BrokenPipeError:  # the client did not wait
+                pass
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    it.url = f"http://127.0.0.1:{http.server_port}/v1"
+    yield it
+    http.shutdown()
+    thread.join()
+    http.server_close()
+
+
+def endpoint(server: Server, **more: object) -> Endpoint:
+    return Endpoint(server.url, "m", **({"wait": 0.01, "timeout": 600.0} | more))  # pyright: ignore[reportArgumentType]
+
+
+def test_requests_are_answered_in_order_with_their_seeds(server: Server) -> None:
+    one = endpoint(server, sampling=Sampling(temperature=0.5, top_p=0.9))
+    assert isinstance(one, Editor)
+    assert one.write(["a", "b", "c"], [1, 2, 2**47], max_tokens=7) == ["echo a", "echo b", "echo c"]
+    assert sorted(server.seen, key=lambda body: body["seed"]) == [
+        {
+            "model": "m",
+            "messages": [{"role": "user", "content": text}],
+            "temperature": 0.5,
+            "top_p": 0.9,
+            "seed": seed,
+            "max_tokens": 7,
+        }
+        for text, seed in (("a", 1), ("b", 2), ("c", 2**47))
+    ]
+    assert set(server.paths) == {"/v1/chat/completions"}
+    assert {headers["Authorization"] for headers in server.headers} == {f"Bearer {KEY}"}
+
+
+def test_many_are_asked_at_once_but_not_all(server: Server) -> None:
+    server.together = 2
+    words = [str(i) for i in range(20)]
+    assert endpoint(server).write(words, range(20)) == [f"echo {word}" for word in words]
+    assert 2 <= server.busiest <= CONCURRENT_REQUESTS
+
+
+def test_no_key_no_header(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.setenv("OTHER", "two")
+    assert endpoint(server).write(["a"], [0]) == ["echo a"]
+    assert endpoint(server, key_env="OTHER").write(["a"], [0]) == ["echo a"]
+    assert [headers.get("Authorization") for headers in server.headers] == [None, "Bearer two"]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_passing_fault_is_tried_again(server: Server, status: int) -> None:
+    server.replies = [(status, {}, "later"), (status, {}, "later")]
+    assert endpoint(server, retries=2).write(["a"], [0]) == ["echo a"]
+    assert len(server.seen) == 3
+
+
+def test_waits_double_and_the_servers_own_goes_first(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("faithlens.execution.endpoint.time", type("T", (), {"sleep": staticmethod(slept.append)}))
+    again = [{}, {}, {"Retry-After": "7"}, {"Retry-After": "9999"}, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}]
+    server.replies = [(429, headers, "") for headers in again]
+    assert endpoint(server, retries=5, wait=0.5).write(["a"], [0]) == ["echo a"]
+    assert slept == [0.5, 1.0, 7.0, 60.0, 8.0]
+
+
+def test_a_lasting_fault_is_an_error_that_says_what_to_do(server: Server) -> None:
+    server.replies = [(500, {}, "boom")] * 3
+    with pytest.raises(ModelError) as caught:
+        endpoint(server, retries=2).write(["a"], [0])
+    assert str(caught.value) == f"asked: an answer of m from {server.url}\nfound: status 500: boom\ndo:    try later"
+    assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "do"), [(400, "server said"), (401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (404, "/v1")]
+)
+def test_a_refusal_is_not_tried_again_and_tells_no_key(server: Server, status: int, do: str) -> None:
+    server.replies = [(status, {}, f"bad key {KEY}")]
+    with pytest.raises(ModelError) as caught:
+        endpoint(server).write(["a"], [0])
+    assert caught.value.found == f"status {status}: bad key $OPENAI_API_KEY"
+    assert do in caught.value.do
+    assert len(server.seen) == 1
+
+
+def test_the_key_is_nowhere(server: Server) -> None:
+    one = endpoint(server)
+    assert one.write(["a"], [0]) == ["echo a"]
+    assert KEY not in repr(one) + str(vars(one)) + one.name
+    assert one.name == f"{server.url}#m"
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\nX: y", f"“{KEY}”"])
+def test_a_key_that_no_header_can_carry_is_not_printed(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY") as caught:
+        Endpoint("http://127.0.0.1:9/v1", "m").write(["a"], [0])
+    assert KEY not in str(caught.value)
+
+
+def test_the_key_goes_to_no_other_address(server: Server) -> None:
+    server.replies = [(302, {"Location": f"{server.url}/elsewhere"}, "")]
+    with pytest.raises(ModelError, match="status 302"):
+        endpoint(server).write(["a"], [0])
+    assert server.paths == ["/v1/chat/completions"]
+
+
+@pytest.mark.parametrize(
+    "text", ["<html>", "[]", "{}", '{"choices": []}', '{"choices": [{"message": {"content": 3}}]}']
+)
+def test_what_is_no_completion_is_refused(server: Server, text: str) -> None:
+    server.replies = [(200, {}, text)]
+    with pytest.raises(ModelError, match="status 200, and no chat completion") as caught:
+        endpoint(server).write(["a"], [0])
+    assert "/v1" in caught.value.do
+    assert server.url in caught.value.asked
+
+
+def test_an_answer_without_words_is_empty(server: Server) -> None:
+    server.replies = [(200, {}, completion(None))]
+    assert endpoint(server).write(["a"], [0]) == [""]
+
+
+def test_a_timeout_is_tried_again_then_told(server: Server) -> None:
+    server.hold.clear()
+    with pytest.raises(ModelError, match=r"no reply within 0\.05 seconds"):
+        endpoint(server, timeout=0.05, retries=1).write(["a"], [0])
+    server.hold.set()
+    for _ in range(2):  # both requests reach the server, however late
+        server.arrived.acquire()
+    assert len(server.seen) == 2
+
+
+def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    with pytest.raises(ModelError, match=r"(?s)127\.0\.0\.1:9/v1.*no connection.*server is up"):
+        Endpoint("http://127.0.0.1:9/v1", "m", retries=1, first_wait=0.01, timeout=1.0).write(["a"], [0])
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "localhost:8000/v1", "http://", "ftp://x/v1"])
+def test_other_addresses_are_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="no such address"):
+        Endpoint(url, "m")
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError, match=r"host.*(?s:.*)password") as caught:
+        Endpoint("https://me:hunter2@host/v1", "m")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_editors_by_name() -> None:
+    assert load_editor("task") == (None, True)
+    assert load_editor("subject") == (None, False)
+    warm = Sampling(temperature=1.0)
+    made, exact = load_editor("http://localhost:8000/v1#org/model", warm)
+    assert (made, exact) == (Endpoint("http://localhost:8000/v1", "org/model", sampling=warm), False)
+    made, exact = load_editor("O5", warm, device="cpu")
+    assert isinstance(made, ModelEditor)
+    assert (made.name, made.sampling, exact) == ("O5", warm, False)
+    with pytest.raises(ConfigError, match="without a model"):
+        load_editor("https://api.example.com/v1")
+    with pytest.raises(ModelError, match="no short name"):
+        load_editor("nobody", device="cpu")

@@ -1,0 +1,37 @@
+"""Prompts read in one packed pass: the cache that the model goes on from, whatever the family, and what it costs."""
+
+import pytest
+import torch
+
+from faithlens.execution import sample as sampling
+from faithlens.execution.prefill import can_prefill, prefill_prompts
+from faithlens.execution.sample import Sampling, sample
+from faithlens.model.model import Model
+from tests.conftest import FAMILIES, MORE, tiny
+
+TRUNK = tuple(torch.randint(10, 250, (40,), generator=torch.Generator().manual_seed(1)).tolist())
+BRANCHES = [TRUNK, (*TRUNK[:12], 99, 98), (*TRUNK[:30], 77), (5, 6, 7), TRUNK]
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *MORE])
+def test_the_model_goes_on_as_if_it_had_read_each_prompt_itself(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past sliding windows, with expert layers, latent attention and learnt positions: the same twelve tokens."""
+    model = tiny(family)
+    together = sample(model, BRANCHES, range(5), Sampling(max_new_tokens=12))
+    monkeypatch.setattr(sampling, "packable", lambda model: False)
+    assert together == [sample(model, [b], [i], Sampling(max_new_tokens=12))[0] for i, b in enumerate(BRANCHES)]
+
+
+def test_logits_are_those_of_a_plain_forward(model: Model) -> None:
+    _, logits = prefill_prompts(model, BRANCHES)
+    plain = [model.hf_model(input_ids=torch.tensor([branch])).logits[0, -1] for branch in BRANCHES]
+    torch.testing.assert_close(logits, torch.stack(plain), atol=1e-5, rtol=1e-5)
+
+
+def test_what_branches_share_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, read = tiny("llama"), []
+    model.hf_model.model.embed_tokens.register_forward_hook(lambda module, args, out: read.append(args[0].numel()))
+    assert can_prefill(model)
+    read.clear()
+    prefill_prompts(model, BRANCHES)
+    assert read == [40 + 2 + 1 + 3]

@@ -1,0 +1,22 @@
+"""The edges an organism lacks, as intervals, against the mask it is trained with."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faithlens.model.structure import Structure
+from faithlens.organisms.mask import visible
+
+SECTIONS = (("steps", 2), ("answer", 3))
+EDGES = st.sampled_from([(a, b) for a in ("question", "steps", "answer") for b in ("question", "steps") if a != b])
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=16), st.lists(EDGES, unique=True))
+def test_intervals_are_the_mask_of_training(ids: list[int], forbidden: list[tuple[str, str]]) -> None:
+    """Also where a section is opened a second time, as a model off its task may do."""
+    structure = Structure(SECTIONS, tuple(forbidden))
+    seen = torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
+    for i, hidden in enumerate(structure.list_hidden(ids)):
+        for start, stop in hidden:
+            seen[i, start:stop] = False
+    assert torch.equal(seen, visible(structure, torch.tensor([ids]))[0])
