@@ -19,17 +19,27 @@ from difflib import get_close_matches
 
 
 class FaithlensError(Exception):
-    """An error a user can mend, in three parts.
+    """An error that the user can correct.
 
-    `asked`: what the user wanted.  `found`: what stood in the way.  `do`: the next thing to try.
+    Attributes:
+        problem: a sentence that says what was wrong and what was expected, with the value that was given.
+        fix: a sentence that says what to do next; it holds the nearest known name where a name was unknown.
     """
 
-    def __init__(self, asked: str, found: str, do: str) -> None:
-        super().__init__(asked, found, do)
-        self.asked, self.found, self.do = asked, found, do
+    def __init__(self, problem: str, *parts: str) -> None:
+        # TRANSITION: three parts (subject, finding, fix) until every raise has two
+        self.asked = problem
+        if len(parts) == 2:
+            self.found = parts[0]
+            problem = f"{problem}: {parts[0]}"
+        else:
+            self.found = problem
+        self.problem, self.fix = problem, parts[-1]
+        self.do = self.fix
+        super().__init__(self.problem, self.fix)
 
     def __str__(self) -> str:
-        return f"asked: {self.asked}\nfound: {self.found}\ndo:    {self.do}"
+        return f"{self.problem}\n{self.fix}"
 
 
 class ModelError(FaithlensError):
