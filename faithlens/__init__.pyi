@@ -18,7 +18,7 @@ from .effects.steps import attribution_effects, key_value_effects, knockout_effe
 from .effects.suppression import StepMatrix, suppression_effects
 from .effects.views import compare_activations, find_onset, measure_attention_flow, measure_readiness
 from .errors import FaithlensError
-from .execution.execute import run_plan
+from .execution.execute import execute
 from .execution.sample import Sampling
 from .interventions.case import Case
 from .interventions.editor import Editor, load_editor
@@ -86,6 +86,7 @@ __all__ = [
     "compile_plan",
     "draw_drafts",
     "estimate_cost",
+    "execute",
     "find_donors",
     "find_onset",
     "find_receiver_heads",
@@ -114,7 +115,6 @@ __all__ = [
     "read_transcripts",
     "replace_step",
     "run_battery",
-    "run_plan",
     "split_half",
     "suppression_effects",
     "swap_effects",

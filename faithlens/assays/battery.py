@@ -30,7 +30,7 @@ from faithlens.assays import (
 from faithlens.assays.assay import Assay, Edited, Editing, Records, Setting
 from faithlens.assays.writing import write
 from faithlens.errors import ConfigError, suggest_names
-from faithlens.execution.execute import Backend, run_plan
+from faithlens.execution.execute import Backend, execute
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
 from faithlens.plan.capture import Capture
@@ -140,7 +140,7 @@ def run_battery(
     cases = write(setting, cases, chosen.values(), progress)
     asked = [conditions(setting, case, chosen) for case in cases]
     plan = plan_passes(setting.model, list(chain(*asked)), budget=budget)
-    came = iter(run_plan(setting.model, plan, capture(chosen), backend=backend))
+    came = iter(execute(setting.model, plan, capture(chosen), backend=backend))
     return [
         result(setting, case, {condition.name: next(came) for condition in wanted}, chosen)
         for case, wanted in zip(cases, asked, strict=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from faithlens.errors import ModelError, PlanError, TraceError
-from faithlens.execution.execute import Backend, run_plan
+from faithlens.execution.execute import Backend, execute
 from faithlens.execution.sample import Continuation, Sampling, sample
 from faithlens.interventions.case import Case, make_case
 from faithlens.interventions.truncation import make_full_cot
@@ -215,5 +215,5 @@ def try_stems(model: Model, task: Task, drafts: Sequence[Draft], backend: Backen
         except TraceError:
             continue
         plan = plan_passes(model, [make_full_cot(case) for case in cases])
-        held = [option_coverage(record.logprobs) for record in run_plan(model, plan, backend=backend)]
+        held = [option_coverage(record.logprobs) for record in execute(model, plan, backend=backend)]
         yield Chosen(stem, sum(held) / len(held))

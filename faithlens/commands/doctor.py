@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from faithlens.errors import FaithlensError
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.kernels.implementation import choose_implementation
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
@@ -121,7 +121,7 @@ def run_conditions(
 ) -> list[Record]:
     """Compile and execute."""
     plan = compile_plan(conditions, model.structure, context_length=model.context_length)
-    return run_plan(model, plan, capture, **options)  # type: ignore[arg-type]
+    return execute(model, plan, capture, **options)  # type: ignore[arg-type]
 
 
 def make_limit_check(name: str, measured: float, limit: float, note: str) -> CheckResult:

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 
 from faithlens.effects.experiment import Conditions, list_traces, number_questions
 from faithlens.errors import MeasureError, PlanError
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.measures.answers import choose_option
 from faithlens.measures.probe import (
     Labels,
@@ -115,7 +115,7 @@ def probe_commitment(
     chosen = tuple(range(model.n_layers) if layers is None else layers)
     name = f"{LAST_TOKEN_PREFIX} {at!r} ends"
     capture = Capture(activations=tuple(Site("resid_post", layer, name) for layer in chosen))
-    records = run_plan(model, plan_passes(model, [split_last_token(trace, at, name) for trace in found]), capture)
+    records = execute(model, plan_passes(model, [split_last_token(trace, at, name) for trace in found]), capture)
     answers = [choose_option(record.logprobs) for record in records] if labels is None else list(labels)
     dropped = find_rare_answers(answers, questions, folds)
     used = [t for t in range(len(found)) if t not in dropped]

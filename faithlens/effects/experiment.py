@@ -9,7 +9,7 @@ from jaxtyping import Int
 
 from faithlens.effects.step_effects import Direction, Metric
 from faithlens.errors import PlanError, suggest_names
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.measures.answers import choose_option, kl_divergence, logit_difference, option_probabilities
 from faithlens.model.model import Model
 from faithlens.model.structure import Interval
@@ -102,7 +102,7 @@ def pair_traces(clean: Conditions, corrupted: Conditions) -> list[tuple[Conditio
 
 def run_together(model: Model, conditions: Sequence[Condition], capture: Capture = Capture()) -> list[Record]:
     """Plan and run, in as few passes as memory allows."""
-    return run_plan(model, plan_passes(model, conditions, budget=MAX_PASS_TOKENS), capture)
+    return execute(model, plan_passes(model, conditions, budget=MAX_PASS_TOKENS), capture)
 
 
 def list_traces(traces: Conditions) -> list[Condition]:

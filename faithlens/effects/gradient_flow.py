@@ -9,7 +9,7 @@ import torch
 
 from faithlens.effects.experiment import Conditions, list_traces, run_together
 from faithlens.effects.step_effects import ApproximationQuality, assess_approximation, check_approximation
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Ablation, Condition
@@ -58,7 +58,7 @@ def measure_gradient_flow(model: Model, traces: Conditions, *, n_checked: int = 
         weights = torch.zeros(len(one.options))
         weights[answer], weights[foil] = 1.0, -1.0
         capture = Capture(attribution=tuple(weights.tolist()), gradient_flow=("answer",))
-        [read] = run_plan(model, plan_passes(model, [one]), capture)
+        [read] = execute(model, plan_passes(model, [one]), capture)
         worth = read.gradient_flow["answer"]
         index = pd.MultiIndex.from_product(
             [[t], *map(range, worth.shape[:2]), one.spans], names=["trace", "layer", "head", "piece"]

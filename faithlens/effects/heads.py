@@ -19,7 +19,7 @@ from faithlens.effects.step_effects import (
     compute_trace_intervals,
 )
 from faithlens.effects.steps import make_attribution_weights
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.condition import Condition, Patch
@@ -148,7 +148,7 @@ def approximate_effects(
 
     way = [part_way((i + 0.5) / midpoints) for i in range(midpoints)]
     scores = []
-    for record in run_plan(
+    for record in execute(
         model, plan_passes(model, way), Capture(attribution=make_attribution_weights(*unedited_records))
     ):
         own = [edit for edit in record.condition.edits if isinstance(edit, Patch)][-len(heads) :]

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from faithlens.effects.experiment import Conditions, list_traces, number_questions, select_steps
 from faithlens.errors import MeasureError
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.measures.receivers import MIN_DISTANCE, MIN_SCORED_STEPS, head_kurtosis, vertical_scores
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
@@ -89,7 +89,7 @@ def find_receiver_heads(
         told = f"{len(set(questions[used]))} questions with traces of {least} steps, of {len(set(questions))}"
         raise MeasureError("receiver heads", told, "give longer chains of thought, more of them, or a lower ignore")
     capture = Capture(attention=tuple(select_steps(found, None)))
-    records = run_plan(model, plan_passes(model, [found[t] for t in used]), capture)
+    records = execute(model, plan_passes(model, [found[t] for t in used]), capture)
     scores = [_score_steps(record, min_distance)[first_layer:] for record in records]
     peaks = np.stack([head_kurtosis(one) for one in scores])
     chosen_on = draw_first_half(questions[used], seed)

@@ -21,7 +21,7 @@ from faithlens.effects.experiment import (
 )
 from faithlens.effects.step_effects import Direction, Metric, StepEffects, assess_approximation
 from faithlens.errors import PlanError, suggest_names
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.measures.answers import choose_option
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
@@ -204,7 +204,7 @@ def integrate_gradients(
         [Patch("resid_pre", name, experiment.source, (layer,), amount=amount) for name in names] for amount in amounts
     ]
     conditions = [replace(experiment.base, edits=(*experiment.base.edits, *patches)) for patches in way]
-    found = run_plan(model, plan_passes(model, conditions), Capture(attribution=weights))
+    found = execute(model, plan_passes(model, conditions), Capture(attribution=weights))
     scores = [
         [record.attribution[patch].sum() for patch in patches] for patches, record in zip(way, found, strict=True)
     ]

@@ -10,7 +10,7 @@ Backend = Literal["packed", "separate"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
-def run_plan(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend = "packed") -> list[Record]:
+def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend = "packed") -> list[Record]:
     """Run every condition of `plan`; one record a condition, in the plan's order and its own coordinates.
 
     Raises:

@@ -16,7 +16,7 @@ from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import Result
 from faithlens.assays.cases import check_room, choose_stem, draft, draw_drafts, seed_of, to_case, to_trace
 from faithlens.errors import ModelError, PlanError, TraceError
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.execution.sample import Continuation, Sampling
 from faithlens.measures.answers import choose_option, total_variation
 from faithlens.organisms import ORGANISMS, weights
@@ -176,7 +176,7 @@ def mediated(one: Ran, n: int) -> pd.DataFrame:
     drafts = draw_drafts(model, setting.task, setting.task.draw_questions(n, 5), seed=5)
     cases = [to_case(model, setting.task, d, one.chosen.stem) for d in drafts]
     asked = [mediation.conditions(setting, case) for case in cases]
-    records = iter(run_plan(model, plan_passes(model, [condition for each in asked for condition in each])))
+    records = iter(execute(model, plan_passes(model, [condition for each in asked for condition in each])))
     return pd.DataFrame(
         {"mode": read_mode(case.question).split()[0], "measure": score.measure, "value": score.value}
         for case, each in zip(cases, asked, strict=True)

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 import faithlens as fl
 from faithlens.effects.commitment import evaluate_probes, make_accuracy_statistic, make_auc_statistic, split_last_token
 from faithlens.errors import MeasureError, PlanError
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.measures.probe import (
     assign_folds,
     bag_of_tokens,
@@ -114,7 +114,7 @@ def test_the_activations_are_those_of_transformer_lens() -> None:
         split = split_last_token(trace, "prompt", "end")
         assert split.ids == trace.ids
         capture = Capture(activations=tuple(Site("resid_post", layer, "end") for layer in range(3)))
-        [record] = run_plan(model, fl.plan_passes(model, [split]), capture)
+        [record] = execute(model, fl.plan_passes(model, [split]), capture)
         _, cache = model.bridge.run_with_cache(torch.tensor([trace.ids]))
         for layer in range(3):
             expected = cache[f"blocks.{layer}.hook_resid_post"][0, trace.locate("prompt")[1] - 1]

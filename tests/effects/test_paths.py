@@ -51,7 +51,7 @@ def test_the_relay_is_the_reference_backends() -> None:
     model = tiny("llama")
     clean, corrupted = pair()
     asked = make_path_conditions(clean, corrupted)
-    own, both, *_, relay, self_splice = fl.run_plan(model, fl.plan_passes(model, asked), backend="separate")
+    own, both, *_, relay, self_splice = fl.execute(model, fl.plan_passes(model, asked), backend="separate")
     ends = [own.logprobs, both.logprobs]
     expected = ahead(self_splice.logprobs, ends) - ahead(relay.logprobs, ends)
     found = fl.path_effects(model, clean, corrupted, metric="logit_difference")
@@ -146,7 +146,7 @@ def test_stretches_are_as_long_and_lie_where_they_should() -> None:
 def test_donors_line_up_and_are_answered_differently() -> None:
     model = tiny("llama")
     traces = [replace(pair(seed)[0], name=str(seed)) for seed in range(6)]
-    records = fl.run_plan(model, fl.plan_passes(model, traces))
+    records = fl.execute(model, fl.plan_passes(model, traces))
     answers = {record.condition.name: int(record.logprobs.argmax()) for record in records}
     short = replace(traces[0], name="short", pieces=(*traces[0].pieces[:2], *traces[0].pieces[3:]))
     found = fl.find_donors(model, [*traces, short], seed=2)
@@ -191,7 +191,7 @@ def test_the_prompt_can_be_knocked_out_too() -> None:
     assert both.steps == ("prompt", "step 1")
     assert both.effect[0, 0, 1] == pytest.approx(alone.effect[0, 0, 1], abs=1e-4)
     hidden = replace(clean, edits=(fl.Knockout("stem", ("prompt",)),))
-    own, record = fl.run_plan(model, fl.plan_passes(model, [clean, hidden]))
+    own, record = fl.execute(model, fl.plan_passes(model, [clean, hidden]))
     answer, foil = own.logprobs.argsort(descending=True).tolist()[:2]
     fall = float((own.logprobs - record.logprobs)[answer] - (own.logprobs - record.logprobs)[foil])
     assert both.effect[0, 0, 0] == pytest.approx(fall, abs=1e-4)

@@ -48,7 +48,7 @@ def test_other_metrics(metric: str) -> None:
     model = tiny("llama")
     clean, corrupted = pair()
     found = fl.patch_effects(model, clean, corrupted, layers=[1], metric=metric)
-    ends = [record.logprobs.softmax(-1) for record in fl.run_plan(model, fl.plan_passes(model, [clean, corrupted]))]
+    ends = [record.logprobs.softmax(-1) for record in fl.execute(model, fl.plan_passes(model, [clean, corrupted]))]
     answer = int(ends[0].argmax())
     if metric == "probability":
         expected = [float(p[answer]) for p in ends]
@@ -63,7 +63,7 @@ def test_patching_everything_recovers_everything() -> None:
     clean, corrupted = pair()
     corrupted = replace(corrupted, pieces=(clean.pieces[0], *corrupted.pieces[1:-1], clean.pieces[-1]))
     whole = tuple(fl.Patch("resid_pre", step, clean, layers=(0,)) for step in STEPS)
-    first, recovered = fl.run_plan(model, fl.plan_passes(model, [clean, replace(corrupted, edits=whole)]))
+    first, recovered = fl.execute(model, fl.plan_passes(model, [clean, replace(corrupted, edits=whole)]))
     torch.testing.assert_close(first.logprobs, recovered.logprobs, atol=1e-5, rtol=0)
     found = fl.attribution_effects(model, clean, corrupted, midpoints=200)
     assert found.effect.sum() == pytest.approx(float(found.clean[0] - found.corrupted[0]), rel=0.02)
@@ -94,7 +94,7 @@ def test_splices_are_those_of_the_reference() -> None:
     found = fl.key_value_effects(model, clean, corrupted, controls=1)
     edits = [replace(clean, edits=(fl.KeyValuePatch("stem", step, corrupted),)) for step in STEPS]
     plan = fl.plan_passes(model, [clean, corrupted, *edits])
-    own, other, *spliced = fl.run_plan(model, plan, backend="separate")
+    own, other, *spliced = fl.execute(model, plan, backend="separate")
     answer, foil = int(own.logprobs.argmax()), int(other.logprobs.argmax())
     ahead = [float(record.logprobs[answer] - record.logprobs[foil]) for record in (own, *spliced)]
     assert found.effect[0, 0].tolist() == pytest.approx([ahead[0] - each for each in ahead[1:]], abs=1e-4)
@@ -202,7 +202,7 @@ def organisms() -> dict[str, tuple[Model, list[Condition], list[Condition]]]:
         cases = [fl.to_case(model, task, draft, stem) for draft in drafts]
         clean = [fl.make_full_cot(case) for case in cases if case.counterfactual]
         corrupted = [case.make_condition("twin", case.counterfactual.pieces) for case in cases if case.counterfactual]
-        records = fl.run_plan(model, fl.plan_passes(model, [*clean, *corrupted]))
+        records = fl.execute(model, fl.plan_passes(model, [*clean, *corrupted]))
         differ = [
             int(a.logprobs.argmax()) != int(b.logprobs.argmax())
             for a, b in zip(records[: len(clean)], records[len(clean) :], strict=True)

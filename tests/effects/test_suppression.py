@@ -81,7 +81,7 @@ def test_heads_are_patches_of_single_heads(direction: str) -> None:
         base,
         edits=tuple(fl.Patch("z", "stem", source, layers=(layer,), heads=tuple(range(6))) for layer in range(3)),
     )
-    ran = fl.run_plan(tiny("llama"), fl.plan_passes(tiny("llama"), [base, whole]))
+    ran = fl.execute(tiny("llama"), fl.plan_passes(tiny("llama"), [base, whole]))
     moved = (ran[1].logprobs - ran[0].logprobs).double()
     assert found.approximate.sum() == pytest.approx(sign * float(moved[one] - moved[other]), rel=0.03, abs=0.02)
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from faithlens.execution.execute import Backend, run_plan
+from faithlens.execution.execute import Backend, execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.plan import Plan
@@ -29,7 +29,7 @@ class NoFloat32(TorchFunctionMode):
 def execute_exactly(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend) -> list[Record]:
     """What `execute` would give, were there no rounding to speak of."""
     with NoFloat32():
-        return run_plan(in_float64(model), plan, capture, backend=backend)
+        return execute(in_float64(model), plan, capture, backend=backend)
 
 
 def in_float64(model: Model) -> Model:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from faithlens.errors import PlanError
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.execution.geometry import CHUNK_ROWS
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
@@ -151,8 +151,8 @@ def test_edits_on_more_families(family: str) -> None:
 
 def test_an_edit_leaves_its_neighbours_alone(model: Model) -> None:
     plain = [CLEAN, DONOR, replace(CLEAN, name="cut", pieces=(*CLEAN.pieces[:2], CLEAN.pieces[-1]))]
-    alone = run_plan(model, compile_plan(plain))
-    beside = run_plan(model, compile_plan([*conditions(list(EDITS)), *plain]))[-3:]
+    alone = execute(model, compile_plan(plain))
+    beside = execute(model, compile_plan([*conditions(list(EDITS)), *plain]))[-3:]
     for a, b in zip(alone, beside, strict=True):
         torch.testing.assert_close(a.logprobs, b.logprobs, atol=2e-5, rtol=0)
 
@@ -197,9 +197,9 @@ def test_integrated_gradients_add_up_to_the_effect(component: Component, heads: 
     """The mean over midpoints of gradient times step, summed over tokens, is what the whole patch does."""
     model, n, weights = tiny("llama"), 100, (1.0, -1.0, 0.0, 0.0)
     midpoints = [(i + 0.5) / n for i in range(n)]
-    records = run_plan(model, compile_plan(halfway(midpoints, component, heads)), Capture(attribution=weights))
+    records = execute(model, compile_plan(halfway(midpoints, component, heads)), Capture(attribution=weights))
     total = float(torch.stack([score.sum() for r in records for score in r.attribution.values()]).mean())
-    ends = run_plan(model, compile_plan(halfway([0.0, 1.0], component, heads)))
+    ends = execute(model, compile_plan(halfway([0.0, 1.0], component, heads)))
     clean, patched = (float((torch.tensor(weights) * r.logprobs).sum()) for r in ends)
     assert abs(patched - clean) > 0.01
     assert total == pytest.approx(patched - clean, rel=0.02)
@@ -214,14 +214,14 @@ def test_a_function_of_ones_own_is_a_hook_of_transformer_lens() -> None:
         return x
 
     logits = model.bridge.run_with_hooks(torch.tensor([CLEAN.ids]), fwd_hooks=[("blocks.1.hook_resid_pre", hook)])
-    [record] = run_plan(model, compile_plan([replace(CLEAN, edits=(edit,))]))
+    [record] = execute(model, compile_plan([replace(CLEAN, edits=(edit,))]))
     torch.testing.assert_close(record.logprobs[:2], logits[0, -1].log_softmax(-1)[[65, 66]], atol=2e-5, rtol=0)
 
 
 def test_a_function_that_gives_back_other_rows_is_refused() -> None:
     edit = Apply("mlp_out", "step 1", lambda x, positions: x[:1], layers=(0,))
     with pytest.raises(PlanError, match="give back a tensor of the same shape"):
-        run_plan(tiny("llama"), compile_plan([replace(CLEAN, edits=(edit,))]))
+        execute(tiny("llama"), compile_plan([replace(CLEAN, edits=(edit,))]))
 
 
 def test_gradients_of_all_heads_at_once() -> None:
@@ -242,14 +242,14 @@ def test_gradients_of_shared_rows_are_refused() -> None:
     longer = replace(halfway([0.5])[0], name="also knocked out")
     longer = replace(longer, edits=(*longer.edits, Knockout("stem", ("step 0",))))
     with pytest.raises(PlanError, match="2 conditions share its rows"):
-        run_plan(tiny("llama"), compile_plan([*halfway([0.5]), longer]), Capture(attribution=(1.0, -1.0, 0.0, 0.0)))
+        execute(tiny("llama"), compile_plan([*halfway([0.5]), longer]), Capture(attribution=(1.0, -1.0, 0.0, 0.0)))
 
 
 def test_nothing_is_a_fraction_of_a_zeroed_reference() -> None:
     model = tiny("llama")
     reference = replace(CLEAN, edits=(Ablation("resid_post", "step 1", "zero", layers=(2,)),))
     plan, capture = compile_plan([replace(CLEAN, reference=reference)]), Capture(compare=True)
-    packed, separate = (run_plan(model, plan, capture, backend=b) for b in ("packed", "separate"))
+    packed, separate = (execute(model, plan, capture, backend=b) for b in ("packed", "separate"))
     assert max(worst(packed, separate).values()) < 1e-4  # and the same is missing in both
     distance, number = packed[0].relative_l2, list(CLEAN.spans).index("step 1")
     assert distance is not None
@@ -261,7 +261,7 @@ def test_splicing_oneself_and_patching_oneself_change_nothing(model: Model) -> N
         KeyValuePatch("stem", "step 1", CLEAN),
         *(Patch(c, "step 1", CLEAN, layers=(1,)) for c in COMPONENTS),
     ]
-    first, *others = run_plan(model, compile_plan([CLEAN, *(replace(CLEAN, edits=(edit,)) for edit in edits)]))
+    first, *others = execute(model, compile_plan([CLEAN, *(replace(CLEAN, edits=(edit,)) for edit in edits)]))
     for other in others:
         torch.testing.assert_close(other.logprobs, first.logprobs, atol=1e-5, rtol=0)
 
@@ -306,4 +306,4 @@ def test_an_unknown_component_is_refused_by_name() -> None:
 )
 def test_layers_and_heads_that_do_not_exist_are_refused(edit: Edit) -> None:
     with pytest.raises(PlanError, match="tiny-llama has"):
-        run_plan(tiny("llama"), compile_plan([replace(CLEAN, edits=(edit,))]))
+        execute(tiny("llama"), compile_plan([replace(CLEAN, edits=(edit,))]))

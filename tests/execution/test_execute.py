@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from faithlens.errors import ModelError
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.execution.packed import ATTENTION_NAME
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
@@ -54,8 +54,8 @@ def test_packed_is_separate(model: Model, structure: str) -> None:
     truth = execute_exactly(model, plan, CAPTURE, backend="separate")
     exact = differences(execute_exactly(model, plan, CAPTURE, backend="packed"), truth)
     assert max(exact) < 1e-12
-    separate = differences(run_plan(model, plan, CAPTURE, backend="separate"), truth)
-    packed = differences(run_plan(model, plan, CAPTURE), truth)
+    separate = differences(execute(model, plan, CAPTURE, backend="separate"), truth)
+    packed = differences(execute(model, plan, CAPTURE), truth)
     eps = torch.finfo(torch.float32).eps
     assert packed[0] <= separate[0] + eps * max(float(record.logprobs.abs().max()) for record in truth)
     assert packed[1] <= separate[1] + eps
@@ -112,7 +112,7 @@ def test_plain_transformers_agrees(family: str) -> None:
     patched = replace(clean, name="patched", edits=(Patch("resid_pre", "step 3", donor, layers=(layer,)),))
     capture = Capture(attention=("answer",), activations=(Site("resid_pre", layer, "step 3"),))
     with NoFloat32(), torch.no_grad():
-        *records, given, moved = run_plan(model, compile_plan([*cuts, donor, patched]), capture)
+        *records, given, moved = execute(model, compile_plan([*cuts, donor, patched]), capture)
         values = given.activations[capture.activations[0]].double()
         for record in records:
             logprobs, mass = plainly(model, record.condition)
@@ -125,7 +125,7 @@ def test_plain_transformers_agrees(family: str) -> None:
 
 
 def test_attention_of_every_reader_sums_to_one(model: Model) -> None:
-    for record in run_plan(model, compile_plan(cases()), CAPTURE):
+    for record in execute(model, compile_plan(cases()), CAPTURE):
         assert set(record.attention) == set(CAPTURE.locate_readers(record.condition))
         for mass in record.attention.values():
             assert mass.shape == (model.n_layers, model.n_heads, len(record.condition.pieces))
@@ -133,7 +133,7 @@ def test_attention_of_every_reader_sums_to_one(model: Model) -> None:
 
 
 def test_knocked_out_mass_is_zero_and_the_answer_moves(model: Model) -> None:
-    records = {r.condition.name: r for r in run_plan(model, compile_plan(cases()), CAPTURE)}
+    records = {r.condition.name: r for r in execute(model, compile_plan(cases()), CAPTURE)}
     cut = records["knockout ('step 0', 'step 3')"]
     assert cut.attention["answer"][..., [1, 4]].abs().max() == 0
     assert (cut.logprobs - records["cut@4"].logprobs).abs().max() > 1e-3
@@ -141,8 +141,8 @@ def test_knocked_out_mass_is_zero_and_the_answer_moves(model: Model) -> None:
 
 def test_a_knockout_leaves_its_neighbours_alone(model: Model) -> None:
     plain = [c for c in cases() if not c.edits]
-    alone = run_plan(model, compile_plan(plain))
-    beside = {r.condition.name: r for r in run_plan(model, compile_plan(cases()))}
+    alone = execute(model, compile_plan(plain))
+    beside = {r.condition.name: r for r in execute(model, compile_plan(cases()))}
     for record in alone:
         torch.testing.assert_close(record.logprobs, beside[record.condition.name].logprobs, atol=2e-5, rtol=0)
 
@@ -150,7 +150,7 @@ def test_a_knockout_leaves_its_neighbours_alone(model: Model) -> None:
 def test_capturing_changes_no_logit_and_the_model_is_left_as_it_was(model: Model) -> None:
     before = model.hf_model.config._attn_implementation
     plan = compile_plan(cases())
-    for a, b in zip(run_plan(model, plan), run_plan(model, plan, CAPTURE), strict=True):
+    for a, b in zip(execute(model, plan), execute(model, plan, CAPTURE), strict=True):
         assert torch.equal(a.logprobs, b.logprobs)
     assert model.hf_model.config._attn_implementation == before != ATTENTION_NAME
 
@@ -160,16 +160,16 @@ def test_the_model_is_left_as_it_was_after_an_exception(monkeypatch: pytest.Monk
     before = model.hf_model.config._attn_implementation
     monkeypatch.setattr("faithlens.execution.packed.tree_attention", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        run_plan(model, compile_plan(cases()))
+        execute(model, compile_plan(cases()))
     assert model.hf_model.config._attn_implementation == before
     monkeypatch.undo()
-    run_plan(model, compile_plan(cases()))
+    execute(model, compile_plan(cases()))
 
 
 def test_a_structural_edge_is_exactly_absent() -> None:
     model = tiny("llama", STRUCTURES["answer sees no question"])
     pieces = cases()[4].pieces
-    record = run_plan(model, compile_plan([cases()[4]], model.structure), CAPTURE)[0]
+    record = execute(model, compile_plan([cases()[4]], model.structure), CAPTURE)[0]
     assert record.attention["answer"][..., 0].abs().max() == 0
     assert pieces[0].name == "prompt"
 
@@ -183,4 +183,4 @@ def test_a_structural_edge_is_exactly_absent() -> None:
 )
 def test_what_cannot_be_packed_exactly_is_refused_by_name(family: str, why: str) -> None:
     with pytest.raises(ModelError, match=why):
-        run_plan(tiny(family), compile_plan(cases()))
+        execute(tiny(family), compile_plan(cases()))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from faithlens.errors import KernelError
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.kernels.answer_logprobs import answer_logprobs
 from faithlens.kernels.divergence import divergence
 from faithlens.kernels.span_compare import compare_spans
@@ -127,13 +127,13 @@ def test_packed_passes(family: str) -> None:
     model, swept, edited = tiny(family), compile_plan(cases(), budget=90), compile_plan(conditions(list(EDITS)))
     truth = execute_exactly(model, swept, CAPTURE, backend="packed")
     edited_truth = execute_exactly(model, edited, EVERYTHING, backend="packed")
-    cpu = differences(run_plan(model, swept, CAPTURE), truth)
-    edited_cpu = worst(run_plan(model, edited, EVERYTHING), edited_truth)
+    cpu = differences(execute(model, swept, CAPTURE), truth)
+    edited_cpu = worst(execute(model, edited, EVERYTHING), edited_truth)
     model = moved(model)
     eps = torch.finfo(torch.float32).eps
-    for mine, theirs in zip(differences(run_plan(model, swept, CAPTURE), truth), cpu, strict=True):
+    for mine, theirs in zip(differences(execute(model, swept, CAPTURE), truth), cpu, strict=True):
         assert mine <= SLACK * theirs + 4 * eps
-    gaps = worst(run_plan(model, edited, EVERYTHING), edited_truth)
+    gaps = worst(execute(model, edited, EVERYTHING), edited_truth)
     assert max(gaps.values()) <= SLACK * 2 * max(edited_cpu.values())
 
 
@@ -145,10 +145,10 @@ def test_gradients_and_divergences(family: str) -> None:
         ([CLEAN], Capture(attribution=metric, gradient_flow=("answer",))),
         (conditions(["splice", "knockout"]), Capture(divergence=True)),
     ]
-    cpu = [run_plan(model, compile_plan(given), capture) for given, capture in asked]
+    cpu = [execute(model, compile_plan(given), capture) for given, capture in asked]
     model = moved(model)
     for (given, capture), expected in zip(asked, cpu, strict=True):
-        for mine, theirs in zip(run_plan(model, compile_plan(given), capture), expected, strict=True):
+        for mine, theirs in zip(execute(model, compile_plan(given), capture), expected, strict=True):
             pairs = [(mine.attribution[key], value) for key, value in theirs.attribution.items()]
             pairs += [(mine.gradient_flow[key], value) for key, value in theirs.gradient_flow.items()]
             pairs += [] if mine.kl is None or theirs.kl is None else [(mine.kl, theirs.kl)]
@@ -161,6 +161,6 @@ def test_half_precision_on_a_gpu_is_as_good_as_on_a_cpu() -> None:
     model, plan = tiny("llama"), compile_plan(cases(), budget=90)
     truth = execute_exactly(model, plan, CAPTURE, backend="packed")
     half = Model(model.name, model.hf_model.bfloat16(), model.tokenizer, model.structure)
-    cpu = differences(run_plan(half, plan, CAPTURE), truth)
-    for mine, theirs in zip(differences(run_plan(moved(half, torch.bfloat16), plan, CAPTURE), truth), cpu, strict=True):
+    cpu = differences(execute(half, plan, CAPTURE), truth)
+    for mine, theirs in zip(differences(execute(moved(half, torch.bfloat16), plan, CAPTURE), truth), cpu, strict=True):
         assert mine <= SLACK * theirs

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from faithlens.errors import PlanError
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition
@@ -55,22 +55,22 @@ def test_gradient_flow_adds_up_to_gradient_times_output(model: Model) -> None:
 
 
 def test_reading_gradients_changes_no_answer(model: Model) -> None:
-    plain, read = (run_plan(model, compile_plan([CLEAN]), capture)[0] for capture in (Capture(), READ))
+    plain, read = (execute(model, compile_plan([CLEAN]), capture)[0] for capture in (Capture(), READ))
     torch.testing.assert_close(plain.logprobs, read.logprobs, atol=1e-5, rtol=0)
 
 
 def test_gradient_flow_without_a_metric_or_under_edits_is_refused() -> None:
     model, edited = tiny("llama"), replace(CLEAN, edits=EDITS["knockout"])
     with pytest.raises(PlanError, match="no metric to take the gradient of"):
-        run_plan(model, compile_plan([CLEAN]), Capture(gradient_flow=("answer",)))
+        execute(model, compile_plan([CLEAN]), Capture(gradient_flow=("answer",)))
     with pytest.raises(PlanError, match="it is edited"):
-        run_plan(model, compile_plan([edited]), READ)
+        execute(model, compile_plan([edited]), READ)
 
 
 def test_gradient_flow_of_shared_rows_is_refused() -> None:
     cut = replace(CLEAN, name="cut", pieces=(*CLEAN.pieces[:4], replace(CLEAN.pieces[-1], ids=(9, 8))))
     with pytest.raises(PlanError, match="2 conditions share its rows"):
-        run_plan(tiny("llama"), compile_plan([CLEAN, cut]), replace(READ, gradient_flow=("step 2",)))
+        execute(tiny("llama"), compile_plan([CLEAN, cut]), replace(READ, gradient_flow=("step 2",)))
 
 
 def diverging(names: list[str]) -> list[Condition]:
@@ -102,7 +102,7 @@ def test_divergence_on_more_families(family: str) -> None:
 
 
 def test_rows_before_an_edit_do_not_diverge(model: Model) -> None:
-    [_, record] = run_plan(model, compile_plan(conditions(["knockout between steps"])), Capture(divergence=True))
+    [_, record] = execute(model, compile_plan(conditions(["knockout between steps"])), Capture(divergence=True))
     assert record.kl is not None
     assert record.kl[:3].tolist() == [0.0, 0.0, 0.0]
     assert bool((record.kl[3:] > 1e-6).all())

@@ -37,8 +37,8 @@ def test_packed_is_separate(smollm2: fl.Model) -> None:
     plan = fl.compile_plan(asked, model.structure, context_length=model.context_length)
     truth = execute_exactly(model, plan, CAPTURE, backend="separate")
     assert max(differences(execute_exactly(model, plan, CAPTURE, backend="packed"), truth)) < 1e-12
-    separate = differences(fl.run_plan(model, plan, CAPTURE, backend="separate"), truth)
-    packed = differences(fl.run_plan(model, plan, CAPTURE), truth)
+    separate = differences(fl.execute(model, plan, CAPTURE, backend="separate"), truth)
+    packed = differences(fl.execute(model, plan, CAPTURE), truth)
     eps = torch.finfo(torch.float32).eps
     assert packed[0] <= separate[0] + eps * max(float(record.logprobs.abs().max()) for record in truth)
     assert packed[1] <= separate[1] + eps

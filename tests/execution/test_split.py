@@ -4,7 +4,7 @@ import pytest
 import torch
 from accelerate.hooks import AlignDevicesHook, add_hook_to_module, remove_hook_from_module
 
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.plan.capture import Capture
 from faithlens.plan.plan import compile_plan
 from tests.conftest import tiny
@@ -19,7 +19,7 @@ def test_layers_on_two_devices(captured: bool) -> None:
     model = tiny("llama")
     plan = compile_plan(conditions(list(EDITS)))
     capture = CAPTURE if captured else Capture()
-    whole = run_plan(model, plan, capture)
+    whole = execute(model, plan, capture)
     body, split = model.hf_model.model, Devices()
     places = {body.embed_tokens: FIRST, body.rotary_emb: FIRST, body.layers[0]: FIRST, body.layers[1]: SECOND}
     places |= {body.layers[2]: FIRST, body.norm: SECOND, model.hf_model.lm_head: SECOND}
@@ -27,7 +27,7 @@ def test_layers_on_two_devices(captured: bool) -> None:
         for module, device in places.items():
             add_hook_to_module(module, AlignDevicesHook(execution_device=device))
             split.put(module, device)
-        records = run_plan(model, plan, capture)
+        records = execute(model, plan, capture)
     for module in places:
         remove_hook_from_module(module)
     assert {FIRST, SECOND} <= split.met

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from faithlens.errors import PlanError
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.model.trace import Piece
 from faithlens.plan import cost as costs
 from faithlens.plan.condition import Condition, Patch
@@ -33,7 +33,7 @@ def test_what_does_not_fit_is_refused_before_it_runs(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(model.hf_model, "forward", None)
     monkeypatch.setattr(model.hf_model.base_model, "forward", None)
     with pytest.raises(PlanError, match="plan_for"):
-        run_plan(model, plan)
+        execute(model, plan)
 
 
 def many(n: int) -> list[Condition]:
@@ -50,7 +50,7 @@ def test_passes_are_made_small_enough_for_the_memory_there_is() -> None:
     assert cut.conditions == tuple(conditions)
     assert len(cut.passes) > 2
     assert max(costs.estimate_peak_bytes(model, packed) for packed in cut.passes) <= most
-    for mine, theirs in zip(run_plan(model, cut), run_plan(model, whole), strict=True):
+    for mine, theirs in zip(execute(model, cut), execute(model, whole), strict=True):
         torch.testing.assert_close(mine.logprobs, theirs.logprobs, atol=1e-5, rtol=0)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from faithlens.errors import PlanError
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.plan.capture import Capture, Site
 from faithlens.plan.condition import Component
 from faithlens.plan.plan import compile_plan
@@ -30,7 +30,7 @@ def test_a_name_is_what_transformer_lens_calls_so(family: str) -> None:
     hooks = [(name, lambda x, hook, name=name: keep(x, hook, name)) for name in names]
     model.bridge.run_with_hooks(torch.tensor([CLEAN.ids]), fwd_hooks=hooks)
     sites = [Site.from_hook_name(name, "step 1", model) for name in names]
-    [record] = run_plan(model, compile_plan([CLEAN]), Capture(activations=tuple(sites)))
+    [record] = execute(model, compile_plan([CLEAN]), Capture(activations=tuple(sites)))
     start, stop = CLEAN.spans["step 1"]
     for name, site in zip(names, sites, strict=True):
         torch.testing.assert_close(record.activations[site], seen[name][start:stop], atol=2e-5, rtol=1e-5)

@@ -29,7 +29,7 @@ from faithlens.commands.bench.harness import (
 )
 from faithlens.commands.bench.traces import STEM, make_full_trace, split_step_ends
 from faithlens.commands.doctor import measure_drift
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.model.load import load
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
@@ -94,7 +94,7 @@ def list_rivals(model: Model, tokens: int) -> dict[str, Callable[[], object]]:
     def ours(capture: Capture) -> Callable[[], object]:
         own = condition if capture.compare else replace(condition, reference=None)
         plan = plan_passes(model, [own])
-        return lambda: run_plan(model, plan, capture)
+        return lambda: execute(model, plan, capture)
 
     return {
         BARE: lambda: run_bare(model, ids),

@@ -26,7 +26,7 @@ from faithlens.commands.bench.harness import (
 from faithlens.commands.bench.sweep import PROMPT, STEP, STEPS
 from faithlens.commands.bench.traces import make_full_trace
 from faithlens.commands.doctor import answer_plainly, measure_drift
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.condition import Condition, KeyValuePatch, Knockout, Patch
 from faithlens.plan.cost import plan_passes
@@ -118,7 +118,7 @@ def make_grid(model: Model, clean: Condition, donor: Condition) -> list[Conditio
 def run_packed(model: Model, conditions: Sequence[Condition]) -> list[Tensor]:
     """faithlens: plan and run."""
     plan = plan_passes(model, conditions, budget=ROWS)
-    return [record.logprobs for record in run_plan(model, plan)]
+    return [record.logprobs for record in execute(model, plan)]
 
 
 def run_transformer_lens(

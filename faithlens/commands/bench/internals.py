@@ -16,7 +16,7 @@ from faithlens.effects.experiment import Experiment, replace_words
 from faithlens.effects.paths import make_path_conditions
 from faithlens.effects.steps import integrate_gradients, make_attribution_weights
 from faithlens.errors import BenchmarkError
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture
@@ -36,7 +36,7 @@ def measure(model: Model, repeats: int) -> BenchResult:
     """
     around = describe_setting(model)
     clean, donor = find_pair(model)
-    records = run_plan(model, plan_passes(model, [clean, donor]))
+    records = execute(model, plan_passes(model, [clean, donor]))
     work, weights = Experiment.from_pair("denoise", clean, donor), make_attribution_weights(*records)
     states, words = make_state_conditions(clean, donor), make_word_conditions(clean, donor)
     grid = "residual grid, one direction (M14)"
@@ -45,7 +45,7 @@ def measure(model: Model, repeats: int) -> BenchResult:
         "layers against the question (M15)": lambda: fl.layer_effects(model, clean, donor),
         "heads, 10 and 20 exactly (M16)": lambda: fl.head_effects(model, clean, donor),
         "gradient flow, 20 heads exactly (M12)": lambda: fl.measure_gradient_flow(model, clean),
-        "flow of all steps (M11)": lambda: run_plan(
+        "flow of all steps (M11)": lambda: execute(
             model, plan_passes(model, [clean]), Capture(flow=("answer", *NAMES))
         ),
         "suppression matrix (M20)": lambda: fl.suppression_effects(model, clean, controls=0),
@@ -55,9 +55,9 @@ def measure(model: Model, repeats: int) -> BenchResult:
         f"integrated gradients, {MIDPOINTS} midpoints (M13)",
     )
     tier1 = {
-        "paths, relay, states, knockouts (M1-M3, M6-M9)": lambda: run_plan(model, plan_passes(model, states)),
+        "paths, relay, states, knockouts (M1-M3, M6-M9)": lambda: execute(model, plan_passes(model, states)),
         views: lambda: read_views(model, clean, donor),
-        "words of single steps, both directions (M4, M5)": lambda: run_plan(model, plan_passes(model, words)),
+        "words of single steps, both directions (M4, M5)": lambda: execute(model, plan_passes(model, words)),
         gradients: lambda: integrate_gradients(model, work, NAMES, 0, MIDPOINTS, weights),
     }
     times = race_rivals({**tier1, **tier2, ONCE: lambda: answer_plainly(model, clean)}, repeats)
@@ -128,4 +128,4 @@ def make_word_conditions(clean: Condition, donor: Condition) -> list[Condition]:
 def read_views(model: Model, clean: Condition, donor: Condition) -> None:
     """Attention from the answer and every step, the model at every step's end, and distances from the donor's run."""
     capture = Capture(attention=("answer", *NAMES), logit_lens=("answer", *NAMES), compare=True)
-    run_plan(model, plan_passes(model, [clean, replace(donor, reference=clean)]), capture)
+    execute(model, plan_passes(model, [clean, replace(donor, reference=clean)]), capture)

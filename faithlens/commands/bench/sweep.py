@@ -24,7 +24,7 @@ from faithlens.commands.bench.harness import (
 )
 from faithlens.commands.bench.traces import make_full_trace, make_truncations
 from faithlens.commands.doctor import answer_plainly, measure_drift
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition
@@ -92,7 +92,7 @@ def measure_agreement(model: Model, cuts: Sequence[Condition]) -> list[Agreement
 def run_packed(model: Model, cuts: Sequence[Condition]) -> SweepOutcome:
     """faithlens: plan and run."""
     plan = plan_passes(model, cuts)
-    records = run_plan(model, plan, Capture(attention=("answer",)))
+    records = execute(model, plan, Capture(attention=("answer",)))
     return [r.logprobs for r in records], [r.attention["answer"] for r in records]
 
 

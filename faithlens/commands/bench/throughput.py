@@ -16,7 +16,7 @@ from faithlens.commands.bench.harness import (
 )
 from faithlens.commands.bench.traces import make_full_trace, make_truncations, repeat_tokens
 from faithlens.commands.doctor import measure_drift
-from faithlens.execution.execute import run_plan
+from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.plan import compile_plan
 
@@ -37,10 +37,10 @@ def measure(model: Model, repeats: int) -> BenchResult:
         cuts = cuts[1:]
     ids = torch.tensor([repeat_tokens(model, model.decode(cuts[0].ids), plan.tokens)], device=model.device)
     drift, plain = measure_drift(model, [cuts[0], cuts[-1]])
-    first, *_, last = run_plan(model, plan)
+    first, *_, last = execute(model, plan)
     gap = rms([first.logprobs, last.logprobs], plain)
     agreements = check_agreements([Agreement("the packed pass", gap, SLACK * drift)])
-    times = race_rivals({PACKED_RIVAL: lambda: run_plan(model, plan), BARE: lambda: run_bare(model, ids)}, repeats)
+    times = race_rivals({PACKED_RIVAL: lambda: execute(model, plan), BARE: lambda: run_bare(model, ids)}, repeats)
     return BenchResult(
         subject="throughput",
         work=f"{plan.tokens:,} tokens: {plan.describe()}; and one sequence of as many",

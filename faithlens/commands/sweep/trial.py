@@ -12,7 +12,7 @@ from pathlib import Path
 from faithlens.commands.audit import estimate_subject, format_duration, make_model_loader, prepare_subject
 from faithlens.commands.sweep.config import HeldOutText, Member, SweepConfig, read_held_out_texts
 from faithlens.errors import ConfigError, ModelError, PlanError, TraceError
-from faithlens.execution.execute import Backend, run_plan
+from faithlens.execution.execute import Backend, execute
 from faithlens.model.load import resolve_name
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
@@ -92,7 +92,7 @@ def compute_held_out_loss(
     ]
     if not conditions:
         raise ConfigError(f"the held-out loss of {model.name}", "the text has fewer than two tokens", "give more text")
-    records = run_plan(model, plan_passes(model, conditions, budget=budget), backend=backend)
+    records = execute(model, plan_passes(model, conditions, budget=budget), backend=backend)
     predicted = sum(len(condition.options[0]) for condition in conditions)
     return -sum(float(record.logprobs[0]) for record in records) / predicted
 
