@@ -83,3 +83,16 @@ def suggest_names(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     return (f"did you mean {close[0]!r}? " if close else "") + "known: " + ", ".join(names)
+
+
+def check_choice(name: object, known: Iterable[str], what: str, error: type[FaithlensError] = ConfigError) -> None:
+    """Check that `name` is one of the names in `known`; `what` says what it names, such as "backend".
+
+    Raises:
+        FaithlensError: the name is unknown; of class `error`, with the nearest known name.
+    """
+    names = list(known)
+    if not isinstance(name, str) or name not in names:
+        raise error(
+            f"{what} must be one of {', '.join(map(repr, names))}, got {name!r}", suggest_names(str(name), names)
+        )
