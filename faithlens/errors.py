@@ -93,6 +93,4 @@ def check_choice(name: object, known: Iterable[str], what: str, error: type[Fait
     """
     names = list(known)
     if not isinstance(name, str) or name not in names:
-        raise error(
-            f"{what} must be one of {', '.join(map(repr, names))}, got {name!r}", suggest_names(str(name), names)
-        )
+        raise error(f"unknown {what} {name!r}", suggest_names(str(name), names))
