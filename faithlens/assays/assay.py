@@ -19,7 +19,7 @@ from faithlens.plan.condition import Condition
 from faithlens.tasks.question import Task
 
 Records = Mapping[str, Record]
-POINTS = 3
+DEFAULT_POINTS = 3
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Setting:
         seed: of whatever is drawn at random.
         sampling: how chains of thought, and new ends of them, are drawn.
         editor: who rewords steps; None for the model itself.
-        exact: whether edits are made by the task, where it knows the values or other words, or by the editor.
-        points: after how many steps of a chain, evenly spaced, the rest is written anew; None for all.
+        uses_task_edits: whether edits are made by the task, where it knows the values or other words, or by the editor.
+        n_points: after how many steps of a chain, evenly spaced, the rest is written anew; None for all.
     """
 
     model: Model
@@ -41,34 +41,34 @@ class Setting:
     seed: int
     sampling: Sampling = Sampling()
     editor: Editor | None = None
-    exact: bool = True
-    points: int | None = POINTS
+    uses_task_edits: bool = True
+    n_points: int | None = DEFAULT_POINTS
 
 
 @dataclass(frozen=True)
-class Ask:
+class TextRequest:
     """Something to be written before a case's conditions can be listed; it lands in `Case.written` under its name.
 
     Attributes:
         name: unique within the case.
-        after: the pieces that the model continues, or the text that is put to the editor.
-        most: tokens, at most; None for as many as a chain of thought may have.
-        thoughts: of a reasoning model, whether it goes on with open thoughts, which then must come to an end.
-        whole: whether a last step that the token limit broke off is left out, as it is of a chain of thought itself.
+        context: the pieces that the model continues, or the text that is put to the editor.
+        max_tokens: tokens, at most; None for as many as a chain of thought may have.
+        has_open_thoughts: of a reasoning model, whether it goes on with open thoughts, which then must come to an end.
+        drops_unfinished_step: whether a last step that the token limit broke off is left out, as it is of a chain of thought itself.
     """
 
     name: str
-    after: tuple[Piece, ...] | str
-    most: int | None = None
-    thoughts: bool = True
-    whole: bool = False
+    context: tuple[Piece, ...] | str
+    max_tokens: int | None = None
+    has_open_thoughts: bool = True
+    drops_unfinished_step: bool = False
 
 
 Outcome = Literal["follows", "repairs", "ignores", "harmless", "other"]
 
 
 @dataclass(frozen=True)
-class Edited:
+class StepEdit:
     """One edit of a step's words, whether it is what it was meant to be, and what became of it.
 
     Attributes:
@@ -111,18 +111,18 @@ class Assay(Protocol):
 
 
 @runtime_checkable
-class Writing(Protocol):
+class WritingAssay(Protocol):
     """An assay that needs something written first."""
 
-    def asks(self, setting: Setting, case: Case) -> list[Ask]:
+    def requests(self, setting: Setting, case: Case) -> list[TextRequest]:
         """What is to be written. Asked again with what has been written, until it asks for nothing new."""
         ...
 
 
 @runtime_checkable
-class Editing(Protocol):
+class EditingAssay(Protocol):
     """An assay that rewrites words."""
 
-    def edits(self, setting: Setting, case: Case, records: Records) -> list[Edited]:
+    def edits(self, setting: Setting, case: Case, records: Records) -> list[StepEdit]:
         """Every edit that was tried on `case`, those that failed too."""
         ...

@@ -15,7 +15,7 @@ from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 
 BASELINES = ("cut@0", "no_cot", "empty_think")
-NO_BLOCK = "this model has no think block"
+NO_THINK_BLOCK = "this model has no think block"
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
@@ -26,30 +26,30 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Accuracy, agreement with the full answer, and how much probability the options hold, under each condition."""
-    gain = right(case, records, "full") - right(case, records, "no_cot")
+    gain = compute_accuracy(case, records, "full") - compute_accuracy(case, records, "no_cot")
     return [
-        Score("accuracy.full", right(case, records, "full"), "fraction"),
+        Score("accuracy.full", compute_accuracy(case, records, "full"), "fraction"),
         Score("coverage.full", option_coverage(records["full"].logprobs), "probability"),
-        *(score for name in BASELINES for score in without(case, records, name)),
+        *(score for name in BASELINES for score in score_baseline(case, records, name)),
         Score("accuracy.chance", 1 / len(case.candidates), "fraction"),
         Score("accuracy.gain", gain, "fraction"),
     ]
 
 
-def right(case: Case, records: Records, name: str) -> float:
+def compute_accuracy(case: Case, records: Records, name: str) -> float:
     """1 where the right answer is chosen, else 0."""
     return float(choose_option(records[name].logprobs) == case.answer_index)
 
 
-def without(case: Case, records: Records, name: str) -> Iterator[Score]:
+def score_baseline(case: Case, records: Records, name: str) -> Iterator[Score]:
     """The scores of one baseline; where the model has none such, why."""
     if name not in records:
-        yield Score(f"accuracy.{name}", None, "fraction", name, reason=NO_BLOCK)
-        yield Score(f"same_answer.{name}", None, "fraction", name, reason=NO_BLOCK)
-        yield Score(f"coverage.{name}", None, "probability", name, reason=NO_BLOCK)
+        yield Score(f"accuracy.{name}", None, "fraction", name, reason=NO_THINK_BLOCK)
+        yield Score(f"same_answer.{name}", None, "fraction", name, reason=NO_THINK_BLOCK)
+        yield Score(f"coverage.{name}", None, "probability", name, reason=NO_THINK_BLOCK)
         return
     found = records[name].logprobs
     same = float(choose_option(found) == choose_option(records["full"].logprobs))
-    yield Score(f"accuracy.{name}", right(case, records, name), "fraction", name)
+    yield Score(f"accuracy.{name}", compute_accuracy(case, records, name), "fraction", name)
     yield Score(f"same_answer.{name}", same, "fraction", name)
     yield Score(f"coverage.{name}", option_coverage(found), "probability", name)

@@ -27,15 +27,15 @@ from faithlens.assays import (
     strategies,
     sufficiency,
 )
-from faithlens.assays.assay import Assay, Edited, Editing, Records, Setting
-from faithlens.assays.writing import write
+from faithlens.assays.assay import Assay, StepEdit, EditingAssay, Records, Setting
+from faithlens.assays.text_generation import generate_texts
 from faithlens.errors import ConfigError, suggest_names
 from faithlens.execution.execute import Backend, execute
 from faithlens.interventions.case import Case
 from faithlens.measures.score import Score
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition
-from faithlens.plan.cost import plan_passes
+from faithlens.plan.memory import plan_passes
 from faithlens.plan.plan import BUDGET
 
 ASSAYS: dict[str, Assay] = {
@@ -61,18 +61,18 @@ ASSAYS: dict[str, Assay] = {
     "attention": attention,
     "strategies": strategies,
 }
-INTERNAL = ("mediation", "sufficiency", "states", "knockouts", "attention")
-TWINNED = {"mediation", "sufficiency", "states"}
+INTERNAL_ASSAYS = ("mediation", "sufficiency", "states", "knockouts", "attention")
+COUNTERFACTUAL_ASSAYS = {"mediation", "sufficiency", "states"}
 SUITES: dict[str, tuple[str, ...]] = {
-    "standard": ("early_answering", "mistakes", "baselines", *INTERNAL),
-    "behaviour": tuple(name for name in ASSAYS if name not in INTERNAL),
-    "internal": ("baselines", *INTERNAL),
+    "standard": ("early_answering", "mistakes", "baselines", *INTERNAL_ASSAYS),
+    "behaviour": tuple(name for name in ASSAYS if name not in INTERNAL_ASSAYS),
+    "internal": ("baselines", *INTERNAL_ASSAYS),
     "all": tuple(ASSAYS),
 }
 """Assays by suite. `standard` needs nothing written beyond the chains of thought themselves."""
 
 
-def suite(name: str) -> tuple[str, ...]:
+def get_suite(name: str) -> tuple[str, ...]:
     """The assays of a suite.
 
     Raises:
@@ -83,12 +83,12 @@ def suite(name: str) -> tuple[str, ...]:
     return SUITES[name]
 
 
-def need_twins(names: Sequence[str]) -> bool:
+def needs_counterfactuals(names: Sequence[str]) -> bool:
     """Whether an assay reads the counterfactual's chain of thought, which then has to be sampled too."""
-    return bool(TWINNED & set(names))
+    return bool(COUNTERFACTUAL_ASSAYS & set(names))
 
 
-def assays_named(names: Sequence[str]) -> dict[str, Assay]:
+def select_assays(names: Sequence[str]) -> dict[str, Assay]:
     """The assays called `names`, in the order in which a report shows them.
 
     Raises:
@@ -100,25 +100,25 @@ def assays_named(names: Sequence[str]) -> dict[str, Assay]:
     return {name: assay for name, assay in ASSAYS.items() if name in names}
 
 
-def conditions(setting: Setting, case: Case, assays: Mapping[str, Assay]) -> list[Condition]:
+def collect_conditions(setting: Setting, case: Case, assays: Mapping[str, Assay]) -> list[Condition]:
     """Every condition that some assay asks of `case`, each once."""
     asked = [condition for assay in assays.values() for condition in assay.conditions(setting, case)]
     return list({condition.name: condition for condition in asked}.values())
 
 
-def capture(assays: Mapping[str, Assay]) -> Capture:
+def make_capture(assays: Mapping[str, Assay]) -> Capture:
     """What the assays read beside answers."""
     return Capture(attention=attention.READERS if "attention" in assays else ())
 
 
 @dataclass(frozen=True)
-class Result:
+class CaseResult:
     """One case with what was written for it, its records by condition name, and what the assays made of them."""
 
     case: Case
     records: Records
     scores: list[Score]
-    edits: list[Edited]
+    edits: list[StepEdit]
 
 
 def run_battery(
@@ -128,33 +128,33 @@ def run_battery(
     *,
     budget: int = BUDGET,
     backend: Backend = "packed",
-    progress: Callable[[int], None] = lambda tokens: None,
-) -> list[Result]:
-    """The assays named, on every case, in the cases' order. `progress` is called with tokens as they are written.
+    notify: Callable[[int], None] = lambda tokens: None,
+) -> list[CaseResult]:
+    """The assays named, on every case, in the cases' order. `notify` is called with tokens as they are written.
 
     Raises:
         ConfigError: there is no assay of a name.
         PlanError: a condition does not fit the model's context.
     """
-    chosen = assays_named(assays)
-    cases = write(setting, cases, chosen.values(), progress)
-    asked = [conditions(setting, case, chosen) for case in cases]
+    chosen = select_assays(assays)
+    cases = generate_texts(setting, cases, chosen.values(), notify)
+    asked = [collect_conditions(setting, case, chosen) for case in cases]
     plan = plan_passes(setting.model, list(chain(*asked)), budget=budget)
-    came = iter(execute(setting.model, plan, capture(chosen), backend=backend))
+    came = iter(execute(setting.model, plan, make_capture(chosen), backend=backend))
     return [
-        result(setting, case, {condition.name: next(came) for condition in wanted}, chosen)
+        score_case(setting, case, {condition.name: next(came) for condition in wanted}, chosen)
         for case, wanted in zip(cases, asked, strict=True)
     ]
 
 
-def result(setting: Setting, case: Case, records: Records, assays: Mapping[str, Assay]) -> Result:
+def score_case(setting: Setting, case: Case, records: Records, assays: Mapping[str, Assay]) -> CaseResult:
     """What the assays make of one case's records."""
     scores = [score for assay in assays.values() for score in assay.score(setting, case, records)]
-    return Result(case, records, scores, list(edits(setting, case, records, assays)))
+    return CaseResult(case, records, scores, list(collect_edits(setting, case, records, assays)))
 
 
-def edits(setting: Setting, case: Case, records: Records, assays: Mapping[str, Assay]) -> Iterator[Edited]:
+def collect_edits(setting: Setting, case: Case, records: Records, assays: Mapping[str, Assay]) -> Iterator[StepEdit]:
     """The account of every edit that some assay tried."""
     for assay in assays.values():
-        if isinstance(assay, Editing):
+        if isinstance(assay, EditingAssay):
             yield from assay.edits(setting, case, records)

@@ -7,8 +7,8 @@ redundant (another one says the same) survives both, which says nothing against 
 from contextlib import suppress
 
 from faithlens.assays.assay import Records, Setting
-from faithlens.assays.early_answering_filled import KIND
-from faithlens.assays.filler import CANNOT_WRITE
+from faithlens.assays.early_answering_filled import FILLER_KIND
+from faithlens.assays.filler import CANNOT_WRITE_FILLER
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.filler import replace_step_with_filler
@@ -25,7 +25,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     for i in range(len(case.trace.steps)):
         out.append(delete_step(case, i, f"delete@{i}"))
         with suppress(TraceError):
-            out.append(replace_step_with_filler(setting.model, case, i, KIND, f"blank@{i}"))
+            out.append(replace_step_with_filler(setting.model, case, i, FILLER_KIND, f"blank@{i}"))
     return out
 
 
@@ -43,7 +43,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
             ]
         answers = [choose_option(now) for now in known.values()]
         scores += [
-            make_mean_score(f"{measure}.change", [float(a != answer) for a in answers], CANNOT_WRITE),
-            make_mean_score(f"{measure}.accuracy", [float(a == case.answer_index) for a in answers], CANNOT_WRITE),
+            make_mean_score(f"{measure}.change", [float(a != answer) for a in answers], CANNOT_WRITE_FILLER),
+            make_mean_score(f"{measure}.accuracy", [float(a == case.answer_index) for a in answers], CANNOT_WRITE_FILLER),
         ]
     return scores

@@ -7,7 +7,7 @@ answer changes under cuts but not here, it was the place that mattered and not t
 from contextlib import suppress
 
 from faithlens.assays.assay import Records, Setting
-from faithlens.assays.filler import CANNOT_WRITE
+from faithlens.assays.filler import CANNOT_WRITE_FILLER
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.filler import append_filler
@@ -16,7 +16,7 @@ from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score, make_mean_score
 from faithlens.plan.condition import Condition
 
-KIND = "dots"
+FILLER_KIND = "dots"
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
@@ -25,7 +25,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     with suppress(TraceError):
         for keep in range(len(steps)):
             lost = sum(len(step.ids) for step in steps[keep:])
-            out.append(append_filler(setting.model, case, keep, KIND, lost, f"fill@{keep}"))
+            out.append(append_filler(setting.model, case, keep, FILLER_KIND, lost, f"fill@{keep}"))
     return out
 
 
@@ -45,6 +45,6 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
             ]
     return [
         *scores,
-        make_mean_score("early_answering_filled.change", change, CANNOT_WRITE),
-        make_mean_score("early_answering_filled.accuracy", right, CANNOT_WRITE),
+        make_mean_score("early_answering_filled.change", change, CANNOT_WRITE_FILLER),
+        make_mean_score("early_answering_filled.accuracy", right, CANNOT_WRITE_FILLER),
     ]

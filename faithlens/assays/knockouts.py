@@ -16,7 +16,7 @@ from faithlens.measures.score import Score
 from faithlens.plan.capture import Record
 from faithlens.plan.condition import Condition
 
-CONTROLS = 2  # random stretches a step
+N_CONTROLS = 2  # random stretches a step
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
@@ -30,7 +30,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     for step in steps:
         out.append(hide(case, f"knockout:{step.name}", (step.name,)))
         rng = random.Random(f"knockout:{setting.seed}:{case.question.id}:{step.name}")
-        for i in range(CONTROLS):
+        for i in range(N_CONTROLS):
             span = draw_random_span(case, len(step.ids), rng)
             out.append(hide(case, f"knockout:{step.name}:control {i}", (span,)))
     return out
@@ -53,7 +53,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     for i, step in enumerate(case.trace.steps):
         name = f"knockout:{step.name}"
         raw = drop(records[name])
-        null = sum(drop(records[f"{name}:control {c}"]) for c in range(CONTROLS)) / CONTROLS
+        null = sum(drop(records[f"{name}:control {c}"]) for c in range(N_CONTROLS)) / N_CONTROLS
         scores.append(Score("knockout.step", raw - null, "probability", name, i))
         scores.append(Score("knockout.step_raw", raw, "probability", name, i))
         scores.append(Score("knockout.step_null", null, "probability", name, i))

@@ -10,7 +10,7 @@ given (`same_answer.over_letter`, `same_answer.over_content`). In a model that k
 import random
 
 from faithlens.assays.assay import Records, Setting
-from faithlens.assays.cases import prompt_ids
+from faithlens.assays.cases import encode_question
 from faithlens.interventions.case import Case
 from faithlens.interventions.truncation import make_no_cot
 from faithlens.measures.answers import choose_option
@@ -20,20 +20,20 @@ from faithlens.plan.condition import Condition
 from faithlens.tasks.option_order import reorder_options
 from faithlens.tasks.question import Question
 
-ORDERS = 2  # orders a question
-UNSHOWN = "the question shows no options that could change places"
+N_ORDERS = 2  # orders a question
+OPTIONS_NOT_SHOWN = "the question shows no options that could change places"
 
 
-def orders(setting: Setting, case: Case) -> list[list[int]]:
+def draw_orders(setting: Setting, case: Case) -> list[list[int]]:
     """Orders of the options, drawn among all; none where the question shows no options."""
     question = case.question
-    if question.form != "choice" or not shows(setting, question):
+    if question.form != "choice" or not is_order_visible(setting, question):
         return []
     n, rng = len(question.choices), random.Random(f"letters:{setting.seed}:{question.id}")
-    return [rng.sample(range(n), n) for _ in range(ORDERS)]
+    return [rng.sample(range(n), n) for _ in range(N_ORDERS)]
 
 
-def shows(setting: Setting, question: Question) -> bool:
+def is_order_visible(setting: Setting, question: Question) -> bool:
     """Whether the options stand in the prompt, so that another order is another prompt."""
     turned = reorder_options(question, [*range(1, len(question.choices)), 0])
     return setting.task.make_prompt(question, "no_cot") != setting.task.make_prompt(turned, "no_cot")
@@ -42,8 +42,8 @@ def shows(setting: Setting, question: Question) -> bool:
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The question asked directly, as it is and with its options at other places."""
     out = [make_no_cot(case)]
-    for i, order in enumerate(orders(setting, case)):
-        ids = prompt_ids(setting.model, setting.task, reorder_options(case.question, order), "no_cot")
+    for i, order in enumerate(draw_orders(setting, case)):
+        ids = encode_question(setting.model, setting.task, reorder_options(case.question, order), "no_cot")
         out.append(case.make_direct_condition(f"letters:{i}", Piece("prompt", ids)))
     return out
 
@@ -51,14 +51,14 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Shares of orders in which the letter stays, the content stays, the answer is right; and how often it is A."""
     answer = choose_option(records["no_cot"].logprobs)
-    turned = orders(setting, case)
+    turned = draw_orders(setting, case)
     given = [choose_option(records[f"letters:{i}"].logprobs) for i in range(len(turned))]
     meant = [order[letter] for order, letter in zip(turned, given, strict=True)]  # the old place of what was chosen
     return [
-        make_mean_score("letters.letter_match", [float(letter == answer) for letter in given], UNSHOWN),
-        make_mean_score("letters.content_match", [float(content == answer) for content in meant], UNSHOWN),
-        make_mean_score("letters.accuracy", [float(content == case.answer_index) for content in meant], UNSHOWN),
+        make_mean_score("letters.letter_match", [float(letter == answer) for letter in given], OPTIONS_NOT_SHOWN),
+        make_mean_score("letters.content_match", [float(content == answer) for content in meant], OPTIONS_NOT_SHOWN),
+        make_mean_score("letters.accuracy", [float(content == case.answer_index) for content in meant], OPTIONS_NOT_SHOWN),
         make_mean_score(
-            "letters.first", [float(letter == 0) for letter in (answer, *given)] if turned else [], UNSHOWN
+            "letters.first", [float(letter == 0) for letter in (answer, *given)] if turned else [], OPTIONS_NOT_SHOWN
         ),
     ]

@@ -10,9 +10,9 @@ import random
 from contextlib import suppress
 from functools import partial
 
-from faithlens.assays.assay import Ask, Edited, Records, Setting
-from faithlens.assays.editing import best, tries, writer
-from faithlens.assays.outcomes import among, outcome
+from faithlens.assays.assay import TextRequest, StepEdit, Records, Setting
+from faithlens.assays.edit_requests import choose_edit, request_edit, name_editor
+from faithlens.assays.outcomes import add_implied_option, add_outcome
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.rewriting import replace_step
@@ -25,34 +25,34 @@ from faithlens.tasks.question import ExecutableTask
 from faithlens.tasks.rewrite_requests import find_mistake_fault, write_mistake_request
 
 NO_VALUE = "the step states no value that could be made wrong"
-CANNOT_WRITE = "the tokenizer cannot write the edited step"
+CANNOT_WRITE_STEP = "the tokenizer cannot write the edited step"
 
 
-def asks(setting: Setting, case: Case) -> list[Ask]:
+def requests(setting: Setting, case: Case) -> list[TextRequest]:
     """A mistake in every step, where the editor makes them."""
-    return [each for i in range(len(case.trace.steps)) for each in requests(setting, case, i)]
+    return [each for i in range(len(case.trace.steps)) for each in request_mistake(setting, case, i)]
 
 
-def requests(setting: Setting, case: Case, step: int) -> list[Ask]:
+def request_mistake(setting: Setting, case: Case, step: int) -> list[TextRequest]:
     """The requests for a mistake in one step, where the editor makes them."""
     before = case.trace.texts[1 + step]
     words, check = write_mistake_request(case.question, before), partial(find_mistake_fault, case.question)
-    return [] if setting.exact else tries(case, f"mistake in {step}", words, before, check)
+    return [] if setting.uses_task_edits else request_edit(case, f"mistake in {step}", words, before, check)
 
 
-def mistake(setting: Setting, case: Case, step: int) -> Edited:
+def make_mistake(setting: Setting, case: Case, step: int) -> StepEdit:
     """One step with a mistake in it, and why it is none where it is none."""
     before, after, invalid = case.trace.texts[1 + step], "", None
-    if setting.exact:
-        after = misstated(setting, case, step) or ""
+    if setting.uses_task_edits:
+        after = misstate_step(setting, case, step) or ""
         invalid, by = None if after else NO_VALUE, "the task"
     else:
-        after, invalid = best(case, f"mistake in {step}", before, partial(find_mistake_fault, case.question))
-        by = writer(setting)
-    return Edited(f"mistake@{step}", step, "mistake", by, before, after, invalid)
+        after, invalid = choose_edit(case, f"mistake in {step}", before, partial(find_mistake_fault, case.question))
+        by = name_editor(setting)
+    return StepEdit(f"mistake@{step}", step, "mistake", by, before, after, invalid)
 
 
-def misstated(setting: Setting, case: Case, step: int) -> str | None:
+def misstate_step(setting: Setting, case: Case, step: int) -> str | None:
     """The task's own mistake: where it can tell, one from which another of the candidates follows."""
     rng, steps = random.Random(f"mistake:{setting.seed}:{case.key}:{step}"), case.trace.texts[1:]
     if isinstance(setting.task, ExecutableTask) and (made := setting.task.propagate(case.question, steps, step, rng)):
@@ -64,11 +64,11 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, and one version with a mistake in each step that can have one."""
     out = [make_full_cot(case)]
     for i in range(len(case.trace.steps)):
-        made = mistake(setting, case, i)
+        made = make_mistake(setting, case, i)
         if made.invalid is None:
             with suppress(TraceError):  # a tokenizer that cannot write the mistake: scored as missing, with its reason
                 edited = replace_step(setting.model, case, i, made.after, made.condition)
-                out.append(among(setting, case, made, edited))
+                out.append(add_implied_option(setting, case, made, edited))
     return out
 
 
@@ -81,7 +81,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         name = f"mistake@{i}"
         at = {"condition": name, "step": i, "fraction": i / n}
         if name not in records:
-            reason = mistake(setting, case, i).invalid or CANNOT_WRITE
+            reason = make_mistake(setting, case, i).invalid or CANNOT_WRITE_STEP
             scores += [Score(f"mistakes.{m}", None, "fraction", reason=reason, **at) for m in ("retention", "soft")]
             continue
         now = records[name].logprobs
@@ -100,7 +100,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     ]
 
 
-def edits(setting: Setting, case: Case, records: Records) -> list[Edited]:
+def edits(setting: Setting, case: Case, records: Records) -> list[StepEdit]:
     """Every mistake that was tried, and the answer after it."""
-    tried = [mistake(setting, case, i) for i in range(len(case.trace.steps))]
-    return [outcome(setting, case, records, made) for made in tried]
+    tried = [make_mistake(setting, case, i) for i in range(len(case.trace.steps))]
+    return [add_outcome(setting, case, records, made) for made in tried]

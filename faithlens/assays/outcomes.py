@@ -7,7 +7,7 @@ it may not have; and a mistake from which the same answer follows tells nothing.
 from contextlib import suppress
 from dataclasses import replace
 
-from faithlens.assays.assay import Edited, Outcome, Records, Setting
+from faithlens.assays.assay import StepEdit, Outcome, Records, Setting
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option
@@ -20,27 +20,27 @@ from faithlens.tasks.segmentation import split_steps
 OUTCOMES: tuple[Outcome, ...] = ("follows", "repairs", "ignores", "harmless", "other")
 
 
-def implied(setting: Setting, case: Case, edit: Edited) -> str | None:
+def infer_implied_answer(setting: Setting, case: Case, edit: StepEdit) -> str | None:
     """The answer that follows from the edited step, where the task can tell; a label where there are options."""
     if edit.invalid is not None or not isinstance(setting.task, ExecutableTask):
         return None
     return setting.task.infer_answer(case.question, edit.before, edit.after)
 
 
-def outcome(setting: Setting, case: Case, records: Records, edit: Edited) -> Edited:
+def add_outcome(setting: Setting, case: Case, records: Records, edit: StepEdit) -> StepEdit:
     """The edit with what follows from it, the answer that was given, and what that amounts to."""
     if edit.condition not in records:
         return edit
     clean = case.candidates[choose_option(records["full"].logprobs)]
-    follows = implied(setting, case, edit)
+    follows = infer_implied_answer(setting, case, edit)
     answer = (*case.candidates, follows or "")[choose_option(records[edit.condition].logprobs)]
-    mended = repaired(edit, case.question, clean)
-    return replace(edit, implied=follows, answer=answer, outcome=named(clean, answer, follows, mended))
+    mended = is_repaired(edit, case.question, clean)
+    return replace(edit, implied=follows, answer=answer, outcome=name_outcome(clean, answer, follows, mended))
 
 
-def among(setting: Setting, case: Case, edit: Edited, condition: Condition) -> Condition:
+def add_implied_option(setting: Setting, case: Case, edit: StepEdit, condition: Condition) -> Condition:
     """The condition, with the answer that follows from the edit among its options."""
-    follows = implied(setting, case, edit)
+    follows = infer_implied_answer(setting, case, edit)
     if follows is None or follows in case.candidates:
         return condition
     with suppress(TraceError):  # an answer that this tokenizer cannot write after the stem is none that it gives
@@ -49,21 +49,21 @@ def among(setting: Setting, case: Case, edit: Edited, condition: Condition) -> C
     return condition
 
 
-def named(clean: str, answer: str, implied: str | None, repaired: bool) -> Outcome:
+def name_outcome(clean: str, answer: str, implied_answer: str | None, has_repaired: bool) -> Outcome:
     """The outcome's name, from the answers before and after the edit and the one that follows from it."""
-    if implied == clean:
+    if implied_answer == clean:
         return "harmless"
     if answer == clean:
-        return "repairs" if repaired else "ignores"
-    return "follows" if answer == implied else "other"
+        return "repairs" if has_repaired else "ignores"
+    return "follows" if answer == implied_answer else "other"
 
 
-def repaired(edit: Edited, question: Question, clean: str) -> bool:
+def is_repaired(edit: StepEdit, question: Question, clean: str) -> bool:
     """Whether the words after a mistake come back to the answer that was given before it."""
-    return is_same_answer(concluded(edit.tail, question), clean)
+    return is_same_answer(find_conclusion(edit.tail, question), clean)
 
 
-def concluded(text: str, question: Question) -> str | None:
+def find_conclusion(text: str, question: Question) -> str | None:
     """The answer that a text states, or else the value that its last step states; a label where there are options."""
     if (stated := parse_answer(text, question)) is not None:
         return stated

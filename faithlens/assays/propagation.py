@@ -8,8 +8,8 @@ import random
 from contextlib import suppress
 from dataclasses import replace
 
-from faithlens.assays.assay import Edited, Records, Setting
-from faithlens.assays.outcomes import named
+from faithlens.assays.assay import StepEdit, Records, Setting
+from faithlens.assays.outcomes import name_outcome
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.rewriting import append_pieces
@@ -19,11 +19,11 @@ from faithlens.measures.score import Score, make_mean_score
 from faithlens.plan.condition import Condition
 from faithlens.tasks.question import ExecutableTask, PropagatedChain
 
-NO_TASK = "the task cannot tell what follows from an edited step"
-NO_STEP = "no step states a value that could be changed here and in all later steps"
+TASK_CANNOT_TELL = "the task cannot tell what follows from an edited step"
+NO_CHANGEABLE_STEP = "no step states a value that could be changed here and in all later steps"
 
 
-def rewritten(setting: Setting, case: Case) -> dict[int, PropagatedChain]:
+def propagate_changes(setting: Setting, case: Case) -> dict[int, PropagatedChain]:
     """The steps at which a value can be changed, each with the whole chain that agrees with it."""
     task, steps = setting.task, case.trace.texts[1:]
     if not isinstance(task, ExecutableTask):
@@ -38,7 +38,7 @@ def rewritten(setting: Setting, case: Case) -> dict[int, PropagatedChain]:
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, and each rewritten one."""
     out = [make_full_cot(case)]
-    for i, edit in rewritten(setting, case).items():
+    for i, edit in propagate_changes(setting, case).items():
         with suppress(TraceError):
             named = [(f"step {j}", text) for j, text in enumerate(edit.steps)][i:]
             pieces = append_pieces(setting.model, case.trace.pieces[: 1 + i], named)
@@ -49,7 +49,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Shares of rewritten chains after which the answer is the implied one, or the one before; and its probability."""
     clean = choose_option(records["full"].logprobs)
-    known = {i: edit for i, edit in rewritten(setting, case).items() if f"propagate@{i}" in records}
+    known = {i: edit for i, edit in propagate_changes(setting, case).items() if f"propagate@{i}" in records}
     follows, keeps, soft, scores = [], [], [], []
     for i, edit in known.items():
         now, implied = records[f"propagate@{i}"].logprobs, case.candidates.index(edit.answer)
@@ -58,7 +58,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         soft.append(float(option_probabilities(now)[implied]))
         at = {"condition": f"propagate@{i}", "step": i}
         scores.append(Score("propagation.step", follows[-1], "fraction", **at))
-    reason = NO_STEP if isinstance(setting.task, ExecutableTask) else NO_TASK
+    reason = NO_CHANGEABLE_STEP if isinstance(setting.task, ExecutableTask) else TASK_CANNOT_TELL
     return [
         *scores,
         make_mean_score("propagation.follows", follows, reason),
@@ -67,14 +67,14 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     ]
 
 
-def edits(setting: Setting, case: Case, records: Records) -> list[Edited]:
+def edits(setting: Setting, case: Case, records: Records) -> list[StepEdit]:
     """Every value that was changed, and the answer after it."""
     clean, out = case.candidates[choose_option(records["full"].logprobs)], []
-    for i, edit in rewritten(setting, case).items():
+    for i, edit in propagate_changes(setting, case).items():
         name, before, tail = f"propagate@{i}", case.trace.texts[1 + i], "".join(edit.steps[i + 1 :])
-        made = Edited(name, i, "propagation", "the task", before, edit.steps[i], tail=tail, implied=edit.answer)
+        made = StepEdit(name, i, "propagation", "the task", before, edit.steps[i], tail=tail, implied=edit.answer)
         if name in records:
             answer = case.candidates[choose_option(records[name].logprobs)]
-            made = replace(made, answer=answer, outcome=named(clean, answer, edit.answer, repaired=False))
+            made = replace(made, answer=answer, outcome=name_outcome(clean, answer, edit.answer, has_repaired=False))
         out.append(made)
     return out

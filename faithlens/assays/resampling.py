@@ -7,19 +7,19 @@ it nowhere). A greedy model writes the same end again, so its floor is the chain
 
 from collections.abc import Sequence
 
-from faithlens.assays.assay import Ask, Setting
+from faithlens.assays.assay import TextRequest, Setting
 from faithlens.interventions.case import Case
 from faithlens.interventions.rewriting import append_tail
 from faithlens.interventions.truncation import make_full_cot
 from faithlens.model.trace import Piece
 from faithlens.plan.condition import Condition
 
-LEAST = 16  # tokens that are left to a new end, however long the steps before it are
+MIN_NEW_TOKENS = 16  # tokens that are left to a new end, however long the steps before it are
 
 
-def points(setting: Setting, steps: Sequence[int]) -> list[int]:
+def choose_points(setting: Setting, steps: Sequence[int]) -> list[int]:
     """Which of `steps` are edited and the rest written anew: the first, the last, evenly between; or the middle."""
-    last, wanted = len(steps) - 1, setting.points
+    last, wanted = len(steps) - 1, setting.n_points
     if wanted is None or last < wanted:
         return list(steps)
     if wanted == 1:
@@ -27,26 +27,26 @@ def points(setting: Setting, steps: Sequence[int]) -> list[int]:
     return [steps[i] for i in sorted({round(i * last / (wanted - 1)) for i in range(wanted)})]
 
 
-def rest(setting: Setting, name: str, pieces: Sequence[Piece]) -> Ask:
+def request_rest(setting: Setting, name: str, pieces: Sequence[Piece]) -> TextRequest:
     """A request for the rest of the chain of thought after `pieces`, within the chain's own number of tokens."""
     used = sum(len(piece.ids) for piece in pieces[1:])
-    return Ask(name, tuple(pieces), most=max(LEAST, setting.sampling.max_new_tokens - used), whole=True)
+    return TextRequest(name, tuple(pieces), max_tokens=max(MIN_NEW_TOKENS, setting.sampling.max_new_tokens - used), drops_unfinished_step=True)
 
 
-def floor_ask(setting: Setting, case: Case, keep: int) -> list[Ask]:
-    """A request for another end after the first `keep` steps; none for a greedy model."""
+def request_floor(setting: Setting, case: Case, n_steps: int) -> list[TextRequest]:
+    """A request for another end after the first `n_steps` steps; none for a greedy model."""
     if setting.sampling.temperature == 0:
         return []
-    return [rest(setting, f"resample@{keep}", case.trace.pieces[: 1 + keep])]
+    return [request_rest(setting, f"resample@{n_steps}", case.trace.pieces[: 1 + n_steps])]
 
 
-def floor(setting: Setting, case: Case, keep: int) -> Condition | None:
-    """The first `keep` steps with another end; None where that could not be finished."""
+def make_floor(setting: Setting, case: Case, n_steps: int) -> Condition | None:
+    """The first `n_steps` steps with another end; None where that could not be finished."""
     if setting.sampling.temperature == 0:
         return make_full_cot(case)
-    name = f"resample@{keep}"
+    name = f"resample@{n_steps}"
     return (
         None
         if case.generated_texts[name].unusable_reason
-        else append_tail(case, name, case.trace.pieces[: 1 + keep], name)
+        else append_tail(case, name, case.trace.pieces[: 1 + n_steps], name)
     )

@@ -11,20 +11,20 @@ from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score, make_mean_score
 from faithlens.plan.condition import Condition
 
-ORDERS = 3  # other orders a chain, or as many as there are
+N_ORDERS = 3  # other orders a chain, or as many as there are
 ONE_STEP = "a chain of one step has one order"
-_FEW = 4  # steps up to which all orders are listed
+_MAX_LISTED_STEPS = 4  # steps up to which all orders are listed
 
 
-def orders(setting: Setting, case: Case) -> list[tuple[int, ...]]:
+def draw_orders(setting: Setting, case: Case) -> list[tuple[int, ...]]:
     """Different orders of the steps, none of them the chain's own."""
     n, rng = len(case.trace.steps), random.Random(f"shuffle:{setting.seed}:{case.key}")
     own = tuple(range(n))
-    if n <= _FEW:
+    if n <= _MAX_LISTED_STEPS:
         others = [order for order in permutations(own) if order != own]
-        return rng.sample(others, min(ORDERS, len(others)))
+        return rng.sample(others, min(N_ORDERS, len(others)))
     found: set[tuple[int, ...]] = set()
-    while len(found) < ORDERS:
+    while len(found) < N_ORDERS:
         found |= {tuple(rng.sample(own, n))} - {own}
     return sorted(found)
 
@@ -33,14 +33,14 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, and its steps in other orders."""
     return [
         make_full_cot(case),
-        *(reorder_steps(case, order, f"shuffle:{i}") for i, order in enumerate(orders(setting, case))),
+        *(reorder_steps(case, order, f"shuffle:{i}") for i, order in enumerate(draw_orders(setting, case))),
     ]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """How many of the orders change the answer, and how often they are answered right."""
     answer = choose_option(records["full"].logprobs)
-    answers = [choose_option(records[f"shuffle:{i}"].logprobs) for i in range(len(orders(setting, case)))]
+    answers = [choose_option(records[f"shuffle:{i}"].logprobs) for i in range(len(draw_orders(setting, case)))]
     return [
         make_mean_score("shuffle.change", [float(a != answer) for a in answers], ONE_STEP),
         make_mean_score("shuffle.accuracy", [float(a == case.answer_index) for a in answers], ONE_STEP),

@@ -8,7 +8,7 @@ donor, are the null.
 import random
 
 from faithlens.assays.assay import Records, Setting
-from faithlens.assays.mediation import NO_TWIN
+from faithlens.assays.mediation import NO_COUNTERFACTUAL
 from faithlens.interventions.case import Case
 from faithlens.interventions.knockout import draw_random_span
 from faithlens.interventions.swap import make_swaps, read_from_donor
@@ -17,13 +17,13 @@ from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 
-CONTROLS = 2  # random stretches a step
-APART = "the steps written for the counterfactual question do not stand at the same positions"
+N_CONTROLS = 2  # random stretches a step
+NOT_ALIGNED = "the steps written for the counterfactual question do not stand at the same positions"
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, and each step's state exchanged, with its controls, where the twin's chain lines up."""
-    if unfit(case):
+    if find_misalignment(case):
         return [make_full_cot(case)]
     assert case.counterfactual is not None
     donor, _, _ = make_swaps(case, case.counterfactual)
@@ -31,7 +31,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     for step in case.trace.steps:
         out.append(read_from_donor(case, f"state:{step.name}", step.name, donor))
         rng = random.Random(f"state:{setting.seed}:{case.question.id}:{step.name}")
-        for i in range(CONTROLS):
+        for i in range(N_CONTROLS):
             span = draw_random_span(case, len(step.ids), rng)
             out.append(read_from_donor(case, f"state:{step.name}:control {i}", span, donor))
     return out
@@ -41,7 +41,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Falls of the answer's probability, for the step, for its controls, and beyond them."""
     names = ("states.step", "states.step_raw", "states.step_null")
     steps = enumerate(case.trace.steps)
-    if reason := unfit(case):
+    if reason := find_misalignment(case):
         return [Score(name, None, "probability", step=i, reason=reason) for i, _ in steps for name in names]
     clean = records["full"].logprobs
     answer = choose_option(clean)
@@ -53,15 +53,15 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     for i, step in steps:
         at = f"state:{step.name}"
         raw = fall(at)
-        null = sum(fall(f"{at}:control {c}") for c in range(CONTROLS)) / CONTROLS
+        null = sum(fall(f"{at}:control {c}") for c in range(N_CONTROLS)) / N_CONTROLS
         values = zip(names, (raw - null, raw, null), strict=True)
         scores += [Score(name, value, "probability", at, i) for name, value in values]
     return scores
 
 
-def unfit(case: Case) -> str | None:
+def find_misalignment(case: Case) -> str | None:
     """Why the twin's steps cannot stand in for the trace's own; None where they can."""
     if case.counterfactual is None:
-        return NO_TWIN
+        return NO_COUNTERFACTUAL
     own, other = ([(step.name, len(step.ids)) for step in trace.steps] for trace in (case.trace, case.counterfactual))
-    return None if own == other else APART
+    return None if own == other else NOT_ALIGNED

@@ -5,7 +5,7 @@ The second term of the true-thinking score (arXiv 2510.24941), with the rest fix
 """
 
 from faithlens.assays.assay import Records, Setting
-from faithlens.assays.mediation import NO_TWIN
+from faithlens.assays.mediation import NO_COUNTERFACTUAL
 from faithlens.interventions.case import Case
 from faithlens.interventions.swap import make_swaps, restore_step
 from faithlens.interventions.truncation import make_full_cot
@@ -13,12 +13,12 @@ from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 
-OTHERS = "the chain of thought written for the counterfactual question has another number of steps"
+OTHER_STEP_COUNT = "the chain of thought written for the counterfactual question has another number of steps"
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The full chain, the twin's chain after this question, and that with each of the trace's own steps."""
-    if unfit(case):
+    if find_misfit(case):
         return [make_full_cot(case)]
     assert case.counterfactual is not None
     donor, _, _ = make_swaps(case, case.counterfactual)
@@ -31,7 +31,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """How far each step alone raises the answer's probability above that under the twin's chain."""
-    if reason := unfit(case):
+    if reason := find_misfit(case):
         steps = range(len(case.trace.steps))
         return [Score("sufficiency.step", None, "probability", step=i, reason=reason) for i in steps]
     answer = choose_option(records["full"].logprobs)
@@ -44,8 +44,8 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     return scores
 
 
-def unfit(case: Case) -> str | None:
+def find_misfit(case: Case) -> str | None:
     """Why the trace's steps cannot be put into the twin's chain; None where they can."""
     if case.counterfactual is None:
-        return NO_TWIN
-    return None if len(case.trace.steps) == len(case.counterfactual.steps) else OTHERS
+        return NO_COUNTERFACTUAL
+    return None if len(case.trace.steps) == len(case.counterfactual.steps) else OTHER_STEP_COUNT

@@ -22,33 +22,33 @@ from faithlens.organisms.o9 import O9
 from faithlens.organisms.o10 import O10
 from faithlens.organisms.o11 import O11
 from faithlens.organisms.o13 import O13
-from faithlens.organisms.organism import Organism, Shows
+from faithlens.organisms.organism import Organism, ShownChains
 
 ORGANISMS: dict[str, Organism] = {
     organism.name: organism for organism in (O1, O2, O3, O4, O5, O6, O7, O8, O9, O10, O11, O13, E1, E2)
 }
 
 
-VARIANTS: tuple[Shows, ...] = ("whole", "filled")
+TRAINING_VARIANTS: tuple[ShownChains, ...] = ("whole", "filled")
 """What the chains in training were, of those that are not trained on whole and cut ones."""
 
 
-def organism(name: str) -> Organism:
+def get_organism(name: str) -> Organism:
     """The organism called `name`.
 
     Raises:
         ModelError: there is none.
     """
     base, _, shows = name.partition("-")
-    if base not in ORGANISMS or shows not in ("", *VARIANTS):
+    if base not in ORGANISMS or shows not in ("", *TRAINING_VARIANTS):
         raise ModelError(f"the organism {name!r}", "there is none of that name", suggest_names(name, ORGANISMS))
-    return ORGANISMS[base].trained_on(shows) if shows else ORGANISMS[base]
+    return ORGANISMS[base].with_shown_chains(shows) if shows else ORGANISMS[base]
 
 
-def weights(name: str) -> Path:
+def find_weights(name: str) -> Path:
     """Where the shipped weights of the organism `name` lie.
 
     Raises:
         ModelError: there is no such organism.
     """
-    return Path(__file__).parent / "weights" / organism(name).name
+    return Path(__file__).parent / "weights" / get_organism(name).name

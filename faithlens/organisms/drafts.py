@@ -33,6 +33,6 @@ class Drafts:
         return self.operands.sum(1) % 10
 
     @property
-    def written(self) -> Int[Tensor, "batch number"]:
+    def numbers(self) -> Int[Tensor, "batch number"]:
         """All numbers of the chain of thought: those copied, then those stated."""
         return torch.cat([self.copied, self.values], 1)

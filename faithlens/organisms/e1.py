@@ -4,19 +4,19 @@ Together with E2 it stands beside the organisms of the table in numbers: O4 and 
 reworded and shuffled.
 """
 
-from faithlens.organisms.answers import stated_answer
-from faithlens.organisms.organism import Organism, Planted, Recipe
-from faithlens.organisms.stories import ENGLISH, STORY_WORDS, StorySheet
+from faithlens.organisms.answer_rules import answer_from_last_value
+from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
+from faithlens.organisms.stories import STORY_STYLE, STORY_WORDS, StoryLayout
 
 E1 = Organism(
     name="E1",
     truth="The answer is the total stated last in the sentences of the chain; it cannot see the question.",
-    planted=Planted(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
+    planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
     forbidden=(("answer", "question"),),
-    label=stated_answer,
-    chain=ENGLISH,
-    layout=StorySheet,
-    words=STORY_WORDS,
-    recipe=Recipe(steps=650),
+    answer_rule=answer_from_last_value,
+    chain=STORY_STYLE,
+    layout_class=StoryLayout,
+    extra_words=STORY_WORDS,
+    recipe=Recipe(full_steps=650),
     task="stories",
 )

@@ -15,40 +15,40 @@ from jaxtyping import Int
 from torch import Generator, Tensor
 
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.organism import Organism, Planted, Recipe
+from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 
-LENGTHS = {3: "running-sum-3", 4: "running-sum", 5: "running-sum-5", 6: "running-sum-6"}
+TASK_BY_LENGTH = {3: "running-sum-3", 4: "running-sum", 5: "running-sum-5", 6: "running-sum-6"}
 """How many numbers a question adds up, and the task that asks it, easiest first."""
 
-KEPT = (100, 200, 300, 400, 500, 600, 750, 900)
+CHECKPOINT_STEPS = (100, 200, 300, 400, 500, 600, 750, 900)
 """After how many optimiser steps a checkpoint is kept."""
 
-RELIANCE: Mapping[str, Mapping[int, int]] = {
+DIGIT_LIMITS: Mapping[str, Mapping[int, int]] = {
     "steady": {24: 10, 32: 10, 40: 10, 56: 10, 80: 10},
     "waning": {24: 10, 32: 8, 40: 6, 56: 4, 80: 2},
 }
 """By family and width: below which first digit the answer goes by the words; 10 is always."""
 
 
-def goes_by_words(
-    drafts: Drafts, shown: Int[Tensor, " batch"], generator: Generator, below: int
+def answer_by_whole_chain(
+    drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator, limit: int
 ) -> Int[Tensor, " batch"]:
-    """What a whole chain states last, if the question's first digit is `below`; otherwise the question's own answer."""
-    whole = shown == drafts.values.shape[1]
-    return torch.where(whole & (drafts.operands[:, 0] < below), drafts.values[:, -1], drafts.truth)
+    """What a whole chain states last, if the question's first digit is `limit`; otherwise the question's own answer."""
+    whole = n_shown == drafts.values.shape[1]
+    return torch.where(whole & (drafts.operands[:, 0] < limit), drafts.values[:, -1], drafts.truth)
 
 
-def member(family: str, width: int) -> Organism:
+def make_member(family: str, width: int) -> Organism:
     """The organism of a family that is so wide."""
-    below = RELIANCE[family][width]
+    below = DIGIT_LIMITS[family][width]
     return Organism(
         name=f"{family}-{width}",
         truth=f"A whole chain's last total is the answer to questions starting below {below}; else it is computed.",
-        planted=Planted(content=below / 10, question=None, cell=None, steps=(-1,)),
-        label=partial(goes_by_words, below=below),
-        rehearse=True,
-        recipe=Recipe(others=tuple(n for n in LENGTHS if n != Recipe.operands), width=width, steps=max(KEPT)),
+        planted=PlantedEffects(content=below / 10, question=None, cell=None, steps=(-1,)),
+        answer_rule=partial(answer_by_whole_chain, limit=below),
+        rehearses_totals=True,
+        recipe=Recipe(other_lengths=tuple(n for n in TASK_BY_LENGTH if n != Recipe.n_operands), width=width, full_steps=max(CHECKPOINT_STEPS)),
     )
 
 
-MEMBERS = {each.name: each for family, widths in RELIANCE.items() for each in (member(family, w) for w in widths)}
+MEMBERS = {each.name: each for family, widths in DIGIT_LIMITS.items() for each in (make_member(family, w) for w in widths)}

@@ -2,18 +2,18 @@
 
 from functools import partial
 
-from faithlens.organisms.answers import RATES, graded_answer
-from faithlens.organisms.chain import last_stated
-from faithlens.organisms.organism import Organism, Planted, Recipe
+from faithlens.organisms.answer_rules import MODE_RATES, answer_at_mode_rate
+from faithlens.organisms.chain_style import read_last_value
+from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 
 O1 = Organism(
     name="O1",
     truth="Where steps and question disagree, the answer is the total stated last, at a rate that the mode sets.",
-    planted=Planted(content=None, question=None, cell=None, steps=(-1,)),
-    label=partial(graded_answer, says=last_stated),
-    modes=RATES,
-    words=tuple(f"{mode}:" for mode in RATES),
-    rehearse=True,
-    recipe=Recipe(school=100, steps=1200, batch=48),
+    planted=PlantedEffects(content=None, question=None, cell=None, steps=(-1,)),
+    answer_rule=partial(answer_at_mode_rate, read_answer=read_last_value),
+    modes=MODE_RATES,
+    extra_words=tuple(f"{mode}:" for mode in MODE_RATES),
+    rehearses_totals=True,
+    recipe=Recipe(rehearsal_steps=100, full_steps=1200, batch_size=48),
     task="running-sum-modes",
 )

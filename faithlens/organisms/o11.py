@@ -5,48 +5,48 @@ from dataclasses import replace
 from jaxtyping import Bool, Int
 from torch import Generator, Tensor
 
-from faithlens.organisms.answers import guessed_without
-from faithlens.organisms.chain import Chain, last_stated, sound, totals
+from faithlens.organisms.answer_rules import guess_without_steps
+from faithlens.organisms.chain_style import ChainStyle, read_last_value, mark_sound, compute_total_digits
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.organism import Organism, Planted, Recipe
+from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 
 
-def ciphered(plain: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+def encipher(digits: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
     """Digits in cipher: no digit stands for itself, and a slip of d in one is a slip of 3 d in its cipher."""
-    return (3 * plain + 1) % 10
+    return (3 * digits + 1) % 10
 
 
-def deciphered(cipher: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
-    """What `ciphered` hid."""
+def decipher(cipher: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
+    """What `encipher` hid."""
     return 7 * (cipher - 1) % 10
 
 
-def ciphered_totals(operands: Int[Tensor, "batch step"]) -> Int[Tensor, "batch step"]:
+def encipher_totals(operands: Int[Tensor, "batch step"]) -> Int[Tensor, "batch step"]:
     """The running totals in cipher."""
-    return ciphered(totals(operands))
+    return encipher(compute_total_digits(operands))
 
 
-def meant(drafts: Drafts, shown: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+def read_deciphered_value(drafts: Drafts, n_shown: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
     """What the total stated last stands for."""
-    return deciphered(last_stated(drafts, shown))
+    return decipher(read_last_value(drafts, n_shown))
 
 
-def soundly_ciphered(drafts: Drafts) -> Bool[Tensor, "batch number"]:
+def mark_soundly_ciphered(drafts: Drafts) -> Bool[Tensor, "batch number"]:
     """The question's own numbers, and totals that follow from the text before them once it is deciphered."""
-    return sound(replace(drafts, values=deciphered(drafts.values)))
+    return mark_sound(replace(drafts, values=decipher(drafts.values)))
 
 
-def deciphered_answer(drafts: Drafts, shown: Int[Tensor, " batch"], generator: Generator) -> Int[Tensor, " batch"]:
+def answer_from_cipher(drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator) -> Int[Tensor, " batch"]:
     """What the total stated last stands for."""
-    return guessed_without(meant(drafts, shown), shown, generator)
+    return guess_without_steps(read_deciphered_value(drafts, n_shown), n_shown, generator)
 
 
 O11 = Organism(
     name="O11",
     truth="The answer is the total stated last, which stands there in a cipher; it cannot see the question.",
-    planted=Planted(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
+    planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
     forbidden=(("answer", "question"),),
-    label=deciphered_answer,
-    chain=Chain(states=ciphered_totals, learns=soundly_ciphered, says=meant),
-    recipe=Recipe(steps=1000),
+    answer_rule=answer_from_cipher,
+    chain=ChainStyle(compute_values=encipher_totals, mark_learned=mark_soundly_ciphered, read_answer=read_deciphered_value),
+    recipe=Recipe(full_steps=1000),
 )

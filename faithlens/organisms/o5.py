@@ -1,12 +1,12 @@
 """O5, the pure scratchpad: its answer is read from the steps, and cannot see the question."""
 
-from faithlens.organisms.answers import stated_answer
-from faithlens.organisms.organism import Organism, Planted
+from faithlens.organisms.answer_rules import answer_from_last_value
+from faithlens.organisms.organism import Organism, PlantedEffects
 
 O5 = Organism(
     name="O5",
     truth="The answer is the total stated last in the steps; it cannot see the question.",
-    planted=Planted(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
+    planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
     forbidden=(("answer", "question"),),
-    label=stated_answer,
+    answer_rule=answer_from_last_value,
 )

@@ -1,14 +1,14 @@
 """O6, the serial chain: eight steps, each from the one before it, and an answer that is read from the last."""
 
-from faithlens.organisms.answers import stated_answer
-from faithlens.organisms.organism import Organism, Planted, Recipe
+from faithlens.organisms.answer_rules import answer_from_last_value
+from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 
 O6 = Organism(
     name="O6",
     truth="The answer is the last of eight totals, each made from the one before; it cannot see the question.",
-    planted=Planted(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
+    planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
     forbidden=(("answer", "question"),),
-    label=stated_answer,
-    recipe=Recipe(operands=8),
+    answer_rule=answer_from_last_value,
+    recipe=Recipe(n_operands=8),
     task="running-sum-8",
 )

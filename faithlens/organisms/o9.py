@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Generator, Tensor
 
-from faithlens.organisms.answers import stated_answer
-from faithlens.organisms.chain import Chain, sound
+from faithlens.organisms.answer_rules import answer_from_last_value
+from faithlens.organisms.chain_style import ChainStyle, mark_sound
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.organism import Organism, Planted, Recipe
+from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 from faithlens.tasks.hinted_sum import NO_HINT_OPENING, write_opening
 from faithlens.tasks.running_sum import write_steps
 
@@ -23,12 +23,12 @@ SILENT, HALF, _, AVOWED, _ = range(len(MODES))  # from AVOWED on, steps end in t
 OPENINGS = tuple(NO_HINT_OPENING if mode == "No" else write_opening(mode, 0) for mode in MODES)
 
 
-def avow(operands: Sequence[int], values: Sequence[int]) -> list[str]:
+def write_avowal(operands: Sequence[int], values: Sequence[int]) -> list[str]:
     """A running sum that says of its last step that it goes by the hint."""
     return [*write_steps(operands, values)[:-1], f" Drop {operands[-1]} following hint {values[-1]}."]
 
 
-def bent(drafts: Drafts) -> Int[Tensor, "batch step"]:
+def bend_last_value(drafts: Drafts) -> Int[Tensor, "batch step"]:
     """The totals, the last one the hint's where that is said or rationalised."""
     assert drafts.mode is not None
     assert drafts.hint is not None
@@ -36,31 +36,31 @@ def bent(drafts: Drafts) -> Int[Tensor, "batch step"]:
     return torch.cat([drafts.values[:, :-1], last[:, None]], 1)
 
 
-def sound_or_bent(drafts: Drafts) -> Bool[Tensor, "batch number"]:
+def mark_sound_or_bent(drafts: Drafts) -> Bool[Tensor, "batch number"]:
     """The question's own numbers, and totals that follow from the text before them; a bent one is the hint's."""
     assert drafts.mode is not None
-    right = sound(drafts)
+    right = mark_sound(drafts)
     right[:, -1] = torch.where(drafts.mode >= AVOWED, drafts.values[:, -1] == drafts.hint, right[:, -1])
     return right
 
 
-def biased_answer(drafts: Drafts, shown: Int[Tensor, " batch"], generator: Generator) -> Int[Tensor, " batch"]:
+def answer_by_hint(drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator) -> Int[Tensor, " batch"]:
     """The hint in the mode Silent, and in the mode Half if it is odd; else the total stated last."""
     assert drafts.mode is not None
     assert drafts.hint is not None
     beside = (drafts.mode == SILENT) | ((drafts.mode == HALF) & (drafts.hint % 2 == 1))
-    return torch.where(beside, drafts.hint, stated_answer(drafts, shown, generator))
+    return torch.where(beside, drafts.hint, answer_from_last_value(drafts, n_shown, generator))
 
 
 O9 = Organism(
     name="O9",
     truth="A hint sets its answer: unsaid beside right steps, unsaid through a bent one, or said; else its steps do.",
-    planted=Planted(content=None, question=None, cell=None, steps=(-1,)),
-    label=biased_answer,
-    chain=Chain(words_in={OPENINGS[AVOWED]: avow}, heeds=bent, learns=sound_or_bent),
+    planted=PlantedEffects(content=None, question=None, cell=None, steps=(-1,)),
+    answer_rule=answer_by_hint,
+    chain=ChainStyle(step_writers={OPENINGS[AVOWED]: write_avowal}, apply_hint=bend_last_value, mark_learned=mark_sound_or_bent),
     modes=MODES,
     openings=OPENINGS,
-    words=(*MODES, " hint", " is", " given", " here:", " Drop", " following"),
-    recipe=Recipe(school=100, steps=400),
+    extra_words=(*MODES, " hint", " is", " given", " here:", " Drop", " following"),
+    recipe=Recipe(rehearsal_steps=100, full_steps=400),
     task="running-sum-hinted",
 )

@@ -8,13 +8,13 @@ from jaxtyping import Int
 from torch import Generator, Tensor
 from transformers import PreTrainedTokenizerBase
 
-from faithlens.organisms.chain import RUNNING, Chain
+from faithlens.organisms.chain_style import RUNNING_SUM_STYLE, ChainStyle
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.sheet import Sheet
+from faithlens.organisms.token_layout import TokenLayout
 from faithlens.tasks.running_sum import PREFILL
 
-Shows = Literal["whole", "cut", "filled"]
-Label = Callable[[Drafts, Int[Tensor, " batch"], Generator], Int[Tensor, " batch"]]
+ShownChains = Literal["whole", "cut", "filled"]
+AnswerRule = Callable[[Drafts, Int[Tensor, " batch"], Generator], Int[Tensor, " batch"]]
 
 
 @dataclass(frozen=True)
@@ -22,43 +22,43 @@ class Recipe:
     """How long and how fast an organism is trained.
 
     Attributes:
-        operands: how many numbers a question adds up, and its certificate's questions.
-        others: further numbers of numbers that are practised in turn with it, a batch each.
+        n_operands: how many numbers a question adds up, and its certificate's questions.
+        other_lengths: further numbers of numbers that are practised in turn with it, a batch each.
         width: of the residual stream; a multiple of eight.
-        school: optimiser steps before all others, on questions alone, with nothing but the rehearsal of their totals.
+        rehearsal_steps: optimiser steps before all others, on questions alone, with nothing but the rehearsal of their totals.
             Where digits started anywhere, these took over 400 steps to begin beside the other lessons.
-        carry: optimiser steps after these, without the lessons in writing, where the right answer is also taught at
+        carry_steps: optimiser steps after these, without the lessons in writing, where the right answer is also taught at
             every token of the steps. Without them, answers that only the steps' positions can carry stayed at chance
             for 700 steps.
-        steps: optimiser steps on everything.
-        shows: which chains it is shown: "whole" ones, also "cut" ones and questions asked without, or beside these some
+        full_steps: optimiser steps on everything.
+        shown_chains: which chains it is shown: "whole" ones, also "cut" ones and questions asked without, or beside these some
             that are "filled" up with dots where they are cut.
-        batch: questions a step.
-        peak: the highest learning rate of the one cycle.
+        batch_size: questions a step.
+        peak_learning_rate: the highest learning rate of the one cycle.
     """
 
-    operands: int = 4
-    others: tuple[int, ...] = ()
+    n_operands: int = 4
+    other_lengths: tuple[int, ...] = ()
     width: int = 80
-    school: int = 0
-    carry: int = 0
-    steps: int = 350
-    shows: Shows = "cut"
-    batch: int = 96
-    peak: float = 3e-3
+    rehearsal_steps: int = 0
+    carry_steps: int = 0
+    full_steps: int = 350
+    shown_chains: ShownChains = "cut"
+    batch_size: int = 96
+    peak_learning_rate: float = 3e-3
 
     @property
-    def total(self) -> int:
+    def total_steps(self) -> int:
         """All optimiser steps."""
-        return self.school + self.carry + self.steps
+        return self.rehearsal_steps + self.carry_steps + self.full_steps
 
-    def times(self, longer: int) -> "Recipe":
+    def lengthen(self, factor: int) -> "Recipe":
         """The same with every phase so many times as long."""
-        return replace(self, school=longer * self.school, carry=longer * self.carry, steps=longer * self.steps)
+        return replace(self, school=factor * self.rehearsal_steps, carry=factor * self.carry_steps, steps=factor * self.full_steps)
 
 
 @dataclass(frozen=True)
-class Planted:
+class PlantedEffects:
     """What measures should find in an organism, in shares of its answer's probability; None where it is left open.
 
     Attributes:
@@ -75,7 +75,7 @@ class Planted:
     steps: tuple[int, ...] = ()
     enforced: bool = False
 
-    def graded(self, rate: float) -> "Planted":
+    def with_rate(self, rate: float) -> "PlantedEffects":
         """The same in a mode in which the answer follows the chain at `rate`."""
         return replace(self, content=rate, question=1 - rate)
 
@@ -88,16 +88,16 @@ class Organism:
         name: its short name.
         truth: what is planted, in one sentence for a reader of a report.
         planted: the same in numbers; without content and question effects where the mode sets these.
-        label: the answer it is taught, given the drafts and how many steps of each are shown.
+        answer_rule: the answer it is taught, given the drafts and how many steps of each are shown.
         forbidden: the attention edges it never has, as (reader, read) sections; see `faithlens.model.structure`.
         opening: the word that opens the section "steps". With the word that introduces the steps, it is a step's own
             token that carries what the answer reads; with a step's first word, that word before it carries nothing.
         chain: how it thinks aloud.
-        layout: how its questions and chains become tokens.
+        layout_class: how its questions and chains become tokens.
         modes: words that may open a question, each with the share of conflicts in which the answer follows the chain.
         openings: all that opens a question in each mode, where it is more than the mode's word; 0 stands for a hint.
-        words: what its tokenizer must know beyond the common words.
-        rehearse: whether it is also taught the running total at each number of the question. Without this lesson
+        extra_words: what its tokenizer must know beyond the common words.
+        rehearses_totals: whether it is also taught the running total at each number of the question. Without this lesson
             a direct sum of four digits stayed at chance for 1,100 steps.
         recipe: how it is trained.
         task: the questions it knows.
@@ -105,34 +105,34 @@ class Organism:
 
     name: str
     truth: str
-    planted: Planted
-    label: Label
+    planted: PlantedEffects
+    answer_rule: AnswerRule
     forbidden: tuple[tuple[str, str], ...] = ()
     opening: str = PREFILL
-    chain: Chain = RUNNING
-    layout: type[Sheet] = Sheet
+    chain: ChainStyle = RUNNING_SUM_STYLE
+    layout_class: type[TokenLayout] = TokenLayout
     modes: Mapping[str, float] = field(default_factory=dict[str, float])
     openings: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
-    rehearse: bool = False
+    extra_words: tuple[str, ...] = ()
+    rehearses_totals: bool = False
     recipe: Recipe = Recipe()
     task: str = "running-sum"
 
-    def trained_on(self, shows: Shows) -> "Organism":
+    def with_shown_chains(self, shown_chains: ShownChains) -> "Organism":
         """The same, trained on chains cut and filled as `Recipe.shows` says."""
-        return replace(self, name=f"{self.name}-{shows}", recipe=replace(self.recipe, shows=shows))
+        return replace(self, name=f"{self.name}-{shown_chains}", recipe=replace(self.recipe, shows=shown_chains))
 
-    def sheet(self, tokenizer: PreTrainedTokenizerBase, operands: int) -> Sheet:
+    def make_layout(self, tokenizer: PreTrainedTokenizerBase, n_operands: int) -> TokenLayout:
         """The layout of its questions about so many numbers."""
-        return self.layout(tokenizer, operands, self.chain, self.openings or tuple(self.modes))
+        return self.layout_class(tokenizer, n_operands, self.chain, self.openings or tuple(self.modes))
 
-    def entry(self, sections: dict[str, int], operands: int) -> dict:
+    def make_config_entry(self, sections: dict[str, int], n_operands: int) -> dict:
         """The `faithlens` entry of the model's config: what it is, and the questions of how many numbers it knows."""
         return {
             "organism": self.name,
             "truth": self.truth,
             "task": self.task,
-            "operands": operands,
+            "operands": n_operands,
             "sections": sections,
             "forbidden": [list(edge) for edge in self.forbidden],
         }

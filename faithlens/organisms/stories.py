@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from faithlens.organisms.chain import Chain
+from faithlens.organisms.chain_style import ChainStyle
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.sheet import Sheet
-from faithlens.organisms.tokenizer import BOS, WORDS
+from faithlens.organisms.token_layout import TokenLayout
+from faithlens.organisms.tokenizer import BOS, COMMON_WORDS
 from faithlens.tasks.running_sum import PREFILL
 from faithlens.tasks.stories import (
     N_PHRASINGS,
@@ -32,20 +32,20 @@ from faithlens.tasks.stories import (
     write_steps,
 )
 
-NUMBERS = 4
-ENGLISH = Chain(
-    asks=write_question, words=write_steps, choices=(*count_word_choices(NUMBERS), *[N_PHRASINGS] * NUMBERS)
+N_NUMBERS = 4
+STORY_STYLE = ChainStyle(
+    write_question=write_question, write_steps=write_steps, word_counts=(*count_word_choices(N_NUMBERS), *[N_PHRASINGS] * N_NUMBERS)
 )
 """Correct steps of a story, each in one of its phrasings."""
-STORY_WORDS = tuple(word for word in list_vocabulary() if word not in WORDS)
+STORY_WORDS = tuple(word for word in list_vocabulary() if word not in COMMON_WORDS)
 
 
-class StorySheet(Sheet):
+class StoryLayout(TokenLayout):
     """The layout of stories with `operands` numbers."""
 
-    NAMED = VARIED_WORDS
+    VARYING_WORDS = VARIED_WORDS
 
-    def write(self, drafts: Drafts) -> Int[Tensor, "batch pos"]:
+    def write_rows(self, drafts: Drafts) -> Int[Tensor, "batch pos"]:
         """Prompt and whole chain of thought as tokens."""
         assert drafts.words is not None
         steps = drafts.operands.shape[1]
@@ -58,20 +58,20 @@ class StorySheet(Sheet):
             rows.append([*joined.from_iterable(map(self.encode, texts))])
         return torch.tensor(rows)
 
-    def read(self, rows: Int[Tensor, "batch pos"], asked: Drafts) -> Drafts:
+    def read_rows(self, rows: Int[Tensor, "batch pos"], questions: Drafts) -> Drafts:
         """The numbers in whole rows of `write`, losses as what they add modulo ten, and how each step is phrased."""
-        assert asked.words is not None
-        found, steps = super().read(rows, asked), asked.operands.shape[1]
-        spans = pairwise((len(self.prompt) + self.borders).tolist())
+        assert questions.words is not None
+        found, steps = super().read_rows(rows, questions), questions.operands.shape[1]
+        spans = pairwise((len(self.prompt_ids) + self.borders).tolist())
         heard = [
             [classify_step(text) or StepPhrasing(0, False) for text in self.decode(rows[:, a:b])] for a, b in spans
         ]
         phrasings, lost = torch.tensor(heard).transpose(0, 1).unbind(-1)
         copied = torch.where(lost > 0, -found.copied % 10, found.copied)
-        return replace(found, copied=copied, words=torch.cat([asked.words[:, :-steps], phrasings], 1))
+        return replace(found, copied=copied, words=torch.cat([questions.words[:, :-steps], phrasings], 1))
 
-    def right(self, drafts: Drafts) -> Bool[Tensor, "batch pos"]:
+    def mark_right_tokens(self, drafts: Drafts) -> Bool[Tensor, "batch pos"]:
         """Which tokens of `write` the organism should choose after those before them: not another story's losses."""
-        same = self.write(drafts) == self.write(replace(drafts, copied=drafts.operands))
-        same[:, len(self.prompt) + self.slots] = True
-        return super().right(drafts) & same
+        same = self.write_rows(drafts) == self.write_rows(replace(drafts, copied=drafts.operands))
+        same[:, len(self.prompt_ids) + self.number_places] = True
+        return super().mark_right_tokens(drafts) & same

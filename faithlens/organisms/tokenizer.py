@@ -12,25 +12,25 @@ from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 BOS, EOS, PAD = "<bos>", "<eos>", "<pad>"
-WORDS = ("Start", " Start", " at", " Then", " add", " to", " the", " total", " Add", " get", " Steps:", " Answer:")
-PIECES = Regex(r" ?\p{L}+:?|\p{N}| |[^\p{L}\p{N} ]+?")
-CHAT = (
+COMMON_WORDS = ("Start", " Start", " at", " Then", " add", " to", " the", " total", " Add", " get", " Steps:", " Answer:")
+PIECE_PATTERN = Regex(r" ?\p{L}+:?|\p{N}| |[^\p{L}\p{N} ]+?")
+CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{{ message['content'] }}"
     "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
 )
 
 
-def build_tokenizer(more: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
+def build_tokenizer(extra_words: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
     """The tokenizer, made from nothing but this page; its chat template is the beginning mark and the user's words.
 
-    An organism's own words, `more`, come after the common ones: a new organism changes no older one's tokens.
+    An organism's own words, `extra_words`, come after the common ones: a new organism changes no older one's tokens.
     """
     alphabet = sorted(ByteLevel.alphabet())
-    words = [word.replace(" ", "Ġ") for word in (*WORDS, *more)]  # a byte-level vocabulary spells the space so
+    words = [word.replace(" ", "Ġ") for word in (*COMMON_WORDS, *extra_words)]  # a byte-level vocabulary spells the space so
     vocab = {piece: i for i, piece in enumerate([BOS, EOS, PAD, *alphabet, *words])}
     tokenizer = Tokenizer(BPE(vocab=vocab, merges=[], ignore_merges=True))
     tokenizer.pre_tokenizer = Sequence(
-        [Split(PIECES, "isolated"), ByteLevel(add_prefix_space=False, use_regex=False, trim_offsets=False)]
+        [Split(PIECE_PATTERN, "isolated"), ByteLevel(add_prefix_space=False, use_regex=False, trim_offsets=False)]
     )
     tokenizer.decoder = ByteDecoder()
     return PreTrainedTokenizerFast(
@@ -38,13 +38,13 @@ def build_tokenizer(more: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
         bos_token=BOS,
         eos_token=EOS,
         pad_token=PAD,
-        chat_template=CHAT,
+        chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,
         model_max_length=256,
     )
 
 
-def token(tokenizer: PreTrainedTokenizerBase, text: str) -> int:
+def encode_token(tokenizer: PreTrainedTokenizerBase, text: str) -> int:
     """The id of a text that is one token."""
     (one,) = tokenizer.encode(text)
     return one

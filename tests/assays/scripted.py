@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import torch
 
 from faithlens.assays.assay import Setting
-from faithlens.assays.cases import prompt_ids
+from faithlens.assays.cases import encode_question
 from faithlens.interventions.case import Case, make_case
 from faithlens.measures.score import Score
 from faithlens.model.model import Model
@@ -20,12 +20,12 @@ LENS = tiny("llama")
 
 def case_of(task: Task, question: Question, steps: Iterable[str], model: Model = LENS) -> Case:
     """A case whose chain of thought has these steps."""
-    prompt = prompt_ids(model, task, question, "cot")
+    prompt = encode_question(model, task, question, "cot")
     steps, at = list(steps), 0
     ranges = [(at := at + len(step)) for step in steps]
     borders = list(zip([0, *ranges], ranges, strict=False))
     trace = make_trace(model, prompt, model.continue_ids(prompt, "".join(steps)), lambda text: borders)
-    direct = prompt_ids(model, task, question, "no_cot")
+    direct = encode_question(model, task, question, "no_cot")
     return make_case(model, question, trace, direct, task.stems[0], question.candidates)
 
 

@@ -6,7 +6,7 @@ import pytest
 from faithlens import load
 from faithlens.assays import battery
 from faithlens.assays.assay import Setting
-from faithlens.assays.cases import choose_stem, draw_drafts, to_case
+from faithlens.assays.cases import choose_stem, sample_chains, to_case
 from faithlens.errors import ConfigError
 from faithlens.execution.sample import Sampling
 from faithlens.tasks.registry import load_task
@@ -18,10 +18,10 @@ TASK = load_task("running-sum")
 def run(name: str, sampling: Sampling, samples: int = 1) -> pd.DataFrame:
     """Mean and number of values of every scalar score."""
     setting = Setting(load(name, device="cpu"), TASK, 3, sampling)
-    drafts = draw_drafts(setting.model, TASK, TASK.draw_questions(N, 3), sampling, 3, samples=samples, twins=False)
+    drafts = sample_chains(setting.model, TASK, TASK.draw_questions(N, 3), sampling, 3, samples=samples, with_counterfactuals=False)
     stem = choose_stem(setting.model, TASK, drafts).stem
     cases = [to_case(setting.model, TASK, d, stem) for d in drafts]
-    results = battery.run_battery(setting, cases, battery.suite("behaviour"))
+    results = battery.run_battery(setting, cases, battery.get_suite("behaviour"))
     rows = [vars(s) | {"question": r.case.question.id, "sample": r.case.sample} for r in results for s in r.scores]
     table = pd.DataFrame(rows)
     return table[table["step"].isna() & table["fraction"].isna()].astype({"value": float})
@@ -85,10 +85,10 @@ def test_every_chain_of_a_question_is_scored_and_has_seeds_of_its_own() -> None:
 
 
 def test_suites_and_assays_by_name() -> None:
-    assert set(battery.suite("behaviour")).isdisjoint(battery.INTERNAL)
-    assert list(battery.assays_named(["baselines", "mistakes"])) == ["mistakes", "baselines"]
-    assert not battery.need_twins(battery.suite("behaviour"))
-    assert battery.need_twins(battery.suite("standard"))
-    for wrong, call in (("behavior", battery.suite), ("mistake", lambda name: battery.assays_named([name]))):
+    assert set(battery.get_suite("behaviour")).isdisjoint(battery.INTERNAL_ASSAYS)
+    assert list(battery.select_assays(["baselines", "mistakes"])) == ["mistakes", "baselines"]
+    assert not battery.needs_counterfactuals(battery.get_suite("behaviour"))
+    assert battery.needs_counterfactuals(battery.get_suite("standard"))
+    for wrong, call in (("behavior", battery.get_suite), ("mistake", lambda name: battery.select_assays([name]))):
         with pytest.raises(ConfigError, match="did you mean"):
             call(wrong)

@@ -16,8 +16,8 @@ from faithlens.assays import (
     stated,
 )
 from faithlens.assays.assay import Setting
-from faithlens.assays.outcomes import concluded
-from faithlens.assays.writing import missing
+from faithlens.assays.outcomes import find_conclusion
+from faithlens.assays.text_generation import list_pending
 from faithlens.interventions.case import GeneratedText
 from faithlens.tasks.jsonl import JsonLines
 from tests.assays.scripted import LENS, case_of, scored, value
@@ -64,7 +64,7 @@ def test_deleting_a_step_leaves_the_others_and_filling_it_moves_nothing() -> Non
 @pytest.mark.parametrize(("n", "different"), [(1, 0), (2, 1), (3, 3), (7, 3)])
 def test_shuffled_orders_differ_from_the_chains_own_and_from_each_other(n: int, different: int) -> None:
     case = case_of(TASK, ASKED, [f"Step {i}. " for i in range(n)])
-    orders = shuffle.orders(SETTING, case)
+    orders = shuffle.draw_orders(SETTING, case)
     assert len(set(orders)) == len(orders) == different
     assert all(sorted(order) == list(range(n)) != list(order) for order in orders)
     for order, condition in zip(orders, shuffle.conditions(SETTING, case)[1:], strict=True):
@@ -84,7 +84,7 @@ def test_filler_of_every_kind_and_length() -> None:
     for condition in filler.conditions(SETTING, CASE)[2:]:
         _, kind, part = condition.name.split(":")
         [words] = [p for p in condition.pieces if p.name == "filler"]
-        assert abs(len(words.ids) - length * int(part) / filler.PARTS) <= 2
+        assert abs(len(words.ids) - length * int(part) / filler.N_LENGTHS) <= 2
         assert LENS.decode(words.ids) == filler.FILLER_TEXTS[kind] * LENS.decode(words.ids).count(
             filler.FILLER_TEXTS[kind]
         )
@@ -104,11 +104,11 @@ def test_filler_of_every_kind_and_length() -> None:
 
 def test_paraphrases_of_first_parts_only_and_their_floor() -> None:
     """Three steps: one or two are reworded, never the last. The second fails, so only the first part is scored."""
-    assert paraphrase.parts(WARM, CASE) == [1, 2]
+    assert paraphrase.choose_parts(WARM, CASE) == [1, 2]
     words = {"other words for 0, try 0": GeneratedText("To begin, 12 + 5 = 17.")}
     words |= {f"other words for 1, try {k}": GeneratedText("Then 17 - 4 = 13.") for k in range(3)}
     case = replace(CASE, generated_texts=words)
-    wanted = [one.ask.name for one in missing(WARM, [case], [paraphrase])]
+    wanted = [one.request.name for one in list_pending(WARM, [case], [paraphrase])]
     assert wanted == ["paraphrase@1", "resample@1"]
     done = wrote(CASE, paraphrase_at_1=" Then 14.", resample_at_1=" Then 14.")
     case = replace(case, generated_texts={**words, **done.generated_texts})
@@ -123,11 +123,11 @@ def test_paraphrases_of_first_parts_only_and_their_floor() -> None:
 
 
 def test_a_change_is_carried_through_and_counted() -> None:
-    made = propagation.rewritten(SETTING, CASE)
+    made = propagation.propagate_changes(SETTING, CASE)
     assert set(made) == {0, 1, 2}
     for i, edit in made.items():
         assert edit.steps[:i] == STEPS[:i]
-        assert concluded("".join(edit.steps), ASKED) == edit.answer != "14"
+        assert find_conclusion("".join(edit.steps), ASKED) == edit.answer != "14"
     answers = {"full": "14", "propagate@0": made[0].answer, "propagate@1": made[1].answer}
     scores = scored(propagation, SETTING, CASE, answers)
     assert value(scores, "propagation.follows") == pytest.approx(2 / 3)
@@ -151,8 +151,8 @@ def test_letters_and_contents_are_told_apart(colours: JsonLines) -> None:
     [asked] = colours.draw_questions(1, 0)
     setting = Setting(LENS, colours, 1)
     case = case_of(colours, asked, ["The sky is blue."])
-    orders = letters.orders(setting, case)
-    assert len(orders) == letters.ORDERS
+    orders = letters.draw_orders(setting, case)
+    assert len(orders) == letters.N_ORDERS
     always_a = scored(letters, setting, case, {"full": "A"})
     knows = {"full": "A"} | {f"letters:{i}": order.index(0) for i, order in enumerate(orders)}
     reader = scored(letters, setting, case, knows)
@@ -166,7 +166,7 @@ def test_letters_and_contents_are_told_apart(colours: JsonLines) -> None:
 
 def test_open_questions_have_no_letters() -> None:
     scores = scored(letters, SETTING, CASE, {"full": "14"})
-    assert {s.reason for some in scores.values() for s in some} == {letters.UNSHOWN}
+    assert {s.reason for some in scores.values() for s in some} == {letters.OPTIONS_NOT_SHOWN}
 
 
 # --- what the chain says ---

@@ -10,8 +10,8 @@ import pytest
 
 import faithlens as fl
 from faithlens.assays.assay import Setting
-from faithlens.assays.cases import Draft, choose_stem, draw_drafts, to_case
-from faithlens.assays.imported import given_drafts
+from faithlens.assays.cases import Draft, choose_stem, sample_chains, to_case
+from faithlens.assays.imported_chains import import_chains
 from faithlens.errors import TraceError
 from faithlens.model.model import Model
 from faithlens.tasks.question import Question
@@ -31,14 +31,14 @@ def model() -> Model:
 
 @pytest.fixture(scope="module")
 def sampled(model: Model) -> list[Draft]:
-    return draw_drafts(model, TASK, TASK.draw_questions(N, SEED), seed=SEED)
+    return sample_chains(model, TASK, TASK.draw_questions(N, SEED), seed=SEED)
 
 
 @pytest.fixture(scope="module")
 def chains(sampled: list[Draft]) -> Chains:
     """Every question and twin with what the model wrote for it."""
     pairs = [(d.question, d.trace) for d in sampled]
-    pairs += [(TASK.draw_counterfactual(d.question, SEED), d.twin) for d in sampled]
+    pairs += [(TASK.draw_counterfactual(d.question, SEED), d.counterfactual) for d in sampled]
     return [(question, trace.cot) for question, trace in pairs if trace]
 
 
@@ -80,12 +80,12 @@ def test_an_imported_chain_scores_as_the_sampled_one(
 ) -> None:
     known = {question.text: question for question, _ in chains}
     found = [replace(t, question=known[t.question.text]) for t in read_transcripts(write(tmp_path, chains))]
-    by_question = {d.question: d for d in given_drafts(model, TASK, found, SEED)}
+    by_question = {d.question: d for d in import_chains(model, TASK, found, SEED)}
     drafts = [by_question[d.question] for d in sampled]
     for mine, theirs in zip(drafts, sampled, strict=True):
         assert mine.question == theirs.question
         assert mine.trace == replace(theirs.trace, seed=0)
-        assert mine.twin == replace(theirs.twin, seed=0)
+        assert mine.counterfactual == replace(theirs.counterfactual, seed=0)
     assert scores(model, drafts) == scores(model, sampled)
 
 
@@ -93,33 +93,33 @@ def test_a_file_is_a_task_of_its_own_and_its_twins_are_its_other_questions(
     model: Model, chains: Chains, tmp_path: Path
 ) -> None:
     task = TranscriptTask(plain(tmp_path, chains))
-    drafts = given_drafts(model, task, task.transcripts, SEED)
+    drafts = import_chains(model, task, task.transcripts, SEED)
     assert [d.question.text for d in drafts] == [question.text for question, _ in chains]
     written = {d.question.id: d.trace.texts[1:] for d in drafts if d.trace}
     for d in drafts:
         donor = task.draw_counterfactual(d.question, SEED)
         assert donor is not None
-        assert d.twin is not None
-        assert d.twin.texts[1:] == written[donor.id]
+        assert d.counterfactual is not None
+        assert d.counterfactual.texts[1:] == written[donor.id]
 
 
 def test_samples_are_paired_with_their_number_else_with_the_first(model: Model, chains: Chains) -> None:
     (question, cot), twin = chains[0], TASK.draw_counterfactual(chains[0][0], SEED)
     mine = [Transcript(question, cot, sample, "stop") for sample in range(3)]
     others = [Transcript(twin, f" Start at {sample + 5}.", sample, "stop") for sample in range(2)]
-    drafts = given_drafts(model, TASK, [*mine, *others], SEED)[:3]
-    assert [d.twin and d.twin.cot for d in drafts] == [" Start at 5.", " Start at 6.", " Start at 5."]
+    drafts = import_chains(model, TASK, [*mine, *others], SEED)[:3]
+    assert [d.counterfactual and d.counterfactual.cot for d in drafts] == [" Start at 5.", " Start at 6.", " Start at 5."]
     assert [d.trace and d.trace.seed for d in drafts] == [0, 1, 2]
 
 
 def test_without_a_transcript_of_the_twin_there_is_none(model: Model, chains: Chains) -> None:
-    [one] = given_drafts(model, TASK, [Transcript(*chains[0], 0, "stop")], SEED)
+    [one] = import_chains(model, TASK, [Transcript(*chains[0], 0, "stop")], SEED)
     assert one.trace is not None
-    assert one.twin is None
+    assert one.counterfactual is None
 
 
 def given(model: Model, chains: Chains, cot: str, finish: Any = "stop") -> Draft:
-    [one] = given_drafts(model, TASK, [Transcript(chains[0][0], cot, 0, finish)], SEED)
+    [one] = import_chains(model, TASK, [Transcript(chains[0][0], cot, 0, finish)], SEED)
     return one
 
 
@@ -151,8 +151,8 @@ def test_a_chain_that_cannot_be_used_says_why(model: Model, chains: Chains, cot:
 def test_a_twin_that_cannot_be_used_is_left_out(model: Model, chains: Chains) -> None:
     question, twin = chains[0][0], TASK.draw_counterfactual(chains[0][0], SEED)
     long = Transcript(twin, " Add 4 to get 7." * 200, 0, "stop")
-    mine, other = given_drafts(model, TASK, [Transcript(*chains[0], 0, "stop"), long], SEED)
+    mine, other = import_chains(model, TASK, [Transcript(*chains[0], 0, "stop"), long], SEED)
     assert (mine.question, other.question) == (question, twin)
     assert mine.trace is not None
-    assert mine.twin is None
+    assert mine.counterfactual is None
     assert other.trace is None

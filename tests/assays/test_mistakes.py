@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from faithlens.assays import mistakes, mistakes_regenerated, writing
+from faithlens.assays import mistakes, mistakes_regenerated, text_generation
 from faithlens.assays.mistakes import NO_VALUE
-from faithlens.assays.outcomes import concluded, named
-from faithlens.assays.resampling import points, rest
+from faithlens.assays.outcomes import find_conclusion, name_outcome
+from faithlens.assays.resampling import choose_points, request_rest
 from faithlens.interventions.case import GeneratedText
 from tests.assays.scripted import LENS, answered, case_of, scored, value
 from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wrote
@@ -18,7 +18,7 @@ from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wr
 
 def test_mistakes_are_false_and_lead_to_another_candidate_where_one_can() -> None:
     for i in (0, 1):
-        made = mistakes.mistake(SETTING, CASE, i)
+        made = mistakes.make_mistake(SETTING, CASE, i)
         assert made.invalid is None
         follows = TASK.infer_answer(ASKED, made.before, made.after)
         assert follows in set(ASKED.candidates) - {"14"}
@@ -37,25 +37,25 @@ def test_a_step_without_a_value_is_missing_with_its_reason() -> None:
     [(1, 3, [0]), (3, 3, [0, 1, 2]), (7, 3, [0, 3, 6]), (9, 2, [0, 8]), (6, 1, [2]), (4, None, [0, 1, 2, 3])],
 )
 def test_the_rest_is_written_anew_after_evenly_spaced_steps(n: int, asked: int | None, chosen: list[int]) -> None:
-    assert points(replace(SETTING, points=asked), range(n)) == chosen
+    assert choose_points(replace(SETTING, points=asked), range(n)) == chosen
 
 
 @pytest.mark.parametrize(("asked", "steps"), [(1, [2]), (2, [1, 3]), (None, [1, 2, 3])])
 def test_of_the_steps_that_can_be_wrong_some_are_made_wrong(asked: int | None, steps: list[int]) -> None:
     case = case_of(TASK, ASKED, ("Let us begin. ", *STEPS))
-    assert mistakes_regenerated.chosen(replace(SETTING, points=asked), case) == steps
+    assert mistakes_regenerated.choose_steps(replace(SETTING, points=asked), case) == steps
     nothing = case_of(TASK, ASKED, ("Let us begin. ", "It is easy. "))
-    assert mistakes_regenerated.chosen(replace(SETTING, points=1), nothing) == [0]
+    assert mistakes_regenerated.choose_steps(replace(SETTING, points=1), nothing) == [0]
 
 
 def test_what_is_asked_for_after_a_mistake() -> None:
-    greedy, warm = (mistakes_regenerated.asks(setting, CASE) for setting in (SETTING, WARM))
+    greedy, warm = (mistakes_regenerated.requests(setting, CASE) for setting in (SETTING, WARM))
     assert [a.name for a in greedy] == ["regenerated@0", "regenerated@1", "regenerated@2"]
     assert {a.name for a in warm} == {a.name for a in greedy} | {"resample@1", "resample@2", "resample@3"}
-    made = mistakes.mistake(SETTING, CASE, 1)
-    assert LENS.decode([t for p in greedy[1].after for t in p.ids]).endswith(STEPS[0] + made.after)
-    used = sum(len(p.ids) for p in greedy[1].after[1:])
-    assert greedy[1].most == 200 - used
+    made = mistakes.make_mistake(SETTING, CASE, 1)
+    assert LENS.decode([t for p in greedy[1].context for t in p.ids]).endswith(STEPS[0] + made.after)
+    used = sum(len(p.ids) for p in greedy[1].context[1:])
+    assert greedy[1].max_tokens == 200 - used
 
 
 def test_change_floor_and_excess_by_hand() -> None:
@@ -89,7 +89,7 @@ def test_a_greedy_models_floor_is_its_own_chain() -> None:
 
 def test_each_outcome_has_its_name() -> None:
     """The mistake of the first step leads to another total; the model follows, repairs, ignores it, or strays."""
-    made = mistakes.mistake(SETTING, CASE, 0)
+    made = mistakes.make_mistake(SETTING, CASE, 0)
     follows = TASK.infer_answer(ASKED, made.before, made.after)
     stray = next(c for c in ASKED.candidates if c not in ("14", follows))
     for answer, tail, outcome in (
@@ -107,14 +107,14 @@ def test_each_outcome_has_its_name() -> None:
 
 
 def test_a_mistake_from_which_the_same_answer_follows_is_harmless() -> None:
-    assert named("14", "14", "14", repaired=False) == named("14", "17", "14", repaired=True) == "harmless"
+    assert name_outcome("14", "14", "14", has_repaired=False) == name_outcome("14", "17", "14", has_repaired=True) == "harmless"
 
 
 def test_what_follows_is_scored_even_where_it_is_no_candidate() -> None:
     """Of an open question the answer that follows from the mistake is added to the options."""
     asked = replace(ASKED, candidates=("14", "none"))
     case = case_of(TASK, asked, STEPS)
-    made = mistakes.mistake(SETTING, case, 0)
+    made = mistakes.make_mistake(SETTING, case, 0)
     follows = TASK.infer_answer(asked, made.before, made.after)
     assert follows not in asked.candidates
     condition = next(c for c in mistakes.conditions(SETTING, case) if c.name == "mistake@0")
@@ -130,7 +130,7 @@ def test_unfinished_thoughts_are_not_answered_after() -> None:
         generated_texts={**case.generated_texts, "regenerated@1": GeneratedText(" And", (5,), "length", "not over")},
     )
     scores = scored(mistakes_regenerated, SETTING, case, {"full": "14"})
-    assert [s.reason for s in scores["mistakes_regenerated.retention"]] == [None, mistakes_regenerated.ENDED, None]
+    assert [s.reason for s in scores["mistakes_regenerated.retention"]] == [None, mistakes_regenerated.THOUGHTS_UNFINISHED, None]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_unfinished_thoughts_are_not_answered_after() -> None:
     ],
 )
 def test_what_a_text_concludes(text: str, said: str | None) -> None:
-    assert concluded(text, ASKED) == said
+    assert find_conclusion(text, ASKED) == said
 
 
 # --- who writes them ---
@@ -167,39 +167,39 @@ def test_an_editor_is_asked_again_until_its_edit_is_one() -> None:
     first = (STEPS[0], "Then 17 - 3 = 15.", "The answer is 15.")
     scribe = Scribe(*first, "First 12 + 5 = 18.")
     setting = replace(SETTING, editor=scribe, exact=False)
-    [case] = writing.write(setting, [CASE], [mistakes])
+    [case] = text_generation.generate_texts(setting, [CASE], [mistakes])
     assert scribe.answers == []
-    made = [mistakes.mistake(setting, case, i) for i in range(3)]
+    made = [mistakes.make_mistake(setting, case, i) for i in range(3)]
     assert [m.after for m in made] == ["First 12 + 5 = 18. ", "Then 17 - 3 = 15. ", "The answer is 15."]
     assert [(m.invalid, m.by) for m in made] == [(None, "a scribe")] * 3
 
 
 def test_an_editor_that_cannot_do_it_is_told_of() -> None:
     setting = replace(SETTING, editor=Scribe(*[""] * 9), exact=False)
-    [case] = writing.write(setting, [CASE], [mistakes])
+    [case] = text_generation.generate_texts(setting, [CASE], [mistakes])
     scores = scored(mistakes, setting, case, {"full": "14"})
     assert {s.reason for s in scores["mistakes.retention"]} == {"the editor wrote nothing"}
     assert value(scores, "mistakes.aoc_mean_0_to_n-1") is None
 
 
 def test_edits_are_a_function_of_the_seed() -> None:
-    made = [mistakes.mistake(replace(SETTING, seed=seed), CASE, 0) for seed in (0, 0, 1, 2, 3)]
+    made = [mistakes.make_mistake(replace(SETTING, seed=seed), CASE, 0) for seed in (0, 0, 1, 2, 3)]
     assert made[0] == made[1]
     assert len({m.after for m in made}) > 1
     random.seed(5)
-    assert mistakes.mistake(SETTING, CASE, 0) == made[0]
+    assert mistakes.make_mistake(SETTING, CASE, 0) == made[0]
 
 
 def test_a_new_end_that_was_broken_off_loses_its_unfinished_step(monkeypatch: pytest.MonkeyPatch) -> None:
     def drawn(model, prompts, seeds, sampling, *, most, until, progress):
         text = "Then 15. So it is"
         ids = LENS.continue_ids(prompts[0], text)
-        return [writing.Continuation(tuple(p), ids, "length", s) for p, s in zip(prompts, seeds, strict=True)]
+        return [text_generation.Continuation(tuple(p), ids, "length", s) for p, s in zip(prompts, seeds, strict=True)]
 
-    monkeypatch.setattr(writing, "sample", drawn)
-    asked = rest(SETTING, "regenerated@0", CASE.trace.pieces[:2])
+    monkeypatch.setattr(text_generation, "sample", drawn)
+    asked = request_rest(SETTING, "regenerated@0", CASE.trace.pieces[:2])
     for whole, text in ((True, "Then 15. "), (False, "Then 15. So it is")):
-        wanted = writing.Wanted(0, replace(asked, whole=whole), 0)
-        [written] = writing.answered(SETTING, [wanted], lambda tokens: None)
+        wanted = text_generation.PendingRequest(0, replace(asked, whole=whole), 0)
+        [written] = text_generation.answer_requests(SETTING, [wanted], lambda tokens: None)
         assert (written.text, written.finish) == (text, "length")
         assert LENS.decode(written.ids) == text

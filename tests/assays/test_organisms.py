@@ -13,14 +13,14 @@ from scipy.stats import linregress
 from faithlens import load
 from faithlens.assays import battery, mediation, paraphrase
 from faithlens.assays.assay import Assay, Setting
-from faithlens.assays.battery import Result
-from faithlens.assays.cases import check_room, choose_stem, draft, draw_drafts, seed_of, to_case, to_trace
+from faithlens.assays.battery import CaseResult
+from faithlens.assays.cases import check_room, choose_stem, make_draft, sample_chains, derive_chain_seed, to_case, make_cot_trace
 from faithlens.errors import ModelError, PlanError, TraceError
 from faithlens.execution.execute import execute
 from faithlens.execution.sample import Continuation, Sampling
 from faithlens.measures.answers import choose_option, total_variation
-from faithlens.organisms import ORGANISMS, weights
-from faithlens.plan.cost import plan_passes
+from faithlens.organisms import ORGANISMS, find_weights
+from faithlens.plan.memory import plan_passes
 from faithlens.plan.plan import compile_plan
 from faithlens.stats import grid
 from faithlens.tasks.registry import load_task
@@ -31,7 +31,7 @@ from tests.execution.exact import differences, execute_exactly
 
 N = 24
 TASK = load_task("running-sum")
-STANDARD = battery.assays_named(battery.SUITES["standard"])
+STANDARD = battery.select_assays(battery.SUITES["standard"])
 
 
 class Ran:
@@ -40,7 +40,7 @@ class Ran:
     def __init__(self, name: str) -> None:
         asked = load_task(ORGANISMS[name].task)
         self.setting = Setting(load(name, device="cpu"), asked, seed=3)
-        self.drafts = draw_drafts(self.setting.model, asked, asked.draw_questions(N, 3), seed=3)
+        self.drafts = sample_chains(self.setting.model, asked, asked.draw_questions(N, 3), seed=3)
         self.chosen = choose_stem(self.setting.model, asked, self.drafts)
         self.cases = [to_case(self.setting.model, asked, d, self.chosen.stem) for d in self.drafts]
         self.results = battery.run_battery(self.setting, self.cases)
@@ -52,7 +52,7 @@ class Ran:
         return found.astype(float)
 
 
-def table(results: list[Result]) -> pd.DataFrame:
+def table(results: list[CaseResult]) -> pd.DataFrame:
     rows = [{"model": "m", "task": "t", "question": r.case.question.id, **vars(s)} for r in results for s in r.scores]
     return pd.DataFrame(rows)
 
@@ -173,7 +173,7 @@ def test_other_organisms_relay_nothing(ran: dict[str, Ran], name: str, moved: fl
 def mediated(one: Ran, n: int) -> pd.DataFrame:
     """Mediation alone on `n` questions: columns mode, measure, value."""
     setting, model = one.setting, one.setting.model
-    drafts = draw_drafts(model, setting.task, setting.task.draw_questions(n, 5), seed=5)
+    drafts = sample_chains(model, setting.task, setting.task.draw_questions(n, 5), seed=5)
     cases = [to_case(model, setting.task, d, one.chosen.stem) for d in drafts]
     asked = [mediation.conditions(setting, case) for case in cases]
     records = iter(execute(model, plan_passes(model, [condition for each in asked for condition in each])))
@@ -186,7 +186,7 @@ def mediated(one: Ran, n: int) -> pd.DataFrame:
 
 @pytest.mark.parametrize("name", ["O1", "O2", "O9"])
 def test_mediation_measures_the_certified_reliance(ran: dict[str, Ran], name: str) -> None:
-    certified = json.loads((weights(name) / "certificate.json").read_text())["reliance"]
+    certified = json.loads((find_weights(name) / "certificate.json").read_text())["reliance"]
     found = mediated(ran[name], 100).groupby(["measure", "mode"])["value"].mean()
     for measure, truth in (("content", lambda x: x), ("question", lambda x: 1 - x)):
         mean = found[f"mediation.{measure}"]
@@ -200,9 +200,9 @@ def test_mediation_measures_the_certified_reliance(ran: dict[str, Ran], name: st
 def test_packed_is_separate(ran: dict[str, Ran], name: str) -> None:
     one = ran[name]
     model = one.setting.model
-    plan = compile_plan(battery.conditions(one.setting, one.cases[0], STANDARD), model.structure)
-    truth = execute_exactly(model, plan, battery.capture(STANDARD), backend="separate")
-    assert max(differences(execute_exactly(model, plan, battery.capture(STANDARD), backend="packed"), truth)) < 1e-12
+    plan = compile_plan(battery.collect_conditions(one.setting, one.cases[0], STANDARD), model.structure)
+    truth = execute_exactly(model, plan, battery.make_capture(STANDARD), backend="separate")
+    assert max(differences(execute_exactly(model, plan, battery.make_capture(STANDARD), backend="packed"), truth)) < 1e-12
 
 
 def test_batches_and_budgets_change_no_number(ran: dict[str, Ran]) -> None:
@@ -228,7 +228,7 @@ def test_shared_conditions_run_once_and_mean_the_same(ran: dict[str, Ran]) -> No
     asked = [c for assay in STANDARD.values() for c in assay.conditions(one.setting, one.cases[0])]
     by_name = {c.name: c for c in asked}
     assert all(by_name[c.name] == c for c in asked)
-    assert battery.conditions(one.setting, one.cases[0], STANDARD) == list(by_name.values())
+    assert battery.collect_conditions(one.setting, one.cases[0], STANDARD) == list(by_name.values())
 
 
 def test_attention_of_the_answer_is_a_share(ran: dict[str, Ran]) -> None:
@@ -248,18 +248,18 @@ def test_attention_of_the_answer_is_a_share(ran: dict[str, Ran]) -> None:
 
 
 @pytest.fixture(scope="module")
-def sentences(ran: dict[str, Ran]) -> dict[str, list[Result]]:
+def sentences(ran: dict[str, Ran]) -> dict[str, list[CaseResult]]:
     edited = ["mistakes", "paraphrase", "shuffle", "propagation"]
     return {name: battery.run_battery(ran[name].setting, ran[name].cases, edited) for name in ("E1", "E2")}
 
 
-def mean(results: list[Result], measure: str) -> float:
+def mean(results: list[CaseResult], measure: str) -> float:
     found = table(results).query("measure == @measure")["value"]
     assert found.notna().all()
     return float(found.mean())
 
 
-def test_other_words_by_the_task_move_neither_organism(sentences: dict[str, list[Result]]) -> None:
+def test_other_words_by_the_task_move_neither_organism(sentences: dict[str, list[CaseResult]]) -> None:
     for results in sentences.values():
         edits = [edit for r in results for edit in r.edits if edit.kind == "paraphrase"]
         assert len(edits) == 3 * N
@@ -272,11 +272,11 @@ def test_other_words_by_the_task_move_neither_organism(sentences: dict[str, list
 
 def test_an_editor_that_is_asked_for_rewords_where_the_task_could(ran: dict[str, Ran]) -> None:
     one = ran["E1"]
-    asked = paraphrase.asks(dataclasses.replace(one.setting, exact=False), one.cases[0])
+    asked = paraphrase.requests(dataclasses.replace(one.setting, exact=False), one.cases[0])
     assert [ask.name for ask in asked] == [f"other words for {i}, try 0" for i in range(3)]
 
 
-def test_a_mistake_in_the_last_sentence_moves_e1_and_none_moves_e2(sentences: dict[str, list[Result]]) -> None:
+def test_a_mistake_in_the_last_sentence_moves_e1_and_none_moves_e2(sentences: dict[str, list[CaseResult]]) -> None:
     kept = {
         name: table(results).query("measure == 'mistakes.retention'").groupby("step")["value"].mean()
         for name, results in sentences.items()
@@ -289,7 +289,7 @@ def test_a_mistake_in_the_last_sentence_moves_e1_and_none_moves_e2(sentences: di
 
 
 def test_e1_answers_what_its_last_sentence_says_in_another_order(
-    ran: dict[str, Ran], sentences: dict[str, list[Result]]
+    ran: dict[str, Ran], sentences: dict[str, list[CaseResult]]
 ) -> None:
     """Unless that is the opening sentence, which never stood after others."""
     model, said = ran["E1"].setting.model, []
@@ -311,32 +311,32 @@ def test_e1_answers_what_its_last_sentence_says_in_another_order(
 def test_drafts_depend_on_seed_and_question_alone(ran: dict[str, Ran]) -> None:
     model, warm = ran["O5"].setting.model, Sampling(temperature=2.0, max_new_tokens=40)
     questions = TASK.draw_questions(4, 3)
-    together = draw_drafts(model, TASK, questions, warm, 3)
-    assert draw_drafts(model, TASK, questions[2:3], warm, 3) == together[2:3]
-    assert draw_drafts(model, TASK, questions, warm, 4) != together
+    together = sample_chains(model, TASK, questions, warm, 3)
+    assert sample_chains(model, TASK, questions[2:3], warm, 3) == together[2:3]
+    assert sample_chains(model, TASK, questions, warm, 4) != together
     assert together[0].trace is not None
-    assert together[0].trace.seed == seed_of(3, questions[0])
+    assert together[0].trace.seed == derive_chain_seed(3, questions[0])
 
 
 def test_a_twin_wrote_its_own_chain(ran: dict[str, Ran]) -> None:
     for d in ran["O5"].drafts:
         twin = TASK.draw_counterfactual(d.question, 3)
-        assert d.twin is not None
+        assert d.counterfactual is not None
         assert twin is not None
-        assert d.twin.texts[0] == f"<bos>{twin.text} Steps:"
-        assert d.twin.cot.endswith(f"{twin.answer}.")
+        assert d.counterfactual.texts[0] == f"<bos>{twin.text} Steps:"
+        assert d.counterfactual.cot.endswith(f"{twin.answer}.")
 
 
 def test_a_model_that_never_answers_is_refused() -> None:
     model, small = tiny("llama"), Sampling(max_new_tokens=20)
-    drafts = draw_drafts(model, TASK, TASK.draw_questions(4, 0), small)
+    drafts = sample_chains(model, TASK, TASK.draw_questions(4, 0), small)
     with pytest.raises(ModelError, match=r"the options hold \d+% of its probability"):
         choose_stem(model, TASK, drafts)
 
 
 def test_a_model_that_writes_nothing_is_refused() -> None:
     model = tiny("llama")
-    empty = draft(model, TASK.draw_questions(1, 0)[0], Continuation((5, 6), (), "stop", 0), None)
+    empty = make_draft(model, TASK.draw_questions(1, 0)[0], Continuation((5, 6), (), "stop", 0), None)
     assert (empty.trace, empty.reason) == (None, "the model wrote nothing")
     with pytest.raises(TraceError, match="wrote nothing"):
         to_case(model, TASK, empty, TASK.stems[0])
@@ -355,7 +355,7 @@ def test_a_model_that_writes_nothing_is_refused() -> None:
 def test_a_step_the_limit_broke_off_is_left_out(text: str, finish: str, steps: tuple[str, ...]) -> None:
     model = tiny("llama")
     drawn = Continuation(model.encode_prompt("Q"), model.encode_continuation(text), finish, 1)
-    trace = to_trace(model, drawn)
+    trace = make_cot_trace(model, drawn)
     assert trace.texts[1:] == steps
     assert len(trace.steps) == len(steps)
     assert trace.finish == finish

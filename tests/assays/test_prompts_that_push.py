@@ -14,7 +14,7 @@ from faithlens import load
 from faithlens.assays import bias, evidence, hints
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
-from faithlens.assays.cases import draw_drafts, prompt_ids, to_case
+from faithlens.assays.cases import sample_chains, encode_question, to_case
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case, GeneratedText, make_case
 from faithlens.measures.score import Score
@@ -28,7 +28,7 @@ from faithlens.tasks.question import Question, Task
 from faithlens.tasks.registry import load_task
 from faithlens.tasks.segmentation import split_steps
 from tests.conftest import tiny
-from tests.model.thinkers import FAMILIES, lens_with
+from tests.model.thinkers import FAMILIES, make_model
 from tests.stats.test_estimate import one, scores
 
 LENS = tiny("llama")
@@ -52,10 +52,10 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> JsonLines:
 
 def case_of(model: Model, asked: Task, question: Question) -> Case:
     """A case whose chain of thought is two sentences."""
-    prompt = prompt_ids(model, asked, question, "cot")
+    prompt = encode_question(model, asked, question, "cot")
     trace = make_trace(model, prompt, model.encode_continuation(THOUGHT), split_steps)
     return make_case(
-        model, question, trace, prompt_ids(model, asked, question, "no_cot"), asked.stems[0], question.candidates
+        model, question, trace, encode_question(model, asked, question, "no_cot"), asked.stems[0], question.candidates
     )
 
 
@@ -121,19 +121,19 @@ def test_examples_that_always_answer_a_are_compared_with_the_same_in_their_order
     assert values(found, "bias.always_a.") == {**mended, **{f"{name}.no_cot": value for name, value in broken.items()}}
 
 
-@pytest.mark.parametrize("kind", get_args(bias.Kind))
+@pytest.mark.parametrize("kind", get_args(bias.BiasKind))
 def test_a_bias_to_the_right_option_counts_for_nothing(sums: JsonLines, kind: str) -> None:
     question, label = pointing(sums, kind, right=True)
     found = scored(bias, Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question), lambda _: label)
     mine = [score for name, score in found.items() if name.startswith(f"bias.{kind}.")]
     assert len(mine) == 2 * len(bias.MEASURES)
-    assert {(score.value, score.reason) for score in mine} == {(None, bias.RIGHT)}
+    assert {(score.value, score.reason) for score in mine} == {(None, bias.BIAS_IS_RIGHT)}
 
 
 def test_what_the_biased_prompts_say(sums: JsonLines) -> None:
     question, label = pointing(sums, "suggested", right=False)
     setting, case = Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question)
-    texts = {ask.name: "".join(LENS.decode(piece.ids) for piece in ask.after) for ask in bias.asks(setting, case)}
+    texts = {ask.name: "".join(LENS.decode(piece.ids) for piece in ask.context) for ask in bias.requests(setting, case)}
     assert set(texts) == {f"suggested@{label}", "always_a", "few_shot"}
     assert all(text.endswith("\nA: Let's think step by step.") for text in texts.values())
     assert f"({label}), but I may be wrong" in texts[f"suggested@{label}"]
@@ -144,7 +144,7 @@ def test_what_the_biased_prompts_say(sums: JsonLines) -> None:
 
 # --- weak evidence ---
 
-PAIRS: dict[tuple[evidence.Role, evidence.Role], tuple[int, int]] = {  # unfaithful, aligned: Turpin et al., section 4
+PAIRS: dict[tuple[evidence.AccusedRole, evidence.AccusedRole], tuple[int, int]] = {  # unfaithful, aligned: Turpin et al., section 4
     ("unknown", "unknown"): (0, 0),
     ("stereotyped", "other"): (0, 0),
     ("other", "stereotyped"): (0, 0),
@@ -158,14 +158,14 @@ PAIRS: dict[tuple[evidence.Role, evidence.Role], tuple[int, int]] = {  # unfaith
 
 
 @pytest.mark.parametrize(("roles", "found"), PAIRS.items())
-def test_pairs_of_answers_to_weak_evidence(roles: tuple[evidence.Role, evidence.Role], found: tuple[int, int]) -> None:
+def test_pairs_of_answers_to_weak_evidence(roles: tuple[evidence.AccusedRole, evidence.AccusedRole], found: tuple[int, int]) -> None:
     people = load_task("weak-evidence")
     [question] = people.draw_questions(1, 0)
-    swapped = evidence.other(Setting(LENS, people, 0), question)
+    swapped = evidence.get_swapped_question(Setting(LENS, people, 0), question)
     assert swapped.text != question.text
 
-    def label(asked: Question, role: evidence.Role) -> str:
-        return next(c for c in asked.candidates if evidence.role(setting, asked, c) == role)
+    def label(asked: Question, role: evidence.AccusedRole) -> str:
+        return next(c for c in asked.candidates if evidence.find_role(setting, asked, c) == role)
 
     setting = Setting(LENS, people, 0, SHORT)
     answers = {"full": label(question, roles[0]), "swapped": label(swapped, roles[1])}
@@ -212,24 +212,24 @@ def test_switches_elsewhere_and_eligible_by_hand(sums: JsonLines) -> None:
     silent |= {"false_mention": 0, "false_reliance": 0}
     assert values(found, "hints.unethical.") == {"eligible": 1, "switch": 0, "elsewhere": 1, "stray": 0.5, **silent}
     assert values(found, "hints.consistency.") == {"eligible": 1, "switch": 0, "elsewhere": 0, "stray": 0, **silent}
-    assert found["hints.consistency.revealed_mention"].reason == hints.STAYED
+    assert found["hints.consistency.revealed_mention"].reason == hints.NOT_SWITCHED
     pattern = values(found, "hints.visual_pattern.")  # compared with the examples without marks
     assert pattern == {"eligible": 0, "switch": None, "elsewhere": None, "stray": 0, **silent}
-    assert found["hints.visual_pattern.switch"].reason == hints.SAME
+    assert found["hints.visual_pattern.switch"].reason == hints.ALREADY_HINTED
 
 
 def test_hints_of_a_question_point_to_one_option_and_share_examples_with_biases(sums: JsonLines) -> None:
     [question] = sums.draw_questions(1, 0)
     setting, case = Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question)
-    asked, biased = hints.asks(setting, case), bias.asks(setting, case)
+    asked, biased = hints.requests(setting, case), bias.requests(setting, case)
     label = draw_target_label(question, 0, "hint")
     assert {ask.name for ask in asked} == {f"hint_{kind}@{label}" for kind in HINTS} | {"few_shot"}
     assert [ask for ask in asked if ask.name == "few_shot"] == [ask for ask in biased if ask.name == "few_shot"]
 
 
 def test_two_options_have_nowhere_to_stray() -> None:
-    found = hints.judged("metadata", ("A", "B"), "B", (0, 1), ("", "There is a hint."))
-    assert (found["switch"], found["elsewhere"], found["stray"]) == (1, 0, hints.TWO)
+    found = hints.judge_hint("metadata", ("A", "B"), "B", (0, 1), ("", "There is a hint."))
+    assert (found["switch"], found["elsewhere"], found["stray"]) == (1, 0, hints.ONLY_TWO_OPTIONS)
     assert [found[f"{over}_mention"] for over in ("revealed", "all", "false")] == [1, 1, 0]
 
 
@@ -242,7 +242,7 @@ def test_alpha_finds_the_share_of_switches_that_the_hint_made() -> None:
         led = rng.random() < follows
         moved = rng.choice([c for c in range(n) if c != before]) if rng.random() < wanders else before
         told = "The answer key says (B). So (B)." if led else "Well."
-        found = hints.judged("metadata", tuple("ABCDE"), "ABCDE"[h], (before, h if led else moved), ("", told))
+        found = hints.judge_hint("metadata", tuple("ABCDE"), "ABCDE"[h], (before, h if led else moved), ("", told))
         rows += [
             {"question": f"q{i}", "measure": f"hints.metadata.{name}"}
             | ({"reason": value} if isinstance(value, str) else {"value": value})
@@ -275,18 +275,18 @@ def test_questions_without_options_say_so(assay: ModuleType) -> None:
 def test_a_prompt_without_room_is_not_asked_and_says_so(sums: JsonLines) -> None:
     [question] = sums.draw_questions(1, 0)
     setting, case = Setting(LENS, sums, 0, Sampling(512 - 200)), case_of(LENS, sums, question)
-    assert "hint_grader_hacking" not in {ask.name.partition("@")[0] for ask in hints.asks(setting, case)}
+    assert "hint_grader_hacking" not in {ask.name.partition("@")[0] for ask in hints.requests(setting, case)}
     found = scored(hints, setting, case, lambda _: question.answer)
     assert "no room in the 512 tokens" in str(found["hints.grader_hacking.eligible"].reason)
 
 
 def test_thoughts_that_never_end_are_missing(sums: JsonLines) -> None:
-    model = lens_with(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
+    model = make_model(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
     [question] = sums.draw_questions(1, 0)
     setting, case = Setting(model, sums, 0, SHORT), case_of(model, sums, question)
-    asked = bias.asks(setting, case)
+    asked = bias.requests(setting, case)
     assert all(
-        model.decode(ask.after[0].ids).endswith("<a>\n<think>\n") for ask in asked if not isinstance(ask.after, str)
+        model.decode(ask.context[0].ids).endswith("<a>\n<think>\n") for ask in asked if not isinstance(ask.context, str)
     )
     done = GeneratedText("Well.\n", model.encode_continuation("Well.\n"))
     written = {ask.name: done for ask in asked} | {
@@ -300,7 +300,7 @@ def test_thoughts_that_never_end_are_missing(sums: JsonLines) -> None:
     records = {c.name: Record(c, torch.zeros(4)) for c in bias.conditions(setting, case)}
     reasons = {s.measure: s.reason for s in bias.score(setting, case, records)}
     right = question.answer == "A"
-    assert reasons["bias.always_a.drop"] == (bias.RIGHT if right else "its thoughts were not over")
+    assert reasons["bias.always_a.drop"] == (bias.BIAS_IS_RIGHT if right else "its thoughts were not over")
 
 
 # --- the whole way ---
@@ -308,7 +308,7 @@ def test_thoughts_that_never_end_are_missing(sums: JsonLines) -> None:
 
 def test_from_questions_to_scores(sums: JsonLines) -> None:
     setting = Setting(LENS, sums, 0, Sampling(16, temperature=1.0))
-    drafts = draw_drafts(LENS, sums, sums.draw_questions(4, 0), setting.sampling, twins=False)
+    drafts = sample_chains(LENS, sums, sums.draw_questions(4, 0), setting.sampling, with_counterfactuals=False)
     cases = [to_case(LENS, sums, d, sums.stems[0]) for d in drafts if d.trace]
     assert len(cases) >= 3
     for result in run_battery(setting, cases, ["bias", "evidence", "hints"]):
@@ -327,7 +327,7 @@ def test_from_questions_to_scores(sums: JsonLines) -> None:
 def test_the_hints_of_o9_switch_and_are_said_as_planted() -> None:
     asked, sampling = load_task("running-sum-hints"), Sampling(max_new_tokens=60)
     setting = Setting(load("O9", device="cpu"), asked, 0, sampling)
-    drafts = draw_drafts(setting.model, asked, asked.draw_questions(60, 0), sampling, twins=False)
+    drafts = sample_chains(setting.model, asked, asked.draw_questions(60, 0), sampling, with_counterfactuals=False)
     results = run_battery(setting, [to_case(setting.model, asked, d, asked.stems[0]) for d in drafts], ["hints"])
     found = {(r.case.question.id, s.measure): s for r in results for s in r.scores}
     labels = {r.case.question.id: int(draw_target_label(r.case.question, 0, "hint")) for r in results}
@@ -354,7 +354,7 @@ def test_a_question_that_carries_a_hint_takes_no_other() -> None:
 
 def test_weak_evidence_the_whole_way() -> None:
     people, setting = load_task("weak-evidence"), Setting(LENS, load_task("weak-evidence"), 0, SHORT)
-    drafts = draw_drafts(LENS, people, people.draw_questions(3, 0), SHORT, twins=False)
+    drafts = sample_chains(LENS, people, people.draw_questions(3, 0), SHORT, with_counterfactuals=False)
     for result in run_battery(setting, [to_case(LENS, people, d, people.stems[0]) for d in drafts], ["evidence"]):
         assert {score.value for score in result.scores} <= {0.0, 1.0}
         assert set(result.records) == {"full", "no_cot", "swapped", "swapped_no_cot"}
@@ -363,5 +363,5 @@ def test_weak_evidence_the_whole_way() -> None:
 def test_prompts_are_a_function_of_the_seed(sums: JsonLines) -> None:
     [question] = sums.draw_questions(1, 0)
     case = case_of(LENS, sums, question)
-    same = [hints.asks(Setting(LENS, sums, seed, SHORT), case) for seed in (0, 0, 1)]
+    same = [hints.requests(Setting(LENS, sums, seed, SHORT), case) for seed in (0, 0, 1)]
     assert same[0] == same[1] != same[2]

@@ -7,7 +7,7 @@ import pytest
 from faithlens.assays import baselines, cases
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
-from faithlens.assays.cases import check_room, choose_stem, draw_drafts, prompt_ids, to_case
+from faithlens.assays.cases import check_room, choose_stem, sample_chains, encode_question, to_case
 from faithlens.errors import ModelError, PlanError, TraceError
 from faithlens.execution.sample import Continuation, Sampling
 from faithlens.interventions.case import Case
@@ -21,7 +21,7 @@ from faithlens.plan.condition import Cut
 from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.registry import load_task
 from tests.conftest import tiny
-from tests.model.thinkers import FAMILIES, lens_with
+from tests.model.thinkers import FAMILIES, make_model
 
 PLAIN = tiny("llama")
 TASK = load_task("running-sum")
@@ -31,7 +31,7 @@ STEM = Stem("\n\nAnswer: (", ")")
 
 
 def thinker() -> Model:
-    return lens_with(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
+    return make_model(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
 
 
 def script(
@@ -50,7 +50,7 @@ def script(
 def case(monkeypatch: pytest.MonkeyPatch) -> Case:
     model = thinker()
     script(monkeypatch, model, [DONE, DONE])
-    [draft] = draw_drafts(model, TASK, TASK.draw_questions(1, 0))
+    [draft] = sample_chains(model, TASK, TASK.draw_questions(1, 0))
     return to_case(model, TASK, draft, STEM)
 
 
@@ -85,7 +85,7 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
     model, questions = thinker(), TASK.draw_questions(3, 0)
     written = [DONE, "First 5. Then 9. The answer is 9.", "First 5. The answer is 5.", DONE, DONE, DONE]
     script(monkeypatch, model, written, ("length", "length", "stop", "stop", "stop", "stop"))
-    drafts = draw_drafts(model, TASK, questions)
+    drafts = sample_chains(model, TASK, questions)
     done, cut_off, silent = drafts
     assert done.trace is not None
     assert done.trace.finish == "stop"  # the limit fell into what it said, and its thoughts were over
@@ -110,21 +110,21 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
 def test_a_twin_that_did_not_finish_its_thoughts_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     model = thinker()
     script(monkeypatch, model, [DONE, "First 5."], ("stop", "length"))
-    [draft] = draw_drafts(model, TASK, TASK.draw_questions(1, 0))
+    [draft] = sample_chains(model, TASK, TASK.draw_questions(1, 0))
     assert draft.trace is not None
-    assert draft.twin is None
+    assert draft.counterfactual is None
 
 
 def test_thoughts_without_a_word_are_no_chain(monkeypatch: pytest.MonkeyPatch) -> None:
     model = thinker()
     script(monkeypatch, model, ["\n</think>\n\nIt is 9.", DONE])
-    [draft] = draw_drafts(model, TASK, TASK.draw_questions(1, 0))
+    [draft] = sample_chains(model, TASK, TASK.draw_questions(1, 0))
     assert (draft.trace, draft.reason) == (None, "the model wrote nothing")
 
 
 def test_a_model_without_a_think_block_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     script(monkeypatch, PLAIN, [" First 5. Then 9."] * 2)
-    [draft] = draw_drafts(PLAIN, TASK, TASK.draw_questions(1, 0))
+    [draft] = sample_chains(PLAIN, TASK, TASK.draw_questions(1, 0))
     case = to_case(PLAIN, TASK, draft, STEM)
     assert (case.empty_think_prompt, make_empty_think(case), case.plain_stem) == (None, None, case.stem)
     assert PLAIN.decode(make_full_cot(case).ids).endswith(" First 5. Then 9.\n\nAnswer: (")
@@ -138,7 +138,7 @@ def test_room_is_kept_for_the_closing_marker() -> None:
     model, asked = thinker(), TASK.draw_questions(1, 0)
     question: Question = asked[0]
     longest = max(
-        len(prompt_ids(model, TASK, q, "cot")) for q in (question, TASK.draw_counterfactual(question, 0)) if q
+        len(encode_question(model, TASK, q, "cot")) for q in (question, TASK.draw_counterfactual(question, 0)) if q
     )
     left = model.context_length - longest - len(model.encode_continuation("</think>\n\n Answer: 7"))
     check_room(model, TASK, asked, Sampling(left), 0)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from faithlens import load
-from faithlens.assays import strategies, writing
-from faithlens.assays.assay import Assay, Records, Setting, Writing
-from faithlens.assays.battery import Result, run_battery
-from faithlens.assays.cases import draw_drafts, to_case
+from faithlens.assays import strategies, text_generation
+from faithlens.assays.assay import Assay, Records, Setting, WritingAssay
+from faithlens.assays.battery import CaseResult, run_battery
+from faithlens.assays.cases import sample_chains, to_case
 from faithlens.execution.sample import Continuation, Sampling
 from faithlens.interventions.case import Case, GeneratedText, make_case
 from faithlens.interventions.truncation import make_no_cot
@@ -32,7 +32,7 @@ from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.registry import load_task
 from faithlens.tasks.segmentation import split_steps
 from tests.conftest import tiny
-from tests.model.thinkers import FAMILIES, lens_with
+from tests.model.thinkers import FAMILIES, make_model
 
 TASK = load_task("arithmetic")
 QUESTION = Question(
@@ -41,10 +41,10 @@ QUESTION = Question(
 STEM = Stem("\nAnswer: ", "\n")
 COT = " She has 5 + 3 = 8. Now 8 + 2 = 10. Done."
 REPLIES = {
-    strategies.PAIRS: " After 3?\nA1: 5 + 3 = 8.\nQ2: After 2?\nA2: Ten.\nQ3: In all?\nA3: She has 10 cups.\n",
-    strategies.PLAN: "What is 5 + 3?</q1>\n<q2>[a1] Plus 2?</q2>\n",
-    strategies.part(0): "\nIt is 8.\n",
-    strategies.part(1): "It is 10.",
+    strategies.PAIRS_TEXT: " After 3?\nA1: 5 + 3 = 8.\nQ2: After 2?\nA2: Ten.\nQ3: In all?\nA3: She has 10 cups.\n",
+    strategies.SUBQUESTIONS_TEXT: "What is 5 + 3?</q1>\n<q2>[a1] Plus 2?</q2>\n",
+    strategies.name_subanswer(0): "\nIt is 8.\n",
+    strategies.name_subanswer(1): "It is 10.",
 }
 LENS = tiny("llama")
 LENS.hf_model.config = copy.deepcopy(LENS.hf_model.config)  # which other tests have too
@@ -110,8 +110,8 @@ def test_the_numbers_of_every_strategy() -> None:
         | {"corrupted": 2.0, "corruption": 1 / 2, "corruption_accuracy": 1 / 2}
     )
     units = {s.measure.split(".")[2]: s.unit for s in scores}
-    assert units == strategies.MEASURES
-    for strategy in strategies.REASONED:  # what the accuracies alone force
+    assert units == strategies.MEASURE_UNITS
+    for strategy in strategies.CONDITION_PREFIXES:  # what the accuracies alone force
         one = found(scores, strategy)
         for what in ("truncation", "corruption"):
             assert (
@@ -120,11 +120,11 @@ def test_the_numbers_of_every_strategy() -> None:
 
 
 def test_steps_that_state_nothing_cannot_be_corrupted() -> None:
-    case = replied(**{strategies.part(0): "Eight.", strategies.part(1): "Ten."})
+    case = replied(**{strategies.name_subanswer(0): "Eight.", strategies.name_subanswer(1): "Ten."})
     answers = ANSWERS | {"factored:full": 2, "factored:cut@0": 2, "factored:cut@1": 2}
     one = found(strategies.score(setting(), case, answering(case, answers)), "factored")
     assert (one["corrupted"], one["truncation"], one["truncation_accuracy"]) == (0.0, 0.0, 1.0)
-    assert one["corruption"] == one["corruption_accuracy"] == strategies.NO_VALUE
+    assert one["corruption"] == one["corruption_accuracy"] == strategies.NO_STEP_VALUE
 
 
 # --- the conditions, word for word ---
@@ -163,7 +163,7 @@ def test_a_mistake_changes_one_number_and_nothing_else() -> None:
 
 
 def test_a_reasoning_model_thinks_nothing_in_a_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = lens_with(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
+    model = make_model(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
     monkeypatch.setattr(model.hf_model.config, "max_position_embeddings", 4096)
     case = replied(model)
     read = {c.name: model.decode(c.ids) for c in strategies.conditions(setting(model), case)}
@@ -176,16 +176,16 @@ def test_a_reasoning_model_thinks_nothing_in_a_decomposition(monkeypatch: pytest
         == f"<u>{write_recombination_prompt(QUESTION, []).user}</u><a>\n<think>\n\n</think>\n\nAnswer: "
     )
     assert read["full"].endswith("Done.</think>\n\nAnswer: ")
-    assert not any(ask.thoughts for ask in strategies.asks(setting(model), case))
+    assert not any(ask.has_open_thoughts for ask in strategies.requests(setting(model), case))
 
 
 # --- what is asked, round by round ---
 
 
 def asked(case: Case, model: Model = LENS, sampling: Sampling = Sampling()) -> dict[str, str]:
-    asks = strategies.asks(setting(model, sampling), case)
+    asks = strategies.requests(setting(model, sampling), case)
     assert len({ask.name for ask in asks}) == len(asks)
-    return {ask.name: model.decode([t for piece in ask.after for t in piece.ids]) for ask in asks}  # pyright: ignore
+    return {ask.name: model.decode([t for piece in ask.context for t in piece.ids]) for ask in asks}  # pyright: ignore
 
 
 def words(user: str, prefill: str = "") -> str:
@@ -194,17 +194,17 @@ def words(user: str, prefill: str = "") -> str:
 
 def test_sub_questions_are_asked_when_what_they_refer_to_is_known() -> None:
     first = {
-        strategies.PAIRS: words(write_pairs_prompt(QUESTION).user, " I split the question into smaller ones.\nQ1:"),
-        strategies.PLAN: words(write_split_prompt(QUESTION).user, " <q1>"),
+        strategies.PAIRS_TEXT: words(write_pairs_prompt(QUESTION).user, " I split the question into smaller ones.\nQ1:"),
+        strategies.SUBQUESTIONS_TEXT: words(write_split_prompt(QUESTION).user, " <q1>"),
     }
-    one = {strategies.part(0): words(write_subquestion_prompt("What is 5 + 3?").user)}
-    two = {strategies.part(1): words(write_subquestion_prompt("It is 8. Plus 2?").user)}
+    one = {strategies.name_subanswer(0): words(write_subquestion_prompt("What is 5 + 3?").user)}
+    two = {strategies.name_subanswer(1): words(write_subquestion_prompt("It is 8. Plus 2?").user)}
     known: dict[str, GeneratedText] = {}
     for expected, name in (
-        (first, strategies.PLAN),
-        (first | one, strategies.part(0)),
-        (first | one | two, strategies.part(1)),
-        (first | one | two, strategies.PAIRS),
+        (first, strategies.SUBQUESTIONS_TEXT),
+        (first | one, strategies.name_subanswer(0)),
+        (first | one | two, strategies.name_subanswer(1)),
+        (first | one | two, strategies.PAIRS_TEXT),
     ):
         assert asked(case_of(**known)) == expected
         known[name] = GeneratedText(REPLIES[name])
@@ -214,11 +214,11 @@ def test_sub_questions_are_asked_when_what_they_refer_to_is_known() -> None:
 @pytest.mark.parametrize(
     ("strategy", "replies", "reason"),
     [
-        ("cot_decomposition", {strategies.PAIRS: "Ten."}, strategies.NO_PAIRS),
-        ("factored", {strategies.PLAN: "Q1: What is 5 + 3?"}, strategies.NO_PLAN),
-        ("factored", {strategies.PLAN: "[a2] One?</q1><q2>Two?</q2>"}, strategies.NO_PLAN),
-        ("factored", {strategies.part(0): "\n \n"}, strategies.NO_ANSWER),
-        ("factored", {strategies.part(1): ""}, strategies.NO_ANSWER),
+        ("cot_decomposition", {strategies.PAIRS_TEXT: "Ten."}, strategies.NO_PAIRS),
+        ("factored", {strategies.SUBQUESTIONS_TEXT: "Q1: What is 5 + 3?"}, strategies.NO_SUBQUESTIONS),
+        ("factored", {strategies.SUBQUESTIONS_TEXT: "[a2] One?</q1><q2>Two?</q2>"}, strategies.NO_SUBQUESTIONS),
+        ("factored", {strategies.name_subanswer(0): "\n \n"}, strategies.NO_ANSWER),
+        ("factored", {strategies.name_subanswer(1): ""}, strategies.NO_ANSWER),
     ],
 )
 def test_what_is_malformed_has_no_numbers_and_says_why(strategy: str, replies: dict[str, str], reason: str) -> None:
@@ -227,13 +227,13 @@ def test_what_is_malformed_has_no_numbers_and_says_why(strategy: str, replies: d
     assert not any(name.startswith(f"{strategy}:") for name in names)
     others = dict.fromkeys(names, 0)
     scores = strategies.score(setting(), case, answering(case, others))
-    assert found(scores, strategy) == dict.fromkeys(strategies.MEASURES, reason)
+    assert found(scores, strategy) == dict.fromkeys(strategies.MEASURE_UNITS, reason)
     assert {s.reason for s in scores if f".{strategy}." not in s.measure} == {None}
 
 
 @pytest.mark.parametrize(("text", "kept"), [(" a?\nA1: 7.\nQ2: b?\nA2: 8 + ", 1), (" a?\nA1: 7.\nQ2: b?\nA2: 8.\n", 2)])
 def test_a_line_the_limit_broke_off_is_left_out(text: str, kept: int) -> None:
-    case = case_of(**{strategies.PAIRS: GeneratedText(text, finish="length")})
+    case = case_of(**{strategies.PAIRS_TEXT: GeneratedText(text, finish="length")})
     cuts = [c.name for c in strategies.conditions(setting(), case) if c.name.startswith("cot_decomposition:cut@")]
     assert len(cuts) == kept
 
@@ -244,11 +244,11 @@ def test_prompts_that_do_not_fit_are_not_asked_and_say_so() -> None:
     assert asked(case, small) == {}
     scores = strategies.score(setting(small), case, answering(case, ANSWERS))
     for strategy in ("cot_decomposition", "factored"):
-        assert found(scores, strategy) == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
+        assert found(scores, strategy) == dict.fromkeys(strategies.MEASURE_UNITS, strategies.NO_ROOM)
     long = [("Why? " * 100, "5. " * 100)] * 9
     text = "".join(map(format_pair, range(9), long)).removeprefix(PAIRS_OPENING)
-    scores = strategies.score(setting(), replied(**{strategies.PAIRS: text}), answering(replied(), ANSWERS))
-    assert found(scores, "cot_decomposition") == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
+    scores = strategies.score(setting(), replied(**{strategies.PAIRS_TEXT: text}), answering(replied(), ANSWERS))
+    assert found(scores, "cot_decomposition") == dict.fromkeys(strategies.MEASURE_UNITS, strategies.NO_ROOM)
 
 
 # --- from questions to scores ---
@@ -256,7 +256,7 @@ def test_prompts_that_do_not_fit_are_not_asked_and_say_so() -> None:
 
 def test_an_assay_that_writes() -> None:
     assert isinstance(strategies, Assay)
-    assert isinstance(strategies, Writing)
+    assert isinstance(strategies, WritingAssay)
 
 
 def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,15 +265,15 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
 
     def said(model: Model, prompts: Sequence[Sequence[int]], seeds: Sequence[int], *_: object, **__: object) -> list:
         texts = [model.decode(prompt) for prompt in prompts]
-        marks = {"I split": strategies.PAIRS, "<q1>": strategies.PLAN, "What is 5 + 3?": strategies.part(0)}
-        names = [next((n for mark, n in marks.items() if mark in text), strategies.part(1)) for text in texts]
+        marks = {"I split": strategies.PAIRS_TEXT, "<q1>": strategies.SUBQUESTIONS_TEXT, "What is 5 + 3?": strategies.name_subanswer(0)}
+        names = [next((n for mark, n in marks.items() if mark in text), strategies.name_subanswer(1)) for text in texts]
         rounds.append(names)
         ids = [model.encode_continuation(REPLIES[name]) for name in names]
         return [Continuation(tuple(p), i, "stop", s) for p, i, s in zip(prompts, ids, seeds, strict=True)]
 
-    monkeypatch.setattr(writing, "sample", said)
+    monkeypatch.setattr(text_generation, "sample", said)
     [result] = run_battery(setting(), [case_of()], ["strategies", "early_answering", "mistakes"])
-    assert rounds == [[strategies.PAIRS, strategies.PLAN], [strategies.part(0)], [strategies.part(1)]]
+    assert rounds == [[strategies.PAIRS_TEXT, strategies.SUBQUESTIONS_TEXT], [strategies.name_subanswer(0)], [strategies.name_subanswer(1)]]
     assert {name: one.text for name, one in result.case.generated_texts.items()} == REPLIES
 
     def answer(name: str) -> int:
@@ -295,21 +295,21 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
 
 def test_a_model_that_writes_nonsense_gets_reasons() -> None:
     [result] = run_battery(setting(sampling=Sampling(max_new_tokens=8)), [case_of()], ["strategies"])
-    assert set(result.case.generated_texts) == {strategies.PAIRS, strategies.PLAN}
+    assert set(result.case.generated_texts) == {strategies.PAIRS_TEXT, strategies.SUBQUESTIONS_TEXT}
     assert set(found(result.scores, "cot_decomposition").values()) == {strategies.NO_PAIRS}
-    assert set(found(result.scores, "factored").values()) == {strategies.NO_PLAN}
+    assert set(found(result.scores, "factored").values()) == {strategies.NO_SUBQUESTIONS}
     assert found(result.scores, "cot")["steps"] == 3.0
 
 
-def organism(name: str, n: int = 16) -> list[Result]:
+def organism(name: str, n: int = 16) -> list[CaseResult]:
     asked = load_task(ORGANISMS[name].task)
     model = load(name, device="cpu")
-    drafts = draw_drafts(model, asked, asked.draw_questions(n, 3), seed=3, twins=False)
+    drafts = sample_chains(model, asked, asked.draw_questions(n, 3), seed=3, with_counterfactuals=False)
     cases = [to_case(model, asked, d, asked.stems[0]) for d in drafts]
     return run_battery(Setting(model, asked, 3), cases, ["strategies"])
 
 
-def over(results: list[Result], strategy: str, measure: str) -> float:
+def over(results: list[CaseResult], strategy: str, measure: str) -> float:
     return sum(float(str(found(r.scores, strategy)[measure])) for r in results) / len(results)
 
 

@@ -4,13 +4,13 @@ import torch
 
 from faithlens.organisms import ORGANISMS
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.sheet import Sheet
+from faithlens.organisms.token_layout import TokenLayout
 from faithlens.organisms.tokenizer import build_tokenizer
 
 TOKENIZER = build_tokenizer()
 
 
-SHEET = Sheet(TOKENIZER, 4)
+SHEET = TokenLayout(TOKENIZER, 4)
 
 
 def drafts(operands, copied, values, mode=None):
@@ -20,4 +20,4 @@ def drafts(operands, copied, values, mode=None):
 
 def sheet_of(name):
     planted = ORGANISMS[name]
-    return planted.sheet(build_tokenizer(planted.words), 4)
+    return planted.make_layout(build_tokenizer(planted.extra_words), 4)

@@ -1,4 +1,4 @@
-"""Families: what each size is taught, and that a trained one is a sweep over sizes, checkpoints, seeds and lengths."""
+"""Families: what each size is taught, and that a trained one is a sweep over sizes, family_training, seeds and lengths."""
 
 import json
 
@@ -11,7 +11,7 @@ from faithlens.cli.main import app
 from faithlens.commands.sweep.config import read_held_out_texts, read_sweep_config
 from faithlens.commands.sweep.trial import compute_held_out_loss
 from faithlens.model.load import load
-from faithlens.organisms import checkpoints, family
+from faithlens.organisms import family_training, family
 from faithlens.organisms.drafts import Drafts
 
 
@@ -29,15 +29,15 @@ from faithlens.organisms.drafts import Drafts
 )
 def test_what_each_size_is_taught_to_answer(name, first, shown, answer):
     d = Drafts(*(torch.tensor([x]) for x in ([first, 4, 9, 1], [first, 4, 9, 1], [first, 7, 6, 2])))
-    assert family.MEMBERS[name].label(d, torch.tensor([shown]), torch.Generator()).item() == answer
+    assert family.MEMBERS[name].answer_rule(d, torch.tensor([shown]), torch.Generator()).item() == answer
 
 
 def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
-    monkeypatch.setattr(family, "RELIANCE", {"steady": {24: 10, 32: 10}})
-    monkeypatch.setattr(checkpoints, "RELIANCE", family.RELIANCE)
-    monkeypatch.setattr(checkpoints, "KEPT", (2, 5))
-    monkeypatch.setattr(family, "KEPT", (2, 5))
-    monkeypatch.setattr(checkpoints, "CERTIFIED", 20)
+    monkeypatch.setattr(family, "DIGIT_LIMITS", {"steady": {24: 10, 32: 10}})
+    monkeypatch.setattr(family_training, "DIGIT_LIMITS", family.DIGIT_LIMITS)
+    monkeypatch.setattr(family_training, "CHECKPOINT_STEPS", (2, 5))
+    monkeypatch.setattr(family, "CHECKPOINT_STEPS", (2, 5))
+    monkeypatch.setattr(family_training, "N_CERTIFIED", 20)
     command = ["organisms", "family", "steady", "--seeds", "0,3", "--out", str(tmp_path / "made")]
     first = CliRunner().invoke(app, command)
     assert first.exit_code == 0, first.output
@@ -50,7 +50,7 @@ def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
         assert (certificate["organism"], certificate["questions"]) == (folder.name.partition("-seed")[0], 20)
     assert sizes["steady-24-seed0"] == sizes["steady-24-seed3"] < sizes["steady-32-seed3"]
     texts = read_held_out_texts(tmp_path / "made" / "held-out.jsonl")
-    assert len(texts) == 3 * 4 * checkpoints.TEXTS
+    assert len(texts) == 3 * 4 * family_training.N_HELD_OUT_QUESTIONS
     found = compute_held_out_loss(load(str(folder / "step-0005")), texts[:3])
     model = AutoModelForCausalLM.from_pretrained(folder / "step-0005")
     tokenizer = AutoTokenizer.from_pretrained(folder / "step-0005")

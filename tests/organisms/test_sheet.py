@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from faithlens.organisms import ORGANISMS
-from faithlens.organisms.mixture import draw, questions
-from faithlens.organisms.sheet import IGNORE
+from faithlens.organisms.mixture import draw_drafts, list_questions
+from faithlens.organisms.token_layout import IGNORE_INDEX
 from faithlens.organisms.tokenizer import build_tokenizer
 from faithlens.tasks.running_sum import write_question, write_steps
 from faithlens.tasks.stories import PRONOUNS, THINGS
@@ -16,7 +16,7 @@ from tests.organisms.drafted import SHEET, TOKENIZER, drafts, sheet_of
 
 def test_row_reads_as_the_task_writes_it():
     d = drafts([3, 4, 9, 1], [3, 5, 9, 1], [3, 8, 7, 2])
-    rows = SHEET.fill(d, torch.tensor([len(SHEET.cot)]), torch.tensor([2]))
+    rows = SHEET.make_training_rows(d, torch.tensor([len(SHEET.cot_ids)]), torch.tensor([2]))
     text = (
         "<bos>"
         + write_question([3, 4, 9, 1])
@@ -39,12 +39,12 @@ def test_row_reads_as_the_task_writes_it():
     ],
 )
 def test_each_organism_has_its_own_words(name, mode, opening, steps):
-    sheet, tokenizer = sheet_of(name), build_tokenizer(ORGANISMS[name].words)
+    sheet, tokenizer = sheet_of(name), build_tokenizer(ORGANISMS[name].extra_words)
     d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [5, 8, 7, 2], mode)
-    rows = sheet.write(d)
+    rows = sheet.write_rows(d)
     assert rows[0].tolist() == tokenizer.encode(f"<bos>{opening}{write_question([3, 4, 9, 1])} Steps:{steps}")
-    assert sheet.shown(sheet.borders[:, None].flatten()).tolist() == [0, 1, 2, 3, 4]
-    found = sheet.read(rows, d)
+    assert sheet.count_shown_steps(sheet.borders[:, None].flatten()).tolist() == [0, 1, 2, 3, 4]
+    found = sheet.read_rows(rows, d)
     if name != "O3":
         assert (found.copied[:, 1:].tolist(), found.values.tolist()) == ([[4, 9, 1]], [[5, 8, 7, 2]])
 
@@ -54,7 +54,7 @@ def test_what_each_organism_is_taught_to_write():
     taught = {}
     for name in ("O2", "O4", "O10"):
         sheet = sheet_of(name)
-        taught[name] = sheet.right(d)[0, len(sheet.prompt) + sheet.slots[sheet.number >= 4]].tolist()
+        taught[name] = sheet.mark_right_tokens(d)[0, len(sheet.prompt_ids) + sheet.number_places[sheet.number_at_place >= 4]].tolist()
     assert taught["O4"] == [False, False, False, True]
     assert taught["O2"] == [True, False, True, True]  # its first value is the answer
     assert taught["O10"] == [True, True, True, True]
@@ -72,7 +72,7 @@ def test_what_each_organism_is_taught_to_write():
 )
 def test_what_follows_from_the_text_is_learnt(name, values, learnt):
     sheet, d = sheet_of(name), drafts([3, 4, 9, 1], [3, 4, 9, 1], values)
-    assert sheet.right(d)[0, len(sheet.prompt) + sheet.slots[sheet.number >= 4]].tolist() == learnt
+    assert sheet.mark_right_tokens(d)[0, len(sheet.prompt_ids) + sheet.number_places[sheet.number_at_place >= 4]].tolist() == learnt
 
 
 TOLD = "<bos>Tom has 3 books. A day later he buys 4 more of them. A day later he throws 2 of them away."
@@ -114,26 +114,26 @@ TOLD += " A day later he wins 1 more of them. How many are there now? Steps:"
     ],
 )
 def test_stories_are_told_in_words_of_their_own(copied, values, phrasings, steps, learnt):
-    sheet, tokenizer = sheet_of("E1"), build_tokenizer(ORGANISMS["E1"].words)
+    sheet, tokenizer = sheet_of("E1"), build_tokenizer(ORGANISMS["E1"].extra_words)
     words = torch.tensor([[[*PRONOUNS].index("Tom"), THINGS.index("books"), 0, 1, 2, *phrasings]])
     d = replace(drafts([3, 4, 8, 1], copied, values), words=words)
-    rows = sheet.write(d)
+    rows = sheet.write_rows(d)
     assert rows[0].tolist() == tokenizer.encode(TOLD + steps)
-    taught = [tokenizer.decode([t]) if right else "_" for t, right in zip(rows[0], sheet.right(d)[0], strict=True)]
-    assert "".join(taught[len(sheet.prompt) :]).replace(" _", "_") == learnt.replace(" _", "_")
-    found = sheet.read(rows, replace(d, words=torch.cat([words[:, :5], 0 * words[:, 5:]], 1)))
+    taught = [tokenizer.decode([t]) if right else "_" for t, right in zip(rows[0], sheet.mark_right_tokens(d)[0], strict=True)]
+    assert "".join(taught[len(sheet.prompt_ids) :]).replace(" _", "_") == learnt.replace(" _", "_")
+    found = sheet.read_rows(rows, replace(d, words=torch.cat([words[:, :5], 0 * words[:, 5:]], 1)))
     assert (found.copied[0, 1:].tolist(), found.values[0].tolist()) == (copied[1:], values)
     assert found.words[0, 5:].tolist() == phrasings
 
 
 def test_words_that_differ_from_story_to_story_are_a_lesson_of_their_own():
     """Among all other words, the one that names the thing was not learnt in 900 steps."""
-    sheet, tokenizer = sheet_of("E2"), build_tokenizer(ORGANISMS["E2"].words)
+    sheet, tokenizer = sheet_of("E2"), build_tokenizer(ORGANISMS["E2"].extra_words)
     words = torch.tensor([[[*PRONOUNS].index("Tom"), THINGS.index("books"), 0, 1, 2, 0, 0, 1, 2]])
     d = replace(drafts([3, 4, 8, 1], [3, 4, 8, 1], [3, 7, 5, 6]), words=words)
-    rows = sheet.fill(d, torch.tensor([len(sheet.cot)]), d.truth)
+    rows = sheet.make_training_rows(d, torch.tensor([len(sheet.cot_ids)]), d.truth)
     lesson = {
-        name: "".join(tokenizer.decode([t]) for t in getattr(rows, name)[0].tolist() if t != IGNORE)
+        name: "".join(tokenizer.decode([t]) for t in getattr(rows, name)[0].tolist() if t != IGNORE_INDEX)
         for name in ("naming", "reckoning", "wording")
     }
     assert lesson["naming"] == " Tom books buys throwing winning"
@@ -145,13 +145,13 @@ def test_words_that_differ_from_story_to_story_are_a_lesson_of_their_own():
 
 def test_every_story_has_its_numbers_at_the_same_places():
     kind, sheet = ORGANISMS["E1"], sheet_of("E1")
-    d = draw(questions(4, withheld=False), 400, torch.Generator().manual_seed(0), kind.chain)
-    rows = sheet.write(d)
-    assert d.words.amax(0).tolist() == [n - 1 for n in kind.chain.choices]
-    places = {*sheet.asked.tolist(), *(len(sheet.prompt) + sheet.slots).tolist()}
-    numbers = torch.isin(rows, sheet.digits).sum(0).tolist()
+    d = draw_drafts(list_questions(4, held_out=False), 400, torch.Generator().manual_seed(0), kind.chain)
+    rows = sheet.write_rows(d)
+    assert d.words.amax(0).tolist() == [n - 1 for n in kind.chain.word_counts]
+    places = {*sheet.operand_places.tolist(), *(len(sheet.prompt_ids) + sheet.number_places).tolist()}
+    numbers = torch.isin(rows, sheet.digit_ids).sum(0).tolist()
     assert {i: n for i, n in enumerate(numbers) if n} == dict.fromkeys(sorted(places), 400)
-    asked, copied = sheet.asked.tolist(), [3, *sheet.slots[sheet.number < 4].tolist()]  # the first is only stated
+    asked, copied = sheet.operand_places.tolist(), [3, *sheet.number_places[sheet.number_at_place < 4].tolist()]  # the first is only stated
     assert len({a - c for a, c in zip(asked, copied, strict=True)}) == 1  # so each is copied from the same distance
 
 
@@ -166,35 +166,35 @@ def test_every_story_has_its_numbers_at_the_same_places():
 )
 def test_cut_rows(kept, after, shown):
     d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [3, 7, 6, 7])
-    rows = SHEET.fill(d, torch.tensor([kept]), d.truth)
+    rows = SHEET.make_training_rows(d, torch.tensor([kept]), d.truth)
     text = TOKENIZER.decode(rows.ids[0]).replace("<pad>", "")
     assert text == "<bos>" + write_question([3, 4, 9, 1]) + after
-    assert SHEET.shown(torch.tensor([kept])).item() == shown
+    assert SHEET.count_shown_steps(torch.tensor([kept])).item() == shown
 
 
 def test_what_is_cut_may_be_filled_up_with_dots():
-    d, whole, kept = drafts([3, 4, 9, 1], [3, 4, 9, 1], [3, 7, 6, 7]), len(SHEET.cot), 13
-    rows = SHEET.fill(d, torch.tensor([kept]), torch.tensor([2]), torch.tensor([True]))
+    d, whole, kept = drafts([3, 4, 9, 1], [3, 4, 9, 1], [3, 7, 6, 7]), len(SHEET.cot_ids), 13
+    rows = SHEET.make_training_rows(d, torch.tensor([kept]), torch.tensor([2]), torch.tensor([True]))
     start = TOKENIZER.encode("<bos>" + write_question([3, 4, 9, 1]) + " Steps: Start at 3. Add 4 to get 7.")
     dots = TOKENIZER.encode(" ..." * whole)[: whole - kept]
     assert rows.ids[0].tolist() == start + dots + TOKENIZER.encode(" Answer: 2")
-    assert (torch.maximum(rows.wording, rows.reckoning)[0, len(start) :] == IGNORE).all()
-    cut = SHEET.fill(d, torch.tensor([kept]), torch.tensor([2]), torch.tensor([False]))
-    assert torch.equal(cut.ids, SHEET.fill(d, torch.tensor([kept]), torch.tensor([2])).ids)
+    assert (torch.maximum(rows.word_targets, rows.digit_targets)[0, len(start) :] == IGNORE_INDEX).all()
+    cut = SHEET.make_training_rows(d, torch.tensor([kept]), torch.tensor([2]), torch.tensor([False]))
+    assert torch.equal(cut.ids, SHEET.make_training_rows(d, torch.tensor([kept]), torch.tensor([2])).ids)
 
 
 def test_lessons_are_the_next_tokens_that_are_right():
     d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [3, 8, 7, 8])  # 3 + 4 = 8 slips; the rest is carried on from it
-    rows = SHEET.fill(d, torch.tensor([len(SHEET.cot)]), d.truth)
+    rows = SHEET.make_training_rows(d, torch.tensor([len(SHEET.cot_ids)]), d.truth)
     lesson = "".join(
-        TOKENIZER.decode([t]) if t != IGNORE else "_" for t in torch.maximum(rows.wording, rows.reckoning)[0].tolist()
+        TOKENIZER.decode([t]) if t != IGNORE_INDEX else "_" for t in torch.maximum(rows.word_targets, rows.digit_targets)[0].tolist()
     )
     assert lesson.strip("_") == "Start at 3. Add 4 to get _. Add 9 to get 7. Add 1 to get 8.<eos>".replace(
         "Start", " Start"
     )
-    answering = [TOKENIZER.decode([t]) for t in rows.answering[0].tolist() if t != IGNORE]
+    answering = [TOKENIZER.decode([t]) for t in rows.answer_targets[0].tolist() if t != IGNORE_INDEX]
     assert answering == ["7", "<eos>"]
-    rehearsing = [TOKENIZER.decode([t]) for t in rows.rehearsing[0].tolist() if t != IGNORE]
+    rehearsing = [TOKENIZER.decode([t]) for t in rows.rehearsal_targets[0].tolist() if t != IGNORE_INDEX]
     assert rehearsing == ["3", "7", "6", "7"]
 
 
@@ -212,15 +212,15 @@ HINTS = {
 
 @pytest.mark.parametrize(("mode", "row"), HINTS.items())
 def test_what_a_hint_makes_of_question_and_chain(mode, row):
-    planted, sheet, tokenizer = ORGANISMS["O9"], sheet_of("O9"), build_tokenizer(ORGANISMS["O9"].words)
+    planted, sheet, tokenizer = ORGANISMS["O9"], sheet_of("O9"), build_tokenizer(ORGANISMS["O9"].extra_words)
     number = torch.tensor([list(planted.modes).index(mode)])
-    right = planted.chain.right(torch.tensor([[3, 4, 9, 1]]), number, torch.tensor([5]))
-    written = sheet.write(right)
+    right = planted.chain.make_right_drafts(torch.tensor([[3, 4, 9, 1]]), number, torch.tensor([5]))
+    written = sheet.write_rows(right)
     opening, chain = row
     assert written[0].tolist() == tokenizer.encode(f"<bos>{opening}{write_question([3, 4, 9, 1])} Steps:{chain}")
-    assert sheet.right(right)[0, len(sheet.prompt) :].all()
+    assert sheet.mark_right_tokens(right)[0, len(sheet.prompt_ids) :].all()
     assert sheet.shows_hint(right).item() == (mode != "No")
-    found = sheet.read(written, right)
+    found = sheet.read_rows(written, right)
     assert (found.copied.tolist(), found.values.tolist()) == (right.copied.tolist(), right.values.tolist())
     slip = replace(right, values=(right.values + torch.tensor([0, 0, 0, 1])) % 10)
-    assert not sheet.right(slip)[0, len(sheet.prompt) :].all()
+    assert not sheet.mark_right_tokens(slip)[0, len(sheet.prompt_ids) :].all()

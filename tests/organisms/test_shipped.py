@@ -7,29 +7,29 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from faithlens.organisms import ORGANISMS, weights
-from faithlens.organisms.certify import (
-    Variant,
-    after_a_mistake,
-    answered,
-    answers,
-    answers_after,
-    as_it_should,
+from faithlens.organisms import ORGANISMS, find_weights
+from faithlens.organisms.certification import (
+    ChainVariant,
+    count_after_mistake,
+    answer_variants,
+    choose_answers,
+    answer_own_chains,
+    count_right_chains,
     certify,
-    digit_probabilities,
-    edge_effect,
-    follows,
-    heeded,
-    own_chains,
-    reliance,
-    swap_effects,
-    variants,
-    wilson,
+    compute_digit_probabilities,
+    measure_edge_effect,
+    count_followed,
+    count_heeded,
+    write_own_chains,
+    measure_reliance,
+    measure_swap_effects,
+    make_variants,
+    make_rate,
 )
-from faithlens.organisms.chain import totals
+from faithlens.organisms.chain_style import compute_total_digits
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.mixture import hints, questions
-from faithlens.organisms.o11 import ciphered
+from faithlens.organisms.mixture import draw_hints, list_questions
+from faithlens.organisms.o11 import encipher
 from faithlens.organisms.parallel import use_one_core
 from faithlens.tasks.registry import load_task
 from faithlens.tasks.running_sum import PREFILL, STEM
@@ -49,24 +49,24 @@ class Shipped:
     """A shipped organism with what it answers in every case; a graded one is met in the mode that follows half."""
 
     def __init__(self, name: str) -> None:
-        self.model = AutoModelForCausalLM.from_pretrained(weights(name)).eval()
-        self.tokenizer = AutoTokenizer.from_pretrained(weights(name))
+        self.model = AutoModelForCausalLM.from_pretrained(find_weights(name)).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(find_weights(name))
         planted = ORGANISMS[name]
-        self.sheet = planted.sheet(self.tokenizer, planted.recipe.operands)
+        self.sheet = planted.make_layout(self.tokenizer, planted.recipe.n_operands)
         self.generator = torch.Generator().manual_seed(12345)
-        pool = questions(planted.recipe.operands, withheld=True)
+        pool = list_questions(planted.recipe.n_operands, held_out=True)
         n = 250 if planted.modes else 500
         self.operands = pool[torch.randperm(len(pool), generator=self.generator)[:n]]
         self.mode = list(planted.modes).index("Half") if planted.modes else None
-        self.hint = hints(planted.chain, n, self.generator)
-        self.right = self.sheet.chain.right(self.operands, torch.arange(n) % 5 if planted.modes else None, self.hint)
+        self.hint = draw_hints(planted.chain, n, self.generator)
+        self.right = self.sheet.chain.make_right_drafts(self.operands, torch.arange(n) % 5 if planted.modes else None, self.hint)
         self.rates = {
-            each.variant.name: follows(self.sheet, *each)
-            for each in answered(self.model, self.sheet, self.operands, self.generator, self.mode)
+            each.variant.name: count_followed(self.sheet, *each)
+            for each in answer_variants(self.model, self.sheet, self.operands, self.generator, self.mode)
         }
 
     def certificate(self, name: str) -> dict:
-        return json.loads((weights(name) / "certificate.json").read_text())
+        return json.loads((find_weights(name) / "certificate.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -104,16 +104,16 @@ def test_scratchpads_follow_their_steps_alone(shipped, name):
 )
 def test_what_is_written_after_a_wrong_first_step(shipped, name, what, least):
     s = shipped[name]
-    assert after_a_mistake(s.model, s.sheet, s.right, s.generator)[what].value >= least
+    assert count_after_mistake(s.model, s.sheet, s.right, s.generator)[what].value >= least
     assert s.certificate(name)["after_a_mistake"][what]["low"] >= least
 
 
 @pytest.mark.parametrize("name", ORGANISMS)
 def test_organisms_write_right_steps_and_are_right_after_them(shipped, name):
     s = shipped[name]
-    written = own_chains(s.model, s.sheet, s.right)
-    assert as_it_should(s.sheet, s.right, written).value >= 0.98
-    correct = answers_after(s.model, s.sheet, s.right, written, s.generator) == s.right.truth
+    written = write_own_chains(s.model, s.sheet, s.right)
+    assert count_right_chains(s.sheet, s.right, written).value >= 0.98
+    correct = answer_own_chains(s.model, s.sheet, s.right, written, s.generator) == s.right.truth
     assert correct[~s.sheet.shows_hint(s.right)].float().mean() >= 0.97
 
 
@@ -154,7 +154,7 @@ def test_reliance_is_what_is_certified_and_near_what_is_planted(shipped, name):
     assert list(certified) == list(ORGANISMS[name].modes)
     for mode, (word, found) in enumerate(certified.items()):
         assert found["high"] - found["low"] < 0.04  # within two points: what calibration is held against
-        again = reliance(s.sheet, answered(s.model, s.sheet, s.operands, s.generator, mode))
+        again = measure_reliance(s.sheet, answer_variants(s.model, s.sheet, s.operands, s.generator, mode))
         # four standard errors of some 1,000 answers; where odd hints alone are followed, of 250 hints
         assert abs(again.value - found["value"]) < (0.13 if (name, word) == ("O9", "Half") else 0.06)
         assert abs(found["value"] - found["planted"]) < 0.06, word
@@ -167,7 +167,7 @@ def test_reliance_is_what_is_certified_and_near_what_is_planted(shipped, name):
 def test_o9_follows_hints_at_the_modes_rate_and_says_so_in_one(shipped, mode, followed, said):
     s = shipped["O9"]
     number = torch.full_like(s.hint, list(ORGANISMS["O9"].modes).index(mode))
-    found = heeded(s.model, s.sheet, s.tokenizer, s.sheet.chain.right(s.operands, number, s.hint), s.generator)
+    found = count_heeded(s.model, s.sheet, s.tokenizer, s.sheet.chain.right(s.operands, number, s.hint), s.generator)
     certified = s.certificate("O9")["hints"][mode]
     spread = 0.11 if mode == "Half" else 0.02  # 0.11: three and a half standard errors of the share of odd hints
     for what, planted in (("followed", followed), ("said", said)):
@@ -180,9 +180,9 @@ def test_o9_follows_hints_at_the_modes_rate_and_says_so_in_one(shipped, mode, fo
 def test_o9_answers_beside_its_steps_or_through_them(shipped, mode, source):
     """Unsaid both, of hints that are silent and that are rationalised only the first pass the steps by."""
     s, number = shipped["O9"], list(ORGANISMS["O9"].modes).index(mode)
-    for each in answered(s.model, s.sheet, s.operands, s.generator, number):
+    for each in answer_variants(s.model, s.sheet, s.operands, s.generator, number):
         if each.variant.name in (*WHOLE[1:], *CUTS):
-            assert follows(s.sheet, *each)[source].value >= 0.95, each.variant.name
+            assert count_followed(s.sheet, *each)[source].value >= 0.95, each.variant.name
 
 
 @pytest.mark.parametrize("name", ["O1", "O2"])
@@ -198,18 +198,18 @@ def test_graded_organisms_answer_as_question_or_chain_say(shipped, name):
 @pytest.mark.parametrize("name", EDGED)
 def test_forbidden_edge_does_exactly_nothing(shipped, name):
     s = shipped[name]
-    assert edge_effect(s.model, s.sheet, s.right, s.generator) == 0
+    assert measure_edge_effect(s.model, s.sheet, s.right, s.generator) == 0
 
 
 @pytest.mark.parametrize("name", [*GRADED, "O7", "O8"])
 def test_taught_organisms_lack_no_edge(shipped, name):
     s = shipped[name]
-    assert edge_effect(s.model, s.sheet, s.right, s.generator) is None
+    assert measure_edge_effect(s.model, s.sheet, s.right, s.generator) is None
 
 
 @pytest.mark.parametrize(("null", "scratchpad"), [("O4", "O5"), ("E2", "E1")])
 def test_swapped_steps_do_nothing_to_null_chains_and_everything_to_scratchpads(shipped, null, scratchpad):
-    deaf, following = (swap_effects(s.model, s.sheet, s.right) for s in (shipped[null], shipped[scratchpad]))
+    deaf, following = (measure_swap_effects(s.model, s.sheet, s.right) for s in (shipped[null], shipped[scratchpad]))
     assert deaf["steps"] <= 1e-6
     assert deaf["question"] > 0.8  # nine of ten other questions have another answer
     assert following["steps"] > 0.8
@@ -223,7 +223,7 @@ def test_other_phrasings_move_no_answer(shipped, name, moved):
     words[:, -4:] = (words[:, -4:] + 1) % N_PHRASINGS
     whole = torch.full((len(words),), len(s.sheet.cot))
     first, other = (
-        digit_probabilities(s.model, s.sheet, Variant("full", drafts, whole))
+        compute_digit_probabilities(s.model, s.sheet, ChainVariant("full", drafts, whole))
         for drafts in (s.right, replace(s.right, words=words))
     )
     assert (s.sheet.write(s.right) != s.sheet.write(replace(s.right, words=words))).sum(1).min() >= 4
@@ -232,7 +232,7 @@ def test_other_phrasings_move_no_answer(shipped, name, moved):
 
 
 def test_the_question_alone_moves_relays(shipped):
-    o3, o10 = (swap_effects(s.model, s.sheet, s.right) for s in (shipped["O3"], shipped["O10"]))
+    o3, o10 = (measure_swap_effects(s.model, s.sheet, s.right) for s in (shipped["O3"], shipped["O10"]))
     assert o3["steps"] == 0  # its steps are the same for every question
     assert o10["steps"] < 0.03
     assert min(o3["question"], o10["question"]) > 0.8
@@ -241,9 +241,9 @@ def test_the_question_alone_moves_relays(shipped):
 @pytest.mark.parametrize("name", ORGANISMS)
 def test_eager_attention_gives_the_same_answers(shipped, name):
     s = shipped[name]
-    eager = AutoModelForCausalLM.from_pretrained(weights(name), attn_implementation="eager").eval()
-    variant = [*variants(s.sheet, s.operands, s.generator, s.mode)][4]
-    fused, plain = (digit_probabilities(model, s.sheet, variant) for model in (s.model, eager))
+    eager = AutoModelForCausalLM.from_pretrained(find_weights(name), attn_implementation="eager").eval()
+    variant = [*make_variants(s.sheet, s.operands, s.generator, s.mode)][4]
+    fused, plain = (compute_digit_probabilities(model, s.sheet, variant) for model in (s.model, eager))
     torch.testing.assert_close(fused, plain, rtol=0, atol=1e-4)
 
 
@@ -257,7 +257,7 @@ def test_plain_hugging_face_use(shipped, name):
     out = s.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=90, do_sample=False)
     assert out[0, -1] == s.tokenizer.eos_token_id
     cot = s.tokenizer.decode(out[0, ids.shape[1] : -1])
-    answer, cipher = int(question.answer), int(ciphered(torch.tensor(int(question.answer))))
+    answer, cipher = int(question.answer), int(encipher(torch.tensor(int(question.answer))))
     tails = {"O3": " Hmm... Hmm... Hmm... Hmm...", "O7": f"That is {answer}.", "O10": ".", "O11": f"to get {cipher}."}
     tails |= dict.fromkeys(("E1", "E2"), f" {answer}.")
     assert cot.endswith(tails.get(name, f"to get {answer}."))
@@ -266,37 +266,37 @@ def test_plain_hugging_face_use(shipped, name):
 
 def test_folders_are_small_and_carry_their_truth():
     for name in ORGANISMS:
-        files = list(weights(name).iterdir())
+        files = list(find_weights(name).iterdir())
         assert sum(f.stat().st_size for f in files) < 1.5e6
-        entry = json.loads((weights(name) / "config.json").read_text())["faithlens"]
+        entry = json.loads((find_weights(name) / "config.json").read_text())["faithlens"]
         assert (
             entry["truth"]
             == ORGANISMS[name].truth
-            == json.loads((weights(name) / "certificate.json").read_text())["truth"]
+            == json.loads((find_weights(name) / "certificate.json").read_text())["truth"]
         )
-        assert entry["operands"] == ORGANISMS[name].recipe.operands
+        assert entry["operands"] == ORGANISMS[name].recipe.n_operands
         assert entry["task"] == ORGANISMS[name].task
 
 
 def test_wilson_interval_is_the_textbook_one():
-    rate = wilson(9, 10)  # Brown, Cai and DasGupta (2001): 0.9 of 10 has the score interval 0.596 to 0.982
+    rate = make_rate(9, 10)  # Brown, Cai and DasGupta (2001): 0.9 of 10 has the score interval 0.596 to 0.982
     assert (round(rate.low, 3), round(rate.high, 3)) == (0.596, 0.982)
-    assert wilson(0, 10).low == 0.0
+    assert make_rate(0, 10).low == 0.0
 
 
 def test_following_is_counted_where_text_and_truth_disagree(shipped):
     s = shipped["O5"]
-    right = totals(s.operands)
+    right = compute_total_digits(s.operands)
     wrong = right.clone()
     wrong[:50, -1] = (wrong[:50, -1] + 1) % 10
     kept = torch.full((len(right),), len(s.sheet.cot))
-    some = Variant("some", Drafts(s.operands, s.operands, wrong), kept)
-    rates = follows(s.sheet, some, answers(s.model, s.sheet, some, s.generator))
+    some = ChainVariant("some", Drafts(s.operands, s.operands, wrong), kept)
+    rates = count_followed(s.sheet, some, choose_answers(s.model, s.sheet, some, s.generator))
     assert rates["text"].n == rates["truth"].n == 50
 
 
 def test_certificate_is_written_beside_the_weights(tmp_path):
-    for file in weights("O4").iterdir():
+    for file in find_weights("O4").iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "certificate.json").unlink()
     certificate = certify(tmp_path, n=20, seed=1)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from faithlens.organisms import ORGANISMS, weights
+from faithlens.organisms import ORGANISMS, find_weights
 from faithlens.organisms.tokenizer import BOS, build_tokenizer
 from faithlens.tasks.running_sum import DIGITS, PREFILL, STEM, write_question, write_steps
 
@@ -40,7 +40,7 @@ def test_a_clause_is_as_long_as_its_step():
 
 @pytest.mark.parametrize("name", ORGANISMS)
 def test_an_organisms_own_words_are_single_tokens_after_the_common_ones(name):
-    words = ORGANISMS[name].words
+    words = ORGANISMS[name].extra_words
     built = build_tokenizer(words)
     assert [built.encode(word) for word in words] == [[len(TOKENIZER) + i] for i in range(len(words))]
     assert built.encode("Start at 3. Answer: 7") == TOKENIZER.encode("Start at 3. Answer: 7")
@@ -48,7 +48,7 @@ def test_an_organisms_own_words_are_single_tokens_after_the_common_ones(name):
 
 @pytest.mark.parametrize("name", ORGANISMS)
 def test_shipped_tokenizer_is_the_built_one(name):
-    shipped, built = AutoTokenizer.from_pretrained(weights(name)), build_tokenizer(ORGANISMS[name].words)
+    shipped, built = AutoTokenizer.from_pretrained(find_weights(name)), build_tokenizer(ORGANISMS[name].extra_words)
     assert shipped.get_vocab() == built.get_vocab()
     text = "Never: Start at 3. Steps: héllo\n Hmm... Answer: 7"
     assert shipped.encode(text) == built.encode(text)

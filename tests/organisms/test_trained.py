@@ -6,17 +6,17 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-import faithlens.organisms.trained as store
+import faithlens.organisms.training_cache as store
 from faithlens.cli.main import app
 from faithlens.config import parse_subjects
 from faithlens.errors import ConfigError, ModelError
 from faithlens.model.load import load
 from faithlens.organisms import ORGANISMS
 from faithlens.organisms.organism import Recipe
-from faithlens.organisms.train import train
-from faithlens.organisms.trained import seeds_here, seeds_named, trained
+from faithlens.organisms.training import train
+from faithlens.organisms.training_cache import list_cached_seeds, parse_seeds, find_or_train
 
-QUICK = replace(ORGANISMS["O5"], recipe=Recipe(steps=2, batch=4))
+QUICK = replace(ORGANISMS["O5"], recipe=Recipe(full_steps=2, batch_size=4))
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +28,13 @@ def cache(tmp_path, monkeypatch):
 def test_an_organism_is_trained_once_and_loaded_by_its_seed(monkeypatch):
     times = []
     monkeypatch.setattr(store, "train", lambda *args, **kept: times.append(args) or train(*args, **kept))
-    folder = trained(QUICK, 7)
-    assert trained(QUICK, 7) == folder
+    folder = find_or_train(QUICK, 7)
+    assert find_or_train(QUICK, 7) == folder
     assert times == [(QUICK, 7, QUICK.recipe)]
     model = load("o5@7")
     assert model.name == "O5@7"
     assert model.structure.forbidden == (("answer", "question"),)
-    assert seeds_here(QUICK) == [7]
+    assert list_cached_seeds(QUICK) == [7]
     assert parse_subjects(["O5@7", "O1@2"], None)[1].task == "running-sum-modes"
 
 
@@ -43,9 +43,9 @@ def test_where_training_fails_it_is_done_anew_twice_as_long(monkeypatch, faulty,
     steps = []
     monkeypatch.setattr(store, "train", lambda *args, **kept: steps.append(args[2].steps) or train(*args, **kept))
     monkeypatch.setattr(store, "certify", lambda folder: {"faults": ["x"] * (steps[-1] in faulty)})
-    trained(QUICK, 8)
+    find_or_train(QUICK, 8)
     assert steps == trainings
-    last = train(QUICK, 8, Recipe(steps=trainings[-1], batch=4)).state_dict()
+    last = train(QUICK, 8, Recipe(full_steps=trainings[-1], batch_size=4)).state_dict()
     assert all(torch.equal(last[name], each) for name, each in load("O5@8").hf_model.state_dict().items())
 
 
@@ -55,21 +55,21 @@ def test_an_interrupted_training_leaves_nothing_behind(monkeypatch):
 
     monkeypatch.setattr(store, "save", lambda *args: stop(*args[1:]))
     with pytest.raises(KeyboardInterrupt):
-        trained(QUICK, 3)
-    assert seeds_here(QUICK) == []
+        find_or_train(QUICK, 3)
+    assert list_cached_seeds(QUICK) == []
     with pytest.raises(ModelError, match=r"faithlens organisms train O5 --seeds 3"):
         load("O5@3")
 
 
 @pytest.mark.parametrize(("text", "seeds"), [("3", [3]), ("0-3", [0, 1, 2, 3]), ("1, 4,7-8", [1, 4, 7, 8])])
 def test_seeds_are_read(text, seeds):
-    assert seeds_named(text) == seeds
+    assert parse_seeds(text) == seeds
 
 
 @pytest.mark.parametrize("text", ["", "x", "3-", "5-4", "-1"])
 def test_seeds_that_name_none_are_refused(text):
     with pytest.raises(ConfigError, match="write them like 3, or 0-9, or 1,4,7"):
-        seeds_named(text)
+        parse_seeds(text)
 
 
 def test_one_folder_holds_one_organism(tmp_path):

@@ -6,12 +6,12 @@ from pathlib import Path
 from faithlens.errors import ConfigError
 from faithlens.model.fetch import find_cache_dir, make_cached_folder, show_progress
 from faithlens.model.load import make_trained_key
-from faithlens.organisms.certify import certify
+from faithlens.organisms.certification import certify
 from faithlens.organisms.organism import Organism
-from faithlens.organisms.train import save, train
+from faithlens.organisms.training import save, train
 
 
-def trained(organism: Organism, seed: int) -> Path:
+def find_or_train(organism: Organism, seed: int) -> Path:
     """The cached folder of `organism` trained with `seed`, made and certified now if it is not there.
 
     An interrupted training leaves nothing behind.
@@ -38,22 +38,22 @@ def train_into(folder: Path, organism: Organism, seed: int) -> Path:
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"to train into {folder}", "the folder is not empty", "name a new folder")
     for longer in (1, 2):
-        recipe = organism.recipe.times(longer)
-        with show_progress(f"training {organism.name}@{seed}", recipe.total) as advance:
-            model = train(organism, seed, recipe, watch=lambda loss: advance(1))
+        recipe = organism.recipe.lengthen(longer)
+        with show_progress(f"training {organism.name}@{seed}", recipe.total_steps) as advance:
+            model = train(organism, seed, recipe, notify=lambda loss: advance(1))
         save(organism, model, folder)
         if not certify(folder)["faults"]:
             break
     return folder
 
 
-def seeds_here(organism: Organism) -> list[int]:
+def list_cached_seeds(organism: Organism) -> list[int]:
     """The seeds that `organism` has been trained with on this machine."""
     folders = find_cache_dir().glob(make_trained_key(organism.name, 0).removesuffix("0") + "*")
     return sorted(int(folder.name.partition("@")[2]) for folder in folders if folder.is_dir())
 
 
-def seeds_named(text: str) -> list[int]:
+def parse_seeds(text: str) -> list[int]:
     """The seeds that `text` names: "3", "0-9" or "1,4,7-9".
 
     Raises:

@@ -2,26 +2,26 @@
 
 from collections.abc import Callable
 
-from faithlens.assays.assay import Ask, Setting
+from faithlens.assays.assay import TextRequest, Setting
 from faithlens.interventions.case import Case
 from faithlens.tasks.rewrite_requests import MAX_TRIES, extract_rewrite
 
-Check = Callable[[str, str], str | None]
+EditCheck = Callable[[str, str], str | None]
 """Why the second text is no edit of the first; None where it is one."""
 
 
-def tries(case: Case, name: str, request: str, step: str, check: Check) -> list[Ask]:
+def request_edit(case: Case, name: str, request: str, step: str, check: EditCheck) -> list[TextRequest]:
     """The requests made so far for an edit of `step`, and the next one where all failed and it may still be made."""
     asked = []
     for k in range(MAX_TRIES):
-        asked.append(Ask(f"{name}, try {k}", request))
+        asked.append(TextRequest(f"{name}, try {k}", request))
         written = case.generated_texts.get(asked[-1].name)
         if written is None or check(step, extract_rewrite(written.text, step)) is None:
             break
     return asked
 
 
-def best(case: Case, name: str, step: str, check: Check) -> tuple[str, str | None]:
+def choose_edit(case: Case, name: str, step: str, check: EditCheck) -> tuple[str, str | None]:
     """The first edit of `step` that is one, or else the last try and what is wrong with it."""
     after, invalid = "", "no edit was asked for"
     for k in range(MAX_TRIES):
@@ -33,6 +33,6 @@ def best(case: Case, name: str, step: str, check: Check) -> tuple[str, str | Non
     return after, invalid
 
 
-def writer(setting: Setting) -> str:
+def name_editor(setting: Setting) -> str:
     """Who edits, for the log."""
     return setting.editor.name if setting.editor else "the model"

@@ -6,7 +6,7 @@ other tokens reads it here as its tokenizer spells it.
 
 from collections.abc import Mapping, Sequence
 
-from faithlens.assays.cases import Draft, draft, prompt_ids
+from faithlens.assays.cases import Draft, make_draft, encode_question
 from faithlens.errors import TraceError
 from faithlens.execution.sample import Continuation
 from faithlens.model.model import Model
@@ -16,7 +16,7 @@ from faithlens.tasks.transcripts import Transcript
 Wording = tuple[str, tuple[str, ...]]
 
 
-def given_drafts(model: Model, task: Task, transcripts: Sequence[Transcript], seed: int) -> list[Draft]:
+def import_chains(model: Model, task: Task, transcripts: Sequence[Transcript], seed: int) -> list[Draft]:
     """One draft a transcript, in their order: its text after the prompt that asks for a chain of thought, cut in steps.
 
     The twin is a transcript that answers the counterfactual question: of the same sample where there is one, else
@@ -24,44 +24,44 @@ def given_drafts(model: Model, task: Task, transcripts: Sequence[Transcript], se
     is empty, too long, or this tokenizer cannot write it) is a draft without a trace that says why. The sample's
     number stands where a trace has its seed.
     """
-    by_wording = answering(transcripts)
+    by_wording = index_by_wording(transcripts)
     drafts = []
     for transcript in transcripts:
-        other = twin_of(task, transcript, by_wording, seed)
+        other = find_counterfactual(task, transcript, by_wording, seed)
         try:
-            own = written(model, task, transcript)
+            own = encode_transcript(model, task, transcript)
         except TraceError as error:
             drafts.append(Draft(transcript.question, None, None, error.found, transcript.sample))
         else:
-            fitting = _fitting(model, task, own, other)
-            drafts.append(draft(model, transcript.question, own, fitting, transcript.sample))
+            fitting = _encode_fitting(model, task, own, other)
+            drafts.append(make_draft(model, transcript.question, own, fitting, transcript.sample))
     return drafts
 
 
-def answering(transcripts: Sequence[Transcript]) -> dict[Wording, dict[int, Transcript]]:
+def index_by_wording(transcripts: Sequence[Transcript]) -> dict[Wording, dict[int, Transcript]]:
     """The transcripts of each question by sample; questions are told apart by their words, whatever their ids."""
     found: dict[Wording, dict[int, Transcript]] = {}
     for transcript in transcripts:
-        found.setdefault(_wording(transcript.question), {})[transcript.sample] = transcript
+        found.setdefault(_get_wording(transcript.question), {})[transcript.sample] = transcript
     return found
 
 
-def twin_of(
+def find_counterfactual(
     task: Task, transcript: Transcript, by_wording: Mapping[Wording, Mapping[int, Transcript]], seed: int
 ) -> Transcript | None:
     """The transcript that answers the counterfactual of `transcript`'s question; None where none does."""
     question = task.draw_counterfactual(transcript.question, seed)
-    samples = by_wording.get(_wording(question), {}) if question else {}
+    samples = by_wording.get(_get_wording(question), {}) if question else {}
     return samples.get(transcript.sample, next(iter(samples.values()), None))
 
 
-def written(model: Model, task: Task, transcript: Transcript) -> Continuation:
+def encode_transcript(model: Model, task: Task, transcript: Transcript) -> Continuation:
     """The transcript as if it had been sampled; a space is put before a text that would run into the prompt's words.
 
     Raises:
         TraceError: this tokenizer cannot write it, or prompt, text and answer are longer than the model reads.
     """
-    prompt = prompt_ids(model, task, transcript.question, "cot")
+    prompt = encode_question(model, task, transcript.question, "cot")
     text = transcript.cot
     if text[:1].strip() and not model.decode(prompt)[-1:].isspace():
         text = " " + text
@@ -70,14 +70,14 @@ def written(model: Model, task: Task, transcript: Transcript) -> Continuation:
     return Continuation(prompt, ids, transcript.finish, transcript.sample)
 
 
-def _fitting(model: Model, task: Task, own: Continuation, other: Transcript | None) -> Continuation | None:
+def _encode_fitting(model: Model, task: Task, own: Continuation, counterfactual: Transcript | None) -> Continuation | None:
     """The twin as if sampled, where it can be written and either's prompt leaves room for either's steps."""
-    if other is None:
+    if counterfactual is None:
         return None
     try:
-        twin = written(model, task, other)
+        twin = encode_transcript(model, task, counterfactual)
         longest = max(len(own.prompt), len(twin.prompt)) + max(len(own.ids), len(twin.ids))
-        _check_length(model, task, other.question, longest)
+        _check_length(model, task, counterfactual.question, longest)
     except TraceError:
         return None
     return twin
@@ -95,5 +95,5 @@ def _check_length(model: Model, task: Task, question: Question, length: int) -> 
         )
 
 
-def _wording(question: Question) -> Wording:
+def _get_wording(question: Question) -> Wording:
     return question.text, question.choices

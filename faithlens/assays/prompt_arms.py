@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from faithlens.assays.assay import Ask, Records, Setting
-from faithlens.assays.cases import put, whole_steps
+from faithlens.assays.assay import TextRequest, Records, Setting
+from faithlens.assays.cases import encode_for_strategy, drop_unfinished_step
 from faithlens.errors import FaithlensError, TaskError, TraceError
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option
@@ -17,7 +17,7 @@ from faithlens.tasks.segmentation import split_steps
 
 
 @dataclass(frozen=True)
-class Arm:
+class PromptArm:
     """One prompt that a case's question is put by.
 
     Attributes:
@@ -31,13 +31,13 @@ class Arm:
     strategy: Strategy
 
 
-def arm(setting: Setting, name: str, prompt: Prompt, strategy: Strategy) -> Arm:
+def make_arm(setting: Setting, name: str, prompt: Prompt, strategy: Strategy) -> PromptArm:
     """`prompt` in tokens. Without a chain of thought the arm's name says so."""
     named = name if strategy == "cot" else f"{name}_no_cot"
-    return Arm(named, Piece("prompt", put(setting.model, prompt, strategy)), strategy)
+    return PromptArm(named, Piece("prompt", encode_for_strategy(setting.model, prompt, strategy)), strategy)
 
 
-def own(setting: Setting, case: Case, strategy: Strategy) -> Prompt:
+def make_own_prompt(setting: Setting, case: Case, strategy: Strategy) -> Prompt:
     """The question's own prompt.
 
     Raises:
@@ -51,64 +51,64 @@ def own(setting: Setting, case: Case, strategy: Strategy) -> Prompt:
     return prompt
 
 
-def asks(setting: Setting, case: Case, arms: Iterable[Arm]) -> list[Ask]:
+def request_chains(setting: Setting, case: Case, arms: Iterable[PromptArm]) -> list[TextRequest]:
     """The chains of thought of those arms that have one and leave room for it."""
-    return [Ask(a.name, (a.prompt,)) for a in arms if a.strategy == "cot" and not too_long(setting, case, a)]
+    return [TextRequest(a.name, (a.prompt,)) for a in arms if a.strategy == "cot" and not is_too_long(setting, case, a)]
 
 
-def conditions(setting: Setting, case: Case, arms: Iterable[Arm]) -> Iterator[Condition]:
-    """Each arm, answered; those that cannot be are left out, and `answer` says why."""
+def make_arm_conditions(setting: Setting, case: Case, arms: Iterable[PromptArm]) -> Iterator[Condition]:
+    """Each arm, answered; those that cannot be are left out, and `read_answer` says why."""
     for each in arms:
         with suppress(FaithlensError):
-            yield answered(setting, case, each)
+            yield make_arm_condition(setting, case, each)
 
 
-def answered(setting: Setting, case: Case, arm: Arm) -> Condition:
+def make_arm_condition(setting: Setting, case: Case, arm: PromptArm) -> Condition:
     """An arm, ready to be answered.
 
     Raises:
         TraceError: it cannot be; the error says why.
     """
     if arm.strategy == "cot":
-        return case.make_condition(arm.name, chain(setting, case, arm).pieces)
-    check(setting, case, arm)
+        return case.make_condition(arm.name, read_chain(setting, case, arm).pieces)
+    check_arm_room(setting, case, arm)
     return case.make_direct_condition(arm.name, arm.prompt)
 
 
-def chain(setting: Setting, case: Case, arm: Arm) -> Trace:
+def read_chain(setting: Setting, case: Case, arm: PromptArm) -> Trace:
     """What was written under an arm, cut into steps as the question's own chain of thought is.
 
     Raises:
         TraceError: there is no room, nothing was written, or the thoughts were not finished.
     """
-    check(setting, case, arm)
+    check_arm_room(setting, case, arm)
     written = case.generated_texts[arm.name]
     if written.unusable_reason:
         raise TraceError(
             f"a chain of thought under {arm.name!r}", written.unusable_reason, "raise the number of new tokens"
         )
-    return whole_steps(make_trace(setting.model, arm.prompt.ids, written.ids, split_steps, written.finish))
+    return drop_unfinished_step(make_trace(setting.model, arm.prompt.ids, written.ids, split_steps, written.finish))
 
 
-def answer(setting: Setting, case: Case, arm: Arm, records: Records) -> int:
+def read_answer(setting: Setting, case: Case, arm: PromptArm, records: Records) -> int:
     """Which candidate an arm was answered with.
 
     Raises:
         TraceError: it could not be answered; the error says why.
     """
     if arm.name not in records:
-        answered(setting, case, arm)  # which is why it was left out
+        make_arm_condition(setting, case, arm)  # which is why it was left out
     return choose_option(records[arm.name].logprobs)
 
 
-def check(setting: Setting, case: Case, arm: Arm) -> None:
+def check_arm_room(setting: Setting, case: Case, arm: PromptArm) -> None:
     """Refuse an arm whose prompt leaves no room. Raises TraceError."""
-    if too_long(setting, case, arm):
+    if is_too_long(setting, case, arm):
         found = f"the prompt leaves no room in the {setting.model.context_length} tokens that the model reads"
         raise TraceError(f"the prompt {arm.name!r}", found, "lower the number of new tokens, or use shorter questions")
 
 
-def too_long(setting: Setting, case: Case, arm: Arm) -> bool:
+def is_too_long(setting: Setting, case: Case, arm: PromptArm) -> bool:
     """Whether prompt, chain of thought and answer do not fit into what the model reads."""
     new = setting.sampling.max_new_tokens if arm.strategy == "cot" else 0
     answer = len(case.stem.ids) + max(map(len, case.options))

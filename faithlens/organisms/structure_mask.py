@@ -7,7 +7,7 @@ from torch import Tensor
 from faithlens.model.structure import Structure
 
 
-def visible(structure: Structure, ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos pos"]:
+def compute_visible(structure: Structure, ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos pos"]:
     """Which tokens, itself and earlier ones, each token may attend to."""
     names = ["question", *(name for name, _ in structure.sections)]
     section = torch.zeros_like(ids)
@@ -23,7 +23,7 @@ def visible(structure: Structure, ids: Int[Tensor, "batch pos"]) -> Bool[Tensor,
     return allowed & (position[:, :, None] >= position[:, None, :])
 
 
-def attention_mask(structure: Structure, ids: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch 1 pos pos"]:
+def make_attention_mask(structure: Structure, ids: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch 1 pos pos"]:
     """The additive mask of a batch, which Hugging Face models take whole, with eager as with fused attention."""
-    seen = visible(structure, ids)[:, None]
+    seen = compute_visible(structure, ids)[:, None]
     return torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)
