@@ -58,8 +58,8 @@ def test_held_out_texts_are_lines_of_json(tmp_path: Path) -> None:
         read_held_out_texts(tmp_path / "none.txt")
 
 
-def test_the_file_in_the_readme_can_be_read(tmp_path: Path) -> None:
-    [text] = re.findall(r"```toml\n(.*?)```", (Path(__file__).parents[3] / "README.md").read_text(), re.DOTALL)
+def test_the_file_in_the_docs_can_be_read(tmp_path: Path) -> None:
+    [text] = re.findall(r"```toml\n(.*?)```", (Path(__file__).parents[3] / "docs" / "sweeps.md").read_text(), re.DOTALL)
     (tmp_path / "held-out.txt").write_text("Nobody was trained on this.")
     config = read_sweep_config(written(tmp_path, text))
     assert len(config.members) == 3 * 3 + 3
