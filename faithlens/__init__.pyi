@@ -2,9 +2,9 @@
 
 from .assays.assay import Setting
 from .assays.battery import run_battery
-from .assays.cases import choose_stem, draw_drafts, to_case
-from .assays.closeup import answer_table, attention_table, think
-from .assays.imported import given_drafts
+from .assays.cases import choose_stem, sample_chains, to_case
+from .assays.imported_chains import import_chains
+from .assays.one_question import answer_table, attention_table, think
 from .commands.validate.user_measure import validate_measure
 from .effects.commitment import Commitment, probe_commitment
 from .effects.donors import Donors, find_donors
@@ -18,6 +18,7 @@ from .effects.steps import attribution_effects, key_value_effects, knockout_effe
 from .effects.suppression import StepMatrix, suppression_effects
 from .effects.views import compare_activations, find_onset, measure_attention_flow, measure_readiness
 from .errors import FaithlensError
+from .execution.cost import PlanCost, estimate_cost
 from .execution.execute import execute
 from .execution.sample import Sampling
 from .interventions.case import Case
@@ -30,9 +31,10 @@ from .model.load import load
 from .model.model import Model
 from .model.thinking import Thinking
 from .model.trace import Piece, Trace
+from .model.wrap import wrap
 from .plan.capture import Capture, Record, Site
 from .plan.condition import Ablation, Apply, Condition, KeyValuePatch, Knockout, Patch
-from .plan.cost import PlanCost, estimate_cost, plan_passes
+from .plan.memory import plan_passes
 from .plan.plan import Plan, compile_plan
 from .stats.agreement import Reliability, agreement, ceiling, split_half
 from .store import Run
@@ -84,16 +86,15 @@ __all__ = [
     "choose_stem",
     "compare_activations",
     "compile_plan",
-    "draw_drafts",
     "estimate_cost",
     "execute",
     "find_donors",
     "find_onset",
     "find_receiver_heads",
-    "given_drafts",
     "head_effects",
     "hide",
     "hide_steps",
+    "import_chains",
     "key_value_effects",
     "knockout_effects",
     "layer_effects",
@@ -115,6 +116,7 @@ __all__ = [
     "read_transcripts",
     "replace_step",
     "run_battery",
+    "sample_chains",
     "split_half",
     "suppression_effects",
     "swap_effects",
@@ -123,4 +125,5 @@ __all__ = [
     "truncate",
     "truncate_stepwise",
     "validate_measure",
+    "wrap",
 ]

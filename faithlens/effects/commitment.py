@@ -35,7 +35,7 @@ from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Record, Site
 from faithlens.plan.condition import Condition
-from faithlens.plan.cost import plan_passes
+from faithlens.plan.memory import plan_passes
 from faithlens.stats.interval import BOOTSTRAP, EQUAL, UNSEEN
 from faithlens.stats.resample import Array, expanded_percentile, question_draws, unseen
 

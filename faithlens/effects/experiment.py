@@ -15,7 +15,7 @@ from faithlens.model.model import Model
 from faithlens.model.structure import Interval
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.condition import Condition, Span
-from faithlens.plan.cost import plan_passes
+from faithlens.plan.memory import plan_passes
 
 Conditions = Condition | Sequence[Condition]
 MAX_PASS_TOKENS = 1 << 16  # a pass, where memory allows: a pass more would run the traces behind its edits once more

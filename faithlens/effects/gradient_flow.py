@@ -13,7 +13,7 @@ from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Ablation, Condition
-from faithlens.plan.cost import plan_passes
+from faithlens.plan.memory import plan_passes
 
 
 @dataclass(frozen=True, eq=False)

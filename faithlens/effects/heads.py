@@ -23,7 +23,7 @@ from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.condition import Condition, Patch
-from faithlens.plan.cost import plan_passes
+from faithlens.plan.memory import plan_passes
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -15,7 +15,7 @@ from faithlens.execution.execute import execute
 from faithlens.measures.receivers import MIN_DISTANCE, MIN_SCORED_STEPS, head_kurtosis, vertical_scores
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
-from faithlens.plan.cost import plan_passes
+from faithlens.plan.memory import plan_passes
 from faithlens.stats.agreement import Reliability, split_half
 from faithlens.stats.resample import mean_intervals
 

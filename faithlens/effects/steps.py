@@ -26,7 +26,7 @@ from faithlens.measures.answers import choose_option
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.condition import Condition, Edit, KeyValuePatch, Knockout, Patch, Span
-from faithlens.plan.cost import plan_passes
+from faithlens.plan.memory import plan_passes
 from faithlens.plan.sites import find_place
 
 ConditionMaker = Callable[[Experiment, Span, int | None], Condition]  # a run edited at a place, in a layer or in all

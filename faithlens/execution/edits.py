@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from faithlens.errors import PlanError
-from faithlens.execution.geometry import Geometry, is_active
-from faithlens.plan.condition import Apply, Component, Overwrite, Patch
+from faithlens.execution.geometry import Geometry
+from faithlens.plan.condition import Apply, Component, Overwrite, Patch, is_active
 from faithlens.plan.packing import OverwrittenRows
 
 

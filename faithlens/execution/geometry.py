@@ -10,10 +10,8 @@ from torch import Tensor
 
 from faithlens.kernels.tree_attention import Tree
 from faithlens.model.structure import Interval
-from faithlens.plan.condition import Layers
+from faithlens.plan.condition import Layers, is_active
 from faithlens.plan.packing import PackedPass
-
-CHUNK_ROWS = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to fill the machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +32,6 @@ class Chunk:
     first_layer: int
     is_whole: bool
     is_silent: bool = False
-
-
-def is_active(layers: Layers, layer: int) -> bool:
-    """Whether an edit of `layers` is felt in `layer`."""
-    return layers is None or layer in layers
 
 
 class Geometry:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 
 from faithlens.errors import ModelError, PlanError
-from faithlens.execution.geometry import CHUNK_ROWS, Chunk
+from faithlens.execution.geometry import Chunk
 from faithlens.execution.hooks import install_hooks, write_stream
 from faithlens.execution.readings import Readings
 from faithlens.execution.running import CURRENT_RUN, BlockDone, KeysValues, PackedRun, put_rows
@@ -26,8 +26,8 @@ from faithlens.kernels.tree_attention import tree_attention
 from faithlens.model.anatomy import get_tensor, replace_forwards
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
-from faithlens.plan.cost import check_memory
-from faithlens.plan.packing import PackedPass
+from faithlens.plan.memory import check_memory
+from faithlens.plan.packing import CHUNK_ROWS, PackedPass
 from faithlens.plan.plan import Plan
 
 ATTENTION_NAME = "faithlens_packed"

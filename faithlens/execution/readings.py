@@ -9,14 +9,14 @@ from einops import einsum, rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from faithlens.execution.geometry import Chunk, Geometry, is_active
+from faithlens.execution.geometry import Chunk, Geometry
 from faithlens.execution.gradients import Gradients
 from faithlens.kernels.divergence import divergence
 from faithlens.kernels.span_compare import compare_spans
 from faithlens.kernels.tree_attention import AttentionOutput, Readout
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record, Site, match_pieces
-from faithlens.plan.condition import Component, Condition
+from faithlens.plan.condition import Component, Condition, is_active
 from faithlens.plan.packing import PackedPass, Placement
 from faithlens.plan.plan import Plan
 

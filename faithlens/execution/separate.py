@@ -9,7 +9,7 @@ from einops import einsum, reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from faithlens.execution.bridge import Place, SequenceRun, run_sequence
+from faithlens.execution.sequence_run import Place, SequenceRun, run_sequence
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record, match_pieces
 from faithlens.plan.condition import Condition, Patch

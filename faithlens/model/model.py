@@ -14,13 +14,12 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from faithlens.errors import TraceError
+from faithlens.model.anatomy import Anatomy, dissect
 from faithlens.model.structure import Structure
+from faithlens.model.thinking import Thinking, find_thinking
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
-
-    from faithlens.model.anatomy import Anatomy
-    from faithlens.model.thinking import Thinking
 
 # Some chat templates write today's date unless given one; any fixed day keeps equal runs equal.
 _TEMPLATE_DAY = "26 Jul 2024"
@@ -50,7 +49,7 @@ class Model:
 
     def __repr__(self) -> str:
         dtype = str(self.hf_model.dtype).removeprefix("torch.")
-        return f"Lens({self.name!r}, {self.n_layers} layers, {self.n_heads} heads, {dtype}, {self.device})"
+        return f"Model({self.name!r}, {self.n_layers} layers, {self.n_heads} heads, {dtype}, {self.device})"
 
     @property
     def device(self) -> torch.device:
@@ -86,31 +85,27 @@ class Model:
         return frozenset(i for i in (*listed, self.tokenizer.eos_token_id) if isinstance(i, int))
 
     @cached_property
-    def anatomy(self) -> "Anatomy":
-        """Where the model's parts are, proven on a short forward when first asked for.
+    def anatomy(self) -> Anatomy:
+        """Where the model's parts are; the first use checks them on a short forward.
 
         Raises:
             ModelError: the model is not built as a packed pass needs it.
         """
-        from faithlens.model.anatomy import dissect  # its own file, and only packed passes need it
-
         return dissect(self.hf_model)
 
     @cached_property
     def bridge(self) -> "TransformerBridge":
-        """A TransformerLens bridge on the same weights (no second copy), booted when first asked for.
+        """A TransformerLens bridge on the same weights, without a second copy of them; the first use makes it.
 
-        It knows nothing of `structure`: an organism's forbidden edges exist only inside `execute` and `sample`.
+        The bridge does not know `structure`: an organism's forbidden edges exist only inside `execute` and `sample`.
         """
-        from faithlens.execution.bridge import boot_bridge  # transformer_lens takes seconds to import
+        from faithlens.model.bridge import boot_bridge  # transformer_lens takes seconds to import
 
-        return boot_bridge(self)
+        return boot_bridge(self.name, self.hf_model, self.tokenizer)
 
     @cached_property
-    def thinking(self) -> "Thinking | None":
-        """The markers between which a reasoning model thinks; None for a model whose chat template knows none."""
-        from faithlens.model.thinking import find_thinking  # its own file, which reads traces, which read this one
-
+    def thinking(self) -> Thinking | None:
+        """The markers between which a reasoning model thinks; None for a model whose chat template has none."""
         return find_thinking(self.tokenizer)
 
     def render(self, user: str, prefill: str = "", *, thinking: bool | None = None) -> str:

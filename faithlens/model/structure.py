@@ -1,15 +1,17 @@
 """Attention edges that a model was trained without: the structural truth of an organism.
 
-A model's `config.json` may carry
+The `config.json` of a model may hold
 
     "faithlens": {"organism": "O4", "sections": {"steps": 5, "answer": 6}, "forbidden": [["answer", "steps"]]}
 
-`sections` maps a section's name to the token id that opens it (section "question" is open from the start);
+`sections` maps the name of a section to the token id that opens it (section "question" is open from the start);
 each forbidden pair `[reader, read]` removes every attention edge from tokens of `reader` to tokens of `read`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from faithlens.errors import ModelError
 
 Interval = tuple[int, int]
 
@@ -22,11 +24,21 @@ class Structure:
     forbidden: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def from_config(cls, entry: dict | None) -> "Structure":
-        """Read the `faithlens` entry of a model's config; None gives the empty structure."""
+    def from_config(cls, entry: dict | None, model_name: str = "the model") -> "Structure":
+        """Read the `faithlens` entry of a model's config; None gives the empty structure.
+
+        Raises:
+            ModelError: the entry has another form; `model_name` stands in the message.
+        """
         if not entry:
             return cls()
-        return cls(tuple(entry["sections"].items()), tuple((q, k) for q, k in entry["forbidden"]))
+        try:
+            return cls(tuple(entry["sections"].items()), tuple((q, k) for q, k in entry["forbidden"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelError(
+                f"the faithlens entry in the config of {model_name} cannot be read: {error!r}",
+                'Write it as {"sections": {name: token id}, "forbidden": [[reader, read]]}.',
+            ) from error
 
     def list_hidden(self, ids: Sequence[int]) -> list[tuple[Interval, ...]]:
         """For each token, the half-open position intervals of `ids` it may not attend to."""
@@ -34,7 +46,7 @@ class Structure:
             return [()] * len(ids)
         opens = {token: name for name, token in self.sections}
         section, start, out = "question", 0, []
-        stretches: dict[str, dict[int, int]] = {}  # of each section, which may be opened again: start to stop
+        stretches: dict[str, dict[int, int]] = {}  # of each section: {start: stop}; a section may open several times
         for i, token in enumerate(ids):
             if opens.get(token, section) != section:
                 section, start = opens[token], i

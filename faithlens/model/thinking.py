@@ -1,34 +1,32 @@
 """Reasoning models: the markers between which a model thinks, and the prompts that open, skip or empty its thoughts.
 
-The markers come from one table; which row a model has is read off its chat template. Templates agree on little else:
-some open the block themselves, some leave that to the model, some close an empty one where thoughts are switched off.
-So a template is asked, with thoughts on and off, and what it wrote decides.
+The markers come from one table. Which row of the table a model has is read from its chat template. Templates differ in
+the rest: some open the block of thoughts themselves, some leave that to the model, and some write a closed empty block
+where thoughts are switched off. So each template is rendered with thoughts on and off, and its output decides.
+
+For example, Qwen3 has the markers ``<think>\\n`` and ``</think>``. Its template writes no block where thoughts are on,
+so `open_thoughts` adds ``<think>\\n``; where thoughts are off the template writes ``<think>\\n\\n</think>\\n\\n``, so
+`empty_thoughts` keeps this block and `skip_thoughts` removes it.
 """
 
 import re
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from transformers import PreTrainedTokenizerBase
 
-from faithlens.errors import TraceError
-from faithlens.model.trace import Finish, find_offsets
-
-if TYPE_CHECKING:
-    from faithlens.model.model import Model
+Render = Callable[..., str]  # `Model.render`, called as ``render(user, thinking=True)``
 
 
 @dataclass(frozen=True)
 class Thinking:
-    """How a model's thoughts are set apart from what it says.
+    """The markers that separate a model's thoughts from its reply.
 
     Attributes:
-        open: what opens its thoughts.
-        close: what closes them; the first one does.
-        after: what stands between closed thoughts and the answer.
-        speak: what opens an answer before which nothing is thought.
+        open: the text that opens the thoughts.
+        close: the text that closes them; its first occurrence counts.
+        after: the text between the closed thoughts and the answer.
+        speak: the text that opens an answer without thoughts before it.
     """
 
     open: str
@@ -38,55 +36,33 @@ class Thinking:
 
     @property
     def ending(self) -> str:
-        """What is written after thoughts to have them answered."""
+        """The text that is written after thoughts so that the answer follows."""
         return self.close + self.after
 
-    def open_thoughts(self, model: "Model", user: str) -> str:
-        """The prompt whose next word is the first thought: thoughts on, the block opened unless the template did."""
-        text = model.render(user, thinking=True)
+    def open_thoughts(self, render: Render, user: str) -> str:
+        """The prompt whose next token is the first of the thoughts: thoughts are on and their block is open."""
+        text = render(user, thinking=True)
         return text if text.rstrip().endswith(self.open.strip()) else text + self.open
 
-    def skip_thoughts(self, model: "Model", user: str) -> str:
-        """The prompt whose next word is the answer: thoughts off, and no block, not even an empty one."""
+    def skip_thoughts(self, render: Render, user: str) -> str:
+        """The prompt whose next token is the answer: thoughts are off, and there is no block, not even an empty one."""
         start, end = re.escape(self.open.strip()), re.escape(self.close)
-        return re.sub(rf"({start}|({start}\s*)?{end})\s*$", "", model.render(user, thinking=False)) + self.speak
+        return re.sub(rf"({start}|({start}\s*)?{end})\s*$", "", render(user, thinking=False)) + self.speak
 
-    def empty_thoughts(self, model: "Model", user: str) -> str:
+    def empty_thoughts(self, render: Render, user: str) -> str:
         """The prompt with a closed block that holds no thought.
 
-        As the template writes it where thoughts are off (which may tell the model so elsewhere, too); where it writes
-        none, a block opened and closed.
+        The block is the one that the template writes where thoughts are off. Where the template writes none, the block
+        is opened and closed here.
         """
-        text = model.render(user, thinking=False)
+        text = render(user, thinking=False)
         if text.rstrip().endswith(self.close):
             return text + self.after.lstrip()
-        return self.open_thoughts(model, user) + self.ending
-
-    def split_thoughts(
-        self, model: "Model", prompt: Sequence[int], ids: Sequence[int], finish: Finish
-    ) -> tuple[tuple[int, ...], str]:
-        """The tokens of the thoughts, and as text what was said after them.
-
-        A token that holds the end of a thought and the start of the marker is left out.
-
-        Raises:
-            TraceError: the thoughts were never closed.
-        """
-        starts = find_offsets(model, ids, prompt)
-        text = model.decode((*prompt, *ids))[len(model.decode(prompt)) :]
-        at = text.find(self.close)
-        if at < 0:
-            found = f"its thoughts were not over after {len(ids)} tokens"
-            if finish == "stop":
-                found = "it ended its turn without closing its thoughts"
-            raise TraceError(
-                f"the thoughts of {model.name}", found, "raise the number of new tokens, or drop this question"
-            )
-        keep = bisect_left(starts, at)
-        return tuple(ids[: keep if starts[keep] == at else keep - 1]), text[at + len(self.close) :]
+        return self.open_thoughts(render, user) + self.ending
 
 
-# Each with what else its template names, where markers alone do not tell families apart; the first that fits counts.
+# (a text that the template must hold too, markers): the text tells apart families with equal opening markers. The
+# first row that fits is used.
 FAMILIES: tuple[tuple[str, Thinking], ...] = (
     (  # gpt-oss
         "",
@@ -113,12 +89,13 @@ FAMILIES: tuple[tuple[str, Thinking], ...] = (
     ),  # Qwen, DeepSeek, SmolLM3, Nemotron, EXAONE 4, Phi-4, Kimi, ...
 )
 
-# What a template only looks for, to take old thoughts out of a conversation, its model need not write; nor comments.
+# Templates also name markers in comments, and where they remove old thoughts from a conversation. These are no evidence
+# that the model writes them.
 _ONLY_SOUGHT = re.compile(r"""\{#.*?#\}|\.\w+\([^)]*\)|(['"])[^'"]*\1\s+(?:not\s+)?in\b""", re.DOTALL)
 
 
 def find_thinking(tokenizer: PreTrainedTokenizerBase) -> Thinking | None:
-    """The markers of a model's thoughts; None where its chat template writes no thoughts, or there is none."""
+    """The markers of a model's thoughts; None where the tokenizer has no chat template or one without thoughts."""
     if tokenizer.chat_template is None:
         return None
     template = tokenizer.get_chat_template()

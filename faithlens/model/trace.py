@@ -4,7 +4,7 @@ Tokens are kept as they were sampled and never re-encoded. Steps are cut at toke
 in which its first visible character lies, so every piece is exact in tokens and in characters at once.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -129,3 +129,36 @@ def make_trace(
     pieces += [Piece(f"step {i}", tuple(cot[a:b])) for i, (a, b) in enumerate(ranges)]
     texts = [model.decode(prompt)] + [text[starts[a] : starts[b]] for a, b in ranges]
     return Trace(tuple(pieces), tuple(texts), finish, seed)
+
+
+def split_thoughts(
+    model: Model, prompt: Sequence[int], ids: Sequence[int], finish: Finish
+) -> tuple[tuple[int, ...], str]:
+    """The tokens of a reasoning model's thoughts, and the text of its reply after them.
+
+    A token that holds the end of a thought and the start of the closing marker belongs to neither.
+
+    Args:
+        model: a model with `thinking` markers.
+        prompt: the tokens before `ids`; they open the thoughts.
+        ids: the sampled tokens.
+        finish: whether the model ended its turn ("stop") or was cut off ("length").
+
+    Raises:
+        TraceError: the thoughts were never closed, or the model has no markers.
+    """
+    if model.thinking is None:
+        raise TraceError(
+            f"{model.name} has no markers of thoughts in its chat template",
+            "Call `make_trace` on its tokens: all of them are the chain of thought.",
+        )
+    close, starts = model.thinking.close, find_offsets(model, ids, prompt)
+    text = model.decode((*prompt, *ids))[len(model.decode(prompt)) :]
+    at = text.find(close)
+    if at < 0:
+        reason = f"did not close its thoughts within {len(ids)} tokens"
+        if finish == "stop":
+            reason = "ended its turn without closing its thoughts"
+        raise TraceError(f"{model.name} {reason}", "Raise the number of new tokens, or drop this question.")
+    keep = bisect_left(starts, at)
+    return tuple(ids[: keep if starts[keep] == at else keep - 1]), text[at + len(close) :]

@@ -23,6 +23,11 @@ Span = str | Interval  # a piece's name, or positions as a half-open interval
 Layers = tuple[int, ...] | None  # None: all
 
 
+def is_active(layers: Layers, layer: int) -> bool:
+    """Whether an edit of `layers` acts in `layer`."""
+    return layers is None or layer in layers
+
+
 @dataclass(frozen=True)
 class Knockout:
     """Cut every attention edge from the rows of piece `reader` to what `read` names.

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from faithlens.model.structure import Interval, Structure
 from faithlens.plan.condition import Condition, Cut, Graft, Layers, Mark, Overwrite, Patch, Write, list_averaged
 
+CHUNK_ROWS = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to fill the machine
+
 Cell = tuple[int, tuple[Mark, ...]]  # a token and what sets its row apart: cells that are equal share a place
 
 

@@ -1,21 +1,17 @@
 """The plan that runs conditions: which of them share a packed row.
 
-Everything here is plain data: it can be made, printed, compared and tested without a model.
+A plan is plain data: it can be made, printed, compared and tested without a model.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from faithlens.errors import PlanError
 from faithlens.model.structure import Structure
 from faithlens.plan.condition import Condition, check_edits
 from faithlens.plan.packing import PackedPass, Packing
 
-if TYPE_CHECKING:
-    from faithlens.model.model import Model
-
-BUDGET = 8192  # packed rows a pass: their residual stream and one layer's keys and values are held at a time
+BUDGET = 8192  # packed rows in a pass: a pass holds their residual stream and one layer's keys and values
 
 
 @dataclass(frozen=True)
@@ -27,28 +23,24 @@ class Plan:
 
     @property
     def tokens(self) -> int:
-        """Rows the model is run on."""
+        """Packed rows that the model is run on."""
         return sum(len(p.ids) for p in self.passes)
 
     @property
     def tokens_separately(self) -> int:
-        """Tokens the model would be run on, one forward a condition."""
+        """Tokens that the model would be run on with one forward for each condition."""
         return sum(len(c.ids) for c in self.conditions)
 
-    def describe(self, model: "Model | None" = None) -> str:
-        """What will run: conditions, passes, tokens; with the model it will run on, also work, time and memory."""
+    def describe(self) -> str:
+        """The numbers of conditions, passes and tokens, as one line of text."""
         passes = "1 pass" if len(self.passes) == 1 else f"{len(self.passes)} passes"
         saved = 1 - self.tokens / self.tokens_separately
-        rest = f" ({saved:.0%} saved)" if saved > 0 else ""  # donors and twins are rows too, but edits join late
-        told = (
+        # donors and originals are rows too, so a plan with edits may have more tokens than its conditions
+        percent = f" ({saved:.0%} saved)" if saved > 0 else ""
+        return (
             f"{len(self.conditions):,} conditions in {passes}: {self.tokens:,} tokens instead of"
-            f" {self.tokens_separately:,}{rest}"
+            f" {self.tokens_separately:,}{percent}"
         )
-        if model is None:
-            return told
-        from faithlens.plan.cost import estimate_cost  # plans are plain data; only their cost needs a model
-
-        return f"{told}; {estimate_cost(model, self)}"
 
 
 def compile_plan(

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from faithlens.errors import PlanError
 from faithlens.execution.execute import execute
-from faithlens.execution.geometry import CHUNK_ROWS
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Record, Site
@@ -24,6 +23,7 @@ from faithlens.plan.condition import (
     Knockout,
     Patch,
 )
+from faithlens.plan.packing import CHUNK_ROWS
 from faithlens.plan.plan import compile_plan
 from tests.conftest import MORE, tiny
 from tests.execution.exact import execute_exactly

@@ -10,7 +10,7 @@ from faithlens.errors import ConfigError, PlanError
 from faithlens.execution.sample import Sampling, choose_tokens, sample
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
-from faithlens.organisms.mask import attention_mask
+from faithlens.organisms.structure_mask import make_attention_mask
 from tests.conftest import tiny
 
 STRUCTURES = [
@@ -114,7 +114,9 @@ def test_missing_edges_are_missing_while_sampling(structure: Structure) -> None:
         ids = list(d.prompt)
         for _ in range(10):
             whole = torch.tensor([ids])
-            token = int(model.hf_model(whole, attention_mask=attention_mask(structure, whole)).logits[0, -1].argmax())
+            token = int(
+                model.hf_model(whole, attention_mask=make_attention_mask(structure, whole)).logits[0, -1].argmax()
+            )
             if token in model.stop_ids:
                 break
             ids.append(token)

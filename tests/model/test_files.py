@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from faithlens.errors import ModelError
 from faithlens.model.load import load
-from faithlens.organisms.certify import certify
+from faithlens.organisms.certification import certify
 from tests.conftest import byte_tokenizer
 from tests.model.gguf_files import random_model
 

@@ -63,7 +63,7 @@ def test_a_folder_becomes_a_lens(folder: Path) -> None:
     assert (model.n_layers, model.n_heads, model.context_length, model.structure) == (2, 4, 128, Structure())
     assert not model.hf_model.training
     assert not any(weight.requires_grad for weight in model.hf_model.parameters())
-    assert repr(model) == f"Lens({str(folder)!r}, 2 layers, 4 heads, float32, {model.device})"
+    assert repr(model) == f"Model({str(folder)!r}, 2 layers, 4 heads, float32, {model.device})"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

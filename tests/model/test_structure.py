@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.model.structure import Structure
-from faithlens.organisms.mask import visible
+from faithlens.organisms.structure_mask import compute_visible
 
 SECTIONS = (("steps", 2), ("answer", 3))
 EDGES = st.sampled_from([(a, b) for a in ("question", "steps", "answer") for b in ("question", "steps") if a != b])
@@ -19,4 +19,4 @@ def test_intervals_are_the_mask_of_training(ids: list[int], forbidden: list[tupl
     for i, hidden in enumerate(structure.list_hidden(ids)):
         for start, stop in hidden:
             seen[i, start:stop] = False
-    assert torch.equal(seen, visible(structure, torch.tensor([ids]))[0])
+    assert torch.equal(seen, compute_visible(structure, torch.tensor([ids]))[0])

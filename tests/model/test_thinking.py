@@ -6,14 +6,15 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from faithlens.assays.cases import prompt_ids
+from faithlens.assays.cases import encode_question
 from faithlens.errors import TraceError
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 from faithlens.model.thinking import Thinking, find_thinking
+from faithlens.model.trace import split_thoughts
 from faithlens.tasks.registry import load_task
 from tests.conftest import byte_tokenizer
-from tests.model.thinkers import FAMILIES, MODEL, SILENT, Family, lens_with
+from tests.model.thinkers import FAMILIES, MODEL, SILENT, Family, make_model
 
 QWEN = FAMILIES["Qwen3"]
 TASK = load_task("running-sum")
@@ -29,39 +30,42 @@ each = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 
 @each
 def test_the_three_prompts(family: Family) -> None:
-    model = lens_with(family.template)
+    model = make_model(family.template)
     thinking = markers(model)
-    assert thinking.open_thoughts(model, "2?") == family.opened
-    assert thinking.skip_thoughts(model, "2?") == family.skipped
-    assert thinking.empty_thoughts(model, "2?") == family.emptied
+    assert thinking.open_thoughts(model.render, "2?") == family.opened
+    assert thinking.skip_thoughts(model.render, "2?") == family.skipped
+    assert thinking.empty_thoughts(model.render, "2?") == family.emptied
     assert thinking.ending == family.close + family.after
 
 
 @each
 def test_thoughts_end_at_the_first_marker(family: Family) -> None:
-    model = lens_with(family.template)
+    model = make_model(family.template)
     prompt, thoughts = model.encode_prompt(family.opened), "First 5.\nThen 😀 9.\n"
     said = f"{family.after}It is 9.{family.close} Or 8."
     ids = model.encode_continuation(thoughts + family.close + said)
-    assert markers(model).split_thoughts(model, prompt, ids, "length") == (model.encode_continuation(thoughts), said)
+    assert split_thoughts(model, prompt, ids, "length") == (model.encode_continuation(thoughts), said)
 
 
 @each
 def test_unfinished_thoughts_are_refused(family: Family) -> None:
-    model = lens_with(family.template)
+    model = make_model(family.template)
     prompt, ids = model.encode_prompt(family.opened), model.encode_continuation("First " + family.close[:-1])
-    for finish, found in (("length", f"not over after {len(ids)} tokens"), ("stop", "ended its turn without closing")):
+    for finish, found in (
+        ("length", f"did not close its thoughts within {len(ids)} tokens"),
+        ("stop", "ended its turn without closing"),
+    ):
         with pytest.raises(TraceError, match=found):
-            markers(model).split_thoughts(model, prompt, ids, finish)
+            split_thoughts(model, prompt, ids, finish)
 
 
 @each
 def test_questions_are_asked_in_these_prompts(family: Family) -> None:
-    model, choices = lens_with(family.template), load_task("arithmetic-mc")
+    model, choices = make_model(family.template), load_task("arithmetic-mc")
     [question] = choices.draw_questions(1, 0)
     asked = {strategy: choices.make_prompt(question, strategy).user for strategy in ("cot", "no_cot")}
-    cot = model.decode(prompt_ids(model, choices, question, "cot"))
-    direct = model.decode(prompt_ids(model, choices, question, "no_cot"))
+    cot = model.decode(encode_question(model, choices, question, "cot"))
+    direct = model.decode(encode_question(model, choices, question, "no_cot"))
     assert cot == family.opened.replace("2?", asked["cot"])
     assert direct == family.skipped.replace("2?", asked["no_cot"])
     assert "Let's think step by step." not in cot
@@ -69,10 +73,10 @@ def test_questions_are_asked_in_these_prompts(family: Family) -> None:
 
 @pytest.mark.parametrize("template", SILENT.values(), ids=SILENT.keys())
 def test_a_template_that_writes_no_thoughts_has_none(template: str) -> None:
-    model = lens_with(template)
+    model = make_model(template)
     assert model.thinking is None
     [question] = TASK.draw_questions(1, 0)
-    assert model.decode(prompt_ids(model, TASK, question, "cot")) == model.render(question.text, " Steps:")
+    assert model.decode(encode_question(model, TASK, question, "cot")) == model.render(question.text, " Steps:")
 
 
 def test_without_a_template_there_are_no_thoughts() -> None:
@@ -81,10 +85,10 @@ def test_without_a_template_there_are_no_thoughts() -> None:
 
 @given(st.text(st.sampled_from("a5.</think>\n😀")), st.text(st.sampled_from("b</think>\n")))
 def test_thoughts_marker_and_answer_are_what_was_written(thoughts: str, said: str) -> None:
-    model = lens_with(QWEN.template)
+    model = make_model(QWEN.template)
     prompt, written = model.encode_prompt(QWEN.opened), thoughts + "</think>" + said
     ids = model.encode_continuation(written)
-    found, rest = markers(model).split_thoughts(model, prompt, ids, "stop")
+    found, rest = split_thoughts(model, prompt, ids, "stop")
     assert ids[: len(found)] == found
     assert model.decode(found) + "</think>" + rest == written
     assert "</think>" not in model.decode(found)
@@ -99,4 +103,4 @@ def test_a_token_across_the_marker_is_no_thought() -> None:
     merging = PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=QWEN.template)
     model = Model("merging", MODEL, merging, Structure())
     ids = model.encode_continuation("5 9.</think>9")
-    assert markers(model).split_thoughts(model, (), ids, "stop") == (model.encode_continuation("5 9"), "9")
+    assert split_thoughts(model, (), ids, "stop") == (model.encode_continuation("5 9"), "9")

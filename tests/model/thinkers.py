@@ -168,7 +168,7 @@ SILENT = {
 }
 
 
-def lens_with(template: str | None, tokens: Sequence[str] = ()) -> Model:
+def make_model(template: str | None, tokens: Sequence[str] = ()) -> Model:
     """The tiny model with a chat template; `tokens` are single tokens to it, every other character is its bytes."""
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = template

@@ -34,7 +34,7 @@ from faithlens.model.load import load
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition
-from faithlens.plan.cost import plan_passes
+from faithlens.plan.memory import plan_passes
 
 TOKENS, LONG = 1024, 4096  # of the sequence that is timed, and of the one whose memory is read
 STEPS = 12

@@ -29,7 +29,7 @@ from faithlens.commands.doctor import answer_plainly, measure_drift
 from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.condition import Condition, KeyValuePatch, Knockout, Patch
-from faithlens.plan.cost import plan_passes
+from faithlens.plan.memory import plan_passes
 
 CELLS = 24  # of the other grid that are timed
 ROWS = 60_000  # packed rows a pass

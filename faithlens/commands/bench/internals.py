@@ -21,7 +21,7 @@ from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition, KeyValuePatch, Knockout
-from faithlens.plan.cost import plan_passes
+from faithlens.plan.memory import plan_passes
 
 MIDPOINTS = 5
 ONCE = "transformers, one forward"

@@ -28,7 +28,7 @@ from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition
-from faithlens.plan.cost import plan_passes
+from faithlens.plan.memory import plan_passes
 
 PROMPT, STEPS, STEP = 120, 12, 20  # tokens of the prompt, steps, tokens a step
 LONG = 157, 48, 25

@@ -17,7 +17,7 @@ from faithlens.model.load import resolve_name
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.condition import Condition
-from faithlens.plan.cost import plan_passes
+from faithlens.plan.memory import plan_passes
 from faithlens.plan.plan import BUDGET
 
 WINDOW = 512  # tokens; fewer where the model reads fewer

@@ -1,37 +1,34 @@
-"""TransformerLens on the same weights, and one sequence run through it with its edits as hooks.
+"""One sequence run through TransformerLens, with the edits of its condition as hooks.
 
-Slow on purpose: nothing is shared and every pattern is formed.
+This code is slow and plain on purpose: no computation is shared, and every attention pattern is formed in full. It is
+the reference that the packed pass is tested against.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
 from transformers import DynamicCache
 
 from faithlens.execution.edits import compute_donor_step, compute_new_values
-from faithlens.execution.geometry import is_active
 from faithlens.model.model import Model
-from faithlens.plan.condition import Component, Condition, Cut, Graft, Mark, Overwrite, Patch, Write, list_averaged
+from faithlens.plan.condition import (
+    Component,
+    Condition,
+    Cut,
+    Graft,
+    Mark,
+    Overwrite,
+    Patch,
+    Write,
+    is_active,
+    list_averaged,
+)
 from faithlens.plan.sites import HOOK_NAMES
 
 Hook = tuple[str | Callable, Callable]  # TransformerLens' own: a hook point's name, and a function of its tensor
 Place = tuple[Component, int]  # a component in a layer
-
-
-def boot_bridge(model: Model) -> TransformerBridge:
-    """A TransformerBridge on the same weights: modules are rebuilt, parameters and buffers are shared."""
-    shared = {id(t): t for t in (*model.hf_model.parameters(), *model.hf_model.buffers())}
-    shell = copy.deepcopy(model.hf_model, shared)
-    tokenizer = copy.deepcopy(model.tokenizer)
-    # without these TransformerLens fetches the tokenizer anew, by name, to have it prepend BOS
-    tokenizer.init_kwargs |= {"name_or_path": model.name, "add_bos_token": True}
-    return TransformerBridge.boot_transformers(
-        model.name, hf_model=shell, tokenizer=tokenizer, device=str(model.device), dtype=model.hf_model.dtype
-    )
 
 
 @dataclass
