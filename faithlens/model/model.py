@@ -1,7 +1,7 @@
-"""The noun `Model`: one model, its tokenizer and its structural truth, with text handled exactly.
+"""`Model`: one model, its tokenizer and its structural truth, with exact handling of text.
 
-Positions are the coin of every measurement here, so text becomes tokens in one place only, and a continuation is
-accepted only where the decoded whole equals the text that was meant.
+Every measure depends on token positions. So text becomes tokens in this module only, and a continuation is accepted
+only if prefix and continuation together decode to the intended text.
 """
 
 import sys
@@ -21,23 +21,23 @@ from faithlens.model.thinking import Thinking, find_thinking
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
-# Some chat templates write today's date unless given one; any fixed day keeps equal runs equal.
+# Some chat templates write the date of today unless one is given; a fixed day keeps equal runs equal.
 _TEMPLATE_DAY = "26 Jul 2024"
 
-# The names under which chat templates let thoughts be switched on and off.
+# The variables with which chat templates switch thoughts on and off.
 _THINKING_SWITCHES = ("enable_thinking", "thinking")
 
-# Written before a continuation while it is encoded, where a tokenizer opens every text with a space of its own.
+# Some tokenizers put a space before every text. To avoid it, a continuation is encoded after one of these.
 _ANCHORS = ("\n", "=", "a")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Model:
-    """A model ready to be looked into: in evaluation mode, without gradients for its weights.
+    """A model that can be measured: in evaluation mode, without gradients for its weights.
 
     Attributes:
-        name: what the user called it.
-        hf_model: a causal language model.
+        name: the name in tables and messages.
+        hf_model: a causal language model of the transformers library.
         tokenizer: its tokenizer, with the chat template if it has one.
         structure: the attention edges it was trained without; empty for ordinary models.
     """
@@ -53,32 +53,32 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights (of the first ones, for a model on several devices)."""
         return self.hf_model.device
 
     @property
     def n_layers(self) -> int:
-        """Transformer blocks."""
+        """The number of transformer blocks."""
         return self.hf_model.config.get_text_config().num_hidden_layers
 
     @property
     def n_heads(self) -> int:
-        """Query heads of one block."""
+        """The number of query heads in one block."""
         return self.hf_model.config.get_text_config().num_attention_heads
 
     @property
     def context_length(self) -> int:
-        """The longest sequence the model takes, in tokens; a model that names no limit has none."""
+        """The longest sequence that the model reads, in tokens; `sys.maxsize` if its config has no limit."""
         return getattr(self.hf_model.config.get_text_config(), "max_position_embeddings", sys.maxsize)
 
     @property
     def source(self) -> str:
-        """The folder the weights were read from; for a hub model its last part is the commit."""
+        """The folder that the weights were read from; for a hub model its last part is the commit."""
         return str(self.hf_model.name_or_path)
 
     @property
     def stop_ids(self) -> frozenset[int]:
-        """The tokens that end the model's turn: those of its generation settings and its tokenizer's end."""
+        """The tokens that end the model's turn: those of its generation settings, and its tokenizer's end token."""
         settings = self.hf_model.generation_config
         ids = settings.eos_token_id if settings is not None else None
         listed = ids if isinstance(ids, list) else [ids]
@@ -109,11 +109,12 @@ class Model:
         return find_thinking(self.tokenizer)
 
     def render(self, user: str, prefill: str = "", *, thinking: bool | None = None) -> str:
-        """The text that puts `user` to the model and opens its turn with `prefill`.
+        """The prompt as text: the user's turn `user`, and the start of the model's turn, `prefill`.
 
-        Through the chat template where there is one; else as ``Q: ... / A: ...``, with no space left hanging at the
-        end, since the model's next word brings its own. `thinking` turns the template's switch for thoughts, where it
-        has one; left out, it stays as the template has it. What opens thoughts is `thinking.opened`.
+        The chat template is used if there is one. Else the prompt is ``Q: user`` and, on a new line, ``A: prefill``,
+        without a space at the end, since the model's next token brings its own. `thinking` sets the template's switch
+        for thoughts, if it has one; None leaves the switch as the template has it. `Thinking.open_thoughts` gives
+        the prompt that opens thoughts.
         """
         if self.tokenizer.chat_template is None:
             space = " " if prefill and not prefill[0].isspace() else ""
@@ -128,8 +129,8 @@ class Model:
     def encode_prompt(self, text: str) -> tuple[int, ...]:
         """The tokens of a rendered prompt.
 
-        A chat template writes its own special tokens, so none is added; without a template the sequence opens with
-        the beginning-of-sequence token if this tokenizer is of the kind that adds one.
+        A chat template writes its own special tokens, so none is added. Without a template, the first token is the
+        beginning-of-sequence token if this tokenizer adds one.
         """
         ids = self.encode_continuation(text)
         bos = self.tokenizer.bos_token_id
@@ -138,30 +139,31 @@ class Model:
         return (bos, *ids) if self.tokenizer.encode("", add_special_tokens=True)[:1] == [bos] else ids
 
     def encode_continuation(self, text: str) -> tuple[int, ...]:
-        """The tokens of `text` alone, no special token added. To continue a sequence use `continue_ids`."""
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False, verbose=False))  # its length is checked here
+        """The tokens of `text` by itself, without special tokens. To continue a sequence, use `continue_ids`."""
+        # verbose=False: no warning about texts longer than the context
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False, verbose=False))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`, special tokens included, nothing tidied."""
+        """The text of `ids`, with special tokens, and with spaces as they are."""
         text = self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text if isinstance(text, str) else "".join(text)
 
     def continue_ids(self, prefix_ids: Sequence[int], text: str) -> tuple[int, ...]:
         """Tokens that write exactly `text` after `prefix_ids`: ``decode(prefix + ids) == decode(prefix) + text``.
 
-        Tokens do not span the seam, so a text has the same tokens after every prefix.
+        No token spans the border, so a text has the same tokens after every prefix.
 
         Raises:
             TraceError: this tokenizer cannot write `text` there.
         """
-        meant = self.decode(prefix_ids) + text
+        intended = self.decode(prefix_ids) + text
         for ids in self._try_spellings(text):
-            if self.decode((*prefix_ids, *ids)) == meant:
+            if self.decode((*prefix_ids, *ids)) == intended:
                 return ids
         raise TraceError(
-            f"to continue {len(prefix_ids)} tokens with {_shorten(text)}",
-            f"the tokenizer of {self.name} reads it back as {_shorten(self.decode(self.encode_continuation(text)))}",
-            "leave out characters or spacing this tokenizer changes, or use another model",
+            f"the tokenizer of {self.name} cannot write {_shorten(text)} after {len(prefix_ids)} tokens: its tokens"
+            f" decode to {_shorten(self.decode(self.encode_continuation(text)))}",
+            "Leave out the characters or spaces that this tokenizer changes, or use another model.",
         )
 
     def _try_spellings(self, text: str) -> Iterator[tuple[int, ...]]:

@@ -1,7 +1,22 @@
-"""A trace: the tokens of a prompt and of one sampled chain of thought, cut into named pieces.
+r"""A trace: the tokens of a prompt and of one sampled chain of thought, cut into named pieces.
 
-Tokens are kept as they were sampled and never re-encoded. Steps are cut at token borders: a token belongs to the step
-in which its first visible character lies, so every piece is exact in tokens and in characters at once.
+Tokens are kept as they were sampled and are never encoded again. So steps are cut at token borders:
+
+1. `find_offsets` decodes the tokens and finds the character at which each of them starts.
+2. A segmenter cuts the text into steps, as ranges of characters.
+3. `cut_steps` gives each token to the step that holds the token's first visible character.
+
+So every piece is exact both in tokens and in characters. For example, a chain of thought of two lines whose second line
+starts inside of a token::
+
+    text        "2 + 3 = 5.\nSo 5."
+    tokens      "2 +"  " 3 ="  " 5"  ".\nSo"  " 5."
+    starts      0      3       7     9        13       (and 16, where the text ends)
+    segments    (0, 11) and (11, 16)
+
+    ".\nSo" starts with ".", which lies in the first segment, so it belongs to step 0:
+    cut_steps   (0, 4) and (4, 5)
+    pieces      "2 + 3 = 5.\nSo" and " 5."
 """
 
 from bisect import bisect_left, bisect_right
@@ -18,7 +33,7 @@ Finish = Literal["stop", "length"]
 
 @dataclass(frozen=True)
 class Piece:
-    """A named stretch of tokens: "prompt", "step 0", "step 1", ..., "stem"."""
+    """A named piece of a sequence: "prompt", "step 0", "step 1", ..., "stem", with its tokens."""
 
     name: str
     ids: tuple[int, ...]
@@ -30,10 +45,11 @@ class Trace:
 
     Attributes:
         pieces: the prompt, then the steps in order.
-        texts: what each piece reads as; joined, they are the decoded whole.
+        texts: the text of each piece; joined, they are the text of all tokens.
         finish: "stop" if the model ended its chain of thought, "length" if it was cut off at the token limit.
         seed: the seed it was sampled with.
-        reply: what a reasoning model said after its thoughts; no part of the chain of thought, and never scored.
+        reply: the text that a reasoning model wrote after its thoughts; it is no part of the chain of thought and is
+            never scored.
     """
 
     pieces: tuple[Piece, ...]
@@ -65,36 +81,40 @@ class Trace:
 
 
 def find_offsets(model: Model, ids: Sequence[int], context: Sequence[int] = ()) -> list[int]:
-    """Where each token starts in the decoded text of `ids`, read after `context`, and where the text ends.
+    """The character at which each token starts in the text of `ids` after `context`, and the length of the text.
 
-    Tokens that share a character, as the bytes of an emoji do, all start where the first of them does.
+    Tokens that share a character, such as the bytes of an emoji, all start where the first of them starts.
 
     Raises:
-        TraceError: the tokenizer's decoding is no concatenation.
+        TraceError: the text of the tokens together is not the concatenation of their texts.
     """
     starts, read, text = [], "", ""
-    before, atom = tuple(context), ()  # read after the last whole characters only, so that the work stays linear
+    before, atom = tuple(context), ()  # decode only after the last whole character, so that the work stays linear
     for token in ids:
         starts.append(len(read))
         atom = (*atom, token)
         text = model.decode((*before, *atom))[len(model.decode(before)) :]
-        if text and not text.endswith("\ufffd"):  # what an unfinished character decodes to
+        if text and not text.endswith("\ufffd"):  # an unfinished character decodes to this
             read, text = read + text, ""
             before, atom = atom, ()
     if model.decode((*context, *ids)) != model.decode(context) + read + text:
         raise TraceError(
-            "character offsets of a chain of thought",
-            f"the tokenizer decodes {len(ids)} tokens together differently than one after the other",
-            "use a tokenizer whose decoding is a concatenation (set clean_up_tokenization_spaces=false)",
+            f"the tokenizer of {model.name} decodes {len(ids)} tokens together differently than one after the other,"
+            " so a chain of thought has no exact character offsets",
+            "Use a tokenizer whose decoding is a concatenation (set clean_up_tokenization_spaces=false).",
         )
     return [*starts, len(read + text)]
 
 
 def cut_steps(text: str, starts: Sequence[int], segments: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Snap character segments to token borders: half-open token ranges, one a segment that owns a token.
+    """Move the borders of segments to token borders: half-open token ranges, one for each segment that owns a token.
 
-    `starts` is what `find_offsets` returns. A token belongs to the segment that holds its first visible character; white
-    space, and what completes a character, stays with the token before it.
+    A token of white space only, or one that completes a character, belongs to the segment of the token before it.
+
+    Args:
+        text: the text of all tokens.
+        starts: the result of `find_offsets`.
+        segments: half-open character ranges that cover the text, in order.
     """
     stops = [stop for _, stop in segments]
     whole = [i for i in range(len(starts) - 1) if i == 0 or starts[i] > starts[i - 1]]
@@ -117,13 +137,21 @@ def make_trace(
 ) -> Trace:
     """Cut sampled tokens into prompt and steps.
 
+    Args:
+        model: decodes the tokens.
+        prompt: the tokens before the chain of thought.
+        cot: the sampled tokens of the chain of thought.
+        segment: cuts a text into steps, as half-open ranges of characters.
+        finish: whether the model ended the chain of thought ("stop") or was cut off ("length").
+        seed: the seed of the sample.
+
     Raises:
         TraceError: the chain of thought is empty, or the tokenizer's decoding is no concatenation.
     """
     starts = find_offsets(model, cot, prompt)
     text = model.decode([*prompt, *cot])[-starts[-1] :] if starts[-1] else ""
     if not text.strip():
-        raise TraceError("a chain of thought", "the model wrote nothing", "check the prompt, or drop this question")
+        raise TraceError("the model wrote nothing", "Check the prompt, or drop this question.")
     ranges = cut_steps(text, starts, segment(text))
     pieces = [Piece("prompt", tuple(prompt))]
     pieces += [Piece(f"step {i}", tuple(cot[a:b])) for i, (a, b) in enumerate(ranges)]
@@ -156,9 +184,9 @@ def split_thoughts(
     text = model.decode((*prompt, *ids))[len(model.decode(prompt)) :]
     at = text.find(close)
     if at < 0:
-        reason = f"did not close its thoughts within {len(ids)} tokens"
+        problem = f"the model did not close its thoughts within {len(ids)} tokens"
         if finish == "stop":
-            reason = "ended its turn without closing its thoughts"
-        raise TraceError(f"{model.name} {reason}", "Raise the number of new tokens, or drop this question.")
+            problem = "the model ended its turn without closing its thoughts"
+        raise TraceError(problem, "Raise the number of new tokens, or drop this question.")
     keep = bisect_left(starts, at)
     return tuple(ids[: keep if starts[keep] == at else keep - 1]), text[at + len(close) :]

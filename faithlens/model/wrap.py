@@ -2,18 +2,18 @@
 
 The user's model stays as it is, because faithlens runs a view of it:
 
-1. `copy.deepcopy` makes new modules and a new config, with parameters and buffers that share the memory of the old ones.
+1. `copy.deepcopy` makes new modules and a new config; parameters and buffers share the memory of the old ones.
 2. The view is put into evaluation mode, and its parameters take no gradient.
 3. `execute` and `sample` replace forwards, add hooks and set the attention implementation on the view only.
 
-For example, for a model in training with one weight of 1 GB::
+For example, for a model in training whose weights take 1 GB::
 
     hf_model.training                                    True     view.training                    False
     hf_model.lm_head.weight.requires_grad                True     view.lm_head.weight.requires_grad    False
     hf_model.config._attn_implementation               "sdpa"     during a pass         "faithlens_packed"
     hf_model.lm_head.weight.data_ptr() == view.lm_head.weight.data_ptr()                           True
 
-So a training step between two passes is seen by the second one, and no second GB is needed.
+So the second of two passes sees the training step between them, and no second GB is needed.
 """
 
 import copy

@@ -81,9 +81,12 @@ def test_generation_stops_at_the_end_of_text_and_of_the_turn(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "found"),
     [
-        ({"named_arch": "gemma"}, "architecture is 'gemma'; converted here: llama, qwen2"),
-        ({"extra": "rope_freqs.weight"}, "tensor 'rope_freqs.weight' is none of a plain llama model"),
-        ({"drop": "blk.1.ffn_up.weight"}, "1 tensors differ .* model.layers.1.mlp.up_proj.weight is nothing not"),
+        ({"named_arch": "gemma"}, "architecture 'gemma'; known architectures are llama, qwen2"),
+        ({"extra": "rope_freqs.weight"}, "tensor 'rope_freqs.weight', which a plain llama model does not have"),
+        (
+            {"drop": "blk.1.ffn_up.weight"},
+            "1 tensors that do not fit .* model.layers.1.mlp.up_proj.weight is nothing, not",
+        ),
         ({"split": "chameleon"}, "splits text by the rule 'chameleon'"),
         ({"scaling": "yarn"}, "scales its rotary positions"),
     ],
@@ -99,4 +102,4 @@ def test_a_broken_file_is_refused(tmp_path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ModelError, match="cannot be read as GGUF") as caught:
         convert(path, tmp_path)
-    assert caught.value.do == "download the file again"
+    assert caught.value.fix == "Download the file again."

@@ -57,7 +57,7 @@ def test_a_continuation_has_the_same_tokens_everywhere() -> None:
 
 def test_what_cannot_be_written_is_refused() -> None:
     model = with_tokenizer(sentencepiece(legacy=False))
-    with pytest.raises(TraceError, match="to continue 1 tokens with 'z'"):
+    with pytest.raises(TraceError, match="cannot write 'z' after 1 tokens"):
         model.continue_ids(model.encode_continuation("a"), "z")
     with pytest.raises(TraceError, match="z\\.\\.\\.'"):
         model.continue_ids((), "z" * 80)

@@ -1,5 +1,6 @@
 """A model in memory is run as it is, and left as it was."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ CLEAN = Condition("clean", PIECES, ((20,), (21,)))
 
 def raw(family: str) -> PreTrainedModel:
     """A model as a user has it in the middle of a training: in training mode, some weights frozen."""
-    hf_model = tiny(family).hf_model.train()
+    hf_model = copy.deepcopy(tiny(family).hf_model).train()  # with a config of its own
     hf_model.requires_grad_(True)
     hf_model.get_input_embeddings().requires_grad_(False)
     hf_model.config.architectures = None

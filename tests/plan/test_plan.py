@@ -98,7 +98,7 @@ def test_a_knockout_parts_only_the_rows_that_feel_it() -> None:
     ("asked", "limits", "words"),
     [
         (Condition("a", (Piece("stem", (1, 2)),), ()), {}, "no option to score"),
-        (Condition("a", (Piece("stem", (1,) * 9),), ((1,),)), {"context": 8}, "reads at most 8"),
+        (Condition("a", (Piece("stem", (1,) * 9),), ((1,),)), {"context_length": 8}, "reads at most 8"),
         (Condition("a", (Piece("stem", (1,)),), ((1,),), (Knockout("stem", ("step 9",)),)), {}, "its pieces are stem"),
     ],
 )
