@@ -1,0 +1,28 @@
+"""The measure catalogue: the one place that says what each measure is called, means, and can be."""
+
+from faithlens.measures.catalogue.measure import (
+    ASSAYS,
+    HEADINGS,
+    SUITES,
+    UNITS,
+    Askable,
+    Kind,
+    Level,
+    Measure,
+    Place,
+    Range,
+    Shape,
+    Unit,
+)
+from faithlens.measures.catalogue.registry import (
+    MEASURES,
+    check_value,
+    get_measure,
+    list_measures,
+    register,
+)
+
+__all__ = [
+    "ASSAYS", "HEADINGS", "MEASURES", "SUITES", "UNITS", "Askable", "Kind", "Level", "Measure", "Place", "Range",
+    "Shape", "Unit", "check_value", "get_measure", "list_measures", "register",
+]  # fmt: skip

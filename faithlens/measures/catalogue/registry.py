@@ -1,0 +1,115 @@
+"""`MEASURES`, and functions to look a measure up, to check a value against it, and to add one of your own."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from math import isfinite
+from types import MappingProxyType
+from typing import get_args
+
+from faithlens.errors import MeasureError, check_choice
+from faithlens.measures.catalogue.behaviour import behaviour, bounds_of, strategies
+from faithlens.measures.catalogue.internals import internals
+from faithlens.measures.catalogue.measure import ASSAYS, SUITES, Level, Measure, Place, Shape
+from faithlens.measures.catalogue.prompts import prompts
+
+SLACK = 1e-6  # rounding of float arithmetic beyond the ends of a range
+_CATALOGUE: dict[str, Measure] = {}
+
+MEASURES: Mapping[str, Measure] = MappingProxyType(_CATALOGUE)
+"""Every known measure by name, in the order of a report. `register` adds to it."""
+
+
+def get_measure(name: str) -> Measure:
+    """The entry of one measure.
+
+    Raises:
+        MeasureError: there is no measure of this name.
+    """
+    if name not in _CATALOGUE:
+        raise MeasureError(f"there is no measure named {name!r} in the catalogue", suggest_measures(name))
+    return _CATALOGUE[name]
+
+
+def suggest_measures(name: str) -> str:
+    """What to do about an unknown measure name; holds the nearest names, since the catalogue is too long to list."""
+    near = get_close_matches(name, _CATALOGUE, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return f"{hint}`faithlens measures` lists all names; `register` adds a measure of your own."
+
+
+def list_measures(
+    *,
+    assay: str | None = None,
+    suite: str | None = None,
+    shape: Shape | None = None,
+    level: Level | None = None,
+    place: Place | None = None,
+) -> list[Measure]:
+    """The measures that match every filter that is given, in the order of a report.
+
+    Raises:
+        MeasureError: a filter has an unknown value.
+    """
+    assays = {*ASSAYS, *(measure.assay for measure in _CATALOGUE.values() if measure.assay)}
+    _check("assay", assay, assays)
+    _check("suite", suite, SUITES)
+    _check("shape", shape, get_args(Shape))
+    _check("level", level, get_args(Level))
+    _check("place", place, get_args(Place))
+    return [
+        measure
+        for measure in _CATALOGUE.values()
+        if (assay is None or measure.assay == assay)
+        and (suite is None or suite in measure.suites)
+        and (shape is None or measure.shape == shape)
+        and (level is None or measure.level == level)
+        and (place is None or place in measure.places)
+    ]
+
+
+def check_value(name: str, value: float | None) -> None:
+    """Refuse a value that the measure cannot have. None, a missing value, is accepted; NaN is not.
+
+    Raises:
+        MeasureError: there is no measure of this name, or the value lies outside its range.
+    """
+    low, high = get_measure(name).range
+    if value is None or (
+        isfinite(value) and (low is None or value >= low - SLACK) and (high is None or value <= high + SLACK)
+    ):
+        return
+    ends = f"{'-inf' if low is None else f'{low:g}'} to {'inf' if high is None else f'{high:g}'}"
+    fix = "Correct the assay that computed the value, or the range in the catalogue."
+    raise MeasureError(f"{name} must lie in its range, {ends}, got {value:g}", fix)
+
+
+def register(measure: Measure) -> Measure:
+    """Add a measure, such as one that your own assay emits, and return it. To register it again is harmless.
+
+    Raises:
+        MeasureError: another measure has this name.
+    """
+    known = _CATALOGUE.get(measure.name)
+    if known is not None and known != measure:
+        problem = f"the catalogue already has a different measure named {measure.name!r}"
+        raise MeasureError(problem, "Choose another name for your measure.")
+    _CATALOGUE[measure.name] = measure
+    return measure
+
+
+def _check(what: str, given: str | None, known: Iterable[str]) -> None:
+    if given is not None:
+        check_choice(given, known, what, MeasureError)
+
+
+def _build() -> Iterator[Measure]:
+    """The whole catalogue; the bounds follow from the measures that accuracy bounds."""
+    scored = [*behaviour(), *prompts(), *internals(), *strategies()]
+    yield from scored
+    for measure in scored:
+        if measure.is_change:
+            yield from bounds_of(measure)
+
+
+for _measure in _build():
+    register(_measure)
