@@ -39,25 +39,25 @@ def measure(model: Model, repeats: int) -> BenchResult:
     records = execute(model, plan_passes(model, [clean, donor]))
     work, weights = Experiment.from_pair("denoise", clean, donor), make_attribution_weights(*records)
     states, words = make_state_conditions(clean, donor), make_word_conditions(clean, donor)
-    grid = "residual grid, one direction (M14)"
+    grid = "residual grid, one direction"
     tier2: dict[str, Callable[[], object]] = {
         grid: lambda: fl.patch_effects(model, clean, donor),
-        "layers against the question (M15)": lambda: fl.layer_effects(model, clean, donor),
-        "heads, 10 and 20 exactly (M16)": lambda: fl.head_effects(model, clean, donor),
-        "gradient flow, 20 heads exactly (M12)": lambda: fl.measure_gradient_flow(model, clean),
-        "flow of all steps (M11)": lambda: execute(
+        "layers against the question": lambda: fl.layer_effects(model, clean, donor),
+        "heads, 10 and 20 exactly": lambda: fl.head_effects(model, clean, donor),
+        "gradient flow, 20 heads exactly": lambda: fl.measure_gradient_flow(model, clean),
+        "flow of all steps": lambda: execute(
             model, plan_passes(model, [clean]), Capture(flow=("answer", *NAMES))
         ),
-        "suppression matrix (M20)": lambda: fl.suppression_effects(model, clean, controls=0),
+        "suppression matrix": lambda: fl.suppression_effects(model, clean, controls=0),
     }
     views, gradients = (
-        "attention, model, distances (M10, M17, M23)",
-        f"integrated gradients, {MIDPOINTS} midpoints (M13)",
+        "attention, logit lens, distances",
+        f"integrated gradients, {MIDPOINTS} midpoints",
     )
     tier1 = {
-        "paths, relay, states, knockouts (M1-M3, M6-M9)": lambda: execute(model, plan_passes(model, states)),
+        "paths, relay, states, knockouts": lambda: execute(model, plan_passes(model, states)),
         views: lambda: read_views(model, clean, donor),
-        "words of single steps, both directions (M4, M5)": lambda: execute(model, plan_passes(model, words)),
+        "words of single steps, both directions": lambda: execute(model, plan_passes(model, words)),
         gradients: lambda: integrate_gradients(model, work, NAMES, 0, MIDPOINTS, weights),
     }
     times = race_rivals({**tier1, **tier2, ONCE: lambda: answer_plainly(model, clean)}, repeats)
@@ -108,7 +108,7 @@ def find_pair(model: Model) -> tuple[Condition, Condition]:
 
 
 def make_state_conditions(clean: Condition, donor: Condition) -> list[Condition]:
-    """Conditions of M1-M3, the relay M7, states M6, and knockouts M8 and M9, each beside a random stretch."""
+    """Conditions of path effects, the relay, states and knockouts, each beside a random span."""
     spans = [clean.spans[name] for name in NAMES]
     beside = [(a + 5, b + 5) for a, b in spans[:-1]] + [(spans[-1][0] - 5, spans[-1][1] - 5)]
     read = [*NAMES, *beside]
@@ -120,7 +120,7 @@ def make_state_conditions(clean: Condition, donor: Condition) -> list[Condition]
 
 
 def make_word_conditions(clean: Condition, donor: Condition) -> list[Condition]:
-    """Conditions of M4 and M5."""
+    """Conditions that exchange the words of single steps, in both directions."""
     swapped = [replace_words(base, source, name) for base, source in ((clean, donor), (donor, clean)) for name in NAMES]
     return [clean, donor, *swapped]
 
