@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from faithlens.errors import ConfigError, RunError, suggest_names
-from faithlens.report.words import WORDS
+from faithlens.measures.catalogue import get_measure
 from faithlens.stats.compare import ACCURACIES, Difference, shared
 from faithlens.stats.compare import compare as compare_scores
-from faithlens.stats.selection import SENSITIVITIES
 from faithlens.store import Run
+from faithlens.tasks.kinds import SENSITIVITIES
 
 STRATEGY_PREFIX, ACCURACY = "strategies.", "accuracy.full"
 
@@ -47,7 +47,7 @@ def compare_runs(
         first, second: finished runs; they may be the same, where models or strategies are named.
         models: which of each run's models; None for the only one, or for all where both runs hold the same ones.
         strategies: ways to reason (`strategies.*`) to compare instead of what follows the chain of thought.
-        measures: these; None for all shared ones that a report has words for.
+        measures: these; None for all shared ones that are not details.
 
     Raises:
         FaithlensError: there is nothing to compare, or no telling with what, or other questions were asked.
@@ -95,10 +95,8 @@ def _pair_models(task: str, scores: Sequence[pd.DataFrame]) -> list[tuple[str, s
 
 
 def _list_reported_measures(scores: Sequence[pd.DataFrame]) -> list[str]:
-    """The measures of both sides that a report has words for; coverage only says whether the options are answers."""
-    return [
-        m for m in shared(*scores) if m.startswith(STRATEGY_PREFIX) or (m in WORDS and not m.startswith("coverage."))
-    ]
+    """The measures of both sides that are not details."""
+    return [name for name in shared(*scores) if not get_measure(name).is_detail]
 
 
 def _select_strategy(scores: pd.DataFrame, side: Side) -> pd.DataFrame:

@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from faithlens.errors import ConfigError, RunError, suggest_names
+from faithlens.measures.catalogue import get_measure
 from faithlens.stats.estimate import scalars
 from faithlens.stats.interval import Estimate, optional
 from faithlens.stats.power import POWER, Power, after, before, informative
-from faithlens.stats.verdict import MEASURES, plain
+from faithlens.stats.verdict import askable_measures, plain
 from faithlens.store import Run
 
 HALF_WIDTH = 0.05
@@ -124,7 +125,7 @@ def compute_run_power(run: Run, measures: Sequence[str] = (), aim: Aim = Aim()) 
     for measure in measures:
         if measure not in known:
             raise RunError(f"{measure!r} of {run.path}", "it was not scored there", suggest_names(measure, known))
-    wanted = measures or [measure for measure in MEASURES if measure in known]
+    wanted = measures or [measure for measure in askable_measures() if measure in known]
     rows = [row for measure in wanted for row in table[table["measure"] == measure].to_dict("records")]
     found = [_read_estimate(row) for row in rows]
     return [
@@ -140,10 +141,9 @@ def _read_estimate(row: Mapping[Hashable, Any]) -> Estimate:
 
 def find_accuracies(estimate: Estimate, table: pd.DataFrame) -> tuple[float, float] | None:
     """After the edit that a measure is about, and after the whole chain; None where they do not bound the measure."""
-    bound = MEASURES[estimate.measure].bound if estimate.measure in MEASURES else None
-    if bound is None:
+    measure = get_measure(estimate.measure)
+    if measure.bound_accuracy is None or not measure.askable:
         return None
     own = table[(table["model"] == estimate.model) & (table["task"] == estimate.task)].set_index("measure")["value"]
-    edit = bound.removeprefix("bound.").removesuffix(".high")
-    pair = [optional(float(own.get(name, float("nan")))) for name in (f"{edit}.accuracy", "accuracy.full")]
+    pair = [optional(float(own.get(name, float("nan")))) for name in (measure.bound_accuracy, "accuracy.full")]
     return None if pair[0] is None or pair[1] is None else (pair[0], pair[1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from faithlens.figures.style import GREY, SEQUENTIAL, axes, colour, safe
-from faithlens.report.words import label
+from faithlens.measures.catalogue import get_measure
 from faithlens.stats.grid import CELLS
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def mediation(estimates: pd.DataFrame) -> Figure:
         error = {"type": "data", "array": rows["high"] - rows["value"], "arrayminus": rows["value"] - rows["low"]}
         bars = go.Bar(
             name=name,
-            x=[label(measure) for measure in rows.index],
+            x=[get_measure(measure).label for measure in rows.index],
             y=rows["value"],
             error_y=error | {"color": GREY, "thickness": 1.5},
             marker_color=colour(i),

@@ -9,24 +9,23 @@ import pandas as pd
 
 from faithlens.figures.audit import band, by_subject
 from faithlens.figures.style import GREY, axes, colour
-from faithlens.report.words import STRATEGIES
+from faithlens.measures.catalogue import get_measure
 from faithlens.stats.front import pareto
+from faithlens.tasks.kinds import REASONING_STRATEGIES, SENSITIVITIES, STRATEGIES
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-RETENTION = {
-    "early_answering.retention": "cut here",
-    "early_answering_filled.retention": "cut here, filled up",
-    "mistakes.retention": "mistake here, rest kept",
-    "mistakes_regenerated.retention": "mistake here, rest anew",
-    "paraphrase.retention": "reworded up to here",
-    "deletion.retention": "this step left out",
-    "filler.dots.retention": "only dots, as many",
-}
-"""Curves of unchanged answers, and what they are called."""
+RETENTION = tuple(
+    f"{test}.retention"
+    for test in (
+        "early_answering", "early_answering_filled", "mistakes", "mistakes_regenerated", "paraphrase", "deletion",
+        "filler.dots",
+    )
+)  # fmt: skip
+"""Curves of unchanged answers."""
 
-SHAPES = {"cot": "circle", "cot_decomposition": "square", "factored": "diamond"}
+SHAPES = dict(zip(REASONING_STRATEGIES, ("circle", "square", "diamond"), strict=True))
 
 
 def curves(estimates: pd.DataFrame) -> Figure:
@@ -36,8 +35,10 @@ def curves(estimates: pd.DataFrame) -> Figure:
     subjects = list(by_subject(estimates))
     figure = make_subplots(1, len(subjects), subplot_titles=[name for name, _ in subjects], shared_yaxes=True)
     for column, (_, part) in enumerate(subjects, start=1):
-        for i, (measure, name) in enumerate(RETENTION.items()):
-            for trace in band(part[(part["measure"] == measure) & part["value"].notna()], name, i):
+        for i, measure in enumerate(RETENTION):
+            for trace in band(
+                part[(part["measure"] == measure) & part["value"].notna()], get_measure(measure).label, i
+            ):
                 figure.add_trace(trace.update(showlegend=trace.showlegend is not False and column == 1), 1, column)
     figure = axes(figure, "share of the chain of thought", "", share=True)
     return figure.update_yaxes(title_text="same answer as with all steps", col=1)
@@ -52,12 +53,10 @@ def strategies(estimates: pd.DataFrame) -> Figure:
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-    names = ("truncation", "corruption")
-    titles = ("steps cut off the end", "one step made wrong")
-    figure = make_subplots(1, 2, subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.06)
+    figure = make_subplots(1, 2, subplot_titles=[*SENSITIVITIES.values()], shared_yaxes=True, horizontal_spacing=0.06)
     for i, (name, part) in enumerate(by_subject(estimates)):
         rows = part[part["measure"].str.startswith("strategies.")].set_index("measure")
-        for column, sensitivity in enumerate(names, start=1):
+        for column, sensitivity in enumerate(SENSITIVITIES, start=1):
             for trace in _ways(rows, sensitivity, name, i, first=column == 1):
                 figure.add_trace(trace, 1, column)
     for strategy, shape in SHAPES.items():

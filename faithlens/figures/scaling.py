@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from faithlens.figures.style import FAINT, axes, colour, safe
-from faithlens.report.words import label
+from faithlens.measures.catalogue import get_measure
 from faithlens.stats.scaling.equal_accuracy import ANSWERS
 from faithlens.stats.scaling.size_effect import final
 
@@ -41,7 +41,7 @@ def sizes_figure(cells: pd.DataFrame, measure: str, family: str) -> Figure:
             **drawn,
         )
     figure.update_xaxes(type="log")
-    return axes(figure, "parameters", safe(label(measure)))
+    return axes(figure, "parameters", safe(get_measure(measure).label))
 
 
 def effects_figure(effects: pd.DataFrame) -> Figure:

@@ -1,79 +1,25 @@
-"""The behavioural tests as one table: each number beside its control, and beside what the accuracies alone allow."""
+"""The behavioural tests as one table: each number with its control, and with the bounds that the accuracies set."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from faithlens.report.words import WORDS, label
+from faithlens.measures.catalogue import HEADINGS, MEASURES, Measure
 
 Row = Mapping[str, Any]
 """One estimate, as a row of the estimates table."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """A measure, the one that is its control or floor, and the name under which its bounds stand (`bound.NAME.low`)."""
-
-    measure: str
-    control: str | None = None
-    bound: str | None = None
-
-
-TESTS: dict[str, tuple[Line, ...]] = {
-    "Early answering": (
-        Line("early_answering.aoc_trapezoid_0_1"),
-        Line("early_answering.aoc_mean_0_to_n-1", "early_answering_filled.change", "early_answering"),
-    ),
-    "Adding mistakes, the rest kept": (Line("mistakes.aoc_mean_0_to_n-1", "deletion_filled.change", "mistakes"),),
-    "Adding mistakes, the rest written anew": (
-        Line("mistakes_regenerated.change", "mistakes_regenerated.floor", "mistakes_regenerated"),
-        Line("mistakes_regenerated.excess"),
-        *(Line(f"mistakes_regenerated.{name}") for name in ("follows", "repairs", "ignores", "harmless", "other")),
-    ),
-    "A changed value carried through": (Line("propagation.follows"), Line("propagation.keeps")),
-    "Paraphrase": (
-        Line("paraphrase.change", "paraphrase.floor", "paraphrase"),
-        Line("paraphrase.excess"),
-        Line("paraphrase.accuracy", "accuracy.full"),
-    ),
-    "Filler in place of the chain": tuple(
-        line
-        for kind in ("dots", "dashes", "words")
-        for line in (
-            Line(f"filler.{kind}.change", None, f"filler.{kind}"),
-            Line(f"filler.{kind}.gain"),
-            Line(f"filler.{kind}.tokens_per_copy"),
-        )
-    ),
-    "Steps left out, steps in another order": (
-        Line("deletion.change", "deletion_filled.change", "deletion"),
-        Line("shuffle.change", None, "shuffle"),
-    ),
-    "Same answer with and without": (
-        Line("same_answer.cut@0"),
-        Line("same_answer.no_cot", "letters.content_match"),
-        Line("same_answer.empty_think"),
-        Line("letters.letter_match"),
-        Line("letters.content_match"),
-        Line("letters.first"),
-        Line("same_answer.over_letter"),
-        Line("same_answer.over_content"),
-    ),
-    "What the chain says its answer is": (
-        Line("stated.unparsed"),
-        Line("stated.agrees"),
-        Line("stated.right", "accuracy.full"),
-        Line("stated.broken_off"),
-    ),
-}
-"""The tests in the order in which a report shows them. Measures of other prefixes follow under their own heading."""
-
-OTHERS = {"bias.": "Biased prompts", "evidence.": "Weak evidence", "hints.": "Hints", "strategies.": "Strategies"}
-
-
-@dataclass(frozen=True)
 class Shown:
-    """One line as it is shown: the estimate, its control's, and the ends that the accuracies allow."""
+    """One line of the table.
+
+    Attributes:
+        label, meaning: those of the measure.
+        estimate: the estimate of the measure.
+        control: the estimate of its control or noise floor; None where there is none.
+        low, high: the bounds that the accuracies set; None where they set none.
+    """
 
     label: str
     meaning: str
@@ -84,27 +30,28 @@ class Shown:
 
 
 def tests(estimates: Mapping[str, Row]) -> dict[str, list[Shown]]:
-    """The tests that were run on one model and task, by title; `estimates` are its scalar ones by measure."""
-    lines = {**TESTS, **{title: tuple(_prefixed(estimates, prefix)) for prefix, title in OTHERS.items()}}
-    known = {title: [line for line in some if line.measure in estimates] for title, some in lines.items()}
-    return {title: list(_told(some, estimates)) for title, some in known.items() if some}
+    """The tests that were run on one model and task, by heading.
+
+    Args:
+        estimates: the scalar estimates by measure.
+    """
+    headings = dict.fromkeys([*HEADINGS, *(measure.heading for measure in MEASURES.values() if measure.heading)])
+    lines = {
+        heading: [measure for name, measure in MEASURES.items() if measure.heading == heading and name in estimates]
+        for heading in headings
+    }
+    return {heading: list(_lines(measures, estimates)) for heading, measures in lines.items() if measures}
 
 
-def _told(lines: Sequence[Line], estimates: Mapping[str, Row]) -> Iterator[Shown]:
-    """The lines that have a number; where none has one, the first, which says why."""
-    measured = [line for line in lines if estimates[line.measure]["value"] is not None]
-    yield from (_shown(line, estimates) for line in measured or lines[:1])
+def _lines(measures: Sequence[Measure], estimates: Mapping[str, Row]) -> Iterator[Shown]:
+    """The lines that have a number; where no line has a number, the first line, which gives the reason."""
+    measured = [measure for measure in measures if estimates[measure.name]["value"] is not None]
+    yield from (_line(measure, estimates) for measure in measured or measures[:1])
 
 
-def _prefixed(estimates: Mapping[str, Row], prefix: str) -> Iterator[Line]:
-    """Measures of a prefix that have words, in the words' order."""
-    for measure in WORDS:
-        if measure.startswith(prefix) and measure in estimates:
-            yield Line(measure)
-
-
-def _shown(line: Line, estimates: Mapping[str, Row]) -> Shown:
-    meaning = WORDS[line.measure].meaning if line.measure in WORDS else ""
-    control = estimates.get(line.control) if line.control else None
-    ends = [estimates.get(f"bound.{line.bound}.{end}") if line.bound else None for end in ("low", "high")]
-    return Shown(label(line.measure), meaning, estimates[line.measure], control, *ends)
+def _line(measure: Measure, estimates: Mapping[str, Row]) -> Shown:
+    control = estimates.get(measure.control) if measure.control else None
+    # An excess over a noise floor has an upper bound alone, which says nothing without its lower bound.
+    ends = (measure.bound_low, measure.bound_high) if measure.bound_low else (None, None)
+    low, high = (estimates.get(end) if end else None for end in ends)
+    return Shown(measure.label, measure.meaning, estimates[measure.name], control, low, high)

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from faithlens.report.words import WORDS
+from faithlens.measures.catalogue import UNITS, get_measure
 from faithlens.store import Run
 
 _KEYS = {
@@ -72,14 +72,6 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 """What each column means, by table."""
 
-UNITS = {
-    "probability": "of an answer, renormalised over the candidate answers, or a difference of two; -1 to 1",
-    "fraction": "a share, a rate, or yes (1) and no (0)",
-    "nat": "log-probability to the base e",
-    "logit": "log-odds, or a raw output of the model",
-    "token": "a number of tokens",
-}
-
 _FLAGS = {
     "n": "-n",
     "suite": "--suite",
@@ -125,7 +117,7 @@ def card(run: Run, columns: Mapping[str, Sequence[str]]) -> str:
             "",
             "## Measures",
             "",
-            *(f"- `{m}`: {WORDS[m].meaning}" if m in WORDS else f"- `{m}`" for m in measures),
+            *(f"- `{name}`: {get_measure(name).meaning}" for name in measures),
             "",
             "## How it was made",
             "",

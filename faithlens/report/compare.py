@@ -8,9 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from faithlens.measures.catalogue import get_measure
 from faithlens.report.decide import numeral
-from faithlens.report.words import STRATEGIES, label
 from faithlens.stats.verdict import plain
+from faithlens.tasks.kinds import STRATEGIES
 
 LEVEL = 0.05
 """A corrected p-value below this counts as a difference, where the interval leaves 0 out too."""
@@ -31,7 +32,7 @@ def _changed(comparison: Mapping[str, Any]) -> Text:
         why = alike[0]["reason"] if alike else "no measure but accuracies was scored in both runs"
         return lines.append(f"At equal accuracy nothing can be said: {why}.")
     clear = [d for d in tested if d["holm"] < LEVEL and not d["low"] <= 0 <= d["high"]]
-    told = ", ".join(f"{label(d['measure'])} by {plain(d['value'])}" for d in clear)
+    told = ", ".join(f"{get_measure(d['measure']).label} by {plain(d['value'])}" for d in clear)
     lines.append(f"At equal accuracy {len(clear)} of {len(tested)} measures differ after Holm's correction")
     return lines.append(f": {told}." if clear else ".")
 
@@ -52,7 +53,7 @@ def _differences(comparison: Mapping[str, Any]) -> Table:
         if d["questions"] == "all":
             pair = "–" if d["first"] is None else f"{plain(d['first'])} → {plain(d['second'])}"
             other = alike.get(d["measure"])
-            table.add_row(label(d["measure"]), pair, _difference(d), _difference(other) if other else "–")
+            table.add_row(get_measure(d["measure"]).label, pair, _difference(d), _difference(other) if other else "–")
     return table
 
 

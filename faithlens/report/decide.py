@@ -8,9 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from faithlens.measures.catalogue import get_measure
 from faithlens.report.terminal import STYLES
-from faithlens.report.words import STRATEGIES, label
 from faithlens.stats.verdict import plain
+from faithlens.tasks.kinds import STRATEGIES
 
 
 def told(decision: Mapping[str, Any]) -> RenderableType:
@@ -32,7 +33,7 @@ def _parts(decision: Mapping[str, Any]) -> Iterator[RenderableType]:
 def _asked(decision: Mapping[str, Any]) -> str:
     """What was asked for, in words."""
     asked = decision["asked"]
-    measures = " and ".join(label(measure) for measure in asked["measures"])
+    measures = " and ".join(get_measure(measure).label for measure in asked["measures"])
     accuracy = "" if asked["min_accuracy"] is None else f" and an accuracy of {plain(asked['min_accuracy'])}"
     return f"{measures} of at least {plain(asked['min_faithfulness'])}{accuracy} was asked for"
 
@@ -59,8 +60,8 @@ def _why(subject: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 def _front(measure: str, points: Sequence[Mapping[str, Any]]) -> Table:
     """Accuracy against a measure; those that none beats at both first."""
-    table = Table(title=f"Accuracy against {label(measure)}", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("on the front", "model", "strategy", "right", label(measure)):
+    table = Table(title=f"Accuracy against {get_measure(measure).label}", title_justify="left", box=SIMPLE_HEAD)
+    for name in ("on the front", "model", "strategy", "right", get_measure(measure).label):
         table.add_column(name)
     for point in sorted(points, key=lambda point: not point["front"]):
         numbers = (numeral(point["accuracy"]), numeral(point["sensitivity"]))

@@ -10,13 +10,18 @@ import pandas as pd
 from rich.table import Table
 
 from faithlens.figures.style import DOWN, FAINT, UP, axes, safe
-from faithlens.report.words import label
+from faithlens.measures.catalogue import MEASURES
 from faithlens.stats.verdict import plain
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 SIDES = ((0.0, DOWN), (0.5, FAINT), (1.0, UP))
+
+
+def _label(measure: str) -> str:
+    """The label of a measure; the name itself of one that a user validates without a catalogue entry."""
+    return MEASURES[measure].label if measure in MEASURES else measure
 
 
 def contest_figure(detection: pd.DataFrame) -> Figure:
@@ -35,7 +40,7 @@ def contest_figure(detection: pd.DataFrame) -> Figure:
         go.Heatmap(
             z=shares,
             x=names,
-            y=[safe(label(measure)) for measure in rows["measure"]],
+            y=[safe(_label(measure)) for measure in rows["measure"]],
             zmin=0,
             zmax=1,
             colorscale=SIDES,
@@ -57,7 +62,7 @@ def models_figure(detection: pd.DataFrame, contest: str = "enforced") -> Figure:
     import plotly.graph_objects as go
 
     rows = detection[(detection["contest"] == contest) & detection["auroc"].notna()].sort_values("auroc")
-    names = [safe(label(measure)) for measure in rows["measure"]]
+    names = [safe(_label(measure)) for measure in rows["measure"]]
     dots = [(x, name, model) for name, found in zip(names, rows["by_model"], strict=True) for model, x in found.items()]
     x, y, models = zip(*dots, strict=True) if dots else ((), (), ())
     figure = go.Figure(
@@ -98,11 +103,11 @@ def contest_table(detection: pd.DataFrame) -> Table:
     ordered = detection.sort_values(["contest", "auroc"], ascending=[True, False], na_position="last")
     for row in ordered.to_dict("records"):
         if pd.isna(row["auroc"]):
-            table.add_row(row["contest"], label(row["measure"]), "–", "", str(row["reason"]))
+            table.add_row(row["contest"], _label(row["measure"]), "–", "", str(row["reason"]))
             continue
         wrong = [name for name, share in row["by_organism"].items() if share < 0.5]
         number = f"{plain(row['auroc'])} [{plain(row['low'])}, {plain(row['high'])}]"
-        table.add_row(row["contest"], label(row["measure"]), number, _extremes(row["by_model"]), ", ".join(wrong))
+        table.add_row(row["contest"], _label(row["measure"]), number, _extremes(row["by_model"]), ", ".join(wrong))
     return table
 
 
@@ -118,7 +123,7 @@ def exposures_table(exposures: pd.DataFrame) -> Table:
         table.add_column(column)
     for row in exposures.to_dict("records"):
         apart = f"{plain(row['difference'])} [{plain(row['low'])}, {plain(row['high'])}]"
-        told = (row["organism"], label(row["measure"]), row["shows"], plain(row["cut"]), plain(row["value"]), apart)
+        told = (row["organism"], _label(row["measure"]), row["shows"], plain(row["cut"]), plain(row["value"]), apart)
         table.add_row(*map(str, told))
     return table
 

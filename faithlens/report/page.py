@@ -9,27 +9,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from faithlens.figures import audit, behaviour
+from faithlens.measures.catalogue import MEASURES, Measure, get_measure, list_measures
 from faithlens.report.behaviour import tests
 from faithlens.report.terminal import by_truth
-from faithlens.report.words import WORDS, label
 from faithlens.stats.estimate import scalars
 from faithlens.stats.verdict import MEANING, plain
 from faithlens.store import Run
 
 REPORT = "report.html"
-
-HEADLINE = (
-    "early_answering.aoc_trapezoid_0_1",
-    "mistakes.aoc_mean_0_to_n-1",
-    "same_answer.cut@0",
-    "bound.change_when_wrong",
-    "mediation.content_share",
-    "mediation.question_share",
-    "knockout.steps",
-)
-
-STANDARD = {"Early answering", "Adding mistakes, the rest kept", "Same answer with and without"}
-"""Tests whose numbers stand in the table at the top."""
 
 SHADES = ("knockout.step_raw", "mistakes.soft")
 """What colours the steps of an example: the first of these that its question has."""
@@ -50,8 +37,8 @@ def page(run: Run) -> Path:
             manifest=run.manifest,
             groups=by_truth(verdicts),
             subjects=[s for group in by_truth(verdicts).values() for s in group],
-            headline=HEADLINE,
-            words=WORDS,
+            headline=list_measures(place="report"),
+            measures=_measures(tables["estimates"]),
             meaning=MEANING,
             figures=_figures(verdicts, tables["estimates"]),
             estimates=numbers,
@@ -64,8 +51,15 @@ def page(run: Run) -> Path:
 
 
 def beyond_standard(numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:
-    """Whether tests were run that the table at the top does not show."""
-    return any(set(tests(own)) - STANDARD for own in numbers.values())
+    """Whether tests were run that the suite `standard` lacks, and so the table at the top too."""
+    standard = {measure.heading for measure in list_measures(suite="standard")}
+    return any(set(tests(own)) - standard for own in numbers.values())
+
+
+def _measures(estimates: pd.DataFrame) -> list[Measure]:
+    """The measures that were estimated, in the order of the catalogue."""
+    known = set(estimates["measure"])
+    return [measure for name, measure in MEASURES.items() if name in known]
 
 
 def _environment() -> Environment:
@@ -73,7 +67,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(plain=plain, label=label)
+    environment.filters.update(plain=plain, label=lambda name: get_measure(name).label)
     return environment
 
 
@@ -128,7 +122,7 @@ def _example(subject: Mapping[str, Any], traces: pd.DataFrame, scores: pd.DataFr
     own = scores[(scores[list(keys)] == trace[list(keys)]).all(axis=1) & scores["step"].notna()]
     shade = next((m for m in SHADES if own.loc[own["measure"] == m, "value"].notna().any()), None)
     effects = own[own["measure"] == shade].groupby("step")["value"].mean().to_dict() if shade else {}
-    if shade == "mistakes.soft":
+    if shade and get_measure(shade).direction < 0:
         effects = {step: 1 - value for step, value in effects.items()}
     steps = [{"text": text, "effect": _number(effects.get(i))} for i, text in enumerate(trace["steps"])]
     return {"subject": subject, "trace": trace.to_dict(), "steps": steps, "shade": shade}

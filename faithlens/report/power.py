@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from faithlens.report.words import label
+from faithlens.measures.catalogue import get_measure
 from faithlens.stats.verdict import plain
 
 
@@ -41,7 +41,7 @@ def powers(shown: Sequence[Mapping[str, Any]], aim: Mapping[str, Any]) -> Table:
         table.add_column(name, no_wrap=True, vertical="top")
     for one in shown:
         estimate, power = one["estimate"], one["power"]
-        who = Text(f"{estimate['model']}, {estimate['task']}\n").append(label(estimate["measure"]), "bold")
+        who = Text(f"{estimate['model']}, {estimate['task']}\n").append(get_measure(estimate["measure"]).label, "bold")
         if power["reason"]:
             who.append(f"\n{power['reason']}", "dim")
         n, can = f"{power['n']} of {power['n'] + estimate['n_dropped']}", _count(power["n_informative"])

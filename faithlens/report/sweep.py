@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from faithlens.measures.catalogue import get_measure
 from faithlens.report.decide import numeral
-from faithlens.report.words import label
 from faithlens.stats.scaling.size_effect import final
 from faithlens.stats.verdict import plain
 from faithlens.store import Run
@@ -26,16 +26,16 @@ def swept(run: Run) -> RenderableType:
 
 def _parts(cells: pd.DataFrame, found: Mapping[str, Any], measures: Sequence[str]) -> Iterator[RenderableType]:
     scored = [measure for measure in measures if (cells["measure"] == measure).any()]
-    if unscored := [label(measure) for measure in measures if measure not in scored]:
+    if unscored := [get_measure(measure).label for measure in measures if measure not in scored]:
         yield Text(f"Not scored by these assays: {', '.join(unscored)}.", "dim")
     for family, own in cells.groupby("family", sort=False):
         yield _cells(str(family), own, scored)
     for entry in found["size"]:
-        title = Text.assemble((f"{entry['family']}: {label(entry['measure'])}", "bold"))
+        title = Text.assemble((f"{entry['family']}: {get_measure(entry['measure']).label}", "bold"))
         yield title.append(f", {entry['reason']}\n") if entry["reason"] else _effects(title, entry)
     by = itemgetter("order", "measure")
     for (order, measure), trends in groupby(sorted(found["difficulty"], key=by), by):
-        yield _trends(f"{order}, from easy to hard: {label(measure)}", list(trends))
+        yield _trends(f"{order}, from easy to hard: {get_measure(measure).label}", list(trends))
 
 
 def _cells(family: str, cells: pd.DataFrame, measures: Sequence[str]) -> Table:
@@ -45,7 +45,7 @@ def _cells(family: str, cells: pd.DataFrame, measures: Sequence[str]) -> Table:
         family += f", last checkpoints; {earlier} earlier in cells.parquet"
     table = Table(title=Text(family, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("model\ntask", overflow="fold", vertical="top")
-    for name in ("parameters", "direct →\nwith CoT", *map(label, measures)):
+    for name in ("parameters", "direct →\nwith CoT", *(get_measure(measure).label for measure in measures)):
         table.add_column(name, vertical="top")
     for (model, task), own in last.groupby(["model", "task"], sort=False):
         first = own.iloc[0]

@@ -8,18 +8,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from faithlens.measures.catalogue import list_measures
 from faithlens.stats.verdict import plain
 from faithlens.store import Run
 
 STYLES = {"trust": "bold green", "do-not-trust": "bold red", "undecided": "bold yellow"}
 KNOWN, REAL = "Models whose truth is known", "Real models"
-
-COLUMNS = (
-    ("early\nanswering", "early_answering.aoc_trapezoid_0_1"),
-    ("adding\nmistakes", "mistakes.aoc_mean_0_to_n-1"),
-    ("content\nshare", "mediation.content_share"),
-    ("question\nshare", "mediation.question_share"),
-)
 
 
 def summary(run: Run) -> RenderableType:
@@ -41,12 +35,13 @@ def by_truth(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[st
 
 def _table(title: str, subjects: Sequence[Mapping[str, Any]]) -> Table:
     """Numbers of each subject; narrow enough for 80 columns."""
+    columns = list_measures(place="terminal")
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("model\ntask", overflow="fold", vertical="top", min_width=11)
-    for name in ("verdict", "direct →\nwith CoT", *(head for head, _ in COLUMNS)):
+    for name in ("verdict", "direct →\nwith CoT", *(measure.label.replace(" ", "\n") for measure in columns)):
         table.add_column(name, no_wrap=True)
     for s in subjects:
-        numbers = [_number(s["measures"], measure) for _, measure in COLUMNS]
+        numbers = [_number(s["measures"], measure.name) for measure in columns]
         badge = Text(s["verdict"], STYLES[s["verdict"]])
         table.add_row(Text(f"{s['model']}\n{s['task']}"), badge, _accuracy(s["measures"]), *numbers)
     return table

@@ -22,9 +22,10 @@ from scipy.stats import permutation_test
 from statsmodels.stats.multitest import multipletests
 
 from faithlens.errors import MeasureError, suggest_names
+from faithlens.measures.catalogue import get_measure
 from faithlens.stats.context import BASELINES
 from faithlens.stats.estimate import scalars
-from faithlens.stats.interval import EQUAL, NONE, interval, is_fixed, scale_of
+from faithlens.stats.interval import EQUAL, NONE, interval
 from faithlens.stats.resample import Array, mean_intervals
 from faithlens.stats.verdict import FEWEST
 
@@ -33,9 +34,6 @@ Questions = Literal["all", "alike"]
 
 ACCURACIES = ("accuracy.full", *(f"accuracy.{baseline}" for baseline, _ in BASELINES))
 """What both runs must have alike on a question for it to be one of equal accuracy."""
-
-CONTEXT = "accuracy."
-"""Measures that say what a run can do, not whether it is faithful: given over all questions, outside Holm's family."""
 
 FLIPS, AT_ONCE = 9999, 500
 
@@ -91,22 +89,21 @@ def compare(
         if measure not in known:
             found = "it is not a measure that both runs scored once a question"
             raise MeasureError(f"the difference in {measure!r}", found, suggest_names(measure, known))
-    units = first.groupby("measure")["unit"].first()
-    context = [m for m in known if m.startswith(CONTEXT)]
+    context = [m for m in known if get_measure(m).is_context]
     family = [m for m in measures or known if m not in context]
     same, why = alike(*tables)
     every = np.ones(len(same), np.bool_)
     return [
-        *(_difference(m, str(units[m]), "all", tables, every, seed) for m in context),
-        *corrected([_difference(m, str(units[m]), "all", tables, every, seed) for m in family]),
-        *corrected([_difference(m, str(units[m]), "alike", tables, same, seed, why) for m in family]),
+        *(_difference(m, "all", tables, every, seed) for m in context),
+        *corrected([_difference(m, "all", tables, every, seed) for m in family]),
+        *corrected([_difference(m, "alike", tables, same, seed, why) for m in family]),
     ]
 
 
 def shared(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
     """Measures of which both runs have values once a question, and that could differ."""
     own, other = (by_question(scores).columns for scores in (first, second))
-    return [m for m in own if m in other and not is_fixed(m, np.nan)]
+    return [m for m in own if m in other and not get_measure(m).is_fixed]
 
 
 def by_question(scores: pd.DataFrame) -> pd.DataFrame:
@@ -144,8 +141,7 @@ def _same_questions(first: pd.DataFrame, second: pd.DataFrame) -> None:
 
 
 def _difference(
-    measure: str,
-    unit: str,
+    name: str,
     questions: Questions,
     tables: tuple[pd.DataFrame, pd.DataFrame],
     kept: Bools,
@@ -153,16 +149,17 @@ def _difference(
     reason: str | None = None,
 ) -> Difference:
     """One measure over the questions `kept`; `reason` says why none are."""
-    pair = np.stack([table[measure].to_numpy(float) for table in tables], axis=1)
+    measure = get_measure(name)
+    pair = np.stack([table[name].to_numpy(float) for table in tables], axis=1)
     known = np.isfinite(pair).all(1) & kept
     own, n = pair[known], int(known.sum())
-    of: dict[str, Any] = {"measure": measure, "unit": unit, "questions": questions, "seed": seed}
+    of: dict[str, Any] = {"measure": name, "unit": measure.unit, "questions": questions, "seed": seed}
     of |= {"n_used": n, "n_dropped": len(pair) - n}
     if n < FEWEST:
         few = f"{n} question{'s' * (n != 1)} to compare: fewer than {FEWEST} are too few"
         return Difference(**of, method=NONE, reason=reason or few)
     first, second = own.mean(0)
-    value, low, high, method = _interval(own[:, 1] - own[:, 0], scale_of(measure, unit), seed)
+    value, low, high, method = _interval(own[:, 1] - own[:, 0], measure.scale, seed)
     p = _flipped(own[:, 1] - own[:, 0], seed)
     return Difference(**of, first=first, second=second, value=value, low=low, high=high, method=method, p=p)
 

@@ -12,16 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from faithlens.measures.catalogue import MEASURES, get_measure
 from faithlens.stats.context import BASELINES, STATISTICS, columns
 from faithlens.stats.interval import BOOTSTRAP, EQUAL, NONE, UNSEEN, Estimate, optional
 from faithlens.stats.resample import Array, statistic_interval, unseen
+from faithlens.tasks.kinds import CLASSIFIERS, HINTS, PROMPT_SUFFIXES
 
-HINTS = (
-    "sycophancy", "consistency", "visual_pattern", "metadata", "grader_hacking", "unethical",
-    "silent", "half", "avowed", "rationalised",
-)  # fmt: skip
-"""The kinds of hints: those of `tasks.biased`, and those of `tasks.hinted_sum`."""
-CLASSIFIERS = ("mention", "reliance")
 WEAK = "alpha is not above 0: answers stray to other options as often as to the hinted one, so the hint is too weak"
 CAPPED = "above 1, where Chen et al. cap it: chance switches were overestimated"
 
@@ -38,7 +34,6 @@ class Derived:
         reason: why it has no value where the means allow none.
         partial: measures that only some questions have; 0 for the others.
         counted: the column whose non-zero entries are the questions that inform it; None for all.
-        scale: the ends of its scale, where it has ends.
         remark: what must be said of a value.
     """
 
@@ -49,7 +44,6 @@ class Derived:
     reason: str
     partial: tuple[str, ...] = ()
     counted: int | None = None
-    scale: tuple[float, float] | None = None
     remark: Callable[[float], str | None] = lambda value: None
 
 
@@ -79,23 +73,11 @@ def contexts() -> Iterator[Derived]:
             counted, reason = None, "the accuracies leave no room for change"
             if "when_wrong" in name:
                 counted, reason = 4, "no question is wrong without the chain of thought"
-            yield Derived(name + suffix, needs, columns, statistic, reason, counted=counted, scale=(0.0, 1.0))
+            yield Derived(name + suffix, needs, columns, statistic, reason, counted=counted)
 
 
-CHANGES: dict[str, str] = {
-    "early_answering": "early_answering.aoc_mean_0_to_n-1",
-    "early_answering_filled": "early_answering_filled.change",
-    "mistakes": "mistakes.aoc_mean_0_to_n-1",
-    "mistakes_regenerated": "mistakes_regenerated.change",
-    "paraphrase": "paraphrase.change",
-    "deletion": "deletion.change",
-    "deletion_filled": "deletion_filled.change",
-    "shuffle": "shuffle.change",
-    "filler.dots": "filler.dots.change",
-    "filler.dashes": "filler.dashes.change",
-    "filler.words": "filler.words.change",
-}
-"""Measures that are mean shares of changed answers, by what they are told under; beside each stands its `.accuracy`."""
+CHANGES = tuple(measure for measure in MEASURES.values() if measure.is_change)
+"""The rates of changed answers for which accuracy sets bounds."""
 
 
 def limits() -> Iterator[Derived]:
@@ -103,13 +85,13 @@ def limits() -> Iterator[Derived]:
 
     A mean over several edited versions is bounded by the means of their accuracies: the bounds are linear or convex.
     """
-    for name, change in CHANGES.items():
-        needs = (f"{name}.accuracy", "accuracy.full", change, "accuracy.chance")
-        for bound in ("change_low", "change_high", "independent", "change_share"):
+    for change in CHANGES:
+        needs = (str(change.bound_accuracy), "accuracy.full", change.name, "accuracy.chance")
+        for name in ("low", "high", "independent", "share"):
+            statistic = STATISTICS[f"bound.{'independent' if name == 'independent' else f'change_{name}'}"]
             yield Derived(
-                f"bound.{name}.{bound.removeprefix('change_')}", needs, _kept, STATISTICS[f"bound.{bound}"],
-                "the accuracies leave no room for change", scale=(0.0, 1.0),
-            )  # fmt: skip
+                f"bound.{change.bound}.{name}", needs, _kept, statistic, "the accuracies leave no room for change"
+            )
 
 
 def _kept(values: Array) -> Array:
@@ -161,7 +143,6 @@ def hints() -> Iterator[Derived]:
             )  # fmt: skip
         yield Derived(
             f"hints.{kind}.reveal_range", needs[:1], _verdicts, spread, partial=(switch, *verdicts), **every,
-            scale=(0.0, 1.0),
         )  # fmt: skip
 
 
@@ -175,10 +156,10 @@ def _verdicts(values: Array) -> Array:
 
 def ratios() -> Iterator[Derived]:
     """Means over means."""
-    for suffix in ("", ".no_cot"):
+    for suffix in PROMPT_SUFFIXES.values():
         yield Derived(
             f"evidence.explained{suffix}", (f"evidence.aligned{suffix}", f"evidence.unfaithful{suffix}"), plain, share,
-            "no pair of answers is unfaithful", counted=1, scale=(0.0, 1.0),
+            "no pair of answers is unfaithful", counted=1,
         )  # fmt: skip
     for match in ("letter", "content"):
         yield Derived(
@@ -192,8 +173,9 @@ DERIVED: tuple[Derived, ...] = (*contexts(), *limits(), *hints(), *ratios())
 
 def derived(model: str, task: str, scores: pd.DataFrame, seed: int) -> Iterator[Estimate]:
     """All of `DERIVED` whose measures were scored, of one (model, task)."""
-    scalar = scores[scores["fraction"].isna() & scores["step"].isna()]
-    wide = scalar.pivot_table(index="question", columns="measure", values="value", aggfunc="mean", dropna=False)
+    needed = {name for each in DERIVED for name in (*each.needs, *each.partial)}
+    own = scores[scores["measure"].isin(needed)]
+    wide = own.pivot_table(index="question", columns="measure", values="value", aggfunc="mean", dropna=False)
     for each in DERIVED:
         if {*each.needs, *each.partial} <= set(wide.columns):
             yield _estimate(model, task, each, wide, scores, seed)
@@ -209,8 +191,9 @@ def _estimate(model: str, task: str, of: Derived, wide: pd.DataFrame, scores: pd
         method, reason = NONE, _missing(of, scores, len(table), used)
     else:
         method, reason = BOOTSTRAP, of.remark(value)
-        if of.scale and high - low <= EQUAL:
-            (low, high), method = unseen(value, used, *of.scale), UNSEEN
+        scale = get_measure(of.name).scale
+        if scale and high - low <= EQUAL:
+            (low, high), method = unseen(value, used, *scale), UNSEEN
     return Estimate(
         model=model,
         task=task,
@@ -222,7 +205,7 @@ def _estimate(model: str, task: str, of: Derived, wide: pd.DataFrame, scores: pd
         high=optional(high),
         n_used=used,
         n_dropped=scores["question"].nunique() - len(table),
-        unit="fraction",
+        unit=get_measure(of.name).unit,
         method=method,
         seed=seed,
         reason=reason,

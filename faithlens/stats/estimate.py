@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from faithlens.measures.catalogue import get_measure
 from faithlens.stats.curve import gridded
 from faithlens.stats.derived import derived
-from faithlens.stats.interval import Estimate, interval, is_fixed, optional, scale_of
+from faithlens.stats.interval import Estimate, interval, optional
 from faithlens.stats.resample import Array, mean_intervals
 
 COLUMNS = [field.name for field in fields(Estimate)]
@@ -38,9 +39,13 @@ def estimates(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def scalars(estimates: pd.DataFrame) -> pd.DataFrame:
-    """The rows of measures that are neither curves nor told step by step."""
-    by_step = set(estimates.loc[estimates["step"].notna(), "measure"])
-    return estimates[estimates["fraction"].isna() & ~estimates["measure"].isin(by_step)]
+    """The rows of scalar measures, in a table of scores or of estimates.
+
+    Raises:
+        MeasureError: a measure is not in the catalogue.
+    """
+    names = [name for name in estimates["measure"].unique() if get_measure(name).shape == "scalar"]
+    return estimates[estimates["measure"].isin(names)]
 
 
 def _means(model: str, task: str, scores: pd.DataFrame, seed: int) -> Iterator[Estimate]:
@@ -68,14 +73,14 @@ def _estimate(
     model: str, task: str, rows: pd.DataFrame, counts: Array, drawn: tuple[float, float, float], seed: int
 ) -> Estimate:
     """The estimate of one column: `rows` are its values, one or more a question."""
-    measure, unit = str(rows["measure"].iloc[0]), str(rows["unit"].iloc[0])
+    measure = get_measure(str(rows["measure"].iloc[0]))
     fraction, step = float(rows["fraction"].iloc[0]), rows["step"].iloc[0]
     known, used = rows["value"].dropna().to_numpy(float), int((counts > 0).sum())
-    *numbers, method = interval(known, counts, drawn, scale_of(measure, unit), is_fixed(measure, fraction))
+    *numbers, method = interval(known, counts, drawn, measure.scale, measure.is_fixed_at(fraction))
     return Estimate(
         model=model,
         task=task,
-        measure=measure,
+        measure=measure.name,
         fraction=optional(fraction),
         step=None if pd.isna(step) else int(step),
         value=optional(numbers[0]),
@@ -83,7 +88,7 @@ def _estimate(
         high=optional(numbers[2]),
         n_used=used,
         n_dropped=rows["question"].nunique() - used,
-        unit=unit,
+        unit=measure.unit,
         method=method,
         seed=seed,
         reason=_reason(rows, used),

@@ -75,23 +75,3 @@ def interval(
 def optional(number: float) -> float | None:
     """`number`, or None for NaN."""
     return None if np.isnan(number) else float(number)
-
-
-SIGNED = ("mediation.", "knockout.", "states.", "sufficiency.")  # falls and rises of a probability
-
-
-def scale_of(measure: str, unit: str) -> tuple[float, float] | None:
-    """The ends of a measure's scale; None where it has none (logits, nats) or never nears its ends (attention)."""
-    if unit not in ("fraction", "probability") or measure.startswith("attention."):
-        return None
-    if measure == "mediation.interaction":
-        return -2.0, 2.0
-    drop = measure.startswith("bias.") and ".drop" in measure
-    signed = drop or measure.endswith((".gain", ".excess")) or measure.startswith(SIGNED)
-    return (-1.0 if signed and not measure.endswith("_share") else 0.0), 1.0
-
-
-def is_fixed(measure: str, fraction: float) -> bool:
-    """Numbers known before measuring: chance, a tokenizer's habits, the full chain of thought compared with itself."""
-    itself = measure in ("early_answering.retention", "early_answering.tv") and fraction == 1
-    return itself or measure == "accuracy.chance" or measure.endswith(".tokens_per_copy")

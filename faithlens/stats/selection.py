@@ -12,14 +12,12 @@ import pandas as pd
 
 from faithlens.stats.front import BOTH, pareto
 from faithlens.stats.verdict import Answer
+from faithlens.tasks.kinds import REASONING_STRATEGIES, SENSITIVITIES
 
 Subject = Mapping[str, Any]
 
 EXIT: dict[Answer, int] = {"trust": 0, "do-not-trust": 1, "undecided": 2}
 """A verdict as the exit code of a process."""
-
-STRATEGIES = ("cot", "cot_decomposition", "factored")
-SENSITIVITIES = ("truncation", "corruption")
 
 
 def most_capable(subjects: Iterable[Subject]) -> Subject | None:
@@ -49,7 +47,9 @@ def fronts(subjects: Sequence[Subject], measures: Sequence[str]) -> Iterator[tup
     """
     ways = {name: [("cot", "accuracy.full", name)] for name in measures}
     for name in SENSITIVITIES:
-        ways[f"strategies.{name}"] = [(s, f"strategies.{s}.accuracy", f"strategies.{s}.{name}") for s in STRATEGIES]
+        ways[f"strategies.{name}"] = [
+            (s, f"strategies.{s}.accuracy", f"strategies.{s}.{name}") for s in REASONING_STRATEGIES
+        ]
     for name, some in ways.items():
         points = [
             {"model": s["model"], "strategy": strategy, **dict(zip(BOTH, map(s["measures"].get, pair), strict=True))}

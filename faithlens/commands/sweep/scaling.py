@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from faithlens.errors import MeasureError
+from faithlens.measures.catalogue import get_measure
 from faithlens.stats.scaling.difficulty import harder_is_no_less_faithful
 from faithlens.stats.scaling.equal_accuracy import size_effects
 from faithlens.stats.scaling.size_effect import final
-from faithlens.stats.verdict import MEASURES
 
 
 def answer_by_size(
@@ -42,7 +42,8 @@ def answer_by_difficulty(
     for order, tasks in difficulty.items():
         own = items[items["task"].isin(tasks) & items["measure"].isin(measures)]
         for (model, measure), asked in final(own).groupby(["model", "measure"], sort=False):
-            bound = MEASURES[str(measure)].bound if measure in MEASURES else None
+            entry = get_measure(str(measure))
+            bound = entry.bound_high if entry.askable else None
             allowed = cells[(cells["model"] == model) & (cells["measure"] == bound)].set_index("task")["value"]
             trend = harder_is_no_less_faithful(_build_levels(asked, tasks, allowed))
             yield {"order": order, "tasks": list(tasks), "model": model, "measure": measure, **asdict(trend)}
