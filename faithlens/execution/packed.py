@@ -220,7 +220,7 @@ def score_answers(
     logprobs = answer_logprobs(
         hidden[list(wanted)].to(head.weight.device), head.weight, torch.tensor(tokens, device=head.weight.device),
         bias=head.bias, scale=head.scale, softcap=head.softcap,
-    ).logprobs.cpu()  # fmt: skip
+    ).cpu()  # fmt: skip
     at = {row: i for i, row in enumerate(wanted)}
     options = [option for placed in packed.placements for option in placed.reads]
     pairs = [(i, at[row], wanted[row][token]) for i, option in enumerate(options) for row, token in option]

@@ -250,7 +250,7 @@ class Readings:
         if apart:
             head = self.model.anatomy.unembedding
             ours, theirs = (hidden[list(rows)].detach().to(head.weight.device) for rows in zip(*apart, strict=True))
-            kl = divergence(theirs, ours, head.weight, bias=head.bias, scale=head.scale, softcap=head.softcap).kl
+            kl = divergence(theirs, ours, head.weight, bias=head.bias, scale=head.scale, softcap=head.softcap)
             found = dict(zip(apart, kl.tolist(), strict=True))
         for placed in self.packed.placements:
             condition = self.plan.conditions[placed.index]

@@ -1,4 +1,7 @@
-"""Which implementation of a kernel runs, and why: asked for by name it runs or refuses, and never becomes another."""
+"""Which implementation of a kernel runs, and why.
+
+An implementation that is named by the caller runs or raises an error; it is never replaced by another one.
+"""
 
 import os
 from collections.abc import Sequence
@@ -11,15 +14,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from faithlens.errors import KernelError
+from faithlens.errors import KernelError, check_choice
 
 
 class ImplementationChoice(NamedTuple):
-    """The implementation `auto` stands for.
+    """The implementation that "auto" stands for.
 
     Attributes:
         impl: its name.
-        reason: the reason, in words.
+        reason: why it was chosen, as text.
     """
 
     impl: str
@@ -34,18 +37,15 @@ def load_implementation(
     *tensors: Tensor | None,
     only_half: bool = False,
 ) -> ModuleType:
-    """The module of a kernel's `package` that runs on these tensors: the one named `impl`, or what "auto" stands for.
+    """The module of a kernel's `package` that runs on these tensors: the one named `impl`, or the choice of "auto".
 
-    Modules are imported when first asked for, so that nothing needs Triton before a Triton kernel runs.
+    A module is imported at its first use, so that Triton is needed only where a Triton kernel runs.
 
     Raises:
         KernelError: no implementation has that name, or it cannot run on these tensors.
     """
     op = str(package).rpartition(".")[2]
-    if impl not in known:
-        raise KernelError(
-            f"{op} with impl={impl!r}", "no implementation of that name", f"take one of {', '.join(known)}"
-        )
+    check_choice(impl, known, f"implementation of {op}", KernelError)
     if impl == "auto":
         impl = choose_implementation(fallback, *tensors, only_half=only_half).impl
     elif impl == "triton":
@@ -54,9 +54,9 @@ def load_implementation(
 
 
 def choose_implementation(fallback: str, *tensors: Tensor | None, only_half: bool = False) -> ImplementationChoice:
-    """What `auto` runs on these tensors: Triton on a GPU, where no gradient is asked for; else `fallback` torch.
+    """The choice of "auto" for these tensors: Triton on a GPU if no gradient is needed, else `fallback` in torch.
 
-    `only_half` says that this kernel is the better one in half precision alone.
+    With `only_half`, the Triton kernel is used in half precision only.
     """
     device, given = tensors[0].device, [x for x in tensors if x is not None]  # type: ignore[union-attr]
     if device.type != "cuda":
@@ -64,47 +64,43 @@ def choose_implementation(fallback: str, *tensors: Tensor | None, only_half: boo
     if not _triton_is_installed():
         return ImplementationChoice(fallback, "Triton 3.4 or later is not installed")
     if needs_gradient(*given):
-        return ImplementationChoice(fallback, "a gradient is asked for, and the Triton kernels have none")
+        return ImplementationChoice(fallback, "a gradient is needed, and the Triton kernels have none")
     if given[0].dtype == torch.float64:
-        return ImplementationChoice(
-            fallback, "float64 is for oracles, and torch's own products are the better ones there"
-        )
+        return ImplementationChoice(fallback, "float64 is for references, and torch's own products are better there")
     if only_half and given[0].dtype == torch.float32:
-        return ImplementationChoice(
-            fallback, "torch's own products of float32 are faster, and as exact as logits need them"
-        )
-    return ImplementationChoice("triton", f"the tensors are on {device} and no gradient is asked for")
+        return ImplementationChoice(fallback, "torch's own products of float32 are faster, and exact enough for logits")
+    return ImplementationChoice("triton", f"the tensors are on {device} and no gradient is needed")
 
 
 def check_triton(op: str, *tensors: Tensor | None) -> None:
-    """Refuse what the Triton kernels cannot do.
+    """Refuse tensors on which the Triton kernels cannot run.
 
     Raises:
-        KernelError: what stands in the way, and what to do.
+        KernelError: the reason, and what to do.
     """
     given = [x for x in tensors if x is not None]
     if not _triton_is_installed():
-        found, do = "Triton 3.4 or later is not installed", "pip install -U triton (Linux), or impl='auto'"
+        problem, fix = "needs Triton 3.4 or later", "Run pip install -U triton (Linux), or use impl='auto'."
     elif given[0].device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
-        found = f"tensors on {given[0].device}, and Triton compiles for GPUs"
-        do = "impl='auto', or set TRITON_INTERPRET=1 before Python starts, to step through it slowly"
+        problem = f"needs tensors on a GPU, got tensors on {given[0].device}"
+        fix = "Use impl='auto', or set TRITON_INTERPRET=1 before Python starts to run the kernel slowly on the CPU."
     elif given[0].dtype == torch.float64 and os.environ.get("TRITON_INTERPRET") != "1":
-        found, do = "float64, which Triton does not compile well for matrix products", "impl='auto'"
+        problem, fix = "cannot multiply matrices of float64 on a GPU", "Use impl='auto'."
     elif needs_gradient(*given):
-        found, do = "tensors that require a gradient, and this kernel has none", "impl='auto', or detach them"
+        problem, fix = "has no gradient, and a tensor requires one", "Use impl='auto', or detach the tensors."
     else:
         return
-    raise KernelError(f"{op} with impl='triton'", found, do)
+    raise KernelError(f"{op} with impl='triton' {problem}", fix)
 
 
 def needs_gradient(*tensors: Tensor) -> bool:
-    """Whether autograd would have to pass through."""
+    """Whether autograd must pass through a computation on these tensors."""
     return torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
 
 
 @cache
 def _triton_is_installed() -> bool:
-    """Whether there is a Triton whose kernels can fetch tiles by descriptors, as these do."""
+    """Whether Triton is installed in a version that has tensor descriptors, which the kernels use."""
     try:
         return tuple(map(int, version("triton").split(".")[:2])) >= (3, 4)
     except PackageNotFoundError:

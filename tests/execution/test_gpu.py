@@ -1,6 +1,6 @@
 """What a GPU makes of kernels and packed passes, against the same in float64. Without a GPU nothing of this runs.
 
-`TRITON_INTERPRET=0 pytest tests/test_gpu.py`: elsewhere the tests step through the Triton kernels on the CPU.
+`TRITON_INTERPRET=0 pytest tests/execution/test_gpu.py`: elsewhere the tests step through the Triton kernels on the CPU.
 """
 
 import os
@@ -93,12 +93,12 @@ def test_what_is_read_through_the_unembedding(dtype: torch.dtype, rows: int, hea
     tokens = torch.arange(5, device="cuda").expand(rows, -1)
     eps = torch.finfo(torch.float32).eps
     for call in (
-        lambda impl, *x: answer_logprobs(x[0], x[2], tokens, impl=impl, **head),
-        lambda impl, *x: divergence(*x, impl=impl, **head),
+        lambda impl, *x: [answer_logprobs(x[0], x[2], tokens, impl=impl, **head)],
+        lambda impl, *x: [divergence(*x, impl=impl, **head)],
     ):
         truth = call("reference", p.double(), q.double(), unembed.double())
         errs_no_more(call("triton", p, q, unembed), call("reference", p, q, unembed), truth, 4 * eps)
-    assert all((part == 0).all() for part in divergence(p, p.clone(), unembed, impl="triton"))
+    assert (divergence(p, p.clone(), unembed, impl="triton") == 0).all()
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)

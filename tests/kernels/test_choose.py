@@ -26,8 +26,8 @@ def test_auto_says_why() -> None:
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
-    with pytest.raises(KernelError, match=r"divergence with impl='fast'\s.*\s.*take one of auto, streamed"):
-        load_implementation("faithlens.kernels.divergence", "fast", ["auto", "streamed"], "streamed", torch.zeros(1))
+    with pytest.raises(KernelError, match=r"unknown implementation of divergence 'steamed'\s.*did you mean 'streamed'"):
+        load_implementation("faithlens.kernels.divergence", "steamed", ["auto", "streamed"], "streamed", torch.zeros(1))
 
 
 def test_names_are_their_modules() -> None:

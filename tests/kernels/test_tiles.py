@@ -40,7 +40,7 @@ def test_everything_that_is_seen_is_said_once(window: int | None, grown: tuple[l
 def test_in_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     tree = grafted(200)
     whole = cut_tiles(tree, tree.all_rows, tree.all_rows, None, SHAPE)
-    monkeypatch.setattr(tiles, "CELLS", 16 * 200 * 3)
+    monkeypatch.setattr(tiles, "CHUNK_PAIRS", 16 * 200 * 3)
     pieces = cut_tiles(tree, tree.all_rows, tree.all_rows, None, SHAPE)
     assert all(torch.equal(a, b) for a, b in zip(whole, pieces, strict=True))
 

@@ -156,8 +156,8 @@ def measure_agreement(tree: Tree, random: Callable[..., Tensor], unembed: Tensor
 
     calls: dict[str, tuple[Callable[..., list[Tensor]], tuple[Tensor, ...]]] = {
         "tree_attention": (attention, (q, k, v)),
-        "answer_logprobs": (lambda impl, x, u: [*answer_logprobs(x, u, tokens, impl=impl)], (one, unembed)),
-        "divergence": (lambda impl, x, y, u: [*divergence(x, y, u, impl=impl)], (one, one + other, unembed)),
+        "answer_logprobs": (lambda impl, x, u: [answer_logprobs(x, u, tokens, impl=impl)], (one, unembed)),
+        "divergence": (lambda impl, x, y, u: [divergence(x, y, u, impl=impl)], (one, one + other, unembed)),
     }
     eps, found = torch.finfo(torch.float32).eps, []
     for name, (call, given) in calls.items():

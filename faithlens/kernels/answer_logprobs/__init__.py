@@ -1,5 +1,5 @@
-"""Log-probabilities of chosen tokens, without the logits of all rows ever standing side by side."""
+"""How likely are chosen next tokens, without the logits of all rows in memory at once?"""
 
-from faithlens.kernels.answer_logprobs.api import AnswerLogprobs, answer_logprobs
+from faithlens.kernels.answer_logprobs.api import answer_logprobs
 
-__all__ = ["AnswerLogprobs", "answer_logprobs"]
+__all__ = ["answer_logprobs"]

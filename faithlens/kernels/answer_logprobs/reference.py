@@ -12,7 +12,7 @@ def compute_logits(
     scale: float,
     softcap: float | None,
 ) -> Float[Tensor, "row vocab"]:
-    """Logits of every row, in float32 or better."""
+    """Logits of every row, in float32 (in float64 for float64)."""
     logits = torch.nn.functional.linear(hidden, unembed, bias)
     logits = logits if logits.dtype == torch.float64 else logits.float()
     logits = logits if scale == 1 else scale * logits
@@ -26,8 +26,6 @@ def score(
     bias: Float[Tensor, " vocab"] | None,
     scale: float,
     softcap: float | None,
-) -> tuple[Float[Tensor, "row choice"], Float[Tensor, " row"], Float[Tensor, " row"]]:
+) -> Float[Tensor, "row choice"]:
     """See `answer_logprobs`."""
-    logits = compute_logits(hidden, unembed, bias, scale, softcap)
-    logprobs = logits.log_softmax(-1)
-    return logprobs.gather(1, tokens), logits.logsumexp(-1), -(logprobs.exp() * logprobs).sum(-1)
+    return compute_logits(hidden, unembed, bias, scale, softcap).log_softmax(-1).gather(1, tokens)

@@ -1,10 +1,17 @@
-"""Answer log-probabilities in Triton: the logits of a tile of rows and vocabulary, never written anywhere.
+"""Answer log-probabilities in Triton: logits exist only as tiles in registers and are never written to memory.
 
-A program takes a block of rows and a part of the vocabulary, and keeps of its logits x the highest m, the sum of
-``exp(x - m)`` and the sum of ``exp(x - m) * (x - m)``, from which normaliser and entropy follow without cancellation.
+1. `cut_vocabulary` cuts the vocabulary into parts, so that also few rows occupy the whole GPU.
+2. A program takes one block of rows and one part. For each row it keeps the highest logit m of the tiles so far and
+   the sum of ``exp(x - m)``; when a higher logit comes, the sum is scaled down. It stores the logits of chosen tokens.
+3. The parts are put together in torch: the highest m, and the sums scaled to it.
+4. ``(chosen - m) - log(sum)`` is the log-probability.
+
+For example, one row with logits 1, 3 | 2, 5 in two parts: the parts give m = 3 with sum exp(-2) + 1 = 1.1353, and m = 5
+with sum exp(-3) + 1 = 1.0498. Together m = 5 and the sum is exp(3 - 5) * 1.1353 + 1.0498 = 1.2034, so the second token
+has (3 - 5) - log 1.2034 = -2.1852.
 """
 
-# A kernel's branches are settled when it is compiled, which a checker of Python cannot know.
+# The branches of a kernel are chosen when it is compiled, which a type checker cannot know.
 # pyright: reportPossiblyUnboundVariable=false, reportArgumentType=false, reportOperatorIssue=false
 # pyright: reportIndexIssue=false, reportCallIssue=false
 
@@ -17,16 +24,16 @@ import triton.language as tl
 from jaxtyping import Float, Int
 from torch import Tensor
 
-TARGET_PROGRAMS = 512  # about as many as keep a large GPU busy
+TARGET_PROGRAMS = 512  # about as many programs as occupy a large GPU
 
 
 class Tile(NamedTuple):
     """A tile of logits.
 
     Attributes:
-        rows: how many it has.
-        vocab: how many tokens.
-        depth: how much of the sum over d_model is loaded at once.
+        rows: the number of rows.
+        vocab: the number of tokens.
+        depth: the part of d_model that is loaded at once.
     """
 
     rows: int
@@ -38,7 +45,7 @@ TILE = Tile(64, 128, 64)
 
 
 @triton.jit
-@no_type_check  # a kernel runs in its module's own names, which a checker's wrapper would hide
+@no_type_check  # a kernel reads names of its module, which the wrapper of a type checker would hide
 def compute_logits_tile(
     hidden, unembed, bias, i, live, column, there, h_row, u_row, scale, softcap,
     D: tl.constexpr, BM: tl.constexpr, BV: tl.constexpr, BK: tl.constexpr,
@@ -68,7 +75,7 @@ def compute_logits_tile(
 @triton.jit
 @no_type_check
 def kernel(
-    hidden, unembed, bias, tokens, top, total, spread, chosen,
+    hidden, unembed, bias, tokens, top, total, chosen,
     h_row, u_row, n_row, n_vocab, n_chosen, per, scale, softcap,
     D: tl.constexpr, BM: tl.constexpr, BV: tl.constexpr, BK: tl.constexpr,
     CAPPED: tl.constexpr, BIASED: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr,
@@ -79,7 +86,6 @@ def kernel(
     live = i < n_row
     m = tl.full([BM], float("-inf"), ACC)
     s = tl.zeros([BM], ACC)
-    t = tl.zeros([BM], ACC)
     for tile in range(part * per, part * per + per):
         column = tile * BV + tl.arange(0, BV)
         x = compute_logits_tile(
@@ -88,12 +94,8 @@ def kernel(
         )  # fmt: skip
         new = tl.maximum(m, tl.max(x, 1))
         level = tl.where(new == float("-inf"), 0.0, new)
-        step = tl.where(m == float("-inf"), 0.0, m - level)
-        fade = tl.exp(step)
-        below = x - level[:, None]
-        weight = tl.exp(below)
-        t = fade * (t + s * step) + tl.sum(tl.where(weight > 0, weight * below, 0.0), 1)
-        s = fade * s + tl.sum(weight, 1)
+        fade = tl.exp(tl.where(m == float("-inf"), 0.0, m - level))
+        s = fade * s + tl.sum(tl.exp(x - level[:, None]), 1)
         m = new
         for c in range(n_chosen):
             token = tl.load(tokens + i * n_chosen + c, mask=live, other=-1)
@@ -104,15 +106,14 @@ def kernel(
     place = part.to(tl.int64) * n_row + i
     tl.store(top + place, m, mask=live)
     tl.store(total + place, s, mask=live)
-    tl.store(spread + place, t, mask=live)
 
 
 class VocabularyParts(NamedTuple):
-    """How the vocabulary is cut into parts, so that few rows too keep a GPU busy.
+    """How the vocabulary is cut into parts.
 
     Attributes:
-        n_parts: how many there are.
-        tiles_each: tiles in each.
+        n_parts: the number of parts.
+        tiles_each: the number of tiles in each part.
     """
 
     n_parts: int
@@ -120,16 +121,16 @@ class VocabularyParts(NamedTuple):
 
 
 def cut_vocabulary(rows: int, vocab: int, tile: Tile) -> VocabularyParts:
-    """Parts such that blocks of rows times parts are about `PROGRAMS`; none of them is empty."""
+    """Parts such that blocks of rows times parts are about `TARGET_PROGRAMS`; none of the parts is empty."""
     tiles = triton.cdiv(vocab, tile.vocab)
     per = triton.cdiv(tiles, max(1, TARGET_PROGRAMS // max(1, triton.cdiv(rows, tile.rows))))
     return VocabularyParts(triton.cdiv(tiles, per), per)
 
 
 def make_constants(like: Tensor, bias: Tensor | None, softcap: float | None, tile: Tile) -> dict[str, Any]:
-    """What a kernel of logits is compiled for."""
+    """The constants that a kernel of logits is compiled with."""
     types = {torch.float64: tl.float64, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
-    interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # by numpy, which has no bfloat16 to multiply
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # numpy runs it, and numpy has no bfloat16
     return {
         "D": like.shape[1], "BM": tile.rows, "BV": tile.vocab, "BK": tile.depth,
         "CAPPED": softcap is not None, "BIASED": bias is not None,
@@ -139,18 +140,16 @@ def make_constants(like: Tensor, bias: Tensor | None, softcap: float | None, til
 
 
 class LogitSums(NamedTuple):
-    """What is left of each row's logits x.
+    """Sums over each row's logits x.
 
     Attributes:
-        top: the highest.
+        top: the highest logit.
         mass: sum of ``exp(x - top)``.
-        spread: sum of ``exp(x - top) * (x - top)``.
-        chosen: those of the chosen tokens.
+        chosen: the logits of the chosen tokens.
     """
 
     top: Float[Tensor, " row"]
     mass: Float[Tensor, " row"]
-    spread: Float[Tensor, " row"]
     chosen: Float[Tensor, "row choice"]
 
 
@@ -171,21 +170,18 @@ def sum_logits(
     hidden, unembed = (x if x.stride(-1) == 1 else x.contiguous() for x in (hidden, unembed))
     (rows, choices), vocab = tokens.shape, unembed.shape[0]
     parts = cut_vocabulary(rows, vocab, tile)
-    kept = torch.float64 if hidden.dtype == torch.float64 else torch.float32
-    top, total, spread = (hidden.new_empty(parts.n_parts, rows, dtype=kept) for _ in range(3))
-    chosen = hidden.new_empty(rows, choices, dtype=kept)
+    dtype = torch.float64 if hidden.dtype == torch.float64 else torch.float32
+    top, total = (hidden.new_empty(parts.n_parts, rows, dtype=dtype) for _ in range(2))
+    chosen = hidden.new_empty(rows, choices, dtype=dtype)
     if rows:
         kernel[(triton.cdiv(rows, tile.rows), parts.n_parts)](
-            hidden, unembed, hidden if bias is None else bias, tokens.contiguous(), top, total, spread, chosen,
-            hidden.stride(0), unembed.stride(0), rows, vocab, choices, parts.tiles_each, float(scale), float(softcap or 1),
-            **make_constants(hidden, bias, softcap, tile), num_warps=4,
+            hidden, unembed, hidden if bias is None else bias, tokens.contiguous(), top, total, chosen,
+            hidden.stride(0), unembed.stride(0), rows, vocab, choices, parts.tiles_each, float(scale),
+            float(softcap or 1), **make_constants(hidden, bias, softcap, tile), num_warps=4,
         )  # fmt: skip
     highest = top.amax(0)
-    step = top - highest
-    fade = step.exp()
-    # a part of the vocabulary in which no token can follow lies infinitely far down and adds nothing
-    step = torch.where(fade > 0, step, 0)
-    return LogitSums(highest, (fade * total).sum(0), (fade * (spread + total * step)).sum(0), chosen)
+    # of a part whose tokens all have probability 0, top is minus infinity, and the part adds 0
+    return LogitSums(highest, ((top - highest).exp() * total).sum(0), chosen)
 
 
 def score(
@@ -195,8 +191,8 @@ def score(
     bias: Float[Tensor, " vocab"] | None,
     scale: float,
     softcap: float | None,
-) -> tuple[Float[Tensor, "row choice"], Float[Tensor, " row"], Float[Tensor, " row"]]:
+) -> Float[Tensor, "row choice"]:
     """See `answer_logprobs`."""
-    top, mass, spread, chosen = sum_logits(hidden, unembed, tokens, bias, scale, softcap)
-    # the highest logit goes first: a probability near one is then as exact as its logit's distance from the highest
-    return (chosen - top[:, None]) - mass.log()[:, None], top + mass.log(), mass.log() - spread / mass
+    top, mass, chosen = sum_logits(hidden, unembed, tokens, bias, scale, softcap)
+    # subtract the highest logit first: then a probability near 1 is as exact as the difference of the two logits
+    return (chosen - top[:, None]) - mass.log()[:, None]

@@ -1,5 +1,5 @@
-"""How far two rows' next-token distributions are apart, over the whole vocabulary."""
+"""How far apart are the next-token distributions of two rows, over the whole vocabulary?"""
 
-from faithlens.kernels.divergence.api import Divergence, divergence
+from faithlens.kernels.divergence.api import divergence
 
-__all__ = ["Divergence", "divergence"]
+__all__ = ["divergence"]

@@ -1,6 +1,6 @@
-"""Divergences between next-token distributions, from hidden states and the unembedding."""
+"""The Kullback-Leibler divergence of next-token distributions, from hidden states and the unembedding."""
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,20 +8,6 @@ from torch import Tensor
 from faithlens.kernels.implementation import load_implementation
 
 Implementation = Literal["auto", "streamed", "reference", "triton"]
-
-
-class Divergence(NamedTuple):
-    """How far each row's distribution q is from p.
-
-    Attributes:
-        kl: Kullback-Leibler divergence of q from p, the sum of p log(p / q), in nats.
-        js: Jensen-Shannon divergence, the mean of both divergences from (p + q) / 2, in nats; at most log 2.
-        tv: total variation distance, the largest difference in probability of any set of tokens; at most 1.
-    """
-
-    kl: Float[Tensor, " row"]
-    js: Float[Tensor, " row"]
-    tv: Float[Tensor, " row"]
 
 
 def divergence(
@@ -33,16 +19,17 @@ def divergence(
     scale: float = 1.0,
     softcap: float | None = None,
     impl: Implementation = "auto",
-) -> Divergence:
-    """Divergences, row by row, of what hidden states `q` say of the next token from what `p` say.
+) -> Float[Tensor, " row"]:
+    """Row by row, the divergence of the next-token distribution of hidden states `q` from that of `p`, in nats.
 
-    Logits are those of `answer_logprobs`. "streamed" and "triton" add up terms that cannot be negative
-    (of KL: ``p log(p / q) - p + q``): small divergences keep their digits, and equal rows are exactly 0 apart.
+    This is the sum over the vocabulary of ``p log(p / q)``. Logits are those of `answer_logprobs`. "streamed" and
+    "triton" add up the terms ``p log(p / q) - p + q``, none of which is negative: small divergences keep their digits,
+    and equal rows have a divergence of exactly 0.
 
     Raises:
-        KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (see `choose`).
+        KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (`choose_implementation`).
     """
     module = load_implementation(
         __package__, impl, get_args(Implementation), "streamed", p, q, unembed, bias, only_half=True
     )
-    return Divergence(*module.compare(p, q, unembed, bias, scale, softcap))
+    return module.compare(p, q, unembed, bias, scale, softcap)

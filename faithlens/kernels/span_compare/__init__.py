@@ -1,4 +1,4 @@
-"""How far two blocks of activations are apart, span by span."""
+"""How far apart are two blocks of activations, span by span?"""
 
 from faithlens.kernels.span_compare.api import SpanComparison, compare_spans
 

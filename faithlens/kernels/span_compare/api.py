@@ -1,4 +1,4 @@
-"""Cosine, relative distance and dot product of two blocks of activations, pooled by span."""
+"""Cosine and relative distance of two blocks of activations, pooled by span."""
 
 from typing import Literal, NamedTuple, get_args
 
@@ -11,17 +11,15 @@ Implementation = Literal["auto", "pooled", "reference", "triton"]
 
 
 class SpanComparison(NamedTuple):
-    """How activations differ, as means over each span's rows; of an empty span, NaN: there is nothing to compare.
+    """How activations differ, as means over the rows of each span; NaN for an empty span.
 
     Attributes:
-        cosine: of the angle between the two; NaN where a row is zero.
-        relative_l2: length of the difference as a fraction of the first's length; NaN where that is zero.
-        dot: scalar product.
+        cosine: cosine of the angle between the two rows; NaN where a row is zero.
+        relative_l2: length of the difference divided by the length of the first row; NaN where that is zero.
     """
 
     cosine: Float[Tensor, " span"]
     relative_l2: Float[Tensor, " span"]
-    dot: Float[Tensor, " span"]
 
 
 def compare_spans(
@@ -31,10 +29,10 @@ def compare_spans(
     *,
     impl: Implementation = "auto",
 ) -> SpanComparison:
-    """Compare `b` with `a` row by row, and take the mean over each half-open interval of rows.
+    """Compare `b` with `a` row by row, and average over each half-open interval of rows.
 
     Raises:
-        KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (see `choose`).
+        KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (`choose_implementation`).
     """
     module = load_implementation(__package__, impl, get_args(Implementation), "pooled", a, b)
     return SpanComparison(*module.compare(a, b, spans))

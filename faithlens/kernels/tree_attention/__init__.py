@@ -1,4 +1,4 @@
-"""Attention over a packed trie, returning output and span-pooled mass."""
+"""What does each row of a packed trie attend to, and how much of its attention falls on each span?"""
 
 from faithlens.kernels.tree_attention.api import tree_attention
 from faithlens.kernels.tree_attention.tree import AttentionOutput, Readout, Tree

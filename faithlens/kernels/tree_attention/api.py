@@ -1,4 +1,4 @@
-"""Attention over a packed trie that returns its output and, for chosen rows, its mass on spans."""
+"""Attention over a packed trie; for chosen rows it also returns the attention mass on spans."""
 
 from typing import Literal, get_args
 
@@ -25,15 +25,27 @@ def tree_attention(
     readout: Readout | None = None,
     impl: Implementation = "auto",
 ) -> AttentionOutput:
-    """Softmax attention of packed tokens over what they see (see `tree.py`).
+    """Softmax attention of packed tokens over the keys that are visible to them (see `tree.py`).
 
-    Query head h reads key/value head ``h // (head / kv_head)``. Scores are ``scale * q @ k``, then, with a `softcap` c,
-    ``c * tanh(scores / c)`` (Gemma 2). `sinks` add a logit to each head's softmax that has no value (gpt-oss), so that
-    masses add up to less than one. `queries` are the packed indices of q's rows, in order; None stands for all. Keys
-    and values that no query sees may hold anything. A query that sees nothing has output and mass 0.
+    Query head h reads key/value head ``h // (head / kv_head)``. A query without visible keys has output and mass 0.
+    Keys and values that no query sees may hold any numbers, also NaN.
+
+    Args:
+        q: queries, rows in packed order.
+        k: keys of all packed rows.
+        v: values of all packed rows.
+        tree: which keys are visible to which queries.
+        scale: scores are ``scale * q @ k``.
+        queries: sorted packed indices of the rows of q; None stands for all rows.
+        window: a query sees only keys at most ``window - 1`` positions before it (Mistral, Gemma).
+        softcap: c in ``c * tanh(scores / c)``, applied to scores (Gemma 2).
+        sinks: a logit for each head that takes part in the softmax and has no value (gpt-oss), so that masses add up to
+            less than one.
+        readout: the rows whose attention mass on spans is returned too.
+        impl: the implementation.
 
     Raises:
-        KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (see `choose`).
+        KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (`choose_implementation`).
     """
     if queries is None:
         queries = tree.all_rows

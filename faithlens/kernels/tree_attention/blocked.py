@@ -1,9 +1,21 @@
-"""Tree attention in blocks of queries: each block meets only the keys that some query of it can see.
+"""Tree attention in blocks of queries: each block reads only the keys that some of its queries see.
 
-The output comes from torch's fused scaled-dot-product attention, block by block. The span mass of few rows comes from
-an explicit softmax over them; of many, from a second fused call whose values say in which stretch of depths a key lies.
-No tensor here is quadratic in the packed length except the additive masks, one per block, restricted to visible keys
-and shared by all layers.
+1. `split_queries` cuts the queries into blocks, at the ends of branches where that saves work.
+2. Each block gets its visible keys and an additive mask; both are made once for all layers.
+3. The output of a block comes from torch's fused scaled-dot-product attention.
+4. The span mass of few rows comes from an explicit softmax over them. The span mass of many rows comes from a second
+   fused call, whose values say in which stretch of depths a key lies.
+
+No tensor is quadratic in the packed length, except the masks, which hold visible keys only.
+
+For example of step 4, one row at depth 3 with the spans [0, 2) and [1, 4)::
+
+    borders of the spans             0, 1, 2, 4
+    stretches of key depths 0 to 3   1, 2, 3, 3
+    attention on the keys            0.1, 0.2, 0.3, 0.4
+    masses of stretches 0 to 3       0, 0.1, 0.2, 0.7
+    their running sums               0, 0.1, 0.3, 1.0        the masses below each border
+    masses of the spans              0.3 - 0 = 0.3 and 1.0 - 0.1 = 0.9
 """
 
 from dataclasses import dataclass
@@ -18,21 +30,21 @@ from torch.nn.functional import one_hot, scaled_dot_product_attention
 
 from faithlens.kernels.tree_attention.tree import AttentionOutput, Readout, Tree, find_candidates
 
-BLOCK_QUERIES = (
-    128  # most queries a block: wide enough for the fused kernel, narrow enough to leave out keys nobody sees
-)
-CALL_COST = 2048  # what a block costs beyond its pairs of query and key, in such pairs
-READ_ROWS = 64  # read rows a chunk: bounds the [head, row, key] softmax; more rows than that are worth a fused call
+BLOCK_QUERIES = 128  # the most queries in a block: many enough for the fused kernel, few enough to skip unseen keys
+CALL_COST = 2048  # the fixed cost of a block, in pairs of query and key
+READ_ROWS = 64  # the most read rows in one [head, row, key] softmax; for more rows a fused call is faster
 
 
 @dataclass(frozen=True)
 class Block:
-    """Queries number `start .. stop - 1`, the packed indices of the keys they can see, and who sees which.
+    """The queries number `start` to `stop - 1` and the keys that they see.
 
     Attributes:
-        keys: None stands for the first keys of the row, as many as the mask is wide.
-        mask: additive; None stands for a causal mask over everything.
-        blind_queries: which queries see no key at all; None if there is none.
+        start: the first query.
+        stop: the query after the last one.
+        keys: packed indices of the keys; None stands for the first keys of the row, as many as the mask is wide.
+        mask: 0 for a visible pair, minus infinity for a hidden one; None stands for a causal mask over all rows.
+        blind_queries: which queries see no key; None if there is none.
     """
 
     start: int
@@ -42,7 +54,7 @@ class Block:
     blind_queries: Bool[Tensor, " query"] | None
 
     def select_keys(self, x: Float[Tensor, "kv_head pos d_head"]) -> Float[Tensor, "kv_head key d_head"]:
-        """The block's part of keys or values."""
+        """The keys or values of the block."""
         if self.keys is not None:
             return x[:, self.keys]
         return x if self.mask is None else x[:, : self.mask.shape[1]]
@@ -52,13 +64,11 @@ _BLOCKS: WeakKeyDictionary[Tree, dict[object, tuple[Tensor, list[Block]]]] = Wea
 
 
 def get_blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: torch.dtype) -> list[Block]:
-    """Queries cut into blocks with their visible keys; made once for all layers, and gone with the tree."""
+    """The blocks of `queries`: made once for all layers, and deleted with the tree."""
     kept, key = _BLOCKS.setdefault(tree, {}), (id(queries), window, dtype)
     if key not in kept:
-        kept[key] = (
-            queries,
-            cut_blocks(tree, queries, window, dtype),
-        )  # the queries are kept too, so that their id stays theirs
+        # the queries are kept too, so that no other tensor gets their id
+        kept[key] = (queries, cut_blocks(tree, queries, window, dtype))
     return kept[key][1]
 
 
@@ -74,28 +84,28 @@ def cut_blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, d
 def make_block(
     tree: Tree, queries: Int[Tensor, " query"], start: int, stop: int, window: int | None, dtype: torch.dtype
 ) -> Block:
-    """Queries number `start .. stop - 1` with the keys that some of them see."""
+    """The block of the queries number `start` to `stop - 1`, with the keys that some of them see."""
     rows = queries[start:stop]
     keys = find_candidates(tree, rows, window)
     seen = tree.compute_visible(rows, keys, window)
     zero = torch.zeros((), dtype=dtype, device=rows.device)
     blind = ~seen.any(1)
-    trunk = len(keys) > 0 and int(keys[-1]) == len(keys) - 1  # most blocks of a trunk: no gather needed
+    trunk = len(keys) > 0 and int(keys[-1]) == len(keys) - 1  # the keys are the first rows, so they need no gather
     mask = torch.where(seen, zero, -torch.inf)
     return Block(start, stop, None if trunk else keys, mask, blind if blind.any() else None)
 
 
 def split_queries(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int, int]]:
-    """Cut queries into blocks of at most `BLOCK`, at the ends of branches where that leaves fewer pairs to work on.
+    """Cut queries into blocks of at most `BLOCK_QUERIES`, at the ends of branches where that leaves fewer pairs.
 
-    A block works on every pair of its queries and the keys that some of them see: all ancestors of the deepest, and
-    the block's own rows. So branches share a block only where they are short.
+    A block computes every pair of its queries and of the keys that some of them see: all ancestors of the deepest
+    query, and the rows of the block. So branches share a block only if they are short.
     """
     depth = tree.depth[queries]
     broken = (queries.diff() != 1) | (depth.diff() != 1)  # the next query is not the child of this one
     borders = [0, *(broken.nonzero()[:, 0] + 1).tolist(), len(queries)]
     out: list[tuple[int, int]] = []
-    above = 0  # ancestors of the last block's deepest branch
+    above = 0  # ancestors of the deepest branch in the last block
     for a, b in pairwise(borders):
         ancestors = int(depth[a]) if b > a else 0
         for start in range(a, b, BLOCK_QUERIES):
@@ -112,7 +122,7 @@ def split_queries(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int,
 
 
 def is_causal_row(tree: Tree) -> bool:
-    """Whether the row is one sequence of which nothing is hidden."""
+    """Whether the row is one sequence without hidden intervals and grafts."""
     plain = bool((tree.visible_until == len(tree)).all()) and not (tree.hidden[..., 1] > tree.hidden[..., 0]).any()
     return plain and tree.grafts.numel() == 0
 
@@ -154,7 +164,7 @@ def attend(
 
 
 def attend_block(q: Tensor, k: Tensor, v: Tensor, block: Block, scale: float) -> Float[Tensor, "head query d_head"]:
-    """Torch's own attention over one block."""
+    """Torch's fused attention over one block."""
     group = k.shape[0] != q.shape[0]
     out = scaled_dot_product_attention(
         q[None], k[None], v[None], block.mask, is_causal=block.mask is None, scale=scale, enable_gqa=group
@@ -163,7 +173,7 @@ def attend_block(q: Tensor, k: Tensor, v: Tensor, block: Block, scale: float) ->
 
 
 def expand_mask(block: Block, n: int, like: Tensor) -> Float[Tensor, "query key"]:
-    """The block's mask, written out."""
+    """The mask of the block, also where it is causal."""
     if block.mask is not None:
         return block.mask
     return torch.full((n, n), -torch.inf, dtype=like.dtype, device=like.device).triu(1)
@@ -177,7 +187,7 @@ def softmax(
     softcap: float | None,
     sinks: Float[Tensor, " head"] | None,
 ) -> Float[Tensor, "head query key"]:
-    """The attention pattern, formed; rows that see nothing and have no sink are zero."""
+    """The attention pattern in full; rows without visible keys and sinks are zero."""
     grouped = rearrange(q, "(kv group) row d -> kv (group row) d", kv=k.shape[0])
     scores = rearrange(grouped @ k.mT, "kv (group row) key -> (kv group) row key", row=q.shape[1]) * scale
     scores = scores if softcap is None else softcap * torch.tanh(scores / softcap)
@@ -189,7 +199,7 @@ def softmax(
 
 
 def weigh_values(pattern: Float[Tensor, "head query key"], v: Float[Tensor, "kv_head key d_head"]) -> Tensor:
-    """The pattern's weighted values."""
+    """The values, weighted by the pattern."""
     grouped = rearrange(pattern, "(kv group) row key -> kv (group row) key", kv=v.shape[0])
     return rearrange(grouped @ v, "kv (group row) d -> (kv group) row d", row=pattern.shape[1])
 
@@ -206,7 +216,7 @@ def read_rows(
     sinks: Float[Tensor, " head"] | None,
     readout: Readout,
 ) -> tuple[Float[Tensor, "head row span"], Float[Tensor, "head row span d_head"] | None]:
-    """Mass, and values where asked for, of few rows on spans of their own sequences."""
+    """The mass of few rows on spans of their own sequences and, with `reads_flow`, their weighted values."""
     keys = find_candidates(tree, readout.rows.unique(), window)
     zero = torch.zeros((), dtype=q.dtype, device=q.device)
     mask = torch.where(tree.compute_visible(readout.rows, keys, window), zero, -torch.inf)
@@ -231,9 +241,9 @@ def read_many_rows(
     window: int | None,
     readout: Readout,
 ) -> Float[Tensor, "head row span"]:
-    """Mass of many rows: what attention makes of values that are one at the key's own stretch of depths, else zero.
+    """The mass of many rows: the output of attention whose values are one-hot vectors of each key's stretch.
 
-    Stretches lie between neighbouring borders of all spans, so every span's mass is a difference of running sums.
+    Stretches lie between neighbouring borders of all spans, so the mass of a span is a difference of running sums.
     """
     width = q.shape[-1]
     borders = readout.spans.unique()

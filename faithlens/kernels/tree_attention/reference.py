@@ -23,7 +23,7 @@ def attend(
     """See `tree_attention`."""
     group = q.shape[0] // k.shape[0]
     seen = tree.compute_visible(queries, torch.arange(len(tree), device=q.device), window)
-    unseen = ~seen.any(0)[:, None]  # what nobody sees may hold anything, and zero times anything is not always zero
+    unseen = ~seen.any(0)[:, None]  # an unseen key may hold NaN, and zero times NaN is not zero
     k, v = (repeat(x.masked_fill(unseen, 0), "kv pos d -> (kv group) pos d", group=group) for x in (k, v))
     scores = einsum(q, k, "h q d, h k d -> h q k") * scale
     scores = scores if softcap is None else softcap * torch.tanh(scores / softcap)

@@ -1,4 +1,4 @@
-"""The geometry of a packed row: who sees whom, and what is read of it.
+"""The geometry of a packed row: which keys each query sees, and which attention is read.
 
 Sequences that share prefixes are laid out once, depth first, in one row. Then
 
@@ -6,8 +6,17 @@ Sequences that share prefixes are laid out once, depth first, in one row. Then
                                   or    k lies in one of grafts[q]
                                   and, in a layer that has a window,  depth[q] - depth[k] < window
 
-`visible_until[k]` is the end of the subtree below k; `depth` is a token's position in its own sequence. An ancestor
-of a query is therefore named exactly by its depth, which is why hidden intervals and spans are given in depths.
+`visible_until[k]` is the end of the subtree below k; `depth` is a token's position in its own sequence. A query has one
+ancestor at each depth, so hidden intervals and spans are given in depths.
+
+For example, the sequences "a b c" and "a b d e", where e may not see depth 1::
+
+    row                  0    1    2    3    4
+    token                a    b    c    d    e
+    depth                0    1    2    2    3
+    visible_until        5    5    3    5    5
+    hidden               -    -    -    -    [1, 2)
+    visible keys         a    ab   abc  abd  ade
 """
 
 from dataclasses import dataclass
@@ -19,7 +28,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
-@dataclass(frozen=True, eq=False)  # hashed by identity: masks derived from a tree are kept beside it
+@dataclass(frozen=True, eq=False)  # hashed by identity: masks of a tree are cached with the tree as key
 class Tree:
     """A packed row of tokens.
 
@@ -27,7 +36,7 @@ class Tree:
         depth: each token's position in its own sequence.
         visible_until: packed index at which the subtree of each token ends.
         hidden: half-open depth intervals that each query may not attend to; an empty interval hides nothing.
-        grafts: half-open packed intervals that each query sees though they are none of its ancestors.
+        grafts: half-open packed intervals that each query sees although they are not its ancestors.
     """
 
     depth: Int[Tensor, " pos"]
@@ -40,13 +49,13 @@ class Tree:
 
     @cached_property
     def all_rows(self) -> Int[Tensor, " pos"]:
-        """All packed indices: the queries of a call that names none."""
+        """All packed indices: the queries of a call without `queries`."""
         return torch.arange(len(self), device=self.depth.device)
 
     def compute_visible(
         self, queries: Int[Tensor, " query"], keys: Int[Tensor, " key"], window: int | None = None
     ) -> Bool[Tensor, "query key"]:
-        """Which of `keys` each of `queries` attends to; both are packed indices."""
+        """Which of `keys` are visible to each of `queries`; both are packed indices."""
         q, k = queries[:, None], keys[None, :]
         depth = self.depth[keys]
         seen = (k <= q) & (q < self.visible_until[keys])
@@ -61,12 +70,12 @@ class Tree:
 
 @dataclass(frozen=True, eq=False)
 class Readout:
-    """What is read of the attention pattern: how much of each row's attention falls on each span.
+    """The part of the attention pattern that is returned: the mass of each row on each of its spans.
 
     Attributes:
         rows: packed indices of the queries that are read.
-        spans: half-open depth intervals along each row's own sequence; an empty interval has mass 0.
-        reads_flow: whether the values are summed by span too.
+        spans: half-open depth intervals in each row's own sequence; an empty interval has mass 0.
+        reads_flow: whether the weighted values of each span are returned too.
     """
 
     rows: Int[Tensor, " row"]
@@ -75,7 +84,7 @@ class Readout:
 
 
 class AttentionOutput(NamedTuple):
-    """What attention gave.
+    """The result of tree attention.
 
     Attributes:
         out: the weighted values of each query.
@@ -89,7 +98,7 @@ class AttentionOutput(NamedTuple):
 
 
 def find_candidates(tree: Tree, rows: Int[Tensor, " query"], window: int | None = None) -> Int[Tensor, " key"]:
-    """The keys that some of the sorted `rows` may see, hidden intervals apart."""
+    """The keys that some of the sorted `rows` may see, when hidden intervals are ignored."""
     everywhere = torch.arange(len(tree), device=rows.device)
     following = torch.searchsorted(rows, everywhere).clamp_max(len(rows) - 1)  # the first row not before each key
     row = rows[following]

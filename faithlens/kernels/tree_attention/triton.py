@@ -1,13 +1,15 @@
-"""Tree attention in Triton, over those tiles of keys that a block of queries sees.
+"""Tree attention in Triton, over the tiles of keys that a block of queries sees.
 
-A program takes a block of queries and one head, and keeps a running softmax: over one run of keys that all of its
-queries see, which needs no mask, and over a list of other tiles with theirs (`tiles.py`). It also writes each query's
-highest score and the sum of its weights. With these, a second kernel reads what was asked of few rows: their mass on
-stretches of depths, which lie between the borders of all spans, or span by span their mass and weighted values. It
-passes over tiles in which nothing of its own lies.
+1. A program takes one block of queries and one head, and keeps a running softmax.
+2. It reads the run of keys that all of its queries see, without a mask, and then the other tiles with their masks
+   (`tiles.py`, which has an example).
+3. It writes the output, and for each query the highest score and the sum of the weights.
+4. For a readout, a second kernel computes the weights again from these two numbers. It adds them up for each stretch of
+   depths between the borders of all spans (as in `blocked.py`, which has an example) or, for flow, adds up weights and
+   weighted values span by span. It skips tiles without keys of its own stretches or spans.
 """
 
-# A kernel's branches are settled when it is compiled, which a checker of Python cannot know.
+# The branches of a kernel are chosen when it is compiled, which a type checker cannot know.
 # pyright: reportPossiblyUnboundVariable=false, reportOperatorIssue=false, reportIndexIssue=false, reportCallIssue=false
 # pyright: reportArgumentType=false
 
@@ -34,15 +36,15 @@ from faithlens.kernels.tree_attention.tiles import (
 )
 from faithlens.kernels.tree_attention.tree import AttentionOutput, Readout, Tree
 
-STRETCHES = 64  # stretches of depths a program keeps mass of; more take further programs
-LOG2E = 1 / log(2)  # hardware takes powers of two
-FLOAT32 = "tf32x3"  # how tensor cores multiply float32: in three products of its upper and lower halves
+STRETCHES = 64  # the stretches of depths in one program; more stretches take more programs
+LOG2E = 1 / log(2)  # GPUs compute powers of two
+FLOAT32 = "tf32x3"  # tensor cores multiply float32 as three products of its upper and lower halves
 
 
 @triton.jit
-@no_type_check  # a kernel runs in its module's own names, which a checker's wrapper would hide
+@no_type_check  # a kernel reads names of its module, which the wrapper of a type checker would hide
 def compute_scores(queries, keys, CAP: tl.constexpr, ACC: tl.constexpr, FLOAT32: tl.constexpr):
-    """Scores of a tile, up to a factor that is `UNIT`."""
+    """Scores of a tile, divided by `UNIT`."""
     scores = tl.dot(queries, tl.trans(keys), input_precision=FLOAT32, out_dtype=ACC)
     if CAP is not None:
         scores = 2 * tl.sigmoid(scores * CAP) - 1
@@ -60,7 +62,7 @@ def load_mask(masks, number, BM: tl.constexpr, BN: tl.constexpr):
 @triton.jit
 @no_type_check
 def load_seen_values(v, row, open, number, BN: tl.constexpr):
-    """Values, where anybody sees them: others may hold anything, and zero times anything is not always zero."""
+    """Values of a tile, with 0 for keys that no query sees: those may hold NaN, and zero times NaN is not zero."""
     return tl.where((tl.load(open + number * BN + tl.arange(0, BN)) != 0)[:, None], v.load([row, 0]), 0.0)
 
 
@@ -77,14 +79,14 @@ def kernel(
     block = tl.num_programs(1) - 1 - tl.program_id(1)  # later blocks see more, and start first
     i = block * BM + tl.arange(0, BM)
     live = i < n_query
-    above = (head // group) * n_key  # keys and values of all heads lie below each other
+    above = (head // group) * n_key  # the keys and values of the heads lie below each other
     column = tl.arange(0, DP)
     within = live[:, None] & (column < D)[None, :]
     to = q + head.to(tl.int64) * q_head + i[:, None].to(tl.int64) * q_row + column[None, :]
     queries = tl.load(to, mask=within, other=0.0).to(FACTOR)
     top = tl.full([BM], float("-inf"), ACC)
     total = tl.zeros([BM], ACC)
-    if SUNK:  # a first logit, that has no value
+    if SUNK:  # a first logit, which has no value
         top = tl.zeros([BM], ACC) + tl.load(sinks + head).to(ACC) * LOG2E
         total += 1.0
     weighed = tl.zeros([BM, DP], ACC)
@@ -106,7 +108,7 @@ def kernel(
         scores = compute_scores(queries, keys, CAP, ACC, FLOAT32)
         scores = tl.where(load_mask(masks, number, BM, BN), scores, float("-inf"))
         new = tl.maximum(top, tl.max(scores, 1) * UNIT)
-        level = tl.where(new == float("-inf"), 0.0, new)  # of a query that has seen nothing yet
+        level = tl.where(new == float("-inf"), 0.0, new)  # for a query without a visible key so far
         weights = tl.exp2(scores * UNIT - level[:, None])
         fade = tl.exp2(top - level)
         total = total * fade + tl.sum(weights, 1)
@@ -116,7 +118,7 @@ def kernel(
     total = tl.where(blind, 1.0, total)
     place = head.to(tl.int64) * n_query + i
     tl.store(out + place[:, None] * D + column[None, :], (weighed / total[:, None]).to(out.dtype.element_ty), within)
-    # the two go apart: in one number, what lies near the highest score would round away
+    # two numbers: their sum would lose the digits of weights near the highest score
     tl.store(highest + place, tl.where(blind, 0.0, top), mask=live)
     tl.store(sums + place, total, mask=live)
 
@@ -137,7 +139,7 @@ def readout_kernel(
     head, block, part = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     i = block * BM + tl.arange(0, BM)
     live = i < n_read
-    above = (head // group) * n_key  # keys and values of all heads lie below each other
+    above = (head // group) * n_key  # the keys and values of the heads lie below each other
     column = tl.arange(0, DP)
     within = live[:, None] & (column < D)[None, :]
     to = q + head.to(tl.int64) * q_head + i[:, None].to(tl.int64) * q_row + column[None, :]
@@ -217,9 +219,9 @@ def attend(
 
 
 class Launch:
-    """What every launch on one layer's tensors has in common.
+    """All launches on the tensors of one layer.
 
-    Of each query there are two more numbers than its output, its `norm`: the highest score, and the sum of its weights.
+    `norm` holds two numbers for each query: the highest score, and the sum of the weights.
     """
 
     def __init__(
@@ -234,7 +236,7 @@ class Launch:
         self.keys, self.group = k.shape[1], q.shape[0] // k.shape[0]
         self.number_type = torch.float64 if double else torch.float32
         types = {torch.float64: tl.float64, torch.float16: tl.float16, torch.bfloat16: tl.bfloat16}
-        interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # by numpy, which has no bfloat16 to multiply
+        interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # numpy runs it, and numpy has no bfloat16
         self.constants = {
             "D": width, "DP": self.wide, "BM": self.shape.queries, "BN": self.shape.keys,
             "UNIT": LOG2E * (softcap or scale), "CAP": softcap and 2 * scale / softcap,
@@ -244,16 +246,16 @@ class Launch:
         }  # fmt: skip
 
     def make_descriptor(self, x: Float[Tensor, "kv_head pos d_head"]) -> TensorDescriptor:
-        """Keys or values in their order, all heads below each other, for the hardware to fetch by the tile."""
+        """A descriptor to load tiles of keys or values: in order, with the heads below each other."""
         x = x if self.order is None else x[:, self.order]
-        odd = -x.shape[2] % (16 // x.element_size())  # the copy engine wants rows to begin at multiples of 16 bytes
+        odd = -x.shape[2] % (16 // x.element_size())  # the copy engine needs rows that start at multiples of 16 bytes
         x = pad(x, (0, odd)) if odd else x.contiguous()
         return TensorDescriptor.from_tensor(x.flatten(0, 1), [self.shape.keys, self.wide])
 
     def get_blocks(self, rows: Int[Tensor, " query"]) -> BlockTiles:
-        """Those of sorted `rows`."""
+        """The blocks of sorted `rows`."""
         keys = self.tree.all_rows if self.order is None else self.order
-        # the rows are kept too, so that their id stays theirs
+        # the rows are kept too, so that no other tensor gets their id
         made = get_or_make(
             self.tree,
             (id(rows), self.window, self.shape),
@@ -283,11 +285,11 @@ class Launch:
         at: Int[Tensor, " query"],
         norm: Float[Tensor, "two head pos"],
     ) -> Float[Tensor, "head row span"]:
-        """Mass of the read rows, which are queries number `at`."""
+        """The mass of the read rows, which are the queries number `at`."""
         heads, parts = len(self.q), len(wanted.borders) + 1
         mass = norm.new_empty(heads, len(wanted.rows), parts)
         self.run_readout(wanted, at, norm, triton.cdiv(parts, STRETCHES), mass)
-        # stretches 0 .. i are the depths below border i, so the running sum at i is the mass below that border
+        # stretches 0 to i are the depths below border i, so the running sum at i is the mass below that border
         ends = torch.searchsorted(wanted.borders, spans.contiguous()).expand(heads, -1, -1, -1)
         sums = mass.cumsum(-1)[:, wanted.row_numbers].gather(-1, ends.flatten(-2)).view(ends.shape)
         return (sums[..., 1] - sums[..., 0]).to(self.q.dtype)
@@ -299,7 +301,7 @@ class Launch:
         at: Int[Tensor, " query"],
         norm: Float[Tensor, "two head pos"],
     ) -> tuple[Float[Tensor, "head row span"], Float[Tensor, "head row span d_head"]]:
-        """Mass and weighted values of the read rows, span by span."""
+        """The mass and the weighted values of the read rows, span by span."""
         ordered = torch.empty_like(spans, memory_format=torch.contiguous_format)
         ordered[wanted.row_numbers] = spans
         flow = self.q.new_empty(len(self.q), *spans.shape[:2], self.q.shape[2])
@@ -317,7 +319,7 @@ class Launch:
         spans: Tensor | None = None,
         flow: Tensor | None = None,
     ) -> None:
-        """Fill `mass`, and `flow` where it is given."""
+        """Fill `mass`, and `flow` if it is given."""
         if not (len(at) and programs):
             return
         q = self.q[:, at]
