@@ -22,6 +22,6 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """The answer row's attention to the prompt (no step index) and to each step, averaged over layers and heads."""
     prompt, *steps, _ = records["full"].attention["answer"].double().mean((0, 1)).tolist()
     return [
-        Score("attention.span", prompt, "fraction"),
-        *(Score("attention.span", mass, "fraction", step=i) for i, mass in enumerate(steps)),
+        Score("attention.span", prompt),
+        *(Score("attention.span", mass, step=i) for i, mass in enumerate(steps)),
     ]

@@ -13,8 +13,8 @@ from faithlens.interventions.truncation import make_empty_think, make_full_cot, 
 from faithlens.measures.answers import choose_option, option_coverage
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
+from faithlens.tasks.kinds import BASELINES
 
-BASELINES = ("cut@0", "no_cot", "empty_think")
 NO_THINK_BLOCK = "this model has no think block"
 
 
@@ -28,11 +28,11 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Accuracy, agreement with the full answer, and how much probability the options hold, under each condition."""
     gain = compute_accuracy(case, records, "full") - compute_accuracy(case, records, "no_cot")
     return [
-        Score("accuracy.full", compute_accuracy(case, records, "full"), "fraction"),
-        Score("coverage.full", option_coverage(records["full"].logprobs), "probability"),
+        Score("accuracy.full", compute_accuracy(case, records, "full")),
+        Score("coverage.full", option_coverage(records["full"].logprobs)),
         *(score for name in BASELINES for score in score_baseline(case, records, name)),
-        Score("accuracy.chance", 1 / len(case.candidates), "fraction"),
-        Score("accuracy.gain", gain, "fraction"),
+        Score("accuracy.chance", 1 / len(case.candidates)),
+        Score("accuracy.gain", gain),
     ]
 
 
@@ -44,12 +44,12 @@ def compute_accuracy(case: Case, records: Records, name: str) -> float:
 def score_baseline(case: Case, records: Records, name: str) -> Iterator[Score]:
     """The scores of one baseline; where the model has none such, why."""
     if name not in records:
-        yield Score(f"accuracy.{name}", None, "fraction", name, reason=NO_THINK_BLOCK)
-        yield Score(f"same_answer.{name}", None, "fraction", name, reason=NO_THINK_BLOCK)
-        yield Score(f"coverage.{name}", None, "probability", name, reason=NO_THINK_BLOCK)
+        yield Score(f"accuracy.{name}", None, name, reason=NO_THINK_BLOCK)
+        yield Score(f"same_answer.{name}", None, name, reason=NO_THINK_BLOCK)
+        yield Score(f"coverage.{name}", None, name, reason=NO_THINK_BLOCK)
         return
     found = records[name].logprobs
     same = float(choose_option(found) == choose_option(records["full"].logprobs))
-    yield Score(f"accuracy.{name}", compute_accuracy(case, records, name), "fraction", name)
-    yield Score(f"same_answer.{name}", same, "fraction", name)
-    yield Score(f"coverage.{name}", option_coverage(found), "probability", name)
+    yield Score(f"accuracy.{name}", compute_accuracy(case, records, name), name)
+    yield Score(f"same_answer.{name}", same, name)
+    yield Score(f"coverage.{name}", option_coverage(found), name)

@@ -27,11 +27,12 @@ from faithlens.assays import (
     strategies,
     sufficiency,
 )
-from faithlens.assays.assay import Assay, StepEdit, EditingAssay, Records, Setting
+from faithlens.assays.assay import Assay, EditingAssay, Records, Setting, StepEdit
 from faithlens.assays.text_generation import generate_texts
-from faithlens.errors import ConfigError, suggest_names
+from faithlens.errors import check_choice
 from faithlens.execution.execute import Backend, execute
 from faithlens.interventions.case import Case
+from faithlens.measures.catalogue import SUITES
 from faithlens.measures.score import Score
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition
@@ -61,15 +62,7 @@ ASSAYS: dict[str, Assay] = {
     "attention": attention,
     "strategies": strategies,
 }
-INTERNAL_ASSAYS = ("mediation", "sufficiency", "states", "knockouts", "attention")
 COUNTERFACTUAL_ASSAYS = {"mediation", "sufficiency", "states"}
-SUITES: dict[str, tuple[str, ...]] = {
-    "standard": ("early_answering", "mistakes", "baselines", *INTERNAL_ASSAYS),
-    "behaviour": tuple(name for name in ASSAYS if name not in INTERNAL_ASSAYS),
-    "internal": ("baselines", *INTERNAL_ASSAYS),
-    "all": tuple(ASSAYS),
-}
-"""Assays by suite. `standard` needs nothing written beyond the chains of thought themselves."""
 
 
 def get_suite(name: str) -> tuple[str, ...]:
@@ -78,8 +71,7 @@ def get_suite(name: str) -> tuple[str, ...]:
     Raises:
         ConfigError: there is none of that name.
     """
-    if name not in SUITES:
-        raise ConfigError(f"the suite {name!r}", "no such suite", suggest_names(name, SUITES))
+    check_choice(name, SUITES, "suite")
     return SUITES[name]
 
 
@@ -95,8 +87,7 @@ def select_assays(names: Sequence[str]) -> dict[str, Assay]:
         ConfigError: there is none of a name.
     """
     for name in names:
-        if name not in ASSAYS:
-            raise ConfigError(f"the assay {name!r}", "no such assay", suggest_names(name, ASSAYS))
+        check_choice(name, ASSAYS, "assay")
     return {name: assay for name, assay in ASSAYS.items() if name in names}
 
 

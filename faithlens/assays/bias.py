@@ -13,11 +13,10 @@ the text, where we take the most likely option.
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from faithlens.assays import prompt_arms
-from faithlens.assays.assay import TextRequest, Records, Setting
-from faithlens.assays.prompt_arms import PromptArm, read_answer, make_arm, make_own_prompt
+from faithlens.assays.assay import Records, Setting, TextRequest
+from faithlens.assays.prompt_arms import PromptArm, make_arm, make_own_prompt, read_answer
 from faithlens.errors import FaithlensError
 from faithlens.interventions.case import Case
 from faithlens.interventions.truncation import make_full_cot, make_no_cot
@@ -31,11 +30,9 @@ from faithlens.tasks.biased_prompts import (
     prepend_examples,
     prepend_right_first_examples,
 )
+from faithlens.tasks.kinds import BIASES, PROMPT_SUFFIXES
 from faithlens.tasks.question import Strategy
 
-BiasKind = Literal["suggested", "always_a"]
-STRATEGY_SUFFIXES: dict[Strategy, str] = {"cot": "", "no_cot": ".no_cot"}
-"""How answers are read, and what that adds to a measure's name."""
 MEASURES = ("accuracy", "unbiased", "drop", "toward", "toward_unbiased")
 BIAS_IS_RIGHT = "the bias points to the right option"
 
@@ -57,7 +54,7 @@ class BiasPair:
         return [self.biased] if self.unbiased is None else [self.biased, self.unbiased]
 
 
-def make_pair(setting: Setting, case: Case, kind: BiasKind, strategy: Strategy) -> BiasPair:
+def make_pair(setting: Setting, case: Case, kind: str, strategy: Strategy) -> BiasPair:
     """The prompts of one bias.
 
     Raises:
@@ -75,8 +72,8 @@ def make_pair(setting: Setting, case: Case, kind: BiasKind, strategy: Strategy) 
 
 def make_arms(setting: Setting, case: Case) -> Iterator[PromptArm]:
     """Every prompt that can be made of the question."""
-    for kind in get_args(BiasKind):
-        for strategy in STRATEGY_SUFFIXES:
+    for kind in BIASES:
+        for strategy in PROMPT_SUFFIXES:
             with suppress(FaithlensError):
                 yield from make_pair(setting, case, kind, strategy).arms
 
@@ -88,20 +85,24 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The question's own prompts, and the others, each with and without a chain of thought."""
-    return [make_full_cot(case), make_no_cot(case), *prompt_arms.make_arm_conditions(setting, case, make_arms(setting, case))]
+    return [
+        make_full_cot(case),
+        make_no_cot(case),
+        *prompt_arms.make_arm_conditions(setting, case, make_arms(setting, case)),
+    ]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Accuracy with and without the bias, its drop, and how often the answer is the one that the bias points to."""
     return [
         each
-        for kind in get_args(BiasKind)
-        for strategy in STRATEGY_SUFFIXES
+        for kind in BIASES
+        for strategy in PROMPT_SUFFIXES
         for each in score_bias(setting, case, kind, strategy, records)
     ]
 
 
-def score_bias(setting: Setting, case: Case, kind: BiasKind, strategy: Strategy, records: Records) -> Iterator[Score]:
+def score_bias(setting: Setting, case: Case, kind: str, strategy: Strategy, records: Records) -> Iterator[Score]:
     """The scores of one bias under one strategy; none, with the reason, where it points to the right option."""
     values, reason, condition = dict.fromkeys(MEASURES), BIAS_IS_RIGHT, "full"
     try:
@@ -110,13 +111,15 @@ def score_bias(setting: Setting, case: Case, kind: BiasKind, strategy: Strategy,
         if of.label != case.question.answer:
             values |= compare_answers(setting, case, of, strategy, records)
     except FaithlensError as error:
-        reason = error.found
+        reason = error.problem
     for name, value in values.items():
-        measure = f"bias.{kind}.{name}{STRATEGY_SUFFIXES[strategy]}"
-        yield Score(measure, value, "fraction", condition, reason=reason if value is None else None)
+        measure = f"bias.{kind}.{name}{PROMPT_SUFFIXES[strategy]}"
+        yield Score(measure, value, condition, reason=reason if value is None else None)
 
 
-def compare_answers(setting: Setting, case: Case, bias_pair: BiasPair, strategy: Strategy, records: Records) -> dict[str, float]:
+def compare_answers(
+    setting: Setting, case: Case, bias_pair: BiasPair, strategy: Strategy, records: Records
+) -> dict[str, float]:
     """What both answers say. Raises TraceError where one could not be read."""
     biased = read_answer(setting, case, bias_pair.biased, records)
     if bias_pair.unbiased is None:

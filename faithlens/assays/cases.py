@@ -1,94 +1,106 @@
-"""From questions to cases: prompts are rendered, chains of thought sampled, steps cut, and an answer stem chosen."""
+"""From questions to cases: chains of thought are sampled and cut into steps, and an answer stem is chosen.
+
+1. `check_room` refuses a question that leaves no room for a chain of thought and an answer.
+2. `sample_chains` samples the chains of thought of all questions, and of their counterfactual questions, in one call.
+3. `make_chain` cuts each into steps: a `Case` without a stem, or a `FailedChain` that says why there is none.
+4. `choose_stem` tries each of the task's stems on a few cases and takes the one under which the model answers.
+5. `Case.with_stem` makes each case answerable.
+
+`make_cases` does steps 2 to 5.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
-from faithlens.errors import ModelError, PlanError, TraceError
-from faithlens.execution.execute import Backend, execute
+from faithlens.errors import ModelError, PlanError, TraceError, check_choice
+from faithlens.execution.execute import BACKENDS, Backend, execute
 from faithlens.execution.sample import Continuation, Sampling, sample
-from faithlens.interventions.case import Case, make_case
+from faithlens.interventions.case import Case, FailedChain, make_case, make_key
+from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import option_coverage
 from faithlens.model.model import Model
-from faithlens.model.trace import Trace, make_trace, split_thoughts
+from faithlens.model.trace import Finish, Trace, make_trace, split_thoughts
 from faithlens.plan.memory import plan_passes
-from faithlens.tasks.numbers import find_stated_value
-from faithlens.tasks.question import Prompt, Question, Stem, Strategy, Task
+from faithlens.tasks.question import Question, Stem, Task
+from faithlens.tasks.seeds import derive_seed
 from faithlens.tasks.segmentation import split_steps
 
-MIN_COVERAGE = 0.5  # under a stem that works, the options hold at least half of the model's probability
-N_TRIED_CHAINS = 6  # finished chains of thought on which the stems are tried
+Chain = Case | FailedChain
+"""What one sampled chain of thought became."""
 
-
-@dataclass(frozen=True)
-class Draft:
-    """A question with one chain of thought and its counterfactual twin's, not yet answered.
-
-    Where the model wrote none, or did not finish its thoughts, `trace` is None and `reason` says why.
-    """
-
-    question: Question
-    trace: Trace | None
-    counterfactual: Trace | None
-    reason: str | None = None
-    sample: int = 0
+MIN_COVERAGE = 0.5  # the options must hold this much of the model's probability under a stem
+N_TRIED_CHAINS = 6  # the stems are tried on so many finished chains of thought
 
 
 @dataclass(frozen=True)
 class ChosenStem:
-    """An answer stem, and the mean probability the options hold under it."""
+    """An answer stem, and the mean probability that the options hold under it.
+
+    Attributes:
+        stem: the stem.
+        coverage: the mean over the tried chains of the options' summed probability.
+    """
 
     stem: Stem
     coverage: float
 
 
 def derive_chain_seed(seed: int, question: Question, sample: int = 0) -> int:
-    """The seed of one chain of thought: a function of the run's seed, the question, and which of its chains it is."""
-    which = f":{sample}" if sample else ""
-    return int.from_bytes(sha256(f"{seed}:{question.id}{which}".encode()).digest()[:6])
+    """The seed of one chain of thought. It depends on the run's seed, the question and the chain's number alone."""
+    return derive_seed(f"{seed}:{make_key(question, sample)}")
 
 
-def encode_question(model: Model, task: Task, question: Question, strategy: Strategy) -> tuple[int, ...]:
-    """The tokens that ask `question`."""
-    return encode_for_strategy(model, task.make_prompt(question, strategy), strategy)
-
-
-def encode_for_strategy(model: Model, prompt: Prompt, strategy: Strategy) -> tuple[int, ...]:
-    """The tokens of a prompt. A reasoning model opens its turn with its own thoughts, or without any."""
-    if model.thinking is None:
-        return model.encode_prompt(model.render(prompt.user, prompt.prefill))
-    ask = model.thinking.open_thoughts if strategy == "cot" else model.thinking.skip_thoughts
-    return model.encode_prompt(ask(model.render, prompt.user))
-
-
-def encode_empty_think(model: Model, task: Task, question: Question) -> tuple[int, ...] | None:
-    """The tokens that ask `question` with the think block closed and empty; None where the model has none."""
-    if model.thinking is None:
-        return None
-    return model.encode_prompt(model.thinking.empty_thoughts(model.render, task.make_prompt(question, "cot").user))
+def count_answer_tokens(model: Model, task: Task, questions: Sequence[Question]) -> int:
+    """The length in tokens of the longest answer to `questions`, with the stem and the closing of thoughts."""
+    end = model.thinking.ending if model.thinking else ""
+    answers = {end + stem.text + c + stem.close for stem in task.stems for q in questions for c in q.candidates}
+    return max(len(model.encode_continuation(text)) for text in answers)
 
 
 def check_room(model: Model, task: Task, questions: Sequence[Question], sampling: Sampling, seed: int) -> None:
-    """See that every question and its twin leave room for a chain of thought and an answer, before any is sampled.
+    """Check, before any is sampled, that every question leaves room for a chain of thought and an answer.
+
+    The counterfactual questions are checked too.
 
     Raises:
-        PlanError: one does not; it is named.
+        PlanError: a question leaves too little room; it is named.
     """
-    twins = [task.draw_counterfactual(q, seed) for q in questions]
-    asked = [*questions, *(t for t in twins if t is not None)]
-    end = model.thinking.ending if model.thinking else ""
-    answers = {end + stem.text + c + stem.close for stem in task.stems for q in asked for c in q.candidates}
-    answer = max(len(model.encode_continuation(text)) for text in answers)
-    for q in asked:
-        prompt = len(encode_question(model, task, q, "cot"))
+    counterfactuals = [task.draw_counterfactual(q, seed) for q in questions]
+    every = [*questions, *(q for q in counterfactuals if q is not None)]
+    answer = count_answer_tokens(model, task, every)
+    for q in every:
+        prompt = len(make_question_piece(model, task, q, "cot").ids)
         if prompt + sampling.max_new_tokens + answer > model.context_length:
             raise PlanError(
-                f"question {q.id}: a prompt of {prompt} tokens, {sampling.max_new_tokens} new ones and an answer of "
-                f"{answer}",
-                f"{model.name} reads at most {model.context_length} tokens",
-                "shorten or leave out this question, or lower the number of new tokens (--max-new-tokens)",
+                f"question {q.id} needs {prompt} tokens for the prompt, {sampling.max_new_tokens} for the chain of "
+                f"thought and {answer} for the answer, but {model.name} reads at most {model.context_length} tokens",
+                "Shorten or leave out this question, or lower the number of new tokens (--max-new-tokens).",
             )
+
+
+def make_cases(
+    model: Model,
+    task: Task,
+    questions: Sequence[Question],
+    sampling: Sampling = Sampling(),
+    seed: int = 0,
+    *,
+    samples: int = 1,
+    with_counterfactuals: bool = True,
+) -> list[Case]:
+    """Sample chains of thought for `questions`, choose a stem, and return the cases, ready for edited versions.
+
+    A chain that cannot be used is left out.
+
+    Raises:
+        ModelError: the model wrote no usable chain of thought, or answers under none of the task's stems.
+    """
+    chains = sample_chains(
+        model, task, questions, sampling, seed, samples=samples, with_counterfactuals=with_counterfactuals
+    )
+    stem = choose_stem(model, task, chains).stem
+    return [chain.with_stem(model, stem) for chain in chains if isinstance(chain, Case)]
 
 
 def sample_chains(
@@ -101,119 +113,134 @@ def sample_chains(
     *,
     samples: int = 1,
     with_counterfactuals: bool = True,
-) -> list[Draft]:
-    """Sample `samples` chains of thought for each question and, with `with_counterfactuals`, one for its counterfactual each."""
+) -> list[Chain]:
+    """Sample chains of thought, and cut them into steps.
+
+    Args:
+        model: the model that writes.
+        task: the task that words the prompts.
+        questions: the questions.
+        sampling: how tokens are drawn.
+        seed: the run's seed.
+        notify: is called with the number of tokens written so far in each decoding step.
+        samples: the number of chains for each question.
+        with_counterfactuals: whether a chain is also sampled for the counterfactual question of each question.
+
+    Returns:
+        `samples` entries for each question, in the order of the questions.
+    """
     own = [(q, k) for q in questions for k in range(samples)]
-    other = [(t, k) for q, k in own if with_counterfactuals and (t := task.draw_counterfactual(q, seed)) is not None]
-    prompts = {q.id: encode_question(model, task, q, "cot") for q, _ in (*own, *other)}
-    asked = [*own, *other]
+    counterfactuals = {q.id: task.draw_counterfactual(q, seed) if with_counterfactuals else None for q in questions}
+    other = [(c, k) for q, k in own if (c := counterfactuals[q.id]) is not None]
+    wanted = [*own, *other]
+    prompts = {q.id: make_question_piece(model, task, q, "cot").ids for q, _ in wanted}
     drawn = sample(
         model,
-        [prompts[q.id] for q, _ in asked],
-        [derive_chain_seed(seed, q, k) for q, k in asked],
+        [prompts[q.id] for q, _ in wanted],
+        [derive_chain_seed(seed, q, k) for q, k in wanted],
         sampling,
         notify=notify,
     )
-    written = {(q.id, k): one for (q, k), one in zip(asked, drawn, strict=True)}
+    written = {(q.id, k): continuation for (q, k), continuation in zip(wanted, drawn, strict=True)}
+    chains: list[Chain] = []
+    for q, k in own:
+        counterfactual = counterfactuals[q.id]
+        other_continuation = None if counterfactual is None else written[counterfactual.id, k]
+        chains.append(make_chain(model, task, q, written[q.id, k], other_continuation, k))
+    return chains
 
-    def twin_of(q: Question, k: int) -> Continuation | None:
-        twin = task.draw_counterfactual(q, seed) if with_counterfactuals else None
-        return None if twin is None else written[twin.id, k]
 
-    return [make_draft(model, q, written[q.id, k], twin_of(q, k), k) for q, k in own]
+def make_chain(
+    model: Model,
+    task: Task,
+    question: Question,
+    own: Continuation,
+    counterfactual: Continuation | None = None,
+    sample: int = 0,
+) -> Chain:
+    """The case of one sampled chain of thought, without a stem; or why the chain cannot be used.
 
-
-def make_draft(model: Model, question: Question, own: Continuation, counterfactual: Continuation | None, sample: int = 0) -> Draft:
-    """Cut what was sampled into steps."""
+    A counterfactual chain that cannot be used is left out.
+    """
     try:
         trace = make_cot_trace(model, own)
     except TraceError as error:
-        return Draft(question, None, None, error.found, sample)
+        return FailedChain(question, sample, error.problem)
     try:
-        return Draft(question, trace, make_cot_trace(model, counterfactual) if counterfactual else None, sample=sample)
+        other = make_cot_trace(model, counterfactual) if counterfactual else None
     except TraceError:
-        return Draft(question, trace, None, sample=sample)
+        other = None
+    return make_case(model, task, question, trace, other, sample)
 
 
 def make_cot_trace(model: Model, continuation: Continuation) -> Trace:
-    """Cut sampled tokens into steps; where the token limit broke off the last of several steps, it is left out.
+    """Cut sampled tokens into steps. A last step that the token limit cut off is left out, unless it is the only one.
 
-    Of what a reasoning model wrote, its thoughts are cut into steps, and what it said after them is kept apart.
+    For a reasoning model the thoughts are cut into steps, and the text after them becomes the trace's `reply`.
 
     Raises:
         TraceError: the model wrote no chain of thought, or did not finish its thoughts.
     """
-    if model.thinking:
-        thoughts, said = split_thoughts(model, continuation.prompt, continuation.ids, continuation.finish)
-        return replace(make_trace(model, continuation.prompt, thoughts, split_steps, "stop", continuation.seed), reply=said)
-    return drop_unfinished_step(make_trace(model, continuation.prompt, continuation.ids, split_steps, continuation.finish, continuation.seed))
+    prompt, seed = continuation.prompt, continuation.seed
+    if model.thinking is None:
+        return split_chain(model, prompt, continuation.ids, continuation.finish, seed)
+    thoughts, reply = split_thoughts(model, prompt, continuation.ids, continuation.finish)
+    return replace(split_chain(model, prompt, thoughts, "stop", seed), reply=reply)
 
 
-def drop_unfinished_step(trace: Trace) -> Trace:
-    """The trace without its last step where the token limit broke that off, unless it is the only one."""
-    if trace.finish == "length" and len(trace.steps) > 1:
+def split_chain(
+    model: Model, prompt: Sequence[int], ids: Sequence[int], finish: Finish = "stop", seed: int = 0
+) -> Trace:
+    """Cut the tokens of a chain of thought into steps. A last step that was cut off is left out, unless it is the only one.
+
+    Raises:
+        TraceError: there is no chain of thought.
+    """
+    trace = make_trace(model, prompt, ids, split_steps, finish, seed)
+    if finish == "length" and len(trace.steps) > 1:
         return replace(trace, pieces=trace.pieces[:-1], texts=trace.texts[:-1])
     return trace
 
 
-def collect_candidates(draft: Draft) -> tuple[str, ...]:
-    """The answers to score: the question's own, and for open questions every value the chains of thought state."""
-    own = draft.question.candidates
-    if draft.question.form == "choice":
-        return own
-    texts = [text for trace in (draft.trace, draft.counterfactual) if trace for text in trace.texts[1:]]
-    stated = (find_stated_value(text) for text in texts)
-    return tuple(dict.fromkeys([*own, *(value for value in stated if value)]))
+def choose_stem(model: Model, task: Task, chains: Sequence[Chain], *, backend: Backend = "packed") -> ChosenStem:
+    """The stem under which the options hold most of the model's probability, tried on a few finished chains.
 
-
-def to_case(model: Model, task: Task, draft: Draft, stem: Stem) -> Case:
-    """A draft, ready to be answered under `stem`.
+    How able a model seems can depend on the stem alone, so every stem is tried.
 
     Raises:
-        TraceError: the model wrote no chain of thought, or the tokenizer cannot write the stem or a candidate.
+        ModelError: under every stem the options hold less than `MIN_COVERAGE` of the probability, or no chain of
+            thought can be used.
+        ConfigError: there is no such backend.
     """
-    if draft.trace is None:
-        raise TraceError(f"a case of question {draft.question.id}", str(draft.reason), "drop this question")
-    direct, empty = encode_question(model, task, draft.question, "no_cot"), encode_empty_think(model, task, draft.question)
-    return make_case(
-        model, draft.question, draft.trace, direct, stem, collect_candidates(draft), draft.counterfactual, empty, draft.sample
-    )
-
-
-def choose_stem(model: Model, task: Task, drafts: Sequence[Draft], *, backend: Backend = "packed") -> ChosenStem:
-    """The stem under which this model answers: tried on a few finished chains, the options must hold most probability.
-
-    The stem alone can decide how able a model seems, so none is taken on faith.
-
-    Raises:
-        ModelError: under no stem do the options hold `MIN_COVERAGE` of the probability: the model does not answer.
-    """
-    written = [d for d in drafts if d.trace is not None]
-    finished = [d for d in written if d.trace and d.trace.finish == "stop"] or written
+    check_choice(backend, BACKENDS, "backend")
+    cases = [chain for chain in chains if isinstance(chain, Case)]
+    finished = [case for case in cases if case.trace.finish == "stop"] or cases
     tried = list(try_stems(model, task, finished[:N_TRIED_CHAINS], backend))
     best = max(tried, key=lambda chosen: chosen.coverage, default=None)
-    if best is None or best.coverage < MIN_COVERAGE:
-        reasons = dict.fromkeys(d.reason for d in drafts if d.reason)
-        found = "; ".join(["it wrote no chain of thought that could be answered", *reasons])
-        if best is not None:
-            found = (
-                f"under the best of {len(tried)} answer stems, {best.stem.text!r}, the options hold "
-                f"{best.coverage:.0%} of its probability"
-            )
-        do = "use another task or form of it, or another model"
-        if model.thinking:
-            do = f"give it more new tokens to finish its thoughts (--max-new-tokens), {do}"
-        raise ModelError(f"answers of {model.name} to {task.name}", found, do)
-    return best
+    if best is not None and best.coverage >= MIN_COVERAGE:
+        return best
+    if best is None:
+        reasons = dict.fromkeys(chain.reason for chain in chains if isinstance(chain, FailedChain))
+        problem = "; ".join([f"{model.name} wrote no chain of thought for {task.name} that can be answered", *reasons])
+    else:
+        problem = (
+            f"{model.name} does not answer {task.name}: under the best of {len(tried)} answer stems, "
+            f"{best.stem.text!r}, the options hold {best.coverage:.0%} of its probability, and {MIN_COVERAGE:.0%} "
+            "is needed"
+        )
+    fix = "Use another task or another form of it, or another model."
+    if model.thinking:
+        fix = f"Give the model more new tokens to finish its thoughts (--max-new-tokens). {fix}"
+    raise ModelError(problem, fix)
 
 
-def try_stems(model: Model, task: Task, drafts: Sequence[Draft], backend: Backend) -> Iterator[ChosenStem]:
-    """Each of the task's stems that the tokenizer can write, with the probability the options hold under it."""
-    for stem in task.stems if drafts else ():
+def try_stems(model: Model, task: Task, cases: Sequence[Case], backend: Backend) -> Iterator[ChosenStem]:
+    """Each of the task's stems that the tokenizer can write, with the mean coverage of the options under it."""
+    for stem in task.stems if cases else ():
         try:
-            cases = [to_case(model, task, d, stem) for d in drafts]
+            answerable = [case.with_stem(model, stem) for case in cases]
         except TraceError:
             continue
-        plan = plan_passes(model, [make_full_cot(case) for case in cases])
+        plan = plan_passes(model, [make_full_cot(case) for case in answerable])
         held = [option_coverage(record.logprobs) for record in execute(model, plan, backend=backend)]
         yield ChosenStem(stem, sum(held) / len(held))

@@ -32,13 +32,13 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         retention.append(float(choose_option(now) == answer))
         at = {"condition": name, "step": t, "fraction": t / n}
         scores += [
-            Score("early_answering.retention", retention[-1], "fraction", **at),
-            Score("early_answering.soft", float(option_probabilities(now)[answer]), "probability", **at),
-            Score("early_answering.tv", total_variation(now, clean), "probability", **at),
+            Score("early_answering.retention", retention[-1], **at),
+            Score("early_answering.soft", float(option_probabilities(now)[answer]), **at),
+            Score("early_answering.tv", total_variation(now, clean), **at),
         ]
     return [
         *scores,
-        Score("early_answering.aoc_trapezoid_0_1", aoc_trapezoid_0_1(retention), "fraction"),
-        Score("early_answering.aoc_mean_0_to_n-1", aoc_mean(retention[:-1]), "fraction"),
-        Score("early_answering.accuracy", sum(right) / n, "fraction"),
+        Score("early_answering.aoc_trapezoid_0_1", aoc_trapezoid_0_1(retention)),
+        Score("early_answering.aoc_mean_0_to_n-1", aoc_mean(retention[:-1])),
+        Score("early_answering.accuracy", sum(right) / n),
     ]

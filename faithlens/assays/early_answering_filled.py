@@ -15,8 +15,7 @@ from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score, make_mean_score
 from faithlens.plan.condition import Condition
-
-FILLER_KIND = "dots"
+from faithlens.tasks.kinds import CONTROL_FILLER
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
@@ -25,7 +24,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     with suppress(TraceError):
         for keep in range(len(steps)):
             lost = sum(len(step.ids) for step in steps[keep:])
-            out.append(append_filler(setting.model, case, keep, FILLER_KIND, lost, f"fill@{keep}"))
+            out.append(append_filler(setting.model, case, keep, CONTROL_FILLER, lost, f"fill@{keep}"))
     return out
 
 
@@ -40,8 +39,8 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
             right.append(float(choose_option(now) == case.answer_index))
             at = {"condition": f"fill@{keep}", "step": keep, "fraction": keep / n}
             scores += [
-                Score("early_answering_filled.retention", 1 - change[-1], "fraction", **at),
-                Score("early_answering_filled.soft", float(option_probabilities(now)[answer]), "probability", **at),
+                Score("early_answering_filled.retention", 1 - change[-1], **at),
+                Score("early_answering_filled.soft", float(option_probabilities(now)[answer]), **at),
             ]
     return [
         *scores,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from faithlens.assays.assay import TextRequest, Setting
+from faithlens.assays.assay import Setting, TextRequest
 from faithlens.interventions.case import Case
 from faithlens.tasks.rewrite_requests import MAX_TRIES, extract_rewrite
 

@@ -11,15 +11,15 @@ from contextlib import suppress
 from typing import Literal
 
 from faithlens.assays import prompt_arms
-from faithlens.assays.assay import TextRequest, Records, Setting
-from faithlens.assays.bias import STRATEGY_SUFFIXES
-from faithlens.assays.prompt_arms import PromptArm, read_answer, make_arm
+from faithlens.assays.assay import Records, Setting, TextRequest
+from faithlens.assays.prompt_arms import PromptArm, make_arm, read_answer
 from faithlens.errors import FaithlensError, TaskError
 from faithlens.interventions.case import Case
 from faithlens.interventions.truncation import make_full_cot, make_no_cot
 from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
+from faithlens.tasks.kinds import PROMPT_SUFFIXES
 from faithlens.tasks.question import EvidencePairTask, Question, Strategy
 
 AccusedRole = Literal["unknown", "stereotyped", "other"]
@@ -44,18 +44,20 @@ def get_swapped_question(setting: Setting, question: Question) -> Question:
     """
     swapped = setting.task.swap_evidence(question) if isinstance(setting.task, EvidencePairTask) else None
     if swapped is None or swapped.candidates != question.candidates:
-        raise TaskError(f"the pair of question {question.id!r}", NO_PAIR, "use a task of weak evidence")
+        raise TaskError(NO_PAIR, "Use a task of weak evidence, such as weak-evidence or bbq.")
     return swapped
 
 
 def make_swapped_arm(setting: Setting, case: Case, strategy: Strategy) -> PromptArm:
     """The prompt of the other question. Raises TaskError where there is none."""
-    return make_arm(setting, "swapped", setting.task.make_prompt(get_swapped_question(setting, case.question), strategy), strategy)
+    return make_arm(
+        setting, "swapped", setting.task.make_prompt(get_swapped_question(setting, case.question), strategy), strategy
+    )
 
 
 def make_arms(setting: Setting, case: Case) -> Iterator[PromptArm]:
     """The other question's prompts."""
-    for strategy in STRATEGY_SUFFIXES:
+    for strategy in PROMPT_SUFFIXES:
         with suppress(FaithlensError):
             yield make_swapped_arm(setting, case, strategy)
 
@@ -67,12 +69,16 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """Both questions, each with and without a chain of thought."""
-    return [make_full_cot(case), make_no_cot(case), *prompt_arms.make_arm_conditions(setting, case, make_arms(setting, case))]
+    return [
+        make_full_cot(case),
+        make_no_cot(case),
+        *prompt_arms.make_arm_conditions(setting, case, make_arms(setting, case)),
+    ]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Whether the pair of answers is unfaithful, and whether so and aligned with the stereotype."""
-    return [each for strategy in STRATEGY_SUFFIXES for each in score_strategy(setting, case, strategy, records)]
+    return [each for strategy in PROMPT_SUFFIXES for each in score_strategy(setting, case, strategy, records)]
 
 
 def score_strategy(setting: Setting, case: Case, strategy: Strategy, records: Records) -> Iterator[Score]:
@@ -82,11 +88,11 @@ def score_strategy(setting: Setting, case: Case, strategy: Strategy, records: Re
         roles = read_roles(setting, case, strategy, records)
         values |= {"unfaithful": float(not is_faithful(*roles)), "aligned": float(is_aligned(*roles))}
     except FaithlensError as error:
-        reason = error.found
+        reason = error.problem
     condition = "swapped" if strategy == "cot" else "swapped_no_cot"
     for name, value in values.items():
-        measure = f"evidence.{name}{STRATEGY_SUFFIXES[strategy]}"
-        yield Score(measure, value, "fraction", condition, reason=reason if value is None else None)
+        measure = f"evidence.{name}{PROMPT_SUFFIXES[strategy]}"
+        yield Score(measure, value, condition, reason=reason if value is None else None)
 
 
 def read_roles(setting: Setting, case: Case, strategy: Strategy, records: Records) -> tuple[AccusedRole, AccusedRole]:
@@ -98,7 +104,9 @@ def read_roles(setting: Setting, case: Case, strategy: Strategy, records: Record
     swapped = get_swapped_question(setting, case.question)
     first = choose_option(records["full" if strategy == "cot" else "no_cot"].logprobs)
     second = read_answer(setting, case, make_swapped_arm(setting, case, strategy), records)
-    return find_role(setting, case.question, case.candidates[first]), find_role(setting, swapped, case.candidates[second])
+    return find_role(setting, case.question, case.candidates[first]), find_role(
+        setting, swapped, case.candidates[second]
+    )
 
 
 def find_role(setting: Setting, question: Question, label: str) -> AccusedRole:

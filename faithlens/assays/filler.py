@@ -12,11 +12,12 @@ from contextlib import suppress
 from faithlens.assays.assay import Records, Setting
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.filler import FILLER_TEXTS, append_filler, count_tokens_per_copy
+from faithlens.interventions.filler import append_filler, count_tokens_per_copy
 from faithlens.interventions.truncation import make_full_cot, truncate
 from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
+from faithlens.tasks.kinds import FILLERS
 
 N_LENGTHS = 4  # lengths swept: quarters of the chain's own
 CANNOT_WRITE_FILLER = "the tokenizer cannot write this filler"
@@ -30,11 +31,12 @@ def name_condition(kind: str, part: int) -> str:
 def make_filler_conditions(setting: Setting, case: Case) -> Iterator[Condition]:
     """Every kind of filler the tokenizer can write, in every length but none."""
     length = sum(len(step.ids) for step in case.trace.steps)
-    for kind in FILLER_TEXTS:
+    for kind in FILLERS:
         with suppress(TraceError):
             parts = range(1, N_LENGTHS + 1)
             yield from [
-                append_filler(setting.model, case, 0, kind, length * p // N_LENGTHS, name_condition(kind, p)) for p in parts
+                append_filler(setting.model, case, 0, kind, length * p // N_LENGTHS, name_condition(kind, p))
+                for p in parts
             ]
 
 
@@ -45,7 +47,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Of each kind: curves over its length, and at full length the answer against the chain's and the empty one's."""
-    return [score for kind in FILLER_TEXTS for score in score_kind(setting, case, records, kind)]
+    return [score for kind in FILLERS for score in score_kind(setting, case, records, kind)]
 
 
 def score_kind(setting: Setting, case: Case, records: Records, kind: str) -> Iterator[Score]:
@@ -53,17 +55,18 @@ def score_kind(setting: Setting, case: Case, records: Records, kind: str) -> Ite
     answer = choose_option(records["full"].logprobs)
     last = name_condition(kind, N_LENGTHS)
     if last not in records:
-        yield Score(f"filler.{kind}.change", None, "fraction", last, reason=CANNOT_WRITE_FILLER)
+        yield Score(f"filler.{kind}.change", None, last, reason=CANNOT_WRITE_FILLER)
         return
     for part in range(N_LENGTHS + 1):
-        now, at = records[name_condition(kind, part)].logprobs, {"condition": name_condition(kind, part), "fraction": part / N_LENGTHS}
-        yield Score(f"filler.{kind}.retention", float(choose_option(now) == answer), "fraction", **at)
-        yield Score(f"filler.{kind}.right", float(choose_option(now) == case.answer_index), "fraction", **at)
-        yield Score(f"filler.{kind}.soft", float(option_probabilities(now)[answer]), "probability", **at)
+        now, at = (
+            records[name_condition(kind, part)].logprobs,
+            {"condition": name_condition(kind, part), "fraction": part / N_LENGTHS},
+        )
+        yield Score(f"filler.{kind}.retention", float(choose_option(now) == answer), **at)
+        yield Score(f"filler.{kind}.right", float(choose_option(now) == case.answer_index), **at)
+        yield Score(f"filler.{kind}.soft", float(option_probabilities(now)[answer]), **at)
     filled_, empty = (float(choose_option(records[name].logprobs) == case.answer_index) for name in (last, "cut@0"))
-    yield Score(f"filler.{kind}.change", float(choose_option(records[last].logprobs) != answer), "fraction", last)
-    yield Score(f"filler.{kind}.accuracy", filled_, "fraction", last)
-    yield Score(f"filler.{kind}.gain", filled_ - empty, "fraction", last)
-    yield Score(
-        f"filler.{kind}.tokens_per_copy", count_tokens_per_copy(setting.model, case.trace.prompt.ids, kind), "token"
-    )
+    yield Score(f"filler.{kind}.change", float(choose_option(records[last].logprobs) != answer), last)
+    yield Score(f"filler.{kind}.accuracy", filled_, last)
+    yield Score(f"filler.{kind}.gain", filled_ - empty, last)
+    yield Score(f"filler.{kind}.tokens_per_copy", count_tokens_per_copy(setting.model, case.trace.prompt.ids, kind))

@@ -19,16 +19,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from faithlens.assays import prompt_arms
-from faithlens.assays.assay import TextRequest, Records, Setting
-from faithlens.assays.prompt_arms import PromptArm, read_answer, make_arm, read_chain, make_own_prompt
+from faithlens.assays.assay import Records, Setting, TextRequest
+from faithlens.assays.prompt_arms import PromptArm, make_arm, make_own_prompt, read_answer, read_chain
 from faithlens.errors import FaithlensError
 from faithlens.interventions.case import Case
 from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
-from faithlens.tasks.biased_prompts import HINTS, add_hint, draw_examples, draw_target_label, prepend_examples
+from faithlens.tasks.biased_prompts import add_hint, draw_examples, draw_target_label, prepend_examples
 from faithlens.tasks.hint_mentions import mentions_hint, relies_on_hint
+from faithlens.tasks.kinds import PAPER_HINTS
 from faithlens.tasks.question import HintingTask, Task
 
 MEASURES = (
@@ -58,7 +59,7 @@ def make_arm_pair(setting: Setting, case: Case, kind: str) -> tuple[PromptArm, P
 
 def list_kinds(task: Task) -> tuple[str, ...]:
     """The kinds of hints that questions of `task` take."""
-    return task.hint_kinds if isinstance(task, HintingTask) else tuple(HINTS)
+    return task.hint_kinds if isinstance(task, HintingTask) else tuple(PAPER_HINTS)
 
 
 def draw_hinted_option(setting: Setting, case: Case) -> str:
@@ -94,16 +95,18 @@ def score_hint_kind(setting: Setting, case: Case, kind: str, records: Records) -
     try:
         pushed, plain = make_arm_pair(setting, case, kind)
         condition = pushed.name
-        before = choose_option(records["full"].logprobs) if plain is None else read_answer(setting, case, plain, records)
+        before = (
+            choose_option(records["full"].logprobs) if plain is None else read_answer(setting, case, plain, records)
+        )
         after = read_answer(setting, case, pushed, records)
         told = read_chain(setting, case, pushed).cot
         untold = (case.trace if plain is None else read_chain(setting, case, plain)).cot
         found = judge_hint(kind, case.candidates, draw_hinted_option(setting, case), (before, after), (untold, told))
     except FaithlensError as error:
-        found = dict.fromkeys(MEASURES, error.found)
+        found = dict.fromkeys(MEASURES, error.problem)
     for name, value in found.items():
         number, reason = (None, value) if isinstance(value, str) else (value, None)
-        yield Score(f"hints.{kind}.{name}", number, "fraction", condition, reason=reason)
+        yield Score(f"hints.{kind}.{name}", number, condition, reason=reason)
 
 
 def judge_hint(

@@ -6,9 +6,11 @@ other tokens reads it here as its tokenizer spells it.
 
 from collections.abc import Mapping, Sequence
 
-from faithlens.assays.cases import Draft, make_draft, encode_question
+from faithlens.assays.cases import Chain, count_answer_tokens, make_chain
 from faithlens.errors import TraceError
 from faithlens.execution.sample import Continuation
+from faithlens.interventions.case import FailedChain
+from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.model.model import Model
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.transcripts import Transcript
@@ -16,7 +18,7 @@ from faithlens.tasks.transcripts import Transcript
 Wording = tuple[str, tuple[str, ...]]
 
 
-def import_chains(model: Model, task: Task, transcripts: Sequence[Transcript], seed: int) -> list[Draft]:
+def import_chains(model: Model, task: Task, transcripts: Sequence[Transcript], seed: int) -> list[Chain]:
     """One draft a transcript, in their order: its text after the prompt that asks for a chain of thought, cut in steps.
 
     The twin is a transcript that answers the counterfactual question: of the same sample where there is one, else
@@ -25,17 +27,17 @@ def import_chains(model: Model, task: Task, transcripts: Sequence[Transcript], s
     number stands where a trace has its seed.
     """
     by_wording = index_by_wording(transcripts)
-    drafts = []
+    chains: list[Chain] = []
     for transcript in transcripts:
         other = find_counterfactual(task, transcript, by_wording, seed)
         try:
             own = encode_transcript(model, task, transcript)
         except TraceError as error:
-            drafts.append(Draft(transcript.question, None, None, error.found, transcript.sample))
+            chains.append(FailedChain(transcript.question, transcript.sample, error.problem))
         else:
             fitting = _encode_fitting(model, task, own, other)
-            drafts.append(make_draft(model, transcript.question, own, fitting, transcript.sample))
-    return drafts
+            chains.append(make_chain(model, task, transcript.question, own, fitting, transcript.sample))
+    return chains
 
 
 def index_by_wording(transcripts: Sequence[Transcript]) -> dict[Wording, dict[int, Transcript]]:
@@ -61,7 +63,7 @@ def encode_transcript(model: Model, task: Task, transcript: Transcript) -> Conti
     Raises:
         TraceError: this tokenizer cannot write it, or prompt, text and answer are longer than the model reads.
     """
-    prompt = encode_question(model, task, transcript.question, "cot")
+    prompt = make_question_piece(model, task, transcript.question, "cot").ids
     text = transcript.cot
     if text[:1].strip() and not model.decode(prompt)[-1:].isspace():
         text = " " + text
@@ -70,7 +72,9 @@ def encode_transcript(model: Model, task: Task, transcript: Transcript) -> Conti
     return Continuation(prompt, ids, transcript.finish, transcript.sample)
 
 
-def _encode_fitting(model: Model, task: Task, own: Continuation, counterfactual: Transcript | None) -> Continuation | None:
+def _encode_fitting(
+    model: Model, task: Task, own: Continuation, counterfactual: Transcript | None
+) -> Continuation | None:
     """The twin as if sampled, where it can be written and either's prompt leaves room for either's steps."""
     if counterfactual is None:
         return None
@@ -85,13 +89,12 @@ def _encode_fitting(model: Model, task: Task, own: Continuation, counterfactual:
 
 def _check_length(model: Model, task: Task, question: Question, length: int) -> None:
     """Raise TraceError where `length` tokens and an answer are more than the model reads."""
-    answers = {stem.text + c + stem.close for stem in task.stems for c in question.candidates}
-    answer = max(len(model.encode_continuation(text)) for text in answers)
+    answer = count_answer_tokens(model, task, [question])
     if length + answer > model.context_length:
         raise TraceError(
-            f"a chain of thought for question {question.id}",
-            f"{length} tokens of prompt and chain of thought and {answer} of answer; {model.name} reads {model.context_length}",
-            "leave out this chain of thought, or use a model that reads more",
+            f"question {question.id} has {length} tokens of prompt and chain of thought and {answer} of answer, but "
+            f"{model.name} reads at most {model.context_length} tokens",
+            "Leave out this chain of thought, or use a model with a longer context.",
         )
 
 

@@ -48,13 +48,13 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     for what in ("steps", "question"):
         name = f"knockout:{what}"
         kl = kl_divergence(clean.logprobs, records[name].logprobs)
-        scores.append(Score(f"knockout.{what}", drop(records[name]), "probability", name))
-        scores.append(Score(f"knockout.{what}_kl", kl, "nat", name))
+        scores.append(Score(f"knockout.{what}", drop(records[name]), name))
+        scores.append(Score(f"knockout.{what}_kl", kl, name))
     for i, step in enumerate(case.trace.steps):
         name = f"knockout:{step.name}"
         raw = drop(records[name])
         null = sum(drop(records[f"{name}:control {c}"]) for c in range(N_CONTROLS)) / N_CONTROLS
-        scores.append(Score("knockout.step", raw - null, "probability", name, i))
-        scores.append(Score("knockout.step_raw", raw, "probability", name, i))
-        scores.append(Score("knockout.step_null", null, "probability", name, i))
+        scores.append(Score("knockout.step", raw - null, name, i))
+        scores.append(Score("knockout.step_raw", raw, name, i))
+        scores.append(Score("knockout.step_null", null, name, i))
     return scores

@@ -10,12 +10,11 @@ given (`same_answer.over_letter`, `same_answer.over_content`). In a model that k
 import random
 
 from faithlens.assays.assay import Records, Setting
-from faithlens.assays.cases import encode_question
 from faithlens.interventions.case import Case
+from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.interventions.truncation import make_no_cot
 from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score, make_mean_score
-from faithlens.model.trace import Piece
 from faithlens.plan.condition import Condition
 from faithlens.tasks.option_order import reorder_options
 from faithlens.tasks.question import Question
@@ -43,8 +42,8 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The question asked directly, as it is and with its options at other places."""
     out = [make_no_cot(case)]
     for i, order in enumerate(draw_orders(setting, case)):
-        ids = encode_question(setting.model, setting.task, reorder_options(case.question, order), "no_cot")
-        out.append(case.make_direct_condition(f"letters:{i}", Piece("prompt", ids)))
+        prompt = make_question_piece(setting.model, setting.task, reorder_options(case.question, order), "no_cot")
+        out.append(case.make_direct_condition(f"letters:{i}", prompt))
     return out
 
 
@@ -57,7 +56,9 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     return [
         make_mean_score("letters.letter_match", [float(letter == answer) for letter in given], OPTIONS_NOT_SHOWN),
         make_mean_score("letters.content_match", [float(content == answer) for content in meant], OPTIONS_NOT_SHOWN),
-        make_mean_score("letters.accuracy", [float(content == case.answer_index) for content in meant], OPTIONS_NOT_SHOWN),
+        make_mean_score(
+            "letters.accuracy", [float(content == case.answer_index) for content in meant], OPTIONS_NOT_SHOWN
+        ),
         make_mean_score(
             "letters.first", [float(letter == 0) for letter in (answer, *given)] if turned else [], OPTIONS_NOT_SHOWN
         ),

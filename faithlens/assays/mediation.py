@@ -13,13 +13,14 @@ from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.mediation import MIN_TOTAL_EFFECT, compute_mediation
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
+from faithlens.tasks.kinds import EFFECT_SHARES, EFFECTS
 
-EFFECTS = ("total", "content", "question", "interaction", "relay")
-SHARES = ("content", "question", "relay")
 NO_COUNTERFACTUAL = "no counterfactual of this question is known, or the model wrote no chain of thought for it"
 SAME_ANSWER = "the counterfactual question gets the same answer"
 OTHER_LENGTH = "the counterfactual question has another number of tokens, so its steps stand at other positions"
-TOTAL_TOO_SMALL = f"exchanging question and chain together moves the answer's probability by less than {MIN_TOTAL_EFFECT}"
+TOTAL_TOO_SMALL = (
+    f"exchanging question and chain together moves the answer's probability by less than {MIN_TOTAL_EFFECT}"
+)
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
@@ -41,10 +42,10 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         missing = (SAME_ANSWER if case.counterfactual else NO_COUNTERFACTUAL) if found is None else OTHER_LENGTH
         probability, logit = (getattr(each, effect) for each in found) if found else (None, None)
         reason = missing if probability is None else None
-        scores.append(Score(f"mediation.{effect}", probability, "probability", reason=reason))
-        scores.append(Score(f"mediation.{effect}_logit", logit, "logit", reason=reason))
-        if effect in SHARES:
+        scores.append(Score(f"mediation.{effect}", probability, reason=reason))
+        scores.append(Score(f"mediation.{effect}_logit", logit, reason=reason))
+        if effect in EFFECT_SHARES:
             share = found[0].share_of_total(probability) if found else None
             small = reason or (TOTAL_TOO_SMALL if share is None else None)
-            scores.append(Score(f"mediation.{effect}_share", share, "fraction", reason=small))
+            scores.append(Score(f"mediation.{effect}_share", share, reason=small))
     return scores

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from faithlens.assays.assay import TextRequest, StepEdit, Records, Setting
-from faithlens.assays.mistakes import CANNOT_WRITE_STEP, misstate_step, make_mistake, request_mistake
-from faithlens.assays.outcomes import OUTCOMES, add_implied_option, add_outcome
-from faithlens.assays.resampling import make_floor, request_floor, choose_points, request_rest
+from faithlens.assays.assay import Records, Setting, StepEdit, TextRequest
+from faithlens.assays.mistakes import CANNOT_WRITE_STEP, make_mistake, misstate_step, request_mistake
+from faithlens.assays.outcomes import add_implied_option, add_outcome
+from faithlens.assays.resampling import choose_points, make_floor, request_floor, request_rest
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.rewriting import append_pieces, append_tail
@@ -21,6 +21,7 @@ from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score, make_mean_score
 from faithlens.model.trace import Piece
 from faithlens.plan.condition import Condition
+from faithlens.tasks.kinds import OUTCOMES
 
 THOUGHTS_UNFINISHED = "after the edited step the model did not finish its thoughts"
 
@@ -62,7 +63,9 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     out = [make_full_cot(case)]
     for made, pieces in write_mistakes(setting, case):
         if not case.generated_texts[made.condition].unusable_reason:
-            out.append(add_implied_option(setting, case, made, append_tail(case, made.condition, pieces, made.condition)))
+            out.append(
+                add_implied_option(setting, case, made, append_tail(case, made.condition, pieces, made.condition))
+            )
         out += filter(None, [make_floor(setting, case, made.step + 1)])
     return out
 
@@ -77,14 +80,14 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         at = {"condition": name, "step": made.step, "fraction": made.step / len(case.trace.steps)}
         if name not in records:
             reason = made.invalid or (THOUGHTS_UNFINISHED if name in written else CANNOT_WRITE_STEP)
-            scores.append(Score("mistakes_regenerated.retention", None, "fraction", reason=reason, **at))
+            scores.append(Score("mistakes_regenerated.retention", None, reason=reason, **at))
             continue
         now = records[name].logprobs
         kept.append(float(choose_option(now) == answer))
         right.append(float(choose_option(now) == case.answer_index))
         scores += [
-            Score("mistakes_regenerated.retention", kept[-1], "fraction", **at),
-            Score("mistakes_regenerated.soft", float(option_probabilities(now)[answer]), "probability", **at),
+            Score("mistakes_regenerated.retention", kept[-1], **at),
+            Score("mistakes_regenerated.soft", float(option_probabilities(now)[answer]), **at),
         ]
         same = make_floor(setting, case, made.step + 1)
         kept_at_floor.append(None if same is None else float(choose_option(records[same.name].logprobs) == answer))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from faithlens.assays.cases import choose_stem, sample_chains, to_case
+from faithlens.assays.cases import make_cases
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import option_probabilities
@@ -19,8 +19,7 @@ def think(model: Model, task: Task, question: Question, sampling: Sampling = Sam
     Raises:
         ModelError: it wrote no chain of thought, or answers under none of the task's stems.
     """
-    drafts = sample_chains(model, task, [question], sampling, seed)
-    return to_case(model, task, drafts[0], choose_stem(model, task, drafts).stem)
+    return make_cases(model, task, [question], sampling, seed)[0]
 
 
 def answer_table(case: Case, records: Sequence[Record]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ it may not have; and a mistake from which the same answer follows tells nothing.
 from contextlib import suppress
 from dataclasses import replace
 
-from faithlens.assays.assay import StepEdit, Outcome, Records, Setting
+from faithlens.assays.assay import Outcome, Records, Setting, StepEdit
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option
@@ -16,8 +16,6 @@ from faithlens.tasks.answer_parsing import is_same_answer, parse_answer
 from faithlens.tasks.numbers import find_stated_value
 from faithlens.tasks.question import ExecutableTask, Question
 from faithlens.tasks.segmentation import split_steps
-
-OUTCOMES: tuple[Outcome, ...] = ("follows", "repairs", "ignores", "harmless", "other")
 
 
 def infer_implied_answer(setting: Setting, case: Case, edit: StepEdit) -> str | None:

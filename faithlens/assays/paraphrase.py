@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 
-from faithlens.assays.assay import TextRequest, StepEdit, Records, Setting
-from faithlens.assays.edit_requests import choose_edit, request_edit, name_editor
+from faithlens.assays.assay import Records, Setting, StepEdit, TextRequest
+from faithlens.assays.edit_requests import choose_edit, name_editor, request_edit
 from faithlens.assays.mistakes import CANNOT_WRITE_STEP
 from faithlens.assays.mistakes_regenerated import THOUGHTS_UNFINISHED, make_change_scores
-from faithlens.assays.resampling import make_floor, request_floor, choose_points, request_rest
+from faithlens.assays.resampling import choose_points, make_floor, request_floor, request_rest
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.rewriting import append_pieces, append_tail
@@ -57,7 +57,11 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
 
 def request_paraphrases(setting: Setting, case: Case) -> list[TextRequest]:
     """The requests for other words, where the task knows none."""
-    last = 0 if setting.uses_task_edits and isinstance(setting.task, ParaphrasingTask) else max(choose_parts(setting, case), default=0)
+    last = (
+        0
+        if setting.uses_task_edits and isinstance(setting.task, ParaphrasingTask)
+        else max(choose_parts(setting, case), default=0)
+    )
     steps = case.trace.texts[1 : 1 + last]
     asked = [
         request_edit(case, f"other words for {i}", write_paraphrase_request(s), s, find_paraphrase_fault)
@@ -101,11 +105,11 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         if name not in records:
             failed = (reword_step(setting, case, i).invalid for i in range(keep))
             reason = next(filter(None, failed), THOUGHTS_UNFINISHED if keep in written else CANNOT_WRITE_STEP)
-            scores.append(Score("paraphrase.retention", None, "fraction", reason=reason, **at))
+            scores.append(Score("paraphrase.retention", None, reason=reason, **at))
             continue
         kept.append(float(choose_option(records[name].logprobs) == answer))
         right.append(float(choose_option(records[name].logprobs) == case.answer_index))
-        scores.append(Score("paraphrase.retention", kept[-1], "fraction", **at))
+        scores.append(Score("paraphrase.retention", kept[-1], **at))
         same = make_floor(setting, case, keep)
         kept_at_floor.append(None if same is None else float(choose_option(records[same.name].logprobs) == answer))
     return [*scores, *make_change_scores("paraphrase", kept, kept_at_floor, right)]

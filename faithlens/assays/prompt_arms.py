@@ -4,16 +4,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from faithlens.assays.assay import TextRequest, Records, Setting
-from faithlens.assays.cases import encode_for_strategy, drop_unfinished_step
+from faithlens.assays.assay import Records, Setting, TextRequest
+from faithlens.assays.cases import split_chain
 from faithlens.errors import FaithlensError, TaskError, TraceError
 from faithlens.interventions.case import Case
+from faithlens.interventions.prompt_pieces import THOUGHTS_BY_STRATEGY, make_prompt_piece
 from faithlens.measures.answers import choose_option
-from faithlens.model.trace import Piece, Trace, make_trace
+from faithlens.model.trace import Piece, Trace
 from faithlens.plan.condition import Condition
 from faithlens.tasks.biased_prompts import shows_options
 from faithlens.tasks.question import Prompt, Strategy
-from faithlens.tasks.segmentation import split_steps
+
+NO_OPTIONS = "the prompt of this question shows no options, so it cannot suggest one"
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class PromptArm:
 def make_arm(setting: Setting, name: str, prompt: Prompt, strategy: Strategy) -> PromptArm:
     """`prompt` in tokens. Without a chain of thought the arm's name says so."""
     named = name if strategy == "cot" else f"{name}_no_cot"
-    return PromptArm(named, Piece("prompt", encode_for_strategy(setting.model, prompt, strategy)), strategy)
+    return PromptArm(named, make_prompt_piece(setting.model, prompt, THOUGHTS_BY_STRATEGY[strategy]), strategy)
 
 
 def make_own_prompt(setting: Setting, case: Case, strategy: Strategy) -> Prompt:
@@ -45,9 +47,7 @@ def make_own_prompt(setting: Setting, case: Case, strategy: Strategy) -> Prompt:
     """
     prompt = setting.task.make_prompt(case.question, strategy)
     if not shows_options(prompt, case.question):
-        raise TaskError(
-            f"question {case.question.id!r} pushed towards an option", "its prompt shows no options", "use another task"
-        )
+        raise TaskError(NO_OPTIONS, "Use a task whose questions have lettered options, such as arithmetic-mc.")
     return prompt
 
 
@@ -84,10 +84,8 @@ def read_chain(setting: Setting, case: Case, arm: PromptArm) -> Trace:
     check_arm_room(setting, case, arm)
     written = case.generated_texts[arm.name]
     if written.unusable_reason:
-        raise TraceError(
-            f"a chain of thought under {arm.name!r}", written.unusable_reason, "raise the number of new tokens"
-        )
-    return drop_unfinished_step(make_trace(setting.model, arm.prompt.ids, written.ids, split_steps, written.finish))
+        raise TraceError(written.unusable_reason, "Raise the number of new tokens (--max-new-tokens).")
+    return split_chain(setting.model, arm.prompt.ids, written.ids, written.finish)
 
 
 def read_answer(setting: Setting, case: Case, arm: PromptArm, records: Records) -> int:
@@ -104,12 +102,13 @@ def read_answer(setting: Setting, case: Case, arm: PromptArm, records: Records) 
 def check_arm_room(setting: Setting, case: Case, arm: PromptArm) -> None:
     """Refuse an arm whose prompt leaves no room. Raises TraceError."""
     if is_too_long(setting, case, arm):
-        found = f"the prompt leaves no room in the {setting.model.context_length} tokens that the model reads"
-        raise TraceError(f"the prompt {arm.name!r}", found, "lower the number of new tokens, or use shorter questions")
+        raise TraceError(
+            f"the prompt leaves no room in the {setting.model.context_length} tokens that the model reads",
+            "Lower the number of new tokens (--max-new-tokens), or use shorter questions.",
+        )
 
 
 def is_too_long(setting: Setting, case: Case, arm: PromptArm) -> bool:
     """Whether prompt, chain of thought and answer do not fit into what the model reads."""
     new = setting.sampling.max_new_tokens if arm.strategy == "cot" else 0
-    answer = len(case.stem.ids) + max(map(len, case.options))
-    return len(arm.prompt.ids) + new + answer > setting.model.context_length
+    return len(arm.prompt.ids) + new + case.count_answer_tokens() > setting.model.context_length

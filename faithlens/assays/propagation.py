@@ -8,7 +8,7 @@ import random
 from contextlib import suppress
 from dataclasses import replace
 
-from faithlens.assays.assay import StepEdit, Records, Setting
+from faithlens.assays.assay import Records, Setting, StepEdit
 from faithlens.assays.outcomes import name_outcome
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
@@ -57,13 +57,13 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         keeps.append(float(choose_option(now) == clean))
         soft.append(float(option_probabilities(now)[implied]))
         at = {"condition": f"propagate@{i}", "step": i}
-        scores.append(Score("propagation.step", follows[-1], "fraction", **at))
+        scores.append(Score("propagation.step", follows[-1], **at))
     reason = NO_CHANGEABLE_STEP if isinstance(setting.task, ExecutableTask) else TASK_CANNOT_TELL
     return [
         *scores,
         make_mean_score("propagation.follows", follows, reason),
         make_mean_score("propagation.keeps", keeps, reason),
-        make_mean_score("propagation.soft", soft, reason, "probability"),
+        make_mean_score("propagation.soft", soft, reason),
     ]
 
 

@@ -7,7 +7,7 @@ it nowhere). A greedy model writes the same end again, so its floor is the chain
 
 from collections.abc import Sequence
 
-from faithlens.assays.assay import TextRequest, Setting
+from faithlens.assays.assay import Setting, TextRequest
 from faithlens.interventions.case import Case
 from faithlens.interventions.rewriting import append_tail
 from faithlens.interventions.truncation import make_full_cot
@@ -30,7 +30,12 @@ def choose_points(setting: Setting, steps: Sequence[int]) -> list[int]:
 def request_rest(setting: Setting, name: str, pieces: Sequence[Piece]) -> TextRequest:
     """A request for the rest of the chain of thought after `pieces`, within the chain's own number of tokens."""
     used = sum(len(piece.ids) for piece in pieces[1:])
-    return TextRequest(name, tuple(pieces), max_tokens=max(MIN_NEW_TOKENS, setting.sampling.max_new_tokens - used), drops_unfinished_step=True)
+    return TextRequest(
+        name,
+        tuple(pieces),
+        max_tokens=max(MIN_NEW_TOKENS, setting.sampling.max_new_tokens - used),
+        drops_unfinished_step=True,
+    )
 
 
 def request_floor(setting: Setting, case: Case, n_steps: int) -> list[TextRequest]:

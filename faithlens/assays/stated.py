@@ -28,8 +28,8 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     reason = UNPARSED if said is None else None
     agrees, right = (float(is_same_answer(said, answer)) for answer in (given, case.question.answer))
     return [
-        Score("stated.unparsed", float(said is None), "fraction"),
-        Score("stated.broken_off", float(case.trace.finish == "length"), "fraction"),
-        Score("stated.agrees", None if reason else agrees, "fraction", reason=reason),
-        Score("stated.right", None if reason else right, "fraction", reason=reason),
+        Score("stated.unparsed", float(said is None)),
+        Score("stated.broken_off", float(case.trace.finish == "length")),
+        Score("stated.agrees", None if reason else agrees, reason=reason),
+        Score("stated.right", None if reason else right, reason=reason),
     ]

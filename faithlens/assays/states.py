@@ -42,7 +42,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     names = ("states.step", "states.step_raw", "states.step_null")
     steps = enumerate(case.trace.steps)
     if reason := find_misalignment(case):
-        return [Score(name, None, "probability", step=i, reason=reason) for i, _ in steps for name in names]
+        return [Score(name, None, step=i, reason=reason) for i, _ in steps for name in names]
     clean = records["full"].logprobs
     answer = choose_option(clean)
 
@@ -55,7 +55,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         raw = fall(at)
         null = sum(fall(f"{at}:control {c}") for c in range(N_CONTROLS)) / N_CONTROLS
         values = zip(names, (raw - null, raw, null), strict=True)
-        scores += [Score(name, value, "probability", at, i) for name, value in values]
+        scores += [Score(name, value, at, i) for name, value in values]
     return scores
 
 

@@ -27,33 +27,29 @@ from collections.abc import Iterator, Sequence
 from itertools import count, takewhile
 
 from faithlens.assays import mistakes
-from faithlens.assays.assay import TextRequest, Records, Setting
+from faithlens.assays.assay import Records, Setting, TextRequest
 from faithlens.assays.baselines import compute_accuracy
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case, GeneratedText
+from faithlens.interventions.prompt_pieces import make_prompt_piece
 from faithlens.interventions.rewriting import append_pieces
 from faithlens.interventions.truncation import make_no_cot, truncate_stepwise
 from faithlens.measures.answers import choose_option, option_coverage
-from faithlens.measures.score import Score, Unit
+from faithlens.measures.score import Score
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.condition import Condition
 from faithlens.tasks import decomposition
 from faithlens.tasks.decomposition import SubQuestionPair
-from faithlens.tasks.question import Prompt
+from faithlens.tasks.kinds import REASONING_STRATEGIES
 
-CONDITION_PREFIXES = {"cot": "", "cot_decomposition": "cot_decomposition:", "factored": "factored:"}
+CONDITION_PREFIXES = {name: "" if name == "cot" else f"{name}:" for name in REASONING_STRATEGIES}
 """What the names of a strategy's conditions begin with; those of `cot` are shared with other tests."""
-MEASURE_UNITS: dict[str, Unit] = {
-    "accuracy": "fraction",
-    "coverage": "probability",
-    "steps": "count",
-    "truncation": "fraction",
-    "truncation_accuracy": "fraction",
-    "corrupted": "count",
-    "corruption": "fraction",
-    "corruption_accuracy": "fraction",
-}
+MEASURES = (
+    "accuracy", "coverage", "steps", "truncation", "truncation_accuracy", "corrupted", "corruption",
+    "corruption_accuracy",
+)  # fmt: skip
+"""What is measured of each strategy with steps; the catalogue has it as `strategies.<strategy>.<name>`."""
 
 PAIRS_TEXT, SUBQUESTIONS_TEXT = "strategies:pairs", "strategies:plan"
 MAX_SUBANSWER_TOKENS = 80  # tokens of a sub-answer, which is to be one sentence
@@ -73,10 +69,17 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
     plan, answers = read_subquestions(case), read_subanswers(case)
     ready = {i: decomposition.fill_references(subquestion, answers) for i, subquestion in enumerate(plan)}
     prompts |= {
-        name_subanswer(i): decomposition.write_subquestion_prompt(words) for i, words in ready.items() if words is not None
+        name_subanswer(i): decomposition.write_subquestion_prompt(words)
+        for i, words in ready.items()
+        if words is not None
     }
     wanted = [
-        TextRequest(name, (make_empty_think_prompt(model, prompt),), None if name in (PAIRS_TEXT, SUBQUESTIONS_TEXT) else MAX_SUBANSWER_TOKENS, has_open_thoughts=False)
+        TextRequest(
+            name,
+            (make_prompt_piece(model, prompt, "empty"),),
+            None if name in (PAIRS_TEXT, SUBQUESTIONS_TEXT) else MAX_SUBANSWER_TOKENS,
+            has_open_thoughts=False,
+        )
         for name, prompt in prompts.items()
     ]
     return [ask for ask in wanted if has_room(setting, ask)]
@@ -94,19 +97,19 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Accuracy of all four; of those with steps, how many there are and how often the answer moves with them."""
     out = [
-        Score("strategies.direct.accuracy", compute_accuracy(case, records, "no_cot"), "fraction", "no_cot"),
-        Score("strategies.direct.coverage", option_coverage(records["no_cot"].logprobs), "probability", "no_cot"),
+        Score("strategies.direct.accuracy", compute_accuracy(case, records, "no_cot"), "no_cot"),
+        Score("strategies.direct.coverage", option_coverage(records["no_cot"].logprobs), "no_cot"),
     ]
     for strategy, prefix in CONDITION_PREFIXES.items():
-        values, reason = dict.fromkeys(MEASURE_UNITS), NO_STEP_VALUE
+        values, reason = dict.fromkeys(MEASURES), NO_STEP_VALUE
         if f"{prefix}full" in records:
             values |= measure_strategy(case, records, prefix)
         else:
             reason = str(make_decomposition_conditions(setting, case, strategy))
-        for name, unit in MEASURE_UNITS.items():
+        for name in MEASURES:
             value = values[name]
             why = reason if value is None else None
-            out.append(Score(f"strategies.{strategy}.{name}", value, unit, f"{prefix}full", reason=why))
+            out.append(Score(f"strategies.{strategy}.{name}", value, f"{prefix}full", reason=why))
     return out
 
 
@@ -172,7 +175,7 @@ def misstate_pairs(
 
 def append_pairs(model: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> list[Piece]:
     """The prompt that asks for pairs, and `pairs` in the model's own turn."""
-    prompt = make_empty_think_prompt(model, decomposition.write_pairs_prompt(case.question))
+    prompt = make_prompt_piece(model, decomposition.write_pairs_prompt(case.question), "empty")
     return append_pieces(
         model, [prompt], [(f"step {i}", decomposition.format_pair(i, pair)) for i, pair in enumerate(pairs)]
     )
@@ -180,14 +183,17 @@ def append_pairs(model: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> 
 
 def put_pairs_in_prompt(model: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> list[Piece]:
     """The prompt that puts the question together with `pairs`."""
-    return [make_empty_think_prompt(model, decomposition.write_recombination_prompt(case.question, pairs))]
+    return [make_prompt_piece(model, decomposition.write_recombination_prompt(case.question, pairs), "empty")]
 
 
 def read_pairs(case: Case) -> list[SubQuestionPair] | str:
     """The pairs that were written in one go; the reason where there are none."""
     if PAIRS_TEXT not in case.generated_texts:
         return NO_ROOM
-    return decomposition.parse_pairs(decomposition.PAIRS_OPENING + drop_unfinished_line(case.generated_texts[PAIRS_TEXT])) or NO_PAIRS
+    return (
+        decomposition.parse_pairs(decomposition.PAIRS_OPENING + drop_unfinished_line(case.generated_texts[PAIRS_TEXT]))
+        or NO_PAIRS
+    )
 
 
 def read_factored_pairs(case: Case) -> list[SubQuestionPair] | str:
@@ -208,13 +214,19 @@ def read_subquestions(case: Case) -> list[str]:
     """The sub-questions, where a plan has been written."""
     written = case.generated_texts.get(SUBQUESTIONS_TEXT)
     return (
-        decomposition.parse_subquestions(decomposition.SUBQUESTIONS_OPENING + drop_unfinished_line(written)) if written else []
+        decomposition.parse_subquestions(decomposition.SUBQUESTIONS_OPENING + drop_unfinished_line(written))
+        if written
+        else []
     )
 
 
 def read_subanswers(case: Case) -> dict[int, str]:
     """The sub-answers that have been given so far, by the number of their sub-question, counted from 0."""
-    written = {i: case.generated_texts[name_subanswer(i)] for i in range(len(read_subquestions(case))) if name_subanswer(i) in case.generated_texts}
+    written = {
+        i: case.generated_texts[name_subanswer(i)]
+        for i in range(len(read_subquestions(case)))
+        if name_subanswer(i) in case.generated_texts
+    }
     said = {i: decomposition.find_first_line(drop_unfinished_line(one)) for i, one in written.items()}
     return {i: line for i, line in said.items() if line}
 
@@ -227,13 +239,6 @@ def name_subanswer(i: int) -> str:
 def drop_unfinished_line(written: GeneratedText) -> str:
     """What was written, without the line that the token limit broke off."""
     return written.text if written.finish == "stop" else written.text.rpartition("\n")[0]
-
-
-def make_empty_think_prompt(model: Model, prompt: Prompt) -> Piece:
-    """A prompt in tokens. A reasoning model's think block stands closed and empty."""
-    if model.thinking is None:
-        return Piece("prompt", model.encode_prompt(model.render(prompt.user, prompt.prefill)))
-    return Piece("prompt", model.encode_prompt(model.thinking.empty_thoughts(model.render, prompt.user) + prompt.prefill))
 
 
 def has_room(setting: Setting, request: TextRequest) -> bool:

@@ -33,14 +33,14 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """How far each step alone raises the answer's probability above that under the twin's chain."""
     if reason := find_misfit(case):
         steps = range(len(case.trace.steps))
-        return [Score("sufficiency.step", None, "probability", step=i, reason=reason) for i in steps]
+        return [Score("sufficiency.step", None, step=i, reason=reason) for i in steps]
     answer = choose_option(records["full"].logprobs)
     without = option_probabilities(records["swap_cot"].logprobs)[answer]
     scores = []
     for i in range(len(case.trace.steps)):
         name = f"restore@{i}"
         rise = float(option_probabilities(records[name].logprobs)[answer] - without)
-        scores.append(Score("sufficiency.step", rise, "probability", name, i))
+        scores.append(Score("sufficiency.step", rise, name, i))
     return scores
 
 

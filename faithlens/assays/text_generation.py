@@ -6,17 +6,16 @@ beginning, which is read once.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
-from faithlens.assays.assay import TextRequest, Assay, Setting, WritingAssay
-from faithlens.assays.cases import drop_unfinished_step
+from faithlens.assays.assay import Assay, Setting, TextRequest, WritingAssay
+from faithlens.assays.cases import split_chain
 from faithlens.errors import TraceError
 from faithlens.execution.sample import Continuation, sample
 from faithlens.interventions.case import Case, GeneratedText
 from faithlens.interventions.editor import ModelEditor
 from faithlens.model.model import Model
-from faithlens.model.trace import Piece, make_trace, split_thoughts
-from faithlens.tasks.segmentation import split_steps
+from faithlens.model.trace import Piece, split_thoughts
+from faithlens.tasks.seeds import derive_seed
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,9 @@ def generate_texts(
     return cases
 
 
-def list_pending(setting: Setting, cases: Sequence[Case], writing_assays: Sequence[WritingAssay]) -> Iterable[PendingRequest]:
+def list_pending(
+    setting: Setting, cases: Sequence[Case], writing_assays: Sequence[WritingAssay]
+) -> Iterable[PendingRequest]:
     """What is asked for and not written yet, each name of a case once."""
     for i, case in enumerate(cases):
         asked = {ask.name: ask for assay in writing_assays for ask in assay.requests(setting, case)}
@@ -52,12 +53,9 @@ def list_pending(setting: Setting, cases: Sequence[Case], writing_assays: Sequen
                 yield PendingRequest(i, ask, derive_seed(f"{setting.seed}:{case.key}:{name}"))
 
 
-def derive_seed(text: str) -> int:
-    """A seed that depends on nothing but `text`."""
-    return int.from_bytes(sha256(text.encode()).digest()[:6])
-
-
-def answer_requests(setting: Setting, pending: Sequence[PendingRequest], notify: Callable[[int], None]) -> list[GeneratedText]:
+def answer_requests(
+    setting: Setting, pending: Sequence[PendingRequest], notify: Callable[[int], None]
+) -> list[GeneratedText]:
     """What was written for each request, in the order given; requests of one kind are written in one go."""
     kinds = [(isinstance(one.request.context, str), one.request.has_open_thoughts) for one in pending]
     out: dict[int, GeneratedText] = {}
@@ -68,20 +66,27 @@ def answer_requests(setting: Setting, pending: Sequence[PendingRequest], notify:
     return [out[i] for i in range(len(pending))]
 
 
-def ask_editor(setting: Setting, pending: Sequence[PendingRequest], notify: Callable[[int], None]) -> list[GeneratedText]:
+def ask_editor(
+    setting: Setting, pending: Sequence[PendingRequest], notify: Callable[[int], None]
+) -> list[GeneratedText]:
     """The editor's answers."""
     editor = setting.editor or ModelEditor(setting.model, setting.sampling)
     requests = [one.request.context for one in pending if isinstance(one.request.context, str)]
     return [GeneratedText(answer) for answer in editor.write(requests, [one.seed for one in pending])]
 
 
-def continue_texts(setting: Setting, pending: Sequence[PendingRequest], notify: Callable[[int], None]) -> list[GeneratedText]:
+def continue_texts(
+    setting: Setting, pending: Sequence[PendingRequest], notify: Callable[[int], None]
+) -> list[GeneratedText]:
     """How the model goes on, under the sampling of the chains themselves."""
     model = setting.model
     thoughts = model.thinking if pending[0].request.has_open_thoughts else None
     drawn = sample(
         model,
-        [[token for piece in one.request.context if isinstance(piece, Piece) for token in piece.ids] for one in pending],
+        [
+            [token for piece in one.request.context if isinstance(piece, Piece) for token in piece.ids]
+            for one in pending
+        ],
         [one.seed for one in pending],
         setting.sampling,
         max_tokens=[one.request.max_tokens for one in pending],
@@ -90,7 +95,9 @@ def continue_texts(setting: Setting, pending: Sequence[PendingRequest], notify: 
     )
     written = [cut_at_thoughts_end(model, each) if thoughts else each for each in drawn]
     return [
-        each if isinstance(each, GeneratedText) else to_generated_text(model, trim_unfinished_step(model, each) if one.request.drops_unfinished_step else each)
+        each
+        if isinstance(each, GeneratedText)
+        else to_generated_text(model, trim_unfinished_step(model, each) if one.request.drops_unfinished_step else each)
         for one, each in zip(pending, written, strict=True)
     ]
 
@@ -99,7 +106,7 @@ def trim_unfinished_step(model: Model, continuation: Continuation) -> Continuati
     """What was sampled, without a last step that the token limit broke off, unless it is the only one."""
     if continuation.finish == "stop" or not to_generated_text(model, continuation).text.strip():
         return continuation
-    steps = drop_unfinished_step(make_trace(model, continuation.prompt, continuation.ids, split_steps, continuation.finish)).steps
+    steps = split_chain(model, continuation.prompt, continuation.ids, continuation.finish).steps
     return replace(continuation, ids=tuple(token for step in steps for token in step.ids))
 
 
@@ -114,5 +121,5 @@ def cut_at_thoughts_end(model: Model, continuation: Continuation) -> Continuatio
     try:
         ids, _ = split_thoughts(model, continuation.prompt, continuation.ids, continuation.finish)
     except TraceError as error:
-        return replace(to_generated_text(model, continuation), unusable_reason=error.found)
+        return replace(to_generated_text(model, continuation), unusable_reason=error.problem)
     return replace(continuation, ids=ids, finish="stop")  # closed thoughts were not broken off

@@ -16,9 +16,9 @@ import torch
 
 from faithlens.assays import battery
 from faithlens.assays.assay import Setting
-from faithlens.assays.battery import Result
-from faithlens.assays.cases import Chosen, Draft, check_room, choose_stem, draw_drafts, to_case
-from faithlens.assays.imported import given_drafts
+from faithlens.assays.battery import CaseResult
+from faithlens.assays.cases import Chain, ChosenStem, check_room, choose_stem, sample_chains
+from faithlens.assays.imported_chains import import_chains
 from faithlens.commands.decide import judge_subjects
 from faithlens.commands.progress import ProgressLine, show_progress
 from faithlens.config import DEFAULT_N, AuditConfig, Subject
@@ -26,41 +26,34 @@ from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.editor import load_editor
 from faithlens.measures.answers import choose_option
+from faithlens.measures.catalogue import list_measures
 from faithlens.measures.score import Score
 from faithlens.model.load import load
 from faithlens.model.model import Model
 from faithlens.report.page import REPORT, page
-from faithlens.stats.estimate import estimates
+from faithlens.stats.estimate import compute_estimates
 from faithlens.store import Run, make_manifest
-from faithlens.tasks.question import Question, Stem
+from faithlens.tasks.question import Question
 from faithlens.tasks.registry import load_task as find_task
 from faithlens.tasks.transcripts import TranscriptTask
-
-HEADLINE_BY_ASSAY = {
-    "baselines": "accuracy.full",
-    "early_answering": "early_answering.aoc_trapezoid_0_1",
-    "mediation": "mediation.content_share",
-}
-"""What a question that cannot be scored is missing from, by assay."""
-
 
 ModelLoader = Callable[[str], Model]
 
 
 @dataclass(frozen=True)
 class PreparedSubject:
-    """A subject whose model answers: its batches of questions, the stem, and the first batch's drafts.
+    """A subject whose model answers: its batches of questions, the stem, and the first batch's chains of thought.
 
-    `imported_drafts` are the drafts of chains that were written elsewhere, by question; None where chains are sampled.
+    `imported_chains` are chains that were written elsewhere, by question; None where chains are sampled.
     """
 
     subject: Subject
     setting: Setting
     assays: tuple[str, ...]
     batches: list[list[Question]]
-    imported_drafts: Mapping[str, list[Draft]] | None
-    chosen_stem: Chosen
-    first_drafts: list[Draft]
+    imported_chains: Mapping[str, list[Chain]] | None
+    chosen_stem: ChosenStem
+    first_chains: list[Chain]
 
 
 @dataclass(frozen=True)
@@ -162,7 +155,7 @@ def make_model_loader(config: AuditConfig) -> ModelLoader:
 
 def prepare_subject(config: AuditConfig, subject: Subject, open_model: ModelLoader) -> PreparedSubject:
     """Load a subject, sample its first batch and find the stem under which it answers."""
-    assays = tuple(battery.assays_named(config.assays or battery.suite(config.suite)))
+    assays = tuple(battery.select_assays(config.assays or battery.get_suite(config.suite)))
     task = TranscriptTask(config.traces) if config.traces else find_task(subject.task)
     n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
     questions = task.draw_questions(n, config.seed)
@@ -171,37 +164,37 @@ def prepare_subject(config: AuditConfig, subject: Subject, open_model: ModelLoad
     setting = Setting(model, task, config.seed, config.sampling, editor, exact, config.points)
     given = None
     if isinstance(task, TranscriptTask):
-        given = group_by_question(given_drafts(model, task, task.transcripts, config.seed))
+        given = group_by_question(import_chains(model, task, task.transcripts, config.seed))
     else:
         check_room(model, task, questions, config.sampling, config.seed)
     batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]
     with show_progress({subject.key: len(questions)}) as lines:
-        first = collect_drafts(config, setting, given, assays, batches[0], lines[subject.key])
+        first = collect_chains(config, setting, given, assays, batches[0], lines[subject.key])
         chosen = choose_stem(model, task, first, backend=config.backend)
     return PreparedSubject(subject, setting, assays, batches, given, chosen, first)
 
 
-def group_by_question(drafts: Sequence[Draft]) -> dict[str, list[Draft]]:
-    """Drafts by the question they answer."""
-    found: dict[str, list[Draft]] = {}
-    for draft in drafts:
-        found.setdefault(draft.question.id, []).append(draft)
-    return found
+def group_by_question(chains: Sequence[Chain]) -> dict[str, list[Chain]]:
+    """Chains of thought by the id of the question they answer."""
+    by_question: dict[str, list[Chain]] = {}
+    for chain in chains:
+        by_question.setdefault(chain.question.id, []).append(chain)
+    return by_question
 
 
-def collect_drafts(
+def collect_chains(
     config: AuditConfig,
     setting: Setting,
-    imported_drafts: Mapping[str, list[Draft]] | None,
+    imported_chains: Mapping[str, list[Chain]] | None,
     assays: Sequence[str],
     questions: Sequence[Question],
     line: ProgressLine,
-) -> list[Draft]:
+) -> list[Chain]:
     """The chains of thought of some questions: those given, or newly sampled ones."""
-    if imported_drafts is not None:
-        return [draft for question in questions for draft in imported_drafts[question.id]]
+    if imported_chains is not None:
+        return [chain for question in questions for chain in imported_chains[question.id]]
     line.set_activity("sampling chains")
-    return draw_drafts(
+    return sample_chains(
         setting.model,
         setting.task,
         questions,
@@ -209,21 +202,21 @@ def collect_drafts(
         config.seed,
         line.add_tokens,
         samples=config.samples,
-        twins=battery.need_twins(assays),
+        with_counterfactuals=battery.needs_counterfactuals(assays),
     )
 
 
 def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
     """Score one chain, and keep nothing but what it took."""
-    usable = [draft for draft in ready.first_drafts if draft.trace is not None]
-    case = to_case(ready.setting.model, ready.setting.task, usable[0], ready.chosen_stem.stem)
+    first = next(chain for chain in ready.first_chains if isinstance(chain, Case))
+    case = first.with_stem(ready.setting.model, ready.chosen_stem.stem)
     written, start = Counter[str](), perf_counter()
     [result] = battery.run_battery(
         ready.setting, [case], ready.assays, budget=config.budget, backend=config.backend,
-        progress=lambda tokens: written.update(tokens=tokens),
+        notify=lambda tokens: written.update(tokens=tokens),
     )  # fmt: skip
     seconds = perf_counter() - start
-    chains = sum(map(len, ready.batches)) * len(ready.first_drafts) // len(ready.batches[0])
+    chains = sum(map(len, ready.batches)) * len(ready.first_chains) // len(ready.batches[0])
     texts = len(result.case.generated_texts)
     return AuditCost(ready.subject, chains, len(result.records), texts, written["tokens"], seconds * chains)
 
@@ -233,9 +226,9 @@ def score_subject(config: AuditConfig, ready: PreparedSubject, run: Run, line: P
     for i, questions in enumerate(ready.batches):
         key = f"{ready.subject.key} {i}"
         if key not in run.finished_keys("traces"):
-            some = ready.first_drafts
+            some = ready.first_chains
             if i > 0:
-                some = collect_drafts(config, ready.setting, ready.imported_drafts, ready.assays, questions, line)
+                some = collect_chains(config, ready.setting, ready.imported_chains, ready.assays, questions, line)
             line.set_activity("writing and scoring")
             score_batch(config, ready, key, some, run, line.add_tokens)
         line.add_questions(len(questions))
@@ -246,7 +239,7 @@ def score_batch(
     config: AuditConfig,
     ready: PreparedSubject,
     key: str,
-    drafts: Sequence[Draft],
+    chains: Sequence[Chain],
     run: Run,
     progress: Callable[[int], None] = lambda tokens: None,
 ) -> None:
@@ -254,13 +247,17 @@ def score_batch(
     setting, stem = ready.setting, ready.chosen_stem.stem
     cases: list[Case] = []
     scored: list[tuple[str, int, list[Score]]] = []
-    for draft in drafts:
+    for chain in chains:
         try:
-            cases.append(to_case(setting.model, setting.task, draft, stem))
+            if isinstance(chain, Case):
+                cases.append(chain.with_stem(setting.model, stem))
+                continue
+            reason = chain.reason
         except TraceError as error:
-            scored.append((draft.question.id, draft.sample, make_missing_scores(ready.assays, error.found)))
+            reason = error.problem
+        scored.append((chain.question.id, chain.sample, make_missing_scores(ready.assays, reason)))
     results = battery.run_battery(
-        setting, cases, ready.assays, budget=config.budget, backend=config.backend, progress=progress
+        setting, cases, ready.assays, budget=config.budget, backend=config.backend, notify=progress
     )
     who = asdict(ready.subject)
     scored += [(r.case.question.id, r.case.sample, r.scores) for r in results]
@@ -268,30 +265,32 @@ def score_batch(
     run.write_part("scores", key, rows)
     run.write_part("answers", key, [{**who, **row} for r in results for row in make_answer_rows(r)])
     run.write_part("edits", key, [{**who, **row} for r in results for row in make_edit_rows(r)])
-    run.write_part("traces", key, [{**who, **make_trace_row(r, stem)} for r in results])
+    run.write_part("traces", key, [{**who, **make_trace_row(r)} for r in results])
 
 
 def make_missing_scores(assays: Sequence[str], reason: str) -> list[Score]:
     """The scores of a chain of thought that could not be used: none, and why."""
     return [
-        Score(measure, None, "fraction", reason=reason) for name, measure in HEADLINE_BY_ASSAY.items() if name in assays
+        Score(measure.name, None, reason=reason)
+        for measure in list_measures(place="lost chain")
+        if measure.assay in assays
     ]
 
 
-def make_answer_rows(result: Result) -> Iterator[dict]:
+def make_answer_rows(result: CaseResult) -> Iterator[dict]:
     """The log-probability of every candidate under every condition: what behavioural scores are made from."""
     at = {"question": result.case.question.id, "sample": result.case.sample}
     for name, record in result.records.items():
         yield {**at, "condition": name, "logprobs": record.logprobs.tolist()}
 
 
-def make_edit_rows(result: Result) -> Iterator[dict]:
+def make_edit_rows(result: CaseResult) -> Iterator[dict]:
     """Every edit of a step's words: what it was, whether it is one, and what came of it."""
     for edit in result.edits:
         yield {"question": result.case.question.id, "sample": result.case.sample, **asdict(edit)}
 
 
-def make_trace_row(result: Result, stem: Stem) -> dict:
+def make_trace_row(result: CaseResult) -> dict:
     """What is kept of a trace, and the answer it led to."""
     case, trace = result.case, result.case.trace
     return {
@@ -304,7 +303,7 @@ def make_trace_row(result: Result, stem: Stem) -> dict:
         "answer": case.question.answer,
         "predicted": case.candidates[choose_option(result.records["full"].logprobs)],
         "candidates": list(case.candidates),
-        "stem": stem.text,
+        "stem": case.get_slot().words.text,
         "finish": trace.finish,
         "n_tokens": len(trace),
         "seed": trace.seed,
@@ -314,7 +313,7 @@ def make_trace_row(result: Result, stem: Stem) -> dict:
 def write_results(config: AuditConfig, ready: Sequence[PreparedSubject], run: Run) -> Run:
     """From scores to estimates, verdicts and the report; needs no model but for the words of what is planted."""
     scores = run.read("scores")
-    table = estimates(scores, config.seed)
+    table = compute_estimates(scores, config.seed)
     run.finish({"estimates": table})
     who = [(r.subject.model, r.subject.task, read_planted_truth(r)) for r in ready]
     run.write_json("verdict.json", {"subjects": list(judge_subjects(scores, table, who, config.criteria))})

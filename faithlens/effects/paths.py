@@ -18,11 +18,11 @@ from faithlens.effects.experiment import (
 from faithlens.effects.step_effects import METRIC_UNITS, Metric, compute_trace_intervals
 from faithlens.model.model import Model
 from faithlens.plan.condition import Condition, KeyValuePatch
+from faithlens.tasks.kinds import EFFECTS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-PATHS = ("total", "content", "question", "interaction", "relay")
 TraceEffects = Float[np.ndarray, " trace"]
 
 
@@ -52,7 +52,7 @@ class PathEffects:
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row a trace."""
-        return pd.DataFrame({name: getattr(self, name) for name in PATHS}).rename_axis("trace").reset_index()
+        return pd.DataFrame({name: getattr(self, name) for name in EFFECTS}).rename_axis("trace").reset_index()
 
     def bootstrap_ci(self, seed: int = 0) -> pd.DataFrame:
         """The mean of each effect with its 95 % interval, whole traces resampled.
@@ -60,18 +60,18 @@ class PathEffects:
         Raises:
             MeasureError: there is one trace only, which has no spread.
         """
-        values = np.stack([getattr(self, name) for name in PATHS], 1)
-        return compute_trace_intervals(values, pd.Index(PATHS, name="path"), f"paths in {self.metric}", seed)
+        values = np.stack([getattr(self, name) for name in EFFECTS], 1)
+        return compute_trace_intervals(values, pd.Index([*EFFECTS], name="path"), f"paths in {self.metric}", seed)
 
     def plot(self) -> "Figure":
         """The path diagram, with intervals where there are several traces."""
         from faithlens.figures.path_diagram import path_diagram  # plotly takes a second to import
 
         if len(self.total) < 2:
-            return path_diagram({name: float(getattr(self, name)[0]) for name in PATHS}, METRIC_UNITS[self.metric])
+            return path_diagram({name: float(getattr(self, name)[0]) for name in EFFECTS}, METRIC_UNITS[self.metric])
         rows = self.bootstrap_ci()[["effect", "low", "high"]].to_numpy().tolist()
         return path_diagram(
-            {name: tuple(row) for name, row in zip(PATHS, rows, strict=True)}, METRIC_UNITS[self.metric]
+            {name: tuple(row) for name, row in zip(EFFECTS, rows, strict=True)}, METRIC_UNITS[self.metric]
         )
 
 

@@ -6,9 +6,7 @@ from faithlens.interventions.case import Case
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.condition import Condition
-
-FILLER_TEXTS = {"dots": " ...", "dashes": " -", "words": " and"}
-"""Filler by kind. Lanham et al. 2023 and Pfau et al. 2024 use dots; a tokenizer may merge copies of any of them."""
+from faithlens.tasks.kinds import FILLERS
 
 _COPIES_COUNTED = 64
 
@@ -20,7 +18,7 @@ def count_copies(model: Model, before: Sequence[int], kind: str, tokens: int) ->
 
 def count_tokens_per_copy(model: Model, before: Sequence[int], kind: str) -> float:
     """Tokens that one copy of a filler takes in a long run of them: less than one where copies are merged."""
-    return len(model.continue_ids(before, FILLER_TEXTS[kind] * _COPIES_COUNTED)) / _COPIES_COUNTED
+    return len(model.continue_ids(before, FILLERS[kind] * _COPIES_COUNTED)) / _COPIES_COUNTED
 
 
 def append_filler(model: Model, case: Case, n_steps: int, kind: str, tokens: int, name: str) -> Condition:
@@ -31,7 +29,7 @@ def append_filler(model: Model, case: Case, n_steps: int, kind: str, tokens: int
     """
     pieces = case.trace.pieces[: 1 + n_steps]
     before = [token for piece in pieces for token in piece.ids]
-    words = FILLER_TEXTS[kind] * count_copies(model, before, kind, tokens)
+    words = FILLERS[kind] * count_copies(model, before, kind, tokens)
     return case.make_condition(name, (*pieces, Piece("filler", model.continue_ids(before, words))) if words else pieces)
 
 

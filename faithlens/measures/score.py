@@ -1,10 +1,10 @@
-"""The noun `Score`: one number about one question, with its unit, or the reason why there is none."""
+"""`Score`: one measured number of one question, or the reason why there is none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
-Unit = Literal["nat", "logit", "probability", "fraction", "token", "count"]
+from faithlens.errors import MeasureError
+from faithlens.measures.catalogue import Unit, get_measure
 
 
 @dataclass(frozen=True)
@@ -12,30 +12,37 @@ class Score:
     """One measured value.
 
     Attributes:
-        measure: what was measured, such as "early_answering.retention".
+        measure: the name of the measure in the catalogue, such as "early_answering.retention".
         value: the number; None where it is undefined, and then `reason` says why.
-        unit: what the number is in.
-        condition: the edited version of the trace it was read from.
-        step: the reasoning step it speaks of, if it speaks of one.
-        fraction: where along the chain of thought it was taken, 0 to 1, if it is a point of a curve.
+        condition: the edited version of the trace from which it was read.
+        step: the index of the reasoning step that it describes, if it describes one.
+        fraction: the place along the chain of thought, 0 to 1, if it is a point of a curve.
         reason: why there is no value.
+        unit: the unit of the value, from the catalogue.
+
+    Raises:
+        MeasureError: the measure is not in the catalogue, or there is not exactly one of value and reason.
     """
 
     measure: str
     value: float | None
-    unit: Unit
     condition: str = "full"
     step: int | None = None
     fraction: float | None = None
     reason: str | None = None
+    unit: Unit = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "unit", get_measure(self.measure).unit)
         if (self.value is None) == (self.reason is None):
-            raise ValueError(f"{self.measure}: a score has either a value or a reason, not both or neither")
+            problem = (
+                f"a score of {self.measure} needs either a value or a reason, got {self.value} and {self.reason!r}"
+            )
+            raise MeasureError(problem, "Pass a value, or None and the reason why there is no value.")
 
 
-def make_mean_score(measure: str, values: Sequence[float], reason: str, unit: Unit = "fraction") -> Score:
-    """The mean of `values`; missing for `reason` where there are none."""
+def make_mean_score(measure: str, values: Sequence[float], reason: str) -> Score:
+    """The mean of `values`; where there are none, a score without a value and with the `reason`."""
     if not values:
-        return Score(measure, None, unit, reason=reason)
-    return Score(measure, sum(values) / len(values), unit)
+        return Score(measure, None, reason=reason)
+    return Score(measure, sum(values) / len(values))

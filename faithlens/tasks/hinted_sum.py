@@ -12,11 +12,10 @@ import re
 from dataclasses import dataclass
 
 from faithlens.errors import TaskError
+from faithlens.tasks.kinds import ORGANISM_HINTS
 from faithlens.tasks.question import Prompt, Question
 from faithlens.tasks.running_sum import PREFILL, RunningSum, read_mode, read_operands, shift_digit
 
-HINT_KINDS = ("silent", "half", "avowed", "rationalised")
-"""What is done with a hint: taken beside the steps, unsaid; the same if it is odd; said; made the last step's total."""
 NO_HINT_OPENING = "No hint is given here"
 
 
@@ -26,7 +25,9 @@ def write_opening(kind: str, digit: object) -> str:
 
 
 OPENINGS_IN_TURN = tuple(
-    words for digit in range(10) for words in (NO_HINT_OPENING, *(write_opening(kind, digit) for kind in HINT_KINDS))
+    words
+    for digit in range(10)
+    for words in (NO_HINT_OPENING, *(write_opening(kind, digit) for kind in ORGANISM_HINTS))
 )
 
 
@@ -36,7 +37,7 @@ class HintedSum(RunningSum):
 
     name: str = "running-sum-hints"
     modes: tuple[str, ...] = (NO_HINT_OPENING,)
-    hint_kinds: tuple[str, ...] = HINT_KINDS
+    hint_kinds: tuple[str, ...] = tuple(ORGANISM_HINTS)
 
     def make_hinted_prompt(self, question: Question, kind: str, label: str) -> Prompt:
         """`question`, opened by a hint of that kind at `label`.

@@ -2,8 +2,10 @@
 
 A measure's name contains the kind: `hints.metadata.switch`, `bias.suggested.drop`, `filler.dots.change`,
 `strategies.factored.accuracy`. Code that makes, reads or shows such measures loops over these tables. This module
-imports nothing, so every other module can use it.
+imports no other module of faithlens, so every one of them can use it.
 """
+
+from typing import Literal
 
 PAPER_HINTS: dict[str, str] = {
     "sycophancy": "professor's view",
@@ -32,7 +34,7 @@ CLASSIFIERS: dict[str, str] = {"mention": "mentioned", "reliance": "relied on"}
 BIASES: dict[str, str] = {"suggested": "suggested answer", "always_a": "answer is always A"}
 """The biased prompts of Turpin et al. 2023 (arXiv:2305.04388, section 3)."""
 
-PROMPT_SUFFIXES: dict[str, str] = {"cot": "", "no_cot": ".no_cot"}
+PROMPT_SUFFIXES: dict[Literal["cot", "no_cot"], str] = {"cot": "", "no_cot": ".no_cot"}
 """How a prompt is answered, and what this adds to a measure's name: after a chain of thought, or directly."""
 
 FILLERS: dict[str, str] = {"dots": " ...", "dashes": " -", "words": " and"}

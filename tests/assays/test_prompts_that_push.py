@@ -5,25 +5,26 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import ModuleType
-from typing import get_args
 
 import pytest
 import torch
 
 from faithlens import load
-from faithlens.assays import bias, evidence, hints
+from faithlens.assays import bias, evidence, hints, prompt_arms
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
-from faithlens.assays.cases import sample_chains, encode_question, to_case
+from faithlens.assays.cases import sample_chains
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case, GeneratedText, make_case
+from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.measures.score import Score
 from faithlens.model.model import Model
 from faithlens.model.trace import make_trace
 from faithlens.plan.capture import Record
 from faithlens.stats.estimate import estimates
-from faithlens.tasks.biased_prompts import HINTS, draw_target_label
+from faithlens.tasks.biased_prompts import draw_target_label
 from faithlens.tasks.jsonl import JsonLines
+from faithlens.tasks.kinds import BIASES, PAPER_HINTS
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.registry import load_task
 from faithlens.tasks.segmentation import split_steps
@@ -52,11 +53,10 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> JsonLines:
 
 def case_of(model: Model, asked: Task, question: Question) -> Case:
     """A case whose chain of thought is two sentences."""
-    prompt = encode_question(model, asked, question, "cot")
+    prompt = make_question_piece(model, asked, question, "cot").ids
     trace = make_trace(model, prompt, model.encode_continuation(THOUGHT), split_steps)
-    return make_case(
-        model, question, trace, encode_question(model, asked, question, "no_cot"), asked.stems[0], question.candidates
-    )
+    case = replace(make_case(model, asked, question, trace), candidates=question.candidates)
+    return case.with_stem(model, asked.stems[0])
 
 
 Answers = Callable[[str], str]
@@ -67,7 +67,7 @@ def scored(
 ) -> dict[str, Score]:
     """The scores where each condition is answered with the label `answers` gives its name, after the words `told`."""
     told = told or {}
-    texts = {ask.name: told.get(ask.name, THOUGHT) for ask in assay.asks(setting, case)}
+    texts = {ask.name: told.get(ask.name, THOUGHT) for ask in assay.requests(setting, case)}
     encode = setting.model.encode_continuation
     case = replace(case, generated_texts={name: GeneratedText(text, encode(text)) for name, text in texts.items()})
     records = {}
@@ -121,7 +121,7 @@ def test_examples_that_always_answer_a_are_compared_with_the_same_in_their_order
     assert values(found, "bias.always_a.") == {**mended, **{f"{name}.no_cot": value for name, value in broken.items()}}
 
 
-@pytest.mark.parametrize("kind", get_args(bias.BiasKind))
+@pytest.mark.parametrize("kind", BIASES)
 def test_a_bias_to_the_right_option_counts_for_nothing(sums: JsonLines, kind: str) -> None:
     question, label = pointing(sums, kind, right=True)
     found = scored(bias, Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question), lambda _: label)
@@ -144,7 +144,9 @@ def test_what_the_biased_prompts_say(sums: JsonLines) -> None:
 
 # --- weak evidence ---
 
-PAIRS: dict[tuple[evidence.AccusedRole, evidence.AccusedRole], tuple[int, int]] = {  # unfaithful, aligned: Turpin et al., section 4
+PAIRS: dict[
+    tuple[evidence.AccusedRole, evidence.AccusedRole], tuple[int, int]
+] = {  # unfaithful, aligned: Turpin et al., section 4
     ("unknown", "unknown"): (0, 0),
     ("stereotyped", "other"): (0, 0),
     ("other", "stereotyped"): (0, 0),
@@ -158,7 +160,9 @@ PAIRS: dict[tuple[evidence.AccusedRole, evidence.AccusedRole], tuple[int, int]] 
 
 
 @pytest.mark.parametrize(("roles", "found"), PAIRS.items())
-def test_pairs_of_answers_to_weak_evidence(roles: tuple[evidence.AccusedRole, evidence.AccusedRole], found: tuple[int, int]) -> None:
+def test_pairs_of_answers_to_weak_evidence(
+    roles: tuple[evidence.AccusedRole, evidence.AccusedRole], found: tuple[int, int]
+) -> None:
     people = load_task("weak-evidence")
     [question] = people.draw_questions(1, 0)
     swapped = evidence.get_swapped_question(Setting(LENS, people, 0), question)
@@ -223,7 +227,7 @@ def test_hints_of_a_question_point_to_one_option_and_share_examples_with_biases(
     setting, case = Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question)
     asked, biased = hints.requests(setting, case), bias.requests(setting, case)
     label = draw_target_label(question, 0, "hint")
-    assert {ask.name for ask in asked} == {f"hint_{kind}@{label}" for kind in HINTS} | {"few_shot"}
+    assert {ask.name for ask in asked} == {f"hint_{kind}@{label}" for kind in PAPER_HINTS} | {"few_shot"}
     assert [ask for ask in asked if ask.name == "few_shot"] == [ask for ask in biased if ask.name == "few_shot"]
 
 
@@ -268,7 +272,7 @@ def test_questions_without_options_say_so(assay: ModuleType) -> None:
     asked = load_task("running-sum")
     [question] = asked.draw_questions(1, 0)
     found = scored(assay, Setting(LENS, asked, 0, SHORT), case_of(LENS, asked, question), lambda _: question.answer)
-    reason = evidence.NO_PAIR if assay is evidence else "its prompt shows no options"
+    reason = evidence.NO_PAIR if assay is evidence else prompt_arms.NO_OPTIONS
     assert {(score.value, score.reason) for score in found.values()} == {(None, reason)}
 
 
@@ -308,14 +312,14 @@ def test_thoughts_that_never_end_are_missing(sums: JsonLines) -> None:
 
 def test_from_questions_to_scores(sums: JsonLines) -> None:
     setting = Setting(LENS, sums, 0, Sampling(16, temperature=1.0))
-    drafts = sample_chains(LENS, sums, sums.draw_questions(4, 0), setting.sampling, with_counterfactuals=False)
-    cases = [to_case(LENS, sums, d, sums.stems[0]) for d in drafts if d.trace]
+    chains = sample_chains(LENS, sums, sums.draw_questions(4, 0), setting.sampling, with_counterfactuals=False)
+    cases = [chain.with_stem(LENS, sums.stems[0]) for chain in chains if isinstance(chain, Case)]
     assert len(cases) >= 3
     for result in run_battery(setting, cases, ["bias", "evidence", "hints"]):
         assert len(result.case.generated_texts) == 2 + 1 + 6
         found = {score.measure: score for score in result.scores}
         assert len(found) == len(result.scores) == 2 * 2 * 5 + 4 + 6 * 10
-        for kind in HINTS:  # a random model may end its turn at once, and a chain that says nothing is not scored
+        for kind in PAPER_HINTS:  # a random model may end its turn at once, and a chain that says nothing is not scored
             [chain] = [text for name, text in result.case.generated_texts.items() if name.startswith(f"hint_{kind}")]
             assert (found[f"hints.{kind}.all_mention"].value is None) == (not chain.text.strip())
         assert found["evidence.unfaithful"].reason == evidence.NO_PAIR
@@ -327,8 +331,9 @@ def test_from_questions_to_scores(sums: JsonLines) -> None:
 def test_the_hints_of_o9_switch_and_are_said_as_planted() -> None:
     asked, sampling = load_task("running-sum-hints"), Sampling(max_new_tokens=60)
     setting = Setting(load("O9", device="cpu"), asked, 0, sampling)
-    drafts = sample_chains(setting.model, asked, asked.draw_questions(60, 0), sampling, with_counterfactuals=False)
-    results = run_battery(setting, [to_case(setting.model, asked, d, asked.stems[0]) for d in drafts], ["hints"])
+    chains = sample_chains(setting.model, asked, asked.draw_questions(60, 0), sampling, with_counterfactuals=False)
+    cases = [chain.with_stem(setting.model, asked.stems[0]) for chain in chains if isinstance(chain, Case)]
+    results = run_battery(setting, cases, ["hints"])
     found = {(r.case.question.id, s.measure): s for r in results for s in r.scores}
     labels = {r.case.question.id: int(draw_target_label(r.case.question, 0, "hint")) for r in results}
     eligible = [q for q, label in labels.items() if found[q, "hints.silent.eligible"].value]
@@ -348,14 +353,17 @@ def test_a_question_that_carries_a_hint_takes_no_other() -> None:
     asked = load_task("running-sum-hinted")
     _, question = asked.draw_questions(2, 0)
     found = scored(hints, Setting(LENS, asked, 0, SHORT), case_of(LENS, asked, question), lambda _: question.answer)
-    assert {(score.value, score.reason) for score in found.values()} == {(None, "it is opened by a hint already")}
+    assert {score.value for score in found.values()} == {None}
+    assert all("hint already" in str(score.reason) for score in found.values())
     assert len(found) == 4 * len(hints.MEASURES)
 
 
 def test_weak_evidence_the_whole_way() -> None:
     people, setting = load_task("weak-evidence"), Setting(LENS, load_task("weak-evidence"), 0, SHORT)
-    drafts = sample_chains(LENS, people, people.draw_questions(3, 0), SHORT, with_counterfactuals=False)
-    for result in run_battery(setting, [to_case(LENS, people, d, people.stems[0]) for d in drafts], ["evidence"]):
+    chains = sample_chains(LENS, people, people.draw_questions(3, 0), SHORT, with_counterfactuals=False)
+    cases = [chain.with_stem(LENS, people.stems[0]) for chain in chains if isinstance(chain, Case)]
+    assert len(cases) == 3
+    for result in run_battery(setting, cases, ["evidence"]):
         assert {score.value for score in result.scores} <= {0.0, 1.0}
         assert set(result.records) == {"full", "no_cot", "swapped", "swapped_no_cot"}
 

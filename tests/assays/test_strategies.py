@@ -1,7 +1,6 @@
 """The four strategies: closed forms from records made by hand, scripted replies, and organisms whose truth is known."""
 
 import copy
-import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -11,13 +10,13 @@ from faithlens import load
 from faithlens.assays import strategies, text_generation
 from faithlens.assays.assay import Assay, Records, Setting, WritingAssay
 from faithlens.assays.battery import CaseResult, run_battery
-from faithlens.assays.cases import sample_chains, to_case
+from faithlens.assays.cases import make_cases
 from faithlens.execution.sample import Continuation, Sampling
-from faithlens.interventions.case import Case, GeneratedText, make_case
+from faithlens.interventions.case import Case, GeneratedText
 from faithlens.interventions.truncation import make_no_cot
 from faithlens.measures.answers import choose_option
 from faithlens.model.model import Model
-from faithlens.model.trace import make_trace
+from faithlens.model.trace import Piece, make_trace
 from faithlens.organisms import ORGANISMS
 from faithlens.plan.capture import Record
 from faithlens.tasks.decomposition import (
@@ -54,8 +53,8 @@ LENS.hf_model.config.max_position_embeddings = 4096  # rotary positions have no 
 def case_of(model: Model = LENS, **written: GeneratedText) -> Case:
     prompt = model.encode_prompt("How many?" + (model.thinking.open if model.thinking else ""))
     trace = make_trace(model, prompt, model.encode_continuation(COT), split_steps)
-    case = make_case(model, QUESTION, trace, model.encode_prompt("Say it:"), STEM, QUESTION.candidates)
-    return dataclasses.replace(case, generated_texts=written)
+    direct = Piece("prompt", model.encode_prompt("Say it:"))
+    return Case(QUESTION, trace, QUESTION.candidates, direct, generated_texts=written).with_stem(model, STEM)
 
 
 def replied(model: Model = LENS, **other: str) -> Case:
@@ -194,7 +193,9 @@ def words(user: str, prefill: str = "") -> str:
 
 def test_sub_questions_are_asked_when_what_they_refer_to_is_known() -> None:
     first = {
-        strategies.PAIRS_TEXT: words(write_pairs_prompt(QUESTION).user, " I split the question into smaller ones.\nQ1:"),
+        strategies.PAIRS_TEXT: words(
+            write_pairs_prompt(QUESTION).user, " I split the question into smaller ones.\nQ1:"
+        ),
         strategies.SUBQUESTIONS_TEXT: words(write_split_prompt(QUESTION).user, " <q1>"),
     }
     one = {strategies.name_subanswer(0): words(write_subquestion_prompt("What is 5 + 3?").user)}
@@ -227,7 +228,7 @@ def test_what_is_malformed_has_no_numbers_and_says_why(strategy: str, replies: d
     assert not any(name.startswith(f"{strategy}:") for name in names)
     others = dict.fromkeys(names, 0)
     scores = strategies.score(setting(), case, answering(case, others))
-    assert found(scores, strategy) == dict.fromkeys(strategies.MEASURE_UNITS, reason)
+    assert found(scores, strategy) == dict.fromkeys(strategies.MEASURES, reason)
     assert {s.reason for s in scores if f".{strategy}." not in s.measure} == {None}
 
 
@@ -244,11 +245,11 @@ def test_prompts_that_do_not_fit_are_not_asked_and_say_so() -> None:
     assert asked(case, small) == {}
     scores = strategies.score(setting(small), case, answering(case, ANSWERS))
     for strategy in ("cot_decomposition", "factored"):
-        assert found(scores, strategy) == dict.fromkeys(strategies.MEASURE_UNITS, strategies.NO_ROOM)
+        assert found(scores, strategy) == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
     long = [("Why? " * 100, "5. " * 100)] * 9
     text = "".join(map(format_pair, range(9), long)).removeprefix(PAIRS_OPENING)
     scores = strategies.score(setting(), replied(**{strategies.PAIRS_TEXT: text}), answering(replied(), ANSWERS))
-    assert found(scores, "cot_decomposition") == dict.fromkeys(strategies.MEASURE_UNITS, strategies.NO_ROOM)
+    assert found(scores, "cot_decomposition") == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
 
 
 # --- from questions to scores ---
@@ -265,7 +266,11 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
 
     def said(model: Model, prompts: Sequence[Sequence[int]], seeds: Sequence[int], *_: object, **__: object) -> list:
         texts = [model.decode(prompt) for prompt in prompts]
-        marks = {"I split": strategies.PAIRS_TEXT, "<q1>": strategies.SUBQUESTIONS_TEXT, "What is 5 + 3?": strategies.name_subanswer(0)}
+        marks = {
+            "I split": strategies.PAIRS_TEXT,
+            "<q1>": strategies.SUBQUESTIONS_TEXT,
+            "What is 5 + 3?": strategies.name_subanswer(0),
+        }
         names = [next((n for mark, n in marks.items() if mark in text), strategies.name_subanswer(1)) for text in texts]
         rounds.append(names)
         ids = [model.encode_continuation(REPLIES[name]) for name in names]
@@ -273,7 +278,11 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(text_generation, "sample", said)
     [result] = run_battery(setting(), [case_of()], ["strategies", "early_answering", "mistakes"])
-    assert rounds == [[strategies.PAIRS_TEXT, strategies.SUBQUESTIONS_TEXT], [strategies.name_subanswer(0)], [strategies.name_subanswer(1)]]
+    assert rounds == [
+        [strategies.PAIRS_TEXT, strategies.SUBQUESTIONS_TEXT],
+        [strategies.name_subanswer(0)],
+        [strategies.name_subanswer(1)],
+    ]
     assert {name: one.text for name, one in result.case.generated_texts.items()} == REPLIES
 
     def answer(name: str) -> int:
@@ -304,8 +313,7 @@ def test_a_model_that_writes_nonsense_gets_reasons() -> None:
 def organism(name: str, n: int = 16) -> list[CaseResult]:
     asked = load_task(ORGANISMS[name].task)
     model = load(name, device="cpu")
-    drafts = sample_chains(model, asked, asked.draw_questions(n, 3), seed=3, with_counterfactuals=False)
-    cases = [to_case(model, asked, d, asked.stems[0]) for d in drafts]
+    cases = make_cases(model, asked, asked.draw_questions(n, 3), seed=3, with_counterfactuals=False)
     return run_battery(Setting(model, asked, 3), cases, ["strategies"])
 
 

@@ -14,7 +14,7 @@ Q = Question("q", "How many?", ("A", "B", "C"), "B", ("1", "12", "3"))
 P = Prompt("How many?\n(A) 1\n(B) 12\n(C) 3\n\nThink.", "Well,")
 
 
-@pytest.mark.parametrize("kind", sorted(biased_prompts.HINTS))
+@pytest.mark.parametrize("kind", sorted(biased_prompts.HINT_PROMPTS))
 def test_a_hint_names_its_option_and_keeps_the_prompt(kind: str) -> None:
     for label, other in (("A", "C"), ("C", "A")):
         said = biased_prompts.add_hint(kind, P, Q, label, TASK.draw_questions(3, 0))

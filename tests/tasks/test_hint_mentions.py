@@ -2,7 +2,7 @@
 
 import pytest
 
-from faithlens.tasks.biased_prompts import HINTS
+from faithlens.tasks.kinds import PAPER_HINTS
 from faithlens.tasks.hint_mentions import mentions_hint, relies_on_hint
 
 NOTHING, MENTION, RELIANCE = (False, False), (True, False), (True, True)
@@ -142,7 +142,7 @@ def test_a_hint_of_another_task_is_known_by_being_called_one() -> None:
     assert not mentions_hint("avowed", " Start at 3. Add 4 to get 7. Add 1 to get 5.")
 
 
-@pytest.mark.parametrize("kind", sorted(HINTS))
+@pytest.mark.parametrize("kind", sorted(PAPER_HINTS))
 def test_reliance_implies_a_mention(kind: str) -> None:
     assert all(mentions_hint(kind, cot) or not relies_on_hint(kind, cot, "B") for _, cot, _ in CHAINS)
     assert (mentions_hint(kind, ""), relies_on_hint(kind, "", "B")) == (False, False)

@@ -25,21 +25,12 @@ from typing import Any, NamedTuple
 
 from faithlens.assays import battery
 from faithlens.config import AuditConfig, Subject, parse_backend
-from faithlens.errors import ConfigError, TaskError, suggest_names
+from faithlens.errors import ConfigError, TaskError, check_choice, suggest_names
 from faithlens.execution.sample import Sampling
+from faithlens.measures.catalogue import MEASURES, list_measures
 from faithlens.model.fetch import sha256
 from faithlens.organisms import ORGANISMS
-from faithlens.report.words import WORDS
-from faithlens.stats.verdict import CONTENT
 from faithlens.tasks.registry import load_task as find_task
-
-DEFAULT_MEASURES = (
-    "early_answering.aoc_mean_0_to_n-1",
-    "mistakes.aoc_mean_0_to_n-1",
-    "mistakes_regenerated.excess",
-    CONTENT,
-)
-"""What is set against size and difficulty unless the file names others; those that no assay scored are left out."""
 
 
 class ValueKind(NamedTuple):
@@ -199,11 +190,11 @@ def _read_options(table: Mapping[str, Any]) -> AuditConfig:
     if not options.get("points", 1):
         options["points"] = None  # all of them, as on the command line
     if "assays" in options:
-        options["assays"] = tuple(battery.assays_named(["baselines", *options["assays"]]))
+        options["assays"] = tuple(battery.select_assays(["baselines", *options["assays"]]))
     for key in ("batch", "budget"):
         if options.get(key, 1) < 1:
             raise ConfigError(f"{key} = {options[key]}", "nothing would be scored", "give 1 or more")
-    battery.suite(options.get("suite", "standard"))
+    battery.get_suite(options.get("suite", "standard"))
     parse_backend(options.get("backend", "packed"))
     return AuditConfig(subjects=(), sampling=_read_sampling(table.get("sampling", {})), **options)
 
@@ -218,10 +209,11 @@ def _read_sampling(given: Mapping[str, Any]) -> Sampling:
 
 
 def _read_measures(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """The scalar measures that the file names; by default those of the catalogue with the place "sweep"."""
+    known = [name for name, each in MEASURES.items() if each.shape == "scalar" and (each.assay or each.is_derived)]
     for measure in table.get("measures", ()):
-        if measure not in WORDS:
-            raise ConfigError(f"the measure {measure!r} in measures", "no such measure", suggest_names(measure, WORDS))
-    return tuple(table.get("measures", DEFAULT_MEASURES))
+        check_choice(measure, known, "measure in measures")
+    return tuple(table.get("measures", [measure.name for measure in list_measures(place="sweep")]))
 
 
 def _read_difficulty(table: Mapping[str, Any], members: tuple[Member, ...]) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from faithlens.errors import MeasureError
 from faithlens.measures.catalogue import get_measure
-from faithlens.stats.scaling.difficulty import harder_is_no_less_faithful
+from faithlens.stats.scaling.difficulty import compute_difficulty_trend
 from faithlens.stats.scaling.equal_accuracy import size_effects
 from faithlens.stats.scaling.size_effect import final
 
@@ -45,7 +45,7 @@ def answer_by_difficulty(
             entry = get_measure(str(measure))
             bound = entry.bound_high if entry.askable else None
             allowed = cells[(cells["model"] == model) & (cells["measure"] == bound)].set_index("task")["value"]
-            trend = harder_is_no_less_faithful(_build_levels(asked, tasks, allowed))
+            trend = compute_difficulty_trend(_build_levels(asked, tasks, allowed))
             yield {"order": order, "tasks": list(tasks), "model": model, "measure": measure, **asdict(trend)}
 
 

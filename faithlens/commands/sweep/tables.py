@@ -13,7 +13,7 @@ from scipy.special import softmax
 
 from faithlens.commands.sweep.config import Member
 from faithlens.commands.sweep.trial import Trial
-from faithlens.stats.estimate import scalars
+from faithlens.stats.estimate import select_scalars
 from faithlens.store import Run
 
 FULL_ACCURACY, DIRECT_ACCURACY = "accuracy.full", "accuracy.no_cot"
@@ -104,7 +104,7 @@ def _list_cells(run: Run) -> Iterator[dict[str, object]]:
     """A row a task and scalar measure of one run."""
     by_question = _average_by_question(run.read("scores"))
     errors = by_question.groupby(["task", "measure"])["value"].sem()
-    table = scalars(run.read("estimates"))
+    table = select_scalars(run.read("estimates"))
     for task, own in table.groupby("task"):
         known = own.set_index("measure")
         context = {
@@ -131,8 +131,7 @@ def _list_items(run: Run, measures: Sequence[str]) -> Iterator[dict[str, object]
 
 def _average_by_question(scores: pd.DataFrame) -> pd.DataFrame:
     """Scalar scores averaged over a question's chains: columns task, measure, question, value, unit, reason."""
-    scalar = scores[scores["fraction"].isna() & scores["step"].isna()]
-    groups = scalar.groupby(["task", "measure", "question"], sort=True)
+    groups = select_scalars(scores).groupby(["task", "measure", "question"], sort=True)
     found = groups.agg(value=("value", "mean"), unit=("unit", "first"), reason=("reason", "first")).reset_index()
     return found.assign(reason=found["reason"].where(found["value"].isna(), None))
 

@@ -8,26 +8,27 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from faithlens.commands.validate.measures import DEFINING_PREFIXES, MEASURE_SIGNS, STEP_MEASURE_SIGNS
-from faithlens.organisms import ORGANISMS, VARIANTS
+from faithlens.commands.validate.measures import MEASURE_SIGNS, STEP_MEASURE_SIGNS
+from faithlens.measures.catalogue import MEASURES
+from faithlens.organisms import ORGANISMS, TRAINING_VARIANTS
 from faithlens.stats import grid
-from faithlens.stats.agreement import Reliability, split_half
+from faithlens.stats.agreement import Reliability, compute_reliability
 from faithlens.stats.detection import (
     Detection,
-    Ranks,
-    Threshold,
-    bearing,
-    calibrate,
-    detect,
-    detect_between,
-    one_threshold,
-    ranks,
-    steps_found,
+    RankCorrelation,
+    DetectionThreshold,
+    mark_steps,
+    fit_calibration,
+    detect_within_models,
+    detect_between_models,
+    choose_threshold,
+    correlate_ranks,
+    detect_steps,
 )
 from faithlens.stats.resample import mean_intervals
 
 ENFORCED = "enforced"
-EXPOSURES = ("cut", *VARIANTS)
+EXPOSURES = ("cut", *TRAINING_VARIANTS)
 QUESTION_KEYS = ["organism", "seed", "model", "mode", "question"]
 TRUTH_COLUMNS = ["planted_content", "planted_question", "planted_cell", "planted_enforced"]
 
@@ -41,35 +42,43 @@ def sum_by_question(scores: pd.DataFrame) -> pd.DataFrame:
     return groups.sum(min_count=1).reset_index()
 
 
-def list_contests(values: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, tuple[str, ...]]]:
-    """Each contest: what it is called, the values with `positive`, and the measures that it leaves out.
+def list_contests(values: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each contest: its name, and the values with `positive`.
 
     Where edges enforce the truth, organisms that go by the words against those that do not; of each graded organism,
     the questions asked in its last mode against those in its first, within one model.
     """
     enforced = values[values["planted_enforced"].astype(bool)]
-    yield ENFORCED, enforced.assign(positive=enforced["planted_content"] > 0.5), ()
+    yield ENFORCED, enforced.assign(positive=enforced["planted_content"] > 0.5)
     for name, kind in ORGANISMS.items():
         if kind.modes:
             first, *_, last = kind.modes
             own = values[(values["organism"] == name) & values["mode"].isin([first, last])]
-            yield name, own.assign(positive=own["mode"] == last), DEFINING_PREFIXES
+            yield name, own.assign(positive=own["mode"] == last)
+
+
+def is_defining(measure: str) -> bool:
+    """Whether a measure edits words or states as the certification of a graded organism's rate does.
+
+    Such a measure would win the contests on this rate by definition. A user's own measure may lack a catalogue entry.
+    """
+    return measure in MEASURES and MEASURES[measure].is_defining
 
 
 def compute_detections(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """How well each measure tells, in each contest that it may enter, where the words drive the answer."""
     rows = []
-    for contest, table, barred in list_contests(values):
+    for contest, table in list_contests(values):
         for measure, part in table.groupby("measure", sort=False):
-            if str(measure).startswith(barred):
+            if contest != ENFORCED and is_defining(str(measure)):
                 continue
             signed = part.assign(value=MEASURE_SIGNS.get(str(measure), 1) * part["value"])
-            found = detect_between(signed, seed) if contest == ENFORCED else detect(signed, seed)
+            found = detect_between_models(signed, seed) if contest == ENFORCED else detect_within_models(signed, seed)
             row = {"contest": contest, "measure": measure, **found._asdict()}
-            chosen = one_threshold(signed)
+            chosen = choose_threshold(signed)
             row |= chosen._asdict() if chosen else {"threshold": None, "balanced_accuracy": None, "by_organism": {}}
             rows.append(row)
-    return pd.DataFrame(rows, columns=["contest", "measure", *Detection._fields, *Threshold._fields])
+    return pd.DataFrame(rows, columns=["contest", "measure", *Detection._fields, *DetectionThreshold._fields])
 
 
 def compute_calibrations(values: pd.DataFrame) -> pd.DataFrame:
@@ -78,19 +87,19 @@ def compute_calibrations(values: pd.DataFrame) -> pd.DataFrame:
     for effect in ("content", "question"):
         graded = values[(values["measure"] == f"mediation.{effect}") & (values["mode"] != "")]
         for (name, seed), part in graded.groupby(["organism", "seed"]):
-            line = calibrate(part["value"].to_numpy(float), part[f"planted_{effect}"].to_numpy(float))
+            line = fit_calibration(part["value"].to_numpy(float), part[f"planted_{effect}"].to_numpy(float))
             rows.append({"organism": name, "seed": seed, "measure": f"mediation.{effect}", **line._asdict()})
     return pd.DataFrame(rows, columns=["organism", "seed", "measure", "slope", "intercept", "n_used"])
 
 
 def compute_rankings(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """How well each measure ranks the questions of graded models by the certified rate of following the words."""
-    graded = values[(values["mode"] != "") & ~values["measure"].str.startswith(DEFINING_PREFIXES)]
+    graded = values[(values["mode"] != "") & ~values["measure"].map(is_defining).astype(bool)]
     rows = []
     for (name, measure), part in graded.groupby(["organism", "measure"], sort=True):
         signed = part.assign(value=MEASURE_SIGNS[str(measure)] * part["value"], rate=part["planted_content"])
-        rows.append({"organism": name, "measure": measure, **ranks(signed, seed)._asdict()})
-    return pd.DataFrame(rows, columns=["organism", "measure", *Ranks._fields])
+        rows.append({"organism": name, "measure": measure, **correlate_ranks(signed, seed)._asdict()})
+    return pd.DataFrame(rows, columns=["organism", "measure", *RankCorrelation._fields])
 
 
 def compute_reliabilities(values: pd.DataFrame) -> pd.DataFrame:
@@ -103,7 +112,7 @@ def compute_reliabilities(values: pd.DataFrame) -> pd.DataFrame:
     halves = values.assign(half=order % 2).pivot_table(index=keys, columns="half", values="value")
     rows = []
     for measure, part in halves.reindex(columns=[0.0, 1.0]).groupby("measure", sort=True):
-        rows.append({"measure": measure, **split_half(*part.to_numpy(float).T)._asdict()})
+        rows.append({"measure": measure, **compute_reliability(*part.to_numpy(float).T)._asdict()})
     return pd.DataFrame(rows, columns=["measure", *Reliability._fields])
 
 
@@ -115,10 +124,10 @@ def find_levels(scores: pd.DataFrame) -> pd.DataFrame:
     found, planted = match_cells(scores)
     cell = planted["planted_cell"]
     if found.empty:
-        return pd.DataFrame(columns=["levels", *grid.Levels._fields, "fitted", "held_out", "n_held_out"])
+        return pd.DataFrame(columns=["levels", *grid.GridLevels._fields, "fitted", "held_out", "n_held_out"])
     seeds = sorted(planted["seed"].unique())
     half = planted["seed"].isin(seeds[::2]).to_numpy() if len(seeds) > 1 else np.arange(len(cell)) % 2 == 0
-    chosen = grid.calibrate(found[half], cell[half])
+    chosen = grid.fit_levels(found[half], cell[half])
     rows = [
         {
             "levels": name,
@@ -126,28 +135,28 @@ def find_levels(scores: pd.DataFrame) -> pd.DataFrame:
             "fitted": compute_share_right(found[half], cell[half], levels),
             "held_out": compute_share_right(found[~half], cell[~half], levels),
         }
-        for name, levels in (("calibrated", chosen), ("in use", grid.LEVELS))
+        for name, levels in (("calibrated", chosen), ("in use", grid.DEFAULT_LEVELS))
     ]
     return pd.DataFrame(rows).assign(n_held_out=int((~half).sum()))
 
 
 def match_cells(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What the cell of each question goes by, and organism, seed and planted cell; of those that have one."""
-    known = scores[scores["measure"].isin(grid.INPUTS) & scores["planted_cell"].notna()]
-    found = grid.inputs(known)
+    known = scores[scores["measure"].isin(grid.INPUT_MEASURES) & scores["planted_cell"].notna()]
+    found = grid.collect_inputs(known)
     about = known.drop_duplicates([*found.index.names]).set_index([*found.index.names])
     return found, about.loc[found.index, ["organism", "seed", "planted_cell"]]
 
 
-def compute_share_right(found: pd.DataFrame, planted: pd.Series, levels: grid.Levels) -> float:
+def compute_share_right(found: pd.DataFrame, planted: pd.Series, levels: grid.GridLevels) -> float:
     """The share of questions that `levels` put into their planted cell."""
-    return float((pd.Series(grid.named(found, levels), index=found.index) == planted).mean())
+    return float((pd.Series(grid.name_cells(found, levels), index=found.index) == planted).mean())
 
 
 def compute_cells_right(scores: pd.DataFrame) -> pd.DataFrame:
     """The share of questions in the planted cell of the decision grid, of every model that has one."""
     found, planted = match_cells(scores)
-    table = planted.assign(right=grid.named(found) == planted["planted_cell"])
+    table = planted.assign(right=grid.name_cells(found) == planted["planted_cell"])
     return table.groupby(["organism", "seed"])["right"].agg(["mean", "size"]).reset_index()
 
 
@@ -175,7 +184,7 @@ def compare_exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         index = ["measure", "seed", "question"]
         table = part.pivot_table(index=index, columns="shows", values="value").reindex(columns=[*EXPOSURES]).dropna()
         for measure, found in table.groupby(level="measure"):
-            for shows in VARIANTS:
+            for shows in TRAINING_VARIANTS:
                 apart = (found[shows] - found["cut"]).to_numpy(float)[:, None]
                 value, low, high = (float(x[0]) for x in mean_intervals(apart, np.ones_like(apart), seed))
                 means = found[[shows, "cut"]].mean()
@@ -199,7 +208,7 @@ def list_step_values(scores: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for (name, *_), part in rows.groupby(keys, sort=True):
         part = part.sort_values("step")
-        marks = bearing(ORGANISMS[str(name)].planted.steps, len(part))
+        marks = mark_steps(ORGANISMS[str(name)].planted.steps, len(part))
         sign = STEP_MEASURE_SIGNS[str(part["measure"].iloc[0])]
         parts.append(part.assign(positive=marks, value=sign * part["value"])[[*keys, "step", "value", "positive"]])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*keys, "step", "value", "positive"])
@@ -208,7 +217,7 @@ def list_step_values(scores: pd.DataFrame) -> pd.DataFrame:
 def compute_step_detections(steps: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """How well each step-level measure tells the steps that the answer goes by, organism by organism."""
     rows = [
-        {"organism": name, "measure": measure, **steps_found(part, seed)._asdict()}
+        {"organism": name, "measure": measure, **detect_steps(part, seed)._asdict()}
         for (name, measure), part in steps.groupby(["organism", "measure"], sort=True)
     ]
     return pd.DataFrame(rows, columns=["organism", "measure", *Detection._fields])
