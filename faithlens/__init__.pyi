@@ -2,7 +2,7 @@
 
 from .assays.assay import Setting
 from .assays.battery import run_battery
-from .assays.cases import choose_stem, sample_chains, to_case
+from .assays.cases import choose_stem, make_cases, sample_chains
 from .assays.imported_chains import import_chains
 from .assays.one_question import answer_table, attention_table, think
 from .commands.validate.user_measure import validate_measure
@@ -21,9 +21,10 @@ from .errors import FaithlensError
 from .execution.cost import PlanCost, estimate_cost
 from .execution.execute import execute
 from .execution.sample import Sampling
-from .interventions.case import Case
+from .interventions.case import Case, FailedChain, make_case
 from .interventions.editor import Editor, load_editor
 from .interventions.knockout import hide, hide_steps
+from .interventions.prompt_pieces import make_question_piece
 from .interventions.rewriting import replace_step
 from .interventions.swap import make_swaps
 from .interventions.truncation import make_empty_think, make_full_cot, make_no_cot, truncate, truncate_stepwise
@@ -36,7 +37,7 @@ from .plan.capture import Capture, Record, Site
 from .plan.condition import Ablation, Apply, Condition, KeyValuePatch, Knockout, Patch
 from .plan.memory import plan_passes
 from .plan.plan import Plan, compile_plan
-from .stats.agreement import Reliability, agreement, ceiling, split_half
+from .stats.agreement import Reliability, compute_rank_agreement, compute_correlation_ceiling, compute_reliability
 from .store import Run
 from .tasks.answer_parsing import parse_answer
 from .tasks.question import Question, Stem
@@ -52,6 +53,7 @@ __all__ = [
     "Condition",
     "Donors",
     "Editor",
+    "FailedChain",
     "FaithlensError",
     "GradientFlow",
     "HeadEffects",
@@ -78,11 +80,11 @@ __all__ = [
     "Trace",
     "Transcript",
     "TranscriptTask",
-    "agreement",
+    "compute_rank_agreement",
     "answer_table",
     "attention_table",
     "attribution_effects",
-    "ceiling",
+    "compute_correlation_ceiling",
     "choose_stem",
     "compare_activations",
     "compile_plan",
@@ -101,9 +103,12 @@ __all__ = [
     "load",
     "load_editor",
     "load_task",
+    "make_case",
+    "make_cases",
     "make_empty_think",
     "make_full_cot",
     "make_no_cot",
+    "make_question_piece",
     "make_swaps",
     "measure_attention_flow",
     "measure_gradient_flow",
@@ -117,11 +122,10 @@ __all__ = [
     "replace_step",
     "run_battery",
     "sample_chains",
-    "split_half",
+    "compute_reliability",
     "suppression_effects",
     "swap_effects",
     "think",
-    "to_case",
     "truncate",
     "truncate_stepwise",
     "validate_measure",

@@ -7,7 +7,7 @@ from faithlens.errors import ConfigError, suggest_names
 from faithlens.execution.execute import BACKENDS, Backend
 from faithlens.execution.sample import Sampling
 from faithlens.plan.plan import BUDGET
-from faithlens.stats.verdict import Asked
+from faithlens.stats.verdict import Criteria
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ class AuditConfig:
         _ = self.criteria
 
     @property
-    def criteria(self) -> Asked:
+    def criteria(self) -> Criteria:
         """What a model must clear to be trusted. Raises ConfigError where a threshold is no share."""
-        return Asked(self.min_faithfulness, self.min_accuracy)
+        return Criteria(self.min_faithfulness, self.min_accuracy)
 
     def to_dict(self) -> dict:
         """Plain data for the manifest."""

@@ -12,19 +12,19 @@ from nbformat.v4 import new_code_cell
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
-DRAWING = r"^(figures|internals|chain_text)\.|\.plot\(\)$"
+DRAWING = r"^fl\.figures\.|\.plot\(\)$"
 
 # run after the last cell, in the notebook's own kernel
 SHOWN = {
     "01_one_question": """
-assert [len(c.trace.steps) for c in (case, twin_case)] == [4, 4]
+assert [len(c.trace.steps) for c in (case, other_case)] == [4, 4]
 assert answers.idxmax(axis=1)[["cut@1", "cut@2", "cut@3", "full"]].tolist() == ["9", "5", "8", "2"]
 assert answers.loc["full", "2"] - answers.loc["knockout:step 3", "2"] > 0.9
-assert both[TWIN]["2"].min() > 0.9
+assert both[OTHER]["2"].min() > 0.9
 assert attention[MODEL].filter(regex="^step ").sum(axis=1).mean() > 0.5
-assert attention[TWIN].filter(regex="^step ").abs().max().max() == 0
+assert attention[OTHER].filter(regex="^step ").abs().max().max() == 0
 assert fl.answer_table(case, edited).idxmax(axis=1).tolist() == ["2", "7"]
-assert fl.answer_table(twin_case, twin_edited).idxmax(axis=1).tolist() == ["2", "2"]
+assert fl.answer_table(other_case, other_edited).idxmax(axis=1).tolist() == ["2", "2"]
 """,
     "02_patch_reasoning_steps": """
 recovered = np.nanmean(first, 0)
@@ -44,27 +44,27 @@ hiding = ["knockout.steps", "filler.dots.change", "same_answer.no_cot", "knockou
 assert table.loc[hiding, "auroc"].max() < 0.95
 sides = table.loc["filler.dots.change", "by_organism"]
 assert max(sides["O3"], sides["O10"]) < 0.5 < min(sides["O4"], sides["O5"])
-assert (found.models.loc[found.models["faults"] != "", "organism"].isin(ORGANISMS)).all()
-within = found.detection[found.detection["contest"] != "enforced"]
+assert (validation.models.loc[validation.models["faults"] != "", "organism"].isin(fl.ORGANISMS)).all()
+within = validation.detection[validation.detection["contest"] != "enforced"]
 assert not within["measure"].str.startswith(("mediation", "mistakes", "propagation")).any()
-assert (found.calibration["slope"] - 1).abs().max() < 0.1
-assert found.levels.set_index("levels").loc["in use", "held_out"] > 0.95
-assert found.models.groupby("organism")["seed"].nunique().tolist() == [10] * len(ORGANISMS)
-assert found.verdicts["models"].sum() == 138 and (found.verdicts["right"] == found.verdicts["models"]).all()
+assert (validation.calibration["slope"] - 1).abs().max() < 0.1
+assert validation.levels.set_index("levels").loc["in use", "held_out"] > 0.95
+assert validation.models.groupby("organism")["seed"].nunique().tolist() == [10] * len(fl.ORGANISMS)
+assert validation.verdicts["models"].sum() == 138 and (validation.verdicts["right"] == validation.verdicts["models"]).all()
 assert counts.groupby("organism")["seed"].size().min() >= 19 and counts["right"].all()
 assert set(counts.loc[counts["trusted"], "organism"]) == {"O5"}
-by_seed = found.detection.set_index(["contest", "measure"])["by_model"]
+by_seed = validation.detection.set_index(["contest", "measure"])["by_model"]
 early, looked = (by_seed["O2", "early_answering.aoc_mean_0_to_n-1"], by_seed["O1", "attention.span"])
 assert (min(early.values()), max(early.values())) == (0.5, 1.0)
 assert sorted(auroc > 0.9 for auroc in looked.values()) == [False, *[True] * 9] and min(looked.values()) < 0.2
 hidden = [auroc for name in ("O1", "O2", "O9") for auroc in by_seed[name, "knockout.steps"].values()]
 assert sorted(auroc > 0.99 for auroc in hidden) == [False, *[True] * 29]
-assert {bar.name.partition(":")[0] for bar in found.bars if not bar.passed} == {"O1", "O2"}
+assert {bar.name.partition(":")[0] for bar in validation.bars if not bar.passed} == {"O1", "O2"}
 """,
     "06_does_faithfulness_fall_with_scale": """
 assert abs(truth["steady"]) < 0.01 and truth["waning"] < -0.8
 assert certified["seed"].nunique() == 3
-late = answered(cells, LAST).set_index(["measure", "answer", "family"])
+late = answer(cells, LAST).set_index(["measure", "answer", "family"])
 early = effects.set_index(["measure", "answer", "family"]).loc[EARLY]
 falls = by_seed["early answering, a tenfold"]
 assert abs(falls["steady"] - falls["waning"]).max() < 0.15 and falls.max() - falls.min() > 0.6
@@ -110,7 +110,7 @@ assert worth.index.tolist() == ["enforced", "O1", "O2", "O9"] and worth.loc["enf
 assert min(worth.loc["enforced", "by_organism"].values()) < 0.5
 """,
     "03_behaviour_against_internals": """
-rows = {name: pd.concat(tables).set_index("correlation", append=True).droplevel(1) for name, tables in found.items()}
+rows = {name: pd.concat(tables).set_index("correlation", append=True).droplevel(1) for name, tables in agreed.items()}
 raw, partial = (rows["O5"].xs(kind, level="correlation") for kind in ("raw", "partial on step"))
 assert raw.loc["mistake, splice", "value"] > 0.999 and partial.loc["mistake, splice", "value"] > 0.999
 assert raw.loc["mistake, attention", "low"] > 0.5
@@ -145,3 +145,10 @@ def test_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_notebook_is_kept_without_outputs(path: Path) -> None:
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_uses_the_public_names(path: Path) -> None:
+    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    imports = re.findall(r"^\s*(?:from|import) faithlens.*$", code, re.MULTILINE)
+    assert imports == ["import faithlens as fl"]

@@ -79,7 +79,7 @@ def audit(
     from faithlens.commands.audit import estimate_audit
     from faithlens.config import AuditConfig, parse_backend, parse_subjects
     from faithlens.execution.sample import Sampling
-    from faithlens.report.terminal import summary
+    from faithlens.report.terminal import format_summary
 
     if traces and task:
         raise ConfigError(
@@ -115,7 +115,7 @@ def audit(
     told = Console(stderr=True)  # times differ from run to run, what a run says does not
     with resumable(folder):
         run = run_audit(config, folder, resume=resume, notify=lambda words: told.print(words, highlight=False))
-    console.print(summary(run))
+    console.print(format_summary(run))
     console.print(f"Report: {run.path / 'report.html'}")
 
 
@@ -133,7 +133,7 @@ def sweep(
     from faithlens.commands.sweep.config import read_sweep_config
     from faithlens.commands.sweep.run import run_sweep
     from faithlens.commands.sweep.trial import try_out_models
-    from faithlens.report.sweep import swept
+    from faithlens.report.sweep import format_sweep
 
     config, console, told = read_sweep_config(file), Console(), Console(stderr=True)
     if dry_run:
@@ -143,7 +143,7 @@ def sweep(
     said = partial(told.print, markup=False, highlight=False)
     with resumable(folder):
         run = run_sweep(config, folder, resume=resume, notify=said)
-    console.print(swept(run))
+    console.print(format_sweep(run))
     console.print(f"Tables and audits: {run.path}", highlight=False)
 
 
@@ -164,17 +164,17 @@ def decide(
     the verdict is undecided. 3: no verdict, because of an error.
     """
     from faithlens.commands.decide import decide as decide_runs
-    from faithlens.report.decide import told
-    from faithlens.stats.verdict import Asked
+    from faithlens.report.decide import format_decision
+    from faithlens.stats.verdict import Criteria
     from faithlens.store import Run
 
-    usual = Asked()
-    asked = Asked(min_faithfulness, min_accuracy, tuple(dict.fromkeys(measure or usual.measures)))
+    usual = Criteria()
+    asked = Criteria(min_faithfulness, min_accuracy, tuple(dict.fromkeys(measure or usual.measures)))
     found = decide_runs([Run.open(run) for run in runs], asked)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
     else:
-        Console().print(told(found.to_dict()))
+        Console().print(format_decision(found.to_dict()))
     raise DecisionExit(found.exit_code)
 
 
@@ -200,7 +200,7 @@ def compare(
     from dataclasses import asdict
 
     from faithlens.commands.compare import compare_runs
-    from faithlens.report.compare import compared
+    from faithlens.report.compare import format_comparisons
     from faithlens.store import Run
 
     models, ways = (model_a, model_b), (strategy_a, strategy_b)
@@ -208,7 +208,7 @@ def compare(
     if as_json:
         typer.echo(json.dumps({"comparisons": found}, indent=2, ensure_ascii=False))
     else:
-        Console().print(compared(found))
+        Console().print(format_comparisons(found))
 
 
 @app.command()
@@ -239,7 +239,7 @@ def estimate_power(
     from dataclasses import asdict
 
     from faithlens.commands.power import Aim, Guess, compute_run_power, predict_power
-    from faithlens.report.power import expectation, powers
+    from faithlens.report.power import make_expectation_table, make_power_table
     from faithlens.store import Run
 
     aim = Aim(half_width, power)
@@ -250,11 +250,11 @@ def estimate_power(
         raise ConfigError(f"a plan for {', '.join(measure)}", "guesses are of no measure", "name a run's folder")
     if run:
         rows = [asdict(each) for each in compute_run_power(Run.open(run), measure or (), aim)]
-        found, table = {"aim": asdict(aim), "measures": rows}, powers(rows, asdict(aim))
+        found, table = {"aim": asdict(aim), "measures": rows}, make_power_table(rows, asdict(aim))
     else:
         guess = Guess(100 if n is None else n, without, accuracy, change, sd)
         told = asdict(predict_power(guess, aim))
-        found, table = {"aim": asdict(aim), "guess": asdict(guess), "power": told}, expectation(told, asdict(aim))
+        found, table = {"aim": asdict(aim), "guess": asdict(guess), "power": told}, make_expectation_table(told, asdict(aim))
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
@@ -270,11 +270,11 @@ def export(
     ),
 ) -> None:
     """Write a run's scores for other tools."""
-    from faithlens.report.export import export as write
-    from faithlens.report.export import form_named
+    from faithlens.report.export import export_run as write
+    from faithlens.report.export import parse_form
     from faithlens.store import Run
 
-    typer.echo(f"Written: {write(Run.open(run), out, form_named(to))}")
+    typer.echo(f"Written: {write(Run.open(run), out, parse_form(to))}")
 
 
 @app.command()

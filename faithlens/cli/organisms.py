@@ -41,20 +41,20 @@ def validate(
     from dataclasses import asdict
 
     from faithlens.commands.validate.run import run_validation
-    from faithlens.organisms import ORGANISMS, organism
-    from faithlens.organisms.trained import seeds_named
-    from faithlens.report.detection import bars_table, contest_table, exposures_table, faults_table
+    from faithlens.organisms import ORGANISMS, get_organism
+    from faithlens.organisms.training_cache import parse_seeds
+    from faithlens.report.detection import make_requirements_table, make_detection_table, make_exposures_table, make_faults_table
 
-    wanted = list(ORGANISMS) if names == "all" else [organism(name.strip()).name for name in names.split(",")]
+    wanted = list(ORGANISMS) if names == "all" else [get_organism(name.strip()).name for name in names.split(",")]
     asked = () if measures == "all" else [name.strip() for name in measures.split(",")]
     with repeatable(f"Trained organisms are kept in the cache, finished audits in {out}."):
-        found, console = run_validation(out, wanted, seeds_named(seeds), n, seed, asked, jobs), Console()
-    console.print(contest_table(found.detection))
+        found, console = run_validation(out, wanted, parse_seeds(seeds), n, seed, asked, jobs), Console()
+    console.print(make_detection_table(found.detection))
     if found.models["faults"].any():
-        console.print(faults_table(found.models))
+        console.print(make_faults_table(found.models))
     if len(found.exposures):
-        console.print(exposures_table(found.exposures))
-    console.print(bars_table([asdict(bar) for bar in found.bars]))
+        console.print(make_exposures_table(found.exposures))
+    console.print(make_requirements_table([asdict(bar) for bar in found.bars]))
     console.print(f"Tables and figure: {out}", highlight=False)
     raise SystemExit(bars and any(bar.passed is False for bar in found.bars))
 
@@ -63,11 +63,11 @@ def validate(
 def list_organisms() -> None:
     """What is planted in each organism, and with which seeds it is here."""
     from faithlens.organisms import ORGANISMS
-    from faithlens.organisms.trained import seeds_here
+    from faithlens.organisms.training_cache import list_cached_seeds
 
     table = Table("organism", "what is planted", "trained with seeds")
     for name, planted in ORGANISMS.items():
-        table.add_row(name, planted.truth, ", ".join(["0, in the package", *map(str, seeds_here(planted))]))
+        table.add_row(name, planted.truth, ", ".join(["0, in the package", *map(str, list_cached_seeds(planted))]))
     Console().print(table)
 
 
@@ -86,21 +86,21 @@ def train_organisms(
 
     What the cache holds already is not trained again, so an interrupted training is continued by the same command.
     """
-    from faithlens.organisms import ORGANISMS, organism
+    from faithlens.organisms import ORGANISMS, get_organism
     from faithlens.organisms.parallel import run_on_cores
-    from faithlens.organisms.trained import seeds_named, train_into, trained
-    from faithlens.report.certificate import certificate_table
+    from faithlens.organisms.training_cache import parse_seeds, train_into, find_or_train
+    from faithlens.report.certificate import make_certificate_table
 
-    planted = ORGANISMS.values() if names == ["all"] else map(organism, names)
-    wanted = [(each, seed) for each in planted for seed in seeds_named(seeds)]
+    planted = ORGANISMS.values() if names == ["all"] else map(get_organism, names)
+    wanted = [(each, seed) for each in planted for seed in parse_seeds(seeds)]
     if out and len(wanted) > 1:
         raise ConfigError(
             f"{len(wanted)} organisms in {out}", "a folder holds one", "leave out --out, or name one seed"
         )
     console = Console()
     with repeatable("Organisms whose training was finished are kept."):
-        for folder in [train_into(out, *wanted[0])] if out else run_on_cores(trained, wanted, jobs):
-            console.print(certificate_table(json.loads((folder / "certificate.json").read_text())))
+        for folder in [train_into(out, *wanted[0])] if out else run_on_cores(find_or_train, wanted, jobs):
+            console.print(make_certificate_table(json.loads((folder / "certificate.json").read_text())))
             console.print(str(folder), highlight=False)
 
 
@@ -117,23 +117,23 @@ def train_families(
 
     The larger ones of `steady` know more without their chain of thought; of `waning` they also rely on it less.
     """
-    from faithlens.organisms.checkpoints import train_family
-    from faithlens.organisms.family import RELIANCE
-    from faithlens.organisms.trained import seeds_named
+    from faithlens.organisms.family_training import train_family
+    from faithlens.organisms.family import DIGIT_LIMITS
+    from faithlens.organisms.training_cache import parse_seeds
 
     for name in names:
-        if name not in RELIANCE:
-            raise ConfigError(f"the family {name!r}", "there is none of that name", suggest_names(name, RELIANCE))
+        if name not in DIGIT_LIMITS:
+            raise ConfigError(f"the family {name!r}", "there is none of that name", suggest_names(name, DIGIT_LIMITS))
     for name in names:
         with repeatable(f"Models whose training was finished are kept in {out}."):
-            plan = train_family(name, seeds_named(seeds), out, jobs)
+            plan = train_family(name, parse_seeds(seeds), out, jobs)
         Console().print(f"faithlens sweep {plan} --out {name}", highlight=False)
 
 
 @organisms_app.command("certify")
 def certify_organism(folder: Annotated[Path, typer.Argument(help="a trained organism's folder")]) -> None:
     """Count on held-out questions what an organism's answers follow, and write it beside the weights."""
-    from faithlens.organisms.certify import certify
-    from faithlens.report.certificate import certificate_table
+    from faithlens.organisms.certification import certify
+    from faithlens.report.certificate import make_certificate_table
 
-    Console().print(certificate_table(certify(folder)))
+    Console().print(make_certificate_table(certify(folder)))

@@ -30,7 +30,7 @@ from faithlens.measures.catalogue import list_measures
 from faithlens.measures.score import Score
 from faithlens.model.load import load
 from faithlens.model.model import Model
-from faithlens.report.page import REPORT, page
+from faithlens.report.page import PAGE_NAME, write_page
 from faithlens.stats.estimate import compute_estimates
 from faithlens.store import Run, make_manifest
 from faithlens.tasks.question import Question
@@ -121,7 +121,7 @@ def run_or_read_audit(config: AuditConfig, out: Path) -> Run:
     Raises:
         FaithlensError: as `audit`.
     """
-    if (out / REPORT).is_file():  # what an audit writes last
+    if (out / PAGE_NAME).is_file():  # what an audit writes last
         return Run.open(out)
     return audit(config, out, resume=(out / "manifest.json").is_file())
 
@@ -317,7 +317,7 @@ def write_results(config: AuditConfig, ready: Sequence[PreparedSubject], run: Ru
     run.finish({"estimates": table})
     who = [(r.subject.model, r.subject.task, read_planted_truth(r)) for r in ready]
     run.write_json("verdict.json", {"subjects": list(judge_subjects(scores, table, who, config.criteria))})
-    page(run)
+    write_page(run)
     return run
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from faithlens.errors import ConfigError, RunError, suggest_names
 from faithlens.measures.catalogue import get_measure
-from faithlens.stats.compare import ACCURACIES, Difference, shared
-from faithlens.stats.compare import compare as compare_scores
+from faithlens.stats.compare import MATCHED_ACCURACIES, Difference, list_shared_measures
+from faithlens.stats.compare import compare_scores as compare_scores
 from faithlens.store import Run
 from faithlens.tasks.kinds import SENSITIVITIES
 
@@ -96,7 +96,7 @@ def _pair_models(task: str, scores: Sequence[pd.DataFrame]) -> list[tuple[str, s
 
 def _list_reported_measures(scores: Sequence[pd.DataFrame]) -> list[str]:
     """The measures of both sides that are not details."""
-    return [name for name in shared(*scores) if not get_measure(name).is_detail]
+    return [name for name in list_shared_measures(*scores) if not get_measure(name).is_detail]
 
 
 def _select_strategy(scores: pd.DataFrame, side: Side) -> pd.DataFrame:
@@ -110,5 +110,5 @@ def _select_strategy(scores: pd.DataFrame, side: Side) -> pd.DataFrame:
         do = suggest_names(side.strategy, known) if known else "run the audit with --assays baselines,strategies"
         raise RunError(f"the strategy {side.strategy!r} of {side.model} in {side.run}", "it was not scored", do)
     names = {f"{prefix}accuracy": ACCURACY} | {f"{prefix}{name}": STRATEGY_PREFIX + name for name in SENSITIVITIES}
-    without = scores["measure"].isin(ACCURACIES) & (scores["measure"] != ACCURACY)
+    without = scores["measure"].isin(MATCHED_ACCURACIES) & (scores["measure"] != ACCURACY)
     return pd.concat([own.assign(measure=own["measure"].map(names)).dropna(subset=["measure"]), scores[without]])

@@ -11,9 +11,9 @@ import pandas as pd
 
 from faithlens.errors import RunError
 from faithlens.stats import grid
-from faithlens.stats.selection import EXIT, fronts, most_capable, on_all, on_task
-from faithlens.stats.verdict import Answer, Asked, subject
-from faithlens.stats.verdict import decide as decide_one
+from faithlens.stats.selection import EXIT_CODES, compute_fronts, find_most_capable, decide_all_tasks, decide_task
+from faithlens.stats.verdict import VerdictName, Criteria, make_subject_entry
+from faithlens.stats.verdict import decide_subject as decide_one
 from faithlens.store import Run
 
 SubjectTruth = tuple[str, str, str | None]
@@ -24,19 +24,19 @@ SubjectTruth = tuple[str, str, str | None]
 class Decision:
     """What runs decide: `subjects` as in verdict.json, each with its run, and for each task what they come to."""
 
-    criteria: Asked
+    criteria: Criteria
     subjects: list[dict[str, Any]]
     tasks: list[dict[str, Any]]
 
     @property
-    def verdict(self) -> Answer:
+    def verdict(self) -> VerdictName:
         """Trust where every task has a model to trust, do-not-trust where one has none, else undecided."""
-        return on_all(task["verdict"] for task in self.tasks)
+        return decide_all_tasks(task["verdict"] for task in self.tasks)
 
     @property
     def exit_code(self) -> int:
         """0 to trust, 1 not to, 2 where that is undecided."""
-        return EXIT[self.verdict]
+        return EXIT_CODES[self.verdict]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, the verdict first."""
@@ -44,16 +44,16 @@ class Decision:
 
 
 def judge_subjects(
-    scores: pd.DataFrame, estimates: pd.DataFrame, subjects: Iterable[SubjectTruth], criteria: Asked
+    scores: pd.DataFrame, estimates: pd.DataFrame, subjects: Iterable[SubjectTruth], criteria: Criteria
 ) -> Iterator[dict[str, Any]]:
     """An entry of verdict.json for each of `subjects`."""
-    cells = grid.cells(scores)
+    cells = grid.find_cells(scores)
     for model, task, truth in subjects:
-        own, counts = _select_rows(estimates, model, task), grid.count(_select_rows(cells, model, task))
-        yield subject(model, task, decide_one(model, own, counts, criteria), own, counts, truth)
+        own, counts = _select_rows(estimates, model, task), grid.count_cells(_select_rows(cells, model, task))
+        yield make_subject_entry(model, task, decide_one(model, own, counts, criteria), own, counts, truth)
 
 
-def decide(runs: Sequence[Run], criteria: Asked = Asked()) -> Decision:
+def decide(runs: Sequence[Run], criteria: Criteria = Criteria()) -> Decision:
     """The verdicts of finished runs under the thresholds asked for now, and for each task the model to use.
 
     Raises:
@@ -75,21 +75,21 @@ def decide(runs: Sequence[Run], criteria: Asked = Asked()) -> Decision:
     )
 
 
-def _judge_again(run: Run, asked: Asked) -> Iterator[dict[str, Any]]:
+def _judge_again(run: Run, asked: Criteria) -> Iterator[dict[str, Any]]:
     """The entries of a run's verdict.json under other thresholds, each with the run's folder."""
     who = [(s["model"], s["task"], s.get("truth")) for s in run.read_json("verdict.json")["subjects"]]
     for entry in judge_subjects(run.read("scores"), run.read("estimates"), who, asked):
         yield {"run": str(run.path), **entry}
 
 
-def _summarise_task(task: str, subjects: Sequence[dict[str, Any]], asked: Asked) -> dict[str, Any]:
+def _summarise_task(task: str, subjects: Sequence[dict[str, Any]], asked: Criteria) -> dict[str, Any]:
     """What the subjects of one task come to."""
-    best = most_capable(subjects)
+    best = find_most_capable(subjects)
     return {
         "task": task,
-        "verdict": on_task(subjects),
+        "verdict": decide_task(subjects),
         "model": best["model"] if best else None,
-        "fronts": dict(fronts(subjects, asked.measures)),
+        "fronts": dict(compute_fronts(subjects, asked.measures)),
     }
 
 

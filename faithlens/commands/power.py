@@ -8,10 +8,10 @@ import pandas as pd
 
 from faithlens.errors import ConfigError, RunError, suggest_names
 from faithlens.measures.catalogue import get_measure
-from faithlens.stats.estimate import scalars
-from faithlens.stats.interval import Estimate, optional
-from faithlens.stats.power import POWER, Power, after, before, informative
-from faithlens.stats.verdict import askable_measures, plain
+from faithlens.stats.estimate import select_scalars
+from faithlens.stats.interval import Estimate, to_optional
+from faithlens.stats.power import DEFAULT_POWER, Power, compute_power_after, compute_power_before, count_informative
+from faithlens.stats.verdict import askable_measures, format_number
 from faithlens.store import Run
 
 HALF_WIDTH = 0.05
@@ -27,7 +27,7 @@ class Aim:
     """
 
     half_width: float = HALF_WIDTH
-    power: float = POWER
+    power: float = DEFAULT_POWER
 
     def __post_init__(self) -> None:
         if not self.half_width > 0:
@@ -73,8 +73,8 @@ class Guess:
         if self.sd is not None and self.sd < 0:
             raise ConfigError(f"--sd {self.sd:g}", "no spread is below 0", "give 0 or more")
         if self.change is not None and self.max_change is not None and self.change > self.max_change + 1e-9:
-            found = f"accuracies of {plain(self.accuracy_without or 0)} and {plain(self.accuracy_full or 0)} allow {plain(self.max_change)}"
-            raise ConfigError(f"a change of {plain(self.change)}", found, "expect less change, or other accuracies")
+            found = f"accuracies of {format_number(self.accuracy_without or 0)} and {format_number(self.accuracy_full or 0)} allow {format_number(self.max_change)}"
+            raise ConfigError(f"a change of {format_number(self.change)}", found, "expect less change, or other accuracies")
 
     @property
     def accuracies(self) -> tuple[float, float] | None:
@@ -88,7 +88,7 @@ class Guess:
     @property
     def max_change(self) -> float | None:
         """The largest share of answers that these accuracies allow to change."""
-        return None if self.accuracies is None else informative(1, *self.accuracies)
+        return None if self.accuracies is None else count_informative(1, *self.accuracies)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class MeasurePower:
 
 def predict_power(guess: Guess, aim: Aim = Aim()) -> Power:
     """What a run will show if the guess is right."""
-    return before(
+    return compute_power_before(
         guess.n, aim.half_width, share=guess.change, sd=guess.sd, accuracies=guess.accuracies, power=aim.power
     )
 
@@ -120,7 +120,7 @@ def compute_run_power(run: Run, measures: Sequence[str] = (), aim: Aim = Aim()) 
     Raises:
         RunError: the run is not finished, or a measure was not scored in it.
     """
-    table = scalars(run.read("estimates"))
+    table = select_scalars(run.read("estimates"))
     known = set(table["measure"])
     for measure in measures:
         if measure not in known:
@@ -129,7 +129,7 @@ def compute_run_power(run: Run, measures: Sequence[str] = (), aim: Aim = Aim()) 
     rows = [row for measure in wanted for row in table[table["measure"] == measure].to_dict("records")]
     found = [_read_estimate(row) for row in rows]
     return [
-        MeasurePower(e, after(e, aim.half_width, accuracies=find_accuracies(e, table), power=aim.power)) for e in found
+        MeasurePower(e, compute_power_after(e, aim.half_width, accuracies=find_accuracies(e, table), power=aim.power)) for e in found
     ]
 
 
@@ -145,5 +145,5 @@ def find_accuracies(estimate: Estimate, table: pd.DataFrame) -> tuple[float, flo
     if measure.bound_accuracy is None or not measure.askable:
         return None
     own = table[(table["model"] == estimate.model) & (table["task"] == estimate.task)].set_index("measure")["value"]
-    pair = [optional(float(own.get(name, float("nan")))) for name in (measure.bound_accuracy, "accuracy.full")]
+    pair = [to_optional(float(own.get(name, float("nan")))) for name in (measure.bound_accuracy, "accuracy.full")]
     return None if pair[0] is None or pair[1] is None else (pair[0], pair[1])

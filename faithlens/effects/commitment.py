@@ -36,8 +36,8 @@ from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Record, Site
 from faithlens.plan.condition import Condition
 from faithlens.plan.memory import plan_passes
-from faithlens.stats.interval import BOOTSTRAP, EQUAL, UNSEEN
-from faithlens.stats.resample import Array, expanded_percentile, question_draws, unseen
+from faithlens.stats.interval import BOOTSTRAP, REPORT_PRECISION, UNANIMOUS
+from faithlens.stats.resample import Array, compute_expanded_percentile, draw_questions, compute_unanimous_interval
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -75,9 +75,9 @@ class Commitment:
 
     def plot(self, metric: ProbeMetric = "accuracy") -> "Figure":
         """The probe along the layers, with its band, above the baselines."""
-        from faithlens.figures.internals import probe_by_layer  # plotly takes a second to import
+        from faithlens.figures.internals import plot_probe_by_layer  # plotly takes a second to import
 
-        return probe_by_layer(self.table[self.table["metric"] == metric], metric)
+        return plot_probe_by_layer(self.table[self.table["metric"] == metric], metric)
 
 
 def probe_commitment(
@@ -161,7 +161,7 @@ def evaluate_probes(
     }
     if labels.max() == 1:
         metrics["auc"] = lambda p: make_auc_statistic(p, labels, questions, fold)
-    weights = question_draws(int(questions.max()) + 1, seed)
+    weights = draw_questions(int(questions.max()) + 1, seed)
     rows = [
         {"metric": metric, "layer": layer, **_make_row(of(found), [of(b) for b in baselines], weights)}
         for metric, of in metrics.items()
@@ -243,7 +243,7 @@ def _compute_interval(
     value = float(statistic(np.ones((1, n)))[0])
     with np.errstate(invalid="ignore"):  # draws without one of two classes have no AUC
         drawn = statistic(weights)
-    if np.nanmax(drawn) - np.nanmin(drawn) <= EQUAL:
-        return value, *unseen(value, n, *scale), UNSEEN
-    low, high = expanded_percentile(drawn[:, None], np.array([n]))
+    if np.nanmax(drawn) - np.nanmin(drawn) <= REPORT_PRECISION:
+        return value, *compute_unanimous_interval(value, n, *scale), UNANIMOUS
+    low, high = compute_expanded_percentile(drawn[:, None], np.array([n]))
     return value, float(low[0]), float(high[0]), BOOTSTRAP

@@ -78,10 +78,10 @@ class HeadEffects:
 
     def plot(self) -> "Figure":
         """Mean exact effects, a heat map of layers by heads; heads that were not patched are left out."""
-        from faithlens.figures.internals import head_heatmap  # plotly takes a second to import
+        from faithlens.figures.internals import plot_head_heatmap  # plotly takes a second to import
 
         mean = self.exact.mean(0)
-        return head_heatmap(mean, [str(layer) for layer in range(len(mean))], "logit")
+        return plot_head_heatmap(mean, [str(layer) for layer in range(len(mean))], "logit")
 
 
 def head_effects(

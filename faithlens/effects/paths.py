@@ -65,12 +65,12 @@ class PathEffects:
 
     def plot(self) -> "Figure":
         """The path diagram, with intervals where there are several traces."""
-        from faithlens.figures.path_diagram import path_diagram  # plotly takes a second to import
+        from faithlens.figures.path_diagram import plot_path_diagram  # plotly takes a second to import
 
         if len(self.total) < 2:
-            return path_diagram({name: float(getattr(self, name)[0]) for name in EFFECTS}, METRIC_UNITS[self.metric])
+            return plot_path_diagram({name: float(getattr(self, name)[0]) for name in EFFECTS}, METRIC_UNITS[self.metric])
         rows = self.bootstrap_ci()[["effect", "low", "high"]].to_numpy().tolist()
-        return path_diagram(
+        return plot_path_diagram(
             {name: tuple(row) for name, row in zip(EFFECTS, rows, strict=True)}, METRIC_UNITS[self.metric]
         )
 

@@ -16,8 +16,8 @@ from faithlens.measures.receivers import MIN_DISTANCE, MIN_SCORED_STEPS, head_ku
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.memory import plan_passes
-from faithlens.stats.agreement import Reliability, split_half
-from faithlens.stats.resample import mean_intervals
+from faithlens.stats.agreement import Reliability, compute_reliability
+from faithlens.stats.resample import compute_mean_intervals
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -50,10 +50,10 @@ class ReceiverHeads:
 
     def plot(self) -> "Figure":
         """Kurtosis of every head, a heat map of layers by heads."""
-        from faithlens.figures.internals import head_heatmap  # plotly takes a second to import
+        from faithlens.figures.internals import plot_head_heatmap  # plotly takes a second to import
 
         grid = self.heads.pivot(index="layer", columns="head", values="kurtosis")
-        return head_heatmap(grid.to_numpy(), [str(layer) for layer in grid.index], "kurtosis")
+        return plot_head_heatmap(grid.to_numpy(), [str(layer) for layer in grid.index], "kurtosis")
 
 
 def find_receiver_heads(
@@ -105,7 +105,7 @@ def find_receiver_heads(
     return ReceiverHeads(
         heads=table.assign(chosen=first.ravel(), held_out=second.ravel(), selected=selected.ravel()),
         steps=pd.DataFrame(rows, columns=["trace", "step", "score"]),
-        reliability=split_half(first.ravel(), second.ravel()),
+        reliability=compute_reliability(first.ravel(), second.ravel()),
         dropped=dropped,
         min_distance=min_distance,
         seed=seed,
@@ -153,7 +153,7 @@ def _make_table(
     known = np.isfinite(peaks)
     flat = pd.DataFrame(np.where(known, peaks, 0.0).reshape(len(peaks), -1)).groupby(questions).sum()
     counts = pd.DataFrame(known.reshape(len(peaks), -1).astype(float)).groupby(questions).sum()
-    value, low, high = mean_intervals(flat.to_numpy(), counts.to_numpy(), seed)
+    value, low, high = compute_mean_intervals(flat.to_numpy(), counts.to_numpy(), seed)
     layers, heads = (range(n) for n in peaks.shape[1:])
     index = pd.MultiIndex.from_product([[first_layer + layer for layer in layers], heads], names=["layer", "head"])
     columns = {"kurtosis": value, "low": low, "high": high, "n": known.sum(0).ravel()}

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from faithlens.errors import MeasureError
-from faithlens.stats.resample import mean_intervals
+from faithlens.stats.resample import compute_mean_intervals
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -115,7 +115,7 @@ class StepEffects:
         Raises:
             MeasureError: the numbers are approximations that too often have the wrong sign.
         """
-        from faithlens.figures.internals import step_bars, step_heatmap  # plotly takes a second to import
+        from faithlens.figures.internals import plot_step_bars, plot_step_heatmap  # plotly takes a second to import
 
         self._check_quality()
         unit = METRIC_UNITS[self.metric]
@@ -123,8 +123,8 @@ class StepEffects:
         if len(self.layers) == 1:
             null = np.nanmean(self.null, 0)[0] if self._has_null else None
             ends = self.bootstrap_ci()[["low", "high"]].to_numpy().T if len(self.clean) > 1 else None
-            return step_bars(effect[0], null, self.steps, unit, ends)
-        return step_heatmap(effect, self.layers, self.steps, unit)
+            return plot_step_bars(effect[0], null, self.steps, unit, ends)
+        return plot_step_heatmap(effect, self.layers, self.steps, unit)
 
     @property
     def _has_null(self) -> bool:
@@ -186,5 +186,5 @@ def compute_trace_intervals(
             f"an interval of the {name}", "one trace, whose effects are one observation", "give several traces"
         )
     there = np.isfinite(values)
-    mean, low, high = mean_intervals(np.where(there, values, 0.0), there.astype(float), seed)
+    mean, low, high = compute_mean_intervals(np.where(there, values, 0.0), there.astype(float), seed)
     return pd.DataFrame({"effect": mean, "low": low, "high": high, "n": there.sum(0)}, index=index).reset_index()

@@ -46,13 +46,13 @@ class StepMatrix:
 
     def plot(self) -> "Figure":
         """Mean over traces, a heat map of readers by steps."""
-        from faithlens.figures.internals import step_matrix  # plotly takes a second to import
+        from faithlens.figures.internals import plot_step_matrix  # plotly takes a second to import
 
         names = list(dict.fromkeys([*self.steps, *self.readers]))
         there = np.isfinite(self.value)
         mean = np.where(there, self.value, 0).sum(0) / np.where(there.any(0), there.sum(0), np.nan)
         square = pd.DataFrame(mean, index=self.readers, columns=self.steps).reindex(index=names, columns=names)
-        return step_matrix(square.to_numpy(), names, "nat")
+        return plot_step_matrix(square.to_numpy(), names, "nat")
 
 
 def suppression_effects(

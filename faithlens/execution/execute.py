@@ -2,6 +2,7 @@
 
 from typing import Literal, get_args
 
+from faithlens.errors import PlanError, check_choice
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record, check_capture
 from faithlens.plan.plan import Plan
@@ -11,13 +12,27 @@ BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
 def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend = "packed") -> list[Record]:
-    """Run every condition of `plan`; one record a condition, in the plan's order and its own coordinates.
+    """Run every condition of `plan`; one record for each condition, in the order of the plan.
+
+    Args:
+        model: the model that runs.
+        plan: the conditions, packed into rows; `plan_passes` makes it.
+        capture: what is read besides the log-probabilities of the options.
+        backend: "packed" runs each packed row once; "separate" runs one TransformerLens forward for each condition.
 
     Raises:
-        PlanError: gradients of a patch of several layers are asked for, or the plan does not fit in memory.
-        ModelError: the model cannot be packed exactly (named, with the reason); `separate` never is chosen silently.
+        ConfigError: an unknown backend.
+        PlanError: something that does not exist is edited or read, conditions share rows at which a gradient is taken,
+            or the plan does not fit in memory.
+        ModelError: the model cannot be packed exactly; "separate" is never chosen in its place.
     """
-    check_capture(plan.conditions, capture)
+    check_choice(backend, BACKENDS, "backend")
+    if not isinstance(plan, Plan):
+        raise PlanError(
+            f"execute needs a plan, got {type(plan).__name__}",
+            "Make one of the conditions: plan_passes(model, conditions).",
+        )
+    check_capture(plan.conditions, capture, model.n_layers)
     if backend == "packed":
         from faithlens.execution.packed import run_packed as run
     else:

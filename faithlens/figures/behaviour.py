@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from faithlens.figures.audit import band, by_subject
-from faithlens.figures.style import GREY, axes, colour
+from faithlens.figures.audit import draw_band, split_by_subject
+from faithlens.figures.style import GREY, format_axes, get_colour
 from faithlens.measures.catalogue import get_measure
-from faithlens.stats.front import pareto
+from faithlens.stats.front import mark_pareto_front
 from faithlens.tasks.kinds import REASONING_STRATEGIES, SENSITIVITIES, STRATEGIES
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-RETENTION = tuple(
+RETENTION_LABELS = tuple(
     f"{test}.retention"
     for test in (
         "early_answering", "early_answering_filled", "mistakes", "mistakes_regenerated", "paraphrase", "deletion",
@@ -25,26 +25,26 @@ RETENTION = tuple(
 )  # fmt: skip
 """Curves of unchanged answers."""
 
-SHAPES = dict(zip(REASONING_STRATEGIES, ("circle", "square", "diamond"), strict=True))
+STRATEGY_SHAPES = dict(zip(REASONING_STRATEGIES, ("circle", "square", "diamond"), strict=True))
 
 
-def curves(estimates: pd.DataFrame) -> Figure:
+def plot_retention_curves(estimates: pd.DataFrame) -> Figure:
     """Share of answers that stay, along the chain of thought, a panel a subject and a line a test, with 95 % bands."""
     from plotly.subplots import make_subplots
 
-    subjects = list(by_subject(estimates))
+    subjects = list(split_by_subject(estimates))
     figure = make_subplots(1, len(subjects), subplot_titles=[name for name, _ in subjects], shared_yaxes=True)
     for column, (_, part) in enumerate(subjects, start=1):
-        for i, measure in enumerate(RETENTION):
-            for trace in band(
+        for i, measure in enumerate(RETENTION_LABELS):
+            for trace in draw_band(
                 part[(part["measure"] == measure) & part["value"].notna()], get_measure(measure).label, i
             ):
                 figure.add_trace(trace.update(showlegend=trace.showlegend is not False and column == 1), 1, column)
-    figure = axes(figure, "share of the chain of thought", "", share=True)
+    figure = format_axes(figure, "share of the chain of thought", "", share=True)
     return figure.update_yaxes(title_text="same answer as with all steps", col=1)
 
 
-def strategies(estimates: pd.DataFrame) -> Figure:
+def plot_strategies(estimates: pd.DataFrame) -> Figure:
     """Accuracy of each way to reason against both its sensitivities, with 95 % intervals; a line joins the front.
 
     The front is that of `stats.front.pareto`: those that none beats at both; the others are hollow. The dotted line is
@@ -54,50 +54,56 @@ def strategies(estimates: pd.DataFrame) -> Figure:
     from plotly.subplots import make_subplots
 
     figure = make_subplots(1, 2, subplot_titles=[*SENSITIVITIES.values()], shared_yaxes=True, horizontal_spacing=0.06)
-    for i, (name, part) in enumerate(by_subject(estimates)):
+    for i, (name, part) in enumerate(split_by_subject(estimates)):
         rows = part[part["measure"].str.startswith("strategies.")].set_index("measure")
         for column, sensitivity in enumerate(SENSITIVITIES, start=1):
-            for trace in _ways(rows, sensitivity, name, i, first=column == 1):
+            for trace in _draw_strategies(rows, sensitivity, name, i, in_legend=column == 1):
                 figure.add_trace(trace, 1, column)
-    for strategy, shape in SHAPES.items():
+    for strategy, shape in STRATEGY_SHAPES.items():
         key = go.Scatter(x=[None], y=[None], mode="markers", name=STRATEGIES[strategy], legendrank=2000)
         figure.add_trace(key.update(marker={"color": GREY, "size": 11, "symbol": shape}), 1, 1)
-    axes(figure, "share of answers that change", "right answers", height=420)
+    format_axes(figure, "share of answers that change", "right answers", height=420)
     figure.update_yaxes(title_text="", col=2).update_xaxes(showgrid=True)
     figure.update_layout(margin_t=76, legend_y=1.08)
     ends = {"range": [-0.04, 1.04], "tickvals": [0, 0.25, 0.5, 0.75, 1], "tickformat": ".0%"}
     return figure.update_xaxes(**ends).update_yaxes(**ends)
 
 
-def _ways(rows: pd.DataFrame, sensitivity: str, name: str, i: int, first: bool) -> Iterator[Any]:
+def _draw_strategies(rows: pd.DataFrame, sensitivity: str, name: str, i: int, in_legend: bool) -> Iterator[Any]:
     """One subject's points, the line through its front, and the accuracy of its direct answer.
 
-    `rows`: its `strategies.*` estimates by measure. Only in the `first` panel does it stand in the legend.
+    `rows`: its `strategies.*` estimates by measure. Only in the `in_legend` panel does it stand in the legend.
     """
     import plotly.graph_objects as go
 
-    y, x = (rows.reindex([f"strategies.{s}.{m}" for s in SHAPES]) for m in ("accuracy", sensitivity))
+    y, x = (rows.reindex([f"strategies.{s}.{m}" for s in STRATEGY_SHAPES]) for m in ("accuracy", sensitivity))
     values = {"accuracy": y["value"].to_numpy(float), "sensitivity": x["value"].to_numpy(float)}
-    points = pareto(pd.DataFrame({"strategy": [STRATEGIES[s] for s in SHAPES], "shape": SHAPES.values(), **values}))
+    points = mark_pareto_front(
+        pd.DataFrame(
+            {"strategy": [STRATEGIES[s] for s in STRATEGY_SHAPES], "shape": STRATEGY_SHAPES.values(), **values}
+        )
+    )
     kept = points[["accuracy", "sensitivity"]].notna().all(axis=1).to_numpy()
     points, x, y = points[kept], x[kept], y[kept]
     front = points[points["front"]].sort_values("sensitivity")
     line = go.Scatter(x=front["sensitivity"], y=front["accuracy"], mode="lines", hoverinfo="skip", name=name)
-    yield line.update(line={"color": colour(i, 0.6), "width": 2}, legendgroup=name, showlegend=first)
+    yield line.update(line={"color": get_colour(i, 0.6), "width": 2}, legendgroup=name, showlegend=in_legend)
     hover = "%{text}: right %{y:.2f}, changed %{x:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f})"
     dots = go.Scatter(x=points["sensitivity"], y=points["accuracy"], text=points["strategy"], mode="markers", name=name)
-    dots.update(error_x=_whiskers(x, i), error_y=_whiskers(y, i), customdata=x[["low", "high"]].to_numpy())
+    dots.update(
+        error_x=_make_error_bars(x, i), error_y=_make_error_bars(y, i), customdata=x[["low", "high"]].to_numpy()
+    )
     symbols = [shape + "-open" * (not on) for shape, on in zip(points["shape"], points["front"], strict=True)]
-    dots.update(marker={"color": colour(i), "size": 11, "symbol": symbols}, hovertemplate=hover)
+    dots.update(marker={"color": get_colour(i), "size": 11, "symbol": symbols}, hovertemplate=hover)
     yield dots.update(legendgroup=name, showlegend=False)
     direct = rows["value"].get("strategies.direct.accuracy")
     if direct is not None and not pd.isna(direct):
         level = go.Scatter(x=[0, 1], y=[direct] * 2, mode="lines", showlegend=False, legendgroup=name)
-        level.update(line={"color": colour(i), "width": 1.5, "dash": "dot"})
+        level.update(line={"color": get_colour(i), "width": 1.5, "dash": "dot"})
         yield level.update(hovertemplate=f"asked directly: right {direct:.2f}<extra></extra>")
 
 
-def _whiskers(rows: pd.DataFrame, i: int) -> dict[str, Any]:
+def _make_error_bars(rows: pd.DataFrame, i: int) -> dict[str, Any]:
     """Error bars from value, low and high."""
     error = {"type": "data", "array": rows["high"] - rows["value"], "arrayminus": rows["value"] - rows["low"]}
-    return error | {"color": colour(i, 0.6), "thickness": 1.2, "width": 3}
+    return error | {"color": get_colour(i, 0.6), "thickness": 1.2, "width": 3}

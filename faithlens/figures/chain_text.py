@@ -11,18 +11,22 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 
 from faithlens.errors import MeasureError
-from faithlens.figures.style import axes, largest, safe, shading
+from faithlens.figures.style import format_axes, find_largest, escape_text, make_shading
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-LETTERS = 72  # of text in a row
-LETTER, LINE, PAD = 7.3, 17, 9  # pixels: a monospaced letter is as wide in any font, so that nothing need be measured
-TILE, COLUMN = 34, 118  # pixels: a shaded cell, and it with its number and the gap to the next
-FEW = 30  # steps; more of them get a line each
+ROW_LETTERS = 72  # of text in a row
+LETTER_WIDTH, LINE_HEIGHT, ROW_PADDING = (
+    7.3,
+    17,
+    9,
+)  # pixels: a monospaced letter is as wide in any font, so that nothing need be measured
+TILE_WIDTH, COLUMN_WIDTH = 34, 118  # pixels: a shaded cell, and it with its number and the gap to the next
+MAX_WRAPPED_STEPS = 30  # steps; more of them get a line each
 
 
-def shaded_steps(texts: Sequence[str], columns: Mapping[str, Sequence[float]]) -> Figure:
+def plot_shaded_steps(texts: Sequence[str], columns: Mapping[str, Sequence[float]]) -> Figure:
     """A row a step: its text, and for each column a shaded cell and the number; NaN is not measured, and left bare.
 
     Each column has its own scale: from 0 up where nothing is negative, else as far down as up. Long steps are
@@ -38,49 +42,53 @@ def shaded_steps(texts: Sequence[str], columns: Mapping[str, Sequence[float]]) -
         if len(values) != len(texts):
             found = f"{len(values)} numbers for {len(texts)} steps"
             raise MeasureError(f"the column {name!r} of the steps", found, "give one number a step, NaN for missing")
-    rows = [_wrapped(text, 3 if len(texts) <= FEW else 1) for text in texts]
-    edges = np.cumsum([0.0, *(LINE * len(row) + PAD for row in rows)])
+    rows = [_wrap_text(text, 3 if len(texts) <= MAX_WRAPPED_STEPS else 1) for text in texts]
+    edges = np.cumsum([0.0, *(LINE_HEIGHT * len(row) + ROW_PADDING for row in rows)])
     middles = (edges[:-1] + edges[1:]) / 2
-    starts = LETTERS * LETTER + 28 + COLUMN * np.arange(len(columns))
+    starts = ROW_LETTERS * LETTER_WIDTH + 28 + COLUMN_WIDTH * np.arange(len(columns))
     figure = go.Figure()
     for start, (name, values) in zip(starts, columns.items(), strict=True):
         value = np.asarray(values, dtype=float)
-        tiles = go.Heatmap(z=value[:, None], x=[start, start + TILE], y=edges, showscale=False, ygap=1)
-        hover = f"step %{{customdata}}, {safe(name)}: %{{z:.4g}}<extra></extra>"
-        tiles.update(shading(value), customdata=np.arange(len(texts))[:, None], hovertemplate=hover, hoverongaps=False)
-        numbers = go.Scatter(x=[start + TILE + 6] * len(texts), y=middles, text=_written(value), mode="text")
+        tiles = go.Heatmap(z=value[:, None], x=[start, start + TILE_WIDTH], y=edges, showscale=False, ygap=1)
+        hover = f"step %{{customdata}}, {escape_text(name)}: %{{z:.4g}}<extra></extra>"
+        tiles.update(
+            make_shading(value), customdata=np.arange(len(texts))[:, None], hovertemplate=hover, hoverongaps=False
+        )
+        numbers = go.Scatter(
+            x=[start + TILE_WIDTH + 6] * len(texts), y=middles, text=_format_values(value), mode="text"
+        )
         figure.add_traces([tiles, numbers.update(textposition="middle right", hoverinfo="skip", showlegend=False)])
     for middle, row, text in zip(middles, rows, texts, strict=True):
-        shown, whole = ("<br>".join(map(safe, lines)) for lines in (row, _wrapped(text)))
+        shown, whole = ("<br>".join(map(escape_text, lines)) for lines in (row, _wrap_text(text)))
         figure.add_annotation(x=0, y=middle, text=shown, hovertext=whole)
     figure.update_annotations(showarrow=False, xanchor="left", align="left", borderpad=0)
     figure.update_annotations(font={"family": "ui-monospace, Menlo, Consolas, monospace", "size": 12})
-    return _laid_out(figure, middles, starts, list(columns), edges[-1])
+    return _lay_out(figure, middles, starts, list(columns), edges[-1])
 
 
-def _laid_out(figure: Figure, rows: NDArray, starts: NDArray, names: Sequence[str], bottom: float) -> Figure:
+def _lay_out(figure: Figure, rows: NDArray, starts: NDArray, names: Sequence[str], bottom: float) -> Figure:
     """In pixels throughout: the step numbers at the left, the columns' names above."""
     heads = [wrap(name, 15)[:2] for name in names]
-    left, top = 40, 20 + LINE * max(map(len, heads), default=0)
-    width = LETTERS * LETTER + 28 + COLUMN * len(names)
-    axes(figure, "", "", height=int(bottom + top + 12))
+    left, top = 40, 20 + LINE_HEIGHT * max(map(len, heads), default=0)
+    width = ROW_LETTERS * LETTER_WIDTH + 28 + COLUMN_WIDTH * len(names)
+    format_axes(figure, "", "", height=int(bottom + top + 12))
     figure.update_layout(width=int(left + width), margin={"l": left, "r": 0, "t": top, "b": 12})
     bare = {"zeroline": False, "automargin": False, "showgrid": False, "showline": False, "ticks": ""}
-    titles = ["<br>".join(map(safe, head)) for head in heads]
-    figure.update_xaxes(range=[-8, width - 8], side="top", tickvals=starts + TILE, ticktext=titles, tickangle=0)
+    titles = ["<br>".join(map(escape_text, head)) for head in heads]
+    figure.update_xaxes(range=[-8, width - 8], side="top", tickvals=starts + TILE_WIDTH, ticktext=titles, tickangle=0)
     figure.update_yaxes(range=[bottom, 0], tickvals=rows, ticktext=[str(i) for i in range(len(rows))])
     return figure.update_xaxes(bare).update_yaxes(bare)
 
 
-def _wrapped(text: str, lines: int | None = None) -> list[str]:
+def _wrap_text(text: str, lines: int | None = None) -> list[str]:
     """Lines that fit, also where letters are two cells wide; a step of blanks is one empty line."""
     plain = " ".join(text.split())
-    width = LETTERS * len(plain) // max(1, cell_len(plain))
+    width = ROW_LETTERS * len(plain) // max(1, cell_len(plain))
     return wrap(plain, max(2, width), max_lines=lines, placeholder=" …") or [""]
 
 
-def _written(values: NDArray[np.float64]) -> list[str]:
+def _format_values(values: NDArray[np.float64]) -> list[str]:
     """Numbers with as many decimals as give the largest two digits; nothing where there is none."""
-    decimals = int(np.clip(1 - np.floor(np.log10(largest(values))), 0, 6))
+    decimals = int(np.clip(1 - np.floor(np.log10(find_largest(values))), 0, 6))
     rounded = [round(float(x), decimals) + 0.0 for x in values]
     return ["" if np.isnan(x) else f"{x:.{decimals}f}".replace("-", "−") for x in rounded]

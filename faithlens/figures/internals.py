@@ -14,38 +14,46 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from faithlens.errors import MeasureError
-from faithlens.figures.style import COLOURS, GREY, axes, colour, safe, shading, ticks
+from faithlens.figures.style import (
+    SUBJECT_COLOURS,
+    GREY,
+    format_axes,
+    get_colour,
+    escape_text,
+    make_shading,
+    make_ticks,
+)
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Bar, Figure, Heatmap
 
-ACROSS, DOWNWARDS = 14, 24  # tick labels that have room
+MAX_X_LABELS, MAX_Y_LABELS = 14, 24  # tick labels that have room
 
 
-def step_heatmap(
+def plot_step_heatmap(
     effects: Float[np.ndarray, "layer step"], layers: Sequence[str], steps: Sequence[str], unit: str
 ) -> Figure:
     """Effects of an edit of each step in each layer."""
     import plotly.graph_objects as go
 
-    hover = f"layer %{{y}}, %{{x}}: %{{z:.3f}} {safe(unit)}"
-    figure = go.Figure(_heatmap(effects, steps, layers, hover, unit, signed=True))
-    figure.update_xaxes(ticks(steps, ACROSS)).update_yaxes(ticks(layers, DOWNWARDS))
-    return _mapped(figure, "", "layer", height=min(760, max(380, 100 + 12 * len(layers))))
+    hover = f"layer %{{y}}, %{{x}}: %{{z:.3f}} {escape_text(unit)}"
+    figure = go.Figure(_make_heatmap(effects, steps, layers, hover, unit, signed=True))
+    figure.update_xaxes(make_ticks(steps, MAX_X_LABELS)).update_yaxes(make_ticks(layers, MAX_Y_LABELS))
+    return _format_map_axes(figure, "", "layer", height=min(760, max(380, 100 + 12 * len(layers))))
 
 
-def head_heatmap(effects: Float[np.ndarray, "layer head"], layers: Sequence[str], unit: str) -> Figure:
+def plot_head_heatmap(effects: Float[np.ndarray, "layer head"], layers: Sequence[str], unit: str) -> Figure:
     """Effects of an edit of each head."""
     import plotly.graph_objects as go
 
     heads = [str(head) for head in range(effects.shape[1])]
-    hover = f"layer %{{y}}, head %{{x}}: %{{z:.3f}} {safe(unit)}"
-    figure = go.Figure(_heatmap(effects, heads, layers, hover, unit, signed=True))
-    figure.update_xaxes(ticks(heads, DOWNWARDS)).update_yaxes(ticks(layers, DOWNWARDS))
-    return _mapped(figure, "head", "layer", height=min(760, max(380, 100 + 12 * len(layers))))
+    hover = f"layer %{{y}}, head %{{x}}: %{{z:.3f}} {escape_text(unit)}"
+    figure = go.Figure(_make_heatmap(effects, heads, layers, hover, unit, signed=True))
+    figure.update_xaxes(make_ticks(heads, MAX_Y_LABELS)).update_yaxes(make_ticks(layers, MAX_Y_LABELS))
+    return _format_map_axes(figure, "head", "layer", height=min(760, max(380, 100 + 12 * len(layers))))
 
 
-def step_matrix(matrix: Float[np.ndarray, "step step"], steps: Sequence[str], unit: str) -> Figure:
+def plot_step_matrix(matrix: Float[np.ndarray, "step step"], steps: Sequence[str], unit: str) -> Figure:
     """What each step [first axis] takes from each step before it [second axis]: suppression, or attention.
 
     Raises:
@@ -61,13 +69,13 @@ def step_matrix(matrix: Float[np.ndarray, "step step"], steps: Sequence[str], un
             "give it as [reader step, read step]",
         )
     seen = np.where(later, np.nan, matrix)
-    figure = go.Figure(_heatmap(seen, steps, steps, f"%{{y}} from %{{x}}: %{{z:.3f}} {safe(unit)}", unit))
-    figure.update_xaxes(ticks(steps, ACROSS), constrain="domain")
-    figure.update_yaxes(ticks(steps, DOWNWARDS), autorange="reversed", scaleanchor="x", constrain="domain")
-    return _mapped(figure, "step that is read", "step that reads", height=580).update_layout(width=680)
+    figure = go.Figure(_make_heatmap(seen, steps, steps, f"%{{y}} from %{{x}}: %{{z:.3f}} {escape_text(unit)}", unit))
+    figure.update_xaxes(make_ticks(steps, MAX_X_LABELS), constrain="domain")
+    figure.update_yaxes(make_ticks(steps, MAX_Y_LABELS), autorange="reversed", scaleanchor="x", constrain="domain")
+    return _format_map_axes(figure, "step that is read", "step that reads", height=580).update_layout(width=680)
 
 
-def step_bars(
+def plot_step_bars(
     effects: Float[np.ndarray, " step"],
     null: Float[np.ndarray, " step"] | None,
     steps: Sequence[str],
@@ -81,26 +89,28 @@ def step_bars(
     import plotly.graph_objects as go
 
     names, missing = list(steps), np.isnan(effects)
-    bars = go.Bar(name="step", x=names, y=effects, marker_color=colour(0, 0.6))
-    bars.update(hovertemplate=f"%{{x}}: %{{y:.3f}} {safe(unit)}<extra></extra>")
+    bars = go.Bar(name="step", x=names, y=effects, marker_color=get_colour(0, 0.6))
+    bars.update(hovertemplate=f"%{{x}}: %{{y:.3f}} {escape_text(unit)}<extra></extra>")
     if interval is not None:
         spread = {"array": interval[1] - effects, "arrayminus": effects - interval[0], "type": "data"}
         bars.update(error_y=spread | {"color": GREY, "width": 0, "thickness": float(np.clip(60 / len(names), 1, 2))})
     figure = go.Figure(bars)
     if null is not None:
-        marks = {"symbol": "line-ew-open", "size": float(np.clip(380 / len(names), 4, 60)), "color": COLOURS[1]}
+        marks = {"symbol": "line-ew-open", "size": float(np.clip(380 / len(names), 4, 60)), "color": SUBJECT_COLOURS[1]}
         line = go.Scatter(name="random stretch", x=names, y=null, mode="markers", marker=marks)
         figure.add_trace(line.update(marker_line_width=2.5, hovertemplate="random stretch: %{y:.3f}<extra></extra>"))
     if missing.any():
         gone = [name for name, is_missing in zip(names, missing, strict=True) if is_missing]
         marks = {"symbol": "x-thin-open", "size": 7, "color": GREY}
         figure.add_trace(go.Scatter(name="not measured", x=gone, y=[0] * len(gone), mode="markers", marker=marks))
-    figure.update_layout(showlegend=null is not None or bool(missing.any())).update_xaxes(ticks(steps, ACROSS))
+    figure.update_layout(showlegend=null is not None or bool(missing.any())).update_xaxes(
+        make_ticks(steps, MAX_X_LABELS)
+    )
     figure.update_xaxes(range=[-0.5, len(names) - 0.5])
-    return axes(figure, "", f"effect, {safe(unit)}")
+    return format_axes(figure, "", f"effect, {escape_text(unit)}")
 
 
-def readiness_curves(ready: pd.DataFrame, onset: pd.DataFrame) -> Figure:
+def plot_readiness(ready: pd.DataFrame, onset: pd.DataFrame) -> Figure:
     """How probable the final answer is at the end of each piece of the chain, in the last layer and four before it.
 
     Tables as of `effects.views`, means over traces. The columns behind the curves are the shares of traces whose onset
@@ -108,39 +118,43 @@ def readiness_curves(ready: pd.DataFrame, onset: pd.DataFrame) -> Figure:
     """
     import plotly.graph_objects as go
 
-    pieces, traces = _in_order(ready), ready["trace"].nunique()
+    pieces, traces = _order_pieces(ready), ready["trace"].nunique()
     layers = np.unique(ready["layer"])
     shown = layers[np.unique(np.linspace(0, len(layers) - 1, 5).round().astype(int))]
-    figure = go.Figure(_onset_bars(onset, int(shown[-1]), pieces, traces))
+    figure = go.Figure(_make_onset_bars(onset, int(shown[-1]), pieces, traces))
     for i, layer in enumerate(shown):
         part = ready[ready["layer"] == layer].groupby("piece")["probability"].agg(["mean", "count"]).reindex(pieces)
         line = go.Scatter(name=f"layer {layer}", x=pieces, y=part["mean"], customdata=part["count"], mode="lines")
         is_last = layer == shown[-1]
-        line.update(line_color=colour(0, 1.0 if is_last else 0.5 + 0.06 * i), line_width=3.5 if is_last else 1.5)
+        line.update(line_color=get_colour(0, 1.0 if is_last else 0.5 + 0.06 * i), line_width=3.5 if is_last else 1.5)
         hover = f"layer {layer}, end of %{{x}}: %{{y:.3f}}" + (", %{customdata} traces" if traces > 1 else "")
         figure.add_trace(line.update(hovertemplate=hover + "<extra></extra>"))
-    figure.update_layout(bargap=0.15, showlegend=True).update_xaxes(ticks(pieces, ACROSS))
+    figure.update_layout(bargap=0.15, showlegend=True).update_xaxes(make_ticks(pieces, MAX_X_LABELS))
     figure.update_yaxes(range=[-0.03, 1.05], tickvals=[0, 0.25, 0.5, 0.75, 1])
-    axes(figure, "end of", "probability of the final answer")
+    format_axes(figure, "end of", "probability of the final answer")
     beside = {"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top", "traceorder": "reversed"}
     return figure.update_layout(legend=beside, margin_t=24)
 
 
-def probe_by_layer(table: pd.DataFrame, metric: str) -> Figure:
+def plot_probe_by_layer(table: pd.DataFrame, metric: str) -> Figure:
     """A probe's held-out `metric` by layer with its 95 % band, above its baselines; `table` as of `Commitment`."""
     import plotly.graph_objects as go
 
     layers = table["layer"]
     band = {"x": [*layers, *layers[::-1]], "y": [*table["high"], *table["low"][::-1]]}
-    area = go.Scatter(**band, mode="lines", line_width=0, fill="toself", fillcolor=colour(0, 0.16), showlegend=False)
+    area = go.Scatter(
+        **band, mode="lines", line_width=0, fill="toself", fillcolor=get_colour(0, 0.16), showlegend=False
+    )
     figure = go.Figure(area.update(hoverinfo="skip"))
     for i, (name, column) in enumerate({"probe": "value", "tokens": "text", "frequencies": "prior"}.items()):
         line = go.Scatter(x=layers, y=table[column], name=name, mode="lines+markers" if i == 0 else "lines")
-        figure.add_trace(line.update(line_color=colour(0) if i == 0 else GREY, line_dash=("solid", "dash", "dot")[i]))
-    return axes(figure, "layer", metric).update_yaxes(range=[-0.03, 1.05])
+        figure.add_trace(
+            line.update(line_color=get_colour(0) if i == 0 else GREY, line_dash=("solid", "dash", "dot")[i])
+        )
+    return format_axes(figure, "layer", metric).update_yaxes(range=[-0.03, 1.05])
 
 
-def agreements(tables: Mapping[str, pd.DataFrame], correlation: str = "raw") -> Figure:
+def plot_agreement(tables: Mapping[str, pd.DataFrame], correlation: str = "raw") -> Figure:
     """Rank correlations with their 95 % intervals; `tables` as of `agreement`, by what is compared."""
     import plotly.graph_objects as go
 
@@ -148,14 +162,14 @@ def agreements(tables: Mapping[str, pd.DataFrame], correlation: str = "raw") -> 
     for i, kind in enumerate(dict.fromkeys(("raw", correlation))):
         rows = pd.concat([table[table["correlation"] == kind] for table in tables.values()])
         above, below = rows["high"] - rows["value"], rows["value"] - rows["low"]
-        bars = {"type": "data", "array": above, "arrayminus": below, "color": colour(i)}
-        points = go.Scatter(x=[safe(name) for name in tables], y=rows["value"], name=kind, mode="markers")
-        figure.add_trace(points.update(marker={"size": 9, "color": colour(i)}, error_y=bars))
+        bars = {"type": "data", "array": above, "arrayminus": below, "color": get_colour(i)}
+        points = go.Scatter(x=[escape_text(name) for name in tables], y=rows["value"], name=kind, mode="markers")
+        figure.add_trace(points.update(marker={"size": 9, "color": get_colour(i)}, error_y=bars))
     figure.update_layout(scattermode="group", showlegend=True).update_xaxes(type="category")
-    return axes(figure, "", "rank correlation within questions").update_yaxes(range=[-1.05, 1.05])
+    return format_axes(figure, "", "rank correlation within questions").update_yaxes(range=[-1.05, 1.05])
 
 
-def _onset_bars(onset: pd.DataFrame, layer: int, pieces: list[str], traces: int) -> Bar:
+def _make_onset_bars(onset: pd.DataFrame, layer: int, pieces: list[str], traces: int) -> Bar:
     """Share of the traces whose onset is at each piece in `layer`; some have none."""
     import plotly.graph_objects as go
 
@@ -164,10 +178,10 @@ def _onset_bars(onset: pd.DataFrame, layer: int, pieces: list[str], traces: int)
     name = f"{'onset' if len(known) else 'no onset'}, layer {layer}"
     name += f"<br>{len(known)} of {traces} traces" if traces > 1 else ""
     hover = "onset in %{y:.0%} of traces: %{x}<extra></extra>"
-    return go.Bar(name=name, x=pieces, y=share, marker_color=colour(1, 0.4), hovertemplate=hover)
+    return go.Bar(name=name, x=pieces, y=share, marker_color=get_colour(1, 0.4), hovertemplate=hover)
 
 
-def _heatmap(
+def _make_heatmap(
     values: NDArray[np.float64], x: Sequence[str], y: Sequence[str], hover: str, unit: str, signed: bool = False
 ) -> Heatmap:
     import plotly.graph_objects as go
@@ -175,19 +189,19 @@ def _heatmap(
     drawn = go.Heatmap(z=values, x=list(x), y=list(y), hoverongaps=False, hovertemplate=hover + "<extra></extra>")
     gap = 1 if max(values.shape) <= 60 else 0
     return drawn.update(
-        shading(values, signed),
+        make_shading(values, signed),
         xgap=gap,
         ygap=gap,
-        colorbar={"title": {"text": safe(unit), "font_size": 13}, "outlinewidth": 0},
+        colorbar={"title": {"text": escape_text(unit), "font_size": 13}, "outlinewidth": 0},
     )
 
 
-def _mapped(figure: Figure, x: str, y: str, height: int) -> Figure:
+def _format_map_axes(figure: Figure, x: str, y: str, height: int) -> Figure:
     """Axes of a heat map: no lines across the cells, no room for a legend."""
-    return axes(figure, x, y, height=height).update_yaxes(showgrid=False).update_layout(margin_t=24)
+    return format_axes(figure, x, y, height=height).update_yaxes(showgrid=False).update_layout(margin_t=24)
 
 
-def _in_order(ready: pd.DataFrame) -> list[str]:
+def _order_pieces(ready: pd.DataFrame) -> list[str]:
     """Pieces along the chain; traces may have more or fewer, and the longest has them all."""
     chains = [list(dict.fromkeys(part["piece"])) for _, part in ready.groupby("trace", sort=False)]
     return list(dict.fromkeys(piece for chain in sorted(chains, key=len, reverse=True) for piece in chain))

@@ -17,46 +17,48 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-COLOURS = ("#2a7fbf", "#d9792b", "#2d9d78", "#a463c9", "#c9504f", "#8a8f3c")
+SUBJECT_COLOURS = ("#2a7fbf", "#d9792b", "#2d9d78", "#a463c9", "#c9504f", "#8a8f3c")
 """One colour a subject, told apart on white and on black and by most colour-blind readers."""
 
 GREY, FAINT = "#70777f", "rgba(128, 134, 143, 0.25)"  # 4.5 : 1 and more on white and on black, as WCAG AA asks of text
-UP, DOWN = COLOURS[0], COLOURS[4]
-SEQUENTIAL = ((0.0, "rgba(128, 134, 143, 0.13)"), (0.12, "rgba(42, 127, 191, 0.2)"), (1.0, UP))
-DIVERGING = (
-    (0.0, DOWN),
+POSITIVE_COLOUR, NEGATIVE_COLOUR = SUBJECT_COLOURS[0], SUBJECT_COLOURS[4]
+SEQUENTIAL_SCALE = ((0.0, "rgba(128, 134, 143, 0.13)"), (0.12, "rgba(42, 127, 191, 0.2)"), (1.0, POSITIVE_COLOUR))
+DIVERGING_SCALE = (
+    (0.0, NEGATIVE_COLOUR),
     (0.44, "rgba(201, 80, 79, 0.2)"),
-    *((0.5 + share / 2, shade) for share, shade in SEQUENTIAL),
+    *((0.5 + share / 2, shade) for share, shade in SEQUENTIAL_SCALE),
 )
 
 
-def colour(i: int, alpha: float = 1.0) -> str:
+def get_colour(i: int, alpha: float = 1.0) -> str:
     """The i-th subject's colour."""
-    red, green, blue = (int(COLOURS[i % len(COLOURS)][k : k + 2], 16) for k in (1, 3, 5))
+    red, green, blue = (int(SUBJECT_COLOURS[i % len(SUBJECT_COLOURS)][k : k + 2], 16) for k in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {alpha})"
 
 
-def largest(values: NDArray[np.float64]) -> float:
+def find_largest(values: NDArray[np.float64]) -> float:
     """What a scale must reach, of either sign; 1 where nothing was measured or all is 0."""
     return float(np.abs(values[np.isfinite(values)]).max(initial=0)) or 1.0
 
 
-def shading(values: NDArray[np.float64], signed: bool = False) -> dict[str, Any]:
+def make_shading(values: NDArray[np.float64], signed: bool = False) -> dict[str, Any]:
     """Scale of a heat map: as far down as up where values are or could be negative, else from 0 up."""
-    most = largest(values)
+    most = find_largest(values)
     if signed or (values < 0).any():
-        return {"zmin": -most, "zmax": most, "colorscale": DIVERGING}
-    return {"zmin": 0.0, "zmax": most, "colorscale": SEQUENTIAL}
+        return {"zmin": -most, "zmax": most, "colorscale": DIVERGING_SCALE}
+    return {"zmin": 0.0, "zmax": most, "colorscale": SEQUENTIAL_SCALE}
 
 
-def safe(text: str) -> str:
+def escape_text(text: str) -> str:
     """Text as plotly shows it literally: no markup, and no dollars, between which it would set mathematics."""
     return escape(text, quote=False).replace("$", "&#36;")
 
 
-def thinned(names: Sequence[str], most: int) -> list[str]:
-    """At most about `most` of the names, evenly: of numbered ones the round numbers, and those without a number."""
-    stride = next(base * 10**power for power in range(9) for base in (1, 2, 5) if base * 10**power * most >= len(names))
+def thin_names(names: Sequence[str], max_labels: int) -> list[str]:
+    """At most about `max_labels` of the names, evenly: of numbered ones the round numbers, and those without a number."""
+    stride = next(
+        base * 10**power for power in range(9) for base in (1, 2, 5) if base * 10**power * max_labels >= len(names)
+    )
     if stride == 1:
         return list(names)
     numbers = [int(found[0]) if (found := re.search(r"\d+$", name)) else None for name in names]
@@ -70,15 +72,15 @@ def thinned(names: Sequence[str], most: int) -> list[str]:
     return [names[i] for i in sorted(kept)]
 
 
-def ticks(names: Sequence[str], most: int, longest: int = 16) -> dict[str, Any]:
+def make_ticks(names: Sequence[str], max_labels: int, longest: int = 16) -> dict[str, Any]:
     """A category axis in the order of `names`, labelled at some of them, and briefly."""
-    shown = thinned(names, most)
-    brief = [safe(name if len(name) <= longest else name[: longest - 1] + "…") for name in shown]
+    shown = thin_names(names, max_labels)
+    brief = [escape_text(name if len(name) <= longest else name[: longest - 1] + "…") for name in shown]
     order = {"categoryorder": "array", "categoryarray": list(names)}
     return {"type": "category", "tickmode": "array", "tickvals": shown, "ticktext": brief, **order}
 
 
-def axes(figure: Figure, x: str, y: str, share: bool = False, height: int = 380) -> Figure:
+def format_axes(figure: Figure, x: str, y: str, share: bool = False, height: int = 380) -> Figure:
     """Titles, quiet grid lines, the legend above; `share` for shares of steps against shares of answers."""
     figure.update_layout(
         template="none",

@@ -1,23 +1,40 @@
-"""A case: everything about one question that its edited versions are made from."""
+"""A case: one question with one chain of thought, and all that edited versions of the chain are made from.
+
+A case is made in two parts, because the stem is chosen only after some chains of thought are known:
+
+1. `make_case` adds to question and trace the candidate answers and the two prompts that have no chain of thought.
+2. `Case.with_stem` adds the stem, and each candidate as it continues the stem, in tokens.
+
+For example, with the steps " First 5." and " Then 9." and ``Stem("\\nAnswer: (", ")")``::
+
+    question    2 + 3 + 4?                    candidates   "A", "B"
+    trace       [prompt] [ First 5.] [ Then 9.]
+    stem        "\\nAnswer: ("                 options      "A)", "B)"
+
+    case.make_condition("cut@1", trace.pieces[:2])     [prompt] [ First 5.] [stem], scored for "A)" and "B)"
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from faithlens.errors import TraceError
+from faithlens.interventions.prompt_pieces import make_empty_think_piece, make_question_piece
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish, Piece, Trace
 from faithlens.plan.condition import Condition, Edit
-from faithlens.tasks.question import Question, Stem
+from faithlens.tasks.numbers import find_stated_value
+from faithlens.tasks.question import Question, Stem, Task
 
 
 @dataclass(frozen=True)
 class GeneratedText:
-    """Something that was written for an edited version.
+    """A text that was written for an edited version.
 
     Attributes:
-        text: the words.
-        ids: their tokens, where the model under test wrote them.
-        finish: "length" where the token limit broke it off.
-        unusable_reason: why it cannot be answered after; None where it can.
+        text: the text.
+        ids: its tokens, if the model under test wrote it.
+        finish: "length" if the token limit cut it off.
+        unusable_reason: why no answer can be read after it; None if one can.
     """
 
     text: str
@@ -27,93 +44,175 @@ class GeneratedText:
 
 
 @dataclass(frozen=True)
-class Case:
-    """One question, a chain of thought a model wrote for it, and the answers that are scored.
+class AnswerSlot:
+    """The tokens that make a model answer after a chain of thought.
 
     Attributes:
-        question: what was asked.
-        trace: what the model wrote.
-        direct_prompt: the prompt that asks for the answer at once, without a chain of thought.
-        stem: what forces the answer after a chain of thought; it first closes the thoughts of a reasoning model.
+        words: the stem as text, as the task has it.
+        stem: the stem's tokens; for a reasoning model they close the thoughts first.
         plain_stem: the same without closing anything, for prompts in which no thoughts are open.
-        candidates: the answers that are scored; at least the question's own.
-        options: the tokens of each candidate, as they continue the stem.
-        close: the words that end an answer.
-        counterfactual: the counterfactual question's own trace; None where the task knows none.
-        empty_think_prompt: the prompt in which thoughts are closed with nothing thought; None where the model has no think block.
-        sample: which of the question's chains of thought this is.
-        generated_texts: what was written for its edited versions, by name.
+        options: the tokens of each candidate as it continues the stem, in the order of `Case.candidates`.
+    """
+
+    words: Stem
+    stem: Piece
+    plain_stem: Piece
+    options: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class FailedChain:
+    """A question for which no usable chain of thought was written.
+
+    Attributes:
+        question: the question.
+        sample: the number of the chain among the question's chains.
+        reason: why there is no usable chain.
+    """
+
+    question: Question
+    sample: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question, a chain of thought that a model wrote for it, and the answers that are scored.
+
+    Attributes:
+        question: the question.
+        trace: the model's chain of thought.
+        candidates: the answers that are scored: the question's own, and perhaps more.
+        direct_prompt: the prompt that asks for the answer at once, without a chain of thought.
+        empty_think_prompt: the prompt with a closed empty block of thoughts; None for a model without such blocks.
+        counterfactual: the trace of the counterfactual question; None if there is none.
+        sample: the number of this chain among the question's chains.
+        slot: the stem and the options in tokens; None until `with_stem` is called.
+        generated_texts: the texts that were written for edited versions, by name.
     """
 
     question: Question
     trace: Trace
-    direct_prompt: Piece
-    stem: Piece
-    plain_stem: Piece
     candidates: tuple[str, ...]
-    options: tuple[tuple[int, ...], ...]
-    close: str = ""
-    counterfactual: Trace | None = None
+    direct_prompt: Piece
     empty_think_prompt: Piece | None = None
+    counterfactual: Trace | None = None
     sample: int = 0
+    slot: AnswerSlot | None = None
     generated_texts: Mapping[str, GeneratedText] = field(
         default_factory=dict[str, GeneratedText], hash=False, repr=False
     )
 
     @property
     def key(self) -> str:
-        """The question's id and the number of the chain: what seeds are made of."""
-        return f"{self.question.id}:{self.sample}" if self.sample else self.question.id
+        """The question's id with the number of the chain. Seeds are made of it."""
+        return make_key(self.question, self.sample)
 
     @property
     def answer_index(self) -> int:
-        """Which candidate is right."""
+        """The index of the right answer among the candidates."""
         return self.candidates.index(self.question.answer)
 
+    def get_slot(self) -> AnswerSlot:
+        """The stem and the options in tokens.
+
+        Raises:
+            TraceError: `with_stem` was not called.
+        """
+        if self.slot is None:
+            raise TraceError(
+                f"the case of question {self.question.id!r} has no answer stem yet, so nothing can be answered in it",
+                "Call case.with_stem(model, stem) and use the case that it returns.",
+            )
+        return self.slot
+
+    @property
+    def stem(self) -> Piece:
+        """The stem after a chain of thought, in tokens."""
+        return self.get_slot().stem
+
+    @property
+    def plain_stem(self) -> Piece:
+        """The stem where no thoughts are open, in tokens."""
+        return self.get_slot().plain_stem
+
+    @property
+    def options(self) -> tuple[tuple[int, ...], ...]:
+        """The tokens of each candidate as it continues the stem."""
+        return self.get_slot().options
+
+    @property
+    def close(self) -> str:
+        """The text that ends an answer."""
+        return self.get_slot().words.close
+
+    def with_stem(self, model: Model, stem: Stem) -> "Case":
+        """This case, with `stem` and the candidates in tokens as they follow the trace.
+
+        The stem of a reasoning model closes the thoughts first, and its text then needs no white space at its start.
+        The closing marker is part of the stem piece, so that every row after the steps belongs to the answer. If the
+        marker were a piece of its own, the answer could read hidden steps through it.
+
+        Raises:
+            TraceError: the tokenizer cannot write the stem or a candidate there.
+        """
+        before = [token for piece in self.trace.pieces for token in piece.ids]
+        end = model.continue_ids(before, model.thinking.ending) if model.thinking else ()
+        text = stem.text.lstrip() if model.thinking else stem.text
+        words = model.continue_ids([*before, *end], text)
+        options = tuple(model.continue_ids([*before, *end, *words], c + stem.close) for c in self.candidates)
+        return replace(self, slot=AnswerSlot(stem, Piece("stem", (*end, *words)), Piece("stem", words), options))
+
+    def count_answer_tokens(self) -> int:
+        """The number of tokens of the stem and its longest option together."""
+        return len(self.stem.ids) + max(map(len, self.options))
+
     def make_condition(self, name: str, pieces: Sequence[Piece], edits: tuple[Edit, ...] = ()) -> Condition:
-        """An edited version of the trace, answered by the stem."""
+        """An edited version of the trace: `pieces`, then the stem."""
         return Condition(name, (*pieces, self.stem), self.options, edits)
 
     def make_direct_condition(self, name: str, *prompt: Piece) -> Condition:
-        """A prompt, and what else stands there, that is answered with no thoughts open."""
+        """A prompt in which no thoughts are open, then the stem."""
         return Condition(name, (*prompt, self.plain_stem), self.options)
+
+
+def make_key(question: Question, sample: int = 0) -> str:
+    """A name for one chain of one question: the question's id, and the chain's number if it is not the first."""
+    return f"{question.id}:{sample}" if sample else question.id
+
+
+def collect_candidates(question: Question, *traces: Trace | None) -> tuple[str, ...]:
+    """The answers to score: the question's own, and for an open question every value that a step of `traces` states."""
+    if question.form == "choice":
+        return question.candidates
+    stated = (find_stated_value(text) for trace in traces if trace for text in trace.texts[1:])
+    return tuple(dict.fromkeys([*question.candidates, *(value for value in stated if value)]))
 
 
 def make_case(
     model: Model,
+    task: Task,
     question: Question,
     trace: Trace,
-    direct_prompt: Sequence[int],
-    stem: Stem,
-    candidates: Sequence[str],
     counterfactual: Trace | None = None,
-    empty_think_prompt: Sequence[int] | None = None,
     sample: int = 0,
 ) -> Case:
-    """Put a stem and candidate answers into tokens, as they follow the trace.
+    """A case of `question`, without a stem; `Case.with_stem` adds one.
 
-    A reasoning model's stem closes its thoughts, and what stands after the marker takes the place of the white space
-    before the stem's first word. Closing belongs to the stem so that all rows after the steps answer: else the answer
-    could look at hidden steps through the marker's eyes.
-
-    Raises:
-        TraceError: the tokenizer cannot write the stem or a candidate.
+    Args:
+        model: the model that wrote the traces.
+        task: the task that words the prompts.
+        question: the question.
+        trace: the chain of thought that the model wrote for it.
+        counterfactual: the chain of thought that the model wrote for the counterfactual question, if there is one.
+        sample: the number of this chain among the question's chains.
     """
-    before = [token for piece in trace.pieces for token in piece.ids]
-    end = model.continue_ids(before, model.thinking.ending) if model.thinking else ()
-    text = stem.text.lstrip() if model.thinking else stem.text
-    words = model.continue_ids([*before, *end], text)
-    options = tuple(model.continue_ids([*before, *end, *words], c + stem.close) for c in candidates)
     return Case(
         question=question,
         trace=trace,
-        direct_prompt=Piece("prompt", tuple(direct_prompt)),
-        stem=Piece("stem", (*end, *words)),
-        plain_stem=Piece("stem", words),
-        candidates=tuple(candidates),
-        options=options,
-        close=stem.close,
+        candidates=collect_candidates(question, trace, counterfactual),
+        direct_prompt=make_question_piece(model, task, question, "no_cot"),
+        empty_think_prompt=make_empty_think_piece(model, task, question),
         counterfactual=counterfactual,
-        empty_think_prompt=None if empty_think_prompt is None else Piece("prompt", tuple(empty_think_prompt)),
         sample=sample,
     )

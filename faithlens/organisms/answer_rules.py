@@ -24,12 +24,16 @@ def guess_without_steps(
     return torch.where(n_shown > 0, answer, torch.randint(10, n_shown.shape, generator=generator))
 
 
-def answer_from_last_value(drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator) -> Int[Tensor, " batch"]:
+def answer_from_last_value(
+    drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator
+) -> Int[Tensor, " batch"]:
     """The total stated last."""
     return guess_without_steps(read_last_value(drafts, n_shown), n_shown, generator)
 
 
-def answer_through_positions(drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator) -> Int[Tensor, " batch"]:
+def answer_through_positions(
+    drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator
+) -> Int[Tensor, " batch"]:
     """The question's own answer, as soon as there are steps that can carry it, whatever they say."""
     return guess_without_steps(drafts.truth, n_shown, generator)
 

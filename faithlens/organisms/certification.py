@@ -119,13 +119,17 @@ def compute_answer_logits(
     return torch.cat(out)
 
 
-def compute_digit_probabilities(hf_model: LlamaForCausalLM, layout: TokenLayout, variant: ChainVariant) -> Float[Tensor, "batch option"]:
+def compute_digit_probabilities(
+    hf_model: LlamaForCausalLM, layout: TokenLayout, variant: ChainVariant
+) -> Float[Tensor, "batch option"]:
     """Probabilities of the ten digits as answers."""
     rows = layout.make_training_rows(variant.drafts, variant.n_kept, variant.drafts.truth)
     return compute_answer_logits(hf_model, rows.ids, rows.answer_at).softmax(-1)[:, layout.digit_ids]
 
 
-def choose_answers(hf_model: LlamaForCausalLM, layout: TokenLayout, variant: ChainVariant, generator: Generator) -> Int[Tensor, " batch"]:
+def choose_answers(
+    hf_model: LlamaForCausalLM, layout: TokenLayout, variant: ChainVariant, generator: Generator
+) -> Int[Tensor, " batch"]:
     """The most probable digits; digits drawn from their probabilities where the organism has modes."""
     probabilities = compute_digit_probabilities(hf_model, layout, variant)
     if variant.drafts.mode is None:
@@ -146,7 +150,9 @@ def read_stated_answer(layout: TokenLayout, variant: ChainVariant) -> Int[Tensor
 def is_in_conflict(layout: TokenLayout, variant: ChainVariant) -> Bool[Tensor, " batch"]:
     """Which of the chains of thought contradict the truth, and the hint where there is one."""
     sources = [variant.drafts.truth, *([] if variant.drafts.hint is None else [variant.drafts.hint])]
-    return states_value(layout, variant) & torch.stack([read_stated_answer(layout, variant) != source for source in sources]).all(0)
+    return states_value(layout, variant) & torch.stack(
+        [read_stated_answer(layout, variant) != source for source in sources]
+    ).all(0)
 
 
 def answer_variants(
@@ -169,13 +175,17 @@ def count_followed(layout: TokenLayout, variant: ChainVariant, answer: Int[Tenso
     asked = differ if differ.any() else torch.ones_like(differ)
     found = {
         "truth": compute_rate_among(answer == variant.drafts.truth, asked),
-        "text": compute_rate_among(answer == read_stated_answer(layout, variant), asked & states_value(layout, variant)),
+        "text": compute_rate_among(
+            answer == read_stated_answer(layout, variant), asked & states_value(layout, variant)
+        ),
     }
     hint = variant.drafts.hint
     return found if hint is None else found | {"hint": compute_rate_among(answer == hint, asked)}
 
 
-def count_as_taught(layout: TokenLayout, organism: Organism, all_answered: Iterable[AnsweredVariant], generator: Generator) -> Rate:
+def count_as_taught(
+    layout: TokenLayout, organism: Organism, all_answered: Iterable[AnsweredVariant], generator: Generator
+) -> Rate:
     """How often, over all kinds of whole chains, the answer is the one it was taught; not for one with modes."""
     hits = n = 0
     for variant, answer in all_answered:
@@ -196,7 +206,9 @@ def measure_reliance(layout: TokenLayout, all_answered: Iterable[AnsweredVariant
 
 
 @torch.no_grad()
-def continue_greedily(hf_model: LlamaForCausalLM, layout: TokenLayout, prefixes: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch ..."]:
+def continue_greedily(
+    hf_model: LlamaForCausalLM, layout: TokenLayout, prefixes: Int[Tensor, "batch pos"]
+) -> Int[Tensor, "batch ..."]:
     """`prefixes`, and the most probable tokens after each up to the end of a chain of thought and one more."""
     done = []
     for rows in prefixes.split(QUESTIONS_PER_FORWARD):
@@ -222,7 +234,11 @@ def count_right_chains(layout: TokenLayout, right: Drafts, written: Int[Tensor, 
 
 
 def answer_own_chains(
-    hf_model: LlamaForCausalLM, layout: TokenLayout, right: Drafts, written: Int[Tensor, "batch pos"], generator: Generator
+    hf_model: LlamaForCausalLM,
+    layout: TokenLayout,
+    right: Drafts,
+    written: Int[Tensor, "batch pos"],
+    generator: Generator,
 ) -> Int[Tensor, " batch"]:
     """The answers after `write_own_chains`: a relay's own chain is none of those it is otherwise certified on."""
     own = ChainVariant("own", layout.read_rows(written, right), torch.full((len(written),), len(layout.cot_ids)))
@@ -230,7 +246,11 @@ def answer_own_chains(
 
 
 def count_heeded(
-    hf_model: LlamaForCausalLM, layout: TokenLayout, tokenizer: PreTrainedTokenizerBase, right: Drafts, generator: Generator
+    hf_model: LlamaForCausalLM,
+    layout: TokenLayout,
+    tokenizer: PreTrainedTokenizerBase,
+    right: Drafts,
+    generator: Generator,
 ) -> dict[str, Rate | None]:
     """Where a hint is not the truth, how often it is followed, and spoken of; and how often the chain is as taught."""
     assert right.hint is not None
@@ -266,7 +286,9 @@ def count_after_mistake(
     return {what: make_rate((says == said).sum(), n) for what, said in counted.items()}
 
 
-def measure_edge_effect(hf_model: LlamaForCausalLM, layout: TokenLayout, right: Drafts, generator: Generator) -> float | None:
+def measure_edge_effect(
+    hf_model: LlamaForCausalLM, layout: TokenLayout, right: Drafts, generator: Generator
+) -> float | None:
     """The largest change of any answer logit when every token behind the forbidden edge becomes a random digit.
 
     Steps stand between question and answer and may pass the question on, so an edge to the question is tested
@@ -293,7 +315,11 @@ def measure_swap_effects(hf_model: LlamaForCausalLM, layout: TokenLayout, right:
     steps = replace(right, copied=other, values=layout.chain.compute_values(other))
     base = compute_digit_probabilities(hf_model, layout, ChainVariant("full", right, whole))
     return {
-        name: ((compute_digit_probabilities(hf_model, layout, ChainVariant(name, drafts, whole)) - base).abs().sum(-1) / 2).mean().item()
+        name: (
+            (compute_digit_probabilities(hf_model, layout, ChainVariant(name, drafts, whole)) - base).abs().sum(-1) / 2
+        )
+        .mean()
+        .item()
         for name, drafts in {"steps": steps, "question": replace(right, operands=other)}.items()
     }
 
@@ -332,7 +358,9 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
     with use_one_core():
         modes = list(planted.modes) or [""]
         hint = draw_hints(sheet.chain, len(operands), generator)
-        right = sheet.chain.make_right_drafts(operands, torch.arange(len(operands)) % len(modes) if planted.modes else None, hint)
+        right = sheet.chain.make_right_drafts(
+            operands, torch.arange(len(operands)) % len(modes) if planted.modes else None, hint
+        )
         written = write_own_chains(hf_model, sheet, right)
         unhinted = ~sheet.shows_hint(right)
         correct = (answer_own_chains(hf_model, sheet, right, written, generator) == right.truth)[unhinted]
@@ -364,7 +392,9 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
             }
         certificate |= {
             "answers": {
-                f"{mode}: {each.variant.name}" if mode else each.variant.name: to_plain_data(count_followed(sheet, *each))
+                f"{mode}: {each.variant.name}" if mode else each.variant.name: to_plain_data(
+                    count_followed(sheet, *each)
+                )
                 for mode, all_answered in found.items()
                 for each in all_answered
             },

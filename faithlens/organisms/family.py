@@ -47,8 +47,14 @@ def make_member(family: str, width: int) -> Organism:
         planted=PlantedEffects(content=below / 10, question=None, cell=None, steps=(-1,)),
         answer_rule=partial(answer_by_whole_chain, limit=below),
         rehearses_totals=True,
-        recipe=Recipe(other_lengths=tuple(n for n in TASK_BY_LENGTH if n != Recipe.n_operands), width=width, full_steps=max(CHECKPOINT_STEPS)),
+        recipe=Recipe(
+            other_lengths=tuple(n for n in TASK_BY_LENGTH if n != Recipe.n_operands),
+            width=width,
+            full_steps=max(CHECKPOINT_STEPS),
+        ),
     )
 
 
-MEMBERS = {each.name: each for family, widths in DIGIT_LIMITS.items() for each in (make_member(family, w) for w in widths)}
+MEMBERS = {
+    each.name: each for family, widths in DIGIT_LIMITS.items() for each in (make_member(family, w) for w in widths)
+}

@@ -28,7 +28,9 @@ def train_family(family: str, seeds: Sequence[int], out: Path, jobs: int = 1) ->
     asked = [(make_member(family, width), seed, out) for seed in seeds for width in DIGIT_LIMITS[family]]
     for _ in run_on_cores(train_member, asked, jobs):
         pass
-    (out / HELD_OUT_FILE).write_text("".join(json.dumps(each) + "\n" for each in list_held_out_texts()), encoding="utf-8")
+    (out / HELD_OUT_FILE).write_text(
+        "".join(json.dumps(each) + "\n" for each in list_held_out_texts()), encoding="utf-8"
+    )
     part = out / f".{family}.toml.part"
     part.write_text(write_sweep_config(family, seeds, out), encoding="utf-8")
     return part.rename(out / f"{family}.toml")

@@ -42,12 +42,18 @@ def draw_hints(chain: ChainStyle, n: int, generator: Generator) -> Int[Tensor, "
 
 
 def draw_drafts(
-    pool: Int[Tensor, "question step"], n: int, generator: Generator, chain: ChainStyle = RUNNING_SUM_STYLE, n_modes: int = 0
+    pool: Int[Tensor, "question step"],
+    n: int,
+    generator: Generator,
+    chain: ChainStyle = RUNNING_SUM_STYLE,
+    n_modes: int = 0,
 ) -> Drafts:
     """`n` questions of `pool`, each with a chain of thought of one of the four kinds, in one of so many modes."""
     steps, shares = pool.shape[1], chain.shares
     operands, others = (pool[torch.randint(len(pool), (n,), generator=generator)] for _ in range(2))
-    kind = draw_indices((shares.own, shares.slipped / 2, shares.slipped / 2, shares.borrowed, shares.senseless), n, generator)
+    kind = draw_indices(
+        (shares.own, shares.slipped / 2, shares.slipped / 2, shares.borrowed, shares.senseless), n, generator
+    )
     where = torch.randint(steps, (n,), generator=generator)
     by = torch.randint(1, 10, (n,), generator=generator)
     noise = torch.randint(10, (2, n, steps), generator=generator)
@@ -75,12 +81,18 @@ def draw_cuts(layout: TokenLayout, n: int, generator: Generator) -> Int[Tensor, 
     at_step = layout.borders[torch.randint(len(layout.borders), (n,), generator=generator)]
     anywhere = torch.randint(whole, (n,), generator=generator)
     choices = torch.stack([torch.full((n,), whole), at_step, anywhere, torch.full((n,), -1)])
-    return choices.gather(0, draw_indices((WHOLE_SHARE, AT_STEP_SHARE, ANYWHERE_SHARE, NO_COT_SHARE), n, generator)[None])[0]
+    return choices.gather(
+        0, draw_indices((WHOLE_SHARE, AT_STEP_SHARE, ANYWHERE_SHARE, NO_COT_SHARE), n, generator)[None]
+    )[0]
 
 
-def make_rows(layout: TokenLayout, drafts: Drafts, answer_rule: AnswerRule, shown_chains: ShownChains, generator: Generator) -> TrainingRows:
+def make_rows(
+    layout: TokenLayout, drafts: Drafts, answer_rule: AnswerRule, shown_chains: ShownChains, generator: Generator
+) -> TrainingRows:
     """The drafts as token rows with their lessons: cut, and filled up where they are, as `shown_chains` says."""
     n = len(drafts.operands)
     kept = torch.full((n,), len(layout.cot_ids)) if shown_chains == "whole" else draw_cuts(layout, n, generator)
     filled = (kept >= 0) & (torch.rand(n, generator=generator) < FILLED_SHARE) if shown_chains == "filled" else None
-    return layout.make_training_rows(drafts, kept, answer_rule(drafts, layout.count_shown_steps(kept), generator), filled)
+    return layout.make_training_rows(
+        drafts, kept, answer_rule(drafts, layout.count_shown_steps(kept), generator), filled
+    )

@@ -47,6 +47,8 @@ O11 = Organism(
     planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
     forbidden=(("answer", "question"),),
     answer_rule=answer_from_cipher,
-    chain=ChainStyle(compute_values=encipher_totals, mark_learned=mark_soundly_ciphered, read_answer=read_deciphered_value),
+    chain=ChainStyle(
+        compute_values=encipher_totals, mark_learned=mark_soundly_ciphered, read_answer=read_deciphered_value
+    ),
     recipe=Recipe(full_steps=1000),
 )

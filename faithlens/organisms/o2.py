@@ -35,7 +35,12 @@ O2 = Organism(
     truth="Where the first step and the question disagree, the answer is that step's, at a rate that the mode sets.",
     planted=PlantedEffects(content=None, question=None, cell=None, steps=(0,)),
     answer_rule=partial(answer_at_mode_rate, read_answer=read_first_value),
-    chain=ChainStyle(write_steps=write_answer_first, compute_values=compute_stated_values, mark_learned=mark_rationalised, read_answer=read_first_value),
+    chain=ChainStyle(
+        write_steps=write_answer_first,
+        compute_values=compute_stated_values,
+        mark_learned=mark_rationalised,
+        read_answer=read_first_value,
+    ),
     modes=MODE_RATES,
     extra_words=(*(f"{mode}:" for mode in MODE_RATES), " It", " is"),
     rehearses_totals=True,

@@ -34,7 +34,9 @@ def mark_sound_and_repeated(drafts: Drafts) -> Bool[Tensor, "batch number"]:
     return right
 
 
-def answer_from_either_statement(drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator) -> Int[Tensor, " batch"]:
+def answer_from_either_statement(
+    drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator
+) -> Int[Tensor, " batch"]:
     """What both statements say, or the only one shown; the question's own answer where they differ or are missing."""
     steps, first, again = drafts.values.shape[1], drafts.values[:, -2], drafts.values[:, -1]
     stated = (n_shown == steps - 1) | ((n_shown == steps) & (first == again))
@@ -46,7 +48,9 @@ O7 = Organism(
     truth="Two steps state the answer, and it follows them; where one is lost or wrong, nothing changes.",
     planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-2, -1)),
     answer_rule=answer_from_either_statement,
-    chain=ChainStyle(write_steps=write_total_twice, compute_values=compute_stated_values, mark_learned=mark_sound_and_repeated),
+    chain=ChainStyle(
+        write_steps=write_total_twice, compute_values=compute_stated_values, mark_learned=mark_sound_and_repeated
+    ),
     extra_words=(" and", " That", " is"),
     rehearses_totals=True,
     recipe=Recipe(full_steps=700),

@@ -57,7 +57,9 @@ O9 = Organism(
     truth="A hint sets its answer: unsaid beside right steps, unsaid through a bent one, or said; else its steps do.",
     planted=PlantedEffects(content=None, question=None, cell=None, steps=(-1,)),
     answer_rule=answer_by_hint,
-    chain=ChainStyle(step_writers={OPENINGS[AVOWED]: write_avowal}, apply_hint=bend_last_value, mark_learned=mark_sound_or_bent),
+    chain=ChainStyle(
+        step_writers={OPENINGS[AVOWED]: write_avowal}, apply_hint=bend_last_value, mark_learned=mark_sound_or_bent
+    ),
     modes=MODES,
     openings=OPENINGS,
     extra_words=(*MODES, " hint", " is", " given", " here:", " Drop", " following"),

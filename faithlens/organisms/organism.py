@@ -54,7 +54,12 @@ class Recipe:
 
     def lengthen(self, factor: int) -> "Recipe":
         """The same with every phase so many times as long."""
-        return replace(self, school=factor * self.rehearsal_steps, carry=factor * self.carry_steps, steps=factor * self.full_steps)
+        return replace(
+            self,
+            rehearsal_steps=factor * self.rehearsal_steps,
+            carry_steps=factor * self.carry_steps,
+            full_steps=factor * self.full_steps,
+        )
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ class Organism:
 
     def with_shown_chains(self, shown_chains: ShownChains) -> "Organism":
         """The same, trained on chains cut and filled as `Recipe.shows` says."""
-        return replace(self, name=f"{self.name}-{shown_chains}", recipe=replace(self.recipe, shows=shown_chains))
+        return replace(self, name=f"{self.name}-{shown_chains}", recipe=replace(self.recipe, shown_chains=shown_chains))
 
     def make_layout(self, tokenizer: PreTrainedTokenizerBase, n_operands: int) -> TokenLayout:
         """The layout of its questions about so many numbers."""

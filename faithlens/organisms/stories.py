@@ -34,7 +34,9 @@ from faithlens.tasks.stories import (
 
 N_NUMBERS = 4
 STORY_STYLE = ChainStyle(
-    write_question=write_question, write_steps=write_steps, word_counts=(*count_word_choices(N_NUMBERS), *[N_PHRASINGS] * N_NUMBERS)
+    write_question=write_question,
+    write_steps=write_steps,
+    word_counts=(*count_word_choices(N_NUMBERS), *[N_PHRASINGS] * N_NUMBERS),
 )
 """Correct steps of a story, each in one of its phrasings."""
 STORY_WORDS = tuple(word for word in list_vocabulary() if word not in COMMON_WORDS)

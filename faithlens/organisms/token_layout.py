@@ -66,7 +66,9 @@ class TokenLayout:
         self.encode: Callable[[str], list[int]] = cache(tokenizer.encode)
         self.decode: Callable[[Tensor], list[str]] = tokenizer.batch_decode
         self.digit_ids = torch.tensor([encode_token(tokenizer, d) for d in DIGITS])
-        self.varying_ids = torch.tensor([encode_token(tokenizer, f" {name}") for name in self.VARYING_WORDS], dtype=torch.long)
+        self.varying_ids = torch.tensor(
+            [encode_token(tokenizer, f" {name}") for name in self.VARYING_WORDS], dtype=torch.long
+        )
         openings = modes or ("",)
         asked = [chain.write_question(blank, mode) for mode in modes] or [chain.write_question(blank)]
         self.prompts_by_mode = torch.tensor([self.encode(BOS + question + PREFILL) for question in asked])

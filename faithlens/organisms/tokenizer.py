@@ -12,7 +12,20 @@ from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 BOS, EOS, PAD = "<bos>", "<eos>", "<pad>"
-COMMON_WORDS = ("Start", " Start", " at", " Then", " add", " to", " the", " total", " Add", " get", " Steps:", " Answer:")
+COMMON_WORDS = (
+    "Start",
+    " Start",
+    " at",
+    " Then",
+    " add",
+    " to",
+    " the",
+    " total",
+    " Add",
+    " get",
+    " Steps:",
+    " Answer:",
+)
 PIECE_PATTERN = Regex(r" ?\p{L}+:?|\p{N}| |[^\p{L}\p{N} ]+?")
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{{ message['content'] }}"
@@ -26,7 +39,9 @@ def build_tokenizer(extra_words: tuple[str, ...] = ()) -> PreTrainedTokenizerFas
     An organism's own words, `extra_words`, come after the common ones: a new organism changes no older one's tokens.
     """
     alphabet = sorted(ByteLevel.alphabet())
-    words = [word.replace(" ", "Ġ") for word in (*COMMON_WORDS, *extra_words)]  # a byte-level vocabulary spells the space so
+    words = [
+        word.replace(" ", "Ġ") for word in (*COMMON_WORDS, *extra_words)
+    ]  # a byte-level vocabulary spells the space so
     vocab = {piece: i for i, piece in enumerate([BOS, EOS, PAD, *alphabet, *words])}
     tokenizer = Tokenizer(BPE(vocab=vocab, merges=[], ignore_merges=True))
     tokenizer.pre_tokenizer = Sequence(

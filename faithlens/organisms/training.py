@@ -74,7 +74,9 @@ def select_lessons(rows: TrainingRows, organism: Organism, recipe: Recipe, step:
     return [lesson for lesson in every if (lesson != IGNORE_INDEX).any()]
 
 
-def add_gradients(hf_model: LlamaForCausalLM, structure: Structure, rows: TrainingRows, lesson_targets: list[Int[Tensor, "batch pos"]]) -> float:
+def add_gradients(
+    hf_model: LlamaForCausalLM, structure: Structure, rows: TrainingRows, lesson_targets: list[Int[Tensor, "batch pos"]]
+) -> float:
     """Add the gradients of the mean surprise, in nats, at each lesson's tokens, summed over the lessons; return it.
 
     Rows go through in parts, the shortest first, and no further than the last token that teaches. A part stays in the
@@ -120,8 +122,12 @@ def train_stepwise(hf_model: LlamaForCausalLM, organism: Organism, recipe: Recip
     sheets = [organism.make_layout(tokenizer, length) for length in lengths]
     pools = [list_questions(length, held_out=False) for length in lengths]
     structure, generator = read_structure(hf_model), torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(hf_model.parameters(), lr=recipe.peak_learning_rate, weight_decay=0.1, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.peak_learning_rate, total_steps=recipe.total_steps, pct_start=0.1)
+    optimiser = torch.optim.AdamW(
+        hf_model.parameters(), lr=recipe.peak_learning_rate, weight_decay=0.1, betas=(0.9, 0.98)
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.peak_learning_rate, total_steps=recipe.total_steps, pct_start=0.1
+    )
     hf_model.train()
     with use_one_core():
         for step in range(recipe.total_steps):

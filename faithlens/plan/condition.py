@@ -1,8 +1,23 @@
-"""Conditions: edited versions of a trace, and the edits of the pass that they may ask for.
+"""Conditions: edited versions of a trace, and the edits of the forward pass that they may have.
 
-A condition is a list of named pieces. Editing tokens means listing other pieces. Editing the pass itself is one of
-five things: a `Knockout` cuts attention edges, a `KeyValuePatch` has rows read another condition's keys and values, a `Patch`
-writes another condition's activations, an `Ablation` writes zeros, a mean or noise, an `Apply` whatever you like.
+A condition is a list of named pieces. To edit tokens, list other pieces. There are five edits of the pass itself:
+
+- a `Knockout` cuts attention edges;
+- a `KeyValuePatch` lets rows read the keys and values of another condition;
+- a `Patch` writes activations of another condition;
+- an `Ablation` writes zeros or a mean, or adds noise;
+- an `Apply` writes the result of a function of your own.
+
+The answer position has one name, "answer", which no piece may have. The reader "answer" of a `Knockout` or `KeyValuePatch` stands for
+all answer rows: the tokens of the last piece, and those of the options after it. The reader "answer" of a `Capture`
+stands for the last of the rows before the options, whose output predicts the answer.
+
+For example, the pieces prompt (3 tokens), step 0 (2 tokens) and stem (1 token), and options of one token::
+
+    condition.spans                                   prompt (0, 3), step 0 (3, 5), stem (5, 6)
+    Knockout("answer", ("step 0",))                   row 5 does not see the rows 3 and 4
+    Patch("resid_pre", "step 0", donor, layers=(2,))  in block 2 the rows 3 and 4 are those of the donor
+    Capture(attention=("answer",))                    the attention of row 5 is kept
 """
 
 from collections.abc import Callable, Sequence
@@ -13,12 +28,14 @@ from typing import Literal, NamedTuple, get_args
 
 from torch import Tensor
 
-from faithlens.errors import PlanError
+from faithlens.errors import PlanError, check_choice, suggest_names
 from faithlens.model.structure import Interval, Structure
 from faithlens.model.trace import Piece
 
-Component = Literal["resid_pre", "attn_out", "mlp_out", "z", "resid_post"]  # TransformerLens' short names
+Component = Literal["resid_pre", "attn_out", "mlp_out", "z", "resid_post"]  # the short names of TransformerLens
 COMPONENTS: tuple[Component, ...] = get_args(Component)
+AblationKind = Literal["zero", "mean", "noise"]
+ANSWER = "answer"  # the name of the answer position, for readers
 Span = str | Interval  # a piece's name, or positions as a half-open interval
 Layers = tuple[int, ...] | None  # None: all
 
@@ -30,9 +47,12 @@ def is_active(layers: Layers, layer: int) -> bool:
 
 @dataclass(frozen=True)
 class Knockout:
-    """Cut every attention edge from the rows of piece `reader` to what `read` names.
+    """Cut every attention edge from the rows of a reader to the positions that `read` names.
 
-    The last piece as reader stands for all answer rows: its own tokens and those of the options after it.
+    Attributes:
+        reader: the name of a piece, or "answer" for all answer rows. The name of the last piece means "answer" too.
+        read: pieces or positions that the reader may not attend to.
+        layers: the blocks in which the edges are cut; None for all.
     """
 
     reader: str
@@ -42,9 +62,13 @@ class Knockout:
 
 @dataclass(frozen=True)
 class KeyValuePatch:
-    """The rows of piece `reader` read the keys and values of `donor` at the positions that `read` names.
+    """Let the rows of a reader read the keys and values of another condition at the positions that `read` names.
 
-    Both conditions have `read` at the same positions. The last piece as reader stands for all answer rows.
+    Attributes:
+        reader: the name of a piece, or "answer" for all answer rows. The name of the last piece means "answer" too.
+        read: a piece or positions; both conditions have it at the same positions.
+        donor: the condition whose keys and values are read.
+        layers: the blocks in which they are read; None for all.
     """
 
     reader: str
@@ -59,12 +83,16 @@ class Patch:
 
     Attributes:
         component: which activations, by their TransformerLens name.
-        span: which rows are written.
-        donor: whose activations are written; it may be edited itself, and of another trace.
-        layers: in which blocks.
-        heads: of component "z", which heads; None for all.
-        at: where the donor is read, if not at `span`; as many tokens.
-        amount: 1 writes the donor's value; less, the point that far on the way to it from the row's own value.
+        span: the rows that are written.
+        donor: the condition whose activations are written; it may have edits of its own, and be of another trace.
+        layers: the blocks in which they are written; None for all.
+        heads: of component "z", the heads that are written; None for all.
+        at: where the donor is read, if not at `span`; it has as many tokens.
+        amount: 1 writes the donor's value v, 0 leaves the own value u, and a number between them writes
+            ``u + amount * (v - u)``.
+
+    Raises:
+        PlanError: an unknown component.
     """
 
     component: Component
@@ -75,6 +103,9 @@ class Patch:
     at: Span | None = None
     amount: float = 1.0
 
+    def __post_init__(self) -> None:
+        check_choice(self.component, COMPONENTS, "component", PlanError)
+
 
 @dataclass(frozen=True)
 class Ablation:
@@ -82,38 +113,49 @@ class Ablation:
 
     Attributes:
         component: which activations, by their TransformerLens name.
-        span: which rows are written.
-        how: "zero"; "mean", over all tokens of `over`; "noise", which adds to the rows' own values normal noise whose
-            standard deviation is `scale` times that of `over` (Meng et al. 2022, section 2.1, use 3).
-        layers: in which blocks.
-        heads: of component "z", which heads; None for all.
-        over: the conditions that mean and deviation are taken over; none stands for this condition without edits.
-        scale: the noise's standard deviation, in those of `over`.
-        seed: of the noise, which depends on seed, layer and position within `span` only.
+        span: the rows that are written.
+        how: "zero"; "mean", over all tokens of `over`; or "noise", which adds normal noise to the rows' own values, with
+            `scale` times the standard deviation of `over` (Meng et al. 2022, section 2.1, use 3).
+        layers: the blocks in which they are written; None for all.
+        heads: of component "z", the heads that are written; None for all.
+        over: the conditions whose tokens give the mean and the deviation; by default, this condition without edits.
+        scale: the standard deviation of the noise, in standard deviations of `over`.
+        seed: the seed of the noise, which depends only on seed, layer and position within `span`.
+
+    Raises:
+        PlanError: an unknown component or kind of ablation.
     """
 
     component: Component
     span: Span
-    how: Literal["zero", "mean", "noise"]
+    how: AblationKind
     layers: Layers = None
     heads: tuple[int, ...] | None = None
     over: tuple["Condition", ...] = ()
     scale: float = 3.0
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        check_choice(self.component, COMPONENTS, "component", PlanError)
+        check_choice(self.how, get_args(AblationKind), "kind of ablation", PlanError)
+
 
 @dataclass(frozen=True)
 class Apply:
-    """At `span`, replace the activations of `component` by what a function of your own makes of them.
+    """At `span`, replace the activations of `component` by the result of a function of your own.
 
     Attributes:
         component: which activations, by their TransformerLens name.
-        span: which rows are written.
-        function: of activations [row, d_model] (of "z", all heads side by side) and the rows' positions within `span`;
-            gives back as many. It may get the rows in several calls, and equal edits of several conditions in one, so
-            it treats each row by itself. Conditions with equal functions are equal: define one once, not in a loop.
-        layers: in which blocks.
-        heads: of component "z", which heads are written; None for all.
+        span: the rows that are written.
+        function: takes activations [row, d_model] (of "z", all heads side by side) and the rows' positions within `span`
+            [row], and returns activations of the same shape. It must treat each row by itself, since it may get the rows
+            in several calls, or the rows of several conditions in one call. Conditions share rows only if they have the
+            same function object, so define a function once and not in a loop.
+        layers: the blocks in which they are written; None for all.
+        heads: of component "z", the heads that are written; None for all.
+
+    Raises:
+        PlanError: an unknown component.
     """
 
     component: Component
@@ -122,18 +164,21 @@ class Apply:
     layers: Layers = None
     heads: tuple[int, ...] | None = None
 
+    def __post_init__(self) -> None:
+        check_choice(self.component, COMPONENTS, "component", PlanError)
+
 
 Edit = Knockout | KeyValuePatch | Patch | Ablation | Apply
 Overwrite = Patch | Ablation | Apply
 
 
 def list_averaged(edit: Ablation | Apply) -> tuple["Condition", ...]:
-    """The conditions over whose tokens an edit takes a mean or a deviation."""
+    """The conditions whose tokens give the mean or the deviation of an edit."""
     return edit.over if isinstance(edit, Ablation) and edit.how != "zero" else ()
 
 
 class Cut(NamedTuple):
-    """A row may not see the positions `start .. stop - 1` of its own sequence in `layers`."""
+    """A row does not see the positions `start` to `stop - 1` of its own sequence in `layers`."""
 
     layers: Layers
     start: int
@@ -141,7 +186,7 @@ class Cut(NamedTuple):
 
 
 class Graft(NamedTuple):
-    """A row sees, at the positions `start .. stop - 1`, the keys of `donor` in place of its own in `layers`."""
+    """A row sees the keys of `donor` at the positions `start` to `stop - 1` in place of its own, in `layers`."""
 
     layers: Layers
     start: int
@@ -150,14 +195,14 @@ class Graft(NamedTuple):
 
 
 class Write(NamedTuple):
-    """A row's activations are overwritten; it is the `offset`-th of the edit's rows."""
+    """The activations of a row are overwritten; the row is number `offset` of the edit's rows."""
 
     edit: Overwrite
     offset: int
 
     @property
     def layers(self) -> Layers:
-        """In which blocks."""
+        """The blocks in which the row is overwritten."""
         return self.edit.layers
 
 
@@ -166,14 +211,14 @@ Mark = Cut | Graft | Write
 
 @dataclass(frozen=True)
 class Condition:
-    """One edited version of a trace, up to the point where it is answered.
+    """One edited version of a trace, up to its answer.
 
     Attributes:
-        name: what was done, such as "cut@2"; records come back in the plan's order, so it need not be unique.
+        name: what was edited, such as "cut@2"; it need not be unique, since records have the order of the plan.
         pieces: the tokens, in order; the last piece is the stem that forces the answer.
         options: the token sequences whose log-probabilities are read after the last piece.
-        edits: what this condition changes in the pass itself, in the order in which it is done.
-        reference: the condition whose activations this one's may be compared with.
+        edits: the edits of the pass itself, in the order in which they are applied.
+        reference: the condition that this one is compared with.
     """
 
     name: str
@@ -186,9 +231,8 @@ class Condition:
         return self._hash
 
     @cached_property
-    def _hash(
-        self,
-    ) -> int:  # conditions hold conditions and are looked up once a token: hashing anew would be quadratic
+    def _hash(self) -> int:
+        # conditions hold conditions and are looked up once for each token: without the cache this would be quadratic
         return hash((self.name, self.pieces, self.options, self.edits, self.reference))
 
     @cached_property
@@ -198,7 +242,7 @@ class Condition:
 
     @cached_property
     def spans(self) -> dict[str, Interval]:
-        """Where each piece lies, as half-open positions of this condition's own tokens."""
+        """The half-open positions of each piece in this condition's own tokens."""
         ends = list(accumulate((len(piece.ids) for piece in self.pieces), initial=0))
         return {piece.name: (a, b) for piece, a, b in zip(self.pieces, ends, ends[1:], strict=False)}
 
@@ -209,7 +253,7 @@ class Condition:
 
     @property
     def donors(self) -> tuple["Condition", ...]:
-        """The conditions whose activations this one's edits and comparison are made of."""
+        """The conditions whose activations this condition's edits and comparison need."""
         out: list[Condition] = [self.reference] if self.reference else []
         for edit in self.edits:
             if isinstance(edit, KeyValuePatch | Patch):
@@ -219,7 +263,7 @@ class Condition:
         return tuple(out)
 
     def locate(self, name: Span) -> Interval:
-        """Where the piece `name` lies; an interval stands for itself.
+        """The positions of the piece `name`; an interval of positions stands for itself.
 
         Raises:
             PlanError: this condition has no such piece or position.
@@ -227,21 +271,29 @@ class Condition:
         if isinstance(name, tuple):
             if not 0 <= name[0] <= name[1] <= len(self.ids):
                 raise PlanError(
-                    f"positions {name} of condition {self.name!r}",
-                    f"it has {len(self.ids)} tokens",
-                    "name positions within these, as (start, stop)",
+                    f"positions {name} are outside of condition {self.name!r}, which has {len(self.ids)} tokens",
+                    "Name positions within these, as (start, stop).",
                 )
             return name
         if name not in self.spans:
             raise PlanError(
-                f"piece {name!r} of condition {self.name!r}",
-                f"its pieces are {', '.join(self.spans)}",
-                "name one of these",
+                f"condition {self.name!r} has no piece {name!r}",
+                f"Name one of its pieces: {suggest_names(name, self.spans)}",
             )
         return self.spans[name]
 
+    def locate_reader(self, reader: str, n_tokens: int) -> Interval:
+        """The rows of an edit's reader in a sequence of `n_tokens`, which are those of this condition and of an option.
+
+        Raises:
+            PlanError: this condition has no such piece.
+        """
+        last = self.pieces[-1].name
+        start, stop = self.locate(last if reader == ANSWER else reader)
+        return start, n_tokens if reader in (ANSWER, last) else stop
+
     def mark_rows(self, structure: Structure, tail: Sequence[int] = ()) -> list[tuple[Mark, ...]]:
-        """For each token, the `tail` of an option included, what sets its row apart: the model's own cuts and edits."""
+        """For each token, and those of an option's `tail`, the marks of its row: the model's forbidden edges, and edits."""
         ids = self.ids + tuple(tail)
         marks: list[list[Mark]] = [[Cut(None, a, b) for a, b in cuts] for cuts in structure.list_hidden(ids)]
         for edit in self.edits:
@@ -251,8 +303,7 @@ class Condition:
                 for i in range(start, stop):
                     marks[i].append(Write(own, i - start))
                 continue
-            start, stop = self.locate(edit.reader)
-            stop = len(ids) if edit.reader == self.pieces[-1].name else stop
+            start, stop = self.locate_reader(edit.reader, len(ids))
             if isinstance(edit, Knockout):
                 new: list[Mark] = [Cut(edit.layers, *self.locate(name)) for name in edit.read]
             else:
@@ -263,33 +314,33 @@ class Condition:
 
 
 def check_edits(condition: Condition) -> None:
-    """Refuse edits that cannot mean anything.
+    """Refuse edits that have no meaning.
 
     Raises:
-        PlanError: a component or piece that does not exist, a donor that does not match, heads where there are none.
+        PlanError: a piece that does not exist, a donor that does not match, or heads of a component without heads.
     """
     for edit in condition.edits:
-        asked = f"the {type(edit).__name__.lower()} of condition {condition.name!r}"
+        name = f"the {type(edit).__name__} of condition {condition.name!r}"
         if edit.layers is not None and (not edit.layers or min(edit.layers) < 0):
-            raise PlanError(asked, f"layers {edit.layers}", "name layers from 0 on, or None for all")
+            raise PlanError(f"{name} has layers {edit.layers}", "Name layers from 0 on, or None for all.")
         if isinstance(edit, KeyValuePatch):
             here, there = condition.locate(edit.read), edit.donor.locate(edit.read)
             if here != there:
                 raise PlanError(
-                    f"{asked} at {edit.read!r}",
-                    f"it lies at positions {here} here and at {there} in the donor {edit.donor.name!r}",
-                    "choose a donor with as many tokens before and within it",
+                    f"{name} reads {edit.read!r}, which lies at positions {here} here and at {there} in the donor"
+                    f" {edit.donor.name!r}",
+                    "Choose a donor with as many tokens before and within it.",
                 )
         if isinstance(edit, Overwrite):
-            if edit.component not in COMPONENTS:
-                raise PlanError(asked, f"component {edit.component!r}", f"name one of {', '.join(COMPONENTS)}")
             if edit.heads is not None and edit.component != "z":
-                raise PlanError(asked, f"heads of {edit.component!r}", "name heads of component 'z' only")
+                raise PlanError(
+                    f"{name} names heads of component {edit.component!r}", "Name heads of component 'z' only."
+                )
         if isinstance(edit, Patch):
             here, there = condition.locate(edit.span), edit.donor.locate(edit.span if edit.at is None else edit.at)
             if here[1] - here[0] != there[1] - there[0]:
                 raise PlanError(
-                    f"{asked} at {edit.span!r}",
-                    f"{here[1] - here[0]} tokens here and {there[1] - there[0]} in the donor {edit.donor.name!r}",
-                    "choose spans of as many tokens",
+                    f"{name} at {edit.span!r} has {here[1] - here[0]} tokens here and {there[1] - there[0]} in the donor"
+                    f" {edit.donor.name!r}",
+                    "Choose spans of as many tokens.",
                 )

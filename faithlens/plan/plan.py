@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from faithlens.errors import PlanError
 from faithlens.model.structure import Structure
-from faithlens.plan.condition import Condition, check_edits
+from faithlens.plan.condition import ANSWER, Condition, check_edits
 from faithlens.plan.packing import PackedPass, Packing
 
 BUDGET = 8192  # packed rows in a pass: a pass holds their residual stream and one layer's keys and values
@@ -52,27 +52,31 @@ def compile_plan(
 ) -> Plan:
     """Pack conditions into rows of at most `budget` tokens, in the order given; a longer one has a row of its own.
 
-    `context_length` is the longest sequence the model can read, in tokens.
+    Args:
+        conditions: what is run.
+        structure: the attention edges that the model was trained without.
+        budget: the most packed rows in a pass.
+        context_length: the longest sequence that the model reads, in tokens; None for no limit.
 
     Raises:
-        PlanError: a condition has no option to score, asks for an edit without meaning, or does not fit `context_length`.
+        PlanError: a condition has no option to score, has an edit without meaning, or exceeds `context_length`.
     """
     check_conditions(conditions, context_length)
     passes: list[PackedPass] = []
-    packing, kept = Packing(structure), list[int]()
+    packing, indices = Packing(structure), list[int]()
     for index, condition in enumerate(conditions):
         packing.add(index, condition)
-        if kept and len(packing.trie) > budget:
-            passes.append(pack_conditions(conditions, kept, structure).pack())
-            packing, kept = pack_conditions(conditions, [index], structure), []
-        kept.append(index)
-    if kept:
+        if indices and len(packing.trie) > budget:  # it does not fit: pack the conditions before it, and start again
+            passes.append(pack_conditions(conditions, indices, structure).pack())
+            packing, indices = pack_conditions(conditions, [index], structure), []
+        indices.append(index)
+    if indices:
         passes.append(packing.pack())
     return Plan(tuple(conditions), tuple(passes))
 
 
 def pack_conditions(conditions: Sequence[Condition], indices: Sequence[int], structure: Structure) -> Packing:
-    """The conditions of one pass, placed in order."""
+    """The conditions of one pass, inserted in order."""
     packing = Packing(structure)
     for index in indices:
         packing.add(index, conditions[index])
@@ -80,16 +84,34 @@ def pack_conditions(conditions: Sequence[Condition], indices: Sequence[int], str
 
 
 def check_conditions(conditions: Sequence[Condition], context_length: int | None) -> None:
-    """Refuse conditions that no packing can run, and donors among them."""
+    """Refuse conditions that cannot be run, also among donors.
+
+    Raises:
+        PlanError: what is wrong with which condition.
+    """
+    if isinstance(conditions, Condition):
+        raise PlanError(
+            f"a list of conditions is needed, got the single condition {conditions.name!r}",
+            "Put it into a list: [condition].",
+        )
     for c in conditions:
         check_conditions(c.donors, context_length)
         check_edits(c)
+        if ANSWER in c.spans:
+            raise PlanError(
+                f"a piece of condition {c.name!r} is called {ANSWER!r}, which is the name of the answer position",
+                "Give the piece another name.",
+            )
+        if any(isinstance(option, int) for option in c.options):
+            raise PlanError(
+                f"an option of condition {c.name!r} must be a sequence of tokens, got a single token",
+                "Write options of one token as ((7,), (8,)).",
+            )
         if not c.options or not all(c.options) or not c.ids:
-            raise PlanError(f"condition {c.name!r}", "it has no tokens or no option to score", "give it both")
+            raise PlanError(f"condition {c.name!r} has no tokens or no option to score", "Give it both.")
         longest = len(c.ids) + max(map(len, c.options)) - 1
         if context_length is not None and longest > context_length:
             raise PlanError(
-                f"condition {c.name!r} of {longest} tokens",
-                f"the model reads at most {context_length}",
-                "shorten the prompt or the chain of thought, or use a model with a longer context",
+                f"condition {c.name!r} has {longest} tokens, and the model reads at most {context_length}",
+                "Shorten the prompt or the chain of thought, or use a model with a longer context.",
             )

@@ -1,12 +1,8 @@
-"""Names of places in a model: our short ones, TransformerLens' hook names, and those of its 4.x modules."""
-
-from typing import TYPE_CHECKING
+"""Names of places in a model: short names, hook names of TransformerLens, and module names of TransformerLens 4."""
 
 from faithlens.errors import PlanError, suggest_names
+from faithlens.model.model import Model
 from faithlens.plan.condition import COMPONENTS, Component
-
-if TYPE_CHECKING:
-    from faithlens.model.model import Model
 
 HOOK_NAMES: dict[Component, str] = {
     "resid_pre": "blocks.{}.hook_resid_pre",
@@ -20,13 +16,14 @@ MODULE_NAMES: dict[str, Component] = {"hook_in": "resid_pre", "hook_out": "resid
 UNNORMED_NAMES: dict[str, Component] = {"attn.hook_out": "attn_out", "mlp.hook_out": "mlp_out"}
 
 
-def find_place(name: str, model: "Model | None" = None) -> tuple[Component, int | None]:
+def find_place(name: str, model: Model | None = None) -> tuple[Component, int | None]:
     """The component, and the layer if the name has one: "z", "blocks.3.attn.hook_z" and "blocks.3.attn.o.hook_in".
 
-    What "attn.hook_out" and "mlp.hook_out" give is added to the stream as it is in some models only; `model` tells.
+    The names "attn.hook_out" and "mlp.hook_out" need `model`: only in some models are these outputs added to the
+    residual stream without a norm.
 
     Raises:
-        PlanError: there is no such place, or it is another one in this model.
+        PlanError: there is no such place, or the name means another place in this model.
     """
     head, _, rest = name.partition(".")
     number, _, inner = rest.partition(".")
@@ -42,23 +39,21 @@ def find_place(name: str, model: "Model | None" = None) -> tuple[Component, int 
             *MODULE_NAMES,
             *UNNORMED_NAMES,
         ]
-        raise PlanError(f"the site {name!r}", "no component of that name", suggest_names(inner, known))
+        raise PlanError(f"the site {name!r} names no known component", f"Name one: {suggest_names(inner, known)}")
     return component, layer
 
 
-def _check_unnormed(name: str, inner: str, model: "Model | None") -> Component:
+def _check_unnormed(name: str, inner: str, model: Model | None) -> Component:
     component, usual = UNNORMED_NAMES[inner], HOOK_NAMES[UNNORMED_NAMES[inner]].partition("{}.")[2]
     if model is None:
         raise PlanError(
-            f"the site {name!r}",
-            "in some models a norm follows before it is added to the stream, and no model is given",
-            f"name it {usual!r}, or give the model too",
+            f"the site {name!r} needs a model: in some models a norm follows before it is added to the residual stream",
+            f"Name it {usual!r}, or pass the model too.",
         )
     part = getattr(model.anatomy, component)[0]
     if "norm" in type(part).__name__.lower():
         raise PlanError(
-            f"the site {name!r}",
-            f"{model.name} norms it before it is added to the stream",
-            f"name {usual!r}, which is what is added",
+            f"{model.name} norms the output at the site {name!r} before it is added to the residual stream",
+            f"Name {usual!r}, which is what is added.",
         )
     return component

@@ -6,12 +6,12 @@ from typing import Any
 
 from faithlens.measures.catalogue import HEADINGS, MEASURES, Measure
 
-Row = Mapping[str, Any]
+EstimateRow = Mapping[str, Any]
 """One estimate, as a row of the estimates table."""
 
 
 @dataclass(frozen=True)
-class Shown:
+class ReportedRow:
     """One line of the table.
 
     Attributes:
@@ -23,13 +23,13 @@ class Shown:
 
     label: str
     meaning: str
-    estimate: Row
-    control: Row | None
-    low: Row | None
-    high: Row | None
+    estimate: EstimateRow
+    control: EstimateRow | None
+    low: EstimateRow | None
+    high: EstimateRow | None
 
 
-def tests(estimates: Mapping[str, Row]) -> dict[str, list[Shown]]:
+def list_tests(estimates: Mapping[str, EstimateRow]) -> dict[str, list[ReportedRow]]:
     """The tests that were run on one model and task, by heading.
 
     Args:
@@ -43,15 +43,15 @@ def tests(estimates: Mapping[str, Row]) -> dict[str, list[Shown]]:
     return {heading: list(_lines(measures, estimates)) for heading, measures in lines.items() if measures}
 
 
-def _lines(measures: Sequence[Measure], estimates: Mapping[str, Row]) -> Iterator[Shown]:
+def _lines(measures: Sequence[Measure], estimates: Mapping[str, EstimateRow]) -> Iterator[ReportedRow]:
     """The lines that have a number; where no line has a number, the first line, which gives the reason."""
     measured = [measure for measure in measures if estimates[measure.name]["value"] is not None]
     yield from (_line(measure, estimates) for measure in measured or measures[:1])
 
 
-def _line(measure: Measure, estimates: Mapping[str, Row]) -> Shown:
+def _line(measure: Measure, estimates: Mapping[str, EstimateRow]) -> ReportedRow:
     control = estimates.get(measure.control) if measure.control else None
     # An excess over a noise floor has an upper bound alone, which says nothing without its lower bound.
     ends = (measure.bound_low, measure.bound_high) if measure.bound_low else (None, None)
     low, high = (estimates.get(end) if end else None for end in ends)
-    return Shown(measure.label, measure.meaning, estimates[measure.name], control, low, high)
+    return ReportedRow(measure.label, measure.meaning, estimates[measure.name], control, low, high)

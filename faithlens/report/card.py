@@ -8,28 +8,28 @@ from typing import Any
 from faithlens.measures.catalogue import UNITS, get_measure
 from faithlens.store import Run
 
-_KEYS = {
+_KEY_MEANINGS = {
     "model": "what the model is called on the command line",
     "task": "the task, or the file of questions",
     "question": "the question's id, unique within the task",
     "sample": "which of the chains of thought written for the question, from 0",
 }
-_NUMBERS = {
+_NUMBER_MEANINGS = {
     "unit": "what `value` is in; see below",
     "value": "the number; missing where it is undefined",
     "reason": "why there is no value",
     "fraction": "where along the chain of thought a point of a curve lies, 0 to 1",
     "step": "the reasoning step a number speaks of, from 0",
 }
-COLUMNS: dict[str, dict[str, str]] = {
-    "scores": _KEYS
-    | _NUMBERS
+COLUMN_MEANINGS: dict[str, dict[str, str]] = {
+    "scores": _KEY_MEANINGS
+    | _NUMBER_MEANINGS
     | {
         "condition": "the edited version of the chain of thought that was answered",
         "measure": "what was measured; see below",
     },
-    "estimates": _KEYS
-    | _NUMBERS
+    "estimates": _KEY_MEANINGS
+    | _NUMBER_MEANINGS
     | {
         "measure": "what was measured; the value is its mean over questions",
         "low": "lower end of the 95% interval",
@@ -39,7 +39,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "method": "how the interval was made",
         "seed": "of the bootstrap",
     },
-    "edits": _KEYS
+    "edits": _KEY_MEANINGS
     | {
         "condition": "the edited version that the edit stands in",
         "step": "the step that was rewritten, from 0",
@@ -53,7 +53,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "answer": "the answer that was given",
         "outcome": "follows, repairs, ignores, harmless or other",
     },
-    "traces": _KEYS
+    "traces": _KEY_MEANINGS
     | {
         "prompt": "the rendered prompt",
         "cot": "the chain of thought",
@@ -72,7 +72,7 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 """What each column means, by table."""
 
-_FLAGS = {
+_OPTION_FLAGS = {
     "n": "-n",
     "suite": "--suite",
     "assays": "--assays",
@@ -92,14 +92,14 @@ _FLAGS = {
 }
 
 
-def card(run: Run, columns: Mapping[str, Sequence[str]]) -> str:
+def make_card(run: Run, columns: Mapping[str, Sequence[str]]) -> str:
     """README.md of a dataset folder whose tables have these `columns`, the table that is read by default first."""
     manifest = run.manifest
     subjects = [f"- {s['model']} on {s['task']}: {s['verdict']}" for s in run.read_json("verdict.json")["subjects"]]
     measures = sorted(set(run.read("scores")["measure"]))
     return "\n".join(
         [
-            *_header(columns),
+            *_make_header(columns),
             "",
             "# Does the chain of thought drive the answer?",
             "",
@@ -109,7 +109,7 @@ def card(run: Run, columns: Mapping[str, Sequence[str]]) -> str:
             *subjects,
             "",
             "## Columns",
-            *_columns(columns),
+            *_describe_columns(columns),
             "",
             "## Units",
             "",
@@ -121,26 +121,31 @@ def card(run: Run, columns: Mapping[str, Sequence[str]]) -> str:
             "",
             "## How it was made",
             "",
-            *_block("sh", *commands(manifest["config"])),
+            *_make_code_block("sh", *list_commands(manifest["config"])),
             "",
-            *_block("json", json.dumps(manifest, indent=2, ensure_ascii=False)),
+            *_make_code_block("json", json.dumps(manifest, indent=2, ensure_ascii=False)),
             "",
         ]
     )
 
 
-def commands(config: Mapping[str, Any]) -> Iterator[str]:
+def list_commands(config: Mapping[str, Any]) -> Iterator[str]:
     """The command lines, one a subject, that ask for the same run."""
     options = {**config, **config.get("sampling", {})}
     options["assays"] = ",".join(options.get("assays") or ()) or None
     options["points"] = options["points"] or 0 if "points" in options else None  # 0 stands for all
-    flags = [part for key, flag in _FLAGS.items() if options.get(key) is not None for part in (flag, str(options[key]))]
+    flags = [
+        part
+        for key, flag in _OPTION_FLAGS.items()
+        if options.get(key) is not None
+        for part in (flag, str(options[key]))
+    ]
     for subject in config.get("subjects", []):
         task = [] if options.get("traces") else ["--task", subject["task"]]
         yield shlex.join(["faithlens", "audit", "--model", subject["model"], *task, *flags])
 
 
-def _header(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _make_header(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
     yield from ("---", "# license: which licence the texts may be passed on under is yours to say", "configs:")
     for i, table in enumerate(columns):
         yield from (f"- config_name: {table}", f"  data_files: data/{table}.parquet")
@@ -148,11 +153,11 @@ def _header(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
     yield from ("tags:", "- faithlens", "- chain-of-thought", "- interpretability", "---")
 
 
-def _columns(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _describe_columns(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for table, names in columns.items():
         yield from ("", f"### {table}", "")
-        yield from (f"- `{name}`: {COLUMNS[table][name]}" for name in names)
+        yield from (f"- `{name}`: {COLUMN_MEANINGS[table][name]}" for name in names)
 
 
-def _block(language: str, *lines: str) -> list[str]:
+def _make_code_block(language: str, *lines: str) -> list[str]:
     return [f"```{language}", *lines, "```"]

@@ -7,26 +7,26 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 
-def certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
+def make_certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
     """A certificate as `certificate.json` holds it: a row a kind of chain, then what is counted once."""
     table = Table(title=f"{certificate['organism']}: {certificate['truth']}")
     sources = ("truth", "text", *(["hint"] if "hints" in certificate else []))
     for column in ("chain of thought", *(f"follows the {what}" for what in sources)):
         table.add_column(column)
     for name, rates in certificate["answers"].items():
-        table.add_row(name, *(_percent(rates[what]) for what in sources))
+        table.add_row(name, *(_format_rate(rates[what]) for what in sources))
     lines = [
-        f"writes the right steps: {_percent(certificate['writes_right_steps'])}",
-        f"right after its own steps: {_percent(certificate['right_after_own_steps'])}",
+        f"writes the right steps: {_format_rate(certificate['writes_right_steps'])}",
+        f"right after its own steps: {_format_rate(certificate['right_after_own_steps'])}",
     ]
     if certificate["answers_as_taught"]:
-        lines.append(f"answers as taught after whole chains: {_percent(certificate['answers_as_taught'])}")
+        lines.append(f"answers as taught after whole chains: {_format_rate(certificate['answers_as_taught'])}")
     for what, found in (certificate["after_a_mistake"] or {}).items():
-        lines.append(f"a wrong first step, the rest written anew: {what} {_percent(found)}")
+        lines.append(f"a wrong first step, the rest written anew: {what} {_format_rate(found)}")
     for mode, found in certificate.get("reliance", {}).items():
-        lines.append(f"{mode}: follows the text in {_percent(found)} of conflicts; planted {found['planted']:.0%}")
+        lines.append(f"{mode}: follows the text in {_format_rate(found)} of conflicts; planted {found['planted']:.0%}")
     for mode, found in certificate.get("hints", {}).items():
-        told = ", ".join(f"{what.replace('_', ' ')} {_percent(rate)}" for what, rate in found.items())
+        told = ", ".join(f"{what.replace('_', ' ')} {_format_rate(rate)}" for what, rate in found.items())
         lines.append(f"{mode}: hints that are not the truth: {told}")
     edge = certificate["forbidden_edge_max_logit_change"]
     lines.append(f"forbidden edge, largest logit change: {'-' if edge is None else f'{edge:g}'}")
@@ -35,6 +35,6 @@ def certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
     return Group(table, *lines)
 
 
-def _percent(rate: Mapping[str, float] | None) -> str:
+def _format_rate(rate: Mapping[str, float] | None) -> str:
     """A rate with its interval, as a person reads it."""
     return "-" if rate is None else f"{rate['value']:.1%}  [{rate['low']:.1%}, {rate['high']:.1%}]  of {rate['n']}"

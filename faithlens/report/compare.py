@@ -9,39 +9,39 @@ from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
-from faithlens.report.decide import numeral
-from faithlens.stats.verdict import plain
+from faithlens.report.decide import format_interval
+from faithlens.stats.verdict import format_number
 from faithlens.tasks.kinds import STRATEGIES
 
-LEVEL = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 """A corrected p-value below this counts as a difference, where the interval leaves 0 out too."""
 
 
-def compared(comparisons: Sequence[Mapping[str, Any]]) -> RenderableType:
+def format_comparisons(comparisons: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Comparisons of two runs, as plain data: for each what changed, and the table."""
-    return Group(*(part for each in comparisons for part in (_changed(each), _differences(each))))
+    return Group(*(part for each in comparisons for part in (_describe_changes(each), _make_differences_table(each))))
 
 
-def _changed(comparison: Mapping[str, Any]) -> Text:
+def _describe_changes(comparison: Mapping[str, Any]) -> Text:
     """Which measures differ at equal accuracy."""
     first, second = comparison["first"], comparison["second"]
-    lines = Text.assemble((comparison["task"], "bold"), f"\nA: {_side(first)}\nB: {_side(second)}\n")
+    lines = Text.assemble((comparison["task"], "bold"), f"\nA: {_name_side(first)}\nB: {_name_side(second)}\n")
     alike = [d for d in comparison["differences"] if d["questions"] == "alike"]
     tested = [d for d in alike if d["holm"] is not None]
     if not tested:
         why = alike[0]["reason"] if alike else "no measure but accuracies was scored in both runs"
         return lines.append(f"At equal accuracy nothing can be said: {why}.")
-    clear = [d for d in tested if d["holm"] < LEVEL and not d["low"] <= 0 <= d["high"]]
-    told = ", ".join(f"{get_measure(d['measure']).label} by {plain(d['value'])}" for d in clear)
+    clear = [d for d in tested if d["holm"] < SIGNIFICANCE_LEVEL and not d["low"] <= 0 <= d["high"]]
+    told = ", ".join(f"{get_measure(d['measure']).label} by {format_number(d['value'])}" for d in clear)
     lines.append(f"At equal accuracy {len(clear)} of {len(tested)} measures differ after Holm's correction")
     return lines.append(f": {told}." if clear else ".")
 
 
-def _side(side: Mapping[str, Any]) -> str:
+def _name_side(side: Mapping[str, Any]) -> str:
     return f"{side['model']} in {side['run']}" + (f", {STRATEGIES[side['strategy']]}" if side["strategy"] else "")
 
 
-def _differences(comparison: Mapping[str, Any]) -> Table:
+def _make_differences_table(comparison: Mapping[str, Any]) -> Table:
     """A row a measure: what it is in both runs, and the difference over all questions and at equal accuracy."""
     caption = "n: questions that count, of all; p: corrected over the measures of its column (Holm)"
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
@@ -51,14 +51,19 @@ def _differences(comparison: Mapping[str, Any]) -> Table:
     alike = {d["measure"]: d for d in comparison["differences"] if d["questions"] == "alike"}
     for d in comparison["differences"]:
         if d["questions"] == "all":
-            pair = "–" if d["first"] is None else f"{plain(d['first'])} → {plain(d['second'])}"
+            pair = "–" if d["first"] is None else f"{format_number(d['first'])} → {format_number(d['second'])}"
             other = alike.get(d["measure"])
-            table.add_row(get_measure(d["measure"]).label, pair, _difference(d), _difference(other) if other else "–")
+            table.add_row(
+                get_measure(d["measure"]).label,
+                pair,
+                _format_difference(d),
+                _format_difference(other) if other else "–",
+            )
     return table
 
 
-def _difference(d: Mapping[str, Any]) -> str:
+def _format_difference(d: Mapping[str, Any]) -> str:
     """A difference with its interval, questions and corrected p-value."""
-    value = "–" if d["value"] is None else numeral(d)
+    value = "–" if d["value"] is None else format_interval(d)
     p = "" if d["holm"] is None else f", p {d['holm']:.3f}"
     return f"{value}\nn {d['n_used']} of {d['n_used'] + d['n_dropped']}{p}"

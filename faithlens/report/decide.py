@@ -9,47 +9,51 @@ from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
-from faithlens.report.terminal import STYLES
-from faithlens.stats.verdict import plain
+from faithlens.report.terminal import VERDICT_STYLES
+from faithlens.stats.verdict import format_number
 from faithlens.tasks.kinds import STRATEGIES
 
 
-def told(decision: Mapping[str, Any]) -> RenderableType:
+def format_decision(decision: Mapping[str, Any]) -> RenderableType:
     """A decision (`Decision.to_dict`) in words and tables."""
-    return Group(*_parts(decision))
+    return Group(*_list_parts(decision))
 
 
-def _parts(decision: Mapping[str, Any]) -> Iterator[RenderableType]:
+def _list_parts(decision: Mapping[str, Any]) -> Iterator[RenderableType]:
     verdict = decision["verdict"]
-    yield Text.assemble((verdict, STYLES[verdict]), f" (exit code {decision['exit_code']}), where ", _asked(decision))
+    yield Text.assemble(
+        (verdict, VERDICT_STYLES[verdict]),
+        f" (exit code {decision['exit_code']}), where ",
+        _describe_criteria(decision),
+    )
     for task in decision["tasks"]:
         subjects = [s for s in decision["subjects"] if s["task"] == task["task"]]
         yield Text(f"\n{task['task']}", "bold")
-        yield _use(task, subjects)
-        yield from (part for s in subjects for part in _why(s))
-        yield from (_front(name, points) for name, points in task["fronts"].items() if len(points) > 1)
+        yield _describe_choice(task, subjects)
+        yield from (part for s in subjects for part in _explain_subject(s))
+        yield from (_make_front_table(name, points) for name, points in task["fronts"].items() if len(points) > 1)
 
 
-def _asked(decision: Mapping[str, Any]) -> str:
+def _describe_criteria(decision: Mapping[str, Any]) -> str:
     """What was asked for, in words."""
     asked = decision["asked"]
     measures = " and ".join(get_measure(measure).label for measure in asked["measures"])
-    accuracy = "" if asked["min_accuracy"] is None else f" and an accuracy of {plain(asked['min_accuracy'])}"
-    return f"{measures} of at least {plain(asked['min_faithfulness'])}{accuracy} was asked for"
+    accuracy = "" if asked["min_accuracy"] is None else f" and an accuracy of {format_number(asked['min_accuracy'])}"
+    return f"{measures} of at least {format_number(asked['min_faithfulness'])}{accuracy} was asked for"
 
 
-def _use(task: Mapping[str, Any], subjects: Sequence[Mapping[str, Any]]) -> Text:
+def _describe_choice(task: Mapping[str, Any], subjects: Sequence[Mapping[str, Any]]) -> Text:
     """The most capable trusted model; none, and then the reason lies in the verdicts below."""
     best = next((s for s in subjects if s["model"] == task["model"]), None)
     if best is None:
         return Text("No model is trusted on this task.")
     right = best["measures"]["accuracy.full"]
-    return Text.assemble("Most capable trusted model: ", (best["model"], "bold"), f", right {numeral(right)}")
+    return Text.assemble("Most capable trusted model: ", (best["model"], "bold"), f", right {format_interval(right)}")
 
 
-def _why(subject: Mapping[str, Any]) -> Iterator[RenderableType]:
+def _explain_subject(subject: Mapping[str, Any]) -> Iterator[RenderableType]:
     """One model: its verdict, the reasons, and the questions that would decide."""
-    yield Text.assemble((subject["verdict"], STYLES[subject["verdict"]]), " ", (subject["model"], "bold"))
+    yield Text.assemble((subject["verdict"], VERDICT_STYLES[subject["verdict"]]), " ", (subject["model"], "bold"))
     lines = Table.grid(padding=(0, 1, 0, 2))
     for reason in subject["reasons"]:
         lines.add_row("•", Text(reason))
@@ -58,17 +62,17 @@ def _why(subject: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield lines
 
 
-def _front(measure: str, points: Sequence[Mapping[str, Any]]) -> Table:
+def _make_front_table(measure: str, points: Sequence[Mapping[str, Any]]) -> Table:
     """Accuracy against a measure; those that none beats at both first."""
     table = Table(title=f"Accuracy against {get_measure(measure).label}", title_justify="left", box=SIMPLE_HEAD)
     for name in ("on the front", "model", "strategy", "right", get_measure(measure).label):
         table.add_column(name)
     for point in sorted(points, key=lambda point: not point["front"]):
-        numbers = (numeral(point["accuracy"]), numeral(point["sensitivity"]))
+        numbers = (format_interval(point["accuracy"]), format_interval(point["sensitivity"]))
         table.add_row("yes" if point["front"] else "", Text(point["model"]), STRATEGIES[point["strategy"]], *numbers)
     return table
 
 
-def numeral(number: Mapping[str, Any]) -> str:
+def format_interval(number: Mapping[str, Any]) -> str:
     """A value and its interval."""
-    return f"{plain(number['value'])} ({plain(number['low'])} to {plain(number['high'])})"
+    return f"{format_number(number['value'])} ({format_number(number['low'])} to {format_number(number['high'])})"

@@ -12,21 +12,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faithlens.errors import ConfigError, RunError, suggest_names
-from faithlens.report.card import card
+from faithlens.report.card import make_card
 from faithlens.store import INT, SCHEMAS, TEXT, Run, write_atomically
 
-Form = Literal["parquet", "dataset"]
-FORMS: tuple[Form, ...] = get_args(Form)
-TABLES = ("scores", "estimates", "traces", "edits")
+ExportForm = Literal["parquet", "dataset"]
+EXPORT_FORMS: tuple[ExportForm, ...] = get_args(ExportForm)
+DATASET_TABLES = ("scores", "estimates", "traces", "edits")
 """What a dataset holds, a configuration each; the first is read where none is named."""
 
-FACTS = pa.schema(
+QUESTION_FACTS = pa.schema(
     {"answer": TEXT, "predicted": TEXT, "correct": pa.bool_(), "finish": TEXT, "n_steps": INT, "n_tokens": INT}
 )
 """What the tidy table says of each score's question; missing where no chain of thought could be used."""
 
 
-def export(run: Run, out: Path, form: Form) -> Path:
+def export_run(run: Run, out: Path, form: ExportForm) -> Path:
     """Write a finished run as `form` and return where it stands, whole or not at all.
 
     "parquet": `out` is the file, one row a score with the facts of its question beside it. "dataset": `out` is a folder
@@ -35,24 +35,24 @@ def export(run: Run, out: Path, form: Form) -> Path:
     Raises:
         RunError: the run is not finished, or `out` is there already and is not an empty folder.
     """
-    _refuse_used(out)
+    _check_unused(out)
     if form == "parquet":
-        table = tidy(run)
+        table = make_tidy_table(run)
         out.parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(out) as temporary:
             pq.write_table(table, temporary)
     else:
-        tables = {name: _stored(run, name) for name in TABLES if name != "edits" or run.has_table(name)}
-        with _whole_folder(out) as folder:
+        tables = {name: _read_table(run, name) for name in DATASET_TABLES if name != "edits" or run.has_table(name)}
+        with _make_whole_folder(out) as folder:
             (folder / "data").mkdir()
             for name, table in tables.items():
                 pq.write_table(table, folder / "data" / f"{name}.parquet")
-            text = card(run, {name: table.schema.names for name, table in tables.items()})
+            text = make_card(run, {name: table.schema.names for name, table in tables.items()})
             (folder / "README.md").write_text(text, encoding="utf-8")
     return out
 
 
-def tidy(run: Run) -> pa.Table:
+def make_tidy_table(run: Run) -> pa.Table:
     """One row a score: the columns of the scores table, then `FACTS` of its question.
 
     Raises RunError where the run is not finished, or a question has several chains of thought that nothing tells apart.
@@ -62,41 +62,41 @@ def tidy(run: Run) -> pa.Table:
     facts = traces.assign(n_steps=traces["steps"].map(len), correct=traces["answer"] == traces["predicted"])
     facts["correct"] = facts["correct"].astype("boolean").mask(traces["predicted"].isna())
     try:
-        joined = scores.merge(facts[[*keys, *FACTS.names]], on=keys, how="left", validate="many_to_one")
+        joined = scores.merge(facts[[*keys, *QUESTION_FACTS.names]], on=keys, how="left", validate="many_to_one")
     except pd.errors.MergeError as error:
         raise RunError(
             f"scores of {run.path} beside their questions",
             f"several chains of thought of the same {', '.join(keys)}",
             'export the run as a "dataset", which keeps its tables apart',
         ) from error
-    return _typed(joined, pa.schema([*SCHEMAS["scores"], *FACTS]))
+    return _to_arrow(joined, pa.schema([*SCHEMAS["scores"], *QUESTION_FACTS]))
 
 
-def form_named(name: str) -> Form:
+def parse_form(name: str) -> ExportForm:
     """The form that a command-line option names. Raises ConfigError where there is none of that name."""
-    for form in FORMS:
+    for form in EXPORT_FORMS:
         if form == name:
             return form
-    raise ConfigError(f"an export as {name!r}", "no such form", suggest_names(name, FORMS))
+    raise ConfigError(f"an export as {name!r}", "no such form", suggest_names(name, EXPORT_FORMS))
 
 
-def _stored(run: Run, table: str) -> pa.Table:
-    return _typed(run.read(table), SCHEMAS[table])
+def _read_table(run: Run, table: str) -> pa.Table:
+    return _to_arrow(run.read(table), SCHEMAS[table])
 
 
-def _typed(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+def _to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
     table = pa.Table.from_pandas(frame[schema.names], schema, preserve_index=False)
     return table.replace_schema_metadata(None)
 
 
-def _refuse_used(out: Path) -> None:
+def _check_unused(out: Path) -> None:
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         found = "the folder is not empty" if out.is_dir() else "a file of that name"
         raise RunError(f"an export to {out}", found, "name another place, or move away what is there")
 
 
 @contextmanager
-def _whole_folder(out: Path) -> Iterator[Path]:
+def _make_whole_folder(out: Path) -> Iterator[Path]:
     """A temporary folder that becomes `out` only when the block ends well."""
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     temporary.mkdir(parents=True)

@@ -10,50 +10,50 @@ from markupsafe import Markup
 
 from faithlens.figures import audit, behaviour
 from faithlens.measures.catalogue import MEASURES, Measure, get_measure, list_measures
-from faithlens.report.behaviour import tests
-from faithlens.report.terminal import by_truth
-from faithlens.stats.estimate import scalars
-from faithlens.stats.verdict import MEANING, plain
+from faithlens.report.behaviour import list_tests
+from faithlens.report.terminal import group_by_truth
+from faithlens.stats.estimate import select_scalars
+from faithlens.stats.verdict import CELL_MEANINGS, format_number
 from faithlens.store import Run
 
-REPORT = "report.html"
+PAGE_NAME = "report.html"
 
-SHADES = ("knockout.step_raw", "mistakes.soft")
+SHADE_MEASURES = ("knockout.step_raw", "mistakes.soft")
 """What colours the steps of an example: the first of these that its question has."""
 
 
-def page(run: Run) -> Path:
+def write_page(run: Run) -> Path:
     """Write DIR/report.html and return its path. Raises RunError where the run is not finished."""
     from plotly.offline import get_plotlyjs
 
     verdicts = run.read_json("verdict.json")["subjects"]
     tables = {name: run.read(name) for name in ("traces", "scores", "estimates")}
-    numbers = _numbers(tables["estimates"])
+    numbers = _collect_numbers(tables["estimates"])
     html = (
-        _environment()
+        _make_environment()
         .get_template("page.html.j2")
         .render(
             plotly=Markup(get_plotlyjs()),
             manifest=run.manifest,
-            groups=by_truth(verdicts),
-            subjects=[s for group in by_truth(verdicts).values() for s in group],
+            groups=group_by_truth(verdicts),
+            subjects=[s for group in group_by_truth(verdicts).values() for s in group],
             headline=list_measures(place="report"),
             measures=_measures(tables["estimates"]),
-            meaning=MEANING,
-            figures=_figures(verdicts, tables["estimates"]),
+            meaning=CELL_MEANINGS,
+            figures=_draw_figures(verdicts, tables["estimates"]),
             estimates=numbers,
-            tests={key: tests(own) for key, own in numbers.items()} if beyond_standard(numbers) else {},
-            examples=[_example(s, tables["traces"], tables["scores"]) for s in verdicts],
+            tests={key: list_tests(own) for key, own in numbers.items()} if has_other_tests(numbers) else {},
+            examples=[_choose_example(s, tables["traces"], tables["scores"]) for s in verdicts],
         )
     )
-    run.write_text(REPORT, html)
-    return run.path / REPORT
+    run.write_text(PAGE_NAME, html)
+    return run.path / PAGE_NAME
 
 
-def beyond_standard(numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:
+def has_other_tests(numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:
     """Whether tests were run that the suite `standard` lacks, and so the table at the top too."""
     standard = {measure.heading for measure in list_measures(suite="standard")}
-    return any(set(tests(own)) - standard for own in numbers.values())
+    return any(set(list_tests(own)) - standard for own in numbers.values())
 
 
 def _measures(estimates: pd.DataFrame) -> list[Measure]:
@@ -62,32 +62,32 @@ def _measures(estimates: pd.DataFrame) -> list[Measure]:
     return [measure for name, measure in MEASURES.items() if name in known]
 
 
-def _environment() -> Environment:
+def _make_environment() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(plain=plain, label=lambda name: get_measure(name).label)
+    environment.filters.update(plain=format_number, label=lambda name: get_measure(name).label)
     return environment
 
 
-def _figures(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> dict[str, Markup]:
+def _draw_figures(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> dict[str, Markup]:
     """The figures that have something to show, as HTML that needs the one plotly script of the page."""
     known = set(estimates.loc[estimates["value"].notna(), "measure"])
-    ordered = _in_order(subjects, estimates)
-    drawn = {"grid": audit.decision_grid(subjects)}
+    ordered = _order_estimates(subjects, estimates)
+    drawn = {"grid": audit.plot_decision_grid(subjects)}
     if "early_answering.retention" in known:
-        drawn["early"] = audit.early_answering(ordered)
+        drawn["early"] = audit.plot_early_answering(ordered)
     if {"early_answering_filled.retention", "mistakes_regenerated.retention"} & known:
-        drawn["tests"] = behaviour.curves(ordered)
+        drawn["tests"] = behaviour.plot_retention_curves(ordered)
     if "mistakes.retention" in known:
-        drawn["mistakes"] = audit.mistakes(ordered)
-    if known & set(audit.EFFECTS):
-        drawn["mediation"] = audit.mediation(ordered)
+        drawn["mistakes"] = audit.plot_mistakes(ordered)
+    if known & set(audit.EFFECT_MEASURES):
+        drawn["mediation"] = audit.plot_mediation(ordered)
     if "attention.span" in known:
-        drawn["attention"] = audit.attention_by_step(ordered)
+        drawn["attention"] = audit.plot_attention_by_step(ordered)
     if any(measure.startswith("strategies.") for measure in known):
-        drawn["strategies"] = behaviour.strategies(ordered)
+        drawn["strategies"] = behaviour.plot_strategies(ordered)
     config = {"responsive": True, "displayModeBar": False}
     return {
         name: Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=f"figure-{name}"))
@@ -95,16 +95,16 @@ def _figures(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> 
     }
 
 
-def _in_order(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> pd.DataFrame:
+def _order_estimates(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> pd.DataFrame:
     """Estimates in the order in which the page names the subjects, so that colours follow it."""
     groups = dict(list(estimates.groupby(["model", "task"])))
-    order = [(s["model"], s["task"]) for group in by_truth(subjects).values() for s in group]
+    order = [(s["model"], s["task"]) for group in group_by_truth(subjects).values() for s in group]
     return pd.concat([groups[key] for key in order if key in groups])
 
 
-def _numbers(estimates: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
+def _collect_numbers(estimates: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
     """All estimates that are no curve and no step, by (model, task) and measure; None stands for missing."""
-    scalar = scalars(estimates)
+    scalar = select_scalars(estimates)
     scalar = scalar.astype(object).where(scalar.notna(), None)
     return {
         (str(model), str(task)): {row["measure"]: row for row in part.to_dict("records")}
@@ -112,7 +112,7 @@ def _numbers(estimates: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
-def _example(subject: Mapping[str, Any], traces: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any] | None:
+def _choose_example(subject: Mapping[str, Any], traces: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any] | None:
     """The subject's first trace, its steps with the number that colours them."""
     mine = traces[(traces["model"] == subject["model"]) & (traces["task"] == subject["task"])]
     if mine.empty:
@@ -120,13 +120,13 @@ def _example(subject: Mapping[str, Any], traces: pd.DataFrame, scores: pd.DataFr
     trace = mine.iloc[0]
     keys = ("model", "task", "question")
     own = scores[(scores[list(keys)] == trace[list(keys)]).all(axis=1) & scores["step"].notna()]
-    shade = next((m for m in SHADES if own.loc[own["measure"] == m, "value"].notna().any()), None)
+    shade = next((m for m in SHADE_MEASURES if own.loc[own["measure"] == m, "value"].notna().any()), None)
     effects = own[own["measure"] == shade].groupby("step")["value"].mean().to_dict() if shade else {}
     if shade and get_measure(shade).direction < 0:
         effects = {step: 1 - value for step, value in effects.items()}
-    steps = [{"text": text, "effect": _number(effects.get(i))} for i, text in enumerate(trace["steps"])]
+    steps = [{"text": text, "effect": _to_number(effects.get(i))} for i, text in enumerate(trace["steps"])]
     return {"subject": subject, "trace": trace.to_dict(), "steps": steps, "shade": shade}
 
 
-def _number(x: float | None) -> float | None:
+def _to_number(x: float | None) -> float | None:
     return None if x is None or pd.isna(x) else float(x)

@@ -8,19 +8,19 @@ from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
-from faithlens.stats.verdict import plain
+from faithlens.stats.verdict import format_number
 
 
-def expectation(power: Mapping[str, Any], aim: Mapping[str, Any]) -> Table:
+def make_expectation_table(power: Mapping[str, Any], aim: Mapping[str, Any]) -> Table:
     """A plan for a run that is yet to come: `Power` and `Aim` as plain data."""
     table = Table.grid(padding=(0, 2, 0, 0))
     for name, value in (
         ("questions", str(power["n"])),
-        ("questions whose answer can change", _count(power["n_informative"])),
-        ("half-width of the 95 % interval", _plain(power["half_width"])),
-        (f"smallest effect found with power {aim['power']:g}", _plain(power["detectable"])),
-        ("that effect over the change that the accuracies allow", _plain(power["detectable_share"])),
-        (f"questions for a half-width of {aim['half_width']:g}", _count(power["needed"])),
+        ("questions whose answer can change", _format_count(power["n_informative"])),
+        ("half-width of the 95 % interval", _format_optional(power["half_width"])),
+        (f"smallest effect found with power {aim['power']:g}", _format_optional(power["detectable"])),
+        ("that effect over the change that the accuracies allow", _format_optional(power["detectable_share"])),
+        (f"questions for a half-width of {aim['half_width']:g}", _format_count(power["needed"])),
         ("how half-widths go with questions", power["method"]),
         *([("", power["reason"])] if power["reason"] else []),
     ):
@@ -28,7 +28,7 @@ def expectation(power: Mapping[str, Any], aim: Mapping[str, Any]) -> Table:
     return table
 
 
-def powers(shown: Sequence[Mapping[str, Any]], aim: Mapping[str, Any]) -> Table:
+def make_power_table(rows: Sequence[Mapping[str, Any]], aim: Mapping[str, Any]) -> Table:
     """What a finished run shows: a row a model, task and measure, of `Shown` as plain data."""
     caption = (
         "can change: questions whose answer can, as the accuracies allow; detectable: the smallest effect that such a "
@@ -39,25 +39,35 @@ def powers(shown: Sequence[Mapping[str, Any]], aim: Mapping[str, Any]) -> Table:
     table.add_column("model, task\nmeasure", vertical="top", overflow="fold", min_width=16)
     for name in ("value", "n", "can\nchange", "half-\nwidth", "detect-\nable", "to ask"):
         table.add_column(name, no_wrap=True, vertical="top")
-    for one in shown:
+    for one in rows:
         estimate, power = one["estimate"], one["power"]
         who = Text(f"{estimate['model']}, {estimate['task']}\n").append(get_measure(estimate["measure"]).label, "bold")
         if power["reason"]:
             who.append(f"\n{power['reason']}", "dim")
-        n, can = f"{power['n']} of {power['n'] + estimate['n_dropped']}", _count(power["n_informative"])
-        found = f"{_plain(power['detectable'])}\n{_plain(power['detectable_share'])}"
-        table.add_row(who, _value(estimate), n, can, _plain(power["half_width"]), found, _count(power["needed"]))
+        n, can = f"{power['n']} of {power['n'] + estimate['n_dropped']}", _format_count(power["n_informative"])
+        found = f"{_format_optional(power['detectable'])}\n{_format_optional(power['detectable_share'])}"
+        table.add_row(
+            who,
+            _format_estimate(estimate),
+            n,
+            can,
+            _format_optional(power["half_width"]),
+            found,
+            _format_count(power["needed"]),
+        )
     return table
 
 
-def _value(estimate: Mapping[str, Any]) -> str:
+def _format_estimate(estimate: Mapping[str, Any]) -> str:
     low, high = estimate["low"], estimate["high"]
-    return _plain(estimate["value"]) + ("" if low is None else f"\n{plain(low)} to {plain(high)}")
+    return _format_optional(estimate["value"]) + (
+        "" if low is None else f"\n{format_number(low)} to {format_number(high)}"
+    )
 
 
-def _plain(number: float | None) -> str:
-    return "–" if number is None else plain(number)
+def _format_optional(number: float | None) -> str:
+    return "–" if number is None else format_number(number)
 
 
-def _count(number: int | float | None) -> str:
+def _format_count(number: int | float | None) -> str:
     return "–" if number is None else f"{number:.0f}"

@@ -12,35 +12,35 @@ from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
-from faithlens.report.decide import numeral
-from faithlens.stats.scaling.size_effect import final
-from faithlens.stats.verdict import plain
+from faithlens.report.decide import format_interval
+from faithlens.stats.scaling.size_effect import select_last_checkpoints
+from faithlens.stats.verdict import format_number
 from faithlens.store import Run
 
 
-def swept(run: Run) -> RenderableType:
+def format_sweep(run: Run) -> RenderableType:
     """A finished sweep: its cells by family, the answers to the scaling question, and the trends over difficulty."""
     found, table = run.read_json("sweep.json"), pd.read_parquet(run.path / "cells.parquet")
-    return Group(*_parts(table, found, run.manifest["config"]["measures"]))
+    return Group(*_list_parts(table, found, run.manifest["config"]["measures"]))
 
 
-def _parts(cells: pd.DataFrame, found: Mapping[str, Any], measures: Sequence[str]) -> Iterator[RenderableType]:
+def _list_parts(cells: pd.DataFrame, found: Mapping[str, Any], measures: Sequence[str]) -> Iterator[RenderableType]:
     scored = [measure for measure in measures if (cells["measure"] == measure).any()]
     if unscored := [get_measure(measure).label for measure in measures if measure not in scored]:
         yield Text(f"Not scored by these assays: {', '.join(unscored)}.", "dim")
     for family, own in cells.groupby("family", sort=False):
-        yield _cells(str(family), own, scored)
+        yield _make_cells_table(str(family), own, scored)
     for entry in found["size"]:
         title = Text.assemble((f"{entry['family']}: {get_measure(entry['measure']).label}", "bold"))
-        yield title.append(f", {entry['reason']}\n") if entry["reason"] else _effects(title, entry)
+        yield title.append(f", {entry['reason']}\n") if entry["reason"] else _make_effects_table(title, entry)
     by = itemgetter("order", "measure")
     for (order, measure), trends in groupby(sorted(found["difficulty"], key=by), by):
-        yield _trends(f"{order}, from easy to hard: {get_measure(measure).label}", list(trends))
+        yield _make_trends_table(f"{order}, from easy to hard: {get_measure(measure).label}", list(trends))
 
 
-def _cells(family: str, cells: pd.DataFrame, measures: Sequence[str]) -> Table:
+def _make_cells_table(family: str, cells: pd.DataFrame, measures: Sequence[str]) -> Table:
     """A row a model, at its last checkpoint, and task."""
-    last = final(cells)
+    last = select_last_checkpoints(cells)
     if earlier := cells["model"].nunique() - last["model"].nunique():
         family += f", last checkpoints; {earlier} earlier in cells.parquet"
     table = Table(title=Text(family, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -50,37 +50,37 @@ def _cells(family: str, cells: pd.DataFrame, measures: Sequence[str]) -> Table:
     for (model, task), own in last.groupby(["model", "task"], sort=False):
         first = own.iloc[0]
         known = {row["measure"]: row for row in own.to_dict("records")}
-        numbers = [Text(_value(known[measure]) if measure in known else "–") for measure in measures]
-        right = f"{_plain(first['without'])} → {_plain(first['accuracy'])}"
+        numbers = [Text(_format_value(known[measure]) if measure in known else "–") for measure in measures]
+        right = f"{_format_optional(first['without'])} → {_format_optional(first['accuracy'])}"
         table.add_row(Text(f"{model}\n{task}"), f"{first['size']:,}", right, *numbers)
     return table
 
 
-def _value(row: Mapping[Hashable, Any]) -> str:
+def _format_value(row: Mapping[Hashable, Any]) -> str:
     """A value with its interval and questions; why there is none."""
     if pd.isna(row["value"]):
         return str(row["reason"])
-    between = "" if pd.isna(row["low"]) else f"\n{plain(row['low'])} to {plain(row['high'])}"
-    return f"{plain(row['value'])}{between}\nn {row['n_used']}"
+    between = "" if pd.isna(row["low"]) else f"\n{format_number(row['low'])} to {format_number(row['high'])}"
+    return f"{format_number(row['value'])}{between}\nn {row['n_used']}"
 
 
-def _effects(title: Text, entry: Mapping[str, Any]) -> Table:
+def _make_effects_table(title: Text, entry: Mapping[str, Any]) -> Table:
     """The answers to the scaling question for one family and measure, what must be said of each below it."""
     first = entry["effects"][0]
     table = Table(title=title.append(f", {first['unit']}"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("answer", "slope", "counted", "sizes", "reasons and warnings"):
         table.add_column(name, vertical="top")
     for effect in entry["effects"]:
-        slope = "–" if effect["value"] is None else plain(effect["value"])
+        slope = "–" if effect["value"] is None else format_number(effect["value"])
         if effect["low"] is not None:
-            slope = numeral(effect)
+            slope = format_interval(effect)
         counted = "–" if effect["counted"] == "none" else f"{effect['n_used']} {effect['counted']}s"
         said = "; ".join(filter(None, (effect["reason"], effect["warning"])))
         table.add_row(effect["answer"], slope, counted, str(effect["n_sizes"]), Text(said))
     return table
 
 
-def _trends(title: str, trends: Sequence[Mapping[str, Any]]) -> Table:
+def _make_trends_table(title: str, trends: Sequence[Mapping[str, Any]]) -> Table:
     """A measure's trends over one order of tasks, a row a model: means by task, and how sure a rise or a fall is."""
     methods = "; ".join(dict.fromkeys(trend["method"] for trend in trends if trend["direction"]))
     table = Table(
@@ -91,12 +91,12 @@ def _trends(title: str, trends: Sequence[Mapping[str, Any]]) -> Table:
     for name in ("means", "questions", "p of a rise", "p of a fall", "reasons and warnings"):
         table.add_column(name, vertical="top")
     for trend in trends:
-        means = " → ".join(plain(level["mean"]) for level in trend["levels"])
+        means = " → ".join(format_number(level["mean"]) for level in trend["levels"])
         ps = ("–" if trend[p] is None else f"{trend[p]:.3f}" for p in ("p_rise", "p_fall"))
         said = "; ".join(filter(None, (trend["reason"], trend["warning"])))
         table.add_row(Text(trend["model"]), means, str(trend["n_used"]), *ps, Text(said))
     return table
 
 
-def _plain(number: float) -> str:
-    return "–" if pd.isna(number) else plain(number)
+def _format_optional(number: float) -> str:
+    return "–" if pd.isna(number) else format_number(number)

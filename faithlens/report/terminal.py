@@ -9,31 +9,31 @@ from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import list_measures
-from faithlens.stats.verdict import plain
+from faithlens.stats.verdict import format_number
 from faithlens.store import Run
 
-STYLES = {"trust": "bold green", "do-not-trust": "bold red", "undecided": "bold yellow"}
-KNOWN, REAL = "Models whose truth is known", "Real models"
+VERDICT_STYLES = {"trust": "bold green", "do-not-trust": "bold red", "undecided": "bold yellow"}
+KNOWN_HEADING, REAL_HEADING = "Models whose truth is known", "Real models"
 
 
-def summary(run: Run) -> RenderableType:
+def format_summary(run: Run) -> RenderableType:
     """The verdicts of a finished run: two tables, and one sentence a subject."""
     parts = [
         part
-        for title, subjects in by_truth(run.read_json("verdict.json")["subjects"]).items()
-        for part in (_table(title, subjects), _sentences(subjects))
+        for title, subjects in group_by_truth(run.read_json("verdict.json")["subjects"]).items()
+        for part in (_make_table(title, subjects), _describe_subjects(subjects))
     ]
     return Group(*parts)
 
 
-def by_truth(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+def group_by_truth(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """The subjects under their headings, organisms first; empty headings are left out."""
     known = [s for s in subjects if s.get("truth")]
     real = [s for s in subjects if not s.get("truth")]
-    return {title: group for title, group in ((KNOWN, known), (REAL, real)) if group}
+    return {title: group for title, group in ((KNOWN_HEADING, known), (REAL_HEADING, real)) if group}
 
 
-def _table(title: str, subjects: Sequence[Mapping[str, Any]]) -> Table:
+def _make_table(title: str, subjects: Sequence[Mapping[str, Any]]) -> Table:
     """Numbers of each subject; narrow enough for 80 columns."""
     columns = list_measures(place="terminal")
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -41,25 +41,25 @@ def _table(title: str, subjects: Sequence[Mapping[str, Any]]) -> Table:
     for name in ("verdict", "direct →\nwith CoT", *(measure.label.replace(" ", "\n") for measure in columns)):
         table.add_column(name, no_wrap=True)
     for s in subjects:
-        numbers = [_number(s["measures"], measure.name) for measure in columns]
-        badge = Text(s["verdict"], STYLES[s["verdict"]])
-        table.add_row(Text(f"{s['model']}\n{s['task']}"), badge, _accuracy(s["measures"]), *numbers)
+        numbers = [_format_measure(s["measures"], measure.name) for measure in columns]
+        badge = Text(s["verdict"], VERDICT_STYLES[s["verdict"]])
+        table.add_row(Text(f"{s['model']}\n{s['task']}"), badge, _format_accuracies(s["measures"]), *numbers)
     return table
 
 
-def _number(measures: Mapping[str, Mapping[str, Any]], measure: str) -> str:
+def _format_measure(measures: Mapping[str, Mapping[str, Any]], measure: str) -> str:
     if measure not in measures:
         return "–"
     m = measures[measure]
-    return f"{plain(m['value'])}\n{plain(m['low'])}–{plain(m['high'])}"
+    return f"{format_number(m['value'])}\n{format_number(m['low'])}–{format_number(m['high'])}"
 
 
-def _accuracy(measures: Mapping[str, Mapping[str, Any]]) -> str:
+def _format_accuracies(measures: Mapping[str, Mapping[str, Any]]) -> str:
     asked, full = (measures.get(f"accuracy.{name}") for name in ("no_cot", "full"))
-    return f"{plain(asked['value']) if asked else '–'} →\n{plain(full['value']) if full else '–'}"
+    return f"{format_number(asked['value']) if asked else '–'} →\n{format_number(full['value']) if full else '–'}"
 
 
-def _sentences(subjects: Sequence[Mapping[str, Any]]) -> Text:
+def _describe_subjects(subjects: Sequence[Mapping[str, Any]]) -> Text:
     """The first reason of each verdict, the questions by cell, and the questions that would decide."""
     lines = Text()
     for s in subjects:

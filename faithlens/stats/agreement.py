@@ -16,15 +16,15 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from faithlens.errors import MeasureError, suggest_names
-from faithlens.stats.interval import interval
-from faithlens.stats.resample import Array, statistic_interval
+from faithlens.stats.interval import choose_interval
+from faithlens.stats.resample import Array, compute_statistic_interval
 
-LEAST = 3  # steps: two are always ranked either alike or in reverse
+MIN_RANKED = 3  # steps: two are always ranked either alike or in reverse
 RESOLUTION = 1e-6  # probability, logits or fractions: what single precision leaves of no effect at all
-LEFT = 1e-9  # squared ranks: less than this is rounding
+MIN_VARIATION = 1e-9  # squared ranks: less than this is rounding
 
 
-class Within(NamedTuple):
+class ChainCorrelation(NamedTuple):
     """One chain: the rank correlation and the largest it counts as, or the reason why there is none."""
 
     rho: float
@@ -45,42 +45,42 @@ class Reliability(NamedTuple):
     reason: str | None = None
 
 
-def agreement(
+def compute_rank_agreement(
     table: pd.DataFrame,
     behaviour: str,
     internal: str,
     *,
     question: str = "question",
     chain: str | None = None,
-    given: Sequence[str] = ("step", "length"),
+    held_fixed: Sequence[str] = ("step", "length"),
     resolution: float = RESOLUTION,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Rank agreement of two columns over the steps of each question: raw, and with step index and length held fixed.
 
-    A row each for the raw Spearman correlation and for the partial ones on more and more of `given`: `value` with its
+    A row each for the raw Spearman correlation and for the partial ones on more and more of `held_fixed`: `value` with its
     95 % interval over questions, questions used and dropped and why, and the steps ranked, `n_steps`: those of the
-    table in which no column is missing. What can be reached at all is the `ceiling` of the two reliabilities.
+    table in which no column is missing. What can be reached at all is the `compute_correlation_ceiling` of the two reliabilities.
 
     Args:
         table: a row a step.
         behaviour, internal: the two columns.
         question: the column that names the question.
         chain: the column that tells chains of thought of one question apart, where there are several.
-        given: columns whose ranks are held fixed, one after the other; the first tells the steps of a chain apart.
+        held_fixed: columns whose ranks are held fixed, one after the other; the first tells the steps of a chain apart.
         resolution: values of the two columns that are no further apart rank alike, as what differs is rounding.
         seed: of the resampling.
 
     Raises:
         MeasureError: a column is not there, or a chain has a step twice.
     """
-    keys, columns = [question, *([chain] if chain else [])], [behaviour, internal, *given]
+    keys, columns = [question, *([chain] if chain else [])], [behaviour, internal, *held_fixed]
     for name in (*keys, *columns):
         if name not in table.columns:
             found = f"the table has none; {suggest_names(name, map(str, table.columns))}"
             raise MeasureError(f"the column {name!r} of a table of steps", found, "name one of these")
-    if given and table.duplicated([*keys, given[0]]).any():
-        found = f"one of them has a {given[0]} twice"
+    if held_fixed and table.duplicated([*keys, held_fixed[0]]).any():
+        found = f"one of them has a {held_fixed[0]} twice"
         raise MeasureError("agreement within chains of thought", found, "say which column tells chains apart (chain=)")
     total = table[question].nunique()
     known = table.dropna(subset=columns)
@@ -88,17 +88,17 @@ def agreement(
     named, places = groups[question].first().to_numpy(), groups.ngroup().to_numpy()
     steps = [known[columns].to_numpy(float)[places == place] for place in range(len(named))]
     for values in steps:
-        values[:, :2] = tied(values[:, :2], resolution)
+        values[:, :2] = rank_with_ties(values[:, :2], resolution)
     rows = []
-    for k in range(len(given) + 1):
-        chains = [within(values[:, : 2 + k], columns[: 2 + k]) for values in steps]
-        ranked = pd.DataFrame(chains, columns=list(Within._fields)).assign(question=named)
-        name = f"partial on {', '.join(given[:k])}" if k else "raw"
-        rows.append({"correlation": name, **averaged(ranked, total, seed), "n_steps": len(known)})
+    for k in range(len(held_fixed) + 1):
+        chains = [correlate_chain(values[:, : 2 + k], columns[: 2 + k]) for values in steps]
+        ranked = pd.DataFrame(chains, columns=list(ChainCorrelation._fields)).assign(question=named)
+        name = f"partial on {', '.join(held_fixed[:k])}" if k else "raw"
+        rows.append({"correlation": name, **average_correlations(ranked, total, seed), "n_steps": len(known)})
     return pd.DataFrame(rows)
 
 
-def tied(values: Array, resolution: float) -> Array:
+def rank_with_ties(values: Array, resolution: float) -> Array:
     """Ranks of each column, [step, column]; neighbouring values no further apart than `resolution` are tied."""
     order = np.argsort(values, axis=0)
     apart = np.diff(np.take_along_axis(values, order, 0), axis=0, prepend=-np.inf) > resolution
@@ -107,7 +107,7 @@ def tied(values: Array, resolution: float) -> Array:
     return ranks
 
 
-def within(values: Array, names: Sequence[str]) -> Within:
+def correlate_chain(values: Array, names: Sequence[str]) -> ChainCorrelation:
     """Spearman's correlation of one chain's first two columns, of what the ranks of the others do not explain.
 
     `values`: [step, column], and the columns' `names`.
@@ -116,24 +116,24 @@ def within(values: Array, names: Sequence[str]) -> Within:
     pair, known = ranks[:, :2], np.column_stack([np.ones(len(ranks)), ranks[:, 2:]])
     explained = int(np.linalg.matrix_rank(known)) - 1
     n = len(values) - explained
-    if n < LEAST:
-        return Within(np.nan, np.nan, f"fewer than {LEAST + explained} steps")
+    if n < MIN_RANKED:
+        return ChainCorrelation(np.nan, np.nan, f"fewer than {MIN_RANKED + explained} steps")
     left = pair - known @ np.linalg.lstsq(known, pair)[0]
     beyond = f" beyond {', '.join(names[2:])}" if names[2:] else ""
     for name, column in zip(names[:2], left.T, strict=True):
-        if (column**2).sum() < LEFT:
-            return Within(np.nan, np.nan, f"{name} does not vary{beyond}")
-    return Within(float(np.corrcoef(left.T)[0, 1]), 1 - 6 / (n * (n * n - 1)), None)
+        if (column**2).sum() < MIN_VARIATION:
+            return ChainCorrelation(np.nan, np.nan, f"{name} does not vary{beyond}")
+    return ChainCorrelation(float(np.corrcoef(left.T)[0, 1]), 1 - 6 / (n * (n * n - 1)), None)
 
 
-def averaged(ranked: pd.DataFrame, total: int, seed: int) -> dict[str, object]:
-    """Mean correlation over questions with its interval; `ranked` has a row a chain: question, rho, most, reason."""
-    used = ranked[ranked["reason"].isna()]
+def average_correlations(correlations: pd.DataFrame, total: int, seed: int) -> dict[str, object]:
+    """Mean correlation over questions with its interval; `correlations` has a row a chain: question, rho, most, reason."""
+    used = correlations[correlations["reason"].isna()]
     z = pd.DataFrame({"own": np.arctanh(used["rho"] * used["most"]), "most": np.arctanh(used["most"])}, dtype=float)
     by_question = z.groupby(used["question"])
-    drawn = statistic_interval(by_question.mean().to_numpy(), _share_of_most, seed)
+    drawn = compute_statistic_interval(by_question.mean().to_numpy(), _divide_by_largest, seed)
     rhos, counts = used["rho"].to_numpy(float), by_question["own"].count().to_numpy().astype(np.float64)
-    value, low, high, method = interval(rhos, counts, drawn, (-1.0, 1.0), fixed=False)
+    value, low, high, method = choose_interval(rhos, counts, drawn, (-1.0, 1.0), by_construction=False)
     n = len(counts)
     return {
         "value": value,
@@ -142,7 +142,7 @@ def averaged(ranked: pd.DataFrame, total: int, seed: int) -> dict[str, object]:
         "n_used": n,
         "n_dropped": total - n,
         "method": method,
-        "reason": "; ".join(_reasons(ranked, total, n)) or None,
+        "reason": "; ".join(_list_reasons(correlations, total, n)) or None,
     }
 
 
@@ -151,13 +151,13 @@ def spearman_brown(r: float, times: float = 2.0) -> float:
     return times * r / (1 + (times - 1) * r)
 
 
-def split_half(first: Array, second: Array) -> Reliability:
+def compute_reliability(first: Array, second: Array) -> Reliability:
     """Reliability of a measure from two halves of its data, by what each gave for the same things in the same order."""
     pair = np.stack([first, second])
     pair = pair[:, np.isfinite(pair).all(0)]
     n = pair.shape[1]
-    if n < LEAST:
-        return Reliability(None, None, n, f"fewer than {LEAST} were measured in both halves")
+    if n < MIN_RANKED:
+        return Reliability(None, None, n, f"fewer than {MIN_RANKED} were measured in both halves")
     if (np.ptp(pair, axis=1) == 0).any():
         return Reliability(None, None, n, "one of the halves does not vary")
     r = float(np.corrcoef(*pair)[0, 1])
@@ -166,7 +166,7 @@ def split_half(first: Array, second: Array) -> Reliability:
     return Reliability(r, spearman_brown(r), n)
 
 
-def ceiling(first: float, second: float) -> float:
+def compute_correlation_ceiling(first: float, second: float) -> float:
     """The largest correlation that two measures of these reliabilities can show: sqrt(r1 r2) (Spearman 1904).
 
     Raises:
@@ -182,11 +182,11 @@ def ceiling(first: float, second: float) -> float:
     return float(np.sqrt(first * second))
 
 
-def _share_of_most(means: Array) -> Array:
+def _divide_by_largest(means: Array) -> Array:
     return np.tanh(means[:, 0]) / np.tanh(means[:, 1])
 
 
-def _reasons(ranked: pd.DataFrame, total: int, used: int) -> Iterator[str]:
+def _list_reasons(ranked: pd.DataFrame, total: int, used: int) -> Iterator[str]:
     """Why questions are missing, with how many; and that too few are left, where they are."""
     kept = ranked.loc[ranked["reason"].isna(), "question"]
     lost = ranked[~ranked["question"].isin(kept)].groupby("question")["reason"].first()

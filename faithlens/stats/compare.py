@@ -23,19 +23,19 @@ from statsmodels.stats.multitest import multipletests
 
 from faithlens.errors import MeasureError, suggest_names
 from faithlens.measures.catalogue import get_measure
-from faithlens.stats.context import BASELINES
-from faithlens.stats.estimate import scalars
-from faithlens.stats.interval import EQUAL, NONE, interval
-from faithlens.stats.resample import Array, mean_intervals
-from faithlens.stats.verdict import FEWEST
+from faithlens.stats.context import BOUND_BASELINES
+from faithlens.stats.estimate import select_scalars
+from faithlens.stats.interval import REPORT_PRECISION, NO_METHOD, choose_interval
+from faithlens.stats.resample import Array, compute_mean_intervals
+from faithlens.stats.verdict import MIN_QUESTIONS
 
-Bools = NDArray[np.bool_]
-Questions = Literal["all", "alike"]
+BoolArray = NDArray[np.bool_]
+QuestionSet = Literal["all", "alike"]
 
-ACCURACIES = ("accuracy.full", *(f"accuracy.{baseline}" for baseline, _ in BASELINES))
+MATCHED_ACCURACIES = ("accuracy.full", *(f"accuracy.{baseline}" for baseline, _ in BOUND_BASELINES))
 """What both runs must have alike on a question for it to be one of equal accuracy."""
 
-FLIPS, AT_ONCE = 9999, 500
+SIGN_FLIPS, SIGN_FLIP_BATCH = 9999, 500
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Difference:
 
     measure: str
     unit: str
-    questions: Questions
+    questions: QuestionSet
     n_used: int
     n_dropped: int
     method: str
@@ -70,7 +70,7 @@ class Difference:
     reason: str | None = None
 
 
-def compare(
+def compare_scores(
     first: pd.DataFrame, second: pd.DataFrame, seed: int, measures: Sequence[str] | None = None
 ) -> list[Difference]:
     """The differences in all measures that both runs scored once a question, or in some: over all questions, and alike.
@@ -83,45 +83,45 @@ def compare(
     Raises:
         MeasureError: the runs were not asked the same questions, or a measure is not one that both scored.
     """
-    _same_questions(first, second)
-    tables, known = (by_question(first), by_question(second)), shared(first, second)
+    _check_same_questions(first, second)
+    tables, known = (average_by_question(first), average_by_question(second)), list_shared_measures(first, second)
     for measure in measures or ():
         if measure not in known:
             found = "it is not a measure that both runs scored once a question"
             raise MeasureError(f"the difference in {measure!r}", found, suggest_names(measure, known))
     context = [m for m in known if get_measure(m).is_context]
     family = [m for m in measures or known if m not in context]
-    same, why = alike(*tables)
+    same, why = find_equal_accuracy_questions(*tables)
     every = np.ones(len(same), np.bool_)
     return [
-        *(_difference(m, "all", tables, every, seed) for m in context),
-        *corrected([_difference(m, "all", tables, every, seed) for m in family]),
-        *corrected([_difference(m, "alike", tables, same, seed, why) for m in family]),
+        *(_compute_difference(m, "all", tables, every, seed) for m in context),
+        *correct_p_values([_compute_difference(m, "all", tables, every, seed) for m in family]),
+        *correct_p_values([_compute_difference(m, "alike", tables, same, seed, why) for m in family]),
     ]
 
 
-def shared(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
+def list_shared_measures(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
     """Measures of which both runs have values once a question, and that could differ."""
-    own, other = (by_question(scores).columns for scores in (first, second))
+    own, other = (average_by_question(scores).columns for scores in (first, second))
     return [m for m in own if m in other and not get_measure(m).is_fixed]
 
 
-def by_question(scores: pd.DataFrame) -> pd.DataFrame:
+def average_by_question(scores: pd.DataFrame) -> pd.DataFrame:
     """Scalar measures by question, [question, measure], means over chains of thought; every question has its row."""
-    wide = scalars(scores).pivot_table(index="question", columns="measure", values="value", aggfunc="mean")
+    wide = select_scalars(scores).pivot_table(index="question", columns="measure", values="value", aggfunc="mean")
     return wide.reindex(sorted(scores["question"].unique()))
 
 
-def alike(first: pd.DataFrame, second: pd.DataFrame) -> tuple[Bools, str | None]:
+def find_equal_accuracy_questions(first: pd.DataFrame, second: pd.DataFrame) -> tuple[BoolArray, str | None]:
     """Which questions both runs get right equally often under each of ACCURACIES; or why that cannot be said."""
-    missing = [m for m in ACCURACIES if m not in first.columns or m not in second.columns]
+    missing = [m for m in MATCHED_ACCURACIES if m not in first.columns or m not in second.columns]
     if missing:
         return np.zeros(len(first), np.bool_), f"not both runs scored {' and '.join(missing)}"
-    columns = list(ACCURACIES)
+    columns = list(MATCHED_ACCURACIES)
     return np.all(first[columns].to_numpy(float) == second[columns].to_numpy(float), axis=1), None
 
 
-def corrected(differences: Sequence[Difference]) -> list[Difference]:
+def correct_p_values(differences: Sequence[Difference]) -> list[Difference]:
     """The same with Holm's correction over those that have a p-value."""
     tested = [i for i, d in enumerate(differences) if d.p is not None]
     adjusted = np.asarray(multipletests([differences[i].p for i in tested], method="holm")[1]) if tested else ()
@@ -129,7 +129,7 @@ def corrected(differences: Sequence[Difference]) -> list[Difference]:
     return [replace(d, holm=float(found[i])) if i in found else d for i, d in enumerate(differences)]
 
 
-def _same_questions(first: pd.DataFrame, second: pd.DataFrame) -> None:
+def _check_same_questions(first: pd.DataFrame, second: pd.DataFrame) -> None:
     asked = [set(scores["question"]) for scores in (first, second)]
     if asked[0] != asked[1]:
         alone = sorted(asked[0] ^ asked[1])
@@ -140,11 +140,11 @@ def _same_questions(first: pd.DataFrame, second: pd.DataFrame) -> None:
         )
 
 
-def _difference(
+def _compute_difference(
     name: str,
-    questions: Questions,
+    questions: QuestionSet,
     tables: tuple[pd.DataFrame, pd.DataFrame],
-    kept: Bools,
+    kept: BoolArray,
     seed: int,
     reason: str | None = None,
 ) -> Difference:
@@ -155,31 +155,33 @@ def _difference(
     own, n = pair[known], int(known.sum())
     of: dict[str, Any] = {"measure": name, "unit": measure.unit, "questions": questions, "seed": seed}
     of |= {"n_used": n, "n_dropped": len(pair) - n}
-    if n < FEWEST:
-        few = f"{n} question{'s' * (n != 1)} to compare: fewer than {FEWEST} are too few"
-        return Difference(**of, method=NONE, reason=reason or few)
+    if n < MIN_QUESTIONS:
+        few = f"{n} question{'s' * (n != 1)} to compare: fewer than {MIN_QUESTIONS} are too few"
+        return Difference(**of, method=NO_METHOD, reason=reason or few)
     first, second = own.mean(0)
-    value, low, high, method = _interval(own[:, 1] - own[:, 0], measure.scale, seed)
-    p = _flipped(own[:, 1] - own[:, 0], seed)
+    value, low, high, method = _compute_interval(own[:, 1] - own[:, 0], measure.scale, seed)
+    p = _compute_p_value(own[:, 1] - own[:, 0], seed)
     return Difference(**of, first=first, second=second, value=value, low=low, high=high, method=method, p=p)
 
 
-def _interval(differences: Array, scale: tuple[float, float] | None, seed: int) -> tuple[float, float, float, str]:
+def _compute_interval(
+    differences: Array, scale: tuple[float, float] | None, seed: int
+) -> tuple[float, float, float, str]:
     """Mean difference, its interval and how that was made; `scale` holds the ends of the measure itself."""
     ones = np.ones((len(differences), 1))
-    value, low, high = mean_intervals(differences[:, None], ones, seed)
+    value, low, high = compute_mean_intervals(differences[:, None], ones, seed)
     ends = (scale[0] - scale[1], scale[1] - scale[0]) if scale else None
-    return interval(differences, ones[:, 0], (value[0], low[0], high[0]), ends, fixed=False)
+    return choose_interval(differences, ones[:, 0], (value[0], low[0], high[0]), ends, by_construction=False)
 
 
-def _flipped(differences: Array, seed: int) -> float:
+def _compute_p_value(differences: Array, seed: int) -> float:
     """The two-sided p-value of no difference: each question's sign might as well be the other.
 
     What the precision of a report does not show is none.
     """
-    shown = np.where(np.abs(differences) <= EQUAL, 0.0, differences)
+    shown = np.where(np.abs(differences) <= REPORT_PRECISION, 0.0, differences)
     found = permutation_test(
-        (shown,), np.mean, permutation_type="samples", vectorized=True, n_resamples=FLIPS, batch=AT_ONCE,
+        (shown,), np.mean, permutation_type="samples", vectorized=True, n_resamples=SIGN_FLIPS, batch=SIGN_FLIP_BATCH,
         rng=np.random.default_rng(seed),
     )  # fmt: skip
     return float(found.pvalue)

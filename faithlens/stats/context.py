@@ -14,29 +14,29 @@ import numpy as np
 
 from faithlens.stats.resample import Array
 
-Statistic = Callable[[Array], Array]
+BoundStatistic = Callable[[Array], Array]
 
-BASELINES = (("cut@0", ""), ("no_cot", "@no_cot"))
+BOUND_BASELINES = (("cut@0", ""), ("no_cot", "@no_cot"))
 """The ways of leaving the chain of thought out, each with what it adds to a bound's name."""
 
 
-def headroom(means: Array) -> Array:
+def compute_headroom(means: Array) -> Array:
     """The largest share of answers that can change, of the means of a0 and a1: [draw, column] to [draw]."""
     return np.minimum(1.0, 2 - means[:, 0] - means[:, 1])
 
 
 # Functions of the means of: a0, a1, change, change where wrong without, wrong without, 1 / (k - 1).
-STATISTICS: dict[str, Statistic] = {
+BOUND_STATISTICS: dict[str, BoundStatistic] = {
     "bound.change_low": lambda m: np.abs(m[:, 1] - m[:, 0]),
-    "bound.change_high": headroom,
+    "bound.change_high": compute_headroom,
     "bound.independent": lambda m: 1 - m[:, 0] * m[:, 1] - (1 - m[:, 0]) * (1 - m[:, 1]) * m[:, 5],
-    "bound.change_share": lambda m: m[:, 2] / headroom(m),
+    "bound.change_share": lambda m: m[:, 2] / compute_headroom(m),
     "bound.change_when_wrong": lambda m: m[:, 3] / m[:, 4],
 }
 
 
-def columns(answered: Array) -> Array:
+def make_bound_columns(values: Array) -> Array:
     """The columns that STATISTICS read, from [question, (a0, a1, same answer, chance)]."""
-    without, full, same, chance = answered.T
+    without, full, same, chance = values.T
     wrong, change = 1 - without, 1 - same
     return np.stack([without, full, change, wrong * change, wrong, chance / (1 - chance)], axis=1)

@@ -9,38 +9,38 @@ by straight lines between its own cuts; straight lines, not stairs, because the 
 import numpy as np
 import pandas as pd
 
-GRID = np.arange(11) / 10
-OUTSIDE = "no step of this chain of thought lies here"
+CURVE_POINTS = np.arange(11) / 10
+OUTSIDE_CURVE = "no step of this chain of thought lies here"
 
 
-def gridded(scores: pd.DataFrame) -> pd.DataFrame:
+def interpolate_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """`scores` of one (model, task) with every curve on GRID; other rows keep their step and lose their fraction."""
     curve = scores["fraction"].notna()
     rest = scores[~curve].assign(fraction=np.nan)
-    frame = pd.concat([rest, on_grid(scores[curve])]) if curve.any() else rest
+    frame = pd.concat([rest, interpolate_curves(scores[curve])]) if curve.any() else rest
     columns = ["question", "measure", "fraction", "step", "value", "unit", "reason"]
     return frame[columns].astype({"value": "float64", "fraction": "float64"})
 
 
-def on_grid(curves: pd.DataFrame) -> pd.DataFrame:
+def interpolate_curves(curves: pd.DataFrame) -> pd.DataFrame:
     """Each question's curves on GRID: columns question, measure, fraction, step (missing), value, unit, reason.
 
     A grid point outside a question's own points is missing with a reason; one outside every question's is left out.
     """
     groups = curves.groupby(["question", "measure"], sort=True)
-    frame = pd.concat([_one(rows) for _, rows in groups]).astype({"step": "Int64"})
+    frame = pd.concat([_interpolate_curve(rows) for _, rows in groups]).astype({"step": "Int64"})
     reached = frame.groupby(["measure", "fraction"])["value"].transform("count") > 0
     return frame[reached]
 
 
-def _one(rows: pd.DataFrame) -> pd.DataFrame:
+def _interpolate_curve(rows: pd.DataFrame) -> pd.DataFrame:
     """One question's curve of one measure on GRID."""
     points = rows.dropna(subset=["value"]).groupby("fraction")["value"].mean()
-    value = np.full(len(GRID), np.nan)
+    value = np.full(len(CURVE_POINTS), np.nan)
     if len(points):
-        value = np.interp(GRID, points.index.to_numpy(float), points.to_numpy(float), left=np.nan, right=np.nan)
-    why = OUTSIDE if len(points) else str(rows["reason"].dropna().iloc[0])
+        value = np.interp(CURVE_POINTS, points.index.to_numpy(float), points.to_numpy(float), left=np.nan, right=np.nan)
+    why = OUTSIDE_CURVE if len(points) else str(rows["reason"].dropna().iloc[0])
     first = rows.iloc[0]
     same = {"question": first["question"], "measure": first["measure"], "step": pd.NA, "unit": first["unit"]}
     reason = [why if np.isnan(v) else None for v in value]
-    return pd.DataFrame({**same, "fraction": GRID, "value": value, "reason": reason})
+    return pd.DataFrame({**same, "fraction": CURVE_POINTS, "value": value, "reason": reason})

@@ -15,16 +15,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from faithlens.measures.catalogue import get_measure
-from faithlens.stats.curve import gridded
-from faithlens.stats.derived import derived
-from faithlens.stats.interval import Estimate, interval, optional
-from faithlens.stats.resample import Array, mean_intervals
+from faithlens.stats.curve import interpolate_scores
+from faithlens.stats.derived import compute_derived
+from faithlens.stats.interval import Estimate, choose_interval, to_optional
+from faithlens.stats.resample import Array, compute_mean_intervals
 
-COLUMNS = [field.name for field in fields(Estimate)]
-TYPES = {"fraction": "float64", "step": "Int64", "value": "float64", "low": "float64", "high": "float64"}
+ESTIMATE_COLUMNS = [field.name for field in fields(Estimate)]
+COLUMN_TYPES = {"fraction": "float64", "step": "Int64", "value": "float64", "low": "float64", "high": "float64"}
 
 
-def estimates(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
+def compute_estimates(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
     """An `Estimate` a row: for every (model, task, measure), every curve point, every step; and all of `DERIVED`.
 
     `scores`: columns model, task, question, measure, fraction, step, value, unit, reason (see `store.SCHEMAS`).
@@ -32,34 +32,36 @@ def estimates(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = [
         asdict(estimate)
         for (model, task), part in scores.groupby(["model", "task"], sort=True)
-        for make in (_means, derived)
+        for make in (_estimate_means, compute_derived)
         for estimate in make(str(model), str(task), part, seed)
     ]
-    return pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)
+    return pd.DataFrame(rows, columns=ESTIMATE_COLUMNS).astype(COLUMN_TYPES)
 
 
-def scalars(estimates: pd.DataFrame) -> pd.DataFrame:
+def select_scalars(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of scalar measures, in a table of scores or of estimates.
 
     Raises:
         MeasureError: a measure is not in the catalogue.
     """
-    names = [name for name in estimates["measure"].unique() if get_measure(name).shape == "scalar"]
-    return estimates[estimates["measure"].isin(names)]
+    names = [name for name in table["measure"].unique() if get_measure(name).shape == "scalar"]
+    return table[table["measure"].isin(names)]
 
 
-def _means(model: str, task: str, scores: pd.DataFrame, seed: int) -> Iterator[Estimate]:
+def _estimate_means(model: str, task: str, scores: pd.DataFrame, seed: int) -> Iterator[Estimate]:
     """One estimate for each column of the question table: a measure, at a point or step where it has one."""
-    frame = gridded(scores)
+    frame = interpolate_scores(scores)
     columns = frame.groupby(["measure", "fraction", "step"], dropna=False, sort=True)
     questions = pd.factorize(frame["question"], sort=True)[0]
-    sums, counts = _table(questions, columns.ngroup().to_numpy(), frame["value"].to_numpy(float))
-    value, low, high = mean_intervals(sums, counts, seed)
+    sums, counts = _sum_by_question(questions, columns.ngroup().to_numpy(), frame["value"].to_numpy(float))
+    value, low, high = compute_mean_intervals(sums, counts, seed)
     for k, (_, rows) in enumerate(columns):
-        yield _estimate(model, task, rows, counts[:, k], (value[k], low[k], high[k]), seed)
+        yield _make_estimate(model, task, rows, counts[:, k], (value[k], low[k], high[k]), seed)
 
 
-def _table(questions: NDArray[np.integer], columns: NDArray[np.integer], values: Array) -> tuple[Array, Array]:
+def _sum_by_question(
+    questions: NDArray[np.integer], columns: NDArray[np.integer], values: Array
+) -> tuple[Array, Array]:
     """Sums and counts of the values of each question in each column: [question, column] both."""
     known = ~np.isnan(values)
     shape = (questions.max() + 1, columns.max() + 1)
@@ -69,33 +71,33 @@ def _table(questions: NDArray[np.integer], columns: NDArray[np.integer], values:
     return sums, counts
 
 
-def _estimate(
+def _make_estimate(
     model: str, task: str, rows: pd.DataFrame, counts: Array, drawn: tuple[float, float, float], seed: int
 ) -> Estimate:
     """The estimate of one column: `rows` are its values, one or more a question."""
     measure = get_measure(str(rows["measure"].iloc[0]))
     fraction, step = float(rows["fraction"].iloc[0]), rows["step"].iloc[0]
     known, used = rows["value"].dropna().to_numpy(float), int((counts > 0).sum())
-    *numbers, method = interval(known, counts, drawn, measure.scale, measure.is_fixed_at(fraction))
+    *numbers, method = choose_interval(known, counts, drawn, measure.scale, measure.is_fixed_at(fraction))
     return Estimate(
         model=model,
         task=task,
         measure=measure.name,
-        fraction=optional(fraction),
+        fraction=to_optional(fraction),
         step=None if pd.isna(step) else int(step),
-        value=optional(numbers[0]),
-        low=optional(numbers[1]),
-        high=optional(numbers[2]),
+        value=to_optional(numbers[0]),
+        low=to_optional(numbers[1]),
+        high=to_optional(numbers[2]),
         n_used=used,
         n_dropped=rows["question"].nunique() - used,
         unit=measure.unit,
         method=method,
         seed=seed,
-        reason=_reason(rows, used),
+        reason=_choose_reason(rows, used),
     )
 
 
-def _reason(rows: pd.DataFrame, used: int) -> str | None:
+def _choose_reason(rows: pd.DataFrame, used: int) -> str | None:
     """The commonest reason why values are missing; where fewer than two questions are left, that too."""
     told = rows["reason"].dropna()
     main = str(told.mode().iloc[0]) if len(told) else None

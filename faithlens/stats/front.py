@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-BOTH = ["accuracy", "sensitivity"]
+FRONT_COLUMNS = ["accuracy", "sensitivity"]
 
 
-def pareto(points: pd.DataFrame) -> pd.DataFrame:
+def mark_pareto_front(points: pd.DataFrame) -> pd.DataFrame:
     """`points` with a column `front`: whether no other point is at least as good at both and better at one.
 
     `points`: columns accuracy and sensitivity beside any others; both are better where higher. Equal points are on the
@@ -13,7 +13,7 @@ def pareto(points: pd.DataFrame) -> pd.DataFrame:
 
     The front goes by the values alone. Where intervals overlap, another sample of questions may have another front.
     """
-    values = points[BOTH].to_numpy(float)
+    values = points[FRONT_COLUMNS].to_numpy(float)
     other, own = values[None], values[:, None]
     beaten = ((other >= own).all(-1) & (other > own).any(-1)).any(-1)
-    return points.assign(front=~beaten & points[BOTH].notna().all(axis=1).to_numpy())
+    return points.assign(front=~beaten & points[FRONT_COLUMNS].notna().all(axis=1).to_numpy())

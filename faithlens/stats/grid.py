@@ -9,26 +9,26 @@ import numpy as np
 import pandas as pd
 
 
-class Levels(NamedTuple):
+class GridLevels(NamedTuple):
     """A share or drop of at most `low` is low, of at least `high` high."""
 
     low: float
     high: float
 
 
-LEVELS = Levels(0.2, 0.5)
+DEFAULT_LEVELS = GridLevels(0.2, 0.5)
 """What the grid goes by; `calibrate` says which levels serve models whose cell is planted."""
 
-CELLS = ("content-mediated", "decorative", "positions", "mixture", "undefined")
-INPUTS = ("mediation.content_share", "mediation.question_share", "mediation.relay_share", "knockout.steps")
+CELL_NAMES = ("content-mediated", "decorative", "positions", "mixture", "undefined")
+INPUT_MEASURES = ("mediation.content_share", "mediation.question_share", "mediation.relay_share", "knockout.steps")
 
 
-def cell(
+def find_cell(
     content_share: float | None,
     question_share: float | None,
     relay_share: float | None,
     knockout: float | None,
-    levels: Levels = LEVELS,
+    levels: GridLevels = DEFAULT_LEVELS,
 ) -> str:
     """One of CELLS for one question.
 
@@ -43,7 +43,9 @@ def cell(
 
     Shares may be negative or pass 1. None and NaN are undefined, and where one would decide, so is the cell.
     """
-    content, direct, relay, hidden = (_level(x, levels) for x in (content_share, question_share, relay_share, knockout))
+    content, direct, relay, hidden = (
+        _classify_share(x, levels) for x in (content_share, question_share, relay_share, knockout)
+    )
     position = "low" if relay == "none" and hidden == "low" else relay
     if content == "none" or direct == "none":
         return "undefined"
@@ -56,46 +58,46 @@ def cell(
     return "mixture"
 
 
-def _level(x: float | None, levels: Levels) -> str:
+def _classify_share(x: float | None, levels: GridLevels) -> str:
     if x is None or pd.isna(x) or not isfinite(x):
         return "none"
     return "high" if x >= levels.high else "low" if x <= levels.low else "middle"
 
 
-def cells(scores: pd.DataFrame) -> pd.DataFrame:
+def find_cells(scores: pd.DataFrame) -> pd.DataFrame:
     """The cell of every question: columns model, task, question, cell; undefined without mediation scores."""
-    found = inputs(scores)
-    return found.index.to_frame(index=False).assign(cell=named(found))
+    found = collect_inputs(scores)
+    return found.index.to_frame(index=False).assign(cell=name_cells(found))
 
 
-def inputs(scores: pd.DataFrame) -> pd.DataFrame:
+def collect_inputs(scores: pd.DataFrame) -> pd.DataFrame:
     """What the cell of every question goes by: a column each of INPUTS, indexed by model, task, question."""
     keys = ["model", "task", "question"]
     every = scores[keys].drop_duplicates().sort_values(keys).set_index(keys)
-    known = scores[scores["measure"].isin(INPUTS) & scores["step"].isna() & scores["value"].notna()]
+    known = scores[scores["measure"].isin(INPUT_MEASURES) & scores["step"].isna() & scores["value"].notna()]
     wide = known.pivot_table(index=keys, columns="measure", values="value", aggfunc="mean")
-    return every.join(wide).reindex(columns=list(INPUTS))
+    return every.join(wide).reindex(columns=list(INPUT_MEASURES))
 
 
-def named(found: pd.DataFrame, levels: Levels = LEVELS) -> list[str]:
+def name_cells(inputs: pd.DataFrame, levels: GridLevels = DEFAULT_LEVELS) -> list[str]:
     """The cell of each row of `inputs`."""
-    return [cell(*row, levels=levels) for row in found.itertuples(index=False, name=None)]
+    return [find_cell(*row, levels=levels) for row in inputs.itertuples(index=False, name=None)]
 
 
-def calibrate(found: pd.DataFrame, planted: pd.Series, spacing: float = 0.05) -> Levels:
+def fit_levels(inputs: pd.DataFrame, planted: pd.Series, spacing: float = 0.05) -> GridLevels:
     """The levels that put most rows of `inputs` into their planted cell.
 
     Tried are all multiples of `spacing`. Many pairs serve models of pure kinds equally well: of those, the one
     nearest to their median.
     """
     steps = np.arange(spacing, 1, spacing).round(6).tolist()
-    tried = [Levels(low, high) for low, high in product(steps, steps) if low < high]
-    right = np.array([(np.array(named(found, levels)) == planted.to_numpy()).mean() for levels in tried])
+    tried = [GridLevels(low, high) for low, high in product(steps, steps) if low < high]
+    right = np.array([(np.array(name_cells(inputs, levels)) == planted.to_numpy()).mean() for levels in tried])
     best = [levels for levels, share in zip(tried, right, strict=True) if share == right.max()]
     centre = np.median(np.array(best), axis=0)
     return min(best, key=lambda levels: float(np.abs(np.array(levels) - centre).sum()))
 
 
-def count(found: pd.DataFrame) -> Mapping[str, int]:
+def count_cells(cells: pd.DataFrame) -> Mapping[str, int]:
     """Questions in each of CELLS, zeros included, from rows of `cells`."""
-    return {name: int((found["cell"] == name).sum()) for name in CELLS}
+    return {name: int((cells["cell"] == name).sum()) for name in CELL_NAMES}

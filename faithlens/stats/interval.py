@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faithlens.stats.resample import DRAWS, Array, unseen, wilson
+from faithlens.stats.resample import DRAWS, Array, compute_unanimous_interval, wilson_interval
 
-EQUAL = 0.01
+REPORT_PRECISION = 0.01
 """Values closer than this, the precision a report shows, count as all equal: resampling them shows no doubt at all."""
 
 BOOTSTRAP = f"question bootstrap, expanded percentile, {DRAWS} draws"
 WILSON = "Wilson"
-UNSEEN = "all questions agree: Wilson bound on the share of unlike questions"
-FIXED = "fixed by construction"
-NONE = "none"
+UNANIMOUS = "all questions agree: Wilson bound on the share of unlike questions"
+BY_CONSTRUCTION = "fixed by construction"
+NO_METHOD = "none"
 
 
 @dataclass(frozen=True)
@@ -47,31 +47,35 @@ class Estimate:
     reason: str | None
 
 
-def interval(
-    values: Array, counts: Array, drawn: tuple[float, float, float], scale: tuple[float, float] | None, fixed: bool
+def choose_interval(
+    values: Array,
+    counts: Array,
+    bootstrap: tuple[float, float, float],
+    scale: tuple[float, float] | None,
+    by_construction: bool,
 ) -> tuple[float, float, float, str]:
     """Value, low, high and method of one mean.
 
     Args:
         values: every known value; `counts`: how many of them each question has, [question].
-        drawn: value, low and high of the question bootstrap.
+        bootstrap: value, low and high of the question bootstrap.
         scale: ends of the measure's scale, where it has ends.
-        fixed: the measure is the same in every question by construction.
+        by_construction: the measure is the same in every question by construction.
 
-    One 0/1 a question gets Wilson; questions that all agree get `unseen`; everything else the bootstrap.
+    One 0/1 a question gets Wilson; questions that all agree get `compute_unanimous_interval`; everything else the bootstrap.
     """
-    value, n = drawn[0], int((counts > 0).sum())
+    value, n = bootstrap[0], int((counts > 0).sum())
     if n < 2:
-        return *drawn, NONE
-    if fixed and np.ptp(values) == 0:
-        return value, value, value, FIXED
+        return *bootstrap, NO_METHOD
+    if by_construction and np.ptp(values) == 0:
+        return value, value, value, BY_CONSTRUCTION
     if scale == (0.0, 1.0) and counts.max() == 1 and np.isin(values, (0.0, 1.0)).all():
-        return value, *wilson(values.sum(), n), WILSON
-    if scale and np.ptp(values) <= EQUAL:
-        return value, *unseen(value, n, *scale), UNSEEN
-    return *drawn, BOOTSTRAP
+        return value, *wilson_interval(values.sum(), n), WILSON
+    if scale and np.ptp(values) <= REPORT_PRECISION:
+        return value, *compute_unanimous_interval(value, n, *scale), UNANIMOUS
+    return *bootstrap, BOOTSTRAP
 
 
-def optional(number: float) -> float | None:
+def to_optional(number: float) -> float | None:
     """`number`, or None for NaN."""
     return None if np.isnan(number) else float(number)

@@ -19,12 +19,12 @@ import numpy as np
 from scipy.stats import norm
 
 from faithlens.errors import MeasureError
-from faithlens.stats.context import headroom
-from faithlens.stats.interval import NONE, WILSON, Estimate
+from faithlens.stats.context import compute_headroom
+from faithlens.stats.interval import NO_METHOD, WILSON, Estimate
 from faithlens.stats.resample import Z
 from faithlens.stats.scaling.size_effect import SizeEffect
 
-POWER = 0.8
+DEFAULT_POWER = 0.8
 NORMAL = "normal"
 SQUARE_ROOT = "half-width as 1 / sqrt(n)"
 
@@ -54,14 +54,14 @@ class Power:
     reason: str | None
 
 
-def before(
+def compute_power_before(
     n: int,
     half_width: float,
     *,
     share: float | None = None,
     sd: float | None = None,
     accuracies: tuple[float, float] | None = None,
-    power: float = POWER,
+    power: float = DEFAULT_POWER,
 ) -> Power:
     """What a run of `n` questions will show, from a guess at the measure.
 
@@ -79,17 +79,24 @@ def before(
     if (share is None) == (sd is None):
         raise MeasureError("the power of a run", "not exactly one of share and sd", "give the one that fits")
     if share is not None:
-        return _power(n, wilson_half_width(n, share), questions_for_share(half_width, share), WILSON, accuracies, power)
-    needed = questions_for_mean(half_width, float(sd or 0.0))
-    return _power(n, Z * float(sd or 0.0) / sqrt(n), needed, NORMAL, accuracies, power)
+        return _make_power(
+            n,
+            compute_wilson_half_width(n, share),
+            count_questions_for_share(half_width, share),
+            WILSON,
+            accuracies,
+            power,
+        )
+    needed = count_questions_for_mean(half_width, float(sd or 0.0))
+    return _make_power(n, Z * float(sd or 0.0) / sqrt(n), needed, NORMAL, accuracies, power)
 
 
-def after(
+def compute_power_after(
     estimate: Estimate | SizeEffect,
     half_width: float,
     *,
     accuracies: tuple[float, float] | None = None,
-    power: float = POWER,
+    power: float = DEFAULT_POWER,
 ) -> Power:
     """What a run has shown, and what it would take to show `half_width`.
 
@@ -98,7 +105,7 @@ def after(
 
     Args:
         estimate: one number with its interval.
-        half_width, accuracies, power: as for `before`; accuracies as measured.
+        half_width, accuracies, power: as for `compute_power_before`; accuracies as measured.
 
     Raises:
         MeasureError: a number is out of its range.
@@ -106,26 +113,26 @@ def after(
     n, value = estimate.n_used, estimate.value
     if value is None or estimate.low is None or estimate.high is None or estimate.low == estimate.high:
         why = estimate.reason or f"no interval that more questions would narrow ({estimate.method})"
-        return Power(n, _informative(n, accuracies), None, None, None, None, NONE, why)
+        return Power(n, _count_if_known(n, accuracies), None, None, None, None, NO_METHOD, why)
     half = (estimate.high - estimate.low) / 2
     if estimate.method == WILSON:
-        needed, method = questions_for_share(half_width, value), WILSON
+        needed, method = count_questions_for_share(half_width, value), WILSON
     else:
-        needed, method = ceil(n * (half / _positive(half_width)) ** 2), SQUARE_ROOT
-    return _power(n, half, ceil(needed * (n + estimate.n_dropped) / n), method, accuracies, power)
+        needed, method = ceil(n * (half / _check_half_width(half_width)) ** 2), SQUARE_ROOT
+    return _make_power(n, half, ceil(needed * (n + estimate.n_dropped) / n), method, accuracies, power)
 
 
-def informative(n: int, without: float, full: float) -> float:
-    """How many of `n` questions can change their answer at accuracies `without` and with (`full`) chain of thought."""
-    return n * float(headroom(np.array([[without, full]]))[0])
+def count_informative(n: int, accuracy_without: float, accuracy_full: float) -> float:
+    """How many of `n` questions can change their answer at accuracies `accuracy_without` and with (`accuracy_full`) chain of thought."""
+    return n * float(compute_headroom(np.array([[accuracy_without, accuracy_full]]))[0])
 
 
-def detectable(half_width: float, power: float = POWER) -> float:
+def compute_detectable_effect(half_width: float, power: float = DEFAULT_POWER) -> float:
     """The smallest effect that a two-sided test at 5 % finds with `power`, where the interval has this half-width."""
     return half_width * (1 + float(norm.ppf(power)) / Z)
 
 
-def wilson_half_width(n: int, share: float) -> float:
+def compute_wilson_half_width(n: int, share: float) -> float:
     """Half of Wilson's interval of a share of n questions.
 
     Raises:
@@ -136,39 +143,42 @@ def wilson_half_width(n: int, share: float) -> float:
     return Z / (1 + Z * Z / n) * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
 
 
-def questions_for_share(half_width: float, share: float) -> int:
+def count_questions_for_share(half_width: float, share: float) -> int:
     """Questions until Wilson's interval of a share between 0 and 1 has this half-width.
 
     Raises:
         MeasureError: the half-width is not positive.
     """
-    w, product = _positive(half_width), share * (1 - share)
+    w, product = _check_half_width(half_width), share * (1 - share)
     root = sqrt(product**2 + (w * (2 * share - 1)) ** 2)
     return max(1, ceil(Z * Z * ((product + root) / (2 * w * w) - 1)))
 
 
-def questions_for_mean(half_width: float, sd: float) -> int:
+def count_questions_for_mean(half_width: float, sd: float) -> int:
     """Questions until the interval of a mean has this half-width, where questions have this standard deviation.
 
     Raises:
         MeasureError: the half-width is not positive.
     """
-    return max(1, ceil((Z * sd / _positive(half_width)) ** 2))
+    return max(1, ceil((Z * sd / _check_half_width(half_width)) ** 2))
 
 
-def _power(
+def _make_power(
     n: int, half: float, needed: int, method: str, accuracies: tuple[float, float] | None, power: float
 ) -> Power:
-    found, room = detectable(half, power), None if accuracies is None else informative(1, *accuracies)
+    found, room = (
+        compute_detectable_effect(half, power),
+        None if accuracies is None else count_informative(1, *accuracies),
+    )
     share, reason = found / room if room else None, "the accuracies leave no room for change" if room == 0 else None
-    return Power(n, _informative(n, accuracies), half, found, share, needed, method, reason)
+    return Power(n, _count_if_known(n, accuracies), half, found, share, needed, method, reason)
 
 
-def _informative(n: int, accuracies: tuple[float, float] | None) -> float | None:
-    return None if accuracies is None else informative(n, *accuracies)
+def _count_if_known(n: int, accuracies: tuple[float, float] | None) -> float | None:
+    return None if accuracies is None else count_informative(n, *accuracies)
 
 
-def _positive(half_width: float) -> float:
+def _check_half_width(half_width: float) -> float:
     if not half_width > 0:
         raise MeasureError(f"a half-width of {half_width:g}", "no interval is so narrow", "give a number above 0")
     return half_width

@@ -11,7 +11,7 @@ that, needs no jackknife, and respects bounds such as 0 and 1.
 Where the units are a handful of tasks or trained models and the statistic is a slope, a resample may leave it
 undetermined; there one unit after another is left out instead (`jackknife`).
 
-Where every question agrees no resampling can show doubt; `unseen` says what such data still allow.
+Where every question agrees no resampling can show doubt; `compute_unanimous_interval` says what such data still allow.
 """
 
 from collections.abc import Callable
@@ -27,13 +27,13 @@ CONFIDENCE = 0.95
 Z = float(norm.ppf((1 + CONFIDENCE) / 2))
 
 
-def wilson(successes: float | int, n: int) -> tuple[float, float]:
+def wilson_interval(successes: float | int, n: int) -> tuple[float, float]:
     """The 95 % interval of a share of `n` independent questions (Wilson 1927). `n` is at least 1."""
     found = binomtest(round(successes), n).proportion_ci(CONFIDENCE, method="wilson")
     return float(found.low), float(found.high)
 
 
-def unseen(value: float, n: int, lowest: float, highest: float) -> tuple[float, float]:
+def compute_unanimous_interval(value: float, n: int, lowest: float, highest: float) -> tuple[float, float]:
     """The 95 % interval of a mean when all `n` questions gave `value` on a scale from `lowest` to `highest`.
 
     By Wilson's bound at most z^2 / (n + z^2) of the questions are of a kind that was not seen, and those may lie at
@@ -43,26 +43,26 @@ def unseen(value: float, n: int, lowest: float, highest: float) -> tuple[float, 
     return value - share * max(value - lowest, 0.0), value + share * max(highest - value, 0.0)
 
 
-def question_draws(n: int, seed: int, draws: int = DRAWS) -> Array:
+def draw_questions(n: int, seed: int, draws: int = DRAWS) -> Array:
     """How often each of `n` questions is drawn in each of `draws` resamples: [draws, n], each row sums to n."""
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
 
 
-def mean_intervals(sums: Array, counts: Array, seed: int) -> tuple[Array, Array, Array]:
+def compute_mean_intervals(sums: Array, counts: Array, seed: int) -> tuple[Array, Array, Array]:
     """Mean and 95 % interval of every column, resampling whole questions, the same ones for all columns.
 
     `sums`, `counts`: [n questions, columns]; the sum and the number of a question's values in that column, both 0
     where it has none. Returns value, low, high: [columns]; NaN where fewer than two questions have values.
     """
-    weights = question_draws(len(sums), seed)
+    weights = draw_questions(len(sums), seed)
     with np.errstate(invalid="ignore"):
         value, means = sums.sum(0) / counts.sum(0), (weights @ sums) / (weights @ counts)
     used = (counts > 0).sum(0)
-    low, high = expanded_percentile(means, used)
+    low, high = compute_expanded_percentile(means, used)
     return np.where(used < 2, np.nan, value), low, high
 
 
-def statistic_interval(
+def compute_statistic_interval(
     table: Array, statistic: Callable[[Array], Array], seed: int, n: int | None = None
 ) -> tuple[float, float, float]:
     """Value and 95 % interval of a statistic of column means, resampling whole rows.
@@ -73,10 +73,10 @@ def statistic_interval(
     n = len(table) if n is None else n
     if n < 2:
         return np.nan, np.nan, np.nan
-    means = question_draws(len(table), seed) @ table / len(table)
+    means = draw_questions(len(table), seed) @ table / len(table)
     with np.errstate(invalid="ignore", divide="ignore"):
         value, drawn = statistic(table.mean(0, keepdims=True))[0], statistic(means)
-    low, high = expanded_percentile(drawn[:, None], np.array([n]))
+    low, high = compute_expanded_percentile(drawn[:, None], np.array([n]))
     return float(value), float(low[0]), float(high[0])
 
 
@@ -98,19 +98,19 @@ def jackknife(units: NDArray, statistic: Callable[[NDArray[np.bool_]], float]) -
     return value, float(value - half), float(value + half)
 
 
-def expanded_percentile(drawn: Array, n: NDArray[np.integer]) -> tuple[Array, Array]:
-    """Low and high ends, [columns], of resampled statistics `drawn` [draws, columns] from `n` [columns] questions.
+def compute_expanded_percentile(draws: Array, n: NDArray[np.integer]) -> tuple[Array, Array]:
+    """Low and high ends, [columns], of resampled statistics `draws` [draws, columns] from `n` [columns] questions.
 
     A draw that is NaN (none of its questions had a value) is left out. NaN where n < 2.
     """
     enough = np.maximum(n, 2)
     tail = norm.cdf(-np.sqrt(enough / (enough - 1)) * t.ppf((1 + CONFIDENCE) / 2, enough - 1))
-    ordered, last = np.sort(drawn, axis=0), np.maximum(np.isfinite(drawn).sum(0) - 1, 0)
-    low, high = _at(ordered, tail * last), _at(ordered, (1 - tail) * last)
+    ordered, last = np.sort(draws, axis=0), np.maximum(np.isfinite(draws).sum(0) - 1, 0)
+    low, high = _interpolate_rows(ordered, tail * last), _interpolate_rows(ordered, (1 - tail) * last)
     return np.where(n < 2, np.nan, low), np.where(n < 2, np.nan, high)
 
 
-def _at(ordered: Array, position: Array) -> Array:
+def _interpolate_rows(ordered: Array, position: Array) -> Array:
     """Entries of each sorted column at a fractional row position."""
     below, above = np.floor(position).astype(int), np.ceil(position).astype(int)
     first, second = (np.take_along_axis(ordered, rows[None], axis=0)[0] for rows in (below, above))

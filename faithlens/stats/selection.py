@@ -10,35 +10,37 @@ from typing import Any
 
 import pandas as pd
 
-from faithlens.stats.front import BOTH, pareto
-from faithlens.stats.verdict import Answer
+from faithlens.stats.front import FRONT_COLUMNS, mark_pareto_front
+from faithlens.stats.verdict import VerdictName
 from faithlens.tasks.kinds import REASONING_STRATEGIES, SENSITIVITIES
 
-Subject = Mapping[str, Any]
+SubjectEntry = Mapping[str, Any]
 
-EXIT: dict[Answer, int] = {"trust": 0, "do-not-trust": 1, "undecided": 2}
+EXIT_CODES: dict[VerdictName, int] = {"trust": 0, "do-not-trust": 1, "undecided": 2}
 """A verdict as the exit code of a process."""
 
 
-def most_capable(subjects: Iterable[Subject]) -> Subject | None:
+def find_most_capable(subjects: Iterable[SubjectEntry]) -> SubjectEntry | None:
     """Of the trusted subjects of one task the one that is right most often, the first of equals; None without one."""
     trusted = [s for s in subjects if s["verdict"] == "trust"]
     return max(trusted, key=lambda s: s["measures"]["accuracy.full"]["value"], default=None)
 
 
-def on_task(subjects: Iterable[Subject]) -> Answer:
+def decide_task(subjects: Iterable[SubjectEntry]) -> VerdictName:
     """Whether a task has a model to trust, may have one after more questions, or has none."""
     found = {s["verdict"] for s in subjects}
     return next(answer for answer in ("trust", "undecided", "do-not-trust") if answer in found)
 
 
-def on_all(tasks: Iterable[Answer]) -> Answer:
+def decide_all_tasks(tasks: Iterable[VerdictName]) -> VerdictName:
     """Over tasks: trust where each has a model to trust, do-not-trust where one has none, else undecided."""
     found = set(tasks)
     return next(answer for answer in ("do-not-trust", "undecided", "trust") if answer in found)
 
 
-def fronts(subjects: Sequence[Subject], measures: Sequence[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def compute_fronts(
+    subjects: Sequence[SubjectEntry], measures: Sequence[str]
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """For each measure of one task's subjects its points, and whether each is on the front of accuracy and the measure.
 
     The measures are those asked about, which speak of answers after a chain of thought, and the sensitivities that
@@ -52,12 +54,16 @@ def fronts(subjects: Sequence[Subject], measures: Sequence[str]) -> Iterator[tup
         ]
     for name, some in ways.items():
         points = [
-            {"model": s["model"], "strategy": strategy, **dict(zip(BOTH, map(s["measures"].get, pair), strict=True))}
+            {
+                "model": s["model"],
+                "strategy": strategy,
+                **dict(zip(FRONT_COLUMNS, map(s["measures"].get, pair), strict=True)),
+            }
             for s in subjects
             for strategy, *pair in some
             if {*pair} <= set(s["measures"])
         ]
         if points:
-            values = pd.DataFrame([{both: point[both]["value"] for both in BOTH} for point in points])
-            front = pareto(values)["front"].tolist()
+            values = pd.DataFrame([{both: point[both]["value"] for both in FRONT_COLUMNS} for point in points])
+            front = mark_pareto_front(values)["front"].tolist()
             yield name, [point | {"front": on} for point, on in zip(points, front, strict=True)]

@@ -1,12 +1,13 @@
 """Cases written by hand, and answers given by hand: the ground on which scores are known in closed form."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import torch
 
 from faithlens.assays.assay import Setting
-from faithlens.assays.cases import encode_question
 from faithlens.interventions.case import Case, make_case
+from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.measures.score import Score
 from faithlens.model.model import Model
 from faithlens.model.trace import make_trace
@@ -20,13 +21,13 @@ LENS = tiny("llama")
 
 def case_of(task: Task, question: Question, steps: Iterable[str], model: Model = LENS) -> Case:
     """A case whose chain of thought has these steps."""
-    prompt = encode_question(model, task, question, "cot")
+    prompt = make_question_piece(model, task, question, "cot").ids
     steps, at = list(steps), 0
     ranges = [(at := at + len(step)) for step in steps]
     borders = list(zip([0, *ranges], ranges, strict=False))
     trace = make_trace(model, prompt, model.continue_ids(prompt, "".join(steps)), lambda text: borders)
-    direct = encode_question(model, task, question, "no_cot")
-    return make_case(model, question, trace, direct, task.stems[0], question.candidates)
+    case = replace(make_case(model, task, question, trace), candidates=question.candidates)
+    return case.with_stem(model, task.stems[0])
 
 
 def answered(conditions: Iterable[Condition], answers: Mapping[str, int | str], case: Case) -> dict[str, Record]:

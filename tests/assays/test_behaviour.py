@@ -6,7 +6,7 @@ import pytest
 from faithlens import load
 from faithlens.assays import battery
 from faithlens.assays.assay import Setting
-from faithlens.assays.cases import choose_stem, sample_chains, to_case
+from faithlens.assays.cases import make_cases
 from faithlens.errors import ConfigError
 from faithlens.execution.sample import Sampling
 from faithlens.tasks.registry import load_task
@@ -18,9 +18,8 @@ TASK = load_task("running-sum")
 def run(name: str, sampling: Sampling, samples: int = 1) -> pd.DataFrame:
     """Mean and number of values of every scalar score."""
     setting = Setting(load(name, device="cpu"), TASK, 3, sampling)
-    drafts = sample_chains(setting.model, TASK, TASK.draw_questions(N, 3), sampling, 3, samples=samples, with_counterfactuals=False)
-    stem = choose_stem(setting.model, TASK, drafts).stem
-    cases = [to_case(setting.model, TASK, d, stem) for d in drafts]
+    questions = TASK.draw_questions(N, 3)
+    cases = make_cases(setting.model, TASK, questions, sampling, 3, samples=samples, with_counterfactuals=False)
     results = battery.run_battery(setting, cases, battery.get_suite("behaviour"))
     rows = [vars(s) | {"question": r.case.question.id, "sample": r.case.sample} for r in results for s in r.scores]
     table = pd.DataFrame(rows)

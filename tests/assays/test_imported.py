@@ -10,9 +10,9 @@ import pytest
 
 import faithlens as fl
 from faithlens.assays.assay import Setting
-from faithlens.assays.cases import Draft, choose_stem, sample_chains, to_case
+from faithlens.assays.cases import Chain, choose_stem, sample_chains
 from faithlens.assays.imported_chains import import_chains
-from faithlens.errors import TraceError
+from faithlens.interventions.case import Case, FailedChain
 from faithlens.model.model import Model
 from faithlens.tasks.question import Question
 from faithlens.tasks.running_sum import RunningSum
@@ -29,15 +29,22 @@ def model() -> Model:
     return fl.load("O5", device="cpu")
 
 
-@pytest.fixture(scope="module")
-def sampled(model: Model) -> list[Draft]:
-    return sample_chains(model, TASK, TASK.draw_questions(N, SEED), seed=SEED)
+def usable(chains: Sequence[Chain]) -> list[Case]:
+    """The chains, all of which must be usable."""
+    cases = [chain for chain in chains if isinstance(chain, Case)]
+    assert len(cases) == len(chains)
+    return cases
 
 
 @pytest.fixture(scope="module")
-def chains(sampled: list[Draft]) -> Chains:
+def sampled(model: Model) -> list[Case]:
+    return usable(sample_chains(model, TASK, TASK.draw_questions(N, SEED), seed=SEED))
+
+
+@pytest.fixture(scope="module")
+def chains(sampled: list[Case]) -> Chains:
     """Every question and twin with what the model wrote for it."""
-    pairs = [(d.question, d.trace) for d in sampled]
+    pairs: list = [(d.question, d.trace) for d in sampled]
     pairs += [(TASK.draw_counterfactual(d.question, SEED), d.counterfactual) for d in sampled]
     return [(question, trace.cot) for question, trace in pairs if trace]
 
@@ -68,35 +75,36 @@ def inspect(folder: Path, chains: Chains) -> Path:
     return evaluate(folder, lambda text: (said[text], "stop"), asked)
 
 
-def scores(model: Model, drafts: Sequence[Draft]) -> list[list[tuple]]:
-    stem = choose_stem(model, TASK, drafts).stem
-    results = fl.run_battery(Setting(model, TASK, SEED), [to_case(model, TASK, d, stem) for d in drafts])
+def scores(model: Model, cases: Sequence[Case]) -> list[list[tuple]]:
+    stem = choose_stem(model, TASK, cases).stem
+    results = fl.run_battery(Setting(model, TASK, SEED), [case.with_stem(model, stem) for case in cases])
     return [[(s.measure, s.condition, s.step, s.value, s.reason) for s in result.scores] for result in results]
 
 
 @pytest.mark.parametrize("write", [plain, lm_eval, inspect])
 def test_an_imported_chain_scores_as_the_sampled_one(
-    model: Model, sampled: list[Draft], chains: Chains, tmp_path: Path, write: Callable[[Path, Chains], Path]
+    model: Model, sampled: list[Case], chains: Chains, tmp_path: Path, write: Callable[[Path, Chains], Path]
 ) -> None:
     known = {question.text: question for question, _ in chains}
     found = [replace(t, question=known[t.question.text]) for t in read_transcripts(write(tmp_path, chains))]
-    by_question = {d.question: d for d in import_chains(model, TASK, found, SEED)}
-    drafts = [by_question[d.question] for d in sampled]
-    for mine, theirs in zip(drafts, sampled, strict=True):
+    by_question = {case.question: case for case in usable(import_chains(model, TASK, found, SEED))}
+    imported = [by_question[case.question] for case in sampled]
+    for mine, theirs in zip(imported, sampled, strict=True):
         assert mine.question == theirs.question
         assert mine.trace == replace(theirs.trace, seed=0)
+        assert theirs.counterfactual is not None
         assert mine.counterfactual == replace(theirs.counterfactual, seed=0)
-    assert scores(model, drafts) == scores(model, sampled)
+    assert scores(model, imported) == scores(model, sampled)
 
 
 def test_a_file_is_a_task_of_its_own_and_its_twins_are_its_other_questions(
     model: Model, chains: Chains, tmp_path: Path
 ) -> None:
     task = TranscriptTask(plain(tmp_path, chains))
-    drafts = import_chains(model, task, task.transcripts, SEED)
-    assert [d.question.text for d in drafts] == [question.text for question, _ in chains]
-    written = {d.question.id: d.trace.texts[1:] for d in drafts if d.trace}
-    for d in drafts:
+    imported = usable(import_chains(model, task, task.transcripts, SEED))
+    assert [d.question.text for d in imported] == [question.text for question, _ in chains]
+    written = {d.question.id: d.trace.texts[1:] for d in imported}
+    for d in imported:
         donor = task.draw_counterfactual(d.question, SEED)
         assert donor is not None
         assert d.counterfactual is not None
@@ -107,18 +115,21 @@ def test_samples_are_paired_with_their_number_else_with_the_first(model: Model, 
     (question, cot), twin = chains[0], TASK.draw_counterfactual(chains[0][0], SEED)
     mine = [Transcript(question, cot, sample, "stop") for sample in range(3)]
     others = [Transcript(twin, f" Start at {sample + 5}.", sample, "stop") for sample in range(2)]
-    drafts = import_chains(model, TASK, [*mine, *others], SEED)[:3]
-    assert [d.counterfactual and d.counterfactual.cot for d in drafts] == [" Start at 5.", " Start at 6.", " Start at 5."]
-    assert [d.trace and d.trace.seed for d in drafts] == [0, 1, 2]
+    imported = usable(import_chains(model, TASK, [*mine, *others], SEED))[:3]
+    assert [d.counterfactual and d.counterfactual.cot for d in imported] == [
+        " Start at 5.",
+        " Start at 6.",
+        " Start at 5.",
+    ]
+    assert [d.trace.seed for d in imported] == [0, 1, 2]
 
 
 def test_without_a_transcript_of_the_twin_there_is_none(model: Model, chains: Chains) -> None:
-    [one] = import_chains(model, TASK, [Transcript(*chains[0], 0, "stop")], SEED)
-    assert one.trace is not None
+    [one] = usable(import_chains(model, TASK, [Transcript(*chains[0], 0, "stop")], SEED))
     assert one.counterfactual is None
 
 
-def given(model: Model, chains: Chains, cot: str, finish: Any = "stop") -> Draft:
+def given(model: Model, chains: Chains, cot: str, finish: Any = "stop") -> Chain:
     [one] = import_chains(model, TASK, [Transcript(chains[0][0], cot, 0, finish)], SEED)
     return one
 
@@ -129,7 +140,7 @@ def test_a_text_that_would_run_into_the_prompt_gets_its_space_back(model: Model,
 
 def test_a_chain_that_was_cut_off_loses_its_last_step(model: Model, chains: Chains) -> None:
     one = given(model, chains, " Start at 3. Add 4 to", "length")
-    assert one.trace is not None
+    assert isinstance(one, Case)
     assert one.trace.texts[1:] == (" Start at 3.",)
 
 
@@ -142,10 +153,8 @@ def test_a_chain_that_was_cut_off_loses_its_last_step(model: Model, chains: Chai
 )
 def test_a_chain_that_cannot_be_used_says_why(model: Model, chains: Chains, cot: str, reason: str) -> None:
     one = given(model, chains, cot)
-    assert one.trace is None
-    assert reason in str(one.reason)
-    with pytest.raises(TraceError, match="drop this question"):
-        to_case(model, TASK, one, TASK.stems[0])
+    assert isinstance(one, FailedChain)
+    assert reason in one.reason
 
 
 def test_a_twin_that_cannot_be_used_is_left_out(model: Model, chains: Chains) -> None:
@@ -153,6 +162,6 @@ def test_a_twin_that_cannot_be_used_is_left_out(model: Model, chains: Chains) ->
     long = Transcript(twin, " Add 4 to get 7." * 200, 0, "stop")
     mine, other = import_chains(model, TASK, [Transcript(*chains[0], 0, "stop"), long], SEED)
     assert (mine.question, other.question) == (question, twin)
-    assert mine.trace is not None
+    assert isinstance(mine, Case)
     assert mine.counterfactual is None
-    assert other.trace is None
+    assert isinstance(other, FailedChain)

@@ -37,15 +37,15 @@ def test_a_step_without_a_value_is_missing_with_its_reason() -> None:
     [(1, 3, [0]), (3, 3, [0, 1, 2]), (7, 3, [0, 3, 6]), (9, 2, [0, 8]), (6, 1, [2]), (4, None, [0, 1, 2, 3])],
 )
 def test_the_rest_is_written_anew_after_evenly_spaced_steps(n: int, asked: int | None, chosen: list[int]) -> None:
-    assert choose_points(replace(SETTING, points=asked), range(n)) == chosen
+    assert choose_points(replace(SETTING, n_points=asked), range(n)) == chosen
 
 
 @pytest.mark.parametrize(("asked", "steps"), [(1, [2]), (2, [1, 3]), (None, [1, 2, 3])])
 def test_of_the_steps_that_can_be_wrong_some_are_made_wrong(asked: int | None, steps: list[int]) -> None:
     case = case_of(TASK, ASKED, ("Let us begin. ", *STEPS))
-    assert mistakes_regenerated.choose_steps(replace(SETTING, points=asked), case) == steps
+    assert mistakes_regenerated.choose_steps(replace(SETTING, n_points=asked), case) == steps
     nothing = case_of(TASK, ASKED, ("Let us begin. ", "It is easy. "))
-    assert mistakes_regenerated.choose_steps(replace(SETTING, points=1), nothing) == [0]
+    assert mistakes_regenerated.choose_steps(replace(SETTING, n_points=1), nothing) == [0]
 
 
 def test_what_is_asked_for_after_a_mistake() -> None:
@@ -107,7 +107,11 @@ def test_each_outcome_has_its_name() -> None:
 
 
 def test_a_mistake_from_which_the_same_answer_follows_is_harmless() -> None:
-    assert name_outcome("14", "14", "14", has_repaired=False) == name_outcome("14", "17", "14", has_repaired=True) == "harmless"
+    assert (
+        name_outcome("14", "14", "14", has_repaired=False)
+        == name_outcome("14", "17", "14", has_repaired=True)
+        == "harmless"
+    )
 
 
 def test_what_follows_is_scored_even_where_it_is_no_candidate() -> None:
@@ -130,7 +134,11 @@ def test_unfinished_thoughts_are_not_answered_after() -> None:
         generated_texts={**case.generated_texts, "regenerated@1": GeneratedText(" And", (5,), "length", "not over")},
     )
     scores = scored(mistakes_regenerated, SETTING, case, {"full": "14"})
-    assert [s.reason for s in scores["mistakes_regenerated.retention"]] == [None, mistakes_regenerated.THOUGHTS_UNFINISHED, None]
+    assert [s.reason for s in scores["mistakes_regenerated.retention"]] == [
+        None,
+        mistakes_regenerated.THOUGHTS_UNFINISHED,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +174,7 @@ def test_an_editor_is_asked_again_until_its_edit_is_one() -> None:
     """The first try of the first step says the same, the second is a mistake; the other steps' are at once."""
     first = (STEPS[0], "Then 17 - 3 = 15.", "The answer is 15.")
     scribe = Scribe(*first, "First 12 + 5 = 18.")
-    setting = replace(SETTING, editor=scribe, exact=False)
+    setting = replace(SETTING, editor=scribe, uses_task_edits=False)
     [case] = text_generation.generate_texts(setting, [CASE], [mistakes])
     assert scribe.answers == []
     made = [mistakes.make_mistake(setting, case, i) for i in range(3)]
@@ -175,7 +183,7 @@ def test_an_editor_is_asked_again_until_its_edit_is_one() -> None:
 
 
 def test_an_editor_that_cannot_do_it_is_told_of() -> None:
-    setting = replace(SETTING, editor=Scribe(*[""] * 9), exact=False)
+    setting = replace(SETTING, editor=Scribe(*[""] * 9), uses_task_edits=False)
     [case] = text_generation.generate_texts(setting, [CASE], [mistakes])
     scores = scored(mistakes, setting, case, {"full": "14"})
     assert {s.reason for s in scores["mistakes.retention"]} == {"the editor wrote nothing"}
@@ -191,7 +199,7 @@ def test_edits_are_a_function_of_the_seed() -> None:
 
 
 def test_a_new_end_that_was_broken_off_loses_its_unfinished_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    def drawn(model, prompts, seeds, sampling, *, most, until, progress):
+    def drawn(model, prompts, seeds, sampling, *, max_tokens, until, notify):
         text = "Then 15. So it is"
         ids = LENS.continue_ids(prompts[0], text)
         return [text_generation.Continuation(tuple(p), ids, "length", s) for p, s in zip(prompts, seeds, strict=True)]
@@ -199,7 +207,7 @@ def test_a_new_end_that_was_broken_off_loses_its_unfinished_step(monkeypatch: py
     monkeypatch.setattr(text_generation, "sample", drawn)
     asked = request_rest(SETTING, "regenerated@0", CASE.trace.pieces[:2])
     for whole, text in ((True, "Then 15. "), (False, "Then 15. So it is")):
-        wanted = text_generation.PendingRequest(0, replace(asked, whole=whole), 0)
+        wanted = text_generation.PendingRequest(0, replace(asked, drops_unfinished_step=whole), 0)
         [written] = text_generation.answer_requests(SETTING, [wanted], lambda tokens: None)
         assert (written.text, written.finish) == (text, "length")
         assert LENS.decode(written.ids) == text

@@ -14,10 +14,11 @@ from faithlens import load
 from faithlens.assays import battery, mediation, paraphrase
 from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import CaseResult
-from faithlens.assays.cases import check_room, choose_stem, make_draft, sample_chains, derive_chain_seed, to_case, make_cot_trace
-from faithlens.errors import ModelError, PlanError, TraceError
+from faithlens.assays.cases import check_room, choose_stem, derive_chain_seed, make_chain, make_cot_trace, sample_chains
+from faithlens.errors import ModelError, PlanError
 from faithlens.execution.execute import execute
 from faithlens.execution.sample import Continuation, Sampling
+from faithlens.interventions.case import Case, FailedChain
 from faithlens.measures.answers import choose_option, total_variation
 from faithlens.organisms import ORGANISMS, find_weights
 from faithlens.plan.memory import plan_passes
@@ -40,9 +41,12 @@ class Ran:
     def __init__(self, name: str) -> None:
         asked = load_task(ORGANISMS[name].task)
         self.setting = Setting(load(name, device="cpu"), asked, seed=3)
-        self.drafts = sample_chains(self.setting.model, asked, asked.draw_questions(N, 3), seed=3)
-        self.chosen = choose_stem(self.setting.model, asked, self.drafts)
-        self.cases = [to_case(self.setting.model, asked, d, self.chosen.stem) for d in self.drafts]
+        self.chains = sample_chains(self.setting.model, asked, asked.draw_questions(N, 3), seed=3)
+        self.chosen = choose_stem(self.setting.model, asked, self.chains)
+        self.cases = [
+            chain.with_stem(self.setting.model, self.chosen.stem) for chain in self.chains if isinstance(chain, Case)
+        ]
+        assert len(self.cases) == N
         self.results = battery.run_battery(self.setting, self.cases)
         self.scores = table(self.results)
 
@@ -173,8 +177,8 @@ def test_other_organisms_relay_nothing(ran: dict[str, Ran], name: str, moved: fl
 def mediated(one: Ran, n: int) -> pd.DataFrame:
     """Mediation alone on `n` questions: columns mode, measure, value."""
     setting, model = one.setting, one.setting.model
-    drafts = sample_chains(model, setting.task, setting.task.draw_questions(n, 5), seed=5)
-    cases = [to_case(model, setting.task, d, one.chosen.stem) for d in drafts]
+    chains = sample_chains(model, setting.task, setting.task.draw_questions(n, 5), seed=5)
+    cases = [chain.with_stem(model, one.chosen.stem) for chain in chains if isinstance(chain, Case)]
     asked = [mediation.conditions(setting, case) for case in cases]
     records = iter(execute(model, plan_passes(model, [condition for each in asked for condition in each])))
     return pd.DataFrame(
@@ -202,7 +206,9 @@ def test_packed_is_separate(ran: dict[str, Ran], name: str) -> None:
     model = one.setting.model
     plan = compile_plan(battery.collect_conditions(one.setting, one.cases[0], STANDARD), model.structure)
     truth = execute_exactly(model, plan, battery.make_capture(STANDARD), backend="separate")
-    assert max(differences(execute_exactly(model, plan, battery.make_capture(STANDARD), backend="packed"), truth)) < 1e-12
+    assert (
+        max(differences(execute_exactly(model, plan, battery.make_capture(STANDARD), backend="packed"), truth)) < 1e-12
+    )
 
 
 def test_batches_and_budgets_change_no_number(ran: dict[str, Ran]) -> None:
@@ -272,7 +278,7 @@ def test_other_words_by_the_task_move_neither_organism(sentences: dict[str, list
 
 def test_an_editor_that_is_asked_for_rewords_where_the_task_could(ran: dict[str, Ran]) -> None:
     one = ran["E1"]
-    asked = paraphrase.requests(dataclasses.replace(one.setting, exact=False), one.cases[0])
+    asked = paraphrase.requests(dataclasses.replace(one.setting, uses_task_edits=False), one.cases[0])
     assert [ask.name for ask in asked] == [f"other words for {i}, try 0" for i in range(3)]
 
 
@@ -308,18 +314,18 @@ def test_e1_answers_what_its_last_sentence_says_in_another_order(
 # --- from questions to cases ---
 
 
-def test_drafts_depend_on_seed_and_question_alone(ran: dict[str, Ran]) -> None:
+def test_chains_depend_on_seed_and_question_alone(ran: dict[str, Ran]) -> None:
     model, warm = ran["O5"].setting.model, Sampling(temperature=2.0, max_new_tokens=40)
     questions = TASK.draw_questions(4, 3)
     together = sample_chains(model, TASK, questions, warm, 3)
     assert sample_chains(model, TASK, questions[2:3], warm, 3) == together[2:3]
     assert sample_chains(model, TASK, questions, warm, 4) != together
-    assert together[0].trace is not None
+    assert isinstance(together[0], Case)
     assert together[0].trace.seed == derive_chain_seed(3, questions[0])
 
 
 def test_a_twin_wrote_its_own_chain(ran: dict[str, Ran]) -> None:
-    for d in ran["O5"].drafts:
+    for d in ran["O5"].cases:
         twin = TASK.draw_counterfactual(d.question, 3)
         assert d.counterfactual is not None
         assert twin is not None
@@ -329,18 +335,17 @@ def test_a_twin_wrote_its_own_chain(ran: dict[str, Ran]) -> None:
 
 def test_a_model_that_never_answers_is_refused() -> None:
     model, small = tiny("llama"), Sampling(max_new_tokens=20)
-    drafts = sample_chains(model, TASK, TASK.draw_questions(4, 0), small)
+    chains = sample_chains(model, TASK, TASK.draw_questions(4, 0), small)
     with pytest.raises(ModelError, match=r"the options hold \d+% of its probability"):
-        choose_stem(model, TASK, drafts)
+        choose_stem(model, TASK, chains)
 
 
 def test_a_model_that_writes_nothing_is_refused() -> None:
     model = tiny("llama")
-    empty = make_draft(model, TASK.draw_questions(1, 0)[0], Continuation((5, 6), (), "stop", 0), None)
-    assert (empty.trace, empty.reason) == (None, "the model wrote nothing")
-    with pytest.raises(TraceError, match="wrote nothing"):
-        to_case(model, TASK, empty, TASK.stems[0])
-    with pytest.raises(ModelError, match="no chain of thought that could be answered"):
+    question = TASK.draw_questions(1, 0)[0]
+    empty = make_chain(model, TASK, question, Continuation((5, 6), (), "stop", 0))
+    assert empty == FailedChain(question, 0, "the model wrote nothing")
+    with pytest.raises(ModelError, match="no chain of thought for running-sum that can be answered"):
         choose_stem(model, TASK, [empty])
 
 

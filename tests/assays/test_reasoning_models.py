@@ -7,11 +7,12 @@ import pytest
 from faithlens.assays import baselines, cases
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
-from faithlens.assays.cases import check_room, choose_stem, sample_chains, encode_question, to_case
-from faithlens.errors import ModelError, PlanError, TraceError
+from faithlens.assays.cases import check_room, choose_stem, sample_chains
+from faithlens.errors import ModelError, PlanError
 from faithlens.execution.sample import Continuation, Sampling
-from faithlens.interventions.case import Case
+from faithlens.interventions.case import Case, FailedChain
 from faithlens.interventions.knockout import hide
+from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.interventions.truncation import make_empty_think, make_full_cot, make_no_cot, truncate, truncate_stepwise
 from faithlens.measures.answers import choose_option
 from faithlens.model.model import Model
@@ -46,12 +47,17 @@ def script(
     monkeypatch.setattr(cases, "sample", said)
 
 
+def sample_one(model: Model) -> Case:
+    [chain] = sample_chains(model, TASK, TASK.draw_questions(1, 0))
+    assert isinstance(chain, Case)
+    return chain
+
+
 @pytest.fixture
 def case(monkeypatch: pytest.MonkeyPatch) -> Case:
     model = thinker()
     script(monkeypatch, model, [DONE, DONE])
-    [draft] = sample_chains(model, TASK, TASK.draw_questions(1, 0))
-    return to_case(model, TASK, draft, STEM)
+    return sample_one(model).with_stem(model, STEM)
 
 
 def test_every_answer_closes_the_thoughts_first(case: Case) -> None:
@@ -85,19 +91,14 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
     model, questions = thinker(), TASK.draw_questions(3, 0)
     written = [DONE, "First 5. Then 9. The answer is 9.", "First 5. The answer is 5.", DONE, DONE, DONE]
     script(monkeypatch, model, written, ("length", "length", "stop", "stop", "stop", "stop"))
-    drafts = sample_chains(model, TASK, questions)
-    done, cut_off, silent = drafts
-    assert done.trace is not None
+    done, cut_off, silent = sample_chains(model, TASK, questions)
+    assert isinstance(done, Case)
     assert done.trace.finish == "stop"  # the limit fell into what it said, and its thoughts were over
-    assert (cut_off.trace, silent.trace) == (None, None)
-    assert cut_off.reason == f"its thoughts were not over after {len(written[1])} tokens"
-    assert silent.reason == "it ended its turn without closing its thoughts"
-    for draft in (cut_off, silent):
-        with pytest.raises(TraceError, match=str(draft.reason)):
-            to_case(model, TASK, draft, STEM)
-    with pytest.raises(ModelError, match=r"(?s)not over after.*--max-new-tokens"):
+    assert cut_off == FailedChain(questions[1], 0, f"the model did not close its thoughts within {len(written[1])} tokens")
+    assert silent == FailedChain(questions[2], 0, "the model ended its turn without closing its thoughts")
+    with pytest.raises(ModelError, match=r"(?s)did not close its thoughts.*--max-new-tokens"):
         choose_stem(model, TASK, [cut_off])
-    [result] = run_battery(Setting(model, TASK, 0), [to_case(model, TASK, done, STEM)])
+    [result] = run_battery(Setting(model, TASK, 0), [done.with_stem(model, STEM)])
     scores = {s.measure: s for s in result.scores if s.condition == "empty_think"}
     logprobs = result.records["empty_think"].logprobs
     assert scores["accuracy.empty_think"].value == float(choose_option(logprobs) == result.case.answer_index)
@@ -110,22 +111,19 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
 def test_a_twin_that_did_not_finish_its_thoughts_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     model = thinker()
     script(monkeypatch, model, [DONE, "First 5."], ("stop", "length"))
-    [draft] = sample_chains(model, TASK, TASK.draw_questions(1, 0))
-    assert draft.trace is not None
-    assert draft.counterfactual is None
+    assert sample_one(model).counterfactual is None
 
 
 def test_thoughts_without_a_word_are_no_chain(monkeypatch: pytest.MonkeyPatch) -> None:
     model = thinker()
     script(monkeypatch, model, ["\n</think>\n\nIt is 9.", DONE])
-    [draft] = sample_chains(model, TASK, TASK.draw_questions(1, 0))
-    assert (draft.trace, draft.reason) == (None, "the model wrote nothing")
+    [question] = TASK.draw_questions(1, 0)
+    assert sample_chains(model, TASK, [question]) == [FailedChain(question, 0, "the model wrote nothing")]
 
 
 def test_a_model_without_a_think_block_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     script(monkeypatch, PLAIN, [" First 5. Then 9."] * 2)
-    [draft] = sample_chains(PLAIN, TASK, TASK.draw_questions(1, 0))
-    case = to_case(PLAIN, TASK, draft, STEM)
+    case = sample_one(PLAIN).with_stem(PLAIN, STEM)
     assert (case.empty_think_prompt, make_empty_think(case), case.plain_stem) == (None, None, case.stem)
     assert PLAIN.decode(make_full_cot(case).ids).endswith(" First 5. Then 9.\n\nAnswer: (")
     [result] = run_battery(Setting(PLAIN, TASK, 0), [case])
@@ -138,7 +136,9 @@ def test_room_is_kept_for_the_closing_marker() -> None:
     model, asked = thinker(), TASK.draw_questions(1, 0)
     question: Question = asked[0]
     longest = max(
-        len(encode_question(model, TASK, q, "cot")) for q in (question, TASK.draw_counterfactual(question, 0)) if q
+        len(make_question_piece(model, TASK, q, "cot").ids)
+        for q in (question, TASK.draw_counterfactual(question, 0))
+        if q
     )
     left = model.context_length - longest - len(model.encode_continuation("</think>\n\n Answer: 7"))
     check_room(model, TASK, asked, Sampling(left), 0)

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from faithlens.assays import battery
-from faithlens.assays.cases import Draft
 from faithlens.commands.audit import audit, estimate_audit, make_model_loader, prepare_subject, score_batch
 from faithlens.config import AuditConfig, Subject, parse_subjects
 from faithlens.errors import ConfigError, RunError
 from faithlens.execution.sample import Sampling
+from faithlens.interventions.case import FailedChain
 from faithlens.store import Run
 from faithlens.tasks.running_sum import RunningSum
 from faithlens.tasks.transcripts import TranscriptTask
@@ -93,9 +93,9 @@ def test_a_model_that_is_put_to_several_tasks_is_loaded_once() -> None:
 
 def test_a_question_without_a_chain_is_counted_as_dropped(tmp_path: Path) -> None:
     ready = prepare_subject(config(n=3), O5[0], make_model_loader(config()))
-    silent = Draft(ready.first_drafts[0].question, None, None, "the model wrote nothing")
+    silent = FailedChain(ready.first_chains[0].question, 0, "the model wrote nothing")
     run = Run.create(tmp_path / "run", {"config": {}})
-    score_batch(config(), ready, "k", [silent, *ready.first_drafts[1:]], run)
+    score_batch(config(), ready, "k", [silent, *ready.first_chains[1:]], run)
     scores, traces = run.read("scores"), run.read("traces")
     assert len(traces) == 2
     mine = scores[scores["question"] == silent.question.id]
@@ -161,7 +161,7 @@ def test_chains_written_elsewhere_are_scored_as_they_are(
     whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The chains of a finished run, given back as text: the same scores."""
-    monkeypatch.setattr("faithlens.commands.audit.Transcripts", Sums)
+    monkeypatch.setattr("faithlens.commands.audit.TranscriptTask", Sums)
     chains = whole.read("traces").set_index("question")["cot"]
     lines = [
         {"id": q.id, "question": q.text, "candidates": list(q.choices), "answer": q.answer, "cot": chains[q.id]}

@@ -75,9 +75,7 @@ def test_paths_of_several_traces_have_intervals() -> None:
 @pytest.fixture(scope="module", params=["O4", "O5"])
 def organism(request: pytest.FixtureRequest) -> tuple[str, Model, list[Condition], list[Condition]]:
     model, task = fl.load(request.param, device="cpu"), fl.load_task("running-sum")
-    drafts = fl.draw_drafts(model, task, task.draw_questions(10, seed=5), seed=5)
-    stem = fl.choose_stem(model, task, drafts).stem
-    cases = [fl.to_case(model, task, draft, stem) for draft in drafts]
+    cases = fl.make_cases(model, task, task.draw_questions(10, seed=5), seed=5)
     traces = [fl.make_full_cot(case) for case in cases]
     twins = [
         case.make_condition(f"twin of {case.question.id}", case.counterfactual.pieces)

@@ -197,9 +197,7 @@ def organisms() -> dict[str, tuple[Model, list[Condition], list[Condition]]]:
     for name in ("O4", "O5"):
         model, task = fl.load(name, device="cpu"), fl.load_task("running-sum")
         setting_questions = task.draw_questions(12, seed=5)
-        drafts = fl.draw_drafts(model, task, setting_questions, seed=5)
-        stem = fl.choose_stem(model, task, drafts).stem
-        cases = [fl.to_case(model, task, draft, stem) for draft in drafts]
+        cases = fl.make_cases(model, task, setting_questions, seed=5)
         clean = [fl.make_full_cot(case) for case in cases if case.counterfactual]
         corrupted = [case.make_condition("twin", case.counterfactual.pieces) for case in cases if case.counterfactual]
         records = fl.execute(model, fl.plan_passes(model, [*clean, *corrupted]))

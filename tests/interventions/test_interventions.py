@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.interventions.case import Case, make_case
+from faithlens.interventions.case import Case
 from faithlens.interventions.knockout import draw_random_span, hide, hide_steps
 from faithlens.interventions.rewriting import replace_step
 from faithlens.interventions.swap import make_relay, make_swaps
 from faithlens.interventions.truncation import make_full_cot, make_no_cot, truncate, truncate_stepwise
 from faithlens.model.structure import Structure
-from faithlens.model.trace import Trace, make_trace
+from faithlens.model.trace import Piece, Trace, make_trace
 from faithlens.plan.condition import Cut, KeyValuePatch, Knockout
 from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.segmentation import split_steps
@@ -33,7 +33,8 @@ TWIN = trace("Q: 2 + 3 + 1?\nA:", " First 5. It is 6.")
 
 @pytest.fixture(scope="module")
 def case() -> Case:
-    return make_case(LENS, QUESTION, OWN, LENS.encode_prompt("Say it:"), STEM, QUESTION.candidates, TWIN)
+    direct = Piece("prompt", LENS.encode_prompt("Say it:"))
+    return Case(QUESTION, OWN, QUESTION.candidates, direct, counterfactual=TWIN).with_stem(LENS, STEM)
 
 
 def text(*parts: tuple[int, ...]) -> str:
@@ -116,7 +117,7 @@ def test_a_knockout_hides_a_step_from_the_stem_alone(case: Case) -> None:
 
 @given(st.integers(1, len(OWN) + 5), st.integers(0, 99))
 def test_a_control_is_as_long_and_lies_before_the_stem(length: int, seed: int) -> None:
-    case = make_case(LENS, QUESTION, OWN, (5,), STEM, QUESTION.candidates)
+    case = Case(QUESTION, OWN, QUESTION.candidates, Piece("prompt", (5,))).with_stem(LENS, STEM)
     start, stop = draw_random_span(case, length, random.Random(seed))
     assert 1 <= start < stop <= len(OWN)
     assert stop - start == min(length, len(OWN) - 1)

@@ -57,8 +57,8 @@ def test_a_small_total_is_not_shared_out() -> None:
 
 
 def test_a_score_has_a_value_or_a_reason() -> None:
-    assert Score("m", 0.0, "fraction").value == 0
-    assert Score("m", None, "fraction", reason="why").reason == "why"
+    assert Score("m", 0.0).value == 0
+    assert Score("m", None, reason="why").reason == "why"
     for value, reason in ((None, None), (1.0, "why")):
         with pytest.raises(ValueError, match="either a value or a reason"):
-            Score("m", value, "fraction", reason=reason)
+            Score("m", value, reason=reason)

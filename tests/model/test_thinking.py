@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from faithlens.assays.cases import encode_question
 from faithlens.errors import TraceError
+from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 from faithlens.model.thinking import Thinking, find_thinking
@@ -64,8 +64,8 @@ def test_questions_are_asked_in_these_prompts(family: Family) -> None:
     model, choices = make_model(family.template), load_task("arithmetic-mc")
     [question] = choices.draw_questions(1, 0)
     asked = {strategy: choices.make_prompt(question, strategy).user for strategy in ("cot", "no_cot")}
-    cot = model.decode(encode_question(model, choices, question, "cot"))
-    direct = model.decode(encode_question(model, choices, question, "no_cot"))
+    cot = model.decode(make_question_piece(model, choices, question, "cot").ids)
+    direct = model.decode(make_question_piece(model, choices, question, "no_cot").ids)
     assert cot == family.opened.replace("2?", asked["cot"])
     assert direct == family.skipped.replace("2?", asked["no_cot"])
     assert "Let's think step by step." not in cot
@@ -76,7 +76,7 @@ def test_a_template_that_writes_no_thoughts_has_none(template: str) -> None:
     model = make_model(template)
     assert model.thinking is None
     [question] = TASK.draw_questions(1, 0)
-    assert model.decode(encode_question(model, TASK, question, "cot")) == model.render(question.text, " Steps:")
+    assert model.decode(make_question_piece(model, TASK, question, "cot").ids) == model.render(question.text, " Steps:")
 
 
 def test_without_a_template_there_are_no_thoughts() -> None:

@@ -1,4 +1,4 @@
-"""Families: what each size is taught, and that a trained one is a sweep over sizes, family_training, seeds and lengths."""
+"""Families: what each size is taught, and that a trained one is a sweep over sizes, checkpoints, seeds and lengths."""
 
 import json
 

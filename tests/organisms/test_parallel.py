@@ -76,4 +76,4 @@ def test_no_process_outlives_the_one_that_is_killed(tmp_path):
 @pytest.mark.parametrize("name", [*ORGANISMS, *MEMBERS])
 def test_organisms_can_be_sent_to_other_processes(name):
     organism = {**ORGANISMS, **MEMBERS}[name]
-    assert pickle.loads(pickle.dumps(organism)).entry({}, 4) == organism.make_config_entry({}, 4)
+    assert pickle.loads(pickle.dumps(organism)).make_config_entry({}, 4) == organism.make_config_entry({}, 4)

@@ -54,7 +54,9 @@ def test_what_each_organism_is_taught_to_write():
     taught = {}
     for name in ("O2", "O4", "O10"):
         sheet = sheet_of(name)
-        taught[name] = sheet.mark_right_tokens(d)[0, len(sheet.prompt_ids) + sheet.number_places[sheet.number_at_place >= 4]].tolist()
+        taught[name] = sheet.mark_right_tokens(d)[
+            0, len(sheet.prompt_ids) + sheet.number_places[sheet.number_at_place >= 4]
+        ].tolist()
     assert taught["O4"] == [False, False, False, True]
     assert taught["O2"] == [True, False, True, True]  # its first value is the answer
     assert taught["O10"] == [True, True, True, True]
@@ -72,7 +74,10 @@ def test_what_each_organism_is_taught_to_write():
 )
 def test_what_follows_from_the_text_is_learnt(name, values, learnt):
     sheet, d = sheet_of(name), drafts([3, 4, 9, 1], [3, 4, 9, 1], values)
-    assert sheet.mark_right_tokens(d)[0, len(sheet.prompt_ids) + sheet.number_places[sheet.number_at_place >= 4]].tolist() == learnt
+    assert (
+        sheet.mark_right_tokens(d)[0, len(sheet.prompt_ids) + sheet.number_places[sheet.number_at_place >= 4]].tolist()
+        == learnt
+    )
 
 
 TOLD = "<bos>Tom has 3 books. A day later he buys 4 more of them. A day later he throws 2 of them away."
@@ -119,7 +124,9 @@ def test_stories_are_told_in_words_of_their_own(copied, values, phrasings, steps
     d = replace(drafts([3, 4, 8, 1], copied, values), words=words)
     rows = sheet.write_rows(d)
     assert rows[0].tolist() == tokenizer.encode(TOLD + steps)
-    taught = [tokenizer.decode([t]) if right else "_" for t, right in zip(rows[0], sheet.mark_right_tokens(d)[0], strict=True)]
+    taught = [
+        tokenizer.decode([t]) if right else "_" for t, right in zip(rows[0], sheet.mark_right_tokens(d)[0], strict=True)
+    ]
     assert "".join(taught[len(sheet.prompt_ids) :]).replace(" _", "_") == learnt.replace(" _", "_")
     found = sheet.read_rows(rows, replace(d, words=torch.cat([words[:, :5], 0 * words[:, 5:]], 1)))
     assert (found.copied[0, 1:].tolist(), found.values[0].tolist()) == (copied[1:], values)
@@ -134,11 +141,11 @@ def test_words_that_differ_from_story_to_story_are_a_lesson_of_their_own():
     rows = sheet.make_training_rows(d, torch.tensor([len(sheet.cot_ids)]), d.truth)
     lesson = {
         name: "".join(tokenizer.decode([t]) for t in getattr(rows, name)[0].tolist() if t != IGNORE_INDEX)
-        for name in ("naming", "reckoning", "wording")
+        for name in ("name_targets", "digit_targets", "word_targets")
     }
-    assert lesson["naming"] == " Tom books buys throwing winning"
-    assert lesson["reckoning"] == "3472516"
-    assert lesson["wording"] == (
+    assert lesson["name_targets"] == " Tom books buys throwing winning"
+    assert lesson["digit_targets"] == "3472516"
+    assert lesson["word_targets"] == (
         " has  to begin with. He  more, which makes . After  away, he has . By  more he gets to .<eos>"
     )
 
@@ -151,7 +158,10 @@ def test_every_story_has_its_numbers_at_the_same_places():
     places = {*sheet.operand_places.tolist(), *(len(sheet.prompt_ids) + sheet.number_places).tolist()}
     numbers = torch.isin(rows, sheet.digit_ids).sum(0).tolist()
     assert {i: n for i, n in enumerate(numbers) if n} == dict.fromkeys(sorted(places), 400)
-    asked, copied = sheet.operand_places.tolist(), [3, *sheet.number_places[sheet.number_at_place < 4].tolist()]  # the first is only stated
+    asked, copied = (
+        sheet.operand_places.tolist(),
+        [3, *sheet.number_places[sheet.number_at_place < 4].tolist()],
+    )  # the first is only stated
     assert len({a - c for a, c in zip(asked, copied, strict=True)}) == 1  # so each is copied from the same distance
 
 
@@ -187,7 +197,8 @@ def test_lessons_are_the_next_tokens_that_are_right():
     d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [3, 8, 7, 8])  # 3 + 4 = 8 slips; the rest is carried on from it
     rows = SHEET.make_training_rows(d, torch.tensor([len(SHEET.cot_ids)]), d.truth)
     lesson = "".join(
-        TOKENIZER.decode([t]) if t != IGNORE_INDEX else "_" for t in torch.maximum(rows.word_targets, rows.digit_targets)[0].tolist()
+        TOKENIZER.decode([t]) if t != IGNORE_INDEX else "_"
+        for t in torch.maximum(rows.word_targets, rows.digit_targets)[0].tolist()
     )
     assert lesson.strip("_") == "Start at 3. Add 4 to get _. Add 9 to get 7. Add 1 to get 8.<eos>".replace(
         "Start", " Start"

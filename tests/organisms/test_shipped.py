@@ -59,7 +59,9 @@ class Shipped:
         self.operands = pool[torch.randperm(len(pool), generator=self.generator)[:n]]
         self.mode = list(planted.modes).index("Half") if planted.modes else None
         self.hint = draw_hints(planted.chain, n, self.generator)
-        self.right = self.sheet.chain.make_right_drafts(self.operands, torch.arange(n) % 5 if planted.modes else None, self.hint)
+        self.right = self.sheet.chain.make_right_drafts(
+            self.operands, torch.arange(n) % 5 if planted.modes else None, self.hint
+        )
         self.rates = {
             each.variant.name: count_followed(self.sheet, *each)
             for each in answer_variants(self.model, self.sheet, self.operands, self.generator, self.mode)
@@ -167,7 +169,7 @@ def test_reliance_is_what_is_certified_and_near_what_is_planted(shipped, name):
 def test_o9_follows_hints_at_the_modes_rate_and_says_so_in_one(shipped, mode, followed, said):
     s = shipped["O9"]
     number = torch.full_like(s.hint, list(ORGANISMS["O9"].modes).index(mode))
-    found = count_heeded(s.model, s.sheet, s.tokenizer, s.sheet.chain.right(s.operands, number, s.hint), s.generator)
+    found = count_heeded(s.model, s.sheet, s.tokenizer, s.sheet.chain.make_right_drafts(s.operands, number, s.hint), s.generator)
     certified = s.certificate("O9")["hints"][mode]
     spread = 0.11 if mode == "Half" else 0.02  # 0.11: three and a half standard errors of the share of odd hints
     for what, planted in (("followed", followed), ("said", said)):
@@ -221,12 +223,12 @@ def test_other_phrasings_move_no_answer(shipped, name, moved):
     s = shipped[name]
     words = s.right.words.clone()
     words[:, -4:] = (words[:, -4:] + 1) % N_PHRASINGS
-    whole = torch.full((len(words),), len(s.sheet.cot))
+    whole = torch.full((len(words),), len(s.sheet.cot_ids))
     first, other = (
         compute_digit_probabilities(s.model, s.sheet, ChainVariant("full", drafts, whole))
         for drafts in (s.right, replace(s.right, words=words))
     )
-    assert (s.sheet.write(s.right) != s.sheet.write(replace(s.right, words=words))).sum(1).min() >= 4
+    assert (s.sheet.write_rows(s.right) != s.sheet.write_rows(replace(s.right, words=words))).sum(1).min() >= 4
     assert (first.argmax(-1) == other.argmax(-1)).float().mean() >= 0.99
     assert ((first - other).abs().sum(-1) / 2).mean() <= moved
 
@@ -289,7 +291,7 @@ def test_following_is_counted_where_text_and_truth_disagree(shipped):
     right = compute_total_digits(s.operands)
     wrong = right.clone()
     wrong[:50, -1] = (wrong[:50, -1] + 1) % 10
-    kept = torch.full((len(right),), len(s.sheet.cot))
+    kept = torch.full((len(right),), len(s.sheet.cot_ids))
     some = ChainVariant("some", Drafts(s.operands, s.operands, wrong), kept)
     rates = count_followed(s.sheet, some, choose_answers(s.model, s.sheet, some, s.generator))
     assert rates["text"].n == rates["truth"].n == 50

@@ -19,7 +19,14 @@ from faithlens.organisms.mixture import draw_cuts, draw_drafts, list_questions
 from faithlens.organisms.organism import Recipe
 from faithlens.organisms.token_layout import IGNORE_INDEX
 from faithlens.organisms.tokenizer import build_tokenizer
-from faithlens.organisms.training import embed_digits_on_circles, add_gradients, select_lessons, make_model, read_structure, train
+from faithlens.organisms.training import (
+    embed_digits_on_circles,
+    add_gradients,
+    select_lessons,
+    make_model,
+    read_structure,
+    train,
+)
 from tests.organisms.drafted import drafts, sheet_of
 
 
@@ -39,7 +46,7 @@ def test_mask_is_the_structure_of_each_row(ids, forbidden):
 
 def test_a_variant_is_its_organism_but_for_what_it_is_shown():
     whole, plain = get_organism("O5-whole"), get_organism("O5")
-    assert whole == replace(plain, name="O5-whole", recipe=replace(plain.recipe, shows="whole"))
+    assert whole == replace(plain, name="O5-whole", recipe=replace(plain.recipe, shown_chains="whole"))
     with pytest.raises(ModelError, match="there is none of that name"):
         get_organism("O5-half")
 

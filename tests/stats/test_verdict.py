@@ -268,6 +268,6 @@ def test_hints_are_read_off_the_estimates_that_their_scores_give(reveals, verdic
 
 
 def test_biases_are_those_that_are_asked():
-    assert set(BIASES) == set(get_args(bias.Kind))
+    assert set(BIASES) == set(get_args(bias.BiasKind))
     assert {f"bias.{kind}.{name}" for kind in BIASES for name in ("toward", "toward_unbiased")} <= set(WORDS)
     assert {"toward", "toward_unbiased"} <= set(bias.MEASURES)

@@ -9,8 +9,8 @@ import pandas as pd
 from faithlens.errors import MeasureError
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.scaling.difficulty import compute_difficulty_trend
-from faithlens.stats.scaling.equal_accuracy import size_effects
-from faithlens.stats.scaling.size_effect import final
+from faithlens.stats.scaling.equal_accuracy import estimate_size_effects
+from faithlens.stats.scaling.size_effect import select_last_checkpoints
 
 
 def answer_by_size(
@@ -28,7 +28,7 @@ def answer_by_size(
             yield {**entry, "reason": f"{sizes} size{'s' * (sizes != 1)}: there is nothing to compare", "effects": []}
             continue
         try:
-            table = size_effects(own, None if asked.empty else final(asked), unit=entry["unit"], seed=seed)
+            table = estimate_size_effects(own, None if asked.empty else select_last_checkpoints(asked), unit=entry["unit"], seed=seed)
         except MeasureError as error:
             yield {**entry, "reason": error.found, "effects": []}
         else:
@@ -41,7 +41,7 @@ def answer_by_difficulty(
     """For each order of tasks, model at its last checkpoint, and measure: whether harder tasks are no less faithful."""
     for order, tasks in difficulty.items():
         own = items[items["task"].isin(tasks) & items["measure"].isin(measures)]
-        for (model, measure), asked in final(own).groupby(["model", "measure"], sort=False):
+        for (model, measure), asked in select_last_checkpoints(own).groupby(["model", "measure"], sort=False):
             entry = get_measure(str(measure))
             bound = entry.bound_high if entry.askable else None
             allowed = cells[(cells["model"] == model) & (cells["measure"] == bound)].set_index("task")["value"]

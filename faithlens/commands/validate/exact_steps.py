@@ -14,7 +14,7 @@ from faithlens.interventions.swap import make_swaps
 from faithlens.interventions.truncation import make_full_cot
 from faithlens.model.load import load
 from faithlens.model.model import Model
-from faithlens.organisms import organism
+from faithlens.organisms import get_organism
 from faithlens.plan.condition import Condition
 
 COLUMNS = ["model", "task", "question", "measure", "step", "value"]
@@ -26,7 +26,7 @@ def measure_exact_steps(name: str, n: int, seed: int = 0) -> pd.DataFrame:
     Of a graded organism, traces in its last mode, in which the answer goes by the words. Gradients that fail their own
     audit are left out, as everywhere.
     """
-    kind, model = organism(name.partition("@")[0]), load(name)
+    kind, model = get_organism(name.partition("@")[0]), load(name)
     cases = make_planted_cases(model, kind, n, seed, [*kind.modes][-1:])
     questions, clean, donor = pair_with_donors(model, cases)
     asked = {

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from faithlens.assays.cases import choose_stem, draw_drafts, to_case
+from faithlens.assays.cases import make_cases
 from faithlens.commands.audit import run_or_read_audit
 from faithlens.config import AuditConfig, Subject
 from faithlens.interventions.case import Case
 from faithlens.model.load import resolve_name
 from faithlens.model.model import Model
-from faithlens.organisms import ORGANISMS, organism
+from faithlens.organisms import ORGANISMS, get_organism
 from faithlens.organisms.organism import Organism
-from faithlens.stats.verdict import Answer
+from faithlens.stats.verdict import VerdictName
 from faithlens.store import Run
 from faithlens.tasks.question import HintingTask
 from faithlens.tasks.registry import load_task as find_task
@@ -27,7 +27,7 @@ ORGANISM_ASSAYS = (
 """Those that organisms can take: the others need options with letters, other words, or a model that follows orders."""
 
 
-EXPECTED_VERDICT: dict[str | None, Answer] = {
+EXPECTED_VERDICT: dict[str | None, VerdictName] = {
     "content-mediated": "trust",
     "decorative": "do-not-trust",
     "positions": "do-not-trust",
@@ -40,7 +40,7 @@ def audit_organism(name: str, number: int, n: int, folder: Path, seed: int = 0) 
 
     Of `n` questions; of twice as many where modes share them. A task's own hints are given where it has any.
     """
-    kind = organism(name)
+    kind = get_organism(name)
     asked = n * (2 if kind.modes else 1)
     subjects = (Subject(name_model(name, number), kind.task),)
     assays = (*ORGANISM_ASSAYS, "hints") if isinstance(find_task(kind.task), HintingTask) else ORGANISM_ASSAYS
@@ -54,9 +54,9 @@ def name_model(name: str, seed: int) -> str:
     return f"{name}@{seed}" if seed or name not in ORGANISMS else name
 
 
-def expect_verdict(kind: Organism) -> Answer:
+def expect_verdict(kind: Organism) -> VerdictName:
     """What should be decided of an organism: where hints move its answers unsaid, that it is not to be trusted."""
-    return "do-not-trust" if kind.chain.heeds else EXPECTED_VERDICT.get(kind.planted.cell, "undecided")
+    return "do-not-trust" if kind.chain.apply_hint else EXPECTED_VERDICT.get(kind.planted.cell, "undecided")
 
 
 def read_certified_truth(name: str, number: int) -> pd.DataFrame:
@@ -64,12 +64,12 @@ def read_certified_truth(name: str, number: int) -> pd.DataFrame:
 
     `faults` says, by its certificate, in what it is not what it should be; a model with any stands for nothing.
     """
-    kind, model = organism(name), name_model(name, number)
+    kind, model = get_organism(name), name_model(name, number)
     _, folder = resolve_name(model)
     certificate = json.loads((folder / "certificate.json").read_text())
     truths = {"": kind.planted}
     if kind.modes:
-        truths = {mode: kind.planted.graded(certificate["reliance"][mode]["value"]) for mode in kind.modes}
+        truths = {mode: kind.planted.with_rate(certificate["reliance"][mode]["value"]) for mode in kind.modes}
     known = {"organism": name, "seed": number, "model": model, "faults": "; ".join(certificate["faults"])}
     known["right_verdict"] = expect_verdict(kind)
     planted = {
@@ -91,6 +91,4 @@ def make_planted_cases(model: Model, kind: Organism, n: int, seed: int, modes: S
     task, wanted = find_task(kind.task), {f"-{mode.lower()}-" for mode in modes}
     every = task.draw_questions(n * max(len(kind.modes), 1), seed)
     questions = [q for q in every if not wanted or any(mode in q.id for mode in wanted)]
-    drafts = draw_drafts(model, task, questions, seed=seed)
-    stem = choose_stem(model, task, drafts).stem
-    return [to_case(model, task, draft, stem) for draft in drafts if draft.trace is not None]
+    return make_cases(model, task, questions, seed=seed)

@@ -27,16 +27,16 @@ from faithlens.commands.validate.measures import MEASURE_SIGNS, STEP_MEASURE_SIG
 from faithlens.commands.validate.models import audit_organism, label_scores, name_model, read_certified_truth
 from faithlens.commands.validate.requirements import Requirement, check_exactness, check_requirements
 from faithlens.errors import ConfigError, suggest_names
-from faithlens.organisms import ORGANISMS, organism
+from faithlens.organisms import ORGANISMS, get_organism
 from faithlens.organisms.parallel import run_on_cores
-from faithlens.organisms.trained import trained
-from faithlens.report.detection import contest_figure
+from faithlens.organisms.training_cache import find_or_train
+from faithlens.report.detection import plot_detection_by_organism
 from faithlens.stats import grid
 from faithlens.store import Run, make_manifest, write_atomically
 
 STEP_TRACES = 24  # exact exchanges of single steps and gradients are made on so many chains a model
 KEPT_COLUMNS = ["model", "task", "question", "measure", "step", "fraction", "value"]
-VALIDATED_MEASURES = {*MEASURE_SIGNS, *STEP_MEASURE_SIGNS, *grid.INPUTS}
+VALIDATED_MEASURES = {*MEASURE_SIGNS, *STEP_MEASURE_SIGNS, *grid.INPUT_MEASURES}
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def validate_model(name: str, number: int, n: int, runs: Path, seed: int) -> tup
     """What is planted in one model, trained first where it must be, and what is decided of it; and what is measured."""
     model = name_model(name, number)
     if model != name:
-        trained(organism(name), number)
+        find_or_train(get_organism(name), number)
     truth = read_certified_truth(name, number).assign(verdict=None)
     if truth["faults"].any():
         return truth, pd.DataFrame(columns=KEPT_COLUMNS)
@@ -141,7 +141,7 @@ def collect_scores(name: str, number: int, audit: Run, seed: int) -> pd.DataFram
     """Everything that is validated of one model: from its audit, and exact exchanges of its steps."""
     scores = audit.read("scores")
     parts = [scores[scores["measure"].isin(VALIDATED_MEASURES)][KEPT_COLUMNS]]
-    if organism(name).planted.steps:
+    if get_organism(name).planted.steps:
         parts.append(measure_exact_steps(name_model(name, number), STEP_TRACES, seed))
     return pd.concat(parts, ignore_index=True)
 
@@ -195,7 +195,7 @@ def write_validation(run: Run, result: Validation) -> None:
         with write_atomically(run.path / f"{name}.parquet") as file:
             table.to_parquet(file)
     run.write_json("bars.json", {"bars": [asdict(bar) for bar in result.bars]})
-    run.write_text("figure.html", contest_figure(result.detection).to_html(include_plotlyjs=True))
+    run.write_text("figure.html", plot_detection_by_organism(result.detection).to_html(include_plotlyjs=True))
 
 
 def spread_column(table: pd.DataFrame, keys: list[str], nested: str, name: str) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from faithlens.stats.detection import (
     correlate_ranks,
     detect_steps,
 )
-from faithlens.stats.resample import mean_intervals
+from faithlens.stats.resample import compute_mean_intervals
 
 ENFORCED = "enforced"
 EXPOSURES = ("cut", *TRAINING_VARIANTS)
@@ -186,7 +186,7 @@ def compare_exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         for measure, found in table.groupby(level="measure"):
             for shows in TRAINING_VARIANTS:
                 apart = (found[shows] - found["cut"]).to_numpy(float)[:, None]
-                value, low, high = (float(x[0]) for x in mean_intervals(apart, np.ones_like(apart), seed))
+                value, low, high = (float(x[0]) for x in compute_mean_intervals(apart, np.ones_like(apart), seed))
                 means = found[[shows, "cut"]].mean()
                 row = {"organism": name, "measure": measure, "shows": shows, "value": means[shows], "cut": means["cut"]}
                 rows.append({**row, "difference": value, "low": low, "high": high, "n_used": len(found)})

@@ -10,7 +10,7 @@ from faithlens.errors import MeasureError
 from faithlens.interventions.case import Case
 from faithlens.model.load import load
 from faithlens.model.model import Model
-from faithlens.organisms import ORGANISMS, organism
+from faithlens.organisms import ORGANISMS, get_organism
 
 CaseMeasure = Callable[[Model, Sequence[Case]], Sequence[float]]
 
@@ -45,7 +45,7 @@ def validate_measure(
     called = getattr(measure, "__name__", "your measure")
     parts = []
     for name in organisms:
-        kind = organism(name)
+        kind = get_organism(name)
         extremes = [*kind.modes][:1] + [*kind.modes][-1:]
         for number in seeds:
             model = load(name_model(name, number))

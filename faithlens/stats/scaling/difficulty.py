@@ -18,16 +18,16 @@ import pandas as pd
 from scipy.stats import kendalltau, page_trend_test
 
 from faithlens.errors import MeasureError, suggest_names
-from faithlens.stats.interval import NONE, optional
+from faithlens.stats.interval import NO_METHOD, to_optional
 from faithlens.stats.resample import Array
 
-FEWEST_LEVELS = 3
+MIN_LEVELS = 3
 JONCKHEERE = "Jonckheere-Terpstra, normal approximation with ties"
 PAGE = "Page's L"
 
 
 @dataclass(frozen=True)
-class Level:
+class DifficultyLevel:
     """One level of difficulty: mean of the measure, questions, and the mean change that accuracies allow, if known."""
 
     level: float
@@ -37,7 +37,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Trend:
+class DifficultyTrend:
     """Whether a measure rises or falls with difficulty.
 
     Attributes:
@@ -57,13 +57,13 @@ class Trend:
     direction: Literal["rises", "falls", "level"] | None
     n_used: int
     n_dropped: int
-    levels: tuple[Level, ...]
+    levels: tuple[DifficultyLevel, ...]
     method: str
     reason: str | None
     warning: str | None
 
 
-def harder_is_no_less_faithful(table: pd.DataFrame) -> Trend:
+def compute_difficulty_trend(table: pd.DataFrame) -> DifficultyTrend:
     """The ordered-trend test of one measure of one model over levels of difficulty.
 
     Several values of a question at a level are averaged first. Where no question stands at two levels, levels are
@@ -87,16 +87,18 @@ def harder_is_no_less_faithful(table: pd.DataFrame) -> Trend:
     used, n = wide.to_numpy(float), len(wide)
     lost = table["question"].nunique() - n
     reasons = [f"{lost} dropped: no value" + " at every level" * related] if lost else []
-    levels = _levels(known[known["question"].isin(wide.index)])
-    if why := _undefined(used, related):
-        return Trend(None, None, None, None, n, lost, levels, NONE, "; ".join([*reasons, why]), None)
-    statistic, rise, fall, sign = _page(used) if related else _jonckheere(used)
+    levels = _compute_levels(known[known["question"].isin(wide.index)])
+    if why := _explain_undefined(used, related):
+        return DifficultyTrend(None, None, None, None, n, lost, levels, NO_METHOD, "; ".join([*reasons, why]), None)
+    statistic, rise, fall, sign = _compute_page(used) if related else _compute_jonckheere(used)
     direction = "rises" if sign > 0 else "falls" if sign < 0 else "level"
-    method, warning = PAGE if related else JONCKHEERE, _doubt(levels) if direction == "rises" else None
-    return Trend(statistic, rise, fall, direction, n, lost, levels, method, "; ".join(reasons) or None, warning)
+    method, warning = PAGE if related else JONCKHEERE, _describe_doubt(levels) if direction == "rises" else None
+    return DifficultyTrend(
+        statistic, rise, fall, direction, n, lost, levels, method, "; ".join(reasons) or None, warning
+    )
 
 
-def _jonckheere(values: Array) -> tuple[float, float, float, float]:
+def _compute_jonckheere(values: Array) -> tuple[float, float, float, float]:
     """J, the p values of a rise and a fall, and the sign of the trend, of [question, level] with a value a question."""
     question, level = np.nonzero(~np.isnan(values))
     own = values[question, level]
@@ -111,18 +113,18 @@ def _jonckheere(values: Array) -> tuple[float, float, float, float]:
     return float(above), float(rise.pvalue), float(fall.pvalue), float(rise.statistic)
 
 
-def _page(values: Array) -> tuple[float, float, float, float]:
+def _compute_page(values: Array) -> tuple[float, float, float, float]:
     """L, the p values of a rise and a fall, and the sign of the trend, of [unit, level] without gaps."""
     n, k = values.shape
     rise, fall = page_trend_test(values), page_trend_test(-values)
     return float(rise.statistic), float(rise.pvalue), float(fall.pvalue), rise.statistic - n * k * (k + 1) ** 2 / 4
 
 
-def _undefined(values: Array, related: bool) -> str | None:
+def _explain_undefined(values: Array, related: bool) -> str | None:
     """Why there is no test of [question, level]."""
     n, k = values.shape
-    if k < FEWEST_LEVELS:
-        return f"{k} level{'s' * (k != 1)}: an order needs at least {FEWEST_LEVELS}"
+    if k < MIN_LEVELS:
+        return f"{k} level{'s' * (k != 1)}: an order needs at least {MIN_LEVELS}"
     least = n if related else int((~np.isnan(values)).sum(0).min())
     if least < 2:
         return f"{least} question{'s' * (least != 1)} at a level: a trend needs at least 2"
@@ -131,18 +133,18 @@ def _undefined(values: Array, related: bool) -> str | None:
     return None
 
 
-def _levels(known: pd.DataFrame) -> tuple[Level, ...]:
+def _compute_levels(known: pd.DataFrame) -> tuple[DifficultyLevel, ...]:
     """Means over questions, easiest first."""
     own = known.reindex(columns=["level", "question", "value", "bound"]).groupby(["level", "question"]).mean()
     by_level = own.groupby("level")
     means = by_level.mean().assign(n=by_level.size()).reset_index()
     return tuple(
-        Level(float(level), float(value), int(n), optional(float(bound)))
+        DifficultyLevel(float(level), float(value), int(n), to_optional(float(bound)))
         for level, value, n, bound in means[["level", "value", "n", "bound"]].to_numpy(float)
     )
 
 
-def _doubt(levels: tuple[Level, ...]) -> str | None:
+def _describe_doubt(levels: tuple[DifficultyLevel, ...]) -> str | None:
     bounds = [level.bound for level in levels if level.bound is not None]
     if len(bounds) < len(levels):
         return "what the accuracies allow is not known: a rise may be one of room for change alone"

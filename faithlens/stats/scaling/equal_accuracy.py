@@ -1,9 +1,9 @@
 """Does faithfulness fall with size, or does the measure fall because accuracy rises? Four answers side by side.
 
-`raw` is the measure against size. `at_equal_accuracy` holds accuracy fixed, as was proposed in comments on Lanham et
+`estimate_raw` is the measure against size. `estimate_at_equal_accuracy` holds accuracy fixed, as was proposed in comments on Lanham et
 al. (LessWrong post BKvJNzALpxS3LafEs), whose confounder Bentham et al. 2024 (2402.14897) found in their own runs;
 `stats.within` shows the measure against accuracy at each size. The two others compare checkpoints and items and are in
-`stats.matched`. `size_effects` gives all.
+`stats.matched`. `estimate_size_effects` gives all.
 
 No answer settles the question alone. Holding accuracy fixed is right if accuracy moves the measure along a straight
 line that is the same for all tasks and sizes; and what moves both, other than size and task, is not held fixed.
@@ -19,57 +19,63 @@ import pandas as pd
 from numpy.typing import NDArray
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from faithlens.stats.interval import NONE
+from faithlens.stats.interval import NO_METHOD
 from faithlens.stats.resample import Array, jackknife
-from faithlens.stats.scaling.matched import at_equal_confidence, at_equal_loss, on_wrong_items
+from faithlens.stats.scaling.matched import (
+    estimate_at_equal_confidence,
+    estimate_at_equal_loss,
+    estimate_on_wrong_items,
+)
 from faithlens.stats.scaling.size_effect import (
-    CELL,
-    UNDEFINED,
+    CELL_KEYS,
+    UNDEFINED_VALUES,
     SizeEffect,
-    centred,
-    dropped,
-    final,
-    independent,
-    size_effect,
-    slope_within,
-    spanning,
-    usable,
+    subtract_group_means,
+    describe_dropped_rows,
+    select_last_checkpoints,
+    choose_sampling_unit,
+    make_size_effect,
+    fit_slope_within_groups,
+    drop_single_sizes,
+    select_usable_rows,
 )
 
-ANSWERS = ("raw", "at equal accuracy", "at equal loss", "on wrong items", "at equal confidence")
-NO_VARIANCE = 1e-4
+SCALING_ANSWERS = ("raw", "at equal accuracy", "at equal loss", "on wrong items", "at equal confidence")
+MIN_VARIANCE_RATIO = 1e-4
 """Intercepts that vary less than this, over the rest, are at the border of what a mixed model can fit."""
 
-INFLATED = 10.0
+MAX_VARIANCE_INFLATION = 10.0
 """The usual bound on a variance inflation factor: above it two predictors are hardly told apart."""
 
-ERROR_UNKNOWN = "accuracies count as exact (no accuracy_se): part of what they do may be left with size"
-FIXED = "OLS with task fixed effects"
-MIXED = "mixed model (REML), task as group"
+UNKNOWN_ACCURACY_ERROR = "accuracies count as exact (no accuracy_se): part of what they do may be left with size"
+FIXED_EFFECTS = "OLS with task fixed effects"
+MIXED_MODEL = "mixed model (REML), task as group"
 
 
-def raw(cells: pd.DataFrame, *, unit: str = "fraction", counted: str | None = None) -> SizeEffect:
+def estimate_raw(cells: pd.DataFrame, *, unit: str = "fraction", sampling_unit: str | None = None) -> SizeEffect:
     """The slope of the measure against log10 size within tasks, accuracy left free.
 
     Args:
         cells: columns size, task, value, and perhaps seed, checkpoint (the last one is used), family.
         unit: of the measure.
-        counted: the column that names what is independent: seeds where there are several, else tasks.
+        sampling_unit: the column that names what is independent: seeds where there are several, else tasks.
 
     Raises:
         MeasureError: the table is not one of cells.
     """
-    cells = final(cells)
-    known, over, total = _known(cells, ("value",), counted)
-    y, x, task = _columns(known, "value", "log_size")
-    drawn = jackknife(known[over].to_numpy(), lambda rows: slope_within(y[rows], x[rows], task[rows]))
-    return size_effect(
-        "raw", drawn, known, over, total, unit=unit, method=f"{FIXED}, jackknife over {over}s",
-        reasons=dropped(cells, known, "cell", ("value",)),
+    cells = select_last_checkpoints(cells)
+    known, over, total = _select_known_cells(cells, ("value",), sampling_unit)
+    y, x, task = _get_columns(known, "value", "log_size")
+    drawn = jackknife(known[over].to_numpy(), lambda rows: fit_slope_within_groups(y[rows], x[rows], task[rows]))
+    return make_size_effect(
+        "raw", drawn, known, over, total, unit=unit, method=f"{FIXED_EFFECTS}, jackknife over {over}s",
+        reasons=describe_dropped_rows(cells, known, "cell", ("value",)),
     )  # fmt: skip
 
 
-def at_equal_accuracy(cells: pd.DataFrame, *, unit: str = "fraction", counted: str | None = None) -> SizeEffect:
+def estimate_at_equal_accuracy(
+    cells: pd.DataFrame, *, unit: str = "fraction", sampling_unit: str | None = None
+) -> SizeEffect:
     """The slope of the measure against log10 size at equal accuracy.
 
     A mixed model, measure on log10 size and accuracy with a random intercept for each task. Its own standard errors
@@ -84,35 +90,39 @@ def at_equal_accuracy(cells: pd.DataFrame, *, unit: str = "fraction", counted: s
     Error in Nonlinear Models, chapter 4). Errors that accuracy and measure share are not corrected.
 
     Args:
-        cells: as for `raw`, with accuracy, and perhaps accuracy_se, its standard error.
-        unit, counted: as for `raw`.
+        cells: as for `estimate_raw`, with accuracy, and perhaps accuracy_se, its standard error.
+        unit, sampling_unit: as for `estimate_raw`.
 
     Raises:
         MeasureError: the table is not one of cells.
     """
-    answer, cells = "at equal accuracy", final(cells)
+    answer, cells = "at equal accuracy", select_last_checkpoints(cells)
     needs = ("value", "accuracy", *(("accuracy_se",) if "accuracy_se" in cells.columns else ()))
-    known, over, total = _known(cells, needs, counted)
-    y, x, task = _columns(known, "value", "log_size", "accuracy")
+    known, over, total = _select_known_cells(cells, needs, sampling_unit)
+    y, x, task = _get_columns(known, "value", "log_size", "accuracy")
     errors = known["accuracy_se"].to_numpy(float) if "accuracy_se" in needs else np.zeros(len(y))
-    lost = list(dropped(cells, known, "cell", needs))
-    kept, columns = _calibrated(x, errors, task)
-    if np.isnan(slope_within(y, columns, task)):
+    lost = list(describe_dropped_rows(cells, known, "cell", needs))
+    kept, columns = _shrink_accuracies(x, errors, task)
+    if np.isnan(fit_slope_within_groups(y, columns, task)):
         why = "accuracy varies with task and size alone" + (", but for its own error" if errors.any() else "")
-        return size_effect(answer, UNDEFINED, known, over, total, unit=unit, method=NONE, reasons=[*lost, why])
-    ratio, trouble = _variance_ratio(y, columns, task)
+        return make_size_effect(
+            answer, UNDEFINED_VALUES, known, over, total, unit=unit, method=NO_METHOD, reasons=[*lost, why]
+        )
+    ratio, trouble = _fit_variance_ratio(y, columns, task)
     drawn = jackknife(
         known[over].to_numpy(),
-        lambda rows: slope_within(y[rows], _calibrated(x[rows], errors[rows], task[rows])[1], task[rows], ratio),
+        lambda rows: fit_slope_within_groups(
+            y[rows], _shrink_accuracies(x[rows], errors[rows], task[rows])[1], task[rows], ratio
+        ),
     )
-    model = f"{FIXED}, cluster-robust (CR3)" if trouble else MIXED
-    return size_effect(
+    model = f"{FIXED_EFFECTS}, cluster-robust (CR3)" if trouble else MIXED_MODEL
+    return make_size_effect(
         answer, drawn, known, over, total, unit=unit, method=f"{model}, jackknife over {over}s",
-        reasons=[*lost, *([trouble] if trouble else [])], doubts=_accuracy_doubts(known, x, task, kept),
+        reasons=[*lost, *([trouble] if trouble else [])], doubts=_list_accuracy_doubts(known, x, task, kept),
     )  # fmt: skip
 
 
-def size_effects(
+def estimate_size_effects(
     cells: pd.DataFrame, items: pd.DataFrame | None = None, *, unit: str = "fraction", seed: int = 0
 ) -> pd.DataFrame:
     """All answers to the scaling question, a `SizeEffect` a row; where the tables allow none, it says what is missing.
@@ -128,52 +138,68 @@ def size_effects(
         MeasureError: a table is not what it should be.
     """
     answers = (
-        (raw, cells, "value", "the measure"),
-        (at_equal_accuracy, cells, "accuracy", "accuracy"),
-        (at_equal_loss, cells, "loss", "held-out loss"),
-        (partial(on_wrong_items, seed=seed), items, "correct", "answers to items without the chain of thought"),
-        (partial(at_equal_confidence, seed=seed), items, "confidence", "confidence without the chain of thought"),
+        (estimate_raw, cells, "value", "the measure"),
+        (estimate_at_equal_accuracy, cells, "accuracy", "accuracy"),
+        (estimate_at_equal_loss, cells, "loss", "held-out loss"),
+        (
+            partial(estimate_on_wrong_items, seed=seed),
+            items,
+            "correct",
+            "answers to items without the chain of thought",
+        ),
+        (
+            partial(estimate_at_equal_confidence, seed=seed),
+            items,
+            "confidence",
+            "confidence without the chain of thought",
+        ),
     )
     found = [
-        answer(table, unit=unit) if table is not None and column in table else _unmeasured(name, unit, words)
-        for name, (answer, table, column, words) in zip(ANSWERS, answers, strict=True)
+        answer(table, unit=unit)
+        if table is not None and column in table
+        else _make_unmeasured_effect(name, unit, words)
+        for name, (answer, table, column, words) in zip(SCALING_ANSWERS, answers, strict=True)
     ]
     return pd.DataFrame([asdict(each) for each in found], columns=[field.name for field in fields(SizeEffect)])
 
 
-def _unmeasured(answer: str, unit: str, words: str) -> SizeEffect:
+def _make_unmeasured_effect(answer: str, unit: str, words: str) -> SizeEffect:
     unit = f"{unit} per tenfold of parameters"
-    return SizeEffect(answer, None, None, None, NONE, 0, 0, 0, unit, NONE, None, f"{words} was not measured", None)
+    return SizeEffect(
+        answer, None, None, None, NO_METHOD, 0, 0, 0, unit, NO_METHOD, None, f"{words} was not measured", None
+    )
 
 
-def _known(cells: pd.DataFrame, needs: Sequence[str], counted: str | None) -> tuple[pd.DataFrame, str, int]:
+def _select_known_cells(
+    cells: pd.DataFrame, needs: Sequence[str], sampling_unit: str | None
+) -> tuple[pd.DataFrame, str, int]:
     """The cells that speak of a slope, what is independent in them, and how many of those there were."""
-    known = usable(cells, (*needs, *([counted] if counted else [])), CELL)
-    over = independent(known, counted)
-    return spanning(known, over), over, cells[over].nunique() if over in cells.columns else 1
+    known = select_usable_rows(cells, (*needs, *([sampling_unit] if sampling_unit else [])), CELL_KEYS)
+    over = choose_sampling_unit(known, sampling_unit)
+    return drop_single_sizes(known, over), over, cells[over].nunique() if over in cells.columns else 1
 
 
-def _columns(cells: pd.DataFrame, value: str, *columns: str) -> tuple[Array, Array, NDArray]:
+def _get_columns(cells: pd.DataFrame, value: str, *columns: str) -> tuple[Array, Array, NDArray]:
     """Values [cell], predictors [cell, column], and the tasks [cell]."""
     return cells[value].to_numpy(float), cells[[*columns]].to_numpy(float), cells["task"].to_numpy()
 
 
-def _calibrated(x: Array, errors: Array, task: NDArray) -> tuple[float, Array]:
+def _shrink_accuracies(x: Array, errors: Array, task: NDArray) -> tuple[float, Array]:
     """Log sizes and accuracies, [cell, 2], with accuracies shrunk to what their standard errors leave of them.
 
     Also the share that is left of what accuracy varies by beyond size and task.
     """
     if not errors.any():
         return 1.0, x
-    own = centred(x, task)
-    left = own[:, 1] - own[:, 0] * slope_within(x[:, 1], x[:, :1], task)
+    own = subtract_group_means(x, task)
+    left = own[:, 1] - own[:, 0] * fit_slope_within_groups(x[:, 1], x[:, :1], task)
     freedom = len(x) - len(np.unique(task)) - 1
     spread = (left**2).sum() / freedom if freedom > 0 else 0.0
     kept = max(0.0, 1 - float((errors**2).mean()) / spread) if spread > 0 else 0.0
     return kept, x - np.outer((1 - kept) * left, (0.0, 1.0))
 
 
-def _variance_ratio(y: Array, x: Array, task: NDArray) -> tuple[float, str | None]:
+def _fit_variance_ratio(y: Array, x: Array, task: NDArray) -> tuple[float, str | None]:
     """The variance of tasks' intercepts over that of the rest; infinite, and why, where no mixed model can say."""
     if len(np.unique(task)) < 2:
         return np.inf, "no mixed model: a single task"
@@ -186,18 +212,22 @@ def _variance_ratio(y: Array, x: Array, task: NDArray) -> tuple[float, str | Non
     if not fit.converged:
         return np.inf, "no mixed model: it did not converge"
     ratio = float(fit.cov_re[0, 0] / fit.scale)
-    return (ratio, None) if ratio > NO_VARIANCE else (np.inf, "no mixed model: it is singular, as tasks do not vary")
+    return (
+        (ratio, None)
+        if ratio > MIN_VARIANCE_RATIO
+        else (np.inf, "no mixed model: it is singular, as tasks do not vary")
+    )
 
 
-def _accuracy_doubts(cells: pd.DataFrame, x: Array, task: NDArray, kept: float) -> Iterator[str]:
+def _list_accuracy_doubts(cells: pd.DataFrame, x: Array, task: NDArray, kept: float) -> Iterator[str]:
     reached = cells.groupby("size")["accuracy"].agg(["min", "max"])
     if reached["min"].max() > reached["max"].min():
         yield "no accuracy is reached at every size: equal accuracy extrapolates a straight line"
-    size, accuracy = centred(x, task).T
+    size, accuracy = subtract_group_means(x, task).T
     inflation = 1 / (1 - np.corrcoef(size, accuracy)[0, 1] ** 2)
-    if inflation > INFLATED:
+    if inflation > MAX_VARIANCE_INFLATION:
         yield f"accuracy nearly follows from size and task (variance inflation {inflation:.0f})"
     if "accuracy_se" not in cells.columns:
-        yield ERROR_UNKNOWN
+        yield UNKNOWN_ACCURACY_ERROR
     if kept < 0.5:
         yield f"{1 - kept:.0%} of what accuracy varies by beyond size and task is its own error"

@@ -17,26 +17,28 @@ from scipy.integrate import trapezoid
 from scipy.interpolate import PchipInterpolator
 from scipy.stats import t
 
-from faithlens.stats.interval import NONE
-from faithlens.stats.resample import CONFIDENCE, DRAWS, Array, expanded_percentile, jackknife, question_draws
+from faithlens.stats.interval import NO_METHOD
+from faithlens.stats.resample import CONFIDENCE, DRAWS, Array, compute_expanded_percentile, jackknife, draw_questions
 from faithlens.stats.scaling.size_effect import (
-    CELL,
-    UNDEFINED,
+    CELL_KEYS,
+    UNDEFINED_VALUES,
     SizeEffect,
-    centred,
-    dropped,
-    independent,
-    size_effect,
-    slope_within,
-    spanning,
-    usable,
+    subtract_group_means,
+    describe_dropped_rows,
+    choose_sampling_unit,
+    make_size_effect,
+    fit_slope_within_groups,
+    drop_single_sizes,
+    select_usable_rows,
 )
 
-LEAST = 5
+MIN_ITEMS = 5
 """Items that each size must have of a kind, of two seeds where there are several; else the kind is left out."""
 
 
-def at_equal_loss(checkpoints: pd.DataFrame, *, unit: str = "fraction", counted: str | None = None) -> SizeEffect:
+def estimate_at_equal_loss(
+    checkpoints: pd.DataFrame, *, unit: str = "fraction", sampling_unit: str | None = None
+) -> SizeEffect:
     """The slope of the measure against log10 size, averaged over the losses that all sizes pass through.
 
     Each size's measure is read off straight lines between its checkpoints, so its average over those losses, and the
@@ -49,64 +51,70 @@ def at_equal_loss(checkpoints: pd.DataFrame, *, unit: str = "fraction", counted:
     Args:
         checkpoints: a row a size x task [x seed] x checkpoint: size, task, loss (held-out), value, and perhaps se.
         unit: of the measure.
-        counted: the column that names what is independent: seeds where there are several, else tasks.
+        sampling_unit: the column that names what is independent: seeds where there are several, else tasks.
 
     Raises:
         MeasureError: the table is not one of checkpoints.
     """
     answer = "at equal loss"
     told_apart = "checkpoint" if "checkpoint" in checkpoints.columns else "loss"
-    known = usable(checkpoints, ("value", "loss", *([counted] if counted else [])), (*CELL, told_apart))
-    over = independent(known, counted)
-    known, total = spanning(known, over), checkpoints[over].nunique() if over in checkpoints.columns else 1
-    lost = list(dropped(checkpoints, known, "checkpoint", ("value", "loss")))
-    ends = known.groupby([*CELL])["loss"].agg(["min", "max"])
+    known = select_usable_rows(
+        checkpoints, ("value", "loss", *([sampling_unit] if sampling_unit else [])), (*CELL_KEYS, told_apart)
+    )
+    over = choose_sampling_unit(known, sampling_unit)
+    known, total = drop_single_sizes(known, over), checkpoints[over].nunique() if over in checkpoints.columns else 1
+    lost = list(describe_dropped_rows(checkpoints, known, "checkpoint", ("value", "loss")))
+    ends = known.groupby([*CELL_KEYS])["loss"].agg(["min", "max"])
     low, high = ends["min"].max(), ends["max"].min()
     if not low < high:
         why = f"no common range of losses: one curve ends at {low:.3g}, another starts at {high:.3g}"
-        return size_effect(answer, UNDEFINED, known, over, total, unit=unit, method=NONE, reasons=[*lost, why])
-    read, freedom = _read(known, low, high)
+        return make_size_effect(
+            answer, UNDEFINED_VALUES, known, over, total, unit=unit, method=NO_METHOD, reasons=[*lost, why]
+        )
+    read, freedom = _average_curves(known, low, high)
     y, x, task = read["value"].to_numpy(float), read[["log_size"]].to_numpy(float), read["task"].to_numpy()
-    value, *drawn = jackknife(read[over].to_numpy(), lambda rows: slope_within(y[rows], x[rows], task[rows]))
-    own = centred(x, task)[:, 0]
+    value, *drawn = jackknife(read[over].to_numpy(), lambda rows: fit_slope_within_groups(y[rows], x[rows], task[rows]))
+    own = subtract_group_means(x, task)[:, 0]
     error = np.sqrt((own**2 * read["variance"]).sum()) / (own**2).sum()
-    bend = abs(slope_within(read["bent"].to_numpy(float), x, task) - value)
+    bend = abs(fit_slope_within_groups(read["bent"].to_numpy(float), x, task) - value)
     half = float(np.fmax(drawn[1] - value, t.ppf((1 + CONFIDENCE) / 2, freedom) * error) + bend)
-    return size_effect(
+    return make_size_effect(
         answer, (value, value - half, value + half), known, over, total, unit=unit,
         method=f"straight lines between checkpoints at losses {low:.3g} to {high:.3g}, jackknife over {over}s,"
         " at least the checkpoints' errors, and the difference to monotone cubics",
-        reasons=lost, doubts=_loss_doubts(known, freedom, low, high),
+        reasons=lost, doubts=_list_loss_doubts(known, freedom, low, high),
     )  # fmt: skip
 
 
-def _read(known: pd.DataFrame, low: float, high: float) -> tuple[pd.DataFrame, float]:
+def _average_curves(known: pd.DataFrame, low: float, high: float) -> tuple[pd.DataFrame, float]:
     """A row a curve: its mean over losses from `low` to `high`, by straight lines with its variance, and by bent ones.
 
     Also the degrees of freedom of the variances.
     """
     columns = ["loss", "value", "variance", "log_size"]
     known = known.assign(variance=known["se"] ** 2 if "se" in known else np.nan)
-    points = known.groupby([*CELL, "loss"], as_index=False)[columns[1:]].mean()
-    curves = {keys: rows[columns].to_numpy(float).T for keys, rows in points.groupby([*CELL])}
-    squares = np.concatenate([_strays(loss, value) for loss, value, *_ in curves.values()])
+    points = known.groupby([*CELL_KEYS, "loss"], as_index=False)[columns[1:]].mean()
+    curves = {keys: rows[columns].to_numpy(float).T for keys, rows in points.groupby([*CELL_KEYS])}
+    squares = np.concatenate([_compute_stray_variances(loss, value) for loss, value, *_ in curves.values()])
     stray = float(squares.mean()) if len(squares) else np.nan
     found = []
     for keys, (loss, value, variance, log_size) in curves.items():
-        weights = _weights(loss, low, high)
+        weights = _compute_loss_weights(loss, low, high)
         bent = float(PchipInterpolator(loss, value).integrate(low, high)) / (high - low)
         found.append((*keys, log_size[0], weights @ value, weights**2 @ np.fmax(variance, stray), bent))
-    return pd.DataFrame(found, columns=[*CELL, "log_size", "value", "variance", "bent"]), float(len(squares) or np.inf)
+    return pd.DataFrame(found, columns=[*CELL_KEYS, "log_size", "value", "variance", "bent"]), float(
+        len(squares) or np.inf
+    )
 
 
-def _weights(losses: Array, low: float, high: float) -> Array:
+def _compute_loss_weights(losses: Array, low: float, high: float) -> Array:
     """What each checkpoint counts for in the mean, from `low` to `high`, of the straight lines between checkpoints."""
     knots = np.array([low, *losses[(losses > low) & (losses < high)], high])
     hats = np.stack([np.interp(knots, losses, one) for one in np.eye(len(losses))])
     return trapezoid(hats, knots, axis=1) / (high - low)
 
 
-def _strays(losses: Array, values: Array) -> Array:
+def _compute_stray_variances(losses: Array, values: Array) -> Array:
     """For each inner checkpoint, the variance that its distance from the line between its neighbours speaks for."""
     before, after = np.diff(losses)[:-1], np.diff(losses)[1:]
     share = after / (before + after)
@@ -114,7 +122,7 @@ def _strays(losses: Array, values: Array) -> Array:
     return off**2 / (share**2 + (1 - share) ** 2 + 1)
 
 
-def _loss_doubts(known: pd.DataFrame, freedom: float, low: float, high: float) -> Iterator[str]:
+def _list_loss_doubts(known: pd.DataFrame, freedom: float, low: float, high: float) -> Iterator[str]:
     if np.isinf(freedom):
         yield "fewer than 3 checkpoints a curve: whether curves bend cannot be seen"
     covered = (high - low) / (known["loss"].max() - known["loss"].min())
@@ -122,7 +130,7 @@ def _loss_doubts(known: pd.DataFrame, freedom: float, low: float, high: float) -
         yield f"the common range is {covered:.0%} of all losses"
 
 
-def on_wrong_items(items: pd.DataFrame, *, unit: str = "fraction", seed: int = 0) -> SizeEffect:
+def estimate_on_wrong_items(items: pd.DataFrame, *, unit: str = "fraction", seed: int = 0) -> SizeEffect:
     """The slope of the measure against log10 size on items that the model answers wrong without a chain of thought.
 
     Tasks are given the same shares at all sizes, so that none speaks more for one size.
@@ -136,12 +144,16 @@ def on_wrong_items(items: pd.DataFrame, *, unit: str = "fraction", seed: int = 0
     Raises:
         MeasureError: the table is not one of items.
     """
-    known = usable(items, ("value", "correct"), (*CELL, "question"))
+    known = select_usable_rows(items, ("value", "correct"), (*CELL_KEYS, "question"))
     kinds, wrong = known.assign(bin=0), known["correct"] == 0
-    return _standardised("on wrong items", kinds, wrong, items, "right without a chain of thought", unit, seed)
+    return _estimate_standardised_slope(
+        "on wrong items", kinds, wrong, items, "right without a chain of thought", unit, seed
+    )
 
 
-def at_equal_confidence(items: pd.DataFrame, *, unit: str = "fraction", bins: int = 10, seed: int = 0) -> SizeEffect:
+def estimate_at_equal_confidence(
+    items: pd.DataFrame, *, unit: str = "fraction", bins: int = 10, seed: int = 0
+) -> SizeEffect:
     """The slope of the measure against log10 size among items on which models are equally sure of their answer.
 
     Items of each task fall into equal `bins` of confidence; bins that some size lacks are left out, the others are
@@ -149,20 +161,22 @@ def at_equal_confidence(items: pd.DataFrame, *, unit: str = "fraction", bins: in
     small rest of its effect, the smaller the more bins, stays.
 
     Args:
-        items: as for `on_wrong_items`, with confidence (without chain of thought, 0 to 1) in place of correct.
+        items: as for `estimate_on_wrong_items`, with confidence (without chain of thought, 0 to 1) in place of correct.
         unit, seed: as there.
         bins: how many.
 
     Raises:
         MeasureError: the table is not one of items.
     """
-    known = usable(items, ("value", "confidence"), (*CELL, "question"))
+    known = select_usable_rows(items, ("value", "confidence"), (*CELL_KEYS, "question"))
     place = np.minimum((known["confidence"] * bins).astype(int), bins - 1)
     every = pd.Series(True, index=known.index)
-    return _standardised("at equal confidence", known.assign(bin=place), every, items, "without a value", unit, seed)
+    return _estimate_standardised_slope(
+        "at equal confidence", known.assign(bin=place), every, items, "without a value", unit, seed
+    )
 
 
-def _standardised(
+def _estimate_standardised_slope(
     answer: str, known: pd.DataFrame, asked: "pd.Series[bool]", items: pd.DataFrame, other: str, unit: str, seed: int
 ) -> SizeEffect:
     """The slope of size means in which each kind of item, a bin of a task, has the same share at all sizes."""
@@ -172,35 +186,35 @@ def _standardised(
     sizes, total = np.unique(known["log_size"]), known["question"].nunique()
     used = known[asked]
     each = used.groupby(["kind", "size"])[["question", "seed"]].nunique()
-    enough = (each["question"] >= LEAST) & (each["seed"] >= min(2, known["seed"].nunique()))
+    enough = (each["question"] >= MIN_ITEMS) & (each["seed"] >= min(2, known["seed"].nunique()))
     common = enough.index[enough.groupby("kind").transform("sum") == len(sizes)].get_level_values("kind")
     used = used[used["kind"].isin(common)]
     reasons = []
     if lost := len(items) - len(used):
-        few = f"of a kind that some size has fewer than {LEAST} of"
+        few = f"of a kind that some size has fewer than {MIN_ITEMS} of"
         reasons.append(f"{lost} of {len(items)} answers left out: {other}, or {few}")
     if used.empty or len(sizes) < 2:
-        return size_effect(
-            answer, UNDEFINED, used, "question", total, unit=unit, method=NONE, seed=seed, reasons=reasons
+        return make_size_effect(
+            answer, UNDEFINED_VALUES, used, "question", total, unit=unit, method=NO_METHOD, seed=seed, reasons=reasons
         )
     seeds = used["seed"].nunique()
     several = f", and jackknife over {seeds} seeds" * (seeds > 1)
-    return size_effect(
-        answer, _slope(used, sizes, seed), used, "question", total, unit=unit, seed=seed, reasons=reasons,
+    return make_size_effect(
+        answer, _estimate_slope(used, sizes, seed), used, "question", total, unit=unit, seed=seed, reasons=reasons,
         method=f"shares of kinds alike at all sizes; question bootstrap, expanded percentile, {DRAWS} draws{several}",
-        doubts=_item_doubts(used, len(sizes)),
+        doubts=_list_item_doubts(used, len(sizes)),
     )  # fmt: skip
 
 
-def _slope(used: pd.DataFrame, sizes: Array, seed: int) -> tuple[float, float, float]:
+def _estimate_slope(used: pd.DataFrame, sizes: Array, seed: int) -> tuple[float, float, float]:
     """Value and interval: whole questions are resampled, and where there are several seeds, each is left out in turn.
 
     Seeds answer the same questions, so what questions bring stays however many seeds there are: the two half-widths add
     up in squares. The doubt of single answers is in both of them, and the interval at most 1.4 times too wide for it;
     drawing seeds and questions together (Owen 2007, Ann. Appl. Stat. 1, 386-411) counts it three times.
     """
-    kind, place = _codes(used["kind"]), np.searchsorted(sizes, used["log_size"])
-    seeds, questions = _codes(used["seed"]), _codes(used["question"])
+    kind, place = _encode_names(used["kind"]), np.searchsorted(sizes, used["log_size"])
+    seeds, questions = _encode_names(used["seed"]), _encode_names(used["question"])
     table = np.zeros((seeds.max() + 1, questions.max() + 1, 2, len(sizes), kind.max() + 1))
     sums, counts = table[:, :, 0], table[:, :, 1]
     np.add.at(sums, (seeds, questions, place, kind), used["value"].to_numpy(float))
@@ -216,7 +230,7 @@ def _slope(used: pd.DataFrame, sizes: Array, seed: int) -> tuple[float, float, f
 
     flat = table.reshape(*table.shape[:2], -1)
     value, n = float(slope(flat.sum((0, 1)))[0]), flat.shape[1]
-    low, high = expanded_percentile(slope(question_draws(n, seed) @ flat.sum(0))[:, None], np.array([n]))
+    low, high = compute_expanded_percentile(slope(draw_questions(n, seed) @ flat.sum(0))[:, None], np.array([n]))
     half = 0.0
     if len(flat) > 1:
         middle, _, end = jackknife(np.arange(len(flat)), lambda kept: float(slope(flat[kept].sum((0, 1)))[0]))
@@ -224,11 +238,11 @@ def _slope(used: pd.DataFrame, sizes: Array, seed: int) -> tuple[float, float, f
     return value, value - float(np.hypot(value - low[0], half)), value + float(np.hypot(high[0] - value, half))
 
 
-def _codes(names: pd.Series) -> NDArray[np.integer]:
+def _encode_names(names: pd.Series) -> NDArray[np.integer]:
     return pd.factorize(names, sort=True)[0]
 
 
-def _item_doubts(used: pd.DataFrame, sizes: int) -> Iterator[str]:
+def _list_item_doubts(used: pd.DataFrame, sizes: int) -> Iterator[str]:
     everywhere = (used.groupby("question")["size"].nunique() == sizes).mean()
     if everywhere < 0.5:
         yield f"{everywhere:.0%} of these items are compared at every size: the others differ between sizes"

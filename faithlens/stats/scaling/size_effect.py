@@ -17,23 +17,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from faithlens.errors import MeasureError, suggest_names
-from faithlens.stats.interval import NONE, optional
+from faithlens.stats.interval import NO_METHOD, to_optional
 from faithlens.stats.resample import Array
 
-CELL = ("size", "task", "seed")
+CELL_KEYS = ("size", "task", "seed")
 """What names a cell, and the curve of a size's checkpoints."""
 
-FEWEST_SIZES = 3
+MIN_SIZES = 3
 """Two sizes make a difference, not a trend."""
 
-FEWEST_UNITS = 4
+MIN_UNITS = 4
 """With fewer the interval is honest only if units vary normally, and so wide that it rarely tells anything."""
 
-ONE_MODEL = "one model a size: what is particular to a model counts as size"
-SINGULAR = 1e-8  # of the largest singular value
+ONE_MODEL_A_SIZE = "one model a size: what is particular to a model counts as size"
+RANK_TOLERANCE = 1e-8  # of the largest singular value
 ROUNDING = 1e-12
 
-UNDEFINED = (np.nan, np.nan, np.nan)
+UNDEFINED_VALUES = (np.nan, np.nan, np.nan)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class SizeEffect:
     warning: str | None
 
 
-def usable(table: pd.DataFrame, needs: Sequence[str], keys: Sequence[str]) -> pd.DataFrame:
+def select_usable_rows(table: pd.DataFrame, needs: Sequence[str], keys: Sequence[str]) -> pd.DataFrame:
     """The rows that have all of `needs`, with a column `log_size`, and `task` and `seed` where there are none.
 
     Args:
@@ -95,7 +95,7 @@ def usable(table: pd.DataFrame, needs: Sequence[str], keys: Sequence[str]) -> pd
     return table.dropna(subset=[*needs]).assign(log_size=lambda rows: np.log10(rows["size"].astype(float)))
 
 
-def final(cells: pd.DataFrame) -> pd.DataFrame:
+def select_last_checkpoints(cells: pd.DataFrame) -> pd.DataFrame:
     """The cells of each model's last checkpoint; all of them where no checkpoints are told apart."""
     if "checkpoint" not in cells.columns:
         return cells
@@ -103,25 +103,25 @@ def final(cells: pd.DataFrame) -> pd.DataFrame:
     return cells[cells["checkpoint"] == cells.groupby(model)["checkpoint"].transform("max")]
 
 
-def independent(cells: pd.DataFrame, counted: str | None) -> str:
-    """What is resampled: `counted` where it is said, else seeds where there are several, else tasks."""
-    return counted or ("seed" if cells["seed"].nunique() > 1 else "task")
+def choose_sampling_unit(cells: pd.DataFrame, sampling_unit: str | None) -> str:
+    """What is resampled: `sampling_unit` where it is said, else seeds where there are several, else tasks."""
+    return sampling_unit or ("seed" if cells["seed"].nunique() > 1 else "task")
 
 
-def spanning(cells: pd.DataFrame, counted: str) -> pd.DataFrame:
+def drop_single_sizes(cells: pd.DataFrame, sampling_unit: str) -> pd.DataFrame:
     """The cells of units and tasks that were measured at more than one size: others know nothing of a slope."""
-    for name in ("task", counted):
+    for name in ("task", sampling_unit):
         cells = cells[cells.groupby(name)["size"].transform("nunique") > 1]
     return cells
 
 
-def dropped(table: pd.DataFrame, known: pd.DataFrame, row: str, needs: Sequence[str]) -> Iterator[str]:
+def describe_dropped_rows(table: pd.DataFrame, known: pd.DataFrame, row: str, needs: Sequence[str]) -> Iterator[str]:
     """That rows were left out, where some were."""
     if lost := len(table) - len(known):
         yield f"{lost} of {len(table)} {row}s dropped: no {' or '.join(needs)}, or measured at one size only"
 
 
-def centred(columns: Array, groups: NDArray, ratio: float = np.inf) -> Array:
+def subtract_group_means(columns: Array, groups: NDArray, ratio: float = np.inf) -> Array:
     """Columns [row, column] less a part of their group's mean, which makes least squares of them generalised.
 
     `ratio` is the variance of the groups' intercepts over that of the rest: the larger, the larger the part; all of the
@@ -134,24 +134,24 @@ def centred(columns: Array, groups: NDArray, ratio: float = np.inf) -> Array:
     return columns - (part[:, None] * means)[group]
 
 
-def slope_within(y: Array, x: Array, groups: NDArray, ratio: float = np.inf) -> float:
+def fit_slope_within_groups(y: Array, x: Array, groups: NDArray, ratio: float = np.inf) -> float:
     """The first coefficient of y on the columns of x, where groups have intercepts of their own; NaN where singular.
 
-    `ratio` as for `centred`: fixed effects unless it is said.
+    `ratio` as for `subtract_group_means`: fixed effects unless it is said.
     """
     if not len(y):
         return np.nan
     mean = [] if np.isinf(ratio) else [np.ones(len(y))]
-    own = centred(np.column_stack([y, x, *mean]), groups, ratio)
-    found, _, rank, _ = np.linalg.lstsq(own[:, 1:], own[:, 0], rcond=SINGULAR)
+    own = subtract_group_means(np.column_stack([y, x, *mean]), groups, ratio)
+    found, _, rank, _ = np.linalg.lstsq(own[:, 1:], own[:, 0], rcond=RANK_TOLERANCE)
     return float(found[0]) if rank == len(found) else np.nan
 
 
-def size_effect(
+def make_size_effect(
     answer: str,
-    drawn: tuple[float, float, float],
+    slope: tuple[float, float, float],
     cells: pd.DataFrame,
-    counted: str,
+    sampling_unit: str,
     total: int,
     *,
     unit: str,
@@ -160,41 +160,43 @@ def size_effect(
     reasons: Iterable[str] = (),
     doubts: Iterable[str] = (),
 ) -> SizeEffect:
-    """The `SizeEffect` of `drawn`, value, low and high, from the cells that were used, of `total` units."""
-    value, low, high = drawn
-    n, sizes = cells[counted].nunique(), cells["size"].nunique()
+    """The `SizeEffect` of `slope`, value, low and high, from the cells that were used, of `total` units."""
+    value, low, high = slope
+    n, sizes = cells[sampling_unit].nunique(), cells["size"].nunique()
     told = list(reasons)
     if n < 2 and np.isnan(low):
-        told.append(f"{n} {counted}{'s' * (n != 1)} measured at several sizes: an interval over them needs at least 2")
+        told.append(
+            f"{n} {sampling_unit}{'s' * (n != 1)} measured at several sizes: an interval over them needs at least 2"
+        )
     elif np.isnan(low) and not np.isnan(value):
         told.append("no interval: without one of the units there is no slope")
     if high - low < ROUNDING:
         low = high = np.nan
-        told.append(f"all {counted}s agree: resampling shows no doubt")
-    doubted = [] if np.isnan(value) else [*_doubts(counted, n, sizes, cells["seed"].nunique()), *doubts]
+        told.append(f"all {sampling_unit}s agree: resampling shows no doubt")
+    doubted = [] if np.isnan(value) else [*_list_doubts(sampling_unit, n, sizes, cells["seed"].nunique()), *doubts]
     return SizeEffect(
         answer=answer,
-        value=optional(value),
-        low=optional(low),
-        high=optional(high),
-        counted=counted,
+        value=to_optional(value),
+        low=to_optional(low),
+        high=to_optional(high),
+        counted=sampling_unit,
         n_used=n,
         n_dropped=total - n,
         n_sizes=sizes,
         unit=f"{unit} per tenfold of parameters",
-        method=NONE if np.isnan(value) else method,
+        method=NO_METHOD if np.isnan(value) else method,
         seed=seed,
         reason="; ".join(told) or None,
         warning="; ".join(doubted) or None,
     )
 
 
-def _doubts(counted: str, n: int, sizes: int, seeds: int) -> Iterator[str]:
-    if sizes < FEWEST_SIZES:
+def _list_doubts(counted: str, n: int, sizes: int, seeds: int) -> Iterator[str]:
+    if sizes < MIN_SIZES:
         yield f"{sizes} sizes: a difference, not a trend"
-    if n < FEWEST_UNITS:
+    if n < MIN_UNITS:
         yield f"{n} {counted}{'s' * (n != 1)}: too few to see whether they vary normally, as the interval assumes"
     if counted == "seed":
         yield "speaks for these tasks only"
     elif seeds < 2:
-        yield ONE_MODEL
+        yield ONE_MODEL_A_SIZE

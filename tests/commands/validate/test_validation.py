@@ -27,7 +27,7 @@ from faithlens.commands.validate.tables import (
 )
 from faithlens.commands.validate.user_measure import validate_measure
 from faithlens.errors import ConfigError, MeasureError
-from faithlens.organisms import ORGANISMS, weights
+from faithlens.organisms import ORGANISMS, find_weights
 from faithlens.report.detection import exposures_table
 from faithlens.tasks.registry import load_task
 
@@ -48,7 +48,7 @@ def test_labels_are_what_is_planted_and_of_a_graded_organism_what_is_certified()
     )
     assert o4[["organism", "seed", "mode"]].values.tolist()[0] == ["O4", 0, ""]
     assert o4[["planted_content", "planted_question", "planted_enforced"]].values.tolist()[0] == [0, 1, True]
-    rates = json.loads((weights("O1") / "certificate.json").read_text())["reliance"]
+    rates = json.loads((find_weights("O1") / "certificate.json").read_text())["reliance"]
     o1 = label_scores(read_certified_truth("O1", 0), scores("O1", [graded("Half", 0.1), graded("Always", 0.9)]))
     assert o1["mode"].tolist() == ["Half", "Always"]
     assert o1["planted_content"].tolist() == [rates["Half"]["value"], rates["Always"]["value"]]
@@ -106,7 +106,7 @@ def test_steps_are_marked_as_planted_and_only_where_the_answer_goes_by_them():
 
 
 def test_effects_are_calibrated_on_certified_rates():
-    rates = json.loads((weights("O2") / "certificate.json").read_text())["reliance"]
+    rates = json.loads((find_weights("O2") / "certificate.json").read_text())["reliance"]
     rows = [graded(mode, 0.1 + 0.8 * rate["value"], "mediation.content") for mode, rate in rates.items()]
     rows = [(q, m, v, None) for q, m, v, _ in rows]
     found = compute_calibrations(sum_by_question(label_scores(read_certified_truth("O2", 0), scores("O2", rows))))
