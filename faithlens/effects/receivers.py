@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Bool, Float, Int
 
 from faithlens.effects.experiment import Conditions, list_traces, number_questions, select_steps
@@ -100,7 +99,7 @@ def find_receiver_heads(
         (t, piece.name, score)
         for t, one, choosing in zip(used, scores, chosen_on, strict=True)
         if not choosing
-        for piece, score in zip(found[t].pieces[1:], one[torch.from_numpy(selected)].mean(0).tolist(), strict=False)
+        for piece, score in zip(found[t].pieces[1:], one[selected].mean(0).tolist(), strict=False)
     ]
     return ReceiverHeads(
         heads=table.assign(chosen=first.ravel(), held_out=second.ravel(), selected=selected.ravel()),
@@ -118,11 +117,11 @@ def draw_first_half(questions: Int[np.ndarray, " trace"], seed: int) -> Bool[np.
     return np.isin(questions, shuffled[: len(shuffled) // 2])
 
 
-def _score_steps(record: Record, min_distance: int) -> Float[torch.Tensor, "layer head read"]:
+def _score_steps(record: Record, min_distance: int) -> Float[np.ndarray, "layer head read"]:
     """Vertical scores of a trace's steps."""
     steps = record.condition.pieces[1:-1]
-    mass = torch.stack([record.attention[step.name][..., 1:-1] for step in steps], -2)
-    return vertical_scores(mass, torch.tensor([len(step.ids) for step in steps]), min_distance)
+    mass = np.stack([record.attention[step.name][..., 1:-1].numpy() for step in steps], -2)
+    return vertical_scores(mass, np.array([len(step.ids) for step in steps]), min_distance)
 
 
 def _average_kurtosis(peaks: Float[np.ndarray, "trace layer head"]) -> Float[np.ndarray, "layer head"]:

@@ -5,7 +5,6 @@ import random
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 import faithlens as fl
 from faithlens.effects.receivers import draw_first_half
@@ -23,39 +22,38 @@ def trace(seed: int, steps: int = 10) -> Condition:
     return Condition(f"trace {seed}", (*pieces, Piece("stem", (5, 100, 101))), ((65,), (66,)))
 
 
-def even(steps: int, heads: int = 1) -> Tensor:
+def even(steps: int, heads: int = 1) -> np.ndarray:
     """Every step looks at itself and at every step before it alike."""
-    mass = torch.ones(steps, steps).tril()
-    return (mass / mass.sum(1, keepdim=True)).expand(1, heads, steps, steps).clone()
+    mass = np.tril(np.ones((steps, steps)))
+    return np.tile(mass / mass.sum(1, keepdims=True), (1, heads, 1, 1))
 
 
 def test_vertical_scores_are_worked_by_hand() -> None:
     """Four steps, readers from two on: step 0 is read by steps 2 and 3, step 1 by step 3 alone."""
-    mass = torch.tensor([[[[1.0, 0, 0, 0], [0.5, 0.5, 0, 0], [0.2, 0.3, 0.5, 0], [0.4, 0.1, 0.2, 0.3]]]])
-    scores = vertical_scores(mass, torch.tensor([2, 5, 1, 1]), min_distance=2)
+    mass = np.array([[[[1.0, 0, 0, 0], [0.5, 0.5, 0, 0], [0.2, 0.3, 0.5, 0], [0.4, 0.1, 0.2, 0.3]]]])
+    scores = vertical_scores(mass, np.array([2, 5, 1, 1]), min_distance=2)
     np.testing.assert_allclose(scores, [[[(0.2 + 0.4) / 2 / 2, 0.1 / 5]]], atol=1e-7)
-    assert vertical_scores(mass, torch.tensor([2, 5, 1, 1]), min_distance=4).shape == (1, 1, 0)
+    assert vertical_scores(mass, np.array([2, 5, 1, 1]), min_distance=4).shape == (1, 1, 0)
 
 
 def test_kurtosis_is_worked_by_hand() -> None:
     """One peak among n numbers has the kurtosis (n^2 - 3 n + 3) / (n - 1) - 3; halves at two ends have -2."""
-    one = torch.zeros(7, dtype=torch.float64)
+    one = np.zeros(7)
     one[2] = 0.4
-    two = torch.tensor([1.0, 1, 1, 0, 0, 0, 0.5], dtype=torch.float64)
-    found = head_kurtosis(torch.stack([one, two, 0.1 + 0 * one])[None])
+    two = np.array([1.0, 1, 1, 0, 0, 0, 0.5])
+    found = head_kurtosis(np.stack([one, two, 0.1 + 0 * one])[None])
     assert found[0, 0] == pytest.approx((49 - 21 + 3) / 6 - 3)
     assert found[0, 1] == pytest.approx(6 * 0.5**4 / 7 / (6 * 0.5**2 / 7) ** 2 - 3)
     assert np.isnan(found[0, 2])  # it reads all steps alike
-    assert np.isnan(head_kurtosis(torch.rand(1, 1, 3).double())).all()
+    assert np.isnan(head_kurtosis(np.random.default_rng(0).random((1, 1, 3)))).all()
 
 
 def test_a_planted_receiver_head_is_found() -> None:
     """Of five heads that look back evenly, give or take noise, one spends half of its attention on step 3."""
-    generator = torch.Generator().manual_seed(0)
-    mass = even(14, heads=5) * (0.8 + 0.4 * torch.rand(1, 5, 14, 14, generator=generator))
+    mass = even(14, heads=5) * (0.8 + 0.4 * np.random.default_rng(0).random((1, 5, 14, 14)))
     mass[0, 2] *= 0.5
     mass[0, 2, 4:, 3] += 0.5
-    scores = vertical_scores(mass, torch.full((14,), 6))
+    scores = vertical_scores(mass, np.full(14, 6))
     assert int(scores[0, 2].argmax()) == 3
     peaks = head_kurtosis(scores)[0]
     assert peaks.argmax() == 2
@@ -80,7 +78,7 @@ def test_the_numbers_are_those_of_transformer_lens() -> None:
     model, traces = tiny("llama"), [trace(seed) for seed in range(4)]
     found = fl.find_receiver_heads(model, traces, top=3, first_layer=0)
     scores = np.stack([naive(model, one, 4) for one in traces])
-    peaks = np.stack([head_kurtosis(torch.from_numpy(one)) for one in scores])
+    peaks = np.stack([head_kurtosis(one) for one in scores])
     np.testing.assert_allclose(found.heads["kurtosis"], peaks.mean(0).ravel(), atol=1e-4)
     first = draw_first_half(np.arange(4), 0)
     chosen, held_out = peaks[first].mean(0).ravel(), peaks[~first].mean(0).ravel()

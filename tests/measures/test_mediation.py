@@ -2,19 +2,20 @@
 
 from math import log
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faithlens.errors import MeasureError
 from faithlens.measures.mediation import Mediation, compute_mediation
 from faithlens.measures.score import Score
 
 METRIC = st.floats(-10, 10)
 
 
-def logs(*probabilities: float) -> torch.Tensor:
-    return torch.tensor([log(p) for p in probabilities])
+def logs(*probabilities: float) -> np.ndarray:
+    return np.log(probabilities)
 
 
 @given(METRIC, METRIC, METRIC, METRIC)
@@ -57,8 +58,10 @@ def test_a_small_total_is_not_shared_out() -> None:
 
 
 def test_a_score_has_a_value_or_a_reason() -> None:
-    assert Score("m", 0.0).value == 0
-    assert Score("m", None, reason="why").reason == "why"
+    assert Score("deletion.change", 0.0).unit == "fraction"
+    assert Score("deletion.change", None, reason="why").reason == "why"
     for value, reason in ((None, None), (1.0, "why")):
-        with pytest.raises(ValueError, match="either a value or a reason"):
-            Score("m", value, reason=reason)
+        with pytest.raises(MeasureError, match="either a value or a reason"):
+            Score("deletion.change", value, reason=reason)
+    with pytest.raises(MeasureError, match=r"deletion\.chang.*\n.*deletion\.change"):
+        Score("deletion.chang", 0.0)
