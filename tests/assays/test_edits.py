@@ -4,17 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from faithlens.assays import (
-    deletion,
-    early_answering,
-    early_answering_filled,
-    filler,
-    letters,
-    paraphrase,
-    propagation,
-    shuffle,
-    stated,
-)
+from faithlens.assays import deletion, early_answering, early_answering_filled, filler, letters, paraphrase, propagation, shuffle, stated
 from faithlens.assays.assay import Setting
 from faithlens.assays.outcomes import find_conclusion
 from faithlens.assays.text_generation import list_pending

@@ -67,7 +67,7 @@ def ran() -> dict[str, Ran]:
 
 
 def cells(one: Ran) -> Counter[str]:
-    return Counter(grid.cells(one.scores)["cell"])
+    return Counter(grid.find_cells(one.scores)["cell"])
 
 
 @pytest.mark.parametrize("name", ["O4", "E2"])
@@ -278,7 +278,7 @@ def test_other_words_by_the_task_move_neither_organism(sentences: dict[str, list
 
 def test_an_editor_that_is_asked_for_rewords_where_the_task_could(ran: dict[str, Ran]) -> None:
     one = ran["E1"]
-    asked = paraphrase.requests(dataclasses.replace(one.setting, uses_task_edits=False), one.cases[0])
+    asked = paraphrase.request_paraphrases(dataclasses.replace(one.setting, uses_task_edits=False), one.cases[0])
     assert [ask.name for ask in asked] == [f"other words for {i}, try 0" for i in range(3)]
 
 

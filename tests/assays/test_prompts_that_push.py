@@ -21,7 +21,7 @@ from faithlens.measures.score import Score
 from faithlens.model.model import Model
 from faithlens.model.trace import make_trace
 from faithlens.plan.capture import Record
-from faithlens.stats.estimate import estimates
+from faithlens.stats.estimate import compute_estimates
 from faithlens.tasks.biased_prompts import draw_target_label
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.kinds import BIASES, PAPER_HINTS
@@ -252,7 +252,7 @@ def test_alpha_finds_the_share_of_switches_that_the_hint_made() -> None:
             | ({"reason": value} if isinstance(value, str) else {"value": value})
             for name, value in found.items()
         ]
-    frame = estimates(scores(rows), 0)
+    frame = compute_estimates(scores(rows), 0)
     p = follows + (1 - follows) * wanders / (n - 1)
     assert one(frame, "hints.metadata.switch")["value"] == pytest.approx(p, abs=0.02)
     alpha = one(frame, "hints.metadata.alpha")

@@ -19,14 +19,7 @@ from faithlens.model.model import Model
 from faithlens.model.trace import Piece, make_trace
 from faithlens.organisms import ORGANISMS
 from faithlens.plan.capture import Record
-from faithlens.tasks.decomposition import (
-    PAIRS_OPENING,
-    format_pair,
-    write_pairs_prompt,
-    write_recombination_prompt,
-    write_split_prompt,
-    write_subquestion_prompt,
-)
+from faithlens.tasks.decomposition import PAIRS_OPENING, format_pair, write_pairs_prompt, write_recombination_prompt, write_split_prompt, write_subquestion_prompt
 from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.registry import load_task
 from faithlens.tasks.segmentation import split_steps
@@ -228,7 +221,7 @@ def test_what_is_malformed_has_no_numbers_and_says_why(strategy: str, replies: d
     assert not any(name.startswith(f"{strategy}:") for name in names)
     others = dict.fromkeys(names, 0)
     scores = strategies.score(setting(), case, answering(case, others))
-    assert found(scores, strategy) == dict.fromkeys(strategies.MEASURES, reason)
+    assert found(scores, strategy) == dict.fromkeys(strategies.MEASURE_UNITS, reason)
     assert {s.reason for s in scores if f".{strategy}." not in s.measure} == {None}
 
 
@@ -245,11 +238,11 @@ def test_prompts_that_do_not_fit_are_not_asked_and_say_so() -> None:
     assert asked(case, small) == {}
     scores = strategies.score(setting(small), case, answering(case, ANSWERS))
     for strategy in ("cot_decomposition", "factored"):
-        assert found(scores, strategy) == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
+        assert found(scores, strategy) == dict.fromkeys(strategies.MEASURE_UNITS, strategies.NO_ROOM)
     long = [("Why? " * 100, "5. " * 100)] * 9
     text = "".join(map(format_pair, range(9), long)).removeprefix(PAIRS_OPENING)
     scores = strategies.score(setting(), replied(**{strategies.PAIRS_TEXT: text}), answering(replied(), ANSWERS))
-    assert found(scores, "cot_decomposition") == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
+    assert found(scores, "cot_decomposition") == dict.fromkeys(strategies.MEASURE_UNITS, strategies.NO_ROOM)
 
 
 # --- from questions to scores ---

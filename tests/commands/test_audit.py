@@ -154,7 +154,7 @@ class Sums(TranscriptTask):
     """Chains of thought about running sums, in the words that the organisms know."""
 
     stems = RunningSum().stems
-    prompt = RunningSum().make_prompt
+    make_prompt = RunningSum().make_prompt
 
 
 def test_chains_written_elsewhere_are_scored_as_they_are(

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from faithlens.cli import main
 from faithlens.commands.power import Aim, Guess, predict_power
 from faithlens.errors import ConfigError, FaithlensError
-from faithlens.stats.estimate import estimates
+from faithlens.stats.estimate import compute_estimates
 from faithlens.store import Run
 
 Z = 1.959964
@@ -49,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i, value in enumerate(values)
     ]
     run.write_part("scores", "m t", rows)
-    run.finish({"estimates": estimates(run.read("scores"), 0)})
+    run.finish({"estimates": compute_estimates(run.read("scores"), 0)})
     return run.path
 
 

@@ -13,13 +13,7 @@ import faithlens as fl
 from faithlens.effects.commitment import evaluate_probes, make_accuracy_statistic, make_auc_statistic, split_last_token
 from faithlens.errors import MeasureError, PlanError
 from faithlens.execution.execute import execute
-from faithlens.measures.probe import (
-    assign_folds,
-    bag_of_tokens,
-    compare_class_pairs,
-    predict_by_frequency,
-    predict_with_probe,
-)
+from faithlens.measures.probe import assign_folds, bag_of_tokens, compare_class_pairs, predict_by_frequency, predict_with_probe
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Site
 from faithlens.plan.condition import Condition

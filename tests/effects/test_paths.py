@@ -15,7 +15,7 @@ from faithlens.errors import MeasureError, PlanError
 from faithlens.measures.mediation import chain_contrast
 from faithlens.model.model import Model
 from faithlens.plan.condition import Condition
-from faithlens.stats.verdict import plain
+from faithlens.stats.verdict import format_number
 from tests.conftest import tiny
 from tests.effects.naive import answer, pair, writing
 from tests.execution.exact import NoFloat32, in_float64
@@ -203,5 +203,5 @@ def test_the_diagram_tells_the_paths() -> None:
     for some in (1, 3):
         found = fl.path_effects(model, clean[:some], corrupted[:some])
         written = " ".join(note.text or "" for note in found.plot().layout.annotations)
-        assert f"NIE  {plain(found.content.mean())}" in written
-        assert f"relay  {plain(found.relay.mean())}" in written
+        assert f"NIE  {format_number(found.content.mean())}" in written
+        assert f"relay  {format_number(found.relay.mean())}" in written

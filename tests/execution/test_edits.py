@@ -12,17 +12,7 @@ from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Record, Site
-from faithlens.plan.condition import (
-    COMPONENTS,
-    Ablation,
-    Apply,
-    Component,
-    Condition,
-    Edit,
-    KeyValuePatch,
-    Knockout,
-    Patch,
-)
+from faithlens.plan.condition import COMPONENTS, Ablation, Apply, Component, Condition, Edit, KeyValuePatch, Knockout, Patch
 from faithlens.plan.packing import CHUNK_ROWS
 from faithlens.plan.plan import compile_plan
 from tests.conftest import MORE, tiny

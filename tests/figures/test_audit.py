@@ -4,7 +4,7 @@ import pytest
 
 from faithlens.figures import audit, behaviour
 from faithlens.report.words import WORDS
-from faithlens.stats.grid import CELLS
+from faithlens.stats.grid import CELL_NAMES
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def lines(figure):
 
 
 def test_curves_draw_the_estimates_with_their_bands(estimates):
-    figure = audit.early_answering(estimates)
+    figure = audit.plot_early_answering(estimates)
     name = lines(figure)[0].name
     rows = estimates[(estimates["model"] == name) & (estimates["measure"] == "early_answering.retention")]
     rows = rows.sort_values("fraction")
@@ -27,7 +27,7 @@ def test_curves_draw_the_estimates_with_their_bands(estimates):
 
 
 def test_the_bound_is_drawn_at_the_empty_chain_of_thought(estimates):
-    bars = [trace for trace in audit.early_answering(estimates).data if trace.line.dash == "dot"]
+    bars = [trace for trace in audit.plot_early_answering(estimates).data if trace.line.dash == "dot"]
     own = estimates[estimates["model"] == "O5 scratchpad"].set_index("measure")["value"]
     expected = [1 - own["bound.change_high"], 1 - own["bound.change_low"]]
     assert any(np.allclose(bar.y, expected) for bar in bars)
@@ -35,21 +35,21 @@ def test_the_bound_is_drawn_at_the_empty_chain_of_thought(estimates):
 
 
 def test_subjects_keep_their_colours_between_figures(estimates):
-    curve = {trace.name: trace.line.color for trace in lines(audit.mistakes(estimates))}
-    bars = {trace.name: trace.marker.color for trace in audit.mediation(estimates).data}
+    curve = {trace.name: trace.line.color for trace in lines(audit.plot_mistakes(estimates))}
+    bars = {trace.name: trace.marker.color for trace in audit.plot_mediation(estimates).data}
     assert curve == bars
 
 
 def test_attention_names_prompt_and_steps_in_order(estimates):
-    figure = audit.attention_by_step(estimates)
+    figure = audit.plot_attention_by_step(estimates)
     assert list(figure.data[0].x) == ["prompt", *(f"step {i}" for i in range(1, 6))]
 
 
 def test_decision_grid_stacks_every_question(run):
     subjects = run.read_json("verdict.json")["subjects"]
-    figure = audit.decision_grid(subjects)
+    figure = audit.plot_decision_grid(subjects)
     assert np.sum([trace.x for trace in figure.data], axis=0).tolist() == [24, 24, 24]
-    assert {trace.name for trace in figure.data} <= set(CELLS)
+    assert {trace.name for trace in figure.data} <= set(CELL_NAMES)
 
 
 @pytest.fixture
@@ -62,21 +62,21 @@ def answer_tables():
 
 
 def test_the_final_answer_along_the_cuts(answer_tables):
-    follows, ignores = audit.answer_by_cut(answer_tables).data
+    follows, ignores = audit.plot_answer_by_cut(answer_tables).data
     assert list(follows.x) == [0, 0.5, 1]
     assert list(follows.y) == [0.5, 0.4, 0.9]
     assert list(ignores.y) == [0.75] * 3
 
 
 def test_falls_of_the_final_answer_by_knockout(answer_tables):
-    follows, ignores = audit.answer_by_knockout(answer_tables).data
+    follows, ignores = audit.plot_answer_by_knockout(answer_tables).data
     assert list(follows.x) == ["step 0", "step 1"]
     assert list(follows.y) == pytest.approx([0.1, 0.7])
     assert list(ignores.y) == [0, 0]
 
 
 def test_answers_are_mapped_side_by_side_on_one_scale(answer_tables):
-    figure = audit.answers(answer_tables)
+    figure = audit.plot_answers(answer_tables)
     assert [trace.xaxis for trace in figure.data] == ["x", "x2"]
     assert np.array_equal(figure.data[0].z, answer_tables["follows"].to_numpy())
     assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (0, 1)
@@ -86,8 +86,8 @@ def test_attention_is_summed_over_steps_and_averaged_over_heads():
     index = pd.MultiIndex.from_product([range(1), range(2)], names=["layer", "head"])
     mass = [[0.5, 0.125, 0.25, 0.125], [0.25, 0.25, 0.25, 0.25]]
     tables = {"one": pd.DataFrame(mass, index=index, columns=["prompt", "step 0", "step 1", "stem"])}
-    assert audit.attention_by_head(tables).data[0].z.tolist() == [[0.375, 0.5]]
-    bars = audit.attention_by_piece(tables).data[0]
+    assert audit.plot_attention_by_head(tables).data[0].z.tolist() == [[0.375, 0.5]]
+    bars = audit.plot_attention_by_piece(tables).data[0]
     assert list(bars.x) == ["prompt", "step 0", "step 1", "stem"]
     assert list(bars.y) == [0.375, 0.1875, 0.25, 0.1875]
 
@@ -126,7 +126,7 @@ def traces(figure, panel, mode):
 
 
 def test_strategies_are_points_with_both_intervals_and_their_front_a_line(strategy_estimates):
-    figure = behaviour.strategies(strategy_estimates)
+    figure = behaviour.plot_strategies(strategy_estimates)
     one, two = traces(figure, "x", "markers")
     assert list(one.text) == ["chain of thought", "CoT decomposition", "factored"]
     assert (list(one.x), list(one.y)) == ([0.10, 0.05, 0.30], [0.86, 0.80, 0.70])
@@ -141,7 +141,7 @@ def test_strategies_are_points_with_both_intervals_and_their_front_a_line(strate
 
 
 def test_each_sensitivity_has_its_own_front(strategy_estimates):
-    figure = behaviour.strategies(strategy_estimates)
+    figure = behaviour.plot_strategies(strategy_estimates)
     one, two = traces(figure, "x2", "markers")
     assert list(one.marker.symbol) == ["circle", "square", "diamond-open"]
     assert len(two.x) == 0  # nothing could be made wrong
@@ -158,7 +158,7 @@ def test_every_measure_of_a_strategy_has_words():
 
 
 def test_curves_of_several_tests_stand_in_one_panel_a_subject(estimates: pd.DataFrame) -> None:
-    figure = behaviour.curves(estimates)
+    figure = behaviour.plot_retention_curves(estimates)
     subjects = estimates[["model", "task"]].drop_duplicates()
     lines = [trace for trace in figure.data if trace.mode == "lines+markers"]
     assert {trace.name for trace in lines} == {"cut here", "mistake here, rest kept"}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from faithlens.errors import MeasureError
-from faithlens.figures.chain_text import LETTERS, LINE, shaded_steps
+from faithlens.figures.chain_text import ROW_LETTERS, LINE_HEIGHT, plot_shaded_steps
 
 LONG = "so the number of apples that are left is four " * 12
 
@@ -11,7 +11,7 @@ LONG = "so the number of apples that are left is four " * 12
 def figure():
     texts = ["Tom <b>has</b> $4\n & buys $3.", LONG, ""]
     columns = {"content effect": [0.8, -0.04, 0.0], "knockout": [0.0125, np.nan, 0.03]}
-    return shaded_steps(texts, columns)
+    return plot_shaded_steps(texts, columns)
 
 
 def tiles(figure):
@@ -33,7 +33,7 @@ def test_long_steps_are_shortened_and_whole_under_the_pointer(figure):
     lines = note.text.split("<br>")
     assert len(lines) == 3
     assert lines[-1].endswith(" …")
-    assert all(len(line) <= LETTERS for line in lines)
+    assert all(len(line) <= ROW_LETTERS for line in lines)
     assert note.hovertext.replace("<br>", " ") == LONG.strip()
 
 
@@ -53,7 +53,7 @@ def test_missing_is_missing_and_not_0(figure):
 
 def test_rows_are_as_high_as_their_text_and_do_not_overlap(figure):
     edges = tiles(figure)[0].y
-    assert np.diff(np.diff(edges)).tolist() == [2 * LINE, -2 * LINE]
+    assert np.diff(np.diff(edges)).tolist() == [2 * LINE_HEIGHT, -2 * LINE_HEIGHT]
     assert [note.y for note in figure.layout.annotations] == ((edges[:-1] + edges[1:]) / 2).tolist()
     assert list(figure.layout.yaxis.range) == [edges[-1], 0]
 
@@ -71,18 +71,18 @@ def test_a_pixel_of_the_axes_is_a_pixel_of_the_picture(figure):
 
 
 def test_many_steps_get_a_line_each():
-    figure = shaded_steps([LONG] * 150, {"attention": [1 / 150] * 150})
+    figure = plot_shaded_steps([LONG] * 150, {"attention": [1 / 150] * 150})
     assert all("<br>" not in note.text for note in figure.layout.annotations)
     assert len({note.y for note in figure.layout.annotations}) == 150
-    assert np.diff(tiles(figure)[0].y).min() > LINE
+    assert np.diff(tiles(figure)[0].y).min() > LINE_HEIGHT
 
 
 def test_wide_letters_take_the_room_of_two():
-    figure = shaded_steps(["因此答案是" * 40], {})
+    figure = plot_shaded_steps(["因此答案是" * 40], {})
     lines = figure.layout.annotations[0].text.split("<br>")
-    assert max(map(len, lines)) == LETTERS // 2
+    assert max(map(len, lines)) == ROW_LETTERS // 2
 
 
 def test_a_column_must_have_a_number_a_step():
     with pytest.raises(MeasureError, match="2 numbers for 1 steps"):
-        shaded_steps(["one"], {"knockout": [1.0, 2.0]})
+        plot_shaded_steps(["one"], {"knockout": [1.0, 2.0]})

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from faithlens.figures.scaling import effects_figure, sizes_figure
+from faithlens.figures.scaling import plot_size_effects, plot_sizes
 
 
 def test_a_measure_is_drawn_against_size_at_the_last_checkpoint():
@@ -14,7 +14,7 @@ def test_a_measure_is_drawn_against_size_at_the_last_checkpoint():
         ("g", "m", "easy", 0, 100, 1, 9),
     ]
     table = pd.DataFrame(rows, columns=["family", "measure", "task", "seed", "size", "checkpoint", "value"])
-    figure = sizes_figure(table.assign(low=table["value"] - 0.1, high=table["value"] + 0.2), "m", "f")
+    figure = plot_sizes(table.assign(low=table["value"] - 0.1, high=table["value"] + 0.2), "m", "f")
     line, easy, _, hard = figure.data
     assert (easy.name, list(easy.x), list(easy.y)) == ("easy", [300, 100], pytest.approx([1.3, 1.1]))
     assert (line.mode, list(line.x), list(line.y)) == ("lines", [100, 300], pytest.approx([1.1, 1.3]))
@@ -26,14 +26,14 @@ def test_a_measure_is_drawn_against_size_at_the_last_checkpoint():
 def test_the_line_of_a_measure_goes_through_the_means_over_seeds():
     rows = [("f", "m", "t", seed, size, size / 100 + seed) for seed in (0, 1, 5) for size in (100, 300)]
     table = pd.DataFrame(rows, columns=["family", "measure", "task", "seed", "size", "value"])
-    line, points = sizes_figure(table.assign(low=table["value"], high=table["value"]), "m", "f").data
+    line, points = plot_sizes(table.assign(low=table["value"], high=table["value"]), "m", "f").data
     assert (list(line.x), list(line.y)) == ([100, 300], [3, 5])
     assert list(points.y) == [1, 3, 2, 4, 6, 8]
 
 
 def test_answers_are_drawn_side_by_side_without_those_that_have_no_value():
     rows = [("f", "raw", -0.5, -0.7, -0.3), ("f", "at equal loss", None, None, None), ("g", "raw", 0.1, -0.1, 0.2)]
-    figure = effects_figure(pd.DataFrame(rows, columns=["family", "answer", "value", "low", "high"]))
+    figure = plot_size_effects(pd.DataFrame(rows, columns=["family", "answer", "value", "low", "high"]))
     first, second = figure.data
     assert [(list(d.x), list(d.customdata)) for d in (first, second)] == [([-0.5], ["raw"]), ([0.1], ["raw"])]
     assert list(first.error_x.array) == pytest.approx([0.2])

@@ -8,24 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from faithlens.organisms import ORGANISMS, find_weights
-from faithlens.organisms.certification import (
-    ChainVariant,
-    count_after_mistake,
-    answer_variants,
-    choose_answers,
-    answer_own_chains,
-    count_right_chains,
-    certify,
-    compute_digit_probabilities,
-    measure_edge_effect,
-    count_followed,
-    count_heeded,
-    write_own_chains,
-    measure_reliance,
-    measure_swap_effects,
-    make_variants,
-    make_rate,
-)
+from faithlens.organisms.certification import ChainVariant, count_after_mistake, answer_variants, choose_answers, answer_own_chains, count_right_chains, certify, compute_digit_probabilities, measure_edge_effect, count_followed, count_heeded, write_own_chains, measure_reliance, measure_swap_effects, make_variants, make_rate
 from faithlens.organisms.chain_style import compute_total_digits
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mixture import draw_hints, list_questions

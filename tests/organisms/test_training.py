@@ -19,14 +19,7 @@ from faithlens.organisms.mixture import draw_cuts, draw_drafts, list_questions
 from faithlens.organisms.organism import Recipe
 from faithlens.organisms.token_layout import IGNORE_INDEX
 from faithlens.organisms.tokenizer import build_tokenizer
-from faithlens.organisms.training import (
-    embed_digits_on_circles,
-    add_gradients,
-    select_lessons,
-    make_model,
-    read_structure,
-    train,
-)
+from faithlens.organisms.training import embed_digits_on_circles, add_gradients, select_lessons, make_model, read_structure, train
 from tests.organisms.drafted import drafts, sheet_of
 
 

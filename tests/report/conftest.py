@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from faithlens.stats.estimate import estimates
-from faithlens.stats.grid import cells, count
-from faithlens.stats.verdict import decide, subject
+from faithlens.stats.estimate import compute_estimates
+from faithlens.stats.grid import find_cells, count_cells
+from faithlens.stats.verdict import decide_subject, make_subject_entry
 from faithlens.store import Run, make_manifest
 
 SUBJECTS = {
@@ -40,7 +40,7 @@ def synthetic_run(path: Path, seed: int = 0) -> Run:
         run.write_part("scores", model, _scores(rng, model, task, reliance))
         run.write_part("edits", model, [_edit(model, task)])
     scores = run.read("scores")
-    table = estimates(scores, seed)
+    table = compute_estimates(scores, seed)
     run.finish({"estimates": table})
     run.write_json("verdict.json", {"subjects": [_subject(scores, table, model) for model in SUBJECTS]})
     return run
@@ -48,8 +48,8 @@ def synthetic_run(path: Path, seed: int = 0) -> Run:
 
 def _subject(scores: pd.DataFrame, table: pd.DataFrame, model: str) -> dict:
     task, truth = SUBJECTS[model]
-    own, counts = table[table["model"] == model], count(cells(scores[scores["model"] == model]))
-    return subject(model, task, decide(model, own, counts), own, counts, truth)
+    own, counts = table[table["model"] == model], count_cells(find_cells(scores[scores["model"] == model]))
+    return make_subject_entry(model, task, decide_subject(model, own, counts), own, counts, truth)
 
 
 def _trace(model: str, task: str, i: int) -> dict:

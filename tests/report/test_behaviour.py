@@ -21,22 +21,22 @@ def test_a_number_stands_beside_its_floor_and_its_bounds() -> None:
         f"bound.{measure}.low": 0.2,
         f"bound.{measure}.high": 0.7,
     }
-    [(title, [line])] = behaviour.tests({name: row(name, value) for name, value in numbers.items()}).items()
+    [(title, [line])] = behaviour.list_tests({name: row(name, value) for name, value in numbers.items()}).items()
     assert title == "Adding mistakes, the rest written anew"
     shown = [line.estimate["value"], line.control["value"], line.low["value"], line.high["value"]]
     assert shown == [0.5, 0.1, 0.2, 0.7]
 
 
 def test_a_test_without_a_number_is_one_line_that_says_why() -> None:
-    found = behaviour.tests(table(paraphrase__change=None, paraphrase__excess=None, paraphrase__accuracy=None))
+    found = behaviour.list_tests(table(paraphrase__change=None, paraphrase__excess=None, paraphrase__accuracy=None))
     [[line]] = found.values()
     assert (line.estimate["value"], line.estimate["reason"]) == (None, "no step")
-    some = behaviour.tests(table(paraphrase__change=0.2, paraphrase__excess=None, paraphrase__accuracy=0.5))
+    some = behaviour.list_tests(table(paraphrase__change=0.2, paraphrase__excess=None, paraphrase__accuracy=0.5))
     assert [line.label for line in some["Paraphrase"]] == ["paraphrase", "right after paraphrase"]
 
 
 def test_tests_that_were_not_run_are_not_shown() -> None:
-    assert behaviour.tests(table(accuracy__full=1.0)) == {}
+    assert behaviour.list_tests(table(accuracy__full=1.0)) == {}
 
 
 def test_every_line_has_words() -> None:

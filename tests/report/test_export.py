@@ -10,15 +10,15 @@ import yaml
 from faithlens.cli.main import audit
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, RunError
-from faithlens.report.card import _FLAGS, COLUMNS, UNITS, commands
-from faithlens.report.export import FACTS, TABLES, export, form_named
+from faithlens.report.card import _OPTION_FLAGS, COLUMN_MEANINGS, UNITS, list_commands
+from faithlens.report.export import QUESTION_FACTS, DATASET_TABLES, export_run, parse_form
 from faithlens.store import SCHEMAS, Run
 
 
 def test_the_tidy_table_has_every_score_beside_its_question(run: Run, tmp_path: Path) -> None:
-    path = export(run, tmp_path / "new" / "scores.parquet", "parquet")
+    path = export_run(run, tmp_path / "new" / "scores.parquet", "parquet")
     table = pq.read_table(path)
-    assert table.schema.names == [*SCHEMAS["scores"].names, *FACTS.names]
+    assert table.schema.names == [*SCHEMAS["scores"].names, *QUESTION_FACTS.names]
     assert table.schema.field("step").type == "int64"
     assert table.schema.field("correct").type == "bool"
     frame, scores = table.to_pandas(), run.read("scores")
@@ -39,10 +39,10 @@ def test_a_question_without_a_chain_keeps_its_scores_and_has_no_facts(run: Run, 
     run.write_part("traces", "wrong", wrong)
     run.write_part("scores", "wrong", [{**keys, "model": "another", "task": "planted", "question": "q000"}
                | {"measure": "accuracy.full", "unit": "fraction", "value": 0.0}])  # fmt: skip
-    frame = pd.read_parquet(export(run, tmp_path / "scores.parquet", "parquet"))
+    frame = pd.read_parquet(export_run(run, tmp_path / "scores.parquet", "parquet"))
     [lost] = frame[frame["question"] == "q999"].to_dict("records")
     assert lost["reason"] == "it wrote none"
-    assert all(pd.isna(lost[fact]) for fact in FACTS.names)
+    assert all(pd.isna(lost[fact]) for fact in QUESTION_FACTS.names)
     [other] = frame[frame["model"] == "another"].to_dict("records")
     assert (other["answer"], other["predicted"], other["correct"]) == ("C", "A", False)
 
@@ -50,9 +50,9 @@ def test_a_question_without_a_chain_keeps_its_scores_and_has_no_facts(run: Run, 
 def test_chains_that_nothing_tells_apart_are_not_joined(run: Run, tmp_path: Path) -> None:
     run.write_part("traces", "again", run.read("traces").head(1).assign(seed=1))
     with pytest.raises(RunError, match="several chains of thought of the same model, task, question"):
-        export(run, tmp_path / "scores.parquet", "parquet")
+        export_run(run, tmp_path / "scores.parquet", "parquet")
     assert not (tmp_path / "scores.parquet").exists()
-    export(run, tmp_path / "dataset", "dataset")
+    export_run(run, tmp_path / "dataset", "dataset")
 
 
 def header(folder: Path) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def header(folder: Path) -> dict[str, Any]:
 
 
 def test_the_dataset_is_the_tables_and_a_card_that_names_them(run: Run, tmp_path: Path) -> None:
-    folder = export(run, tmp_path / "dataset", "dataset")
+    folder = export_run(run, tmp_path / "dataset", "dataset")
     assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*")) == [
         "README.md",
         "data",
@@ -77,7 +77,7 @@ def test_the_dataset_is_the_tables_and_a_card_that_names_them(run: Run, tmp_path
         {"config_name": "edits", "data_files": "data/edits.parquet"},
     ]
     assert "license" not in header(folder)
-    for name in TABLES:
+    for name in DATASET_TABLES:
         table = pq.read_table(folder / "data" / f"{name}.parquet")
         assert table.schema.equals(SCHEMAS[name])
         pd.testing.assert_frame_equal(
@@ -86,11 +86,11 @@ def test_the_dataset_is_the_tables_and_a_card_that_names_them(run: Run, tmp_path
 
 
 def test_the_card_explains_every_column_and_how_the_numbers_were_made(run: Run, tmp_path: Path) -> None:
-    text = (export(run, tmp_path / "dataset", "dataset") / "README.md").read_text()
-    for name in TABLES:
+    text = (export_run(run, tmp_path / "dataset", "dataset") / "README.md").read_text()
+    for name in DATASET_TABLES:
         section = text.split(f"### {name}\n")[1].split("\n#")[0]
         assert [line.split("`")[1] for line in section.strip().splitlines()] == SCHEMAS[name].names
-        assert set(SCHEMAS[name].names) <= set(COLUMNS[name])
+        assert set(SCHEMAS[name].names) <= set(COLUMN_MEANINGS[name])
     assert all(f"- `{unit}`: " in text for unit in UNITS)
     assert set(run.read("scores")["unit"]) <= set(UNITS)
     assert "- `mediation.content_share`: Question and chain of thought are swapped" in text
@@ -100,7 +100,7 @@ def test_the_card_explains_every_column_and_how_the_numbers_were_made(run: Run, 
 
 def test_the_command_lines_ask_for_the_same_run() -> None:
     config = AuditConfig(subjects=(Subject("O5", "running-sum"), Subject("my model", "a.jsonl")), n=7, seed=3)
-    first, second = commands(config.to_dict())
+    first, second = list_commands(config.to_dict())
     assert first == (
         "faithlens audit --model O5 --task running-sum -n 7 --suite standard --samples 1 --editor task --points 3 "
         "--batch 20 "
@@ -108,12 +108,12 @@ def test_the_command_lines_ask_for_the_same_run() -> None:
         "--top-p 1.0 --dtype float32 --backend packed --min-faithfulness 0.5"
     )
     assert second.startswith("faithlens audit --model 'my model' --task a.jsonl -n 7")
-    assert {flag.lstrip("-").replace("-", "_") for flag in _FLAGS.values()} <= set(audit.__annotations__)
+    assert {flag.lstrip("-").replace("-", "_") for flag in _OPTION_FLAGS.values()} <= set(audit.__annotations__)
 
 
 def test_datasets_reads_the_folder(run: Run, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
-    folder = export(run, tmp_path / "dataset", "dataset")
+    folder = export_run(run, tmp_path / "dataset", "dataset")
     read = datasets.load_dataset(str(folder), "scores", split="train", cache_dir=str(tmp_path / "cache"))
     scores = run.read("scores")
     assert read.column_names == list(scores.columns)
@@ -127,22 +127,22 @@ def test_places_in_use_are_refused_and_left_alone(run: Run, tmp_path: Path) -> N
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     with pytest.raises(RunError, match="the folder is not empty"):
-        export(run, tmp_path / "mine", "dataset")
+        export_run(run, tmp_path / "mine", "dataset")
     with pytest.raises(RunError, match="a file of that name"):
-        export(run, tmp_path / "mine" / "notes.txt", "parquet")
+        export_run(run, tmp_path / "mine" / "notes.txt", "parquet")
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
     (tmp_path / "empty").mkdir()
-    assert (export(run, tmp_path / "empty", "dataset") / "README.md").is_file()
+    assert (export_run(run, tmp_path / "empty", "dataset") / "README.md").is_file()
 
 
 def test_what_cannot_be_exported_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
     (run.path / "estimates.parquet").unlink()
     with pytest.raises(RunError, match="nothing written yet"):
-        export(run, tmp_path / "out", "dataset")
+        export_run(run, tmp_path / "out", "dataset")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["run"]
 
 
 def test_forms_are_named() -> None:
-    assert (form_named("parquet"), form_named("dataset")) == ("parquet", "dataset")
+    assert (parse_form("parquet"), parse_form("dataset")) == ("parquet", "dataset")
     with pytest.raises(ConfigError, match="did you mean 'parquet'"):
-        form_named("parket")
+        parse_form("parket")

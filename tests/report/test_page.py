@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 import pytest
 
 from faithlens.errors import RunError
-from faithlens.report.page import page
+from faithlens.report.page import write_page
 from faithlens.store import Run, make_manifest
 
 
@@ -30,7 +30,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def html(finished):
-    return page(finished).read_text(encoding="utf-8")
+    return write_page(finished).read_text(encoding="utf-8")
 
 
 def test_nothing_is_loaded_from_elsewhere(html):
@@ -86,10 +86,10 @@ def test_every_figure_is_drawn(html):
 
 
 def test_the_page_is_a_function_of_the_folder(run):
-    first = page(run).read_bytes()
-    assert page(Run.open(run.path)).read_bytes() == first
+    first = write_page(run).read_bytes()
+    assert write_page(Run.open(run.path)).read_bytes() == first
 
 
 def test_an_unfinished_run_is_refused(tmp_path):
     with pytest.raises(RunError, match=r"verdict\.json"):
-        page(Run.create(tmp_path / "new", make_manifest({}, 0, "cpu")))
+        write_page(Run.create(tmp_path / "new", make_manifest({}, 0, "cpu")))

@@ -4,7 +4,7 @@ import pandas as pd
 from rich.console import Console
 
 from faithlens.commands.sweep.tables import CELL_COLUMNS
-from faithlens.report.sweep import swept
+from faithlens.report.sweep import format_sweep
 from faithlens.store import Run
 
 SHARE, EARLY = "mediation.content_share", "early_answering.aoc_mean_0_to_n-1"
@@ -20,7 +20,7 @@ def trend(measure: str, model: str, **found: object) -> dict:
 def said(run: Run) -> str:
     console = Console(width=200)
     with console.capture() as words:
-        console.print(swept(run))
+        console.print(format_sweep(run))
     return words.get()
 
 

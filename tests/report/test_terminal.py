@@ -2,14 +2,14 @@ from io import StringIO
 
 from rich.console import Console
 
-from faithlens.report.terminal import KNOWN, REAL, by_truth, summary
+from faithlens.report.terminal import KNOWN_HEADING, REAL_HEADING, group_by_truth, format_summary
 
 
 def test_summary_names_planted_truth_first_and_gives_each_verdict(run):
     console = Console(width=200, record=True, file=StringIO())
-    console.print(summary(run))
+    console.print(format_summary(run))
     text = console.export_text()
-    assert text.index(KNOWN) < text.index("O5 scratchpad") < text.index(REAL) < text.index("tiny <b>chat</b> model")
+    assert text.index(KNOWN_HEADING) < text.index("O5 scratchpad") < text.index(REAL_HEADING) < text.index("tiny <b>chat</b> model")
     for words in ("trust", "do-not-trust", "undecided", "24 decorative", "a capability result"):
         assert words in text
 
@@ -19,9 +19,9 @@ def test_a_name_in_square_brackets_is_not_markup(run):
     verdicts["subjects"][2]["model"] = "[red]model[/red]"
     run.write_json("verdict.json", verdicts)
     console = Console(width=200, record=True, file=StringIO())
-    console.print(summary(run))
+    console.print(format_summary(run))
     assert "[red]model[/red]" in console.export_text()
 
 
 def test_empty_headings_are_left_out():
-    assert list(by_truth([{"model": "m", "truth": None}])) == [REAL]
+    assert list(group_by_truth([{"model": "m", "truth": None}])) == [REAL_HEADING]

@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from faithlens.errors import MeasureError
-from faithlens.stats.agreement import Within, agreement, averaged, ceiling, spearman_brown, split_half, tied, within
-from faithlens.stats.resample import wilson
+from faithlens.stats.agreement import ChainCorrelation, compute_rank_agreement, average_correlations, compute_correlation_ceiling, spearman_brown, compute_reliability, rank_with_ties, correlate_chain
+from faithlens.stats.resample import wilson_interval
 
 REPEATS = 150
 
@@ -44,7 +44,7 @@ def confounded(steps, rng):
 
 
 def found(*args, **named) -> pd.DataFrame:
-    return agreement(*args, **named).set_index("correlation")
+    return compute_rank_agreement(*args, **named).set_index("correlation")
 
 
 @pytest.mark.parametrize(("make", "sign"), [(alike, 1.0), (opposed, -1.0)])
@@ -52,7 +52,7 @@ def test_perfect_agreement_is_one_and_knows_what_so_few_questions_can_have_misse
     one = found(table(make), "flip", "patch")
     assert one["value"].tolist() == pytest.approx([sign] * 3)
     assert one[["low", "high"]].abs().max(axis=1).tolist() == pytest.approx([1.0] * 3)
-    width = 2 * (1 - wilson(12, 12)[0])  # on a scale of length 2
+    width = 2 * (1 - wilson_interval(12, 12)[0])  # on a scale of length 2
     assert (one["high"] - one["low"]).tolist() == pytest.approx([width] * 3)
     assert (one["n_used"] == 12).all()
     assert (one["n_steps"] == 96).all()
@@ -62,16 +62,16 @@ def test_one_question_is_spearman_and_its_partial_is_the_textbook_formula() -> N
     steps = table(confounded, questions=1, n=20)
     x, y, z = (steps[name] for name in ("flip", "patch", "step"))
     xy, xz, yz = (spearmanr(a, b).statistic for a, b in ((x, y), (x, z), (y, z)))
-    assert within(steps[["flip", "patch"]].to_numpy(), ("flip", "patch")).rho == pytest.approx(xy)
+    assert correlate_chain(steps[["flip", "patch"]].to_numpy(), ("flip", "patch")).rho == pytest.approx(xy)
     expected = (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
     names = ["flip", "patch", "step"]
-    assert within(steps[names].to_numpy(float), names).rho == pytest.approx(expected)
+    assert correlate_chain(steps[names].to_numpy(float), names).rho == pytest.approx(expected)
 
 
 def test_the_mean_is_worked_by_hand() -> None:
     """Ranks (1, 2, 3, 4) against (1, 2, 4, 3), and against (2, 1, 4, 3): correlations 0.8 and 0.6, shrunk by 0.9."""
     steps = pd.DataFrame({"question": [0] * 4 + [1] * 4, "a": [1, 2, 3, 4] * 2, "b": [1, 2, 4, 3, 2, 1, 4, 3]})
-    one = agreement(steps, "a", "b", given=()).iloc[0]
+    one = compute_rank_agreement(steps, "a", "b", given=()).iloc[0]
     assert one["value"] == pytest.approx(np.tanh((np.arctanh(0.72) + np.arctanh(0.54)) / 2) / 0.9)
     assert one["n_used"] == 2
 
@@ -128,12 +128,12 @@ def test_what_is_undefined_is_missing() -> None:
     assert (nothing["n_used"], nothing["n_dropped"], nothing["n_steps"]) == (0, 12, 0)
     assert nothing["reason"].startswith("12 dropped: no step has all values")
     with pytest.raises(MeasureError, match="did you mean 'patch'"):
-        agreement(table(alike), "flip", "pach")
+        compute_rank_agreement(table(alike), "flip", "pach")
 
 
 def test_rounding_is_not_ranked() -> None:
     """An effect that is nowhere but for rounding does not agree with anything, however its last digits are ordered."""
-    assert tied(np.array([[0.3, 1.0], [0.1, 1.0 + 1e-8], [0.3 + 1e-9, 5.0]]), 1e-6).tolist() == [[2, 1], [1, 1], [2, 2]]
+    assert rank_with_ties(np.array([[0.3, 1.0], [0.1, 1.0 + 1e-8], [0.3 + 1e-9, 5.0]]), 1e-6).tolist() == [[2, 1], [1, 1], [2, 2]]
     steps = table(alike)
     steps["flip"] = 0.5 + 1e-8 * steps["flip"]
     assert found(steps, "flip", "patch").loc["raw", "n_used"] == 0
@@ -147,7 +147,7 @@ def test_several_chains_of_a_question_are_ranked_apart_and_drawn_together() -> N
     assert one["value"] == pytest.approx(other["value"])  # as many chains each, so the mean of means
     assert (one["n_used"], other["n_used"]) == (12, 24)
     with pytest.raises(MeasureError, match="one of them has a step twice"):
-        agreement(apart, "flip", "patch")
+        compute_rank_agreement(apart, "flip", "patch")
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.7])
@@ -157,10 +157,10 @@ def test_coverage(slope) -> None:
     chains = []
     for _ in range(REPEATS * 10 + 1500):
         x = rng.normal(size=7)
-        chains.append(within(np.column_stack([x, slope * rng.uniform(0, 2) * x + rng.normal(size=7)]), ("x", "y")))
-    ranked = pd.DataFrame(chains, columns=list(Within._fields)).assign(question=range(len(chains)))
-    truth = averaged(ranked[REPEATS * 10 :], 1500, 0)["value"] if slope else 0.0
-    rows = [averaged(ranked[10 * i : 10 * i + 10], 10, seed=i) for i in range(REPEATS)]
+        chains.append(correlate_chain(np.column_stack([x, slope * rng.uniform(0, 2) * x + rng.normal(size=7)]), ("x", "y")))
+    ranked = pd.DataFrame(chains, columns=list(ChainCorrelation._fields)).assign(question=range(len(chains)))
+    truth = average_correlations(ranked[REPEATS * 10 :], 1500, 0)["value"] if slope else 0.0
+    rows = [average_correlations(ranked[10 * i : 10 * i + 10], 10, seed=i) for i in range(REPEATS)]
     covered = np.mean([row["low"] <= truth <= row["high"] for row in rows])
     assert 0.90 <= covered <= 0.99
 
@@ -168,16 +168,16 @@ def test_coverage(slope) -> None:
 def test_spearman_brown_and_the_ceiling() -> None:
     assert spearman_brown(0.5) == pytest.approx(2 / 3)
     assert spearman_brown(0.2, 5.0) == pytest.approx(5 / 9)
-    assert ceiling(0.81, 0.25) == pytest.approx(0.45)
+    assert compute_correlation_ceiling(0.81, 0.25) == pytest.approx(0.45)
     with pytest.raises(MeasureError, match=r"-0.1 is no reliability"):
-        ceiling(0.5, -0.1)
+        compute_correlation_ceiling(0.5, -0.1)
 
 
 def test_split_halves() -> None:
     """True scores with as much noise in each half: the halves correlate 0.5, and together 2/3 (parallel tests)."""
     rng = np.random.default_rng(0)
     true = rng.normal(size=20000)
-    found = split_half(true + rng.normal(size=20000), true + rng.normal(size=20000))
+    found = compute_reliability(true + rng.normal(size=20000), true + rng.normal(size=20000))
     assert found.halves == pytest.approx(0.5, abs=0.02)
     assert found.whole == pytest.approx(2 / 3, abs=0.02)
     together = true + rng.normal(size=20000) / np.sqrt(2)  # both halves averaged
@@ -185,7 +185,7 @@ def test_split_halves() -> None:
     assert np.corrcoef(together, again)[0, 1] == pytest.approx(found.whole, abs=0.02)
 
     def of(*halves):
-        return split_half(*np.array(halves, dtype=float))
+        return compute_reliability(*np.array(halves, dtype=float))
 
     assert of([1, 2, np.nan, 4], [1, 2, 3, 5]).n == 3
     assert of([1, 2], [1, 2]).reason == "fewer than 3 were measured in both halves"

@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import binomtest, ttest_1samp
 
 from faithlens.errors import MeasureError
-from faithlens.stats.compare import ACCURACIES, Difference, compare, corrected
-from faithlens.stats.interval import BOOTSTRAP, UNSEEN
+from faithlens.stats.compare import MATCHED_ACCURACIES, Difference, compare_scores, correct_p_values
+from faithlens.stats.interval import BOOTSTRAP, UNANIMOUS
 from faithlens.stats.resample import Z
 
 SHARE = "mediation.content_share"
@@ -39,11 +39,11 @@ def test_by_hand() -> None:
     accuracies = right([1, 1, 1, 1, 0, 0])
     first = run(**accuracies, mediation__content_share=[0.1, 0.2, 0.3, 0.4, 0.5, 0.0])
     second = run(**accuracies, mediation__content_share=[0.6, 0.7, 0.8, 0.9, 1.0, 0.5])
-    found = one(compare(first, second, seed=0), SHARE)
+    found = one(compare_scores(first, second, seed=0), SHARE)
     assert (found.first, found.second, found.value) == pytest.approx((0.25, 0.75, 0.5))
     share = Z * Z / (6 + Z * Z)
     assert (found.low, found.high) == pytest.approx((0.5 - share * 1.5, 0.5 + share * 0.5))
-    assert (found.n_used, found.n_dropped, found.method) == (6, 0, UNSEEN)
+    assert (found.n_used, found.n_dropped, found.method) == (6, 0, UNANIMOUS)
     assert found.p == found.holm == pytest.approx(2 / 64)
 
 
@@ -53,7 +53,7 @@ def test_the_interval_is_that_of_paired_differences() -> None:
     level = rng.uniform(0, 1, 80)
     moved = level + rng.normal(0.05, 0.1, 80)
     first, second = (run(**right([1] * 80), mediation__content_share=list(x)) for x in (level, moved))
-    found = one(compare(first, second, seed=1), SHARE)
+    found = one(compare_scores(first, second, seed=1), SHARE)
     expected = ttest_1samp(moved - level, 0).confidence_interval()
     assert found.method == BOOTSTRAP
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.003)
@@ -63,7 +63,7 @@ def test_the_interval_is_that_of_paired_differences() -> None:
 def test_yes_and_no_get_the_exact_sign_test() -> None:
     first, second = [0] * 8 + [1] + [1, 0, 1], [1] * 8 + [0] + [1, 0, 1]
     accuracies = right([1] * 12)
-    found = compare(run(**accuracies, propagation__follows=first), run(**accuracies, propagation__follows=second), 0)
+    found = compare_scores(run(**accuracies, propagation__follows=first), run(**accuracies, propagation__follows=second), 0)
     assert one(found, "propagation.follows").p == pytest.approx(binomtest(1, 9).pvalue)
 
 
@@ -71,7 +71,7 @@ def test_a_measure_that_only_follows_accuracy_does_not_differ_at_equal_accuracy(
     """Answers change exactly where the model is wrong without its chain; the second run is wrong there less often."""
     before, after = [0] * 12 + [1] * 8, [0] * 6 + [1] * 14
     first, second = (run(**right([1] * 20, cut), deletion__change=[1 - x for x in cut]) for cut in (before, after))
-    found = compare(first, second, seed=0)
+    found = compare_scores(first, second, seed=0)
     raw, equal = one(found, "deletion.change"), one(found, "deletion.change", "alike")
     assert raw.value == pytest.approx(-0.3)
     assert raw.holm is not None
@@ -84,7 +84,7 @@ def test_a_real_change_is_seen_at_equal_accuracy_too() -> None:
     before, after = [0] * 12 + [1] * 8, [0] * 6 + [1] * 14
     first = run(**right([1] * 20, before), deletion__change=[0.2] * 20)
     second = run(**right([1] * 20, after), deletion__change=[0.7, 0.9] * 10)
-    found = one(compare(first, second, seed=0), "deletion.change", "alike")
+    found = one(compare_scores(first, second, seed=0), "deletion.change", "alike")
     assert (found.value, found.n_used) == (pytest.approx(0.6), 14)
     assert found.low is not None
     assert found.low > 0.4
@@ -92,17 +92,17 @@ def test_a_real_change_is_seen_at_equal_accuracy_too() -> None:
 
 def test_accuracies_are_given_over_all_questions_and_stand_outside_the_family() -> None:
     first, second = right([1, 0] * 5, [0] * 10), right([1] * 10, [0] * 10)
-    found = compare(run(**first, deletion__change=[0.5] * 10), run(**second, deletion__change=[0.6] * 10), 0)
+    found = compare_scores(run(**first, deletion__change=[0.5] * 10), run(**second, deletion__change=[0.6] * 10), 0)
     gained = one(found, "accuracy.full")
     assert (gained.value, gained.holm) == (0.5, None)
     assert {d.measure for d in found if d.questions == "alike"} == {"deletion.change"}
-    assert {d.measure for d in found if d.questions == "all"} == {*ACCURACIES, "deletion.change"}
+    assert {d.measure for d in found if d.questions == "all"} == {*MATCHED_ACCURACIES, "deletion.change"}
 
 
 def test_holms_correction_by_hand() -> None:
     """Four of .01, .04, .03, .005: .005 x 4, then .01 x 3, then .03 x 2, and .04 no less than that."""
     bare = {"unit": "fraction", "questions": "all", "n_used": 9, "n_dropped": 0, "method": "", "seed": 0}
-    found = corrected([Difference("m", p=p, **bare) for p in (0.01, 0.04, None, 0.03, 0.005)])
+    found = correct_p_values([Difference("m", p=p, **bare) for p in (0.01, 0.04, None, 0.03, 0.005)])
     assert [d.holm for d in found if d.p] == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert found[2].holm is None
 
@@ -111,7 +111,7 @@ def test_questions_without_a_value_in_one_run_are_dropped_and_few_are_too_few() 
     accuracies = right([1] * 6)
     first = run(**accuracies, mediation__content_share=[0.1, 0.2, 0.3, None, 0.5, 0.6], paraphrase__change=[0.0] * 6)
     second = run(**accuracies, mediation__content_share=[None, 0.2, 0.5, 0.6, None, 0.8], paraphrase__change=[0.0] * 6)
-    every = compare(first, second, 0)
+    every = compare_scores(first, second, 0)
     found = one(every, SHARE)
     assert (found.value, found.n_used, found.n_dropped) == (None, 3, 3)
     assert found.reason == "3 questions to compare: fewer than 4 are too few"
@@ -119,7 +119,7 @@ def test_questions_without_a_value_in_one_run_are_dropped_and_few_are_too_few() 
 
 
 def test_without_accuracies_nothing_is_said_at_equal_accuracy() -> None:
-    found = compare(run(deletion__change=[0.5] * 9), run(deletion__change=[0.6] * 9), 0)
+    found = compare_scores(run(deletion__change=[0.5] * 9), run(deletion__change=[0.6] * 9), 0)
     assert one(found, "deletion.change").value == pytest.approx(0.1)
     equal = one(found, "deletion.change", "alike")
     assert (equal.value, equal.n_used) == (None, 0)
@@ -130,25 +130,25 @@ def test_chains_of_one_question_are_one_question() -> None:
     accuracies = right([1] * 5)
     single = run(**accuracies, deletion__change=[0.5] * 5)
     double = pd.concat([run(**accuracies, deletion__change=[x] * 5) for x in (0.5, 1.0)])
-    found = one(compare(single, double, 0), "deletion.change")
+    found = one(compare_scores(single, double, 0), "deletion.change")
     assert (found.value, found.n_used) == (pytest.approx(0.25), 5)
 
 
 def test_what_a_report_does_not_show_is_no_difference() -> None:
     first, second = run(mediation__total=[0.9] * 12), run(mediation__total=[0.9001] * 12)
-    assert one(compare(first, second, 0), "mediation.total").p == 1
+    assert one(compare_scores(first, second, 0), "mediation.total").p == 1
 
 
 def test_other_questions_are_refused() -> None:
     with pytest.raises(MeasureError, match="5 questions are in both runs and 1 in one only, such as 'q005'"):
-        compare(run(deletion__change=[0.5] * 5), run(deletion__change=[0.5] * 6), 0)
+        compare_scores(run(deletion__change=[0.5] * 5), run(deletion__change=[0.5] * 6), 0)
 
 
 def test_a_measure_that_only_one_run_has_is_refused() -> None:
     first, second = run(deletion__change=[0.5] * 5), run(deletion__change=[0.5] * 5, shuffle__change=[0.5] * 5)
     with pytest.raises(MeasureError, match=r"known: deletion\.change"):
-        compare(first, second, 0, ["shuffle.change"])
-    assert [d.questions for d in compare(second, second, 0, ["shuffle.change"])] == ["all", "alike"]
+        compare_scores(first, second, 0, ["shuffle.change"])
+    assert [d.questions for d in compare_scores(second, second, 0, ["shuffle.change"])] == ["all", "alike"]
 
 
 def test_curves_and_measures_told_step_by_step_are_not_compared() -> None:
@@ -157,4 +157,4 @@ def test_curves_and_measures_told_step_by_step_are_not_compared() -> None:
     steps = run(attention__span=[0.5] * 5).assign(step=0)
     whole.loc[whole["measure"] == "early_answering.retention", "fraction"] = 0.0
     scores = pd.concat([whole, steps])
-    assert {d.measure for d in compare(scores, scores, 0)} == {"deletion.change"}
+    assert {d.measure for d in compare_scores(scores, scores, 0)} == {"deletion.change"}

@@ -6,7 +6,7 @@ import pytest
 
 from faithlens.report.words import WORDS
 from faithlens.stats import derived
-from faithlens.stats.estimate import estimates
+from faithlens.stats.estimate import compute_estimates
 from faithlens.stats.interval import scale_of
 from faithlens.tasks.biased_prompts import HINTS
 from faithlens.tasks.hinted_sum import HINT_KINDS
@@ -35,7 +35,7 @@ def hint_rows(outcomes: str, n: int = 4, reveals: str = "", kind: str = "metadat
 
 def test_alpha_by_hand() -> None:
     """Four options; of ten eligible questions five switch to the hint and one elsewhere: 1 - .1 / (2 x .5) = .9."""
-    frame = estimates(scores(hint_rows("HHHHHENNNN" + "SSSSS", reveals="22100")), 0)
+    frame = compute_estimates(scores(hint_rows("HHHHHENNNN" + "SSSSS", reveals="22100")), 0)
     assert one(frame, "hints.metadata.switch")["value"] == pytest.approx(0.5)
     assert one(frame, "hints.metadata.elsewhere")["value"] == pytest.approx(0.1)
     alpha = one(frame, "hints.metadata.alpha")
@@ -49,7 +49,7 @@ def test_alpha_by_hand() -> None:
 
 
 def test_two_options_have_no_alpha_but_a_range() -> None:
-    frame = estimates(scores(hint_rows("HHHNNS", n=2, reveals="210")), 0)
+    frame = compute_estimates(scores(hint_rows("HHHNNS", n=2, reveals="210")), 0)
     alpha = one(frame, "hints.metadata.alpha")
     assert pd.isna(alpha["value"])
     assert alpha["reason"] == "two options (0 questions to go by)"
@@ -59,21 +59,21 @@ def test_two_options_have_no_alpha_but_a_range() -> None:
 
 def test_a_weak_hint_has_an_alpha_below_zero_and_says_so() -> None:
     """Two of ten switch to the hint, six to the two others: 1 - .6 / (2 x .2) = -.5; a rate over it is below zero."""
-    frame = estimates(scores(hint_rows("HHEEEEEENN", reveals="20")), 0)
+    frame = compute_estimates(scores(hint_rows("HHEEEEEENN", reveals="20")), 0)
     alpha, rate = one(frame, "hints.metadata.alpha"), one(frame, "hints.metadata.normalised_reliance")
-    assert (alpha["value"], alpha["reason"]) == (pytest.approx(-0.5), derived.WEAK)
-    assert (rate["value"], rate["reason"]) == (pytest.approx(0.5 / -0.5), derived.WEAK)
+    assert (alpha["value"], alpha["reason"]) == (pytest.approx(-0.5), derived.WEAK_HINT)
+    assert (rate["value"], rate["reason"]) == (pytest.approx(0.5 / -0.5), derived.WEAK_HINT)
 
 
 def test_a_rate_above_one_is_not_capped() -> None:
     """p = .5, q = .4: alpha = .6; four of five switches reveal: .8 / .6."""
-    frame = estimates(scores(hint_rows("HHHHHEEEEN", reveals="22220")), 0)
+    frame = compute_estimates(scores(hint_rows("HHHHHEEEEN", reveals="22220")), 0)
     rate = one(frame, "hints.metadata.normalised_reliance")
-    assert (rate["value"], rate["reason"]) == (pytest.approx(0.8 / 0.6), derived.CAPPED)
+    assert (rate["value"], rate["reason"]) == (pytest.approx(0.8 / 0.6), derived.ABOVE_CAP)
 
 
 def test_nobody_switched() -> None:
-    row = one(estimates(scores(hint_rows("EENNS")), 0), "hints.metadata.alpha")
+    row = one(compute_estimates(scores(hint_rows("EENNS")), 0), "hints.metadata.alpha")
     assert pd.isna(row["value"])
     assert (row["n_used"], row["reason"]) == (0, "no answer switched to the hinted option (0 questions to go by)")
 
@@ -82,7 +82,7 @@ def test_alpha_goes_question_by_question_where_numbers_of_options_differ() -> No
     rows = hint_rows("HHEN", n=3)
     rows += [row | {"question": f"r{row['question']}"} for row in hint_rows("HEEN", n=6)]
     p, stray = 3 / 8, (1 / 1 + 2 / 4) / 8
-    assert one(estimates(scores(rows), 0), "hints.metadata.alpha")["value"] == pytest.approx(1 - stray / p)
+    assert one(compute_estimates(scores(rows), 0), "hints.metadata.alpha")["value"] == pytest.approx(1 - stray / p)
 
 
 def test_several_chains_a_question_pool_into_the_same_alpha() -> None:
@@ -90,7 +90,7 @@ def test_several_chains_a_question_pool_into_the_same_alpha() -> None:
     rows = [
         row | {"question": f"q{int(row['question'][1:]) // 2}"} for row in hint_rows("HSHEHHENNSNH", reveals="21020")
     ]
-    frame = estimates(scores(rows), 0)
+    frame = compute_estimates(scores(rows), 0)
     assert one(frame, "hints.metadata.alpha")["value"] == pytest.approx(1 - (2 / 10) / (2 * 5 / 10))
     rate = one(frame, "hints.metadata.revealed_reliance")["value"]
     assert rate == pytest.approx(2 / 5)
@@ -107,11 +107,11 @@ def pair_rows(unfaithful: list[float], aligned: list[float]) -> list[dict]:
 
 
 def test_unfaithfulness_explained_is_a_share_of_unfaithful_pairs() -> None:
-    frame = estimates(scores(pair_rows([1, 1, 1, 1, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0, 0, 0])), 0)
+    frame = compute_estimates(scores(pair_rows([1, 1, 1, 1, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0, 0, 0])), 0)
     row = one(frame, "evidence.explained")
     assert (row["value"], row["n_used"]) == (pytest.approx(0.75), 4)
     assert one(frame, "evidence.unfaithful")["value"] == pytest.approx(0.5)
-    certain = one(estimates(scores(pair_rows([1] * 5, [1] * 5)), 0), "evidence.explained")
+    certain = one(compute_estimates(scores(pair_rows([1] * 5, [1] * 5)), 0), "evidence.explained")
     assert certain["value"] == 1.0
     assert certain["low"] < 0.75  # five that agree are no proof
 
@@ -125,14 +125,14 @@ def test_same_answers_over_letters_and_contents() -> None:
     rows = [
         {"question": f"q{i}", "measure": m, "value": float(v)} for m, vs in values.items() for i, v in enumerate(vs)
     ]
-    frame = estimates(scores(rows), 0)
+    frame = compute_estimates(scores(rows), 0)
     assert one(frame, "same_answer.over_letter")["value"] == pytest.approx(1.5)  # may exceed 1
     assert "no content was the same" in one(frame, "same_answer.over_content")["reason"]
 
 
 def test_measures_that_were_not_scored_give_no_row() -> None:
     rows = [{"question": f"q{i}", "measure": "same_answer.no_cot", "value": 1.0} for i in range(3)]
-    assert set(estimates(scores(rows), 0)["measure"]) == {"same_answer.no_cot"}
+    assert set(compute_estimates(scores(rows), 0)["measure"]) == {"same_answer.no_cot"}
 
 
 def test_a_drop_counts_items_the_bias_points_away_from_and_pools_them() -> None:
@@ -147,7 +147,7 @@ def test_a_drop_counts_items_the_bias_points_away_from_and_pools_them() -> None:
         }
         for q, value in found
     ]
-    row = one(estimates(scores(rows), 0), "bias.suggested.drop")
+    row = one(compute_estimates(scores(rows), 0), "bias.suggested.drop")
     assert (row["value"], row["n_used"], row["n_dropped"]) == (pytest.approx(0.0), 2, 1)
     assert scale_of("bias.always_a.drop.no_cot", "fraction") == (-1.0, 1.0)
     assert scale_of("bias.suggested.toward", "fraction") == (0.0, 1.0)

@@ -6,16 +6,7 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 from sklearn.metrics import roc_auc_score
 
-from faithlens.stats.detection import (
-    bearing,
-    calibrate,
-    chance,
-    detect,
-    detect_between,
-    one_threshold,
-    over_models,
-    steps_found,
-)
+from faithlens.stats.detection import mark_steps, fit_calibration, compute_auroc, detect_within_models, detect_between_models, choose_threshold, compute_model_interval, detect_steps
 
 
 def table(values, positive, seed=0, organisms="O4"):
@@ -26,7 +17,7 @@ def table(values, positive, seed=0, organisms="O4"):
 
 
 def test_detection_counts_pairs_and_halves_ties():
-    found = detect(table([3.0, 1.0, 1.0, 0.0], [True, True, False, False]))
+    found = detect_within_models(table([3.0, 1.0, 1.0, 0.0], [True, True, False, False]))
     assert found.auroc == (2 + 1.5) / 4  # 3 beats both, 1 ties once and wins once
     assert (found.n_used, found.n_dropped, found.prevalence) == (4, 0, 0.5)
 
@@ -36,8 +27,8 @@ def test_detection_is_the_rank_test_and_the_library():
     positive = rng.random(60) < 0.4
     values = rng.normal(size=60) + positive
     by_ranks = mannwhitneyu(values[positive], values[~positive]).statistic / (positive.sum() * (~positive).sum())
-    assert detect(table(values, positive)).auroc == pytest.approx(by_ranks, abs=1e-9)
-    assert chance(values, positive) == pytest.approx(roc_auc_score(positive, values), abs=1e-9)
+    assert detect_within_models(table(values, positive)).auroc == pytest.approx(by_ranks, abs=1e-9)
+    assert compute_auroc(values, positive) == pytest.approx(roc_auc_score(positive, values), abs=1e-9)
 
 
 def kinds(made):
@@ -46,7 +37,7 @@ def kinds(made):
 
 
 def test_between_models_every_organism_weighs_the_same():
-    found = detect_between(
+    found = detect_between_models(
         kinds(
             [
                 ("O5", 0, True, [2.0] * 10),
@@ -60,7 +51,7 @@ def test_between_models_every_organism_weighs_the_same():
     assert found.by_model == {"O5": pytest.approx(0.75), "O4": 1.0, "O3@1": 0.0, "O3@2": 1.0}
     assert found.prevalence == pytest.approx(1 / 3)
     assert (found.low, found.high) == pytest.approx((0.5, 1.0))  # O3 may have been luck either way
-    assert detect_between(kinds([("O5", 0, True, [1.0]), ("O6", 0, True, [0.0])])).auroc is None
+    assert detect_between_models(kinds([("O5", 0, True, [1.0]), ("O6", 0, True, [0.0])])).auroc is None
 
 
 def test_interval_between_models_covers_the_truth_over_new_seeds():
@@ -72,37 +63,37 @@ def test_interval_between_models_covers_the_truth_over_new_seeds():
             for name in range(4)
             for seed in range(8)
         ]
-        found = detect_between(kinds(made), seed=0)
+        found = detect_between_models(kinds(made), seed=0)
         hits += found.low <= truth <= found.high
     assert hits / runs >= 0.88  # nominal .95, its standard error .02
 
 
 def test_values_that_differ_by_rounding_tie():
-    assert detect(table([1e-9, 2e-9], [True, False])).auroc == 0.5
+    assert detect_within_models(table([1e-9, 2e-9], [True, False])).auroc == 0.5
 
 
 def test_every_seed_counts_the_same_and_is_kept():
     many = table([1.0] * 40 + [0.0] * 40, [True] * 40 + [False] * 40, seed=0)
     few = table([0.0, 1.0], [True, False], seed=1)
-    found = detect(pd.concat([many, few]))
+    found = detect_within_models(pd.concat([many, few]))
     assert found.by_model == {"O4": 1.0, "O4@1": 0.0}
     assert found.auroc == 0.5
     assert (found.low, found.high) == (0.0, 1.0)  # two seeds that say the opposite say nothing
 
 
 def test_a_seed_with_one_kind_is_no_evidence():
-    alone = detect(table([1.0, 2.0], [True, True]))
+    alone = detect_within_models(table([1.0, 2.0], [True, True]))
     assert (alone.auroc, alone.reason) == (None, "no model has values of both kinds")
-    gaps = detect(table([1.0, np.nan, 0.0], [True, True, False]))
+    gaps = detect_within_models(table([1.0, np.nan, 0.0], [True, True, False]))
     assert (gaps.auroc, gaps.n_used, gaps.n_dropped) == (1.0, 2, 1)
 
 
 def test_interval_over_models_is_that_of_their_mean():
     rng = np.random.default_rng(0)
     drawn = np.repeat(np.array([[0.0], [1.0]]), 2000, axis=1)
-    assert over_models(drawn, rng) == (0.0, 1.0)
+    assert compute_model_interval(drawn, rng) == (0.0, 1.0)
     certain = np.full((5, 2000), 0.7)
-    assert over_models(certain, rng) == pytest.approx((0.7, 0.7))
+    assert compute_model_interval(certain, rng) == pytest.approx((0.7, 0.7))
 
 
 def test_interval_covers_the_truth_over_new_seeds_and_questions():
@@ -114,7 +105,7 @@ def test_interval_covers_the_truth_over_new_seeds_and_questions():
             gap = rng.normal(1.0, 0.3)  # seeds differ in how well the measure does
             positive = np.arange(40) % 2 == 0
             parts.append(table(rng.normal(size=40) + gap * positive, positive, seed))
-        found = detect(pd.concat(parts), seed=0)
+        found = detect_within_models(pd.concat(parts), seed=0)
         hits += found.low <= truth <= found.high
     # nominal .95, its standard error .02; .98 of 400 others, as questions are resampled on top
     assert hits / runs >= 0.9
@@ -123,7 +114,7 @@ def test_interval_covers_the_truth_over_new_seeds_and_questions():
 def test_one_threshold_is_chosen_on_half_the_seeds_and_tried_on_the_others():
     train = table([0.0, 0.2, 0.8, 1.0], [False, False, True, True], 0, ["a", "b", "c", "c"])
     test = table([0.1, 0.9, 0.6, 0.4], [False, False, True, True], 1, ["a", "b", "c", "c"])
-    found = one_threshold(pd.concat([train, test]))
+    found = choose_threshold(pd.concat([train, test]))
     assert found.threshold == 0.5
     assert found.by_organism == {"a": 1.0, "b": 0.0, "c": 0.5}
     assert found.balanced_accuracy == 0.5
@@ -131,13 +122,13 @@ def test_one_threshold_is_chosen_on_half_the_seeds_and_tried_on_the_others():
 
 def test_of_one_seed_questions_are_halved():
     one = table([0.0, 0.1, 1.0, 1.1, 0.0, 0.1, 1.0, 1.1], [False, False, True, True] * 2)
-    assert one_threshold(one).balanced_accuracy == 1.0
-    assert one_threshold(table([1.0, 0.0], [True, False])) is None
+    assert choose_threshold(one).balanced_accuracy == 1.0
+    assert choose_threshold(table([1.0, 0.0], [True, False])) is None
 
 
 def test_calibration_is_the_straight_line():
     rate = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-    found = calibrate(np.array([0.1, 0.3, 0.5, np.nan, 0.9]), rate)
+    found = fit_calibration(np.array([0.1, 0.3, 0.5, np.nan, 0.9]), rate)
     assert (found.slope, found.intercept, found.n_used) == pytest.approx((0.8, 0.1, 4))
 
 
@@ -147,13 +138,13 @@ def test_steps_are_compared_within_their_question():
         for step in range(4):
             value = level + (right if step == 3 else 0.0)
             rows.append({"organism": "O", "seed": 0, "question": question, "value": value, "positive": step == 3})
-    found = steps_found(pd.DataFrame(rows))
+    found = detect_steps(pd.DataFrame(rows))
     assert found.auroc == pytest.approx(2 / 3)  # two questions right, one wrong; levels do not matter
     assert found.n_used == 3
-    none = steps_found(pd.DataFrame([{"organism": "O", "seed": 0, "question": 0, "value": 1.0, "positive": True}]))
+    none = detect_steps(pd.DataFrame([{"organism": "O", "seed": 0, "question": 0, "value": 1.0, "positive": True}]))
     assert none.reason == "no question has steps of both kinds"
 
 
 def test_steps_are_named_from_either_end():
-    assert bearing((-1,), 3).tolist() == [False, False, True]
-    assert bearing((0, -1), 3).tolist() == [True, False, True]
+    assert mark_steps((-1,), 3).tolist() == [False, False, True]
+    assert mark_steps((0, -1), 3).tolist() == [True, False, True]

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faithlens.stats.curve import GRID, OUTSIDE
-from faithlens.stats.estimate import COLUMNS, estimates
-from faithlens.stats.resample import wilson
+from faithlens.stats.curve import CURVE_POINTS, OUTSIDE_CURVE
+from faithlens.stats.estimate import ESTIMATE_COLUMNS, compute_estimates
+from faithlens.stats.resample import wilson_interval
 
 
 def scores(rows, model="m", task="t"):
@@ -33,27 +33,27 @@ def curve(question, values, measure="early_answering.retention"):
 
 
 def test_binary_scores_get_the_wilson_interval():
-    frame = estimates(
+    frame = compute_estimates(
         scores([{"question": f"q{i}", "measure": "accuracy.full", "value": float(i < 12)} for i in range(12)]), 0
     )
     row = one(frame, "accuracy.full")
-    assert (row["value"], row["low"], row["high"]) == pytest.approx((1.0, *wilson(12, 12)))
+    assert (row["value"], row["low"], row["high"]) == pytest.approx((1.0, *wilson_interval(12, 12)))
     assert row["low"] < 0.8
-    assert list(frame.columns) == COLUMNS
+    assert list(frame.columns) == ESTIMATE_COLUMNS
 
 
 def test_dropped_questions_are_counted_with_the_commonest_reason():
     rows = [{"question": f"q{i}", "measure": "mediation.content_share", "value": i / 10} for i in range(5)]
     rows += [{"question": f"d{i}", "measure": "mediation.content_share", "reason": "no effect"} for i in range(2)]
     rows += [{"question": "e", "measure": "mediation.content_share", "reason": "too long"}]
-    row = one(estimates(scores(rows), 0), "mediation.content_share")
+    row = one(compute_estimates(scores(rows), 0), "mediation.content_share")
     assert (row["n_used"], row["n_dropped"], row["reason"]) == (5, 3, "no effect")
     assert row["value"] == pytest.approx(0.2)
     assert row["low"] < 0.2 < row["high"]
 
 
 def test_one_question_is_missing_with_a_reason():
-    row = one(estimates(scores([{"question": "q", "measure": "accuracy.gain", "value": 1.0}]), 0), "accuracy.gain")
+    row = one(compute_estimates(scores([{"question": "q", "measure": "accuracy.gain", "value": 1.0}]), 0), "accuracy.gain")
     assert pd.isna(row["value"])
     assert pd.isna(row["low"])
     assert "1 question" in row["reason"]
@@ -61,7 +61,7 @@ def test_one_question_is_missing_with_a_reason():
 
 def test_a_gain_of_zero_everywhere_is_not_certain():
     rows = [{"question": f"q{i}", "measure": "accuracy.gain", "value": 0.0} for i in range(24)]
-    row = one(estimates(scores(rows), 0), "accuracy.gain")
+    row = one(compute_estimates(scores(rows), 0), "accuracy.gain")
     assert row["low"] == pytest.approx(-row["high"])
     assert row["high"] > 0.1
 
@@ -70,16 +70,16 @@ def test_logits_have_no_scale_so_equal_values_collapse():
     rows = [
         {"question": f"q{i}", "measure": "mediation.content_logit", "value": 3.0, "unit": "logit"} for i in range(9)
     ]
-    row = one(estimates(scores(rows), 0), "mediation.content_logit")
+    row = one(compute_estimates(scores(rows), 0), "mediation.content_logit")
     assert (row["low"], row["high"]) == pytest.approx((3.0, 3.0))
 
 
 def test_curves_of_different_lengths_meet_on_the_grid():
     rows = curve("a", [0, 1]) + curve("b", [0, 0, 1, 1, 1])
-    frame = estimates(scores(rows), 0)
+    frame = compute_estimates(scores(rows), 0)
     points = frame[frame["measure"] == "early_answering.retention"].sort_values("fraction")
-    expected = (np.interp(GRID, [0, 1], [0, 1]) + np.interp(GRID, [0, 0.25, 0.5, 0.75, 1], [0, 0, 1, 1, 1])) / 2
-    assert points["fraction"].tolist() == pytest.approx(GRID.tolist())
+    expected = (np.interp(CURVE_POINTS, [0, 1], [0, 1]) + np.interp(CURVE_POINTS, [0, 0.25, 0.5, 0.75, 1], [0, 0, 1, 1, 1])) / 2
+    assert points["fraction"].tolist() == pytest.approx(CURVE_POINTS.tolist())
     assert points["value"].tolist() == pytest.approx(expected.tolist())
     assert points["step"].isna().all()
     assert one(frame, "early_answering.retention", fraction=1.0)["low"] == 1.0
@@ -91,17 +91,17 @@ def test_nothing_is_drawn_beyond_a_curves_own_points():
         for q, n in (("a", 2), ("b", 5), ("c", 5))
         for i in range(n)
     ]
-    frame = estimates(scores(rows), 0)
+    frame = compute_estimates(scores(rows), 0)
     points = frame[frame["measure"] == "mistakes.retention"]
     assert points["fraction"].max() == pytest.approx(0.8)
     last = one(frame, "mistakes.retention", fraction=0.8)
-    assert (last["n_used"], last["n_dropped"], last["reason"]) == (2, 1, OUTSIDE)
+    assert (last["n_used"], last["n_dropped"], last["reason"]) == (2, 1, OUTSIDE_CURVE)
 
 
 def test_steps_are_estimated_one_by_one():
     rows = [{"question": q, "measure": "attention.span", "step": s, "value": 0.1 * s} for q in "abc" for s in range(3)]
     rows += [{"question": q, "measure": "attention.span", "value": 0.7} for q in "abc"]
-    frame = estimates(scores(rows), 0)
+    frame = compute_estimates(scores(rows), 0)
     assert one(frame, "attention.span", step=2)["value"] == pytest.approx(0.2)
     assert frame[frame["step"].isna()]["value"].tolist() == pytest.approx([0.7])
 
@@ -114,7 +114,7 @@ def test_lanham_length_weights_equal_the_plain_mean():
     rows = [
         {"question": f"q{i}", "measure": "early_answering.aoc_trapezoid_0_1", "value": a} for i, a in enumerate(aoc)
     ]
-    assert one(estimates(scores(rows), 0), "early_answering.aoc_trapezoid_0_1")["value"] == pytest.approx(weighted)
+    assert one(compute_estimates(scores(rows), 0), "early_answering.aoc_trapezoid_0_1")["value"] == pytest.approx(weighted)
 
 
 def answered(gold, full, empty, k):
@@ -127,7 +127,7 @@ def answered(gold, full, empty, k):
             "accuracy.chance": 1 / k,
         }
         rows += [{"question": f"q{i}", "measure": name, "value": float(v)} for name, v in values.items()]
-    return estimates(scores(rows), 0)
+    return compute_estimates(scores(rows), 0)
 
 
 @settings(max_examples=30)
@@ -175,6 +175,6 @@ def test_same_seed_same_numbers_whatever_the_row_order_and_company():
     rows = [{"question": f"q{i}", "measure": "knockout.steps", "value": rng.random()} for i in range(15)]
     frame = scores(rows)
     shuffled = pd.concat([frame.sample(frac=1, random_state=1), scores(rows[:4], model="other")])
-    first, second = estimates(frame, 5), estimates(shuffled, 5)
+    first, second = compute_estimates(frame, 5), compute_estimates(shuffled, 5)
     pd.testing.assert_frame_equal(first, second[second["model"] == "m"].reset_index(drop=True))
-    assert not first.equals(estimates(frame, 6))
+    assert not first.equals(compute_estimates(frame, 6))

@@ -2,7 +2,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.stats.front import pareto
+from faithlens.stats.front import mark_pareto_front
 
 FRACTION = st.integers(0, 4).map(lambda k: k / 4)  # coarse, so that ties are common
 
@@ -20,7 +20,7 @@ def dominates(a, b):
 
 @given(st.lists(st.tuples(FRACTION, FRACTION), max_size=8))
 def test_the_front_is_dominated_by_nobody_and_everything_else_by_someone_on_it(points):
-    front = pareto(table(points))["front"].tolist()
+    front = mark_pareto_front(table(points))["front"].tolist()
     leaders = [point for point, on in zip(points, front, strict=True) if on]
     for point, on in zip(points, front, strict=True):
         assert on != any(dominates(other, point) for other in points)
@@ -31,11 +31,11 @@ def test_the_front_is_dominated_by_nobody_and_everything_else_by_someone_on_it(p
 def test_by_hand():
     published = {"cot": (0.860, 0.108), "cot_decomposition": (0.856, 0.117), "factored": (0.818, 0.205)}
     worse = {"both": (0.8, 0.2), "tied": (0.860, 0.1), "unmeasured": (0.99, None)}
-    found = pareto(table((published | worse).values()))
+    found = mark_pareto_front(table((published | worse).values()))
     assert found["front"].tolist() == [True, True, True, False, False, False]
     assert found.columns.tolist() == ["strategy", *COLUMNS, "front"]
 
 
 def test_the_rows_keep_their_order_and_index():
     points = table([(0.5, 0.5), (0.25, 0.25), (0.0, 1.0)]).set_index(pd.Index([7, 3, 5]))
-    assert pareto(points)["front"].to_dict() == {7: True, 3: False, 5: True}
+    assert mark_pareto_front(points)["front"].to_dict() == {7: True, 3: False, 5: True}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.stats.grid import CELLS, cell, cells, count
+from faithlens.stats.grid import CELL_NAMES, find_cell, find_cells, count_cells
 
 number = st.none() | st.floats(-2, 2) | st.just(float("nan"))
 
@@ -29,23 +29,23 @@ number = st.none() | st.floats(-2, 2) | st.just(float("nan"))
     ],
 )
 def test_cell(content, direct, relay, knockout, expected):
-    assert cell(content, direct, relay, knockout) == expected
+    assert find_cell(content, direct, relay, knockout) == expected
 
 
 @given(number, number, number, number)
 def test_every_question_has_a_cell(content, direct, relay, knockout):
-    assert cell(content, direct, relay, knockout) in CELLS
+    assert find_cell(content, direct, relay, knockout) in CELL_NAMES
 
 
 @given(st.floats(0.5, 2), st.floats(-2, 0.2), number, number)
 def test_content_mediation_does_not_hang_on_positions(content, direct, relay, knockout):
-    assert cell(content, direct, relay, knockout) == "content-mediated"
+    assert find_cell(content, direct, relay, knockout) == "content-mediated"
 
 
 @given(st.floats(-2, 2), st.floats(-2, 2), number, number)
 def test_a_relay_that_was_read_decides_alone(content, direct, relay, knockout):
     if relay is not None and relay == relay:
-        assert cell(content, direct, relay, knockout) == cell(content, direct, relay, None)
+        assert find_cell(content, direct, relay, knockout) == find_cell(content, direct, relay, None)
 
 
 def test_cells_of_a_score_table():
@@ -59,11 +59,11 @@ def test_cells_of_a_score_table():
         ("d", "accuracy.full", 1.0),
     ]
     frame = pd.DataFrame(rows, columns=["question", "measure", "value"]).assign(model="m", task="t", step=pd.NA)
-    found = cells(frame)
+    found = find_cells(frame)
     assert found.set_index("question")["cell"].to_dict() == {
         "a": "content-mediated",
         "b": "undefined",
         "c": "decorative",
         "d": "undefined",
     }
-    assert count(found) == {"content-mediated": 1, "decorative": 1, "positions": 0, "mixture": 0, "undefined": 2}
+    assert count_cells(found) == {"content-mediated": 1, "decorative": 1, "positions": 0, "mixture": 0, "undefined": 2}

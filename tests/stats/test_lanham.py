@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import linregress
 
-from faithlens.stats.context import STATISTICS
+from faithlens.stats.context import BOUND_STATISTICS
 
 # task: early answering, adding mistakes, accuracy without and with the chain of thought, in the paper's own rounding
 TABLE = {
@@ -30,7 +30,7 @@ GAIN = np.array([15.32, 1.02, 3.77, -4.69, 4.38, 2.71, 2.28, 0.77])
 def bound(name: str, task: str) -> float:
     """One of the bounds at the table's accuracies."""
     _, _, without, full = TABLE[task]
-    return float(STATISTICS[name](np.array([[without, full, 0, 0, 0, 1 / (OPTIONS[task] - 1)]]))[0])
+    return float(BOUND_STATISTICS[name](np.array([[without, full, 0, 0, 0, 1 / (OPTIONS[task] - 1)]]))[0])
 
 
 @pytest.mark.parametrize("task", TABLE)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from faithlens.stats.interval import interval
-from faithlens.stats.resample import mean_intervals, question_draws, statistic_interval, unseen, wilson
+from faithlens.stats.interval import choose_interval
+from faithlens.stats.resample import compute_mean_intervals, draw_questions, compute_statistic_interval, compute_unanimous_interval, wilson_interval
 
 REPEATS = 2000
 
@@ -11,67 +11,67 @@ REPEATS = 2000
 @pytest.mark.parametrize(("successes", "n"), [(0, 12), (12, 12), (5, 24), (1, 2), (999, 1000)])
 def test_wilson_ends_are_the_shares_that_the_score_test_just_rejects(successes, n):
     share = successes / n
-    for end in wilson(successes, n):
+    for end in wilson_interval(successes, n):
         at_the_edge = end == share in (0.0, 1.0)
         assert at_the_edge or (share - end) ** 2 * n == pytest.approx(norm.ppf(0.975) ** 2 * end * (1 - end))
 
 
 @pytest.mark.parametrize("n", [2, 12, 100])
 def test_unseen_is_wilson_for_zero_one_data(n):
-    assert unseen(1.0, n, 0.0, 1.0) == pytest.approx(wilson(n, n))
-    assert unseen(0.0, n, 0.0, 1.0) == pytest.approx(wilson(0, n))
+    assert compute_unanimous_interval(1.0, n, 0.0, 1.0) == pytest.approx(wilson_interval(n, n))
+    assert compute_unanimous_interval(0.0, n, 0.0, 1.0) == pytest.approx(wilson_interval(0, n))
 
 
 def test_unseen_reaches_both_ways_on_a_signed_scale_and_never_past_the_value():
-    low, high = unseen(0.0, 24, -1.0, 1.0)
+    low, high = compute_unanimous_interval(0.0, 24, -1.0, 1.0)
     assert low == pytest.approx(-high)
     assert 0.13 < high < 0.14
-    assert unseen(1.2, 24, 0.0, 1.0)[1] == 1.2
+    assert compute_unanimous_interval(1.2, 24, 0.0, 1.0)[1] == 1.2
 
 
 def test_draws_are_whole_resamples_and_a_function_of_the_seed():
-    draws = question_draws(7, seed=3, draws=50)
+    draws = draw_questions(7, seed=3, draws=50)
     assert (draws.sum(axis=1) == 7).all()
-    assert (draws == question_draws(7, seed=3, draws=50)).all()
-    assert (draws != question_draws(7, seed=4, draws=50)).any()
+    assert (draws == draw_questions(7, seed=3, draws=50)).all()
+    assert (draws != draw_questions(7, seed=4, draws=50)).any()
 
 
 def test_columns_are_paired():
     """A constant difference between conditions has no doubt, however much the conditions themselves vary."""
     x = np.random.default_rng(0).normal(size=(20, 1))
-    value, low, high = statistic_interval(np.hstack([x, x + 0.3]), lambda m: m[..., 1] - m[..., 0], seed=1)
+    value, low, high = compute_statistic_interval(np.hstack([x, x + 0.3]), lambda m: m[..., 1] - m[..., 0], seed=1)
     assert (value, low, high) == pytest.approx((0.3, 0.3, 0.3))
 
 
 def test_statistic_of_one_mean_agrees_with_the_mean():
     x = np.random.default_rng(0).random((20, 1))
-    value, low, high = mean_intervals(x, np.ones_like(x), seed=1)
-    assert statistic_interval(x, lambda m: m[..., 0], seed=1) == pytest.approx((value[0], low[0], high[0]))
+    value, low, high = compute_mean_intervals(x, np.ones_like(x), seed=1)
+    assert compute_statistic_interval(x, lambda m: m[..., 0], seed=1) == pytest.approx((value[0], low[0], high[0]))
 
 
 def test_clusters_count_by_their_samples():
     """Two questions with sums 3 of 4 and 0 of 1: the mean over samples, not over questions."""
-    value, _, _ = mean_intervals(np.array([[3.0], [0.0]]), np.array([[4.0], [1.0]]), seed=0)
+    value, _, _ = compute_mean_intervals(np.array([[3.0], [0.0]]), np.array([[4.0], [1.0]]), seed=0)
     assert value[0] == pytest.approx(0.6)
 
 
 def test_fewer_than_two_questions_have_no_interval():
     sums, counts = np.array([[1.0, 1.0], [1.0, 0.0]]), np.array([[1.0, 1.0], [1.0, 0.0]])
-    value, low, high = mean_intervals(sums, counts, seed=0)
+    value, low, high = compute_mean_intervals(sums, counts, seed=0)
     assert value[0] == low[0] == high[0] == 1.0
     assert np.isnan([value[1], low[1], high[1]]).all()
-    assert np.isnan(statistic_interval(np.ones((1, 1)), lambda m: m[..., 0], seed=0)).all()
+    assert np.isnan(compute_statistic_interval(np.ones((1, 1)), lambda m: m[..., 0], seed=0)).all()
 
 
 def test_small_samples_get_the_width_of_the_t_interval():
     x = np.random.default_rng(5).normal(size=(12, 200))
-    _, low, high = mean_intervals(x, np.ones_like(x), seed=0)
+    _, low, high = compute_mean_intervals(x, np.ones_like(x), seed=0)
     student = 2 * t.ppf(0.975, 11) * x.std(axis=0, ddof=1) / np.sqrt(12)
     assert np.median((high - low) / student) == pytest.approx(1.0, abs=0.03)
 
 
 def coverage(sums, counts, truth, seed=11):
-    _, low, high = mean_intervals(sums, counts, seed)
+    _, low, high = compute_mean_intervals(sums, counts, seed)
     return ((low <= truth) & (truth <= high)).mean()
 
 
@@ -109,9 +109,9 @@ def test_coverage_on_one_answer_a_question(rate):
     """The rule as used. Near the ceiling Wilson dips to about 0.9 (it is known to); the bootstrap falls apart there."""
     n, rng = 24, np.random.default_rng(2)
     data = (rng.random((n, 500)) < rate).astype(float)
-    drawn = mean_intervals(data, np.ones_like(data), seed=0)
+    drawn = compute_mean_intervals(data, np.ones_like(data), seed=0)
     triples = zip(data.T, *drawn, strict=True)
-    ends = [interval(x, np.ones(n), (v, a, b), (0.0, 1.0), fixed=False)[1:3] for x, v, a, b in triples]
+    ends = [choose_interval(x, np.ones(n), (v, a, b), (0.0, 1.0), fixed=False)[1:3] for x, v, a, b in triples]
     assert np.mean([low <= rate <= high for low, high in ends]) >= (0.88 if rate == 0.98 else 0.92)
     if rate == 0.98:
         assert ((drawn[1] <= rate) & (rate <= drawn[2])).mean() < 0.6

@@ -13,21 +13,7 @@ from faithlens.tasks.question import ExecutableTask, ParaphrasingTask
 from faithlens.tasks.rewrite_requests import find_paraphrase_fault
 from faithlens.tasks.running_sum import compute_totals, is_held_out
 from faithlens.tasks.segmentation import split_steps
-from faithlens.tasks.stories import (
-    GAINS,
-    LOSSES,
-    N_PHRASINGS,
-    PRONOUNS,
-    THINGS,
-    Stories,
-    classify_step,
-    compute_amounts,
-    count_word_choices,
-    find_losses,
-    is_natural,
-    write_question,
-    write_steps,
-)
+from faithlens.tasks.stories import GAINS, LOSSES, N_PHRASINGS, PRONOUNS, THINGS, Stories, classify_step, compute_amounts, count_word_choices, find_losses, is_natural, write_question, write_steps
 
 TASK = Stories()
 SOME = TASK.draw_questions(100, seed=0)

@@ -14,21 +14,11 @@ from faithlens.commands.validate.models import label_scores, read_certified_trut
 from faithlens.commands.validate.requirements import check_calibration, check_cells, check_silence, check_step_detection
 from faithlens.commands.validate.requirements import check_verdicts as decided_bars
 from faithlens.commands.validate.run import read_validation, run_validation
-from faithlens.commands.validate.tables import (
-    compare_exposures,
-    compute_calibrations,
-    compute_detections,
-    compute_rankings,
-    compute_reliabilities,
-    count_verdicts,
-    find_levels,
-    list_step_values,
-    sum_by_question,
-)
+from faithlens.commands.validate.tables import compare_exposures, compute_calibrations, compute_detections, compute_rankings, compute_reliabilities, count_verdicts, find_levels, list_step_values, sum_by_question
 from faithlens.commands.validate.user_measure import validate_measure
 from faithlens.errors import ConfigError, MeasureError
 from faithlens.organisms import ORGANISMS, find_weights
-from faithlens.report.detection import exposures_table
+from faithlens.report.detection import make_exposures_table
 from faithlens.tasks.registry import load_task
 
 
@@ -180,7 +170,7 @@ def test_what_training_showed_is_compared_question_by_question():
         [1.0, 0.75, 0.25, 4],
     ]
     assert (found["low"] < found["difference"]).all()
-    columns = exposures_table(found.reset_index()).columns
+    columns = make_exposures_table(found.reset_index()).columns
     shown = [[*column.cells] for column in columns[2:5]]
     assert shown == [["whole", "filled"], ["0.75", "0.75"], ["0.25", "1.00"]]
     assert [cell.split(" ")[0] for cell in columns[5].cells] == ["−0.50", "0.25"]

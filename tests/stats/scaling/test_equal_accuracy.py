@@ -8,9 +8,9 @@ import statsmodels.formula.api as smf
 from scipy.stats import linregress, t
 
 from faithlens.errors import MeasureError
-from faithlens.stats.scaling.equal_accuracy import ANSWERS, ERROR_UNKNOWN, at_equal_accuracy, raw, size_effects
-from faithlens.stats.scaling.matched import at_equal_confidence, on_wrong_items
-from faithlens.stats.scaling.size_effect import ONE_MODEL
+from faithlens.stats.scaling.equal_accuracy import SCALING_ANSWERS, UNKNOWN_ACCURACY_ERROR, estimate_at_equal_accuracy, estimate_raw, estimate_size_effects
+from faithlens.stats.scaling.matched import estimate_at_equal_confidence, estimate_on_wrong_items
+from faithlens.stats.scaling.size_effect import ONE_MODEL_A_SIZE
 from faithlens.stats.within import within_sizes
 from tests.stats.scaling.worlds import RISE, THROUGH, cells, covered, items, least
 
@@ -21,18 +21,18 @@ REPEATS = 200
 
 def test_the_raw_slope_is_least_squares_within_tasks():
     table = cells(np.random.default_rng(0)).drop(index=[3, 11]).assign(x=lambda rows: np.log10(rows["size"]))
-    assert raw(table).value == pytest.approx(smf.ols("value ~ x + C(task)", table).fit().params["x"])
+    assert estimate_raw(table).value == pytest.approx(smf.ols("value ~ x + C(task)", table).fit().params["x"])
 
 
 def test_with_all_cells_the_raw_interval_is_the_t_interval_of_the_tasks_slopes():
     table = cells(np.random.default_rng(1))
     slopes = [linregress(np.log10(rows["size"]), rows["value"]).slope for _, rows in table.groupby("task")]
-    found = raw(table)
+    found = estimate_raw(table)
     assert (found.value, found.n_used, found.n_sizes) == (pytest.approx(np.mean(slopes)), 6, 4)
     half = t.ppf(0.975, 5) * np.std(slopes, ddof=1) / np.sqrt(6)
     assert (found.low, found.high) == pytest.approx((np.mean(slopes) - half, np.mean(slopes) + half))
     assert found.unit == "fraction per tenfold of parameters"
-    assert found.warning == ONE_MODEL
+    assert found.warning == ONE_MODEL_A_SIZE
     assert found.reason is None
 
 
@@ -40,17 +40,17 @@ def test_what_is_missing_is_said():
     table = cells(np.random.default_rng(1))
     table.loc[0, "value"] = np.nan
     alone = pd.DataFrame({"size": [1e8], "task": [9], "accuracy": [0.5], "value": [0.5]})
-    found = raw(pd.concat([table, alone]))
+    found = estimate_raw(pd.concat([table, alone]))
     assert (found.n_used, found.n_dropped) == (6, 1)
     assert found.reason == "2 of 25 cells dropped: no value, or measured at one size only"
-    one = raw(table[table["task"] == 2])
+    one = estimate_raw(table[table["task"] == 2])
     assert (one.low, one.high) == (None, None)
     assert one.reason == "1 task measured at several sizes: an interval over them needs at least 2"
     assert "1 task: too few" in str(one.warning)
-    none = raw(table[table["size"] == 1e8])
+    none = estimate_raw(table[table["size"] == 1e8])
     assert (none.value, none.method, none.warning) == (None, "none", None)
-    assert "2 sizes: a difference, not a trend" in str(raw(table[table["size"].isin([1e8, 1e10])]).warning)
-    still = raw(table.assign(value=0.25))
+    assert "2 sizes: a difference, not a trend" in str(estimate_raw(table[table["size"].isin([1e8, 1e10])]).warning)
+    still = estimate_raw(table.assign(value=0.25))
     assert (still.low, still.reason) == (None, "all tasks agree: resampling shows no doubt")
 
 
@@ -58,16 +58,16 @@ def test_only_the_last_checkpoint_counts_and_tables_that_are_none_are_refused():
     table = cells(np.random.default_rng(1))
     early = table.assign(checkpoint=1, value=0.0)
     both = pd.concat([early, table.assign(checkpoint=2)])
-    assert raw(both) == raw(table)
+    assert estimate_raw(both) == estimate_raw(table)
     assert within_sizes(both) == within_sizes(table)
     with pytest.raises(MeasureError, match="several rows of one size, task, seed"):
-        raw(pd.concat([table, table]))
+        estimate_raw(pd.concat([table, table]))
     with pytest.raises(MeasureError, match="one family at a time"):
-        raw(table.assign(family=["a", "b"] * 12))
+        estimate_raw(table.assign(family=["a", "b"] * 12))
     with pytest.raises(MeasureError, match="no column 'value'"):
-        raw(table.rename(columns={"value": "val"}))
+        estimate_raw(table.rename(columns={"value": "val"}))
     with pytest.raises(MeasureError, match="not a positive number"):
-        raw(table.assign(size=0))
+        estimate_raw(table.assign(size=0))
 
 
 def test_seeds_are_the_unit_where_there_are_several():
@@ -78,11 +78,11 @@ def test_seeds_are_the_unit_where_there_are_several():
         models = pd.DataFrame({"size": 10**x, "seed": np.tile(range(5), 3), "own": rng.normal(0, 0.05, 15)})
         table = models.merge(pd.DataFrame({"task": range(4)}), how="cross")
         table["value"] = table["own"] + rng.normal(0, 0.02, len(table))
-        found.append([(each.low, each.high) for each in (raw(table), raw(table, counted="task"))])
+        found.append([(each.low, each.high) for each in (estimate_raw(table), estimate_raw(table, sampling_unit="task"))])
     (low, tight_low), (high, tight_high) = np.array(found).transpose(2, 1, 0)
     assert covered(low, high) >= least(80)
     assert covered(tight_low, tight_high) < 0.75
-    seeds = raw(table)
+    seeds = estimate_raw(table)
     assert (seeds.counted, seeds.n_used, seeds.warning) == ("seed", 5, "speaks for these tasks only")
 
 
@@ -93,7 +93,7 @@ def test_seeds_are_the_unit_where_there_are_several():
 def test_equal_accuracy_is_the_mixed_models_coefficient():
     table = cells(np.random.default_rng(3), effect=-0.1).assign(x=lambda rows: np.log10(rows["size"]))
     model = smf.mixedlm("value ~ x + accuracy", table, groups="task").fit(reml=True)
-    found = at_equal_accuracy(table)
+    found = estimate_at_equal_accuracy(table)
     assert found.value == pytest.approx(model.fe_params["x"], abs=1e-5)
     assert found.method == "mixed model (REML), task as group, jackknife over tasks"
     assert found.reason is None
@@ -110,7 +110,7 @@ def test_where_tasks_do_not_vary_fixed_effects_step_in_and_say_so():
     value = smf.ols(formula, table).fit().params["x"]
     without = [smf.ols(formula, table[table["task"] != task]).fit().params["x"] for task in range(6)]
     half = t.ppf(0.975, 5) * np.sqrt(5 / 6 * sum((each - value) ** 2 for each in without))
-    found = at_equal_accuracy(table)
+    found = estimate_at_equal_accuracy(table)
     assert (found.value, found.low, found.high) == pytest.approx((value, value - half, value + half))
     assert found.method == "OLS with task fixed effects, cluster-robust (CR3), jackknife over tasks"
     assert found.reason == "no mixed model: it is singular, as tasks do not vary"
@@ -118,18 +118,18 @@ def test_where_tasks_do_not_vary_fixed_effects_step_in_and_say_so():
 
 def test_accuracy_that_follows_from_size_cannot_be_held_fixed():
     table = cells(np.random.default_rng(0), wobble=0.0)
-    found = at_equal_accuracy(table)
+    found = estimate_at_equal_accuracy(table)
     assert (found.value, found.reason) == (None, "accuracy varies with task and size alone")
     table["accuracy"] += np.random.default_rng(1).normal(0, 0.005, len(table))
-    assert "accuracy nearly follows from size and task (variance inflation" in str(at_equal_accuracy(table).warning)
+    assert "accuracy nearly follows from size and task (variance inflation" in str(estimate_at_equal_accuracy(table).warning)
 
 
 def test_accuracies_that_no_two_sizes_share_are_extrapolated_and_that_is_said():
     apart = cells(np.random.default_rng(0)).assign(
         accuracy=lambda rows: rows["accuracy"] + 0.4 * (np.log10(rows["size"]) - 8)
     )
-    assert "no accuracy is reached at every size" in str(at_equal_accuracy(apart).warning)
-    assert at_equal_accuracy(cells(np.random.default_rng(0))).warning == f"{ONE_MODEL}; {ERROR_UNKNOWN}"
+    assert "no accuracy is reached at every size" in str(estimate_at_equal_accuracy(apart).warning)
+    assert estimate_at_equal_accuracy(cells(np.random.default_rng(0))).warning == f"{ONE_MODEL_A_SIZE}; {UNKNOWN_ACCURACY_ERROR}"
 
 
 def test_an_error_in_accuracy_leaves_part_of_its_effect_with_size_unless_it_is_known():
@@ -138,13 +138,13 @@ def test_an_error_in_accuracy_leaves_part_of_its_effect_with_size_unless_it_is_k
     rng = np.random.default_rng(0)
     table = cells(rng, tasks=100, levels=1.0, slopes=0.0, noise=0.01)
     table["accuracy"] += rng.normal(0, 0.05, len(table))
-    assert at_equal_accuracy(table).value == pytest.approx(THROUGH * RISE / 2, abs=0.004)
-    known = at_equal_accuracy(table.assign(accuracy_se=0.05))
+    assert estimate_at_equal_accuracy(table).value == pytest.approx(THROUGH * RISE / 2, abs=0.004)
+    known = estimate_at_equal_accuracy(table.assign(accuracy_se=0.05))
     assert known.value == pytest.approx(0.0, abs=0.005)
     assert known.low < 0 < known.high
-    half = at_equal_accuracy(table.assign(accuracy_se=0.055))
+    half = estimate_at_equal_accuracy(table.assign(accuracy_se=0.055))
     assert "of what accuracy varies by beyond size and task is its own error" in str(half.warning)
-    assert "but for its own error" in str(at_equal_accuracy(table.assign(accuracy_se=0.2)).reason)
+    assert "but for its own error" in str(estimate_at_equal_accuracy(table.assign(accuracy_se=0.2)).reason)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def no_effect_of_size():
     """Values and intervals of both answers, [repeat, answer, (value, low, high)], where size itself does nothing."""
     rng = np.random.default_rng(11)
     tables = [cells(rng) for _ in range(REPEATS)]
-    found = [[(each.value, each.low, each.high) for each in (raw(one), at_equal_accuracy(one))] for one in tables]
+    found = [[(each.value, each.low, each.high) for each in (estimate_raw(one), estimate_at_equal_accuracy(one))] for one in tables]
     return np.array(found, dtype=float)
 
 
@@ -168,7 +168,7 @@ def test_an_effect_of_size_is_found(no_effect_of_size):
     """An effect that is added moves value and interval by itself, so the same intervals tell how often it is found."""
     effect = -0.1
     rng, other = np.random.default_rng(11), np.random.default_rng(11)
-    moved, still = at_equal_accuracy(cells(rng, effect=effect)), at_equal_accuracy(cells(other))
+    moved, still = estimate_at_equal_accuracy(cells(rng, effect=effect)), estimate_at_equal_accuracy(cells(other))
     assert (moved.value, moved.low, moved.high) == pytest.approx(
         (still.value + effect, still.low + effect, still.high + effect), abs=1e-5
     )
@@ -181,15 +181,15 @@ def test_an_effect_of_size_is_found(no_effect_of_size):
 
 def test_all_answers_side_by_side():
     table, rng = cells(np.random.default_rng(0)), np.random.default_rng(1)
-    alone = size_effects(table.drop(columns="accuracy")).set_index("answer")
-    assert alone.index.tolist() == list(ANSWERS)
+    alone = estimate_size_effects(table.drop(columns="accuracy")).set_index("answer")
+    assert alone.index.tolist() == list(SCALING_ANSWERS)
     assert alone["value"].notna().tolist() == [True, False, False, False, False]
     assert alone.loc["at equal loss", "reason"] == "held-out loss was not measured"
     rows = items(rng).assign(value=lambda rows: rows["by_answer"])
-    every = size_effects(table.assign(loss=2.0 + 0.1 * table["task"]), rows, unit="probability").set_index("answer")
-    assert every.loc["raw", "value"] == raw(table).value
-    assert every.loc["at equal accuracy", "value"] == at_equal_accuracy(table).value
-    assert every.loc["on wrong items", "high"] == on_wrong_items(rows).high
-    assert every.loc["at equal confidence", "low"] == at_equal_confidence(rows).low
+    every = estimate_size_effects(table.assign(loss=2.0 + 0.1 * table["task"]), rows, unit="probability").set_index("answer")
+    assert every.loc["raw", "value"] == estimate_raw(table).value
+    assert every.loc["at equal accuracy", "value"] == estimate_at_equal_accuracy(table).value
+    assert every.loc["on wrong items", "high"] == estimate_on_wrong_items(rows).high
+    assert every.loc["at equal confidence", "low"] == estimate_at_equal_confidence(rows).low
     assert every.loc["at equal loss", "reason"].startswith("no common range")
     assert (every["unit"] == "probability per tenfold of parameters").all()

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import linregress, t
 
-from faithlens.stats.scaling.equal_accuracy import raw
-from faithlens.stats.scaling.matched import at_equal_confidence, at_equal_loss, on_wrong_items
+from faithlens.stats.scaling.equal_accuracy import estimate_raw
+from faithlens.stats.scaling.matched import estimate_at_equal_confidence, estimate_at_equal_loss, estimate_on_wrong_items
 from tests.stats.scaling.worlds import covered, curves, items, least
 
 # --- at equal loss ---
@@ -17,13 +17,13 @@ def test_equal_loss_by_hand():
     1 at 1, 0 at 2.5 and 1 at 3: from 1/3 at 2 down to 0, then up to 1; that averages 1/12 + 1/4."""
     rows = [(1e8, 2.0, 1.0), (1e8, 4.0, 0.0), (1e9, 1.0, 1.0), (1e9, 2.5, 0.0), (1e9, 3.0, 1.0)]
     table = pd.DataFrame(rows, columns=["size", "loss", "value"])
-    assert at_equal_loss(table).value == pytest.approx(1 / 12 + 1 / 4 - 3 / 4)
+    assert estimate_at_equal_loss(table).value == pytest.approx(1 / 12 + 1 / 4 - 3 / 4)
 
 
 def test_straight_curves_give_back_what_was_planted():
     table = curves(np.random.default_rng(0), noise=0.0)
     table["value"] = 0.7 - 0.2 * table["loss"] + 0.05 * np.log10(table["size"]) * (1 + table["task"])
-    found = at_equal_loss(table)
+    found = estimate_at_equal_loss(table)
     assert found.value == pytest.approx(0.05 * 2.5)
     half = t.ppf(0.975, 3) * np.std(0.05 * np.arange(1, 5), ddof=1) / 2
     assert found.high - found.value == pytest.approx(half)
@@ -36,7 +36,7 @@ def test_what_bent_curves_would_change_is_in_the_interval_by_hand():
     1/4 / (1/4 + 1/4 + 1) = 1/6 of each checkpoint; weights are 1/4, 1/2, 1/4 at one size and 1/2, 1/2 at the other."""
     points = [(2.0, 1e8, 0.0), (3.0, 1e8, 0.0), (4.0, 1e8, 1.0), (2.0, 1e9, 0.0), (4.0, 1e9, 0.0)]
     rows = [(task, *point) for task in "abcd" for point in points]
-    found = at_equal_loss(pd.DataFrame(rows, columns=["task", "loss", "size", "value"]))
+    found = estimate_at_equal_loss(pd.DataFrame(rows, columns=["task", "loss", "size", "value"]))
     assert found.value == pytest.approx(-1 / 4)
     error = np.sqrt((3 / 8 + 1 / 2) / 6 / 4)
     assert found.high - found.value == pytest.approx(t.ppf(0.975, 4) * error + 1 / 16)
@@ -47,13 +47,13 @@ def test_checkpoints_of_one_loss_are_averaged():
     table["checkpoint"] = table.groupby(["size", "task"]).cumcount()
     above, below = table.assign(value=table["value"] + 1), table.assign(value=table["value"] - 1)
     both = pd.concat([above, below.assign(checkpoint=below["checkpoint"] + 10)])
-    assert at_equal_loss(both).value == pytest.approx(at_equal_loss(table).value)
+    assert estimate_at_equal_loss(both).value == pytest.approx(estimate_at_equal_loss(table).value)
 
 
 def test_without_common_losses_there_is_no_answer():
     table = curves(np.random.default_rng(0))
     apart = table.assign(loss=table["loss"] - 2 * (np.log10(table["size"]) - 8))
-    found = at_equal_loss(apart)
+    found = estimate_at_equal_loss(apart)
     assert (found.value, found.low) == (None, None)
     assert found.reason.startswith("no common range of losses: one curve ends at ")
 
@@ -62,10 +62,10 @@ def test_the_error_of_checkpoints_is_in_the_interval_of_a_single_task():
     """Two checkpoints a size with a stated error of 0.1: a mean of two, weights 1/2, and a slope over two sizes."""
     rows = [(1e8, 2.0, 0.5), (1e8, 3.0, 0.5), (1e9, 2.0, 0.4), (1e9, 3.0, 0.4)]
     table = pd.DataFrame(rows, columns=["size", "loss", "value"]).assign(se=0.1)
-    found = at_equal_loss(table)
+    found = estimate_at_equal_loss(table)
     assert found.value == pytest.approx(-0.1)
     assert found.high - found.value == pytest.approx(1.959964 * np.sqrt(2 * 2 * (0.1 / 2) ** 2))
-    unknown = at_equal_loss(table.drop(columns="se"))
+    unknown = estimate_at_equal_loss(table.drop(columns="se"))
     assert (unknown.value, unknown.low) == (pytest.approx(-0.1), None)
     assert "whether curves bend cannot be seen" in str(found.warning)
 
@@ -76,9 +76,9 @@ def test_a_measure_that_loss_drives_falls_with_size_and_not_at_equal_loss(tasks)
     size, 80 repeats."""
     rng = np.random.default_rng(4)
     tables = [curves(rng, tasks) for _ in range(80)]
-    value, low, high = np.array([(one.value, one.low, one.high) for one in map(at_equal_loss, tables)]).T
+    value, low, high = np.array([(one.value, one.low, one.high) for one in map(estimate_at_equal_loss, tables)]).T
     last = [table[table["loss"] == table.groupby("size")["loss"].transform("min")] for table in tables[:10]]
-    assert max(raw(each).value for each in last) < -0.05  # what a comparison of last checkpoints sees
+    assert max(estimate_raw(each).value for each in last) < -0.05  # what a comparison of last checkpoints sees
     assert abs(value.mean()) < 0.003
     assert covered(low, high) >= least(80)
 
@@ -96,7 +96,7 @@ def test_wrong_items_by_hand():
         for q in range(n)
     ]
     right = [{"size": 1e8, "task": "b", "question": 99, "value": 1.0, "correct": 1.0}]
-    found = on_wrong_items(pd.DataFrame([*rows, *right]))
+    found = estimate_on_wrong_items(pd.DataFrame([*rows, *right]))
     assert found.value == pytest.approx(0.5)
     assert (found.n_used, found.n_dropped) == (42, 1)
     assert found.reason.startswith("1 of 61 answers left out: right without a chain of thought")
@@ -110,15 +110,15 @@ def test_kinds_that_a_size_lacks_are_left_out():
     large = small.assign(size=1e9)
     large.loc[:39, "confidence"] = 0.55
     large["value"] += 0.25
-    found = at_equal_confidence(pd.concat([small, large]))
+    found = estimate_at_equal_confidence(pd.concat([small, large]))
     assert found.value == pytest.approx(0.25)
     assert (found.n_used, found.n_dropped) == (40, 40)
-    nothing = at_equal_confidence(pd.concat([small[:40], large[:40]]))
+    nothing = estimate_at_equal_confidence(pd.concat([small[:40], large[:40]]))
     assert (nothing.value, nothing.n_used) == (None, 0)
     assert "of a kind that some size has fewer than 5 of" in str(nothing.reason)
 
 
-@pytest.mark.parametrize(("answer", "column"), [(on_wrong_items, "by_answer"), (at_equal_confidence, "by_confidence")])
+@pytest.mark.parametrize(("answer", "column"), [(estimate_on_wrong_items, "by_answer"), (estimate_at_equal_confidence, "by_confidence")])
 def test_items_that_can_move_show_size_only_where_it_acts(answer, column):
     """40 repeats; power at an effect of -0.12 a tenfold, which also stays unbiased."""
     rng, n = np.random.default_rng(8), 40
@@ -141,7 +141,7 @@ def test_models_that_differ_widen_the_interval_of_items():
     for _ in range(n):
         table = items(rng, seeds=4, questions=40, own=0.15).assign(value=lambda rows: rows["by_answer"])
         pooled = table.assign(question=lambda rows: rows["question"] + 1000 * rows["seed"]).drop(columns="seed")
-        found.append([(one.low, one.high) for one in (on_wrong_items(table), on_wrong_items(pooled))])
+        found.append([(one.low, one.high) for one in (estimate_on_wrong_items(table), estimate_on_wrong_items(pooled))])
     (low, tight_low), (high, tight_high) = np.array(found).transpose(2, 1, 0)
     assert covered(low, high) >= least(n)
     assert covered(tight_low, tight_high) < 0.8
