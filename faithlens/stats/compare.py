@@ -25,7 +25,7 @@ from faithlens.errors import MeasureError, suggest_names
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.context import BOUND_BASELINES
 from faithlens.stats.estimate import select_scalars
-from faithlens.stats.interval import REPORT_PRECISION, NO_METHOD, choose_interval
+from faithlens.stats.interval import NO_METHOD, REPORT_PRECISION, choose_interval
 from faithlens.stats.resample import Array, compute_mean_intervals
 from faithlens.stats.verdict import MIN_QUESTIONS
 

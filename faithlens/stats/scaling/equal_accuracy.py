@@ -30,14 +30,14 @@ from faithlens.stats.scaling.size_effect import (
     CELL_KEYS,
     UNDEFINED_VALUES,
     SizeEffect,
-    subtract_group_means,
-    describe_dropped_rows,
-    select_last_checkpoints,
     choose_sampling_unit,
-    make_size_effect,
-    fit_slope_within_groups,
+    describe_dropped_rows,
     drop_single_sizes,
+    fit_slope_within_groups,
+    make_size_effect,
+    select_last_checkpoints,
     select_usable_rows,
+    subtract_group_means,
 )
 
 SCALING_ANSWERS = ("raw", "at equal accuracy", "at equal loss", "on wrong items", "at equal confidence")

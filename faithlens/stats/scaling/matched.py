@@ -18,18 +18,18 @@ from scipy.interpolate import PchipInterpolator
 from scipy.stats import t
 
 from faithlens.stats.interval import NO_METHOD
-from faithlens.stats.resample import CONFIDENCE, DRAWS, Array, compute_expanded_percentile, jackknife, draw_questions
+from faithlens.stats.resample import CONFIDENCE, DRAWS, Array, compute_expanded_percentile, draw_questions, jackknife
 from faithlens.stats.scaling.size_effect import (
     CELL_KEYS,
     UNDEFINED_VALUES,
     SizeEffect,
-    subtract_group_means,
-    describe_dropped_rows,
     choose_sampling_unit,
-    make_size_effect,
-    fit_slope_within_groups,
+    describe_dropped_rows,
     drop_single_sizes,
+    fit_slope_within_groups,
+    make_size_effect,
     select_usable_rows,
+    subtract_group_means,
 )
 
 MIN_ITEMS = 5
