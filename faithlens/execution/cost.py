@@ -33,9 +33,9 @@ class PlanCost:
 
     def __str__(self) -> str:
         return (
-            f"about {self.forwards:.1f} plain forwards of the longest condition instead of {self.forwards_separately:.1f},"
-            f" {self.seconds:.2g} s, {self.peak_bytes / 2**20:,.0f} MiB beyond the weights"
-            f" ({self.free_bytes / 2**20:,.0f} MiB are free)"
+            f"about {self.forwards:.1f} plain forwards of the longest condition instead of"
+            f" {self.forwards_separately:.1f}, {self.seconds:.2g} s, {self.peak_bytes / 2**20:,.0f} MiB beyond the"
+            f" weights ({self.free_bytes / 2**20:,.0f} MiB are free)"
         )
 
 

@@ -1,4 +1,18 @@
-"""Writing activations: what patches and ablations put in the place of a row's own."""
+"""The values that patches, ablations and functions write.
+
+1. `list_overwrites` lists the edits of a component in a layer, sources before targets (by wave).
+2. `compute_new_values` computes the new value of each row from its own value and from the sources.
+3. For some heads of "z" only, the other heads keep their own values.
+
+For example, rows with the own value u = 1, a donor with v = 5, and sources with the values 0, 2, 4::
+
+    Patch(amount=1.0)      5                 v
+    Patch(amount=0.25)     2                 u + 0.25 * (v - u)
+    Ablation("zero")       0
+    Ablation("mean")       2                 the mean of the sources
+    Ablation("noise")      1 + 3 * 1.63 * n  u + scale * standard deviation of the sources * standard normal noise
+    Apply(f)               f(1)
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,10 +31,10 @@ from faithlens.plan.packing import OverwrittenRows
 def list_overwrites(
     geometry: Geometry, component: Component, layer: int
 ) -> Iterator[tuple[OverwrittenRows, Tensor, Tensor]]:
-    """What is written in `layer`, first wave first: the writing, its targets, and the rows its values come from."""
+    """The edits in `layer`, in the order of their waves: each with its target rows and the rows of its sources."""
     packed = geometry.packed
-    wanted = [w for w in packed.overwrites if w.edit.component == component and is_active(w.edit.layers, layer)]
-    for writing in sorted(wanted, key=lambda w: packed.waves[w.targets[0]]):
+    active = [w for w in packed.overwrites if w.edit.component == component and is_active(w.edit.layers, layer)]
+    for writing in sorted(active, key=lambda w: packed.waves[w.targets[0]]):
         targets, sources = (torch.tensor(x, device=geometry.device).long() for x in (writing.targets, writing.sources))
         yield writing, targets, geometry.find_holders(sources, layer)
 
@@ -33,10 +47,15 @@ def compute_new_values(
     offsets: Int[Tensor, " row"],
     n_heads: int,
 ) -> Float[Tensor, "row d_model"]:
-    """What `edit` makes of rows.
+    """The new values of rows under `edit`.
 
-    `source` are the donor's activations, row by row, or those that a mean or deviation is taken over; `offsets` are
-    the rows' positions within the edited span. With heads, `own` holds `n_heads` of them side by side.
+    Args:
+        edit: the edit.
+        layer: the layer, on which noise depends.
+        own: the rows' own values; of "z", those of `n_heads` heads side by side.
+        source: the donor's values, row by row, or the values that give the mean or the deviation.
+        offsets: the rows' positions within the edited span.
+        n_heads: the number of heads.
     """
     if isinstance(edit, Patch):
         new = source if edit.amount == 1 else own + edit.amount * (source - own)
@@ -61,17 +80,17 @@ def compute_new_values(
 def apply_function(
     edit: Apply, own: Float[Tensor, "row d_model"], offsets: Int[Tensor, " row"]
 ) -> Float[Tensor, "row d_model"]:
-    """What the user's function makes of rows.
+    """The result of the user's function for rows.
 
     Raises:
-        PlanError: it gives back something else than as many rows.
+        PlanError: the result is no tensor of the same shape.
     """
     new = edit.function(own.clone(), offsets)
     if not isinstance(new, Tensor) or new.shape != own.shape:
         raise PlanError(
-            f"the function applied to {edit.component!r} at {edit.span!r}",
-            f"given rows of shape {tuple(own.shape)}, it gave back {tuple(getattr(new, 'shape', ())) or type(new)}",
-            "give back a tensor of the same shape",
+            f"the function applied to {edit.component!r} at {edit.span!r} must return a tensor of the shape"
+            f" {tuple(own.shape)} of its rows, got {tuple(getattr(new, 'shape', ())) or type(new)}",
+            "Return a tensor of the same shape.",
         )
     return new.to(own)
 
@@ -84,5 +103,5 @@ def compute_donor_step(
     offsets: Int[Tensor, " row"],
     n_heads: int,
 ) -> Float[Tensor, "row d_model"]:
-    """All the way that a patch goes or could go: what gradients of its rows are multiplied with."""
+    """The step of a patch at amount 1, donor minus own: the factor of the gradient in attribution scores."""
     return (compute_new_values(replace(edit, amount=1.0), layer, own, source, offsets, n_heads) - own).detach()

@@ -1,7 +1,7 @@
-"""A model behind an OpenAI-style endpoint (POST URL/chat/completions), asked many things at once.
+"""A model behind an OpenAI-style endpoint (POST URL/chat/completions), with several requests at once.
 
-The key is read from the environment for each request. It stands in no attribute, message or log, and goes nowhere but
-to the address that was given: redirects are refused.
+The key is read from the environment for each request. It is in no attribute, message or log, and it is sent only to the
+address that the user gave: redirects are refused.
 """
 
 import json
@@ -19,16 +19,16 @@ from faithlens.errors import ConfigError, ModelError
 from faithlens.execution.sample import Sampling
 
 CONCURRENT_REQUESTS = 8
-LONGEST_WAIT = 60.0  # seconds between two tries, whatever the server asks for
+LONGEST_WAIT = 60.0  # seconds between two tries, also if the server wants more
 LONGEST_QUOTE = 300  # characters of a server's reply in an error
 TRANSIENT_STATUSES = (408, 409, 425, 429)  # and all from 500 on
 
 
 class NoRedirects(HTTPRedirectHandler):
-    """Leaves a redirect to be reported as an error: urllib would take the key along to another host."""
+    """Reports a redirect as an error: urllib would send the key to another host."""
 
     def redirect_request(self, *_: object, **__: object) -> None:
-        """Never follow."""
+        """Follow no redirect."""
         return None
 
 
@@ -37,17 +37,17 @@ class Endpoint:
     """An OpenAI-style endpoint as an editor.
 
     Attributes:
-        url: up to where "/chat/completions" follows, such as "http://localhost:8000/v1".
-        model: the model's name there.
-        key_env: the environment variable that holds the key; unset, none is sent.
+        url: the address without "/chat/completions", such as "http://localhost:8000/v1".
+        model: the name of the model at this endpoint.
+        key_env: the environment variable that holds the key; if it is not set, no key is sent.
         timeout: seconds until a request is given up.
-        retries: how often a request is tried again: after a timeout, a lost connection, "too many requests" or a fault
-            of the server.
-        first_wait: seconds before the first of these, doubled each time; a server's own Retry-After goes first.
+        retries: how often a request is repeated after a timeout, a lost connection, "too many requests" or an error of
+            the server.
+        first_wait: seconds before the first repetition, doubled each time, unless the server names a Retry-After.
         sampling: temperature and nucleus.
 
     Raises:
-        ConfigError: no address that can be used.
+        ConfigError: the address cannot be used.
     """
 
     url: str
@@ -62,11 +62,14 @@ class Endpoint:
         parts = urlsplit(self.url)
         if parts.username or parts.password:
             raise ConfigError(
-                f"an endpoint at {parts.hostname}", "its address holds a password", f"put the key into ${self.key_env}"
+                f"the address of the endpoint at {parts.hostname} holds a password",
+                f"Put the key into ${self.key_env}.",
             )
         if parts.scheme not in ("http", "https") or not parts.hostname or not self.model:
-            do = "give an address and a model, such as http://localhost:8000/v1 and Qwen/Qwen2.5-7B-Instruct"
-            raise ConfigError(f"the endpoint {self.url!r} with model {self.model!r}", "no such address or model", do)
+            raise ConfigError(
+                f"an endpoint needs an http address and the name of a model, got {self.url!r} and {self.model!r}",
+                "Write them as http://localhost:8000/v1 and Qwen/Qwen2.5-7B-Instruct.",
+            )
 
     @property
     def name(self) -> str:
@@ -74,23 +77,23 @@ class Endpoint:
         return f"{self.url}#{self.model}"
 
     def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = 60) -> list[str]:
-        """The answer to each request, in the order given, at most `max_tokens` tokens long; empty where it has no words.
+        """The answer to each request, in the order given, of at most `max_tokens` tokens; empty if it has no text.
 
         Raises:
-            ModelError: a request was refused, went on failing, or what came back is no chat completion.
+            ModelError: a request was refused, failed in all tries, or the reply is no chat completion.
         """
         with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
             return list(pool.map(self._request_answer, requests, seeds, [max_tokens] * len(requests)))
 
-    def _request_answer(self, request: str, seed: int, most: int) -> str:
-        """One answer, however many tries it takes."""
+    def _request_answer(self, request: str, seed: int, max_tokens: int) -> str:
+        """Request one answer, with repetitions after transient failures."""
         body = {
             "model": self.model,
             "messages": [{"role": "user", "content": request}],
             "temperature": self.sampling.temperature,
             "top_p": self.sampling.top_p,
             "seed": seed,
-            "max_tokens": most,
+            "max_tokens": max_tokens,
         }
         tried = 0
         while isinstance(reply := self._post(json.dumps(body).encode()), Failure):
@@ -101,13 +104,13 @@ class Endpoint:
         return self._parse_content(reply)
 
     def _post(self, body: bytes) -> "bytes | Failure":
-        """Send one request: what came back, or what went wrong."""
+        """Send one request; the reply, or why it failed."""
         try:
             return self._send(body, self._read_key())
         except (OSError, HTTPException) as error:
             if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
-                return Failure(f"no reply within {self.timeout:g} seconds", "see that the server is up", True)
-            return Failure(f"no connection: {error}", "check the address, and that the server is up", True)
+                return Failure(f"no reply within {self.timeout:g} seconds", "Check that the server is up.", True)
+            return Failure(f"no connection: {error}", "Check the address, and that the server is up.", True)
 
     def _send(self, body: bytes, key: str) -> "bytes | Failure":
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
@@ -117,36 +120,47 @@ class Endpoint:
                 return response.read()
         except HTTPError as error:
             with error:
-                said = error.read().decode(errors="replace")
-            said = said.replace(key, f"${self.key_env}") if key else said
-            return explain_status(error.code, said, error.headers.get("Retry-After"), self.key_env)
+                body_text = error.read().decode(errors="replace")
+            body_text = body_text.replace(key, f"${self.key_env}") if key else body_text
+            return explain_status(error.code, body_text, error.headers.get("Retry-After"), self.key_env)
 
     def _read_key(self) -> str:
-        """The key; empty where there is none. One that no header can carry would be printed by the error of urllib."""
+        """The key, or an empty text. A key that no header can hold is refused: the error of urllib would print it."""
         key = os.environ.get(self.key_env, "").strip()
         if key.isascii() and key.isprintable():
             return key
-        do = "export the key again, without quotes or line breaks"
-        raise ConfigError(f"the key in ${self.key_env}", "it holds characters that no key has", do)
+        raise ConfigError(
+            f"the key in ${self.key_env} holds characters that no key has",
+            "Export the key again, without quotes or line breaks.",
+        )
 
     def _parse_content(self, reply: bytes) -> str:
-        """The words of a chat completion."""
+        """The text of a chat completion."""
         try:
             content = json.loads(reply)["choices"][0]["message"]["content"] or ""
         except (ValueError, KeyError, IndexError, TypeError):
             content = None
         if isinstance(content, str):
             return content
-        found = f"status 200, and no chat completion: {shorten_reply(reply.decode(errors='replace'))}"
-        raise self._make_error(found, "give the address up to where /chat/completions follows; it mostly ends in /v1")
+        raise self._make_error(
+            f"status 200, and no chat completion: {shorten_reply(reply.decode(errors='replace'))}",
+            "Give the address without /chat/completions; it usually ends in /v1.",
+        )
 
-    def _make_error(self, found: str, do: str) -> ModelError:
-        return ModelError(f"an answer of {self.model} from {self.url}", found, do)
+    def _make_error(self, reason: str, fix: str) -> ModelError:
+        return ModelError(f"{self.model} at {self.url} gave no answer: {reason}", fix)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a request has no reply, what to do, whether and after how many seconds (0: not said) to try it again."""
+    """Why a request failed.
+
+    Attributes:
+        reason: what happened.
+        fix: what the user can do.
+        is_transient: whether the request may be repeated.
+        wait: the seconds that the server wants to wait before; 0 if it names none.
+    """
 
     reason: str
     fix: str
@@ -155,22 +169,22 @@ class Failure:
 
 
 def explain_status(status: int, reply: str, retry_after: str | None, key_env: str) -> Failure:
-    """What a status that is no success means."""
-    do = {
-        401: f"put a key for this endpoint into ${key_env}",
-        403: f"put a key that may use this model into ${key_env}",
-        404: "check the model's name, and that the address mostly ends in /v1",
-        429: "try later, or ask for a higher limit",
-    }.get(status, "try later" if status >= 500 else "see what the server said")
+    """The failure that an HTTP status stands for."""
+    fix = {
+        401: f"Put a key for this endpoint into ${key_env}.",
+        403: f"Put a key that may use this model into ${key_env}.",
+        404: "Check the name of the model and the address, which usually ends in /v1.",
+        429: "Try later, or ask the provider for a higher limit.",
+    }.get(status, "Try later." if status >= 500 else "Read the reply of the server above.")
     try:
         wait = float(retry_after or 0)
     except ValueError:  # a date
         wait = 0.0
-    again = status in TRANSIENT_STATUSES or status >= 500
-    return Failure(f"status {status}: {shorten_reply(reply)}", do, again, max(0.0, wait))
+    is_transient = status in TRANSIENT_STATUSES or status >= 500
+    return Failure(f"status {status}: {shorten_reply(reply)}", fix, is_transient, max(0.0, wait))
 
 
 def shorten_reply(text: str) -> str:
-    """The beginning of a server's reply on one line."""
+    """The start of a server's reply, on one line."""
     line = " ".join(text.split())
     return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + "…"

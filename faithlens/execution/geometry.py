@@ -1,4 +1,22 @@
-"""A packed row as tensors: who sees whom in each layer, which rows are there, and in what order they are run."""
+"""A packed row as tensors: which rows see which in each layer, which rows have joined, and in what order rows run.
+
+1. `build_tree` makes the tree of a layer from the cuts and grafts that are active in it.
+2. A row joins in its first layer. Below that layer its original stands for it: `find_holders` gives the row that holds
+   its activations.
+3. `chunks` sorts the rows by wave, then by first layer, and cuts them into chunks: all sources and all keys of a chunk
+   are in it or in a chunk before it.
+
+For example, a sequence "a b c" and a copy of it whose last row is patched in layer 2, with c as the source::
+
+    row              0    1    2    3
+    token            a    b    c    c
+    first layer      0    0    0    2
+    original         0    1    2    2
+    wave             0    0    0    1
+
+    find_holders([3], layer=1) is [2], and find_holders([3], layer=2) is [3].
+    The chunks are the rows 0, 1, 2 and the row 3, which runs from layer 2 on.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,14 +36,14 @@ from faithlens.plan.packing import PackedPass
 class Chunk:
     """Rows that go through a block together.
 
-    Rows of one chunk join in the same layer and belong to one wave, so what they look at is in their own chunk or in
-    one before it.
+    They join in the same layer and belong to one wave, so the keys that they see are in their own chunk or in an
+    earlier one.
 
     Attributes:
-        rows: their packed indices.
-        first_layer: the layer in which they join.
-        is_whole: whether they are all there are.
-        is_silent: whether nobody reads what the block makes of them, so that it ends for them with its attention.
+        rows: the packed indices of the rows.
+        first_layer: the layer in which the rows join.
+        is_whole: whether these are all rows of the pass.
+        is_silent: whether the output of the block at these rows is not read, so that the block may end after attention.
     """
 
     rows: Int[Tensor, " row"]
@@ -35,7 +53,7 @@ class Chunk:
 
 
 class Geometry:
-    """One pass on one device. Everything is made once and serves all layers for which it is the same."""
+    """One pass on one device. Each tensor is made once, for all layers in which it is the same."""
 
     def __init__(self, packed: PackedPass, device: torch.device, chunk_rows: int) -> None:
         self.packed = packed
@@ -53,7 +71,7 @@ class Geometry:
         return len(self.packed.ids)
 
     def build_tree(self, layer: int) -> Tree:
-        """Who sees whom in `layer`."""
+        """The tree of `layer`: which rows see which."""
         here = frozenset(layers for layers in self._limited if is_active(layers, layer))
         if here not in self._trees:
             cuts, grafts = (
@@ -70,12 +88,12 @@ class Geometry:
         return self._trees[here]
 
     def _find_depths(self, graft: Interval) -> Interval:
-        """The depths at which a graft's rows lie: they are neighbours, and each is the next one's parent."""
+        """The depths of the rows of a graft: the rows are neighbours, and each is the parent of the next."""
         first = self.packed.depth[graft[0]]
         return first, first + graft[1] - graft[0]
 
     def _remove_cuts(self, grafts: list[Interval], cuts: list[Interval]) -> list[Interval]:
-        """Grafts without the rows at whose depths nothing may be seen."""
+        """Grafts without the rows at depths that are cut."""
         for low, high in cuts:
             left = []
             for start, stop in grafts:
@@ -86,7 +104,7 @@ class Geometry:
         return grafts
 
     def _pad_intervals(self, rows: list[list[Interval]]) -> Int[Tensor, "pos cut two"]:
-        """Intervals of each row, as many as any has; the others are empty."""
+        """The intervals of each row, padded with empty ones to the same number."""
         width = max(map(len, rows))
         if not width:
             return torch.zeros(len(rows), 0, 2, dtype=torch.long, device=self.device)
@@ -94,30 +112,30 @@ class Geometry:
 
     @cached_property
     def chunks(self) -> list[Chunk]:
-        """All rows, sources before targets and ancestors before descendants, in chunks of at most `size`."""
+        """All rows in chunks of at most `chunk_rows`: sources before targets, ancestors before descendants."""
         return self._cut_chunks(frozenset(range(len(self))))
 
-    def list_last_chunks(self, heard: frozenset[int]) -> list[Chunk]:
-        """The chunks of the last block, of whose output only the rows `heard` are read."""
-        if heard not in self._last:
-            self._last[heard] = self._cut_chunks(heard)
-        return self._last[heard]
+    def list_last_chunks(self, live: frozenset[int]) -> list[Chunk]:
+        """The chunks of the last block, whose output is read at the `live` rows only."""
+        if live not in self._last:
+            self._last[live] = self._cut_chunks(live)
+        return self._last[live]
 
-    def _cut_chunks(self, heard: frozenset[int]) -> list[Chunk]:
-        """Rows of one wave that join together, the silent ones first: the others see their keys and values."""
-        spoken = np.isin(np.arange(len(self)), list(heard))
-        marks = np.stack([self.packed.waves, self.packed.first_layers, spoken])
+    def _cut_chunks(self, live: frozenset[int]) -> list[Chunk]:
+        """Group rows by wave, first layer and liveness; silent rows come first, because live rows see them."""
+        is_live = np.isin(np.arange(len(self)), list(live))
+        marks = np.stack([self.packed.waves, self.packed.first_layers, is_live])
         order = np.lexsort(marks[::-1])
         borders = np.flatnonzero((np.diff(marks[:, order]) != 0).any(0)) + 1
         out = []
         for group in np.split(order, borders):
-            rows, (_, joins, aloud) = torch.tensor(group, device=self.device), marks[:, group[0]].tolist()
+            rows, (_, first_layer, is_live) = torch.tensor(group, device=self.device), marks[:, group[0]].tolist()
             parts = -(-len(rows) // self.chunk_rows)
-            out += [Chunk(part, joins, len(part) == len(self), not aloud) for part in rows.chunk(parts)]
+            out += [Chunk(part, first_layer, len(part) == len(self), not is_live) for part in rows.chunk(parts)]
         return out
 
     def find_holders(self, rows: Int[Tensor, " row"], layer: int) -> Int[Tensor, " row"]:
-        """The rows that hold the activations of `rows` in `layer`: their twins, where they have not joined yet."""
+        """The rows that hold the activations of `rows` in `layer`: originals, for rows that have not joined yet."""
         return torch.where(self.first_layers[rows] <= layer, rows, self.originals[rows])
 
     @cached_property

@@ -1,4 +1,14 @@
-"""Gradients of a packed pass: zeros added where one is wanted, so that nothing else in the pass changes."""
+"""Gradients of a packed pass.
+
+1. Where a gradient is needed, zeros that require one (a leaf) are added, which changes no value.
+2. After the pass, the metric is differentiated at all leaves at once.
+3. The gradient at a patched row times the step to the donor is its attribution score.
+
+For example, a row with the value u = 2 is patched at amount 0 from a donor with the value v = 5, and the metric is the
+square of the row. The leaf is 0, the metric (2 + 0)^2, its gradient 4, the step 5 - 2 = 3, and the score 4 * 3 = 12.
+The true effect of the patch is 25 - 4 = 21, which is the mean of the scores over amounts from 0 to 1 (integrated
+gradients).
+"""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -15,7 +25,7 @@ from faithlens.plan.packing import OverwrittenRows, PackedPass
 
 
 class PatchLeaf(NamedTuple):
-    """Zeros added to rows of a patch, number `numbers` of the writing's, which are `step` away from the donor's."""
+    """Zeros that were added to the rows number `numbers` of a patch; `step` is the donor's value minus the own one."""
 
     writing: OverwrittenRows
     numbers: Int[Tensor, " row"]
@@ -24,7 +34,7 @@ class PatchLeaf(NamedTuple):
 
 
 class FlowGate(NamedTuple):
-    """Zeros added to the weight of what each read row takes from each span; `owner` says which reading a row is of."""
+    """Zeros that were added to the weight of each span in each read row; `owner` is the number of the row's reader."""
 
     layer: int
     owner: Int[Tensor, " row"]
@@ -32,9 +42,9 @@ class FlowGate(NamedTuple):
 
 
 class Gradients:
-    """The leaves of one pass and, once they are taken, the gradients at them.
+    """The leaves of one pass, and after `differentiate` the gradients at them.
 
-    The metric is the sum over all conditions, so a gradient belongs to one of them only at rows that no other has.
+    The metric is summed over all conditions. So a gradient belongs to one condition only at rows that no other has.
     """
 
     def __init__(self, packed: PackedPass, weights: Sequence[float]) -> None:
@@ -46,18 +56,18 @@ class Gradients:
     def add_leaf(
         self,
         writing: OverwrittenRows,
-        mine: Int[Tensor, " row"],
+        numbers: Int[Tensor, " row"],
         new: Float[Tensor, "row d_model"],
         step: Float[Tensor, "row d_model"],
     ) -> Float[Tensor, "row d_model"]:
-        """Patched rows, number `mine` of the writing's, with a leaf."""
-        self._leaves.append(PatchLeaf(writing, mine, torch.zeros_like(new, requires_grad=True), step))
+        """The patched rows, number `numbers` of the patch, with a leaf."""
+        self._leaves.append(PatchLeaf(writing, numbers, torch.zeros_like(new, requires_grad=True), step))
         return new + self._leaves[-1].leaf
 
     def add_gate(
         self, layer: int, owner: Int[Tensor, " row"], flow: Float[Tensor, "head row span d_head"]
     ) -> Float[Tensor, "head row d_head"]:
-        """What leaves on the weights of `flow` add to each read row's output: nothing yet."""
+        """Leaves on the weights of `flow`; the zeros that they add to the output of each read row."""
         self._gates.append(FlowGate(layer, owner, flow.new_zeros(flow.shape[:-1]).requires_grad_()))
         return einsum(self._gates[-1].leaf, flow, "h r s, h r s d -> h r d")
 
@@ -78,17 +88,17 @@ class Gradients:
         return owners
 
     def find_owner(self, rows: Sequence[int], what: str) -> int:
-        """The one condition that has `rows`.
+        """The index of the only condition that has `rows`.
 
         Raises:
-            PlanError: there are others, whose gradients would add up with its own.
+            PlanError: several conditions have them, so their gradients would add up.
         """
         owners = set().union(*(self._owners.get(row, ()) for row in rows))
         if len(owners) != 1:
             raise PlanError(
-                f"the gradient at {what}",
-                f"{len(owners)} conditions share its rows, so their gradients would add up",
-                "let each condition patch its own amount, or run them in plans of their own",
+                f"the gradient at {what} is not of one condition: {len(owners)} conditions share its rows, so their"
+                " gradients would add up",
+                "Let each condition patch its own amount, or run the conditions in plans of their own.",
             )
         return owners.pop()
 
@@ -99,15 +109,15 @@ class Gradients:
     @cached_property
     def _patch_scores(self) -> dict[int, dict[Patch, Float[Tensor, " pos"]]]:
         out: dict[int, dict[Patch, Tensor]] = {}
-        for (writing, mine, _, step), gradient in zip(self._leaves, self._gradients, strict=False):
+        for (writing, numbers, _, step), gradient in zip(self._leaves, self._gradients, strict=False):
             assert isinstance(writing.edit, Patch)
             score = (gradient * step).sum(-1).float().cpu()
             patches = out.setdefault(self.find_owner(writing.targets, "a patch"), {})
             whole = patches.setdefault(writing.edit, score.new_zeros(len(writing.targets)))
-            whole.index_add_(0, mine.cpu(), score)  # chunks may have cut the writing into parts
+            whole.index_add_(0, numbers.cpu(), score)  # chunks may have cut the patch into parts
         return out
 
     def list_gates(self) -> Iterator[tuple[int, Int[Tensor, " row"], Float[Tensor, "head row span"]]]:
-        """For each stretch of read rows in a layer, which reading each is of, and the gradients at their gates."""
+        """For each group of read rows: the layer, the reader of each row, and the gradients at the gates."""
         for (layer, owner, _), gradient in zip(self._gates, self._gradients[len(self._leaves) :], strict=True):
             yield layer, owner, gradient

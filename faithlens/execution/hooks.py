@@ -1,4 +1,4 @@
-"""What a packed pass writes and reads at its sites: between blocks directly, inside them by hooks."""
+"""How a packed pass writes and reads activations: between blocks directly, inside of them by hooks."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,11 +15,7 @@ from faithlens.model.anatomy import get_tensor
 from faithlens.plan.condition import Component, Patch
 from faithlens.plan.packing import OverwrittenRows
 
-INSIDE_COMPONENTS: tuple[Component, ...] = (
-    "z",
-    "attn_out",
-    "mlp_out",
-)  # components that only hooks inside a block can reach
+INSIDE_COMPONENTS: tuple[Component, ...] = ("z", "attn_out", "mlp_out")  # only hooks inside a block reach these
 
 
 def write_stream(running: PackedRun, geometry: Geometry, component: Component, layer: int, hidden: Tensor) -> Tensor:
@@ -39,7 +35,7 @@ def overwrite_rows(
     own: Float[Tensor, "row d_model"],
     source: Float[Tensor, "source d_model"],
 ) -> Float[Tensor, "row d_model"]:
-    """What a writing makes of those of its rows that are number `numbers`."""
+    """The new values of the rows number `numbers` of an edit."""
     offsets, n_heads = torch.tensor(writing.offsets, device=own.device)[numbers], running.model.n_heads
     new = compute_new_values(writing.edit, layer, own, source, offsets, n_heads)
     if running.readings.capture.attribution and isinstance(writing.edit, Patch):
@@ -57,11 +53,11 @@ def edit_and_read(component: Component, layer: int, x: Float[Tensor, "batch row 
     held = running.store_rows(component, rows, x, 1)
     at = torch.full((len(geometry),), -1, device=x.device).index_copy(0, rows, torch.arange(len(rows), device=x.device))
     for writing, targets, sources in list_overwrites(geometry, component, layer):
-        mine = (at[targets] >= 0).nonzero()[:, 0]
-        if len(mine):
-            chosen = targets[mine]
-            source = held[0, sources[mine] if writing.is_row_by_row else sources]
-            new = overwrite_rows(running, writing, layer, mine, held[0, chosen], source)
+        numbers = (at[targets] >= 0).nonzero()[:, 0]
+        if len(numbers):
+            chosen = targets[numbers]
+            source = held[0, sources[numbers] if writing.is_row_by_row else sources]
+            new = overwrite_rows(running, writing, layer, numbers, held[0, chosen], source)
             held = running.store_rows(component, chosen, new[None], 1)
             x = x.index_copy(1, at[chosen], new[None])
     running.readings.keep_activations(layer, component, geometry, held[0])
@@ -70,7 +66,7 @@ def edit_and_read(component: Component, layer: int, x: Float[Tensor, "batch row 
 
 @contextmanager
 def install_hooks(running: PackedRun) -> Iterator[None]:
-    """Hooks inside those blocks, and only those, where something is written or read."""
+    """Install hooks inside the blocks in which activations are written or read, and only there."""
     anatomy, wanted = running.model.anatomy, running.readings.list_places()
     for writing in running.packed.overwrites:
         layers = range(running.model.n_layers) if writing.edit.layers is None else writing.edit.layers

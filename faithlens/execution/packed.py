@@ -1,9 +1,17 @@
-"""The packed backend: the plain Hugging Face model, run once over a trie of conditions.
+"""The packed backend: the plain transformers model, run once over a trie of conditions.
 
-Three things of the model are replaced for the length of one call. Attention goes through an entry of our own in
-transformers' attention registry; it needs no mask from the model, the tree says who sees whom. Each block runs on
-chunks of rows, those that have joined by then, so that a row that an edit sets apart in layer 9 costs nothing before.
-And where something is written or read inside a block, a hook does it.
+Three parts of the model are replaced during one call:
+
+1. Attention goes through an entry of transformers' attention registry, `attend_packed`. It needs no mask from the
+   model, because the tree says which keys each row sees.
+2. Each block runs on chunks of rows (`run_block`), and only on rows that have joined. Below its first layer a row is a
+   copy of its original and is not computed.
+3. Hooks inside a block write and read activations there.
+
+For example, a model of 3 layers, a condition of 36 rows, and a copy of it in which 4 rows, before the last 2, are
+patched in layer 2 from a donor with the same first 30 rows. The donor has 6 rows of its own, and the last 6 rows of the
+copy join in layer 2. So layers 0 and 1 compute 42 rows, and layer 2 computes 48: ``42 * 2 + 48 = 132`` rows, where
+three forwards compute ``3 * 36 * 3 = 324``.
 """
 
 from collections.abc import Callable, Iterator
@@ -46,12 +54,12 @@ def attend_packed(
     s_aux: Float[Tensor, " head"] | None = None,
     **extra: object,
 ) -> tuple[Float[Tensor, "batch query head d_value"], None]:
-    """The registry entry: tree attention of the chunk in flight over all rows before it.
+    """The registry entry: tree attention of the current chunk over all rows that it can see.
 
-    Values narrower than keys (multi-head latent attention) are filled up with zeros, which add nothing.
+    Values narrower than keys (multi-head latent attention) are padded with zeros, which change nothing.
 
     Raises:
-        ModelError: the layer asks for something tree attention does not do.
+        ModelError: the layer needs something that tree attention does not do.
     """
     unknown = [name for name in ("position_bias", "head_mask") if extra.get(name) is not None]
     if attention_mask is not None:
@@ -60,9 +68,8 @@ def attend_packed(
         unknown.append("values wider than its keys")
     if unknown:
         raise ModelError(
-            f"a packed pass through {type(module).__name__}",
-            f"its attention uses {', '.join(unknown)}, which tree attention does not do exactly",
-            "run this model with backend='separate' (--backend separate)",
+            f"the attention of {type(module).__name__} uses {', '.join(unknown)}, which tree attention cannot do",
+            "Run this model with backend='separate' (--backend separate).",
         )
     running, layer = CURRENT_RUN.get(), int(module.layer_idx)  # type: ignore[arg-type]
     geometry, chunk = running.get_geometry(query.device), running.chunk
@@ -99,7 +106,7 @@ AttentionInterface.register(ATTENTION_NAME, attend_packed)
 def run_block(
     layer: int, forward: Callable, hidden: Float[Tensor, "batch pos d_model"], *args: object, **kwargs: object
 ) -> Tensor | tuple[Tensor]:
-    """One block over the whole packed row: rows join, are written, run chunk by chunk, and are read."""
+    """One block over the packed row: rows join and are overwritten, run chunk by chunk, and are read."""
     running = CURRENT_RUN.get()
     geometry = running.get_geometry(hidden.device)
     if layer in geometry.rows_joining:
@@ -111,10 +118,8 @@ def run_block(
     for chunk in geometry.list_last_chunks(running.readings.live) if last else geometry.chunks:
         if chunk.first_layer <= layer:
             hidden = run_chunk(running, chunk, forward, hidden, args, kwargs)
-    geometry = running.get_geometry(
-        hidden.device
-    )  # the first chunk has carried the stream to where the block's weights are
-    if torch.is_grad_enabled():  # else the next layer writes over what nobody reads any more
+    geometry = running.get_geometry(hidden.device)  # the first chunk has moved the stream to the block's device
+    if torch.is_grad_enabled():  # without gradients, the next layer overwrites the buffers in place
         running.buffers.clear()
     hidden = write_stream(running, geometry, "resid_post", layer, hidden)
     running.readings.keep_activations(layer, "resid_post", geometry, hidden[0])
@@ -123,7 +128,7 @@ def run_block(
 
 
 def run_chunk(running: PackedRun, chunk: Chunk, forward: Callable, hidden: Tensor, args: tuple, kwargs: dict) -> Tensor:
-    """One block over the rows of one chunk; the whole row, with what came of them in their place."""
+    """Run one block on the rows of one chunk; the whole stream, with the new values in these rows."""
     running.chunk = chunk
     rows, whole = chunk.rows.to(hidden.device), hidden.shape[1]
     try:
@@ -140,7 +145,7 @@ def run_chunk(running: PackedRun, chunk: Chunk, forward: Callable, hidden: Tenso
 
 
 def select_rows(value: object, rows: Int[Tensor, " row"], length: int) -> object:
-    """What belongs to `rows` of an argument that holds something for each of the `length` row's tokens."""
+    """The part for `rows` of an argument of the block, if the argument has an entry for each of the `length` rows."""
     if isinstance(value, tuple):
         return tuple(select_rows(each, rows, length) for each in value)
     if isinstance(value, Tensor) and value.ndim > 1 and value.shape[1] == length:
@@ -150,7 +155,7 @@ def select_rows(value: object, rows: Int[Tensor, " row"], length: int) -> object
 
 @contextmanager
 def install_run(hf_model: PreTrainedModel, running: PackedRun) -> Iterator[None]:
-    """Route the model through `running`; whatever happens, the model is left as it was."""
+    """Run the model through `running`; afterwards, also after an error, the model is as it was."""
     before = hf_model.config._attn_implementation or "eager"
     blocks = {block: partial(run_block, layer) for layer, block in enumerate(running.model.anatomy.blocks)}
     token = CURRENT_RUN.set(running)
@@ -164,8 +169,8 @@ def install_run(hf_model: PreTrainedModel, running: PackedRun) -> Iterator[None]
 
 
 def run_packed(model: Model, plan: Plan, capture: Capture) -> list[Record]:
-    """Run a plan in packed rows; one record a condition, in the plan's order."""
-    check_layers(model, plan, len(model.anatomy.blocks))  # what cannot be packed is refused here, by its anatomy
+    """Run a plan in packed rows; one record for each condition, in the order of the plan."""
+    check_layers(model, plan, len(model.anatomy.blocks))  # the anatomy refuses a model that cannot be packed
     check_memory(model, plan)
     records: dict[int, Record] = {}
     for packed in plan.passes:
@@ -184,9 +189,9 @@ def run_pass(model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> 
 def run_rows(
     model: Model, plan: Plan, packed: PackedPass, capture: Capture = Capture(), keys_values: KeysValues | None = None
 ) -> tuple[PackedRun, Float[Tensor, "pos d_model"]]:
-    """Run one packed row; what was read on the way, and the final hidden states.
+    """Run one packed row; the run with its readings, and the final hidden states.
 
-    Every layer's keys and values are put into `keys_values`, where one is given.
+    If `keys_values` is given, the keys and values of every layer are put into it.
     """
     chunk = len(packed.ids) if capture.attribution else CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"])
     running = PackedRun(model, packed, Readings(model, plan, packed, capture), chunk, keys_values=keys_values)
@@ -198,9 +203,9 @@ def run_rows(
         ).last_hidden_state[0]
     if len(running.layers_attended) != model.n_layers:
         raise ModelError(
-            f"a packed pass through {model.name}",
-            f"{model.n_layers - len(running.layers_attended)} of its {model.n_layers} layers carry state that is not attention",
-            "use a model whose layers are all attention",
+            f"{model.n_layers - len(running.layers_attended)} of the {model.n_layers} layers of {model.name} have"
+            " a state that is not attention, so they cannot be packed",
+            "Use a model whose layers are all attention.",
         )
     return running, hidden
 
@@ -208,7 +213,7 @@ def run_rows(
 def score_answers(
     model: Model, packed: PackedPass, hidden: Float[Tensor, "pos d_model"]
 ) -> dict[int, Float[Tensor, " option"]]:
-    """The log-probability of each condition's options. Only rows that answer are unembedded."""
+    """The log-probabilities of the options of each condition. Only rows before an option's tokens are unembedded."""
     wanted: dict[int, dict[int, int]] = {}  # packed row -> token -> its column
     for placed in packed.placements:
         for row, token in (pair for option in placed.reads for pair in option):
@@ -234,11 +239,14 @@ def check_layers(model: Model, plan: Plan, n_layers: int) -> None:
     """Refuse edits of layers and heads that the model does not have.
 
     Raises:
-        PlanError: with what there is.
+        PlanError: the layer or head, and how many the model has.
     """
     for writing in (w for packed in plan.passes for w in packed.overwrites):
         if writing.edit.heads and max(writing.edit.heads) >= model.n_heads:
-            raise PlanError(f"heads {writing.edit.heads}", f"{model.name} has {model.n_heads}", "name heads from 0 on")
+            raise PlanError(
+                f"an edit names heads {writing.edit.heads}, and {model.name} has {model.n_heads} heads",
+                "Name heads from 0 on.",
+            )
     layers = {
         layer
         for packed in plan.passes
@@ -249,4 +257,6 @@ def check_layers(model: Model, plan: Plan, n_layers: int) -> None:
         for layer in some or ()
     }
     if layers and max(layers) >= n_layers:
-        raise PlanError(f"layer {max(layers)}", f"{model.name} has {n_layers}", "name layers from 0 on")
+        raise PlanError(
+            f"an edit names layer {max(layers)}, and {model.name} has {n_layers} layers", "Name layers from 0 on."
+        )

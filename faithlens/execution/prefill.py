@@ -1,8 +1,12 @@
-"""Reading many prompts before they are continued: one packed pass, in which what they share is read once.
+"""Read many prompts before they are continued: one packed pass, in which shared prefixes are read once.
 
-Continuations of one chain of thought from its first, second, third step are prompts that differ at their ends only.
-Their keys and values lie along paths of one trie; each prompt's are copied out, padded on the left, into a cache that
-the model itself goes on from.
+1. The prompts are packed into one row, whose trie has a path for each prompt.
+2. The row is run once, and the keys and values of every layer are kept.
+3. The keys and values along each path are copied into a cache, padded on the left.
+4. The model itself continues from this cache.
+
+For example, the prompts "a b c" and "a b d e" make the row a b c d e of 5 tokens instead of 7. The paths are the rows
+0 1 2 and 0 1 3 4, and the cache takes the rows (0) 0 1 2 and 0 1 3 4, where (0) is padding that attention does not see.
 """
 
 from collections.abc import Sequence
@@ -22,9 +26,9 @@ from faithlens.plan.plan import compile_plan
 
 
 def can_prefill(model: Model) -> bool:
-    """Whether the model can go on from what a packed pass has read; otherwise it reads each prompt by itself.
+    """Whether the model can continue from a packed pass; if not, it reads each prompt by itself.
 
-    Multi-head latent attention cannot: its cache holds compressed rows that attention never sees.
+    A model with multi-head latent attention cannot: its cache holds compressed rows, which attention does not see.
     """
     if getattr(model.hf_model.config.get_text_config(), "kv_lora_rank", None):
         return False
@@ -38,17 +42,17 @@ def can_prefill(model: Model) -> bool:
 def prefill_prompts(
     model: Model, prompts: Sequence[tuple[int, ...]]
 ) -> tuple[DynamicCache, Float[Tensor, "batch vocab"]]:
-    """Every prompt's keys and values, padded on the left to the longest, and the logits of its next token."""
-    asked = [Condition(str(i), (Piece("prompt", prompt),), ((0,),)) for i, prompt in enumerate(prompts)]
-    plan = compile_plan(asked, model.structure, budget=sum(map(len, prompts)))
-    kept: KeysValues = {}
-    _, hidden = run_rows(model, plan, plan.passes[0], keys_values=kept)
+    """The keys and values of every prompt, padded on the left to the longest, and the logits of its next token."""
+    conditions = [Condition(str(i), (Piece("prompt", prompt),), ((0,),)) for i, prompt in enumerate(prompts)]
+    plan = compile_plan(conditions, model.structure, budget=sum(map(len, prompts)))
+    keys_values: KeysValues = {}
+    _, hidden = run_rows(model, plan, plan.passes[0], keys_values=keys_values)
     paths = {placed.index: placed.path for placed in plan.passes[0].placements}
     width = max(map(len, prompts))
     rows = torch.tensor([(0,) * (width - len(paths[i])) + paths[i] for i in range(len(prompts))])
     cache = DynamicCache(config=model.hf_model.config)
     for layer in range(model.n_layers):
-        keys, values = kept.pop(layer)
+        keys, values = keys_values.pop(layer)
         at = rows.to(keys.device)
         cache.update(keys[:, at].transpose(0, 1), values[:, at].transpose(0, 1), layer)
     last = hidden[rows[:, -1].to(hidden.device)]

@@ -1,4 +1,4 @@
-"""What a packed pass leaves behind: everything a capture asks for, reduced layer by layer on the model's device."""
+"""The readings of a packed pass: all that a capture names, reduced layer by layer on the device of the model."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +23,7 @@ from faithlens.plan.plan import Plan
 
 @dataclass(frozen=True)
 class ReaderRows:
-    """Whose attention is read: one condition's reader, and its packed rows."""
+    """One reader of one condition, and its packed rows."""
 
     placed: Placement
     reader: str
@@ -31,7 +31,7 @@ class ReaderRows:
 
 
 class Readings:
-    """The readings of one pass while it runs, and the records that they become."""
+    """The readings of one pass while it runs, and the records that are made of them."""
 
     def __init__(self, model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> None:
         self.model, self.plan, self.packed, self.capture = model, plan, packed, capture
@@ -53,17 +53,15 @@ class Readings:
         self._readouts: dict[object, tuple[Readout, Tensor] | None] = {}
 
     def get_readout(self, geometry: Geometry, layer: int, chunk: Chunk) -> Readout | None:
-        """The chunk's rows whose attention is read in `layer`, with each condition's own pieces as spans."""
-        found = self._find_readout(geometry, layer, chunk)
-        return found[0] if found else None
+        """The rows of the chunk whose attention is read in `layer`, with the pieces of their conditions as spans."""
+        pair = self._find_readout(geometry, layer, chunk)
+        return pair[0] if pair else None
 
     def _find_readout(self, geometry: Geometry, layer: int, chunk: Chunk) -> tuple[Readout, Tensor] | None:
-        """That readout, and which reading each of its rows belongs to."""
+        """The same readout, with the number of the reader that each of its rows belongs to."""
         if not self.readers:
             return None
-        joined = sum(
-            joins <= layer for joins in geometry.rows_joining
-        )  # rows that are read through their twins till then
+        joined = sum(joins <= layer for joins in geometry.rows_joining)  # before, originals stand for rows
         key = (geometry.device, joined, id(chunk))
         if key not in self._readouts:
             self._readouts[key] = self._make_readout(geometry, layer, chunk)
@@ -79,37 +77,37 @@ class Readings:
             self._reader_rows[device] = tuple(torch.tensor(x, device=device) for x in (rows, owner, spans, counts))
         rows, owner, spans, _ = self._reader_rows[device]
         rows = geometry.find_holders(rows, layer)
-        mine = torch.isin(rows, chunk.rows.to(device)).nonzero()[:, 0]
-        if not len(mine):
+        here = torch.isin(rows, chunk.rows.to(device)).nonzero()[:, 0]
+        if not len(here):
             return None
         flow = bool(self.capture.flow or self.capture.gradient_flow)
-        return Readout(rows[mine], spans[owner[mine]], reads_flow=flow), owner[mine]
+        return Readout(rows[here], spans[owner[here]], reads_flow=flow), owner[here]
 
     def _list_spans(self, placed: Placement) -> list[tuple[int, int]]:
         spans = list(self.plan.conditions[placed.index].spans.values())
         return spans + [(0, 0)] * (self.width - len(spans))
 
     def keep_attention(self, geometry: Geometry, layer: int, chunk: Chunk, attended: AttentionOutput) -> None:
-        """Pool what the chunk's rows read, each reader over its rows."""
-        found = self._find_readout(geometry, layer, chunk)
-        if found is None or attended.mass is None:
+        """Add the attention of the chunk's rows to their readers, as a mean over the rows of each reader."""
+        pair = self._find_readout(geometry, layer, chunk)
+        if pair is None or attended.mass is None:
             return
-        owner = found[1]
+        owner = pair[1]
         counts = self._reader_rows[owner.device][3][owner]
-        kept = [(self.mass, attended.mass.float())]
+        pooled = [(self.mass, attended.mass.float())]
         if attended.flow is not None and self.capture.flow:
-            kept.append((self.flow, self._measure_lengths(layer, attended.flow)))
-        for store, values in kept:
+            pooled.append((self.flow, self._measure_lengths(layer, attended.flow)))
+        for store, values in pooled:
             if layer not in store:
                 store[layer] = values.new_zeros(values.shape[0], len(self.readers), self.width)
             store[layer].index_add_(1, owner, values.detach() / counts[:, None])
 
     def add_gates(self, geometry: Geometry, layer: int, chunk: Chunk, attended: AttentionOutput) -> AttentionOutput:
-        """The same output, with a leaf on the weight of what each reader takes from each piece."""
-        found = self._find_readout(geometry, layer, chunk)
-        if found is None or attended.flow is None or not self.capture.gradient_flow:
+        """The same output, with a leaf for gradients on the weight with which each reader takes from each piece."""
+        pair = self._find_readout(geometry, layer, chunk)
+        if pair is None or attended.flow is None or not self.capture.gradient_flow:
             return attended
-        readout, owner = found
+        readout, owner = pair
         at = torch.searchsorted(chunk.rows.to(geometry.device), readout.rows.contiguous())
         added = self.gradients.add_gate(layer, owner, attended.flow.detach())
         return attended._replace(out=attended.out.index_add(1, at, added))
@@ -117,7 +115,7 @@ class Readings:
     def _measure_lengths(
         self, layer: int, flow: Float[Tensor, "head row span d_head"]
     ) -> Float[Tensor, "head row span"]:
-        """Length of what each head's weighted values add to the residual stream."""
+        """The length of the vector that the weighted values of each head add to the residual stream."""
         project = self.model.anatomy.out_proj[layer]
         weight = project.weight
         assert isinstance(weight, Tensor)
@@ -128,7 +126,7 @@ class Readings:
 
     @cached_property
     def live(self) -> frozenset[int]:
-        """The rows whose output of the last block is read; of all others it takes only keys, values and attention."""
+        """The live rows: those whose last-block output is read. The last block ends early for the others."""
         packed, last = self.packed, self.model.n_layers - 1
         if self.capture.attribution:
             return frozenset(range(len(packed.ids)))
@@ -144,27 +142,27 @@ class Readings:
                 pieces += [range(*here) for _, here, _ in match_pieces(condition)]
                 rows |= {placed.reference_path[i] for _, _, there in match_pieces(condition) for i in range(*there)}
             rows |= {placed.path[i] for piece in pieces for i in piece}
-        # what a reader looks at must be there before it: one that comes after a row that is heard is heard too
-        below = [0] * (len(packed.ids) + 1)
+        # the keys of a reader must be computed before it: a reader below a live row is run with the live rows
+        borders = [0] * (len(packed.ids) + 1)
         for row in rows:
-            below[row] += 1
-            below[packed.visible_until[row]] -= 1
-        under = list(accumulate(below))
+            borders[row] += 1
+            borders[packed.visible_until[row]] -= 1
+        live_above = list(accumulate(borders))
         readers = {row for reading in self.readers for row in reading.rows}
-        return frozenset(rows | {row for row in readers if under[row] or packed.grafts[row]})
+        return frozenset(rows | {row for row in readers if live_above[row] or packed.grafts[row]})
 
     def _list_sites(self, condition: Condition) -> list[Site]:
-        """The sites that a condition has."""
+        """The sites whose span the condition has."""
         return [s for s in self.capture.activations if isinstance(s.span, tuple) or s.span in condition.spans]
 
     def list_places(self) -> set[tuple[Component, int]]:
-        """Where raw activations are kept."""
+        """The components and layers whose raw activations are kept."""
         return {(site.component, site.layer) for site in self.capture.activations}
 
     def keep_activations(
         self, layer: int, component: Component, geometry: Geometry, x: Float[Tensor, "pos d_model"]
     ) -> None:
-        """Keep the raw activations that are asked for."""
+        """Keep the raw activations of the capture's sites."""
         if (component, layer) not in self.list_places():
             return
         for placed in self.packed.placements:
@@ -179,7 +177,7 @@ class Readings:
         return geometry.find_holders(path, layer)
 
     def keep_block(self, layer: int, geometry: Geometry, stream: Float[Tensor, "pos d_model"]) -> None:
-        """Compare conditions with their references, and read the block's output through the unembedding."""
+        """Compare conditions with their references, and apply the logit lens to the output of the block."""
         if self.capture.compare:
             self._compare_block(layer, geometry, stream.detach())
         if self.capture.logit_lens:
@@ -225,7 +223,7 @@ class Readings:
         rows = geometry.find_holders(torch.tensor([row for *_, row in wanted], device=stream.device), layer)
         normed = norm(stream[rows]).to(head.weight.device)
         first = {p.index: tuple(option[0] for option in self.plan.conditions[p.index].options) for p, *_ in wanted}
-        for tokens in dict.fromkeys(first.values()):  # conditions of one question share their options
+        for tokens in dict.fromkeys(first.values()):  # the conditions of one question have the same options
             mine = [i for i, (placed, *_) in enumerate(wanted) if first[placed.index] == tokens]
             logits = nn.functional.linear(
                 normed[mine], head.weight[list(tokens)], None if head.bias is None else head.bias[list(tokens)]
@@ -237,7 +235,7 @@ class Readings:
                 self.logit_lens.setdefault((placed.index, reader), []).append(values)
 
     def keep_final(self, hidden: Float[Tensor, "pos d_model"]) -> None:
-        """Compare what conditions and their references say of the next token; rows that they share say the same."""
+        """Compare the next-token distributions of conditions and their references; at shared rows they are equal."""
         if not self.capture.divergence:
             return
         pairs = [
@@ -246,23 +244,23 @@ class Readings:
             for i, here, there in match_pieces(self.plan.conditions[placed.index])
         ]
         apart = [pair for _, _, rows in pairs for pair in rows if pair[0] != pair[1]]
-        found: dict[tuple[int, int], float] = {}
+        divergences: dict[tuple[int, int], float] = {}
         if apart:
             head = self.model.anatomy.unembedding
             ours, theirs = (hidden[list(rows)].detach().to(head.weight.device) for rows in zip(*apart, strict=True))
             kl = divergence(theirs, ours, head.weight, bias=head.bias, scale=head.scale, softcap=head.softcap)
-            found = dict(zip(apart, kl.tolist(), strict=True))
+            divergences = dict(zip(apart, kl.tolist(), strict=True))
         for placed in self.packed.placements:
             condition = self.plan.conditions[placed.index]
             if condition.reference is not None:
                 self.kl[placed.index] = torch.full((len(condition.pieces),), torch.nan)
         for index, i, rows in pairs:
-            self.kl[index][i] = sum(found.get(pair, 0.0) for pair in rows) / len(rows) if rows else torch.nan
+            self.kl[index][i] = sum(divergences.get(pair, 0.0) for pair in rows) / len(rows) if rows else torch.nan
 
     def make_records(self, answers: dict[int, Float[Tensor, " option"]]) -> dict[int, Record]:
-        """One record a condition, by its index in the plan."""
+        """One record for each condition, by its index in the plan."""
         self.gradients.differentiate(answers)
-        # each layer's numbers leave their device once, not once a condition
+        # the numbers of a layer leave their device once, not once for each condition
         pooled = {
             name: torch.stack([kept[layer].cpu() for layer in sorted(kept)])
             for name, kept in (
@@ -278,14 +276,14 @@ class Readings:
         }
 
     def _sum_gradient_flow(self) -> dict[int, Float[Tensor, "head reading span"]]:
-        """In each layer, what each reading's heads take from each piece, in the metric.
+        """For each layer, the contribution of each piece to the metric through each head of each reader.
 
         Raises:
-            PlanError: several conditions share a reader's rows.
+            PlanError: several conditions share the rows of a reader.
         """
         for reading in self.readers:
             if reading.reader in self.capture.gradient_flow:
-                self.gradients.find_owner(reading.rows, f"what {reading.reader!r} reads")
+                self.gradients.find_owner(reading.rows, f"the reader {reading.reader!r}")
         worth: dict[int, Tensor] = {}
         for layer, owner, slope in self.gradients.list_gates():
             whole = worth.setdefault(layer, slope.new_zeros(slope.shape[0], len(self.readers), self.width))
@@ -314,7 +312,7 @@ class Readings:
     def _take_part(
         self, pooled: Float[Tensor, "layer head reading span"] | None, placed: Placement, readers: tuple[str, ...]
     ) -> dict[str, Tensor]:
-        """One condition's part of what was pooled: [layer, head, span] for each of `readers`."""
+        """The part of one condition: [layer, head, span] for each of `readers`."""
         n = len(self.plan.conditions[placed.index].pieces)
         mine = [j for j, r in enumerate(self.readers) if r.placed is placed and r.reader in readers]
         return {} if pooled is None else {self.readers[j].reader: pooled[:, :, j, :n].clone() for j in mine}

@@ -1,4 +1,4 @@
-"""A packed row in flight: what its blocks, hooks and attention need of one another while it runs."""
+"""The state of a packed row while it runs, shared by blocks, hooks and attention."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,28 +18,28 @@ KeysValues = dict[int, tuple[Tensor, Tensor]]
 
 @dataclass
 class PackedRun:
-    """The packed row in flight."""
+    """A packed row while it runs."""
 
     model: Model
     packed: PackedPass
     readings: Readings
     chunk_rows: int
-    layers_attended: set[int] = field(default_factory=set)  # those whose attention went through the registry
+    layers_attended: set[int] = field(default_factory=set)  # layers whose attention went through the registry
     chunk: Chunk | None = None
-    returns_tuples: bool = False  # whether the model's blocks give back tuples
-    # one layer's, over all rows: keys, values, what is written
+    returns_tuples: bool = False  # whether the blocks of the model return tuples
+    # of one layer, over all rows: keys, values, and activations that edits need
     buffers: dict[object, Tensor] = field(default_factory=dict)
-    keys_values: KeysValues | None = None  # every layer's keys and values, where they are asked for
+    keys_values: KeysValues | None = None  # keys and values of every layer, if the caller keeps them
     geometries: dict[torch.device, Geometry] = field(default_factory=dict)
 
     def get_geometry(self, device: torch.device) -> Geometry:
-        """The pass on `device`: the layers of a split model lie on several."""
+        """The geometry on `device`: the layers of a split model are on several devices."""
         if device not in self.geometries:
             self.geometries[device] = Geometry(self.packed, device, self.chunk_rows)
         return self.geometries[device]
 
     def store_rows(self, what: object, rows: Int[Tensor, " row"], x: Tensor, dim: int) -> Tensor:
-        """Put the chunk's part of something into its place among all rows; give back all of it there is so far."""
+        """Put the values of the chunk's rows into the buffer of all rows, and return the buffer."""
         key = (what, x.device)
         if key not in self.buffers:
             shape = list(x.shape)
@@ -49,7 +49,7 @@ class PackedRun:
         return self.buffers[key]
 
     def keep_keys_values(self, layer: int, rows: Int[Tensor, " row"], *keys_and_values: Tensor) -> None:
-        """Where they are asked for, keep the chunk's keys and values beyond their layer."""
+        """Keep the keys and values of the chunk for after the pass, if the caller keeps them."""
         if self.keys_values is None:
             return
         if layer not in self.keys_values:
@@ -63,9 +63,9 @@ CURRENT_RUN: ContextVar[PackedRun] = ContextVar("faithlens_running")
 
 
 class BlockDone(Exception):
-    """Raised where a block has done all that its chunk is run for; `run_chunk` catches it."""
+    """Ends a block early, after its attention, for a chunk whose output is not read; `run_chunk` catches it."""
 
 
 def put_rows(x: Tensor, dim: int, rows: Int[Tensor, " row"], new: Tensor) -> Tensor:
-    """`x` with `new` at `rows`: in place, unless a gradient needs what was there."""
+    """`x` with `new` at `rows`: written in place, or into a copy if a gradient may need the old values."""
     return x.index_copy(dim, rows, new) if torch.is_grad_enabled() else x.index_copy_(dim, rows, new)

@@ -1,6 +1,6 @@
-"""Seeded sampling of chains of thought, batched, with a generator of its own for every sequence.
+"""Seeded sampling of chains of thought in batches, with one random generator for each sequence.
 
-Each sequence's randomness depends on its seed alone, not on its neighbours in the batch or on global state.
+The random numbers of a sequence depend on its seed only, not on its neighbours in the batch or on global state.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,17 +18,20 @@ from faithlens.execution.prefill import can_prefill, prefill_prompts
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish
 
-FEW_TOKENS = 256  # tokens among which a nucleus is looked for first
+FEW_TOKENS = 256  # the nucleus is searched among this many of the likeliest tokens first
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How chains of thought are drawn.
+    """How chains of thought are sampled.
 
     Attributes:
-        max_new_tokens: a longer chain of thought is cut off here, and recorded as "length".
+        max_new_tokens: the most tokens of a chain of thought; a longer one is cut off, with the finish "length".
         temperature: 0 takes the most likely token (greedy).
-        top_p: nucleus sampling: the smallest set of tokens that holds this much probability.
+        top_p: nucleus sampling: tokens are drawn from the smallest set that holds this much probability.
+
+    Raises:
+        ConfigError: a value outside of its range.
     """
 
     max_new_tokens: int = 160
@@ -36,13 +39,13 @@ class Sampling:
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
-        for asked, right, do in (
-            (f"{self.max_new_tokens} new tokens", self.max_new_tokens >= 1, "give a positive number"),
-            (f"a temperature of {self.temperature}", 0 <= self.temperature < inf, "give 0 (greedy) or more"),
-            (f"a nucleus of {self.top_p}", 0 < self.top_p <= 1, "give a number in (0, 1]"),
+        for name, condition, is_valid, fix in (
+            ("max_new_tokens", "at least 1", self.max_new_tokens >= 1, "Pass a positive number of tokens."),
+            ("temperature", ">= 0 (0 = greedy)", 0 <= self.temperature < inf, "Pass a non-negative temperature."),
+            ("top_p", "in (0, 1]", 0 < self.top_p <= 1, "Pass 1 to sample from all tokens, or a smaller share."),
         ):
-            if not right:
-                raise ConfigError(asked, "no chain of thought can be sampled so", do)
+            if not is_valid:
+                raise ConfigError(f"{name} must be {condition}, got {getattr(self, name)}", fix)
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,21 @@ def sample(
     batch_size: int = 64,
     notify: Callable[[int], None] = lambda tokens: None,
 ) -> list[Continuation]:
-    """Continue each prompt with its own seed; results in the order given.
+    """Continue each prompt with its own seed; results have the order of the prompts.
 
-    Prompts are batched by length, so that little is padded, and what prompts of a batch share is read once. A sequence
-    ends with the model's turn, with the token that completes the text `until`, or after `max_new_tokens`, of which
-    `max_tokens` allows some sequences fewer. `notify` is called with the number
-    of tokens drawn in each decoding step.
+    A sequence ends where the model ends its turn, at the token that completes the text `until`, or after
+    `max_new_tokens`. Prompts are batched by length, so that little is padded, and shared prefixes in a batch are read
+    once.
+
+    Args:
+        model: the model.
+        prompts: the tokens of each prompt.
+        seeds: one seed for each prompt.
+        sampling: how tokens are drawn.
+        max_tokens: for each prompt, a limit below `max_new_tokens`, or None.
+        until: a text that ends a sequence.
+        batch_size: the most sequences in a batch.
+        notify: called after each decoding step with the number of tokens that were drawn.
 
     Raises:
         PlanError: a prompt leaves no room in the model's context for `max_new_tokens`.
@@ -80,21 +92,21 @@ def sample(
     for prompt, limit in zip(prompts, limits, strict=True):
         if len(prompt) + limit > model.context_length:
             raise PlanError(
-                f"{limit} new tokens after a prompt of {len(prompt)}",
-                f"the model reads at most {model.context_length} tokens",
-                "shorten the prompt, or lower the number of new tokens",
+                f"a prompt of {len(prompt)} tokens and {limit} new ones do not fit: the model reads at most"
+                f" {model.context_length} tokens",
+                "Shorten the prompt, or lower the number of new tokens.",
             )
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     out: dict[int, Continuation] = {}
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        asked = [SampleRequest(tuple(prompts[i]), seeds[i], limits[i]) for i in batch]
-        out |= dict(zip(batch, draw_batch(model, asked, sampling, until, notify), strict=True))
+        requests = [SampleRequest(tuple(prompts[i]), seeds[i], limits[i]) for i in batch]
+        out |= dict(zip(batch, draw_batch(model, requests, sampling, until, notify), strict=True))
     return [out[i] for i in range(len(prompts))]
 
 
 class SampleRequest(NamedTuple):
-    """A prompt to be continued: with which seed, and by how many tokens at most."""
+    """A prompt to continue, with its seed and the most tokens to add."""
 
     prompt: tuple[int, ...]
     seed: int
@@ -105,7 +117,7 @@ class SampleRequest(NamedTuple):
 def draw_batch(
     model: Model, requests: list[SampleRequest], sampling: Sampling, until: str | None, notify: Callable[[int], None]
 ) -> list[Continuation]:
-    """One batch, token by token."""
+    """Sample one batch, token by token."""
     generators = [torch.Generator().manual_seed(one.seed) for one in requests]
     written: list[list[int]] = [[] for _ in requests]
     finish: list[Finish] = ["stop"] * len(requests)
@@ -130,15 +142,15 @@ def draw_batch(
 
 
 def completes_text(model: Model, ids: Sequence[int], text: str) -> bool:
-    """Whether `text` stands at the end of what `ids` write, where it did not stand before their last token."""
+    """Whether `text` is in the end of the text of `ids`, long enough to notice it with the token that completes it."""
     return text in model.decode(ids[-4 * len(text) - 4 :])  # a character has up to four tokens
 
 
 class Batch:
-    """Sequences in flight: their keys and values, padded on the left, and the logits of each one's next token.
+    """Sequences while they are sampled: keys and values, padded on the left, and the logits of the next tokens.
 
-    `live` are those that still have a row, by their place in `prompts`; `written` is shared with the caller, who
-    appends to it.
+    `live` lists the sequences that have not ended, by their number in `prompts`. The caller shares `written` and
+    appends tokens to it.
     """
 
     def __init__(self, model: Model, prompts: list[tuple[int, ...]], written: list[list[int]]) -> None:
@@ -153,7 +165,7 @@ class Batch:
             self.logits = self._forward(ids, 0)
 
     def keep(self, live: list[int]) -> None:
-        """Let go of all sequences but `live`, so that nothing is computed for those that have ended."""
+        """Drop all sequences but `live`, so that nothing is computed for those that have ended."""
         if len(live) < len(self.live) and live:
             places = [self.live.index(i) for i in live]
             self.cache.batch_select_indices(torch.tensor(places))
@@ -183,7 +195,7 @@ class Batch:
 def make_mask(
     model: Model, sequences: Sequence[Sequence[int]], pad: Int[Tensor, " batch"], start: int, stop: int
 ) -> Bool[Tensor, "batch key"] | Float[Tensor, "batch head query key"]:
-    """Which keys positions `start .. stop - 1` may read: padding is hidden, and so are an organism's missing edges."""
+    """The keys that the positions `start` to `stop - 1` see: no padding, and no forbidden edge of the structure."""
     real = torch.arange(stop) >= pad[:, None]
     if not model.structure.forbidden:
         return real
@@ -201,7 +213,7 @@ def make_mask(
 def choose_tokens(
     logits: Float[Tensor, "batch vocab"], sampling: Sampling, generators: Sequence[torch.Generator]
 ) -> list[int]:
-    """Draw one token a sequence: where the running sum of probabilities passes one random number of its own."""
+    """Draw one token for each sequence: where the running sum of probabilities passes a random number."""
     if sampling.temperature == 0:
         return logits.argmax(-1).tolist()
     logits = logits / sampling.temperature
@@ -211,10 +223,10 @@ def choose_tokens(
     for row, share, tokens, generator in zip(logits, shares, few.indices, generators, strict=True):
         if sampling.top_p == 1:
             share, tokens = row.softmax(-1), torch.arange(len(row))
-        elif share.sum() < sampling.top_p:  # the nucleus is larger: nearly never, and sorting a vocabulary takes long
+        elif share.sum() < sampling.top_p:  # the nucleus is larger: rare, and sorting a whole vocabulary is slow
             share, tokens = row.softmax(-1).sort(descending=True)
         upto = share.double().cumsum(0)
-        kept = int((upto - share < sampling.top_p).sum())  # the token that crosses the line stays
+        kept = int((upto - share < sampling.top_p).sum())  # the token that reaches top_p belongs to the nucleus
         drawn = torch.rand((), generator=generator, dtype=torch.float64) * upto[kept - 1]
         out.append(int(tokens[min(int(torch.searchsorted(upto, drawn, right=True)), kept - 1)]))
     return out

@@ -1,7 +1,7 @@
-"""The separate backend: one TransformerLens forward a condition, read in the plainest way.
+"""The separate backend: one TransformerLens forward for each condition, read in the plainest way.
 
-Full patterns, full logits, one row at a time: the oracle that the packed pass, which forms none of them, is held
-against.
+It forms full attention patterns and full logits, one row at a time. It is the reference for the tests of the packed
+pass, which forms none of them.
 """
 
 import torch
@@ -17,13 +17,13 @@ from faithlens.plan.plan import Plan
 
 
 def run_separate(model: Model, plan: Plan, capture: Capture) -> list[Record]:
-    """Run a plan one sequence at a time through TransformerLens; one record a condition, in the plan's order."""
+    """Run a plan one sequence at a time; one record for each condition, in the order of the plan."""
     with torch.set_grad_enabled(bool(capture.attribution)):
         return [run_condition(model, condition, capture) for condition in plan.conditions]
 
 
 def run_condition(model: Model, condition: Condition, capture: Capture) -> Record:
-    """One condition: a forward for each option of several tokens, one for all options of one token."""
+    """Run one condition: one forward for each option of several tokens, and one for all options of one token."""
     n = len(condition.ids)
     everywhere: list[Place] = [("resid_post", layer) for layer in range(model.n_layers)]
     wanted: set[Place] = {*everywhere, *((site.component, site.layer) for site in capture.activations)}
@@ -68,14 +68,14 @@ def run_condition(model: Model, condition: Condition, capture: Capture) -> Recor
 
 
 def pool_attention(condition: Condition, run: SequenceRun, rows: range) -> Float[Tensor, "layer head span"]:
-    """The mean over `rows` of their full patterns, summed over each piece."""
+    """The attention of `rows` on each piece, averaged over the rows."""
     patterns = torch.stack([run.patterns[layer] for layer in sorted(run.patterns)])[:, :, rows.start : rows.stop]
     mass = [patterns[..., a:b].sum(-1) for a, b in condition.spans.values()]
     return reduce(torch.stack(mass, -1), "layer head row span -> layer head span", "mean").cpu()
 
 
 def measure_flow(model: Model, condition: Condition, run: SequenceRun, rows: range) -> Float[Tensor, "layer head span"]:
-    """The mean over `rows` of the length of what each piece adds to the residual stream through each head."""
+    """The length of the vector that each piece adds to the residual stream through each head, averaged over `rows`."""
     out = []
     for layer in range(model.n_layers):
         w_o, total = model.bridge.blocks[layer].attn.W_O.float(), torch.zeros(())
@@ -90,7 +90,7 @@ def measure_flow(model: Model, condition: Condition, run: SequenceRun, rows: ran
 
 
 def read_logit_lens(model: Model, condition: Condition, run: SequenceRun, row: int) -> Float[Tensor, "layer option"]:
-    """The logit lens at one row, among the options' first tokens."""
+    """The logit lens at one row, among the first tokens of the options."""
     first = [option[0] for option in condition.options]
     streams = torch.stack([run.activations["resid_post", layer][row] for layer in range(model.n_layers)])
     logits = model.bridge.unembed(model.bridge.ln_final(streams[None]))[0].float()
@@ -100,7 +100,7 @@ def read_logit_lens(model: Model, condition: Condition, run: SequenceRun, row: i
 
 
 def compare_with_reference(model: Model, condition: Condition, run: SequenceRun) -> tuple[Tensor, Tensor]:
-    """Cosine and relative distance of each piece's block outputs from the reference's."""
+    """Cosine and relative distance of block outputs from those of the reference, for each piece."""
     assert condition.reference is not None
     places: set[Place] = {("resid_post", layer) for layer in range(model.n_layers)}
     beside = run_sequence(model, condition.reference, (), places)
@@ -111,15 +111,17 @@ def compare_with_reference(model: Model, condition: Condition, run: SequenceRun)
                 run.activations["resid_post", layer][a:b].float(),
                 beside.activations["resid_post", layer][c:d].float(),
             )
-            lengths = theirs.norm(dim=-1) * ours.norm(dim=-1)  # of a zeroed row 0: its cosine is undefined
+            lengths = theirs.norm(dim=-1) * ours.norm(dim=-1)  # 0 for a zero row, whose cosine is undefined
             cosine[layer, i] = ((theirs * ours).sum(-1) / lengths).mean()
-            own = theirs.norm(dim=-1).where(theirs.norm(dim=-1) > 0, torch.nan)  # nothing is a fraction of 0
+            own = theirs.norm(dim=-1).where(
+                theirs.norm(dim=-1) > 0, torch.nan
+            )  # a distance from a zero row has no relative size
             distance[layer, i] = ((theirs - ours).norm(dim=-1) / own).mean()
     return cosine, distance
 
 
 def measure_divergence(model: Model, condition: Condition, run: SequenceRun) -> Float[Tensor, " span"]:
-    """The mean divergence of each piece's next-token distributions from the reference's, from full logits."""
+    """The divergence of next-token distributions from those of the reference, averaged over each piece."""
     assert condition.reference is not None
     beside, out = run_sequence(model, condition.reference, (), set()), torch.full((len(condition.pieces),), torch.nan)
     for i, (a, b), (c, d) in match_pieces(condition):
@@ -131,7 +133,7 @@ def measure_divergence(model: Model, condition: Condition, run: SequenceRun) -> 
 def differentiate(
     model: Model, condition: Condition, runs: list[SequenceRun], capture: Capture, logprobs: Tensor
 ) -> tuple[dict[Patch, Tensor], dict[str, Tensor]]:
-    """Gradient of the metric times each patch's steps to the donor, and times what each reader's heads take in."""
+    """The attribution scores of each patch, and the gradient flow of each reader."""
     leaves = [leaf for run in runs for leaf in (*(leaf for _, leaf, _ in run.patch_leaves), *run.gates)]
     if not (capture.attribution and leaves):
         return {}, {}
@@ -143,7 +145,7 @@ def differentiate(
         for edit, _, step in run.patch_leaves:
             score = (next(gradients) * step).sum(-1).float().cpu()
             patches[edit] = patches[edit] + score if edit in patches else score
-        # every run begins with the condition's own tokens; an option's are after all readers
+        # every run starts with the condition's own tokens; the tokens of an option are after all readers
         slopes = [total + next(gradients)[0, : len(condition.ids)] for total, _ in zip(slopes, run.gates, strict=False)]
     readers = capture.locate_readers(condition, capture.gradient_flow)
     return patches, {r: measure_gradient_flow(model, condition, runs[0], rows, slopes) for r, rows in readers.items()}
@@ -152,7 +154,7 @@ def differentiate(
 def measure_gradient_flow(
     model: Model, condition: Condition, run: SequenceRun, rows: range, slopes: list[Tensor]
 ) -> Float[Tensor, "layer head span"]:
-    """Gradient times what `rows` take from each piece through each head, added up over the rows."""
+    """The gradient times what `rows` take from each piece through each head, summed over the rows."""
     out = []
     for layer, slope in enumerate(slopes):
         values = run.values_read[-1][1][layer][0].float()

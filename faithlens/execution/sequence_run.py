@@ -33,16 +33,16 @@ Place = tuple[Component, int]  # a component in a layer
 
 @dataclass
 class SequenceRun:
-    """One sequence run through TransformerLens, and what hooks kept of it.
+    """The result of one sequence in TransformerLens, and the values that hooks kept.
 
     Attributes:
-        logits: of every position.
-        activations: activations by place, [pos, d_model]; of z, its heads side by side.
-        patterns: each layer's attention pattern, [head, pos, pos].
-        keys_values: each layer's keys and values.
-        values_read: for each stretch of rows that read the same, where it ends and the values it read in each layer.
-        patch_leaves: where gradients of patches are taken, in each layer: (patch, leaf, step to the donor).
-        gates: zeros that were added to what each layer's heads give out, [pos, d_model], to take gradients at.
+        logits: the logits of every position, [pos, vocab].
+        activations: activations by place, [pos, d_model]; of z, the heads side by side.
+        patterns: the attention pattern of each layer, [head, pos, pos].
+        keys_values: the keys and values of each layer.
+        values_read: for each stretch of rows that read the same keys: its end, and the values it read in each layer.
+        patch_leaves: the leaves of patches, in each layer: (patch, leaf, step to the donor).
+        gates: leaves at the output of the heads of each layer, [pos, d_model].
     """
 
     logits: Tensor
@@ -59,8 +59,8 @@ def run_sequence(
 ) -> SequenceRun:
     """A plain TransformerLens forward of one sequence with its edits.
 
-    Rows that read another condition's keys and values are run on a cache in which these have been put; so a sequence
-    is run in stretches of rows that read the same.
+    Rows that read the keys and values of another condition run on a cache that holds these. So a sequence is run in
+    stretches of rows that read the same keys.
     """
     ids, marks = condition.ids + tail, condition.mark_rows(model.structure, tail)
     grafts = [tuple(mark for mark in row if isinstance(mark, Graft)) for row in marks]
@@ -92,12 +92,12 @@ def run_sequence(
 
 
 def get_keys_values(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
-    """Each layer's keys and values."""
+    """The keys and values of each layer."""
     return [(layer.keys, layer.values) for layer in cache.layers]  # type: ignore[attr-defined, misc]
 
 
 def join_runs(before: SequenceRun, after: SequenceRun, cache: DynamicCache) -> SequenceRun:
-    """Two stretches of one sequence as one. Of the cache, only what the later stretch added is its own."""
+    """Two stretches of one sequence as one. Of the cache, only the rows of the later stretch are its own."""
     new = get_keys_values(cache)
     if not before.keys_values:
         return SequenceRun(
@@ -124,7 +124,7 @@ def join_runs(before: SequenceRun, after: SequenceRun, cache: DynamicCache) -> S
 
 
 def make_cut_hooks(model: Model, marks: list[tuple[Mark, ...]], start: int, stop: int) -> list[Hook]:
-    """Hooks that set the scores of cut edges to minus infinity, after the model's own mask, where there are any."""
+    """Hooks that set the scores of cut edges to minus infinity, in the layers with cut edges."""
     hooks: list[Hook] = []
     for layer in range(model.n_layers):
         cut = torch.zeros(stop - start, stop, dtype=torch.bool, device=model.device)
@@ -145,15 +145,15 @@ def make_cut_hooks(model: Model, marks: list[tuple[Mark, ...]], start: int, stop
 def make_write_hooks(
     model: Model, marks: list[tuple[Mark, ...]], start: int, stop: int, part: SequenceRun
 ) -> list[Hook]:
-    """Hooks that overwrite activations of the rows `start .. stop - 1`, edit by edit."""
+    """Hooks that overwrite activations of the rows `start` to `stop - 1`, edit by edit."""
     rows: dict[Overwrite, list[tuple[int, int]]] = {}
     for i in range(start, stop):
         for mark in marks[i]:
             if isinstance(mark, Write):
                 rows.setdefault(mark.edit, []).append((i - start, mark.offset))
     hooks: list[Hook] = []
-    for edit, found in rows.items():
-        targets, offsets = (torch.tensor(each) for each in zip(*found, strict=True))
+    for edit, pairs in rows.items():
+        targets, offsets = (torch.tensor(each) for each in zip(*pairs, strict=True))
         for layer in range(model.n_layers):
             if not is_active(edit.layers, layer):
                 continue
@@ -186,12 +186,12 @@ def make_write_hooks(
 
 @torch.no_grad()
 def compute_source(model: Model, edit: Overwrite, layer: int) -> Tensor:
-    """The activations that an edit's values come from, in one layer."""
+    """The source activations of an edit, in one layer."""
     place: Place = (edit.component, layer)
     if isinstance(edit, Patch):
         kept = run_sequence(model, edit.donor, (), {place}).activations[place]
         return kept[slice(*edit.donor.locate(edit.span if edit.at is None else edit.at))]
-    distinct: dict[object, Tensor] = {}  # a token that several conditions share counts once
+    distinct: dict[object, Tensor] = {}  # a token that several conditions share is counted once
     for donor in list_averaged(edit):
         kept = run_sequence(model, donor, (), {place}).activations[place]
         cells = list(zip(donor.ids, donor.mark_rows(model.structure), strict=True))
@@ -201,7 +201,7 @@ def compute_source(model: Model, edit: Overwrite, layer: int) -> Tensor:
 
 
 def make_keep_hooks(model: Model, places: set[Place], part: SequenceRun) -> list[Hook]:
-    """Hooks that keep activations and every attention pattern."""
+    """Hooks that keep activations and all attention patterns."""
 
     def keep(place: Place) -> Callable:
         def hook(x: Tensor, hook: object) -> None:
@@ -222,7 +222,7 @@ def make_keep_hooks(model: Model, places: set[Place], part: SequenceRun) -> list
 
 
 def make_gate_hooks(model: Model, part: SequenceRun) -> list[Hook]:
-    """Hooks that add zeros to what heads give out, layer by layer."""
+    """Hooks that add leaves to the output of the heads, layer by layer."""
 
     def gate(z: Tensor, hook: object) -> Tensor:
         part.gates.append(torch.zeros_like(z, requires_grad=True))

@@ -1,1 +1,1 @@
-"""What is run: which edited versions of a trace, with which captures, packed into which rows? (No forward runs here.)"""
+"""What will be run: which versions of a trace, with which captures, in which packed rows? No forward runs here."""

@@ -66,7 +66,7 @@ class Capture:
             is integrated gradients (Sundararajan et al. 2017, section 3).
         gradient_flow: readers whose value-weighted attention to every piece is multiplied with the gradient of the
             metric of `attribution` at the output of the head: the contribution of the piece to the metric through each
-            head, to first order. Over all pieces it adds up to gradient times output. Only for conditions without edits.
+            head, to first order. Over all pieces it adds up to gradient times output. Conditions must have no edits.
 
     Raises:
         PlanError: readers that are no sequence of names, or an unknown component.
@@ -113,7 +113,7 @@ class Record:
         activations: for each site, the raw activations, one row for each token.
         kl: mean over the tokens of a piece of sum p log(p / q), with p the next-token distribution of the reference and
             q that of the condition, in nats; NaN for pieces that differ in name or length.
-        attribution: for each patch, gradient times (donor - own) of each of its tokens, summed over its layers, in nats.
+        attribution: for each patch, gradient times (donor - own) of each of its tokens, summed over layers, in nats.
         gradient_flow: for each reader, gradient times the contribution of each piece to the head's output, in nats.
     """
 
@@ -176,7 +176,7 @@ def check_capture(conditions: Sequence[Condition], capture: Capture, n_layers: i
     for condition in conditions:
         if condition.edits:
             raise PlanError(
-                f"the gradient flow of condition {condition.name!r} cannot be read: it is edited, and its rows below the"
-                " edit are shared with conditions that are not",
+                f"the gradient flow of condition {condition.name!r} cannot be read: it is edited, and its rows below"
+                " the edit are shared with conditions that are not",
                 "Read it of a condition without edits.",
             )

@@ -8,9 +8,9 @@ A condition is a list of named pieces. To edit tokens, list other pieces. There 
 - an `Ablation` writes zeros or a mean, or adds noise;
 - an `Apply` writes the result of a function of your own.
 
-The answer position has one name, "answer", which no piece may have. The reader "answer" of a `Knockout` or `KeyValuePatch` stands for
-all answer rows: the tokens of the last piece, and those of the options after it. The reader "answer" of a `Capture`
-stands for the last of the rows before the options, whose output predicts the answer.
+The answer position has one name, "answer", which no piece may have. The reader "answer" of a `Knockout` or
+`KeyValuePatch` stands for all answer rows: the tokens of the last piece, and those of the options after it. The reader
+"answer" of a `Capture` stands for the last row before the options, whose output predicts the answer.
 
 For example, the pieces prompt (3 tokens), step 0 (2 tokens) and stem (1 token), and options of one token::
 
@@ -114,8 +114,8 @@ class Ablation:
     Attributes:
         component: which activations, by their TransformerLens name.
         span: the rows that are written.
-        how: "zero"; "mean", over all tokens of `over`; or "noise", which adds normal noise to the rows' own values, with
-            `scale` times the standard deviation of `over` (Meng et al. 2022, section 2.1, use 3).
+        how: "zero"; "mean", over all tokens of `over`; or "noise", which adds normal noise to the rows' own values,
+            with `scale` times the standard deviation of `over` (Meng et al. 2022, section 2.1, use 3).
         layers: the blocks in which they are written; None for all.
         heads: of component "z", the heads that are written; None for all.
         over: the conditions whose tokens give the mean and the deviation; by default, this condition without edits.
@@ -147,10 +147,10 @@ class Apply:
     Attributes:
         component: which activations, by their TransformerLens name.
         span: the rows that are written.
-        function: takes activations [row, d_model] (of "z", all heads side by side) and the rows' positions within `span`
-            [row], and returns activations of the same shape. It must treat each row by itself, since it may get the rows
-            in several calls, or the rows of several conditions in one call. Conditions share rows only if they have the
-            same function object, so define a function once and not in a loop.
+        function: takes activations [row, d_model] (of "z", all heads side by side) and the positions of the rows within
+            `span` [row], and returns activations of the same shape. It must treat each row by itself, since it may get
+            the rows in several calls, or the rows of several conditions in one call. Conditions share rows only if they
+            have the same function object, so define a function once and not in a loop.
         layers: the blocks in which they are written; None for all.
         heads: of component "z", the heads that are written; None for all.
 
@@ -293,7 +293,7 @@ class Condition:
         return start, n_tokens if reader in (ANSWER, last) else stop
 
     def mark_rows(self, structure: Structure, tail: Sequence[int] = ()) -> list[tuple[Mark, ...]]:
-        """For each token, and those of an option's `tail`, the marks of its row: the model's forbidden edges, and edits."""
+        """The marks of each row, and of the rows of an option's `tail`: forbidden edges of the structure, and edits."""
         ids = self.ids + tuple(tail)
         marks: list[list[Mark]] = [[Cut(None, a, b) for a, b in cuts] for cuts in structure.list_hidden(ids)]
         for edit in self.edits:
@@ -331,16 +331,13 @@ def check_edits(condition: Condition) -> None:
                     f" {edit.donor.name!r}",
                     "Choose a donor with as many tokens before and within it.",
                 )
-        if isinstance(edit, Overwrite):
-            if edit.heads is not None and edit.component != "z":
-                raise PlanError(
-                    f"{name} names heads of component {edit.component!r}", "Name heads of component 'z' only."
-                )
+        if isinstance(edit, Overwrite) and edit.heads is not None and edit.component != "z":
+            raise PlanError(f"{name} names heads of component {edit.component!r}", "Name heads of component 'z' only.")
         if isinstance(edit, Patch):
             here, there = condition.locate(edit.span), edit.donor.locate(edit.span if edit.at is None else edit.at)
             if here[1] - here[0] != there[1] - there[0]:
                 raise PlanError(
-                    f"{name} at {edit.span!r} has {here[1] - here[0]} tokens here and {there[1] - there[0]} in the donor"
-                    f" {edit.donor.name!r}",
+                    f"{name} at {edit.span!r} has {here[1] - here[0]} tokens here and {there[1] - there[0]} in the"
+                    f" donor {edit.donor.name!r}",
                     "Choose spans of as many tokens.",
                 )

@@ -1,8 +1,27 @@
-"""One packed row: conditions laid out in a trie, with what sets the rows of each apart.
+"""One packed row: conditions laid out in a trie, so that equal prefixes are computed once.
 
-Equal prefixes of any conditions, of one trace or of many, become one path. Rows that an edit concerns are a branch of
-their own from the edited position on, and from the edited layer on: below it they are copies of their twins in the
-unedited sequence.
+1. The tokens of a condition become cells: a token, and the marks that edits put on its row. Equal cells after equal
+   cells share one node of the trie, also between conditions of different traces (`Trie.insert`).
+2. From its first edited position on, a condition has a branch of its own. If the edit acts from layer L on, the rows of
+   the branch join in layer L: below it they are copies of their originals in the unedited sequence.
+3. Donors and references are inserted before the conditions that need them (`Packing.insert_condition`).
+4. The nodes are laid out depth first (`Packing.pack`): each row's descendants follow it, up to `visible_until`.
+5. Rows get waves: a row that needs activations of a source comes in a later wave than the source (`compute_waves`).
+
+For example, three conditions with the tokens 1 (prompt), 2 (step 0), 4 (stem): "clean"; "cut", with
+``Knockout("answer", ("step 0",))``; and "patched", with ``Patch("resid_pre", "step 0", donor, layers=(2,))`` from a
+donor whose step 0 is the token 3::
+
+    row              0    1    2    3    4    5    6    7
+    token            1    2    4    4    3    4    2    4
+    depth            0    1    2    2    1    2    1    2
+    visible until    8    4    3    4    6    6    8    8
+    first layer      0    0    0    0    0    0    2    2
+    original         0    1    2    3    4    5    1    2
+    wave             0    0    0    0    0    0    1    1
+
+    clean has the path 0 1 2, cut 0 1 3 (row 3 does not see depth 1), the donor 0 4 5, and patched 0 6 7:
+    below layer 2 the rows 6 and 7 are copies of 1 and 2, and in layer 2 row 6 takes its input from row 4.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,20 +30,20 @@ from dataclasses import dataclass
 from faithlens.model.structure import Interval, Structure
 from faithlens.plan.condition import Condition, Cut, Graft, Layers, Mark, Overwrite, Patch, Write, list_averaged
 
-CHUNK_ROWS = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to fill the machine
+CHUNK_ROWS = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to occupy the machine
 
-Cell = tuple[int, tuple[Mark, ...]]  # a token and what sets its row apart: cells that are equal share a place
+Cell = tuple[int, tuple[Mark, ...]]  # a token and the marks of its row
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a condition lies in a packed row.
+    """The place of a condition in a packed row.
 
     Attributes:
-        index: which of the plan's conditions this is.
+        index: the number of the condition in the plan.
         path: the packed index of each of its tokens, in its own order.
         reads: for each option, the (packed index, token) pairs whose log-probabilities add up to the option's.
-        reference_path: the path of the condition it is compared with; empty if there is none.
+        reference_path: the path of the condition that it is compared with; empty if there is none.
     """
 
     index: int
@@ -35,9 +54,13 @@ class Placement:
 
 @dataclass(frozen=True)
 class OverwrittenRows:
-    """Rows that one edit overwrites, and the rows its values come from.
+    """Rows that one edit overwrites, and the rows that its values come from.
 
-    For a `Patch`, one source a target; for other edits, the rows that a mean or deviation is taken over, if any.
+    Attributes:
+        edit: the edit.
+        targets: the packed indices of the rows that are overwritten.
+        offsets: the position of each target within the edited span.
+        sources: for a `Patch`, one row for each target; for other edits, the rows that give the mean or the deviation.
     """
 
     edit: Overwrite
@@ -47,26 +70,26 @@ class OverwrittenRows:
 
     @property
     def is_row_by_row(self) -> bool:
-        """Whether each target has a source of its own."""
+        """Whether each target has its own source."""
         return isinstance(self.edit, Patch)
 
 
 @dataclass(frozen=True)
 class PackedPass:
-    """One packed row: what the model is run on.
+    """One packed row, which the model is run on.
 
     Attributes:
         ids: tokens.
         depth: each token's position in its own sequence.
         visible_until: packed index at which the subtree below each row ends.
-        cuts: for each row, the depth intervals it may not see, and in which layers.
-        grafts: for each row, packed intervals it sees in place of its own at their depths, and in which layers; of
-            what is cut at these depths it sees neither.
-        first_layers: the layer from which each row is its own; below it is a copy of its twin.
-        originals: the row each row is a copy of below `first_layers`.
-        waves: rows of one wave need no activation of a later one; sources come in an earlier wave than targets.
-        overwrites: what is overwritten.
-        placements: where the conditions lie.
+        cuts: for each row, the depth intervals that it does not see, each with its layers.
+        grafts: for each row, the packed intervals that it sees in place of its own rows at their depths, each with its
+            layers. At depths that are cut it sees neither.
+        first_layers: the layer in which each row joins; below it, the row is a copy of its original.
+        originals: for each row, its original; a row with the first layer 0 is its own original.
+        waves: the wave of each row. Sources are in an earlier wave than their targets.
+        overwrites: the rows that edits overwrite.
+        placements: the places of the conditions.
     """
 
     ids: tuple[int, ...]
@@ -81,7 +104,7 @@ class PackedPass:
     placements: tuple[Placement, ...]
 
     def count_row_blocks(self, n_layers: int) -> int:
-        """Rows times the blocks each passes through: what the pass costs."""
+        """The cost of the pass: the number of blocks that each row passes through, summed over rows."""
         return sum(max(0, n_layers - joins) for joins in self.first_layers)
 
 
@@ -100,7 +123,7 @@ class Trie:
         return len(self.cells) - 1
 
     def insert(self, cells: Sequence[Cell]) -> list[int]:
-        """The nodes of a path, made where they are missing."""
+        """The nodes of a path; nodes that are missing are made."""
         node, path = 0, []
         for depth, cell in enumerate(cells):
             child = self.children[node].get(cell)
@@ -117,7 +140,7 @@ class Trie:
         return path
 
     def list_nodes(self) -> list[int]:
-        """All nodes but the root, depth first, the first-inserted child first: the trunk stays in one stretch."""
+        """All nodes but the root, depth first, first-inserted children first: so the trunk stays together."""
         out, stack = [], [0]
         while stack:
             node = stack.pop()
@@ -127,7 +150,7 @@ class Trie:
 
 
 class Packing:
-    """Conditions on their way into one packed row, with those whose activations they are made of."""
+    """The trie of one packed row while conditions are inserted, each after its donors and its reference."""
 
     def __init__(self, structure: Structure) -> None:
         self.structure = structure
@@ -136,12 +159,12 @@ class Packing:
         self.conditions: dict[int, Condition] = {}
 
     def add(self, index: int, condition: Condition) -> None:
-        """Place a condition of the plan."""
+        """Insert the condition number `index` of the plan."""
         self.conditions[index] = condition
         self.insert_condition(condition)
 
     def insert_condition(self, condition: Condition) -> None:
-        """Insert the paths of a condition's options, after those of its donors."""
+        """Insert one path for each option of a condition, after those of its donors."""
         if condition in self.paths:
             return
         for donor in condition.donors:
@@ -152,40 +175,40 @@ class Packing:
             path.extend(self.insert_sequence(condition, tail))
 
     def insert_sequence(self, condition: Condition, tail: tuple[int, ...]) -> list[int]:
-        """Insert one sequence. Rows that differ from a layer on only are tied to their unedited twins."""
+        """Insert one sequence. Rows that an edit changes only from a later layer on get originals without edits."""
         tokens = condition.ids + tail
         marks = condition.mark_rows(self.structure, tail)
         path = self.trie.insert(list(zip(tokens, marks, strict=True)))
         if condition.edits:
             clean = condition.unedited.mark_rows(self.structure, tail)
             layers = list(find_first_layers(marks, clean))
-            late = max((i + 1 for i, layer in enumerate(layers) if layer), default=0)
-            twins = self.trie.insert(list(zip(tokens[:late], clean[:late], strict=True)))
-            for node, twin, layer in zip(path, twins, layers, strict=False):
+            stop = max((i + 1 for i, layer in enumerate(layers) if layer), default=0)
+            originals = self.trie.insert(list(zip(tokens[:stop], clean[:stop], strict=True)))
+            for node, original, layer in zip(path, originals, layers, strict=False):
                 if layer:
-                    self.trie.first_layers[node], self.trie.originals[node] = layer, twin
+                    self.trie.first_layers[node], self.trie.originals[node] = layer, original
         return path
 
     def pack(self) -> PackedPass:
         """Lay everything out in one row."""
         trie, order = self.trie, self.trie.list_nodes()
         place = {node: i for i, node in enumerate(order)}
-        until, joins = list(range(1, len(order) + 1)), [trie.first_layers[node] for node in order]
+        until, first_layers = list(range(1, len(order) + 1)), [trie.first_layers[node] for node in order]
         parents = [place.get(trie.parents[node], -1) for node in order]
-        twins = [place[trie.originals[node]] for node in order]
+        originals = [place[trie.originals[node]] for node in order]
         paths = {c: [[place[node] for node in path] for path in each] for c, each in self.paths.items()}
         marks = [trie.cells[node][1] for node in order]
         grafts = [tuple(g for mark in row if isinstance(mark, Graft) for g in pack_graft(mark, paths)) for row in marks]
-        # a row must be there wherever others look at it: those that read its keys, and those below it
+        # a row must have joined in every layer in which other rows see it: rows that read its keys, and rows below it
         for layers, (start, stop) in {graft for row in grafts for graft in row}:
             for i in range(start, stop):
-                joins[i] = min(joins[i], min(layers) if layers else 0)
+                first_layers[i] = min(first_layers[i], min(layers) if layers else 0)
         for i in reversed(range(len(order))):
             parent = parents[i]
             if parent >= 0:
                 until[parent] = max(until[parent], until[i])
-                if twins[parent] != parent:
-                    joins[parent] = min(joins[parent], joins[i])
+                if originals[parent] != parent:
+                    first_layers[parent] = min(first_layers[parent], first_layers[i])
         writings = collect_overwrites(marks, paths)
         return PackedPass(
             ids=tuple(trie.cells[node][0] for node in order),
@@ -193,8 +216,8 @@ class Packing:
             visible_until=tuple(until),
             cuts=tuple(tuple((m.layers, (m.start, m.stop)) for m in row if isinstance(m, Cut)) for row in marks),
             grafts=tuple(grafts),
-            first_layers=tuple(joins),
-            originals=tuple(twins),
+            first_layers=tuple(first_layers),
+            originals=tuple(originals),
             waves=compute_waves(parents, grafts, writings),
             overwrites=tuple(writings),
             placements=tuple(
@@ -203,7 +226,7 @@ class Packing:
         )
 
     def make_placement(self, index: int, condition: Condition, paths: dict[Condition, list[list[int]]]) -> Placement:
-        """Where a condition has come to lie."""
+        """The place of a condition in the packed row."""
         n = len(condition.ids)
         reads = tuple(
             tuple(zip(path[n - 1 :], option, strict=True))
@@ -215,7 +238,7 @@ class Packing:
 
 
 def find_first_layers(marks: Sequence[tuple[Mark, ...]], unedited: Sequence[tuple[Mark, ...]]) -> Iterator[int | None]:
-    """For each row, the first layer in which an edit at or before it may be felt; None before any edit."""
+    """For each row, the first layer in which an edit at or before it can change it; None before any edit."""
     first: int | None = None
     for own, plain in zip(marks, unedited, strict=True):
         new = [min(mark.layers) if mark.layers else 0 for mark in own[len(plain) :]]
@@ -224,7 +247,7 @@ def find_first_layers(marks: Sequence[tuple[Mark, ...]], unedited: Sequence[tupl
 
 
 def pack_graft(graft: Graft, paths: dict[Condition, list[list[int]]]) -> Iterator[tuple[Layers, Interval]]:
-    """A graft as packed intervals: the donor's rows need not be neighbours."""
+    """A graft as packed intervals, since the rows of a donor need not be neighbours."""
     rows = paths[graft.donor][0][graft.start : graft.stop]
     breaks = [i for i in range(1, len(rows)) if rows[i] != rows[i - 1] + 1]
     for a, b in zip([0, *breaks], [*breaks, len(rows)], strict=True):
@@ -235,15 +258,15 @@ def pack_graft(graft: Graft, paths: dict[Condition, list[list[int]]]) -> Iterato
 def collect_overwrites(
     marks: Sequence[tuple[Mark, ...]], paths: dict[Condition, list[list[int]]]
 ) -> list[OverwrittenRows]:
-    """What is overwritten, edit by edit in the order of their conditions' lists."""
+    """The rows that edits overwrite, edit by edit, in the order of the conditions' lists of edits."""
     rows: dict[Overwrite, list[tuple[int, int]]] = {}
     for i, row in enumerate(marks):
         for mark in row:
             if isinstance(mark, Write):
                 rows.setdefault(mark.edit, []).append((i, mark.offset))
     out = []
-    for edit, found in rows.items():
-        targets, offsets = zip(*found, strict=True)
+    for edit, pairs in rows.items():
+        targets, offsets = zip(*pairs, strict=True)
         if isinstance(edit, Patch):
             start, _ = edit.donor.locate(edit.span if edit.at is None else edit.at)
             sources = [paths[edit.donor][0][start + offset] for offset in offsets]
@@ -256,7 +279,11 @@ def collect_overwrites(
 def compute_waves(
     parents: Sequence[int], grafts: Sequence[Sequence[tuple[Layers, Interval]]], overwrites: Sequence[OverwrittenRows]
 ) -> tuple[int, ...]:
-    """The wave of each row: beyond those of its ancestors' sources and of its own."""
+    """The wave of each row: no lower than that of its parent, and higher than those of its sources.
+
+    For example, with parents (-1, 0, 0), where row 1 reads row 2: row 2 has wave 0 and row 1 has wave 1. A row that is
+    patched from row 1 has wave 2.
+    """
     sources: dict[int, set[int]] = {}
     for i, row in enumerate(grafts):
         for _, interval in row:
@@ -266,7 +293,7 @@ def compute_waves(
         for i, target in enumerate(writing.targets):
             sources.setdefault(target, set()).update(writing.sources[i : i + 1] if patch else writing.sources)
     out = [0] * len(parents)
-    while True:  # a source may lie after its target; each round settles one more generation of edited donors
+    while True:  # a source may lie after its target: each round completes the next wave
         before = list(out)
         for i, parent in enumerate(parents):
             above = out[parent] if parent >= 0 else 0

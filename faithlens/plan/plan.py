@@ -61,6 +61,11 @@ def compile_plan(
     Raises:
         PlanError: a condition has no option to score, has an edit without meaning, or exceeds `context_length`.
     """
+    if isinstance(conditions, Condition):
+        raise PlanError(
+            f"a list of conditions is needed, got the single condition {conditions.name!r}",
+            "Put it into a list: [condition].",
+        )
     check_conditions(conditions, context_length)
     passes: list[PackedPass] = []
     packing, indices = Packing(structure), list[int]()
@@ -89,11 +94,6 @@ def check_conditions(conditions: Sequence[Condition], context_length: int | None
     Raises:
         PlanError: what is wrong with which condition.
     """
-    if isinstance(conditions, Condition):
-        raise PlanError(
-            f"a list of conditions is needed, got the single condition {conditions.name!r}",
-            "Put it into a list: [condition].",
-        )
     for c in conditions:
         check_conditions(c.donors, context_length)
         check_edits(c)

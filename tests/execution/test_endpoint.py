@@ -133,7 +133,7 @@ def test_waits_double_and_the_servers_own_goes_first(server: Server, monkeypatch
     monkeypatch.setattr("faithlens.execution.endpoint.time", type("T", (), {"sleep": staticmethod(slept.append)}))
     again = [{}, {}, {"Retry-After": "7"}, {"Retry-After": "9999"}, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}]
     server.replies = [(429, headers, "") for headers in again]
-    assert endpoint(server, retries=5, wait=0.5).write(["a"], [0]) == ["echo a"]
+    assert endpoint(server, retries=5, first_wait=0.5).write(["a"], [0]) == ["echo a"]
     assert slept == [0.5, 1.0, 7.0, 60.0, 8.0]
 
 
@@ -141,19 +141,19 @@ def test_a_lasting_fault_is_an_error_that_says_what_to_do(server: Server) -> Non
     server.replies = [(500, {}, "boom")] * 3
     with pytest.raises(ModelError) as caught:
         endpoint(server, retries=2).write(["a"], [0])
-    assert str(caught.value) == f"asked: an answer of m from {server.url}\nfound: status 500: boom\ndo:    try later"
+    assert str(caught.value) == f"m at {server.url} gave no answer: status 500: boom\nTry later."
     assert len(server.seen) == 3
 
 
 @pytest.mark.parametrize(
-    ("status", "do"), [(400, "server said"), (401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (404, "/v1")]
+    ("status", "fix"), [(400, "reply of the server"), (401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (404, "/v1")]
 )
-def test_a_refusal_is_not_tried_again_and_tells_no_key(server: Server, status: int, do: str) -> None:
+def test_a_refusal_is_not_tried_again_and_tells_no_key(server: Server, status: int, fix: str) -> None:
     server.replies = [(status, {}, f"bad key {KEY}")]
     with pytest.raises(ModelError) as caught:
         endpoint(server).write(["a"], [0])
-    assert caught.value.found == f"status {status}: bad key $OPENAI_API_KEY"
-    assert do in caught.value.do
+    assert caught.value.problem.endswith(f"gave no answer: status {status}: bad key $OPENAI_API_KEY")
+    assert fix in caught.value.fix
     assert len(server.seen) == 1
 
 
@@ -186,8 +186,8 @@ def test_what_is_no_completion_is_refused(server: Server, text: str) -> None:
     server.replies = [(200, {}, text)]
     with pytest.raises(ModelError, match="status 200, and no chat completion") as caught:
         endpoint(server).write(["a"], [0])
-    assert "/v1" in caught.value.do
-    assert server.url in caught.value.asked
+    assert "/v1" in caught.value.fix
+    assert server.url in caught.value.problem
 
 
 def test_an_answer_without_words_is_empty(server: Server) -> None:
@@ -213,7 +213,7 @@ def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "localhost:8000/v1", "http://", "ftp://x/v1"])
 def test_other_addresses_are_refused(url: str) -> None:
-    with pytest.raises(ConfigError, match="no such address"):
+    with pytest.raises(ConfigError, match="needs an http address"):
         Endpoint(url, "m")
 
 

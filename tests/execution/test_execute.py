@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from faithlens.errors import ModelError
-from faithlens.execution.execute import execute
+from faithlens.errors import ConfigError, ModelError, PlanError
+from faithlens.execution.execute import Backend, execute
 from faithlens.execution.packed import ATTENTION_NAME
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Site
-from faithlens.plan.condition import Condition, Knockout, Patch
+from faithlens.plan.condition import Condition, KeyValuePatch, Knockout, Patch
 from faithlens.plan.plan import compile_plan
 from tests.conftest import FAMILIES, MORE, tiny
 from tests.execution.exact import NoFloat32, differences, execute_exactly, in_float64
@@ -177,10 +177,48 @@ def test_a_structural_edge_is_exactly_absent() -> None:
 @pytest.mark.parametrize(
     ("family", "why"),
     [
-        ("mamba", "none of self_attn, attention, attn; it has norm, mixer"),
-        ("qwen3_next", "none of self_attn, attention, attn; it has linear_attn"),
+        ("mamba", "no module named self_attn or attention or attn; it has norm, mixer"),
+        ("qwen3_next", "no module named self_attn or attention or attn; it has linear_attn"),
     ],
 )
 def test_what_cannot_be_packed_exactly_is_refused_by_name(family: str, why: str) -> None:
     with pytest.raises(ModelError, match=why):
         execute(tiny(family), compile_plan(cases()))
+
+
+def test_readers_spans_and_layers_that_no_condition_has_are_refused() -> None:
+    model, plan = tiny("llama"), compile_plan(cases())
+    for field in ("attention", "flow", "logit_lens", "gradient_flow"):
+        with pytest.raises(PlanError, match=rf"no condition has the reader 'step 9' of {field}\s.*did you mean 'step "):
+            execute(model, plan, Capture(**{field: ("step 9",)}))
+        with pytest.raises(PlanError, match=rf"{field} must be a tuple of readers.*\s.*Write {field}=\('answer',\)"):
+            Capture(**{field: "answer"})
+    with pytest.raises(
+        PlanError, match=r"no condition has the piece 'stm' of an activation site\s.*did you mean 'stem'"
+    ):
+        execute(model, plan, Capture(activations=(Site("z", 0, "stm"),)))
+    with pytest.raises(PlanError, match="layer 3, and the model has 3 layers"):
+        execute(model, plan, Capture(activations=(Site("resid_pre", 3, "stem"),)))
+
+
+def test_an_unknown_backend_and_what_is_no_plan_are_refused() -> None:
+    unchecked, model = getattr(execute, "__wrapped__", execute), tiny("llama")  # beartype would refuse them first
+    with pytest.raises(ConfigError, match=r"unknown backend 'seperate'\s.*did you mean 'separate'"):
+        unchecked(model, compile_plan(cases()), backend="seperate")
+    with pytest.raises(PlanError, match="execute needs a plan, got list"):
+        unchecked(model, cases())
+
+
+@pytest.mark.parametrize("backend", ["packed", "separate"])
+def test_answer_as_a_reader_of_edits_is_the_last_piece(backend: Backend) -> None:
+    model, plain = tiny("llama"), cases()[4]
+    donor = replace(cases()[3], pieces=(*cases()[3].pieces[:-1], Piece("step 3", (77,) * 6), plain.pieces[-1]))
+    for edits in (
+        [Knockout(reader, ("step 1",)) for reader in ("answer", "stem")],
+        [KeyValuePatch(reader, "step 3", donor) for reader in ("answer", "stem")],
+    ):
+        plans = [compile_plan([replace(plain, edits=(edit,))]) for edit in edits]
+        first, second = (execute(model, plan, CAPTURE, backend=backend)[0] for plan in plans)
+        assert torch.equal(first.logprobs, second.logprobs)
+        assert all(torch.equal(first.attention[reader], second.attention[reader]) for reader in CAPTURE.attention)
+        assert not torch.equal(first.logprobs, execute(model, compile_plan([plain]), backend=backend)[0].logprobs)

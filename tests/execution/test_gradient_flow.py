@@ -61,7 +61,7 @@ def test_reading_gradients_changes_no_answer(model: Model) -> None:
 
 def test_gradient_flow_without_a_metric_or_under_edits_is_refused() -> None:
     model, edited = tiny("llama"), replace(CLEAN, edits=EDITS["knockout"])
-    with pytest.raises(PlanError, match="no metric to take the gradient of"):
+    with pytest.raises(PlanError, match="needs a metric to take the gradient of"):
         execute(model, compile_plan([CLEAN]), Capture(gradient_flow=("answer",)))
     with pytest.raises(PlanError, match="it is edited"):
         execute(model, compile_plan([edited]), READ)

