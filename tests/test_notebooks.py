@@ -30,9 +30,9 @@ assert fl.answer_table(other_case, other_edited).idxmax(axis=1).tolist() == ["2"
 recovered = np.nanmean(first, 0)
 assert recovered[-1] > 0.9 and np.abs(recovered[:-1]).max() < 0.1
 assert np.nanmax(np.abs(nothing.effect)) < 1e-4
-assert attributed.audit.n == len(clean) * len(effects.steps)
+assert attributed.quality.n_cells == len(clean) * len(effects.steps)
 assert (positions.relay > 0.9).all() and np.abs(positions.content).max() < 0.05
-assert heads.audit.n == 12 * len(clean) and heads.audit.signs > 0.8
+assert heads.quality.n_cells == 12 * len(clean) and heads.quality.sign_agreement > 0.8
 assert matrix.readers == (*matrix.steps, "stem") and np.nanmax(matrix.value) > 0.1
 assert ready.groupby("piece")["layer"].nunique().tolist() == [30] * 4
 """,
