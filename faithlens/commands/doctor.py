@@ -165,7 +165,7 @@ def check_empty_edits(
 ) -> Iterator[CheckResult]:
     """edits that change nothing change nothing"""
     clean, middle = conditions[0], (model.n_layers // 2,)
-    empty = replace(clean, name="empty edit", edits=(Knockout("stem", ((0, 0),)),))
+    empty = replace(clean, name="empty edit", edits=(Knockout("answer", ((0, 0),)),))
     own = [replace(clean, name=c, edits=(Patch(c, "step 1", clean, middle),)) for c in COMPONENTS]
     first, *others = [r.logprobs for r in run_conditions(model, [clean, empty, *own])]
     yield make_limit_check("an empty edit equals clean", rms([others[0]], [first]), limit, "nats, RMS")
@@ -177,7 +177,7 @@ def check_hidden_attention(
     model: Model, conditions: list[Condition], plain: list[Tensor], limit: float
 ) -> Iterator[CheckResult]:
     """knocked-out mass is zero"""
-    cut = replace(conditions[0], name="knockout", edits=(Knockout("stem", ("step 1",)),))
+    cut = replace(conditions[0], name="knockout", edits=(Knockout("answer", ("step 1",)),))
     record = run_conditions(model, [conditions[0], cut], CAPTURE)[1]
     number = list(cut.spans).index("step 1")
     mass = float(record.attention["answer"][..., number].abs().max())

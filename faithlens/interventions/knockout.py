@@ -9,7 +9,7 @@ from faithlens.plan.condition import Condition, Knockout
 
 def hide(case: Case, name: str, hidden: tuple[str | Interval, ...]) -> Condition:
     """The whole trace, but the answer rows cannot see `hidden` in any layer."""
-    return case.make_condition(name, case.trace.pieces, (Knockout("stem", hidden),))
+    return case.make_condition(name, case.trace.pieces, (Knockout("answer", hidden),))
 
 
 def hide_steps(case: Case) -> list[Condition]:

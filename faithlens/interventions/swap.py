@@ -30,7 +30,7 @@ def make_relay(case: Case, counterfactual: Trace) -> Condition | None:
 
 def read_from_donor(case: Case, name: str, span: Span, donor: Condition) -> Condition:
     """The whole trace, but the answer rows read the keys and values of `donor` at `span`."""
-    return case.make_condition(name, case.trace.pieces, (KeyValuePatch("stem", span, donor),))
+    return case.make_condition(name, case.trace.pieces, (KeyValuePatch("answer", span, donor),))
 
 
 def restore_step(case: Case, counterfactual: Trace, step: int) -> Condition:

@@ -55,7 +55,7 @@ def test_attention_and_flow_are_those_of_the_full_patterns() -> None:
     a, b = clean.spans["step 1"]
     expected = float((pattern[a:b] @ values[a:b] @ w_o).norm())
     assert found.loc[(2, 5, "step 1"), "flow"] == pytest.approx(expected, rel=1e-4)
-    with pytest.raises(PlanError, match="name one of these"):
+    with pytest.raises(PlanError, match="no condition has the reader 'step 9'"):
         fl.measure_attention_flow(model, clean, "step 9")
 
 

@@ -54,11 +54,11 @@ def measure(model: Model, repeats: int) -> BenchResult:
     places = [(layer, step) for layer in range(model.n_layers) for step in range(STEPS)]
     cells = random.Random(0).sample(places, min(CELLS, len(places)))
     agreements = check_agreements(measure_agreement(model, clean, donor, conditions, cells))
-    knockouts = [clean, *(replace(clean, edits=(Knockout("stem", (f"step {i}",)),)) for i in range(STEPS))]
+    knockouts = [clean, *(replace(clean, edits=(Knockout("answer", (f"step {i}",)),)) for i in range(STEPS))]
     splices = [
         clean,
         donor,
-        *(replace(clean, edits=(KeyValuePatch("stem", f"step {i}", donor),)) for i in range(STEPS)),
+        *(replace(clean, edits=(KeyValuePatch("answer", f"step {i}", donor),)) for i in range(STEPS)),
     ]
     some, cut, spliced = SOME.format(len(cells)), CUTS.format(STEPS), SPLICED.format(STEPS)
     rivals = {

@@ -114,8 +114,8 @@ def make_state_conditions(clean: Condition, donor: Condition) -> list[Condition]
     read = [*NAMES, *beside]
     return [
         *make_path_conditions(clean, donor),
-        *(replace(clean, name="state", edits=(KeyValuePatch("stem", where, donor),)) for where in read),
-        *(replace(clean, name="knockout", edits=(Knockout("stem", (where,)),)) for where in (*read, "prompt")),
+        *(replace(clean, name="state", edits=(KeyValuePatch("answer", where, donor),)) for where in read),
+        *(replace(clean, name="knockout", edits=(Knockout("answer", (where,)),)) for where in (*read, "prompt")),
     ]
 
 
