@@ -103,7 +103,7 @@ def test_a_rewritten_step_leaves_every_other_token(case: Case) -> None:
 
 def test_a_knockout_hides_a_step_from_the_stem_alone(case: Case) -> None:
     made = hide_steps(case)
-    assert [c.edits for c in made] == [(Knockout("stem", (f"step {i}",)),) for i in range(3)]
+    assert [c.edits for c in made] == [(Knockout("answer", (f"step {i}",)),) for i in range(3)]
     assert {c.ids for c in made} == {make_full_cot(case).ids}
     start, stop = made[1].spans["step 1"]
     assert text(made[1].ids[start:stop]) == "Then 😀 9. "
