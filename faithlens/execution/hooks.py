@@ -67,12 +67,12 @@ def edit_and_read(component: Component, layer: int, x: Float[Tensor, "batch row 
 @contextmanager
 def install_hooks(running: PackedRun) -> Iterator[None]:
     """Install hooks inside the blocks in which activations are written or read, and only there."""
-    anatomy, wanted = running.model.anatomy, running.readings.list_places()
+    anatomy, places = running.model.anatomy, running.readings.list_places()
     for writing in running.packed.overwrites:
         layers = range(running.model.n_layers) if writing.edit.layers is None else writing.edit.layers
-        wanted |= {(writing.edit.component, layer) for layer in layers}
+        places |= {(writing.edit.component, layer) for layer in layers}
     with ExitStack() as stack:
-        for component, layer in wanted:
+        for component, layer in places:
             if component == "z":
                 handle = anatomy.out_proj[layer].register_forward_pre_hook(partial(hook_input, layer))
             elif component in INSIDE_COMPONENTS:

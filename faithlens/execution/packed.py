@@ -214,21 +214,21 @@ def score_answers(
     model: Model, packed: PackedPass, hidden: Float[Tensor, "pos d_model"]
 ) -> dict[int, Float[Tensor, " option"]]:
     """The log-probabilities of the options of each condition. Only rows before an option's tokens are unembedded."""
-    wanted: dict[int, dict[int, int]] = {}  # packed row -> token -> its column
+    columns_of: dict[int, dict[int, int]] = {}  # packed row -> token -> its column
     for placed in packed.placements:
         for row, token in (pair for option in placed.reads for pair in option):
-            columns = wanted.setdefault(row, {})
+            columns = columns_of.setdefault(row, {})
             columns.setdefault(token, len(columns))
-    width = max(map(len, wanted.values()))
+    width = max(map(len, columns_of.values()))
     head = model.anatomy.unembedding
-    tokens = [[*columns, *[0] * (width - len(columns))] for columns in wanted.values()]
+    tokens = [[*columns, *[0] * (width - len(columns))] for columns in columns_of.values()]
     logprobs = answer_logprobs(
-        hidden[list(wanted)].to(head.weight.device), head.weight, torch.tensor(tokens, device=head.weight.device),
+        hidden[list(columns_of)].to(head.weight.device), head.weight, torch.tensor(tokens, device=head.weight.device),
         bias=head.bias, scale=head.scale, softcap=head.softcap,
     ).cpu()  # fmt: skip
-    at = {row: i for i, row in enumerate(wanted)}
+    at = {row: i for i, row in enumerate(columns_of)}
     options = [option for placed in packed.placements for option in placed.reads]
-    pairs = [(i, at[row], wanted[row][token]) for i, option in enumerate(options) for row, token in option]
+    pairs = [(i, at[row], columns_of[row][token]) for i, option in enumerate(options) for row, token in option]
     owner, rows, columns = torch.tensor(pairs).T
     sums = logprobs.new_zeros(len(options)).index_add(0, owner, logprobs[rows, columns])
     each = sums.split([len(placed.reads) for placed in packed.placements])

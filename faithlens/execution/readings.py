@@ -193,13 +193,13 @@ class Readings:
             return
         here = [row for placed, _, (a, b), _ in pairs for row in placed.path[a:b]]
         there = [row for placed, _, _, (a, b) in pairs for row in placed.reference_path[a:b]]
-        ours, theirs = (
+        own, other = (
             stream[geometry.find_holders(torch.tensor(rows, device=stream.device), layer)] for rows in (here, there)
         )
         ends = torch.tensor([b - a for _, _, (a, b), _ in pairs], device=stream.device).cumsum(0)
         starts = ends.roll(1)
         starts[0] = 0
-        compared = compare_spans(theirs, ours, torch.stack([starts, ends], -1))
+        compared = compare_spans(other, own, torch.stack([starts, ends], -1))
         for placed in self.packed.placements:
             n = len(self.plan.conditions[placed.index].pieces)
             if self.plan.conditions[placed.index].reference is not None:
@@ -212,7 +212,7 @@ class Readings:
 
     def _read_logit_lens(self, layer: int, geometry: Geometry, stream: Float[Tensor, "pos d_model"]) -> None:
         norm, head = self.model.anatomy.final_norm, self.model.anatomy.unembedding
-        wanted = [
+        to_read = [
             (placed, reader, placed.path[rows[-1]])
             for placed in self.packed.placements
             for reader, rows in self.capture.locate_readers(
@@ -220,18 +220,18 @@ class Readings:
             ).items()
             if len(rows)
         ]
-        rows = geometry.find_holders(torch.tensor([row for *_, row in wanted], device=stream.device), layer)
+        rows = geometry.find_holders(torch.tensor([row for *_, row in to_read], device=stream.device), layer)
         normed = norm(stream[rows]).to(head.weight.device)
-        first = {p.index: tuple(option[0] for option in self.plan.conditions[p.index].options) for p, *_ in wanted}
+        first = {p.index: tuple(option[0] for option in self.plan.conditions[p.index].options) for p, *_ in to_read}
         for tokens in dict.fromkeys(first.values()):  # the conditions of one question have the same options
-            mine = [i for i, (placed, *_) in enumerate(wanted) if first[placed.index] == tokens]
+            numbers = [i for i, (placed, *_) in enumerate(to_read) if first[placed.index] == tokens]
             logits = nn.functional.linear(
-                normed[mine], head.weight[list(tokens)], None if head.bias is None else head.bias[list(tokens)]
+                normed[numbers], head.weight[list(tokens)], None if head.bias is None else head.bias[list(tokens)]
             )
             logits = head.scale * logits.float()
             logits = head.softcap * torch.tanh(logits / head.softcap) if head.softcap else logits
-            for i, values in zip(mine, logits.log_softmax(-1).cpu(), strict=True):
-                placed, reader, _ = wanted[i]
+            for i, values in zip(numbers, logits.log_softmax(-1).cpu(), strict=True):
+                placed, reader, _ = to_read[i]
                 self.logit_lens.setdefault((placed.index, reader), []).append(values)
 
     def keep_final(self, hidden: Float[Tensor, "pos d_model"]) -> None:
@@ -243,13 +243,13 @@ class Readings:
             for placed in self.packed.placements
             for i, here, there in match_pieces(self.plan.conditions[placed.index])
         ]
-        apart = [pair for _, _, rows in pairs for pair in rows if pair[0] != pair[1]]
+        different = [pair for _, _, rows in pairs for pair in rows if pair[0] != pair[1]]
         divergences: dict[tuple[int, int], float] = {}
-        if apart:
+        if different:
             head = self.model.anatomy.unembedding
-            ours, theirs = (hidden[list(rows)].detach().to(head.weight.device) for rows in zip(*apart, strict=True))
-            kl = divergence(theirs, ours, head.weight, bias=head.bias, scale=head.scale, softcap=head.softcap)
-            divergences = dict(zip(apart, kl.tolist(), strict=True))
+            own, other = (hidden[list(rows)].detach().to(head.weight.device) for rows in zip(*different, strict=True))
+            kl = divergence(other, own, head.weight, bias=head.bias, scale=head.scale, softcap=head.softcap)
+            divergences = dict(zip(different, kl.tolist(), strict=True))
         for placed in self.packed.placements:
             condition = self.plan.conditions[placed.index]
             if condition.reference is not None:
@@ -314,5 +314,5 @@ class Readings:
     ) -> dict[str, Tensor]:
         """The part of one condition: [layer, head, span] for each of `readers`."""
         n = len(self.plan.conditions[placed.index].pieces)
-        mine = [j for j, r in enumerate(self.readers) if r.placed is placed and r.reader in readers]
-        return {} if pooled is None else {self.readers[j].reader: pooled[:, :, j, :n].clone() for j in mine}
+        numbers = [j for j, r in enumerate(self.readers) if r.placed is placed and r.reader in readers]
+        return {} if pooled is None else {self.readers[j].reader: pooled[:, :, j, :n].clone() for j in numbers}

@@ -26,12 +26,12 @@ def run_condition(model: Model, condition: Condition, capture: Capture) -> Recor
     """Run one condition: one forward for each option of several tokens, and one for all options of one token."""
     n = len(condition.ids)
     everywhere: list[Place] = [("resid_post", layer) for layer in range(model.n_layers)]
-    wanted: set[Place] = {*everywhere, *((site.component, site.layer) for site in capture.activations)}
+    places: set[Place] = {*everywhere, *((site.component, site.layer) for site in capture.activations)}
     runs: dict[tuple[int, ...], SequenceRun] = {}
     for option in condition.options:
         if option[:-1] not in runs:
             gated = bool(capture.gradient_flow)
-            runs[option[:-1]] = run_sequence(model, condition, option[:-1], wanted if not runs else set(), gated)
+            runs[option[:-1]] = run_sequence(model, condition, option[:-1], places if not runs else set(), gated)
     scores = []
     for option in condition.options:
         logprobs = runs[option[:-1]].logits[n - 1 :].float().log_softmax(-1)
@@ -107,16 +107,15 @@ def compare_with_reference(model: Model, condition: Condition, run: SequenceRun)
     cosine, distance = (torch.full((model.n_layers, len(condition.pieces)), torch.nan) for _ in range(2))
     for i, (a, b), (c, d) in match_pieces(condition):
         for layer in range(model.n_layers):
-            ours, theirs = (
+            own, other = (
                 run.activations["resid_post", layer][a:b].float(),
                 beside.activations["resid_post", layer][c:d].float(),
             )
-            lengths = theirs.norm(dim=-1) * ours.norm(dim=-1)  # 0 for a zero row, whose cosine is undefined
-            cosine[layer, i] = ((theirs * ours).sum(-1) / lengths).mean()
-            own = theirs.norm(dim=-1).where(
-                theirs.norm(dim=-1) > 0, torch.nan
-            )  # a distance from a zero row has no relative size
-            distance[layer, i] = ((theirs - ours).norm(dim=-1) / own).mean()
+            lengths = other.norm(dim=-1) * own.norm(dim=-1)  # 0 for a zero row, whose cosine is undefined
+            cosine[layer, i] = ((other * own).sum(-1) / lengths).mean()
+            # a distance from a zero row has no relative size
+            length = other.norm(dim=-1).where(other.norm(dim=-1) > 0, torch.nan)
+            distance[layer, i] = ((other - own).norm(dim=-1) / length).mean()
     return cosine, distance
 
 

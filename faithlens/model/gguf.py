@@ -176,11 +176,11 @@ class GgufFile:
     def check_complete(self, weights: dict[str, torch.Tensor], config: PreTrainedConfig) -> None:
         """Check that the file holds every parameter of the model, in its shape, and nothing else."""
         with torch.device("meta"):
-            wanted = {name: p.shape for name, p in AutoModelForCausalLM.from_config(config).named_parameters()}
-        found = {name: w.shape for name, w in weights.items()}
-        if wrong := sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)):
+            expected = {name: p.shape for name, p in AutoModelForCausalLM.from_config(config).named_parameters()}
+        actual = {name: w.shape for name, w in weights.items()}
+        if wrong := sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name)):
             name = wrong[0]
-            shapes = [str(tuple(s)) if (s := of.get(name)) is not None else "nothing" for of in (found, wanted)]
+            shapes = [str(tuple(s)) if (s := of.get(name)) is not None else "nothing" for of in (actual, expected)]
             raise self.make_error(
                 f"has {len(wrong)} tensors that do not fit its own metadata: {name} is {', not '.join(shapes)}"
             )

@@ -102,9 +102,9 @@ def find_candidates(tree: Tree, rows: Int[Tensor, " query"], window: int | None 
     everywhere = torch.arange(len(tree), device=rows.device)
     following = torch.searchsorted(rows, everywhere).clamp_max(len(rows) - 1)  # the first row not before each key
     row = rows[following]
-    wanted = (row >= everywhere) & (row < tree.visible_until)
+    candidates = (row >= everywhere) & (row < tree.visible_until)
     for start, stop in tree.grafts[rows].reshape(-1, 2).unique(dim=0).tolist():
-        wanted[start:stop] = True
+        candidates[start:stop] = True
     if window is not None:
-        wanted &= tree.depth > tree.depth[rows].min() - window
-    return wanted.nonzero()[:, 0]
+        candidates &= tree.depth > tree.depth[rows].min() - window
+    return candidates.nonzero()[:, 0]

@@ -211,11 +211,11 @@ def attend(
     out, norm = launch.run_attention(queries, sinks)
     if readout is None:
         return AttentionOutput(out)
-    wanted = get_or_make(tree, readout, lambda: sort_readout(tree, readout))
-    at = torch.searchsorted(queries, wanted.rows)
+    sorted_readout = get_or_make(tree, readout, lambda: sort_readout(tree, readout))
+    at = torch.searchsorted(queries, sorted_readout.rows)
     if readout.reads_flow:
-        return AttentionOutput(out, *launch.read_by_span(readout.spans, wanted, at, norm))
-    return AttentionOutput(out, launch.read_by_stretch(readout.spans, wanted, at, norm))
+        return AttentionOutput(out, *launch.read_by_span(readout.spans, sorted_readout, at, norm))
+    return AttentionOutput(out, launch.read_by_stretch(readout.spans, sorted_readout, at, norm))
 
 
 class Launch:
@@ -281,37 +281,37 @@ class Launch:
     def read_by_stretch(
         self,
         spans: Int[Tensor, "row span two"],
-        wanted: SortedReadout,
+        sorted_readout: SortedReadout,
         at: Int[Tensor, " query"],
         norm: Float[Tensor, "two head pos"],
     ) -> Float[Tensor, "head row span"]:
         """The mass of the read rows, which are the queries number `at`."""
-        heads, parts = len(self.q), len(wanted.borders) + 1
-        mass = norm.new_empty(heads, len(wanted.rows), parts)
-        self.run_readout(wanted, at, norm, triton.cdiv(parts, STRETCHES), mass)
+        heads, parts = len(self.q), len(sorted_readout.borders) + 1
+        mass = norm.new_empty(heads, len(sorted_readout.rows), parts)
+        self.run_readout(sorted_readout, at, norm, triton.cdiv(parts, STRETCHES), mass)
         # stretches 0 to i are the depths below border i, so the running sum at i is the mass below that border
-        ends = torch.searchsorted(wanted.borders, spans.contiguous()).expand(heads, -1, -1, -1)
-        sums = mass.cumsum(-1)[:, wanted.row_numbers].gather(-1, ends.flatten(-2)).view(ends.shape)
+        ends = torch.searchsorted(sorted_readout.borders, spans.contiguous()).expand(heads, -1, -1, -1)
+        sums = mass.cumsum(-1)[:, sorted_readout.row_numbers].gather(-1, ends.flatten(-2)).view(ends.shape)
         return (sums[..., 1] - sums[..., 0]).to(self.q.dtype)
 
     def read_by_span(
         self,
         spans: Int[Tensor, "row span two"],
-        wanted: SortedReadout,
+        sorted_readout: SortedReadout,
         at: Int[Tensor, " query"],
         norm: Float[Tensor, "two head pos"],
     ) -> tuple[Float[Tensor, "head row span"], Float[Tensor, "head row span d_head"]]:
         """The mass and the weighted values of the read rows, span by span."""
         ordered = torch.empty_like(spans, memory_format=torch.contiguous_format)
-        ordered[wanted.row_numbers] = spans
+        ordered[sorted_readout.row_numbers] = spans
         flow = self.q.new_empty(len(self.q), *spans.shape[:2], self.q.shape[2])
         mass = norm.new_empty(flow.shape[:3])
-        self.run_readout(wanted, at, norm, spans.shape[1], mass, ordered, flow)
-        return mass[:, wanted.row_numbers].to(self.q.dtype), flow[:, wanted.row_numbers]
+        self.run_readout(sorted_readout, at, norm, spans.shape[1], mass, ordered, flow)
+        return mass[:, sorted_readout.row_numbers].to(self.q.dtype), flow[:, sorted_readout.row_numbers]
 
     def run_readout(
         self,
-        wanted: SortedReadout,
+        sorted_readout: SortedReadout,
         at: Int[Tensor, " query"],
         norm: Float[Tensor, "two head pos"],
         programs: int,
@@ -323,8 +323,8 @@ class Launch:
         if not (len(at) and programs):
             return
         q = self.q[:, at]
-        blocks = self.get_blocks(wanted.rows)
-        where = wanted.key_places if self.order is None else wanted.key_places[self.order]
+        blocks = self.get_blocks(sorted_readout.rows)
+        where = sorted_readout.key_places if self.order is None else sorted_readout.key_places[self.order]
         readout_kernel[(q.shape[0], len(blocks.common_run), programs)](
             q, self.k, self.v, *blocks, *norm[..., at].contiguous(), where, where if spans is None else spans,
             mass, mass if flow is None else flow, *q.stride()[:2], q.shape[1], self.keys, mass.shape[2], self.group,
