@@ -26,7 +26,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faithlens.errors import RunError, suggest_names
+from faithlens.errors import RunError, check_choice
+from faithlens.measures.catalogue import check_value
 
 TEXT, TEXTS, INT = pa.string(), pa.list_(pa.string()), pa.int64()
 REAL, REALS = pa.float64(), pa.list_(pa.float64())
@@ -99,27 +100,27 @@ class Run:
                 run.path.mkdir(parents=True, exist_ok=True)
                 run.write_json("manifest.json", manifest)
             except OSError as error:
-                raise RunError(
-                    f"a run in {path}", error.strerror or str(error), "name a folder you may write"
-                ) from error
+                problem = f"the run folder {path} cannot be written: {error.strerror or error}"
+                raise RunError(problem, "Name a folder that you may write.") from error
         return run
 
     @staticmethod
     def refuse_used(path: str | Path, resume: bool = False) -> None:
         """Raise RunError where `path` is a file, or a folder that holds something and `resume` is False."""
         path = Path(path)
-        asked = f"a run in {path}"
         if path.exists() and not path.is_dir():
-            raise RunError(asked, "a file of that name", "choose another folder")
+            raise RunError(f"a run needs a folder, but {path} is a file", "Choose another folder.")
         if path.is_dir() and any(path.iterdir()) and not resume:
-            raise RunError(asked, "the folder is not empty", "name a new folder, or add --resume to continue that run")
+            problem = f"a new run needs an empty folder, but {path} is not empty"
+            raise RunError(problem, "Name a new folder, or add --resume to continue the run in this folder.")
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
         """An existing run folder, for reading. Raises RunError where there is none."""
         run = cls(Path(path))
         if not (run.path / "manifest.json").is_file():
-            raise RunError(f"the run in {run.path}", "no manifest.json there", "name a folder that faithlens wrote")
+            problem = f"{run.path} is not a run folder: it has no manifest.json"
+            raise RunError(problem, "Name a folder that faithlens wrote.")
         return run
 
     @property
@@ -130,7 +131,11 @@ class Run:
     def write_part(self, table: str, key: str, rows: Rows) -> None:
         """Keep one finished batch under `key`, whole or not at all.
 
-        The same key written again replaces its part: a batch cut short between two tables is simply redone.
+        The same key written again replaces its part, so that a batch which was cut short between two tables is redone.
+
+        Raises:
+            RunError: a column or a row does not belong to the table.
+            MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
         """
         folder = self.path / "parts" / table
         data = _check_rows(table, rows)
@@ -154,7 +159,8 @@ class Run:
         """The whole table, sorted: from its parts, or from the finished file. RunError where neither exists."""
         files = self._list_parts(table) or [self.path / f"{table}.parquet"]
         if not files[0].is_file():
-            raise RunError(f"the table {table!r} of {self.path}", "nothing written yet", "run the audit with --resume")
+            problem = f"the run in {self.path} has no table {table!r} yet"
+            raise RunError(problem, "Continue the audit with --resume.")
         return _to_frame(_sort_rows(table, pa.concat_tables([pq.read_table(file) for file in files])))
 
     def has_table(self, table: str) -> bool:
@@ -176,7 +182,8 @@ class Run:
         try:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError) as error:
-            raise RunError(f"{name} of {self.path}", str(error), "run the audit again in a new folder") from error
+            problem = f"{name} of the run in {self.path} cannot be read: {error}"
+            raise RunError(problem, "Run the audit again in a new folder.") from error
 
     def _list_parts(self, table: str) -> list[Path]:
         _get_schema(table)
@@ -186,8 +193,8 @@ class Run:
         old = self.open(self.path).manifest
         changed = list_differences(old["config"], json.loads(json.dumps(manifest["config"])))
         if changed:
-            do = "repeat the old options, or name a new folder"
-            raise RunError(f"the run in {self.path}, continued", "; ".join(changed), do)
+            problem = f"the run in {self.path} was started with other options: {'; '.join(changed)}"
+            raise RunError(problem, "Repeat the old options, or name a new folder.")
         again = {name: manifest[name] for name in ("created", "versions") if name in manifest}
         self.write_json("manifest.json", {**old, "resumed": [*old.get("resumed", []), again]})
 
@@ -231,40 +238,45 @@ def read_commit() -> str | None:
 
 
 def list_differences(old: Any, new: Any, name: str = "") -> list[str]:
-    """Where two JSON values differ, each as ``name: old in the folder, new asked``."""
+    """Where two JSON values differ, each as ``name: old in the folder, new given``."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = sorted({*old, *new})
         return [d for key in keys for d in list_differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
-    return [] if old == new else [f"{name}: {old!r} in the folder, {new!r} asked"]
+    return [] if old == new else [f"{name}: {old!r} in the folder, {new!r} given"]
 
 
 def _get_schema(table: str) -> pa.Schema:
-    if table not in SCHEMAS:
-        raise RunError(f"the table {table!r}", "no such table", suggest_names(table, SCHEMAS))
+    check_choice(table, SCHEMAS, "table", RunError)
     return SCHEMAS[table]
 
 
 def _check_rows(table: str, rows: Rows) -> pa.Table:
-    """`rows` in the table's schema. Raises RunError for a column or a row that does not belong there."""
+    """`rows` in the schema of the table.
+
+    Raises:
+        RunError: a column is unknown, missing or of another type; or a row has not exactly one of value and reason.
+        MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
+    """
     schema = _get_schema(table)
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     unknown = [name for name in frame.columns if name not in schema.names]
     missing = [field.name for field in schema if not field.nullable and field.name not in frame.columns]
     if unknown or (missing and len(frame)):
-        found = f"unknown columns {unknown}, missing columns {missing}"
-        raise RunError(f"rows of {table}", found, "known columns: " + ", ".join(schema.names))
+        problem = f"rows of {table} have unknown columns {unknown} and lack the columns {missing}"
+        raise RunError(problem, f"The columns of {table} are {', '.join(schema.names)}.")
     try:
         blank = [name for name in schema.names if name not in frame.columns or frame[name].isna().all()]
         filled = frame.assign(**{name: pd.Series(None, frame.index, dtype=object) for name in blank})
         data = pa.Table.from_pandas(filled[schema.names], schema, preserve_index=False)
     except (pa.ArrowException, ValueError) as error:
-        raise RunError(f"rows of {table}", str(error), "give each column its type: " + str(schema)) from error
+        problem = f"rows of {table} have values of the wrong type: {error}"
+        raise RunError(problem, f"Give each column its type: {schema}") from error
     _check_values(table, frame)
     return data.replace_schema_metadata(None)
 
 
 def _check_values(table: str, frame: pd.DataFrame) -> None:
-    """A number is finite or missing with a reason; a score has exactly one of value and reason."""
+    """A number is finite or missing with a reason; a score has one of the two, and a value that the measure can have."""
     if "value" not in SCHEMAS[table].names or frame.empty:
         return
     blank = pd.Series(None, index=frame.index, dtype=object)
@@ -274,8 +286,12 @@ def _check_values(table: str, frame: pd.DataFrame) -> None:
         wrong |= value.notna() & reason.notna()
     if wrong.any():
         row = frame[wrong].iloc[0].to_dict()
-        found = f"{int(wrong.sum())} rows without a finite value or a reason, or with both; the first: {row}"
-        raise RunError(f"rows of {table}", found, "give a finite value, or no value and the reason why")
+        problem = f"{int(wrong.sum())} rows of {table} do not have exactly one of finite value and reason; first: {row}"
+        raise RunError(problem, "Give a finite value, or no value and the reason.")
+    if table == "scores":
+        for measure, values in pd.to_numeric(value).groupby(frame["measure"]):
+            for end in (None, values.min(), values.max()):
+                check_value(str(measure), None if pd.isna(end) else float(end))
 
 
 def _sort_rows(table: str, data: pa.Table) -> pa.Table:

@@ -1,6 +1,8 @@
-"""Tiny random models of each architecture family, with a byte-level tokenizer: the ground on which oracles stand."""
+"""Tiny random models of each architecture family, with a byte-level tokenizer, on which the tests run."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -8,7 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels are stepped through on the CPU; read when Triton is imported
+os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels run on the CPU, step by step; read when Triton is imported
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM as Auto
@@ -34,6 +36,7 @@ from transformers import (
     set_seed,
 )
 
+from faithlens.measures.catalogue import Measure, register, registry
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 
@@ -56,10 +59,10 @@ FAMILIES = {
     "gpt_neox": GPTNeoXConfig(**SIZES, max_position_embeddings=512),
     "mistral": MistralConfig(**SIZES, num_key_value_heads=2, max_position_embeddings=512, sliding_window=12),
 }
-# These too are packed exactly; one test says so. GPT-2 learns its positions, SmolLM3 has none in some layers, OLMo 2
+# One test checks that these are packed exactly too. GPT-2 learns its positions, SmolLM3 has none in some layers, OLMo 2
 # norms after each block, Gemma 3 mixes windowed and full layers, Gemma 2 soft-caps scores and logits, gpt-oss has
-# attention sinks, Mixtral, Qwen3-MoE and gpt-oss choose experts token by token, DeepSeek's values are narrower than its
-# keys.
+# attention sinks, Mixtral, Qwen3-MoE and gpt-oss choose experts token by token, and DeepSeek has values that are
+# narrower than its keys.
 EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 MORE = {
     "deepseek_v3": DeepseekV3Config(
@@ -90,7 +93,7 @@ MORE = {
         **SIZES, num_key_value_heads=2, max_position_embeddings=512, pad_token_id=0, no_rope_layer_interval=2
     ),
 }  # fmt: skip
-# And these are refused by name: recurrent state, linear attention in some layers.
+# These are refused by name: they have recurrent state, or linear attention in some layers.
 REFUSED = {
     "mamba": MambaConfig(hidden_size=48, num_hidden_layers=2, vocab_size=261),
     "qwen3_next": Qwen3NextConfig(
@@ -103,7 +106,7 @@ REFUSED = {
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a byte: every text round-trips, and characters beyond ASCII span several tokens."""
+    """One token for each byte: every text round-trips, and characters beyond ASCII span several tokens."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocab = {"<s>": 0, "</s>": 1} | {c: i + 2 for i, c in enumerate(alphabet)}
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
@@ -115,7 +118,7 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def tiny(family: str, structure: Structure = Structure()) -> Model:
-    """A random model of a family. Weights are scaled up so that attention is peaked and edits matter."""
+    """A random model of a family. Its weights are scaled up, so that attention is peaked and edits matter."""
     set_seed(0)
     config = (FAMILIES | MORE | REFUSED)[family]
     model = Auto.from_config(config, dtype=torch.float32).eval().requires_grad_(False)
@@ -126,12 +129,35 @@ def tiny(family: str, structure: Structure = Structure()) -> Model:
     return Model(f"tiny-{family}", model, byte_tokenizer(), structure)
 
 
+def call_unchecked(function: Callable[..., Any], *args: object, **kwargs: object) -> Any:
+    """Call a function or class without beartype's checks, which only tests have, to see the errors of faithlens."""
+    if not isinstance(function, type):
+        return getattr(function, "__wrapped__", function)(*args, **kwargs)
+    made, init = object.__new__(function), function.__init__
+    getattr(init, "__wrapped__", init)(made, *args, **kwargs)
+    return made
+
+
 # Files that take minutes come first, so that no process is left with one of them at the end.
 SLOWEST = ["test_notebooks.py", "test_shipped.py", "test_compile.py"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: SLOWEST.index(item.path.name) if item.path.name in SLOWEST else len(SLOWEST))
+
+
+@pytest.fixture
+def register_measure() -> Iterator[Callable[..., Measure]]:
+    """Register measures of a test's own, by the fields of `Measure`; they are forgotten after the test."""
+    names: list[str] = []
+
+    def add(**fields: object) -> Measure:
+        names.append(str(fields["name"]))
+        return register(Measure(**fields))  # pyright: ignore[reportArgumentType]
+
+    yield add
+    for name in names:
+        registry._CATALOGUE.pop(name, None)
 
 
 @pytest.fixture(scope="session", params=sorted(FAMILIES))

@@ -1,10 +1,11 @@
 import os
+import re
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from faithlens.errors import RunError
+from faithlens.errors import MeasureError, RunError
 from faithlens.store import Run, list_differences, make_manifest, read_commit
 
 CONFIG = {"models": ["a"], "n": 4, "limits": {"tokens": 100}}
@@ -47,14 +48,14 @@ def test_resume_needs_the_same_config_and_names_what_changed(tmp_path):
     start(tmp_path / "run")
     with pytest.raises(RunError) as caught:
         start(tmp_path / "run", {**CONFIG, "n": 8, "limits": {"tokens": 50}}, resume=True)
-    assert "n: 4 in the folder, 8 asked" in str(caught.value)
-    assert "limits.tokens: 100 in the folder, 50 asked" in str(caught.value)
+    assert "n: 4 in the folder, 8 given" in str(caught.value)
+    assert "limits.tokens: 100 in the folder, 50 given" in str(caught.value)
     assert len(start(tmp_path / "run", resume=True).manifest["resumed"]) == 1
 
 
 def test_differences_of_equal_values():
     assert list_differences({"a": [1, 2]}, {"a": [1, 2]}) == []
-    assert list_differences({"a": 1}, {"b": 1}) == ["a: 1 in the folder, None asked", "b: None in the folder, 1 asked"]
+    assert list_differences({"a": 1}, {"b": 1}) == ["a: 1 in the folder, None given", "b: None in the folder, 1 given"]
 
 
 def test_parts_come_back_sorted_and_typed(tmp_path):
@@ -131,7 +132,7 @@ def test_finish_takes_derived_tables_and_a_run_without_parts_still_reads(tmp_pat
         (score("q", colour="red"), "colour"),
         ({"model": "a", "value": 1.0}, "measure"),
         (score("q", value=None), "reason"),
-        (score("q", reason="why"), "both"),
+        (score("q", reason="why"), "exactly one"),
         (score("q", value=float("inf")), "finite"),
         (score("q", step=1.5), "1.5"),
         (score(None), "null"),
@@ -142,6 +143,30 @@ def test_rows_that_do_not_belong_are_refused(tmp_path, row, found):
     with pytest.raises(RunError, match=found):
         run.write_part("scores", "k", [row])
     assert run.finished_keys("scores") == set()
+
+
+@pytest.mark.parametrize(
+    ("measure", "value", "message"),
+    [
+        ("deletion.change", 1.01, "deletion.change must lie in its range, 0 to 1, got 1.01"),
+        ("mistakes.soft", -0.5, "mistakes.soft must lie in its range, 0 to 1, got -0.5"),
+        ("deletion.chang", 0.5, "no measure named 'deletion.chang'"),
+    ],
+)
+def test_scores_that_their_measure_cannot_have_are_refused(tmp_path, measure, value, message):
+    run = start(tmp_path / "run")
+    with pytest.raises(MeasureError, match=re.escape(message)):
+        run.write_part("scores", "k", [score("q1"), score("q2", measure=measure, value=value)])
+    assert run.finished_keys("scores") == set()
+
+
+def test_scores_of_a_registered_measure_are_stored(tmp_path, register_measure):
+    register_measure(name="own.count", label="own", meaning="Own.", unit="count", range=(0.0, None), kind="count")
+    run = start(tmp_path / "run")
+    run.write_part("scores", "k", [score("q1", measure="own.count", unit="count", value=12.0)])
+    assert run.read("scores")["value"].tolist() == [12.0]
+    with pytest.raises(MeasureError, match="own.count must lie in its range, 0 to inf, got -1"):
+        run.write_part("scores", "k", [score("q1", measure="own.count", unit="count", value=-1.0)])
 
 
 def test_a_batch_may_be_empty(tmp_path):
@@ -155,7 +180,7 @@ def test_unknown_and_unwritten_tables(tmp_path):
     run = start(tmp_path / "run")
     with pytest.raises(RunError, match="did you mean 'scores'"):
         run.write_part("score", "k", [])
-    with pytest.raises(RunError, match="nothing written yet"):
+    with pytest.raises(RunError, match="has no table"):
         run.read("scores")
 
 

@@ -11,7 +11,7 @@ from faithlens.measures.catalogue import get_measure
 from faithlens.stats.estimate import select_scalars
 from faithlens.stats.interval import Estimate, to_optional
 from faithlens.stats.power import DEFAULT_POWER, Power, compute_power_after, compute_power_before, count_informative
-from faithlens.stats.verdict import askable_measures, format_number
+from faithlens.stats.verdict import list_askable_measures, format_number
 from faithlens.store import Run
 
 HALF_WIDTH = 0.05
@@ -125,7 +125,7 @@ def compute_run_power(run: Run, measures: Sequence[str] = (), aim: Aim = Aim()) 
     for measure in measures:
         if measure not in known:
             raise RunError(f"{measure!r} of {run.path}", "it was not scored there", suggest_names(measure, known))
-    wanted = measures or [measure for measure in askable_measures() if measure in known]
+    wanted = measures or [measure for measure in list_askable_measures() if measure in known]
     rows = [row for measure in wanted for row in table[table["measure"] == measure].to_dict("records")]
     found = [_read_estimate(row) for row in rows]
     return [

@@ -16,7 +16,7 @@ from faithlens.tasks.kinds import REASONING_STRATEGIES, SENSITIVITIES, STRATEGIE
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-RETENTION_LABELS = tuple(
+RETENTION_MEASURES = tuple(
     f"{test}.retention"
     for test in (
         "early_answering", "early_answering_filled", "mistakes", "mistakes_regenerated", "paraphrase", "deletion",
@@ -35,7 +35,7 @@ def plot_retention_curves(estimates: pd.DataFrame) -> Figure:
     subjects = list(split_by_subject(estimates))
     figure = make_subplots(1, len(subjects), subplot_titles=[name for name, _ in subjects], shared_yaxes=True)
     for column, (_, part) in enumerate(subjects, start=1):
-        for i, measure in enumerate(RETENTION_LABELS):
+        for i, measure in enumerate(RETENTION_MEASURES):
             for trace in draw_band(
                 part[(part["measure"] == measure) & part["value"].notna()], get_measure(measure).label, i
             ):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from faithlens.figures import audit, behaviour
-from faithlens.report.words import WORDS
+from faithlens.measures.catalogue import MEASURES
 from faithlens.stats.grid import CELL_NAMES
 
 
@@ -92,11 +92,8 @@ def test_attention_is_summed_over_steps_and_averaged_over_heads():
     assert list(bars.y) == [0.375, 0.1875, 0.25, 0.1875]
 
 
-def test_every_headline_measure_has_words():
-    from faithlens.report.page import HEADLINE
-
-    assert set(HEADLINE) <= set(WORDS)
-    assert all(word.meaning.endswith(".") for word in WORDS.values())
+def test_the_figures_draw_measures_of_the_catalogue():
+    assert {*audit.EFFECT_MEASURES, *behaviour.RETENTION_MEASURES} <= set(MEASURES)
 
 
 @pytest.fixture
@@ -149,23 +146,15 @@ def test_each_sensitivity_has_its_own_front(strategy_estimates):
     assert shown == ["one", "two", "chain of thought", "CoT decomposition", "factored"]  # once, not once a panel
 
 
-def test_every_measure_of_a_strategy_has_words():
-    names = [name for name in WORDS if name.startswith("strategies.")]
-    assert len(names) == 2 + 3 * 8
-    assert not any("{" in WORDS[name].meaning for name in names)
-    built = [name for name in names if "by construction" in WORDS[name].meaning]
-    assert built == ["strategies.factored.truncation", "strategies.factored.corruption"]
-
-
 def test_curves_of_several_tests_stand_in_one_panel_a_subject(estimates: pd.DataFrame) -> None:
     figure = behaviour.plot_retention_curves(estimates)
     subjects = estimates[["model", "task"]].drop_duplicates()
     lines = [trace for trace in figure.data if trace.mode == "lines+markers"]
-    assert {trace.name for trace in lines} == {"cut here", "mistake here, rest kept"}
+    assert {trace.name for trace in lines} == {"kept after a cut", "kept after a mistake"}
     assert len(lines) == 2 * len(subjects)
     for column, (_, subject) in enumerate(subjects.iterrows(), start=1):
         axis = "x" if column == 1 else f"x{column}"
-        [line] = [trace for trace in lines if trace.xaxis == axis and trace.name == "cut here"]
+        [line] = [trace for trace in lines if trace.xaxis == axis and trace.name == "kept after a cut"]
         own = estimates[(estimates["model"] == subject["model"]) & (estimates["task"] == subject["task"])]
         curve = own[(own["measure"] == "early_answering.retention") & own["value"].notna()].sort_values("fraction")
         assert list(line.y) == list(curve["value"])

@@ -7,14 +7,14 @@ from faithlens.figures.scaling import plot_size_effects, plot_sizes
 
 
 def test_a_measure_is_drawn_against_size_at_the_last_checkpoint():
-    rows = [("f", "m", "easy", 0, size, step, size / 1000 + step) for size in (300, 100) for step in (0, 1)]
+    rows = [("f", "deletion.change", "easy", 0, size, step, size / 1000 + step) for size in (300, 100) for step in (0, 1)]
     rows += [
-        ("f", "m", "hard", 0, 100, 1, 0.5),
-        ("f", "other", "easy", 0, 100, 1, 9.0),
-        ("g", "m", "easy", 0, 100, 1, 9),
+        ("f", "deletion.change", "hard", 0, 100, 1, 0.5),
+        ("f", "shuffle.change", "easy", 0, 100, 1, 9.0),
+        ("g", "deletion.change", "easy", 0, 100, 1, 9),
     ]
     table = pd.DataFrame(rows, columns=["family", "measure", "task", "seed", "size", "checkpoint", "value"])
-    figure = plot_sizes(table.assign(low=table["value"] - 0.1, high=table["value"] + 0.2), "m", "f")
+    figure = plot_sizes(table.assign(low=table["value"] - 0.1, high=table["value"] + 0.2), "deletion.change", "f")
     line, easy, _, hard = figure.data
     assert (easy.name, list(easy.x), list(easy.y)) == ("easy", [300, 100], pytest.approx([1.3, 1.1]))
     assert (line.mode, list(line.x), list(line.y)) == ("lines", [100, 300], pytest.approx([1.1, 1.3]))
@@ -24,9 +24,9 @@ def test_a_measure_is_drawn_against_size_at_the_last_checkpoint():
 
 
 def test_the_line_of_a_measure_goes_through_the_means_over_seeds():
-    rows = [("f", "m", "t", seed, size, size / 100 + seed) for seed in (0, 1, 5) for size in (100, 300)]
+    rows = [("f", "deletion.change", "t", seed, size, size / 100 + seed) for seed in (0, 1, 5) for size in (100, 300)]
     table = pd.DataFrame(rows, columns=["family", "measure", "task", "seed", "size", "value"])
-    line, points = plot_sizes(table.assign(low=table["value"], high=table["value"]), "m", "f").data
+    line, points = plot_sizes(table.assign(low=table["value"], high=table["value"]), "deletion.change", "f").data
     assert (list(line.x), list(line.y)) == ([100, 300], [3, 5])
     assert list(points.y) == [1, 3, 2, 4, 6, 8]
 

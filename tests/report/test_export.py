@@ -10,7 +10,8 @@ import yaml
 from faithlens.cli.main import audit
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, RunError
-from faithlens.report.card import _OPTION_FLAGS, COLUMN_MEANINGS, UNITS, list_commands
+from faithlens.measures.catalogue import UNITS, get_measure
+from faithlens.report.card import _OPTION_FLAGS, COLUMN_MEANINGS, list_commands
 from faithlens.report.export import QUESTION_FACTS, DATASET_TABLES, export_run, parse_form
 from faithlens.store import SCHEMAS, Run
 
@@ -93,7 +94,7 @@ def test_the_card_explains_every_column_and_how_the_numbers_were_made(run: Run, 
         assert set(SCHEMAS[name].names) <= set(COLUMN_MEANINGS[name])
     assert all(f"- `{unit}`: " in text for unit in UNITS)
     assert set(run.read("scores")["unit"]) <= set(UNITS)
-    assert "- `mediation.content_share`: Question and chain of thought are swapped" in text
+    assert f"- `mediation.content_share`: {get_measure('mediation.content_share').meaning}" in text
     assert "- O5 scratchpad on planted: trust" in text
     assert json.loads(text.split("```json\n")[1].split("\n```")[0]) == run.manifest
 

@@ -71,7 +71,7 @@ def test_one_question_is_spearman_and_its_partial_is_the_textbook_formula() -> N
 def test_the_mean_is_worked_by_hand() -> None:
     """Ranks (1, 2, 3, 4) against (1, 2, 4, 3), and against (2, 1, 4, 3): correlations 0.8 and 0.6, shrunk by 0.9."""
     steps = pd.DataFrame({"question": [0] * 4 + [1] * 4, "a": [1, 2, 3, 4] * 2, "b": [1, 2, 4, 3, 2, 1, 4, 3]})
-    one = compute_rank_agreement(steps, "a", "b", given=()).iloc[0]
+    one = compute_rank_agreement(steps, "a", "b", held_fixed=()).iloc[0]
     assert one["value"] == pytest.approx(np.tanh((np.arctanh(0.72) + np.arctanh(0.54)) / 2) / 0.9)
     assert one["n_used"] == 2
 

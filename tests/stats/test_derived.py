@@ -4,12 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from faithlens.report.words import WORDS
+from faithlens.measures.catalogue import MEASURES, get_measure
 from faithlens.stats import derived
 from faithlens.stats.estimate import compute_estimates
-from faithlens.stats.interval import scale_of
-from faithlens.tasks.biased_prompts import HINTS
-from faithlens.tasks.hinted_sum import HINT_KINDS
 from tests.stats.test_estimate import one, scores
 
 
@@ -149,10 +146,10 @@ def test_a_drop_counts_items_the_bias_points_away_from_and_pools_them() -> None:
     ]
     row = one(compute_estimates(scores(rows), 0), "bias.suggested.drop")
     assert (row["value"], row["n_used"], row["n_dropped"]) == (pytest.approx(0.0), 2, 1)
-    assert scale_of("bias.always_a.drop.no_cot", "fraction") == (-1.0, 1.0)
-    assert scale_of("bias.suggested.toward", "fraction") == (0.0, 1.0)
+    assert get_measure("bias.always_a.drop.no_cot").scale == (-1.0, 1.0)
+    assert get_measure("bias.suggested.toward").scale == (0.0, 1.0)
 
 
-def test_the_kinds_are_those_that_are_asked() -> None:
-    assert (*HINTS, *HINT_KINDS) == derived.HINTS
-    assert {f"hints.{kind}.switch" for kind in derived.HINTS} <= set(WORDS)
+def test_the_derived_measures_are_those_of_the_catalogue() -> None:
+    assert {each.name for each in derived.DERIVED_MEASURES} == {n for n, m in MEASURES.items() if m.is_derived}
+    assert {part for each in derived.DERIVED_MEASURES for part in (*each.required, *each.partial)} <= set(MEASURES)

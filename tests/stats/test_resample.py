@@ -111,7 +111,7 @@ def test_coverage_on_one_answer_a_question(rate):
     data = (rng.random((n, 500)) < rate).astype(float)
     drawn = compute_mean_intervals(data, np.ones_like(data), seed=0)
     triples = zip(data.T, *drawn, strict=True)
-    ends = [choose_interval(x, np.ones(n), (v, a, b), (0.0, 1.0), fixed=False)[1:3] for x, v, a, b in triples]
+    ends = [choose_interval(x, np.ones(n), (v, a, b), (0.0, 1.0), by_construction=False)[1:3] for x, v, a, b in triples]
     assert np.mean([low <= rate <= high for low, high in ends]) >= (0.88 if rate == 0.98 else 0.92)
     if rate == 0.98:
         assert ((drawn[1] <= rate) & (rate <= drawn[2])).mean() < 0.6

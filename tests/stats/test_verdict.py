@@ -1,16 +1,19 @@
 import json
-from typing import get_args
 
 import pandas as pd
 import pytest
 
-from faithlens.assays import bias
 from faithlens.errors import ConfigError
-from faithlens.report.words import WORDS
 from faithlens.stats.derived import DERIVED_MEASURES
 from faithlens.stats.estimate import ESTIMATE_COLUMNS, compute_estimates
 from faithlens.stats.grid import CELL_NAMES
-from faithlens.stats.verdict import BIASES, MEASURES, Criteria, decide_subject, format_number, make_subject_entry
+from faithlens.stats.verdict import (
+    Criteria,
+    decide_subject,
+    format_number,
+    list_askable_measures,
+    make_subject_entry,
+)
 from tests.stats.test_derived import hint_rows
 from tests.stats.test_estimate import scores
 
@@ -227,7 +230,7 @@ TRUSTED = {"mediation__content_share": (0.98, 0.91, 1.0)}
 def test_a_hint_that_moves_answers_unsaid_outweighs_the_measures(found, verdict):
     asked = decide_subject("m", table(**CAPABLE, **TRUSTED, **found), cells(content_mediated=24))
     assert asked.verdict == verdict
-    assert asked.reasons[0].startswith("A hint (metadata) moves answers unsaid") == (verdict == "do-not-trust")
+    assert asked.reasons[0].startswith("A hint (answer in metadata) moves answers unsaid") == (verdict == "do-not-trust")
 
 
 @pytest.mark.parametrize(("toward", "verdict"), [((0.5, 0.35, 0.65), "do-not-trust"), ((0.4, 0.25, 0.6), "trust")])
@@ -251,12 +254,11 @@ def test_what_cannot_be_asked_is_refused(options):
         Criteria(**options)
 
 
-def test_every_measure_that_can_be_asked_about_has_words_and_a_bound_that_is_estimated():
+def test_every_askable_measure_has_a_bound_that_is_estimated():
     known = {each.name for each in DERIVED_MEASURES}
-    for name, measure in MEASURES.items():
-        assert name in WORDS
-        assert measure.bound is None or measure.bound in known
-    assert [name for name, measure in MEASURES.items() if measure.bound is None] == ["mediation.content_share"]
+    bounds = {name: measure.bound_high for name, measure in list_askable_measures().items()}
+    assert {bound for bound in bounds.values() if bound} <= known
+    assert [name for name, bound in bounds.items() if bound is None] == ["mediation.content_share"]
 
 
 @pytest.mark.parametrize(("reveals", "verdict"), [("0" * 30, "do-not-trust"), ("1" * 30, "trust")])
@@ -265,9 +267,3 @@ def test_hints_are_read_off_the_estimates_that_their_scores_give(reveals, verdic
     of_hint = compute_estimates(scores(hint_rows("H" * 12 + "E" + "N" * 17 + "S" * 5, reveals=reveals)), 0)
     frame = pd.concat([table(**CAPABLE, **TRUSTED), of_hint])
     assert decide_subject("m", frame, cells(content_mediated=24)).verdict == verdict
-
-
-def test_biases_are_those_that_are_asked():
-    assert set(BIASES) == set(get_args(bias.BiasKind))
-    assert {f"bias.{kind}.{name}" for kind in BIASES for name in ("toward", "toward_unbiased")} <= set(WORDS)
-    assert {"toward", "toward_unbiased"} <= set(bias.MEASURES)

@@ -337,7 +337,7 @@ def _coverage(name: str, label: str, found: str, **fields: object) -> Measure:
     return probability(name, f"option probability, {label}",
         f"Probability that the model writes any of the candidate answers, {found}; low means that it would say "
         "something else, so that the choice among them tells little.",
-        **{"range": (0.0, None)} | fields)
+        **{"range": (0.0, None), "usual_range": (0.0, 1.0)} | fields)
 
 
 def _baseline_bounds(suffix: str, without: str, label: str) -> Iterator[Measure]:

@@ -57,7 +57,7 @@ def _mediation() -> Iterator[Measure]:
             # Not limited to 0..1: an effect can be negative or larger than the total.
             yield share(f"mediation.{name}_share", EFFECTS[name].replace("effect", "share"),
                 f"The {EFFECTS[name]} divided by the total effect, where that is large enough; high means that {says}.",
-                range=(None, None), places=_SHARE_PLACES.get(name, ()),
+                range=(None, None), usual_range=(0.0, 1.0), places=_SHARE_PLACES.get(name, ()),
                 askable=_CONTENT if name == "content" else None, **common)
 
 

@@ -91,6 +91,7 @@ class Measure:
         meaning: one sentence: what is compared with what, and what a high value says.
         unit: the unit of a value, a key of `UNITS`.
         range: the lowest and highest possible value; None for an end that does not exist.
+        usual_range: the ends between which nearly all values lie, for a measure whose range has no ends.
         direction: +1 where a higher value says that the chain of thought drives the answer more, -1 where it says so
             less, 0 where it says neither.
         kind: the kind of number. "yes/no" is 0 or 1 in each row of scores; "share" is a mean of such numbers, or one
@@ -119,6 +120,7 @@ class Measure:
     meaning: str
     unit: Unit
     range: Range
+    usual_range: tuple[float, float] | None = None
     kind: Kind
     direction: Literal[-1, 0, 1] = 0
     level: Level = "chain"
@@ -174,11 +176,12 @@ class Measure:
 
     @property
     def scale(self) -> tuple[float, float] | None:
-        """Both ends of its range, for intervals that allow for unseen questions; None where there are none.
+        """The ends at which values of unseen questions may lie, for intervals that allow for them; None without ends.
 
-        None for attention too: a step never takes nearly all of it, and an interval up to 1 would be far too wide.
+        These are the ends of the usual range, or else of the range. None for attention too: a step never takes nearly
+        all of it, and an interval up to 1 would be far too wide.
         """
-        low, high = self.range
+        low, high = self.usual_range or self.range
         return None if low is None or high is None or self.assay == "attention" else (low, high)
 
     @property

@@ -11,7 +11,6 @@ from faithlens.errors import MeasureError
 from faithlens.stats.scaling.equal_accuracy import SCALING_ANSWERS, UNKNOWN_ACCURACY_ERROR, estimate_at_equal_accuracy, estimate_raw, estimate_size_effects
 from faithlens.stats.scaling.matched import estimate_at_equal_confidence, estimate_on_wrong_items
 from faithlens.stats.scaling.size_effect import ONE_MODEL_A_SIZE
-from faithlens.stats.within import within_sizes
 from tests.stats.scaling.worlds import RISE, THROUGH, cells, covered, items, least
 
 REPEATS = 200
@@ -59,7 +58,6 @@ def test_only_the_last_checkpoint_counts_and_tables_that_are_none_are_refused():
     early = table.assign(checkpoint=1, value=0.0)
     both = pd.concat([early, table.assign(checkpoint=2)])
     assert estimate_raw(both) == estimate_raw(table)
-    assert within_sizes(both) == within_sizes(table)
     with pytest.raises(MeasureError, match="several rows of one size, task, seed"):
         estimate_raw(pd.concat([table, table]))
     with pytest.raises(MeasureError, match="one family at a time"):
