@@ -1,7 +1,7 @@
 """Tiny random models of each architecture family, with a byte-level tokenizer, on which the tests run."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -165,7 +165,7 @@ def test_scores_of_a_registered_measure_are_stored(tmp_path, register_measure):
     run = start(tmp_path / "run")
     run.write_part("scores", "k", [score("q1", measure="own.count", unit="count", value=12.0)])
     assert run.read("scores")["value"].tolist() == [12.0]
-    with pytest.raises(MeasureError, match="own.count must lie in its range, 0 to inf, got -1"):
+    with pytest.raises(MeasureError, match=r"own\.count must lie in its range, 0 to inf, got -1"):
         run.write_part("scores", "k", [score("q1", measure="own.count", unit="count", value=-1.0)])
 
 
