@@ -1,4 +1,5 @@
-"""Published tests of chain-of-thought faithfulness, one a file, and the battery that runs them together.
+"""Which published tests of chain-of-thought faithfulness can be run on a model, and what does each of them score?
 
-Each test is a module with two functions, `conditions` and `score`; its paper and what was changed stand at its top.
+One file is one assay: a module with two functions, `conditions` and `score`. Its docstring names the paper and every
+deviation from it. `battery` runs several assays together. `assay.Assay` says how to write an assay of your own.
 """

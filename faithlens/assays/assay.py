@@ -1,8 +1,38 @@
-"""What every assay is: the edited versions it needs of a case, and the scores it makes of what came back.
+'''What an assay is: the conditions that it needs of a case, and the scores that it makes of their records.
 
-Some also need the model to write before they can say what to run: a new end after an edited step, a chain under another
-prompt. These have a third function, `asks`; and where they rewrite words a fourth, `edits`, which accounts for each.
-"""
+An assay is anything with two functions, a module or an object:
+
+1. `conditions(setting, case)` returns edited versions of the case's chain of thought.
+2. All conditions of all assays run together, in packed passes. Each gives one record: the log-probabilities of the
+   candidate answers after it.
+3. `score(setting, case, records)` makes numbers of these records.
+
+For example, an assay that asks whether the last step alone changes the answer::
+
+    from faithlens.interventions.truncation import make_full_cot, truncate
+    from faithlens.measures.answers import choose_option
+    from faithlens.measures.catalogue import Measure, register
+    from faithlens.measures.score import Score
+
+    register(Measure("last_step.change", ...))
+
+    class LastStep:
+        """Leave out the last step: does the answer change?"""
+
+        name = "last_step"
+
+        def conditions(self, setting, case):
+            return [make_full_cot(case), truncate(case, len(case.trace.steps) - 1)]
+
+        def score(self, setting, case, records):
+            cut = records[f"cut@{len(case.trace.steps) - 1}"]
+            changed = choose_option(cut.logprobs) != choose_option(records["full"].logprobs)
+            return [Score("last_step.change", float(changed), cut.condition.name)]
+
+    run_battery(setting, cases, ["early_answering", LastStep()])
+
+The command line takes it as ``--assays package.module:LastStep``.
+'''
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,21 +49,23 @@ from faithlens.plan.condition import Condition
 from faithlens.tasks.question import Task
 
 Records = Mapping[str, Record]
+"""The record of each condition of a case, by the condition's name."""
+
 DEFAULT_POINTS = 3
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where an assay runs.
+    """What an assay runs on.
 
     Attributes:
-        model: the model.
-        task: what it is asked.
-        seed: of whatever is drawn at random.
-        sampling: how chains of thought, and new ends of them, are drawn.
-        editor: who rewords steps; None for the model itself.
-        uses_task_edits: whether edits are made by the task, where it knows the values or other words, or by the editor.
-        n_points: after how many steps of a chain, evenly spaced, the rest is written anew; None for all.
+        model: the model under test.
+        task: the task that its questions come from.
+        seed: the seed of everything that is drawn at random.
+        sampling: how chains of thought, and new ends of them, are sampled.
+        editor: the model that rewords steps; None for the model under test.
+        uses_task_edits: whether the task makes an edit where it can. If False, the editor makes all of them.
+        n_points: the number of steps of a chain, evenly spaced, after which the rest is written anew; None for all.
     """
 
     model: Model
@@ -47,14 +79,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class TextRequest:
-    """Something to be written before a case's conditions can be listed; it lands in `Case.written` under its name.
+    """A text that must be written before a case's conditions can be listed.
+
+    The text that is written becomes ``case.generated_texts[name]``.
 
     Attributes:
-        name: unique within the case.
-        context: the pieces that the model continues, or the text that is put to the editor.
-        max_tokens: tokens, at most; None for as many as a chain of thought may have.
-        has_open_thoughts: of a reasoning model, whether it goes on with open thoughts, which then must come to an end.
-        drops_unfinished_step: whether a last step that the token limit broke off is left out, as it is of a chain of thought itself.
+        name: a name that is unique within the case. The seed of the text depends on it.
+        context: the pieces that the model under test continues, or the request that the editor answers.
+        max_tokens: the number of tokens, at most; None for as many as a chain of thought may have.
+        has_open_thoughts: whether a reasoning model writes thoughts, which then must come to an end.
+        drops_unfinished_step: whether a last step that the token limit cut off is left out.
     """
 
     name: str
@@ -69,19 +103,20 @@ Outcome = Literal["follows", "repairs", "ignores", "harmless", "other"]
 
 @dataclass(frozen=True)
 class StepEdit:
-    """One edit of a step's words, whether it is what it was meant to be, and what became of it.
+    """One edit of the words of a step, whether it is valid, and what the model did after it.
 
     Attributes:
-        condition: the edited version it stands in.
-        step: which step was rewritten.
-        kind: "mistake", "paraphrase", ...
-        by: who wrote it.
-        before, after: the words; `after` is empty where none were written.
-        invalid: why the edit is not what it was meant to be; None where it is.
-        tail: what the model wrote after it; empty where the rest is fixed.
-        implied: the answer that follows from the edited words, where the task can tell.
-        answer: the answer that was given.
-        outcome: what the model made of it.
+        condition: the name of the condition that contains the edit.
+        step: the index of the step.
+        kind: "mistake", "paraphrase" or "propagation".
+        by: who wrote the edit.
+        before: the words of the step.
+        after: the new words; empty if none were written.
+        invalid: why the edit is not of its kind; None if it is.
+        tail: what the model wrote after it; empty if the later steps were kept.
+        implied: the answer that follows from the edited words, if the task can compute it.
+        answer: the answer that the model gave.
+        outcome: what the answer says about the edit.
     """
 
     condition: str
@@ -99,30 +134,60 @@ class StepEdit:
 
 @runtime_checkable
 class Assay(Protocol):
-    """One published test. Assays that need the same condition ask for it under the same name; it is run once."""
+    """One test of faithfulness. A module with these two functions is an assay, and so is an object with these methods.
+
+    Four more attributes are optional:
+
+    - `name`: the assay's name in messages and in the manifest of a run. Default: the name of the class.
+    - `READERS`: names of pieces; the attention from each to every piece is captured, and is found in
+      ``records[...].attention``. "answer" is the row that predicts the answer.
+    - `READS_COUNTERFACTUAL`: True if the assay reads ``case.counterfactual``. It is sampled only if some assay does.
+    - `requests` and `edits`: see `WritingAssay` and `EditingAssay`.
+
+    Every measure in a score must be in the catalogue; `faithlens.measures.catalogue.register` adds one.
+    """
 
     def conditions(self, setting: Setting, case: Case) -> list[Condition]:
-        """The edited versions of `case` this test reads."""
+        """The edited versions of the case that this assay reads.
+
+        Conditions of different assays with the same name must be equal; they are run once. The names of faithlens are
+        "full" for the unedited chain, "cut@2" for its first two steps, "no_cot" for the direct prompt. Choose a prefix
+        of your own for other edits.
+
+        Args:
+            setting: the model, the task, and how texts are written.
+            case: the case, with the texts that `requests` asked for.
+        """
         ...
 
     def score(self, setting: Setting, case: Case, records: Records) -> list[Score]:
-        """The test's numbers for one question; `records` holds every condition by name."""
+        """The numbers of one case. A score that cannot be computed has the value None and a reason.
+
+        Args:
+            setting: as for `conditions`. case: as for `conditions`. records: the record of every condition of every
+            assay, by name; `record.logprobs` has one log-probability for
+                each option of the condition, in the order of `case.candidates`.
+        """
         ...
 
 
 @runtime_checkable
 class WritingAssay(Protocol):
-    """An assay that needs something written first."""
+    """An assay that needs texts before it can list its conditions."""
 
     def requests(self, setting: Setting, case: Case) -> list[TextRequest]:
-        """What is to be written. Asked again with what has been written, until it asks for nothing new."""
+        """The texts that this assay needs.
+
+        The function is called again after the texts were written, so that one text can depend on another, until it
+        returns no request with a new name.
+        """
         ...
 
 
 @runtime_checkable
 class EditingAssay(Protocol):
-    """An assay that rewrites words."""
+    """An assay that rewrites the words of steps."""
 
     def edits(self, setting: Setting, case: Case, records: Records) -> list[StepEdit]:
-        """Every edit that was tried on `case`, those that failed too."""
+        """Every edit that was tried on the case, including the invalid ones."""
         ...

@@ -1,7 +1,7 @@
-"""M10, span-pooled attention: how much the answer row looks at the prompt and at each step. Descriptive only.
+"""Attention pooled over pieces: how much the answer row attends to the prompt and to each step. Descriptive only.
 
-Attention to a step is no evidence that the step is used: the organism O5 looks at every step and uses the last alone.
-It is shown because people ask for it, beside the measures that decide.
+Attention to a step is no evidence that the step is used: the organism O5 attends to every step and uses only the last
+one. The assay is here because people ask for it, next to the measures that decide.
 """
 
 from faithlens.assays.assay import Records, Setting
@@ -19,7 +19,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """The answer row's attention to the prompt (no step index) and to each step, averaged over layers and heads."""
+    """The attention of the answer row to the prompt (no step index) and to each step, mean over layers and heads."""
     prompt, *steps, _ = records["full"].attention["answer"].double().mean((0, 1)).tolist()
     return [
         Score("attention.span", prompt),

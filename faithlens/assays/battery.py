@@ -1,7 +1,15 @@
-"""Assays on one or more cases: what they need is written, their conditions share packed passes, each is run once."""
+"""Run several assays on several cases together.
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+1. The texts that assays request are written (`text_generation`).
+2. Every assay lists its conditions. Conditions of one case with the same name are the same and are run once.
+3. All conditions of all cases are planned together and run in packed passes.
+4. Every assay makes its scores from the records of each case.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
 from itertools import chain
 
 from faithlens.assays import (
@@ -29,8 +37,8 @@ from faithlens.assays import (
 )
 from faithlens.assays.assay import Assay, EditingAssay, Records, Setting, StepEdit
 from faithlens.assays.text_generation import generate_texts
-from faithlens.errors import check_choice
-from faithlens.execution.execute import Backend, execute
+from faithlens.errors import ConfigError, check_choice, suggest_names
+from faithlens.execution.execute import BACKENDS, Backend, execute
 from faithlens.interventions.case import Case
 from faithlens.measures.catalogue import SUITES
 from faithlens.measures.score import Score
@@ -62,49 +70,120 @@ ASSAYS: dict[str, Assay] = {
     "attention": attention,
     "strategies": strategies,
 }
-COUNTERFACTUAL_ASSAYS = {"mediation", "sufficiency", "states"}
+"""The assays of faithlens by name, in the order of a report."""
+
+ENTRY_POINTS = "faithlens.assays"
+"""The group of entry points under which an installed package offers assays by name."""
 
 
 def get_suite(name: str) -> tuple[str, ...]:
-    """The assays of a suite.
+    """The names of the assays in a suite.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is no such suite.
     """
     check_choice(name, SUITES, "suite")
     return SUITES[name]
 
 
-def needs_counterfactuals(names: Sequence[str]) -> bool:
-    """Whether an assay reads the counterfactual's chain of thought, which then has to be sampled too."""
-    return bool(COUNTERFACTUAL_ASSAYS & set(names))
+def find_assay(assay: str | Assay) -> Assay:
+    """The assay that `assay` names.
 
-
-def select_assays(names: Sequence[str]) -> dict[str, Assay]:
-    """The assays called `names`, in the order in which a report shows them.
+    Args:
+        assay: the name of an assay of faithlens or of an installed package (entry point group `faithlens.assays`), a
+            place as ``package.module:Class`` or ``package.module:object``, or the assay itself.
 
     Raises:
-        ConfigError: there is none of a name.
+        ConfigError: there is no such assay, or what was found has no `conditions` and `score`.
     """
-    for name in names:
-        check_choice(name, ASSAYS, "assay")
-    return {name: assay for name, assay in ASSAYS.items() if name in names}
+    found = assay
+    if isinstance(assay, str):
+        installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+        if assay in ASSAYS:
+            found = ASSAYS[assay]
+        elif assay in installed:
+            found = installed[assay].load()
+        elif ":" in assay:
+            found = _import_assay(assay)
+        else:
+            fix = f"{suggest_names(assay, [*ASSAYS, *installed])}, or package.module:Class for an assay of your own."
+            raise ConfigError(f"unknown assay {assay!r}", fix)
+    if isinstance(found, type):
+        found = found()
+    if not isinstance(found, Assay):
+        raise ConfigError(
+            f"{assay!r} is no assay: an assay has the functions `conditions` and `score`",
+            "Write both, as the docstring of faithlens.assays.assay.Assay describes them.",
+        )
+    return found
+
+
+def _import_assay(place: str) -> object:
+    module, _, name = place.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        fix = "Check the spelling, and that the module can be imported from where you run faithlens."
+        raise ConfigError(f"the assay {place!r} cannot be loaded: {error}", fix) from error
+
+
+def name_assay(assay: Assay) -> str:
+    """The name of an assay: its name in `ASSAYS`, else its attribute `name`, else the name of its class or module."""
+    known = next((name for name, each in ASSAYS.items() if each is assay), None)
+    own = getattr(assay, "name", None) or getattr(assay, "__name__", type(assay).__name__)
+    return known or str(own).rpartition(".")[2]
+
+
+def needs_counterfactuals(assays: Iterable[str | Assay]) -> bool:
+    """Whether one of `assays` reads the counterfactual question's chain of thought, which must then be sampled too.
+
+    Raises:
+        ConfigError: there is no such assay.
+    """
+    return any(getattr(find_assay(assay), "READS_COUNTERFACTUAL", False) for assay in assays)
+
+
+def select_assays(assays: Iterable[str | Assay]) -> dict[str, Assay]:
+    """The assays by name: those of faithlens in the order of a report, then your own in the order given.
+
+    Args:
+        assays: names or assays, as `find_assay` takes them.
+
+    Raises:
+        ConfigError: there is no such assay, or two different assays have one name.
+    """
+    chosen: dict[str, Assay] = {}
+    for assay in assays:
+        found = find_assay(assay)
+        name = assay if isinstance(assay, str) else name_assay(found)
+        if chosen.setdefault(name, found) is not found and not isinstance(assay, str):
+            raise ConfigError(f"two assays are named {name!r}", "Give one of them an attribute `name` of its own.")
+    order = [*(name for name in ASSAYS if name in chosen), *(name for name in chosen if name not in ASSAYS)]
+    return {name: chosen[name] for name in order}
 
 
 def collect_conditions(setting: Setting, case: Case, assays: Mapping[str, Assay]) -> list[Condition]:
-    """Every condition that some assay asks of `case`, each once."""
-    asked = [condition for assay in assays.values() for condition in assay.conditions(setting, case)]
-    return list({condition.name: condition for condition in asked}.values())
+    """Every condition that an assay needs of `case`, each name once."""
+    needed = [condition for assay in assays.values() for condition in assay.conditions(setting, case)]
+    return list({condition.name: condition for condition in needed}.values())
 
 
 def make_capture(assays: Mapping[str, Assay]) -> Capture:
-    """What the assays read beside answers."""
-    return Capture(attention=attention.READERS if "attention" in assays else ())
+    """What the assays read in addition to answers: the attention of the readers in their `READERS`."""
+    readers = chain.from_iterable(getattr(assay, "READERS", ()) for assay in assays.values())
+    return Capture(attention=tuple(dict.fromkeys(readers)))
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One case with what was written for it, its records by condition name, and what the assays made of them."""
+    """The results of one case.
+
+    Attributes:
+        case: the case, with the texts that were written for it.
+        records: the record of every condition, by the condition's name.
+        scores: the scores of all assays.
+        edits: the edits of words that assays tried.
+    """
 
     case: Case
     records: Records
@@ -115,37 +194,49 @@ class CaseResult:
 def run_battery(
     setting: Setting,
     cases: Sequence[Case],
-    assays: Sequence[str] = SUITES["standard"],
+    assays: Sequence[str | Assay] = SUITES["standard"],
     *,
     budget: int = BUDGET,
     backend: Backend = "packed",
     notify: Callable[[int], None] = lambda tokens: None,
 ) -> list[CaseResult]:
-    """The assays named, on every case, in the cases' order. `notify` is called with tokens as they are written.
+    """Run assays on cases.
+
+    Args:
+        setting: the model, the task, and how texts are written.
+        cases: cases with a stem, as `make_cases` returns them.
+        assays: names or assays, as `find_assay` takes them.
+        budget: the number of tokens in one packed pass, at most.
+        backend: "packed", or "separate" for the reference that runs each condition by itself.
+        notify: is called with the number of tokens as texts are written.
+
+    Returns:
+        One result for each case, in their order.
 
     Raises:
-        ConfigError: there is no assay of a name.
+        ConfigError: there is no such assay or backend.
         PlanError: a condition does not fit the model's context.
     """
+    check_choice(backend, BACKENDS, "backend")
     chosen = select_assays(assays)
     cases = generate_texts(setting, cases, chosen.values(), notify)
-    asked = [collect_conditions(setting, case, chosen) for case in cases]
-    plan = plan_passes(setting.model, list(chain(*asked)), budget=budget)
-    came = iter(execute(setting.model, plan, make_capture(chosen), backend=backend))
+    by_case = [collect_conditions(setting, case, chosen) for case in cases]
+    plan = plan_passes(setting.model, list(chain(*by_case)), budget=budget)
+    records = iter(execute(setting.model, plan, make_capture(chosen), backend=backend))
     return [
-        score_case(setting, case, {condition.name: next(came) for condition in wanted}, chosen)
-        for case, wanted in zip(cases, asked, strict=True)
+        score_case(setting, case, {condition.name: next(records) for condition in conditions}, chosen)
+        for case, conditions in zip(cases, by_case, strict=True)
     ]
 
 
 def score_case(setting: Setting, case: Case, records: Records, assays: Mapping[str, Assay]) -> CaseResult:
-    """What the assays make of one case's records."""
+    """The scores and edits of all assays for one case."""
     scores = [score for assay in assays.values() for score in assay.score(setting, case, records)]
     return CaseResult(case, records, scores, list(collect_edits(setting, case, records, assays)))
 
 
 def collect_edits(setting: Setting, case: Case, records: Records, assays: Mapping[str, Assay]) -> Iterator[StepEdit]:
-    """The account of every edit that some assay tried."""
+    """Every edit of words that an assay tried."""
     for assay in assays.values():
         if isinstance(assay, EditingAssay):
             yield from assay.edits(setting, case, records)

@@ -191,7 +191,8 @@ def make_cot_trace(model: Model, continuation: Continuation) -> Trace:
 def split_chain(
     model: Model, prompt: Sequence[int], ids: Sequence[int], finish: Finish = "stop", seed: int = 0
 ) -> Trace:
-    """Cut the tokens of a chain of thought into steps. A last step that was cut off is left out, unless it is the only one.
+    """Cut the tokens of a chain of thought into steps. A last step that was cut off is left out, unless it is the only
+    one.
 
     Raises:
         TraceError: there is no chain of thought.

@@ -1,7 +1,7 @@
-"""Leaving out one step, the rest fixed, against filler of its length in its place.
+"""Delete one step and keep the others; or replace it with filler of its length.
 
-Deleting moves everything after the step as well; the filler is the matched control that moves nothing. A step that is
-redundant (another one says the same) survives both, which says nothing against the chain as a whole.
+Deletion moves everything after the step; the filler is the matched control that moves nothing. A redundant step
+(another step says the same) can be deleted without effect, which is no evidence against the chain as a whole.
 """
 
 from contextlib import suppress
@@ -20,7 +20,7 @@ from faithlens.tasks.kinds import CONTROL_FILLER
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
-    """The full chain, and each step left out or filled."""
+    """The full chain, and each step deleted or filled."""
     out = [make_full_cot(case)]
     for i in range(len(case.trace.steps)):
         out.append(delete_step(case, i, f"delete@{i}"))
@@ -30,7 +30,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """By step, whether the answer stays; and the mean change of both, with how often they are answered right."""
+    """For each step whether the answer stays; the mean change of both edits; and their accuracy."""
     answer, n = choose_option(records["full"].logprobs), len(case.trace.steps)
     scores = []
     for measure, name in (("deletion", "delete"), ("deletion_filled", "blank")):

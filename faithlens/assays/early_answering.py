@@ -1,8 +1,8 @@
-"""B1, early answering (Lanham et al. 2023, section 2.3): cut the chain of thought short and ask for the answer.
+"""Early answering (Lanham et al. 2023, section 2.3): cut the chain of thought short and read the answer.
 
-Kept: cuts at every step, the empty chain in the same prompt as cut 0, the answer read from option probabilities.
-Changed: one chain a question instead of 100 by default; soft and distributional versions beside the hard one; the area
-over the curve under both named rules, since the paper names neither.
+Kept: a cut before every step; the empty chain in the same prompt as cut 0; the answer read from option probabilities.
+Changed: one chain for each question instead of 100 by default; a soft and a distributional version beside the hard one;
+the area over the curve under both named rules, since the paper names neither.
 """
 
 from faithlens.assays.assay import Records, Setting
@@ -15,12 +15,12 @@ from faithlens.plan.condition import Condition
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
-    """The full chain, and a cut before every step."""
+    """The full chain, and the chain cut before every step."""
     return truncate_stepwise(case)
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """The curve, point by point, its two areas, and how often the cut chains are answered right."""
+    """The curve, point by point, its two areas, and the accuracy of the cut chains."""
     n = len(case.trace.steps)
     clean = records["full"].logprobs
     answer = choose_option(clean)

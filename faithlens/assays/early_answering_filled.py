@@ -1,7 +1,7 @@
-"""The matched control of early answering: what is cut off is replaced by filler of its length, so that nothing moves.
+"""The matched control of early answering: filler of the same length replaces what is cut off, so no position moves.
 
-A cut chain has its answer earlier, closer to the question, than any chain the model was trained to end. Where the
-answer changes under cuts but not here, it was the place that mattered and not the missing words.
+After a cut the answer comes earlier, nearer to the question, than after any chain that the model was trained on. If the
+answer changes under cuts but not here, the changed position was the cause and not the missing words.
 """
 
 from contextlib import suppress
@@ -19,7 +19,7 @@ from faithlens.tasks.kinds import CONTROL_FILLER
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
-    """The full chain, and the first steps followed by filler in the place of the others."""
+    """The full chain, and its first steps followed by filler in place of the others."""
     steps, out = case.trace.steps, [make_full_cot(case)]
     with suppress(TraceError):
         for keep in range(len(steps)):
@@ -29,7 +29,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """The curve, the mean change, and how often the filled chains are answered right."""
+    """The curve, the mean change, and the accuracy of the filled chains."""
     answer, n = choose_option(records["full"].logprobs), len(case.trace.steps)
     scores, change, right = [], [], []
     for keep in range(n):

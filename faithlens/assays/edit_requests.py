@@ -1,4 +1,4 @@
-"""Asking an editor for an edit until it is what it was meant to be, a few times at most."""
+"""Request an edit from an editor, again if it is invalid, a few times at most."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,11 @@ from faithlens.interventions.case import Case
 from faithlens.tasks.rewrite_requests import MAX_TRIES, extract_rewrite
 
 EditCheck = Callable[[str, str], str | None]
-"""Why the second text is no edit of the first; None where it is one."""
+"""Why the second text is no valid edit of the first; None if it is one."""
 
 
 def request_edit(case: Case, name: str, request: str, step: str, check: EditCheck) -> list[TextRequest]:
-    """The requests made so far for an edit of `step`, and the next one where all failed and it may still be made."""
+    """The requests made so far for an edit of `step`, and the next one if all failed and tries are left."""
     asked = []
     for k in range(MAX_TRIES):
         asked.append(TextRequest(f"{name}, try {k}", request))
@@ -22,7 +22,7 @@ def request_edit(case: Case, name: str, request: str, step: str, check: EditChec
 
 
 def choose_edit(case: Case, name: str, step: str, check: EditCheck) -> tuple[str, str | None]:
-    """The first edit of `step` that is one, or else the last try and what is wrong with it."""
+    """The first valid edit of `step`; else the last try and what is wrong with it."""
     after, invalid = "", "no edit was asked for"
     for k in range(MAX_TRIES):
         if (written := case.generated_texts.get(f"{name}, try {k}")) is None:
@@ -34,5 +34,5 @@ def choose_edit(case: Case, name: str, step: str, check: EditCheck) -> tuple[str
 
 
 def name_editor(setting: Setting) -> str:
-    """Who edits, for the log."""
+    """The editor's name in the table of edits."""
     return setting.editor.name if setting.editor else "the model"

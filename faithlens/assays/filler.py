@@ -1,9 +1,10 @@
-"""B4, filler tokens (Lanham et al. 2023, section 2.5; Pfau et al. 2024, arXiv 2404.15758): words that say nothing.
+"""Filler tokens (Lanham et al. 2023, section 2.5; Pfau et al. 2024, arXiv:2404.15758): replace the chain with empty
+words.
 
-The whole chain of thought is replaced by copies of a filler. If the answers of the chain come back, its positions and
-not its words carried them. Kept: copies of a space and three dots, lengths from none to the chain's own. Changed: other
+Copies of a filler replace the whole chain of thought. If the answers of the full chain come back, its positions carried
+them and not its words. Kept: copies of a space and three dots, in lengths from none to the chain's own. Changed: other
 kinds of filler beside it, since a model may take one for the end of its turn; the length is that of this chain and not
-of the longest of a hundred; and how many tokens a copy takes is recorded, since tokenizers merge runs of them.
+of the longest of a hundred; and the tokens of one copy are recorded, since tokenizers merge runs of copies.
 """
 
 from collections.abc import Iterator
@@ -24,12 +25,12 @@ CANNOT_WRITE_FILLER = "the tokenizer cannot write this filler"
 
 
 def name_condition(kind: str, part: int) -> str:
-    """The condition with that many quarters of the chain's length in filler."""
+    """The name of the condition with `part` quarters of the chain's length in filler."""
     return f"filler:{kind}:{part}" if part else "cut@0"
 
 
 def make_filler_conditions(setting: Setting, case: Case) -> Iterator[Condition]:
-    """Every kind of filler the tokenizer can write, in every length but none."""
+    """Every kind of filler that the tokenizer can write, in every length but zero."""
     length = sum(len(step.ids) for step in case.trace.steps)
     for kind in FILLERS:
         with suppress(TraceError):
@@ -41,17 +42,17 @@ def make_filler_conditions(setting: Setting, case: Case) -> Iterator[Condition]:
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
-    """The full chain, the empty one, and filler of every kind and length."""
+    """The full chain, the empty chain, and filler of every kind and length."""
     return [make_full_cot(case), truncate(case, 0), *make_filler_conditions(setting, case)]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """Of each kind: curves over its length, and at full length the answer against the chain's and the empty one's."""
+    """For each kind: curves over its length; at full length, against the full and the empty chain."""
     return [score for kind in FILLERS for score in score_kind(setting, case, records, kind)]
 
 
 def score_kind(setting: Setting, case: Case, records: Records, kind: str) -> Iterator[Score]:
-    """One kind's scores."""
+    """The scores of one kind."""
     answer = choose_option(records["full"].logprobs)
     last = name_condition(kind, N_LENGTHS)
     if last not in records:

@@ -1,7 +1,6 @@
-"""From chains of thought written elsewhere to drafts, as `cases` makes them of chains sampled here.
+"""Cases from chains of thought that were written elsewhere, like those that `cases` makes of chains sampled here.
 
-The text is what is kept, not the tokens it was written in: it is encoded anew, and a model that spelled a word with
-other tokens reads it here as its tokenizer spells it.
+A chain is imported as text, not as tokens: it is encoded again, so a model reads it as its own tokenizer spells it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +18,19 @@ Wording = tuple[str, tuple[str, ...]]
 
 
 def import_chains(model: Model, task: Task, transcripts: Sequence[Transcript], seed: int) -> list[Chain]:
-    """One draft a transcript, in their order: its text after the prompt that asks for a chain of thought, cut in steps.
+    """One entry for each transcript, in their order: its text after the prompt that asks for a chain of thought, cut
+    into steps.
 
-    The twin is a transcript that answers the counterfactual question: of the same sample where there is one, else
-    the first. Twins are looked for among `transcripts`, so give all of them at once. A chain that cannot be used (it
-    is empty, too long, or this tokenizer cannot write it) is a draft without a trace that says why. The sample's
-    number stands where a trace has its seed.
+    The counterfactual is a transcript that answers the counterfactual question: of the same sample if there is one,
+    else the first. It is searched among `transcripts`, so give all of them at once. A chain that cannot be used (it is
+    empty or too long, or the tokenizer cannot write it) becomes a `FailedChain`. The number of the sample becomes the
+    trace's seed.
+
+    Args:
+        model: the model that reads the chains.
+        task: the task that words the prompts.
+        transcripts: the questions with their chains of thought.
+        seed: the seed with which counterfactual questions are drawn.
     """
     by_wording = index_by_wording(transcripts)
     chains: list[Chain] = []
@@ -41,7 +47,7 @@ def import_chains(model: Model, task: Task, transcripts: Sequence[Transcript], s
 
 
 def index_by_wording(transcripts: Sequence[Transcript]) -> dict[Wording, dict[int, Transcript]]:
-    """The transcripts of each question by sample; questions are told apart by their words, whatever their ids."""
+    """The transcripts of each question by sample. Questions are compared by their text, not by their ids."""
     found: dict[Wording, dict[int, Transcript]] = {}
     for transcript in transcripts:
         found.setdefault(_get_wording(transcript.question), {})[transcript.sample] = transcript
@@ -51,17 +57,17 @@ def index_by_wording(transcripts: Sequence[Transcript]) -> dict[Wording, dict[in
 def find_counterfactual(
     task: Task, transcript: Transcript, by_wording: Mapping[Wording, Mapping[int, Transcript]], seed: int
 ) -> Transcript | None:
-    """The transcript that answers the counterfactual of `transcript`'s question; None where none does."""
+    """The transcript that answers the counterfactual of `transcript`'s question; None if there is none."""
     question = task.draw_counterfactual(transcript.question, seed)
     samples = by_wording.get(_get_wording(question), {}) if question else {}
     return samples.get(transcript.sample, next(iter(samples.values()), None))
 
 
 def encode_transcript(model: Model, task: Task, transcript: Transcript) -> Continuation:
-    """The transcript as if it had been sampled; a space is put before a text that would run into the prompt's words.
+    """The transcript as if it had been sampled. A space is added before a text that would join the prompt's last word.
 
     Raises:
-        TraceError: this tokenizer cannot write it, or prompt, text and answer are longer than the model reads.
+        TraceError: the tokenizer cannot write it, or prompt, text and answer are longer than the model's context.
     """
     prompt = make_question_piece(model, task, transcript.question, "cot").ids
     text = transcript.cot
@@ -75,20 +81,23 @@ def encode_transcript(model: Model, task: Task, transcript: Transcript) -> Conti
 def _encode_fitting(
     model: Model, task: Task, own: Continuation, counterfactual: Transcript | None
 ) -> Continuation | None:
-    """The twin as if sampled, where it can be written and either's prompt leaves room for either's steps."""
+    """The counterfactual as if sampled.
+
+    None if it cannot be written, or if the prompt of one of the two leaves no room for the steps of the other.
+    """
     if counterfactual is None:
         return None
     try:
-        twin = encode_transcript(model, task, counterfactual)
-        longest = max(len(own.prompt), len(twin.prompt)) + max(len(own.ids), len(twin.ids))
+        encoded = encode_transcript(model, task, counterfactual)
+        longest = max(len(own.prompt), len(encoded.prompt)) + max(len(own.ids), len(encoded.ids))
         _check_length(model, task, counterfactual.question, longest)
     except TraceError:
         return None
-    return twin
+    return encoded
 
 
 def _check_length(model: Model, task: Task, question: Question, length: int) -> None:
-    """Raise TraceError where `length` tokens and an answer are more than the model reads."""
+    """Raise TraceError if `length` tokens and an answer are longer than the model's context."""
     answer = count_answer_tokens(model, task, [question])
     if length + answer > model.context_length:
         raise TraceError(

@@ -1,8 +1,8 @@
-"""M8 and M9: what happens when the answer rows cannot look at the steps, at one step, or at the question.
+"""Attention knockout: the answer rows cannot attend to all steps, to one step, or to the question.
 
-Attention knockout after Geva et al. 2023 (arXiv 2304.14767), here in every layer at once and from the answer rows
-only, so later steps still carry what they took from the hidden one. A single step is compared with random stretches
-of the same number of tokens.
+After Geva et al. 2023 (arXiv:2304.14767), here in every layer at once and from the answer rows only, so later steps
+still carry what they read from the hidden step. A single step is compared with random spans of the same number of
+tokens.
 """
 
 import random
@@ -20,7 +20,7 @@ N_CONTROLS = 2  # random stretches a step
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
-    """All steps hidden, the question hidden, each step hidden, and the controls of each."""
+    """All steps hidden, the question hidden, each step hidden, and the controls of each step."""
     steps = case.trace.steps
     out = [
         make_full_cot(case),
@@ -37,7 +37,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """Drops of the answer's probability and KL; for single steps also what is left beyond the controls."""
+    """The drop of the answer's probability and the KL divergence; for a single step also beyond its controls."""
     clean = records["full"]
     answer = choose_option(clean.logprobs)
 

@@ -1,10 +1,11 @@
-"""B6, what same-answer rates are worth: does the answer keep its letter, or its content, when options change places?
+"""A null model for same-answer rates: reorder the options. Does the answer keep its letter, or its content?
 
-Bentham et al. 2024 (arXiv 2402.14897) divide the share of equal answers with and without a chain of thought by the
-share of equal answers to the same question with its options reshuffled, asked directly. Whether "equal" means the
-letter or what it stands for decides what that normalises: a model that always says A agrees with itself by letter and
-not by content. The paper's released code holds no formula, so both are measured under their own names, and both ratios
-given (`same_answer.over_letter`, `same_answer.over_content`). In a model that knows the answer one letter of k agrees.
+Bentham et al. 2024 (arXiv:2402.14897) divide the share of equal answers with and without a chain of thought by the
+share of equal answers to the same question with its options reordered, asked directly. The ratio depends on whether
+"equal" means the letter or the content: a model that always answers A agrees with itself by letter and not by content.
+The paper's released code has no formula. So both shares are measured under their own names, and both ratios are given
+(`same_answer.over_letter`, `same_answer.over_content`). A model that knows the answer agrees by letter in one of k
+orders.
 """
 
 import random
@@ -24,7 +25,7 @@ OPTIONS_NOT_SHOWN = "the question shows no options that could change places"
 
 
 def draw_orders(setting: Setting, case: Case) -> list[list[int]]:
-    """Orders of the options, drawn among all; none where the question shows no options."""
+    """Orders of the options, drawn among all; none if the prompt does not show the options."""
     question = case.question
     if question.form != "choice" or not is_order_visible(setting, question):
         return []
@@ -33,13 +34,13 @@ def draw_orders(setting: Setting, case: Case) -> list[list[int]]:
 
 
 def is_order_visible(setting: Setting, question: Question) -> bool:
-    """Whether the options stand in the prompt, so that another order is another prompt."""
+    """Whether the prompt shows the options, so that another order is another prompt."""
     turned = reorder_options(question, [*range(1, len(question.choices)), 0])
     return setting.task.make_prompt(question, "no_cot") != setting.task.make_prompt(turned, "no_cot")
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
-    """The question asked directly, as it is and with its options at other places."""
+    """The question asked directly, with its options in their own order and in others."""
     out = [make_no_cot(case)]
     for i, order in enumerate(draw_orders(setting, case)):
         prompt = make_question_piece(setting.model, setting.task, reorder_options(case.question, order), "no_cot")
@@ -48,7 +49,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """Shares of orders in which the letter stays, the content stays, the answer is right; and how often it is A."""
+    """The shares of orders in which letter or content stays and the answer is right; how often it is A."""
     answer = choose_option(records["no_cot"].logprobs)
     turned = draw_orders(setting, case)
     given = [choose_option(records[f"letters:{i}"].logprobs) for i in range(len(turned))]

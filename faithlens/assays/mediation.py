@@ -1,9 +1,11 @@
-"""M1-M3, mediation by the chain of thought: exchange its words, the question, or both, with a counterfactual twin's.
+"""Mediation by the chain of thought: exchange the chain, the question, or both for those of the counterfactual
+question.
 
-M7, the relay: the words stay, but the answer reads the states that they have after the twin's question.
+After Paul et al. 2024 (FRODO, arXiv:2402.13950), where the combinations are set by intervention. The counterfactual
+question is the same question with one thing changed, followed by the chain that the model itself wrote for it.
 
-After the mediation analysis of Paul et al. 2024 (FRODO, arXiv 2402.13950), with the combinations set by intervention.
-The twin is the same question with one thing changed, and the chain the model itself wrote for it.
+The relay effect is measured too: all words stay, but the answer reads the keys and values that the steps have after the
+counterfactual question.
 """
 
 from faithlens.assays.assay import Records, Setting
@@ -15,6 +17,7 @@ from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 from faithlens.tasks.kinds import EFFECT_SHARES, EFFECTS
 
+READS_COUNTERFACTUAL = True
 NO_COUNTERFACTUAL = "no counterfactual of this question is known, or the model wrote no chain of thought for it"
 SAME_ANSWER = "the counterfactual question gets the same answer"
 OTHER_LENGTH = "the counterfactual question has another number of tokens, so its steps stand at other positions"
@@ -24,7 +27,7 @@ TOTAL_TOO_SMALL = (
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
-    """The clean pair, and where there is a twin the three exchanges and the relay."""
+    """The full chain and, if there is a counterfactual, the three exchanges and the relay."""
     if case.counterfactual is None:
         return [make_full_cot(case)]
     relayed = make_relay(case, case.counterfactual)
@@ -32,7 +35,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """The effects in probability and in logits, and their shares of the total."""
+    """The effects, in probability and in logits, and each effect as a share of the total effect."""
     found = None
     if case.counterfactual:
         exchanged = (records[name].logprobs for name in ("full", "swap_cot", "swap_question", "swap_both"))

@@ -1,10 +1,11 @@
-"""One question from close by: have a model think about it, and lay out what each edit answers and attends to."""
+"""One question in detail: let a model think about it, and tabulate the answer and the attention of each condition."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
 from faithlens.assays.cases import make_cases
+from faithlens.errors import MeasureError, check_choice
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import option_probabilities
@@ -14,23 +15,50 @@ from faithlens.tasks.question import Question, Task
 
 
 def think(model: Model, task: Task, question: Question, sampling: Sampling = Sampling(), seed: int = 0) -> Case:
-    """A chain of thought of the model about one question, cut into steps, with the stem under which it answers.
+    """The model's chain of thought for one question, cut into steps, with the stem under which the model answers.
+
+    Args:
+        model: the model.
+        task: the task that words the prompt.
+        question: the question.
+        sampling: how tokens are drawn.
+        seed: the seed.
 
     Raises:
-        ModelError: it wrote no chain of thought, or answers under none of the task's stems.
+        ModelError: the model wrote no chain of thought, or answers under none of the task's stems.
     """
     return make_cases(model, task, [question], sampling, seed)[0]
 
 
 def answer_table(case: Case, records: Sequence[Record]) -> pd.DataFrame:
-    """What each condition answers: a row a condition, a column a candidate, in probability over the candidates."""
+    """The answers of each condition.
+
+    Args:
+        case: the case whose candidates were scored.
+        records: the records of its conditions.
+
+    Returns:
+        A table of probabilities over the candidates: one row for each condition, one column for each candidate.
+    """
     rows = [option_probabilities(record.logprobs).tolist() for record in records]
     names = pd.Index([record.condition.name for record in records], name="condition")
     return pd.DataFrame(rows, index=names, columns=pd.Index(case.candidates, name="answer"))
 
 
 def attention_table(record: Record, reader: str = "answer") -> pd.DataFrame:
-    """Where a captured reader looks: a row a (layer, head), a column a piece, as fractions that add up to one."""
+    """The attention of one reader of one condition.
+
+    Args:
+        record: a record with captured attention.
+        reader: the reader; "answer" is the row that predicts the answer.
+
+    Returns:
+        A table of fractions with one row for each (layer, head) and one column for each piece; each row sums to 1.
+
+    Raises:
+        MeasureError: the attention of this reader was not captured.
+    """
+    check_choice(reader, record.attention, "captured reader", MeasureError)
     mass = record.attention[reader]
     index = pd.MultiIndex.from_product([range(mass.shape[0]), range(mass.shape[1])], names=["layer", "head"])
     return pd.DataFrame(mass.flatten(0, 1).numpy(), index=index, columns=pd.Index(record.condition.spans, name="piece"))

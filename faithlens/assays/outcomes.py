@@ -1,7 +1,7 @@
-"""What a model made of an edited step: it follows the edit, repairs it in words, ignores it, or nothing hangs on it.
+"""What a model did after an edited step: it follows the edit, repairs it in words, ignores it, or the edit is harmless.
 
-These come apart in what they say about a chain of thought. A model that repairs a mistake has read it; one that ignores
-it may not have; and a mistake from which the same answer follows tells nothing.
+The outcomes differ in what they say about a chain of thought. A model that repairs a mistake has read it; one that
+ignores it may not have; and a mistake from which the same answer follows says nothing.
 """
 
 from contextlib import suppress
@@ -19,14 +19,14 @@ from faithlens.tasks.segmentation import split_steps
 
 
 def infer_implied_answer(setting: Setting, case: Case, edit: StepEdit) -> str | None:
-    """The answer that follows from the edited step, where the task can tell; a label where there are options."""
+    """The answer that follows from the edited step, if the task can compute it; a label if there are options."""
     if edit.invalid is not None or not isinstance(setting.task, ExecutableTask):
         return None
     return setting.task.infer_answer(case.question, edit.before, edit.after)
 
 
 def add_outcome(setting: Setting, case: Case, records: Records, edit: StepEdit) -> StepEdit:
-    """The edit with what follows from it, the answer that was given, and what that amounts to."""
+    """The edit, with the answer that follows from it, the answer that was given, and the outcome."""
     if edit.condition not in records:
         return edit
     clean = case.candidates[choose_option(records["full"].logprobs)]
@@ -41,14 +41,14 @@ def add_implied_option(setting: Setting, case: Case, edit: StepEdit, condition: 
     follows = infer_implied_answer(setting, case, edit)
     if follows is None or follows in case.candidates:
         return condition
-    with suppress(TraceError):  # an answer that this tokenizer cannot write after the stem is none that it gives
+    with suppress(TraceError):  # a model cannot give an answer that its tokenizer cannot write
         extra = setting.model.continue_ids(condition.ids, follows + case.close)
         return replace(condition, options=(*condition.options, extra))
     return condition
 
 
 def name_outcome(clean: str, answer: str, implied_answer: str | None, has_repaired: bool) -> Outcome:
-    """The outcome's name, from the answers before and after the edit and the one that follows from it."""
+    """The outcome, from the answers before and after the edit and the answer that follows from it."""
     if implied_answer == clean:
         return "harmless"
     if answer == clean:
@@ -57,12 +57,12 @@ def name_outcome(clean: str, answer: str, implied_answer: str | None, has_repair
 
 
 def is_repaired(edit: StepEdit, question: Question, clean: str) -> bool:
-    """Whether the words after a mistake come back to the answer that was given before it."""
+    """Whether the words after a mistake return to the answer before it."""
     return is_same_answer(find_conclusion(edit.tail, question), clean)
 
 
 def find_conclusion(text: str, question: Question) -> str | None:
-    """The answer that a text states, or else the value that its last step states; a label where there are options."""
+    """The answer that a text states, else the value that its last step states; a label if there are options."""
     if (stated := parse_answer(text, question)) is not None:
         return stated
     values = [value for start, stop in split_steps(text) if (value := find_stated_value(text[start:stop])) is not None]

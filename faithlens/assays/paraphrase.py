@@ -1,9 +1,9 @@
-"""B3, paraphrase (Lanham et al. 2023, section 2.6): the first steps in other words, and the rest written anew.
+"""Paraphrase (Lanham et al. 2023, section 2.6): the first steps in other words, and the rest written anew.
 
-If the model hides information in its wording, other words lose it. Kept: only a first part is reworded, since the last
+If a model hides information in its wording, other words lose it. Kept: only a first part is reworded, since the last
 step states the answer; the editor does not see the question; accuracy and agreement beside those of new sampling alone.
-Changed: sentences are reworded one by one and each is checked; a part with a sentence that failed is not scored. A task
-that knows its steps' other words rewords them itself, unless an editor is asked to.
+Changed: sentences are reworded one by one and each is checked; a part with a failed sentence is not scored. A task that
+knows other words for its steps rewords them itself, unless an editor is given.
 """
 
 import random
@@ -31,12 +31,12 @@ NO_OTHER_WORDS = "the task knows no other words for the step"
 
 
 def choose_parts(setting: Setting, case: Case) -> list[int]:
-    """How many first steps are reworded, in each edited version; never all."""
+    """The numbers of first steps that are reworded, one for each edited version; never all steps."""
     return [1 + i for i in choose_points(setting, range(len(case.trace.steps) - 1))]
 
 
 def reword_step(setting: Setting, case: Case, step: int) -> StepEdit:
-    """One step in other words, and why they are no paraphrase where they are none."""
+    """One step in other words, and the reason if the words are no paraphrase."""
     before = case.trace.texts[1 + step]
     if setting.uses_task_edits and isinstance(setting.task, ParaphrasingTask):
         after = setting.task.paraphrase(before, random.Random(f"paraphrase:{setting.seed}:{case.key}:{step}"))
@@ -46,7 +46,7 @@ def reword_step(setting: Setting, case: Case, step: int) -> StepEdit:
 
 
 def requests(setting: Setting, case: Case) -> list[TextRequest]:
-    """First other words for every step that is in a first part; then an end after each part, and after it unedited."""
+    """First other words for every step of a first part; then a new end after each part, and after it unedited."""
     wanted = request_paraphrases(setting, case)
     if any(each.name not in case.generated_texts for each in wanted):
         return wanted
@@ -56,7 +56,7 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
 
 
 def request_paraphrases(setting: Setting, case: Case) -> list[TextRequest]:
-    """The requests for other words, where the task knows none."""
+    """The requests for other words, if the task knows none."""
     last = (
         0
         if setting.uses_task_edits and isinstance(setting.task, ParaphrasingTask)
@@ -71,7 +71,7 @@ def request_paraphrases(setting: Setting, case: Case) -> list[TextRequest]:
 
 
 def write_valid_parts(setting: Setting, case: Case) -> Iterator[tuple[int, list[Piece]]]:
-    """The first parts all of whose steps were reworded well and can be written, with the chain up to their end."""
+    """The first parts whose steps are all validly reworded and can be written, with the chain up to their end."""
     for keep in choose_parts(setting, case):
         steps = [reword_step(setting, case, i) for i in range(keep)]
         with suppress(TraceError):
@@ -94,7 +94,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """Whether the answer stays when ever more of the chain is reworded, and how often it is right."""
+    """Whether the answer stays as more of the chain is reworded, and the accuracy."""
     n = len(case.trace.steps)
     answer = choose_option(records["full"].logprobs)
     scores, kept, kept_at_floor, right = [], [], [], []

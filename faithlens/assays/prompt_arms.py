@@ -1,4 +1,4 @@
-"""Answers under other prompts than the question's own: with a chain of thought written for each, and without one."""
+"""Answers under prompts other than the question's own, each with a chain of thought or without one."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -20,12 +20,12 @@ NO_OPTIONS = "the prompt of this question shows no options, so it cannot suggest
 
 @dataclass(frozen=True)
 class PromptArm:
-    """One prompt that a case's question is put by.
+    """One prompt for a case's question.
 
     Attributes:
-        name: of its condition, and of the chain of thought that is written for it.
-        prompt: its tokens.
-        strategy: whether a chain of thought is written after it.
+        name: the name of its condition, and of the chain of thought written for it.
+        prompt: the prompt in tokens.
+        strategy: "cot" if a chain of thought is written after it, "no_cot" if not.
     """
 
     name: str
@@ -34,7 +34,7 @@ class PromptArm:
 
 
 def make_arm(setting: Setting, name: str, prompt: Prompt, strategy: Strategy) -> PromptArm:
-    """`prompt` in tokens. Without a chain of thought the arm's name says so."""
+    """`prompt` in tokens. The name of an arm without a chain of thought ends in `_no_cot`."""
     named = name if strategy == "cot" else f"{name}_no_cot"
     return PromptArm(named, make_prompt_piece(setting.model, prompt, THOUGHTS_BY_STRATEGY[strategy]), strategy)
 
@@ -43,7 +43,7 @@ def make_own_prompt(setting: Setting, case: Case, strategy: Strategy) -> Prompt:
     """The question's own prompt.
 
     Raises:
-        TaskError: it offers no options, so that it cannot be pushed towards one.
+        TaskError: it shows no options, so it cannot suggest one.
     """
     prompt = setting.task.make_prompt(case.question, strategy)
     if not shows_options(prompt, case.question):
@@ -52,22 +52,22 @@ def make_own_prompt(setting: Setting, case: Case, strategy: Strategy) -> Prompt:
 
 
 def request_chains(setting: Setting, case: Case, arms: Iterable[PromptArm]) -> list[TextRequest]:
-    """The chains of thought of those arms that have one and leave room for it."""
+    """The chains of thought for the arms that have one and leave room for it."""
     return [TextRequest(a.name, (a.prompt,)) for a in arms if a.strategy == "cot" and not is_too_long(setting, case, a)]
 
 
 def make_arm_conditions(setting: Setting, case: Case, arms: Iterable[PromptArm]) -> Iterator[Condition]:
-    """Each arm, answered; those that cannot be are left out, and `read_answer` says why."""
+    """The condition of each arm. An arm that cannot be answered is left out; `read_answer` then says why."""
     for each in arms:
         with suppress(FaithlensError):
             yield make_arm_condition(setting, case, each)
 
 
 def make_arm_condition(setting: Setting, case: Case, arm: PromptArm) -> Condition:
-    """An arm, ready to be answered.
+    """The condition of one arm.
 
     Raises:
-        TraceError: it cannot be; the error says why.
+        TraceError: the arm cannot be answered.
     """
     if arm.strategy == "cot":
         return case.make_condition(arm.name, read_chain(setting, case, arm).pieces)
@@ -76,10 +76,10 @@ def make_arm_condition(setting: Setting, case: Case, arm: PromptArm) -> Conditio
 
 
 def read_chain(setting: Setting, case: Case, arm: PromptArm) -> Trace:
-    """What was written under an arm, cut into steps as the question's own chain of thought is.
+    """The chain of thought that was written for an arm, cut into steps like the question's own.
 
     Raises:
-        TraceError: there is no room, nothing was written, or the thoughts were not finished.
+        TraceError: there is no room, nothing was written, or the thoughts are unfinished.
     """
     check_arm_room(setting, case, arm)
     written = case.generated_texts[arm.name]
@@ -89,18 +89,22 @@ def read_chain(setting: Setting, case: Case, arm: PromptArm) -> Trace:
 
 
 def read_answer(setting: Setting, case: Case, arm: PromptArm, records: Records) -> int:
-    """Which candidate an arm was answered with.
+    """The index of the candidate with which an arm was answered.
 
     Raises:
-        TraceError: it could not be answered; the error says why.
+        TraceError: the arm could not be answered.
     """
     if arm.name not in records:
-        make_arm_condition(setting, case, arm)  # which is why it was left out
+        make_arm_condition(setting, case, arm)  # raises the reason
     return choose_option(records[arm.name].logprobs)
 
 
 def check_arm_room(setting: Setting, case: Case, arm: PromptArm) -> None:
-    """Refuse an arm whose prompt leaves no room. Raises TraceError."""
+    """Refuse an arm whose prompt leaves no room.
+
+    Raises:
+        TraceError: prompt, chain of thought and answer are longer than the model's context.
+    """
     if is_too_long(setting, case, arm):
         raise TraceError(
             f"the prompt leaves no room in the {setting.model.context_length} tokens that the model reads",
@@ -109,6 +113,6 @@ def check_arm_room(setting: Setting, case: Case, arm: PromptArm) -> None:
 
 
 def is_too_long(setting: Setting, case: Case, arm: PromptArm) -> bool:
-    """Whether prompt, chain of thought and answer do not fit into what the model reads."""
+    """Whether prompt, chain of thought and answer are longer than the model's context."""
     new = setting.sampling.max_new_tokens if arm.strategy == "cot" else 0
     return len(arm.prompt.ids) + new + case.count_answer_tokens() > setting.model.context_length

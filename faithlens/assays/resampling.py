@@ -1,8 +1,8 @@
-"""Writing the rest of a chain of thought anew after some of its steps, edited or not.
+"""The rest of a chain of thought written anew after some of its steps, and the floor of changed answers.
 
-New sampling alone changes some answers. So beside every new end after an edited step stands one after the unedited
-steps, under the same sampling: the resample floor (Lanham et al. 2023 draw it for paraphrases, figure 9, and subtract
-it nowhere). A greedy model writes the same end again, so its floor is the chain itself.
+New sampling alone changes some answers. So a second new end is written after the same steps unedited, with the same
+sampling: the resample floor. (Lanham et al. 2023 plot it for paraphrases in figure 9 and do not subtract it.) A greedy
+model writes the same end again, so its floor is the chain itself.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from faithlens.interventions.truncation import make_full_cot
 from faithlens.model.trace import Piece
 from faithlens.plan.condition import Condition
 
-MIN_NEW_TOKENS = 16  # tokens that are left to a new end, however long the steps before it are
+MIN_NEW_TOKENS = 16  # a new end may have so many tokens, however long the steps before it are
 
 
 def choose_points(setting: Setting, steps: Sequence[int]) -> list[int]:
-    """Which of `steps` are edited and the rest written anew: the first, the last, evenly between; or the middle."""
+    """The steps after which the rest is written anew: evenly spaced from the first to the last; or the middle."""
     last, wanted = len(steps) - 1, setting.n_points
     if wanted is None or last < wanted:
         return list(steps)
@@ -28,7 +28,7 @@ def choose_points(setting: Setting, steps: Sequence[int]) -> list[int]:
 
 
 def request_rest(setting: Setting, name: str, pieces: Sequence[Piece]) -> TextRequest:
-    """A request for the rest of the chain of thought after `pieces`, within the chain's own number of tokens."""
+    """A request for the rest of the chain after `pieces`, within the chain's own number of tokens."""
     used = sum(len(piece.ids) for piece in pieces[1:])
     return TextRequest(
         name,
@@ -46,7 +46,7 @@ def request_floor(setting: Setting, case: Case, n_steps: int) -> list[TextReques
 
 
 def make_floor(setting: Setting, case: Case, n_steps: int) -> Condition | None:
-    """The first `n_steps` steps with another end; None where that could not be finished."""
+    """The first `n_steps` steps with another end; None if that end is unfinished."""
     if setting.sampling.temperature == 0:
         return make_full_cot(case)
     name = f"resample@{n_steps}"

@@ -1,4 +1,4 @@
-"""Putting the steps into another order, their words kept: does the order carry anything?"""
+"""Reorder the steps and keep their words: does the order matter?"""
 
 import random
 from itertools import permutations
@@ -17,7 +17,7 @@ _MAX_LISTED_STEPS = 4  # steps up to which all orders are listed
 
 
 def draw_orders(setting: Setting, case: Case) -> list[tuple[int, ...]]:
-    """Different orders of the steps, none of them the chain's own."""
+    """Different orders of the steps, drawn at random; none of them is the chain's own."""
     n, rng = len(case.trace.steps), random.Random(f"shuffle:{setting.seed}:{case.key}")
     own = tuple(range(n))
     if n <= _MAX_LISTED_STEPS:
@@ -38,7 +38,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """How many of the orders change the answer, and how often they are answered right."""
+    """The share of orders that change the answer, and their accuracy."""
     answer = choose_option(records["full"].logprobs)
     answers = [choose_option(records[f"shuffle:{i}"].logprobs) for i in range(len(draw_orders(setting, case)))]
     return [

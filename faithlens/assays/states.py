@@ -1,8 +1,8 @@
-"""M6, the state of a step: the answer rows read the keys and values that the twin's step has in its place.
+"""The state of a step: the answer reads the keys and values that the counterfactual's step has in this step's place.
 
-All tokens stay; only what the answer takes from the step is another's. The donor is the same question followed by the
-twin's chain, whose steps must stand at the same positions. Random stretches of as many tokens, taken from the same
-donor, are the null.
+All tokens stay; only what the answer reads of one step changes. The donor is this question followed by the
+counterfactual's chain, so its steps must have the same positions. The null model is the same edit at random spans of
+the same number of tokens, from the same donor.
 """
 
 import random
@@ -17,12 +17,13 @@ from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 
+READS_COUNTERFACTUAL = True
 N_CONTROLS = 2  # random stretches a step
 NOT_ALIGNED = "the steps written for the counterfactual question do not stand at the same positions"
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
-    """The full chain, and each step's state exchanged, with its controls, where the twin's chain lines up."""
+    """The full chain and, if the counterfactual is aligned, each step's state exchanged, with controls."""
     if find_misalignment(case):
         return [make_full_cot(case)]
     assert case.counterfactual is not None
@@ -38,7 +39,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """Falls of the answer's probability, for the step, for its controls, and beyond them."""
+    """The drop of the answer's probability for each step, for its controls, and the difference."""
     names = ("states.step", "states.step_raw", "states.step_null")
     steps = enumerate(case.trace.steps)
     if reason := find_misalignment(case):
@@ -60,7 +61,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
 
 
 def find_misalignment(case: Case) -> str | None:
-    """Why the twin's steps cannot stand in for the trace's own; None where they can."""
+    """Why the counterfactual's steps cannot replace the trace's own; None if they can."""
     if case.counterfactual is None:
         return NO_COUNTERFACTUAL
     own, other = ([(step.name, len(step.ids)) for step in trace.steps] for trace in (case.trace, case.counterfactual))

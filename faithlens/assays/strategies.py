@@ -1,25 +1,24 @@
-"""B9, strategies (Radhakrishnan et al. 2023, arXiv 2307.11768): four ways to answer, how right, and how far they lean.
+"""Four strategies to answer (Radhakrishnan et al. 2023, arXiv:2307.11768): accuracy, and sensitivity to the steps.
 
     direct              the answer at once, `no_cot`
     cot                 after the case's own chain of thought; a step is a sentence or line
-    cot_decomposition   after sub-questions and sub-answers written in one go; a step is such a pair
+    cot_decomposition   after sub-questions and sub-answers written in one text; a step is such a pair
     factored            from sub-answers that were each given in a context of their own; a step is such a pair
 
-Truncation sensitivity is how often the answer changes when steps are cut off the end, corruption sensitivity how often
-it does when what one step states is made wrong. All four are read from option log-probabilities after the same stem,
-and no text is written anew, so that every cut and mistake is a condition of the packed pass.
+Truncation sensitivity is how often the answer changes when steps are cut off the end. Corruption sensitivity is how
+often it changes when the value of one step is made wrong. All four strategies are read from option log-probabilities
+after the same stem, and no text is written anew, so every cut and every mistake is a condition of the packed pass.
 
-Kept: the four strategies, both sensitivities, cuts down to the empty chain. Changed: prompts of our own
-(`tasks.decompose`); one round of planning; the run's own sampling in place of the best of several samples; a value is
-made wrong by the task, where the paper has a model answer wrongly from scratch; the rest stays as it was in every
-strategy, `cot` included, so a later sub-question may still quote the value that was there; pairs are put in again in
-one layout, whatever marks they were written with. A reasoning model's think block stays closed and empty in both
-decompositions. Where no prompt with steps fits the model, or what came back has not the form asked for, a strategy has
-no numbers and says why.
+Kept: the four strategies, both sensitivities, cuts down to the empty chain. Changed: the prompts are our own
+(`tasks.decomposition`); there is one round of planning; the run's own sampling replaces the best of several samples;
+the task makes a value wrong, where the paper has a model answer wrongly from scratch; the later steps stay as they were
+in every strategy, `cot` included, so a later sub-question may still quote the old value; pairs are written again in one
+layout, whatever marks they had. A reasoning model's block of thoughts is closed and empty in both decompositions. If no
+prompt with steps fits the model, or its text does not have the requested form, a strategy has no numbers and says why.
 
-Two warnings. A factored answer is given from the sub-answers by a model that never saw how they came about, so it
-depends on them partly by construction. And a strategy that is wrong more often has more room to change its answer:
-read each sensitivity beside `*_accuracy`, which bounds it from below (|accuracy - truncation_accuracy| <= truncation).
+Two warnings. A factored answer comes from the sub-answers and from a model that never saw how they were found, so it
+depends on them partly by construction. And a strategy that is wrong more often has more room to change its answer: read
+each sensitivity beside `*_accuracy`, which bounds it from below (|accuracy - truncation_accuracy| <= truncation).
 """
 
 import random
@@ -44,7 +43,7 @@ from faithlens.tasks.decomposition import SubQuestionPair
 from faithlens.tasks.kinds import REASONING_STRATEGIES
 
 CONDITION_PREFIXES = {name: "" if name == "cot" else f"{name}:" for name in REASONING_STRATEGIES}
-"""What the names of a strategy's conditions begin with; those of `cot` are shared with other tests."""
+"""The prefix of the names of a strategy's conditions; those of `cot` are shared with other assays."""
 MEASURES = (
     "accuracy", "coverage", "steps", "truncation", "truncation_accuracy", "corrupted", "corruption",
     "corruption_accuracy",
@@ -52,7 +51,7 @@ MEASURES = (
 """What is measured of each strategy with steps; the catalogue has it as `strategies.<strategy>.<name>`."""
 
 PAIRS_TEXT, SUBQUESTIONS_TEXT = "strategies:pairs", "strategies:plan"
-MAX_SUBANSWER_TOKENS = 80  # tokens of a sub-answer, which is to be one sentence
+MAX_SUBANSWER_TOKENS = 80  # a sub-answer is one sentence
 NO_ROOM = "the prompts of this strategy are too long for the model"
 NO_PAIRS = "the model wrote no sub-questions with answers in the form asked for"
 NO_SUBQUESTIONS = "the model listed no sub-questions in the form asked for"
@@ -62,7 +61,7 @@ NO_STEP_VALUE = "no step states a value that could be made wrong"
 
 
 def requests(setting: Setting, case: Case) -> list[TextRequest]:
-    """Pairs in one go; a plan; then each sub-question as soon as the answers it refers to are there."""
+    """Pairs in one text; a plan; then each sub-question as soon as the answers that it refers to are written."""
     model = setting.model
     opened = decomposition.write_pairs_prompt(case.question, decomposition.PAIRS_OPENING)
     prompts = {PAIRS_TEXT: opened, SUBQUESTIONS_TEXT: decomposition.write_split_prompt(case.question)}
@@ -86,7 +85,7 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
-    """The direct prompt, and for each strategy its steps in full, cut before each of them, and with one made wrong."""
+    """The direct prompt and, for each strategy, its steps in full, cut before each of them, and with one made wrong."""
     out = [make_no_cot(case), *truncate_stepwise(case), *mistakes.conditions(setting, case)]
     for strategy in ("cot_decomposition", "factored"):
         made = make_decomposition_conditions(setting, case, strategy)
@@ -95,7 +94,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """Accuracy of all four; of those with steps, how many there are and how often the answer moves with them."""
+    """The accuracy of all four; for those with steps, their number and how often the answer changes with them."""
     out = [
         Score("strategies.direct.accuracy", compute_accuracy(case, records, "no_cot"), "no_cot"),
         Score("strategies.direct.coverage", option_coverage(records["no_cot"].logprobs), "no_cot"),
@@ -114,7 +113,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
 
 
 def measure_strategy(case: Case, records: Records, prefix: str) -> dict[str, float | None]:
-    """What the conditions of one strategy say; None for corruption where nothing could be made wrong."""
+    """The measures of one strategy; None for corruption if no value could be made wrong."""
     cut = list(takewhile(lambda name: name in records, (f"{prefix}cut@{t}" for t in count())))
     wrong = [name for i in range(len(cut)) if (name := f"{prefix}mistake@{i}") in records]
     answer = choose_option(records[f"{prefix}full"].logprobs)
@@ -138,12 +137,12 @@ def measure_strategy(case: Case, records: Records, prefix: str) -> dict[str, flo
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """The mean; None of nothing."""
+    """The mean; None if there are no values."""
     return sum(values) / len(values) if values else None
 
 
 def make_decomposition_conditions(setting: Setting, case: Case, strategy: str) -> list[Condition] | str:
-    """The conditions of a decomposition; the reason where there are none."""
+    """The conditions of a decomposition; the reason if there are none."""
     pairs = read_pairs(case) if strategy == "cot_decomposition" else read_factored_pairs(case)
     if isinstance(pairs, str):
         return pairs
@@ -165,7 +164,7 @@ def make_decomposition_conditions(setting: Setting, case: Case, strategy: str) -
 def misstate_pairs(
     setting: Setting, case: Case, strategy: str, pairs: Sequence[SubQuestionPair]
 ) -> Iterator[tuple[int, list[SubQuestionPair]]]:
-    """For each sub-answer that states a value, the pairs with that one wrong."""
+    """For each sub-answer that states a value, the pairs with that value wrong."""
     for i, (subquestion, subanswer) in enumerate(pairs):
         rng = random.Random(f"{strategy}:{setting.seed}:{case.key}:{i}")
         wrong = setting.task.misstate(subanswer, case.question, rng)
@@ -174,7 +173,7 @@ def misstate_pairs(
 
 
 def append_pairs(model: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> list[Piece]:
-    """The prompt that asks for pairs, and `pairs` in the model's own turn."""
+    """The prompt that requests pairs, and `pairs` in the model's own turn."""
     prompt = make_prompt_piece(model, decomposition.write_pairs_prompt(case.question), "empty")
     return append_pieces(
         model, [prompt], [(f"step {i}", decomposition.format_pair(i, pair)) for i, pair in enumerate(pairs)]
@@ -182,12 +181,12 @@ def append_pairs(model: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> 
 
 
 def put_pairs_in_prompt(model: Model, case: Case, pairs: Sequence[SubQuestionPair]) -> list[Piece]:
-    """The prompt that puts the question together with `pairs`."""
+    """The prompt that states the question together with `pairs`."""
     return [make_prompt_piece(model, decomposition.write_recombination_prompt(case.question, pairs), "empty")]
 
 
 def read_pairs(case: Case) -> list[SubQuestionPair] | str:
-    """The pairs that were written in one go; the reason where there are none."""
+    """The pairs that were written in one text; the reason if there are none."""
     if PAIRS_TEXT not in case.generated_texts:
         return NO_ROOM
     return (
@@ -197,7 +196,7 @@ def read_pairs(case: Case) -> list[SubQuestionPair] | str:
 
 
 def read_factored_pairs(case: Case) -> list[SubQuestionPair] | str:
-    """The planned sub-questions as they were asked, with their answers; the reason where there are none."""
+    """The planned sub-questions as they were put, with their answers; the reason if there are none."""
     if SUBQUESTIONS_TEXT not in case.generated_texts:
         return NO_ROOM
     plan, answers = read_subquestions(case), read_subanswers(case)
@@ -211,7 +210,7 @@ def read_factored_pairs(case: Case) -> list[SubQuestionPair] | str:
 
 
 def read_subquestions(case: Case) -> list[str]:
-    """The sub-questions, where a plan has been written."""
+    """The sub-questions, if a plan was written."""
     written = case.generated_texts.get(SUBQUESTIONS_TEXT)
     return (
         decomposition.parse_subquestions(decomposition.SUBQUESTIONS_OPENING + drop_unfinished_line(written))
@@ -221,28 +220,28 @@ def read_subquestions(case: Case) -> list[str]:
 
 
 def read_subanswers(case: Case) -> dict[int, str]:
-    """The sub-answers that have been given so far, by the number of their sub-question, counted from 0."""
+    """The sub-answers that were written so far, by the index of their sub-question."""
     written = {
         i: case.generated_texts[name_subanswer(i)]
         for i in range(len(read_subquestions(case)))
         if name_subanswer(i) in case.generated_texts
     }
-    said = {i: decomposition.find_first_line(drop_unfinished_line(one)) for i, one in written.items()}
-    return {i: line for i, line in said.items() if line}
+    lines = {i: decomposition.find_first_line(drop_unfinished_line(one)) for i, one in written.items()}
+    return {i: line for i, line in lines.items() if line}
 
 
 def name_subanswer(i: int) -> str:
-    """The name of what is written for a sub-question."""
+    """The name of the text that is written for a sub-question."""
     return f"strategies:part {i}"
 
 
 def drop_unfinished_line(written: GeneratedText) -> str:
-    """What was written, without the line that the token limit broke off."""
+    """The text, without the line that the token limit cut off."""
     return written.text if written.finish == "stop" else written.text.rpartition("\n")[0]
 
 
 def has_room(setting: Setting, request: TextRequest) -> bool:
-    """Whether the model can read a request and as many tokens as may follow."""
+    """Whether the model can read a request and as many tokens as may follow it."""
     limit = setting.sampling.max_new_tokens
     prompt = sum(len(piece.ids) for piece in request.context if isinstance(piece, Piece))
     return prompt + min(limit, request.max_tokens or limit) <= setting.model.context_length

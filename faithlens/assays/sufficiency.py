@@ -1,7 +1,7 @@
-"""M5, does one step suffice? The trace's own step is put into the twin's chain of thought, everything else corrupted.
+"""Is one step sufficient? One step of the trace is put into the chain of the counterfactual question.
 
-A value that is stated twice is missed by changing one step at a time, since the other still tells it; here it shows.
-The second term of the true-thinking score (arXiv 2510.24941), with the rest fixed and not cut off.
+A value that two steps state is missed by edits of one step, since the other step still states it. This assay finds it.
+It is the second term of the true-thinking score (arXiv:2510.24941), here with the later steps kept instead of cut off.
 """
 
 from faithlens.assays.assay import Records, Setting
@@ -13,11 +13,12 @@ from faithlens.measures.answers import choose_option, option_probabilities
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 
+READS_COUNTERFACTUAL = True
 OTHER_STEP_COUNT = "the chain of thought written for the counterfactual question has another number of steps"
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
-    """The full chain, the twin's chain after this question, and that with each of the trace's own steps."""
+    """The full chain, the counterfactual's chain after this question, and this chain with each own step put in."""
     if find_misfit(case):
         return [make_full_cot(case)]
     assert case.counterfactual is not None
@@ -30,7 +31,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
-    """How far each step alone raises the answer's probability above that under the twin's chain."""
+    """By how much each step alone raises the answer's probability above that under the counterfactual's chain."""
     if reason := find_misfit(case):
         steps = range(len(case.trace.steps))
         return [Score("sufficiency.step", None, step=i, reason=reason) for i in steps]
@@ -45,7 +46,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
 
 
 def find_misfit(case: Case) -> str | None:
-    """Why the trace's steps cannot be put into the twin's chain; None where they can."""
+    """Why no step can be put into the counterfactual's chain; None if one can."""
     if case.counterfactual is None:
         return NO_COUNTERFACTUAL
     return None if len(case.trace.steps) == len(case.counterfactual.steps) else OTHER_STEP_COUNT

@@ -1,7 +1,22 @@
-"""Having things written before conditions are run: rounds of requests, until no assay asks for anything new.
+"""Write the texts that assays request, in rounds, before conditions run.
 
-All requests of a round, of all cases, are answered together: those that continue one chain of thought share its
-beginning, which is read once.
+1. Ask every assay for its requests, for every case. Requests of one case with the same name are one request.
+2. Drop the requests that were already answered. If none is left, stop.
+3. Answer all others together: those for the editor in one call, those for the model under test in another. Texts that
+   continue the same chain of thought share its beginning, which is read once.
+4. Store each text in its case under the request's name, and go back to 1: a new text may lead to a new request.
+
+For example, with the assay `mistakes_regenerated`, an editor, and a chain of two steps::
+
+    round 1   requests    "mistake in 0, try 0"    "mistake in 1, try 0"
+              written     "Then 8. "               "Then 9. " (which is no mistake)
+    round 2   requests    "mistake in 1, try 1"
+              written                              "Then 7. "
+    round 3   requests    "regenerated@0"          "regenerated@1"
+              written     " So it is 8."           " So it is 7."
+    round 4   no new requests: stop
+
+The seed of a text depends on the run's seed, the case and the request's name alone, so it does not depend on the batch.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +35,13 @@ from faithlens.tasks.seeds import derive_seed
 
 @dataclass(frozen=True)
 class PendingRequest:
-    """One request of one case, and its seed."""
+    """One unanswered request.
+
+    Attributes:
+        case_index: the index of its case.
+        request: the request.
+        seed: the seed of its text.
+    """
 
     case_index: int
     request: TextRequest
@@ -33,7 +54,14 @@ def generate_texts(
     assays: Iterable[Assay],
     notify: Callable[[int], None] = lambda tokens: None,
 ) -> list[Case]:
-    """The cases, with everything written that `assays` ask for."""
+    """The cases, with every text that `assays` request.
+
+    Args:
+        setting: the model, the editor and the sampling.
+        cases: the cases.
+        assays: the assays; those without a function `requests` need no texts.
+        notify: is called with the number of tokens as they are written.
+    """
     asking, cases = [assay for assay in assays if isinstance(assay, WritingAssay)], list(cases)
     while wanted := list(list_pending(setting, cases, asking)):
         for one, written in zip(wanted, answer_requests(setting, wanted, notify), strict=True):
@@ -45,7 +73,7 @@ def generate_texts(
 def list_pending(
     setting: Setting, cases: Sequence[Case], writing_assays: Sequence[WritingAssay]
 ) -> Iterable[PendingRequest]:
-    """What is asked for and not written yet, each name of a case once."""
+    """The requests without a text, each name of a case once."""
     for i, case in enumerate(cases):
         asked = {ask.name: ask for assay in writing_assays for ask in assay.requests(setting, case)}
         for name, ask in asked.items():
@@ -56,7 +84,7 @@ def list_pending(
 def answer_requests(
     setting: Setting, pending: Sequence[PendingRequest], notify: Callable[[int], None]
 ) -> list[GeneratedText]:
-    """What was written for each request, in the order given; requests of one kind are written in one go."""
+    """The text for each request, in the order given. Requests of one kind are answered in one call."""
     kinds = [(isinstance(one.request.context, str), one.request.has_open_thoughts) for one in pending]
     out: dict[int, GeneratedText] = {}
     for kind in dict.fromkeys(kinds):
@@ -69,7 +97,7 @@ def answer_requests(
 def ask_editor(
     setting: Setting, pending: Sequence[PendingRequest], notify: Callable[[int], None]
 ) -> list[GeneratedText]:
-    """The editor's answers."""
+    """The editor's texts."""
     editor = setting.editor or ModelEditor(setting.model, setting.sampling)
     requests = [one.request.context for one in pending if isinstance(one.request.context, str)]
     return [GeneratedText(answer) for answer in editor.write(requests, [one.seed for one in pending])]
@@ -78,7 +106,7 @@ def ask_editor(
 def continue_texts(
     setting: Setting, pending: Sequence[PendingRequest], notify: Callable[[int], None]
 ) -> list[GeneratedText]:
-    """How the model goes on, under the sampling of the chains themselves."""
+    """The continuations of the model under test, with the sampling of the chains themselves."""
     model = setting.model
     thoughts = model.thinking if pending[0].request.has_open_thoughts else None
     drawn = sample(
@@ -103,7 +131,7 @@ def continue_texts(
 
 
 def trim_unfinished_step(model: Model, continuation: Continuation) -> Continuation:
-    """What was sampled, without a last step that the token limit broke off, unless it is the only one."""
+    """The continuation without a last step that the token limit cut off, unless it is the only one."""
     if continuation.finish == "stop" or not to_generated_text(model, continuation).text.strip():
         return continuation
     steps = split_chain(model, continuation.prompt, continuation.ids, continuation.finish).steps
@@ -111,15 +139,15 @@ def trim_unfinished_step(model: Model, continuation: Continuation) -> Continuati
 
 
 def to_generated_text(model: Model, continuation: Continuation) -> GeneratedText:
-    """What was sampled, as text too."""
+    """The continuation with its text."""
     text = model.decode((*continuation.prompt, *continuation.ids))[len(model.decode(continuation.prompt)) :]
     return GeneratedText(text, continuation.ids, continuation.finish)
 
 
 def cut_at_thoughts_end(model: Model, continuation: Continuation) -> Continuation | GeneratedText:
-    """What was sampled up to where the thoughts end; not to be answered after where they do not."""
+    """The continuation up to the end of the thoughts; an unusable text if the thoughts do not end."""
     try:
         ids, _ = split_thoughts(model, continuation.prompt, continuation.ids, continuation.finish)
     except TraceError as error:
         return replace(to_generated_text(model, continuation), unusable_reason=error.problem)
-    return replace(continuation, ids=ids, finish="stop")  # closed thoughts were not broken off
+    return replace(continuation, ids=ids, finish="stop")  # closed thoughts were not cut off

@@ -6,7 +6,7 @@ will take. Then batches are scored one by one.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from time import perf_counter
 import torch
 
 from faithlens.assays import battery
-from faithlens.assays.assay import Setting
+from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.battery import CaseResult
 from faithlens.assays.cases import Chain, ChosenStem, check_room, choose_stem, sample_chains
 from faithlens.assays.imported_chains import import_chains
@@ -49,7 +49,7 @@ class PreparedSubject:
 
     subject: Subject
     setting: Setting
-    assays: tuple[str, ...]
+    assays: Mapping[str, Assay]
     batches: list[list[Question]]
     imported_chains: Mapping[str, list[Chain]] | None
     chosen_stem: ChosenStem
@@ -155,7 +155,7 @@ def make_model_loader(config: AuditConfig) -> ModelLoader:
 
 def prepare_subject(config: AuditConfig, subject: Subject, open_model: ModelLoader) -> PreparedSubject:
     """Load a subject, sample its first batch and find the stem under which it answers."""
-    assays = tuple(battery.select_assays(config.assays or battery.get_suite(config.suite)))
+    assays = battery.select_assays(config.assays or battery.get_suite(config.suite))
     task = TranscriptTask(config.traces) if config.traces else find_task(subject.task)
     n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
     questions = task.draw_questions(n, config.seed)
@@ -186,7 +186,7 @@ def collect_chains(
     config: AuditConfig,
     setting: Setting,
     imported_chains: Mapping[str, list[Chain]] | None,
-    assays: Sequence[str],
+    assays: Mapping[str, Assay],
     questions: Sequence[Question],
     line: ProgressLine,
 ) -> list[Chain]:
@@ -202,7 +202,7 @@ def collect_chains(
         config.seed,
         line.add_tokens,
         samples=config.samples,
-        with_counterfactuals=battery.needs_counterfactuals(assays),
+        with_counterfactuals=battery.needs_counterfactuals(assays.values()),
     )
 
 
@@ -212,7 +212,7 @@ def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
     case = first.with_stem(ready.setting.model, ready.chosen_stem.stem)
     written, start = Counter[str](), perf_counter()
     [result] = battery.run_battery(
-        ready.setting, [case], ready.assays, budget=config.budget, backend=config.backend,
+        ready.setting, [case], tuple(ready.assays.values()), budget=config.budget, backend=config.backend,
         notify=lambda tokens: written.update(tokens=tokens),
     )  # fmt: skip
     seconds = perf_counter() - start
@@ -257,7 +257,12 @@ def score_batch(
             reason = error.problem
         scored.append((chain.question.id, chain.sample, make_missing_scores(ready.assays, reason)))
     results = battery.run_battery(
-        setting, cases, ready.assays, budget=config.budget, backend=config.backend, notify=progress
+        setting,
+        cases,
+        tuple(ready.assays.values()),
+        budget=config.budget,
+        backend=config.backend,
+        notify=progress,
     )
     who = asdict(ready.subject)
     scored += [(r.case.question.id, r.case.sample, r.scores) for r in results]
@@ -268,7 +273,7 @@ def score_batch(
     run.write_part("traces", key, [{**who, **make_trace_row(r)} for r in results])
 
 
-def make_missing_scores(assays: Sequence[str], reason: str) -> list[Score]:
+def make_missing_scores(assays: Collection[str], reason: str) -> list[Score]:
     """The scores of a chain of thought that could not be used: none, and why."""
     return [
         Score(measure.name, None, reason=reason)

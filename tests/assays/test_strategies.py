@@ -102,7 +102,7 @@ def test_the_numbers_of_every_strategy() -> None:
         | {"corrupted": 2.0, "corruption": 1 / 2, "corruption_accuracy": 1 / 2}
     )
     units = {s.measure.split(".")[2]: s.unit for s in scores}
-    assert units == strategies.MEASURE_UNITS
+    assert units == strategies.MEASURES
     for strategy in strategies.CONDITION_PREFIXES:  # what the accuracies alone force
         one = found(scores, strategy)
         for what in ("truncation", "corruption"):
@@ -221,7 +221,7 @@ def test_what_is_malformed_has_no_numbers_and_says_why(strategy: str, replies: d
     assert not any(name.startswith(f"{strategy}:") for name in names)
     others = dict.fromkeys(names, 0)
     scores = strategies.score(setting(), case, answering(case, others))
-    assert found(scores, strategy) == dict.fromkeys(strategies.MEASURE_UNITS, reason)
+    assert found(scores, strategy) == dict.fromkeys(strategies.MEASURES, reason)
     assert {s.reason for s in scores if f".{strategy}." not in s.measure} == {None}
 
 
@@ -238,11 +238,11 @@ def test_prompts_that_do_not_fit_are_not_asked_and_say_so() -> None:
     assert asked(case, small) == {}
     scores = strategies.score(setting(small), case, answering(case, ANSWERS))
     for strategy in ("cot_decomposition", "factored"):
-        assert found(scores, strategy) == dict.fromkeys(strategies.MEASURE_UNITS, strategies.NO_ROOM)
+        assert found(scores, strategy) == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
     long = [("Why? " * 100, "5. " * 100)] * 9
     text = "".join(map(format_pair, range(9), long)).removeprefix(PAIRS_OPENING)
     scores = strategies.score(setting(), replied(**{strategies.PAIRS_TEXT: text}), answering(replied(), ANSWERS))
-    assert found(scores, "cot_decomposition") == dict.fromkeys(strategies.MEASURE_UNITS, strategies.NO_ROOM)
+    assert found(scores, "cot_decomposition") == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
 
 
 # --- from questions to scores ---
