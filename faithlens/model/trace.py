@@ -22,9 +22,9 @@ starts inside of a token::
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from faithlens.errors import TraceError
+from faithlens.errors import TraceError, check_choice
 from faithlens.model.model import Model
 
 Segmenter = Callable[[str], list[tuple[int, int]]]
@@ -146,8 +146,9 @@ def make_trace(
         seed: the seed of the sample.
 
     Raises:
-        TraceError: the chain of thought is empty, or the tokenizer's decoding is no concatenation.
+        TraceError: an unknown finish, an empty chain of thought, or a tokenizer whose decoding is no concatenation.
     """
+    check_choice(finish, get_args(Finish), "finish", TraceError)
     starts = find_offsets(model, cot, prompt)
     text = model.decode([*prompt, *cot])[-starts[-1] :] if starts[-1] else ""
     if not text.strip():
@@ -173,8 +174,9 @@ def split_thoughts(
         finish: whether the model ended its turn ("stop") or was cut off ("length").
 
     Raises:
-        TraceError: the thoughts were never closed, or the model has no markers.
+        TraceError: an unknown finish, thoughts that were never closed, or a model without markers.
     """
+    check_choice(finish, get_args(Finish), "finish", TraceError)
     if model.thinking is None:
         raise TraceError(
             f"{model.name} has no markers of thoughts in its chat template",

@@ -53,11 +53,21 @@ class Knockout:
         reader: the name of a piece, or "answer" for all answer rows. The name of the last piece means "answer" too.
         read: pieces or positions that the reader may not attend to.
         layers: the blocks in which the edges are cut; None for all.
+
+    Raises:
+        PlanError: `read` is a single name.
     """
 
     reader: str
     read: tuple[Span, ...]
     layers: Layers = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.read, str):
+            raise PlanError(
+                f"read must be a tuple of pieces or positions, got the text {self.read!r}",
+                f"Write read=({self.read!r},).",
+            )
 
 
 @dataclass(frozen=True)

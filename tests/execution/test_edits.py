@@ -25,7 +25,7 @@ from faithlens.plan.condition import (
 )
 from faithlens.plan.packing import CHUNK_ROWS
 from faithlens.plan.plan import compile_plan
-from tests.conftest import MORE, tiny
+from tests.conftest import MORE, call_unchecked, tiny
 from tests.execution.exact import execute_exactly
 
 OPTIONS = ((65,), (66,), (67, 70), (67, 71, 72))
@@ -291,15 +291,17 @@ def test_edits_without_meaning_are_refused(edit: Edit, words: str) -> None:
 
 def test_unknown_components_and_kinds_of_ablation_are_refused_by_name() -> None:
     for make in (
-        lambda name: Patch(name, "step 1", DONOR),
-        lambda name: Ablation(name, "step 1", "zero"),
-        lambda name: Apply(name, "step 1", lambda x, offsets: x),
-        lambda name: Capture(activations=(Site(name, 1, "step 1"),)),
+        lambda name: call_unchecked(Patch, name, "step 1", DONOR),
+        lambda name: call_unchecked(Ablation, name, "step 1", "zero"),
+        lambda name: call_unchecked(Apply, name, "step 1", lambda x, offsets: x),
+        lambda name: call_unchecked(Capture, activations=(Site("z", 1, "step 1")._replace(component=name),)),
     ):
         with pytest.raises(PlanError, match=r"unknown component 'resid_per'\s.*did you mean 'resid_pre'"):
             make("resid_per")
     with pytest.raises(PlanError, match=r"unknown kind of ablation 'zeros'\s.*did you mean 'zero'"):
-        Ablation("z", "step 1", "zeros")  # pyright: ignore[reportArgumentType]
+        call_unchecked(Ablation, "z", "step 1", "zeros")
+    with pytest.raises(PlanError, match=r"read must be a tuple .*\s.*read=\('step 1',\)"):
+        call_unchecked(Knockout, "answer", "step 1")
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def endpoint(server: Server, **more: object) -> Endpoint:
-    return Endpoint(server.url, "m", **({"wait": 0.01, "timeout": 600.0} | more))  # pyright: ignore[reportArgumentType]
+    return Endpoint(server.url, "m", **({"first_wait": 0.01, "timeout": 600.0} | more))  # pyright: ignore[reportArgumentType]
 
 
 def test_requests_are_answered_in_order_with_their_seeds(server: Server) -> None:

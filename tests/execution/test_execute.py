@@ -16,7 +16,7 @@ from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Site
 from faithlens.plan.condition import Condition, KeyValuePatch, Knockout, Patch
 from faithlens.plan.plan import compile_plan
-from tests.conftest import FAMILIES, MORE, tiny
+from tests.conftest import FAMILIES, MORE, call_unchecked, tiny
 from tests.execution.exact import NoFloat32, differences, execute_exactly, in_float64
 
 CAPTURE = Capture(attention=("answer", "stem", "step 1"))
@@ -192,7 +192,7 @@ def test_readers_spans_and_layers_that_no_condition_has_are_refused() -> None:
         with pytest.raises(PlanError, match=rf"no condition has the reader 'step 9' of {field}\s.*did you mean 'step "):
             execute(model, plan, Capture(**{field: ("step 9",)}))
         with pytest.raises(PlanError, match=rf"{field} must be a tuple of readers.*\s.*Write {field}=\('answer',\)"):
-            Capture(**{field: "answer"})
+            call_unchecked(Capture, **{field: "answer"})
     with pytest.raises(
         PlanError, match=r"no condition has the piece 'stm' of an activation site\s.*did you mean 'stem'"
     ):
@@ -202,11 +202,11 @@ def test_readers_spans_and_layers_that_no_condition_has_are_refused() -> None:
 
 
 def test_an_unknown_backend_and_what_is_no_plan_are_refused() -> None:
-    unchecked, model = getattr(execute, "__wrapped__", execute), tiny("llama")  # beartype would refuse them first
+    model = tiny("llama")
     with pytest.raises(ConfigError, match=r"unknown backend 'seperate'\s.*did you mean 'separate'"):
-        unchecked(model, compile_plan(cases()), backend="seperate")
+        call_unchecked(execute, model, compile_plan(cases()), backend="seperate")
     with pytest.raises(PlanError, match="execute needs a plan, got list"):
-        unchecked(model, cases())
+        call_unchecked(execute, model, cases())
 
 
 @pytest.mark.parametrize("backend", ["packed", "separate"])

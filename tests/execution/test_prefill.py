@@ -18,7 +18,7 @@ def test_the_model_goes_on_as_if_it_had_read_each_prompt_itself(family: str, mon
     """Past sliding windows, with expert layers, latent attention and learnt positions: the same twelve tokens."""
     model = tiny(family)
     together = sample(model, BRANCHES, range(5), Sampling(max_new_tokens=12))
-    monkeypatch.setattr(sampling, "packable", lambda model: False)
+    monkeypatch.setattr(sampling, "can_prefill", lambda model: False)
     assert together == [sample(model, [b], [i], Sampling(max_new_tokens=12))[0] for i, b in enumerate(BRANCHES)]
 
 

@@ -14,7 +14,7 @@ from faithlens.model.structure import Structure
 from faithlens.model.trace import Trace, cut_steps, find_offsets, make_trace
 from faithlens.organisms.tokenizer import build_tokenizer
 from faithlens.tasks.segmentation import split_steps
-from tests.conftest import byte_tokenizer, tiny
+from tests.conftest import byte_tokenizer, call_unchecked, tiny
 
 MODEL = tiny("llama").hf_model
 BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -152,3 +152,15 @@ def test_a_long_chain_is_cut_in_linear_time() -> None:
     counting = Counting(model.name, model.hf_model, model.tokenizer, model.structure)
     assert len(make_trace(counting, model.encode_prompt("Q"), ids, split_steps).steps) == 200
     assert decoded < 20 * len(ids)
+
+
+def test_an_unknown_finish_is_refused() -> None:
+    with pytest.raises(TraceError, match=r"unknown finish 'stopped'\s.*did you mean 'stop'"):
+        call_unchecked(make_trace, tiny("llama"), (3,), (4, 5), lambda text: [(0, len(text))], "stopped")
+
+
+def test_the_example_of_the_module_is_right() -> None:
+    text, starts = "2 + 3 = 5.\nSo 5.", [0, 3, 7, 9, 13, 16]
+    ranges = cut_steps(text, starts, [(0, 11), (11, 16)])
+    assert ranges == [(0, 4), (4, 5)]
+    assert [text[starts[a] : starts[b]] for a, b in ranges] == ["2 + 3 = 5.\nSo", " 5."]

@@ -18,7 +18,7 @@ from faithlens.model.wrap import wrap
 from faithlens.plan.capture import Capture, Site
 from faithlens.plan.condition import Ablation, Apply, Condition, Patch
 from faithlens.plan.plan import compile_plan
-from tests.conftest import FAMILIES, byte_tokenizer, tiny
+from tests.conftest import FAMILIES, byte_tokenizer, call_unchecked, tiny
 
 PIECES = (Piece("prompt", (11, 12, 13)), Piece("step 0", (14, 15)), Piece("stem", (16,)))
 CLEAN = Condition("clean", PIECES, ((20,), (21,)))
@@ -150,7 +150,7 @@ def test_forbidden_edges_are_read_from_the_config() -> None:
 
 
 def test_what_is_no_causal_model_is_refused() -> None:
-    unchecked, tokenizer = getattr(wrap, "__wrapped__", wrap), byte_tokenizer()  # beartype would refuse them first
+    tokenizer = byte_tokenizer()
     encoder_decoder = T5ForConditionalGeneration(T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2))
     for other, message in (
         (encoder_decoder, "no causal language model"),
@@ -159,6 +159,6 @@ def test_what_is_no_causal_model_is_refused() -> None:
         (torch.nn.Linear(2, 2), "must be a transformers model, got Linear"),
     ):
         with pytest.raises(FaithlensError, match=message):
-            unchecked(other, tokenizer)
+            call_unchecked(wrap, other, tokenizer)
     with pytest.raises(ModelError, match="the tokenizer must be a transformers tokenizer, got str"):
-        unchecked(raw("llama"), "gpt2")
+        call_unchecked(wrap, raw("llama"), "gpt2")

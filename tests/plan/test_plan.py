@@ -12,6 +12,7 @@ from faithlens.model.trace import Piece
 from faithlens.plan import packing
 from faithlens.plan.condition import Condition, Cut, Knockout, Patch
 from faithlens.plan.plan import Plan, compile_plan
+from tests.conftest import call_unchecked
 
 TOKENS = st.lists(st.integers(0, 3), min_size=1, max_size=6).map(tuple)  # few tokens: many shared prefixes
 STRUCTURE = Structure((("steps", 2), ("answer", 3)), (("answer", "question"),))
@@ -125,12 +126,11 @@ def test_structure_hides_whole_sections() -> None:
 
 
 def test_a_single_condition_and_single_tokens_are_refused_with_what_to_write() -> None:
-    unchecked = getattr(compile_plan, "__wrapped__", compile_plan)  # beartype would refuse them first
     condition = Condition("a", (Piece("stem", (1, 2)),), ((3,),))
     with pytest.raises(
         PlanError, match=r"a list of conditions is needed, got the single condition 'a'\s.*\[condition\]"
     ):
-        unchecked(condition)
+        call_unchecked(compile_plan, condition)
     object.__setattr__(condition, "options", (3, 4))  # as a caller without a type checker could
     with pytest.raises(PlanError, match="must be a sequence of tokens"):
         compile_plan([condition])
