@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from faithlens.cli.interrupt import INTERRUPTED, Interrupted, keeping, resumable
+from faithlens.cli.lists import list_assays, list_measures, list_tasks
 from faithlens.cli.organisms import organisms_app, validate
 from faithlens.errors import ConfigError, FaithlensError
 
@@ -347,6 +348,9 @@ def run_bench(
 
 
 app.command()(validate)
+app.command("measures")(list_measures)
+app.command("tasks")(list_tasks)
+app.command("assays")(list_assays)
 
 
 class DecisionExit(SystemExit):

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from faithlens.cli.interrupt import repeatable
+from faithlens.cli.lists import list_organisms
 from faithlens.errors import ConfigError, suggest_names
 
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="models at work at once, one core each")]
@@ -43,7 +43,12 @@ def validate(
     from faithlens.commands.validate.run import run_validation
     from faithlens.organisms import ORGANISMS, get_organism
     from faithlens.organisms.training_cache import parse_seeds
-    from faithlens.report.detection import make_requirements_table, make_detection_table, make_exposures_table, make_faults_table
+    from faithlens.report.detection import (
+        make_detection_table,
+        make_exposures_table,
+        make_faults_table,
+        make_requirements_table,
+    )
 
     wanted = list(ORGANISMS) if names == "all" else [get_organism(name.strip()).name for name in names.split(",")]
     asked = () if measures == "all" else [name.strip() for name in measures.split(",")]
@@ -59,16 +64,7 @@ def validate(
     raise SystemExit(bars and any(bar.passed is False for bar in found.bars))
 
 
-@organisms_app.command("list")
-def list_organisms() -> None:
-    """What is planted in each organism, and with which seeds it is here."""
-    from faithlens.organisms import ORGANISMS
-    from faithlens.organisms.training_cache import list_cached_seeds
-
-    table = Table("organism", "what is planted", "trained with seeds")
-    for name, planted in ORGANISMS.items():
-        table.add_row(name, planted.truth, ", ".join(["0, in the package", *map(str, list_cached_seeds(planted))]))
-    Console().print(table)
+organisms_app.command("list")(list_organisms)
 
 
 @organisms_app.command("train")
@@ -88,7 +84,7 @@ def train_organisms(
     """
     from faithlens.organisms import ORGANISMS, get_organism
     from faithlens.organisms.parallel import run_on_cores
-    from faithlens.organisms.training_cache import parse_seeds, train_into, find_or_train
+    from faithlens.organisms.training_cache import find_or_train, parse_seeds, train_into
     from faithlens.report.certificate import make_certificate_table
 
     planted = ORGANISMS.values() if names == ["all"] else map(get_organism, names)
@@ -117,8 +113,8 @@ def train_families(
 
     The larger ones of `steady` know more without their chain of thought; of `waning` they also rely on it less.
     """
-    from faithlens.organisms.family_training import train_family
     from faithlens.organisms.family import DIGIT_LIMITS
+    from faithlens.organisms.family_training import train_family
     from faithlens.organisms.training_cache import parse_seeds
 
     for name in names:

@@ -1,0 +1,131 @@
+"""The commands that list what faithlens knows: measures, tasks, assays and organisms."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from importlib.metadata import entry_points
+from inspect import getdoc
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from faithlens.errors import ConfigError, check_choice
+from faithlens.measures.catalogue import MEASURES, Measure, get_measure
+
+Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="only this one, with all that is known about it")]
+Json = Annotated[bool, typer.Option("--json", help="print a JSON list of objects")]
+Entry = Mapping[str, Any]
+
+ASSAY_ENTRY_POINTS = "faithlens.assays"
+
+
+def list_measures(name: Name = None, as_json: Json = False) -> None:
+    """List the measures: what each one is called and means, its unit, range and control."""
+    for point in entry_points(group=ASSAY_ENTRY_POINTS):
+        point.load()  # an installed assay registers its measures when it is imported
+    measures = MEASURES.values() if name is None else [get_measure(name)]
+    _print([_describe_measure(each) for each in measures], name, as_json, ("name", "label", "unit", "assay"))
+
+
+def list_tasks(name: Name = None, as_json: Json = False) -> None:
+    """List the tasks: question generators by name, and published benchmarks of the Hugging Face hub."""
+    from faithlens.tasks.benchmarks import BENCHMARK_LAYOUTS
+    from faithlens.tasks.registry import TASKS
+
+    entries: list[Entry] = []
+    for task, make in TASKS.items():
+        kind, options = (make.func, make.keywords) if isinstance(make, partial) else (make, {})
+        entries.append({"name": task, "description": _read_summary(kind), "options": dict(options), "hub": None})
+    for task, layout in BENCHMARK_LAYOUTS.items():
+        part = f", one of its parts as {task}:PART" if layout.part else ""
+        description = f"Published benchmark, split {layout.split}{part}."
+        entries.append({"name": task, "description": description, "options": {}, "hub": layout.hub})
+    _print(_select(entries, name, "task"), name, as_json, ("name", "description"))
+
+
+def list_assays(name: Name = None, as_json: Json = False) -> None:
+    """List the assays: the tests that are run on each chain of thought, and the suites that hold them."""
+    from faithlens.assays.battery import ASSAYS, find_assay  # torch takes seconds to import
+    from faithlens.measures.catalogue import SUITES
+
+    names = [*ASSAYS, *(point.name for point in entry_points(group=ASSAY_ENTRY_POINTS))]
+    entries: list[Entry] = [
+        {
+            "name": assay,
+            "description": _read_summary(find_assay(assay)),
+            "suites": [suite for suite, assays in SUITES.items() if assay in assays],
+            "measures": [measure.name for measure in MEASURES.values() if measure.assay == assay],
+        }
+        for assay in names
+    ]
+    _print(_select(entries, name, "assay"), name, as_json, ("name", "description", "suites"))
+
+
+def list_organisms(as_json: Json = False) -> None:
+    """List the organisms: what is planted in each, and with which seeds it is here."""
+    from faithlens.organisms import ORGANISMS
+    from faithlens.organisms.training_cache import list_cached_seeds
+
+    entries = [
+        {
+            "name": name,
+            "truth": organism.truth,
+            "task": organism.task,
+            "modes": dict(organism.modes),
+            "seeds": [0, *list_cached_seeds(organism)],
+        }
+        for name, organism in ORGANISMS.items()
+    ]
+    _print(entries, None, as_json, ("name", "truth", "seeds"))
+
+
+def _describe_measure(measure: Measure) -> Entry:
+    """The fields of a measure, and what follows from them, as plain data."""
+    derived = ("suites", "bound_low", "bound_high", "bound_accuracy", "is_derived")
+    askable = measure.askable._asdict() if measure.askable else None
+    return asdict(measure) | {"askable": askable} | {name: getattr(measure, name) for name in derived}
+
+
+def _read_summary(thing: object) -> str:
+    """The first paragraph of a docstring, on one line."""
+    return " ".join((getdoc(thing) or "").partition("\n\n")[0].split())
+
+
+def _select(entries: Sequence[Entry], name: str | None, what: str) -> list[Entry]:
+    """All entries, or the one with this name.
+
+    Raises:
+        ConfigError: there is no entry with this name.
+    """
+    if name is not None:
+        check_choice(name, [entry["name"] for entry in entries], what, ConfigError)
+    return [entry for entry in entries if name in (None, entry["name"])]
+
+
+def _print(entries: Sequence[Entry], name: str | None, as_json: bool, columns: Sequence[str]) -> None:
+    """Entries as JSON; as a table with these columns; or, of a single one that was named, every field in a row."""
+    if as_json:
+        typer.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        return
+    if name is None:
+        table = Table(*columns)
+        for entry in entries:
+            table.add_row(*(_format(entry[column]) for column in columns))
+    else:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for field, value in entries[0].items():
+            table.add_row(field, _format(value))
+    Console(markup=False).print(table)
+
+
+def _format(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {each}" for key, each in value.items()) or "–"
+    if isinstance(value, list | tuple):
+        return ", ".join("open" if each is None else str(each) for each in value) or "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None else str(value)
