@@ -1,0 +1,53 @@
+"""The commands that list measures, tasks, assays and organisms, as tables and as JSON."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from faithlens.assays.battery import ASSAYS
+from faithlens.cli.main import app
+from faithlens.errors import FaithlensError
+from faithlens.measures.catalogue import MEASURES
+from faithlens.organisms import ORGANISMS
+from faithlens.tasks.registry import TASKS
+
+
+def output(*arguments: str) -> str:
+    return CliRunner().invoke(app, arguments, catch_exceptions=False, env={"COLUMNS": "200"}).output
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [("measures", MEASURES), ("tasks", TASKS), ("assays", ASSAYS), ("organisms list", ORGANISMS)],
+)
+def test_all_names_are_listed(command: str, names: dict) -> None:
+    listed = json.loads(output(*command.split(), "--json"))
+    assert {entry["name"] for entry in listed} >= set(names)
+    table = output(*command.split())
+    assert all(name in table for name in names)
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("measures", "deletion.change"), ("tasks", "dates"), ("assays", "shuffle")]
+)
+def test_one_name_gives_that_entry(command: str, name: str) -> None:
+    [entry] = json.loads(output(command, name, "--json"))
+    assert entry["name"] == name
+    text = output(command, name)
+    assert all(field in text for field in entry)
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong", "near"),
+    [
+        ("measures", "deletion.chang", "deletion.change"),
+        ("tasks", "ordring", "ordering"),
+        ("assays", "shufle", "shuffle"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest(command: str, wrong: str, near: str) -> None:
+    with pytest.raises(FaithlensError) as caught:
+        output(command, wrong)
+    assert wrong in caught.value.problem
+    assert repr(near) in caught.value.fix
