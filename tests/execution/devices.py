@@ -1,7 +1,7 @@
-"""Several devices in one processor: tensors carry a device of their own, and no operation may mix them.
+"""Several devices simulated on one CPU: each tensor has a device, and no operation may mix devices.
 
-What a model split by accelerate asks of faithlens is that each tensor be moved before it meets another. That can be
-seen without a second device: every operation's tensors must have come from the same place.
+A model that accelerate splits needs each tensor moved to the device of the others before an operation. This can be
+tested without a second device: all tensors of an operation must have the same simulated device.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ MOVES = {Tensor.to, Tensor.cpu, Tensor.cuda}
 
 
 class Devices(TorchFunctionMode):
-    """Inside this context tensors lie where they were put, and mixing devices raises as it would on hardware."""
+    """Inside this context tensors have simulated devices, and an operation on several devices raises an error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,13 +25,13 @@ class Devices(TorchFunctionMode):
         self.met: set[torch.device] = set()
 
     def put(self, module: nn.Module, device: torch.device) -> None:
-        """Say that a module's weights lie on `device`."""
+        """Put the weights of a module on `device`."""
         for tensor in (*module.parameters(), *module.buffers()):
             self.where[tensor] = device
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
-        if func == Tensor.device.__get__:  # made anew each time it is asked for
+        if func == Tensor.device.__get__:  # a new object at each access
             return self.where.get(args[0], CPU)
         target = kwargs.pop("device", None)
         if func in MOVES:

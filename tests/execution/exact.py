@@ -1,7 +1,7 @@
-"""Everything in float64, also where a model's code asks for float32 in the middle of it: the truth of parity tests.
+"""Everything in float64, also where the code of a model converts to float32: the reference of parity tests.
 
-A model cast to float64 is not enough: norms, rotary angles and softmaxes are written to run in float32 whatever the
-model's own precision, and would leave the oracle with the very errors it should judge.
+To cast a model to float64 is not enough: norms, rotary angles and softmaxes run in float32 in any model, and the
+reference would have the errors that it should measure.
 """
 
 import copy
@@ -17,7 +17,7 @@ from faithlens.plan.plan import Plan
 
 
 class NoFloat32(TorchFunctionMode):
-    """Inside this context a request for float32 is a request for float64."""
+    """Inside this context, float32 is replaced by float64."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         func = torch.Tensor.double if func is torch.Tensor.float else func
@@ -27,7 +27,7 @@ class NoFloat32(TorchFunctionMode):
 
 
 def execute_exactly(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend) -> list[Record]:
-    """What `execute` would give, were there no rounding to speak of."""
+    """The result of `execute` with hardly any rounding."""
     with NoFloat32():
         return execute(in_float64(model), plan, capture, backend=backend)
 
@@ -35,7 +35,7 @@ def execute_exactly(model: Model, plan: Plan, capture: Capture = Capture(), *, b
 def in_float64(model: Model) -> Model:
     """A copy of the model whose weights are float64; to run inside `NoFloat32`."""
     double = Model(model.name, copy.deepcopy(model.hf_model).double(), model.tokenizer, model.structure)
-    double.hf_model.config._experts_implementation = "eager"  # the grouped product knows no float64
+    double.hf_model.config._experts_implementation = "eager"  # the grouped product has no float64
     return double
 
 

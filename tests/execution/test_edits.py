@@ -46,7 +46,7 @@ PATCHED = replace(DONOR, edits=(Patch("resid_pre", "step 0", CLEAN, layers=(1,))
 
 
 def turned(x: Tensor, positions: Tensor) -> Tensor:
-    """Every row backwards, times one more than its position in the span: norms undo what only makes rows longer."""
+    """Every row reversed, times its position in the span plus 1 (norms would undo a change of length alone)."""
     return x.flip(-1) * (positions + 1)[:, None]
 
 
@@ -81,12 +81,12 @@ EDITS: dict[str, tuple[Edit, ...]] = {
     "knockout": (Knockout("stem", ("step 1",)),),
     "knockout of a layer": (Knockout("stem", ("step 1",), layers=(1,)),),
     "knockout between steps": (Knockout("step 2", ("step 0", (2, 4)), layers=(1, 2)),),
-    "splice": (KeyValuePatch("stem", "step 1", DONOR),),
-    "splice of a layer": (KeyValuePatch("stem", "step 1", DONOR, layers=(1,)),),
-    "splice between steps": (KeyValuePatch("step 2", "step 0", DONOR, layers=(0, 2)),),
-    "splice from a patched donor": (KeyValuePatch("stem", "step 2", PATCHED),),
-    "splice of what is knocked out": (KeyValuePatch("stem", "step 1", DONOR), Knockout("stem", ((15, 17),))),
-    "splice of what is knocked out elsewhere": (
+    "key-value patch": (KeyValuePatch("stem", "step 1", DONOR),),
+    "key-value patch of a layer": (KeyValuePatch("stem", "step 1", DONOR, layers=(1,)),),
+    "key-value patch between steps": (KeyValuePatch("step 2", "step 0", DONOR, layers=(0, 2)),),
+    "key-value patch from a patched donor": (KeyValuePatch("stem", "step 2", PATCHED),),
+    "key-value patch of what is knocked out": (KeyValuePatch("stem", "step 1", DONOR), Knockout("stem", ((15, 17),))),
+    "key-value patch of what is knocked out elsewhere": (
         KeyValuePatch("stem", "step 1", DONOR, layers=(0, 1)),
         Knockout("stem", ("step 1",), layers=(1, 2)),
     ),
@@ -104,7 +104,7 @@ CAPTURE = Capture(
     compare=True,
     activations=(Site("resid_pre", 1, "step 2"), Site("z", 2, "stem"), Site("resid_post", 0, (3, 6))),
 )
-SPLICES = {name for name, edits in EDITS.items() if any(isinstance(e, KeyValuePatch) for e in edits)}
+KEY_VALUE_PATCHES = {name for name, edits in EDITS.items() if any(isinstance(e, KeyValuePatch) for e in edits)}
 
 
 def conditions(names: list[str]) -> list[Condition]:
@@ -137,12 +137,12 @@ def test_every_edit_is_what_transformer_lens_makes_of_it(model: Model) -> None:
     assert {name: gap for name, gap in gaps.items() if not gap < 1e-10} == {}
     clean = truth[0].logprobs
     moved = {r.condition.name: float((r.logprobs - clean).abs().max()) for r in truth[1:]}
-    assert {name: gap for name, gap in moved.items() if not gap > 1e-3} == {}  # every edit is felt
+    assert {name: gap for name, gap in moved.items() if not gap > 1e-3} == {}  # every edit has an effect
 
 
 @pytest.mark.parametrize("family", sorted(MORE))
 def test_edits_on_more_families(family: str) -> None:
-    names = [n for n in EDITS if n.startswith(("patch", "mean", "noise", "everything")) or n in SPLICES]
+    names = [n for n in EDITS if n.startswith(("patch", "mean", "noise", "everything")) or n in KEY_VALUE_PATCHES]
     model, plan = tiny(family), compile_plan(conditions(names))
     truth = execute_exactly(model, plan, CAPTURE, backend="separate")
     gaps = worst(execute_exactly(model, plan, CAPTURE, backend="packed"), truth)
@@ -158,7 +158,7 @@ def test_an_edit_leaves_its_neighbours_alone(model: Model) -> None:
 
 
 def test_chunks_change_nothing(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that go through the blocks a few at a time, in any number of passes, give the same."""
+    """Rows in small chunks, and in any number of passes, give the same results."""
     plan = compile_plan(conditions(list(EDITS)))
     whole = execute_exactly(model, plan, CAPTURE, backend="packed")
     monkeypatch.setitem(CHUNK_ROWS, "cpu", 17)
@@ -194,7 +194,7 @@ def test_gradients_are_those_of_transformer_lens(
 
 @pytest.mark.parametrize(("component", "heads"), SITES)
 def test_integrated_gradients_add_up_to_the_effect(component: Component, heads: tuple[int, ...] | None) -> None:
-    """The mean over midpoints of gradient times step, summed over tokens, is what the whole patch does."""
+    """The mean over midpoints of gradient times step, summed over tokens, is the effect of the whole patch."""
     model, n, weights = tiny("llama"), 100, (1.0, -1.0, 0.0, 0.0)
     midpoints = [(i + 0.5) / n for i in range(n)]
     records = execute(model, compile_plan(halfway(midpoints, component, heads)), Capture(attribution=weights))
@@ -225,7 +225,7 @@ def test_a_function_that_gives_back_other_rows_is_refused() -> None:
 
 
 def test_gradients_of_all_heads_at_once() -> None:
-    """Patches of many layers and heads side by side: each has its own gradient, the one that TransformerLens finds."""
+    """Patches of many layers and heads in one plan: each has its own gradient, equal to that of TransformerLens."""
     heads = [Patch("z", "stem", DONOR, layers=(layer,), heads=(h,), amount=0.3) for layer in range(3) for h in range(6)]
     several = Patch("mlp_out", "step 1", DONOR, layers=(0, 2), amount=0.5)
     plan = compile_plan([replace(CLEAN, edits=(*heads, several))])

@@ -1,4 +1,4 @@
-"""The endpoint against a real server on this machine, which records what it is asked and fails as told."""
+"""The endpoint against a real local server, which records its requests and fails on demand."""
 
 import json
 import threading
@@ -30,7 +30,7 @@ class Server:
     seen: list[dict] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
-    together: int = 1  # a reply waits until so many requests have been in work at once
+    together: int = 1  # a reply waits until this many requests are in work at once
     busy: int = 0
     busiest: int = 0
     hold: threading.Event = field(default_factory=threading.Event)  # no reply before it is set

@@ -47,7 +47,7 @@ def cases(seed: int = 0) -> list[Condition]:
 
 @pytest.mark.parametrize("structure", sorted(STRUCTURES))
 def test_packed_is_separate(model: Model, structure: str) -> None:
-    """Without rounding the two are one; with it, packing errs no more than TransformerLens itself does."""
+    """In float64 both are equal; in float32, packing has no larger errors than TransformerLens itself."""
     model = Model(model.name, model.hf_model, model.tokenizer, STRUCTURES[structure])
     plan = compile_plan(cases(), model.structure, budget=90)
     assert len(plan.passes) > 1

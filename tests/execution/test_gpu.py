@@ -1,4 +1,4 @@
-"""What a GPU makes of kernels and packed passes, against the same in float64. Without a GPU nothing of this runs.
+"""Kernels and packed passes on a GPU, against float64. Without a GPU these tests are skipped.
 
 `TRITON_INTERPRET=0 pytest tests/execution/test_gpu.py`: elsewhere the tests step through the Triton kernels on the CPU.
 """
@@ -35,7 +35,7 @@ FEATURES = {
     "softcap": {"softcap": 1.5},
     "sinks": {"sinks": torch.tensor([0.5, -1.0, 2.0, 0.0])},
 }
-SLACK = 2  # how many times its own error in the same precision plain torch may be outdone by
+SLACK = 2  # errors may be this many times those of plain torch in the same precision
 
 
 def random(*shapes: tuple[int, ...], dtype: torch.dtype) -> list[Tensor]:
@@ -143,7 +143,7 @@ def test_gradients_and_divergences(family: str) -> None:
     asked = [
         (halfway([0.1, 0.5, 0.9]), Capture(attribution=metric)),
         ([CLEAN], Capture(attribution=metric, gradient_flow=("answer",))),
-        (conditions(["splice", "knockout"]), Capture(divergence=True)),
+        (conditions(["key-value patch", "knockout"]), Capture(divergence=True)),
     ]
     cpu = [execute(model, compile_plan(given), capture) for given, capture in asked]
     model = moved(model)

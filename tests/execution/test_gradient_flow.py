@@ -92,7 +92,7 @@ def test_divergence_is_that_of_full_logits(model: Model) -> None:
 
 @pytest.mark.parametrize("family", sorted(MORE))
 def test_divergence_on_more_families(family: str) -> None:
-    plan = compile_plan(diverging(["knockout between steps", "patch resid_pre", "splice"]))
+    plan = compile_plan(diverging(["knockout between steps", "patch resid_pre", "key-value patch"]))
     packed, separate = (
         execute_exactly(tiny(family), plan, Capture(divergence=True), backend=b) for b in ("packed", "separate")
     )

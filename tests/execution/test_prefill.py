@@ -1,4 +1,4 @@
-"""Prompts read in one packed pass: the cache that the model goes on from, whatever the family, and what it costs."""
+"""Prompts read in one packed pass: the cache from which the model continues, and its cost, for all families."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ BRANCHES = [TRUNK, (*TRUNK[:12], 99, 98), (*TRUNK[:30], 77), (5, 6, 7), TRUNK]
 
 @pytest.mark.parametrize("family", [*FAMILIES, *MORE])
 def test_the_model_goes_on_as_if_it_had_read_each_prompt_itself(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past sliding windows, with expert layers, latent attention and learnt positions: the same twelve tokens."""
+    """Also beyond sliding windows, with experts, latent attention and learnt positions: the same twelve tokens."""
     model = tiny(family)
     together = sample(model, BRANCHES, range(5), Sampling(max_new_tokens=12))
     monkeypatch.setattr(sampling, "can_prefill", lambda model: False)

@@ -24,7 +24,7 @@ WARM = Sampling(max_new_tokens=12, temperature=1.0)
 
 
 def generated(model: Model, prompt: tuple[int, ...], new: int, stop: list[int]) -> tuple[int, ...]:
-    """What transformers writes greedily, the token that ends it left out."""
+    """The greedy continuation of transformers, without the token that ends it."""
     ids = torch.tensor([prompt])
     out = model.hf_model.generate(
         ids,
@@ -67,7 +67,7 @@ def test_a_sequence_owes_nothing_to_its_neighbours(model: Model) -> None:
 def test_seeds_decide(model: Model) -> None:
     torch.manual_seed(1)
     once = sample(model, [PROMPTS[0]] * 3, [1, 1, 2], WARM)
-    torch.manual_seed(2)  # global state has no say
+    torch.manual_seed(2)  # global state has no influence
     assert sample(model, [PROMPTS[0]] * 3, [1, 1, 2], WARM) == once
     assert once[0] == once[1]
     assert once[0].ids != once[2].ids
@@ -86,7 +86,7 @@ LOGITS = torch.tensor([0.1, 0.5, 0.15, 0.25]).log()
     ("top_p", "kept"),
     [
         (1.0, {0: 0.1, 1: 0.5, 2: 0.15, 3: 0.25}),
-        (0.8, {1: 5 / 9, 2: 1.5 / 9, 3: 2.5 / 9}),  # 0.5 + 0.25 fall short of 0.8: the next one is in
+        (0.8, {1: 5 / 9, 2: 1.5 / 9, 3: 2.5 / 9}),  # 0.5 + 0.25 is less than 0.8: the next token belongs to the nucleus
         (0.74, {1: 2 / 3, 3: 1 / 3}),
         (0.49, {1: 1.0}),
         (1e-9, {1: 1.0}),

@@ -1,4 +1,4 @@
-"""A model whose layers lie on several devices, as accelerate splits it, gives what the whole one gives."""
+"""A model whose layers are on several devices, as accelerate splits it, gives the results of the whole model."""
 
 import pytest
 import torch

@@ -1,6 +1,6 @@
 """`python -m tests.kernels.compile 90`: compile each Triton kernel for a compute capability, without a GPU.
 
-Prints a line a kernel: its name, precision, width, and the bytes of shared memory that a block of it needs.
+Prints a line for each kernel: its name, precision, width, and the bytes of shared memory that one block needs.
 """
 
 import sys
@@ -20,7 +20,7 @@ from faithlens.kernels.tree_attention import triton as attention
 
 
 class Elsewhere:
-    """A driver for a GPU that is not here: enough to compile for it."""
+    """A driver for a GPU that this machine lacks: it suffices to compile for it."""
 
     def __init__(self, capability: int) -> None:
         self.capability = capability
@@ -39,7 +39,7 @@ class Elsewhere:
 
 
 class Compiled:
-    """Stands for a kernel: compiles it where it would be launched."""
+    """Replaces a kernel: compiles it instead of launching it."""
 
     def __init__(self, module: Any, name: str, shown: str) -> None:
         self.kernel, self.shown = getattr(module, name), shown
@@ -78,7 +78,7 @@ def main(capability: int) -> None:
 
 
 class Far(Tensor):
-    """A tensor that says it lies on a GPU."""
+    """A tensor that claims to be on a GPU."""
 
     is_cuda = True  # type: ignore[assignment]
     __torch_function__ = torch._C._disabled_torch_function_impl

@@ -1,4 +1,4 @@
-"""What the kernels' tests share."""
+"""Fixtures of the tests of kernels."""
 
 import pytest
 from torch import Tensor, nan
@@ -6,7 +6,7 @@ from torch import Tensor, nan
 
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fresh memory holds no numbers, so that what a kernel leaves unwritten shows."""
+    """Fresh memory is NaN, so that a test sees what a kernel does not write."""
 
     def filled(like: Tensor, *shape: int, **options: object) -> Tensor:
         fresh = like.new_zeros(*shape, **options)

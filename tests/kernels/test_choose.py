@@ -1,4 +1,4 @@
-"""Which implementation runs: "auto" says why it chose, and a name is never taken for another."""
+"""Which implementation runs: "auto" gives its reason, and a named implementation is never replaced."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ def test_auto_says_why() -> None:
         "blocked",
         "the tensors are on cpu, and Triton compiles for GPUs",
     )
-    with FakeTensorMode():  # tensors that only say where they are
+    with FakeTensorMode():  # tensors without data
         x = torch.empty(2, device="cuda")
         assert choose_implementation("blocked", x).impl == "triton"
         assert choose_implementation("blocked", x, None, x.double()).impl == "triton"

@@ -1,4 +1,4 @@
-"""Every Triton kernel compiles for GPUs that are not here, and fits their shared memory."""
+"""Every Triton kernel compiles for GPUs that this machine lacks, and fits their shared memory."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ SHARED = {"89": 99, "90": 227}  # KiB a block may have, by compute capability (C
 
 @pytest.mark.parametrize("capability", sorted(SHARED))
 def test_kernels_compile(capability: str) -> None:
-    """In a process of its own: here Triton was imported to step through kernels."""
+    """In another process: this one has imported Triton to run kernels on the CPU."""
     script = [sys.executable, "-m", "tests.kernels.compile", capability]
     done = subprocess.run(script, env=os.environ | {"TRITON_INTERPRET": "0"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -78,7 +78,7 @@ def test_equal_rows_are_exactly_equal(impl: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("impl", STREAMS)
 @pytest.mark.parametrize("apart", [1e-1, 1e-3, 1e-5])
 def test_errs_no_more_than_plain_torch_and_keeps_the_digits_of_small_divergences(impl: str, apart: float) -> None:
-    """Plain torch is given its sums over d_model in nine orders, which mean the same and round differently."""
+    """Plain torch sums over d_model in nine orders, which are equal but for rounding."""
     p, q, unembed = (x.float() for x in given(123, apart))
     truth = divergence(p.double(), q.double(), unembed.double(), impl="streamed")
     orders = [torch.arange(24), *(torch.randperm(24, generator=torch.Generator().manual_seed(i)) for i in range(8))]

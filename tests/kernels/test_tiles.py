@@ -1,4 +1,4 @@
-"""Runs, tiles and masks say together who sees whom."""
+"""Runs, tiles and masks together give the visible pairs."""
 
 import pytest
 import torch
@@ -12,8 +12,8 @@ from tests.kernels.test_tree_attention import grafted, grow, trees
 SHAPE = TileShape(16, 8, 4, 1)
 
 
-def said(blocks: BlockTiles, rows: int, keys: int) -> Tensor:
-    """Which of `rows` see which of `keys`, put together again; a pair may be said once."""
+def collect_pairs(blocks: BlockTiles, rows: int, keys: int) -> Tensor:
+    """The visible pairs of rows and keys, put together from runs and tiles; a pair that is listed twice counts 2."""
     height, width = SHAPE.queries, SHAPE.keys
     out = torch.zeros(len(blocks.common_run) * height, -(-keys // width) * width, dtype=torch.int)
     for i, (start, stop) in enumerate(blocks.common_run.tolist()):
@@ -28,13 +28,15 @@ def said(blocks: BlockTiles, rows: int, keys: int) -> Tensor:
 @pytest.mark.parametrize("window", [None, 5, 40])
 @given(grown=trees())
 @settings(max_examples=40)
-def test_everything_that_is_seen_is_said_once(window: int | None, grown: tuple[list[int], Tree]) -> None:
+def test_every_visible_pair_is_listed_once(window: int | None, grown: tuple[list[int], Tree]) -> None:
     _, tree = grown
     keys = tree.all_rows if (order := order_keys(tree, SHAPE)) is None else order
     for rows in (tree.all_rows, tree.all_rows[1::3]):
         if len(rows):
             blocks = cut_tiles(tree, rows, keys, window, SHAPE)
-            assert torch.equal(said(blocks, len(rows), len(tree)), tree.compute_visible(rows, keys, window).int())
+            assert torch.equal(
+                collect_pairs(blocks, len(rows), len(tree)), tree.compute_visible(rows, keys, window).int()
+            )
 
 
 def test_in_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +48,7 @@ def test_in_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_most_of_a_chain_with_answers_is_seen_as_a_whole() -> None:
-    """Two rows of answer after every four of the chain: in packed order every tile of keys would have some."""
+    """Two answer rows after every four rows of the chain: in packed order every tile of keys would have some."""
     parents, chain = [], -1
     for _ in range(40):
         for _ in range(4):

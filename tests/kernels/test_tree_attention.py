@@ -45,7 +45,7 @@ def trees(draw: st.DrawFn) -> tuple[list[int], Tree]:
 
 
 def tensors(n: int, seed: int, heads: int = 4, kv: int = 2, d: int = 8) -> list[Tensor]:
-    """Queries, keys and values with planted peaks: some keys equal some queries."""
+    """Queries, keys and values with peaks: some keys equal some queries."""
     g = torch.Generator().manual_seed(seed)
     q, k, v = (torch.randn(h, n, d, generator=g, dtype=torch.float64) for h in (heads, kv, kv))
     k[:, ::5] = 3 * q[:kv, ::5]

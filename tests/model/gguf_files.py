@@ -1,4 +1,4 @@
-"""Tiny GGUF files, written as llama.cpp writes them, from random Hugging Face models."""
+"""Tiny GGUF files, in the form that llama.cpp writes, from random transformers models."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ NAMES = {
 
 
 def random_model(arch: str) -> PreTrainedModel:
-    """Every parameter random, biases and norms too, so that none can be lost unseen."""
+    """A model whose parameters are all random, also biases and norms, so that a lost one changes the logits."""
     set_seed(1)
     model = AutoModelForCausalLM.from_config(CONFIGS[arch], dtype=torch.float32).eval().requires_grad_(False)
     for weight in model.parameters():

@@ -1,4 +1,4 @@
-"""A model's folder gives safetensors, JSON and text that lie inside it, and nothing else."""
+"""Of a model's folder, only safetensors, JSON and text files inside of it are read."""
 
 import json
 import pickle
@@ -19,7 +19,7 @@ INDEX = "model.safetensors.index.json"
 
 
 class Trap:
-    """Opening a pickle of it leaves a file behind."""
+    """An object whose pickle writes a file when it is opened."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -163,7 +163,7 @@ def test_shards_inside_the_folder_are_read(folder: Path) -> None:
 
 
 def test_the_snapshots_of_the_hub_cache_are_read(folder: Path, tmp_path: Path) -> None:
-    """They consist of links to the blobs beside them."""
+    """Snapshots consist of links to the blobs beside them."""
     cache = tmp_path / "hub" / "models--org--name"
     snapshot = cache / "snapshots" / "0123abcd"
     snapshot.mkdir(parents=True)

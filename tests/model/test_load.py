@@ -1,4 +1,4 @@
-"""Loading: what each name means, what is refused and in which words, and a cache that is whole or absent."""
+"""Loading: the meaning of each name, the errors, and a cache whose folders are complete or absent."""
 
 import hashlib
 import json
@@ -310,7 +310,7 @@ def test_two_at_once_make_it_once() -> None:
         made.append(folder)
         begun.set()
         late.start()
-        late.join(0.2)  # it must wait for us
+        late.join(0.2)  # it must wait for this thread
         assert late.is_alive()
 
     late = threading.Thread(target=fetch.make_cached_folder, args=("key", make))
@@ -326,7 +326,7 @@ def test_a_cache_that_cannot_be_written_is_named(cache: Path) -> None:
 
 
 def test_split_lets_accelerate_place_the_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without GPUs there is one place to put them; the way is the same."""
+    """Without GPUs all layers are on the CPU; the calls are the same."""
     tiny("llama").hf_model.save_pretrained(tmp_path)
     byte_tokenizer().save_pretrained(tmp_path)
     asked, read = [], loading.AutoModelForCausalLM.from_pretrained

@@ -1,4 +1,4 @@
-"""`Lens` and its text: whatever is encoded reads back as exactly what was meant."""
+"""`Model` and its text: what is encoded decodes to exactly the same text."""
 
 import pytest
 from hypothesis import given
@@ -11,16 +11,16 @@ from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 from tests.conftest import byte_tokenizer, tiny
 
-LENS = tiny("llama")
+MODEL = tiny("llama")
 PIECES = ["<unk>", "<s>", "▁", "a", "b", "=", "1", "2", "\n", "▁a", "ab", "▁ab"]
 
 
 def with_tokenizer(tokenizer: PreTrainedTokenizerFast) -> Model:
-    return Model("tiny", LENS.hf_model, tokenizer, Structure())
+    return Model("tiny", MODEL.hf_model, tokenizer, Structure())
 
 
 def sentencepiece(legacy: bool) -> PreTrainedTokenizerFast:
-    """Opens every text with a space of its own: by Metaspace, or as old Llama tokenizers by a normalizer."""
+    """A tokenizer that puts a space before every text: by Metaspace or, like old Llama tokenizers, by a normalizer."""
     vocab = {piece: i for i, piece in enumerate(PIECES)}
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[("a", "b"), ("▁", "ab"), ("▁", "a")], unk_token="<unk>"))
     if legacy:
@@ -36,8 +36,8 @@ def sentencepiece(legacy: bool) -> PreTrainedTokenizerFast:
 
 @given(st.text(), st.text())
 def test_a_continuation_reads_back_exactly(prefix: str, text: str) -> None:
-    ids = LENS.encode_prompt(prefix)
-    assert LENS.decode(ids + LENS.continue_ids(ids, text)) == prefix + text
+    ids = MODEL.encode_prompt(prefix)
+    assert MODEL.decode(ids + MODEL.continue_ids(ids, text)) == prefix + text
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -64,16 +64,16 @@ def test_what_cannot_be_written_is_refused() -> None:
 
 
 def test_without_a_template_the_question_is_put_plainly() -> None:
-    assert LENS.render("2 + 2?") == "Q: 2 + 2?\nA:"
-    assert LENS.render("2 + 2?", "Let us see.") == "Q: 2 + 2?\nA: Let us see."
-    assert LENS.render("2 + 2?", "\nFirst") == "Q: 2 + 2?\nA:\nFirst"
+    assert MODEL.render("2 + 2?") == "Q: 2 + 2?\nA:"
+    assert MODEL.render("2 + 2?", "Let us see.") == "Q: 2 + 2?\nA: Let us see."
+    assert MODEL.render("2 + 2?", "\nFirst") == "Q: 2 + 2?\nA:\nFirst"
 
 
 def test_bos_opens_a_plain_prompt_where_the_tokenizer_adds_it() -> None:
     model = with_tokenizer(sentencepiece(legacy=False))
     assert model.encode_prompt("a") == (1, PIECES.index("▁a"))
     assert model.encode_prompt("<s>a")[:2].count(1) == 1
-    assert LENS.encode_prompt("a") == LENS.encode_continuation("a")  # this one adds none
+    assert MODEL.encode_prompt("a") == MODEL.encode_continuation("a")  # this one adds none
 
 
 def test_a_template_writes_its_own_special_tokens_and_no_date() -> None:

@@ -1,4 +1,4 @@
-"""The edges an organism lacks, as intervals, against the mask it is trained with."""
+"""The forbidden edges of an organism, as intervals, against the mask that it is trained with."""
 
 import torch
 from hypothesis import given
@@ -13,7 +13,7 @@ EDGES = st.sampled_from([(a, b) for a in ("question", "steps", "answer") for b i
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=16), st.lists(EDGES, unique=True))
 def test_intervals_are_the_mask_of_training(ids: list[int], forbidden: list[tuple[str, str]]) -> None:
-    """Also where a section is opened a second time, as a model off its task may do."""
+    """Also if a section is opened a second time, which a model outside of its task may do."""
     structure = Structure(SECTIONS, tuple(forbidden))
     seen = torch.ones(len(ids), len(ids), dtype=torch.bool).tril()
     for i, hidden in enumerate(structure.list_hidden(ids)):

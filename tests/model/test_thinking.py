@@ -1,4 +1,4 @@
-"""Each family's markers are found in its template, its three prompts are exact, and its thoughts end where they end."""
+"""Markers are found in the template of each family, the three prompts are exact, and thoughts end at the marker."""
 
 import pytest
 from hypothesis import given

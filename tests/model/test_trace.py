@@ -16,12 +16,12 @@ from faithlens.organisms.tokenizer import build_tokenizer
 from faithlens.tasks.segmentation import split_steps
 from tests.conftest import byte_tokenizer, call_unchecked, tiny
 
-MODEL = tiny("llama").hf_model
+HF_MODEL = tiny("llama").hf_model
 BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 
 
 def merging() -> PreTrainedTokenizerFast:
-    """Byte-level, with tokens across sentence borders and with halves of characters glued to the text before them."""
+    """Byte-level, with tokens across sentence borders, and tokens of a text and half of the next character."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     space, smile = BYTES.pre_tokenize_str(" ")[0][0], BYTES.pre_tokenize_str("😀")[0][0]
     merges = [(".", space), ("." + space, "A"), (space, smile[0]), ("." + space, smile[0]), (smile[1], smile[2])]
@@ -33,7 +33,7 @@ def merging() -> PreTrainedTokenizerFast:
 
 
 def metaspace() -> PreTrainedTokenizerFast:
-    """As sentencepiece with byte fallback: a space opens every text, rare characters are single bytes."""
+    """Like sentencepiece with byte fallback: a space before every text, and rare characters as single bytes."""
     plain = ["▁", ".", "A", "b", "\n", "▁A", ".▁", "?", "b.", "▁A", "1"]
     vocab = {piece: i for i, piece in enumerate(dict.fromkeys([*(f"<0x{i:02X}>" for i in range(256)), *plain]))}
     merges = [("▁", "A"), (".", "▁"), ("b", ".")]
@@ -45,7 +45,7 @@ def metaspace() -> PreTrainedTokenizerFast:
 
 
 TOKENIZERS = {"bytes": byte_tokenizer(), "organism": build_tokenizer(), "merging": merging(), "metaspace": metaspace()}
-LENSES = {name: Model(name, MODEL, tokenizer, Structure()) for name, tokenizer in TOKENIZERS.items()}
+MODELS = {name: Model(name, HF_MODEL, tokenizer, Structure()) for name, tokenizer in TOKENIZERS.items()}
 TEXT = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from(". A?!\nb😀é。\ufffd1")))
 SENTENCES = st.lists(st.sampled_from(["A b.", " A b. A.", "😀", ". 😀", "\n\n", "1. A", "é? ", "。", " "])).map("".join)
 
@@ -65,10 +65,10 @@ def check(model: Model, trace: Trace, prompt: tuple[int, ...], cot: tuple[int, .
         read += piece.ids
 
 
-@pytest.mark.parametrize("name", sorted(LENSES))
+@pytest.mark.parametrize("name", sorted(MODELS))
 @given(TEXT, st.one_of(TEXT, SENTENCES))
 def test_pieces_partition_tokens_and_text(name: str, question: str, cot: str) -> None:
-    model = LENSES[name]
+    model = MODELS[name]
     prompt = model.encode_continuation("Q" + question)
     try:
         ids = model.continue_ids(prompt, cot)
@@ -88,13 +88,13 @@ def test_pieces_partition_tokens_and_text(name: str, question: str, cot: str) ->
 @given(st.lists(st.integers(0, 257), min_size=1, max_size=40))
 def test_what_is_no_text_at_all_is_still_partitioned(ids: list[int]) -> None:
     """A random model writes bytes that are no characters; they decode to U+FFFD, one or more bytes at a time."""
-    model, prompt = LENSES["bytes"], LENSES["bytes"].encode_continuation("Q: ")
+    model, prompt = MODELS["bytes"], MODELS["bytes"].encode_continuation("Q: ")
     if model.decode(ids).strip():
         check(model, make_trace(model, prompt, ids, split_steps), prompt, tuple(ids))
 
 
 def test_steps_are_sentences_where_tokens_are_bytes() -> None:
-    model = LENSES["bytes"]
+    model = MODELS["bytes"]
     cot = " First, 1.5 + 2 = 3.5. Then 😀 é!\n\nSo it is 3.5."
     trace = make_trace(model, model.encode_prompt("Q"), model.encode_continuation(cot), split_steps)
     assert trace.texts[1:] == (" First, 1.5 + 2 = 3.5. ", "Then 😀 é!\n\n", "So it is 3.5.")
@@ -102,7 +102,7 @@ def test_steps_are_sentences_where_tokens_are_bytes() -> None:
 
 
 def test_a_token_across_a_border_goes_with_its_first_visible_character() -> None:
-    model = LENSES["merging"]
+    model = MODELS["merging"]
     ids = model.encode_continuation("A b. A b.")
     assert [model.decode([i]) for i in ids] == ["A", " ", "b", ". A", " ", "b", "."]
     assert make_trace(model, model.encode_prompt("Q"), ids, split_steps).texts[1:] == ("A b. A ", "b.")
@@ -110,21 +110,21 @@ def test_a_token_across_a_border_goes_with_its_first_visible_character() -> None
 
 def test_a_character_is_never_cut() -> None:
     """One token holds the full stop, the space and half of the next sentence's first character."""
-    model = LENSES["merging"]
+    model = MODELS["merging"]
     ids = model.encode_continuation("bb. 😀 b.")
     assert "\ufffd" in model.decode(ids[:3])
     assert make_trace(model, model.encode_prompt("Q"), ids, split_steps).texts[1:] == ("bb. 😀 ", "b.")
 
 
 def test_white_space_stays_with_the_step_before() -> None:
-    model = LENSES["merging"]
+    model = MODELS["merging"]
     ids = model.encode_continuation("b. A b.")
     assert cut_steps("b. A b.", find_offsets(model, ids), [(0, 3), (3, 5), (5, 7)]) == [(0, 3), (3, 5)]
     assert model.decode(ids[:3]) == "b. A "
 
 
 def test_offsets_by_hand() -> None:
-    model = LENSES["bytes"]
+    model = MODELS["bytes"]
     ids = model.encode_continuation("aé\ufffdb")
     assert find_offsets(model, ids, model.encode_continuation("Q")) == [0, 1, 1, 2, 2, 2, 2, 4]
     assert find_offsets(model, ()) == [0]
@@ -133,13 +133,13 @@ def test_offsets_by_hand() -> None:
 def test_decoding_that_is_no_concatenation_is_refused() -> None:
     tokenizer = Tokenizer(models.WordLevel({"a": 0, ".": 1, "<unk>": 2}, unk_token="<unk>"))
     tokenizer.decoder = decoders.Sequence([decoders.Fuse(), decoders.Replace("a.a", "X")])
-    model = Model("words", MODEL, PreTrainedTokenizerFast(tokenizer_object=tokenizer), Structure())
+    model = Model("words", HF_MODEL, PreTrainedTokenizerFast(tokenizer_object=tokenizer), Structure())
     with pytest.raises(TraceError, match="differently"):
         make_trace(model, (0,), (0, 1, 0, 0), split_steps)
 
 
 def test_a_long_chain_is_cut_in_linear_time() -> None:
-    model = LENSES["merging"]
+    model = MODELS["merging"]
     ids = model.encode_continuation("b. A b 😀.\n" * 200)
     decoded = 0
 

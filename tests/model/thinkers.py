@@ -1,4 +1,4 @@
-"""Chat templates of our own writing with the markers and switches of each family of reasoning models."""
+"""Chat templates, written for these tests, with the markers and switches of each family of reasoning models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ USER = "{% for m in messages %}{{ '<u>' + m.content + '</u>' }}{% endfor %}"
 
 @dataclass(frozen=True)
 class Family:
-    """A template, what it makes of "2?" in each of the three prompts, and what closes its thoughts."""
+    """A template, the three prompts that it makes of "2?", and the text that closes its thoughts."""
 
     template: str
     opened: str

@@ -1,4 +1,4 @@
-"""Plans without a model: what a packed row must satisfy whatever the conditions are."""
+"""Plans without a model: properties of packed rows for any conditions."""
 
 import random
 
@@ -32,7 +32,7 @@ def conditions(draw: st.DrawFn) -> list[Condition]:
 
 
 def ancestors(plan: Plan, number: int, row: int) -> list[int]:
-    """The packed indices a row may see, were nothing hidden, in order."""
+    """The packed indices that a row sees if nothing is hidden, in order."""
     until = plan.passes[number].visible_until
     return [k for k in range(row + 1) if row < until[k]]
 

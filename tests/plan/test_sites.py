@@ -1,4 +1,4 @@
-"""Names of sites: every one that is accepted is, on the model itself, the activation that TransformerLens calls so."""
+"""Names of sites: each accepted name gives the activation that TransformerLens gives for this name."""
 
 import pytest
 import torch
