@@ -71,8 +71,9 @@ def _make_view(name: str, hf_model: PreTrainedModel) -> PreTrainedModel:
     """The same model in new modules, in evaluation mode, on the memory of the same weights."""
     shared: dict[int, object] = {id(buffer): buffer for buffer in hf_model.buffers()}
     for weight in hf_model.parameters():
-        # only a weight that takes gradients needs a new object; quantised weights are objects of their own classes
-        shared[id(weight)] = nn.Parameter(weight.detach(), requires_grad=False) if weight.requires_grad else weight
+        # a quantised weight is of a class of its own and takes no gradient, so it needs no new object
+        is_plain = type(weight) is nn.Parameter
+        shared[id(weight)] = nn.Parameter(weight.detach(), requires_grad=False) if is_plain else weight
     try:
         view = copy.deepcopy(hf_model, shared)
     except (TypeError, RuntimeError) as error:  # such as a hook that holds a lock, or a tensor with a gradient history
