@@ -1,0 +1,1 @@
+"""What do the results look like: tables in, plotly figures out."""

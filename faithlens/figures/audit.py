@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from faithlens.figures.style import GREY, SEQUENTIAL_SCALE, format_axes, get_colour, escape_text
+from faithlens.figures.style import GREY, SEQUENTIAL_SCALE, escape_text, format_axes, get_colour
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.grid import CELL_NAMES
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 
 from faithlens.errors import MeasureError
-from faithlens.figures.style import format_axes, find_largest, escape_text, make_shading
+from faithlens.figures.style import escape_text, find_largest, format_axes, make_shading
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -40,8 +40,10 @@ def plot_shaded_steps(texts: Sequence[str], columns: Mapping[str, Sequence[float
 
     for name, values in columns.items():
         if len(values) != len(texts):
-            found = f"{len(values)} numbers for {len(texts)} steps"
-            raise MeasureError(f"the column {name!r} of the steps", found, "give one number a step, NaN for missing")
+            problem = (
+                f"the column {name!r} must have one number a step, got {len(values)} numbers for {len(texts)} steps"
+            )
+            raise MeasureError(problem, "Pass one number for each step, NaN where it is missing.")
     rows = [_wrap_text(text, 3 if len(texts) <= MAX_WRAPPED_STEPS else 1) for text in texts]
     edges = np.cumsum([0.0, *(LINE_HEIGHT * len(row) + ROW_PADDING for row in rows)])
     middles = (edges[:-1] + edges[1:]) / 2

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from faithlens.errors import MeasureError
 from faithlens.figures.style import (
-    SUBJECT_COLOURS,
     GREY,
+    SUBJECT_COLOURS,
+    escape_text,
     format_axes,
     get_colour,
-    escape_text,
     make_shading,
     make_ticks,
 )
@@ -63,11 +63,8 @@ def plot_step_matrix(matrix: Float[np.ndarray, "step step"], steps: Sequence[str
 
     later = np.triu(np.ones_like(matrix, dtype=bool), 1)
     if np.nan_to_num(matrix[later]).any():
-        raise MeasureError(
-            "a matrix of steps reading earlier steps",
-            "effects of later steps on earlier ones",
-            "give it as [reader step, read step]",
-        )
+        problem = "a step can read only earlier steps, but the matrix has effects of later steps on earlier ones"
+        raise MeasureError(problem, "Pass the matrix as [step that reads, step that is read].")
     seen = np.where(later, np.nan, matrix)
     figure = go.Figure(_make_heatmap(seen, steps, steps, f"%{{y}} from %{{x}}: %{{z:.3f}} {escape_text(unit)}", unit))
     figure.update_xaxes(make_ticks(steps, MAX_X_LABELS), constrain="domain")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faithlens.errors import MeasureError, suggest_names
-from faithlens.figures.style import NEGATIVE_COLOUR, GREY, POSITIVE_COLOUR, format_axes, find_largest, escape_text
+from faithlens.errors import MeasureError, check_choice
+from faithlens.figures.style import GREY, NEGATIVE_COLOUR, POSITIVE_COLOUR, escape_text, find_largest, format_axes
 from faithlens.stats.verdict import format_number
 
 if TYPE_CHECKING:
@@ -45,15 +45,11 @@ def plot_path_diagram(effects: Mapping[str, EffectValue], unit: str) -> Figure:
     import plotly.graph_objects as go
 
     for name in effects:
-        if name not in (*PATH_LABELS, *SUM_NAMES):
-            raise MeasureError(
-                f"the effect {name!r} in a path diagram",
-                "no such path",
-                suggest_names(name, (*PATH_LABELS, *SUM_NAMES)),
-            )
+        check_choice(name, (*PATH_LABELS, *SUM_NAMES), "effect of a path diagram", MeasureError)
     lanes = [name for name in PATH_LABELS if name in effects]
     if not lanes:
-        raise MeasureError("a path diagram", "no path among the effects", f"give some of {', '.join(PATH_LABELS)}")
+        problem = f"a path diagram needs the effect of a path, got only {', '.join(effects) or 'no effect'}"
+        raise MeasureError(problem, f"Pass some of {', '.join(PATH_LABELS)}.")
     figure, bottom = go.Figure(), LANE_HEIGHT * len(lanes)
     most = find_largest(np.array([_split_effect(effect)[0] for effect in effects.values()]))
     _add_box(figure, QUESTION_BOX, bottom, "question")

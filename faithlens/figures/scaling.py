@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from faithlens.figures.style import FAINT, format_axes, get_colour, escape_text
+from faithlens.figures.style import FAINT, escape_text, format_axes, get_colour
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.scaling.equal_accuracy import SCALING_ANSWERS
 from faithlens.stats.scaling.size_effect import select_last_checkpoints

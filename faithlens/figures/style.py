@@ -55,7 +55,7 @@ def escape_text(text: str) -> str:
 
 
 def thin_names(names: Sequence[str], max_labels: int) -> list[str]:
-    """At most about `max_labels` of the names, evenly: of numbered ones the round numbers, and those without a number."""
+    """About `max_labels` of the names at most, evenly spaced: round numbers, and all names without a number."""
     stride = next(
         base * 10**power for power in range(9) for base in (1, 2, 5) if base * 10**power * max_labels >= len(names)
     )

@@ -1,0 +1,1 @@
+"""What is each measure: the catalogue, and the pure functions that compute values from log-probabilities."""

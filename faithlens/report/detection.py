@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from rich.table import Table
 
-from faithlens.figures.style import NEGATIVE_COLOUR, FAINT, POSITIVE_COLOUR, format_axes, escape_text
+from faithlens.figures.style import FAINT, NEGATIVE_COLOUR, POSITIVE_COLOUR, escape_text, format_axes
 from faithlens.measures.catalogue import MEASURES
 from faithlens.stats.verdict import format_number
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faithlens.errors import ConfigError, RunError, suggest_names
+from faithlens.errors import ConfigError, RunError, check_choice, suggest_names
 from faithlens.report.card import make_card
 from faithlens.store import INT, SCHEMAS, TEXT, Run, write_atomically
 
@@ -35,6 +35,7 @@ def export_run(run: Run, out: Path, form: ExportForm) -> Path:
     Raises:
         RunError: the run is not finished, or `out` is there already and is not an empty folder.
     """
+    check_choice(form, EXPORT_FORMS, "export form")
     _check_unused(out)
     if form == "parquet":
         table = make_tidy_table(run)
@@ -64,11 +65,10 @@ def make_tidy_table(run: Run) -> pa.Table:
     try:
         joined = scores.merge(facts[[*keys, *QUESTION_FACTS.names]], on=keys, how="left", validate="many_to_one")
     except pd.errors.MergeError as error:
-        raise RunError(
-            f"scores of {run.path} beside their questions",
-            f"several chains of thought of the same {', '.join(keys)}",
-            'export the run as a "dataset", which keeps its tables apart',
-        ) from error
+        problem = (
+            f"{run.path} has several chains of thought of the same {', '.join(keys)}, so one row a score is ambiguous"
+        )
+        raise RunError(problem, 'Export the run as a "dataset", which keeps its tables apart.') from error
     return _to_arrow(joined, pa.schema([*SCHEMAS["scores"], *QUESTION_FACTS]))
 
 
@@ -77,7 +77,7 @@ def parse_form(name: str) -> ExportForm:
     for form in EXPORT_FORMS:
         if form == name:
             return form
-    raise ConfigError(f"an export as {name!r}", "no such form", suggest_names(name, EXPORT_FORMS))
+    raise ConfigError(f"unknown export form {name!r}", suggest_names(name, EXPORT_FORMS))
 
 
 def _read_table(run: Run, table: str) -> pa.Table:
@@ -91,8 +91,8 @@ def _to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
 
 def _check_unused(out: Path) -> None:
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        found = "the folder is not empty" if out.is_dir() else "a file of that name"
-        raise RunError(f"an export to {out}", found, "name another place, or move away what is there")
+        found = "it is a folder that is not empty" if out.is_dir() else "it is a file already"
+        raise RunError(f"cannot export to {out}: {found}", "Name another place, or move away what is there.")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from faithlens.errors import MeasureError, suggest_names
+from faithlens.errors import MeasureError, check_choice
 from faithlens.stats.interval import choose_interval
 from faithlens.stats.resample import Array, compute_statistic_interval
 
@@ -58,9 +58,10 @@ def compute_rank_agreement(
 ) -> pd.DataFrame:
     """Rank agreement of two columns over the steps of each question: raw, and with step index and length held fixed.
 
-    A row each for the raw Spearman correlation and for the partial ones on more and more of `held_fixed`: `value` with its
-    95 % interval over questions, questions used and dropped and why, and the steps ranked, `n_steps`: those of the
-    table in which no column is missing. What can be reached at all is the `compute_correlation_ceiling` of the two reliabilities.
+    One row for the raw Spearman correlation and one for each partial correlation, on more and more of `held_fixed`:
+    `value` with its 95 % interval over questions, the questions used and dropped, and `n_steps`, the number of
+    steps of the table that lack no column. The highest value that can be reached is `compute_correlation_ceiling` of
+    the two reliabilities.
 
     Args:
         table: a row a step.
@@ -76,12 +77,10 @@ def compute_rank_agreement(
     """
     keys, columns = [question, *([chain] if chain else [])], [behaviour, internal, *held_fixed]
     for name in (*keys, *columns):
-        if name not in table.columns:
-            found = f"the table has none; {suggest_names(name, map(str, table.columns))}"
-            raise MeasureError(f"the column {name!r} of a table of steps", found, "name one of these")
+        check_choice(name, map(str, table.columns), "column of the table of steps", MeasureError)
     if held_fixed and table.duplicated([*keys, held_fixed[0]]).any():
-        found = f"one of them has a {held_fixed[0]} twice"
-        raise MeasureError("agreement within chains of thought", found, "say which column tells chains apart (chain=)")
+        problem = f"each chain of thought must have each {held_fixed[0]} once, but one has a {held_fixed[0]} twice"
+        raise MeasureError(problem, "Name the column that distinguishes the chains of a question: chain=...")
     total = table[question].nunique()
     known = table.dropna(subset=columns)
     groups = known.groupby(keys, sort=True)
@@ -127,7 +126,10 @@ def correlate_chain(values: Array, names: Sequence[str]) -> ChainCorrelation:
 
 
 def average_correlations(correlations: pd.DataFrame, total: int, seed: int) -> dict[str, object]:
-    """Mean correlation over questions with its interval; `correlations` has a row a chain: question, rho, most, reason."""
+    """Mean correlation over questions with its interval.
+
+    `correlations` has a row for each chain, with the columns question, rho, most, reason.
+    """
     used = correlations[correlations["reason"].isna()]
     z = pd.DataFrame({"own": np.arctanh(used["rho"] * used["most"]), "most": np.arctanh(used["most"])}, dtype=float)
     by_question = z.groupby(used["question"])
@@ -174,11 +176,8 @@ def compute_correlation_ceiling(first: float, second: float) -> float:
     """
     for r in (first, second):
         if not 0 <= r <= 1:
-            raise MeasureError(
-                f"the ceiling of a correlation at reliabilities {first:g} and {second:g}",
-                f"{r:g} is no reliability",
-                "measure more of it, until its halves agree",
-            )
+            problem = f"a reliability must be between 0 and 1, got {r:g}"
+            raise MeasureError(problem, "Measure more questions, until the two halves of the data agree.")
     return float(np.sqrt(first * second))
 
 

@@ -1,10 +1,10 @@
-"""Did something change a measure between two runs of the same questions, and did it at equal accuracy?
+"""Does a measure differ between two runs on the same questions, and does it differ at equal accuracy?
 
-Training, decoding or another way to reason moves accuracy, and accuracy alone moves measures of faithfulness (Lanham et
-al. 2023; Bentham et al. 2024, arXiv:2402.14897). So each difference is given twice: over all questions, and over those
-that both runs get right and wrong alike, with the chain of thought and without it. Over these every accuracy is the
-same in both runs, and so is what the accuracies allow. They are a selection: the difference speaks of them, and not of
-the questions on which the runs part.
+Training, decoding or another strategy changes accuracy, and accuracy alone changes measures of faithfulness (Lanham et
+al. 2023; Bentham et al. 2024, arXiv:2402.14897). So each difference is computed twice: over all questions, and over the
+questions that both runs answer right equally often, with the chain of thought and without it. Over these the accuracies
+of both runs are equal, and so are the bounds that accuracies set. They are a selection: the difference describes them,
+and not the questions on which the runs differ.
 
 Differences are paired by question, their intervals from the question bootstrap, their p-values from flipping signs
 (exact for few questions). Holm's correction (1979) holds for each of the two kinds of questions over the measures
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import permutation_test
 from statsmodels.stats.multitest import multipletests
 
-from faithlens.errors import MeasureError, suggest_names
+from faithlens.errors import MeasureError, check_choice
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.context import BOUND_BASELINES
 from faithlens.stats.estimate import select_scalars
@@ -86,9 +86,7 @@ def compare_scores(
     _check_same_questions(first, second)
     tables, known = (average_by_question(first), average_by_question(second)), list_shared_measures(first, second)
     for measure in measures or ():
-        if measure not in known:
-            found = "it is not a measure that both runs scored once a question"
-            raise MeasureError(f"the difference in {measure!r}", found, suggest_names(measure, known))
+        check_choice(measure, known, "measure that both runs scored once a question:", MeasureError)
     context = [m for m in known if get_measure(m).is_context]
     family = [m for m in measures or known if m not in context]
     same, why = find_equal_accuracy_questions(*tables)
@@ -113,7 +111,7 @@ def average_by_question(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def find_equal_accuracy_questions(first: pd.DataFrame, second: pd.DataFrame) -> tuple[BoolArray, str | None]:
-    """Which questions both runs get right equally often under each of ACCURACIES; or why that cannot be said."""
+    """Which questions both runs get right equally often under each of `MATCHED_ACCURACIES`; why, if this is unknown."""
     missing = [m for m in MATCHED_ACCURACIES if m not in first.columns or m not in second.columns]
     if missing:
         return np.zeros(len(first), np.bool_), f"not both runs scored {' and '.join(missing)}"
@@ -133,11 +131,11 @@ def _check_same_questions(first: pd.DataFrame, second: pd.DataFrame) -> None:
     asked = [set(scores["question"]) for scores in (first, second)]
     if asked[0] != asked[1]:
         alone = sorted(asked[0] ^ asked[1])
-        raise MeasureError(
-            "a comparison question by question",
-            f"{len(asked[0] & asked[1])} questions are in both runs and {len(alone)} in one only, such as {alone[0]!r}",
-            "give both runs the same task, -n and --seed",
+        problem = (
+            f"two runs are compared question by question, but of their questions {len(asked[0] & asked[1])} are in "
+            f"both and {len(alone)} in one alone, such as {alone[0]!r}"
         )
+        raise MeasureError(problem, "Give both runs the same task, -n and --seed.")
 
 
 def _compute_difference(

@@ -7,7 +7,7 @@ models; where kinds are kinds of organism, it is held between models, every orga
 of its seeds were trained.
 
 A measure that defines a truth (exchanging words *is* how a rate of following them is certified) is kept out of the
-contests on that truth by whoever lists them; see `faithlens.validate`.
+contests on that truth by the caller; see `faithlens.commands.validate.tables`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -79,7 +79,10 @@ def detect_within_models(table: pd.DataFrame, seed: int = 0) -> Detection:
 
 
 def detect_between_models(table: pd.DataFrame, seed: int = 0) -> Detection:
-    """How well `value` tells models whose questions are `positive` from those whose are not: columns as in `detect_within_models`."""
+    """How well `value` separates models whose questions are `positive` from the other models.
+
+    Columns as in `detect_within_models`.
+    """
     known = table.dropna(subset=["value"]).reset_index(drop=True)
     values, positive = known["value"].round(TIE_DECIMALS).to_numpy(float), known["positive"].to_numpy(bool)
     used, dropped = len(known), len(table) - len(known)
@@ -164,8 +167,8 @@ class DetectionThreshold(NamedTuple):
 def choose_threshold(table: pd.DataFrame) -> DetectionThreshold | None:
     """The threshold that is best on half of the seeds, tried on the other half.
 
-    Of a single seed, questions are halved. None where a half lacks one of the kinds. Columns as in `detect_within_models`, and
-    question.
+    If there is one seed, its questions are halved. None where a half lacks one of the kinds. Columns as in
+    `detect_within_models`, and question.
     """
     known = table.dropna(subset=["value"])
     seeds = sorted(known["seed"].unique())

@@ -1,4 +1,22 @@
-"""`Estimate`, a number that does not travel alone, and the rule that chooses its interval."""
+"""`Estimate`, a mean with its interval, and the rule that chooses the method of the interval.
+
+`choose_interval` takes the first method that fits:
+
+1. Fewer than two questions have a value: no interval.
+2. The measure is fixed by construction (such as the accuracy of chance) and all values agree: the value itself.
+3. One 0 or 1 a question, on a scale from 0 to 1: Wilson's interval.
+4. All values agree to the precision of a report, on a scale with ends: Wilson's bound on the share of questions of
+   another kind, which may lie at either end (`compute_unanimous_interval`). Resampling would show no doubt here.
+5. Else: the question bootstrap.
+
+For example, on a scale from 0 to 1:
+
+    values of the questions    method           interval
+    1, 1, 1, 0                 Wilson           .30 to .95
+    .5, .5, .5, .5             unanimous (4)    .26 to .74: z^2 / (4 + z^2) = .49 may be 0, or may be 1
+    .2, .4, .6, .8             bootstrap        resampled means
+    1 (one question)           none
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +25,7 @@ import numpy as np
 from faithlens.stats.resample import DRAWS, Array, compute_unanimous_interval, wilson_interval
 
 REPORT_PRECISION = 0.01
-"""Values closer than this, the precision a report shows, count as all equal: resampling them shows no doubt at all."""
+"""Values closer than this, the precision that a report shows, count as equal."""
 
 BOOTSTRAP = f"question bootstrap, expanded percentile, {DRAWS} draws"
 WILSON = "Wilson"
@@ -21,13 +39,14 @@ class Estimate:
     """A mean over chain-of-thought samples with its 95 % interval over questions.
 
     Attributes:
-        model, task, measure: what it is of.
-        fraction: position along the chain of thought, on a curve.
-        step: index of the reasoning step it speaks of.
+        model, task, measure: what was measured.
+        fraction: the position along the chain of thought, 0 to 1, on a curve.
+        step: the index of the reasoning step that it describes.
         value, low, high: the mean and its interval, in `unit`; None where undefined.
-        n_used, n_dropped: questions with a value, and questions where the measure is undefined.
-        method: how the interval was made.
-        seed: of the resampling.
+        n_used, n_dropped: numbers of questions with a value, and of questions where the measure is undefined.
+        unit: a key of `faithlens.measures.catalogue.UNITS`.
+        method: how the interval was computed.
+        seed: the seed of the resampling.
         reason: why questions were dropped, or why there is no value.
     """
 
@@ -54,15 +73,14 @@ def choose_interval(
     scale: tuple[float, float] | None,
     by_construction: bool,
 ) -> tuple[float, float, float, str]:
-    """Value, low, high and method of one mean.
+    """Value, low, high and method of one mean, by the rule at the head of this module.
 
     Args:
-        values: every known value; `counts`: how many of them each question has, [question].
+        values: every known value, [value].
+        counts: the number of values of each question, [question].
         bootstrap: value, low and high of the question bootstrap.
-        scale: ends of the measure's scale, where it has ends.
-        by_construction: the measure is the same in every question by construction.
-
-    One 0/1 a question gets Wilson; questions that all agree get `compute_unanimous_interval`; everything else the bootstrap.
+        scale: the ends at which the values of unseen questions may lie; None without ends.
+        by_construction: whether the measure is known before anything is sampled.
     """
     value, n = bootstrap[0], int((counts > 0).sum())
     if n < 2:

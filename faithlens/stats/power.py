@@ -77,7 +77,8 @@ def compute_power_before(
         MeasureError: not exactly one of share and sd is given, or a number is out of its range.
     """
     if (share is None) == (sd is None):
-        raise MeasureError("the power of a run", "not exactly one of share and sd", "give the one that fits")
+        problem = f"the power of a run needs either a share or a standard deviation, got share={share} and sd={sd}"
+        raise MeasureError(problem, "Pass share for a measure that is yes or no in each question, else sd.")
     if share is not None:
         return _make_power(
             n,
@@ -123,7 +124,7 @@ def compute_power_after(
 
 
 def count_informative(n: int, accuracy_without: float, accuracy_full: float) -> float:
-    """How many of `n` questions can change their answer at accuracies `accuracy_without` and with (`accuracy_full`) chain of thought."""
+    """How many of `n` answers can change, given the accuracies without and with the chain of thought."""
     return n * float(compute_headroom(np.array([[accuracy_without, accuracy_full]]))[0])
 
 
@@ -139,7 +140,7 @@ def compute_wilson_half_width(n: int, share: float) -> float:
         MeasureError: the share is not between 0 and 1.
     """
     if not 0 <= share <= 1:
-        raise MeasureError(f"the interval of a share of {share:g}", "no share", "give a number from 0 to 1")
+        raise MeasureError(f"a share must be between 0 and 1, got {share:g}", "Pass a share, such as 0.3.")
     return Z / (1 + Z * Z / n) * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
 
 
@@ -180,5 +181,5 @@ def _count_if_known(n: int, accuracies: tuple[float, float] | None) -> float | N
 
 def _check_half_width(half_width: float) -> float:
     if not half_width > 0:
-        raise MeasureError(f"a half-width of {half_width:g}", "no interval is so narrow", "give a number above 0")
+        raise MeasureError(f"a half-width must be above 0, got {half_width:g}", "Pass a half-width, such as 0.05.")
     return half_width

@@ -1,17 +1,27 @@
-"""Intervals whose unit is the question.
+"""Confidence intervals over questions: the question bootstrap, Wilson's interval, and the jackknife.
 
-A hundred numbers of one question are not a hundred observations: whole questions are drawn with replacement, and
-the same draws serve every column, so conditions stay paired.
+A hundred numbers of one question are not a hundred observations. So whole questions are drawn with replacement, and the
+same draws serve every column, so that conditions stay paired:
 
-Which interval: the percentile interval with its tails moved outwards for small samples (the expanded percentile
-interval of Hesterberg 2015, "What teachers should know about the bootstrap", Am. Stat. 69, 371-386). Plain percentile
-and BCa intervals are too narrow for a dozen questions, where the usual t interval is not; the expansion mends exactly
-that, needs no jackknife, and respects bounds such as 0 and 1.
+1. Draw how often each question occurs in each of `DRAWS` resamples.
+2. The mean of a column in each resample is a product of two matrices: weights [draw, question] times sums [question,
+   column], divided by weights times counts.
+3. The interval lies between two quantiles of the resampled means, with the tails moved outwards for few questions.
 
-Where the units are a handful of tasks or trained models and the statistic is a slope, a resample may leave it
-undetermined; there one unit after another is left out instead (`jackknife`).
+For example, one column of three questions with the sums 1, 0, 2 and the counts 1, 1, 2 (the third has two chains):
 
-Where every question agrees no resampling can show doubt; `compute_unanimous_interval` says what such data still allow.
+    weights (one draw)   sums . weights   counts . weights   mean
+    1 1 1                3                4                  .75
+    2 1 0                2                3                  .67
+    0 0 3                6                6                  1.
+
+Step 3 is the expanded percentile interval of Hesterberg 2015 ("What teachers should know about the bootstrap", Am.
+Stat. 69, 371-386). Plain percentile and BCa intervals are too narrow for a dozen questions, where the usual t interval
+is not; the expansion corrects this, needs no jackknife, and respects bounds such as 0 and 1.
+
+Where the units are a handful of tasks or trained models and the statistic is a slope, a resample may leave the slope
+undetermined; there one unit after another is left out instead (`jackknife`). Where every question agrees no resampling
+can show doubt; `compute_unanimous_interval` says what such data still allow.
 """
 
 from collections.abc import Callable
@@ -68,7 +78,7 @@ def compute_statistic_interval(
     """Value and 95 % interval of a statistic of column means, resampling whole rows.
 
     `table`: [questions, columns] without gaps. `statistic` maps column means [draws, columns] to [draws]. `n` is the
-    number of questions that inform it, all of them unless said. NaN for fewer than two.
+    number of questions that inform it; None for all of them. NaN for fewer than two.
     """
     n = len(table) if n is None else n
     if n < 2:
@@ -86,8 +96,8 @@ def jackknife(units: NDArray, statistic: Callable[[NDArray[np.bool_]], float]) -
     For a mean of units this is the t interval itself; for regressions it is the cluster-robust variance called CR3,
     which holds its coverage with few clusters (MacKinnon, Nielsen & Webb 2023, J. Appl. Econometrics 38, 671-694).
 
-    `units` names the unit of each row; `statistic` is told which rows to use. No interval, NaN, for fewer than two
-    units or where the statistic is undefined without one of them.
+    `units` names the unit of each row; `statistic` takes a mask of the rows to use. The ends are NaN for fewer than two
+    units, or where the statistic is undefined without one of them.
     """
     value, names = statistic(np.ones(len(units), dtype=bool)), np.unique(units)
     n = len(names)

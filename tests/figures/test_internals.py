@@ -42,7 +42,7 @@ def test_a_matrix_has_readers_down_and_the_read_across_and_no_upper_triangle():
 
 
 def test_a_matrix_in_which_the_past_reads_the_future_is_refused():
-    with pytest.raises(MeasureError, match="give it as"):
+    with pytest.raises(MeasureError, match="step that reads"):
         plot_step_matrix(np.array([[0.0, 1.0], [0.0, 0.0]]), names(2), "nat")
 
 

@@ -127,9 +127,9 @@ def test_datasets_reads_the_folder(run: Run, tmp_path: Path) -> None:
 def test_places_in_use_are_refused_and_left_alone(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
-    with pytest.raises(RunError, match="the folder is not empty"):
+    with pytest.raises(RunError, match="a folder that is not empty"):
         export_run(run, tmp_path / "mine", "dataset")
-    with pytest.raises(RunError, match="a file of that name"):
+    with pytest.raises(RunError, match="it is a file already"):
         export_run(run, tmp_path / "mine" / "notes.txt", "parquet")
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
     (tmp_path / "empty").mkdir()
@@ -138,7 +138,7 @@ def test_places_in_use_are_refused_and_left_alone(run: Run, tmp_path: Path) -> N
 
 def test_what_cannot_be_exported_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
     (run.path / "estimates.parquet").unlink()
-    with pytest.raises(RunError, match="nothing written yet"):
+    with pytest.raises(RunError, match="has no table"):
         export_run(run, tmp_path / "out", "dataset")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["run"]
 

@@ -140,7 +140,7 @@ def test_what_a_report_does_not_show_is_no_difference() -> None:
 
 
 def test_other_questions_are_refused() -> None:
-    with pytest.raises(MeasureError, match="5 questions are in both runs and 1 in one only, such as 'q005'"):
+    with pytest.raises(MeasureError, match="5 are in both and 1 in one alone, such as 'q005'"):
         compare_scores(run(deletion__change=[0.5] * 5), run(deletion__change=[0.5] * 6), 0)
 
 

@@ -89,9 +89,9 @@ def test_a_size_effect_has_power_too() -> None:
 
 
 def test_guesses_out_of_range_are_refused() -> None:
-    with pytest.raises(MeasureError, match="not exactly one of share and sd"):
+    with pytest.raises(MeasureError, match="either a share or a standard deviation"):
         compute_power_before(100, 0.05)
-    with pytest.raises(MeasureError, match="no interval is so narrow"):
+    with pytest.raises(MeasureError, match="a half-width must be above 0"):
         compute_power_before(100, 0.0, sd=0.3)
-    with pytest.raises(MeasureError, match="no share"):
+    with pytest.raises(MeasureError, match="a share must be between 0 and 1"):
         compute_power_before(100, 0.05, share=1.5)

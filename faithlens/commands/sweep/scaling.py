@@ -1,4 +1,4 @@
-"""What size and difficulty do to a sweep's measures, as plain data: `stats.condition` and `stats.trend`, by family."""
+"""The effects of size and of difficulty on the measures of a sweep, by family, as plain data."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -30,7 +30,7 @@ def answer_by_size(
         try:
             table = estimate_size_effects(own, None if asked.empty else select_last_checkpoints(asked), unit=entry["unit"], seed=seed)
         except MeasureError as error:
-            yield {**entry, "reason": error.found, "effects": []}
+            yield {**entry, "reason": error.problem, "effects": []}
         else:
             yield {**entry, "reason": None, "effects": _to_plain_rows(table)}
 

@@ -1,6 +1,6 @@
-"""A sweep's two tables, in the columns that `stats.condition` and `stats.matched` take.
+"""The two tables of a sweep, with the columns that `faithlens.stats.scaling` takes.
 
-Both have a row a measure, so that ``cells[(cells.family == f) & (cells.measure == m)]`` is what `size_effects` takes,
+Both have a row a measure, so that ``cells[(cells.family == f) & (cells.measure == m)]`` is what `estimate_size_effects` takes,
 with the same rows of items, of the last checkpoints alone.
 """
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, page_trend_test
 
-from faithlens.errors import MeasureError, suggest_names
+from faithlens.errors import MeasureError
 from faithlens.stats.interval import NO_METHOD, to_optional
 from faithlens.stats.resample import Array
 
@@ -78,8 +78,8 @@ def compute_difficulty_trend(table: pd.DataFrame) -> DifficultyTrend:
     """
     for name in ("level", "question", "value"):
         if name not in table.columns:
-            found = f"the table has no column {name!r}; {suggest_names(name, map(str, table.columns))}"
-            raise MeasureError("a trend over levels of difficulty", found, "name the columns like this")
+            problem = f"a trend over levels of difficulty needs the column {name!r}"
+            raise MeasureError(problem, f"Rename a column of the table: {', '.join(map(str, table.columns))}.")
     known = table.dropna(subset=["level", "value"])
     wide = known.pivot_table(index="question", columns="level", values="value", aggfunc="mean", sort=True)
     related = bool((wide.notna().sum(axis=1) > 1).any())

@@ -1,12 +1,13 @@
-"""Does faithfulness fall with size, or does the measure fall because accuracy rises? Four answers side by side.
+"""Does faithfulness fall with size, or does the measure fall because accuracy rises? The answers side by side.
 
-`estimate_raw` is the measure against size. `estimate_at_equal_accuracy` holds accuracy fixed, as was proposed in comments on Lanham et
-al. (LessWrong post BKvJNzALpxS3LafEs), whose confounder Bentham et al. 2024 (2402.14897) found in their own runs;
-`stats.within` shows the measure against accuracy at each size. The two others compare checkpoints and items and are in
-`stats.matched`. `estimate_size_effects` gives all.
+1. `estimate_raw`: the slope of the measure against size.
+2. `estimate_at_equal_accuracy`: the same with accuracy held fixed, as was proposed in comments on Lanham et al.
+   (LessWrong post BKvJNzALpxS3LafEs). Bentham et al. 2024 (arXiv:2402.14897) found this confounder in their own runs.
+3. `faithlens.stats.scaling.matched` compares checkpoints of equal loss, and items of equal confidence.
 
-No answer settles the question alone. Holding accuracy fixed is right if accuracy moves the measure along a straight
-line that is the same for all tasks and sizes; and what moves both, other than size and task, is not held fixed.
+`estimate_size_effects` computes all of them. No answer settles the question alone. Holding accuracy fixed is right if
+the measure depends on accuracy along a straight line that is the same for all tasks and sizes. A cause of both that is
+neither size nor task is not held fixed.
 """
 
 import warnings

@@ -1,12 +1,13 @@
-"""What size does to a measure: the change per tenfold of parameters, and what must be doubted about it.
+"""The effect of size on a measure: the change per tenfold of parameters, with the reasons to doubt it.
 
-Lanham et al. 2023 (2307.13702, section 3) read a falling measure as falling faithfulness. But a model that is right
-without its chain of thought cannot be moved by it, so a measure falls as accuracy rises whatever faithfulness does.
-The answers to that (`stats.condition`, `stats.matched`) are all slopes over log10 of the number of parameters, and all
-give a `SizeEffect`.
+Lanham et al. 2023 (arXiv:2307.13702, section 3) read a falling measure as falling faithfulness. But where a model is
+right without its chain of thought, cutting the chain cannot change the answer. So a measure falls as accuracy rises,
+whether or not faithfulness falls. The estimates that address this (`equal_accuracy`, `matched`) are slopes over log10
+of the number of parameters, and each is a `SizeEffect`.
 
-The unit is the seed (all sizes trained with it) where there are several, else the task. Tasks speak for these models
-alone: whatever is particular to the one model of a size is counted as size, and the estimate says so.
+The sampling unit is the seed (all sizes trained with it) where there are several seeds, else the task. An interval over
+tasks describes these models alone: whatever is particular to the one model of a size counts as an effect of size, and
+the estimate says so.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from faithlens.errors import MeasureError, suggest_names
+from faithlens.errors import MeasureError
 from faithlens.stats.interval import NO_METHOD, to_optional
 from faithlens.stats.resample import Array
 
@@ -79,19 +80,20 @@ def select_usable_rows(table: pd.DataFrame, needs: Sequence[str], keys: Sequence
     Raises:
         MeasureError: a column is missing, there are several families, a size is not positive, or rows repeat.
     """
-    asked = "the effect of size on a measure"
     table = table.assign(**{name: "all" for name in ("task", "seed") if name not in table.columns})
     for name in ("size", *needs, *keys):
         if name not in table.columns:
-            found = f"the table has no column {name!r}; {suggest_names(name, map(str, table.columns))}"
-            raise MeasureError(asked, found, "name the columns like this")
+            problem = f"the effect of size on a measure needs the column {name!r}, but the table has no column {name!r}"
+            raise MeasureError(problem, f"Rename a column of the table: {', '.join(map(str, table.columns))}.")
     if "family" in table.columns and table["family"].nunique() > 1:
-        found = f"{table['family'].nunique()} families, which differ in more than size"
-        raise MeasureError(asked, found, "ask for one family at a time")
+        problem = f"the table holds {table['family'].nunique()} families, which differ in more than size"
+        raise MeasureError(problem, "Pass one family at a time.")
     if not (table["size"] > 0).all():
-        raise MeasureError(asked, "a size that is not a positive number of parameters", "give every row its size")
+        problem = "every size must be a positive number of parameters, but some size is not a positive number"
+        raise MeasureError(problem, "Give every row the size of its model.")
     if table.duplicated([*keys]).any():
-        raise MeasureError(asked, f"several rows of one {', '.join(keys)}", "average them, or tell them apart by seed")
+        problem = f"the table has several rows of one {', '.join(keys)}"
+        raise MeasureError(problem, "Average these rows, or distinguish them in the column seed.")
     return table.dropna(subset=[*needs]).assign(log_size=lambda rows: np.log10(rows["size"].astype(float)))
 
 
