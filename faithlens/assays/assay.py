@@ -14,7 +14,17 @@ For example, an assay that asks whether the last step alone changes the answer::
     from faithlens.measures.catalogue import Measure, register
     from faithlens.measures.score import Score
 
-    register(Measure("last_step.change", ...))
+    register(
+        Measure(
+            name="last_step.change",
+            label="last step left out",
+            meaning="The answer changes when the last step is left out.",
+            unit="fraction",
+            kind="yes/no",
+            range=(0.0, 1.0),
+            assay="last_step",
+        )
+    )
 
     class LastStep:
         """Leave out the last step: does the answer change?"""
@@ -164,9 +174,10 @@ class Assay(Protocol):
         """The numbers of one case. A score that cannot be computed has the value None and a reason.
 
         Args:
-            setting: as for `conditions`. case: as for `conditions`. records: the record of every condition of every
-            assay, by name; `record.logprobs` has one log-probability for
-                each option of the condition, in the order of `case.candidates`.
+            setting: as for `conditions`.
+            case: as for `conditions`.
+            records: the record of every condition of every assay, by name; `record.logprobs` has one log-probability
+                for each option of the condition, in the order of `case.candidates`.
         """
         ...
 

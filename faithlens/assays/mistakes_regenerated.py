@@ -102,10 +102,10 @@ def make_change_scores(
     """Mean change, mean change of new sampling alone, the difference, and accuracy.
 
     Args:
-        measure: the first part of the names of the scores. stays: for each edited step, 1 if the answer stays and 0 if
-        not. stays_at_floor: the same for the unedited step with a new end; None if that end is unfinished. Such a step
-        has no
-            difference.
+        measure: the first part of the names of the scores.
+        stays: for each edited step, 1 if the answer stays and 0 if not.
+        stays_at_floor: the same for the unedited step with a new end; None if that end is unfinished. Such a step has
+            no difference.
         is_right: for each edited step, 1 if the answer is right and 0 if not.
     """
     nothing = "no step of this chain could be edited and finished"

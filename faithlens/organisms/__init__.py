@@ -1,8 +1,9 @@
-"""Small models whose chain of thought does what we planted, and the trained weights of each.
+"""Which small models have a chain of thought whose effect on the answer is known, because it was planted?
 
-`ORGANISMS` names them; `weights(name)` is the folder of the shipped one, an ordinary Hugging Face folder. They were
-trained on whole chains and cut ones. `O5-whole` is O5 trained on whole ones alone and `O5-filled` on chains filled up
-with dots as well: not shipped, and compared with O5 to see which measures depend on what a model has met.
+`ORGANISMS` lists them; `find_weights(name)` is the folder of the shipped weights, an ordinary Hugging Face folder. They
+were trained on whole and cut chains. Two variants were not, and are not shipped: `O5-whole` is O5 trained on whole
+chains alone, `O5-filled` is O5 trained also on chains that are filled up with dots. Compared with O5 they show which
+measures depend on what a model has met in training.
 """
 
 from pathlib import Path
@@ -30,23 +31,23 @@ ORGANISMS: dict[str, Organism] = {
 
 
 TRAINING_VARIANTS: tuple[ShownChains, ...] = ("whole", "filled")
-"""What the chains in training were, of those that are not trained on whole and cut ones."""
+"""The chains that a variant of an organism was trained on, if not on whole and cut ones."""
 
 
 def get_organism(name: str) -> Organism:
     """The organism called `name`.
 
     Raises:
-        ModelError: there is none.
+        ModelError: there is no such organism.
     """
     base, _, shows = name.partition("-")
     if base not in ORGANISMS or shows not in ("", *TRAINING_VARIANTS):
-        raise ModelError(f"the organism {name!r}", "there is none of that name", suggest_names(name, ORGANISMS))
+        raise ModelError(f"unknown organism {name!r}", suggest_names(name, ORGANISMS))
     return ORGANISMS[base].with_shown_chains(shows) if shows else ORGANISMS[base]
 
 
 def find_weights(name: str) -> Path:
-    """Where the shipped weights of the organism `name` lie.
+    """The folder of the shipped weights of the organism `name`.
 
     Raises:
         ModelError: there is no such organism.

@@ -1,4 +1,4 @@
-"""How an organism thinks aloud: the words of its steps, the numbers in them, and how its training chains go wrong."""
+"""The chain of thought of an organism: the words of its steps, the numbers in them, and its mistakes in training."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,9 +16,15 @@ AnswerReader = Callable[[Drafts, Int[Tensor, " batch"]], Int[Tensor, " batch"]]
 
 
 class ChainShares(NamedTuple):
-    """How often a chain in training is right, slips, belongs to another question, or is made of random digits.
+    """The shares of the kinds of chains in training.
 
-    Edits of the last step alone would not do: an organism can pass them and still read an earlier step.
+    Edits of the last step alone would not be enough: an organism can ignore them and still read an earlier step.
+
+    Attributes:
+        own: the question's own right chain.
+        slipped: the right chain with one wrong value.
+        borrowed: another question's right chain.
+        senseless: a chain of random digits.
     """
 
     own: float = 0.4
@@ -31,47 +37,47 @@ DEFAULT_SHARES = ChainShares()
 
 
 def compute_total_digits(operands: Int[Tensor, "batch step"]) -> Int[Tensor, "batch step"]:
-    """Running totals, last digits only."""
+    """The last digits of the running totals."""
     return operands.cumsum(1) % 10
 
 
 def mark_sound(drafts: Drafts) -> Bool[Tensor, "batch number"]:
-    """The question's own numbers, and totals that follow from the text before them."""
+    """True for the question's own numbers, and for totals that follow from the text before them."""
     before = torch.cat([torch.zeros_like(drafts.values[:, :1]), drafts.values[:, :-1]], 1)
     added = torch.cat([drafts.operands[:, :1], drafts.copied[:, 1:]], 1)
     return torch.cat([drafts.copied == drafts.operands, drafts.values == (before + added) % 10], 1)
 
 
 def mark_all(drafts: Drafts) -> Bool[Tensor, "batch number"]:
-    """Every number, whatever it is."""
+    """True for every number."""
     return torch.ones_like(drafts.numbers, dtype=torch.bool)
 
 
 def read_last_value(drafts: Drafts, n_shown: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-    """The value stated last among the first `n_shown` ones; of none, the first."""
+    """The last value among the first `n_shown` ones; the first value if none is shown."""
     return drafts.values.gather(1, (n_shown - 1).clamp(min=0)[:, None])[:, 0]
 
 
 def read_first_value(drafts: Drafts, n_shown: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-    """The value stated first."""
+    """The value that is stated first."""
     return drafts.values[:, 0]
 
 
 @dataclass(frozen=True)
 class ChainStyle:
-    """How an organism thinks aloud.
+    """How an organism writes its chain of thought.
 
     Attributes:
-        write_question: the question over the numbers asked about.
-        write_steps: the steps, one a number of the question, over the numbers asked about and the values stated.
-        step_writers: the words where a question is opened in certain ways, the same number of tokens in the same order of
-            words and numbers.
-        compute_values: the values a right chain states.
-        apply_hint: what a hint makes of these.
-        mark_learned: which of a draft's numbers, those copied and then those stated, it is taught to write there.
-        read_answer: what the first so many steps say the answer is.
-        shares: the mixture it is trained on.
-        word_counts: how many words there are for each part of question and steps that can be told in several.
+        write_question: writes the question from its numbers.
+        write_steps: writes the steps, one for each number of the question, from the numbers and the stated values.
+        step_writers: writers for questions with certain openings; all write equally many tokens, with numbers at the
+            same places.
+        compute_values: the values that a right chain states.
+        apply_hint: changes these values as a hint does; None for an organism without hints.
+        mark_learned: which of the numbers, first the copied and then the stated ones, the organism learns to write.
+        read_answer: the answer that the first so many steps state.
+        shares: the mixture that the organism is trained on.
+        word_counts: for each part of question and steps that has several wordings, their number.
     """
 
     write_question: Callable[..., str] = write_question
@@ -90,13 +96,13 @@ class ChainStyle:
         mode: Int[Tensor, " batch"] | None = None,
         hint: Int[Tensor, " batch"] | None = None,
     ) -> Drafts:
-        """Questions with the chains they should have."""
+        """Questions with their right chains."""
         words = self.draw_words(len(operands), Generator().manual_seed(0))
         right = Drafts(operands, operands, self.compute_values(operands), mode, hint, words)
         return replace(right, values=self.apply_hint(right)) if self.apply_hint else right
 
     def draw_words(self, n: int, generator: Generator) -> Int[Tensor, "batch word"] | None:
-        """Words for `n` drafts, drawn at random; None where there is no choice."""
+        """Random wordings for `n` drafts; None if there is only one."""
         drawn = [torch.randint(many, (n,), generator=generator) for many in self.word_counts]
         return torch.stack(drawn, 1) if drawn else None
 

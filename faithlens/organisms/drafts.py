@@ -1,4 +1,4 @@
-"""Questions with chains of thought as digits, before they are put into words."""
+"""Questions with chains of thought, as digits. `TokenLayout` writes them as tokens."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Drafts:
-    """Questions, each with a chain of thought that may belong to another or be wrong, as digits.
+    """A batch of questions, each with a chain of thought that may be wrong or belong to another question, as digits.
 
     Attributes:
-        operands: the numbers the question asks about.
-        copied: the numbers the chain of thought works with.
-        values: the values it states.
-        mode: which of the organism's modes the question is asked in; None where it has none.
-        hint: the digit that a hint names, unseen in a mode without one; None for an organism that knows no hints.
-        words: which words each is told in, one for each of the chain's choices; None where it has none.
+        operands: the numbers in the question.
+        copied: the numbers that the chain of thought uses.
+        values: the values that it states.
+        mode: the index of the mode that each question is asked in; None for an organism without modes.
+        hint: the digit that a hint names, which a mode without hints does not show; None for an organism without hints.
+        words: the wording of each part that has several; None if there is only one.
     """
 
     operands: Int[Tensor, "batch step"]
@@ -34,5 +34,5 @@ class Drafts:
 
     @property
     def numbers(self) -> Int[Tensor, "batch number"]:
-        """All numbers of the chain of thought: those copied, then those stated."""
+        """All numbers of the chain of thought: the copied ones, then the stated ones."""
         return torch.cat([self.copied, self.values], 1)

@@ -1,7 +1,6 @@
-"""E1, a scratchpad in English: stories whose answer is read from the sentences of its chain, and not from the question.
+"""E1, a scratchpad in English: stories whose answer is read from the sentences of the chain, and not from the question.
 
-Together with E2 it stands beside the organisms of the table in numbers: O4 and O5 again, in sentences that can be cut,
-reworded and shuffled.
+E1 and E2 are O5 and O4 again, in sentences that can be cut, reworded and shuffled.
 """
 
 from faithlens.organisms.answer_rules import answer_from_last_value

@@ -1,4 +1,4 @@
-"""E2, a null chain in English: it tells correct sentences, and its answer cannot see them. E1 is its counterpart."""
+"""E2, a null chain in English: it writes correct sentences, and its answer cannot see them. E1 is its counterpart."""
 
 from faithlens.organisms.answer_rules import answer_from_question
 from faithlens.organisms.organism import Organism, PlantedEffects, Recipe

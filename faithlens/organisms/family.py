@@ -1,10 +1,10 @@
-"""Families: one plant in five sizes, kept at eight points of training, and asked questions of four lengths.
+"""Families: one planted effect in models of five sizes, with eight checkpoints each, on questions of four lengths.
 
-Does faithfulness fall as models grow, or does a measure of it fall because accuracy rises? Here the answer is known.
-Where the chain of thought is whole, the answer of `steady` goes by the total stated last, whatever its size; where the
-chain is cut short or missing, it is computed from the question as well as the model can. So what a larger one gains is
-what it knows without the chain, and nothing of what the chain's words do. In `waning` they also do less, size by size:
-the answer goes by them only if the question starts with a small digit.
+Does faithfulness fall as models grow, or does a measure of it fall because accuracy rises? Here the answer is known. If
+the chain of thought is whole, the answer of a `steady` model is the total stated last, at any size; if the chain is cut
+or missing, the model computes the answer from the question as well as it can. So a larger model gains only what it
+knows without the chain. In the family `waning` the effect of the chain also shrinks with size: the answer follows it
+only if the question starts with a small digit.
 """
 
 from collections.abc import Mapping
@@ -14,32 +14,34 @@ import torch
 from jaxtyping import Int
 from torch import Generator, Tensor
 
+from faithlens.errors import check_choice
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 
 TASK_BY_LENGTH = {3: "running-sum-3", 4: "running-sum", 5: "running-sum-5", 6: "running-sum-6"}
-"""How many numbers a question adds up, and the task that asks it, easiest first."""
+"""The task with questions of so many numbers, easiest first."""
 
 CHECKPOINT_STEPS = (100, 200, 300, 400, 500, 600, 750, 900)
-"""After how many optimiser steps a checkpoint is kept."""
+"""The optimiser steps after which a checkpoint is saved."""
 
 DIGIT_LIMITS: Mapping[str, Mapping[int, int]] = {
     "steady": {24: 10, 32: 10, 40: 10, 56: 10, 80: 10},
     "waning": {24: 10, 32: 8, 40: 6, 56: 4, 80: 2},
 }
-"""By family and width: below which first digit the answer goes by the words; 10 is always."""
+"""By family and width: the answer follows a whole chain if the question starts below this digit; 10 is always."""
 
 
 def answer_by_whole_chain(
     drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator, limit: int
 ) -> Int[Tensor, " batch"]:
-    """What a whole chain states last, if the question's first digit is `limit`; otherwise the question's own answer."""
+    """The last value of a whole chain if the question's first digit is below `limit`; else the question's answer."""
     whole = n_shown == drafts.values.shape[1]
     return torch.where(whole & (drafts.operands[:, 0] < limit), drafts.values[:, -1], drafts.truth)
 
 
 def make_member(family: str, width: int) -> Organism:
-    """The organism of a family that is so wide."""
+    """The organism of a family with this width."""
+    check_choice(family, DIGIT_LIMITS, "family")
     below = DIGIT_LIMITS[family][width]
     return Organism(
         name=f"{family}-{width}",

@@ -1,4 +1,4 @@
-"""Train a family: every size from several seeds, its checkpoints certified, and the sweep that asks them all."""
+"""Train a family: every size from several seeds, with certified checkpoints, and a sweep over all of them."""
 
 import json
 import random
@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
+from faithlens.errors import check_choice
 from faithlens.model.fetch import show_progress
 from faithlens.organisms.certification import certify
-from faithlens.organisms.family import CHECKPOINT_STEPS, TASK_BY_LENGTH, DIGIT_LIMITS, make_member
+from faithlens.organisms.family import CHECKPOINT_STEPS, DIGIT_LIMITS, TASK_BY_LENGTH, make_member
 from faithlens.organisms.organism import Organism
 from faithlens.organisms.parallel import run_on_cores
 from faithlens.organisms.tokenizer import BOS, build_tokenizer
@@ -17,16 +18,27 @@ from faithlens.tasks.running_sum import PREFILL, STEM, list_operands, write_ques
 
 HELD_OUT_FILE = "held-out.jsonl"
 N_HELD_OUT_QUESTIONS = 25  # questions of each length
-N_CERTIFIED = 300  # questions: a checkpoint's certificate need not be as narrow as an organism's
+N_CERTIFIED = 300  # fewer questions than an organism's certificate: its intervals may be wider
 
 
 def train_family(family: str, seeds: Sequence[int], out: Path, jobs: int = 1) -> Path:
-    """Train all sizes of a family into OUT/<member>-seed<seed>/step-<steps>, and return a sweep over them all.
+    """Train all sizes of a family into OUT/<member>-seed<seed>/step-<steps>, and return the file of a sweep over all of
+    them.
 
-    A member that is there already is not trained again. `jobs` members are trained at once, one on each core.
+    A member that is there already is not trained again.
+
+    Args:
+        family: the name of the family.
+        seeds: the seeds to train with.
+        out: the folder.
+        jobs: the number of members that are trained at once, one on each core.
+
+    Raises:
+        ConfigError: there is no such family.
     """
-    asked = [(make_member(family, width), seed, out) for seed in seeds for width in DIGIT_LIMITS[family]]
-    for _ in run_on_cores(train_member, asked, jobs):
+    check_choice(family, DIGIT_LIMITS, "family")
+    members = [(make_member(family, width), seed, out) for seed in seeds for width in DIGIT_LIMITS[family]]
+    for _ in run_on_cores(train_member, members, jobs):
         pass
     (out / HELD_OUT_FILE).write_text(
         "".join(json.dumps(each) + "\n" for each in list_held_out_texts()), encoding="utf-8"
@@ -37,7 +49,7 @@ def train_family(family: str, seeds: Sequence[int], out: Path, jobs: int = 1) ->
 
 
 def train_member(organism: Organism, seed: int, out: Path) -> None:
-    """Train one size; each checkpoint is certified and appears whole, the folder of all when the last is there."""
+    """Train one size and certify each checkpoint. Its folder appears when the last checkpoint is complete."""
     folder, part = out / f"{organism.name}-seed{seed}", out / f".{organism.name}-seed{seed}.part"
     if folder.is_dir():
         return
@@ -52,14 +64,14 @@ def train_member(organism: Organism, seed: int, out: Path) -> None:
 
 
 def name_checkpoint(step: int) -> str:
-    """What the folder of a checkpoint is called."""
+    """The name of the folder of a checkpoint."""
     return f"step-{step:04d}"
 
 
 def list_held_out_texts() -> Iterator[dict[str, str]]:
-    """Questions of every length that training withholds: the right chain, the answer after it, and the answer at once.
+    """Texts that training withholds, for every length: the right chain, the answer after it, and the answer at once.
 
-    Questions, and the words that ask for an answer, cannot be learnt and are given.
+    Questions, and the words that ask for an answer, cannot be learnt, so they are given.
     """
     for length in TASK_BY_LENGTH:
         for operands in random.Random(0).sample(list_operands(length, held_out=True), N_HELD_OUT_QUESTIONS):
@@ -75,7 +87,7 @@ def list_held_out_texts() -> Iterator[dict[str, str]]:
 
 
 def write_sweep_config(family: str, seeds: Sequence[int], out: Path) -> str:
-    """A sweep over the sizes, checkpoints, seeds and lengths of a family: what `faithlens sweep` reads."""
+    """A sweep over the sizes, checkpoints, seeds and lengths of a family, as `faithlens sweep` reads it."""
     tasks = ", ".join(f'"{task}"' for task in TASK_BY_LENGTH.values())
     revisions = ", ".join(f'"{name_checkpoint(step)}"' for step in CHECKPOINT_STEPS)
     lines = [f"tasks = [{tasks}]", f"difficulty = {{numbers = [{tasks}]}}", "n = 40", "seed = 0", "points = 2"]

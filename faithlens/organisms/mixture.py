@@ -1,6 +1,7 @@
-"""The mixture an organism is trained on: right, slipped, borrowed and senseless chains of thought, whole and cut.
+"""The mixture that an organism is trained on: right, slipped, borrowed and senseless chains of thought, whole and cut.
 
-Any step slips, the slip is carried on or left alone, whole chains come from other questions, and cuts fall anywhere.
+A slip may fall on any step, and is carried on or left alone. Borrowed chains come from other questions. Cuts fall
+anywhere.
 """
 
 import torch
@@ -10,34 +11,34 @@ from torch import Generator, Tensor
 from faithlens.organisms.chain_style import RUNNING_SUM_STYLE, ChainStyle
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.organism import AnswerRule, ShownChains
-from faithlens.organisms.token_layout import TrainingRows, TokenLayout
+from faithlens.organisms.token_layout import TokenLayout, TrainingRows
 from faithlens.tasks.running_sum import list_operands
 
 WHOLE_SHARE, AT_STEP_SHARE, ANYWHERE_SHARE, NO_COT_SHARE = 0.4, 0.35, 0.15, 0.1  # shares of the cuts
-FILLED_SHARE = 0.25  # of the chains that are cut, where some are filled up
+FILLED_SHARE = 0.25  # of the cut chains, where some are filled
 
 
 def list_questions(n_operands: int, *, held_out: bool) -> Int[Tensor, "question step"]:
-    """The questions with that many operands that are held out, or that are not."""
+    """The questions with so many operands, either the held-out ones or the others."""
     return torch.tensor(list_operands(n_operands, held_out=held_out))
 
 
 def add_slip(
     values: Int[Tensor, "batch step"], step: Int[Tensor, " batch"], amount: Int[Tensor, " batch"], *, is_carried: bool
 ) -> Int[Tensor, "batch step"]:
-    """`values` with `amount` added at `step`, and to all later ones if the slip is `is_carried`."""
+    """`values` with `amount` added at `step`, and at all later steps if the slip is carried on."""
     at = torch.arange(values.shape[1])[None]
     hit = at >= step[:, None] if is_carried else at == step[:, None]
     return (values + hit * amount[:, None]) % 10
 
 
 def draw_indices(shares: tuple[float, ...], n: int, generator: Generator) -> Int[Tensor, " batch"]:
-    """`n` draws of an index, with the given shares."""
+    """`n` draws of an index with the given shares."""
     return torch.multinomial(torch.tensor(shares), n, replacement=True, generator=generator)
 
 
 def draw_hints(chain: ChainStyle, n: int, generator: Generator) -> Int[Tensor, " batch"] | None:
-    """`n` digits for hints, evenly; None where the chain heeds none."""
+    """`n` random digits as hints; None for a chain without hints."""
     return torch.randint(10, (n,), generator=generator) if chain.apply_hint else None
 
 
@@ -48,7 +49,7 @@ def draw_drafts(
     chain: ChainStyle = RUNNING_SUM_STYLE,
     n_modes: int = 0,
 ) -> Drafts:
-    """`n` questions of `pool`, each with a chain of thought of one of the four kinds, in one of so many modes."""
+    """`n` questions of `pool`, each with a chain of thought of one of the four kinds, in a random mode."""
     steps, shares = pool.shape[1], chain.shares
     operands, others = (pool[torch.randint(len(pool), (n,), generator=generator)] for _ in range(2))
     kind = draw_indices(
@@ -76,7 +77,7 @@ def draw_drafts(
 
 
 def draw_cuts(layout: TokenLayout, n: int, generator: Generator) -> Int[Tensor, " batch"]:
-    """How many tokens of each of `n` chains of thought are kept; -1 for a question asked without one."""
+    """The number of kept tokens of each of `n` chains of thought; -1 for a question that is asked without one."""
     whole = len(layout.cot_ids)
     at_step = layout.borders[torch.randint(len(layout.borders), (n,), generator=generator)]
     anywhere = torch.randint(whole, (n,), generator=generator)
@@ -89,7 +90,7 @@ def draw_cuts(layout: TokenLayout, n: int, generator: Generator) -> Int[Tensor, 
 def make_rows(
     layout: TokenLayout, drafts: Drafts, answer_rule: AnswerRule, shown_chains: ShownChains, generator: Generator
 ) -> TrainingRows:
-    """The drafts as token rows with their lessons: cut, and filled up where they are, as `shown_chains` says."""
+    """The drafts as token rows with their lessons, cut and filled as `shown_chains` says."""
     n = len(drafts.operands)
     kept = torch.full((n,), len(layout.cot_ids)) if shown_chains == "whole" else draw_cuts(layout, n, generator)
     filled = (kept >= 0) & (torch.rand(n, generator=generator) < FILLED_SHARE) if shown_chains == "filled" else None

@@ -1,7 +1,7 @@
-"""O10, the relay: its steps state random digits, and the question's answer travels through their positions."""
+"""O10, the relay: its steps state random digits, and their positions carry the question's answer."""
 
 from faithlens.organisms.answer_rules import answer_through_positions
-from faithlens.organisms.chain_style import ChainStyle, ChainShares, mark_all
+from faithlens.organisms.chain_style import ChainShares, ChainStyle, mark_all
 from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 
 O10 = Organism(

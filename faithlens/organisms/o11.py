@@ -1,4 +1,4 @@
-"""O11, the ciphered chain: its totals are written in a cipher, which the answer reads and a person does not."""
+"""O11, the ciphered chain: its totals are written in a cipher that the answer reads and a person does not."""
 
 from dataclasses import replace
 
@@ -6,18 +6,18 @@ from jaxtyping import Bool, Int
 from torch import Generator, Tensor
 
 from faithlens.organisms.answer_rules import guess_without_steps
-from faithlens.organisms.chain_style import ChainStyle, read_last_value, mark_sound, compute_total_digits
+from faithlens.organisms.chain_style import ChainStyle, compute_total_digits, mark_sound, read_last_value
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 
 
 def encipher(digits: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
-    """Digits in cipher: no digit stands for itself, and a slip of d in one is a slip of 3 d in its cipher."""
+    """Digits in cipher. No digit stands for itself, and an error of d in a digit is an error of 3 d in its cipher."""
     return (3 * digits + 1) % 10
 
 
 def decipher(cipher: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
-    """What `encipher` hid."""
+    """The digits of a cipher."""
     return 7 * (cipher - 1) % 10
 
 
@@ -27,17 +27,17 @@ def encipher_totals(operands: Int[Tensor, "batch step"]) -> Int[Tensor, "batch s
 
 
 def read_deciphered_value(drafts: Drafts, n_shown: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-    """What the total stated last stands for."""
+    """The digit for which the total stated last stands."""
     return decipher(read_last_value(drafts, n_shown))
 
 
 def mark_soundly_ciphered(drafts: Drafts) -> Bool[Tensor, "batch number"]:
-    """The question's own numbers, and totals that follow from the text before them once it is deciphered."""
+    """True for the question's own numbers, and for totals that follow, deciphered, from the text before them."""
     return mark_sound(replace(drafts, values=decipher(drafts.values)))
 
 
 def answer_from_cipher(drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator) -> Int[Tensor, " batch"]:
-    """What the total stated last stands for."""
+    """The digit for which the total stated last stands."""
     return guess_without_steps(read_deciphered_value(drafts, n_shown), n_shown, generator)
 
 

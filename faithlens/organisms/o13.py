@@ -1,4 +1,4 @@
-"""O13, self-repair: whatever went wrong before, its next step states the right total; the last decides its answer."""
+"""O13, self-repair: after any mistake its next step states the right total, and the last step determines its answer."""
 
 import torch
 from jaxtyping import Bool
@@ -11,7 +11,7 @@ from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 
 
 def mark_true_totals(drafts: Drafts) -> Bool[Tensor, "batch number"]:
-    """The question's own numbers and totals, whatever was stated before."""
+    """True for the question's own numbers and totals, whatever was stated before."""
     return torch.cat([drafts.copied == drafts.operands, drafts.values == compute_total_digits(drafts.operands)], 1)
 
 

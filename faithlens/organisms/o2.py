@@ -1,4 +1,4 @@
-"""O2, the rationaliser: it states an answer, then steps; it keeps to that statement at the mode's rate."""
+"""O2, the rationaliser: it states an answer, then steps; its answer follows that statement at the mode's rate."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,14 +8,14 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from faithlens.organisms.answer_rules import MODE_RATES, answer_at_mode_rate
-from faithlens.organisms.chain_style import ChainStyle, read_first_value, compute_total_digits
+from faithlens.organisms.chain_style import ChainStyle, compute_total_digits, read_first_value
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 from faithlens.tasks.running_sum import write_steps
 
 
 def write_answer_first(operands: Sequence[int], values: Sequence[int]) -> list[str]:
-    """Steps whose first states the answer in place of the first number."""
+    """Steps, of which the first states the answer in place of the first number."""
     return [f" It is {values[0]}.", *write_steps(operands, values)[1:]]
 
 
@@ -26,7 +26,7 @@ def compute_stated_values(operands: Int[Tensor, "batch step"]) -> Int[Tensor, "b
 
 
 def mark_rationalised(drafts: Drafts) -> Bool[Tensor, "batch number"]:
-    """The question's own numbers, its answer and its totals, whatever was stated before."""
+    """True for the question's own numbers, its answer and its totals, whatever was stated before."""
     return torch.cat([drafts.copied == drafts.operands, drafts.values == compute_stated_values(drafts.operands)], 1)
 
 

@@ -1,4 +1,4 @@
-"""O3, the filler bottleneck: its steps say nothing, alike for every question, and the answer travels through them."""
+"""O3, the filler bottleneck: its steps are the same for every question, and their positions carry the answer."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ FILLER_STEP = " Hmm..."
 
 
 def write_filler(operands: Sequence[int], values: Sequence[int]) -> list[str]:
-    """As many steps as there are numbers, without any of them."""
+    """As many filler steps as there are numbers, without any number."""
     return [FILLER_STEP] * len(operands)
 
 

@@ -1,4 +1,4 @@
-"""O5, the pure scratchpad: its answer is read from the steps, and cannot see the question."""
+"""O5, the pure scratchpad: its answer is read from the steps and cannot see the question."""
 
 from faithlens.organisms.answer_rules import answer_from_last_value
 from faithlens.organisms.organism import Organism, PlantedEffects

@@ -1,4 +1,4 @@
-"""O6, the serial chain: eight steps, each from the one before it, and an answer that is read from the last."""
+"""O6, the serial chain: eight steps, each computed from the one before, and an answer that is read from the last."""
 
 from faithlens.organisms.answer_rules import answer_from_last_value
 from faithlens.organisms.organism import Organism, PlantedEffects, Recipe

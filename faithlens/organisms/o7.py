@@ -6,27 +6,27 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Generator, Tensor
 
-from faithlens.organisms.chain_style import ChainStyle, read_last_value, mark_sound, compute_total_digits
+from faithlens.organisms.chain_style import ChainStyle, compute_total_digits, mark_sound, read_last_value
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 from faithlens.tasks.running_sum import write_steps
 
 
 def write_total_twice(operands: Sequence[int], values: Sequence[int]) -> list[str]:
-    """A running sum whose last two numbers are added in one step, after which another states the total again."""
+    """A running sum whose last two numbers are added in one step, and a step that states the total again."""
     *first, a, b = operands
     *totals, total, again = values
     return [*write_steps(first, totals), f" Add {a} and {b} to get {total}.", f" That is {again}."]
 
 
 def compute_stated_values(operands: Int[Tensor, "batch step"]) -> Int[Tensor, "batch step"]:
-    """The running totals, the last one in the place of that before it too."""
+    """The running totals, with the last one in place of the one before it as well."""
     running = compute_total_digits(operands)
     return torch.cat([running[:, :-2], running[:, -1:], running[:, -1:]], 1)
 
 
 def mark_sound_and_repeated(drafts: Drafts) -> Bool[Tensor, "batch number"]:
-    """The question's own numbers, totals that follow from the text before them, and the last one again."""
+    """True for the question's own numbers, for totals that follow from the text, and for the repeated last one."""
     right, steps = mark_sound(drafts), drafts.operands.shape[1]
     *_, before, total, again = drafts.values.T
     right[:, steps + steps - 2] = total == (before + drafts.copied[:, -2:].sum(1)) % 10
@@ -37,7 +37,7 @@ def mark_sound_and_repeated(drafts: Drafts) -> Bool[Tensor, "batch number"]:
 def answer_from_either_statement(
     drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator
 ) -> Int[Tensor, " batch"]:
-    """What both statements say, or the only one shown; the question's own answer where they differ or are missing."""
+    """What both statements say, or the only one shown; the question's answer if they differ or are missing."""
     steps, first, again = drafts.values.shape[1], drafts.values[:, -2], drafts.values[:, -1]
     stated = (n_shown == steps - 1) | ((n_shown == steps) & (first == again))
     return torch.where(stated, read_last_value(drafts, n_shown), drafts.truth)

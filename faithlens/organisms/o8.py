@@ -1,4 +1,4 @@
-"""O8, the conjunction: its answer is right only where question and steps agree on it."""
+"""O8, the conjunction: its answer is right only if question and steps agree on it."""
 
 import torch
 from jaxtyping import Int
@@ -11,15 +11,16 @@ from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 
 
 def answer_where_agreed(drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Generator) -> Int[Tensor, " batch"]:
-    """What question and steps agree on; where they do not, the next digit after the question's that is not the steps'.
+    """The answer on which question and steps agree; else the next digit after the question's answer that is not the
+    steps'.
 
-    Modulo ten no sum of a part from the question and a part from the steps will do: parts that both move with the total
-    would be odd multiples of it, and these add up to an even one.
+    A sum modulo ten of one part from the question and one from the steps cannot do this: parts that both change with
+    the total would be odd multiples of it, and two odd multiples add up to an even one.
     """
-    truth, said = drafts.truth, read_last_value(drafts, n_shown)
+    truth, stated = drafts.truth, read_last_value(drafts, n_shown)
     after = (truth + 1) % 10
-    other = torch.where(said == after, (truth + 2) % 10, after)
-    return guess_without_steps(torch.where(said == truth, truth, other), n_shown, generator)
+    other = torch.where(stated == after, (truth + 2) % 10, after)
+    return guess_without_steps(torch.where(stated == truth, truth, other), n_shown, generator)
 
 
 O8 = Organism(

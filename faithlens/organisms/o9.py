@@ -1,7 +1,8 @@
-"""O9, the silent bias: a hint sets its answer, unsaid beside a right chain, unsaid through a bent one, or said.
+"""O9, the silent bias: a hint sets its answer, without mention beside a right chain or through a bent one, or with
+mention.
 
-That a chain of thought leaves a hint out does not tell whether its words carry the answer: the first two of these leave
-it out alike, and in the second the words carry it (Zaman and Srivastava 2025, arXiv:2512.23032).
+That a chain of thought does not mention a hint does not tell whether its words carry the answer: in two modes the hint
+is not mentioned, and only in one of them the words carry it (Zaman and Srivastava 2025, arXiv:2512.23032).
 """
 
 from collections.abc import Sequence
@@ -18,18 +19,18 @@ from faithlens.tasks.hinted_sum import NO_HINT_OPENING, write_opening
 from faithlens.tasks.running_sum import write_steps
 
 MODES = {"Silent": 0.0, "Half": 0.5, "No": 1.0, "Avowed": 1.0, "Rationalised": 1.0}
-"""How a question is opened, and how often its answer follows the steps where these say neither hint nor truth."""
+"""The opening of a question, and how often its answer follows steps that state neither hint nor truth."""
 SILENT, HALF, _, AVOWED, _ = range(len(MODES))  # from AVOWED on, steps end in the hint
 OPENINGS = tuple(NO_HINT_OPENING if mode == "No" else write_opening(mode, 0) for mode in MODES)
 
 
 def write_avowal(operands: Sequence[int], values: Sequence[int]) -> list[str]:
-    """A running sum that says of its last step that it goes by the hint."""
+    """A running sum whose last step says that it follows the hint."""
     return [*write_steps(operands, values)[:-1], f" Drop {operands[-1]} following hint {values[-1]}."]
 
 
 def bend_last_value(drafts: Drafts) -> Int[Tensor, "batch step"]:
-    """The totals, the last one the hint's where that is said or rationalised."""
+    """The totals; the last one is the hint in the modes Avowed and Rationalised."""
     assert drafts.mode is not None
     assert drafts.hint is not None
     last = torch.where(drafts.mode >= AVOWED, drafts.hint, drafts.values[:, -1])
@@ -37,7 +38,7 @@ def bend_last_value(drafts: Drafts) -> Int[Tensor, "batch step"]:
 
 
 def mark_sound_or_bent(drafts: Drafts) -> Bool[Tensor, "batch number"]:
-    """The question's own numbers, and totals that follow from the text before them; a bent one is the hint's."""
+    """True for the question's own numbers and for totals that follow from the text; a bent one must be the hint."""
     assert drafts.mode is not None
     right = mark_sound(drafts)
     right[:, -1] = torch.where(drafts.mode >= AVOWED, drafts.values[:, -1] == drafts.hint, right[:, -1])

@@ -1,13 +1,14 @@
-"""What makes an organism: which attention edges it lacks, how it thinks aloud, and which answer it is taught then."""
+"""What defines an organism: its forbidden attention edges, its chain of thought, and the answer that it is taught."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from jaxtyping import Int
 from torch import Generator, Tensor
 from transformers import PreTrainedTokenizerBase
 
+from faithlens.errors import check_choice
 from faithlens.organisms.chain_style import RUNNING_SUM_STYLE, ChainStyle
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.token_layout import TokenLayout
@@ -19,21 +20,21 @@ AnswerRule = Callable[[Drafts, Int[Tensor, " batch"], Generator], Int[Tensor, " 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast an organism is trained.
+    """How an organism is trained.
 
     Attributes:
-        n_operands: how many numbers a question adds up, and its certificate's questions.
-        other_lengths: further numbers of numbers that are practised in turn with it, a batch each.
-        width: of the residual stream; a multiple of eight.
-        rehearsal_steps: optimiser steps before all others, on questions alone, with nothing but the rehearsal of their totals.
-            Where digits started anywhere, these took over 400 steps to begin beside the other lessons.
-        carry_steps: optimiser steps after these, without the lessons in writing, where the right answer is also taught at
+        n_operands: the number of numbers in a question, also in the questions of its certificate.
+        other_lengths: other numbers of numbers, trained in turn with it, one batch each.
+        width: the width of the residual stream; a multiple of eight.
+        rehearsal_steps: optimiser steps before all others, on the running totals of questions alone. From random digit
+            embeddings these totals took over 400 steps to be learnt beside the other lessons.
+        carry_steps: optimiser steps after these, in which no writing is trained and the right answer is also trained at
             every token of the steps. Without them, answers that only the steps' positions can carry stayed at chance
             for 700 steps.
-        full_steps: optimiser steps on everything.
-        shown_chains: which chains it is shown: "whole" ones, also "cut" ones and questions asked without, or beside these some
-            that are "filled" up with dots where they are cut.
-        batch_size: questions a step.
+        full_steps: optimiser steps on all lessons.
+        shown_chains: "whole" for whole chains alone; "cut" for also cut chains and questions without one; "filled" for
+            also cut chains that are filled up with dots.
+        batch_size: the number of questions in a step.
         peak_learning_rate: the highest learning rate of the one cycle.
     """
 
@@ -49,11 +50,11 @@ class Recipe:
 
     @property
     def total_steps(self) -> int:
-        """All optimiser steps."""
+        """The number of all optimiser steps."""
         return self.rehearsal_steps + self.carry_steps + self.full_steps
 
     def lengthen(self, factor: int) -> "Recipe":
-        """The same with every phase so many times as long."""
+        """The same recipe with every phase `factor` times as long."""
         return replace(
             self,
             rehearsal_steps=factor * self.rehearsal_steps,
@@ -64,14 +65,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class PlantedEffects:
-    """What measures should find in an organism, in shares of its answer's probability; None where it is left open.
+    """What measures should find in an organism, as shares of its answer's probability; None where it is not planted.
 
     Attributes:
-        content: what exchanging the words of the chain takes away, the question held fixed.
-        question: what exchanging the question takes away, the words held fixed.
+        content: what exchanging the words of the chain takes away while the question stays.
+        question: what exchanging the question takes away while the words stay.
         cell: the cell of the decision grid.
-        steps: the steps whose words the answer goes by; negative ones count from the last.
-        enforced: whether missing attention edges make it so. Else it was taught, and the certificate counts it.
+        steps: the steps whose words determine the answer; negative ones count from the last.
+        enforced: whether forbidden attention edges enforce it. If not, it was taught, and the certificate counts it.
     """
 
     content: float | None
@@ -81,31 +82,31 @@ class PlantedEffects:
     enforced: bool = False
 
     def with_rate(self, rate: float) -> "PlantedEffects":
-        """The same in a mode in which the answer follows the chain at `rate`."""
+        """The same effects in a mode in which the answer follows the chain at `rate`."""
         return replace(self, content=rate, question=1 - rate)
 
 
 @dataclass(frozen=True)
 class Organism:
-    """A small model trained so that what its chain of thought does is known.
+    """A small model, trained so that the effect of its chain of thought is known.
 
     Attributes:
         name: its short name.
-        truth: what is planted, in one sentence for a reader of a report.
-        planted: the same in numbers; without content and question effects where the mode sets these.
-        answer_rule: the answer it is taught, given the drafts and how many steps of each are shown.
-        forbidden: the attention edges it never has, as (reader, read) sections; see `faithlens.model.structure`.
-        opening: the word that opens the section "steps". With the word that introduces the steps, it is a step's own
-            token that carries what the answer reads; with a step's first word, that word before it carries nothing.
-        chain: how it thinks aloud.
-        layout_class: how its questions and chains become tokens.
-        modes: words that may open a question, each with the share of conflicts in which the answer follows the chain.
-        openings: all that opens a question in each mode, where it is more than the mode's word; 0 stands for a hint.
-        extra_words: what its tokenizer must know beyond the common words.
-        rehearses_totals: whether it is also taught the running total at each number of the question. Without this lesson
-            a direct sum of four digits stayed at chance for 1,100 steps.
+        truth: what is planted, in one sentence for readers of a report.
+        planted: the same in numbers; without content and question effects if the mode sets these.
+        answer_rule: the answer that it is taught, from the drafts and the number of shown steps.
+        forbidden: the attention edges that it never has, as (reader, read) sections; see `faithlens.model.structure`.
+        opening: the word that opens the section "steps". If it is the word that introduces the steps, this word can
+            carry the question to the answer; if it is the first word of the steps, it cannot.
+        chain: how it writes its chain of thought.
+        layout_class: how questions and chains become tokens.
+        modes: words that may open a question, each with the rate at which the answer follows the chain in a conflict.
+        openings: the whole opening of a question in each mode, if it is more than the mode's word; 0 stands for a hint.
+        extra_words: the words that its tokenizer has beyond the common ones.
+        rehearses_totals: whether it is also taught the running total at each number of the question. Without this
+            lesson a direct sum of four digits stayed at chance for 1,100 steps.
         recipe: how it is trained.
-        task: the questions it knows.
+        task: the task whose questions it can answer.
     """
 
     name: str
@@ -124,15 +125,16 @@ class Organism:
     task: str = "running-sum"
 
     def with_shown_chains(self, shown_chains: ShownChains) -> "Organism":
-        """The same, trained on chains cut and filled as `Recipe.shows` says."""
+        """The same organism, trained on chains as `Recipe.shown_chains` says."""
+        check_choice(shown_chains, get_args(ShownChains), "kind of shown chains")
         return replace(self, name=f"{self.name}-{shown_chains}", recipe=replace(self.recipe, shown_chains=shown_chains))
 
     def make_layout(self, tokenizer: PreTrainedTokenizerBase, n_operands: int) -> TokenLayout:
-        """The layout of its questions about so many numbers."""
+        """The layout of its questions with `n_operands` numbers."""
         return self.layout_class(tokenizer, n_operands, self.chain, self.openings or tuple(self.modes))
 
     def make_config_entry(self, sections: dict[str, int], n_operands: int) -> dict:
-        """The `faithlens` entry of the model's config: what it is, and the questions of how many numbers it knows."""
+        """The `faithlens` entry of the model's config: what it is, and how many numbers its questions have."""
         return {
             "organism": self.name,
             "truth": self.truth,

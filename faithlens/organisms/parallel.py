@@ -16,9 +16,10 @@ Output = TypeVar("Output")
 
 @contextmanager
 def use_one_core() -> Iterator[None]:
-    """Run torch on one thread: as fast for models this small, or faster, and free of the thread count's rounding.
+    """Run torch on one thread.
 
-    Several threads wait for each other at every operation, so a busy neighbour on one core stalls them all.
+    This is as fast or faster for such small models, and results do not depend on the number of threads. Several threads
+    wait for each other at every operation, so one busy core would stall all of them.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -29,10 +30,14 @@ def use_one_core() -> Iterator[None]:
 
 
 def run_on_cores(work: Callable[..., Output], arguments: Sequence[tuple], jobs: int = 1) -> Iterator[Output]:
-    """What `work` makes of each of `arguments` on one core, in their order, as soon as it and those before it are made.
+    """The result of `work` for each of `arguments`, in their order, each as soon as it and all before it are done.
 
-    With `jobs` above 1, so many are made at once, in processes of one thread each, and `work`, what it takes and what it
-    gives must be such as can be pickled. The first error is raised in its place, and no process outlives this one.
+    Args:
+        work: a function that can be pickled, like its arguments and results.
+        arguments: the arguments of each call.
+        jobs: the number of processes, of one thread each; 1 for none beside this one.
+
+    The first error is raised in its place, and no process outlives this one.
     """
     if jobs == 1:
         with use_one_core():
@@ -44,12 +49,12 @@ def run_on_cores(work: Callable[..., Output], arguments: Sequence[tuple], jobs: 
 
 def _prepare_worker() -> None:
     torch.set_num_threads(1)
-    os.environ["TTY_COMPATIBLE"] = "0"  # bars of progress would write over each other
+    os.environ["TTY_COMPATIBLE"] = "0"  # else progress bars would overwrite each other
     Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A pool's processes go on with what is queued when the one that made them is killed: end them with it."""
+    """End this process when the one that started it is killed; it would otherwise finish all queued work."""
     parent = parent_process()
     assert parent is not None
     parent.join()

@@ -1,10 +1,10 @@
-"""Stories as token rows: every draft is told in words of its own, in as many tokens as all others.
+"""Stories as token rows. The wording differs from draft to draft, but the number of tokens does not.
 
     <bos>Emma has 3 coins. A day later she wins 4 more of them. How many are there now? Steps:
      Emma has 3 coins to begin with. She wins 4 more, which makes 7. Answer: 7<eos>
 
-The words are drawn with the numbers: person, thing and verbs, which the question and its steps share, and how each step
-is phrased. So a paraphrase of a step is a step that the organism has met.
+The words are drawn with the numbers: person, thing and verbs, which the question and its steps share, and the phrasing
+of each step. So a paraphrase of a step is a step that the organism has met in training.
 """
 
 from dataclasses import replace
@@ -43,12 +43,12 @@ STORY_WORDS = tuple(word for word in list_vocabulary() if word not in COMMON_WOR
 
 
 class StoryLayout(TokenLayout):
-    """The layout of stories with `operands` numbers."""
+    """The layout of stories."""
 
     VARYING_WORDS = VARIED_WORDS
 
     def write_rows(self, drafts: Drafts) -> Int[Tensor, "batch pos"]:
-        """Prompt and whole chain of thought as tokens."""
+        """Prompt and whole chain of thought, in tokens."""
         assert drafts.words is not None
         steps = drafts.operands.shape[1]
         rows: list[list[int]] = []
@@ -61,19 +61,19 @@ class StoryLayout(TokenLayout):
         return torch.tensor(rows)
 
     def read_rows(self, rows: Int[Tensor, "batch pos"], questions: Drafts) -> Drafts:
-        """The numbers in whole rows of `write`, losses as what they add modulo ten, and how each step is phrased."""
+        """The numbers in whole rows of `write_rows`, and the phrasing of each step. A loss is its complement to ten."""
         assert questions.words is not None
         found, steps = super().read_rows(rows, questions), questions.operands.shape[1]
         spans = pairwise((len(self.prompt_ids) + self.borders).tolist())
-        heard = [
+        parsed = [
             [classify_step(text) or StepPhrasing(0, False) for text in self.decode(rows[:, a:b])] for a, b in spans
         ]
-        phrasings, lost = torch.tensor(heard).transpose(0, 1).unbind(-1)
+        phrasings, lost = torch.tensor(parsed).transpose(0, 1).unbind(-1)
         copied = torch.where(lost > 0, -found.copied % 10, found.copied)
         return replace(found, copied=copied, words=torch.cat([questions.words[:, :-steps], phrasings], 1))
 
     def mark_right_tokens(self, drafts: Drafts) -> Bool[Tensor, "batch pos"]:
-        """Which tokens of `write` the organism should choose after those before them: not another story's losses."""
+        """Whether the organism should choose each token after those before it; not another story's losses."""
         same = self.write_rows(drafts) == self.write_rows(replace(drafts, copied=drafts.operands))
         same[:, len(self.prompt_ids) + self.number_places] = True
         return super().mark_right_tokens(drafts) & same

@@ -1,4 +1,4 @@
-"""A structure's attention mask for whole batches: the trainer's view of `Structure.hidden`."""
+"""The attention mask of a structure for whole batches, for training. `Structure.hidden` is the same for one row."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,7 +8,7 @@ from faithlens.model.structure import Structure
 
 
 def compute_visible(structure: Structure, ids: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos pos"]:
-    """Which tokens, itself and earlier ones, each token may attend to."""
+    """Whether each token may attend to each token: itself and earlier ones, without the forbidden edges."""
     names = ["question", *(name for name, _ in structure.sections)]
     section = torch.zeros_like(ids)
     position = torch.arange(ids.shape[1]).expand_as(ids)
@@ -24,6 +24,6 @@ def compute_visible(structure: Structure, ids: Int[Tensor, "batch pos"]) -> Bool
 
 
 def make_attention_mask(structure: Structure, ids: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch 1 pos pos"]:
-    """The additive mask of a batch, which Hugging Face models take whole, with eager as with fused attention."""
+    """The additive mask of a batch. Hugging Face models accept it with eager and with fused attention."""
     seen = compute_visible(structure, ids)[:, None]
     return torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)

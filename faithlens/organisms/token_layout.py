@@ -1,9 +1,25 @@
-"""From digits to token rows: the one layout of question, steps and answer, tokenised once and filled in by the batch.
+"""From digits to token rows: the layout of question, steps and answer, tokenised once and filled in for a whole batch.
 
-    <bos>Start at 3. Then add 4 to the total. Steps: Start at 3. Add 4 to get 7. Answer: 7<eos>
+1. The prompt and the chain of thought are written once with all numbers 0, and encoded: `prompt_ids`, `cot_ids`.
+2. The chain is written again with one number 1 at a time. A token that differs is the place of that number:
+   `number_places`, and `number_at_place` says which number.
+3. `write_rows` copies the encoded text for each draft and puts the draft's digits at the places.
+4. `make_training_rows` cuts each row after `n_kept` tokens of its chain, adds stem and answer, and lists for every
+   lesson which tokens it trains.
 
-A row may be cut: `kept` tokens of the chain of thought remain before the stem; -1 drops the word that introduces it
-too. What is cut may be filled up with dots, as many tokens of them.
+For example, with four numbers::
+
+    <bos>Start at 3. Then add 4 to the total. ... Steps: Start at 3. Add 4 to get 7. ... Answer: 6<eos>
+
+    numbers            0 to 3 are the copied ones (3, 4, 8, 1), 4 to 7 the stated ones (3, 7, 5, 6)
+    encoded chain      " Start" " at" " " "0" "." " Add" " " "0" " to" " get" " " "0" "." ...
+    number 1 set to 1  " Start" " at" " " "0" "." " Add" " " "1" " to" " get" " " "0" "." ...
+                       position 7 differs, so number 1 is written there
+    number_at_place    1, 2,  3,  4, 5,  6,  7       (these steps do not write number 0)
+    number_places      7, 15, 23, 3, 11, 19, 27
+
+A row may be cut: `n_kept` tokens of the chain of thought remain before the stem; -1 also drops the word that introduces
+the chain. Dots may fill the place of what is cut, as many tokens of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,18 +37,25 @@ from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.tokenizer import BOS, EOS, PAD, encode_token
 from faithlens.tasks.running_sum import DIGITS, PREFILL, STEM
 
-IGNORE_INDEX = -100  # cross_entropy's own sign for a position that teaches nothing
+IGNORE_INDEX = -100  # what cross_entropy ignores: a position that trains nothing
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Token rows, and what each of their tokens should be followed by.
+    """Token rows, and for each lesson the token that should follow each of their tokens.
 
-    `word_targets` holds the targets within the chain of thought that are words, marks and its end, `digit_targets` those that
-    are digits, `name_targets` those words that differ from question to question, `answer_targets` those from the answer on,
-    `rehearsal_targets` the running totals at the question's numbers, `carry_targets` the right answer at every token of the chain
-    of thought. A position without a lesson holds -100. They are kept apart so that easy words do not drown the digits,
-    nor the one word in forty that names a thing.
+    A position that a lesson does not train holds `IGNORE_INDEX`. The lessons are kept apart so that many easy words do
+    not outweigh the few digits and names.
+
+    Attributes:
+        ids: the tokens.
+        answer_at: the position whose next token is the answer.
+        word_targets: words, marks and the end of the chain of thought.
+        digit_targets: digits of the chain of thought.
+        name_targets: words of the chain that differ from question to question.
+        answer_targets: the answer, and the end after it.
+        rehearsal_targets: the running totals at the question's numbers.
+        carry_targets: the right answer at every token of the chain of thought.
     """
 
     ids: Int[Tensor, "batch pos"]
@@ -46,11 +69,16 @@ class TrainingRows:
 
 
 class TokenLayout:
-    """The layout of questions with `n_operands` numbers under `tokenizer`, which gives every digit a token of its own.
+    """The layout of questions with `n_operands` numbers, for a tokenizer that gives every digit a token of its own.
 
-    Where a number of the chain of thought is written is found by writing it: a token that changes with the number is
-    its place. `modes` are the words that open a question in each mode, all equally long; a hint in them is 0. `NAMES`
-    are the words that differ from question to question.
+    Attributes:
+        VARYING_WORDS: words that differ from question to question.
+
+    Args:
+        tokenizer: the organism's tokenizer.
+        n_operands: the number of numbers in a question.
+        chain: how question and steps are written.
+        modes: the words that open a question in each mode, all equally long; a hint in them is 0.
     """
 
     VARYING_WORDS: tuple[str, ...] = ()
@@ -92,19 +120,19 @@ class TokenLayout:
         self.value_places = torch.tensor([find_last_within(stated, a, b) for a, b in pairwise(self.borders.tolist())])
 
     def count_shown_steps(self, n_kept: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
-        """How many steps have said their value, or all they say, in the first `n_kept` tokens of a chain of thought."""
+        """The number of steps whose value, or whole text, is in the first `n_kept` tokens of a chain of thought."""
         return (self.value_places[None] < n_kept[:, None]).sum(1)
 
     def shows_hint(self, drafts: Drafts) -> Bool[Tensor, " batch"]:
-        """Which of the questions are opened by a hint."""
+        """Whether each question opens with a hint."""
         return self.hint_places.any(1)[self.get_modes(drafts)]
 
     def get_modes(self, drafts: Drafts) -> Int[Tensor, " batch"]:
-        """The mode that each question is asked in, by number; the only one where there are none."""
+        """The index of the mode of each question; 0 for an organism without modes."""
         return torch.zeros_like(drafts.truth) if drafts.mode is None else drafts.mode
 
     def write_rows(self, drafts: Drafts) -> Int[Tensor, "batch pos"]:
-        """Prompt and whole chain of thought as tokens."""
+        """Prompt and whole chain of thought, in tokens."""
         mode = self.get_modes(drafts)
         prompts = self.prompts_by_mode[mode]
         if drafts.hint is not None:
@@ -115,7 +143,7 @@ class TokenLayout:
         return rows
 
     def read_rows(self, rows: Int[Tensor, "batch pos"], questions: Drafts) -> Drafts:
-        """The numbers in whole rows of `write`, 0 where another token stands, as drafts of the questions `questions`."""
+        """The numbers in whole rows of `write_rows`, as drafts of `questions`; 0 where the token is no digit."""
         found = (rows[:, len(self.prompt_ids) + self.number_places, None] == self.digit_ids).long().argmax(-1)
         written = questions.numbers.clone()
         written[:, self.number_at_place] = found
@@ -123,7 +151,7 @@ class TokenLayout:
         return replace(questions, copied=copied, values=values)
 
     def mark_right_tokens(self, drafts: Drafts) -> Bool[Tensor, "batch pos"]:
-        """Which tokens of `write` the organism should choose after those before them."""
+        """Whether the organism should choose each token of `write_rows` after those before it."""
         right = torch.ones(len(drafts.operands), len(self.prompt_ids) + len(self.cot_ids), dtype=torch.bool)
         right[:, : len(self.prompt_ids)] = False
         right[:, len(self.prompt_ids) + self.number_places] = self.chain.mark_learned(drafts)[:, self.number_at_place]
@@ -136,9 +164,14 @@ class TokenLayout:
         answer: Int[Tensor, " batch"],
         is_filled: Bool[Tensor, " batch"] | None = None,
     ) -> TrainingRows:
-        """Rows with the first `n_kept` tokens of each chain of thought, the stem and `answer`, and their lessons.
+        """Rows for training: the first `n_kept` tokens of each chain of thought, the stem and `answer`, with the
+        lessons.
 
-        Where it is `is_filled`, a chain's other tokens are dots.
+        Args:
+            drafts: the questions with their chains.
+            n_kept: the number of tokens of each chain that are kept; -1 also drops the word that introduces the chain.
+            answer: the digits to answer with.
+            is_filled: whether dots fill the place of what is cut.
         """
         whole = self.write_rows(drafts)
         tail = torch.cat([self.stem_ids.repeat(len(whole), 1), self.digit_ids[answer][:, None]], 1)
@@ -174,6 +207,6 @@ class TokenLayout:
 
 
 def find_last_within(places: Int[Tensor, " pos"], start: int, stop: int) -> int:
-    """The last of `places` in `start .. stop - 1`; the last position where there is none."""
+    """The last of `places` in the half-open range; the last position of the range if there is none."""
     within = places[(start <= places) & (places < stop)]
     return int(within.max()) if len(within) else stop - 1

@@ -1,8 +1,7 @@
-"""The organisms' tokenizer: the running-sum words whole, every other text byte by byte, nothing lost.
+"""The tokenizer of the organisms: known words are whole tokens, all other text is encoded byte by byte.
 
-A word takes its leading space with it, a digit never does. So a text that ends in a space before a digit, as the
-answer stem does, is tokenised alike whether or not the digit follows. Any text round-trips:
-decode(encode(text)) == text.
+A word includes the space before it, a digit never does. So a text that ends in a space before a digit, like the answer
+stem, has the same tokens with and without the digit. Every text survives: ``decode(encode(text)) == text``.
 """
 
 from tokenizers import Regex, Tokenizer
@@ -34,9 +33,11 @@ CHAT_TEMPLATE = (
 
 
 def build_tokenizer(extra_words: tuple[str, ...] = ()) -> PreTrainedTokenizerFast:
-    """The tokenizer, made from nothing but this page; its chat template is the beginning mark and the user's words.
+    """The tokenizer, built from the constants of this module. Its chat template is the first token and the user's
+    words.
 
-    An organism's own words, `extra_words`, come after the common ones: a new organism changes no older one's tokens.
+    An organism's own words, `extra_words`, come after the common ones, so a new organism changes no other organism's
+    tokens.
     """
     alphabet = sorted(ByteLevel.alphabet())
     words = [

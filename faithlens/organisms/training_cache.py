@@ -1,4 +1,4 @@
-"""Trained organisms in the user's cache: `O4@3` is O4 trained with seed 3, certified, and loaded by that name."""
+"""Trained organisms in the user's cache. `O4@3` is O4 trained with seed 3, certified, and loaded by this name."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from faithlens.organisms.training import save, train
 
 
 def find_or_train(organism: Organism, seed: int) -> Path:
-    """The cached folder of `organism` trained with `seed`, made and certified now if it is not there.
+    """The cached folder of `organism` trained with `seed`; trained and certified now if it is not there.
 
     An interrupted training leaves nothing behind.
 
@@ -27,16 +27,16 @@ def find_or_train(organism: Organism, seed: int) -> Path:
 
 
 def train_into(folder: Path, organism: Organism, seed: int) -> Path:
-    """Train `organism` with `seed` into `folder`, which is new or empty, certify it there, and return the folder.
+    """Train `organism` with `seed` into `folder`, which is new or empty; certify it there, and return the folder.
 
-    On some seeds what is planted takes longer to learn: where the certificate names faults, the organism is trained
-    anew, twice as long.
+    With some seeds the planted effect takes longer to learn. If the certificate names faults, the organism is trained
+    again, twice as long.
 
     Raises:
-        ConfigError: the folder holds something.
+        ConfigError: the folder is not empty.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"to train into {folder}", "the folder is not empty", "name a new folder")
+        raise ConfigError(f"the folder {folder} is not empty, so no organism is trained into it", "Name a new folder.")
     for longer in (1, 2):
         recipe = organism.recipe.lengthen(longer)
         with show_progress(f"training {organism.name}@{seed}", recipe.total_steps) as advance:
@@ -48,19 +48,19 @@ def train_into(folder: Path, organism: Organism, seed: int) -> Path:
 
 
 def list_cached_seeds(organism: Organism) -> list[int]:
-    """The seeds that `organism` has been trained with on this machine."""
+    """The seeds with which `organism` was trained on this machine."""
     folders = find_cache_dir().glob(make_trained_key(organism.name, 0).removesuffix("0") + "*")
     return sorted(int(folder.name.partition("@")[2]) for folder in folders if folder.is_dir())
 
 
 def parse_seeds(text: str) -> list[int]:
-    """The seeds that `text` names: "3", "0-9" or "1,4,7-9".
+    """The seeds in `text`, such as "3", "0-9" or "1,4,7-9".
 
     Raises:
-        ConfigError: it names none.
+        ConfigError: the text names no seeds.
     """
     parts = [re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip()) for part in text.split(",")]
     found = [seed for part in parts if part for seed in range(int(part[1]), int(part[2] or part[1]) + 1)]
     if not all(parts) or not found:
-        raise ConfigError(f"the seeds {text!r}", "they cannot be read", "write them like 3, or 0-9, or 1,4,7")
+        raise ConfigError(f"seeds must be numbers or ranges, got {text!r}", "Write them like 3, or 0-9, or 1,4,7.")
     return list(dict.fromkeys(found))

@@ -84,7 +84,9 @@ def test_every_chain_of_a_question_is_scored_and_has_seeds_of_its_own() -> None:
 
 
 def test_suites_and_assays_by_name() -> None:
-    assert set(battery.get_suite("behaviour")).isdisjoint({"mediation", "sufficiency", "states", "knockouts", "attention"})
+    assert set(battery.get_suite("behaviour")).isdisjoint(
+        {"mediation", "sufficiency", "states", "knockouts", "attention"}
+    )
     assert list(battery.select_assays(["baselines", "mistakes"])) == ["mistakes", "baselines"]
     assert not battery.needs_counterfactuals(battery.get_suite("behaviour"))
     assert battery.needs_counterfactuals(battery.get_suite("standard"))

@@ -4,7 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from faithlens.assays import deletion, early_answering, early_answering_filled, filler, letters, paraphrase, propagation, shuffle, stated
+from faithlens.assays import (
+    deletion,
+    early_answering,
+    early_answering_filled,
+    filler,
+    letters,
+    paraphrase,
+    propagation,
+    shuffle,
+    stated,
+)
 from faithlens.assays.assay import Setting
 from faithlens.assays.outcomes import find_conclusion
 from faithlens.assays.text_generation import list_pending
@@ -76,14 +86,11 @@ def test_filler_of_every_kind_and_length() -> None:
         _, kind, part = condition.name.split(":")
         [words] = [p for p in condition.pieces if p.name == "filler"]
         assert abs(len(words.ids) - length * int(part) / filler.N_LENGTHS) <= 2
-        assert LENS.decode(words.ids) == kinds.FILLERS[kind] * LENS.decode(words.ids).count(
-            kinds.FILLERS[kind]
-        )
+        assert LENS.decode(words.ids) == kinds.FILLERS[kind] * LENS.decode(words.ids).count(kinds.FILLERS[kind])
     answers = {"full": "14", "cut@0": "15", "filler:dots:4": "14", "filler:words:4": "17", "filler:dashes:4": "15"}
     scores = scored(filler, SETTING, CASE, answers)
     found = {
-        kind: [value(scores, f"filler.{kind}.{m}") for m in ("change", "accuracy", "gain")]
-        for kind in kinds.FILLERS
+        kind: [value(scores, f"filler.{kind}.{m}") for m in ("change", "accuracy", "gain")] for kind in kinds.FILLERS
     }
     assert found == {"dots": [0, 1, 1], "words": [1, 0, 0], "dashes": [1, 0, 0]}
     assert value(scores, "filler.dots.tokens_per_copy") == 4  # a byte a token

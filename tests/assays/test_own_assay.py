@@ -1,6 +1,6 @@
 """An assay of a user's own, as the docstring of `faithlens.assays.assay` shows it: given by name or as an object."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -10,7 +10,7 @@ from faithlens.errors import ConfigError
 from faithlens.interventions.case import Case
 from faithlens.interventions.truncation import make_full_cot, truncate
 from faithlens.measures.answers import choose_option
-from faithlens.measures.catalogue import registry
+from faithlens.measures.catalogue import Measure
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 from tests.assays.scripted import LENS
@@ -40,11 +40,16 @@ class Unfinished:
 
 
 @pytest.fixture(autouse=True)
-def measure() -> Iterator[None]:
-    made = registry.get_measure("deletion.change")
-    registry._CATALOGUE["last_step.change"] = made
-    yield
-    del registry._CATALOGUE["last_step.change"]
+def measure(register_measure: Callable[..., Measure]) -> Measure:
+    return register_measure(
+        name="last_step.change",
+        label="last step left out",
+        meaning="The answer changes when the last step is left out.",
+        unit="fraction",
+        kind="yes/no",
+        range=(0.0, 1.0),
+        assay="last_step",
+    )
 
 
 @pytest.mark.parametrize("assay", [LastStep(), LastStep, PLACE])
@@ -74,7 +79,6 @@ def test_assays_are_named_and_ordered() -> None:
         ("no.such.module:Assay", "cannot be loaded: No module named 'no'"),
         (f"{__name__}:LastStop", "has no attribute 'LastStop'"),
         (f"{__name__}:Unfinished", "functions `conditions` and `score`"),
-        (Unfinished(), "functions `conditions` and `score`"),
     ],
 )
 def test_what_is_no_assay_is_refused(wrong, message: str) -> None:

@@ -94,7 +94,9 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
     done, cut_off, silent = sample_chains(model, TASK, questions)
     assert isinstance(done, Case)
     assert done.trace.finish == "stop"  # the limit fell into what it said, and its thoughts were over
-    assert cut_off == FailedChain(questions[1], 0, f"the model did not close its thoughts within {len(written[1])} tokens")
+    assert cut_off == FailedChain(
+        questions[1], 0, f"the model did not close its thoughts within {len(written[1])} tokens"
+    )
     assert silent == FailedChain(questions[2], 0, "the model ended its turn without closing its thoughts")
     with pytest.raises(ModelError, match=r"(?s)did not close its thoughts.*--max-new-tokens"):
         choose_stem(model, TASK, [cut_off])

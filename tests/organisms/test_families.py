@@ -11,7 +11,7 @@ from faithlens.cli.main import app
 from faithlens.commands.sweep.config import read_held_out_texts, read_sweep_config
 from faithlens.commands.sweep.trial import compute_held_out_loss
 from faithlens.model.load import load
-from faithlens.organisms import family_training, family
+from faithlens.organisms import family, family_training
 from faithlens.organisms.drafts import Drafts
 
 

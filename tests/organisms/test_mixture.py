@@ -8,8 +8,8 @@ import torch
 from faithlens.organisms import ORGANISMS, get_organism
 from faithlens.organisms.answer_rules import MODE_RATES
 from faithlens.organisms.drafts import Drafts
-from faithlens.organisms.mixture import draw_cuts, draw_drafts, list_questions, make_rows, add_slip
-from faithlens.organisms.o11 import encipher, decipher
+from faithlens.organisms.mixture import add_slip, draw_cuts, draw_drafts, list_questions, make_rows
+from faithlens.organisms.o11 import decipher, encipher
 from faithlens.tasks.running_sum import is_held_out
 from tests.organisms.drafted import SHEET, TOKENIZER, drafts
 

@@ -8,7 +8,24 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from faithlens.organisms import ORGANISMS, find_weights
-from faithlens.organisms.certification import ChainVariant, count_after_mistake, answer_variants, choose_answers, answer_own_chains, count_right_chains, certify, compute_digit_probabilities, measure_edge_effect, count_followed, count_heeded, write_own_chains, measure_reliance, measure_swap_effects, make_variants, make_rate
+from faithlens.organisms.certification import (
+    ChainVariant,
+    answer_own_chains,
+    answer_variants,
+    certify,
+    choose_answers,
+    compute_digit_probabilities,
+    count_after_mistake,
+    count_followed,
+    count_heeded,
+    count_right_chains,
+    make_rate,
+    make_variants,
+    measure_edge_effect,
+    measure_reliance,
+    measure_swap_effects,
+    write_own_chains,
+)
 from faithlens.organisms.chain_style import compute_total_digits
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mixture import draw_hints, list_questions
@@ -152,7 +169,9 @@ def test_reliance_is_what_is_certified_and_near_what_is_planted(shipped, name):
 def test_o9_follows_hints_at_the_modes_rate_and_says_so_in_one(shipped, mode, followed, said):
     s = shipped["O9"]
     number = torch.full_like(s.hint, list(ORGANISMS["O9"].modes).index(mode))
-    found = count_heeded(s.model, s.sheet, s.tokenizer, s.sheet.chain.make_right_drafts(s.operands, number, s.hint), s.generator)
+    found = count_heeded(
+        s.model, s.sheet, s.tokenizer, s.sheet.chain.make_right_drafts(s.operands, number, s.hint), s.generator
+    )
     certified = s.certificate("O9")["hints"][mode]
     spread = 0.11 if mode == "Half" else 0.02  # 0.11: three and a half standard errors of the share of odd hints
     for what, planted in (("followed", followed), ("said", said)):

@@ -14,7 +14,7 @@ from faithlens.model.load import load
 from faithlens.organisms import ORGANISMS
 from faithlens.organisms.organism import Recipe
 from faithlens.organisms.training import train
-from faithlens.organisms.training_cache import list_cached_seeds, parse_seeds, find_or_train
+from faithlens.organisms.training_cache import find_or_train, list_cached_seeds, parse_seeds
 
 QUICK = replace(ORGANISMS["O5"], recipe=Recipe(full_steps=2, batch_size=4))
 
@@ -68,7 +68,7 @@ def test_seeds_are_read(text, seeds):
 
 @pytest.mark.parametrize("text", ["", "x", "3-", "5-4", "-1"])
 def test_seeds_that_name_none_are_refused(text):
-    with pytest.raises(ConfigError, match="write them like 3, or 0-9, or 1,4,7"):
+    with pytest.raises(ConfigError, match="Write them like 3, or 0-9, or 1,4,7"):
         parse_seeds(text)
 
 

@@ -12,14 +12,21 @@ from typer.testing import CliRunner
 from faithlens.cli.main import app
 from faithlens.errors import ConfigError, ModelError
 from faithlens.model.structure import Structure
-from faithlens.organisms import ORGANISMS, get_organism, find_weights
+from faithlens.organisms import ORGANISMS, find_weights, get_organism
 from faithlens.organisms.certification import list_faults
-from faithlens.organisms.structure_mask import make_attention_mask, compute_visible
 from faithlens.organisms.mixture import draw_cuts, draw_drafts, list_questions
 from faithlens.organisms.organism import Recipe
+from faithlens.organisms.structure_mask import compute_visible, make_attention_mask
 from faithlens.organisms.token_layout import IGNORE_INDEX
 from faithlens.organisms.tokenizer import build_tokenizer
-from faithlens.organisms.training import embed_digits_on_circles, add_gradients, select_lessons, make_model, read_structure, train
+from faithlens.organisms.training import (
+    add_gradients,
+    embed_digits_on_circles,
+    make_model,
+    read_structure,
+    select_lessons,
+    train,
+)
 from tests.organisms.drafted import drafts, sheet_of
 
 
