@@ -212,7 +212,7 @@ def compare(
         Console().print(format_comparisons(found))
 
 
-@app.command()
+@app.command("power")
 def estimate_power(
     run: Annotated[Path | None, typer.Argument(help="a finished run's folder, to plan the next one from")] = None,
     n: Annotated[int | None, typer.Option("-n", help="questions of a run yet to come [default: 100]")] = None,
@@ -278,7 +278,7 @@ def export(
     typer.echo(f"Written: {write(Run.open(run), out, parse_form(to))}")
 
 
-@app.command()
+@app.command("doctor")
 def run_doctor(
     model: Annotated[
         str, typer.Argument(help="hub id (org/name or org/name@revision), folder, .gguf file or short name")
@@ -306,7 +306,7 @@ def run_doctor(
     raise SystemExit(not all(check.passed for check in checks))
 
 
-@app.command()
+@app.command("bench")
 def run_bench(
     model: Annotated[str, typer.Option("--model", "-m", help="hub id, folder, .gguf file or short name")] = (
         "smollm2-135m"

@@ -20,13 +20,13 @@ EARLY, SHARE = "early_answering.aoc_mean_0_to_n-1", "mediation.content_share"
 
 def planned(*words: object) -> dict:
     """What `faithlens plan ... --json` prints."""
-    done = CliRunner().invoke(main.app, ["plan", *map(str, words), "--json"], catch_exceptions=False)
+    done = CliRunner().invoke(main.app, ["power", *map(str, words), "--json"], catch_exceptions=False)
     assert done.exit_code == 0
     return json.loads(done.stdout)
 
 
 def said(*words: object) -> str:
-    done = CliRunner().invoke(main.app, ["plan", *map(str, words)], catch_exceptions=False, env={"COLUMNS": "80"})
+    done = CliRunner().invoke(main.app, ["power", *map(str, words)], catch_exceptions=False, env={"COLUMNS": "80"})
     assert done.exit_code == 0
     return done.stdout
 
@@ -120,7 +120,7 @@ REFUSALS = {
 @pytest.mark.parametrize("words", REFUSALS)
 def test_guesses_that_cannot_be_are_refused(words: str, run: Path) -> None:
     asked = [str(run) if word == "RUN" else word for word in words.split()]
-    done = CliRunner().invoke(main.app, ["plan", *asked])
+    done = CliRunner().invoke(main.app, ["power", *asked])
     assert isinstance(done.exception, FaithlensError)
     assert REFUSALS[words] in str(done.exception)
 
