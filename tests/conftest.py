@@ -36,7 +36,7 @@ from transformers import (
     set_seed,
 )
 
-from faithlens.measures.catalogue import Measure, register, registry
+from faithlens.measures.catalogue import Measure, registry
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 
@@ -153,7 +153,7 @@ def register_measure() -> Iterator[Callable[..., Measure]]:
 
     def add(**fields: object) -> Measure:
         names.append(str(fields["name"]))
-        return register(Measure(**fields))  # pyright: ignore[reportArgumentType]
+        return registry.register_measure(Measure(**fields))  # pyright: ignore[reportArgumentType]
 
     yield add
     for name in names:

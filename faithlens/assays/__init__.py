@@ -3,3 +3,7 @@
 One file is one assay: a module with two functions, `conditions` and `score`. Its docstring names the paper and every
 deviation from it. `battery` runs several assays together. `assay.Assay` says how to write an assay of your own.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,10 +11,10 @@ For example, an assay that asks whether the last step alone changes the answer::
 
     from faithlens.interventions.truncation import make_full_cot, truncate
     from faithlens.measures.answers import choose_option
-    from faithlens.measures.catalogue import Measure, register
+    from faithlens.measures.catalogue import Measure, register_measure
     from faithlens.measures.score import Score
 
-    register(
+    register_measure(
         Measure(
             name="last_step.change",
             label="last step left out",
@@ -154,7 +154,7 @@ class Assay(Protocol):
     - `READS_COUNTERFACTUAL`: True if the assay reads ``case.counterfactual``. It is sampled only if some assay does.
     - `requests` and `edits`: see `WritingAssay` and `EditingAssay`.
 
-    Every measure in a score must be in the catalogue; `faithlens.measures.catalogue.register` adds one.
+    Every measure in a score must be in the catalogue; `faithlens.measures.catalogue.register_measure` adds one.
     """
 
     def conditions(self, setting: Setting, case: Case) -> list[Condition]:

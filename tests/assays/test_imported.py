@@ -77,7 +77,7 @@ def inspect(folder: Path, chains: Chains) -> Path:
 
 def scores(model: Model, cases: Sequence[Case]) -> list[list[tuple]]:
     stem = choose_stem(model, TASK, cases).stem
-    results = fl.run_battery(Setting(model, TASK, SEED), [case.with_stem(model, stem) for case in cases])
+    results = fl.assays.run_battery(Setting(model, TASK, SEED), [case.with_stem(model, stem) for case in cases])
     return [[(s.measure, s.condition, s.step, s.value, s.reason) for s in result.scores] for result in results]
 
 

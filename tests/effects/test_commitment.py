@@ -149,25 +149,25 @@ def test_organisms_answer_from_where_they_are_made_to(name: str, source: list[st
     traces = [crossed(model, asked, told) for asked, told in zip(ASKED, TOLD, strict=True)]
     other = TOLD if source is ASKED else ASKED
     sums = {id(x): [sum(map(int, operands)) % 10 for operands in x] for x in (source, other)}
-    own = fl.probe_commitment(model, traces, at="stem")
+    own = fl.effects.probe_commitment(model, traces, at="stem")
     assert dict(own.classes) == {answer: sums[id(source)].count(answer) for answer in own.classes}
     last = own.table.iloc[-1]
     assert (last["layer"], last["value"]) == (2, pytest.approx(1, abs=0.03))
     assert last["excess_low"] > 0.6  # beyond a bag of all tokens, which knows the totals that the steps state
-    unseen = fl.probe_commitment(model, traces, sums[id(other)], at="stem").table
+    unseen = fl.effects.probe_commitment(model, traces, sums[id(other)], at="stem").table
     assert (unseen["value"] < 0.2).all()
     assert (unseen["excess_low"] < 0).all()
-    before = fl.probe_commitment(model, traces, [sum(map(int, told)) % 10 for told in TOLD]).table
+    before = fl.effects.probe_commitment(model, traces, [sum(map(int, told)) % 10 for told in TOLD]).table
     assert (before["value"] < 0.2).all()
     if name == "O5":  # its answer is the chain's, which its prompt cannot have seen
-        assert fl.probe_commitment(model, traces).table["value"].tolist() == before["value"].tolist()
+        assert fl.effects.probe_commitment(model, traces).table["value"].tolist() == before["value"].tolist()
         assert own.table["value"].min() > 0.97
 
 
 def test_rare_answers_are_dropped_and_said() -> None:
     model = tiny("llama")
     traces = [replace(CLEAN, pieces=(Piece("prompt", (9, 10 + i)), *CLEAN.pieces[1:])) for i in range(13)]
-    found = fl.probe_commitment(model, traces, ["a"] * 6 + ["b"] * 6 + ["c"], folds=3, layers=[1])
+    found = fl.effects.probe_commitment(model, traces, ["a"] * 6 + ["b"] * 6 + ["c"], folds=3, layers=[1])
     assert found.dropped == {12: "'c' is the answer to 1 questions, and there are 3 folds"}
     assert (found.n_used, found.n_questions, dict(found.classes)) == (12, 12, {"a": 6, "b": 6})
     assert found.table[["metric", "layer"]].to_numpy().tolist() == [["accuracy", 1], ["auc", 1]]
@@ -178,12 +178,12 @@ def test_rare_answers_are_dropped_and_said() -> None:
 def test_what_cannot_be_probed_is_refused() -> None:
     model = tiny("llama")
     with pytest.raises(MeasureError, match="'a' 2 times"):
-        fl.probe_commitment(model, [CLEAN, DONOR], ["a", "a"])
+        fl.effects.probe_commitment(model, [CLEAN, DONOR], ["a", "a"])
     with pytest.raises(MeasureError, match="fewer than two answers are given to 5 questions or more"):
-        fl.probe_commitment(model, [CLEAN] * 12, ["a", "b"] * 6, groups=["one"] * 6 + ["two"] * 6)
+        fl.effects.probe_commitment(model, [CLEAN] * 12, ["a", "b"] * 6, groups=["one"] * 6 + ["two"] * 6)
     with pytest.raises(PlanError, match="3 labels and 2 traces"):
-        fl.probe_commitment(model, [CLEAN, DONOR], ["a", "a", "b"])
+        fl.effects.probe_commitment(model, [CLEAN, DONOR], ["a", "a", "b"])
     with pytest.raises(PlanError, match=r"give unedited traces, such as trace\.clean"):
-        fl.probe_commitment(model, [replace(CLEAN, edits=(fl.Knockout("stem", ("step 0",)),))])
+        fl.effects.probe_commitment(model, [replace(CLEAN, edits=(fl.Knockout("stem", ("step 0",)),))])
     with pytest.raises(PlanError, match="piece 'step 9'"):
-        fl.probe_commitment(model, [CLEAN], at="step 9")
+        fl.effects.probe_commitment(model, [CLEAN], at="step 9")

@@ -31,7 +31,7 @@ def test_paths_are_differences_of_four_plain_runs() -> None:
     clean, corrupted = pair()
     prompt, *steps, stem = range(len(clean.pieces))
     with NoFloat32(), torch.no_grad():
-        found = fl.path_effects(model, clean, corrupted, metric="logit_difference")
+        found = fl.effects.path_effects(model, clean, corrupted, metric="logit_difference")
         whose = {"clean": (clean, clean), "both": (corrupted, corrupted), "chain": (clean, corrupted)}
         whose["question"] = (corrupted, clean)
         ran = {}
@@ -54,7 +54,7 @@ def test_the_relay_is_the_reference_backends() -> None:
     own, both, *_, relay, self_splice = fl.execute(model, fl.plan_passes(model, asked), backend="separate")
     ends = [own.logprobs, both.logprobs]
     expected = ahead(self_splice.logprobs, ends) - ahead(relay.logprobs, ends)
-    found = fl.path_effects(model, clean, corrupted, metric="logit_difference")
+    found = fl.effects.path_effects(model, clean, corrupted, metric="logit_difference")
     assert found.relay[0] == pytest.approx(expected, abs=1e-4)
     assert abs(expected) > 1e-3
     torch.testing.assert_close(self_splice.logprobs, own.logprobs, atol=1e-5, rtol=0)
@@ -63,13 +63,13 @@ def test_the_relay_is_the_reference_backends() -> None:
 def test_paths_of_several_traces_have_intervals() -> None:
     model = tiny("llama")
     clean, corrupted = zip(*(pair(seed) for seed in range(6)), strict=True)
-    found = fl.path_effects(model, clean, corrupted)
+    found = fl.effects.path_effects(model, clean, corrupted)
     table = found.bootstrap_ci().set_index("path")
     assert table.loc["content", "effect"] == pytest.approx(found.content.mean())
     assert (table["low"] <= table["effect"]).all()
     assert (table["effect"] <= table["high"]).all()
     with pytest.raises(MeasureError, match="give several traces"):
-        fl.path_effects(model, clean[0], corrupted[0]).bootstrap_ci()
+        fl.effects.path_effects(model, clean[0], corrupted[0]).bootstrap_ci()
 
 
 @pytest.fixture(scope="module", params=["O4", "O5"])
@@ -82,14 +82,14 @@ def organism(request: pytest.FixtureRequest) -> tuple[str, Model, list[Condition
         for case in cases
         if case.counterfactual
     ]
-    clean, donor = fl.find_donors(model, traces, twins, seed=1)
+    clean, donor = fl.effects.find_donors(model, traces, twins, seed=1)
     assert len(clean) == 10
     return request.param, model, clean, donor
 
 
 def test_paths_of_organisms(organism: tuple[str, Model, list[Condition], list[Condition]]) -> None:
     name, model, clean, donor = organism
-    found = fl.path_effects(model, clean, donor)
+    found = fl.effects.path_effects(model, clean, donor)
     content, question = (0.0, 1.0) if name == "O4" else (1.0, 0.0)
     assert found.content.mean() == pytest.approx(content, abs=0.05)
     assert found.question.mean() == pytest.approx(question, abs=0.05)
@@ -101,7 +101,7 @@ def test_paths_of_organisms(organism: tuple[str, Model, list[Condition], list[Co
 
 def test_layers_of_organisms(organism: tuple[str, Model, list[Condition], list[Condition]]) -> None:
     name, model, clean, donor = organism
-    first = fl.layer_effects(model, clean, donor, metric="probability", layers=[0])
+    first = fl.effects.layer_effects(model, clean, donor, metric="probability", layers=[0])
     if name == "O4":
         assert first["chain"].abs().max() < 1e-5
         assert first["cmi"].dropna().max() < 1e-3
@@ -114,7 +114,7 @@ def test_layers_are_patches_of_drawn_positions() -> None:
     model = in_float64(tiny("llama"))
     clean, donor = pair()
     with NoFloat32(), torch.no_grad():
-        table = fl.layer_effects(model, clean, donor, layers=[1], seed=3)
+        table = fl.effects.layer_effects(model, clean, donor, layers=[1], seed=3)
         ends = [answer(model, each) for each in pair()]
         effects = []
         for where in draw_equal_spans(clean, random.Random("layers:3:0")):
@@ -147,13 +147,13 @@ def test_donors_line_up_and_are_answered_differently() -> None:
     records = fl.execute(model, fl.plan_passes(model, traces))
     answers = {record.condition.name: int(record.logprobs.argmax()) for record in records}
     short = replace(traces[0], name="short", pieces=(*traces[0].pieces[:2], *traces[0].pieces[3:]))
-    found = fl.find_donors(model, [*traces, short], seed=2)
+    found = fl.effects.find_donors(model, [*traces, short], seed=2)
     for one, other, n in zip(found.clean, found.donor, found.n_candidates, strict=True):
         assert answers[one.name] != answers[other.name]
         assert n == sum(answers[one.name] != each for each in answers.values())
     assert {trace.name: why for trace, why in found.dropped}["short"] == NONE_ALIGNED
-    assert found == fl.find_donors(model, [*traces, short], seed=2)
-    assert any(found.donor != fl.find_donors(model, [*traces, short], seed=seed).donor for seed in range(3, 9))
+    assert found == fl.effects.find_donors(model, [*traces, short], seed=2)
+    assert any(found.donor != fl.effects.find_donors(model, [*traces, short], seed=seed).donor for seed in range(3, 9))
     table = found.to_dataframe().set_index("trace")
     assert table.loc["short", "reason"] == NONE_ALIGNED
     assert table.loc[found.clean[0].name, "donor"] == found.donor[0].name
@@ -162,7 +162,7 @@ def test_donors_line_up_and_are_answered_differently() -> None:
 def test_a_trace_without_a_donor_says_why() -> None:
     model, trace = tiny("llama"), pair()[0]
     same = replace(trace, name="the same under another name")
-    clean, donor = found = fl.find_donors(model, trace, [same])
+    clean, donor = found = fl.effects.find_donors(model, trace, [same])
     assert (clean, donor) == ([], [])
     assert found.dropped == ((trace, ANSWERED_ALIKE),)
 
@@ -173,7 +173,7 @@ def test_swaps_of_words_are_plain_runs_of_other_words() -> None:
     with NoFloat32(), torch.no_grad():
         ends = [answer(model, each) for each in (clean, corrupted)]
         for direction, base, source in (("noise", clean, corrupted), ("denoise", corrupted, clean)):
-            found = fl.swap_effects(model, clean, corrupted, direction, controls=1)
+            found = fl.effects.swap_effects(model, clean, corrupted, direction, controls=1)
             for s in range(3):
                 pieces = [*base.pieces]
                 pieces[1 + s] = source.pieces[1 + s]
@@ -184,8 +184,8 @@ def test_swaps_of_words_are_plain_runs_of_other_words() -> None:
 
 def test_the_prompt_can_be_knocked_out_too() -> None:
     model, (clean, _) = tiny("llama"), pair()
-    both = fl.knockout_effects(model, clean, steps=["prompt", "step 1"], controls=0)
-    alone = fl.knockout_effects(model, clean, controls=0)
+    both = fl.effects.knockout_effects(model, clean, steps=["prompt", "step 1"], controls=0)
+    alone = fl.effects.knockout_effects(model, clean, controls=0)
     assert both.steps == ("prompt", "step 1")
     assert both.effect[0, 0, 1] == pytest.approx(alone.effect[0, 0, 1], abs=1e-4)
     hidden = replace(clean, edits=(fl.Knockout("stem", ("prompt",)),))
@@ -194,14 +194,14 @@ def test_the_prompt_can_be_knocked_out_too() -> None:
     fall = float((own.logprobs - record.logprobs)[answer] - (own.logprobs - record.logprobs)[foil])
     assert both.effect[0, 0, 0] == pytest.approx(fall, abs=1e-4)
     with pytest.raises(PlanError, match="no trace has it"):
-        fl.knockout_effects(model, clean, steps=["stem"])
+        fl.effects.knockout_effects(model, clean, steps=["stem"])
 
 
 def test_the_diagram_tells_the_paths() -> None:
     model = tiny("llama")
     clean, corrupted = zip(*(pair(seed) for seed in range(3)), strict=True)
     for some in (1, 3):
-        found = fl.path_effects(model, clean[:some], corrupted[:some])
+        found = fl.effects.path_effects(model, clean[:some], corrupted[:some])
         written = " ".join(note.text or "" for note in found.plot().layout.annotations)
         assert f"NIE  {format_number(found.content.mean())}" in written
         assert f"relay  {format_number(found.relay.mean())}" in written

@@ -76,7 +76,7 @@ def naive(model: fl.Model, condition: Condition, ignore: int) -> np.ndarray:
 
 def test_the_numbers_are_those_of_transformer_lens() -> None:
     model, traces = tiny("llama"), [trace(seed) for seed in range(4)]
-    found = fl.find_receiver_heads(model, traces, top=3, first_layer=0)
+    found = fl.effects.find_receiver_heads(model, traces, top=3, first_layer=0)
     scores = np.stack([naive(model, one, 4) for one in traces])
     peaks = np.stack([head_kurtosis(one) for one in scores])
     np.testing.assert_allclose(found.heads["kurtosis"], peaks.mean(0).ravel(), atol=1e-4)
@@ -91,7 +91,7 @@ def test_the_numbers_are_those_of_transformer_lens() -> None:
     np.testing.assert_allclose(found.steps["score"], expected.ravel(), atol=1e-6)
     assert found.steps["step"].tolist() == [f"step {i}" for i in range(6)] * 2
     assert set(found.steps["trace"]) == set(np.flatnonzero(~first))
-    dropped = fl.find_receiver_heads(model, traces, top=3).heads
+    dropped = fl.effects.find_receiver_heads(model, traces, top=3).heads
     assert set(dropped["layer"]) == {1, 2}
     np.testing.assert_allclose(dropped["kurtosis"], peaks.mean(0)[1:].ravel(), atol=1e-4)
     np.testing.assert_allclose(np.array(found.plot().data[0].z, dtype=float), peaks.mean(0), atol=1e-4)
@@ -100,7 +100,7 @@ def test_the_numbers_are_those_of_transformer_lens() -> None:
 def test_short_traces_are_dropped_and_halves_are_of_questions() -> None:
     model = tiny("llama")
     traces = [trace(0), trace(1), trace(2, steps=7), trace(3)]
-    found = fl.find_receiver_heads(model, traces, top=3, groups=["a", "a", "b", "b"])
+    found = fl.effects.find_receiver_heads(model, traces, top=3, groups=["a", "a", "b", "b"])
     assert found.dropped == {2: "7 steps, where 8 are the least"}
     assert set(found.steps["trace"]) in ({0, 1}, {3})
     assert (found.heads["n"] == 3).all()
@@ -112,8 +112,8 @@ def test_short_traces_are_dropped_and_halves_are_of_questions() -> None:
 def test_what_cannot_be_measured_is_refused() -> None:
     model = tiny("llama")
     with pytest.raises(MeasureError, match="1 questions with traces of 8 steps, of 2"):
-        fl.find_receiver_heads(model, [trace(0), trace(1, steps=5)])
+        fl.effects.find_receiver_heads(model, [trace(0), trace(1, steps=5)])
     with pytest.raises(MeasureError, match="12 heads whose kurtosis is defined"):
-        fl.find_receiver_heads(model, [trace(0), trace(1)])
+        fl.effects.find_receiver_heads(model, [trace(0), trace(1)])
     with pytest.raises(PlanError, match="2 traces and 1 groups"):
-        fl.find_receiver_heads(model, [trace(0), trace(1)], groups=["a"])
+        fl.effects.find_receiver_heads(model, [trace(0), trace(1)], groups=["a"])

@@ -24,7 +24,7 @@ def test_the_grid_is_that_of_transformer_lens_cell_by_cell(component: Component,
     model = in_float64(tiny("llama"))
     clean, corrupted = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.patch_effects(model, clean, corrupted, f"hook_{component}", direction)
+        found = fl.effects.patch_effects(model, clean, corrupted, f"hook_{component}", direction)
         ends = [answer_of(model, c) for c in (clean, corrupted)]
         answer, foil = (int(x.argmax()) for x in ends)
         clean_ld, corrupted_ld = (float(x[answer] - x[foil]) for x in ends)
@@ -47,7 +47,7 @@ def test_the_grid_is_that_of_transformer_lens_cell_by_cell(component: Component,
 def test_other_metrics(metric: str) -> None:
     model = tiny("llama")
     clean, corrupted = pair()
-    found = fl.patch_effects(model, clean, corrupted, layers=[1], metric=metric)
+    found = fl.effects.patch_effects(model, clean, corrupted, layers=[1], metric=metric)
     ends = [record.logprobs.softmax(-1) for record in fl.execute(model, fl.plan_passes(model, [clean, corrupted]))]
     answer = int(ends[0].argmax())
     if metric == "probability":
@@ -65,7 +65,7 @@ def test_patching_everything_recovers_everything() -> None:
     whole = tuple(fl.Patch("resid_pre", step, clean, layers=(0,)) for step in STEPS)
     first, recovered = fl.execute(model, fl.plan_passes(model, [clean, replace(corrupted, edits=whole)]))
     torch.testing.assert_close(first.logprobs, recovered.logprobs, atol=1e-5, rtol=0)
-    found = fl.attribution_effects(model, clean, corrupted, midpoints=200)
+    found = fl.effects.attribution_effects(model, clean, corrupted, midpoints=200)
     assert found.effect.sum() == pytest.approx(float(found.clean[0] - found.corrupted[0]), rel=0.02)
 
 
@@ -73,7 +73,7 @@ def test_knockouts_and_their_null() -> None:
     model = in_float64(tiny("llama"))
     clean, _ = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.knockout_effects(model, clean, controls=3)
+        found = fl.effects.knockout_effects(model, clean, controls=3)
         plain = answer_of(model, clean)
         answer, foil = plain.argsort(descending=True).tolist()[:2]
         for s, step in enumerate(STEPS):
@@ -84,14 +84,14 @@ def test_knockouts_and_their_null() -> None:
     assert found.layers == ("all",)
     assert np.isfinite(found.null).all()
     assert np.isnan(found.normalised).all()  # there is no other run to be on the way to
-    assert (fl.knockout_effects(tiny("llama"), clean, controls=0).to_dataframe()["null"].isna()).all()
+    assert (fl.effects.knockout_effects(tiny("llama"), clean, controls=0).to_dataframe()["null"].isna()).all()
 
 
 def test_splices_are_those_of_the_reference() -> None:
     """TransformerLens, run on a cache in which the donor's keys and values have been put."""
     model = tiny("llama")
     clean, corrupted = pair()
-    found = fl.key_value_effects(model, clean, corrupted, controls=1)
+    found = fl.effects.key_value_effects(model, clean, corrupted, controls=1)
     edits = [replace(clean, edits=(fl.KeyValuePatch("stem", step, corrupted),)) for step in STEPS]
     plan = fl.plan_passes(model, [clean, corrupted, *edits])
     own, other, *spliced = fl.execute(model, plan, backend="separate")
@@ -106,8 +106,8 @@ def test_several_traces_and_their_intervals() -> None:
     model = tiny("llama")
     pairs = [pair(seed) for seed in range(6)]
     clean, corrupted = [c for c, _ in pairs], [d for _, d in pairs]
-    found = fl.patch_effects(model, clean, corrupted, layers=[0, 2], metric="probability")
-    alone = [fl.patch_effects(model, c, d, layers=[0, 2], metric="probability") for c, d in pairs]
+    found = fl.effects.patch_effects(model, clean, corrupted, layers=[0, 2], metric="probability")
+    alone = [fl.effects.patch_effects(model, c, d, layers=[0, 2], metric="probability") for c, d in pairs]
     np.testing.assert_allclose(found.effect, np.concatenate([one.effect for one in alone]), atol=1e-6)
     table = found.bootstrap_ci()
     assert list(table.columns) == ["layer", "step", "effect", "low", "high", "n"]
@@ -128,7 +128,7 @@ def test_approximations_with_wrong_signs_are_not_shown() -> None:
     assert assess_approximation(1e-5 * exact, -1e-6 * exact).sign_agreement == 1  # rounding of nothing
     assert assess_approximation(exact, 1e-6 * exact).sign_agreement < 0.5  # something made of nothing
     model = tiny("llama")
-    found = fl.attribution_effects(model, *pair(), midpoints=1)
+    found = fl.effects.attribution_effects(model, *pair(), midpoints=1)
     assert found.quality is not None
     with pytest.raises(MeasureError, match="signs agree with exact patching in 67% of 4 cells"):
         replace(found, quality=bad).to_dataframe()
@@ -139,8 +139,8 @@ def test_approximations_with_wrong_signs_are_not_shown() -> None:
 def test_the_audit_is_against_exact_patches_of_the_same_cells() -> None:
     model = tiny("llama")
     clean, corrupted = pair()
-    found = fl.attribution_effects(model, clean, corrupted, layer=2, midpoints=50)
-    exact = fl.patch_effects(model, clean, corrupted, layers=[2])
+    found = fl.effects.attribution_effects(model, clean, corrupted, layer=2, midpoints=50)
+    exact = fl.effects.patch_effects(model, clean, corrupted, layers=[2])
     assert found.quality == assess_approximation(found.effect, exact.effect)
     assert found.quality.pearson == pytest.approx(np.corrcoef(found.effect.ravel(), exact.effect.ravel())[0, 1])
 
@@ -150,8 +150,8 @@ def test_attributions_have_the_direction_of_patches(direction: str) -> None:
     model = tiny("llama")
     clean, corrupted = pair()
     corrupted = replace(corrupted, pieces=(*clean.pieces[:2], corrupted.pieces[2], *clean.pieces[3:]))  # one step
-    found = fl.attribution_effects(model, clean, corrupted, midpoints=200, direction=direction)
-    exact = fl.patch_effects(model, clean, corrupted, layers=[0], direction=direction)
+    found = fl.effects.attribution_effects(model, clean, corrupted, midpoints=200, direction=direction)
+    exact = fl.effects.patch_effects(model, clean, corrupted, layers=[0], direction=direction)
     assert found.effect[0, 0, 1] == pytest.approx(exact.effect[0, 0, 1], rel=0.02)
     assert found.effect[0, 0, 0] == pytest.approx(0, abs=1e-6)
     assert found.quality is not None
@@ -163,21 +163,21 @@ def test_attributions_keep_the_edits_of_the_runs() -> None:
     model = tiny("llama")
     hidden = (fl.Knockout("stem", ("step 0",)), fl.Knockout("step 1", ("step 0",)), fl.Knockout("step 2", ("step 0",)))
     clean, corrupted = (replace(each, edits=hidden) for each in pair())
-    found = fl.attribution_effects(model, clean, corrupted, steps=["step 0"], midpoints=3)
+    found = fl.effects.attribution_effects(model, clean, corrupted, steps=["step 0"], midpoints=3)
     assert np.abs(found.effect).max() < 1e-5
 
 
 REFUSALS: dict[str, tuple[Callable[[Model, Condition, Condition], object], str]] = {
-    "an unknown site": (lambda model, c, d: fl.patch_effects(model, c, d, "resid_mid"), "did you mean 'resid_"),
-    "an unknown step": (lambda model, c, d: fl.patch_effects(model, c, d, steps=["step 7"]), "no trace has it"),
-    "the same answer": (lambda model, c, d: fl.patch_effects(model, c, replace(c, name="again")), "another answer"),
+    "an unknown site": (lambda model, c, d: fl.effects.patch_effects(model, c, d, "resid_mid"), "did you mean 'resid_"),
+    "an unknown step": (lambda model, c, d: fl.effects.patch_effects(model, c, d, steps=["step 7"]), "no trace has it"),
+    "the same answer": (lambda model, c, d: fl.effects.patch_effects(model, c, replace(c, name="again")), "another answer"),
     "other lengths": (
-        lambda model, c, d: fl.key_value_effects(model, c, replace(d, pieces=(*d.pieces[:2], *d.pieces[3:]))),
+        lambda model, c, d: fl.effects.key_value_effects(model, c, replace(d, pieces=(*d.pieces[:2], *d.pieces[3:]))),
         "'step 1' has 4 tokens, and 'step 2' of the donor 6",
     ),
-    "too few donors": (lambda model, c, d: fl.patch_effects(model, [c, c], d), "2 clean and 1 corrupted"),
+    "too few donors": (lambda model, c, d: fl.effects.patch_effects(model, [c, c], d), "2 clean and 1 corrupted"),
     "other options": (
-        lambda model, c, d: fl.patch_effects(model, c, replace(d, options=((1,), (2,)))),
+        lambda model, c, d: fl.effects.patch_effects(model, c, replace(d, options=((1,), (2,)))),
         "other options",
     ),
 }
@@ -217,9 +217,9 @@ def organisms() -> dict[str, tuple[Model, list[Condition], list[Condition]]]:
 def test_the_steps_of_o4_do_nothing_in_any_layer(organisms: dict) -> None:
     model, clean, corrupted = organisms["O4"]
     for found in (
-        fl.patch_effects(model, clean, corrupted, direction="noise"),
-        fl.key_value_effects(model, clean, corrupted, controls=0),
-        fl.knockout_effects(model, clean, controls=0),
+        fl.effects.patch_effects(model, clean, corrupted, direction="noise"),
+        fl.effects.key_value_effects(model, clean, corrupted, controls=0),
+        fl.effects.knockout_effects(model, clean, controls=0),
     ):
         assert np.nanmax(np.abs(found.effect)) < 1e-4  # nats of rounding; the edges do not exist
 
@@ -229,10 +229,10 @@ def test_the_answer_of_o5_is_in_its_last_step(organisms: dict) -> None:
     model, clean, corrupted = organisms["O5"]
     last = clean[0].pieces[-2].name
     for direction in ("denoise", "noise"):
-        found = fl.patch_effects(model, clean, corrupted, direction=direction, layers=[0])
+        found = fl.effects.patch_effects(model, clean, corrupted, direction=direction, layers=[0])
         normalised = np.nanmean(found.normalised[:, 0], 0)
         assert normalised[found.steps.index(last)] > 0.9
         assert np.abs(np.delete(normalised, found.steps.index(last))).max() < 0.1
-    spliced = fl.key_value_effects(model, clean, corrupted, metric="probability", controls=0)
+    spliced = fl.effects.key_value_effects(model, clean, corrupted, metric="probability", controls=0)
     assert np.nanmean(spliced.effect[:, 0, -1]) > 0.9
     assert np.nanmean(np.abs(spliced.effect[:, 0, :-1])) < 0.1

@@ -20,7 +20,7 @@ def test_the_matrix_is_that_of_full_logits() -> None:
     model = in_float64(tiny("llama"))
     clean, _ = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.suppression_effects(model, clean, controls=1, seed=4)
+        found = fl.effects.suppression_effects(model, clean, controls=1, seed=4)
         log_p = logits(model, clean.ids).log_softmax(-1)
         for s, step in enumerate(STEPS):
             start, stop = clean.spans[step]
@@ -50,7 +50,7 @@ def test_hiding_the_steps_of_o4_moves_no_answer() -> None:
     model, task = fl.load("O4", device="cpu"), fl.load_task("running-sum")
     cases = fl.make_cases(model, task, task.draw_questions(3, seed=2), seed=2)
     traces = [fl.make_full_cot(case) for case in cases]
-    found = fl.suppression_effects(model, traces)
+    found = fl.effects.suppression_effects(model, traces)
     at = found.readers.index("stem")
     # the stem's first row opens the answer; it and the rest see no step
     assert np.nanmax(found.value[:, at]) < 1e-9
@@ -62,7 +62,7 @@ def test_heads_are_patches_of_single_heads(direction: str) -> None:
     model = in_float64(tiny("llama"))
     clean, donor = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.head_effects(model, clean, donor, direction, top=4, n_checked=20, midpoints=20)
+        found = fl.effects.head_effects(model, clean, donor, direction, top=4, n_checked=20, midpoints=20)
         ends = [answer(model, each) for each in (clean, donor)]
         one, other = (int(end.argmax()) for end in ends)
         base, source = (donor, clean) if direction == "denoise" else (clean, donor)
@@ -87,7 +87,7 @@ def test_heads_are_patches_of_single_heads(direction: str) -> None:
 
 def test_the_strongest_heads_are_patched() -> None:
     model, (clean, donor) = tiny("llama"), pair()
-    found = fl.head_effects(model, clean, donor, top=3, n_checked=2)
+    found = fl.effects.head_effects(model, clean, donor, top=3, n_checked=2)
     strongest = np.argsort(-np.abs(found.approximate[0]), axis=None)[:3]
     assert np.isfinite(found.exact[0].ravel()[strongest]).all()
     assert np.isfinite(found.exact).sum() == 5
@@ -99,7 +99,7 @@ def test_the_strongest_heads_are_patched() -> None:
 
 def test_gradient_flow_and_its_audit() -> None:
     model, (clean, _) = tiny("llama"), pair()
-    found = fl.measure_gradient_flow(model, clean, n_checked=18)
+    found = fl.effects.measure_gradient_flow(model, clean, n_checked=18)
     own = answer(model, clean)
     one, other = own.argsort(descending=True).tolist()[:2]
     exact = []
@@ -125,12 +125,12 @@ def test_gradient_flow_and_its_audit() -> None:
 
 def test_matrix_and_heads_are_drawn() -> None:
     model, (clean, donor) = tiny("llama"), pair()
-    matrix = fl.suppression_effects(model, clean, controls=0)
+    matrix = fl.effects.suppression_effects(model, clean, controls=0)
     drawn = np.array(matrix.plot().data[0].z, dtype=float)
     assert drawn.shape == (4, 4)
     np.testing.assert_allclose(drawn[1:, :3], matrix.value[0][1:])
     assert np.isnan(drawn[0]).all()
     assert np.isnan(drawn[:, 3]).all()
-    heads = fl.head_effects(model, clean, donor, top=2, n_checked=1)
+    heads = fl.effects.head_effects(model, clean, donor, top=2, n_checked=1)
     drawn = np.array(heads.plot().data[0].z, dtype=float)
     np.testing.assert_allclose(drawn, heads.exact[0])

@@ -16,7 +16,7 @@ from tests.effects.naive import OPTIONS, pair
 def test_readiness_is_the_logit_lens() -> None:
     model = tiny("llama")
     clean, _ = pair()
-    found = fl.measure_readiness(model, clean).set_index(["piece", "layer"])["probability"]
+    found = fl.effects.measure_readiness(model, clean).set_index(["piece", "layer"])["probability"]
     logits, cache = model.bridge.run_with_cache(torch.tensor([clean.ids]))
     answer = int(logits[0, -1, [o[0] for o in OPTIONS]].argmax())
     for piece, (_, stop) in clean.spans.items():
@@ -29,21 +29,21 @@ def test_readiness_is_the_logit_lens() -> None:
 def test_options_that_begin_alike_have_no_readiness() -> None:
     clean, _ = pair()
     with pytest.raises(PlanError, match="begin with the same token"):
-        fl.measure_readiness(tiny("llama"), replace(clean, options=((60, 61), (60, 62))))
+        fl.effects.measure_readiness(tiny("llama"), replace(clean, options=((60, 61), (60, 62))))
 
 
 def test_onset_is_where_the_answer_stays() -> None:
     rows = [(0, name, 0, p) for name, p in zip("abcd", (0.9, 0.1, 0.6, 0.7), strict=True)]
     rows += [(0, name, 1, p) for name, p in zip("abcd", (0.9, 0.8, 0.6, 0.7), strict=True)]
     rows += [(0, name, 2, p) for name, p in zip("abcd", (0.9, 0.8, 0.6, 0.2), strict=True)]
-    found = fl.find_onset(pd.DataFrame(rows, columns=["trace", "piece", "layer", "probability"]))
+    found = fl.effects.find_onset(pd.DataFrame(rows, columns=["trace", "piece", "layer", "probability"]))
     assert found["piece"].tolist() == ["c", "a", pd.NA]
 
 
 def test_attention_and_flow_are_those_of_the_full_patterns() -> None:
     model = tiny("llama")
     clean, _ = pair()
-    found = fl.measure_attention_flow(model, clean).set_index(["layer", "head", "piece"])
+    found = fl.effects.measure_attention_flow(model, clean).set_index(["layer", "head", "piece"])
     _, cache = model.bridge.run_with_cache(torch.tensor([clean.ids]))
     for piece, (a, b) in clean.spans.items():
         mass = cache["blocks.1.attn.hook_pattern"][0, :, -1, a:b].sum(-1)
@@ -56,13 +56,13 @@ def test_attention_and_flow_are_those_of_the_full_patterns() -> None:
     expected = float((pattern[a:b] @ values[a:b] @ w_o).norm())
     assert found.loc[(2, 5, "step 1"), "flow"] == pytest.approx(expected, rel=1e-4)
     with pytest.raises(PlanError, match="no condition has the reader 'step 9'"):
-        fl.measure_attention_flow(model, clean, "step 9")
+        fl.effects.measure_attention_flow(model, clean, "step 9")
 
 
 def test_comparison_with_an_edited_trace() -> None:
     model = tiny("llama")
     clean, corrupted = pair()
-    found = fl.compare_activations(model, clean, corrupted).set_index(["layer", "piece"])
+    found = fl.effects.compare_activations(model, clean, corrupted).set_index(["layer", "piece"])
     streams = [
         model.bridge.run_with_cache(torch.tensor([c.ids]))[1]["blocks.1.hook_resid_post"][0] for c in (clean, corrupted)
     ]
@@ -76,11 +76,11 @@ def test_comparison_with_an_edited_trace() -> None:
 
 def test_the_pictures_show_the_numbers() -> None:
     model = tiny("llama")
-    patched = fl.patch_effects(model, *pair())
+    patched = fl.effects.patch_effects(model, *pair())
     drawn = patched.plot().data[0]
     np.testing.assert_allclose(np.array(drawn.z, dtype=float), patched.effect[0])
     assert drawn.zmin == -drawn.zmax
-    hidden = fl.knockout_effects(model, pair()[0], controls=2)
+    hidden = fl.effects.knockout_effects(model, pair()[0], controls=2)
     step, null = hidden.plot().data
     np.testing.assert_allclose(np.array(step.y, dtype=float), hidden.effect[0, 0])
     np.testing.assert_allclose(np.array(null.y, dtype=float), hidden.null[0, 0])
@@ -90,7 +90,7 @@ def test_one_layer_of_several_traces_is_drawn_with_its_intervals() -> None:
     effect = np.array([[[0.0, 2.0]], [[1.0, 4.0]], [[2.0, np.nan]]])
     nothing = np.full_like(effect, np.nan)
     ends = np.zeros(3)
-    found = fl.StepEffects("knockout", None, "kl", ("all",), ("step 0", "step 1"), ends, ends, effect, nothing, 0)
+    found = fl.effects.StepEffects("knockout", None, "kl", ("all",), ("step 0", "step 1"), ends, ends, effect, nothing, 0)
     [bars] = found.plot().data
     assert list(bars.y) == [1.0, 3.0]
     table = found.bootstrap_ci()

@@ -29,7 +29,7 @@ from faithlens.measures.catalogue import (
     check_value,
     get_measure,
     list_measures,
-    register,
+    registry,
 )
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
@@ -107,9 +107,9 @@ def test_values_outside_the_range_are_refused() -> None:
 
 def test_a_name_is_registered_once(register_measure) -> None:
     own = {"name": "own", "label": "own", "meaning": "Own.", "unit": "nat", "range": (0.0, None), "kind": "nats"}
-    assert register_measure(**own) == register(Measure(**own))
+    assert register_measure(**own) == registry.register_measure(Measure(**own))
     with pytest.raises(MeasureError, match="different measure named 'own'"):
-        register(Measure(**{**own, "label": "other"}))
+        registry.register_measure(Measure(**{**own, "label": "other"}))
 
 
 # --- a measure of a user's own ---

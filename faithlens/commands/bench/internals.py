@@ -41,14 +41,12 @@ def measure(model: Model, repeats: int) -> BenchResult:
     states, words = make_state_conditions(clean, donor), make_word_conditions(clean, donor)
     grid = "residual grid, one direction"
     tier2: dict[str, Callable[[], object]] = {
-        grid: lambda: fl.patch_effects(model, clean, donor),
-        "layers against the question": lambda: fl.layer_effects(model, clean, donor),
-        "heads, 10 and 20 exactly": lambda: fl.head_effects(model, clean, donor),
-        "gradient flow, 20 heads exactly": lambda: fl.measure_gradient_flow(model, clean),
-        "flow of all steps": lambda: execute(
-            model, plan_passes(model, [clean]), Capture(flow=("answer", *NAMES))
-        ),
-        "suppression matrix": lambda: fl.suppression_effects(model, clean, controls=0),
+        grid: lambda: fl.effects.patch_effects(model, clean, donor),
+        "layers against the question": lambda: fl.effects.layer_effects(model, clean, donor),
+        "heads, 10 and 20 exactly": lambda: fl.effects.head_effects(model, clean, donor),
+        "gradient flow, 20 heads exactly": lambda: fl.effects.measure_gradient_flow(model, clean),
+        "flow of all steps": lambda: execute(model, plan_passes(model, [clean]), Capture(flow=("answer", *NAMES))),
+        "suppression matrix": lambda: fl.effects.suppression_effects(model, clean, controls=0),
     }
     views, gradients = (
         "attention, logit lens, distances",
@@ -101,7 +99,7 @@ def find_pair(model: Model) -> tuple[Condition, Condition]:
         return Condition(f"first {first}", (prompt, *steps, stem), digits)
 
     clean = asked(0, 17)
-    found = fl.find_donors(model, clean, [asked(9, first) for first in range(1, 40, 2)])
+    found = fl.effects.find_donors(model, clean, [asked(9, first) for first in range(1, 40, 2)])
     if not found.clean:
         raise BenchmarkError("the internal measures", found.dropped[0][1], "time them on another model")
     return clean, found.donor[0]

@@ -30,7 +30,7 @@ from faithlens.errors import ConfigError, suggest_names
 from faithlens.organisms import ORGANISMS, get_organism
 from faithlens.organisms.parallel import run_on_cores
 from faithlens.organisms.training_cache import find_or_train
-from faithlens.report.detection import plot_detection_by_organism
+from faithlens.figures.detection import plot_detection_by_organism
 from faithlens.stats import grid
 from faithlens.store import Run, make_manifest, write_atomically
 

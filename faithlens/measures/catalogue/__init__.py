@@ -19,10 +19,10 @@ from faithlens.measures.catalogue.registry import (
     check_value,
     get_measure,
     list_measures,
-    register,
+    register_measure,
 )
 
 __all__ = [
     "ASSAYS", "HEADINGS", "MEASURES", "SUITES", "UNITS", "Askable", "Kind", "Level", "Measure", "Place", "Range",
-    "Shape", "Unit", "check_value", "get_measure", "list_measures", "register",
+    "Shape", "Unit", "check_value", "get_measure", "list_measures", "register_measure",
 ]  # fmt: skip

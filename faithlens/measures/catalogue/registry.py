@@ -16,7 +16,7 @@ SLACK = 1e-6  # rounding of float arithmetic beyond the ends of a range
 _CATALOGUE: dict[str, Measure] = {}
 
 MEASURES: Mapping[str, Measure] = MappingProxyType(_CATALOGUE)
-"""Every known measure by name, in the order of a report. `register` adds to it."""
+"""Every known measure by name, in the order of a report. `register_measure` adds to it."""
 
 
 def get_measure(name: str) -> Measure:
@@ -34,7 +34,7 @@ def suggest_measures(name: str) -> str:
     """What to do about an unknown measure name; holds the nearest names, since the catalogue is too long to list."""
     near = get_close_matches(name, _CATALOGUE, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"{hint}`faithlens measures` lists all names; `register` adds a measure of your own."
+    return f"{hint}`faithlens measures` lists all names; `register_measure` adds a measure of your own."
 
 
 def list_measures(
@@ -83,8 +83,8 @@ def check_value(name: str, value: float | None) -> None:
     raise MeasureError(f"{name} must lie in its range, {ends}, got {value:g}", fix)
 
 
-def register(measure: Measure) -> Measure:
-    """Add a measure, such as one that your own assay emits, and return it. To register it again is harmless.
+def register_measure(measure: Measure) -> Measure:
+    """Add a measure, such as one that your own assay emits, and return it. To register_measure it again is harmless.
 
     Raises:
         MeasureError: another measure has this name.
@@ -112,4 +112,4 @@ def _build() -> Iterator[Measure]:
 
 
 for _measure in _build():
-    register(_measure)
+    register_measure(_measure)

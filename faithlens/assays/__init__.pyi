@@ -1,0 +1,26 @@
+"""The public names of `faithlens.assays`, and where each lives."""
+
+from .assay import Assay, EditingAssay, Score, Setting
+from .battery import ASSAYS, SUITES, CaseResult, run_battery
+from .cases import ChosenStem, choose_stem, make_cases, sample_chains
+from .imported_chains import import_chains
+from .one_question import answer_table, attention_table, think
+
+__all__ = [
+    "ASSAYS",
+    "Assay",
+    "CaseResult",
+    "ChosenStem",
+    "EditingAssay",
+    "SUITES",
+    "Score",
+    "Setting",
+    "answer_table",
+    "attention_table",
+    "choose_stem",
+    "import_chains",
+    "make_cases",
+    "run_battery",
+    "sample_chains",
+    "think",
+]

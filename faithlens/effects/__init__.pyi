@@ -1,0 +1,42 @@
+"""The public names of `faithlens.effects`, and where each lives."""
+
+from .commitment import Commitment, probe_commitment
+from .donors import Donors, find_donors
+from .gradient_flow import GradientFlow, measure_gradient_flow
+from .heads import HeadEffects, head_effects
+from .layers import layer_effects
+from .paths import PathEffects, path_effects
+from .receivers import ReceiverHeads, find_receiver_heads
+from .step_effects import ApproximationQuality, StepEffects
+from .steps import attribution_effects, key_value_effects, knockout_effects, patch_effects, swap_effects
+from .suppression import StepMatrix, suppression_effects
+from .views import compare_activations, find_onset, measure_attention_flow, measure_readiness
+
+__all__ = [
+    "ApproximationQuality",
+    "Commitment",
+    "Donors",
+    "GradientFlow",
+    "HeadEffects",
+    "PathEffects",
+    "ReceiverHeads",
+    "StepEffects",
+    "StepMatrix",
+    "attribution_effects",
+    "compare_activations",
+    "find_donors",
+    "find_onset",
+    "find_receiver_heads",
+    "head_effects",
+    "key_value_effects",
+    "knockout_effects",
+    "layer_effects",
+    "measure_attention_flow",
+    "measure_gradient_flow",
+    "measure_readiness",
+    "patch_effects",
+    "path_effects",
+    "probe_commitment",
+    "suppression_effects",
+    "swap_effects",
+]
