@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from faithlens.commands.gaps import SLACK, rms
 from faithlens.errors import FaithlensError
 from faithlens.execution.execute import execute
 from faithlens.kernels.implementation import choose_implementation
@@ -20,7 +21,6 @@ from faithlens.plan.capture import Capture, Record
 from faithlens.plan.condition import COMPONENTS, Ablation, Condition, Knockout, Patch
 from faithlens.plan.plan import compile_plan
 
-SLACK = 4  # how many times the model's own drift two ways to run it may differ by
 SIZES = {"prompt": 24, "step 0": 9, "step 1": 7, "step 2": 11, "stem": 3}
 CAPTURE = Capture(attention=("answer", "step 2"), logit_lens=("answer",))
 
@@ -109,11 +109,6 @@ def answer_plainly(model: Model, condition: Condition) -> Tensor:
     """Log-probabilities of the options, by transformers alone."""
     logits = model.hf_model(input_ids=torch.tensor([condition.ids], device=model.device), use_cache=False).logits[0, -1]
     return logits.float().log_softmax(-1)[[option[0] for option in condition.options]].cpu()
-
-
-def rms(values: list[Tensor], reference: list[Tensor]) -> float:
-    """Root mean square difference."""
-    return float((torch.stack(values) - torch.stack(reference)).double().square().mean().sqrt())
 
 
 def run_conditions(

@@ -46,7 +46,7 @@ def make_question_piece(model: Model, task: Task, question: Question, strategy: 
         model: the model that reads the prompt.
         task: the task that words the prompt.
         question: the question.
-        strategy: "cot" for a prompt that asks for a chain of thought, "no_cot" for one that asks for the answer at once.
+        strategy: "cot" for a prompt that asks for a chain of thought, "no_cot" for one that asks for an answer at once.
 
     Raises:
         ConfigError: `strategy` is neither of the two.

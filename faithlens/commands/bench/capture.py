@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from faithlens.commands.bench.harness import (
-    SLACK,
     Agreement,
     BenchResult,
     TimeRatio,
@@ -25,10 +24,10 @@ from faithlens.commands.bench.harness import (
     describe_setting,
     divide_rounds,
     race_rivals,
-    rms,
 )
 from faithlens.commands.bench.traces import STEM, make_full_trace, split_step_ends
 from faithlens.commands.doctor import measure_drift
+from faithlens.commands.gaps import SLACK, rms
 from faithlens.execution.execute import execute
 from faithlens.model.load import load
 from faithlens.model.model import Model

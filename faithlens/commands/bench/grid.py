@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from faithlens.commands.bench.harness import (
-    SLACK,
     Agreement,
     BenchResult,
     TimeRatio,
@@ -21,11 +20,11 @@ from faithlens.commands.bench.harness import (
     describe_setting,
     divide_rounds,
     race_rivals,
-    rms,
 )
 from faithlens.commands.bench.sweep import PROMPT, STEP, STEPS
 from faithlens.commands.bench.traces import make_full_trace
 from faithlens.commands.doctor import answer_plainly, measure_drift
+from faithlens.commands.gaps import SLACK, rms
 from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.condition import Condition, KeyValuePatch, Knockout, Patch

@@ -17,13 +17,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from faithlens.errors import BenchmarkError
 from faithlens.model.model import Model
 
 LIBRARIES = ("torch", "transformers", "transformer-lens")
-SLACK = 4  # how many times the distance of two plain ways to the same numbers a rival may be from them
 Rivals = Mapping[str, Callable[[], object]]
 Seconds = dict[str, list[float]]
 
@@ -65,12 +63,6 @@ def summarise_spread(values: list[float]) -> dict[str, float]:
     """Median, quartiles and extremes."""
     low, q1, median, q3, high = np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()
     return {"median": median, "q1": q1, "q3": q3, "min": low, "max": high}
-
-
-def rms(values: list[Tensor], reference: list[Tensor]) -> float:
-    """Root mean square distance of all entries."""
-    gaps = [(a.double().cpu() - b.double().cpu()).flatten() for a, b in zip(values, reference, strict=True)]
-    return float(torch.cat(gaps).square().mean().sqrt())
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from faithlens.commands.bench.harness import (
     describe_setting,
     divide_rounds,
     race_rivals,
-    rms,
 )
 from faithlens.commands.bench.traces import make_full_trace, make_truncations
+from faithlens.commands.gaps import rms
 from faithlens.execution.geometry import Geometry
 from faithlens.kernels.answer_logprobs import answer_logprobs
 from faithlens.kernels.divergence import divergence

@@ -12,7 +12,6 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from faithlens.commands.bench.harness import (
-    SLACK,
     Agreement,
     BenchResult,
     TimeRatio,
@@ -20,10 +19,10 @@ from faithlens.commands.bench.harness import (
     describe_setting,
     divide_rounds,
     race_rivals,
-    rms,
 )
 from faithlens.commands.bench.traces import make_full_trace, make_truncations
 from faithlens.commands.doctor import answer_plainly, measure_drift
+from faithlens.commands.gaps import SLACK, rms
 from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture

@@ -4,7 +4,6 @@ import torch
 
 from faithlens.commands.bench.capture import BARE, run_bare
 from faithlens.commands.bench.harness import (
-    SLACK,
     Agreement,
     BenchResult,
     TimeRatio,
@@ -12,10 +11,10 @@ from faithlens.commands.bench.harness import (
     describe_setting,
     divide_rounds,
     race_rivals,
-    rms,
 )
 from faithlens.commands.bench.traces import make_full_trace, make_truncations, repeat_tokens
 from faithlens.commands.doctor import measure_drift
+from faithlens.commands.gaps import SLACK, rms
 from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.plan import compile_plan

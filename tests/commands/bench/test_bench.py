@@ -15,6 +15,7 @@ from faithlens.commands.bench.benchmarks import BENCHMARKS, run_benchmarks
 from faithlens.commands.bench.harness import Agreement, check_agreements
 from faithlens.commands.bench.table import format_result, judge_ratio
 from faithlens.commands.bench.traces import STEM, make_full_trace, make_truncations, split_step_ends
+from faithlens.commands.gaps import rms
 from faithlens.errors import BenchmarkError, ConfigError
 from faithlens.plan.capture import Record
 from tests.conftest import tiny
@@ -74,7 +75,7 @@ def test_the_patch_grids_agree() -> None:
     conditions, cells = grid.make_grid(model, clean, donor), [(0, 0), (1, 11), (2, 5)]
     [agreed] = check_agreements(grid.measure_agreement(model, clean, donor, conditions, cells))
     assert 0 < agreed.gap < 1e-4
-    moved = harness.rms(grid.run_transformer_lens(model, clean, donor, cells), grid.run_packed(model, [clean] * 3))
+    moved = rms(grid.run_transformer_lens(model, clean, donor, cells), grid.run_packed(model, [clean] * 3))
     assert moved > 1e-3
 
 
