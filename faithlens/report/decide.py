@@ -35,11 +35,12 @@ def _list_parts(decision: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def _describe_criteria(decision: Mapping[str, Any]) -> str:
-    """What was asked for, in words."""
-    asked = decision["asked"]
-    measures = " and ".join(get_measure(measure).label for measure in asked["measures"])
-    accuracy = "" if asked["min_accuracy"] is None else f" and an accuracy of {format_number(asked['min_accuracy'])}"
-    return f"{measures} of at least {format_number(asked['min_faithfulness'])}{accuracy} was asked for"
+    """The thresholds of the decision, in words."""
+    criteria = decision["criteria"]
+    measures = " and ".join(get_measure(measure).label for measure in criteria["measures"])
+    least = criteria["min_accuracy"]
+    accuracy = "" if least is None else f" and an accuracy of {format_number(least)}"
+    return f"{measures} of at least {format_number(criteria['min_faithfulness'])}{accuracy} was asked for"
 
 
 def _describe_choice(task: Mapping[str, Any], subjects: Sequence[Mapping[str, Any]]) -> Text:

@@ -65,7 +65,7 @@ REFUSALS = {
     "too long an answer": ("-m O5 --max-new-tokens 9999", "9999 new ones"),
     "used folder": ("-m O5 --out used", "add --resume"),
     "a file": ("-m O5 --out broken.jsonl", "a file of that name"),
-    "not our folder": ("-m O5 -n 2 --out used --resume", "no manifest.json there"),
+    "not our folder": ("-m O5 -n 2 --out used --resume", "it has no manifest.json"),
     "no share": ("-m O5 --min-faithfulness 2", "it is a share"),
     "no seed": ("-m O5 --seed -1", "seed -1"),
     "no nucleus": ("-m O5 --top-p 0", "a nucleus of 0.0"),

@@ -78,7 +78,7 @@ def test_a_spread_over_questions_plans_for_measures_that_are_no_yes_or_no() -> N
 
 
 def test_after_a_run_its_own_intervals_speak(run: Path) -> None:
-    early, share = planned(run, "--half-width", 0.1)["measures"][::-1]
+    early, share = planned(run, "--half-width", 0.1)["measures"]
     assert (early["estimate"]["measure"], share["estimate"]["measure"]) == (EARLY, SHARE)
     assert early["power"]["n_informative"] == pytest.approx(20 * (0.4 + 0.2))  # 0.6 right after the edit, 0.8 before
     half = Z / (1 + Z * Z / 20) * sqrt(0.25 * 0.75 / 20 + Z * Z / 1600)
@@ -113,7 +113,7 @@ REFUSALS = {
     "--change 0.5 --measure x": "guesses are of no measure",
     "RUN --change 0.5": "the run says what they would",
     "RUN --measure mediation.content_shar": f"did you mean '{SHARE}'?",
-    "nowhere": "no manifest.json there",
+    "nowhere": "it has no manifest.json",
 }
 
 

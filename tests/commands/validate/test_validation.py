@@ -9,14 +9,25 @@ import pytest
 from typer.testing import CliRunner
 
 from faithlens.cli.main import app
-from faithlens.commands.validate.measures import DEFINING_PREFIXES, MEASURE_SIGNS, STEP_MEASURE_SIGNS
+from faithlens.commands.validate.measures import MEASURE_SIGNS, STEP_MEASURE_SIGNS
 from faithlens.commands.validate.models import label_scores, read_certified_truth
 from faithlens.commands.validate.requirements import check_calibration, check_cells, check_silence, check_step_detection
 from faithlens.commands.validate.requirements import check_verdicts as decided_bars
 from faithlens.commands.validate.run import read_validation, run_validation
-from faithlens.commands.validate.tables import compare_exposures, compute_calibrations, compute_detections, compute_rankings, compute_reliabilities, count_verdicts, find_levels, list_step_values, sum_by_question
+from faithlens.commands.validate.tables import (
+    compare_exposures,
+    compute_calibrations,
+    compute_detections,
+    compute_rankings,
+    compute_reliabilities,
+    count_verdicts,
+    find_levels,
+    list_step_values,
+    sum_by_question,
+)
 from faithlens.commands.validate.user_measure import validate_measure
 from faithlens.errors import ConfigError, MeasureError
+from faithlens.measures.catalogue import get_measure
 from faithlens.organisms import ORGANISMS, find_weights
 from faithlens.report.detection import make_exposures_table
 from faithlens.tasks.registry import load_task
@@ -69,7 +80,7 @@ def test_measures_that_define_a_rate_are_kept_out_of_the_contest_on_it():
     rows = [(q, m, v, 0 if m in STEP_MEASURE_SIGNS else None) for q, m, v, _ in rows]
     found = compute_detections(sum_by_question(label_scores(read_certified_truth("O1", 0), scores("O1", rows))))
     assert set(found["contest"]) == {"O1"}
-    assert set(found["measure"]) == {m for m in MEASURE_SIGNS if not m.startswith(DEFINING_PREFIXES)}
+    assert set(found["measure"]) == {m for m in MEASURE_SIGNS if not get_measure(m).is_defining}
     assert set(found.loc[found["measure"] != "same_answer.no_cot", "auroc"]) == {0.0, 1.0}
     assert found.set_index("measure").loc["same_answer.no_cot", "auroc"] == 0.0  # more of it means less reliance
 
