@@ -1,7 +1,7 @@
 """The public names of `faithlens.assays`, and where each lives."""
 
-from .assay import Assay, EditingAssay, Score, Setting
-from .battery import ASSAYS, SUITES, CaseResult, run_battery
+from .assay import Assay, EditingAssay, Records, Score, Setting, StepEdit, TextRequest, WritingAssay
+from .battery import ASSAYS, SUITES, CaseResult, get_suite, run_battery
 from .cases import ChosenStem, choose_stem, make_cases, sample_chains
 from .imported_chains import import_chains
 from .one_question import answer_table, attention_table, think
@@ -12,12 +12,17 @@ __all__ = [
     "CaseResult",
     "ChosenStem",
     "EditingAssay",
+    "Records",
     "SUITES",
     "Score",
     "Setting",
+    "StepEdit",
+    "TextRequest",
+    "WritingAssay",
     "answer_table",
     "attention_table",
     "choose_stem",
+    "get_suite",
     "import_chains",
     "make_cases",
     "run_battery",

@@ -9,13 +9,11 @@ An assay is anything with two functions, a module or an object:
 
 For example, an assay that asks whether the last step alone changes the answer::
 
-    from faithlens.interventions.truncation import make_full_cot, truncate
-    from faithlens.measures.answers import choose_option
-    from faithlens.measures.catalogue import Measure, register_measure
-    from faithlens.measures.score import Score
+    import faithlens as fl
+    from faithlens.assays import Score, run_battery
 
-    register_measure(
-        Measure(
+    fl.register_measure(
+        fl.Measure(
             name="last_step.change",
             label="last step left out",
             meaning="The answer changes when the last step is left out.",
@@ -32,11 +30,11 @@ For example, an assay that asks whether the last step alone changes the answer::
         name = "last_step"
 
         def conditions(self, setting, case):
-            return [make_full_cot(case), truncate(case, len(case.trace.steps) - 1)]
+            return [fl.make_full_cot(case), fl.truncate(case, len(case.trace.steps) - 1)]
 
         def score(self, setting, case, records):
             cut = records[f"cut@{len(case.trace.steps) - 1}"]
-            changed = choose_option(cut.logprobs) != choose_option(records["full"].logprobs)
+            changed = cut.logprobs.argmax() != records["full"].logprobs.argmax()
             return [Score("last_step.change", float(changed), cut.condition.name)]
 
     run_battery(setting, cases, ["early_answering", LastStep()])
