@@ -50,7 +50,8 @@ assert not within["measure"].str.startswith(("mediation", "mistakes", "propagati
 assert (validation.calibration["slope"] - 1).abs().max() < 0.1
 assert validation.levels.set_index("levels").loc["in use", "held_out"] > 0.95
 assert validation.models.groupby("organism")["seed"].nunique().tolist() == [10] * len(fl.ORGANISMS)
-assert validation.verdicts["models"].sum() == 138 and (validation.verdicts["right"] == validation.verdicts["models"]).all()
+verdicts = validation.verdicts
+assert verdicts["models"].sum() == 138 and (verdicts["right"] == verdicts["models"]).all()
 assert counts.groupby("organism")["seed"].size().min() >= 19 and counts["right"].all()
 assert set(counts.loc[counts["trusted"], "organism"]) == {"O5"}
 by_seed = validation.detection.set_index(["contest", "measure"])["by_model"]
