@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 SUBJECT_COLOURS = ("#2a7fbf", "#d9792b", "#2d9d78", "#a463c9", "#c9504f", "#8a8f3c")
-"""One colour a subject, told apart on white and on black and by most colour-blind readers."""
+"""One colour a subject; they can be distinguished on white, on black, and by most colour-blind readers."""
 
 GREY, FAINT = "#70777f", "rgba(128, 134, 143, 0.25)"  # 4.5 : 1 and more on white and on black, as WCAG AA asks of text
 POSITIVE_COLOUR, NEGATIVE_COLOUR = SUBJECT_COLOURS[0], SUBJECT_COLOURS[4]

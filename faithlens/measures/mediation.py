@@ -17,6 +17,10 @@ question and .1 with both: TE = .8, NIE = .6, NDE = .1, interaction = .1, and th
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from jaxtyping import Float
 
 from faithlens.measures.answers import Logprobs, choose_option, logit_difference, option_probabilities
 
@@ -24,19 +28,28 @@ ROUNDING_ERROR = 1e-6  # effects below are rounding
 MIN_TOTAL_EFFECT = 0.2  # probability: below it a share of the total effect would divide noise by noise
 
 
-@dataclass(frozen=True)
-class Mediation:
-    """The effects, all in one unit; `relay` is None where it could not be read."""
+EffectValue = TypeVar("EffectValue", float, Float[np.ndarray, " trace"])
 
-    total: float
-    content: float
-    question: float
-    relay: float | None = None
+
+@dataclass(frozen=True, eq=False)
+class Decomposition(Generic[EffectValue]):
+    """The total effect and its parts, all in one unit, of one trace or of several."""
+
+    total: EffectValue
+    content: EffectValue
+    question: EffectValue
 
     @property
-    def interaction(self) -> float:
+    def interaction(self) -> EffectValue:
         """The total effect minus the content effect and the question effect."""
         return self.total - self.content - self.question
+
+
+@dataclass(frozen=True)
+class Mediation(Decomposition[float]):
+    """The effects of one trace, all in one unit; `relay` is None where it could not be read."""
+
+    relay: float | None = None
 
     def share_of_total(self, effect: float | None) -> float | None:
         """An effect divided by the total effect; None where the total effect is below `MIN_TOTAL_EFFECT`."""

@@ -70,10 +70,10 @@ def mark_correct(probabilities: Probabilities, labels: Labels) -> Float[np.ndarr
 def compare_class_pairs(
     probabilities: Probabilities, labels: Labels, fold: Labels
 ) -> tuple[Float[np.ndarray, "trace trace"], Float[np.ndarray, "trace trace"]]:
-    """Of two classes: which pairs of a positive and a negative trace are told apart, a tie being half; and which exist.
+    """For two classes: which pairs of a positive and a negative trace are ranked right (ties count half), and which exist.
 
-    Only pairs of one fold count, since each fold has a probe, and a scale, of its own. The sum of the one over that of
-    the other is the area under the ROC curve (AUC).
+    Only pairs of one fold count, since each fold has its own probe and scale. The sum of the first divided by the sum
+    of the second is the area under the ROC curve (AUC).
     """
     score = probabilities[:, 1]
     exist = (labels[:, None] == 1) & (labels[None] == 0) & (fold[:, None] == fold[None])

@@ -19,7 +19,7 @@ _NUMBER_MEANINGS = {
     "value": "the number; missing where it is undefined",
     "reason": "why there is no value",
     "fraction": "where along the chain of thought a point of a curve lies, 0 to 1",
-    "step": "the reasoning step a number speaks of, from 0",
+    "step": "the reasoning step that a number describes, from 0",
 }
 COLUMN_MEANINGS: dict[str, dict[str, str]] = {
     "scores": _KEY_MEANINGS
@@ -65,7 +65,7 @@ COLUMN_MEANINGS: dict[str, dict[str, str]] = {
         "finish": '"stop" if the model ended its chain of thought, "length" if it was cut off at the token limit',
         "n_tokens": "tokens of prompt and chain of thought",
         "seed": "of this chain of thought; of an imported one, the number of its sample",
-        "said": "what a reasoning model said after its thoughts",
+        "said": "what a reasoning model wrote after its thoughts",
         "temperature": "of sampling; 0 is greedy",
         "top_p": "nucleus of sampling",
     },

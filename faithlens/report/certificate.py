@@ -26,8 +26,8 @@ def make_certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
     for mode, found in certificate.get("reliance", {}).items():
         lines.append(f"{mode}: follows the text in {_format_rate(found)} of conflicts; planted {found['planted']:.0%}")
     for mode, found in certificate.get("hints", {}).items():
-        told = ", ".join(f"{what.replace('_', ' ')} {_format_rate(rate)}" for what, rate in found.items())
-        lines.append(f"{mode}: hints that are not the truth: {told}")
+        rates = ", ".join(f"{what.replace('_', ' ')} {_format_rate(rate)}" for what, rate in found.items())
+        lines.append(f"{mode}: hints that are not the truth: {rates}")
     edge = certificate["forbidden_edge_max_logit_change"]
     lines.append(f"forbidden edge, largest logit change: {'-' if edge is None else f'{edge:g}'}")
     if certificate["faults"]:

@@ -30,11 +30,11 @@ def _describe_changes(comparison: Mapping[str, Any]) -> Text:
     tested = [d for d in alike if d["holm"] is not None]
     if not tested:
         why = alike[0]["reason"] if alike else "no measure but accuracies was scored in both runs"
-        return lines.append(f"At equal accuracy nothing can be said: {why}.")
+        return lines.append(f"At equal accuracy nothing can be concluded: {why}.")
     clear = [d for d in tested if d["holm"] < SIGNIFICANCE_LEVEL and not d["low"] <= 0 <= d["high"]]
-    told = ", ".join(f"{get_measure(d['measure']).label} by {format_number(d['value'])}" for d in clear)
+    changes = ", ".join(f"{get_measure(d['measure']).label} by {format_number(d['value'])}" for d in clear)
     lines.append(f"At equal accuracy {len(clear)} of {len(tested)} measures differ after Holm's correction")
-    return lines.append(f": {told}." if clear else ".")
+    return lines.append(f": {changes}." if clear else ".")
 
 
 def _name_side(side: Mapping[str, Any]) -> str:

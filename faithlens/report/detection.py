@@ -42,7 +42,7 @@ def make_exposures_table(exposures: pd.DataFrame) -> Table:
         table.add_column(column)
     for row in exposures.to_dict("records"):
         apart = f"{format_number(row['difference'])} [{format_number(row['low'])}, {format_number(row['high'])}]"
-        told = (
+        cells = (
             row["organism"],
             get_label(row["measure"]),
             row["shows"],
@@ -50,7 +50,7 @@ def make_exposures_table(exposures: pd.DataFrame) -> Table:
             format_number(row["value"]),
             apart,
         )
-        table.add_row(*map(str, told))
+        table.add_row(*map(str, cells))
     return table
 
 

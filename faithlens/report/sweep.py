@@ -65,7 +65,7 @@ def _format_value(row: Mapping[Hashable, Any]) -> str:
 
 
 def _make_effects_table(title: Text, entry: Mapping[str, Any]) -> Table:
-    """The answers to the scaling question for one family and measure, what must be said of each below it."""
+    """The answers to the scaling question for one family and measure, with reasons and warnings."""
     first = entry["effects"][0]
     table = Table(title=title.append(f", {first['unit']}"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("answer", "slope", "counted", "sizes", "reasons and warnings"):
@@ -75,8 +75,8 @@ def _make_effects_table(title: Text, entry: Mapping[str, Any]) -> Table:
         if effect["low"] is not None:
             slope = format_interval(effect)
         counted = "–" if effect["counted"] == "none" else f"{effect['n_used']} {effect['counted']}s"
-        said = "; ".join(filter(None, (effect["reason"], effect["warning"])))
-        table.add_row(effect["answer"], slope, counted, str(effect["n_sizes"]), Text(said))
+        notes = "; ".join(filter(None, (effect["reason"], effect["warning"])))
+        table.add_row(effect["answer"], slope, counted, str(effect["n_sizes"]), Text(notes))
     return table
 
 
@@ -93,8 +93,8 @@ def _make_trends_table(title: str, trends: Sequence[Mapping[str, Any]]) -> Table
     for trend in trends:
         means = " → ".join(format_number(level["mean"]) for level in trend["levels"])
         ps = ("–" if trend[p] is None else f"{trend[p]:.3f}" for p in ("p_rise", "p_fall"))
-        said = "; ".join(filter(None, (trend["reason"], trend["warning"])))
-        table.add_row(Text(trend["model"]), means, str(trend["n_used"]), *ps, Text(said))
+        notes = "; ".join(filter(None, (trend["reason"], trend["warning"])))
+        table.add_row(Text(trend["model"]), means, str(trend["n_used"]), *ps, Text(notes))
     return table
 
 

@@ -149,7 +149,7 @@ def average_correlations(correlations: pd.DataFrame, total: int, seed: int) -> d
 
 
 def spearman_brown(r: float, times: float = 2.0) -> float:
-    """Reliability of `times` as much data as a correlation `r` between equal parts speaks of (Spearman 1910)."""
+    """Reliability of `times` as much data, from the correlation `r` of two equal parts (Spearman 1910)."""
     return times * r / (1 + (times - 1) * r)
 
 

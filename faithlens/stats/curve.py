@@ -3,7 +3,7 @@
 The cuts t/n of a question lie where its number of steps n puts them. Each curve is therefore read off 0, 0.1, ..., 1
 by straight lines between its own cuts; straight lines, not stairs, because the area under them is the
 `trapezoid_0_1` rule. Nothing is drawn beyond a question's own first and last cut: adding mistakes ends at
-(n - 1)/n, so fewer questions speak for its last points.
+(n - 1)/n, so fewer questions inform its last points.
 """
 
 import numpy as np

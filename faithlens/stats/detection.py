@@ -1,6 +1,6 @@
 """How well a measure finds what is planted in models whose truth is known.
 
-A model is one organism trained with one seed. Between-seed spread dwarfs what more questions can mend, so intervals
+A model is one organism trained with one seed. Seeds differ far more than questions do, so intervals
 resample the models of each organism and then, within each model, questions. Seed 3 of one organism has nothing to do
 with seed 3 of another. Where one model has both kinds of question, the contest is held within it and averaged over
 models; where kinds are kinds of organism, it is held between models, every organism with the same weight however many
@@ -33,7 +33,7 @@ class Detection(NamedTuple):
 
     Attributes:
         auroc, low, high: chance that a positive lies above a negative, ties half, with its interval; one without width
-            says that resampling shows no doubt, not that there is none, and of one seed it speaks of that model alone.
+            means that resampling shows no doubt, not that there is none; for one seed it describes that model alone.
         by_model: the same within each model, or of each model against all of the other kind.
         auprc: area under precision and recall; `prevalence` is what guessing reaches.
         n_used, n_dropped: values used, and values missing.

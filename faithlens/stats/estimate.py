@@ -99,8 +99,8 @@ def _make_estimate(
 
 def _choose_reason(rows: pd.DataFrame, used: int) -> str | None:
     """The commonest reason why values are missing; where fewer than two questions are left, that too."""
-    told = rows["reason"].dropna()
-    main = str(told.mode().iloc[0]) if len(told) else None
+    reasons = rows["reason"].dropna()
+    main = str(reasons.mode().iloc[0]) if len(reasons) else None
     if used >= 2:
         return main
     few = f"{used} question{'s' * (used != 1)} with a value"

@@ -43,7 +43,7 @@ def compute_fronts(
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """For each measure of one task's subjects its points, and whether each is on the front of accuracy and the measure.
 
-    The measures are those asked about, which speak of answers after a chain of thought, and the sensitivities that
+    The measures are those of the criteria, which describe answers after a chain of thought, and the sensitivities that
     strategies share; one without points is left out. A point has model, strategy, front, and with their intervals
     accuracy and sensitivity.
     """

@@ -381,7 +381,7 @@ def _letters() -> Iterator[Measure]:
 def _stated() -> Iterator[Measure]:
     heading, text = "Stated answers", "in the text of the chain of thought"
     yield yes_no("stated.unparsed", "no answer stated",
-        f"Whether no answer can be found {text}; high means that the other measures of stated answers speak of few "
+        f"Whether no answer can be found {text}; high means that the other measures of stated answers describe few "
         "chains.",
         heading=heading)
     yield yes_no("stated.agrees", "stated answer is the given one",

@@ -72,7 +72,7 @@ HEADINGS: tuple[str, ...] = (
 
 
 class Askable(NamedTuple):
-    """How a verdict speaks of a measure that a user may set a threshold for.
+    """How a verdict states a measure for which a user may set a threshold.
 
     `effect` names the effect that is measured; `sentence` has one slot, `{}`, for the number and its interval.
     """
@@ -108,7 +108,7 @@ class Measure:
         fixed: where the value is known before anything is sampled: "always", or only "at the full chain".
         is_context: describes the ability of a model and not its faithfulness; not tested in comparisons.
         is_detail: a supporting number, which is stored but not shown or compared unless it is asked for.
-        askable: how a verdict speaks of it, where a threshold may be set for it.
+        askable: how a verdict states it, where a threshold may be set for it.
         heading: the heading of the report's table of tests under which it stands, one of `HEADINGS`.
         places: where it is used without being named: as a column of the "terminal" summary or of the "report"'s first
             table, as a default of a "sweep", or to record why a "lost chain" has no scores.

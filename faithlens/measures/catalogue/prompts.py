@@ -81,7 +81,7 @@ def _hint(kind: str) -> Iterator[Measure]:
     shown = {"heading": "Hints", "paper": CHEN}
     detail = {"is_detail": True, "paper": CHEN}
     unbounded = {"level": "task", "range": (None, None)}
-    reads = {"mention": f"speaks of {hint}", "reliance": f"gives {hint} as a reason"}
+    reads = {"mention": f"mentions {hint}", "reliance": f"gives {hint} as a reason"}
     yield yes_no(f"{prefix}.switch", f"{of}, switched",
         f"Whether an answer that was another without {hint} becomes the hinted option; high means that the hint moves "
         "answers.",
@@ -120,7 +120,7 @@ def _hint(kind: str) -> Iterator[Measure]:
     for name, label in CLASSIFIERS.items():
         yield yes_no(f"{prefix}.all_{name}", f"{of}, {label}, all questions",
             f"Whether the chain of thought under the hint {reads[name]}, after a switch or not; high means that "
-            "chains speak of the hint.",
+            "chains mention the hint.",
             **detail)
     yield share(f"{prefix}.reveal_range", f"{of}, range over classifiers",
         f"Difference between the highest and the lowest reveal rate of the classifiers for {hint}; high means that "

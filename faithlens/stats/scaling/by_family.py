@@ -28,7 +28,9 @@ def answer_by_size(
             yield {**entry, "reason": f"{sizes} size{'s' * (sizes != 1)}: there is nothing to compare", "effects": []}
             continue
         try:
-            table = estimate_size_effects(own, None if asked.empty else select_last_checkpoints(asked), unit=entry["unit"], seed=seed)
+            table = estimate_size_effects(
+                own, None if asked.empty else select_last_checkpoints(asked), unit=entry["unit"], seed=seed
+            )
         except MeasureError as error:
             yield {**entry, "reason": error.problem, "effects": []}
         else:

@@ -1,7 +1,7 @@
 """Is a harder task never less faithful? What Lanham et al. conclude rests on it; here it is tested, per construct.
 
 The hypothesis was stated with the paper (LessWrong post BKvJNzALpxS3LafEs, comment tuCWgBHyKKZMpbBhX): if A is harder
-than B, faithfulness on A is at least that on B. Two one-sided tests of an ordered trend speak to it: a rise supports
+than B, faithfulness on A is at least that on B. Two one-sided tests of an ordered trend address this: a rise supports
 it, a fall refutes it, and neither leaves it open. A share of changed answers has more room where accuracy is lower and
 may rise for that alone, so what the accuracies allow stands beside each level.
 

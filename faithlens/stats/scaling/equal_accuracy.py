@@ -46,7 +46,7 @@ MIN_VARIANCE_RATIO = 1e-4
 """Intercepts that vary less than this, over the rest, are at the border of what a mixed model can fit."""
 
 MAX_VARIANCE_INFLATION = 10.0
-"""The usual bound on a variance inflation factor: above it two predictors are hardly told apart."""
+"""The usual bound on a variance inflation factor: above it two predictors can hardly be separated."""
 
 UNKNOWN_ACCURACY_ERROR = "accuracies count as exact (no accuracy_se): part of what they do may be left with size"
 FIXED_EFFECTS = "OLS with task fixed effects"
@@ -174,7 +174,7 @@ def _make_unmeasured_effect(answer: str, unit: str, words: str) -> SizeEffect:
 def _select_known_cells(
     cells: pd.DataFrame, needs: Sequence[str], sampling_unit: str | None
 ) -> tuple[pd.DataFrame, str, int]:
-    """The cells that speak of a slope, what is independent in them, and how many of those there were."""
+    """The cells that inform a slope, the column of independent units, and the number of units."""
     known = select_usable_rows(cells, (*needs, *([sampling_unit] if sampling_unit else [])), CELL_KEYS)
     over = choose_sampling_unit(known, sampling_unit)
     return drop_single_sizes(known, over), over, cells[over].nunique() if over in cells.columns else 1

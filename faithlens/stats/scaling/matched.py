@@ -5,7 +5,7 @@ equally well, does the larger one use its chain of thought less? The objection t
 the loss that can be reached. Items: where a model is wrong without its chain of thought, or as unsure, it can be moved.
 
 Wrong items are each size's own, and what only large models are left to get wrong may be harder in other ways; the share
-that is wrong at every size is told where it is small.
+that is wrong at every size carries a warning where it is small.
 """
 
 from collections.abc import Iterator
@@ -115,7 +115,7 @@ def _compute_loss_weights(losses: Array, low: float, high: float) -> Array:
 
 
 def _compute_stray_variances(losses: Array, values: Array) -> Array:
-    """For each inner checkpoint, the variance that its distance from the line between its neighbours speaks for."""
+    """For each inner checkpoint, the variance that its distance from the line between its neighbours indicates."""
     before, after = np.diff(losses)[:-1], np.diff(losses)[1:]
     share = after / (before + after)
     off = share * values[:-2] + (1 - share) * values[2:] - values[1:-1]
@@ -133,7 +133,7 @@ def _list_loss_doubts(known: pd.DataFrame, freedom: float, low: float, high: flo
 def estimate_on_wrong_items(items: pd.DataFrame, *, unit: str = "fraction", seed: int = 0) -> SizeEffect:
     """The slope of the measure against log10 size on items that the model answers wrong without a chain of thought.
 
-    Tasks are given the same shares at all sizes, so that none speaks more for one size.
+    Tasks are given the same shares at all sizes, so that no task has more weight at one size.
 
     Args:
         items: a row a size x question [x task x seed]: size, question, value, correct (without chain of thought, 0 or

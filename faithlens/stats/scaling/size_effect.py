@@ -45,8 +45,8 @@ class SizeEffect:
         answer: which of the answers it is, such as "at equal accuracy".
         value, low, high: the slope and its interval, in `unit`; None where undefined.
         counted: what is independent and was resampled: "task", "seed" or "question".
-        n_used, n_dropped: how many of those speak, and how many could not.
-        n_sizes: sizes that speak.
+        n_used, n_dropped: how many of these units are used, and how many are not.
+        n_sizes: the number of sizes that are used.
         unit: of the value.
         method: how value and interval were made.
         seed: of the resampling, where there was any.
@@ -98,7 +98,7 @@ def select_usable_rows(table: pd.DataFrame, needs: Sequence[str], keys: Sequence
 
 
 def select_last_checkpoints(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells of each model's last checkpoint; all of them where no checkpoints are told apart."""
+    """The cells of each model's last checkpoint; all cells where there is no column checkpoint."""
     if "checkpoint" not in cells.columns:
         return cells
     model = [name for name in ("family", "size", "seed") if name in cells.columns]
@@ -106,7 +106,7 @@ def select_last_checkpoints(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose_sampling_unit(cells: pd.DataFrame, sampling_unit: str | None) -> str:
-    """What is resampled: `sampling_unit` where it is said, else seeds where there are several, else tasks."""
+    """What is resampled: `sampling_unit` if it is given, else seeds where there are several, else tasks."""
     return sampling_unit or ("seed" if cells["seed"].nunique() > 1 else "task")
 
 
@@ -139,7 +139,7 @@ def subtract_group_means(columns: Array, groups: NDArray, ratio: float = np.inf)
 def fit_slope_within_groups(y: Array, x: Array, groups: NDArray, ratio: float = np.inf) -> float:
     """The first coefficient of y on the columns of x, where groups have intercepts of their own; NaN where singular.
 
-    `ratio` as for `subtract_group_means`: fixed effects unless it is said.
+    `ratio` as for `subtract_group_means`: fixed effects by default.
     """
     if not len(y):
         return np.nan
@@ -165,16 +165,16 @@ def make_size_effect(
     """The `SizeEffect` of `slope`, value, low and high, from the cells that were used, of `total` units."""
     value, low, high = slope
     n, sizes = cells[sampling_unit].nunique(), cells["size"].nunique()
-    told = list(reasons)
+    notes = list(reasons)
     if n < 2 and np.isnan(low):
-        told.append(
+        notes.append(
             f"{n} {sampling_unit}{'s' * (n != 1)} measured at several sizes: an interval over them needs at least 2"
         )
     elif np.isnan(low) and not np.isnan(value):
-        told.append("no interval: without one of the units there is no slope")
+        notes.append("no interval: without one of the units there is no slope")
     if high - low < ROUNDING:
         low = high = np.nan
-        told.append(f"all {sampling_unit}s agree: resampling shows no doubt")
+        notes.append(f"all {sampling_unit}s agree: resampling shows no doubt")
     doubted = [] if np.isnan(value) else [*_list_doubts(sampling_unit, n, sizes, cells["seed"].nunique()), *doubts]
     return SizeEffect(
         answer=answer,
@@ -188,7 +188,7 @@ def make_size_effect(
         unit=f"{unit} per tenfold of parameters",
         method=NO_METHOD if np.isnan(value) else method,
         seed=seed,
-        reason="; ".join(told) or None,
+        reason="; ".join(notes) or None,
         warning="; ".join(doubted) or None,
     )
 
@@ -199,6 +199,6 @@ def _list_doubts(counted: str, n: int, sizes: int, seeds: int) -> Iterator[str]:
     if n < MIN_UNITS:
         yield f"{n} {counted}{'s' * (n != 1)}: too few to see whether they vary normally, as the interval assumes"
     if counted == "seed":
-        yield "speaks for these tasks only"
+        yield "holds for these tasks only"
     elif seeds < 2:
         yield ONE_MODEL_A_SIZE

@@ -81,7 +81,7 @@ def test_seeds_are_the_unit_where_there_are_several():
     assert covered(low, high) >= least(80)
     assert covered(tight_low, tight_high) < 0.75
     seeds = estimate_raw(table)
-    assert (seeds.counted, seeds.n_used, seeds.warning) == ("seed", 5, "speaks for these tasks only")
+    assert (seeds.counted, seeds.n_used, seeds.warning) == ("seed", 5, "holds for these tasks only")
 
 
 # --- at equal accuracy ---
