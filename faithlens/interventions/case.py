@@ -22,6 +22,7 @@ from faithlens.interventions.prompt_pieces import make_empty_think_piece, make_q
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish, Piece, Trace
 from faithlens.plan.condition import Condition, Edit
+from faithlens.tasks.answer_parsing import is_same_answer
 from faithlens.tasks.numbers import find_stated_value
 from faithlens.tasks.question import Question, Stem, Task
 
@@ -182,11 +183,17 @@ def make_key(question: Question, sample: int = 0) -> str:
 
 
 def collect_candidates(question: Question, *traces: Trace | None) -> tuple[str, ...]:
-    """The answers to score: the question's own, and for an open question every value that a step of `traces` states."""
-    if question.form == "choice":
-        return question.candidates
-    stated = (find_stated_value(text) for trace in traces if trace for text in trace.texts[1:])
-    return tuple(dict.fromkeys([*question.candidates, *(value for value in stated if value)]))
+    """The answers to score: the question's own, and for an open question every value that a step of `traces` states.
+
+    A number that is written in two ways, such as 19 and 19.0, is one answer, as it was written first.
+    """
+    candidates = list(question.candidates)
+    if question.form == "open":
+        for text in (text for trace in traces if trace for text in trace.texts[1:]):
+            value = find_stated_value(text)
+            if value and not any(is_same_answer(value, known) for known in candidates):
+                candidates.append(value)
+    return tuple(candidates)
 
 
 def make_case(

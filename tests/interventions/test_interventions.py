@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.interventions.case import Case
-from faithlens.interventions.knockout import draw_random_span, hide, hide_steps
+from faithlens.errors import TraceError
+from faithlens.interventions.case import Case, collect_candidates
+from faithlens.interventions.control_span import draw_control_span
+from faithlens.interventions.knockout import hide, hide_steps
 from faithlens.interventions.rewriting import replace_step
 from faithlens.interventions.swap import make_relay, make_swaps
 from faithlens.interventions.truncation import make_full_cot, make_no_cot, truncate, truncate_stepwise
@@ -46,6 +48,19 @@ def test_a_case_answers_by_its_stem(case: Case) -> None:
     assert text(case.stem.ids) == "\nAnswer: ("
     assert [text(ids) for ids in case.options] == ["A)", "B)", "None)"]
     assert text(case.direct_prompt.ids) == "Say it:"
+
+
+def test_a_number_in_two_spellings_is_one_candidate() -> None:
+    asked = Question("q", "2 + 3 + 14?", ("19", "5"), "19", form="open")
+    other = trace("Q: 2 + 3 + 14?\nA:", " First 5.0. Then 1,900. Then 19.0. Then 20.")
+    assert collect_candidates(asked, other, None) == ("19", "5", "1,900", "20")
+    assert collect_candidates(QUESTION, other) == QUESTION.candidates
+
+
+def test_a_case_without_a_stem_answers_nothing() -> None:
+    case = Case(QUESTION, OWN, QUESTION.candidates, Piece("prompt", (5,)))
+    with pytest.raises(TraceError, match=r"no answer stem yet.*\n.*case\.with_stem"):
+        make_full_cot(case)
 
 
 def test_every_condition_ends_in_the_stem_and_reads_all_options(case: Case) -> None:
@@ -118,7 +133,7 @@ def test_a_knockout_hides_a_step_from_the_stem_alone(case: Case) -> None:
 @given(st.integers(1, len(OWN) + 5), st.integers(0, 99))
 def test_a_control_is_as_long_and_lies_before_the_stem(length: int, seed: int) -> None:
     case = Case(QUESTION, OWN, QUESTION.candidates, Piece("prompt", (5,))).with_stem(LENS, STEM)
-    start, stop = draw_random_span(case, length, random.Random(seed))
+    start, stop = draw_control_span(len(case.trace), length, random.Random(seed))
     assert 1 <= start < stop <= len(OWN)
     assert stop - start == min(length, len(OWN) - 1)
-    assert draw_random_span(case, length, random.Random(seed)) == (start, stop)
+    assert draw_control_span(len(case.trace), length, random.Random(seed)) == (start, stop)
