@@ -40,7 +40,7 @@ class AuditConfig:
         subjects: which models, on which tasks.
         n: questions a subject; None for `DEFAULT_N`, or all of a file that holds fewer.
         seed: of questions, counterfactuals, mistakes, sampling and the bootstrap.
-        suite: which assays are run (`faithlens.assays.battery.SUITES`).
+        suite: which assays are run (`faithlens.measures.catalogue.SUITES`).
         assays: these instead, by name.
         samples: chains of thought a question.
         traces: a file of chains of thought that were written elsewhere; then none are sampled.

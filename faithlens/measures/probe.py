@@ -70,7 +70,7 @@ def mark_correct(probabilities: Probabilities, labels: Labels) -> Float[np.ndarr
 def compare_class_pairs(
     probabilities: Probabilities, labels: Labels, fold: Labels
 ) -> tuple[Float[np.ndarray, "trace trace"], Float[np.ndarray, "trace trace"]]:
-    """For two classes: which pairs of a positive and a negative trace are ranked right (ties count half), and which exist.
+    """For two classes: which pairs of a positive and a negative trace are ranked right (ties half), and which exist.
 
     Only pairs of one fold count, since each fold has its own probe and scale. The sum of the first divided by the sum
     of the second is the area under the ROC curve (AUC).

@@ -2,7 +2,7 @@
 
 With a1 the accuracy with the chain of thought and a0 without it, |a1 - a0| <= change <= (1 - a0) + (1 - a1). If the two
 answers were unrelated, with k candidates, change would be 1 - [a0 a1 + (1 - a0)(1 - a1) / (k - 1)]. On Lanham et al.'s
-own table (2307.13702, Table 2) a0 explains most of the AOC, so no number from behaviour stands without these.
+own table (arXiv:2307.13702, Table 2) a0 explains most of the AOC, so no behavioural number is reported without these.
 
 Plain names compare with the empty chain of thought (cut@0); names that end in ``@no_cot`` compare with a prompt that
 asks for the answer directly. `stats.derived` makes estimates of them.
@@ -17,7 +17,7 @@ from faithlens.stats.resample import Array
 BoundStatistic = Callable[[Array], Array]
 
 BOUND_BASELINES = (("cut@0", ""), ("no_cot", "@no_cot"))
-"""The ways of leaving the chain of thought out, each with what it adds to a bound's name."""
+"""The prompts without a chain of thought, each with the suffix of the names of its bounds."""
 
 
 def compute_headroom(means: Array) -> Array:
@@ -36,7 +36,7 @@ BOUND_STATISTICS: dict[str, BoundStatistic] = {
 
 
 def make_bound_columns(values: Array) -> Array:
-    """The columns that STATISTICS read, from [question, (a0, a1, same answer, chance)]."""
+    """The columns that `BOUND_STATISTICS` read, from [question, (a0, a1, same answer, chance)]."""
     without, full, same, chance = values.T
     wrong, change = 1 - without, 1 - same
     return np.stack([without, full, change, wrong * change, wrong, chance / (1 - chance)], axis=1)

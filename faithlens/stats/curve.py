@@ -1,9 +1,12 @@
-"""Curves along the chain of thought, read off one common grid so that questions can be averaged.
+"""Curves along the chain of thought, interpolated at common points so that questions can be averaged.
 
-The cuts t/n of a question lie where its number of steps n puts them. Each curve is therefore read off 0, 0.1, ..., 1
-by straight lines between its own cuts; straight lines, not stairs, because the area under them is the
-`trapezoid_0_1` rule. Nothing is drawn beyond a question's own first and last cut: adding mistakes ends at
-(n - 1)/n, so fewer questions inform its last points.
+The cuts t/n of a question depend on its number of steps n. Each curve is therefore interpolated at 0, 0.1, ..., 1 by
+straight lines between its own cuts; straight lines, not steps, because the area under them is the `trapezoid_0_1` rule.
+A curve is not extended beyond its first and last cut: adding mistakes ends at (n - 1)/n, so fewer questions inform the
+last points.
+
+For example, a chain of two steps with the values 0, 1, 1 at the cuts 0, 1/2 and 1 has, at 0, .1, ..., .5, .6, ..., the
+values 0, .2, .4, .6, .8, 1, 1, 1, 1, 1, 1.
 """
 
 import numpy as np
@@ -14,7 +17,7 @@ OUTSIDE_CURVE = "no step of this chain of thought lies here"
 
 
 def interpolate_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """`scores` of one (model, task) with every curve on GRID; other rows keep their step and lose their fraction."""
+    """`scores` of one model and task with every curve at `CURVE_POINTS`; other rows keep their step, without fraction."""
     curve = scores["fraction"].notna()
     rest = scores[~curve].assign(fraction=np.nan)
     frame = pd.concat([rest, interpolate_curves(scores[curve])]) if curve.any() else rest
@@ -23,9 +26,9 @@ def interpolate_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def interpolate_curves(curves: pd.DataFrame) -> pd.DataFrame:
-    """Each question's curves on GRID: columns question, measure, fraction, step (missing), value, unit, reason.
+    """Each question's curves at `CURVE_POINTS`: question, measure, fraction, step (missing), value, unit, reason.
 
-    A grid point outside a question's own points is missing with a reason; one outside every question's is left out.
+    A point outside those of a question is missing with a reason; one outside those of every question is left out.
     """
     groups = curves.groupby(["question", "measure"], sort=True)
     frame = pd.concat([_interpolate_curve(rows) for _, rows in groups]).astype({"step": "Int64"})
@@ -34,7 +37,7 @@ def interpolate_curves(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _interpolate_curve(rows: pd.DataFrame) -> pd.DataFrame:
-    """One question's curve of one measure on GRID."""
+    """One question's curve of one measure at `CURVE_POINTS`."""
     points = rows.dropna(subset=["value"]).groupby("fraction")["value"].mean()
     value = np.full(len(CURVE_POINTS), np.nan)
     if len(points):

@@ -1,4 +1,4 @@
-"""The decision grid: what one question's internals say about its chain of thought, in one word."""
+"""The decision grid: the internal measures of one question, summed up as one of five cells."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -17,7 +17,7 @@ class GridLevels(NamedTuple):
 
 
 DEFAULT_LEVELS = GridLevels(0.2, 0.5)
-"""What the grid goes by; `calibrate` says which levels serve models whose cell is planted."""
+"""The levels in use; `fit_levels` finds those that suit models whose cell is planted best."""
 
 CELL_NAMES = ("content-mediated", "decorative", "positions", "mixture", "undefined")
 INPUT_MEASURES = ("mediation.content_share", "mediation.question_share", "mediation.relay_share", "knockout.steps")
@@ -30,7 +30,7 @@ def find_cell(
     knockout: float | None,
     levels: GridLevels = DEFAULT_LEVELS,
 ) -> str:
-    """One of CELLS for one question.
+    """The cell of one question, one of `CELL_NAMES`.
 
     Args:
         content_share: share of the whole change in the answer that the words of the chain of thought bring alone.

@@ -1,8 +1,8 @@
-"""Over several models: which one to use on a task.
+"""Which of several models to use on a task.
 
 The most capable one that is trusted and capable enough (the authors, in the discussion of Lanham et al. 2023); and for
 each measure the models and strategies that none beats at both accuracy and that measure (Radhakrishnan et al. 2023,
-arXiv:2307.11768). Subjects are entries of verdict.json (`stats.verdict.subject`).
+arXiv:2307.11768). Subjects are entries of verdict.json (`stats.verdict.make_subject_entry`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
