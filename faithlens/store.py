@@ -276,7 +276,7 @@ def _check_rows(table: str, rows: Rows) -> pa.Table:
 
 
 def _check_values(table: str, frame: pd.DataFrame) -> None:
-    """A number is finite or missing with a reason; a score has one of the two, and a value in the range of its measure."""
+    """A number is finite or missing with a reason; a score has one of both, and a value in the range of its measure."""
     if "value" not in SCHEMAS[table].names or frame.empty:
         return
     blank = pd.Series(None, index=frame.index, dtype=object)

@@ -17,7 +17,7 @@ OUTSIDE_CURVE = "no step of this chain of thought lies here"
 
 
 def interpolate_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """`scores` of one model and task with every curve at `CURVE_POINTS`; other rows keep their step, without fraction."""
+    """`scores` of one model and task with every curve at `CURVE_POINTS`; other rows keep only their step."""
     curve = scores["fraction"].notna()
     rest = scores[~curve].assign(fraction=np.nan)
     frame = pd.concat([rest, interpolate_curves(scores[curve])]) if curve.any() else rest
