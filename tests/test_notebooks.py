@@ -151,5 +151,5 @@ def test_notebook_is_kept_without_outputs(path: Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_uses_the_public_names(path: Path) -> None:
     code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
-    imports = re.findall(r"^\s*(?:from|import) faithlens.*$", code, re.MULTILINE)
+    imports = re.findall(r"^[ \t]*(?:from|import) faithlens.*$", code, re.MULTILINE)
     assert imports == ["import faithlens as fl"]
