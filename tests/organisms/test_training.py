@@ -47,7 +47,7 @@ def test_mask_is_the_structure_of_each_row(ids, forbidden):
 def test_a_variant_is_its_organism_but_for_what_it_is_shown():
     whole, plain = get_organism("O5-whole"), get_organism("O5")
     assert whole == replace(plain, name="O5-whole", recipe=replace(plain.recipe, shown_chains="whole"))
-    with pytest.raises(ModelError, match="there is none of that name"):
+    with pytest.raises(ModelError, match="unknown organism"):
         get_organism("O5-half")
 
 
@@ -112,7 +112,7 @@ def test_unknown_organism_is_refused_with_the_nearest():
         ModelError, match=r"did you mean 'O5'\? known: E1, E2, O1, O10, O11, O13, O2, O3, O4, O5, O6, O7, O8, O9"
     ):
         get_organism("O55")
-    with pytest.raises(ModelError, match="none of that name"):
+    with pytest.raises(ModelError, match="unknown organism"):
         find_weights("cat")
 
 
