@@ -9,7 +9,8 @@ import random
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.interventions.case import Case
-from faithlens.interventions.knockout import draw_random_span, hide
+from faithlens.interventions.control_span import draw_control_span
+from faithlens.interventions.knockout import hide
 from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option, kl_divergence, option_probabilities
 from faithlens.measures.score import Score
@@ -31,7 +32,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
         out.append(hide(case, f"knockout:{step.name}", (step.name,)))
         rng = random.Random(f"knockout:{setting.seed}:{case.question.id}:{step.name}")
         for i in range(N_CONTROLS):
-            span = draw_random_span(case, len(step.ids), rng)
+            span = draw_control_span(len(case.trace), len(step.ids), rng)
             out.append(hide(case, f"knockout:{step.name}:control {i}", (span,)))
     return out
 

@@ -10,7 +10,7 @@ import random
 from faithlens.assays.assay import Records, Setting
 from faithlens.assays.mediation import NO_COUNTERFACTUAL
 from faithlens.interventions.case import Case
-from faithlens.interventions.knockout import draw_random_span
+from faithlens.interventions.control_span import draw_control_span
 from faithlens.interventions.swap import make_swaps, read_from_donor
 from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option, option_probabilities
@@ -33,7 +33,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
         out.append(read_from_donor(case, f"state:{step.name}", step.name, donor))
         rng = random.Random(f"state:{setting.seed}:{case.question.id}:{step.name}")
         for i in range(N_CONTROLS):
-            span = draw_random_span(case, len(step.ids), rng)
+            span = draw_control_span(len(case.trace), len(step.ids), rng)
             out.append(read_from_donor(case, f"state:{step.name}:control {i}", span, donor))
     return out
 

@@ -1,16 +1,15 @@
-"""What does each step, state, layer or head of a chain of thought do to the answer?
+"""What does each step, layer, head or path of a chain of thought do to the answer?
 
-Every experiment compares a clean trace with a corrupted one (a donor) that has the same number of tokens in every piece.
-The terms are those of activation patching (Heimersheim & Nanda 2024, arXiv 2404.15255):
+Most functions compare a clean trace with a corrupted one (the donor) that has the same token layout. The terms are
+those of activation patching (Heimersheim & Nanda 2024, arXiv 2404.15255):
 
-- "denoise" runs the corrupted trace and writes clean activations into it; this tests whether they suffice;
-- "noise" runs the clean trace and writes corrupted activations into it; this tests whether they are needed.
+- "denoise" runs the corrupted trace and writes clean activations into it: are they sufficient?
+- "noise" runs the clean trace and writes corrupted activations into it: are they necessary?
 
-In both directions a normalised effect of 0 is no effect, and 1 is the whole way between the two runs. Nothing is
-generated again: all other tokens stay as they are. All traces share packed passes; only gradients take passes of their
-own, because each trace has a metric of its own.
+In both directions a normalised effect of 0 is no effect, and 1 reaches the other run. Nothing is generated again: all
+other tokens stay as they are. Views, probes and receiver heads edit nothing; they describe, and never decide alone.
 
-Views, probes and receiver heads edit nothing: they describe, and decide nothing alone.
+All traces share packed passes. Only gradients take a pass for each trace, because each trace has its own metric.
 """
 
 import lazy_loader

@@ -1,5 +1,6 @@
-"""The public names of `faithlens.effects`, and where each lives."""
+"""The public names of `faithlens.effects`, and the module of each."""
 
+from .approximation import ApproximationQuality
 from .commitment import Commitment, probe_commitment
 from .donors import Donors, find_donors
 from .gradient_flow import GradientFlow, measure_gradient_flow
@@ -7,7 +8,7 @@ from .heads import HeadEffects, head_effects
 from .layers import layer_effects
 from .paths import PathEffects, path_effects
 from .receivers import ReceiverHeads, find_receiver_heads
-from .step_effects import ApproximationQuality, StepEffects
+from .step_effects import StepEffects
 from .steps import attribution_effects, key_value_effects, knockout_effects, patch_effects, swap_effects
 from .suppression import StepMatrix, suppression_effects
 from .views import compare_activations, find_onset, measure_attention_flow, measure_readiness

@@ -1,24 +1,30 @@
-"""Pre-CoT commitment (M18): can the model's own answer be read off its activations before it has thought?
+"""Can the model's own answer be read off its activations before the chain of thought begins?
 
-A linear probe on the residual stream at the last token before the chain of thought, block by block, trained and judged
-on different questions (as Cox et al. 2026, arXiv 2603.01437, do), beside two baselines on the same folds: the answers'
-frequencies, and a bag of the tokens so far. What a bag of tokens knows is in the text, and no commitment.
+1. Take the residual stream after each block at the last token before the chain of thought.
+2. Split the questions into folds. For each fold, train a linear probe for the model's answer on the other folds.
+3. Beside it stand two baselines on the same folds: the frequencies of the answers, and a probe on a bag of the tokens
+   so far. What the bag of tokens knows is in the text, and is no commitment.
+4. `excess` is the accuracy (or the AUC) of the probe minus that of the better baseline. Intervals resample questions.
 
-It describes and never decides alone. An answer that can be read early may not be used, and one that cannot may still be
-computed from the question, at the answer's own tokens.
+For example, for 100 traces in one layer::
+
+    probe .80    frequencies .50    bag of tokens .62    excess .80 - .62 = .18
+
+After Cox et al. 2026, arXiv 2603.01437. It describes, and never decides alone: an answer that can be read early may
+not be used, and one that cannot may still be computed from the question at the tokens of the answer.
 """
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from faithlens.effects.experiment import Conditions, list_traces, number_questions
-from faithlens.errors import MeasureError, PlanError
+from faithlens.effects.experiment import Conditions, list_traces, number_questions, select_layers
+from faithlens.errors import MeasureError, PlanError, check_choice
 from faithlens.execution.execute import execute
 from faithlens.measures.answers import choose_option
 from faithlens.measures.probe import (
@@ -37,31 +43,34 @@ from faithlens.plan.capture import Capture, Record, Site
 from faithlens.plan.condition import Condition
 from faithlens.plan.memory import plan_passes
 from faithlens.stats.interval import BOOTSTRAP, REPORT_PRECISION, UNANIMOUS
-from faithlens.stats.resample import Array, compute_expanded_percentile, draw_questions, compute_unanimous_interval
+from faithlens.stats.resample import Array, compute_expanded_percentile, compute_unanimous_interval, draw_questions
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-LAST_TOKEN_PREFIX = "the last token before"  # the piece that holds it
+LAST_TOKEN_PREFIX = "the last token before"  # the name of the piece of one token that is read
 ProbeMetric = Literal["accuracy", "auc"]
-DrawStatistic = Callable[[Array], Array]  # of how often each question is drawn, [draw, question]: one number a draw
+DrawStatistic = Callable[
+    [Array], Array
+]  # from how often each question is drawn, [draw, question], to one number for each draw
 
 
 @dataclass(frozen=True, eq=False)
 class Commitment:
-    """How well a probe reads the answer, layer by layer, on questions that it was not trained on.
+    """How well a probe predicts the answer, layer by layer, on questions that it was not trained on.
 
     Attributes:
-        table: a row a metric and layer. `value` is the probe's, `prior` and `text` are those of the baselines, `excess`
-            is the probe's minus that of the better baseline; values and excesses have 95 % intervals over questions.
-            Metrics are "accuracy" and, of two answers, "auc", the area under the ROC curve.
-        at: the piece at whose last token the stream is read.
-        classes: the answers that are told apart, with the traces of each.
-        n_used: traces.
-        n_questions: their questions.
-        dropped: traces that were left out, and why.
-        folds: parts of the questions; each is judged by a probe that was trained on the others.
-        seed: of the folds and the resampling.
+        table: one row for each metric and layer: `value`, of the probe; `prior` and `text`, of the two baselines;
+            `excess`, the probe minus the better baseline. Values and excesses have 95 % intervals over questions and
+            the method of the interval. The metric is "accuracy" or, for two answers, also "auc", the area under the
+            ROC curve.
+        at: the piece at whose last token the residual stream is read.
+        classes: the answers that the probe distinguishes, each with its number of traces.
+        n_used: the number of traces.
+        n_questions: the number of their questions.
+        dropped: the traces that were left out, each with the reason.
+        folds: the number of parts of the questions; each is predicted by a probe that was trained on the others.
+        seed: the seed of the folds and of the resampling.
     """
 
     table: pd.DataFrame
@@ -74,9 +83,19 @@ class Commitment:
     seed: int
 
     def plot(self, metric: ProbeMetric = "accuracy") -> "Figure":
-        """The probe along the layers, with its band, above the baselines."""
+        """The probe along the layers, with its interval, and the two baselines.
+
+        Raises:
+            MeasureError: an unknown metric, or one that the table does not have ("auc" needs exactly two answers).
+        """
         from faithlens.figures.internals import plot_probe_by_layer  # plotly takes a second to import
 
+        check_choice(metric, get_args(ProbeMetric), "metric of the probe", MeasureError)
+        if metric not in set(self.table["metric"]):
+            raise MeasureError(
+                f"the metric {metric!r} needs exactly two answers, and there are {len(self.classes)}",
+                "Plot the accuracy.",
+            )
         return plot_probe_by_layer(self.table[self.table["metric"] == metric], metric)
 
 
@@ -91,47 +110,52 @@ def probe_commitment(
     folds: int = 5,
     seed: int = 0,
 ) -> Commitment:
-    """Probe the residual stream after each block for the model's own answer before it has thought (M18).
+    """Probe the residual stream after each block for the model's own answer before the chain of thought.
+
+    Source: Cox et al. 2026, arXiv 2603.01437; the baselines are ours. Values are accuracies and AUCs, 0 to 1.
 
     Args:
         model: the model.
         traces: unedited traces of many questions.
-        labels: what to probe for, one a trace; by default the option the model answers with.
-        groups: the question of each trace, never on both sides of a fold; by default each is its own.
-        at: the piece at whose last token the stream is read.
-        layers: which; all by default.
-        folds: parts of the questions; each is judged by a probe that was trained on the others.
-        seed: of the folds and the resampling.
+        labels: what to probe for, one for each trace; by default, the option that the model answers with.
+        groups: the question of each trace, which is never on both sides of a fold. By default, each trace has its own.
+        at: the piece at whose last token the residual stream is read.
+        layers: the layers; all layers by default.
+        folds: the number of parts of the questions; each is predicted by a probe that was trained on the others.
+        seed: the seed of the folds and of the resampling.
 
     Raises:
-        PlanError: a trace is edited or lacks the piece, or there are not as many labels or groups as traces.
-        MeasureError: fewer than two answers are given to as many questions as there are folds.
+        PlanError: a trace has edits or lacks the piece, the model lacks a layer, or there are not as many labels or
+            groups as traces.
+        MeasureError: fewer than two answers are given to at least as many questions as there are folds.
     """
-    found = list_traces(traces)
-    questions = number_questions(found, groups)
-    if labels is not None and len(labels) != len(found):
-        given = f"{len(labels)} labels and {len(found)} traces"
-        raise PlanError("a probe for given labels", given, "give one for each trace")
-    chosen = tuple(range(model.n_layers) if layers is None else layers)
+    listed = list_traces(traces)
+    questions = number_questions(listed, groups)
+    if labels is not None and len(labels) != len(listed):
+        raise PlanError(
+            f"there must be as many labels as traces, got {len(labels)} labels and {len(listed)} traces",
+            "Pass one label for each trace.",
+        )
+    layers = select_layers(model, layers)
     name = f"{LAST_TOKEN_PREFIX} {at!r} ends"
-    capture = Capture(activations=tuple(Site("resid_post", layer, name) for layer in chosen))
-    records = execute(model, plan_passes(model, [split_last_token(trace, at, name) for trace in found]), capture)
+    capture = Capture(activations=tuple(Site("resid_post", layer, name) for layer in layers))
+    records = execute(model, plan_passes(model, [split_last_token(trace, at, name) for trace in listed]), capture)
     answers = [choose_option(record.logprobs) for record in records] if labels is None else list(labels)
     dropped = find_rare_answers(answers, questions, folds)
-    used = [t for t in range(len(found)) if t not in dropped]
+    used = [t for t in range(len(listed)) if t not in dropped]
     classes = Counter(answers[t] for t in used)
     if len(classes) < 2:
-        told = ", ".join(f"{label!r} {n} times" for label, n in Counter(answers).most_common(3))
+        counts = ", ".join(f"{label!r} {n} times" for label, n in Counter(answers).most_common(3))
         raise MeasureError(
-            f"a probe for the answers of {len(found)} traces, in {folds} folds",
-            f"fewer than two answers are given to {folds} questions or more: {told}",
-            "give more traces, fewer folds, or a task whose answers vary",
+            f"a probe in {folds} folds needs two answers that are each given to {folds} questions, and"
+            f" fewer than two answers are given to {folds} questions or more, among {len(listed)} traces: {counts}",
+            "Use more traces, fewer folds, or a task whose answers vary.",
         )
     y = np.array([list(classes).index(answers[t]) for t in used])
     q = np.unique(questions[used], return_inverse=True)[1]
-    texts = [found[t].ids[: found[t].locate(at)[1]] for t in used]
+    texts = [listed[t].ids[: listed[t].locate(at)[1]] for t in used]
     streams = {
-        layer: _stack_activations([records[t] for t in used], Site("resid_post", layer, name)) for layer in chosen
+        layer: _stack_activations([records[t] for t in used], Site("resid_post", layer, name)) for layer in layers
     }
     table = evaluate_probes(streams, bag_of_tokens(texts), y, q, folds, seed)
     return Commitment(table, at, classes, len(used), int(q.max()) + 1, dropped, folds, seed)
@@ -145,15 +169,17 @@ def evaluate_probes(
     folds: int,
     seed: int,
 ) -> pd.DataFrame:
-    """The table of a `Commitment`: a probe on the features of each layer, beside both baselines.
+    """The table of a `Commitment`: a probe on the activations of each layer, beside both baselines.
 
     Raises:
-        MeasureError: all questions of an answer came into one fold.
+        MeasureError: all questions of an answer are in one fold.
     """
     fold = assign_folds(labels, questions, folds, seed)
     if any(len(set(labels[fold != f])) < len(set(labels)) for f in range(folds)):
-        found = "all questions of an answer are in one fold"
-        raise MeasureError(f"a probe in {folds} folds", found, "give more traces, fewer folds, or another seed")
+        raise MeasureError(
+            f"outside each of {folds} folds every answer must occur, and all questions of an answer are in one fold",
+            "Use more traces, fewer folds, or another seed.",
+        )
     baselines = predict_by_frequency(labels, fold), predict_with_probe(bag, labels, fold)
     probes = {layer: predict_with_probe(features, labels, fold) for layer, features in streams.items()}
     metrics: dict[ProbeMetric, Callable[[Probabilities], DrawStatistic]] = {
@@ -163,28 +189,28 @@ def evaluate_probes(
         metrics["auc"] = lambda p: make_auc_statistic(p, labels, questions, fold)
     weights = draw_questions(int(questions.max()) + 1, seed)
     rows = [
-        {"metric": metric, "layer": layer, **_make_row(of(found), [of(b) for b in baselines], weights)}
+        {"metric": metric, "layer": layer, **_make_row(of(predicted), [of(b) for b in baselines], weights)}
         for metric, of in metrics.items()
-        for layer, found in probes.items()
+        for layer, predicted in probes.items()
     ]
     return pd.DataFrame(rows)
 
 
 def make_accuracy_statistic(probabilities: Probabilities, labels: Labels, questions: Labels) -> DrawStatistic:
-    """Share of traces whose most probable class is right, as a function of the questions drawn."""
+    """The share of traces whose most probable class is right, as a function of the questions drawn."""
     hits, counts = np.bincount(questions, mark_correct(probabilities, labels)), np.bincount(questions)
     return lambda weights: (weights @ hits) / (weights @ counts)
 
 
 def make_auc_statistic(probabilities: Probabilities, labels: Labels, questions: Labels, fold: Labels) -> DrawStatistic:
-    """Area under the ROC curve, within folds, as a function of the questions drawn."""
+    """The area under the ROC curve, within folds, as a function of the questions drawn."""
     member = np.eye(questions.max() + 1)[questions]
     won, exist = (member.T @ pairs @ member for pairs in compare_class_pairs(probabilities, labels, fold))
     return lambda weights: ((weights @ won) * weights).sum(1) / ((weights @ exist) * weights).sum(1)
 
 
 def find_rare_answers(answers: Sequence[Hashable], questions: Int[np.ndarray, " trace"], folds: int) -> dict[int, str]:
-    """Traces whose answer is given to fewer questions than there are folds, so that some fold would not know it."""
+    """Traces whose answer is given to fewer questions than there are folds, each with this as its reason."""
     given = Counter(answer for answer, _ in set(zip(answers, questions.tolist(), strict=True)))
     return {
         t: f"{answer!r} is the answer to {given[answer]} questions, and there are {folds} folds"
@@ -194,14 +220,16 @@ def find_rare_answers(answers: Sequence[Hashable], questions: Int[np.ndarray, " 
 
 
 def split_last_token(trace: Condition, at: str, name: str) -> Condition:
-    """The same tokens, with the last of the piece `at` in a piece `name` of its own, so that it alone is read.
+    """The same tokens, with the last token of the piece `at` in a piece `name` of its own, which can be read alone.
 
     Raises:
-        PlanError: the trace is edited, or lacks the piece.
+        PlanError: the trace has edits, or lacks the piece.
     """
     if trace.edits:
-        asked = f"a probe of {trace.name!r}"
-        raise PlanError(asked, f"it has {len(trace.edits)} edits", "give unedited traces, such as trace.clean")
+        raise PlanError(
+            f"a probe needs unedited traces, and {trace.name!r} has {len(trace.edits)} edits",
+            "Pass unedited traces, such as trace.clean.",
+        )
     start, stop = trace.locate(at)
     own = (Piece(at, trace.ids[start : stop - 1]), Piece(name, trace.ids[stop - 1 : stop]))
     halves = [piece for piece in own if piece.ids]
@@ -210,12 +238,12 @@ def split_last_token(trace: Condition, at: str, name: str) -> Condition:
 
 
 def _stack_activations(records: Sequence[Record], site: Site) -> Float[np.ndarray, "trace d_model"]:
-    """The activations of one site, a row a trace."""
+    """The activations of one site, one row for each trace."""
     return np.stack([record.activations[site][0].double().cpu().numpy() for record in records])
 
 
 def _make_row(own: DrawStatistic, baselines: Sequence[DrawStatistic], weights: Array) -> dict[str, object]:
-    """One layer's numbers."""
+    """The numbers of one layer."""
 
     def excess(drawn: Array) -> Array:
         return own(drawn) - np.max([baseline(drawn) for baseline in baselines], axis=0)
@@ -238,7 +266,7 @@ def _make_row(own: DrawStatistic, baselines: Sequence[DrawStatistic], weights: A
 def _compute_interval(
     statistic: DrawStatistic, weights: Array, scale: tuple[float, float]
 ) -> tuple[float, float, float, str]:
-    """Value and 95 % interval of a statistic, and how the interval was made."""
+    """The value and the 95 % interval of a statistic, and the method of the interval."""
     n = weights.shape[1]
     value = float(statistic(np.ones((1, n)))[0])
     with np.errstate(invalid="ignore"):  # draws without one of two classes have no AUC

@@ -1,29 +1,48 @@
-"""Pairs of traces: which run is edited, which two the effects lie between, and what is refused."""
+"""Which run is edited, which runs are its ends, and which traces are refused: what all measuring functions share.
 
-import random
+1. Pair each clean trace with its donor, the corrupted trace, and check that their pieces have equal lengths.
+2. Choose the run that is edited: the corrupted one to denoise, the clean one to noise. The edit writes something of the
+   other run into it.
+3. Fix the metric of the pair from the two unedited runs: the clean answer, and the corrupted answer as its foil.
+4. The effect of an edit is how far the metric moves from the edited run's own value towards the other run.
+
+For example, a clean run with the answer A and a corrupted one with the answer B, whose logit differences A - B are::
+
+    clean 3.0, corrupted -2.0, corrupted run with the clean state of step 1 written into it 1.0
+
+    effect of denoising step 1         1.0 - (-2.0) = 3.0
+    normalised by the gap of the runs  3.0 / (3.0 - (-2.0)) = 0.6
+"""
+
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Int
 
 from faithlens.effects.step_effects import Direction, Metric
-from faithlens.errors import PlanError, suggest_names
+from faithlens.errors import PlanError, check_choice, suggest_names
 from faithlens.execution.execute import execute
 from faithlens.measures.answers import choose_option, kl_divergence, logit_difference, option_probabilities
 from faithlens.model.model import Model
-from faithlens.model.structure import Interval
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.condition import Condition, Span
 from faithlens.plan.memory import plan_passes
 
 Conditions = Condition | Sequence[Condition]
-MAX_PASS_TOKENS = 1 << 16  # a pass, where memory allows: a pass more would run the traces behind its edits once more
+MAX_PASS_TOKENS = 1 << 16  # of one pass, if memory allows; each further pass runs the unedited traces again
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One trace's share: the run that is edited, and the one or two runs that effects are measured from."""
+    """One trace in an experiment.
+
+    Attributes:
+        base: the run that is edited.
+        clean: the clean run.
+        corrupted: the corrupted run; None if nothing is taken from another run.
+    """
 
     base: Condition
     clean: Condition
@@ -31,24 +50,35 @@ class Experiment:
 
     @classmethod
     def from_pair(cls, direction: Direction, clean: Condition, corrupted: Condition) -> "Experiment":
-        """The clean run is edited to be noised, the corrupted one to be denoised."""
+        """The experiment that edits the clean run ("noise") or the corrupted one ("denoise").
+
+        Raises:
+            PlanError: an unknown direction.
+        """
+        check_direction(direction)
         return cls(clean if direction == "noise" else corrupted, clean, corrupted)
 
     @property
     def source(self) -> Condition:
-        """The run that edits take from: of the two the one that is not edited."""
+        """The run whose words or activations are written into `base`."""
         assert self.corrupted is not None
         return self.corrupted if self.base is self.clean else self.clean
 
     @property
     def unedited_runs(self) -> list[Condition]:
-        """The runs that are not edited."""
+        """The clean run, and the corrupted one if there is one."""
         return [self.clean, *([self.corrupted] if self.corrupted else [])]
 
 
 @dataclass(frozen=True)
 class TraceMetric:
-    """The metric of one trace: as a function of a record, and of the runs that are not edited."""
+    """The metric of one trace.
+
+    Attributes:
+        measure: the metric of a record.
+        clean: the metric of the clean run.
+        corrupted: the metric of the corrupted run; NaN if there is none.
+    """
 
     measure: Callable[[Record], float]
     clean: float
@@ -62,9 +92,17 @@ class TraceMetric:
 def make_trace_metric(metric: Metric, experiment: Experiment, unedited_records: Sequence[Record]) -> TraceMetric:
     """The metric of one trace, from the records of its unedited runs.
 
+    Args:
+        metric: "logit_difference", the clean answer's log-probability minus that of the corrupted answer (of the second
+            answer if there is no corrupted run); "probability" of the clean answer; or "kl", minus the Kullback-Leibler
+            divergence from the clean run's answers.
+        experiment: the trace.
+        unedited_records: the records of `experiment.unedited_runs`.
+
     Raises:
-        PlanError: clean and corrupted runs give the same answer, so there is nothing between them.
+        PlanError: an unknown metric, or clean and corrupted run have the same answer.
     """
+    check_metric(metric)
     clean, *others = unedited_records
     answer = choose_option(clean.logprobs)
     if others:
@@ -73,9 +111,9 @@ def make_trace_metric(metric: Metric, experiment: Experiment, unedited_records: 
         foil = clean.logprobs.argsort(descending=True).tolist()[min(1, len(clean.logprobs) - 1)]
     if others and foil == answer:
         raise PlanError(
-            f"effects between {experiment.clean.name!r} and {others[0].condition.name!r}",
-            f"both are answered with option {answer}",
-            "choose a donor with another answer",
+            f"clean and corrupted run must have different answers, but {experiment.clean.name!r} and"
+            f" {others[0].condition.name!r} are both answered with option {answer}",
+            "Choose a donor with another answer; `find_donors` does so.",
         )
     of: dict[Metric, Callable[[Record], float]] = {
         "logit_difference": lambda record: logit_difference(record.logprobs, answer, foil),
@@ -85,98 +123,156 @@ def make_trace_metric(metric: Metric, experiment: Experiment, unedited_records: 
     return TraceMetric(of[metric], of[metric](clean), of[metric](others[0]) if others else float("nan"))
 
 
-def pair_traces(clean: Conditions, corrupted: Conditions) -> list[tuple[Condition, Condition]]:
-    """Clean and corrupted traces side by side.
+def check_direction(direction: str) -> None:
+    """Refuse an unknown direction of patching.
 
     Raises:
-        PlanError: there are not as many of each, or two do not match in tokens.
+        PlanError: with the nearest direction.
+    """
+    check_choice(direction, get_args(Direction), "direction", PlanError)
+
+
+def check_metric(metric: str) -> None:
+    """Refuse an unknown metric of the answer.
+
+    Raises:
+        PlanError: with the nearest metric.
+    """
+    check_choice(metric, get_args(Metric), "metric", PlanError)
+
+
+def pair_traces(clean: Conditions, corrupted: Conditions) -> list[tuple[Condition, Condition]]:
+    """Each clean trace with its corrupted one.
+
+    Raises:
+        PlanError: the numbers of traces differ, or the pieces of a pair have different lengths.
     """
     ones, others = list_traces(clean), list_traces(corrupted)
     if len(ones) != len(others):
-        found = f"{len(ones)} clean and {len(others)} corrupted"
-        raise PlanError("effects between pairs of traces", found, "give one donor for each clean trace")
+        raise PlanError(
+            f"there must be as many corrupted traces as clean ones, got {len(ones)} clean and {len(others)} corrupted",
+            "Pass one donor for each clean trace.",
+        )
     for one, other in zip(ones, others, strict=True):
         check_aligned(one, other)
     return list(zip(ones, others, strict=True))
 
 
 def run_together(model: Model, conditions: Sequence[Condition], capture: Capture = Capture()) -> list[Record]:
-    """Plan and run, in as few passes as memory allows."""
+    """Run the conditions in as few packed passes as memory allows."""
     return execute(model, plan_passes(model, conditions, budget=MAX_PASS_TOKENS), capture)
 
 
 def list_traces(traces: Conditions) -> list[Condition]:
-    """One trace, or several."""
-    return [traces] if isinstance(traces, Condition) else list(traces)
+    """The traces as a list; a single condition is a list of one.
+
+    Raises:
+        PlanError: an element is no condition, or there is none.
+    """
+    listed = [traces] if isinstance(traces, Condition) else list(traces)
+    for trace in listed:
+        check_condition(trace, "trace")
+    if not listed:
+        raise PlanError("at least one trace is needed, got none", "Pass one condition, or several in a list.")
+    return listed
+
+
+def check_condition(trace: object, what: str) -> None:
+    """Refuse what is not one condition; `what` says which argument it is.
+
+    Raises:
+        PlanError: with the type of `trace`.
+    """
+    if not isinstance(trace, Condition):
+        raise PlanError(
+            f"the {what} must be a Condition, got {type(trace).__name__}",
+            "Make conditions from a case, for example with make_full_cot(case).",
+        )
+
+
+def select_layers(model: Model, requested: Sequence[int] | None) -> tuple[int, ...]:
+    """The requested layers, or all layers of the model.
+
+    Raises:
+        PlanError: `requested` is no list, or the model has no such layer.
+    """
+    if requested is None:
+        return tuple(range(model.n_layers))
+    if isinstance(requested, int):
+        raise PlanError(f"layers must be a list of numbers, got {requested}", f"Pass [{requested}].")
+    for layer in requested:
+        if layer not in range(model.n_layers):
+            raise PlanError(
+                f"a layer must be a number from 0 to {model.n_layers - 1}, got {layer!r}",
+                f"{model.name} has {model.n_layers} layers; name some of these.",
+            )
+    return tuple(requested)
 
 
 def number_questions(traces: Sequence[Condition], groups: Sequence[Hashable] | None) -> Int[np.ndarray, " trace"]:
-    """Numbers from 0 that say which traces are of one question; each of its own where nothing is said.
+    """The number of each trace's question, from 0 on. Without `groups`, each trace has a question of its own.
 
     Raises:
         PlanError: there are not as many groups as traces.
     """
     if groups is not None and len(groups) != len(traces):
-        raise PlanError("traces in groups", f"{len(traces)} traces and {len(groups)} groups", "name one for each trace")
+        raise PlanError(
+            f"groups must name the question of each trace, got {len(traces)} traces and {len(groups)} groups",
+            "Name one group for each trace.",
+        )
     given = range(len(traces)) if groups is None else groups
     number = {group: i for i, group in enumerate(dict.fromkeys(given))}
     return np.array([number[group] for group in given], dtype=int)
 
 
 def select_steps(traces: Sequence[Condition], requested: Sequence[str] | None) -> list[str]:
-    """The names of the steps: those asked for, or all between the prompt and the stem of any trace.
+    """The requested steps, or all pieces between the prompt and the stem of any trace.
 
     Raises:
-        PlanError: no trace has one of the names before its stem.
+        PlanError: `requested` is a single name, or no trace has such a piece before its stem.
     """
+    if isinstance(requested, str):
+        raise PlanError(f"steps must be a list of names, got the text {requested!r}", f"Pass [{requested!r}].")
     pieces = [piece for trace in traces for piece in trace.pieces[:-1]]
     known = list(dict.fromkeys(piece.name for piece in pieces))
     for name in requested or ():
         if name not in known:
-            raise PlanError(f"the step {name!r}", f"no trace has it; {suggest_names(name, known)}", "name one of these")
+            raise PlanError(f"no trace has a step {name!r}", f"Name one of the steps: {suggest_names(name, known)}")
     prompts = {trace.pieces[0].name for trace in traces}
     return [name for name in known if name not in prompts] if requested is None else list(requested)
 
 
 def replace_words(base: Condition, source: Condition, span: Span) -> Condition:
-    """`base` with the words that `source` has at `span`; the two have as many tokens, piece by piece."""
+    """`base` with the tokens that `source` has at `span`; the pieces of the two have equal lengths."""
     start, stop = base.locate(span)
     ids = base.ids[:start] + source.ids[start:stop] + base.ids[stop:]
     return replace(base, pieces=tuple(replace(piece, ids=ids[slice(*base.spans[piece.name])]) for piece in base.pieces))
 
 
-def draw_control_span(trace: Condition, step: str, rng: random.Random) -> Interval:
-    """As many tokens as `step` has, anywhere before the stem but at the very first token, an attention sink."""
-    start, stop = trace.spans[step]
-    last = trace.spans[trace.pieces[-1].name][0]
-    first = rng.randint(1, max(1, last - (stop - start)))
-    return first, min(first + stop - start, last)
-
-
 def check_aligned(clean: Condition, corrupted: Condition) -> None:
-    """Refuse pairs whose pieces do not lie at the same positions.
+    """Refuse pairs whose pieces do not have the same positions.
 
     Raises:
         PlanError: with the first piece that differs.
     """
     if are_aligned(clean, corrupted):
         return
-    found = (
-        f"{len(clean.pieces)} and {len(corrupted.pieces)} pieces, {len(clean.options)} and"
-        f" {len(corrupted.options)} options, or other options"
+    difference = (
+        f"they have {len(clean.pieces)} and {len(corrupted.pieces)} pieces, and {len(clean.options)} and"
+        f" {len(corrupted.options)} options; or other options"
     )
     for one, other in zip(clean.pieces, corrupted.pieces, strict=False):
         if (one.name, len(one.ids)) != (other.name, len(other.ids)):
-            found = f"{one.name!r} has {len(one.ids)} tokens, and {other.name!r} of the donor {len(other.ids)}"
+            difference = f"{one.name!r} has {len(one.ids)} tokens, and {other.name!r} of the donor {len(other.ids)}"
             break
     raise PlanError(
-        f"effects between {clean.name!r} and {corrupted.name!r}",
-        found,
-        "choose a donor that matches piece by piece and has the same options; `find_donors` looks for one",
+        f"{clean.name!r} and {corrupted.name!r} must have the same options and the same pieces, token by token:"
+        f" {difference}",
+        "Choose a donor with the same token layout; `find_donors` looks for one.",
     )
 
 
 def are_aligned(one: Condition, other: Condition) -> bool:
-    """Whether two traces have the same options, and pieces of the same names with as many tokens."""
+    """Whether two traces have the same options, and pieces of the same names and lengths."""
     shapes = [[(piece.name, len(piece.ids)) for piece in each.pieces] for each in (one, other)]
     return shapes[0] == shapes[1] and one.options == other.options

@@ -1,4 +1,18 @@
-"""What heads take from each piece, and what it is worth to the answer to first order."""
+"""What does each head bring from each piece to the answer, to first order?
+
+1. Run each trace; the metric is the logit difference between its answer and the second answer.
+2. At the answer row, for each head, let z be its output, g the gradient of the metric at z, and A_j v_j the
+   attention-weighted value that it reads from token j. The worth of a piece is the sum of A_j (g . v_j) over its
+   tokens. Over all pieces the worth adds up to g . z.
+3. This is an approximation. So for some heads drawn at random, zero the output and compare the exact fall of the metric
+   with the worth over all pieces.
+
+For example, one head in two dimensions, with pieces of one token each::
+
+    g = (2, 0)        prompt  A = .25, v = (0, 4)    worth .25 * 0 = 0
+                      step 0  A = .75, v = (2, 0)    worth .75 * 4 = 3
+    z = (1.5, 1)      g . z = 3 = 0 + 3
+"""
 
 import random
 from dataclasses import dataclass, replace
@@ -7,8 +21,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from faithlens.effects.approximation import ApproximationQuality, assess_approximation, check_approximation
 from faithlens.effects.experiment import Conditions, list_traces, run_together
-from faithlens.effects.step_effects import ApproximationQuality, assess_approximation, check_approximation
 from faithlens.execution.execute import execute
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
@@ -18,42 +32,49 @@ from faithlens.plan.memory import plan_passes
 
 @dataclass(frozen=True, eq=False)
 class GradientFlow:
-    """Gradient-weighted flow, and how it agrees with taking heads away.
+    """The worth of each head and piece, and how well it agrees with removing heads.
 
     Attributes:
-        table: a row a trace, layer, head and piece: `measure_gradient_flow`, in logits.
-        quality: heads' worth, over all pieces, against the exact fall when the head gives nothing.
+        table: one row for each trace, layer, head and piece, with the column `worth`, in logits.
+        quality: the worth of checked heads, over all pieces, compared with the exact fall when the head is removed.
     """
 
     table: pd.DataFrame
     quality: ApproximationQuality
 
     def to_dataframe(self) -> pd.DataFrame:
-        """The table.
+        """The table. Columns: trace, layer, head, piece, and worth in logits.
 
         Raises:
-            MeasureError: it too often has the wrong sign.
+            MeasureError: too many of the checked heads have the wrong sign.
         """
         check_approximation(self.quality, "gradient-weighted flow")
         return self.table
 
 
 def measure_gradient_flow(model: Model, traces: Conditions, *, n_checked: int = 20, seed: int = 0) -> GradientFlow:
-    """What the answer row takes from each piece through each head, times the metric's gradient there (M12).
+    """Measure what each head brings from each piece to the answer, to first order, in logits.
 
-    With z the head's output, g the gradient at it and A_j v_j what it takes from token j, a piece is worth the sum of
-    A_j (g . v_j) over its tokens, and all pieces together g . z. The metric is how far the answer is ahead of the next
-    likely option. It is first order: of `n_checked` heads a trace, drawn by `seed`, the output is zeroed for the audit.
+    The method is ours; its steps are in the module docstring.
+
+    Args:
+        model: the model.
+        traces: one trace or several, without edits.
+        n_checked: the number of heads for each trace that are removed to check the approximation.
+        seed: the seed of the draw of these heads.
+
+    Raises:
+        PlanError: a trace has edits.
     """
-    found = list_traces(traces)
+    listed = list_traces(traces)
     rng = random.Random(f"flow:{seed}")
     every = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
-    drawn = [rng.sample(every, min(n_checked, len(every))) for _ in found]
-    without = [remove_head(one, *place) for one, places in zip(found, drawn, strict=True) for place in places]
-    records = run_together(model, [*found, *without])
-    ablated = iter(records[len(found) :])
+    drawn = [rng.sample(every, min(n_checked, len(every))) for _ in listed]
+    without = [remove_head(one, *place) for one, places in zip(listed, drawn, strict=True) for place in places]
+    records = run_together(model, [*listed, *without])
+    ablated = iter(records[len(listed) :])
     frames, first_order, exact = [], [], []
-    for t, (one, record, places) in enumerate(zip(found, records, drawn, strict=False)):
+    for t, (one, record, places) in enumerate(zip(listed, records, drawn, strict=False)):
         answer, foil = record.logprobs.argsort(descending=True).tolist()[:2]
         weights = torch.zeros(len(one.options))
         weights[answer], weights[foil] = 1.0, -1.0
@@ -74,7 +95,7 @@ def measure_gradient_flow(model: Model, traces: Conditions, *, n_checked: int = 
 
 
 def remove_head(trace: Condition, layer: int, head: int) -> Condition:
-    """`trace` whose answer row gets nothing from one head."""
+    """`trace` with the output of one head set to zero at the answer row."""
     row = (len(trace.ids) - 1, len(trace.ids))
     edit = Ablation("z", row, "zero", layers=(layer,), heads=(head,))
     return replace(trace, name="without a head", edits=(*trace.edits, edit))

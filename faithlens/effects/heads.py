@@ -1,4 +1,18 @@
-"""Which heads bring the chain of thought to the answer: all approximately, the strongest exactly."""
+"""Which heads bring the chain of thought to the answer? All heads approximately, the strongest ones exactly.
+
+1. Run the clean and the corrupted trace.
+2. Approximate the effect of patching each head at the rows of the stem, by integrated gradients: all heads move
+   together from the base run's outputs to the other run's.
+3. Rank the heads by the mean absolute value over traces of this approximation.
+4. Patch the `top` heads one by one, and `n_checked` others drawn at random.
+5. Compare approximate with exact effects of these heads; the ranking is refused if they disagree.
+
+For example, with 3 layers of 4 heads, `top=2` and `n_checked=3`::
+
+    approximate    12 heads, from 5 gradients (midpoints=5)
+    exact          5 heads: the two strongest and three of the other ten; NaN for the other 7
+    quality        n_cells = 5 for each trace
+"""
 
 import random
 from collections.abc import Sequence
@@ -10,14 +24,9 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
+from faithlens.effects.approximation import ApproximationQuality, assess_approximation, check_approximation
 from faithlens.effects.experiment import Conditions, Experiment, make_trace_metric, pair_traces, run_together
-from faithlens.effects.step_effects import (
-    ApproximationQuality,
-    Direction,
-    assess_approximation,
-    check_approximation,
-    compute_trace_intervals,
-)
+from faithlens.effects.step_effects import Direction, compute_trace_intervals
 from faithlens.effects.steps import make_attribution_weights
 from faithlens.execution.execute import execute
 from faithlens.model.model import Model
@@ -33,13 +42,13 @@ HeadEffectArray = Float[np.ndarray, "trace layer head"]
 
 @dataclass(frozen=True, eq=False)
 class HeadEffects:
-    """Effects, in logits, of patching single heads at the answer rows.
+    """Effects, in logits, of patching single heads at the rows of the stem.
 
     Attributes:
-        direction: of the patches.
-        exact: the effect of the patch itself; NaN for heads that were not patched.
-        approximate: integrated gradients, of all heads.
-        quality: how the two agree where both are known.
+        direction: the direction of the patches.
+        exact: the effect of each patch; NaN for heads that were not patched.
+        approximate: integrated gradients of all heads.
+        quality: how well the two agree for heads that were patched.
     """
 
     direction: Direction
@@ -48,17 +57,17 @@ class HeadEffects:
     quality: ApproximationQuality
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row a trace and head that was patched."""
+        """A table with one row for each trace and patched head. Columns: trace, layer, head, effect (logits)."""
         axes = [range(n) for n in self.exact.shape]
         index = pd.MultiIndex.from_product(axes, names=["trace", "layer", "head"])
         frame = pd.DataFrame({"effect": self.exact.ravel()}, index=index).dropna()
         return frame.reset_index()
 
     def rank_heads(self) -> pd.DataFrame:
-        """All heads by their mean approximate effect, the strongest first.
+        """All heads by their mean approximate effect, the strongest first. Columns: layer, head, approximate, exact.
 
         Raises:
-            MeasureError: the approximations too often have the wrong sign.
+            MeasureError: too many of the approximations have the wrong sign.
         """
         check_approximation(self.quality, "approximate effects of heads")
         mean = self.approximate.mean(0)
@@ -67,17 +76,19 @@ class HeadEffects:
         return frame.sort_values("approximate", key=np.abs, ascending=False, kind="stable").reset_index()
 
     def bootstrap_ci(self, seed: int = 0) -> pd.DataFrame:
-        """Mean exact effect of each patched head with its 95 % interval, whole traces resampled.
+        """The mean exact effect of each patched head, with a 95 % bootstrap interval over whole traces.
+
+        Columns: layer, head, effect, low, high (logits) and n, the number of traces.
 
         Raises:
-            MeasureError: there is one trace only, which has no spread.
+            MeasureError: there is only one trace.
         """
         known = np.argwhere(np.isfinite(self.exact).all(0))
         index = pd.MultiIndex.from_arrays(list(known.T), names=["layer", "head"])
         return compute_trace_intervals(self.exact[:, known[:, 0], known[:, 1]], index, "patches of heads", seed)
 
     def plot(self) -> "Figure":
-        """Mean exact effects, a heat map of layers by heads; heads that were not patched are left out."""
+        """A heat map of mean exact effects, layers by heads; heads that were not patched are blank."""
         from faithlens.figures.internals import plot_head_heatmap  # plotly takes a second to import
 
         mean = self.exact.mean(0)
@@ -95,48 +106,61 @@ def head_effects(
     midpoints: int = 5,
     seed: int = 0,
 ) -> HeadEffects:
-    """Patch the output of heads at the stem's rows, the strongest `top` of them exactly (M16).
+    """Patch the output of single heads at the rows of the stem, the strongest `top` heads exactly.
 
-    Integrated gradients, with all heads on their way to the donor's outputs together, find the strongest. These and
-    `n_checked` others, drawn at random, are patched one by one, which audits the approximation (M22). The metric is the
-    logit difference between the clean answer and the donor's.
+    Returns effects of shape (trace, layer, head), in logits: the metric is the logit difference between the clean and
+    the corrupted answer. Sources: activation patching, Heimersheim & Nanda 2024, arXiv 2404.15255; integrated
+    gradients, Sundararajan et al. 2017, section 3.
+
+    Args:
+        model: the model.
+        clean: the clean trace, or several.
+        donor: the corrupted trace of each clean one, with the same token layout and another answer.
+        direction: "noise" writes the corrupted run's outputs into the clean run, "denoise" the reverse.
+        top: the number of heads that are patched because they are strongest.
+        n_checked: the number of other heads, drawn at random, that are patched to check the approximation.
+        midpoints: the number of points of the integrated gradients.
+        seed: the seed of the draw.
 
     Raises:
-        PlanError: the traces do not match in tokens, or answer alike.
+        PlanError: an unknown direction, traces of different token layout, or pairs with the same answer.
     """
     work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
     ends = run_together(model, [each for w in work for each in w.unedited_runs])
-    couples = [ends[2 * t : 2 * t + 2] for t in range(len(work))]
+    pairs_of_records = [ends[2 * t : 2 * t + 2] for t in range(len(work))]
     approximate = np.stack(
-        [approximate_effects(model, w, couple, direction, midpoints) for w, couple in zip(work, couples, strict=True)]
+        [
+            approximate_effects(model, w, unedited, direction, midpoints)
+            for w, unedited in zip(work, pairs_of_records, strict=True)
+        ]
     )
     order = np.argsort(-np.abs(approximate.mean(0)), axis=None, kind="stable").tolist()
     rest = order[top:]
     chosen = order[:top] + random.Random(f"heads:{seed}").sample(rest, min(n_checked, len(rest)))
     places = [divmod(number, model.n_heads) for number in chosen]
-    asked = [
+    conditions = [
         replace(w.base, name="head", edits=(*w.base.edits, make_head_patch(w, *place)))
         for w in work
         for place in places
     ]
-    records = iter(run_together(model, asked))
+    records = iter(run_together(model, conditions))
     exact = np.full_like(approximate, np.nan)
-    for t, (w, couple) in enumerate(zip(work, couples, strict=True)):
-        stick = make_trace_metric("logit_difference", w, couple)
+    for t, (w, unedited) in enumerate(zip(work, pairs_of_records, strict=True)):
+        metric = make_trace_metric("logit_difference", w, unedited)
         for layer, head in places:
-            exact[t, layer, head] = stick.compute_effect(next(records), direction)
+            exact[t, layer, head] = metric.compute_effect(next(records), direction)
     return HeadEffects(direction, exact, approximate, assess_approximation(approximate, exact))
 
 
 def make_head_patch(experiment: Experiment, layer: int, head: int, amount: float = 1.0) -> Patch:
-    """The patch of one head at the stem's rows."""
+    """The patch of one head at the rows of the stem."""
     return Patch("z", experiment.base.pieces[-1].name, experiment.source, layers=(layer,), heads=(head,), amount=amount)
 
 
 def approximate_effects(
     model: Model, experiment: Experiment, unedited_records: Sequence[Record], direction: Direction, midpoints: int
 ) -> Float[np.ndarray, "layer head"]:
-    """Integrated gradients of every head's effect on one trace."""
+    """Integrated gradients of the effect of every head on one trace, in logits."""
     heads = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
 
     def part_way(amount: float) -> Condition:

@@ -1,4 +1,18 @@
-"""Layer by layer, do the states of the chain of thought matter more than as many states of the question?"""
+"""Layer by layer, do the states of the chain of thought matter more than as many states of the question?
+
+1. Draw a span of the chain and a span of the question of equal length: the shorter of the two parts as a whole, and as
+   many neighbouring tokens of the longer one. The first token, an attention sink, is left out.
+2. In each layer, patch the residual stream at the one span, and in another run at the other span.
+3. The contrast of the two effects is ``max(0, chain - question) / (|chain| + |question|)``.
+
+For example, a prompt of 4 tokens and a chain of 5, so that 3 positions are compared::
+
+    draw_equal_spans(trace, rng)                    chain (4, 7), (5, 8) or (6, 9); question (1, 4)
+    effect of the chain 1.5, of the question 0.5    contrast (1.5 - 0.5) / (1.5 + 0.5) = 0.5
+    effect of the chain 0.5, of the question 1.5    contrast 0: the answer bypasses the chain
+
+After arXiv 2602.03994; its own closed formula could not be checked.
+"""
 
 import random
 from collections.abc import Sequence
@@ -6,7 +20,14 @@ from dataclasses import replace
 
 import pandas as pd
 
-from faithlens.effects.experiment import Conditions, Experiment, make_trace_metric, pair_traces, run_together
+from faithlens.effects.experiment import (
+    Conditions,
+    Experiment,
+    make_trace_metric,
+    pair_traces,
+    run_together,
+    select_layers,
+)
 from faithlens.effects.step_effects import Direction, Metric
 from faithlens.effects.steps import add_edit
 from faithlens.measures.mediation import chain_contrast
@@ -25,34 +46,46 @@ def layer_effects(
     metric: Metric = "logit_difference",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Patches of the chain of thought in one layer against those of as many positions of the question (M15).
+    """Patch the chain of thought in one layer, and as many positions of the question, and compare the effects.
 
-    A row a trace and layer: `chain` and `question`, the effects; `positions`, how many of each; `cmi`, their contrast
-    (see `measures.mediation.contrast`), which is low where the answer bypasses the chain. After arXiv 2602.03994, whose
-    own closed formula could not be checked. Of the longer, a stretch as long as the other is drawn, by `seed`. Donors
-    ask another question: where question and donor's are one, its states do not differ, and the contrast says nothing.
+    Returns a table with one row for each trace and layer: `chain` and `question`, the effects in the unit of `metric`;
+    `positions`, the number of tokens patched in each; and `cmi`, the contrast (`measures.mediation.chain_contrast`), 0
+    to 1, which is low where the answer bypasses the chain. Source: arXiv 2602.03994.
+
+    The donor must have another question. If the questions are equal, their states do not differ, and the contrast
+    means nothing.
+
+    Args:
+        model: the model.
+        clean: the clean trace, or several.
+        donor: the corrupted trace of each clean one, with the same token layout and another answer.
+        direction: "noise" writes the corrupted run's states into the clean run, "denoise" the reverse.
+        layers: the layers; all layers by default.
+        metric: "logit_difference", "probability" or "kl", as in `patch_effects`.
+        seed: the seed of the draw of the spans.
 
     Raises:
-        PlanError: the traces do not match in tokens, or answer alike.
+        PlanError: an unknown direction, metric or layer, traces of different token layout, or pairs with the same
+            answer.
     """
     work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
-    chosen = tuple(range(model.n_layers) if layers is None else layers)
+    layers = select_layers(model, layers)
     drawn = [draw_equal_spans(w.clean, random.Random(f"layers:{seed}:{t}")) for t, w in enumerate(work)]
-    asked = [each for w in work for each in w.unedited_runs]
+    conditions = [each for w in work for each in w.unedited_runs]
     for w, both in zip(work, drawn, strict=True):
-        asked += [patch_layer(w, where, layer) for layer in chosen for where in both]
-    records = iter(run_together(model, asked))
-    sticks = [make_trace_metric(metric, w, [next(records) for _ in w.unedited_runs]) for w in work]
+        conditions += [patch_layer(w, where, layer) for layer in layers for where in both]
+    records = iter(run_together(model, conditions))
+    trace_metrics = [make_trace_metric(metric, w, [next(records) for _ in w.unedited_runs]) for w in work]
     rows = []
-    for t, (stick, (where, _)) in enumerate(zip(sticks, drawn, strict=True)):
-        for layer in chosen:
-            chain, question = (stick.compute_effect(next(records), direction) for _ in range(2))
+    for t, (trace_metric, (where, _)) in enumerate(zip(trace_metrics, drawn, strict=True)):
+        for layer in layers:
+            chain, question = (trace_metric.compute_effect(next(records), direction) for _ in range(2))
             rows.append((t, layer, where[1] - where[0], chain, question, chain_contrast(chain, question)))
     return pd.DataFrame(rows, columns=["trace", "layer", "positions", "chain", "question", "cmi"])
 
 
 def draw_equal_spans(trace: Condition, rng: random.Random) -> tuple[Interval, Interval]:
-    """A stretch of the chain as long as one of the question, whose first token, an attention sink, is left out."""
+    """Spans of equal length in the chain and in the question, without the first token."""
     end, stem = trace.spans[trace.pieces[0].name][1], trace.spans[trace.pieces[-1].name][0]
     n = min(end - 1, stem - end)
     starts = rng.randint(end, stem - n), rng.randint(1, end - n)
@@ -60,7 +93,7 @@ def draw_equal_spans(trace: Condition, rng: random.Random) -> tuple[Interval, In
 
 
 def patch_layer(experiment: Experiment, where: Interval, layer: int) -> Condition:
-    """A run with the other's residual stream before `layer` at `where`."""
+    """The base run with the other run's residual stream before `layer` at `where`."""
     return add_edit(
         replace(experiment.base, name=f"layer {layer}"), Patch("resid_pre", where, experiment.source, layers=(layer,))
     )

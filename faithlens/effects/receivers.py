@@ -1,4 +1,18 @@
-"""Receiver heads (M21): which heads look back at few steps, chosen on half of the questions and scored on the rest."""
+"""Which heads look back at few steps, and at which steps do they look? (Receiver heads of Bogdan et al. 2025.)
+
+1. For each head, the score of a step is the attention per token that it gets, on average, from the steps at least
+   `min_distance` after it.
+2. The (excess) kurtosis of these scores over the steps is high if the head looks back at few steps.
+3. Split the questions into two random halves. Select the `top` heads of highest mean kurtosis on the first half.
+4. Score the steps of the other half by the selected heads, so that no head is selected on the traces it scores.
+
+For example, the scores of two heads over eight steps::
+
+    head 1    .1 .1 .1 .9 .1 .1 .1 .1    kurtosis 3.14: a receiver head
+    head 2    .1 .2 .1 .2 .1 .2 .1 .2    kurtosis -2.00
+
+The source is arXiv 2506.19143.
+"""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,23 +35,24 @@ from faithlens.stats.resample import compute_mean_intervals
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-TOP = 20  # heads, as published
+TOP = 20  # the published number of heads
 
 
 @dataclass(frozen=True, eq=False)
 class ReceiverHeads:
-    """Heads that look back at few steps, and the steps they look at. Descriptive; it never decides alone.
+    """Heads that look back at few steps, and the steps they look at. A description; it never decides alone.
 
     Attributes:
-        heads: a row a head: its `kurtosis`, the mean over traces, with its 95 % interval over questions; the `n` traces
-            in which it is defined; its mean in the half on which heads were `chosen` and in the `held_out` half; and
-            whether it was `selected`. Missing where it reads every step of every trace alike.
-        steps: a row a trace of the held-out half and step: `score`, attention per token of the step, on average over
-            selected heads and over the steps at least `min_distance` after it.
-        reliability: of the heads' kurtosis, between the halves.
-        dropped: traces that were left out, and why.
-        min_distance: how many steps after a step its readers begin.
-        seed: of the halves and the resampling.
+        heads: one row for each layer and head: `kurtosis`, the mean over traces, with its 95 % interval (`low`,
+            `high`) over questions; `n`, the number of traces in which it is defined; `chosen`, the mean on the half
+            that selects heads; `held_out`, the mean on the other half; and `selected`. Kurtosis is missing for a head
+            that gives all steps of every trace the same attention.
+        steps: one row for each held-out trace and step: `score`, the attention per token of the step, averaged over the
+            selected heads and the steps at least `min_distance` after it.
+        reliability: the agreement of the kurtosis of the heads between the halves.
+        dropped: the traces that were left out, each with the reason.
+        min_distance: the smallest distance, in steps, between a step and its readers.
+        seed: the seed of the halves and of the resampling.
     """
 
     heads: pd.DataFrame
@@ -48,7 +63,7 @@ class ReceiverHeads:
     seed: int
 
     def plot(self) -> "Figure":
-        """Kurtosis of every head, a heat map of layers by heads."""
+        """A heat map of the kurtosis of every head, layers by heads."""
         from faithlens.figures.internals import plot_head_heatmap  # plotly takes a second to import
 
         grid = self.heads.pivot(index="layer", columns="head", values="kurtosis")
@@ -65,41 +80,50 @@ def find_receiver_heads(
     first_layer: int = 1,
     seed: int = 0,
 ) -> ReceiverHeads:
-    """Find the heads with which later steps look back at few steps, and score the steps by them (M21).
+    """Find the heads that look back at few steps, and score the steps by them.
+
+    Source: Bogdan et al. 2025, arXiv 2506.19143. The heads are selected on one half of the questions, and the steps of
+        the
+    other half are scored.
 
     Args:
         model: the model.
-        traces: several, with `min_distance` + 4 steps or more; shorter ones are dropped.
-        groups: the question of each trace, which falls into one half with all its traces; each its own by default.
-        top: how many heads are selected.
-        min_distance: how many steps after a step its readers begin.
-        first_layer: layers before are left out; by default the first, as published.
-        seed: of the halves and the resampling.
+        traces: several traces, with at least `min_distance` + 4 steps; shorter ones are dropped.
+        groups: the question of each trace; all traces of a question are in one half. By default, each trace has its
+            own.
+        top: the number of heads to select.
+        min_distance: the smallest distance, in steps, between a step and its readers.
+        first_layer: the first layer that is considered; by default layer 0 is left out, as published.
+        seed: the seed of the halves and of the resampling.
 
     Raises:
-        MeasureError: fewer than two questions have long enough traces, or there are no more than `top` heads.
+        PlanError: there are not as many groups as traces.
+        MeasureError: fewer than two questions have traces that are long enough, or there are not more than `top` heads.
     """
-    found = list_traces(traces)
-    questions, least = number_questions(found, groups), min_distance + MIN_SCORED_STEPS
-    counts = [len(trace.pieces) - 2 for trace in found]
-    dropped = {t: f"{n} steps, where {least} are the least" for t, n in enumerate(counts) if n < least}
-    used = [t for t in range(len(found)) if t not in dropped]
+    listed = list_traces(traces)
+    questions, n_required = number_questions(listed, groups), min_distance + MIN_SCORED_STEPS
+    counts = [len(trace.pieces) - 2 for trace in listed]
+    dropped = {t: f"{n} steps, and at least {n_required} are needed" for t, n in enumerate(counts) if n < n_required}
+    used = [t for t in range(len(listed)) if t not in dropped]
     if len(set(questions[used])) < 2:
-        told = f"{len(set(questions[used]))} questions with traces of {least} steps, of {len(set(questions))}"
-        raise MeasureError("receiver heads", told, "give longer chains of thought, more of them, or a lower ignore")
-    capture = Capture(attention=tuple(select_steps(found, None)))
-    records = execute(model, plan_passes(model, [found[t] for t in used]), capture)
+        raise MeasureError(
+            f"receiver heads need at least two questions with traces of {n_required} steps, got"
+            f" {len(set(questions[used]))} of {len(set(questions))} questions",
+            "Use longer chains of thought, more questions, or a lower min_distance.",
+        )
+    capture = Capture(attention=tuple(select_steps(listed, None)))
+    records = execute(model, plan_passes(model, [listed[t] for t in used]), capture)
     scores = [_score_steps(record, min_distance)[first_layer:] for record in records]
     peaks = np.stack([head_kurtosis(one) for one in scores])
-    chosen_on = draw_first_half(questions[used], seed)
-    first, second = _average_kurtosis(peaks[chosen_on]), _average_kurtosis(peaks[~chosen_on])
+    is_selecting = draw_first_half(questions[used], seed)
+    first, second = _average_kurtosis(peaks[is_selecting]), _average_kurtosis(peaks[~is_selecting])
     selected = _select_heads(first, top)
     table = _make_table(peaks, questions[used], first_layer, seed)
     rows = [
         (t, piece.name, score)
-        for t, one, choosing in zip(used, scores, chosen_on, strict=True)
-        if not choosing
-        for piece, score in zip(found[t].pieces[1:], one[selected].mean(0).tolist(), strict=False)
+        for t, one, selects in zip(used, scores, is_selecting, strict=True)
+        if not selects
+        for piece, score in zip(listed[t].pieces[1:], one[selected].mean(0).tolist(), strict=False)
     ]
     return ReceiverHeads(
         heads=table.assign(chosen=first.ravel(), held_out=second.ravel(), selected=selected.ravel()),
@@ -112,20 +136,20 @@ def find_receiver_heads(
 
 
 def draw_first_half(questions: Int[np.ndarray, " trace"], seed: int) -> Bool[np.ndarray, " trace"]:
-    """Which traces belong to the first of two random halves of the questions."""
+    """For each trace, whether its question is in the first of two random halves."""
     shuffled = np.random.default_rng(seed).permutation(np.unique(questions))
     return np.isin(questions, shuffled[: len(shuffled) // 2])
 
 
 def _score_steps(record: Record, min_distance: int) -> Float[np.ndarray, "layer head read"]:
-    """Vertical scores of a trace's steps."""
+    """For each layer and head, the scores of the steps of one trace."""
     steps = record.condition.pieces[1:-1]
     mass = np.stack([record.attention[step.name][..., 1:-1].numpy() for step in steps], -2)
     return vertical_scores(mass, np.array([len(step.ids) for step in steps]), min_distance)
 
 
 def _average_kurtosis(peaks: Float[np.ndarray, "trace layer head"]) -> Float[np.ndarray, "layer head"]:
-    """Mean over the traces in which a head's kurtosis is defined."""
+    """The mean over the traces in which the kurtosis of a head is defined."""
     known = np.isfinite(peaks)
     with np.errstate(invalid="ignore"):
         return np.where(known, peaks, 0.0).sum(0) / known.sum(0)
@@ -135,12 +159,15 @@ def _select_heads(peaks: Float[np.ndarray, "layer head"], top: int) -> Bool[np.n
     """The `top` heads of highest kurtosis.
 
     Raises:
-        MeasureError: there are no more heads than that, so that nothing would be selected.
+        MeasureError: there are not more heads than that, so that selecting would mean nothing.
     """
     known = int(np.isfinite(peaks).sum())
     if not 0 < top < known:
-        found = f"{known} heads whose kurtosis is defined"
-        raise MeasureError(f"the {top} strongest receiver heads", found, f"set top to at most a few of these {known}")
+        raise MeasureError(
+            f"top must be at least 1 and below the number of heads, got {top}, with {known} heads whose kurtosis is"
+            " defined",
+            f"Set top to a small part of these {known}.",
+        )
     last = np.sort(peaks[np.isfinite(peaks)])[-top]
     return peaks >= last
 
@@ -148,7 +175,7 @@ def _select_heads(peaks: Float[np.ndarray, "layer head"], top: int) -> Bool[np.n
 def _make_table(
     peaks: Float[np.ndarray, "trace layer head"], questions: Int[np.ndarray, " trace"], first_layer: int, seed: int
 ) -> pd.DataFrame:
-    """Mean kurtosis of each head with its interval over questions."""
+    """The mean kurtosis of each head, with its interval over questions."""
     known = np.isfinite(peaks)
     flat = pd.DataFrame(np.where(known, peaks, 0.0).reshape(len(peaks), -1)).groupby(questions).sum()
     counts = pd.DataFrame(known.reshape(len(peaks), -1).astype(float)).groupby(questions).sum()

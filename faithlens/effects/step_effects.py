@@ -1,4 +1,4 @@
-"""`StepEffects`, what every verb of this wing gives back, and the audit of those that approximate."""
+"""`StepEffects`, the result of the functions that edit each step, with its table, its intervals and its picture."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from faithlens.effects.approximation import ApproximationQuality, check_approximation
 from faithlens.errors import MeasureError
+from faithlens.measures.mediation import MIN_TOTAL_EFFECT
 from faithlens.stats.resample import compute_mean_intervals
 
 if TYPE_CHECKING:
@@ -16,47 +18,29 @@ if TYPE_CHECKING:
 Direction = Literal["denoise", "noise"]
 Metric = Literal["logit_difference", "probability", "kl"]
 METRIC_UNITS: dict[Metric, str] = {"logit_difference": "logit", "probability": "probability", "kl": "nat"}
-MIN_RUN_GAPS: dict[Metric, float] = {"logit_difference": 1.0, "probability": 0.2, "kl": 0.1}
-"""How far clean and corrupted must be apart for a normalised effect: below it noise would be divided by noise."""
+MIN_RUN_GAPS: dict[Metric, float] = {"logit_difference": 1.0, "probability": MIN_TOTAL_EFFECT, "kl": 0.1}
+"""The smallest gap of clean and corrupted run for a normalised effect. Below it, noise would be divided by noise."""
 
-MIN_SIGN_AGREEMENT = 0.8  # share of signs in which approximate and exact effects must agree
-NEGLIGIBLE_EFFECT = 1e-3  # logits: effects below are none
 StepEffectArray = Float[np.ndarray, "trace layer step"]
-
-
-@dataclass(frozen=True)
-class ApproximationQuality:
-    """How well approximate effects agree with exact ones, over all cells of all traces.
-
-    Attributes:
-        n_cells: cells compared.
-        pearson: correlation; NaN where one of them does not vary.
-        sign_agreement: share of the cells whose exact effect is not negligible in which the sign is right.
-        top_overlap: share of the strongest fifth of exact effects that is also among the strongest fifth of approximate ones.
-    """
-
-    n_cells: int
-    pearson: float
-    sign_agreement: float
-    top_overlap: float
 
 
 @dataclass(frozen=True, eq=False)
 class StepEffects:
-    """Effects of edits, one a trace, layer and step; NaN where a trace has no such step.
+    """Effects of an edit on the answer, for each trace, layer and step; NaN where a trace has no such step.
 
     Attributes:
-        edit_name: the edit.
-        direction: of patches; None for edits that only take away.
-        metric: what of the answer is compared.
-        layers: labels of the layers; "all" where the edit is in all at once.
-        steps: names of the steps.
-        clean: the metric of each clean run.
-        corrupted: the metric of each corrupted run; NaN where there is none.
-        effect: how far the edit moves the metric towards the other run (of a patch), or down (of other edits).
-        null: the mean effect of the same edit at random stretches of as many tokens; NaN where none was asked for.
-        seed: of these stretches.
-        quality: of approximations, how they agree with exact effects.
+        edit_name: the name of the edit.
+        direction: the direction of patches and swaps; None for edits that only take something away.
+        metric: what is read of the answer.
+        layers: the labels of the layers; "all" if the edit acts in all layers at once.
+        steps: the names of the steps.
+        clean: the metric of each clean run, in the unit of the metric.
+        corrupted: the metric of each corrupted run; NaN if there is none.
+        effect: how far the edit moves the metric, in its unit: up from the corrupted run for "denoise", down from the
+            clean run otherwise.
+        null: the mean effect of the same edit at random spans of as many tokens; NaN without such controls.
+        seed: the seed of the random spans.
+        quality: for approximate effects, how well they agree with exact ones; None for exact effects.
     """
 
     edit_name: str
@@ -73,23 +57,28 @@ class StepEffects:
 
     @property
     def value(self) -> StepEffectArray:
-        """The metric under each edit."""
+        """The metric under each edit, in its unit."""
         if self.direction == "denoise":
             return self.corrupted[:, None, None] + self.effect
         return self.clean[:, None, None] - self.effect
 
     @property
     def normalised(self) -> StepEffectArray:
-        """Effects as fractions of the way from one run to the other; NaN where these are closer than the floor."""
-        way = self.clean - self.corrupted
-        way = np.where(np.abs(way) >= MIN_RUN_GAPS[self.metric], way, np.nan)
-        return self.effect / way[:, None, None]
+        """Effects divided by the gap between clean and corrupted run: 0 is no effect, 1 reaches the other run.
+
+        NaN where the gap is below `MIN_RUN_GAPS`.
+        """
+        gap = self.clean - self.corrupted
+        gap = np.where(np.abs(gap) >= MIN_RUN_GAPS[self.metric], gap, np.nan)
+        return self.effect / gap[:, None, None]
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row a trace, layer and step.
+        """A table with one row for each trace, layer and step that the trace has.
+
+        Columns: trace, layer, step, value, effect, null (in the unit of the metric) and normalised.
 
         Raises:
-            MeasureError: the numbers are approximations that too often have the wrong sign.
+            MeasureError: the effects are approximations, and too many have the wrong sign.
         """
         self._check_quality()
         index = pd.MultiIndex.from_product(
@@ -100,20 +89,22 @@ class StepEffects:
         return frame[frame["effect"].notna()].reset_index(drop=True)
 
     def bootstrap_ci(self, seed: int = 0) -> pd.DataFrame:
-        """Mean effect of every layer and step with its 95 % interval, whole traces resampled.
+        """The mean effect of each layer and step over traces, with a 95 % bootstrap interval over whole traces.
+
+        Columns: layer, step, effect, low, high (in the unit of the metric) and n, the number of traces.
 
         Raises:
-            MeasureError: there is one trace only, which has no spread, or the approximations are bad.
+            MeasureError: there is only one trace, or the effects are approximations with too many wrong signs.
         """
         self._check_quality()
         index = pd.MultiIndex.from_product([self.layers, self.steps], names=["layer", "step"])
         return compute_trace_intervals(self.effect.reshape(len(self.clean), -1), index, self.edit_name, seed)
 
     def plot(self) -> "Figure":
-        """Mean effects, a heat map of layers by steps; bars, with intervals if there are several traces, for one layer.
+        """A heat map of mean effects, layers by steps; for one layer bars, with intervals if there are several traces.
 
         Raises:
-            MeasureError: the numbers are approximations that too often have the wrong sign.
+            MeasureError: the effects are approximations, and too many have the wrong sign.
         """
         from faithlens.figures.internals import plot_step_bars, plot_step_heatmap  # plotly takes a second to import
 
@@ -135,55 +126,24 @@ class StepEffects:
             check_approximation(self.quality, self.edit_name)
 
 
-def assess_approximation(approximate: StepEffectArray, exact: StepEffectArray) -> ApproximationQuality:
-    """Agreement of approximate with exact effects; exact ones below a hundredth of the largest have no sign.
-
-    Where no exact effect is more than rounding, approximate ones agree if they are not either.
-    """
-    there = np.isfinite(exact)
-    mine, truth = approximate[there], exact[there]
-    most = np.abs(truth).max()
-    weighty = np.abs(truth) >= 0.01 * most
-    right = (
-        (np.sign(mine) == np.sign(truth))[weighty] if most > NEGLIGIBLE_EFFECT else np.abs(mine) <= NEGLIGIBLE_EFFECT
-    )
-    varies = len(truth) > 1 and mine.std() > 0 and truth.std() > 0
-    strongest = max(1, len(truth) // 5)
-    first, second = (set(np.argsort(-np.abs(x))[:strongest]) for x in (mine, truth))
-    return ApproximationQuality(
-        n_cells=len(truth),
-        pearson=float(np.corrcoef(mine, truth)[0, 1]) if varies else float("nan"),
-        sign_agreement=float(right.mean()),
-        top_overlap=len(first & second) / strongest,
-    )
-
-
-def check_approximation(quality: ApproximationQuality, name: str) -> None:
-    """Refuse to show approximations that are not good enough.
-
-    Raises:
-        MeasureError: too many of their signs are wrong.
-    """
-    if not quality.sign_agreement >= MIN_SIGN_AGREEMENT:
-        raise MeasureError(
-            f"the {name}",
-            f"its signs agree with exact patching in {quality.sign_agreement:.0%} of {quality.n_cells} cells,"
-            f" where {MIN_SIGN_AGREEMENT:.0%} are wanted",
-            "use exact patches, or more midpoints",
-        )
-
-
 def compute_trace_intervals(
     values: Float[np.ndarray, "trace column"], index: pd.Index, name: str, seed: int
 ) -> pd.DataFrame:
-    """The mean of every column, named by `index`, with its 95 % interval, whole traces resampled; NaN is left out.
+    """The mean of each column over traces, with a 95 % bootstrap interval over whole traces. NaN is left out.
+
+    Args:
+        values: the numbers of each trace.
+        index: the names of the columns, which become rows of the table.
+        name: what the numbers are, for the error.
+        seed: the seed of the resampling.
 
     Raises:
-        MeasureError: there is one trace only, which has no spread.
+        MeasureError: there is only one trace.
     """
     if len(values) < 2:
         raise MeasureError(
-            f"an interval of the {name}", "one trace, whose effects are one observation", "give several traces"
+            f"an interval of the {name} needs at least two traces, got one",
+            "Pass several traces, or read the effects without intervals.",
         )
     there = np.isfinite(values)
     mean, low, high = compute_mean_intervals(np.where(there, values, 0.0), there.astype(float), seed)

@@ -1,27 +1,47 @@
-"""Patching, knocking out, splicing and attributing every step."""
+"""What does each step do to the answer? Every step is edited in turn, and the answer is read again.
+
+1. Run the clean trace and, if there is one, the corrupted trace without edits.
+2. For each step (and layer), run the trace with one edit: a patch, a swap of words, a knockout or a key-value patch.
+3. For each control, run the same edit at a random span of as many tokens anywhere before the stem.
+4. The effect is how far the edit moves the metric; the mean over the controls is the null.
+
+All runs of steps 1 to 3 share packed passes. Nothing is generated again: all other tokens stay as they are.
+
+For example, `knockout_effects` of a trace with two steps and `controls=1` runs five conditions::
+
+    clean                metric 2.0
+    step 0 hidden        metric 1.9    effect 0.1
+    random span hidden   metric 1.7    null   0.3
+    step 1 hidden        metric 0.5    effect 1.5
+    random span hidden   metric 1.8    null   0.2
+
+`attribution_effects` approximates the effects of patches by integrated gradients, and compares them with exact ones.
+"""
 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import torch
 
+from faithlens.effects.approximation import assess_approximation
 from faithlens.effects.experiment import (
     Conditions,
     Experiment,
-    draw_control_span,
+    check_direction,
+    check_metric,
     list_traces,
     make_trace_metric,
     pair_traces,
     replace_words,
     run_together,
+    select_layers,
     select_steps,
 )
-from faithlens.effects.step_effects import Direction, Metric, StepEffects, assess_approximation
-from faithlens.errors import PlanError, suggest_names
+from faithlens.effects.step_effects import Direction, Metric, StepEffects
 from faithlens.execution.execute import execute
+from faithlens.interventions.control_span import draw_control_span
 from faithlens.measures.answers import choose_option
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
@@ -29,7 +49,9 @@ from faithlens.plan.condition import Condition, Edit, KeyValuePatch, Knockout, P
 from faithlens.plan.memory import plan_passes
 from faithlens.plan.sites import find_place
 
-ConditionMaker = Callable[[Experiment, Span, int | None], Condition]  # a run edited at a place, in a layer or in all
+ConditionMaker = Callable[
+    [Experiment, Span, int | None], Condition
+]  # the base run with an edit at a span, in one layer or (None) in all
 
 
 def patch_effects(
@@ -46,25 +68,33 @@ def patch_effects(
     controls: int = 0,
     seed: int = 0,
 ) -> StepEffects:
-    """Exact activation patching of every step in every layer (measures M14, M16).
+    """Patch the activations of every step in every layer (Heimersheim & Nanda 2024, arXiv 2404.15255).
+
+    Returns effects of shape (trace, layer, step), in the unit of `metric`.
 
     Args:
         model: the model.
-        clean, donor: the clean and the corrupted trace, or as many of each.
-        site: a component, by its own name or TransformerLens' ("resid_pre", "hook_z", "blocks.3.hook_mlp_out").
-        direction: "denoise" or "noise".
-        layers, steps: which; all by default.
-        heads: of "z", which heads; all by default.
-        metric: "logit_difference" (the clean answer ahead of the corrupted one), "probability" of the clean answer, or
-            "kl", minus the divergence from the clean answer distribution.
-        controls: random stretches a cell, of as many tokens, whose mean effect is the null. Each costs as much again.
-        seed: of these stretches.
+        clean: the clean trace, or several.
+        donor: the corrupted trace of each clean one, with the same token layout and another answer.
+        site: the component, by its short or its TransformerLens name ("resid_pre", "hook_z", "blocks.3.hook_mlp_out").
+        direction: "denoise" writes clean activations into the corrupted run: are they sufficient? "noise" writes
+            corrupted activations into the clean run: are they necessary?
+        layers: the layers; all layers by default, or the one in the name of the site.
+        heads: for site "z", the heads; all heads by default.
+        steps: names of the steps; all steps by default.
+        metric: "logit_difference" (the clean answer's log-probability minus the corrupted answer's, in logits),
+            "probability" of the clean answer, or "kl", minus the divergence from the clean run's answers, in nats.
+        controls: the number of random spans for each cell, whose mean effect is the null. Each costs as much as the
+            cell.
+        seed: the seed of the random spans.
 
     Raises:
-        PlanError: the traces do not match in tokens, answer alike, or lack what is named.
+        PlanError: an unknown site, layer, direction, metric or step, traces of different token layout, or pairs with
+            the same answer.
     """
-    component, named = find_place(site, model)
-    chosen = tuple(layers if layers is not None else range(model.n_layers) if named is None else (named,))
+    check_direction(direction)
+    component, layer_in_name = find_place(site, model)
+    layers = select_layers(model, layers if layers is not None or layer_in_name is None else (layer_in_name,))
     pairs = pair_traces(clean, donor)
     work = [Experiment.from_pair(direction, *pair) for pair in pairs]
 
@@ -73,7 +103,7 @@ def patch_effects(
         return add_edit(w.base, Patch(component, span, w.source, layers=(layer,), heads=heads))
 
     what = f"patch of {component}" + (f", heads {', '.join(map(str, heads))}" if heads else "")
-    return measure_effects(model, work, edit, what, direction, chosen, steps, metric, controls, seed)
+    return measure_effects(model, work, edit, what, direction, layers, steps, metric, controls, seed)
 
 
 def swap_effects(
@@ -87,14 +117,28 @@ def swap_effects(
     controls: int = 2,
     seed: int = 0,
 ) -> StepEffects:
-    """Exchange the words of a step for the donor's, all other words fixed.
+    """Exchange the words of each step for the donor's; all other words stay.
 
-    "noise" puts the donor's step into the clean trace: is what this step says needed (M4)? "denoise" puts the clean
-    step into the donor's trace: does it suffice where all else is corrupted (M5)? A step whose value is stated twice
-    shows in the second only. In absolute value their mean is the true-thinking score of arXiv 2510.24941.
+    Returns effects of shape (trace, 1, step), in the unit of `metric`. The mean absolute effect of both directions is
+    the true-thinking score of arXiv 2510.24941.
+
+    Args:
+        model: the model.
+        clean: the clean trace, or several.
+        donor: the corrupted trace of each clean one, with the same token layout and another answer.
+        direction: "noise" puts the donor's step into the clean trace: is what the step says necessary? "denoise" puts
+            the clean step into the donor's trace: is it sufficient when all else is corrupted? A step whose value is
+            stated twice has an effect in the second direction only.
+        steps: names of the steps; all steps by default.
+        metric: "logit_difference" (the clean answer's log-probability minus the corrupted answer's, in logits),
+            "probability" of the clean answer, or "kl", minus the divergence from the clean run's answers, in nats.
+        controls: the number of random spans for each cell, whose mean effect is the null. Each costs as much as the
+            cell.
+        seed: the seed of the random spans.
 
     Raises:
-        PlanError: the traces do not match in tokens, or answer alike.
+        PlanError: an unknown direction, metric or step, traces of different token layout, or pairs with the same
+            answer.
     """
 
     def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
@@ -113,10 +157,23 @@ def knockout_effects(
     controls: int = 2,
     seed: int = 0,
 ) -> StepEffects:
-    """Fall of the metric when the answer rows cannot see a step, in any layer (M8; Geva et al. 2023).
+    """Hide each step from the answer rows in all layers (Geva et al. 2023, arXiv 2304.14767, section 3).
 
-    The logit difference is that to the next likely option. `controls` random stretches of as many tokens are the null.
-    Among `steps` the prompt may be named too (M9).
+    Returns effects of shape (trace, 1, step): the fall of the metric, in its unit. The foil of the logit difference is
+    the second answer of the clean run. `steps` may name the prompt too.
+
+    Args:
+        model: the model.
+        clean: the trace, or several.
+        steps: names of the steps; all steps by default.
+        metric: "logit_difference" (the clean answer's log-probability minus the corrupted answer's, in logits),
+            "probability" of the clean answer, or "kl", minus the divergence from the clean run's answers, in nats.
+        controls: the number of random spans for each cell, whose mean effect is the null. Each costs as much as the
+            cell.
+        seed: the seed of the random spans.
+
+    Raises:
+        PlanError: an unknown metric or step.
     """
     work = [Experiment(one, one, None) for one in list_traces(clean)]
 
@@ -136,10 +193,23 @@ def key_value_effects(
     controls: int = 2,
     seed: int = 0,
 ) -> StepEffects:
-    """Fall of the metric when the answer rows read the donor's keys and values of a step (M6).
+    """Let the answer rows read the donor's keys and values at each step; the words stay.
+
+    Returns effects of shape (trace, 1, step): the fall of the metric, in its unit.
+
+    Args:
+        model: the model.
+        clean: the clean trace, or several.
+        donor: the corrupted trace of each clean one, with the same token layout and another answer.
+        steps: names of the steps; all steps by default.
+        metric: "logit_difference" (the clean answer's log-probability minus the corrupted answer's, in logits),
+            "probability" of the clean answer, or "kl", minus the divergence from the clean run's answers, in nats.
+        controls: the number of random spans for each cell, whose mean effect is the null. Each costs as much as the
+            cell.
+        seed: the seed of the random spans.
 
     Raises:
-        PlanError: the traces do not match in tokens, or answer alike.
+        PlanError: an unknown metric or step, traces of different token layout, or pairs with the same answer.
     """
 
     def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
@@ -159,14 +229,25 @@ def attribution_effects(
     steps: Sequence[str] | None = None,
     direction: Direction = "denoise",
 ) -> StepEffects:
-    """Integrated gradients of every step's residual stream, audited against exact patching (M13, M22).
+    """Integrated gradients of the residual stream at every step, compared with exact patches.
 
-    All steps move together from the run's own stream before `layer` to the other's; each is given its tokens' mean
-    gradient over `midpoints` times the way (Sundararajan et al. 2017, section 3). So effects add up to that of patching
-    all steps at once. The metric is the logit difference.
+    All steps move together from the base run's stream before `layer` to the other run's. Each step gets the mean
+    gradient over `midpoints` points of the way, times the way (Sundararajan et al. 2017, section 3), summed over its
+    tokens. So the effects add up to the effect of patching all steps at once, up to the error of the midpoints.
+
+    Returns effects of shape (trace, 1, step), in logits; `quality` says how well they agree with exact patches.
+
+    Args:
+        model: the model.
+        clean: the clean trace, or several.
+        donor: the corrupted trace of each clean one, with the same token layout and another answer.
+        layer: the layer before which the stream is moved.
+        midpoints: the number of points of the way; each costs a forward and a backward pass.
+        steps: names of the steps; all steps by default.
+        direction: "denoise" moves the corrupted run to the clean one, "noise" the clean run to the corrupted one.
 
     Raises:
-        PlanError: the traces do not match in tokens, or answer alike.
+        PlanError: an unknown direction, layer or step, traces of different token layout, or pairs with the same answer.
     """
     exact = patch_effects(model, clean, donor, "resid_pre", direction, layers=(layer,), steps=steps)
     work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
@@ -188,7 +269,7 @@ def attribution_effects(
 
 
 def make_attribution_weights(clean: Record, corrupted: Record) -> tuple[float, ...]:
-    """The weights of the options in the logit difference between two runs' answers."""
+    """The weights of the options in the logit difference between the clean and the corrupted answer."""
     weights = [0.0] * len(clean.logprobs)
     weights[choose_option(clean.logprobs)] += 1.0
     weights[choose_option(corrupted.logprobs)] -= 1.0
@@ -198,15 +279,15 @@ def make_attribution_weights(clean: Record, corrupted: Record) -> tuple[float, .
 def integrate_gradients(
     model: Model, experiment: Experiment, names: Sequence[str], layer: int, midpoints: int, weights: tuple[float, ...]
 ) -> list[float]:
-    """Integrated gradients of each step on the way of one run to the other."""
+    """Integrated gradients of each named step, in logits, on the way from the base run to the other run."""
     amounts = (np.arange(midpoints) + 0.5) / midpoints
     way = [
         [Patch("resid_pre", name, experiment.source, (layer,), amount=amount) for name in names] for amount in amounts
     ]
     conditions = [replace(experiment.base, edits=(*experiment.base.edits, *patches)) for patches in way]
-    found = execute(model, plan_passes(model, conditions), Capture(attribution=weights))
+    records = execute(model, plan_passes(model, conditions), Capture(attribution=weights))
     scores = [
-        [record.attribution[patch].sum() for patch in patches] for patches, record in zip(way, found, strict=True)
+        [record.attribution[patch].sum() for patch in patches] for patches, record in zip(way, records, strict=True)
     ]
     return torch.tensor(scores).mean(0).tolist()
 
@@ -223,38 +304,50 @@ def measure_effects(
     controls: int,
     seed: int,
 ) -> StepEffects:
-    """Run every edit of every trace and read the metric off them.
+    """Run every edit of every trace, and compare the metric with that of the unedited runs.
+
+    Args:
+        model: the model.
+        experiments: one for each trace.
+        make_condition: makes the edited run of an experiment, from a span and a layer (None: all layers).
+        edit_name: the name of the edit. The seeds of the random spans contain it.
+        direction: the direction of patches and swaps; None for edits that only take something away.
+        layers: the layers of the edits; (None,) for edits in all layers at once.
+        steps: names of the steps; None for all.
+        metric: the metric of the answer.
+        controls: the number of random spans for each cell.
+        seed: the seed of the random spans.
 
     Raises:
-        PlanError: a metric or step that does not exist, or runs between which there is nothing.
+        PlanError: an unknown metric or step, or a pair with the same answer.
     """
-    if metric not in get_args(Metric):
-        raise PlanError(f"the metric {metric!r}", "no metric of that name", suggest_names(metric, get_args(Metric)))
+    check_metric(metric)
     names = select_steps([w.clean for w in experiments], steps)
-    asked = [condition for w in experiments for condition in w.unedited_runs]
-    cells: dict[tuple[int, int, int], range] = {}  # trace, layer, step: where the edit lies, and its controls after it
+    conditions = [condition for w in experiments for condition in w.unedited_runs]
+    cells: dict[tuple[int, int, int], range] = {}  # (trace, layer, step): the runs of the step and its controls
     for t, w in enumerate(experiments):
         for s, name in enumerate(names):
             if name not in w.base.spans:
                 continue
             rng = random.Random(f"{edit_name}:{seed}:{t}:{name}")
-            spans: list[Span] = [name, *(draw_control_span(w.base, name, rng) for _ in range(controls))]
+            (start, stop), (stem, _) = w.base.spans[name], w.base.spans[w.base.pieces[-1].name]
+            spans: list[Span] = [name, *(draw_control_span(stem, stop - start, rng) for _ in range(controls))]
             for i, layer in enumerate(layers):
-                cells[t, i, s] = range(len(asked), len(asked) + len(spans))
-                asked += [replace(make_condition(w, span, layer), name=edit_name) for span in spans]
-    records = run_together(model, asked)
+                cells[t, i, s] = range(len(conditions), len(conditions) + len(spans))
+                conditions += [replace(make_condition(w, span, layer), name=edit_name) for span in spans]
+    records = run_together(model, conditions)
     ends = iter(records)
-    sticks = [make_trace_metric(metric, w, [next(ends) for _ in w.unedited_runs]) for w in experiments]
-    clean = np.array([stick.clean for stick in sticks])
-    corrupted = np.array([stick.corrupted for stick in sticks])
+    metrics = [make_trace_metric(metric, w, [next(ends) for _ in w.unedited_runs]) for w in experiments]
+    clean = np.array([trace_metric.clean for trace_metric in metrics])
+    corrupted = np.array([trace_metric.corrupted for trace_metric in metrics])
     effect, null = (np.full((len(experiments), len(layers), len(names)), np.nan) for _ in range(2))
     for (t, i, s), places in cells.items():
-        own, *others = (sticks[t].compute_effect(records[n], direction) for n in places)
+        own, *others = (metrics[t].compute_effect(records[n], direction) for n in places)
         effect[t, i, s], null[t, i, s] = own, np.mean(others) if others else np.nan
     labels = tuple("all" if layer is None else str(layer) for layer in layers)
     return StepEffects(edit_name, direction, metric, labels, tuple(names), clean, corrupted, effect, null, seed)
 
 
 def add_edit(base: Condition, edit: Edit) -> Condition:
-    """A run with one more edit."""
+    """The run with one more edit."""
     return replace(base, edits=(*base.edits, edit))

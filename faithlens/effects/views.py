@@ -1,4 +1,10 @@
-"""What one forward shows without editing anything: readiness along the chain, attention and flow, distances."""
+"""What does one forward pass show without any edit: readiness along the chain, attention and flow, distances?
+
+For example, the readiness of one layer along four pieces, and its onset at the threshold 0.5::
+
+    piece          prompt  step 0  step 1  stem
+    probability    .6      .3      .7      .9       the answer stays above .5 from "step 1" on
+"""
 
 from dataclasses import replace
 
@@ -6,45 +12,56 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from faithlens.effects.experiment import Conditions, list_traces, run_together
-from faithlens.errors import PlanError
+from faithlens.effects.experiment import Conditions, check_condition, list_traces, run_together
+from faithlens.errors import PlanError, check_choice
 from faithlens.measures.answers import choose_option
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
-from faithlens.plan.condition import Condition
+from faithlens.plan.condition import ANSWER, Condition
 
 
 def measure_readiness(model: Model, traces: Conditions) -> pd.DataFrame:
-    """Through the logit lens, how probable the final answer is at the end of every piece, block by block (M17).
+    """Measure with the logit lens how probable the final answer is at the end of every piece, after every block.
 
-    A row a trace, piece and layer: `probability` among the options. Descriptive; it never decides alone. The logit lens
-    is nostalgebraist's (2020): the final norm and the unembedding on a block's output.
+    The logit lens (nostalgebraist 2020) applies the final norm and the unembedding to the output of a block. Returns a
+    table with one row for each trace, piece and layer, and the probability of the model's final answer among the
+    options. It describes, and never decides alone.
+
+    Args:
+        model: the model.
+        traces: one trace or several.
 
     Raises:
-        PlanError: options share their first token, which is all that the model sees of them.
+        PlanError: options share their first token, which is all that the logit lens sees of them.
     """
-    found = list_traces(traces)
-    for trace in found:
+    listed = list_traces(traces)
+    for trace in listed:
         if len({option[0] for option in trace.options}) < len(trace.options):
             raise PlanError(
-                f"the logit lens on the options of {trace.name!r}",
-                "some of them begin with the same token, and it sees first tokens only",
-                "give options that differ in their first token, or end the stem where they part",
+                f"the logit lens sees only the first token of each option, and some options of {trace.name!r} begin"
+                " with the same token",
+                "Use options that differ in their first token, or a stem that ends where they begin to differ.",
             )
-    readers = tuple(dict.fromkeys(piece.name for trace in found for piece in trace.pieces))
+    readers = tuple(dict.fromkeys(piece.name for trace in listed for piece in trace.pieces))
     rows = []
-    for t, record in enumerate(run_together(model, found, Capture(logit_lens=readers))):
+    for t, record in enumerate(run_together(model, listed, Capture(logit_lens=readers))):
         answer = choose_option(record.logprobs)
-        for piece, looked in record.logit_lens.items():
-            probability = looked.exp()[:, answer].tolist()
+        for piece, logprobs in record.logit_lens.items():
+            probability = logprobs.exp()[:, answer].tolist()
             rows += [(t, piece, layer, p) for layer, p in enumerate(probability)]
     return pd.DataFrame(rows, columns=["trace", "piece", "layer", "probability"])
 
 
 def find_onset(readiness: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
-    """Of `readiness`, the first piece of each trace and layer from which on the answer stays above `threshold`.
+    """The first piece from which on the answer stays at or above `threshold`, for each trace and layer.
 
-    Missing where it is not above it at the end.
+    Args:
+        readiness: the table of `measure_readiness`.
+        threshold: a probability.
+
+    Returns:
+        A table with the columns trace, layer and piece; piece is missing if the answer is below the threshold at the
+        end.
     """
     rows = []
     for (trace, layer), part in readiness.groupby(["trace", "layer"], sort=True):
@@ -55,29 +72,46 @@ def find_onset(readiness: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
 
 
 def measure_attention_flow(model: Model, traces: Conditions, reader: str = "answer") -> pd.DataFrame:
-    """Where a reader looks and what it takes from there, head by head (M10, M11).
+    """Measure how much a reader attends to each piece and what it reads there, head by head.
 
-    A row a trace, layer, head and piece: `attention`, the fraction that falls on the piece, and `flow`, the length of
-    what its values add to the residual stream. Descriptive; attention is no evidence by itself.
+    Returns a table with one row for each trace, layer, head and piece: `attention`, the fraction of attention on the
+    piece, and `flow`, the length of what the values of the piece, weighted by attention, add to the residual stream
+    (Kobayashi et al. 2020, arXiv 2004.10102, section 3). It describes: attention alone is no evidence.
+
+    Args:
+        model: the model.
+        traces: one trace or several.
+        reader: the name of a piece that every trace has, or "answer" for the row that predicts the answer.
+
+    Raises:
+        PlanError: a trace has no such piece.
     """
+    traces = list_traces(traces)
+    for trace in traces:
+        check_choice(reader, [ANSWER, *trace.spans], f"reader of {trace.name!r}", PlanError)
     frames = []
-    for t, record in enumerate(run_together(model, list_traces(traces), Capture(attention=(reader,), flow=(reader,)))):
-        if reader not in record.attention:
-            raise PlanError(
-                f"the reader {reader!r} of {record.condition.name!r}",
-                f"its pieces are {', '.join(record.condition.spans)}",
-                "name one of these, or 'answer'",
-            )
+    for t, record in enumerate(run_together(model, traces, Capture(attention=(reader,), flow=(reader,)))):
         columns = {"attention": record.attention[reader], "flow": record.flow[reader]}
         frames.append(_make_table(columns, ["layer", "head"], record.condition).assign(trace=t))
     return pd.concat(frames, ignore_index=True)
 
 
 def compare_activations(model: Model, clean: Condition, edited: Condition) -> pd.DataFrame:
-    """How far the edited trace's block outputs are from the clean one's (M23).
+    """Measure how far the block outputs of an edited trace are from those of the clean trace.
 
-    A row a layer and piece: `cosine` and `relative_l2`; missing for pieces that are not as long in both.
+    Returns a table with one row for each layer and piece: `cosine`, the cosine similarity, and `relative_l2`, the
+    length of the difference divided by that of the clean output. Both are missing for pieces whose lengths differ.
+
+    Args:
+        model: the model.
+        clean: one trace.
+        edited: an edited version of it.
+
+    Raises:
+        PlanError: one of the two is no single condition.
     """
+    check_condition(clean, "clean trace")
+    check_condition(edited, "edited trace")
     [record] = run_together(model, [replace(edited, reference=clean)], Capture(compare=True))
     assert record.cosine is not None
     assert record.relative_l2 is not None
@@ -86,7 +120,7 @@ def compare_activations(model: Model, clean: Condition, edited: Condition) -> pd
 
 
 def _make_table(columns: dict[str, Tensor], axes: list[str], condition: Condition) -> pd.DataFrame:
-    """Tensors whose last axis is the condition's pieces, as columns of a table."""
+    """A table whose columns are tensors; their last axis is the pieces of the condition."""
     shape = next(iter(columns.values())).shape
     index = pd.MultiIndex.from_product([*map(range, shape[:-1]), condition.spans], names=[*axes, "piece"])
     return pd.DataFrame({name: torch.flatten(x).numpy() for name, x in columns.items()}, index=index).reset_index()

@@ -1,6 +1,4 @@
-"""Cutting the attention of the answer rows to stretches of the trace, and the matched control for it."""
-
-import random
+"""Which steps does the answer look at? Conditions that hide parts of the trace from the answer rows."""
 
 from faithlens.interventions.case import Case
 from faithlens.model.structure import Interval
@@ -8,16 +6,24 @@ from faithlens.plan.condition import Condition, Knockout
 
 
 def hide(case: Case, name: str, hidden: tuple[str | Interval, ...]) -> Condition:
-    """The whole trace, but the answer rows cannot see `hidden` in any layer."""
+    """The whole trace, with `hidden` invisible to the answer rows in every layer (Geva et al. 2023, section 3).
+
+    Args:
+        case: the case.
+        name: the name of the condition.
+        hidden: names of pieces, or half-open token positions.
+
+    Raises:
+        PlanError: `hidden` is a single name.
+        TraceError: the case has no stem.
+    """
     return case.make_condition(name, case.trace.pieces, (Knockout("answer", hidden),))
 
 
 def hide_steps(case: Case) -> list[Condition]:
-    """The whole trace once a step, that step hidden from the answer rows."""
+    """One condition for each step, which hides this step from the answer rows: "knockout:step 0" and so on.
+
+    Raises:
+        TraceError: the case has no stem.
+    """
     return [hide(case, f"knockout:{step.name}", (step.name,)) for step in case.trace.steps]
-
-
-def draw_random_span(case: Case, length: int, rng: random.Random) -> Interval:
-    """A stretch of `length` tokens anywhere before the stem but at the very first token, which is an attention sink."""
-    start = rng.randint(1, max(1, len(case.trace) - length))
-    return start, min(start + length, len(case.trace))

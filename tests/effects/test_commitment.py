@@ -13,7 +13,13 @@ import faithlens as fl
 from faithlens.effects.commitment import evaluate_probes, make_accuracy_statistic, make_auc_statistic, split_last_token
 from faithlens.errors import MeasureError, PlanError
 from faithlens.execution.execute import execute
-from faithlens.measures.probe import assign_folds, bag_of_tokens, compare_class_pairs, predict_by_frequency, predict_with_probe
+from faithlens.measures.probe import (
+    assign_folds,
+    bag_of_tokens,
+    compare_class_pairs,
+    predict_by_frequency,
+    predict_with_probe,
+)
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Site
 from faithlens.plan.condition import Condition
@@ -119,7 +125,7 @@ def test_the_activations_are_those_of_transformer_lens() -> None:
 def crossed(model: fl.Model, asked: Sequence[str], told: Sequence[str]) -> Condition:
     """One question under a right chain of thought about another, in the organisms' own words."""
     task = fl.load_task("running-sum")
-    question = task.question([int(x) for x in asked])
+    question = task.make_question([int(x) for x in asked])
     prompt = task.make_prompt(question, "cot")
     ids = list(model.encode_prompt(model.render(prompt.user, prompt.prefill)))
     pieces = [Piece("prompt", tuple(ids))]
@@ -183,7 +189,7 @@ def test_what_cannot_be_probed_is_refused() -> None:
         fl.effects.probe_commitment(model, [CLEAN] * 12, ["a", "b"] * 6, groups=["one"] * 6 + ["two"] * 6)
     with pytest.raises(PlanError, match="3 labels and 2 traces"):
         fl.effects.probe_commitment(model, [CLEAN, DONOR], ["a", "a", "b"])
-    with pytest.raises(PlanError, match=r"give unedited traces, such as trace\.clean"):
+    with pytest.raises(PlanError, match=r"Pass unedited traces, such as trace\.clean"):
         fl.effects.probe_commitment(model, [replace(CLEAN, edits=(fl.Knockout("stem", ("step 0",)),))])
     with pytest.raises(PlanError, match="piece 'step 9'"):
         fl.effects.probe_commitment(model, [CLEAN], at="step 9")

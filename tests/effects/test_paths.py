@@ -68,7 +68,7 @@ def test_paths_of_several_traces_have_intervals() -> None:
     assert table.loc["content", "effect"] == pytest.approx(found.content.mean())
     assert (table["low"] <= table["effect"]).all()
     assert (table["effect"] <= table["high"]).all()
-    with pytest.raises(MeasureError, match="give several traces"):
+    with pytest.raises(MeasureError, match="Pass several traces"):
         fl.effects.path_effects(model, clean[0], corrupted[0]).bootstrap_ci()
 
 
@@ -193,7 +193,7 @@ def test_the_prompt_can_be_knocked_out_too() -> None:
     answer, foil = own.logprobs.argsort(descending=True).tolist()[:2]
     fall = float((own.logprobs - record.logprobs)[answer] - (own.logprobs - record.logprobs)[foil])
     assert both.effect[0, 0, 0] == pytest.approx(fall, abs=1e-4)
-    with pytest.raises(PlanError, match="no trace has it"):
+    with pytest.raises(PlanError, match="no trace has a step"):
         fl.effects.knockout_effects(model, clean, steps=["stem"])
 
 

@@ -111,7 +111,7 @@ def test_short_traces_are_dropped_and_halves_are_of_questions() -> None:
 
 def test_what_cannot_be_measured_is_refused() -> None:
     model = tiny("llama")
-    with pytest.raises(MeasureError, match="1 questions with traces of 8 steps, of 2"):
+    with pytest.raises(MeasureError, match="8 steps, got 1 of 2 questions"):
         fl.effects.find_receiver_heads(model, [trace(0), trace(1, steps=5)])
     with pytest.raises(MeasureError, match="12 heads whose kurtosis is defined"):
         fl.effects.find_receiver_heads(model, [trace(0), trace(1)])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import faithlens as fl
-from faithlens.effects.step_effects import assess_approximation
+from faithlens.effects.approximation import assess_approximation
 from faithlens.errors import MeasureError, PlanError
 from faithlens.model.model import Model
 from faithlens.plan.condition import Component, Condition
@@ -115,7 +115,7 @@ def test_several_traces_and_their_intervals() -> None:
     assert (table["low"] < table["effect"]).all()
     assert (table["effect"] < table["high"]).all()
     assert len(found.to_dataframe()) == 6 * 2 * 3
-    with pytest.raises(MeasureError, match="give several traces"):
+    with pytest.raises(MeasureError, match="Pass several traces"):
         alone[0].bootstrap_ci()
 
 
@@ -169,8 +169,24 @@ def test_attributions_keep_the_edits_of_the_runs() -> None:
 
 REFUSALS: dict[str, tuple[Callable[[Model, Condition, Condition], object], str]] = {
     "an unknown site": (lambda model, c, d: fl.effects.patch_effects(model, c, d, "resid_mid"), "did you mean 'resid_"),
-    "an unknown step": (lambda model, c, d: fl.effects.patch_effects(model, c, d, steps=["step 7"]), "no trace has it"),
-    "the same answer": (lambda model, c, d: fl.effects.patch_effects(model, c, replace(c, name="again")), "another answer"),
+    "an unknown step": (
+        lambda model, c, d: fl.effects.patch_effects(model, c, d, steps=["step 7"]),
+        "no trace has a step",
+    ),
+    "a step that is no list": (lambda model, c, d: fl.effects.patch_effects(model, c, d, steps="step 1"), "Pass"),
+    "an unknown direction": (
+        lambda model, c, d: fl.effects.patch_effects(model, c, d, direction="denoising"),
+        "did you mean 'denoise'",
+    ),
+    "an unknown layer": (lambda model, c, d: fl.effects.patch_effects(model, c, d, layers=[3]), "from 0 to 2, got 3"),
+    "a layer that is no list": (lambda model, c, d: fl.effects.patch_effects(model, c, d, layers=1), "Pass"),
+    "a name for a trace": (lambda model, c, d: fl.effects.knockout_effects(model, ["full"]), "got str"),
+    "no trace": (lambda model, c, d: fl.effects.knockout_effects(model, []), "at least one trace"),
+    "a list for one trace": (lambda model, c, d: fl.effects.compare_activations(model, [c], d), "got list"),
+    "the same answer": (
+        lambda model, c, d: fl.effects.patch_effects(model, c, replace(c, name="again")),
+        "another answer",
+    ),
     "other lengths": (
         lambda model, c, d: fl.effects.key_value_effects(model, c, replace(d, pieces=(*d.pieces[:2], *d.pieces[3:]))),
         "'step 1' has 4 tokens, and 'step 2' of the donor 6",

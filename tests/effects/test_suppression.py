@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import faithlens as fl
-from faithlens.effects.step_effects import ApproximationQuality, assess_approximation
+from faithlens.effects.approximation import ApproximationQuality, assess_approximation
 from faithlens.effects.suppression import draw_earlier_span
 from faithlens.errors import MeasureError
 from tests.conftest import tiny
@@ -119,7 +119,7 @@ def test_gradient_flow_and_its_audit() -> None:
     assert found.quality.sign_agreement == pytest.approx(by_hand.sign_agreement)
     assert found.quality.pearson == pytest.approx(by_hand.pearson, abs=1e-4)
     assert list(found.table.columns) == ["trace", "layer", "head", "piece", "worth"]
-    with pytest.raises(MeasureError, match="wanted"):
+    with pytest.raises(MeasureError, match="at least 80%"):
         replace(found, quality=ApproximationQuality(18, 0.0, 0.5, 0.0)).to_dataframe()
 
 

@@ -55,7 +55,7 @@ def test_attention_and_flow_are_those_of_the_full_patterns() -> None:
     a, b = clean.spans["step 1"]
     expected = float((pattern[a:b] @ values[a:b] @ w_o).norm())
     assert found.loc[(2, 5, "step 1"), "flow"] == pytest.approx(expected, rel=1e-4)
-    with pytest.raises(PlanError, match="no condition has the reader 'step 9'"):
+    with pytest.raises(PlanError, match="unknown reader of 'clean' 'step 9'"):
         fl.effects.measure_attention_flow(model, clean, "step 9")
 
 
@@ -90,7 +90,9 @@ def test_one_layer_of_several_traces_is_drawn_with_its_intervals() -> None:
     effect = np.array([[[0.0, 2.0]], [[1.0, 4.0]], [[2.0, np.nan]]])
     nothing = np.full_like(effect, np.nan)
     ends = np.zeros(3)
-    found = fl.effects.StepEffects("knockout", None, "kl", ("all",), ("step 0", "step 1"), ends, ends, effect, nothing, 0)
+    found = fl.effects.StepEffects(
+        "knockout", None, "kl", ("all",), ("step 0", "step 1"), ends, ends, effect, nothing, 0
+    )
     [bars] = found.plot().data
     assert list(bars.y) == [1.0, 3.0]
     table = found.bootstrap_ci()
