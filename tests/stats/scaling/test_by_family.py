@@ -63,7 +63,7 @@ def test_models_of_one_size_that_nothing_tells_apart_have_no_slope() -> None:
     twice = pd.concat([table, table.assign(model=table["model"] + "b")])
     [first, *_] = answer_by_size(twice, asked, [EARLY], seed=0)
     assert first["effects"] == []
-    assert first["reason"] == "several rows of one size, task, seed"
+    assert first["reason"] == "the table has several rows of one size, task, seed"
 
 
 def test_difficulty_is_read_in_the_order_given_and_beside_what_accuracies_allow() -> None:
