@@ -43,7 +43,7 @@ def sampled(model: Model) -> list[Case]:
 
 @pytest.fixture(scope="module")
 def chains(sampled: list[Case]) -> Chains:
-    """Every question and twin with what the model wrote for it."""
+    """Every question and counterfactual with what the model wrote for it."""
     pairs: list = [(d.question, d.trace) for d in sampled]
     pairs += [(TASK.draw_counterfactual(d.question, SEED), d.counterfactual) for d in sampled]
     return [(question, trace.cot) for question, trace in pairs if trace]
@@ -97,7 +97,7 @@ def test_an_imported_chain_scores_as_the_sampled_one(
     assert scores(model, imported) == scores(model, sampled)
 
 
-def test_a_file_is_a_task_of_its_own_and_its_twins_are_its_other_questions(
+def test_a_file_is_a_task_of_its_own_and_its_counterfactuals_are_its_other_questions(
     model: Model, chains: Chains, tmp_path: Path
 ) -> None:
     task = TranscriptTask(plain(tmp_path, chains))
@@ -112,9 +112,9 @@ def test_a_file_is_a_task_of_its_own_and_its_twins_are_its_other_questions(
 
 
 def test_samples_are_paired_with_their_number_else_with_the_first(model: Model, chains: Chains) -> None:
-    (question, cot), twin = chains[0], TASK.draw_counterfactual(chains[0][0], SEED)
+    (question, cot), counterfactual = chains[0], TASK.draw_counterfactual(chains[0][0], SEED)
     mine = [Transcript(question, cot, sample, "stop") for sample in range(3)]
-    others = [Transcript(twin, f" Start at {sample + 5}.", sample, "stop") for sample in range(2)]
+    others = [Transcript(counterfactual, f" Start at {sample + 5}.", sample, "stop") for sample in range(2)]
     imported = usable(import_chains(model, TASK, [*mine, *others], SEED))[:3]
     assert [d.counterfactual and d.counterfactual.cot for d in imported] == [
         " Start at 5.",
@@ -124,7 +124,7 @@ def test_samples_are_paired_with_their_number_else_with_the_first(model: Model, 
     assert [d.trace.seed for d in imported] == [0, 1, 2]
 
 
-def test_without_a_transcript_of_the_twin_there_is_none(model: Model, chains: Chains) -> None:
+def test_without_a_transcript_of_the_counterfactual_there_is_none(model: Model, chains: Chains) -> None:
     [one] = usable(import_chains(model, TASK, [Transcript(*chains[0], 0, "stop")], SEED))
     assert one.counterfactual is None
 
@@ -157,11 +157,11 @@ def test_a_chain_that_cannot_be_used_says_why(model: Model, chains: Chains, cot:
     assert reason in one.reason
 
 
-def test_a_twin_that_cannot_be_used_is_left_out(model: Model, chains: Chains) -> None:
-    question, twin = chains[0][0], TASK.draw_counterfactual(chains[0][0], SEED)
-    long = Transcript(twin, " Add 4 to get 7." * 200, 0, "stop")
+def test_a_counterfactual_that_cannot_be_used_is_left_out(model: Model, chains: Chains) -> None:
+    question, counterfactual = chains[0][0], TASK.draw_counterfactual(chains[0][0], SEED)
+    long = Transcript(counterfactual, " Add 4 to get 7." * 200, 0, "stop")
     mine, other = import_chains(model, TASK, [Transcript(*chains[0], 0, "stop"), long], SEED)
-    assert (mine.question, other.question) == (question, twin)
+    assert (mine.question, other.question) == (question, counterfactual)
     assert isinstance(mine, Case)
     assert mine.counterfactual is None
     assert isinstance(other, FailedChain)

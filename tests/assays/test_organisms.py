@@ -118,10 +118,10 @@ def test_steps_that_do_not_line_up_have_no_state_effect(ran: dict[str, Ran]) -> 
     one = ran["O5"]
     case = one.cases[0]
     assert case.counterfactual is not None
-    twin = dataclasses.replace(
+    counterfactual = dataclasses.replace(
         case.counterfactual, pieces=case.counterfactual.pieces[:-1], texts=case.counterfactual.texts[:-1]
     )
-    [result] = battery.run_battery(one.setting, [dataclasses.replace(case, counterfactual=twin)])
+    [result] = battery.run_battery(one.setting, [dataclasses.replace(case, counterfactual=counterfactual)])
     found = {s.measure: s.reason for s in result.scores if s.measure.startswith(("states.", "sufficiency."))}
     assert "do not stand at the same positions" in str(found["states.step"])
     assert "has another number of steps" in str(found["sufficiency.step"])
@@ -324,13 +324,13 @@ def test_chains_depend_on_seed_and_question_alone(ran: dict[str, Ran]) -> None:
     assert together[0].trace.seed == derive_chain_seed(3, questions[0])
 
 
-def test_a_twin_wrote_its_own_chain(ran: dict[str, Ran]) -> None:
+def test_a_counterfactual_wrote_its_own_chain(ran: dict[str, Ran]) -> None:
     for d in ran["O5"].cases:
-        twin = TASK.draw_counterfactual(d.question, 3)
+        counterfactual = TASK.draw_counterfactual(d.question, 3)
         assert d.counterfactual is not None
-        assert twin is not None
-        assert d.counterfactual.texts[0] == f"<bos>{twin.text} Steps:"
-        assert d.counterfactual.cot.endswith(f"{twin.answer}.")
+        assert counterfactual is not None
+        assert d.counterfactual.texts[0] == f"<bos>{counterfactual.text} Steps:"
+        assert d.counterfactual.cot.endswith(f"{counterfactual.answer}.")
 
 
 def test_a_model_that_never_answers_is_refused() -> None:
@@ -366,7 +366,7 @@ def test_a_step_the_limit_broke_off_is_left_out(text: str, finish: str, steps: t
     assert trace.finish == finish
 
 
-def test_a_twin_without_a_chain_is_no_twin(ran: dict[str, Ran]) -> None:
+def test_a_counterfactual_without_a_chain_is_no_counterfactual(ran: dict[str, Ran]) -> None:
     one = ran["O5"]
     alone = dataclasses.replace(one.cases[0], counterfactual=None)
     scores = battery.run_battery(one.setting, [alone])[0].scores

@@ -38,7 +38,7 @@ def thinker() -> Model:
 def script(
     monkeypatch: pytest.MonkeyPatch, model: Model, written: Sequence[str], finishes: Sequence[Finish] = ("stop",) * 8
 ) -> None:
-    """Have the model write these texts, in the order in which it is asked: own chains first, then the twins'."""
+    """Have the model write these texts, in the order of the prompts: own chains, then the counterfactuals'."""
 
     def said(model: Model, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], *_: object, **__: object) -> list:
         ids = map(model.encode_continuation, written)
@@ -110,7 +110,7 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
     assert {s.measure for s in result.scores} >= {f"accuracy.{name}" for name in baselines.BASELINES}
 
 
-def test_a_twin_that_did_not_finish_its_thoughts_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_counterfactual_that_did_not_finish_its_thoughts_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     model = thinker()
     script(monkeypatch, model, [DONE, "First 5."], ("stop", "length"))
     assert sample_one(model).counterfactual is None
