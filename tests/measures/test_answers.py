@@ -8,7 +8,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.measures.answers import choose_option, kl_divergence, logit_difference, option_coverage, option_probabilities, total_variation
+from faithlens.measures.answers import (
+    choose_option,
+    kl_divergence,
+    logit_difference,
+    option_coverage,
+    option_probabilities,
+    total_variation,
+)
 from faithlens.measures.area_over_curve import aoc_mean, aoc_trapezoid_0_1
 
 LOGPROBS = st.lists(st.floats(-30, 0), min_size=2, max_size=6)
