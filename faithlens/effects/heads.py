@@ -25,7 +25,14 @@ import torch
 from jaxtyping import Float
 
 from faithlens.effects.approximation import ApproximationQuality, assess_approximation, check_approximation
-from faithlens.effects.experiment import Conditions, Experiment, make_trace_metric, pair_traces, run_together
+from faithlens.effects.experiment import (
+    Conditions,
+    Experiment,
+    check_direction,
+    make_trace_metric,
+    pair_traces,
+    run_together,
+)
 from faithlens.effects.step_effects import Direction, compute_trace_intervals
 from faithlens.effects.steps import make_attribution_weights
 from faithlens.execution.execute import execute
@@ -125,6 +132,7 @@ def head_effects(
     Raises:
         PlanError: an unknown direction, traces of different token layout, or pairs with the same answer.
     """
+    check_direction(direction)
     work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
     ends = run_together(model, [each for w in work for each in w.unedited_runs])
     pairs_of_records = [ends[2 * t : 2 * t + 2] for t in range(len(work))]

@@ -23,6 +23,8 @@ import pandas as pd
 from faithlens.effects.experiment import (
     Conditions,
     Experiment,
+    check_direction,
+    check_metric,
     make_trace_metric,
     pair_traces,
     run_together,
@@ -68,6 +70,8 @@ def layer_effects(
         PlanError: an unknown direction, metric or layer, traces of different token layout, or pairs with the same
             answer.
     """
+    check_direction(direction)
+    check_metric(metric)
     work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
     layers = select_layers(model, layers)
     drawn = [draw_equal_spans(w.clean, random.Random(f"layers:{seed}:{t}")) for t, w in enumerate(work)]

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from faithlens.effects.experiment import (
     Conditions,
     Experiment,
+    check_metric,
     make_trace_metric,
     pair_traces,
     replace_words,
@@ -102,6 +103,7 @@ def path_effects(
     Raises:
         PlanError: an unknown metric, traces of different token layout, or pairs with the same answer.
     """
+    check_metric(metric)
     pairs = pair_traces(clean, corrupted)
     records = iter(run_together(model, [each for pair in pairs for each in make_path_conditions(*pair)]))
     rows = []

@@ -93,6 +93,7 @@ def patch_effects(
             the same answer.
     """
     check_direction(direction)
+    check_metric(metric)
     component, layer_in_name = find_place(site, model)
     layers = select_layers(model, layers if layers is not None or layer_in_name is None else (layer_in_name,))
     pairs = pair_traces(clean, donor)
@@ -140,6 +141,8 @@ def swap_effects(
         PlanError: an unknown direction, metric or step, traces of different token layout, or pairs with the same
             answer.
     """
+    check_direction(direction)
+    check_metric(metric)
 
     def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
         return replace_words(w.base, w.source, span)
@@ -175,6 +178,7 @@ def knockout_effects(
     Raises:
         PlanError: an unknown metric or step.
     """
+    check_metric(metric)
     work = [Experiment(one, one, None) for one in list_traces(clean)]
 
     def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
@@ -211,6 +215,7 @@ def key_value_effects(
     Raises:
         PlanError: an unknown metric or step, traces of different token layout, or pairs with the same answer.
     """
+    check_metric(metric)
 
     def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
         return add_edit(w.base, KeyValuePatch(w.base.pieces[-1].name, span, w.source))
@@ -249,6 +254,7 @@ def attribution_effects(
     Raises:
         PlanError: an unknown direction, layer or step, traces of different token layout, or pairs with the same answer.
     """
+    check_direction(direction)
     exact = patch_effects(model, clean, donor, "resid_pre", direction, layers=(layer,), steps=steps)
     work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
     records = run_together(model, [each for w in work for each in w.unedited_runs])
@@ -319,9 +325,8 @@ def measure_effects(
         seed: the seed of the random spans.
 
     Raises:
-        PlanError: an unknown metric or step, or a pair with the same answer.
+        PlanError: an unknown step, or a pair with the same answer.
     """
-    check_metric(metric)
     names = select_steps([w.clean for w in experiments], steps)
     conditions = [condition for w in experiments for condition in w.unedited_runs]
     cells: dict[tuple[int, int, int], range] = {}  # (trace, layer, step): the runs of the step and its controls

@@ -101,7 +101,7 @@ def test_short_traces_are_dropped_and_halves_are_of_questions() -> None:
     model = tiny("llama")
     traces = [trace(0), trace(1), trace(2, steps=7), trace(3)]
     found = fl.effects.find_receiver_heads(model, traces, top=3, groups=["a", "a", "b", "b"])
-    assert found.dropped == {2: "7 steps, where 8 are the least"}
+    assert found.dropped == {2: "7 steps, and at least 8 are needed"}
     assert set(found.steps["trace"]) in ({0, 1}, {3})
     assert (found.heads["n"] == 3).all()
     halves = draw_first_half(np.array([0, 0, 1, 1, 2, 2, 3, 3]), 5)

@@ -9,10 +9,11 @@ import torch
 
 import faithlens as fl
 from faithlens.effects.approximation import assess_approximation
+from faithlens.effects.experiment import list_traces, select_layers
 from faithlens.errors import MeasureError, PlanError
 from faithlens.model.model import Model
 from faithlens.plan.condition import Component, Condition
-from tests.conftest import tiny
+from tests.conftest import call_unchecked, tiny
 from tests.effects.naive import STEPS, hiding, pair, writing
 from tests.effects.naive import answer as answer_of
 from tests.execution.exact import NoFloat32, in_float64
@@ -173,16 +174,15 @@ REFUSALS: dict[str, tuple[Callable[[Model, Condition, Condition], object], str]]
         lambda model, c, d: fl.effects.patch_effects(model, c, d, steps=["step 7"]),
         "no trace has a step",
     ),
-    "a step that is no list": (lambda model, c, d: fl.effects.patch_effects(model, c, d, steps="step 1"), "Pass"),
-    "an unknown direction": (
-        lambda model, c, d: fl.effects.patch_effects(model, c, d, direction="denoising"),
-        "did you mean 'denoise'",
-    ),
     "an unknown layer": (lambda model, c, d: fl.effects.patch_effects(model, c, d, layers=[3]), "from 0 to 2, got 3"),
-    "a layer that is no list": (lambda model, c, d: fl.effects.patch_effects(model, c, d, layers=1), "Pass"),
-    "a name for a trace": (lambda model, c, d: fl.effects.knockout_effects(model, ["full"]), "got str"),
     "no trace": (lambda model, c, d: fl.effects.knockout_effects(model, []), "at least one trace"),
-    "a list for one trace": (lambda model, c, d: fl.effects.compare_activations(model, [c], d), "got list"),
+    "one name for a list of steps": (lambda model, c, d: fl.effects.patch_effects(model, c, d, steps="step 1"), "Pass"),
+    "one number for a list of layers": (lambda model, c, d: call_unchecked(select_layers, model, 1), r"Pass \[1\]"),
+    "a name for a trace": (lambda model, c, d: call_unchecked(list_traces, ["full"]), "got str"),
+    "a list for one trace": (
+        lambda model, c, d: call_unchecked(fl.effects.compare_activations, model, [c], d),
+        "must be a Condition, got list",
+    ),
     "the same answer": (
         lambda model, c, d: fl.effects.patch_effects(model, c, replace(c, name="again")),
         "another answer",
