@@ -129,7 +129,7 @@ def tiny(family: str, structure: Structure = Structure()) -> Model:
     return Model(f"tiny-{family}", model, byte_tokenizer(), structure)
 
 
-def call_unchecked(function: Callable[..., Any], *args: object, **kwargs: object) -> Any:
+def call_unchecked(function: Callable[..., Any], /, *args: object, **kwargs: object) -> Any:
     """Call a function or class without beartype's checks, which only tests have, to see the errors of faithlens."""
     if not isinstance(function, type):
         return getattr(function, "__wrapped__", function)(*args, **kwargs)

@@ -1,7 +1,7 @@
 """Every choice by name is checked where it enters: each public parameter with a Literal refuses a misspelling.
 
-The test walks the signatures of the public functions and classes. `CALLS` holds the other arguments of each; a new public
-function with a Literal fails until it stands there. Classes that only faithlens makes, as results, are in `RESULTS`.
+The test walks the signatures of the public functions and classes. `CALLS` holds the other arguments of each; a new
+public function with a Literal fails until it stands there. Classes that only faithlens makes, as results, are in `RESULTS`.
 """
 
 import inspect
@@ -50,6 +50,7 @@ CALLS: dict[str, Callable[[], tuple[object, ...] | dict[str, object]]] = {
     "Measure": give_measure,
     "Patch": lambda: {"component": "z", "span": "step 0", "donor": pair()[1]},
     "Question": lambda: ("q", "1 + 1?", ("2", "3"), "2"),
+    "Transcript": lambda: {"question": fl.Question("q", "1 + 1?", ("2", "3"), "2"), "cot": "", "sample": 0},
     "Trace": lambda: {"pieces": (PIECE,), "texts": ("1 + 1?",), "finish": "stop", "seed": 0},
     "execute": lambda: (tiny("llama"), fl.plan_passes(tiny("llama"), [pair()[0]])),
     "make_question_piece": lambda: {"model": tiny("llama"), "task": None, "question": None, "strategy": "cot"},

@@ -58,6 +58,9 @@ class Trace:
     seed: int
     reply: str = ""
 
+    def __post_init__(self) -> None:
+        check_choice(self.finish, get_args(Finish), "finish", TraceError)
+
     @property
     def prompt(self) -> Piece:
         """The prompt's tokens."""

@@ -8,7 +8,9 @@ and `HintingTask`, which has hints of its own.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
+
+from faithlens.errors import TaskError, check_choice
 
 QuestionForm = Literal["choice", "open"]
 Strategy = Literal["cot", "no_cot"]
@@ -47,6 +49,9 @@ class Question:
         choices: the options' contents, aligned with `candidates`; empty where form is "open".
         values: the true intermediate values in the order they arise, the last one the final value; empty where unknown.
         form: "choice" or "open".
+
+    Raises:
+        TaskError: an unknown form.
     """
 
     id: str
@@ -56,6 +61,9 @@ class Question:
     choices: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     form: QuestionForm = "choice"
+
+    def __post_init__(self) -> None:
+        check_choice(self.form, get_args(QuestionForm), "form of a question", TaskError)
 
 
 @runtime_checkable

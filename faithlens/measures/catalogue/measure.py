@@ -142,6 +142,11 @@ class Measure:
         choices = {"unit": Unit, "kind": Kind, "level": Level, "shape": Shape}
         for field, literal in choices.items():
             check_choice(getattr(self, field), get_args(literal), f"{field} of the measure {self.name!r}", MeasureError)
+        check_choice(self.fixed, ("never", "always", "at the full chain"), "value of fixed", MeasureError)
+        for place in self.places:
+            check_choice(place, get_args(Place), "place of a measure", MeasureError)
+        for level in self.validated:
+            check_choice(level, ("question", "step"), "validated level", MeasureError)
         if self.direction not in (-1, 0, 1):
             problem = f"the direction of the measure {self.name!r} must be -1, 0 or 1, got {self.direction!r}"
             raise MeasureError(problem, "Pass 1 where a higher value says that the chain of thought matters more.")
