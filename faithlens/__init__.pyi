@@ -4,35 +4,33 @@ from . import assays, effects, figures, stats
 from .assays.cases import make_cases
 from .assays.imported_chains import import_chains
 from .assays.one_question import answer_table, attention_table, think
+from .commands.audit import audit
+from .commands.compare import compare
+from .commands.decide import decide
 from .commands.validate.run import read_validation
 from .commands.validate.user_measure import validate_measure
 from .errors import FaithlensError
-from .execution.cost import PlanCost, estimate_cost
+from .execution.cost import estimate_cost
 from .execution.execute import execute
 from .execution.sample import Sampling
-from .interventions.case import Case, FailedChain, make_case
-from .interventions.editor import Editor, load_editor
+from .interventions.case import Case
 from .interventions.knockout import hide, hide_steps
-from .interventions.prompt_pieces import make_question_piece
 from .interventions.rewriting import replace_step
 from .interventions.swap import make_swaps
-from .interventions.truncation import make_empty_think, make_full_cot, make_no_cot, truncate, truncate_stepwise
-from .measures.catalogue import Measure, get_measure, list_measures, register_measure
+from .interventions.truncation import make_full_cot, make_no_cot, truncate, truncate_stepwise
+from .measures.catalogue import Measure, get_measure, register_measure
 from .model.load import load
 from .model.model import Model
-from .model.thinking import Thinking
 from .model.trace import Piece, Trace
 from .model.wrap import wrap
 from .organisms import ORGANISMS
 from .plan.capture import Capture, Record, Site
 from .plan.condition import Ablation, Apply, Condition, KeyValuePatch, Knockout, Patch
 from .plan.memory import plan_passes
-from .plan.plan import Plan, compile_plan
 from .store import Run
-from .tasks.answer_parsing import parse_answer
 from .tasks.question import Prompt, Question, Stem
 from .tasks.registry import load_task
-from .tasks.transcripts import Transcript, TranscriptTask, read_transcripts
+from .tasks.transcripts import Transcript
 
 __all__ = [
     "Ablation",
@@ -40,8 +38,6 @@ __all__ = [
     "Capture",
     "Case",
     "Condition",
-    "Editor",
-    "FailedChain",
     "FaithlensError",
     "KeyValuePatch",
     "Knockout",
@@ -50,8 +46,6 @@ __all__ = [
     "ORGANISMS",
     "Patch",
     "Piece",
-    "Plan",
-    "PlanCost",
     "Prompt",
     "Question",
     "Record",
@@ -59,14 +53,14 @@ __all__ = [
     "Sampling",
     "Site",
     "Stem",
-    "Thinking",
     "Trace",
     "Transcript",
-    "TranscriptTask",
     "answer_table",
     "assays",
     "attention_table",
-    "compile_plan",
+    "audit",
+    "compare",
+    "decide",
     "effects",
     "estimate_cost",
     "execute",
@@ -75,20 +69,13 @@ __all__ = [
     "hide",
     "hide_steps",
     "import_chains",
-    "list_measures",
     "load",
-    "load_editor",
     "load_task",
-    "make_case",
     "make_cases",
-    "make_empty_think",
     "make_full_cot",
     "make_no_cot",
-    "make_question_piece",
     "make_swaps",
-    "parse_answer",
     "plan_passes",
-    "read_transcripts",
     "read_validation",
     "register_measure",
     "replace_step",

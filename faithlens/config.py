@@ -1,9 +1,9 @@
-"""What a run is asked to do, as one frozen value that is saved with its numbers."""
+"""The options of an audit, as one frozen value that is saved with its numbers."""
 
 import re
 from dataclasses import asdict, dataclass
 
-from faithlens.errors import ConfigError, suggest_names
+from faithlens.errors import ConfigError, check_choice
 from faithlens.execution.execute import BACKENDS, Backend
 from faithlens.execution.sample import Sampling
 from faithlens.plan.plan import BUDGET
@@ -12,7 +12,7 @@ from faithlens.stats.verdict import Criteria
 
 @dataclass(frozen=True)
 class Subject:
-    """A model and the task it is put to."""
+    """A model and its task."""
 
     model: str
     task: str
@@ -77,24 +77,27 @@ class AuditConfig:
 
     def __post_init__(self) -> None:
         if self.n is not None and self.n < 1:
-            raise ConfigError(f"{self.n} questions", "a run needs at least one", "give -n a positive number")
-        if self.samples < 1:
-            raise ConfigError(f"{self.samples} chains a question", "there is nothing to score", "ask for 1 or more")
+            raise ConfigError(f"n must be at least 1 question, got {self.n}", "Give -n a positive number.")
+        for name in ("samples", "batch", "budget"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}", "Give a positive number.")
         if self.samples > 1 and self.sampling.temperature == 0:
             raise ConfigError(
-                f"{self.samples} chains of thought a question",
-                "a greedy model writes the same one each time",
-                "sample (--temperature 0.8 --top-p 0.95), or ask for one",
+                f"samples is {self.samples}, but at temperature 0 every chain of a question is the same",
+                "Sample with --temperature 0.8 --top-p 0.95, or ask for one chain.",
             )
         if self.points is not None and self.points < 1:
-            raise ConfigError(f"{self.points} edited steps a chain", "there is nothing to edit", "ask for 1 or more")
+            raise ConfigError(
+                f"points must be at least 1 step, got {self.points}", "Give 1 or more, or 0 for all steps."
+            )
         if not 0 <= self.seed < 2**63:
-            raise ConfigError(f"seed {self.seed}", "random generators take 64-bit numbers", "give 0 or more")
+            raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {self.seed}", "Give a seed of 0 or more.")
+        check_choice(self.backend, BACKENDS, "backend")
         _ = self.criteria
 
     @property
     def criteria(self) -> Criteria:
-        """What a model must clear to be trusted. Raises ConfigError where a threshold is no share."""
+        """What a model needs to be trusted. Raises ConfigError if a threshold is not between 0 and 1."""
         return Criteria(self.min_faithfulness, self.min_accuracy)
 
     def to_dict(self) -> dict:
@@ -103,10 +106,10 @@ class AuditConfig:
 
 
 def parse_subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:
-    """The subjects that command-line options name.
+    """The subjects that the options `--model` and `--task` name.
 
-    Without models: the default three, all on `task` if one is given. A model without a task gets the one it was
-    trained on if it is an organism, else `DEFAULT_TASK`. A model named twice is taken once.
+    Without models: the default three, all on `task` if it is given. Without a task: an organism gets the task it was
+    trained on, any other model `DEFAULT_TASK`. A model that is named twice is used once.
     """
     if not models:
         return tuple(Subject(s.model, task or s.task) for s in DEFAULT_SUBJECTS)
@@ -117,15 +120,3 @@ def parse_subjects(models: list[str] | None, task: str | None) -> tuple[Subject,
         Subject(m, task or known.get(re.split("[@-]", m.lower().removeprefix("organism:"))[0], DEFAULT_TASK))
         for m in dict.fromkeys(models)
     )
-
-
-def parse_backend(name: str) -> Backend:
-    """The backend that a command-line option names.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
-    for backend in BACKENDS:
-        if backend == name:
-            return backend
-    raise ConfigError(f"backend {name!r}", "no such backend", suggest_names(name, BACKENDS))

@@ -1,11 +1,11 @@
-"""`Run`: everything an audit keeps, in one folder.
+"""`Run`: the results of an audit, in one folder.
 
-    DIR/manifest.json                 config, seed, versions, commit, device: what made these numbers
+    DIR/manifest.json                 config, seed, versions, commit, device: what these numbers depend on
     DIR/parts/<table>/<key>.parquet   one finished batch each, written whole or not at all
     DIR/<table>.parquet               the parts of a finished run in one sorted table
     DIR/verdict.json, report.html     written from the tables
 
-A killed run loses at most the batch in flight; opened again with `resume` it knows which keys are done.
+An interrupted run loses at most one batch: with `resume`, it knows the keys of the finished batches.
 """
 
 import json
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ import pyarrow.parquet as pq
 
 from faithlens.errors import RunError, check_choice
 from faithlens.measures.catalogue import check_value
+
+REPORT_NAME = "report.html"
 
 TEXT, TEXTS, INT = pa.string(), pa.list_(pa.string()), pa.int64()
 REAL, REALS = pa.float64(), pa.list_(pa.float64())
@@ -78,10 +81,41 @@ Rows = pd.DataFrame | Iterable[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
+class RunVerdict:
+    """The verdict of a run on one model and task.
+
+    Attributes:
+        model, task: what was audited.
+        word: "trust", "do-not-trust" or "undecided".
+        reasons: why, in sentences.
+    """
+
+    model: str
+    task: str
+    word: str
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.model} on {self.task}: {self.word}. {' '.join(self.reasons)}".rstrip()
+
+
+@dataclass(frozen=True, repr=False)
 class Run:
-    """One run folder. Make it with `create`, read it with `open`."""
+    """One run folder. `fl.audit` makes it, `Run.open` reads it; `Run.create` starts an empty one."""
 
     path: Path
+
+    def __repr__(self) -> str:
+        words = ", ".join(f"{each.model} on {each.task}: {each.word}" for each in self._list_verdicts())
+        return f"Run({str(self.path)!r}{', ' if words else ''}{words})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(each.model)}</td><td>{escape(each.task)}</td><td><b>{escape(each.word)}</b></td>"
+            f"<td>{escape(' '.join(each.reasons))}</td></tr>"
+            for each in self._list_verdicts()
+        )
+        return f"<p>Run in <code>{escape(str(self.path))}</code></p><table>{rows}</table>"
 
     @classmethod
     def create(cls, path: str | Path, manifest: Mapping[str, Any], resume: bool = False) -> "Run":
@@ -127,6 +161,63 @@ class Run:
     def manifest(self) -> dict[str, Any]:
         """What made this run: see `make_manifest`."""
         return self.read_json("manifest.json")
+
+    @property
+    def verdicts(self) -> tuple[RunVerdict, ...]:
+        """The verdict on each model and task. Raises RunError if the run is not finished."""
+        return tuple(
+            RunVerdict(each["model"], each["task"], each["verdict"], tuple(each["reasons"]))
+            for each in self.read_json("verdict.json")["subjects"]
+        )
+
+    @property
+    def verdict(self) -> RunVerdict:
+        """The verdict of a run of one model on one task.
+
+        Raises:
+            RunError: the run is not finished, or it holds several models or tasks.
+        """
+        verdicts = self.verdicts
+        if len(verdicts) != 1:
+            raise RunError(
+                f"the run in {self.path} has {len(verdicts)} verdicts, not one", "Read run.verdicts instead."
+            )
+        return verdicts[0]
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """The score of every measure on every question. Raises RunError if there is none yet."""
+        return self.read("scores")
+
+    @property
+    def estimates(self) -> pd.DataFrame:
+        """The mean of every measure over questions, with its 95 % interval. Raises RunError if there is none yet."""
+        return self.read("estimates")
+
+    @property
+    def edits(self) -> pd.DataFrame:
+        """Every edit of the words of a step, and what the model did after it. Raises RunError if there is none yet."""
+        return self.read("edits")
+
+    @property
+    def traces(self) -> pd.DataFrame:
+        """Every chain of thought, with its steps and answer. Raises RunError if there is none yet."""
+        return self.read("traces")
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """The log-probability of every answer option under every condition. Raises RunError if there is none yet."""
+        return self.read("answers")
+
+    def report(self) -> Path:
+        """The path of the report, report.html. It is not opened. Raises RunError if the run is not finished."""
+        path = self.path / REPORT_NAME
+        if not path.is_file():
+            raise RunError(f"the run in {self.path} has no {REPORT_NAME} yet", "Continue the audit with --resume.")
+        return path
+
+    def _list_verdicts(self) -> tuple[RunVerdict, ...]:
+        return self.verdicts if (self.path / "verdict.json").is_file() else ()
 
     def write_part(self, table: str, key: str, rows: Rows) -> None:
         """Keep one finished batch under `key`, whole or not at all.

@@ -148,7 +148,9 @@ def test_no_circle_between_files_or_rooms() -> None:
     assert len(imports) == len(FILES)
     assert find_circle(imports) == []
     assert find_circle(join_rooms(imports)) == []
-    assert find_circle({room: MAY_IMPORT[room] - {room} for room in MAY_IMPORT if room not in {"commands", "cli"}}) == []
+    assert (
+        find_circle({room: MAY_IMPORT[room] - {room} for room in MAY_IMPORT if room not in {"commands", "cli"}}) == []
+    )
 
 
 def plant(folder: Path, files: Mapping[str, str]) -> Path:
@@ -198,10 +200,19 @@ def test_a_room_that_is_not_in_the_table_is_found(tmp_path: Path) -> None:
 
 
 def test_planted_circles_are_found(tmp_path: Path) -> None:
-    files = {"low/one.py": "def f():\n    from . import two", "low/two.py": "import pkg.low.three", "low/three.py": "from .one import f"}
+    files = {
+        "low/one.py": "def f():\n    from . import two",
+        "low/two.py": "import pkg.low.three",
+        "low/three.py": "from .one import f",
+    }
     circle = find_circle(list_imports(plant(tmp_path / "files", files)))
     assert circle == ["pkg.low.one", "pkg.low.two", "pkg.low.three", "pkg.low.one"]
-    rooms = {"low/one.py": "import pkg.high.two", "high/two.py": "", "high/three.py": "import pkg.low.four", "low/four.py": ""}
+    rooms = {
+        "low/one.py": "import pkg.high.two",
+        "high/two.py": "",
+        "high/three.py": "import pkg.low.four",
+        "low/four.py": "",
+    }
     imports = list_imports(plant(tmp_path / "rooms", rooms))
     assert find_circle(imports) == []
     assert find_circle(join_rooms(imports)) == ["high", "low", "high"]

@@ -1,4 +1,4 @@
-"""The command line's verbs about models whose truth is planted."""
+"""The commands about organisms: small models whose faithfulness is known."""
 
 import json
 from pathlib import Path
@@ -9,34 +9,32 @@ from rich.console import Console
 
 from faithlens.cli.interrupt import repeatable
 from faithlens.cli.lists import list_organisms
-from faithlens.errors import ConfigError, suggest_names
+from faithlens.errors import ConfigError, check_choice
 
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="models at work at once, one core each")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="models to run in parallel, one core each")]
 
 organisms_app = typer.Typer(
-    no_args_is_help=True, help="Small models whose faithfulness is planted: list, train, certify."
+    no_args_is_help=True, help="Small models whose faithfulness is known: list, train, certify."
 )
 
 
 def validate(
-    names: Annotated[str, typer.Option("--organisms", help="which, with commas between; all for every one")] = "all",
+    names: Annotated[str, typer.Option("--organisms", help="organisms, separated by commas, or all")] = "all",
     seeds: Annotated[
-        str, typer.Option(help="of each: 0-9, or 0,3; all but 0, the shipped one, are trained first")
+        str, typer.Option(help="seeds of each organism: 0-9, or 0,3; all but 0, which is shipped, are trained first")
     ] = "0",
-    measures: Annotated[
-        str, typer.Option(help="which the tables speak of, with commas between; all for every one")
-    ] = "all",
-    n: Annotated[int, typer.Option("-n", min=4, help="questions a model")] = 100,
-    seed: Annotated[int, typer.Option(help="of questions and intervals")] = 0,
-    bars: Annotated[bool, typer.Option("--bars", help="exit code 1 if a bar is missed")] = False,
+    measures: Annotated[str, typer.Option(help="measures in the tables, separated by commas, or all")] = "all",
+    n: Annotated[int, typer.Option("-n", min=4, help="questions for each model")] = 100,
+    seed: Annotated[int, typer.Option(help="seed of questions and intervals")] = 0,
+    bars: Annotated[bool, typer.Option("--bars", help="exit code 1 if a requirement is not met")] = False,
     out: Annotated[
-        Path, typer.Option(help="folder; goes on where it stopped, and grows with more seeds or organisms")
+        Path, typer.Option(help="folder; an interrupted validation is continued, and more seeds or organisms are added")
     ] = Path("validation"),
     jobs: Jobs = 1,
 ) -> None:
-    """Put every measure to models whose truth is planted, and say which of them find it.
+    """Test every measure on models whose faithfulness is known, and report which measures detect it.
 
-    Training an organism takes minutes on one core; what has been trained and audited is kept.
+    Training an organism takes minutes on one core; finished trainings and audits are kept.
     """
     from dataclasses import asdict
 
@@ -69,18 +67,16 @@ organisms_app.command("list")(list_organisms)
 
 @organisms_app.command("train")
 def train_organisms(
-    names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="which organisms, such as O4; all for every one")
-    ],
-    seeds: Annotated[str, typer.Option(help="that decide the weights: 3, or 0-9, or 1,4,7")] = "0",
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="organisms, such as O4, or all")],
+    seeds: Annotated[str, typer.Option(help="training seeds: 3, or 0-9, or 1,4,7")] = "0",
     out: Annotated[
-        Path | None, typer.Option(help="a new folder for one organism and seed, in place of the cache")
+        Path | None, typer.Option(help="a new folder for one organism and seed, instead of the cache")
     ] = None,
     jobs: Jobs = 1,
 ) -> None:
     """Train organisms and certify them: each takes minutes on one core, and is then a model called O4@3.
 
-    What the cache holds already is not trained again, so an interrupted training is continued by the same command.
+    Organisms in the cache are not trained again, so the same command continues an interrupted training.
     """
     from faithlens.organisms import ORGANISMS, get_organism
     from faithlens.organisms.parallel import run_on_cores
@@ -90,9 +86,8 @@ def train_organisms(
     planted = ORGANISMS.values() if names == ["all"] else map(get_organism, names)
     wanted = [(each, seed) for each in planted for seed in parse_seeds(seeds)]
     if out and len(wanted) > 1:
-        raise ConfigError(
-            f"{len(wanted)} organisms in {out}", "a folder holds one", "leave out --out, or name one seed"
-        )
+        problem = f"--out takes one organism with one seed, got {len(wanted)}"
+        raise ConfigError(problem, "Leave out --out, or name one organism and one seed.")
     console = Console()
     with repeatable("Organisms whose training was finished are kept."):
         for folder in [train_into(out, *wanted[0])] if out else run_on_cores(find_or_train, wanted, jobs):
@@ -103,23 +98,22 @@ def train_organisms(
 @organisms_app.command("family")
 def train_families(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="steady, waning")],
-    seeds: Annotated[str, typer.Option(help="that decide the weights: 3, or 0-9, or 1,4,7")] = "0",
-    out: Annotated[Path, typer.Option(help="folder of all sizes and checkpoints; what is there is kept")] = Path(
-        "families"
-    ),
+    seeds: Annotated[str, typer.Option(help="training seeds: 3, or 0-9, or 1,4,7")] = "0",
+    out: Annotated[
+        Path, typer.Option(help="folder of all sizes and checkpoints; finished models in it are kept")
+    ] = Path("families"),
     jobs: Jobs = 1,
 ) -> None:
-    """Train families of five sizes with eight checkpoints each, and write the sweep that asks them.
+    """Train families of five sizes with eight checkpoints each, and write the file of a sweep over them.
 
-    The larger ones of `steady` know more without their chain of thought; of `waning` they also rely on it less.
+    Larger models of `steady` know more answers without a chain of thought; those of `waning` also rely on it less.
     """
     from faithlens.organisms.family import DIGIT_LIMITS
     from faithlens.organisms.family_training import train_family
     from faithlens.organisms.training_cache import parse_seeds
 
     for name in names:
-        if name not in DIGIT_LIMITS:
-            raise ConfigError(f"the family {name!r}", "there is none of that name", suggest_names(name, DIGIT_LIMITS))
+        check_choice(name, DIGIT_LIMITS, "family")
     for name in names:
         with repeatable(f"Models whose training was finished are kept in {out}."):
             plan = train_family(name, parse_seeds(seeds), out, jobs)
@@ -127,8 +121,8 @@ def train_families(
 
 
 @organisms_app.command("certify")
-def certify_organism(folder: Annotated[Path, typer.Argument(help="a trained organism's folder")]) -> None:
-    """Count on held-out questions what an organism's answers follow, and write it beside the weights."""
+def certify_organism(folder: Annotated[Path, typer.Argument(help="folder of a trained organism")]) -> None:
+    """Count on held-out questions what the answers of an organism depend on, and write it into its folder."""
     from faithlens.organisms.certification import certify
     from faithlens.report.certificate import make_certificate_table
 

@@ -1,16 +1,20 @@
-"""`audit`: questions in, one run folder out.
+"""`audit`: which models' chains of thought drive their answers? Questions in, one run folder out.
 
-Everything that can be refused is tried before the folder is made: models and tasks load, a first batch of chains of
-thought is sampled, an answer stem is found under which each model answers, and one question is scored to see what all
-will take. Then batches are scored one by one.
+1. Load models and tasks, sample a first batch of chains of thought, find the answer stem under which each model answers,
+   and score one question to estimate the cost. Errors are raised here, before the folder is made.
+2. Sample and score the batches one by one; each is written as soon as it is finished.
+3. From all scores, write estimates, verdicts and the report.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from time import perf_counter
+from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -21,8 +25,9 @@ from faithlens.assays.cases import Chain, ChosenStem, check_room, choose_stem, s
 from faithlens.assays.imported_chains import import_chains
 from faithlens.commands.decide import judge_subjects
 from faithlens.commands.progress import ProgressLine, show_progress
-from faithlens.config import DEFAULT_N, AuditConfig, Subject
-from faithlens.errors import TraceError
+from faithlens.config import DEFAULT_N, AuditConfig, Subject, parse_subjects
+from faithlens.errors import ConfigError, TraceError, check_choice
+from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case
 from faithlens.interventions.editor import load_editor
 from faithlens.measures.answers import choose_option
@@ -30,10 +35,10 @@ from faithlens.measures.catalogue import list_measures
 from faithlens.measures.score import Score
 from faithlens.model.load import load
 from faithlens.model.model import Model
-from faithlens.report.page import PAGE_NAME, write_page
+from faithlens.report.page import write_page
 from faithlens.stats.estimate import compute_estimates
-from faithlens.store import Run, make_manifest
-from faithlens.tasks.question import Question
+from faithlens.store import REPORT_NAME, Run, make_manifest
+from faithlens.tasks.question import Question, Task
 from faithlens.tasks.registry import load_task as find_task
 from faithlens.tasks.transcripts import TranscriptTask
 
@@ -58,13 +63,13 @@ class PreparedSubject:
 
 @dataclass(frozen=True)
 class AuditCost:
-    """What scoring a subject will take, from scoring one of its chains.
+    """The cost of scoring a subject, estimated from one of its chains.
 
     Attributes:
-        chains: how many there are.
-        conditions: edited versions of one.
-        texts, tokens: what is written for one, beside the chain itself.
-        seconds: for all of them, if all take as long as the first did alone; batches take less.
+        chains: the number of chains of thought.
+        conditions: the number of edited versions of one chain.
+        texts, tokens: the number of texts written for one chain, and of their tokens, without the chain itself.
+        seconds: for all chains, if each takes as long as the first did alone; batches take less.
     """
 
     subject: Subject
@@ -87,28 +92,135 @@ def format_duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
+@dataclass(frozen=True)
+class GivenObjects:
+    """Models, tasks and assays that exist only in memory, by the names that a config uses for them."""
+
+    models: Mapping[str, Model] = field(default_factory=dict)
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    assays: Mapping[str, Assay] = field(default_factory=dict)
+
+
+NO_OBJECTS = GivenObjects()
+SAMPLING_OPTIONS = tuple(each.name for each in fields(Sampling))
+OPTIONS = (
+    *(each.name for each in fields(AuditConfig) if each.name not in {"subjects", "n", "sampling"}),
+    *SAMPLING_OPTIONS,
+)
+"""The options of `audit`, those of the command line."""
+
+
 def audit(
-    config: AuditConfig, out: Path, *, resume: bool = False, notify: Callable[[str], None] = lambda words: None
+    model: str | Path | Model | Sequence[str | Path | Model] | None = None,
+    task: str | Path | Task | None = None,
+    n: int | None = None,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    notify: Callable[[str], None] = lambda words: None,
+    **options: Any,
+) -> Run:
+    """Sample chains of thought, edit them, read answers and internals, and judge whether the chains may be relied on.
+
+    Args:
+        model: a hub id (``org/name`` or ``org/name@revision``), a folder, a GGUF file, a short name, or a `Model` from
+            `load` or `wrap`; or several of these. Default: two organisms and SmolLM2-135M, as on the command line.
+        task: a task's name, a file of questions, or a task object. Default: the task of the organism, or
+            ``arithmetic-mc`` for any other model.
+        n: the number of questions for each model. Default: 20, or all questions of a smaller file.
+        out: a new or empty folder. Default: ``faithlens-runs/<time>``.
+        resume: whether to continue the run in `out`, which must have the same options.
+        notify: is called with an estimate of the cost of each subject, before the folder is made.
+        options: the options of ``faithlens audit``: ``suite``, ``assays`` (names, places as ``package.module:Class``,
+            or assay objects), ``traces``, ``samples``, ``editor``, ``points``, ``batch``, ``seed``, ``max_new_tokens``,
+            ``temperature``, ``top_p``, ``device``, ``dtype``, ``backend``, ``budget``, ``trust_remote_code``,
+            ``min_faithfulness``, ``min_accuracy``.
+
+    Returns:
+        The finished run. The folder holds its tables, verdict.json and report.html.
+
+    Raises:
+        ConfigError: an option is unknown or out of its range.
+        FaithlensError: a model, task or folder cannot be used; then nothing was written.
+    """
+    config, objects = make_audit_config(model, task, n, **options)
+    return run_audit(config, Path(out) if out else name_run_folder(), objects, resume=resume, notify=notify)
+
+
+def name_run_folder() -> Path:
+    """The default folder of a new run: ``faithlens-runs/<time>``."""
+    return Path("faithlens-runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+
+
+def make_audit_config(
+    model: str | Path | Model | Sequence[str | Path | Model] | None = None,
+    task: str | Path | Task | None = None,
+    n: int | None = None,
+    **options: Any,
+) -> tuple[AuditConfig, GivenObjects]:
+    """The config of an audit, and the objects in memory that it names. The arguments are those of `audit`.
+
+    Raises:
+        ConfigError: an option is unknown or out of its range, or a task is given next to `traces`.
+    """
+    for name in options:
+        check_choice(name, OPTIONS, "option of audit")
+    traces = options.pop("traces", None)
+    if traces and task:
+        problem = f"a task ({task}) is given next to traces, whose file {traces} holds the questions"
+        raise ConfigError(problem, "Leave out the task (--task) or the traces (--traces).")
+    several = model if isinstance(model, (list, tuple)) else [model] if model else []
+    models = {each.name: each for each in several if isinstance(each, Model)}
+    names = [each.name if isinstance(each, Model) else str(each) for each in several]
+    tasks = {} if task is None or isinstance(task, (str, Path)) else {task.name: task}
+    task_name = str(traces) if traces else next(iter(tasks), str(task) if task else None)
+    given_assays = options.pop("assays", ())
+    if isinstance(given_assays, str):
+        given_assays = [name.strip() for name in given_assays.split(",") if name.strip()]
+    found = [each if isinstance(each, str) else battery.find_assay(each) for each in given_assays]
+    assay_names = tuple(each if isinstance(each, str) else battery.name_assay(each) for each in found)
+    own = {name: each for name, each in zip(assay_names, found, strict=True) if not isinstance(each, str)}
+    config = AuditConfig(
+        subjects=parse_subjects(names, task_name),
+        n=n,
+        assays=assay_names,
+        traces=str(traces) if traces else None,
+        points=options.pop("points", AuditConfig.points) or None,
+        sampling=Sampling(**{name: options.pop(name) for name in SAMPLING_OPTIONS if name in options}),
+        **options,
+    )
+    return config, GivenObjects(models, tasks, own)
+
+
+def run_audit(
+    config: AuditConfig,
+    out: Path,
+    objects: GivenObjects = NO_OBJECTS,
+    *,
+    resume: bool = False,
+    notify: Callable[[str], None] = lambda words: None,
 ) -> Run:
     """Run the assays on every subject and write the run folder, verdict and report.
 
-    `notify` is called with what the run will take, before the folder is made.
+    `notify` is called with an estimate of the cost of each subject, before the folder is made.
 
     Raises:
         FaithlensError: a model, task or folder cannot be used; then nothing was written.
     """
     Run.refuse_used(out, resume)
-    open_model = make_model_loader(config)
-    ready = [prepare_subject(config, s, open_model) for s in config.subjects]
+    open_model = make_model_loader(config, objects)
+    ready = [prepare_subject(config, s, open_model, objects) for s in config.subjects]
     for r in ready:
         notify(str(estimate_subject(config, r)))
     device = str(ready[0].setting.model.device)
-    found = {r.subject.key: describe_subject(r) for r in ready}
-    made = make_manifest(config.to_dict(), config.seed, device) | {
+    manifest = make_manifest(config.to_dict(), config.seed, device) | {
         "threads": torch.get_num_threads(),
-        "subjects": found,
+        "subjects": {r.subject.key: describe_subject(r) for r in ready},
     }
-    run = Run.create(out, made, resume=resume)
+    in_memory = describe_objects(objects)
+    if in_memory:
+        manifest["in_memory"] = in_memory
+    run = Run.create(out, manifest, resume=resume)
     with show_progress({r.subject.key: sum(map(len, r.batches)) for r in ready}) as lines:
         for r in ready:
             score_subject(config, r, run, lines[r.subject.key])
@@ -116,28 +228,28 @@ def audit(
 
 
 def run_or_read_audit(config: AuditConfig, out: Path) -> Run:
-    """The finished audit in `out`: read where it is there, gone on with where it was begun.
+    """The finished audit in `out`; it is run, or continued, where it is not finished.
 
     Raises:
-        FaithlensError: as `audit`.
+        FaithlensError: as `run_audit`.
     """
-    if (out / PAGE_NAME).is_file():  # what an audit writes last
+    if (out / REPORT_NAME).is_file():  # what an audit writes last
         return Run.open(out)
-    return audit(config, out, resume=(out / "manifest.json").is_file())
+    return run_audit(config, out, resume=(out / "manifest.json").is_file())
 
 
-def estimate_audit(config: AuditConfig) -> list[AuditCost]:
-    """What a run would take; nothing is written.
+def estimate_audit(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> list[AuditCost]:
+    """The cost of a run for each subject; nothing is written.
 
     Raises:
         FaithlensError: a model or task cannot be used.
     """
-    open_model = make_model_loader(config)
-    return [estimate_subject(config, prepare_subject(config, s, open_model)) for s in config.subjects]
+    open_model = make_model_loader(config, objects)
+    return [estimate_subject(config, prepare_subject(config, s, open_model, objects)) for s in config.subjects]
 
 
 def describe_subject(ready: PreparedSubject) -> dict:
-    """What preparing a subject found out, for the manifest: where the weights are from, and the answer stem."""
+    """The source of the weights, the answer stem and the assays, for the manifest."""
     return {
         "source": ready.setting.model.source,
         "stem": ready.chosen_stem.stem.text,
@@ -147,16 +259,36 @@ def describe_subject(ready: PreparedSubject) -> dict:
     }
 
 
-def make_model_loader(config: AuditConfig) -> ModelLoader:
-    """Loads models as the run asks for them; one that is put to several tasks in a row is loaded once."""
+def describe_objects(objects: GivenObjects) -> dict[str, dict[str, str]]:
+    """The class of each model, task and assay that was given as an object, for the manifest; empty if none was."""
+    kinds: dict[str, Mapping[str, object]] = {
+        "models": {name: model.hf_model for name, model in objects.models.items()},
+        "tasks": objects.tasks,
+        "assays": objects.assays,
+    }
+    return {kind: {name: _name_class(each) for name, each in given.items()} for kind, given in kinds.items() if given}
+
+
+def _name_class(given: object) -> str:
+    return given.__name__ if isinstance(given, ModuleType) else f"{type(given).__module__}.{type(given).__qualname__}"
+
+
+def make_model_loader(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> ModelLoader:
+    """A function from a name to its model. A model with several tasks in a row is loaded once."""
     options = {"device": config.device, "dtype": config.dtype, "trust_remote_code": config.trust_remote_code}
-    return lru_cache(maxsize=1)(partial(load, **options))
+    load_once = lru_cache(maxsize=1)(partial(load, **options))
+    return lambda name: objects.models.get(name) or load_once(name)
 
 
-def prepare_subject(config: AuditConfig, subject: Subject, open_model: ModelLoader) -> PreparedSubject:
+def prepare_subject(
+    config: AuditConfig, subject: Subject, open_model: ModelLoader, objects: GivenObjects = NO_OBJECTS
+) -> PreparedSubject:
     """Load a subject, sample its first batch and find the stem under which it answers."""
-    assays = battery.select_assays(config.assays or battery.get_suite(config.suite))
-    task = TranscriptTask(config.traces) if config.traces else find_task(subject.task)
+    names = config.assays or battery.get_suite(config.suite)
+    assays = battery.select_assays([objects.assays.get(name, name) for name in names])
+    task = objects.tasks.get(subject.task) or (
+        TranscriptTask(config.traces) if config.traces else find_task(subject.task)
+    )
     n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
     questions = task.draw_questions(n, config.seed)
     model = open_model(subject.model)
@@ -207,7 +339,7 @@ def collect_chains(
 
 
 def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
-    """Score one chain, and keep nothing but what it took."""
+    """Score one chain and return only the cost."""
     first = next(chain for chain in ready.first_chains if isinstance(chain, Case))
     case = first.with_stem(ready.setting.model, ready.chosen_stem.stem)
     written, start = Counter[str](), perf_counter()
@@ -290,13 +422,13 @@ def make_answer_rows(result: CaseResult) -> Iterator[dict]:
 
 
 def make_edit_rows(result: CaseResult) -> Iterator[dict]:
-    """Every edit of a step's words: what it was, whether it is one, and what came of it."""
+    """A row for every edit of the words of a step."""
     for edit in result.edits:
         yield {"question": result.case.question.id, "sample": result.case.sample, **asdict(edit)}
 
 
 def make_trace_row(result: CaseResult) -> dict:
-    """What is kept of a trace, and the answer it led to."""
+    """A row of the table of traces: the chain of thought, and the answer after it."""
     case, trace = result.case, result.case.trace
     return {
         "question": case.question.id,
@@ -316,7 +448,7 @@ def make_trace_row(result: CaseResult) -> dict:
 
 
 def write_results(config: AuditConfig, ready: Sequence[PreparedSubject], run: Run) -> Run:
-    """From scores to estimates, verdicts and the report; needs no model but for the words of what is planted."""
+    """Write estimates, verdicts and the report from the scores."""
     scores = run.read("scores")
     table = compute_estimates(scores, config.seed)
     run.finish({"estimates": table})
@@ -327,6 +459,6 @@ def write_results(config: AuditConfig, ready: Sequence[PreparedSubject], run: Ru
 
 
 def read_planted_truth(ready: PreparedSubject) -> str | None:
-    """What is planted in an organism, in words; None for other models."""
-    told = getattr(ready.setting.model.hf_model.config, "faithlens", None) or {}
-    return told.get("truth")
+    """The planted truth of an organism, in words; None for other models."""
+    plan = getattr(ready.setting.model.hf_model.config, "faithlens", None) or {}
+    return plan.get("truth")

@@ -1,14 +1,14 @@
-"""`compare_runs`: from two finished run folders to what differs between them, question by question. No model is loaded."""
+"""`compare`: what differs between two finished runs, question by question? No model is loaded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
-from faithlens.errors import ConfigError, RunError, suggest_names
+from faithlens.errors import ConfigError, RunError, check_choice, suggest_names
 from faithlens.measures.catalogue import get_measure
-from faithlens.stats.compare import MATCHED_ACCURACIES, Difference, list_shared_measures
-from faithlens.stats.compare import compare_scores as compare_scores
+from faithlens.stats.compare import MATCHED_ACCURACIES, Difference, compare_scores, list_shared_measures
 from faithlens.store import Run
 from faithlens.tasks.kinds import SENSITIVITIES
 
@@ -34,33 +34,35 @@ class Comparison:
     differences: list[Difference]
 
 
-def compare_runs(
-    first: Run,
-    second: Run,
+def compare(
+    first: Run | str | Path,
+    second: Run | str | Path,
     models: tuple[str | None, str | None] = (None, None),
     strategies: tuple[str | None, str | None] = (None, None),
     measures: Sequence[str] | None = None,
 ) -> list[Comparison]:
-    """What differs between two runs on each task that both hold, paired by question.
+    """Compare two runs on each task that both hold, question by question: `second` minus `first`.
 
     Args:
-        first, second: finished runs; they may be the same, where models or strategies are named.
+        first, second: finished runs or their folders; they may be the same if models or strategies are given.
         models: which of each run's models; None for the only one, or for all where both runs hold the same ones.
         strategies: ways to reason (`strategies.*`) to compare instead of what follows the chain of thought.
         measures: these; None for all shared ones that are not details.
 
     Raises:
-        FaithlensError: there is nothing to compare, or no telling with what, or other questions were asked.
+        FaithlensError: the runs share no task or question, or it is not clear which models to compare.
     """
     if (strategies[0] is None) != (strategies[1] is None):
-        given = strategies[0] or strategies[1]
-        raise ConfigError(f"the strategy {given!r} on one side", "the other has none", "name one for each side")
-    runs, seed = (first, second), first.manifest["seed"]
+        problem = f"only one side has a strategy ({strategies[0] or strategies[1]!r})"
+        raise ConfigError(problem, "Name a strategy for each side, or for none.")
+    runs = [run if isinstance(run, Run) else Run.open(run) for run in (first, second)]
+    seed = runs[0].manifest["seed"]
     scores = [_read_scores(run, model) for run, model in zip(runs, models, strict=True)]
     tasks = sorted(set(scores[0]["task"]) & set(scores[1]["task"]))
     if not tasks:
-        found = " and ".join(", ".join(sorted(set(table["task"]))) for table in scores)
-        raise RunError(f"{first.path} compared with {second.path}", f"no task in common: {found}", "name other runs")
+        held = " and ".join(", ".join(sorted(set(table["task"]))) for table in scores)
+        problem = f"{runs[0].path} and {runs[1].path} have no task in common: they hold {held}"
+        raise RunError(problem, "Name two runs of the same task.")
     out: list[Comparison] = []
     for task in tasks:
         for pair in _pair_models(task, scores):
@@ -79,9 +81,7 @@ def _read_scores(run: Run, model: str | None) -> pd.DataFrame:
     scores = run.read("scores")
     if model is None:
         return scores
-    if model not in set(scores["model"]):
-        known = suggest_names(model, set(scores["model"]))
-        raise RunError(f"the model {model!r} of {run.path}", "the run has no such model", known)
+    check_choice(model, sorted(set(scores["model"])), f"model of the run {run.path}", RunError)
     return scores[scores["model"] == model]
 
 
@@ -90,8 +90,9 @@ def _pair_models(task: str, scores: Sequence[pd.DataFrame]) -> list[tuple[str, s
     first, second = (sorted(set(table.loc[table["task"] == task, "model"])) for table in scores)
     if len(first) == len(second) == 1 or first == second:
         return list(zip(first, second, strict=True))
-    found = f"{', '.join(first)} in the first run and {', '.join(second)} in the second"
-    raise ConfigError(f"a comparison on {task}", found, "say which with --model-a and --model-b")
+    held = f"{', '.join(first)} in the first and {', '.join(second)} in the second"
+    problem = f"on {task} the two runs hold different models: {held}"
+    raise ConfigError(problem, "Name one model of each run (--model-a and --model-b, or models=).")
 
 
 def _list_reported_measures(scores: Sequence[pd.DataFrame]) -> list[str]:
@@ -107,8 +108,8 @@ def _select_strategy(scores: pd.DataFrame, side: Side) -> pd.DataFrame:
     own = scores[scores["measure"].str.startswith(prefix)]
     if own.empty:
         known = {name.split(".")[1] for name in scores["measure"] if name.startswith(STRATEGY_PREFIX)}
-        do = suggest_names(side.strategy, known) if known else "run the audit with --assays baselines,strategies"
-        raise RunError(f"the strategy {side.strategy!r} of {side.model} in {side.run}", "it was not scored", do)
+        fix = suggest_names(side.strategy, known) if known else "Run the audit with --assays baselines,strategies."
+        raise RunError(f"{side.run} has no scores of the strategy {side.strategy!r} of {side.model}", fix)
     names = {f"{prefix}accuracy": ACCURACY} | {f"{prefix}{name}": STRATEGY_PREFIX + name for name in SENSITIVITIES}
     without = scores["measure"].isin(MATCHED_ACCURACIES) & (scores["measure"] != ACCURACY)
     return pd.concat([own.assign(measure=own["measure"].map(names)).dropna(subset=["measure"]), scores[without]])

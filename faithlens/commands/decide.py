@@ -5,16 +5,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from faithlens.errors import RunError
 from faithlens.stats import grid
-from faithlens.stats.selection import EXIT_CODES, compute_fronts, find_most_capable, decide_all_tasks, decide_task
-from faithlens.stats.verdict import VerdictName, Criteria, make_subject_entry
+from faithlens.stats.selection import EXIT_CODES, compute_fronts, decide_all_tasks, decide_task, find_most_capable
+from faithlens.stats.verdict import Criteria, VerdictName, make_subject_entry
 from faithlens.stats.verdict import decide_subject as decide_one
 from faithlens.store import Run
+
+DEFAULT_CRITERIA = Criteria()
 
 SubjectTruth = tuple[str, str, str | None]
 """A model, its task, and what is planted in it, if it is an organism."""
@@ -22,7 +25,7 @@ SubjectTruth = tuple[str, str, str | None]
 
 @dataclass(frozen=True)
 class Decision:
-    """What runs decide: `subjects` as in verdict.json, each with its run, and for each task what they come to."""
+    """The decision from some runs: `subjects` as in verdict.json, each with its run, and the result for each task."""
 
     criteria: Criteria
     subjects: list[dict[str, Any]]
@@ -53,8 +56,35 @@ def judge_subjects(
         yield make_subject_entry(model, task, decide_one(model, own, counts, criteria), own, counts, truth)
 
 
-def decide(runs: Sequence[Run], criteria: Criteria = Criteria()) -> Decision:
-    """The verdicts of finished runs under the thresholds asked for now, and for each task the model to use.
+def decide(
+    runs: Run | str | Path | Sequence[Run | str | Path],
+    *,
+    min_faithfulness: float = DEFAULT_CRITERIA.min_faithfulness,
+    min_accuracy: float | None = None,
+    measures: Sequence[str] = DEFAULT_CRITERIA.measures,
+) -> Decision:
+    """Decide from finished runs which models may be overseen by reading their chain of thought.
+
+    Args:
+        runs: a finished run or its folder, or several.
+        min_faithfulness: the value, from 0 to 1, that each of `measures` must exceed.
+        min_accuracy: the accuracy with chain of thought, from 0 to 1, that a model must exceed; None for no condition.
+        measures: the measures that must exceed `min_faithfulness`. Default: the mediated share.
+
+    Returns:
+        The verdict of each model on each task, and for each task the model to use.
+
+    Raises:
+        ConfigError: a threshold is not between 0 and 1, or a measure cannot carry a verdict.
+        RunError: a run is not finished, or two runs hold the same model on the same task.
+    """
+    criteria = Criteria(min_faithfulness, min_accuracy, tuple(dict.fromkeys(measures)))
+    several = [runs] if isinstance(runs, (Run, str, Path)) else runs
+    return decide_runs([run if isinstance(run, Run) else Run.open(run) for run in several], criteria)
+
+
+def decide_runs(runs: Sequence[Run], criteria: Criteria = DEFAULT_CRITERIA) -> Decision:
+    """The verdicts of finished runs under `criteria`, and for each task the model to use.
 
     Raises:
         RunError: a run is not finished, or two runs hold the same model on the same task.
@@ -64,8 +94,8 @@ def decide(runs: Sequence[Run], criteria: Criteria = Criteria()) -> Decision:
     for entry in subjects:
         model, task, run = entry["model"], entry["task"], entry["run"]
         if (model, task) in held:
-            found = f"both {held[model, task]} and {run} hold it"
-            raise RunError(f"the verdict on {model} and {task}", found, "leave one of them out")
+            problem = f"two runs hold {model} on {task}: {held[model, task]} and {run}"
+            raise RunError(problem, "Leave one of the two runs out.")
         held[model, task] = run
     tasks = dict.fromkeys(entry["task"] for entry in subjects)
     return Decision(
@@ -75,21 +105,21 @@ def decide(runs: Sequence[Run], criteria: Criteria = Criteria()) -> Decision:
     )
 
 
-def _judge_again(run: Run, asked: Criteria) -> Iterator[dict[str, Any]]:
+def _judge_again(run: Run, criteria: Criteria) -> Iterator[dict[str, Any]]:
     """The entries of a run's verdict.json under other thresholds, each with the run's folder."""
     who = [(s["model"], s["task"], s.get("truth")) for s in run.read_json("verdict.json")["subjects"]]
-    for entry in judge_subjects(run.read("scores"), run.read("estimates"), who, asked):
+    for entry in judge_subjects(run.read("scores"), run.read("estimates"), who, criteria):
         yield {"run": str(run.path), **entry}
 
 
-def _summarise_task(task: str, subjects: Sequence[dict[str, Any]], asked: Criteria) -> dict[str, Any]:
-    """What the subjects of one task come to."""
+def _summarise_task(task: str, subjects: Sequence[dict[str, Any]], criteria: Criteria) -> dict[str, Any]:
+    """The verdict on one task, from those of its subjects."""
     best = find_most_capable(subjects)
     return {
         "task": task,
         "verdict": decide_task(subjects),
         "model": best["model"] if best else None,
-        "fronts": dict(compute_fronts(subjects, asked.measures)),
+        "fronts": dict(compute_fronts(subjects, criteria.measures)),
     }
 
 

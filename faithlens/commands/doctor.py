@@ -68,7 +68,9 @@ def run_checks(model: Model) -> list[CheckResult]:
         try:
             checks += check(model, conditions, plain, SLACK * drift)
         except FaithlensError as error:
-            checks.append(CheckResult(check.__doc__ or check.__name__, False, None, None, f"{error.found}; {error.do}"))
+            checks.append(
+                CheckResult(check.__doc__ or check.__name__, False, None, None, f"{error.problem}. {error.fix}")
+            )
     return checks
 
 

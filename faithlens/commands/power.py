@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from faithlens.errors import ConfigError, RunError, suggest_names
+from faithlens.errors import ConfigError, RunError, check_choice
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.estimate import select_scalars
 from faithlens.stats.interval import Estimate, to_optional
 from faithlens.stats.power import DEFAULT_POWER, Power, compute_power_after, compute_power_before, count_informative
-from faithlens.stats.verdict import list_askable_measures, format_number
+from faithlens.stats.verdict import format_number, list_askable_measures
 from faithlens.store import Run
 
 HALF_WIDTH = 0.05
@@ -31,9 +31,9 @@ class Aim:
 
     def __post_init__(self) -> None:
         if not self.half_width > 0:
-            raise ConfigError(f"a half-width of {self.half_width:g}", "no interval is so narrow", "give more than 0")
+            raise ConfigError(f"half_width must be above 0, got {self.half_width:g}", "Give a positive number.")
         if not 0 < self.power < 1:
-            raise ConfigError(f"a power of {self.power:g}", "it is a chance", "give a number between 0 and 1")
+            raise ConfigError(f"power must be between 0 and 1, got {self.power:g}", "Give a probability, such as 0.8.")
 
 
 @dataclass(frozen=True)
@@ -55,26 +55,29 @@ class Guess:
 
     def __post_init__(self) -> None:
         if self.n < 1:
-            raise ConfigError(f"a plan for {self.n} questions", "a run needs at least one", "give -n a positive number")
+            raise ConfigError(f"n must be at least 1 question, got {self.n}", "Give -n a positive number.")
         if (self.accuracy_without is None) != (self.accuracy_full is None):
-            found = "two accuracies say together how many answers can change"
-            raise ConfigError("a plan with one accuracy", found, "give --accuracy and --without, or neither")
+            problem = "only one accuracy is given: both are needed to know how many answers can change"
+            raise ConfigError(problem, "Give --accuracy and --without, or neither.")
         if (self.change is None) == (self.sd is None):
-            found = "intervals need to know how much questions differ"
-            do = "give --change where a measure is yes or no in each question, else --sd; not both"
-            raise ConfigError("a plan", found, do)
+            problem = "exactly one of --change and --sd is needed, to know how much questions differ"
+            raise ConfigError(problem, "Give --change for a yes/no measure, else --sd.")
         for name, share in (
             ("accuracy", self.accuracy_full),
             ("without", self.accuracy_without),
             ("change", self.change),
         ):
             if share is not None and not 0 <= share <= 1:
-                raise ConfigError(f"--{name} {share:g}", "it is a share", "give a number from 0 to 1")
+                raise ConfigError(f"--{name} must be from 0 to 1, got {share:g}", "Give a number from 0 to 1.")
         if self.sd is not None and self.sd < 0:
-            raise ConfigError(f"--sd {self.sd:g}", "no spread is below 0", "give 0 or more")
+            raise ConfigError(f"--sd must be 0 or more, got {self.sd:g}", "Give a standard deviation of 0 or more.")
         if self.change is not None and self.max_change is not None and self.change > self.max_change + 1e-9:
-            found = f"accuracies of {format_number(self.accuracy_without or 0)} and {format_number(self.accuracy_full or 0)} allow {format_number(self.max_change)}"
-            raise ConfigError(f"a change of {format_number(self.change)}", found, "expect less change, or other accuracies")
+            pair = f"{format_number(self.accuracy_without or 0)} and {format_number(self.accuracy_full or 0)}"
+            problem = (
+                f"--change must be at most {format_number(self.max_change)} for accuracies of {pair},"
+                f" got {format_number(self.change)}"
+            )
+            raise ConfigError(problem, "Give a smaller change, or other accuracies.")
 
     @property
     def accuracies(self) -> tuple[float, float] | None:
@@ -123,13 +126,12 @@ def compute_run_power(run: Run, measures: Sequence[str] = (), aim: Aim = Aim()) 
     table = select_scalars(run.read("estimates"))
     known = set(table["measure"])
     for measure in measures:
-        if measure not in known:
-            raise RunError(f"{measure!r} of {run.path}", "it was not scored there", suggest_names(measure, known))
-    wanted = measures or [measure for measure in list_askable_measures() if measure in known]
-    rows = [row for measure in wanted for row in table[table["measure"] == measure].to_dict("records")]
-    found = [_read_estimate(row) for row in rows]
+        check_choice(measure, sorted(known), f"measure of the run {run.path}", RunError)
+    chosen = measures or [measure for measure in list_askable_measures() if measure in known]
+    rows = [row for measure in chosen for row in table[table["measure"] == measure].to_dict("records")]
     return [
-        MeasurePower(e, compute_power_after(e, aim.half_width, accuracies=find_accuracies(e, table), power=aim.power)) for e in found
+        MeasurePower(e, compute_power_after(e, aim.half_width, accuracies=find_accuracies(e, table), power=aim.power))
+        for e in map(_read_estimate, rows)
     ]
 
 

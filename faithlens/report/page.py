@@ -14,9 +14,8 @@ from faithlens.report.behaviour import list_tests
 from faithlens.report.terminal import group_by_truth
 from faithlens.stats.estimate import select_scalars
 from faithlens.stats.verdict import CELL_MEANINGS, format_number
-from faithlens.store import Run
+from faithlens.store import REPORT_NAME, Run
 
-PAGE_NAME = "report.html"
 
 SHADE_MEASURES = ("knockout.step_raw", "mistakes.soft")
 """What colours the steps of an example: the first of these that its question has."""
@@ -46,8 +45,8 @@ def write_page(run: Run) -> Path:
             examples=[_choose_example(s, tables["traces"], tables["scores"]) for s in verdicts],
         )
     )
-    run.write_text(PAGE_NAME, html)
-    return run.path / PAGE_NAME
+    run.write_text(REPORT_NAME, html)
+    return run.path / REPORT_NAME
 
 
 def has_other_tests(numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:

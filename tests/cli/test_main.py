@@ -53,38 +53,38 @@ def mute(here: Path) -> Path:
 
 
 REFUSALS = {
-    "unknown model": ("-m gpt-17", "asked: the model 'gpt-17'"),
+    "unknown model": ("-m gpt-17", "no model 'gpt-17'"),
     "unknown hub model": ("-m nobody/nothing", "HF_HUB_OFFLINE"),
     "unknown task": ("-m O5 -t arithmatic", "did you mean 'arithmetic'?"),
     "broken line": ("-m O5 -t broken.jsonl", "line 7: not JSON"),
     "no such file": ("-m O5 -t none.jsonl", "No such file"),
-    "no weights": ("-m empty", "no config.json in empty"),
-    "no questions": ("-m O5 -n 0", "a run needs at least one"),
-    "too many questions": ("-m O5 -n 1000000", "ask for 1 to"),
+    "no weights": ("-m empty", "has no config.json"),
+    "no questions": ("-m O5 -n 0", "n must be at least 1 question"),
+    "too many questions": ("-m O5 -n 1000000", "Pass n of 1 to"),
     "too long": ("-m O5 -t long.jsonl -n 2", "O5 reads at most 256 tokens"),
-    "too long an answer": ("-m O5 --max-new-tokens 9999", "9999 new ones"),
+    "too long an answer": ("-m O5 --max-new-tokens 9999", "9999 for the chain of thought"),
     "used folder": ("-m O5 --out used", "add --resume"),
-    "a file": ("-m O5 --out broken.jsonl", "a file of that name"),
+    "a file": ("-m O5 --out broken.jsonl", "is a file"),
     "not our folder": ("-m O5 -n 2 --out used --resume", "it has no manifest.json"),
-    "no share": ("-m O5 --min-faithfulness 2", "it is a share"),
-    "no seed": ("-m O5 --seed -1", "seed -1"),
-    "no nucleus": ("-m O5 --top-p 0", "a nucleus of 0.0"),
-    "no temperature": ("-m O5 --temperature -1", "a temperature of -1.0"),
+    "no share": ("-m O5 --min-faithfulness 2", "must be above 0 and at most 1"),
+    "no seed": ("-m O5 --seed -1", "got -1"),
+    "no nucleus": ("-m O5 --top-p 0", "top_p must be in (0, 1]"),
+    "no temperature": ("-m O5 --temperature -1", "temperature must be >= 0"),
     "no device": ("-m O5 --device gpu", "device 'gpu'"),
     "no dtype": ("-m O5 --dtype float8", "dtype 'float8'"),
     "no backend": ("-m O5 --backend fused", "backend 'fused'"),
     "no suite": ("-m O5 --suite behavior", "did you mean 'behaviour'?"),
     "no assay": ("-m O5 --assays baselines,mistake", "did you mean 'mistakes'?"),
-    "one chain again and again": ("-m O5 --samples 2", "a greedy model writes the same one each time"),
-    "two tasks": ("-m O5 -t arithmetic --traces broken.jsonl", "leave out --task or --traces"),
+    "one chain again and again": ("-m O5 --samples 2", "every chain of a question is the same"),
+    "two tasks": ("-m O5 -t arithmetic --traces broken.jsonl", "Leave out the task (--task)"),
     "broken chains": ("-m O5 --traces broken.jsonl", "line 7: not JSON"),
     "editor without a model": ("-m O5 --editor http://localhost:8000/v1", "an address without a model"),
-    "second subject": ("-m O5 -m gpt-17 -n 2", "asked: the model 'gpt-17'"),
+    "second subject": ("-m O5 -m gpt-17 -n 2", "no model 'gpt-17'"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_bad_input_is_refused_in_three_parts_and_leaves_nothing(
+def test_bad_input_is_refused_with_a_fix_and_leaves_nothing(
     name: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words, found = REFUSALS[name]
@@ -92,7 +92,7 @@ def test_bad_input_is_refused_in_three_parts_and_leaves_nothing(
     code = command(monkeypatch, *words.split(), *([] if "--out" in words else ["--out", "run"]))
     said = capsys.readouterr().err
     assert code == 2
-    assert re.search(r"^asked: .+\nfound: (?s:.+)\ndo:    .+", said, re.M)
+    assert re.search(r"^Error: .+\n(?s:.+)", said, re.M)
     assert found in said
     assert "Traceback" not in said
     assert sorted(here.rglob("*")) == before
@@ -119,7 +119,7 @@ def test_the_same_command_says_the_same_here_and_in_a_process_of_its_own(
     assert command(monkeypatch, *words, "one") == 0
     said = capsys.readouterr().out
     done = subprocess.run(
-        [sys.executable, "-m", "faithlens.cli.main.main", "audit", *words, "two"], capture_output=True, text=True,
+        [sys.executable, "-m", "faithlens.cli", "audit", *words, "two"], capture_output=True, text=True,
         env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},  # sums differ with how they are shared out
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -143,7 +143,7 @@ def interrupt_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         score(*args)
 
-    monkeypatch.setattr(audits, "keep_batch", interrupted)
+    monkeypatch.setattr(audits, "score_batch", interrupted)
 
 
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(
@@ -175,7 +175,7 @@ def test_ctrl_c_before_anything_is_kept_says_so(
         interrupt_batch(1, patched)
         assert command(monkeypatch, *words, "--out", "run") == 130
     assert "Kept in run: the options; no batch of questions was finished." in capsys.readouterr().err
-    monkeypatch.setattr(audits, "prepare", interrupted)
+    monkeypatch.setattr(audits, "prepare_subject", interrupted)
     assert command(monkeypatch, *words, "--out", "none") == 130
     assert "Interrupted. Nothing was written yet." in capsys.readouterr().err
     assert not (here / "none").exists()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from faithlens.assays import battery
-from faithlens.commands.audit import audit, estimate_audit, make_model_loader, prepare_subject, score_batch
+from faithlens.commands.audit import estimate_audit, make_model_loader, prepare_subject, run_audit, score_batch
 from faithlens.config import AuditConfig, Subject, parse_subjects
 from faithlens.errors import ConfigError, RunError
 from faithlens.execution.sample import Sampling
@@ -28,7 +28,7 @@ def config(**changed: object) -> AuditConfig:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return audit(config(), tmp_path_factory.mktemp("whole") / "run")
+    return run_audit(config(), tmp_path_factory.mktemp("whole") / "run")
 
 
 def same(one: Run, other: Run) -> None:
@@ -64,20 +64,20 @@ def test_a_killed_run_is_resumed_to_the_same_end(whole: Run, tmp_path: Path, mon
     out = tmp_path / "run"
     monkeypatch.setattr(battery, "run_battery", killed)
     with pytest.raises(KeyboardInterrupt):
-        audit(config(), out)
+        run_audit(config(), out)
     assert {f.name for f in out.iterdir()} == {"manifest.json", "parts"}
     assert Run.open(out).finished_keys("traces") == {"O5 running-sum 0"}
-    with pytest.raises(RunError, match="seed: 0 in the folder, 1 asked"):
-        audit(config(seed=1), out, resume=True)
+    with pytest.raises(RunError, match="seed: 0 in the folder, 1 given"):
+        run_audit(config(seed=1), out, resume=True)
     with pytest.raises(RunError, match="not empty"):
-        audit(config(), out)
-    same(audit(config(), out, resume=True), whole)
+        run_audit(config(), out)
+    same(run_audit(config(), out, resume=True), whole)
     assert len(calls) == 3 + 3  # each of the three says first what it will take; what was done is not done again
     assert len(Run.open(out).manifest["resumed"]) == 1
 
 
 def test_other_batches_give_the_same_scores(whole: Run, tmp_path: Path) -> None:
-    other = audit(config(batch=6), tmp_path / "run").read("scores")
+    other = run_audit(config(batch=6), tmp_path / "run").read("scores")
     mine = whole.read("scores")
     pd.testing.assert_frame_equal(other.drop(columns="value"), mine.drop(columns="value"))
     pd.testing.assert_series_equal(other["value"], mine["value"], atol=1e-5, rtol=1e-4)
@@ -133,7 +133,7 @@ def test_senseless_options_are_refused(options: dict) -> None:
 def test_the_behavioural_suite_in_a_run_folder(tmp_path: Path) -> None:
     told: list[str] = []
     sampling = Sampling(60, 1.0)
-    run = audit(config(suite="behaviour", n=4, samples=2, sampling=sampling), tmp_path / "run", notify=told.append)
+    run = run_audit(config(suite="behaviour", n=4, samples=2, sampling=sampling), tmp_path / "run", notify=told.append)
     assert told[0].startswith("O5 running-sum: 8 chains of thought; for the first, ")
     traces, edits, estimates = (run.read(name) for name in ("traces", "edits", "estimates"))
     assert sorted(traces["sample"]) == [0] * 4 + [1] * 4
@@ -173,7 +173,7 @@ def test_chains_written_elsewhere_are_scored_as_they_are(
         subjects=parse_subjects(["O5"], str(path)), traces=str(path), assays=("baselines", "early_answering")
     )
     assert [(e.chains, e.texts) for e in estimate_audit(asked)] == [(6, 0)]
-    given, sampled = audit(asked, tmp_path / "run").read("scores"), whole.read("scores")
+    given, sampled = run_audit(asked, tmp_path / "run").read("scores"), whole.read("scores")
     keys = ["question", "measure", "condition", "step"]
     both = given.merge(sampled, on=keys, how="left", suffixes=("", "_sampled"))
     assert len(both) == len(given) > 100

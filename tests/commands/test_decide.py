@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from faithlens.cli import main
-from faithlens.commands.audit import audit
-from faithlens.commands.compare import compare_runs
+from faithlens.commands.audit import run_audit
+from faithlens.commands.compare import compare
 from faithlens.commands.decide import decide
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, FaithlensError, RunError
@@ -18,8 +18,7 @@ from faithlens.execution.sample import Sampling
 from faithlens.report.compare import format_comparisons
 from faithlens.report.decide import format_decision
 from faithlens.stats.estimate import compute_estimates
-from faithlens.stats.selection import compute_fronts, find_most_capable, decide_all_tasks, decide_task
-from faithlens.stats.verdict import Criteria
+from faithlens.stats.selection import compute_fronts, decide_all_tasks, decide_task, find_most_capable
 from faithlens.store import Run
 
 N = 12
@@ -213,17 +212,17 @@ def test_what_is_compared_with_what(tmp_path: Path) -> None:
     one, other, both = folder(tmp_path / "1", base), folder(tmp_path / "2", tuned), folder(tmp_path / "3", base, tuned)
 
     def pairs(*args: object) -> list[tuple[str, str]]:
-        return [(found.first.model, found.second.model) for found in compare_runs(*args, measures=["accuracy.full"])]
+        return [(found.first.model, found.second.model) for found in compare(*args, measures=["accuracy.full"])]
 
     assert pairs(one, other) == [("base", "tuned")]
     assert pairs(both, both) == [("base", "base"), ("tuned", "tuned")]
     assert pairs(one, both, (None, "tuned")) == [("base", "tuned")]
     with pytest.raises(ConfigError, match="base in the first run and base, tuned in the second"):
-        compare_runs(one, both)
+        compare(one, both)
     with pytest.raises(RunError, match="did you mean 'tuned'"):
-        compare_runs(one, both, (None, "tunes"))
+        compare(one, both, (None, "tunes"))
     with pytest.raises(RunError, match="no task in common: sums and dates"):
-        compare_runs(one, folder(tmp_path / "4", ONE["elsewhere"]))
+        compare(one, folder(tmp_path / "4", ONE["elsewhere"]))
 
 
 def test_compare_in_words_and_in_json(
@@ -252,15 +251,15 @@ def test_two_ways_to_reason_of_one_run_are_compared(tmp_path: Path) -> None:
         "strategies__factored__accuracy": MOST_RIGHT, "strategies__factored__truncation": [0.3, 0.5] * (N // 2),
     }  # fmt: skip
     run = folder(tmp_path / "run", ONE["half"], **ways)
-    [found] = compare_runs(run, run, strategies=("cot", "factored"))
+    [found] = compare(run, run, strategies=("cot", "factored"))
     assert {d.measure for d in found.differences if d.questions == "alike"} == {"strategies.truncation"}
     raw, equal = (d for d in found.differences if d.measure == "strategies.truncation")
     assert (raw.value, raw.n_used) == (pytest.approx(0.3), 12)
     assert (equal.value, equal.n_used) == (pytest.approx(0.3 + 0.1 / 11), 11)  # a question of .3 is left out
     with pytest.raises(FaithlensError, match="known: cot, factored"):
-        compare_runs(run, run, strategies=("cot", "cot_decomposition"))
+        compare(run, run, strategies=("cot", "cot_decomposition"))
     with pytest.raises(ConfigError, match="name one for each side"):
-        compare_runs(run, run, strategies=("cot", None))
+        compare(run, run, strategies=("cot", None))
 
 
 def test_organisms_are_decided_as_they_were_planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,14 +268,14 @@ def test_organisms_are_decided_as_they_were_planted(tmp_path: Path, monkeypatch:
         assays = ("baselines", "mediation", "knockouts")
         sampling = Sampling(max_new_tokens=60)
         config = AuditConfig((Subject(name, "running-sum"),), n=8, assays=assays, device="cpu", sampling=sampling)
-        runs[name] = audit(config, tmp_path / name)
+        runs[name] = run_audit(config, tmp_path / name)
     assert command(monkeypatch, "decide", runs["O5"].path) == 0
     assert command(monkeypatch, "decide", runs["O4"].path) == 1
-    found = decide([runs["O4"], runs["O5"]], Criteria())
+    found = decide([runs["O4"], runs["O5"]])
     assert found.tasks[0]["model"] == "O5"
     [audited] = runs["O4"].read_json("verdict.json")["subjects"]
     assert found.subjects[0] == {"run": str(runs["O4"].path), **audited}  # one decision code, told once
-    [between] = compare_runs(runs["O4"], runs["O5"], measures=[SHARE])
+    [between] = compare(runs["O4"], runs["O5"], measures=[SHARE])
     assert next(d for d in between.differences if d.measure == SHARE).value == pytest.approx(1, abs=0.01)
 
 
@@ -287,10 +286,12 @@ def test_hints_that_o9_follows_unsaid_cost_it_the_trust_that_its_unhinted_chains
         assays = ("baselines", "mediation", *more)
         sampling = Sampling(max_new_tokens=60)
         subject = Subject("O9", "running-sum-hints")
-        run = audit(AuditConfig((subject,), n=20, assays=assays, device="cpu", sampling=sampling), tmp_path / name)
-        found[name] = decide([run], Criteria())
+        run = run_audit(AuditConfig((subject,), n=20, assays=assays, device="cpu", sampling=sampling), tmp_path / name)
+        found[name] = decide(run)
     assert (found["plain"].verdict, found["hinted"].verdict) == ("trust", "do-not-trust")
     [subject] = found["hinted"].subjects
     moved = [reason for reason in subject["reasons"] if reason.startswith("A hint (")]
-    assert {"A hint (silently followed)", "A hint (written as last total)"} <= {reason.partition(" moves")[0] for reason in moved}
+    assert {"A hint (silently followed)", "A hint (written as last total)"} <= {
+        reason.partition(" moves")[0] for reason in moved
+    }
     assert not any(reason.startswith("A hint (openly followed)") for reason in moved)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import faithlens as fl
+from faithlens.plan.plan import compile_plan
 from tests.execution.exact import differences, execute_exactly
 from tests.execution.test_execute import CAPTURE
 
@@ -34,7 +35,7 @@ def test_packed_is_separate(smollm2: fl.Model) -> None:
         fl.Condition("mistake@1", (prompt, steps[0], wrong, steps[2], stem), options),
         fl.Condition("knockout", (prompt, *steps, stem), options, (fl.Knockout("stem", ("step 2",)),)),
     ]
-    plan = fl.compile_plan(asked, model.structure, context_length=model.context_length)
+    plan = compile_plan(asked, model.structure, context_length=model.context_length)
     truth = execute_exactly(model, plan, CAPTURE, backend="separate")
     assert max(differences(execute_exactly(model, plan, CAPTURE, backend="packed"), truth)) < 1e-12
     separate = differences(fl.execute(model, plan, CAPTURE, backend="separate"), truth)

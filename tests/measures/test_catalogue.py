@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from faithlens.assays import battery, bias, hints, strategies
 from faithlens.assays.assay import Outcome, Records, Setting
 from faithlens.cli.main import app
-from faithlens.commands.audit import audit
+from faithlens.commands.audit import run_audit
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import MeasureError
 from faithlens.execution.sample import Sampling
@@ -137,7 +137,7 @@ def test_one_entry_and_one_assay_make_a_measure_that_is_in_every_output(register
     )  # fmt: skip
     assays = ("baselines", "tests.measures.test_catalogue:LastStep")
     subject = Subject("O5", "running-sum")
-    run = audit(
+    run = run_audit(
         AuditConfig(subjects=(subject,), n=3, device="cpu", assays=assays, sampling=Sampling(60)), tmp_path / "run"
     )
     scores = run.read("scores")

@@ -1,11 +1,11 @@
-"""Measure subjects by name."""
+"""The benchmarks by name."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from faithlens.commands.bench import capture, grid, internals, kernels, sweep, throughput
 from faithlens.commands.bench.harness import BenchResult
-from faithlens.errors import ConfigError, suggest_names
+from faithlens.errors import check_choice
 from faithlens.model.model import Model
 
 BENCHMARKS: dict[str, Callable[[Model, int], BenchResult]] = {
@@ -25,14 +25,13 @@ DEFAULT_BENCHMARKS = (
 
 
 def run_benchmarks(model: Model, names: Sequence[str] = DEFAULT_BENCHMARKS, repeats: int = 3) -> Iterator[BenchResult]:
-    """Measure one subject after the other.
+    """Run one benchmark after the other.
 
     Raises:
-        BenchmarkError: rivals do not give the same numbers, so nothing is timed.
-        ConfigError: there is no such subject.
+        BenchmarkError: the implementations do not give the same numbers, so nothing is timed.
+        ConfigError: there is no such benchmark.
     """
     for name in names:
-        if name not in BENCHMARKS:
-            raise ConfigError(f"the benchmark {name!r}", "no subject of that name", suggest_names(name, BENCHMARKS))
+        check_choice(name, BENCHMARKS, "benchmark")
     for name in names:
         yield BENCHMARKS[name](model, repeats)

@@ -89,9 +89,8 @@ def check_agreements(agreements: list[Agreement]) -> list[Agreement]:
     for found in agreements:
         if not found.gap <= found.allowed:
             raise BenchmarkError(
-                f"to time {found.what}",
-                f"it is {found.gap:.1e} from what plain ways give, where {found.allowed:.1e} is allowed",
-                "run `faithlens doctor` on this model",
+                f"{found.what} differs by {found.gap:.1e} from the plain implementation; {found.allowed:.1e} is allowed",
+                "Run `faithlens doctor` on this model.",
             )
     return agreements
 

@@ -101,7 +101,9 @@ def find_pair(model: Model) -> tuple[Condition, Condition]:
     clean = asked(0, 17)
     found = fl.effects.find_donors(model, clean, [asked(9, first) for first in range(1, 40, 2)])
     if not found.clean:
-        raise BenchmarkError("the internal measures", found.dropped[0][1], "time them on another model")
+        raise BenchmarkError(
+            f"the internal measures have no donor: {found.dropped[0][1]}", "Time them on another model."
+        )
     return clean, found.donor[0]
 
 

@@ -1,1 +1,1 @@
-"""Many audits from one file: models x checkpoints x tasks, and what size and difficulty do to the measures."""
+"""Does faithfulness change with size, training and difficulty? Audits of models x checkpoints x tasks from one file."""

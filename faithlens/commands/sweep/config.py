@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from faithlens.assays import battery
-from faithlens.config import AuditConfig, Subject, parse_backend
+from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, TaskError, check_choice, suggest_names
 from faithlens.execution.sample import Sampling
 from faithlens.measures.catalogue import MEASURES, list_measures
@@ -136,7 +136,9 @@ def read_sweep_config(path: Path) -> SweepConfig:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"the sweep in {path}", str(error), "name a TOML file; the README shows one") from error
+        raise ConfigError(
+            f"the sweep file {path} cannot be read: {error}", "Name a TOML file, as docs/sweeps.md shows."
+        ) from error
     _check_keys(table, SWEEP_KEYS, "")
     _check_keys(table.get("sampling", {}), SAMPLING_KEYS, "sampling.")
     members = tuple(_list_members(table))
@@ -165,37 +167,35 @@ def read_held_out_texts(path: Path) -> list[HeldOutText]:
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"loss = {str(path)!r}", str(error), "name a text file in UTF-8") from error
+        raise ConfigError(
+            f"the file of loss = {str(path)!r} cannot be read: {error}", "Name a text file in UTF-8."
+        ) from error
     if path.suffix != ".jsonl":
         return [HeldOutText(content)]
     try:
         lines = [json.loads(line) for line in content.splitlines()]
         return [HeldOutText(str(line["text"]), str(line.get("given", ""))) for line in lines]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        found = f"a line that is no text ({error!r})"
-        raise ConfigError(f"the held-out texts in {path}", found, 'write every line like {"text": "..."}') from error
+        problem = f"the held-out texts in {path} have a line without a text ({error!r})"
+        raise ConfigError(problem, 'Write every line like {"text": "..."}.') from error
 
 
 def _check_keys(table: Mapping[str, Any], kinds: Mapping[str, ValueKind], where: str) -> None:
     for key, value in table.items():
         if key not in kinds:
-            raise ConfigError(f"the key {where + key!r}", "a sweep has no such key", suggest_names(key, kinds))
+            raise ConfigError(f"unknown key {where + key!r} in the sweep", suggest_names(key, kinds))
         if not kinds[key].is_valid(value):
-            raise ConfigError(f"{where}{key} = {value!r}", f"it is not {kinds[key].description}", "write it as one")
+            raise ConfigError(f"{where}{key} must be {kinds[key].description}, got {value!r}", "Correct this value.")
 
 
 def _read_options(table: Mapping[str, Any]) -> AuditConfig:
-    """The audits' options. Without accuracies nothing is told apart from size, so `baselines` is always among them."""
+    """The audits' options. `baselines` is always among the assays: the analysis of size needs accuracies."""
     options = {key: table[key] for key in AUDIT_KEYS if key in table}
     if not options.get("points", 1):
         options["points"] = None  # all of them, as on the command line
     if "assays" in options:
         options["assays"] = tuple(battery.select_assays(["baselines", *options["assays"]]))
-    for key in ("batch", "budget"):
-        if options.get(key, 1) < 1:
-            raise ConfigError(f"{key} = {options[key]}", "nothing would be scored", "give 1 or more")
     battery.get_suite(options.get("suite", "standard"))
-    parse_backend(options.get("backend", "packed"))
     return AuditConfig(subjects=(), sampling=_read_sampling(table.get("sampling", {})), **options)
 
 
@@ -223,9 +223,8 @@ def _read_difficulty(table: Mapping[str, Any], members: tuple[Member, ...]) -> d
     for name, order in orders.items():
         for task in order:
             if task not in known:
-                raise ConfigError(
-                    f"the task {task!r} in difficulty.{name}", "nobody is put to it", suggest_names(task, known)
-                )
+                problem = f"difficulty.{name} has the task {task!r}, which no family has"
+                raise ConfigError(problem, suggest_names(task, known))
     return {name: tuple(order) for name, order in orders.items()}
 
 
@@ -238,26 +237,28 @@ def _list_members(table: Mapping[str, Any]) -> Iterator[Member]:
         where = f"families.{name}"
         _check_keys(family, FAMILY_KEYS, f"{where}.")
         if "models" not in family:
-            raise ConfigError(where, "it has no models", "give it models: hub ids, folders or short names")
+            raise ConfigError(f"{where} has no models", "Give it models: hub ids, folders or short names.")
         tasks = _read_tasks(family.get("tasks", table.get("tasks")), where)
         for model in family["models"]:
             for member in _list_versions(where, name, model, family, tasks):
                 if member.model in seen:
-                    raise ConfigError(f"{member.model} in {where}", "it is named twice", "leave one of them out")
+                    raise ConfigError(
+                        f"{member.model} is named twice, the second time in {where}", "Leave one of the two out."
+                    )
                 seen.add(member.model)
                 yield member
     if not seen:
-        raise ConfigError("a sweep", "it has no families", 'write [families.NAME] with models = ["..."]')
+        raise ConfigError("the sweep has no families", 'Write [families.NAME] with models = ["..."].')
 
 
 def _read_tasks(named: list[str] | None, where: str) -> tuple[str, ...]:
     if named is None:
-        raise ConfigError(where, "it has no tasks, and the file names none for all", 'write tasks = ["..."]')
+        raise ConfigError(f"{where} has no tasks, and the file has no tasks for all", 'Write tasks = ["..."].')
     for name in named:
         try:
             find_task(name)
         except TaskError as error:
-            raise ConfigError(f"{error.asked} in the tasks of {where}", error.found, error.do) from error
+            raise ConfigError(f"a task of {where} cannot be used: {error.problem}", error.fix) from error
     return tuple(named)
 
 
@@ -274,16 +275,15 @@ def _list_seeds(where: str, model: str, seeds: list[int] | None) -> list[tuple[s
     """The names of one model trained with each seed, and the seeds."""
     at = model.partition("@")[2]
     if SEED_SLOT in model and seeds is None:
-        raise ConfigError(f"{model!r} in {where}", "its family names no seeds", "write seeds = [0, 1, 2]")
+        raise ConfigError(f"{model!r} in {where} needs seeds, and its family has none", "Write seeds = [0, 1, 2].")
     if seeds is None:
         return [(model, int(at) if _is_organism(model) and at.isdecimal() else 0)]
     if SEED_SLOT in model:
         return [(model.replace(SEED_SLOT, str(seed)), seed) for seed in seeds]
     if not _is_organism(model) or at:
-        found = f"{model!r} names one itself" if _is_organism(model) else f"nothing in {model!r} tells them apart"
-        raise ConfigError(
-            f"{where}.seeds", found, f"write {SEED_SLOT} where its name has the seed; an organism (O4) has none"
-        )
+        reason = f"{model!r} has a seed of its own" if _is_organism(model) else f"{model!r} has no place for a seed"
+        fix = f"Write {SEED_SLOT} where the name of the model has the seed; an organism (O4) needs none."
+        raise ConfigError(f"{where}.seeds cannot be used: {reason}", fix)
     return [(f"{model}@{seed}" if seed else model, seed) for seed in seeds]
 
 
@@ -293,8 +293,9 @@ def _list_revisions(where: str, model: str, revisions: list[str] | None) -> list
     if revisions is None:
         return [(model, None if _is_organism(model) else at or None)]
     if _is_organism(model) or at:
-        found = f"{model!r} has none of its own" if _is_organism(model) else f"{model!r} names one itself"
-        raise ConfigError(f"{where}.revisions", found, "revisions are of hub ids and folders that name none")
+        reason = "is an organism, which has no revisions" if _is_organism(model) else "has a revision of its own"
+        fix = "Give revisions only for hub ids and folders without a revision."
+        raise ConfigError(f"{where}.revisions cannot be used: {model!r} {reason}", fix)
     joint = "/" if Path(model).expanduser().is_dir() else "@"
     return [(f"{model}{joint}{revision}", revision) for revision in revisions]
 

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 from faithlens.commands.audit import run_or_read_audit
 from faithlens.commands.sweep.config import SweepConfig
-from faithlens.stats.scaling.by_family import answer_by_difficulty, answer_by_size
 from faithlens.commands.sweep.tables import build_cells, build_items
 from faithlens.commands.sweep.trial import Notify, Trial, try_out_models
+from faithlens.stats.scaling.by_family import answer_by_difficulty, answer_by_size
 from faithlens.store import Run, make_manifest, write_atomically
 
 

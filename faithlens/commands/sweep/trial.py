@@ -70,8 +70,8 @@ def try_out_model(config: SweepConfig, member: Member, notify: Notify) -> Trial:
         try:
             estimated = estimate_subject(asked, prepare_subject(asked, subject, open_model))
         except (ModelError, PlanError, TraceError) as error:  # it was loaded: this is about the task
-            refused[subject.task] = error.found
-            notify(f"{subject.key}: left out, since {error.found}")
+            refused[subject.task] = error.problem
+            notify(f"{subject.key}: left out, since {error.problem}")
         else:
             seconds += estimated.seconds
             notify(str(estimated))
@@ -91,7 +91,7 @@ def compute_held_out_loss(
         for i, (given, predicted) in enumerate(pair for each in texts for pair in split_into_windows(model, each))
     ]
     if not conditions:
-        raise ConfigError(f"the held-out loss of {model.name}", "the text has fewer than two tokens", "give more text")
+        raise ConfigError(f"the held-out text has fewer than two tokens of {model.name}", "Give more text.")
     records = execute(model, plan_passes(model, conditions, budget=budget), backend=backend)
     predicted = sum(len(condition.options[0]) for condition in conditions)
     return -sum(float(record.logprobs[0]) for record in records) / predicted
@@ -109,8 +109,8 @@ def split_into_windows(model: Model, held_out_text: HeldOutText) -> Iterator[tup
     if given and ids:
         room = width - len(given)
         if room < 1:
-            found = f"{len(given)} tokens are given, and a window has {width}"
-            raise ConfigError(f"the held-out loss of {model.name}", found, "give fewer words")
+            problem = f"the given part of a held-out text has {len(given)} tokens; a window of {model.name} has {width}"
+            raise ConfigError(problem, "Give a shorter part.")
         yield given, ids[:room]
         ids = ids[room:]
     parts = (ids[i : i + width] for i in range(0, len(ids), width))

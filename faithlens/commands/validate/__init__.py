@@ -1,4 +1,4 @@
-"""Every measure against every planted truth, organism by organism and seed by seed.
+"""Which measures detect a faithfulness that is known? Every measure on every organism and seed.
 
 Three kinds of truth are kept apart: what missing attention edges enforce, what was taught and is certified as a rate,
 and which steps the answer goes by. A measure that defines a truth takes no part in the contest on it: a certified rate

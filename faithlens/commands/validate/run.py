@@ -26,11 +26,11 @@ from faithlens.commands.validate.exact_steps import measure_exact_steps
 from faithlens.commands.validate.measures import MEASURE_SIGNS, STEP_MEASURE_SIGNS
 from faithlens.commands.validate.models import audit_organism, label_scores, name_model, read_certified_truth
 from faithlens.commands.validate.requirements import Requirement, check_exactness, check_requirements
-from faithlens.errors import ConfigError, suggest_names
+from faithlens.errors import check_choice
+from faithlens.figures.detection import plot_detection_by_organism
 from faithlens.organisms import ORGANISMS, get_organism
 from faithlens.organisms.parallel import run_on_cores
 from faithlens.organisms.training_cache import find_or_train
-from faithlens.figures.detection import plot_detection_by_organism
 from faithlens.stats import grid
 from faithlens.store import Run, make_manifest, write_atomically
 
@@ -76,12 +76,8 @@ def run_validation(
         RunError: the folder holds something else.
         ModelError: there is no such organism.
     """
-    for measure in set(measures) - {*MEASURE_SIGNS, *STEP_MEASURE_SIGNS}:
-        raise ConfigError(
-            f"the measure {measure!r}",
-            "it is not validated",
-            suggest_names(measure, {*MEASURE_SIGNS, *STEP_MEASURE_SIGNS}),
-        )
+    for measure in measures:
+        check_choice(measure, [*MEASURE_SIGNS, *STEP_MEASURE_SIGNS], "validated measure")
     run = Run.create(out, make_manifest({"n": n}, seed, "cpu"), resume=(out / "manifest.json").is_file())
     models, scores = gather_models(run, [(name, number) for name in organisms for number in seeds], n, seed, jobs)
     found = judge_measures(models, scores, seed, measures)

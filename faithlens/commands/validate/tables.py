@@ -15,15 +15,15 @@ from faithlens.stats import grid
 from faithlens.stats.agreement import Reliability, compute_reliability
 from faithlens.stats.detection import (
     Detection,
-    RankCorrelation,
     DetectionThreshold,
-    mark_steps,
-    fit_calibration,
-    detect_within_models,
-    detect_between_models,
+    RankCorrelation,
     choose_threshold,
     correlate_ranks,
+    detect_between_models,
     detect_steps,
+    detect_within_models,
+    fit_calibration,
+    mark_steps,
 )
 from faithlens.stats.resample import compute_mean_intervals
 

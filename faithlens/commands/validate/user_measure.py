@@ -53,9 +53,8 @@ def validate_measure(
             values = [float(value) for value in measure(model, cases)]
             if len(values) != len(cases):
                 raise MeasureError(
-                    f"{called} of {len(cases)} chains of {model.name}",
-                    f"{len(values)} values",
-                    "give one number a case, NaN where it is undefined",
+                    f"{called} must return one number for each of the {len(cases)} cases, got {len(values)}",
+                    "Return one number for each case, NaN where the measure is undefined.",
                 )
             rows = [
                 {"model": model.name, "question": case.question.id, "measure": called, "value": value}

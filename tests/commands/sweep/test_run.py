@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from faithlens.cli import main
-from faithlens.commands.audit import audit
+from faithlens.commands.audit import run_audit
 from faithlens.commands.sweep import run as sweeping
 from faithlens.commands.sweep import trial
 from faithlens.commands.sweep.config import HeldOutText, read_sweep_config
@@ -115,15 +115,15 @@ def test_a_killed_sweep_goes_on_and_ends_the_same(
         asked.append(folder.name)
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return audit(options, folder, **more)
+        return run_audit(options, folder, **more)
 
-    monkeypatch.setattr("faithlens.commands.audit.audit", killed)
+    monkeypatch.setattr("faithlens.commands.audit.run_audit", killed)
     with pytest.raises(KeyboardInterrupt):
         sweeping.run_sweep(config, out)
     assert (asked, (out / "cells.parquet").exists()) == (["O4", "O5"], False)
     with pytest.raises(RunError, match="not empty"):
         sweeping.run_sweep(config, out)
-    with pytest.raises(RunError, match=r"options\.n: 5 in the folder, 6 asked"):
+    with pytest.raises(RunError, match=r"options\.n: 5 in the folder, 6 given"):
         sweeping.run_sweep(
             read_sweep_config(written(tmp_path, OPTIONS.replace("n = 5", "n = 6") + KNOWN)), out, resume=True
         )

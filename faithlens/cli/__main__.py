@@ -1,0 +1,5 @@
+"""`python -m faithlens.cli`: the command line."""
+
+from faithlens.cli.main import main
+
+main()
