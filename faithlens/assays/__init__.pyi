@@ -8,12 +8,12 @@ from .one_question import answer_table, attention_table, think
 
 __all__ = [
     "ASSAYS",
+    "SUITES",
     "Assay",
     "CaseResult",
     "ChosenStem",
     "EditingAssay",
     "Records",
-    "SUITES",
     "Score",
     "Setting",
     "StepEdit",
