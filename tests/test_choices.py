@@ -1,7 +1,7 @@
 """Every choice by name is checked where it enters: each public parameter with a Literal refuses a misspelling.
 
-The test walks the signatures of the public functions and classes. `CALLS` holds the other arguments of each; a new
-public function with a Literal fails until it stands there. Classes that only faithlens makes, as results, are in `RESULTS`.
+The test walks the signatures of the public functions and classes. `CALLS` holds the other arguments of each, and a new
+public function with a Literal fails until it has an entry. `RESULTS` are classes that only faithlens makes.
 """
 
 import inspect

@@ -1,4 +1,4 @@
-"""Who rewords steps where the task cannot: the model under test, another local one, or any OpenAI-style endpoint."""
+"""Who rewords steps if the task cannot: the model under test, another local model, or an OpenAI-style endpoint?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from faithlens.execution.sample import Sampling, sample
 from faithlens.model.load import load
 from faithlens.model.model import Model
 
-_MAX_TOKENS = 60  # tokens of a reworded step, where nothing else is asked
+_MAX_TOKENS = 60  # tokens of a reworded step, by default
 
 
 @runtime_checkable
 class Editor(Protocol):
-    """Answers requests in words."""
+    """Writes a text for each request."""
 
     @property
     def name(self) -> str:
-        """Who it is, for the log of edits."""
+        """The name that the log of edits shows."""
         ...
 
     def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = _MAX_TOKENS) -> list[str]:
-        """The answer to each request, at most `max_tokens` tokens long."""
+        """The text for each request, of at most `max_tokens` tokens; each has a seed of its own."""
         ...
 
 
@@ -40,7 +40,7 @@ class ModelEditor:
         return self.model.name
 
     def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = _MAX_TOKENS) -> list[str]:
-        """The model's answer to each request, as its chat template puts it; none where it cannot read so much."""
+        """The model's reply to each request in its chat template; an empty text if the request exceeds its context."""
         prompts = [self.model.encode_prompt(self.model.render(request)) for request in requests]
         fits = [i for i, prompt in enumerate(prompts) if len(prompt) + max_tokens <= self.model.context_length]
         sampling = Sampling(max_tokens, self.sampling.temperature, self.sampling.top_p)
@@ -52,25 +52,28 @@ class ModelEditor:
 def load_editor(
     text: str, sampling: Sampling = Sampling(), *, device: str = "auto", dtype: str = "float32"
 ) -> tuple[Editor | None, bool]:
-    """Who makes mistakes and rewords steps: `editor` and `exact` of a `Setting`.
+    """The editor that a text names: `editor` and `exact` of a `Setting`.
 
     Args:
-        text: "task" for what the task can write, which knows its values and perhaps other words, and the rest by the
-            model under test; "subject" for all by the model under test; "URL#MODEL" for an OpenAI-style endpoint, whose
-            key is read from the environment variable OPENAI_API_KEY; else a model, as `load` takes it.
-        sampling: how the editor's words are drawn.
-        device, dtype: of a model that is loaded for this.
+        text: one of four forms. "task": the task writes what it can, and the model under test the rest. "subject": the
+            model under test writes everything. "URL#MODEL": an OpenAI-style endpoint, whose key is read from the
+            environment variable OPENAI_API_KEY. Anything else: a model, as `load` takes it.
+        sampling: how the editor samples.
+        device: the device of a model that is loaded as the editor.
+        dtype: its number format.
 
     Raises:
-        ConfigError: an endpoint without a model, or at no usable address.
-        ModelError: no such model, or one that cannot be loaded exactly.
+        ConfigError: an endpoint without a model or with an unusable address, or an unknown device or dtype.
+        ModelError: there is no such model, or it cannot be loaded exactly.
     """
     if text in ("task", "subject"):
         return None, text == "task"
     if text.startswith(("http://", "https://")):
         url, _, model = text.partition("#")
         if not model:
-            do = "name the model after a #: http://localhost:8000/v1#Qwen/Qwen2.5-7B-Instruct"
-            raise ConfigError(f"the editor {url}", "an address without a model", do)
+            raise ConfigError(
+                f"the editor must name a model after its address, got {text!r}",
+                "Write it after a #: http://localhost:8000/v1#Qwen/Qwen2.5-7B-Instruct",
+            )
         return Endpoint(url, model, sampling=sampling), False
     return ModelEditor(load(text, device=device, dtype=dtype), sampling), False

@@ -1,8 +1,9 @@
-"""Rewriting the words of steps: one of them, or the whole chain of thought, with the rest fixed or written anew."""
+"""Which versions of a chain have other words: a step replaced, deleted or moved, or new text after some steps?"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
@@ -10,18 +11,30 @@ from faithlens.plan.condition import Condition
 
 
 def replace_step(model: Model, case: Case, step: int, text: str, name: str) -> Condition:
-    """The trace with the words of `step` replaced by `text`.
+    """The trace with the words of one step replaced; all other tokens stay.
+
+    Args:
+        model: the model, whose tokenizer writes the text.
+        case: the case.
+        step: the index of the step, from 0.
+        text: the new words, with the white space before them.
+        name: the name of the condition.
 
     Raises:
-        TraceError: the tokenizer cannot write `text` there.
+        TraceError: the trace has no such step, the tokenizer cannot write `text` there, or the case has no stem.
     """
     prompt, *steps = case.trace.pieces
+    if step not in range(len(steps)):
+        raise TraceError(
+            f"the chain of thought of question {case.question.id!r} has {len(steps)} steps, got the index {step}",
+            f"Pass an index from 0 to {len(steps) - 1}.",
+        )
     written = append_pieces(model, [prompt, *steps[:step]], [(steps[step].name, text)])
     return case.make_condition(name, (*written, *steps[step + 1 :]))
 
 
 def append_pieces(model: Model, before: Sequence[Piece], texts: Sequence[tuple[str, str]]) -> list[Piece]:
-    """`before`, and after it one piece for each (name, text) of `texts`.
+    """`before`, followed by one piece for each (name, text) of `texts`.
 
     Raises:
         TraceError: the tokenizer cannot write a text there.
@@ -33,7 +46,7 @@ def append_pieces(model: Model, before: Sequence[Piece], texts: Sequence[tuple[s
 
 
 def append_tail(case: Case, name: str, pieces: Sequence[Piece], tail: str) -> Condition:
-    """`pieces`, followed by what the model wrote after them, which is `case.written[tail]`."""
+    """`pieces`, followed by what the model wrote after them, which is ``case.generated_texts[tail]``."""
     ids = case.generated_texts[tail].ids
     return case.make_condition(name, (*pieces, Piece("tail", ids)) if ids else pieces)
 
@@ -45,6 +58,6 @@ def delete_step(case: Case, step: int, name: str) -> Condition:
 
 
 def reorder_steps(case: Case, order: Sequence[int], name: str) -> Condition:
-    """The trace with its steps in another order; each piece is named after its place."""
+    """The trace with its steps in another order; each piece has the name of its new place."""
     steps = [replace(case.trace.steps[i], name=f"step {place}") for place, i in enumerate(order)]
     return case.make_condition(name, (case.trace.prompt, *steps))

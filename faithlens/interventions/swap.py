@@ -1,4 +1,13 @@
-"""Exchanging the question, the chain of thought, steps or their states with those of the counterfactual twin."""
+"""What happens when question, chain of thought, steps or states are exchanged for those of the counterfactual question?
+
+For example, with the case [prompt] [a0] [a1] [stem] and the counterfactual trace [prompt'] [b0] [b1]::
+
+    swap_cot          [prompt]  [b0] [b1] [stem]
+    swap_question     [prompt'] [a0] [a1] [stem]
+    swap_both         [prompt'] [b0] [b1] [stem]
+    restore@1         [prompt]  [b0] [a1] [stem]
+    relay             [prompt]  [a0] [a1] [stem], whose rows read the keys and values of a0 and a1 in swap_question
+"""
 
 from faithlens.interventions.case import Case
 from faithlens.model.trace import Trace
@@ -6,7 +15,13 @@ from faithlens.plan.condition import Condition, KeyValuePatch, Span
 
 
 def make_swaps(case: Case, counterfactual: Trace) -> list[Condition]:
-    """The three donor combinations of causal mediation; `case` itself is the fourth."""
+    """The three other pairs of question and chain in causal mediation (Paul et al. 2024, arXiv 2402.13950).
+
+    The fourth pair is the case itself. The conditions are named "swap_cot", "swap_question" and "swap_both".
+
+    Raises:
+        TraceError: the case has no stem.
+    """
     own = case.trace
     return [
         case.make_condition("swap_cot", (own.prompt, *counterfactual.steps)),
@@ -16,10 +31,13 @@ def make_swaps(case: Case, counterfactual: Trace) -> list[Condition]:
 
 
 def make_relay(case: Case, counterfactual: Trace) -> Condition | None:
-    """The trace whose answer rows read the keys and values that its own steps have after the twin's question.
+    """The trace, whose answer rows read the keys and values that its steps have after the counterfactual question.
 
-    What it says stays, so whatever this moves was carried by the positions of the steps. None where the two questions
-    differ in length: the steps then stand elsewhere.
+    The words stay, so what changes was carried by the positions of the steps. None if the two prompts differ in length,
+    because the steps then have other positions.
+
+    Raises:
+        TraceError: the case has no stem.
     """
     own = case.trace
     if len(own.prompt.ids) != len(counterfactual.prompt.ids):
@@ -29,12 +47,12 @@ def make_relay(case: Case, counterfactual: Trace) -> Condition | None:
 
 
 def read_from_donor(case: Case, name: str, span: Span, donor: Condition) -> Condition:
-    """The whole trace, but the answer rows read the keys and values of `donor` at `span`."""
+    """The whole trace, whose answer rows read the keys and values of `donor` at `span`."""
     return case.make_condition(name, case.trace.pieces, (KeyValuePatch("answer", span, donor),))
 
 
 def restore_step(case: Case, counterfactual: Trace, step: int) -> Condition:
-    """The question followed by the twin's steps, but for one, which is the trace's own."""
+    """The question with the steps of the counterfactual trace, except for `step`, which is the trace's own."""
     own = case.trace
     steps = (*counterfactual.steps[:step], own.steps[step], *counterfactual.steps[step + 1 :])
     return case.make_condition(f"restore@{step}", (own.prompt, *steps))

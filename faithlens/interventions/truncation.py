@@ -1,9 +1,13 @@
-"""Cutting the chain of thought short. Three baselines have three names and are never mixed.
+"""What does the model answer after a part of its chain of thought, or after none?
 
-`cut@0` is an empty chain in the same prompt (Lanham et al. 2023, section 2.3); `make_no_cot` is a prompt that asks for the
-answer at once (Turpin et al. 2023; Bentham et al. 2024); `make_empty_think` is the prompt in which a reasoning model's think
-block stands closed and empty, as its template writes it where thoughts are off (Ma et al. 2025, arXiv 2504.09858, skip
-thoughts so too, but with a sentence in the block). Where the template writes none, it is the same text as `cut@0`.
+There are three baselines without a chain. They have three names, because they are different prompts:
+
+- "cut@0" is an empty chain in the same prompt (Lanham et al. 2023, section 2.3);
+- "no_cot" is a prompt that asks for the answer at once (Turpin et al. 2023; Bentham et al. 2024);
+- "empty_think" is the prompt of a reasoning model with a closed empty block of thoughts, as its chat template writes it
+  when thinking is off. (Ma et al. 2025, arXiv 2504.09858, write a sentence into the block.)
+
+If the template writes no empty block, "empty_think" is the same text as "cut@0".
 """
 
 from faithlens.interventions.case import Case
@@ -11,27 +15,47 @@ from faithlens.plan.condition import Condition
 
 
 def make_full_cot(case: Case) -> Condition:
-    """The whole chain of thought, as sampled."""
+    """The whole chain of thought, as sampled: the condition "full".
+
+    Raises:
+        TraceError: the case has no stem.
+    """
     return case.make_condition("full", case.trace.pieces)
 
 
 def truncate(case: Case, n_steps: int) -> Condition:
-    """The first `n_steps` steps only."""
+    """The first `n_steps` steps: the condition "cut@`n_steps`" (Lanham et al. 2023, section 2.3).
+
+    Raises:
+        TraceError: the case has no stem.
+    """
     return case.make_condition(f"cut@{n_steps}", case.trace.pieces[: 1 + n_steps])
 
 
 def truncate_stepwise(case: Case) -> list[Condition]:
-    """The whole chain of thought, then with ever fewer steps, down to none."""
+    """The whole chain of thought, then one step less each time, down to none.
+
+    Raises:
+        TraceError: the case has no stem.
+    """
     return [make_full_cot(case), *(truncate(case, keep) for keep in reversed(range(len(case.trace.steps))))]
 
 
 def make_no_cot(case: Case) -> Condition:
-    """The prompt that asks for the answer at once."""
+    """The prompt that asks for the answer at once: the condition "no_cot".
+
+    Raises:
+        TraceError: the case has no stem.
+    """
     return case.make_direct_condition("no_cot", case.direct_prompt)
 
 
 def make_empty_think(case: Case) -> Condition | None:
-    """The prompt with a closed and empty think block; None where the model has no such block."""
+    """The prompt with a closed empty block of thoughts; None if the model has no such block.
+
+    Raises:
+        TraceError: the case has no stem.
+    """
     return (
         None if case.empty_think_prompt is None else case.make_direct_condition("empty_think", case.empty_think_prompt)
     )

@@ -78,7 +78,7 @@ REFUSALS = {
     "one chain again and again": ("-m O5 --samples 2", "every chain of a question is the same"),
     "two tasks": ("-m O5 -t arithmetic --traces broken.jsonl", "Leave out the task (--task)"),
     "broken chains": ("-m O5 --traces broken.jsonl", "line 7: not JSON"),
-    "editor without a model": ("-m O5 --editor http://localhost:8000/v1", "an address without a model"),
+    "editor without a model": ("-m O5 --editor http://localhost:8000/v1", "must name a model after its address"),
     "second subject": ("-m O5 -m gpt-17 -n 2", "no model 'gpt-17'"),
 }
 
