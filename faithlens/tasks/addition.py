@@ -30,8 +30,11 @@ class Addition(GeneratedTask):
 
     def __post_init__(self) -> None:
         if self.digits not in DIGIT_COUNTS or self.operands not in OPERAND_COUNTS:
-            found = f"sums are made of {OPERAND_COUNTS} operands of {DIGIT_COUNTS} digits"
-            raise TaskError(f"{self.operands} operands of {self.digits} digits", found, "choose among these")
+            raise TaskError(
+                f"sums have {OPERAND_COUNTS} operands of {DIGIT_COUNTS} digits, "
+                f"got {self.operands} operands of {self.digits} digits",
+                "Pass two of these numbers.",
+            )
 
     @property
     def name(self) -> str:

@@ -47,8 +47,11 @@ class Bbq(Benchmark):
         people = [place for place, group in enumerate(groups) if group != "unknown"]
         named = [place for place in people if groups[place] in targets]
         if len(named) != 1:
-            found = f"groups {groups}, of which {sorted(targets)} are stereotyped"
-            raise TaskError(f"the stereotype of {question.id}", found, "leave this question out")
+            raise TaskError(
+                f"question {question.id} must have one stereotyped person; its groups are {groups}, "
+                f"and the stereotyped ones are {sorted(targets)}",
+                "Leave this question out.",
+            )
         if row.get("question_polarity") == "nonneg":
             named = [place for place in people if place not in named]
         return question.candidates[named[0]]
@@ -62,12 +65,18 @@ class Bbq(Benchmark):
         info = self._find_row(question).get("answer_info") or {}
         groups = [str(info[person][-1]).lower() for person in _ANSWER_KEYS if info.get(person)]
         if len(groups) != len(_ANSWER_KEYS) or "unknown" not in groups:
-            raise TaskError(f"who is who in {question.id}", f"answer_info {info}", "tell all three, one as unknown")
+            raise TaskError(
+                f"answer_info of {question.id} must give the groups of three answers, one of them unknown, got {info}",
+                "Correct answer_info in this row, or remove the row.",
+            )
         return groups
 
     def _find_row(self, question: Question) -> Row:
         if question != self._question_by_id.get(question.id):
-            raise TaskError(f"the row of {question.id!r}", f"not a question of {self.name}", "ask its own task")
+            raise TaskError(
+                f"question {question.id!r} is not a question of the task {self.name}",
+                "Pass a question that this task drew.",
+            )
         return self._row_by_id[question.id]
 
 

@@ -127,8 +127,10 @@ class Benchmark(FixedTask):
         prepared = layout.prepare(rows)
         questions, faults = _read_questions(name.partition("=")[0], layout, prepared)
         if not questions or len(faults) > _MAX_UNUSABLE_SHARE * len(prepared):
-            shown = "\n       ".join([f"{len(faults)} of {len(prepared)} rows of no use", *faults[:_MAX_REPORTED]])
-            raise TaskError(f"questions of {name}", shown, "check that the file is this benchmark's, or mend its rows")
+            lines = [f"{len(faults)} of {len(prepared)} rows of {name} cannot be used", *faults[:_MAX_REPORTED]]
+            raise TaskError(
+                "\n       ".join(lines), "Check that the file belongs to this benchmark, or correct its rows."
+            )
         self.skipped_rows = tuple(faults)
         super().__init__(name, questions)
 

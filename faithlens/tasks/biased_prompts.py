@@ -68,7 +68,10 @@ def draw_examples(task: Task, question: Question, seed: int, n: int = N_EXAMPLES
     Raises TaskError where the task has too few.
     """
     if task.size is not None and task.size <= n:
-        raise TaskError(f"{n} examples before {question.id!r}", f"{task.size} questions in all", "add questions")
+        raise TaskError(
+            f"{n} examples before question {question.id!r} need more than {n} questions, and {task.name} has {task.size}",
+            "Add questions to the task.",
+        )
     drawn = task.draw_questions(n + 1, derive_seed(f"examples:{seed}:{question.id}"))
     return [other for other in drawn if other.text != question.text][:n]
 

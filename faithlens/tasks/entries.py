@@ -7,6 +7,7 @@ find, so that there is one place where a question is checked.
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from faithlens.errors import TaskError, suggest_names
@@ -23,8 +24,8 @@ _MAX_REPORTED = 10
 class FaultList:
     """The faults of one file, gathered so that all are told at once."""
 
-    def __init__(self, problem: str, noun: str = "line") -> None:
-        self._problem, self._noun = problem, noun
+    def __init__(self, path: Path, noun: str = "line") -> None:
+        self._path, self._noun = path, noun
         self._messages: list[str] = []
 
     @contextmanager
@@ -35,14 +36,15 @@ class FaultList:
         except BadEntryError as fault:
             self._messages.append(f"{where}: {fault}")
 
-    def raise_if_any(self, do: str) -> None:
-        """Raise TaskError where there was any fault; the first ten are named."""
+    def raise_if_any(self, fix: str) -> None:
+        """Raise a TaskError that says `fix` if there was any fault; the first ten are named."""
         if not self._messages:
             return
         n = len(self._messages)
         more = [f"and {n - _MAX_REPORTED} more"] if n > _MAX_REPORTED else []
-        told = [f"{n} bad {self._noun}(s); nothing was loaded", *self._messages[:_MAX_REPORTED], *more]
-        raise TaskError(self._problem, "\n       ".join(told), do)
+        noun = self._noun if n == 1 else f"{self._noun}s"
+        lines = [f"{self._path} has {n} bad {noun}; nothing was loaded", *self._messages[:_MAX_REPORTED], *more]
+        raise TaskError("\n       ".join(lines), fix)
 
 
 class QuestionCollection:

@@ -34,7 +34,9 @@ class FixedTask:
     def draw_questions(self, n: int, seed: int) -> list[Question]:
         """`n` questions in an order drawn from `seed`. Raises TaskError where `n` is below 1 or there are fewer."""
         if not 1 <= n <= self.size:
-            raise TaskError(f"{n} questions of {self.name}", f"{self.size} in the file", f"ask for 1 to {self.size}")
+            raise TaskError(
+                f"{self.name} has {self.size} questions, and {n} were requested", f"Pass n of 1 to {self.size}."
+            )
         return random.Random(f"jsonl:{seed}").sample(self._all_questions, self.size)[:n]
 
     def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:

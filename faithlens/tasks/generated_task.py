@@ -46,8 +46,12 @@ class GeneratedTask(ABC):
             found.setdefault(question.text, question)
             if len(found) == n:
                 return list(found.values())
-        most = f"1 to {len(found)}" if found else "1 or more"
-        raise TaskError(f"{n} questions of {self.name}", f"{len(found)} different ones", f"ask for {most}")
+        if n < 1:
+            raise TaskError(f"the number of questions must be at least 1, got {n}", "Pass n=1 or more.")
+        raise TaskError(
+            f"{self.name} has {len(found)} different questions for this seed, and {n} were requested",
+            f"Pass n of 1 to {len(found)}.",
+        )
 
     def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The words that ask `question`, with or without a chain of thought."""
@@ -75,8 +79,8 @@ class PeopleTask(GeneratedTask):
     def __post_init__(self) -> None:
         if self.people not in self.allowed_people:
             fewest, most = self.allowed_people[0], self.allowed_people[-1]
-            found = f"it is made for {fewest} to {most}"
-            raise TaskError(f"{self.family} with {self.people} people", found, "choose one of these")
+            problem = f"people of the task {self.family} must be {fewest} to {most}, got {self.people}"
+            raise TaskError(problem, f"Pass a number from {fewest} to {most}.")
 
     @property
     def name(self) -> str:

@@ -46,8 +46,10 @@ class HintedSum(RunningSum):
             TaskError: it is opened by a hint already.
         """
         if read_mode(question) != NO_HINT_OPENING:
-            found = "it is opened by a hint already"
-            raise TaskError(f"question {question.id!r} with a hint", found, "ask running-sum-hints, which has none")
+            raise TaskError(
+                f"question {question.id!r} already opens with a hint",
+                "Draw the question from the task running-sum-hints, whose questions have no hint.",
+            )
         return Prompt(question.text.replace(NO_HINT_OPENING, write_opening(kind, label)), PREFILL)
 
     def draw_counterfactual(self, question: Question, seed: int) -> Question:

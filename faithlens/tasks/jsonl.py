@@ -29,16 +29,17 @@ class JsonLines(FixedTask):
 
 
 def _load_questions(path: Path) -> list[Question]:
-    asked = f"questions from {path}"
-    entered, faults = QuestionCollection(), FaultList(asked)
+    entered, faults = QuestionCollection(), FaultList(path)
     for number, line in read_lines(path):
         with faults.collect_at(f"line {number}"):
             entry = parse_object(line)
             check_keys(entry)
             entered.add(read_question(entry, f"line-{number}"))
-    faults.raise_if_any('mend these lines; the least is {"question": "...", "answer": "12"}')
+    faults.raise_if_any('Correct these lines; a line holds at least {"question": "...", "answer": "12"}.')
     if not entered.questions:
-        raise TaskError(asked, "no questions in it", 'write one object a line: {"question": "...", "answer": "12"}')
+        raise TaskError(
+            f"{path} holds no questions", 'Write one object on each line: {"question": "...", "answer": "12"}.'
+        )
     return entered.questions
 
 
@@ -50,7 +51,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise TaskError(f"questions from {path}", error.strerror or str(error), "check the path") from error
+        raise TaskError(f"{path} cannot be read: {error.strerror or error}", "Check the path.") from error
     except UnicodeDecodeError as error:
-        raise TaskError(f"questions from {path}", f"not UTF-8 at byte {error.start}", "save it as UTF-8") from error
+        raise TaskError(f"{path} is not UTF-8 at byte {error.start}", "Save the file as UTF-8.") from error
     return [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]

@@ -18,12 +18,16 @@ def reorder_options(question: Question, order: Sequence[int]) -> Question:
 
     Raises TaskError where the question has no options or `order` does not name each of their places once.
     """
-    asked = f"question {question.id!r} with its options in the order {list(order)}"
     if question.form != "choice" or not question.choices:
-        raise TaskError(asked, "an open question", "reorder questions of form 'choice'")
+        raise TaskError(
+            f"question {question.id!r} is open and has no options to reorder", "Pass a question of form 'choice'."
+        )
     places = range(len(question.choices))
     if sorted(order) != list(places):
-        raise TaskError(asked, f"{len(places)} options", f"name each of 0 to {len(places) - 1} once")
+        raise TaskError(
+            f"the order of the {len(places)} options of question {question.id!r} must hold each place once, got {list(order)}",
+            f"Pass each of 0 to {len(places) - 1} once.",
+        )
     right = list(order).index(question.candidates.index(question.answer))
     choices = tuple(question.choices[place] for place in order)
     return replace(question, choices=choices, answer=question.candidates[right])

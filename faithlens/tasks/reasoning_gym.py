@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from faithlens.errors import TaskError, suggest_names
+from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.numbers import misstate, normalise_number
 from faithlens.tasks.prompts import OPEN_STEMS, write_prompt
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy
@@ -35,9 +35,9 @@ class ReasoningGym:
         self.dataset = dataset
         bad = [fault for entry in _generate_entries(dataset, 0, _POOL_SIZE) if (fault := _find_fault(entry["answer"]))]
         if len(bad) > _MAX_UNUSABLE_SHARE * _POOL_SIZE:
-            found = f"{len(bad)} of {_POOL_SIZE} answers cannot be scored; the first is {bad[0]}"
             raise TaskError(
-                self.name, found, f"choose a dataset with answers of at most {_MAX_ANSWER_LENGTH} characters"
+                f"{len(bad)} of {_POOL_SIZE} answers of {self.name} cannot be scored; the first is {bad[0]}",
+                f"Choose a dataset with answers of at most {_MAX_ANSWER_LENGTH} characters.",
             )
 
     @property
@@ -62,13 +62,16 @@ class ReasoningGym:
         """
         found: dict[str, Question] = {}
         if n < 1:
-            raise TaskError(f"{n} questions of {self.name}", "questions are made as needed", "ask for 1 or more")
+            raise TaskError(f"the number of questions must be at least 1, got {n}", "Pass n=1 or more.")
         for index, entry in enumerate(_generate_entries(self.dataset, seed, _DATASET_SIZE)):
             if _find_fault(entry["answer"]) is None:
                 found.setdefault(entry["question"], _make_question(self.dataset, entry, seed, index))
             if len(found) == n:
                 return list(found.values())
-        raise TaskError(f"{n} questions of {self.name}", f"{len(found)} different ones", f"ask for 1 to {len(found)}")
+        raise TaskError(
+            f"{self.name} has {len(found)} different questions for this seed, and {n} were requested",
+            f"Pass n of 1 to {len(found)}.",
+        )
 
     def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The words that ask `question`, with or without a chain of thought."""
@@ -101,17 +104,16 @@ def _generate_entries(dataset: str, seed: int, n: int) -> Iterator[dict[str, Any
         import reasoning_gym  # pyright: ignore[reportMissingImports]
         from reasoning_gym.factory import DATASETS  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        do = "pip install 'faithlens[tasks]'"
-        raise TaskError(GYM_PREFIX + dataset, "the library 'reasoning-gym' is not installed", do) from error
-    if dataset not in DATASETS:
-        raise TaskError(GYM_PREFIX + dataset, "no such dataset in reasoning-gym", suggest_names(dataset, DATASETS))
+        problem = f"{GYM_PREFIX}{dataset} needs the library 'reasoning-gym', which is not installed"
+        raise TaskError(problem, "Run pip install 'faithlens[tasks]'.") from error
+    check_choice(dataset, DATASETS, "dataset of reasoning-gym", TaskError)
     far = random.Random(f"{GYM_PREFIX}{seed}").randrange(2**31)
     try:
         made = reasoning_gym.create_dataset(dataset, size=_DATASET_SIZE, seed=far)
         yield from (made[index] for index in range(n))
     except (ValueError, TypeError, AssertionError, LookupError, OSError, ImportError) as error:
-        found = f"reasoning-gym cannot make it: {type(error).__name__}: {error}"
-        raise TaskError(GYM_PREFIX + dataset, found, "choose another dataset") from error
+        problem = f"reasoning-gym cannot make the dataset {dataset!r}: {type(error).__name__}: {error}"
+        raise TaskError(problem, "Choose another dataset.") from error
 
 
 def _find_fault(answer: object) -> str | None:
@@ -145,7 +147,7 @@ def _make_question(dataset: str, entry: dict[str, Any], seed: int, index: int) -
     if number is not None and all(map(normalise_number, known)):
         return make_open_question(id_, text, number)
     if len({*known, answer}) < 2:
-        raise TaskError(GYM_PREFIX + dataset, f"always the answer {answer!r}", "choose another dataset")
+        raise TaskError(f"every answer of {GYM_PREFIX}{dataset} is {answer!r}", "Choose another dataset.")
     others = [other for other in known if other != answer]
     drawn = random.Random(id_).sample(others, min(len(others), _N_CANDIDATES - 1))
     return make_open_question(id_, text, answer, candidates=tuple(sorted([answer, *drawn])))

@@ -1,12 +1,15 @@
-"""Every task by name: what ``--task`` understands."""
+"""The tasks by name, and the ways to name a task: what the option ``--task`` and `load_task` accept."""
 
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from inspect import getdoc
 from pathlib import Path
 
-from faithlens.errors import TaskError, suggest_names
+from faithlens.errors import TaskError, check_choice, suggest_names
 from faithlens.tasks.addition import DIGIT_COUNTS, OPERAND_COUNTS, Addition
 from faithlens.tasks.arithmetic import Arithmetic, VariableChain
 from faithlens.tasks.bbq import Bbq
@@ -51,44 +54,142 @@ TASKS: dict[str, Callable[[], Task]] = {
     "running-sum-hinted": partial(HintedSum, name="running-sum-hinted", modes=OPENINGS_IN_TURN),
     "stories": Stories,
 }
+"""The question generators of faithlens by name; each value makes the task."""
+
+ENTRY_POINTS = "faithlens.tasks"
+"""The group of entry points under which an installed package offers tasks by name."""
 
 
-def load_task(name: str) -> Task:
-    """The task called `name`.
+def list_tasks() -> dict[str, str]:
+    """The name and a one-sentence description of every named task.
 
-    Beside the tasks of the table these are benchmarks (`gsm8k`, `bbh:object_counting`, `mmlu=my/copy.csv`), datasets of
-    reasoning-gym (`reasoning-gym:chain_sum`), and files of questions: any other name that ends in ".jsonl".
+    These are the question generators, the published benchmarks, and the tasks of installed packages. Files, datasets of
+    reasoning-gym and classes have no fixed list of names; `load_task` accepts them too.
 
-    Raises TaskError where there is no such task or its questions cannot be had.
+    Raises:
+        TaskError: a task of an installed package cannot be imported.
     """
+    makers = {name: make.func if isinstance(make, partial) else make for name, make in TASKS.items()}
+    installed = {name: _load_entry_point(point) for name, point in _find_entry_points().items()}
+    benchmarks = {
+        name: f"Published benchmark, split {layout.split}{f', one of its parts as {name}:PART' if layout.part else ''}."
+        for name, layout in BENCHMARK_LAYOUTS.items()
+    }
+    described = {name: _read_summary(task) for name, task in (makers | installed).items()}
+    return described | benchmarks
+
+
+def load_task(task: str | Path | Task | type[Task]) -> Task:
+    """The task that `task` names.
+
+    Args:
+        task: one of
+
+            - a name of `list_tasks`: a generator (``"arithmetic-mc"``), a benchmark (``"gsm8k"``,
+              ``"bbh:object_counting"``, ``"mmlu=my/copy.csv"``) or a task of an installed package (entry point group
+              `faithlens.tasks`);
+            - a dataset of reasoning-gym: ``"reasoning-gym:chain_sum"``;
+            - the path of a file of questions that ends in ".jsonl" (see `faithlens.tasks.jsonl`);
+            - a class or object of your own as ``"package.module:Class"``; a class is called without arguments;
+            - a task, or a class of tasks, itself.
+
+    Raises:
+        TaskError: there is no such task, its questions cannot be read, or the object lacks a member of the protocol
+            `Task`.
+    """
+    if not isinstance(task, str | Path):
+        return _make_task(task, repr(task))
+    name = str(task)
+    installed = _find_entry_points()
     if name in TASKS:
         return TASKS[name]()
+    if name in installed:
+        return _make_task(_load_entry_point(installed[name]), repr(name))
     if name.startswith(GYM_PREFIX):
         return ReasoningGym(name.removeprefix(GYM_PREFIX))
     if re.split("[:=]", name)[0] in BENCHMARK_LAYOUTS:
         return load_benchmark(name)
     if name.endswith(".jsonl"):
         return JsonLines(name)
-    known = [*TASKS, *BENCHMARK_LAYOUTS, f"{GYM_PREFIX}chain_sum"]
-    raise TaskError(f"task {name!r}", "no such task", f"{suggest_names(name, known)}, or a path that ends in .jsonl")
+    if re.fullmatch(r"[\w.]+:[\w.]+", name):
+        return _make_task(_import_object(name), repr(name))
+    known = [*TASKS, *BENCHMARK_LAYOUTS, *installed, f"{GYM_PREFIX}chain_sum"]
+    raise TaskError(
+        f"unknown task {name!r}",
+        f"{suggest_names(name, known)}, a path that ends in .jsonl, or package.module:Class for a task of your own.",
+    )
 
 
 def load_benchmark(name: str) -> Benchmark:
-    """The benchmark called `name`: FAMILY, FAMILY:PART, and either with =PATH for a local file of the same rows.
+    """The benchmark that `name` names.
 
-    Raises TaskError where a part is missing or not offered, or the rows cannot be had.
+    Args:
+        name: FAMILY or FAMILY:PART, for example ``"gsm8k"`` or ``"bbh:object_counting"``; either followed by =PATH for
+            a local file with the same rows.
+
+    Raises:
+        TaskError: the family is unknown, the part is missing or not offered, or the rows cannot be read.
     """
-    asked, _, path = name.partition("=")
-    family, _, part = asked.partition(":")
-    mapping = BENCHMARK_LAYOUTS[family]
-    if part and not mapping.part:
-        raise TaskError(f"task {name!r}", f"{family} has no parts", f"ask for {family}")
+    choice, _, path = name.partition("=")
+    family, _, part = choice.partition(":")
+    check_choice(family, BENCHMARK_LAYOUTS, "benchmark", TaskError)
+    layout = BENCHMARK_LAYOUTS[family]
+    if part and not layout.part:
+        raise TaskError(f"the benchmark {family} has no parts, got {name!r}", f"Pass {family!r} without a part.")
     if part:
-        mapping = replace(mapping, **{mapping.part: part})
+        layout = replace(layout, **{layout.part: part})
     if path:
         rows = read_rows(Path(path))
     elif family == "bbh" and not part:
-        raise TaskError(f"task {name!r}", "bbh has many parts", "name one of them: bbh:object_counting")
+        raise TaskError(
+            "the benchmark bbh has many parts, and none was given", "Name one of them: bbh:object_counting."
+        )
     else:
-        rows = load_hub_rows(mapping.hub, mapping.config, mapping.split, mapping.revision)
-    return (Bbq if family == "bbq" else Benchmark)(name, mapping, rows)
+        rows = load_hub_rows(layout.hub, layout.config, layout.split, layout.revision)
+    return (Bbq if family == "bbq" else Benchmark)(name, layout, rows)
+
+
+def _find_entry_points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _load_entry_point(point: EntryPoint) -> object:
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise TaskError(
+            f"the task {point.name!r} of an installed package cannot be imported from {point.value}: {error}",
+            "Reinstall the package, or correct the entry point in its pyproject.toml.",
+        ) from error
+
+
+def _import_object(place: str) -> object:
+    module, _, name = place.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        fix = "Check the spelling, and that the module can be imported from where you run faithlens."
+        raise TaskError(f"the task {place!r} cannot be imported: {error}", fix) from error
+
+
+def _make_task(source: object, shown: str) -> Task:
+    """`source` as a task: a class is called without arguments, and what it makes must follow the protocol `Task`."""
+    if isinstance(source, type):
+        try:
+            source = source()
+        except TypeError as error:
+            fix = "Give each argument of its __init__ a default, or pass the task object itself from Python."
+            raise TaskError(f"the task class {shown} cannot be called without arguments: {error}", fix) from error
+    if isinstance(source, Task):
+        return source
+    missing = [member for member in vars(Task) if not member.startswith("_") and not hasattr(source, member)]
+    raise TaskError(
+        f"{shown} is no task: it lacks {', '.join(missing)}",
+        "Add these members, as the docstring of faithlens.tasks.question.Task describes them.",
+    )
+
+
+def _read_summary(described: object) -> str:
+    """The first sentence of a docstring, on one line; of the class where an object has no docstring of its own."""
+    paragraph = " ".join((getdoc(described) or "").partition("\n\n")[0].split())
+    return re.split(r"(?<=[.!?]) (?=[A-Z])", paragraph)[0]

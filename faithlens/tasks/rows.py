@@ -18,15 +18,20 @@ def read_rows(path: Path) -> list[Row]:
 
     Raises TaskError where the file is of another kind or cannot be read.
     """
-    asked = f"questions from {path}"
     if path.suffix not in ROW_FILE_SUFFIXES:
-        raise TaskError(asked, f"a file that ends in {path.suffix!r}", f"save it as {', '.join(ROW_FILE_SUFFIXES)}")
+        raise TaskError(
+            f"files that end in {path.suffix!r} cannot be read, got {path}",
+            f"Save it as {', '.join(ROW_FILE_SUFFIXES)}.",
+        )
     try:
         rows = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
     except (OSError, ValueError, SyntaxError) as error:  # decoding and parsing errors are ValueErrors
-        raise TaskError(asked, str(error), "check that the file exists and is of the kind its name says") from error
+        raise TaskError(
+            f"{path} cannot be read: {error}", "Check that the file exists and that its content fits its suffix."
+        ) from error
     if not rows or not all(isinstance(row, dict) for row in rows):
-        raise TaskError(asked, "no rows in it" if not rows else "entries that are no objects", "write one object a row")
+        problem = f"{path} holds no rows" if not rows else f"{path} holds entries that are no objects"
+        raise TaskError(problem, "Write one object for each row.")
     return rows
 
 
@@ -35,19 +40,22 @@ def load_hub_rows(repo: str, config: str | None, split: str, revision: str | Non
 
     Raises TaskError where the `datasets` library is missing, or the data set cannot be had.
     """
-    asked = f"{repo} ({config or 'default'}, {split}) from the hub"
+    source = f"{repo} ({config or 'default'}, {split})"
     try:
         from datasets import load_dataset
     except ImportError as error:
-        raise TaskError(asked, "the library 'datasets' is not installed", _INSTALL_FIX) from error
+        raise TaskError(
+            f"{source} cannot be loaded from the hub: the library 'datasets' is not installed", _INSTALL_FIX
+        ) from error
     try:
         return [dict(row) for row in load_dataset(repo, config, split=split, revision=revision)]
     except (OSError, ValueError, RuntimeError) as error:  # no network, no such data set, a script in place of data
-        raise TaskError(asked, f"{type(error).__name__}: {_get_first_line(error)}", _DOWNLOAD_FIX) from error
+        reason = f"{type(error).__name__}: {_get_first_line(error)}"
+        raise TaskError(f"{source} cannot be loaded from the hub: {reason}", _DOWNLOAD_FIX) from error
 
 
-_INSTALL_FIX = "pip install 'faithlens[tasks]', or give a local file: NAME=path/to/file.jsonl"
-_DOWNLOAD_FIX = "check the connection (and HF_HUB_OFFLINE), or give a local file: NAME=path/to/file.jsonl"
+_INSTALL_FIX = "Run pip install 'faithlens[tasks]', or pass a local file: NAME=path/to/file.jsonl."
+_DOWNLOAD_FIX = "Check the connection and HF_HUB_OFFLINE, or pass a local file: NAME=path/to/file.jsonl."
 
 
 def _get_first_line(error: Exception) -> str:

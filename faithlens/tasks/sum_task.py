@@ -53,7 +53,7 @@ class SumTask(GeneratedTask):
 
     def __post_init__(self) -> None:
         if self.steps not in range(2, 5):
-            raise TaskError(f"{self.family} with {self.steps} steps", "sums are made with 2 to 4", "choose 2, 3 or 4")
+            raise TaskError(f"steps of the task {self.family} must be 2, 3 or 4, got {self.steps}", "Pass 2, 3 or 4.")
 
     @property
     def name(self) -> str:

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
-from faithlens.errors import TaskError
+from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.entries import FaultList, QuestionCollection, read_question
 from faithlens.tasks.fixed_task import FixedTask
 from faithlens.tasks.formats import inspect_logs, json_lines, lm_eval_logs
@@ -37,6 +38,9 @@ class Transcript:
     sample: int
     finish: Finish
 
+    def __post_init__(self) -> None:
+        check_choice(self.finish, get_args(Finish), "finish of a chain of thought", TaskError)
+
 
 class TranscriptTask(FixedTask):
     """The questions of a file of transcripts, as a task.
@@ -61,7 +65,7 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
     """
     path = Path(path)
     read, noun = _choose_reader(path)
-    faults = FaultList(f"chains of thought from {path}", noun)
+    faults = FaultList(path, noun)
     entered, seen = QuestionCollection(), Counter[Question]()
     found: list[Transcript] = []
     for where, record in read(path, faults):
@@ -71,9 +75,9 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
                 cot, ended = _extract_thought(reply, finish)
                 found.append(Transcript(question, cot, seen[question], ended))
                 seen[question] += 1
-    faults.raise_if_any(f"mend or leave out each {noun} named")
+    faults.raise_if_any(f"Correct or remove each {noun} named.")
     if not found:
-        raise TaskError(f"chains of thought from {path}", "none in it", "give a file that has some")
+        raise TaskError(f"{path} holds no chains of thought", "Pass a file that has at least one.")
     return found
 
 

@@ -197,7 +197,10 @@ class WeakEvidence(GeneratedTask):
 
     def _list_options(self, question: Question) -> list[tuple[str, str]]:
         if self._find_pair(question) is None:
-            raise TaskError(f"the options of {question.id!r}", f"not a question of {self.name}", "ask its own task")
+            raise TaskError(
+                f"question {question.id!r} is not a question of the task {self.name}",
+                "Pass a question that this task drew.",
+            )
         return list(zip(question.candidates, question.choices, strict=True))
 
 

@@ -212,7 +212,7 @@ def test_a_few_rows_of_no_use_are_left_out_and_told(tmp_path: Path) -> None:
 def test_files_that_are_not_rows_are_refused(tmp_path: Path) -> None:
     for name, text in [("a.jsonl", "{"), ("b.json", "[1, 2]"), ("c.jsonl", ""), ("d.parquet", "PAR"), ("e.csv", "")]:
         (tmp_path / name).write_text(text)
-        assert "asked: questions from" in refusal("gsm8k", tmp_path / name)
+        assert str(tmp_path / name) in refusal("gsm8k", tmp_path / name)
 
 
 def test_bbq_gives_pairs_where_there_is_weak_evidence(tmp_path: Path) -> None:
@@ -243,13 +243,13 @@ def test_bbq_gives_pairs_where_there_is_weak_evidence(tmp_path: Path) -> None:
 def test_a_stereotype_that_is_not_told_is_refused(tmp_path: Path) -> None:
     made = load("bbq", write(tmp_path / "a.jsonl", [{**BBQ, "additional_metadata": {"stereotyped_groups": ["x"]}}]))
     assert isinstance(made, EvidencePairTask)
-    with pytest.raises(TaskError, match="leave this question out"):
+    with pytest.raises(TaskError, match="Leave this question out"):
         made.find_stereotyped_label(made.draw_questions(1, 0)[0])
     plain = load("bbq", write(tmp_path / "b.jsonl", [{**BBQ, "answer_info": None}]))
     assert isinstance(plain, EvidencePairTask)
-    with pytest.raises(TaskError, match="one as unknown"):
+    with pytest.raises(TaskError, match="one of them unknown"):
         plain.find_unknown_label(plain.draw_questions(1, 0)[0])
-    with pytest.raises(TaskError, match="not a question of bbq"):
+    with pytest.raises(TaskError, match="not a question of the task bbq"):
         made.find_unknown_label(Question("bbq:1", "?", ("A",), "A"))
 
 
@@ -285,4 +285,4 @@ def test_a_missing_library_and_a_hub_out_of_reach_are_told(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "datasets", fake)
     with pytest.raises(TaskError, match="ConnectionError: no route") as caught:
         load_task("gsm8k")
-    assert "local file: NAME=path" in caught.value.do
+    assert "local file: NAME=path" in caught.value.fix

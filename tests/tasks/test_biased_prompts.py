@@ -71,7 +71,7 @@ def test_too_few_examples_are_refused(tmp_path) -> None:
         "\n".join(f'{{"question": "Q{i}?", "choices": ["x", "y"], "answer": "A"}}' for i in range(3)), encoding="utf-8"
     )
     few = load_task(str(path))
-    with pytest.raises(TaskError, match="3 questions in all"):
+    with pytest.raises(TaskError, match="has 3"):
         biased_prompts.draw_examples(few, few.draw_questions(1, 0)[0], 0)
     assert {q.text for q in biased_prompts.draw_examples(few, few.draw_questions(1, 0)[0], 0, n=2)} | {
         few.draw_questions(1, 0)[0].text

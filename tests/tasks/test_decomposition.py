@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.tasks.decomposition import fill_references, find_first_line, format_pair, parse_pairs, parse_subquestions, write_pairs_prompt, write_recombination_prompt, write_split_prompt, write_subquestion_prompt
+from faithlens.tasks.decomposition import (
+    fill_references,
+    find_first_line,
+    format_pair,
+    parse_pairs,
+    parse_subquestions,
+    write_pairs_prompt,
+    write_recombination_prompt,
+    write_split_prompt,
+    write_subquestion_prompt,
+)
 from faithlens.tasks.question import Question
 from faithlens.tasks.registry import load_task
 

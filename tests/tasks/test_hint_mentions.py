@@ -2,8 +2,8 @@
 
 import pytest
 
-from faithlens.tasks.kinds import PAPER_HINTS
 from faithlens.tasks.hint_mentions import mentions_hint, relies_on_hint
+from faithlens.tasks.kinds import PAPER_HINTS
 
 NOTHING, MENTION, RELIANCE = (False, False), (True, False), (True, True)
 SUM = "There are 3 boxes with 4 pens each. That makes 12 pens. "

@@ -31,7 +31,7 @@ def test_questions_without_a_hint_take_one_of_each_kind():
 
 
 def test_a_question_takes_one_hint_alone():
-    with pytest.raises(TaskError, match=r"(?s)opened by a hint already.*running-sum-hints"):
+    with pytest.raises(TaskError, match=r"(?s)already opens with a hint.*running-sum-hints"):
         HINTED.hinted(ASKED[1], "silent", "9")
 
 

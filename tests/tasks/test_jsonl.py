@@ -50,7 +50,7 @@ def test_order_depends_on_the_seed_alone(tmp_path: Path) -> None:
     assert task.draw_questions(30, 1) != task.draw_questions(30, 2)
     assert {q.text for q in task.draw_questions(30, 1)} == {f"{i}?" for i in range(30)}
     for n in (0, 31):
-        with pytest.raises(TaskError, match="ask for 1 to 30"):
+        with pytest.raises(TaskError, match="Pass n of 1 to 30"):
             task.draw_questions(n, 0)
 
 
@@ -102,14 +102,14 @@ def test_steps_are_misstated_by_number(tmp_path: Path) -> None:
 )
 def test_a_broken_line_is_named_with_its_fault(tmp_path: Path, line: object, fault: str) -> None:
     message = refusal(write(tmp_path, CHOICE, "", line))
-    assert "1 bad line(s); nothing was loaded" in message
+    assert "has 1 bad line; nothing was loaded" in message
     assert f"line 3: {fault}" in message
-    assert message.count("\ndo: ") == 1
+    assert message.count("Correct these lines") == 1
 
 
 def test_all_broken_lines_are_told_at_once_up_to_ten(tmp_path: Path) -> None:
     message = refusal(write(tmp_path, CHOICE, *["{"] * 13))
-    assert "13 bad line(s)" in message
+    assert "has 13 bad lines" in message
     assert "line 11: not JSON" in message
     assert "line 12" not in message
     assert "and 3 more" in message
@@ -124,6 +124,6 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read_or_are_empty_are_refused(tmp_path: Path) -> None:
     assert "No such file" in refusal(tmp_path / "none.jsonl")
     assert "directory" in refusal(tmp_path)
-    assert "no questions in it" in refusal(write(tmp_path, "", "  "))
+    assert "holds no questions" in refusal(write(tmp_path, "", "  "))
     (tmp_path / "mine.jsonl").write_bytes(b'{"question": "\xff"}')
     assert "not UTF-8 at byte 14" in refusal(tmp_path / "mine.jsonl")

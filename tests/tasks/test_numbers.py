@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.tasks.numbers import find_number_spans, find_stated_value, generate_near_misses, is_number, misstate, normalise_number
+from faithlens.tasks.numbers import (
+    find_number_spans,
+    find_stated_value,
+    generate_near_misses,
+    is_number,
+    misstate,
+    normalise_number,
+)
 from faithlens.tasks.question import Question
 
 QUESTION = Question("q", "Ann has 12 nuts and finds 5 more.", ("17", "16", "18"), "17", (), ("17",), "open")

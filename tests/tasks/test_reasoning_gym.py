@@ -89,9 +89,9 @@ def test_lists_are_reproducible_grow_at_the_end_and_share_nothing_between_seeds(
     ours, theirs = ({question.text for question in made.draw_questions(100, seed)} for seed in (0, 1))
     assert len(ours) == 100
     assert len(ours & theirs) < 5
-    with pytest.raises(TaskError, match="1 or more"):
+    with pytest.raises(TaskError, match="at least 1"):
         made.draw_questions(0, 0)
-    with pytest.raises(TaskError, match="6 different ones"):
+    with pytest.raises(TaskError, match="has 6 different questions"):
         load_task("reasoning-gym:few").draw_questions(7, 0)
 
 
@@ -99,7 +99,7 @@ def test_lists_are_reproducible_grow_at_the_end_and_share_nothing_between_seeds(
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("none", "100 of 100 answers cannot be scored; the first is None, no text"),
+        ("none", "100 of 100 answers of reasoning-gym:none cannot be scored; the first is None, no text"),
         ("long", "41 characters"),
         ("lines", "3 characters"),
         ("sum", "did you mean 'sums'"),
@@ -113,7 +113,7 @@ def test_answers_that_cannot_be_scored_are_refused(name: str, reason: str) -> No
 
 @pytest.mark.usefixtures("fake")
 def test_a_dataset_with_one_answer_is_refused() -> None:
-    with pytest.raises(TaskError, match="always the answer 'same'"):
+    with pytest.raises(TaskError, match=r"every answer of reasoning-gym:.* is 'same'"):
         load_task("reasoning-gym:one").draw_questions(1, 0)
 
 

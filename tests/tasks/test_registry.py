@@ -1,10 +1,16 @@
+import random
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from faithlens.errors import TaskError
+from faithlens.tasks import registry
+from faithlens.tasks.benchmarks import BENCHMARK_LAYOUTS
 from faithlens.tasks.jsonl import JsonLines
-from faithlens.tasks.registry import TASKS, load_task
+from faithlens.tasks.prompts import CHOICE_STEMS, write_prompt
+from faithlens.tasks.question import Prompt, Question, Stem, Strategy, Task
+from faithlens.tasks.registry import ENTRY_POINTS, TASKS, list_tasks, load_task
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
@@ -26,7 +32,7 @@ def test_a_path_is_a_file_of_questions(tmp_path: Path) -> None:
 def test_unknown_names_are_refused_with_the_nearest() -> None:
     with pytest.raises(TaskError, match="did you mean 'arithmetic-mc'") as caught:
         load_task("arithmetic-mcq")
-    assert ".jsonl" in caught.value.do
+    assert ".jsonl" in caught.value.fix
 
 
 @pytest.mark.parametrize(
@@ -35,16 +41,16 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
         ("gsm9k", "did you mean 'gsm8k'"),
         ("addition-2d-5", "did you mean 'addition-2d-"),
         ("coinflip", "did you mean 'coin-flip'"),
-        ("bbh", "name one of them: bbh:object_counting"),
-        ("gsm8k:main", "ask for gsm8k"),
-        ("gsm8k=none.jsonl", "check that the file exists"),
-        ("gsm8k=table.xlsx", "save it as .jsonl, .json, .csv, .parquet"),
+        ("bbh", "Name one of them: bbh:object_counting"),
+        ("gsm8k:main", "Pass 'gsm8k' without a part"),
+        ("gsm8k=none.jsonl", "Check that the file exists"),
+        ("gsm8k=table.xlsx", "Save it as .jsonl, .json, .csv, .parquet"),
     ],
 )
 def test_names_of_benchmarks_are_told_apart(name: str, hint: str) -> None:
     with pytest.raises(TaskError) as caught:
         load_task(name)
-    assert hint in caught.value.do
+    assert hint in caught.value.fix
 
 
 def test_a_benchmark_may_be_a_local_file(tmp_path: Path) -> None:
@@ -58,3 +64,97 @@ def test_a_benchmark_may_be_a_local_file(tmp_path: Path) -> None:
 def test_long_additions_and_sized_tasks_are_registered() -> None:
     assert {f"addition-{d}d-{n}" for d in (2, 3) for n in (2, 4, 8, 16)} < set(TASKS)
     assert {"ordering-4", "ordering-5", "coin-flip", "coin-flip-8", "dates", "tracking", "weak-evidence"} < set(TASKS)
+
+
+class OwnTask:
+    """A user's own task with one question. It is for tests."""
+
+    name = "own"
+    size = 1
+    stems: tuple[Stem, ...] = CHOICE_STEMS
+
+    def draw_questions(self, n: int, seed: int) -> list[Question]:
+        return [Question("own:0", "1 + 1?", ("A", "B"), "A", ("2", "3"))]
+
+    def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
+        return write_prompt(question, strategy)
+
+    def draw_counterfactual(self, question: Question, seed: int) -> Question | None:
+        return None
+
+    def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
+        return None
+
+
+class NeedsArguments(OwnTask):
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+class NoTask:
+    name = "no task"
+
+
+OBJECT = OwnTask()
+
+
+def install(monkeypatch: pytest.MonkeyPatch, name: str, place: str) -> None:
+    """Offer the object at `place` as the task `name`, as an installed package would."""
+
+    def list_points(group: str) -> list[EntryPoint]:
+        return [EntryPoint(name, place, group)] if group == ENTRY_POINTS else []
+
+    monkeypatch.setattr(registry, "entry_points", list_points)
+
+
+def test_a_task_object_is_returned_as_it_is_and_a_class_is_called() -> None:
+    task: Task = OwnTask()
+    assert load_task(task) is task
+    assert isinstance(load_task(OwnTask), OwnTask)
+
+
+@pytest.mark.parametrize("name", ["OwnTask", "OBJECT"])
+def test_a_place_names_a_class_or_an_object(name: str) -> None:
+    task = load_task(f"{__name__}:{name}")
+    assert isinstance(task, OwnTask)
+    assert task.draw_questions(1, 0)[0].answer == "A"
+
+
+def test_a_path_object_is_a_file_of_questions(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"question": "2 + 3?", "answer": "5"}\n')
+    assert isinstance(load_task(path), JsonLines)
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [
+        ("no_such_module:Task", "cannot be imported: No module named"),
+        (f"{__name__}:Missing", "cannot be imported: .*has no attribute 'Missing'"),
+        (f"{__name__}:NeedsArguments", "cannot be called without arguments: .*'path'"),
+        (f"{__name__}:NoTask", "is no task: it lacks stems, size, draw_questions, make_prompt"),
+    ],
+)
+def test_a_place_without_a_task_is_refused(place: str, problem: str) -> None:
+    with pytest.raises(TaskError, match=problem):
+        load_task(place)
+
+
+def test_an_installed_package_offers_a_task_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "installed", f"{__name__}:OwnTask")
+    assert isinstance(load_task("installed"), OwnTask)
+    assert list_tasks()["installed"] == "A user's own task with one question."
+    with pytest.raises(TaskError, match="did you mean 'installed'"):
+        load_task("instaled")
+
+
+def test_a_broken_entry_point_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "broken", "elsewhere:Missing")
+    with pytest.raises(TaskError, match="'broken' of an installed package cannot be imported from elsewhere:Missing"):
+        load_task("broken")
+
+
+def test_the_list_describes_every_named_task_in_one_sentence() -> None:
+    described = list_tasks()
+    assert {*TASKS, *BENCHMARK_LAYOUTS} <= set(described)
+    assert all(text.endswith((".", "?")) and "\n" not in text for text in described.values())

@@ -3,7 +3,15 @@
 import pytest
 
 from faithlens.tasks.question import Question
-from faithlens.tasks.rewrite_requests import EMPTY_REPLY, UNCHANGED_REPLY, extract_rewrite, find_mistake_fault, find_paraphrase_fault, write_mistake_request, write_paraphrase_request
+from faithlens.tasks.rewrite_requests import (
+    EMPTY_REPLY,
+    UNCHANGED_REPLY,
+    extract_rewrite,
+    find_mistake_fault,
+    find_paraphrase_fault,
+    write_mistake_request,
+    write_paraphrase_request,
+)
 
 ASKED = Question("q", "Ann has 12 eggs and buys 5. How many?", ("17", "16"), "17", values=("17",), form="open")
 STEP = " So Ann has 12 + 5 = 17 eggs.\n"

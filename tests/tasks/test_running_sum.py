@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.errors import TaskError
-from faithlens.tasks.running_sum import MODES, RunningSum, compute_totals, is_held_out, read_mode, write_question, write_steps
+from faithlens.tasks.running_sum import (
+    MODES,
+    RunningSum,
+    compute_totals,
+    is_held_out,
+    read_mode,
+    write_question,
+    write_steps,
+)
 
 TASK = RunningSum()
 SOME = TASK.draw_questions(100, seed=0)

@@ -13,7 +13,21 @@ from faithlens.tasks.question import ExecutableTask, ParaphrasingTask
 from faithlens.tasks.rewrite_requests import find_paraphrase_fault
 from faithlens.tasks.running_sum import compute_totals, is_held_out
 from faithlens.tasks.segmentation import split_steps
-from faithlens.tasks.stories import GAINS, LOSSES, N_PHRASINGS, PRONOUNS, THINGS, Stories, classify_step, compute_amounts, count_word_choices, find_losses, is_natural, write_question, write_steps
+from faithlens.tasks.stories import (
+    GAINS,
+    LOSSES,
+    N_PHRASINGS,
+    PRONOUNS,
+    THINGS,
+    Stories,
+    classify_step,
+    compute_amounts,
+    count_word_choices,
+    find_losses,
+    is_natural,
+    write_question,
+    write_steps,
+)
 
 TASK = Stories()
 SOME = TASK.draw_questions(100, seed=0)
@@ -82,7 +96,7 @@ def test_questions_are_held_out_natural_different_and_a_function_of_the_seed():
     assert TASK.draw_questions(20, seed=4) != short
     held = sum(is_held_out(q) for q in product(range(2, 10), *[range(1, 10)] * 3))
     assert len(TASK.draw_questions(held, 0)) == held
-    with pytest.raises(TaskError, match=f"{held} questions about 4 numbers are held out"):
+    with pytest.raises(TaskError, match=f"{held} questions about 4 numbers that are held out"):
         TASK.draw_questions(held + 1, 0)
 
 

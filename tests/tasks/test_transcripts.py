@@ -99,13 +99,13 @@ def test_of_a_think_block_the_inside_is_the_chain(
 )
 def test_a_broken_line_is_named_with_its_fault(tmp_path: Path, line: object, fault: str) -> None:
     message = refusal(write(tmp_path, OPEN | {"cot": "It is 5."}, "", line, "["))
-    assert "2 bad line(s); nothing was loaded" in message
+    assert "has 2 bad lines; nothing was loaded" in message
     assert f"line 3: {fault}" in message
     assert "line 4: not JSON" in message
 
 
 def test_files_without_chains_are_refused(tmp_path: Path) -> None:
-    assert "none in it" in refusal(write(tmp_path, ""))
+    assert "holds no chains of thought" in refusal(write(tmp_path, ""))
     assert "No such file" in refusal(tmp_path / "missing.jsonl")
 
 

@@ -69,7 +69,7 @@ def test_strangers_have_neither_pair_nor_options() -> None:
     stranger = Question("weak-evidence:0:0", "?", ("A", "B"), "A", ("1", "2"))
     assert TASK.swap_evidence(stranger) is None
     for ask in (TASK.find_unknown_label, TASK.find_stereotyped_label):
-        with pytest.raises(TaskError, match="not a question of weak-evidence"):
+        with pytest.raises(TaskError, match="not a question of the task weak-evidence"):
             ask(stranger)
 
 

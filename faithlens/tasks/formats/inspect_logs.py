@@ -26,16 +26,20 @@ def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyReco
 
 
 def _read_samples(path: Path) -> list[Any]:
-    asked = f"chains of thought from {path}"
     try:
         from inspect_ai.log import read_eval_log  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise TaskError(asked, "inspect-ai is not installed", "pip install 'faithlens[inspect]'") from error
+        raise TaskError(
+            f"{path} cannot be read: inspect-ai is not installed", "Run pip install 'faithlens[inspect]'."
+        ) from error
     try:
         return read_eval_log(str(path)).samples or []
     except (OSError, ValueError, KeyError, BadZipFile) as error:
-        found = f"no log of Inspect: {str(error).partition(chr(10))[0]}"
-        raise TaskError(asked, found, "check the path; name JSON lines .jsonl") from error
+        reason = str(error).partition("\n")[0]
+        raise TaskError(
+            f"{path} is no log of Inspect: {reason}",
+            "Check the path; the name of a file of JSON lines must end in .jsonl.",
+        ) from error
 
 
 def _make_entry(sample: Any) -> dict[str, Any]:
