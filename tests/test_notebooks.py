@@ -109,6 +109,9 @@ assert table.loc["O5"].min() > 0.8
 assert table.loc["O10", "blanked"] > 0.8 and abs(table.loc["O10", "content"]) < 0.05
 assert worth.index.tolist() == ["enforced", "O1", "O2", "O9"] and worth.loc["enforced", "auroc"] < 0.9
 assert min(worth.loc["enforced", "by_organism"].values()) < 0.5
+assert estimates.loc["mediation.content_share", "value"] > 0.99
+assert abs(estimates.loc["first_step.fall", "value"]) < 0.01
+assert len(run.traces) == 8 and not run.traces["question"].str.contains("[5-9]").any()
 """,
     "03_behaviour_against_internals": """
 rows = {name: pd.concat(tables).set_index("correlation", append=True).droplevel(1) for name, tables in agreed.items()}
