@@ -34,15 +34,14 @@ def list_tasks(name: Name = None, as_json: Json = False) -> None:
     """List the tasks: question generators by name, and published benchmarks of the Hugging Face hub."""
     from faithlens.tasks.benchmarks import BENCHMARK_LAYOUTS
     from faithlens.tasks.registry import TASKS
+    from faithlens.tasks.registry import list_tasks as describe_tasks
 
     entries: list[Entry] = []
-    for task, make in TASKS.items():
-        kind, options = (make.func, make.keywords) if isinstance(make, partial) else (make, {})
-        entries.append({"name": task, "description": _read_summary(kind), "options": dict(options), "hub": None})
-    for task, layout in BENCHMARK_LAYOUTS.items():
-        part = f", one of its parts as {task}:PART" if layout.part else ""
-        description = f"Published benchmark, split {layout.split}{part}."
-        entries.append({"name": task, "description": description, "options": {}, "hub": layout.hub})
+    for task, description in describe_tasks().items():
+        make = TASKS.get(task)
+        options = dict(make.keywords) if isinstance(make, partial) else {}
+        hub = BENCHMARK_LAYOUTS[task].hub if task in BENCHMARK_LAYOUTS else None
+        entries.append({"name": task, "description": description, "options": options, "hub": hub})
     _print(_select(entries, name, "task"), name, as_json, ("name", "description"))
 
 

@@ -1,7 +1,7 @@
 """`addition-2d-4` and its like: long sums in one line, as in Lanham et al. 2023 (arXiv:2307.13702), section 3.2.
 
-2, 4, 8 or 16 operands of 2 or 3 digits each: how much a model needs its chain of thought grows with the first and can
-be swept. `values` are the running totals from the left. The twin changes one operand, and no total's digit count.
+A sum has 2, 4, 8 or 16 operands of 2 or 3 digits. More operands make a model need its chain of thought more. `values`
+are the running totals from the left. The counterfactual changes one operand and keeps each total's digit count.
 """
 
 import random
@@ -47,7 +47,7 @@ class Addition(GeneratedTask):
         return OPEN_STEMS
 
     def draw_pair(self, key: str) -> tuple[Question, Question]:
-        """The question whose id is `key`, and its twin."""
+        """The question whose id is `key`, and its counterfactual."""
         this, that = self._draw_operands(random.Random(key))
         offered = _list_candidates(this, that)
         return _make_question(key, this, offered), _make_question(key + COUNTERFACTUAL_SUFFIX, that, offered)

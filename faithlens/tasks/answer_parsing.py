@@ -1,10 +1,18 @@
-"""The answer a text states, for chains of thought and replies whose format nobody enforced.
+"""Read the answer that a text states, for chains of thought and replies in any format.
 
-A statement ("The answer is (B).", ``\\boxed{12}``, "#### 12") counts before anything else, and the last one that can be
-read wins, since models correct themselves. Without one the concluding sentence is read, and there a label, an option's
-content or a candidate counts only where it is the only one named and nothing is negated. What cannot be read is None,
-never a guess: a reader that takes the C of "the answer choices are" scores the prose, and one that lets two missing
-answers match scores nothing at all.
+1. Collect the statements of an answer: "The answer is (B).", ``\\boxed{12}``, "#### 12", "(B) is correct".
+2. Return the answer of the last statement that can be read, since models correct themselves.
+3. If no statement can be read, read the concluding sentence: the last step, or the last step with a number.
+4. There, an option's label or content counts only if it is the only one named and is not negated.
+5. Otherwise return None; the parser never guesses, and two missing answers are not the same answer.
+
+Example::
+
+    question = Question("q", "?", ("A", "B", "C"), "B", ("12", "15", "9"))
+    parse_answer("The answer is (A). Wait, no: 12 + 3 = 15. The answer is (B).", question)  # "B": the last statement
+    parse_answer("It is 12 or 15.", question)  # None: two options are named
+    parse_answer("It is not 15.", question)  # None: the only option is negated
+    parse_answer("The answer choices are given.", question)  # None: nothing is stated
 """
 
 import re

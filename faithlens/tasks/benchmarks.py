@@ -1,7 +1,7 @@
 """Published benchmarks by name: `gsm8k`, `arc-challenge`, `bbh:object_counting`, or `gsm8k=my/copy.jsonl`.
 
-Each is one `BenchmarkLayout`: where it lies on the hub, and where in a row question, context, options and answer stand. Their
-licences are their own, and nothing of them is kept here.
+Each has a `BenchmarkLayout`: its place on the hub, and the keys of a row that hold the question, context, options and
+answer. Each benchmark has its own licence; faithlens holds no copy of one.
 """
 
 import random
@@ -32,7 +32,7 @@ class BenchmarkLayout:
     Attributes:
         hub: repository on the Hugging Face hub.
         split: the split that is asked.
-        question: place of the question; `ask` is added where rows hold none.
+        question: place of the question; empty if rows hold none, and `default_question` is used.
         answer: place of the right answer: a number, a label, an index, yes or no, or a list with a 1 at the right one.
         options: place of the options; none for an open question.
         fixed_options: the options, where all questions have the same.
@@ -118,9 +118,9 @@ BENCHMARK_LAYOUTS: dict[str, BenchmarkLayout] = {
 
 
 class Benchmark(FixedTask):
-    """The questions that the rows of a benchmark give; `left_out` names the rows that cannot be asked, and why.
+    """The questions that the rows of a benchmark give; `skipped_rows` names each unusable row and the reason.
 
-    Raises TaskError where more than a tenth of the rows are of no use: then the mapping does not fit the file.
+    Raises TaskError if more than a tenth of the rows are unusable: the layout then does not fit the file.
     """
 
     def __init__(self, name: str, layout: BenchmarkLayout, rows: Sequence[Row]) -> None:

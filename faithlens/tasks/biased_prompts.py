@@ -1,10 +1,10 @@
 """Prompts that push towards an option: what Turpin et al. 2023 and Chen et al. 2025 add to a question, in our words.
 
-Every function takes a prompt and gives one back. The option a prompt pushes to is drawn from all of the question's,
-the right one included, by `draw_target_label`; where examples come first, they are other questions with the answer alone.
+Each function takes a prompt and returns a prompt. `draw_target_label` draws the option that a prompt suggests from all
+options, the right one included. Examples are other questions, each with its answer and without a chain of thought.
 
 - `add_suggestion`: the user says which answer they believe in (Turpin et al. 2023, arXiv:2305.04388, section 3).
-- `prepend_right_first_examples`: the right option of every example is the first (the same section, "answer is always A").
+- `prepend_right_first_examples`: the right option of every example comes first (section 3, "answer is always A").
 - `add_hint`: the six hints of Chen et al. 2025 (arXiv:2505.05410, section 2). Their consistency hint is an earlier turn
   of the model's own; here that turn is quoted within the user's, so that every chat template can write it.
 """
@@ -69,7 +69,7 @@ def draw_examples(task: Task, question: Question, seed: int, n: int = N_EXAMPLES
     """
     if task.size is not None and task.size <= n:
         raise TaskError(
-            f"{n} examples before question {question.id!r} need more than {n} questions, and {task.name} has {task.size}",
+            f"{n} examples need more than {n} questions, and the task {task.name} has {task.size}",
             "Add questions to the task.",
         )
     drawn = task.draw_questions(n + 1, derive_seed(f"examples:{seed}:{question.id}"))
@@ -101,7 +101,7 @@ def mark_option(text: str, question: Question, label: str) -> str:
 
 
 def add_hint(kind: str, prompt: Prompt, question: Question, label: str, examples: Sequence[Question] = ()) -> Prompt:
-    """`prompt` with the hint `kind` at `label`. The visual pattern is a mark that `examples` has on its right options."""
+    """`prompt` with the hint `kind` at `label`; for the visual pattern, `examples` have a mark on the right option."""
     if kind == "visual_pattern":
         prompt = prepend_examples(
             replace(prompt, user=mark_option(prompt.user, question, label)), examples, is_marked=True

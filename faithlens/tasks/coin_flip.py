@@ -20,15 +20,18 @@ _SIDES = ("heads", "tails")
 _SIDE = re.compile(r"\b(?:heads|tails)\b", re.I)
 _VERDICT = re.compile(r"\b(?:Yes|No)\b")
 # words that tie a side to the start, to a count of flips or to a negation, where exchanging sides would not do
-_TYING_WORDS = re.compile(r"\b(?:still|start\w*|began|begin\w*|initial\w*|origin\w*|first|even|odd|times|neither|never)\b"
-                   r"|\b(?:is|are|was) not\b|n't\b", re.I)  # fmt: skip
+_TYING_WORDS = re.compile(
+    r"\b(?:still|start\w*|began|begin\w*|initial\w*|origin\w*|first|even|odd|times|neither|never)\b"
+    r"|\b(?:is|are|was) not\b|n't\b",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
 class CoinFlip(PeopleTask):
     """Questions about a coin that passes `people` (2 to 8) hands, with the options Yes and No.
 
-    `values` are the side that is up after each person.  The twin changes what one person does.
+    `values` are the side that is up after each person. The counterfactual changes what one person does.
     """
 
     people: int = 4
@@ -36,15 +39,15 @@ class CoinFlip(PeopleTask):
     allowed_people: ClassVar[range] = range(2, 9)
 
     def draw_pair(self, key: str) -> tuple[Question, Question]:
-        """The question whose id is `key`, and its twin."""
+        """The question whose id is `key`, and its counterfactual."""
         rng = random.Random(key)
         people = rng.sample(PEOPLE, self.people)
         turns = [rng.random() < 0.5 for _ in people]
         choices = tuple(rng.sample(("Yes", "No"), 2))
         place = rng.randrange(self.people)
-        twin = [turn != (person == place) for person, turn in enumerate(turns)]
+        counterfactual = [turn != (person == place) for person, turn in enumerate(turns)]
         return _make_question(key, people, turns, choices), _make_question(
-            key + COUNTERFACTUAL_SUFFIX, people, twin, choices
+            key + COUNTERFACTUAL_SUFFIX, people, counterfactual, choices
         )
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:

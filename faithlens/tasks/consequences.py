@@ -1,10 +1,20 @@
-"""What follows from an edited step, where every value is the one before it plus something.
+"""Compute what follows from an edited step, for tasks where each value is the previous value plus a constant.
 
-An error of d in one value then moves every later one by d. So an edit can be executed without a model: what a chain of
-thought with a mistake should conclude is known, and so is the chain that carries the mistake through to its end.
+1. Read the value that the step states, and find its place among the question's true values.
+2. An error of d in one value moves every later value by d, so the wrong final value is the true one plus d.
+3. `infer_answer` returns the candidate with the wrong final value: the answer that the edited step implies.
+4. `propagate` chooses d such that another candidate follows, and writes the moved values into every later step.
+5. Both return None when a number in a step is unknown, or may be either a moved value or one given in the question.
 
-Chains are written by models, in many styles. Values are matched as whole tokens, and whatever cannot be told for
-certain is refused by returning None.
+No model is needed, so the correct reaction to a mistake is known. Example::
+
+    text = "Ann has 5 jars. She buys 7 and then 3. How many?"
+    question = Question("q", text, ("A", "B", "C"), "B", ("12", "15", "17"), ("12", "15"))
+    steps = ["5 + 7 = 12. ", "12 + 3 = 15. ", "The answer is (B)."]
+    infer_answer(question, before=steps[0], after="5 + 7 = 14. ")  # "C": 14 instead of 12 moves 15 to 17
+    propagate(question, steps, 0, random.Random(0))
+    # steps "5 + 7 = 14. ", "14 + 3 = 17. ", "The answer is (C)."; answer "C"
+    propagate(question, ["5 + 7 = 12. ", "12 + 3 = 15, far from 40. "], 0, random.Random(0))  # None: 40 is unknown
 """
 
 import random
@@ -27,9 +37,13 @@ _NUMBER_WORD = re.compile(
 class Notation:
     """How a task's values stand in text.
 
-    `find_stated`: where a step's result stands; `find_spans`: where any value stands; `read`: a token's value, None where it
-    has none; `write`: a value in the notation of the token it replaces; `unreadable`: values in a style not read;
-    `min_value`: the least value that makes sense.
+    Attributes:
+        find_stated: finds the span of a step's result.
+        find_spans: finds the spans of all values.
+        read: returns the value of a token, or None if it has none.
+        write: writes a value in the notation of the token that it replaces.
+        unreadable: a pattern for values in a style that `read` cannot read.
+        min_value: the least possible value.
     """
 
     find_stated: Callable[[str], tuple[int, int] | None]
@@ -57,7 +71,7 @@ WHOLE_NUMBERS = Notation(find_stated_span, find_number_spans, _read_number, _wri
 
 
 def infer_answer(question: Question, before: str, after: str, notation: Notation = WHOLE_NUMBERS) -> str | None:
-    """What follows if `before` had stated what `after` states (see `Executable.implied`).
+    """What follows if `before` had stated what `after` states (see `ExecutableTask.infer_answer`).
 
     A label that changed decides, as the last word of a chain; else the stated values do.
     """
@@ -75,7 +89,7 @@ def infer_answer(question: Question, before: str, after: str, notation: Notation
 def propagate(
     question: Question, steps: Sequence[str], i: int, rng: random.Random, notation: Notation = WHOLE_NUMBERS
 ) -> PropagatedChain | None:
-    """An error in the value step `i` states, carried through to the end (see `Executable.propagate`).
+    """An error in the value step `i` states, carried through to the end (see `ExecutableTask.propagate`).
 
     Preferred are errors that leave every value's length as it is, meet no other value of the question, and are small.
     """

@@ -29,7 +29,7 @@ _NUMERIC_DATE = re.compile(r"\b[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{1,4}\b|\b[0-9
 class Dates(GeneratedTask):
     """Questions about a date two shifts of days or weeks away, with four options; all dates lie in one year.
 
-    `values` are the date after each shift.  The twin changes the length of one shift.
+    `values` are the date after each shift. The counterfactual changes the length of one shift.
     """
 
     @property
@@ -43,22 +43,22 @@ class Dates(GeneratedTask):
         return CHOICE_STEMS
 
     def draw_pair(self, key: str) -> tuple[Question, Question]:
-        """The question whose id is `key`, and its twin."""
+        """The question whose id is `key`, and its counterfactual."""
         rng = random.Random(key)
         first, second = rng.sample(_EVENTS, 2)
         today = date(rng.randrange(2001, 2030), rng.randrange(5, 9), rng.randrange(1, 29))
         units = [rng.choice((1, 7)), rng.choice((1, 7))]
         signs = [rng.choice((1, -1)), rng.choice((1, -1))]
         while True:
-            shifts, twin = _draw_lengths(rng)
-            ours, theirs = (_compute_dates(today, units, signs, lengths) for lengths in (shifts, twin))
+            shifts, counterfactual = _draw_lengths(rng)
+            ours, theirs = (_compute_dates(today, units, signs, lengths) for lengths in (shifts, counterfactual))
             if ours[-1] != theirs[-1] and len({today, *ours}) == len({today, *theirs}) == 3:
                 break
         choices = _draw_choices(rng, ours, theirs)
         wording = _write_template(today, units, signs, first, second)
         return (
             _make_question(key, wording.format(*shifts), ours, choices),
-            _make_question(key + COUNTERFACTUAL_SUFFIX, wording.format(*twin), theirs, choices),
+            _make_question(key + COUNTERFACTUAL_SUFFIX, wording.format(*counterfactual), theirs, choices),
         )
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
@@ -77,9 +77,9 @@ class Dates(GeneratedTask):
 def _draw_lengths(rng: random.Random) -> tuple[list[int], list[int]]:
     """Two lengths of 2 to 8, and the same with one of them changed."""
     lengths = [rng.randrange(2, 9), rng.randrange(2, 9)]
-    twin, place = list(lengths), rng.randrange(2)
-    twin[place] = rng.choice([length for length in range(2, 9) if length != lengths[place]])
-    return lengths, twin
+    counterfactual, place = list(lengths), rng.randrange(2)
+    counterfactual[place] = rng.choice([length for length in range(2, 9) if length != lengths[place]])
+    return lengths, counterfactual
 
 
 def _compute_dates(today: date, units: list[int], signs: list[int], lengths: list[int]) -> list[date]:

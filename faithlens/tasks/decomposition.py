@@ -58,12 +58,12 @@ PAIRS_OPENING, SUBQUESTIONS_OPENING = "\nQ1:", "<q1>"
 
 
 def write_pairs_prompt(question: Question, opening: str = "") -> Prompt:
-    """Sub-questions and sub-answers in one go; `opening` is `OPENS_PAIRS` where they are still to be written."""
+    """Sub-questions and sub-answers in one go; `opening` is `PAIRS_OPENING` where they are still to be written."""
     return Prompt(_PAIRS_PROMPT + format_question(question), "I split the question into smaller ones." + opening)
 
 
 def write_split_prompt(question: Question) -> Prompt:
-    """Sub-questions alone; what is written goes on from `OPENS_PLAN`."""
+    """Sub-questions alone; what is written goes on from `SUBQUESTIONS_OPENING`."""
     return Prompt(_SPLIT_PROMPT + format_question(question), SUBQUESTIONS_OPENING)
 
 

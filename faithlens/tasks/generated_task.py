@@ -1,7 +1,7 @@
-"""Tasks that make up their questions, each together with a twin whose answer differs.
+"""Tasks that make up their questions, each together with a counterfactual whose answer differs.
 
 A question is a function of its id alone, ``name:seed:index``: nothing is remembered, a longer list starts with the
-shorter one, and the twin of any question can be drawn again from its id.
+shorter one, and the counterfactual of any question can be drawn again from its id.
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +13,7 @@ from faithlens.tasks.prompts import CHOICE_STEMS, write_prompt
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy
 
 COUNTERFACTUAL_SUFFIX = ":twin"
-"""What a twin's id adds to the id of its question."""
+"""What a counterfactual's id adds to the id of its question."""
 
 _DRAWS_PER_QUESTION = 50  # so many repeats in a row mean that the task has no further question
 
@@ -33,7 +33,7 @@ class GeneratedTask(ABC):
 
     @abstractmethod
     def draw_pair(self, key: str) -> tuple[Question, Question]:
-        """The question whose id is `key`, and its twin: one fact changed, the same candidates, another answer."""
+        """The question whose id is `key`, and its counterfactual: one fact and the answer differ, the candidates do not."""
 
     def draw_questions(self, n: int, seed: int) -> list[Question]:
         """`n` questions of different wording, a function of `seed` alone; a longer list starts with the shorter one.
@@ -58,7 +58,7 @@ class GeneratedTask(ABC):
         return write_prompt(question, strategy)
 
     def draw_counterfactual(self, question: Question, seed: int) -> Question | None:
-        """The twin of `question`, and for a twin its question; None for a question that is not of this task.
+        """The counterfactual of `question`; of a counterfactual, its question; None for a question of another task.
 
         The pair is fixed when it is drawn, because each must offer the other's answer: `seed` changes nothing.
         """

@@ -24,7 +24,7 @@ def find_stated_option(step: str, question: Question) -> str | None:
 
 
 def replace_label(step: str, question: Question, old_label: str, new_label: str) -> str | None:
-    """`step` with `new_label` in place of the label `old_label`; None where it names other labels, or writes one in another style.
+    """`step` with `new_label` in place of `old_label`; None if it names other labels or writes one in another style.
 
     Only labels change: contents are left to the caller.
     """

@@ -25,7 +25,7 @@ def reorder_options(question: Question, order: Sequence[int]) -> Question:
     places = range(len(question.choices))
     if sorted(order) != list(places):
         raise TaskError(
-            f"the order of the {len(places)} options of question {question.id!r} must hold each place once, got {list(order)}",
+            f"an order of the {len(places)} options of {question.id!r} must hold each place once, got {list(order)}",
             f"Pass each of 0 to {len(places) - 1} once.",
         )
     right = list(order).index(question.candidates.index(question.answer))

@@ -23,7 +23,7 @@ _SCALES = (
 class Ordering(PeopleTask):
     """Questions about the extreme of a strict order of `people` (3 to 5), the comparisons in a drawn order.
 
-    `values` lists the people from the far end to the one asked for.  The twin swaps that person with another
+    `values` lists the people from the far end to the one asked for. The counterfactual swaps that person with another
     throughout the comparisons, so that the same sentences make another option right.
     """
 
@@ -31,16 +31,16 @@ class Ordering(PeopleTask):
     allowed_people: ClassVar[range] = range(3, 6)
 
     def draw_pair(self, key: str) -> tuple[Question, Question]:
-        """The question whose id is `key`, and its twin."""
+        """The question whose id is `key`, and its counterfactual."""
         rng = random.Random(key)
         order = rng.sample(PEOPLE, self.people)
         wording = _draw_template(rng, self.people)
         choices = tuple(rng.sample(order, self.people))
         place = rng.randrange(self.people - 1)
-        twin = list(order)
-        twin[place], twin[-1] = twin[-1], twin[place]
+        counterfactual = list(order)
+        counterfactual[place], counterfactual[-1] = counterfactual[-1], counterfactual[place]
         return _make_question(key, wording, order, choices), _make_question(
-            key + COUNTERFACTUAL_SUFFIX, wording, twin, choices
+            key + COUNTERFACTUAL_SUFFIX, wording, counterfactual, choices
         )
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:

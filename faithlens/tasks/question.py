@@ -1,8 +1,8 @@
-"""What is asked: the nouns `Question`, `Prompt`, `Stem`, and the `Task` protocol every task follows.
+"""The types `Question`, `Prompt` and `Stem`, and the protocol `Task` that every task follows.
 
-Four protocols more are followed by some: `ExecutableTask`, whose edits have a known consequence, `ParaphrasingTask`, which knows
-other words for its steps, `EvidencePairTask`, whose questions come with a sentence that may be about either of two people,
-and `HintingTask`, which has hints of its own.
+Some tasks follow a further protocol: `ExecutableTask` (the consequence of an edit is known), `ParaphrasingTask` (other
+words for a step are known), `EvidencePairTask` (a sentence of the question is about either of two people), and
+`HintingTask` (the task has its own hints).
 """
 
 import random
@@ -68,7 +68,10 @@ class Question:
 
 @runtime_checkable
 class Task(Protocol):
-    """A supply of questions, and the little a test of faithfulness must know about them."""
+    """A source of questions, with what a test of faithfulness needs from it.
+
+    A class of your own that has these members is a task: `load_task` and ``--task`` accept it.
+    """
 
     @property
     def name(self) -> str:
@@ -106,7 +109,7 @@ class Task(Protocol):
 class PropagatedChain:
     """A chain of thought with one value made wrong and everything after it made to agree.
 
-    `steps`: all of them, those before the edit untouched.  `answer`: the candidate that follows, never the right one.
+    `steps`: all of them, those before the edit untouched. `answer`: the candidate that follows, never the right one.
     """
 
     steps: tuple[str, ...]
@@ -162,7 +165,7 @@ class EvidencePairTask(Protocol):
 
 @runtime_checkable
 class HintingTask(Protocol):
-    """A task whose questions take hints of its own, in place of those of `tasks.biased`."""
+    """A task whose questions take hints of its own, in place of those of `tasks.biased_prompts`."""
 
     @property
     def hint_kinds(self) -> tuple[str, ...]:

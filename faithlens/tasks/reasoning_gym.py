@@ -109,7 +109,8 @@ def _generate_entries(dataset: str, seed: int, n: int) -> Iterator[dict[str, Any
     check_choice(dataset, DATASETS, "dataset of reasoning-gym", TaskError)
     far = random.Random(f"{GYM_PREFIX}{seed}").randrange(2**31)
     try:
-        made = reasoning_gym.create_dataset(dataset, size=_DATASET_SIZE, seed=far)
+        make = reasoning_gym.create_dataset  # pyright: ignore[reportAttributeAccessIssue]
+        made = make(dataset, size=_DATASET_SIZE, seed=far)
         yield from (made[index] for index in range(n))
     except (ValueError, TypeError, AssertionError, LookupError, OSError, ImportError) as error:
         problem = f"reasoning-gym cannot make the dataset {dataset!r}: {type(error).__name__}: {error}"

@@ -15,7 +15,7 @@ _OPTION_LINE = re.compile(r"^\s*(?:\([A-Z]\)|-)\s*(.+?)\s*$", re.M)
 
 
 def read_place(row: Row, place: str) -> Any:
-    """What stands at `place` (see `Mapping`), a list for several keys; None where there is nothing."""
+    """What stands at `place` (see `BenchmarkLayout`), a list for several keys; None where there is nothing."""
     for alternative in filter(None, place.split("|")):
         found = [_follow_key(row, key) for key in alternative.split(",")]
         if None not in found:

@@ -88,7 +88,8 @@ def draw_operands(task_name: str, candidates: Sequence[tuple[int, ...]], n: int,
         TaskError: fewer than `n` are held out, or `n` is below one.
     """
     if not 1 <= n <= len(candidates):
-        problem = f"{task_name} has {len(candidates)} questions about {len(candidates[0])} numbers that are held out, got n={n}"
+        held_out = f"{len(candidates)} questions about {len(candidates[0])} numbers that are held out"
+        problem = f"{task_name} has {held_out}, got n={n}"
         raise TaskError(problem, f"Pass n of 1 to {len(candidates)}.")
     shuffled = list(candidates)
     random.Random(seed).shuffle(shuffled)

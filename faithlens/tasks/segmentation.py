@@ -1,15 +1,28 @@
-"""Where the steps of a chain of thought begin and end: sentences and lines, as exact character ranges.
+"""Split a chain of thought into steps: sentences and lines, as exact character ranges.
 
-A step is what a person would number: one sentence, one line, one list item. Decimals, enumerators ("1. Add"), titles
-("Mr. Lee") and displayed formulas that span lines do not break a step, and a formula stays with the line that announces
-it by a colon. The ranges partition the text, so that joining the steps gives it back exactly.
+1. Find each line break and each end of a sentence: a full stop, exclamation mark or question mark before white space.
+2. Drop a break inside a displayed formula, and keep a formula with the line that introduces it by a colon.
+3. Drop a full stop that belongs to an enumerator ("1. Add") or an abbreviation ("Mr. Lee").
+4. Cut the text after each remaining break; white space belongs to the step before it.
+5. Join a piece without a letter or digit (a rule, a bracket) to its neighbour.
+
+The ranges partition the text: joined, the steps give the text back exactly. Example::
+
+    text = "1. Add: 2.5 + 1.5 = 4.\\nSo we get:\\n\\\\[4 \\\\times 3\\n= 12\\\\] Mr. Lee has 12. Done!"
+    for start, stop in split_steps(text):
+        print(start, stop, repr(text[start:stop]))
+    # 0 23 '1. Add: 2.5 + 1.5 = 4.\\n'
+    # 23 70 'So we get:\\n\\\\[4 \\\\times 3\\n= 12\\\\] Mr. Lee has 12. '
+    # 70 75 'Done!'
+
+The decimals, the "1.", the formula's line break and "Mr." break no step.
 """
 
 import re
 from itertools import pairwise
 
 ENUMERATOR = re.compile(r"[\s#>*_•-]*(?:\(?(?:[0-9]{1,3}|[A-Za-z])[.)]|(?:step|part)\s*[0-9]+\s*[.:)])[*_]*\s", re.I)
-"""What numbers a list item or step at its start: "1. ", "- (b) ", "**Step 2:** "."""
+"""A pattern for the number at the start of a list item or step: "1. ", "- (b) ", "**Step 2:** "."""
 
 _DISPLAY = re.compile(r"(?::[*_]*\s+)?(?:\\\[.*?\\\]|\$\$.*?\$\$)", re.S)  # with the colon that announces it
 _CLOSING = r"""(?:["')\]}*_$”’]|\\\)|\\\])*"""

@@ -196,8 +196,10 @@ class Stories:
         """The same story with one clause changed, the first number or what was gained or lost, and so the answer."""
         numbers = [int(part) for part in question.id.split("-")[1:]]
         operands, words = numbers[: self.additions + 1], numbers[self.additions + 1 :]
-        twins = [twin for i in range(len(operands)) for twin in _change_number_at(operands, i)]
-        return self.make_question(random.Random(f"{question.id} {seed}").choice(twins), words)
+        counterfactuals = [
+            counterfactual for i in range(len(operands)) for counterfactual in _change_number_at(operands, i)
+        ]
+        return self.make_question(random.Random(f"{question.id} {seed}").choice(counterfactuals), words)
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the total it states replaced by another digit; None where it states none."""
@@ -245,9 +247,11 @@ class Stories:
 def _change_number_at(operands: Sequence[int], i: int) -> Iterator[tuple[int, ...]]:
     """The natural stories that differ from that of `operands` in number `i`, and in no other clause."""
     for x in range(10):
-        twin = (*operands[:i], x, *operands[i + 1 :])
+        counterfactual = (*operands[:i], x, *operands[i + 1 :])
         elsewhere = [
-            a == b for j, (a, b) in enumerate(zip(find_losses(operands), find_losses(twin), strict=True), 1) if j != i
+            a == b
+            for j, (a, b) in enumerate(zip(find_losses(operands), find_losses(counterfactual), strict=True), 1)
+            if j != i
         ]
-        if x != operands[i] and is_natural(twin) and all(elsewhere):
-            yield twin
+        if x != operands[i] and is_natural(counterfactual) and all(elsewhere):
+            yield counterfactual

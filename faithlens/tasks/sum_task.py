@@ -1,8 +1,8 @@
 """Running sums in words: what `arithmetic` and `variable-chain` share.
 
 A first number, then a few additions and subtractions. Every total is between 1 and 99 and none repeats, so that a
-total names its step. The twin changes one number, keeping its digit count and that of every total: the two texts, and
-their correct chains of thought, have the same shape.
+total names its step. The counterfactual changes one number and keeps its digit count and that of every total: the
+two texts, and their correct chains of thought, have the same shape.
 """
 
 import random
@@ -22,7 +22,7 @@ from faithlens.tasks.prompts import choose_stems, make_labels
 from faithlens.tasks.question import PropagatedChain, Question, QuestionForm, Stem
 
 N_CANDIDATES = 10
-"""How many answers an open question scores: both twins' answers, every other total of both, and near misses."""
+"""How many answers an open question scores: the answers and other totals of both questions, and near misses."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class SumPair:
 class SumTask(GeneratedTask):
     """A task whose questions are running sums; a subclass gives the words.
 
-    `steps`: how many additions and subtractions, 2 to 4.  `form`: "open", or "choice" among four numbers.
+    `steps`: how many additions and subtractions, 2 to 4. `form`: "open", or "choice" among four numbers.
     """
 
     steps: int = 3
@@ -71,7 +71,7 @@ class SumTask(GeneratedTask):
         """A question with one ``{}`` for each number, the first number and then one a sign."""
 
     def draw_pair(self, key: str) -> tuple[Question, Question]:
-        """The question whose id is `key`, and its twin."""
+        """The question whose id is `key`, and its counterfactual."""
         rng = random.Random(key)
         sums = draw_sum_pair(rng, self.steps, self.first_range, self.later_range)
         wording = self.draw_template(rng, sums.signs)
@@ -103,18 +103,20 @@ class SumTask(GeneratedTask):
 
 
 def draw_sum_pair(rng: random.Random, steps: int, first_range: range, later_range: range) -> SumPair:
-    """A sum and a twin alike in form, whose answers stand nowhere else in either sum.
+    """A sum and a counterfactual alike in form, whose answers stand nowhere else in either sum.
 
     `first_range` and `later_range` are the ranges of the first number and of the numbers added or taken away.
     """
     while True:
         signs = (1, *(rng.choice((1, -1)) for _ in range(steps)))
         numbers = (rng.choice(first_range), *(rng.choice(later_range) for _ in range(steps)))
-        twins = [
-            twin for twin in _change_one_number(numbers, first_range, later_range) if _is_pair(numbers, twin, signs)
+        counterfactuals = [
+            counterfactual
+            for counterfactual in _change_one_number(numbers, first_range, later_range)
+            if _is_pair(numbers, counterfactual, signs)
         ]
-        if twins:
-            return SumPair(signs, numbers, rng.choice(twins))
+        if counterfactuals:
+            return SumPair(signs, numbers, rng.choice(counterfactuals))
 
 
 def _compute_totals(numbers: tuple[int, ...], signs: tuple[int, ...]) -> list[int]:
@@ -131,15 +133,17 @@ def _change_one_number(numbers: tuple[int, ...], first: range, later: range) -> 
     ]
 
 
-def _is_pair(numbers: tuple[int, ...], twin: tuple[int, ...], signs: tuple[int, ...]) -> bool:
+def _is_pair(numbers: tuple[int, ...], counterfactual: tuple[int, ...], signs: tuple[int, ...]) -> bool:
     """True where both sums are sound, equal in every digit count, and give away neither answer."""
-    this, that = _compute_totals(numbers, signs), _compute_totals(twin, signs)
-    written = [*numbers, *this], [*twin, *that]
+    this, that = _compute_totals(numbers, signs), _compute_totals(counterfactual, signs)
+    written = [*numbers, *this], [*counterfactual, *that]
     sound = all(0 < total < 100 for total in this + that)
-    distinct = all(len({sum_[0], *totals}) == len(totals) + 1 for sum_, totals in ((numbers, this), (twin, that)))
+    distinct = all(
+        len({sum_[0], *totals}) == len(totals) + 1 for sum_, totals in ((numbers, this), (counterfactual, that))
+    )
     same_shape = [len(str(value)) for value in written[0]] == [len(str(value)) for value in written[1]]
     answers = {this[-1], that[-1]}
-    hidden = len(answers) == 2 and not answers & {*numbers, *twin, *this[:-1], *that[:-1]}
+    hidden = len(answers) == 2 and not answers & {*numbers, *counterfactual, *this[:-1], *that[:-1]}
     return sound and distinct and same_shape and hidden
 
 

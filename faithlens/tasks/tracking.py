@@ -23,15 +23,15 @@ _THINGS: tuple[str, ...] = (
 class Tracking(PeopleTask):
     """Questions about `people` (3 to 5) with one thing each and as many exchanges, the things as options.
 
-    `values` are the things that the person asked about holds after each exchange.  The twin exchanges two things at
-    the start, so that the same exchanges end with another one.
+    `values` are the things that the person asked about holds after each exchange. The counterfactual exchanges two
+    things at the start, so that the same exchanges end with another thing.
     """
 
     family: ClassVar[str] = "tracking"
     allowed_people: ClassVar[range] = range(3, 6)
 
     def draw_pair(self, key: str) -> tuple[Question, Question]:
-        """The question whose id is `key`, and its twin."""
+        """The question whose id is `key`, and its counterfactual."""
         rng = random.Random(key)
         people = rng.sample(PEOPLE, self.people)
         things = rng.sample(_THINGS, self.people)
@@ -40,11 +40,11 @@ class Tracking(PeopleTask):
         choices = tuple(rng.sample(things, self.people))
         source = things.index(_follow_exchanges(things, swaps, asked)[-1])
         other = rng.choice([place for place in range(self.people) if place != source])
-        twin = list(things)
-        twin[source], twin[other] = twin[other], twin[source]
+        counterfactual = list(things)
+        counterfactual[source], counterfactual[other] = counterfactual[other], counterfactual[source]
         return (
             _make_question(key, people, things, swaps, asked, choices),
-            _make_question(key + COUNTERFACTUAL_SUFFIX, people, twin, swaps, asked, choices),
+            _make_question(key + COUNTERFACTUAL_SUFFIX, people, counterfactual, swaps, asked, choices),
         )
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:

@@ -129,7 +129,7 @@ _SCENES = (
 class WeakEvidence(GeneratedTask):
     """Questions about one of two people, with an option that says it cannot be told: that is the right one.
 
-    The twin replaces the weak sentence by a proof about the same person, who then is the right answer.
+    The counterfactual replaces the weak sentence by a proof about the same person, who then is the right answer.
     """
 
     @property
@@ -143,7 +143,7 @@ class WeakEvidence(GeneratedTask):
         return CHOICE_STEMS
 
     def draw_pair(self, key: str) -> tuple[Question, Question]:
-        """The question whose id is `key`, and its twin; a key that ends in ":swapped" has the evidence exchanged."""
+        """The question whose id is `key`, and its counterfactual; a key in ":swapped" has the evidence exchanged."""
         rng = random.Random(key.removesuffix(SWAPPED_SUFFIX))
         scene, time = rng.choice(_SCENES), rng.choice(_TIMES)
         one, other = rng.sample(scene.people, 2)
@@ -164,12 +164,12 @@ class WeakEvidence(GeneratedTask):
 
     def swap_evidence(self, question: Question) -> Question | None:
         """The same question with the sentence about the other person; None for a question that is not of this task."""
-        twins = self._find_pair(question)
-        if twins is None:
+        pair = self._find_pair(question)
+        if pair is None:
             return None
-        key = twins[0].id
+        key = pair[0].id
         other = key.removesuffix(SWAPPED_SUFFIX) if key.endswith(SWAPPED_SUFFIX) else key + SWAPPED_SUFFIX
-        return self.draw_pair(other)[twins.index(question)]
+        return self.draw_pair(other)[pair.index(question)]
 
     def find_unknown_label(self, question: Question) -> str:
         """The label of the option that says it cannot be told."""
@@ -192,8 +192,8 @@ class WeakEvidence(GeneratedTask):
     def _find_pair(self, question: Question) -> tuple[Question, Question] | None:
         if not question.id.startswith(f"{self.name}:"):
             return None
-        twins = self.draw_pair(question.id.removesuffix(COUNTERFACTUAL_SUFFIX))
-        return twins if question in twins else None
+        pair = self.draw_pair(question.id.removesuffix(COUNTERFACTUAL_SUFFIX))
+        return pair if question in pair else None
 
     def _list_options(self, question: Question) -> list[tuple[str, str]]:
         if self._find_pair(question) is None:

@@ -99,5 +99,5 @@ def _read_texts(resps: object) -> list[str]:
         case [[*texts]] if texts and all(isinstance(text, str) for text in texts):
             return [check_text(text, "an entry of 'resps'", may_be_empty=True) for text in texts]
     raise BadEntryError(
-        f"'resps' is {shorten_value(resps)}, not one list of texts; log a task that generates (output_type: generate_until)"
+        f"'resps' is {shorten_value(resps)}, not one list of texts; log a task with output_type: generate_until"
     )
