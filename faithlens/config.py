@@ -3,8 +3,8 @@
 import re
 from dataclasses import asdict, dataclass
 
-from faithlens.errors import ConfigError, check_choice
-from faithlens.execution.execute import BACKENDS, Backend
+from faithlens.errors import ConfigError
+from faithlens.execution.execute import Backend
 from faithlens.execution.sample import Sampling
 from faithlens.plan.plan import BUDGET
 from faithlens.stats.verdict import Criteria
@@ -92,7 +92,6 @@ class AuditConfig:
             )
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {self.seed}", "Give a seed of 0 or more.")
-        check_choice(self.backend, BACKENDS, "backend")
         _ = self.criteria
 
     @property

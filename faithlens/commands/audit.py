@@ -27,6 +27,7 @@ from faithlens.commands.decide import judge_subjects
 from faithlens.commands.progress import ProgressLine, show_progress
 from faithlens.config import DEFAULT_N, AuditConfig, Subject, parse_subjects
 from faithlens.errors import ConfigError, TraceError, check_choice
+from faithlens.execution.execute import BACKENDS
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case
 from faithlens.interventions.editor import load_editor
@@ -165,6 +166,8 @@ def make_audit_config(
     """
     for name in options:
         check_choice(name, OPTIONS, "option of audit")
+    check_choice(options.get("backend", AuditConfig.backend), BACKENDS, "backend")
+    battery.get_suite(options.get("suite", AuditConfig.suite))
     traces = options.pop("traces", None)
     if traces and task:
         problem = f"a task ({task}) is given next to traces, whose file {traces} holds the questions"

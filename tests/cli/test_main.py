@@ -72,7 +72,7 @@ REFUSALS = {
     "no temperature": ("-m O5 --temperature -1", "temperature must be >= 0"),
     "no device": ("-m O5 --device gpu", "device 'gpu'"),
     "no dtype": ("-m O5 --dtype float8", "dtype 'float8'"),
-    "no backend": ("-m O5 --backend fused", "backend 'fused'"),
+    "no backend": ("-m O5 --backend fused", "unknown backend 'fused'"),
     "no suite": ("-m O5 --suite behavior", "did you mean 'behaviour'?"),
     "no assay": ("-m O5 --assays baselines,mistake", "did you mean 'mistakes'?"),
     "one chain again and again": ("-m O5 --samples 2", "every chain of a question is the same"),

@@ -100,18 +100,18 @@ def test_a_measure_may_be_named_and_the_table_tells_it(run: Path) -> None:
 
 
 REFUSALS = {
-    "": "intervals need to know how much questions differ",
-    "--change 0.5 --sd 0.1": "not both",
-    "--change 0.5 --accuracy 0.8": "give --accuracy and --without, or neither",
-    "--change 1.5": "it is a share",
-    "--sd -1": "no spread is below 0",
-    "--change 0.5 -n 0": "a run needs at least one",
-    "--change 0.5 --half-width 0": "no interval is so narrow",
-    "--change 0.5 --power 1": "it is a chance",
-    "--change 0.9 --accuracy 0.9 --without 0.8": "accuracies of 0.80 and 0.90 allow 0.30",
-    "RUN -n 50": "the run says what they would",
-    "--change 0.5 --measure x": "guesses are of no measure",
-    "RUN --change 0.5": "the run says what they would",
+    "": "exactly one of --change and --sd is needed",
+    "--change 0.5 --sd 0.1": "exactly one of --change and --sd is needed",
+    "--change 0.5 --accuracy 0.8": "Give --accuracy and --without, or neither.",
+    "--change 1.5": "--change must be from 0 to 1",
+    "--sd -1": "--sd must be 0 or more",
+    "--change 0.5 -n 0": "n must be at least 1 question",
+    "--change 0.5 --half-width 0": "half_width must be above 0",
+    "--change 0.5 --power 1": "power must be between 0 and 1",
+    "--change 0.9 --accuracy 0.9 --without 0.8": "at most 0.30 for accuracies of 0.80 and 0.90",
+    "RUN -n 50": "which holds the measured values",
+    "--change 0.5 --measure x": "guesses are not about a measure",
+    "RUN --change 0.5": "which holds the measured values",
     "RUN --measure mediation.content_shar": f"did you mean '{SHARE}'?",
     "nowhere": "it has no manifest.json",
 }
@@ -128,5 +128,5 @@ def test_guesses_that_cannot_be_are_refused(words: str, run: Path) -> None:
 def test_accuracies_that_leave_no_room_are_told_as_such() -> None:
     found = predict_power(Guess(50, 1.0, 1.0, change=0.0), Aim())
     assert (found.n_informative, found.reason) == (0, "the accuracies leave no room for change")
-    with pytest.raises(ConfigError, match=r"allow 0\.00"):
+    with pytest.raises(ConfigError, match=r"at most 0\.00"):
         Guess(50, 1.0, 1.0, change=0.1)

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from faithlens.assays import battery
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, TaskError, check_choice, suggest_names
+from faithlens.execution.execute import BACKENDS
 from faithlens.execution.sample import Sampling
 from faithlens.measures.catalogue import MEASURES, list_measures
 from faithlens.model.fetch import sha256
@@ -196,6 +197,7 @@ def _read_options(table: Mapping[str, Any]) -> AuditConfig:
     if "assays" in options:
         options["assays"] = tuple(battery.select_assays(["baselines", *options["assays"]]))
     battery.get_suite(options.get("suite", "standard"))
+    check_choice(options.get("backend", "packed"), BACKENDS, "backend")
     return AuditConfig(subjects=(), sampling=_read_sampling(table.get("sampling", {})), **options)
 
 

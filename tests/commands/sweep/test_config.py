@@ -17,24 +17,24 @@ REFUSALS = {
     "a switch for a number": ("n = true", "it is not a whole number"),
     "a repeated task": ("tasks = ['running-sum', 'running-sum']", "it is not a list of different texts"),
     "unknown sampling key": ("sampling = {top_k = 3}", "the key 'sampling.top_k'"),
-    "no families": ("tasks = ['running-sum']", "it has no families"),
+    "no families": ("tasks = ['running-sum']", "the sweep has no families"),
     "unknown family key": ("tasks = ['running-sum']\n[families.a]\nmodel = ['O4']", "did you mean 'models'?"),
-    "no models": ("tasks = ['running-sum']\n[families.a]\nseeds = [1]", "families.a\nfound: it has no models"),
-    "no tasks": ("[families.a]\nmodels = ['O4']", "the file names none for all"),
+    "no models": ("tasks = ['running-sum']\n[families.a]\nseeds = [1]", "families.a has no models"),
+    "no tasks": ("[families.a]\nmodels = ['O4']", "the file has no tasks for all"),
     "unknown task": ("tasks = ['running-sums']\n[families.a]\nmodels = ['O4']", "did you mean 'running-sum'?"),
     "unknown measure": ("measures = ['mediation.content_shar']\n" + KNOWN, f"did you mean '{SHARE}'?"),
     "unknown assay": ("assays = ['mediations']\n" + KNOWN, "did you mean 'mediation'?"),
     "unknown suite": ("suite = 'behavior'\n" + KNOWN, "did you mean 'behaviour'?"),
     "unknown backend": ("backend = 'fused'\n" + KNOWN, "known: packed, separate"),
-    "no questions": ("n = 0\n" + KNOWN, "a run needs at least one"),
-    "seeds no name tells": ("[families.a]\nmodels = ['org/m']\nseeds = [1]", "nothing in 'org/m' tells them apart"),
-    "two seeds": ("[families.a]\nmodels = ['O4@2']\nseeds = [1]", "'O4@2' names one itself"),
-    "a name without seeds": ("[families.a]\nmodels = ['org/m-{seed}']", "its family names no seeds"),
-    "revisions of an organism": ("[families.a]\nmodels = ['O4']\nrevisions = ['x']", "'O4' has none of its own"),
-    "two revisions": ("[families.a]\nmodels = ['org/m@x']\nrevisions = ['y']", "'org/m@x' names one itself"),
-    "named twice": ("[families.a]\nmodels = ['O4']\n[families.b]\nmodels = ['O4']", "O4 in families.b"),
+    "no questions": ("n = 0\n" + KNOWN, "n must be at least 1 question"),
+    "seeds no name tells": ("[families.a]\nmodels = ['org/m']\nseeds = [1]", "'org/m' has no place for a seed"),
+    "two seeds": ("[families.a]\nmodels = ['O4@2']\nseeds = [1]", "'O4@2' has a seed of its own"),
+    "a name without seeds": ("[families.a]\nmodels = ['org/m-{seed}']", "its family has none"),
+    "revisions of an organism": ("[families.a]\nmodels = ['O4']\nrevisions = ['x']", "'O4' is an organism, which has no revisions"),
+    "two revisions": ("[families.a]\nmodels = ['org/m@x']\nrevisions = ['y']", "'org/m@x' has a revision of its own"),
+    "named twice": ("[families.a]\nmodels = ['O4']\n[families.b]\nmodels = ['O4']", "the second time in families.b"),
     "no text": ("loss = 'none.txt'\n" + KNOWN, "No such file"),
-    "difficulty of nobody": ("difficulty = {a = ['dates']}\n" + KNOWN, "'dates' in difficulty.a"),
+    "difficulty of nobody": ("difficulty = {a = ['dates']}\n" + KNOWN, "difficulty.a has the task 'dates'"),
 }
 
 
@@ -52,7 +52,7 @@ def test_held_out_texts_are_lines_of_json(tmp_path: Path) -> None:
     (tmp_path / "texts.jsonl").write_text('{"text": "One."}\n{"text": "Two.", "given": "After this:"}\n')
     assert read_held_out_texts(tmp_path / "texts.jsonl") == [HeldOutText("One."), HeldOutText("Two.", "After this:")]
     (tmp_path / "texts.jsonl").write_text('{"words": "One."}\n')
-    with pytest.raises(ConfigError, match="a line that is no text"):
+    with pytest.raises(ConfigError, match="a line without a text"):
         read_held_out_texts(tmp_path / "texts.jsonl")
     with pytest.raises(ConfigError, match="No such file"):
         read_held_out_texts(tmp_path / "none.txt")
