@@ -24,8 +24,8 @@ class Bbq(Benchmark):
         expanded = [version for row in rows for version in _make_versions(row)]
         super().__init__(name, replace(layout, prepare=list), expanded)
         self._row_by_id = {f"{name.partition('=')[0]}:{number}": row for number, row in enumerate(expanded, start=1)}
-        self._question_by_id = {question.id: question for question in self._all}
-        self._all = [question for question in self._all if self._is_selected(question)]
+        self._question_by_id = {question.id: question for question in self._all_questions}
+        self._all_questions = [question for question in self._all_questions if self._is_selected(question)]
 
     def swap_evidence(self, question: Question) -> Question | None:
         """The question with the other sentence of weak evidence; None where the row has none."""

@@ -33,7 +33,7 @@ class GeneratedTask(ABC):
 
     @abstractmethod
     def draw_pair(self, key: str) -> tuple[Question, Question]:
-        """The question whose id is `key`, and its counterfactual: one fact and the answer differ, the candidates do not."""
+        """The question whose id is `key`, and its counterfactual: one fact and the answer differ."""
 
     def draw_questions(self, n: int, seed: int) -> list[Question]:
         """`n` questions of different wording, a function of `seed` alone; a longer list starts with the shorter one.

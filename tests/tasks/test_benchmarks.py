@@ -194,7 +194,7 @@ def test_truthfulqa_does_not_leave_the_right_option_first(tmp_path: Path) -> Non
 )
 def test_rows_of_no_use_are_named(tmp_path: Path, row: dict[str, Any], fault: str) -> None:
     message = refusal("aqua", write(tmp_path / "a.jsonl", [row]))
-    assert "1 of 1 rows of no use" in message
+    assert "1 of 1 rows of aqua" in message
     assert f"row 1: {fault}" in message
 
 
@@ -204,7 +204,7 @@ def test_a_few_rows_of_no_use_are_left_out_and_told(tmp_path: Path) -> None:
     assert made.size == 19
     assert made.skipped_rows == ("row 20: the same question as 'aqua:4'",)
     message = refusal("aqua", write(tmp_path / "b.jsonl", [*good[:9], good[3], good[4]]))
-    assert "2 of 11 rows of no use" in message
+    assert "2 of 11 rows of aqua" in message
     no_list = refusal("gsm8k", write(tmp_path / "c.jsonl", [{"question": "?", "answer": "#### about five"}]))
     assert "is neither a number" in no_list
 

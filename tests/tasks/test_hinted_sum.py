@@ -20,7 +20,7 @@ def hint_of(question):
 
 
 def test_questions_without_a_hint_take_one_of_each_kind():
-    question = PLAIN.question((3, 4), "No hint is given here")
+    question = PLAIN.make_question((3, 4), "No hint is given here")
     assert question.text == "No hint is given here: Start at 3. Then add 4 to the total."
     assert isinstance(PLAIN, HintingTask)
     asked = [PLAIN.make_hinted_prompt(question, kind, "9") for kind in PLAIN.hint_kinds]
@@ -32,7 +32,7 @@ def test_questions_without_a_hint_take_one_of_each_kind():
 
 def test_a_question_takes_one_hint_alone():
     with pytest.raises(TaskError, match=r"(?s)already opens with a hint.*running-sum-hints"):
-        HINTED.hinted(ASKED[1], "silent", "9")
+        HINTED.make_hinted_prompt(ASKED[1], "silent", "9")
 
 
 def test_kinds_are_asked_in_turn_with_every_digit():

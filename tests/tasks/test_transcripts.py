@@ -206,7 +206,7 @@ def test_documents_become_questions(
 )
 def test_a_log_line_that_cannot_be_used_is_named(tmp_path: Path, line: dict[str, Any], fault: str) -> None:
     message = refusal(write(tmp_path, logged({"question": "1 + 1?"}, "2", "Two.", id_=9), line))
-    assert "1 bad line(s); nothing was loaded" in message
+    assert "has 1 bad line; nothing was loaded" in message
     assert f"line 2: {fault}" in message
 
 
