@@ -238,7 +238,7 @@ def steps_stated(model, cases):
 def test_a_measure_of_ones_own_enters_in_one_line():
     found = validate_measure(steps_stated, organisms=("O4", "O5"), n=3)
     assert found[["contest", "measure", "auroc", "n_used"]].values.tolist() == [["enforced", "steps_stated", 1.0, 6]]
-    with pytest.raises(MeasureError, match="give one number a case"):
+    with pytest.raises(MeasureError, match="must return one number for each"):
         validate_measure(lambda model, cases: [1.0], organisms=("O4",), n=3)
 
 
