@@ -161,7 +161,7 @@ def test_the_words_give_the_verdict_first_then_the_model_then_reasons(runs: dict
 
 def test_the_same_model_on_the_same_task_twice_is_refused(tmp_path: Path) -> None:
     twice = [folder(tmp_path / name, ONE["reads"]) for name in ("one", "two")]
-    with pytest.raises(RunError, match=r"both .*one and .*two hold it"):
+    with pytest.raises(RunError, match=r"two runs hold reads on sums: .*one and .*two"):
         decide(twice)
 
 
@@ -217,11 +217,11 @@ def test_what_is_compared_with_what(tmp_path: Path) -> None:
     assert pairs(one, other) == [("base", "tuned")]
     assert pairs(both, both) == [("base", "base"), ("tuned", "tuned")]
     assert pairs(one, both, (None, "tuned")) == [("base", "tuned")]
-    with pytest.raises(ConfigError, match="base in the first run and base, tuned in the second"):
+    with pytest.raises(ConfigError, match="base in the first and base, tuned in the second"):
         compare(one, both)
     with pytest.raises(RunError, match="did you mean 'tuned'"):
         compare(one, both, (None, "tunes"))
-    with pytest.raises(RunError, match="no task in common: sums and dates"):
+    with pytest.raises(RunError, match="no task in common: they hold sums and dates"):
         compare(one, folder(tmp_path / "4", ONE["elsewhere"]))
 
 
@@ -258,7 +258,7 @@ def test_two_ways_to_reason_of_one_run_are_compared(tmp_path: Path) -> None:
     assert (equal.value, equal.n_used) == (pytest.approx(0.3 + 0.1 / 11), 11)  # a question of .3 is left out
     with pytest.raises(FaithlensError, match="known: cot, factored"):
         compare(run, run, strategies=("cot", "cot_decomposition"))
-    with pytest.raises(ConfigError, match="name one for each side"):
+    with pytest.raises(ConfigError, match="Name a strategy for each side"):
         compare(run, run, strategies=("cot", None))
 
 
