@@ -14,11 +14,10 @@ from faithlens.tasks.fixed_task import FixedTask
 from faithlens.tasks.numbers import normalise_number
 from faithlens.tasks.option_order import reorder_options
 from faithlens.tasks.question import Question
-from faithlens.tasks.question_factory import BadEntryError, make_choice_question, make_open_question
+from faithlens.tasks.question_factory import MAX_UNUSABLE_SHARE, BadEntryError, make_choice_question, make_open_question
 from faithlens.tasks.row_parsing import find_right_option, prepare_bbh, prepare_gsm8k, read_options, read_place
 from faithlens.tasks.rows import Row
 
-_MAX_UNUSABLE_SHARE = 0.1
 _MAX_REPORTED = 5
 
 
@@ -126,7 +125,7 @@ class Benchmark(FixedTask):
     def __init__(self, name: str, layout: BenchmarkLayout, rows: Sequence[Row]) -> None:
         prepared = layout.prepare(rows)
         questions, faults = _read_questions(name.partition("=")[0], layout, prepared)
-        if not questions or len(faults) > _MAX_UNUSABLE_SHARE * len(prepared):
+        if not questions or len(faults) > MAX_UNUSABLE_SHARE * len(prepared):
             lines = [f"{len(faults)} of {len(prepared)} rows of {name} cannot be used", *faults[:_MAX_REPORTED]]
             raise TaskError(
                 "\n       ".join(lines), "Check that the file belongs to this benchmark, or correct its rows."

@@ -7,7 +7,11 @@ from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Question
 
 MAX_OPTIONS = 26
-_N_CANDIDATES = 10
+MAX_UNUSABLE_SHARE = 0.1
+"""The share of unusable rows or answers above which a benchmark or dataset is refused."""
+
+N_CANDIDATES = 10
+"""The number of answers that an open question scores."""
 
 
 class BadEntryError(Exception):
@@ -42,4 +46,4 @@ def _list_numeric_candidates(answer: str, values: tuple[str, ...]) -> tuple[str,
     if not is_number(answer):
         raise BadEntryError(f"answer {answer!r} is no number; add 'candidates' (the answers to score) or 'choices'")
     ranked = list(dict.fromkeys([answer, *filter(is_number, values), *generate_near_misses(answer)]))
-    return tuple(sorted(ranked[:_N_CANDIDATES], key=lambda number: float(number.replace(",", ""))))
+    return tuple(sorted(ranked[:N_CANDIDATES], key=lambda number: float(number.replace(",", ""))))

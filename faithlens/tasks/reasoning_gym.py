@@ -14,13 +14,11 @@ from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.numbers import misstate, normalise_number
 from faithlens.tasks.prompts import OPEN_STEMS, write_prompt
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy
-from faithlens.tasks.question_factory import make_open_question
+from faithlens.tasks.question_factory import MAX_UNUSABLE_SHARE, N_CANDIDATES, make_open_question
 
 GYM_PREFIX = "reasoning-gym:"
 _MAX_ANSWER_LENGTH = 40  # characters of an answer that can still be scored as one
 _POOL_SIZE = 100  # the first questions of a seed, from whose answers candidates come
-_N_CANDIDATES = 10
-_MAX_UNUSABLE_SHARE = 0.1
 _DATASET_SIZE = 5_000  # entries of a dataset; the same always, because some datasets depend on it
 
 
@@ -34,7 +32,7 @@ class ReasoningGym:
     def __init__(self, dataset: str) -> None:
         self.dataset = dataset
         bad = [fault for entry in _generate_entries(dataset, 0, _POOL_SIZE) if (fault := _find_fault(entry["answer"]))]
-        if len(bad) > _MAX_UNUSABLE_SHARE * _POOL_SIZE:
+        if len(bad) > MAX_UNUSABLE_SHARE * _POOL_SIZE:
             raise TaskError(
                 f"{len(bad)} of {_POOL_SIZE} answers of {self.name} cannot be scored; the first is {bad[0]}",
                 f"Choose a dataset with answers of at most {_MAX_ANSWER_LENGTH} characters.",
@@ -150,5 +148,5 @@ def _make_question(dataset: str, entry: dict[str, Any], seed: int, index: int) -
     if len({*known, answer}) < 2:
         raise TaskError(f"every answer of {GYM_PREFIX}{dataset} is {answer!r}", "Choose another dataset.")
     others = [other for other in known if other != answer]
-    drawn = random.Random(id_).sample(others, min(len(others), _N_CANDIDATES - 1))
+    drawn = random.Random(id_).sample(others, min(len(others), N_CANDIDATES - 1))
     return make_open_question(id_, text, answer, candidates=tuple(sorted([answer, *drawn])))

@@ -204,7 +204,7 @@ def test_more_questions_than_there_are_is_refused() -> None:
     class OneOnly(GeneratedTask):
         name = "one-only"
 
-        def pair(self, key: str) -> tuple[Question, Question]:
+        def draw_pair(self, key: str) -> tuple[Question, Question]:
             return Question(key, "?", ("A",), "A"), Question(key + ":twin", "??", ("A",), "A")
 
     with pytest.raises(TaskError, match="has 1 different"):
