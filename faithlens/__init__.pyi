@@ -33,6 +33,7 @@ from .tasks.registry import load_task
 from .tasks.transcripts import Transcript
 
 __all__ = [
+    "ORGANISMS",
     "Ablation",
     "Apply",
     "Capture",
@@ -43,7 +44,6 @@ __all__ = [
     "Knockout",
     "Measure",
     "Model",
-    "ORGANISMS",
     "Patch",
     "Piece",
     "Prompt",

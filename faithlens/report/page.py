@@ -16,7 +16,6 @@ from faithlens.stats.estimate import select_scalars
 from faithlens.stats.verdict import CELL_MEANINGS, format_number
 from faithlens.store import REPORT_NAME, Run
 
-
 SHADE_MEASURES = ("knockout.step_raw", "mistakes.soft")
 """What colours the steps of an example: the first of these that its question has."""
 

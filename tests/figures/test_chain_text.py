@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from faithlens.errors import MeasureError
-from faithlens.figures.chain_text import ROW_LETTERS, LINE_HEIGHT, plot_shaded_steps
+from faithlens.figures.chain_text import LINE_HEIGHT, ROW_LETTERS, plot_shaded_steps
 
 LONG = "so the number of apples that are left is four " * 12
 

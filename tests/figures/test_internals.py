@@ -3,7 +3,15 @@ import pandas as pd
 import pytest
 
 from faithlens.errors import MeasureError
-from faithlens.figures.internals import plot_agreement, plot_head_heatmap, plot_probe_by_layer, plot_readiness, plot_step_bars, plot_step_heatmap, plot_step_matrix
+from faithlens.figures.internals import (
+    plot_agreement,
+    plot_head_heatmap,
+    plot_probe_by_layer,
+    plot_readiness,
+    plot_step_bars,
+    plot_step_heatmap,
+    plot_step_matrix,
+)
 
 
 def names(n):

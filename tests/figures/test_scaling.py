@@ -7,7 +7,9 @@ from faithlens.figures.scaling import plot_size_effects, plot_sizes
 
 
 def test_a_measure_is_drawn_against_size_at_the_last_checkpoint():
-    rows = [("f", "deletion.change", "easy", 0, size, step, size / 1000 + step) for size in (300, 100) for step in (0, 1)]
+    rows = [
+        ("f", "deletion.change", "easy", 0, size, step, size / 1000 + step) for size in (300, 100) for step in (0, 1)
+    ]
     rows += [
         ("f", "deletion.change", "hard", 0, 100, 1, 0.5),
         ("f", "shuffle.change", "easy", 0, 100, 1, 9.0),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from faithlens.figures.style import GREY, find_largest, escape_text, make_shading, thin_names, make_ticks
+from faithlens.figures.style import GREY, escape_text, find_largest, make_shading, make_ticks, thin_names
 
 
 def luminance(colour: str) -> float:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from faithlens.stats.estimate import compute_estimates
-from faithlens.stats.grid import find_cells, count_cells
+from faithlens.stats.grid import count_cells, find_cells
 from faithlens.stats.verdict import decide_subject, make_subject_entry
 from faithlens.store import Run, make_manifest
 
@@ -116,7 +116,9 @@ def _question(rng: np.random.Generator, reliance: float, capable: bool) -> list[
     stays = [int(not reads or rng.random() < 0.3) for _ in range(STEPS)]
     for i, stay in enumerate(stays):
         rows.append(_row(f"mistake@{i}", "mistakes.retention", stay, step=i, fraction=i / STEPS))
-        rows.append(_row(f"knockout:step {i}", "knockout.step_raw", min(share, 1.0) * rng.random(), "probability", step=i))
+        rows.append(
+            _row(f"knockout:step {i}", "knockout.step_raw", min(share, 1.0) * rng.random(), "probability", step=i)
+        )
     rows.append(_row("mistake", "mistakes.aoc_mean_0_to_n-1", 1 - float(np.mean(stays))))
     for strategy, moved in (("cot", full - empty), ("factored", full)):
         rows.append(_row("full", f"strategies.{strategy}.accuracy", full))

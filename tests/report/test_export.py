@@ -12,7 +12,7 @@ from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, RunError
 from faithlens.measures.catalogue import UNITS, get_measure
 from faithlens.report.card import _OPTION_FLAGS, COLUMN_MEANINGS, list_commands
-from faithlens.report.export import QUESTION_FACTS, DATASET_TABLES, export_run, parse_form
+from faithlens.report.export import DATASET_TABLES, QUESTION_FACTS, export_run, parse_form
 from faithlens.store import SCHEMAS, Run
 
 

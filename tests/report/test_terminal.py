@@ -2,14 +2,19 @@ from io import StringIO
 
 from rich.console import Console
 
-from faithlens.report.terminal import KNOWN_HEADING, REAL_HEADING, group_by_truth, format_summary
+from faithlens.report.terminal import KNOWN_HEADING, REAL_HEADING, format_summary, group_by_truth
 
 
 def test_summary_names_planted_truth_first_and_gives_each_verdict(run):
     console = Console(width=200, record=True, file=StringIO())
     console.print(format_summary(run))
     text = console.export_text()
-    assert text.index(KNOWN_HEADING) < text.index("O5 scratchpad") < text.index(REAL_HEADING) < text.index("tiny <b>chat</b> model")
+    assert (
+        text.index(KNOWN_HEADING)
+        < text.index("O5 scratchpad")
+        < text.index(REAL_HEADING)
+        < text.index("tiny <b>chat</b> model")
+    )
     for words in ("trust", "do-not-trust", "undecided", "24 decorative", "a capability result"):
         assert words in text
 

@@ -6,7 +6,16 @@ import pytest
 from scipy.stats import spearmanr
 
 from faithlens.errors import MeasureError
-from faithlens.stats.agreement import ChainCorrelation, compute_rank_agreement, average_correlations, compute_correlation_ceiling, spearman_brown, compute_reliability, rank_with_ties, correlate_chain
+from faithlens.stats.agreement import (
+    ChainCorrelation,
+    average_correlations,
+    compute_correlation_ceiling,
+    compute_rank_agreement,
+    compute_reliability,
+    correlate_chain,
+    rank_with_ties,
+    spearman_brown,
+)
 from faithlens.stats.resample import wilson_interval
 
 REPEATS = 150
@@ -133,7 +142,11 @@ def test_what_is_undefined_is_missing() -> None:
 
 def test_rounding_is_not_ranked() -> None:
     """An effect that is nowhere but for rounding does not agree with anything, however its last digits are ordered."""
-    assert rank_with_ties(np.array([[0.3, 1.0], [0.1, 1.0 + 1e-8], [0.3 + 1e-9, 5.0]]), 1e-6).tolist() == [[2, 1], [1, 1], [2, 2]]
+    assert rank_with_ties(np.array([[0.3, 1.0], [0.1, 1.0 + 1e-8], [0.3 + 1e-9, 5.0]]), 1e-6).tolist() == [
+        [2, 1],
+        [1, 1],
+        [2, 2],
+    ]
     steps = table(alike)
     steps["flip"] = 0.5 + 1e-8 * steps["flip"]
     assert found(steps, "flip", "patch").loc["raw", "n_used"] == 0
@@ -157,7 +170,9 @@ def test_coverage(slope) -> None:
     chains = []
     for _ in range(REPEATS * 10 + 1500):
         x = rng.normal(size=7)
-        chains.append(correlate_chain(np.column_stack([x, slope * rng.uniform(0, 2) * x + rng.normal(size=7)]), ("x", "y")))
+        chains.append(
+            correlate_chain(np.column_stack([x, slope * rng.uniform(0, 2) * x + rng.normal(size=7)]), ("x", "y"))
+        )
     ranked = pd.DataFrame(chains, columns=list(ChainCorrelation._fields)).assign(question=range(len(chains)))
     truth = average_correlations(ranked[REPEATS * 10 :], 1500, 0)["value"] if slope else 0.0
     rows = [average_correlations(ranked[10 * i : 10 * i + 10], 10, seed=i) for i in range(REPEATS)]

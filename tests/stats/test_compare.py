@@ -63,7 +63,9 @@ def test_the_interval_is_that_of_paired_differences() -> None:
 def test_yes_and_no_get_the_exact_sign_test() -> None:
     first, second = [0] * 8 + [1] + [1, 0, 1], [1] * 8 + [0] + [1, 0, 1]
     accuracies = right([1] * 12)
-    found = compare_scores(run(**accuracies, propagation__follows=first), run(**accuracies, propagation__follows=second), 0)
+    found = compare_scores(
+        run(**accuracies, propagation__follows=first), run(**accuracies, propagation__follows=second), 0
+    )
     assert one(found, "propagation.follows").p == pytest.approx(binomtest(1, 9).pvalue)
 
 

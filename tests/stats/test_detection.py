@@ -6,7 +6,16 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 from sklearn.metrics import roc_auc_score
 
-from faithlens.stats.detection import mark_steps, fit_calibration, compute_auroc, detect_within_models, detect_between_models, choose_threshold, compute_model_interval, detect_steps
+from faithlens.stats.detection import (
+    choose_threshold,
+    compute_auroc,
+    compute_model_interval,
+    detect_between_models,
+    detect_steps,
+    detect_within_models,
+    fit_calibration,
+    mark_steps,
+)
 
 
 def table(values, positive, seed=0, organisms="O4"):

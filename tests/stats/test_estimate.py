@@ -53,7 +53,9 @@ def test_dropped_questions_are_counted_with_the_commonest_reason():
 
 
 def test_one_question_is_missing_with_a_reason():
-    row = one(compute_estimates(scores([{"question": "q", "measure": "accuracy.gain", "value": 1.0}]), 0), "accuracy.gain")
+    row = one(
+        compute_estimates(scores([{"question": "q", "measure": "accuracy.gain", "value": 1.0}]), 0), "accuracy.gain"
+    )
     assert pd.isna(row["value"])
     assert pd.isna(row["low"])
     assert "1 question" in row["reason"]
@@ -78,7 +80,9 @@ def test_curves_of_different_lengths_meet_on_the_grid():
     rows = curve("a", [0, 1]) + curve("b", [0, 0, 1, 1, 1])
     frame = compute_estimates(scores(rows), 0)
     points = frame[frame["measure"] == "early_answering.retention"].sort_values("fraction")
-    expected = (np.interp(CURVE_POINTS, [0, 1], [0, 1]) + np.interp(CURVE_POINTS, [0, 0.25, 0.5, 0.75, 1], [0, 0, 1, 1, 1])) / 2
+    expected = (
+        np.interp(CURVE_POINTS, [0, 1], [0, 1]) + np.interp(CURVE_POINTS, [0, 0.25, 0.5, 0.75, 1], [0, 0, 1, 1, 1])
+    ) / 2
     assert points["fraction"].tolist() == pytest.approx(CURVE_POINTS.tolist())
     assert points["value"].tolist() == pytest.approx(expected.tolist())
     assert points["step"].isna().all()
@@ -114,7 +118,9 @@ def test_lanham_length_weights_equal_the_plain_mean():
     rows = [
         {"question": f"q{i}", "measure": "early_answering.aoc_trapezoid_0_1", "value": a} for i, a in enumerate(aoc)
     ]
-    assert one(compute_estimates(scores(rows), 0), "early_answering.aoc_trapezoid_0_1")["value"] == pytest.approx(weighted)
+    assert one(compute_estimates(scores(rows), 0), "early_answering.aoc_trapezoid_0_1")["value"] == pytest.approx(
+        weighted
+    )
 
 
 def answered(gold, full, empty, k):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.stats.grid import CELL_NAMES, find_cell, find_cells, count_cells
+from faithlens.stats.grid import CELL_NAMES, count_cells, find_cell, find_cells
 
 number = st.none() | st.floats(-2, 2) | st.just(float("nan"))
 

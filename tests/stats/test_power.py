@@ -8,7 +8,15 @@ from scipy.stats import norm
 from faithlens.errors import MeasureError
 from faithlens.stats.estimate import ESTIMATE_COLUMNS
 from faithlens.stats.interval import WILSON, Estimate
-from faithlens.stats.power import compute_power_after, compute_power_before, compute_detectable_effect, count_informative, count_questions_for_mean, count_questions_for_share, compute_wilson_half_width
+from faithlens.stats.power import (
+    compute_detectable_effect,
+    compute_power_after,
+    compute_power_before,
+    compute_wilson_half_width,
+    count_informative,
+    count_questions_for_mean,
+    count_questions_for_share,
+)
 from faithlens.stats.resample import wilson_interval
 from faithlens.stats.scaling.equal_accuracy import estimate_raw
 
@@ -57,7 +65,9 @@ def test_the_smallest_detectable_effect_is_2_8_standard_errors_and_found_in_four
 
 def test_near_perfect_accuracy_leaves_little_to_be_found() -> None:
     """The same 200 questions: a change of 5 % of what can change is detectable only when it is a third of it."""
-    low, high = (compute_power_before(200, 0.05, share=share, accuracies=(a, a)) for share, a in ((0.3, 0.4), (0.04, 0.92)))
+    low, high = (
+        compute_power_before(200, 0.05, share=share, accuracies=(a, a)) for share, a in ((0.3, 0.4), (0.04, 0.92))
+    )
     assert (low.n_informative, high.n_informative) == (200, pytest.approx(32))
     assert low.detectable > high.detectable
     assert low.detectable_share < high.detectable_share
@@ -73,7 +83,10 @@ def test_after_a_run_the_same_forms_speak_from_its_interval() -> None:
     assert share.needed == count_questions_for_share(0.05, 0.3)
     assert share.n_informative == pytest.approx(32)
     mean = compute_power_after(estimate(0.3, 0.2, 0.4, 50, n_dropped=50), 0.05)
-    assert (mean.needed, mean.detectable) == (400, pytest.approx(compute_detectable_effect(0.1)))  # 200 used, as many dropped
+    assert (mean.needed, mean.detectable) == (
+        400,
+        pytest.approx(compute_detectable_effect(0.1)),
+    )  # 200 used, as many dropped
 
 
 def test_after_a_run_without_an_interval_it_says_why() -> None:
@@ -85,7 +98,9 @@ def test_after_a_run_without_an_interval_it_says_why() -> None:
 def test_a_size_effect_has_power_too() -> None:
     rows = [(10.0**k, task, 0.1 * k * task) for k in (8, 9, 10) for task in range(4)]
     found = estimate_raw(pd.DataFrame(rows, columns=["size", "task", "value"]))
-    assert compute_power_after(found, 0.01).detectable == pytest.approx(compute_detectable_effect((found.high - found.low) / 2))
+    assert compute_power_after(found, 0.01).detectable == pytest.approx(
+        compute_detectable_effect((found.high - found.low) / 2)
+    )
 
 
 def test_guesses_out_of_range_are_refused() -> None:

@@ -3,7 +3,13 @@ import pytest
 from scipy.stats import norm, t
 
 from faithlens.stats.interval import choose_interval
-from faithlens.stats.resample import compute_mean_intervals, draw_questions, compute_statistic_interval, compute_unanimous_interval, wilson_interval
+from faithlens.stats.resample import (
+    compute_mean_intervals,
+    compute_statistic_interval,
+    compute_unanimous_interval,
+    draw_questions,
+    wilson_interval,
+)
 
 REPEATS = 2000
 

@@ -30,7 +30,10 @@ REFUSALS = {
     "seeds no name tells": ("[families.a]\nmodels = ['org/m']\nseeds = [1]", "'org/m' has no place for a seed"),
     "two seeds": ("[families.a]\nmodels = ['O4@2']\nseeds = [1]", "'O4@2' has a seed of its own"),
     "a name without seeds": ("[families.a]\nmodels = ['org/m-{seed}']", "its family has none"),
-    "revisions of an organism": ("[families.a]\nmodels = ['O4']\nrevisions = ['x']", "'O4' is an organism, which has no revisions"),
+    "revisions of an organism": (
+        "[families.a]\nmodels = ['O4']\nrevisions = ['x']",
+        "'O4' is an organism, which has no revisions",
+    ),
     "two revisions": ("[families.a]\nmodels = ['org/m@x']\nrevisions = ['y']", "'org/m@x' has a revision of its own"),
     "named twice": ("[families.a]\nmodels = ['O4']\n[families.b]\nmodels = ['O4']", "the second time in families.b"),
     "no text": ("loss = 'none.txt'\n" + KNOWN, "No such file"),

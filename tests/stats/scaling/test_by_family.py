@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from faithlens.stats.scaling.by_family import answer_by_difficulty, answer_by_size
 from faithlens.commands.sweep.tables import ITEM_COLUMNS
+from faithlens.stats.scaling.by_family import answer_by_difficulty, answer_by_size
 from tests.commands.sweep.files import EARLY, SHARE
 
 

@@ -8,7 +8,13 @@ import statsmodels.formula.api as smf
 from scipy.stats import linregress, t
 
 from faithlens.errors import MeasureError
-from faithlens.stats.scaling.equal_accuracy import SCALING_ANSWERS, UNKNOWN_ACCURACY_ERROR, estimate_at_equal_accuracy, estimate_raw, estimate_size_effects
+from faithlens.stats.scaling.equal_accuracy import (
+    SCALING_ANSWERS,
+    UNKNOWN_ACCURACY_ERROR,
+    estimate_at_equal_accuracy,
+    estimate_raw,
+    estimate_size_effects,
+)
 from faithlens.stats.scaling.matched import estimate_at_equal_confidence, estimate_on_wrong_items
 from faithlens.stats.scaling.size_effect import ONE_MODEL_A_SIZE
 from tests.stats.scaling.worlds import RISE, THROUGH, cells, covered, items, least
@@ -76,7 +82,9 @@ def test_seeds_are_the_unit_where_there_are_several():
         models = pd.DataFrame({"size": 10**x, "seed": np.tile(range(5), 3), "own": rng.normal(0, 0.05, 15)})
         table = models.merge(pd.DataFrame({"task": range(4)}), how="cross")
         table["value"] = table["own"] + rng.normal(0, 0.02, len(table))
-        found.append([(each.low, each.high) for each in (estimate_raw(table), estimate_raw(table, sampling_unit="task"))])
+        found.append(
+            [(each.low, each.high) for each in (estimate_raw(table), estimate_raw(table, sampling_unit="task"))]
+        )
     (low, tight_low), (high, tight_high) = np.array(found).transpose(2, 1, 0)
     assert covered(low, high) >= least(80)
     assert covered(tight_low, tight_high) < 0.75
@@ -119,7 +127,9 @@ def test_accuracy_that_follows_from_size_cannot_be_held_fixed():
     found = estimate_at_equal_accuracy(table)
     assert (found.value, found.reason) == (None, "accuracy varies with task and size alone")
     table["accuracy"] += np.random.default_rng(1).normal(0, 0.005, len(table))
-    assert "accuracy nearly follows from size and task (variance inflation" in str(estimate_at_equal_accuracy(table).warning)
+    assert "accuracy nearly follows from size and task (variance inflation" in str(
+        estimate_at_equal_accuracy(table).warning
+    )
 
 
 def test_accuracies_that_no_two_sizes_share_are_extrapolated_and_that_is_said():
@@ -127,7 +137,10 @@ def test_accuracies_that_no_two_sizes_share_are_extrapolated_and_that_is_said():
         accuracy=lambda rows: rows["accuracy"] + 0.4 * (np.log10(rows["size"]) - 8)
     )
     assert "no accuracy is reached at every size" in str(estimate_at_equal_accuracy(apart).warning)
-    assert estimate_at_equal_accuracy(cells(np.random.default_rng(0))).warning == f"{ONE_MODEL_A_SIZE}; {UNKNOWN_ACCURACY_ERROR}"
+    assert (
+        estimate_at_equal_accuracy(cells(np.random.default_rng(0))).warning
+        == f"{ONE_MODEL_A_SIZE}; {UNKNOWN_ACCURACY_ERROR}"
+    )
 
 
 def test_an_error_in_accuracy_leaves_part_of_its_effect_with_size_unless_it_is_known():
@@ -150,7 +163,10 @@ def no_effect_of_size():
     """Values and intervals of both answers, [repeat, answer, (value, low, high)], where size itself does nothing."""
     rng = np.random.default_rng(11)
     tables = [cells(rng) for _ in range(REPEATS)]
-    found = [[(each.value, each.low, each.high) for each in (estimate_raw(one), estimate_at_equal_accuracy(one))] for one in tables]
+    found = [
+        [(each.value, each.low, each.high) for each in (estimate_raw(one), estimate_at_equal_accuracy(one))]
+        for one in tables
+    ]
     return np.array(found, dtype=float)
 
 
@@ -184,7 +200,9 @@ def test_all_answers_side_by_side():
     assert alone["value"].notna().tolist() == [True, False, False, False, False]
     assert alone.loc["at equal loss", "reason"] == "held-out loss was not measured"
     rows = items(rng).assign(value=lambda rows: rows["by_answer"])
-    every = estimate_size_effects(table.assign(loss=2.0 + 0.1 * table["task"]), rows, unit="probability").set_index("answer")
+    every = estimate_size_effects(table.assign(loss=2.0 + 0.1 * table["task"]), rows, unit="probability").set_index(
+        "answer"
+    )
     assert every.loc["raw", "value"] == estimate_raw(table).value
     assert every.loc["at equal accuracy", "value"] == estimate_at_equal_accuracy(table).value
     assert every.loc["on wrong items", "high"] == estimate_on_wrong_items(rows).high

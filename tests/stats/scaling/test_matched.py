@@ -6,7 +6,11 @@ import pytest
 from scipy.stats import linregress, t
 
 from faithlens.stats.scaling.equal_accuracy import estimate_raw
-from faithlens.stats.scaling.matched import estimate_at_equal_confidence, estimate_at_equal_loss, estimate_on_wrong_items
+from faithlens.stats.scaling.matched import (
+    estimate_at_equal_confidence,
+    estimate_at_equal_loss,
+    estimate_on_wrong_items,
+)
 from tests.stats.scaling.worlds import covered, curves, items, least
 
 # --- at equal loss ---
@@ -118,7 +122,9 @@ def test_kinds_that_a_size_lacks_are_left_out():
     assert "of a kind that some size has fewer than 5 of" in str(nothing.reason)
 
 
-@pytest.mark.parametrize(("answer", "column"), [(estimate_on_wrong_items, "by_answer"), (estimate_at_equal_confidence, "by_confidence")])
+@pytest.mark.parametrize(
+    ("answer", "column"), [(estimate_on_wrong_items, "by_answer"), (estimate_at_equal_confidence, "by_confidence")]
+)
 def test_items_that_can_move_show_size_only_where_it_acts(answer, column):
     """40 repeats; power at an effect of -0.12 a tenfold, which also stays unbiased."""
     rng, n = np.random.default_rng(8), 40
