@@ -1,7 +1,7 @@
 """`audit`: which models' chains of thought drive their answers? Questions in, one run folder out.
 
-1. Load models and tasks, sample a first batch of chains of thought, find the answer stem under which each model answers,
-   and score one question to estimate the cost. Errors are raised here, before the folder is made.
+1. Load models and tasks, sample a first batch of chains of thought, find the answer stem under which each model
+   answers, and score one question to estimate the cost. Errors are raised here, before the folder is made.
 2. Sample and score the batches one by one; each is written as soon as it is finished.
 3. From all scores, write estimates, verdicts and the report.
 """

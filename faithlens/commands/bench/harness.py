@@ -89,7 +89,8 @@ def check_agreements(agreements: list[Agreement]) -> list[Agreement]:
     for found in agreements:
         if not found.gap <= found.allowed:
             raise BenchmarkError(
-                f"{found.what} differs by {found.gap:.1e} from the plain implementation; {found.allowed:.1e} is allowed",
+                f"{found.what} differs by {found.gap:.1e} from the plain implementation; "
+                f"{found.allowed:.1e} is allowed",
                 "Run `faithlens doctor` on this model.",
             )
     return agreements

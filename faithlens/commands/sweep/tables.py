@@ -1,7 +1,7 @@
 """The two tables of a sweep, with the columns that `faithlens.stats.scaling` takes.
 
-Both have a row a measure, so that ``cells[(cells.family == f) & (cells.measure == m)]`` is what `estimate_size_effects` takes,
-with the same rows of items, of the last checkpoints alone.
+Both have one row per measure: ``cells[(cells.family == f) & (cells.measure == m)]``, with the same rows of the items of
+the last checkpoints, is what `estimate_size_effects` takes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,8 @@ ACCURACY_COLUMNS = {"accuracy": FULL_ACCURACY, "without": DIRECT_ACCURACY}
 
 MEMBER_COLUMNS = ["family", "model", "revision", "checkpoint", "seed", "size"]
 CELL_COLUMNS = [
-    *MEMBER_COLUMNS, "loss", "task", *(f"{name}{part}" for name in ACCURACY_COLUMNS for part in ("", "_se", "_low", "_high")),
+    *MEMBER_COLUMNS, "loss", "task",
+    *(f"{name}{part}" for name in ACCURACY_COLUMNS for part in ("", "_se", "_low", "_high")),
     "measure", "value", "se", "low", "high", "n_used", "n_dropped", "unit", "method", "reason",
 ]  # fmt: skip
 ITEM_COLUMNS = [

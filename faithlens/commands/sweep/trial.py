@@ -43,7 +43,9 @@ class Trial:
 
 
 def try_out_models(config: SweepConfig, notify: Notify = lambda words: None) -> dict[str, Trial]:
-    """Try every model out, one after the other; nothing is written. `notify` hears what each will take, and all of them.
+    """Try out every model, one after the other, without writing anything.
+
+    `notify` is called with the cost of each model and of all of them.
 
     Raises:
         FaithlensError: a model cannot be had, or cannot be audited with these options at all.

@@ -79,7 +79,7 @@ def read_certified_truth(name: str, number: int) -> pd.DataFrame:
 
 
 def label_scores(models: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores of sound models with organism, seed, mode, and what is planted for each: the columns of `read_certified_truth`."""
+    """Scores of sound models with organism, seed, mode and planted truth: the columns of `read_certified_truth`."""
     modes = {mode.lower(): mode for kind in ORGANISMS.values() for mode in kind.modes}
     asked = [next((modes[part] for part in q.split("-") if part in modes), "") for q in scores["question"]]
     sound = models[models["faults"] == ""].drop(columns=["faults", "right_verdict", "verdict"], errors="ignore")

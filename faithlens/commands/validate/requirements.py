@@ -63,7 +63,8 @@ def check_calibration(calibration: pd.DataFrame) -> Iterator[Requirement]:
         right = (part["slope"].sub(1).abs() < MAX_SLOPE_GAP) & (part["intercept"].abs() < MAX_INTERCEPT)
         slope, intercept = (f"{part[c].min():.3f} to {part[c].max():.3f}" for c in ("slope", "intercept"))
         yield Requirement(
-            f"{name}: {measure} on the certified rate, slope within {MAX_SLOPE_GAP} of 1, intercept within {MAX_INTERCEPT}",
+            f"{name}: {measure} on the certified rate, slope within {MAX_SLOPE_GAP} of 1, "
+            f"intercept within {MAX_INTERCEPT}",
             f"slope {slope}, intercept {intercept}; {right.sum()} of {len(part)} seeds",
             bool(right.all()),
         )
