@@ -1,17 +1,17 @@
-"""The one error tree of faithlens.
+"""The errors of faithlens, in one tree.
 
-Every message says what was asked, what was found and what to do about it::
+Every error says in one sentence what was wrong and what was expected, and in a second one what to do::
 
-    FaithlensError             anything a user can mend: printed without a traceback, exit code 2 (3 in `decide`)
+    FaithlensError             any error that the user can correct: printed without a traceback, exit code 2 (3 in `decide`)
     ├── ModelError             a model cannot be found, loaded, or run exactly
     ├── TaskError              a task, question file or answer form cannot be used
-    ├── TraceError             a sampled chain of thought cannot be segmented, edited or scored
-    ├── PlanError              conditions that cannot be run as asked (too long, unknown span, wrong trace)
-    ├── KernelError            an implementation asked for by name cannot run here
-    ├── MeasureError           a number that may not be relied on, or that the data cannot give
-    ├── BenchmarkError         rivals that do not give the same numbers, so that timing them means nothing
-    ├── ConfigError            an option or configuration file is wrong
-    └── RunError               a run folder is missing, in use, incomplete or not ours
+    ├── TraceError             a sampled chain of thought cannot be split, edited or scored
+    ├── PlanError              conditions cannot be run (too long, unknown span, another trace)
+    ├── KernelError            the implementation that was named cannot run here
+    ├── MeasureError           a number is unreliable, or the data do not determine it
+    ├── BenchmarkError         rivals give different numbers, so timing them means nothing
+    ├── ConfigError            an option or a configuration file is wrong
+    └── RunError               a run folder is missing, in use, incomplete or of another program
 """
 
 from collections.abc import Iterable
@@ -26,17 +26,9 @@ class FaithlensError(Exception):
         fix: a sentence that says what to do next; it holds the nearest known name where a name was unknown.
     """
 
-    def __init__(self, problem: str, *parts: str) -> None:
-        # TRANSITION: three parts (subject, finding, fix) until every raise has two
-        self.asked = problem
-        if len(parts) == 2:
-            self.found = parts[0]
-            problem = f"{problem}: {parts[0]}"
-        else:
-            self.found = problem
-        self.problem, self.fix = problem, parts[-1]
-        self.do = self.fix
-        super().__init__(self.problem, self.fix)
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(problem, fix)
+        self.problem, self.fix = problem, fix
 
     def __str__(self) -> str:
         return f"{self.problem}\n{self.fix}"

@@ -42,8 +42,8 @@ def test_the_rivals_of_the_sweep_agree() -> None:
 
 def test_rivals_that_differ_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     model, packed = tiny("llama"), sweep.run_packed
-    monkeypatch.setattr(sweep, "packed", lambda *a: ([x + 1e-3 for x in packed(*a)[0]], packed(*a)[1]))
-    monkeypatch.setattr(sweep, "race", lambda *a, **k: pytest.fail("it was timed"))
+    monkeypatch.setattr(sweep, "run_packed", lambda *a: ([x + 1e-3 for x in packed(*a)[0]], packed(*a)[1]))
+    monkeypatch.setattr(sweep, "race_rivals", lambda *a, **k: pytest.fail("it was timed"))
     with pytest.raises(BenchmarkError, match=r"to time answers of faithlens, packed\s.*1.0e-03 from"):
         sweep.measure(model, 1)
     with pytest.raises(BenchmarkError):
@@ -106,7 +106,7 @@ def test_throughput_counts_the_tokens_that_are_packed() -> None:
 def test_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("faithlens.model.load.load", lambda *a, **k: tiny("llama"))
     file = tmp_path / "numbers.json"
-    done = CliRunner().invoke(app, ["bench", "-s", "sweep", "-s", "grid", "--repeats", "2", "--json", str(file)])
+    done = CliRunner().invoke(app, ["bench", "-b", "sweep", "-b", "grid", "--repeats", "2", "--json", str(file)])
     assert done.exit_code == 0, done.output
     results = json.loads(file.read_text())
     assert [result["subject"] for result in results] == ["sweep", "grid"]

@@ -127,7 +127,7 @@ def test_a_killed_sweep_goes_on_and_ends_the_same(
         sweeping.run_sweep(
             read_sweep_config(written(tmp_path, OPTIONS.replace("n = 5", "n = 6") + KNOWN)), out, resume=True
         )
-    monkeypatch.setattr(sweeping, "plan", None)  # what trying out showed is kept
+    monkeypatch.setattr(sweeping, "try_out_models", None)  # what trying out showed is kept
     run = sweeping.run_sweep(config, out, resume=True)
     assert asked == ["O4", "O5", "O5"]
     pd.testing.assert_frame_equal(cells(run), cells(swept[0]))
@@ -194,7 +194,7 @@ def test_a_task_that_a_model_does_not_answer_is_left_out_with_its_reason(tmp_pat
     said = command(
         written(tmp_path, f'{options}[families.none]\nmodels = ["{tmp_path}/mute"]\n'), "--out", tmp_path / "out"
     )
-    assert "left out, since under the best of" in " ".join(said.split())
+    assert "does not answer arithmetic-mc: under the best of" in " ".join(said.split())
     table = cells(Run.open(tmp_path / "out"))
     assert table["measure"].tolist() == [EARLY, SHARE]
     assert table["value"].isna().all()
@@ -218,13 +218,13 @@ def test_the_held_out_loss_is_that_of_plain_transformers(monkeypatch: pytest.Mon
     assert trial.compute_held_out_loss(model, [whole, whole]) == pytest.approx(total / predicted, rel=1e-5)
     with pytest.raises(ConfigError, match="fewer than two tokens"):
         trial.compute_held_out_loss(model, [HeldOutText("a")])
-    with pytest.raises(ConfigError, match="a window has 16"):
+    with pytest.raises(ConfigError, match="a window of tiny-llama has 16"):
         trial.compute_held_out_loss(model, [HeldOutText("a", context=text)])
 
 
 def test_models_are_looked_for_before_any_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "try_out", None)
+    monkeypatch.setattr(trial, "try_out_model", None)
     config = read_sweep_config(written(tmp_path, OPTIONS + '[families.a]\nmodels = ["O4", "gpt-17"]\n'))
-    with pytest.raises(ModelError, match="the model 'gpt-17'"):
+    with pytest.raises(ModelError, match="no model 'gpt-17'"):
         sweeping.run_sweep(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
