@@ -2,7 +2,7 @@
 
 Every error says in one sentence what was wrong and what was expected, and in a second one what to do::
 
-    FaithlensError             any error that the user can correct: printed without a traceback, exit code 2 (3 in `decide`)
+    FaithlensError             any error that the user can correct: shown without a traceback, exit code 2 (`decide`: 3)
     ├── ModelError             a model cannot be found, loaded, or run exactly
     ├── TaskError              a task, question file or answer form cannot be used
     ├── TraceError             a sampled chain of thought cannot be split, edited or scored

@@ -64,7 +64,7 @@ def pair_with_donors(model: Model, cases: Sequence[Case]) -> tuple[list[str], li
 
 
 def swap_both_ways(model: Model, clean: Sequence[Condition], donor: Sequence[Condition]) -> pd.DataFrame:
-    """What a step's words take away alone, plus what they bring back alone where all others are exchanged (M4 + M5)."""
+    """What a step's words take away alone, plus what they bring back alone where all others are exchanged."""
     noise, denoise = (
         swap_effects(model, clean, donor, way, metric="probability", controls=0).to_dataframe()
         for way in ("noise", "denoise")
