@@ -354,7 +354,7 @@ def test_a_question_that_carries_a_hint_takes_no_other() -> None:
     _, question = asked.draw_questions(2, 0)
     found = scored(hints, Setting(LENS, asked, 0, SHORT), case_of(LENS, asked, question), lambda _: question.answer)
     assert {score.value for score in found.values()} == {None}
-    assert all("already carries a hint" in str(score.reason) for score in found.values())
+    assert all("already opens with a hint" in str(score.reason) for score in found.values())
     assert len(found) == 4 * len(hints.MEASURES)
 
 
