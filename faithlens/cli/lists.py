@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import entry_points
-from inspect import getdoc
 from typing import Annotated, Any
 
 import typer
@@ -49,12 +48,13 @@ def list_assays(name: Name = None, as_json: Json = False) -> None:
     """List the assays: the tests that are run on each chain of thought, and the suites that hold them."""
     from faithlens.assays.battery import ASSAYS, find_assay  # torch takes seconds to import
     from faithlens.measures.catalogue import SUITES
+    from faithlens.tasks.registry import read_summary
 
     names = [*ASSAYS, *(point.name for point in entry_points(group=ASSAY_ENTRY_POINTS))]
     entries: list[Entry] = [
         {
             "name": assay,
-            "description": _read_summary(find_assay(assay)),
+            "description": read_summary(find_assay(assay)),
             "suites": [suite for suite, assays in SUITES.items() if assay in assays],
             "measures": [measure.name for measure in MEASURES.values() if measure.assay == assay],
         }
@@ -86,11 +86,6 @@ def _describe_measure(measure: Measure) -> Entry:
     derived = ("suites", "bound_low", "bound_high", "bound_accuracy", "is_derived")
     askable = measure.askable._asdict() if measure.askable else None
     return asdict(measure) | {"askable": askable} | {name: getattr(measure, name) for name in derived}
-
-
-def _read_summary(thing: object) -> str:
-    """The first paragraph of a docstring, on one line."""
-    return " ".join((getdoc(thing) or "").partition("\n\n")[0].split())
 
 
 def _select(entries: Sequence[Entry], name: str | None, what: str) -> list[Entry]:

@@ -75,7 +75,7 @@ def list_tasks() -> dict[str, str]:
         name: f"Published benchmark, split {layout.split}{f', one of its parts as {name}:PART' if layout.part else ''}."
         for name, layout in BENCHMARK_LAYOUTS.items()
     }
-    described = {name: _read_summary(task) for name, task in (makers | installed).items()}
+    described = {name: read_summary(task) for name, task in (makers | installed).items()}
     return described | benchmarks
 
 
@@ -189,7 +189,6 @@ def _make_task(source: object, shown: str) -> Task:
     )
 
 
-def _read_summary(described: object) -> str:
-    """The first sentence of a docstring, on one line; of the class where an object has no docstring of its own."""
-    paragraph = " ".join((getdoc(described) or "").partition("\n\n")[0].split())
-    return re.split(r"(?<=[.!?]) (?=[A-Z])", paragraph)[0]
+def read_summary(described: object) -> str:
+    """The first paragraph of a docstring, on one line; of the class where an object has no docstring of its own."""
+    return " ".join((getdoc(described) or "").partition("\n\n")[0].split())

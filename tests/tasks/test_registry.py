@@ -143,7 +143,7 @@ def test_a_place_without_a_task_is_refused(place: str, problem: str) -> None:
 def test_an_installed_package_offers_a_task_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "installed", f"{__name__}:OwnTask")
     assert isinstance(load_task("installed"), OwnTask)
-    assert list_tasks()["installed"] == "A user's own task with one question."
+    assert list_tasks()["installed"] == "A user's own task with one question. It is for tests."
     with pytest.raises(TaskError, match="did you mean 'installed'"):
         load_task("instaled")
 
