@@ -232,7 +232,7 @@ def test_editors_by_name() -> None:
     made, exact = load_editor("O5", warm, device="cpu")
     assert isinstance(made, ModelEditor)
     assert (made.name, made.sampling, exact) == ("O5", warm, False)
-    with pytest.raises(ConfigError, match="without a model"):
+    with pytest.raises(ConfigError, match="must name a model after its address"):
         load_editor("https://api.example.com/v1")
     with pytest.raises(ModelError, match="no short name"):
         load_editor("nobody", device="cpu")
