@@ -86,7 +86,8 @@ def audit(
     """
     # torch takes seconds to import, and --help need not wait for it
     from faithlens.commands.audit import audit as run_audit
-    from faithlens.commands.audit import estimate_audit, make_audit_config, name_run_folder
+    from faithlens.commands.audit import make_audit_config, name_run_folder
+    from faithlens.commands.prepare import estimate_audit
     from faithlens.report.terminal import format_summary
 
     options: dict[str, Any] = {

@@ -14,6 +14,7 @@ import torch
 
 from faithlens.cli import main
 from faithlens.commands import audit as audits
+from faithlens.commands import score as scoring
 from tests.conftest import byte_tokenizer, tiny
 
 LINE = {"question": "What is 2 + 3?", "answer": "5"}
@@ -135,7 +136,7 @@ def test_the_same_command_says_the_same_here_and_in_a_process_of_its_own(
 
 def interrupt_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while batch `number` is scored."""
-    score, calls = audits.score_batch, []
+    score, calls = scoring.score_batch, []
 
     def interrupted(*args: object) -> None:
         calls.append(args)
@@ -143,7 +144,7 @@ def interrupt_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         score(*args)
 
-    monkeypatch.setattr(audits, "score_batch", interrupted)
+    monkeypatch.setattr(scoring, "score_batch", interrupted)
 
 
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(

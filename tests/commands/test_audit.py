@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from faithlens.assays import battery
-from faithlens.commands.audit import estimate_audit, make_model_loader, prepare_subject, run_audit, score_batch
+from faithlens.commands.audit import run_audit
+from faithlens.commands.prepare import estimate_audit, make_model_loader, prepare_subject
+from faithlens.commands.score import score_batch
 from faithlens.config import AuditConfig, Subject, parse_subjects
 from faithlens.errors import ConfigError, RunError
 from faithlens.execution.sample import Sampling
@@ -161,7 +163,7 @@ def test_chains_written_elsewhere_are_scored_as_they_are(
     whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The chains of a finished run, given back as text: the same scores."""
-    monkeypatch.setattr("faithlens.commands.audit.TranscriptTask", Sums)
+    monkeypatch.setattr("faithlens.commands.prepare.TranscriptTask", Sums)
     chains = whole.read("traces").set_index("question")["cot"]
     lines = [
         {"id": q.id, "question": q.text, "candidates": list(q.choices), "answer": q.answer, "cot": chains[q.id]}

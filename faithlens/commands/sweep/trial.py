@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from faithlens.commands.audit import estimate_subject, format_duration, make_model_loader, prepare_subject
+from faithlens.commands.prepare import estimate_subject, format_duration, make_model_loader, prepare_subject
 from faithlens.commands.sweep.config import HeldOutText, Member, SweepConfig, read_held_out_texts
 from faithlens.errors import ConfigError, ModelError, PlanError, TraceError
 from faithlens.execution.execute import Backend, execute

@@ -1,0 +1,178 @@
+"""A subject of an audit before it is scored: its model and task, the first chains of thought, and the cost.
+
+1. Load the model and the task, and draw the questions.
+2. Sample the chains of thought of the first batch, or take those that were written elsewhere.
+3. Find the answer stem under which the model answers.
+4. Score one chain, which tells what all of them will cost.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from time import perf_counter
+
+from faithlens.assays import battery
+from faithlens.assays.assay import Assay, Setting
+from faithlens.assays.cases import Chain, ChosenStem, check_room, choose_stem, sample_chains
+from faithlens.assays.imported_chains import import_chains
+from faithlens.commands.progress import ProgressLine, show_progress
+from faithlens.config import DEFAULT_N, AuditConfig, Subject
+from faithlens.interventions.case import Case
+from faithlens.interventions.editor import load_editor
+from faithlens.model.load import load
+from faithlens.model.model import Model
+from faithlens.tasks.question import Question, Task
+from faithlens.tasks.registry import load_task as find_task
+from faithlens.tasks.transcripts import TranscriptTask
+
+ModelLoader = Callable[[str], Model]
+
+
+@dataclass(frozen=True)
+class GivenObjects:
+    """Models, tasks and assays that exist only in memory, by the names that a config uses for them."""
+
+    models: Mapping[str, Model] = field(default_factory=dict)
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    assays: Mapping[str, Assay] = field(default_factory=dict)
+
+
+NO_OBJECTS = GivenObjects()
+
+
+@dataclass(frozen=True)
+class PreparedSubject:
+    """A subject whose model answers: its batches of questions, the stem, and the first batch's chains of thought.
+
+    `imported_chains` are chains that were written elsewhere, by question; None where chains are sampled.
+    """
+
+    subject: Subject
+    setting: Setting
+    assays: Mapping[str, Assay]
+    batches: list[list[Question]]
+    imported_chains: Mapping[str, list[Chain]] | None
+    chosen_stem: ChosenStem
+    first_chains: list[Chain]
+
+
+def make_model_loader(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> ModelLoader:
+    """A function from a name to its model. A model with several tasks in a row is loaded once."""
+    options = {"device": config.device, "dtype": config.dtype, "trust_remote_code": config.trust_remote_code}
+    load_once = lru_cache(maxsize=1)(partial(load, **options))
+    return lambda name: objects.models.get(name) or load_once(name)
+
+
+def prepare_subject(
+    config: AuditConfig, subject: Subject, open_model: ModelLoader, objects: GivenObjects = NO_OBJECTS
+) -> PreparedSubject:
+    """Load a subject, sample its first batch and find the stem under which it answers."""
+    names = config.assays or battery.get_suite(config.suite)
+    assays = battery.select_assays([objects.assays.get(name, name) for name in names])
+    task = objects.tasks.get(subject.task) or (
+        TranscriptTask(config.traces) if config.traces else find_task(subject.task)
+    )
+    n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
+    questions = task.draw_questions(n, config.seed)
+    model = open_model(subject.model)
+    editor, exact = load_editor(config.editor, config.sampling, device=config.device, dtype=config.dtype)
+    setting = Setting(model, task, config.seed, config.sampling, editor, exact, config.points)
+    given = None
+    if isinstance(task, TranscriptTask):
+        given = group_by_question(import_chains(model, task, task.transcripts, config.seed))
+    else:
+        check_room(model, task, questions, config.sampling, config.seed)
+    batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]
+    with show_progress({subject.key: len(questions)}) as lines:
+        first = collect_chains(config, setting, given, assays, batches[0], lines[subject.key])
+        chosen = choose_stem(model, task, first, backend=config.backend)
+    return PreparedSubject(subject, setting, assays, batches, given, chosen, first)
+
+
+def group_by_question(chains: Sequence[Chain]) -> dict[str, list[Chain]]:
+    """Chains of thought by the id of the question they answer."""
+    by_question: dict[str, list[Chain]] = {}
+    for chain in chains:
+        by_question.setdefault(chain.question.id, []).append(chain)
+    return by_question
+
+
+def collect_chains(
+    config: AuditConfig,
+    setting: Setting,
+    imported_chains: Mapping[str, list[Chain]] | None,
+    assays: Mapping[str, Assay],
+    questions: Sequence[Question],
+    line: ProgressLine,
+) -> list[Chain]:
+    """The chains of thought of some questions: those given, or newly sampled ones."""
+    if imported_chains is not None:
+        return [chain for question in questions for chain in imported_chains[question.id]]
+    line.set_activity("sampling chains")
+    return sample_chains(
+        setting.model,
+        setting.task,
+        questions,
+        config.sampling,
+        config.seed,
+        line.add_tokens,
+        samples=config.samples,
+        with_counterfactuals=battery.needs_counterfactuals(assays.values()),
+    )
+
+
+@dataclass(frozen=True)
+class AuditCost:
+    """The cost of scoring a subject, estimated from one of its chains.
+
+    Attributes:
+        chains: the number of chains of thought.
+        conditions: the number of edited versions of one chain.
+        texts, tokens: the number of texts written for one chain, and of their tokens, without the chain itself.
+        seconds: for all chains, if each takes as long as the first did alone; batches take less.
+    """
+
+    subject: Subject
+    chains: int
+    conditions: int
+    texts: int
+    tokens: int
+    seconds: float
+
+    def __str__(self) -> str:
+        written = f", {self.texts} texts of together {self.tokens:,} tokens" if self.texts else ""
+        return (
+            f"{self.subject.key}: {self.chains} chains of thought; for the first, {self.conditions} edited versions"
+            f"{written}. All will take at most about {format_duration(self.seconds)}."
+        )
+
+
+def format_duration(seconds: float) -> str:
+    """A time in words."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def estimate_audit(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> list[AuditCost]:
+    """The cost of a run for each subject; nothing is written.
+
+    Raises:
+        FaithlensError: a model or task cannot be used.
+    """
+    open_model = make_model_loader(config, objects)
+    return [estimate_subject(config, prepare_subject(config, s, open_model, objects)) for s in config.subjects]
+
+
+def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
+    """Score one chain and return only the cost."""
+    first = next(chain for chain in ready.first_chains if isinstance(chain, Case))
+    case = first.with_stem(ready.setting.model, ready.chosen_stem.stem)
+    written, start = Counter[str](), perf_counter()
+    [result] = battery.run_battery(
+        ready.setting, [case], tuple(ready.assays.values()), budget=config.budget, backend=config.backend,
+        notify=lambda tokens: written.update(tokens=tokens),
+    )  # fmt: skip
+    seconds = perf_counter() - start
+    chains = sum(map(len, ready.batches)) * len(ready.first_chains) // len(ready.batches[0])
+    texts = len(result.case.generated_texts)
+    return AuditCost(ready.subject, chains, len(result.records), texts, written["tokens"], seconds * chains)

@@ -1,0 +1,111 @@
+"""The batches of a subject: sampled, scored, and each written into the run folder as soon as it is finished."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict
+
+from faithlens.assays import battery
+from faithlens.assays.battery import CaseResult
+from faithlens.assays.cases import Chain
+from faithlens.commands.prepare import PreparedSubject, collect_chains
+from faithlens.commands.progress import ProgressLine
+from faithlens.config import AuditConfig
+from faithlens.errors import TraceError
+from faithlens.interventions.case import Case
+from faithlens.measures.answers import choose_option
+from faithlens.measures.catalogue import list_measures
+from faithlens.measures.score import Score
+from faithlens.store import Run
+
+
+def score_subject(config: AuditConfig, ready: PreparedSubject, run: Run, line: ProgressLine) -> None:
+    """Sample and score all batches that are not done yet; each is kept as soon as it is scored."""
+    for i, questions in enumerate(ready.batches):
+        key = f"{ready.subject.key} {i}"
+        if key not in run.finished_keys("traces"):
+            some = ready.first_chains
+            if i > 0:
+                some = collect_chains(config, ready.setting, ready.imported_chains, ready.assays, questions, line)
+            line.set_activity("writing and scoring")
+            score_batch(config, ready, key, some, run, line.add_tokens)
+        line.add_questions(len(questions))
+    line.set_activity("done")
+
+
+def score_batch(
+    config: AuditConfig,
+    ready: PreparedSubject,
+    key: str,
+    chains: Sequence[Chain],
+    run: Run,
+    progress: Callable[[int], None] = lambda tokens: None,
+) -> None:
+    """Score one batch and write it: traces last, so that a part of traces means a whole batch."""
+    setting, stem = ready.setting, ready.chosen_stem.stem
+    cases: list[Case] = []
+    scored: list[tuple[str, int, list[Score]]] = []
+    for chain in chains:
+        try:
+            if isinstance(chain, Case):
+                cases.append(chain.with_stem(setting.model, stem))
+                continue
+            reason = chain.reason
+        except TraceError as error:
+            reason = error.problem
+        scored.append((chain.question.id, chain.sample, make_missing_scores(ready.assays, reason)))
+    results = battery.run_battery(
+        setting,
+        cases,
+        tuple(ready.assays.values()),
+        budget=config.budget,
+        backend=config.backend,
+        notify=progress,
+    )
+    who = asdict(ready.subject)
+    scored += [(r.case.question.id, r.case.sample, r.scores) for r in results]
+    rows = [{**who, "question": q, "sample": k, **asdict(s)} for q, k, scores in scored for s in scores]
+    run.write_part("scores", key, rows)
+    run.write_part("answers", key, [{**who, **row} for r in results for row in make_answer_rows(r)])
+    run.write_part("edits", key, [{**who, **row} for r in results for row in make_edit_rows(r)])
+    run.write_part("traces", key, [{**who, **make_trace_row(r)} for r in results])
+
+
+def make_missing_scores(assays: Collection[str], reason: str) -> list[Score]:
+    """The scores of a chain of thought that could not be used: none, and why."""
+    return [
+        Score(measure.name, None, reason=reason)
+        for measure in list_measures(place="lost chain")
+        if measure.assay in assays
+    ]
+
+
+def make_answer_rows(result: CaseResult) -> Iterator[dict]:
+    """The log-probability of every candidate under every condition: what behavioural scores are made from."""
+    at = {"question": result.case.question.id, "sample": result.case.sample}
+    for name, record in result.records.items():
+        yield {**at, "condition": name, "logprobs": record.logprobs.tolist()}
+
+
+def make_edit_rows(result: CaseResult) -> Iterator[dict]:
+    """A row for every edit of the words of a step."""
+    for edit in result.edits:
+        yield {"question": result.case.question.id, "sample": result.case.sample, **asdict(edit)}
+
+
+def make_trace_row(result: CaseResult) -> dict:
+    """A row of the table of traces: the chain of thought, and the answer after it."""
+    case, trace = result.case, result.case.trace
+    return {
+        "question": case.question.id,
+        "sample": case.sample,
+        "prompt": trace.texts[0],
+        "cot": trace.cot,
+        "said": trace.reply,
+        "steps": list(trace.texts[1:]),
+        "answer": case.question.answer,
+        "predicted": case.candidates[choose_option(result.records["full"].logprobs)],
+        "candidates": list(case.candidates),
+        "stem": case.get_slot().words.text,
+        "finish": trace.finish,
+        "n_tokens": len(trace),
+        "seed": trace.seed,
+    }
