@@ -12,10 +12,11 @@ from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option
 from faithlens.plan.condition import Condition
-from faithlens.tasks.answer_parsing import is_same_answer, parse_answer
+from faithlens.tasks.answer_parsing import parse_answer
 from faithlens.tasks.numbers import find_stated_value
 from faithlens.tasks.question import ExecutableTask, Question
 from faithlens.tasks.segmentation import split_steps
+from faithlens.tasks.values import is_same_answer
 
 
 def infer_implied_answer(setting: Setting, case: Case, edit: StepEdit) -> str | None:

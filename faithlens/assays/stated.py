@@ -10,7 +10,8 @@ from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
-from faithlens.tasks.answer_parsing import is_same_answer, parse_answer
+from faithlens.tasks.answer_parsing import parse_answer
+from faithlens.tasks.values import is_same_answer
 
 UNPARSED = "the chain of thought states no answer that can be read"
 

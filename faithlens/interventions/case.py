@@ -22,9 +22,9 @@ from faithlens.interventions.prompt_pieces import make_empty_think_piece, make_q
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish, Piece, Trace
 from faithlens.plan.condition import Condition, Edit
-from faithlens.tasks.answer_parsing import is_same_answer
 from faithlens.tasks.numbers import find_stated_value
 from faithlens.tasks.question import Question, Stem, Task
+from faithlens.tasks.values import is_same_answer
 
 
 @dataclass(frozen=True)

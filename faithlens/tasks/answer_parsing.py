@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator
 from faithlens.tasks.numbers import NUMBER_PATTERN, find_stated_number, is_number, normalise_number
 from faithlens.tasks.question import Question
 from faithlens.tasks.segmentation import split_steps
+from faithlens.tasks.values import is_same_answer
 
 _LEAD = re.compile(
     r"\b(?:answer|option|choice)\b(?: to [^.\n]{1,80}?)?[*_\"'’]*\s*"
@@ -59,13 +60,6 @@ def parse_answer(text: str, question: Question) -> str | None:
         return _read_conclusion(steps[-1], question) if steps else None
     last = next((step for step in reversed(steps) if find_stated_number(step) or normalise_number(step)), "")
     return _match_candidate(number, question) if (number := _read_result(last)) else None
-
-
-def is_same_answer(first: str | None, second: str | None) -> bool:
-    """Whether two answers are the same, numbers by value; an unread one is the same as nothing, not even another."""
-    if first is None or second is None:
-        return False
-    return (normalise_number(first) or first.strip()) == (normalise_number(second) or second.strip())
 
 
 def find_boxed(text: str) -> str | None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from faithlens.tasks.question import Question
 from faithlens.tasks.segmentation import ENUMERATOR
+from faithlens.tasks.values import read_number
 
 NUMBER_PATTERN = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
 """A number without its sign, as a pattern."""
@@ -31,12 +32,9 @@ def is_number(text: str) -> bool:
 
 
 def normalise_number(text: str) -> str | None:
-    """`text` in plain notation where it is one number: "1200" for "1,200", "1200.0" and "$1,200"; else None."""
-    bare = re.sub(r"^(-?)\\?[$€£]", r"\1", text.strip().replace("−", "-")).rstrip(".%").removesuffix("\\")
-    if not is_number(bare):
-        return None
-    value = Decimal(bare.replace(",", ""))
-    return f"{value.normalize():f}" if value else "0"
+    """`text` in plain digits if it is one number: "1200" for "1,200", "1200.0" and "$1,200"; else None."""
+    value = read_number(text)
+    return None if value is None else str(value)
 
 
 def find_number_spans(step: str) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 from faithlens.errors import TaskError, check_choice
+from faithlens.tasks.values import DecimalMark
 
 QuestionForm = Literal["choice", "open"]
 Strategy = Literal["cot", "no_cot"]
@@ -49,9 +50,10 @@ class Question:
         choices: the options' contents, aligned with `candidates`; empty where form is "open".
         values: the true intermediate values in the order they arise, the last one the final value; empty where unknown.
         form: "choice" or "open".
+        decimal_mark: what stands before decimals in the answers, and in what the model writes: "." or ",".
 
     Raises:
-        TaskError: an unknown form.
+        TaskError: an unknown form or decimal mark.
     """
 
     id: str
@@ -61,9 +63,11 @@ class Question:
     choices: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     form: QuestionForm = "choice"
+    decimal_mark: DecimalMark = "."
 
     def __post_init__(self) -> None:
         check_choice(self.form, get_args(QuestionForm), "form of a question", TaskError)
+        check_choice(self.decimal_mark, get_args(DecimalMark), "decimal mark of a question", TaskError)
 
 
 @runtime_checkable

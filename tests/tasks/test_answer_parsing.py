@@ -2,9 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faithlens.tasks.answer_parsing import is_same_answer, parse_answer
+from faithlens.tasks.answer_parsing import parse_answer
 from faithlens.tasks.numbers import normalise_number
 from faithlens.tasks.question import Question
+from faithlens.tasks.values import is_same_answer
 
 CHOICE = Question("q", "How many?", ("A", "B", "C", "D"), "B", ("12", "15", "120", "9 apples"))
 COLOURS = Question("q", "Which?", ("A", "B", "C"), "A", ("red", "dark red", "blue"))
