@@ -2,9 +2,11 @@
 
 1. Find each line break and each end of a sentence: a full stop, exclamation mark or question mark before white space.
 2. Drop a break inside a displayed formula, and keep a formula with the line that introduces it by a colon.
-3. Drop a full stop that belongs to an enumerator ("1. Add") or an abbreviation ("Mr. Lee").
-4. Cut the text after each remaining break; white space belongs to the step before it.
-5. Join a piece without a letter or digit (a rule, a bracket) to its neighbour.
+3. Drop a full stop that belongs to an enumerator ("1. Add") or to an abbreviation within a sentence ("Mr. Lee",
+   "J. R. Smith", "No. 5", "at 8 a.m. on foot"; `tasks.abbreviations`), and three dots before a small letter.
+4. Drop the mark that ends quoted words where the sentence goes on with a small letter (she asks "Why?" and leaves).
+5. Cut the text after each remaining break; white space belongs to the step before it.
+6. Join a piece without a letter or digit (a rule, a bracket) to its neighbour.
 
 The ranges partition the text: joined, the steps give the text back exactly. Example::
 
@@ -21,14 +23,16 @@ The decimals, the "1.", the formula's line break and "Mr." break no step.
 import re
 from itertools import pairwise
 
+from faithlens.tasks.abbreviations import is_abbreviation
+
 ENUMERATOR = re.compile(r"[\s#>*_•-]*(?:\(?(?:[0-9]{1,3}|[A-Za-z])[.)]|(?:step|part)\s*[0-9]+\s*[.:)])[*_]*\s", re.I)
 """A pattern for the number at the start of a list item or step: "1. ", "- (b) ", "**Step 2:** "."""
 
 _DISPLAY = re.compile(r"(?::[*_]*\s+)?(?:\\\[.*?\\\]|\$\$.*?\$\$)", re.S)  # with the colon that announces it
 _CLOSING = r"""(?:["')\]}*_$”’]|\\\)|\\\])*"""
 _BREAK = re.compile(rf"[^\S\r\n]*[\r\n]\s*|[.!?]+{_CLOSING}\s+|[。！？]+\s*")
-_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|vs|approx|cf|Eq|Fig)|\be\.g|\bi\.e)\.$", re.I)
-_LONGEST_ABBREVIATION = 8  # "approx." and the character before it
+_QUOTED_MARK = re.compile(r"""[.!?]+["”]\s+""")
+_WINDOW = 120  # characters before a full stop that are looked at, so that long texts take linear time
 
 
 def split_steps(text: str) -> list[tuple[int, int]]:
@@ -60,14 +64,21 @@ def _find_boundaries(text: str) -> list[int]:
 
 
 def _is_inner_stop(text: str, start: int, match: re.Match[str]) -> bool:
-    """True where the full stop of `match` ends an enumerator or abbreviation of the piece that began at `start`."""
-    if "\n" in match[0] or "\r" in match[0] or not match[0].startswith("."):
+    """True where the sentence that began at `start` goes on after the marks of `match`."""
+    if "\n" in match[0] or "\r" in match[0]:
         return False
-    upto = match.start() + 1
+    goes_on = text[match.end()].islower()
+    if goes_on and (match[0].startswith("...") or _QUOTED_MARK.fullmatch(match[0])):
+        return True
+    if not match[0].startswith("."):
+        return False
     enumerator = ENUMERATOR.match(text, start)
     if enumerator and enumerator.start() <= match.start() < enumerator.end():
         return True
-    return bool(_ABBREVIATION.search(text[max(start, upto - _LONGEST_ABBREVIATION) : upto]))
+    upto = match.start() + 1
+    piece = text[max(start, upto - _WINDOW) : upto]
+    is_plain = not match[0].rstrip().strip(".")  # no bracket or quote is closed by it
+    return is_plain and is_abbreviation(piece, text[match.end() : match.end() + _WINDOW], text[:start].rstrip()[-1:])
 
 
 def _says_something(text: str, start: int, stop: int) -> bool:

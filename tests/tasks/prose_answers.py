@@ -1,4 +1,4 @@
-"""Endings of chains with the answers that a careful reader takes from them, labelled by hand before the parser was written.
+"""Endings of chains with the answers that a careful reader takes from them, labelled before the parser was written.
 
 Each row: the question's key, the ending, and its answer (None: a careful reader takes none). The parser was written
 with the development half alone; on the other half its precision and recall are reported.

@@ -1,4 +1,7 @@
-"""Texts with a bar where a sentence ends and another begins, cut by hand before the rules were written."""
+"""Texts with a bar where a sentence ends and another begins, cut by hand before the rules were written.
+
+One label in each half was corrected afterwards: a question before "No." is a sentence of its own.
+"""
 
 DEVELOPMENT: list[str] = [
     "He got up at 8 a.m. and left at 9 a.m. on foot.",
@@ -11,7 +14,7 @@ DEVELOPMENT: list[str] = [
     "No. 5 is the last one. |It is red.",
     "House No. 12 is empty.",
     "The answer is no. |5 is odd.",
-    "Is it right? No. |It is wrong.",
+    "Is it right? |No. |It is wrong.",
     "J. R. Smith has 4 cats. |He likes them.",
     "It was written by J. K. Brown in 1990.",
     "Tom B. Reed has 3 pens.",
@@ -56,7 +59,7 @@ HELD_OUT: list[str] = [
     "No. 7 wins. |No. 8 loses.",
     "Take bus No. 3 to town.",
     "The answer is no. |7 is prime.",
-    "Was it him? No. |He was away.",
+    "Was it him? |No. |He was away.",
     "A. B. Jones sold 5 cars. |He kept 2.",
     "G. W. Hart won in 2001.",
     "Mary C. Lane has 6 hats.",

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.tasks.segmentation import split_steps
+from tests.tasks import prose_sentences
 
 PIECES = [
     "a",
@@ -84,3 +85,38 @@ def test_no_step_but_the_first_begins_with_white_space(text: str) -> None:
 )
 def test_boundaries(text: str, expected: list[str]) -> None:
     assert steps(text) == expected
+
+
+@pytest.mark.parametrize("text", prose_sentences.DEVELOPMENT + prose_sentences.HELD_OUT)
+def test_sentences_are_cut_where_they_end(text: str) -> None:
+    assert "|".join(steps(text.replace("|", ""))) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A. Add 3. |B. Add 4.",
+        "Tom gets A. |Ben gets B.",
+        "So the answer is B. |Tom is right.",
+        "She takes Vitamin C. |Tom does not.",
+        "F = 1.28 / 0.04 = 32 N. |Still too much.",
+        "It is about 4 mT. |Wait, it is 5.",
+        "By Article V. |Should it fail, we stop.",
+        "So x = 5 m. |y = 3 m.",
+        "a = 3. |b = a + 4. |c = b - 2.",
+        "The winner is No. 5.",
+        "The answer is No. |5 is odd.",
+        "Is 6 odd? |No. |5 is odd.",
+        "Dr. J. Watson has 3.",
+        "Harry S. Truman ran. |He won.",
+        "Louis C. K. is here.",
+        "See Vol. 2, No. 3, pp. 4-5.",
+        "From 8 a.m. to 9 a.m. she runs. |Then stop.",
+        "He was in Washington, D.C. |He left.",
+        "It passed the U.S. Congress. |It is law.",
+        "She uses 80 lbs. of carrots.",
+        "Today is Sept. 8th, 2021. |So it is (A).",
+    ],
+)
+def test_further_abbreviations_and_letters_that_are_none(text: str) -> None:
+    assert "|".join(steps(text.replace("|", ""))) == text
