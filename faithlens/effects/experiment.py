@@ -269,4 +269,4 @@ def check_aligned(clean: Condition, corrupted: Condition) -> None:
 def are_aligned(one: Condition, other: Condition) -> bool:
     """Whether two traces have the same options, and pieces of the same names and lengths."""
     shapes = [[(piece.name, len(piece.ids)) for piece in each.pieces] for each in (one, other)]
-    return shapes[0] == shapes[1] and one.options == other.options
+    return shapes[0] == shapes[1] and (one.options, one.spellings) == (other.options, other.spellings)

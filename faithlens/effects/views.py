@@ -18,6 +18,7 @@ from faithlens.measures.answers import choose_option
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import ANSWER, Condition
+from faithlens.plan.spellings import list_first_tokens
 
 
 def measure_readiness(model: Model, traces: Conditions) -> pd.DataFrame:
@@ -36,7 +37,8 @@ def measure_readiness(model: Model, traces: Conditions) -> pd.DataFrame:
     """
     listed = list_traces(traces)
     for trace in listed:
-        if len({option[0] for option in trace.options}) < len(trace.options):
+        first = [token for tokens in list_first_tokens(trace) for token in tokens]
+        if len(set(first)) < len(first):
             raise PlanError(
                 f"the logit lens sees only the first token of each option, and some options of {trace.name!r} begin"
                 " with the same token",

@@ -37,6 +37,7 @@ from faithlens.plan.capture import Capture, Record
 from faithlens.plan.memory import check_memory
 from faithlens.plan.packing import CHUNK_ROWS, PackedPass
 from faithlens.plan.plan import Plan
+from faithlens.plan.spellings import add_spellings
 
 ATTENTION_NAME = "faithlens_packed"
 
@@ -183,7 +184,9 @@ def run_pass(model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> 
     """Run one packed row; the records of its conditions, by their index in the plan."""
     running, hidden = run_rows(model, plan, packed, capture)
     running.readings.keep_final(hidden)
-    return running.readings.make_records(score_answers(model, packed, hidden))
+    scores = score_sequences(model, packed, hidden)
+    answers = {index: add_spellings(plan.conditions[index], each) for index, each in scores.items()}
+    return running.readings.make_records(answers)
 
 
 def run_rows(
@@ -210,13 +213,13 @@ def run_rows(
     return running, hidden
 
 
-def score_answers(
+def score_sequences(
     model: Model, packed: PackedPass, hidden: Float[Tensor, "pos d_model"]
-) -> dict[int, Float[Tensor, " option"]]:
-    """The log-probabilities of the options of each condition. Only rows before an option's tokens are unembedded."""
+) -> dict[int, Float[Tensor, " sequence"]]:
+    """The log-probabilities of the sequences of each condition. Only rows before a sequence's tokens are unembedded."""
     columns_of: dict[int, dict[int, int]] = {}  # packed row -> token -> its column
     for placed in packed.placements:
-        for row, token in (pair for option in placed.reads for pair in option):
+        for row, token in (pair for sequence in placed.reads for pair in sequence):
             columns = columns_of.setdefault(row, {})
             columns.setdefault(token, len(columns))
     width = max(map(len, columns_of.values()))
@@ -227,10 +230,10 @@ def score_answers(
         bias=head.bias, scale=head.scale, softcap=head.softcap,
     ).cpu()  # fmt: skip
     at = {row: i for i, row in enumerate(columns_of)}
-    options = [option for placed in packed.placements for option in placed.reads]
-    pairs = [(i, at[row], columns_of[row][token]) for i, option in enumerate(options) for row, token in option]
+    sequences = [sequence for placed in packed.placements for sequence in placed.reads]
+    pairs = [(i, at[row], columns_of[row][token]) for i, sequence in enumerate(sequences) for row, token in sequence]
     owner, rows, columns = torch.tensor(pairs).T
-    sums = logprobs.new_zeros(len(options)).index_add(0, owner, logprobs[rows, columns])
+    sums = logprobs.new_zeros(len(sequences)).index_add(0, owner, logprobs[rows, columns])
     each = sums.split([len(placed.reads) for placed in packed.placements])
     return {placed.index: own.clone() for placed, own in zip(packed.placements, each, strict=True)}
 

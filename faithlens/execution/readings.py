@@ -19,6 +19,7 @@ from faithlens.plan.capture import Capture, Record, Site, match_pieces
 from faithlens.plan.condition import Component, Condition, is_active
 from faithlens.plan.packing import PackedPass, Placement
 from faithlens.plan.plan import Plan
+from faithlens.plan.spellings import list_first_tokens
 
 
 @dataclass(frozen=True)
@@ -222,14 +223,17 @@ class Readings:
         ]
         rows = geometry.find_holders(torch.tensor([row for *_, row in to_read], device=stream.device), layer)
         normed = norm(stream[rows]).to(head.weight.device)
-        first = {p.index: tuple(option[0] for option in self.plan.conditions[p.index].options) for p, *_ in to_read}
-        for tokens in dict.fromkeys(first.values()):  # the conditions of one question have the same options
-            numbers = [i for i, (placed, *_) in enumerate(to_read) if first[placed.index] == tokens]
+        first = {p.index: list_first_tokens(self.plan.conditions[p.index]) for p, *_ in to_read}
+        for options in dict.fromkeys(first.values()):  # the conditions of one question have the same options
+            numbers = [i for i, (placed, *_) in enumerate(to_read) if first[placed.index] == options]
+            tokens = [token for own in options for token in own]
             logits = nn.functional.linear(
-                normed[numbers], head.weight[list(tokens)], None if head.bias is None else head.bias[list(tokens)]
+                normed[numbers], head.weight[tokens], None if head.bias is None else head.bias[tokens]
             )
             logits = head.scale * logits.float()
             logits = head.softcap * torch.tanh(logits / head.softcap) if head.softcap else logits
+            if len(tokens) > len(options):
+                logits = torch.stack([own.logsumexp(-1) for own in logits.split([*map(len, options)], -1)], -1)
             for i, values in zip(numbers, logits.log_softmax(-1).cpu(), strict=True):
                 placed, reader, _ = to_read[i]
                 self.logit_lens.setdefault((placed.index, reader), []).append(values)

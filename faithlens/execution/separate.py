@@ -14,6 +14,7 @@ from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record, match_pieces
 from faithlens.plan.condition import Condition, Patch
 from faithlens.plan.plan import Plan
+from faithlens.plan.spellings import add_spellings, list_first_tokens
 
 
 def run_separate(model: Model, plan: Plan, capture: Capture) -> list[Record]:
@@ -23,20 +24,20 @@ def run_separate(model: Model, plan: Plan, capture: Capture) -> list[Record]:
 
 
 def run_condition(model: Model, condition: Condition, capture: Capture) -> Record:
-    """Run one condition: one forward for each option of several tokens, and one for all options of one token."""
+    """Run one condition: one forward for each sequence of several tokens, and one for all sequences of one token."""
     n = len(condition.ids)
     everywhere: list[Place] = [("resid_post", layer) for layer in range(model.n_layers)]
     places: set[Place] = {*everywhere, *((site.component, site.layer) for site in capture.activations)}
     runs: dict[tuple[int, ...], SequenceRun] = {}
-    for option in condition.options:
-        if option[:-1] not in runs:
+    for tail in (sequence[:-1] for sequence in condition.sequences):
+        if tail not in runs:
             gated = bool(capture.gradient_flow)
-            runs[option[:-1]] = run_sequence(model, condition, option[:-1], places if not runs else set(), gated)
+            runs[tail] = run_sequence(model, condition, tail, places if not runs else set(), gated)
     scores = []
-    for option in condition.options:
-        logprobs = runs[option[:-1]].logits[n - 1 :].float().log_softmax(-1)
-        scores.append(logprobs[range(len(option)), list(option)].sum())
-    logprobs, first = torch.stack(scores), next(iter(runs.values()))
+    for sequence in condition.sequences:
+        logprobs = runs[sequence[:-1]].logits[n - 1 :].float().log_softmax(-1)
+        scores.append(logprobs[range(len(sequence)), list(sequence)].sum())
+    logprobs, first = add_spellings(condition, torch.stack(scores)), next(iter(runs.values()))
     compared = compare_with_reference(model, condition, first) if capture.compare and condition.reference else None
     attribution, worth = differentiate(model, condition, list(runs.values()), capture, logprobs)
     return Record(
@@ -90,13 +91,14 @@ def measure_flow(model: Model, condition: Condition, run: SequenceRun, rows: ran
 
 
 def read_logit_lens(model: Model, condition: Condition, run: SequenceRun, row: int) -> Float[Tensor, "layer option"]:
-    """The logit lens at one row, among the first tokens of the options."""
-    first = [option[0] for option in condition.options]
+    """The logit lens at one row, among the first tokens of the options; those of one option add up."""
+    first = list_first_tokens(condition)
     streams = torch.stack([run.activations["resid_post", layer][row] for layer in range(model.n_layers)])
     logits = model.bridge.unembed(model.bridge.ln_final(streams[None]))[0].float()
     cap = getattr(model.hf_model.config.get_text_config(), "final_logit_softcapping", None)
     logits = cap * torch.tanh(logits / cap) if cap else logits
-    return logits[:, first].log_softmax(-1).detach().cpu()
+    options = torch.stack([logits[:, list(tokens)].logsumexp(-1) for tokens in first], -1)
+    return options.log_softmax(-1).detach().cpu()
 
 
 def compare_with_reference(model: Model, condition: Condition, run: SequenceRun) -> tuple[Tensor, Tensor]:

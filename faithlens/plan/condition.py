@@ -227,6 +227,8 @@ class Condition:
         name: what was edited, such as "cut@2"; it need not be unique, since records have the order of the plan.
         pieces: the tokens, in order; the last piece is the stem that forces the answer.
         options: the token sequences whose log-probabilities are read after the last piece.
+        spellings: for each option, further token sequences that are the same answer; their probabilities add up
+            (`plan.spellings`). Empty if no option has any.
         edits: the edits of the pass itself, in the order in which they are applied.
         reference: the condition that this one is compared with.
     """
@@ -236,6 +238,7 @@ class Condition:
     options: tuple[tuple[int, ...], ...]
     edits: tuple[Edit, ...] = ()
     reference: "Condition | None" = None
+    spellings: tuple[tuple[tuple[int, ...], ...], ...] = ()
 
     def __hash__(self) -> int:
         return self._hash
@@ -243,7 +246,12 @@ class Condition:
     @cached_property
     def _hash(self) -> int:
         # conditions hold conditions and are looked up once for each token: without the cache this would be quadratic
-        return hash((self.name, self.pieces, self.options, self.edits, self.reference))
+        return hash((self.name, self.pieces, self.options, self.edits, self.reference, self.spellings))
+
+    @property
+    def sequences(self) -> tuple[tuple[int, ...], ...]:
+        """All token sequences that are scored: one for each option, then the further spellings of each."""
+        return (*self.options, *(sequence for more in self.spellings for sequence in more))
 
     @cached_property
     def ids(self) -> tuple[int, ...]:

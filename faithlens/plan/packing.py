@@ -42,7 +42,8 @@ class Placement:
     Attributes:
         index: the number of the condition in the plan.
         path: the packed index of each of its tokens, in its own order.
-        reads: for each option, the (packed index, token) pairs whose log-probabilities add up to the option's.
+        reads: for each sequence of the condition, the (packed index, token) pairs whose log-probabilities add up to
+            the sequence's.
         reference_path: the path of the condition that it is compared with; empty if there is none.
     """
 
@@ -164,13 +165,13 @@ class Packing:
         self.insert_condition(condition)
 
     def insert_condition(self, condition: Condition) -> None:
-        """Insert one path for each option of a condition, after those of its donors."""
+        """Insert one path for each sequence of a condition, after those of its donors."""
         if condition in self.paths:
             return
         for donor in condition.donors:
             self.insert_condition(donor)
-        tails = {option[:-1]: [] for option in condition.options}
-        self.paths[condition] = [tails[option[:-1]] for option in condition.options]
+        tails = {sequence[:-1]: [] for sequence in condition.sequences}
+        self.paths[condition] = [tails[sequence[:-1]] for sequence in condition.sequences]
         for tail, path in tails.items():
             path.extend(self.insert_sequence(condition, tail))
 
@@ -229,8 +230,8 @@ class Packing:
         """The place of a condition in the packed row."""
         n = len(condition.ids)
         reads = tuple(
-            tuple(zip(path[n - 1 :], option, strict=True))
-            for path, option in zip(paths[condition], condition.options, strict=True)
+            tuple(zip(path[n - 1 :], sequence, strict=True))
+            for path, sequence in zip(paths[condition], condition.sequences, strict=True)
         )
         reference = condition.reference
         beside = paths[reference][0][: len(reference.ids)] if reference else ()

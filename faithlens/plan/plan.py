@@ -10,6 +10,7 @@ from faithlens.errors import PlanError
 from faithlens.model.structure import Structure
 from faithlens.plan.condition import ANSWER, Condition, check_edits
 from faithlens.plan.packing import PackedPass, Packing
+from faithlens.plan.spellings import check_spellings
 
 BUDGET = 8192  # packed rows in a pass: a pass holds their residual stream and one layer's keys and values
 
@@ -107,9 +108,10 @@ def check_conditions(conditions: Sequence[Condition], context_length: int | None
                 f"an option of condition {c.name!r} must be a sequence of tokens, got a single token",
                 "Write options of one token as ((7,), (8,)).",
             )
-        if not c.options or not all(c.options) or not c.ids:
+        if not c.options or not all(c.sequences) or not c.ids:
             raise PlanError(f"condition {c.name!r} has no tokens or no option to score", "Give it both.")
-        longest = len(c.ids) + max(map(len, c.options)) - 1
+        check_spellings(c)
+        longest = len(c.ids) + max(map(len, c.sequences)) - 1
         if context_length is not None and longest > context_length:
             raise PlanError(
                 f"condition {c.name!r} has {longest} tokens, and the model reads at most {context_length}",
