@@ -42,17 +42,19 @@ from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Record, Site
 from faithlens.plan.condition import Condition
 from faithlens.plan.memory import plan_passes
-from faithlens.stats.interval import BOOTSTRAP, REPORT_PRECISION, UNANIMOUS
-from faithlens.stats.resample import Array, compute_expanded_percentile, compute_unanimous_interval, draw_questions
+from faithlens.stats.interval import WEIGHTED
+from faithlens.stats.resample import TAIL, Array, compute_quantile, draw_unseen_weights
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 LAST_TOKEN_PREFIX = "the last token before"  # the name of the piece of one token that is read
 ProbeMetric = Literal["accuracy", "auc"]
-DrawStatistic = Callable[
-    [Array], Array
-]  # from how often each question is drawn, [draw, question], to one number for each draw
+DrawStatistic = Callable[[Array, float], Array]
+"""From weights of the questions and one unseen one, [draw, question + 1], and what it would show, to [draw].
+
+What the unseen question shows is 1 (all of its traces are predicted right) or 0 (none).
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +189,7 @@ def evaluate_probes(
     }
     if labels.max() == 1:
         metrics["auc"] = lambda p: make_auc_statistic(p, labels, questions, fold)
-    weights = draw_questions(int(questions.max()) + 1, seed)
+    weights = np.hstack(draw_unseen_weights(np.ones((int(questions.max()) + 1, 1)), seed))
     rows = [
         {"metric": metric, "layer": layer, **_make_row(of(predicted), [of(b) for b in baselines], weights)}
         for metric, of in metrics.items()
@@ -197,16 +199,26 @@ def evaluate_probes(
 
 
 def make_accuracy_statistic(probabilities: Probabilities, labels: Labels, questions: Labels) -> DrawStatistic:
-    """The share of traces whose most probable class is right, as a function of the questions drawn."""
+    """The share of traces whose most probable class is right, as a function of weights; the unseen one is as large."""
     hits, counts = np.bincount(questions, mark_correct(probabilities, labels)), np.bincount(questions)
-    return lambda weights: (weights @ hits) / (weights @ counts)
+    most = counts.max()
+    return lambda weights, unseen: (weights @ [*hits, unseen * most]) / (weights @ [*counts, most])
 
 
 def make_auc_statistic(probabilities: Probabilities, labels: Labels, questions: Labels, fold: Labels) -> DrawStatistic:
-    """The area under the ROC curve, within folds, as a function of the questions drawn."""
+    """The area under the ROC curve, within folds, as a function of weights; the unseen one has as many pairs as any."""
     member = np.eye(questions.max() + 1)[questions]
     won, exist = (member.T @ pairs @ member for pairs in compare_class_pairs(probabilities, labels, fold))
-    return lambda weights: ((weights @ won) * weights).sum(1) / ((weights @ exist) * weights).sum(1)
+    above, below = exist.max(1), exist.max(0)
+    of_one = (exist.sum(1) + exist.sum(0)).max() / (above.sum() + below.sum())  # pairs are within a fold
+    most = np.block([[np.zeros_like(exist), of_one * above[:, None]], [of_one * below[None], np.zeros((1, 1))]])
+    seen_won, seen_exist = np.pad(won, (0, 1)), np.pad(exist, (0, 1))
+
+    def compute_auc(weights: Array, unseen: float) -> Array:
+        won_pairs, pairs = seen_won + unseen * most, seen_exist + most
+        return ((weights @ won_pairs) * weights).sum(1) / ((weights @ pairs) * weights).sum(1)
+
+    return compute_auc
 
 
 def find_rare_answers(answers: Sequence[Hashable], questions: Int[np.ndarray, " trace"], folds: int) -> dict[int, str]:
@@ -245,33 +257,24 @@ def _stack_activations(records: Sequence[Record], site: Site) -> Float[np.ndarra
 def _make_row(own: DrawStatistic, baselines: Sequence[DrawStatistic], weights: Array) -> dict[str, object]:
     """The numbers of one layer."""
 
-    def excess(drawn: Array) -> Array:
-        return own(drawn) - np.max([baseline(drawn) for baseline in baselines], axis=0)
+    def compute_excess(drawn: Array, unseen: float) -> Array:
+        return own(drawn, unseen) - np.max([baseline(drawn, 1 - unseen) for baseline in baselines], axis=0)
 
-    whole = np.ones((1, weights.shape[1]))
-    value, low, high, method = _compute_interval(own, weights, (0.0, 1.0))
-    frequencies, tokens = (float(baseline(whole)[0]) for baseline in baselines)
-    row: dict[str, object] = {
-        "value": value,
-        "low": low,
-        "high": high,
-        "method": method,
-        "prior": frequencies,
-        "text": tokens,
-    }
-    names = ("excess", "excess_low", "excess_high", "excess_method")
-    return row | dict(zip(names, _compute_interval(excess, weights, (-1.0, 1.0)), strict=True))
+    value, low, high = _compute_interval(own, weights)
+    frequencies, tokens = (_compute_value(baseline, weights) for baseline in baselines)
+    excess, excess_low, excess_high = _compute_interval(compute_excess, weights)
+    return {
+        "value": value, "low": low, "high": high, "method": WEIGHTED, "prior": frequencies, "text": tokens,
+        "excess": excess, "excess_low": excess_low, "excess_high": excess_high, "excess_method": WEIGHTED,
+    }  # fmt: skip
 
 
-def _compute_interval(
-    statistic: DrawStatistic, weights: Array, scale: tuple[float, float]
-) -> tuple[float, float, float, str]:
-    """The value and the 95 % interval of a statistic, and the method of the interval."""
-    n = weights.shape[1]
-    value = float(statistic(np.ones((1, n)))[0])
-    with np.errstate(invalid="ignore"):  # draws without one of two classes have no AUC
-        drawn = statistic(weights)
-    if np.nanmax(drawn) - np.nanmin(drawn) <= REPORT_PRECISION:
-        return value, *compute_unanimous_interval(value, n, *scale), UNANIMOUS
-    low, high = compute_expanded_percentile(drawn[:, None], np.array([n]))
-    return value, float(low[0]), float(high[0]), BOOTSTRAP
+def _compute_value(statistic: DrawStatistic, weights: Array) -> float:
+    """The statistic of the questions as they are, all with the same weight."""
+    return float(statistic(np.array([[1.0] * (weights.shape[1] - 1) + [0.0]]), 0.0)[0])
+
+
+def _compute_interval(statistic: DrawStatistic, weights: Array) -> tuple[float, float, float]:
+    """The value and the ends of the 95 % interval of a statistic."""
+    low, high = compute_quantile(statistic(weights, 0.0), TAIL), compute_quantile(statistic(weights, 1.0), 1 - TAIL)
+    return _compute_value(statistic, weights), float(low), float(high)

@@ -83,16 +83,17 @@ class HeadEffects:
         return frame.sort_values("approximate", key=np.abs, ascending=False, kind="stable").reset_index()
 
     def bootstrap_ci(self, seed: int = 0) -> pd.DataFrame:
-        """The mean exact effect of each patched head, with a 95 % bootstrap interval over whole traces.
+        """The mean exact effect of each patched head, with its 95 % interval over whole traces.
 
-        Columns: layer, head, effect, low, high (logits) and n, the number of traces.
+        Columns: layer, head, effect, low, high (logits), n, the number of traces, and reason, why there is no interval.
 
         Raises:
             MeasureError: there is only one trace.
         """
         known = np.argwhere(np.isfinite(self.exact).all(0))
         index = pd.MultiIndex.from_arrays(list(known.T), names=["layer", "head"])
-        return compute_trace_intervals(self.exact[:, known[:, 0], known[:, 1]], index, "patches of heads", seed)
+        patched = self.exact[:, known[:, 0], known[:, 1]]
+        return compute_trace_intervals(patched, index, "patches of heads", "logit_difference", seed)
 
     def plot(self) -> "Figure":
         """A heat map of mean exact effects, layers by heads; heads that were not patched are blank."""

@@ -63,15 +63,17 @@ class PathEffects(Decomposition[TraceEffects]):
         return pd.DataFrame({name: getattr(self, name) for name in EFFECTS}).rename_axis("trace").reset_index()
 
     def bootstrap_ci(self, seed: int = 0) -> pd.DataFrame:
-        """The mean of each effect over traces, with a 95 % bootstrap interval over whole traces.
+        """The mean of each effect over traces, with its 95 % interval over whole traces.
 
-        Columns: path, effect, low, high (in the unit of the metric) and n, the number of traces.
+        Columns: path, effect, low, high (in the unit of the metric), n, the number of traces, and reason, why there is
+        no interval.
 
         Raises:
             MeasureError: there is only one trace.
         """
         values = np.stack([getattr(self, name) for name in EFFECTS], 1)
-        return compute_trace_intervals(values, pd.Index([*EFFECTS], name="path"), f"paths in {self.metric}", seed)
+        index = pd.Index([*EFFECTS], name="path")
+        return compute_trace_intervals(values, index, f"paths in {self.metric}", self.metric, seed)
 
     def plot(self) -> "Figure":
         """The path diagram of mean effects, with intervals if there are several traces."""

@@ -30,7 +30,7 @@ from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.memory import plan_passes
 from faithlens.stats.agreement import Reliability, compute_reliability
-from faithlens.stats.resample import compute_mean_intervals
+from faithlens.stats.interval import compute_mean_intervals
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -179,7 +179,8 @@ def _make_table(
     known = np.isfinite(peaks)
     flat = pd.DataFrame(np.where(known, peaks, 0.0).reshape(len(peaks), -1)).groupby(questions).sum()
     counts = pd.DataFrame(known.reshape(len(peaks), -1).astype(float)).groupby(questions).sum()
-    value, low, high = compute_mean_intervals(flat.to_numpy(), counts.to_numpy(), seed)
+    found = compute_mean_intervals(flat.to_numpy(), counts.to_numpy(), seed, [None] * flat.shape[1])
+    value, low, high = np.array([each[:3] for each in found]).T
     layers, heads = (range(n) for n in peaks.shape[1:])
     index = pd.MultiIndex.from_product([[first_layer + layer for layer in layers], heads], names=["layer", "head"])
     columns = {"kurtosis": value, "low": low, "high": high, "n": known.sum(0).ravel()}

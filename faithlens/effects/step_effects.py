@@ -10,7 +10,7 @@ from jaxtyping import Float
 from faithlens.effects.approximation import ApproximationQuality, check_approximation
 from faithlens.errors import MeasureError
 from faithlens.measures.mediation import MIN_TOTAL_EFFECT
-from faithlens.stats.resample import compute_mean_intervals
+from faithlens.stats.interval import compute_mean_intervals
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -89,16 +89,18 @@ class StepEffects:
         return frame[frame["effect"].notna()].reset_index(drop=True)
 
     def bootstrap_ci(self, seed: int = 0) -> pd.DataFrame:
-        """The mean effect of each layer and step over traces, with a 95 % bootstrap interval over whole traces.
+        """The mean effect of each layer and step over traces, with its 95 % interval over whole traces.
 
-        Columns: layer, step, effect, low, high (in the unit of the metric) and n, the number of traces.
+        Columns: layer, step, effect, low, high (in the unit of the metric), n, the number of traces, and reason, why
+        there is no interval.
 
         Raises:
             MeasureError: there is only one trace, or the effects are approximations with too many wrong signs.
         """
         self._check_quality()
         index = pd.MultiIndex.from_product([self.layers, self.steps], names=["layer", "step"])
-        return compute_trace_intervals(self.effect.reshape(len(self.clean), -1), index, self.edit_name, seed)
+        effects = self.effect.reshape(len(self.clean), -1)
+        return compute_trace_intervals(effects, index, self.edit_name, self.metric, seed)
 
     def plot(self) -> "Figure":
         """A heat map of mean effects, layers by steps; for one layer bars, with intervals if there are several traces.
@@ -127,14 +129,17 @@ class StepEffects:
 
 
 def compute_trace_intervals(
-    values: Float[np.ndarray, "trace column"], index: pd.Index, name: str, seed: int
+    values: Float[np.ndarray, "trace column"], index: pd.Index, name: str, metric: Metric, seed: int
 ) -> pd.DataFrame:
-    """The mean of each column over traces, with a 95 % bootstrap interval over whole traces. NaN is left out.
+    """The mean of each column over traces, with its 95 % interval over whole traces. NaN is left out.
+
+    Where an interval is withheld (`stats.interval`), `low` and `high` are NaN and `reason` says why.
 
     Args:
         values: the numbers of each trace.
         index: the names of the columns, which become rows of the table.
         name: what the numbers are, for the error.
+        metric: what they are effects on.
         seed: the seed of the resampling.
 
     Raises:
@@ -146,5 +151,8 @@ def compute_trace_intervals(
             "Pass several traces, or read the effects without intervals.",
         )
     there = np.isfinite(values)
-    mean, low, high = compute_mean_intervals(np.where(there, values, 0.0), there.astype(float), seed)
-    return pd.DataFrame({"effect": mean, "low": low, "high": high, "n": there.sum(0)}, index=index).reset_index()
+    scales = [(-1.0, 1.0) if metric == "probability" else None] * values.shape[1]
+    found = compute_mean_intervals(np.where(there, values, 0.0), there.astype(float), seed, scales)
+    table = pd.DataFrame(found, index=index)[["value", "low", "high", "reason"]].rename(columns={"value": "effect"})
+    table.insert(3, "n", there.sum(0))
+    return table.reset_index()

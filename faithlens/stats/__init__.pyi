@@ -6,7 +6,7 @@ from .estimate import compute_estimates
 from .grid import find_cell
 from .interval import Estimate
 from .power import Power, compute_power_after, compute_power_before
-from .resample import wilson_interval
+from .resample import compute_exact_interval
 from .scaling.by_family import answer_by_difficulty, answer_by_size
 from .scaling.difficulty import DifficultyTrend, compute_difficulty_trend
 from .scaling.equal_accuracy import estimate_size_effects
@@ -28,6 +28,7 @@ __all__ = [
     "compute_correlation_ceiling",
     "compute_difficulty_trend",
     "compute_estimates",
+    "compute_exact_interval",
     "compute_power_after",
     "compute_power_before",
     "compute_rank_agreement",
@@ -35,5 +36,4 @@ __all__ = [
     "decide_subject",
     "estimate_size_effects",
     "find_cell",
-    "wilson_interval",
 ]

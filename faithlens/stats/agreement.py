@@ -1,7 +1,8 @@
 """Do two step-level measures rank the steps of a chain of thought alike, beyond where the steps stand and how long?
 
 Ranks are compared within one chain, never pooled: questions that differ in level would make a correlation of their own
-(Simpson's paradox). Correlations are averaged over questions as Fisher's z, and whole questions are resampled.
+(Simpson's paradox). Correlations are averaged over questions as Fisher's z. The interval goes by questions, and by one
+that was not seen and may agree or disagree perfectly, so that full agreement leaves doubt as well.
 
 A short chain can be ranked perfectly by luck, and z of 1 is infinite. So a correlation of n steps is first multiplied
 by 1 - 6 / (n (n^2 - 1)), half a swap of neighbours short of perfect, and the mean is given as a fraction of what
@@ -16,7 +17,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from faithlens.errors import MeasureError, check_choice
-from faithlens.stats.interval import choose_interval
+from faithlens.stats.interval import NO_METHOD, WEIGHTED, Interval, describe_few
 from faithlens.stats.resample import Array, compute_statistic_interval
 
 MIN_RANKED = 3  # steps: two are always ranked either alike or in reverse
@@ -133,17 +134,19 @@ def average_correlations(correlations: pd.DataFrame, total: int, seed: int) -> d
     used = correlations[correlations["reason"].isna()]
     z = pd.DataFrame({"own": np.arctanh(used["rho"] * used["most"]), "most": np.arctanh(used["most"])}, dtype=float)
     by_question = z.groupby(used["question"])
-    drawn = compute_statistic_interval(by_question.mean().to_numpy(), _divide_by_largest, seed)
-    rhos, counts = used["rho"].to_numpy(float), by_question["own"].count().to_numpy().astype(np.float64)
-    value, low, high, method = choose_interval(rhos, counts, drawn, (-1.0, 1.0), by_construction=False)
-    n = len(counts)
+    table = by_question.mean().to_numpy()
+    n, found = len(table), Interval(np.nan, np.nan, np.nan, NO_METHOD)
+    if n >= 2:
+        most = float(table[:, 1].max())
+        ends = compute_statistic_interval(table, _divide_by_largest, np.array([[-most, most], [most, most]]), seed)
+        found = Interval(float(_divide_by_largest(table.mean(0, keepdims=True))[0]), *ends, WEIGHTED).clip(-1.0, 1.0)
     return {
-        "value": value,
-        "low": low,
-        "high": high,
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
         "n_used": n,
         "n_dropped": total - n,
-        "method": method,
+        "method": found.method,
         "reason": "; ".join(_list_reasons(correlations, total, n)) or None,
     }
 
@@ -194,4 +197,4 @@ def _list_reasons(ranked: pd.DataFrame, total: int, used: int) -> Iterator[str]:
     if total > used + len(lost):
         yield f"{total - used - len(lost)} dropped: no step has all values"
     if used < 2:
-        yield f"{used} question{'s' * (used != 1)} with a value: an interval needs at least 2"
+        yield describe_few(used)

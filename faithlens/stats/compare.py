@@ -6,9 +6,9 @@ questions that both runs answer right equally often, with the chain of thought a
 of both runs are equal, and so are the bounds that accuracies set. They are a selection: the difference describes them,
 and not the questions on which the runs differ.
 
-Differences are paired by question, their intervals from the question bootstrap, their p-values from flipping signs
-(exact for few questions). Holm's correction (1979) holds for each of the two kinds of questions over the measures
-compared.
+Differences are paired by question and their intervals go by questions (`stats.interval`). Their p-values come from
+flipping signs (exact for few questions). Holm's correction (1979) holds for each of the two kinds of questions over the
+measures compared.
 """
 
 from collections.abc import Sequence
@@ -25,15 +25,20 @@ from faithlens.errors import MeasureError, check_choice
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.context import BOUND_BASELINES
 from faithlens.stats.estimate import select_scalars
-from faithlens.stats.interval import NO_METHOD, REPORT_PRECISION, choose_interval
-from faithlens.stats.resample import Array, compute_mean_intervals
-from faithlens.stats.verdict import MIN_QUESTIONS
+from faithlens.stats.interval import NO_METHOD, compute_mean_interval, to_optional
+from faithlens.stats.resample import Array
 
 BoolArray = NDArray[np.bool_]
 QuestionSet = Literal["all", "alike"]
 
 MATCHED_ACCURACIES = ("accuracy.full", *(f"accuracy.{baseline}" for baseline, _ in BOUND_BASELINES))
 """What both runs must have alike on a question for it to be one of equal accuracy."""
+
+MIN_COMPARED = 4
+"""Questions for a difference: with fewer, not even differences that all agree have a p-value below .125."""
+
+REPORT_PRECISION = 0.01
+"""Values closer than this, the precision that a report shows, count as equal."""
 
 SIGN_FLIPS, SIGN_FLIP_BATCH = 9999, 500
 
@@ -48,9 +53,9 @@ class Difference:
         n_used, n_dropped: of all questions those that count here and have the measure in both runs, and the others.
         method, seed: how the interval was made.
         first, second: the means of the runs over the questions used.
-        value, low, high: the difference and its interval; None where there is none.
+        value, low, high: the difference and its interval; None where there is none, or where it is withheld.
         p, holm: of no difference, alone and corrected over the measures compared.
-        reason: why there is no value.
+        reason: why there is no value, or no interval.
     """
 
     measure: str
@@ -153,23 +158,17 @@ def _compute_difference(
     own, n = pair[known], int(known.sum())
     of: dict[str, Any] = {"measure": name, "unit": measure.unit, "questions": questions, "seed": seed}
     of |= {"n_used": n, "n_dropped": len(pair) - n}
-    if n < MIN_QUESTIONS:
-        few = f"{n} question{'s' * (n != 1)} to compare: fewer than {MIN_QUESTIONS} are too few"
+    if n < MIN_COMPARED:
+        few = f"{n} question{'s' * (n != 1)} to compare: fewer than {MIN_COMPARED} are too few"
         return Difference(**of, method=NO_METHOD, reason=reason or few)
     first, second = own.mean(0)
-    value, low, high, method = _compute_interval(own[:, 1] - own[:, 0], measure.scale, seed)
-    p = _compute_p_value(own[:, 1] - own[:, 0], seed)
-    return Difference(**of, first=first, second=second, value=value, low=low, high=high, method=method, p=p)
-
-
-def _compute_interval(
-    differences: Array, scale: tuple[float, float] | None, seed: int
-) -> tuple[float, float, float, str]:
-    """Mean difference, its interval and how that was made; `scale` holds the ends of the measure itself."""
-    ones = np.ones((len(differences), 1))
-    value, low, high = compute_mean_intervals(differences[:, None], ones, seed)
+    apart, scale = own[:, 1] - own[:, 0], measure.scale
     ends = (scale[0] - scale[1], scale[1] - scale[0]) if scale else None
-    return choose_interval(differences, ones[:, 0], (value[0], low[0], high[0]), ends, by_construction=False)
+    found = compute_mean_interval(apart, ends, seed)
+    return Difference(
+        **of, first=first, second=second, value=found.value, low=to_optional(found.low), high=to_optional(found.high),
+        method=found.method, p=_compute_p_value(apart, seed), reason=found.reason,
+    )  # fmt: skip
 
 
 def _compute_p_value(differences: Array, seed: int) -> float:

@@ -11,9 +11,11 @@ asks for the answer directly. `stats.derived` makes estimates of them.
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faithlens.stats.resample import Array
 
+BoolArray = NDArray[np.bool_]
 BoundStatistic = Callable[[Array], Array]
 
 BOUND_BASELINES = (("cut@0", ""), ("no_cot", "@no_cot"))
@@ -25,9 +27,14 @@ def compute_headroom(means: Array) -> Array:
     return np.minimum(1.0, 2 - means[:, 0] - means[:, 1])
 
 
+def compute_accuracy_difference(means: Array) -> Array:
+    """The accuracy with the chain of thought minus that without it: [draw, column] to [draw]."""
+    return means[:, 1] - means[:, 0]
+
+
 # Functions of the means of: a0, a1, change, change where wrong without, wrong without, 1 / (k - 1).
 BOUND_STATISTICS: dict[str, BoundStatistic] = {
-    "bound.change_low": lambda m: np.abs(m[:, 1] - m[:, 0]),
+    "bound.change_low": lambda m: np.abs(compute_accuracy_difference(m)),
     "bound.change_high": compute_headroom,
     "bound.independent": lambda m: 1 - m[:, 0] * m[:, 1] - (1 - m[:, 0]) * (1 - m[:, 1]) * m[:, 5],
     "bound.change_share": lambda m: m[:, 2] / compute_headroom(m),
@@ -40,3 +47,9 @@ def make_bound_columns(values: Array) -> Array:
     without, full, same, chance = values.T
     wrong, change = 1 - without, 1 - same
     return np.stack([without, full, change, wrong * change, wrong, chance / (1 - chance)], axis=1)
+
+
+def is_possible_answer_pair(values: Array) -> BoolArray:
+    """Which [question, (a0, a1, same answer, chance)] are possible: equal answers are both right or both wrong."""
+    without, full, same, _ = values.T
+    return np.where(without != full, same == 0, (full == 0) | (same == 1))

@@ -1,9 +1,10 @@
 """Curves along the chain of thought, interpolated at common points so that questions can be averaged.
 
-The cuts t/n of a question depend on its number of steps n. Each curve is therefore interpolated at 0, 0.1, ..., 1 by
+The cuts t/n of a chain depend on its number of steps n. Each curve is therefore interpolated at 0, 0.1, ..., 1 by
 straight lines between its own cuts; straight lines, not steps, because the area under them is the `trapezoid_0_1` rule.
-A curve is not extended beyond its first and last cut: adding mistakes ends at (n - 1)/n, so fewer questions inform the
-last points.
+Several chains of a question are curves of their own, with cuts of their own, and are averaged after that. A curve is
+not extended beyond its first and last cut: adding mistakes ends at (n - 1)/n, so fewer questions inform the last
+points.
 
 For example, a chain of two steps with the values 0, 1, 1 at the cuts 0, 1/2 and 1 has, at 0, .1, ..., .5, .6, ..., the
 values 0, .2, .4, .6, .8, 1, 1, 1, 1, 1, 1.
@@ -26,18 +27,20 @@ def interpolate_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def interpolate_curves(curves: pd.DataFrame) -> pd.DataFrame:
-    """Each question's curves at `CURVE_POINTS`: question, measure, fraction, step (missing), value, unit, reason.
+    """Each chain's curves at `CURVE_POINTS`: question, measure, fraction, step (missing), value, unit, reason.
 
-    A point outside those of a question is missing with a reason; one outside those of every question is left out.
+    `curves`: `scores`, where the column `sample` numbers the chains of a question; without it each has one. A point
+    outside those of a chain is missing with a reason; one outside those of every chain is left out.
     """
-    groups = curves.groupby(["question", "measure"], sort=True)
+    keys = ["question", *(["sample"] if "sample" in curves else []), "measure"]
+    groups = curves.groupby(keys, sort=True, dropna=False)
     frame = pd.concat([_interpolate_curve(rows) for _, rows in groups]).astype({"step": "Int64"})
     reached = frame.groupby(["measure", "fraction"])["value"].transform("count") > 0
     return frame[reached]
 
 
 def _interpolate_curve(rows: pd.DataFrame) -> pd.DataFrame:
-    """One question's curve of one measure at `CURVE_POINTS`."""
+    """One chain's curve of one measure at `CURVE_POINTS`."""
     points = rows.dropna(subset=["value"]).groupby("fraction")["value"].mean()
     value = np.full(len(CURVE_POINTS), np.nan)
     if len(points):

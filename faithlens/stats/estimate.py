@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.curve import interpolate_scores
 from faithlens.stats.derived import compute_derived
-from faithlens.stats.interval import Estimate, choose_interval, to_optional
-from faithlens.stats.resample import Array, compute_mean_intervals
+from faithlens.stats.interval import Estimate, Interval, compute_mean_intervals, to_optional
+from faithlens.stats.resample import Array
 
 ESTIMATE_COLUMNS = [field.name for field in fields(Estimate)]
 COLUMN_TYPES = {"fraction": "float64", "step": "Int64", "value": "float64", "low": "float64", "high": "float64"}
@@ -54,9 +54,14 @@ def _estimate_means(model: str, task: str, scores: pd.DataFrame, seed: int) -> I
     columns = frame.groupby(["measure", "fraction", "step"], dropna=False, sort=True)
     questions = pd.factorize(frame["question"], sort=True)[0]
     sums, counts = _sum_by_question(questions, columns.ngroup().to_numpy(), frame["value"].to_numpy(float))
-    value, low, high = compute_mean_intervals(sums, counts, seed)
-    for k, (_, rows) in enumerate(columns):
-        yield _make_estimate(model, task, rows, counts[:, k], (value[k], low[k], high[k]), seed)
+    parts = [rows for _, rows in columns]
+    measures = [get_measure(str(rows["measure"].iloc[0])) for rows in parts]
+    is_fixed = [
+        measure.is_fixed_at(float(rows["fraction"].iloc[0])) for measure, rows in zip(measures, parts, strict=True)
+    ]
+    intervals = compute_mean_intervals(sums, counts, seed, [measure.scale for measure in measures], is_fixed)
+    for rows, measure, interval in zip(parts, measures, intervals, strict=True):
+        yield _make_estimate(model, task, rows, interval.clip(*measure.range), seed)
 
 
 def _sum_by_question(
@@ -71,37 +76,30 @@ def _sum_by_question(
     return sums, counts
 
 
-def _make_estimate(
-    model: str, task: str, rows: pd.DataFrame, counts: Array, drawn: tuple[float, float, float], seed: int
-) -> Estimate:
+def _make_estimate(model: str, task: str, rows: pd.DataFrame, interval: Interval, seed: int) -> Estimate:
     """The estimate of one column: `rows` are its values, one or more a question."""
     measure = get_measure(str(rows["measure"].iloc[0]))
-    fraction, step = float(rows["fraction"].iloc[0]), rows["step"].iloc[0]
-    known, used = rows["value"].dropna().to_numpy(float), int((counts > 0).sum())
-    *numbers, method = choose_interval(known, counts, drawn, measure.scale, measure.is_fixed_at(fraction))
+    step, used = rows["step"].iloc[0], rows.loc[rows["value"].notna(), "question"].nunique()
     return Estimate(
         model=model,
         task=task,
         measure=measure.name,
-        fraction=to_optional(fraction),
+        fraction=to_optional(float(rows["fraction"].iloc[0])),
         step=None if pd.isna(step) else int(step),
-        value=to_optional(numbers[0]),
-        low=to_optional(numbers[1]),
-        high=to_optional(numbers[2]),
+        value=to_optional(interval.value),
+        low=to_optional(interval.low),
+        high=to_optional(interval.high),
         n_used=used,
         n_dropped=rows["question"].nunique() - used,
         unit=measure.unit,
-        method=method,
+        method=interval.method,
         seed=seed,
-        reason=_choose_reason(rows, used),
+        reason=_join_reasons(rows, interval.reason),
     )
 
 
-def _choose_reason(rows: pd.DataFrame, used: int) -> str | None:
-    """The commonest reason why values are missing; where fewer than two questions are left, that too."""
+def _join_reasons(rows: pd.DataFrame, why: str | None) -> str | None:
+    """The commonest reason why values are missing, and why there is no interval."""
     reasons = rows["reason"].dropna()
     main = str(reasons.mode().iloc[0]) if len(reasons) else None
-    if used >= 2:
-        return main
-    few = f"{used} question{'s' * (used != 1)} with a value"
-    return f"{main} ({few})" if main else f"{few}: an interval needs at least 2"
+    return f"{main} ({why})" if main and why else main or why

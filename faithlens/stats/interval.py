@@ -1,37 +1,49 @@
 """`Estimate`, a mean with its interval, and the rule that chooses the method of the interval.
 
-`choose_interval` takes the first method that fits:
+`compute_mean_intervals` takes the first method that fits:
 
 1. Fewer than two questions have a value: no interval.
 2. The measure is fixed by construction (such as the accuracy of chance) and all values agree: the value itself.
-3. One 0 or 1 a question, on a scale from 0 to 1: Wilson's interval.
-4. All values agree to the precision of a report, on a scale with ends: Wilson's bound on the share of questions of
-   another kind, which may lie at either end (`compute_unanimous_interval`). Resampling would show no doubt here.
-5. Else: the question bootstrap.
+3. One 0 or 1 a question, on a scale from 0 to 1: the exact interval of Clopper and Pearson.
+4. A scale with ends: Gaffke's interval, of which 3 is a case. Where values pass an end of their usual range, the scale
+   is taken to go on for as much again.
+5. No ends (logits, nats, counts): the wider of Student's t and bootstrap-t, or none where too few questions differ.
 
-For example, on a scale from 0 to 1:
+An interval that cannot be known is withheld: value without ends, the method `WITHHELD`, and the reason. For example:
 
-    values of the questions    method           interval
-    1, 1, 1, 0                 Wilson           .30 to .95
-    .5, .5, .5, .5             unanimous (4)    .26 to .74: z^2 / (4 + z^2) = .49 may be 0, or may be 1
-    .2, .4, .6, .8             bootstrap        resampled means
-    1 (one question)           none
+    values of the questions    scale     method           interval
+    1, 1, 1, 0                 0 to 1    exact            .19 to .99
+    .5, .5, .5, .5             0 to 1    Gaffke           .20 to .80
+    3, 3, 3, 3                 none      withheld         none: all 4 questions agree
+    1 (one question)           any       none             none
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from faithlens.stats.resample import DRAWS, Array, compute_unanimous_interval, wilson_interval
+from faithlens.stats.resample import (
+    DRAWS,
+    MIN_UNBOUNDED,
+    ROUNDING,
+    Array,
+    compute_bounded_intervals,
+    compute_exact_interval,
+    compute_unbounded_intervals,
+)
 
-REPORT_PRECISION = 0.01
-"""Values closer than this, the precision that a report shows, count as equal."""
-
-BOOTSTRAP = f"question bootstrap, expanded percentile, {DRAWS} draws"
-WILSON = "Wilson"
-UNANIMOUS = "all questions agree: Wilson bound on the share of unlike questions"
+EXACT = "exact (Clopper-Pearson)"
+BOUNDED = f"Gaffke over questions, {DRAWS} draws"
+UNBOUNDED = f"wider of t and bootstrap-t over questions, {DRAWS} draws"
+WEIGHTED = f"questions and one unseen, weighted at random, {DRAWS} draws"
 BY_CONSTRUCTION = "fixed by construction"
+WITHHELD = "withheld"
 NO_METHOD = "none"
+
+Scale = tuple[float, float] | None
+"""The ends between which the values of unseen questions lie; None without ends."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +54,12 @@ class Estimate:
         model, task, measure: what was measured.
         fraction: the position along the chain of thought, 0 to 1, on a curve.
         step: the index of the reasoning step that it describes.
-        value, low, high: the mean and its interval, in `unit`; None where undefined.
+        value, low, high: the mean and its interval, in `unit`; None where undefined, or where the interval is withheld.
         n_used, n_dropped: numbers of questions with a value, and of questions where the measure is undefined.
         unit: a key of `faithlens.measures.catalogue.UNITS`.
-        method: how the interval was computed.
-        seed: the seed of the resampling.
-        reason: why questions were dropped, or why there is no value.
+        method: how the interval was computed; `WITHHELD` where there is a value, but no interval that would cover.
+        seed: the seed of the draws.
+        reason: why questions were dropped, why there is no value, or why the interval is withheld.
     """
 
     model: str
@@ -66,32 +78,94 @@ class Estimate:
     reason: str | None
 
 
-def choose_interval(
-    values: Array,
-    counts: Array,
-    bootstrap: tuple[float, float, float],
-    scale: tuple[float, float] | None,
-    by_construction: bool,
-) -> tuple[float, float, float, str]:
-    """Value, low, high and method of one mean, by the rule at the head of this module.
+class Interval(NamedTuple):
+    """A number with the ends of its 95 % interval, NaN where there are none, the method, and why ends are missing."""
+
+    value: float
+    low: float
+    high: float
+    method: str
+    reason: str | None = None
+
+    def clip(self, lowest: float | None, highest: float | None) -> "Interval":
+        """The same with what rounding or a symmetric rule puts outside of a range moved to its ends."""
+        ends = (-np.inf if lowest is None else lowest, np.inf if highest is None else highest)
+        value, low, high = (float(np.clip(number, *ends)) for number in self[:3])
+        return self._replace(value=value, low=low, high=high)
+
+
+def compute_mean_intervals(
+    sums: Array, counts: Array, seed: int, scales: Sequence[Scale], is_fixed: Sequence[bool] | None = None
+) -> list[Interval]:
+    """Mean and 95 % interval of every column over whole questions, by the rule at the head of this module.
 
     Args:
-        values: every known value, [value].
-        counts: the number of values of each question, [question].
-        bootstrap: value, low and high of the question bootstrap.
-        scale: the ends at which the values of unseen questions may lie; None without ends.
-        by_construction: whether the measure is known before anything is sampled.
+        sums, counts: the sum and the number of each question's values in each column, [question, column]; both 0 where
+            it has none.
+        seed: of the draws, which are the same for all columns.
+        scales: of each column.
+        is_fixed: whether a column is known before anything is sampled; by default none is.
     """
-    value, n = bootstrap[0], int((counts > 0).sum())
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value, own = sums.sum(0) / counts.sum(0), sums / counts  # means of questions, NaN where they have no value
+    ends = np.full((2, len(value)), np.nan)
+    bounded = np.array([scale is not None for scale in scales], dtype=bool)
+    if bounded.any():
+        scale = _extend_scales(own[:, bounded], np.array([scale for scale in scales if scale], dtype=np.float64).T)
+        ends[:, bounded] = compute_bounded_intervals(sums[:, bounded], counts[:, bounded], *scale, seed)
+    if not bounded.all():
+        ends[:, ~bounded] = compute_unbounded_intervals(sums[:, ~bounded], counts[:, ~bounded], seed)
+    fixed = is_fixed if is_fixed is not None else [False] * len(value)
+    return [
+        _choose_interval(value[k], own[:, k][counts[:, k] > 0], counts[:, k], ends[:, k], scales[k], fixed[k])
+        for k in range(len(value))
+    ]
+
+
+def compute_mean_interval(values: Array, scale: Scale, seed: int) -> Interval:
+    """The same for one column with one value a question, [question]; NaN is left out."""
+    known = values[np.isfinite(values)][:, None]
+    if not len(known):
+        return Interval(np.nan, np.nan, np.nan, NO_METHOD, describe_few(0))
+    return compute_mean_intervals(known, np.ones_like(known), seed, [scale])[0]
+
+
+def _extend_scales(own: Array, scale: Array) -> Array:
+    """The ends [2, column] of scales; beyond an end that some question of `own` passes, by as much again."""
+    lowest, highest = np.fmin.reduce(own, axis=0), np.fmax.reduce(own, axis=0)
+    low, high = scale
+    return np.stack([np.fmin(low, 2 * lowest - low), np.fmax(high, 2 * highest - high)])
+
+
+def _choose_interval(value: float, own: Array, counts: Array, ends: Array, scale: Scale, is_fixed: bool) -> Interval:
+    """The interval of one column: `own` are the means of its questions, `ends` those of its rule."""
+    n = len(own)
     if n < 2:
-        return *bootstrap, NO_METHOD
-    if by_construction and np.ptp(values) == 0:
-        return value, value, value, BY_CONSTRUCTION
-    if scale == (0.0, 1.0) and counts.max() == 1 and np.isin(values, (0.0, 1.0)).all():
-        return value, *wilson_interval(values.sum(), n), WILSON
-    if scale and np.ptp(values) <= REPORT_PRECISION:
-        return value, *compute_unanimous_interval(value, n, *scale), UNANIMOUS
-    return *bootstrap, BOOTSTRAP
+        return Interval(np.nan, np.nan, np.nan, NO_METHOD, describe_few(n))
+    if is_fixed and np.ptp(own) <= ROUNDING:
+        return Interval(value, value, value, BY_CONSTRUCTION)
+    if scale == (0.0, 1.0) and counts.max() == 1 and np.isin(own, (0.0, 1.0)).all():
+        return Interval(value, *compute_exact_interval(own.sum(), n), EXACT)
+    low, high = (float(end) for end in ends)
+    if scale is not None:
+        return Interval(value, min(low, value), max(high, value), BOUNDED)
+    if np.isnan(low):
+        return Interval(value, np.nan, np.nan, WITHHELD, _explain_withheld(own))
+    return Interval(value, low, high, UNBOUNDED)
+
+
+def describe_few(n: int) -> str:
+    """That `n` questions are too few for an interval."""
+    return f"{n} question{'s' * (n != 1)} with a value: an interval needs at least 2"
+
+
+def _explain_withheld(own: Array) -> str:
+    """Why a mean without ends has no interval."""
+    n = len(own)
+    if n < MIN_UNBOUNDED:
+        return f"interval withheld: {n} questions are too few for a measure without ends, which needs {MIN_UNBOUNDED}"
+    agree = "all" if np.ptp(own) <= ROUNDING * np.abs(own).max() else "nearly all"
+    return f"interval withheld: {agree} of {n} questions agree, which does not show how far others may lie"
 
 
 def to_optional(number: float) -> float | None:

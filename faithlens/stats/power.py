@@ -7,21 +7,20 @@ detectable effect of the same size is then a larger part of the change that can 
 The smallest detectable effect is (z_0.975 + z_power) SE, which a two-sided test at 5 % finds with that power (Bloom
 1995, Evaluation Review 19, 547-556; for evaluations of language models Miller 2024, 2411.00640). SE is the half-width
 over z_0.975, so that a share of 0 or 1 has one too. Questions needed solve half-width = w for n: z^2 sd^2 / w^2 for a
-mean; for a share p with Wilson's interval, q = 1 - p (Piegorsch 2004, Comput. Stat. Data Anal. 46, 309-316),
-
-    n = z^2 [pq + sqrt(p^2 q^2 + w^2 (p - q)^2)] / (2 w^2) - z^2
+mean; for a share, the smallest n at which the exact interval of n p successes is so narrow.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 
 import numpy as np
 from scipy.stats import norm
 
 from faithlens.errors import MeasureError
 from faithlens.stats.context import compute_headroom
-from faithlens.stats.interval import NO_METHOD, WILSON, Estimate
-from faithlens.stats.resample import Z
+from faithlens.stats.interval import EXACT, NO_METHOD, Estimate
+from faithlens.stats.resample import Z, compute_exact_interval
 from faithlens.stats.scaling.size_effect import SizeEffect
 
 DEFAULT_POWER = 0.8
@@ -80,16 +79,10 @@ def compute_power_before(
         problem = f"the power of a run needs either a share or a standard deviation, got share={share} and sd={sd}"
         raise MeasureError(problem, "Pass share for a measure that is yes or no in each question, else sd.")
     if share is not None:
-        return _make_power(
-            n,
-            compute_wilson_half_width(n, share),
-            count_questions_for_share(half_width, share),
-            WILSON,
-            accuracies,
-            power,
-        )
+        needed = count_questions_for_share(half_width, share)
+        return _make_power(n, compute_exact_half_width(n, share), needed, EXACT, accuracies, power)
     needed = count_questions_for_mean(half_width, float(sd or 0.0))
-    return _make_power(n, Z * float(sd or 0.0) / sqrt(n), needed, NORMAL, accuracies, power)
+    return _make_power(n, Z * float(sd or 0.0) / sqrt(_check_count(n)), needed, NORMAL, accuracies, power)
 
 
 def compute_power_after(
@@ -116,51 +109,69 @@ def compute_power_after(
         why = estimate.reason or f"no interval that more questions would narrow ({estimate.method})"
         return Power(n, _count_if_known(n, accuracies), None, None, None, None, NO_METHOD, why)
     half = (estimate.high - estimate.low) / 2
-    if estimate.method == WILSON:
-        needed, method = count_questions_for_share(half_width, value), WILSON
+    if estimate.method == EXACT:
+        needed, method = count_questions_for_share(half_width, value), EXACT
     else:
         needed, method = ceil(n * (half / _check_half_width(half_width)) ** 2), SQUARE_ROOT
     return _make_power(n, half, ceil(needed * (n + estimate.n_dropped) / n), method, accuracies, power)
 
 
 def count_informative(n: int, accuracy_without: float, accuracy_full: float) -> float:
-    """How many of `n` answers can change, given the accuracies without and with the chain of thought."""
+    """How many of `n` answers can change, given the accuracies without and with the chain of thought.
+
+    Raises:
+        MeasureError: an accuracy is not between 0 and 1.
+    """
+    for accuracy in (accuracy_without, accuracy_full):
+        _check_share(accuracy, "an accuracy")
     return n * float(compute_headroom(np.array([[accuracy_without, accuracy_full]]))[0])
 
 
 def compute_detectable_effect(half_width: float, power: float = DEFAULT_POWER) -> float:
-    """The smallest effect that a two-sided test at 5 % finds with `power`, where the interval has this half-width."""
+    """The smallest effect that a two-sided test at 5 % finds with `power`, where the interval has this half-width.
+
+    Raises:
+        MeasureError: the power is not between 0 and 1.
+    """
+    if not 0 < power < 1:
+        problem = f"the power of a test must lie between 0 and 1, without 0 and 1, got {power:g}"
+        raise MeasureError(problem, "Pass the chance with which the effect is to be found, such as 0.8.")
     return half_width * (1 + float(norm.ppf(power)) / Z)
 
 
-def compute_wilson_half_width(n: int, share: float) -> float:
-    """Half of Wilson's interval of a share of n questions.
+def compute_exact_half_width(n: int, share: float) -> float:
+    """Half of the exact interval of a share of n questions.
 
     Raises:
-        MeasureError: the share is not between 0 and 1.
+        MeasureError: the share is not between 0 and 1, or n is below 1.
     """
-    if not 0 <= share <= 1:
-        raise MeasureError(f"a share must be between 0 and 1, got {share:g}", "Pass a share, such as 0.3.")
-    return Z / (1 + Z * Z / n) * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    _check_share(share, "a share")
+    low, high = compute_exact_interval(share * _check_count(n), n)
+    return (high - low) / 2
 
 
 def count_questions_for_share(half_width: float, share: float) -> int:
-    """Questions until Wilson's interval of a share between 0 and 1 has this half-width.
+    """Questions until the exact interval of a share between 0 and 1 has this half-width.
 
     Raises:
-        MeasureError: the half-width is not positive.
+        MeasureError: the half-width is not positive, or the share is not between 0 and 1.
     """
-    w, product = _check_half_width(half_width), share * (1 - share)
-    root = sqrt(product**2 + (w * (2 * share - 1)) ** 2)
-    return max(1, ceil(Z * Z * ((product + root) / (2 * w * w) - 1)))
+    _check_half_width(half_width)
+    enough = 1
+    while compute_exact_half_width(enough, share) > half_width:
+        enough *= 2
+    sizes = range(enough // 2 + 1, enough + 1)
+    return sizes[bisect_left(sizes, -half_width, key=lambda n: -compute_exact_half_width(n, share))]
 
 
 def count_questions_for_mean(half_width: float, sd: float) -> int:
     """Questions until the interval of a mean has this half-width, where questions have this standard deviation.
 
     Raises:
-        MeasureError: the half-width is not positive.
+        MeasureError: the half-width is not positive, or the standard deviation negative.
     """
+    if not 0 <= sd < inf:
+        raise MeasureError(f"a standard deviation must be 0 or more, got {sd:g}", "Pass one, such as 0.3.")
     return max(1, ceil((Z * sd / _check_half_width(half_width)) ** 2))
 
 
@@ -179,7 +190,18 @@ def _count_if_known(n: int, accuracies: tuple[float, float] | None) -> float | N
     return None if accuracies is None else count_informative(n, *accuracies)
 
 
+def _check_share(share: float, name: str) -> None:
+    if not 0 <= share <= 1:
+        raise MeasureError(f"{name} must be between 0 and 1, got {share:g}", "Pass a share, such as 0.3.")
+
+
+def _check_count(n: int) -> int:
+    if n < 1:
+        raise MeasureError(f"a run needs at least 1 question, got {n}", "Pass the number of questions.")
+    return n
+
+
 def _check_half_width(half_width: float) -> float:
-    if not half_width > 0:
+    if not 0 < half_width < inf:
         raise MeasureError(f"a half-width must be above 0, got {half_width:g}", "Pass a half-width, such as 0.05.")
     return half_width

@@ -1,56 +1,67 @@
-"""Confidence intervals over questions: the question bootstrap, Wilson's interval, and the jackknife.
+"""Confidence intervals over questions: bounded means, means without ends, statistics of means, and the jackknife.
 
-A hundred numbers of one question are not a hundred observations. So whole questions are drawn with replacement, and the
-same draws serve every column, so that conditions stay paired:
+A hundred numbers of one question are not a hundred observations. So every rule here goes by questions: `sums` and
+`counts` hold the sum and the number of each question's values in each column, [question, column].
 
-1. Draw how often each question occurs in each of `DRAWS` resamples.
-2. The mean of a column in each resample is a product of two matrices: weights [draw, question] times sums [question,
-   column], divided by weights times counts.
-3. The interval lies between two quantiles of the resampled means, with the tails moved outwards for few questions.
+1. Shares and other means on a scale with ends (`compute_bounded_intervals`): Gaffke's interval. Besides the questions
+   asked there is one that was not seen, whose value lies at an end of the scale. In each of `DRAWS` draws all of them
+   get random weights that add up to 1 (Dirichlet). The low end is the 2.5 % quantile of the weighted means with the
+   unseen question at the lower end of the scale, the high end the 97.5 % quantile with it at the upper end.
+2. Means without ends (`compute_unbounded_intervals`): on each side the wider of Student's t and bootstrap-t. With fewer
+   than `MIN_UNBOUNDED` questions, or where most of them agree, nothing shows how far others may lie: no interval.
+3. Ratios and other functions of several means (`compute_statistic_interval`): as 1, where the unseen question is any
+   question that is possible.
+4. Slopes over a handful of tasks or trained models: one unit after another is left out (`jackknife`).
 
-For example, one column of three questions with the sums 1, 0, 2 and the counts 1, 1, 2 (the third has two chains):
+For example, for shares of four questions on a scale from 0 to 1:
 
-    weights (one draw)   sums . weights   counts . weights   mean
-    1 1 1                3                4                  .75
-    2 1 0                2                3                  .67
-    0 0 3                6                6                  1.
+    values           interval      because
+    1, 1, 1, 1       .40 to 1      the unseen question weighs at most .60, with a probability of .975
+    1, 1, 1, .98     .40 to 1.00   nearly the same data have nearly the same interval: there is no border between rules
+    1, 1, 1, 0       .19 to .99    for one 0 or 1 a question this is the exact interval of Clopper and Pearson
 
-Step 3 is the expanded percentile interval of Hesterberg 2015 ("What teachers should know about the bootstrap", Am.
-Stat. 69, 371-386). Plain percentile and BCa intervals are too narrow for a dozen questions, where the usual t interval
-is not; the expansion corrects this, needs no jackknife, and respects bounds such as 0 and 1.
-
-Where the units are a handful of tasks or trained models and the statistic is a slope, a resample may leave the slope
-undetermined; there one unit after another is left out instead (`jackknife`). Where every question agrees no resampling
-can show doubt; `compute_unanimous_interval` says what such data still allow.
+Gaffke's interval (Gaffke 2005, Math. Methods Stat. 14, 451-467; Learned-Miller & Thomas 2019, arXiv:1905.06208) needs
+no assumption about the distribution. That it always covers is proved for 0/1 data and a conjecture otherwise;
+`benchmarks/coverage.py` tries it. Bootstrap intervals have no width where questions agree, whatever the others are.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, norm, t
+from scipy.stats import beta, norm, t
 
 Array = NDArray[np.float64]
 
 DRAWS = 2000
 CONFIDENCE = 0.95
-Z = float(norm.ppf((1 + CONFIDENCE) / 2))
+TAIL = (1 - CONFIDENCE) / 2
+Z = float(norm.ppf(1 - TAIL))
+MIN_UNBOUNDED = 5
+"""Questions for the interval of a mean without ends: with fewer, a skewed distribution cannot be seen."""
+
+ROUNDING = 1e-9
+"""Differences below this, relative to the values, are rounding."""
 
 
-def wilson_interval(successes: float | int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share of `n` independent questions (Wilson 1927). `n` is at least 1."""
-    found = binomtest(round(successes), n).proportion_ci(CONFIDENCE, method="wilson")
-    return float(found.low), float(found.high)
+def compute_exact_interval(successes: float | int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The two-sided exact interval of a share of `n` independent questions (Clopper & Pearson 1934).
 
-
-def compute_unanimous_interval(value: float, n: int, lowest: float, highest: float) -> tuple[float, float]:
-    """The 95 % interval of a mean when all `n` questions gave `value` on a scale from `lowest` to `highest`.
-
-    By Wilson's bound at most z^2 / (n + z^2) of the questions are of a kind that was not seen, and those may lie at
-    either end of the scale. For 0/1 data this is the Wilson interval itself.
+    `successes` may be a fraction, for planning. An end where nothing was left to count is 0 or 1.
     """
-    share = Z * Z / (n + Z * Z)
-    return value - share * max(value - lowest, 0.0), value + share * max(highest - value, 0.0)
+    each = (1 + confidence) / 2
+    return compute_exact_bound(successes, n, "low", each), compute_exact_bound(successes, n, "high", each)
+
+
+def compute_exact_bound(
+    successes: float | int, n: int, side: Literal["low", "high"], confidence: float = CONFIDENCE
+) -> float:
+    """The one-sided exact bound of a share: the truth lies above "low" (below "high") with this confidence."""
+    if side == "low":
+        return 0.0 if successes <= 0 else float(beta.ppf(1 - confidence, successes, n - successes + 1))
+    return 1.0 if successes >= n else float(beta.ppf(confidence, successes + 1, n - successes))
 
 
 def draw_questions(n: int, seed: int, draws: int = DRAWS) -> Array:
@@ -58,36 +69,93 @@ def draw_questions(n: int, seed: int, draws: int = DRAWS) -> Array:
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
 
 
-def compute_mean_intervals(sums: Array, counts: Array, seed: int) -> tuple[Array, Array, Array]:
-    """Mean and 95 % interval of every column, resampling whole questions, the same ones for all columns.
+@lru_cache(maxsize=4)
+def _draw_exponentials(n: int, seed: int) -> tuple[Array, Array]:
+    """Exponential weights of `n` questions, [draws, n], and evenly spaced probabilities in random order, [draws]."""
+    rng = np.random.default_rng(seed)
+    return rng.exponential(size=(DRAWS, n)), (rng.permutation(DRAWS) + 0.5) / DRAWS
 
-    `sums`, `counts`: [n questions, columns]; the sum and the number of a question's values in that column, both 0
-    where it has none. Returns value, low, high: [columns]; NaN where fewer than two questions have values.
+
+def draw_unseen_weights(counted: Array, seed: int) -> tuple[Array, Array]:
+    """Random weights of the questions, [draws, question], and of one that was not seen, [draws, column].
+
+    Questions and the unseen one have exponential weights. The share of the unseen one among all is drawn at evenly
+    spaced quantiles, so that it is exact where questions agree.
+
+    Args:
+        counted: whether a question counts in a column, [question, column].
+        seed: of the draws.
     """
-    weights = draw_questions(len(sums), seed)
+    weights, quantiles = _draw_exponentials(len(counted), seed)
+    used = np.maximum(counted.sum(0), 1)
+    share = 1 - (1 - quantiles[:, None]) ** (1 / used)  # quantiles of Beta(1, n)
+    return weights, (weights @ counted) * share / (1 - share)
+
+
+def compute_bounded_intervals(sums: Array, counts: Array, low: Array, high: Array, seed: int) -> tuple[Array, Array]:
+    """The ends, [column], of the 95 % intervals of means whose questions lie between `low` and `high`, [column].
+
+    The unseen question has as many values as the largest one. NaN where no question has a value.
+    """
+    weights, unseen = draw_unseen_weights((counts > 0).astype(np.float64), seed)
+    unseen *= counts.max(0)
+    total, number = weights @ sums, weights @ counts + unseen
     with np.errstate(invalid="ignore"):
-        value, means = sums.sum(0) / counts.sum(0), (weights @ sums) / (weights @ counts)
-    used = (counts > 0).sum(0)
-    low, high = compute_expanded_percentile(means, used)
-    return np.where(used < 2, np.nan, value), low, high
+        lowest, highest = (total + unseen * low) / number, (total + unseen * high) / number
+    return compute_quantile(lowest, TAIL), compute_quantile(highest, 1 - TAIL)
+
+
+def compute_quantile(draws: Array, share: float) -> Array:
+    """The quantile of each column of `draws`, [draw, column], which stand for the middles of equal shares."""
+    return np.asarray(np.quantile(draws, share, axis=0, method="hazen"))
+
+
+def compute_unbounded_intervals(sums: Array, counts: Array, seed: int) -> tuple[Array, Array]:
+    """The ends, [column], of the 95 % intervals of means without ends: the wider of Student's t and bootstrap-t.
+
+    NaN for fewer than `MIN_UNBOUNDED` questions, and where so many agree that resamples without any spread are not
+    rare. Both go by the residuals sum - mean * count, which allow for questions of unequal sizes.
+    """
+    used, total = (counts > 0).sum(0), counts.sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = sums.sum(0) / total
+        left = np.where(counts > 0, sums - mean * counts, 0.0)
+        left[np.abs(left) <= ROUNDING * np.abs(sums).max(0, initial=0.0)] = 0.0
+        error = np.sqrt((left**2).sum(0)) / total
+        student = t.ppf(1 - TAIL, np.maximum(used - 1, 1)) * error * np.sqrt(used / (used - 1))
+        weights = draw_questions(len(sums), seed)
+        number, moved = weights @ counts, weights @ left
+        shift = moved / number
+        squares = weights @ left**2 - 2 * shift * (weights @ (left * counts)) + shift**2 * (weights @ counts**2)
+        spread = np.sqrt(np.maximum(squares, 0.0))
+        flat = spread <= 1e-6 * np.sqrt((left**2).sum(0))
+        ratios = np.where(flat, np.copysign(np.inf, moved), moved / spread)
+        ratios[~(number > 0)] = 0.0
+        below, above = np.quantile(ratios, [TAIL, 1 - TAIL], axis=0, method="nearest")
+        low, high = mean - np.fmax(student, above * error), mean + np.fmax(student, -below * error)
+    unknown = (used < MIN_UNBOUNDED) | ~np.isfinite(low) | ~np.isfinite(high) | (error == 0)
+    return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
 
 
 def compute_statistic_interval(
-    table: Array, statistic: Callable[[Array], Array], seed: int, n: int | None = None
-) -> tuple[float, float, float]:
-    """Value and 95 % interval of a statistic of column means, resampling whole rows.
+    table: Array, statistic: Callable[[Array], Array], extremes: Array, seed: int
+) -> tuple[float, float]:
+    """The ends of the 95 % interval of a statistic of column means, over whole rows.
 
-    `table`: [questions, columns] without gaps. `statistic` maps column means [draws, columns] to [draws]. `n` is the
-    number of questions that inform it; None for all of them. NaN for fewer than two.
+    Args:
+        table: [question, column] without gaps.
+        statistic: maps column means [draw, column] to [draw]; NaN where it is undefined.
+        extremes: the rows that a question not seen may have, [extreme, column], at the ends of what is possible.
+        seed: of the draws.
     """
-    n = len(table) if n is None else n
-    if n < 2:
-        return np.nan, np.nan, np.nan
-    means = draw_questions(len(table), seed) @ table / len(table)
+    weights, unseen = draw_unseen_weights(np.ones((len(table), 1)), seed)
+    seen, total = weights @ table, weights.sum(1, keepdims=True) + unseen
     with np.errstate(invalid="ignore", divide="ignore"):
-        value, drawn = statistic(table.mean(0, keepdims=True))[0], statistic(means)
-    low, high = compute_expanded_percentile(drawn[:, None], np.array([n]))
-    return float(value), float(low[0]), float(high[0])
+        drawn = np.stack([statistic((seen + unseen * row) / total) for row in extremes])
+    if np.isnan(drawn).any(1).all():
+        return np.nan, np.nan
+    low, high = (np.nanquantile(drawn, share, axis=1, method="hazen") for share in (TAIL, 1 - TAIL))
+    return float(np.nanmin(low)), float(np.nanmax(high))
 
 
 def jackknife(units: NDArray, statistic: Callable[[NDArray[np.bool_]], float]) -> tuple[float, float, float]:
@@ -104,17 +172,18 @@ def jackknife(units: NDArray, statistic: Callable[[NDArray[np.bool_]], float]) -
     if n < 2:
         return value, np.nan, np.nan
     without = np.array([statistic(units != name) for name in names])
-    half = t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.sqrt((n - 1) / n * ((without - value) ** 2).sum())
+    half = t.ppf(1 - TAIL, n - 1) * np.sqrt((n - 1) / n * ((without - value) ** 2).sum())
     return value, float(value - half), float(value + half)
 
 
 def compute_expanded_percentile(draws: Array, n: NDArray[np.integer]) -> tuple[Array, Array]:
     """Low and high ends, [columns], of resampled statistics `draws` [draws, columns] from `n` [columns] questions.
 
-    A draw that is NaN (none of its questions had a value) is left out. NaN where n < 2.
+    Hesterberg 2015 (Am. Stat. 69, 371-386): the tails are moved outwards for few questions, as Student's t does. A draw
+    that is NaN (none of its questions had a value) is left out. NaN where n < 2.
     """
     enough = np.maximum(n, 2)
-    tail = norm.cdf(-np.sqrt(enough / (enough - 1)) * t.ppf((1 + CONFIDENCE) / 2, enough - 1))
+    tail = norm.cdf(-np.sqrt(enough / (enough - 1)) * t.ppf(1 - TAIL, enough - 1))
     ordered, last = np.sort(draws, axis=0), np.maximum(np.isfinite(draws).sum(0) - 1, 0)
     low, high = _interpolate_rows(ordered, tail * last), _interpolate_rows(ordered, (1 - tail) * last)
     return np.where(n < 2, np.nan, low), np.where(n < 2, np.nan, high)

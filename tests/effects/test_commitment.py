@@ -44,7 +44,7 @@ def test_what_is_separable_is_read_and_noise_is_not() -> None:
         assert table.loc[(metric, 1), "excess_low"] < 0
         assert abs(table.loc[(metric, 1), "excess"]) < 0.12
     assert table.loc[("auc", 0), "prior"] == 0.5
-    assert table.loc[("accuracy", 0), "low"] == pytest.approx(N / (N + 1.959964**2))  # Wilson, all of 200 right
+    assert table.loc[("accuracy", 0), "low"] == pytest.approx(0.025 ** (1 / N), abs=1e-4)  # exact, all of 200 right
     assert table.loc[("accuracy", 0), "high"] == 1
 
 
@@ -97,10 +97,12 @@ def test_auc_and_accuracy_are_those_of_scikit_learn_fold_by_fold() -> None:
     won, exist = compare_class_pairs(found, LABELS, fold)
     sizes = [exist[fold == f].sum() for f in range(2)]
     per_fold = [roc_auc_score(LABELS[fold == f], found[fold == f, 1]) for f in range(2)]
-    whole = np.ones((1, N))
+    whole = np.append(np.ones(N), 0.0)[None]
     assert won.sum() / exist.sum() == pytest.approx(np.average(per_fold, weights=sizes))
-    assert make_auc_statistic(found, LABELS, OWN, fold)(whole)[0] == pytest.approx(np.average(per_fold, weights=sizes))
-    assert make_accuracy_statistic(found, LABELS, OWN)(whole)[0] == (found.argmax(1) == LABELS).mean()
+    assert make_auc_statistic(found, LABELS, OWN, fold)(whole, 1.0)[0] == pytest.approx(
+        np.average(per_fold, weights=sizes)
+    )
+    assert make_accuracy_statistic(found, LABELS, OWN)(whole, 1.0)[0] == (found.argmax(1) == LABELS).mean()
     assert predict_by_frequency(LABELS, fold)[fold == 0, 1] == pytest.approx(LABELS[fold == 1].mean())
 
 

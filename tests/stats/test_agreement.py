@@ -16,7 +16,6 @@ from faithlens.stats.agreement import (
     rank_with_ties,
     spearman_brown,
 )
-from faithlens.stats.resample import wilson_interval
 
 REPEATS = 150
 
@@ -61,8 +60,9 @@ def test_perfect_agreement_is_one_and_knows_what_so_few_questions_can_have_misse
     one = found(table(make), "flip", "patch")
     assert one["value"].tolist() == pytest.approx([sign] * 3)
     assert one[["low", "high"]].abs().max(axis=1).tolist() == pytest.approx([1.0] * 3)
-    width = 2 * (1 - wilson_interval(12, 12)[0])  # on a scale of length 2
-    assert (one["high"] - one["low"]).tolist() == pytest.approx([width] * 3)
+    unseen, most = 1 - 0.025 ** (1 / 12), [1 - 6 / (n * (n * n - 1)) for n in (8, 7, 6)]  # by steps less what is held
+    least = [np.tanh((1 - 2 * unseen) * np.arctanh(x)) / x for x in most]
+    assert one[["low", "high"]].abs().min(axis=1).tolist() == pytest.approx(least, abs=1e-3)
     assert (one["n_used"] == 12).all()
     assert (one["n_steps"] == 96).all()
 
@@ -165,7 +165,10 @@ def test_several_chains_of_a_question_are_ranked_apart_and_drawn_together() -> N
 
 @pytest.mark.parametrize("slope", [0.0, 0.7])
 def test_coverage(slope) -> None:
-    """150 repeats: the standard error of a coverage of 0.95 is 0.018. Questions differ in how well they agree."""
+    """150 repeats: the standard error of a coverage of 0.95 is 0.018. Questions differ in how well they agree.
+
+    More than 0.95 is expected: ten questions leave room for one that agrees or disagrees perfectly.
+    """
     rng = np.random.default_rng(1)
     chains = []
     for _ in range(REPEATS * 10 + 1500):
@@ -177,7 +180,7 @@ def test_coverage(slope) -> None:
     truth = average_correlations(ranked[REPEATS * 10 :], 1500, 0)["value"] if slope else 0.0
     rows = [average_correlations(ranked[10 * i : 10 * i + 10], 10, seed=i) for i in range(REPEATS)]
     covered = np.mean([row["low"] <= truth <= row["high"] for row in rows])
-    assert 0.90 <= covered <= 0.99
+    assert covered >= 0.92
 
 
 def test_spearman_brown_and_the_ceiling() -> None:

@@ -7,6 +7,7 @@ import pytest
 from faithlens.measures.catalogue import MEASURES, get_measure
 from faithlens.stats import derived
 from faithlens.stats.estimate import compute_estimates
+from faithlens.stats.interval import WITHHELD
 from tests.stats.test_estimate import one, scores
 
 
@@ -36,9 +37,9 @@ def test_alpha_by_hand() -> None:
     assert one(frame, "hints.metadata.switch")["value"] == pytest.approx(0.5)
     assert one(frame, "hints.metadata.elsewhere")["value"] == pytest.approx(0.1)
     alpha = one(frame, "hints.metadata.alpha")
-    assert (alpha["value"], alpha["n_used"], alpha["n_dropped"]) == (pytest.approx(0.9), 5, 0)
+    assert (alpha["value"], alpha["n_used"], alpha["n_dropped"]) == (pytest.approx(0.9), 5, 10)
     assert alpha["low"] < 0.9 < alpha["high"]
-    assert pd.isna(alpha["reason"])
+    assert alpha["reason"] == "10 questions dropped: no switch to the hinted option"
     assert one(frame, "hints.metadata.normalised_mention")["value"] == pytest.approx(0.6 / 0.9)
     assert one(frame, "hints.metadata.normalised_reliance")["value"] == pytest.approx(0.4 / 0.9)
     spread = one(frame, "hints.metadata.reveal_range")
@@ -58,15 +59,51 @@ def test_a_weak_hint_has_an_alpha_below_zero_and_says_so() -> None:
     """Two of ten switch to the hint, six to the two others: 1 - .6 / (2 x .2) = -.5; a rate over it is below zero."""
     frame = compute_estimates(scores(hint_rows("HHEEEEEENN", reveals="20")), 0)
     alpha, rate = one(frame, "hints.metadata.alpha"), one(frame, "hints.metadata.normalised_reliance")
-    assert (alpha["value"], alpha["reason"]) == (pytest.approx(-0.5), derived.WEAK_HINT)
-    assert (rate["value"], rate["reason"]) == (pytest.approx(0.5 / -0.5), derived.WEAK_HINT)
+    assert (alpha["value"], rate["value"]) == (pytest.approx(-0.5), pytest.approx(0.5 / -0.5))
+    assert alpha["reason"] == f"{derived.WEAK_HINT}; 8 questions dropped: no switch to the hinted option"
+    assert rate["reason"].startswith(f"{derived.WEAK_HINT}; interval withheld: alpha, by which it is divided, may be 0")
 
 
 def test_a_rate_above_one_is_not_capped() -> None:
     """p = .5, q = .4: alpha = .6; four of five switches reveal: .8 / .6."""
     frame = compute_estimates(scores(hint_rows("HHHHHEEEEN", reveals="22220")), 0)
     rate = one(frame, "hints.metadata.normalised_reliance")
-    assert (rate["value"], rate["reason"]) == (pytest.approx(0.8 / 0.6), derived.ABOVE_CAP)
+    assert rate["value"] == pytest.approx(0.8 / 0.6)
+    assert rate["reason"].startswith(derived.ABOVE_CAP)
+
+
+def test_a_quotient_has_an_interval_only_where_its_denominator_is_surely_not_zero() -> None:
+    """One switch in six, none elsewhere: alpha is 1, and may as well be below 0. With thirty switches it is not."""
+    few = compute_estimates(scores(hint_rows("HH" + "N" * 10, reveals="10")), 0)
+    rate = one(few, "hints.metadata.normalised_mention")
+    assert (rate["value"], rate["method"]) == (pytest.approx(0.5), WITHHELD)
+    assert pd.isna([rate["low"], rate["high"]]).all()
+    assert "alpha, by which it is divided, may be 0" in rate["reason"]
+    many = compute_estimates(scores(hint_rows("H" * 30, reveals="1" * 15 + "0" * 15)), 0)
+    alpha, rate = one(many, "hints.metadata.alpha"), one(many, "hints.metadata.normalised_mention")
+    assert alpha["value"] == alpha["high"] == 1.0
+    assert 0.8 < alpha["low"] < 0.9  # the one question not seen may stray: 1 - .12 / .88
+    assert 0.3 < rate["low"] < 0.5 < rate["high"] < 0.75
+
+
+@pytest.mark.parametrize("outcomes", ["HHHH", "HHHHNNNNNNNN", "HENNNNNNNNNN", "HHEENNNNNNNN", "SSHHENS"])
+def test_used_and_dropped_add_up_to_what_was_asked(outcomes) -> None:
+    frame = compute_estimates(scores(hint_rows(outcomes)), 0)
+    assert (frame["n_used"] + frame["n_dropped"] == len(outcomes)).all()
+
+
+def test_a_difference_of_accuracies_may_be_zero_where_it_is_not_significant() -> None:
+    """The absolute value of what may be 0 has a low end of 0, although no draw of it is."""
+    right = [1.0] * 5 + [0.0] * 5
+    rows = [
+        {"question": f"q{i}", "measure": name, "value": value}
+        for i, (a, b) in enumerate(zip(right, right[::-1], strict=True))
+        for name, value in (("accuracy.full", a), ("accuracy.cut@0", b), ("same_answer.cut@0", 0.0),
+                            ("accuracy.chance", 0.25))
+    ]  # fmt: skip
+    row = one(compute_estimates(scores(rows), 0), "bound.change_low")
+    assert (row["value"], row["low"]) == (0.0, 0.0)
+    assert row["high"] > 0.4
 
 
 def test_nobody_switched() -> None:

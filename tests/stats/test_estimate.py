@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from faithlens.stats.curve import CURVE_POINTS, OUTSIDE_CURVE
 from faithlens.stats.estimate import ESTIMATE_COLUMNS, compute_estimates
-from faithlens.stats.resample import wilson_interval
+from faithlens.stats.interval import WITHHELD
+from faithlens.stats.resample import compute_exact_interval
 
 
 def scores(rows, model="m", task="t"):
@@ -32,12 +33,12 @@ def curve(question, values, measure="early_answering.retention"):
     ]
 
 
-def test_binary_scores_get_the_wilson_interval():
+def test_binary_scores_get_the_exact_interval():
     frame = compute_estimates(
         scores([{"question": f"q{i}", "measure": "accuracy.full", "value": float(i < 12)} for i in range(12)]), 0
     )
     row = one(frame, "accuracy.full")
-    assert (row["value"], row["low"], row["high"]) == pytest.approx((1.0, *wilson_interval(12, 12)))
+    assert (row["value"], row["low"], row["high"]) == pytest.approx((1.0, *compute_exact_interval(12, 12)))
     assert row["low"] < 0.8
     assert list(frame.columns) == ESTIMATE_COLUMNS
 
@@ -68,12 +69,38 @@ def test_a_gain_of_zero_everywhere_is_not_certain():
     assert row["high"] > 0.1
 
 
-def test_logits_have_no_scale_so_equal_values_collapse():
+def test_logits_have_no_ends_so_the_interval_of_equal_values_is_withheld():
     rows = [
         {"question": f"q{i}", "measure": "mediation.content_logit", "value": 3.0, "unit": "logit"} for i in range(9)
     ]
     row = one(compute_estimates(scores(rows), 0), "mediation.content_logit")
-    assert (row["low"], row["high"]) == pytest.approx((3.0, 3.0))
+    assert (row["value"], row["method"], row["n_used"]) == (3.0, WITHHELD, 9)
+    assert pd.isna([row["low"], row["high"]]).all()
+    assert row["reason"] == "interval withheld: all of 9 questions agree, which does not show how far others may lie"
+
+
+def test_curves_of_several_chains_are_interpolated_one_by_one():
+    """Chains of two steps stay at 0 and chains of three at 1, so that their mean is .5 everywhere."""
+    rows = [
+        row | {"sample": sample}
+        for question in "abcd"
+        for sample, (n, value) in enumerate(((2, 0.0), (3, 1.0)))
+        for row in curve(question, [value] * (n + 1), measure="early_answering.soft")
+    ]
+    frame = compute_estimates(scores(rows).assign(sample=[row["sample"] for row in rows]), 0)
+    assert frame["value"].tolist() == [0.5] * 11
+    assert (frame["n_used"] == 4).all()
+
+
+def test_spread_is_that_of_question_means():
+    """Two samples of .3 and .8 in each of four questions: four equal means, as uncertain as .55 once in each."""
+    share = "mediation.content_share"
+    several = scores([{"question": q, "measure": share, "value": v} for q in "abcd" for v in (0.3, 0.8)])
+    single = scores([{"question": q, "measure": share, "value": 0.55} for q in "abcd"])
+    ends = ["value", "low", "high"]
+    rows = [one(compute_estimates(frame, 0), share)[ends].tolist() for frame in (several, single)]
+    assert rows[0] == pytest.approx(rows[1])
+    assert rows[0] == pytest.approx([0.55, 0.55 * 0.025**0.25, 1 - 0.45 * 0.025**0.25], abs=1e-3)
 
 
 def test_curves_of_different_lengths_meet_on_the_grid():

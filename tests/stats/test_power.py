@@ -7,17 +7,17 @@ from scipy.stats import norm
 
 from faithlens.errors import MeasureError
 from faithlens.stats.estimate import ESTIMATE_COLUMNS
-from faithlens.stats.interval import WILSON, Estimate
+from faithlens.stats.interval import EXACT, Estimate
 from faithlens.stats.power import (
     compute_detectable_effect,
+    compute_exact_half_width,
     compute_power_after,
     compute_power_before,
-    compute_wilson_half_width,
     count_informative,
     count_questions_for_mean,
     count_questions_for_share,
 )
-from faithlens.stats.resample import wilson_interval
+from faithlens.stats.resample import compute_exact_interval
 from faithlens.stats.scaling.equal_accuracy import estimate_raw
 
 
@@ -35,17 +35,17 @@ def test_informative_questions_are_those_whose_answer_can_change() -> None:
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 50), (7, 40), (50, 100), (99, 100)])
-def test_the_half_width_of_a_share_is_wilsons(successes, n) -> None:
-    low, high = wilson_interval(successes, n)
-    assert compute_wilson_half_width(n, successes / n) == pytest.approx((high - low) / 2)
+def test_the_half_width_of_a_share_is_that_of_the_exact_interval(successes, n) -> None:
+    low, high = compute_exact_interval(successes, n)
+    assert compute_exact_half_width(n, successes / n) == pytest.approx((high - low) / 2)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("half_width", [0.2, 0.05, 0.01])
 def test_the_questions_for_a_share_are_the_first_that_are_enough(share, half_width) -> None:
     n = count_questions_for_share(half_width, share)
-    assert compute_wilson_half_width(n, share) <= half_width * (1 + 1e-9)
-    assert n == 1 or compute_wilson_half_width(n - 1, share) > half_width
+    assert compute_exact_half_width(n, share) <= half_width * (1 + 1e-9)
+    assert n == 1 or compute_exact_half_width(n - 1, share) > half_width
 
 
 def test_the_questions_for_a_mean_by_hand() -> None:
@@ -77,9 +77,9 @@ def test_near_perfect_accuracy_leaves_little_to_be_found() -> None:
 
 
 def test_after_a_run_the_same_forms_speak_from_its_interval() -> None:
-    low, high = wilson_interval(12, 40)
-    share = compute_power_after(estimate(0.3, low, high, 40, method=WILSON), 0.05, accuracies=(0.5, 0.7))
-    assert (share.half_width, share.method) == (pytest.approx((high - low) / 2), WILSON)
+    low, high = compute_exact_interval(12, 40)
+    share = compute_power_after(estimate(0.3, low, high, 40, method=EXACT), 0.05, accuracies=(0.5, 0.7))
+    assert (share.half_width, share.method) == (pytest.approx((high - low) / 2), EXACT)
     assert share.needed == count_questions_for_share(0.05, 0.3)
     assert share.n_informative == pytest.approx(32)
     mean = compute_power_after(estimate(0.3, 0.2, 0.4, 50, n_dropped=50), 0.05)
@@ -110,3 +110,27 @@ def test_guesses_out_of_range_are_refused() -> None:
         compute_power_before(100, 0.0, sd=0.3)
     with pytest.raises(MeasureError, match="a share must be between 0 and 1"):
         compute_power_before(100, 0.05, share=1.5)
+
+
+@pytest.mark.parametrize(
+    ("guess", "message"),
+    [
+        ({"n": 0, "share": 0.5}, "at least 1 question, got 0"),
+        ({"n": -5, "share": 0.5}, "at least 1 question, got -5"),
+        ({"n": 0, "sd": 0.5}, "at least 1 question, got 0"),
+        ({"n": 10, "sd": -1.0}, "a standard deviation must be 0 or more"),
+        ({"n": 10, "sd": float("nan")}, "a standard deviation must be 0 or more"),
+        *(({"n": 10, "share": 0.5, "power": power}, "power of a test") for power in (0.0, 1.0, 1.5, float("nan"))),
+        ({"n": 10, "share": 0.5, "accuracies": (1.5, 2.0)}, "an accuracy must be between 0 and 1, got 1.5"),
+        ({"n": 10, "share": 0.5, "half_width": float("nan")}, "a half-width must be above 0"),
+        ({"n": 10, "share": float("nan")}, "a share must be between 0 and 1"),
+    ],
+)
+def test_impossible_plans_are_refused(guess, message) -> None:
+    with pytest.raises(MeasureError, match=message):
+        compute_power_before(**{"half_width": 0.1} | guess)
+
+
+def test_a_plan_that_needs_no_width_at_all_has_one_question() -> None:
+    assert compute_power_before(10, 0.6, share=0.5).needed == 1
+    assert compute_power_before(10, 0.1, sd=0.0).half_width == 0.0

@@ -1,123 +1,198 @@
+"""The rules for intervals: closed forms, borders and algebra. How often they cover is in `test_coverage.py`."""
+
 import numpy as np
 import pytest
-from scipy.stats import norm, t
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import beta, binomtest, ttest_1samp
 
-from faithlens.stats.interval import choose_interval
-from faithlens.stats.resample import (
+from faithlens.stats.interval import (
+    BOUNDED,
+    BY_CONSTRUCTION,
+    NO_METHOD,
+    UNBOUNDED,
+    WITHHELD,
+    compute_mean_interval,
     compute_mean_intervals,
+)
+from faithlens.stats.resample import (
+    compute_exact_bound,
+    compute_exact_interval,
     compute_statistic_interval,
-    compute_unanimous_interval,
+    compute_unbounded_intervals,
     draw_questions,
-    wilson_interval,
 )
 
-REPEATS = 2000
+SHARE = (0.0, 1.0)
+shares = st.lists(st.floats(0, 1), min_size=2, max_size=12)
+
+
+def ends(values, scale=SHARE, seed=0) -> tuple[float, float]:
+    found = compute_mean_interval(np.array(values, float), scale, seed)
+    return found.low, found.high
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 12), (12, 12), (5, 24), (1, 2), (999, 1000)])
-def test_wilson_ends_are_the_shares_that_the_score_test_just_rejects(successes, n):
-    share = successes / n
-    for end in wilson_interval(successes, n):
-        at_the_edge = end == share in (0.0, 1.0)
-        assert at_the_edge or (share - end) ** 2 * n == pytest.approx(norm.ppf(0.975) ** 2 * end * (1 - end))
+def test_the_exact_interval_is_scipys(successes, n) -> None:
+    expected = binomtest(successes, n).proportion_ci(0.95, method="exact")
+    assert compute_exact_interval(successes, n) == pytest.approx((expected.low, expected.high))
+    one_sided = binomtest(successes, n, alternative="greater").proportion_ci(0.95, method="exact")
+    assert compute_exact_bound(successes, n, "low") == pytest.approx(one_sided.low)
+    assert compute_exact_bound(n - successes, n, "high") == pytest.approx(1 - one_sided.low)
 
 
-@pytest.mark.parametrize("n", [2, 12, 100])
-def test_unseen_is_wilson_for_zero_one_data(n):
-    assert compute_unanimous_interval(1.0, n, 0.0, 1.0) == pytest.approx(wilson_interval(n, n))
-    assert compute_unanimous_interval(0.0, n, 0.0, 1.0) == pytest.approx(wilson_interval(0, n))
+@pytest.mark.parametrize("n", [2, 5, 12, 100])
+def test_questions_that_agree_leave_what_n_questions_can_have_missed(n) -> None:
+    """The share of unseen questions is below 1 - .025^(1/n), whatever the value and however many the samples."""
+    unseen = 1 - 0.025 ** (1 / n)
+    for value in (0.0, 0.3, 1.0):
+        expected = (value * (1 - unseen), value + (1 - value) * unseen)
+        assert ends([value] * n) == pytest.approx(expected, abs=1e-3)
+        sums, counts = np.full((n, 1), 7 * value), np.full((n, 1), 7.0)
+        assert compute_mean_intervals(sums, counts, 0, [SHARE])[0][1:3] == pytest.approx(expected, abs=1e-3)
 
 
-def test_unseen_reaches_both_ways_on_a_signed_scale_and_never_past_the_value():
-    low, high = compute_unanimous_interval(0.0, 24, -1.0, 1.0)
-    assert low == pytest.approx(-high)
-    assert 0.13 < high < 0.14
-    assert compute_unanimous_interval(1.2, 24, 0.0, 1.0)[1] == 1.2
+@pytest.mark.parametrize(("zeros", "ones"), [(0, 4), (1, 3), (5, 7), (30, 10)])
+def test_zeros_and_ones_have_nearly_the_same_interval_as_almost_zeros_and_ones(zeros, ones) -> None:
+    exact = ends([0.0] * zeros + [1.0] * ones)
+    assert exact == pytest.approx(compute_exact_interval(ones, zeros + ones))
+    assert ends([1e-6] * zeros + [1 - 1e-6] * ones) == pytest.approx(exact, abs=0.015)  # 2,000 draws
 
 
-def test_draws_are_whole_resamples_and_a_function_of_the_seed():
+def test_less_agreement_is_never_rewarded() -> None:
+    widths = [np.diff(ends([1, 1, 1, 1 - less]))[0] for less in (0, 0.009, 0.02, 0.3)]
+    lows = [ends([1, 1, 1, 1 - less])[0] for less in (0, 0.009, 0.02, 0.3)]
+    assert widths == pytest.approx([0.6] * 4, abs=0.06)
+    assert lows == sorted(lows, reverse=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shares, st.integers(0, 11), st.floats(0, 1))
+def test_a_higher_value_never_lowers_an_end(values, place, higher) -> None:
+    raised = [max(v, higher) if i == place % len(values) else v for i, v in enumerate(values)]
+    if {*values, *raised} & {0.0, 1.0}:  # yes and no has the exact interval: the same rule without its draws
+        return
+    (low, high), (low_raised, high_raised) = ends(values), ends(raised)
+    assert low <= low_raised + 1e-12
+    assert high <= high_raised + 1e-12
+
+
+@settings(max_examples=60, deadline=None)
+@given(shares, st.floats(-3, 3), st.floats(0.1, 5))
+def test_intervals_follow_the_scale(values, shift, factor) -> None:
+    low, high = (shift + factor * end for end in ends(np.array(values) * 0.9 + 0.05))
+    moved = shift + factor * (np.array(values) * 0.9 + 0.05)
+    assert ends(moved, (shift, shift + factor)) == pytest.approx((low, high), abs=1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(shares)
+def test_no_interval_of_shares_is_without_width_or_beyond_its_scale(values) -> None:
+    low, high = ends(values)
+    assert 0 <= low <= np.mean(values) + 1e-12
+    assert np.mean(values) - 1e-12 <= high <= 1
+    assert high - low > 0.1
+
+
+@pytest.mark.parametrize(("value", "low", "high"), [(1.3, 1.3 * 0.025**0.25, 1.6), (-0.2, -0.4, 1.0)])
+def test_a_scale_goes_on_beyond_an_end_that_values_pass(value, low, high) -> None:
+    """Both sides have width, and the scale ends as far out again: 1.3 may be .3 more, -.2 may be .2 less."""
+    unseen = 1 - 0.025**0.25
+    found = ends([value] * 4)
+    assert found == pytest.approx(
+        (value - unseen * (value - min(0.0, low)), value + unseen * (max(1.0, high) - value)), abs=1e-3
+    )
+    assert found[0] < value < found[1]
+
+
+def test_one_question_with_many_samples_is_one_question() -> None:
+    """A hundred samples of one question and one of another: nearly what a single question says, which is nothing."""
+    found = compute_mean_intervals(np.array([[50.0], [1.0]]), np.array([[100.0], [1.0]]), 0, [SHARE])[0]
+    assert found.value == pytest.approx(51 / 101)
+    assert found.low < 0.05
+    assert found.high > 0.95
+
+
+def test_clusters_count_by_their_samples() -> None:
+    """Two questions with sums 3 of 4 and 0 of 1: the mean over samples, not over questions."""
+    found = compute_mean_intervals(np.array([[3.0], [0.0]]), np.array([[4.0], [1.0]]), 0, [SHARE])[0]
+    assert found.value == pytest.approx(0.6)
+
+
+def test_fewer_than_two_questions_have_neither_value_nor_interval() -> None:
+    found = compute_mean_intervals(np.array([[1.0], [0.0]]), np.array([[1.0], [0.0]]), 0, [SHARE])[0]
+    assert np.isnan(found[:3]).all()
+    assert (found.method, found.reason) == (NO_METHOD, "1 question with a value: an interval needs at least 2")
+    assert compute_mean_interval(np.array([np.nan]), SHARE, 0).method == NO_METHOD
+
+
+def test_what_is_fixed_by_construction_has_no_doubt() -> None:
+    sums, counts = np.full((3, 2), 0.25), np.ones((3, 2))
+    fixed, free = compute_mean_intervals(sums, counts, 0, [SHARE, SHARE], [True, False])
+    assert fixed == (0.25, 0.25, 0.25, BY_CONSTRUCTION, None)
+    assert free.method == BOUNDED
+    assert free.low < 0.25 < free.high
+
+
+def test_each_column_goes_by_its_own_questions() -> None:
+    """A column with gaps has the interval that its questions have alone, up to the draws."""
+    rng = np.random.default_rng(0)
+    x, known = rng.random((30, 2)), np.ones((30, 2))
+    known[20:, 1] = 0
+    both = compute_mean_intervals(x * known, known, 0, [SHARE, SHARE])
+    assert both[1][1:3] == pytest.approx(ends(x[:20, 1]), abs=0.02)
+    assert both[0][1:3] == pytest.approx(ends(x[:, 0]))
+
+
+def test_without_ends_the_interval_is_at_least_students() -> None:
+    x = np.random.default_rng(5).normal(3, 1, 12)
+    student = ttest_1samp(x, 0).confidence_interval()
+    found = compute_mean_interval(x, None, 0)
+    assert found.method == UNBOUNDED
+    assert found.low <= student.low
+    assert found.high >= student.high
+    assert found.high - found.low < 1.4 * (student.high - student.low)
+
+
+@pytest.mark.parametrize("values", [[3.0] * 5, [0.0] * 50, [3.0, 3.0, 3.0, 3.0, 3.0001], [0.0] * 30 + [1.0]])
+def test_without_ends_agreement_shows_nothing(values) -> None:
+    found = compute_mean_interval(np.array(values), None, 0)
+    assert found.method == WITHHELD
+    assert np.isnan([found.low, found.high]).all()
+    assert f"of {len(values)} questions agree" in found.reason
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_without_ends_few_questions_show_nothing(n) -> None:
+    found = compute_mean_interval(np.arange(n) * 1.0, None, 0)
+    assert (found.value, found.method) == ((n - 1) / 2, WITHHELD)
+    assert found.reason == f"interval withheld: {n} questions are too few for a measure without ends, which needs 5"
+
+
+def test_without_ends_constants_shift_and_factors_stretch() -> None:
+    x = np.random.default_rng(1).exponential(size=(9, 1))
+    low, high = compute_unbounded_intervals(x, np.ones_like(x), 0)
+    moved = compute_unbounded_intervals(1e3 - 2 * x, np.ones_like(x), 0)
+    assert np.ravel(moved) == pytest.approx([1e3 - 2 * high[0], 1e3 - 2 * low[0]], abs=0.05)  # quantiles of 2,000 draws
+
+
+def test_draws_are_whole_resamples_and_a_function_of_the_seed() -> None:
     draws = draw_questions(7, seed=3, draws=50)
     assert (draws.sum(axis=1) == 7).all()
     assert (draws == draw_questions(7, seed=3, draws=50)).all()
     assert (draws != draw_questions(7, seed=4, draws=50)).any()
 
 
-def test_columns_are_paired():
-    """A constant difference between conditions has no doubt, however much the conditions themselves vary."""
-    x = np.random.default_rng(0).normal(size=(20, 1))
-    value, low, high = compute_statistic_interval(np.hstack([x, x + 0.3]), lambda m: m[..., 1] - m[..., 0], seed=1)
-    assert (value, low, high) == pytest.approx((0.3, 0.3, 0.3))
-
-
-def test_statistic_of_one_mean_agrees_with_the_mean():
+def test_a_statistic_of_one_mean_has_the_interval_of_the_mean() -> None:
     x = np.random.default_rng(0).random((20, 1))
-    value, low, high = compute_mean_intervals(x, np.ones_like(x), seed=1)
-    assert compute_statistic_interval(x, lambda m: m[..., 0], seed=1) == pytest.approx((value[0], low[0], high[0]))
+    found = compute_statistic_interval(x, lambda m: m[:, 0], np.array([[0.0], [1.0]]), 1)
+    assert found == pytest.approx(ends(x[:, 0], seed=1))
 
 
-def test_clusters_count_by_their_samples():
-    """Two questions with sums 3 of 4 and 0 of 1: the mean over samples, not over questions."""
-    value, _, _ = compute_mean_intervals(np.array([[3.0], [0.0]]), np.array([[4.0], [1.0]]), seed=0)
-    assert value[0] == pytest.approx(0.6)
-
-
-def test_fewer_than_two_questions_have_no_interval():
-    sums, counts = np.array([[1.0, 1.0], [1.0, 0.0]]), np.array([[1.0, 1.0], [1.0, 0.0]])
-    value, low, high = compute_mean_intervals(sums, counts, seed=0)
-    assert value[0] == low[0] == high[0] == 1.0
-    assert np.isnan([value[1], low[1], high[1]]).all()
-    assert np.isnan(compute_statistic_interval(np.ones((1, 1)), lambda m: m[..., 0], seed=0)).all()
-
-
-def test_small_samples_get_the_width_of_the_t_interval():
-    x = np.random.default_rng(5).normal(size=(12, 200))
-    _, low, high = compute_mean_intervals(x, np.ones_like(x), seed=0)
-    student = 2 * t.ppf(0.975, 11) * x.std(axis=0, ddof=1) / np.sqrt(12)
-    assert np.median((high - low) / student) == pytest.approx(1.0, abs=0.03)
-
-
-def coverage(sums, counts, truth, seed=11):
-    _, low, high = compute_mean_intervals(sums, counts, seed)
-    return ((low <= truth) & (truth <= high)).mean()
-
-
-def clustered_binary(rng, n, samples):
-    """Every question has its own rate from Beta(2, 1): the mean rate is 2/3."""
-    return rng.binomial(samples, rng.beta(2, 1, size=(n, REPEATS))).astype(float)
-
-
-# 2,000 repeats: the standard error of a coverage of 0.95 is 0.005; the band is about four of them.
-@pytest.mark.parametrize("n", [12, 24, 60])
-def test_coverage_on_clustered_binary_data(n):
-    sums = clustered_binary(np.random.default_rng(n), n, samples=5)
-    assert 0.93 <= coverage(sums, np.full_like(sums, 5), 2 / 3) <= 0.97
-
-
-@pytest.mark.parametrize("n", [12, 24, 60])
-def test_coverage_on_clustered_continuous_data_of_unequal_sizes(n):
-    rng = np.random.default_rng(n)
-    counts = rng.integers(2, 7, size=(n, 1)) * np.ones((1, REPEATS))
-    sums = counts * rng.normal(0.4, 0.3, size=(n, REPEATS)) + rng.normal(0, 0.2, size=(n, REPEATS)) * np.sqrt(counts)
-    assert 0.93 <= coverage(sums, counts, 0.4) <= 0.97
-
-
-def test_resampling_rows_instead_of_questions_would_not_cover():
-    """What clustering is for: the same data, every sample taken for a question of its own."""
-    n, samples = 24, 5
-    rng = np.random.default_rng(0)
-    rates = rng.beta(2, 1, size=(n, REPEATS))
-    rows = (rng.random((samples, n, REPEATS)) < rates).astype(float).reshape(-1, REPEATS)
-    assert coverage(rows, np.ones_like(rows), 2 / 3) < 0.90
-
-
-@pytest.mark.parametrize("rate", [0.5, 0.7, 0.9, 0.98])
-def test_coverage_on_one_answer_a_question(rate):
-    """The rule as used. Near the ceiling Wilson dips to about 0.9 (it is known to); the bootstrap falls apart there."""
-    n, rng = 24, np.random.default_rng(2)
-    data = (rng.random((n, 500)) < rate).astype(float)
-    drawn = compute_mean_intervals(data, np.ones_like(data), seed=0)
-    triples = zip(data.T, *drawn, strict=True)
-    ends = [choose_interval(x, np.ones(n), (v, a, b), (0.0, 1.0), by_construction=False)[1:3] for x, v, a, b in triples]
-    assert np.mean([low <= rate <= high for low, high in ends]) >= (0.88 if rate == 0.98 else 0.92)
-    if rate == 0.98:
-        assert ((drawn[1] <= rate) & (rate <= drawn[2])).mean() < 0.6
+def test_columns_are_paired() -> None:
+    """A constant difference has only the doubt of the question not seen, however much the columns themselves vary."""
+    x = np.random.default_rng(0).random((20, 1))
+    corners = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    low, high = compute_statistic_interval(np.hstack([x, x + 0.3]), lambda m: m[:, 1] - m[:, 0], corners, 1)
+    unseen = beta.ppf(0.975, 1, 20)
+    assert (low, high) == pytest.approx((0.3 - unseen * 1.3, 0.3 + unseen * 0.7), abs=1e-3)

@@ -150,6 +150,7 @@ def test_subject_is_plain_json():
         "high": 1.0,
         "n_used": 24,
         "n_dropped": 0,
+        "reason": None,
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from faithlens.commands.validate.measures import MEASURE_SIGNS, STEP_MEASURE_SIGNS
-from faithlens.measures.catalogue import MEASURES
+from faithlens.measures.catalogue import MEASURES, get_measure
 from faithlens.organisms import ORGANISMS, TRAINING_VARIANTS
 from faithlens.stats import grid
 from faithlens.stats.agreement import Reliability, compute_reliability
@@ -25,7 +25,7 @@ from faithlens.stats.detection import (
     fit_calibration,
     mark_steps,
 )
-from faithlens.stats.resample import compute_mean_intervals
+from faithlens.stats.interval import compute_mean_interval
 
 ENFORCED = "enforced"
 EXPOSURES = ("cut", *TRAINING_VARIANTS)
@@ -185,8 +185,9 @@ def compare_exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         table = part.pivot_table(index=index, columns="shows", values="value").reindex(columns=[*EXPOSURES]).dropna()
         for measure, found in table.groupby(level="measure"):
             for shows in TRAINING_VARIANTS:
-                apart = (found[shows] - found["cut"]).to_numpy(float)[:, None]
-                value, low, high = (float(x[0]) for x in compute_mean_intervals(apart, np.ones_like(apart), seed))
+                apart, scale = (found[shows] - found["cut"]).to_numpy(float), get_measure(str(measure)).scale
+                ends = (scale[0] - scale[1], scale[1] - scale[0]) if scale else None
+                value, low, high, *_ = compute_mean_interval(apart, ends, seed)
                 means = found[[shows, "cut"]].mean()
                 row = {"organism": name, "measure": measure, "shows": shows, "value": means[shows], "cut": means["cut"]}
                 rows.append({**row, "difference": value, "low": low, "high": high, "n_used": len(found)})
