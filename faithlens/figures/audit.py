@@ -10,6 +10,7 @@ import pandas as pd
 from faithlens.figures.style import GREY, SEQUENTIAL_SCALE, escape_text, format_axes, get_colour
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.grid import CELL_NAMES
+from faithlens.stats.verdict import format_ends
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure, Scatter
@@ -75,9 +76,10 @@ def plot_attention_by_step(estimates: pd.DataFrame) -> Figure:
         if len(rows):
             error = {"type": "data", "array": rows["high"] - rows["value"], "arrayminus": rows["value"] - rows["low"]}
             x = ["prompt" if pd.isna(step) else f"step {step + 1}" for step in rows["step"]]
-            figure.add_trace(
-                go.Bar(name=name, x=x, y=rows["value"], error_y=error | {"color": GREY}, marker_color=get_colour(i))
-            )
+            bars = go.Bar(name=name, x=x, y=rows["value"], error_y=error | {"color": GREY}, marker_color=get_colour(i))
+            hover = "%{x}: %{y:.2f} (%{customdata})"
+            said = list(map(format_ends, rows["low"], rows["high"]))
+            figure.add_trace(bars.update(customdata=said, hovertemplate=hover))
     steps = int(estimates.loc[estimates["measure"] == "attention.span", "step"].max(skipna=True) or 0)
     order = ["prompt", *(f"step {step + 1}" for step in range(steps + 1))]
     figure.update_layout(barmode="group").update_xaxes(categoryorder="array", categoryarray=order)
@@ -210,16 +212,16 @@ def draw_band(rows: pd.DataFrame, name: str, i: int) -> Iterator[Scatter]:
     if rows.empty:
         return
     rows = rows.sort_values("fraction")
-    band = {"x": [*rows["fraction"], *rows["fraction"][::-1]], "y": [*rows["high"], *rows["low"][::-1]]}
+    known = rows.dropna(subset=["low", "high"])  # where an interval is withheld there is a line without a band
+    band = {"x": [*known["fraction"], *known["fraction"][::-1]], "y": [*known["high"], *known["low"][::-1]]}
     area = go.Scatter(
         **band, mode="lines", line_width=0, fill="toself", fillcolor=get_colour(i, 0.16), legendgroup=name
     )
     yield area.update(hoverinfo="skip", showlegend=False)
-    hover = "%{x:.0%} of the steps: %{y:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f}, %{customdata[2]} questions)"
+    hover = "%{x:.0%} of the steps: %{y:.2f} (%{customdata[0]}, %{customdata[1]} questions)"
     line = go.Scatter(x=rows["fraction"], y=rows["value"], name=name, mode="lines+markers", legendgroup=name)
-    yield line.update(
-        line_color=get_colour(i), customdata=rows[["low", "high", "n_used"]].to_numpy(), hovertemplate=hover
-    )
+    said = list(zip(map(format_ends, rows["low"], rows["high"]), rows["n_used"], strict=True))
+    yield line.update(line_color=get_colour(i), customdata=said, hovertemplate=hover)
 
 
 def _add_bound_bar(figure: Figure, i: int, ends: list[float]) -> None:

@@ -11,6 +11,7 @@ from faithlens.figures.audit import draw_band, split_by_subject
 from faithlens.figures.style import GREY, format_axes, get_colour
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.front import mark_pareto_front
+from faithlens.stats.verdict import format_ends
 from faithlens.tasks.kinds import REASONING_STRATEGIES, SENSITIVITIES, STRATEGIES
 
 if TYPE_CHECKING:
@@ -88,10 +89,12 @@ def _draw_strategies(rows: pd.DataFrame, sensitivity: str, name: str, i: int, in
     front = points[points["front"]].sort_values("sensitivity")
     line = go.Scatter(x=front["sensitivity"], y=front["accuracy"], mode="lines", hoverinfo="skip", name=name)
     yield line.update(line={"color": get_colour(i, 0.6), "width": 2}, legendgroup=name, showlegend=in_legend)
-    hover = "%{text}: right %{y:.2f}, changed %{x:.2f} (%{customdata[0]:.2f} to %{customdata[1]:.2f})"
+    hover = "%{text}: right %{y:.2f}, changed %{x:.2f} (%{customdata})"
     dots = go.Scatter(x=points["sensitivity"], y=points["accuracy"], text=points["strategy"], mode="markers", name=name)
     dots.update(
-        error_x=_make_error_bars(x, i), error_y=_make_error_bars(y, i), customdata=x[["low", "high"]].to_numpy()
+        error_x=_make_error_bars(x, i),
+        error_y=_make_error_bars(y, i),
+        customdata=list(map(format_ends, x["low"], x["high"])),
     )
     symbols = [shape + "-open" * (not on) for shape, on in zip(points["shape"], points["front"], strict=True)]
     dots.update(marker={"color": get_colour(i), "size": 11, "symbol": symbols}, hovertemplate=hover)

@@ -31,10 +31,16 @@ def _describe_changes(comparison: Mapping[str, Any]) -> Text:
     if not tested:
         why = alike[0]["reason"] if alike else "no measure but accuracies was scored in both runs"
         return lines.append(f"At equal accuracy nothing can be concluded: {why}.")
-    clear = [d for d in tested if d["holm"] < SIGNIFICANCE_LEVEL and not d["low"] <= 0 <= d["high"]]
+    clear = [d for d in tested if d["holm"] < SIGNIFICANCE_LEVEL and _is_clear_of_zero(d)]
     changes = ", ".join(f"{get_measure(d['measure']).label} by {format_number(d['value'])}" for d in clear)
     lines.append(f"At equal accuracy {len(clear)} of {len(tested)} measures differ after Holm's correction")
     return lines.append(f": {changes}." if clear else ".")
+
+
+def _is_clear_of_zero(difference: Mapping[str, Any]) -> bool:
+    """Whether there is an interval, and it leaves out 0."""
+    low, high = difference["low"], difference["high"]
+    return low is not None and not low <= 0 <= high
 
 
 def _name_side(side: Mapping[str, Any]) -> str:

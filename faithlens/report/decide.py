@@ -10,7 +10,7 @@ from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
 from faithlens.report.terminal import VERDICT_STYLES
-from faithlens.stats.verdict import format_number
+from faithlens.stats.verdict import format_ends, format_number
 from faithlens.tasks.kinds import STRATEGIES
 
 
@@ -76,4 +76,4 @@ def _make_front_table(measure: str, points: Sequence[Mapping[str, Any]]) -> Tabl
 
 def format_interval(number: Mapping[str, Any]) -> str:
     """A value and its interval."""
-    return f"{format_number(number['value'])} ({format_number(number['low'])} to {format_number(number['high'])})"
+    return f"{format_number(number['value'])} ({format_ends(number['low'], number['high'])})"

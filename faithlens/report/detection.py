@@ -9,7 +9,7 @@ import pandas as pd
 from rich.table import Table
 
 from faithlens.figures.detection import get_label
-from faithlens.stats.verdict import format_number
+from faithlens.stats.verdict import format_ends, format_number
 
 
 def make_detection_table(detection: pd.DataFrame) -> Table:
@@ -23,7 +23,7 @@ def make_detection_table(detection: pd.DataFrame) -> Table:
             table.add_row(row["contest"], get_label(row["measure"]), "–", "", str(row["reason"]))
             continue
         wrong = [name for name, share in row["by_organism"].items() if share < 0.5]
-        number = f"{format_number(row['auroc'])} [{format_number(row['low'])}, {format_number(row['high'])}]"
+        number = f"{format_number(row['auroc'])} [{format_ends(row['low'], row['high'], ', ')}]"
         table.add_row(
             row["contest"], get_label(row["measure"]), number, _format_extremes(row["by_model"]), ", ".join(wrong)
         )
@@ -41,7 +41,7 @@ def make_exposures_table(exposures: pd.DataFrame) -> Table:
     for column in ("organism", "measure", "trained on", "cut ones", "these", "difference"):
         table.add_column(column)
     for row in exposures.to_dict("records"):
-        apart = f"{format_number(row['difference'])} [{format_number(row['low'])}, {format_number(row['high'])}]"
+        apart = f"{format_number(row['difference'])} [{format_ends(row['low'], row['high'], ', ')}]"
         cells = (
             row["organism"],
             get_label(row["measure"]),

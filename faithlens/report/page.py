@@ -13,7 +13,7 @@ from faithlens.measures.catalogue import MEASURES, Measure, get_measure, list_me
 from faithlens.report.behaviour import list_tests
 from faithlens.report.terminal import group_by_truth
 from faithlens.stats.estimate import select_scalars
-from faithlens.stats.verdict import CELL_MEANINGS, format_number
+from faithlens.stats.verdict import CELL_MEANINGS, format_ends, format_number
 from faithlens.store import REPORT_NAME, Run
 
 SHADE_MEASURES = ("knockout.step_raw", "mistakes.soft")
@@ -66,6 +66,7 @@ def _make_environment() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(plain=format_number, label=lambda name: get_measure(name).label)
+    environment.globals["ends"] = format_ends
     return environment
 
 

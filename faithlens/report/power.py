@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
-from faithlens.stats.verdict import format_number
+from faithlens.stats.verdict import format_ends, format_number
 
 
 def make_expectation_table(power: Mapping[str, Any], aim: Mapping[str, Any]) -> Table:
@@ -60,9 +60,7 @@ def make_power_table(rows: Sequence[Mapping[str, Any]], aim: Mapping[str, Any]) 
 
 def _format_estimate(estimate: Mapping[str, Any]) -> str:
     low, high = estimate["low"], estimate["high"]
-    return _format_optional(estimate["value"]) + (
-        "" if low is None else f"\n{format_number(low)} to {format_number(high)}"
-    )
+    return _format_optional(estimate["value"]) + ("" if estimate["value"] is None else f"\n{format_ends(low, high)}")
 
 
 def _format_optional(number: float | None) -> str:

@@ -14,7 +14,7 @@ from rich.text import Text
 from faithlens.measures.catalogue import get_measure
 from faithlens.report.decide import format_interval
 from faithlens.stats.scaling.size_effect import select_last_checkpoints
-from faithlens.stats.verdict import format_number
+from faithlens.stats.verdict import format_ends, format_number
 from faithlens.store import Run
 
 
@@ -60,8 +60,7 @@ def _format_value(row: Mapping[Hashable, Any]) -> str:
     """A value with its interval and questions; why there is none."""
     if pd.isna(row["value"]):
         return str(row["reason"])
-    between = "" if pd.isna(row["low"]) else f"\n{format_number(row['low'])} to {format_number(row['high'])}"
-    return f"{format_number(row['value'])}{between}\nn {row['n_used']}"
+    return f"{format_number(row['value'])}\n{format_ends(row['low'], row['high'])}\nn {row['n_used']}"
 
 
 def _make_effects_table(title: Text, entry: Mapping[str, Any]) -> Table:
@@ -71,9 +70,7 @@ def _make_effects_table(title: Text, entry: Mapping[str, Any]) -> Table:
     for name in ("answer", "slope", "counted", "sizes", "reasons and warnings"):
         table.add_column(name, vertical="top")
     for effect in entry["effects"]:
-        slope = "–" if effect["value"] is None else format_number(effect["value"])
-        if effect["low"] is not None:
-            slope = format_interval(effect)
+        slope = "–" if effect["value"] is None else format_interval(effect)
         counted = "–" if effect["counted"] == "none" else f"{effect['n_used']} {effect['counted']}s"
         notes = "; ".join(filter(None, (effect["reason"], effect["warning"])))
         table.add_row(effect["answer"], slope, counted, str(effect["n_sizes"]), Text(notes))

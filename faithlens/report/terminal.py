@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import list_measures
-from faithlens.stats.verdict import format_number
+from faithlens.stats.verdict import format_ends, format_number
 from faithlens.store import Run
 
 VERDICT_STYLES = {"trust": "bold green", "do-not-trust": "bold red", "undecided": "bold yellow"}
@@ -51,7 +51,8 @@ def _format_measure(measures: Mapping[str, Mapping[str, Any]], measure: str) -> 
     if measure not in measures:
         return "–"
     m = measures[measure]
-    return f"{format_number(m['value'])}\n{format_number(m['low'])}–{format_number(m['high'])}"
+    ends = format_ends(m["low"], m["high"], "–").replace(" ", "\n")  # words would not fit into the column
+    return f"{format_number(m['value'])}\n{ends}"
 
 
 def _format_accuracies(measures: Mapping[str, Mapping[str, Any]]) -> str:

@@ -135,6 +135,13 @@ def format_number(x: float) -> str:
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
 
 
+def format_ends(low: float | None, high: float | None, joint: str = " to ") -> str:
+    """The ends of an interval; that it is withheld, where there are none."""
+    if low is None or high is None or pd.isna(low) or pd.isna(high):
+        return "interval withheld"
+    return f"{format_number(low)}{joint}{format_number(high)}"
+
+
 def select_numbers(estimates: pd.DataFrame) -> dict[str, MeasuredNumber]:
     """The defined scalar estimates of one (model, task) by measure."""
     scalar = select_scalars(estimates).dropna(subset=["value"])

@@ -1,11 +1,11 @@
 """`faithlens plan`: the closed forms by hand, before a run and after one, and what is refused."""
 
 import json
-from math import ceil, sqrt
+from math import ceil
 from pathlib import Path
 
 import pytest
-from scipy.stats import norm
+from scipy.stats import beta, binomtest, norm
 from typer.testing import CliRunner
 
 from faithlens.cli import main
@@ -54,18 +54,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_before_a_run_the_numbers_are_the_closed_forms() -> None:
-    """Accuracies of 0.3 and 0.8 let 90 of 100 answers change; the half-width of a share of one half is Wilson's."""
+    """Accuracies of 0.3 and 0.8 let 90 of 100 answers change; the half-width of a share of one half is exact."""
     words = ["--accuracy", 0.8, "--without", 0.3, "--change", 0.5, "-n", 100, "--half-width", 0.05]
     found = planned(*words)["power"]
-    half = Z / (1 + Z * Z / 100) * sqrt(0.25 / 100 + Z * Z / 40000)  # 0.0962
+    half = beta.ppf(0.975, 51, 50) - 0.5  # 0.1017
     assert found["n_informative"] == pytest.approx(90)
     assert found["half_width"] == pytest.approx(half, rel=1e-6)
     assert found["detectable"] == pytest.approx(half * (Z + 0.841621) / Z, rel=1e-6)
     assert found["detectable_share"] == pytest.approx(found["detectable"] / 0.9)
-    assert found["needed"] == ceil(Z * Z * (0.25 / 0.05**2 - 1)) == 381
+    assert found["needed"] == 402  # 201 of 402: 0.4500 to 0.5500
+    assert beta.ppf(0.975, 202, 201) - 0.5 <= 0.05 < beta.ppf(0.975, 201.5, 200.5) - 0.5
     text = said(*words)
     assert "questions for a half-width of 0.05 " in text
-    for number in ("90", "0.10", "0.14", "0.15", "381"):
+    for number in ("90", "0.10", "0.14", "0.16", "402"):
         assert number in text
 
 
@@ -81,9 +82,11 @@ def test_after_a_run_its_own_intervals_speak(run: Path) -> None:
     early, share = planned(run, "--half-width", 0.1)["measures"]
     assert (early["estimate"]["measure"], share["estimate"]["measure"]) == (EARLY, SHARE)
     assert early["power"]["n_informative"] == pytest.approx(20 * (0.4 + 0.2))  # 0.6 right after the edit, 0.8 before
-    half = Z / (1 + Z * Z / 20) * sqrt(0.25 * 0.75 / 20 + Z * Z / 1600)
-    assert early["power"]["half_width"] == pytest.approx(half, rel=1e-6)
-    assert early["power"]["needed"] == ceil(Z * Z * ((0.1875 + sqrt(0.1875**2 + 0.1**2 / 4)) / 0.02 - 1)) == 70
+    exact = binomtest(5, 20).proportion_ci(method="exact")
+    assert early["power"]["half_width"] == pytest.approx((exact.high - exact.low) / 2, rel=1e-6)
+    assert early["power"]["needed"] == next(
+        n for n in range(1, 200) if beta.ppf(0.975, n / 4 + 1, 3 * n / 4) - beta.ppf(0.025, n / 4, 3 * n / 4 + 1) <= 0.2
+    )
     assert share["power"]["n_informative"] is None  # accuracies say nothing about a share of an effect
     wide = share["estimate"]["high"] - share["estimate"]["low"]
     assert share["power"]["half_width"] == pytest.approx(wide / 2)
@@ -95,8 +98,8 @@ def test_a_measure_may_be_named_and_the_table_tells_it(run: Path) -> None:
     assert (only["estimate"]["value"], only["power"]["n"]) == (pytest.approx(0.8), 20)
     rows = said(run).splitlines()  # on a narrow terminal
     first, second = (next(row for row in rows if words in row).split() for words in ("0.25 ", "early answering"))
-    assert " ".join(first[2:]) == "0.25 20 of 20 12 0.18 0.26 286"
-    assert " ".join(second[-4:]) == "0.11 to 0.47 0.43"  # Wilson; 0.26 over the 0.6 that can change
+    assert " ".join(first[2:]) == "0.25 20 of 20 12 0.20 0.29 306"
+    assert " ".join(second[-4:]) == "0.09 to 0.49 0.48"  # exact; 0.29 over the 0.6 that can change
 
 
 REFUSALS = {
