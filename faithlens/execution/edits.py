@@ -1,7 +1,9 @@
 """The values that patches, ablations and functions write.
 
-1. `list_overwrites` lists the edits of a component in a layer, sources before targets (by wave).
-2. `compute_new_values` computes the new value of each row from its own value and from the sources.
+1. `list_overwrites` lists the edits of a component in a layer: sources before targets, and edits of one row in their
+   order.
+2. `compute_new_values` computes the new value of each row from its own value, as the edits before left it, and from the
+   sources.
 3. For some heads of "z" only, the other heads keep their own values.
 
 For example, rows with the own value u = 1, a donor with v = 5, and sources with the values 0, 2, 4::
@@ -31,10 +33,10 @@ from faithlens.plan.packing import OverwrittenRows
 def list_overwrites(
     geometry: Geometry, component: Component, layer: int
 ) -> Iterator[tuple[OverwrittenRows, Tensor, Tensor]]:
-    """The edits in `layer`, in the order of their waves: each with its target rows and the rows of its sources."""
-    packed = geometry.packed
-    active = [w for w in packed.overwrites if w.edit.component == component and is_active(w.edit.layers, layer)]
-    for writing in sorted(active, key=lambda w: packed.waves[w.targets[0]]):
+    """The edits in `layer`, in the order in which they write: each with its target rows and the rows of its sources."""
+    for writing in geometry.packed.overwrites:
+        if writing.edit.component != component or not is_active(writing.edit.layers, layer):
+            continue
         targets, sources = (torch.tensor(x, device=geometry.device).long() for x in (writing.targets, writing.sources))
         yield writing, targets, geometry.find_holders(sources, layer)
 

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 from faithlens.errors import PlanError, check_choice
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record, check_capture
+from faithlens.plan.checks import check_model_fit
 from faithlens.plan.plan import Plan
 
 Backend = Literal["packed", "separate"]
@@ -33,6 +34,7 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
             "Make one of the conditions: plan_passes(model, conditions).",
         )
     check_capture(plan.conditions, capture, model.n_layers)
+    check_model_fit(model, plan.conditions)
     if backend == "packed":
         from faithlens.execution.packed import run_packed as run
     else:

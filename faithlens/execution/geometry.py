@@ -65,6 +65,7 @@ class Geometry:
         self._until = torch.tensor(packed.visible_until, device=device)
         self._limited = {layers for row in (*packed.cuts, *packed.grafts) for layers, _ in row if layers is not None}
         self._trees: dict[frozenset[Layers], Tree] = {}
+        self._detached: dict[Tree, Tree] = {}
         self._last: dict[frozenset[int], list[Chunk]] = {}
 
     def __len__(self) -> int:
@@ -83,25 +84,50 @@ class Geometry:
                 self.depth,
                 self._until,
                 self._pad_intervals([own + other for own, other in zip(cuts, replaced, strict=True)]),
-                self._pad_intervals([self._remove_cuts(row, hidden) for row, hidden in zip(grafts, cuts, strict=True)]),
+                self._pad_intervals([self._find_seen(row, hidden) for row, hidden in zip(grafts, cuts, strict=True)]),
             )
         return self._trees[here]
+
+    def build_detached_tree(self, layer: int) -> Tree:
+        """The tree of `layer` for keys that are followed by a copy of themselves, in which grafts are seen.
+
+        The copy has no gradient, so what a row reads by a graft is a constant.
+        """
+        tree = self.build_tree(layer)
+        if tree not in self._detached:
+            nothing, hidden, grafts = (torch.zeros_like(x) for x in (tree.depth, tree.hidden, tree.grafts))
+            self._detached[tree] = Tree(
+                torch.cat([tree.depth, tree.depth]),
+                torch.cat([tree.visible_until, nothing]),
+                torch.cat([tree.hidden, hidden]),
+                torch.cat([tree.grafts + len(tree), grafts]),
+            )
+        return self._detached[tree]
 
     def _find_depths(self, graft: Interval) -> Interval:
         """The depths of the rows of a graft: the rows are neighbours, and each is the parent of the next."""
         first = self.packed.depth[graft[0]]
         return first, first + graft[1] - graft[0]
 
-    def _remove_cuts(self, grafts: list[Interval], cuts: list[Interval]) -> list[Interval]:
-        """Grafts without the rows at depths that are cut."""
-        for low, high in cuts:
+    def _find_seen(self, grafts: list[Interval], cuts: list[Interval]) -> list[Interval]:
+        """The parts of grafts that a row sees: none at depths that are cut, and of the same depths the last graft's."""
+        out, hidden = [], list(cuts)
+        for graft in reversed(grafts):
+            out += self._remove_depths(graft, hidden)
+            hidden.append(self._find_depths(graft))
+        return out
+
+    def _remove_depths(self, graft: Interval, hidden: list[Interval]) -> list[Interval]:
+        """The parts of a graft that are not at `hidden` depths."""
+        parts = [graft]
+        for low, high in hidden:
             left = []
-            for start, stop in grafts:
+            for start, stop in parts:
                 first = self.packed.depth[start]
                 a, b = start + max(0, low - first), start + max(0, high - first)
                 left += [(x, y) for x, y in ((start, min(stop, a)), (max(start, b), stop)) if x < y]
-            grafts = left
-        return grafts
+            parts = left
+        return parts
 
     def _pad_intervals(self, rows: list[list[Interval]]) -> Int[Tensor, "pos cut two"]:
         """The intervals of each row, padded with empty ones to the same number."""

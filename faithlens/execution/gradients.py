@@ -4,6 +4,10 @@
 2. After the pass, the metric is differentiated at all leaves at once.
 3. The gradient at a patched row times the step to the donor is its attribution score.
 
+What a condition takes from its donors is a constant: no gradient goes through it. Donors lie in the same packed row,
+and may share rows with the condition, so their values are detached where they are read (`overwrite_rows`,
+`build_detached_tree`).
+
 For example, a row with the value u = 2 is patched at amount 0 from a donor with the value v = 5, and the metric is the
 square of the row. The leaf is 0, the metric (2 + 0)^2, its gradient 4, the step 5 - 2 = 3, and the score 4 * 3 = 12.
 The true effect of the patch is 25 - 4 = 21, which is the mean of the scores over amounts from 0 to 1 (integrated
@@ -103,18 +107,25 @@ class Gradients:
         return owners.pop()
 
     def get_patch_scores(self, index: int) -> dict[Patch, Float[Tensor, " pos"]]:
-        """Gradient times step for each token of each patch of condition `index`, over all its layers."""
+        """Gradient times step for each token of each patch of condition `index`, over all its layers.
+
+        Patches that are equal have one score, which is the sum of theirs.
+        """
         return self._patch_scores.get(index, {})
 
     @cached_property
     def _patch_scores(self) -> dict[int, dict[Patch, Float[Tensor, " pos"]]]:
         out: dict[int, dict[Patch, Tensor]] = {}
         for (writing, numbers, _, step), gradient in zip(self._leaves, self._gradients, strict=False):
-            assert isinstance(writing.edit, Patch)
+            edit = writing.edit
+            assert isinstance(edit, Patch)
+            start, stop = edit.locate_source()
             score = (gradient * step).sum(-1).float().cpu()
-            patches = out.setdefault(self.find_owner(writing.targets, "a patch"), {})
-            whole = patches.setdefault(writing.edit, score.new_zeros(len(writing.targets)))
-            whole.index_add_(0, numbers.cpu(), score)  # chunks may have cut the patch into parts
+            for i, number in enumerate(numbers.tolist()):  # chunks and waves may have cut the patch into parts
+                row = writing.targets[number]
+                if row in self._owners:  # other rows belong to donors only, whose values are constants
+                    patches = out.setdefault(self.find_owner([row], "a patch"), {})
+                    patches.setdefault(edit, score.new_zeros(stop - start))[writing.offsets[number]] += score[i]
         return out
 
     def list_gates(self) -> Iterator[tuple[int, Int[Tensor, " row"], Float[Tensor, "head row span"]]]:

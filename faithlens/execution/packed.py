@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 
-from faithlens.errors import ModelError, PlanError
+from faithlens.errors import ModelError
 from faithlens.execution.geometry import Chunk
 from faithlens.execution.hooks import install_hooks, write_stream
 from faithlens.execution.readings import Readings
@@ -84,13 +84,17 @@ def attend_packed(
         values = torch.nn.functional.pad(values, (0, query.shape[-1] - width))
     if not chunk.is_whole:
         keys, values = running.store_rows("keys", rows, keys, 1), running.store_rows("values", rows, values, 1)
+    tree, queries = geometry.build_tree(layer), None if chunk.is_whole else rows
+    if torch.is_grad_enabled() and tree.grafts.shape[1]:
+        tree, queries = geometry.build_detached_tree(layer), rows
+        keys, values = (torch.cat([x, x.detach()], 1) for x in (keys, values))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     readout = running.readings.get_readout(geometry, layer, chunk)
     if chunk.is_silent and readout is None:
         raise BlockDone
     attended = tree_attention(
-        query[0], keys, values, geometry.build_tree(layer), scale, queries=None if chunk.is_whole else rows,
-        window=sliding_window, softcap=softcap, sinks=s_aux, readout=readout,
+        query[0], keys, values, tree, scale, queries=queries, window=sliding_window, softcap=softcap, sinks=s_aux,
+        readout=readout,
     )  # fmt: skip
     flow = None if attended.flow is None else attended.flow[..., :width]
     attended = attended._replace(out=attended.out[..., :width], flow=flow)
@@ -171,7 +175,6 @@ def install_run(hf_model: PreTrainedModel, running: PackedRun) -> Iterator[None]
 
 def run_packed(model: Model, plan: Plan, capture: Capture) -> list[Record]:
     """Run a plan in packed rows; one record for each condition, in the order of the plan."""
-    check_layers(model, plan, len(model.anatomy.blocks))  # the anatomy refuses a model that cannot be packed
     check_memory(model, plan)
     records: dict[int, Record] = {}
     for packed in plan.passes:
@@ -236,30 +239,3 @@ def score_sequences(
     sums = logprobs.new_zeros(len(sequences)).index_add(0, owner, logprobs[rows, columns])
     each = sums.split([len(placed.reads) for placed in packed.placements])
     return {placed.index: own.clone() for placed, own in zip(packed.placements, each, strict=True)}
-
-
-def check_layers(model: Model, plan: Plan, n_layers: int) -> None:
-    """Refuse edits of layers and heads that the model does not have.
-
-    Raises:
-        PlanError: the layer or head, and how many the model has.
-    """
-    for writing in (w for packed in plan.passes for w in packed.overwrites):
-        if writing.edit.heads and max(writing.edit.heads) >= model.n_heads:
-            raise PlanError(
-                f"an edit names heads {writing.edit.heads}, and {model.name} has {model.n_heads} heads",
-                "Name heads from 0 on.",
-            )
-    layers = {
-        layer
-        for packed in plan.passes
-        for some in (
-            *(w.edit.layers for w in packed.overwrites),
-            *(each for row in (*packed.cuts, *packed.grafts) for each, _ in row),
-        )
-        for layer in some or ()
-    }
-    if layers and max(layers) >= n_layers:
-        raise PlanError(
-            f"an edit names layer {max(layers)}, and {model.name} has {n_layers} layers", "Name layers from 0 on."
-        )

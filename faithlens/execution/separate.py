@@ -135,7 +135,7 @@ def differentiate(
     model: Model, condition: Condition, runs: list[SequenceRun], capture: Capture, logprobs: Tensor
 ) -> tuple[dict[Patch, Tensor], dict[str, Tensor]]:
     """The attribution scores of each patch, and the gradient flow of each reader."""
-    leaves = [leaf for run in runs for leaf in (*(leaf for _, leaf, _ in run.patch_leaves), *run.gates)]
+    leaves = [leaf for run in runs for leaf in (*(each.leaf for each in run.patch_leaves), *run.gates)]
     if not (capture.attribution and leaves):
         return {}, {}
     metric = (torch.tensor(capture.attribution) * logprobs.cpu()).sum()
@@ -143,9 +143,11 @@ def differentiate(
     patches: dict[Patch, Tensor] = {}
     slopes = [torch.zeros(())] * model.n_layers
     for run in runs:
-        for edit, _, step in run.patch_leaves:
+        for edit, offsets, _, step in run.patch_leaves:
             score = (next(gradients) * step).sum(-1).float().cpu()
-            patches[edit] = patches[edit] + score if edit in patches else score
+            start, stop = condition.locate(edit.span)
+            whole = patches.setdefault(edit, score.new_zeros(stop - start))
+            whole.index_add_(0, offsets, score)  # the stretches of a sequence may cut the patch into parts
         # every run starts with the condition's own tokens; the tokens of an option are after all readers
         slopes = [total + next(gradients)[0, : len(condition.ids)] for total, _ in zip(slopes, run.gates, strict=False)]
     readers = capture.locate_readers(condition, capture.gradient_flow)

@@ -6,6 +6,7 @@ the reference that the packed pass is tested against.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,7 +22,6 @@ from faithlens.plan.condition import (
     Mark,
     Overwrite,
     Patch,
-    Write,
     is_active,
     list_averaged,
 )
@@ -29,6 +29,15 @@ from faithlens.plan.sites import HOOK_NAMES
 
 Hook = tuple[str | Callable, Callable]  # TransformerLens' own: a hook point's name, and a function of its tensor
 Place = tuple[Component, int]  # a component in a layer
+
+
+class PatchLeaf(NamedTuple):
+    """Zeros that were added to patched rows, at `offsets` within the patch's span; `step` is donor minus own value."""
+
+    edit: Patch
+    offsets: Tensor
+    leaf: Tensor
+    step: Tensor
 
 
 @dataclass
@@ -41,7 +50,7 @@ class SequenceRun:
         patterns: the attention pattern of each layer, [head, pos, pos].
         keys_values: the keys and values of each layer.
         values_read: for each stretch of rows that read the same keys: its end, and the values it read in each layer.
-        patch_leaves: the leaves of patches, in each layer: (patch, leaf, step to the donor).
+        patch_leaves: the leaves of patches, in each layer.
         gates: leaves at the output of the heads of each layer, [pos, d_model].
     """
 
@@ -50,7 +59,7 @@ class SequenceRun:
     patterns: dict[int, Tensor] = field(default_factory=dict)
     keys_values: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     values_read: list[tuple[int, list[Tensor]]] = field(default_factory=list)
-    patch_leaves: list[tuple[Patch, Tensor, Tensor]] = field(default_factory=list)
+    patch_leaves: list[PatchLeaf] = field(default_factory=list)
     gates: list[Tensor] = field(default_factory=list)
 
 
@@ -79,7 +88,7 @@ def run_sequence(
         part = SequenceRun(
             torch.empty(0), values_read=whole.values_read, patch_leaves=whole.patch_leaves, gates=whole.gates
         )
-        hooks = [*make_cut_hooks(model, marks, start, stop), *make_write_hooks(model, marks, start, stop, part)]
+        hooks = [*make_cut_hooks(model, marks, start, stop), *make_write_hooks(model, condition, start, stop, part)]
         hooks += [*make_keep_hooks(model, places, part), *(make_gate_hooks(model, part) if with_gates else ())]
         tokens = torch.tensor([ids[start:stop]], device=model.device)
         positions = torch.arange(start, stop, device=model.device)[None]
@@ -142,18 +151,17 @@ def make_cut_hooks(model: Model, marks: list[tuple[Mark, ...]], start: int, stop
     return hooks
 
 
-def make_write_hooks(
-    model: Model, marks: list[tuple[Mark, ...]], start: int, stop: int, part: SequenceRun
-) -> list[Hook]:
-    """Hooks that overwrite activations of the rows `start` to `stop - 1`, edit by edit."""
-    rows: dict[Overwrite, list[tuple[int, int]]] = {}
-    for i in range(start, stop):
-        for mark in marks[i]:
-            if isinstance(mark, Write):
-                rows.setdefault(mark.edit, []).append((i - start, mark.offset))
+def make_write_hooks(model: Model, condition: Condition, start: int, stop: int, part: SequenceRun) -> list[Hook]:
+    """Hooks that overwrite activations of the rows `start` to `stop - 1`, in the order of the condition's edits."""
     hooks: list[Hook] = []
-    for edit, pairs in rows.items():
-        targets, offsets = (torch.tensor(each) for each in zip(*pairs, strict=True))
+    for edit in map(condition.complete, condition.edits):
+        if not isinstance(edit, Overwrite):
+            continue
+        first, end = condition.locate(edit.span)
+        if max(first, start) >= min(end, stop):
+            continue
+        rows = torch.arange(max(first, start), min(end, stop))
+        targets, offsets = rows - start, rows - first
         for layer in range(model.n_layers):
             if not is_active(edit.layers, layer):
                 continue
@@ -175,8 +183,8 @@ def make_write_hooks(
                 new = compute_new_values(edit, layer, own, given, offsets, model.n_heads)
                 if isinstance(edit, Patch) and torch.is_grad_enabled():
                     step = compute_donor_step(edit, layer, own, given, offsets, model.n_heads)
-                    part.patch_leaves.append((edit, torch.zeros_like(new, requires_grad=True), step))
-                    new = new + part.patch_leaves[-1][1]
+                    part.patch_leaves.append(PatchLeaf(edit, offsets, torch.zeros_like(new, requires_grad=True), step))
+                    new = new + part.patch_leaves[-1].leaf
                 flat[0, targets] = new
                 return flat.view_as(x)
 
@@ -190,7 +198,7 @@ def compute_source(model: Model, edit: Overwrite, layer: int) -> Tensor:
     place: Place = (edit.component, layer)
     if isinstance(edit, Patch):
         kept = run_sequence(model, edit.donor, (), {place}).activations[place]
-        return kept[slice(*edit.donor.locate(edit.span if edit.at is None else edit.at))]
+        return kept[slice(*edit.locate_source())]
     distinct: dict[object, Tensor] = {}  # a token that several conditions share is counted once
     for donor in list_averaged(edit):
         kept = run_sequence(model, donor, (), {place}).activations[place]

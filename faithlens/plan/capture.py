@@ -162,6 +162,9 @@ def check_capture(conditions: Sequence[Condition], capture: Capture, n_layers: i
                 f"no condition has the piece {site.span!r} of an activation site",
                 f"Name a piece: {suggest_names(site.span, pieces)}",
             )
+        if isinstance(site.span, tuple):
+            for condition in conditions:
+                condition.locate(site.span)
         if not 0 <= site.layer < n_layers:
             raise PlanError(
                 f"a site is in layer {site.layer}, and the model has {n_layers} layers", "Name layers from 0 on."

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
+from numbers import Integral
 from typing import Literal, NamedTuple, get_args
 
 from torch import Tensor
@@ -116,6 +117,10 @@ class Patch:
     def __post_init__(self) -> None:
         check_choice(self.component, COMPONENTS, "component", PlanError)
 
+    def locate_source(self) -> Interval:
+        """The positions in the donor whose activations are written."""
+        return self.donor.locate(self.span if self.at is None else self.at)
+
 
 @dataclass(frozen=True)
 class Ablation:
@@ -128,7 +133,8 @@ class Ablation:
             with `scale` times the standard deviation of `over` (Meng et al. 2022, section 2.1, use 3).
         layers: the blocks in which they are written; None for all.
         heads: of component "z", the heads that are written; None for all.
-        over: the conditions whose tokens give the mean and the deviation; by default, this condition without edits.
+        over: the conditions whose tokens give the mean and the deviation; by default, this condition without edits. A
+            token that several of them share, with all that is before it, counts once.
         scale: the standard deviation of the noise, in standard deviations of `over`.
         seed: the seed of the noise, which depends only on seed, layer and position within `span`.
 
@@ -182,7 +188,7 @@ Edit = Knockout | KeyValuePatch | Patch | Ablation | Apply
 Overwrite = Patch | Ablation | Apply
 
 
-def list_averaged(edit: Ablation | Apply) -> tuple["Condition", ...]:
+def list_averaged(edit: Edit) -> tuple["Condition", ...]:
     """The conditions whose tokens give the mean or the deviation of an edit."""
     return edit.over if isinstance(edit, Ablation) and edit.how != "zero" else ()
 
@@ -231,6 +237,9 @@ class Condition:
             (`plan.spellings`). Empty if no option has any.
         edits: the edits of the pass itself, in the order in which they are applied.
         reference: the condition that this one is compared with.
+
+    Raises:
+        PlanError: two pieces have one name, or a piece has the name of the answer position.
     """
 
     name: str
@@ -239,6 +248,20 @@ class Condition:
     edits: tuple[Edit, ...] = ()
     reference: "Condition | None" = None
     spellings: tuple[tuple[tuple[int, ...], ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [piece.name for piece in self.pieces]
+        if ANSWER in names:
+            raise PlanError(
+                f"a piece of condition {self.name!r} is called {ANSWER!r}, which is the name of the answer position",
+                "Give the piece another name.",
+            )
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise PlanError(
+                f"condition {self.name!r} has {names.count(twice)} pieces with the name {twice!r}",
+                "Give each piece a name of its own.",
+            )
 
     def __hash__(self) -> int:
         return self._hash
@@ -276,9 +299,13 @@ class Condition:
         for edit in self.edits:
             if isinstance(edit, KeyValuePatch | Patch):
                 out.append(edit.donor)
-            elif isinstance(edit, Ablation) and edit.how != "zero":
-                out.extend(edit.over or (self.unedited,))
+            else:
+                out.extend(list_averaged(self.complete(edit)))
         return tuple(out)
+
+    def complete(self, edit: Edit) -> Edit:
+        """The edit; an ablation without `over` gets this condition without edits."""
+        return replace(edit, over=(self.unedited,)) if isinstance(edit, Ablation) and not edit.over else edit
 
     def locate(self, name: Span) -> Interval:
         """The positions of the piece `name`; an interval of positions stands for itself.
@@ -287,6 +314,8 @@ class Condition:
             PlanError: this condition has no such piece or position.
         """
         if isinstance(name, tuple):
+            if len(name) != 2 or not all(isinstance(position, Integral) for position in name):
+                raise PlanError(f"positions must be two numbers, got {name!r}", "Write them as (start, stop).")
             if not 0 <= name[0] <= name[1] <= len(self.ids):
                 raise PlanError(
                     f"positions {name} are outside of condition {self.name!r}, which has {len(self.ids)} tokens",
@@ -296,7 +325,7 @@ class Condition:
         if name not in self.spans:
             raise PlanError(
                 f"condition {self.name!r} has no piece {name!r}",
-                f"Name one of its pieces: {suggest_names(name, self.spans)}",
+                f"Name one of its pieces: {suggest_names(str(name), self.spans)}",
             )
         return self.spans[name]
 
@@ -315,9 +344,9 @@ class Condition:
         ids = self.ids + tuple(tail)
         marks: list[list[Mark]] = [[Cut(None, a, b) for a, b in cuts] for cuts in structure.list_hidden(ids)]
         for edit in self.edits:
-            if isinstance(edit, Overwrite):
-                start, stop = self.locate(edit.span)
-                own = replace(edit, over=(self.unedited,)) if isinstance(edit, Ablation) and not edit.over else edit
+            own = self.complete(edit)
+            if isinstance(own, Overwrite):
+                start, stop = self.locate(own.span)
                 for i in range(start, stop):
                     marks[i].append(Write(own, i - start))
                 continue
@@ -329,33 +358,3 @@ class Condition:
             for i in range(start, stop):
                 marks[i].extend(new)
         return [tuple(each) for each in marks]
-
-
-def check_edits(condition: Condition) -> None:
-    """Refuse edits that have no meaning.
-
-    Raises:
-        PlanError: a piece that does not exist, a donor that does not match, or heads of a component without heads.
-    """
-    for edit in condition.edits:
-        name = f"the {type(edit).__name__} of condition {condition.name!r}"
-        if edit.layers is not None and (not edit.layers or min(edit.layers) < 0):
-            raise PlanError(f"{name} has layers {edit.layers}", "Name layers from 0 on, or None for all.")
-        if isinstance(edit, KeyValuePatch):
-            here, there = condition.locate(edit.read), edit.donor.locate(edit.read)
-            if here != there:
-                raise PlanError(
-                    f"{name} reads {edit.read!r}, which lies at positions {here} here and at {there} in the donor"
-                    f" {edit.donor.name!r}",
-                    "Choose a donor with as many tokens before and within it.",
-                )
-        if isinstance(edit, Overwrite) and edit.heads is not None and edit.component != "z":
-            raise PlanError(f"{name} names heads of component {edit.component!r}", "Name heads of component 'z' only.")
-        if isinstance(edit, Patch):
-            here, there = condition.locate(edit.span), edit.donor.locate(edit.span if edit.at is None else edit.at)
-            if here[1] - here[0] != there[1] - there[0]:
-                raise PlanError(
-                    f"{name} at {edit.span!r} has {here[1] - here[0]} tokens here and {there[1] - there[0]} in the"
-                    f" donor {edit.donor.name!r}",
-                    "Choose spans of as many tokens.",
-                )

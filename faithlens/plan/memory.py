@@ -24,6 +24,7 @@ import torch
 from faithlens.errors import PlanError
 from faithlens.kernels.answer_logprobs.streamed import CHUNK_LOGITS
 from faithlens.model.model import Model
+from faithlens.plan.checks import check_model_fit
 from faithlens.plan.condition import Condition
 from faithlens.plan.packing import CHUNK_ROWS, PackedPass
 from faithlens.plan.plan import BUDGET, Plan, compile_plan
@@ -50,6 +51,7 @@ def plan_passes(
         if needed <= allowed or len(plan.passes) == len(plan.conditions):
             break
         budget = max(len(packed.ids) for packed in plan.passes) // 2
+    check_model_fit(model, conditions)
     if needed > allowed:
         raise make_memory_error(model, plan, needed, allowed, "Shorten the longest condition, give more memory")
     return plan

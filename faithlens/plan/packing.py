@@ -7,6 +7,7 @@
 3. Donors and references are inserted before the conditions that need them (`Packing.insert_condition`).
 4. The nodes are laid out depth first (`Packing.pack`): each row's descendants follow it, up to `visible_until`.
 5. Rows get waves: a row that needs activations of a source comes in a later wave than the source (`compute_waves`).
+6. Edits of one row get turns: each writes on what the edits before it left (`number_turns`).
 
 For example, three conditions with the tokens 1 (prompt), 2 (step 0), 4 (stem): "clean"; "cut", with
 ``Knockout("answer", ("step 0",))``; and "patched", with ``Patch("resid_pre", "step 0", donor, layers=(2,))`` from a
@@ -28,7 +29,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from faithlens.model.structure import Interval, Structure
-from faithlens.plan.condition import Condition, Cut, Graft, Layers, Mark, Overwrite, Patch, Write, list_averaged
+from faithlens.plan.checks import check_visibility
+from faithlens.plan.condition import (
+    Condition,
+    Cut,
+    Graft,
+    Knockout,
+    Layers,
+    Mark,
+    Overwrite,
+    Patch,
+    Write,
+    list_averaged,
+)
 
 CHUNK_ROWS = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to occupy the machine
 
@@ -74,6 +87,12 @@ class OverwrittenRows:
         """Whether each target has its own source."""
         return isinstance(self.edit, Patch)
 
+    def select(self, numbers: Sequence[int]) -> "OverwrittenRows":
+        """The same edit at some of its targets, given by their number."""
+        targets, offsets = (tuple(each[i] for i in numbers) for each in (self.targets, self.offsets))
+        sources = tuple(self.sources[i] for i in numbers) if self.is_row_by_row else self.sources
+        return OverwrittenRows(self.edit, targets, offsets, sources)
+
 
 @dataclass(frozen=True)
 class PackedPass:
@@ -85,11 +104,11 @@ class PackedPass:
         visible_until: packed index at which the subtree below each row ends.
         cuts: for each row, the depth intervals that it does not see, each with its layers.
         grafts: for each row, the packed intervals that it sees in place of its own rows at their depths, each with its
-            layers. At depths that are cut it sees neither.
+            layers. At depths that several of them have it sees the last one's, and at depths that are cut none.
         first_layers: the layer in which each row joins; below it, the row is a copy of its original.
         originals: for each row, its original; a row with the first layer 0 is its own original.
         waves: the wave of each row. Sources are in an earlier wave than their targets.
-        overwrites: the rows that edits overwrite.
+        overwrites: the rows that edits overwrite, in the order in which they are written.
         placements: the places of the conditions.
     """
 
@@ -179,6 +198,8 @@ class Packing:
         """Insert one sequence. Rows that an edit changes only from a later layer on get originals without edits."""
         tokens = condition.ids + tail
         marks = condition.mark_rows(self.structure, tail)
+        if any(isinstance(edit, Knockout) for edit in condition.edits):
+            check_visibility(condition, marks)
         path = self.trie.insert(list(zip(tokens, marks, strict=True)))
         if condition.edits:
             clean = condition.unedited.mark_rows(self.structure, tail)
@@ -211,6 +232,7 @@ class Packing:
                 if originals[parent] != parent:
                     first_layers[parent] = min(first_layers[parent], first_layers[i])
         writings = collect_overwrites(marks, paths)
+        waves = compute_waves(parents, grafts, writings)
         return PackedPass(
             ids=tuple(trie.cells[node][0] for node in order),
             depth=tuple(trie.depth[node] for node in order),
@@ -219,8 +241,8 @@ class Packing:
             grafts=tuple(grafts),
             first_layers=tuple(first_layers),
             originals=tuple(originals),
-            waves=compute_waves(parents, grafts, writings),
-            overwrites=tuple(writings),
+            waves=waves,
+            overwrites=tuple(split_by_wave(writings, waves)),
             placements=tuple(
                 self.make_placement(index, condition, paths) for index, condition in self.conditions.items()
             ),
@@ -259,22 +281,56 @@ def pack_graft(graft: Graft, paths: dict[Condition, list[list[int]]]) -> Iterato
 def collect_overwrites(
     marks: Sequence[tuple[Mark, ...]], paths: dict[Condition, list[list[int]]]
 ) -> list[OverwrittenRows]:
-    """The rows that edits overwrite, edit by edit, in the order of the conditions' lists of edits."""
-    rows: dict[Overwrite, list[tuple[int, int]]] = {}
+    """The rows that edits overwrite, turn by turn and edit by edit."""
+    rows: dict[tuple[int, Overwrite], list[tuple[int, int]]] = {}
+    turns: dict[tuple[Overwrite, ...], list[int]] = {}
     for i, row in enumerate(marks):
-        for mark in row:
-            if isinstance(mark, Write):
-                rows.setdefault(mark.edit, []).append((i, mark.offset))
+        writes = [mark for mark in row if isinstance(mark, Write)]
+        edits = tuple(write.edit for write in writes)
+        if edits not in turns:
+            turns[edits] = number_turns(edits)
+        for (edit, offset), turn in zip(writes, turns[edits], strict=True):
+            rows.setdefault((turn, edit), []).append((i, offset))
     out = []
-    for edit, pairs in rows.items():
+    for (_, edit), pairs in sorted(rows.items(), key=lambda item: item[0][0]):
         targets, offsets = zip(*pairs, strict=True)
         if isinstance(edit, Patch):
-            start, _ = edit.donor.locate(edit.span if edit.at is None else edit.at)
+            start, _ = edit.locate_source()
             sources = [paths[edit.donor][0][start + offset] for offset in offsets]
         else:
             sources = sorted({row for donor in list_averaged(edit) for row in paths[donor][0][: len(donor.ids)]})
         out.append(OverwrittenRows(edit, targets, offsets, tuple(sources)))
     return out
+
+
+def number_turns(edits: Sequence[Overwrite]) -> list[int]:
+    """The turns in which the edits of one row write it: an edit comes after those before it that write the same place.
+
+    For example, the turns of three edits of "z" in the layers 0, 1 and 0, and one of "mlp_out" in layer 0, are 0, 0, 1
+    and 0.
+    """
+    turns: list[int] = []
+    for i, edit in enumerate(edits):
+        before = [turn for turn, other in zip(turns, edits[:i], strict=True) if is_same_place(edit, other)]
+        turns.append(max(before, default=-1) + 1)
+    return turns
+
+
+def is_same_place(one: Overwrite, other: Overwrite) -> bool:
+    """Whether two edits write the same component in some layer."""
+    if one.component != other.component:
+        return False
+    return one.layers is None or other.layers is None or not set(one.layers).isdisjoint(other.layers)
+
+
+def split_by_wave(overwrites: Sequence[OverwrittenRows], waves: Sequence[int]) -> list[OverwrittenRows]:
+    """The same rows wave by wave, in each wave in the order given: so each source is written before it is read."""
+    out = [
+        overwrite.select([i for i, target in enumerate(overwrite.targets) if waves[target] == wave])
+        for overwrite in overwrites
+        for wave in {waves[target] for target in overwrite.targets}
+    ]
+    return sorted(out, key=lambda overwrite: waves[overwrite.targets[0]])
 
 
 def compute_waves(
@@ -290,9 +346,9 @@ def compute_waves(
         for _, interval in row:
             sources.setdefault(i, set()).update(range(*interval))
     for writing in overwrites:
-        patch = isinstance(writing.edit, Patch)
         for i, target in enumerate(writing.targets):
-            sources.setdefault(target, set()).update(writing.sources[i : i + 1] if patch else writing.sources)
+            own = writing.sources[i : i + 1] if writing.is_row_by_row else writing.sources
+            sources.setdefault(target, set()).update(own)
     out = [0] * len(parents)
     while True:  # a source may lie after its target: each round completes the next wave
         before = list(out)

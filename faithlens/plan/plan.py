@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from faithlens.errors import PlanError
 from faithlens.model.structure import Structure
-from faithlens.plan.condition import ANSWER, Condition, check_edits
+from faithlens.plan.checks import check_conditions
+from faithlens.plan.condition import Condition
 from faithlens.plan.packing import PackedPass, Packing
-from faithlens.plan.spellings import check_spellings
 
 BUDGET = 8192  # packed rows in a pass: a pass holds their residual stream and one layer's keys and values
 
@@ -87,33 +87,3 @@ def pack_conditions(conditions: Sequence[Condition], indices: Sequence[int], str
     for index in indices:
         packing.add(index, conditions[index])
     return packing
-
-
-def check_conditions(conditions: Sequence[Condition], context_length: int | None) -> None:
-    """Refuse conditions that cannot be run, also among donors.
-
-    Raises:
-        PlanError: what is wrong with which condition.
-    """
-    for c in conditions:
-        check_conditions(c.donors, context_length)
-        check_edits(c)
-        if ANSWER in c.spans:
-            raise PlanError(
-                f"a piece of condition {c.name!r} is called {ANSWER!r}, which is the name of the answer position",
-                "Give the piece another name.",
-            )
-        if any(isinstance(option, int) for option in c.options):
-            raise PlanError(
-                f"an option of condition {c.name!r} must be a sequence of tokens, got a single token",
-                "Write options of one token as ((7,), (8,)).",
-            )
-        if not c.options or not all(c.sequences) or not c.ids:
-            raise PlanError(f"condition {c.name!r} has no tokens or no option to score", "Give it both.")
-        check_spellings(c)
-        longest = len(c.ids) + max(map(len, c.sequences)) - 1
-        if context_length is not None and longest > context_length:
-            raise PlanError(
-                f"condition {c.name!r} has {longest} tokens, and the model reads at most {context_length}",
-                "Shorten the prompt or the chain of thought, or use a model with a longer context.",
-            )

@@ -1,0 +1,232 @@
+"""Which conditions are refused: one check for all backends, before anything runs.
+
+1. `check_conditions` needs no model: pieces, spans, options, donors, and layers and heads below 0.
+2. `check_visibility` asks whether every row still sees a key, in every layer.
+3. `check_model_fit` needs the model: its layers and heads, and its windows, in which fewer keys are visible.
+
+For example of step 2, a sequence of 5 tokens whose last two rows may not see the positions 0 to 3::
+
+    row 3    sees 0 1 2 3, all of them cut       refused: a softmax over nothing
+    row 4    sees 0 1 2 3 4, and 4 is left       allowed; but in a layer with a window of 1, see below
+
+    a window of w shows row i the positions i - w + 1 to i
+"""
+
+from collections.abc import Iterator, Sequence
+from numbers import Integral
+
+from faithlens.errors import PlanError
+from faithlens.model.model import Model
+from faithlens.plan.condition import (
+    Condition,
+    Cut,
+    Edit,
+    KeyValuePatch,
+    Knockout,
+    Mark,
+    Overwrite,
+    Patch,
+    is_active,
+)
+from faithlens.plan.spellings import check_spellings
+
+
+def check_conditions(conditions: Sequence[Condition], context_length: int | None) -> None:
+    """Refuse conditions that have no meaning in any model, also among donors.
+
+    Raises:
+        PlanError: what is wrong with which condition.
+    """
+    for condition in list_with_donors(conditions):
+        check_tokens(condition, context_length)
+        for edit in condition.edits:
+            check_edit(condition, edit)
+
+
+def list_with_donors(conditions: Sequence[Condition]) -> Iterator[Condition]:
+    """Each condition once, after its donors and their donors."""
+    seen: set[Condition] = set()
+
+    def walk(condition: Condition) -> Iterator[Condition]:
+        if condition not in seen:
+            seen.add(condition)
+            for donor in condition.donors:
+                yield from walk(donor)
+            yield condition
+
+    for condition in conditions:
+        yield from walk(condition)
+
+
+def check_tokens(condition: Condition, context_length: int | None) -> None:
+    """Refuse a condition without tokens or options, or one that is too long.
+
+    Raises:
+        PlanError: what is missing, or how long the condition is.
+    """
+    if any(isinstance(option, int) for option in condition.options):
+        raise PlanError(
+            f"an option of condition {condition.name!r} must be a sequence of tokens, got a single token",
+            "Write options of one token as ((7,), (8,)).",
+        )
+    if not condition.options or not all(condition.sequences) or not condition.ids:
+        raise PlanError(f"condition {condition.name!r} has no tokens or no option to score", "Give it both.")
+    check_spellings(condition)
+    longest = len(condition.ids) + max(map(len, condition.sequences)) - 1
+    if context_length is not None and longest > context_length:
+        raise PlanError(
+            f"condition {condition.name!r} has {longest} tokens, and the model reads at most {context_length}",
+            "Shorten the prompt or the chain of thought, or use a model with a longer context.",
+        )
+
+
+def check_edit(condition: Condition, edit: Edit) -> None:
+    """Refuse an edit that has no meaning in `condition`.
+
+    Raises:
+        PlanError: a piece that does not exist, a donor that does not match, keys that its readers cannot see, or layers
+            and heads that no model has.
+    """
+    name = f"the {type(edit).__name__} of condition {condition.name!r}"
+    check_numbers(name, "layers", edit.layers)
+    if edit.layers is not None and not edit.layers:
+        raise PlanError(f"{name} has no layers: layers=()", "Name layers from 0 on, or None for all.")
+    if isinstance(edit, Knockout):
+        condition.locate_reader(edit.reader, len(condition.ids))
+        for span in edit.read:
+            condition.locate(span)
+    elif isinstance(edit, KeyValuePatch):
+        check_key_value_patch(name, condition, edit)
+    else:
+        check_overwrite(name, condition, edit)
+
+
+def check_numbers(name: str, what: str, numbers: Sequence[int] | None) -> None:
+    """Refuse layers or heads that are no numbers from 0 on.
+
+    Raises:
+        PlanError: what was given, and what to write.
+    """
+    if numbers is None:
+        return
+    if not isinstance(numbers, tuple | range) or not all(isinstance(n, Integral) and n >= 0 for n in numbers):
+        raise PlanError(
+            f"{name} has {what}={numbers!r}, and {what} must be a tuple of numbers from 0 on",
+            f"Name {what} from 0 on, such as {what}=(0, 1), or None for all.",
+        )
+
+
+def check_key_value_patch(name: str, condition: Condition, edit: KeyValuePatch) -> None:
+    """Refuse keys that lie elsewhere in the donor, and keys that do not stand before the rows that read them.
+
+    Raises:
+        PlanError: where the keys and their readers are.
+    """
+    here, there = condition.locate(edit.read), edit.donor.locate(edit.read)
+    if here != there:
+        raise PlanError(
+            f"{name} reads {edit.read!r}, which lies at positions {here} here and at {there} in the donor"
+            f" {edit.donor.name!r}",
+            "Choose a donor with as many tokens before and within it.",
+        )
+    start, stop = condition.locate_reader(edit.reader, len(condition.ids))
+    if start < stop and here[0] < here[1] and start < here[1]:
+        raise PlanError(
+            f"{name} lets the rows {start} to {stop - 1} of {edit.reader!r} read {edit.read!r} at positions {here},"
+            " which does not end before them: a row sees the keys of earlier rows only",
+            "Choose a reader whose rows stand after all that it reads.",
+        )
+
+
+def check_overwrite(name: str, condition: Condition, edit: Overwrite) -> None:
+    """Refuse heads of what has no heads, and spans that do not match.
+
+    Raises:
+        PlanError: the heads, or the lengths of the two spans.
+    """
+    check_numbers(name, "heads", edit.heads)
+    if edit.heads is not None and edit.component != "z":
+        raise PlanError(f"{name} names heads of component {edit.component!r}", "Name heads of component 'z' only.")
+    here = condition.locate(edit.span)
+    if isinstance(edit, Patch):
+        there = edit.locate_source()
+        if here[1] - here[0] != there[1] - there[0]:
+            raise PlanError(
+                f"{name} at {edit.span!r} has {here[1] - here[0]} tokens here and {there[1] - there[0]} in the"
+                f" donor {edit.donor.name!r}",
+                "Choose spans of as many tokens.",
+            )
+
+
+def check_visibility(
+    condition: Condition, marks: Sequence[tuple[Mark, ...]], windows: Sequence[int | None] | None = None
+) -> None:
+    """Refuse knockouts that leave a row without any key to see.
+
+    Args:
+        condition: the condition.
+        marks: the marks of its rows.
+        windows: for each layer of the model, how many positions a row sees; None for all. Without it, every layer that
+            a knockout names is checked.
+
+    Raises:
+        PlanError: the row, and the layer.
+    """
+    knockouts = [edit for edit in condition.edits if isinstance(edit, Knockout)]
+    if windows is None:  # the layer -1 stands for all layers that no knockout names
+        layers: dict[int, int | None] = dict.fromkeys((-1, *(n for edit in knockouts for n in edit.layers or ())))
+    else:
+        layers = dict(enumerate(windows))
+    alike = {(*(is_active(e.layers, layer) for e in knockouts), window): layer for layer, window in layers.items()}
+    known: set[tuple[Cut, ...]] = set()
+    for row, own in enumerate(marks):
+        cuts = tuple(mark for mark in own if isinstance(mark, Cut))
+        for (*_, window), layer in alike.items() if cuts else ():
+            if window is None and cuts in known:
+                continue  # an earlier row with the same cuts sees fewer keys
+            end = 0 if window is None else max(0, row + 1 - window)
+            for start, stop in sorted((cut.start, cut.stop) for cut in cuts if is_active(cut.layers, layer)):
+                end = max(end, stop) if start <= end else end
+            if end > row:
+                where = "" if layer < 0 else f" in layer {layer}"
+                raise PlanError(
+                    f"the knockouts of condition {condition.name!r} hide every key from the token at position"
+                    f" {row}{where}, and attention to nothing has no value",
+                    "Leave each reader a position to attend to, such as its own.",
+                )
+        known.add(cuts)
+
+
+def check_model_fit(model: Model, conditions: Sequence[Condition]) -> None:
+    """Refuse edits of layers and heads that the model does not have, and rows that see nothing in its windows.
+
+    Raises:
+        PlanError: the layer or head, and how many the model has; or the row that sees nothing.
+    """
+    windows = list_windows(model)
+    for condition in list_with_donors(conditions):
+        for edit in condition.edits:
+            if edit.layers and max(edit.layers) >= model.n_layers:
+                raise PlanError(
+                    f"an edit of condition {condition.name!r} names layer {max(edit.layers)}, and {model.name} has"
+                    f" {model.n_layers} layers",
+                    "Name layers from 0 on.",
+                )
+            heads = edit.heads if isinstance(edit, Overwrite) else None
+            if heads and max(heads) >= model.n_heads:
+                raise PlanError(
+                    f"an edit of condition {condition.name!r} names heads {heads}, and {model.name} has"
+                    f" {model.n_heads} heads",
+                    "Name heads from 0 on.",
+                )
+        if any(windows) and any(isinstance(edit, Knockout) for edit in condition.edits):
+            for tail in {sequence[:-1] for sequence in condition.sequences}:
+                check_visibility(condition, condition.mark_rows(model.structure, tail), windows)
+
+
+def list_windows(model: Model) -> list[int | None]:
+    """For each layer, how many positions a row sees up to its own; None if it sees all."""
+    config = model.hf_model.config.get_text_config()
+    window = getattr(config, "sliding_window", None)
+    kinds = getattr(config, "layer_types", None) or ["sliding_attention"] * model.n_layers
+    return [window if kind == "sliding_attention" else None for kind in kinds]
