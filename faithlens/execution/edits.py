@@ -27,7 +27,7 @@ from torch import Tensor
 from faithlens.errors import PlanError
 from faithlens.execution.geometry import Geometry
 from faithlens.plan.condition import Apply, Component, Overwrite, Patch, is_active
-from faithlens.plan.packing import OverwrittenRows
+from faithlens.plan.overwrites import OverwrittenRows
 
 
 def list_overwrites(

@@ -25,7 +25,8 @@ from torch import Tensor
 
 from faithlens.errors import PlanError
 from faithlens.plan.condition import Patch
-from faithlens.plan.packing import OverwrittenRows, PackedPass
+from faithlens.plan.overwrites import OverwrittenRows
+from faithlens.plan.packing import PackedPass
 
 
 class PatchLeaf(NamedTuple):
@@ -121,7 +122,7 @@ class Gradients:
             assert isinstance(edit, Patch)
             start, stop = edit.locate_source()
             score = (gradient * step).sum(-1).float().cpu()
-            for i, number in enumerate(numbers.tolist()):  # chunks and waves may have cut the patch into parts
+            for i, number in enumerate(numbers.tolist()):  # chunks and levels may have cut the patch into parts
                 row = writing.targets[number]
                 if row in self._owners:  # other rows belong to donors only, whose values are constants
                     patches = out.setdefault(self.find_owner([row], "a patch"), {})

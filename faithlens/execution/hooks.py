@@ -13,7 +13,7 @@ from faithlens.execution.geometry import Geometry
 from faithlens.execution.running import CURRENT_RUN, PackedRun, put_rows
 from faithlens.model.anatomy import get_tensor
 from faithlens.plan.condition import Component, Patch
-from faithlens.plan.packing import OverwrittenRows
+from faithlens.plan.overwrites import OverwrittenRows
 
 INSIDE_COMPONENTS: tuple[Component, ...] = ("z", "attn_out", "mlp_out")  # only hooks inside a block reach these
 

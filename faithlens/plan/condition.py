@@ -343,12 +343,11 @@ class Condition:
         """The marks of each row, and of the rows of an option's `tail`: forbidden edges of the structure, and edits."""
         ids = self.ids + tuple(tail)
         marks: list[list[Mark]] = [[Cut(None, a, b) for a, b in cuts] for cuts in structure.list_hidden(ids)]
-        for edit in self.edits:
-            own = self.complete(edit)
-            if isinstance(own, Overwrite):
-                start, stop = self.locate(own.span)
+        for edit in map(self.complete, self.edits):
+            if isinstance(edit, Overwrite):
+                start, stop = self.locate(edit.span)
                 for i in range(start, stop):
-                    marks[i].append(Write(own, i - start))
+                    marks[i].append(Write(edit, i - start))
                 continue
             start, stop = self.locate_reader(edit.reader, len(ids))
             if isinstance(edit, Knockout):

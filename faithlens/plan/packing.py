@@ -6,8 +6,7 @@
    the branch join in layer L: below it they are copies of their originals in the unedited sequence.
 3. Donors and references are inserted before the conditions that need them (`Packing.insert_condition`).
 4. The nodes are laid out depth first (`Packing.pack`): each row's descendants follow it, up to `visible_until`.
-5. Rows get waves: a row that needs activations of a source comes in a later wave than the source (`compute_waves`).
-6. Edits of one row get turns: each writes on what the edits before it left (`number_turns`).
+5. Overwritten rows and waves say in which order rows run and are written (`plan/overwrites.py`).
 
 For example, three conditions with the tokens 1 (prompt), 2 (step 0), 4 (stem): "clean"; "cut", with
 ``Knockout("answer", ("step 0",))``; and "patched", with ``Patch("resid_pre", "step 0", donor, layers=(2,))`` from a
@@ -30,18 +29,8 @@ from dataclasses import dataclass
 
 from faithlens.model.structure import Interval, Structure
 from faithlens.plan.checks import check_visibility
-from faithlens.plan.condition import (
-    Condition,
-    Cut,
-    Graft,
-    Knockout,
-    Layers,
-    Mark,
-    Overwrite,
-    Patch,
-    Write,
-    list_averaged,
-)
+from faithlens.plan.condition import Condition, Cut, Graft, Knockout, Layers, Mark
+from faithlens.plan.overwrites import OverwrittenRows, collect_overwrites, compute_waves
 
 CHUNK_ROWS = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to occupy the machine
 
@@ -64,34 +53,6 @@ class Placement:
     path: tuple[int, ...]
     reads: tuple[tuple[tuple[int, int], ...], ...]
     reference_path: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class OverwrittenRows:
-    """Rows that one edit overwrites, and the rows that its values come from.
-
-    Attributes:
-        edit: the edit.
-        targets: the packed indices of the rows that are overwritten.
-        offsets: the position of each target within the edited span.
-        sources: for a `Patch`, one row for each target; for other edits, the rows that give the mean or the deviation.
-    """
-
-    edit: Overwrite
-    targets: tuple[int, ...]
-    offsets: tuple[int, ...]
-    sources: tuple[int, ...]
-
-    @property
-    def is_row_by_row(self) -> bool:
-        """Whether each target has its own source."""
-        return isinstance(self.edit, Patch)
-
-    def select(self, numbers: Sequence[int]) -> "OverwrittenRows":
-        """The same edit at some of its targets, given by their number."""
-        targets, offsets = (tuple(each[i] for i in numbers) for each in (self.targets, self.offsets))
-        sources = tuple(self.sources[i] for i in numbers) if self.is_row_by_row else self.sources
-        return OverwrittenRows(self.edit, targets, offsets, sources)
 
 
 @dataclass(frozen=True)
@@ -232,7 +193,6 @@ class Packing:
                 if originals[parent] != parent:
                     first_layers[parent] = min(first_layers[parent], first_layers[i])
         writings = collect_overwrites(marks, paths)
-        waves = compute_waves(parents, grafts, writings)
         return PackedPass(
             ids=tuple(trie.cells[node][0] for node in order),
             depth=tuple(trie.depth[node] for node in order),
@@ -241,8 +201,8 @@ class Packing:
             grafts=tuple(grafts),
             first_layers=tuple(first_layers),
             originals=tuple(originals),
-            waves=waves,
-            overwrites=tuple(split_by_wave(writings, waves)),
+            waves=compute_waves(parents, grafts, writings),
+            overwrites=tuple(writings),
             placements=tuple(
                 self.make_placement(index, condition, paths) for index, condition in self.conditions.items()
             ),
@@ -276,84 +236,3 @@ def pack_graft(graft: Graft, paths: dict[Condition, list[list[int]]]) -> Iterato
     for a, b in zip([0, *breaks], [*breaks, len(rows)], strict=True):
         if a < b:
             yield graft.layers, (rows[a], rows[b - 1] + 1)
-
-
-def collect_overwrites(
-    marks: Sequence[tuple[Mark, ...]], paths: dict[Condition, list[list[int]]]
-) -> list[OverwrittenRows]:
-    """The rows that edits overwrite, turn by turn and edit by edit."""
-    rows: dict[tuple[int, Overwrite], list[tuple[int, int]]] = {}
-    turns: dict[tuple[Overwrite, ...], list[int]] = {}
-    for i, row in enumerate(marks):
-        writes = [mark for mark in row if isinstance(mark, Write)]
-        edits = tuple(write.edit for write in writes)
-        if edits not in turns:
-            turns[edits] = number_turns(edits)
-        for (edit, offset), turn in zip(writes, turns[edits], strict=True):
-            rows.setdefault((turn, edit), []).append((i, offset))
-    out = []
-    for (_, edit), pairs in sorted(rows.items(), key=lambda item: item[0][0]):
-        targets, offsets = zip(*pairs, strict=True)
-        if isinstance(edit, Patch):
-            start, _ = edit.locate_source()
-            sources = [paths[edit.donor][0][start + offset] for offset in offsets]
-        else:
-            sources = sorted({row for donor in list_averaged(edit) for row in paths[donor][0][: len(donor.ids)]})
-        out.append(OverwrittenRows(edit, targets, offsets, tuple(sources)))
-    return out
-
-
-def number_turns(edits: Sequence[Overwrite]) -> list[int]:
-    """The turns in which the edits of one row write it: an edit comes after those before it that write the same place.
-
-    For example, the turns of three edits of "z" in the layers 0, 1 and 0, and one of "mlp_out" in layer 0, are 0, 0, 1
-    and 0.
-    """
-    turns: list[int] = []
-    for i, edit in enumerate(edits):
-        before = [turn for turn, other in zip(turns, edits[:i], strict=True) if is_same_place(edit, other)]
-        turns.append(max(before, default=-1) + 1)
-    return turns
-
-
-def is_same_place(one: Overwrite, other: Overwrite) -> bool:
-    """Whether two edits write the same component in some layer."""
-    if one.component != other.component:
-        return False
-    return one.layers is None or other.layers is None or not set(one.layers).isdisjoint(other.layers)
-
-
-def split_by_wave(overwrites: Sequence[OverwrittenRows], waves: Sequence[int]) -> list[OverwrittenRows]:
-    """The same rows wave by wave, in each wave in the order given: so each source is written before it is read."""
-    out = [
-        overwrite.select([i for i, target in enumerate(overwrite.targets) if waves[target] == wave])
-        for overwrite in overwrites
-        for wave in {waves[target] for target in overwrite.targets}
-    ]
-    return sorted(out, key=lambda overwrite: waves[overwrite.targets[0]])
-
-
-def compute_waves(
-    parents: Sequence[int], grafts: Sequence[Sequence[tuple[Layers, Interval]]], overwrites: Sequence[OverwrittenRows]
-) -> tuple[int, ...]:
-    """The wave of each row: no lower than that of its parent, and higher than those of its sources.
-
-    For example, with parents (-1, 0, 0), where row 1 reads row 2: row 2 has wave 0 and row 1 has wave 1. A row that is
-    patched from row 1 has wave 2.
-    """
-    sources: dict[int, set[int]] = {}
-    for i, row in enumerate(grafts):
-        for _, interval in row:
-            sources.setdefault(i, set()).update(range(*interval))
-    for writing in overwrites:
-        for i, target in enumerate(writing.targets):
-            own = writing.sources[i : i + 1] if writing.is_row_by_row else writing.sources
-            sources.setdefault(target, set()).update(own)
-    out = [0] * len(parents)
-    while True:  # a source may lie after its target: each round completes the next wave
-        before = list(out)
-        for i, parent in enumerate(parents):
-            above = out[parent] if parent >= 0 else 0
-            out[i] = max([above, *(out[source] + 1 for source in sources.get(i, ()))])
-        if out == before:
-            return tuple(out)
