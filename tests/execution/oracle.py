@@ -132,7 +132,7 @@ class Oracle:
                     donor, read = self.run(edit.donor), self.find_span(condition, edit.read)
                     other = (rows, read, pad(donor.keys[layer], len(ids)), pad(donor.values[layer], len(ids)))
                     new.exchanged.setdefault(layer, []).append(other)
-        before, handles = self.hf_model.config._attn_implementation, []
+        before, handles = self.hf_model.config._attn_implementation or "eager", []
         self.hf_model.set_attn_implementation(NAME)
         for layer, modules in enumerate(self.modules):
             for place, module in modules.items():

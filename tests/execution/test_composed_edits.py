@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from faithlens.plan.capture import Capture, Site
 from faithlens.plan.condition import (
     COMPONENTS,
     Ablation,
+    AblationKind,
     Apply,
     Condition,
     Edit,
@@ -141,7 +143,7 @@ def draw_edit(rng: random.Random, depth: int) -> Edit:
     if kind == "apply":
         return Apply(component, span, rng.choice([grown, turned]), layers, heads)
     if kind == "ablation":
-        how = rng.choice(["zero", "mean", "noise"])
+        how: AblationKind = rng.choice(get_args(AblationKind))
         over = rng.choice([(), (CLEAN,), (DONOR, FAR), (CLEAN, OTHER)])
         return Ablation(component, span, how, layers, heads, over, scale=0.5, seed=rng.randrange(9))
     amount = rng.choice([1.0, 1.0, 0.5, 0.25, -0.5])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -67,7 +68,7 @@ def test_layers_and_heads_that_a_model_does_not_have_are_refused_by_one_check(ed
     model, edited = tiny("llama"), replace(CLEAN, edits=(edit,))
     conditions = [CLEAN, replace(CLEAN, edits=(Patch("z", "step 0", edited),))]
     refusals: list[Callable[[], object]] = [lambda: plan_passes(model, conditions)]
-    refusals += [lambda b=b: execute(model, compile_plan(conditions), backend=b) for b in BACKENDS]
+    refusals += [partial(execute, model, compile_plan(conditions), backend=backend) for backend in BACKENDS]
     said = set()
     for refuse in refusals:
         with pytest.raises(PlanError, match=words) as caught:
