@@ -1,22 +1,23 @@
 """`audit`: which models' chains of thought drive their answers? Questions in, one run folder out.
 
-1. Load models and tasks, sample a first batch of chains of thought, find the answer stem under which each model
+1. Compute the digests of all inputs. A run that is continued must have the same; files of it that are damaged are moved
+   away, so that their batches are done again.
+2. Load models and tasks, sample a first batch of chains of thought, find the answer stem under which each model
    answers, and score one question to estimate the cost. Errors are raised here, before the folder is made.
-2. Sample and score the batches one by one; each is written as soon as it is finished.
-3. From all scores, write estimates, verdicts and the report.
+3. Sample and score the batches one by one; each is written as soon as it is finished.
+4. From all scores, write estimates, verdicts and the report.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from faithlens.assays import battery
 from faithlens.commands.decide import judge_subjects
-from faithlens.commands.identity import describe_objects, describe_subject
+from faithlens.commands.identity import describe_subjects, make_audit_manifest
 from faithlens.commands.prepare import (
     NO_OBJECTS,
     GivenObjects,
@@ -34,7 +35,7 @@ from faithlens.execution.sample import Sampling
 from faithlens.model.model import Model
 from faithlens.report.page import write_page
 from faithlens.stats.estimate import compute_estimates
-from faithlens.store import REPORT_NAME, Run, make_manifest
+from faithlens.store import REPORT_NAME, Run, hold_folder
 from faithlens.tasks.question import Task
 
 SAMPLING_OPTIONS = tuple(each.name for each in fields(Sampling))
@@ -145,34 +146,35 @@ def run_audit(
         FaithlensError: a model, task or folder cannot be used; then nothing was written.
     """
     Run.refuse_used(out, resume)
-    open_model = make_model_loader(config, objects)
-    ready = [prepare_subject(config, s, open_model, objects) for s in config.subjects]
-    for r in ready:
-        notify(str(estimate_subject(config, r)))
-    device = str(ready[0].setting.model.device)
-    manifest = make_manifest(config.to_dict(), config.seed, device) | {
-        "threads": torch.get_num_threads(),
-        "subjects": {r.subject.key: describe_subject(r) for r in ready},
-    }
-    in_memory = describe_objects(objects)
-    if in_memory:
-        manifest["in_memory"] = in_memory
-    run = Run.create(out, manifest, resume=resume)
-    with show_progress({r.subject.key: sum(map(len, r.batches)) for r in ready}) as lines:
+    manifest = make_audit_manifest(config, objects)
+    with ExitStack() as held:
+        if is_continued := Run.is_used(out):
+            held.enter_context(hold_folder(out))
+            run = Run.create(out, manifest, resume=True)
+        open_model = make_model_loader(config, objects)
+        ready = [prepare_subject(config, s, open_model, objects) for s in config.subjects]
         for r in ready:
-            score_subject(config, r, run, lines[r.subject.key])
-    return write_results(config, ready, run)
+            notify(str(estimate_subject(config, r)))
+        if not is_continued:
+            held.enter_context(hold_folder(out))
+            run = Run.create(out, manifest | describe_subjects(ready, objects))
+        with show_progress({r.subject.key: sum(map(len, r.batches)) for r in ready}) as lines:
+            for r in ready:
+                score_subject(config, r, run, lines[r.subject.key])
+        return write_results(config, ready, run)
 
 
 def run_or_read_audit(config: AuditConfig, out: Path) -> Run:
-    """The finished audit in `out`; it is run, or continued, where it is not finished.
+    """The finished audit in `out`; it is run, or continued, where it is not finished or where files are damaged.
 
     Raises:
         FaithlensError: as `run_audit`.
     """
-    if (out / REPORT_NAME).is_file():  # what an audit writes last
-        return Run.open(out)
-    return run_audit(config, out, resume=(out / "manifest.json").is_file())
+    run = Run(out)
+    if (out / REPORT_NAME).is_file() and not run.list_faults():  # an audit writes its report last
+        run.check_identity(make_audit_manifest(config))
+        return run
+    return run_audit(config, out, resume=Run.is_used(out))
 
 
 def write_results(config: AuditConfig, ready: Sequence[PreparedSubject], run: Run) -> Run:

@@ -1,9 +1,105 @@
-"""What made the numbers of an audit, for its manifest."""
+"""What made the numbers of an audit, for its manifest: its identity, and facts about each subject.
 
-from collections.abc import Mapping
+1. Before a model is loaded, `describe_inputs` gives the digest of everything that the audit reads: the weights of each
+   model and of an editor, the questions of each task in the words in which they are asked, chains of thought that were
+   written elsewhere, and the source code of assays that are not part of faithlens.
+2. `make_audit_manifest` adds the options, the versions and the device. An audit that is continued must have the same.
+"""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from faithlens.commands.prepare import GivenObjects, PreparedSubject
+import torch
+
+from faithlens.assays import battery
+from faithlens.assays.assay import Assay
+from faithlens.commands.prepare import NO_OBJECTS, GivenObjects, PreparedSubject, draw_questions, list_assay_names
+from faithlens.config import AuditConfig
+from faithlens.model.digest import hash_loaded_model, hash_named_model
+from faithlens.model.load import parse_device
+from faithlens.store import make_manifest
+from faithlens.tasks.question import Question, Task
+from faithlens.tasks.transcripts import TranscriptTask
+
+
+def make_audit_manifest(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> dict[str, Any]:
+    """The identity of an audit, for its manifest. No model is loaded.
+
+    Raises:
+        FaithlensError: a model, task or file cannot be used.
+    """
+    inputs = describe_inputs(config, objects)
+    return make_manifest(config.to_dict(), config.seed, _name_device(config, objects), inputs)
+
+
+def describe_inputs(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> dict[str, str]:
+    """The digest of each thing that an audit reads, by what it is.
+
+    Raises:
+        FaithlensError: a model, task or file cannot be used.
+    """
+    digests: dict[str, str] = {}
+    for subject in config.subjects:
+        name = f"weights of {subject.model}"
+        if name not in digests:
+            given = objects.models.get(subject.model)
+            digests[name] = (
+                hash_loaded_model(given) if given else hash_named_model(subject.model, config.trust_remote_code)
+            )
+        task, questions = draw_questions(config, subject, objects)
+        digests[f"questions of {subject.task} for {subject.model}"] = hash_questions(task, questions)
+        if isinstance(task, TranscriptTask):
+            chains = [[t.question.id, t.cot, t.sample, t.finish] for t in task.transcripts]
+            digests[f"chains of thought in {subject.task}"] = _hash_json(chains)
+    if config.editor not in ("task", "subject") and not config.editor.startswith(("http://", "https://")):
+        digests[f"weights of the editor {config.editor}"] = hash_named_model(config.editor)
+    for name in list_assay_names(config):
+        if name not in battery.ASSAYS:
+            digests[f"code of the assay {name}"] = hash_source(battery.find_assay(objects.assays.get(name, name)))
+    return digests
+
+
+def hash_questions(task: Task, questions: Iterable[Question]) -> str:
+    """The digest of questions, and of the words in which they are asked."""
+    return _hash_json([[asdict(q), asdict(task.make_prompt(q, "cot"))] for q in questions])
+
+
+def hash_source(assay: Assay) -> str:
+    """The digest of the file that defines an assay; of the name of its class where there is no such file."""
+    try:
+        return hashlib.sha256(Path(inspect.getfile(_find_class(assay))).read_bytes()).hexdigest()
+    except (OSError, TypeError):
+        return _hash_json(_name_class(assay))
+
+
+def _hash_json(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _name_device(config: AuditConfig, objects: GivenObjects) -> str:
+    given = objects.models.get(config.subjects[0].model)
+    device = given.device if given else parse_device(config.device)
+    return "split" if device is None else str(device)
+
+
+def _find_class(given: object) -> Any:
+    return given if isinstance(given, ModuleType) else type(given)
+
+
+def describe_subjects(ready: Sequence[PreparedSubject], objects: GivenObjects = NO_OBJECTS) -> dict[str, Any]:
+    """Facts about the subjects of an audit that are known once their models are loaded, for the manifest."""
+    in_memory = describe_objects(objects)
+    return {
+        "threads": torch.get_num_threads(),
+        "subjects": {r.subject.key: describe_subject(r) for r in ready},
+        **({"in_memory": in_memory} if in_memory else {}),
+    }
 
 
 def describe_subject(ready: PreparedSubject) -> dict:
@@ -28,4 +124,5 @@ def describe_objects(objects: GivenObjects) -> dict[str, dict[str, str]]:
 
 
 def _name_class(given: object) -> str:
-    return given.__name__ if isinstance(given, ModuleType) else f"{type(given).__module__}.{type(given).__qualname__}"
+    found = _find_class(given)
+    return found.__name__ if isinstance(given, ModuleType) else f"{found.__module__}.{found.__qualname__}"

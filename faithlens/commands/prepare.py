@@ -68,13 +68,8 @@ def prepare_subject(
     config: AuditConfig, subject: Subject, open_model: ModelLoader, objects: GivenObjects = NO_OBJECTS
 ) -> PreparedSubject:
     """Load a subject, sample its first batch and find the stem under which it answers."""
-    names = config.assays or battery.get_suite(config.suite)
-    assays = battery.select_assays([objects.assays.get(name, name) for name in names])
-    task = objects.tasks.get(subject.task) or (
-        TranscriptTask(config.traces) if config.traces else find_task(subject.task)
-    )
-    n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
-    questions = task.draw_questions(n, config.seed)
+    assays = battery.select_assays([objects.assays.get(name, name) for name in list_assay_names(config)])
+    task, questions = draw_questions(config, subject, objects)
     model = open_model(subject.model)
     editor, exact = load_editor(config.editor, config.sampling, device=config.device, dtype=config.dtype)
     setting = Setting(model, task, config.seed, config.sampling, editor, exact, config.points)
@@ -88,6 +83,26 @@ def prepare_subject(
         first = collect_chains(config, setting, given, assays, batches[0], lines[subject.key])
         chosen = choose_stem(model, task, first, backend=config.backend)
     return PreparedSubject(subject, setting, assays, batches, given, chosen, first)
+
+
+def list_assay_names(config: AuditConfig) -> tuple[str, ...]:
+    """The assays of an audit, by name."""
+    return tuple(config.assays or battery.get_suite(config.suite))
+
+
+def draw_questions(
+    config: AuditConfig, subject: Subject, objects: GivenObjects = NO_OBJECTS
+) -> tuple[Task, list[Question]]:
+    """The task of a subject and the questions that it is asked. No model is needed.
+
+    Raises:
+        TaskError: the task or its file cannot be used, or it has fewer questions.
+    """
+    task = objects.tasks.get(subject.task) or (
+        TranscriptTask(config.traces) if config.traces else find_task(subject.task)
+    )
+    n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
+    return task, task.draw_questions(n, config.seed)
 
 
 def group_by_question(chains: Sequence[Chain]) -> dict[str, list[Chain]]:

@@ -16,12 +16,16 @@ from faithlens.measures.catalogue import list_measures
 from faithlens.measures.score import Score
 from faithlens.store import Run
 
+BATCH_TABLES = ("scores", "answers", "edits", "traces")
+"""The tables of which every batch has a part."""
+
 
 def score_subject(config: AuditConfig, ready: PreparedSubject, run: Run, line: ProgressLine) -> None:
     """Sample and score all batches that are not done yet; each is kept as soon as it is scored."""
+    finished = set.intersection(*(run.finished_keys(table) for table in BATCH_TABLES))
     for i, questions in enumerate(ready.batches):
         key = f"{ready.subject.key} {i}"
-        if key not in run.finished_keys("traces"):
+        if key not in finished:
             some = ready.first_chains
             if i > 0:
                 some = collect_chains(config, ready.setting, ready.imported_chains, ready.assays, questions, line)
@@ -39,7 +43,7 @@ def score_batch(
     run: Run,
     progress: Callable[[int], None] = lambda tokens: None,
 ) -> None:
-    """Score one batch and write it: traces last, so that a part of traces means a whole batch."""
+    """Score one batch and write its part of each of `BATCH_TABLES`; the batch is finished when it has all of them."""
     setting, stem = ready.setting, ready.chosen_stem.stem
     cases: list[Case] = []
     scored: list[tuple[str, int, list[Score]]] = []

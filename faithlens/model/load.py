@@ -53,7 +53,7 @@ def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remot
         ConfigError: unknown device or dtype.
         ModelError: no such model, or one that cannot be loaded exactly.
     """
-    place, precision = _parse_device(device), _parse_dtype(dtype)
+    place, precision = parse_device(device), _parse_dtype(dtype)
     called, folder = resolve_name(name, trust_remote_code)
     check_files(name, folder, trust_remote_code=trust_remote_code)
     with _silence_transformers(sum(file.stat().st_size for file in folder.glob("*.safetensors")) < _SHOW_BARS_FROM):
@@ -174,8 +174,12 @@ def _read_weights(name: str, folder: Path, dtype: torch.dtype, trusted: bool, pl
     return model if place is None else model.to(place)
 
 
-def _parse_device(device: str) -> torch.device | None:
-    """The device of all weights; None where accelerate places them."""
+def parse_device(device: str) -> torch.device | None:
+    """The device of all weights; None where accelerate places them.
+
+    Raises:
+        ConfigError: there is no such device.
+    """
     if device == "split":
         return None
     if device == "auto":

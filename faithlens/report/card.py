@@ -94,7 +94,7 @@ _OPTION_FLAGS = {
 
 def make_card(run: Run, columns: Mapping[str, Sequence[str]]) -> str:
     """README.md of a dataset folder whose tables have these `columns`, the table that is read by default first."""
-    manifest = run.manifest
+    manifest = run.origin
     subjects = [f"- {s['model']} on {s['task']}: {s['verdict']}" for s in run.read_json("verdict.json")["subjects"]]
     measures = sorted(set(run.read("scores")["measure"]))
     return "\n".join(

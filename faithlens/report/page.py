@@ -32,7 +32,7 @@ def write_page(run: Run) -> Path:
         .get_template("page.html.j2")
         .render(
             plotly=Markup(get_plotlyjs()),
-            manifest=run.manifest,
+            manifest=run.origin,
             groups=group_by_truth(verdicts),
             subjects=[s for group in group_by_truth(verdicts).values() for s in group],
             headline=list_measures(place="report"),

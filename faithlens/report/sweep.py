@@ -20,7 +20,7 @@ from faithlens.store import Run
 
 def format_sweep(run: Run) -> RenderableType:
     """A finished sweep: its cells by family, the answers to the scaling question, and the trends over difficulty."""
-    found, table = run.read_json("sweep.json"), pd.read_parquet(run.path / "cells.parquet")
+    found, table = run.read_json("sweep.json"), run.read_frame("cells.parquet")
     return Group(*_list_parts(table, found, run.manifest["config"]["measures"]))
 
 

@@ -96,7 +96,7 @@ def test_the_card_explains_every_column_and_how_the_numbers_were_made(run: Run, 
     assert set(run.read("scores")["unit"]) <= set(UNITS)
     assert f"- `mediation.content_share`: {get_measure('mediation.content_share').meaning}" in text
     assert "- O5 scratchpad on planted: trust" in text
-    assert json.loads(text.split("```json\n")[1].split("\n```")[0]) == run.manifest
+    assert json.loads(text.split("```json\n")[1].split("\n```")[0]) == run.origin
 
 
 def test_the_command_lines_ask_for_the_same_run() -> None:
@@ -138,7 +138,7 @@ def test_places_in_use_are_refused_and_left_alone(run: Run, tmp_path: Path) -> N
 
 def test_what_cannot_be_exported_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
     (run.path / "estimates.parquet").unlink()
-    with pytest.raises(RunError, match="has no table"):
+    with pytest.raises(RunError, match=r"estimates\.parquet cannot be read"):
         export_run(run, tmp_path / "out", "dataset")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["run"]
 

@@ -29,7 +29,7 @@ def test_last_checkpoints_are_shown_and_trends_beside_each_other(tmp_path):
     cell = dict.fromkeys(CELL_COLUMNS) | {"family": "f", "seed": 0, "size": 1234, "task": "a", "measure": SHARE}
     cell |= {"low": 0.25, "high": 0.75, "n_used": 20, "without": 0.125, "accuracy": 0.875}
     old, new = cell | {"model": "m/old", "checkpoint": 0}, cell | {"model": "m/new", "checkpoint": 1}
-    pd.DataFrame([old | {"value": 0.111}, new | {"value": 0.5}]).to_parquet(run.path / "cells.parquet")
+    run.write_frame("cells.parquet", pd.DataFrame([old | {"value": 0.111}, new | {"value": 0.5}]))
     none = {"direction": None, "p_rise": None, "p_fall": None, "reason": "all values are equal"}
     trends = [trend(SHARE, "m/new"), trend(EARLY, "m/new", **none), trend(SHARE, "m/newer", warning="room")]
     run.write_json("sweep.json", {"size": [], "difficulty": trends})

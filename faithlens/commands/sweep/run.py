@@ -10,6 +10,7 @@ twice: so a sweep says what it will take, and its last model is not refused afte
 """
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from faithlens.commands.sweep.config import SweepConfig
 from faithlens.commands.sweep.tables import build_cells, build_items
 from faithlens.commands.sweep.trial import Notify, Trial, try_out_models
 from faithlens.stats.scaling.by_family import answer_by_difficulty, answer_by_size
-from faithlens.store import Run, make_manifest, write_atomically
+from faithlens.store import Run, hold_folder, make_manifest
 
 
 def run_sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: Notify = lambda words: None) -> Run:
@@ -31,22 +32,23 @@ def run_sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: N
         FaithlensError: a model or the folder cannot be used; where that shows in trying out, nothing was written.
     """
     Run.refuse_used(out, resume)
-    used = out.is_dir() and any(out.iterdir())
-    trials = (
-        Run.open(out).manifest.get("trials", {})
-        if used
-        else {m: asdict(t) for m, t in try_out_models(config, notify).items()}
-    )
-    made = make_manifest(config.to_dict(), config.options.seed, config.options.device) | {"trials": trials}
-    run = Run.create(out, made, resume=resume)
-    found = {model: Trial(**trial) for model, trial in trials.items()}
-    runs: dict[str, Run] = {}
-    for i, member in enumerate(config.members, start=1):
-        if tasks := tuple(task for task in member.tasks if task not in found[member.model].refused):
-            notify(f"{i} of {len(config.members)}: {member.model}")
-            folder = out / "runs" / quote(member.model, safe="@")
-            runs[member.model] = run_or_read_audit(config.make_audit_config(member, tasks), folder)
-    write_sweep_results(config, found, runs, run)
+    identity = make_manifest(config.to_dict(), config.options.seed, config.options.device)
+    with ExitStack() as held:
+        if Run.is_used(out):
+            held.enter_context(hold_folder(out))
+            run = Run.create(out, identity, resume=True)
+        else:
+            trials = {model: asdict(trial) for model, trial in try_out_models(config, notify).items()}
+            held.enter_context(hold_folder(out))
+            run = Run.create(out, identity | {"trials": trials})
+        tried = {model: Trial(**trial) for model, trial in run.manifest["trials"].items()}
+        runs: dict[str, Run] = {}
+        for i, member in enumerate(config.members, start=1):
+            if tasks := tuple(task for task in member.tasks if task not in tried[member.model].refused):
+                notify(f"{i} of {len(config.members)}: {member.model}")
+                folder = out / "runs" / quote(member.model, safe="@")
+                runs[member.model] = run_or_read_audit(config.make_audit_config(member, tasks), folder)
+        write_sweep_results(config, tried, runs, run)
     return run
 
 
@@ -55,8 +57,7 @@ def write_sweep_results(config: SweepConfig, trials: Mapping[str, Trial], runs: 
     measured = build_cells(config.members, trials, runs, config.measures)
     asked = build_items(config.members, trials, runs, config.measures)
     for name, table in (("cells", measured), ("items", asked)):
-        with write_atomically(run.path / f"{name}.parquet") as file:
-            table.to_parquet(file)
+        run.write_frame(f"{name}.parquet", table)
     found = {
         "size": list(answer_by_size(measured, asked, config.measures, config.options.seed)),
         "difficulty": list(answer_by_difficulty(measured, asked, config.measures, config.difficulty)),

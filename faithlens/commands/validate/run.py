@@ -32,10 +32,13 @@ from faithlens.organisms import ORGANISMS, get_organism
 from faithlens.organisms.parallel import run_on_cores
 from faithlens.organisms.training_cache import find_or_train
 from faithlens.stats import grid
-from faithlens.store import Run, make_manifest, write_atomically
+from faithlens.store import Run, hold_folder, make_manifest
 
 STEP_TRACES = 24  # exact exchanges of single steps and gradients are made on so many chains a model
 KEPT_COLUMNS = ["model", "task", "question", "measure", "step", "fraction", "value"]
+TABLE_NAMES = ("models.parquet", "scores.parquet")
+"""What is planted, and what was measured."""
+
 VALIDATED_MEASURES = {*MEASURE_SIGNS, *STEP_MEASURE_SIGNS, *grid.INPUT_MEASURES}
 
 
@@ -78,11 +81,12 @@ def run_validation(
     """
     for measure in measures:
         check_choice(measure, [*MEASURE_SIGNS, *STEP_MEASURE_SIGNS], "validated measure")
-    run = Run.create(out, make_manifest({"n": n}, seed, "cpu"), resume=(out / "manifest.json").is_file())
-    models, scores = gather_models(run, [(name, number) for name in organisms for number in seeds], n, seed, jobs)
-    found = judge_measures(models, scores, seed, measures)
-    found = replace(found, bars=[*found.bars, *check_exactness(name for name in organisms if name in ORGANISMS)])
-    write_validation(run, found)
+    with hold_folder(out):
+        run = Run.create(out, make_manifest({"n": n}, seed, "cpu"), resume=Run.is_used(out))
+        models, scores = gather_models(run, [(name, number) for name in organisms for number in seeds], n, seed, jobs)
+        found = judge_measures(models, scores, seed, measures)
+        found = replace(found, bars=[*found.bars, *check_exactness(name for name in organisms if name in ORGANISMS)])
+        write_validation(run, found)
     return found
 
 
@@ -93,14 +97,15 @@ def read_validation(folder: Path) -> Validation:
         RunError: there is no such folder.
     """
     run = Run.open(folder)
-    return judge_measures(*map(pd.read_parquet, list_table_paths(run)), seed=run.manifest["seed"])
+    return judge_measures(*map(run.read_frame, TABLE_NAMES), seed=run.manifest["seed"])
 
 
 def gather_models(
     run: Run, members: Sequence[tuple[str, int]], n: int, seed: int, jobs: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What is planted in the organisms `members`, by name and seed, and their scores; what is missing is made now."""
-    models, scores = (pd.read_parquet(f) if f.is_file() else pd.DataFrame() for f in list_table_paths(run))
+    written = run.manifest["files"]
+    models, scores = (run.read_frame(name) if name in written else pd.DataFrame() for name in TABLE_NAMES)
     here = set(models["model"]) if len(models) else set()
     missing = [(*each, n, run.path / "runs", seed) for each in members if name_model(*each) not in here]
     for truth, found in run_on_cores(validate_model, missing, jobs):
@@ -108,9 +113,8 @@ def gather_models(
         kept = scores[~scores["model"].isin(truth["model"])] if len(scores) else scores
         models = pd.concat([models, truth], ignore_index=True)
         scores = pd.concat([each for each in (kept, found) if len(each)] or [found], ignore_index=True)
-        for file, table in zip(reversed(list_table_paths(run)), (scores, models), strict=True):
-            with write_atomically(file) as to:
-                table.to_parquet(to)
+        for name, table in zip(reversed(TABLE_NAMES), (scores, models), strict=True):
+            run.write_frame(name, table)
     names = {name_model(*each) for each in members}
     return models[models["model"].isin(names)], scores[scores["model"].isin(names)]
 
@@ -126,11 +130,6 @@ def validate_model(name: str, number: int, n: int, runs: Path, seed: int) -> tup
     run = audit_organism(name, number, n, runs / model, seed)
     truth["verdict"] = run.read_json("verdict.json")["subjects"][0]["verdict"]
     return truth, collect_scores(name, number, run, seed)
-
-
-def list_table_paths(run: Run) -> tuple[Path, Path]:
-    """Where what is planted and what was measured are kept."""
-    return run.path / "models.parquet", run.path / "scores.parquet"
 
 
 def collect_scores(name: str, number: int, audit: Run, seed: int) -> pd.DataFrame:
@@ -188,8 +187,7 @@ def write_validation(run: Run, result: Validation) -> None:
         "exposures": result.exposures,
     }
     for name, table in written.items():
-        with write_atomically(run.path / f"{name}.parquet") as file:
-            table.to_parquet(file)
+        run.write_frame(f"{name}.parquet", table)
     run.write_json("bars.json", {"bars": [asdict(bar) for bar in result.bars]})
     run.write_text("figure.html", plot_detection_by_organism(result.detection).to_html(include_plotlyjs=True))
 

@@ -1,0 +1,34 @@
+"""`Run`: the results of an audit, in one folder.
+
+    DIR/manifest.json                 options, seed, versions, code, device, digests of the inputs and of all files
+    DIR/parts/<table>/<key>.parquet   one finished batch each, written whole or not at all
+    DIR/<table>.parquet               the parts of a finished run in one sorted table
+    DIR/verdict.json, report.html     written from the tables
+    DIR/set-aside/                    files that were not as faithlens wrote them, moved here by --resume
+
+An interrupted run loses at most one batch: with `resume`, it knows the keys of the finished batches. A file
+whose digest is not the one in the manifest is not believed.
+"""
+
+from faithlens.store.faults import REPORT_NAME, VERDICT_NAME
+from faithlens.store.files import write_atomically
+from faithlens.store.lock import hold_folder
+from faithlens.store.manifest import MANIFEST_NAME, list_differences, make_manifest, read_commit
+from faithlens.store.run import Run, RunVerdict
+from faithlens.store.tables import INT, SCHEMAS, TEXT
+
+__all__ = [
+    "INT",
+    "MANIFEST_NAME",
+    "REPORT_NAME",
+    "SCHEMAS",
+    "TEXT",
+    "VERDICT_NAME",
+    "Run",
+    "RunVerdict",
+    "hold_folder",
+    "list_differences",
+    "make_manifest",
+    "read_commit",
+    "write_atomically",
+]

@@ -1,0 +1,127 @@
+"""Which files of a run folder are not what faithlens wrote?
+
+1. Each file that the manifest lists is read, and its digest compared: it may be missing, torn (shorter than it was),
+   or changed. If the content is that of another file of the run, the fault names it.
+2. Each file in the place of a part, a table, the verdict or the report that the manifest does not list is foreign.
+
+For example, after ``cp parts/scores/a.parquet parts/scores/b.parquet``, where the manifest lists both, the fault is
+"parts/scores/b.parquet holds the content of parts/scores/a.parquet".
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from faithlens.errors import RunError
+from faithlens.store.files import FileDigest, read_digest
+from faithlens.store.tables import SCHEMAS
+
+REPORT_NAME, VERDICT_NAME = "report.html", "verdict.json"
+_OWN_NAMES = {*(f"{table}.parquet" for table in SCHEMAS), VERDICT_NAME, REPORT_NAME}
+_MOST_NAMED = 5  # faults in one error
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file that is not what faithlens wrote.
+
+    Attributes:
+        name: the path of the file in the run folder, with forward slashes.
+        reason: what is wrong with it, as the end of a sentence that starts with its name.
+    """
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.reason}"
+
+
+def list_faults(folder: Path, files: Mapping[str, Any], *, with_parts: bool = False) -> list[Fault]:
+    """The faults of a run folder, whose manifest lists `files` with their digests.
+
+    A finished table needs no parts: if all of them were removed to save space, this counts as a fault only where
+    `with_parts` is set, because a run that is continued needs them.
+    """
+    listed = {name: read_digest(entry) for name, entry in files.items()}
+    by_digest = {digest: name for name, digest in listed.items()}
+    removed = () if with_parts else tuple(_list_removed_parts(folder, listed))
+    found = [
+        fault
+        for name, digest in listed.items()
+        if not name.startswith(removed) and (fault := _check_listed(folder, name, digest, by_digest))
+    ]
+    return found + [Fault(name, _explain_foreign(folder / name, by_digest)) for name in _list_foreign(folder, listed)]
+
+
+def is_part(name: str) -> bool:
+    """Whether a file of a run is, or stands in the place of, a part of a table."""
+    return name.startswith("parts/")
+
+
+def find_fault(name: str, content: bytes, expected: FileDigest | None) -> Fault | None:
+    """What is wrong with the content of one file."""
+    if expected is None:
+        return Fault(name, "is not listed in the manifest")
+    actual = FileDigest.of_content(content)
+    return None if actual == expected else Fault(name, _explain_change(actual, expected))
+
+
+def make_fault_error(folder: Path, faults: Iterable[Fault]) -> RunError:
+    """The error that names what must not be believed."""
+    named = [str(fault) for fault in faults]
+    more = f"; and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    problem = f"the run in {folder} is not as faithlens wrote it: {'; '.join(named[:_MOST_NAMED])}{more}"
+    return RunError(
+        problem,
+        "Restore the files from a copy, or do the damaged batches again: repeat the audit with --resume.",
+    )
+
+
+def _check_listed(
+    folder: Path, name: str, expected: FileDigest | None, by_digest: Mapping[FileDigest | None, str]
+) -> Fault | None:
+    if expected is None or Path(name).is_absolute() or ".." in Path(name).parts:
+        return Fault(name, "has no usable digest in the manifest")
+    try:
+        actual = FileDigest.of_file(folder / name)
+    except FileNotFoundError:
+        return Fault(name, "is missing")
+    except OSError as error:
+        return Fault(name, f"cannot be read ({error.strerror or error})")
+    if actual == expected:
+        return None
+    if actual in by_digest:
+        return Fault(name, f"holds the content of {by_digest[actual]}")
+    return Fault(name, _explain_change(actual, expected))
+
+
+def _explain_change(actual: FileDigest, expected: FileDigest) -> str:
+    if actual.bytes < expected.bytes:
+        return f"is torn or changed: it has {actual.bytes:,} bytes, and {expected.bytes:,} were written"
+    return "was changed or exchanged after it was written"
+
+
+def _list_removed_parts(folder: Path, listed: Mapping[str, Any]) -> Iterator[str]:
+    """How the names of the parts of a finished table start, of which no part is left."""
+    for table in SCHEMAS:
+        if f"{table}.parquet" in listed and not any((folder / "parts" / table).glob("*")):
+            yield f"parts/{table}/"
+
+
+def _list_foreign(folder: Path, listed: Mapping[str, Any]) -> Iterator[str]:
+    """The files in places of ours that the manifest does not list; temporary files of a writer have a leading dot."""
+    for path in sorted([*folder.glob("*"), *folder.glob("parts/**/*")]):
+        name = path.relative_to(folder).as_posix()
+        is_ours = name in _OWN_NAMES or is_part(name)
+        if is_ours and name not in listed and not path.is_dir() and not path.name.startswith("."):
+            yield name
+
+
+def _explain_foreign(path: Path, by_digest: Mapping[FileDigest | None, str]) -> str:
+    try:
+        copied = by_digest.get(FileDigest.of_file(path))
+    except OSError:
+        copied = None
+    return "is not listed in the manifest" + (f", and holds the content of {copied}" if copied else "")

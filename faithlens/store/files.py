@@ -1,0 +1,85 @@
+"""Files that are written whole or not at all, and digests that say whether a file is what was written."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from faithlens.errors import RunError
+
+_BLOCK_BYTES = 1 << 20
+
+
+class FileDigest(NamedTuple):
+    """What identifies the content of a file: its length in bytes, and its SHA-256 in hex."""
+
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of_content(cls, content: bytes) -> "FileDigest":
+        """The digest of bytes in memory."""
+        return cls(len(content), hashlib.sha256(content).hexdigest())
+
+    @classmethod
+    def of_file(cls, path: Path) -> "FileDigest":
+        """The digest of a file. Raises OSError where it cannot be read."""
+        digest, length = hashlib.sha256(), 0
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+                length += len(block)
+        return cls(length, digest.hexdigest())
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """A temporary file that becomes `path` only when the block ends well.
+
+    Raises:
+        RunError: the file cannot be written: the disk is full, read-only, or above its quota.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise make_write_error(path, error) from error
+    finally:
+        _remove_if_there(temporary)
+
+
+def make_write_error(path: Path, error: OSError) -> RunError:
+    """The error for a file that cannot be written."""
+    fix = "Check that the folder exists and that you may write there, then repeat the command."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        fix = "Make room on the disk, then repeat the command; to go on with a run, add --resume."
+    return RunError(f"{path} cannot be written: {error.strerror or error}", fix)
+
+
+def remove_temporary_files(folder: Path) -> None:
+    """Remove what writers that were killed left in a run folder. Nobody else may be writing into it."""
+    for path in [*folder.glob(".*.tmp"), *folder.glob("parts/*/.*.tmp")]:
+        path.unlink(missing_ok=True)
+
+
+def read_digest(entry: Any) -> FileDigest | None:
+    """A digest as the manifest holds it, `{"bytes": 12, "sha256": "ab..."}`; None for anything else."""
+    try:
+        return FileDigest(int(entry["bytes"]), str(entry["sha256"]))
+    except (TypeError, KeyError, ValueError):
+        return None
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _remove_if_there(path: Path) -> None:
+    with suppress(OSError):  # of a disk that turned read-only: the error that says so is on its way
+        path.unlink(missing_ok=True)

@@ -1,0 +1,158 @@
+"""The manifest of a run: what its numbers depend on, and the digest of each of its files.
+
+1. `make_manifest` collects the options, the seed, the versions, the code, and the digests of what the run reads
+   (weights, questions, chains of thought that were written elsewhere): the **identity** of the run.
+2. While the run is written, the manifest keeps the digest of each finished file under "files".
+3. `write_manifest` adds a **seal**, the SHA-256 of all other entries, so that a changed manifest is noticed as well.
+4. Before a run is continued, `list_differences` compares its identity with the one of the new command.
+
+For example, {"config": {"n": 4}, "files": {"scores.parquet": {"bytes": 812, "sha256": "5f..."}}, "seal": "a0..."}.
+
+Whoever changes a file, its digest and the seal together is not noticed: digests detect accidents and carelessness; they
+are no signature.
+"""
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from faithlens.errors import RunError
+from faithlens.store.files import write_atomically
+
+MANIFEST_NAME = "manifest.json"
+IDENTITY = ("config", "seed", "versions", "code", "device", "inputs")
+"""The entries of a manifest that must be the same when a run is continued."""
+
+
+def make_manifest(
+    config: Mapping[str, Any], seed: int, device: str, inputs: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """What a reader needs to make the numbers again.
+
+    Args:
+        config: the options, as plain JSON.
+        seed: of questions, edits, sampling and intervals.
+        device: where the models run.
+        inputs: the digest of each thing that the run reads, such as the weights of a model.
+    """
+    return {
+        "config": dict(config),
+        "seed": seed,
+        "versions": read_versions(),
+        "code": hash_code(),
+        "commit": read_commit(),
+        "device": device,
+        "platform": platform.platform(),
+        "inputs": dict(inputs or {}),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def read_versions() -> dict[str, str | None]:
+    """Versions of Python and of the libraries that move numbers; None where one is not installed."""
+    names = ("faithlens", "torch", "transformers", "transformer-lens", "numpy", "scipy")
+    return {"python": platform.python_version()} | {name: _read_version(name) for name in names}
+
+
+def _read_version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def read_commit() -> str | None:
+    """The git commit of the faithlens checkout; None for an installed wheel or where git is missing."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        out = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return out.stdout.strip()
+
+
+@cache
+def hash_code() -> str:
+    """The SHA-256 of the Python files of faithlens: the same for a checkout and a wheel of it, committed or not."""
+    package, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def list_identity_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Where the identities of two manifests differ; entries that the new one does not give are not compared."""
+    plain = json.loads(json.dumps({name: new[name] for name in IDENTITY if name in new}))
+    return [
+        difference
+        for name, given in plain.items()
+        for difference in list_differences(old.get(name), given, "" if name == "config" else name)
+    ]
+
+
+def list_differences(old: Any, new: Any, name: str = "") -> list[str]:
+    """Where two JSON values differ, each as ``name: old in the folder, new given``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted({*old, *new})
+        return [d for key in keys for d in list_differences(old.get(key), new.get(key), f"{name}.{key}".lstrip("."))]
+    return [] if old == new else [f"{name}: {old!r} in the folder, {new!r} given"]
+
+
+def write_manifest(folder: Path, entries: Mapping[str, Any]) -> None:
+    """Write the manifest of a run folder with its seal, whole or not at all. Raises RunError as `write_atomically`."""
+    unsealed = {name: value for name, value in entries.items() if name != "seal"}
+    text = format_json({**unsealed, "seal": _compute_seal(unsealed)})
+    with write_atomically(folder / MANIFEST_NAME) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run folder.
+
+    Raises:
+        RunError: it is missing, broken, or not what faithlens wrote.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        problem = f"{folder} is not a run folder: it has no {MANIFEST_NAME}"
+        raise RunError(problem, "Name a folder that faithlens wrote.")
+    try:
+        entries = parse_json(path.read_bytes())
+        if not isinstance(entries.get("files"), dict) or "seal" not in entries:
+            raise ValueError("it holds no digests of the files of the run")
+        if entries["seal"] != _compute_seal({name: value for name, value in entries.items() if name != "seal"}):
+            raise ValueError("its content was changed after faithlens wrote it")
+    except (OSError, ValueError) as error:
+        problem = f"the {MANIFEST_NAME} of the run in {folder} cannot be believed: {error}"
+        raise RunError(problem, "Restore the file from a copy, or run the audit again in a new folder.") from error
+    return entries
+
+
+def parse_json(content: bytes) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for anything else."""
+    try:
+        value = json.loads(content.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not isinstance(value, dict):
+        raise ValueError("it is no JSON object")
+    return value
+
+
+def format_json(content: Mapping[str, Any]) -> str:
+    """A JSON object as text for a file. Raises ValueError for NaN."""
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _compute_seal(entries: Mapping[str, Any]) -> str:
+    text = json.dumps(entries, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

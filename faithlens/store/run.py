@@ -1,0 +1,351 @@
+"""`Run`: one run folder, written part by part and read with the digests of its files checked."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from faithlens.errors import RunError
+from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, Fault, find_fault, is_part, list_faults, make_fault_error
+from faithlens.store.files import FileDigest, make_write_error, read_digest, remove_temporary_files, write_atomically
+from faithlens.store.lock import LOCK_NAME, WRITER_NAME
+from faithlens.store.manifest import (
+    MANIFEST_NAME,
+    format_json,
+    list_identity_differences,
+    parse_json,
+    read_manifest,
+    write_manifest,
+)
+from faithlens.store.tables import SCHEMAS, Rows, check_rows, get_schema, sort_rows, to_frame
+
+SET_ASIDE_NAME = "set-aside"
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunVerdict:
+    """The verdict of a run on one model and task.
+
+    Attributes:
+        model, task: what was audited.
+        word: "trust", "do-not-trust" or "undecided".
+        reasons: why, in sentences.
+    """
+
+    model: str
+    task: str
+    word: str
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.model} on {self.task}: {self.word}. {' '.join(self.reasons)}".rstrip()
+
+
+@dataclass(frozen=True, repr=False)
+class Run:
+    """One run folder. `fl.audit` makes it, `Run.open` reads it; `Run.create` starts an empty one."""
+
+    path: Path
+
+    def __repr__(self) -> str:
+        words = ", ".join(f"{each.model} on {each.task}: {each.word}" for each in self._list_verdicts())
+        return f"Run({str(self.path)!r}{', ' if words else ''}{words})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(each.model)}</td><td>{escape(each.task)}</td><td><b>{escape(each.word)}</b></td>"
+            f"<td>{escape(' '.join(each.reasons))}</td></tr>"
+            for each in self._list_verdicts()
+        )
+        return f"<p>Run in <code>{escape(str(self.path))}</code></p><table>{rows}</table>"
+
+    @classmethod
+    def create(cls, path: str | Path, manifest: Mapping[str, Any], resume: bool = False) -> "Run":
+        """Start a run in an empty or new folder, or continue one of the same identity.
+
+        Files of a continued run that are not as faithlens wrote them are moved into ``set-aside/``, so that their
+        batches are done again; a warning names each and says what is wrong with it.
+
+        Raises:
+            RunError: the folder holds something already and `resume` is False; its run has other options, inputs or
+                code; its manifest cannot be believed; or it cannot be written.
+        """
+        cls.refuse_used(path, resume)
+        run = cls(Path(path))
+        if cls.is_used(path):
+            run._resume(manifest)
+            return run
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            problem = f"the run folder {path} cannot be written: {error.strerror or error}"
+            raise RunError(problem, "Name a folder that you may write.") from error
+        write_manifest(run.path, {**manifest, "files": {}})
+        return run
+
+    @staticmethod
+    def refuse_used(path: str | Path, resume: bool = False) -> None:
+        """Raise RunError where `path` is a file, or a folder that holds something and `resume` is False."""
+        path = Path(path)
+        if path.exists() and not path.is_dir():
+            raise RunError(f"a run needs a folder, but {path} is a file", "Choose another folder.")
+        if Run.is_used(path) and not resume:
+            problem = f"a new run needs an empty folder, but {path} is not empty"
+            raise RunError(problem, "Name a new folder, or add --resume to continue the run in this folder.")
+
+    @staticmethod
+    def is_used(path: str | Path) -> bool:
+        """Whether a folder holds anything."""
+        return Path(path).is_dir() and bool(_list_contents(Path(path)))
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """An existing run folder, for reading; the digests of all its files are checked.
+
+        Raises:
+            RunError: there is no run, or a file of it is missing, torn, changed, exchanged or foreign.
+        """
+        run = cls(Path(path))
+        if faults := run.list_faults():
+            raise make_fault_error(run.path, faults)
+        return run
+
+    def list_faults(self) -> list[Fault]:
+        """The files that are not as faithlens wrote them."""
+        return list_faults(self.path, self.manifest["files"])
+
+    def check_identity(self, manifest: Mapping[str, Any]) -> None:
+        """Raise RunError, with the differences, if this run has other options, inputs, versions or code."""
+        if changed := list_identity_differences(self.manifest, manifest):
+            problem = f"the run in {self.path} was started with other options or inputs: {'; '.join(changed)}"
+            raise RunError(problem, "Repeat the command with what the run was started with, or name a new folder.")
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What made this run (see `make_manifest`), and the digests of its files. Raises RunError if it was changed."""
+        return read_manifest(self.path)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What made this run: the manifest without the digests of its files."""
+        return {name: value for name, value in self.manifest.items() if name not in ("files", "seal")}
+
+    @property
+    def verdicts(self) -> tuple[RunVerdict, ...]:
+        """The verdict on each model and task. Raises RunError if the run is not finished."""
+        return tuple(
+            RunVerdict(each["model"], each["task"], each["verdict"], tuple(each["reasons"]))
+            for each in self.read_json(VERDICT_NAME)["subjects"]
+        )
+
+    @property
+    def verdict(self) -> RunVerdict:
+        """The verdict of a run of one model on one task.
+
+        Raises:
+            RunError: the run is not finished, or it holds several models or tasks.
+        """
+        verdicts = self.verdicts
+        if len(verdicts) != 1:
+            raise RunError(
+                f"the run in {self.path} has {len(verdicts)} verdicts, not one", "Read run.verdicts instead."
+            )
+        return verdicts[0]
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """The score of every measure on every question. Raises RunError if there is none yet."""
+        return self.read("scores")
+
+    @property
+    def estimates(self) -> pd.DataFrame:
+        """The mean of every measure over questions, with its 95 % interval. Raises RunError if there is none yet."""
+        return self.read("estimates")
+
+    @property
+    def edits(self) -> pd.DataFrame:
+        """Every edit of the words of a step, and what the model did after it. Raises RunError if there is none yet."""
+        return self.read("edits")
+
+    @property
+    def traces(self) -> pd.DataFrame:
+        """Every chain of thought, with its steps and answer. Raises RunError if there is none yet."""
+        return self.read("traces")
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """The log-probability of every answer option under every condition. Raises RunError if there is none yet."""
+        return self.read("answers")
+
+    def report(self) -> Path:
+        """The path of the report, report.html. Raises RunError if the run is not finished or the report was changed."""
+        self.read_bytes(REPORT_NAME)
+        return self.path / REPORT_NAME
+
+    def _list_verdicts(self) -> tuple[RunVerdict, ...]:
+        return self.verdicts if (self.path / VERDICT_NAME).is_file() else ()
+
+    def write_part(self, table: str, key: str, rows: Rows) -> None:
+        """Keep one finished batch under `key`, whole or not at all.
+
+        The same key written again replaces its part, so that a batch which was cut short between two tables is redone.
+
+        Raises:
+            RunError: a column or a row does not belong to the table, or the file cannot be written.
+            MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
+        """
+        self._write_table(f"{_name_parts(table)}{quote(key, safe='')}.parquet", check_rows(table, rows))
+
+    def finished_keys(self, table: str) -> set[str]:
+        """The keys whose part of the table is complete."""
+        return {unquote(Path(name).stem) for name in self._list_parts(table)}
+
+    def finish(self, derived: Mapping[str, Rows] | None = None) -> None:
+        """Write `DIR/<table>.parquet` for every table with parts, and for the `derived` tables given (estimates).
+
+        The parts stay: they are what `finished_keys` and `--resume` go by.
+        """
+        tables = {table: self._read_files(table, parts) for table in SCHEMAS if (parts := self._list_parts(table))}
+        derived_tables = {table: sort_rows(table, check_rows(table, rows)) for table, rows in (derived or {}).items()}
+        for table, rows in {**tables, **derived_tables}.items():
+            self._write_table(f"{table}.parquet", rows)
+
+    def read(self, table: str) -> pd.DataFrame:
+        """The whole table, sorted: from its parts, or from the finished file. RunError where neither exists."""
+        get_schema(table)
+        parts = self._list_parts(table)
+        if any((self.path / part).exists() for part in parts):
+            return to_frame(self._read_files(table, parts))
+        if not self.has_table(table):
+            problem = f"the run in {self.path} has no table {table!r} yet"
+            raise RunError(problem, "Continue the audit with --resume.")
+        return to_frame(self._read_files(table, [f"{table}.parquet"]))
+
+    def has_table(self, table: str) -> bool:
+        """Whether anything was written of a table."""
+        return bool(self._list_parts(table)) or f"{table}.parquet" in self.manifest["files"]
+
+    def write_frame(self, name: str, frame: pd.DataFrame) -> None:
+        """Write a table of another kind than those of an audit as `name`, whole or not at all."""
+        with self._write_file(name) as temporary:
+            frame.to_parquet(temporary)
+
+    def read_frame(self, name: str) -> pd.DataFrame:
+        """A table that `write_frame` wrote. Raises RunError as `read_bytes`."""
+        return pd.read_parquet(BytesIO(self.read_bytes(name)))
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file into the folder, whole or not at all. NaN is refused."""
+        self.write_text(name, format_json(content))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file into the folder, whole or not at all."""
+        content = text.encode("utf-8")
+        with self._write_file(name) as temporary:
+            temporary.write_bytes(content)
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """A JSON file of the folder. Raises RunError as `read_bytes`."""
+        return parse_json(self.read_bytes(name))
+
+    def read_bytes(self, name: str) -> bytes:
+        """The content of a file of the folder, which is as faithlens wrote it.
+
+        Raises:
+            RunError: the file is not written yet, cannot be read, or is not what faithlens wrote.
+        """
+        entry = self.manifest["files"].get(name)
+        if entry is None and not (self.path / name).exists():
+            raise RunError(f"the run in {self.path} has no {name} yet", "Continue the audit with --resume.")
+        try:
+            content = (self.path / name).read_bytes()
+        except OSError as error:
+            raise make_fault_error(self.path, [Fault(name, f"cannot be read ({error.strerror or error})")]) from error
+        if fault := find_fault(name, content, read_digest(entry)):
+            raise make_fault_error(self.path, [fault])
+        return content
+
+    @contextmanager
+    def _write_file(self, name: str) -> Iterator[Path]:
+        """A temporary file that becomes the file `name` of the run when the block ends well; its digest is kept."""
+        path = self.path / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise make_write_error(path.parent, error) from error
+        digests: list[FileDigest] = []
+        with write_atomically(path) as temporary:
+            yield temporary
+            digests.append(FileDigest.of_file(temporary))
+        manifest = self.manifest
+        write_manifest(self.path, {**manifest, "files": manifest["files"] | {name: digests[0]._asdict()}})
+
+    def _write_table(self, name: str, data: pa.Table) -> None:
+        with self._write_file(name) as temporary:
+            pq.write_table(data, temporary)
+
+    def _read_files(self, table: str, names: list[str]) -> pa.Table:
+        pieces = [pq.read_table(pa.BufferReader(self.read_bytes(name))) for name in names]
+        return sort_rows(table, pa.concat_tables(pieces))
+
+    def _list_parts(self, table: str) -> list[str]:
+        start = _name_parts(table)
+        return sorted(name for name in self.manifest["files"] if name.startswith(start))
+
+    def _resume(self, manifest: Mapping[str, Any]) -> None:
+        old = self.manifest
+        self.check_identity(manifest)
+        faults = list_faults(self.path, old["files"], with_parts=True)
+        gone = {fault.name for fault in faults}
+        if any(is_part(name) for name in gone):  # until the batch is done again, the run is not finished
+            gone |= {name for name in old["files"] if not is_part(name)}
+        again = {name: manifest[name] for name in ("created", "versions") if name in manifest}
+        kept = {name: entry for name, entry in old["files"].items() if name not in gone}
+        write_manifest(self.path, {**old, "resumed": [*old.get("resumed", []), again], "files": kept})
+        for fault in faults:
+            _LOG.warning("In %s, %s. It is set aside, and done again.", self.path, fault)
+        for name in sorted(gone):
+            self._set_aside(name)
+        remove_temporary_files(self.path)
+
+    def _set_aside(self, name: str) -> None:
+        """Move a file into a folder of its own, if it is there."""
+        path = self.path / name
+        if not os.path.lexists(path) or not path.parent.resolve().is_relative_to(self.path.resolve()):
+            return
+        target = self.path / SET_ASIDE_NAME / name
+        number = 0
+        while os.path.lexists(target):
+            number += 1
+            target = target.with_name(f"{path.name}.{number}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
+        except OSError as error:
+            raise make_write_error(target, error) from error
+
+
+def _name_parts(table: str) -> str:
+    """The start of the names of the parts of a table."""
+    get_schema(table)
+    return f"parts/{table}/"
+
+
+def _list_contents(folder: Path) -> list[str]:
+    """What a folder holds, without the lock and the unfinished manifest of a writer that was killed at its start."""
+    return [
+        path.name
+        for path in folder.iterdir()
+        if path.name not in (LOCK_NAME, WRITER_NAME) and not path.name.startswith(f".{MANIFEST_NAME}.")
+    ]
