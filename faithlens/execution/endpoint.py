@@ -1,5 +1,7 @@
 """A model behind an OpenAI-style endpoint (POST URL/chat/completions), with several requests at once.
 
+A reply has a time and a size: a server that sends a byte now and then, or gigabytes, is given up.
+
 The key is read from the environment for each request. It is in no attribute, message or log, and it is sent only to the
 address that the user gave: redirects are refused.
 """
@@ -13,23 +15,17 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import Request
 
 from faithlens.errors import ConfigError, ModelError
+from faithlens.execution.deadline import Deadline, make_opener
 from faithlens.execution.sample import Sampling
 
 CONCURRENT_REQUESTS = 8
 LONGEST_WAIT = 60.0  # seconds between two tries, also if the server wants more
+LARGEST_REPLY = 16 << 20  # bytes; more is no answer of so few tokens
 LONGEST_QUOTE = 300  # characters of a server's reply in an error
 TRANSIENT_STATUSES = (408, 409, 425, 429)  # and all from 500 on
-
-
-class NoRedirects(HTTPRedirectHandler):
-    """Reports a redirect as an error: urllib would send the key to another host."""
-
-    def redirect_request(self, *_: object, **__: object) -> None:
-        """Follow no redirect."""
-        return None
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class Endpoint:
         url: the address without "/chat/completions", such as "http://localhost:8000/v1".
         model: the name of the model at this endpoint.
         key_env: the environment variable that holds the key; if it is not set, no key is sent.
-        timeout: seconds until a request is given up.
+        timeout: seconds until a request is given up, from the connection to the last byte of the reply.
         retries: how often a request is repeated after a timeout, a lost connection, "too many requests" or an error of
             the server.
         first_wait: seconds before the first repetition, doubled each time, unless the server names a Retry-After.
@@ -105,24 +101,33 @@ class Endpoint:
 
     def _post(self, body: bytes) -> "bytes | Failure":
         """Send one request; the reply, or why it failed."""
+        deadline, key = Deadline(self.timeout), self._read_key()
+        late = Failure(f"no reply within {self.timeout:g} seconds", "Check that the server is up.", True)
         try:
-            return self._send(body, self._read_key())
-        except (OSError, HTTPException) as error:
-            if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
-                return Failure(f"no reply within {self.timeout:g} seconds", "Check that the server is up.", True)
+            with deadline.running():
+                reply = self._send(body, key, deadline)
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: of an answer that is no HTTP
+            is_late = isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
+            if is_late or deadline.is_over:
+                return late
             return Failure(f"no connection: {error}", "Check the address, and that the server is up.", True)
+        return late if deadline.is_over else reply
 
-    def _send(self, body: bytes, key: str) -> "bytes | Failure":
+    def _send(self, body: bytes, key: str, deadline: Deadline) -> "bytes | Failure":
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         request = Request(f"{self.url.rstrip('/')}/chat/completions", body, headers, method="POST")
         try:
-            with build_opener(NoRedirects).open(request, timeout=self.timeout) as response:
-                return response.read()
+            with make_opener(deadline).open(request, timeout=self.timeout) as response:
+                reply = response.read(LARGEST_REPLY + 1)
         except HTTPError as error:
             with error:
-                body_text = error.read().decode(errors="replace")
+                body_text = error.read(LARGEST_REPLY).decode(errors="replace")
             body_text = body_text.replace(key, f"${self.key_env}") if key else body_text
             return explain_status(error.code, body_text, error.headers.get("Retry-After"), self.key_env)
+        if len(reply) > LARGEST_REPLY:
+            fix = "Check the address: an answer to a request has a few hundred bytes."
+            return Failure(f"the reply has more than {LARGEST_REPLY:,} bytes", fix, False)
+        return reply
 
     def _read_key(self) -> str:
         """The key, or an empty text. A key that no header can hold is refused: the error of urllib would print it."""
@@ -135,13 +140,13 @@ class Endpoint:
         )
 
     def _parse_content(self, reply: bytes) -> str:
-        """The text of a chat completion."""
+        """The text of a chat completion. Half of a surrogate pair, which is no character, becomes U+FFFD."""
         try:
             content = json.loads(reply)["choices"][0]["message"]["content"] or ""
-        except (ValueError, KeyError, IndexError, TypeError):
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             content = None
         if isinstance(content, str):
-            return content
+            return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         raise self._make_error(
             f"status 200, and no chat completion: {shorten_reply(reply.decode(errors='replace'))}",
             "Give the address without /chat/completions; it usually ends in /v1.",

@@ -17,6 +17,7 @@ _LABEL = re.compile(
     r"^[^.:]{0,40}\b(?:mistake|words|sentence|step|reworded|rewritten)\w*\s*(?:is\s*)?:\s*", re.IGNORECASE
 )
 _MAX_LENGTH_RATIO = 2.5  # times as many words as before: more is an answer of its own
+_MAX_TEXT_RATIO, _SHORT_TEXT = 10, 400  # times as many characters, or so many: signs alone have no words
 _INNER_CAPITAL = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")  # a capital within a sentence
 UNCHANGED_REPLY = "the editor gave the same words back"
 EMPTY_REPLY = "the editor wrote nothing"
@@ -83,7 +84,8 @@ def _find_edit_fault(before: str, after: str) -> str | None:
     if _split_words(before) == _split_words(after):
         return UNCHANGED_REPLY
     longest = max(8, _MAX_LENGTH_RATIO * len(_split_words(before)))
-    return "the editor wrote much more than one step" if len(_split_words(after)) > longest else None
+    is_long = len(after) > max(_SHORT_TEXT, _MAX_TEXT_RATIO * len(before)) or len(_split_words(after)) > longest
+    return "the editor wrote much more than one step" if is_long else None
 
 
 def _split_words(text: str) -> list[str]:

@@ -1,5 +1,7 @@
 """What an editor is asked, what is taken of its answer, and when that is not the edit it was meant to be."""
 
+from time import process_time
+
 import pytest
 
 from faithlens.tasks.question import Question
@@ -81,3 +83,17 @@ def test_a_step_without_a_value_can_only_be_given_other_words() -> None:
 )
 def test_what_is_no_paraphrase(after: str, reason: str | None) -> None:
     assert find_paraphrase_fault(STEP, after) == reason
+
+
+@pytest.mark.parametrize(
+    "piece", ["Then add 1 to get 9. ", "= ", "1+1 = 2, ", "?!", "\\boxed{", "\u200b", "1.1.1", "\n"]
+)
+def test_a_reply_of_megabytes_is_no_step_and_is_checked_in_linear_time(piece: str) -> None:
+    """Signs alone are no words, so words cannot be all that is counted."""
+    step = "Then add 2 to get 9."
+    reply = extract_rewrite(f"Then add 3 to get 8. {piece * (2_000_000 // len(piece))}.", step)
+    started = process_time()
+    faults = {find_mistake_fault(ASKED, step, reply), find_paraphrase_fault(step, reply)}
+    assert process_time() - started < 20  # a quadratic reader takes minutes
+    if piece != "\n":  # only the first line of a reply is taken
+        assert faults == {"the editor wrote much more than one step"}
