@@ -14,8 +14,15 @@ Every error says in one sentence what was wrong and what was expected, and in a 
     └── RunError               a run folder is missing, in use, incomplete or of another program
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+# Python raises these for what lies outside of a program: files, memory, recursion in a parser, and torch's C++ code.
+_FROM_OUTSIDE = (OSError, MemoryError, RuntimeError, UnicodeError)
+_LONGEST_REASON = 300  # characters of a foreign message that are shown
 
 
 class FaithlensError(Exception):
@@ -70,11 +77,54 @@ class RunError(FaithlensError):
     """A run folder is missing, in use, incomplete or not ours."""
 
 
+@contextmanager
+def translate_errors(error: type[FaithlensError], problem: str, fix: str) -> Iterator[None]:
+    """Turn each foreign exception of this block into one of class `error`, with the foreign one chained.
+
+    Errors of faithlens pass, and so do its programming errors: what its own lines raise stays as it is.
+
+    Args:
+        error: the class of the error that is raised.
+        problem: what cannot be done; the first line of the foreign message follows after a colon.
+        fix: what to do next.
+    """
+    try:
+        yield
+    except Exception as foreign:
+        if not is_foreign(foreign):
+            raise
+        raise error(f"{problem}: {describe_foreign(foreign)}", fix) from foreign
+
+
+def is_foreign(error: Exception) -> bool:
+    """Whether an exception comes from a library or from the system, and not from a line of faithlens."""
+    if isinstance(error, FaithlensError):
+        return False
+    if isinstance(error, _FROM_OUTSIDE) or type(error).__module__.split(".")[0] not in ("builtins", _PACKAGE.name):
+        return True
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return trace is None or not Path(trace.tb_frame.f_code.co_filename).is_relative_to(_PACKAGE)
+
+
+def describe_foreign(error: Exception) -> str:
+    """The kind and the first line of a foreign exception, short and without control characters."""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    text = f"{type(error).__name__}: {line}" if line else type(error).__name__
+    return escape_controls(text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}...")
+
+
+def escape_controls(text: str) -> str:
+    r"""`text` with control characters and halves of characters as escapes, such as ``\x1b``; line breaks stay."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def suggest_names(name: str, known: Iterable[str]) -> str:
-    """A hint naming the known names, the nearest first: ``did you mean 'x'? known: x, y, z``."""
+    """Two sentences, the nearest name and then all names: ``Did you mean 'x'? Known names: x, y, z.``"""
     names = sorted(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
-    return (f"did you mean {close[0]!r}? " if close else "") + "known: " + ", ".join(names)
+    return (f"Did you mean {close[0]!r}? " if close else "") + f"Known names: {', '.join(names)}."
 
 
 def check_choice(name: object, known: Iterable[str], what: str, error: type[FaithlensError] = ConfigError) -> None:

@@ -120,5 +120,5 @@ def test_a_misspelling_is_refused_with_the_nearest_name(name: str, parameter: st
     given = CALLS[name]()
     signature = inspect.signature(called)
     arguments = signature.bind_partial(*given).arguments if isinstance(given, tuple) else given
-    with pytest.raises(FaithlensError, match=f"did you mean '{allowed}'"):
+    with pytest.raises(FaithlensError, match=f"Did you mean '{allowed}'"):
         call_unchecked(called, **arguments | {parameter: misspelt})

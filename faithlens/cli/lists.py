@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from faithlens.errors import ConfigError, check_choice
+from faithlens.errors import ConfigError, check_choice, describe_foreign
 from faithlens.measures.catalogue import MEASURES, Measure, get_measure
 
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="only this one, with all that is known about it")]
@@ -24,7 +24,11 @@ ASSAY_ENTRY_POINTS = "faithlens.assays"
 def list_measures(name: Name = None, as_json: Json = False) -> None:
     """List the measures: what each one is called and means, its unit, range and control."""
     for point in entry_points(group=ASSAY_ENTRY_POINTS):
-        point.load()  # an installed assay registers its measures when it is imported
+        try:
+            point.load()  # an installed assay registers its measures when it is imported
+        except Exception as error:  # noqa: BLE001 - a package of others may raise anything
+            problem = f"The assay {point.name!r} of an installed package is broken: {describe_foreign(error)}"
+            Console(stderr=True, markup=False, highlight=False).print(problem)
     measures = MEASURES.values() if name is None else [get_measure(name)]
     _print([_describe_measure(each) for each in measures], name, as_json, ("name", "label", "unit", "assay"))
 
@@ -50,11 +54,17 @@ def list_assays(name: Name = None, as_json: Json = False) -> None:
     from faithlens.measures.catalogue import SUITES
     from faithlens.tasks.registry import read_summary
 
+    def describe(assay: str) -> str:
+        try:
+            return read_summary(find_assay(assay))
+        except ConfigError as error:  # of an installed package
+            return f"Broken: {error.problem}."
+
     names = [*ASSAYS, *(point.name for point in entry_points(group=ASSAY_ENTRY_POINTS))]
     entries: list[Entry] = [
         {
             "name": assay,
-            "description": read_summary(find_assay(assay)),
+            "description": describe(assay),
             "suites": [suite for suite, assays in SUITES.items() if assay in assays],
             "measures": [measure.name for measure in MEASURES.values() if measure.assay == assay],
         }

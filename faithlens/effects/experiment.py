@@ -231,7 +231,7 @@ def select_steps(traces: Sequence[Condition], requested: Sequence[str] | None) -
     known = list(dict.fromkeys(piece.name for piece in pieces))
     for name in requested or ():
         if name not in known:
-            raise PlanError(f"no trace has a step {name!r}", f"Name one of the steps: {suggest_names(name, known)}")
+            raise PlanError(f"no trace has a step {name!r}", f"Name one of the steps. {suggest_names(name, known)}")
     prompts = {trace.pieces[0].name for trace in traces}
     return [name for name in known if name not in prompts] if requested is None else list(requested)
 

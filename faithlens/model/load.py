@@ -97,8 +97,8 @@ def resolve_name(name: str, trust_remote_code: bool = False) -> tuple[str, Path]
         return name, _fetch_from_hub(hub[1], hub[2], trust_remote_code)
     raise ModelError(
         f"no model {name!r}: it is no short name, folder, .gguf file or hub id",
-        f"Give a short name ({suggest_names(name, list_short_names())}), an existing path,"
-        " or a hub id such as Qwen/Qwen2.5-0.5B-Instruct.",
+        "Give a short name, an existing path, or a hub id such as Qwen/Qwen2.5-0.5B-Instruct."
+        f" {suggest_names(name, list_short_names())}",
     )
 
 

@@ -16,13 +16,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from faithlens.errors import TraceError
 from faithlens.model.anatomy import Anatomy, dissect
 from faithlens.model.structure import Structure
+from faithlens.model.templates import TemplateCheck
 from faithlens.model.thinking import Thinking, find_thinking
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
-
-# Some chat templates write the date of today unless one is given; a fixed day keeps equal runs equal.
-_TEMPLATE_DAY = "26 Jul 2024"
 
 # The variables with which chat templates switch thoughts on and off.
 _THINKING_SWITCHES = ("enable_thinking", "thinking")
@@ -104,6 +102,10 @@ class Model:
         return boot_bridge(self.name, self.hf_model, self.tokenizer)
 
     @cached_property
+    def _template_checks(self) -> dict[tuple[bool | None, str], TemplateCheck]:
+        return {}
+
+    @cached_property
     def thinking(self) -> Thinking | None:
         """The markers between which a reasoning model thinks; None for a model whose chat template has none."""
         return find_thinking(self.tokenizer)
@@ -114,17 +116,24 @@ class Model:
         The chat template is used if there is one. Else the prompt is ``Q: user`` and, on a new line, ``A: prefill``,
         without a space at the end, since the model's next token brings its own. `thinking` sets the template's switch
         for thoughts, if it has one; None leaves the switch as the template has it. `Thinking.open_thoughts` gives
-        the prompt that opens thoughts.
+        the prompt that opens thoughts. Templates are given a fixed day as today, see `faithlens.model.templates`.
+
+        Raises:
+            ModelError: the template cannot be rendered within limits of time and length, or its prompt does not ask
+                `user` once, word by word, and then open the model's turn.
         """
         if self.tokenizer.chat_template is None:
             space = " " if prefill and not prefill[0].isspace() else ""
             return f"Q: {user}\nA:{space}{prefill}"
-        turn = [{"role": "user", "content": user}]
-        switches = {} if thinking is None else dict.fromkeys(_THINKING_SWITCHES, thinking)
-        opened = self.tokenizer.apply_chat_template(
-            turn, tokenize=False, add_generation_prompt=True, date_string=_TEMPLATE_DAY, **switches
-        )
-        return f"{opened}{prefill}"
+        return self._check_template(thinking, str(self.tokenizer.chat_template)).render(user) + prefill
+
+    def _check_template(self, thinking: bool | None, template: str) -> TemplateCheck:
+        """The check of the chat template with thoughts on, off or unset, made once as long as the template stays."""
+        key = (thinking, template)
+        if key not in self._template_checks:
+            switches = {} if thinking is None else dict.fromkeys(_THINKING_SWITCHES, thinking)
+            self._template_checks[key] = TemplateCheck(self.name, self.tokenizer, switches)
+        return self._template_checks[key]
 
     def encode_prompt(self, text: str) -> tuple[int, ...]:
         """The tokens of a rendered prompt.

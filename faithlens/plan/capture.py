@@ -154,13 +154,13 @@ def check_capture(conditions: Sequence[Condition], capture: Capture, n_layers: i
             if reader not in (ANSWER, *pieces):
                 raise PlanError(
                     f"no condition has the reader {reader!r} of {field_name}",
-                    f"Name {ANSWER!r} or a piece: {suggest_names(str(reader), (ANSWER, *pieces))}",
+                    f"Name {ANSWER!r} or a piece. {suggest_names(str(reader), (ANSWER, *pieces))}",
                 )
     for site in capture.activations:
         if isinstance(site.span, str) and conditions and site.span not in pieces:
             raise PlanError(
                 f"no condition has the piece {site.span!r} of an activation site",
-                f"Name a piece: {suggest_names(site.span, pieces)}",
+                f"Name a piece. {suggest_names(site.span, pieces)}",
             )
         if isinstance(site.span, tuple):
             for condition in conditions:

@@ -325,7 +325,7 @@ class Condition:
         if name not in self.spans:
             raise PlanError(
                 f"condition {self.name!r} has no piece {name!r}",
-                f"Name one of its pieces: {suggest_names(str(name), self.spans)}",
+                f"Name one of its pieces. {suggest_names(str(name), self.spans)}",
             )
         return self.spans[name]
 

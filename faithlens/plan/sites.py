@@ -39,7 +39,7 @@ def find_place(name: str, model: Model | None = None) -> tuple[Component, int | 
             *MODULE_NAMES,
             *UNNORMED_NAMES,
         ]
-        raise PlanError(f"the site {name!r} names no known component", f"Name one: {suggest_names(inner, known)}")
+        raise PlanError(f"the site {name!r} names no known component", suggest_names(inner, known))
     return component, layer
 
 

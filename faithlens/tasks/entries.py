@@ -101,6 +101,8 @@ def parse_object(line: str) -> dict[str, Any]:
         entry = json.loads(line)
     except json.JSONDecodeError as error:
         raise BadEntryError(f"not JSON: {error.msg} at column {error.colno}; write one object on the line") from error
+    except RecursionError as error:
+        raise BadEntryError("JSON that is nested too deep; write one object on the line") from error
     if not isinstance(entry, dict):
         raise BadEntryError(f"a {type(entry).__name__}; write an object in braces")
     return entry
@@ -110,7 +112,7 @@ def check_keys(entry: dict[str, Any], known: Sequence[str] = ENTRY_KEYS) -> None
     """Raise BadEntryError where `entry` has a key that is not `known`."""
     for key in entry:
         if key not in known:
-            raise BadEntryError(f"key {key!r} is unknown; {suggest_names(key, known)}")
+            raise BadEntryError(f"key {key!r} is unknown. {suggest_names(key, known)}")
 
 
 def _read_text(entry: dict[str, Any], key: str) -> str:

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from inspect import getdoc
 from pathlib import Path
 
-from faithlens.errors import TaskError, check_choice, suggest_names
+from faithlens.errors import TaskError, check_choice, suggest_names, translate_errors
 from faithlens.tasks.addition import DIGIT_COUNTS, OPERAND_COUNTS, Addition
 from faithlens.tasks.arithmetic import Arithmetic, VariableChain
 from faithlens.tasks.bbq import Bbq
@@ -59,6 +59,8 @@ TASKS: dict[str, Callable[[], Task]] = {
 ENTRY_POINTS = "faithlens.tasks"
 """The group of entry points under which an installed package offers tasks by name."""
 
+BROKEN_PACKAGE_FIX = "Reinstall the package, or correct the entry point in its pyproject.toml."
+
 
 def list_tasks() -> dict[str, str]:
     """The name and a one-sentence description of every named task.
@@ -66,17 +68,15 @@ def list_tasks() -> dict[str, str]:
     These are the question generators, the published benchmarks, and the tasks of installed packages. Files, datasets of
     reasoning-gym and classes have no fixed list of names; `load_task` accepts them too.
 
-    Raises:
-        TaskError: a task of an installed package cannot be imported.
+    A task of an installed package that cannot be imported is described by the reason.
     """
     makers = {name: make.func if isinstance(make, partial) else make for name, make in TASKS.items()}
-    installed = {name: _load_entry_point(point) for name, point in _find_entry_points().items()}
     benchmarks = {
         name: f"Published benchmark, split {layout.split}{f', one of its parts as {name}:PART' if layout.part else ''}."
         for name, layout in BENCHMARK_LAYOUTS.items()
     }
-    described = {name: read_summary(task) for name, task in (makers | installed).items()}
-    return described | benchmarks
+    described = {name: read_summary(task) for name, task in makers.items()}
+    return described | {name: _describe_installed(point) for name, point in _find_entry_points().items()} | benchmarks
 
 
 def load_task(task: str | Path | Task | type[Task]) -> Task:
@@ -116,7 +116,7 @@ def load_task(task: str | Path | Task | type[Task]) -> Task:
     known = [*TASKS, *BENCHMARK_LAYOUTS, *installed, f"{GYM_PREFIX}chain_sum"]
     raise TaskError(
         f"unknown task {name!r}",
-        f"{suggest_names(name, known)}, a path that ends in .jsonl, or package.module:Class for a task of your own.",
+        f"{suggest_names(name, known)} A path that ends in .jsonl, or package.module:Class, names a task of your own.",
     )
 
 
@@ -153,14 +153,17 @@ def _find_entry_points() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
-def _load_entry_point(point: EntryPoint) -> object:
+def _describe_installed(point: EntryPoint) -> str:
     try:
+        return read_summary(_load_entry_point(point))
+    except TaskError as error:
+        return f"Broken: {error.problem}."
+
+
+def _load_entry_point(point: EntryPoint) -> object:
+    problem = f"the task {point.name!r} of an installed package cannot be imported from {point.value}"
+    with translate_errors(TaskError, problem, BROKEN_PACKAGE_FIX):
         return point.load()
-    except (ImportError, AttributeError) as error:
-        raise TaskError(
-            f"the task {point.name!r} of an installed package cannot be imported from {point.value}: {error}",
-            "Reinstall the package, or correct the entry point in its pyproject.toml.",
-        ) from error
 
 
 def _import_object(place: str) -> object:

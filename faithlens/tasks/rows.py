@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from faithlens.errors import TaskError
+from faithlens.errors import TaskError, translate_errors
 
 Row = dict[str, Any]
 ROW_FILE_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
@@ -23,12 +23,9 @@ def read_rows(path: Path) -> list[Row]:
             f"files that end in {path.suffix!r} cannot be read, got {path}",
             f"Save it as {', '.join(ROW_FILE_SUFFIXES)}.",
         )
-    try:
+    fix = "Check that the file exists and that its content fits its suffix."
+    with translate_errors(TaskError, f"{path} cannot be read", fix):
         rows = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
-    except (OSError, ValueError, SyntaxError) as error:  # decoding and parsing errors are ValueErrors
-        raise TaskError(
-            f"{path} cannot be read: {error}", "Check that the file exists and that its content fits its suffix."
-        ) from error
     if not rows or not all(isinstance(row, dict) for row in rows):
         problem = f"{path} holds no rows" if not rows else f"{path} holds entries that are no objects"
         raise TaskError(problem, "Write one object for each row.")
@@ -47,19 +44,13 @@ def load_hub_rows(repo: str, config: str | None, split: str, revision: str | Non
         raise TaskError(
             f"{source} cannot be loaded from the hub: the library 'datasets' is not installed", _INSTALL_FIX
         ) from error
-    try:
+    # no network, no such data set, a script in place of data
+    with translate_errors(TaskError, f"{source} cannot be loaded from the hub", _DOWNLOAD_FIX):
         return [dict(row) for row in load_dataset(repo, config, split=split, revision=revision)]
-    except (OSError, ValueError, RuntimeError) as error:  # no network, no such data set, a script in place of data
-        reason = f"{type(error).__name__}: {_get_first_line(error)}"
-        raise TaskError(f"{source} cannot be loaded from the hub: {reason}", _DOWNLOAD_FIX) from error
 
 
 _INSTALL_FIX = "Run pip install 'faithlens[tasks]', or pass a local file: NAME=path/to/file.jsonl."
 _DOWNLOAD_FIX = "Check the connection and HF_HUB_OFFLINE, or pass a local file: NAME=path/to/file.jsonl."
-
-
-def _get_first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
 
 
 def _read_parquet(path: Path) -> list[Row]:
@@ -102,5 +93,5 @@ def _parse_cell(value: str | None) -> Any:
         return value
     try:
         return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return value

@@ -91,5 +91,5 @@ def test_suites_and_assays_by_name() -> None:
     assert not battery.needs_counterfactuals(battery.get_suite("behaviour"))
     assert battery.needs_counterfactuals(battery.get_suite("standard"))
     for wrong, call in (("behavior", battery.get_suite), ("mistake", lambda name: battery.select_assays([name]))):
-        with pytest.raises(ConfigError, match="did you mean"):
+        with pytest.raises(ConfigError, match="Did you mean"):
             call(wrong)

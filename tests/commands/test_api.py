@@ -86,7 +86,7 @@ def test_runs_are_decided_and_compared(run: fl.Run, tmp_path: Path) -> None:
 def test_a_misspelled_option_names_the_nearest_and_writes_nothing(
     options: dict[str, object], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(fl.FaithlensError, match=f"did you mean '{message}'"):
+    with pytest.raises(fl.FaithlensError, match=f"Did you mean '{message}'"):
         fl.audit("O5", **({"task": "running-sum", "out": tmp_path / "run", "n": 2} | options))
     assert not (tmp_path / "run").exists()
 

@@ -219,7 +219,7 @@ def test_what_is_compared_with_what(tmp_path: Path) -> None:
     assert pairs(one, both, (None, "tuned")) == [("base", "tuned")]
     with pytest.raises(ConfigError, match="base in the first and base, tuned in the second"):
         compare(one, both)
-    with pytest.raises(RunError, match="did you mean 'tuned'"):
+    with pytest.raises(RunError, match="Did you mean 'tuned'"):
         compare(one, both, (None, "tunes"))
     with pytest.raises(RunError, match="no task in common: they hold sums and dates"):
         compare(one, folder(tmp_path / "4", ONE["elsewhere"]))
@@ -242,7 +242,7 @@ def test_compare_in_words_and_in_json(
     assert "At equal accuracy 1 of 1 measures differ after Holm's correction: content share by 1.00." in text
     assert "n 11 of 12" in text
     assert command(monkeypatch, "compare", *paths, "--measure", "deletion.change") == 2
-    assert "known: " in capsys.readouterr().err
+    assert "Known names: " in capsys.readouterr().err
 
 
 def test_two_ways_to_reason_of_one_run_are_compared(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_two_ways_to_reason_of_one_run_are_compared(tmp_path: Path) -> None:
     raw, equal = (d for d in found.differences if d.measure == "strategies.truncation")
     assert (raw.value, raw.n_used) == (pytest.approx(0.3), 12)
     assert (equal.value, equal.n_used) == (pytest.approx(0.3 + 0.1 / 11), 11)  # a question of .3 is left out
-    with pytest.raises(FaithlensError, match="known: cot, factored"):
+    with pytest.raises(FaithlensError, match="Known names: cot, factored"):
         compare(run, run, strategies=("cot", "cot_decomposition"))
     with pytest.raises(ConfigError, match="Name a strategy for each side"):
         compare(run, run, strategies=("cot", None))

@@ -115,7 +115,7 @@ REFUSALS = {
     "RUN -n 50": "which holds the measured values",
     "--change 0.5 --measure x": "guesses are not about a measure",
     "RUN --change 0.5": "which holds the measured values",
-    "RUN --measure mediation.content_shar": f"did you mean '{SHARE}'?",
+    "RUN --measure mediation.content_shar": f"Did you mean '{SHARE}'?",
     "nowhere": "it has no manifest.json",
 }
 

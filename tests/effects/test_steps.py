@@ -169,7 +169,7 @@ def test_attributions_keep_the_edits_of_the_runs() -> None:
 
 
 REFUSALS: dict[str, tuple[Callable[[Model, Condition, Condition], object], str]] = {
-    "an unknown site": (lambda model, c, d: fl.effects.patch_effects(model, c, d, "resid_mid"), "did you mean 'resid_"),
+    "an unknown site": (lambda model, c, d: fl.effects.patch_effects(model, c, d, "resid_mid"), "Did you mean 'resid_"),
     "an unknown step": (
         lambda model, c, d: fl.effects.patch_effects(model, c, d, steps=["step 7"]),
         "no trace has a step",

@@ -296,9 +296,9 @@ def test_unknown_components_and_kinds_of_ablation_are_refused_by_name() -> None:
         lambda name: call_unchecked(Apply, name, "step 1", lambda x, offsets: x),
         lambda name: call_unchecked(Capture, activations=(Site("z", 1, "step 1")._replace(component=name),)),
     ):
-        with pytest.raises(PlanError, match=r"unknown component 'resid_per'\s.*did you mean 'resid_pre'"):
+        with pytest.raises(PlanError, match=r"unknown component 'resid_per'\s.*Did you mean 'resid_pre'"):
             make("resid_per")
-    with pytest.raises(PlanError, match=r"unknown kind of ablation 'zeros'\s.*did you mean 'zero'"):
+    with pytest.raises(PlanError, match=r"unknown kind of ablation 'zeros'\s.*Did you mean 'zero'"):
         call_unchecked(Ablation, "z", "step 1", "zeros")
     with pytest.raises(PlanError, match=r"read must be a tuple .*\s.*read=\('step 1',\)"):
         call_unchecked(Knockout, "answer", "step 1")

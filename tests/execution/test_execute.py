@@ -189,12 +189,12 @@ def test_what_cannot_be_packed_exactly_is_refused_by_name(family: str, why: str)
 def test_readers_spans_and_layers_that_no_condition_has_are_refused() -> None:
     model, plan = tiny("llama"), compile_plan(cases())
     for field in ("attention", "flow", "logit_lens", "gradient_flow"):
-        with pytest.raises(PlanError, match=rf"no condition has the reader 'step 9' of {field}\s.*did you mean 'step "):
+        with pytest.raises(PlanError, match=rf"no condition has the reader 'step 9' of {field}\s.*Did you mean 'step "):
             execute(model, plan, Capture(**{field: ("step 9",)}))
         with pytest.raises(PlanError, match=rf"{field} must be a tuple of readers.*\s.*Write {field}=\('answer',\)"):
             call_unchecked(Capture, **{field: "answer"})
     with pytest.raises(
-        PlanError, match=r"no condition has the piece 'stm' of an activation site\s.*did you mean 'stem'"
+        PlanError, match=r"no condition has the piece 'stm' of an activation site\s.*Did you mean 'stem'"
     ):
         execute(model, plan, Capture(activations=(Site("z", 0, "stm"),)))
     with pytest.raises(PlanError, match="layer 3, and the model has 3 layers"):
@@ -203,7 +203,7 @@ def test_readers_spans_and_layers_that_no_condition_has_are_refused() -> None:
 
 def test_an_unknown_backend_and_what_is_no_plan_are_refused() -> None:
     model = tiny("llama")
-    with pytest.raises(ConfigError, match=r"unknown backend 'seperate'\s.*did you mean 'separate'"):
+    with pytest.raises(ConfigError, match=r"unknown backend 'seperate'\s.*Did you mean 'separate'"):
         call_unchecked(execute, model, compile_plan(cases()), backend="seperate")
     with pytest.raises(PlanError, match="execute needs a plan, got list"):
         call_unchecked(execute, model, cases())

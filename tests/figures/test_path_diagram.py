@@ -68,7 +68,7 @@ def test_missing_is_written_and_has_no_arrow_and_paths_not_named_are_not_drawn()
 
 
 def test_other_effects_are_refused():
-    with pytest.raises(MeasureError, match="did you mean 'content'"):
+    with pytest.raises(MeasureError, match="Did you mean 'content'"):
         plot_path_diagram({"contents": 1.0}, "logit")
     with pytest.raises(MeasureError, match="Pass some of content, relay, question"):
         plot_path_diagram({"total": 1.0}, "logit")

@@ -26,7 +26,7 @@ def test_auto_says_why() -> None:
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
-    with pytest.raises(KernelError, match=r"unknown implementation of divergence 'steamed'\s.*did you mean 'streamed'"):
+    with pytest.raises(KernelError, match=r"unknown implementation of divergence 'steamed'\s.*Did you mean 'streamed'"):
         load_implementation("faithlens.kernels.divergence", "steamed", ["auto", "streamed"], "streamed", torch.zeros(1))
 
 

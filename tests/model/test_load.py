@@ -121,9 +121,9 @@ def test_a_broken_file_is_refused(folder: Path, file: str) -> None:
 
 
 def test_options_are_checked_with_a_hint(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="did you mean 'bfloat16'"):
+    with pytest.raises(ConfigError, match="Did you mean 'bfloat16'"):
         load(str(folder), dtype="bfloat")
-    with pytest.raises(ConfigError, match="did you mean 'cuda'"):
+    with pytest.raises(ConfigError, match="Did you mean 'cuda'"):
         load(str(folder), device="cude")
     with pytest.raises(ConfigError, match=r"torch finds \d+ CUDA GPUs"):
         load(str(folder), device="cuda:99")
@@ -134,7 +134,7 @@ def test_options_are_checked_with_a_hint(folder: Path) -> None:
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     error = refusal("smollm2-135")
-    assert "did you mean 'smollm2-135m'" in error.fix
+    assert "Did you mean 'smollm2-135m'" in error.fix
     assert all(name in error.fix for name in list_short_names())
     assert "''" in refusal("").problem
 

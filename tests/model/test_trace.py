@@ -155,7 +155,7 @@ def test_a_long_chain_is_cut_in_linear_time() -> None:
 
 
 def test_an_unknown_finish_is_refused() -> None:
-    with pytest.raises(TraceError, match=r"unknown finish 'stopped'\s.*did you mean 'stop'"):
+    with pytest.raises(TraceError, match=r"unknown finish 'stopped'\s.*Did you mean 'stop'"):
         call_unchecked(make_trace, tiny("llama"), (3,), (4, 5), lambda text: [(0, len(text))], "stopped")
 
 

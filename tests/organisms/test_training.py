@@ -109,7 +109,7 @@ def test_training_lowers_the_loss_and_leaves_torch_as_it_was():
 
 def test_unknown_organism_is_refused_with_the_nearest():
     with pytest.raises(
-        ModelError, match=r"did you mean 'O5'\? known: E1, E2, O1, O10, O11, O13, O2, O3, O4, O5, O6, O7, O8, O9"
+        ModelError, match=r"Did you mean 'O5'\? Known names: E1, E2, O1, O10, O11, O13, O2, O3, O4, O5, O6, O7, O8, O9"
     ):
         get_organism("O55")
     with pytest.raises(ModelError, match="unknown organism"):

@@ -145,5 +145,5 @@ def test_what_cannot_be_exported_leaves_nothing_behind(run: Run, tmp_path: Path)
 
 def test_forms_are_named() -> None:
     assert (parse_form("parquet"), parse_form("dataset")) == ("parquet", "dataset")
-    with pytest.raises(ConfigError, match="did you mean 'parquet'"):
+    with pytest.raises(ConfigError, match="Did you mean 'parquet'"):
         parse_form("parket")

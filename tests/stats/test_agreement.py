@@ -136,7 +136,7 @@ def test_what_is_undefined_is_missing() -> None:
     nothing = found(table(alike).assign(patch=np.nan), "flip", "patch").loc["raw"]
     assert (nothing["n_used"], nothing["n_dropped"], nothing["n_steps"]) == (0, 12, 0)
     assert nothing["reason"].startswith("12 dropped: no step has all values")
-    with pytest.raises(MeasureError, match="did you mean 'patch'"):
+    with pytest.raises(MeasureError, match="Did you mean 'patch'"):
         compute_rank_agreement(table(alike), "flip", "pach")
 
 

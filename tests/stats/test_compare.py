@@ -147,7 +147,7 @@ def test_other_questions_are_refused() -> None:
 
 def test_a_measure_that_only_one_run_has_is_refused() -> None:
     first, second = run(deletion__change=[0.5] * 5), run(deletion__change=[0.5] * 5, shuffle__change=[0.5] * 5)
-    with pytest.raises(MeasureError, match=r"known: deletion\.change"):
+    with pytest.raises(MeasureError, match=r"Known names: deletion\.change"):
         compare_scores(first, second, 0, ["shuffle.change"])
     assert [d.questions for d in compare_scores(second, second, 0, ["shuffle.change"])] == ["all", "alike"]
 

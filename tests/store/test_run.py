@@ -178,7 +178,7 @@ def test_a_batch_may_be_empty(tmp_path):
 
 def test_unknown_and_unwritten_tables(tmp_path):
     run = start(tmp_path / "run")
-    with pytest.raises(RunError, match="did you mean 'scores'"):
+    with pytest.raises(RunError, match="Did you mean 'scores'"):
         run.write_part("score", "k", [])
     with pytest.raises(RunError, match="has no table"):
         run.read("scores")

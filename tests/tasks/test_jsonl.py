@@ -83,7 +83,7 @@ def test_steps_are_misstated_by_number(tmp_path: Path) -> None:
         ("[1]", "a list; write an object"),
         ({"question": "?"}, "no 'answer'; add it"),
         ({"answer": "5"}, "no 'question'; add it"),
-        (OPEN | {"anwser": "5"}, "key 'anwser' is unknown; did you mean 'answer'?"),
+        (OPEN | {"anwser": "5"}, "key 'anwser' is unknown. Did you mean 'answer'?"),
         (OPEN | {"answer": 5}, "'answer' is 5; write a text in double quotes"),
         (OPEN | {"question": " "}, "'question' is empty"),
         (OPEN | {"question": "\ud800"}, "'question' has half of a character"),

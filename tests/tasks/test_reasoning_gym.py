@@ -102,7 +102,7 @@ def test_lists_are_reproducible_grow_at_the_end_and_share_nothing_between_seeds(
         ("none", "100 of 100 answers of reasoning-gym:none cannot be scored; the first is None, no text"),
         ("long", "41 characters"),
         ("lines", "3 characters"),
-        ("sum", "did you mean 'sums'"),
+        ("sum", "Did you mean 'sums'"),
     ],
 )
 def test_answers_that_cannot_be_scored_are_refused(name: str, reason: str) -> None:

@@ -30,7 +30,7 @@ def test_a_path_is_a_file_of_questions(tmp_path: Path) -> None:
 
 
 def test_unknown_names_are_refused_with_the_nearest() -> None:
-    with pytest.raises(TaskError, match="did you mean 'arithmetic-mc'") as caught:
+    with pytest.raises(TaskError, match="Did you mean 'arithmetic-mc'") as caught:
         load_task("arithmetic-mcq")
     assert ".jsonl" in caught.value.fix
 
@@ -38,9 +38,9 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("gsm9k", "did you mean 'gsm8k'"),
-        ("addition-2d-5", "did you mean 'addition-2d-"),
-        ("coinflip", "did you mean 'coin-flip'"),
+        ("gsm9k", "Did you mean 'gsm8k'"),
+        ("addition-2d-5", "Did you mean 'addition-2d-"),
+        ("coinflip", "Did you mean 'coin-flip'"),
         ("bbh", "Name one of them: bbh:object_counting"),
         ("gsm8k:main", "Pass 'gsm8k' without a part"),
         ("gsm8k=none.jsonl", "Check that the file exists"),
@@ -144,7 +144,7 @@ def test_an_installed_package_offers_a_task_by_name(monkeypatch: pytest.MonkeyPa
     install(monkeypatch, "installed", f"{__name__}:OwnTask")
     assert isinstance(load_task("installed"), OwnTask)
     assert list_tasks()["installed"] == "A user's own task with one question. It is for tests."
-    with pytest.raises(TaskError, match="did you mean 'installed'"):
+    with pytest.raises(TaskError, match="Did you mean 'installed'"):
         load_task("instaled")
 
 
@@ -152,6 +152,19 @@ def test_a_broken_entry_point_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "broken", "elsewhere:Missing")
     with pytest.raises(TaskError, match="'broken' of an installed package cannot be imported from elsewhere:Missing"):
         load_task("broken")
+
+
+def test_a_broken_entry_point_is_described_and_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [EntryPoint("broken", "elsewhere:Missing", ENTRY_POINTS), EntryPoint("raises", f"{__name__}:NoSuch.x", "")]
+    points.append(EntryPoint("installed", f"{__name__}:OwnTask", ENTRY_POINTS))
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    described = list_tasks()
+    assert described["installed"] == "A user's own task with one question. It is for tests."
+    assert described["broken"].startswith(
+        "Broken: the task 'broken' of an installed package cannot be imported from elsewhere:Missing: ModuleNotFoundErr"
+    )
+    assert "NoSuch" in described["raises"]
+    assert set(TASKS) < set(described)
 
 
 def test_the_list_describes_every_named_task_in_one_sentence() -> None:

@@ -118,7 +118,7 @@ def test_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
 
 def test_an_unknown_subject_is_refused_before_anything_runs() -> None:
-    with pytest.raises(ConfigError, match="did you mean 'sweep'"):
+    with pytest.raises(ConfigError, match="Did you mean 'sweep'"):
         next(run_benchmarks(tiny("llama"), ["grid", "sweeep"], 1))
 
 

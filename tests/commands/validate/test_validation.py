@@ -265,7 +265,7 @@ def test_validate_writes_a_folder_and_goes_on_where_it_stopped(tmp_path):
     assert not (out / "runs" / "O5").exists()
     again = read_validation(out)
     assert again.detection.set_index("measure").loc["mediation.content", "auroc"] == 1.0
-    with pytest.raises(ConfigError, match=r"did you mean 'knockout\.steps'"):
+    with pytest.raises(ConfigError, match=r"Did you mean 'knockout\.steps'"):
         run_validation(out, ("O4",), n=4, measures=("knockout",))
     assert CliRunner().invoke(app, command).exit_code == 0
     assert (out / "runs" / "O4" / "manifest.json").stat().st_mtime_ns == audited
