@@ -46,7 +46,7 @@ GOOD = {
 BAD = {
     "parts": (HEAD + "{% for p in m['content'] %}{{ p['text'] }}{% endfor %}" + TAIL + OPEN, "does not hold"),
     "no content": (HEAD + TAIL + OPEN, "does not hold"),
-    "system only": ("{% if messages[0].role == 'system' %}{{ messages[0].content }}{% endif %}" + OPEN, "does not hold"),
+    "system only": ("{% if messages[0].role == 'system' %}{{ messages[0].content }}{% endif %}" + OPEN, "not hold"),
     "cut": (HEAD + "{{ m['content'][:60] }}" + TAIL + OPEN, "does not hold"),
     "long ones cut": (HEAD + "{{ m['content'] | truncate(400) }}" + TAIL + OPEN, "does not hold"),
     "upper case": (HEAD + "{{ m['content'] | upper }}" + TAIL + OPEN, "does not hold"),
