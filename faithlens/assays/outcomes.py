@@ -13,7 +13,7 @@ from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option
 from faithlens.plan.condition import Condition
 from faithlens.tasks.answer_parsing import parse_answer
-from faithlens.tasks.numbers import find_stated_value
+from faithlens.tasks.candidates import read_stated_value
 from faithlens.tasks.question import ExecutableTask, Question
 from faithlens.tasks.segmentation import split_steps
 from faithlens.tasks.values import is_same_answer
@@ -23,7 +23,8 @@ def infer_implied_answer(setting: Setting, case: Case, edit: StepEdit) -> str | 
     """The answer that follows from the edited step, if the task can compute it; a label if there are options."""
     if edit.invalid is not None or not isinstance(setting.task, ExecutableTask):
         return None
-    return setting.task.infer_answer(case.question, edit.before, edit.after)
+    follows = setting.task.infer_answer(case.question, edit.before, edit.after)
+    return case.find_candidate(follows) or follows
 
 
 def add_outcome(setting: Setting, case: Case, records: Records, edit: StepEdit) -> StepEdit:
@@ -40,11 +41,9 @@ def add_outcome(setting: Setting, case: Case, records: Records, edit: StepEdit) 
 def add_implied_option(setting: Setting, case: Case, edit: StepEdit, condition: Condition) -> Condition:
     """The condition, with the answer that follows from the edit among its options."""
     follows = infer_implied_answer(setting, case, edit)
-    if follows is None or follows in case.candidates:
-        return condition
-    with suppress(TraceError):  # a model cannot give an answer that its tokenizer cannot write
-        extra = setting.model.continue_ids(condition.ids, follows + case.close)
-        return replace(condition, options=(*condition.options, extra))
+    if follows is not None:
+        with suppress(TraceError):  # a model cannot give an answer that its tokenizer cannot write
+            return case.add_option(setting.model, condition, follows)
     return condition
 
 
@@ -66,6 +65,7 @@ def find_conclusion(text: str, question: Question) -> str | None:
     """The answer that a text states, else the value that its last step states; a label if there are options."""
     if (stated := parse_answer(text, question)) is not None:
         return stated
-    values = [value for start, stop in split_steps(text) if (value := find_stated_value(text[start:stop])) is not None]
-    last = values[-1] if values else None
-    return dict(zip(question.choices, question.candidates, strict=False)).get(last or "", last)
+    stated = [read_stated_value(text[start:stop], question.decimal_mark) for start, stop in split_steps(text)]
+    last = next((str(value) for value in reversed(stated) if value is not None), None)
+    shown = zip(question.choices, question.candidates, strict=False)
+    return next((label for content, label in shown if is_same_answer(content, last)), last)

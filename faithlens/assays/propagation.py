@@ -32,7 +32,8 @@ def propagate_changes(setting: Setting, case: Case) -> dict[int, PropagatedChain
         i: task.propagate(case.question, steps, i, random.Random(f"propagate:{setting.seed}:{case.key}:{i}"))
         for i in range(len(steps))
     }
-    return {i: edit for i, edit in made.items() if edit is not None and edit.answer in case.candidates}
+    answers = {i: case.find_candidate(edit.answer) for i, edit in made.items() if edit is not None}
+    return {i: replace(edit, answer=answers[i]) for i, edit in made.items() if edit and answers[i] is not None}
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:

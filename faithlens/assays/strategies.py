@@ -157,7 +157,7 @@ def make_decomposition_conditions(setting: Setting, case: Case, strategy: str) -
         ]
     except TraceError:
         return CANNOT_WRITE_SUBANSWERS
-    longest = max(len(condition.ids) for condition in made) + max(map(len, case.options))
+    longest = max(len(condition.ids) + max(map(len, condition.sequences)) for condition in made)
     return made if longest <= setting.model.context_length else NO_ROOM
 
 

@@ -3,7 +3,7 @@
 A case is made in two parts, because the stem is chosen only after some chains of thought are known:
 
 1. `make_case` adds to question and trace the candidate answers and the two prompts that have no chain of thought.
-2. `Case.with_stem` adds the stem, and each candidate as it continues the stem, in tokens.
+2. `Case.with_stem` adds the stem, and each candidate as it continues the stem, in tokens, with its further spellings.
 
 For example, with the steps " First 5." and " Then 9." and ``Stem("\\nAnswer: (", ")")``::
 
@@ -15,14 +15,22 @@ For example, with the steps " First 5." and " Then 9." and ``Stem("\\nAnswer: ("
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from faithlens.errors import TraceError
 from faithlens.interventions.prompt_pieces import make_empty_think_piece, make_question_piece
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish, Piece, Trace
 from faithlens.plan.condition import Condition, Edit
-from faithlens.tasks.numbers import find_stated_value
+from faithlens.tasks.candidates import (
+    Notation,
+    collect_notations,
+    list_spellings,
+    merge_candidates,
+    write_stated_value,
+)
 from faithlens.tasks.question import Question, Stem, Task
 from faithlens.tasks.values import is_same_answer
 
@@ -53,12 +61,14 @@ class AnswerSlot:
         stem: the stem's tokens; for a reasoning model they close the thoughts first.
         plain_stem: the same without closing anything, for prompts in which no thoughts are open.
         options: the tokens of each candidate as it continues the stem, in the order of `Case.candidates`.
+        spellings: for each candidate, its further spellings in tokens; empty if no candidate has any.
     """
 
     words: Stem
     stem: Piece
     plain_stem: Piece
     options: tuple[tuple[int, ...], ...]
+    spellings: tuple[tuple[tuple[int, ...], ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ class Case:
     Attributes:
         question: the question.
         trace: the model's chain of thought.
-        candidates: the answers that are scored: the question's own, and perhaps more.
+        candidates: the answers that are scored: the question's own, and perhaps more; each value once.
         direct_prompt: the prompt that asks for the answer at once, without a chain of thought.
         empty_think_prompt: the prompt with a closed empty block of thoughts; None for a model without such blocks.
         counterfactual: the trace of the counterfactual question; None if there is none.
@@ -142,11 +152,6 @@ class Case:
         """The tokens of each candidate as it continues the stem."""
         return self.get_slot().options
 
-    @property
-    def close(self) -> str:
-        """The text that ends an answer."""
-        return self.get_slot().words.close
-
     def with_stem(self, model: Model, stem: Stem) -> "Case":
         """This case, with `stem` and the candidates in tokens as they follow the trace.
 
@@ -161,20 +166,65 @@ class Case:
         end = model.continue_ids(before, model.thinking.ending) if model.thinking else ()
         text = stem.text.lstrip() if model.thinking else stem.text
         words = model.continue_ids([*before, *end], text)
-        options = tuple(model.continue_ids([*before, *end, *words], c + stem.close) for c in self.candidates)
-        return replace(self, slot=AnswerSlot(stem, Piece("stem", (*end, *words)), Piece("stem", words), options))
+        slot = AnswerSlot(stem, Piece("stem", (*end, *words)), Piece("stem", words), ())
+        written = [self._encode_answer(model, (*before, *end, *words), each, stem) for each in self.candidates]
+        options, more = tuple(own for own, *_ in written), tuple(tuple(rest) for _, *rest in written)
+        return replace(self, slot=replace(slot, options=options, spellings=more if any(more) else ()))
+
+    def add_option(self, model: Model, condition: Condition, answer: str) -> Condition:
+        """The condition, with `answer` as one more option; as it is if `answer` is a spelling of a candidate.
+
+        Raises:
+            TraceError: the tokenizer cannot write the answer there.
+        """
+        if self.find_candidate(answer) is not None:
+            return condition
+        option, *more = self._encode_answer(model, condition.ids, answer, self.get_slot().words)
+        known = condition.spellings or ((),) * len(condition.options)
+        spellings = (*known, tuple(more)) if more or condition.spellings else ()
+        return replace(condition, options=(*condition.options, option), spellings=spellings)
+
+    def find_candidate(self, answer: str | None) -> str | None:
+        """The candidate that has the value of `answer`; None if there is none."""
+        mark = self.question.decimal_mark
+        return next((known for known in self.candidates if is_same_answer(known, answer, mark)), None)
+
+    def _encode_answer(self, model: Model, before: Sequence[int], answer: str, stem: Stem) -> list[tuple[int, ...]]:
+        """Each spelling of `answer` in tokens, its own first; further ones that cannot be written are left out."""
+        out = [model.continue_ids(before, answer + stem.close)]
+        for spelling in self.list_spellings(answer)[1:]:
+            with suppress(TraceError):
+                out.append(model.continue_ids(before, spelling + stem.close))
+        return list(dict.fromkeys(out))
+
+    def list_spellings(self, answer: str) -> tuple[str, ...]:
+        """The ways in which the model may write an answer of this question, its own first."""
+        if self.question.form == "choice":
+            return (answer,)
+        same = [each for each in self.question.candidates if is_same_answer(each, answer, self.question.decimal_mark)]
+        spellings = list_spellings(answer, self._notations, self.question.decimal_mark)
+        return tuple(dict.fromkeys([answer, *same, *spellings]))
+
+    @cached_property
+    def _notations(self) -> tuple[Notation, ...]:
+        steps = [text for trace in (self.trace, self.counterfactual) if trace for text in trace.texts[1:]]
+        return collect_notations(self.question, self.candidates, steps)
 
     def count_answer_tokens(self) -> int:
         """The number of tokens of the stem and its longest option together."""
-        return len(self.stem.ids) + max(map(len, self.options))
+        spelled = [sequence for more in self.get_slot().spellings for sequence in more]
+        return len(self.stem.ids) + max(map(len, [*self.options, *spelled]))
 
     def make_condition(self, name: str, pieces: Sequence[Piece], edits: tuple[Edit, ...] = ()) -> Condition:
         """An edited version of the trace: `pieces`, then the stem."""
-        return Condition(name, (*pieces, self.stem), self.options, edits)
+        return self._make_condition(name, (*pieces, self.stem), edits)
 
     def make_direct_condition(self, name: str, *prompt: Piece) -> Condition:
         """A prompt in which no thoughts are open, then the stem."""
-        return Condition(name, (*prompt, self.plain_stem), self.options)
+        return self._make_condition(name, (*prompt, self.plain_stem))
+
+    def _make_condition(self, name: str, pieces: tuple[Piece, ...], edits: tuple[Edit, ...] = ()) -> Condition:
+        return Condition(name, pieces, self.options, edits, spellings=self.get_slot().spellings)
 
 
 def make_key(question: Question, sample: int = 0) -> str:
@@ -185,15 +235,14 @@ def make_key(question: Question, sample: int = 0) -> str:
 def collect_candidates(question: Question, *traces: Trace | None) -> tuple[str, ...]:
     """The answers to score: the question's own, and for an open question every value that a step of `traces` states.
 
-    A number that is written in two ways, such as 19 and 19.0, is one answer, as it was written first.
+    Each value is one answer, in the spelling of the right one if it is that, else as it was written first.
     """
-    candidates = list(question.candidates)
-    if question.form == "open":
-        for text in (text for trace in traces if trace for text in trace.texts[1:]):
-            value = find_stated_value(text)
-            if value and not any(is_same_answer(value, known) for known in candidates):
-                candidates.append(value)
-    return tuple(candidates)
+    if question.form == "choice":
+        return question.candidates
+    steps = (text for trace in traces if trace for text in trace.texts[1:])
+    stated = (write_stated_value(text, question.decimal_mark) for text in steps)
+    candidates = [*question.candidates, *(text for text in stated if text is not None)]
+    return tuple(merge_candidates(candidates, question.decimal_mark, keep=question.answer))
 
 
 def make_case(

@@ -7,15 +7,15 @@ are the running totals from the left. The counterfactual changes one operand and
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, zip_longest
+from itertools import accumulate
 
 from faithlens.errors import TaskError
+from faithlens.tasks.candidates import list_number_candidates
 from faithlens.tasks.consequences import infer_answer, propagate
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
-from faithlens.tasks.numbers import generate_near_misses, misstate
+from faithlens.tasks.numbers import misstate
 from faithlens.tasks.prompts import OPEN_STEMS
 from faithlens.tasks.question import PropagatedChain, Question, Stem
-from faithlens.tasks.sum_task import N_CANDIDATES
 
 DIGIT_COUNTS = (2, 3)
 OPERAND_COUNTS = (2, 4, 8, 16)
@@ -49,7 +49,8 @@ class Addition(GeneratedTask):
     def draw_pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its counterfactual."""
         this, that = self._draw_operands(random.Random(key))
-        offered = _list_candidates(this, that)
+        before = [str(total) for operands in (this, that) for total in _compute_totals(operands)[-2:-1]]
+        offered = list_number_candidates([str(sum(this)), str(sum(that))], before)
         return _make_question(key, this, offered), _make_question(key + COUNTERFACTUAL_SUFFIX, that, offered)
 
     def _draw_operands(self, rng: random.Random) -> tuple[list[int], list[int]]:
@@ -90,15 +91,6 @@ def _count_total_digits(operands: list[int]) -> list[int]:
 def _is_unambiguous(operands: list[int]) -> bool:
     """True where no total is an operand too, so that a number names one thing."""
     return not set(_compute_totals(operands)) & set(operands)
-
-
-def _list_candidates(this: list[int], that: list[int]) -> tuple[str, ...]:
-    """Both answers, the totals just before them, and near misses of both in turn; in rising order."""
-    ends = [str(sum(this)), str(sum(that))]
-    before = [str(total) for operands in (this, that) for total in _compute_totals(operands)[-2:-1]]
-    beside = chain.from_iterable(zip_longest(*map(generate_near_misses, ends)))
-    ranked = dict.fromkeys(filter(None, [*ends, *before, *beside]))
-    return tuple(sorted(list(ranked)[:N_CANDIDATES], key=int))
 
 
 def _make_question(key: str, operands: list[int], offered: tuple[str, ...]) -> Question:

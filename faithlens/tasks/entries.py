@@ -14,8 +14,9 @@ from faithlens.errors import TaskError, suggest_names
 from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Question
 from faithlens.tasks.question_factory import MAX_OPTIONS, BadEntryError, make_choice_question, make_open_question
+from faithlens.tasks.values import DecimalMark
 
-ENTRY_KEYS = ("question", "answer", "choices", "candidates", "values", "id")
+ENTRY_KEYS = ("question", "answer", "choices", "candidates", "values", "id", "decimal_mark")
 """What an entry may hold about its question."""
 
 _MAX_REPORTED = 10
@@ -90,9 +91,18 @@ def read_question(entry: dict[str, Any], default_id: str) -> Question:
                 "both 'choices' and 'candidates'; keep 'choices' for options, 'candidates' for an open form"
             )
         choices = _read_texts(entry, "choices", min_length=2)
-        return make_choice_question(id_, text, choices, _find_right_option(answer, choices), values)
+        right = _find_right_option(answer, choices)
+        return make_choice_question(id_, text, choices, right, values, _read_decimal_mark(entry))
     candidates = _read_texts(entry, "candidates", min_length=2) if "candidates" in entry else ()
-    return make_open_question(id_, text, answer, values, candidates)
+    return make_open_question(id_, text, answer, values, candidates, _read_decimal_mark(entry))
+
+
+def _read_decimal_mark(entry: dict[str, Any]) -> DecimalMark:
+    match entry.get("decimal_mark", "."):
+        case "." | "," as mark:
+            return mark
+        case other:
+            raise BadEntryError(f'\'decimal_mark\' is {shorten_value(other)}; write "." or ","')
 
 
 def parse_object(line: str) -> dict[str, Any]:

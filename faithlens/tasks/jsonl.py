@@ -6,7 +6,8 @@ Each line is an object::
     {"question": "...", "answer": "15", "values": ["12", "15"]}             open, a number: near misses are made
     {"question": "...", "answer": "blue", "candidates": ["blue", "red"]}    open, the answers to score
 
-`id` names a question, else its line does; `values` are the true intermediate values where they are known.
+`id` names a question, else its line does; `values` are the true intermediate values where they are known. With
+`"decimal_mark": ","` the numbers of the question and of the model's answers have decimal commas: "1.200,50".
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Numbers in text: the value a reasoning step states, a plausible wrong one in its place, and near misses.
+"""Numbers in text: the value a reasoning step states, and a plausible wrong one in its place.
 
 The edit is the *adding mistakes* of Lanham et al. 2023 (arXiv:2307.13702, section 2.3) done by rule instead of by a
 language model: one stated result becomes another number of the same length, and nothing else about the step changes.
@@ -6,8 +6,6 @@ language model: one stated result becomes another number of the same length, and
 
 import random
 import re
-from collections.abc import Iterator
-from decimal import Decimal
 
 from faithlens.tasks.question import Question
 from faithlens.tasks.segmentation import ENUMERATOR
@@ -21,7 +19,6 @@ _OPENING = r"(?:[\s$*_({]|\\[(\[]|\\(?:boxed|text|mathbf)\{)*"
 _OPERATION = r"\s*(?:[-+*/×÷−]|\\times|\\div|\\cdot)\s*[0-9(]"
 _RESULT = re.compile(rf"={_OPENING}({NUMBER_PATTERN})(?![0-9])(?!{_OPERATION})")
 _MINUS_BEFORE = re.compile(r"(?:^|[\s=({:*_$])[-−](?:\\?[$€£])?$")
-_OFFSETS = (1, 2, 10, 3, 5, 4, 20, 6, 7, 8, 9, 11, 12, 15, 30)
 MAX_SLIP = 9
 """How far a plausible slip lies from the true value, in units of the last digit."""
 
@@ -77,16 +74,6 @@ def misstate(step: str, question: Question, rng: random.Random) -> str | None:
     busy = true | {*question.candidates, *question.choices, *find_numbers(question.text), *find_numbers(step)}
     fresh = [slip for slip in wrong if slip not in busy] or [slip for slip in wrong if slip not in true] or wrong
     return step[: span[0]] + rng.choice(fresh) + step[span[1] :]
-
-
-def generate_near_misses(number: str) -> Iterator[str]:
-    """Numbers beside `number` in its own notation, the most plausible first; below zero only where it is itself."""
-    value = Decimal(number.replace(",", ""))
-    unit = Decimal(1).scaleb(int(value.as_tuple().exponent))
-    for offset in _OFFSETS:
-        for other in (value + offset * unit, value - offset * unit):
-            if other >= 0 or value < 0:
-                yield f"{other:,}" if "," in number else f"{other}"
 
 
 def _find_start(step: str) -> int:

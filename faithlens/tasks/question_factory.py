@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 
-from faithlens.tasks.numbers import generate_near_misses, is_number
+from faithlens.tasks.candidates import list_number_candidates, merge_candidates
 from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Question
+from faithlens.tasks.values import DecimalMark, is_same_answer, read_number
 
 MAX_OPTIONS = 26
 MAX_UNUSABLE_SHARE = 0.1
 """The share of unusable rows or answers above which a benchmark or dataset is refused."""
-
-N_CANDIDATES = 10
-"""The number of answers that an open question scores."""
 
 
 class BadEntryError(Exception):
@@ -19,7 +17,12 @@ class BadEntryError(Exception):
 
 
 def make_choice_question(
-    id_: str, text: str, choices: Sequence[str], right: int, values: tuple[str, ...] = ()
+    id_: str,
+    text: str,
+    choices: Sequence[str],
+    right: int,
+    values: tuple[str, ...] = (),
+    decimal_mark: DecimalMark = ".",
 ) -> Question:
     """A question with 2 to 26 different options, the one at place `right` the right one."""
     if not 2 <= len(choices) <= MAX_OPTIONS:
@@ -29,21 +32,31 @@ def make_choice_question(
     if not 0 <= right < len(choices):
         raise BadEntryError(f"the right option is number {right + 1} of {len(choices)}; name one that there is")
     names = make_labels(len(choices))
-    return Question(id_, text, names, names[right], tuple(choices), values, "choice")
+    return Question(id_, text, names, names[right], tuple(choices), values, "choice", decimal_mark)
 
 
 def make_open_question(
-    id_: str, text: str, answer: str, values: tuple[str, ...] = (), candidates: tuple[str, ...] = ()
+    id_: str,
+    text: str,
+    answer: str,
+    values: tuple[str, ...] = (),
+    candidates: tuple[str, ...] = (),
+    decimal_mark: DecimalMark = ".",
 ) -> Question:
-    """A question whose answer is written out; without `candidates` it is a number, and near misses are made."""
-    if candidates and answer not in candidates:
-        raise BadEntryError(f"answer {answer!r} is not among 'candidates'; add it")
-    return Question(id_, text, candidates or _list_numeric_candidates(answer, values), answer, (), values, "open")
+    """A question whose answer is written out; without `candidates` it is a number, and near misses are made.
 
-
-def _list_numeric_candidates(answer: str, values: tuple[str, ...]) -> tuple[str, ...]:
-    """The number `answer`, the values that are numbers, and near misses, in rising order."""
-    if not is_number(answer):
+    `candidates` may hold several spellings of one value; the answer is one of their values, in any spelling.
+    """
+    if candidates:
+        same = [each for each in candidates if is_same_answer(each, answer, decimal_mark)]
+        if not same:
+            raise BadEntryError(f"answer {answer!r} is not among 'candidates'; add it")
+        if len(merge_candidates(candidates, decimal_mark)) < 2:
+            raise BadEntryError("all 'candidates' are spellings of one value; add other answers")
+        answer = answer if answer in same else same[0]
+    elif read_number(answer, decimal_mark) is None:
         raise BadEntryError(f"answer {answer!r} is no number; add 'candidates' (the answers to score) or 'choices'")
-    ranked = list(dict.fromkeys([answer, *filter(is_number, values), *generate_near_misses(answer)]))
-    return tuple(sorted(ranked[:N_CANDIDATES], key=lambda number: float(number.replace(",", ""))))
+    else:
+        numbers = [value for value in values if read_number(value, decimal_mark) is not None]
+        candidates = list_number_candidates([answer], numbers, decimal_mark)
+    return Question(id_, text, candidates, answer, (), values, "open", decimal_mark)

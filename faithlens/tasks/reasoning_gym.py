@@ -11,10 +11,11 @@ from functools import lru_cache
 from typing import Any
 
 from faithlens.errors import TaskError, check_choice
+from faithlens.tasks.candidates import N_CANDIDATES
 from faithlens.tasks.numbers import misstate, normalise_number
 from faithlens.tasks.prompts import OPEN_STEMS, write_prompt
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy
-from faithlens.tasks.question_factory import MAX_UNUSABLE_SHARE, N_CANDIDATES, make_open_question
+from faithlens.tasks.question_factory import MAX_UNUSABLE_SHARE, make_open_question
 
 GYM_PREFIX = "reasoning-gym:"
 _MAX_ANSWER_LENGTH = 40  # characters of an answer that can still be scored as one

@@ -9,20 +9,18 @@ import random
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, zip_longest
+from itertools import accumulate
 from operator import mul
 from typing import ClassVar
 
 from faithlens.errors import TaskError
+from faithlens.tasks.candidates import list_number_candidates
 from faithlens.tasks.consequences import infer_answer, propagate
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
-from faithlens.tasks.numbers import generate_near_misses, misstate
+from faithlens.tasks.numbers import misstate
 from faithlens.tasks.option_labels import misstate_option
 from faithlens.tasks.prompts import choose_stems, make_labels
 from faithlens.tasks.question import PropagatedChain, Question, QuestionForm, Stem
-
-N_CANDIDATES = 10
-"""How many answers an open question scores: the answers and other totals of both questions, and near misses."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,11 @@ class SumTask(GeneratedTask):
         rng = random.Random(key)
         sums = draw_sum_pair(rng, self.steps, self.first_range, self.later_range)
         wording = self.draw_template(rng, sums.signs)
-        offered = _draw_choices(rng, sums) if self.form == "choice" else _list_candidates(sums)
         this, that = sums.compute_totals()
+        if self.form == "choice":
+            offered = _draw_choices(rng, sums)
+        else:
+            offered = list_number_candidates([str(this[-1]), str(that[-1])], map(str, this + that))
         return (
             self._make_question(key, wording.format(*sums.numbers), this, offered),
             self._make_question(key + COUNTERFACTUAL_SUFFIX, wording.format(*sums.counterfactual), that, offered),
@@ -157,11 +158,3 @@ def _draw_choices(rng: random.Random, sums: SumPair) -> tuple[str, ...]:
     offered.append(rng.choice([number for number in beside if number not in offered]))
     rng.shuffle(offered)
     return tuple(offered)
-
-
-def _list_candidates(sums: SumPair) -> tuple[str, ...]:
-    """Both answers, every other total of both sums, then near misses of both answers in turn; in rising order."""
-    this, that = (list(map(str, totals)) for totals in sums.compute_totals())
-    beside = chain.from_iterable(zip_longest(generate_near_misses(this[-1]), generate_near_misses(that[-1])))
-    ranked = dict.fromkeys(filter(None, [this[-1], that[-1], *this, *that, *beside]))
-    return tuple(sorted(list(ranked)[:N_CANDIDATES], key=int))

@@ -122,7 +122,7 @@ def test_what_follows_is_scored_even_where_it_is_no_candidate() -> None:
     follows = TASK.infer_answer(asked, made.before, made.after)
     assert follows not in asked.candidates
     condition = next(c for c in mistakes.conditions(SETTING, case) if c.name == "mistake@0")
-    assert LENS.decode(condition.options[2]) == f"{follows}{case.close}"
+    assert LENS.decode(condition.options[2]) == f"{follows}{case.get_slot().words.close}"
     records = answered(mistakes.conditions(SETTING, case), {"full": "14", "mistake@0": 2}, case)
     assert mistakes.edits(SETTING, case, records)[0].outcome == "follows"
 

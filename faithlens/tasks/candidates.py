@@ -1,0 +1,174 @@
+r"""The candidates of an open question, and the ways in which a model may write each.
+
+1. `list_number_candidates` puts near misses beside the right number, in its own notation (`generate_near_misses`).
+2. `merge_candidates` makes two spellings of one value one candidate.
+3. `collect_notations` finds how the question and the chains of thought write these values: "$1,200", "9{,}500".
+4. `list_spellings` writes each candidate in its own way, plainly, with commas from 1,000 on, with decimals where others
+   have some, and in each notation that was found. A number below 1,000 in plain digits has one spelling only.
+
+For example, the candidates "12.5" and "1200" of a question whose chain of thought says "$1,200.00"::
+
+    12.5    12.5, $12.50
+    1200    1200, 1,200, 1200.0, 1,200.0, $1,200.00
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import chain, zip_longest
+
+from faithlens.errors import TaskError
+from faithlens.tasks.numbers import find_stated_span
+from faithlens.tasks.question import Question
+from faithlens.tasks.values import (
+    DecimalMark,
+    FoundValue,
+    Value,
+    find_values,
+    read_answer,
+    read_number,
+    read_value,
+    write_number,
+)
+
+N_CANDIDATES = 10
+"""The number of answers that an open question scores."""
+
+_OFFSETS = (1, 2, 10, 3, 5, 4, 20, 6, 7, 8, 9, 11, 12, 15, 30)
+_AROUND = re.compile(r"(?P<minus>[-−–]?)(?P<before>(?:\\?[$€£¥])?)(?P<digits>[0-9].*?)(?P<after>(?:\s?(?:\\?%|[€£]))?)")
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How numbers are written: what stands before and after them, between thousands, and how many decimals at least."""
+
+    before: str = ""
+    separator: str = ""
+    decimals: int = 0
+    after: str = ""
+    minus: str = "-"
+    decimal_mark: DecimalMark = "."
+
+    def write(self, number: Fraction) -> str:
+        """`number` in this notation, exactly; a number that no decimals write exactly, as a fraction."""
+        whole, point, decimals = write_number(abs(number), self.decimals).partition(".")
+        if whole.isdecimal():
+            whole = f"{int(whole):,}".replace(",", self.separator)
+        sign = self.minus if number < 0 else ""
+        return sign + self.before + whole + point.replace(".", self.decimal_mark) + decimals + self.after
+
+
+def read_notation(text: str, decimal_mark: DecimalMark = ".") -> Notation | None:
+    """The notation that writes the number `text` exactly so; None for a text that is no number, or in another style."""
+    value, around = read_number(text, decimal_mark), _AROUND.fullmatch(text)
+    if value is None or around is None:
+        return None
+    digits, _, decimals = around["digits"].partition(decimal_mark)
+    separator = re.match("[0-9]{1,3}([^0-9]+)", digits)
+    notation = Notation(
+        before=around["before"],
+        separator=separator[1] if separator else "",
+        decimals=len(decimals),
+        after=around["after"],
+        minus=around["minus"] or "-",
+        decimal_mark=decimal_mark,
+    )
+    return notation if notation.write(get_number(value)) == text else None
+
+
+def generate_near_misses(number: str, decimal_mark: DecimalMark = ".") -> Iterator[str]:
+    """Numbers beside `number` in its own notation, the most plausible first; below zero only where it is itself."""
+    true, notation = (
+        get_number(read_number(number, decimal_mark)),
+        read_notation(number, decimal_mark) or Notation(decimal_mark=decimal_mark),
+    )
+    unit = Fraction(1, 10 ** max(notation.decimals, len(write_number(true).partition(".")[2])))
+    for offset in _OFFSETS:
+        for other in (true + offset * unit, true - offset * unit):
+            if other >= 0 or true < 0:
+                yield notation.write(other)
+
+
+def list_number_candidates(
+    answers: Sequence[str], others: Iterable[str] = (), decimal_mark: DecimalMark = "."
+) -> tuple[str, ...]:
+    """The numbers `answers`, then `others`, then near misses of the answers in turn: the first ten, in rising order."""
+    beside = chain.from_iterable(zip_longest(*(generate_near_misses(answer, decimal_mark) for answer in answers)))
+    ranked = merge_candidates([*answers, *others, *filter(None, beside)], decimal_mark)[:N_CANDIDATES]
+    return tuple(sorted(ranked, key=lambda text: get_number(read_value(text, decimal_mark))))
+
+
+def merge_candidates(candidates: Iterable[str], decimal_mark: DecimalMark = ".", keep: str = "") -> list[str]:
+    """One text for each value of `candidates`: the first, or `keep` if that is one of them."""
+    texts: dict[Value | None, str] = {}
+    for text in candidates:
+        value = read_answer(text, decimal_mark)
+        texts[value] = text if text == keep else texts.get(value, text)
+    return list(texts.values())
+
+
+def collect_notations(question: Question, candidates: Sequence[str], texts: Iterable[str]) -> tuple[Notation, ...]:
+    """The notations of the candidates of an open question: plain digits, and those that are used for them.
+
+    A notation is used if a candidate is written in it, or if one of `texts` writes the value of a candidate in it.
+    Decimals count where the question or a candidate has some.
+    """
+    mark = question.decimal_mark
+    own = [read_notation(text, mark) for text in candidates]
+    asked = [read_notation(text, mark) for text, _ in _list_written(question.text, mark)]
+    values = {read_value(text, mark) for text in candidates}
+    used = [read_notation(text, mark) for each in texts for text, value in _list_written(each, mark) if value in values]
+    most = max((notation.decimals for notation in (*own, *asked) if notation), default=0)
+    comma = "," if mark == "." else "."
+    plain = [Notation(separator=by, decimals=n, decimal_mark=mark) for n in (0, most) for by in ("", comma)]
+    return tuple(dict.fromkeys([*plain, *filter(None, (*own, *used))]))
+
+
+def list_spellings(candidate: str, notations: Sequence[Notation], decimal_mark: DecimalMark = ".") -> tuple[str, ...]:
+    """The ways to write `candidate`, its own first; for a text, a date or a time there is no other."""
+    value = read_value(candidate, decimal_mark)
+    if value is None or not isinstance(value.content, Fraction):
+        return (candidate,)
+    number = value.content
+    written = [notation.write(number) for notation in notations]
+    if "/" in candidate or "frac" in candidate:
+        above, below, sign = abs(number.numerator), number.denominator, "-" if number < 0 else ""
+        written += [f"{sign}{above}/{below}", f"{sign}\\frac{{{above}}}{{{below}}}"]
+    return tuple(dict.fromkeys([candidate, *written]))
+
+
+def read_stated_value(step: str, decimal_mark: DecimalMark = ".") -> Value | None:
+    """The number that a step states as its result, with its sign; None if it states none that can be read."""
+    found = _find_stated(step, decimal_mark)
+    return None if found is None else found.value
+
+
+def write_stated_value(step: str, decimal_mark: DecimalMark = ".") -> str | None:
+    """The same number as text: in the digits of the step, without its unit; None if it states none that can be read."""
+    found = _find_stated(step, decimal_mark)
+    if found is None:
+        return None
+    notation = read_notation(step[found.start : found.stop], decimal_mark) or Notation(decimal_mark=decimal_mark)
+    return replace(notation, before="", after="").write(get_number(found.value))
+
+
+def _find_stated(step: str, decimal_mark: DecimalMark) -> FoundValue | None:
+    span = find_stated_span(step)
+    found = (each for each in find_values(step, decimal_mark) if span and each.start <= span[0] < each.stop)
+    return next((each for each in found if isinstance(each.value.content, Fraction)), None)
+
+
+def get_number(value: Value | None) -> Fraction:
+    """The number that a value is.
+
+    Raises TaskError for another kind of value, and for none.
+    """
+    if value is None or not isinstance(value.content, Fraction):
+        raise TaskError(f"{value} is no number", "Give a number such as 12, -3 or 2.50.")
+    return value.content
+
+
+def _list_written(text: str, decimal_mark: DecimalMark) -> Iterator[tuple[str, Value]]:
+    """Each value in `text`, as it is written there and as it is."""
+    return ((text[start:stop], value) for start, stop, value in find_values(text, decimal_mark))
