@@ -31,6 +31,7 @@ from faithlens.stats.scaling.size_effect import (
     CELL_KEYS,
     UNDEFINED_VALUES,
     SizeEffect,
+    allow_for_models,
     choose_sampling_unit,
     describe_dropped_rows,
     drop_single_sizes,
@@ -68,8 +69,9 @@ def estimate_raw(cells: pd.DataFrame, *, unit: str = "fraction", sampling_unit: 
     known, over, total = _select_known_cells(cells, ("value",), sampling_unit)
     y, x, task = _get_columns(known, "value", "log_size")
     drawn = jackknife(known[over].to_numpy(), lambda rows: fit_slope_within_groups(y[rows], x[rows], task[rows]))
+    drawn, method = allow_for_models(drawn, f"{FIXED_EFFECTS}, jackknife over {over}s", known, y, x, task, over)
     return make_size_effect(
-        "raw", drawn, known, over, total, unit=unit, method=f"{FIXED_EFFECTS}, jackknife over {over}s",
+        "raw", drawn, known, over, total, unit=unit, method=method,
         reasons=describe_dropped_rows(cells, known, "cell", ("value",)),
     )  # fmt: skip
 
@@ -117,8 +119,9 @@ def estimate_at_equal_accuracy(
         ),
     )
     model = f"{FIXED_EFFECTS}, cluster-robust (CR3)" if trouble else MIXED_MODEL
+    drawn, method = allow_for_models(drawn, f"{model}, jackknife over {over}s", known, y, columns, task, over, ratio)
     return make_size_effect(
-        answer, drawn, known, over, total, unit=unit, method=f"{model}, jackknife over {over}s",
+        answer, drawn, known, over, total, unit=unit, method=method,
         reasons=[*lost, *([trouble] if trouble else [])], doubts=_list_accuracy_doubts(known, x, task, kept),
     )  # fmt: skip
 

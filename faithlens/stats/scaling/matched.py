@@ -18,12 +18,14 @@ from scipy.interpolate import PchipInterpolator
 from scipy.stats import t
 
 from faithlens.stats.interval import NO_METHOD
-from faithlens.stats.resample import CONFIDENCE, DRAWS, Array, compute_expanded_percentile, draw_questions, jackknife
+from faithlens.stats.resample import DRAWS, TAIL, Array, compute_expanded_percentile, draw_questions, jackknife
 from faithlens.stats.scaling.size_effect import (
     CELL_KEYS,
     UNDEFINED_VALUES,
     SizeEffect,
+    allow_for_models,
     choose_sampling_unit,
+    compute_model_half_width,
     describe_dropped_rows,
     drop_single_sizes,
     fit_slope_within_groups,
@@ -77,11 +79,14 @@ def estimate_at_equal_loss(
     own = subtract_group_means(x, task)[:, 0]
     error = np.sqrt((own**2 * read["variance"]).sum()) / (own**2).sum()
     bend = abs(fit_slope_within_groups(read["bent"].to_numpy(float), x, task) - value)
-    half = float(np.fmax(drawn[1] - value, t.ppf((1 + CONFIDENCE) / 2, freedom) * error) + bend)
+    half = float(np.fmax(drawn[1] - value, t.ppf(1 - TAIL, freedom) * error) + bend)
+    method = (
+        f"straight lines between checkpoints at losses {low:.3g} to {high:.3g}, jackknife over {over}s,"
+        " at least the checkpoints' errors, and the difference to monotone cubics"
+    )
+    slope, method = allow_for_models((value, value - half, value + half), method, read, y, x, task, over)
     return make_size_effect(
-        answer, (value, value - half, value + half), known, over, total, unit=unit,
-        method=f"straight lines between checkpoints at losses {low:.3g} to {high:.3g}, jackknife over {over}s,"
-        " at least the checkpoints' errors, and the difference to monotone cubics",
+        answer, slope, known, over, total, unit=unit, method=method,
         reasons=lost, doubts=_list_loss_doubts(known, freedom, low, high),
     )  # fmt: skip
 
@@ -198,7 +203,7 @@ def _estimate_standardised_slope(
             answer, UNDEFINED_VALUES, used, "question", total, unit=unit, method=NO_METHOD, seed=seed, reasons=reasons
         )
     seeds = used["seed"].nunique()
-    several = f", and jackknife over {seeds} seeds" * (seeds > 1)
+    several = f", and jackknife over {seeds} seeds" if seeds > 1 else f", and t over {len(sizes)} models"
     return make_size_effect(
         answer, _estimate_slope(used, sizes, seed), used, "question", total, unit=unit, seed=seed, reasons=reasons,
         method=f"shares of kinds alike at all sizes; question bootstrap, expanded percentile, {DRAWS} draws{several}",
@@ -209,7 +214,8 @@ def _estimate_standardised_slope(
 def _estimate_slope(used: pd.DataFrame, sizes: Array, seed: int) -> tuple[float, float, float]:
     """Value and interval: whole questions are resampled, and where there are several seeds, each is left out in turn.
 
-    Seeds answer the same questions, so what questions bring stays however many seeds there are: the two half-widths add
+    With one seed, what models differ by shows in how far the sizes stray from a line; with two sizes, not at all. Seeds
+    answer the same questions, so what questions bring stays however many seeds there are: the two half-widths add
     up in squares. The doubt of single answers is in both of them, and the interval at most 1.4 times too wide for it;
     drawing seeds and questions together (Owen 2007, Ann. Appl. Stat. 1, 386-411) counts it three times.
     """
@@ -220,21 +226,25 @@ def _estimate_slope(used: pd.DataFrame, sizes: Array, seed: int) -> tuple[float,
     np.add.at(sums, (seeds, questions, place, kind), used["value"].to_numpy(float))
     np.add.at(counts, (seeds, questions, place, kind), 1.0)
 
-    def slope(sums: Array) -> Array:
+    def average_by_size(sums: Array) -> Array:
         total, count = np.moveaxis(sums.reshape(-1, *table.shape[2:]), 1, 0)
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = (count / count.sum(-1, keepdims=True)).mean(1, keepdims=True)
-            means = (shares * total / count).sum(-1)
+            return (shares * total / count).sum(-1)
+
+    def slope(sums: Array) -> Array:
         own = sizes - sizes.mean()
-        return means @ own / (own @ own)
+        return average_by_size(sums) @ own / (own @ own)
 
     flat = table.reshape(*table.shape[:2], -1)
     value, n = float(slope(flat.sum((0, 1)))[0]), flat.shape[1]
     low, high = compute_expanded_percentile(slope(draw_questions(n, seed) @ flat.sum(0))[:, None], np.array([n]))
-    half = 0.0
     if len(flat) > 1:
         middle, _, end = jackknife(np.arange(len(flat)), lambda kept: float(slope(flat[kept].sum((0, 1)))[0]))
         half = end - middle
+    else:
+        means, all_alike = average_by_size(flat.sum((0, 1)))[0], np.zeros(len(sizes))
+        half = compute_model_half_width(means, sizes[:, None], all_alike, sizes)
     return value, value - float(np.hypot(value - low[0], half)), value + float(np.hypot(high[0] - value, half))
 
 

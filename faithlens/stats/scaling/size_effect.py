@@ -5,9 +5,10 @@ right without its chain of thought, cutting the chain cannot change the answer. 
 whether or not faithfulness falls. The estimates that address this (`equal_accuracy`, `matched`) are slopes over log10
 of the number of parameters, and each is a `SizeEffect`.
 
-The sampling unit is the seed (all sizes trained with it) where there are several seeds, else the task. An interval over
-tasks describes these models alone: whatever is particular to the one model of a size counts as an effect of size, and
-the estimate says so.
+The sampling unit is the seed (all sizes trained with it) where there are several seeds, else the task. With one model a
+size, whatever is particular to a model looks like an effect of size. What it may amount to shows in how far the sizes
+stray from a straight line (`compute_model_half_width`); an interval over tasks is widened by that, and withheld with
+two sizes, which always lie on a line.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,10 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from faithlens.errors import MeasureError
 from faithlens.stats.interval import NO_METHOD, to_optional
-from faithlens.stats.resample import Array
+from faithlens.stats.resample import ROUNDING, TAIL, Array
 
 CELL_KEYS = ("size", "task", "seed")
 """What names a cell, and the curve of a size's checkpoints."""
@@ -30,9 +32,9 @@ MIN_SIZES = 3
 MIN_UNITS = 4
 """With fewer the interval is honest only if units vary normally, and so wide that it rarely tells anything."""
 
-ONE_MODEL_A_SIZE = "one model a size: what is particular to a model counts as size"
+ONE_MODEL_A_SIZE = "one model a size: what is particular to a model is known from how sizes stray from a line alone"
+TWO_MODELS = "interval withheld: 2 models, one a size, do not show how much models of one size differ"
 RANK_TOLERANCE = 1e-8  # of the largest singular value
-ROUNDING = 1e-12
 
 UNDEFINED_VALUES = (np.nan, np.nan, np.nan)
 
@@ -136,6 +138,12 @@ def subtract_group_means(columns: Array, groups: NDArray, ratio: float = np.inf)
     return columns - (part[:, None] * means)[group]
 
 
+def _prepare_columns(y: Array, x: Array, groups: NDArray, ratio: float) -> Array:
+    """What least squares are fitted to, [row, (y, x ...)]: where groups' intercepts are random, with one of all."""
+    mean = [] if np.isinf(ratio) else [np.ones(len(y))]
+    return subtract_group_means(np.column_stack([y, x, *mean]), groups, ratio)
+
+
 def fit_slope_within_groups(y: Array, x: Array, groups: NDArray, ratio: float = np.inf) -> float:
     """The first coefficient of y on the columns of x, where groups have intercepts of their own; NaN where singular.
 
@@ -143,10 +151,58 @@ def fit_slope_within_groups(y: Array, x: Array, groups: NDArray, ratio: float = 
     """
     if not len(y):
         return np.nan
-    mean = [] if np.isinf(ratio) else [np.ones(len(y))]
-    own = subtract_group_means(np.column_stack([y, x, *mean]), groups, ratio)
+    own = _prepare_columns(y, x, groups, ratio)
     found, _, rank, _ = np.linalg.lstsq(own[:, 1:], own[:, 0], rcond=RANK_TOLERANCE)
     return float(found[0]) if rank == len(found) else np.nan
+
+
+def compute_model_half_width(y: Array, x: Array, groups: NDArray, models: NDArray, ratio: float = np.inf) -> float:
+    """Half of the 95 % interval of the slope of `fit_slope_within_groups` that is due to differences between models.
+
+    A model shifts all of its values alike. The residuals, averaged by model, show how much models differ beyond what
+    the columns of x explain; weighted as the slope weights its values, they give its error (Donald & Lang 2007, Rev.
+    Econ. Stat. 89, 221-233). NaN where there are not more models than coefficients.
+
+    Args:
+        y, x, groups, ratio: as for `fit_slope_within_groups`.
+        models: the model of each row.
+    """
+    if not len(y):
+        return np.nan
+    own = _prepare_columns(y, x, groups, ratio)
+    weights = np.linalg.pinv(own[:, 1:], rcond=RANK_TOLERANCE)
+    left = own[:, 0] - own[:, 1:] @ (weights @ own[:, 0])
+    _, model = np.unique(models, return_inverse=True)
+    freedom = int(model.max()) - 1
+    if freedom < 1:
+        return np.nan
+    strays, shares = np.bincount(model, left) / np.bincount(model), np.bincount(model, weights[0])
+    spread = np.sqrt((strays**2).sum() / freedom)
+    return float(t.ppf(1 - TAIL, freedom) * spread * np.sqrt((shares**2).sum()))
+
+
+def allow_for_models(
+    slope: tuple[float, float, float],
+    method: str,
+    cells: pd.DataFrame,
+    y: Array,
+    x: Array,
+    groups: NDArray,
+    sampling_unit: str,
+    ratio: float = np.inf,
+) -> tuple[tuple[float, float, float], str]:
+    """An interval over tasks, widened in squares by what differences between models may do, and its method.
+
+    An interval over seeds has these differences in it already and stays as it is. Arguments as above; `cells` are the
+    rows of y, x and `groups`.
+    """
+    if sampling_unit == "seed":
+        return slope, method
+    models = cells.groupby(["size", "seed"]).ngroup().to_numpy()
+    half = compute_model_half_width(y, x, groups, models, ratio)
+    value, low, high = slope
+    widened = (value, value - float(np.hypot(value - low, half)), value + float(np.hypot(high - value, half)))
+    return widened, f"{method}, and t over {len(np.unique(models))} models"
 
 
 def make_size_effect(
@@ -171,10 +227,11 @@ def make_size_effect(
             f"{n} {sampling_unit}{'s' * (n != 1)} measured at several sizes: an interval over them needs at least 2"
         )
     elif np.isnan(low) and not np.isnan(value):
-        notes.append("no interval: without one of the units there is no slope")
-    if high - low < ROUNDING:
+        few = sizes < MIN_SIZES and cells["seed"].nunique() < 2
+        notes.append(TWO_MODELS if few else "no interval: without one of the units there is no slope")
+    if high - low < ROUNDING * max(1.0, abs(value)):
         low = high = np.nan
-        notes.append(f"all {sampling_unit}s agree: resampling shows no doubt")
+        notes.append(f"all {sampling_unit}s agree, so that the interval is withheld")
     doubted = [] if np.isnan(value) else [*_list_doubts(sampling_unit, n, sizes, cells["seed"].nunique()), *doubts]
     return SizeEffect(
         answer=answer,
