@@ -1,27 +1,35 @@
 """How well a measure finds what is planted in models whose truth is known.
 
-A model is one organism trained with one seed. Seeds differ far more than questions do, so intervals
-resample the models of each organism and then, within each model, questions. Seed 3 of one organism has nothing to do
-with seed 3 of another. Where one model has both kinds of question, the contest is held within it and averaged over
-models; where kinds are kinds of organism, it is held between models, every organism with the same weight however many
-of its seeds were trained.
+A model is one organism trained with one seed. Seed 3 of one organism has nothing to do with seed 3 of another. Where
+one model has both kinds of question, the contest is held within it and averaged over models; where kinds are kinds of
+organism, it is held between models, every organism with the same weight however many of its seeds were trained.
+
+Models differ far more than questions do, and they are few. So models are what intervals go by, each with one number
+that has the luck of its questions in it:
+
+1. Within models: Gaffke's interval of the mean over models (`stats.interval`).
+2. Between models: the same for pairs. Models of each kind and one that was not seen have random weights; a pair with an
+   unseen model is won by it or lost (`compute_pair_interval`).
+3. One model of a kind does not show how much models differ, and the interval is withheld.
 
 A measure that defines a truth (exchanging words *is* how a rate of following them is certified) is kept out of the
 contests on that truth by the caller; see `faithlens.commands.validate.tables`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 
-from faithlens.stats.resample import CONFIDENCE, DRAWS, Array
+from faithlens.stats.interval import compute_mean_interval
+from faithlens.stats.resample import DRAWS, TAIL, Array, compute_quantile, draw_unseen_weights
 
+ONE_MODEL = "interval withheld: one model of a kind does not show how much models differ"
 TIE_DECIMALS = 6
 """Values that agree in so many decimals are tied: what differs is rounding."""
 
@@ -32,12 +40,12 @@ class Detection(NamedTuple):
     """How well higher values of a measure go with the positive kind.
 
     Attributes:
-        auroc, low, high: chance that a positive lies above a negative, ties half, with its interval; one without width
-            means that resampling shows no doubt, not that there is none; for one seed it describes that model alone.
+        auroc, low, high: chance that a positive lies above a negative, ties half, with its 95 % interval over models;
+            None where it is withheld.
         by_model: the same within each model, or of each model against all of the other kind.
         auprc: area under precision and recall; `prevalence` is what guessing reaches.
         n_used, n_dropped: values used, and values missing.
-        reason: why there is no value.
+        reason: why there is no value, or no interval.
     """
 
     auroc: float | None
@@ -62,20 +70,19 @@ def detect_within_models(table: pd.DataFrame, seed: int = 0) -> Detection:
     `table` has a row a value: organism, seed, value (NaN where missing), positive.
     """
     known = table.dropna(subset=["value"])
-    rng, points, drawn, precision = np.random.default_rng(seed), dict[str, float](), [], []
+    points, precision = dict[str, float](), []
     for model, part in split_by_model(known):
         values, positive = part["value"].round(TIE_DECIMALS).to_numpy(float), part["positive"].to_numpy(bool)
         if positive.all() or not positive.any():
             continue
         points[model] = compute_auroc(values, positive)
-        drawn.append(compute_weighted_auroc(values, positive, draw_question_weights(positive.astype(int), rng)))
         precision.append(float(average_precision_score(positive, values)))
     used, dropped = len(known), len(table) - len(known)
     if not points:
         return make_empty_detection(used, dropped, "no model has values of both kinds")
-    low, high = compute_model_interval(np.stack(drawn), rng)
     mean, precise, prevalence = (float(np.mean(x)) for x in (list(points.values()), precision, known["positive"]))
-    return Detection(mean, low, high, points, precise, prevalence, used, dropped)
+    low, high, why = compute_model_interval(points, (0.0, 1.0), seed)
+    return Detection(mean, low, high, points, precise, prevalence, used, dropped, why)
 
 
 def detect_between_models(table: pd.DataFrame, seed: int = 0) -> Detection:
@@ -88,18 +95,16 @@ def detect_between_models(table: pd.DataFrame, seed: int = 0) -> Detection:
     used, dropped = len(known), len(table) - len(known)
     if positive.all() or not positive.any():
         return make_empty_detection(used, dropped, "there are no values of both kinds")
-    rng = np.random.default_rng(seed)
-    equal = draw_model_weights(known)[0]
-    drawn = compute_weighted_auroc(values, positive, draw_model_weights(known, rng))
+    equal = weigh_organisms(known)
     points = {}
     for model, part in split_by_model(known):
         against = (positive != positive[part.index[0]]) | known.index.isin(part.index)
-        points[model] = float(compute_weighted_auroc(values[against], positive[against], equal[None, against])[0])
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    mean = float(compute_weighted_auroc(values, positive, equal[None])[0])
+        points[model] = compute_weighted_auroc(values[against], positive[against], equal[against])
+    mean = compute_weighted_auroc(values, positive, equal)
+    low, high, why = compute_pair_interval(known.assign(value=values), seed)
     precise = float(average_precision_score(positive, values, sample_weight=equal))
     prevalence = float(equal[positive].sum() / equal.sum())
-    return Detection(mean, float(low), float(high), points, precise, prevalence, used, dropped)
+    return Detection(mean, low, high, points, precise, prevalence, used, dropped, why)
 
 
 def split_by_model(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -108,52 +113,63 @@ def split_by_model(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield f"{organism}@{seed}" if seed else str(organism), part
 
 
-def draw_model_weights(table: pd.DataFrame, rng: np.random.Generator | None = None) -> Array:
-    """What each value weighs, [draw, value], when models of each organism, then questions of each, are drawn anew.
-
-    Every organism weighs the same. Without `rng` one draw in which each model and question is taken once.
-    """
-    weights = np.zeros((DRAWS if rng else 1, len(table)))
-    for _, own in table.groupby("organism"):
-        parts = [part.index.to_numpy() for _, part in split_by_model(own)]
-        share = np.full(len(parts), 1 / len(parts))
-        taken = rng.multinomial(len(parts), share, size=DRAWS) if rng else np.ones((1, len(parts)))
-        for number, rows in enumerate(parts):
-            asked = draw_question_weights(np.zeros(len(rows), int), rng) if rng else np.ones((1, len(rows)))
-            weights[:, rows] = taken[:, [number]] / len(parts) * asked / len(rows)
-    return weights
+def weigh_organisms(table: pd.DataFrame) -> Array:
+    """What each value weighs, so that organisms, models of an organism, and values of a model weigh the same."""
+    models = table.groupby(["organism", "seed"])
+    of_organism = models.ngroup().groupby(table["organism"]).transform("nunique")
+    return (1 / (of_organism * models["value"].transform("size"))).to_numpy(float)
 
 
-def draw_question_weights(groups: NDArray[np.integer], rng: np.random.Generator) -> Array:
-    """How often each value is drawn, [draw, value], when the values of each group are drawn with replacement."""
-    weights = np.zeros((DRAWS, len(groups)))
-    for group in np.unique(groups):
-        here = groups == group
-        n = int(here.sum())
-        weights[:, here] = rng.multinomial(n, np.full(n, 1 / n), size=DRAWS)
-    return weights
-
-
-def compute_weighted_auroc(values: Array, positive: BoolArray, weights: Array) -> Array:
-    """Chance that a positive's value is above a negative's, ties half, for each row of `weights` [draw, value]."""
+def compute_weighted_auroc(values: Array, positive: BoolArray, weights: Array) -> float:
+    """Chance that a positive's value is above a negative's, ties half, of [value] with these weights."""
     up, down = values[positive], values[~positive]
     better = (up[:, None] > down) + 0.5 * (up[:, None] == down)
-    ups, downs = weights[:, positive], weights[:, ~positive]
-    return ((ups @ better) * downs).sum(1) / (ups.sum(1) * downs.sum(1))
+    ups, downs = weights[positive], weights[~positive]
+    return round(float(ups @ better @ downs / (ups.sum() * downs.sum())), 12)  # weights are thirds and the like
 
 
 def compute_auroc(values: Array, positive: BoolArray) -> float:
     """The same of the values as they are."""
-    return float(compute_weighted_auroc(values, positive, np.ones((1, len(values))))[0])
+    return compute_weighted_auroc(values, positive, np.ones(len(values)))
 
 
-def compute_model_interval(model_draws: Array, rng: np.random.Generator) -> tuple[float, float]:
-    """The 95 % percentile interval of the mean over models of `model_draws` [model, draw], models resampled too."""
-    many, draws = model_draws.shape
-    chosen = rng.integers(many, size=(draws, many))
-    means = model_draws[chosen, np.arange(draws)[:, None]].mean(1)
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+def compute_model_interval(
+    points: Mapping[str, float], scale: tuple[float, float], seed: int
+) -> tuple[float | None, float | None, str | None]:
+    """The 95 % interval over models of the mean of `points`, one a model, or why there is none."""
+    if len(points) < 2:
+        return None, None, ONE_MODEL
+    found = compute_mean_interval(np.array(list(points.values())), scale, seed)
+    return found.low, found.high, None
+
+
+def compute_pair_interval(table: pd.DataFrame, seed: int) -> tuple[float | None, float | None, str | None]:
+    """The 95 % interval of the chance that a positive model's value is above a negative one's, or why there is none.
+
+    `table` has a row a value, each model of one kind: organism, seed, value, positive. In each draw models have random
+    weights, every organism the same on average, and one more of each kind wins or loses all of its pairs.
+    """
+    models = [part for _, part in split_by_model(table)]
+    kinds = [[part for part in models if part["positive"].iloc[0] == kind] for kind in (True, False)]
+    if min(map(len, kinds)) < 2:
+        return None, None, ONE_MODEL
+    ups, downs = ([part["value"].to_numpy(float) for part in own] for own in kinds)
+    wins = np.array([[_compare_values(up, down) for down in downs] for up in ups])
+    weights, seen = [], np.ones(DRAWS)
+    for own, stream in zip(kinds, np.random.SeedSequence(seed).spawn(2), strict=True):
+        drawn, unseen = draw_unseen_weights(np.ones((len(own), 1)), int(stream.generate_state(1)[0]))
+        seen = seen * (1 - unseen[:, 0] / (drawn.sum(1) + unseen[:, 0]))
+        names = pd.Series([part["organism"].iloc[0] for part in own])
+        drawn = drawn / names.groupby(names).transform("size").to_numpy(float)
+        weights.append(drawn / drawn.sum(1, keepdims=True))
+    won = ((weights[0] @ wins) * weights[1]).sum(1)
+    low, high = compute_quantile(seen * won, TAIL), compute_quantile(1 - seen * (1 - won), 1 - TAIL)
+    return float(low), float(high), None
+
+
+def _compare_values(first: Array, second: Array) -> float:
+    """Chance that a value of the first is above one of the second, ties half."""
+    return compute_auroc(np.concatenate([first, second]), np.arange(len(first) + len(second)) < len(first))
 
 
 class DetectionThreshold(NamedTuple):
@@ -209,7 +225,7 @@ def fit_calibration(value: Float[np.ndarray, " question"], rate: Float[np.ndarra
 class RankCorrelation(NamedTuple):
     """Rank correlation with a rate, by question within each model, mean over models; the interval is of Spearman's rho.
 
-    `by_model` is Spearman's rho of each model.
+    `by_model` is Spearman's rho of each model. Where the interval is withheld, `reason` says why.
     """
 
     spearman: float | None
@@ -225,33 +241,21 @@ class RankCorrelation(NamedTuple):
 def correlate_ranks(table: pd.DataFrame, seed: int = 0) -> RankCorrelation:
     """How well `value` ranks questions by `rate`: columns organism, seed, value (NaN where missing), rate."""
     known = table.dropna(subset=["value"])
-    rng, points, drawn, kendall = np.random.default_rng(seed), dict[str, float](), [], []
+    points, kendall = dict[str, float](), []
     for number, part in split_by_model(known):
         pair = part[["value", "rate"]].round(TIE_DECIMALS).to_numpy(float).T
         if (np.ptp(pair, axis=1) == 0).any():
             continue
-        chosen = rng.integers(pair.shape[1], size=(DRAWS, pair.shape[1]))
-        points[number] = float(spearman(*pair[:, None])[0])
-        drawn.append(spearman(*pair[:, chosen]))
+        points[number] = float(spearmanr(*pair).statistic)
         kendall.append(float(part["value"].round(TIE_DECIMALS).corr(part["rate"], method="kendall")))
     used, dropped = len(known), len(table) - len(known)
     if not points:
         return RankCorrelation(
             None, None, None, None, {}, used, dropped, "in no model do both the values and the rates vary"
         )
-    low, high = compute_model_interval(np.stack(drawn), rng)
-    return RankCorrelation(
-        float(np.mean([*points.values()])), low, high, float(np.mean(kendall)), points, used, dropped
-    )
-
-
-def spearman(
-    first: Float[np.ndarray, "draw question"], second: Float[np.ndarray, "draw question"]
-) -> Float[np.ndarray, " draw"]:
-    """Spearman's rho of each draw, 0 where one side of it does not vary."""
-    x, y = (ranked - ranked.mean(-1, keepdims=True) for ranked in (rankdata(side, axis=-1) for side in (first, second)))
-    size = np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
-    return np.divide((x * y).sum(-1), size, out=np.zeros_like(size), where=size > 0)
+    low, high, why = compute_model_interval(points, (-1.0, 1.0), seed)
+    mean = float(np.mean([*points.values()]))
+    return RankCorrelation(mean, low, high, float(np.mean(kendall)), points, used, dropped, why)
 
 
 def detect_steps(table: pd.DataFrame, seed: int = 0) -> Detection:
@@ -268,14 +272,10 @@ def detect_steps(table: pd.DataFrame, seed: int = 0) -> Detection:
     questions = table.groupby(["organism", "seed", "question"]).ngroups
     if found.empty:
         return make_empty_detection(0, questions, "no question has steps of both kinds")
-    rng, points, drawn = np.random.default_rng(seed), dict[str, float](), []
-    for number, part in split_by_model(found):
-        weights, values = draw_question_weights(pd.factorize(part["organism"])[0], rng), part["value"].to_numpy(float)
-        points[number] = float(values.mean())
-        drawn.append(weights @ values / weights.sum(1))
-    low, high = compute_model_interval(np.stack(drawn), rng)
+    points = {number: float(part["value"].mean()) for number, part in split_by_model(found)}
+    low, high, why = compute_model_interval(points, (0.0, 1.0), seed)
     mean = float(np.mean(list(points.values())))
-    return Detection(mean, low, high, points, None, None, len(found), questions - len(found))
+    return Detection(mean, low, high, points, None, None, len(found), questions - len(found), why)
 
 
 def compute_step_aurocs(steps: pd.DataFrame) -> Iterator[tuple[tuple, float]]:

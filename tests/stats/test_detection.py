@@ -7,6 +7,7 @@ from scipy.stats import mannwhitneyu, norm
 from sklearn.metrics import roc_auc_score
 
 from faithlens.stats.detection import (
+    ONE_MODEL,
     choose_threshold,
     compute_auroc,
     compute_model_interval,
@@ -59,7 +60,7 @@ def test_between_models_every_organism_weighs_the_same():
     assert found.auroc == pytest.approx(0.75)  # right against O4, and against one of the two seeds of O3
     assert found.by_model == {"O5": pytest.approx(0.75), "O4": 1.0, "O3@1": 0.0, "O3@2": 1.0}
     assert found.prevalence == pytest.approx(1 / 3)
-    assert (found.low, found.high) == pytest.approx((0.5, 1.0))  # O3 may have been luck either way
+    assert (found.low, found.high, found.reason) == (None, None, ONE_MODEL)  # there is one positive model
     assert detect_between_models(kinds([("O5", 0, True, [1.0]), ("O6", 0, True, [0.0])])).auroc is None
 
 
@@ -74,7 +75,7 @@ def test_interval_between_models_covers_the_truth_over_new_seeds():
         ]
         found = detect_between_models(kinds(made), seed=0)
         hits += found.low <= truth <= found.high
-    assert hits / runs >= 0.88  # nominal .95, its standard error .02
+    assert hits / runs >= 0.92
 
 
 def test_values_that_differ_by_rounding_tie():
@@ -87,7 +88,8 @@ def test_every_seed_counts_the_same_and_is_kept():
     found = detect_within_models(pd.concat([many, few]))
     assert found.by_model == {"O4": 1.0, "O4@1": 0.0}
     assert found.auroc == 0.5
-    assert (found.low, found.high) == (0.0, 1.0)  # two seeds that say the opposite say nothing
+    assert found.low < 0.02  # two seeds that say the opposite say nothing
+    assert found.high > 0.98
 
 
 def test_a_seed_with_one_kind_is_no_evidence():
@@ -97,12 +99,41 @@ def test_a_seed_with_one_kind_is_no_evidence():
     assert (gaps.auroc, gaps.n_used, gaps.n_dropped) == (1.0, 2, 1)
 
 
-def test_interval_over_models_is_that_of_their_mean():
-    rng = np.random.default_rng(0)
-    drawn = np.repeat(np.array([[0.0], [1.0]]), 2000, axis=1)
-    assert compute_model_interval(drawn, rng) == (0.0, 1.0)
-    certain = np.full((5, 2000), 0.7)
-    assert compute_model_interval(certain, rng) == pytest.approx((0.7, 0.7))
+def test_models_that_agree_leave_what_so_few_can_have_missed():
+    low, high, why = compute_model_interval({"a": 0.7, "b": 0.7, "c": 0.7}, (0.0, 1.0), 0)
+    unseen = 1 - 0.025 ** (1 / 3)
+    assert (low, high) == pytest.approx((0.7 - unseen * 0.7, 0.7 + unseen * 0.3), abs=1e-3)
+    assert why is None
+    assert compute_model_interval({"a": 0.7}, (0.0, 1.0), 0) == (None, None, ONE_MODEL)
+
+
+def test_perfect_separation_of_few_models_is_not_certain():
+    """Two models of each kind: a new one of either loses with a share of up to .84, and the products lie lower."""
+    made = [(f"O{k}", seed, k == 1, [float(k)] * 5) for k in range(2) for seed in range(2)]
+    found = detect_between_models(kinds(made))
+    assert (found.auroc, found.high) == (1.0, 1.0)
+    seen = np.random.default_rng(0).beta(2, 1, size=(2, 200000)).prod(0)  # 1 - Beta(1, 2), of each kind
+    assert found.low == pytest.approx(np.quantile(seen, 0.025), abs=0.02)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 6])
+@pytest.mark.parametrize("between", [True, False])
+def test_few_models_cover_the_truth_over_new_models(between, seeds):
+    """Models differ far more than questions: with standard deviations of 1 and .2. 60 repeats."""
+    rng, hits = np.random.default_rng(2), 0
+    truth = norm.cdf(1 / np.sqrt(2 * 0.2**2 + (2 if between else 1)))
+    for _ in range(60):
+        made = []
+        for seed in range(seeds):
+            own, gap = rng.normal(size=2), 1 + rng.normal()
+            noise = rng.normal(0, 0.2, (2, int(rng.integers(4, 12))))
+            if between:
+                made += [table(own[k] + k + noise[k], k == 1, seed, f"O{k}") for k in range(2)]
+            else:
+                made += [table(gap * k + noise[k], k == 1, seed) for k in range(2)]
+        found = (detect_between_models if between else detect_within_models)(pd.concat(made), seed=0)
+        hits += found.low <= truth <= found.high
+    assert hits / 60 >= 0.92
 
 
 def test_interval_covers_the_truth_over_new_seeds_and_questions():
@@ -116,8 +147,7 @@ def test_interval_covers_the_truth_over_new_seeds_and_questions():
             parts.append(table(rng.normal(size=40) + gap * positive, positive, seed))
         found = detect_within_models(pd.concat(parts), seed=0)
         hits += found.low <= truth <= found.high
-    # nominal .95, its standard error .02; .98 of 400 others, as questions are resampled on top
-    assert hits / runs >= 0.9
+    assert hits / runs >= 0.92
 
 
 def test_one_threshold_is_chosen_on_half_the_seeds_and_tried_on_the_others():
