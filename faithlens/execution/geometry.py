@@ -84,7 +84,9 @@ class Geometry:
                 self.depth,
                 self._until,
                 self._pad_intervals([own + other for own, other in zip(cuts, replaced, strict=True)]),
-                self._pad_intervals([self._find_seen(row, hidden) for row, hidden in zip(grafts, cuts, strict=True)]),
+                self._pad_intervals(
+                    [self._find_seen(row, hidden) if row else row for row, hidden in zip(grafts, cuts, strict=True)]
+                ),
             )
         return self._trees[here]
 

@@ -179,9 +179,9 @@ def check_visibility(
         layers = dict(enumerate(windows))
     alike = {(*(is_active(e.layers, layer) for e in knockouts), window): layer for layer, window in layers.items()}
     known: set[tuple[Cut, ...]] = set()
-    for row, own in enumerate(marks):
+    for row, own in ((row, own) for row, own in enumerate(marks) if own):
         cuts = tuple(mark for mark in own if isinstance(mark, Cut))
-        for (*_, window), layer in alike.items() if cuts else ():
+        for (*_, window), layer in alike.items():
             if window is None and cuts in known:
                 continue  # an earlier row with the same cuts sees fewer keys
             end = 0 if window is None else max(0, row + 1 - window)

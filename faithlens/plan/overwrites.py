@@ -87,14 +87,16 @@ class Levels:
 
     def find_sources(self, edit: Overwrite) -> tuple[int, ...]:
         """The rows of an edit's sources: of a patch, those of the donor's span; else all whose mean is taken."""
-        if edit not in self._sources:
-            if isinstance(edit, Patch):
-                rows = self._paths[edit.donor][0][slice(*edit.locate_source())]
-            else:
-                averaged = (self._paths[donor][0][: len(donor.ids)] for donor in list_averaged(edit))
-                rows = sorted({row for path in averaged for row in path})
-            self._sources[edit] = tuple(rows)
-        return self._sources[edit]
+        known = self._sources.get(edit)
+        if known is not None:
+            return known
+        if isinstance(edit, Patch):
+            rows = self._paths[edit.donor][0][slice(*edit.locate_source())]
+        else:
+            averaged = (self._paths[donor][0][: len(donor.ids)] for donor in list_averaged(edit))
+            rows = sorted({row for path in averaged for row in path})
+        self._sources[edit] = tuple(rows)
+        return tuple(rows)
 
     def climb(self, row: int) -> Heights:
         """The heights of a row after all its writes."""
@@ -112,14 +114,17 @@ class Levels:
         """The height of the sources of one row of an edit, where the edit writes."""
         if isinstance(edit, Patch):
             return measure_height(self.climb(self.find_sources(edit)[offset]), edit)
-        if edit not in self._averaged:  # all rows of the edit have the same sources
+        height = self._averaged.get(edit)
+        if height is None:  # all rows of the edit have the same sources
             heights = [measure_height(self.climb(row), edit) for row in self.find_sources(edit)]
-            self._averaged[edit] = max(heights, default=0)
-        return self._averaged[edit]
+            height = self._averaged[edit] = max(heights, default=0)
+        return height
 
 
 def measure_height(heights: Heights, edit: Overwrite) -> int:
     """The number of levels of a row where `edit` writes: in its component, in some of its layers."""
+    if not heights:
+        return 0
     return max(
         (
             height
