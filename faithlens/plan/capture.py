@@ -62,8 +62,9 @@ class Capture:
             `reference`, piece by piece.
         attribution: the weights of the options in a metric, which is the weighted sum of their log-probabilities. For
             each token that a `Patch` writes, the gradient of the metric times the step from the row's own value to the
-            donor's is kept. At amount 0 this is attribution patching (Nanda 2023); averaged over amounts from 0 to 1 it
-            is integrated gradients (Sundararajan et al. 2017, section 3).
+            donor's is kept; the donor is a constant, and equal patches have one sum. At amount 0 this is attribution
+            patching (Nanda 2023); averaged over amounts from 0 to 1 it is integrated gradients (Sundararajan et al.
+            2017, section 3).
         gradient_flow: readers whose value-weighted attention to every piece is multiplied with the gradient of the
             metric of `attribution` at the output of the head: the contribution of the piece to the metric through each
             head, to first order. Over all pieces it adds up to gradient times output. Conditions must have no edits.
@@ -146,7 +147,8 @@ def check_capture(conditions: Sequence[Condition], capture: Capture, n_layers: i
     """Refuse what cannot be read of these conditions in a model of `n_layers` layers.
 
     Raises:
-        PlanError: a reader, span or layer that does not exist, or gradients of heads without a metric or under edits.
+        PlanError: a reader, span or layer that does not exist, weights that are not one for each option, or gradients
+            of heads without a metric or under edits.
     """
     pieces = list(dict.fromkeys(name for condition in conditions for name in condition.spans))
     for field_name in _READER_FIELDS if conditions else ():
@@ -168,6 +170,13 @@ def check_capture(conditions: Sequence[Condition], capture: Capture, n_layers: i
         if not 0 <= site.layer < n_layers:
             raise PlanError(
                 f"a site is in layer {site.layer}, and the model has {n_layers} layers", "Name layers from 0 on."
+            )
+    for condition in conditions if capture.attribution else ():
+        if len(capture.attribution) != len(condition.options):
+            raise PlanError(
+                f"attribution has {len(capture.attribution)} weights, and condition {condition.name!r} has"
+                f" {len(condition.options)} options",
+                "Give one weight for each option.",
             )
     if not capture.gradient_flow:
         return

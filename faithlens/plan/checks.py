@@ -13,11 +13,13 @@ For example of step 2, a sequence of 5 tokens whose last two rows may not see th
 """
 
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from numbers import Integral
 
 from faithlens.errors import PlanError
 from faithlens.model.model import Model
 from faithlens.plan.condition import (
+    Ablation,
     Condition,
     Cut,
     Edit,
@@ -139,16 +141,24 @@ def check_key_value_patch(name: str, condition: Condition, edit: KeyValuePatch) 
 
 
 def check_overwrite(name: str, condition: Condition, edit: Overwrite) -> None:
-    """Refuse heads of what has no heads, and spans that do not match.
+    """Refuse heads of what has no heads, numbers that give no value, and spans that do not match.
 
     Raises:
-        PlanError: the heads, or the lengths of the two spans.
+        PlanError: the heads, the number, or the lengths of the two spans.
     """
     check_numbers(name, "heads", edit.heads)
     if edit.heads is not None and edit.component != "z":
         raise PlanError(f"{name} names heads of component {edit.component!r}", "Name heads of component 'z' only.")
     here = condition.locate(edit.span)
-    if isinstance(edit, Patch):
+    if isinstance(edit, Ablation):
+        if not isfinite(edit.scale) or edit.seed < 0:
+            raise PlanError(
+                f"{name} has scale={edit.scale} and seed={edit.seed}",
+                "Give a finite scale, and a seed from 0 on.",
+            )
+    elif isinstance(edit, Patch):
+        if not isfinite(edit.amount):
+            raise PlanError(f"{name} has amount={edit.amount}", "Give a finite amount, such as 0.5.")
         there = edit.locate_source()
         if here[1] - here[0] != there[1] - there[0]:
             raise PlanError(
@@ -203,7 +213,7 @@ def check_model_fit(model: Model, conditions: Sequence[Condition]) -> None:
     Raises:
         PlanError: the layer or head, and how many the model has; or the row that sees nothing.
     """
-    windows = list_windows(model)
+    windows, n_heads = list_windows(model), getattr(model, "n_heads", 0)
     for condition in list_with_donors(conditions):
         for edit in condition.edits:
             if edit.layers and max(edit.layers) >= model.n_layers:
@@ -213,10 +223,10 @@ def check_model_fit(model: Model, conditions: Sequence[Condition]) -> None:
                     "Name layers from 0 on.",
                 )
             heads = edit.heads if isinstance(edit, Overwrite) else None
-            if heads and max(heads) >= model.n_heads:
+            if heads and max(heads) >= n_heads:
                 raise PlanError(
-                    f"an edit of condition {condition.name!r} names heads {heads}, and {model.name} has"
-                    f" {model.n_heads} heads",
+                    f"an edit of condition {condition.name!r} names heads {heads}, and {model.name} has {n_heads}"
+                    " heads",
                     "Name heads from 0 on.",
                 )
         if any(windows) and any(isinstance(edit, Knockout) for edit in condition.edits):

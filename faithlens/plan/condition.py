@@ -77,7 +77,7 @@ class KeyValuePatch:
 
     Attributes:
         reader: the name of a piece, or "answer" for all answer rows. The name of the last piece means "answer" too.
-        read: a piece or positions; both conditions have it at the same positions.
+        read: a piece or positions before the rows of the reader; both conditions have it at the same positions.
         donor: the condition whose keys and values are read.
         layers: the blocks in which they are read; None for all.
     """
@@ -235,7 +235,9 @@ class Condition:
         options: the token sequences whose log-probabilities are read after the last piece.
         spellings: for each option, further token sequences that are the same answer; their probabilities add up
             (`plan.spellings`). Empty if no option has any.
-        edits: the edits of the pass itself, in the order in which they are applied.
+        edits: the edits of the pass itself. Each writes on what the edits before it left, and equal edits are several
+            edits. If two key-value patches give a row the same positions, the later one counts. A position that a
+            knockout cuts is not seen at all.
         reference: the condition that this one is compared with.
 
     Raises:

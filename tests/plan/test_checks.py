@@ -1,5 +1,6 @@
 """Conditions that are refused, by the same check for both backends and before anything runs."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -36,6 +37,9 @@ NO_MEANING: list[tuple[Edit, str]] = [
     (Apply("mlp_out", "step 0", lambda x, positions: x, layers=(-1,)), "layers must be a tuple of numbers"),
     (Apply("mlp_out", "step 0", lambda x, positions: x, heads=(1,)), "component 'z' only"),
     (Ablation("mlp_out", "step 7", "zero"), "has no piece 'step 7'"),
+    *((Patch("mlp_out", "step 0", DONOR, amount=x), "Give a finite amount") for x in (math.nan, math.inf)),
+    (Ablation("mlp_out", "step 0", "noise", scale=math.nan), "Give a finite scale"),
+    (Ablation("mlp_out", "step 0", "noise", seed=-1), "a seed from 0 on"),
     (Knockout("step 1", ("prompt", "step 0", "step 1")), "hide every key from the token at position 5,"),
     (Knockout("answer", ((0, 9),)), "hide every key from the token at position 8,"),
     (Knockout("prompt", ((0, 1),), layers=(1,)), "hide every key from the token at position 0 in layer 1,"),
@@ -109,6 +113,13 @@ def test_sites_that_are_not_there_are_refused(backend: Backend) -> None:
     ):
         with pytest.raises(PlanError, match=words):
             execute(tiny("llama"), plan, Capture(activations=(site,)), backend=backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_weights_that_do_not_match_the_options_are_refused(backend: Backend) -> None:
+    for weights in ((1.0,), (1.0, -1.0, 0.0)):
+        with pytest.raises(PlanError, match=rf"{len(weights)} weights, and condition 'clean' has 2 options"):
+            execute(tiny("llama"), compile_plan([CLEAN]), Capture(attribution=weights), backend=backend)
 
 
 def test_what_leaves_a_key_is_allowed() -> None:
