@@ -85,7 +85,7 @@ def attend_packed(
     if not chunk.is_whole:
         keys, values = running.store_rows("keys", rows, keys, 1), running.store_rows("values", rows, values, 1)
     tree, queries = geometry.build_tree(layer), None if chunk.is_whole else rows
-    if torch.is_grad_enabled() and tree.grafts.shape[1]:
+    if tree.grafts.shape[1] and (keys.requires_grad or values.requires_grad):
         tree, queries = geometry.build_detached_tree(layer), rows
         keys, values = (torch.cat([x, x.detach()], 1) for x in (keys, values))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling

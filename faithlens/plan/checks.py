@@ -214,6 +214,7 @@ def check_model_fit(model: Model, conditions: Sequence[Condition]) -> None:
         PlanError: the layer or head, and how many the model has; or the row that sees nothing.
     """
     windows, n_heads = list_windows(model), getattr(model, "n_heads", 0)
+    narrowest = min((window for window in windows if window is not None), default=None)
     for condition in list_with_donors(conditions):
         for edit in condition.edits:
             if edit.layers and max(edit.layers) >= model.n_layers:
@@ -229,9 +230,17 @@ def check_model_fit(model: Model, conditions: Sequence[Condition]) -> None:
                     " heads",
                     "Name heads from 0 on.",
                 )
-        if any(windows) and any(isinstance(edit, Knockout) for edit in condition.edits):
+        hidden = count_hidden(condition)
+        # `compile_plan` has looked at rows that no window cuts; others see a key if fewer are hidden than a window holds
+        if narrowest is not None and hidden and (hidden >= narrowest or model.structure.forbidden):
             for tail in {sequence[:-1] for sequence in condition.sequences}:
                 check_visibility(condition, condition.mark_rows(model.structure, tail), windows)
+
+
+def count_hidden(condition: Condition) -> int:
+    """The most keys that the knockouts of a condition hide from a row."""
+    spans = [condition.locate(span) for edit in condition.edits if isinstance(edit, Knockout) for span in edit.read]
+    return sum(stop - start for start, stop in spans)
 
 
 def list_windows(model: Model) -> list[int | None]:
