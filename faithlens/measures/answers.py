@@ -18,8 +18,6 @@ Logprobs = Float[Any, " option"]
 """Log-probabilities in nats: a numpy array, or what `np.asarray` takes, such as a torch tensor on the CPU."""
 Probabilities = Float[np.ndarray, " option"]
 
-_ROUNDING = 1e-5  # more than float32 loses in a sum of probabilities
-
 
 def choose_option(logprobs: Logprobs) -> int:
     """The index of the most likely option; of the first one where several are equally likely."""
@@ -33,9 +31,8 @@ def option_probabilities(logprobs: Logprobs) -> Probabilities:
 
 
 def option_coverage(logprobs: Logprobs) -> float:
-    """Probability that the model writes any of the options; a sum that only rounding lifts above 1 is 1."""
-    total = float(np.exp(_to_numpy(logprobs)).sum())
-    return 1.0 if 1 < total < 1 + _ROUNDING else total
+    """Probability that the model writes any of the options, which are events apart: at most 1, but for rounding."""
+    return float(np.exp(_to_numpy(logprobs)).sum())
 
 
 def logit_difference(logprobs: Logprobs, answer: int, foil: int) -> float:

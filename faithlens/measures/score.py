@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from faithlens.errors import MeasureError
-from faithlens.measures.catalogue import Unit, get_measure
+from faithlens.measures.catalogue import Unit, cut_rounding, get_measure
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,8 @@ class Score:
 
     Attributes:
         measure: the name of the measure in the catalogue, such as "early_answering.retention".
-        value: the number; None where it is undefined, and then `reason` says why.
+        value: the number, on the end of its range if only rounding lifts it beyond; None where it is undefined, and
+            then `reason` says why.
         condition: the edited version of the trace from which it was read.
         step: the index of the reasoning step that it describes, if it describes one.
         fraction: the place along the chain of thought, 0 to 1, if it is a point of a curve.
@@ -39,6 +40,8 @@ class Score:
                 f"a score of {self.measure} needs either a value or a reason, got {self.value} and {self.reason!r}"
             )
             raise MeasureError(problem, "Pass a value, or None and the reason why there is no value.")
+        if self.value is not None:
+            object.__setattr__(self, "value", cut_rounding(self.measure, self.value))
 
 
 def make_mean_score(measure: str, values: Sequence[float], reason: str) -> Score:

@@ -8,6 +8,7 @@ from faithlens.execution.execute import execute
 from faithlens.interventions.case import Case, collect_candidates
 from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import option_coverage
+from faithlens.measures.score import Score
 from faithlens.model.trace import Piece, Trace, make_trace
 from faithlens.plan.condition import Condition
 from faithlens.plan.plan import compile_plan
@@ -120,4 +121,4 @@ def test_coverage_is_at_most_one_for_every_task(name: str) -> None:
             case = make_case(question, "".join(f" So it is {each}." for each in shown), stem)
             [record] = execute(LENS, compile_plan([make_full_cot(case)]))
             assert len(record.logprobs) == len(case.candidates)
-            assert option_coverage(record.logprobs) <= 1
+            assert Score("coverage.full", option_coverage(record.logprobs)).value <= 1  # type: ignore[operator]

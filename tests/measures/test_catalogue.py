@@ -27,6 +27,7 @@ from faithlens.measures.catalogue import (
     SUITES,
     Measure,
     check_value,
+    cut_rounding,
     get_measure,
     list_measures,
     registry,
@@ -96,6 +97,14 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
         list_measures(suite="standart")
     with pytest.raises(MeasureError, match="low end first"):
         Measure(name="x", label="x", meaning="X.", unit="fraction", range=(1.0, 0.0), kind="share")
+
+
+def test_rounding_beyond_a_range_is_cut_off() -> None:
+    assert cut_rounding("coverage.full", 1.0000001) == 1
+    assert cut_rounding("coverage.full", -1e-9) == 0
+    for value in (0.5, 1.01, -0.1):  # a value that is truly outside is left for the check to refuse
+        assert cut_rounding("coverage.full", value) == value
+    assert Score("coverage.full", 1.0000000000000002).value == 1
 
 
 def test_values_outside_the_range_are_refused() -> None:

@@ -17,6 +17,7 @@ from faithlens.measures.catalogue.measure import (
 from faithlens.measures.catalogue.registry import (
     MEASURES,
     check_value,
+    cut_rounding,
     get_measure,
     list_measures,
     register_measure,
@@ -24,5 +25,5 @@ from faithlens.measures.catalogue.registry import (
 
 __all__ = [
     "ASSAYS", "HEADINGS", "MEASURES", "SUITES", "UNITS", "Askable", "Kind", "Level", "Measure", "Place", "Range",
-    "Shape", "Unit", "check_value", "get_measure", "list_measures", "register_measure",
+    "Shape", "Unit", "check_value", "cut_rounding", "get_measure", "list_measures", "register_measure",
 ]  # fmt: skip

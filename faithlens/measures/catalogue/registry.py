@@ -83,6 +83,14 @@ def check_value(name: str, value: float | None) -> None:
     raise MeasureError(f"{name} must lie in its range, {ends}, got {value:g}", fix)
 
 
+def cut_rounding(name: str, value: float) -> float:
+    """`value`, or the end of the measure's range if only rounding lifts it beyond: a coverage of 1.0000001 is 1."""
+    low, high = get_measure(name).range
+    if low is not None and low - SLACK <= value < low:
+        return low
+    return high if high is not None and high < value <= high + SLACK else value
+
+
 def register_measure(measure: Measure) -> Measure:
     """Add a measure, such as one that your own assay emits, and return it. To register_measure it again is harmless.
 
