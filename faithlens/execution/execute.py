@@ -3,6 +3,7 @@
 from typing import Literal, get_args
 
 from faithlens.errors import PlanError, check_choice
+from faithlens.execution.exactness import RunPlan, check_exactness
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record, check_capture
 from faithlens.plan.checks import check_model_fit
@@ -25,7 +26,8 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
         ConfigError: an unknown backend.
         PlanError: something that does not exist is edited or read, conditions share rows at which a gradient is taken,
             or the plan does not fit in memory.
-        ModelError: the model cannot be packed exactly; "separate" is never chosen in its place.
+        ModelError: the backend is not exact on this model, which is compared with plain transformers at its first use;
+            another backend is never chosen in its place.
     """
     check_choice(backend, BACKENDS, "backend")
     if not isinstance(plan, Plan):
@@ -35,8 +37,17 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
         )
     check_capture(plan.conditions, capture, model.n_layers)
     check_model_fit(model, plan.conditions)
-    if backend == "packed":
-        from faithlens.execution.packed import run_packed as run
-    else:
-        from faithlens.execution.separate import run_separate as run  # transformer_lens takes seconds to import
+    run = get_backend(backend)
+    check_exactness(model, backend, run, plan.longest)
     return run(model, plan, capture)
+
+
+def get_backend(backend: Backend) -> RunPlan:
+    """The function that runs a plan by a backend, without a check of the model."""
+    if backend == "packed":
+        from faithlens.execution.packed import run_packed
+
+        return run_packed
+    from faithlens.execution.separate import run_separate  # transformer_lens takes seconds to import
+
+    return run_separate

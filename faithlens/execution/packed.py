@@ -36,7 +36,7 @@ from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.memory import check_memory
 from faithlens.plan.packing import CHUNK_ROWS, PackedPass
-from faithlens.plan.plan import Plan
+from faithlens.plan.plan import Plan, compile_plan
 from faithlens.plan.spellings import add_spellings
 
 ATTENTION_NAME = "faithlens_packed"
@@ -73,6 +73,7 @@ def attend_packed(
             "Run this model with backend='separate' (--backend separate).",
         )
     running, layer = CURRENT_RUN.get(), int(module.layer_idx)  # type: ignore[arg-type]
+    windows = running.model.anatomy.windows
     geometry, chunk = running.get_geometry(query.device), running.chunk
     assert chunk is not None
     running.layers_attended.add(layer)
@@ -93,8 +94,8 @@ def attend_packed(
     if chunk.is_silent and readout is None:
         raise BlockDone
     attended = tree_attention(
-        query[0], keys, values, tree, scale, queries=queries, window=sliding_window, softcap=softcap, sinks=s_aux,
-        readout=readout,
+        query[0], keys, values, tree, scale, queries=queries, window=windows[layer] if windows else sliding_window,
+        softcap=softcap, sinks=s_aux, readout=readout,
     )  # fmt: skip
     flow = None if attended.flow is None else attended.flow[..., :width]
     attended = attended._replace(out=attended.out[..., :width], flow=flow)
@@ -158,15 +159,44 @@ def select_rows(value: object, rows: Int[Tensor, " row"], length: int) -> object
     return value
 
 
+def rotate_by_scale(
+    forward: Callable, x: Tensor, position_ids: Int[Tensor, "batch pos"], *args: object, **kwargs: object
+) -> object:
+    """The rotations of all rows; those of each scale are made by themselves, since the longest sequence chooses it."""
+    scales = torch.tensor(CURRENT_RUN.get().packed.scales, device=position_ids.device)
+    parts = [
+        (rows, forward(x, position_ids[:, rows], *args, **kwargs))
+        for rows in ((scales == s).nonzero()[:, 0] for s in scales.unique())
+    ]
+    if len(parts) == 1:
+        return parts[0][1]
+
+    def join(pieces: list[Tensor]) -> Tensor:
+        whole = pieces[0].new_empty(pieces[0].shape[0], len(scales), *pieces[0].shape[2:])
+        for (rows, _), piece in zip(parts, pieces, strict=True):
+            whole[:, rows] = piece
+        return whole
+
+    made = [out for _, out in parts]
+    return tuple(join(list(pieces)) for pieces in zip(*made, strict=True)) if isinstance(made[0], tuple) else join(made)
+
+
+def list_rotations(hf_model: PreTrainedModel) -> list[nn.Module]:
+    """The modules that turn positions into rotations."""
+    return [module for module in hf_model.modules() if type(module).__name__.endswith("RotaryEmbedding")]
+
+
 @contextmanager
 def install_run(hf_model: PreTrainedModel, running: PackedRun) -> Iterator[None]:
     """Run the model through `running`; afterwards, also after an error, the model is as it was."""
     before = hf_model.config._attn_implementation or "eager"
-    blocks = {block: partial(run_block, layer) for layer, block in enumerate(running.model.anatomy.blocks)}
+    replaced = {block: partial(run_block, layer) for layer, block in enumerate(running.model.anatomy.blocks)}
+    if any(running.packed.scales):
+        replaced |= dict.fromkeys(list_rotations(hf_model), rotate_by_scale)
     token = CURRENT_RUN.set(running)
     hf_model.set_attn_implementation(ATTENTION_NAME)
     try:
-        with replace_forwards(blocks), install_hooks(running):
+        with replace_forwards(replaced), install_hooks(running):
             yield
     finally:
         hf_model.set_attn_implementation(before)
@@ -175,12 +205,21 @@ def install_run(hf_model: PreTrainedModel, running: PackedRun) -> Iterator[None]
 
 def run_packed(model: Model, plan: Plan, capture: Capture) -> list[Record]:
     """Run a plan in packed rows; one record for each condition, in the order of the plan."""
+    plan = separate_scales(model, plan)
     check_memory(model, plan)
     records: dict[int, Record] = {}
     for packed in plan.passes:
         with torch.set_grad_enabled(bool(capture.attribution)), torch.inference_mode(not capture.attribution):
             records |= run_pass(model, plan, packed, capture)
     return [records[i] for i in range(len(plan.conditions))]
+
+
+def separate_scales(model: Model, plan: Plan) -> Plan:
+    """The plan, compiled again if it was compiled without the scaling lengths of the model and needs them."""
+    if not any(n < plan.longest for n in model.scaling_lengths) or any(any(p.scales) for p in plan.passes):
+        return plan
+    budget = max(len(packed.ids) for packed in plan.passes)
+    return compile_plan(plan.conditions, model.structure, budget=budget, scaling_lengths=model.scaling_lengths)
 
 
 def run_pass(model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> dict[int, Record]:

@@ -17,7 +17,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from faithlens.errors import ModelError
-from faithlens.execution.packed import run_rows
+from faithlens.execution.exactness import check_exactness
+from faithlens.execution.packed import run_packed, run_rows
 from faithlens.execution.running import KeysValues
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
@@ -25,17 +26,18 @@ from faithlens.plan.condition import Condition
 from faithlens.plan.plan import compile_plan
 
 
-def can_prefill(model: Model) -> bool:
-    """Whether the model can continue from a packed pass; if not, it reads each prompt by itself.
+def can_prefill(model: Model, longest: int) -> bool:
+    """Whether the model can continue from a packed pass of up to `longest` tokens; if not, it reads prompts by itself.
 
     A model with multi-head latent attention cannot: its cache holds compressed rows, which attention does not see.
     """
     if getattr(model.hf_model.config.get_text_config(), "kv_lora_rank", None):
         return False
     try:
-        return bool(model.anatomy.blocks)
+        check_exactness(model, "packed", run_packed, longest)
     except ModelError:
         return False
+    return True
 
 
 @torch.inference_mode()
@@ -44,7 +46,9 @@ def prefill_prompts(
 ) -> tuple[DynamicCache, Float[Tensor, "batch vocab"]]:
     """The keys and values of every prompt, padded on the left to the longest, and the logits of its next token."""
     conditions = [Condition(str(i), (Piece("prompt", prompt),), ((0,),)) for i, prompt in enumerate(prompts)]
-    plan = compile_plan(conditions, model.structure, budget=sum(map(len, prompts)))
+    plan = compile_plan(
+        conditions, model.structure, budget=sum(map(len, prompts)), scaling_lengths=model.scaling_lengths
+    )
     keys_values: KeysValues = {}
     _, hidden = run_rows(model, plan, plan.passes[0], keys_values=keys_values)
     paths = {placed.index: placed.path for placed in plan.passes[0].placements}

@@ -9,11 +9,12 @@ from math import inf
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
 from faithlens.errors import ConfigError, PlanError
+from faithlens.execution.plain import make_mask
 from faithlens.execution.prefill import can_prefill, prefill_prompts
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish
@@ -157,7 +158,7 @@ class Batch:
         self.model, self.prompts, self.written = model, prompts, written
         self.live = list(range(len(prompts)))
         self.width = self.seen = max(map(len, prompts))
-        if can_prefill(model):
+        if can_prefill(model, self.width):
             self.cache, self.logits = prefill_prompts(model, prompts)
         else:
             self.cache = DynamicCache(config=model.hf_model.config)
@@ -190,24 +191,6 @@ class Batch:
             logits_to_keep=1,
         )
         return out.logits[:, -1].float().cpu()
-
-
-def make_mask(
-    model: Model, sequences: Sequence[Sequence[int]], pad: Int[Tensor, " batch"], start: int, stop: int
-) -> Bool[Tensor, "batch key"] | Float[Tensor, "batch head query key"]:
-    """The keys that the positions `start` to `stop - 1` see: no padding, and no forbidden edge of the structure."""
-    real = torch.arange(stop) >= pad[:, None]
-    if not model.structure.forbidden:
-        return real
-    allowed = torch.ones(stop - start, stop, dtype=torch.bool).tril(start) & real[:, None]
-    for row, sequence in enumerate(sequences):
-        shift = int(pad[row])
-        hidden = model.structure.list_hidden(sequence)
-        for i in range(max(start, shift), min(stop, shift + len(hidden))):
-            for a, b in hidden[i - shift]:
-                allowed[row, i - start, a + shift : b + shift] = False
-    lowest = torch.finfo(model.hf_model.dtype).min
-    return torch.zeros(allowed.shape, dtype=model.hf_model.dtype).masked_fill(~allowed, lowest)[:, None]
 
 
 def choose_tokens(

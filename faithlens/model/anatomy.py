@@ -4,9 +4,11 @@ Module names differ between families, and equal names stand for different tensor
 attention and MLP before they are added to the residual stream, Granite scales them. So:
 
 1. Find each part by its usual names.
-2. Run one forward of eight tokens with hooks on the parts.
+2. Run a forward of eight tokens with hooks on the parts.
 3. Accept the parts if their outputs add up: in every block, input + attention + MLP = output; the final norm reads the
-   last block's output; and the unembedding of its output gives the model's logits.
+   last block's output; and the unembedding of its output gives the model's logits. Check the same on sequences that are
+   longer than each window and each scaling length of the config (`list_check_lengths`).
+4. Read the window of each layer from the model's own masks (`mask_rules`), at any distance.
 
 For example, in a Llama model the name "post_attention_layernorm" is the norm before the MLP. In OLMo 2 a module of the
 same name norms the output of attention; there ``attn_out`` is this norm and not ``self_attn``, which the sum in step 3
@@ -15,19 +17,22 @@ confirms: ``before + self_attn(...)`` alone would miss the block's output by far
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from faithlens.errors import ModelError
+from faithlens.errors import FaithlensError, ModelError, describe_error
+from faithlens.model.lengths import list_lengths, read_context_length
+from faithlens.model.mask_rules import find_windows
 
 _ATTENTION = ("self_attn", "attention", "attn")
 _OUT_PROJECTION = ("o_proj", "out_proj", "c_proj", "dense")
 _MLP = ("mlp", "block_sparse_moe", "feed_forward")
 _NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+LONGEST_CHECK = 1024  # tokens
 _TOLERANCE = 1e-3  # relative: a wrong part differs by far more, rounding in bfloat16 by less than 30 times this
 
 
@@ -57,6 +62,8 @@ class Anatomy:
         out_proj: the modules whose input is z, the heads' outputs side by side.
         final_norm: the final norm.
         unembedding: the unembedding.
+        windows: how many keys a query of each layer sees at most, its own among them, and None for a layer without a
+            window; None in all for a model that makes its masks by itself.
     """
 
     blocks: tuple[nn.Module, ...]
@@ -65,13 +72,45 @@ class Anatomy:
     out_proj: tuple[nn.Module, ...]
     final_norm: nn.Module
     unembedding: Unembedding
+    windows: tuple[int | None, ...] | None = None
 
 
 def dissect(hf_model: PreTrainedModel) -> Anatomy:
-    """Find the parts of `hf_model`, and check them on a short forward.
+    """Find the parts of `hf_model`, and check them on short forwards.
 
     Raises:
-        ModelError: a part is missing, or it does something else than its name says.
+        ModelError: a part is missing, or it does something else than its name says; or the model cannot run at all.
+    """
+    try:
+        anatomy = find_parts(hf_model)
+        for length in list_check_lengths(hf_model):
+            check_anatomy(hf_model, anatomy, length)
+        windows = find_windows(hf_model, len(anatomy.blocks), read_context_length(hf_model.config))
+    except (FaithlensError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever the code of an architecture raises
+        raise ModelError(
+            f"the parts of {type(hf_model).__name__} cannot be examined: {describe_error(error)}",
+            "Run this model with backend='separate' (--backend separate).",
+        ) from error
+    return replace(anatomy, windows=windows)
+
+
+def list_check_lengths(hf_model: PreTrainedModel) -> list[int]:
+    """The lengths on which the parts are checked: eight tokens, and some tokens beyond each short length of the config.
+
+    Lengths beyond `LONGEST_CHECK` would take longer than a run; a window of any length is read from the masks, and the
+    first plan that exceeds a length is compared with plain transformers (`execution.exactness`).
+    """
+    longest = min(LONGEST_CHECK, read_context_length(hf_model.config))
+    return [8, *(n + 8 for n in list_lengths(hf_model.config) if n + 8 <= longest)]
+
+
+def find_parts(hf_model: PreTrainedModel) -> Anatomy:
+    """The parts of `hf_model` by their names, unchecked.
+
+    Raises:
+        ModelError: a part is missing.
     """
     layers = hf_model.config.get_text_config().num_hidden_layers
     body = hf_model.base_model
@@ -84,7 +123,7 @@ def dissect(hf_model: PreTrainedModel) -> Anatomy:
     blocks = tuple(lists[0])
     attention = tuple(find_child(block, _ATTENTION) for block in blocks)
     normed = hasattr(blocks[0], "post_feedforward_layernorm")  # then outputs are normed before they are added
-    anatomy = Anatomy(
+    return Anatomy(
         blocks=blocks,
         attn_out=tuple(find_child(b, ("post_attention_layernorm",)) for b in blocks) if normed else attention,
         mlp_out=tuple(find_child(b, ("post_feedforward_layernorm",) if normed else _MLP) for b in blocks),
@@ -92,8 +131,6 @@ def dissect(hf_model: PreTrainedModel) -> Anatomy:
         final_norm=find_child(body, _NORM),
         unembedding=find_unembedding(hf_model),
     )
-    check_anatomy(hf_model, anatomy)
-    return anatomy
 
 
 def find_child(parent: nn.Module, names: tuple[str, ...]) -> nn.Module:
@@ -123,14 +160,14 @@ def find_unembedding(hf_model: PreTrainedModel) -> Unembedding:
 
 
 @torch.inference_mode()
-def check_anatomy(hf_model: PreTrainedModel, anatomy: Anatomy) -> None:
-    """Run eight tokens: the parts of the residual stream must add up, and the unembedding must give the model's logits.
+def check_anatomy(hf_model: PreTrainedModel, anatomy: Anatomy, length: int = 8) -> None:
+    """Run `length` tokens: the residual stream's parts must add up, and the unembedding must give the model's logits.
 
     Raises:
         ModelError: they do not.
     """
     outputs: dict[str, list[Tensor]] = {name: [] for name in ("before", "attn", "mlp", "after", "normed")}
-    ids = torch.arange(8, device=hf_model.device)[None] % hf_model.config.get_text_config().vocab_size
+    ids = torch.arange(length, device=hf_model.device)[None] % hf_model.config.get_text_config().vocab_size
 
     def keep(name: str) -> Callable[[nn.Module, tuple, object], None]:
         return lambda module, args, out: outputs[name].append(get_tensor(out).detach().clone())

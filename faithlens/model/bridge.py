@@ -5,14 +5,26 @@ import copy
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from faithlens.errors import ModelError, describe_error
+
 
 def boot_bridge(name: str, hf_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> TransformerBridge:
-    """A TransformerBridge named `name`: its modules are new, its parameters and buffers are those of `hf_model`."""
+    """A TransformerBridge named `name`: its modules are new, its parameters and buffers are those of `hf_model`.
+
+    Raises:
+        ModelError: TransformerLens does not support this architecture.
+    """
     shared = {id(t): t for t in (*hf_model.parameters(), *hf_model.buffers())}
     shell = copy.deepcopy(hf_model, shared)
     own_tokenizer = copy.deepcopy(tokenizer)
     # without these TransformerLens fetches the tokenizer again, by name, to make it prepend BOS
     own_tokenizer.init_kwargs |= {"name_or_path": name, "add_bos_token": True}
-    return TransformerBridge.boot_transformers(
-        name, hf_model=shell, tokenizer=own_tokenizer, device=str(hf_model.device), dtype=hf_model.dtype
-    )
+    try:
+        return TransformerBridge.boot_transformers(
+            name, hf_model=shell, tokenizer=own_tokenizer, device=str(hf_model.device), dtype=hf_model.dtype
+        )
+    except Exception as error:  # whatever its adapter of an architecture raises
+        raise ModelError(
+            f"TransformerLens cannot run {type(hf_model).__name__}: {describe_error(error)}",
+            "Use backend='packed' (--backend packed), or another model: docs/architectures.md lists what works.",
+        ) from error

@@ -4,7 +4,6 @@ Every measure depends on token positions. So text becomes tokens in this module 
 only if prefix and continuation together decode to the intended text.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from faithlens.errors import TraceError
 from faithlens.model.anatomy import Anatomy, dissect
+from faithlens.model.lengths import list_scaling_lengths, read_context_length
 from faithlens.model.structure import Structure
 from faithlens.model.templates import TemplateCheck
 from faithlens.model.thinking import Thinking, find_thinking
@@ -67,7 +67,12 @@ class Model:
     @property
     def context_length(self) -> int:
         """The longest sequence that the model reads, in tokens; `sys.maxsize` if its config has no limit."""
-        return getattr(self.hf_model.config.get_text_config(), "max_position_embeddings", sys.maxsize)
+        return read_context_length(self.hf_model.config)
+
+    @property
+    def scaling_lengths(self) -> tuple[int, ...]:
+        """The lengths beyond which all positions of a sequence are scaled in another way; empty for most models."""
+        return list_scaling_lengths(self.hf_model.config)
 
     @property
     def source(self) -> str:

@@ -222,6 +222,12 @@ class Write(NamedTuple):
         return self.edit.layers
 
 
+class Scaled(NamedTuple):
+    """The first row of a sequence that is longer than `scale` of the model's scaling lengths."""
+
+    scale: int
+
+
 Mark = Cut | Graft | Write
 
 

@@ -46,7 +46,13 @@ def plan_passes(
     """
     allowed = read_free_bytes(model.device) if memory is None else memory
     while True:
-        plan = compile_plan(conditions, model.structure, budget=budget, context_length=model.context_length)
+        plan = compile_plan(
+            conditions,
+            model.structure,
+            budget=budget,
+            context_length=model.context_length,
+            scaling_lengths=model.scaling_lengths,
+        )
         needed = max((estimate_peak_bytes(model, packed) for packed in plan.passes), default=0)
         if needed <= allowed or len(plan.passes) == len(plan.conditions):
             break

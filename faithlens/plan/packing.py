@@ -29,12 +29,12 @@ from dataclasses import dataclass
 
 from faithlens.model.structure import Interval, Structure
 from faithlens.plan.checks import check_visibility
-from faithlens.plan.condition import Condition, Cut, Graft, Knockout, Layers, Mark
+from faithlens.plan.condition import Condition, Cut, Graft, Knockout, Layers, Mark, Scaled
 from faithlens.plan.overwrites import OverwrittenRows, collect_overwrites, compute_waves
 
 CHUNK_ROWS = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to occupy the machine
 
-Cell = tuple[int, tuple[Mark, ...]]  # a token and the marks of its row
+Cell = tuple[int, tuple[Mark | Scaled, ...]]  # a token and the marks of its row
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class PackedPass:
         waves: the wave of each row. Sources are in an earlier wave than their targets.
         overwrites: the rows that edits overwrite, in the order in which they are written.
         placements: the places of the conditions.
+        scales: for each row, how many of the model's scaling lengths its sequence exceeds.
     """
 
     ids: tuple[int, ...]
@@ -83,6 +84,7 @@ class PackedPass:
     waves: tuple[int, ...]
     overwrites: tuple[OverwrittenRows, ...]
     placements: tuple[Placement, ...]
+    scales: tuple[int, ...]
 
     def count_row_blocks(self, n_layers: int) -> int:
         """The cost of the pass: the number of blocks that each row passes through, summed over rows."""
@@ -133,8 +135,9 @@ class Trie:
 class Packing:
     """The trie of one packed row while conditions are inserted, each after its donors and its reference."""
 
-    def __init__(self, structure: Structure) -> None:
+    def __init__(self, structure: Structure, scaling_lengths: tuple[int, ...] = ()) -> None:
         self.structure = structure
+        self.scaling_lengths = scaling_lengths
         self.trie = Trie()
         self.paths: dict[Condition, list[list[int]]] = {}
         self.conditions: dict[int, Condition] = {}
@@ -161,16 +164,32 @@ class Packing:
         marks = condition.mark_rows(self.structure, tail)
         if any(isinstance(edit, Knockout) for edit in condition.edits):
             check_visibility(condition, marks)
-        path = self.trie.insert(list(zip(tokens, marks, strict=True)))
+        path = self.trie.insert(self.make_cells(tokens, marks, len(tokens)))
         if condition.edits:
             clean = condition.unedited.mark_rows(self.structure, tail)
             layers = list(find_first_layers(marks, clean))
             stop = max((i + 1 for i, layer in enumerate(layers) if layer), default=0)
-            originals = self.trie.insert(list(zip(tokens[:stop], clean[:stop], strict=True)))
+            originals = self.trie.insert(self.make_cells(tokens[:stop], clean[:stop], len(tokens)))
             for node, original, layer in zip(path, originals, layers, strict=False):
                 if layer:
                     self.trie.first_layers[node], self.trie.originals[node] = layer, original
         return path
+
+    def make_cells(self, tokens: Sequence[int], marks: Sequence[tuple[Mark, ...]], length: int) -> list[Cell]:
+        """The cells of the first tokens of a sequence of `length` tokens: the first cell says how it is scaled."""
+        cells: list[Cell] = list(zip(tokens, marks, strict=True))
+        scale = sum(length > limit for limit in self.scaling_lengths)
+        if scale and cells:
+            cells[0] = (cells[0][0], (*cells[0][1], Scaled(scale)))
+        return cells
+
+    def find_scales(self, order: Sequence[int]) -> tuple[int, ...]:
+        """The scale of each node: that of the first node of its sequence. Parents come before their children."""
+        scales = {0: 0}
+        for node in order:
+            own = [mark.scale for mark in self.trie.cells[node][1] if isinstance(mark, Scaled)]
+            scales[node] = own[0] if own else scales[self.trie.parents[node]]
+        return tuple(scales[node] for node in order)
 
     def pack(self) -> PackedPass:
         """Lay everything out in one row."""
@@ -180,7 +199,7 @@ class Packing:
         parents = [place.get(trie.parents[node], -1) for node in order]
         originals = [place[trie.originals[node]] for node in order]
         paths = {c: [[place[node] for node in path] for path in each] for c, each in self.paths.items()}
-        marks = [trie.cells[node][1] for node in order]
+        marks = [tuple(m for m in trie.cells[node][1] if not isinstance(m, Scaled)) for node in order]
         grafts = [tuple(g for mark in row if isinstance(mark, Graft) for g in pack_graft(mark, paths)) for row in marks]
         # a row must have joined in every layer in which other rows see it: rows that read its keys, and rows below it
         for layers, (start, stop) in {graft for row in grafts for graft in row}:
@@ -206,6 +225,7 @@ class Packing:
             placements=tuple(
                 self.make_placement(index, condition, paths) for index, condition in self.conditions.items()
             ),
+            scales=self.find_scales(order),
         )
 
     def make_placement(self, index: int, condition: Condition, paths: dict[Condition, list[list[int]]]) -> Placement:

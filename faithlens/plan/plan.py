@@ -23,6 +23,11 @@ class Plan:
     passes: tuple[PackedPass, ...]
 
     @property
+    def longest(self) -> int:
+        """The length of the longest sequence, in tokens, with its options and among donors and references."""
+        return max((measure_length(condition) for condition in self.conditions), default=0)
+
+    @property
     def tokens(self) -> int:
         """Packed rows that the model is run on."""
         return sum(len(p.ids) for p in self.passes)
@@ -50,6 +55,7 @@ def compile_plan(
     *,
     budget: int = BUDGET,
     context_length: int | None = None,
+    scaling_lengths: tuple[int, ...] = (),
 ) -> Plan:
     """Pack conditions into rows of at most `budget` tokens, in the order given; a longer one has a row of its own.
 
@@ -58,6 +64,8 @@ def compile_plan(
         structure: the attention edges that the model was trained without.
         budget: the most packed rows in a pass.
         context_length: the longest sequence that the model reads, in tokens; None for no limit.
+        scaling_lengths: the lengths beyond which all positions of a sequence are scaled in another way
+            (`Model.scaling_lengths`); sequences on different sides of one share no row.
 
     Raises:
         PlanError: a condition has no option to score, has an edit without meaning, or exceeds `context_length`.
@@ -69,21 +77,32 @@ def compile_plan(
         )
     check_conditions(conditions, context_length)
     passes: list[PackedPass] = []
-    packing, indices = Packing(structure), list[int]()
+    packing, indices = Packing(structure, scaling_lengths), list[int]()
     for index, condition in enumerate(conditions):
         packing.add(index, condition)
         if indices and len(packing.trie) > budget:  # it does not fit: pack the conditions before it, and start again
-            passes.append(pack_conditions(conditions, indices, structure).pack())
-            packing, indices = pack_conditions(conditions, [index], structure), []
+            passes.append(pack_conditions(conditions, indices, structure, scaling_lengths).pack())
+            packing, indices = pack_conditions(conditions, [index], structure, scaling_lengths), []
         indices.append(index)
     if indices:
         passes.append(packing.pack())
     return Plan(tuple(conditions), tuple(passes))
 
 
-def pack_conditions(conditions: Sequence[Condition], indices: Sequence[int], structure: Structure) -> Packing:
+def pack_conditions(
+    conditions: Sequence[Condition],
+    indices: Sequence[int],
+    structure: Structure,
+    scaling_lengths: tuple[int, ...],
+) -> Packing:
     """The conditions of one pass, inserted in order."""
-    packing = Packing(structure)
+    packing = Packing(structure, scaling_lengths)
     for index in indices:
         packing.add(index, conditions[index])
     return packing
+
+
+def measure_length(condition: Condition) -> int:
+    """The length of the longest sequence that a condition needs, in tokens."""
+    own = len(condition.ids) + max(map(len, condition.sequences), default=1) - 1
+    return max([own, *(measure_length(donor) for donor in condition.donors)])

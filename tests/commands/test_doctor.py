@@ -21,7 +21,7 @@ def failed(checks: list[doctor.CheckResult]) -> set[str]:
 def test_sound_models_pass(family: str) -> None:
     checks = doctor.run_checks(tiny(family))
     assert failed(checks) == set()
-    assert len(checks) == 20
+    assert len(checks) == 22
     assert checks[1].name == "kernels run in plain torch"
     drift = checks[0].measured
     assert drift is not None

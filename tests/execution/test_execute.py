@@ -158,6 +158,7 @@ def test_capturing_changes_no_logit_and_the_model_is_left_as_it_was(model: Model
 def test_the_model_is_left_as_it_was_after_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny("llama")
     before = model.hf_model.config._attn_implementation
+    execute(model, compile_plan(cases()))  # the check at the first use is over
     monkeypatch.setattr("faithlens.execution.packed.tree_attention", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         execute(model, compile_plan(cases()))

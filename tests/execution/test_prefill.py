@@ -18,7 +18,7 @@ def test_the_model_goes_on_as_if_it_had_read_each_prompt_itself(family: str, mon
     """Also beyond sliding windows, with experts, latent attention and learnt positions: the same twelve tokens."""
     model = tiny(family)
     together = sample(model, BRANCHES, range(5), Sampling(max_new_tokens=12))
-    monkeypatch.setattr(sampling, "can_prefill", lambda model: False)
+    monkeypatch.setattr(sampling, "can_prefill", lambda model, longest: False)
     assert together == [sample(model, [b], [i], Sampling(max_new_tokens=12))[0] for i, b in enumerate(BRANCHES)]
 
 
@@ -31,7 +31,7 @@ def test_logits_are_those_of_a_plain_forward(model: Model) -> None:
 def test_what_branches_share_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model, read = tiny("llama"), []
     model.hf_model.model.embed_tokens.register_forward_hook(lambda module, args, out: read.append(args[0].numel()))
-    assert can_prefill(model)
+    assert can_prefill(model, 40)
     read.clear()
     prefill_prompts(model, BRANCHES)
     assert read == [40 + 2 + 1 + 3]

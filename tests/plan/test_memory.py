@@ -18,8 +18,8 @@ CLEAN = Condition("clean", (Piece("prompt", tuple(range(10, 40))), Piece("step 0
 def test_what_does_not_fit_is_refused_before_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     model, plan = tiny("llama"), compile_plan([CLEAN])
     needed = memory.estimate_peak_bytes(model, plan.passes[0])
+    execute(model, plan)  # the checks at the first use need forwards, which are made here
     monkeypatch.setattr(memory, "read_free_bytes", lambda device: needed - 1)
-    assert len(model.anatomy.blocks) == 3  # the anatomy needs a forward, which is made here
     monkeypatch.setattr(model.hf_model, "forward", None)
     monkeypatch.setattr(model.hf_model.base_model, "forward", None)
     with pytest.raises(PlanError, match="plan_passes"):

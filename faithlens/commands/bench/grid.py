@@ -23,9 +23,10 @@ from faithlens.commands.bench.harness import (
 )
 from faithlens.commands.bench.sweep import PROMPT, STEP, STEPS
 from faithlens.commands.bench.traces import make_full_trace
-from faithlens.commands.doctor import answer_plainly, measure_drift
+from faithlens.commands.doctor import measure_drift
 from faithlens.commands.gaps import SLACK, rms
 from faithlens.execution.execute import execute
+from faithlens.execution.plain import answer_plainly
 from faithlens.model.model import Model
 from faithlens.plan.condition import Condition, KeyValuePatch, Knockout, Patch
 from faithlens.plan.memory import plan_passes

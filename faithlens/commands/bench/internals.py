@@ -11,12 +11,12 @@ import faithlens as fl
 from faithlens.commands.bench.harness import BenchResult, TimeRatio, describe_setting, divide_rounds, race_rivals
 from faithlens.commands.bench.sweep import PROMPT, STEP, STEPS
 from faithlens.commands.bench.traces import STORY, make_full_trace, repeat_tokens
-from faithlens.commands.doctor import answer_plainly
 from faithlens.effects.experiment import Experiment, replace_words
 from faithlens.effects.paths import make_path_conditions
 from faithlens.effects.steps import integrate_gradients, make_attribution_weights
 from faithlens.errors import BenchmarkError
 from faithlens.execution.execute import execute
+from faithlens.execution.plain import answer_plainly
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture

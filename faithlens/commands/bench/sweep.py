@@ -21,9 +21,10 @@ from faithlens.commands.bench.harness import (
     race_rivals,
 )
 from faithlens.commands.bench.traces import make_full_trace, make_truncations
-from faithlens.commands.doctor import answer_plainly, measure_drift
+from faithlens.commands.doctor import measure_drift
 from faithlens.commands.gaps import SLACK, rms
 from faithlens.execution.execute import execute
+from faithlens.execution.plain import answer_plainly
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition

@@ -1,0 +1,225 @@
+"""Which architectures of transformers are exact, packed and separate? A tiny random model of each is run.
+
+1. `make_tiny_config` makes a small config of every causal text architecture. Its windows and its scaling of positions
+   begin within the input, so that both sides of each are run.
+2. `compare_backends` runs a truncated chain by each backend, and by plain transformers, one forward for each option.
+3. Each architecture runs in a process of its own, with a limit of time and memory.
+4. The table is written to docs/architectures.md.
+
+Run ``python -m benchmarks.architectures`` for all, or name some: ``python -m benchmarks.architectures llama gemma3``;
+then the table is printed only. For example, of Llama: ``| llama | exact, 5e-07 | exact, 4e-07 |``.
+"""
+
+import multiprocessing
+import os
+import random
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import torch
+import transformer_lens  # noqa: F401  imported here once, not in every process
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig, PreTrainedTokenizerFast, set_seed
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.utils import logging
+
+from faithlens.errors import FaithlensError
+from faithlens.execution.execute import BACKENDS, execute
+from faithlens.model.model import Model
+from faithlens.model.structure import Structure
+from faithlens.model.trace import Piece
+from faithlens.plan.condition import Condition
+from faithlens.plan.memory import plan_passes
+
+PAGE = Path(__file__).parents[1] / "docs" / "architectures.md"
+SECONDS, BYTES = 240, 10 << 30  # limits of one architecture
+EXACT = 2e-4  # nats, in float32: rounding of peaked random models is below, and a wrong window or mask far above
+
+LAYERS, HEADS, WIDTH, WINDOW, TOKENS = 4, 4, 32, 16, 261
+SIZES: dict[str, Any] = {
+    **dict.fromkeys(("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers"), LAYERS),
+    **dict.fromkeys(("encoder_layers", "depth"), 1),
+    **dict.fromkeys(("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads"), HEADS),
+    **dict.fromkeys(("encoder_attention_heads", "num_decoder_attention_heads", "num_encoder_attention_heads"), HEADS),
+    **dict.fromkeys(("num_decoder_layers", "num_encoder_layers"), LAYERS),
+    **dict.fromkeys(("hidden_size", "d_model", "n_embd", "dim_model", "emb_dim", "dim"), WIDTH),
+    **dict.fromkeys(("intermediate_size", "n_inner", "d_inner", "ffn_dim", "decoder_ffn_dim", "dim_ff"), 2 * WIDTH),
+    **dict.fromkeys(("encoder_ffn_dim", "dff", "ffn_hidden_size", "ffn_config_hidden_size"), 2 * WIDTH),
+    **dict.fromkeys(("shared_intermediate_size", "moe_intermediate_size", "shared_expert_intermediate_size"), WIDTH),
+    **dict.fromkeys(("sliding_window", "attention_chunk_size", "window_size", "attention_window_size"), WINDOW),
+    **dict.fromkeys(("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length"), 512),
+    **dict.fromkeys(("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"), 4),
+    **dict.fromkeys(("num_experts_per_tok", "num_experts_per_token", "moe_k", "top_k_experts"), 2),
+    **dict.fromkeys(("n_group", "topk_group", "n_shared_experts", "first_k_dense_replace"), 1),
+    **dict.fromkeys(("q_lora_rank", "kv_lora_rank"), 16),
+    **dict.fromkeys(("qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim", "head_dim"), 8),
+    "num_key_value_heads": 2,
+    "vocab_size": TOKENS,
+    "pad_token_id": 0,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "decoder_start_token_id": 0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: what each backend gave, in words, or why no tiny model could be made."""
+
+    architecture: str
+    packed: str
+    separate: str
+
+    @property
+    def is_silently_wrong(self) -> bool:
+        """Whether a backend gave numbers that are not those of plain transformers, or an error that is not ours."""
+        return any(each.startswith(("WRONG", "foreign", "not run")) for each in (self.packed, self.separate))
+
+    def __str__(self) -> str:
+        return f"| {self.architecture} | {self.packed} | {self.separate} |"
+
+
+def make_tiny_config(kind: str, **more: Any) -> PreTrainedConfig:
+    """A config of a few small layers, one of each kind that the architecture has."""
+    cls = CONFIG_MAPPING[kind]
+    return shrink_config(cls, {**OWN_SIZES.get(kind, {}), **more})
+
+
+def shrink_config(cls: type[PreTrainedConfig], own: dict[str, Any]) -> PreTrainedConfig:
+    """A small config of class `cls`; `own` are sizes that it needs besides `SIZES`."""
+    default = cls()
+    known = {*default.to_dict(), *cls.attribute_map}
+    for name in cls.attribute_map.values():
+        known.discard(name) if name in cls.attribute_map else None
+    sizes = {name: value for name, value in SIZES.items() if name in known}
+    for alias, name in cls.attribute_map.items():  # one of two names of the same size
+        if alias in sizes and name in sizes:
+            del sizes[alias]
+    for name, sub in getattr(cls, "sub_configs", {}).items():
+        if isinstance(getattr(default, name, None), PreTrainedConfig):
+            sizes[name] = shrink_config(type(getattr(default, name)), own.get(name, {}))
+    kinds = getattr(default, "layer_types", None)
+    if isinstance(kinds, list) and "layer_types" not in own:
+        distinct = list(dict.fromkeys(kinds))
+        sizes["layer_types"] = [distinct[i % len(distinct)] for i in range(LAYERS)]
+    return cls(
+        **{**sizes, **{name: value for name, value in own.items() if name not in getattr(cls, "sub_configs", {})}}
+    )
+
+
+OWN_SIZES: dict[str, dict[str, Any]] = {}
+
+
+def make_tiny_model(kind: str) -> Model:
+    """A random model whose weights are scaled up, so that attention is peaked and a wrong key changes the answer."""
+    set_seed(0)
+    made = AutoModelForCausalLM.from_config(make_tiny_config(kind), dtype=torch.float32)
+    hf_model = made.eval().requires_grad_(False)
+    hf_model.config.architectures = [type(hf_model).__name__]
+    for name, weight in hf_model.named_parameters():
+        if weight.ndim == 2 and "embed" not in name and "wte" not in name:
+            weight.mul_(3)
+    return Model(f"tiny {kind}", hf_model, make_byte_tokenizer(), Structure())
+
+
+def make_byte_tokenizer() -> PreTrainedTokenizerFast:
+    """One token for each byte."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    made = Tokenizer(models.BPE(vocab={"<s>": 0, "</s>": 1} | {c: i + 2 for i, c in enumerate(alphabet)}, merges=[]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    made.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="</s>")
+
+
+def make_conditions() -> list[Condition]:
+    """A chain of random tokens and its truncations: 94 to 27 tokens, with options of one and two tokens."""
+    rng = random.Random(0)
+
+    def draw(n: int) -> tuple[int, ...]:
+        return tuple(rng.randrange(2, 258) for _ in range(n))
+
+    prompt, stem, options = Piece("prompt", draw(24)), Piece("stem", draw(3)), (draw(1), draw(1), draw(2))
+    steps = [Piece(f"step {i}", draw(n)) for i, n in enumerate((9, 7, 11, 40))]
+    return [Condition(f"cut@{k}", (prompt, *steps[:k], stem), options) for k in (4, 3, 2, 1, 0)]
+
+
+@torch.inference_mode()
+def answer_plainly(model: Model, condition: Condition) -> torch.Tensor:
+    """The log-probabilities of the options by transformers alone."""
+    out = []
+    for option in condition.options:
+        ids = torch.tensor([condition.ids + option[:-1]], device=model.device)
+        logits = model.hf_model(input_ids=ids, use_cache=False).logits[0, len(condition.ids) - 1 :]
+        out.append(logits.float().log_softmax(-1)[range(len(option)), list(option)].sum())
+    return torch.stack(out)
+
+
+def compare_backends(kind: str) -> Row:
+    """Run the architecture `kind` by each backend, and say how far it is from plain transformers."""
+    try:
+        model, conditions = make_tiny_model(kind), make_conditions()
+        plain = [answer_plainly(model, condition) for condition in conditions]
+    except Exception as error:  # noqa: BLE001  no model, so there is nothing to compare
+        words = f"not run: {shorten(error)}"
+        return Row(kind, words, words)
+    return Row(kind, *(describe_backend(model, conditions, plain, backend) for backend in BACKENDS))
+
+
+def describe_backend(model: Model, conditions: list[Condition], plain: list[torch.Tensor], backend: Any) -> str:
+    """What a backend gives, in words."""
+    try:
+        records = execute(model, plan_passes(model, conditions), backend=backend)
+    except FaithlensError as error:
+        return f"refused: {error.problem}"
+    except Exception as error:  # noqa: BLE001  what must not reach a user
+        return f"foreign {shorten(error)}"
+    gap = max(float((r.logprobs - p).abs().max()) for r, p in zip(records, plain, strict=True))
+    return f"{'exact' if gap < EXACT else 'WRONG'}, {gap:.0e}"
+
+
+def shorten(error: Exception) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+
+
+def run_architecture(kind: str) -> Row:
+    """`compare_backends` in a process of its own, within the limits of time and memory."""
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+
+    def work() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+        logging.set_verbosity_error()
+        torch.set_num_threads(1)
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  the process ends
+        queue.put(compare_backends(kind))
+
+    process = context.Process(target=work)
+    process.start()
+    process.join(SECONDS)
+    if process.is_alive():
+        process.kill()
+    if queue.empty():
+        words = f"not run: the process ended or took more than {SECONDS} s"
+        return Row(kind, words, words)
+    return queue.get()
+
+
+def run_architectures(kinds: list[str]) -> Iterator[Row]:
+    """Run architectures one after the other, printing each row."""
+    for kind in kinds:
+        row = run_architecture(kind)
+        print(row, flush=True)
+        yield row
+
+
+if __name__ == "__main__":
+    named = sys.argv[1:]
+    rows = list(run_architectures(named or sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)))
+    sys.exit(any(row.is_silently_wrong for row in rows))

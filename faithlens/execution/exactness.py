@@ -1,0 +1,152 @@
+"""Is a backend exact on this model? Each backend is compared with plain transformers before its first numbers.
+
+1. Which lengths does the plan exceed: windows, and scaling of positions (`list_lengths`)? The check exceeds the longest
+   of these too. A later plan that exceeds another one is preceded by another check.
+2. `make_conditions` makes three conditions of random tokens: one of that length, one that leaves out its last tokens,
+   and a short one.
+3. In a causal model the second has the numbers that the first has at the same place; if not, the model is refused.
+4. The backend runs all three; its answers may differ from plain ones by at most `SLACK` times the noise, which is how
+   far plain transformers is from itself.
+
+For example, a model has a window of 4096 tokens. The first plan, with conditions of 300 tokens, is preceded by a check
+of 32 tokens; the first plan with a condition of more than 4096 tokens by one of 4112.
+"""
+
+import random
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+import torch
+from transformers import PreTrainedModel
+
+from faithlens.errors import FaithlensError, ModelError, describe_error
+from faithlens.execution.plain import answer_plainly, find_largest_gap, measure_noise, read_logprobs
+from faithlens.model.lengths import list_lengths
+from faithlens.model.model import Model
+from faithlens.model.trace import Piece
+from faithlens.plan.capture import Capture, Record
+from faithlens.plan.condition import Condition
+from faithlens.plan.plan import Plan, compile_plan
+
+SLACK = 10
+"""A backend may differ from plain transformers by so many times the noise of plain transformers itself."""
+
+BEYOND = 16  # tokens of the check beyond a length of the config
+SHORT = 32  # tokens of the check if the plan exceeds no such length
+LONGEST_SHORT = 1024  # tokens of the short condition
+OPTIONS = 16  # options of one token in each condition
+
+RunPlan = Callable[[Model, Plan, Capture], list[Record]]
+
+_checked: WeakKeyDictionary[PreTrainedModel, dict[str, int]] = WeakKeyDictionary()
+
+
+def check_exactness(model: Model, backend: str, run: RunPlan, longest: int) -> None:
+    """Compare a backend with plain transformers, unless it was on sequences that exceed all lengths `longest` exceeds.
+
+    Args:
+        model: the model.
+        backend: the name of the backend.
+        run: what runs a plan by this backend.
+        longest: the longest sequence that is to be run, in tokens.
+
+    Raises:
+        ModelError: the answers differ by more than rounding, the model is not causal, or it cannot be run.
+    """
+    done = _checked.setdefault(model.hf_model, {})
+    length = choose_check_length(model, longest)
+    if length <= done.get(backend, 0):
+        return
+    gap, limit = measure_gap(model, backend, run, length)
+    if not gap <= limit:
+        raise ModelError(
+            f"backend {backend!r} is not exact on {type(model.hf_model).__name__}: on {length} random tokens its"
+            f" answers differ from those of plain transformers by {gap:.2g} nats, where at most {limit:.2g} nats can be"
+            " rounding",
+            suggest_other_backend(backend),
+        )
+    done[backend] = length
+
+
+def suggest_other_backend(backend: str) -> str:
+    """What to do if a backend cannot run a model."""
+    if backend == "packed":
+        return "Run this model with backend='separate' (--backend separate); docs/architectures.md lists what works."
+    return "Use a model of another architecture: docs/architectures.md lists what works."
+
+
+def choose_check_length(model: Model, longest: int) -> int:
+    """The length of the check before sequences of up to `longest` tokens are run."""
+    exceeded = [n for n in list_lengths(model.hf_model.config) if n < longest]
+    return min(max([SHORT, *(n + BEYOND for n in exceeded)]), model.context_length - 2)
+
+
+def measure_gap(model: Model, backend: str, run: RunPlan, length: int) -> tuple[float, float]:
+    """The largest difference between a backend and plain transformers, and the largest that is rounding; in nats.
+
+    Raises:
+        ModelError: the model is not causal, or cannot be run.
+    """
+    conditions, name = make_conditions(model, length), type(model.hf_model).__name__
+    try:
+        plain = [answer_plainly(model, condition) for condition in conditions]
+        limit = SLACK * measure_noise(model, conditions[-1:], plain[-1:])  # eager attention of long ones does not fit
+        check_causality(model, conditions, limit)
+    except (FaithlensError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever the code of an architecture raises
+        raise ModelError(
+            f"plain transformers cannot run {name} on {length} tokens: {describe_error(error)}",
+            "Use a causal language model that runs in transformers by itself.",
+        ) from error
+    try:
+        plan = compile_plan(conditions, model.structure, budget=4 * length, scaling_lengths=model.scaling_lengths)
+        records = run(model, plan, Capture())
+    except (FaithlensError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"backend {backend!r} cannot run {name}: {describe_error(error)}", suggest_other_backend(backend)
+        ) from error
+    return find_largest_gap([record.logprobs for record in records], plain), limit
+
+
+def make_conditions(model: Model, length: int) -> list[Condition]:
+    """Made-up conditions of `length` tokens, of some fewer, and of few, with options of one and of two tokens.
+
+    Tokens that may have a meaning of their own are left out: those at the start of the vocabulary, those that the
+    config names, and those that open a section of an organism.
+    """
+    rng, config = random.Random(0), model.hf_model.config.get_text_config()
+    named = {
+        value for part in (model.hf_model.config, config) for value in part.to_dict().values() if isinstance(value, int)
+    }
+    named |= {token for _, token in model.structure.sections}
+    tokens = [i for i in range(min(16, config.vocab_size // 2), config.vocab_size) if i not in named]
+    ids = tuple(rng.choices(tokens, k=length))
+    options = (*((token,) for token in rng.choices(tokens, k=OPTIONS)), tuple(rng.choices(tokens, k=2)))
+    whole, cut, short = ids, ids[: length - min(8, length // 4)], ids[: min(length // 4, LONGEST_SHORT)]
+    if any(len(cut) <= n < length for n in model.scaling_lengths):
+        cut = whole[:-1]
+    return [
+        Condition(name, (Piece("prompt", some[:-2]), Piece("stem", some[-2:])), options)
+        for name, some in (("whole", whole), ("cut", cut), ("short", short))
+    ]
+
+
+@torch.inference_mode()
+def check_causality(model: Model, conditions: list[Condition], limit: float) -> None:
+    """Check that the tokens after a place change nothing at it.
+
+    Raises:
+        ModelError: they do.
+    """
+    whole, cut = conditions[0].ids, conditions[1].ids
+    later = read_logprobs(model, whole, len(whole) - len(cut) + 1)[0]
+    gap = find_largest_gap([later], [read_logprobs(model, cut, 1)[0]])
+    if not gap <= limit:
+        raise ModelError(
+            f"{type(model.hf_model).__name__} is not causal: the last {len(whole) - len(cut)} of {len(whole)} tokens"
+            f" change the prediction before them by {gap:.2g} nats",
+            "Use a causal language model; for a model of the BERT family, set is_decoder in its config.",
+        )

@@ -1,0 +1,103 @@
+"""Answers by transformers alone, one forward for each option, and how far these are from themselves.
+
+The other ways to the same numbers are compared with these forwards: the backends at a model's first use
+(`exactness`), an audit's own records (`proof`), and `doctor`. How far two ways may differ is not assumed: the yardstick
+is how far plain transformers is from itself when only its attention implementation changes, which changes no meaning.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from inspect import signature
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from faithlens.model.lengths import list_lengths
+from faithlens.model.model import Model
+from faithlens.plan.condition import Condition
+
+
+@torch.inference_mode()
+def answer_plainly(model: Model, condition: Condition) -> Float[Tensor, " option"]:
+    """The log-probability of each option, in nats, without any hook or edit of ours. Edits are ignored."""
+    logprobs: dict[tuple[int, ...], Tensor] = {}
+    for tail in (option[:-1] for option in condition.options):
+        if tail not in logprobs:
+            logprobs[tail] = read_logprobs(model, condition.ids + tail, len(tail) + 1)
+    sums = [logprobs[option[:-1]][range(len(option)), list(option)].sum() for option in condition.options]
+    return torch.stack(sums).cpu()
+
+
+def read_logprobs(model: Model, ids: tuple[int, ...], rows: int) -> Float[Tensor, "row vocab"]:
+    """The log-probabilities of the next token after each of the last `rows` tokens."""
+    options: dict[str, object] = {}
+    if any(model.structure.list_hidden(ids)):
+        mask = make_mask(model, [ids], torch.zeros(1, dtype=torch.long), 0, len(ids))
+        options["attention_mask"] = mask.to(model.device)
+    if "logits_to_keep" in signature(model.hf_model.forward).parameters:  # the logits of all tokens take gigabytes
+        options["logits_to_keep"] = rows
+    logits = model.hf_model(input_ids=torch.tensor([ids], device=model.device), use_cache=False, **options).logits
+    return logits[0, -rows:].to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+
+
+@contextmanager
+def use_other_attention(model: Model) -> Iterator[bool]:
+    """Run the model with another of transformers' attention implementations; whether it has another one."""
+    before = model.hf_model.config._attn_implementation or "eager"
+    try:
+        try:
+            model.hf_model.set_attn_implementation("sdpa" if before == "eager" else "eager")
+        except (ValueError, ImportError):  # soft-capped scores and sinks have no sdpa
+            yield False
+        else:
+            yield True
+    finally:
+        model.hf_model.set_attn_implementation(before)
+
+
+def measure_noise(model: Model, conditions: Sequence[Condition], plain: Sequence[Tensor]) -> float:
+    """How far plain transformers is from itself, in nats: the largest difference under another attention.
+
+    It is at least the rounding of one log-probability in the number format of the model.
+    """
+    rounding = torch.finfo(model.hf_model.dtype).eps * float(torch.cat(list(plain)).abs().max())
+    with use_other_attention(model) as is_other:
+        others = [answer_plainly(model, condition) for condition in conditions] if is_other else plain
+    return max(rounding, find_largest_gap(others, plain))
+
+
+def find_largest_gap(values: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
+    """The largest absolute difference. Equal infinities do not differ; NaN differs from all, and gives NaN."""
+    left, right = (torch.cat([each.double().cpu() for each in some]) for some in (values, reference))
+    return float((left - right).abs().where(left != right, 0.0).max())
+
+
+def can_answer_plainly(model: Model, condition: Condition) -> bool:
+    """Whether a plain forward runs this condition: it has no edit of the pass.
+
+    A model without some attention edges needs a mask of its own, which transformers takes in place of a window: it is
+    plain only if the sequence is shorter than every window.
+    """
+    if condition.edits:
+        return False
+    has_window = any(n < len(condition.ids) for n in list_lengths(model.hf_model.config))
+    return not has_window or not any(model.structure.list_hidden(condition.ids))
+
+
+def make_mask(
+    model: Model, sequences: Sequence[Sequence[int]], pad: Int[Tensor, " batch"], start: int, stop: int
+) -> Bool[Tensor, "batch key"] | Float[Tensor, "batch head query key"]:
+    """The keys that the positions `start` to `stop - 1` see: no padding, and no forbidden edge of the structure."""
+    real = torch.arange(stop) >= pad[:, None]
+    if not model.structure.forbidden:
+        return real
+    allowed = torch.ones(stop - start, stop, dtype=torch.bool).tril(start) & real[:, None]
+    for row, sequence in enumerate(sequences):
+        shift = int(pad[row])
+        hidden = model.structure.list_hidden(sequence)
+        for i in range(max(start, shift), min(stop, shift + len(hidden))):
+            for a, b in hidden[i - shift]:
+                allowed[row, i - start, a + shift : b + shift] = False
+    lowest = torch.finfo(model.hf_model.dtype).min
+    return torch.zeros(allowed.shape, dtype=model.hf_model.dtype).masked_fill(~allowed, lowest)[:, None]

@@ -1,0 +1,56 @@
+"""The lengths at which a model begins to work differently: windows of attention, and scaling of positions.
+
+1. `list_lengths` reads every such length from the config, also from the parts of a nested config.
+2. `list_scaling_lengths` reads those at which *all* positions of a sequence change: with "longrope", a sequence of at
+   most ``original_max_position_embeddings`` tokens is turned by the short factors, a longer one by the long factors.
+
+For example, Phi-3.5-mini has a window of 262,144 tokens and original_max_position_embeddings 4,096. A condition of
+4,000 tokens and one of 4,200 have different positions from the first token on, so they share no row of a packed pass.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+_SCALING = "original_max_position_embeddings"
+_WINDOWS = (
+    "sliding_window",
+    "sliding_window_size",
+    "attention_chunk_size",
+    "attention_window_size",
+    "local_attention",
+    "window_size",
+    "index_topk",
+    "original_max_position_embeddings",
+)
+
+
+def read_context_length(config: PreTrainedConfig) -> int:
+    """The longest sequence that the model reads, in tokens; `sys.maxsize` if its config has no limit."""
+    length = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return length if isinstance(length, int) and length > 0 else sys.maxsize
+
+
+def list_lengths(config: PreTrainedConfig) -> tuple[int, ...]:
+    """Every length in `config` beyond which attention or positions may be others, in ascending order."""
+    found = {value for name, value in _walk_entries(config.to_dict()) if name in _WINDOWS}
+    return tuple(sorted(value for value in found if isinstance(value, int) and value > 0))
+
+
+def list_scaling_lengths(config: PreTrainedConfig) -> tuple[int, ...]:
+    """The lengths beyond which every position of a sequence is scaled in another way, in ascending order."""
+    text = config.get_text_config()
+    scaling = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
+    if not any(name in ("rope_type", "type") and value == "longrope" for name, value in _walk_entries(scaling)):
+        return ()
+    found = [*(value for name, value in _walk_entries(scaling) if name == _SCALING), getattr(text, _SCALING, None)]
+    return tuple(sorted({value for value in found if isinstance(value, int) and value > 0}))
+
+
+def _walk_entries(entries: dict) -> Iterator[tuple[object, Any]]:
+    for name, value in entries.items():
+        yield name, value
+        if isinstance(value, dict):
+            yield from _walk_entries(value)

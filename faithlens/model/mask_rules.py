@@ -1,0 +1,127 @@
+"""Which keys each layer of a model lets a query see, at any distance, read from the model's own masks.
+
+A layer may have a window that it passes to its attention, or one that exists in its mask only. The mask is what counts:
+transformers' own attention reads nothing else. So:
+
+1. Run a few tokens with an attention of ours, for which the model makes its masks as for any other.
+2. In place of each mask, keep the rule that it is made by: a function of a query's and a key's position.
+3. Each layer gets one of the masks; the rule of this mask is the layer's.
+4. Ask the rule about positions far beyond the few tokens: `measure_window` finds the window, and refuses other rules.
+
+For example, a model with ``sliding_window=4096`` makes the rule ``k <= q and k > q - 4096``. The query 4095 sees 4096
+keys, and so does the query 100,000; the window is 4096 after a forward of eight tokens.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+
+from faithlens.errors import ModelError
+
+RULES_NAME = "faithlens_mask_rules"
+FARTHEST = 1 << 19  # positions up to which a rule is asked
+
+MaskRule = Callable[[int, int, Tensor, Tensor], Tensor]  # whether a query sees a key: of batch, head, query, key
+
+
+@dataclass
+class KeptRules:
+    """The rules of a forward: those of masks by the memory of the mask, and those of layers."""
+
+    of_masks: dict[int, MaskRule] = field(default_factory=dict)
+    masks: list[Tensor] = field(default_factory=list)  # kept, so that no two masks have the same memory
+    of_layers: dict[int, MaskRule] = field(default_factory=dict)
+
+
+_KEPT: ContextVar[KeptRules] = ContextVar("faithlens_mask_rules")
+
+
+def make_kept_mask(
+    batch_size: int, q_length: int, kv_length: int, mask_function: MaskRule, device: torch.device, **others: object
+) -> Tensor:
+    """The registry entry for masks: an empty mask that stands for its rule."""
+    kept = _KEPT.get()
+    mask = torch.zeros(batch_size, 1, q_length, kv_length, device=device)
+    kept.masks.append(mask)
+    kept.of_masks[mask.data_ptr()] = mask_function
+    return mask
+
+
+def keep_rule(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **others: object
+) -> tuple[Tensor, None]:
+    """The registry entry for attention: it keeps the rule of the layer's mask, and attends to nothing."""
+    kept = _KEPT.get()
+    if attention_mask is not None and attention_mask.data_ptr() in kept.of_masks:
+        kept.of_layers[int(module.layer_idx)] = kept.of_masks[attention_mask.data_ptr()]  # type: ignore[arg-type]
+    return query.new_zeros(query.shape[0], query.shape[2], query.shape[1], value.shape[3]), None
+
+
+AttentionInterface.register(RULES_NAME, keep_rule)
+AttentionMaskInterface.register(RULES_NAME, make_kept_mask)
+
+
+@torch.inference_mode()
+def find_windows(hf_model: PreTrainedModel, n_layers: int, farthest: int) -> tuple[int | None, ...] | None:
+    """The window of each layer, None for a layer without one; None in all if the model makes its masks by itself.
+
+    Args:
+        hf_model: the model.
+        n_layers: the number of its layers.
+        farthest: the longest sequence that the model reads, in tokens.
+
+    Raises:
+        ModelError: a layer's rule is neither that of all earlier keys nor that of a window.
+    """
+    before, kept = hf_model.config._attn_implementation or "eager", KeptRules()
+    token = _KEPT.set(kept)
+    hf_model.set_attn_implementation(RULES_NAME)
+    try:
+        hf_model(input_ids=torch.ones(1, 8, dtype=torch.long, device=hf_model.device), use_cache=False)
+    finally:
+        hf_model.set_attn_implementation(before)
+        _KEPT.reset(token)
+    if not kept.of_layers:
+        return None
+    windows = {id(rule): measure_window(hf_model, rule, min(farthest, FARTHEST)) for rule in kept.of_layers.values()}
+    return tuple(windows[id(kept.of_layers[i])] if i in kept.of_layers else None for i in range(n_layers))
+
+
+def measure_window(hf_model: PreTrainedModel, rule: MaskRule, farthest: int) -> int | None:
+    """The number of keys that a query far from the start sees; None if it sees all before it.
+
+    Raises:
+        ModelError: the keys are not those up to the query itself, or are not the last ones at every distance.
+    """
+    keys = torch.arange(farthest + 8, device=hf_model.device)
+    width = int(ask_rule(hf_model, rule, farthest - 1, keys).sum())
+    borders = (width - 1, width, width + 1, 2 * width + 1, farthest // 2, farthest - 2)
+    for query in (0, 1, 7, *borders, farthest - 1):
+        query = max(0, min(query, farthest - 1))
+        if not torch.equal(ask_rule(hf_model, rule, query, keys), (keys <= query) & (keys > query - width)):
+            raise ModelError(
+                f"the mask of {type(hf_model).__name__} lets the token at position {query} see other tokens than those"
+                f" before it, or than the last {width} of them, which a packed pass cannot do",
+                "Run this model with backend='separate' (--backend separate).",
+            )
+    return None if width == farthest else width
+
+
+def ask_rule(hf_model: PreTrainedModel, rule: MaskRule, query: int, keys: Tensor) -> Tensor:
+    """Whether the token at position `query` sees each of `keys`.
+
+    Raises:
+        ModelError: the rule depends on more than positions.
+    """
+    try:
+        seen = rule(0, 0, torch.full_like(keys, query), keys)
+    except Exception as error:  # a rule of the model's own, which may read anything
+        raise ModelError(
+            f"the mask of {type(hf_model).__name__} depends on more than positions: {error!r}",
+            "Run this model with backend='separate' (--backend separate).",
+        ) from error
+    return seen.to(torch.bool).expand(keys.shape)
