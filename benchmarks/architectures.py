@@ -17,6 +17,7 @@ import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import getattr_static
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,35 @@ SIZES: dict[str, Any] = {
     "bos_token_id": 0,
     "eos_token_id": 1,
     "decoder_start_token_id": 0,
+    "is_decoder": True,  # models of the BERT family read both ways without it
 }  # fmt: skip
+LATENT = {"num_key_value_heads": HEADS, "head_dim": None}  # attention whose keys come from a latent of each token
+SCANNED = {"mamba_n_heads": HEADS, "mamba_d_head": 16, "mamba_d_ssm": 64, "mamba_d_state": 16}
+OWN_SIZES: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("axk1", "axk2", "bailing_hybrid", "deepseek_v2", "deepseek_v3", "deepseek_v32"), LATENT),
+    **dict.fromkeys(("glm4_moe_lite", "glm_moe_dsa", "kimi_linear", "minicpm3", "youtu"), LATENT),
+    "dots3_note_text": LATENT,
+    "codegen": {"rotary_dim": 8},
+    "gptj": {"rotary_dim": 8},
+    "dbrx": {"attn_config": {"rope_theta": 1e4, "kv_n_heads": 2}},
+    "dots3_note": {"text_config": LATENT},
+    "gemma3n": {"text_config": {"num_kv_shared_layers": 0}},
+    "gemma3n_text": {"num_kv_shared_layers": 0},
+    "gemma4_assistant": {"default": {"hidden_size_per_layer_input": 0}},
+    "gemma4_unified_assistant": {"text_config": {"num_kv_shared_layers": 0}},
+    "longcat_flash": LATENT | {"head_dim": 8},
+    "mamba2": {"num_heads": HEADS, "head_dim": 16},
+    "reformer": {"axial_pos_embds_dim": [16, 16], "axial_pos_shape": [16, 32]},
+    "xmod": {"default_language": "en_XX"},
+    "zamba2": {"layer_types": None, "num_hidden_layers": 12},
+    "bamba": SCANNED | {"mamba_d_ssm": None, "attn_layer_indices": [1, 3]},
+    "falcon_h1": SCANNED,
+    "gpt_neo": {"attention_types": [[["global", "local"], 2]]},
+    "granitemoehybrid": SCANNED | {"mamba_d_ssm": None, "layer_types": ["mamba", "attention"] * 2},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "use_mamba_kernels": False},
+    "lfm2_moe": {"layer_types": ["conv", "full_attention"] * 2},
+    "zaya": {"num_experts_per_tok": 1},
+}
 
 
 @dataclass(frozen=True)
@@ -85,41 +114,38 @@ class Row:
         return f"| {self.architecture} | {self.packed} | {self.separate} |"
 
 
-def make_tiny_config(kind: str, **more: Any) -> PreTrainedConfig:
+def make_tiny_config(kind: str) -> PreTrainedConfig:
     """A config of a few small layers, one of each kind that the architecture has."""
-    cls = CONFIG_MAPPING[kind]
-    return shrink_config(cls, {**OWN_SIZES.get(kind, {}), **more})
+    return shrink_config(CONFIG_MAPPING[kind], OWN_SIZES.get(kind, {}))
 
 
 def shrink_config(cls: type[PreTrainedConfig], own: dict[str, Any]) -> PreTrainedConfig:
-    """A small config of class `cls`; `own` are sizes that it needs besides `SIZES`."""
-    default = cls()
+    """A small config of class `cls`; `own` are the sizes that it needs in place of those in `SIZES`, None for none."""
+    default = cls(**own.get("default", {}))
+    parts = {
+        name: shrink_config(type(part), own.get(name, {}))
+        for name in getattr(cls, "sub_configs", {})
+        if isinstance(part := getattr(default, name, None), PreTrainedConfig)
+    }
     known = {*default.to_dict(), *cls.attribute_map}
-    for name in cls.attribute_map.values():
-        known.discard(name) if name in cls.attribute_map else None
     sizes = {name: value for name, value in SIZES.items() if name in known}
-    for alias, name in cls.attribute_map.items():  # one of two names of the same size
+    for alias, name in cls.attribute_map.items():  # two names of one size
         if alias in sizes and name in sizes:
             del sizes[alias]
-    for name, sub in getattr(cls, "sub_configs", {}).items():
-        if isinstance(getattr(default, name, None), PreTrainedConfig):
-            sizes[name] = shrink_config(type(getattr(default, name)), own.get(name, {}))
     kinds = getattr(default, "layer_types", None)
-    if isinstance(kinds, list) and "layer_types" not in own:
+    stored = getattr_static(cls, cls.attribute_map.get("layer_types", "layer_types"), None)
+    if isinstance(kinds, list) and not isinstance(stored, property):
         distinct = list(dict.fromkeys(kinds))
         sizes["layer_types"] = [distinct[i % len(distinct)] for i in range(LAYERS)]
-    return cls(
-        **{**sizes, **{name: value for name, value in own.items() if name not in getattr(cls, "sub_configs", {})}}
-    )
-
-
-OWN_SIZES: dict[str, dict[str, Any]] = {}
+    sizes |= parts | {name: value for name, value in own.items() if name not in (*parts, "default")}
+    return cls(**{name: value for name, value in sizes.items() if value is not None})
 
 
 def make_tiny_model(kind: str) -> Model:
     """A random model whose weights are scaled up, so that attention is peaked and a wrong key changes the answer."""
     set_seed(0)
-    made = AutoModelForCausalLM.from_config(make_tiny_config(kind), dtype=torch.float32)
+    config = make_tiny_config(kind)
+    made = AutoModelForCausalLM.from_config(getattr(config, "decoder", config), dtype=torch.float32)
     hf_model = made.eval().requires_grad_(False)
     hf_model.config.architectures = [type(hf_model).__name__]
     for name, weight in hf_model.named_parameters():

@@ -1,5 +1,6 @@
 """The batches of a subject: sampled, scored, and each written into the run folder as soon as it is finished."""
 
+import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict
 
@@ -10,6 +11,7 @@ from faithlens.commands.prepare import PreparedSubject, collect_chains
 from faithlens.commands.progress import ProgressLine
 from faithlens.config import AuditConfig
 from faithlens.errors import TraceError
+from faithlens.execution.proof import prove_records
 from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option
 from faithlens.measures.catalogue import list_measures
@@ -21,16 +23,21 @@ BATCH_TABLES = ("scores", "answers", "edits", "traces")
 
 
 def score_subject(config: AuditConfig, ready: PreparedSubject, run: Run, line: ProgressLine) -> None:
-    """Sample and score all batches that are not done yet; each is kept as soon as it is scored."""
+    """Sample and score all batches that are not done yet; each is kept as soon as it is scored.
+
+    The first of them and a random later one are compared with plain transformers (`execution.proof`).
+    """
     finished = set.intersection(*(run.finished_keys(table) for table in BATCH_TABLES))
-    for i, questions in enumerate(ready.batches):
-        key = f"{ready.subject.key} {i}"
+    keys = [f"{ready.subject.key} {i}" for i in range(len(ready.batches))]
+    first, later = (left := [key for key in keys if key not in finished])[:1], left[1:]
+    proved = {*first, *random.Random(config.seed).sample(later, min(1, len(later)))}
+    for i, (key, questions) in enumerate(zip(keys, ready.batches, strict=True)):
         if key not in finished:
             some = ready.first_chains
             if i > 0:
                 some = collect_chains(config, ready.setting, ready.imported_chains, ready.assays, questions, line)
             line.set_activity("writing and scoring")
-            score_batch(config, ready, key, some, run, line.add_tokens)
+            score_batch(config, ready, key, some, run, line.add_tokens, is_proved=key in proved)
         line.add_questions(len(questions))
     line.set_activity("done")
 
@@ -42,8 +49,14 @@ def score_batch(
     chains: Sequence[Chain],
     run: Run,
     progress: Callable[[int], None] = lambda tokens: None,
+    *,
+    is_proved: bool = False,
 ) -> None:
-    """Score one batch and write its part of each of `BATCH_TABLES`; the batch is finished when it has all of them."""
+    """Score one batch and write its part of each of `BATCH_TABLES`; the batch is finished when it has all of them.
+
+    Raises:
+        ModelError: the batch is to be proved, and its numbers are not those of plain transformers; nothing is written.
+    """
     setting, stem = ready.setting, ready.chosen_stem.stem
     cases: list[Case] = []
     scored: list[tuple[str, int, list[Score]]] = []
@@ -64,6 +77,8 @@ def score_batch(
         backend=config.backend,
         notify=progress,
     )
+    if is_proved:
+        prove_batch(config, ready, key, results, run)
     who = asdict(ready.subject)
     scored += [(r.case.question.id, r.case.sample, r.scores) for r in results]
     rows = [{**who, "question": q, "sample": k, **asdict(s)} for q, k, scores in scored for s in scores]
@@ -71,6 +86,23 @@ def score_batch(
     run.write_part("answers", key, [{**who, **row} for r in results for row in make_answer_rows(r)])
     run.write_part("edits", key, [{**who, **row} for r in results for row in make_edit_rows(r)])
     run.write_part("traces", key, [{**who, **make_trace_row(r)} for r in results])
+
+
+def prove_batch(
+    config: AuditConfig, ready: PreparedSubject, key: str, results: Sequence[CaseResult], run: Run
+) -> None:
+    """Compare conditions of one random case with plain transformers, and write the comparison into the manifest.
+
+    Raises:
+        ModelError: the run's numbers are not those of plain transformers.
+    """
+    if not results:
+        return
+    result = random.Random(f"{config.seed} {key}").choice(results)
+    conditions = battery.collect_conditions(ready.setting, result.case, ready.assays)
+    records = [result.records[condition.name] for condition in conditions]
+    proof = prove_records(ready.setting.model, conditions, records, config.seed)
+    run.add_to_manifest("proofs", {key: {"question": result.case.question.id, **asdict(proof)}})
 
 
 def make_missing_scores(assays: Collection[str], reason: str) -> list[Score]:

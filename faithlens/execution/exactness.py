@@ -5,8 +5,8 @@
 2. `make_conditions` makes three conditions of random tokens: one of that length, one that leaves out its last tokens,
    and a short one.
 3. In a causal model the second has the numbers that the first has at the same place; if not, the model is refused.
-4. The backend runs all three; its answers may differ from plain ones by at most `SLACK` times the noise, which is how
-   far plain transformers is from itself.
+4. The backend runs all three; its answers may differ from plain ones by at most `compute_limit` of the noise, which is
+   how far plain transformers is from itself.
 
 For example, a model has a window of 4096 tokens. The first plan, with conditions of 300 tokens, is preceded by a check
 of 32 tokens; the first plan with a condition of more than 4096 tokens by one of 4112.
@@ -14,22 +14,20 @@ of 32 tokens; the first plan with a condition of more than 4096 tokens by one of
 
 import random
 from collections.abc import Callable
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import torch
 from transformers import PreTrainedModel
 
 from faithlens.errors import FaithlensError, ModelError, describe_error
-from faithlens.execution.plain import answer_plainly, find_largest_gap, measure_noise, read_logprobs
+from faithlens.execution.plain import answer_plainly, compute_limit, find_largest_gap, measure_noise, read_logprobs
 from faithlens.model.lengths import list_lengths
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.condition import Condition
 from faithlens.plan.plan import Plan, compile_plan
-
-SLACK = 10
-"""A backend may differ from plain transformers by so many times the noise of plain transformers itself."""
 
 BEYOND = 16  # tokens of the check beyond a length of the config
 SHORT = 32  # tokens of the check if the plan exceeds no such length
@@ -90,7 +88,9 @@ def measure_gap(model: Model, backend: str, run: RunPlan, length: int) -> tuple[
     conditions, name = make_conditions(model, length), type(model.hf_model).__name__
     try:
         plain = [answer_plainly(model, condition) for condition in conditions]
-        limit = SLACK * measure_noise(model, conditions[-1:], plain[-1:])  # eager attention of long ones does not fit
+        short = partial(answer_plainly, model, conditions[-1])  # eager attention of long ones does not fit
+        noise = measure_noise(model, [short], plain[-1:])
+        limit = compute_limit(noise)
         check_causality(model, conditions, limit)
     except (FaithlensError, torch.OutOfMemoryError):
         raise
@@ -124,7 +124,8 @@ def make_conditions(model: Model, length: int) -> list[Condition]:
     named |= {token for _, token in model.structure.sections}
     tokens = [i for i in range(min(16, config.vocab_size // 2), config.vocab_size) if i not in named]
     ids = tuple(rng.choices(tokens, k=length))
-    options = (*((token,) for token in rng.choices(tokens, k=OPTIONS)), tuple(rng.choices(tokens, k=2)))
+    *single, first, second = rng.sample(tokens, min(OPTIONS + 2, len(tokens)))
+    options = (*((token,) for token in single), (first, second))
     whole, cut, short = ids, ids[: length - min(8, length // 4)], ids[: min(length // 4, LONGEST_SHORT)]
     if any(len(cut) <= n < length for n in model.scaling_lengths):
         cut = whole[:-1]

@@ -5,7 +5,7 @@ The other ways to the same numbers are compared with these forwards: the backend
 is how far plain transformers is from itself when only its attention implementation changes, which changes no meaning.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import signature
 
@@ -16,17 +16,34 @@ from torch import Tensor
 from faithlens.model.lengths import list_lengths
 from faithlens.model.model import Model
 from faithlens.plan.condition import Condition
+from faithlens.plan.spellings import list_unions, measure_union
+
+SLACK = 10
+"""Other ways may differ from plain transformers by so many times the noise of plain transformers itself."""
+
+LEAST_LIMIT = 1e-4
+"""Differences up to this are accepted always, in nats: a few samples may show less noise than there is in float32."""
 
 
 @torch.inference_mode()
-def answer_plainly(model: Model, condition: Condition) -> Float[Tensor, " option"]:
-    """The log-probability of each option, in nats, without any hook or edit of ours. Edits are ignored."""
-    logprobs: dict[tuple[int, ...], Tensor] = {}
-    for tail in (option[:-1] for option in condition.options):
-        if tail not in logprobs:
-            logprobs[tail] = read_logprobs(model, condition.ids + tail, len(tail) + 1)
-    sums = [logprobs[option[:-1]][range(len(option)), list(option)].sum() for option in condition.options]
-    return torch.stack(sums).cpu()
+def answer_plainly(model: Model, condition: Condition, chosen: Sequence[int] | None = None) -> Float[Tensor, " option"]:
+    """The log-probabilities of options, in nats, without any hook or edit of ours. Edits are ignored.
+
+    Args:
+        model: the model.
+        condition: what it answers.
+        chosen: the numbers of the options; None for all.
+    """
+    sequences, unions = condition.sequences, list_unions(condition.options, condition.spellings)
+    unions = unions if chosen is None else tuple(unions[i] for i in chosen)
+    read: dict[tuple[int, ...], Tensor] = {}
+    logprobs = torch.full((len(sequences),), torch.nan, dtype=torch.promote_types(model.hf_model.dtype, torch.float32))
+    for i in (i for union in unions for i in (*union.held, *union.taken_out)):
+        sequence, tail = sequences[i], sequences[i][:-1]
+        if tail not in read:
+            read[tail] = read_logprobs(model, condition.ids + tail, len(sequence)).cpu()
+        logprobs[i] = read[tail][range(len(sequence)), list(sequence)].sum()
+    return torch.stack([measure_union(union, logprobs) for union in unions])
 
 
 def read_logprobs(model: Model, ids: tuple[int, ...], rows: int) -> Float[Tensor, "row vocab"]:
@@ -56,15 +73,21 @@ def use_other_attention(model: Model) -> Iterator[bool]:
         model.hf_model.set_attn_implementation(before)
 
 
-def measure_noise(model: Model, conditions: Sequence[Condition], plain: Sequence[Tensor]) -> float:
+def measure_noise(model: Model, answer: Sequence[Callable[[], Tensor]], plain: Sequence[Tensor]) -> float:
     """How far plain transformers is from itself, in nats: the largest difference under another attention.
 
-    It is at least the rounding of one log-probability in the number format of the model.
+    `answer` gives the values of `plain` again. The noise is at least the rounding of one log-probability in the number
+    format of the model.
     """
     rounding = torch.finfo(model.hf_model.dtype).eps * float(torch.cat(list(plain)).abs().max())
     with use_other_attention(model) as is_other:
-        others = [answer_plainly(model, condition) for condition in conditions] if is_other else plain
+        others = [each() for each in answer] if is_other else plain
     return max(rounding, find_largest_gap(others, plain))
+
+
+def compute_limit(noise: float) -> float:
+    """How far other ways to the same numbers may be from plain transformers, in nats: see `SLACK` and `LEAST_LIMIT`."""
+    return max(SLACK * noise, LEAST_LIMIT)
 
 
 def find_largest_gap(values: Sequence[Tensor], reference: Sequence[Tensor]) -> float:

@@ -58,10 +58,11 @@ def add_spellings(condition: Condition, logprobs: Float[Tensor, " sequence"]) ->
     unions = list_unions(condition.options, condition.spellings)
     if all(union == ([i], []) for i, union in enumerate(unions)):
         return logprobs[: len(unions)]
-    return torch.stack([_measure_union(union, logprobs) for union in unions])
+    return torch.stack([measure_union(union, logprobs) for union in unions])
 
 
-def _measure_union(union: Union, logprobs: Float[Tensor, " sequence"]) -> Float[Tensor, ""]:
+def measure_union(union: Union, logprobs: Float[Tensor, " sequence"]) -> Float[Tensor, ""]:
+    """The log-probability of one option, from those of all sequences; in nats."""
     held = logprobs[union.held]
     whole = held.logsumexp(0) if len(held) > 1 else held[0]
     if not union.taken_out:

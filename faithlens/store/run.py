@@ -255,6 +255,11 @@ class Run:
         with self._write_file(name) as temporary:
             temporary.write_bytes(content)
 
+    def add_to_manifest(self, name: str, entries: Mapping[str, Any]) -> None:
+        """Add entries to the entry `name` of the manifest, in place of those of the same names."""
+        manifest = self.manifest
+        write_manifest(self.path, {**manifest, name: manifest.get(name, {}) | dict(entries)})
+
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the folder. Raises RunError as `read_bytes`."""
         return parse_json(self.read_bytes(name))
