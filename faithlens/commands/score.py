@@ -88,9 +88,7 @@ def score_batch(
     run.write_part("traces", key, [{**who, **make_trace_row(r)} for r in results])
 
 
-def prove_batch(
-    config: AuditConfig, ready: PreparedSubject, key: str, results: Sequence[CaseResult], run: Run
-) -> None:
+def prove_batch(config: AuditConfig, ready: PreparedSubject, key: str, results: Sequence[CaseResult], run: Run) -> None:
     """Compare conditions of one random case with plain transformers, and write the comparison into the manifest.
 
     Raises:

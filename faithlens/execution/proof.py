@@ -2,7 +2,7 @@
 
 1. `draw_sample` draws conditions at random, by a seed, from those that a plain forward can run: an edit of the pass
    (a knockout, a patch) has no plain forward, so an edited condition is represented by unedited ones.
-2. Of each, the options that the fewest forwards give are answered by transformers alone, in the run's own number format. For one
+2. Of each, transformers alone answers the options that the fewest forwards give, in the format of the run. For one
    condition this is done once more with another attention implementation of transformers: the difference is the noise.
 3. The run's numbers may differ by at most ten times the noise, or 1e-4 nats where that is more (`compute_limit`).
 
