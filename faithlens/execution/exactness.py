@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 import torch
 from transformers import PreTrainedModel
 
-from faithlens.errors import FaithlensError, ModelError, describe_error
+from faithlens.errors import FaithlensError, ModelError, describe_foreign
 from faithlens.execution.plain import answer_plainly, compute_limit, find_largest_gap, measure_noise, read_logprobs
 from faithlens.model.lengths import list_lengths
 from faithlens.model.model import Model
@@ -96,7 +96,7 @@ def measure_gap(model: Model, backend: str, run: RunPlan, length: int) -> tuple[
         raise
     except Exception as error:  # whatever the code of an architecture raises
         raise ModelError(
-            f"plain transformers cannot run {name} on {length} tokens: {describe_error(error)}",
+            f"plain transformers cannot run {name} on {length} tokens: {describe_foreign(error)}",
             "Use a causal language model that runs in transformers by itself.",
         ) from error
     try:
@@ -106,7 +106,7 @@ def measure_gap(model: Model, backend: str, run: RunPlan, length: int) -> tuple[
         raise
     except Exception as error:
         raise ModelError(
-            f"backend {backend!r} cannot run {name}: {describe_error(error)}", suggest_other_backend(backend)
+            f"backend {backend!r} cannot run {name}: {describe_foreign(error)}", suggest_other_backend(backend)
         ) from error
     return find_largest_gap([record.logprobs for record in records], plain), limit
 

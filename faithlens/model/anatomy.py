@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from faithlens.errors import FaithlensError, ModelError, describe_error
+from faithlens.errors import FaithlensError, ModelError, describe_foreign
 from faithlens.model.lengths import list_lengths, read_context_length
 from faithlens.model.mask_rules import find_windows
 
@@ -90,7 +90,7 @@ def dissect(hf_model: PreTrainedModel) -> Anatomy:
         raise
     except Exception as error:  # whatever the code of an architecture raises
         raise ModelError(
-            f"the parts of {type(hf_model).__name__} cannot be examined: {describe_error(error)}",
+            f"the parts of {type(hf_model).__name__} cannot be examined: {describe_foreign(error)}",
             "Run this model with backend='separate' (--backend separate).",
         ) from error
     return replace(anatomy, windows=windows)

@@ -5,7 +5,7 @@ import copy
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from faithlens.errors import ModelError, describe_error
+from faithlens.errors import ModelError, describe_foreign
 
 
 def boot_bridge(name: str, hf_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> TransformerBridge:
@@ -25,6 +25,6 @@ def boot_bridge(name: str, hf_model: PreTrainedModel, tokenizer: PreTrainedToken
         )
     except Exception as error:  # whatever its adapter of an architecture raises
         raise ModelError(
-            f"TransformerLens cannot run {type(hf_model).__name__}: {describe_error(error)}",
+            f"TransformerLens cannot run {type(hf_model).__name__}: {describe_foreign(error).split(' Available')[0]}",
             "Use backend='packed' (--backend packed), or another model: docs/architectures.md lists what works.",
         ) from error

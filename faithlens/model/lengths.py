@@ -33,6 +33,19 @@ def read_context_length(config: PreTrainedConfig) -> int:
     return length if isinstance(length, int) and length > 0 else sys.maxsize
 
 
+def read_size(config: PreTrainedConfig, name: str) -> int | None:
+    """A size in a config, such as "head_dim"; the largest where layers have different ones; None if there is none."""
+    try:
+        value = getattr(config, name, None)
+    except RuntimeError:  # it is another one in some layers, so the config does not give it for all
+        value = [
+            getattr(each, name, None)
+            for each in map(config.per_layer_config.__getitem__, range(config.num_hidden_layers))
+        ]
+    values = [each for each in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(each, int)]
+    return max(values, default=None)
+
+
 def list_lengths(config: PreTrainedConfig) -> tuple[int, ...]:
     """Every length in `config` beyond which attention or positions may be others, in ascending order."""
     found = {value for name, value in _walk_entries(config.to_dict()) if name in _WINDOWS}

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from faithlens.errors import TraceError
 from faithlens.model.anatomy import Anatomy, dissect
-from faithlens.model.lengths import list_scaling_lengths, read_context_length
+from faithlens.model.lengths import list_scaling_lengths, read_context_length, read_size
 from faithlens.model.structure import Structure
 from faithlens.model.templates import TemplateCheck
 from faithlens.model.thinking import Thinking, find_thinking
@@ -62,7 +62,7 @@ class Model:
     @property
     def n_heads(self) -> int:
         """The number of query heads in one block."""
-        return self.hf_model.config.get_text_config().num_attention_heads
+        return read_size(self.hf_model.config.get_text_config(), "num_attention_heads") or 0
 
     @property
     def context_length(self) -> int:

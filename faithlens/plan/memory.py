@@ -23,6 +23,7 @@ import torch
 
 from faithlens.errors import PlanError
 from faithlens.kernels.answer_logprobs.streamed import CHUNK_LOGITS
+from faithlens.model.lengths import read_size
 from faithlens.model.model import Model
 from faithlens.plan.checks import check_model_fit
 from faithlens.plan.condition import Condition
@@ -67,10 +68,10 @@ def estimate_peak_bytes(model: Model, packed: PackedPass) -> int:
     """The bytes that a pass holds beyond the weights (see the example above)."""
     config, size = model.hf_model.config.get_text_config(), model.hf_model.dtype.itemsize
     rows, chunk = len(packed.ids), min(len(packed.ids), CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"]))
-    heads = getattr(config, "num_attention_heads", None) or 1  # a model without heads is refused by its anatomy
-    d_head = getattr(config, "qk_head_dim", None) or getattr(config, "head_dim", None) or config.hidden_size // heads
-    kv = 2 * d_head * (getattr(config, "num_key_value_heads", None) or heads)
-    inner = getattr(config, "intermediate_size", None) or getattr(config, "n_inner", None) or 4 * config.hidden_size
+    heads = read_size(config, "num_attention_heads") or 1  # a model without heads is refused by its anatomy
+    d_head = read_size(config, "qk_head_dim") or read_size(config, "head_dim") or config.hidden_size // heads
+    kv = 2 * d_head * (read_size(config, "num_key_value_heads") or heads)
+    inner = read_size(config, "intermediate_size") or read_size(config, "n_inner") or 4 * config.hidden_size
     written = len({rows.edit.component for rows in packed.overwrites}) * config.hidden_size
     read_rows = len({row for placement in packed.placements for option in placement.reads for row, _ in option})
     logits = 3 * 4 * min(CHUNK_LOGITS, read_rows * config.vocab_size)
