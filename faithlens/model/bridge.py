@@ -24,7 +24,8 @@ def boot_bridge(name: str, hf_model: PreTrainedModel, tokenizer: PreTrainedToken
             name, hf_model=shell, tokenizer=own_tokenizer, device=str(hf_model.device), dtype=hf_model.dtype
         )
     except Exception as error:  # whatever its adapter of an architecture raises
+        reason = describe_foreign(error).split(" Available architectures")[0]
         raise ModelError(
-            f"TransformerLens cannot run {type(hf_model).__name__}: {describe_foreign(error).split(' Available')[0]}",
+            f"TransformerLens cannot run {type(hf_model).__name__}: {reason}",
             "Use backend='packed' (--backend packed), or another model: docs/architectures.md lists what works.",
         ) from error
