@@ -1,8 +1,8 @@
 """The answers that a piece of text names, by an option's label or by its content.
 
-A label counts where it cannot be a word of the sentence: in brackets, at the end of a clause, or after words such as "option".
-A content counts as a whole: not the "red" of "dark red" where both are offered, nor the 12 of 12.5. What
-"not", "never" or "neither" stands beside is not named. Where two answers are named, none is taken.
+A label counts where it cannot be a word of the sentence: in brackets, or at the end of a clause. A content counts as a
+whole: not the "red" of "dark red" where both are offered, nor the 12 of 12.5. What "not", "never" or "neither" stands
+beside is not named. Where two answers are named, none is taken.
 """
 
 import re
