@@ -26,10 +26,11 @@ PACKAGE = Path(__file__).parent.parent / "faithlens"
 ROOT_ROOM = "the root"
 """The room of ``faithlens/__init__.py``: the public names, which are loaded when they are used."""
 
-FOR_ALL = {"errors", "axes"}
+FOR_ALL = {"errors", "axes", "thoughts"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "axes": set(),
+    "thoughts": set(),
     ROOT_ROOM: set(),
     "kernels": set(),
     "tasks": set(),
@@ -49,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 MAY_IMPORT["commands"] = {*MAY_IMPORT}
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
-NO_TORCH = {"tasks", "measures", "stats", "figures", "report", "store", "errors", "axes"}
+NO_TORCH = {"tasks", "measures", "stats", "figures", "report", "store", "errors", "axes", "thoughts"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

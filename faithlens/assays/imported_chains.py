@@ -71,10 +71,14 @@ def encode_transcript(model: Model, task: Task, transcript: Transcript) -> Conti
     """
     prompt = make_question_piece(model, task, transcript.question, "cot").ids
     text = transcript.cot
+    if model.thinking and model.thinking.open.endswith("\n"):  # the prompt ends with this line break already
+        text = text.lstrip("\n")
     if text[:1].strip() and not model.decode(prompt)[-1:].isspace():
         text = " " + text
     ids = model.continue_ids(prompt, text)
     _check_length(model, task, transcript.question, len(prompt) + len(ids))
+    if model.thinking and transcript.finish == "stop" and text.strip():  # as it samples: thoughts, marker, reply
+        ids = (*ids, *model.continue_ids((*prompt, *ids), model.thinking.close + transcript.reply))
     return Continuation(prompt, ids, transcript.finish, transcript.sample)
 
 

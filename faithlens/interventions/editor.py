@@ -41,12 +41,17 @@ class ModelEditor:
 
     def write(self, requests: Sequence[str], seeds: Sequence[int], max_tokens: int = _MAX_TOKENS) -> list[str]:
         """The model's reply to each request in its chat template; an empty text if the request exceeds its context."""
-        prompts = [self.model.encode_prompt(self.model.render(request)) for request in requests]
+        prompts = [self.model.encode_prompt(self._ask(request)) for request in requests]
         fits = [i for i, prompt in enumerate(prompts) if len(prompt) + max_tokens <= self.model.context_length]
         sampling = Sampling(max_tokens, self.sampling.temperature, self.sampling.top_p)
         drawn = sample(self.model, [prompts[i] for i in fits], [seeds[i] for i in fits], sampling)
         answers = dict(zip(fits, (self.model.decode(each.ids) for each in drawn), strict=True))
         return [answers.get(i, "") for i in range(len(requests))]
+
+    def _ask(self, request: str) -> str:
+        """The prompt; a reasoning model's thoughts are closed, since they would use up the tokens of the text."""
+        thinking = self.model.thinking
+        return thinking.empty_thoughts(self.model.render, request) if thinking else self.model.render(request)
 
 
 def load_editor(

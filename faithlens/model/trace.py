@@ -22,13 +22,13 @@ starts inside of a token::
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from faithlens.errors import TraceError, check_choice
 from faithlens.model.model import Model
+from faithlens.thoughts import Finish
 
 Segmenter = Callable[[str], list[tuple[int, int]]]
-Finish = Literal["stop", "length"]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Read from our own JSON lines, from sample logs of lm-evaluation-harness, and from logs of Inspect; `formats/` has a file
 for each. A closing statement ("The answer is (B).") stays part of the chain of thought, as it does where a model is
-sampled here. Of a reply with a think block the chain of thought is the inside of that block alone.
+sampled here. Of a reply with markers of thoughts the chain of
+thought is what stands between them (`faithlens.thoughts`).
 """
 
 from collections import Counter
@@ -15,11 +16,10 @@ from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.entries import FaultList, QuestionCollection, read_question
 from faithlens.tasks.fixed_task import FixedTask
 from faithlens.tasks.formats import inspect_logs, json_lines, lm_eval_logs
-from faithlens.tasks.formats.reply_record import Finish, ReplyRecord
+from faithlens.tasks.formats.reply_record import ReplyRecord
 from faithlens.tasks.jsonl import read_lines
 from faithlens.tasks.question import Question
-
-_THINK_OPEN, _THINK_CLOSE = "<think>", "</think>"
+from faithlens.thoughts import Finish, read_reply
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,14 @@ class Transcript:
         cot: the chain of thought; empty where the model wrote none.
         sample: its number among those of the same question, from 0.
         finish: "stop" if the model ended it, "length" if it was cut off.
+        reply: what the model said after the markers of its thoughts; empty where there are none.
     """
 
     question: Question
     cot: str
     sample: int
     finish: Finish
+    reply: str = ""
 
     def __post_init__(self) -> None:
         check_choice(self.finish, get_args(Finish), "finish of a chain of thought", TaskError)
@@ -72,8 +74,8 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
         with faults.collect_at(where):
             question = entered.get_or_add(read_question(record.entry, where.replace(" ", "-")))
             for reply, finish in record.replies:
-                cot, ended = _extract_thought(reply, finish)
-                found.append(Transcript(question, cot, seen[question], ended))
+                read_back = read_reply(reply, finish)
+                found.append(Transcript(question, read_back.thoughts, seen[question], read_back.finish, read_back.said))
                 seen[question] += 1
     faults.raise_if_any(f"Correct or remove each {noun} named.")
     if not found:
@@ -89,16 +91,3 @@ def _choose_reader(path: Path) -> tuple[Callable[[Path, FaultList], Iterator[tup
     return (
         lm_eval_logs.read_records if lines and lm_eval_logs.is_log_line(lines[0][1]) else json_lines.read_records
     ), "line"
-
-
-def _extract_thought(reply: str, finish: Finish) -> tuple[str, Finish]:
-    """The chain of thought in a reply, and how it ended: the inside of its think block, else all of it.
-
-    A block that is closed was thought to its end, whatever became of the rest; chat templates may have opened it
-    before the reply begins. One that is never closed was cut off.
-    """
-    before, opened, rest = reply.partition(_THINK_OPEN)
-    inside, closed, _ = (rest if opened and _THINK_CLOSE not in before else reply).partition(_THINK_CLOSE)
-    if closed:
-        return inside, "stop"
-    return (rest, "length") if opened else (reply, finish)

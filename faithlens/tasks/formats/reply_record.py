@@ -3,13 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from faithlens.tasks.answer_parsing import find_boxed
 from faithlens.tasks.entries import BadEntryError, shorten_value
 from faithlens.tasks.numbers import normalise_number
-
-Finish = Literal["stop", "length"]
+from faithlens.thoughts import Finish
 
 _VERDICTS = (("yes", "no"), ("true", "false"), ("valid", "invalid"))
 _LETTERED_OPTIONS = re.compile(r"\s*\n\s*Options:\s*((?:\n\s*\([A-Z]\)[^\n]*)+)\s*$")
