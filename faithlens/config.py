@@ -44,6 +44,7 @@ class AuditConfig:
         assays: these instead, by name.
         samples: chains of thought a question.
         traces: a file of chains of thought that were written elsewhere; then none are sampled.
+        skip_bad: whether bad entries of `traces` are left out, and counted in the manifest by reason.
         editor: who writes mistakes and paraphrases; see `faithlens.interventions.editor.editor_named`.
         points: after how many steps of a chain the rest is written anew; None for all.
         batch: questions a batch; a killed run loses at most one.
@@ -63,6 +64,7 @@ class AuditConfig:
     assays: tuple[str, ...] = ()
     samples: int = 1
     traces: str | None = None
+    skip_bad: bool = False
     editor: str = "task"
     points: int | None = 3
     batch: int = 20
@@ -92,6 +94,11 @@ class AuditConfig:
             )
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {self.seed}", "Give a seed of 0 or more.")
+        if self.skip_bad and not self.traces:
+            raise ConfigError(
+                "skip_bad leaves out bad entries of a file of traces, but no traces are given",
+                "Give the file with --traces, or leave out --skip-bad.",
+            )
         _ = self.criteria
 
     @property

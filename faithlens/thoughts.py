@@ -1,10 +1,11 @@
-r"""The markers between which a model thinks: one table for prompts, for sampled chains and for chains that are imported.
+r"""The markers between which a model thinks: one table for prompts, sampled chains and imported chains.
 
 `read_reply` cuts a text into thoughts and reply:
 
 1. The first opening marker, or a closing marker that stands alone, names the family; capitals do not matter.
-2. Each block runs from an opening marker to the next closing marker. A marker that is written twice counts once. Thoughts
-   that begin without an opening marker (a chat template may have written it into the prompt) begin with the text.
+2. Each block runs from an opening marker to the next closing marker. A marker that is written twice counts once.
+   Thoughts that begin without an opening marker (a chat template may have written it into the prompt) begin with the
+   text.
 3. The thoughts of all blocks together are the chain of thought, and the text after the last block is the reply. A block
    that is never closed was cut off.
 4. Control tokens at the ends (``<|im_end|>``) belong to neither.
@@ -100,8 +101,8 @@ FAMILIES: tuple[tuple[str, Thinking], ...] = (
     ("", Thinking("<|think|>", "<|end|>", "<|begin|>assistant<|content|>", "<|content|>")),  # Solar Open
 )
 
-# Other spellings in replies, of families whose templates leave the thoughts to words of the prompt, and of gpt-oss where
-# the decoder left out control tokens; as patterns, since an opening marker may have to begin the text.
+# Other spellings in replies, of families whose templates leave the thoughts to words of the prompt, and of gpt-oss
+# where the decoder left out control tokens; as patterns, since an opening marker may have to begin the text.
 _SPELLED_OUT = (
     (r"\A\s*here is my thought process:", r"here is my response:"),  # Granite 3.2
     (r"\A\s*analysis(?=.*assistantfinal)", r"assistantfinal"),
@@ -110,7 +111,10 @@ _BARE_CLOSE = {  # closing markers that end other things too: alone they count o
     "<|end|>": r"<\|end\|>(?=\s*(?:<\|start\|>assistant)?\s*<\|channel\|>(?:final|commentary))",
     "<channel|>": r"<channel\|>",
 }
-_CONTROL = r"(?:<\|[^<>|\s]{1,40}\|>|<\uff5c[^<>\uff5c]{1,40}\uff5c>|<[a-z]{1,10}\|>|</?s>|<eos>|<end_of_turn>|\[EOS\]|\[/?INST\])"
+_CONTROL = (
+    r"(?:<\|[^<>|\s]{1,40}\|>|<\uff5c[^<>\uff5c]{1,40}\uff5c>|<[a-z]{1,10}\|>|</?s>|<eos>|<end_of_turn>"
+    r"|\[EOS\]|\[/?INST\])"
+)
 _TAIL = re.compile(rf"(?:\s*{_CONTROL})+\s*\Z", re.IGNORECASE)
 _HEAD = re.compile(
     r"\A\s*(?:(?:<\|channel\|>\s*(?:final|commentary)\s*)?<\|(?:message|content|begin_of_solution|START_RESPONSE)\|>"
@@ -191,7 +195,7 @@ def _find_pair(text: str) -> tuple[re.Pattern[str], re.Pattern[str]] | None:
 
 
 def _list_pairs() -> list[tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]]:
-    """For each spelling: the opening marker, the closing one, and the closing one where no opening one stands before."""
+    """For each spelling: the opening marker, the closing one, and the closing one that may stand alone."""
     flags = re.IGNORECASE | re.DOTALL
     spelled = {(re.escape(row.open.strip()), row.close): row for _, row in FAMILIES}
     pairs = [(opening, re.escape(close), _BARE_CLOSE.get(close, re.escape(close))) for opening, close in spelled]

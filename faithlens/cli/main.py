@@ -52,6 +52,9 @@ def audit(
         Path | None,
         typer.Option(help="chains of thought written elsewhere: .jsonl with cot, lm-eval samples, Inspect .eval"),
     ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="leave out bad entries of --traces; the manifest counts them by reason")
+    ] = False,
     samples: Annotated[int, typer.Option(help="chains of thought for each question")] = 1,
     editor: Annotated[
         str, typer.Option(help="what writes edits: task, subject, a model, or URL#MODEL of an OpenAI-style endpoint")
@@ -95,6 +98,7 @@ def audit(
         "assays": assays or (),
         "samples": samples,
         "traces": traces,
+        "skip_bad": skip_bad,
         "editor": editor,
         "points": points,
         "batch": batch,

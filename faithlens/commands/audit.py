@@ -68,7 +68,8 @@ def audit(
         resume: whether to continue the run in `out`, which must have the same options.
         notify: is called with an estimate of the cost of each subject, before the folder is made.
         options: the options of ``faithlens audit``: ``suite``, ``assays`` (names, places as ``package.module:Class``,
-            or assay objects), ``traces``, ``samples``, ``editor``, ``points``, ``batch``, ``seed``, ``max_new_tokens``,
+            or assay objects), ``traces``,
+            ``skip_bad``, ``samples``, ``editor``, ``points``, ``batch``, ``seed``, ``max_new_tokens``,
             ``temperature``, ``top_p``, ``device``, ``dtype``, ``backend``, ``budget``, ``trust_remote_code``,
             ``min_faithfulness``, ``min_accuracy``.
 

@@ -55,7 +55,7 @@ def describe_inputs(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> 
         task, questions = draw_questions(config, subject, objects)
         digests[f"questions of {subject.task} for {subject.model}"] = hash_questions(task, questions)
         if isinstance(task, TranscriptTask):
-            chains = [[t.question.id, t.cot, t.sample, t.finish] for t in task.transcripts]
+            chains = [[t.question.id, t.cot, t.sample, t.finish, t.reply] for t in task.transcripts]
             digests[f"chains of thought in {subject.task}"] = _hash_json(chains)
     if config.editor not in ("task", "subject") and not config.editor.startswith(("http://", "https://")):
         digests[f"weights of the editor {config.editor}"] = hash_named_model(config.editor)
@@ -104,12 +104,14 @@ def describe_subjects(ready: Sequence[PreparedSubject], objects: GivenObjects = 
 
 def describe_subject(ready: PreparedSubject) -> dict:
     """The source of the weights, the answer stem and the assays, for the manifest."""
+    task = ready.setting.task
     return {
         "source": ready.setting.model.source,
         "stem": ready.chosen_stem.stem.text,
         "close": ready.chosen_stem.stem.close,
         "coverage": ready.chosen_stem.coverage,
         "assays": list(ready.assays),
+        **({"left_out": task.left_out} if isinstance(task, TranscriptTask) and task.left_out else {}),
     }
 
 

@@ -99,7 +99,7 @@ def draw_questions(
         TaskError: the task or its file cannot be used, or it has fewer questions.
     """
     task = objects.tasks.get(subject.task) or (
-        TranscriptTask(config.traces) if config.traces else find_task(subject.task)
+        TranscriptTask(config.traces, skip_bad=config.skip_bad) if config.traces else find_task(subject.task)
     )
     n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
     return task, task.draw_questions(n, config.seed)

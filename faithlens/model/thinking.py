@@ -1,8 +1,9 @@
 r"""Which markers of thoughts a model has, by its chat template.
 
-The markers come from one table (`faithlens.thoughts`). Which row of the table a model has is read from its chat template. Templates differ in
-the rest: some open the block of thoughts themselves, some leave that to the model, and some write a closed empty block
-where thoughts are switched off. So each template is rendered with thoughts on and off, and its output decides.
+The markers come from one table (`faithlens.thoughts`). Which row of the table a model has is read from its chat
+template. Templates differ in the rest: some open the block of thoughts themselves, some leave that to the model, and
+some write a closed empty block where thoughts are switched off. So each template is rendered with thoughts on and off,
+and its output decides.
 
 For example, Qwen3 has the markers ``<think>\n`` and ``</think>``. Its template writes no block where thoughts are on,
 so `open_thoughts` adds ``<think>\n``; where thoughts are off the template writes ``<think>\n\n</think>\n\n``, so

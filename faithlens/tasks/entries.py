@@ -5,6 +5,8 @@ find, so that there is one place where a question is checked.
 """
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,14 +22,20 @@ ENTRY_KEYS = ("question", "answer", "choices", "candidates", "values", "id", "de
 """What an entry may hold about its question."""
 
 _MAX_REPORTED = 10
+_QUOTED = re.compile(r"""(?<!\w)'[^']*'(?!\w)|"(?:[^"\\]|\\.)*"?""")
 
 
 class FaultList:
-    """The faults of one file, gathered so that all are told at once."""
+    """The faults of one file, gathered so that all are named together.
+
+    Attributes:
+        counts: the number of bad entries by reason; values in quotes are left out of the reason.
+    """
 
     def __init__(self, path: Path, noun: str = "line") -> None:
         self._path, self._noun = path, noun
         self._messages: list[str] = []
+        self.counts = Counter[str]()
 
     @contextmanager
     def collect_at(self, where: str) -> Iterator[None]:
@@ -36,6 +44,7 @@ class FaultList:
             yield
         except BadEntryError as fault:
             self._messages.append(f"{where}: {fault}")
+            self.counts[_QUOTED.sub("...", str(fault).partition("; ")[0])] += 1
 
     def raise_if_any(self, fix: str) -> None:
         """Raise a TaskError that says `fix` if there was any fault; the first ten are named."""

@@ -49,23 +49,32 @@ class TranscriptTask(FixedTask):
 
     Attributes:
         transcripts: all of them, in the file's order.
+        left_out: the number of bad entries that were left out, by reason; empty without `skip_bad`.
 
     Raises TaskError where the file cannot be read, is empty, mixes forms, or has broken entries (the first ten named).
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.transcripts = read_transcripts(path)
+    def __init__(self, path: str | Path, *, skip_bad: bool = False) -> None:
+        self.transcripts, self.left_out = _read_file(Path(path), skip_bad)
         super().__init__(str(path), list(dict.fromkeys(t.question for t in self.transcripts)))
 
 
-def read_transcripts(path: str | Path) -> list[Transcript]:
-    """The chains of thought in a file, in its order; the format is told by the file's name and its first line.
+def read_transcripts(path: str | Path, *, skip_bad: bool = False) -> list[Transcript]:
+    """The chains of thought in a file, in its order; its name and its first line tell the format.
+
+    Args:
+        path: the file.
+        skip_bad: whether bad entries are left out; otherwise a file that has any is refused.
 
     Raises:
         TaskError: the file cannot be read, is empty, mixes forms, or has broken entries (the first ten are named);
             or it is a log of Inspect and inspect-ai is not installed.
     """
-    path = Path(path)
+    return _read_file(Path(path), skip_bad)[0]
+
+
+def _read_file(path: Path, skip_bad: bool) -> tuple[list[Transcript], dict[str, int]]:
+    """The chains of thought, and the number of entries that were left out, by reason."""
     read, noun = _choose_reader(path)
     faults = FaultList(path, noun)
     entered, seen = QuestionCollection(), Counter[Question]()
@@ -77,10 +86,11 @@ def read_transcripts(path: str | Path) -> list[Transcript]:
                 read_back = read_reply(reply, finish)
                 found.append(Transcript(question, read_back.thoughts, seen[question], read_back.finish, read_back.said))
                 seen[question] += 1
-    faults.raise_if_any(f"Correct or remove each {noun} named.")
+    if not (skip_bad and found):
+        faults.raise_if_any(f"Correct or remove each {noun} named, or leave bad ones out with --skip-bad.")
     if not found:
         raise TaskError(f"{path} holds no chains of thought", "Pass a file that has at least one.")
-    return found
+    return found, dict(faults.counts)
 
 
 def _choose_reader(path: Path) -> tuple[Callable[[Path, FaultList], Iterator[tuple[str, ReplyRecord]]], str]:

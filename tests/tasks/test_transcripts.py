@@ -263,7 +263,7 @@ def test_broken_samples_of_inspect_are_named_together(tmp_path: Path) -> None:
     replies = [("a", "stop"), ("b", "stop"), ([ContentReasoning(reasoning="xyz", redacted=True)], "stop")]
     samples = [{"id": i, "input": f"{i}?", "target": t} for i, t in enumerate(["Paris", ["1", "2"], "3"])]
     message = refusal(evaluate(tmp_path, replies, samples))
-    assert "3 bad sample(s)" in message
+    assert "3 bad samples" in message
     assert 'sample 0, epoch 1: target "Paris" is no number' in message
     assert "sample 1, epoch 1: 2 right answers" in message
 
@@ -272,3 +272,53 @@ def test_a_file_that_is_no_log_of_inspect_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("inspect_ai")
     for name in ("one.json", "one.eval"):
         assert "no log of Inspect" in refusal(write(tmp_path, "{}", name=name))
+
+
+def test_the_output_of_an_inspect_sample_is_read_and_never_its_prompt(tmp_path: Path) -> None:
+    pytest.importorskip("inspect_ai")
+    from inspect_ai.log import read_eval_log, write_eval_log
+    from inspect_ai.model import ChatMessageAssistant, ChatMessageUser
+
+    shots = [
+        ChatMessageUser(content="1 + 1?"),
+        ChatMessageAssistant(content="Example: 2."),
+        ChatMessageUser(content="2 + 2?"),
+    ]
+    path = evaluate(tmp_path, [("It is 4.", "stop")], [{"id": "sum", "input": shots, "target": "4"}])
+    assert [t.cot for t in read_transcripts(path)] == ["It is 4."]
+    log = read_eval_log(str(path))
+    assert log.samples is not None
+    [sample] = log.samples
+    sample.output = sample.output.model_copy(deep=True)
+    sample.output.choices[0].message.content = "ANSWER: A"
+    write_eval_log(log, str(tmp_path / "shuffled.json"))
+    assert "sample sum, epoch 1: its reply was replaced" in refusal(tmp_path / "shuffled.json")
+    sample.output.choices = []
+    sample.messages = sample.messages[:3]
+    write_eval_log(log, str(tmp_path / "failed.json"))
+    assert "only the prompt" in refusal(tmp_path / "failed.json")
+    log.samples, log.status = [], "error"
+    write_eval_log(log, str(tmp_path / "error.json"))
+    assert "an evaluation that itself did not finish (status 'error'" in refusal(tmp_path / "error.json")
+
+
+# --- bad entries left out ---
+
+
+def test_bad_entries_are_left_out_on_request_and_counted_by_reason(tmp_path: Path) -> None:
+    good = logged({"problem": "3 + 4?"}, "7", "It is 7.", id_=9)
+    bad = [logged({"problem": f"{i}?"}, rf"\frac{{1}}{{{i}}}", "So.", id_=i) for i in (2, 3)]
+    path = write(tmp_path, *bad, good, "{")
+    task = TranscriptTask(path, skip_bad=True)
+    assert [t.cot for t in task.transcripts] == ["It is 7."]
+    assert sum(task.left_out.values()) == 3
+    assert sorted(task.left_out.values()) == [1, 2]
+    assert 'line 1: target "' in refusal(path)
+    with pytest.raises(TaskError, match="has 2 bad lines"):
+        TranscriptTask(write(tmp_path, *bad), skip_bad=True)
+
+
+@pytest.mark.parametrize(("key", "gold"), [("gold", 1), ("label", 1), ("answer_index", [1])])
+def test_the_gold_index_of_a_document_names_an_option(tmp_path: Path, key: str, gold: object) -> None:
+    line = logged({"question": "1 + 1?", "choices": ["1", "2", "3"], key: gold}, "1", "Two.")
+    assert read_transcripts(write(tmp_path, line))[0].question.answer == "B"

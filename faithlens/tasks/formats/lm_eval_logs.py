@@ -30,8 +30,12 @@ QUESTION_KEYS = (
 )
 """Keys of a document whose texts, a line each, are its question; the first row that a document has counts."""
 
-OPTION_KEYS = ("choices", "options")
+OPTION_KEYS = ("choices", "options", "endings")
 """Keys of a document that may hold its options: a list of texts, or lists of "text" and "label"."""
+
+
+GOLD_KEYS = ("answer", "gold", "label", "gold_index", "answer_index", "answer_idx", "correct")
+"""Keys of a document that may hold the right option's index, from 0."""
 
 
 def is_log_line(line: str) -> bool:
@@ -88,8 +92,12 @@ def _read_answer(doc: Mapping[str, Any], target: str) -> tuple[str, list[str]]:
         return target, []
     if target in names:
         return texts[names.index(target)], texts
-    if isinstance(doc.get("answer"), int) and target == str(doc["answer"]) and doc["answer"] in range(len(texts)):
-        return texts[doc["answer"]], texts
+    for key in GOLD_KEYS:
+        gold = doc.get(key)
+        gold = gold[0] if isinstance(gold, list) and len(gold) == 1 else gold
+        is_index = isinstance(gold, int) and not isinstance(gold, bool) and gold in range(len(texts))
+        if is_index and target.strip().strip("[]") == str(gold):
+            return texts[gold], texts
     return target, texts
 
 

@@ -1,0 +1,48 @@
+"""Thoughts are cut at the markers of every family, however they are spelled, doubled, missing or left open."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faithlens.thoughts import FAMILIES, read_reply
+
+PAIRS = [(row.open.strip(), row.close) for _, row in FAMILIES]
+WORDS = st.text("ab 12.\n", min_size=1).filter(str.strip)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(PAIRS), WORDS, WORDS, st.booleans(), st.integers(1, 3))
+def test_blocks_of_all_families(pair: tuple[str, str], thoughts: str, said: str, is_upper: bool, times: int) -> None:
+    opening, close = (mark.upper() if is_upper else mark for mark in pair)
+    read = read_reply(opening * times + thoughts + close + said)
+    assert (read.thoughts, read.said, read.finish) == (thoughts, said, "stop")
+    read = read_reply(opening + thoughts)
+    assert (read.thoughts, read.said, read.finish) == (thoughts, "", "length")
+
+
+@given(WORDS)
+def test_a_text_without_markers_is_the_chain(text: str) -> None:
+    for tail in ("", "<|im_end|>", "</s>", "\n<|eot_id|>", "<|im_end|>\n<|endoftext|>"):
+        read = read_reply(text + tail, "stop")
+        assert read.thoughts == (text.rstrip() if tail else text)
+        assert (read.said, read.has_markers) == ("", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "thoughts", "said"),
+    [
+        ("A\n</think>\n\nB", "A\n", "\n\nB"),
+        ("<think>A</think> x <think>C</think> B<|im_end|>", "A\n\nC", " B"),
+        ("<think>A</think></think>B", "A", "B"),
+        ("Well. <think>Two</think>", "Two", ""),
+        ("<|im_start|>assistant\n<think>A</think>B", "A", "B"),
+        ("A<|end|><|start|>assistant<|channel|>final<|message|>B<|return|>", "A", "B"),
+        ("A. So 5<|end|>", "A. So 5", ""),
+        ("analysisWe add.assistantfinalB", "We add.", "B"),
+        ("Analysis of the sum: 5.", "Analysis of the sum: 5.", ""),
+        ("Here is my thought process: A\nHere is my response: B", " A\n", " B"),
+    ],
+)
+def test_spellings_in_replies(text: str, thoughts: str, said: str) -> None:
+    read = read_reply(text)
+    assert (read.thoughts, read.said, read.finish) == (thoughts, said, "stop")
