@@ -73,7 +73,7 @@ def encode_transcript(model: Model, task: Task, transcript: Transcript) -> Conti
     text = transcript.cot
     if model.thinking and model.thinking.open.endswith("\n"):  # the prompt ends with this line break already
         text = text.lstrip("\n")
-    if text[:1].strip() and not model.decode(prompt)[-1:].isspace():
+    if model.thinking is None and text[:1].strip() and not model.decode(prompt)[-1:].isspace():
         text = " " + text
     ids = model.continue_ids(prompt, text)
     _check_length(model, task, transcript.question, len(prompt) + len(ids))

@@ -1,0 +1,25 @@
+"""Chains of thought are imported into reasoning models with or without their markers, whichever family's they are."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from faithlens.assays.imported_chains import import_chains
+from faithlens.interventions.case import Case
+from faithlens.tasks.transcripts import TranscriptTask
+from tests.model.thinkers import FAMILIES, Family, make_model
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
+def test_the_inside_of_any_markers_is_the_chain(tmp_path: Path, family: Family) -> None:
+    thoughts = "Jupiter is larger. So it is (B)."
+    cots = [f"<think>{thoughts}</think>B.", f"{thoughts}</think>B.", thoughts, f"[THINK]{thoughts}[/THINK]B."]
+    entry = {"question": "Which planet is largest?", "choices": ["Mars", "Jupiter"], "answer": "B", "cots": cots}
+    path = tmp_path / "chains.jsonl"
+    path.write_text(json.dumps(entry))
+    model, task = make_model(family.template), TranscriptTask(path)
+    chains = import_chains(model, task, task.transcripts, 0)
+    assert [(c.trace.cot, c.trace.reply) if isinstance(c, Case) else c.reason for c in chains] == [
+        (thoughts, "" if cot == thoughts else "B.") for cot in cots
+    ]
