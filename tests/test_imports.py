@@ -26,10 +26,11 @@ PACKAGE = Path(__file__).parent.parent / "faithlens"
 ROOT_ROOM = "the root"
 """The room of ``faithlens/__init__.py``: the public names, which are loaded when they are used."""
 
-FOR_ALL = {"errors", "axes", "thoughts"}
+FOR_ALL = {"errors", "axes", "console", "thoughts"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "axes": set(),
+    "console": set(),
     "thoughts": set(),
     ROOT_ROOM: set(),
     "kernels": set(),
@@ -50,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 MAY_IMPORT["commands"] = {*MAY_IMPORT}
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
-NO_TORCH = {"tasks", "measures", "stats", "figures", "report", "store", "errors", "axes", "thoughts"}
+NO_TORCH = {"tasks", "measures", "stats", "figures", "report", "store", "errors", "axes", "console", "thoughts"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

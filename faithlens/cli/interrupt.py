@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from rich.console import Console
+from faithlens.console import SafeConsole
 
 INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGINT
 
@@ -23,7 +23,7 @@ def keeping(describe: Callable[[], str]) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         message = f"Interrupted. {describe()}"
-        Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+        SafeConsole(stderr=True).print_line(message)
         raise Interrupted(INTERRUPTED) from None
 
 
@@ -64,7 +64,7 @@ def _finished(folder: Path) -> str:
     if (folder / "runs").is_dir():
         done = sum((run / "report.html").is_file() for run in (folder / "runs").iterdir())
         return f"{done} finished audits, and the finished batches of the one that was interrupted."
-    run = Run.open(folder)
+    run = Run(folder)  # the file that was being written when Ctrl-C came may be unlisted: it is done again
     if not run.has_table("traces"):
         return "the options; no batch of questions was finished."
     asked = run.read("traces")[["model", "task", "question"]].drop_duplicates()

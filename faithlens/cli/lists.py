@@ -1,6 +1,5 @@
 """The commands that list what faithlens knows: measures, tasks, assays and organisms."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -8,9 +7,9 @@ from importlib.metadata import entry_points
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError, check_choice, describe_foreign
 from faithlens.measures.catalogue import MEASURES, Measure, get_measure
 
@@ -28,7 +27,7 @@ def list_measures(name: Name = None, as_json: Json = False) -> None:
             point.load()  # an installed assay registers its measures when it is imported
         except Exception as error:  # noqa: BLE001 - a package of others may raise anything
             problem = f"The assay {point.name!r} of an installed package is broken: {describe_foreign(error)}"
-            Console(stderr=True, markup=False, highlight=False).print(problem)
+            SafeConsole(stderr=True).print(problem)
     measures = MEASURES.values() if name is None else [get_measure(name)]
     _print([_describe_measure(each) for each in measures], name, as_json, ("name", "label", "unit", "assay"))
 
@@ -112,7 +111,7 @@ def _select(entries: Sequence[Entry], name: str | None, what: str) -> list[Entry
 def _print(entries: Sequence[Entry], name: str | None, as_json: bool, columns: Sequence[str]) -> None:
     """Entries as JSON; as a table with these columns; or, of a single one that was named, every field in a row."""
     if as_json:
-        typer.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        typer.echo(format_json(entries))
         return
     if name is None:
         table = Table(*columns)
@@ -122,7 +121,7 @@ def _print(entries: Sequence[Entry], name: str | None, as_json: bool, columns: S
         table = Table.grid(padding=(0, 2, 0, 0))
         for field, value in entries[0].items():
             table.add_row(field, _format(value))
-    Console(markup=False).print(table)
+    SafeConsole().print(table)
 
 
 def _format(value: object) -> str:

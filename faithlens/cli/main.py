@@ -1,20 +1,21 @@
 """The command line: one command for each task, each a thin layer over the library."""
 
+import errno
 import json
 import sys
 import traceback
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from faithlens.cli.interrupt import INTERRUPTED, Interrupted, keeping, resumable
 from faithlens.cli.lists import list_assays, list_measures, list_tasks
 from faithlens.cli.organisms import organisms_app, validate
-from faithlens.errors import ConfigError, FaithlensError
+from faithlens.console import SafeConsole, format_json
+from faithlens.errors import ConfigError, FaithlensError, escape_controls
 
 app = typer.Typer(
     name="faithlens",
@@ -113,18 +114,17 @@ def audit(
         "min_faithfulness": min_faithfulness,
         "min_accuracy": min_accuracy,
     }
-    console, notes = Console(), Console(stderr=True)  # the estimate of time differs from run to run: not on stdout
+    console = SafeConsole()
+    notes = SafeConsole(stderr=True)  # for the estimate of time, which differs from run to run
     if dry_run:
         for estimate in estimate_audit(*make_audit_config(model, task, n, **options)):
-            console.print(str(estimate), highlight=False)
+            console.print(str(estimate))
         return
     folder = out or name_run_folder()
     with resumable(folder):
-        run = run_audit(
-            model, task, n, folder, resume=resume, notify=lambda text: notes.print(text, highlight=False), **options
-        )
+        run = run_audit(model, task, n, folder, resume=resume, notify=notes.print, **options)
     console.print(format_summary(run))
-    console.print(f"Report: {run.report()}")
+    console.print_line(f"Report: {run.report()}")
 
 
 @app.command()
@@ -144,15 +144,15 @@ def sweep(
     from faithlens.commands.sweep.trial import try_out_models
     from faithlens.report.sweep import format_sweep
 
-    config, console, notes = read_sweep_config(file), Console(), Console(stderr=True)
+    config, console, notes = read_sweep_config(file), SafeConsole(), SafeConsole(stderr=True)
     if dry_run:
-        try_out_models(config, partial(console.print, markup=False, highlight=False))
+        try_out_models(config, console.print)
         return
     folder = out or name_run_folder()
     with resumable(folder):
-        run = run_sweep(config, folder, resume=resume, notify=partial(notes.print, markup=False, highlight=False))
+        run = run_sweep(config, folder, resume=resume, notify=notes.print)
     console.print(format_sweep(run))
-    console.print(f"Tables and audits: {run.path}", highlight=False)
+    console.print_line(f"Tables and audits: {run.path}")
 
 
 @app.command()
@@ -184,9 +184,9 @@ def decide(
         measures=measure or DEFAULT_CRITERIA.measures,
     )
     if as_json:
-        typer.echo(json.dumps(decision.to_dict(), indent=2, ensure_ascii=False))
+        typer.echo(format_json(decision.to_dict()))
     else:
-        Console().print(format_decision(decision.to_dict()))
+        SafeConsole().print(format_decision(decision.to_dict()))
     raise DecisionExit(decision.exit_code)
 
 
@@ -218,9 +218,9 @@ def compare(
     models, strategies = (model_a, model_b), (strategy_a, strategy_b)
     comparisons = [asdict(each) for each in compare_runs(run_a, run_b, models, strategies, measure)]
     if as_json:
-        typer.echo(json.dumps({"comparisons": comparisons}, indent=2, ensure_ascii=False))
+        typer.echo(format_json({"comparisons": comparisons}))
     else:
-        Console().print(format_comparisons(comparisons))
+        SafeConsole().print(format_comparisons(comparisons))
 
 
 @app.command("power")
@@ -275,9 +275,9 @@ def estimate_power(
         result = {"aim": asdict(aim), "guess": asdict(guess), "power": predicted}
         table = make_expectation_table(predicted, asdict(aim))
     if as_json:
-        typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        typer.echo(format_json(result))
     else:
-        Console().print(table)
+        SafeConsole().print(table)
 
 
 @app.command()
@@ -293,7 +293,7 @@ def export(
     from faithlens.report.export import parse_form
     from faithlens.store import Run
 
-    typer.echo(f"Written: {write(Run.open(run), out, parse_form(to))}")
+    typer.echo(escape_controls(f"Written: {write(Run.open(run), out, parse_form(to))}"))
 
 
 @app.command("doctor")
@@ -314,13 +314,14 @@ def run_doctor(
 
     checks = run_checks(load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
     if as_json:
-        typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
+        typer.echo(format_json([asdict(check) for check in checks]))
     else:
-        table = Table("", "check", "measured", "limit", "what is measured", title=model, title_justify="left")
+        table = Table("", "check", "measured", "limit", "what is measured", title=Text(model), title_justify="left")
         for c in checks:
             numbers = ("" if x is None else f"{x:.1e}" for x in (c.measured, c.limit))
-            table.add_row("[green]ok[/]" if c.passed else "[red]FAIL[/]", c.name, *numbers, c.note)
-        Console().print(table)
+            mark = Text("ok", "green") if c.passed else Text("FAIL", "red")
+            table.add_row(mark, c.name, *numbers, c.note)
+        SafeConsole().print(table)
     raise SystemExit(not all(check.passed for check in checks))
 
 
@@ -355,7 +356,7 @@ def run_bench(
     from faithlens.model.load import load
     from faithlens.store import write_atomically
 
-    console, results = Console(), []
+    console, results = SafeConsole(), []
     loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     names = tuple(benchmark or DEFAULT_BENCHMARKS)
     with keeping(
@@ -383,6 +384,10 @@ NO_VERDICT = 3
 """The exit code of `decide` if there is an error: 0, 1 and 2 are verdicts."""
 
 
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+"""What the system says of a disk that takes no more, be it below standard output or below the cache of a model."""
+
+
 def main() -> None:
     """Run the command line; an error that the user can correct is printed with its fix, exit code 2.
 
@@ -394,15 +399,19 @@ def main() -> None:
     except DecisionExit:
         raise
     except FaithlensError as error:
-        Console(stderr=True).print(f"Error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        SafeConsole(stderr=True).print_line(f"Error: {error}", "red")
         raise SystemExit(NO_VERDICT if is_decide else 2) from None
     except Interrupted as ended:
         raise SystemExit(NO_VERDICT if is_decide else ended.code) from None
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # typer's response to Ctrl-C, in a command that keeps nothing
-            Console(stderr=True).print("Interrupted. Nothing was written.")
+            SafeConsole(stderr=True).print("Interrupted. Nothing was written.")
         raise SystemExit(NO_VERDICT if is_decide and ended.code else ended.code) from None
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            problem = f"Error: the system refused to write: {error}"
+            SafeConsole(stderr=True).print_line(f"{problem}\nMake room on the disk, then repeat the command.", "red")
+            raise SystemExit(NO_VERDICT if is_decide else 2) from None
         if not is_decide:
             raise
         traceback.print_exception(error)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from faithlens.cli.interrupt import repeatable
 from faithlens.cli.lists import list_organisms
+from faithlens.console import SafeConsole
 from faithlens.errors import ConfigError, check_choice
 
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="models to run in parallel, one core each")]
@@ -51,14 +51,14 @@ def validate(
     wanted = list(ORGANISMS) if names == "all" else [get_organism(name.strip()).name for name in names.split(",")]
     asked = () if measures == "all" else [name.strip() for name in measures.split(",")]
     with repeatable(f"Trained organisms are kept in the cache, finished audits in {out}."):
-        found, console = run_validation(out, wanted, parse_seeds(seeds), n, seed, asked, jobs), Console()
+        found, console = run_validation(out, wanted, parse_seeds(seeds), n, seed, asked, jobs), SafeConsole()
     console.print(make_detection_table(found.detection))
     if found.models["faults"].any():
         console.print(make_faults_table(found.models))
     if len(found.exposures):
         console.print(make_exposures_table(found.exposures))
     console.print(make_requirements_table([asdict(bar) for bar in found.bars]))
-    console.print(f"Tables and figure: {out}", highlight=False)
+    console.print_line(f"Tables and figure: {out}")
     raise SystemExit(bars and any(bar.passed is False for bar in found.bars))
 
 
@@ -88,11 +88,11 @@ def train_organisms(
     if out and len(wanted) > 1:
         problem = f"--out takes one organism with one seed, got {len(wanted)}"
         raise ConfigError(problem, "Leave out --out, or name one organism and one seed.")
-    console = Console()
+    console = SafeConsole()
     with repeatable("Organisms whose training was finished are kept."):
         for folder in [train_into(out, *wanted[0])] if out else run_on_cores(find_or_train, wanted, jobs):
             console.print(make_certificate_table(json.loads((folder / "certificate.json").read_text())))
-            console.print(str(folder), highlight=False)
+            console.print_line(str(folder))
 
 
 @organisms_app.command("family")
@@ -117,7 +117,7 @@ def train_families(
     for name in names:
         with repeatable(f"Models whose training was finished are kept in {out}."):
             plan = train_family(name, parse_seeds(seeds), out, jobs)
-        Console().print(f"faithlens sweep {plan} --out {name}", highlight=False)
+        SafeConsole().print_line(f"faithlens sweep {plan} --out {name}")
 
 
 @organisms_app.command("certify")
@@ -126,4 +126,4 @@ def certify_organism(folder: Annotated[Path, typer.Argument(help="folder of a tr
     from faithlens.organisms.certification import certify
     from faithlens.report.certificate import make_certificate_table
 
-    Console().print(make_certificate_table(certify(folder)))
+    SafeConsole().print(make_certificate_table(certify(folder)))

@@ -149,14 +149,15 @@ def run_audit(
     Run.refuse_used(out, resume)
     manifest = make_audit_manifest(config, objects)
     with ExitStack() as held:
-        if is_continued := Run.is_used(out):
+        run = None
+        if Run.is_used(out):
             held.enter_context(hold_folder(out))
             run = Run.create(out, manifest, resume=True)
         open_model = make_model_loader(config, objects)
         ready = [prepare_subject(config, s, open_model, objects) for s in config.subjects]
         for r in ready:
             notify(str(estimate_subject(config, r)))
-        if not is_continued:
+        if run is None:
             held.enter_context(hold_folder(out))
             run = Run.create(out, manifest | describe_subjects(ready, objects))
         with show_progress({r.subject.key: sum(map(len, r.batches)) for r in ready}) as lines:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from faithlens.console import SafeConsole
 
 _TEXTS = (
     "{task.fields[doing]}",
@@ -37,8 +38,9 @@ class ProgressLine:
 def show_progress(questions: dict[str, int]) -> Iterator[dict[str, ProgressLine]]:
     """A line for each name, with the number of questions that it has."""
     texts = [TextColumn(text) for text in _TEXTS]
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), *texts, TimeElapsedColumn(), TimeRemainingColumn())
+    console = SafeConsole(stderr=True)
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(), *texts, TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
         tasks = {name: shown.add_task(name, total=n, doing="waiting", written=0) for name, n in questions.items()}
         yield {name: ProgressLine(shown, task) for name, task in tasks.items()}

@@ -28,9 +28,9 @@ from filelock import FileLock
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 from platformdirs import user_cache_dir
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from faithlens.console import SafeConsole
 from faithlens.errors import ModelError
 
 _BLOCK_BYTES = 1 << 22
@@ -49,8 +49,8 @@ def find_cache_dir() -> Path:
 @contextmanager
 def show_progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on stderr, if that is a terminal; call the yielded function with the amount newly done."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    console = SafeConsole(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
         task = shown.add_task(label, total=total)
         yield lambda done: shown.advance(task, done)

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 
 def make_certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
@@ -31,7 +32,8 @@ def make_certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
     edge = certificate["forbidden_edge_max_logit_change"]
     lines.append(f"forbidden edge, largest logit change: {'-' if edge is None else f'{edge:g}'}")
     if certificate["faults"]:
-        lines.append(f"[red]not what its recipe plants[/]: {'; '.join(certificate['faults'])}")
+        faults = Text.assemble(("not what its recipe plants", "red"), f": {'; '.join(certificate['faults'])}")
+        return Group(table, *lines, faults)
     return Group(table, *lines)
 
 

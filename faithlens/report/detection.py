@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 from rich.table import Table
+from rich.text import Text
 
 from faithlens.figures.detection import get_label
 from faithlens.stats.verdict import format_ends, format_number
@@ -67,7 +68,7 @@ def make_faults_table(models: pd.DataFrame) -> Table:
 def make_requirements_table(bars: Sequence[Mapping[str, Any]]) -> Table:
     """What must hold, and whether it does."""
     table = Table("", "bar", "measured", title="Bars", title_justify="left")
-    marks = {True: "[green]ok[/]", False: "[red]FAIL[/]", None: "[yellow]–[/]"}
+    marks = {True: Text("ok", "green"), False: Text("FAIL", "red"), None: Text("–", "yellow")}
     for bar in bars:
         table.add_row(marks[bar["passed"]], bar["name"], bar["measured"] or "not measured")
     return table

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from faithlens.errors import ConfigError, RunError, check_choice, suggest_names
 from faithlens.report.card import make_card
 from faithlens.store import INT, SCHEMAS, TEXT, Run, write_atomically
+from faithlens.store.files import make_write_error
 
 ExportForm = Literal["parquet", "dataset"]
 EXPORT_FORMS: tuple[ExportForm, ...] = get_args(ExportForm)
@@ -39,9 +40,8 @@ def export_run(run: Run, out: Path, form: ExportForm) -> Path:
     _check_unused(out)
     if form == "parquet":
         table = make_tidy_table(run)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with write_atomically(out) as temporary:
-            pq.write_table(table, temporary)
+        with write_atomically(out) as temporary, temporary.open("wb") as file:
+            pq.write_table(table, file)
     else:
         tables = {name: _read_table(run, name) for name in DATASET_TABLES if name != "edits" or run.has_table(name)}
         with _make_whole_folder(out) as folder:
@@ -99,9 +99,11 @@ def _check_unused(out: Path) -> None:
 def _make_whole_folder(out: Path) -> Iterator[Path]:
     """A temporary folder that becomes `out` only when the block ends well."""
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
     try:
+        temporary.mkdir(parents=True)
         yield temporary
         os.replace(temporary, out)  # where there is at most an empty folder
+    except OSError as error:
+        raise make_write_error(out, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

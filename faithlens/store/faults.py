@@ -98,8 +98,8 @@ def _check_listed(
 
 
 def _explain_change(actual: FileDigest, expected: FileDigest) -> str:
-    if actual.bytes < expected.bytes:
-        return f"is torn or changed: it has {actual.bytes:,} bytes, and {expected.bytes:,} were written"
+    if actual.size < expected.size:
+        return f"is torn or changed: it has {actual.size:,} bytes, and {expected.size:,} were written"
     return "was changed or exchanged after it was written"
 
 

@@ -16,7 +16,7 @@ _BLOCK_BYTES = 1 << 20
 class FileDigest(NamedTuple):
     """What identifies the content of a file: its length in bytes, and its SHA-256 in hex."""
 
-    bytes: int
+    size: int
     sha256: str
 
     @classmethod
@@ -37,13 +37,14 @@ class FileDigest(NamedTuple):
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """A temporary file that becomes `path` only when the block ends well.
+    """A temporary file that becomes `path` only when the block ends well; missing folders are made.
 
     Raises:
         RunError: the file cannot be written: the disk is full, read-only, or above its quota.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _flush_to_disk(temporary)
         os.replace(temporary, path)
@@ -68,9 +69,9 @@ def remove_temporary_files(folder: Path) -> None:
 
 
 def read_digest(entry: Any) -> FileDigest | None:
-    """A digest as the manifest holds it, `{"bytes": 12, "sha256": "ab..."}`; None for anything else."""
+    """A digest as the manifest holds it, `{"size": 12, "sha256": "ab..."}`; None for anything else."""
     try:
-        return FileDigest(int(entry["bytes"]), str(entry["sha256"]))
+        return FileDigest(int(entry["size"]), str(entry["sha256"]))
     except (TypeError, KeyError, ValueError):
         return None
 

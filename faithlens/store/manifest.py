@@ -6,7 +6,7 @@
 3. `write_manifest` adds a **seal**, the SHA-256 of all other entries, so that a changed manifest is noticed as well.
 4. Before a run is continued, `list_differences` compares its identity with the one of the new command.
 
-For example, {"config": {"n": 4}, "files": {"scores.parquet": {"bytes": 812, "sha256": "5f..."}}, "seal": "a0..."}.
+For example, {"config": {"n": 4}, "files": {"scores.parquet": {"size": 812, "sha256": "5f..."}}, "seal": "a0..."}.
 
 Whoever changes a file, its digest and the seal together is not noticed: digests detect accidents and carelessness; they
 are no signature.
@@ -15,6 +15,7 @@ are no signature.
 import hashlib
 import json
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from faithlens.errors import RunError
 from faithlens.store.files import write_atomically
 
 MANIFEST_NAME = "manifest.json"
+_SURROGATES = re.compile("[\ud800-\udfff]")
 IDENTITY = ("config", "seed", "versions", "code", "device", "inputs")
 """The entries of a manifest that must be the same when a run is continued."""
 
@@ -150,7 +152,10 @@ def parse_json(content: bytes) -> dict[str, Any]:
 
 def format_json(content: Mapping[str, Any]) -> str:
     """A JSON object as text for a file. Raises ValueError for NaN."""
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if text.isascii() or not _SURROGATES.search(text):
+        return text
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"  # of a file name that is no UTF-8, for example
 
 
 def _compute_seal(entries: Mapping[str, Any]) -> str:

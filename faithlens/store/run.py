@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faithlens.errors import RunError
+from faithlens.errors import RunError, escape_controls
 from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, Fault, find_fault, is_part, list_faults, make_fault_error
 from faithlens.store.files import FileDigest, make_write_error, read_digest, remove_temporary_files, write_atomically
 from faithlens.store.lock import LOCK_NAME, WRITER_NAME
@@ -238,8 +238,8 @@ class Run:
 
     def write_frame(self, name: str, frame: pd.DataFrame) -> None:
         """Write a table of another kind than those of an audit as `name`, whole or not at all."""
-        with self._write_file(name) as temporary:
-            frame.to_parquet(temporary)
+        with self._write_file(name) as temporary, temporary.open("wb") as file:
+            frame.to_parquet(file)
 
     def read_frame(self, name: str) -> pd.DataFrame:
         """A table that `write_frame` wrote. Raises RunError as `read_bytes`."""
@@ -251,7 +251,7 @@ class Run:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file into the folder, whole or not at all."""
-        content = text.encode("utf-8")
+        content = text.encode("utf-8", "replace")
         with self._write_file(name) as temporary:
             temporary.write_bytes(content)
 
@@ -284,21 +284,16 @@ class Run:
     @contextmanager
     def _write_file(self, name: str) -> Iterator[Path]:
         """A temporary file that becomes the file `name` of the run when the block ends well; its digest is kept."""
-        path = self.path / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise make_write_error(path.parent, error) from error
         digests: list[FileDigest] = []
-        with write_atomically(path) as temporary:
+        with write_atomically(self.path / name) as temporary:
             yield temporary
             digests.append(FileDigest.of_file(temporary))
         manifest = self.manifest
         write_manifest(self.path, {**manifest, "files": manifest["files"] | {name: digests[0]._asdict()}})
 
     def _write_table(self, name: str, data: pa.Table) -> None:
-        with self._write_file(name) as temporary:
-            pq.write_table(data, temporary)
+        with self._write_file(name) as temporary, temporary.open("wb") as file:  # pyarrow takes UTF-8 paths only
+            pq.write_table(data, file)
 
     def _read_files(self, table: str, names: list[str]) -> pa.Table:
         pieces = [pq.read_table(pa.BufferReader(self.read_bytes(name))) for name in names]
@@ -319,7 +314,8 @@ class Run:
         kept = {name: entry for name, entry in old["files"].items() if name not in gone}
         write_manifest(self.path, {**old, "resumed": [*old.get("resumed", []), again], "files": kept})
         for fault in faults:
-            _LOG.warning("In %s, %s. It is set aside, and done again.", self.path, fault)
+            words = f"In {self.path}, {fault}. It is set aside, and done again."
+            _LOG.warning("%s", escape_controls(words))
         for name in sorted(gone):
             self._set_aside(name)
         remove_temporary_files(self.path)

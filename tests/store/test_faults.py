@@ -197,7 +197,7 @@ def test_a_manifest_that_lists_files_elsewhere_reads_none(name: str, tmp_path: P
     assert fault.reason == "has no usable digest in the manifest"
 
 
-@pytest.mark.parametrize("entry", [None, 3, {}, {"bytes": "x", "sha256": "y"}, {"bytes": 1}, []])
+@pytest.mark.parametrize("entry", [None, 3, {}, {"size": "x", "sha256": "y"}, {"size": 1}, []])
 def test_an_entry_that_is_no_digest_is_a_fault(entry: object, run: Run) -> None:
     [fault] = list_faults(run.path, run.manifest["files"] | {"report.html": entry})
     assert str(fault) == "report.html has no usable digest in the manifest"

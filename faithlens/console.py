@@ -1,0 +1,45 @@
+"""What is printed on a terminal: text of others is shown as it is written, and never obeyed.
+
+Names of models, tasks and runs, replies of endpoints, and errors of chat templates may hold anything. Brackets are no
+markup here, and characters that a terminal obeys or hides are shown by their code: an escape becomes ``\\x1b``.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from faithlens.errors import escape_controls
+
+
+def format_json(value: Any) -> str:
+    """Plain data as JSON for a terminal: readable, valid, and without characters that a terminal obeys or hides."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else _name_code(c) for c in text)
+
+
+def _name_code(character: str) -> str:
+    """A character as JSON writes its code."""
+    return json.dumps(character)[1:-1] if ord(character) > 0xFFFF else f"\\u{ord(character):04x}"
+
+
+class SafeConsole(Console):
+    """A console of rich whose text is never markup, and where no character of a text is obeyed by the terminal."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does; a bell or a carriage return in a plain text is shown too, which rich would drop."""
+        super().print(*(escape_controls(each) if isinstance(each, str) else each for each in objects), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of a renderable; styles and movements of the cursor, which rich adds itself, stay."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=escape_controls(segment.text))
+
+    def print_line(self, text: str, style: str | None = None) -> None:
+        """Print a text without breaking its lines, so that paths and commands can be copied."""
+        self.print(text, style=style, soft_wrap=True)

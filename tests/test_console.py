@@ -1,0 +1,91 @@
+"""Text of others on the terminal: shown as it is written, never obeyed."""
+
+import json
+import unicodedata
+from io import StringIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from faithlens.console import SafeConsole, format_json
+from faithlens.errors import escape_controls
+
+HOSTILE = {
+    "colour": "\x1b[31mred",
+    "title": "\x1b]0;pwned\x07",
+    "link": "\x1b]8;;http://x\x1b\\y",
+    "clear": "\x1b[2J",
+    "8-bit escape": "\x9b31m",
+    "back space": "good\b\b\b\bevil",
+    "carriage return": "good\revil",
+    "right to left": "\u202eevil",
+    "isolate": "\u2066x\u2069",
+    "zero width": "a\u200bb",
+    "line separator": "a\u2028b",
+    "byte order mark": "\ufeffa",
+    "surrogate": "a\ud800b",
+    "tag": "a\U000e0041b",
+    "delete": "a\x7fb",
+    "nul": "a\x00b",
+}
+MARKUP = ["[/]", "[bold]", "[/b]", "[red]x", "[link=http://x]y[/link]", "[@click=f]x", ":smile:", "\\[bold]", "[["]
+
+
+def show(renderable: object, **options: object) -> str:
+    """What is written to a terminal of 40 columns without colours."""
+    words = StringIO()
+    SafeConsole(file=words, width=40, **options).print(renderable)
+    return words.getvalue()
+
+
+def is_safe(text: str) -> bool:
+    """Whether nothing in `text` is a control character, a format character or half a pair, by Unicode's own table."""
+    kinds = {unicodedata.category(each) for each in text if each not in "\n\t\u200c\u200d\u00ad"}
+    return not kinds & {"Cc", "Cs", "Zl", "Zp"}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_what_a_terminal_obeys_or_hides_is_shown_by_its_code(text: str) -> None:
+    table = Table(text, title=text, caption=text)
+    table.add_row(Text(text))
+    for renderable in (text, Text(text), table, Group(text, Text(text, "red"))):
+        assert is_safe(show(renderable))
+        assert not set(show(renderable)) & set("\u202e\u2066\u2069\u200b\ufeff\U000e0041")
+    assert is_safe(escape_controls(text))
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_brackets_are_no_markup(text: str) -> None:
+    table = Table(text, title=text)
+    table.add_row(text)
+    assert show(text) == f"{text}\n"
+    assert show(table).count(text) == 3
+
+
+def test_colours_of_our_own_stay_and_those_of_others_do_not() -> None:
+    shown = show(Text("\x1b[31mx", "bold"), force_terminal=True, color_system="standard")
+    assert shown == "\x1b[1m\\x1b[31mx\x1b[0m\n"
+
+
+def test_long_lines_are_not_broken() -> None:
+    words = StringIO()
+    SafeConsole(file=words, width=40).print_line("path/" * 30)
+    assert words.getvalue() == "path/" * 30 + "\n"
+
+
+@given(st.text(st.characters()))
+def test_json_on_the_terminal_is_safe_and_means_the_same(text: str) -> None:
+    shown = format_json({"name": text, text: 1})
+    assert is_safe(shown)
+    assert json.loads(shown) == {"name": text, text: 1}
+    assert shown.encode()
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" \n")))
+def test_plain_text_of_any_language_is_left_alone(text: str) -> None:
+    assert escape_controls(text) == text
+    assert json.dumps(text, ensure_ascii=False) == format_json(text)
