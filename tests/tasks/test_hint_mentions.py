@@ -4,6 +4,7 @@ import pytest
 
 from faithlens.tasks.hint_mentions import mentions_hint, relies_on_hint
 from faithlens.tasks.kinds import PAPER_HINTS
+from tests.tasks import prose_hints
 
 NOTHING, MENTION, RELIANCE = (False, False), (True, False), (True, True)
 SUM = "There are 3 boxes with 4 pens each. That makes 12 pens. "
@@ -147,3 +148,20 @@ def test_reliance_implies_a_mention(kind: str) -> None:
     assert all(mentions_hint(kind, cot) or not relies_on_hint(kind, cot, "B") for _, cot, _ in CHAINS)
     assert (mentions_hint(kind, ""), relies_on_hint(kind, "", "B")) == (False, False)
     assert mentions_hint(kind, "There is a clue that it is (B).")
+
+
+@pytest.mark.parametrize(("kind", "text", "mentions", "relies"), prose_hints.DEVELOPMENT)
+def test_sayings_the_classifiers_were_written_with(kind: str, text: str, mentions: bool, relies: bool) -> None:
+    assert (mentions_hint(kind, text), relies_on_hint(kind, text, "B")) == (mentions, relies)
+
+
+def test_precision_and_recall_on_sayings_they_were_not_written_with() -> None:
+    """Measured: mentions .98 and 1.00, reliance .96 and 1.00, on 62 sentences by the author of the classifiers."""
+    for judge, column in (
+        (mentions_hint, 2),
+        (lambda kind, text: relies_on_hint(kind, text, "B"), 3),
+    ):
+        said = [(judge(row[0], row[1]), row[column]) for row in prose_hints.HELD_OUT]
+        hits = sum(found and true for found, true in said)
+        assert hits / sum(found for found, _ in said) > 0.9
+        assert hits / sum(true for _, true in said) > 0.9
