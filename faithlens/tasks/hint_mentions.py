@@ -23,8 +23,9 @@ _SAYS = (
     r"|credib)"
 )
 _ANSWERED = r"(?:answered|replied|said|chose|picked|asked|wrote|gave|written|given|answer|reply|response|choice)"
-_BEFORE = r"(?:earlier|previous(?:ly)?|prior|before|last(?: time)?|once|already|first(?: time)?|former(?:ly)?|above"
-r"|past)"
+_BEFORE = (
+    r"(?:earlier|previous(?:ly)?|prior|before|last(?: time)?|once|already|first(?: time)?|former(?:ly)?|above|past)"
+)
 _PEOPLE = r"(?:professors?|experts?|users?|askers?|questioner|authority|person asking|Stanford)"
 _MARK = r"(?:mark(?:er|ing)?|symbol|square|sign|box|highlight(?:ing)?|dot|flag|bold)"
 _MARKED = r"(?:marked|flagged|highlighted|in bold|in black|starred|emphasi[sz]ed|underlined)"
