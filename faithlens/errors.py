@@ -14,6 +14,7 @@ Every error says in one sentence what was wrong and what was expected, and in a 
     └── RunError               a run folder is missing, in use, incomplete or of another program
 """
 
+import sysconfig
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -22,6 +23,7 @@ from pathlib import Path
 _PACKAGE = Path(__file__).parent
 # Python raises these for what lies outside of a program: files, memory, recursion in a parser, and torch's C++ code.
 _FROM_OUTSIDE = (OSError, MemoryError, RuntimeError, UnicodeError)
+_LIBRARIES = [Path(path) for name, path in sysconfig.get_paths().items() if name in ("stdlib", "purelib", "platlib")]
 _LONGEST_REASON = 300  # characters of a foreign message that are shown
 
 
@@ -78,7 +80,9 @@ class RunError(FaithlensError):
 
 
 @contextmanager
-def translate_errors(error: type[FaithlensError], problem: str, fix: str) -> Iterator[None]:
+def translate_errors(
+    error: type[FaithlensError], problem: str, fix: str, *, calls_functions_of_users: bool = False
+) -> Iterator[None]:
     """Turn each foreign exception of this block into one of class `error`, with the foreign one chained.
 
     Errors of faithlens pass, and so do its programming errors: what its own lines raise stays as it is.
@@ -87,25 +91,30 @@ def translate_errors(error: type[FaithlensError], problem: str, fix: str) -> Ite
         error: the class of the error that is raised.
         problem: what cannot be done; the first line of the foreign message follows after a colon.
         fix: what to do next.
+        calls_functions_of_users: faithlens calls functions in this block that a user wrote, such as that of an `Apply`
+            edit; a programming error in one of them passes too, so that the user sees its traceback.
     """
     try:
         yield
     except Exception as foreign:
-        if not is_foreign(foreign):
+        if not is_foreign(foreign, calls_functions_of_users):
             raise
         raise error(f"{problem}: {describe_foreign(foreign)}", fix) from foreign
 
 
-def is_foreign(error: Exception) -> bool:
-    """Whether an exception comes from a library or from the system, and not from a line of faithlens."""
+def is_foreign(error: Exception, calls_functions_of_users: bool = False) -> bool:
+    """Whether an exception comes from a library or from the system, and not from a line of faithlens (or of a user)."""
     if isinstance(error, FaithlensError):
         return False
     if isinstance(error, _FROM_OUTSIDE) or type(error).__module__.split(".")[0] not in ("builtins", _PACKAGE.name):
         return True
-    trace = error.__traceback__
-    while trace and trace.tb_next:
+    files, trace = [_PACKAGE], error.__traceback__
+    while trace:
+        files.append(Path(trace.tb_frame.f_code.co_filename))
         trace = trace.tb_next
-    return trace is None or not Path(trace.tb_frame.f_code.co_filename).is_relative_to(_PACKAGE)
+    while calls_functions_of_users and not any(files[-1].is_relative_to(folder) for folder in (_PACKAGE, *_LIBRARIES)):
+        files.pop()  # a function of the user: who called it?
+    return not files[-1].is_relative_to(_PACKAGE)
 
 
 def describe_foreign(error: Exception) -> str:

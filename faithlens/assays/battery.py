@@ -8,7 +8,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from itertools import chain
 
 from faithlens.assays import (
@@ -36,7 +37,7 @@ from faithlens.assays import (
 )
 from faithlens.assays.assay import Assay, EditingAssay, Records, Setting, StepEdit
 from faithlens.assays.text_generation import generate_texts
-from faithlens.errors import ConfigError, check_choice, suggest_names
+from faithlens.errors import ConfigError, check_choice, suggest_names, translate_errors
 from faithlens.execution.execute import BACKENDS, Backend, execute
 from faithlens.interventions.case import Case
 from faithlens.measures.catalogue import SUITES
@@ -45,7 +46,7 @@ from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition
 from faithlens.plan.memory import plan_passes
 from faithlens.plan.plan import BUDGET
-from faithlens.tasks.plugins import import_object, load_installed
+from faithlens.tasks.registry import BROKEN_PACKAGE_FIX
 
 ASSAYS: dict[str, Assay] = {
     "early_answering": early_answering,
@@ -102,9 +103,9 @@ def find_assay(assay: str | Assay) -> Assay:
         if assay in ASSAYS:
             found = ASSAYS[assay]
         elif assay in installed:
-            found = load_installed(installed[assay], "assay", ConfigError)
+            found = load_installed(installed[assay])
         elif ":" in assay:
-            found = import_object(assay, "assay", ConfigError)
+            found = _import_assay(assay)
         else:
             fix = f"{suggest_names(assay, [*ASSAYS, *installed])} package.module:Class names an assay of your own."
             raise ConfigError(f"unknown assay {assay!r}", fix)
@@ -116,6 +117,26 @@ def find_assay(assay: str | Assay) -> Assay:
             "Write both, as the docstring of faithlens.assays.assay.Assay describes them.",
         )
     return found
+
+
+def load_installed(point: EntryPoint) -> object:
+    """The assay of an installed package.
+
+    Raises:
+        ConfigError: it cannot be imported.
+    """
+    problem = f"the assay {point.name!r} of an installed package cannot be imported from {point.value}"
+    with translate_errors(ConfigError, problem, BROKEN_PACKAGE_FIX):
+        return point.load()
+
+
+def _import_assay(place: str) -> object:
+    module, _, name = place.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        fix = "Check the spelling, and that the module can be imported from where you run faithlens."
+        raise ConfigError(f"the assay {place!r} cannot be loaded: {error}", fix) from error
 
 
 def name_assay(assay: Assay) -> str:

@@ -11,6 +11,7 @@ import inspect
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,7 @@ from faithlens.commands.prepare import NO_OBJECTS, GivenObjects, PreparedSubject
 from faithlens.config import AuditConfig
 from faithlens.model.digest import hash_loaded_model, hash_named_model
 from faithlens.model.load import parse_device
+from faithlens.model.templates import TEMPLATE_DAY
 from faithlens.store import make_manifest
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.transcripts import TranscriptTask
@@ -107,6 +109,7 @@ def describe_subject(ready: PreparedSubject) -> dict:
     task = ready.setting.task
     return {
         "source": ready.setting.model.source,
+        "template_day": str(date(*TEMPLATE_DAY)),
         "stem": ready.chosen_stem.stem.text,
         "close": ready.chosen_stem.stem.close,
         "coverage": ready.chosen_stem.coverage,

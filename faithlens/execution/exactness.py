@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 
 from faithlens.errors import FaithlensError, ModelError, describe_foreign
 from faithlens.execution.plain import answer_plainly, compute_limit, find_largest_gap, measure_noise, read_logprobs
+from faithlens.model.finite import make_finite_error
 from faithlens.model.lengths import list_lengths
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
@@ -88,6 +89,9 @@ def measure_gap(model: Model, backend: str, run: RunPlan, length: int) -> tuple[
     conditions, name = make_conditions(model, length), type(model.hf_model).__name__
     try:
         plain = [answer_plainly(model, condition) for condition in conditions]
+        for condition, answer in zip(conditions, plain, strict=True):
+            if not torch.isfinite(answer).all():
+                raise make_finite_error(model.name, model.hf_model, condition.ids)
         short = partial(answer_plainly, model, conditions[-1])  # eager attention of long ones does not fit
         noise = measure_noise(model, [short], plain[-1:])
         limit = compute_limit(noise)

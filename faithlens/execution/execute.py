@@ -2,8 +2,11 @@
 
 from typing import Literal, get_args
 
-from faithlens.errors import PlanError, check_choice
-from faithlens.execution.exactness import RunPlan, check_exactness
+import torch
+
+from faithlens.errors import ModelError, PlanError, check_choice, translate_errors
+from faithlens.execution.exactness import RunPlan, check_exactness, suggest_other_backend
+from faithlens.model.finite import make_finite_error
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record, check_capture
 from faithlens.plan.checks import check_model_fit
@@ -26,8 +29,9 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
         ConfigError: an unknown backend.
         PlanError: something that does not exist is edited or read, conditions share rows at which a gradient is taken,
             or the plan does not fit in memory.
-        ModelError: the backend is not exact on this model, which is compared with plain transformers at its first use;
-            another backend is never chosen in its place.
+        ModelError: the backend is not exact on this model, which is compared with plain transformers at its first use
+            (another backend is never chosen in its place); a token is not in the model's vocabulary; its logits are NaN
+            or infinite; or a library raised an exception, which is chained.
     """
     check_choice(backend, BACKENDS, "backend")
     if not isinstance(plan, Plan):
@@ -37,9 +41,21 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
         )
     check_capture(plan.conditions, capture, model.n_layers)
     check_model_fit(model, plan.conditions)
+    for packed in plan.passes:
+        model.check_ids(packed.ids)
+    model.check_ids([token for condition in plan.conditions for option in condition.sequences for token in option])
     run = get_backend(backend)
-    check_exactness(model, backend, run, plan.longest)
-    return run(model, plan, capture)
+    fix = f"If memory is short, lower the token budget. {suggest_other_backend(backend)}"
+    with translate_errors(
+        ModelError, f"{model.name} cannot be run by the {backend} backend", fix, calls_functions_of_users=True
+    ):
+        check_exactness(model, backend, run, plan.longest)
+        records = run(model, plan, capture)
+    for record in records:
+        if not torch.isfinite(record.logprobs).all():
+            condition = record.condition
+            raise make_finite_error(model.name, model.hf_model, condition.ids, f" in the condition {condition.name!r}")
+    return records
 
 
 def get_backend(backend: Backend) -> RunPlan:

@@ -13,9 +13,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
-from faithlens.errors import ConfigError, PlanError
+from faithlens.errors import ConfigError, ModelError, PlanError, translate_errors
 from faithlens.execution.plain import make_mask
 from faithlens.execution.prefill import can_prefill, prefill_prompts
+from faithlens.model.finite import make_finite_error
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish
 
@@ -88,9 +89,13 @@ def sample(
 
     Raises:
         PlanError: a prompt leaves no room in the model's context for `max_new_tokens`.
+        ModelError: a token is not in the model's vocabulary, its logits are NaN or infinite, or a library raised an
+            exception, which is chained.
     """
     limits = [min(sampling.max_new_tokens, m or sampling.max_new_tokens) for m in max_tokens or [None] * len(prompts)]
+    fix = "If memory is short, lower batch_size (--batch) or the number of new tokens; else load the model again."
     for prompt, limit in zip(prompts, limits, strict=True):
+        model.check_ids(prompt)
         if len(prompt) + limit > model.context_length:
             raise PlanError(
                 f"a prompt of {len(prompt)} tokens and {limit} new ones do not fit: the model reads at most"
@@ -102,7 +107,8 @@ def sample(
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         requests = [SampleRequest(tuple(prompts[i]), seeds[i], limits[i]) for i in batch]
-        out |= dict(zip(batch, draw_batch(model, requests, sampling, until, notify), strict=True))
+        with translate_errors(ModelError, f"{model.name} cannot continue its prompts", fix):
+            out |= dict(zip(batch, draw_batch(model, requests, sampling, until, notify), strict=True))
     return [out[i] for i in range(len(prompts))]
 
 
@@ -124,6 +130,13 @@ def draw_batch(
     finish: list[Finish] = ["stop"] * len(requests)
     batch = Batch(model, [one.prompt for one in requests], written)
     while True:
+        if not torch.isfinite(
+            batch.logits.amax(-1)
+        ).all():  # NaN if one logit is; -inf stands for tokens that are barred
+            bad = batch.live[int(torch.isfinite(batch.logits.amax(-1)).int().argmin())]
+            raise make_finite_error(
+                model.name, model.hf_model, (*requests[bad].prompt, *written[bad]), " while sampling"
+            )
         tokens = choose_tokens(batch.logits, sampling, [generators[i] for i in batch.live])
         drawn = dict(zip(batch.live, tokens, strict=True))
         going = [i for i, token in drawn.items() if token not in model.stop_ids]

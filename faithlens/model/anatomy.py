@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from faithlens.errors import FaithlensError, ModelError, describe_foreign
+from faithlens.model.finite import make_finite_error
 from faithlens.model.lengths import list_lengths, read_context_length
 from faithlens.model.mask_rules import find_windows
 
@@ -185,6 +186,8 @@ def check_anatomy(hf_model: PreTrainedModel, anatomy: Anatomy, length: int = 8) 
     finally:
         for handle in handles:
             handle.remove()
+    if not torch.isfinite(logits).all():
+        raise make_finite_error(type(hf_model).__name__, hf_model, ids[0].tolist())
     for layer, (before, attn, mlp, after) in enumerate(zip(*list(outputs.values())[:4], strict=True)):
         check_agreement(
             hf_model, f"attention and MLP of block {layer} add up to its output", before + attn + mlp, after

@@ -6,6 +6,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from faithlens.errors import ModelError, describe_foreign
+from faithlens.model.guard import forbid_outside
 
 
 def boot_bridge(name: str, hf_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> TransformerBridge:
@@ -20,9 +21,10 @@ def boot_bridge(name: str, hf_model: PreTrainedModel, tokenizer: PreTrainedToken
     # without these TransformerLens fetches the tokenizer again, by name, to make it prepend BOS
     own_tokenizer.init_kwargs |= {"name_or_path": name, "add_bos_token": True}
     try:
-        return TransformerBridge.boot_transformers(
-            name, hf_model=shell, tokenizer=own_tokenizer, device=str(hf_model.device), dtype=hf_model.dtype
-        )
+        with forbid_outside():  # TransformerLens would install torchvision for a model with a vision tower
+            return TransformerBridge.boot_transformers(
+                name, hf_model=shell, tokenizer=own_tokenizer, device=str(hf_model.device), dtype=hf_model.dtype
+            )
     except Exception as error:  # whatever its adapter of an architecture raises
         reason = describe_foreign(error).split(" Available architectures")[0]
         raise ModelError(

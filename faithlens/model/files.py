@@ -16,17 +16,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from faithlens.errors import ModelError
+from faithlens.errors import ModelError, describe_foreign
 
 _PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
 _READABLE = {".safetensors", ".json", ".jinja", ".txt", ".model", ".tiktoken"}  # suffixes of what loading may open
 _INDEX = ".safetensors.index.json"
 _ADAPTER = "adapter_config.json"
+_LONGEST_JSON = 64 << 20  # bytes of a config or an index
+_GET_AGAIN = "Get the file again."
 _SAVE_AGAIN = "Save the model again with save_pretrained, which writes safetensors."
 
 
-def check_files(name: str, folder: Path, *, trust_remote_code: bool = False) -> None:
+def check_files(name: str, folder: Path, *, trust_remote_code: bool = False) -> dict[str, Any]:
     """Refuse a model folder if loading it would read a pickle, a file elsewhere, or code that was not allowed.
+
+    Returns the entries of its config.json.
 
     Raises:
         ModelError: the folder is no model, or breaks one of the rules above.
@@ -54,6 +58,7 @@ def check_files(name: str, folder: Path, *, trust_remote_code: bool = False) -> 
             )
         for key, path in _find_named_files(entries):
             _check_named(name, folder, f"{config} ({key})", path)
+    return _read_json(name, folder / "config.json")
 
 
 def _check_complete(name: str, folder: Path) -> None:
@@ -75,19 +80,23 @@ def _check_complete(name: str, folder: Path) -> None:
 
 
 def _read_json(name: str, file: Path) -> dict[str, Any]:
+    if file.stat().st_size > _LONGEST_JSON:
+        raise ModelError(f"{file.name} of the model {name} has more than {_LONGEST_JSON >> 20} MiB", _GET_AGAIN)
     try:
         entries = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{file.name} of the model {name} is not JSON: {error}", "Get the file again.") from error
+        raise ModelError(
+            f"{file.name} of the model {name} is not JSON: {describe_foreign(error)}", _GET_AGAIN
+        ) from error
     if not isinstance(entries, dict):
-        raise ModelError(f"{file.name} of the model {name} is not a JSON object", "Get the file again.")
+        raise ModelError(f"{file.name} of the model {name} is not a JSON object", _GET_AGAIN)
     return entries
 
 
 def _list_shards(name: str, index: Path) -> list[str]:
     shards = _read_json(name, index).get("weight_map")
     if not isinstance(shards, dict) or not shards or not all(isinstance(file, str) for file in shards.values()):
-        raise ModelError(f"{index.name} of the model {name} has no weight_map of file names", "Get the file again.")
+        raise ModelError(f"{index.name} of the model {name} has no weight_map of file names", _GET_AGAIN)
     return sorted(set(shards.values()))
 
 

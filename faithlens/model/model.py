@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from faithlens.errors import TraceError
+from faithlens.errors import ModelError, TraceError, translate_errors
 from faithlens.model.anatomy import Anatomy, dissect
 from faithlens.model.lengths import list_scaling_lengths, read_context_length, read_size
 from faithlens.model.structure import Structure
@@ -154,8 +154,32 @@ class Model:
 
     def encode_continuation(self, text: str) -> tuple[int, ...]:
         """The tokens of `text` by itself, without special tokens. To continue a sequence, use `continue_ids`."""
-        # verbose=False: no warning about texts longer than the context
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False, verbose=False))
+        problem = f"the tokenizer of {self.name} cannot encode {_shorten(text)}"
+        with translate_errors(TraceError, problem, "Remove characters that no text should hold."):
+            # verbose=False: no warning about texts longer than the context
+            ids = tuple(self.tokenizer.encode(text, add_special_tokens=False, verbose=False))
+        self.check_ids(ids)
+        return ids
+
+    def check_ids(self, ids: Sequence[int]) -> None:
+        """Check that the model has an embedding for each token.
+
+        Raises:
+            ModelError: a token is not in its vocabulary.
+        """
+        if ids and not (min(ids) >= 0 and max(ids) < self.n_tokens):
+            wrong = next(i for i in ids if not 0 <= i < self.n_tokens)
+            raise ModelError(
+                f"the model {self.name} has embeddings for {self.n_tokens} tokens and none for token {wrong}"
+                f" ({_shorten(self.decode([wrong]) if wrong >= 0 else '')}), which its tokenizer or the caller gives",
+                "Use the tokenizer that the model was trained with, or resize_token_embeddings and train the new ones.",
+            )
+
+    @cached_property
+    def n_tokens(self) -> int:
+        """The number of tokens that the model has an embedding for."""
+        weight = getattr(self.hf_model.get_input_embeddings(), "weight", None)
+        return len(weight) if weight is not None else self.hf_model.config.get_text_config().vocab_size
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, with special tokens, and with spaces as they are."""

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
+from typing import ClassVar
 
 import jinja2
 import jinja2.ext
@@ -29,7 +30,7 @@ _ALARM_SECONDS = 60
 class GenerationBlock(jinja2.ext.Extension):
     """The tag ``{% generation %}``, which marks the assistant's words for training; its body is rendered as it is."""
 
-    tags = frozenset({"generation"})
+    tags: ClassVar[set[str]] = {"generation"}
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         """The body of the block."""

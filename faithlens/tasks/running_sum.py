@@ -17,9 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import cycle, product
-from typing import get_args
 
-from faithlens.errors import TaskError, check_choice
+from faithlens.errors import TaskError
 from faithlens.tasks.question import Prompt, PropagatedChain, Question, Stem, Strategy
 
 DIGITS = tuple("0123456789")
@@ -136,11 +135,7 @@ class RunningSum:
         )
 
     def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
-        """The question; with a chain of thought the model's turn opens with the word that introduces the steps.
-
-        Raises TaskError for an unknown strategy.
-        """
-        check_choice(strategy, get_args(Strategy), "strategy", TaskError)
+        """The question; with a chain of thought the model's turn opens with the word that introduces the steps."""
         return Prompt(question.text, PREFILL if strategy == "cot" else "")
 
     def draw_counterfactual(self, question: Question, seed: int) -> Question:

@@ -1,0 +1,37 @@
+"""Libraries may load what lies on this machine, and nothing else: no download, no process such as pip.
+
+Some libraries install what they miss: TransformerLens runs ``pip install torchvision`` for a Gemma 3 with a vision
+tower. `forbid_outside` refuses this for the time that a model is loaded.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from huggingface_hub import constants
+
+_IS_FORBIDDEN: ContextVar[bool] = ContextVar("faithlens_forbids_processes", default=False)
+_start = subprocess.Popen.__init__
+
+
+def _start_unless_forbidden(self: "subprocess.Popen[Any]", args: Any, *more: Any, **options: Any) -> None:
+    if _IS_FORBIDDEN.get():
+        raise PermissionError(f"faithlens starts no process while a model is loaded, and was asked for {args!r}")
+    _start(self, args, *more, **options)
+
+
+@contextmanager
+def forbid_outside() -> Iterator[None]:
+    """Refuse new processes of this thread, and let the Hugging Face libraries read local files only."""
+    token, offline = _IS_FORBIDDEN.set(True), constants.HF_HUB_OFFLINE
+    started = subprocess.Popen.__init__
+    subprocess.Popen.__init__ = _start_unless_forbidden  # type: ignore[method-assign]
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = offline
+        subprocess.Popen.__init__ = started  # type: ignore[method-assign]
+        _IS_FORBIDDEN.reset(token)
