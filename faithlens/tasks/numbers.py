@@ -19,6 +19,9 @@ _OPENING = r"(?:[\s$*_({]|\\[(\[]|\\(?:boxed|text|mathbf)\{)*"
 _OPERATION = r"\s*(?:[-+*/×÷−]|\\times|\\div|\\cdot)\s*[0-9(]"
 _RESULT = re.compile(rf"={_OPENING}({NUMBER_PATTERN})(?![0-9])(?!{_OPERATION})")
 _MINUS_BEFORE = re.compile(r"(?:^|[\s=({:*_$])[-−](?:\\?[$€£])?$")
+_NAMES_BEFORE = re.compile(r"(?:\^\{?|[\w)]\*\*|[0-9]:|\b(?:option|choice)\s\(?)[-−]?$", re.I)
+_TIME_AFTER = re.compile(r":[0-5][0-9]|\s?[ap]\.?m\b", re.I)
+_ONLY_CHOOSES = re.compile(r"\s*(?:as|since|because)\b[^,=]*,[^0-9=]*\([A-Z]\)[^0-9=]*$", re.I)  # for a reason
 MAX_SLIP = 9
 """How far a plausible slip lies from the true value, in units of the last digit."""
 
@@ -47,8 +50,17 @@ def find_stated_value(step: str) -> str | None:
 
 def find_stated_span(step: str) -> tuple[int, int] | None:
     """Where `find_stated_value` stands in `step`, half open; None where it states none."""
-    matches = list(_RESULT.finditer(step, _find_start(step))) or list(_NUMBER.finditer(step, _find_start(step)))
+    start = _find_start(step)
+    matches = [match for match in _RESULT.finditer(step, start) if not _is_no_result(step, match)]
+    if not matches and not _ONLY_CHOOSES.match(step):
+        matches = [match for match in _NUMBER.finditer(step, start) if not _is_no_result(step, match)]
     return matches[-1].span(1) if matches else None
+
+
+def _is_no_result(step: str, match: re.Match[str]) -> bool:
+    """Whether a number is part of a time, an exponent, or the name of an option."""
+    start, stop = match.span(1)
+    return bool(_NAMES_BEFORE.search(step[max(0, start - 12) : start]) or _TIME_AFTER.match(step, stop))
 
 
 def find_stated_number(step: str) -> str | None:

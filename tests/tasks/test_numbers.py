@@ -123,3 +123,22 @@ def test_plain_number(text: str, expected: str | None) -> None:
 )
 def test_number_spans(step: str, found: list[str]) -> None:
     assert [step[slice(*span)] for span in find_number_spans(step)] == found
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "As 21 is odd, I choose (D).",
+        "The bus leaves at 12:30.",
+        "They meet at 8 a.m. there.",
+        "So I take option 3.",
+        "2. Go on.",
+    ],
+)
+def test_a_step_that_states_no_result_is_not_misstated(step: str) -> None:
+    assert misstate(step, QUESTION, random.Random(0)) is None
+
+
+def test_an_exponent_is_not_the_result() -> None:
+    assert find_stated_value("It has 17 terms of degree x^2.") == "17"
+    assert find_stated_value("As 21 is odd, 21 + 2 = 23.") == "23"
