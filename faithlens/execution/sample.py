@@ -3,8 +3,9 @@
 The random numbers of a sequence depend on its seed only, not on its neighbours in the batch or on global state.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import inf
 from typing import NamedTuple
 
@@ -104,12 +105,24 @@ def sample(
             )
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     out: dict[int, Continuation] = {}
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
+    for batch in cut_batches(model, order, [len(prompt) for prompt in prompts], max(limits, default=0), batch_size):
         requests = [SampleRequest(tuple(prompts[i]), seeds[i], limits[i]) for i in batch]
         with translate_errors(ModelError, f"{model.name} cannot continue its prompts", fix):
             out |= dict(zip(batch, draw_batch(model, requests, sampling, until, notify), strict=True))
     return [out[i] for i in range(len(prompts))]
+
+
+def cut_batches(
+    model: Model, order: Sequence[int], lengths: Sequence[int], limit: int, batch_size: int
+) -> Iterator[list[int]]:
+    """Cut prompts, in `order` of their lengths, into batches.
+
+    If sequences may exceed a scaling length, those of a batch have equal lengths, so that they exceed it together.
+    """
+    is_scaled = any(n < max(lengths, default=0) + limit for n in model.scaling_lengths)
+    for _, group in groupby(order, key=lambda i: lengths[i] if is_scaled else 0):
+        rest = list(group)
+        yield from (rest[start : start + batch_size] for start in range(0, len(rest), batch_size))
 
 
 class SampleRequest(NamedTuple):
@@ -171,11 +184,15 @@ class Batch:
         self.model, self.prompts, self.written = model, prompts, written
         self.live = list(range(len(prompts)))
         self.width = self.seen = max(map(len, prompts))
-        if can_prefill(model, self.width):
-            self.cache, self.logits = prefill_prompts(model, prompts)
+        self._read(prompts)
+
+    def _read(self, sequences: list[tuple[int, ...]]) -> None:
+        """Read the live sequences from their start."""
+        if can_prefill(self.model, self.seen):
+            self.cache, self.logits = prefill_prompts(self.model, sequences)
         else:
-            self.cache = DynamicCache(config=model.hf_model.config)
-            ids = torch.tensor([[0] * (self.width - len(p)) + list(p) for p in prompts])
+            self.cache = DynamicCache(config=self.model.hf_model.config)
+            ids = torch.tensor([[0] * (self.seen - len(s)) + list(s) for s in sequences])
             self.logits = self._forward(ids, 0)
 
     def keep(self, live: list[int]) -> None:
@@ -186,9 +203,12 @@ class Batch:
         self.live = live
 
     def advance(self) -> None:
-        """Read the last token of each live sequence."""
+        """Read the last token of each live sequence; all tokens, if from now on they are scaled in another way."""
         ids = torch.tensor([[self.written[i][-1]] for i in self.live])
         self.seen += 1
+        if self.seen - 1 in self.model.scaling_lengths:
+            self._read([(*self.prompts[i], *self.written[i]) for i in self.live])
+            return
         self.logits = self._forward(ids, self.seen - 1)
 
     def _forward(self, ids: Int[Tensor, "batch pos"], start: int) -> Float[Tensor, "batch vocab"]:
