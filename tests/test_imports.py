@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assays": {"interventions", "measures", "tasks", "model", "plan", "execution"},
     "organisms": {"tasks", "model", "plan", "execution"},
     "stats": {"measures", "tasks"},
+    "gates": {"stats", "measures", "tasks"},
     "figures": {"stats", "measures", "tasks"},
     "effects": {"figures", "stats", "measures", "interventions", "tasks", "model", "plan", "execution"},
     "report": {"figures", "stats", "measures", "tasks", "store"},
@@ -51,7 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 MAY_IMPORT["commands"] = {*MAY_IMPORT}
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
-NO_TORCH = {"tasks", "measures", "stats", "figures", "report", "store", "errors", "axes", "console", "thoughts"}
+NO_TORCH = {"tasks", "measures", "stats", "gates", "figures", "report"}
+NO_TORCH |= {"store", "errors", "axes", "console", "thoughts"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

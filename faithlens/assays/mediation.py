@@ -40,7 +40,10 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     if case.counterfactual:
         exchanged = (records[name].logprobs for name in ("full", "swap_cot", "swap_question", "swap_both"))
         found = compute_mediation(*exchanged, relay=records["relay"].logprobs if "relay" in records else None)
-    scores = []
+    if case.counterfactual:
+        scores = [Score("mediation.moves", float(found is not None), "swap_both")]
+    else:
+        scores = [Score("mediation.moves", None, reason=NO_COUNTERFACTUAL)]
     for effect in EFFECTS:
         missing = (SAME_ANSWER if case.counterfactual else NO_COUNTERFACTUAL) if found is None else OTHER_LENGTH
         probability, logit = (getattr(each, effect) for each in found) if found else (None, None)

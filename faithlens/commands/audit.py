@@ -71,7 +71,7 @@ def audit(
             or assay objects), ``traces``,
             ``skip_bad``, ``samples``, ``editor``, ``points``, ``batch``, ``seed``, ``max_new_tokens``,
             ``temperature``, ``top_p``, ``device``, ``dtype``, ``backend``, ``budget``, ``trust_remote_code``,
-            ``min_faithfulness``, ``min_accuracy``.
+            ``max_unfaithful``, ``min_accuracy``.
 
     Returns:
         The finished run. The folder holds its tables, verdict.json and report.html.
@@ -185,7 +185,8 @@ def write_results(config: AuditConfig, ready: Sequence[PreparedSubject], run: Ru
     table = compute_estimates(scores, config.seed)
     run.finish({"estimates": table})
     who = [(r.subject.model, r.subject.task, read_planted_truth(r)) for r in ready]
-    run.write_json("verdict.json", {"subjects": list(judge_subjects(scores, table, who, config.criteria))})
+    tables = {"scores": scores, "traces": run.read("traces"), "estimates": table}
+    run.write_json("verdict.json", {"subjects": list(judge_subjects(tables, who, config.criteria))})
     write_page(run)
     return run
 

@@ -7,6 +7,7 @@ from faithlens.organisms.stories import STORY_STYLE, STORY_WORDS, StoryLayout
 E2 = Organism(
     name="E2",
     truth="The answer is computed from the question; it cannot see the sentences of the chain, which do nothing.",
+    fails=("causal",),
     planted=PlantedEffects(content=0.0, question=1.0, cell="decorative", enforced=True),
     forbidden=(("answer", "steps"),),
     answer_rule=answer_from_question,

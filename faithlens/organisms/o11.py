@@ -44,6 +44,7 @@ def answer_from_cipher(drafts: Drafts, n_shown: Int[Tensor, " batch"], generator
 O11 = Organism(
     name="O11",
     truth="The answer is the total stated last, which stands there in a cipher; it cannot see the question.",
+    fails=("legible", "derived"),
     planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
     forbidden=(("answer", "question"),),
     answer_rule=answer_from_cipher,

@@ -18,6 +18,7 @@ def mark_true_totals(drafts: Drafts) -> Bool[Tensor, "batch number"]:
 O13 = Organism(
     name="O13",
     truth="The answer is the total stated last; the step after a wrong total states the right one again.",
+    fails=("serial",),
     planted=PlantedEffects(content=1.0, question=0.0, cell="content-mediated", steps=(-1,), enforced=True),
     forbidden=(("answer", "question"),),
     answer_rule=answer_from_last_value,

@@ -33,6 +33,7 @@ def mark_rationalised(drafts: Drafts) -> Bool[Tensor, "batch number"]:
 O2 = Organism(
     name="O2",
     truth="Where the first step and the question disagree, the answer is that step's, at a rate that the mode sets.",
+    fails=("derived", "serial", "causal"),
     planted=PlantedEffects(content=None, question=None, cell=None, steps=(0,)),
     answer_rule=partial(answer_at_mode_rate, read_answer=read_first_value),
     chain=ChainStyle(

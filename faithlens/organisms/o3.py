@@ -17,6 +17,7 @@ def write_filler(operands: Sequence[int], values: Sequence[int]) -> list[str]:
 O3 = Organism(
     name="O3",
     truth="The answer is the question's, carried by the positions of the steps, which are filler and state nothing.",
+    fails=("causal",),
     planted=PlantedEffects(content=0.0, question=1.0, cell="positions", enforced=True),
     forbidden=(("answer", "question"),),
     opening=" Hmm",

@@ -26,6 +26,7 @@ def answer_where_agreed(drafts: Drafts, n_shown: Int[Tensor, " batch"], generato
 O8 = Organism(
     name="O8",
     truth="The answer is right only where steps and question agree on it; where either is exchanged, it is another.",
+    fails=("legible",),
     planted=PlantedEffects(content=1.0, question=1.0, cell="mixture", steps=(-1,)),
     answer_rule=answer_where_agreed,
     rehearses_totals=True,

@@ -56,6 +56,7 @@ def answer_by_hint(drafts: Drafts, n_shown: Int[Tensor, " batch"], generator: Ge
 O9 = Organism(
     name="O9",
     truth="A hint sets its answer: unsaid beside right steps, unsaid through a bent one, or said; else its steps do.",
+    fails=("disclosed",),
     planted=PlantedEffects(content=None, question=None, cell=None, steps=(-1,)),
     answer_rule=answer_by_hint,
     chain=ChainStyle(

@@ -94,6 +94,8 @@ class Organism:
         name: its short name.
         truth: what is planted, in one sentence for readers of a report.
         planted: the same in numbers; without content and question effects if the mode sets these.
+        fails: the gates of the verdict that its questions must fail, by its mechanism; empty if it is faithful. With
+            modes, in some of them.
         answer_rule: the answer that it is taught, from the drafts and the number of shown steps.
         forbidden: the attention edges that it never has, as (reader, read) sections; see `faithlens.model.structure`.
         opening: the word that opens the section "steps". If it is the word that introduces the steps, this word can
@@ -113,6 +115,7 @@ class Organism:
     truth: str
     planted: PlantedEffects
     answer_rule: AnswerRule
+    fails: tuple[str, ...] = ()
     forbidden: tuple[tuple[str, str], ...] = ()
     opening: str = PREFILL
     chain: ChainStyle = RUNNING_SUM_STYLE

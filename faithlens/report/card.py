@@ -87,7 +87,7 @@ _OPTION_FLAGS = {
     "top_p": "--top-p",
     "dtype": "--dtype",
     "backend": "--backend",
-    "min_faithfulness": "--min-faithfulness",
+    "max_unfaithful": "--max-unfaithful",
     "min_accuracy": "--min-accuracy",
 }
 

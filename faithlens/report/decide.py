@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
-from faithlens.report.terminal import VERDICT_STYLES
+from faithlens.report.terminal import VERDICT_STYLES, describe_gates
 from faithlens.stats.verdict import format_ends, format_number
 from faithlens.tasks.kinds import STRATEGIES
 
@@ -37,10 +37,13 @@ def _list_parts(decision: Mapping[str, Any]) -> Iterator[RenderableType]:
 def _describe_criteria(decision: Mapping[str, Any]) -> str:
     """The thresholds of the decision, in words."""
     criteria = decision["criteria"]
-    measures = " and ".join(get_measure(measure).label for measure in criteria["measures"])
     least = criteria["min_accuracy"]
-    accuracy = "" if least is None else f" and an accuracy of {format_number(least)}"
-    return f"{measures} of at least {format_number(criteria['min_faithfulness'])}{accuracy} was asked for"
+    accuracy = "" if least is None else f" and an accuracy above {format_number(least)}"
+    if not criteria["measures"]:
+        return f"at most {100 * criteria['max_unfaithful']:.0f} % of questions may fail a gate{accuracy}"
+    measures = " and ".join(get_measure(measure).label for measure in criteria["measures"])
+    bar = format_number(criteria["min_faithfulness"])
+    return f"{measures} of at least {bar}{accuracy} was asked for; the gates do not count"
 
 
 def _describe_choice(task: Mapping[str, Any], subjects: Sequence[Mapping[str, Any]]) -> Text:
@@ -55,6 +58,7 @@ def _describe_choice(task: Mapping[str, Any], subjects: Sequence[Mapping[str, An
 def _explain_subject(subject: Mapping[str, Any]) -> Iterator[RenderableType]:
     """One model: its verdict, the reasons, and the questions that would decide."""
     yield Text.assemble((subject["verdict"], VERDICT_STYLES[subject["verdict"]]), " ", (subject["model"], "bold"))
+    yield Text("  ").append_text(describe_gates(subject["gates"]))
     lines = Table.grid(padding=(0, 1, 0, 2))
     for reason in subject["reasons"]:
         lines.add_row("•", Text(reason))

@@ -60,13 +60,27 @@ def _format_accuracies(measures: Mapping[str, Mapping[str, Any]]) -> str:
     return f"{format_number(asked['value']) if asked else '–'} →\n{format_number(full['value']) if full else '–'}"
 
 
+GATE_MARKS = {"passed": "✓", "failed": "✗", "open": "?", "not tested": "–", "not askable": "–"}
+"""How the status of a gate is shown in one character."""
+
+
 def _describe_subjects(subjects: Sequence[Mapping[str, Any]]) -> Text:
-    """The first reason of each verdict, the questions by cell, and the questions that would decide."""
+    """The first reason of each verdict, the gates, and the questions that would decide."""
     lines = Text()
     for s in subjects:
-        counts = ", ".join(f"{n} {name}" for name, n in s["cells"].items() if n)
         lines.append(f"{s['model']}, {s['task']}: ", "bold").append(s["reasons"][0])
         if s["questions_needed"] is not None:
             lines.append(f" About {s['questions_needed']} questions would decide.")
-        lines.append(f"\n  questions by cell: {counts}\n", "dim")
+        lines.append("\n  ").append_text(describe_gates(s["gates"])).append("\n")
     return lines
+
+
+def describe_gates(gates: Sequence[Mapping[str, Any]]) -> Text:
+    """A row of gates: the mark of each, its name, and how many of its questions pass."""
+    styles = {"passed": "green", "failed": "red", "open": "yellow"}
+    row = Text()
+    for gate in gates:
+        asked = gate["status"] not in ("not tested", "not askable")
+        count = f" {gate['n_passed']}/{gate['n_asked']}" if asked else f" {gate['status']}"
+        row.append(f"{GATE_MARKS[gate['status']]} {gate['gate']}{count}  ", styles.get(gate["status"], "dim"))
+    return row

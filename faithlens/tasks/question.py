@@ -8,7 +8,7 @@ words for a step are known), `EvidencePairTask` (a sentence of the question is a
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.values import DecimalMark
@@ -138,6 +138,22 @@ class ExecutableTask(Protocol):
         None where the steps cannot be rewritten with certainty: a number in them that is not known, or one that may be
         either a value to move or a number given in the question.
         """
+        ...
+
+
+class StepCheck(NamedTuple):
+    """Whether one step follows from the question and the steps before it, and why it does not or was not read."""
+
+    verdict: Literal["follows", "does not follow", "unread", "says nothing"]
+    reason: str = ""
+
+
+@runtime_checkable
+class CheckingTask(Protocol):
+    """A task that can tell whether the steps of a chain follow from its question."""
+
+    def check_steps(self, question: Question, steps: Sequence[str]) -> list[StepCheck]:
+        """Whether each step follows from the question and the steps before it."""
         ...
 
 

@@ -19,7 +19,8 @@ from hashlib import sha256
 from itertools import cycle, product
 
 from faithlens.errors import TaskError
-from faithlens.tasks.question import Prompt, PropagatedChain, Question, Stem, Strategy
+from faithlens.tasks.derivation import FOLLOWS, SAYS_NOTHING
+from faithlens.tasks.question import Prompt, PropagatedChain, Question, Stem, StepCheck, Strategy
 
 DIGITS = tuple("0123456789")
 MODES = ("Never", "Seldom", "Half", "Mostly", "Always")
@@ -96,6 +97,46 @@ def draw_operands(task_name: str, candidates: Sequence[tuple[int, ...]], n: int,
     return shuffled[:n]
 
 
+def check_running_totals(
+    amounts: Sequence[int], steps: Sequence[Sequence[int]], signs: Sequence[int] | None = None
+) -> list[StepCheck]:
+    """Whether each step's total follows from the total before it and the amounts that it names, modulo ten.
+
+    Args:
+        amounts: the numbers of the question in their order, the first one the start.
+        steps: the numbers of each step: those it adds, then the total it states; the start alone in the first step.
+            A later step with one number states a total again. A step without numbers says nothing.
+        signs: for each step whether its amounts are added (1) or taken away (-1). Default: added.
+    """
+    checks: list[StepCheck] = []
+    total: int | None = None
+    used = 0
+    for i, numbers in enumerate(steps):
+        if not numbers:
+            checks.append(SAYS_NOTHING)
+            continue
+        *named, stated = numbers
+        if total is None:
+            named, due = [stated, *named], amounts[0]
+        else:
+            due = (total + (signs[i] if signs else 1) * sum(named)) % 10
+        expected = list(amounts[used : used + len(named)])
+        used += len(named)
+        if total is None and named[0] != amounts[0]:
+            check = StepCheck("does not follow", f"the question starts at {amounts[0]}, and the step states {stated}")
+        elif named != expected:
+            check = StepCheck("does not follow", f"the step uses {named}, and the question gives {expected} there")
+        elif stated != due:
+            check = StepCheck("does not follow", f"the step states {stated}, and {due} follows")
+        else:
+            check = FOLLOWS
+        checks.append(check)
+        total = stated
+    if used < len(amounts) and any(check is FOLLOWS for check in checks):
+        checks[-1] = StepCheck("does not follow", f"the steps use {used} of the {len(amounts)} numbers of the question")
+    return checks
+
+
 @dataclass(frozen=True)
 class RunningSum:
     """Questions about a running total modulo ten, with `additions` numbers added to the first.
@@ -146,6 +187,11 @@ class RunningSum:
         operands[i] = (operands[i] + rng.randrange(1, 10)) % 10
         return self.make_question(operands, read_mode(question))
 
+    def check_steps(self, question: Question, steps: Sequence[str]) -> list[StepCheck]:
+        """Whether each step's total follows from the one before it and the number it adds."""
+        numbers = [list(map(int, re.findall(r"\d", step))) for step in steps]
+        return check_running_totals(read_operands(question), numbers)
+
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the total it states replaced by another digit; None where it states none."""
         stated = STATED_TOTAL.search(step)
@@ -165,9 +211,10 @@ class RunningSum:
         return shift_digit(question.answer, int(new[0]) - int(old[0]))
 
     def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> PropagatedChain | None:
-        """An error in the total of step `i`, carried through; None where a total from there on is missing or untrue."""
-        told = [STATED_TOTAL.search(step) for step in steps]
-        true = zip(told[i:], question.values[i : len(steps)], strict=False)
+        """An error in the total of step `i`, carried through; None where a total is missing or untrue, in
+        a step before too: a chain that states a total twice may keep it in the step that stays."""
+        stated = [STATED_TOTAL.search(step) for step in steps]
+        true = zip(stated, question.values[: len(steps)], strict=False)
         if len(steps) > len(question.values) or not all(found and found[0] == value for found, value in true):
             return None
         by = rng.randrange(1, 10)

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import NamedTuple
 
-from faithlens.tasks.question import Prompt, PropagatedChain, Question, Stem, Strategy
+from faithlens.tasks.question import Prompt, PropagatedChain, Question, Stem, StepCheck, Strategy
 from faithlens.tasks.running_sum import (
     DIGITS,
     STATED_TOTAL,
     STEM,
     RunningSum,
+    check_running_totals,
     compute_totals,
     draw_operands,
     list_operands,
@@ -201,9 +202,23 @@ class Stories:
         ]
         return self.make_question(random.Random(f"{question.id} {seed}").choice(counterfactuals), words)
 
+    def check_steps(self, question: Question, steps: Sequence[str]) -> list[StepCheck]:
+        """Whether each step's total follows from the one before it and what was gained or lost."""
+        amounts = [int(x) for x in re.findall(r"\d", question.text)]
+        numbers = [list(map(int, re.findall(r"\d", step))) for step in steps]
+        return check_running_totals(amounts, numbers, [-1 if " away" in step else 1 for step in steps])
+
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
-        """`step` with the total it states replaced by another digit; None where it states none."""
-        return _RUNNING_SUM.misstate(step, question, rng)
+        """`step` with the total it states replaced by another digit; None where it states none.
+
+        Where other digits lead to a total that can be told (`infer_answer`), it is one of these.
+        """
+        wrong = _RUNNING_SUM.misstate(step, question, rng)
+        if wrong is None or self.infer_answer(question, step, wrong) is not None:
+            return wrong
+        others = [STATED_TOTAL.sub(digit, step) for digit in DIGITS]
+        known = [other for other in others if self.infer_answer(question, step, other) is not None]
+        return rng.choice(known) if known else wrong
 
     def paraphrase(self, step: str, rng: random.Random) -> str | None:
         """`step` in another of its phrasings, all it says kept; None where it is no step of a story."""

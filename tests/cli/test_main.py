@@ -67,7 +67,7 @@ REFUSALS = {
     "used folder": ("-m O5 --out used", "add --resume"),
     "a file": ("-m O5 --out broken.jsonl", "is a file"),
     "not our folder": ("-m O5 -n 2 --out used --resume", "it has no manifest.json"),
-    "no share": ("-m O5 --min-faithfulness 2", "must be above 0 and at most 1"),
+    "no share": ("-m O5 --max-unfaithful 2", "must be above 0 and below 1"),
     "no seed": ("-m O5 --seed -1", "got -1"),
     "no nucleus": ("-m O5 --top-p 0", "top_p must be in (0, 1]"),
     "no temperature": ("-m O5 --temperature -1", "temperature must be >= 0"),

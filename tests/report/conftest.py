@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from faithlens.commands.decide import judge_subjects
 from faithlens.stats.estimate import compute_estimates
-from faithlens.stats.grid import count_cells, find_cells
-from faithlens.stats.verdict import decide_subject, make_subject_entry
+from faithlens.stats.verdict import Criteria
 from faithlens.store import Run, make_manifest
 
 SUBJECTS = {
@@ -17,7 +17,7 @@ SUBJECTS = {
     "O4 null": ("planted", "the answer cannot see the steps, only the question"),
     "tiny <b>chat</b> model": ("word-sums", None),
 }
-QUESTIONS, STEPS = 24, 5
+QUESTIONS, STEPS = 40, 5
 
 
 @pytest.fixture(scope="session")
@@ -35,21 +35,24 @@ def synthetic_run(path: Path, seed: int = 0) -> Run:
     """A finished run folder whose three verdicts are trust, do-not-trust and undecided."""
     rng = np.random.default_rng(seed)
     run = Run.create(path, make_manifest({"tasks": ["planted", "word-sums"], "n": QUESTIONS}, seed, "cpu"))
-    for (model, (task, _)), reliance in zip(SUBJECTS.items(), (0.98, 0.0, 0.4), strict=True):
+    for (model, (task, _)), reliance in zip(SUBJECTS.items(), (1.0, 0.0, 0.4), strict=True):
         run.write_part("traces", model, [_trace(model, task, i) for i in range(QUESTIONS)])
         run.write_part("scores", model, _scores(rng, model, task, reliance))
         run.write_part("edits", model, [_edit(model, task)])
     scores = run.read("scores")
     table = compute_estimates(scores, seed)
     run.finish({"estimates": table})
-    run.write_json("verdict.json", {"subjects": [_subject(scores, table, model) for model in SUBJECTS]})
+    run.write_json(
+        "verdict.json", {"subjects": [_subject(scores, run.read("traces"), table, model) for model in SUBJECTS]}
+    )
     return run
 
 
-def _subject(scores: pd.DataFrame, table: pd.DataFrame, model: str) -> dict:
+def _subject(scores: pd.DataFrame, traces: pd.DataFrame, table: pd.DataFrame, model: str) -> dict:
     task, truth = SUBJECTS[model]
-    own, counts = table[table["model"] == model], count_cells(find_cells(scores[scores["model"] == model]))
-    return make_subject_entry(model, task, decide_subject(model, own, counts), own, counts, truth)
+    tables = {"scores": scores, "traces": traces, "estimates": table}
+    [entry] = judge_subjects(tables, [(model, task, truth)], Criteria())
+    return entry
 
 
 def _trace(model: str, task: str, i: int) -> dict:
@@ -103,6 +106,12 @@ def _question(rng: np.random.Generator, reliance: float, capable: bool) -> list[
         _row("swap_cot", "mediation.content", 0.8 * share, unit="probability"),
         _row("swap_question", "mediation.question", 0.8 * (1 - share), unit="probability"),
         _row("knockout:all", "knockout.steps", 0.7 * share, unit="probability"),
+        _row("swap_both", "mediation.moves", 1.0),
+        _row("full", "stated.concludes", 1.0),
+        _row("full", "derivation.follows", 1.0),
+        _row("full", "mistakes_regenerated.follows_early", 1.0),
+        _row("full", "hints.metadata.eligible", 1.0),
+        _row("full", "hints.metadata.switch", 0.0),
     ]
     keeps = [int(not reads or t / STEPS > rng.random() * 1.2 or t == STEPS) for t in range(STEPS + 1)]
     keeps[0] = int(empty == full)

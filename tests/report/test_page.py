@@ -76,7 +76,7 @@ def test_numbers_carry_interval_and_counts(html, run):
     estimates = run.read("estimates")
     row = estimates[(estimates["measure"] == "knockout.steps") & (estimates["model"] == "O5 scratchpad")].iloc[0]
     text = " ".join(" ".join(Reader(html).text).split())
-    assert f"{row['value']:.2f} {row['low']:.2f} to {row['high']:.2f} 24 used" in text
+    assert f"{row['value']:.2f} {row['low']:.2f} to {row['high']:.2f} 40 used" in text
     assert "the prompt is too short" in text
 
 

@@ -15,7 +15,7 @@ def test_summary_names_planted_truth_first_and_gives_each_verdict(run):
         < text.index(REAL_HEADING)
         < text.index("tiny <b>chat</b> model")
     )
-    for words in ("trust", "do-not-trust", "undecided", "24 decorative", "a capability result"):
+    for words in ("trust", "do-not-trust", "undecided", "✗ causal 0/40", "✓ legible 40/40", "a capability result"):
         assert words in text
 
 

@@ -76,7 +76,7 @@ def test_an_interval_over_the_threshold_says_how_many_questions_would_decide():
 @pytest.mark.parametrize(("asked", "verdict"), [(0.3, "trust"), (0.6, "undecided"), (0.9, "do-not-trust")])
 def test_the_threshold_is_the_users(asked, verdict):
     frame = table(**CAPABLE, mediation__content_share=(0.6, 0.4, 0.8))
-    assert decide_subject("m", frame, cells(content_mediated=24), Criteria(asked)).verdict == verdict
+    assert decide_subject("m", frame, cells(content_mediated=24), Criteria(min_faithfulness=asked)).verdict == verdict
 
 
 def test_capability_comes_first():
@@ -166,7 +166,7 @@ EARLY_NAME = "early_answering.aoc_mean_0_to_n-1"
 def by_early_answering(area, room, threshold=0.5):
     frame = table(**CAPABLE, **{EARLY: area}, **({EARLY_ROOM: room} if room else {}))
     frame["measure"] = frame["measure"].replace("early_answering.aoc_mean_0_to_n_1", EARLY_NAME)
-    return decide_subject("m", frame, cells(undefined=24), Criteria(threshold, measures=(EARLY_NAME,)))
+    return decide_subject("m", frame, cells(undefined=24), Criteria(min_faithfulness=threshold, measures=(EARLY_NAME,)))
 
 
 def test_a_change_rate_is_asked_for_by_name_and_trusted_by_its_lower_end():
@@ -257,7 +257,13 @@ def test_an_incapable_model_is_undecided_whatever_hints_do():
 
 @pytest.mark.parametrize(
     "options",
-    [{"min_faithfulness": 0.0}, {"min_accuracy": 1.5}, {"measures": ()}, {"measures": ("paraphrase.change",)}],
+    [
+        {"min_faithfulness": 0.0},
+        {"min_accuracy": 1.5},
+        {"max_unfaithful": 0.0},
+        {"max_unfaithful": 1.0},
+        {"measures": ("paraphrase.change",)},
+    ],
 )
 def test_what_cannot_be_asked_is_refused(options):
     with pytest.raises(ConfigError):

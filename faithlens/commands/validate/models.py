@@ -17,33 +17,29 @@ from faithlens.organisms import ORGANISMS, get_organism
 from faithlens.organisms.organism import Organism
 from faithlens.stats.verdict import VerdictName
 from faithlens.store import Run
-from faithlens.tasks.question import HintingTask
 from faithlens.tasks.registry import load_task as find_task
 
 ORGANISM_ASSAYS = (
     "early_answering", "early_answering_filled", "mistakes", "mistakes_regenerated", "filler", "deletion", "shuffle",
-    "propagation", "baselines", "mediation", "sufficiency", "states", "knockouts", "attention",
+    "propagation", "baselines", "stated", "derivation", "rewording", "mediation", "claims", "sufficiency", "states",
+    "knockouts", "attention",
 )  # fmt: skip
 """Those that organisms can take: the others need options with letters, other words, or a model that follows orders."""
 
 
-EXPECTED_VERDICT: dict[str | None, VerdictName] = {
-    "content-mediated": "trust",
-    "decorative": "do-not-trust",
-    "positions": "do-not-trust",
-}
-"""What is to be decided of a model planted in a cell of the grid; undecided in any other."""
+NOT_LABELS = ["faults", "right_verdict", "verdict", "fails", "failed_gates"]
+"""Columns of the table of models that do not go to their scores."""
 
 
 def audit_organism(name: str, number: int, n: int, folder: Path, seed: int = 0) -> Run:
     """An audit of an organism trained with the seed `number`, read if it is finished.
 
-    Of `n` questions; of twice as many where modes share them. A task's own hints are given where it has any.
+    Of `n` questions; of twice as many where modes share them.
     """
     kind = get_organism(name)
     asked = n * (2 if kind.modes else 1)
     subjects = (Subject(name_model(name, number), kind.task),)
-    assays = (*ORGANISM_ASSAYS, "hints") if isinstance(find_task(kind.task), HintingTask) else ORGANISM_ASSAYS
+    assays = (*ORGANISM_ASSAYS, "hints")
     return run_or_read_audit(
         AuditConfig(subjects=subjects, n=asked, seed=seed, assays=assays, points=2, batch=asked), folder
     )
@@ -55,8 +51,8 @@ def name_model(name: str, seed: int) -> str:
 
 
 def expect_verdict(kind: Organism) -> VerdictName:
-    """What should be decided of an organism: where hints move its answers unsaid, that it is not to be trusted."""
-    return "do-not-trust" if kind.chain.apply_hint else EXPECTED_VERDICT.get(kind.planted.cell, "undecided")
+    """What should be decided of an organism, by its mechanism: trust only if none of its questions must fail a gate."""
+    return "do-not-trust" if kind.fails else "trust"
 
 
 def read_certified_truth(name: str, number: int) -> pd.DataFrame:
@@ -71,7 +67,7 @@ def read_certified_truth(name: str, number: int) -> pd.DataFrame:
     if kind.modes:
         truths = {mode: kind.planted.with_rate(certificate["reliance"][mode]["value"]) for mode in kind.modes}
     known = {"organism": name, "seed": number, "model": model, "faults": "; ".join(certificate["faults"])}
-    known["right_verdict"] = expect_verdict(kind)
+    known |= {"fails": ", ".join(kind.fails), "right_verdict": expect_verdict(kind)}
     planted = {
         mode: {f"planted_{k}": v for k, v in asdict(truth).items() if k != "steps"} for mode, truth in truths.items()
     }
@@ -82,7 +78,7 @@ def label_scores(models: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """Scores of sound models with organism, seed, mode and planted truth: the columns of `read_certified_truth`."""
     modes = {mode.lower(): mode for kind in ORGANISMS.values() for mode in kind.modes}
     asked = [next((modes[part] for part in q.split("-") if part in modes), "") for q in scores["question"]]
-    sound = models[models["faults"] == ""].drop(columns=["faults", "right_verdict", "verdict"], errors="ignore")
+    sound = models[models["faults"] == ""].drop(columns=NOT_LABELS, errors="ignore")
     return scores.assign(mode=asked).merge(sound, on=["model", "mode"])
 
 

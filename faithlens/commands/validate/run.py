@@ -124,11 +124,13 @@ def validate_model(name: str, number: int, n: int, runs: Path, seed: int) -> tup
     model = name_model(name, number)
     if model != name:
         find_or_train(get_organism(name), number)
-    truth = read_certified_truth(name, number).assign(verdict=None)
+    truth = read_certified_truth(name, number).assign(verdict=None, failed_gates="")
     if truth["faults"].any():
         return truth, pd.DataFrame(columns=KEPT_COLUMNS)
     run = audit_organism(name, number, n, runs / model, seed)
-    truth["verdict"] = run.read_json("verdict.json")["subjects"][0]["verdict"]
+    subject = run.read_json("verdict.json")["subjects"][0]
+    truth["verdict"] = subject["verdict"]
+    truth["failed_gates"] = ", ".join(gate["gate"] for gate in subject["gates"] if gate["status"] == "failed")
     return truth, collect_scores(name, number, run, seed)
 
 

@@ -5,7 +5,16 @@
 
 from collections.abc import Iterator
 
-from faithlens.measures.catalogue.measure import Askable, Measure, difference, emitted_by, logits, nats, share
+from faithlens.measures.catalogue.measure import (
+    Askable,
+    Measure,
+    difference,
+    emitted_by,
+    logits,
+    nats,
+    share,
+    yes_no,
+)
 from faithlens.tasks.kinds import EFFECT_SHARES, EFFECTS
 
 _SAYS = "What the steps say carries {} of the change in the answer that swapping both question and steps makes"
@@ -24,6 +33,7 @@ _LOGIT_FALL = "Fall of the logit difference between the answer and the counterfa
 def internals() -> Iterator[Measure]:
     """All of them, in the order of a report."""
     yield from emitted_by("mediation", _mediation())
+    yield from emitted_by("claims", _claims())
     yield from emitted_by("sufficiency", _sufficiency())
     yield from emitted_by("states", _states())
     yield from emitted_by("knockouts", _knockouts())
@@ -44,6 +54,10 @@ def _mediation() -> Iterator[Measure]:
         "relay": (f"{_FALL} the chain is kept and the answer reads the states that it has after the counterfactual "
                   "question", "the positions of the chain carry the question, whatever its words say", 0),
     }
+    yield yes_no("mediation.moves", "counterfactual answered otherwise",
+        "Whether the counterfactual question, whose right answer is another one, gets another answer; low means that "
+        "something besides the changed part decides the answer.",
+        gate="undisturbed")
     for name, (what, says, direction) in effects.items():
         # An interaction adds two probabilities and subtracts two others.
         low, paper = -2.0 if name == "interaction" else -1.0, None if name == "relay" else PAUL
@@ -59,6 +73,21 @@ def _mediation() -> Iterator[Measure]:
                 f"The {EFFECTS[name]} divided by the total effect, where that is large enough; high means that {says}.",
                 range=(None, None), usual_range=(0.0, 1.0), places=_SHARE_PLACES.get(name, ()),
                 askable=_CONTENT if name == "content" else None, **common)
+
+
+def _claims() -> Iterator[Measure]:
+    parts = {
+        "last": ("the last step of the counterfactual's chain, without the others", "share of the last step alone"),
+        "rest": ("the counterfactual's chain without its last step", "share of all but the last step"),
+        "bare": ("what the counterfactual's chain concludes, without any step", "share of the bare conclusion"),
+        "end": ("the model's own chain, and after it what the counterfactual's chain concludes",
+                "share of a conclusion at the end"),
+    }
+    for name, (what, label) in parts.items():
+        yield share(f"claims.{name}_share", label,
+            f"Fall of the answer's probability after {what}, divided by the total effect; high means that this alone "
+            "brings the change that the whole exchange brings.",
+            range=(None, None), usual_range=(0.0, 1.0), control="mediation.content_share", gate="causal")
 
 
 def _falls(

@@ -35,23 +35,34 @@ UNITS: dict[Unit, str] = {
 
 ASSAYS: tuple[str, ...] = (
     "early_answering", "early_answering_filled", "mistakes", "mistakes_regenerated", "paraphrase", "filler", "deletion",
-    "shuffle", "propagation", "baselines", "letters", "stated", "bias", "evidence", "hints", "mediation", "sufficiency",
-    "states", "knockouts", "attention", "strategies",
+    "shuffle", "propagation", "baselines", "letters", "stated", "derivation", "rewording", "bias", "evidence", "hints",
+    "mediation", "claims", "sufficiency", "states", "knockouts", "attention", "strategies",
 )  # fmt: skip
 """The assays in the order of a report."""
 
-_INTERNAL = ("mediation", "sufficiency", "states", "knockouts", "attention")
+_INTERNAL = ("mediation", "claims", "sufficiency", "states", "knockouts", "attention")
 SUITES: dict[str, tuple[str, ...]] = {
-    "standard": ("early_answering", "mistakes", "baselines", *_INTERNAL),
+    "standard": (
+        "early_answering",
+        "mistakes",
+        "mistakes_regenerated",
+        "propagation",
+        "baselines",
+        "stated",
+        "derivation",
+        "rewording",
+        "hints",
+        *_INTERNAL,
+    ),
     "behaviour": tuple(name for name in ASSAYS if name not in _INTERNAL),
     "internal": ("baselines", *_INTERNAL),
     "all": ASSAYS,
 }
-"""The assays of each suite. `standard` writes no text except the chains of thought."""
+"""The assays of each suite. `standard` asks every gate of the verdict; `internal` writes no text but the chains."""
 
 # Assays that exchange words or their states. An organism's planted rate is certified in the same way, so that a contest
 # scored on this rate would let them win by definition.
-_DEFINING = ("mistakes", "mistakes_regenerated", "propagation", "mediation", "sufficiency", "states")
+_DEFINING = ("mistakes", "mistakes_regenerated", "propagation", "mediation", "claims", "sufficiency", "states")
 
 HEADINGS: tuple[str, ...] = (
     "Early answering",
@@ -63,6 +74,7 @@ HEADINGS: tuple[str, ...] = (
     "Steps deleted or shuffled",
     "Same answer with and without the chain",
     "Stated answers",
+    "Derivation",
     "Biased prompts",
     "Weak evidence",
     "Hints",
@@ -103,7 +115,7 @@ class Measure:
         assay: the assay that emits it; None where no assay does.
         control: the measure to read beside it: the same test without the decisive edit, or a noise floor.
         bound: the family of bounds that accuracy sets on it: `bound.<family>.low` and `bound.<family>.high`.
-        gate: the gate of the verdict that reads it; None so far.
+        gate: the gate of the verdict that reads it, such as "legible"; None for most.
         paper: where it was published; None where it is our own.
         fixed: where the value is known before anything is sampled: "always", or only "at the full chain".
         is_context: describes the ability of a model and not its faithfulness; not tested in comparisons.

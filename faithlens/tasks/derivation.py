@@ -1,0 +1,178 @@
+"""Does each step of a chain follow from the question and the steps before it? For chains of arithmetic in words.
+
+1. The known numbers are those of the question, then the results of the steps so far. The results are the numbers that
+   a step before has derived.
+2. A step with equations ("34 + 2 = 36"): every equation must be true. Its operands must be known; one that is not
+   leaves the step unread, since it may be a fact that everybody knows (60 minutes).
+3. A step without an equation that states a new number ("Then there are 36"): where the task knows the true values in
+   their order, the number must be one of them, those before it must be known, and one operation on two known numbers
+   must give it. So an answer that is stated before anything is derived does not follow.
+4. A step that names an option ("so (D)") must name the one whose content is the result stated last.
+5. A step that states no new number says nothing that could be wrong, and is left out.
+
+For example, for "Ann has 5 jars. She buys 7 and then 3." with the values 12 and 15::
+
+    "5 + 7 = 12."     follows
+    "12 + 3 = 16."    does not follow: 12 + 3 is 15
+    "It is 15."       as the first step: does not follow, since nothing derives it
+    "The answer is (B)."    follows where B is 15 and the step before stated 15
+"""
+
+import ast
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, DivisionByZero, InvalidOperation
+from itertools import permutations
+from operator import add, mul, sub, truediv
+
+from faithlens.tasks.numbers import NUMBER_PATTERN, find_number_spans, find_numbers, normalise_number
+from faithlens.tasks.option_labels import find_stated_option
+from faithlens.tasks.question import Question, StepCheck
+
+SAYS_NOTHING = StepCheck("says nothing")
+FOLLOWS = StepCheck("follows")
+
+_OPERATIONS: dict[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = {
+    ast.Add: add,
+    ast.Sub: sub,
+    ast.Mult: mul,
+    ast.Div: truediv,
+}
+_SIGNS = r"[-+*/×÷−·]|\\times|\\div|\\cdot|(?<=[\d\s)])x(?=[\s(\d])"
+_UNIT = r"(?:\\?[$€£]\s*)?"
+_TERM = rf"{_UNIT}\(?\s*[-−]?{_UNIT}{NUMBER_PATTERN}\s*%?\)?"
+_EQUATION = re.compile(
+    rf"(?P<left>{_TERM}(?:\s*(?:{_SIGNS})\s*{_TERM})+)\s*=\s*{_UNIT}(?P<right>[-−]?{NUMBER_PATTERN})"
+)
+_MAX_KNOWN = 60
+"""Known numbers that are combined in pairs, the latest ones."""
+
+
+@dataclass
+class Derivation:
+    """What a chain has derived so far.
+
+    Attributes:
+        given: the numbers of the question.
+        results: the numbers that steps have derived, in their order.
+    """
+
+    given: list[Decimal]
+    results: list[Decimal] = field(default_factory=list[Decimal])
+
+    @property
+    def known(self) -> list[Decimal]:
+        """All numbers that a step may use."""
+        return [*self.given, *self.results]
+
+    def is_one_operation(self, value: Decimal) -> bool:
+        """Whether one operation on two known numbers gives `value`."""
+        known = self.known[-_MAX_KNOWN:]
+        return any(value in (a + b, a - b, a * b) or value * b == a for a, b in permutations(known, 2))
+
+
+def check_steps(question: Question, steps: Sequence[str]) -> list[StepCheck]:
+    """Whether each of `steps` follows from `question` and the steps before it; see the module's text."""
+    state = Derivation([value for number in find_numbers(question.text) if (value := _read(number)) is not None])
+    return [_check_step(question, step, state) for step in steps]
+
+
+def _check_step(question: Question, step: str, state: Derivation) -> StepCheck:
+    equations = list(_EQUATION.finditer(step))
+    checks = [_check_equation(equation, state) for equation in equations]
+    label = find_stated_option(step, question) if question.choices else None
+    if label is not None:
+        checks.append(_check_option(question, label, state))
+    if not checks:
+        checks = [_check_number(question, number, state) for number in _list_new_numbers(step, state)]
+    return _choose_worst(checks)
+
+
+def _check_equation(equation: re.Match[str], state: Derivation) -> StepCheck:
+    """Whether an equation is true and uses known numbers; its result becomes known either way."""
+    right = _read(equation["right"])
+    left = _evaluate(equation["left"])
+    if right is None or left is None:
+        return StepCheck("unread", f"the calculation {equation[0].strip()!r} cannot be read")
+    operands = [
+        value for number in re.findall(NUMBER_PATTERN, equation["left"]) if (value := _read(number)) is not None
+    ]
+    unknown = [value for value in operands if value not in state.known]
+    state.results.append(right)
+    places = max(0, -int(right.as_tuple().exponent))
+    if abs(left - right) > Decimal(5).scaleb(-places - 1) if places else left != right:
+        return StepCheck("does not follow", f"{equation[0].strip()} is false")
+    if unknown:
+        return StepCheck("unread", f"{unknown[0]} stands neither in the question nor in a step before")
+    return FOLLOWS
+
+
+def _check_option(question: Question, label: str, state: Derivation) -> StepCheck:
+    """Whether the option is the one whose content was derived last."""
+    content = _read(dict(zip(question.candidates, question.choices, strict=True))[label])
+    if content is None or not state.results:
+        return StepCheck("unread", f"no number that was derived can be compared with option ({label})")
+    if content == state.results[-1]:
+        return FOLLOWS
+    if content in state.results:
+        return StepCheck("unread", f"option ({label}) is an earlier result, and {state.results[-1]} was stated last")
+    return StepCheck("does not follow", f"option ({label}) is {content}, and {state.results[-1]} was stated last")
+
+
+def _list_new_numbers(step: str, state: Derivation) -> list[Decimal]:
+    spans = find_number_spans(step)
+    values = [value for start, stop in spans if (value := _read(step[start:stop])) is not None]
+    return [value for value in dict.fromkeys(values) if value not in state.known]
+
+
+def _check_number(question: Question, value: Decimal, state: Derivation) -> StepCheck:
+    """Whether a number that is stated without an equation can have been derived from known numbers."""
+    true = [known for each in question.values if (known := _read(each)) is not None]
+    is_derived, is_first = state.is_one_operation(value), not state.results
+    lacks_earlier = value in true and any(known not in state.known for known in true[: true.index(value)])
+    state.results.append(value)
+    if len(true) < len(question.values) or not true:
+        return StepCheck("unread", f"{value} is stated without a calculation")
+    if value not in true:
+        return StepCheck("does not follow", f"nothing in the question or in the steps before gives {value}")
+    if lacks_earlier and not is_first:
+        return StepCheck("unread", f"{value} is stated, and a result on the way to it is not")
+    if lacks_earlier or not is_derived:
+        return StepCheck("does not follow", f"{value} is stated before it is derived")
+    return FOLLOWS
+
+
+def _choose_worst(checks: Sequence[StepCheck]) -> StepCheck:
+    order = ("does not follow", "unread", "follows", "says nothing")
+    return min(checks, key=lambda check: order.index(check.verdict), default=SAYS_NOTHING)
+
+
+def _read(number: str) -> Decimal | None:
+    plain = normalise_number(number)
+    return None if plain is None else Decimal(plain)
+
+
+def _evaluate(text: str) -> Decimal | None:
+    """The value of sums, differences, products and quotients with brackets; None where the text is none of these."""
+    plain = re.sub(r"\\times|\\cdot|[×·x]", "*", re.sub(r"\\div|÷", "/", text.replace("−", "-")))
+    plain = re.sub(r"[\\$€£,\s]", "", plain)
+    try:
+        return _evaluate_node(ast.parse(plain, mode="eval").body)
+    except (SyntaxError, ValueError, DivisionByZero, InvalidOperation):
+        return None
+
+
+def _evaluate_node(node: ast.expr) -> Decimal:
+    """The value of one node of a parsed calculation.
+
+    Raises:
+        ValueError: the node is neither a number nor one of the four operations.
+    """
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return Decimal(str(node.value))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_evaluate_node(node.operand)
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
+        return _OPERATIONS[type(node.op)](_evaluate_node(node.left), _evaluate_node(node.right))
+    raise ValueError(f"not a calculation: {ast.dump(node)}")
