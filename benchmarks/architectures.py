@@ -29,7 +29,7 @@ import transformer_lens  # noqa: F401  imported here once, not in every process
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     CONFIG_MAPPING,
-    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoModelForCausalLM,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
     set_seed,
@@ -154,10 +154,7 @@ def shrink_config(cls: type[PreTrainedConfig], own: dict[str, Any]) -> PreTraine
 def make_tiny_model(kind: str) -> Model:
     """A random model whose weights are scaled up, so that attention is peaked and a wrong key changes the answer."""
     set_seed(0)
-    config = make_tiny_config(kind)
-    made = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]._from_config(
-        getattr(config, "decoder", config), dtype=torch.float32
-    )
+    made = AutoModelForCausalLM.from_config(make_tiny_config(kind), dtype=torch.float32)
     hf_model = made.eval().requires_grad_(False)
     hf_model.config.architectures = [type(hf_model).__name__]
     for name, weight in hf_model.named_parameters():
