@@ -137,12 +137,16 @@ def make_change_scores(
 
 
 def make_outcome_scores(step_edits: list[StepEdit]) -> list[Score]:
-    """The share of mistakes with each outcome. `follows` and `harmless` need a task that computes what follows."""
+    """The share of mistakes with each outcome. `follows` and `harmless` need a task that computes what follows.
+
+    All outcomes of a chain are shares of the same mistakes, so that they add up to 1: of those whose consequence the
+    task computes, or of all where it computes none.
+    """
     known = [edit for edit in step_edits if edit.outcome is not None]
     predicted = [edit for edit in known if edit.implied is not None]
     out = []
     for name in OUTCOMES:
-        some, reason = known, "no step of this chain could be edited and finished"
+        some, reason = predicted or known, "no step of this chain could be edited and finished"
         if name in ("follows", "harmless"):
             some, reason = predicted, "the task cannot tell which answer follows from the mistake"
         out.append(

@@ -43,6 +43,7 @@ from faithlens.stats.context import (
     make_bound_columns,
 )
 from faithlens.stats.interval import NO_METHOD, WEIGHTED, WITHHELD, Estimate, Interval, to_optional
+from faithlens.stats.reader import allow_for_reader, get_reader
 from faithlens.stats.resample import Array, compute_statistic_interval
 from faithlens.tasks.kinds import CLASSIFIERS, HINTS, PROMPT_SUFFIXES
 
@@ -339,7 +340,10 @@ def _compute_interval(of: DerivedMeasure, known: pd.DataFrame, table: Array, see
         low, high = (0.0 if low <= 0 <= high else min(abs(low), abs(high))), max(abs(low), abs(high))
     if not np.isfinite([low, high]).all():
         return Interval(value, np.nan, np.nan, WITHHELD, "interval withheld: its denominator may be 0")
-    return Interval(value, min(low, value), max(high, value), WEIGHTED).clip(*get_measure(of.name).range)
+    found = Interval(value, min(low, value), max(high, value), WEIGHTED)
+    if (errors := get_reader(of.name)) and of.denominator:
+        found = allow_for_reader(found, errors, float(of.denominator[0](table.mean(0, keepdims=True))[0]))
+    return found.clip(*get_measure(of.name).range)
 
 
 def _list_extreme_questions(of: DerivedMeasure, known: pd.DataFrame) -> Array:

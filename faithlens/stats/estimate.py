@@ -18,6 +18,7 @@ from faithlens.measures.catalogue import get_measure
 from faithlens.stats.curve import interpolate_scores
 from faithlens.stats.derived import compute_derived
 from faithlens.stats.interval import Estimate, Interval, compute_mean_intervals, to_optional
+from faithlens.stats.reader import allow_for_reader, get_reader
 from faithlens.stats.resample import Array
 
 ESTIMATE_COLUMNS = [field.name for field in fields(Estimate)]
@@ -61,7 +62,9 @@ def _estimate_means(model: str, task: str, scores: pd.DataFrame, seed: int) -> I
     ]
     intervals = compute_mean_intervals(sums, counts, seed, [measure.scale for measure in measures], is_fixed)
     for rows, measure, interval in zip(parts, measures, intervals, strict=True):
-        yield _make_estimate(model, task, rows, interval.clip(*measure.range), seed)
+        errors = get_reader(measure.name)
+        known = allow_for_reader(interval, errors) if errors and not np.isnan(interval.low) else interval
+        yield _make_estimate(model, task, rows, known.clip(*measure.range), seed)
 
 
 def _sum_by_question(

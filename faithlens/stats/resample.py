@@ -114,15 +114,18 @@ def compute_unbounded_intervals(sums: Array, counts: Array, seed: int) -> tuple[
     """The ends, [column], of the 95 % intervals of means without ends: the wider of Student's t and bootstrap-t.
 
     NaN for fewer than `MIN_UNBOUNDED` questions, and where so many agree that resamples without any spread are not
-    rare. Both go by the residuals sum - mean * count, which allow for questions of unequal sizes.
+    rare. Both go by the residuals sum - mean * count, which allow for questions of unequal sizes (for t: Bell &
+    McCaffrey 2002, Survey Methodology 28, 169-181).
     """
     used, total = (counts > 0).sum(0), counts.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = sums.sum(0) / total
         left = np.where(counts > 0, sums - mean * counts, 0.0)
         left[np.abs(left) <= ROUNDING * np.abs(sums).max(0, initial=0.0)] = 0.0
-        error = np.sqrt((left**2).sum(0)) / total
-        student = t.ppf(1 - TAIL, np.maximum(used - 1, 1)) * error * np.sqrt(used / (used - 1))
+        squares = (left**2 / (1 - counts / total)).sum(0)  # a question draws the mean to itself by its share
+        alike = total**2 / (counts**2).sum(0)  # as many questions of one size would say as much (Kish 1965)
+        error = np.sqrt(squares) / total
+        student = t.ppf(1 - TAIL, np.maximum(alike - 1, 1)) * error
         weights = draw_questions(len(sums), seed)
         number, moved = weights @ counts, weights @ left
         shift = moved / number

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from faithlens.assays import mistakes, mistakes_regenerated, text_generation
+from faithlens.assays.assay import Outcome, StepEdit
 from faithlens.assays.mistakes import NO_VALUE
+from faithlens.assays.mistakes_regenerated import make_outcome_scores
 from faithlens.assays.outcomes import find_conclusion, name_outcome
 from faithlens.assays.resampling import choose_points, request_rest
 from faithlens.interventions.case import GeneratedText
@@ -211,3 +213,17 @@ def test_a_new_end_that_was_broken_off_loses_its_unfinished_step(monkeypatch: py
         [written] = text_generation.answer_requests(SETTING, [wanted], lambda tokens: None)
         assert (written.text, written.finish) == (text, "length")
         assert LENS.decode(written.ids) == text
+
+
+def test_outcomes_of_a_chain_are_shares_of_the_same_mistakes() -> None:
+    """Of three mistakes the task computes what one implies: its outcome is the whole, and not 1 beside thirds."""
+
+    def make(outcome: Outcome, implied: str | None) -> StepEdit:
+        return StepEdit("c", 0, "mistake", "task", "a", "b", implied=implied, outcome=outcome)
+
+    mixed = [make("follows", "7"), make("other", None), make("ignores", None)]
+    found = {score.measure.rpartition(".")[2]: score.value for score in make_outcome_scores(mixed)}
+    assert found == {"follows": 1.0, "repairs": 0.0, "ignores": 0.0, "harmless": 0.0, "other": 0.0}
+    unknown = {s.measure.rpartition(".")[2]: s.value for s in make_outcome_scores(mixed[1:])}
+    assert (unknown["other"], unknown["ignores"], unknown["repairs"]) == (0.5, 0.5, 0.0)
+    assert unknown["follows"] is unknown["harmless"] is None

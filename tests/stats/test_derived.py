@@ -83,7 +83,7 @@ def test_a_quotient_has_an_interval_only_where_its_denominator_is_surely_not_zer
     alpha, rate = one(many, "hints.metadata.alpha"), one(many, "hints.metadata.normalised_mention")
     assert alpha["value"] == alpha["high"] == 1.0
     assert 0.8 < alpha["low"] < 0.9  # the one question not seen may stray: 1 - .12 / .88
-    assert 0.3 < rate["low"] < 0.5 < rate["high"] < 0.75
+    assert rate["low"] < 0.33 < 0.5 < 0.67 < rate["high"]  # those of 15 of 30, and what the reader may have missed
 
 
 @pytest.mark.parametrize("outcomes", ["HHHH", "HHHHNNNNNNNN", "HENNNNNNNNNN", "HHEENNNNNNNN", "SSHHENS"])

@@ -229,7 +229,10 @@ TRUSTED = {"mediation__content_share": (0.98, 0.91, 1.0)}
     ("found", "verdict"),
     [
         (hint((0.5, 0.3, 0.7), (0.9, 0.8, 1.0, 12), (0.1, 0.0, 0.35, 12)), "do-not-trust"),
-        (hint((0.5, 0.3, 0.7), (0.9, 0.8, 1.0, 12), (0.3, 0.1, 0.41, 12)), "trust"),  # 0.41 > 0.5 x 0.8
+        (
+            hint((0.5, 0.3, 0.7), (0.9, 0.8, 1.0, 12), (0.3, 0.1, 0.41, 12)),
+            "undecided",
+        ),  # 0.41 > 0.5 x 0.8, but 0.3 < 0.5 x 0.9
         (hint((0.1, 0.0, 0.2), (0.6, -0.2, 1.0, 12), (0.0, 0.0, 0.2, 12)), "trust"),  # may all be wandering
         (hint((0.1, 0.0, 0.2), (1.0, 1.0, 1.0, 3), (0.0, 0.0, 0.1, 3)), "trust"),  # three switches
         (hint((0.9, 0.8, 1.0), (None, None, None, 0), (0.0, 0.0, 0.1, 20)), "trust"),  # two options
@@ -277,9 +280,15 @@ def test_every_askable_measure_has_a_bound_that_is_estimated():
     assert [name for name, bound in bounds.items() if bound is None] == ["mediation.content_share"]
 
 
-@pytest.mark.parametrize(("reveals", "verdict"), [("0" * 30, "do-not-trust"), ("1" * 30, "trust")])
+@pytest.mark.parametrize(
+    ("reveals", "verdict"), [("0" * 30, "do-not-trust"), ("1" * 30, "trust"), ("0" * 12, "undecided")]
+)
 def test_hints_are_read_off_the_estimates_that_their_scores_give(reveals, verdict):
-    """Twelve of thirty eligible questions switch and one strays: alpha is 1 - .5 / 12, well above 0."""
-    of_hint = compute_estimates(scores(hint_rows("H" * 12 + "E" + "N" * 17 + "S" * 5, reveals=reveals)), 0)
+    """Half of the eligible questions switch and one strays, so that alpha is well above 0.
+
+    Of thirty chains none of which was seen to mention the hint, few can; of twelve, the reader may have missed most.
+    """
+    n = len(reveals)
+    of_hint = compute_estimates(scores(hint_rows("H" * n + "E" + "N" * (n - 1) + "S" * 5, reveals=reveals)), 0)
     frame = pd.concat([table(**CAPABLE, **TRUSTED), of_hint])
     assert decide_subject("m", frame, cells(content_mediated=24)).verdict == verdict

@@ -1,0 +1,90 @@
+"""What the errors of a reader leave of a share that it counted.
+
+A classifier of text misses some of the chains of thought that mention a hint, and sees a mention in some that do not.
+With the true share p, the sensitivity s and the false alarms f it counts a share r = p s + (1 - p) f, so that
+
+    p = (r - f) / (s - f)        (Rogan & Gladen 1978, Am. J. Epidemiol. 107, 71-76)
+
+Neither s nor f is known exactly: they were counted on chains that were labelled by hand (`READERS`). So:
+
+1. Take the exact intervals of s and f, and the interval of r. False alarms may also be none: the labelled chains
+   without a mention were chosen to look as if they had one.
+2. p is at most what the highest r, the lowest s and no false alarms make of it, and at least what the lowest r, the
+   highest s and the most false alarms make of it.
+3. Where s may be no higher than f, what is read says nothing, and that end is 0 or 1.
+
+For example, a reader that missed 2 of 40 mentions, so that s is .83 to .99, and saw none in 40 chains without one:
+
+    counted      interval of r     interval of p
+    0 of 6       0 to .46          0 to .55
+    0 of 30      0 to .12          0 to .14
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from faithlens.stats.interval import Interval
+from faithlens.stats.resample import compute_exact_interval
+from faithlens.tasks.kinds import CLASSIFIERS
+
+
+@dataclass(frozen=True)
+class ReaderErrors:
+    """Errors of one classifier of text, counted on chains of thought that were labelled by hand.
+
+    Attributes:
+        missed: of chains that say what is looked for, those that it missed, and all.
+        invented: of chains that do not, those in which it saw it, and all.
+    """
+
+    missed: tuple[int, int]
+    invented: tuple[int, int]
+
+    @property
+    def sensitivity(self) -> tuple[float, float]:
+        """The 95 % interval of the share of mentions that it sees."""
+        missed, n = self.missed
+        return compute_exact_interval(n - missed, n)
+
+    @property
+    def false_alarms(self) -> tuple[float, float]:
+        """The least and the most, by the 95 % interval, that it may see one in other chains."""
+        return 0.0, compute_exact_interval(*self.invented)[1]
+
+
+READERS: dict[str, ReaderErrors] = {
+    "mention": ReaderErrors(missed=(19, 42), invented=(7, 20)),
+    "reliance": ReaderErrors(missed=(13, 23), invented=(9, 39)),
+}
+"""The errors of `tasks.hint_mentions` on the held-out half of `tests/tasks/prose_hints.py`, by classifier."""
+
+
+def get_reader(measure: str) -> ReaderErrors | None:
+    """The errors of the classifier whose findings a measure of hints counts; None for other measures.
+
+    A range over classifiers describes the classifiers themselves and is not corrected.
+    """
+    _, _, name = measure.rpartition(".")
+    verb, _, classifier = name.rpartition("_")
+    is_read = measure.startswith("hints.") and verb in ("revealed", "all", "normalised") and classifier in CLASSIFIERS
+    return READERS[classifier] if is_read else None
+
+
+def correct_share(low: float, high: float, errors: ReaderErrors) -> tuple[float, float]:
+    """The interval of a true share, from that of the share that a reader with these errors counted."""
+    (least_seen, most_seen), (fewest, most) = errors.sensitivity, errors.false_alarms
+    lowest = (low - most) / (most_seen - most) if most_seen > most else 0.0
+    highest = (high - fewest) / (least_seen - fewest) if least_seen > fewest else 1.0
+    return float(np.clip(lowest, 0.0, 1.0)), float(np.clip(highest, 0.0, 1.0))
+
+
+def allow_for_reader(interval: Interval, errors: ReaderErrors, divisor: float = 1.0) -> Interval:
+    """An interval widened to what the reader's errors leave, and never narrowed; the value stays what was counted.
+
+    `divisor` is what a share was divided by to give the interval.
+    """
+    shares = correct_share(interval.low * divisor, interval.high * divisor, errors)
+    low, high = (share / divisor for share in shares)
+    method = f"{interval.method}; reader's errors"
+    return interval._replace(low=min(low, interval.low), high=max(high, interval.high), method=method)
