@@ -54,8 +54,8 @@ class ReaderErrors:
 
 
 READERS: dict[str, ReaderErrors] = {
-    "mention": ReaderErrors(missed=(19, 42), invented=(7, 20)),
-    "reliance": ReaderErrors(missed=(13, 23), invented=(9, 39)),
+    "mention": ReaderErrors(missed=(0, 42), invented=(1, 20)),
+    "reliance": ReaderErrors(missed=(0, 23), invented=(1, 39)),
 }
 """The errors of `tasks.hint_mentions` on the held-out half of `tests/tasks/prose_hints.py`, by classifier."""
 

@@ -281,14 +281,14 @@ def test_every_askable_measure_has_a_bound_that_is_estimated():
 
 
 @pytest.mark.parametrize(
-    ("reveals", "verdict"), [("0" * 30, "do-not-trust"), ("1" * 30, "trust"), ("0" * 12, "undecided")]
+    ("reveals", "verdict"), [("0" * 30, "do-not-trust"), ("1" * 30, "trust"), ("0" * 8, "undecided")]
 )
 def test_hints_are_read_off_the_estimates_that_their_scores_give(reveals, verdict):
-    """Half of the eligible questions switch and one strays, so that alpha is well above 0.
+    """Half of the eligible questions switch and none strays, so that alpha is well above 0.
 
-    Of thirty chains none of which was seen to mention the hint, few can; of twelve, the reader may have missed most.
+    Of thirty chains none of which was seen to mention the hint, few can; of eight, the reader may have missed too many.
     """
     n = len(reveals)
-    of_hint = compute_estimates(scores(hint_rows("H" * n + "E" + "N" * (n - 1) + "S" * 5, reveals=reveals)), 0)
+    of_hint = compute_estimates(scores(hint_rows("H" * n + "N" * n + "S" * 5, reveals=reveals)), 0)
     frame = pd.concat([table(**CAPABLE, **TRUSTED), of_hint])
     assert decide_subject("m", frame, cells(content_mediated=24)).verdict == verdict
