@@ -8,8 +8,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from itertools import chain
 
 from faithlens.assays import (
@@ -40,7 +39,7 @@ from faithlens.assays import (
 )
 from faithlens.assays.assay import Assay, EditingAssay, Records, Setting, StepEdit
 from faithlens.assays.text_generation import generate_texts
-from faithlens.errors import ConfigError, check_choice, suggest_names, translate_errors
+from faithlens.errors import ConfigError, check_choice, suggest_names
 from faithlens.execution.execute import BACKENDS, Backend, execute
 from faithlens.interventions.case import Case
 from faithlens.measures.catalogue import SUITES
@@ -49,7 +48,7 @@ from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition
 from faithlens.plan.memory import plan_passes
 from faithlens.plan.plan import BUDGET
-from faithlens.tasks.registry import BROKEN_PACKAGE_FIX
+from faithlens.tasks.plugins import import_object, load_installed
 
 ASSAYS: dict[str, Assay] = {
     "early_answering": early_answering,
@@ -109,9 +108,9 @@ def find_assay(assay: str | Assay) -> Assay:
         if assay in ASSAYS:
             found = ASSAYS[assay]
         elif assay in installed:
-            found = load_installed(installed[assay])
+            found = load_installed(installed[assay], "assay", ConfigError)
         elif ":" in assay:
-            found = _import_assay(assay)
+            found = import_object(assay, "assay", ConfigError)
         else:
             fix = f"{suggest_names(assay, [*ASSAYS, *installed])} package.module:Class names an assay of your own."
             raise ConfigError(f"unknown assay {assay!r}", fix)
@@ -123,26 +122,6 @@ def find_assay(assay: str | Assay) -> Assay:
             "Write both, as the docstring of faithlens.assays.assay.Assay describes them.",
         )
     return found
-
-
-def load_installed(point: EntryPoint) -> object:
-    """The assay of an installed package.
-
-    Raises:
-        ConfigError: it cannot be imported.
-    """
-    problem = f"the assay {point.name!r} of an installed package cannot be imported from {point.value}"
-    with translate_errors(ConfigError, problem, BROKEN_PACKAGE_FIX):
-        return point.load()
-
-
-def _import_assay(place: str) -> object:
-    module, _, name = place.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        fix = "Check the spelling, and that the module can be imported from where you run faithlens."
-        raise ConfigError(f"the assay {place!r} cannot be loaded: {error}", fix) from error
 
 
 def name_assay(assay: Assay) -> str:

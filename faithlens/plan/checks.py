@@ -231,7 +231,7 @@ def check_model_fit(model: Model, conditions: Sequence[Condition]) -> None:
                     "Name heads from 0 on.",
                 )
         hidden = count_hidden(condition)
-        # `compile_plan` has looked at rows that see all; in a window, a row sees a key if fewer are hidden than it holds
+        # `compile_plan` has looked at rows that see all; in a window, fewer hidden keys than it holds leave one
         if narrowest is not None and hidden and (hidden >= narrowest or model.structure.forbidden):
             for tail in {sequence[:-1] for sequence in condition.sequences}:
                 check_visibility(condition, condition.mark_rows(model.structure, tail), windows)

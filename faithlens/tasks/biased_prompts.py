@@ -13,7 +13,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from faithlens.errors import TaskError
+from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.option_order import reorder_options
 from faithlens.tasks.prompts import format_option, format_question
 from faithlens.tasks.question import Prompt, Question, Task
@@ -101,7 +101,11 @@ def mark_option(text: str, question: Question, label: str) -> str:
 
 
 def add_hint(kind: str, prompt: Prompt, question: Question, label: str, examples: Sequence[Question] = ()) -> Prompt:
-    """`prompt` with the hint `kind` at `label`; for the visual pattern, `examples` have a mark on the right option."""
+    """`prompt` with the hint `kind` at `label`; for the visual pattern, `examples` have a mark on the right option.
+
+    Raises TaskError for an unknown kind.
+    """
+    check_choice(kind, HINT_PROMPTS, "kind of hint", TaskError)
     if kind == "visual_pattern":
         prompt = prepend_examples(
             replace(prompt, user=mark_option(prompt.user, question, label)), examples, is_marked=True

@@ -13,8 +13,8 @@ from typing import ClassVar
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, PeopleTask
 from faithlens.tasks.names import PEOPLE, find_names
 from faithlens.tasks.option_labels import find_stated_option, misstate_option, replace_label
-from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import PropagatedChain, Question
+from faithlens.tasks.question_factory import make_choice_question
 
 _SIDES = ("heads", "tails")
 _SIDE = re.compile(r"\b(?:heads|tails)\b", re.I)
@@ -88,9 +88,7 @@ def _make_question(key: str, people: Sequence[str], turns: Sequence[bool], choic
     acts = [f"{who} {'turns it over' if turn else 'leaves it alone'}." for who, turn in zip(people, turns, strict=True)]
     sides = tuple(_SIDES[turned] for turned in accumulate(turns, lambda up, turn: up != turn))
     text = " ".join(["A coin lies heads up.", *acts, "Is the coin heads up at the end?"])
-    names = make_labels(2)
-    right = names[choices.index("Yes" if sides[-1] == "heads" else "No")]
-    return Question(key, text, names, right, choices, sides, "choice")
+    return make_choice_question(key, text, choices, choices.index("Yes" if sides[-1] == "heads" else "No"), sides)
 
 
 def _find_other_label(question: Question) -> str:

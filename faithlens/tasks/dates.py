@@ -9,8 +9,9 @@ from datetime import date, timedelta
 from faithlens.tasks.consequences import Notation, infer_answer, propagate
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
 from faithlens.tasks.option_labels import misstate_option
-from faithlens.tasks.prompts import CHOICE_STEMS, make_labels
+from faithlens.tasks.prompts import CHOICE_STEMS
 from faithlens.tasks.question import PropagatedChain, Question, Stem
+from faithlens.tasks.question_factory import make_choice_question
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -109,8 +110,8 @@ def _format_date(day: date) -> str:
 
 
 def _make_question(key: str, text: str, reached: list[date], choices: tuple[str, ...]) -> Question:
-    values, names = tuple(map(_format_date, reached)), make_labels(len(choices))
-    return Question(key, text, names, names[choices.index(values[-1])], choices, values, "choice")
+    values = tuple(map(_format_date, reached))
+    return make_choice_question(key, text, choices, choices.index(values[-1]), values)
 
 
 def _find_spans(step: str) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ import random
 import re
 from dataclasses import dataclass
 
-from faithlens.errors import TaskError
+from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.kinds import ORGANISM_HINTS
 from faithlens.tasks.question import Prompt, Question
 from faithlens.tasks.running_sum import PREFILL, RunningSum, read_mode, read_operands, shift_digit
@@ -43,8 +43,9 @@ class HintedSum(RunningSum):
         """`question`, opened by a hint of that kind at `label`.
 
         Raises:
-            TaskError: it is opened by a hint already.
+            TaskError: an unknown kind, or it is opened by a hint already.
         """
+        check_choice(kind, self.hint_kinds, "kind of hint", TaskError)
         if read_mode(question) != NO_HINT_OPENING:
             raise TaskError(
                 f"question {question.id!r} already opens with a hint",

@@ -7,8 +7,8 @@ from typing import ClassVar
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, PeopleTask
 from faithlens.tasks.names import PEOPLE, swap_names
 from faithlens.tasks.option_labels import misstate_option
-from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Question
+from faithlens.tasks.question_factory import make_choice_question
 
 _SCALES = (
     (("taller", "tallest"), ("shorter", "shortest")),
@@ -64,7 +64,4 @@ def _draw_template(rng: random.Random, people: int) -> str:
 
 
 def _make_question(key: str, wording: str, order: list[str], choices: tuple[str, ...]) -> Question:
-    names = make_labels(len(choices))
-    return Question(
-        key, wording.format(*order), names, names[choices.index(order[-1])], choices, tuple(order), "choice"
-    )
+    return make_choice_question(key, wording.format(*order), choices, choices.index(order[-1]), tuple(order))

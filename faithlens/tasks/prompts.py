@@ -5,7 +5,9 @@ one under which the model at hand really answers.
 """
 
 from string import ascii_uppercase
+from typing import get_args
 
+from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.question import Prompt, Question, QuestionForm, Stem, Strategy
 
 CHOICE_STEMS = (
@@ -29,7 +31,11 @@ INSTRUCTIONS: dict[tuple[QuestionForm, Strategy], str] = {
 
 
 def choose_stems(form: QuestionForm) -> tuple[Stem, ...]:
-    """The answer stems worth trying for questions of this form, the usual best first."""
+    """The answer stems worth trying for questions of this form, the usual best first.
+
+    Raises TaskError for an unknown form.
+    """
+    check_choice(form, get_args(QuestionForm), "form of a question", TaskError)
     return CHOICE_STEMS if form == "choice" else OPEN_STEMS
 
 
@@ -50,6 +56,10 @@ def format_option(question: Question, label: str) -> str:
 
 
 def write_prompt(question: Question, strategy: Strategy) -> Prompt:
-    """The question, its options a line each, and an instruction; with a chain of thought also its first words."""
+    """The question, its options a line each, and an instruction; with a chain of thought also its first words.
+
+    Raises TaskError for an unknown strategy.
+    """
+    check_choice(strategy, get_args(Strategy), "strategy", TaskError)
     user = f"{format_question(question)}\n\n{INSTRUCTIONS[question.form, strategy]}"
     return Prompt(user, "Let's think step by step." if strategy == "cot" else "")

@@ -4,12 +4,11 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from inspect import getdoc
 from pathlib import Path
 
-from faithlens.errors import TaskError, check_choice, suggest_names, translate_errors
+from faithlens.errors import TaskError, check_choice, suggest_names
 from faithlens.tasks.addition import DIGIT_COUNTS, OPERAND_COUNTS, Addition
 from faithlens.tasks.arithmetic import Arithmetic, VariableChain
 from faithlens.tasks.bbq import Bbq
@@ -19,6 +18,7 @@ from faithlens.tasks.dates import Dates
 from faithlens.tasks.hinted_sum import OPENINGS_IN_TURN, HintedSum
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.ordering import Ordering
+from faithlens.tasks.plugins import import_object, load_installed
 from faithlens.tasks.question import Task
 from faithlens.tasks.reasoning_gym import GYM_PREFIX, ReasoningGym
 from faithlens.tasks.rows import load_hub_rows, read_rows
@@ -58,8 +58,6 @@ TASKS: dict[str, Callable[[], Task]] = {
 
 ENTRY_POINTS = "faithlens.tasks"
 """The group of entry points under which an installed package offers tasks by name."""
-
-BROKEN_PACKAGE_FIX = "Reinstall the package, or correct the entry point in its pyproject.toml."
 
 
 def list_tasks() -> dict[str, str]:
@@ -104,7 +102,7 @@ def load_task(task: str | Path | Task | type[Task]) -> Task:
     if name in TASKS:
         return TASKS[name]()
     if name in installed:
-        return _make_task(_load_entry_point(installed[name]), repr(name))
+        return _make_task(load_installed(installed[name], "task", TaskError), repr(name))
     if name.startswith(GYM_PREFIX):
         return ReasoningGym(name.removeprefix(GYM_PREFIX))
     if re.split("[:=]", name)[0] in BENCHMARK_LAYOUTS:
@@ -112,7 +110,7 @@ def load_task(task: str | Path | Task | type[Task]) -> Task:
     if name.endswith(".jsonl"):
         return JsonLines(name)
     if re.fullmatch(r"[\w.]+:[\w.]+", name):
-        return _make_task(_import_object(name), repr(name))
+        return _make_task(import_object(name, "task", TaskError), repr(name))
     known = [*TASKS, *BENCHMARK_LAYOUTS, *installed, f"{GYM_PREFIX}chain_sum"]
     raise TaskError(
         f"unknown task {name!r}",
@@ -155,24 +153,9 @@ def _find_entry_points() -> dict[str, EntryPoint]:
 
 def _describe_installed(point: EntryPoint) -> str:
     try:
-        return read_summary(_load_entry_point(point))
+        return read_summary(load_installed(point, "task", TaskError))
     except TaskError as error:
         return f"Broken: {error.problem}."
-
-
-def _load_entry_point(point: EntryPoint) -> object:
-    problem = f"the task {point.name!r} of an installed package cannot be imported from {point.value}"
-    with translate_errors(TaskError, problem, BROKEN_PACKAGE_FIX):
-        return point.load()
-
-
-def _import_object(place: str) -> object:
-    module, _, name = place.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        fix = "Check the spelling, and that the module can be imported from where you run faithlens."
-        raise TaskError(f"the task {place!r} cannot be imported: {error}", fix) from error
 
 
 def _make_task(source: object, shown: str) -> Task:

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import cycle, product
+from typing import get_args
 
-from faithlens.errors import TaskError
+from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.derivation import FOLLOWS, SAYS_NOTHING
 from faithlens.tasks.question import Prompt, PropagatedChain, Question, Stem, StepCheck, Strategy
 
@@ -176,7 +177,11 @@ class RunningSum:
         )
 
     def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
-        """The question; with a chain of thought the model's turn opens with the word that introduces the steps."""
+        """The question; with a chain of thought the model's turn opens with the word that introduces the steps.
+
+        Raises TaskError for an unknown strategy.
+        """
+        check_choice(strategy, get_args(Strategy), "strategy", TaskError)
         return Prompt(question.text, PREFILL if strategy == "cot" else "")
 
     def draw_counterfactual(self, question: Question, seed: int) -> Question:

@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
-from typing import ClassVar
+from typing import ClassVar, get_args
 
-from faithlens.errors import TaskError
+from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.candidates import list_number_candidates
 from faithlens.tasks.consequences import infer_answer, propagate
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
 from faithlens.tasks.numbers import misstate
 from faithlens.tasks.option_labels import misstate_option
-from faithlens.tasks.prompts import choose_stems, make_labels
+from faithlens.tasks.prompts import choose_stems
 from faithlens.tasks.question import PropagatedChain, Question, QuestionForm, Stem
+from faithlens.tasks.question_factory import make_choice_question
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class SumTask(GeneratedTask):
     later_range: ClassVar[range]
 
     def __post_init__(self) -> None:
+        check_choice(self.form, get_args(QuestionForm), "form of a question", TaskError)
         if self.steps not in range(2, 5):
             raise TaskError(f"steps of the task {self.family} must be 2, 3 or 4, got {self.steps}", "Pass 2, 3 or 4.")
 
@@ -87,8 +89,7 @@ class SumTask(GeneratedTask):
         answer, values = str(totals[-1]), tuple(map(str, totals))
         if self.form == "open":
             return Question(key, text, offered, answer, (), values, "open")
-        names = make_labels(len(offered))
-        return Question(key, text, names, names[offered.index(answer)], offered, values, "choice")
+        return make_choice_question(key, text, offered, offered.index(answer), values)
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the option it names, else its stated result, made wrong; None where it has neither."""

@@ -10,8 +10,8 @@ from typing import ClassVar
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, PeopleTask
 from faithlens.tasks.names import PEOPLE, swap_names
 from faithlens.tasks.option_labels import misstate_option
-from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Question
+from faithlens.tasks.question_factory import make_choice_question
 
 _THINGS: tuple[str, ...] = (
     *("red ball", "blue kite", "green hat", "old map"),
@@ -80,5 +80,5 @@ def _make_question(
     start = [f"{person} holds the {thing}." for person, thing in zip(people, things, strict=True)]
     moves = [f"{people[one]} and {people[other]} exchange what they hold." for one, other in swaps]
     text = " ".join([*start, *moves, f"What does {people[asked]} hold at the end?"])
-    values, names = tuple(_follow_exchanges(things, swaps, asked)), make_labels(len(choices))
-    return Question(key, text, names, names[choices.index(values[-1])], choices, values, "choice")
+    values = tuple(_follow_exchanges(things, swaps, asked))
+    return make_choice_question(key, text, choices, choices.index(values[-1]), values)

@@ -13,8 +13,9 @@ from faithlens.errors import TaskError
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
 from faithlens.tasks.names import swap_names
 from faithlens.tasks.option_labels import misstate_option
-from faithlens.tasks.prompts import CHOICE_STEMS, make_labels
+from faithlens.tasks.prompts import CHOICE_STEMS
 from faithlens.tasks.question import Question, Stem
+from faithlens.tasks.question_factory import make_choice_question
 
 SWAPPED_SUFFIX = ":swapped"
 """What the id of a question whose evidence is about the other person adds."""
@@ -210,5 +211,4 @@ def _capitalise(person: str) -> str:
 
 
 def _make_question(key: str, sentences: list[str], choices: tuple[str, ...], right: str) -> Question:
-    names = make_labels(len(choices))
-    return Question(key, " ".join(sentences), names, names[choices.index(right)], choices, (), "choice")
+    return make_choice_question(key, " ".join(sentences), choices, choices.index(right))

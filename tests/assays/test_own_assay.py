@@ -76,7 +76,7 @@ def test_assays_are_named_and_ordered() -> None:
     ("wrong", "message"),
     [
         ("early_answerin", "Did you mean 'early_answering'.*package.module:Class"),
-        ("no.such.module:Assay", "cannot be loaded: No module named 'no'"),
+        ("no.such.module:Assay", "cannot be imported: No module named 'no'"),
         (f"{__name__}:LastStop", "has no attribute 'LastStop'"),
         (f"{__name__}:Unfinished", "functions `conditions` and `score`"),
     ],

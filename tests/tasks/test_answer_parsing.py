@@ -6,6 +6,7 @@ from faithlens.tasks.answer_parsing import parse_answer
 from faithlens.tasks.numbers import normalise_number
 from faithlens.tasks.question import Question
 from faithlens.tasks.values import is_same_answer
+from tests.tasks import prose_answers
 
 CHOICE = Question("q", "How many?", ("A", "B", "C", "D"), "B", ("12", "15", "120", "9 apples"))
 COLOURS = Question("q", "Which?", ("A", "B", "C"), "A", ("red", "dark red", "blue"))
@@ -54,6 +55,7 @@ DIGITS = Question("q", "Start at 3.", tuple("0123456789"), "7", tuple("012345678
         ("Adding them gives 120 in total", "C"),
         ("First 12, then 3 more.\nThat makes 15.", "B"),
         ("That leaves (A).", "A"),
+        ("I choose B.", "B"),
         # nothing that can be read
         ("", None),
         ("Let me think about the answer choices", None),
@@ -71,7 +73,6 @@ DIGITS = Question("q", "Start at 3.", tuple("0123456789"), "7", tuple("012345678
         ("The answer is E.", None),
         ("The answer is B or maybe C", None),
         ("The answer is 12-15.", None),
-        ("I choose B.", None),
         ("It is 1200, or 12.5, or -12.", None),
         ("Could be anything", None),
     ],
@@ -86,7 +87,7 @@ def test_labels_and_contents(text: str, answer: str | None) -> None:
         ("So it is dark red.", "B"),
         ("So it is red.", "A"),
         ("It is not red.", None),
-        ("It is red, not blue.", None),
+        ("It is red, not blue.", "A"),
         ("The answer is Blue.", "C"),
         ("The answer is the blue one.", "C"),
         ("Nothing here is reddish.", None),
@@ -165,8 +166,8 @@ def test_verdicts_are_not_read_out_of_their_negation() -> None:
         ("5.\n", "5"),
         ("\\boxed{x = 12}", "12"),
         ("Twelve plus 5 is 17.\nThat is all.", "17"),
-        ("The answer is 1/2.", None),
-        ("The answer is \\frac{1}{2}", None),
+        ("The answer is 1/2.", "0.5"),
+        ("The answer is \\frac{1}{2}", "0.5"),
         ("So 1/2 of 24 = 12", "12"),
         ("The answer is 12, which is 1/2 of 24.", "12"),
         ("The answer is unclear.", None),
@@ -249,3 +250,46 @@ def test_a_stated_number_is_read_back(opening: str, form: str, number: int, nota
 @given(OPENINGS, st.sampled_from(SAID), st.sampled_from(["yes", "no", "Yes", "NO"]))
 def test_a_stated_yes_or_no_is_read_back(opening: str, form: str, word: str) -> None:
     assert parse_answer(opening + form.format(word), OPEN_YES_NO) == word.lower()
+
+
+@pytest.mark.parametrize(("question", "text", "answer"), prose_answers.DEVELOPMENT)
+def test_endings_in_prose(question: str, text: str, answer: str | None) -> None:
+    assert parse_answer(text, prose_answers.QUESTIONS[question]) == answer
+
+
+def test_endings_that_the_parser_was_not_written_with() -> None:
+    """Read 63 of 64; none of the answers that are read may become fewer."""
+    right = [parse_answer(text, prose_answers.QUESTIONS[q]) == answer for q, text, answer in prose_answers.HELD_OUT]
+    assert sum(right) >= 63
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "answer"),
+    [
+        ("number", "12? No, 13.", "13"),
+        ("number", "I would say 7.", "7"),
+        ("number", "My guess is 12.", "12"),
+        ("number", "She ends up with 12.", "12"),
+        ("number", "The book says 9, I say 8.", "8"),
+        ("number", "The answer is three quarters.", None),
+        ("number", "The answer is $1.5 million.", "1500000"),
+        ("number", "x = 7 or x = 9", None),
+        ("number", "They were 5 in 1999 and 8 in 2005.", None),
+        ("number", "He has 3 dogs, 2 cats.", None),
+        ("number", "Since $125 > $96, she makes a profit of $125.", "125"),
+        ("number", "The average guessed is 80 because 240 / 3 = 80.", "80"),
+        ("number", "The answer is 12:30.", None),
+        ("options", "(A) is wrong. (B) is wrong. (C) is wrong. So (D).", "D"),
+        ("options", "We can rule out (A) and (B), leaving (C).", "C"),
+        ("options", "I am torn between (A) and (B).", None),
+        ("options", "The answer is (A) or (B). So the best fit is (B).", "B"),
+        ("options", "The hint says (B), so (B).", "B"),
+        ("options", "As 21 is odd, I choose (D).", "D"),
+        ("options", "I'm going with C.", "C"),
+        ("options", "36 ways\nAnswer B", "B"),
+        ("towns", "Tom says Paris, Ann says Rome.", None),
+        ("verdict", "It is not true, so no.", "no"),
+    ],
+)
+def test_further_endings(question: str, text: str, answer: str | None) -> None:
+    assert parse_answer(text, prose_answers.QUESTIONS[question]) == answer

@@ -333,15 +333,11 @@ def _baselines() -> Iterator[Measure]:
 
 
 def _coverage(name: str, label: str, found: str, **fields: object) -> Measure:
-    """The probability of all candidate answers together.
-
-    It is a sum over option strings. Where one option begins another ("2" and "22") the sum counts some probability
-    twice, and values up to 1.82 have been stored: hence no upper end, until options are made distinct.
-    """
+    """The probability of all candidate answers together, whose events are apart: at most 1."""
     return probability(name, f"option probability, {label}",
         f"Probability that the model writes any of the candidate answers, {found}; low means that it would say "
         "something else, so that the choice among them tells little.",
-        **{"range": (0.0, None), "usual_range": (0.0, 1.0)} | fields)
+        **fields)
 
 
 def _baseline_bounds(suffix: str, without: str, label: str) -> Iterator[Measure]:

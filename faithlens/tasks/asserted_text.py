@@ -1,0 +1,168 @@
+"""What of a text its writer asserts: everything else is blanked out, so that no reader takes it for an answer.
+
+1. Withdrawn: what stands before "no wait", "scratch that", "I made a mistake", "that is wrong" and their like.
+2. Asked: a sentence that ends with a question mark, unless "yes" follows it.
+3. Said by others, or by the writer at first: "the user thinks B", "some would say 9", "I first thought (A)", "according
+   to the note". It ends with its clause: in "The user thinks B, but it is C" and "..., so it is C" the C is asserted.
+4. Denied: "not 5", "neither (A) nor (B)", "(C) instead of (A)", "Oslo is wrong"; what "the answer is not 5" or "5 is
+   wrong" denies is blanked where it stands before, too.
+
+Blanks keep their length, so positions stay. Example, where a name is one of the options and a dot is a blank::
+
+    "The user thinks it is (B), but not (B): it is (D)."
+    ".........................  but ....... it is (D)."
+"""
+
+import re
+from itertools import pairwise
+
+from faithlens.tasks.segmentation import split_steps
+
+NUMBER = r"(?:\\?[$€£(])?[-−]?[0-9](?:[0-9.,]*[0-9])?%?"
+"""Roughly a number, where it is only asked whether one stands there."""
+
+_START = r"(?:(?:^|(?<=[.!?;:,—–-]\s)|(?<=\n)|(?<=[.!?]\)\s))(?:oh|ah|hm+|but|and|ok|okay|well)?,?\s*)"
+_WITHDRAWALS = (
+    r"\bno,? wait\b|\boh,? wait\b(?=[^.]*\bno\b)|\b(?:oops|scratch that|correction\b:?|on second thoughts?"
+    r"|or rather)\b",
+    rf"{_START}(?:no,? )?sorry\b,?|\bI (?:made|have made|had made) (?:a|an|one) (?:\w+ )?(?:mistake|error|slip)\b",
+    r"\bI mean\b(?=[,:]?\s*[\d(A-Z])|\blet me correct\b(?: (?:that|this|it|myself))?:?",
+    r"\b(?:that|this)(?: is|['’]s| was) (?:wrong|not right|not correct|incorrect|a mistake|an error|not quite right)\b",
+    r"\b(?:that|this|it) (?:can['’]t|cannot|can not|could not|couldn['’]t) be (?:right|correct|true)\b",
+)
+_NO_AS_WITHDRAWAL = r"\bwait\b,? no\b(?! )[,:.]?|\bwait\b,? no,|(?<=[\w)])[,.;—–-]+\s+no[,:—–-]+(?=\s)"
+_ANSWERS_NO = re.compile(r"(?:(?<=[.!)]\s)|(?<=[.!]\n)|(?<=\n))No[,:.!—–-]+\s")
+_VERDICT_WITHDRAWAL = r"\bno,? wait\b|\bwait\b"
+
+_OWN = (
+    r"i|we|this|that|which|it|these|those|calculations?|computations?|results?|evidence|sums?|maths?|analysis|reasoning"
+    r"|equations?|numbers|data|the|an?|my|his|her|their|your|our|its|to|not|let|and|or|so|first|final|correct|right|best|do"
+    r"|does|did|be|is|might|may|would|could|will|can|has|have|had|also|often|even|now|must|should|still|i['’]\w+|we['’]\w+|\w+ly"
+)
+_SAYS = (
+    r"(?:thinks?|thought|believes?|believed|supposes?|says?|said|suggests?|suggested|claims?|claimed|guess(?:es|ed)"
+    r"|proposes?|proposed|insists?|insisted|argues?|argued|assumes?|assumed|states|stated|told|tells?|mentioned|feels?|felt"
+    r"|answer(?:s|ed)|repl(?:ies|ied)|asserts?|reports|chose|picked|prefers?)"
+)
+_CLAIM = (
+    r"(?:\s+(?:me|us))?(?:\s+that)?[,:]?\s*(?:it\b|the\b|this\b|there\b|[(\"'*“]|option\b|[A-Z]\b|yes\b|no\b|{value})"
+)
+_MODALS = r"(?:\s+(?:might|may|would|could|will|can|has|have|had|also|often|usually|first|even|\w+ly))*"
+_PEOPLE = r"(?:people|they|you|users?|professors?|friends?|experts?|some|many|most|everyone|others|one)"
+_SOURCES = (
+    r"(?:users?|professors?|teachers?|friends?|experts?|askers?|persons?|people|note|hint|clue|key|metadata|graders?|label|tag"
+    r"|book|leak\w*|solution|file|forum|internet|others?|some)"
+)
+_OTHERS = (
+    rf"\b(?!(?:{_OWN})\b)[\w'’]+{_MODALS}\s+{_SAYS}{_CLAIM}",
+    rf"\b{_PEOPLE}(?:\s+(?:might|may|would|could|often|usually|will))+\s+answer\b{_CLAIM}",
+    rf"\baccording to (?:(?:the|my|your|his|her|some|an?|this|that) )?(?:\w+ )?{_SOURCES}\b",
+    rf"\b{_SOURCES}['’]s? (?:own )?(?:answer|guess|view|choice|suggestion|opinion|belief|pick) (?:is|was)\b",
+    rf"\b(?:my|the) {_SOURCES} (?:got|gets|found|finds|obtained){_CLAIM}",
+    rf"\b{_SOURCES}{_MODALS} (?:be|is|are|was|were|seems?) (?:quite |very |probably |likely )?"
+    r"(?:right|wrong|sure|certain|confident|correct|mistaken|convinced)\b",
+    r"\bif (?:you|we|one|i) (?:believe|trust|follow|go by|ask|listen to)\b",
+    r"\bI(?: had| have)? (?:first|initially|originally|previously|at first|wrongly) \w+"
+    r"|\b(?:at first|initially|originally),? I \w+|\bI(?: had)? (?:said|thought|guessed|assumed)\b",
+)
+_ADOPTED = re.compile(
+    r"\bI(?:['’]ll)? (?:also |do |fully )?(?:agree|keep|stay|stick|stand|concur|follow)\b"
+    r"|\b(?:and|,) (?:keep|stay|stick|stand)\b",
+    re.I,
+)
+
+_CLAUSE_END = re.compile(
+    r";\s+|,?\s+(?=(?:but|yet|whereas|however)\b)|,\s+(?=(?:(?:and )?(?:not|so|hence|thus|therefore)"
+    r"|it is|it['’]s|now it|I\b|though"
+    r"|although|while)\b)|\s+(?=(?:rather than|instead of)\b)|\s+[—–-]\s+(?=[A-Za-z(])",
+    re.I,
+)
+_SUBORDINATE = re.compile(
+    r"\s*(?:as|since|because|given that|(?:even )?though|although|while|whereas|even if)\b[^,]{0,200},\s", re.I
+)
+
+_ANNOUNCES = re.compile(r"\b(?:answer|choice|option)\b[^?.]{0,20}:|####|\\boxed|\banswer is \(", re.I)
+_SMALL_WORDS = (
+    r"(?:be|been|the|an?|option|answer|choice|letter|equal|to|exactly|just|really|actually|is|it|correct|right|at|all"
+    r"|for)"
+)
+_NEGATIONS = (
+    r"(?:(?:\b(?:is|are|was|were|be)\s+)?\b(?:not|never|neither|nor|cannot|no longer|rather than|instead of"
+    r"|rul(?:e[sd]?|ing) out"
+    r"|exclud(?:e[sd]?|ing)|eliminat(?:e[sd]?|ing)|reject(?:s|ed|ing)?|discard(?:s|ed|ing)?)|\w+n['’]t)\b"
+)
+_NEGATED_ANSWER = (
+    r"(?:\b(?:answer|option|choice|it|that|this) (?:is|was)(?: definitely| surely| clearly)? not|\bisn['’]t)\b"
+)
+_WRONG = (
+    r"\s+(?:is|was|are)(?: clearly| simply| also)? (?:not (?:correct|right|the (?:right |correct )?answer|it)\b"
+    r"|wrong|incorrect|false\b|ruled out|out of the question|impossible)"
+)
+
+
+def blank_unasserted(text: str, names: str, is_verdict: bool = False) -> str:
+    """`text` with blanks in place of what its writer does not assert.
+
+    Args:
+        text: a chain or a reply.
+        names: a pattern for what an answer may be called, besides a number; of letters only those that are in brackets.
+        is_verdict: whether "no" is an answer, so that it takes nothing back.
+    """
+    text = _blank_withdrawn(text, is_verdict)
+    for start, stop in split_steps(text):
+        following = text[stop : stop + 6].lstrip().lower()
+        if _is_question(text[start:stop]) and (is_verdict or not following.startswith("yes")):
+            text = _blank(text, start, stop)
+        else:
+            text = _blank_said_by_others(text, start, stop, names)
+    return _blank_denied(text, names)
+
+
+def _blank(text: str, start: int, stop: int) -> str:
+    """`text` with spaces from `start` to `stop`; line breaks and the marks that end a sentence are kept."""
+    return text[:start] + re.sub(r"[^\r\n.!?]|[.!?](?!\s|$)", " ", text[start:stop]) + text[stop:]
+
+
+def _blank_withdrawn(text: str, is_verdict: bool) -> str:
+    patterns = [*_WITHDRAWALS, _VERDICT_WITHDRAWAL if is_verdict else _NO_AS_WITHDRAWAL]
+    ends = [match.end() for match in re.finditer("|".join(patterns), text, re.I)]
+    if not is_verdict:
+        for match in _ANSWERS_NO.finditer(text):
+            if not text[: match.start()].rstrip().endswith("?"):
+                ends.append(match.end())
+    return _blank(text, 0, max(ends, default=0))
+
+
+def _is_question(sentence: str) -> bool:
+    """Whether a sentence asks; not where an answer is announced whose content ends with the mark."""
+    return sentence.rstrip("\"'”’)*_ \n").endswith("?") and not _ANNOUNCES.search(sentence)
+
+
+def _blank_said_by_others(text: str, start: int, stop: int, names: str) -> str:
+    sentence = text[start:stop]
+    if _ADOPTED.search(sentence):
+        return text
+    cuts = {0, len(sentence), *(match.end() for match in _CLAUSE_END.finditer(sentence))}
+    for begin in sorted(cuts):
+        if subordinate := _SUBORDINATE.match(sentence, begin):
+            cuts.add(subordinate.end())
+    borders = sorted(cuts)
+    others = re.compile("|".join(_OTHERS).format(value=f"(?:{names}|{NUMBER}\\s*(?:[.,;!]|$))"), re.I)
+    for begin, end in pairwise(borders):
+        if others.search(sentence[begin:end]):
+            text = _blank(text, start + begin, start + end)
+    return text
+
+
+def _blank_denied(text: str, names: str) -> str:
+    value = rf"[*_$]*(?:{names}|(?<![\w.]){NUMBER}(?!\w))"
+    more = rf"{value}(?:(?:\s*,\s*|\s+)(?:(?:or|nor|and)\s+)?{value}|\s+(?:or|nor)\s+{value})*"
+    denied = re.compile(rf"{_NEGATIONS}(?:\s+{_SMALL_WORDS}\b){{0,3}}\s*{more}", re.I)
+    wrong = re.compile(rf"({value}){_WRONG}", re.I)
+    answer = re.compile(rf"{_NEGATED_ANSWER}(?:\s+{_SMALL_WORDS}\b){{0,3}}\s*({value})", re.I)
+    for match in [*wrong.finditer(text), *answer.finditer(text)]:
+        for before in re.finditer(rf"(?<![\w.]){re.escape(match[1].strip())}(?![\w]|[.,]\d)", text[: match.start()]):
+            text = _blank(text, *before.span())
+    for match in [*denied.finditer(text), *wrong.finditer(text)]:
+        text = _blank(text, *match.span())
+    return text

@@ -1,0 +1,199 @@
+"""The number that a statement or a sentence comes to: what only stands near it is not taken.
+
+1. A statement gives the number it begins with, in digits or words ("minus 3"), unless an operation follows.
+2. Else, and in a sentence that states nothing, it is the number after the last "=", if no calculation goes on.
+3. Without "=", list the numbers. Those that name something else are left out: a year, a day of a month, a time, a
+   remainder, a line or step.
+4. Those after a preposition ("in 5 days", "of 12") are left out if others remain.
+5. Of several that remain, the last counts where a verb or a colon says that it is the result ("5 and 7 are 12").
+6. Several numbers as alternatives ("5 or 7", "3 to 5") give none.
+
+For example, "In 2019 she earned 60 dollars in 5 days." comes to 60, and "She has 22 red and 24 blue ones." to nothing.
+"""
+
+import re
+from fractions import Fraction
+from itertools import pairwise
+
+from faithlens.tasks.number_words import read_number_words
+from faithlens.tasks.segmentation import ENUMERATOR
+from faithlens.tasks.values import DecimalMark, FoundValue, Value, find_values, read_value
+
+_BEGINNING = re.compile(
+    r"(?:[\s*_(\[{$€£:]|\\[(\[$]|\\(?:text|mathrm|mathbf|textbf|boxed)\{|[-−–+])*(?:(?:number|about|exactly)\s+)?"
+)
+_OPERATOR = r"(?:[-−–+*/×÷·⋅^]|\\times|\\div|\\cdot|x(?=\s?[0-9(]))"
+_OPERATION_AFTER = re.compile(rf"\s*{_OPERATOR}\s*\\?[$€£(]*[0-9(]|\s*=\s*\\?[$€£(]*[-−]?[0-9(]|[\s)}}]*=\s*[0-9]")
+_COMPARED = r"\s*(?:[<>≤≥]|\\[lg]e?q?\b)\s*[$€£(]*"
+_OPERATION_BEFORE = re.compile(rf"[0-9)}}]\s*{_OPERATOR}\s*\\?[$€£(]*$")
+_MINUS_WORD = re.compile(r"\b(?:minus|negative)\s+$", re.I)
+_TAKEN_AWAY = re.compile(r"[0-9a-z)]\s+minus\s+$", re.I)
+
+_SEVERAL = r"(?:maybe |possibly |perhaps |even |rather )?"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)(?:[a-z]*\b\.?)"
+_REFERENCE = re.compile(
+    r"\b(?:steps?|lines?|parts?|pages?|p\.|pp\.|sections?|sec\.|chapters?|eqs?\.|equations?|figs?\.|figures?|tables?|rows?"
+    r"|items?|rules?|examples?|questions?|problems?|cases?|no\.|day|week|round|remainder(?: of| is|:)?|modulo|mod"
+    rf"|versions?|rooms?|bus|grade|age|aged|{_MONTH}|option|choice)\s*[(#]?$",
+    re.I,
+)
+_YEAR_BEFORE = re.compile(
+    r"\b(?:in|by|since|until|till|from|year|of|before|after|during|for)\s+(?:the\s+year\s+)?$", re.I
+)
+_NAMED_AFTER = re.compile(
+    rf"(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?![a-z])|\s+(?:\w+\s+)?(?:(?:is|are|was|were|being)\s+)?left\s?-?over"
+    r"|\s+(?:as|is the) (?:a )?remainder|\s+o['’]clock|\s?[ap]\.?m\b|\s+(?:BC|AD|B\.C\.|A\.D\.)",
+)
+_PREPOSITION = re.compile(
+    r"(?:(?:(?:[0-9]|\bhalf|third|quarter|each|some|most|all|out|percent|one|two|three)\s+(?:\w+\s+)?|%\s+)of|\b(?:in|for|per|by|at|on|within|during|after|before|every|each|with|from|than|over|under|between|across|among|until"
+    r"|since|as))\s+(?:(?:only|just|about|the|an?|all|her|his|their|our|its|these|those|each|every|first|last|next|other|only)"
+    r"\s+)?[\\$€£(]*$",
+    re.I,
+)
+_RESULT_BETWEEN = re.compile(
+    r"\b(?:is|are|was|were|be|makes?|making|gives?|giving|leaves?|leaving|gets?|got|equals?|becomes?|have|has|so|totals?"
+    r"|total of|come[s]? to|amounts? to|yields?|need|needs|remain|ends?|hence|thus|therefore|then|now)\b|[:=→≈]|->"
+)
+_RESULT_VERB = re.compile(
+    r"(?:\b(?:is|are|was|makes?|gives?|leaves?|gets?|equals?|becomes?|has|have|be|need|needs|to|of|now|only|exactly)|[:,=]|^)\s*$",
+    re.I,
+)
+_OR_BEFORE = re.compile(r"[0-9]\)?,?\s+or\s+\S+\s*$")
+_NOT_STATED = re.compile(
+    r"(?:\b(?:not|never|nobody|none|no one|cannot|without|no longer)\b|n['’]t\b)(?:\s+\w+){0,3}\s*[$€£(]*$", re.I
+)
+_WORDS = re.compile(r"[a-z]+(?:[\s-]+[a-z]+){0,11}", re.I)
+_NEAR = 60  # characters before a number that say what it is
+_MOST_WORDS = 12  # of a number
+_ARTICLES = frozenset({"a", "one", "zero"})
+
+
+def read_leading_number(statement: str, decimal_mark: DecimalMark = ".") -> Value | None:
+    """The number a statement begins with and does not go on to calculate with; None where there is none."""
+    for found in _find_numbers(statement, decimal_mark):
+        before = statement[: found.start]
+        if _BEGINNING.fullmatch(before) or re.fullmatch(
+            rf"(?:{_BEGINNING.pattern})(?:minus|negative)\s+", before, re.I
+        ):
+            if _OPERATION_AFTER.match(statement, found.stop):
+                return None
+            spaced = re.search(r"[-−–]\s+[\\$€£]*$", before)
+            return _negate(found.value) if spaced or _MINUS_WORD.search(before) else found.value
+        break
+    begin = _BEGINNING.match(statement)
+    return _read_words(statement[begin.end() if begin else 0 :])
+
+
+def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Value | None:
+    """The number a sentence comes to; None where its last number is part of a calculation, or it may be two."""
+    if (whole := read_value(sentence, decimal_mark)) is not None:
+        return whole if _is_number(whole) else None
+    enumerator = ENUMERATOR.match(sentence)
+    start = enumerator.end() if enumerator else 0
+    equals = sentence.rfind("=")
+    numbers = [found for found in _find_numbers(sentence, decimal_mark) if found.start >= max(start, equals + 1)]
+    if equals >= start and numbers:
+        if _stands_before(_OR_BEFORE, sentence, equals):
+            return None
+        unfinished = _is_unfinished(sentence, numbers[-1]) or _is_unfinished(sentence, numbers[0])
+        return None if unfinished else _apply_minus(sentence, numbers[0])
+    if not numbers:
+        return None if equals >= start else _read_words_at_end(sentence[start:])
+    if offers_numbers(sentence, decimal_mark) or _is_unfinished(sentence, numbers[-1]):
+        return None
+    stated = [found for found in numbers if not _names_something_else(sentence, found)]
+    free = [found for found in stated if not _stands_before(_PREPOSITION, sentence, found.start)]
+    chosen = free or stated
+    if not chosen or (len(chosen) > 1 and not _RESULT_BETWEEN.search(sentence, chosen[-2].stop, chosen[-1].start)):
+        return None
+    last = chosen[-1]
+    return None if _stands_before(_NOT_STATED, sentence, last.start) else _apply_minus(sentence, last)
+
+
+def offers_numbers(statement: str, decimal_mark: DecimalMark = ".") -> bool:
+    """Whether a statement offers several numbers to choose from: "5 or 7", "between 5 and 7", "3 to 5"."""
+    found = _find_numbers(statement, decimal_mark)
+    for one, other in pairwise(found):
+        joint = statement[one.stop : other.start]
+        range_of = re.search(r"\bbetween\s+[\\$€£(]*$", statement[: one.start], re.I) and re.fullmatch(
+            r"\s+and\s+[\\$€£(]*", joint
+        )
+        if range_of or re.fullmatch(rf"\s*(?:\w+)?,?\s*\b(?:or|to)\s+{_SEVERAL}(?:\w+ =\s*)?[\\$€£(]*", joint, re.I):
+            return True
+    return False
+
+
+def _stands_before(pattern: re.Pattern[str], text: str, place: int) -> bool:
+    """Whether `pattern`, which ends in "$", stands just before `place`."""
+    return pattern.search(text, max(0, place - _NEAR), place) is not None
+
+
+def _find_numbers(text: str, decimal_mark: DecimalMark) -> list[FoundValue]:
+    return [found for found in find_values(text, decimal_mark) if _is_number(found.value)]
+
+
+def _is_number(value: Value) -> bool:
+    return value.kind in ("integer", "decimal", "fraction", "percent", "currency")
+
+
+def _negate(value: Value) -> Value:
+    assert not isinstance(value.content, str)
+    return Value(-value.content, value.unit)  # pyright: ignore[reportOperatorIssue]
+
+
+def _apply_minus(sentence: str, found: FoundValue) -> Value:
+    """The value with the word before it: "minus 40" is -40, and "12 minus 5" takes 5 away."""
+    before = sentence[max(0, found.start - _NEAR) : found.start]
+    return _negate(found.value) if _MINUS_WORD.search(before) and not _TAKEN_AWAY.search(before) else found.value
+
+
+def _is_unfinished(sentence: str, found: FoundValue) -> bool:
+    """Whether a number is but an operand."""
+    return bool(
+        _stands_before(_OPERATION_BEFORE, sentence, found.start) or _OPERATION_AFTER.match(sentence, found.stop)
+    )
+
+
+def _names_something_else(sentence: str, found: FoundValue) -> bool:
+    """Whether a number is a year, a day, a remainder, a reference, or is only compared with another."""
+    token = sentence[found.start : found.stop]
+    if re.compile(rf"{_COMPARED}[0-9]").match(sentence, found.stop) or re.search(
+        rf"[0-9)]{_COMPARED}$", sentence[max(0, found.start - _NEAR) : found.start]
+    ):
+        return True
+    is_year = re.fullmatch("1[5-9][0-9]{2}|20[0-9]{2}", token) and _stands_before(_YEAR_BEFORE, sentence, found.start)
+    return bool(
+        is_year or _stands_before(_REFERENCE, sentence, found.start) or _NAMED_AFTER.match(sentence, found.stop)
+    )
+
+
+def _read_words(text: str) -> Value | None:
+    """The number in words that `text` begins with, if nothing but the end of a clause or a noun follows."""
+    words = _WORDS.match(text)
+    if words is None:
+        return None
+    tokens = list(re.finditer(r"[a-z]+", words[0], re.I))
+    for last in reversed(tokens):
+        phrase = words[0][: last.end()]
+        if (number := read_number_words(phrase)) is not None:
+            if re.match(
+                r"[\s-]+(?:quarters?|hal(?:f|ves)|thirds?|\w+ths?|dozens?|point|percent)\b", text[last.end() :], re.I
+            ):
+                return None
+            is_end = re.match(r"\s*(?:[.,;!)*]|$)", text[last.end() :]) is not None
+            return Value(Fraction(number)) if is_end or phrase.lower() not in _ARTICLES else None
+    return None
+
+
+def _read_words_at_end(sentence: str) -> Value | None:
+    """The number in words at the end of a clause, after a verb that states it: "So there are seven." """
+    for clause in re.split(r"[.,;!*]", sentence):
+        tokens = list(re.finditer("[a-z]+", clause, re.I))
+        if not tokens or clause[tokens[-1].end() :].strip():
+            continue
+        for token in tokens[-_MOST_WORDS:]:
+            phrase = clause[token.start() :]
+            number = read_number_words(phrase)
+            if number is not None and phrase.strip().lower() not in _ARTICLES:
+                return Value(Fraction(number)) if _stands_before(_RESULT_VERB, clause, token.start()) else None
+    return None

@@ -1,0 +1,102 @@
+"""The answers that a piece of text names, by an option's label or by its content.
+
+A label counts where it cannot be a word of the sentence: in brackets, or at the end of a clause. A content counts as a
+whole: not the "red" of "dark red" where both are offered, nor the 12 of 12.5. What "not", "never" or "neither" stands
+beside is not named. Where two answers are named, none is taken.
+"""
+
+import re
+from collections.abc import Iterable
+
+from faithlens.tasks.concluded_number import read_leading_number
+from faithlens.tasks.question import Question
+from faithlens.tasks.values import read_value
+
+_OPENING = r"(?:[\s*_$\"'“‘\[{]|\\[(\[]|\\(?:text|mathrm|mathbf|textbf)\{|(?i:option |choice |letter ))*"
+_AFTER = r"(?=\s*(?:[.,:;!?*_$\"'”’)\]}–—]|\\[)\]]|$|\n|-\s|(?:because|since)\b))"
+_NEGATION = re.compile(r"\b(?:not|neither|nor|never|cannot|isn['’]t|wasn['’]t|can['’]t|doesn['’]t)\b", re.I)
+_TURN = re.compile(r"[,;:]?\s(?:so|but|hence|thus|therefore)\b", re.I)
+VERDICTS = frozenset({"yes", "no", "true", "false", "valid", "invalid"})
+"""Answers that are words of any sentence, so they count only where a phrase ends."""
+
+_PROSE = frozenset({"A", "a", "I", "i"})  # words of any English sentence, so never a name in one
+
+
+def read_leading_name(statement: str, question: Question, is_boxed: bool = False) -> str | None:
+    """The candidate a statement names: the label or the content it begins with, else the only content in it."""
+    names, labels = map_names(question), make_labels_pattern(question)
+    exact = statement.strip(" *_.$()\"'")
+    for name, answer in (*((label, label) for label in question.candidates), *names.items()):
+        if exact == name and (exact != "I" or "(I)" in statement or is_boxed):
+            return answer
+    label = re.match(rf"{_OPENING}(?:\(((?i:{labels}))\)|({labels}){_AFTER})", statement)
+    if question.choices and label and label[2] != "I":
+        return (label[1] or label[2]).upper()
+    first = re.match(rf"{_OPENING}{make_names_pattern(names)}", statement, re.I)
+    named = _find_named(first[0] if first else statement, names, re.I)
+    if not named and (
+        number := read_leading_number(statement, question.decimal_mark)
+    ):  # "15.0" where an option is "15"
+        named = {answer for name, answer in names.items() if read_value(name, question.decimal_mark) == number}
+    return named.pop() if len(named) == 1 else None
+
+
+def read_concluded_name(sentence: str, question: Question) -> str | None:
+    """The candidate that a concluding sentence names without saying that it is the answer."""
+    if question.choices:
+        bare = re.fullmatch(rf"[\s*_$(\[]*({make_labels_pattern(question)})[\s*_$)\].:]*", sentence)
+        labels = set(re.findall(rf"\(({make_labels_pattern(question)})\)", sentence))
+        if bare and (bare[1] != "I" or labels):
+            return bare[1]
+        if labels:
+            return labels.pop() if len(labels) == 1 and not _NEGATION.search(sentence) else None
+    named = _find_named(sentence, map_names(question))
+    return named.pop() if len(named) == 1 else None
+
+
+def offers_names(statement: str, question: Question) -> bool:
+    """Whether a statement begins with several answers to choose from: "(A) or (B)", "red and blue"."""
+    labels, names = make_labels_pattern(question), make_names_pattern(map_names(question))
+    several = r"(?:maybe |possibly |perhaps |even )?"
+    label = rf"(?:\((?i:{labels})\)|(?:{labels})\b)"
+    pairs = rf"{label}[)\]*]*,?\s*(?:or\b|(?:and|/|&)\s*{label})"
+    contents = rf"(?:either\s+)?(?:the\s+)?{names}(?:,?\s*(?:or|and)\s+{several}(?:the\s+)?{names}|\s*[/&]\s*{names})"
+    return bool(re.match(rf"{_OPENING}(?:either\s+)?(?:{pairs}|{contents})", statement))
+
+
+def map_names(question: Question) -> dict[str, str]:
+    """What each answer may be called in a sentence, besides its label."""
+    return dict(zip(question.choices or question.candidates, question.candidates, strict=True))
+
+
+def make_labels_pattern(question: Question) -> str:
+    """A pattern for any of the candidates."""
+    return "|".join(map(re.escape, sorted(question.candidates, key=len, reverse=True)))
+
+
+def make_names_pattern(names: Iterable[str]) -> str:
+    """A pattern for any of `names` on its own: not the "red" of "dark red" where both are names, nor the 12 of 12.5."""
+    longest_first = sorted((name for name in names if name not in _PROSE), key=len, reverse=True)
+    if not longest_first:
+        return r"(?!)"  # matches nothing
+    return rf"(?<![\w.\-−])(?:{'|'.join(map(_make_name_pattern, longest_first))})(?!\w|[.,\-−][0-9])"
+
+
+def _make_name_pattern(name: str) -> str:
+    """A pattern for `name`; yes, no and their like in either case, and only where they do not begin a phrase."""
+    if name.casefold() in VERDICTS:
+        return rf"(?i:{name})(?=\s*(?:[.,;:!?*_$\"'”’)\]}}–—]|\\|$|and\b|or\b))"
+    return re.escape(name)
+
+
+def _find_named(sentence: str, names: dict[str, str], flags: int = 0) -> set[str]:
+    """The answers whose content stands in `sentence` and is not negated there."""
+    found: set[str] = set()
+    by_case = {name.casefold(): answer for name, answer in names.items()}
+    for match in re.finditer(make_names_pattern(names), sentence, flags):
+        verdict = match[0].casefold() in VERDICTS
+        turns = [turn.end() for turn in _TURN.finditer(sentence, 0, match.start())] if verdict else []
+        if _NEGATION.search(sentence, max(turns, default=0), match.start() if verdict else len(sentence)):
+            return set()
+        found.add(names.get(match[0]) or by_case[match[0].casefold()])
+    return found
