@@ -2,24 +2,30 @@ r"""The markers between which a model thinks: one table for prompts, sampled cha
 
 `read_reply` cuts a text into thoughts and reply:
 
-1. The first opening marker, or a closing marker that stands alone, names the family; capitals do not matter.
+1. The first opening marker, or a closing marker that stands alone, names the family; capitals do not matter. For a text
+   that a model wrote after a prompt that opens its thoughts, the family is the model's.
 2. Each block runs from an opening marker to the next closing marker. A marker that is written twice counts once.
    Thoughts that begin without an opening marker (a chat template may have written it into the prompt) begin with the
    text.
-3. The thoughts of all blocks together are the chain of thought, and the text after the last block is the reply. A block
+3. A marker that is only spoken of is text: one in quotes, or an opening marker amid a line that is never closed.
+4. The thoughts of all blocks together are the chain of thought, and the text after the last block is the reply. A block
    that is never closed was cut off.
-4. Control tokens at the ends (``<|im_end|>``) belong to neither.
+5. Control tokens at the ends (``<|im_end|>``) belong to neither.
 
 For example, ``<think>\nTwo.\n</think>\n\nIt is 2.<|im_end|>`` has the thoughts ``\nTwo.\n`` and the reply
 ``It is 2.``; ``It is 2.`` has no markers, so all of it is the chain of thought.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 Finish = Literal["stop", "length"]
+BETWEEN_BLOCKS = "\n\n"
+"""The text between the thoughts of two blocks."""
+
 Render = Callable[..., str]  # `Model.render`, called as ``render(user, thinking=True)``
 
 
@@ -122,6 +128,7 @@ _HEAD = re.compile(
     r"|<start_of_turn>model|<\|channel\|>\s*(?:final|commentary))\s*",
     re.IGNORECASE,
 )
+_QUOTES_AFTER = {"`": "`", '"': '"', "'": "'", "\u2018": "\u2019", "\u201c": "\u201d", "\xab": "\xbb"}
 
 
 @dataclass(frozen=True)
@@ -133,74 +140,151 @@ class Reply:
         said: the text after the last block; empty where there is no marker.
         finish: "stop" if the chain of thought was ended, "length" if it was cut off.
         has_markers: whether the text holds markers of thoughts.
+        spans: where the thoughts of each block stand in the text, as half-open ranges of characters; joined by
+            `BETWEEN_BLOCKS` they are `thoughts`.
     """
 
     thoughts: str
     said: str
     finish: Finish
     has_markers: bool
+    spans: tuple[tuple[int, int], ...]
 
 
-def read_reply(text: str, finish: Finish = "stop") -> Reply:
-    """Cut a reply into thoughts and what is said after them; `finish` is that of the whole reply.
+def read_reply(text: str, finish: Finish = "stop", opened_by: Thinking | None = None) -> Reply:
+    """Cut a reply into thoughts and what is said after them.
 
     The closing marker ends the thoughts to which it belongs, whatever becomes of the rest.
+
+    Args:
+        text: the reply.
+        finish: whether the whole reply was ended ("stop") or cut off ("length").
+        opened_by: the markers of the model that wrote the text, where the prompt before it opens the thoughts.
     """
-    pair = _find_pair(text)
-    if pair is None:
-        return Reply(strip_control_tokens(text), "", finish, False)
-    opening, closing = pair
-    blocks, at, is_closed = [], 0, False
-    opened = opening.search(text)
-    first_close = closing.search(text)
-    if opened and not (first_close and first_close.start() < opened.start()):
-        at = opened.end()
+    markers = _make_markers(opened_by.open, opened_by.close) if opened_by else _find_markers(text)
+    if markers is None:
+        start, stop = _find_inside(text, 0, len(text))
+        return Reply(text[start:stop], "", finish, False, ((start, stop),))
+    opening = None if opened_by else markers.find_opening(text)
+    closing = markers.closing if opening or opened_by else markers.lone_closing
+    first_close = _search(closing, text)
+    at = opening.end() if opening and not (first_close and first_close.start() < opening.start()) else 0
+    blocks, end = [], None
     while True:
-        while repeated := re.compile(rf"\s*(?:{opening.pattern})", opening.flags).match(text, at):
-            at = repeated.end()
-        end = closing.search(text, at)
-        is_closed = end is not None
-        blocks.append(text[at : end.start()] if end else text[at:])
-        if not end:
+        if (after := _skip_repeated(markers.opening, text, at)) > at and opened_by and opened_by.open.endswith("\n"):
+            after += len(text[after:]) - len(text[after:].lstrip("\n"))  # the prompt has this line break already
+        at, end = after, _search(closing, text, after)
+        blocks.append(_find_inside(text, at, end.start() if end else len(text)))
+        if end is None:
             break
-        at = end.end()
-        while repeated := re.compile(rf"\s*(?:{closing.pattern})", closing.flags).match(text, at):
-            at = repeated.end()
-        again = opening.search(text, at)
-        if again is None:
+        at = _skip_repeated(closing, text, end.end())
+        opening = markers.find_opening(text, at)
+        if opening is None:
             break
-        at = again.end()
-    inside = [block for block in blocks if block.strip()] or blocks[:1]
-    thoughts = strip_control_tokens(inside[0] if len(inside) == 1 else "\n\n".join(b.strip("\n") for b in inside))
-    return Reply(
-        thoughts, strip_control_tokens(text[at:]) if is_closed else "", "stop" if is_closed else "length", True
-    )
+        at = opening.end()
+    spans = [span for span in blocks if text[slice(*span)].strip()] or blocks[:1]
+    if len(spans) > 1:
+        spans = [_trim_line_breaks(text, *span) for span in spans]
+    thoughts = BETWEEN_BLOCKS.join(text[slice(*span)] for span in spans)
+    said = strip_control_tokens(text[at:]) if end else ""
+    return Reply(thoughts, said, "stop" if end else "length", True, tuple(spans))
 
 
 def strip_control_tokens(text: str) -> str:
     """`text` without control tokens at its ends, such as ``<|im_end|>``; all other text stays as it is."""
-    while (head := _HEAD.match(text)) is not None and head.end():
-        text = text[head.end() :]
-    return _TAIL.sub("", text)
+    return text[slice(*_find_inside(text, 0, len(text)))]
 
 
-def _find_pair(text: str) -> tuple[re.Pattern[str], re.Pattern[str]] | None:
-    """The markers of the family whose marker stands first in `text`; None where there is none."""
-    found = []
-    for opening, closing, alone in _PAIRS:
-        first = [match.start() for pattern in (opening, alone) if (match := pattern.search(text))]
-        if first:
-            found.append((min(first), opening, closing if opening.search(text) else alone))
-    return min(found, key=lambda each: each[0])[1:] if found else None
+def _find_inside(text: str, start: int, stop: int) -> tuple[int, int]:
+    """The part of ``text[start:stop]`` between the control tokens at its ends."""
+    inside = text[start:stop]
+    while (head := _HEAD.match(inside)) is not None and head.end():
+        inside = inside[head.end() :]
+    start = stop - len(inside)
+    return start, start + len(_TAIL.sub("", inside))
 
 
-def _list_pairs() -> list[tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]]:
-    """For each spelling: the opening marker, the closing one, and the closing one that may stand alone."""
-    flags = re.IGNORECASE | re.DOTALL
-    spelled = {(re.escape(row.open.strip()), row.close): row for _, row in FAMILIES}
-    pairs = [(opening, re.escape(close), _BARE_CLOSE.get(close, re.escape(close))) for opening, close in spelled]
-    pairs += [(opening, closing, r"(?!)") for opening, closing in _SPELLED_OUT]
-    return [(re.compile(a, flags), re.compile(b, flags), re.compile(c, flags)) for a, b, c in pairs]
+def _trim_line_breaks(text: str, start: int, stop: int) -> tuple[int, int]:
+    inside = text[start:stop].lstrip("\n")
+    return stop - len(inside), stop - len(inside) + len(inside.rstrip("\n"))
 
 
-_PAIRS = _list_pairs()
+@dataclass(frozen=True)
+class _Markers:
+    """The opening marker of a family, its closing one, and the closing one that may stand alone, as patterns."""
+
+    opening: re.Pattern[str]
+    closing: re.Pattern[str]
+    lone_closing: re.Pattern[str]
+
+    def find_opening(self, text: str, at: int = 0) -> re.Match[str] | None:
+        """The first opening marker from `at` on that opens a block: it is closed, or it begins a line."""
+        last_close = max((match.start() for match in _find_unquoted(self.closing, text, at)), default=-1)
+        for match in _find_unquoted(self.opening, text, at):
+            if match.end() <= last_close or _begins_line(text, at, match.start()):
+                return match
+        return None
+
+    def rank(self, text: str) -> tuple[int, int] | None:
+        """How well these markers fit `text`, the smallest best; None where it has none of them.
+
+        A marker that begins the text fits best, then blocks that are closed, the first of them first.
+        """
+        opening, lone = self.find_opening(text), _search(self.lone_closing, text)
+        first = [match.start() for match in (opening, lone) if match]
+        if not first:
+            return None
+        if opening and not strip_control_tokens(text[: opening.start()]).strip():
+            return 0, opening.start()
+        is_closed = lone or (opening and _search(self.closing, text, opening.end()))
+        return 1 if is_closed else 2, min(first)
+
+
+def _find_markers(text: str) -> _Markers | None:
+    """The markers of the family that fits `text` best; None where it holds no marker."""
+    ranked = [(rank, place) for place, markers in enumerate(_ALL_MARKERS) if (rank := markers.rank(text))]
+    return _ALL_MARKERS[min(ranked)[1]] if ranked else None
+
+
+def _find_unquoted(marker: re.Pattern[str], text: str, at: int = 0) -> Iterator[re.Match[str]]:
+    return (match for match in marker.finditer(text, at) if not _is_quoted(text, match))
+
+
+def _search(marker: re.Pattern[str], text: str, at: int = 0) -> re.Match[str] | None:
+    return next(_find_unquoted(marker, text, at), None)
+
+
+def _is_quoted(text: str, match: re.Match[str]) -> bool:
+    """Whether quotes open right before the marker and close right after it."""
+    before, after = text[max(match.start() - 2, 0) : match.start()], text[match.end() : match.end() + 1]
+    return bool(re.fullmatch(r"(\A|[\s(\[{,:`])[`\"'\u2018\u201c\xab]", before)) and after in _QUOTES_AFTER[before[-1]]
+
+
+def _begins_line(text: str, start: int, place: int) -> bool:
+    """Whether nothing but control tokens stands before `place` on its line, or since `start`."""
+    line = text[max(text.rfind("\n", start, place) + 1, start) : place]
+    return not strip_control_tokens(line).strip()
+
+
+def _skip_repeated(marker: re.Pattern[str], text: str, at: int) -> int:
+    """The end of the markers that follow each other from `at` on."""
+    repeated = re.compile(rf"\s*(?:{marker.pattern})", marker.flags)
+    while match := repeated.match(text, at):
+        at = match.end()
+    return at
+
+
+@cache
+def _make_markers(opening: str, closing: str) -> _Markers:
+    alone = _BARE_CLOSE.get(closing, re.escape(closing))
+    return _compile_markers(re.escape(opening.strip()), re.escape(closing), alone)
+
+
+def _compile_markers(*patterns: str) -> _Markers:
+    return _Markers(*(re.compile(pattern, re.IGNORECASE | re.DOTALL) for pattern in patterns))
+
+
+_ALL_MARKERS = [
+    *(_make_markers(*pair) for pair in dict.fromkeys((row.open.strip(), row.close) for _, row in FAMILIES)),
+    *(_compile_markers(opening, closing, r"(?!)") for opening, closing in _SPELLED_OUT),
+]

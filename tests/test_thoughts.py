@@ -40,9 +40,41 @@ def test_a_text_without_markers_is_the_chain(text: str) -> None:
         ("A. So 5<|end|>", "A. So 5", ""),
         ("analysisWe add.assistantfinalB", "We add.", "B"),
         ("Analysis of the sum: 5.", "Analysis of the sum: 5.", ""),
+        ("The tag <think> opens a block. So 5.", "The tag <think> opens a block. So 5.", ""),
+        ('Tags ("<think>" and "</think>") cut it. 5.', 'Tags ("<think>" and "</think>") cut it. 5.', ""),
+        ("<think>A `</think>` ends it. 5.</think>B", "A `</think>` ends it. 5.", "B"),
+        ('<think>It is "5"</think>"B"', 'It is "5"', '"B"'),
+        ("A</think>B. I used <think> tags.", "A", "B. I used <think> tags."),
+        ("<think>A [THINK] B</think>C", "A [THINK] B", "C"),
+        ("A <reasoning> of 5.</think>C", "A <reasoning> of 5.", "C"),
         ("Here is my thought process: A\nHere is my response: B", " A\n", " B"),
     ],
 )
 def test_spellings_in_replies(text: str, thoughts: str, said: str) -> None:
     read = read_reply(text)
     assert (read.thoughts, read.said, read.finish) == (thoughts, said, "stop")
+
+
+@pytest.mark.parametrize(
+    ("text", "thoughts"),
+    [
+        ("<think>Two and", "Two and"),
+        ("Well.\n<think>\nTwo and", "\nTwo and"),
+        ("<think>A</think>\n<think>B", "A\n\nB"),
+        ("<think>A [THINK]x[/THINK] and", "A [THINK]x[/THINK] and"),
+        ("<|start|>assistant<|channel|>analysis<|message|>We ad", "We ad"),
+    ],
+)
+def test_blocks_that_are_left_open_were_cut_off(text: str, thoughts: str) -> None:
+    for finish in ("stop", "length"):
+        read = read_reply(text, finish)
+        assert (read.thoughts, read.said, read.finish) == (thoughts, "", "length")
+
+
+@given(st.lists(st.sampled_from([*(mark for pair in PAIRS for mark in pair), "`", "\n", "A. ", "<|im_end|>"])))
+def test_spans_are_the_thoughts_and_end_before_the_reply(parts: list[str]) -> None:
+    text = "".join(parts)
+    read = read_reply(text)
+    assert "\n\n".join(text[a:b] for a, b in read.spans) == read.thoughts
+    assert list(sum(read.spans, ())) == sorted(sum(read.spans, ()))
+    assert text.rfind(read.said) >= read.spans[-1][1] or not read.said

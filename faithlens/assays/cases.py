@@ -176,16 +176,14 @@ def make_chain(
 def make_cot_trace(model: Model, continuation: Continuation) -> Trace:
     """Cut sampled tokens into steps. A last step that the token limit cut off is left out, unless it is the only one.
 
-    For a reasoning model the thoughts are cut into steps, and the text after them becomes the trace's `reply`.
+    The thoughts are cut into steps, and the text after them becomes the trace's `reply`.
 
     Raises:
         TraceError: the model wrote no chain of thought, or did not finish its thoughts.
     """
     prompt, seed = continuation.prompt, continuation.seed
-    if model.thinking is None:
-        return split_chain(model, prompt, continuation.ids, continuation.finish, seed)
-    thoughts, reply = split_thoughts(model, prompt, continuation.ids, continuation.finish)
-    return replace(split_chain(model, prompt, thoughts, "stop", seed), reply=reply)
+    thoughts, reply, finish = split_thoughts(model, prompt, continuation.ids, continuation.finish)
+    return replace(split_chain(model, prompt, thoughts, finish, seed), reply=reply)
 
 
 def split_chain(

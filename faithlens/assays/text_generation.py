@@ -147,7 +147,7 @@ def to_generated_text(model: Model, continuation: Continuation) -> GeneratedText
 def cut_at_thoughts_end(model: Model, continuation: Continuation) -> Continuation | GeneratedText:
     """The continuation up to the end of the thoughts; an unusable text if the thoughts do not end."""
     try:
-        ids, _ = split_thoughts(model, continuation.prompt, continuation.ids, continuation.finish)
+        ids, _, finish = split_thoughts(model, continuation.prompt, continuation.ids, continuation.finish)
     except TraceError as error:
         return replace(to_generated_text(model, continuation), unusable_reason=error.problem)
-    return replace(continuation, ids=ids, finish="stop")  # closed thoughts were not cut off
+    return replace(continuation, ids=ids, finish=finish)  # closed thoughts were not cut off

@@ -26,7 +26,7 @@ from typing import get_args
 
 from faithlens.errors import TraceError, check_choice
 from faithlens.model.model import Model
-from faithlens.thoughts import Finish
+from faithlens.thoughts import BETWEEN_BLOCKS, Finish, read_reply
 
 Segmenter = Callable[[str], list[tuple[int, int]]]
 
@@ -165,33 +165,43 @@ def make_trace(
 
 def split_thoughts(
     model: Model, prompt: Sequence[int], ids: Sequence[int], finish: Finish
-) -> tuple[tuple[int, ...], str]:
-    """The tokens of a reasoning model's thoughts, and the text of its reply after them.
+) -> tuple[tuple[int, ...], str, Finish]:
+    """The tokens of a model's thoughts, the text of its reply after them, and whether the thoughts were ended.
 
-    A token that holds the end of a thought and the start of the closing marker belongs to neither.
+    The text is cut as `faithlens.thoughts.read_reply` says. A token that holds the end of a thought and the start of a
+    marker belongs to neither. Of a model whose prompts open no thoughts all is the chain of thought, without control
+    tokens at its end, unless it writes markers nevertheless.
 
     Args:
-        model: a model with `thinking` markers.
-        prompt: the tokens before `ids`; they open the thoughts.
+        model: the model; `model.thinking` says with which markers its prompts open the thoughts.
+        prompt: the tokens before `ids`.
         ids: the sampled tokens.
         finish: whether the model ended its turn ("stop") or was cut off ("length").
 
     Raises:
-        TraceError: an unknown finish, thoughts that were never closed, or a model without markers.
+        TraceError: an unknown finish, or thoughts that the prompt opened and the model did not close.
     """
     check_choice(finish, get_args(Finish), "finish", TraceError)
-    if model.thinking is None:
-        raise TraceError(
-            f"{model.name} has no markers of thoughts in its chat template",
-            "Call `make_trace` on its tokens: all of them are the chain of thought.",
-        )
-    close, starts = model.thinking.close, find_offsets(model, ids, prompt)
     text = model.decode((*prompt, *ids))[len(model.decode(prompt)) :]
-    at = text.find(close)
-    if at < 0:
+    reply = read_reply(text, finish, model.thinking)
+    if model.thinking and reply.finish == "length":
         problem = f"the model did not close its thoughts within {len(ids)} tokens"
         if finish == "stop":
             problem = "the model ended its turn without closing its thoughts"
         raise TraceError(problem, "Raise the number of new tokens, or drop this question.")
-    keep = bisect_left(starts, at)
-    return tuple(ids[: keep if starts[keep] == at else keep - 1]), text[at + len(close) :]
+    if reply.spans == ((0, len(text)),):
+        return tuple(ids), reply.said, reply.finish
+    starts = find_offsets(model, ids, prompt)
+    blocks = [_find_tokens(starts, *span) for span in reply.spans]
+    thoughts = list(ids[blocks[0]])
+    for block in blocks[1:]:
+        thoughts += [*model.continue_ids((*prompt, *thoughts), BETWEEN_BLOCKS), *ids[block]]
+    return tuple(thoughts), reply.said, reply.finish
+
+
+def _find_tokens(starts: Sequence[int], start: int, stop: int) -> slice:
+    """The tokens that lie wholly in a range of characters; `starts` is the result of `find_offsets`."""
+    first, last = bisect_left(starts, start), bisect_left(starts, stop)
+    if starts[last] != stop:  # the token before, with those that share its first character, goes beyond the range
+        last = bisect_left(starts, starts[last - 1])
+    return slice(first, max(first, last))

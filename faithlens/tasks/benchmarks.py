@@ -141,9 +141,9 @@ def _read_questions(prefix: str, layout: BenchmarkLayout, rows: Sequence[Row]) -
         try:
             question = _read_question(f"{prefix}:{number}", layout, row)
             if question.form != next(iter(found.values()), question).form:
-                raise BadEntryError(f"of form {question.form!r}, unlike those before it")
+                raise BadEntryError(f"of form {question.form!r}, unlike those before it", "keep one form")
             if (wording := (question.text, question.choices)) in found:
-                raise BadEntryError(f"the same question as {found[wording].id!r}")
+                raise BadEntryError(f"the same question as {found[wording].id!r}", "remove one of them")
             found[wording] = question
         except BadEntryError as fault:
             faults.append(f"row {number}: {fault}")
@@ -162,7 +162,7 @@ def _read_question(id_: str, layout: BenchmarkLayout, row: Row) -> Question:
         return reorder_options(question, order) if layout.shuffles_options else question
     number = normalise_number(str(answer))
     if number is None:
-        raise BadEntryError(f"answer {str(answer)[:40]!r} is neither a number nor one of some options")
+        raise BadEntryError(f"answer {str(answer)[:40]!r} is neither a number nor one of some options", "correct it")
     return make_open_question(id_, text, number, values)
 
 
@@ -172,12 +172,12 @@ def _read_text(layout: BenchmarkLayout, row: Row) -> str:
     context = str(_read_value(row, layout.context, "the context")) if layout.context else ""
     text = "\n".join(part.strip() for part in (context, question) if part.strip())
     if not text:
-        raise BadEntryError("its question is empty")
+        raise BadEntryError("its question is empty", "write it out")
     return text
 
 
 def _read_value(row: Row, place: str, what: str) -> Any:
     found = read_place(row, place)
     if found is None or found == "":
-        raise BadEntryError(f"{what} is missing at {place!r}; it has {', '.join(row)}")
+        raise BadEntryError(f"{what} is missing at {place!r}; it has {', '.join(row)}", "correct the row")
     return found

@@ -44,7 +44,7 @@ class FaultList:
             yield
         except BadEntryError as fault:
             self._messages.append(f"{where}: {fault}")
-            self.counts[_QUOTED.sub("...", str(fault).partition("; ")[0])] += 1
+            self.counts[_QUOTED.sub("...", fault.problem)] += 1
 
     def raise_if_any(self, fix: str) -> None:
         """Raise a TaskError that says `fix` if there was any fault; the first ten are named."""
@@ -62,6 +62,7 @@ class QuestionCollection:
 
     def __init__(self) -> None:
         self._by_id: dict[str, Question] = {}
+        self._places: dict[str, str] = {}
         self._by_wording: dict[tuple[str, tuple[str, ...]], Question] = {}
 
     @property
@@ -69,22 +70,29 @@ class QuestionCollection:
         """The questions, in the order in which they were entered."""
         return list(self._by_id.values())
 
-    def get_or_add(self, question: Question) -> Question:
+    def get_or_add(self, question: Question, where: str) -> Question:
         """The question of this wording and answer that was entered before, else this one, entered now."""
         earlier = self._by_wording.get((question.text, question.choices))
-        return earlier if earlier and earlier.answer == question.answer else self.add(question)
+        return earlier if earlier and earlier.answer == question.answer else self.add(question, where)
 
-    def add(self, question: Question) -> Question:
-        """Add `question`. Raises BadEntryError where its id or wording stands already, or its form differs."""
+    def add(self, question: Question, where: str) -> Question:
+        """Add `question`, which stands at `where` in the file.
+
+        Raises BadEntryError where its id or wording stands already, or its form differs.
+        """
         if question.id in self._by_id:
-            raise BadEntryError(f"id {question.id!r} stands on an earlier line too; give each question its own")
+            raise BadEntryError(
+                f"id {question.id!r} names another question at '{self._places[question.id]}'",
+                "give each question an id of its own",
+            )
         if same := self._by_wording.get((question.text, question.choices)):
-            raise BadEntryError(f"the same question as {same.id!r}; remove one of them")
+            raise BadEntryError(f"the same question as {same.id!r} at '{self._places[same.id]}'", "remove one of them")
         form = next(iter(self._by_id.values()), question).form
         if question.form != form:
             raise BadEntryError(
-                f"of form {question.form!r} after questions of form {form!r}; keep each form in its own file"
+                f"of form {question.form!r} after questions of form {form!r}", "keep each form in its own file"
             )
+        self._places[question.id] = where
         self._by_id[question.id] = self._by_wording[question.text, question.choices] = question
         return question
 
@@ -97,7 +105,7 @@ def read_question(entry: dict[str, Any], default_id: str) -> Question:
     if "choices" in entry:
         if "candidates" in entry:
             raise BadEntryError(
-                "both 'choices' and 'candidates'; keep 'choices' for options, 'candidates' for an open form"
+                "both 'choices' and 'candidates'", "keep 'choices' for options, 'candidates' for an open form"
             )
         choices = _read_texts(entry, "choices", min_length=2)
         right = _find_right_option(answer, choices)
@@ -111,7 +119,7 @@ def _read_decimal_mark(entry: dict[str, Any]) -> DecimalMark:
         case "." | "," as mark:
             return mark
         case other:
-            raise BadEntryError(f'\'decimal_mark\' is {shorten_value(other)}; write "." or ","')
+            raise BadEntryError(f"'decimal_mark' is {shorten_value(other)}", 'write "." or ","')
 
 
 def parse_object(line: str) -> dict[str, Any]:
@@ -119,11 +127,11 @@ def parse_object(line: str) -> dict[str, Any]:
     try:
         entry = json.loads(line)
     except json.JSONDecodeError as error:
-        raise BadEntryError(f"not JSON: {error.msg} at column {error.colno}; write one object on the line") from error
+        raise BadEntryError(f"not JSON: {error.msg} at column {error.colno}", "write one object on the line") from error
     except RecursionError as error:
-        raise BadEntryError("JSON that is nested too deep; write one object on the line") from error
+        raise BadEntryError("JSON that is nested too deep", "write one object on the line") from error
     if not isinstance(entry, dict):
-        raise BadEntryError(f"a {type(entry).__name__}; write an object in braces")
+        raise BadEntryError(f"a {type(entry).__name__}", "write an object in braces")
     return entry
 
 
@@ -131,12 +139,12 @@ def check_keys(entry: dict[str, Any], known: Sequence[str] = ENTRY_KEYS) -> None
     """Raise BadEntryError where `entry` has a key that is not `known`."""
     for key in entry:
         if key not in known:
-            raise BadEntryError(f"key {key!r} is unknown. {suggest_names(key, known)}")
+            raise BadEntryError(f"key {key!r} is unknown", suggest_names(key, known))
 
 
 def _read_text(entry: dict[str, Any], key: str) -> str:
     if key not in entry:
-        raise BadEntryError(f"no {key!r}; add it")
+        raise BadEntryError(f"no {key!r}", "add it")
     return check_text(entry[key], f"{key!r}")
 
 
@@ -144,10 +152,12 @@ def _read_texts(entry: dict[str, Any], key: str, min_length: int, is_distinct: b
     """The list under `key` as a tuple, empty where the key is missing."""
     found = entry.get(key, [])
     if not isinstance(found, list) or not (min_length if key in entry else 0) <= len(found) <= MAX_OPTIONS:
-        raise BadEntryError(f"{key!r} is {shorten_value(found)}; write a list of {min_length} to {MAX_OPTIONS} texts")
+        raise BadEntryError(
+            f"{key!r} is {shorten_value(found)}", f"write a list of {min_length} to {MAX_OPTIONS} texts"
+        )
     texts = tuple(check_text(item, f"an entry of {key!r}") for item in found)
     if is_distinct and len(set(texts)) < len(texts):
-        raise BadEntryError(f"{key!r} repeats an entry; make them differ")
+        raise BadEntryError(f"{key!r} repeats an entry", "make them differ")
     return texts
 
 
@@ -157,11 +167,11 @@ def check_text(value: object, where: str, may_be_empty: bool = False) -> str:
     Raises BadEntryError where it is not; `where` names it.
     """
     if not isinstance(value, str):
-        raise BadEntryError(f"{where} is {shorten_value(value)}; write a text in double quotes")
+        raise BadEntryError(f"{where} is {shorten_value(value)}", "write a text in double quotes")
     if not may_be_empty and not value.strip():
-        raise BadEntryError(f"{where} is empty; write it out")
+        raise BadEntryError(f"{where} is empty", "write it out")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise BadEntryError(f"{where} has half of a character (a lone \\ud... escape); write the character itself")
+        raise BadEntryError(f"{where} has half of a character (a lone \\ud... escape)", "write the character itself")
     return value
 
 
@@ -172,8 +182,8 @@ def _find_right_option(answer: str, choices: tuple[str, ...]) -> int:
     if len(meant) == 1:
         return meant.pop()
     if meant:
-        raise BadEntryError(f"answer {answer!r} is one option's label and another's content; reword the options")
-    raise BadEntryError(f"answer {answer!r} is no option; write one of {', '.join(names)} or an option's content")
+        raise BadEntryError(f"answer {answer!r} is one option's label and another's content", "reword the options")
+    raise BadEntryError(f"answer {answer!r} is no option", f"write one of {', '.join(names)} or an option's content")
 
 
 def shorten_value(value: object) -> str:

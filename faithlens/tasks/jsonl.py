@@ -32,10 +32,10 @@ class JsonLines(FixedTask):
 def _load_questions(path: Path) -> list[Question]:
     entered, faults = QuestionCollection(), FaultList(path)
     for number, line in read_lines(path):
-        with faults.collect_at(f"line {number}"):
+        with faults.collect_at(where := f"line {number}"):
             entry = parse_object(line)
             check_keys(entry)
-            entered.add(read_question(entry, f"line-{number}"))
+            entered.add(read_question(entry, f"line-{number}"), where)
     faults.raise_if_any('Correct these lines; a line holds at least {"question": "...", "answer": "12"}.')
     if not entered.questions:
         raise TaskError(

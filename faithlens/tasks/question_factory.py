@@ -13,7 +13,16 @@ MAX_UNUSABLE_SHARE = 0.1
 
 
 class BadEntryError(Exception):
-    """What is wrong with one entry, and what to do; a loader gathers these into one TaskError."""
+    """What is wrong with one entry, and what to do about it; a loader gathers these into one TaskError.
+
+    Attributes:
+        problem: what is wrong.
+        fix: what to do.
+    """
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(f"{problem}. {fix}" if fix[:1].isupper() else f"{problem}; {fix}")
+        self.problem, self.fix = problem, fix
 
 
 def make_choice_question(
@@ -26,11 +35,11 @@ def make_choice_question(
 ) -> Question:
     """A question with 2 to 26 different options, the one at place `right` the right one."""
     if not 2 <= len(choices) <= MAX_OPTIONS:
-        raise BadEntryError(f"{len(choices)} options; offer 2 to {MAX_OPTIONS}")
+        raise BadEntryError(f"{len(choices)} options", f"offer 2 to {MAX_OPTIONS}")
     if len(set(choices)) < len(choices):
-        raise BadEntryError("two options are the same; make them differ")
+        raise BadEntryError("two options are the same", "make them differ")
     if not 0 <= right < len(choices):
-        raise BadEntryError(f"the right option is number {right + 1} of {len(choices)}; name one that there is")
+        raise BadEntryError(f"the right option is number {right + 1} of {len(choices)}", "name one that there is")
     names = make_labels(len(choices))
     return Question(id_, text, names, names[right], tuple(choices), values, "choice", decimal_mark)
 
@@ -50,12 +59,12 @@ def make_open_question(
     if candidates:
         same = [each for each in candidates if is_same_answer(each, answer, decimal_mark)]
         if not same:
-            raise BadEntryError(f"answer {answer!r} is not among 'candidates'; add it")
+            raise BadEntryError(f"answer {answer!r} is not among 'candidates'", "add it")
         if len(merge_candidates(candidates, decimal_mark)) < 2:
-            raise BadEntryError("all 'candidates' are spellings of one value; add other answers")
+            raise BadEntryError("all 'candidates' are spellings of one value", "add other answers")
         answer = answer if answer in same else same[0]
     elif read_number(answer, decimal_mark) is None:
-        raise BadEntryError(f"answer {answer!r} is no number; add 'candidates' (the answers to score) or 'choices'")
+        raise BadEntryError(f"answer {answer!r} is no number", "add 'candidates' (the answers to score) or 'choices'")
     else:
         numbers = [value for value in values if read_number(value, decimal_mark) is not None]
         candidates = list_number_candidates([answer], numbers, decimal_mark)

@@ -44,7 +44,7 @@ def read_options(value: Any) -> tuple[str, ...]:
     if texts and len(texts) == len(numbered) and all(numbered):
         texts = [text[match.end() :] for text, match in zip(texts, numbered, strict=True) if match]
     if not all(texts):
-        raise BadEntryError("an option is empty; write it out")
+        raise BadEntryError("an option is empty", "write it out")
     return tuple(texts)
 
 
@@ -66,7 +66,7 @@ def find_right_option(answer: Any, options: Sequence[str], option_labels: Any = 
 
 def _find_index(values: list[Any], value: Any, fault: str) -> int:
     if value not in values:
-        raise BadEntryError(fault)
+        raise BadEntryError(fault, "correct the row")
     return values.index(value)
 
 

@@ -81,7 +81,7 @@ def _read_file(path: Path, skip_bad: bool) -> tuple[list[Transcript], dict[str, 
     found: list[Transcript] = []
     for where, record in read(path, faults):
         with faults.collect_at(where):
-            question = entered.get_or_add(read_question(record.entry, where.replace(" ", "-")))
+            question = entered.get_or_add(read_question(record.entry, where.replace(" ", "-")), where)
             for reply, finish in record.replies:
                 read_back = read_reply(reply, finish)
                 found.append(Transcript(question, read_back.thoughts, seen[question], read_back.finish, read_back.said))

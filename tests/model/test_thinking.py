@@ -13,6 +13,7 @@ from faithlens.model.structure import Structure
 from faithlens.model.thinking import Thinking, find_thinking
 from faithlens.model.trace import split_thoughts
 from faithlens.tasks.registry import load_task
+from faithlens.thoughts import Finish, read_reply
 from tests.conftest import byte_tokenizer
 from tests.model.thinkers import FAMILIES, MODEL, SILENT, Family, make_model
 
@@ -42,9 +43,11 @@ def test_the_three_prompts(family: Family) -> None:
 def test_thoughts_end_at_the_first_marker(family: Family) -> None:
     model = make_model(family.template)
     prompt, thoughts = model.encode_prompt(family.opened), "First 5.\nThen 😀 9.\n"
-    said = f"{family.after}It is 9.{family.close} Or 8."
-    ids = model.encode_continuation(thoughts + family.close + said)
-    assert split_thoughts(model, prompt, ids, "length") == (model.encode_continuation(thoughts), said)
+    said = f"It is 9.{family.close} Or 8."
+    ids = model.encode_continuation(thoughts + family.close + family.after + said)
+    if not family.after.startswith("<|"):  # a control token belongs to neither
+        said = family.after + said
+    assert split_thoughts(model, prompt, ids, "length") == (model.encode_continuation(thoughts), said, "stop")
 
 
 @each
@@ -83,15 +86,71 @@ def test_without_a_template_there_are_no_thoughts() -> None:
     assert find_thinking(byte_tokenizer()) is None
 
 
-@given(st.text(st.sampled_from("a5.</think>\n😀")), st.text(st.sampled_from("b</think>\n")))
+def write_without_markers(alphabet: str) -> st.SearchStrategy[str]:
+    return st.text(st.sampled_from(alphabet)).filter(lambda text: "think>" not in text)
+
+
+@given(write_without_markers("a5.</think>\n😀"), write_without_markers("b</think>\n"))
 def test_thoughts_marker_and_answer_are_what_was_written(thoughts: str, said: str) -> None:
     model = make_model(QWEN.template)
     prompt, written = model.encode_prompt(QWEN.opened), thoughts + "</think>" + said
     ids = model.encode_continuation(written)
-    found, rest = split_thoughts(model, prompt, ids, "stop")
+    found, rest, _ = split_thoughts(model, prompt, ids, "stop")
     assert ids[: len(found)] == found
     assert model.decode(found) + "</think>" + rest == written
     assert "</think>" not in model.decode(found)
+
+
+PARTS = st.lists(st.sampled_from(["<think>", "</think>", "</THINK>", "\n", "5. ", "😀", "`<think>`", "<|im_end|>"]))
+
+
+@given(PARTS, st.sampled_from(["stop", "length"]))
+def test_sampled_tokens_are_cut_where_their_text_is(parts: list[str], finish: Finish) -> None:
+    for template, opened_by in ((QWEN.template, Thinking("<think>\n", "</think>")), (SILENT["plain"], None)):
+        model, text = make_model(template), "".join(parts)
+        read, ids = read_reply(text, finish, opened_by), model.encode_continuation(text)
+        if opened_by and read.finish == "length":
+            with pytest.raises(TraceError, match="its thoughts"):
+                split_thoughts(model, (), ids, finish)
+        else:
+            found, said, end = split_thoughts(model, (), ids, finish)
+            assert (model.decode(found), said, end) == (read.thoughts, read.said, read.finish)
+
+
+@pytest.mark.parametrize(
+    ("written", "thoughts", "said"),
+    [
+        ("First 5.</THINK>\n\nIt is 5.", "First 5.", "\n\nIt is 5."),
+        ("<think>\nFirst 5.</think>It is 5.", "First 5.", "It is 5."),  # opened by the prompt and by the model
+        ("A 😀.\n</think>5?\n<think>\nB 6.</think>It is 6.", "A 😀.\n\nB 6.", "It is 6."),
+        ("The tag `</think>` ends it. 5.</think>It is 5.", "The tag `</think>` ends it. 5.", "It is 5."),
+        ("First 5.</think>It is 5. I used <think> tags.", "First 5.", "It is 5. I used <think> tags."),
+        ("First 5.</think>It is 5.<|im_end|>\n", "First 5.", "It is 5."),
+        ("First a <reasoning> of 5.</think>It is 5.", "First a <reasoning> of 5.", "It is 5."),
+    ],
+)
+def test_markers_that_models_spell_otherwise(written: str, thoughts: str, said: str) -> None:
+    model = make_model(QWEN.template)
+    prompt, ids = model.encode_prompt(QWEN.opened), model.encode_continuation(written)
+    found, rest, finish = split_thoughts(model, prompt, ids, "stop")
+    assert (model.decode(found), rest, finish) == (thoughts, said, "stop")
+
+
+@pytest.mark.parametrize(
+    ("written", "finish", "thoughts", "said", "end"),
+    [
+        ("First 5. The answer is 5.<|im_end|>", "stop", "First 5. The answer is 5.", "", "stop"),
+        ("<think>First 5.</think>It is 5.", "length", "First 5.", "It is 5.", "stop"),
+        ("<think>First 5. Th", "length", "First 5. Th", "", "length"),
+        ("The tag <think> opens it. 5.", "stop", "The tag <think> opens it. 5.", "", "stop"),
+    ],
+)
+def test_markers_are_read_where_the_template_has_none(
+    written: str, finish: Finish, thoughts: str, said: str, end: Finish
+) -> None:
+    model = make_model(SILENT["plain"])
+    found, rest, finish = split_thoughts(model, (), model.encode_continuation(written), finish)
+    assert (model.decode(found), rest, finish) == (thoughts, said, end)
 
 
 def test_a_token_across_the_marker_is_no_thought() -> None:
@@ -103,4 +162,4 @@ def test_a_token_across_the_marker_is_no_thought() -> None:
     merging = PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=QWEN.template)
     model = Model("merging", MODEL, merging, Structure())
     ids = model.encode_continuation("5 9.</think>9")
-    assert split_thoughts(model, (), ids, "stop") == (model.encode_continuation("5 9"), "9")
+    assert split_thoughts(model, (), ids, "stop") == (model.encode_continuation("5 9"), "9", "stop")

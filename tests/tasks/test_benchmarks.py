@@ -202,7 +202,7 @@ def test_a_few_rows_of_no_use_are_left_out_and_told(tmp_path: Path) -> None:
     good = [{**ROWS["aqua"][0], "question": f"{i}?"} for i in range(19)]
     made = load("aqua", write(tmp_path / "a.jsonl", [*good, good[3]]))
     assert made.size == 19
-    assert made.skipped_rows == ("row 20: the same question as 'aqua:4'",)
+    assert made.skipped_rows == ("row 20: the same question as 'aqua:4'; remove one of them",)
     message = refusal("aqua", write(tmp_path / "b.jsonl", [*good[:9], good[3], good[4]]))
     assert "2 of 11 rows of aqua" in message
     no_list = refusal("gsm8k", write(tmp_path / "c.jsonl", [{"question": "?", "answer": "#### about five"}]))

@@ -95,8 +95,11 @@ def test_steps_are_misstated_by_number(tmp_path: Path) -> None:
         (CHOICE | {"choices": ["5"]}, "'choices' is [\"5\"]; write a list of 2 to 26 texts"),
         (CHOICE | {"choices": ["5", "5", "B"]}, "'choices' repeats an entry"),
         (CHOICE | {"candidates": ["5", "6"]}, "both 'choices' and 'candidates'"),
-        (CHOICE | {"question": "new", "id": "line-1"}, "id 'line-1' stands on an earlier line too"),
-        (CHOICE, "the same question as 'line-1'"),
+        (
+            CHOICE | {"question": "new", "id": "line-1"},
+            "id 'line-1' names another question at 'line 1'; give each question an id of its own",
+        ),
+        (CHOICE, "the same question as 'line-1' at 'line 1'; remove one of them"),
         (OPEN, "of form 'open' after questions of form 'choice'"),
     ],
 )

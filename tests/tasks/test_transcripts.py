@@ -92,8 +92,11 @@ def test_of_a_think_block_the_inside_is_the_chain(
         (OPEN | {"cot": "\ud800"}, "'cot' has half of a character"),
         (OPEN | {"cot": "a", "finish": "end"}, "'finish' is \"end\""),
         (OPEN | {"cot": "a", "cott": "b"}, "key 'cott' is unknown. Did you mean 'cot'?"),
-        (OPEN | {"cot": "a", "answer": "6"}, "the same question as 'line-1'"),
-        (OPEN | {"cot": "a", "question": "new", "id": "line-1"}, "id 'line-1' stands on an earlier line too"),
+        (OPEN | {"cot": "a", "answer": "6"}, "the same question as 'line-1' at 'line 1'; remove one of them"),
+        (
+            OPEN | {"cot": "a", "question": "new", "id": "line-1"},
+            "id 'line-1' names another question at 'line 1'; give each question an id of its own",
+        ),
         (CHOICE | {"cot": "a"}, "of form 'choice' after questions of form 'open'"),
     ],
 )

@@ -54,7 +54,7 @@ def _read_samples(path: Path) -> list[Any]:
 def _make_entry(sample: Any) -> dict[str, Any]:
     targets = [sample.target] if isinstance(sample.target, str) else sample.target
     if len(targets) != 1:
-        raise BadEntryError(f"{len(targets)} right answers; keep questions that have one")
+        raise BadEntryError(f"{len(targets)} right answers", "keep questions that have one")
     asked = sample.input if isinstance(sample.input, str) else _find_last_user_text(sample.input)
     return make_entry(f"sample-{sample.id}", check_text(asked, "the input"), targets[0], sample.choices or [])
 
@@ -67,20 +67,20 @@ def _find_last_user_text(messages: list[Any]) -> str:
 def _read_reply(sample: Any) -> tuple[str, Finish]:
     if sample.error:
         raise BadEntryError(
-            f"the evaluation failed on this sample ({shorten_value(sample.error.message)}); run it again"
+            f"the evaluation failed on this sample ({shorten_value(sample.error.message)})", "run it again"
         )
     if not sample.output.choices:
-        raise BadEntryError("the log holds no reply of the model, only the prompt; run this sample again")
+        raise BadEntryError("the log holds no reply of the model, only the prompt", "run this sample again")
     written = sample.output.choices[0].message  # not the last of the messages: a prompt may hold example replies
     if _is_replaced(sample, written.text):
         raise BadEntryError(
-            "its reply was replaced after the model wrote it, as solvers that shuffle options do; "
-            "run it without shuffling"
+            "its reply was replaced after the model wrote it, as solvers that shuffle options do",
+            "run it without shuffling",
         )
     content = [] if isinstance(written.content, str) else written.content
     reasoning = [part for part in content if part.type == "reasoning"]
     if any(part.redacted for part in reasoning):
-        raise BadEntryError("its reasoning was withheld by the provider; take a model that shows it")
+        raise BadEntryError("its reasoning was withheld by the provider", "take a model that shows it")
     thought, said = "\n\n".join(part.reasoning for part in reasoning), written.text
     stop = sample.output.choices[0].stop_reason
     cut = stop in _CUT_OFF_REASONS and not (thought and said)  # once the model speaks, it has thought to the end

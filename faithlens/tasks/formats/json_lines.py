@@ -38,11 +38,12 @@ def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyReco
 def _read_cots(entry: dict[str, Any]) -> list[str]:
     """The chains of thought of one line; an empty one is a chain, of a model that wrote nothing."""
     if ("cot" in entry) == ("cots" in entry):
-        raise BadEntryError("both 'cot' and 'cots'; keep one" if "cot" in entry else "no 'cot'; add it, or 'cots'")
+        both = ("both 'cot' and 'cots'", "keep one")
+        raise BadEntryError(*(both if "cot" in entry else ("no 'cot'", "add it, or 'cots'")))
     if "cot" in entry:
         return [check_text(entry["cot"], "'cot'", may_be_empty=True)]
     if not isinstance(entry["cots"], list) or not entry["cots"]:
-        raise BadEntryError(f"'cots' is {shorten_value(entry['cots'])}; write a list of texts")
+        raise BadEntryError(f"'cots' is {shorten_value(entry['cots'])}", "write a list of texts")
     return [check_text(cot, "an entry of 'cots'", may_be_empty=True) for cot in entry["cots"]]
 
 
@@ -53,4 +54,4 @@ def _read_finish(entry: dict[str, Any]) -> Finish:
         case "length":
             return "length"
         case other:
-            raise BadEntryError(f'\'finish\' is {shorten_value(other)}; write "stop" or "length"')
+            raise BadEntryError(f"'finish' is {shorten_value(other)}", 'write "stop" or "length"')

@@ -61,14 +61,14 @@ def _parse_line(line: str) -> dict[str, Any]:
     logged = parse_object(line)
     for key in LOG_KEYS:
         if key not in logged:
-            raise BadEntryError(f"no {key!r}; give the file as lm-evaluation-harness wrote it")
+            raise BadEntryError(f"no {key!r}", "give the file as lm-evaluation-harness wrote it")
     return logged
 
 
 def _make_record(logged: Mapping[str, Any]) -> ReplyRecord:
     doc = logged["doc"]
     if not isinstance(doc, dict):
-        raise BadEntryError(f"'doc' is {shorten_value(doc)}; only documents with named keys can be read")
+        raise BadEntryError(f"'doc' is {shorten_value(doc)}", "only documents with named keys can be read")
     entry = make_entry(f"doc-{logged['doc_id']}", _read_question(doc), *_read_answer(doc, str(logged["target"])))
     return ReplyRecord(entry, tuple((text, "stop") for text in _read_texts(logged["resps"])))
 
@@ -79,8 +79,8 @@ def _read_question(doc: Mapping[str, Any]) -> str:
             return "\n".join(check_text(doc[key], f"{key!r} of 'doc'") for key in keys)
     known = ", ".join(" + ".join(keys) for keys in QUESTION_KEYS)
     raise BadEntryError(
-        f"'doc' has the keys {', '.join(doc)}, and none known to hold a question ({known}); "
-        "give these chains of thought as JSON lines with 'question', 'answer' and 'cot'"
+        f"'doc' has the keys {', '.join(doc)}, and none known to hold a question ({known})",
+        "give these chains of thought as JSON lines with 'question', 'answer' and 'cot'",
     )
 
 
@@ -107,5 +107,5 @@ def _read_texts(resps: object) -> list[str]:
         case [[*texts]] if texts and all(isinstance(text, str) for text in texts):
             return [check_text(text, "an entry of 'resps'", may_be_empty=True) for text in texts]
     raise BadEntryError(
-        f"'resps' is {shorten_value(resps)}, not one list of texts; log a task with output_type: generate_until"
+        f"'resps' is {shorten_value(resps)}, not one list of texts", "log a task with output_type: generate_until"
     )

@@ -43,8 +43,8 @@ def make_entry(id_: str, text: str, target: str, choices: Sequence[str] = ()) ->
     if candidates := _list_closed_answers(text, target):
         return {"id": id_, "question": text, "answer": target, "candidates": candidates}
     raise BadEntryError(
-        f"target {shorten_value(target)} is no number, no yes or no, and there are no options; give this question "
-        "as JSON lines with 'candidates' (the answers to score) or 'choices'"
+        f"target {shorten_value(target)} is no number, no yes or no, and there are no options",
+        "give this question as JSON lines with 'candidates' (the answers to score) or 'choices'",
     )
 
 
