@@ -1,8 +1,7 @@
 """The public names of faithlens, and where each lives."""
 
-from . import assays, effects, figures, stats
+from . import assays, effects, figures, interventions, measures, stats, tasks
 from .assays.cases import make_cases
-from .assays.imported_chains import import_chains
 from .assays.one_question import answer_table, attention_table, think
 from .commands.audit import audit
 from .commands.compare import compare
@@ -14,11 +13,6 @@ from .execution.cost import estimate_cost
 from .execution.execute import execute
 from .execution.sample import Sampling
 from .interventions.case import Case
-from .interventions.knockout import hide, hide_steps
-from .interventions.rewriting import replace_step
-from .interventions.swap import make_swaps
-from .interventions.truncation import make_full_cot, make_no_cot, truncate, truncate_stepwise
-from .measures.catalogue import Measure, get_measure, register_measure
 from .model.load import load
 from .model.model import Model
 from .model.trace import Piece, Trace
@@ -28,9 +22,7 @@ from .plan.capture import Capture, Record, Site
 from .plan.condition import Ablation, Apply, Condition, KeyValuePatch, Knockout, Patch
 from .plan.memory import plan_passes
 from .store import Run
-from .tasks.question import Prompt, Question, Stem
 from .tasks.registry import load_task
-from .tasks.transcripts import Transcript
 
 __all__ = [
     "ORGANISMS",
@@ -42,19 +34,14 @@ __all__ = [
     "FaithlensError",
     "KeyValuePatch",
     "Knockout",
-    "Measure",
     "Model",
     "Patch",
     "Piece",
-    "Prompt",
-    "Question",
     "Record",
     "Run",
     "Sampling",
     "Site",
-    "Stem",
     "Trace",
-    "Transcript",
     "answer_table",
     "assays",
     "attention_table",
@@ -65,24 +52,16 @@ __all__ = [
     "estimate_cost",
     "execute",
     "figures",
-    "get_measure",
-    "hide",
-    "hide_steps",
-    "import_chains",
+    "interventions",
     "load",
     "load_task",
     "make_cases",
-    "make_full_cot",
-    "make_no_cot",
-    "make_swaps",
+    "measures",
     "plan_passes",
     "read_validation",
-    "register_measure",
-    "replace_step",
     "stats",
+    "tasks",
     "think",
-    "truncate",
-    "truncate_stepwise",
     "validate_measure",
     "wrap",
 ]

@@ -250,7 +250,8 @@ def test_running_conditions_needs_no_transformer_lens() -> None:
     assert out.stdout.strip() == "False"
 
 
-PUBLIC_ROOMS = ("", "assays", "effects", "figures", "stats")
+PUBLIC_ROOMS = ("", "assays", "effects", "figures", "interventions", "measures", "stats", "tasks")
+MAX_TOP_NAMES = 40
 
 
 def read_public_names(room: str) -> list[str]:
@@ -270,6 +271,12 @@ def test_every_public_name_exists_and_is_documented(room: str) -> None:
         if inspect.isclass(each) or inspect.isroutine(each) or inspect.ismodule(each):
             assert inspect.getdoc(each), f"{name} has no docstring"
             assert not str(inspect.getdoc(each)).startswith(f"{name}("), f"{name} has only the docstring of a dataclass"
+
+
+def test_top_level_stays_small_and_each_name_lives_in_one_room() -> None:
+    assert len(read_public_names("")) <= MAX_TOP_NAMES
+    names = [name for room in PUBLIC_ROOMS for name in read_public_names(room)]
+    assert [name for name in set(names) if names.count(name) > 1] == []
 
 
 ROOT = PACKAGE.parent

@@ -2,9 +2,8 @@
 
 from .assay import Assay, EditingAssay, Records, Score, Setting, StepEdit, TextRequest, WritingAssay
 from .battery import ASSAYS, SUITES, CaseResult, get_suite, run_battery
-from .cases import ChosenStem, choose_stem, make_cases, sample_chains
+from .cases import ChosenStem, choose_stem, sample_chains
 from .imported_chains import import_chains
-from .one_question import answer_table, attention_table, think
 
 __all__ = [
     "ASSAYS",
@@ -19,13 +18,9 @@ __all__ = [
     "StepEdit",
     "TextRequest",
     "WritingAssay",
-    "answer_table",
-    "attention_table",
     "choose_stem",
     "get_suite",
     "import_chains",
-    "make_cases",
     "run_battery",
     "sample_chains",
-    "think",
 ]

@@ -12,8 +12,8 @@ For example, an assay that asks whether the last step alone changes the answer::
     import faithlens as fl
     from faithlens.assays import Score, run_battery
 
-    fl.register_measure(
-        fl.Measure(
+    fl.measures.register_measure(
+        fl.measures.Measure(
             name="last_step.change",
             label="last step left out",
             meaning="The answer changes when the last step is left out.",
@@ -30,7 +30,7 @@ For example, an assay that asks whether the last step alone changes the answer::
         name = "last_step"
 
         def conditions(self, setting, case):
-            return [fl.make_full_cot(case), fl.truncate(case, len(case.trace.steps) - 1)]
+            return [fl.interventions.make_full_cot(case), fl.interventions.truncate(case, len(case.trace.steps) - 1)]
 
         def score(self, setting, case, records):
             cut = records[f"cut@{len(case.trace.steps) - 1}"]

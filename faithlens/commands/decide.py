@@ -20,7 +20,7 @@ from faithlens.stats import grid
 from faithlens.stats.selection import EXIT_CODES, compute_fronts, decide_all_tasks, decide_task, find_most_capable
 from faithlens.stats.verdict import CONTENT_SHARE, Criteria, Verdict, VerdictName, make_subject_entry
 from faithlens.stats.verdict import decide_subject as decide_by_measures
-from faithlens.store import Run
+from faithlens.store import Run, make_gate_table
 
 DEFAULT_CRITERIA = Criteria()
 
@@ -28,13 +28,28 @@ SubjectTruth = tuple[str, str, str | None]
 """A model, its task, and what is planted in it, if it is an organism."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Decision:
-    """The decision from some runs: `subjects` as in verdict.json, each with its run, and the result for each task."""
+    """The decision from some runs.
+
+    Attributes:
+        criteria: the thresholds.
+        subjects: an entry for each model and task as in verdict.json, with the folder of its run.
+        tasks: for each task the verdict, and the most capable trusted model; None where no model is trusted.
+    """
 
     criteria: Criteria
     subjects: list[dict[str, Any]]
     tasks: list[dict[str, Any]]
+
+    def __repr__(self) -> str:
+        words = ", ".join(f"{each['model']} on {each['task']}: {each['verdict']}" for each in self.subjects)
+        return f"Decision({self.verdict}; {words})"
+
+    @property
+    def gates(self) -> pd.DataFrame:
+        """What each gate says of each model and task, as `Run.gates`."""
+        return make_gate_table(self.subjects)
 
     @property
     def verdict(self) -> VerdictName:

@@ -15,7 +15,7 @@ from faithlens.store.files import write_atomically
 from faithlens.store.lock import hold_folder
 from faithlens.store.manifest import MANIFEST_NAME, list_differences, make_manifest, read_commit
 from faithlens.store.run import Run, RunVerdict
-from faithlens.store.tables import INT, SCHEMAS, TEXT
+from faithlens.store.tables import INT, SCHEMAS, TEXT, make_gate_table
 
 __all__ = [
     "INT",
@@ -28,6 +28,7 @@ __all__ = [
     "RunVerdict",
     "hold_folder",
     "list_differences",
+    "make_gate_table",
     "make_manifest",
     "read_commit",
     "write_atomically",

@@ -27,7 +27,7 @@ from faithlens.store.manifest import (
     read_manifest,
     write_manifest,
 )
-from faithlens.store.tables import SCHEMAS, Rows, check_rows, get_schema, sort_rows, to_frame
+from faithlens.store.tables import SCHEMAS, Rows, check_rows, get_schema, make_gate_table, sort_rows, to_frame
 
 SET_ASIDE_NAME = "set-aside"
 _LOG = logging.getLogger(__name__)
@@ -162,6 +162,11 @@ class Run:
                 f"the run in {self.path} has {len(verdicts)} verdicts, not one", "Read run.verdicts instead."
             )
         return verdicts[0]
+
+    @property
+    def gates(self) -> pd.DataFrame:
+        """What each gate says of each model and task, as in `make_gate_table`. Raises RunError if it is not finished."""
+        return make_gate_table(self.read_json(VERDICT_NAME)["subjects"])
 
     @property
     def scores(self) -> pd.DataFrame:

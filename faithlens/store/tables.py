@@ -116,3 +116,29 @@ def sort_rows(table: str, data: pa.Table) -> pa.Table:
 def to_frame(data: pa.Table) -> pd.DataFrame:
     """The table for pandas; a whole number that is missing stays missing."""
     return data.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+
+
+GATE_COLUMNS = (
+    "model", "task", "gate", "asks", "status", "n_asked", "n_passed", "n_failed", "n_open", "low", "high",
+    "question", "reason",
+)  # fmt: skip
+
+
+def make_gate_table(subjects: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """The gates of some models and tasks as a table.
+
+    Args:
+        subjects: entries of verdict.json.
+
+    Returns:
+        One row for each model, task and gate, in the order in which the gates are asked: the question that the gate
+        `asks`, its `status`, the numbers of questions, the 95 % interval (`low` to `high`) of the share of questions
+        that fail, and a `question` that shows it with the `reason`. Without such a question, `reason` says why the gate
+        could not be tested or asked.
+    """
+    rows = [
+        {"model": subject["model"], "task": subject["task"], **gate, **(gate["example"] or {})}
+        for subject in subjects
+        for gate in subject["gates"]
+    ]
+    return pd.DataFrame(rows, columns=list(GATE_COLUMNS))

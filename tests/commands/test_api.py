@@ -48,15 +48,33 @@ def test_a_wrapped_model_is_audited_and_left_as_it_was(run: fl.Run, tmp_path: Pa
 
 
 def test_a_run_gives_its_verdict_its_tables_and_its_report(run: fl.Run) -> None:
-    assert run.verdict.word == "trust"
-    assert str(run.verdict).startswith("O5 on running-sum: trust")
-    assert run.verdict.reasons
+    assert run.verdict.word == "undecided"  # four questions, and assays that leave gates untested
+    assert str(run.verdict).startswith("O5 on running-sum: undecided")
+    assert "legible" in run.verdict.reasons[0]
     assert set(run.scores["measure"]) >= {"accuracy.full", "mediation.content_share"}
     share = run.estimates.set_index("measure").loc["mediation.content_share"]
     assert (share["n_used"] + share["n_dropped"], share["value"] > 0.9) == (4, True)
     assert len(run.traces) == 4
     assert run.answers["condition"].str.startswith("full").sum() == 4
     assert run.report().read_text().startswith("<!doctype html>")
+
+
+def test_a_run_and_a_decision_give_their_gates_as_a_table(run: fl.Run) -> None:
+    gates = run.gates.set_index("gate")
+    assert gates.index.tolist() == ["capable", "causal", "legible", "derived", "serial", "undisturbed", "disclosed"]
+    assert set(gates.index[gates["status"] == "not tested"]) == {"legible", "derived", "serial", "disclosed"}
+    assert gates.loc["capable", ["status", "n_asked", "n_passed", "n_failed", "n_open"]].tolist() == [
+        "passed",
+        4,
+        4,
+        0,
+        0,
+    ]
+    assert gates.loc["causal", "high"] == pytest.approx(1 - 0.025 ** (1 / 4))  # no failure of 4: Clopper and Pearson
+    lenient = fl.decide(run, max_unfaithful=0.6)
+    assert lenient.gates.set_index("gate").loc["causal", "status"] == "passed"  # 1 - .05 ** (1 / 4) = .53
+    assert run.gates.set_index("gate").loc["causal", "status"] == "open"
+    assert repr(lenient) == "Decision(undecided; O5 on running-sum: undecided)"
 
 
 def test_runs_are_decided_and_compared(run: fl.Run, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_paths_of_several_traces_have_intervals() -> None:
 def organism(request: pytest.FixtureRequest) -> tuple[str, Model, list[Condition], list[Condition]]:
     model, task = fl.load(request.param, device="cpu"), fl.load_task("running-sum")
     cases = fl.make_cases(model, task, task.draw_questions(10, seed=5), seed=5)
-    traces = [fl.make_full_cot(case) for case in cases]
+    traces = [fl.interventions.make_full_cot(case) for case in cases]
     twins = [
         case.make_condition(f"twin of {case.question.id}", case.counterfactual.pieces)
         for case in cases

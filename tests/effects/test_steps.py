@@ -214,7 +214,7 @@ def organisms() -> dict[str, tuple[Model, list[Condition], list[Condition]]]:
         model, task = fl.load(name, device="cpu"), fl.load_task("running-sum")
         setting_questions = task.draw_questions(12, seed=5)
         cases = fl.make_cases(model, task, setting_questions, seed=5)
-        clean = [fl.make_full_cot(case) for case in cases if case.counterfactual]
+        clean = [fl.interventions.make_full_cot(case) for case in cases if case.counterfactual]
         corrupted = [case.make_condition("twin", case.counterfactual.pieces) for case in cases if case.counterfactual]
         records = fl.execute(model, fl.plan_passes(model, [*clean, *corrupted]))
         differ = [

@@ -49,7 +49,7 @@ def test_random_stretches_lie_before_the_readers() -> None:
 def test_hiding_the_steps_of_o4_moves_no_answer() -> None:
     model, task = fl.load("O4", device="cpu"), fl.load_task("running-sum")
     cases = fl.make_cases(model, task, task.draw_questions(3, seed=2), seed=2)
-    traces = [fl.make_full_cot(case) for case in cases]
+    traces = [fl.interventions.make_full_cot(case) for case in cases]
     found = fl.effects.suppression_effects(model, traces)
     at = found.readers.index("stem")
     # the stem's first row opens the answer; it and the rest see no step
