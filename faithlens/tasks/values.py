@@ -243,7 +243,7 @@ def _read_run(text: str, start: int, run: re.Match[str], decimal_mark: DecimalMa
     if value is None:
         return None
     before = _BEFORE.search(text, start, run.start())
-    if before is None or not isinstance(value.content, Fraction):
+    if before is None or core.startswith("_") or not isinstance(value.content, Fraction):
         return FoundValue(run.start(), stop, value)
     is_formula = before["currency"] == "$" and text[stop : stop + 1] == "$"
     start = before.start("currency") if before["currency"] and not is_formula else run.start()

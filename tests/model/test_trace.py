@@ -17,6 +17,7 @@ from faithlens.tasks.segmentation import split_steps
 from tests.conftest import byte_tokenizer, call_unchecked, tiny
 
 HF_MODEL = tiny("llama").hf_model
+HF_MODEL.resize_token_embeddings(300)  # as many as the largest of the tokenizers below has
 BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 
 

@@ -169,6 +169,7 @@ def test_fractions_are_not_numbers_in_digits() -> None:
         ("12 -5", ["12", "5"]),
         ("The answer is - 3", ["- 3"]),
         ("- 3 apples", ["3"]),
+        ("-_1 and -_2_", ["_1", "_2_"]),
         ("I have -5 left (−7)", ["-5", "−7"]),
         ("from 2010–2015", ["2010", "2015"]),
         ("The total is \\boxed{$9{,}500}.", ["$9{,}500"]),
