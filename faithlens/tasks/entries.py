@@ -108,7 +108,7 @@ def read_question(entry: dict[str, Any], default_id: str) -> Question:
                 "both 'choices' and 'candidates'", "keep 'choices' for options, 'candidates' for an open form"
             )
         choices = _read_texts(entry, "choices", min_length=2)
-        right = _find_right_option(answer, choices)
+        right = find_right_option(answer, choices)
         return make_choice_question(id_, text, choices, right, values, _read_decimal_mark(entry))
     candidates = _read_texts(entry, "candidates", min_length=2) if "candidates" in entry else ()
     return make_open_question(id_, text, answer, values, candidates, _read_decimal_mark(entry))
@@ -175,8 +175,11 @@ def check_text(value: object, where: str, may_be_empty: bool = False) -> str:
     return value
 
 
-def _find_right_option(answer: str, choices: tuple[str, ...]) -> int:
-    """The place of the right option, which the file may give as a label or as the option's content."""
+def find_right_option(answer: str, choices: Sequence[str]) -> int:
+    """The place of the right option, which the file may give as a label or as the option's content.
+
+    Raises BadEntryError where it is neither, or stands for two options.
+    """
     names = make_labels(len(choices))
     meant = {place for place, option in enumerate(zip(names, choices, strict=True)) if answer in option}
     if len(meant) == 1:

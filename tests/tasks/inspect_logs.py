@@ -11,9 +11,16 @@ Reply = tuple[Any, str]
 
 
 def evaluate(
-    folder: Path, replies: Sequence[Reply] | Callable[[str], Reply], samples: Sequence[dict[str, Any]], epochs: int = 1
+    folder: Path,
+    replies: Sequence[Reply] | Callable[[str], Reply],
+    samples: Sequence[dict[str, Any]],
+    epochs: int = 1,
+    **task: Any,
 ) -> Path:
-    """The log of an evaluation; replies are given in any order, or are a function of what the user said."""
+    """The log of an evaluation; replies are given in any order, or are a function of what the user said.
+
+    `task` are further arguments of Inspect's task.
+    """
     inspect_ai = pytest.importorskip("inspect_ai")
     from inspect_ai.dataset import MemoryDataset, Sample
     from inspect_ai.model import ChatCompletionChoice, ChatMessageAssistant, ModelOutput, ModelUsage, get_model
@@ -28,9 +35,8 @@ def evaluate(
         return output(*replies(messages[-1].text)) if callable(replies) else None
 
     outputs = answer if callable(replies) else [output(*reply) for reply in replies]
-    asked = inspect_ai.Task(
-        dataset=MemoryDataset([Sample(**sample) for sample in samples]), solver=generate(), epochs=epochs
-    )
+    dataset = MemoryDataset([Sample(**sample) for sample in samples])
+    asked = inspect_ai.Task(dataset=dataset, epochs=epochs, **{"solver": generate(), **task})
     model = get_model("mockllm/model", memoize=False, custom_outputs=outputs)
     [log] = inspect_ai.eval(asked, model=model, log_dir=str(folder), display="none", max_samples=1)
     assert log.status == "success"

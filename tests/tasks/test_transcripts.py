@@ -1,4 +1,5 @@
 import json
+import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -294,8 +295,8 @@ def test_the_output_of_an_inspect_sample_is_read_and_never_its_prompt(tmp_path: 
     [sample] = log.samples
     sample.output = sample.output.model_copy(deep=True)
     sample.output.choices[0].message.content = "ANSWER: A"
-    write_eval_log(log, str(tmp_path / "shuffled.json"))
-    assert "sample sum, epoch 1: its reply was replaced" in refusal(tmp_path / "shuffled.json")
+    write_eval_log(log, str(tmp_path / "replaced.json"))
+    assert "sample sum, epoch 1: its reply was replaced" in refusal(tmp_path / "replaced.json")
     sample.output.choices = []
     sample.messages = sample.messages[:3]
     write_eval_log(log, str(tmp_path / "failed.json"))
@@ -303,6 +304,74 @@ def test_the_output_of_an_inspect_sample_is_read_and_never_its_prompt(tmp_path: 
     log.samples, log.status = [], "error"
     write_eval_log(log, str(tmp_path / "error.json"))
     assert "an evaluation that itself did not finish (status 'error'" in refusal(tmp_path / "error.json")
+
+
+def test_options_that_a_solver_of_inspect_shuffles_stand_as_the_model_saw_them(tmp_path: Path) -> None:
+    pytest.importorskip("inspect_ai")
+    from inspect_ai.log import read_eval_log, write_eval_log
+    from inspect_ai.scorer import choice
+    from inspect_ai.solver import multiple_choice
+
+    def reply(asked: str) -> tuple[str, str]:
+        letter = next(line[0] for line in asked.splitlines() if line[1:] == ") 7")
+        return (
+            (f"I add them, {'one by one, ' * 20}and it is {letter}.", "stop")
+            if "Hide" in asked
+            else (
+                f"3 + 4 = 7.\nANSWER: {letter}",
+                "stop",
+            )
+        )
+
+    samples = [
+        {"id": name, "input": f"3 + 4? {name}", "choices": ["6", "7", "8", "a\nb"], "target": "B"}
+        for name in ("Say", "Hide")  # only a reply with an answer in it is replaced by Inspect
+    ]
+    solver = multiple_choice(shuffle=random.Random(3))
+    path = evaluate(tmp_path, reply, samples, epochs=6, solver=solver, scorer=choice())
+    found = read_transcripts(path)
+    assert len(found) == 12
+    assert len({t.question.choices for t in found}) > 3
+    for each in found:
+        assert sorted(each.question.choices) == ["6", "7", "8", "a\nb"]
+        assert each.question.choices["ABCD".index(each.question.answer)] == "7"
+        assert each.cot.rstrip(".")[-1] == each.question.answer
+    log = read_eval_log(str(path))
+    assert log.samples is not None
+    for sample in log.samples:
+        sample.events = []
+    write_eval_log(log, str(tmp_path / "bare.json"))
+    task = TranscriptTask(tmp_path / "bare.json", skip_bad=True)
+    assert {t.question.text for t in task.transcripts} == {"3 + 4? Hide"}
+    for each in task.transcripts:
+        assert each.cot.rstrip(".")[-1] == each.question.answer
+    assert list(task.left_out.values()) == [6]
+
+
+def test_failed_withheld_and_doubled_samples_of_inspect_are_left_out_on_request(tmp_path: Path) -> None:
+    pytest.importorskip("inspect_ai")
+    from inspect_ai.log import EvalError, read_eval_log, write_eval_log
+    from inspect_ai.model import ContentReasoning
+
+    redacted = [ContentReasoning(reasoning="xyz", redacted=True)]
+    replies = [("3.", "stop"), (redacted, "stop"), ("4.", "content_filter"), ("5.", "stop"), ("6.", "stop")]
+    samples = [{"id": f"s{i}", "input": f"{i} + 0?", "target": str(i)} for i in range(5)]
+    log = read_eval_log(str(evaluate(tmp_path, replies, samples)))
+    assert log.samples is not None
+    log.samples[3].error = EvalError(message="boom; again", traceback="", traceback_ansi="")
+    log.samples[4].output = log.samples[4].output.model_copy(update={"error": "overloaded"})
+    log.samples.append(log.samples[0])
+    write_eval_log(log, str(tmp_path / "some.json"))
+    task = TranscriptTask(tmp_path / "some.json", skip_bad=True)
+    assert len(task.transcripts) == 1
+    assert task.left_out == {
+        "the samples at places ... and ... of the log have one id and epoch": 1,
+        "its reasoning was withheld by the provider": 1,
+        "its reply was withheld by a filter of the provider": 1,
+        "the evaluation failed on this sample (...)": 1,
+        "the call of the model failed (...)": 1,
+    }
+    assert "has 5 bad samples; nothing was loaded" in refusal(tmp_path / "some.json")
 
 
 # --- bad entries left out ---

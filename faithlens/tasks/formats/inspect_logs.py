@@ -2,28 +2,55 @@
 
 A sample's output is its chain of thought; where the model reasons in a field of its own, that field is. Messages of the
 prompt, such as worked examples, are never read as replies. Epochs are samples of the same question. A sample on which
-the evaluation failed is a bad entry: the log has no reply of the model. Solvers that shuffle options replace the reply
-by its answer when they are done; such a sample is a bad entry too, since its chain of thought is lost.
+the evaluation failed is a bad entry: the log has no reply of the model.
+
+Solvers may shuffle the options. The log then holds the options in the order of the data set, while the model saw, and
+names, them in another. Some of these solvers also put ``ANSWER: B`` in the place of the reply, in the letters of the
+data set. So options stand in the order of the model's prompt here, and a reply that was replaced is read from the
+record of the model's call. An example: the options 6, 7, 8 with the target B were shown as ``A) 7``, ``B) 8``, ``C) 6``
+and the model wrote "It is A". The question has the options 7, 8, 6 and the right answer A.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 from faithlens.errors import TaskError
-from faithlens.tasks.entries import BadEntryError, FaultList, check_text, shorten_value
+from faithlens.tasks.entries import BadEntryError, FaultList, check_text, find_right_option, shorten_value
 from faithlens.tasks.formats.reply_record import Finish, ReplyRecord, make_entry
+from faithlens.tasks.prompts import make_labels
 
 _CUT_OFF_REASONS = ("max_tokens", "model_length")
+_SHUFFLED = "Choices were shuffled"  # begins the explanation of a score of shuffled options
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What the model was asked last in a sample, and the choice of inspect-ai that holds what it wrote."""
+
+    asked: str
+    written: Any
 
 
 def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyRecord]]:
     """One record a sample, with its name; faults go to `faults`. Raises TaskError where the log cannot be read."""
-    for sample in sorted(_read_samples(path), key=lambda sample: sample.epoch):
+    seen: dict[tuple[str, int], int] = {}
+    samples = _read_samples(path)
+    is_shuffled = any(map(_says_shuffled, samples))
+    for number, sample in sorted(enumerate(samples, start=1), key=lambda pair: pair[1].epoch):
         where = f"sample {sample.id}, epoch {sample.epoch}"
         with faults.collect_at(where):
-            yield where, ReplyRecord(_make_entry(sample), (_read_reply(sample),))
+            first = seen.setdefault((str(sample.id), sample.epoch), number)
+            if first != number:
+                raise BadEntryError(
+                    f"the samples at places '{first}' and '{number}' of the log have one id and epoch",
+                    "give each sample an id of its own",
+                )
+            call = _find_call(sample, is_shuffled)
+            yield where, ReplyRecord(_make_entry(sample, call.asked, is_shuffled), (_read_reply(call.written),))
 
 
 def _read_samples(path: Path) -> list[Any]:
@@ -34,7 +61,7 @@ def _read_samples(path: Path) -> list[Any]:
             f"{path} cannot be read: inspect-ai is not installed", "Run pip install 'faithlens[inspect]'."
         ) from error
     try:
-        log = read_eval_log(str(path))
+        log = read_eval_log(str(path), resolve_attachments=True)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         reason = str(error).partition("\n")[0]
         raise TaskError(
@@ -51,12 +78,74 @@ def _read_samples(path: Path) -> list[Any]:
     return log.samples or []
 
 
-def _make_entry(sample: Any) -> dict[str, Any]:
+def _find_call(sample: Any, is_shuffled: bool) -> _Call:
+    """The call of the model that gave the sample's output; `is_shuffled` says whether a solver shuffled options."""
+    if sample.error:
+        raise BadEntryError(
+            f"the evaluation failed on this sample ({shorten_value(sample.error.message)})", "run it again"
+        )
+    if sample.output.error:
+        raise BadEntryError(f"the call of the model failed ({shorten_value(sample.output.error)})", "run it again")
+    if not sample.output.choices:
+        raise BadEntryError("the log holds no reply of the model, only the prompt", "run this sample again")
+    written = sample.output.choices[0]  # not the last of the messages: a prompt may hold example replies
+    events = [event for event in sample.events if event.event == "model" and event.output.choices]
+    calls = [_Call(_find_last_user_text(event.input), event.output.choices[0]) for event in events]
+    if not calls and not (is_shuffled and re.fullmatch(r"ANSWER: [A-Z, ]*", written.message.text)):
+        return _Call(_find_last_user_text(sample.messages), written)
+    for call in reversed(calls):
+        if call.written.message.text == written.message.text:
+            return call
+    if calls and _read_order(calls[-1].asked, sample.choices or []):
+        return calls[-1]
+    raise BadEntryError(
+        "its reply was replaced after the model wrote it, as solvers that shuffle options do, and the log does not "
+        "say what the model wrote",
+        "run it without shuffling, or with the model's calls in the log",
+    )
+
+
+def _says_shuffled(sample: Any) -> bool:
+    """Whether a score of the sample says that a solver shuffled the options."""
+    return any((score.explanation or "").startswith(_SHUFFLED) for score in (sample.scores or {}).values())
+
+
+def _make_entry(sample: Any, asked: str, is_shuffled: bool) -> dict[str, Any]:
+    """The sample's question, with the options in the order in which the model was asked."""
     targets = [sample.target] if isinstance(sample.target, str) else sample.target
     if len(targets) != 1:
         raise BadEntryError(f"{len(targets)} right answers", "keep questions that have one")
-    asked = sample.input if isinstance(sample.input, str) else _find_last_user_text(sample.input)
-    return make_entry(f"sample-{sample.id}", check_text(asked, "the input"), targets[0], sample.choices or [])
+    text = sample.input if isinstance(sample.input, str) else _find_last_user_text(sample.input)
+    entry = make_entry(f"sample-{sample.id}", check_text(text, "the input"), targets[0], sample.choices or [])
+    order = _read_order(asked, sample.choices or [])
+    if order is None:
+        if is_shuffled:
+            raise BadEntryError("its options were shuffled in an order that the log does not say", "do not shuffle")
+        return entry
+    if order == sorted(order):
+        return entry
+    labels, shown = make_labels(len(order)), [sample.choices[place] for place in order]
+    right = order.index(find_right_option(entry["answer"], sample.choices))
+    id_ = f"{entry['id']}-{''.join(labels[place] for place in order)}"
+    return entry | {"id": id_, "choices": shown, "answer": labels[right]}
+
+
+def _read_order(asked: str, options: Sequence[str]) -> list[int] | None:
+    """The places of `options` in the order in which the text lists them with letters; None where it lists them not."""
+    for start in reversed([match.start() for match in re.finditer(r"^\s*\(?A[).:]", asked, re.MULTILINE)]):
+        order: list[int] = []
+        at = start
+        for label in make_labels(len(options)):
+            left = (place for place in range(len(options)) if place not in order)
+            for place in sorted(left, key=lambda place: -len(options[place])):
+                line = re.compile(rf"\s*\(?{label}[).:]\s*{re.escape(options[place].strip())}[ \t]*(?:\n|\Z)")
+                if found := line.match(asked, at):
+                    order.append(place)
+                    at = found.end()
+                    break
+        if len(order) == len(options) > 0:
+            return order
+    return None
 
 
 def _find_last_user_text(messages: list[Any]) -> str:
@@ -64,30 +153,15 @@ def _find_last_user_text(messages: list[Any]) -> str:
     return next((message.text for message in reversed(messages) if message.role == "user"), "")
 
 
-def _read_reply(sample: Any) -> tuple[str, Finish]:
-    if sample.error:
-        raise BadEntryError(
-            f"the evaluation failed on this sample ({shorten_value(sample.error.message)})", "run it again"
-        )
-    if not sample.output.choices:
-        raise BadEntryError("the log holds no reply of the model, only the prompt", "run this sample again")
-    written = sample.output.choices[0].message  # not the last of the messages: a prompt may hold example replies
-    if _is_replaced(sample, written.text):
-        raise BadEntryError(
-            "its reply was replaced after the model wrote it, as solvers that shuffle options do",
-            "run it without shuffling",
-        )
-    content = [] if isinstance(written.content, str) else written.content
+def _read_reply(written: Any) -> tuple[str, Finish]:
+    if written.stop_reason == "content_filter":
+        raise BadEntryError("its reply was withheld by a filter of the provider", "take a model that shows it")
+    content = [] if isinstance(written.message.content, str) else written.message.content
     reasoning = [part for part in content if part.type == "reasoning"]
     if any(part.redacted for part in reasoning):
         raise BadEntryError("its reasoning was withheld by the provider", "take a model that shows it")
-    thought, said = "\n\n".join(part.reasoning for part in reasoning), written.text
-    stop = sample.output.choices[0].stop_reason
-    cut = stop in _CUT_OFF_REASONS and not (thought and said)  # once the model speaks, it has thought to the end
+    thought, said = "\n\n".join(part.reasoning for part in reasoning), written.message.text
+    cut = written.stop_reason in _CUT_OFF_REASONS and not (
+        thought and said
+    )  # once it speaks, it has thought to the end
     return check_text(thought or said, "the reply", may_be_empty=True), "length" if cut else "stop"
-
-
-def _is_replaced(sample: Any, text: str) -> bool:
-    """Whether the model wrote other texts than the logged reply, by the log of its calls where there is one."""
-    calls = [event for event in sample.events if event.event == "model" and event.output.choices]
-    return bool(calls) and text not in {event.output.choices[0].message.text for event in calls}
