@@ -114,8 +114,14 @@ def describe_subject(ready: PreparedSubject) -> dict:
         "close": ready.chosen_stem.stem.close,
         "coverage": ready.chosen_stem.coverage,
         "assays": list(ready.assays),
-        **({"left_out": task.left_out} if isinstance(task, TranscriptTask) and task.left_out else {}),
+        **(_describe_transcripts(task) if isinstance(task, TranscriptTask) else {}),
     }
+
+
+def _describe_transcripts(task: TranscriptTask) -> dict[str, object]:
+    """What is said about the file of transcripts: bad entries by reason, and remarks; each only where there is one."""
+    said = {"left_out": task.left_out, "remarks": list(task.remarks)}
+    return {key: value for key, value in said.items() if value}
 
 
 def describe_objects(objects: GivenObjects) -> dict[str, dict[str, str]]:

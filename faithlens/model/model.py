@@ -17,13 +17,10 @@ from faithlens.model.anatomy import Anatomy, dissect
 from faithlens.model.lengths import list_scaling_lengths, read_context_length, read_size
 from faithlens.model.structure import Structure
 from faithlens.model.templates import TemplateCheck
-from faithlens.model.thinking import Thinking, find_thinking
+from faithlens.model.thinking import THINKING_SWITCHES, Thinking, find_thinking
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
-
-# The variables with which chat templates switch thoughts on and off.
-_THINKING_SWITCHES = ("enable_thinking", "thinking")
 
 # Some tokenizers put a space before every text. To avoid it, a continuation is encoded after one of these.
 _ANCHORS = ("\n", "=", "a")
@@ -136,7 +133,7 @@ class Model:
         """The check of the chat template with thoughts on, off or unset, made once as long as the template stays."""
         key = (thinking, template)
         if key not in self._template_checks:
-            switches = {} if thinking is None else dict.fromkeys(_THINKING_SWITCHES, thinking)
+            switches = {} if thinking is None else dict.fromkeys(THINKING_SWITCHES, thinking)
             self._template_checks[key] = TemplateCheck(self.name, self.tokenizer, switches)
         return self._template_checks[key]
 

@@ -30,12 +30,14 @@ class FaultList:
 
     Attributes:
         counts: the number of bad entries by reason; values in quotes are left out of the reason.
+        remarks: what else a reader has to say about the file, such as which of several filters it read.
     """
 
     def __init__(self, path: Path, noun: str = "line") -> None:
         self._path, self._noun = path, noun
         self._messages: list[str] = []
         self.counts = Counter[str]()
+        self.remarks: list[str] = []
 
     @contextmanager
     def collect_at(self, where: str) -> Iterator[None]:

@@ -50,12 +50,14 @@ class TranscriptTask(FixedTask):
     Attributes:
         transcripts: all of them, in the file's order.
         left_out: the number of bad entries that were left out, by reason; empty without `skip_bad`.
+        remarks: what else is to say about the file, such as which of several filters was read.
 
     Raises TaskError where the file cannot be read, is empty, mixes forms, or has broken entries (the first ten named).
     """
 
     def __init__(self, path: str | Path, *, skip_bad: bool = False) -> None:
-        self.transcripts, self.left_out = _read_file(Path(path), skip_bad)
+        self.transcripts, faults = _read_file(Path(path), skip_bad)
+        self.left_out, self.remarks = dict(faults.counts), tuple(faults.remarks)
         super().__init__(str(path), list(dict.fromkeys(t.question for t in self.transcripts)))
 
 
@@ -73,8 +75,8 @@ def read_transcripts(path: str | Path, *, skip_bad: bool = False) -> list[Transc
     return _read_file(Path(path), skip_bad)[0]
 
 
-def _read_file(path: Path, skip_bad: bool) -> tuple[list[Transcript], dict[str, int]]:
-    """The chains of thought, and the number of entries that were left out, by reason."""
+def _read_file(path: Path, skip_bad: bool) -> tuple[list[Transcript], FaultList]:
+    """The chains of thought, and what is wrong with the entries that were left out."""
     read, noun = _choose_reader(path)
     faults = FaultList(path, noun)
     entered, seen = QuestionCollection(), Counter[Question]()
@@ -90,7 +92,7 @@ def _read_file(path: Path, skip_bad: bool) -> tuple[list[Transcript], dict[str, 
         faults.raise_if_any(f"Correct or remove each {noun} named, or leave bad ones out with --skip-bad.")
     if not found:
         raise TaskError(f"{path} holds no chains of thought", "Pass a file that has at least one.")
-    return found, dict(faults.counts)
+    return found, faults
 
 
 def _choose_reader(path: Path) -> tuple[Callable[[Path, FaultList], Iterator[tuple[str, ReplyRecord]]], str]:

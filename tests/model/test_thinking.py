@@ -15,7 +15,7 @@ from faithlens.model.trace import split_thoughts
 from faithlens.tasks.registry import load_task
 from faithlens.thoughts import Finish, read_reply
 from tests.conftest import byte_tokenizer
-from tests.model.thinkers import FAMILIES, MODEL, SILENT, Family, make_model
+from tests.model.thinkers import FAMILIES, MODEL, SILENT, USER, Family, make_model
 
 QWEN = FAMILIES["Qwen3"]
 TASK = load_task("running-sum")
@@ -80,6 +80,20 @@ def test_a_template_that_writes_no_thoughts_has_none(template: str) -> None:
     assert model.thinking is None
     [question] = TASK.draw_questions(1, 0)
     assert model.decode(make_question_piece(model, TASK, question, "cot").ids) == model.render(question.text, " Steps:")
+
+
+@pytest.mark.parametrize(
+    ("template", "tokens"),
+    [
+        (USER + "<a><reasoning>", ()),
+        (USER + r"{{ '<a>\n<thinking>\n' if enable_thinking else '<a>' }}", ()),
+        ("{% if thinking %}<s>Think in <thinking> tags.</s>{% endif %}" + USER + "<a>", ()),
+        ("{% for m in messages %}{{ '<thinking>' + m.thought if m.thought else m.content }}{% endfor %}<a>", ()),
+        ("<s>Write <reasoning> first.</s>" + USER + "<a>", ["<reasoning>"]),
+    ],
+)
+def test_markers_of_letters_that_a_template_writes_count(template: str, tokens: list[str]) -> None:
+    assert markers(make_model(template, tokens)).open in ("<thinking>", "<reasoning>")
 
 
 def test_without_a_template_there_are_no_thoughts() -> None:

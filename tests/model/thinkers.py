@@ -165,6 +165,9 @@ SILENT = {
     "strips thoughts": "{% for m in messages %}{{ m.content.split('</think>')[-1].split('<think>')[0] }}{% endfor %}",
     "looks for them": "{% for m in messages %}{{ m.content if '<think>' not in m.content }}{% endfor %}",
     "speaks of them": "{# no <think> here #}" + USER,
+    "asks for none": "<s>Write no <think> tags.</s>" + USER + "<a>",
+    "asks for no reasoning": "{{ '<s>Write no <reasoning> or </reasoning> tags.</s>' }}" + USER + "<a>",
+    "shows a thought": "<s>Say 'a <thinking> cap' in words.</s>" + USER + "<a>",
 }
 
 

@@ -390,6 +390,47 @@ def test_bad_entries_are_left_out_on_request_and_counted_by_reason(tmp_path: Pat
         TranscriptTask(write(tmp_path, *bad), skip_bad=True)
 
 
+def test_doubled_documents_and_several_filters_are_said(tmp_path: Path) -> None:
+    first, second = (logged({"question": f"{i} + 1?"}, str(i + 1), f"{i + 1}.", id_=i) for i in (1, 2))
+    other = first | {"filter": "flexible-extract"}
+    task = TranscriptTask(write(tmp_path, first, other, second))
+    assert [t.cot for t in task.transcripts] == ["2.", "3."]
+    assert task.remarks == (
+        "of several filters of lm-evaluation-harness 'strict-match' (lines: 2) was read, not 'flexible-extract' "
+        "(lines: 1)",
+    )
+    path = write(tmp_path, first, second, first | {"resps": [["Two."]]})
+    assert "line 3: document \"1\" stands at 'line 1' too" in refusal(path)
+    task = TranscriptTask(path, skip_bad=True)
+    assert ([t.cot for t in task.transcripts], task.left_out) == (["2.", "3."], {"document ... stands at ... too": 1})
+
+
+@pytest.mark.parametrize(
+    ("doc", "target", "answer"),
+    [
+        ({"choices": ["1", "2", "3"], "answer": "B", "gold": 1}, "1", "B"),
+        ({"choices": ["1", "2", "3"], "answer": "B"}, "1", "B"),
+        ({"choices": ["1", "2", "3"], "answer": "A", "gold": 0}, "1", "A"),
+        ({"choices": ["1", "2", "3"]}, "1", "A"),
+        ({"choices": ["x", "y", "z"], "answer": "C", "gold": 2}, "(C)", "C"),
+        ({"choices": ["x", "y", "z"], "answer": "C", "gold_index": 3}, "C", "C"),
+        ({"options": {"A": "x", "B": "y"}, "answer": "y", "answer_idx": "B"}, "y", "B"),
+        ({"options": {"A": "x", "B": "y"}, "answer": "y", "answer_idx": "B"}, "B", "B"),
+        ({"choices": {"text": ["x", "y"], "label": ["1", "2"]}, "answerKey": "1"}, "1", "A"),
+    ],
+)
+def test_gold_letters_and_indices_name_one_option(
+    tmp_path: Path, doc: dict[str, object], target: str, answer: str
+) -> None:
+    [found] = read_transcripts(write(tmp_path, logged({"question": "Which?"} | doc, target, "So.")))
+    assert found.question.answer == answer
+
+
+def test_a_gold_index_that_contradicts_the_target_is_refused(tmp_path: Path) -> None:
+    line = logged({"question": "Which?", "choices": ["x", "y", "z"], "gold": 2}, "A", "So.")
+    assert "target \"A\" and 'gold', 2, name different options" in refusal(write(tmp_path, line))
+
+
 @pytest.mark.parametrize(("key", "gold"), [("gold", 1), ("label", 1), ("answer_index", [1])])
 def test_the_gold_index_of_a_document_names_an_option(tmp_path: Path, key: str, gold: object) -> None:
     line = logged({"question": "1 + 1?", "choices": ["1", "2", "3"], key: gold}, "1", "Two.")

@@ -1,17 +1,25 @@
 """Sample logs of lm-evaluation-harness (`--log_samples`, ``samples_<task>_<date>.jsonl``), as of its release 0.4.13.
 
 A line holds one document (`doc`, `doc_id`, `target`) and the texts generated for it (`resps`, a list for each request).
-A task with several filters logs every document once a filter, with the same texts: those of the first filter are read.
+A task with several filters logs every document once a filter, with the same texts: the lines of the first filter are
+read, and a remark in the manifest names it and the others. Repeats of a document stand on one line, so a document that
+stands on two lines of a filter is doubled, and the second is a bad entry.
+
+The right option may be given as a letter, as an index from 0 or as its text, and a text may look like an index. A
+target that could mean two options means the one that the document's own keys name too (`GOLD_KEYS`).
+
 The logs do not say which texts were cut off at the token limit, so all count as finished, but for an open think block.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from faithlens.tasks.entries import BadEntryError, FaultList, check_text, parse_object, shorten_value
-from faithlens.tasks.formats.reply_record import ReplyRecord, make_entry
+from faithlens.tasks.formats.reply_record import LABEL, ReplyRecord, make_entry
 from faithlens.tasks.jsonl import read_lines
+from faithlens.tasks.prompts import make_labels
 
 LOG_KEYS = ("doc_id", "doc", "target", "resps")
 """What a line of such a log must have."""
@@ -31,11 +39,12 @@ QUESTION_KEYS = (
 """Keys of a document whose texts, a line each, are its question; the first row that a document has counts."""
 
 OPTION_KEYS = ("choices", "options", "endings")
-"""Keys of a document that may hold its options: a list of texts, or lists of "text" and "label"."""
+"""Keys of a document that may hold its options: a list of texts, lists of "text" and "label", or texts by label."""
 
+GOLD_KEYS = ("answer", "gold", "label", "gold_index", "answer_index", "answer_idx", "answerKey", "correct")
+"""Keys of a document that may hold the right option: its index from 0, its label or its text."""
 
-GOLD_KEYS = ("answer", "gold", "label", "gold_index", "answer_index", "answer_idx", "correct")
-"""Keys of a document that may hold the right option's index, from 0."""
+_INDEX_KEYS = ("gold", "gold_index", "answer_index")
 
 
 def is_log_line(line: str) -> bool:
@@ -47,14 +56,25 @@ def is_log_line(line: str) -> bool:
 
 
 def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyRecord]]:
-    """One record a document, with its line's name; faults go to `faults`."""
-    first: list[object] = []
+    """One record a document, with its line's name; faults and the remark on filters go to `faults`."""
+    lines_by_filter = Counter[str]()
+    places: dict[str, str] = {}
     for number, line in read_lines(path):
-        with faults.collect_at(f"line {number}"):
+        with faults.collect_at(where := f"line {number}"):
             logged = _parse_line(line)
-            first = first or [logged.get("filter")]
-            if [logged.get("filter")] == first:
-                yield f"line {number}", _make_record(logged)
+            lines_by_filter[str(logged.get("filter"))] += 1
+            if str(logged.get("filter")) != next(iter(lines_by_filter)):
+                continue
+            first = places.setdefault(str(logged["doc_id"]), where)
+            if first != where:
+                raise BadEntryError(
+                    f"document {shorten_value(str(logged['doc_id']))} stands at '{first}' too",
+                    "keep one line for each document and filter",
+                )
+            yield where, _make_record(logged)
+    if len(lines_by_filter) > 1:
+        read, *others = (f"{name!r} (lines: {n})" for name, n in lines_by_filter.items())
+        faults.remarks.append(f"of several filters of lm-evaluation-harness {read} was read, not {', '.join(others)}")
 
 
 def _parse_line(line: str) -> dict[str, Any]:
@@ -85,20 +105,61 @@ def _read_question(doc: Mapping[str, Any]) -> str:
 
 
 def _read_answer(doc: Mapping[str, Any], target: str) -> tuple[str, list[str]]:
-    """The target and the options; an index or an outside label among the targets becomes the option it stands for."""
-    found = next((doc[key] for key in OPTION_KEYS if key in doc), [])
-    names, texts = (found.get("label", []), found.get("text", [])) if isinstance(found, dict) else ([], found)
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+    """The target and the options; a target that means an option becomes that option.
+
+    Raises BadEntryError where the document's index of the right option contradicts the target.
+    """
+    labels, texts = _read_options(doc)
+    if not texts:
         return target, []
-    if target in names:
-        return texts[names.index(target)], texts
-    for key in GOLD_KEYS:
-        gold = doc.get(key)
-        gold = gold[0] if isinstance(gold, list) and len(gold) == 1 else gold
-        is_index = isinstance(gold, int) and not isinstance(gold, bool) and gold in range(len(texts))
-        if is_index and target.strip().strip("[]") == str(gold):
-            return texts[gold], texts
-    return target, texts
+    meant = _list_meant(target.strip(), labels, texts)
+    golds = {key: _list_meant(_unwrap(doc[key]), labels, texts) for key in GOLD_KEYS if key in doc}
+    for gold in golds.values():
+        if len(meant) > 1 and len(both := [place for place in meant if place in gold]) == 1:
+            meant = both
+    if not meant:
+        return target, texts
+    for key in _INDEX_KEYS:
+        gold = golds.get(key, [])
+        if gold and not {meant[0], meant[0] + 1} & {*gold}:  # some data sets count from 1
+            raise BadEntryError(
+                f"target {shorten_value(target)} and {key!r}, {shorten_value(doc[key])}, name different options",
+                "correct the document",
+            )
+    return texts[meant[0]], texts
+
+
+def _read_options(doc: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The labels and the texts of the options; letters where the document gives no labels."""
+    found = next((doc[key] for key in OPTION_KEYS if key in doc), [])
+    labels: object = None
+    if isinstance(found, dict):
+        labels, found = (found.get("label"), found["text"]) if "text" in found else ([*found], [*found.values()])
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        return [], []
+    if isinstance(labels, list) and len(labels) == len(found):
+        return [str(label) for label in labels], found
+    return list(make_labels(len(found))), found
+
+
+def _unwrap(value: object) -> object:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _list_meant(value: object, labels: Sequence[str], texts: Sequence[str]) -> list[int]:
+    """The places of the options that a label, a text or an index may mean, the likeliest first."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return []
+    if isinstance(value, int):
+        return [value] if value in range(len(texts)) else []
+    label = LABEL.fullmatch(value)
+    meant = [labels.index(value)] if value in labels else []
+    meant += [texts.index(value)] if value in texts else []
+    meant += [labels.index(label[1])] if label and label[1] in labels else []
+    bare = value.strip("[]")
+    if bare.isdecimal() and int(bare) < len(texts) and value not in labels:
+        meant.append(int(bare))
+    return list(dict.fromkeys(meant))
 
 
 def _read_texts(resps: object) -> list[str]:

@@ -13,7 +13,8 @@ from faithlens.thoughts import Finish
 _VERDICTS = (("yes", "no"), ("true", "false"), ("valid", "invalid"))
 _LETTERED_OPTIONS = re.compile(r"\s*\n\s*Options:\s*((?:\n\s*\([A-Z]\)[^\n]*)+)\s*$")
 _DASHED_OPTIONS = re.compile(r"\n\s*Options:\s*((?:\n\s*- [^\n]*)+)\s*$")
-_LABEL = re.compile(r"\(?([A-Z])[).:]*")
+LABEL = re.compile(r"\(?([A-Z])[).:]*")
+"""An option's letter as targets give it: A, (A), A."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def make_entry(id_: str, text: str, target: str, choices: Sequence[str] = ()) ->
 def _read_option(target: str, choices: Sequence[str]) -> str:
     if target in choices:
         return target
-    if label := _LABEL.fullmatch(target):
+    if label := LABEL.fullmatch(target):
         return label[1]
     if target.isdecimal() and int(target) < len(choices):
         return choices[int(target)]
