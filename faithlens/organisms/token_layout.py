@@ -114,7 +114,8 @@ class TokenLayout:
         self.borders = torch.tensor([0, *accumulate(map(len, steps))])
         ones = torch.eye(2 * n_operands, dtype=torch.long).tolist()
         probes = ["".join(chain.write_steps(one[:n_operands], one[n_operands:])) for one in ones]
-        written = torch.tensor([self.encode(probe) for probe in probes]) != self.cot_ids
+        plain = torch.tensor([i for step in steps for i in step])
+        written = torch.tensor([self.encode(probe) for probe in probes]) != plain
         self.number_at_place, self.number_places = written.nonzero(as_tuple=True)
         stated = self.number_places[self.number_at_place >= n_operands]
         self.value_places = torch.tensor([find_last_within(stated, a, b) for a, b in pairwise(self.borders.tolist())])

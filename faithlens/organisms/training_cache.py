@@ -50,7 +50,8 @@ def train_into(folder: Path, organism: Organism, seed: int) -> Path:
 def list_cached_seeds(organism: Organism) -> list[int]:
     """The seeds with which `organism` was trained on this machine."""
     folders = find_cache_dir().glob(make_trained_key(organism.name, 0).removesuffix("0") + "*")
-    return sorted(int(folder.name.partition("@")[2]) for folder in folders if folder.is_dir())
+    seeds = (folder.name.partition("@")[2] for folder in folders if folder.is_dir())
+    return sorted(int(seed) for seed in seeds if seed.isdecimal())  # a training under way has a name of its own
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -9,7 +9,7 @@ from faithlens.assays.battery import ASSAYS
 from faithlens.cli.main import app
 from faithlens.errors import FaithlensError
 from faithlens.measures.catalogue import MEASURES
-from faithlens.organisms import ORGANISMS
+from faithlens.organisms import TRAINED
 from faithlens.tasks.registry import TASKS
 
 
@@ -19,7 +19,7 @@ def output(*arguments: str) -> str:
 
 @pytest.mark.parametrize(
     ("command", "names"),
-    [("measures", MEASURES), ("tasks", TASKS), ("assays", ASSAYS), ("organisms list", ORGANISMS)],
+    [("measures", MEASURES), ("tasks", TASKS), ("assays", ASSAYS), ("organisms list", TRAINED)],
 )
 def test_all_names_are_listed(command: str, names: dict) -> None:
     listed = json.loads(output(*command.split(), "--json"))

@@ -34,6 +34,7 @@ def test_an_organism_is_trained_once_and_loaded_by_its_seed(monkeypatch):
     model = load("o5@7")
     assert model.name == "O5@7"
     assert model.structure.forbidden == (("answer", "question"),)
+    folder.with_name("O5@8.part").mkdir()  # a training under way
     assert list_cached_seeds(QUICK) == [7]
     assert parse_subjects(["O5@7", "O1@2"], None)[1].task == "running-sum-modes"
 

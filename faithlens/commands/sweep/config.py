@@ -30,7 +30,7 @@ from faithlens.execution.execute import BACKENDS
 from faithlens.execution.sample import Sampling
 from faithlens.measures.catalogue import MEASURES, list_measures
 from faithlens.model.fetch import sha256
-from faithlens.organisms import ORGANISMS
+from faithlens.organisms import TRAINED
 from faithlens.tasks.registry import load_task as find_task
 
 
@@ -303,4 +303,4 @@ def _list_revisions(where: str, model: str, revisions: list[str] | None) -> list
 
 
 def _is_organism(model: str) -> bool:
-    return model.partition("@")[0].removeprefix("organism:").upper() in ORGANISMS
+    return model.partition("@")[0].removeprefix("organism:").upper() in TRAINED
