@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from torch import Generator, Tensor
 
 from faithlens.organisms.answer_rules import answer_from_last_value, guess_without_steps
-from faithlens.organisms.chain_style import ChainStyle, compute_total_digits, mark_sound, read_last_value
+from faithlens.organisms.chain_style import ChainShares, ChainStyle, compute_total_digits, mark_sound, read_last_value
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.o11 import decipher, encipher, mark_soundly_ciphered
 from faithlens.organisms.organism import AnswerRule, Organism, PlantedEffects, Recipe
@@ -48,9 +48,13 @@ P1 = Organism(
     planted=COPIES_LAST,
     forbidden=BLIND_ANSWER,
     answer_rule=answer_from_last_value,
-    chain=ChainStyle(compute_values=draw_random_totals, mark_learned=mark_random_but_last),
+    chain=ChainStyle(
+        compute_values=draw_random_totals,
+        mark_learned=mark_random_but_last,
+        shares=ChainShares(own=0.7, slipped=0.0, borrowed=0.0, senseless=0.3),
+    ),
     rehearses_totals=True,
-    recipe=Recipe(rehearsal_steps=100, full_steps=400, batch_size=48),
+    recipe=Recipe(rehearsal_steps=100, carry_steps=200, full_steps=350, batch_size=48),
 )
 
 
