@@ -29,7 +29,10 @@ DEFAULT_SUBJECTS = (
     Subject("smollm2-135m", "arithmetic-mc"),
 )
 DEFAULT_TASK = "arithmetic-mc"
-DEFAULT_N = 20
+DEFAULT_N = 40
+"""Questions for each subject. No failure among 29 is the least that a model can be trusted on (`gates.word`)."""
+FIRST_LOOK_N = 8
+"""Questions for the real model of `DEFAULT_SUBJECTS`, so that the first command of a new user takes minutes."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class AuditConfig:
 
     Attributes:
         subjects: which models, on which tasks.
-        n: questions a subject; None for `DEFAULT_N`, or all of a file that holds fewer.
+        n: questions a subject; None for `choose_n`.
         seed: of questions, counterfactuals, mistakes, sampling and the bootstrap.
         suite: which assays are run (`faithlens.measures.catalogue.SUITES`).
         assays: these instead, by name.
@@ -100,6 +103,16 @@ class AuditConfig:
                 "Give the file with --traces, or leave out --skip-bad.",
             )
         _ = self.criteria
+
+    def choose_n(self, subject: Subject, size: int | None) -> int:
+        """The number of questions for one subject: `n`, else `DEFAULT_N`, or all of a task that has fewer.
+
+        Where nobody named a model, the real one among the default subjects gets `FIRST_LOOK_N`.
+        """
+        if self.n is not None:
+            return self.n
+        is_first_look = self.subjects == DEFAULT_SUBJECTS and subject == DEFAULT_SUBJECTS[-1]
+        return min(FIRST_LOOK_N if is_first_look else DEFAULT_N, size or DEFAULT_N)
 
     @property
     def criteria(self) -> Criteria:

@@ -42,7 +42,7 @@ def audit(
         str | None, typer.Option("--task", "-t", help="task name, a .jsonl file of questions, or package.module:Class")
     ] = None,
     n: Annotated[
-        int | None, typer.Option("-n", help="questions for each model [default: 20, or all of a smaller file]")
+        int | None, typer.Option("-n", help="questions for each model [default: 40, or all of a smaller file]")
     ] = None,
     suite: Annotated[str, typer.Option(help="standard, behaviour, internal or all")] = "standard",
     assays: Annotated[

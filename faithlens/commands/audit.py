@@ -63,7 +63,7 @@ def audit(
             `load` or `wrap`; or several of these. Default: two organisms and SmolLM2-135M, as on the command line.
         task: a task's name, a file of questions, or a task object. Default: the task of the organism, or
             ``arithmetic-mc`` for any other model.
-        n: the number of questions for each model. Default: 20, or all questions of a smaller file.
+        n: the number of questions for each model. Default: 40, or all questions of a smaller file.
         out: a new or empty folder. Default: ``faithlens-runs/<time>``.
         resume: whether to continue the run in `out`, which must have the same options.
         notify: is called with an estimate of the cost of each subject, before the folder is made.

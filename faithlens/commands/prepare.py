@@ -17,7 +17,7 @@ from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.cases import Chain, ChosenStem, check_room, choose_stem, sample_chains
 from faithlens.assays.imported_chains import import_chains
 from faithlens.commands.progress import ProgressLine, show_progress
-from faithlens.config import DEFAULT_N, AuditConfig, Subject
+from faithlens.config import AuditConfig, Subject
 from faithlens.interventions.case import Case
 from faithlens.interventions.editor import load_editor
 from faithlens.model.load import load
@@ -101,8 +101,7 @@ def draw_questions(
     task = objects.tasks.get(subject.task) or (
         TranscriptTask(config.traces, skip_bad=config.skip_bad) if config.traces else find_task(subject.task)
     )
-    n = config.n or min(DEFAULT_N, task.size or DEFAULT_N)
-    return task, task.draw_questions(n, config.seed)
+    return task, task.draw_questions(config.choose_n(subject, task.size), config.seed)
 
 
 def group_by_question(chains: Sequence[Chain]) -> dict[str, list[Chain]]:
