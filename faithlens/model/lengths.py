@@ -48,8 +48,7 @@ def read_size(config: PreTrainedConfig, name: str) -> int | None:
 
 def list_lengths(config: PreTrainedConfig) -> tuple[int, ...]:
     """Every length in `config` beyond which attention or positions may be others, in ascending order."""
-    found = {value for name, value in _walk_entries(config.to_dict()) if name in _WINDOWS}
-    return tuple(sorted(value for value in found if isinstance(value, int) and value > 0))
+    return _sort_lengths([value for name, value in _walk_entries(config.to_dict()) if name in _WINDOWS])
 
 
 def list_scaling_lengths(config: PreTrainedConfig) -> tuple[int, ...]:
@@ -59,6 +58,11 @@ def list_scaling_lengths(config: PreTrainedConfig) -> tuple[int, ...]:
     if not any(name in ("rope_type", "type") and value == "longrope" for name, value in _walk_entries(scaling)):
         return ()
     found = [*(value for name, value in _walk_entries(scaling) if name == _SCALING), getattr(text, _SCALING, None)]
+    return _sort_lengths(found)
+
+
+def _sort_lengths(found: list[Any]) -> tuple[int, ...]:
+    """The lengths among what a config says, which may be anything, once each and in ascending order."""
     return tuple(sorted({value for value in found if isinstance(value, int) and value > 0}))
 
 

@@ -247,5 +247,7 @@ def list_windows(model: Model) -> list[int | None]:
     """For each layer, how many positions a row sees up to its own; None if it sees all."""
     config = model.hf_model.config.get_text_config()
     window = getattr(config, "sliding_window", None)
+    if not isinstance(window, int) or window < 1:  # a config may say anything of what its model does not use
+        window = None
     kinds = getattr(config, "layer_types", None) or ["sliding_attention"] * model.n_layers
     return [window if kind == "sliding_attention" else None for kind in kinds]

@@ -88,6 +88,7 @@ def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Val
     """The number a sentence comes to; None where its last number is part of a calculation, or it may be two."""
     if (whole := read_value(sentence, decimal_mark)) is not None:
         return whole if _is_number(whole) else None
+    sentence = sentence.rstrip()  # so that "(7)" before a line break is no number of a list
     enumerator = ENUMERATOR.match(sentence)
     start = enumerator.end() if enumerator else 0
     equals = sentence.rfind("=")

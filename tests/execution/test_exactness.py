@@ -4,6 +4,7 @@ The oracle is one forward of plain transformers for each option.
 """
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -33,6 +34,8 @@ from faithlens.model.lengths import list_lengths, list_scaling_lengths
 from faithlens.model.mask_rules import measure_window
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
+from faithlens.model.trace import Piece
+from faithlens.plan.condition import Condition, Knockout
 from faithlens.plan.memory import plan_passes
 from faithlens.plan.plan import compile_plan
 from tests.conftest import SIZES, byte_tokenizer, tiny
@@ -136,6 +139,17 @@ def test_lengths_of_a_config() -> None:
     assert list_scaling_lengths(EXACT["longrope"]) == (40,)
     assert list_scaling_lengths(EXACT["window in the mask only"]) == ()
     assert list_lengths(EXACT["window in the mask only"]) == (16,)
+
+
+@pytest.mark.parametrize("window", [[], "x", {}, None, 0, -1])
+def test_a_window_that_is_no_length_and_is_not_used_does_nothing(window: object) -> None:
+    model = tiny("llama")
+    model.hf_model.config.sliding_window = window
+    assert list_lengths(model.hf_model.config) == ()
+    clean = Condition("clean", (Piece("prompt", (5, 6, 7)), Piece("stem", (8,))), ((65,), (66,)))
+    hidden = replace(clean, edits=(Knockout("stem", ("prompt",)),))
+    first, second = execute(model, plan_passes(model, [clean, hidden]))
+    assert not torch.equal(first.logprobs, second.logprobs)
 
 
 def test_a_window_of_any_length_is_measured() -> None:

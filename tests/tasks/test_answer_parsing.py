@@ -177,6 +177,12 @@ def test_verdicts_are_not_read_out_of_their_negation() -> None:
 )
 def test_numbers(text: str, answer: str | None) -> None:
     assert parse_answer(text, NUMBER) == answer
+    assert parse_answer(text + "\n", NUMBER) == answer
+
+
+def test_a_number_in_brackets_is_no_list_number_before_white_space() -> None:
+    for text in ("(7)", "(7)\n", "(7) ", "1 + 6\n(7).\n\n"):
+        assert parse_answer(text, Question("q", "?", ("6", "7"), "7", form="open")) == "7"
 
 
 def test_options_that_are_digits_are_their_own_labels() -> None:
