@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faithlens.errors import RunError, escape_controls
+from faithlens.measures.catalogue import describe_own_measures, restore_measures
 from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, Fault, find_fault, is_part, list_faults, make_fault_error
 from faithlens.store.files import FileDigest, make_write_error, read_digest, remove_temporary_files, write_atomically
 from faithlens.store.lock import LOCK_NAME, WRITER_NAME
@@ -119,6 +120,7 @@ class Run:
         run = cls(Path(path))
         if faults := run.list_faults():
             raise make_fault_error(run.path, faults)
+        restore_measures(run.manifest.get("measures", {}))
         return run
 
     def list_faults(self) -> list[Fault]:
@@ -165,7 +167,10 @@ class Run:
 
     @property
     def gates(self) -> pd.DataFrame:
-        """What each gate says of each model and task, as in `make_gate_table`. Raises RunError if it is not finished."""
+        """What each gate says of each model and task: status, numbers of questions, interval, and an example.
+
+        Raises RunError if the run is not finished.
+        """
         return make_gate_table(self.read_json(VERDICT_NAME)["subjects"])
 
     @property
@@ -219,12 +224,17 @@ class Run:
     def finish(self, derived: Mapping[str, Rows] | None = None) -> None:
         """Write `DIR/<table>.parquet` for every table with parts, and for the `derived` tables given (estimates).
 
-        The parts stay: they are what `finished_keys` and `--resume` go by.
+        Measures of the user's own are described in the manifest, so that the run can be read without their assay. The
+        parts stay: they are what `finished_keys` and `--resume` go by.
         """
         tables = {table: self._read_files(table, parts) for table in SCHEMAS if (parts := self._list_parts(table))}
         derived_tables = {table: sort_rows(table, check_rows(table, rows)) for table, rows in (derived or {}).items()}
         for table, rows in {**tables, **derived_tables}.items():
             self._write_table(f"{table}.parquet", rows)
+        if "scores" in tables:
+            own = describe_own_measures(tables["scores"]["measure"].unique().to_pylist())
+            if own:
+                self.add_to_manifest("measures", own)
 
     def read(self, table: str) -> pd.DataFrame:
         """The whole table, sorted: from its parts, or from the finished file. RunError where neither exists."""

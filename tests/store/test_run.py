@@ -6,6 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from faithlens.errors import MeasureError, RunError
+from faithlens.measures.catalogue import get_measure, registry
+from faithlens.measures.catalogue.measure import Askable
 from faithlens.store import Run, list_differences, make_manifest, read_commit
 
 CONFIG = {"models": ["a"], "n": 4, "limits": {"tokens": 100}}
@@ -167,6 +169,30 @@ def test_scores_of_a_registered_measure_are_stored(tmp_path, register_measure):
     assert run.read("scores")["value"].tolist() == [12.0]
     with pytest.raises(MeasureError, match=r"own\.count must lie in its range, 0 to inf, got -1"):
         run.write_part("scores", "k", [score("q1", measure="own.count", unit="count", value=-1.0)])
+
+
+def test_a_run_with_a_measure_of_the_users_own_is_read_where_nothing_registers_it(tmp_path, register_measure):
+    own = {
+        "name": "own.count",
+        "label": "own",
+        "meaning": "Own.",
+        "unit": "count",
+        "range": (0.0, None),
+        "kind": "count",
+    }
+    askable = Askable("the effect", "it is {}")
+    measure = register_measure(**own, askable=askable, places=("report",), validated=("step",))
+    run = start(tmp_path / "run")
+    run.write_part("scores", "k", [score("q1", measure="own.count", unit="count", value=12.0)])
+    run.finish()
+    registry._CATALOGUE.pop("own.count")
+    assert Run.open(tmp_path / "run").scores["measure"].tolist() == ["own.count"]
+    assert get_measure("own.count") == measure
+    assert register_measure(**own).askable is None  # a definition of the user's replaces the one read from the run
+    Run.open(tmp_path / "run")
+    assert get_measure("own.count").askable is None
+    with pytest.raises(MeasureError, match="already has a different measure"):
+        register_measure(**own | {"label": "another"})
 
 
 def test_a_batch_may_be_empty(tmp_path):

@@ -18,12 +18,15 @@ from faithlens.measures.catalogue.registry import (
     MEASURES,
     check_value,
     cut_rounding,
+    describe_own_measures,
     get_measure,
     list_measures,
     register_measure,
+    restore_measures,
 )
 
 __all__ = [
     "ASSAYS", "HEADINGS", "MEASURES", "SUITES", "UNITS", "Askable", "Kind", "Level", "Measure", "Place", "Range",
-    "Shape", "Unit", "check_value", "cut_rounding", "get_measure", "list_measures", "register_measure",
+    "Shape", "Unit", "check_value", "cut_rounding", "describe_own_measures", "get_measure", "list_measures",
+    "register_measure", "restore_measures",
 ]  # fmt: skip

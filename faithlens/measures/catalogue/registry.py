@@ -1,26 +1,34 @@
 """`MEASURES`, and functions to look a measure up, to check a value against it, and to add one of your own."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from difflib import get_close_matches
 from math import isfinite
 from types import MappingProxyType
-from typing import get_args
+from typing import Any, get_args
 
 from faithlens.errors import MeasureError, check_choice
 from faithlens.measures.catalogue.behaviour import behaviour, bounds_of, strategies
 from faithlens.measures.catalogue.internals import internals
-from faithlens.measures.catalogue.measure import ASSAYS, SUITES, Level, Measure, Place, Shape
+from faithlens.measures.catalogue.measure import ASSAYS, SUITES, Askable, Level, Measure, Place, Shape
 from faithlens.measures.catalogue.prompts import prompts
 
 SLACK = 1e-6  # rounding of float arithmetic beyond the ends of a range
 _CATALOGUE: dict[str, Measure] = {}
+_RESTORED: set[str] = set()
 
 MEASURES: Mapping[str, Measure] = MappingProxyType(_CATALOGUE)
 """Every known measure by name, in the order of a report. `register_measure` adds to it."""
 
 
 def get_measure(name: str) -> Measure:
-    """The entry of one measure.
+    """The entry of one measure in the catalogue.
+
+    Args:
+        name: its name, such as "accuracy.full".
+
+    Returns:
+        The entry: label, meaning, unit, range and the rest.
 
     Raises:
         MeasureError: there is no measure of this name.
@@ -92,17 +100,45 @@ def cut_rounding(name: str, value: float) -> float:
 
 
 def register_measure(measure: Measure) -> Measure:
-    """Add a measure, such as one that your own assay emits, and return it. To register_measure it again is harmless.
+    """Add a measure to the catalogue, such as one that your own assay emits. To add it again is harmless.
+
+    Args:
+        measure: the measure. It replaces one of the same name that was only read from a run (`restore_measures`).
+
+    Returns:
+        The measure.
 
     Raises:
         MeasureError: another measure has this name.
     """
     known = _CATALOGUE.get(measure.name)
-    if known is not None and known != measure:
+    if known is not None and known != measure and measure.name not in _RESTORED:
         problem = f"the catalogue already has a different measure named {measure.name!r}"
         raise MeasureError(problem, "Choose another name for your measure.")
+    _RESTORED.discard(measure.name)
     _CATALOGUE[measure.name] = measure
     return measure
+
+
+def describe_own_measures(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Those of `names` that faithlens does not come with, each as plain data for `restore_measures`."""
+    return {name: asdict(get_measure(name)) for name in sorted({*names} - _BUILT_IN)}
+
+
+def restore_measures(entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add the measures that a run was made with, so that it can be read where nothing registers them.
+
+    A measure that the catalogue has already stays as it is.
+
+    Args:
+        entries: what `describe_own_measures` gave, perhaps read from JSON.
+    """
+    for name in entries.keys() - _CATALOGUE.keys():
+        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in entries[name].items()}
+        if fields["askable"] is not None:
+            fields["askable"] = Askable(*fields["askable"])
+        register_measure(Measure(**fields))
+        _RESTORED.add(name)
 
 
 def _check(what: str, given: str | None, known: Iterable[str]) -> None:
@@ -121,3 +157,5 @@ def _build() -> Iterator[Measure]:
 
 for _measure in _build():
     register_measure(_measure)
+
+_BUILT_IN = frozenset(_CATALOGUE)
