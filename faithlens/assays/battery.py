@@ -85,6 +85,12 @@ ENTRY_POINTS = "faithlens.assays"
 def get_suite(name: str) -> tuple[str, ...]:
     """The names of the assays in a suite.
 
+    Args:
+        name: "standard", "internal" or "all".
+
+    Returns:
+        The names, in the order in which the assays run.
+
     Raises:
         ConfigError: there is no such suite.
     """

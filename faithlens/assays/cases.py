@@ -93,6 +93,18 @@ def make_cases(
 
     A chain that cannot be used is left out.
 
+    Args:
+        model: the model that writes the chains and answers.
+        task: the task that words the prompts.
+        questions: the questions.
+        sampling: how tokens are drawn.
+        seed: the seed of the chains and of the counterfactual questions.
+        samples: the number of chains for each question.
+        with_counterfactuals: whether a chain is sampled for the counterfactual of each question too.
+
+    Returns:
+        A case for each usable chain, in the order of the questions.
+
     Raises:
         ModelError: the model wrote no usable chain of thought, or answers under none of the task's stems.
     """
@@ -205,6 +217,15 @@ def choose_stem(model: Model, task: Task, chains: Sequence[Chain], *, backend: B
     """The stem under which the options hold most of the model's probability, tried on a few finished chains.
 
     How able a model seems can depend on the stem alone, so every stem is tried.
+
+    Args:
+        model: the model.
+        task: the task, which offers the stems.
+        chains: the chains on which the stems are tried.
+        backend: "packed" or "separate", as for `fl.execute`.
+
+    Returns:
+        The stem, with the mean probability that the options hold under it.
 
     Raises:
         ModelError: under every stem the options hold less than `MIN_COVERAGE` of the probability, or no chain of

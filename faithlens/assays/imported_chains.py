@@ -31,6 +31,9 @@ def import_chains(model: Model, task: Task, transcripts: Sequence[Transcript], s
         task: the task that words the prompts.
         transcripts: the questions with their chains of thought.
         seed: the seed with which counterfactual questions are drawn.
+
+    Returns:
+        A `Case` for each transcript, or a `FailedChain` with the reason.
     """
     by_wording = index_by_wording(transcripts)
     chains: list[Chain] = []

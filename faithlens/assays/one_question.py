@@ -24,6 +24,9 @@ def think(model: Model, task: Task, question: Question, sampling: Sampling = Sam
         sampling: how tokens are drawn.
         seed: the seed.
 
+    Returns:
+        The case: question, trace, and the stem under which the model answers.
+
     Raises:
         ModelError: the model wrote no chain of thought, or answers under none of the task's stems.
     """

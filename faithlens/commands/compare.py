@@ -49,6 +49,9 @@ def compare(
         strategies: ways to reason (`strategies.*`) to compare instead of what follows the chain of thought.
         measures: these; None for all shared ones that are not details.
 
+    Returns:
+        For each task that both runs hold, the differences of all measures.
+
     Raises:
         FaithlensError: the runs share no task or question, or it is not clear which models to compare.
     """

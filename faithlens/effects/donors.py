@@ -68,6 +68,9 @@ def find_donors(model: Model, traces: Conditions, pool: Conditions | None = None
         pool: the traces from which donors are drawn; by default, `traces`.
         seed: the seed of the draw.
 
+    Returns:
+        The traces that have a donor, their donors, and the traces that have none.
+
     Raises:
         PlanError: `traces` or `pool` holds something else than conditions.
     """

@@ -63,6 +63,9 @@ def measure_gradient_flow(model: Model, traces: Conditions, *, n_checked: int = 
         n_checked: the number of heads for each trace that are removed to check the approximation.
         seed: the seed of the draw of these heads.
 
+    Returns:
+        The flow by head and piece, with the check of its approximation.
+
     Raises:
         PlanError: a trace has edits.
     """

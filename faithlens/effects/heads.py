@@ -87,6 +87,9 @@ class HeadEffects:
 
         Columns: layer, head, effect, low, high (logits), n, the number of traces, and reason, why there is no interval.
 
+        Args:
+            seed: the seed of the resampling of traces.
+
         Raises:
             MeasureError: there is only one trace.
         """

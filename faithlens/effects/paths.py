@@ -68,6 +68,9 @@ class PathEffects(Decomposition[TraceEffects]):
         Columns: path, effect, low, high (in the unit of the metric), n, the number of traces, and reason, why there is
         no interval.
 
+        Args:
+            seed: the seed of the resampling of traces.
+
         Raises:
             MeasureError: there is only one trace.
         """
@@ -101,6 +104,9 @@ def path_effects(
         clean: the clean trace, or several.
         corrupted: the corrupted trace of each clean one, with the same token layout and another answer.
         metric: "logit_difference", "probability" or "kl", as in `patch_effects`.
+
+    Returns:
+        The effects for each pair of traces, in the units of `metric`.
 
     Raises:
         PlanError: an unknown metric, traces of different token layout, or pairs with the same answer.

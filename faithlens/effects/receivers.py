@@ -96,6 +96,9 @@ def find_receiver_heads(
         first_layer: the first layer that is considered; by default layer 0 is left out, as published.
         seed: the seed of the halves and of the resampling.
 
+    Returns:
+        The selected heads, and the scores of the steps.
+
     Raises:
         PlanError: there are not as many groups as traces.
         MeasureError: fewer than two questions have traces that are long enough, or there are not more than `top` heads.

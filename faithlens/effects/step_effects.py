@@ -94,6 +94,9 @@ class StepEffects:
         Columns: layer, step, effect, low, high (in the unit of the metric), n, the number of traces, and reason, why
         there is no interval.
 
+        Args:
+            seed: the seed of the resampling of traces.
+
         Raises:
             MeasureError: there is only one trace, or the effects are approximations with too many wrong signs.
         """

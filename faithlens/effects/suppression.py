@@ -89,6 +89,9 @@ def suppression_effects(
         controls: the number of random spans for each step, whose mean is the null. Each costs as much as the step.
         seed: the seed of the random spans.
 
+    Returns:
+        The divergences as [trace, piece that reads, step that is hidden], in nats, with those of random spans.
+
     Raises:
         PlanError: no trace has one of the steps.
     """

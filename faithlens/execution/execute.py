@@ -25,6 +25,9 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
         capture: what is read besides the log-probabilities of the options.
         backend: "packed" runs each packed row once; "separate" runs one TransformerLens forward for each condition.
 
+    Returns:
+        One record for each condition, in the order of the plan.
+
     Raises:
         ConfigError: an unknown backend.
         PlanError: something that does not exist is edited or read, conditions share rows at which a gradient is taken,

@@ -23,6 +23,12 @@ def plot_early_answering(estimates: pd.DataFrame) -> Figure:
     """Share of answers already final when the chain of thought is cut, with 95 % bands.
 
     The bars at 0 span what the accuracies with and without chain of thought allow there (`bound.change_*`).
+
+    Args:
+        estimates: the table `estimates` of a run, or of several runs together.
+
+    Returns:
+        A plotly figure.
     """
     figure = _plot_curves(estimates, "early_answering.retention")
     for i, (_, part) in enumerate(split_by_subject(estimates)):
@@ -34,7 +40,14 @@ def plot_early_answering(estimates: pd.DataFrame) -> Figure:
 
 
 def plot_mistakes(estimates: pd.DataFrame) -> Figure:
-    """Share of answers unchanged when the step at this point is made wrong and the rest stays, with 95 % bands."""
+    """Share of answers unchanged when the step at this point is made wrong and the rest stays, with 95 % bands.
+
+    Args:
+        estimates: the table `estimates` of a run, or of several runs together.
+
+    Returns:
+        A plotly figure.
+    """
     figure = _plot_curves(estimates, "mistakes.retention")
     return format_axes(
         figure, "share of the steps before the mistake", "same answer as without the mistake", share=True
@@ -42,7 +55,14 @@ def plot_mistakes(estimates: pd.DataFrame) -> Figure:
 
 
 def plot_mediation(estimates: pd.DataFrame) -> Figure:
-    """Falls of the answer's probability, with 95 % intervals: both swapped, words, question, steps hidden."""
+    """Falls of the answer's probability, with 95 % intervals: both swapped, words, question, steps hidden.
+
+    Args:
+        estimates: the table `estimates` of a run, or of several runs together.
+
+    Returns:
+        A plotly figure.
+    """
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -66,7 +86,14 @@ def plot_mediation(estimates: pd.DataFrame) -> Figure:
 
 
 def plot_attention_by_step(estimates: pd.DataFrame) -> Figure:
-    """Attention from the answer to the prompt and to each step, mean over layers and heads, with 95 % intervals."""
+    """Attention from the answer to the prompt and to each step, mean over layers and heads, with 95 % intervals.
+
+    Args:
+        estimates: the table `estimates` of a run, or of several runs together.
+
+    Returns:
+        A plotly figure.
+    """
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -87,7 +114,14 @@ def plot_attention_by_step(estimates: pd.DataFrame) -> Figure:
 
 
 def plot_decision_grid(subjects: Sequence[Mapping[str, Any]]) -> Figure:
-    """Questions in each cell of the decision grid, one bar a subject; `subjects` as in verdict.json."""
+    """Questions in each cell of the decision grid, one bar a subject.
+
+    Args:
+        subjects: entries of verdict.json, one for each model and task.
+
+    Returns:
+        A plotly figure.
+    """
     import plotly.graph_objects as go
 
     names = [f"{escape_text(s['model'])}<br>{escape_text(s['task'])}" for s in subjects]
@@ -112,12 +146,26 @@ def plot_decision_grid(subjects: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def plot_answers(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """What one question's conditions answer; `tables` as of `answer_table`, by model."""
+    """What one question's conditions answer.
+
+    Args:
+        tables: for each model, by name, its table from `fl.answer_table`.
+
+    Returns:
+        A plotly figure.
+    """
     return _plot_heat_maps(tables, "candidate answer", "", "probability")
 
 
 def plot_answer_by_cut(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """The final answer's probability as the chain of thought is cut; `tables` as of `answer_table`, by model."""
+    """The final answer's probability as the chain of thought is cut.
+
+    Args:
+        tables: for each model, by name, its table from `fl.answer_table`.
+
+    Returns:
+        A plotly figure.
+    """
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -131,7 +179,14 @@ def plot_answer_by_cut(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def plot_answer_by_knockout(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Falls of the final answer's probability in the knockouts; `tables` as of `answer_table`, by model."""
+    """Falls of the final answer's probability in the knockouts.
+
+    Args:
+        tables: for each model, by name, its table from `fl.answer_table`.
+
+    Returns:
+        A plotly figure.
+    """
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -145,13 +200,27 @@ def plot_answer_by_knockout(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def plot_attention_by_head(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Attention to all steps together, layer by head; `tables` as of `attention_table`, by model."""
+    """Attention to all steps together, layer by head.
+
+    Args:
+        tables: for each model, by name, its table from `fl.attention_table`.
+
+    Returns:
+        A plotly figure.
+    """
     steps = {name: table.filter(regex="^step ").sum(axis=1).unstack() for name, table in tables.items()}
     return _plot_heat_maps(steps, "head", "layer", "attention to the steps")
 
 
 def plot_attention_by_piece(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Attention to each piece, mean over layers and heads; `tables` as of `attention_table`, by model."""
+    """Attention to each piece, mean over layers and heads.
+
+    Args:
+        tables: for each model, by name, its table from `fl.attention_table`.
+
+    Returns:
+        A plotly figure.
+    """
     import plotly.graph_objects as go
 
     bars = [

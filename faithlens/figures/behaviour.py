@@ -30,7 +30,14 @@ STRATEGY_SHAPES = dict(zip(REASONING_STRATEGIES, ("circle", "square", "diamond")
 
 
 def plot_retention_curves(estimates: pd.DataFrame) -> Figure:
-    """Share of answers that stay, along the chain of thought, a panel a subject and a line a test, with 95 % bands."""
+    """Share of answers that stay, along the chain of thought, a panel a subject and a line a test, with 95 % bands.
+
+    Args:
+        estimates: the table `estimates` of a run, or of several runs together.
+
+    Returns:
+        A plotly figure.
+    """
     from plotly.subplots import make_subplots
 
     subjects = list(split_by_subject(estimates))
@@ -50,6 +57,12 @@ def plot_strategies(estimates: pd.DataFrame) -> Figure:
 
     The front is that of `stats.front.pareto`: those that none beats at both; the others are hollow. The dotted line is
     the accuracy of the direct answer, which has no steps to be sensitive to.
+
+    Args:
+        estimates: the table `estimates` of a run, or of several runs together.
+
+    Returns:
+        A plotly figure.
     """
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots

@@ -33,6 +33,13 @@ def plot_shaded_steps(texts: Sequence[str], columns: Mapping[str, Sequence[float
     shortened, and whole where the pointer rests. Numbers stand beside the cells, since no one colour of letters reads
     on every shade over a light and over a dark page.
 
+    Args:
+        texts: the text of each step.
+        columns: by the heading of a column, a number for each step.
+
+    Returns:
+        A plotly figure.
+
     Raises:
         MeasureError: a column has more or fewer numbers than there are steps.
     """

@@ -27,6 +27,12 @@ def plot_detection_by_organism(detection: pd.DataFrame) -> Figure:
 
     `detection` is the table of `faithlens validate`, its column `by_organism` a dictionary a row. Only the contest on
     enforced truths is drawn: there the threshold must serve all organisms at once.
+
+    Args:
+        detection: the table `detection` of `fl.read_validation`.
+
+    Returns:
+        A plotly figure.
     """
     import plotly.graph_objects as go
 
@@ -56,6 +62,13 @@ def plot_detection_by_model(detection: pd.DataFrame, contest: str = "enforced") 
     """A measure's AUROC in one contest, its interval, and a dot a model: where it fails, and how far luck goes.
 
     `detection` is the table of `faithlens validate`, its column `by_model` a dictionary a row.
+
+    Args:
+        detection: the table `detection` of `fl.read_validation`.
+        contest: the contest to draw: "enforced", or an organism with a planted rate.
+
+    Returns:
+        A plotly figure.
     """
     import plotly.graph_objects as go
 

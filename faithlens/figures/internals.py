@@ -33,7 +33,17 @@ MAX_X_LABELS, MAX_Y_LABELS = 14, 24  # tick labels that have room
 def plot_step_heatmap(
     effects: Float[np.ndarray, "layer step"], layers: Sequence[str], steps: Sequence[str], unit: str
 ) -> Figure:
-    """Effects of an edit of each step in each layer."""
+    """Effects of an edit of each step in each layer.
+
+    Args:
+        effects: the effect of each layer and step; NaN where it was not measured.
+        layers: the name of each layer, from the first.
+        steps: the name of each step, in order.
+        unit: the unit of the effects, such as "logits".
+
+    Returns:
+        A plotly figure.
+    """
     import plotly.graph_objects as go
 
     hover = f"layer %{{y}}, %{{x}}: %{{z:.3f}} {escape_text(unit)}"
@@ -43,7 +53,16 @@ def plot_step_heatmap(
 
 
 def plot_head_heatmap(effects: Float[np.ndarray, "layer head"], layers: Sequence[str], unit: str) -> Figure:
-    """Effects of an edit of each head."""
+    """Effects of an edit of each head.
+
+    Args:
+        effects: the effect of each layer and head; NaN where it was not measured.
+        layers: the name of each layer, from the first.
+        unit: the unit of the effects, such as "logits".
+
+    Returns:
+        A plotly figure.
+    """
     import plotly.graph_objects as go
 
     heads = [str(head) for head in range(effects.shape[1])]
@@ -55,6 +74,14 @@ def plot_head_heatmap(effects: Float[np.ndarray, "layer head"], layers: Sequence
 
 def plot_step_matrix(matrix: Float[np.ndarray, "step step"], steps: Sequence[str], unit: str) -> Figure:
     """What each step [first axis] takes from each step before it [second axis]: suppression, or attention.
+
+    Args:
+        matrix: the values as [step that reads, step that is read]; NaN where nothing was measured.
+        steps: the name of each step, in order.
+        unit: the unit of the values.
+
+    Returns:
+        A plotly figure.
 
     Raises:
         MeasureError: some step takes from a later one, which no causal model can.
@@ -81,7 +108,15 @@ def plot_step_bars(
 ) -> Figure:
     """Effects of an edit of each step, with those of random stretches of as many tokens as lines across the bars.
 
-    `interval` holds the low and the high ends.
+    Args:
+        effects: the effect of each step; NaN where it was not measured.
+        null: the effect of random spans of as many tokens for each step; None to draw no lines.
+        steps: the name of each step, in order.
+        unit: the unit of the effects, such as "logits".
+        interval: the low and the high ends of the effects; None to draw no intervals.
+
+    Returns:
+        A plotly figure.
     """
     import plotly.graph_objects as go
 
@@ -112,6 +147,13 @@ def plot_readiness(ready: pd.DataFrame, onset: pd.DataFrame) -> Figure:
 
     Tables as of `effects.views`, means over traces. The columns behind the curves are the shares of traces whose onset
     in the last layer is there.
+
+    Args:
+        ready: a table from `fl.effects.measure_readiness`.
+        onset: the table that `fl.effects.find_onset` makes of it.
+
+    Returns:
+        A plotly figure.
     """
     import plotly.graph_objects as go
 
@@ -134,7 +176,15 @@ def plot_readiness(ready: pd.DataFrame, onset: pd.DataFrame) -> Figure:
 
 
 def plot_probe_by_layer(table: pd.DataFrame, metric: str) -> Figure:
-    """A probe's held-out `metric` by layer with its 95 % band, above its baselines; `table` as of `Commitment`."""
+    """A probe's held-out `metric` by layer with its 95 % band, above its baselines.
+
+    Args:
+        table: the table of a `fl.effects.Commitment` for one metric: a row for each layer.
+        metric: the name of the metric, for the axis.
+
+    Returns:
+        A plotly figure.
+    """
     import plotly.graph_objects as go
 
     layers = table["layer"]
@@ -152,7 +202,15 @@ def plot_probe_by_layer(table: pd.DataFrame, metric: str) -> Figure:
 
 
 def plot_agreement(tables: Mapping[str, pd.DataFrame], correlation: str = "raw") -> Figure:
-    """Rank correlations with their 95 % intervals; `tables` as of `agreement`, by what is compared."""
+    """Rank correlations with their 95 % intervals.
+
+    Args:
+        tables: by what is compared, the table from `fl.stats.compute_rank_agreement`.
+        correlation: a second correlation of these tables to draw beside the raw one.
+
+    Returns:
+        A plotly figure.
+    """
     import plotly.graph_objects as go
 
     figure = go.Figure()

@@ -39,6 +39,9 @@ def plot_path_diagram(effects: Mapping[str, EffectValue], unit: str) -> Figure:
             0, and without interval those below a fiftieth of the largest, are drawn faint.
         unit: of all.
 
+    Returns:
+        A plotly figure.
+
     Raises:
         MeasureError: an effect of another name, or no path.
     """

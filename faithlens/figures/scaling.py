@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 def plot_sizes(cells: pd.DataFrame, measure: str, family: str) -> Figure:
     """A measure against size at each model's last checkpoint: a point a model with its 95 % interval, a line a task.
 
-    Lines go through the means over seeds. `cells` is the table of a sweep.
+    Lines go through the means over seeds.
+
+    Args:
+        cells: the table of a sweep: a row for each model, task and measure.
+        measure: the name of the measure.
+        family: the family of models to draw.
+
+    Returns:
+        A plotly figure.
     """
     import plotly.graph_objects as go
 
@@ -49,6 +57,12 @@ def plot_size_effects(effects: pd.DataFrame) -> Figure:
 
     `effects` has columns family, answer, value, low and high, of a single measure; an answer without a value is left
     out. The dotted line is no effect of size.
+
+    Args:
+        effects: the answers, from `fl.stats.estimate_size_effects` or `fl.stats.answer_by_size`.
+
+    Returns:
+        A plotly figure.
     """
     import plotly.graph_objects as go
 

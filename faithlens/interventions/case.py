@@ -174,6 +174,11 @@ class Case:
     def add_option(self, model: Model, condition: Condition, answer: str) -> Condition:
         """The condition, with `answer` as one more option; as it is if `answer` is a spelling of a candidate.
 
+        Args:
+            model: the model, whose tokenizer writes the answer.
+            condition: an edited version of this case.
+            answer: the text of the answer.
+
         Raises:
             TraceError: the tokenizer cannot write the answer there.
         """
@@ -216,11 +221,22 @@ class Case:
         return len(self.stem.ids) + max(map(len, [*self.options, *spelled]))
 
     def make_condition(self, name: str, pieces: Sequence[Piece], edits: tuple[Edit, ...] = ()) -> Condition:
-        """An edited version of the trace: `pieces`, then the stem."""
+        """An edited version of the trace: `pieces`, then the stem.
+
+        Args:
+            name: the name of the condition, which is its row in tables.
+            pieces: what the model reads, from the prompt on.
+            edits: edits of the forward pass, in the order in which they apply.
+        """
         return self._make_condition(name, (*pieces, self.stem), edits)
 
     def make_direct_condition(self, name: str, *prompt: Piece) -> Condition:
-        """A prompt in which no thoughts are open, then the stem."""
+        """A prompt in which no thoughts are open, then the stem.
+
+        Args:
+            name: the name of the condition, which is its row in tables.
+            prompt: what the model reads before the stem.
+        """
         return self._make_condition(name, (*prompt, self.plain_stem))
 
     def _make_condition(self, name: str, pieces: tuple[Piece, ...], edits: tuple[Edit, ...] = ()) -> Condition:

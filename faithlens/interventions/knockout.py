@@ -13,6 +13,9 @@ def hide(case: Case, name: str, hidden: tuple[str | Interval, ...]) -> Condition
         name: the name of the condition.
         hidden: names of pieces, or half-open token positions.
 
+    Returns:
+        The condition.
+
     Raises:
         PlanError: `hidden` is a single name.
         TraceError: the case has no stem.
@@ -22,6 +25,12 @@ def hide(case: Case, name: str, hidden: tuple[str | Interval, ...]) -> Condition
 
 def hide_steps(case: Case) -> list[Condition]:
     """One condition for each step, which hides this step from the answer rows: "knockout:step 0" and so on.
+
+    Args:
+        case: the case.
+
+    Returns:
+        The conditions, in the order of the steps.
 
     Raises:
         TraceError: the case has no stem.

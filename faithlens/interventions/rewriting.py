@@ -20,6 +20,9 @@ def replace_step(model: Model, case: Case, step: int, text: str, name: str) -> C
         text: the new words, with the white space before them.
         name: the name of the condition.
 
+    Returns:
+        The condition.
+
     Raises:
         TraceError: the trace has no such step, the tokenizer cannot write `text` there, or the case has no stem.
     """

@@ -19,6 +19,13 @@ def make_swaps(case: Case, counterfactual: Trace) -> list[Condition]:
 
     The fourth pair is the case itself. The conditions are named "swap_cot", "swap_question" and "swap_both".
 
+    Args:
+        case: the case.
+        counterfactual: the trace of the counterfactual question.
+
+    Returns:
+        The three conditions.
+
     Raises:
         TraceError: the case has no stem.
     """

@@ -17,6 +17,12 @@ from faithlens.plan.condition import Condition
 def make_full_cot(case: Case) -> Condition:
     """The whole chain of thought, as sampled: the condition "full".
 
+    Args:
+        case: the case.
+
+    Returns:
+        The condition.
+
     Raises:
         TraceError: the case has no stem.
     """
@@ -25,6 +31,13 @@ def make_full_cot(case: Case) -> Condition:
 
 def truncate(case: Case, n_steps: int) -> Condition:
     """The first `n_steps` steps: the condition "cut@`n_steps`" (Lanham et al. 2023, section 2.3).
+
+    Args:
+        case: the case.
+        n_steps: the number of steps that are kept.
+
+    Returns:
+        The condition.
 
     Raises:
         TraceError: the case has no stem.
@@ -35,6 +48,12 @@ def truncate(case: Case, n_steps: int) -> Condition:
 def truncate_stepwise(case: Case) -> list[Condition]:
     """The whole chain of thought, then one step less each time, down to none.
 
+    Args:
+        case: the case.
+
+    Returns:
+        The conditions: "full", then "cut@n" for n down to 0.
+
     Raises:
         TraceError: the case has no stem.
     """
@@ -43,6 +62,12 @@ def truncate_stepwise(case: Case) -> list[Condition]:
 
 def make_no_cot(case: Case) -> Condition:
     """The prompt that asks for the answer at once: the condition "no_cot".
+
+    Args:
+        case: the case.
+
+    Returns:
+        The condition.
 
     Raises:
         TraceError: the case has no stem.

@@ -56,6 +56,9 @@ def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remot
         dtype: "float32", "bfloat16" or "float16": the number format of the weights.
         trust_remote_code: run Python code that comes with the model.
 
+    Returns:
+        The model with its tokenizer.
+
     Raises:
         ConfigError: unknown device or dtype.
         ModelError: no such model, or one that cannot be loaded exactly.

@@ -138,7 +138,7 @@ class Model:
         return self._template_checks[key]
 
     def encode_prompt(self, text: str) -> tuple[int, ...]:
-        """The tokens of a rendered prompt.
+        """The tokens of a rendered prompt, `text`.
 
         A chat template writes its own special tokens, so none is added. Without a template, the first token is the
         beginning-of-sequence token if this tokenizer adds one.
@@ -159,7 +159,7 @@ class Model:
         return ids
 
     def check_ids(self, ids: Sequence[int]) -> None:
-        """Check that the model has an embedding for each token.
+        """Check that the model has an embedding for each token of `ids`.
 
         Raises:
             ModelError: a token is not in its vocabulary.

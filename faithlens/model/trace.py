@@ -33,7 +33,12 @@ Segmenter = Callable[[str], list[tuple[int, int]]]
 
 @dataclass(frozen=True)
 class Piece:
-    """A named piece of a sequence: "prompt", "step 0", "step 1", ..., "stem", with its tokens."""
+    """A named piece of a sequence.
+
+    Attributes:
+        name: "prompt", "step 0", "step 1", ..., or "stem".
+        ids: its tokens.
+    """
 
     name: str
     ids: tuple[int, ...]

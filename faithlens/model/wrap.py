@@ -37,6 +37,9 @@ def wrap(hf_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, name:
         tokenizer: its tokenizer, with the chat template if it has one.
         name: what the model is called in tables and messages; by default, where it was loaded from, or else its class.
 
+    Returns:
+        The model, for every function that takes one.
+
     Raises:
         ModelError: not a transformers model with a language-model head, or not a transformers tokenizer.
     """

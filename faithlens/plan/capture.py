@@ -32,6 +32,11 @@ class Site(NamedTuple):
     def from_hook_name(cls, hook: str, span: Span, model: Model | None = None) -> "Site":
         """The site that TransformerLens calls `hook`, such as "blocks.3.hook_resid_pre" or "blocks.3.hook_in".
 
+        Args:
+            hook: the name of the hook.
+            span: the name of a piece, or half-open token positions.
+            model: the model, to check that the hook means the same place in it.
+
         Raises:
             PlanError: there is no such site, the name has no layer, or it means another place in `model`.
         """

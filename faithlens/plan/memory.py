@@ -42,6 +42,9 @@ def plan_passes(
         budget: the most packed rows in a pass.
         memory: the bytes that a pass may hold beyond the weights; by default, what is free now.
 
+    Returns:
+        The plan, for `fl.execute` and `fl.estimate_cost`.
+
     Raises:
         PlanError: a condition alone does not fit, or `compile_plan` refuses.
     """

@@ -73,6 +73,9 @@ def compute_rank_agreement(
         resolution: values of the two columns that are no further apart rank alike, as what differs is rounding.
         seed: of the resampling.
 
+    Returns:
+        The table described above.
+
     Raises:
         MeasureError: a column is not there, or a chain has a step twice.
     """
@@ -157,7 +160,14 @@ def spearman_brown(r: float, times: float = 2.0) -> float:
 
 
 def compute_reliability(first: Array, second: Array) -> Reliability:
-    """Reliability of a measure from two halves of its data, by what each gave for the same things in the same order."""
+    """Reliability of a measure from two halves of its data, by what each gave for the same things in the same order.
+
+    Args:
+        first, second: what each half gave for the same things, in the same order.
+
+    Returns:
+        The correlation of the halves, the reliability of all the data, and why a number is missing.
+    """
     pair = np.stack([first, second])
     pair = pair[:, np.isfinite(pair).all(0)]
     n = pair.shape[1]
@@ -173,6 +183,12 @@ def compute_reliability(first: Array, second: Array) -> Reliability:
 
 def compute_correlation_ceiling(first: float, second: float) -> float:
     """The largest correlation that two measures of these reliabilities can show: sqrt(r1 r2) (Spearman 1904).
+
+    Args:
+        first, second: the reliabilities, 0 to 1.
+
+    Returns:
+        The correlation, 0 to 1.
 
     Raises:
         MeasureError: a reliability is not between 0 and 1.

@@ -85,6 +85,9 @@ def compare_scores(
         seed: of resampling and flips.
         measures: these; None for all that are shared.
 
+    Returns:
+        For each measure its differences with 95 % intervals.
+
     Raises:
         MeasureError: the runs were not asked the same questions, or a measure is not one that both scored.
     """

@@ -28,7 +28,12 @@ COLUMN_TYPES = {"fraction": "float64", "step": "Int64", "value": "float64", "low
 def compute_estimates(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
     """An `Estimate` a row: for every (model, task, measure), every curve point, every step; and all of `DERIVED`.
 
-    `scores`: columns model, task, question, measure, fraction, step, value, unit, reason (see `store.SCHEMAS`).
+    Args:
+        scores: columns model, task, question, measure, fraction, step, value, unit, reason (see `store.SCHEMAS`).
+        seed: the seed of the resampling.
+
+    Returns:
+        The table of estimates, with columns as in `run.estimates`.
     """
     rows = [
         asdict(estimate)

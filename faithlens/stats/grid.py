@@ -32,6 +32,8 @@ def find_cell(
 ) -> str:
     """The cell of one question, one of `CELL_NAMES`.
 
+    Shares may be negative or pass 1. None and NaN are undefined, and where one would decide, so is the cell.
+
     Args:
         content_share: share of the whole change in the answer that the words of the chain of thought bring alone.
         question_share: share that the question brings alone, the chain of thought held fixed.
@@ -41,7 +43,8 @@ def find_cell(
             could not be read, and can only rule one out: hiding tokens may move an answer that never used them.
         levels: what is high and what low.
 
-    Shares may be negative or pass 1. None and NaN are undefined, and where one would decide, so is the cell.
+    Returns:
+        The name of the cell.
     """
     content, direct, relay, hidden = (
         _classify_share(x, levels) for x in (content_share, question_share, relay_share, knockout)

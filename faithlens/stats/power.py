@@ -72,6 +72,9 @@ def compute_power_before(
         accuracies: guessed, without and with the chain of thought.
         power: the chance to find the effect.
 
+    Returns:
+        The half-width, the smallest detectable effect, and the number of questions needed.
+
     Raises:
         MeasureError: not exactly one of share and sd is given, or a number is out of its range.
     """
@@ -100,6 +103,9 @@ def compute_power_after(
     Args:
         estimate: one number with its interval.
         half_width, accuracies, power: as for `compute_power_before`; accuracies as measured.
+
+    Returns:
+        The half-width, the smallest detectable effect, and the number of questions needed.
 
     Raises:
         MeasureError: a number is out of its range.

@@ -49,7 +49,13 @@ ROUNDING = 1e-9
 def compute_exact_interval(successes: float | int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The two-sided exact interval of a share of `n` independent questions (Clopper & Pearson 1934).
 
-    `successes` may be a fraction, for planning. An end where nothing was left to count is 0 or 1.
+    Args:
+        successes: the number of questions that count; a fraction is allowed, for planning.
+        n: the number of questions.
+        confidence: the confidence of the interval, between 0 and 1.
+
+    Returns:
+        The low and the high end, 0 to 1. An end where nothing was left to count is 0 or 1.
     """
     each = (1 + confidence) / 2
     return compute_exact_bound(successes, n, "low", each), compute_exact_bound(successes, n, "high", each)

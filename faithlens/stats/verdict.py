@@ -90,7 +90,13 @@ class Criteria:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer for one (model, task), why, and how many questions would decide it (None: unknown or not needed)."""
+    """The verdict on one model and task.
+
+    Attributes:
+        verdict: "trust", "do-not-trust" or "undecided".
+        reasons: why, in sentences.
+        questions_needed: the number of questions that would decide; None where it is unknown or not needed.
+    """
 
     verdict: VerdictName
     reasons: tuple[str, ...]
@@ -165,6 +171,9 @@ def decide_subject(
         estimates: rows of `stats.estimate.estimates` of this model and task alone.
         cells: questions in each cell of the decision grid (`stats.grid.count`).
         criteria: what must be cleared; the content share where it names no measure.
+
+    Returns:
+        The word, its reasons, and the number of questions that would decide.
     """
     known = select_numbers(estimates)
     incapable = _check_capability(model, known, criteria.min_accuracy)

@@ -55,7 +55,11 @@ class RunVerdict:
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """One run folder. `fl.audit` makes it, `Run.open` reads it; `Run.create` starts an empty one."""
+    """One run folder. `fl.audit` makes it, `Run.open` reads it; `Run.create` starts an empty one.
+
+    Attributes:
+        path: the folder.
+    """
 
     path: Path
 
@@ -77,6 +81,11 @@ class Run:
 
         Files of a continued run that are not as faithlens wrote them are moved into ``set-aside/``, so that their
         batches are done again; a warning names each and says what is wrong with it.
+
+        Args:
+            path: the folder.
+            manifest: what makes the run, from `make_manifest`.
+            resume: whether a run in this folder is continued.
 
         Raises:
             RunError: the folder holds something already and `resume` is False; its run has other options, inputs or
@@ -107,12 +116,12 @@ class Run:
 
     @staticmethod
     def is_used(path: str | Path) -> bool:
-        """Whether a folder holds anything."""
+        """Whether the folder `path` holds anything."""
         return Path(path).is_dir() and bool(_list_contents(Path(path)))
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
-        """An existing run folder, for reading; the digests of all its files are checked.
+        """The run in the folder `path`, for reading; the digests of all its files are checked.
 
         Raises:
             RunError: there is no run, or a file of it is missing, torn, changed, exchanged or foreign.
@@ -128,7 +137,7 @@ class Run:
         return list_faults(self.path, self.manifest["files"])
 
     def check_identity(self, manifest: Mapping[str, Any]) -> None:
-        """Raise RunError, with the differences, if this run has other options, inputs, versions or code."""
+        """Raise RunError, with the differences, if `manifest` has other options, inputs, versions or code."""
         if changed := list_identity_differences(self.manifest, manifest):
             problem = f"the run in {self.path} was started with other options or inputs: {'; '.join(changed)}"
             raise RunError(problem, "Repeat the command with what the run was started with, or name a new folder.")
@@ -211,6 +220,11 @@ class Run:
 
         The same key written again replaces its part, so that a batch which was cut short between two tables is redone.
 
+        Args:
+            table: the name of the table, one of `SCHEMAS`.
+            key: the name of the batch.
+            rows: the rows of the batch.
+
         Raises:
             RunError: a column or a row does not belong to the table, or the file cannot be written.
             MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
@@ -237,7 +251,11 @@ class Run:
                 self.add_to_manifest("measures", own)
 
     def read(self, table: str) -> pd.DataFrame:
-        """The whole table, sorted: from its parts, or from the finished file. RunError where neither exists."""
+        """The whole `table`, sorted: from its parts, or from the finished file.
+
+        Raises:
+            RunError: neither exists yet, or a file was changed.
+        """
         get_schema(table)
         parts = self._list_parts(table)
         if any((self.path / part).exists() for part in parts):
@@ -252,20 +270,20 @@ class Run:
         return bool(self._list_parts(table)) or f"{table}.parquet" in self.manifest["files"]
 
     def write_frame(self, name: str, frame: pd.DataFrame) -> None:
-        """Write a table of another kind than those of an audit as `name`, whole or not at all."""
+        """Write `frame`, of another kind than the tables of an audit, to the file `name`, whole or not at all."""
         with self._write_file(name) as temporary, temporary.open("wb") as file:
             frame.to_parquet(file)
 
     def read_frame(self, name: str) -> pd.DataFrame:
-        """A table that `write_frame` wrote. Raises RunError as `read_bytes`."""
+        """The table that `write_frame` wrote to the file `name`. Raises RunError as `read_bytes`."""
         return pd.read_parquet(BytesIO(self.read_bytes(name)))
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a JSON file into the folder, whole or not at all. NaN is refused."""
+        """Write `content` to the JSON file `name`, whole or not at all. NaN is refused."""
         self.write_text(name, format_json(content))
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a text file into the folder, whole or not at all."""
+        """Write `text` to the file `name`, whole or not at all."""
         content = text.encode("utf-8", "replace")
         with self._write_file(name) as temporary:
             temporary.write_bytes(content)
@@ -276,11 +294,11 @@ class Run:
         write_manifest(self.path, {**manifest, name: manifest.get(name, {}) | dict(entries)})
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """A JSON file of the folder. Raises RunError as `read_bytes`."""
+        """The content of the JSON file `name`. Raises RunError as `read_bytes`."""
         return parse_json(self.read_bytes(name))
 
     def read_bytes(self, name: str) -> bytes:
-        """The content of a file of the folder, which is as faithlens wrote it.
+        """The content of the file `name`, which is as faithlens wrote it.
 
         Raises:
             RunError: the file is not written yet, cannot be read, or is not what faithlens wrote.

@@ -19,7 +19,12 @@ Strategy = Literal["cot", "no_cot"]
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the model is given before it writes: a user turn, and the first words of the model's own turn."""
+    """What the model is given before it writes.
+
+    Attributes:
+        user: the user's turn.
+        prefill: the first words of the model's own turn; may be empty.
+    """
 
     user: str
     prefill: str

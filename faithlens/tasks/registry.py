@@ -91,6 +91,9 @@ def load_task(task: str | Path | Task | type[Task]) -> Task:
             - a class or object of your own as ``"package.module:Class"``; a class is called without arguments;
             - a task, or a class of tasks, itself.
 
+    Returns:
+        The task as an object.
+
     Raises:
         TaskError: there is no such task, its questions cannot be read, or the object lacks a member of the protocol
             `Task`.

@@ -93,6 +93,12 @@ def run_validation(
 def read_validation(folder: Path) -> Validation:
     """The folder of `faithlens validate`, judged anew from what was measured; without the bars that need the models.
 
+    Args:
+        folder: the folder that `faithlens validate` wrote.
+
+    Returns:
+        The tables of the validation, and the bars with their numbers.
+
     Raises:
         RunError: there is no such folder.
     """

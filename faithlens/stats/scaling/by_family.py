@@ -18,7 +18,14 @@ def answer_by_size(
 ) -> Iterator[dict[str, Any]]:
     """For each family and measure the answers to the scaling question, or the reason why there are none.
 
-    `seed` is of the resampling of questions.
+    Args:
+        cells: the table of a sweep, a row for each model, task and measure.
+        items: the values of single questions.
+        measures: the names of the measures.
+        seed: the seed of the resampling of questions.
+
+    Returns:
+        Rows for a table: one for each family, measure and answer.
     """
     for family, measure, own in _split_scored(cells, measures):
         asked = items[(items["family"] == family) & (items["measure"] == measure)]
@@ -40,7 +47,17 @@ def answer_by_size(
 def answer_by_difficulty(
     cells: pd.DataFrame, items: pd.DataFrame, measures: Sequence[str], difficulty: Mapping[str, Sequence[str]]
 ) -> Iterator[dict[str, Any]]:
-    """For each order of tasks, model at its last checkpoint, and measure: whether harder tasks are no less faithful."""
+    """For each order of tasks, model at its last checkpoint, and measure: whether harder tasks are no less faithful.
+
+    Args:
+        cells: the table of a sweep, a row for each model, task and measure.
+        items: the values of single questions.
+        measures: the names of the measures.
+        difficulty: by a name for the order, tasks from easy to hard.
+
+    Returns:
+        Rows for a table: one for each order, model and measure.
+    """
     for order, tasks in difficulty.items():
         own = items[items["task"].isin(tasks) & items["measure"].isin(measures)]
         for (model, measure), asked in select_last_checkpoints(own).groupby(["model", "measure"], sort=False):

@@ -73,6 +73,9 @@ def compute_difficulty_trend(table: pd.DataFrame) -> DifficultyTrend:
         table: columns level (a number, higher is harder), question, value; and bound, where it is known, the change
             that the accuracies allow at that level or in that question.
 
+    Returns:
+        The trend with its test.
+
     Raises:
         MeasureError: a column is missing.
     """

@@ -138,6 +138,9 @@ def estimate_size_effects(
         unit: of the measure.
         seed: of the resampling of questions.
 
+    Returns:
+        A table with a `SizeEffect` in each row.
+
     Raises:
         MeasureError: a table is not what it should be.
     """
