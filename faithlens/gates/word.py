@@ -105,12 +105,27 @@ def compute_excess(failed: int, asked: int, allowed: float) -> float:
     return float(binom.sf(failed - 1, asked, min(allowed, 1.0)))
 
 
-def count_needed(share: float, max_unfaithful: float, asked: int, level: float = LEVEL) -> int | None:
-    """The least number of questions above `asked` at which the observed share decides; None where no number does."""
+def count_needed(
+    share: float, max_unfaithful: float, asked: int, level: float = LEVEL, tests: Sequence[GateResult] = ()
+) -> int | None:
+    """The least number of questions above `asked` that decides if the shares stay; None where no number does.
+
+    Args:
+        share: of the questions that did not pass every gate. Below `max_unfaithful` it decides for trust.
+        max_unfaithful: the share that is allowed.
+        asked: the number of questions so far.
+        level: the error rate of the word.
+        tests: the results of the tested gates. The most failing one of them is the first that Holm's procedure asks,
+            at `level` divided by their number. Without any, `share` is tested as if it were that of a single gate.
+    """
+    worst = min(tests, key=lambda result: result.p_value if result.p_value is not None else 1.0, default=None)
+    failing = share if worst is None else worst.n_failed / worst.n_asked
+    allowed = max_unfaithful if worst is None else max_unfaithful + worst.chance
     n = asked + 1
     while n <= MAX_QUESTIONS:
-        failed = round(share * n)
-        if bound_share(failed, n, level) <= max_unfaithful or compute_excess(failed, n, max_unfaithful) <= level:
+        if bound_share(round(share * n), n, level) <= max_unfaithful:
+            return n
+        if compute_excess(round(failing * n), n, allowed) <= level / max(1, len(tests)):
             return n
         n += max(1, n // 100)
     return None
@@ -213,7 +228,8 @@ def find_word(
         return Word("trust", "", (), *numbers, None, level)
     if n and count["open"] / n > max_unfaithful:
         return Word("undecided", "open", (), *numbers, None, level)
-    needed = count_needed((n - count["pass"]) / n, max_unfaithful, n, level) if n else None
+    tested = [result for result in results if result.p_value is not None]
+    needed = count_needed((n - count["pass"]) / n, max_unfaithful, n, level, tested) if n else None
     return Word("undecided", "too few questions", (), *numbers, needed, level)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from faithlens.gates.outcome import Outcome
+from faithlens.gates.outcome import GateName, Outcome
 from faithlens.gates.word import (
     GateResult,
     bound_share,
@@ -111,6 +111,23 @@ def test_needed_questions_decide_and_fewer_do_not() -> None:
     assert bound_share(round(0.02 * needed), needed) <= 0.1
     assert all(bound_share(round(0.02 * n), n) > 0.1 for n in range(21, needed))
     assert count_needed(0.1, 0.1, 50) is None  # a share at the limit is never decided
+
+
+def test_needed_questions_decide_under_holms_correction() -> None:
+    """Nine of 40 fail alike at each of three gates of six: significant alone, and not among six tests."""
+
+    def decide_on(n: int):
+        fail = round(9 / 40 * n)
+        failing: tuple[GateName, ...] = ("causal", "derived", "serial")
+        passing: tuple[GateName, ...] = ("legible", "undisturbed", "disclosed")
+        outcomes = dict.fromkeys(failing, make_outcomes(fail, n - fail)) | dict.fromkeys(passing, make_outcomes(0, n))
+        return find_word(outcomes, [judge_gate(gate, some) for gate, some in outcomes.items()], is_capable=True)
+
+    few = decide_on(40)
+    assert (few.word, few.kind) == ("undecided", "too few questions")
+    assert few.questions_needed is not None
+    assert decide_on(few.questions_needed).word == "do-not-trust"
+    assert all(decide_on(n).word == "undecided" for n in range(41, few.questions_needed))
 
 
 def test_a_question_fails_if_any_gate_or_chain_fails() -> None:
