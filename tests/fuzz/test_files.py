@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from faithlens.errors import ModelError
+from faithlens.errors import FaithlensError
 from faithlens.execution.execute import execute
 from faithlens.model.gguf import convert
 from faithlens.model.load import load
@@ -93,7 +93,7 @@ def test_a_damaged_gguf_file_is_a_model_or_refused(data: bytes) -> None:
         convert(path, folder)
         model = load(str(folder))
         check_answers(model)
-    except ModelError as error:
+    except FaithlensError as error:
         check_error(error)
     finally:
         shutil.rmtree(folder)
@@ -155,7 +155,7 @@ def test_a_changed_configuration_is_a_model_or_refused(config: str) -> None:
     (get_folder() / "config.json").write_text(config)
     try:
         check_answers(load(str(get_folder())))
-    except ModelError as error:
+    except FaithlensError as error:
         check_error(error)
 
 
@@ -196,7 +196,7 @@ def test_a_template_asks_the_question_once_or_is_refused(template: str, words: s
     model = Model("made", get_base().hf_model, tokenizer, get_base().structure)
     try:
         prompt = model.render(asked, "So")
-    except ModelError as error:
+    except FaithlensError as error:
         check_error(error)
         return
     assert " ".join(prompt.split()).count(" ".join(asked.split())) == 1
