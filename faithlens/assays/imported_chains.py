@@ -80,7 +80,7 @@ def encode_transcript(model: Model, task: Task, transcript: Transcript) -> Conti
         text = " " + text
     ids = model.continue_ids(prompt, text)
     _check_length(model, task, transcript.question, len(prompt) + len(ids))
-    if model.thinking and transcript.finish == "stop" and text.strip():  # as it samples: thoughts, marker, reply
+    if model.thinking and transcript.finish == "stop":  # as it samples: thoughts, marker, reply
         ids = (*ids, *model.continue_ids((*prompt, *ids), model.thinking.close + transcript.reply))
     return Continuation(prompt, ids, transcript.finish, transcript.sample)
 

@@ -88,8 +88,10 @@ def _read_file(path: Path, skip_bad: bool) -> tuple[list[Transcript], FaultList]
                 read_back = read_reply(reply, finish)
                 found.append(Transcript(question, read_back.thoughts, seen[question], read_back.finish, read_back.said))
                 seen[question] += 1
-    if not (skip_bad and found):
+    if not skip_bad:
         faults.raise_if_any(f"Correct or remove each {noun} named, or leave bad ones out with --skip-bad.")
+    if not found:
+        faults.raise_if_any(f"No entry can be used; correct at least one {noun}.")
     if not found:
         raise TaskError(f"{path} holds no chains of thought", "Pass a file that has at least one.")
     return found, faults
