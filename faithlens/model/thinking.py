@@ -49,7 +49,7 @@ def find_thinking(tokenizer: PreTrainedTokenizerBase) -> Thinking | None:
 def _is_used(tokenizer: PreTrainedTokenizerBase, written: str, family: Thinking) -> bool:
     """Whether the template writes the opening marker for the model, and does not only speak of it."""
     opening = family.open.strip()
-    if not _LETTERS_ONLY.fullmatch(opening) or opening in tokenizer.get_added_vocab():
+    if not _LETTERS_ONLY.fullmatch(opening) or opening in map(str, tokenizer.added_tokens_decoder.values()):
         return True
     if opening in _DESCRIBED and family.close in written:
         return True
