@@ -1,6 +1,6 @@
 """How often 95 % intervals cover the truth, for every rule of `stats.interval` and `stats.derived`.
 
-Run ``python -m benchmarks.coverage`` for the whole table (a few minutes on one core), which benchmarks/coverage.md shows.
+``python -m benchmarks.coverage`` makes the whole table in a few minutes on one core; benchmarks/coverage.md shows it.
 `tests/stats/test_coverage.py` runs a slice of it. Every world draws new questions of a known mean: several samples in
 each, with sizes that may differ sixfold or go along with what is measured.
 """
