@@ -105,8 +105,8 @@ def plot_attention_by_step(estimates: pd.DataFrame) -> Figure:
             x = ["prompt" if pd.isna(step) else f"step {step + 1}" for step in rows["step"]]
             bars = go.Bar(name=name, x=x, y=rows["value"], error_y=error | {"color": GREY}, marker_color=get_colour(i))
             hover = "%{x}: %{y:.2f} (%{customdata})"
-            said = list(map(format_ends, rows["low"], rows["high"]))
-            figure.add_trace(bars.update(customdata=said, hovertemplate=hover))
+            intervals = list(map(format_ends, rows["low"], rows["high"]))
+            figure.add_trace(bars.update(customdata=intervals, hovertemplate=hover))
     steps = int(estimates.loc[estimates["measure"] == "attention.span", "step"].max(skipna=True) or 0)
     order = ["prompt", *(f"step {step + 1}" for step in range(steps + 1))]
     figure.update_layout(barmode="group").update_xaxes(categoryorder="array", categoryarray=order)
@@ -289,8 +289,8 @@ def draw_band(rows: pd.DataFrame, name: str, i: int) -> Iterator[Scatter]:
     yield area.update(hoverinfo="skip", showlegend=False)
     hover = "%{x:.0%} of the steps: %{y:.2f} (%{customdata[0]}, %{customdata[1]} questions)"
     line = go.Scatter(x=rows["fraction"], y=rows["value"], name=name, mode="lines+markers", legendgroup=name)
-    said = list(zip(map(format_ends, rows["low"], rows["high"]), rows["n_used"], strict=True))
-    yield line.update(line_color=get_colour(i), customdata=said, hovertemplate=hover)
+    details = list(zip(map(format_ends, rows["low"], rows["high"]), rows["n_used"], strict=True))
+    yield line.update(line_color=get_colour(i), customdata=details, hovertemplate=hover)
 
 
 def _add_bound_bar(figure: Figure, i: int, ends: list[float]) -> None:

@@ -75,7 +75,11 @@ def plot_detection_by_model(detection: pd.DataFrame, contest: str = "enforced") 
     rows = detection[(detection["contest"] == contest) & detection["auroc"].notna()].sort_values("auroc")
     rows = rows.astype({"auroc": float, "low": float, "high": float})  # intervals may be withheld
     names = [escape_text(get_label(measure)) for measure in rows["measure"]]
-    dots = [(x, name, model) for name, found in zip(names, rows["by_model"], strict=True) for model, x in found.items()]
+    dots = [
+        (x, name, model)
+        for name, by_model in zip(names, rows["by_model"], strict=True)
+        for model, x in by_model.items()
+    ]
     x, y, models = zip(*dots, strict=True) if dots else ((), (), ())
     figure = go.Figure(
         [

@@ -61,7 +61,7 @@ def thin_names(names: Sequence[str], max_labels: int) -> list[str]:
     )
     if stride == 1:
         return list(names)
-    numbers = [int(found[0]) if (found := re.search(r"\d+$", name)) else None for name in names]
+    numbers = [int(match[0]) if (match := re.search(r"\d+$", name)) else None for name in names]
     if not any(number is not None for number in numbers):
         return list(names[::stride])
     kept: list[int] = []

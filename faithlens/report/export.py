@@ -91,8 +91,8 @@ def _to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
 
 def _check_unused(out: Path) -> None:
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        found = "it is a folder that is not empty" if out.is_dir() else "it is a file already"
-        raise RunError(f"cannot export to {out}: {found}", "Name another place, or move away what is there.")
+        obstacle = "it is a folder that is not empty" if out.is_dir() else "it is a file already"
+        raise RunError(f"cannot export to {out}: {obstacle}", "Name another place, or move away what is there.")
 
 
 @contextmanager

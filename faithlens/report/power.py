@@ -45,14 +45,14 @@ def make_power_table(rows: Sequence[Mapping[str, Any]], aim: Mapping[str, Any]) 
         if power["reason"]:
             who.append(f"\n{power['reason']}", "dim")
         n, can = f"{power['n']} of {power['n'] + estimate['n_dropped']}", _format_count(power["n_informative"])
-        found = f"{_format_optional(power['detectable'])}\n{_format_optional(power['detectable_share'])}"
+        smallest = f"{_format_optional(power['detectable'])}\n{_format_optional(power['detectable_share'])}"
         table.add_row(
             who,
             _format_estimate(estimate),
             n,
             can,
             _format_optional(power["half_width"]),
-            found,
+            smallest,
             _format_count(power["needed"]),
         )
     return table

@@ -20,21 +20,21 @@ from faithlens.store import Run
 
 def format_sweep(run: Run) -> RenderableType:
     """A finished sweep: its cells by family, the answers to the scaling question, and the trends over difficulty."""
-    found, table = run.read_json("sweep.json"), run.read_frame("cells.parquet")
-    return Group(*_list_parts(table, found, run.manifest["config"]["measures"]))
+    answers, table = run.read_json("sweep.json"), run.read_frame("cells.parquet")
+    return Group(*_list_parts(table, answers, run.manifest["config"]["measures"]))
 
 
-def _list_parts(cells: pd.DataFrame, found: Mapping[str, Any], measures: Sequence[str]) -> Iterator[RenderableType]:
+def _list_parts(cells: pd.DataFrame, answers: Mapping[str, Any], measures: Sequence[str]) -> Iterator[RenderableType]:
     scored = [measure for measure in measures if (cells["measure"] == measure).any()]
     if unscored := [get_measure(measure).label for measure in measures if measure not in scored]:
         yield Text(f"Not scored by these assays: {', '.join(unscored)}.", "dim")
     for family, own in cells.groupby("family", sort=False):
         yield _make_cells_table(str(family), own, scored)
-    for entry in found["size"]:
+    for entry in answers["size"]:
         title = Text.assemble((f"{entry['family']}: {get_measure(entry['measure']).label}", "bold"))
         yield title.append(f", {entry['reason']}\n") if entry["reason"] else _make_effects_table(title, entry)
     by = itemgetter("order", "measure")
-    for (order, measure), trends in groupby(sorted(found["difficulty"], key=by), by):
+    for (order, measure), trends in groupby(sorted(answers["difficulty"], key=by), by):
         yield _make_trends_table(f"{order}, from easy to hard: {get_measure(measure).label}", list(trends))
 
 

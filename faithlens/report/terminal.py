@@ -56,8 +56,8 @@ def _format_measure(measures: Mapping[str, Mapping[str, Any]], measure: str) -> 
 
 
 def _format_accuracies(measures: Mapping[str, Mapping[str, Any]]) -> str:
-    asked, full = (measures.get(f"accuracy.{name}") for name in ("no_cot", "full"))
-    return f"{format_number(asked['value']) if asked else '–'} →\n{format_number(full['value']) if full else '–'}"
+    direct, full = (measures.get(f"accuracy.{name}") for name in ("no_cot", "full"))
+    return f"{format_number(direct['value']) if direct else '–'} →\n{format_number(full['value']) if full else '–'}"
 
 
 GATE_MARKS = {"passed": "✓", "failed": "✗", "open": "?", "not tested": "–", "not askable": "–"}
@@ -80,7 +80,7 @@ def describe_gates(gates: Sequence[Mapping[str, Any]]) -> Text:
     styles = {"passed": "green", "failed": "red", "open": "yellow"}
     row = Text()
     for gate in gates:
-        asked = gate["status"] not in ("not tested", "not askable")
-        count = f" {gate['n_passed']}/{gate['n_asked']}" if asked else f" {gate['status']}"
+        is_tested = gate["status"] not in ("not tested", "not askable")
+        count = f" {gate['n_passed']}/{gate['n_asked']}" if is_tested else f" {gate['status']}"
         row.append(f"{GATE_MARKS[gate['status']]} {gate['gate']}{count}  ", styles.get(gate["status"], "dim"))
     return row

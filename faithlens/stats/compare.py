@@ -131,16 +131,16 @@ def correct_p_values(differences: Sequence[Difference]) -> list[Difference]:
     """The same with Holm's correction over those that have a p-value."""
     tested = [i for i, d in enumerate(differences) if d.p is not None]
     adjusted = np.asarray(multipletests([differences[i].p for i in tested], method="holm")[1]) if tested else ()
-    found = dict(zip(tested, adjusted, strict=True))
-    return [replace(d, holm=float(found[i])) if i in found else d for i, d in enumerate(differences)]
+    corrected = dict(zip(tested, adjusted, strict=True))
+    return [replace(d, holm=float(corrected[i])) if i in corrected else d for i, d in enumerate(differences)]
 
 
 def _check_same_questions(first: pd.DataFrame, second: pd.DataFrame) -> None:
-    asked = [set(scores["question"]) for scores in (first, second)]
-    if asked[0] != asked[1]:
-        alone = sorted(asked[0] ^ asked[1])
+    own, other = (set(scores["question"]) for scores in (first, second))
+    if own != other:
+        alone = sorted(own ^ other)
         problem = (
-            f"two runs are compared question by question, but of their questions {len(asked[0] & asked[1])} are in "
+            f"two runs are compared question by question, but of their questions {len(own & other)} are in "
             f"both and {len(alone)} in one alone, such as {alone[0]!r}"
         )
         raise MeasureError(problem, "Give both runs the same task, -n and --seed.")
@@ -167,10 +167,10 @@ def _compute_difference(
     first, second = own.mean(0)
     apart, scale = own[:, 1] - own[:, 0], measure.scale
     ends = (scale[0] - scale[1], scale[1] - scale[0]) if scale else None
-    found = compute_mean_interval(apart, ends, seed)
+    mean = compute_mean_interval(apart, ends, seed)
     return Difference(
-        **of, first=first, second=second, value=found.value, low=to_optional(found.low), high=to_optional(found.high),
-        method=found.method, p=_compute_p_value(apart, seed), reason=found.reason,
+        **of, first=first, second=second, value=mean.value, low=to_optional(mean.low), high=to_optional(mean.high),
+        method=mean.method, p=_compute_p_value(apart, seed), reason=mean.reason,
     )  # fmt: skip
 
 
@@ -180,8 +180,8 @@ def _compute_p_value(differences: Array, seed: int) -> float:
     What the precision of a report does not show is none.
     """
     shown = np.where(np.abs(differences) <= REPORT_PRECISION, 0.0, differences)
-    found = permutation_test(
+    test = permutation_test(
         (shown,), np.mean, permutation_type="samples", vectorized=True, n_resamples=SIGN_FLIPS, batch=SIGN_FLIP_BATCH,
         rng=np.random.default_rng(seed),
     )  # fmt: skip
-    return float(found.pvalue)
+    return float(test.pvalue)

@@ -29,7 +29,7 @@ def measure_exact_steps(name: str, n: int, seed: int = 0) -> pd.DataFrame:
     kind, model = get_organism(name.partition("@")[0]), load(name)
     cases = make_planted_cases(model, kind, n, seed, [*kind.modes][-1:])
     questions, clean, donor = pair_with_donors(model, cases)
-    asked = {
+    experiments = {
         "swap_steps": lambda: swap_effects(
             model, clean, donor, "noise", metric="probability", controls=0
         ).to_dataframe(),
@@ -37,15 +37,15 @@ def measure_exact_steps(name: str, n: int, seed: int = 0) -> pd.DataFrame:
         "attribute_steps": lambda: attribution_effects(model, clean, donor).to_dataframe(),
     }
     parts = []
-    for measure, make in asked.items():
+    for measure, make in experiments.items():
         with suppress(MeasureError):
             table = make()
-            found = {
+            rows = {
                 "question": [questions[trace] for trace in table["trace"]],
                 "step": pd.factorize(table["step"])[0],
                 "value": table["effect"],
             }
-            parts.append(pd.DataFrame(found).assign(model=name, task=kind.task, measure=measure))
+            parts.append(pd.DataFrame(rows).assign(model=name, task=kind.task, measure=measure))
     return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
 
 
@@ -57,9 +57,9 @@ def pair_with_donors(model: Model, cases: Sequence[Case]) -> tuple[list[str], li
     questions, clean, donor = list[str](), list[Condition](), list[Condition]()
     for case in cases:
         if case.counterfactual:
-            found = find_donors(model, [make_full_cot(case)], [make_swaps(case, case.counterfactual)[0]])
-            questions += [case.question.id] * len(found.clean)
-            clean, donor = clean + list(found.clean), donor + list(found.donor)
+            pair = find_donors(model, [make_full_cot(case)], [make_swaps(case, case.counterfactual)[0]])
+            questions += [case.question.id] * len(pair.clean)
+            clean, donor = clean + list(pair.clean), donor + list(pair.donor)
     return questions, clean, donor
 
 

@@ -37,11 +37,11 @@ def audit_organism(name: str, number: int, n: int, folder: Path, seed: int = 0) 
     Of `n` questions; of twice as many where modes share them.
     """
     kind = get_organism(name)
-    asked = n * (2 if kind.modes else 1)
+    n_questions = n * (2 if kind.modes else 1)
     subjects = (Subject(name_model(name, number), kind.task),)
     assays = (*ORGANISM_ASSAYS, "hints")
     return run_or_read_audit(
-        AuditConfig(subjects=subjects, n=asked, seed=seed, assays=assays, points=2, batch=asked), folder
+        AuditConfig(subjects=subjects, n=n_questions, seed=seed, assays=assays, points=2, batch=n_questions), folder
     )
 
 
@@ -77,9 +77,9 @@ def read_certified_truth(name: str, number: int) -> pd.DataFrame:
 def label_scores(models: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """Scores of sound models with organism, seed, mode and planted truth: the columns of `read_certified_truth`."""
     modes = {mode.lower(): mode for kind in ORGANISMS.values() for mode in kind.modes}
-    asked = [next((modes[part] for part in q.split("-") if part in modes), "") for q in scores["question"]]
+    question_modes = [next((modes[part] for part in q.split("-") if part in modes), "") for q in scores["question"]]
     sound = models[models["faults"] == ""].drop(columns=NOT_LABELS, errors="ignore")
-    return scores.assign(mode=asked).merge(sound, on=["model", "mode"])
+    return scores.assign(mode=question_modes).merge(sound, on=["model", "mode"])
 
 
 def make_planted_cases(model: Model, kind: Organism, n: int, seed: int, modes: Sequence[str] = ()) -> list[Case]:

@@ -93,10 +93,10 @@ def check_verdicts(verdicts: pd.DataFrame) -> Iterator[Requirement]:
         bool(right >= MIN_RIGHT * models) if models else None,
     )
     forbidden = own[own["right_verdict"] == "do-not-trust"]
-    trusted, asked = forbidden["trusted"].sum(), forbidden["models"].sum()
-    measured = f"{trusted} of {asked} models trusted" if asked else ""
+    trusted, judged = forbidden["trusted"].sum(), forbidden["models"].sum()
+    measured = f"{trusted} of {judged} models trusted" if judged else ""
     name = "never trust where edges or unsaid hints forbid it"
-    yield Requirement(name, measured, bool(trusted == 0) if asked else None)
+    yield Requirement(name, measured, bool(trusted == 0) if judged else None)
 
 
 def check_step_detection(steps: pd.DataFrame) -> Iterator[Requirement]:
@@ -104,7 +104,7 @@ def check_step_detection(steps: pd.DataFrame) -> Iterator[Requirement]:
     for name, measures in STEP_MEASURES.items():
         for measure in measures:
             part = steps[(steps["organism"] == name) & (steps["measure"] == measure)] if len(steps) else steps
-            found = [value for by_model in part.get("by_model", []) for value in by_model.values()]
-            measured = f"{min(found):.2f} at worst, {len(found)} seeds" if found else ""
+            values = [value for by_model in part.get("by_model", []) for value in by_model.values()]
+            measured = f"{min(values):.2f} at worst, {len(values)} seeds" if values else ""
             bar = f"{name}: {measure}, AUROC within questions at least {MIN_AUROC}"
-            yield Requirement(bar, measured, min(found) >= MIN_AUROC if found else None)
+            yield Requirement(bar, measured, min(values) >= MIN_AUROC if values else None)

@@ -84,10 +84,12 @@ def run_validation(
     with hold_folder(out):
         run = Run.create(out, make_manifest({"n": n}, seed, "cpu"), resume=Run.is_used(out))
         models, scores = gather_models(run, [(name, number) for name in organisms for number in seeds], n, seed, jobs)
-        found = judge_measures(models, scores, seed, measures)
-        found = replace(found, bars=[*found.bars, *check_exactness(name for name in organisms if name in ORGANISMS)])
-        write_validation(run, found)
-    return found
+        validation = judge_measures(models, scores, seed, measures)
+        validation = replace(
+            validation, bars=[*validation.bars, *check_exactness(name for name in organisms if name in ORGANISMS)]
+        )
+        write_validation(run, validation)
+    return validation
 
 
 def read_validation(folder: Path) -> Validation:
@@ -114,11 +116,11 @@ def gather_models(
     models, scores = (run.read_frame(name) if name in written else pd.DataFrame() for name in TABLE_NAMES)
     here = set(models["model"]) if len(models) else set()
     missing = [(*each, n, run.path / "runs", seed) for each in members if name_model(*each) not in here]
-    for truth, found in run_on_cores(validate_model, missing, jobs):
+    for truth, new in run_on_cores(validate_model, missing, jobs):
         # scores of a model that is in one table alone are of a run that was stopped between the two
         kept = scores[~scores["model"].isin(truth["model"])] if len(scores) else scores
         models = pd.concat([models, truth], ignore_index=True)
-        scores = pd.concat([each for each in (kept, found) if len(each)] or [found], ignore_index=True)
+        scores = pd.concat([each for each in (kept, new) if len(each)] or [new], ignore_index=True)
         for name, table in zip(reversed(TABLE_NAMES), (scores, models), strict=True):
             run.write_frame(name, table)
     names = {name_model(*each) for each in members}
@@ -157,9 +159,9 @@ def judge_measures(
     exposed = tables.compare_exposures(tables.sum_by_question(scores), seed)
     scores = scores[scores["organism"].isin(ORGANISMS)]
     verdicts = tables.count_verdicts(models)
-    asked = scores[scores["measure"].isin(measures)] if measures else scores
-    values = tables.sum_by_question(asked)
-    steps = tables.compute_step_detections(tables.list_step_values(asked), seed)
+    selected = scores[scores["measure"].isin(measures)] if measures else scores
+    values = tables.sum_by_question(selected)
+    steps = tables.compute_step_detections(tables.list_step_values(selected), seed)
     calibration, cells = tables.compute_calibrations(tables.sum_by_question(scores)), tables.compute_cells_right(scores)
     return Validation(
         models=models,

@@ -73,8 +73,10 @@ def compute_detections(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             if contest != ENFORCED and is_defining(str(measure)):
                 continue
             signed = part.assign(value=MEASURE_SIGNS.get(str(measure), 1) * part["value"])
-            found = detect_between_models(signed, seed) if contest == ENFORCED else detect_within_models(signed, seed)
-            row = {"contest": contest, "measure": measure, **found._asdict()}
+            detection = (
+                detect_between_models(signed, seed) if contest == ENFORCED else detect_within_models(signed, seed)
+            )
+            row = {"contest": contest, "measure": measure, **detection._asdict()}
             chosen = choose_threshold(signed)
             row |= chosen._asdict() if chosen else {"threshold": None, "balanced_accuracy": None, "by_organism": {}}
             rows.append(row)
@@ -143,30 +145,30 @@ def find_levels(scores: pd.DataFrame) -> pd.DataFrame:
 def match_cells(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What the cell of each question goes by, and organism, seed and planted cell; of those that have one."""
     known = scores[scores["measure"].isin(grid.INPUT_MEASURES) & scores["planted_cell"].notna()]
-    found = grid.collect_inputs(known)
-    about = known.drop_duplicates([*found.index.names]).set_index([*found.index.names])
-    return found, about.loc[found.index, ["organism", "seed", "planted_cell"]]
+    inputs = grid.collect_inputs(known)
+    about = known.drop_duplicates([*inputs.index.names]).set_index([*inputs.index.names])
+    return inputs, about.loc[inputs.index, ["organism", "seed", "planted_cell"]]
 
 
-def compute_share_right(found: pd.DataFrame, planted: pd.Series, levels: grid.GridLevels) -> float:
+def compute_share_right(inputs: pd.DataFrame, planted: pd.Series, levels: grid.GridLevels) -> float:
     """The share of questions that `levels` put into their planted cell."""
-    return float((pd.Series(grid.name_cells(found, levels), index=found.index) == planted).mean())
+    return float((pd.Series(grid.name_cells(inputs, levels), index=inputs.index) == planted).mean())
 
 
 def compute_cells_right(scores: pd.DataFrame) -> pd.DataFrame:
     """The share of questions in the planted cell of the decision grid, of every model that has one."""
-    found, planted = match_cells(scores)
-    table = planted.assign(right=grid.name_cells(found) == planted["planted_cell"])
+    inputs, planted = match_cells(scores)
+    table = planted.assign(right=grid.name_cells(inputs) == planted["planted_cell"])
     return table.groupby(["organism", "seed"])["right"].agg(["mean", "size"]).reset_index()
 
 
 def count_verdicts(models: pd.DataFrame) -> pd.DataFrame:
     """How often what is decided of an organism's sound models is what is planted, and how often it is trust."""
     sound = models[models["faults"] == ""].drop_duplicates("model")
-    told = sound.assign(right=sound["verdict"] == sound["right_verdict"], trusted=sound["verdict"] == "trust")
-    found = told.groupby(["organism", "right_verdict"])[["right", "trusted"]].agg(["sum", "size"])
-    table = pd.DataFrame({"models": found["right", "size"], "right": found["right", "sum"]})
-    return table.assign(trusted=found["trusted", "sum"]).reset_index()
+    judged = sound.assign(right=sound["verdict"] == sound["right_verdict"], trusted=sound["verdict"] == "trust")
+    counts = judged.groupby(["organism", "right_verdict"])[["right", "trusted"]].agg(["sum", "size"])
+    table = pd.DataFrame({"models": counts["right", "size"], "right": counts["right", "sum"]})
+    return table.assign(trusted=counts["trusted", "sum"]).reset_index()
 
 
 def compare_exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -202,8 +204,8 @@ def list_step_values(scores: pd.DataFrame) -> pd.DataFrame:
     """
     rows = scores[scores["measure"].isin(STEP_MEASURE_SIGNS) & scores["step"].notna()]
     last = {name: [*kind.modes][-1] if kind.modes else "" for name, kind in ORGANISMS.items()}
-    asked = zip(rows["organism"], rows["mode"], strict=True)
-    walked = [bool(ORGANISMS[name].planted.steps) and mode == last[name] for name, mode in asked]
+    pairs = zip(rows["organism"], rows["mode"], strict=True)
+    walked = [bool(ORGANISMS[name].planted.steps) and mode == last[name] for name, mode in pairs]
     rows = rows[np.array(walked, dtype=bool)]
     keys = ["organism", "seed", "question", "mode", "measure"]
     parts = []
