@@ -5,6 +5,7 @@ import pytest
 from faithlens.figures import audit, behaviour
 from faithlens.measures.catalogue import MEASURES
 from faithlens.stats.grid import CELL_NAMES
+from tests.report.conftest import QUESTIONS
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_attention_names_prompt_and_steps_in_order(estimates):
 def test_decision_grid_stacks_every_question(run):
     subjects = run.read_json("verdict.json")["subjects"]
     figure = audit.plot_decision_grid(subjects)
-    assert np.sum([trace.x for trace in figure.data], axis=0).tolist() == [24, 24, 24]
+    assert np.sum([trace.x for trace in figure.data], axis=0).tolist() == [QUESTIONS, QUESTIONS, QUESTIONS]
     assert {trace.name for trace in figure.data} <= set(CELL_NAMES)
 
 
