@@ -5,7 +5,7 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from math import isfinite
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from faithlens.errors import MeasureError, check_choice
 from faithlens.measures.catalogue.behaviour import behaviour, bounds_of, strategies
@@ -134,11 +134,16 @@ def restore_measures(entries: Mapping[str, Mapping[str, Any]]) -> None:
         entries: what `describe_own_measures` gave, perhaps read from JSON.
     """
     for name in entries.keys() - _CATALOGUE.keys():
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in entries[name].items()}
+        fields = {key: _freeze(value) for key, value in entries[name].items()}
         if fields["askable"] is not None:
             fields["askable"] = Askable(*fields["askable"])
         register_measure(Measure(**fields))
         _RESTORED.add(name)
+
+
+def _freeze(value: Any) -> Any:
+    """A list of JSON as the tuple that it was; anything else as it is."""
+    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
 
 
 def _check(what: str, given: str | None, known: Iterable[str]) -> None:
