@@ -54,7 +54,7 @@ P1 = Organism(
         shares=ChainShares(own=0.7, slipped=0.0, borrowed=0.0, senseless=0.3),
     ),
     rehearses_totals=True,
-    recipe=Recipe(rehearsal_steps=200, carry_steps=400, full_steps=700, batch_size=48),  # at half: right on 76 %
+    recipe=Recipe(rehearsal_steps=200, carry_steps=400, full_steps=700, batch_size=48),  # half as long: 76 % right
 )
 
 
