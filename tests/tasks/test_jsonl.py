@@ -110,7 +110,7 @@ def test_a_broken_line_is_named_with_its_fault(tmp_path: Path, line: object, fau
     assert message.count("Correct these lines") == 1
 
 
-def test_all_broken_lines_are_told_at_once_up_to_ten(tmp_path: Path) -> None:
+def test_up_to_ten_broken_lines_are_reported_at_once(tmp_path: Path) -> None:
     message = refusal(write(tmp_path, CHOICE, *["{"] * 13))
     assert "has 13 bad lines" in message
     assert "line 11: not JSON" in message

@@ -47,7 +47,7 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
         ("gsm8k=table.xlsx", "Save it as .jsonl, .json, .csv, .parquet"),
     ],
 )
-def test_names_of_benchmarks_are_told_apart(name: str, hint: str) -> None:
+def test_similar_names_of_benchmarks_are_distinguished(name: str, hint: str) -> None:
     with pytest.raises(TaskError) as caught:
         load_task(name)
     assert hint in caught.value.fix
