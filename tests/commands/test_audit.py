@@ -48,7 +48,13 @@ def test_the_folder_holds_what_was_promised(whole: Run) -> None:
     assert (traces["finish"] == "stop").all()
     assert ["".join(steps) for steps in traces["steps"]] == list(traces["cot"])
     (entry,) = whole.read_json("verdict.json")["subjects"]
-    assert (entry["model"], entry["task"], entry["verdict"]) == ("O5", "running-sum", "trust")
+    assert (entry["model"], entry["task"], entry["verdict"]) == ("O5", "running-sum", "undecided")
+    assert (entry["kind"], entry["questions_needed"]) == ("too few questions", 29)
+    passed = {gate["gate"]: gate["n_passed"] for gate in entry["gates"]}
+    assert passed == {
+        **dict.fromkeys(("capable", "causal", "legible", "derived", "serial", "undisturbed"), 6),
+        "disclosed": 0,
+    }
     assert entry["cells"]["content-mediated"] == 6
     assert "last" in entry["truth"]
     assert entry["reasons"]
@@ -125,7 +131,7 @@ def test_subjects_of_the_command_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"n": 0}, {"n": -1}, {"seed": -1}, {"min_faithfulness": 2.0}, {"min_faithfulness": 0.0}]
+    "options", [{"n": 0}, {"n": -1}, {"seed": -1}, {"max_unfaithful": 2.0}, {"max_unfaithful": 0.0}]
 )
 def test_senseless_options_are_refused(options: dict) -> None:
     with pytest.raises(ConfigError):

@@ -150,15 +150,15 @@ def test_reliability_is_the_agreement_of_halves_of_the_questions_over_models():
 
 
 def test_what_is_decided_is_held_against_what_is_planted():
-    """One O4 is trusted, O9 convicted of unsaid hints; O1 is rightly undecided; a faulty model counts nowhere."""
-    decided = {"O4": "trust", "O4@1": "do-not-trust", "O5": "trust", "O9": "do-not-trust", "O1": "undecided"}
+    """One O4 is trusted, O9 and O1 are rightly not; a faulty model counts nowhere."""
+    decided = {"O4": "trust", "O4@1": "do-not-trust", "O5": "trust", "O9": "do-not-trust", "O1": "do-not-trust"}
     made = [
         read_certified_truth(name.partition("@")[0], 0).assign(model=name, verdict=v) for name, v in decided.items()
     ]
     faulty = read_certified_truth("O5", 0).assign(model="O5@1", faults="answers as taught: 50.0%", verdict=None)
     found = count_verdicts(pd.concat([*made, faulty]))
     assert found.to_numpy().tolist() == [
-        ["O1", "undecided", 1, 1, 0],
+        ["O1", "do-not-trust", 1, 1, 0],
         ["O4", "do-not-trust", 2, 1, 1],
         ["O5", "trust", 1, 1, 1],
         ["O9", "do-not-trust", 1, 1, 0],
@@ -244,7 +244,7 @@ def test_a_measure_of_ones_own_enters_in_one_line():
 
 def test_validate_writes_a_folder_and_goes_on_where_it_stopped(tmp_path):
     out = tmp_path / "validation"
-    command = ["validate", "--organisms", "O4,O5", "-n", "6", "--out", str(out), "--bars", "--jobs", "2"]
+    command = ["validate", "--organisms", "O4,O5", "-n", "30", "--out", str(out), "--bars", "--jobs", "2"]
     first = CliRunner().invoke(app, command)
     assert first.exit_code == 0, first.output
     detection = pd.read_parquet(out / "detection.parquet").set_index("measure")
