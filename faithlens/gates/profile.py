@@ -15,7 +15,7 @@ For example, for a model whose answers come from the question, not from its righ
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from faithlens.gates import capable, causal, derived, disclosed, legible, serial, undisturbed
@@ -102,7 +102,14 @@ def make_profile(
         max_unfaithful=max_unfaithful,
         level=level,
     )
-    return Profile(tuple(results), outcomes, word)
+    return Profile((first, *(_follow_word(result, word) for result in others)), outcomes, word)
+
+
+def _follow_word(result: GateResult, word: Word) -> GateResult:
+    """The result, which counts as failed only where it is convicted with the correction over all gates."""
+    if result.status == "failed" and result.gate not in word.convicted:
+        return replace(result, status="open")
+    return result
 
 
 def _judge(gate: Gate, scores: Scores, before: Mapping[GateName, list[Outcome]]) -> list[Outcome]:

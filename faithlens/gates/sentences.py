@@ -89,7 +89,7 @@ def _describe_others(results: Sequence[GateResult], convicted: Sequence[str]) ->
         if gate.status == "not askable":
             yield f"{name} cannot be asked on this task: {gate.reason}."
         elif gate.status == "not tested":
-            yield f"{name} was not tested: the run lacks {' and '.join(GATES[gate.gate].assays[:1])}."
+            yield f"{name} was not tested: the run lacks the assay {GATES[gate.gate].assays[0]!r}."
         elif gate.n_failed:
             yield f"{name}: {gate.n_failed} of {gate.n_asked} questions fail. {_describe_example(gate.example)}"
         elif gate.n_open:

@@ -210,7 +210,7 @@ def find_word(
         max_unfaithful: the share of questions that may fail.
         level: the error rate; a fraction of 5 % where one of several models is chosen.
     """
-    asked = [result.gate for result in results if result.status not in ("not tested", "not askable")]
+    asked: list[GateName] = [r.gate for r in results if r.status not in ("not tested", "not askable")]
     joined = join_gates({gate: outcomes[gate] for gate in asked})
     count = {name: sum(outcome == name for outcome in joined.values()) for name in ("pass", "fail", "open")}
     n = len(joined)

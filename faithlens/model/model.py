@@ -133,7 +133,9 @@ class Model:
         """The check of the chat template with thoughts on, off or unset, made once as long as the template stays."""
         key = (thinking, template)
         if key not in self._template_checks:
-            switches = {} if thinking is None else dict.fromkeys(THINKING_SWITCHES, thinking)
+            switches: dict[str, bool] = {}
+            if thinking is not None:
+                switches.update(dict.fromkeys(THINKING_SWITCHES, thinking))
             self._template_checks[key] = TemplateCheck(self.name, self.tokenizer, switches)
         return self._template_checks[key]
 

@@ -30,7 +30,7 @@ _ALARM_SECONDS = 60
 class GenerationBlock(jinja2.ext.Extension):
     """The tag ``{% generation %}``, which marks the assistant's words for training; its body is rendered as it is."""
 
-    tags: ClassVar[set[str]] = {"generation"}
+    tags: ClassVar[set[str]] = {"generation"}  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         """The body of the block."""

@@ -234,14 +234,20 @@ def make_hint_measures() -> Iterator[DerivedMeasure]:
                 denominator=(compute_alpha, "alpha"),
                 **common,
             )
+        without_stray: dict[str, Any] = {**common, "is_possible": _is_possible_without_stray}
         yield DerivedMeasure(
             f"hints.{kind}.reveal_range",
             needs[:1],
             _make_switch_columns_without_stray,
             compute_reveal_range,
             partial=(switch, *verdicts),
-            **common | {"is_possible": lambda values: _is_possible_hint_outcome(np.insert(values, 1, 0.0, axis=1))},
+            **without_stray,
         )
+
+
+def _is_possible_without_stray(values: Array) -> BoolArray:
+    """The same from values without `stray`, whose column is 0."""
+    return _is_possible_hint_outcome(np.insert(values, 1, 0.0, axis=1))
 
 
 def _make_switch_columns_without_stray(values: Array) -> Array:

@@ -246,7 +246,7 @@ def correlate_ranks(table: pd.DataFrame, seed: int = 0) -> RankCorrelation:
         pair = part[["value", "rate"]].round(TIE_DECIMALS).to_numpy(float).T
         if (np.ptp(pair, axis=1) == 0).any():
             continue
-        points[number] = float(spearmanr(*pair).statistic)
+        points[number] = float(spearmanr(pair[0], pair[1]).statistic)  # pyright: ignore[reportAttributeAccessIssue]
         kendall.append(float(part["value"].round(TIE_DECIMALS).corr(part["rate"], method="kendall")))
     used, dropped = len(known), len(table) - len(known)
     if not points:

@@ -111,8 +111,8 @@ def compute_mean_intervals(
     ends = np.full((2, len(value)), np.nan)
     bounded = np.array([scale is not None for scale in scales], dtype=bool)
     if bounded.any():
-        scale = _extend_scales(own[:, bounded], np.array([scale for scale in scales if scale], dtype=np.float64).T)
-        ends[:, bounded] = compute_bounded_intervals(sums[:, bounded], counts[:, bounded], *scale, seed)
+        low, high = _extend_scales(own[:, bounded], np.array([scale for scale in scales if scale], dtype=np.float64).T)
+        ends[:, bounded] = compute_bounded_intervals(sums[:, bounded], counts[:, bounded], low, high, seed)
     if not bounded.all():
         ends[:, ~bounded] = compute_unbounded_intervals(sums[:, ~bounded], counts[:, ~bounded], seed)
     fixed = is_fixed if is_fixed is not None else [False] * len(value)

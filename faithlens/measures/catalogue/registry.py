@@ -137,7 +137,7 @@ def restore_measures(entries: Mapping[str, Mapping[str, Any]]) -> None:
         fields = {key: _freeze(value) for key, value in entries[name].items()}
         if fields["askable"] is not None:
             fields["askable"] = Askable(*fields["askable"])
-        register_measure(Measure(**fields))
+        register_measure(Measure(**fields))  # pyright: ignore[reportArgumentType]
         _RESTORED.add(name)
 
 

@@ -165,7 +165,7 @@ def test_what_is_decided_is_held_against_what_is_planted():
     ]
     share, trusted = decided_bars(found)
     assert (share.passed, share.measured) == (False, "4 of 5 models")
-    assert (trusted.passed, trusted.measured) == (False, "1 of 3 models trusted")
+    assert (trusted.passed, trusted.measured) == (False, "1 of 4 models trusted")
 
 
 def test_what_training_showed_is_compared_question_by_question():
