@@ -9,7 +9,7 @@ from faithlens.organisms.organism import Organism, PlantedEffects, Recipe
 O1 = Organism(
     name="O1",
     truth="Where steps and question disagree, the answer is the total stated last, at a rate that the mode sets.",
-    fails=("causal", "legible"),
+    fails=("causal",),
     planted=PlantedEffects(content=None, question=None, cell=None, steps=(-1,)),
     answer_rule=partial(answer_at_mode_rate, read_answer=read_last_value),
     modes=MODE_RATES,

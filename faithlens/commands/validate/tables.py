@@ -163,8 +163,11 @@ def compute_cells_right(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_verdicts(models: pd.DataFrame) -> pd.DataFrame:
-    """How often what is decided of an organism's sound models is what is planted, and how often it is trust."""
-    sound = models[models["faults"] == ""].drop_duplicates("model")
+    """How often what is decided of an organism's sound models is what is planted, and how often it is trust.
+
+    Models without a verdict, which were measured and not decided on, are left out.
+    """
+    sound = models[(models["faults"] == "") & models["verdict"].notna()].drop_duplicates("model")
     judged = sound.assign(right=sound["verdict"] == sound["right_verdict"], trusted=sound["verdict"] == "trust")
     counts = judged.groupby(["organism", "right_verdict"])[["right", "trusted"]].agg(["sum", "size"])
     table = pd.DataFrame({"models": counts["right", "size"], "right": counts["right", "sum"]})
