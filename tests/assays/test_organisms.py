@@ -204,7 +204,7 @@ def test_mediation_measures_the_certified_reliance(ran: dict[str, Ran], name: st
 def test_packed_is_separate(ran: dict[str, Ran], name: str) -> None:
     one = ran[name]
     model = one.setting.model
-    plan = compile_plan(battery.collect_conditions(one.setting, one.cases[0], STANDARD), model.structure)
+    plan = compile_plan(battery.collect_conditions(one.setting, one.results[0].case, STANDARD), model.structure)
     truth = execute_exactly(model, plan, battery.make_capture(STANDARD), backend="separate")
     assert (
         max(differences(execute_exactly(model, plan, battery.make_capture(STANDARD), backend="packed"), truth)) < 1e-12
@@ -220,7 +220,7 @@ def test_batches_and_budgets_change_no_number(ran: dict[str, Ran]) -> None:
 def test_every_assay_reads_only_what_it_asked_for(ran: dict[str, Ran]) -> None:
     """So each published test can be run alone."""
     one = ran["O5"]
-    case, records = one.cases[0], one.results[0].records
+    case, records = one.results[0].case, one.results[0].records  # with the texts that were written for it
     alone = []
     for assay in STANDARD.values():
         assert isinstance(assay, Assay)
@@ -231,10 +231,11 @@ def test_every_assay_reads_only_what_it_asked_for(ran: dict[str, Ran]) -> None:
 
 def test_shared_conditions_run_once_and_mean_the_same(ran: dict[str, Ran]) -> None:
     one = ran["O5"]
-    asked = [c for assay in STANDARD.values() for c in assay.conditions(one.setting, one.cases[0])]
+    case = one.results[0].case
+    asked = [c for assay in STANDARD.values() for c in assay.conditions(one.setting, case)]
     by_name = {c.name: c for c in asked}
     assert all(by_name[c.name] == c for c in asked)
-    assert battery.collect_conditions(one.setting, one.cases[0], STANDARD) == list(by_name.values())
+    assert battery.collect_conditions(one.setting, case, STANDARD) == list(by_name.values())
 
 
 def test_attention_of_the_answer_is_a_share(ran: dict[str, Ran]) -> None:

@@ -111,7 +111,7 @@ def test_several_traces_and_their_intervals() -> None:
     alone = [fl.effects.patch_effects(model, c, d, layers=[0, 2], metric="probability") for c, d in pairs]
     np.testing.assert_allclose(found.effect, np.concatenate([one.effect for one in alone]), atol=1e-6)
     table = found.bootstrap_ci()
-    assert list(table.columns) == ["layer", "step", "effect", "low", "high", "n"]
+    assert list(table.columns) == ["layer", "step", "effect", "low", "high", "n", "reason"]
     np.testing.assert_allclose(table["effect"], found.effect.mean(0).ravel(), atol=1e-12)
     assert (table["low"] < table["effect"]).all()
     assert (table["effect"] < table["high"]).all()

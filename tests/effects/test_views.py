@@ -87,14 +87,15 @@ def test_the_pictures_show_the_numbers() -> None:
 
 
 def test_one_layer_of_several_traces_is_drawn_with_its_intervals() -> None:
-    effect = np.array([[[0.0, 2.0]], [[1.0, 4.0]], [[2.0, np.nan]]])
+    pairs = [(0.0, 2.0), (1.0, 4.0), (2.0, np.nan), (3.0, 5.0), (2.5, 1.0), (0.5, 3.0)]
+    effect = np.array([[pair] for pair in pairs])
     nothing = np.full_like(effect, np.nan)
-    ends = np.zeros(3)
+    ends = np.zeros(6)
     found = fl.effects.StepEffects(
         "knockout", None, "kl", ("all",), ("step 0", "step 1"), ends, ends, effect, nothing, 0
     )
     [bars] = found.plot().data
-    assert list(bars.y) == [1.0, 3.0]
+    assert list(bars.y) == [1.5, 3.0]
     table = found.bootstrap_ci()
     assert (bars.y - bars.error_y.arrayminus).tolist() == pytest.approx(table["low"].tolist())
     assert (bars.y + bars.error_y.array).tolist() == pytest.approx(table["high"].tolist())
