@@ -138,11 +138,11 @@ def interrupt_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while batch `number` is scored."""
     score, calls = scoring.score_batch, []
 
-    def interrupted(*args: object) -> None:
+    def interrupted(*args: object, **options: object) -> None:
         calls.append(args)
         if len(calls) == number:
             raise KeyboardInterrupt
-        score(*args)
+        score(*args, **options)
 
     monkeypatch.setattr(scoring, "score_batch", interrupted)
 
