@@ -31,7 +31,7 @@ DEFAULT_SUBJECTS = (
 DEFAULT_TASK = "arithmetic-mc"
 DEFAULT_N = 40
 """Questions for each subject. No failure among 29 is the least that a model can be trusted on (`gates.word`)."""
-FIRST_LOOK_N = 8
+FIRST_LOOK_N = 3
 """Questions for the real model of `DEFAULT_SUBJECTS`, so that the first command of a new user takes minutes."""
 
 
