@@ -1,6 +1,7 @@
 """Pieces of a trace are exact, in tokens and in characters at once, on any tokenizer."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from faithlens.organisms.tokenizer import build_tokenizer
 from faithlens.tasks.segmentation import split_steps
 from tests.conftest import byte_tokenizer, call_unchecked, tiny
 
-HF_MODEL = tiny("llama").hf_model
+HF_MODEL = deepcopy(tiny("llama").hf_model)
 HF_MODEL.resize_token_embeddings(300)  # as many as the largest of the tokenizers below has
 BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 
