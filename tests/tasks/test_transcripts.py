@@ -217,6 +217,12 @@ def test_a_log_line_that_cannot_be_used_is_named(tmp_path: Path, line: dict[str,
 # --- Inspect ---
 
 
+def test_keys_of_a_document_are_shown_without_control_characters(tmp_path: Path) -> None:
+    text = refusal(write(tmp_path, logged({"red\x1b[31m \ud7fc": None}, "A", "")))
+    assert "'doc' has the keys red\\x1b[31m \\ud7fc, and none known to hold a question" in text
+    assert "\x1b" not in text
+
+
 def test_without_inspect_a_log_is_refused_with_the_way_to_read_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from faithlens.errors import escape_controls
 from faithlens.tasks.entries import BadEntryError, FaultList, check_text, parse_object, shorten_value
 from faithlens.tasks.formats.reply_record import LABEL, ReplyRecord, make_entry
 from faithlens.tasks.jsonl import read_lines
@@ -99,7 +100,7 @@ def _read_question(doc: Mapping[str, Any]) -> str:
             return "\n".join(check_text(doc[key], f"{key!r} of 'doc'") for key in keys)
     known = ", ".join(" + ".join(keys) for keys in QUESTION_KEYS)
     raise BadEntryError(
-        f"'doc' has the keys {', '.join(doc)}, and none known to hold a question ({known})",
+        f"'doc' has the keys {escape_controls(', '.join(doc))}, and none known to hold a question ({known})",
         "give these chains of thought as JSON lines with 'question', 'answer' and 'cot'",
     )
 
