@@ -142,9 +142,11 @@ def test_lengths_of_a_config() -> None:
 
 
 @pytest.mark.parametrize("window", [[], "x", {}, None, 0, -1])
-def test_a_window_that_is_no_length_and_is_not_used_does_nothing(window: object) -> None:
-    model = tiny("llama")
-    model.hf_model.config.sliding_window = window
+def test_a_window_that_is_no_length_and_is_not_used_does_nothing(
+    window: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny("llama")  # all tests share it
+    monkeypatch.setattr(model.hf_model.config, "sliding_window", window, raising=False)
     assert list_lengths(model.hf_model.config) == ()
     clean = Condition("clean", (Piece("prompt", (5, 6, 7)), Piece("stem", (8,))), ((65,), (66,)))
     hidden = replace(clean, edits=(Knockout("stem", ("prompt",)),))
