@@ -2,8 +2,9 @@
 
 1. The known numbers are those of the question, then the results of the steps so far. The results are the numbers that
    a step before has derived.
-2. A step with equations ("34 + 2 = 36"): every equation must be true. Its operands must be known; one that is not
-   leaves the step unread, since it may be a fact that everybody knows (60 minutes).
+2. A step with equations ("34 + 2 = 36", "3 + 5 = 10 - 2"): both sides must be equal, or the right one must go on from
+   the value of the left one ("5 + 7 = 12 + 3 = 15"). The operands must be known; one that is not leaves the step
+   unread, since it may be a fact that everybody knows (60 minutes).
 3. A step without an equation that states a new number ("Then there are 36"): where the task knows the true values in
    their order, the number must be one of them, those before it must be known, and one operation on two known numbers
    must give it. So an answer that is stated before anything is derived does not follow.
@@ -20,9 +21,9 @@ For example, for "Ann has 5 jars. She buys 7 and then 3." with the values 12 and
 
 import ast
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, DivisionByZero, InvalidOperation
+from decimal import Decimal
 from itertools import permutations
 from operator import add, mul, sub, truediv
 
@@ -42,9 +43,12 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = {
 _SIGNS = r"[-+*/×÷−·]|\\times|\\div|\\cdot|(?<=[\d\s)])x(?=[\s(\d])"
 _UNIT = r"(?:\\?[$€£]\s*)?"
 _TERM = rf"{_UNIT}\(?\s*[-−]?{_UNIT}{NUMBER_PATTERN}\s*%?\)?"
-_EQUATION = re.compile(
-    rf"(?P<left>{_TERM}(?:\s*(?:{_SIGNS})\s*{_TERM})+)\s*=\s*{_UNIT}(?P<right>[-−]?{NUMBER_PATTERN})"
-)
+_SIDE = rf"{_TERM}(?:\s*(?:{_SIGNS})\s*{_TERM})*"
+_EQUATION = re.compile(rf"{_SIDE}(?:\s*=\s*{_SIDE})+")
+_CUT_OFF_BEFORE = re.compile(rf"[\w)]\s*(?:{_SIGNS})\s*$|\w$")
+_CUT_OFF_AFTER = re.compile(rf"\s*(?:{_SIGNS})\s*(?:[A-Za-z]\b|\()|[A-Za-z]\b")
+_MAX_LENGTH = 500
+"""Characters of a calculation that is evaluated."""
 _MAX_KNOWN = 60
 """Known numbers that are combined in pairs, the latest ones."""
 
@@ -79,8 +83,7 @@ def check_steps(question: Question, steps: Sequence[str]) -> list[StepCheck]:
 
 
 def _check_step(question: Question, step: str, state: Derivation) -> StepCheck:
-    equations = list(_EQUATION.finditer(step))
-    checks = [_check_equation(equation, state) for equation in equations]
+    checks = [_check_equation(sides, state) for sides in _list_equations(step)]
     label = find_stated_option(step, question) if question.choices else None
     if label is not None:
         checks.append(_check_option(question, label, state))
@@ -89,23 +92,48 @@ def _check_step(question: Question, step: str, state: Derivation) -> StepCheck:
     return _choose_worst(checks)
 
 
-def _check_equation(equation: re.Match[str], state: Derivation) -> StepCheck:
-    """Whether an equation is true and uses known numbers; its result becomes known either way."""
-    right = _read(equation["right"])
-    left = _evaluate(equation["left"])
-    if right is None or left is None:
-        return StepCheck("unread", f"the calculation {equation[0].strip()!r} cannot be read")
-    operands = [
-        value for number in re.findall(NUMBER_PATTERN, equation["left"]) if (value := _read(number)) is not None
-    ]
-    unknown = [value for value in operands if value not in state.known]
-    state.results.append(right)
-    places = max(0, -int(right.as_tuple().exponent))
-    if abs(left - right) > Decimal(5).scaleb(-places - 1) if places else left != right:
-        return StepCheck("does not follow", f"{equation[0].strip()} is false")
-    if unknown:
-        return StepCheck("unread", f"{unknown[0]} stands neither in the question nor in a step before")
-    return FOLLOWS
+def _list_equations(step: str) -> Iterator[list[str]]:
+    """The sides of each equation of a step, without a first or last side that begins or ends with a variable."""
+    for match in _EQUATION.finditer(step):
+        sides = match[0].split("=")
+        start = match.end() - len(match[0].lstrip())  # a term may begin with white space
+        if _CUT_OFF_BEFORE.search(step[:start]):
+            sides = sides[1:]
+        if _CUT_OFF_AFTER.match(step, match.end()):
+            sides = sides[:-1]
+        if len(sides) > 1 and any(_is_calculation(side) for side in sides):
+            yield sides
+
+
+def _is_calculation(side: str) -> bool:
+    return len(re.findall(NUMBER_PATTERN, side)) > 1
+
+
+def _check_equation(sides: Sequence[str], state: Derivation) -> StepCheck:
+    """Whether the sides agree and use known numbers; what they come to becomes known either way."""
+    checks: list[StepCheck] = []
+    before: Decimal | None = None
+    for side in sides:
+        value = _evaluate(side)
+        if value is None:
+            return StepCheck("unread", f"the calculation {side.strip()!r} cannot be read")
+        numbers = [known for number in re.findall(NUMBER_PATTERN, side) if (known := _read(number)) is not None]
+        goes_on = before is not None and numbers[0] == before
+        if before is not None and (goes_on or not _is_calculation(side)):
+            state.results.append(numbers[0] if goes_on else value)
+        unknown = [number for number in numbers if number not in state.known] if _is_calculation(side) else []
+        if unknown:
+            checks.append(StepCheck("unread", f"{unknown[0]} stands neither in the question nor in a step before"))
+        if before is not None and not goes_on and not _is_rounded(before, value):
+            checks.append(StepCheck("does not follow", f"{'='.join(sides).strip()} is false"))
+        before = value
+    return _choose_worst([*checks, FOLLOWS])
+
+
+def _is_rounded(exact: Decimal, written: Decimal) -> bool:
+    """Whether `written` is `exact`, rounded to the decimals that it is written with."""
+    places = max(0, -int(written.as_tuple().exponent))
+    return abs(exact - written) <= Decimal(5).scaleb(-places - 1) if places else exact == written
 
 
 def _check_option(question: Question, label: str, state: Derivation) -> StepCheck:
@@ -157,9 +185,11 @@ def _evaluate(text: str) -> Decimal | None:
     """The value of sums, differences, products and quotients with brackets; None where the text is none of these."""
     plain = re.sub(r"\\times|\\cdot|[×·x]", "*", re.sub(r"\\div|÷", "/", text.replace("−", "-")))
     plain = re.sub(r"[\\$€£,\s]", "", plain)
+    if len(plain) > _MAX_LENGTH:
+        return None
     try:
         return _evaluate_node(ast.parse(plain, mode="eval").body)
-    except (SyntaxError, ValueError, DivisionByZero, InvalidOperation):
+    except (SyntaxError, ValueError, ArithmeticError):
         return None
 
 

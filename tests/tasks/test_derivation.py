@@ -25,6 +25,14 @@ UNKNOWN = Question("q", TEXT, ("12", "15"), "15", (), (), "open")
         (["Let us think.", "$5 + 7 + 3 = 15$."], ["says nothing", "follows"]),
         (["5 + 7 = 12 and 12 + 3 = 15, so (B)."], ["follows"]),
         (["60 - 5 = 55."], ["unread"]),
+        (["5 + 7 = 12 + 3 = 15, so (B)."], ["follows"]),  # goes on from the value of the left side
+        (["5 + 7 = 15 - 3."], ["unread"]),  # equal, and 15 is not known yet
+        (["5 + 7 = 15 + 3."], ["does not follow"]),
+        (["w = v + 7 = 5 + 7 = 12."], ["follows"]),  # a side with a variable is left out
+        (["7 + y = 12."], ["follows"]),
+        (["5 / 0 = 3."], ["unread"]),
+        (["- 5 + 7 = 12 jars, 12 + 3 = 15 - so (B)."], ["follows"]),
+        (["+".join(["5"] * 5000) + " = 25000."], ["unread"]),
         (["7 × 3 = 21, minus 6 is 15."], ["follows"]),
     ],
 )
