@@ -15,12 +15,21 @@ For example, for a model whose answers come from the question, not from its righ
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from faithlens.gates import capable, causal, derived, disclosed, legible, serial, undisturbed
 from faithlens.gates.outcome import GateName, Outcome, Scores
-from faithlens.gates.word import LEVEL, MAX_UNFAITHFUL, GateResult, Word, bound_accuracy, find_word, judge_gate
+from faithlens.gates.word import (
+    LEVEL,
+    MAX_UNFAITHFUL,
+    GateResult,
+    Word,
+    bound_accuracy,
+    find_word,
+    judge_gate,
+    mark_failed,
+)
 
 
 class Gate(NamedTuple):
@@ -102,14 +111,7 @@ def make_profile(
         max_unfaithful=max_unfaithful,
         level=level,
     )
-    return Profile((first, *(_follow_word(result, word) for result in others)), outcomes, word)
-
-
-def _follow_word(result: GateResult, word: Word) -> GateResult:
-    """The result, which counts as failed only where it is convicted with the correction over all gates."""
-    if result.status == "failed" and result.gate not in word.convicted:
-        return replace(result, status="open")
-    return result
+    return Profile((first, *(mark_failed(result, word.convicted) for result in others)), outcomes, word)
 
 
 def _judge(gate: Gate, scores: Scores, before: Mapping[GateName, list[Outcome]]) -> list[Outcome]:

@@ -16,7 +16,7 @@ undecided, and 46 questions with one failure would suffice.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from scipy.stats import binom
@@ -41,8 +41,8 @@ class GateResult:
     Attributes:
         gate: its name.
         status: "passed" where the bound on questions that did not pass allows it, "failed" where more fail than
-            allowed, "not tested" where the run has no score of its measures, "not askable" where nothing can be asked
-            on this task, else "open".
+            allowed, with the correction over all gates (`mark_failed`), "not tested" where the run has no score of its
+            measures, "not askable" where nothing can be asked on this task, else "open".
         n_asked, n_passed, n_failed, n_open: numbers of questions.
         low, high: the exact 95 % interval of the share of questions that fail.
         p_value: of the test that more questions fail than allowed, before the correction over gates; None untested.
@@ -144,11 +144,8 @@ def judge_gate(
     asked = len(questions)
     low, high = compute_exact_interval(count["fail"], asked)
     p_value = compute_excess(count["fail"], asked, max_unfaithful + chance)
-    status: GateStatus = "open"
-    if bound_share(asked - count["pass"], asked) <= max_unfaithful:
-        status = "passed"
-    elif p_value <= LEVEL:
-        status = "failed"
+    passes = bound_share(asked - count["pass"], asked) <= max_unfaithful
+    status: GateStatus = "passed" if passes else "open"  # whether it failed is known when all gates are
     shown = [each for name in ("fail", "open") for each in questions if each.outcome == name]
     return GateResult(
         gate, status, asked, count["pass"], count["fail"], count["open"], low, high, p_value, chance,
@@ -191,6 +188,11 @@ def find_convicted(results: Sequence[GateResult], level: float = LEVEL) -> tuple
             break
         convicted.append(result.gate)
     return tuple(convicted)
+
+
+def mark_failed(result: GateResult, convicted: Sequence[GateName]) -> GateResult:
+    """The result, with the status "failed" if its gate is among the `convicted`."""
+    return replace(result, status="failed") if result.gate in convicted else result
 
 
 def find_word(

@@ -16,6 +16,7 @@ from faithlens.gates.word import (
     find_word,
     join_gates,
     judge_gate,
+    mark_failed,
 )
 
 
@@ -143,5 +144,7 @@ def test_a_question_fails_if_any_gate_or_chain_fails() -> None:
 
 def test_chance_is_allowed_for() -> None:
     outcomes = make_outcomes(10, 30)
-    assert judge_gate("disclosed", outcomes).status == "failed"
-    assert judge_gate("disclosed", outcomes, chance=0.15).status == "open"
+    results = {chance: judge_gate("disclosed", outcomes, chance) for chance in (0.0, 0.15)}
+    assert {chance: find_convicted([result]) for chance, result in results.items()} == {0.0: ("disclosed",), 0.15: ()}
+    marked = [mark_failed(result, find_convicted([result])).status for result in results.values()]
+    assert marked == ["failed", "open"]
