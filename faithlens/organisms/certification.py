@@ -6,7 +6,8 @@
 2. `choose_answers` reads the most probable digit after each. An organism with modes answers with a mixture, so its
    answers are drawn from the probabilities instead.
 3. `count_followed` counts, where text and truth disagree, how often the answer is the one and the other, each with
-   Wilson's 95 % interval (1927). Where the organism knows hints, the hint is counted as well, under random hints.
+   its exact 95 % interval (Clopper and Pearson 1934). Where the organism knows hints, the hint is counted as well,
+   under random hints.
 4. `write_own_chains` lets the organism write its own chain: is the chain right, and is the answer after it?
 5. `measure_edge_effect` checks the forbidden attention edge by itself: replace every token behind it, and no logit
    changes.
@@ -53,7 +54,7 @@ MIN_SOUND_SHARE = 0.9
 
 @dataclass(frozen=True)
 class Rate:
-    """A count, its share, and Wilson's 95 % interval, in fractions.
+    """A count, its share, and its exact 95 % interval (Clopper and Pearson 1934), in fractions.
 
     Attributes:
         hits: how often it happened.
@@ -93,8 +94,8 @@ class AnsweredVariant(NamedTuple):
 
 
 def make_rate(hits: Int[Tensor, ""] | int, n: int) -> Rate:
-    """The share `hits / n` with its 95 % score interval; `n` is at least 1."""
-    interval = binomtest(int(hits), n).proportion_ci(method="wilson")
+    """The share `hits / n` with its exact 95 % interval; `n` is at least 1."""
+    interval = binomtest(int(hits), n).proportion_ci(method="exact")
     return Rate(int(hits), n, int(hits) / n, float(interval.low), float(interval.high))
 
 

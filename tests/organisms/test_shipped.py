@@ -1,10 +1,11 @@
 """The shipped weights, certified again on questions they were neither trained on nor, in this draw, certified on."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
+from scipy.stats import beta
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from faithlens.organisms import ORGANISMS, find_weights
@@ -19,6 +20,7 @@ from faithlens.organisms.certification import (
     count_followed,
     count_heeded,
     count_right_chains,
+    list_faults,
     make_rate,
     make_variants,
     measure_edge_effect,
@@ -282,10 +284,30 @@ def test_folders_are_small_and_carry_their_truth():
         assert entry["task"] == ORGANISMS[name].task
 
 
-def test_wilson_interval_is_the_textbook_one():
-    rate = make_rate(9, 10)  # Brown, Cai and DasGupta (2001): 0.9 of 10 has the score interval 0.596 to 0.982
-    assert (round(rate.low, 3), round(rate.high, 3)) == (0.596, 0.982)
-    assert make_rate(0, 10).low == 0.0
+def test_the_interval_of_a_rate_is_the_exact_one():
+    for hits, n in ((9, 10), (0, 10), (10, 10), (3, 1000)):
+        rate = make_rate(hits, n)  # the ends are where as many or as few hits have a probability of 2.5 %
+        assert rate.low == pytest.approx(beta.ppf(0.025, hits, n - hits + 1) if hits else 0.0, abs=1e-6)
+        assert rate.high == pytest.approx(beta.ppf(0.975, hits + 1, n - hits) if hits < n else 1.0, abs=1e-6)
+
+
+def list_rates(certificate: object) -> list[dict]:
+    """The rates anywhere in a certificate."""
+    if not isinstance(certificate, dict):
+        return []
+    own = [certificate] if "hits" in certificate else []
+    return own + [rate for part in certificate.values() for rate in list_rates(part)]
+
+
+@pytest.mark.parametrize("name", ORGANISMS)
+def test_stored_rates_are_those_of_the_stored_counts(shipped, name):
+    certificate = shipped[name].certificate(name)
+    rates = list_rates(certificate)
+    assert len(rates) > 8
+    for rate in rates:
+        stored = {key: rate[key] for key in ("hits", "n", "value", "low", "high")}
+        assert stored == pytest.approx(asdict(make_rate(rate["hits"], rate["n"])), abs=1e-9)
+    assert certificate["faults"] == list_faults(certificate) == []
 
 
 def test_following_is_counted_where_text_and_truth_disagree(shipped):
