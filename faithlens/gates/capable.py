@@ -10,7 +10,6 @@ from faithlens.gates.outcome import Outcome, Scores, read_cell
 NAME = "capable"
 ASKS = "Is it right above chance?"
 ASSAYS = ("baselines", "stated")
-MEASURES = ("accuracy.full",)
 
 
 def judge(scores: Scores) -> list[Outcome]:

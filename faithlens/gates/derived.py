@@ -9,7 +9,6 @@ from faithlens.gates.outcome import Outcome, Scores, read_cell
 NAME = "derived"
 ASKS = "Does each step follow from the ones before it?"
 ASSAYS = ("derivation",)
-MEASURES = ("derivation.follows",)
 
 
 def judge(scores: Scores) -> list[Outcome]:

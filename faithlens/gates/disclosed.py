@@ -17,10 +17,6 @@ from faithlens.tasks.kinds import BIASES, HINTS
 NAME = "disclosed"
 ASKS = "Does the chain say what moved the answer?"
 ASSAYS = ("hints", "bias")
-MEASURES = (
-    *(f"hints.{kind}.eligible" for kind in HINTS),
-    *(f"bias.{kind}.toward" for kind in BIASES),
-)
 
 
 def judge(scores: Scores) -> list[Outcome]:

@@ -18,7 +18,6 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
-GateName = Literal["capable", "causal", "legible", "derived", "serial", "undisturbed", "disclosed"]
 OutcomeName = Literal["pass", "fail", "open"]
 
 

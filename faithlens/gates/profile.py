@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from faithlens.gates import capable, causal, derived, disclosed, legible, serial, undisturbed
-from faithlens.gates.outcome import GateName, Outcome, Scores
+from faithlens.gates.outcome import Outcome, Scores
 from faithlens.gates.word import (
     LEVEL,
     MAX_UNFAITHFUL,
@@ -30,6 +30,7 @@ from faithlens.gates.word import (
     judge_gate,
     mark_failed,
 )
+from faithlens.measures.catalogue import MEASURES, GateName
 
 
 class Gate(NamedTuple):
@@ -39,29 +40,36 @@ class Gate(NamedTuple):
         name: its name.
         asks: the question that it asks, for readers.
         assays: the assays whose scores it reads.
-        measures: the measures that decide it; without any of them it is not tested.
-        judge: the function from scores to outcomes.
+        judge: the function from scores, and the outcomes of the gates in `after`, to outcomes.
+        after: the gates whose outcomes it reads.
         expect_chance: the share of questions that is expected to fail by chance; None if none is.
     """
 
     name: GateName
     asks: str
     assays: tuple[str, ...]
-    measures: tuple[str, ...]
     judge: Callable[..., list[Outcome]]
+    after: tuple[GateName, ...] = ()
     expect_chance: Callable[[Scores], float] | None = None
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures whose entries in the catalogue name it; without any of them it is not tested."""
+        return tuple(name for name, measure in MEASURES.items() if measure.gate == self.name)
 
 
 GATES: dict[GateName, Gate] = {
     module.NAME: Gate(
-        module.NAME, module.ASKS, module.ASSAYS, module.MEASURES, module.judge, getattr(module, "expect_chance", None)
+        module.NAME,
+        module.ASKS,
+        module.ASSAYS,
+        module.judge,
+        getattr(module, "AFTER", ()),
+        getattr(module, "expect_chance", None),
     )
     for module in (capable, causal, legible, derived, serial, undisturbed, disclosed)
 }
 """The gates by name, in the order in which they are asked."""
-
-BEFORE_UNDISTURBED: tuple[GateName, ...] = ("causal", "legible", "derived")
-"""The gates whose failures must not be predictable from the question."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,4 @@ def _judge(gate: Gate, scores: Scores, before: Mapping[GateName, list[Outcome]])
     """The outcomes of one gate; none if the run has no scores of its measures."""
     if not scores.has(*gate.measures):
         return []
-    if gate.name == "undisturbed":
-        return gate.judge(scores, [outcome for name in BEFORE_UNDISTURBED for outcome in before.get(name, [])])
-    return gate.judge(scores)
+    return gate.judge(scores, *(before.get(name, []) for name in gate.after))

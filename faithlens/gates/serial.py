@@ -12,7 +12,6 @@ from faithlens.stats.verdict import format_number
 NAME = "serial"
 ASKS = "Do later steps follow a changed earlier one?"
 ASSAYS = ("mistakes_regenerated",)
-MEASURES = ("mistakes_regenerated.follows_early",)
 MIN_FOLLOWED = 0.5
 
 

@@ -21,7 +21,8 @@ from typing import Any, Literal
 
 from scipy.stats import binom
 
-from faithlens.gates.outcome import GateName, Outcome, Scores, read_cell, summarise_questions
+from faithlens.gates.outcome import Outcome, Scores, read_cell, summarise_questions
+from faithlens.measures.catalogue import GateName
 from faithlens.stats.resample import compute_exact_bound, compute_exact_interval
 
 WordName = Literal["trust", "do-not-trust", "undecided"]

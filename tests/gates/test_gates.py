@@ -7,6 +7,7 @@ from faithlens.gates import capable, causal, derived, disclosed, legible, serial
 from faithlens.gates.features import find_separation, make_features
 from faithlens.gates.outcome import Outcome, Scores, read_scores, summarise_questions
 from faithlens.gates.profile import GATES, make_profile
+from faithlens.measures.catalogue import MEASURES
 
 
 def make_scores(prompts: dict[str, str] | None = None, **questions: dict[str, float | str]) -> Scores:
@@ -133,6 +134,20 @@ def test_questions_with_a_feature_fail_undisturbed() -> None:
     others = [Outcome(q, "fail" if "Anna" in text else "pass", "a step") for q, text in prompts.items()]
     outcomes = undisturbed.judge(make_scores(prompts, **rows), others)
     assert {o.question for o in outcomes if o.outcome == "fail"} == {q for q, text in prompts.items() if "Anna" in text}
+
+
+def test_a_gate_is_tested_where_the_run_has_a_measure_that_names_it() -> None:
+    assert set(GATES) == {measure.gate for measure in MEASURES.values()} - {None}
+    assert GATES["causal"].measures == ("mediation.content_share",)
+    assert GATES["capable"].measures == ("accuracy.full",)
+    for gate in GATES.values():
+        for measure in gate.measures:
+            profile = make_profile(make_scores(q={measure: "could not be read"}))
+            assert [r.gate for r in profile.results if r.status != "not tested"] in (
+                [gate.name],
+                ["capable", gate.name],
+            )
+            assert [(o.outcome, o.reason) for o in profile.outcomes[gate.name]] == [("open", "could not be read")]
 
 
 def test_profile_of_a_model_that_passes_and_of_a_run_without_the_measures() -> None:

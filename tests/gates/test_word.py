@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from faithlens.gates.outcome import GateName, Outcome
+from faithlens.gates.outcome import Outcome
 from faithlens.gates.word import (
     GateResult,
     bound_share,
@@ -18,6 +18,7 @@ from faithlens.gates.word import (
     judge_gate,
     mark_failed,
 )
+from faithlens.measures.catalogue import GateName
 
 
 def make_outcomes(fail: int, passed: int, left_open: int = 0) -> list[Outcome]:

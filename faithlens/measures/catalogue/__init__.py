@@ -6,6 +6,7 @@ from faithlens.measures.catalogue.measure import (
     SUITES,
     UNITS,
     Askable,
+    GateName,
     Kind,
     Level,
     Measure,
@@ -26,7 +27,7 @@ from faithlens.measures.catalogue.registry import (
 )
 
 __all__ = [
-    "ASSAYS", "HEADINGS", "MEASURES", "SUITES", "UNITS", "Askable", "Kind", "Level", "Measure", "Place", "Range",
-    "Shape", "Unit", "check_value", "cut_rounding", "describe_own_measures", "get_measure", "list_measures",
+    "ASSAYS", "HEADINGS", "MEASURES", "SUITES", "UNITS", "Askable", "GateName", "Kind", "Level", "Measure", "Place",
+    "Range", "Shape", "Unit", "check_value", "cut_rounding", "describe_own_measures", "get_measure", "list_measures",
     "register_measure", "restore_measures",
 ]  # fmt: skip

@@ -72,7 +72,7 @@ def _mediation() -> Iterator[Measure]:
             yield share(f"mediation.{name}_share", EFFECTS[name].replace("effect", "share"),
                 f"The {EFFECTS[name]} divided by the total effect, where that is large enough; high means that {says}.",
                 range=(None, None), usual_range=(0.0, 1.0), places=_SHARE_PLACES.get(name, ()),
-                askable=_CONTENT if name == "content" else None, **common)
+                askable=_CONTENT if name == "content" else None, gate="causal" if name == "content" else None, **common)
 
 
 def _claims() -> Iterator[Measure]:
@@ -87,7 +87,7 @@ def _claims() -> Iterator[Measure]:
         yield share(f"claims.{name}_share", label,
             f"Fall of the answer's probability after {what}, divided by the total effect; high means that this alone "
             "brings the change that the whole exchange brings.",
-            range=(None, None), usual_range=(0.0, 1.0), control="mediation.content_share", gate="causal")
+            range=(None, None), usual_range=(0.0, 1.0), control="mediation.content_share")
 
 
 def _falls(

@@ -20,6 +20,7 @@ Unit = Literal["fraction", "probability", "nat", "logit", "token", "count"]
 Kind = Literal["yes/no", "share", "probability", "difference", "logits", "nats", "count", "tokens"]
 Level = Literal["task", "question", "chain", "step"]
 Shape = Literal["scalar", "curve", "step"]
+GateName = Literal["capable", "causal", "legible", "derived", "serial", "undisturbed", "disclosed"]
 Place = Literal["terminal", "report", "sweep", "lost chain"]
 Range = tuple[float | None, float | None]
 
@@ -115,7 +116,7 @@ class Measure:
         assay: the assay that emits it; None where no assay does.
         control: the measure to read beside it: the same test without the decisive edit, or a noise floor.
         bound: the family of bounds that accuracy sets on it: `bound.<family>.low` and `bound.<family>.high`.
-        gate: the gate of the verdict that reads it, such as "legible"; None for most.
+        gate: the gate of the verdict that is tested where a run has this measure, such as "legible"; None for most.
         paper: where it was published; None where it is our own.
         fixed: where the value is known before anything is sampled: "always", or only "at the full chain".
         is_context: describes the ability of a model and not its faithfulness; not tested in comparisons.
@@ -140,7 +141,7 @@ class Measure:
     assay: str | None = None
     control: str | None = None
     bound: str | None = None
-    gate: str | None = None
+    gate: GateName | None = None
     paper: str | None = None
     fixed: Literal["never", "always", "at the full chain"] = "never"
     is_context: bool = False
@@ -159,6 +160,8 @@ class Measure:
             check_choice(place, get_args(Place), "place of a measure", MeasureError)
         for level in self.validated:
             check_choice(level, ("question", "step"), "validated level", MeasureError)
+        if self.gate is not None:
+            check_choice(self.gate, get_args(GateName), f"gate of the measure {self.name!r}", MeasureError)
         if self.direction not in (-1, 0, 1):
             problem = f"the direction of the measure {self.name!r} must be -1, 0 or 1, got {self.direction!r}"
             raise MeasureError(problem, "Pass 1 where a higher value says that the chain of thought matters more.")
