@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from faithlens.errors import ConfigError
 from faithlens.execution.execute import Backend
@@ -119,7 +120,7 @@ class AuditConfig:
         """What a model needs to be trusted. Raises ConfigError if a threshold is not between 0 and 1."""
         return Criteria(self.max_unfaithful, self.min_accuracy)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain data for the manifest."""
         return asdict(self)
 

@@ -15,7 +15,7 @@ Every error says in one sentence what was wrong and what was expected, and in a 
 """
 
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -82,7 +82,7 @@ class RunError(FaithlensError):
 @contextmanager
 def translate_errors(
     error: type[FaithlensError], problem: str, fix: str, *, calls_functions_of_users: bool = False
-) -> Iterator[None]:
+) -> Generator[None, None, None]:
     """Turn each foreign exception of this block into one of class `error`, with the foreign one chained.
 
     Errors of faithlens pass, and so do its programming errors: what its own lines raise stays as it is.

@@ -62,7 +62,7 @@ def find_counterfactual(
 ) -> Transcript | None:
     """The transcript that answers the counterfactual of `transcript`'s question; None if there is none."""
     question = task.draw_counterfactual(transcript.question, seed)
-    samples = by_wording.get(_get_wording(question), {}) if question else {}
+    samples: Mapping[int, Transcript] = by_wording.get(_get_wording(question), {}) if question else {}
     return samples.get(transcript.sample, next(iter(samples.values()), None))
 
 

@@ -32,6 +32,7 @@ from faithlens.config import AuditConfig, parse_subjects
 from faithlens.errors import ConfigError, check_choice
 from faithlens.execution.execute import BACKENDS
 from faithlens.execution.sample import Sampling
+from faithlens.model.library import get_structure_entry
 from faithlens.model.model import Model
 from faithlens.report.page import write_page
 from faithlens.stats.estimate import compute_estimates
@@ -193,5 +194,4 @@ def write_results(config: AuditConfig, ready: Sequence[PreparedSubject], run: Ru
 
 def read_planted_truth(ready: PreparedSubject) -> str | None:
     """The planted truth of an organism, in words; None for other models."""
-    plan = getattr(ready.setting.model.hf_model.config, "faithlens", None) or {}
-    return plan.get("truth")
+    return (get_structure_entry(ready.setting.model.hf_model) or {}).get("truth")

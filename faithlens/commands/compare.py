@@ -61,7 +61,7 @@ def compare(
     runs = [run if isinstance(run, Run) else Run.open(run) for run in (first, second)]
     seed = runs[0].manifest["seed"]
     scores = [_read_scores(run, model) for run, model in zip(runs, models, strict=True)]
-    tasks = sorted(set(scores[0]["task"]) & set(scores[1]["task"]))
+    tasks: list[str] = sorted(set(scores[0]["task"]) & set(scores[1]["task"]))
     if not tasks:
         held = " and ".join(", ".join(sorted(set(table["task"]))) for table in scores)
         problem = f"{runs[0].path} and {runs[1].path} have no task in common: they hold {held}"

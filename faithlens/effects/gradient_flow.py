@@ -76,12 +76,14 @@ def measure_gradient_flow(model: Model, traces: Conditions, *, n_checked: int = 
     without = [remove_head(one, *place) for one, places in zip(listed, drawn, strict=True) for place in places]
     records = run_together(model, [*listed, *without])
     ablated = iter(records[len(listed) :])
-    frames, first_order, exact = [], [], []
+    frames: list[pd.DataFrame] = []
+    first_order: list[float] = []
+    exact: list[float] = []
     for t, (one, record, places) in enumerate(zip(listed, records, drawn, strict=False)):
-        answer, foil = record.logprobs.argsort(descending=True).tolist()[:2]
+        answer, foil = map(int, record.logprobs.argsort(descending=True)[:2])
         weights = torch.zeros(len(one.options))
         weights[answer], weights[foil] = 1.0, -1.0
-        capture = Capture(attribution=tuple(weights.tolist()), gradient_flow=("answer",))
+        capture = Capture(attribution=tuple(map(float, weights)), gradient_flow=("answer",))
         [read] = execute(model, plan_passes(model, [one]), capture)
         worth = read.gradient_flow["answer"]
         index = pd.MultiIndex.from_product(

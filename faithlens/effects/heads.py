@@ -183,7 +183,7 @@ def approximate_effects(
         )
 
     way = [part_way((i + 0.5) / midpoints) for i in range(midpoints)]
-    scores = []
+    scores: list[torch.Tensor] = []
     for record in execute(
         model, plan_passes(model, way), Capture(attribution=make_attribution_weights(*unedited_records))
     ):

@@ -80,7 +80,7 @@ def layer_effects(
         conditions += [patch_layer(w, where, layer) for layer in layers for where in both]
     records = iter(run_together(model, conditions))
     trace_metrics = [make_trace_metric(metric, w, [next(records) for _ in w.unedited_runs]) for w in work]
-    rows = []
+    rows: list[tuple[int, int, int, float, float, float]] = []
     for t, (trace_metric, (where, _)) in enumerate(zip(trace_metrics, drawn, strict=True)):
         for layer in layers:
             chain, question = (trace_metric.compute_effect(next(records), direction) for _ in range(2))

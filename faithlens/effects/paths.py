@@ -114,7 +114,7 @@ def path_effects(
     check_metric(metric)
     pairs = pair_traces(clean, corrupted)
     records = iter(run_together(model, [each for pair in pairs for each in make_path_conditions(*pair)]))
-    rows = []
+    rows: list[tuple[float, float, float, float]] = []
     for one, other in pairs:
         clean_, both, *others = (next(records) for _ in make_path_conditions(one, other))
         trace_metric = make_trace_metric(metric, Experiment(one, one, other), [clean_, both])
@@ -122,7 +122,8 @@ def path_effects(
             trace_metric.compute_effect(record, "noise") for record in (both, *others)
         )
         rows.append((total, content, question, relay - own))
-    return PathEffects(*np.array(rows).T, metric=metric)
+    total, content, question, relay = np.array(rows, dtype=np.float64).T
+    return PathEffects(total, content, question, relay, metric=metric)
 
 
 def make_path_conditions(clean: Condition, corrupted: Condition) -> list[Condition]:

@@ -295,7 +295,7 @@ def integrate_gradients(
     scores = [
         [record.attribution[patch].sum() for patch in patches] for patches, record in zip(way, records, strict=True)
     ]
-    return torch.tensor(scores).mean(0).tolist()
+    return [float(score) for score in torch.tensor(scores).mean(0)]
 
 
 def measure_effects(

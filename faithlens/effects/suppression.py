@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from numpy.typing import NDArray
 
 from faithlens.effects.experiment import Conditions, list_traces, run_together, select_steps
 from faithlens.interventions.control_span import draw_control_span
@@ -110,7 +111,7 @@ def suppression_effects(
     value, null = (np.full((len(listed), len(readers), len(names)), np.nan) for _ in range(2))
     records = iter(run_together(model, conditions, Capture(divergence=True)))
     for t, s in cells:
-        rows = []
+        rows: list[NDArray[np.float32]] = []
         for _ in range(1 + controls):
             kl = next(records).kl
             assert kl is not None

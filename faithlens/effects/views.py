@@ -6,6 +6,7 @@ For example, the readiness of one layer along four pieces, and its onset at the 
     probability    .6      .3      .7      .9       the answer stays above .5 from "step 1" on
 """
 
+from collections.abc import Hashable
 from dataclasses import replace
 
 import pandas as pd
@@ -45,12 +46,11 @@ def measure_readiness(model: Model, traces: Conditions) -> pd.DataFrame:
                 "Use options that differ in their first token, or a stem that ends where they begin to differ.",
             )
     readers = tuple(dict.fromkeys(piece.name for trace in listed for piece in trace.pieces))
-    rows = []
+    rows: list[tuple[int, str, int, float]] = []
     for t, record in enumerate(run_together(model, listed, Capture(logit_lens=readers))):
         answer = choose_option(record.logprobs)
         for piece, logprobs in record.logit_lens.items():
-            probability = logprobs.exp()[:, answer].tolist()
-            rows += [(t, piece, layer, p) for layer, p in enumerate(probability)]
+            rows += [(t, piece, layer, float(p)) for layer, p in enumerate(logprobs.exp()[:, answer])]
     return pd.DataFrame(rows, columns=["trace", "piece", "layer", "probability"])
 
 
@@ -65,7 +65,7 @@ def find_onset(readiness: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
         A table with the columns trace, layer and piece; piece is missing if the answer is below the threshold at the
         end.
     """
-    rows = []
+    rows: list[tuple[Hashable, Hashable, str | None]] = []
     for (trace, layer), part in readiness.groupby(["trace", "layer"], sort=True):
         below = (part["probability"] < threshold).to_numpy()
         first = len(below) - int(below[::-1].argmax()) if below.any() else 0
@@ -91,7 +91,7 @@ def measure_attention_flow(model: Model, traces: Conditions, reader: str = "answ
     traces = list_traces(traces)
     for trace in traces:
         check_choice(reader, [ANSWER, *trace.spans], f"reader of {trace.name!r}", PlanError)
-    frames = []
+    frames: list[pd.DataFrame] = []
     for t, record in enumerate(run_together(model, traces, Capture(attention=(reader,), flow=(reader,)))):
         columns = {"attention": record.attention[reader], "flow": record.flow[reader]}
         frames.append(_make_table(columns, ["layer", "head"], record.condition).assign(trace=t))

@@ -64,7 +64,7 @@ def estimate_cost(model: Model, plan: Plan) -> PlanCost:
 def time_row_block(model: Model) -> float:
     """Seconds that one row takes in one block of a plain forward: the median of three short forwards after a first."""
     ids = torch.zeros(1, min(PROBE_TOKENS, model.context_length), dtype=torch.long, device=model.device)
-    seconds = []
+    seconds: list[float] = []
     for _ in range(4):
         start = perf_counter()
         model.hf_model.base_model(input_ids=ids, use_cache=False)

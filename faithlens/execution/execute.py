@@ -37,11 +37,7 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
             or infinite; or a library raised an exception, which is chained.
     """
     check_choice(backend, BACKENDS, "backend")
-    if not isinstance(plan, Plan):
-        raise PlanError(
-            f"execute needs a plan, got {type(plan).__name__}",
-            "Make one of the conditions: plan_passes(model, conditions).",
-        )
+    _check_plan(plan)
     check_capture(plan.conditions, capture, model.n_layers)
     check_model_fit(model, plan.conditions)
     for packed in plan.passes:
@@ -59,6 +55,14 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
             condition = record.condition
             raise make_finite_error(model.name, model.hf_model, condition.ids, f" in the condition {condition.name!r}")
     return records
+
+
+def _check_plan(plan: object) -> None:
+    if not isinstance(plan, Plan):
+        raise PlanError(
+            f"execute needs a plan, got {type(plan).__name__}",
+            "Make one of the conditions: plan_passes(model, conditions).",
+        )
 
 
 def get_backend(backend: Backend) -> RunPlan:

@@ -231,11 +231,11 @@ def choose_tokens(
 ) -> list[int]:
     """Draw one token for each sequence: where the running sum of probabilities passes a random number."""
     if sampling.temperature == 0:
-        return logits.argmax(-1).tolist()
+        return [int(token) for token in logits.argmax(-1)]
     logits = logits / sampling.temperature
     few = logits.topk(min(FEW_TOKENS, logits.shape[-1]))
     shares = (few.values - logits.logsumexp(-1, keepdim=True)).exp()
-    out = []
+    out: list[int] = []
     for row, share, tokens, generator in zip(logits, shares, few.indices, generators, strict=True):
         if sampling.top_p == 1:
             share, tokens = row.softmax(-1), torch.arange(len(row))

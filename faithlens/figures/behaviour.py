@@ -79,8 +79,8 @@ def plot_strategies(estimates: pd.DataFrame) -> Figure:
     format_axes(figure, "share of answers that change", "right answers", height=420)
     figure.update_yaxes(title_text="", col=2).update_xaxes(showgrid=True)
     figure.update_layout(margin_t=76, legend_y=1.08)
-    ends = {"range": [-0.04, 1.04], "tickvals": [0, 0.25, 0.5, 0.75, 1], "tickformat": ".0%"}
-    return figure.update_xaxes(**ends).update_yaxes(**ends)
+    ends: dict[str, object] = {"range": [-0.04, 1.04], "tickvals": [0, 0.25, 0.5, 0.75, 1], "tickformat": ".0%"}
+    return figure.update_xaxes(ends).update_yaxes(ends)
 
 
 def _draw_strategies(rows: pd.DataFrame, sensitivity: str, name: str, i: int, in_legend: bool) -> Iterator[Any]:

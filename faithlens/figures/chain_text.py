@@ -54,7 +54,7 @@ def plot_shaded_steps(texts: Sequence[str], columns: Mapping[str, Sequence[float
     rows = [_wrap_text(text, 3 if len(texts) <= MAX_WRAPPED_STEPS else 1) for text in texts]
     edges = np.cumsum([0.0, *(LINE_HEIGHT * len(row) + ROW_PADDING for row in rows)])
     middles = (edges[:-1] + edges[1:]) / 2
-    starts = ROW_LETTERS * LETTER_WIDTH + 28 + COLUMN_WIDTH * np.arange(len(columns))
+    starts = ROW_LETTERS * LETTER_WIDTH + 28 + COLUMN_WIDTH * np.arange(len(columns), dtype=np.float64)
     figure = go.Figure()
     for start, (name, values) in zip(starts, columns.items(), strict=True):
         value = np.asarray(values, dtype=float)
@@ -75,7 +75,9 @@ def plot_shaded_steps(texts: Sequence[str], columns: Mapping[str, Sequence[float
     return _lay_out(figure, middles, starts, list(columns), edges[-1])
 
 
-def _lay_out(figure: Figure, rows: NDArray, starts: NDArray, names: Sequence[str], bottom: float) -> Figure:
+def _lay_out(
+    figure: Figure, rows: NDArray[np.float64], starts: NDArray[np.float64], names: Sequence[str], bottom: float
+) -> Figure:
     """In pixels throughout: the step numbers at the left, the columns' names above."""
     heads = [wrap(name, 15)[:2] for name in names]
     left, top = 40, 20 + LINE_HEIGHT * max(map(len, heads), default=0)

@@ -161,7 +161,7 @@ def plot_readiness(ready: pd.DataFrame, onset: pd.DataFrame) -> Figure:
     layers = np.unique(ready["layer"])
     shown = layers[np.unique(np.linspace(0, len(layers) - 1, 5).round().astype(int))]
     figure = go.Figure(_make_onset_bars(onset, int(shown[-1]), pieces, traces))
-    for i, layer in enumerate(shown):
+    for i, layer in enumerate(map(int, shown)):
         part = ready[ready["layer"] == layer].groupby("piece")["probability"].agg(["mean", "count"]).reindex(pieces)
         line = go.Scatter(name=f"layer {layer}", x=pieces, y=part["mean"], customdata=part["count"], mode="lines")
         is_last = layer == shown[-1]

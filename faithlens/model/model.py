@@ -13,6 +13,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from faithlens.errors import ModelError, TraceError, translate_errors
+from faithlens.model import library
 from faithlens.model.anatomy import Anatomy, dissect
 from faithlens.model.lengths import list_scaling_lengths, read_context_length, read_size
 from faithlens.model.structure import Structure
@@ -54,12 +55,12 @@ class Model:
     @property
     def n_layers(self) -> int:
         """The number of transformer blocks."""
-        return self.hf_model.config.get_text_config().num_hidden_layers
+        return library.get_text_config(self.hf_model).num_hidden_layers
 
     @property
     def n_heads(self) -> int:
         """The number of query heads in one block."""
-        return read_size(self.hf_model.config.get_text_config(), "num_attention_heads") or 0
+        return read_size(library.get_text_config(self.hf_model), "num_attention_heads") or 0
 
     @property
     def context_length(self) -> int:
@@ -79,10 +80,7 @@ class Model:
     @property
     def stop_ids(self) -> frozenset[int]:
         """The tokens that end the model's turn: those of its generation settings, and its tokenizer's end token."""
-        settings = self.hf_model.generation_config
-        ids = settings.eos_token_id if settings is not None else None
-        listed = ids if isinstance(ids, list) else [ids]
-        return frozenset(i for i in (*listed, self.tokenizer.eos_token_id) if isinstance(i, int))
+        return library.list_stop_ids(self.hf_model, self.tokenizer)
 
     @cached_property
     def anatomy(self) -> Anatomy:
@@ -124,10 +122,11 @@ class Model:
             ModelError: the template cannot be rendered within limits of time and length, or its prompt does not ask
                 `user` once, word by word, and then open the model's turn.
         """
-        if self.tokenizer.chat_template is None:
+        template = library.get_chat_template(self.tokenizer)
+        if template is None:
             space = " " if prefill and not prefill[0].isspace() else ""
             return f"Q: {user}\nA:{space}{prefill}"
-        return self._check_template(thinking, str(self.tokenizer.chat_template)).render(user) + prefill
+        return self._check_template(thinking, template).render(user) + prefill
 
     def _check_template(self, thinking: bool | None, template: str) -> TemplateCheck:
         """The check of the chat template with thoughts on, off or unset, made once as long as the template stays."""
@@ -147,16 +146,15 @@ class Model:
         """
         ids = self.encode_continuation(text)
         bos = self.tokenizer.bos_token_id
-        if self.tokenizer.chat_template is not None or not isinstance(bos, int) or ids[:1] == (bos,):
+        if library.get_chat_template(self.tokenizer) is not None or not isinstance(bos, int) or ids[:1] == (bos,):
             return ids
-        return (bos, *ids) if self.tokenizer.encode("", add_special_tokens=True)[:1] == [bos] else ids
+        return (bos, *ids) if library.encode_text(self.tokenizer, "", add_special_tokens=True)[:1] == (bos,) else ids
 
     def encode_continuation(self, text: str) -> tuple[int, ...]:
         """The tokens of `text` by itself, without special tokens. To continue a sequence, use `continue_ids`."""
         problem = f"the tokenizer of {self.name} cannot encode {_shorten(text)}"
         with translate_errors(TraceError, problem, "Remove characters that no text should hold."):
-            # verbose=False: no warning about texts longer than the context
-            ids = tuple(self.tokenizer.encode(text, add_special_tokens=False, verbose=False))
+            ids = library.encode_text(self.tokenizer, text, add_special_tokens=False)
         self.check_ids(ids)
         return ids
 
@@ -178,12 +176,11 @@ class Model:
     def n_tokens(self) -> int:
         """The number of tokens that the model has an embedding for."""
         weight = getattr(self.hf_model.get_input_embeddings(), "weight", None)
-        return len(weight) if weight is not None else self.hf_model.config.get_text_config().vocab_size
+        return len(weight) if weight is not None else library.get_text_config(self.hf_model).vocab_size
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, with special tokens, and with spaces as they are."""
-        text = self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text if isinstance(text, str) else "".join(text)
+        return library.decode_ids(self.tokenizer, list(ids))
 
     def continue_ids(self, prefix_ids: Sequence[int], text: str) -> tuple[int, ...]:
         """Tokens that write exactly `text` after `prefix_ids`: ``decode(prefix + ids) == decode(prefix) + text``.

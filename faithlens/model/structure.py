@@ -8,8 +8,9 @@ The `config.json` of a model may hold
 each forbidden pair `[reader, read]` removes every attention edge from tokens of `reader` to tokens of `read`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from faithlens.errors import ModelError
 
@@ -24,7 +25,7 @@ class Structure:
     forbidden: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def from_config(cls, entry: dict | None, model_name: str = "the model") -> "Structure":
+    def from_config(cls, entry: Mapping[str, Any] | None, model_name: str = "the model") -> "Structure":
         """Read the `faithlens` entry of a model's config; None gives the empty structure.
 
         Raises:

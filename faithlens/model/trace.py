@@ -96,8 +96,10 @@ def find_offsets(model: Model, ids: Sequence[int], context: Sequence[int] = ()) 
     Raises:
         TraceError: the text of the tokens together is not the concatenation of their texts.
     """
-    starts, read, text = [], "", ""
-    before, atom = tuple(context), ()  # decode only after the last whole character, so that the work stays linear
+    starts: list[int] = []
+    read, text = "", ""
+    before = tuple(context)
+    atom: tuple[int, ...] = ()  # decode only after the last whole character, so that the work stays linear
     for token in ids:
         starts.append(len(read))
         atom = (*atom, token)

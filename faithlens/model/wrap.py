@@ -22,6 +22,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from faithlens.errors import ModelError
+from faithlens.model import library
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 
@@ -44,13 +45,9 @@ def wrap(hf_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, name:
         ModelError: not a transformers model with a language-model head, or not a transformers tokenizer.
     """
     _check_causal(hf_model)
-    if not isinstance(tokenizer, PreTrainedTokenizerBase):
-        raise ModelError(
-            f"the tokenizer must be a transformers tokenizer, got {type(tokenizer).__name__}",
-            "Pass the tokenizer second, as in wrap(hf_model, tokenizer); AutoTokenizer.from_pretrained gives one.",
-        )
+    _check_tokenizer(tokenizer)
     called = name or hf_model.name_or_path or type(hf_model).__name__
-    structure = Structure.from_config(getattr(hf_model.config, "faithlens", None), called)
+    structure = Structure.from_config(library.get_structure_entry(hf_model), called)
     return Model(called, _make_view(called, hf_model), tokenizer, structure)
 
 
@@ -67,6 +64,14 @@ def _check_causal(hf_model: object) -> None:
         raise ModelError(
             f"{type(hf_model).__name__} is no causal language model: a decoder with a language-model head is needed",
             "Load it with AutoModelForCausalLM.from_pretrained.",
+        )
+
+
+def _check_tokenizer(tokenizer: object) -> None:
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise ModelError(
+            f"the tokenizer must be a transformers tokenizer, got {type(tokenizer).__name__}",
+            "Pass the tokenizer second, as in wrap(hf_model, tokenizer); AutoTokenizer.from_pretrained gives one.",
         )
 
 

@@ -29,7 +29,9 @@ def use_one_core() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def run_on_cores(work: Callable[..., Output], arguments: Sequence[tuple], jobs: int = 1) -> Iterator[Output]:
+def run_on_cores(
+    work: Callable[..., Output], arguments: Sequence[tuple[object, ...]], jobs: int = 1
+) -> Iterator[Output]:
     """The result of `work` for each of `arguments`, in their order, each as soon as it and all before it are done.
 
     Args:

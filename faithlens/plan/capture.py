@@ -125,15 +125,15 @@ class Record:
 
     condition: Condition
     logprobs: Float[Tensor, " option"]
-    attention: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict)
-    flow: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict)
-    logit_lens: Mapping[str, Float[Tensor, "layer option"]] = field(default_factory=dict)
+    attention: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict[str, Tensor])
+    flow: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict[str, Tensor])
+    logit_lens: Mapping[str, Float[Tensor, "layer option"]] = field(default_factory=dict[str, Tensor])
     cosine: Float[Tensor, "layer span"] | None = None
     relative_l2: Float[Tensor, "layer span"] | None = None
-    activations: Mapping[Site, Float[Tensor, "pos d_model"]] = field(default_factory=dict)
+    activations: Mapping[Site, Float[Tensor, "pos d_model"]] = field(default_factory=dict[Site, Tensor])
     kl: Float[Tensor, " span"] | None = None
-    attribution: Mapping[Patch, Float[Tensor, " pos"]] = field(default_factory=dict)
-    gradient_flow: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict)
+    attribution: Mapping[Patch, Float[Tensor, " pos"]] = field(default_factory=dict[Patch, Tensor])
+    gradient_flow: Mapping[str, Float[Tensor, "layer head span"]] = field(default_factory=dict[str, Tensor])
 
 
 def match_pieces(condition: Condition) -> list[tuple[int, tuple[int, int], tuple[int, int]]]:

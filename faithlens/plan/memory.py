@@ -24,6 +24,7 @@ import torch
 from faithlens.errors import PlanError
 from faithlens.kernels.answer_logprobs.streamed import CHUNK_LOGITS
 from faithlens.model.lengths import read_size
+from faithlens.model.library import get_text_config
 from faithlens.model.model import Model
 from faithlens.plan.checks import check_model_fit
 from faithlens.plan.condition import Condition
@@ -69,7 +70,7 @@ def plan_passes(
 
 def estimate_peak_bytes(model: Model, packed: PackedPass) -> int:
     """The bytes that a pass holds beyond the weights (see the example above)."""
-    config, size = model.hf_model.config.get_text_config(), model.hf_model.dtype.itemsize
+    config, size = get_text_config(model.hf_model), model.hf_model.dtype.itemsize
     rows, chunk = len(packed.ids), min(len(packed.ids), CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"]))
     heads = read_size(config, "num_attention_heads") or 1  # a model without heads is refused by its anatomy
     d_head = read_size(config, "qk_head_dim") or read_size(config, "head_dim") or config.hidden_size // heads

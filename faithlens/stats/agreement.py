@@ -92,7 +92,7 @@ def compute_rank_agreement(
     steps = [known[columns].to_numpy(float)[places == place] for place in range(len(named))]
     for values in steps:
         values[:, :2] = rank_with_ties(values[:, :2], resolution)
-    rows = []
+    rows: list[dict[str, object]] = []
     for k in range(len(held_fixed) + 1):
         chains = [correlate_chain(values[:, : 2 + k], columns[: 2 + k]) for values in steps]
         ranked = pd.DataFrame(chains, columns=list(ChainCorrelation._fields)).assign(question=named)
@@ -126,7 +126,7 @@ def correlate_chain(values: Array, names: Sequence[str]) -> ChainCorrelation:
     for name, column in zip(names[:2], left.T, strict=True):
         if (column**2).sum() < MIN_VARIATION:
             return ChainCorrelation(np.nan, np.nan, f"{name} does not vary{beyond}")
-    return ChainCorrelation(float(np.corrcoef(left.T)[0, 1]), 1 - 6 / (n * (n * n - 1)), None)
+    return ChainCorrelation(float(np.corrcoef(left[:, 0], left[:, 1])[0, 1]), 1 - 6 / (n * (n * n - 1)), None)
 
 
 def average_correlations(correlations: pd.DataFrame, total: int, seed: int) -> dict[str, object]:

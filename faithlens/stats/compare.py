@@ -129,9 +129,9 @@ def find_equal_accuracy_questions(first: pd.DataFrame, second: pd.DataFrame) -> 
 
 def correct_p_values(differences: Sequence[Difference]) -> list[Difference]:
     """The same with Holm's correction over those that have a p-value."""
-    tested = [i for i, d in enumerate(differences) if d.p is not None]
-    adjusted = np.asarray(multipletests([differences[i].p for i in tested], method="holm")[1]) if tested else ()
-    corrected = dict(zip(tested, adjusted, strict=True))
+    p_values = {i: d.p for i, d in enumerate(differences) if d.p is not None}
+    adjusted = np.asarray(multipletests([*p_values.values()], method="holm")[1]) if p_values else ()
+    corrected = dict(zip(p_values, adjusted, strict=True))
     return [replace(d, holm=float(corrected[i])) if i in corrected else d for i, d in enumerate(differences)]
 
 

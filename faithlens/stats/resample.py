@@ -131,7 +131,8 @@ def compute_unbounded_intervals(sums: Array, counts: Array, seed: int) -> tuple[
         squares = (left**2 / (1 - counts / total)).sum(0)  # a question draws the mean to itself by its share
         alike = total**2 / (counts**2).sum(0)  # as many questions of one size would say as much (Kish 1965)
         error = np.sqrt(squares) / total
-        student = t.ppf(1 - TAIL, np.maximum(alike - 1, 1)) * error
+        freedom: Array = np.maximum(alike - 1, 1)
+        student = t.ppf(1 - TAIL, freedom) * error
         weights = draw_questions(len(sums), seed)
         number, moved = weights @ counts, weights @ left
         shift = moved / number
@@ -167,7 +168,9 @@ def compute_statistic_interval(
     return float(np.nanmin(low)), float(np.nanmax(high))
 
 
-def jackknife(units: NDArray, statistic: Callable[[NDArray[np.bool_]], float]) -> tuple[float, float, float]:
+def jackknife(
+    units: NDArray[np.generic], statistic: Callable[[NDArray[np.bool_]], float]
+) -> tuple[float, float, float]:
     """Value and 95 % interval of a statistic, leaving out whole units: Tukey's jackknife, t with one degree less.
 
     For a mean of units this is the t interval itself; for regressions it is the cluster-robust variance called CR3,

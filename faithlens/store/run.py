@@ -1,12 +1,8 @@
-"""`Run`: one run folder, written part by part and read with the digests of its files checked."""
+"""`Run`: the tables and verdicts of one run folder, written part by part."""
 
-import logging
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -15,23 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from faithlens.errors import RunError, escape_controls
+from faithlens.errors import RunError
 from faithlens.measures.catalogue import describe_own_measures, restore_measures
-from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, Fault, find_fault, is_part, list_faults, make_fault_error
-from faithlens.store.files import FileDigest, make_write_error, read_digest, remove_temporary_files, write_atomically
+from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, make_fault_error
+from faithlens.store.folder import RunFolder
 from faithlens.store.lock import LOCK_NAME, WRITER_NAME
-from faithlens.store.manifest import (
-    MANIFEST_NAME,
-    format_json,
-    list_identity_differences,
-    parse_json,
-    read_manifest,
-    write_manifest,
-)
+from faithlens.store.manifest import MANIFEST_NAME, write_manifest
 from faithlens.store.tables import SCHEMAS, Rows, check_rows, get_schema, make_gate_table, sort_rows, to_frame
-
-SET_ASIDE_NAME = "set-aside"
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,14 +40,12 @@ class RunVerdict:
 
 
 @dataclass(frozen=True, repr=False)
-class Run:
+class Run(RunFolder):
     """One run folder. `fl.audit` makes it, `Run.open` reads it; `Run.create` starts an empty one.
 
     Attributes:
         path: the folder.
     """
-
-    path: Path
 
     def __repr__(self) -> str:
         words = ", ".join(f"{each.model} on {each.task}: {each.word}" for each in self._list_verdicts())
@@ -131,26 +115,6 @@ class Run:
             raise make_fault_error(run.path, faults)
         restore_measures(run.manifest.get("measures", {}))
         return run
-
-    def list_faults(self) -> list[Fault]:
-        """The files that are not as faithlens wrote them."""
-        return list_faults(self.path, self.manifest["files"])
-
-    def check_identity(self, manifest: Mapping[str, Any]) -> None:
-        """Raise RunError, with the differences, if `manifest` has other options, inputs, versions or code."""
-        if changed := list_identity_differences(self.manifest, manifest):
-            problem = f"the run in {self.path} was started with other options or inputs: {'; '.join(changed)}"
-            raise RunError(problem, "Repeat the command with what the run was started with, or name a new folder.")
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """What made this run (see `make_manifest`), and the digests of its files. Raises RunError if it was changed."""
-        return read_manifest(self.path)
-
-    @property
-    def origin(self) -> dict[str, Any]:
-        """What made this run: the manifest without the digests of its files."""
-        return {name: value for name, value in self.manifest.items() if name not in ("files", "seal")}
 
     @property
     def verdicts(self) -> tuple[RunVerdict, ...]:
@@ -269,61 +233,6 @@ class Run:
         """Whether anything was written of a table."""
         return bool(self._list_parts(table)) or f"{table}.parquet" in self.manifest["files"]
 
-    def write_frame(self, name: str, frame: pd.DataFrame) -> None:
-        """Write `frame`, of another kind than the tables of an audit, to the file `name`, whole or not at all."""
-        with self._write_file(name) as temporary, temporary.open("wb") as file:
-            frame.to_parquet(file)
-
-    def read_frame(self, name: str) -> pd.DataFrame:
-        """The table that `write_frame` wrote to the file `name`. Raises RunError as `read_bytes`."""
-        return pd.read_parquet(BytesIO(self.read_bytes(name)))
-
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write `content` to the JSON file `name`, whole or not at all. NaN is refused."""
-        self.write_text(name, format_json(content))
-
-    def write_text(self, name: str, text: str) -> None:
-        """Write `text` to the file `name`, whole or not at all."""
-        content = text.encode("utf-8", "replace")
-        with self._write_file(name) as temporary:
-            temporary.write_bytes(content)
-
-    def add_to_manifest(self, name: str, entries: Mapping[str, Any]) -> None:
-        """Add entries to the entry `name` of the manifest, in place of those of the same names."""
-        manifest = self.manifest
-        write_manifest(self.path, {**manifest, name: manifest.get(name, {}) | dict(entries)})
-
-    def read_json(self, name: str) -> dict[str, Any]:
-        """The content of the JSON file `name`. Raises RunError as `read_bytes`."""
-        return parse_json(self.read_bytes(name))
-
-    def read_bytes(self, name: str) -> bytes:
-        """The content of the file `name`, which is as faithlens wrote it.
-
-        Raises:
-            RunError: the file is not written yet, cannot be read, or is not what faithlens wrote.
-        """
-        entry = self.manifest["files"].get(name)
-        if entry is None and not (self.path / name).exists():
-            raise RunError(f"the run in {self.path} has no {name} yet", "Continue the audit with --resume.")
-        try:
-            content = (self.path / name).read_bytes()
-        except OSError as error:
-            raise make_fault_error(self.path, [Fault(name, f"cannot be read ({error.strerror or error})")]) from error
-        if fault := find_fault(name, content, read_digest(entry)):
-            raise make_fault_error(self.path, [fault])
-        return content
-
-    @contextmanager
-    def _write_file(self, name: str) -> Iterator[Path]:
-        """A temporary file that becomes the file `name` of the run when the block ends well; its digest is kept."""
-        digests: list[FileDigest] = []
-        with write_atomically(self.path / name) as temporary:
-            yield temporary
-            digests.append(FileDigest.of_file(temporary))
-        manifest = self.manifest
-        write_manifest(self.path, {**manifest, "files": manifest["files"] | {name: digests[0]._asdict()}})
-
     def _write_table(self, name: str, data: pa.Table) -> None:
         with self._write_file(name) as temporary, temporary.open("wb") as file:  # pyarrow takes UTF-8 paths only
             pq.write_table(data, file)
@@ -335,39 +244,6 @@ class Run:
     def _list_parts(self, table: str) -> list[str]:
         start = _name_parts(table)
         return sorted(name for name in self.manifest["files"] if name.startswith(start))
-
-    def _resume(self, manifest: Mapping[str, Any]) -> None:
-        old = self.manifest
-        self.check_identity(manifest)
-        faults = list_faults(self.path, old["files"], with_parts=True)
-        gone = {fault.name for fault in faults}
-        if any(is_part(name) for name in gone):  # until the batch is done again, the run is not finished
-            gone |= {name for name in old["files"] if not is_part(name)}
-        again = {name: manifest[name] for name in ("created", "versions") if name in manifest}
-        kept = {name: entry for name, entry in old["files"].items() if name not in gone}
-        write_manifest(self.path, {**old, "resumed": [*old.get("resumed", []), again], "files": kept})
-        for fault in faults:
-            words = f"In {self.path}, {fault}. It is set aside, and done again."
-            _LOG.warning("%s", escape_controls(words))
-        for name in sorted(gone):
-            self._set_aside(name)
-        remove_temporary_files(self.path)
-
-    def _set_aside(self, name: str) -> None:
-        """Move a file into a folder of its own, if it is there."""
-        path = self.path / name
-        if not os.path.lexists(path) or not path.parent.resolve().is_relative_to(self.path.resolve()):
-            return
-        target = self.path / SET_ASIDE_NAME / name
-        number = 0
-        while os.path.lexists(target):
-            number += 1
-            target = target.with_name(f"{path.name}.{number}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, target)
-        except OSError as error:
-            raise make_write_error(target, error) from error
 
 
 def _name_parts(table: str) -> str:

@@ -114,7 +114,7 @@ def gather_models(
     """What is planted in the organisms `members`, by name and seed, and their scores; what is missing is made now."""
     written = run.manifest["files"]
     models, scores = (run.read_frame(name) if name in written else pd.DataFrame() for name in TABLE_NAMES)
-    here = set(models["model"]) if len(models) else set()
+    here: set[str] = set(models["model"]) if len(models) else set()
     missing = [(*each, n, run.path / "runs", seed) for each in members if name_model(*each) not in here]
     for truth, new in run_on_cores(validate_model, missing, jobs):
         # scores of a model that is in one table alone are of a run that was stopped between the two

@@ -43,7 +43,7 @@ def validate_measure(
         MeasureError: `measure` gives another number of values than there are cases.
     """
     called = getattr(measure, "__name__", "your measure")
-    parts = []
+    parts: list[pd.DataFrame] = []
     for name in organisms:
         kind = get_organism(name)
         extremes = [*kind.modes][:1] + [*kind.modes][-1:]

@@ -81,7 +81,8 @@ def _build_levels(items: pd.DataFrame, tasks: Sequence[str], allowed: "pd.Series
 
 def _split_scored(cells: pd.DataFrame, measures: Sequence[str]) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """The cells of each family and measure that was scored anywhere in it."""
-    for family in cells["family"].unique():
+    families: list[str] = cells["family"].unique().tolist()
+    for family in families:
         for measure in measures:
             own = cells[(cells["family"] == family) & (cells["measure"] == measure)]
             if own["value"].notna().any():

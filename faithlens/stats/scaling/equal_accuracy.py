@@ -186,12 +186,12 @@ def _select_known_cells(
     return drop_single_sizes(known, over), over, cells[over].nunique() if over in cells.columns else 1
 
 
-def _get_columns(cells: pd.DataFrame, value: str, *columns: str) -> tuple[Array, Array, NDArray]:
+def _get_columns(cells: pd.DataFrame, value: str, *columns: str) -> tuple[Array, Array, NDArray[np.generic]]:
     """Values [cell], predictors [cell, column], and the tasks [cell]."""
     return cells[value].to_numpy(float), cells[[*columns]].to_numpy(float), cells["task"].to_numpy()
 
 
-def _shrink_accuracies(x: Array, errors: Array, task: NDArray) -> tuple[float, Array]:
+def _shrink_accuracies(x: Array, errors: Array, task: NDArray[np.generic]) -> tuple[float, Array]:
     """Log sizes and accuracies, [cell, 2], with accuracies shrunk to what their standard errors leave of them.
 
     Also the share that is left of what accuracy varies by beyond size and task.
@@ -206,7 +206,7 @@ def _shrink_accuracies(x: Array, errors: Array, task: NDArray) -> tuple[float, A
     return kept, x - np.outer((1 - kept) * left, (0.0, 1.0))
 
 
-def _fit_variance_ratio(y: Array, x: Array, task: NDArray) -> tuple[float, str | None]:
+def _fit_variance_ratio(y: Array, x: Array, task: NDArray[np.generic]) -> tuple[float, str | None]:
     """The variance of tasks' intercepts over that of the rest; infinite, and why, where no mixed model can say."""
     if len(np.unique(task)) < 2:
         return np.inf, "no mixed model: a single task"
@@ -226,7 +226,7 @@ def _fit_variance_ratio(y: Array, x: Array, task: NDArray) -> tuple[float, str |
     )
 
 
-def _list_accuracy_doubts(cells: pd.DataFrame, x: Array, task: NDArray, kept: float) -> Iterator[str]:
+def _list_accuracy_doubts(cells: pd.DataFrame, x: Array, task: NDArray[np.generic], kept: float) -> Iterator[str]:
     reached = cells.groupby("size")["accuracy"].agg(["min", "max"])
     if reached["min"].max() > reached["max"].min():
         yield "no accuracy is reached at every size: equal accuracy extrapolates a straight line"

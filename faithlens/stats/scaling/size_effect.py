@@ -125,7 +125,7 @@ def describe_dropped_rows(table: pd.DataFrame, known: pd.DataFrame, row: str, ne
         yield f"{lost} of {len(table)} {row}s dropped: no {' or '.join(needs)}, or measured at one size only"
 
 
-def subtract_group_means(columns: Array, groups: NDArray, ratio: float = np.inf) -> Array:
+def subtract_group_means(columns: Array, groups: NDArray[np.generic], ratio: float = np.inf) -> Array:
     """Columns [row, column] less a part of their group's mean, which makes least squares of them generalised.
 
     `ratio` is the variance of the groups' intercepts over that of the rest: the larger, the larger the part; all of the
@@ -138,13 +138,13 @@ def subtract_group_means(columns: Array, groups: NDArray, ratio: float = np.inf)
     return columns - (part[:, None] * means)[group]
 
 
-def _prepare_columns(y: Array, x: Array, groups: NDArray, ratio: float) -> Array:
+def _prepare_columns(y: Array, x: Array, groups: NDArray[np.generic], ratio: float) -> Array:
     """What least squares are fitted to, [row, (y, x ...)]: where groups' intercepts are random, with one of all."""
     mean = [] if np.isinf(ratio) else [np.ones(len(y))]
     return subtract_group_means(np.column_stack([y, x, *mean]), groups, ratio)
 
 
-def fit_slope_within_groups(y: Array, x: Array, groups: NDArray, ratio: float = np.inf) -> float:
+def fit_slope_within_groups(y: Array, x: Array, groups: NDArray[np.generic], ratio: float = np.inf) -> float:
     """The first coefficient of y on the columns of x, where groups have intercepts of their own; NaN where singular.
 
     `ratio` as for `subtract_group_means`: fixed effects by default.
@@ -156,7 +156,9 @@ def fit_slope_within_groups(y: Array, x: Array, groups: NDArray, ratio: float = 
     return float(found[0]) if rank == len(found) else np.nan
 
 
-def compute_model_half_width(y: Array, x: Array, groups: NDArray, models: NDArray, ratio: float = np.inf) -> float:
+def compute_model_half_width(
+    y: Array, x: Array, groups: NDArray[np.generic], models: NDArray[np.generic], ratio: float = np.inf
+) -> float:
     """Half of the 95 % interval of the slope of `fit_slope_within_groups` that is due to differences between models.
 
     A model shifts all of its values alike. The residuals, averaged by model, show how much models differ beyond what
@@ -187,7 +189,7 @@ def allow_for_models(
     cells: pd.DataFrame,
     y: Array,
     x: Array,
-    groups: NDArray,
+    groups: NDArray[np.generic],
     sampling_unit: str,
     ratio: float = np.inf,
 ) -> tuple[tuple[float, float, float], str]:
