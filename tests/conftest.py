@@ -13,19 +13,32 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("TRITON_INTERPRET", "1")  # kernels run on the CPU, step by step; read when Triton is imported
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM as Auto
 from transformers import (
+    AfmoeConfig,
+    BloomConfig,
+    CodeGenConfig,
+    DbrxConfig,
     DeepseekV3Config,
+    FalconConfig,
     Gemma2Config,
     Gemma3TextConfig,
+    Gemma4TextConfig,
+    Glm4Config,
     GPT2Config,
+    GPTJConfig,
+    GPTNeoConfig,
     GPTNeoXConfig,
     GptOssConfig,
+    GraniteConfig,
+    GraniteMoeSharedConfig,
+    Llama4TextConfig,
     LlamaConfig,
     MambaConfig,
     MistralConfig,
     MixtralConfig,
+    MptConfig,
     Olmo2Config,
+    OPTConfig,
     Phi3Config,
     PreTrainedTokenizerFast,
     Qwen2Config,
@@ -35,6 +48,7 @@ from transformers import (
     SmolLM3Config,
     set_seed,
 )
+from transformers import AutoModelForCausalLM as Auto
 
 from faithlens.measures.catalogue import Measure, registry
 from faithlens.model.model import Model
@@ -60,9 +74,12 @@ FAMILIES = {
     "mistral": MistralConfig(**SIZES, num_key_value_heads=2, max_position_embeddings=512, sliding_window=12),
 }
 # One test checks that these are packed exactly too. GPT-2 learns its positions, SmolLM3 has none in some layers, OLMo 2
-# norms after each block, Gemma 3 mixes windowed and full layers, Gemma 2 soft-caps scores and logits, gpt-oss has
-# attention sinks, Mixtral, Qwen3-MoE and gpt-oss choose experts token by token, and DeepSeek has values that are
-# narrower than its keys.
+# norms after each block, GLM-4 before and after each, Granite multiplies what blocks add, Gemma 3 mixes windowed and
+# full layers, Gemma 2 soft-caps scores and logits, gpt-oss has attention sinks, Mixtral, Qwen3-MoE and gpt-oss choose
+# experts token by token, and DeepSeek has values that are narrower than its keys.
+MULTIPLIERS = {
+    "residual_multiplier": 0.22, "embedding_multiplier": 12.0, "logits_scaling": 8.0, "attention_multiplier": 0.3,
+}  # fmt: skip
 EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 MORE = {
     "deepseek_v3": DeepseekV3Config(
@@ -77,10 +94,12 @@ MORE = {
     "gemma3": Gemma3TextConfig(
         **SIZES, num_key_value_heads=2, head_dim=8, max_position_embeddings=512, sliding_window=12
     ),
+    "glm4": Glm4Config(**SIZES, num_key_value_heads=2, head_dim=8, max_position_embeddings=512, pad_token_id=0),
     "gpt2": GPT2Config(n_embd=48, n_layer=3, n_head=6, vocab_size=261, n_positions=512),
     "gpt_oss": GptOssConfig(
         **SIZES, **EXPERTS, num_key_value_heads=2, head_dim=8, max_position_embeddings=512, sliding_window=12
     ),
+    "granite": GraniteConfig(**SIZES, **MULTIPLIERS, num_key_value_heads=2, max_position_embeddings=512),
     "mixtral": MixtralConfig(**SIZES, **EXPERTS, num_key_value_heads=2, max_position_embeddings=512),
     "olmo2": Olmo2Config(**SIZES, num_key_value_heads=2, max_position_embeddings=512),
     "phi3": Phi3Config(**SIZES, num_key_value_heads=2, max_position_embeddings=512, pad_token_id=0),
@@ -91,6 +110,57 @@ MORE = {
     ),
     "smollm3": SmolLM3Config(
         **SIZES, num_key_value_heads=2, max_position_embeddings=512, pad_token_id=0, no_rope_layer_interval=2
+    ),
+}  # fmt: skip
+# These are packed exactly too, but TransformerLens does not run them or not all edits of them. Own names beside model
+# types: Falcon in its second architecture, and Falcon with ALiBi.
+OTHERS = {
+    "afmoe": AfmoeConfig(
+        **SIZES, num_key_value_heads=2, head_dim=8, max_position_embeddings=512, num_experts=4, num_experts_per_tok=2,
+        moe_intermediate_size=32, sliding_window=12, num_dense_layers=1, n_group=1, topk_group=1, num_shared_experts=1,
+    ),
+    "bloom": BloomConfig(hidden_size=48, n_layer=3, n_head=6, vocab_size=261),
+    "codegen": CodeGenConfig(n_embd=48, n_layer=3, n_head=8, rotary_dim=4, vocab_size=261, n_positions=512, n_ctx=512),
+    "dbrx": DbrxConfig(
+        d_model=48, n_heads=6, n_layers=3, max_seq_len=512, vocab_size=261,
+        attn_config={"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0},
+        ffn_config={"ffn_hidden_size": 32, "moe_num_experts": 4, "moe_top_k": 2},
+    ),
+    "falcon": FalconConfig(
+        hidden_size=48, num_hidden_layers=3, num_attention_heads=6, vocab_size=261, max_position_embeddings=512,
+    ),
+    "falcon_2": FalconConfig(
+        hidden_size=48, num_hidden_layers=3, num_attention_heads=6, vocab_size=261, max_position_embeddings=512,
+        new_decoder_architecture=True, num_kv_heads=2,
+    ),
+    "falcon_alibi": FalconConfig(
+        hidden_size=48, num_hidden_layers=3, num_attention_heads=6, vocab_size=261, max_position_embeddings=512,
+        multi_query=False, parallel_attn=False, alibi=True, bias=True,
+    ),
+    "gemma4": Gemma4TextConfig(
+        **SIZES, num_key_value_heads=2, head_dim=8, global_head_dim=16, max_position_embeddings=512, sliding_window=12,
+        hidden_size_per_layer_input=8, vocab_size_per_layer_input=261, num_kv_shared_layers=1,
+        layer_types=["sliding_attention", "full_attention", "full_attention"],
+    ),
+    "gpt_neo": GPTNeoConfig(
+        hidden_size=48, num_layers=3, num_heads=6, vocab_size=261, max_position_embeddings=512, window_size=12,
+        attention_types=[[["global", "local", "global"], 1]],
+    ),
+    "gptj": GPTJConfig(n_embd=48, n_layer=3, n_head=6, rotary_dim=4, vocab_size=261, n_positions=512),
+    "granitemoeshared": GraniteMoeSharedConfig(
+        **SIZES, **EXPERTS, **MULTIPLIERS, num_key_value_heads=2, max_position_embeddings=512,
+        shared_intermediate_size=32,
+    ),
+    "llama4": Llama4TextConfig(
+        **SIZES, num_local_experts=4, num_experts_per_tok=1, num_key_value_heads=2, head_dim=8,
+        intermediate_size_mlp=64, max_position_embeddings=512, attention_chunk_size=12,
+        no_rope_layers=[1, 0, 1], floor_scale=4, attn_scale=0.7,
+        interleave_moe_layer_step=2, pad_token_id=0,
+    ),
+    "mpt": MptConfig(d_model=48, n_layers=3, n_heads=6, vocab_size=261, max_seq_len=512),
+    "opt": OPTConfig(
+        hidden_size=48, ffn_dim=96, num_hidden_layers=3, num_attention_heads=6, vocab_size=261,
+        word_embed_proj_dim=48, max_position_embeddings=512,
     ),
 }  # fmt: skip
 # These are refused by name: they have recurrent state, or linear attention in some layers.
@@ -120,7 +190,7 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
 def tiny(family: str, structure: Structure = Structure()) -> Model:
     """A random model of a family. Its weights are scaled up, so that attention is peaked and edits matter."""
     set_seed(0)
-    config = (FAMILIES | MORE | REFUSED)[family]
+    config = (FAMILIES | MORE | OTHERS | REFUSED)[family]
     model = Auto.from_config(config, dtype=torch.float32).eval().requires_grad_(False)
     model.config.architectures = [type(model).__name__]
     for name, weight in model.named_parameters():

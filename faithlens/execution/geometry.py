@@ -28,7 +28,7 @@ from torch import Tensor
 
 from faithlens.kernels.tree_attention import Tree
 from faithlens.model.structure import Interval
-from faithlens.plan.condition import Layers, is_active
+from faithlens.plan.condition import is_active
 from faithlens.plan.packing import PackedPass
 
 
@@ -55,8 +55,11 @@ class Chunk:
 class Geometry:
     """One pass on one device. Each tensor is made once, for all layers in which it is the same."""
 
-    def __init__(self, packed: PackedPass, device: torch.device, chunk_rows: int) -> None:
+    def __init__(
+        self, packed: PackedPass, device: torch.device, chunk_rows: int, key_chunks: tuple[int | None, ...] = ()
+    ) -> None:
         self.packed = packed
+        self.key_chunks = key_chunks
         self.device = device
         self.chunk_rows = chunk_rows
         self.depth = torch.tensor(packed.depth, device=device)
@@ -64,7 +67,7 @@ class Geometry:
         self.originals = torch.tensor(packed.originals, device=device)
         self._until = torch.tensor(packed.visible_until, device=device)
         self._limited = {layers for row in (*packed.cuts, *packed.grafts) for layers, _ in row if layers is not None}
-        self._trees: dict[frozenset[Layers], Tree] = {}
+        self._trees: dict[object, Tree] = {}
         self._detached: dict[Tree, Tree] = {}
         self._last: dict[frozenset[int], list[Chunk]] = {}
 
@@ -73,12 +76,15 @@ class Geometry:
 
     def build_tree(self, layer: int) -> Tree:
         """The tree of `layer`: which rows see which."""
-        here = frozenset(layers for layers in self._limited if is_active(layers, layer))
+        chunk = self.key_chunks[layer] if self.key_chunks else None
+        here = frozenset(layers for layers in self._limited if is_active(layers, layer)), chunk
         if here not in self._trees:
             cuts, grafts = (
                 [[interval for layers, interval in row if is_active(layers, layer)] for row in marks]
                 for marks in (self.packed.cuts, self.packed.grafts)
             )
+            if chunk is not None and max(self.packed.depth) >= chunk:  # keys of earlier chunks are not seen
+                cuts = [[*row, (0, d // chunk * chunk)] for row, d in zip(cuts, self.packed.depth, strict=True)]
             replaced = [[self._find_depths(graft) for graft in row] for row in grafts]
             self._trees[here] = Tree(
                 self.depth,

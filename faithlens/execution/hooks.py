@@ -15,8 +15,6 @@ from faithlens.model.anatomy import get_tensor
 from faithlens.plan.condition import Component, Patch
 from faithlens.plan.overwrites import OverwrittenRows
 
-INSIDE_COMPONENTS: tuple[Component, ...] = ("z", "attn_out", "mlp_out")  # only hooks inside a block reach these
-
 
 def write_stream(running: PackedRun, geometry: Geometry, component: Component, layer: int, hidden: Tensor) -> Tensor:
     """Overwrite rows of the residual stream between two blocks."""
@@ -76,9 +74,14 @@ def install_hooks(running: PackedRun) -> Iterator[None]:
         for component, layer in places:
             if component == "z":
                 handle = anatomy.out_proj[layer].register_forward_pre_hook(partial(hook_input, layer))
-            elif component in INSIDE_COMPONENTS:
-                module = (anatomy.attn_out if component == "attn_out" else anatomy.mlp_out)[layer]
-                handle = module.register_forward_hook(partial(hook_output, component, layer))
+            elif component == "attn_out":
+                handle = anatomy.attn_out[layer].register_forward_hook(partial(hook_output, component, layer, []))
+            elif component == "mlp_out":
+                *parts, module = anatomy.mlp_out[layer]
+                outputs: list[Tensor] = []
+                for part in parts:
+                    stack.callback(part.register_forward_hook(partial(keep_part, outputs)).remove)
+                handle = module.register_forward_hook(partial(hook_output, component, layer, outputs))
             else:
                 continue
             stack.callback(handle.remove)
@@ -90,7 +93,22 @@ def hook_input(layer: int, module: nn.Module, args: tuple) -> tuple:
     return (edit_and_read("z", layer, args[0]), *args[1:])
 
 
-def hook_output(component: Component, layer: int, module: nn.Module, args: tuple, out: object) -> object:
-    """The hook on a module whose output is `component`."""
-    new = edit_and_read(component, layer, get_tensor(out))
+def keep_part(outputs: list[Tensor], module: nn.Module, args: tuple, out: object) -> None:
+    """The hook on a module whose output is a part of a sum that a later module completes."""
+    outputs.append(get_tensor(out))
+
+
+def hook_output(
+    component: Component, layer: int, parts: list[Tensor], module: nn.Module, args: tuple, out: object
+) -> object:
+    """The hook on a module whose output, together with `parts`, is `component`.
+
+    What is written over the sum changes the output of this last module only.
+    """
+    own = get_tensor(out)
+    flat = own.reshape(1, -1, own.shape[-1])  # some modules have their rows without a batch
+    others = [part.view_as(flat) for part in parts]
+    parts.clear()
+    new = edit_and_read(component, layer, sum(others, flat))
+    new = (new - sum(others) if others else new).view_as(own)
     return (new, *out[1:]) if isinstance(out, tuple) else new

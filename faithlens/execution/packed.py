@@ -2,8 +2,9 @@
 
 Three parts of the model are replaced during one call:
 
-1. Attention goes through an entry of transformers' attention registry, `attend_packed`. It needs no mask from the
-   model, because the tree says which keys each row sees.
+1. Attention goes through an entry of transformers' attention registry, `attend_packed` (`attention`). It needs no mask
+   from the model, because the tree says which keys each row sees. Models that do not use the registry are led to it
+   (`own_attention`).
 2. Each block runs on chunks of rows (`run_block`), and only on rows that have joined. Below its first layer a row is a
    copy of its original and is not computed.
 3. Hooks inside a block write and read activations there.
@@ -19,94 +20,26 @@ from contextlib import contextmanager
 from functools import partial
 
 import torch
-from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import PreTrainedModel
 
 from faithlens.errors import ModelError
+from faithlens.execution.attention import ATTENTION_NAME
 from faithlens.execution.geometry import Chunk
 from faithlens.execution.hooks import install_hooks, write_stream
+from faithlens.execution.own_attention import list_own_attention, make_own_arguments
 from faithlens.execution.readings import Readings
 from faithlens.execution.running import CURRENT_RUN, BlockDone, KeysValues, PackedRun, put_rows
 from faithlens.kernels.answer_logprobs import answer_logprobs
-from faithlens.kernels.tree_attention import tree_attention
 from faithlens.model.anatomy import get_tensor, replace_forwards
+from faithlens.model.attention_choice import use_attention
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
 from faithlens.plan.memory import check_memory
 from faithlens.plan.packing import CHUNK_ROWS, PackedPass
 from faithlens.plan.plan import Plan, compile_plan
 from faithlens.plan.spellings import add_spellings
-
-ATTENTION_NAME = "faithlens_packed"
-
-
-def attend_packed(
-    module: nn.Module,
-    query: Float[Tensor, "batch head query d_head"],
-    key: Float[Tensor, "batch kv_head query d_head"],
-    value: Float[Tensor, "batch kv_head query d_value"],
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    sliding_window: int | None = None,
-    softcap: float | None = None,
-    s_aux: Float[Tensor, " head"] | None = None,
-    **extra: object,
-) -> tuple[Float[Tensor, "batch query head d_value"], None]:
-    """The registry entry: tree attention of the current chunk over all rows that it can see.
-
-    Values narrower than keys (multi-head latent attention) are padded with zeros, which change nothing.
-
-    Raises:
-        ModelError: the layer needs something that tree attention does not do.
-    """
-    unknown = [name for name in ("position_bias", "head_mask") if extra.get(name) is not None]
-    if attention_mask is not None:
-        unknown.append("a mask of its own")
-    if value.shape[-1] > query.shape[-1]:
-        unknown.append("values wider than its keys")
-    if unknown:
-        raise ModelError(
-            f"the attention of {type(module).__name__} uses {', '.join(unknown)}, which tree attention cannot do",
-            "Run this model with backend='separate' (--backend separate).",
-        )
-    running, layer = CURRENT_RUN.get(), int(module.layer_idx)  # type: ignore[arg-type]
-    windows = running.model.anatomy.windows
-    geometry, chunk = running.get_geometry(query.device), running.chunk
-    assert chunk is not None
-    running.layers_attended.add(layer)
-    rows = chunk.rows.to(query.device)
-    running.keep_keys_values(layer, rows, key[0], value[0])
-    width = value.shape[-1]
-    keys, values = key[0], value[0]
-    if width < query.shape[-1]:
-        values = torch.nn.functional.pad(values, (0, query.shape[-1] - width))
-    if not chunk.is_whole:
-        keys, values = running.store_rows("keys", rows, keys, 1), running.store_rows("values", rows, values, 1)
-    tree, queries = geometry.build_tree(layer), None if chunk.is_whole else rows
-    if tree.grafts.shape[1] and (keys.requires_grad or values.requires_grad):
-        tree, queries = geometry.build_detached_tree(layer), rows
-        keys, values = (torch.cat([x, x.detach()], 1) for x in (keys, values))
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    readout = running.readings.get_readout(geometry, layer, chunk)
-    if chunk.is_silent and readout is None:
-        raise BlockDone
-    attended = tree_attention(
-        query[0], keys, values, tree, scale, queries=queries, window=windows[layer] if windows else sliding_window,
-        softcap=softcap, sinks=s_aux, readout=readout,
-    )  # fmt: skip
-    flow = None if attended.flow is None else attended.flow[..., :width]
-    attended = attended._replace(out=attended.out[..., :width], flow=flow)
-    running.readings.keep_attention(geometry, layer, chunk, attended)
-    attended = running.readings.add_gates(geometry, layer, chunk, attended)
-    if chunk.is_silent:
-        raise BlockDone
-    return rearrange(attended.out, "head query d -> 1 query head d"), None
-
-
-AttentionInterface.register(ATTENTION_NAME, attend_packed)
 
 
 def run_block(
@@ -189,17 +122,15 @@ def list_rotations(hf_model: PreTrainedModel) -> list[nn.Module]:
 @contextmanager
 def install_run(hf_model: PreTrainedModel, running: PackedRun) -> Iterator[None]:
     """Run the model through `running`; afterwards, also after an error, the model is as it was."""
-    before = hf_model.config._attn_implementation or "eager"
     replaced = {block: partial(run_block, layer) for layer, block in enumerate(running.model.anatomy.blocks)}
+    replaced |= list_own_attention(hf_model)
     if any(running.packed.scales):
         replaced |= dict.fromkeys(list_rotations(hf_model), rotate_by_scale)
     token = CURRENT_RUN.set(running)
-    hf_model.set_attn_implementation(ATTENTION_NAME)
     try:
-        with replace_forwards(replaced), install_hooks(running):
+        with use_attention(hf_model, ATTENTION_NAME), replace_forwards(replaced), install_hooks(running):
             yield
     finally:
-        hf_model.set_attn_implementation(before)
         CURRENT_RUN.reset(token)
 
 
@@ -241,10 +172,10 @@ def run_rows(
     chunk = len(packed.ids) if capture.attribution else CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"])
     running = PackedRun(model, packed, Readings(model, plan, packed, capture), chunk, keys_values=keys_values)
     with install_run(model.hf_model, running):
-        hidden = model.hf_model.base_model(
+        hidden = model.anatomy.body(
             input_ids=torch.tensor([packed.ids], device=model.device),
-            position_ids=torch.tensor([packed.depth], device=model.device),
             use_cache=False,
+            **make_own_arguments(model.anatomy.body, torch.tensor([packed.depth], device=model.device)),
         ).last_hidden_state[0]
     if len(running.layers_attended) != model.n_layers:
         raise ModelError(

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from faithlens.model.attention_choice import can_choose_attention
 from faithlens.model.lengths import list_lengths
 from faithlens.model.model import Model
 from faithlens.plan.condition import Condition
@@ -61,6 +62,9 @@ def read_logprobs(model: Model, ids: tuple[int, ...], rows: int) -> Float[Tensor
 @contextmanager
 def use_other_attention(model: Model) -> Iterator[bool]:
     """Run the model with another of transformers' attention implementations; whether it has another one."""
+    if not can_choose_attention(model.hf_model):
+        yield False
+        return
     before = model.hf_model.config._attn_implementation or "eager"
     try:
         try:

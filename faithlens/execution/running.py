@@ -29,21 +29,23 @@ class PackedRun:
     returns_tuples: bool = False  # whether the blocks of the model return tuples
     # of one layer, over all rows: keys, values, and activations that edits need
     buffers: dict[object, Tensor] = field(default_factory=dict)
+    # of layers whose keys and values later layers read too
+    shared_keys_values: KeysValues = field(default_factory=dict)
     keys_values: KeysValues | None = None  # keys and values of every layer, if the caller keeps them
     geometries: dict[torch.device, Geometry] = field(default_factory=dict)
 
     def get_geometry(self, device: torch.device) -> Geometry:
         """The geometry on `device`: the layers of a split model are on several devices."""
         if device not in self.geometries:
-            self.geometries[device] = Geometry(self.packed, device, self.chunk_rows)
+            chunks = self.model.anatomy.sight.chunks
+            self.geometries[device] = Geometry(self.packed, device, self.chunk_rows, chunks)
         return self.geometries[device]
 
     def store_rows(self, what: object, rows: Int[Tensor, " row"], x: Tensor, dim: int) -> Tensor:
         """Put the values of the chunk's rows into the buffer of all rows, and return the buffer."""
-        key = (what, x.device)
+        shape = (*x.shape[:dim], len(self.packed.ids), *x.shape[dim + 1 :])
+        key = (what, x.device, shape)  # layers may have heads of different widths
         if key not in self.buffers:
-            shape = list(x.shape)
-            shape[dim] = len(self.packed.ids)
             self.buffers[key] = x.new_empty(shape)
         self.buffers[key] = put_rows(self.buffers[key], dim, rows, x)
         return self.buffers[key]

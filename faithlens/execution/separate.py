@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from faithlens.execution.sequence_run import Place, SequenceRun, run_sequence
+from faithlens.model.anatomy import find_unembedding
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record, match_pieces
 from faithlens.plan.condition import Condition, Patch
@@ -94,9 +95,9 @@ def read_logit_lens(model: Model, condition: Condition, run: SequenceRun, row: i
     """The logit lens at one row, among the first tokens of the options; those of one option add up."""
     first = list_first_tokens(condition)
     streams = torch.stack([run.activations["resid_post", layer][row] for layer in range(model.n_layers)])
-    logits = model.bridge.unembed(model.bridge.ln_final(streams[None]))[0].float()
-    cap = getattr(model.hf_model.config.get_text_config(), "final_logit_softcapping", None)
-    logits = cap * torch.tanh(logits / cap) if cap else logits
+    head = find_unembedding(model.hf_model)  # TransformerLens leaves out its scale and its cap
+    logits = head.scale * model.bridge.unembed(model.bridge.ln_final(streams[None]))[0].float()
+    logits = head.softcap * torch.tanh(logits / head.softcap) if head.softcap else logits
     options = torch.stack([logits[:, list(tokens)].logsumexp(-1) for tokens in first], -1)
     return options.log_softmax(-1).detach().cpu()
 

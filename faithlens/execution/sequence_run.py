@@ -6,12 +6,14 @@ the reference that the packed pass is tested against.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from faithlens.errors import ModelError
 from faithlens.execution.edits import compute_donor_step, compute_new_values
 from faithlens.model.model import Model
 from faithlens.plan.condition import (
@@ -142,13 +144,24 @@ def make_cut_hooks(model: Model, marks: list[tuple[Mark, ...]], start: int, stop
                 if isinstance(mark, Cut) and is_active(mark.layers, layer):
                     cut[query - start, mark.start : mark.stop] = True
         if cut.any():
-            hooks.append(
-                (
-                    f"blocks.{layer}.attn.hook_attn_scores",
-                    lambda scores, hook, cut=cut: scores.masked_fill(cut, -torch.inf),
-                )
-            )
+            scores, pattern = f"blocks.{layer}.attn.hook_attn_scores", f"blocks.{layer}.attn.hook_pattern"
+            hooks.append((scores, lambda x, hook, cut=cut: x.masked_fill(cut, -torch.inf)))
+            hooks.append((pattern, partial(check_cut, model, cut)))
     return hooks
+
+
+def check_cut(model: Model, cut: Tensor, pattern: Tensor, hook: object) -> None:
+    """Check that cut edges have no weight: for some architectures TransformerLens discards what hooks do to scores.
+
+    Raises:
+        ModelError: they have one.
+    """
+    if pattern[..., cut].any():
+        raise ModelError(
+            f"attention edges of {type(model.hf_model).__name__} cannot be cut: in TransformerLens this model computes"
+            " its attention by itself, and an edit of its scores has no effect",
+            "Run knockouts on this model with backend='packed' (--backend packed).",
+        )
 
 
 def make_write_hooks(model: Model, condition: Condition, start: int, stop: int, part: SequenceRun) -> list[Hook]:

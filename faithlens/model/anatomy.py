@@ -1,23 +1,24 @@
 """Where the parts of a transformers model are; each part is checked on the model before it is used.
 
 Module names differ between families, and equal names stand for different tensors: OLMo 2 and Gemma norm the outputs of
-attention and MLP before they are added to the residual stream, Granite scales them. So:
+attention and MLP before they are added to the residual stream, and BLOOM adds the stream inside of its modules. So:
 
-1. Find each part by its usual names.
-2. Run a forward of eight tokens with hooks on the parts.
-3. Accept the parts if their outputs add up: in every block, input + attention + MLP = output; the final norm reads the
-   last block's output; and the unembedding of its output gives the model's logits. Check the same on sequences that are
-   longer than each window and each scaling length of the config (`list_check_lengths`).
-4. Read the window of each layer from the model's own masks (`mask_rules`), at any distance.
+1. Find the blocks and the projection of the heads by their usual names.
+2. Run a forward of eight tokens. The outputs of attention and MLP are those of the modules that add up: in every block,
+   output = a * input + b * attention + c * MLP with constants a, b, c (`anatomy_sums`).
+3. Accept the parts if they do, if the final norm reads the last block's output, and if the unembedding of its output
+   gives the model's logits. Check the same on sequences that are longer than each window and each scaling length of the
+   config (`list_check_lengths`).
+4. Read from the model's own masks which keys each layer sees, at any distance (`mask_rules`).
 
 For example, in a Llama model the name "post_attention_layernorm" is the norm before the MLP. In OLMo 2 a module of the
-same name norms the output of attention; there ``attn_out`` is this norm and not ``self_attn``, which the sum in step 3
-confirms: ``before + self_attn(...)`` alone would miss the block's output by far more than 0.1 %.
+same name norms the output of attention; there ``attn_out`` is this norm and not ``self_attn``: with ``self_attn`` the
+sum would miss the block's output by far more than 0.1 %.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -25,15 +26,31 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from faithlens.errors import FaithlensError, ModelError, describe_foreign
+from faithlens.model.anatomy_sums import Addends, find_addends, measure_distance, record_sums
 from faithlens.model.finite import make_finite_error
 from faithlens.model.lengths import list_lengths, read_context_length
-from faithlens.model.mask_rules import find_windows
+from faithlens.model.mask_rules import Sight, find_sight
 
-_ATTENTION = ("self_attn", "attention", "attn")
-_OUT_PROJECTION = ("o_proj", "out_proj", "c_proj", "dense")
-_MLP = ("mlp", "block_sparse_moe", "feed_forward")
-_NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+_ATTENTION = (
+    *("self_attn", "attention", "attn", "self_attention", "multi_head_attention"),
+    *("attn.attention", "norm_attn_norm.attn"),
+)
+_OUT_PROJECTION = ("o_proj", "out_proj", "c_proj", "dense", "wo", "Wo")
+_NORM = (
+    *(
+        "norm",
+        "ln_f",
+        "final_layer_norm",
+        "final_layernorm",
+        "norm_f",
+        "layer_norm",
+        "final_norm",
+        "embedding_norm",
+        "layernorm",
+    ),
+)
 LONGEST_CHECK = 1024  # tokens
+_SEPARATE = "Run this model with backend='separate' (--backend separate); docs/architectures.md lists what works."
 _TOLERANCE = 1e-3  # relative: a wrong part differs by far more, rounding in bfloat16 by less than 30 times this
 
 
@@ -57,23 +74,24 @@ class Anatomy:
     """The parts of a model that a packed pass reads and edits, one list entry for each layer.
 
     Attributes:
+        body: the text model, from tokens to the final norm's output.
         blocks: the transformer blocks, in order.
-        attn_out: the modules whose output attention adds to the residual stream.
-        mlp_out: the modules whose output the MLP adds to the residual stream.
+        attn_out: the modules whose output attention adds to the residual stream, up to a constant of the block.
+        mlp_out: the modules whose outputs the MLP adds together, and then to the residual stream; mostly one.
         out_proj: the modules whose input is z, the heads' outputs side by side.
         final_norm: the final norm.
         unembedding: the unembedding.
-        windows: how many keys a query of each layer sees at most, its own among them, and None for a layer without a
-            window; None in all for a model that makes its masks by itself.
+        sight: which keys a query of each layer sees.
     """
 
+    body: nn.Module
     blocks: tuple[nn.Module, ...]
     attn_out: tuple[nn.Module, ...]
-    mlp_out: tuple[nn.Module, ...]
+    mlp_out: tuple[tuple[nn.Module, ...], ...]
     out_proj: tuple[nn.Module, ...]
     final_norm: nn.Module
     unembedding: Unembedding
-    windows: tuple[int | None, ...] | None = None
+    sight: Sight = field(default_factory=Sight)
 
 
 def dissect(hf_model: PreTrainedModel) -> Anatomy:
@@ -83,18 +101,19 @@ def dissect(hf_model: PreTrainedModel) -> Anatomy:
         ModelError: a part is missing, or it does something else than its name says; or the model cannot run at all.
     """
     try:
-        anatomy = find_parts(hf_model)
-        for length in list_check_lengths(hf_model):
-            check_anatomy(hf_model, anatomy, length)
-        windows = find_windows(hf_model, len(anatomy.blocks), read_context_length(hf_model.config))
+        first, *longer = list_check_lengths(hf_model)
+        anatomy, addends = find_parts(hf_model, first)
+        for length in longer:
+            run_checked(hf_model, anatomy.blocks, anatomy.final_norm, anatomy.unembedding, length, addends)
+        sight = find_sight(hf_model, len(anatomy.blocks), read_context_length(hf_model.config))
     except (FaithlensError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # whatever the code of an architecture raises
         raise ModelError(
             f"the parts of {type(hf_model).__name__} cannot be examined: {describe_foreign(error)}",
-            "Run this model with backend='separate' (--backend separate).",
+            _SEPARATE,
         ) from error
-    return replace(anatomy, windows=windows)
+    return replace(anatomy, sight=sight)
 
 
 def list_check_lengths(hf_model: PreTrainedModel) -> list[int]:
@@ -107,30 +126,66 @@ def list_check_lengths(hf_model: PreTrainedModel) -> list[int]:
     return [8, *(n + 8 for n in list_lengths(hf_model.config) if n + 8 <= longest)]
 
 
-def find_parts(hf_model: PreTrainedModel) -> Anatomy:
-    """The parts of `hf_model` by their names, unchecked.
+def find_parts(hf_model: PreTrainedModel, length: int = 8) -> tuple[Anatomy, Addends]:
+    """The parts of `hf_model`, checked on a forward of `length` tokens, and the names of what its blocks add.
 
     Raises:
-        ModelError: a part is missing.
+        ModelError: a part is missing, or is not what its name says.
     """
-    layers = hf_model.config.get_text_config().num_hidden_layers
-    body = hf_model.base_model
-    lists = [m for m in body.modules() if isinstance(m, nn.ModuleList) and len(m) == layers]
-    if not lists:
-        raise ModelError(
-            f"{type(hf_model).__name__} has no list of {layers} blocks among its modules",
-            "Use a decoder-only transformers model.",
-        )
-    blocks = tuple(lists[0])
-    attention = tuple(find_child(block, _ATTENTION) for block in blocks)
-    normed = hasattr(blocks[0], "post_feedforward_layernorm")  # then outputs are normed before they are added
-    return Anatomy(
-        blocks=blocks,
-        attn_out=tuple(find_child(b, ("post_attention_layernorm",)) for b in blocks) if normed else attention,
-        mlp_out=tuple(find_child(b, ("post_feedforward_layernorm",) if normed else _MLP) for b in blocks),
-        out_proj=tuple(find_child(a, _OUT_PROJECTION) for a in attention),
-        final_norm=find_child(body, _NORM),
-        unembedding=find_unembedding(hf_model),
+    body, blocks = find_blocks(hf_model)
+    projections = [find_projection(hf_model, blocks, i) for i in range(len(blocks))]
+    norm, unembedding = find_child(body, _NORM), find_unembedding(hf_model)
+    addends = run_checked(hf_model, blocks, norm, unembedding, length, projections)
+
+    def collect(name: str) -> tuple[nn.Module, ...]:
+        return tuple(block.get_submodule(name) for block in blocks)
+
+    mlps = zip(*map(collect, addends.mlp), strict=True)
+    out_proj = tuple(block.get_submodule(name) for block, name in zip(blocks, projections, strict=True))
+    return Anatomy(body, blocks, collect(addends.attention), tuple(mlps), out_proj, norm, unembedding), addends
+
+
+def find_blocks(hf_model: PreTrainedModel) -> tuple[nn.Module, tuple[nn.Module, ...]]:
+    """The text model and its blocks: a model with a tower for images has a list of blocks there too.
+
+    Raises:
+        ModelError: no list of modules is as long as the config says.
+    """
+    layers, name = hf_model.config.get_text_config().num_hidden_layers, type(hf_model).__name__
+    for root in (hf_model.get_decoder(), hf_model):
+        paths = [p for p, m in root.named_modules() if isinstance(m, nn.ModuleList) and len(m) == layers]
+        for path in paths[:1]:
+            above = path.split(".")[:-1]
+            owners = [root.get_submodule(".".join(above[:n])) for n in range(len(above), -1, -1)]
+            body = next((owner for owner in owners if isinstance(owner, PreTrainedModel)), root)
+            return body, tuple(root.get_submodule(path))  # type: ignore[arg-type]
+    raise ModelError(
+        f"{name} has no list of {layers} blocks among its modules", "Use a decoder-only transformers model."
+    )
+
+
+def find_projection(hf_model: PreTrainedModel, blocks: Sequence[nn.Module], layer: int) -> str:
+    """The name of the module that projects the heads' outputs, in the block of a layer.
+
+    Raises:
+        ModelError: the block has no attention, or its attention no such module.
+    """
+    block = blocks[layer]
+    inside = dict(block.named_modules())
+    attention = [name for name in _ATTENTION if name in inside]
+    for name in attention:
+        for own in _OUT_PROJECTION:
+            if f"{name}.{own}" in inside:
+                return f"{name}.{own}"
+    if attention:
+        problem = f"the attention of {type(hf_model).__name__} has no projection of its heads' outputs"
+        raise ModelError(problem, _SEPARATE)
+    without = [b for b in blocks if not any(name in dict(b.named_modules()) for name in _ATTENTION)]
+    raise ModelError(
+        f"{len(without)} of the {len(blocks)} layers of {type(hf_model).__name__} have a state that is not attention"
+        f" (the first is a {type(without[0]).__name__} with {', '.join(n for n, _ in without[0].named_children())}),"
+        " so they cannot be packed",
+        _SEPARATE,
     )
 
 
@@ -142,7 +197,7 @@ def find_child(parent: nn.Module, names: tuple[str, ...]) -> nn.Module:
     raise ModelError(
         f"{type(parent).__name__} has no module named {' or '.join(names)}; it has"
         f" {', '.join(name for name, _ in parent.named_children())}",
-        "Use a model whose layers are all attention and MLP.",
+        _SEPARATE,
     )
 
 
@@ -161,45 +216,63 @@ def find_unembedding(hf_model: PreTrainedModel) -> Unembedding:
 
 
 @torch.inference_mode()
-def check_anatomy(hf_model: PreTrainedModel, anatomy: Anatomy, length: int = 8) -> None:
-    """Run `length` tokens: the residual stream's parts must add up, and the unembedding must give the model's logits.
+def run_checked(
+    hf_model: PreTrainedModel,
+    blocks: tuple[nn.Module, ...],
+    norm: nn.Module,
+    unembedding: Unembedding,
+    length: int,
+    known: Addends | Sequence[str],
+) -> Addends:
+    """Run `length` tokens: what the blocks add, and whether norm and unembedding make the logits of their output.
+
+    Args:
+        hf_model: the model.
+        blocks: its blocks.
+        norm: its final norm.
+        unembedding: its unembedding.
+        length: the number of tokens.
+        known: what the blocks add; or, if it is to be found, the name of each block's projection.
 
     Raises:
-        ModelError: they do not.
+        ModelError: the parts are not what they were taken for.
     """
-    outputs: dict[str, list[Tensor]] = {name: [] for name in ("before", "attn", "mlp", "after", "normed")}
+    name, kept = type(hf_model).__name__, dict[str, Tensor]()
     ids = torch.arange(length, device=hf_model.device)[None] % hf_model.config.get_text_config().vocab_size
+    is_known = isinstance(known, Addends)
 
-    def keep(name: str) -> Callable[[nn.Module, tuple, object], None]:
-        return lambda module, args, out: outputs[name].append(get_tensor(out).detach().clone())
+    def keep(what: str) -> Callable[[nn.Module, tuple, object], None]:
+        return lambda module, args, out: kept.update({what: get_tensor(out).detach().clone()})
 
-    def enter(module: nn.Module, args: tuple, kwargs: dict) -> None:
-        outputs["before"].append((args[0] if args else kwargs["hidden_states"]).detach().clone())
-
-    handles = [b.register_forward_pre_hook(enter, with_kwargs=True) for b in anatomy.blocks]
-    handles += [b.register_forward_hook(keep("after")) for b in anatomy.blocks]
-    handles += [m.register_forward_hook(keep("attn")) for m in anatomy.attn_out]
-    handles += [m.register_forward_hook(keep("mlp")) for m in anatomy.mlp_out]
-    handles.append(anatomy.final_norm.register_forward_hook(keep("normed")))
+    handles = [blocks[-1].register_forward_hook(keep("after")), norm.register_forward_hook(keep("normed"))]
     try:
-        logits = hf_model(input_ids=ids, use_cache=False).logits[0]
+        with record_sums(blocks, known.list_names() if is_known else None) as sums:
+            logits = hf_model(input_ids=ids, use_cache=False).logits[0]
     finally:
         for handle in handles:
             handle.remove()
     if not torch.isfinite(logits).all():
-        raise make_finite_error(type(hf_model).__name__, hf_model, ids[0].tolist())
-    for layer, (before, attn, mlp, after) in enumerate(zip(*list(outputs.values())[:4], strict=True)):
-        check_agreement(
-            hf_model, f"attention and MLP of block {layer} add up to its output", before + attn + mlp, after
+        raise make_finite_error(name, hf_model, ids[0].tolist())
+    slack = get_slack(hf_model)
+    if is_known:
+        addends, distance = known, measure_distance(sums, known.list_names())
+    else:
+        addends, distance = find_addends(sums, known, slack)
+    if not distance <= slack:
+        raise ModelError(
+            f"no two or three modules of the blocks of {name} add up to what the blocks add: the nearest ones miss"
+            f" {distance:.1%} of it",
+            _SEPARATE,
         )
-    check_agreement(
-        hf_model,
-        "the final norm reads the last block's output",
-        anatomy.final_norm(outputs["after"][-1]),
-        outputs["normed"][0],
-    )
-    own = anatomy.unembedding.compute_logits(outputs["normed"][0][0])
+    check_agreement(hf_model, "the final norm reads the last block's output", norm(kept["after"]), kept["normed"])
+    own = unembedding.compute_logits(kept["normed"][0])
     check_agreement(hf_model, "the unembedding gives the model's logits", own, logits)
+    return addends
+
+
+def get_slack(hf_model: PreTrainedModel) -> float:
+    """The largest relative distance that is rounding."""
+    return max(_TOLERANCE, 30 * _TOLERANCE * (torch.finfo(hf_model.dtype).eps > _TOLERANCE))
 
 
 def check_agreement(hf_model: PreTrainedModel, claim: str, left: Tensor, right: Tensor) -> None:
@@ -209,12 +282,11 @@ def check_agreement(hf_model: PreTrainedModel, claim: str, left: Tensor, right: 
         ModelError: they do not, so the parts are not what they were taken for.
     """
     left, right = left.double().cpu().reshape(-1), right.double().cpu().reshape(-1)
-    slack = max(_TOLERANCE, 30 * _TOLERANCE * (torch.finfo(hf_model.dtype).eps > _TOLERANCE))
     off = float((left - right).norm() / right.norm())
-    if not off <= slack:
+    if not off <= get_slack(hf_model):
         raise ModelError(
             f"in {type(hf_model).__name__} it does not hold that {claim}: the two sides differ by {off:.1%}",
-            "Run this model with backend='separate' (--backend separate).",
+            _SEPARATE,
         )
 
 

@@ -6,7 +6,9 @@ transformers' own attention reads nothing else. So:
 1. Run a few tokens with an attention of ours, for which the model makes its masks as for any other.
 2. In place of each mask, keep the rule that it is made by: a function of a query's and a key's position.
 3. Each layer gets one of the masks; the rule of this mask is the layer's.
-4. Ask the rule about positions far beyond the few tokens: `measure_window` finds the window, and refuses other rules.
+4. Ask the rule about positions far beyond the few tokens: `measure_rule` finds the window, or the length of the chunks
+   within which a layer attends (Llama 4), and refuses other rules.
+5. A layer that gets the key tensor of an earlier layer shares that layer's keys (Gemma 4).
 
 For example, a model with ``sliding_window=4096`` makes the rule ``k <= q and k > q - 4096``. The query 4095 sees 4096
 keys, and so does the query 100,000; the window is 4096 after a forward of eight tokens.
@@ -21,6 +23,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
 from faithlens.errors import ModelError
+from faithlens.model.attention_choice import use_attention
 
 RULES_NAME = "faithlens_mask_rules"
 FARTHEST = 1 << 19  # positions up to which a rule is asked
@@ -28,13 +31,31 @@ FARTHEST = 1 << 19  # positions up to which a rule is asked
 MaskRule = Callable[[int, int, Tensor, Tensor], Tensor]  # whether a query sees a key: of batch, head, query, key
 
 
+@dataclass(frozen=True)
+class Sight:
+    """Which keys a query sees, one entry for each layer.
+
+    Attributes:
+        windows: how many keys it sees at most, its own among them; None for a layer without a window, and None in all
+            for a model that makes its masks by itself.
+        chunks: the length of the chunks into which positions are cut, such that only keys of its own chunk are seen;
+            None for a layer that sees all chunks.
+        sources: the layer whose keys and values it reads, mostly the layer itself.
+    """
+
+    windows: tuple[int | None, ...] | None = None
+    chunks: tuple[int | None, ...] = ()
+    sources: tuple[int, ...] = ()
+
+
 @dataclass
 class KeptRules:
-    """The rules of a forward: those of masks by the memory of the mask, and those of layers."""
+    """The rules of a forward: those of masks by the memory of the mask, and those of layers; and the keys of layers."""
 
     of_masks: dict[int, MaskRule] = field(default_factory=dict)
     masks: list[Tensor] = field(default_factory=list)  # kept, so that no two masks have the same memory
     of_layers: dict[int, MaskRule] = field(default_factory=dict)
+    keys: dict[int, Tensor] = field(default_factory=dict)
 
 
 _KEPT: ContextVar[KeptRules] = ContextVar("faithlens_mask_rules")
@@ -56,6 +77,7 @@ def keep_rule(
 ) -> tuple[Tensor, None]:
     """The registry entry for attention: it keeps the rule of the layer's mask, and attends to nothing."""
     kept = _KEPT.get()
+    kept.keys[int(module.layer_idx)] = key  # type: ignore[arg-type]
     if attention_mask is not None and attention_mask.data_ptr() in kept.of_masks:
         kept.of_layers[int(module.layer_idx)] = kept.of_masks[attention_mask.data_ptr()]  # type: ignore[arg-type]
     return query.new_zeros(query.shape[0], query.shape[2], query.shape[1], value.shape[3]), None
@@ -66,8 +88,8 @@ AttentionMaskInterface.register(RULES_NAME, make_kept_mask)
 
 
 @torch.inference_mode()
-def find_windows(hf_model: PreTrainedModel, n_layers: int, farthest: int) -> tuple[int | None, ...] | None:
-    """The window of each layer, None for a layer without one; None in all if the model makes its masks by itself.
+def find_sight(hf_model: PreTrainedModel, n_layers: int, farthest: int) -> Sight:
+    """Which keys the queries of each layer see.
 
     Args:
         hf_model: the model.
@@ -75,50 +97,62 @@ def find_windows(hf_model: PreTrainedModel, n_layers: int, farthest: int) -> tup
         farthest: the longest sequence that the model reads, in tokens.
 
     Raises:
-        ModelError: a layer's rule is neither that of all earlier keys nor that of a window.
+        ModelError: a layer's rule is neither that of all earlier keys nor that of a window or of chunks.
     """
-    before, kept = hf_model.config._attn_implementation or "eager", KeptRules()
+    kept = KeptRules()
     token = _KEPT.set(kept)
-    hf_model.set_attn_implementation(RULES_NAME)
     try:
-        hf_model(input_ids=torch.ones(1, 8, dtype=torch.long, device=hf_model.device), use_cache=False)
+        with use_attention(hf_model, RULES_NAME):
+            hf_model(input_ids=torch.ones(1, 8, dtype=torch.long, device=hf_model.device), use_cache=False)
     finally:
-        hf_model.set_attn_implementation(before)
         _KEPT.reset(token)
+    sources = tuple(find_source(kept.keys, layer) for layer in range(n_layers))
     if not kept.of_layers:
-        return None
-    windows = {id(rule): measure_window(hf_model, rule, min(farthest, FARTHEST)) for rule in kept.of_layers.values()}
-    return tuple(windows[id(kept.of_layers[i])] if i in kept.of_layers else None for i in range(n_layers))
+        return Sight(None, (None,) * n_layers, sources)
+    limits = {id(rule): measure_rule(hf_model, rule, min(farthest, FARTHEST)) for rule in kept.of_layers.values()}
+    of_layers = [limits[id(kept.of_layers[i])] if i in kept.of_layers else (None, None) for i in range(n_layers)]
+    return Sight(tuple(window for window, _ in of_layers), tuple(chunk for _, chunk in of_layers), sources)
 
 
-def measure_window(hf_model: PreTrainedModel, rule: MaskRule, farthest: int) -> int | None:
-    """The number of keys that a query far from the start sees; None if it sees all before it.
+def find_source(keys: dict[int, Tensor], layer: int) -> int:
+    """The first layer whose keys are those of `layer`."""
+    return next((i for i in sorted(keys) if i < layer and keys[i] is keys.get(layer)), layer)
+
+
+def measure_rule(hf_model: PreTrainedModel, rule: MaskRule, farthest: int) -> tuple[int | None, int | None]:
+    """The number of keys that a query far from the start sees, and the length of chunks; None where there is no limit.
 
     Raises:
         ModelError: the keys are not those up to the query itself, or are not the last ones at every distance.
     """
     keys = torch.arange(farthest + 8, device=hf_model.device)
     width = int(ask_rule(hf_model, rule, farthest - 1, keys).sum())
-    borders = (width - 1, width, width + 1, 2 * width + 1, farthest // 2, farthest - 2)
-    for query in (0, 1, 7, *borders, farthest - 1):
-        query = max(0, min(query, farthest - 1))
-        if not torch.equal(ask_rule(hf_model, rule, query, keys), (keys <= query) & (keys > query - width)):
+    unseen = (~ask_rule(hf_model, rule, keys[1:], keys[:-1])).nonzero()  # keys that the next query does not see
+    chunk = int(unseen[0]) + 1 if len(unseen) else farthest
+    borders = {0, 1, 7, farthest // 2, farthest - 2, farthest - 1}
+    borders |= {n for size in (width, chunk) for n in (size - 1, size, size + 1, 2 * size - 1, 2 * size, 2 * size + 1)}
+    queries = sorted(max(0, min(query, farthest - 1)) for query in borders)
+    seen = [ask_rule(hf_model, rule, query, keys) for query in queries]
+    if all(torch.equal(s, (keys <= q) & (keys > q - width)) for q, s in zip(queries, seen, strict=True)):
+        return (None if width == farthest else width), None
+    for query, these in zip(queries, seen, strict=True):
+        if not torch.equal(these, (keys <= query) & (keys >= query // chunk * chunk)):
             raise ModelError(
                 f"the mask of {type(hf_model).__name__} lets the token at position {query} see other tokens than those"
-                f" before it, or than the last {width} of them, which a packed pass cannot do",
+                f" before it, the last {width} of them, or those of a chunk, which a packed pass cannot do",
                 "Run this model with backend='separate' (--backend separate).",
             )
-    return None if width == farthest else width
+    return None, chunk
 
 
-def ask_rule(hf_model: PreTrainedModel, rule: MaskRule, query: int, keys: Tensor) -> Tensor:
-    """Whether the token at position `query` sees each of `keys`.
+def ask_rule(hf_model: PreTrainedModel, rule: MaskRule, query: int | Tensor, keys: Tensor) -> Tensor:
+    """Whether the token at position `query` sees each of `keys`; or those at several positions, one for each key.
 
     Raises:
         ModelError: the rule depends on more than positions.
     """
     try:
-        seen = rule(0, 0, torch.full_like(keys, query), keys)
+        seen = rule(0, 0, torch.zeros_like(keys) + query, keys)
     except Exception as error:  # a rule of the model's own, which may read anything
         raise ModelError(
             f"the mask of {type(hf_model).__name__} depends on more than positions: {error!r}",

@@ -75,8 +75,29 @@ AttentionInterface.register(NAME, attend)
 ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, eager_mask)
 
 
+# the blocks of some architectures, and in a block what reads z, what attention adds, and what the MLP adds
+PLACES = {
+    "AfmoeForCausalLM": ("model.layers", "self_attn.o_proj", "post_attention_layernorm", "post_mlp_layernorm"),
+    "DbrxForCausalLM": ("transformer.blocks", "norm_attn_norm.attn.out_proj", "norm_attn_norm.attn", "ffn"),
+    "Gemma4ForCausalLM": (
+        "model.layers", "self_attn.o_proj", "post_attention_layernorm", "post_feedforward_layernorm",
+    ),
+    "Glm4ForCausalLM": ("model.layers", "self_attn.o_proj", "post_self_attn_layernorm", "post_mlp_layernorm"),
+    "GraniteMoeSharedForCausalLM": ("model.layers", "self_attn.o_proj", "self_attn", "shared_mlp"),
+    "Llama4ForCausalLM": ("model.layers", "self_attn.o_proj", "self_attn", "feed_forward"),
+    "OPTForCausalLM": ("model.decoder.layers", "self_attn.out_proj", "self_attn", "fc2"),
+}  # fmt: skip
+
+
 def find_modules(hf_model: Any) -> list[dict[str, nn.Module]]:
     """For each layer: the block, the module that reads z, and the modules whose outputs join the residual stream."""
+    if type(hf_model).__name__ in PLACES:
+        blocks, *names = PLACES[type(hf_model).__name__]
+        return [
+            {"block": block}
+            | {place: block.get_submodule(n) for place, n in zip(("z", "attn_out", "mlp_out"), names, strict=True)}
+            for block in hf_model.get_submodule(blocks)
+        ]
     base, out = hf_model.base_model, []
     for block in base.h if hasattr(base, "h") else base.layers:
         attention = next(getattr(block, name) for name in ("self_attn", "attention", "attn") if hasattr(block, name))
@@ -160,7 +181,13 @@ class Oracle:
 
         def after(module: nn.Module, args: tuple, out: Any) -> Any:
             name = "resid_post" if place == "block" else place
-            return (write(name, out[0]), *out[1:]) if isinstance(out, tuple) else write(name, out)
+            block = self.modules[layer]["block"]
+            if place == "mlp_out" and hasattr(block, "shared_mlp"):  # the experts are added to it
+                experts = block.block_sparse_moe(args[0])
+                return write(name, experts + out) - experts
+            first = out[0] if isinstance(out, tuple) else out
+            new = write(name, first.reshape(1, -1, first.shape[-1])).view(first.shape)  # some have no batch
+            return (new, *out[1:]) if isinstance(out, tuple) else new
 
         handles = []
         if place in ("block", "z"):

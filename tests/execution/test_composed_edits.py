@@ -1,6 +1,7 @@
 """Several edits of one condition: each writes on what the edits before it left, in both backends as in the oracle."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from faithlens.execution.execute import BACKENDS, execute
+from faithlens.execution.execute import BACKENDS, Backend, execute
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Site
 from faithlens.plan.condition import (
@@ -91,12 +92,14 @@ CASES: dict[str, tuple[Edit, ...]] = {
 CAPTURE = Capture(attention=("answer", "step 2"), activations=(Site("resid_post", 1, "step 1"), Site("z", 2, "stem")))
 
 
-def find_gaps(family: str, conditions: list[Condition], budget: int = 4000) -> dict[str, float]:
-    """The largest difference between either backend and the oracle, by condition."""
+def find_gaps(
+    family: str, conditions: list[Condition], budget: int = 4000, backends: Sequence[Backend] = BACKENDS
+) -> dict[str, float]:
+    """The largest difference between the backends and the oracle, by condition."""
     model, gaps = in_float64(tiny(family)), dict[str, float]()
     with NoFloat32(), torch.no_grad():
         oracle, plan = Oracle(model), compile_plan(conditions, budget=budget)
-        for backend in BACKENDS:
+        for backend in backends:
             for record in execute(model, plan, CAPTURE, backend=backend):
                 condition = record.condition
                 pairs = [(record.logprobs, oracle.score(condition))]

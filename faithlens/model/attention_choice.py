@@ -1,0 +1,33 @@
+"""Which attention of transformers' registry a model runs with, for a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from transformers import PreTrainedModel
+
+
+def can_choose_attention(hf_model: PreTrainedModel) -> bool:
+    """Whether the model calls its attention by transformers' registry; older models compute it by themselves."""
+    return hf_model._can_set_attn_implementation()
+
+
+@contextmanager
+def use_attention(hf_model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Run the model with the attention and the masks that are registered as `name`; afterwards with those of before.
+
+    A model that computes its attention by itself gets the masks of `name` only.
+    """
+    before = hf_model.config._attn_implementation or "eager"
+    choose_attention(hf_model, name)
+    try:
+        yield
+    finally:
+        choose_attention(hf_model, before)
+
+
+def choose_attention(hf_model: PreTrainedModel, name: str) -> None:
+    """Set the attention of the model, also of one that transformers would only warn about."""
+    if can_choose_attention(hf_model):
+        hf_model.set_attn_implementation(name)
+    else:
+        hf_model.config._attn_implementation = name
