@@ -17,6 +17,8 @@ AXES: dict[str, str] = {
     "layer": "transformer blocks, 0 .. n_layers - 1",
     "d_head": "width of one attention head",
     "d_value": "width of one head's values, where it may be another than that of its keys",
+    "d_wide": "width of one head's keys with the bias of their position, and zeros after it",
+    "term": "tensors that may add up to the output of a block: its input, its output, the outputs of its modules",
     "span": "named stretches of tokens: prompt, step 0, step 1, ...",
     "cut": "hidden depth intervals of one query",
     "graft": "packed intervals that one query sees beyond its ancestors",

@@ -66,7 +66,7 @@ def attend_chunk(
     window: int | None = None,
     softcap: float | None = None,
     sinks: Float[Tensor, " head"] | None = None,
-    bias: Float[Tensor, "head position"] | None = None,
+    bias: Float[Tensor, "head pos"] | None = None,
 ) -> Float[Tensor, "batch query head d_value"]:
     """The heads' outputs of a chunk in `layer`. Scores are ``scale * q @ k``, and the bias of the key's position.
 
@@ -135,7 +135,7 @@ def widen_by_bias(
     query: Float[Tensor, "head query d_head"],
     keys: Float[Tensor, "kv_head pos d_head"],
     bias: Float[Tensor, "head pos"],
-) -> tuple[Float[Tensor, "head query wide"], Float[Tensor, "head pos wide"]]:
+) -> tuple[Float[Tensor, "head query d_wide"], Float[Tensor, "head pos d_wide"]]:
     """Queries with a one and keys with their bias, and zeros up to a multiple of `ALIGNED`; the keys for each head."""
     keys = repeat(keys, "kv pos d -> (kv group) pos d", group=query.shape[0] // keys.shape[0])
     zeros = -(query.shape[-1] + 1) % ALIGNED

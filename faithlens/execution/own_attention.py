@@ -88,9 +88,6 @@ def forward_falcon(
     """The forward of `FalconAttention`; its biases have the scale of scores without their scaling."""
     split = module._split_heads(module.query_key_value(hidden_states))
     query, key, value = (x.transpose(1, 2) for x in split)
-    if module.new_decoder_architecture:  # the model has repeated each key for the queries of its group
-        group = module.num_heads // module.num_kv_heads
-        key, value = key[:, ::group], value[:, ::group]
     if alibi is None:
         assert position_embeddings is not None
         query, key = rotate_falcon(query, key, *position_embeddings)

@@ -55,7 +55,7 @@ def prefill_prompts(
     width = max(map(len, prompts))
     rows = torch.tensor([(0,) * (width - len(paths[i])) + paths[i] for i in range(len(prompts))])
     cache = DynamicCache(config=model.hf_model.config)
-    for layer in range(model.n_layers):
+    for layer in sorted(keys_values):  # layers that share the keys of earlier ones come last, and have no cache
         keys, values = keys_values.pop(layer)
         at = rows.to(keys.device)
         cache.update(keys[:, at].transpose(0, 1), values[:, at].transpose(0, 1), layer)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from faithlens.cli.main import app
 from faithlens.commands import doctor
-from faithlens.execution import packed
+from faithlens.execution import attention
 from faithlens.kernels.tree_attention import AttentionOutput, tree_attention
 from tests.conftest import tiny
 
@@ -35,7 +35,7 @@ def test_attention_that_sees_too_much_is_found(monkeypatch: pytest.MonkeyPatch) 
         out = tree_attention(q, k, v, *args, **kwargs)
         return out._replace(out=out.out + 0.01 * v.mean(1, keepdim=True).repeat_interleave(len(q) // len(v), 0))
 
-    monkeypatch.setattr(packed, "tree_attention", leaky)
+    monkeypatch.setattr(attention, "tree_attention", leaky)
     found = failed(doctor.run_checks(tiny("llama")))
     assert {"packed is plain transformers", "packed is separate"} <= found
     assert "hooks are gone after an exception" not in found
@@ -43,7 +43,7 @@ def test_attention_that_sees_too_much_is_found(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_model_that_cannot_be_packed_is_told_why() -> None:
     checks = doctor.run_checks(tiny("mamba"))
-    assert any("it has norm, mixer" in check.note for check in checks if not check.passed)
+    assert any("a MambaBlock with norm, mixer" in check.note for check in checks if not check.passed)
 
 
 def test_command_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,9 @@ from transformers import (
     DiffLlamaConfig,
     Gemma3TextConfig,
     GPTJConfig,
+    GPTNeoConfig,
     GraniteMoeSharedConfig,
+    Llama4TextConfig,
     Phi3Config,
     PhimoeConfig,
     PreTrainedConfig,
@@ -55,6 +57,19 @@ EXACT: dict[str, PreTrainedConfig] = {
         **GROUPED, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, shared_expert_intermediate_size=32,
         use_sliding_window=True, sliding_window=16, max_window_layers=1,
     ),
+    "own rotation": GPTJConfig(n_embd=48, n_layer=3, n_head=6, vocab_size=261, n_positions=512, rotary_dim=8),
+    "multipliers": GraniteMoeSharedConfig(
+        **GROUPED, **EXPERTS, shared_intermediate_size=96, residual_multiplier=0.2, attention_multiplier=0.3,
+        embedding_multiplier=6.0, logits_scaling=4.0,
+    ),
+    "chunks and temperature": Llama4TextConfig(
+        **GROUPED, head_dim=8, num_local_experts=4, attention_chunk_size=16, no_rope_layers=[1, 0, 1], floor_scale=8,
+        attn_scale=0.5,
+    ),
+    "local in some layers": GPTNeoConfig(
+        hidden_size=48, num_layers=3, num_heads=6, vocab_size=261, window_size=16, max_position_embeddings=512,
+        attention_types=[[["global", "local", "global"], 1]],
+    ),
 }  # fmt: skip
 REFUSED: dict[str, tuple[PreTrainedConfig, str]] = {
     "both ways": (
@@ -63,11 +78,7 @@ REFUSED: dict[str, tuple[PreTrainedConfig, str]] = {
     "attention called twice": (DiffLlamaConfig(**GROUPED), "is not exact"),
     "masked word": (BertConfig(**SIZES), "not causal"),
     "permuted": (XLNetConfig(d_model=48, n_layer=3, n_head=6, d_inner=96, vocab_size=261), "not causal"),
-    "own rotation": (GPTJConfig(n_embd=48, n_layer=3, n_head=6, vocab_size=261, n_positions=512, rotary_dim=8), "run"),
     "sparse keys": (DeepseekV32Config(**LATENT), "."),
-    "multipliers": (
-        GraniteMoeSharedConfig(**GROUPED, **EXPERTS, shared_intermediate_size=96, residual_multiplier=0.2), "add up"
-    ),
 }  # fmt: skip
 
 
@@ -192,7 +203,9 @@ def test_chains_of_a_scaled_model_go_by_their_own_length() -> None:
         ("llama", "exact", "exact"), ("qwen2", "exact", "exact"), ("gemma3_text", "exact", "exact"),
         ("mistral", "exact", "exact"), ("olmo2", "exact", "exact"), ("gpt_oss", "exact", "exact"),
         ("deepseek_v3", "exact", "exact"), ("phimoe", "exact", "refused"), ("falcon", "exact", "exact"),
-        ("opt", "exact", "exact"), ("mamba", "refused", "refused"), ("bart", "refused", "refused"),
+        ("opt", "exact", "exact"), ("xglm", "exact", "exact"), ("biogpt", "exact", "refused"),
+        ("hyperclovax", "exact", "refused"), ("minicpm3", "exact", "refused"), ("ctrl", "exact", "refused"),
+        ("mamba", "refused", "refused"), ("bart", "refused", "refused"),
     ],
 )  # fmt: skip
 def test_a_slice_of_the_table_of_architectures(kind: str, packed: str, separate: str) -> None:

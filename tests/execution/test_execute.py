@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from faithlens.errors import ConfigError, ModelError, PlanError
+from faithlens.execution.attention import ATTENTION_NAME
 from faithlens.execution.execute import Backend, execute
-from faithlens.execution.packed import ATTENTION_NAME
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 from faithlens.model.trace import Piece
@@ -159,7 +159,7 @@ def test_the_model_is_left_as_it_was_after_an_exception(monkeypatch: pytest.Monk
     model = tiny("llama")
     before = model.hf_model.config._attn_implementation
     execute(model, compile_plan(cases()))  # the check at the first use is over
-    monkeypatch.setattr("faithlens.execution.packed.tree_attention", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("faithlens.execution.attention.tree_attention", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         execute(model, compile_plan(cases()))
     assert model.hf_model.config._attn_implementation == before
@@ -178,8 +178,8 @@ def test_a_structural_edge_is_exactly_absent() -> None:
 @pytest.mark.parametrize(
     ("family", "why"),
     [
-        ("mamba", "no module named self_attn or attention or attn; it has norm, mixer"),
-        ("qwen3_next", "no module named self_attn or attention or attn; it has linear_attn"),
+        ("mamba", "MambaBlock with norm, mixer"),
+        ("qwen3_next", "Qwen3NextDecoderLayer with linear_attn"),
     ],
 )
 def test_what_cannot_be_packed_exactly_is_refused_by_name(family: str, why: str) -> None:

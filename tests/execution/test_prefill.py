@@ -7,19 +7,21 @@ from faithlens.execution import sample as sampling
 from faithlens.execution.prefill import can_prefill, prefill_prompts
 from faithlens.execution.sample import Sampling, sample
 from faithlens.model.model import Model
-from tests.conftest import FAMILIES, MORE, tiny
+from tests.conftest import FAMILIES, MORE, OTHERS, tiny
 
 TRUNK = tuple(torch.randint(10, 250, (40,), generator=torch.Generator().manual_seed(1)).tolist())
 BRANCHES = [TRUNK, (*TRUNK[:12], 99, 98), (*TRUNK[:30], 77), (5, 6, 7), TRUNK]
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, *MORE])
+@pytest.mark.parametrize("family", [*FAMILIES, *MORE, *OTHERS])
 def test_the_model_goes_on_as_if_it_had_read_each_prompt_itself(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also beyond sliding windows, with experts, latent attention and learnt positions: the same twelve tokens."""
-    model = tiny(family)
-    together = sample(model, BRANCHES, range(5), Sampling(max_new_tokens=12))
+    # the temperature of Llama 4 goes by places in the cache, so transformers itself is exact without padding only
+    branches = [TRUNK, TRUNK] if family == "llama4" else BRANCHES
+    model, seeds = tiny(family), range(len(branches))
+    together = sample(model, branches, seeds, Sampling(max_new_tokens=12))
     monkeypatch.setattr(sampling, "can_prefill", lambda model, longest: False)
-    assert together == [sample(model, [b], [i], Sampling(max_new_tokens=12))[0] for i, b in enumerate(BRANCHES)]
+    assert together == [sample(model, [b], [i], Sampling(max_new_tokens=12))[0] for i, b in enumerate(branches)]
 
 
 def test_logits_are_those_of_a_plain_forward(model: Model) -> None:

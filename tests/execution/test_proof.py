@@ -10,7 +10,7 @@ from benchmarks.architectures import answer_plainly, make_conditions
 from faithlens.commands.audit import run_audit
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ModelError
-from faithlens.execution import packed
+from faithlens.execution import attention
 from faithlens.execution.execute import execute
 from faithlens.execution.plain import answer_plainly as answer_by_parts
 from faithlens.execution.plain import find_largest_gap
@@ -98,7 +98,7 @@ def test_an_audit_stops_where_its_numbers_become_wrong(tmp_path: Path, monkeypat
         leak = 0.3 * v.mean(1, keepdim=True).repeat_interleave(len(q) // len(v), 0)
         return out._replace(out=out.out + leak) if k.shape[1] > 200 else out
 
-    monkeypatch.setattr(packed, "tree_attention", leaky)
+    monkeypatch.setattr(attention, "tree_attention", leaky)
     with pytest.raises(ModelError, match="the numbers of this run are not those of O5"):
         run_audit(CONFIG, tmp_path / "run")
     assert not list((tmp_path / "run" / "parts").rglob("*.parquet"))
