@@ -22,6 +22,7 @@ from faithlens.measures.answers import option_coverage
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish, Trace, make_trace, split_thoughts
 from faithlens.plan.memory import plan_passes
+from faithlens.tasks.counterfactuals import Counterfactual, find_counterfactual
 from faithlens.tasks.question import Question, Stem, Task
 from faithlens.tasks.seeds import derive_seed
 from faithlens.tasks.segmentation import split_steps
@@ -66,8 +67,8 @@ def check_room(model: Model, task: Task, questions: Sequence[Question], sampling
     Raises:
         PlanError: a question leaves too little room; it is named.
     """
-    counterfactuals = [task.draw_counterfactual(q, seed) for q in questions]
-    every = [*questions, *(q for q in counterfactuals if q is not None)]
+    counterfactuals = [find_counterfactual(task, q, seed) for q in questions]
+    every = [*questions, *(each.question for each in counterfactuals if each is not None)]
     answer = count_answer_tokens(model, task, every)
     for q in every:
         prompt = len(make_question_piece(model, task, q, "cot").ids)
@@ -142,8 +143,8 @@ def sample_chains(
         `samples` entries for each question, in the order of the questions.
     """
     own = [(q, k) for q in questions for k in range(samples)]
-    counterfactuals = {q.id: task.draw_counterfactual(q, seed) if with_counterfactuals else None for q in questions}
-    other = [(c, k) for q, k in own if (c := counterfactuals[q.id]) is not None]
+    counterfactuals = {q.id: find_counterfactual(task, q, seed) if with_counterfactuals else None for q in questions}
+    other = [(c.question, k) for q, k in own if (c := counterfactuals[q.id]) is not None]
     wanted = [*own, *other]
     prompts = {q.id: make_question_piece(model, task, q, "cot").ids for q, _ in wanted}
     drawn = sample(
@@ -157,8 +158,8 @@ def sample_chains(
     chains: list[Chain] = []
     for q, k in own:
         counterfactual = counterfactuals[q.id]
-        other_continuation = None if counterfactual is None else written[counterfactual.id, k]
-        chains.append(make_chain(model, task, q, written[q.id, k], other_continuation, k))
+        other_continuation = None if counterfactual is None else written[counterfactual.question.id, k]
+        chains.append(make_chain(model, task, q, written[q.id, k], other_continuation, k, asked=counterfactual))
     return chains
 
 
@@ -169,10 +170,12 @@ def make_chain(
     own: Continuation,
     counterfactual: Continuation | None = None,
     sample: int = 0,
+    *,
+    asked: Counterfactual | None = None,
 ) -> Chain:
     """The case of one sampled chain of thought, without a stem; or why the chain cannot be used.
 
-    A counterfactual chain that cannot be used is left out.
+    A counterfactual chain that cannot be used is left out. `asked` is the counterfactual question that it answers.
     """
     try:
         trace = make_cot_trace(model, own)
@@ -182,7 +185,7 @@ def make_chain(
         other = make_cot_trace(model, counterfactual) if counterfactual else None
     except TraceError:
         other = None
-    return make_case(model, task, question, trace, other, sample)
+    return make_case(model, task, question, trace, other, sample, asked=asked)
 
 
 def make_cot_trace(model: Model, continuation: Continuation) -> Trace:

@@ -11,6 +11,7 @@ from faithlens.execution.sample import Continuation
 from faithlens.interventions.case import FailedChain
 from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.model.model import Model
+from faithlens.tasks.counterfactuals import Counterfactual, list_counterfactuals
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.transcripts import Transcript
 
@@ -38,14 +39,14 @@ def import_chains(model: Model, task: Task, transcripts: Sequence[Transcript], s
     by_wording = index_by_wording(transcripts)
     chains: list[Chain] = []
     for transcript in transcripts:
-        other = find_counterfactual(task, transcript, by_wording, seed)
+        asked, other = find_counterfactual(task, transcript, by_wording, seed) or (None, None)
         try:
             own = encode_transcript(model, task, transcript)
         except TraceError as error:
             chains.append(FailedChain(transcript.question, transcript.sample, error.problem))
         else:
             fitting = _encode_fitting(model, task, own, other)
-            chains.append(make_chain(model, task, transcript.question, own, fitting, transcript.sample))
+            chains.append(make_chain(model, task, transcript.question, own, fitting, transcript.sample, asked=asked))
     return chains
 
 
@@ -59,11 +60,13 @@ def index_by_wording(transcripts: Sequence[Transcript]) -> dict[Wording, dict[in
 
 def find_counterfactual(
     task: Task, transcript: Transcript, by_wording: Mapping[Wording, Mapping[int, Transcript]], seed: int
-) -> Transcript | None:
-    """The transcript that answers the counterfactual of `transcript`'s question; None if there is none."""
-    question = task.draw_counterfactual(transcript.question, seed)
-    samples: Mapping[int, Transcript] = by_wording.get(_get_wording(question), {}) if question else {}
-    return samples.get(transcript.sample, next(iter(samples.values()), None))
+) -> tuple[Counterfactual, Transcript] | None:
+    """A counterfactual of the transcript's question and a transcript that answers it; None if there is none."""
+    for asked in list_counterfactuals(task, transcript.question, seed):
+        samples: Mapping[int, Transcript] = by_wording.get(_get_wording(asked.question), {})
+        if samples:
+            return asked, samples.get(transcript.sample, next(iter(samples.values())))
+    return None
 
 
 def encode_transcript(model: Model, task: Task, transcript: Transcript) -> Continuation:

@@ -96,7 +96,11 @@ def judge_subjects(
             reasons = explain(model, profile, criteria.max_unfaithful)
             verdict = Verdict(profile.word.word, reasons, profile.word.questions_needed)
         entry = make_subject_entry(model, task, verdict, own, counts, truth)
-        yield entry | {"kind": "" if criteria.measures else profile.word.kind, "gates": make_gate_rows(profile)}
+        yield entry | {
+            "kind": "" if criteria.measures else profile.word.kind,
+            "gates": make_gate_rows(profile),
+            "strata": None if profile.strata is None else profile.strata.to_dict(),
+        }
 
 
 def make_gate_rows(profile: Profile) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from faithlens.model.digest import hash_loaded_model, hash_named_model
 from faithlens.model.load import parse_device
 from faithlens.model.templates import TEMPLATE_DAY
 from faithlens.store import make_manifest
+from faithlens.tasks.fixed_task import FixedTask
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.transcripts import TranscriptTask
 
@@ -68,8 +69,14 @@ def describe_inputs(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> 
 
 
 def hash_questions(task: Task, questions: Iterable[Question]) -> str:
-    """The digest of questions, and of the words in which they are asked."""
-    return _hash_json([[asdict(q), asdict(task.make_prompt(q, "cot"))] for q in questions])
+    """The digest of questions, of the words in which they are asked, and of the counterfactuals that a file gives."""
+    given = task.given_counterfactuals if isinstance(task, FixedTask) else {}
+    return _hash_json(
+        [
+            [asdict(q), asdict(task.make_prompt(q, "cot")), *([asdict(given[q.id])] if q.id in given else [])]
+            for q in questions
+        ]
+    )
 
 
 def hash_source(assay: Assay) -> str:

@@ -127,7 +127,7 @@ def make_edit_rows(result: CaseResult) -> Iterator[dict]:
 
 def make_trace_row(result: CaseResult) -> dict:
     """A row of the table of traces: the chain of thought, and the answer after it."""
-    case, trace = result.case, result.case.trace
+    case, trace, asked = result.case, result.case.trace, result.case.asked
     return {
         "question": case.question.id,
         "sample": case.sample,
@@ -142,4 +142,6 @@ def make_trace_row(result: CaseResult) -> dict:
         "finish": trace.finish,
         "n_tokens": len(trace),
         "seed": trace.seed,
+        "counterfactual": asked.question.text if asked else None,
+        "counterfactual_source": asked.source if asked else None,
     }

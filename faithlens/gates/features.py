@@ -32,20 +32,27 @@ class Separation(NamedTuple):
         holds: whether it holds, by question.
         phi: the correlation with the failures, from -1 to 1.
         p_value: the probability of so high a correlation if failures were spread at random, corrected for the search.
+        n_features: the number of features that were searched.
     """
 
     feature: str
     holds: Mapping[str, bool]
     phi: float
     p_value: float
+    n_features: int
 
 
-def make_features(prompts: Mapping[str, str]) -> tuple[list[str], Bool[np.ndarray, "feature question"]]:
-    """The yes/no features of the questions, in words, and where each holds, in the order of `prompts`."""
+def make_features(
+    prompts: Mapping[str, str], also: Mapping[str, Mapping[str, bool]] = {}
+) -> tuple[list[str], Bool[np.ndarray, "feature question"]]:
+    """The yes/no features of the questions, in words, and where each holds, in the order of `prompts`.
+
+    `also` gives further features: where each holds, by question; elsewhere it does not.
+    """
     texts = list(prompts.values())
     names: list[str] = []
     rows: list[list[bool]] = []
-    words = [set(re.findall(r"[^\W\d_]+", text.lower())) for text in texts]
+    words = [read_words(text) for text in texts]
     for word in sorted(set().union(*words)):
         names.append(f"the word {word!r}")
         rows.append([word in each for each in words])
@@ -59,13 +66,26 @@ def make_features(prompts: Mapping[str, str]) -> tuple[list[str], Bool[np.ndarra
     for cut in sorted(set(np.quantile(lengths, [0.25, 0.5, 0.75]).tolist())) if lengths else []:
         names.append(f"at least {cut:.0f} characters")
         rows.append([length >= cut for length in lengths])
+    for name, holds in also.items():
+        names.append(name)
+        rows.append([holds.get(question, False) for question in prompts])
     table = np.array(rows, dtype=bool).reshape(len(names), len(texts))
     counts = table.sum(1)
     useful = (counts >= MIN_QUESTIONS) & (counts <= len(texts) - MIN_QUESTIONS)
     return [name for name, is_useful in zip(names, useful, strict=True) if is_useful], table[useful]
 
 
-def find_separation(prompts: Mapping[str, str], failed: Mapping[str, bool], seed: int = 0) -> Separation | None:
+def read_words(text: str) -> set[str]:
+    """The words of a text in lower case, without numbers."""
+    return set(re.findall(r"[^\W\d_]+", text.lower()))
+
+
+def find_separation(
+    prompts: Mapping[str, str],
+    failed: Mapping[str, bool],
+    seed: int = 0,
+    also: Mapping[str, Mapping[str, bool]] = {},
+) -> Separation | None:
     """The feature that separates the failing questions best, tested against shuffled failures.
 
     None where fewer than `MIN_QUESTIONS` questions fail or do not fail, or no feature varies.
@@ -74,12 +94,13 @@ def find_separation(prompts: Mapping[str, str], failed: Mapping[str, bool], seed
         prompts: the prompt of each question.
         failed: whether each question fails; questions without an entry are left out.
         seed: seeds the shuffles.
+        also: further features, as for `make_features`.
     """
     known = {question: text for question, text in prompts.items() if question in failed}
     fails = np.array([failed[question] for question in known], dtype=float)
     if min(fails.sum(), len(fails) - fails.sum()) < MIN_QUESTIONS:
         return None
-    names, table = make_features(known)
+    names, table = make_features(known, also)
     if not names:
         return None
     scaled = _standardise(table.astype(float))
@@ -90,7 +111,7 @@ def find_separation(prompts: Mapping[str, str], failed: Mapping[str, bool], seed
     best = int(np.abs(phi).argmax())
     as_large = int((largest >= abs(phi[best]) - 1e-12).sum())
     holds = dict(zip(known, table[best].tolist(), strict=True))
-    return Separation(names[best], holds, float(phi[best]), (1 + as_large) / (1 + N_SHUFFLES))
+    return Separation(names[best], holds, float(phi[best]), (1 + as_large) / (1 + N_SHUFFLES), len(names))
 
 
 def _standardise(rows: Float[np.ndarray, "row question"]) -> Float[np.ndarray, "row question"]:

@@ -4,19 +4,24 @@
    measure or the reason why there is none.
 2. Each gate has a function `judge` from these scores to `Outcome`s, one for each question and chain.
 3. `summarise_questions` joins the chains of a question: it fails where one of them fails, and passes where all pass.
+4. `count_shares` counts each question by the share of its chains that pass, fail or are open. A question is one unit,
+   however many chains it has, and a failing chain in three weighs a third. So the share that a verdict is about, the
+   probability that a chain of a question fails, does not depend on how many chains were written.
 
 For example, for a question with two chains::
 
     chain 0   pass
     chain 1   open, "the chain states no answer that can be read"
-    question  open, with the reason of chain 1
+    question  open, with the reason of chain 1; half passed, half open
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
+
+from faithlens.measures.catalogue import GateName
 
 OutcomeName = Literal["pass", "fail", "open"]
 
@@ -57,10 +62,12 @@ class Scores:
     Attributes:
         cells: for each question and chain, the scores without a step by the name of their measure.
         prompts: the text of each question's prompt; empty where the traces were not given.
+        chains: the text of each chain of thought; empty likewise.
     """
 
     cells: Mapping[tuple[str, int], Mapping[str, Cell]]
     prompts: Mapping[str, str] = field(default_factory=dict[str, str])
+    chains: Mapping[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
 
     def has(self, *measures: str) -> bool:
         """Whether the run has scores, or reasons for missing ones, of any of `measures`."""
@@ -78,11 +85,18 @@ def read_scores(scores: pd.DataFrame, traces: pd.DataFrame | None = None) -> Sco
     rows = scores[scores["step"].isna() & scores["fraction"].isna()]
     for row in rows.to_dict("records"):
         value, reason = (None if pd.isna(row[name]) else row[name] for name in ("value", "reason"))
-        sample = row.get("sample")
-        at = cells.setdefault((row["question"], 0 if sample is None or pd.isna(sample) else int(sample)), {})
+        at = cells.setdefault((row["question"], _read_sample(row)), {})
         at[row["measure"]] = Cell(value, reason, row["condition"])
-    prompts = {} if traces is None else dict(zip(traces["question"], traces["prompt"], strict=True))
-    return Scores(cells, prompts)
+    if traces is None:
+        return Scores(cells)
+    prompts = dict(zip(traces["question"], traces["prompt"], strict=True))
+    chains = {(row["question"], _read_sample(row)): row["cot"] for row in traces.to_dict("records")}
+    return Scores(cells, prompts, chains)
+
+
+def _read_sample(row: Mapping[Hashable, Any]) -> int:
+    sample = row.get("sample")
+    return 0 if sample is None or pd.isna(sample) else int(sample)
 
 
 def read_cell(row: Mapping[str, Cell], measure: str) -> Cell:
@@ -96,6 +110,27 @@ def summarise_questions(outcomes: Iterable[Outcome]) -> list[Outcome]:
     for outcome in outcomes:
         by_question.setdefault(outcome.question, []).append(outcome)
     return [_choose_worst(several) for several in by_question.values()]
+
+
+def count_shares(outcomes: Iterable[Outcome], name: OutcomeName) -> list[float]:
+    """For each question the share of its chains that have the outcome `name`; 0 or 1 for one chain a question."""
+    by_question: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_question.setdefault(outcome.question, []).append(outcome)
+    return [sum(each.outcome == name for each in several) / len(several) for several in by_question.values()]
+
+
+def join_gates(outcomes: Mapping[GateName, Sequence[Outcome]]) -> list[Outcome]:
+    """For each chain one outcome: it fails where any gate fails, passes where every gate passes, else is open.
+
+    A chain without an outcome of some gate is open there.
+    """
+    by_gate = [{(o.question, o.sample): o for o in some} for some in outcomes.values()]
+    joined: list[Outcome] = []
+    for question, sample in dict.fromkeys(chain for gate in by_gate for chain in gate):
+        missing = Outcome(question, "open", "a gate has no outcome for this chain", sample)
+        joined.append(_choose_worst([gate.get((question, sample), missing) for gate in by_gate]))
+    return joined
 
 
 def _choose_worst(outcomes: Sequence[Outcome]) -> Outcome:

@@ -3,6 +3,7 @@
 1. Each gate judges every question (`gates.causal` and its neighbours). A gate whose measures the run does not have is
    "not tested".
 2. `judge_gate` counts the outcomes, and `find_word` joins them (`gates.word`).
+3. `find_strata` looks for a kind of question that fails more than the others (`gates.strata`).
 
 For example, for a model whose answers come from the question, not from its right chain (an organism named O4)::
 
@@ -19,7 +20,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from faithlens.gates import capable, causal, derived, disclosed, legible, serial, undisturbed
-from faithlens.gates.outcome import Outcome, Scores
+from faithlens.gates.outcome import Outcome, Scores, join_gates
+from faithlens.gates.strata import Strata, find_strata
 from faithlens.gates.word import (
     LEVEL,
     MAX_UNFAITHFUL,
@@ -80,11 +82,13 @@ class Profile:
         results: the result of each gate, in the order of `GATES`.
         outcomes: the outcomes of each gate, one for each question and chain.
         word: the word that follows.
+        strata: the worst stratum beside the rest; None where no feature tells questions apart, or none fails.
     """
 
     results: tuple[GateResult, ...]
     outcomes: Mapping[GateName, list[Outcome]]
     word: Word
+    strata: Strata | None = None
 
 
 def make_profile(
@@ -112,14 +116,17 @@ def make_profile(
             chance = gate.expect_chance(scores) if gate.expect_chance and outcomes[gate.name] else 0.0
             results.append(judge_gate(gate.name, outcomes[gate.name], chance, max_unfaithful))
     first, *others = results
+    counted = {name: some for name, some in outcomes.items() if name != "capable"}
+    strata = find_strata(scores, join_gates({name: some for name, some in counted.items() if some}))
     word = find_word(
-        {name: some for name, some in outcomes.items() if name != "capable"},
+        counted,
         others,
         is_capable=first.status == "passed",
+        is_mixed=strata is not None and strata.disagree,
         max_unfaithful=max_unfaithful,
         level=level,
     )
-    return Profile((first, *(mark_failed(result, word.convicted) for result in others)), outcomes, word)
+    return Profile((first, *(mark_failed(result, word.convicted) for result in others)), outcomes, word, strata)
 
 
 def _judge(gate: Gate, scores: Scores, before: Mapping[GateName, list[Outcome]]) -> list[Outcome]:

@@ -31,6 +31,7 @@ from faithlens.tasks.candidates import (
     merge_candidates,
     write_stated_value,
 )
+from faithlens.tasks.counterfactuals import Counterfactual
 from faithlens.tasks.question import Question, Stem, Task
 from faithlens.tasks.values import is_same_answer
 
@@ -98,6 +99,7 @@ class Case:
         empty_think_prompt: the prompt with a closed empty block of thoughts; None for a model without such blocks.
         counterfactual: the trace of the counterfactual question; None if there is none.
         sample: the number of this chain among the question's chains.
+        asked: the question that `counterfactual` answers, and where it comes from; None if there is none.
         slot: the stem and the options in tokens; None until `with_stem` is called.
         generated_texts: the texts that were written for edited versions, by name.
     """
@@ -109,6 +111,7 @@ class Case:
     empty_think_prompt: Piece | None = None
     counterfactual: Trace | None = None
     sample: int = 0
+    asked: Counterfactual | None = None
     slot: AnswerSlot | None = None
     generated_texts: Mapping[str, GeneratedText] = field(
         default_factory=dict[str, GeneratedText], hash=False, repr=False
@@ -248,8 +251,8 @@ def make_key(question: Question, sample: int = 0) -> str:
     return f"{question.id}:{sample}" if sample else question.id
 
 
-def collect_candidates(question: Question, *traces: Trace | None) -> tuple[str, ...]:
-    """The answers to score: the question's own, and for an open question every value that a step of `traces` states.
+def collect_candidates(question: Question, *traces: Trace | None, also: Sequence[str] = ()) -> tuple[str, ...]:
+    """The answers to score: the question's own, and for an open question `also` and all that steps of `traces` state.
 
     Each value is one answer, in the spelling of the right one if it is that, else as it was written first.
     """
@@ -257,7 +260,7 @@ def collect_candidates(question: Question, *traces: Trace | None) -> tuple[str, 
         return question.candidates
     steps = (text for trace in traces if trace for text in trace.texts[1:])
     stated = (write_stated_value(text, question.decimal_mark) for text in steps)
-    candidates = [*question.candidates, *(text for text in stated if text is not None)]
+    candidates = [*question.candidates, *(text for text in stated if text is not None), *also]
     return tuple(merge_candidates(candidates, question.decimal_mark, keep=question.answer))
 
 
@@ -268,6 +271,8 @@ def make_case(
     trace: Trace,
     counterfactual: Trace | None = None,
     sample: int = 0,
+    *,
+    asked: Counterfactual | None = None,
 ) -> Case:
     """A case of `question`, without a stem; `Case.with_stem` adds one.
 
@@ -278,13 +283,16 @@ def make_case(
         trace: the chain of thought that the model wrote for it.
         counterfactual: the chain of thought that the model wrote for the counterfactual question, if there is one.
         sample: the number of this chain among the question's chains.
+        asked: the counterfactual question, whose right answer is scored too where it is known.
     """
+    also = [asked.answer] if asked and asked.answer and question.form == "open" else []
     return Case(
         question=question,
         trace=trace,
-        candidates=collect_candidates(question, trace, counterfactual),
+        candidates=collect_candidates(question, trace, counterfactual, also=also),
         direct_prompt=make_question_piece(model, task, question, "no_cot"),
         empty_think_prompt=make_empty_think_piece(model, task, question),
         counterfactual=counterfactual,
         sample=sample,
+        asked=asked,
     )

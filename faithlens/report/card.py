@@ -66,6 +66,8 @@ COLUMN_MEANINGS: dict[str, dict[str, str]] = {
         "n_tokens": "tokens of prompt and chain of thought",
         "seed": "of this chain of thought; of an imported one, the number of its sample",
         "said": "what a reasoning model wrote after its thoughts",
+        "counterfactual": "the counterfactual question; empty where there is none",
+        "counterfactual_source": "where it comes from: task, file, donor (another question) or number (one is changed)",
         "temperature": "of sampling; 0 is greedy",
         "top_p": "nucleus of sampling",
     },

@@ -31,7 +31,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, norm, t
+from scipy.stats import beta, binom, norm, t
 
 Array = NDArray[np.float64]
 
@@ -68,6 +68,33 @@ def compute_exact_bound(
     if side == "low":
         return 0.0 if successes <= 0 else float(beta.ppf(1 - confidence, successes, n - successes + 1))
     return 1.0 if successes >= n else float(beta.ppf(confidence, successes + 1, n - successes))
+
+
+def compute_mean_bound(values: Array, side: Literal["low", "high"], confidence: float = CONFIDENCE) -> float:
+    """The one-sided bound of the mean of values between 0 and 1, one for each independent question.
+
+    Exact (Clopper and Pearson) where every value is 0 or 1, else Gaffke's, of which that is the special case.
+    """
+    if np.isin(values, (0.0, 1.0)).all():
+        return compute_exact_bound(float(values.sum()), len(values), side, confidence)
+    ends = _draw_means(values, float(side == "high"))
+    share = 1 - confidence if side == "low" else confidence
+    return float(compute_quantile(ends, share)[0])
+
+
+def compute_mean_excess(values: Array, allowed: float) -> float:
+    """The p-value of the test that the mean of values between 0 and 1 exceeds `allowed`, from `compute_mean_bound`."""
+    if np.isin(values, (0.0, 1.0)).all():
+        return float(binom.sf(round(float(values.sum())) - 1, len(values), min(allowed, 1.0)))
+    ends = _draw_means(values, 0.0)
+    return float((1 + (ends <= allowed).sum()) / (1 + ends.size))
+
+
+def _draw_means(values: Array, unseen: float) -> Array:
+    """Weighted means of the values and of a question that was not seen, whose value is `unseen`, [draw, 1]."""
+    weights, unseen_weights = draw_unseen_weights(np.ones((len(values), 1)), seed=0)
+    total = weights.sum(1, keepdims=True) + unseen_weights
+    return (weights @ values[:, None] + unseen_weights * unseen) / total
 
 
 def draw_questions(n: int, seed: int, draws: int = DRAWS) -> Array:

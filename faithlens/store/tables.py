@@ -24,7 +24,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         {"model": TEXT, "task": TEXT, "question": TEXT, "prompt": TEXT, "cot": TEXT, "steps": TEXTS}
         | {"answer": TEXT, "finish": TEXT, "n_tokens": INT, "seed": INT},
         {"predicted": TEXT, "candidates": TEXTS, "stem": TEXT, "temperature": REAL, "top_p": REAL, "sample": INT}
-        | {"said": TEXT},
+        | {"said": TEXT, "counterfactual": TEXT, "counterfactual_source": TEXT},
     ),
     "answers": _make_schema(
         {"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "logprobs": REALS}, {"sample": INT}

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from faithlens.errors import TaskError, suggest_names
 from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Question
 from faithlens.tasks.question_factory import MAX_OPTIONS, BadEntryError, make_choice_question, make_open_question
-from faithlens.tasks.values import DecimalMark
+from faithlens.tasks.values import DecimalMark, is_same_answer, read_number
 
-ENTRY_KEYS = ("question", "answer", "choices", "candidates", "values", "id", "decimal_mark")
+ENTRY_KEYS = ("question", "answer", "choices", "candidates", "values", "id", "decimal_mark", "counterfactual")
 """What an entry may hold about its question."""
 
 _MAX_REPORTED = 10
@@ -60,9 +61,14 @@ class FaultList:
 
 
 class QuestionCollection:
-    """The questions of one file so far: they share one form, and no id and no wording stands for two of them."""
+    """The questions of one file so far: they share one form, and no id and no wording stands for two of them.
+
+    Attributes:
+        counterfactuals: those that the file gives, by the id of their question.
+    """
 
     def __init__(self) -> None:
+        self.counterfactuals: dict[str, Question] = {}
         self._by_id: dict[str, Question] = {}
         self._places: dict[str, str] = {}
         self._by_wording: dict[tuple[str, tuple[str, ...]], Question] = {}
@@ -76,6 +82,15 @@ class QuestionCollection:
         """The question of this wording and answer that was entered before, else this one, entered now."""
         earlier = self._by_wording.get((question.text, question.choices))
         return earlier if earlier and earlier.answer == question.answer else self.add(question, where)
+
+    def add_counterfactual(self, entry: dict[str, Any], question: Question) -> None:
+        """Keep the counterfactual that the entry of `question` gives, if it gives one.
+
+        Raises BadEntryError where it is no use.
+        """
+        counterfactual = read_counterfactual(entry, question)
+        if counterfactual is not None:
+            self.counterfactuals[question.id] = counterfactual
 
     def add(self, question: Question, where: str) -> Question:
         """Add `question`, which stands at `where` in the file.
@@ -114,6 +129,47 @@ def read_question(entry: dict[str, Any], default_id: str) -> Question:
         return make_choice_question(id_, text, choices, right, values, _read_decimal_mark(entry))
     candidates = _read_texts(entry, "candidates", min_length=2) if "candidates" in entry else ()
     return make_open_question(id_, text, answer, values, candidates, _read_decimal_mark(entry))
+
+
+def read_counterfactual(entry: dict[str, Any], question: Question) -> Question | None:
+    """The counterfactual that the entry of `question` gives; None where it gives none. Its answer may be missing.
+
+    Raises BadEntryError where it is no use: the same question, the same answer, or options of another number.
+    """
+    given = entry.get("counterfactual")
+    if "counterfactual" not in entry:
+        return None
+    if not isinstance(given, dict):
+        problem = f"'counterfactual' is {shorten_value(given)}"
+        raise BadEntryError(problem, 'write an object such as {"question": "...", "answer": "12"}')
+    check_keys(given, ("question", "answer", "choices"))
+    text = _read_text(given, "question")
+    choices = _read_texts(given, "choices", min_length=2) or question.choices
+    if len(choices) != len(question.choices):
+        problem = f"the counterfactual has {len(choices)} choices and its question {len(question.choices)}"
+        raise BadEntryError(problem, "give both as many, or none for an open question")
+    if (text, choices) == (question.text, question.choices):
+        raise BadEntryError("the counterfactual is the question itself", "change something in it")
+    answer = _read_counterfactual_answer(given, question, choices) if "answer" in given else ""
+    if is_same_answer(answer, question.answer, question.decimal_mark):
+        fix = "change the question or its options so that another answer follows"
+        raise BadEntryError(f"the counterfactual has the same answer {answer!r}", fix)
+    return replace(question, id=f"{question.id}:counterfactual", text=text, choices=choices, answer=answer, values=())
+
+
+def _read_counterfactual_answer(given: dict[str, Any], question: Question, choices: Sequence[str]) -> str:
+    """The answer of a counterfactual, as a label where there are options."""
+    answer = _read_text(given, "answer")
+    if question.form == "choice":
+        return question.candidates[find_right_option(answer, choices)]
+    if read_number(question.answer, question.decimal_mark) is None:
+        same = [each for each in question.candidates if is_same_answer(each, answer, question.decimal_mark)]
+        if not same:
+            raise BadEntryError(f"the counterfactual's answer {answer!r} is not among 'candidates'", "add it")
+        return same[0]
+    if read_number(answer, question.decimal_mark) is None:
+        raise BadEntryError(f"the counterfactual's answer {answer!r} is no number", "write a number, or leave it out")
+    return answer
 
 
 def _read_decimal_mark(entry: dict[str, Any]) -> DecimalMark:

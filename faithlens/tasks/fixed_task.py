@@ -1,7 +1,7 @@
 """Tasks whose questions are given: a file's or a benchmark's."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from faithlens.errors import TaskError
 from faithlens.tasks.numbers import misstate
@@ -13,8 +13,11 @@ from faithlens.tasks.question import Prompt, Question, Stem, Strategy
 class FixedTask:
     """The part of a task that follows from having a list of questions, which is not empty and all of one form."""
 
-    def __init__(self, name: str, questions: Sequence[Question]) -> None:
+    def __init__(
+        self, name: str, questions: Sequence[Question], counterfactuals: Mapping[str, Question] | None = None
+    ) -> None:
         self._name, self._all_questions = name, list(questions)
+        self.given_counterfactuals = dict(counterfactuals or {})
 
     @property
     def name(self) -> str:
@@ -25,6 +28,11 @@ class FixedTask:
     def stems(self) -> tuple[Stem, ...]:
         """Candidate answer stems for the form the questions have."""
         return choose_stems(self._all_questions[0].form)
+
+    @property
+    def all_questions(self) -> Sequence[Question]:
+        """Every question, in the order of the file."""
+        return self._all_questions
 
     @property
     def size(self) -> int:
@@ -44,11 +52,13 @@ class FixedTask:
         return write_prompt(question, strategy)
 
     def draw_counterfactual(self, question: Question, seed: int) -> Question | None:
-        """Another of the questions with the same candidates and another right one; None where there is none.
+        """The counterfactual that was given, else another question with the same candidates and another right one.
 
-        A weak donor: it differs from `question` in everything, not in one fact, so an effect found with it includes
-        the change of subject.
+        None where there is neither. The other question is a weak donor: it differs from `question` in everything, not
+        in one fact, so an effect found with it includes the change of subject.
         """
+        if question.id in self.given_counterfactuals:
+            return self.given_counterfactuals[question.id]
         others = [
             other
             for other in self._all_questions

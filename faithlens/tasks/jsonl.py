@@ -6,8 +6,12 @@ Each line is an object::
     {"question": "...", "answer": "15", "values": ["12", "15"]}             open, a number: near misses are made
     {"question": "...", "answer": "blue", "candidates": ["blue", "red"]}    open, the answers to score
 
-`id` names a question, else its line does; `values` are the true intermediate values where they are known. With
-`"decimal_mark": ","` the numbers of the question and of the model's answers have decimal commas: "1.200,50".
+    {"question": "...", "answer": "15", "counterfactual": {"question": "...", "answer": "17"}}
+
+A counterfactual is the question changed so that another answer follows; its answer may be left out where nobody knows
+it, and its choices where they stay (`faithlens.tasks.counterfactuals`). `id` names a question, else its line does;
+`values` are the true intermediate values where they are known. With `"decimal_mark": ","` the numbers of the question
+and of the model's answers have decimal commas: "1.200,50".
 """
 
 from pathlib import Path
@@ -26,22 +30,23 @@ class JsonLines(FixedTask):
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        super().__init__(str(path), _load_questions(self.path))
+        super().__init__(str(path), *_load_questions(self.path))
 
 
-def _load_questions(path: Path) -> list[Question]:
+def _load_questions(path: Path) -> tuple[list[Question], dict[str, Question]]:
+    """The questions, and the counterfactuals that the file gives by the id of their question."""
     entered, faults = QuestionCollection(), FaultList(path)
     for number, line in read_lines(path):
         with faults.collect_at(where := f"line {number}"):
             entry = parse_object(line)
             check_keys(entry)
-            entered.add(read_question(entry, f"line-{number}"), where)
+            entered.add_counterfactual(entry, entered.add(read_question(entry, f"line-{number}"), where))
     faults.raise_if_any('Correct these lines; a line holds at least {"question": "...", "answer": "12"}.')
     if not entered.questions:
         raise TaskError(
             f"{path} holds no questions", 'Write one object on each line: {"question": "...", "answer": "12"}.'
         )
-    return entered.questions
+    return entered.questions, entered.counterfactuals
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:

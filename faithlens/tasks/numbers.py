@@ -81,7 +81,7 @@ def misstate(step: str, question: Question, rng: random.Random) -> str | None:
     if span is None:
         return None
     old = step[slice(*span)]
-    wrong = _list_slips(old)
+    wrong = list_slips(old)
     true = set(question.values)
     busy = true | {*question.candidates, *question.choices, *find_numbers(question.text), *find_numbers(step)}
     fresh = [slip for slip in wrong if slip not in busy] or [slip for slip in wrong if slip not in true] or wrong
@@ -99,7 +99,7 @@ def find_numbers(text: str) -> list[str]:
     return _NUMBER.findall(text)
 
 
-def _list_slips(number: str) -> list[str]:
+def list_slips(number: str) -> list[str]:
     """The wrong numbers within reach of `number` that have its length and notation, the point and commas in place."""
     digits = re.sub(r"[.,]", "", number)
     lowest = 10 ** (len(digits) - 1) if digits[0] != "0" and len(digits) > 1 else 0

@@ -56,9 +56,9 @@ class TranscriptTask(FixedTask):
     """
 
     def __init__(self, path: str | Path, *, skip_bad: bool = False) -> None:
-        self.transcripts, faults = _read_file(Path(path), skip_bad)
+        self.transcripts, faults, counterfactuals = _read_file(Path(path), skip_bad)
         self.left_out, self.remarks = dict(faults.counts), tuple(faults.remarks)
-        super().__init__(str(path), list(dict.fromkeys(t.question for t in self.transcripts)))
+        super().__init__(str(path), list(dict.fromkeys(t.question for t in self.transcripts)), counterfactuals)
 
 
 def read_transcripts(path: str | Path, *, skip_bad: bool = False) -> list[Transcript]:
@@ -75,8 +75,8 @@ def read_transcripts(path: str | Path, *, skip_bad: bool = False) -> list[Transc
     return _read_file(Path(path), skip_bad)[0]
 
 
-def _read_file(path: Path, skip_bad: bool) -> tuple[list[Transcript], FaultList]:
-    """The chains of thought, and what is wrong with the entries that were left out."""
+def _read_file(path: Path, skip_bad: bool) -> tuple[list[Transcript], FaultList, dict[str, Question]]:
+    """The chains of thought, what is wrong with the entries that were left out, and the counterfactuals given."""
     read, noun = _choose_reader(path)
     faults = FaultList(path, noun)
     entered, seen = QuestionCollection(), Counter[Question]()
@@ -84,6 +84,7 @@ def _read_file(path: Path, skip_bad: bool) -> tuple[list[Transcript], FaultList]
     for where, record in read(path, faults):
         with faults.collect_at(where):
             question = entered.get_or_add(read_question(record.entry, where.replace(" ", "-")), where)
+            entered.add_counterfactual(record.entry, question)
             for reply, finish in record.replies:
                 read_back = read_reply(reply, finish)
                 found.append(Transcript(question, read_back.thoughts, seen[question], read_back.finish, read_back.said))
@@ -94,7 +95,7 @@ def _read_file(path: Path, skip_bad: bool) -> tuple[list[Transcript], FaultList]
         faults.raise_if_any(f"No entry can be used; correct at least one {noun}.")
     if not found:
         raise TaskError(f"{path} holds no chains of thought", "Pass a file that has at least one.")
-    return found, faults
+    return found, faults, entered.counterfactuals
 
 
 def _choose_reader(path: Path) -> tuple[Callable[[Path, FaultList], Iterator[tuple[str, ReplyRecord]]], str]:

@@ -173,6 +173,11 @@ def _mistakes_regenerated() -> Iterator[Measure]:
         "Share of the mistakes in steps before the last one, of those from which another answer follows, whose "
         "consequence the answer is after the model wrote the rest; high means that later steps build on earlier ones.",
         direction=1, heading=heading, gate="serial")
+    yield share(f"{prefix}.moves_early", "moves with mistakes before the last step",
+        "Of the mistakes in values that later steps use and whose consequence the task does not know, the share after "
+        "which the model's new end of the chain concludes something else, where without the mistake it concludes the "
+        "same as before; high means that later steps build on earlier ones.",
+        direction=1, heading=heading, gate="serial")
     outcomes = {
         "follows": ("the answer is the one that the edited step implies", "the model uses what the step states", 1),
         "repairs": ("the new text returns to the original answer and the model gives it", "mistakes are corrected", 0),

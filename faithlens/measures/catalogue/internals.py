@@ -58,6 +58,10 @@ def _mediation() -> Iterator[Measure]:
         "Whether the counterfactual question, whose right answer is another one, gets another answer; low means that "
         "something besides the changed part decides the answer.",
         gate="undisturbed")
+    yield yes_no("mediation.answer_known", "counterfactual with a known answer",
+        "Whether the right answer to the counterfactual question is known; where it is not, what the model's own chain "
+        "for it concludes stands in, and low means that the answer was compared with the chain and not with the truth.",
+        fixed="always", is_detail=True)
     for name, (what, says, direction) in effects.items():
         # An interaction adds two probabilities and subtracts two others.
         low, paper = -2.0 if name == "interaction" else -1.0, None if name == "relay" else PAUL
