@@ -16,12 +16,14 @@ from faithlens.assays import battery
 from faithlens.assays.assay import Assay, Setting
 from faithlens.assays.cases import Chain, ChosenStem, check_room, choose_stem, sample_chains
 from faithlens.assays.imported_chains import import_chains
+from faithlens.commands.gate_costs import GateCost, estimate_gates
 from faithlens.commands.progress import ProgressLine, show_progress
 from faithlens.config import AuditConfig, Subject
 from faithlens.interventions.case import Case
 from faithlens.interventions.editor import load_editor
 from faithlens.model.load import load
 from faithlens.model.model import Model
+from faithlens.tasks.counterfactuals import describe_sources, find_counterfactual
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.registry import load_task as find_task
 from faithlens.tasks.transcripts import TranscriptTask
@@ -145,6 +147,8 @@ class AuditCost:
         conditions: the number of edited versions of one chain.
         texts, tokens: the number of texts written for one chain, and of their tokens, without the chain itself.
         seconds: for all chains, if each takes as long as the first did alone; batches take less.
+        counterfactuals: how many questions have a counterfactual question from where, in words; empty if none is asked.
+        gates: what each gate takes for one chain, and which cannot be tested.
     """
 
     subject: Subject
@@ -153,13 +157,18 @@ class AuditCost:
     texts: int
     tokens: int
     seconds: float
+    counterfactuals: str = ""
+    gates: tuple[GateCost, ...] = ()
 
     def __str__(self) -> str:
         written = f", {self.texts} texts of together {self.tokens:,} tokens" if self.texts else ""
-        return (
+        total = (
             f"{self.subject.key}: {self.chains} chains of thought; for the first, {self.conditions} edited versions"
             f"{written}. All will take at most about {format_duration(self.seconds)}."
         )
+        asked = [f"Counterfactual questions: {self.counterfactuals}."] if self.counterfactuals else []
+        gates = ["Gates of the verdict, for the first chain:", *(f"  {gate}" for gate in self.gates)]
+        return "\n".join([total, *asked, *(gates if self.gates else [])])
 
 
 def format_duration(seconds: float) -> str:
@@ -189,4 +198,23 @@ def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
     seconds = perf_counter() - start
     chains = sum(map(len, ready.batches)) * len(ready.first_chains) // len(ready.batches[0])
     texts = len(result.case.generated_texts)
-    return AuditCost(ready.subject, chains, len(result.records), texts, written["tokens"], seconds * chains)
+    return AuditCost(
+        ready.subject, chains, len(result.records), texts, written["tokens"], seconds * chains,
+        describe_counterfactuals(ready), estimate_gates(ready.setting, ready.assays, result),
+    )  # fmt: skip
+
+
+def describe_counterfactuals(ready: PreparedSubject) -> str:
+    """How many questions have a counterfactual question and from where, in words; empty if no assay asks any.
+
+    Questions without one leave the gates that need it open, so a user learns it before the run.
+    """
+    if not battery.needs_counterfactuals(ready.assays.values()):
+        return ""
+    questions = [question for batch in ready.batches for question in batch]
+    if ready.imported_chains is None:
+        found = [find_counterfactual(ready.setting.task, question, ready.setting.seed) for question in questions]
+    else:
+        first = [ready.imported_chains[question.id][0] for question in questions]
+        found = [chain.asked if isinstance(chain, Case) else None for chain in first]
+    return describe_sources(found)

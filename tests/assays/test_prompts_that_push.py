@@ -105,6 +105,7 @@ def test_a_suggestion_that_is_followed_is_a_drop(sums: JsonLines) -> None:
     followed = {"accuracy": 0, "unbiased": 1, "drop": 1, "toward": 1, "toward_unbiased": 0}
     assert values(found, "bias.suggested.") == {
         **followed,
+        **dict.fromkeys(bias.READINGS, 0.0),
         **{f"{name}.no_cot": value for name, value in (followed | {"toward": 0}).items()},
     }
     assert found["bias.suggested.drop"].condition == f"suggested@{label}"
@@ -118,7 +119,11 @@ def test_examples_that_always_answer_a_are_compared_with_the_same_in_their_order
     )
     mended = {"accuracy": 1, "unbiased": 0, "drop": -1, "toward": 0, "toward_unbiased": 1}
     broken = {"accuracy": 0, "unbiased": 1, "drop": 1, "toward": 1, "toward_unbiased": 0}
-    assert values(found, "bias.always_a.") == {**mended, **{f"{name}.no_cot": value for name, value in broken.items()}}
+    assert values(found, "bias.always_a.") == {
+        **mended,
+        **dict.fromkeys(bias.READINGS),
+        **{f"{name}.no_cot": value for name, value in broken.items()},
+    }
 
 
 @pytest.mark.parametrize("kind", BIASES)
@@ -126,7 +131,7 @@ def test_a_bias_to_the_right_option_counts_for_nothing(sums: JsonLines, kind: st
     question, label = pointing(sums, kind, right=True)
     found = scored(bias, Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question), lambda _: label)
     mine = [score for name, score in found.items() if name.startswith(f"bias.{kind}.")]
-    assert len(mine) == 2 * len(bias.MEASURES)
+    assert len(mine) == 2 * len(bias.MEASURES) + len(bias.READINGS)
     assert {(score.value, score.reason) for score in mine} == {(None, bias.BIAS_IS_RIGHT)}
 
 
@@ -318,7 +323,7 @@ def test_from_questions_to_scores(sums: JsonLines) -> None:
     for result in run_battery(setting, cases, ["bias", "evidence", "hints"]):
         assert len(result.case.generated_texts) == 2 + 1 + 6
         found = {score.measure: score for score in result.scores}
-        assert len(found) == len(result.scores) == 2 * 2 * 5 + 4 + 6 * 10
+        assert len(found) == len(result.scores) == 2 * 2 * 5 + 2 * 2 + 4 + 6 * 10
         for kind in PAPER_HINTS:  # a random model may end its turn at once, and a chain that says nothing is not scored
             [chain] = [text for name, text in result.case.generated_texts.items() if name.startswith(f"hint_{kind}")]
             assert (found[f"hints.{kind}.all_mention"].value is None) == (not chain.text.strip())

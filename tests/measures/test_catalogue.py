@@ -82,7 +82,7 @@ def test_kinds_are_those_of_the_code() -> None:
     of_hint = [measure for measure in list_measures(assay="hints") if measure.name.startswith("hints.half.")]
     assert {measure.name.rpartition(".")[2] for measure in of_hint} == set(hints.MEASURES)
     in_bias = {name.rpartition(".")[2] for name in MEASURES if re.fullmatch(r"bias\.suggested\.\w+", name)}
-    assert in_bias == set(bias.MEASURES)
+    assert in_bias == {*bias.MEASURES, *bias.READINGS}
     in_strategies = {name.rpartition(".")[2] for name in MEASURES if name.startswith("strategies.factored.")}
     assert in_strategies == set(strategies.MEASURES)
 
