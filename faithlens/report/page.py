@@ -11,13 +11,11 @@ from markupsafe import Markup
 from faithlens.figures import audit, behaviour
 from faithlens.measures.catalogue import MEASURES, Measure, get_measure, list_measures
 from faithlens.report.behaviour import list_tests
+from faithlens.report.chains import choose_example, list_gate_examples
 from faithlens.report.terminal import group_by_truth
 from faithlens.stats.estimate import select_scalars
 from faithlens.stats.verdict import CELL_MEANINGS, format_ends, format_number
 from faithlens.store import REPORT_NAME, Run
-
-SHADE_MEASURES = ("knockout.step_raw", "mistakes.soft")
-"""What colours the steps of an example: the first of these that its question has."""
 
 
 def write_page(run: Run) -> Path:
@@ -41,7 +39,8 @@ def write_page(run: Run) -> Path:
             figures=_draw_figures(verdicts, tables["estimates"]),
             estimates=numbers,
             tests={key: list_tests(own) for key, own in numbers.items()} if has_other_tests(numbers) else {},
-            examples=[_choose_example(s, tables["traces"], tables["scores"]) for s in verdicts],
+            examples=[choose_example(s, tables["traces"], tables["scores"]) for s in verdicts],
+            gate_examples={(s["model"], s["task"]): list_gate_examples(s, tables["traces"]) for s in verdicts},
         )
     )
     run.write_text(REPORT_NAME, html)
@@ -109,23 +108,3 @@ def _collect_numbers(estimates: pd.DataFrame) -> dict[tuple[str, str], dict[str,
         (str(model), str(task)): {row["measure"]: row for row in part.to_dict("records")}
         for (model, task), part in scalar.groupby(["model", "task"])
     }
-
-
-def _choose_example(subject: Mapping[str, Any], traces: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any] | None:
-    """The subject's first trace, its steps with the number that colours them."""
-    mine = traces[(traces["model"] == subject["model"]) & (traces["task"] == subject["task"])]
-    if mine.empty:
-        return None
-    trace = mine.iloc[0]
-    keys = ("model", "task", "question")
-    own = scores[(scores[list(keys)] == trace[list(keys)]).all(axis=1) & scores["step"].notna()]
-    shade = next((m for m in SHADE_MEASURES if own.loc[own["measure"] == m, "value"].notna().any()), None)
-    effects = own[own["measure"] == shade].groupby("step")["value"].mean().to_dict() if shade else {}
-    if shade and get_measure(shade).direction < 0:
-        effects = {step: 1 - value for step, value in effects.items()}
-    steps = [{"text": text, "effect": _to_number(effects.get(i))} for i, text in enumerate(trace["steps"])]
-    return {"subject": subject, "trace": trace.to_dict(), "steps": steps, "shade": shade}
-
-
-def _to_number(x: float | None) -> float | None:
-    return None if x is None or pd.isna(x) else float(x)

@@ -72,15 +72,19 @@ def _describe_subjects(subjects: Sequence[Mapping[str, Any]]) -> Text:
         if s["questions_needed"] is not None:
             lines.append(f" About {s['questions_needed']} questions would decide.")
         lines.append("\n  ").append_text(describe_gates(s["gates"])).append("\n")
+        for gate in s["gates"]:
+            if gate["status"] == "failed" and gate["gate"] != "capable" and (example := gate["example"]):
+                lines.append(f"    {gate['gate']}, for example {example['question']}: {example['reason']}.\n")
     return lines
 
 
 def describe_gates(gates: Sequence[Mapping[str, Any]]) -> Text:
-    """A row of gates: the mark of each, its name, and how many of its questions pass."""
+    """A row of gates: the mark of each, its name, how many questions pass, and the interval of the share that fails."""
     styles = {"passed": "green", "failed": "red", "open": "yellow"}
     row = Text()
     for gate in gates:
         is_tested = gate["status"] not in ("not tested", "not askable")
-        count = f" {gate['n_passed']}/{gate['n_asked']}" if is_tested else f" {gate['status']}"
+        ends = f" (fail {100 * gate['low']:.0f}–{100 * gate['high']:.0f} %)" if gate["low"] is not None else ""
+        count = f" {gate['n_passed']}/{gate['n_asked']}{ends}" if is_tested else f" {gate['status']}"
         row.append(f"{GATE_MARKS[gate['status']]} {gate['gate']}{count}  ", styles.get(gate["status"], "dim"))
     return row

@@ -6,6 +6,7 @@ number before it may be corrected by merely copying the letter, so it is a state
 
 import random
 import re
+from collections.abc import Mapping
 
 from faithlens.tasks.question import Question
 
@@ -38,6 +39,17 @@ def replace_label(step: str, question: Question, old_label: str, new_label: str)
         return None
     for match in reversed(named):
         step = step[: match.start()] + new_label + step[match.end() :]
+    return step
+
+
+def relabel(step: str, question: Question, new_labels: Mapping[str, str]) -> str | None:
+    """`step` with each option label replaced by its entry in `new_labels`; None if it writes one in another style."""
+    named = _find_labels(step, question)
+    lone = [match for match in _LONE_LETTER.finditer(step) if match[0] in question.candidates]
+    if {match.start() for match in lone} - {match.start() for match in named}:
+        return None
+    for match in reversed(named):
+        step = step[: match.start()] + new_labels[match[1]] + step[match.end() :]
     return step
 
 

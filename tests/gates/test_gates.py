@@ -49,6 +49,7 @@ def test_legible() -> None:
         rewritten={"stated.concludes": 1.0, "propagation.follows": 0.25, SHARE: 1.0},
         decorative={"stated.concludes": 1.0, "propagation.follows": 0.0, SHARE: 0.0},  # fails `causal`, not this
         worded={"stated.concludes": 1.0, "rewording.change": 1.0},
+        lettered={"stated.concludes": 1.0, "rewording.relabelled_change": 1.0, SHARE: 1.0},
     ) == {
         "read": "pass",
         "cipher": "fail",
@@ -56,6 +57,7 @@ def test_legible() -> None:
         "rewritten": "fail",
         "decorative": "pass",
         "worded": "fail",
+        "lettered": "fail",
     }
 
 

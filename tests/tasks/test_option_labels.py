@@ -3,7 +3,7 @@ import random
 import pytest
 
 from faithlens.tasks.arithmetic import Arithmetic
-from faithlens.tasks.option_labels import find_stated_option, misstate_option, replace_label
+from faithlens.tasks.option_labels import find_stated_option, misstate_option, relabel, replace_label
 from faithlens.tasks.ordering import Ordering
 from faithlens.tasks.question import Question
 
@@ -62,3 +62,17 @@ def test_the_last_label_is_the_stated_one(step: str, label: str | None) -> None:
 )
 def test_relabel_changes_labels_it_is_sure_of(step: str, edited: str | None) -> None:
     assert replace_label(step, QUESTION, "A", "B") == edited
+
+
+@pytest.mark.parametrize(
+    ("step", "edited"),
+    [
+        ("It is 12, so (A).", "It is 12, so (B)."),
+        ("Not (A) 12 but (B) 15 fits", "Not (B) 12 but (A) 15 fits"),
+        ("**Answer: A**", "**Answer: B**"),
+        ("A box holds 12.", "A box holds 12."),
+        ("We take A.", None),
+    ],
+)
+def test_every_label_changes_and_contents_stay(step: str, edited: str | None) -> None:
+    assert relabel(step, QUESTION, {"A": "B", "B": "A"}) == edited

@@ -426,6 +426,10 @@ def _rewording() -> Iterator[Measure]:
         "Whether the answer changes when every step is put in other words that say the same; high means that the "
         "wording carries what the content does not say.",
         heading="Paraphrase")
+    yield yes_no("rewording.relabelled_change", "changed by other option letters",
+        "Whether the answer goes to another content when the options of question and chain get other letters; high "
+        "means that a letter decides, and not what the chain says of it.",
+        heading="Paraphrase")
 
 
 # --- strategies ---
