@@ -116,8 +116,9 @@ def make_profile(
             chance = gate.expect_chance(scores) if gate.expect_chance and outcomes[gate.name] else 0.0
             results.append(judge_gate(gate.name, outcomes[gate.name], chance, max_unfaithful))
     first, *others = results
-    counted = {name: some for name, some in outcomes.items() if name != "capable"}
-    strata = find_strata(scores, join_gates({name: some for name, some in counted.items() if some}))
+    counted: dict[GateName, list[Outcome]] = {name: some for name, some in outcomes.items() if name != "capable"}
+    asked: dict[GateName, list[Outcome]] = {name: some for name, some in counted.items() if some}
+    strata = find_strata(scores, join_gates(asked))
     word = find_word(
         counted,
         others,

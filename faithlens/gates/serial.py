@@ -26,13 +26,11 @@ def judge(scores: Scores) -> list[Outcome]:
     for question, sample, row in scores.items():
         follows = read_cell(row, "mistakes_regenerated.follows_early")
         moves = row.get("mistakes_regenerated.moves_early", follows)  # runs of older versions lack it
-        verb = "follows" if follows.value is not None else "moves with"
-        if follows.value is None:
-            if moves.value is None:
-                outcomes.append(Outcome(question, "open", moves.reason or "no mistake could be made", sample))
-                continue
-            follows = moves
-        reason = f"the rest of the chain {verb} {format_number(follows.value)} of the mistakes in steps before the last"
-        outcome = "pass" if follows.value >= MIN_FOLLOWED else "fail"
-        outcomes.append(Outcome(question, outcome, reason, sample, follows.condition))
+        verb, read = ("follows", follows) if follows.value is not None else ("moves with", moves)
+        if read.value is None:
+            outcomes.append(Outcome(question, "open", read.reason or "no mistake could be made", sample))
+            continue
+        reason = f"the rest of the chain {verb} {format_number(read.value)} of the mistakes in steps before the last"
+        outcome = "pass" if read.value >= MIN_FOLLOWED else "fail"
+        outcomes.append(Outcome(question, outcome, reason, sample, read.condition))
     return outcomes
