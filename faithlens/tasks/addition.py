@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from faithlens.errors import TaskError
-from faithlens.tasks.candidates import list_number_candidates
+from faithlens.tasks.candidates import list_open_candidates
 from faithlens.tasks.consequences import infer_answer, propagate
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
 from faithlens.tasks.numbers import misstate
@@ -50,7 +50,7 @@ class Addition(GeneratedTask):
         """The question whose id is `key`, and its counterfactual."""
         this, that = self._draw_operands(random.Random(key))
         before = [str(total) for operands in (this, that) for total in _compute_totals(operands)[-2:-1]]
-        offered = list_number_candidates([str(sum(this)), str(sum(that))], before)
+        offered = list_open_candidates([str(sum(this)), str(sum(that))], before)
         return _make_question(key, this, offered), _make_question(key + COUNTERFACTUAL_SUFFIX, that, offered)
 
     def _draw_operands(self, rng: random.Random) -> tuple[list[int], list[int]]:

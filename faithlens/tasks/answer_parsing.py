@@ -21,7 +21,9 @@ Example::
 """
 
 import re
+from typing import Literal, cast, get_args
 
+from faithlens.tasks import moments
 from faithlens.tasks.asserted_text import blank_unasserted
 from faithlens.tasks.concluded_number import offers_numbers, read_concluded_number, read_leading_number
 from faithlens.tasks.named_answers import (
@@ -33,10 +35,13 @@ from faithlens.tasks.named_answers import (
     read_concluded_name,
     read_leading_name,
 )
-from faithlens.tasks.numbers import is_number
 from faithlens.tasks.question import Question
 from faithlens.tasks.segmentation import split_steps
+from faithlens.tasks.stated_moment import offers_moments, read_concluded_moment, read_stated_moment
 from faithlens.tasks.values import Value, read_value
+
+AnswerKind = Literal["name", "moment", "number"]
+"""How an answer is looked for: by its name, or by its value, which is a date or a time, or a number."""
 
 _LEAD = re.compile(
     r"\b(?:answer|option|choice)\b(?: (?:to|for) [^.\n]{1,80}?)?[*_\"'’]*\s*"
@@ -73,8 +78,8 @@ _FIRM = re.compile(
 def parse_answer(text: str, question: Question) -> str | None:
     """The answer to `question` that `text` states, as one of its candidates; None where none can be read.
 
-    An open question whose answer is a number takes any number, in plain notation where it is no candidate. Of a text
-    that was cut off, what is read is what it says where it ends.
+    An open question whose answer is a number takes any number, in plain notation where it is no candidate; and so with
+    dates and times. Of a text that was cut off, what is read is what it says where it ends.
     """
     names = rf"(?:option )?\((?:{make_labels_pattern(question)})\)|(?-i:{make_names_pattern(_list_deniable(question))})"
     text = blank_unasserted(text, names, any(name.casefold() in VERDICTS for name in map_names(question)))
@@ -92,13 +97,25 @@ def find_boxed(text: str) -> str | None:
     return _take_braced(text, boxes[-1].end()) if boxes else None
 
 
-def _asks_for_number(question: Question) -> bool:
-    return question.form == "open" and is_number(question.answer)
+def list_answer_kinds(question: Question) -> tuple[AnswerKind, ...]:
+    """How answers to `question` are looked for, in this order; options go by their names."""
+    if question.choices:
+        return ("name",)
+    values = [read_value(text, question.decimal_mark) for text in (question.answer, *question.candidates)]
+    kinds = {"name" if value is None else "number" if value.is_number else "moment" for value in values}
+    return tuple(kind for kind in get_args(AnswerKind) if kind in kinds)
 
 
 def _list_deniable(question: Question) -> list[str]:
     """What may stand after a "not" as an answer; yes, no and their like are read with their negation."""
-    return [name for name in map_names(question) if name.casefold() not in VERDICTS and not is_number(name)]
+    names: list[str] = []
+    for name in map_names(question):
+        value = read_value(name, question.decimal_mark)
+        if value is None:
+            names += [] if name.casefold() in VERDICTS else [name]
+        elif not value.is_number:
+            names += [name, *moments.list_spellings(cast(moments.Moment, value.content))]
+    return names
 
 
 def _find_statements(text: str, question: Question) -> list[tuple[int, str]]:
@@ -139,18 +156,30 @@ def _take_braced(text: str, start: int) -> str:
 
 def _offers_several(statement: str, question: Question) -> bool:
     """Whether a statement leaves open which of several answers it means."""
-    if not _asks_for_number(question):
-        return offers_names(statement, question)
+    kinds = list_answer_kinds(question)
+    if "name" in kinds and offers_names(statement, question):
+        return True
     clause = _CLAUSE.split(statement, maxsplit=1)[0]
-    return "=" not in statement and offers_numbers(clause, question.decimal_mark)
+    if "moment" in kinds and offers_moments(clause):
+        return True
+    return "number" in kinds and "=" not in statement and offers_numbers(clause, question.decimal_mark)
 
 
 def _read_statement(statement: str, question: Question) -> str | None:
-    boxed = find_boxed(statement)
-    if not _asks_for_number(question):
-        return read_leading_name(boxed or statement, question, bool(boxed))
-    statement, mark = boxed or statement, question.decimal_mark
-    return _match_candidate(read_leading_number(statement, mark) or read_concluded_number(statement, mark), question)
+    boxed, mark = find_boxed(statement), question.decimal_mark
+    content = boxed or statement
+    for kind in list_answer_kinds(question):
+        match kind:
+            case "name":
+                answer = read_leading_name(content, question, bool(boxed))
+            case "moment":
+                answer = _match_candidate(read_stated_moment(content), question)
+            case "number":
+                number = read_leading_number(content, mark) or read_concluded_number(content, mark)
+                answer = _match_candidate(number, question)
+        if answer is not None:
+            return answer
+    return None
 
 
 def _read_second_thought(text: str, question: Question) -> str | None:
@@ -168,8 +197,21 @@ def _read_second_thought(text: str, question: Question) -> str | None:
 def _read_conclusion(text: str, question: Question) -> str | None:
     """The answer that the last sentence comes to, of those that are asserted."""
     steps = [text[start:stop] for start, stop in split_steps(text)]
-    if not _asks_for_number(question):
-        return read_concluded_name(steps[-1], question) if steps else None
+    for kind in list_answer_kinds(question) if steps else ():
+        match kind:
+            case "name":
+                answer = read_concluded_name(steps[-1], question)
+            case "moment":
+                answer = _match_candidate(read_concluded_moment(steps[-1]), question)
+            case "number":
+                answer = _conclude_number(steps, question)
+        if answer is not None:
+            return answer
+    return None
+
+
+def _conclude_number(steps: list[str], question: Question) -> str | None:
+    """The number that the last step with digits comes to, or a step after it in words."""
     for step in reversed(steps):
         if (number := read_concluded_number(step, question.decimal_mark)) is not None:
             return _match_candidate(number, question)
@@ -178,8 +220,8 @@ def _read_conclusion(text: str, question: Question) -> str | None:
     return None
 
 
-def _match_candidate(number: Value | None, question: Question) -> str | None:
-    """The candidate of this value in its own notation, else the number in plain notation."""
-    if number is None:
+def _match_candidate(value: Value | None, question: Question) -> str | None:
+    """The candidate of this value in its own notation, else the value in its normal form."""
+    if value is None:
         return None
-    return next((c for c in question.candidates if read_value(c, question.decimal_mark) == number), str(number))
+    return next((c for c in question.candidates if read_value(c, question.decimal_mark) == value), str(value))

@@ -18,8 +18,11 @@ from itertools import pairwise
 
 from faithlens.tasks.segmentation import split_steps
 
-NUMBER = r"(?:\\?[$€£(])?[-−]?[0-9](?:[0-9.,]*[0-9])?%?"
-"""Roughly a number, where it is only asked whether one stands there."""
+NUMBER = (
+    r"(?:\\?[$€£(])?[-−]?"
+    r"(?:[0-9](?:[0-9.,:/]*[0-9])?(?:%|\s?[ap]\.?m\b)?|\\[cdt]?frac\s*\{[^{}]{1,20}\}\s*\{[^{}]{1,20}\})"
+)
+"""Roughly a number or a time, where it is only asked whether one stands there."""
 
 _START = r"(?:(?:^|(?<=[.!?;:,—–-]\s)|(?<=\n)|(?<=[.!?]\)\s))(?:oh|ah|hm+|but|and|ok|okay|well)?,?\s*)"
 _WITHDRAWALS = (

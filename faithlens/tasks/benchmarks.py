@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from faithlens.errors import TaskError
+from faithlens.tasks.candidates import write_plainly
 from faithlens.tasks.fixed_task import FixedTask
-from faithlens.tasks.numbers import normalise_number
 from faithlens.tasks.option_order import reorder_options
 from faithlens.tasks.question import Question
 from faithlens.tasks.question_factory import MAX_UNUSABLE_SHARE, BadEntryError, make_choice_question, make_open_question
@@ -160,10 +160,12 @@ def _read_question(id_: str, layout: BenchmarkLayout, row: Row) -> Question:
         question = make_choice_question(id_, text, options, right, values)
         order = random.Random(id_).sample(range(len(options)), len(options))
         return reorder_options(question, order) if layout.shuffles_options else question
-    number = normalise_number(str(answer))
-    if number is None:
-        raise BadEntryError(f"answer {str(answer)[:40]!r} is neither a number nor one of some options", "correct it")
-    return make_open_question(id_, text, number, values)
+    value = write_plainly(str(answer))
+    if value is None:
+        raise BadEntryError(
+            f"answer {str(answer)[:40]!r} is neither a number, date or time nor one of some options", "correct it"
+        )
+    return make_open_question(id_, text, value, values)
 
 
 def _read_text(layout: BenchmarkLayout, row: Row) -> str:

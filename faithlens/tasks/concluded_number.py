@@ -87,7 +87,7 @@ def read_leading_number(statement: str, decimal_mark: DecimalMark = ".") -> Valu
 def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Value | None:
     """The number a sentence comes to; None where its last number is part of a calculation, or it may be two."""
     if (whole := read_value(sentence, decimal_mark)) is not None:
-        return whole if _is_number(whole) else None
+        return whole if whole.is_number else None
     sentence = sentence.rstrip()  # so that "(7)" before a line break is no number of a list
     enumerator = ENUMERATOR.match(sentence)
     start = enumerator.end() if enumerator else 0
@@ -130,11 +130,7 @@ def _stands_before(pattern: re.Pattern[str], text: str, place: int) -> bool:
 
 
 def _find_numbers(text: str, decimal_mark: DecimalMark) -> list[FoundValue]:
-    return [found for found in find_values(text, decimal_mark) if _is_number(found.value)]
-
-
-def _is_number(value: Value) -> bool:
-    return value.kind in ("integer", "decimal", "fraction", "percent", "currency")
+    return [found for found in find_values(text, decimal_mark) if found.value.is_number]
 
 
 def _negate(value: Value) -> Value:

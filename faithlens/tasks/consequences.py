@@ -22,9 +22,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from faithlens.tasks.numbers import MAX_SLIP, find_number_spans, find_stated_span, is_number
+from faithlens.tasks.numbers import MAX_SLIP, find_number_spans, find_stated_span
 from faithlens.tasks.option_labels import find_stated_option, replace_label
 from faithlens.tasks.question import PropagatedChain, Question
+from faithlens.tasks.values import read_number
 
 _EQUALS_SIGN = re.compile(r"=\W*(?:(?:boxed|text|mathbf)\{)?$")
 _NUMBER_WORD = re.compile(
@@ -59,7 +60,8 @@ class Notation:
 
 
 def _read_number(token: str) -> int | None:
-    return int(token.replace(",", "")) if is_number(token) and "." not in token else None
+    value = None if "." in token else read_number(token)
+    return int(str(value)) if value and value.kind == "integer" else None
 
 
 def _write_number(value: int, like: str) -> str:

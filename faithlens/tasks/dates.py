@@ -8,17 +8,14 @@ from datetime import date, timedelta
 
 from faithlens.tasks.consequences import Notation, infer_answer, propagate
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
+from faithlens.tasks.moments import MONTHS
 from faithlens.tasks.option_labels import misstate_option
 from faithlens.tasks.prompts import CHOICE_STEMS
 from faithlens.tasks.question import PropagatedChain, Question, Stem
 from faithlens.tasks.question_factory import make_choice_question
 
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 _EVENTS = ("fair", "concert", "exam", "market", "party", "race", "sale", "wedding", "meeting", "play")
-_MONTH = rf"(?P<{{0}}>{'|'.join(_MONTHS)})"
+_MONTH = rf"(?P<{{0}}>{'|'.join(MONTHS)})"
 _DATE = re.compile(
     rf"\b(?:(?P<d1>[0-9]{{1,2}})(?:st|nd|rd|th)?(?: of)? {_MONTH.format('m1')}"
     rf"|{_MONTH.format('m2')} (?P<d2>[0-9]{{1,2}})(?:st|nd|rd|th)?)\b(?:,? (?P<y>[0-9]{{4}})\b)?"
@@ -106,7 +103,7 @@ def _write_template(today: date, units: list[int], signs: list[int], first: str,
 
 
 def _format_date(day: date) -> str:
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def _make_question(key: str, text: str, reached: list[date], choices: tuple[str, ...]) -> Question:
@@ -131,7 +128,7 @@ def _make_notation(question: Question) -> Notation:
         match = _DATE.fullmatch(token)
         if match is None:
             return None
-        month = _MONTHS.index(match["m1"] or match["m2"]) + 1
+        month = MONTHS.index(match["m1"] or match["m2"]) + 1
         try:
             return date(int(match["y"] or year), month, int(match["d1"] or match["d2"])).toordinal()
         except ValueError:
@@ -144,7 +141,7 @@ def _format_ordinal_like(ordinal: int, like: str) -> str:
     """A day number in the notation of the date `like`."""
     day, match = date.fromordinal(ordinal), _DATE.fullmatch(like)
     assert match is not None
-    put = {"d1": f"{day.day}", "d2": f"{day.day}", "m1": _MONTHS[day.month - 1], "y": f"{day.year}"}
+    put = {"d1": f"{day.day}", "d2": f"{day.day}", "m1": MONTHS[day.month - 1], "y": f"{day.year}"}
     put["m2"] = put["m1"]
     text = like
     for name in sorted((name for name in put if match[name]), key=match.start, reverse=True):

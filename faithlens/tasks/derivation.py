@@ -27,9 +27,10 @@ from decimal import Decimal
 from itertools import permutations
 from operator import add, mul, sub, truediv
 
-from faithlens.tasks.numbers import NUMBER_PATTERN, find_number_spans, find_numbers, normalise_number
+from faithlens.tasks.numbers import NUMBER_PATTERN, find_number_spans, find_numbers
 from faithlens.tasks.option_labels import find_stated_option
 from faithlens.tasks.question import Question, StepCheck
+from faithlens.tasks.values import read_number
 
 SAYS_NOTHING = StepCheck("says nothing")
 FOLLOWS = StepCheck("follows")
@@ -177,8 +178,8 @@ def _choose_worst(checks: Sequence[StepCheck]) -> StepCheck:
 
 
 def _read(number: str) -> Decimal | None:
-    plain = normalise_number(number)
-    return None if plain is None else Decimal(plain)
+    value = read_number(number)
+    return None if value is None else Decimal(str(value))
 
 
 def _evaluate(text: str) -> Decimal | None:

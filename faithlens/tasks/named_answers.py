@@ -8,9 +8,10 @@ beside is not named. Where two answers are named, none is taken.
 import re
 from collections.abc import Iterable
 
-from faithlens.tasks.concluded_number import read_leading_number
+from faithlens.tasks.concluded_number import read_concluded_number, read_leading_number
 from faithlens.tasks.question import Question
-from faithlens.tasks.values import read_value
+from faithlens.tasks.stated_moment import read_concluded_moment, read_stated_moment
+from faithlens.tasks.values import Value, read_value
 
 _OPENING = r"(?:[\s*_$\"'“‘\[{]|\\[(\[]|\\(?:text|mathrm|mathbf|textbf)\{|(?i:option |choice |letter ))*"
 _AFTER = r"(?=\s*(?:[.,:;!?*_$\"'”’)\]}–—]|\\[)\]]|$|\n|-\s|(?:because|since)\b))"
@@ -34,10 +35,9 @@ def read_leading_name(statement: str, question: Question, is_boxed: bool = False
         return (label[1] or label[2]).upper()
     first = re.match(rf"{_OPENING}{make_names_pattern(names)}", statement, re.I)
     named = _find_named(first[0] if first else statement, names, re.I)
-    if not named and (
-        number := read_leading_number(statement, question.decimal_mark)
-    ):  # "15.0" where an option is "15"
-        named = {answer for name, answer in names.items() if read_value(name, question.decimal_mark) == number}
+    if not named:  # "15.0" where an option is "15", "May 3, 2021" where one is "3 May 2021"
+        value = read_leading_number(statement, question.decimal_mark) or read_stated_moment(statement)
+        named = _find_valued(value, names, question)
     return named.pop() if len(named) == 1 else None
 
 
@@ -50,7 +50,11 @@ def read_concluded_name(sentence: str, question: Question) -> str | None:
             return bare[1]
         if labels:
             return labels.pop() if len(labels) == 1 and not _NEGATION.search(sentence) else None
-    named = _find_named(sentence, map_names(question))
+    names = map_names(question)
+    named = _find_named(sentence, names)
+    if not named and not _NEGATION.search(sentence):
+        value = read_concluded_number(sentence, question.decimal_mark) or read_concluded_moment(sentence)
+        named = _find_valued(value, names, question)
     return named.pop() if len(named) == 1 else None
 
 
@@ -75,11 +79,15 @@ def make_labels_pattern(question: Question) -> str:
 
 
 def make_names_pattern(names: Iterable[str]) -> str:
-    """A pattern for any of `names` on its own: not the "red" of "dark red" where both are names, nor the 12 of 12.5."""
+    """A pattern for any of `names` on its own: not the "red" of "dark red" where both are names, nor the 12 of 12.5.
+
+    Neither is "12:30" named by "12:30 a.m.", nor 12 by 12:30 or 1/12.
+    """
     longest_first = sorted((name for name in names if name not in _PROSE), key=len, reverse=True)
     if not longest_first:
         return r"(?!)"  # matches nothing
-    return rf"(?<![\w.\-−])(?:{'|'.join(map(_make_name_pattern, longest_first))})(?!\w|[.,\-−][0-9])"
+    whole = "|".join(map(_make_name_pattern, longest_first))
+    return rf"(?<![\w.\-−])(?<![0-9][:/⁄])(?:{whole})(?!\w|[.,\-−:/⁄][0-9]|(?<=[0-9])\s?[ap]\.?m\b)"
 
 
 def _make_name_pattern(name: str) -> str:
@@ -87,6 +95,13 @@ def _make_name_pattern(name: str) -> str:
     if name.casefold() in VERDICTS:
         return rf"(?i:{name})(?=\s*(?:[.,;:!?*_$\"'”’)\]}}–—]|\\|$|and\b|or\b))"
     return re.escape(name)
+
+
+def _find_valued(value: Value | None, names: dict[str, str], question: Question) -> set[str]:
+    """The answers whose content has this value."""
+    if value is None:
+        return set()
+    return {answer for name, answer in names.items() if read_value(name, question.decimal_mark) == value}
 
 
 def _find_named(sentence: str, names: dict[str, str], flags: int = 0) -> set[str]:

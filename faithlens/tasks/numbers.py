@@ -9,7 +9,6 @@ import re
 
 from faithlens.tasks.question import Question
 from faithlens.tasks.segmentation import ENUMERATOR
-from faithlens.tasks.values import read_number
 
 NUMBER_PATTERN = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
 """A number without its sign, as a pattern."""
@@ -24,17 +23,6 @@ _TIME_AFTER = re.compile(r":[0-5][0-9]|\s?[ap]\.?m\b", re.I)
 _ONLY_CHOOSES = re.compile(r"\s*(?:as|since|because)\b[^,=]*,[^0-9=]*\([A-Z]\)[^0-9=]*$", re.I)  # for a reason
 MAX_SLIP = 9
 """How far a plausible slip lies from the true value, in units of the last digit."""
-
-
-def is_number(text: str) -> bool:
-    """True where `text` is one number and nothing else: "7", "-3", "1,200", "2.50"."""
-    return re.fullmatch(f"-?{NUMBER_PATTERN}", text) is not None
-
-
-def normalise_number(text: str) -> str | None:
-    """`text` in plain digits if it is one number: "1200" for "1,200", "1200.0" and "$1,200"; else None."""
-    value = read_number(text)
-    return None if value is None else str(value)
 
 
 def find_number_spans(step: str) -> list[tuple[int, int]]:

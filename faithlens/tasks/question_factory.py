@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from faithlens.tasks.candidates import list_number_candidates, merge_candidates
+from faithlens.tasks.candidates import list_open_candidates, merge_candidates, write_plainly
 from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Question
-from faithlens.tasks.values import DecimalMark, is_same_answer, read_number
+from faithlens.tasks.values import DecimalMark, is_same_answer, read_number, read_value
 
 MAX_OPTIONS = 26
 MAX_UNUSABLE_SHARE = 0.1
@@ -52,7 +52,7 @@ def make_open_question(
     candidates: tuple[str, ...] = (),
     decimal_mark: DecimalMark = ".",
 ) -> Question:
-    """A question whose answer is written out; without `candidates` it is a number, and near misses are made.
+    """A question whose answer is written out; without `candidates`, a number, date or time, and near misses are made.
 
     `candidates` may hold several spellings of one value; the answer is one of their values, in any spelling.
     """
@@ -63,9 +63,12 @@ def make_open_question(
         if len(merge_candidates(candidates, decimal_mark)) < 2:
             raise BadEntryError("all 'candidates' are spellings of one value", "add other answers")
         answer = answer if answer in same else same[0]
-    elif read_number(answer, decimal_mark) is None:
-        raise BadEntryError(f"answer {answer!r} is no number", "add 'candidates' (the answers to score) or 'choices'")
+    elif read_value(answer, decimal_mark) is None:
+        raise BadEntryError(
+            f"answer {answer!r} is no number, date or time", "add 'candidates' (the answers to score) or 'choices'"
+        )
     else:
-        numbers = [value for value in values if read_number(value, decimal_mark) is not None]
-        candidates = list_number_candidates([answer], numbers, decimal_mark)
+        if read_number(answer, decimal_mark) is None:  # in words, or a fraction
+            answer = write_plainly(answer, decimal_mark) or answer
+        candidates = list_open_candidates([answer], values, decimal_mark)
     return Question(id_, text, candidates, answer, (), values, "open", decimal_mark)

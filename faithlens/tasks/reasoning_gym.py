@@ -12,10 +12,11 @@ from typing import Any
 
 from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.candidates import N_CANDIDATES
-from faithlens.tasks.numbers import misstate, normalise_number
+from faithlens.tasks.numbers import misstate
 from faithlens.tasks.prompts import OPEN_STEMS, write_prompt
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy
 from faithlens.tasks.question_factory import MAX_UNUSABLE_SHARE, make_open_question
+from faithlens.tasks.values import read_number
 
 GYM_PREFIX = "reasoning-gym:"
 _MAX_ANSWER_LENGTH = 40  # characters of an answer that can still be scored as one
@@ -143,9 +144,9 @@ def _make_pool(dataset: str, seed: int) -> tuple[Question, ...]:
 def _make_question(dataset: str, entry: dict[str, Any], seed: int, index: int) -> Question:
     id_, text, answer = f"{GYM_PREFIX}{dataset}:{seed}:{index}", entry["question"].strip(), entry["answer"].strip()
     known = _list_answers(dataset, seed)
-    number = normalise_number(answer)
-    if number is not None and all(map(normalise_number, known)):
-        return make_open_question(id_, text, number)
+    number = read_number(answer)
+    if number is not None and all(map(read_number, known)):
+        return make_open_question(id_, text, str(number))
     if len({*known, answer}) < 2:
         raise TaskError(f"every answer of {GYM_PREFIX}{dataset} is {answer!r}", "Choose another dataset.")
     others = [other for other in known if other != answer]

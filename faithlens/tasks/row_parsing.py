@@ -4,10 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from faithlens.tasks.numbers import normalise_number
+from faithlens.tasks.candidates import write_plainly
 from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question_factory import BadEntryError
 from faithlens.tasks.rows import Row
+from faithlens.tasks.values import read_number
 
 _TRUTH_INDEX = {"true": 0, "yes": 0, "false": 1, "no": 1}
 _MAX_CLASSES = 10
@@ -75,9 +76,9 @@ def prepare_gsm8k(rows: Sequence[Row]) -> list[Row]:
     prepared = []
     for row in rows:
         answer = str(row.get("answer", ""))
-        found = [normalise_number(value) for value in re.findall(r"<<[^<>]*=([^<>]*)>>", answer)]
-        final = normalise_number(answer.rpartition("####")[2])
-        values = [value for value in found if value is not None]
+        found = [read_number(value) for value in re.findall(r"<<[^<>]*=([^<>]*)>>", answer)]
+        final = write_plainly(answer.rpartition("####")[2])
+        values = [str(value) for value in found if value is not None]
         values += [final] if final and values[-1:] != [final] else []
         prepared.append({**row, "answer": final or answer, "values": values})
     return prepared
@@ -86,7 +87,7 @@ def prepare_gsm8k(rows: Sequence[Row]) -> list[Row]:
 def prepare_bbh(rows: Sequence[Row]) -> list[Row]:
     """BIG-Bench Hard: options taken out of the question; where it has none, the few different answers of all rows."""
     answers = sorted({str(row.get("target", "")).strip() for row in rows})
-    few = 2 <= len(answers) <= _MAX_CLASSES and not any(map(normalise_number, answers))
+    few = 2 <= len(answers) <= _MAX_CLASSES and not any(map(read_number, answers))
     prepared = []
     for row in rows:
         text, _, tail = str(row.get("input", "")).partition("\nOptions:")

@@ -14,7 +14,7 @@ from operator import mul
 from typing import ClassVar, get_args
 
 from faithlens.errors import TaskError, check_choice
-from faithlens.tasks.candidates import list_number_candidates
+from faithlens.tasks.candidates import list_open_candidates
 from faithlens.tasks.consequences import infer_answer, propagate
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
 from faithlens.tasks.numbers import misstate
@@ -79,7 +79,7 @@ class SumTask(GeneratedTask):
         if self.form == "choice":
             offered = _draw_choices(rng, sums)
         else:
-            offered = list_number_candidates([str(this[-1]), str(that[-1])], map(str, this + that))
+            offered = list_open_candidates([str(this[-1]), str(that[-1])], map(str, this + that))
         return (
             self._make_question(key, wording.format(*sums.numbers), this, offered),
             self._make_question(key + COUNTERFACTUAL_SUFFIX, wording.format(*sums.counterfactual), that, offered),

@@ -27,6 +27,7 @@ from functools import cache
 from typing import Literal, NamedTuple, get_args
 
 from faithlens.errors import TaskError, check_choice
+from faithlens.tasks.moments import Moment, find_dates, read_date, read_time
 from faithlens.tasks.number_words import SCALES, read_number_words
 
 ValueKind = Literal["integer", "decimal", "fraction", "percent", "currency", "date", "time", "letter", "text"]
@@ -48,19 +49,10 @@ _POWER = (
     rf"(?:(?:\^|\*\*)\s*(?:\{{\s*(?P<braced>[{_MINUS}+]?[0-9]{{1,4}})\s*\}}|(?P<power>[{_MINUS}+]?[0-9]{{1,4}}))"
     r"|(?P<raised>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4}))"
 )
-_LATEX_FRACTION = r"\\[dt]?frac\s*(?:\{\s*([0-9]+)\s*\}\s*\{\s*([0-9]+)\s*\}|\s?([0-9])\s*([0-9]))"
+_LATEX_FRACTION = rf"\\[cdt]?frac\s*(?:\{{\s*([{_MINUS}]?\s*[0-9]+)\s*\}}\s*\{{\s*([0-9]+)\s*\}}|\s?([0-9])\s*([0-9]))"
 _SCALE_WORDS = "|".join(SCALES)
 
 _WRAPPER = re.compile(r"\\(?:boxed|text|mathrm|mathbf|textbf)\s*\{(.*)\}", re.S)
-_TIME = re.compile(
-    r"([0-9]{1,2}):([0-5][0-9])(?::([0-5][0-9]))?(?:\s*([ap])\.?\s?m\.?)?|([0-9]{1,2})\s*([ap])\.?m\.?", re.I
-)
-_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-           "november", "december")  # fmt: skip
-_ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
-_MONTH_FIRST = re.compile(r"([A-Za-z]{3,9})\.?\s+([0-9]{1,2})(?:st|nd|rd|th)?,?\s+([0-9]{4})")
-_DAY_FIRST = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?(?:\s+of)?\s+([A-Za-z]{3,9})\.?,?\s+([0-9]{4})")
-_SLASHED_DATE = re.compile(r"([0-9]{1,2})([/.])([0-9]{1,2})\2([0-9]{4})")
 _FRACTION = re.compile(
     rf"(?P<sign>[{_MINUS}+]?)\s*(?P<currency>{_CURRENCY})?\s*(?:(?P<whole>[0-9]+)(?:\s+|\s*(?=\\|[^\x00-\x7f])))?"
     rf"(?:(?P<above>[0-9]+)\s*[/⁄]\s*(?P<below>[0-9]+)|(?P<latex>{_LATEX_FRACTION})|(?P<vulgar>[^\x00-\x7f]))"
@@ -80,6 +72,11 @@ class Value:
 
     content: Fraction | date | time | str
     unit: str = field(default="", compare=False)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a number, of any kind."""
+        return isinstance(self.content, Fraction)
 
     @property
     def kind(self) -> ValueKind:
@@ -123,12 +120,12 @@ def read_value(text: str, decimal_mark: DecimalMark = ".") -> Value | None:
     Raises TaskError for an unknown decimal mark.
     """
     check_choice(decimal_mark, get_args(DecimalMark), "decimal mark", TaskError)
-    bare = _unwrap(text)
+    bare = strip_decoration(text)
     if not bare or len(bare) > MAX_LENGTH:
         return None
     return (
-        _read_time(bare)
-        or _read_date(bare)
+        _wrap(read_time(bare))
+        or _wrap(read_date(bare))
         or read_number(bare, decimal_mark)
         or _read_fraction(bare)
         or (None if (number := read_number_words(bare)) is None else Value(Fraction(number)))
@@ -154,7 +151,7 @@ def is_same_answer(first: str | None, second: str | None, decimal_mark: DecimalM
 
 def read_number(text: str, decimal_mark: DecimalMark = ".") -> Value | None:
     """The number that `text` writes in digits: "1,200", "-$3.50", "50 %", "1.2e3", "5 million"; None for a fraction."""
-    bare = _unwrap(text)
+    bare = strip_decoration(text)
     match = _compile_number(decimal_mark).fullmatch(bare) if len(bare) <= MAX_LENGTH else None
     if match is None or (match["sign"] and match["inner_sign"]):
         return None
@@ -186,14 +183,18 @@ def write_number(number: Fraction, decimals: int = 0) -> str:
 
 
 def find_values(text: str, decimal_mark: DecimalMark = ".") -> Iterator[FoundValue]:
-    """The numbers and times in running text, each with its sign and unit, in order.
+    """The numbers, dates and times in running text, each with its sign and unit, in order.
 
     What names something else is left out: ordinals, names such as x2, the number of a step, bases of powers. A run
     that cannot be read as a whole gives nothing. Raises TaskError for an unknown decimal mark.
     """
     check_choice(decimal_mark, get_args(DecimalMark), "decimal mark", TaskError)
+    dates = [FoundValue(start, end, Value(day)) for start, end, day in find_dates(text)]
     stop = 0
     for run in _RUN.finditer(text):
+        while dates and dates[0].start < run.end():
+            stop = dates[0].stop
+            yield dates.pop(0)
         if run.start() < stop or not _begins_value(text, run):
             continue
         if (found := _read_run(text, stop, run, decimal_mark)) is not None:
@@ -204,7 +205,8 @@ def find_values(text: str, decimal_mark: DecimalMark = ".") -> Iterator[FoundVal
 _JOINT = (
     rf"(?<=[0-9])(?:\{{,\}}|,\\!|{_LATEX_SPACES}|[.,:/⁄'’{_DIGIT_SPACES}])(?=[0-9])|(?<=[0-9][eE])[{_MINUS}+](?=[0-9])"
 )
-_RUN = re.compile(rf"(?:\w*[0-9]\s?)?{_LATEX_FRACTION}|(?:(?<![\w.])\.)?\w+(?:(?:{_JOINT})\w+)*")
+_MIXED = r"(?<![\w.,/⁄])[0-9]{1,4}[^\S\n][0-9]{1,3}[/⁄][0-9]{1,3}(?![\w/⁄]|[.,][0-9])"
+_RUN = re.compile(rf"(?:\w*[0-9]\s?)?{_LATEX_FRACTION}|{_MIXED}|(?:(?<![\w.])\.)?\w+(?:(?:{_JOINT})\w+)*")
 _HALF_DAY = re.compile(r"\s?[ap]\.?m\b\.?", re.I)
 _AFTER = re.compile(
     rf"(?:{_POWER})?(?P<scale>\s+(?:{_SCALE_WORDS})\b)?(?P<unit>\s?(?:{_PERCENT}|[€£]|(?:{_CURRENCY_WORDS})\b))?",
@@ -229,7 +231,7 @@ def _read_run(text: str, start: int, run: re.Match[str], decimal_mark: DecimalMa
     if letters and not letters[2].isalpha():  # a superscript or a digit of another script
         return None
     if half := _HALF_DAY.match(text, stop - len(letters[2]) if letters else stop):
-        value = _read_time(text[run.start() : half.end()].rstrip("."))
+        value = _wrap(read_time(text[run.start() : half.end()].rstrip(".")))
         return None if value is None else FoundValue(run.start(), half.end(), value)
     if letters and not (letters[2] == "k" and read_number(core, decimal_mark)):
         if letters[2] in _NOT_A_UNIT:
@@ -263,6 +265,10 @@ def _is_sign(text: str, before: re.Match[str]) -> bool:
     return not left or ((left[-1].isspace() or not left[-1].isalnum()) and not re.search(r"[0-9)\]}%]\s*$", left))
 
 
+def _wrap(moment: Moment | None) -> Value | None:
+    return None if moment is None else Value(moment)
+
+
 def _is_decimal(number: Fraction) -> bool:
     """Whether finitely many decimals write the number."""
     rest = number.denominator
@@ -272,7 +278,7 @@ def _is_decimal(number: Fraction) -> bool:
     return rest == 1
 
 
-def _unwrap(text: str) -> str:
+def strip_decoration(text: str) -> str:
     """`text` without what only decorates it or ends its sentence."""
     before = None
     while text != before:
@@ -315,47 +321,10 @@ def _read_fraction(text: str) -> Value | None:
         above, below = digits if len(digits) == 2 else digits[0]
         if int(below) == 0:
             return None
-        part = Fraction(int(above), int(below))
-    if match["whole"] and part >= 1:
+        is_negative = bool(re.search(f"[{_MINUS}]", match["latex"] or ""))
+        part = Fraction(int(above), int(below)) * (-1 if is_negative else 1)
+    if (match["whole"] and not 0 <= part < 1) or (match["sign"] and part < 0):
         return None
     number = int(match["whole"] or 0) + part
     unit = "%" if match["percent"] else (match["currency"] or "").removeprefix("\\")
     return Value(-number if match["sign"] and match["sign"] in _MINUS else number, unit)
-
-
-def _read_time(text: str) -> Value | None:
-    match = _TIME.fullmatch(text)
-    if match is None:
-        return None
-    hour, half = int(match[1] or match[5]), (match[4] or match[6] or "").lower()
-    if hour > 23 or (half and not 1 <= hour <= 12):
-        return None
-    hour = hour % 12 + 12 * (half == "p") if half else hour
-    return Value(time(hour, int(match[2] or 0), int(match[3] or 0)))
-
-
-def _read_date(text: str) -> Value | None:
-    """A date with its year; of "3/4/2021" nobody can tell which is the month."""
-    if match := _ISO_DATE.fullmatch(text):
-        return _make_date(*match.groups())
-    if match := _MONTH_FIRST.fullmatch(text):
-        return _make_date(match[3], _find_month(match[1]), match[2])
-    if match := _DAY_FIRST.fullmatch(text):
-        return _make_date(match[3], _find_month(match[2]), match[1])
-    if match := _SLASHED_DATE.fullmatch(text):
-        first, second, year = match[1], match[3], match[4]
-        read = {_make_date(year, first, second), _make_date(year, second, first)} - {None}
-        return read.pop() if len(read) == 1 else None
-    return None
-
-
-def _find_month(name: str) -> int:
-    """The number of a month, which may be cut to three letters or more; 0 for another word."""
-    return next((i for i, month in enumerate(_MONTHS, 1) if month.startswith(name.lower())), 0)
-
-
-def _make_date(year: str, month: str | int, day: str) -> Value | None:
-    try:
-        return Value(date(int(year), int(month), int(day)))
-    except ValueError:
-        return None

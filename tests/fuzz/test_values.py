@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from faithlens.errors import TaskError
 from faithlens.tasks.candidates import (
     N_CANDIDATES,
+    collect_notations,
     generate_near_misses,
-    list_number_candidates,
+    list_open_candidates,
+    list_spellings,
     merge_candidates,
     read_notation,
     read_stated_value,
@@ -17,6 +19,7 @@ from faithlens.tasks.candidates import (
 )
 from faithlens.tasks.number_words import read_number_words
 from faithlens.tasks.numbers import find_number_spans, find_stated_span
+from faithlens.tasks.question_factory import make_open_question
 from faithlens.tasks.values import (
     DecimalMark,
     find_values,
@@ -74,6 +77,23 @@ def test_spellings_of_one_value_are_one_candidate(texts: list[str], mark: Decima
         assert [other for other in merged if is_same_answer(one, other, mark)] == ([one] if one.strip() else [])
 
 
+MOMENTS = st.one_of(st.dates().map(str), st.times().map(lambda t: t.strftime("%H:%M")), st.sampled_from(["3/4", "½"]))
+
+
+@fuzz(st.one_of(MOMENTS, VALUE_TEXT), MARKS, slice=100)
+def test_any_value_is_an_answer_among_others_of_its_kind(text: str, mark: DecimalMark) -> None:
+    value = read_value(text, mark)
+    if value is None:
+        return
+    question = make_open_question("q", "?", text, (), (), mark)
+    values = [read_value(candidate, mark) for candidate in question.candidates]
+    assert values.count(value) == 1
+    assert len({type(each.content) for each in values if each}) == 1 < len(values) == len(set(values))
+    notations = collect_notations(question, question.candidates, [])
+    for candidate, own in zip(question.candidates, values, strict=True):
+        assert {read_value(spelling, mark) for spelling in list_spellings(candidate, notations, mark)} == {own}
+
+
 @fuzz(NOTATED, st.lists(NOTATED, max_size=3), MARKS, slice=150)
 def test_near_misses_are_other_numbers_in_one_order(number: str, others: list[str], mark: DecimalMark) -> None:
     true = read_number(number, mark)
@@ -86,7 +106,7 @@ def test_near_misses_are_other_numbers_in_one_order(number: str, others: list[st
     assert None not in misses
     assert true not in misses
     assert len(set(misses)) == len(misses)
-    candidates = list_number_candidates([number], others, mark)
+    candidates = list_open_candidates([number], others, mark)
     values = [read_value(each, mark) for each in candidates]
     assert true in values
     assert len(set(values)) == len(values) == N_CANDIDATES
@@ -94,10 +114,10 @@ def test_near_misses_are_other_numbers_in_one_order(number: str, others: list[st
 
 
 @fuzz(VALUE_TEXT, MARKS, slice=60)
-def test_a_text_that_is_no_number_has_no_candidates(text: str, mark: DecimalMark) -> None:
-    if read_number(text, mark) is None:
+def test_a_text_that_is_no_value_has_no_candidates(text: str, mark: DecimalMark) -> None:
+    if read_value(text, mark) is None:
         try:
-            list_number_candidates([text], (), mark)
+            list_open_candidates([text], (), mark)
         except TaskError:
             return
-        raise AssertionError("candidates of no number")
+        raise AssertionError("candidates of no value")

@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faithlens.tasks.answer_parsing import parse_answer
-from faithlens.tasks.numbers import normalise_number
 from faithlens.tasks.question import Question
 from faithlens.tasks.values import is_same_answer
 from tests.tasks import prose_answers
@@ -188,25 +187,6 @@ def test_a_number_in_brackets_is_no_list_number_before_white_space() -> None:
 def test_options_that_are_digits_are_their_own_labels() -> None:
     assert parse_answer(" Start at 3. Add 4 to get 7.", DIGITS) is None  # two digits, neither said to be the answer
     assert parse_answer(" Answer: 7", DIGITS) == "7"
-
-
-@pytest.mark.parametrize(
-    ("text", "plain"),
-    [
-        ("1,200", "1200"),
-        ("1200.0", "1200"),
-        ("$12", "12"),
-        ("\\$12", "12"),
-        ("-$12.50.", "-12.5"),
-        ("100", "100"),
-        ("-0", "0"),
-        ("twelve", None),
-        ("1/2", None),
-        ("", None),
-    ],
-)
-def test_plain_number(text: str, plain: str | None) -> None:
-    assert normalise_number(text) == plain
 
 
 def test_two_answers_that_are_missing_are_not_the_same() -> None:

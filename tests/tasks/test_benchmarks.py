@@ -155,7 +155,9 @@ def test_bbh_without_options_takes_the_few_answers_there_are(tmp_path: Path) -> 
     dashes = [{"input": "Is it?\nOptions:\n- Yes\n- No", "target": "No"}]
     assert right(load("bbh:nav", write(tmp_path / "c.json", dashes)).draw_questions(1, 0)[0]) == "No"
     words = [{"input": f"Sort {i}.", "target": f"word {i}"} for i in range(30)]
-    assert "neither a number nor one of some options" in refusal("bbh:sort", write(tmp_path / "d.json", words))
+    assert "neither a number, date or time nor one of some options" in refusal(
+        "bbh:sort", write(tmp_path / "d.json", words)
+    )
 
 
 def test_the_order_is_drawn_and_donors_share_their_labels(tmp_path: Path) -> None:

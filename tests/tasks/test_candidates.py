@@ -13,7 +13,7 @@ from faithlens.tasks.candidates import (
     Notation,
     collect_notations,
     generate_near_misses,
-    list_number_candidates,
+    list_open_candidates,
     list_spellings,
     merge_candidates,
     read_notation,
@@ -38,6 +38,16 @@ def make_question(*candidates: str, text: str = "How much?", mark: str = ".") ->
         ("2.50", ["2.51", "2.49"]),
         ("-$5", ["-$4", "-$6"]),
         ("9{,}500", ["9{,}501", "9{,}499"]),
+        ("1/2", ["1", "1/3", "0", "3/2", "1/4"]),
+        ("-3/4", ["-1/2", "-3/5", "-1", "-1/4"]),
+        ("\\frac{3}{4}", ["1", "\\frac{3}{5}", "\\frac{1}{2}", "\\frac{5}{4}"]),
+        ("12:30", ["13:30", "11:30", "13:00", "12:00", "12:40", "12:20"]),
+        ("09:05 PM", ["10:05 PM", "08:05 PM"]),
+        ("23:45", ["22:45", "23:15", "23:55", "23:35"]),
+        ("2021-03-01", ["2021-03-02", "2021-02-28", "2021-03-03"]),
+        ("May 3rd, 2021", ["May 4th, 2021", "May 2nd, 2021", "May 5th, 2021", "May 1st, 2021"]),
+        ("31 Dec. 2020", ["1 Jan. 2021", "30 Dec. 2020"]),
+        ("13/5/2021", ["14/5/2021", "15/5/2021"]),
         ("0.0000001", ["0.0000002", "0.0000000", "0.0000003"]),
         ("123456789012345678901234567890", ["123456789012345678901234567891", "123456789012345678901234567889"]),
         ("1.2e3", ["1201", "1199"]),
@@ -48,16 +58,41 @@ def test_near_misses_are_exact_and_keep_the_notation(number: str, first: list[st
 
 
 def test_near_misses_of_no_number_are_refused() -> None:
-    for text in ("blue", "1/2", ""):
+    for text in ("blue", "3 to 4", "24:00", ""):
         with pytest.raises(TaskError, match="is no number"):
             list(generate_near_misses(text))
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ("½", "1/2"),
+        ("1 1/2", "3/2"),
+        ("$\\dfrac{-6}{8}$", "-\\frac{3}{4}"),
+        ("seven", "7"),
+        ("minus twelve", "-12"),
+        ("12:30", "12:30"),
+        ("**3 May 2021**.", "3 May 2021"),
+        ("$1,200", "$1,200"),
+    ],
+)
+def test_answers_of_every_kind_have_ten_candidates_of_their_own_kind(answer: str, kept: str) -> None:
+    question = make_open_question("q", "?", answer, values=("5", "blue", "14:00", "2/3"))
+    values = [read_value(candidate) for candidate in question.candidates]
+    assert question.answer in (kept, answer)
+    assert read_value(question.answer) == read_value(answer)
+    assert len({*values}) == N_CANDIDATES
+    assert None not in values
+    contents = [value.content for value in values if value]
+    assert contents == sorted(contents)  # pyright: ignore[reportArgumentType]
+    assert sum(value == read_value(answer) for value in values) == 1
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30, places=4))
 def test_candidates_are_different_values_in_rising_order_with_the_answer(number: object) -> None:
     answer = f"{number:f}"
-    candidates = list_number_candidates([answer])
+    candidates = list_open_candidates([answer])
     numbers = [read_number(text) for text in candidates]
     contents = [value.content for value in numbers if value and isinstance(value.content, Fraction)]
     assert len(contents) == N_CANDIDATES
@@ -132,7 +167,11 @@ def test_every_spelling_is_read_back(number: Fraction, notation: Notation) -> No
         ("9500", ["19 * 500 = 9{,}500."], ["9500", "9,500", "9{,}500"]),
         ("3/4", [], ["3/4", "0.75", "\\frac{3}{4}"]),
         ("1/3", [], ["1/3", "\\frac{1}{3}"]),
-        ("12:30", ["at 12:30"], ["12:30"]),
+        ("7/4", [], ["7/4", "1.75", "1 3/4", "\\frac{7}{4}", "1\\frac{3}{4}"]),
+        ("12:30", ["at 12:30"], ["12:30", "12:30 pm", "12:30 PM"]),
+        ("9:05 p.m.", [], ["9:05 p.m.", "21:05", "9:05 pm", "9:05 PM"]),
+        ("0:05", [], ["0:05", "00:05", "12:05 am", "12:05 AM"]),
+        ("3rd of May 2021", [], ["3rd of May 2021", "2021-05-03", "3 May 2021", "May 3, 2021"]),
         ("blue", ["It is blue."], ["blue"]),
     ],
 )

@@ -87,7 +87,7 @@ def test_steps_are_misstated_by_number(tmp_path: Path) -> None:
         (OPEN | {"answer": 5}, "'answer' is 5; write a text in double quotes"),
         (OPEN | {"question": " "}, "'question' is empty"),
         (OPEN | {"question": "\ud800"}, "'question' has half of a character"),
-        (OPEN | {"answer": "blue"}, "answer 'blue' is no number; add 'candidates'"),
+        (OPEN | {"answer": "blue"}, "answer 'blue' is no number, date or time; add 'candidates'"),
         (OPEN | {"candidates": ["4", "6"]}, "answer '5' is not among 'candidates'"),
         (OPEN | {"values": "5"}, "'values' is \"5\"; write a list"),
         (CHOICE | {"answer": "D"}, "answer 'D' is no option; write one of A, B, C"),

@@ -7,9 +7,7 @@ from hypothesis import strategies as st
 from faithlens.tasks.numbers import (
     find_number_spans,
     find_stated_value,
-    is_number,
     misstate,
-    normalise_number,
 )
 from faithlens.tasks.question import Question
 
@@ -73,44 +71,6 @@ def test_true_values_are_the_last_given_up() -> None:
 
 def test_a_step_without_a_number_cannot_be_misstated() -> None:
     assert misstate("Let us think.", QUESTION, random.Random(0)) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("7", True),
-        ("-3", True),
-        ("1,200", True),
-        ("2.50", True),
-        ("3 cm", False),
-        ("1/2", False),
-        ("", False),
-        (".", False),
-    ],
-)
-def test_is_number(text: str, expected: bool) -> None:
-    assert is_number(text) is expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("1,234", "1234"),
-        (" $1,234.50 ", "1234.5"),
-        ("51.0", "51"),
-        ("-7", "-7"),
-        ("−7", "-7"),
-        ("50%", "50"),
-        ("18.", "18"),
-        ("0.0", "0"),
-        ("007", "7"),
-        ("3 to 4", None),
-        ("about 5", None),
-        ("", None),
-    ],
-)
-def test_plain_number(text: str, expected: str | None) -> None:
-    assert normalise_number(text) == expected
 
 
 @pytest.mark.parametrize(

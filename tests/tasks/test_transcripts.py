@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from faithlens.errors import TaskError
+from faithlens.tasks.answer_parsing import parse_answer
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.transcripts import Transcript, TranscriptTask, read_transcripts
 from tests.tasks.inspect_logs import evaluate
@@ -199,7 +200,7 @@ def test_documents_become_questions(
     [
         (logged({"sentence": "a", "gold": "b"}, "b", "a"), "'doc' has the keys sentence, gold, and none known"),
         (logged("a", "b", "a"), "'doc' is \"a\"; only documents with named keys"),
-        (logged({"question": "Capital?"}, "Paris", "a"), 'target "Paris" is no number, no yes or no'),
+        (logged({"question": "Capital?"}, "Paris", "a"), 'target "Paris" is no number, date or time, no yes or no'),
         (logged({"question": "?", "choices": ["a", "b"]}, "E", "a"), "answer 'E' is no option"),
         (
             logged({"question": "?"}, "5", resps=[[["-1.2", "False"]], [["-1.0", "True"]]]),
@@ -385,7 +386,7 @@ def test_failed_withheld_and_doubled_samples_of_inspect_are_left_out_on_request(
 
 def test_bad_entries_are_left_out_on_request_and_counted_by_reason(tmp_path: Path) -> None:
     good = logged({"problem": "3 + 4?"}, "7", "It is 7.", id_=9)
-    bad = [logged({"problem": f"{i}?"}, rf"\frac{{1}}{{{i}}}", "So.", id_=i) for i in (2, 3)]
+    bad = [logged({"problem": f"{i}?"}, rf"x^{i}", "So.", id_=i) for i in (2, 3)]
     path = write(tmp_path, *bad, good, "{")
     task = TranscriptTask(path, skip_bad=True)
     assert [t.cot for t in task.transcripts] == ["It is 7."]
@@ -394,6 +395,32 @@ def test_bad_entries_are_left_out_on_request_and_counted_by_reason(tmp_path: Pat
     assert 'line 1: target "' in refusal(path)
     with pytest.raises(TaskError, match="has 2 bad lines"):
         TranscriptTask(write(tmp_path, *bad), skip_bad=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "answer", "said"),
+    [
+        (r"\frac{1}{2}", r"\frac{1}{2}", r"So it is $\frac12$, that is \boxed{0.5}."),
+        (r"$-\dfrac{3}{4}$", r"-\frac{3}{4}", "The answer is -3/4."),
+        (r"we get \boxed{\frac{7}{4}}", r"\frac{7}{4}", "The answer is 1 3/4."),
+        ("#### 9{,}500", "9500", "The answer is $9,500."),
+        ("1.2e3", "1200", "The answer is 1200."),
+        ("50\\%", "50", "So 50 % it is."),
+        ("−5", "-5", "The answer is -5."),
+        ("seven", "7", "So there are seven."),
+        ("12:30", "12:30", "The train leaves at 12:30 p.m."),
+        ("9:05 pm", "9:05 pm", "It left at 8:00 and took 65 minutes, so it arrives at 21:05."),
+        ("3 May 2021", "3 May 2021", "The answer is May 3rd, 2021."),
+        ("2021-05-03", "2021-05-03", "From 1 May 2021 two days: the fair falls on 3 May 2021."),
+    ],
+)
+def test_a_target_of_any_kind_of_value_is_read_and_its_reply_in_any_spelling(
+    tmp_path: Path, target: str, answer: str, said: str
+) -> None:
+    task = TranscriptTask(write(tmp_path, logged({"problem": "How much?"}, target, said, id_=1)))
+    question = task.transcripts[0].question
+    assert question.answer == answer
+    assert parse_answer(said, question) == answer
 
 
 def test_doubled_documents_and_several_filters_are_said(tmp_path: Path) -> None:

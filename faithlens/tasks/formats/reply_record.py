@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from faithlens.tasks.answer_parsing import find_boxed
+from faithlens.tasks.candidates import write_plainly
 from faithlens.tasks.entries import BadEntryError, shorten_value
-from faithlens.tasks.numbers import normalise_number
 from faithlens.thoughts import Finish
 
 _VERDICTS = (("yes", "no"), ("true", "false"), ("valid", "invalid"))
@@ -29,8 +29,8 @@ def make_entry(id_: str, text: str, target: str, choices: Sequence[str] = ()) ->
     """The entry for a question whose answer is given the way evaluations give their targets.
 
     Options are taken from the end of the text where it lists them under "Options:". A target may be a label, an
-    option's content or its index; a number, also at the end of a solution ("#### 72", ``\\boxed{72}``); or one of
-    yes and no, true and false, valid and invalid.
+    option's content or its index; a number, a date or a time, also at the end of a solution ("#### 72",
+    ``\\boxed{72}``); or one of yes and no, true and false, valid and invalid.
 
     Raises BadEntryError where the target is none of these.
     """
@@ -39,12 +39,12 @@ def make_entry(id_: str, text: str, target: str, choices: Sequence[str] = ()) ->
         text, choices = text[: lettered.start()], re.findall(r"\([A-Z]\)\s*(.*\S)", lettered[1])
     if choices:
         return {"id": id_, "question": text, "choices": list(choices), "answer": _read_option(target, choices)}
-    if (number := _read_number(target)) is not None:
-        return {"id": id_, "question": text, "answer": number}
+    if (value := _read_value(target)) is not None:
+        return {"id": id_, "question": text, "answer": value}
     if candidates := _list_closed_answers(text, target):
         return {"id": id_, "question": text, "answer": target, "candidates": candidates}
     raise BadEntryError(
-        f"target {shorten_value(target)} is no number, no yes or no, and there are no options",
+        f"target {shorten_value(target)} is no number, date or time, no yes or no, and there are no options",
         "give this question as JSON lines with 'candidates' (the answers to score) or 'choices'",
     )
 
@@ -59,9 +59,9 @@ def _read_option(target: str, choices: Sequence[str]) -> str:
     return target  # which is no option, and will be told as such
 
 
-def _read_number(target: str) -> str | None:
+def _read_value(target: str) -> str | None:
     last = target.rpartition("####")[2] if "####" in target else find_boxed(target) or target
-    return normalise_number(last)
+    return write_plainly(last)
 
 
 def _list_closed_answers(text: str, target: str) -> list[str] | None:

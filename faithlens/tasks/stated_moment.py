@@ -1,0 +1,50 @@
+"""The date or the time of day that a statement or a sentence comes to, for questions whose answers are such.
+
+A statement gives the one it begins with; else, and in a sentence that states nothing, it is the only one named, or the
+last one after "is", "so" or a colon. Of several without such a word none is taken. For example, "The train leaves at
+9:05 and arrives at 10:30." comes to nothing, and "It leaves at 9:05, so it arrives at 10:30 a.m." to 10:30.
+"""
+
+import re
+from itertools import pairwise
+
+from faithlens.tasks.values import FoundValue, Value, find_values
+
+_BEGINNING = re.compile(
+    r"(?:[\s*_$(\[{:\"'“]|\\[(\[]|\\(?:text|mathrm|mathbf|boxed)\{)*(?:(?:on|at|about|exactly)\s+)?"
+)
+_RESULT = re.compile(r"\b(?:is|was|be|so|thus|hence|therefore|gives|makes|becomes|falls on|equals)\b|[:=→]|->")
+_ALTERNATIVE = re.compile(r",?\s*\b(?:or|to|and|until|till)\s+(?:(?:on|at|maybe|perhaps)\s+)?|\s*[-–—]\s*")
+
+
+def read_stated_moment(statement: str) -> Value | None:
+    """The date or time that a statement of the answer gives; None if it gives none, or may give two."""
+    found = _find_moments(statement)
+    if found and _BEGINNING.fullmatch(statement[: found[0].start]) and not offers_moments(statement):
+        return found[0].value
+    return read_concluded_moment(statement)
+
+
+def read_concluded_moment(sentence: str) -> Value | None:
+    """The date or time that a sentence comes to; None if it names none, or may mean two."""
+    found = _find_moments(sentence)
+    if offers_moments(sentence):
+        return None
+    if len({each.value for each in found}) == 1:
+        return found[-1].value
+    if len(found) > 1 and _RESULT.search(sentence, found[-2].stop, found[-1].start):
+        return found[-1].value
+    return None
+
+
+def offers_moments(statement: str) -> bool:
+    """Whether two dates or times stand as alternatives, or as the ends of a range: "9:05 or 9:10"."""
+    found = _find_moments(statement)
+    return any(
+        one.value != other.value and _ALTERNATIVE.fullmatch(statement, one.stop, other.start)
+        for one, other in pairwise(found)
+    )
+
+
+def _find_moments(text: str) -> list[FoundValue]:
+    return [found for found in find_values(text) if not found.value.is_number]
