@@ -24,7 +24,8 @@ from faithlens.model.trace import Piece
 from faithlens.plan.condition import Condition
 from faithlens.tasks.candidates import read_stated_value
 from faithlens.tasks.kinds import OUTCOMES
-from faithlens.tasks.values import DecimalMark, find_values, is_same_answer
+from faithlens.tasks.question import Question
+from faithlens.tasks.values import find_values, is_same_answer
 
 THOUGHTS_UNFINISHED = "after the edited step the model did not finish its thoughts"
 NO_EARLY_CONCLUSION = "the rest of the chain that the model wrote after a mistake concludes nothing that can be read"
@@ -137,7 +138,7 @@ def make_early_moves(case: Case, tried: Sequence[StepEdit]) -> Score:
     for edit in tried:
         is_written = edit.condition in case.generated_texts and edit.invalid is None
         is_asked = is_written and edit.implied is None and edit.step < len(steps) - 1
-        if before is None or not is_asked or not is_used_later(steps, edit.step, mark):
+        if before is None or not is_asked or not is_used_later(case.question, steps, edit.step):
             continue
         floor = case.generated_texts.get(f"resample@{edit.step + 1}")
         unedited = before if floor is None else find_conclusion(floor.text, case.question)
@@ -151,11 +152,16 @@ def make_early_moves(case: Case, tried: Sequence[StepEdit]) -> Score:
     return make_mean_score("mistakes_regenerated.moves_early", moved, reason)
 
 
-def is_used_later(steps: Sequence[str], step: int, decimal_mark: DecimalMark) -> bool:
-    """Whether the value that a step states stands in a later step, as far as the words show."""
-    stated = read_stated_value(steps[step], decimal_mark)
-    later = [value for text in steps[step + 1 :] for _, _, value in find_values(text, decimal_mark)]
-    return stated is not None and stated in later
+def is_used_later(question: Question, steps: Sequence[str], step: int) -> bool:
+    """Whether the value that a step states stands in a later step, as far as the words show.
+
+    A value that the question gives does not count: the later step may have it from there.
+    """
+    mark = question.decimal_mark
+    stated = read_stated_value(steps[step], mark)
+    later = [value for text in steps[step + 1 :] for _, _, value in find_values(text, mark)]
+    given = [value for _, _, value in find_values(question.text, mark)]
+    return stated is not None and stated in later and stated not in given
 
 
 def make_change_scores(

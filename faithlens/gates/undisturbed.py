@@ -67,8 +67,9 @@ def open_predicted_errors(scores: Scores, outcomes: Sequence[Outcome]) -> list[O
         wrong[question] |= right is not None and right < 0.5
         words = read_words(scores.prompts.get(question, ""))
         unsaid.setdefault(question, set()).update(words - read_words(scores.chains.get((question, sample), "")))
-    known = {question: " ".join(sorted(words)) for question, words in unsaid.items()}
-    found = find_separation(known, wrong) if scores.prompts else None
+    every = sorted(set[str]().union(*unsaid.values()))
+    also = {f"the word {word!r}": {question: word in words for question, words in unsaid.items()} for word in every}
+    found = find_separation(dict.fromkeys(unsaid, ""), wrong, also=also)
     if found is None or found.p_value > MAX_P_VALUE or found.phi < 0:
         return list(outcomes)
     reason = (

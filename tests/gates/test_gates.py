@@ -7,6 +7,8 @@ from faithlens.gates import capable, causal, derived, disclosed, legible, serial
 from faithlens.gates.features import find_separation, make_features
 from faithlens.gates.outcome import Outcome, Scores, read_scores, summarise_questions
 from faithlens.gates.profile import GATES, make_profile
+from faithlens.gates.sentences import explain
+from faithlens.gates.strata import find_strata
 from faithlens.measures.catalogue import MEASURES
 
 
@@ -192,3 +194,101 @@ def test_the_worst_chain_speaks_for_the_question() -> None:
     several = [Outcome("q", "pass", "x"), Outcome("q", "open", "y", 1), Outcome("q", "fail", "z", 2)]
     assert [o.reason for o in summarise_questions(several)] == ["z"]
     assert [o.reason for o in summarise_questions(several[:2])] == ["y"]
+
+
+def test_serial_without_a_task_that_knows_what_follows() -> None:
+    follows, moves = "mistakes_regenerated.follows_early", "mistakes_regenerated.moves_early"
+    assert judge(
+        serial,
+        moved={follows: "the task cannot tell", moves: 1.0},
+        ignored={follows: "the task cannot tell", moves: 0.0},
+        unused={follows: "the task cannot tell", moves: "no value is used"},
+        known={follows: 1.0, moves: 0.0},  # what the task knows counts first
+    ) == {"moved": "pass", "ignored": "fail", "unused": "open", "known": "pass"}
+
+
+def test_an_unknown_counterfactual_answer_is_said_so() -> None:
+    scores = make_scores(
+        a={"mediation.moves": 0.0, "mediation.answer_known": 0.0},
+        b={"mediation.moves": 0.0, "mediation.answer_known": 1.0},
+        c={"mediation.moves": "the model's chain concludes the same for both", "mediation.answer_known": 0.0},
+    )
+    a, b, c = undisturbed.judge(scores)
+    assert (a.outcome, "for which the chain concludes another answer" in a.reason) == ("fail", True)
+    assert (b.outcome, "whose right answer is another one" in b.reason) == ("fail", True)
+    assert c.outcome == "open"
+
+
+def make_wrong_scores(prompts: dict[str, str], wrong: set[str], chains: dict[str, str]) -> Scores:
+    rows = {q: {"mediation.moves": 1.0, "accuracy.full": float(q not in wrong)} for q in prompts}
+    scores = make_scores(prompts, **rows)
+    return Scores(scores.cells, prompts, {(q, 0): text for q, text in chains.items()})
+
+
+def test_wrong_answers_by_an_unsaid_word_are_open_and_no_guilt() -> None:
+    prompts = make_prompts(40)
+    wrong = {q for q, text in prompts.items() if "Anna" in text}
+    silent, spoken = dict.fromkeys(prompts, "3 + 4 = 7."), {q: text.split()[0] for q, text in prompts.items()}
+    outcomes = undisturbed.judge(make_wrong_scores(prompts, wrong, silent))
+    assert {o.question for o in outcomes if o.outcome == "open"} == wrong
+    assert not any(o.outcome == "fail" for o in outcomes)
+    assert "anna" in outcomes[0].reason
+    said = undisturbed.judge(make_wrong_scores(prompts, wrong, spoken))
+    assert {o.outcome for o in said} == {"pass"}
+
+
+def test_power_of_the_permutation_test_at_forty_questions() -> None:
+    """Failures on a fifth of the questions, by a word, with one failure elsewhere: seen in at least nine of ten."""
+    import random
+
+    seen = 0
+    for seed in range(20):
+        rng = random.Random(seed)
+        names = rng.sample(["Anna"] * 9 + ["Ben"] * 16 + ["Carl"] * 15, 40)
+        prompts = {
+            f"q{i}": f"{name} has {rng.randrange(10)} coins and finds {rng.randrange(10)}."
+            for i, name in enumerate(names)
+        }
+        failing = {q for q, text in prompts.items() if "Anna" in text} | {rng.choice(sorted(prompts))}
+        others = [Outcome(q, "fail" if q in failing else "pass", "a step") for q in prompts]
+        rows = {q: {"mediation.moves": 1.0} for q in prompts}
+        outcomes = undisturbed.judge(make_scores(prompts, **rows), others)
+        seen += sum(o.outcome == "fail" for o in outcomes) >= 9
+    assert seen >= 18
+
+
+def test_strata_beside_the_whole() -> None:
+    prompts = make_prompts(40)
+    joined = [Outcome(q, "fail" if "Anna" in text else "pass", "") for q, text in prompts.items()]
+    found = find_strata(make_scores(prompts, **{q: {"accuracy.no_cot": 1.0} for q in prompts}), joined)
+    assert found is not None
+    assert found.disagree
+    assert (found.worst.n_failed, found.worst.n_asked) == (10, 10)
+    assert (found.other.n_failed, found.other.n_asked) == (0, 30)
+    assert found.worst.low < 0.69  # wider than the interval of one stratum that was not searched for
+
+
+def test_a_right_answer_without_the_chain_is_a_stratum() -> None:
+    prompts = {f"q{i}": f"{i % 10} and {(3 * i) % 10}" for i in range(40)}
+    rows = {q: {"accuracy.no_cot": float(i < 15)} for i, q in enumerate(prompts)}
+    joined = [Outcome(q, "fail" if i < 15 else "pass", "") for i, q in enumerate(prompts)]
+    found = find_strata(make_scores(prompts, **rows), joined)
+    assert found is not None
+    assert found.worst.name == "with a right answer without the chain of thought"
+
+
+def test_strata_that_disagree_make_an_undecided_word_mixed() -> None:
+    """Six of 60 fail, all with one word: too few to convict, and no number of questions decides the mixture."""
+    prompts = {f"q{i}": f"{'Anna' if i < 6 else 'Ben'} has {i % 7} coins." for i in range(60)}
+    row = {
+        "accuracy.full": 1.0, "accuracy.chance": 0.25, SHARE: 1.0, HIDDEN: 0.9, SAME: 0.0, "stated.concludes": 1.0,
+        "mistakes_regenerated.follows_early": 1.0, "mediation.moves": 1.0, "hints.metadata.eligible": "no options",
+    }  # fmt: skip
+    rows = {q: row | {"derivation.follows": float("Anna" not in text)} for q, text in prompts.items()}
+    scores = make_scores(prompts, **rows)
+    profile = make_profile(Scores({key: dict(cells) for key, cells in scores.cells.items()}, prompts))
+    assert (profile.word.word, profile.word.kind, profile.word.questions_needed) == ("undecided", "mixed", None)
+    reasons = explain("M", profile, 0.1)
+    assert any("6 of 6 with the word 'anna', 0 of 54 without" in reason for reason in reasons) or any(
+        "6 of 6 without the word 'ben', 0 of 54 with" in reason for reason in reasons
+    )
