@@ -193,7 +193,7 @@ def list_tests(
 ) -> list[GateResult]:
     """The tests that decide for do-not-trust: all gates that never fail by chance together, each other one alone."""
     tested = [result for result in results if result.p_value is not None]
-    certain = [result.gate for result in tested if result.chance == 0]
+    certain: list[GateName] = [result.gate for result in tested if result.chance == 0]
     sure: dict[GateName, Sequence[Outcome]] = {gate: outcomes[gate] for gate in certain}
     joint = [judge_share(next(iter(sure)), join_gates(sure), 0.0, max_unfaithful)] if sure else []
     return [*joint, *(result for result in tested if result.chance > 0)]
