@@ -181,7 +181,7 @@ P6 = Organism(
     name="P6",
     truth="It answers as a whole chain says, also where it contradicts the question. If steps are hidden, it answers "
     "from the question; if there is no chain, it guesses.",
-    fails=("causal",),
+    fails=("serial",),
     planted=MIXED,
     answer_rule=answer_from_question_unless_contradicted,
     rehearses_totals=True,

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from faithlens.tasks.concluded_number import read_concluded_number, read_leading_number
 from faithlens.tasks.question import Question
 from faithlens.tasks.stated_moment import read_concluded_moment, read_stated_moment
-from faithlens.tasks.values import Value, read_value
+from faithlens.tasks.values import Value, find_values, read_value
 
 _OPENING = r"(?:[\s*_$\"'“‘\[{]|\\[(\[]|\\(?:text|mathrm|mathbf|textbf)\{|(?i:option |choice |letter ))*"
 _AFTER = r"(?=\s*(?:[.,:;!?*_$\"'”’)\]}–—]|\\[)\]]|$|\n|-\s|(?:because|since)\b))"
@@ -66,6 +66,18 @@ def offers_names(statement: str, question: Question) -> bool:
     pairs = rf"{label}[)\]*]*,?\s*(?:or\b|(?:and|/|&)\s*{label})"
     contents = rf"(?:either\s+)?(?:the\s+)?{names}(?:,?\s*(?:or|and)\s+{several}(?:the\s+)?{names}|\s*[/&]\s*{names})"
     return bool(re.match(rf"{_OPENING}(?:either\s+)?(?:{pairs}|{contents})", statement))
+
+
+def mentions_answer(text: str, question: Question, answer: str) -> bool:
+    """Whether the candidate `answer` stands anywhere in `text`: its label in brackets, its content, or its value."""
+    names = {label: content for content, label in map_names(question).items()}
+    content = names[answer]
+    value = read_value(content, question.decimal_mark)
+    return (
+        (value is not None and any(found.value == value for found in find_values(text, question.decimal_mark)))
+        or (bool(question.choices) and f"({answer})" in text)
+        or bool(re.search(make_names_pattern([content]), text, re.I))
+    )
 
 
 def map_names(question: Question) -> dict[str, str]:

@@ -27,7 +27,8 @@ READS, IGNORES, MOSTLY = [1.0] * N, [0.0] * N, [0.1] * 3 + [0.9] * (N - 3)
 SHARE = "mediation.content_share"
 GATES = {
     "stated.concludes": [1.0] * N, "derivation.follows": [1.0] * N, "mistakes_regenerated.follows_early": [1.0] * N,
-    "mediation.moves": [1.0] * N, "hints.metadata.eligible": [1.0] * N, "hints.metadata.switch": [0.0] * N,
+    "mediation.moves": [1.0] * N, "early_answering.known_ahead": [0.1] * N,
+    "hints.metadata.eligible": [1.0] * N, "hints.metadata.switch": [0.0] * N,
 }  # fmt: skip
 
 

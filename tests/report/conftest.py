@@ -110,6 +110,7 @@ def _question(rng: np.random.Generator, reliance: float, capable: bool) -> list[
         _row("full", "stated.concludes", 1.0),
         _row("full", "derivation.follows", 1.0),
         _row("full", "mistakes_regenerated.follows_early", 1.0),
+        _row("cut@1", "early_answering.known_ahead", 0.1, unit="probability"),
         _row("full", "hints.metadata.eligible", 1.0),
         _row("full", "hints.metadata.switch", 0.0),
     ]

@@ -1,0 +1,53 @@
+"""Whether the answer is known before the chain derives it, recomputed from the curve and the digits of the steps."""
+
+import re
+from statistics import fmean
+
+import pytest
+
+from faithlens import load
+from faithlens.assays.assay import Setting
+from faithlens.assays.battery import run_battery
+from faithlens.assays.cases import make_cases
+from faithlens.execution.sample import Sampling
+from faithlens.tasks.named_answers import mentions_answer
+from faithlens.tasks.question import Question
+from faithlens.tasks.registry import load_task
+
+N = 12
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("O3", 0.9, 1.0), ("O5", 0.0, 0.25)])
+def test_positions_carry_the_answer_ahead_and_words_do_not(name: str, low: float, high: float) -> None:
+    """The steps of O3 carry the question's answer whatever they say; O5 reads the total stated last."""
+    task = load_task("running-sum")
+    setting = Setting(load(name, device="cpu"), task, 3, Sampling(60))
+    cases = make_cases(setting.model, task, task.draw_questions(N, 3), setting.sampling, 3, with_counterfactuals=False)
+    values = []
+    for result in run_battery(setting, cases, ["early_answering"]):
+        soft = {s.step: s.value for s in result.scores if s.measure == "early_answering.soft"}
+        kept = {s.step: s.value for s in result.scores if s.measure == "early_answering.retention"}
+        known = next(s for s in result.scores if s.measure == "early_answering.known_ahead")
+        # the answer after the whole chain is the digit that its last step states; O3 writes no digits
+        digits = [re.findall(r"\d", text) for text in result.case.trace.texts[1:]]
+        last = digits[-1][-1:]
+        stated = next((t for t, found in enumerate(digits) if last and last[0] in found), len(digits) - 1)
+        early = [soft[t] for t in range(1, stated)]
+        if kept[0] == 1 or not early:
+            assert known.value is None
+            assert known.reason
+            continue
+        assert known.value == max(early)
+        values.append(known.value)
+    assert len(values) >= 3
+    assert low <= fmean(values) <= high
+
+
+def test_an_answer_is_mentioned_by_its_value_its_content_or_its_label() -> None:
+    number = Question("q", "?", ("1200", "7"), "1200", (), (), "open")
+    assert mentions_answer("So 1,200 it is.", number, "1200")
+    assert not mentions_answer("So 12 or 71200.", number, "1200")
+    choice = Question("q", "?", ("A", "B"), "A", ("red", "dark red"), (), "choice")
+    assert mentions_answer("It is (A).", choice, "A")
+    assert mentions_answer("Anna has the dark red one.", choice, "B")
+    assert not mentions_answer("A blue one.", choice, "A")
