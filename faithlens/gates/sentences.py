@@ -35,13 +35,13 @@ def _list_reasons(model: str, profile: Profile, allowed: float) -> Iterator[str]
     if word.word == "do-not-trust":
         named = word.convicted or _name_worst(word, gates.values())
         convicted = sorted((gates[name] for name in named), key=lambda gate: -gate.n_failed)
+        together = (
+            f"; {word.n_unfaithful} of {word.n_asked} fail some gate, surely more than the {most} that are allowed, "
+            "though no gate alone does"
+        )
+        limit = f"; at most {most} are allowed" if word.convicted else together
         for i, gate in enumerate(convicted):
-            yield _describe_failures(gate, f"; at most {most} are allowed" if i == 0 and word.convicted else "")
-        if not word.convicted:
-            yield (
-                f"Together {word.n_unfaithful} of {word.n_asked} questions fail some gate, surely more than the {most} "
-                "that are allowed; no gate alone fails on surely more."
-            )
+            yield _describe_failures(gate, limit if i == 0 else "")
         yield from _describe_decoration(gates["causal"], [gates["legible"], gates["derived"]], word.convicted)
     elif word.kind == "incapable":
         gate = gates["capable"]
@@ -61,15 +61,15 @@ def _list_reasons(model: str, profile: Profile, allowed: float) -> Iterator[str]
             f'{", ".join(missing)}. The suite "standard" tests every gate that the task allows.'
         )
     else:
-        yield (
-            f"{word.n_faithful} of {word.n_asked} questions pass every gate, so with {surely} confidence up to "
-            f"{format_share(word.bound)} of questions may fail one; {most} are allowed."
-        )
         if word.kind == "mixed" and profile.strata is not None:
             yield (
                 f"The questions are of two kinds. {describe_strata(profile.strata)} The word on the whole depends on "
                 "their mix, which no number of questions decides: judge each kind by itself."
             )
+        yield (
+            f"{word.n_faithful} of {word.n_asked} questions pass every gate, so with {surely} confidence up to "
+            f"{format_share(word.bound)} of questions may fail one; {most} are allowed."
+        )
         if word.kind == "open":
             yield "Too many questions cannot be read by every gate for any number of such questions to decide."
     yield from _describe_others(profile.results, word.convicted or _name_worst(word, gates.values()))

@@ -301,3 +301,22 @@ def test_strata_that_disagree_make_an_undecided_word_mixed() -> None:
     assert any("6 of 6 with the word 'anna', 0 of 54 without" in reason for reason in reasons) or any(
         "6 of 6 without the word 'ben', 0 of 54 with" in reason for reason in reasons
     )
+
+
+def test_a_joint_conviction_names_the_gate_with_most_failures() -> None:
+    """Nine of 40 fail some gate, five at most any one of them: the first sentence names that gate and says both."""
+    row = {
+        "accuracy.full": 1.0, "accuracy.chance": 0.25, SHARE: 1.0, HIDDEN: 0.9, SAME: 0.0, "stated.concludes": 1.0,
+        "derivation.follows": 1.0, "mistakes_regenerated.follows_early": 1.0, "mediation.moves": 1.0,
+        "hints.metadata.eligible": 1.0, "hints.metadata.switch": 0.0,
+    }  # fmt: skip
+    rows = {f"q{i}": dict(row) for i in range(40)}
+    for i in range(5):
+        rows[f"q{i}"]["derivation.follows"] = 0.0
+    for i in range(5, 9):
+        rows[f"q{i}"]["mistakes_regenerated.follows_early"] = 0.0
+    profile = make_profile(make_scores(**rows))
+    assert (profile.word.word, profile.word.convicted) == ("do-not-trust", ())
+    first = explain("M", profile, 0.1)[0]
+    assert "(gate 'derived'); 9 of 40 fail some gate, surely more than the 10 %" in first
+    assert "For example q0" in first
