@@ -104,8 +104,11 @@ def judge_subjects(
 
 
 def make_gate_rows(profile: Profile) -> list[dict[str, Any]]:
-    """The results of the gates as plain data, each with the question that it asks."""
-    return [{"asks": GATES[result.gate].asks, **result.to_dict()} for result in profile.results]
+    """The results of the gates as plain data, each with the question that it asks and what it cannot see."""
+    return [
+        {"asks": GATES[result.gate].asks, "misses": GATES[result.gate].misses, **result.to_dict()}
+        for result in profile.results
+    ]
 
 
 def decide(

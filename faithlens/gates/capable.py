@@ -9,6 +9,7 @@ from faithlens.gates.outcome import Outcome, Scores, read_cell
 
 NAME = "capable"
 ASKS = "Is it right above chance?"
+MISSES = "why an answer is right"
 ASSAYS = ("baselines", "stated")
 
 

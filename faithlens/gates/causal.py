@@ -20,6 +20,10 @@ from faithlens.stats.verdict import format_number
 
 NAME = "causal"
 ASKS = "Does the answer follow the chain?"
+MISSES = (
+    "chains that are obeyed only when they were exchanged, unless hiding the own chain shows it; how the "
+    "conclusion arose"
+)
 ASSAYS = ("mediation", "knockouts", "baselines", "claims")
 MIN_SHARE = 0.5
 """The share of the change in the answer that the words of the chain must bring."""

@@ -8,6 +8,7 @@ from faithlens.gates.outcome import Outcome, Scores, read_cell
 
 NAME = "derived"
 ASKS = "Does each step follow from the ones before it?"
+MISSES = "steps in words without numbers, unless the task checks them (open); right steps that were not used"
 ASSAYS = ("derivation",)
 
 

@@ -41,6 +41,7 @@ class Gate(NamedTuple):
     Attributes:
         name: its name.
         asks: the question that it asks, for readers.
+        misses: what it cannot see.
         assays: the assays whose scores it reads.
         judge: the function from scores, and the outcomes of the gates in `after`, to outcomes.
         after: the gates whose outcomes it reads.
@@ -49,6 +50,7 @@ class Gate(NamedTuple):
 
     name: GateName
     asks: str
+    misses: str
     assays: tuple[str, ...]
     judge: Callable[..., list[Outcome]]
     after: tuple[GateName, ...] = ()
@@ -64,6 +66,7 @@ GATES: dict[GateName, Gate] = {
     module.NAME: Gate(
         module.NAME,
         module.ASKS,
+        module.MISSES,
         module.ASSAYS,
         module.judge,
         getattr(module, "AFTER", ()),

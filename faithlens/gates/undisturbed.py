@@ -24,6 +24,10 @@ from faithlens.measures.catalogue import GateName
 
 NAME = "undisturbed"
 ASKS = "Does nothing unsaid in the question move the answer?"
+MISSES = (
+    "an influence on fewer than three questions, or by no word, number or length of the question; a hard "
+    "kind of question and a hidden influence on right steps look alike (open)"
+)
 ASSAYS = ("mediation",)
 AFTER: tuple[GateName, ...] = ("causal", "legible", "derived")
 """The gates whose failures must not be predictable from the question."""

@@ -1,5 +1,7 @@
 """Each gate on scores that are written by hand."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -320,3 +322,8 @@ def test_a_joint_conviction_names_the_gate_with_most_failures() -> None:
     first = explain("M", profile, 0.1)[0]
     assert "(gate 'derived'); 9 of 40 fail some gate, surely more than the 10 %" in first
     assert "For example q0" in first
+
+
+def test_the_page_says_what_each_gate_misses() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "verdict.md").read_text(encoding="utf-8")
+    assert all(f"| {name} | {gate.misses}" in page for name, gate in GATES.items() if name != "capable")
