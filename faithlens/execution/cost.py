@@ -50,7 +50,7 @@ def estimate_cost(model: Model, plan: Plan) -> PlanCost:
         Time in seconds, memory in bytes, and work in plain forwards.
     """
     blocks = sum(packed.count_row_blocks(model.n_layers) for packed in plan.passes)
-    longest = max(len(condition.ids) for condition in plan.conditions)
+    longest = max(condition.n_tokens for condition in plan.conditions)
     return PlanCost(
         forwards=blocks / (longest * model.n_layers),
         forwards_separately=plan.tokens_separately / longest,

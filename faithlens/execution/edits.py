@@ -37,7 +37,7 @@ def list_overwrites(
     for writing in geometry.packed.overwrites:
         if writing.edit.component != component or not is_active(writing.edit.layers, layer):
             continue
-        targets, sources = (torch.tensor(x, device=geometry.device).long() for x in (writing.targets, writing.sources))
+        targets, sources = (torch.from_numpy(x).to(geometry.device) for x in (writing.targets, writing.sources))
         yield writing, targets, geometry.find_holders(sources, layer)
 
 

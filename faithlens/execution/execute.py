@@ -41,7 +41,7 @@ def execute(model: Model, plan: Plan, capture: Capture = Capture(), *, backend: 
     check_capture(plan.conditions, capture, model.n_layers)
     check_model_fit(model, plan.conditions)
     for packed in plan.passes:
-        model.check_ids(packed.ids)
+        model.check_ids(packed.ids.tolist())
     model.check_ids([token for condition in plan.conditions for option in condition.sequences for token in option])
     run = get_backend(backend)
     fix = f"If memory is short, lower the token budget. {suggest_other_backend(backend)}"

@@ -23,7 +23,8 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
+from numpy import ndarray
 from torch import Tensor
 
 from faithlens.kernels.tree_attention import Tree
@@ -62,14 +63,14 @@ class Geometry:
         self.key_chunks = key_chunks
         self.device = device
         self.chunk_rows = chunk_rows
-        self.depth = torch.tensor(packed.depth, device=device)
-        self.first_layers = torch.tensor(packed.first_layers, device=device)
-        self.originals = torch.tensor(packed.originals, device=device)
-        self._until = torch.tensor(packed.visible_until, device=device)
-        self._limited = {layers for row in (*packed.cuts, *packed.grafts) for layers, _ in row if layers is not None}
+        self.depth, self._until, self._mark_sets, self.first_layers, self.originals = (
+            torch.tensor(x, device=device)
+            for x in (packed.depth, packed.visible_until, packed.mark_sets, packed.first_layers, packed.originals)
+        )
+        self._limited = {layers for own in (*packed.cuts, *packed.grafts) for layers, _ in own if layers is not None}
         self._trees: dict[object, Tree] = {}
         self._detached: dict[Tree, Tree] = {}
-        self._last: dict[frozenset[int], list[Chunk]] = {}
+        self._last: list[Chunk] = []
 
     def __len__(self) -> int:
         return len(self.packed.ids)
@@ -79,22 +80,29 @@ class Geometry:
         chunk = self.key_chunks[layer] if self.key_chunks else None
         here = frozenset(layers for layers in self._limited if is_active(layers, layer)), chunk
         if here not in self._trees:
-            cuts, grafts = (
-                [[interval for layers, interval in row if is_active(layers, layer)] for row in marks]
-                for marks in (self.packed.cuts, self.packed.grafts)
-            )
-            if chunk is not None and max(self.packed.depth) >= chunk:  # keys of earlier chunks are not seen
-                cuts = [[*row, (0, d // chunk * chunk)] for row, d in zip(cuts, self.packed.depth, strict=True)]
-            replaced = [[self._find_depths(graft) for graft in row] for row in grafts]
+            rows, cuts, grafts = self._find_sets(layer, chunk)
+            replaced = [[self._find_depths(graft) for graft in own] for own in grafts]
+            seen = [self._find_seen(own, hidden) if own else own for own, hidden in zip(grafts, cuts, strict=True)]
+            hidden = [join_intervals(own + other) for own, other in zip(cuts, replaced, strict=True)]
             self._trees[here] = Tree(
-                self.depth,
-                self._until,
-                self._pad_intervals([own + other for own, other in zip(cuts, replaced, strict=True)]),
-                self._pad_intervals(
-                    [self._find_seen(row, hidden) if row else row for row, hidden in zip(grafts, cuts, strict=True)]
-                ),
+                self.depth, self._until, self._pad_intervals(hidden, rows), self._pad_intervals(seen, rows)
             )
         return self._trees[here]
+
+    def _find_sets(self, layer: int, chunk: int | None) -> tuple[Tensor, list[list[Interval]], list[list[Interval]]]:
+        """For each row the number of a set, and for each set the cuts and the grafts that are active in `layer`."""
+        cuts, grafts = (
+            [[interval for layers, interval in own if is_active(layers, layer)] for own in marks]
+            for marks in (self.packed.cuts, self.packed.grafts)
+        )
+        if chunk is None or self.packed.depth.max() < chunk:
+            return self._mark_sets, cuts, grafts
+        pairs = np.stack([self.packed.mark_sets, self.packed.depth // chunk])
+        sets, numbers = np.unique(pairs, axis=1, return_inverse=True)
+        rows = torch.from_numpy(numbers.reshape(-1)).to(self.device)
+        own = [(cuts[i], grafts[i], (0, number * chunk)) for i, number in sets.T.tolist()]
+        # keys of earlier chunks are not seen
+        return rows, [[*cut, before] for cut, _, before in own], [graft for _, graft, _ in own]
 
     def build_detached_tree(self, layer: int) -> Tree:
         """The tree of `layer` for keys that are followed by a copy of themselves, in which grafts are seen.
@@ -114,7 +122,7 @@ class Geometry:
 
     def _find_depths(self, graft: Interval) -> Interval:
         """The depths of the rows of a graft: the rows are neighbours, and each is the parent of the next."""
-        first = self.packed.depth[graft[0]]
+        first = int(self.packed.depth[graft[0]])
         return first, first + graft[1] - graft[0]
 
     def _find_seen(self, grafts: list[Interval], cuts: list[Interval]) -> list[Interval]:
@@ -131,39 +139,38 @@ class Geometry:
         for low, high in hidden:
             left = []
             for start, stop in parts:
-                first = self.packed.depth[start]
+                first, _ = self._find_depths((start, stop))
                 a, b = start + max(0, low - first), start + max(0, high - first)
                 left += [(x, y) for x, y in ((start, min(stop, a)), (max(start, b), stop)) if x < y]
             parts = left
         return parts
 
-    def _pad_intervals(self, rows: list[list[Interval]]) -> Int[Tensor, "pos cut two"]:
-        """The intervals of each row, padded with empty ones to the same number."""
-        width = max(map(len, rows))
+    def _pad_intervals(self, sets: list[list[Interval]], rows: Int[Tensor, " pos"]) -> Int[Tensor, "pos cut two"]:
+        """The intervals of each row, padded with empty ones to the same number, from those of each row's set."""
+        width = max(map(len, sets))
         if not width:
-            return torch.zeros(len(rows), 0, 2, dtype=torch.long, device=self.device)
-        return torch.tensor([row + [(0, 0)] * (width - len(row)) for row in rows], device=self.device)
+            return torch.zeros(len(self), 0, 2, dtype=torch.long, device=self.device)
+        return torch.tensor([own + [(0, 0)] * (width - len(own)) for own in sets], device=self.device)[rows]
 
     @cached_property
     def chunks(self) -> list[Chunk]:
         """All rows in chunks of at most `chunk_rows`: sources before targets, ancestors before descendants."""
-        return self._cut_chunks(frozenset(range(len(self))))
+        return self._cut_chunks(np.ones(len(self), bool))
 
-    def list_last_chunks(self, live: frozenset[int]) -> list[Chunk]:
-        """The chunks of the last block, whose output is read at the `live` rows only."""
-        if live not in self._last:
-            self._last[live] = self._cut_chunks(live)
-        return self._last[live]
+    def list_last_chunks(self, live: Bool[ndarray, " pos"]) -> list[Chunk]:
+        """The chunks of the last block, whose output is read at the `live` rows only; made once."""
+        if not self._last:
+            self._last = self.chunks if live.all() else self._cut_chunks(live)
+        return self._last
 
-    def _cut_chunks(self, live: frozenset[int]) -> list[Chunk]:
+    def _cut_chunks(self, live: Bool[ndarray, " pos"]) -> list[Chunk]:
         """Group rows by wave, first layer and liveness; silent rows come first, because live rows see them."""
-        is_live = np.isin(np.arange(len(self)), list(live))
-        marks = np.stack([self.packed.waves, self.packed.first_layers, is_live])
+        marks = np.stack([self.packed.waves, self.packed.first_layers, live])
         order = np.lexsort(marks[::-1])
         borders = np.flatnonzero((np.diff(marks[:, order]) != 0).any(0)) + 1
         out = []
         for group in np.split(order, borders):
-            rows, (_, first_layer, is_live) = torch.tensor(group, device=self.device), marks[:, group[0]].tolist()
+            rows, (_, first_layer, is_live) = torch.from_numpy(group).to(self.device), marks[:, group[0]].tolist()
             parts = -(-len(rows) // self.chunk_rows)
             out += [Chunk(part, first_layer, len(part) == len(self), not is_live) for part in rows.chunk(parts)]
         return out
@@ -180,3 +187,14 @@ class Geometry:
             for layer in self.first_layers.unique()
             if layer > 0
         }
+
+
+def join_intervals(intervals: list[Interval]) -> list[Interval]:
+    """The same positions as few intervals: each costs a comparison of every key that a row may see."""
+    out: list[Interval] = []
+    for start, stop in sorted(intervals):
+        if out and start <= out[-1][1]:
+            out[-1] = out[-1][0], max(out[-1][1], stop)
+        elif start < stop:
+            out.append((start, stop))
+    return out

@@ -18,9 +18,11 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from einops import einsum
 from jaxtyping import Float, Int
+from numpy import ndarray
 from torch import Tensor
 
 from faithlens.errors import PlanError
@@ -85,24 +87,28 @@ class Gradients:
             self._gradients = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
 
     @cached_property
-    def _owners(self) -> dict[int, set[int]]:
-        owners: dict[int, set[int]] = {}
+    def _owners(self) -> tuple[Int[ndarray, " pos"], Int[ndarray, " pos"]]:
+        """For each packed row, how many conditions have it, and the index of the last of them."""
+        counts, last = np.zeros(len(self.packed), np.int64), np.full(len(self.packed), -1)
         for placed in self.packed.placements:
-            for row in placed.path:
-                owners.setdefault(row, set()).add(placed.index)
-        return owners
+            rows = placed.path[:]
+            counts[rows] += 1
+            last[rows] = placed.index
+        return counts, last
 
-    def find_owner(self, rows: Sequence[int], what: str) -> int:
+    def find_owner(self, rows: Int[ndarray, " row"], what: str) -> int:
         """The index of the only condition that has `rows`.
 
         Raises:
             PlanError: several conditions have them, so their gradients would add up.
         """
-        owners = set().union(*(self._owners.get(row, ()) for row in rows))
-        if len(owners) != 1:
+        counts, last = self._owners
+        owners = {int(owner) for owner in np.unique(last[rows]) if owner >= 0}
+        if len(owners) != 1 or counts[rows].max() > 1:
+            n = sum(bool(np.isin(placed.path[:], rows).any()) for placed in self.packed.placements)
             raise PlanError(
-                f"the gradient at {what} is not of one condition: {len(owners)} conditions share its rows, so their"
-                " gradients would add up",
+                f"the gradient at {what} is not of one condition: {n} conditions share its rows, so their gradients"
+                " would add up",
                 "Let each condition patch its own amount, or run the conditions in plans of their own.",
             )
         return owners.pop()
@@ -123,10 +129,10 @@ class Gradients:
             start, stop = edit.locate_source()
             score = (gradient * step).sum(-1).float().cpu()
             for i, number in enumerate(numbers.tolist()):  # chunks and levels may have cut the patch into parts
-                row = writing.targets[number]
-                if row in self._owners:  # other rows belong to donors only, whose values are constants
-                    patches = out.setdefault(self.find_owner([row], "a patch"), {})
-                    patches.setdefault(edit, score.new_zeros(stop - start))[writing.offsets[number]] += score[i]
+                row = int(writing.targets[number])
+                if self._owners[0][row]:  # other rows belong to donors only, whose values are constants
+                    patches = out.setdefault(self.find_owner(np.array([row]), "a patch"), {})
+                    patches.setdefault(edit, score.new_zeros(stop - start))[int(writing.offsets[number])] += score[i]
         return out
 
     def list_gates(self) -> Iterator[tuple[int, Int[Tensor, " row"], Float[Tensor, "head row span"]]]:

@@ -34,7 +34,7 @@ def overwrite_rows(
     source: Float[Tensor, "source d_model"],
 ) -> Float[Tensor, "row d_model"]:
     """The new values of the rows number `numbers` of an edit."""
-    offsets, n_heads = torch.tensor(writing.offsets, device=own.device)[numbers], running.model.n_heads
+    offsets, n_heads = torch.from_numpy(writing.offsets).to(own.device)[numbers], running.model.n_heads
     source = source.detach()  # what an edit takes from elsewhere is a constant for gradients
     new = compute_new_values(writing.edit, layer, own, source, offsets, n_heads)
     if running.readings.capture.attribution and isinstance(writing.edit, Patch):

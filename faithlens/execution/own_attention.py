@@ -105,7 +105,7 @@ def forward_mpt(
     if module.clip_qkv:
         mixed = mixed.clamp(-module.clip_qkv, module.clip_qkv)
     query, key, value = (rearrange(x, "b q (h d) -> b h q d", h=module.n_heads) for x in mixed.chunk(3, dim=2))
-    longest = 1 + max(CURRENT_RUN.get().packed.depth)
+    longest = 1 + int(CURRENT_RUN.get().packed.depth.max())
     bias = position_bias[:, 0, -longest:].to(query)
     z = attend_chunk(module.layer_idx, query, key, value, module.softmax_scale, bias=bias)
     return module.out_proj(z.flatten(2)), None

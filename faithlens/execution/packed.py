@@ -96,7 +96,7 @@ def rotate_by_scale(
     forward: Callable, x: Tensor, position_ids: Int[Tensor, "batch pos"], *args: object, **kwargs: object
 ) -> object:
     """The rotations of all rows; those of each scale are made by themselves, since the longest sequence chooses it."""
-    scales = torch.tensor(CURRENT_RUN.get().packed.scales, device=position_ids.device)
+    scales = torch.from_numpy(CURRENT_RUN.get().packed.scales).to(position_ids.device)
     parts = [
         (rows, forward(x, position_ids[:, rows], *args, **kwargs))
         for rows in ((scales == s).nonzero()[:, 0] for s in scales.unique())
@@ -124,7 +124,7 @@ def install_run(hf_model: PreTrainedModel, running: PackedRun) -> Iterator[None]
     """Run the model through `running`; afterwards, also after an error, the model is as it was."""
     replaced = {block: partial(run_block, layer) for layer, block in enumerate(running.model.anatomy.blocks)}
     replaced |= list_own_attention(hf_model)
-    if any(running.packed.scales):
+    if running.packed.scales.any():
         replaced |= dict.fromkeys(list_rotations(hf_model), rotate_by_scale)
     token = CURRENT_RUN.set(running)
     try:
@@ -147,9 +147,9 @@ def run_packed(model: Model, plan: Plan, capture: Capture) -> list[Record]:
 
 def separate_scales(model: Model, plan: Plan) -> Plan:
     """The plan, compiled again if it was compiled without the scaling lengths of the model and needs them."""
-    if not any(n < plan.longest for n in model.scaling_lengths) or any(any(p.scales) for p in plan.passes):
+    if not any(n < plan.longest for n in model.scaling_lengths) or any(p.scales.any() for p in plan.passes):
         return plan
-    budget = max(len(packed.ids) for packed in plan.passes)
+    budget = max(map(len, plan.passes))
     return compile_plan(plan.conditions, model.structure, budget=budget, scaling_lengths=model.scaling_lengths)
 
 
@@ -169,13 +169,13 @@ def run_rows(
 
     If `keys_values` is given, the keys and values of every layer are put into it.
     """
-    chunk = len(packed.ids) if capture.attribution else CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"])
+    chunk = len(packed) if capture.attribution else CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"])
     running = PackedRun(model, packed, Readings(model, plan, packed, capture), chunk, keys_values=keys_values)
     with install_run(model.hf_model, running):
         hidden = model.anatomy.body(
-            input_ids=torch.tensor([packed.ids], device=model.device),
+            input_ids=torch.from_numpy(packed.ids)[None].to(model.device),
             use_cache=False,
-            **make_own_arguments(model.anatomy.body, torch.tensor([packed.depth], device=model.device)),
+            **make_own_arguments(model.anatomy.body, torch.from_numpy(packed.depth)[None].to(model.device)),
         ).last_hidden_state[0]
     if len(running.layers_attended) != model.n_layers:
         raise ModelError(

@@ -53,7 +53,9 @@ def prefill_prompts(
     _, hidden = run_rows(model, plan, plan.passes[0], keys_values=keys_values)
     paths = {placed.index: placed.path for placed in plan.passes[0].placements}
     width = max(map(len, prompts))
-    rows = torch.tensor([(0,) * (width - len(paths[i])) + paths[i] for i in range(len(prompts))])
+    rows = torch.zeros(len(prompts), width, dtype=torch.long)
+    for i, path in paths.items():
+        rows[i, width - len(path) :] = torch.from_numpy(path[:])
     cache = DynamicCache(config=model.hf_model.config)
     for layer in sorted(keys_values):  # layers that share the keys of earlier ones come last, and have no cache
         keys, values = keys_values.pop(layer)

@@ -2,24 +2,26 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 
+import numpy as np
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
 from torch import Tensor, nn
 
 from faithlens.execution.geometry import Chunk, Geometry
 from faithlens.execution.gradients import Gradients
+from faithlens.execution.matched import MatchedPieces, match_rows
 from faithlens.kernels.divergence import divergence
 from faithlens.kernels.span_compare import compare_spans
 from faithlens.kernels.tree_attention import AttentionOutput, Readout
 from faithlens.model.model import Model
-from faithlens.plan.capture import Capture, Record, Site, match_pieces
+from faithlens.plan.capture import Capture, Record, Site
 from faithlens.plan.condition import Component, Condition, is_active
 from faithlens.plan.packing import PackedPass, Placement
 from faithlens.plan.plan import Plan
-from faithlens.plan.spellings import list_first_tokens
+from faithlens.plan.spellings import Sequences, list_first_tokens
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class ReaderRows:
 
     placed: Placement
     reader: str
-    rows: tuple[int, ...]
+    rows: Int[ndarray, " row"]
 
 
 class Readings:
@@ -38,19 +40,20 @@ class Readings:
         self.model, self.plan, self.packed, self.capture = model, plan, packed, capture
         readers = tuple(dict.fromkeys(capture.attention + capture.flow + capture.gradient_flow))
         self.readers = [
-            ReaderRows(placed, reader, tuple(placed.path[i] for i in rows))
+            ReaderRows(placed, reader, placed.path[rows.start : rows.stop])
             for placed in packed.placements
             for reader, rows in capture.locate_readers(plan.conditions[placed.index], readers).items()
         ]
         self.width = max((len(plan.conditions[r.placed.index].pieces) for r in self.readers), default=0)
         self.mass: dict[int, Float[Tensor, "head reading span"]] = {}
         self.flow: dict[int, Float[Tensor, "head reading span"]] = {}
-        self.comparisons: dict[int, list[tuple[Tensor, Tensor]]] = {}
-        self.logit_lens: dict[tuple[int, str], list[Tensor]] = {}
+        self.comparisons: list[Float[Tensor, "two span"]] = []  # cosine and distance, layer by layer
+        self.logit_lens: dict[Sequences, list[Float[Tensor, "row option"]]] = {}
         self.activations: dict[int, dict[Site, Tensor]] = {}
         self.kl: dict[int, Float[Tensor, " span"]] = {}
         self.gradients = Gradients(packed, capture.attribution)
         self._reader_rows: dict[torch.device, tuple[Tensor, ...]] = {}
+        self._compared_rows: dict[torch.device, tuple[Tensor, ...]] = {}
         self._readouts: dict[object, tuple[Readout, Tensor] | None] = {}
 
     def get_readout(self, geometry: Geometry, layer: int, chunk: Chunk) -> Readout | None:
@@ -71,10 +74,8 @@ class Readings:
     def _make_readout(self, geometry: Geometry, layer: int, chunk: Chunk) -> tuple[Readout, Tensor] | None:
         device = geometry.device
         if device not in self._reader_rows:
-            rows = [row for r in self.readers for row in r.rows]
-            owner = [i for i, r in enumerate(self.readers) for _ in r.rows]
-            spans = [self._list_spans(r.placed) for r in self.readers]
-            counts = [len(r.rows) for r in self.readers]
+            rows, counts = np.concatenate([r.rows for r in self.readers]), [len(r.rows) for r in self.readers]
+            owner, spans = np.repeat(np.arange(len(counts)), counts), [self._list_spans(r.placed) for r in self.readers]
             self._reader_rows[device] = tuple(torch.tensor(x, device=device) for x in (rows, owner, spans, counts))
         rows, owner, spans, _ = self._reader_rows[device]
         rows = geometry.find_holders(rows, layer)
@@ -126,31 +127,38 @@ class Readings:
         return einsum(flow.float(), gram, flow.float(), "h r s a, h a b, h r s b -> h r s").clamp_min(0).sqrt()
 
     @cached_property
-    def live(self) -> frozenset[int]:
+    def live(self) -> Bool[ndarray, " pos"]:
         """The live rows: those whose last-block output is read. The last block ends early for the others."""
         packed, last = self.packed, self.model.n_layers - 1
-        if self.capture.attribution:
-            return frozenset(range(len(packed.ids)))
-        rows = {row for placed in packed.placements for option in placed.reads for row, _ in option}
+        live = np.full(len(packed), bool(self.capture.attribution))
+        if live.all():
+            return live
+        live[[row for placed in packed.placements for option in placed.reads for row, _ in option]] = True
         for writing in packed.overwrites:
             if writing.edit.component != "resid_pre" and is_active(writing.edit.layers, last):
-                rows |= {*writing.targets, *writing.sources}
+                live[writing.targets] = live[writing.sources] = True
         for placed in packed.placements:
             condition = self.plan.conditions[placed.index]
-            pieces = [range(*condition.locate(site.span)) for site in self._list_sites(condition) if site.layer == last]
-            pieces += self.capture.locate_readers(condition, self.capture.logit_lens).values()
-            if self.capture.compare or self.capture.divergence:
-                pieces += [range(*here) for _, here, _ in match_pieces(condition)]
-                rows |= {placed.reference_path[i] for _, _, there in match_pieces(condition) for i in range(*there)}
-            rows |= {placed.path[i] for piece in pieces for i in piece}
+            pieces = [condition.locate(site.span) for site in self._list_sites(condition) if site.layer == last]
+            for start, stop in pieces:
+                live[placed.path[start:stop]] = True
+            for rows in self.capture.locate_readers(condition, self.capture.logit_lens).values():
+                live[placed.path[rows.start : rows.stop]] = True
+        if self.capture.compare or self.capture.divergence:
+            live[self.matched.rows] = live[self.matched.reference_rows] = True
         # the keys of a reader must be computed before it: a reader below a live row is run with the live rows
-        borders = [0] * (len(packed.ids) + 1)
-        for row in rows:
-            borders[row] += 1
-            borders[packed.visible_until[row]] -= 1
-        live_above = list(accumulate(borders))
-        readers = {row for reading in self.readers for row in reading.rows}
-        return frozenset(rows | {row for row in readers if live_above[row] or packed.grafts[row]})
+        below = np.bincount(live.nonzero()[0], minlength=len(packed) + 1)
+        below -= np.bincount(packed.visible_until[live], minlength=len(packed) + 1)
+        reads_grafts = np.array([bool(own) for own in packed.grafts])[packed.mark_sets]
+        readers = np.zeros(len(packed), bool)
+        for reading in self.readers:
+            readers[reading.rows] = True
+        return live | (readers & ((below.cumsum()[:-1] > 0) | reads_grafts))
+
+    @cached_property
+    def matched(self) -> MatchedPieces:
+        """The pieces that conditions share with their references."""
+        return match_rows(self.plan.conditions, self.packed)
 
     def _list_sites(self, condition: Condition) -> list[Site]:
         """The sites whose span the condition has."""
@@ -174,7 +182,7 @@ class Readings:
                     self.activations.setdefault(placed.index, {})[site] = x[rows].detach().float().cpu()
 
     def _find_rows(self, placed: Placement, interval: tuple[int, int], geometry: Geometry, layer: int) -> Tensor:
-        path = torch.tensor(placed.path[interval[0] : interval[1]], device=geometry.device).long()
+        path = torch.from_numpy(placed.path[interval[0] : interval[1]]).to(geometry.device)
         return geometry.find_holders(path, layer)
 
     def keep_block(self, layer: int, geometry: Geometry, stream: Float[Tensor, "pos d_model"]) -> None:
@@ -185,47 +193,23 @@ class Readings:
             self._read_logit_lens(layer, geometry, stream.detach())
 
     def _compare_block(self, layer: int, geometry: Geometry, stream: Float[Tensor, "pos d_model"]) -> None:
-        pairs = [
-            (placed, i, here, there)
-            for placed in self.packed.placements
-            for i, here, there in match_pieces(self.plan.conditions[placed.index])
-        ]
-        if not pairs:
+        if not self.matched.pieces:
             return
-        here = [row for placed, _, (a, b), _ in pairs for row in placed.path[a:b]]
-        there = [row for placed, _, _, (a, b) in pairs for row in placed.reference_path[a:b]]
-        own, other = (
-            stream[geometry.find_holders(torch.tensor(rows, device=stream.device), layer)] for rows in (here, there)
-        )
-        ends = torch.tensor([b - a for _, _, (a, b), _ in pairs], device=stream.device).cumsum(0)
-        starts = ends.roll(1)
-        starts[0] = 0
-        compared = compare_spans(other, own, torch.stack([starts, ends], -1))
-        for placed in self.packed.placements:
-            n = len(self.plan.conditions[placed.index].pieces)
-            if self.plan.conditions[placed.index].reference is not None:
-                row = (torch.full((n,), torch.nan), torch.full((n,), torch.nan))
-                self.comparisons.setdefault(placed.index, []).append(row)
-        values = zip(pairs, compared.cosine.cpu(), compared.relative_l2.cpu(), strict=True)
-        for (placed, i, _, _), cosine, distance in values:
-            rows = self.comparisons[placed.index][-1]
-            rows[0][i], rows[1][i] = cosine, distance
+        device = stream.device
+        if device not in self._compared_rows:
+            rows, others, ends = self.matched.rows, self.matched.reference_rows, self.matched.ends
+            spans = np.stack([np.append(0, ends[:-1]), ends], -1)
+            self._compared_rows[device] = tuple(torch.from_numpy(x).to(device) for x in (rows, others, spans))
+        rows, others, spans = self._compared_rows[device]
+        own, other = (stream[geometry.find_holders(each, layer)] for each in (rows, others))
+        compared = compare_spans(other, own, spans)
+        self.comparisons.append(torch.stack([compared.cosine, compared.relative_l2]))
 
     def _read_logit_lens(self, layer: int, geometry: Geometry, stream: Float[Tensor, "pos d_model"]) -> None:
         norm, head = self.model.anatomy.final_norm, self.model.anatomy.unembedding
-        to_read = [
-            (placed, reader, placed.path[rows[-1]])
-            for placed in self.packed.placements
-            for reader, rows in self.capture.locate_readers(
-                self.plan.conditions[placed.index], self.capture.logit_lens
-            ).items()
-            if len(rows)
-        ]
-        rows = geometry.find_holders(torch.tensor([row for *_, row in to_read], device=stream.device), layer)
+        rows = geometry.find_holders(self._lens_rows.to(stream.device), layer)
         normed = norm(stream[rows]).to(head.weight.device)
-        first = {p.index: list_first_tokens(self.plan.conditions[p.index]) for p, *_ in to_read}
-        for options in dict.fromkeys(first.values()):  # the conditions of one question have the same options
-            numbers = [i for i, (placed, *_) in enumerate(to_read) if first[placed.index] == options]
+        for options, numbers in self._lens_options.items():
             tokens = [token for own in options for token in own]
             logits = nn.functional.linear(
                 normed[numbers], head.weight[tokens], None if head.bias is None else head.bias[tokens]
@@ -234,32 +218,51 @@ class Readings:
             logits = head.softcap * torch.tanh(logits / head.softcap) if head.softcap else logits
             if len(tokens) > len(options):
                 logits = torch.stack([own.logsumexp(-1) for own in logits.split([*map(len, options)], -1)], -1)
-            for i, values in zip(numbers, logits.log_softmax(-1).cpu(), strict=True):
-                placed, reader, _ = to_read[i]
-                self.logit_lens.setdefault((placed.index, reader), []).append(values)
+            self.logit_lens.setdefault(options, []).append(logits.log_softmax(-1))
+
+    @cached_property
+    def _lens(self) -> list[tuple[Placement, str, int]]:
+        """The row at which each reader of each condition is read through the logit lens."""
+        return [
+            (placed, reader, placed.path[rows[-1]])
+            for placed in self.packed.placements
+            for reader, rows in self.capture.locate_readers(
+                self.plan.conditions[placed.index], self.capture.logit_lens
+            ).items()
+            if len(rows)
+        ]
+
+    @cached_property
+    def _lens_rows(self) -> Int[Tensor, " row"]:
+        return torch.tensor([row for *_, row in self._lens], dtype=torch.long)
+
+    @cached_property
+    def _lens_options(self) -> dict[Sequences, list[int]]:
+        """The numbers of the rows with the same options: the conditions of one question have the same."""
+        first = {placed.index: list_first_tokens(self.plan.conditions[placed.index]) for placed, *_ in self._lens}
+        out: dict[Sequences, list[int]] = {}
+        for i, (placed, *_) in enumerate(self._lens):
+            out.setdefault(first[placed.index], []).append(i)
+        return out
 
     def keep_final(self, hidden: Float[Tensor, "pos d_model"]) -> None:
         """Compare the next-token distributions of conditions and their references; at shared rows they are equal."""
         if not self.capture.divergence:
             return
-        pairs = [
-            (placed.index, i, list(zip(placed.path[slice(*here)], placed.reference_path[slice(*there)], strict=True)))
-            for placed in self.packed.placements
-            for i, here, there in match_pieces(self.plan.conditions[placed.index])
-        ]
-        different = [pair for _, _, rows in pairs for pair in rows if pair[0] != pair[1]]
-        divergences: dict[tuple[int, int], float] = {}
-        if different:
-            head = self.model.anatomy.unembedding
-            own, other = (hidden[list(rows)].detach().to(head.weight.device) for rows in zip(*different, strict=True))
-            kl = divergence(other, own, head.weight, bias=head.bias, scale=head.scale, softcap=head.softcap)
-            divergences = dict(zip(different, kl.tolist(), strict=True))
-        for placed in self.packed.placements:
-            condition = self.plan.conditions[placed.index]
-            if condition.reference is not None:
-                self.kl[placed.index] = torch.full((len(condition.pieces),), torch.nan)
-        for index, i, rows in pairs:
-            self.kl[index][i] = sum(divergences.get(pair, 0.0) for pair in rows) / len(rows) if rows else torch.nan
+        matched = self.matched
+        kl = np.zeros(len(matched.rows))
+        different = (matched.rows != matched.reference_rows).nonzero()[0]
+        if len(different):
+            head, pairs = self.model.anatomy.unembedding, np.stack([matched.rows, matched.reference_rows])[:, different]
+            pairs, which = np.unique(pairs, axis=1, return_inverse=True)
+            own, other = (hidden[torch.from_numpy(rows).to(hidden.device)].detach() for rows in pairs)
+            own, other = own.to(head.weight.device), other.to(head.weight.device)
+            each = divergence(other, own, head.weight, bias=head.bias, scale=head.scale, softcap=head.softcap)
+            kl[different] = each.double().cpu().numpy()[which.reshape(-1)]
+        lengths = np.diff(matched.ends, prepend=0)
+        sums = np.bincount(np.repeat(np.arange(len(lengths)), lengths), kl, len(lengths))
+        means = torch.from_numpy(sums / np.where(lengths, lengths, np.nan))
+        self.kl = {index: own[0] for index, own in matched.spread(means[None]).items()}
 
     def make_records(self, answers: dict[int, Float[Tensor, " option"]]) -> dict[int, Record]:
         """One record for each condition, by its index in the plan."""
@@ -274,10 +277,34 @@ class Readings:
             )
             if kept
         }
+        compared = torch.stack([each.cpu() for each in self.comparisons]).unbind(1) if self.comparisons else ()
+        cosine, distance = (self.matched.spread(each) for each in compared) if compared else ({}, {})
+        lens = self._list_lens()
         return {
-            placed.index: self._make_record(placed, answers[placed.index].detach(), pooled)
+            placed.index: Record(
+                self.plan.conditions[placed.index],
+                answers[placed.index].detach(),
+                attention=self._take_part(pooled.get("attention"), placed, self.capture.attention),
+                flow=self._take_part(pooled.get("flow"), placed, self.capture.flow),
+                logit_lens=lens.get(placed.index, {}),
+                cosine=cosine.get(placed.index),
+                relative_l2=distance.get(placed.index),
+                activations=self.activations.get(placed.index, {}),
+                kl=self.kl.get(placed.index),
+                attribution=self.gradients.get_patch_scores(placed.index),
+                gradient_flow=self._take_part(pooled.get("gradient_flow"), placed, self.capture.gradient_flow),
+            )
             for placed in self.packed.placements
         }
+
+    def _list_lens(self) -> dict[int, dict[str, Float[Tensor, "layer option"]]]:
+        """What the logit lens shows of each reader of each condition, by the condition's index."""
+        out: dict[int, dict[str, Tensor]] = {}
+        for options, numbers in self._lens_options.items() if self.logit_lens else ():
+            for i, values in zip(numbers, torch.stack(self.logit_lens[options], 1).cpu(), strict=True):
+                placed, reader, _ = self._lens[i]
+                out.setdefault(placed.index, {})[reader] = values.clone()
+        return out
 
     def _sum_gradient_flow(self) -> dict[int, Float[Tensor, "head reading span"]]:
         """For each layer, the contribution of each piece to the metric through each head of each reader.
@@ -294,29 +321,18 @@ class Readings:
             whole.index_add_(1, owner, slope)
         return worth
 
-    def _make_record(self, placed: Placement, logprobs: Float[Tensor, " option"], pooled: dict[str, Tensor]) -> Record:
-        i, capture = placed.index, self.capture
-        compared = self.comparisons.get(i)
-        return Record(
-            self.plan.conditions[i],
-            logprobs,
-            attention=self._take_part(pooled.get("attention"), placed, capture.attention),
-            flow=self._take_part(pooled.get("flow"), placed, capture.flow),
-            logit_lens={
-                reader: torch.stack(layers) for (index, reader), layers in self.logit_lens.items() if index == i
-            },
-            cosine=torch.stack([cosine for cosine, _ in compared]) if compared else None,
-            relative_l2=torch.stack([distance for _, distance in compared]) if compared else None,
-            activations=self.activations.get(i, {}),
-            kl=self.kl.get(i),
-            attribution=self.gradients.get_patch_scores(i),
-            gradient_flow=self._take_part(pooled.get("gradient_flow"), placed, capture.gradient_flow),
-        )
-
     def _take_part(
         self, pooled: Float[Tensor, "layer head reading span"] | None, placed: Placement, readers: tuple[str, ...]
     ) -> dict[str, Tensor]:
         """The part of one condition: [layer, head, span] for each of `readers`."""
         n = len(self.plan.conditions[placed.index].pieces)
-        numbers = [j for j, r in enumerate(self.readers) if r.placed is placed and r.reader in readers]
+        numbers = [j for j in self._reader_numbers.get(placed.index, ()) if self.readers[j].reader in readers]
         return {} if pooled is None else {self.readers[j].reader: pooled[:, :, j, :n].clone() for j in numbers}
+
+    @cached_property
+    def _reader_numbers(self) -> dict[int, list[int]]:
+        """The numbers of the readers of each condition, by the condition's index."""
+        out: dict[int, list[int]] = {}
+        for number, reading in enumerate(self.readers):
+            out.setdefault(reading.placed.index, []).append(number)
+        return out

@@ -43,7 +43,7 @@ class PackedRun:
 
     def store_rows(self, what: object, rows: Int[Tensor, " row"], x: Tensor, dim: int) -> Tensor:
         """Put the values of the chunk's rows into the buffer of all rows, and return the buffer."""
-        shape = (*x.shape[:dim], len(self.packed.ids), *x.shape[dim + 1 :])
+        shape = (*x.shape[:dim], len(self.packed), *x.shape[dim + 1 :])
         key = (what, x.device, shape)  # layers may have heads of different widths
         if key not in self.buffers:
             self.buffers[key] = x.new_empty(shape)
@@ -55,7 +55,7 @@ class PackedRun:
         if self.keys_values is None:
             return
         if layer not in self.keys_values:
-            whole = (x.new_empty(x.shape[0], len(self.packed.ids), x.shape[2]) for x in keys_and_values)
+            whole = (x.new_empty(x.shape[0], len(self.packed), x.shape[2]) for x in keys_and_values)
             self.keys_values[layer] = (next(whole), next(whole))
         for place, x in zip(self.keys_values[layer], keys_and_values, strict=True):
             place[:, rows] = x

@@ -10,6 +10,7 @@ each forbidden pair `[reader, read]` removes every attention edge from tokens of
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from faithlens.errors import ModelError
@@ -53,4 +54,13 @@ class Structure:
                 section, start = opens[token], i
             stretches.setdefault(section, {})[start] = i + 1
             out.append(tuple(x for q, k in self.forbidden if q == section for x in stretches.get(k, {}).items()))
+        return out
+
+    def list_stretches(self, ids: Sequence[int]) -> list[tuple[int, int, tuple[Interval, ...]]]:
+        """The same, for stretches of neighbouring tokens: (start, stop, the intervals that none of them attends to)."""
+        out, start = [], 0
+        for hidden, tokens in groupby(self.list_hidden(ids)):
+            stop = start + len(list(tokens))
+            out.append((start, stop, hidden))
+            start = stop
         return out

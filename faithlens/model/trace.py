@@ -22,7 +22,13 @@ starts inside of a token::
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral
 from typing import get_args
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
 
 from faithlens.errors import TraceError, check_choice
 from faithlens.model.model import Model
@@ -42,6 +48,37 @@ class Piece:
 
     name: str
     ids: tuple[int, ...]
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.ids))  # conditions are looked up often, and share their pieces
+
+    @cached_property
+    def array(self) -> Int[ndarray, " pos"]:
+        """Its tokens as an array.
+
+        Raises:
+            TraceError: a token is no number of 32 bits.
+        """
+        return convert_tokens(self.ids)
+
+
+def convert_tokens(ids: Sequence[int]) -> Int[ndarray, " pos"]:
+    """Tokens as an array. Whether a vocabulary has them is for the model to say (`Model.check_ids`).
+
+    Raises:
+        TraceError: a token is no number of 32 bits.
+    """
+    if not ids:
+        return np.zeros(0, np.int64)
+    array = np.asarray(ids)
+    if array.dtype.kind not in "iu" or array.min() < -(1 << 31) or array.max() >= 1 << 31:
+        wrong = next((i for i in ids if not isinstance(i, Integral) or not -(1 << 31) <= i < 1 << 31), ids)
+        raise TraceError(f"tokens must be numbers of 32 bits, got {wrong!r}", "Encode text with the model's tokenizer.")
+    return array.astype(np.int64)
 
 
 @dataclass(frozen=True)

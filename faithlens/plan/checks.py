@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from numbers import Integral
 
+import numpy as np
+
 from faithlens.errors import PlanError
 from faithlens.model.model import Model
 from faithlens.plan.condition import (
@@ -25,9 +27,9 @@ from faithlens.plan.condition import (
     Edit,
     KeyValuePatch,
     Knockout,
-    Mark,
     Overwrite,
     Patch,
+    Stretch,
     is_active,
 )
 from faithlens.plan.spellings import check_spellings
@@ -71,10 +73,10 @@ def check_tokens(condition: Condition, context_length: int | None) -> None:
             f"an option of condition {condition.name!r} must be a sequence of tokens, got a single token",
             "Write options of one token as ((7,), (8,)).",
         )
-    if not condition.options or not all(condition.sequences) or not condition.ids:
+    if not condition.options or not all(condition.sequences) or not condition.n_tokens:
         raise PlanError(f"condition {condition.name!r} has no tokens or no option to score", "Give it both.")
     check_spellings(condition)
-    longest = len(condition.ids) + max(map(len, condition.sequences)) - 1
+    longest = condition.n_tokens + max(map(len, condition.sequences)) - 1
     if context_length is not None and longest > context_length:
         raise PlanError(
             f"condition {condition.name!r} has {longest} tokens, and the model reads at most {context_length}",
@@ -94,7 +96,7 @@ def check_edit(condition: Condition, edit: Edit) -> None:
     if edit.layers is not None and not edit.layers:
         raise PlanError(f"{name} has no layers: layers=()", "Name layers from 0 on, or None for all.")
     if isinstance(edit, Knockout):
-        condition.locate_reader(edit.reader, len(condition.ids))
+        condition.locate_reader(edit.reader, condition.n_tokens)
         for span in edit.read:
             condition.locate(span)
     elif isinstance(edit, KeyValuePatch):
@@ -131,7 +133,7 @@ def check_key_value_patch(name: str, condition: Condition, edit: KeyValuePatch) 
             f" {edit.donor.name!r}",
             "Choose a donor with as many tokens before and within it.",
         )
-    start, stop = condition.locate_reader(edit.reader, len(condition.ids))
+    start, stop = condition.locate_reader(edit.reader, condition.n_tokens)
     if start < stop and here[0] < here[1] and start < here[1]:
         raise PlanError(
             f"{name} lets the rows {start} to {stop - 1} of {edit.reader!r} read {edit.read!r} at positions {here},"
@@ -169,13 +171,13 @@ def check_overwrite(name: str, condition: Condition, edit: Overwrite) -> None:
 
 
 def check_visibility(
-    condition: Condition, marks: Sequence[tuple[Mark, ...]], windows: Sequence[int | None] | None = None
+    condition: Condition, stretches: Sequence[Stretch], windows: Sequence[int | None] | None = None
 ) -> None:
     """Refuse knockouts that leave a row without any key to see.
 
     Args:
         condition: the condition.
-        marks: the marks of its rows.
+        stretches: its rows, by their marks.
         windows: for each layer of the model, how many positions a row sees; None for all. Without it, every layer that
             a knockout names is checked.
 
@@ -188,23 +190,22 @@ def check_visibility(
     else:
         layers = dict(enumerate(windows))
     alike = {(*(is_active(e.layers, layer) for e in knockouts), window): layer for layer, window in layers.items()}
-    known: set[tuple[Cut, ...]] = set()
-    for row, own in ((row, own) for row, own in enumerate(marks) if own):
-        cuts = tuple(mark for mark in own if isinstance(mark, Cut))
+    for stretch in stretches:
+        cuts = sorted((mark for mark in stretch.marks if isinstance(mark, Cut)), key=lambda cut: cut[1:])
         for (*_, window), layer in alike.items():
-            if window is None and cuts in known:
-                continue  # an earlier row with the same cuts sees fewer keys
-            end = 0 if window is None else max(0, row + 1 - window)
-            for start, stop in sorted((cut.start, cut.stop) for cut in cuts if is_active(cut.layers, layer)):
-                end = max(end, stop) if start <= end else end
-            if end > row:
+            # without a window, the first of these rows sees the fewest keys
+            rows = np.arange(stretch.start, stretch.start + 1 if window is None else stretch.stop)
+            end = np.zeros_like(rows) if window is None else np.maximum(0, rows + 1 - window)
+            for cut in cuts:  # before `end`, all keys are hidden
+                if is_active(cut.layers, layer):
+                    end = np.where(cut.start <= end, np.maximum(end, cut.stop), end)
+            if (end > rows).any():
                 where = "" if layer < 0 else f" in layer {layer}"
                 raise PlanError(
                     f"the knockouts of condition {condition.name!r} hide every key from the token at position"
-                    f" {row}{where}, and attention to nothing has no value",
+                    f" {rows[end > rows][0]}{where}, and attention to nothing has no value",
                     "Leave each reader a position to attend to, such as its own.",
                 )
-        known.add(cuts)
 
 
 def check_model_fit(model: Model, conditions: Sequence[Condition]) -> None:
@@ -234,7 +235,7 @@ def check_model_fit(model: Model, conditions: Sequence[Condition]) -> None:
         # `compile_plan` has looked at rows that see all; in a window, fewer hidden keys than it holds leave one
         if narrowest is not None and hidden and (hidden >= narrowest or model.structure.forbidden):
             for tail in {sequence[:-1] for sequence in condition.sequences}:
-                check_visibility(condition, condition.mark_rows(model.structure, tail), windows)
+                check_visibility(condition, condition.list_stretches(model.structure, tail), windows)
 
 
 def count_hidden(condition: Condition) -> int:

@@ -20,10 +20,11 @@ For example, the pieces prompt (3 tokens), step 0 (2 tokens) and stem (1 token),
     Capture(attention=("answer",))                    the attention of row 5 is kept
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from numbers import Integral
 from typing import Literal, NamedTuple, get_args
 
@@ -211,10 +212,10 @@ class Graft(NamedTuple):
 
 
 class Write(NamedTuple):
-    """The activations of a row are overwritten; the row is number `offset` of the edit's rows."""
+    """The activations of a row are overwritten; the edit's first row is at the position `start`."""
 
     edit: Overwrite
-    offset: int
+    start: int
 
     @property
     def layers(self) -> Layers:
@@ -229,6 +230,27 @@ class Scaled(NamedTuple):
 
 
 Mark = Cut | Graft | Write
+
+
+class Stretch(NamedTuple):
+    """The positions `start` to `stop - 1` of a sequence, whose rows all have the same marks.
+
+    Attributes:
+        start: the first position.
+        stop: the position after the last one.
+        hidden: the edges that the structure of the model forbids.
+        edited: the marks of the edits, in the order of the edits.
+    """
+
+    start: int
+    stop: int
+    hidden: tuple[Mark, ...]
+    edited: tuple[Mark, ...]
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """All marks of each row."""
+        return self.hidden + self.edited
 
 
 @dataclass(frozen=True)
@@ -287,7 +309,12 @@ class Condition:
     @cached_property
     def ids(self) -> tuple[int, ...]:
         """All tokens before the options."""
-        return tuple(token for piece in self.pieces for token in piece.ids)
+        return tuple(chain.from_iterable(piece.ids for piece in self.pieces))
+
+    @cached_property
+    def n_tokens(self) -> int:
+        """The number of tokens before the options."""
+        return sum(len(piece.ids) for piece in self.pieces)
 
     @cached_property
     def spans(self) -> dict[str, Interval]:
@@ -324,9 +351,9 @@ class Condition:
         if isinstance(name, tuple):
             if len(name) != 2 or not all(isinstance(position, Integral) for position in name):
                 raise PlanError(f"positions must be two numbers, got {name!r}", "Write them as (start, stop).")
-            if not 0 <= name[0] <= name[1] <= len(self.ids):
+            if not 0 <= name[0] <= name[1] <= self.n_tokens:
                 raise PlanError(
-                    f"positions {name} are outside of condition {self.name!r}, which has {len(self.ids)} tokens",
+                    f"positions {name} are outside of condition {self.name!r}, which has {self.n_tokens} tokens",
                     "Name positions within these, as (start, stop).",
                 )
             return name
@@ -347,21 +374,36 @@ class Condition:
         start, stop = self.locate(last if reader == ANSWER else reader)
         return start, n_tokens if reader in (ANSWER, last) else stop
 
+    def list_stretches(self, structure: Structure, tail: Sequence[int] = ()) -> list[Stretch]:
+        """The stretches of the sequence and of an option's `tail`, in order."""
+        n = self.n_tokens + len(tail)
+        hidden = structure.list_stretches(self.ids + tuple(tail)) if structure.forbidden else [(0, n, ())]
+        placed = [(*self._locate_edit(edit, n), self._mark_edit(edit)) for edit in map(self.complete, self.edits)]
+        borders = {start for start, *_ in hidden} | {x for start, stop, _ in placed for x in (start, stop)}
+        ends = sorted(borders | {0, n})
+        own: list[list[Mark]] = [[] for _ in ends]
+        for start, stop, marks in placed:
+            for i in range(bisect_left(ends, start), bisect_left(ends, stop)):
+                own[i].extend(marks)
+        out, sections = [], iter(hidden)
+        section = next(sections)
+        for start, stop, edited in zip(ends, ends[1:], own, strict=False):
+            while start >= section[1]:
+                section = next(sections)
+            out.append(Stretch(start, stop, tuple(Cut(None, a, b) for a, b in section[2]), tuple(edited)))
+        return out
+
+    def _locate_edit(self, edit: Edit, n: int) -> Interval:
+        return self.locate(edit.span) if isinstance(edit, Overwrite) else self.locate_reader(edit.reader, n)
+
+    def _mark_edit(self, edit: Edit) -> list[Mark]:
+        if isinstance(edit, Overwrite):
+            return [Write(edit, self.locate(edit.span)[0])]
+        if isinstance(edit, Knockout):
+            return [Cut(edit.layers, *self.locate(name)) for name in edit.read]
+        return [Graft(edit.layers, *self.locate(edit.read), edit.donor)]
+
     def mark_rows(self, structure: Structure, tail: Sequence[int] = ()) -> list[tuple[Mark, ...]]:
         """The marks of each row, and of the rows of an option's `tail`: forbidden edges of the structure, and edits."""
-        ids = self.ids + tuple(tail)
-        marks: list[list[Mark]] = [[Cut(None, a, b) for a, b in cuts] for cuts in structure.list_hidden(ids)]
-        for edit in map(self.complete, self.edits):
-            if isinstance(edit, Overwrite):
-                start, stop = self.locate(edit.span)
-                for i in range(start, stop):
-                    marks[i].append(Write(edit, i - start))
-                continue
-            start, stop = self.locate_reader(edit.reader, len(ids))
-            if isinstance(edit, Knockout):
-                new: list[Mark] = [Cut(edit.layers, *self.locate(name)) for name in edit.read]
-            else:
-                new = [Graft(edit.layers, *self.locate(edit.read), edit.donor)]
-            for i in range(start, stop):
-                marks[i].extend(new)
-        return [tuple(each) for each in marks]
+        stretches = self.list_stretches(structure, tail)
+        return [stretch.marks for stretch in stretches for _ in range(stretch.start, stretch.stop)]

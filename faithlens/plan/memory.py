@@ -61,7 +61,7 @@ def plan_passes(
         needed = max((estimate_peak_bytes(model, packed) for packed in plan.passes), default=0)
         if needed <= allowed or len(plan.passes) == len(plan.conditions):
             break
-        budget = max(len(packed.ids) for packed in plan.passes) // 2
+        budget = max(map(len, plan.passes)) // 2
     check_model_fit(model, conditions)
     if needed > allowed:
         raise make_memory_error(model, plan, needed, allowed, "Shorten the longest condition, give more memory")
@@ -71,7 +71,7 @@ def plan_passes(
 def estimate_peak_bytes(model: Model, packed: PackedPass) -> int:
     """The bytes that a pass holds beyond the weights (see the example above)."""
     config, size = get_text_config(model.hf_model), model.hf_model.dtype.itemsize
-    rows, chunk = len(packed.ids), min(len(packed.ids), CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"]))
+    rows, chunk = len(packed), min(len(packed), CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"]))
     heads = read_size(config, "num_attention_heads") or 1  # a model without heads is refused by its anatomy
     d_head = read_size(config, "qk_head_dim") or read_size(config, "head_dim") or config.hidden_size // heads
     kv = 2 * d_head * (read_size(config, "num_key_value_heads") or heads)
@@ -79,7 +79,7 @@ def estimate_peak_bytes(model: Model, packed: PackedPass) -> int:
     written = len({rows.edit.component for rows in packed.overwrites}) * config.hidden_size
     read_rows = len({row for placement in packed.placements for option in placement.reads for row, _ in option})
     logits = 3 * 4 * min(CHUNK_LOGITS, read_rows * config.vocab_size)
-    masks = 4 * rows * max(packed.depth)
+    masks = 4 * rows * int(packed.depth.max())
     return rows * (2 * config.hidden_size + kv + written) * size + chunk * 4 * inner * size + logits + masks
 
 
@@ -111,7 +111,7 @@ def check_memory(model: Model, plan: Plan) -> None:
 def make_memory_error(model: Model, plan: Plan, needed: int, free_bytes: int, fix: str) -> PlanError:
     """The error that says how much memory is missing, and what helps."""
     return PlanError(
-        f"a pass of {max(len(p.ids) for p in plan.passes):,} rows through {model.name} needs about"
+        f"a pass of {max(map(len, plan.passes)):,} rows through {model.name} needs about"
         f" {needed / 2**20:,.0f} MiB beyond the weights, and {free_bytes / 2**20:,.0f} MiB may be used",
         f"{fix}, or load the model with dtype='bfloat16'.",
     )

@@ -2,6 +2,7 @@
 
 1. Each write of a row gets a level: one above the writes that it builds on. These are the writes of the same component
    and layer that come before it in the condition's list, on its own row, and all of them on the rows of its sources.
+   Rows with the same marks whose sources are alike have the same levels, so levels are found for all of them at once.
 2. Rows of equal edits at the same level are overwritten together, level by level (`collect_overwrites`).
 3. Rows get waves (`compute_waves`): a row that needs activations of a source runs in a later wave than the source.
 
@@ -13,28 +14,21 @@ condition has the same patch alone, of the rows 8 and 9::
     level 1    patch    row 4, which is zero by now
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from faithlens.model.structure import Interval
-from faithlens.plan.condition import (
-    Component,
-    Condition,
-    Layers,
-    Mark,
-    Overwrite,
-    Patch,
-    Write,
-    is_active,
-    list_averaged,
-)
+from faithlens.plan.condition import Component, Condition, Overwrite, Patch, Write, is_active, list_averaged
+from faithlens.plan.runs import ArrayRecord, Layout, Path, Rows
 
 Heights = dict[tuple[Component, int | None], int]
 """For each component and layer of a row, the number of levels of its writes; None stands for a write in all layers."""
 
 
-@dataclass(frozen=True)
-class OverwrittenRows:
+@dataclass(frozen=True, eq=False)
+class OverwrittenRows(ArrayRecord):
     """Rows that one edit overwrites, and the rows that its values come from.
 
     Attributes:
@@ -45,9 +39,9 @@ class OverwrittenRows:
     """
 
     edit: Overwrite
-    targets: tuple[int, ...]
-    offsets: tuple[int, ...]
-    sources: tuple[int, ...]
+    targets: Rows
+    offsets: Rows
+    sources: Rows
 
     @property
     def is_row_by_row(self) -> bool:
@@ -55,19 +49,44 @@ class OverwrittenRows:
         return isinstance(self.edit, Patch)
 
 
+@dataclass(frozen=True)
+class MarkedRows:
+    """The rows of each set of marks.
+
+    Attributes:
+        sets: the sets of marks; set 0 is empty.
+        numbers: the number of the set of each row.
+        rows: the rows of each set but set 0.
+    """
+
+    sets: Sequence[tuple[object, ...]]
+    numbers: Rows
+    rows: Mapping[int, Rows]
+
+    @classmethod
+    def group(cls, sets: Sequence[tuple[object, ...]], numbers: Rows) -> "MarkedRows":
+        """Group rows by the numbers of their sets."""
+        marked = numbers.nonzero()[0]
+        marked = marked[numbers[marked].argsort(kind="stable")]
+        own = numbers[marked]
+        groups = np.split(marked, (own[1:] != own[:-1]).nonzero()[0] + 1) if len(marked) else []
+        return cls(sets, numbers, {int(numbers[group[0]]): group for group in groups})
+
+
 def collect_overwrites(
-    marks: Sequence[tuple[Mark, ...]], paths: dict[Condition, list[list[int]]]
+    marked: MarkedRows, depth: Rows, paths: Mapping[Condition, Sequence[Path]]
 ) -> list[OverwrittenRows]:
     """The rows that edits overwrite, level by level and edit by edit."""
-    levels = Levels(marks, paths)
-    for row in range(len(marks)):
-        levels.climb(row)
+    levels = Levels(marked, depth, paths)
+    for number in sorted(marked.rows):
+        levels.climb(number)
     out = []
-    for (_, edit), pairs in sorted(levels.rows.items(), key=lambda item: item[0][0]):
-        targets, offsets = zip(*sorted(pairs), strict=True)
+    for (_, edit), parts in sorted(levels.rows.items(), key=lambda item: item[0][0]):
+        targets, offsets = (np.concatenate(each) for each in zip(*parts, strict=True))
+        order = targets.argsort(kind="stable")
         sources = levels.find_sources(edit)
-        own = tuple(sources[offset] for offset in offsets) if isinstance(edit, Patch) else sources
-        out.append(OverwrittenRows(edit, targets, offsets, own))
+        own = sources[offsets[order]] if isinstance(edit, Patch) else sources
+        out.append(OverwrittenRows(edit, targets[order], offsets[order], own))
     return out
 
 
@@ -78,47 +97,74 @@ class Levels:
         rows: for each level and edit, the packed rows that are written, with their offsets in the edit's span.
     """
 
-    def __init__(self, marks: Sequence[tuple[Mark, ...]], paths: dict[Condition, list[list[int]]]) -> None:
-        self.rows: dict[tuple[int, Overwrite], list[tuple[int, int]]] = {}
-        self._marks, self._paths = marks, paths
-        self._heights: dict[int, Heights] = {}
-        self._sources: dict[Overwrite, tuple[int, ...]] = {}
+    def __init__(self, marked: MarkedRows, depth: Rows, paths: Mapping[Condition, Sequence[Path]]) -> None:
+        self.rows: dict[tuple[int, Overwrite], list[tuple[Rows, Rows]]] = {}
+        self._marked, self._depth, self._paths = marked, depth, paths
+        self._kinds: list[Heights] = [{}]  # the different heights of rows; kind 0 has no write
+        self._kind_numbers: dict[object, int] = {frozenset(): 0}
+        self._kind_of = np.zeros(len(depth), np.int64)
+        self._climbed: set[int] = set()
+        self._sources: dict[Overwrite, Rows] = {}
         self._averaged: dict[Overwrite, int] = {}
 
-    def find_sources(self, edit: Overwrite) -> tuple[int, ...]:
+    def find_sources(self, edit: Overwrite) -> Rows:
         """The rows of an edit's sources: of a patch, those of the donor's span; else all whose mean is taken."""
-        known = self._sources.get(edit)
-        if known is not None:
-            return known
-        if isinstance(edit, Patch):
-            rows = self._paths[edit.donor][0][slice(*edit.locate_source())]
-        else:
-            averaged = (self._paths[donor][0][: len(donor.ids)] for donor in list_averaged(edit))
-            rows = sorted({row for path in averaged for row in path})
-        self._sources[edit] = tuple(rows)
-        return tuple(rows)
+        rows = self._sources.get(edit)
+        if rows is None:
+            if isinstance(edit, Patch):
+                rows = self._paths[edit.donor][0][slice(*edit.locate_source())]
+            else:
+                averaged = [self._paths[donor][0][: donor.n_tokens] for donor in list_averaged(edit)]
+                rows = np.unique(np.concatenate(averaged)) if averaged else np.zeros(0, np.int64)
+            self._sources[edit] = rows
+        return rows
 
-    def climb(self, row: int) -> Heights:
-        """The heights of a row after all its writes."""
-        if row not in self._heights:
-            own = self._heights[row] = {}
-            for mark in self._marks[row]:
-                if isinstance(mark, Write):
-                    edit, offset = mark
-                    level = max(measure_height(own, edit), self._measure_sources(edit, offset))
-                    own.update(dict.fromkeys(((edit.component, layer) for layer in edit.layers or (None,)), level + 1))
-                    self.rows.setdefault((level, edit), []).append((row, offset))
-        return self._heights[row]
+    def climb(self, number: int) -> None:
+        """Find the levels of all writes of the rows with one set of marks, after those of their sources."""
+        writes = [mark for mark in self._marked.sets[number] if isinstance(mark, Write)]
+        if number in self._climbed or not writes:
+            return
+        self._climbed.add(number)
+        parts: list[tuple[Rows, Heights]] = [(self._marked.rows[number], {})]
+        for write in writes:
+            parts = [part for rows, own in parts for part in self._write(write, rows, own)]
+        for rows, own in parts:
+            key = frozenset(own.items())
+            if key not in self._kind_numbers:
+                self._kind_numbers[key] = len(self._kinds)
+                self._kinds.append(own)
+            self._kind_of[rows] = self._kind_numbers[key]
 
-    def _measure_sources(self, edit: Overwrite, offset: int) -> int:
-        """The height of the sources of one row of an edit, where the edit writes."""
+    def _write(self, write: Write, rows: Rows, own: Heights) -> list[tuple[Rows, Heights]]:
+        """The rows in parts whose sources are alike, each part with its heights after the write."""
+        edit, offsets = write.edit, self._depth[rows] - write.start
+        out = []
+        for part, height in self._split_by_sources(edit, offsets):
+            level = max(measure_height(own, edit), height)
+            self.rows.setdefault((level, edit), []).append((rows[part], offsets[part]))
+            new = dict.fromkeys(((edit.component, layer) for layer in edit.layers or (None,)), level + 1)
+            out.append((rows[part], own | new))
+        return out
+
+    def _split_by_sources(self, edit: Overwrite, offsets: Rows) -> list[tuple[slice | Rows, int]]:
+        """Which of the rows at `offsets` have sources alike, and the height of these sources where the edit writes."""
         if isinstance(edit, Patch):
-            return measure_height(self.climb(self.find_sources(edit)[offset]), edit)
+            kinds = self._find_kinds(self.find_sources(edit)[offsets])
+            different = np.unique(kinds)
+            if len(different) == 1:
+                return [(slice(None), measure_height(self._kinds[kinds[0]], edit))]
+            return [((kinds == kind).nonzero()[0], measure_height(self._kinds[kind], edit)) for kind in different]
         height = self._averaged.get(edit)
         if height is None:  # all rows of the edit have the same sources
-            heights = [measure_height(self.climb(row), edit) for row in self.find_sources(edit)]
-            height = self._averaged[edit] = max(heights, default=0)
-        return height
+            kinds = np.unique(self._find_kinds(self.find_sources(edit)))
+            height = self._averaged[edit] = max((measure_height(self._kinds[kind], edit) for kind in kinds), default=0)
+        return [(slice(None), height)]
+
+    def _find_kinds(self, rows: Rows) -> Rows:
+        """The kind of heights of each row, once all its writes have levels."""
+        for number in np.unique(self._marked.numbers[rows]).tolist():
+            self.climb(number)
+        return self._kind_of[rows]
 
 
 def measure_height(heights: Heights, edit: Overwrite) -> int:
@@ -136,26 +182,31 @@ def measure_height(heights: Heights, edit: Overwrite) -> int:
 
 
 def compute_waves(
-    parents: Sequence[int], grafts: Sequence[Sequence[tuple[Layers, Interval]]], overwrites: Sequence[OverwrittenRows]
-) -> tuple[int, ...]:
+    layout: Layout, overwrites: Sequence[OverwrittenRows], grafted: Sequence[tuple[Rows, Sequence[Interval]]]
+) -> Rows:
     """The wave of each row: no lower than that of its parent, and higher than those of its sources.
 
-    For example, with parents (-1, 0, 0), where row 1 reads row 2: row 2 has wave 0 and row 1 has wave 1. A row that is
-    patched from row 1 has wave 2.
+    For example, with rows whose parents are (-1, 0, 0), where row 1 reads row 2: row 2 has wave 0 and row 1 has wave 1.
+    A row that is patched from row 1 has wave 2.
+
+    Args:
+        layout: the runs of the packed row.
+        overwrites: the rows that edits overwrite, with their sources.
+        grafted: rows, and the intervals of rows whose keys and values they read.
     """
-    sources: dict[int, set[int]] = {}
-    for i, row in enumerate(grafts):
-        for _, interval in row:
-            sources.setdefault(i, set()).update(range(*interval))
-    for writing in overwrites:
-        for i, target in enumerate(writing.targets):
-            own = writing.sources[i : i + 1] if writing.is_row_by_row else writing.sources
-            sources.setdefault(target, set()).update(own)
-    out = [0] * len(parents)
-    while True:  # a source may lie after its target: each round completes the next wave
-        before = list(out)
-        for i, parent in enumerate(parents):
-            above = out[parent] if parent >= 0 else 0
-            out[i] = max([above, *(out[source] + 1 for source in sources.get(i, ()))])
-        if out == before:
-            return tuple(out)
+    out = np.zeros(len(layout.cells), np.int64)
+    while overwrites or grafted:  # a source may lie after its target: each round completes the next wave
+        before = out.copy()
+        for writing in overwrites:
+            if len(writing.sources):
+                above = out[writing.sources] if writing.is_row_by_row else out[writing.sources].max()
+                out[writing.targets] = np.maximum(out[writing.targets], above + 1)
+        for rows, intervals in grafted:
+            out[rows] = np.maximum(out[rows], max(int(out[start:stop].max()) for start, stop in intervals) + 1)
+        for run, start, stop in layout.list_runs():
+            if layout.parents[run] >= 0:
+                out[start] = max(out[start], out[layout.parents[run]])
+            np.maximum.accumulate(out[start:stop], out=out[start:stop])
+        if np.array_equal(out, before):
+            break
+    return out

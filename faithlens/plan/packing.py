@@ -1,11 +1,11 @@
 """One packed row: conditions laid out in a trie, so that equal prefixes are computed once.
 
-1. The tokens of a condition become cells: a token, and the marks that edits put on its row. Equal cells after equal
-   cells share one node of the trie, also between conditions of different traces (`Trie.insert`).
+1. The tokens of a condition become cells: numbers made of a token and of the set of marks that edits put on its row.
+   Equal cells after equal cells share one row, also between conditions of different traces (`plan/runs.py`).
 2. From its first edited position on, a condition has a branch of its own. If the edit acts from layer L on, the rows of
    the branch join in layer L: below it they are copies of their originals in the unedited sequence.
 3. Donors and references are inserted before the conditions that need them (`Packing.insert_condition`).
-4. The nodes are laid out depth first (`Packing.pack`): each row's descendants follow it, up to `visible_until`.
+4. The trie is laid out depth first (`Packing.pack`): each row's descendants follow it, up to `visible_until`.
 5. Overwritten rows and waves say in which order rows run and are written (`plan/overwrites.py`).
 
 For example, three conditions with the tokens 1 (prompt), 2 (step 0), 4 (stem): "clean"; "cut", with
@@ -24,17 +24,24 @@ donor whose step 0 is the token 3::
     below layer 2 the rows 6 and 7 are copies of 1 and 2, and in layer 2 row 6 takes its input from row 4.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+from numpy import ndarray
 
 from faithlens.model.structure import Interval, Structure
+from faithlens.model.trace import convert_tokens
 from faithlens.plan.checks import check_visibility
-from faithlens.plan.condition import Condition, Cut, Graft, Knockout, Layers, Mark, Scaled
-from faithlens.plan.overwrites import OverwrittenRows, collect_overwrites, compute_waves
+from faithlens.plan.condition import Condition, Cut, Graft, Knockout, Layers, Mark, Scaled, Stretch
+from faithlens.plan.overwrites import MarkedRows, OverwrittenRows, collect_overwrites, compute_waves
+from faithlens.plan.runs import ArrayRecord, Cells, Layout, Path, Rows, RunTree, TreePath
 
 CHUNK_ROWS = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to occupy the machine
+TOKEN_BITS = 32  # of a cell: above them is the number of its set of marks
 
-Cell = tuple[int, tuple[Mark | Scaled, ...]]  # a token and the marks of its row
+Marks = tuple[Mark | Scaled, ...]
 
 
 @dataclass(frozen=True)
@@ -50,22 +57,23 @@ class Placement:
     """
 
     index: int
-    path: tuple[int, ...]
+    path: Path
     reads: tuple[tuple[tuple[int, int], ...], ...]
-    reference_path: tuple[int, ...] = ()
+    reference_path: Path
 
 
-@dataclass(frozen=True)
-class PackedPass:
+@dataclass(frozen=True, eq=False)
+class PackedPass(ArrayRecord):
     """One packed row, which the model is run on.
 
     Attributes:
         ids: tokens.
         depth: each token's position in its own sequence.
         visible_until: packed index at which the subtree below each row ends.
-        cuts: for each row, the depth intervals that it does not see, each with its layers.
-        grafts: for each row, the packed intervals that it sees in place of its own rows at their depths, each with its
-            layers. At depths that several of them have it sees the last one's, and at depths that are cut none.
+        mark_sets: the number of each row's set of marks; set 0 is empty.
+        cuts: for each set of marks, the depth intervals that its rows do not see, each with its layers.
+        grafts: for each set of marks, the packed intervals that its rows see in place of their own rows at their
+            depths, each with its layers. At depths that several have they see the last one's, and at cut depths none.
         first_layers: the layer in which each row joins; below it, the row is a copy of its original.
         originals: for each row, its original; a row with the first layer 0 is its own original.
         waves: the wave of each row. Sources are in an earlier wave than their targets.
@@ -74,62 +82,45 @@ class PackedPass:
         scales: for each row, how many of the model's scaling lengths its sequence exceeds.
     """
 
-    ids: tuple[int, ...]
-    depth: tuple[int, ...]
-    visible_until: tuple[int, ...]
+    ids: Rows
+    depth: Rows
+    visible_until: Rows
+    mark_sets: Rows
     cuts: tuple[tuple[tuple[Layers, Interval], ...], ...]
     grafts: tuple[tuple[tuple[Layers, Interval], ...], ...]
-    first_layers: tuple[int, ...]
-    originals: tuple[int, ...]
-    waves: tuple[int, ...]
+    first_layers: Rows
+    originals: Rows
+    waves: Rows
     overwrites: tuple[OverwrittenRows, ...]
     placements: tuple[Placement, ...]
-    scales: tuple[int, ...]
+    scales: Rows
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
     def count_row_blocks(self, n_layers: int) -> int:
         """The cost of the pass: the number of blocks that each row passes through, summed over rows."""
-        return sum(max(0, n_layers - joins) for joins in self.first_layers)
+        return int(np.maximum(0, n_layers - self.first_layers).sum())
+
+    def count_bytes(self) -> int:
+        """The memory of the arrays of the pass itself, in bytes."""
+        arrays = [value for f in fields(self) if isinstance(value := getattr(self, f.name), ndarray)]
+        arrays += [x for each in self.overwrites for x in (each.targets, each.offsets, each.sources)]
+        return sum(array.nbytes for array in arrays)
 
 
-class Trie:
-    """A growing trie of cells. Node 0 is the root, which holds no token."""
+class Copies(NamedTuple):
+    """Rows of a sequence that an edit changes only from a later layer on.
 
-    def __init__(self) -> None:
-        self.cells: list[Cell] = [(-1, ())]
-        self.parents: list[int] = [0]
-        self.depth: list[int] = [-1]
-        self.children: list[dict[Cell, int]] = [{}]
-        self.first_layers: list[int] = [0]
-        self.originals: list[int] = [0]
+    Attributes:
+        path: the sequence.
+        originals: the same sequence without edits, up to the last of these rows.
+        stretches: the positions of the rows, as (start, stop, first layer).
+    """
 
-    def __len__(self) -> int:
-        return len(self.cells) - 1
-
-    def insert(self, cells: Sequence[Cell]) -> list[int]:
-        """The nodes of a path; nodes that are missing are made."""
-        node, path = 0, []
-        for depth, cell in enumerate(cells):
-            child = self.children[node].get(cell)
-            if child is None:
-                child = self.children[node][cell] = len(self.cells)
-                self.cells.append(cell)
-                self.parents.append(node)
-                self.depth.append(depth)
-                self.children.append({})
-                self.first_layers.append(0)
-                self.originals.append(child)
-            path.append(child)
-            node = child
-        return path
-
-    def list_nodes(self) -> list[int]:
-        """All nodes but the root, depth first, first-inserted children first: so the trunk stays together."""
-        out, stack = [], [0]
-        while stack:
-            node = stack.pop()
-            out.append(node)
-            stack.extend(reversed(self.children[node].values()))
-        return out[1:]
+    path: TreePath
+    originals: TreePath
+    stretches: list[tuple[int, int, int]]
 
 
 class Packing:
@@ -138,9 +129,14 @@ class Packing:
     def __init__(self, structure: Structure, scaling_lengths: tuple[int, ...] = ()) -> None:
         self.structure = structure
         self.scaling_lengths = scaling_lengths
-        self.trie = Trie()
-        self.paths: dict[Condition, list[list[int]]] = {}
+        self.tree = RunTree()
+        self.mark_numbers: dict[Marks, int] = {(): 0}
+        self.paths: dict[Condition, list[TreePath]] = {}
+        self.copies: list[Copies] = []
         self.conditions: dict[int, Condition] = {}
+
+    def __len__(self) -> int:
+        return len(self.tree)
 
     def add(self, index: int, condition: Condition) -> None:
         """Insert the condition number `index` of the plan."""
@@ -153,106 +149,129 @@ class Packing:
             return
         for donor in condition.donors:
             self.insert_condition(donor)
-        tails = {sequence[:-1]: [] for sequence in condition.sequences}
-        self.paths[condition] = [tails[sequence[:-1]] for sequence in condition.sequences]
-        for tail, path in tails.items():
-            path.extend(self.insert_sequence(condition, tail))
+        tokens = np.concatenate([piece.array for piece in condition.pieces])
+        tails = dict.fromkeys(sequence[:-1] for sequence in condition.sequences)
+        paths = {tail: self.insert_sequence(condition, tokens, tail) for tail in tails}
+        self.paths[condition] = [paths[sequence[:-1]] for sequence in condition.sequences]
 
-    def insert_sequence(self, condition: Condition, tail: tuple[int, ...]) -> list[int]:
+    def insert_sequence(self, condition: Condition, tokens: Rows, tail: tuple[int, ...]) -> TreePath:
         """Insert one sequence. Rows that an edit changes only from a later layer on get originals without edits."""
-        tokens = condition.ids + tail
-        marks = condition.mark_rows(self.structure, tail)
+        tokens = np.concatenate([tokens, convert_tokens(tail)]) if tail else tokens
+        stretches = condition.list_stretches(self.structure, tail)
         if any(isinstance(edit, Knockout) for edit in condition.edits):
-            check_visibility(condition, marks)
-        path = self.trie.insert(self.make_cells(tokens, marks, len(tokens)))
-        if condition.edits:
-            clean = condition.unedited.mark_rows(self.structure, tail)
-            layers = list(find_first_layers(marks, clean))
-            stop = max((i + 1 for i, layer in enumerate(layers) if layer), default=0)
-            originals = self.trie.insert(self.make_cells(tokens[:stop], clean[:stop], len(tokens)))
-            for node, original, layer in zip(path, originals, layers, strict=False):
-                if layer:
-                    self.trie.first_layers[node], self.trie.originals[node] = layer, original
+            check_visibility(condition, stretches)
+        scale = sum(len(tokens) > limit for limit in self.scaling_lengths)
+        path = self.tree.insert(self.make_cells(tokens, [(s.start, s.stop, s.marks) for s in stretches], scale))
+        copied = find_copied(stretches)
+        if copied:
+            stop = copied[-1][1]
+            plain = [(s.start, min(s.stop, stop), s.hidden) for s in stretches if s.start < stop]
+            originals = self.tree.insert(self.make_cells(tokens[:stop], plain, scale))
+            self.copies.append(Copies(path, originals, copied))
         return path
 
-    def make_cells(self, tokens: Sequence[int], marks: Sequence[tuple[Mark, ...]], length: int) -> list[Cell]:
-        """The cells of the first tokens of a sequence of `length` tokens: the first cell says how it is scaled."""
-        cells: list[Cell] = list(zip(tokens, marks, strict=True))
-        scale = sum(length > limit for limit in self.scaling_lengths)
-        if scale and cells:
-            cells[0] = (cells[0][0], (*cells[0][1], Scaled(scale)))
+    def make_cells(self, tokens: Rows, stretches: Sequence[tuple[int, int, Marks]], scale: int) -> Cells:
+        """The cells of a sequence: the first cell says how the positions of the sequence are scaled."""
+        cells = tokens & ((1 << TOKEN_BITS) - 1)
+        for start, stop, marks in stretches:
+            if scale and start == 0:
+                cells[0] |= self.number_marks((*marks, Scaled(scale))) << TOKEN_BITS
+                start = 1
+            if marks:
+                cells[start:stop] |= self.number_marks(marks) << TOKEN_BITS
         return cells
 
-    def find_scales(self, order: Sequence[int]) -> tuple[int, ...]:
-        """The scale of each node: that of the first node of its sequence. Parents come before their children."""
-        scales = {0: 0}
-        for node in order:
-            own = [mark.scale for mark in self.trie.cells[node][1] if isinstance(mark, Scaled)]
-            scales[node] = own[0] if own else scales[self.trie.parents[node]]
-        return tuple(scales[node] for node in order)
+    def number_marks(self, marks: Marks) -> int:
+        """The number of a set of marks."""
+        return self.mark_numbers.setdefault(marks, len(self.mark_numbers))
 
     def pack(self) -> PackedPass:
         """Lay everything out in one row."""
-        trie, order = self.trie, self.trie.list_nodes()
-        place = {node: i for i, node in enumerate(order)}
-        until, first_layers = list(range(1, len(order) + 1)), [trie.first_layers[node] for node in order]
-        parents = [place.get(trie.parents[node], -1) for node in order]
-        originals = [place[trie.originals[node]] for node in order]
-        paths = {c: [[place[node] for node in path] for path in each] for c, each in self.paths.items()}
-        marks = [tuple(m for m in trie.cells[node][1] if not isinstance(m, Scaled)) for node in order]
-        grafts = [tuple(g for mark in row if isinstance(mark, Graft) for g in pack_graft(mark, paths)) for row in marks]
-        # a row must have joined in every layer in which other rows see it: rows that read its keys, and rows below it
-        for layers, (start, stop) in {graft for row in grafts for graft in row}:
-            for i in range(start, stop):
-                first_layers[i] = min(first_layers[i], min(layers) if layers else 0)
-        for i in reversed(range(len(order))):
-            parent = parents[i]
-            if parent >= 0:
-                until[parent] = max(until[parent], until[i])
-                if originals[parent] != parent:
-                    first_layers[parent] = min(first_layers[parent], first_layers[i])
-        writings = collect_overwrites(marks, paths)
+        layout, sets = self.tree.lay_out(), list(self.mark_numbers)
+        paths = {c: [layout.find_path(path) for path in each] for c, each in self.paths.items()}
+        marked = MarkedRows.group(sets, layout.cells >> TOKEN_BITS)
+        grafts = [
+            tuple((m.layers, rows) for m in marks if isinstance(m, Graft) for rows in pack_graft(m, paths))
+            for marks in sets
+        ]
+        overwrites = collect_overwrites(marked, layout.depth, paths)
+        grafted = [(rows, [interval for _, interval in grafts[i]]) for i, rows in marked.rows.items() if grafts[i]]
+        first_layers, originals = self.place_copies(layout)
+        for layers, (start, stop) in {graft for i in marked.rows for graft in grafts[i]}:
+            # a row must have joined in every layer in which other rows read its keys
+            np.minimum(first_layers[start:stop], min(layers) if layers else 0, out=first_layers[start:stop])
         return PackedPass(
-            ids=tuple(trie.cells[node][0] for node in order),
-            depth=tuple(trie.depth[node] for node in order),
-            visible_until=tuple(until),
-            cuts=tuple(tuple((m.layers, (m.start, m.stop)) for m in row if isinstance(m, Cut)) for row in marks),
+            ids=(layout.cells << TOKEN_BITS) >> TOKEN_BITS,
+            depth=layout.depth,
+            visible_until=layout.visible_until,
+            mark_sets=marked.numbers,
+            cuts=tuple(tuple((m.layers, (m.start, m.stop)) for m in marks if isinstance(m, Cut)) for marks in sets),
             grafts=tuple(grafts),
-            first_layers=tuple(first_layers),
-            originals=tuple(originals),
-            waves=compute_waves(parents, grafts, writings),
-            overwrites=tuple(writings),
-            placements=tuple(
-                self.make_placement(index, condition, paths) for index, condition in self.conditions.items()
-            ),
-            scales=self.find_scales(order),
+            first_layers=join_before_descendants(layout, first_layers),
+            originals=originals,
+            waves=compute_waves(layout, overwrites, grafted),
+            overwrites=tuple(overwrites),
+            placements=tuple(make_placement(index, each, paths) for index, each in self.conditions.items()),
+            scales=find_scales(layout, sets, marked.numbers),
         )
 
-    def make_placement(self, index: int, condition: Condition, paths: dict[Condition, list[list[int]]]) -> Placement:
-        """The place of a condition in the packed row."""
-        n = len(condition.ids)
-        reads = tuple(
-            tuple(zip(path[n - 1 :], sequence, strict=True))
-            for path, sequence in zip(paths[condition], condition.sequences, strict=True)
-        )
-        reference = condition.reference
-        beside = paths[reference][0][: len(reference.ids)] if reference else ()
-        return Placement(index, tuple(paths[condition][0][:n]), reads, tuple(beside))
+    def place_copies(self, layout: Layout) -> tuple[Rows, Rows]:
+        """The first layer of each row, and its original."""
+        first_layers, originals = np.zeros(len(self), np.int64), np.arange(len(self))
+        for path, other, stretches in self.copies:
+            rows, plain = layout.find_path(path), layout.find_path(other)
+            for start, stop, layer in stretches:
+                here = rows[start:stop]
+                first_layers[here], originals[here] = layer, plain[start:stop]
+        return first_layers, originals
 
 
-def find_first_layers(marks: Sequence[tuple[Mark, ...]], unedited: Sequence[tuple[Mark, ...]]) -> Iterator[int | None]:
-    """For each row, the first layer in which an edit at or before it can change it; None before any edit."""
-    first: int | None = None
-    for own, plain in zip(marks, unedited, strict=True):
-        new = [min(mark.layers) if mark.layers else 0 for mark in own[len(plain) :]]
-        first = min(new + ([] if first is None else [first]), default=None)
-        yield first
+def find_copied(stretches: Sequence[Stretch]) -> list[tuple[int, int, int]]:
+    """The positions that an edit at or before them changes only from a later layer on: (start, stop, this layer)."""
+    first, out = None, []
+    for start, stop, _, edited in stretches:
+        layers = [min(mark.layers) if mark.layers else 0 for mark in edited]
+        first = min(layers if first is None else [*layers, first], default=None)
+        if first:
+            out.append((start, stop, first))
+    return out
 
 
-def pack_graft(graft: Graft, paths: dict[Condition, list[list[int]]]) -> Iterator[tuple[Layers, Interval]]:
-    """A graft as packed intervals, since the rows of a donor need not be neighbours."""
-    rows = paths[graft.donor][0][graft.start : graft.stop]
-    breaks = [i for i in range(1, len(rows)) if rows[i] != rows[i - 1] + 1]
-    for a, b in zip([0, *breaks], [*breaks, len(rows)], strict=True):
-        if a < b:
-            yield graft.layers, (rows[a], rows[b - 1] + 1)
+def join_before_descendants(layout: Layout, first_layers: Rows) -> Rows:
+    """First layers so that a row has joined in every layer in which the rows below it see its keys."""
+    if not first_layers.any():
+        return first_layers
+    first_layers = first_layers.copy()
+    for run, start, stop in reversed(list(layout.list_runs())):  # the runs that go on from a run follow it
+        if start < stop:
+            own = first_layers[start:stop][::-1]
+            np.minimum.accumulate(own, out=own)
+            parent = layout.parents[run]
+            if parent >= 0:
+                first_layers[parent] = min(first_layers[parent], first_layers[start])
+    return first_layers
+
+
+def find_scales(layout: Layout, sets: Sequence[Marks], numbers: Rows) -> Rows:
+    """The scale of each row: that of the first row of its sequence."""
+    of_set = np.array([sum(mark.scale for mark in marks if isinstance(mark, Scaled)) for marks in sets])
+    if not of_set.any():
+        return np.zeros(len(numbers), np.int64)
+    first = (layout.depth == 0).nonzero()[0]
+    return np.repeat(of_set[numbers[first]], np.diff(first, append=len(numbers)))
+
+
+def make_placement(index: int, condition: Condition, paths: Mapping[Condition, Sequence[Path]]) -> Placement:
+    """The place of a condition in the packed row."""
+    n, reference = condition.n_tokens, condition.reference
+    reads = tuple(
+        tuple(zip(path[n - 1 :].tolist(), sequence, strict=True))
+        for path, sequence in zip(paths[condition], condition.sequences, strict=True)
+    )
+    beside = paths[reference][0].take(0, reference.n_tokens) if reference else Path(())
+    return Placement(index, paths[condition][0].take(0, n), reads, beside)
+
+
+def pack_graft(graft: Graft, paths: Mapping[Condition, Sequence[Path]]) -> list[Interval]:
+    """The rows of a graft as packed intervals, since the rows of a donor need not be neighbours."""
+    return paths[graft.donor][0].list_ranges(graft.start, graft.stop)

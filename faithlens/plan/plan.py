@@ -30,12 +30,12 @@ class Plan:
     @property
     def tokens(self) -> int:
         """Packed rows that the model is run on."""
-        return sum(len(p.ids) for p in self.passes)
+        return sum(map(len, self.passes))
 
     @property
     def tokens_separately(self) -> int:
         """Tokens that the model would be run on with one forward for each condition."""
-        return sum(len(c.ids) for c in self.conditions)
+        return sum(c.n_tokens for c in self.conditions)
 
     def describe(self) -> str:
         """The numbers of conditions, passes and tokens, as one line of text."""
@@ -80,7 +80,7 @@ def compile_plan(
     packing, indices = Packing(structure, scaling_lengths), list[int]()
     for index, condition in enumerate(conditions):
         packing.add(index, condition)
-        if indices and len(packing.trie) > budget:  # it does not fit: pack the conditions before it, and start again
+        if indices and len(packing) > budget:  # it does not fit: pack the conditions before it, and start again
             passes.append(pack_conditions(conditions, indices, structure, scaling_lengths).pack())
             packing, indices = pack_conditions(conditions, [index], structure, scaling_lengths), []
         indices.append(index)
@@ -104,5 +104,5 @@ def pack_conditions(
 
 def measure_length(condition: Condition) -> int:
     """The length of the longest sequence that a condition needs, in tokens."""
-    own = len(condition.ids) + max(map(len, condition.sequences), default=1) - 1
+    own = condition.n_tokens + max(map(len, condition.sequences), default=1) - 1
     return max([own, *(measure_length(donor) for donor in condition.donors)])

@@ -15,7 +15,18 @@ from faithlens.model.structure import Structure
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Site
 from faithlens.plan.checks import check_numbers, check_visibility, list_windows
-from faithlens.plan.condition import Ablation, Apply, Condition, Cut, Edit, KeyValuePatch, Knockout, Layers, Patch
+from faithlens.plan.condition import (
+    Ablation,
+    Apply,
+    Condition,
+    Cut,
+    Edit,
+    KeyValuePatch,
+    Knockout,
+    Layers,
+    Patch,
+    Stretch,
+)
 from faithlens.plan.memory import plan_passes
 from faithlens.plan.plan import compile_plan
 from tests.conftest import call_unchecked, tiny
@@ -182,7 +193,7 @@ def test_a_row_is_refused_just_if_it_sees_no_key(
     cuts = tuple(Cut(layers, start, stop) for layers, start, stop in drawn)
     knockouts = tuple(Knockout("stem", ((c.start, c.stop),), c.layers) for c in cuts)
     condition = Condition("c", (Piece("prompt", (1,) * 3), Piece("stem", (2,) * 3)), ((65,),), knockouts)
-    marks = [(), (), (), cuts, cuts, cuts]
+    marks = [Stretch(0, 3, (), ()), Stretch(3, 6, (), cuts)]
     for given_windows in (windows, None):
         blind = False
         for layer in range(4 if given_windows is None else 3):  # without a model there are layers that no cut names

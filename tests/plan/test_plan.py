@@ -46,10 +46,10 @@ def test_every_condition_is_found_again_in_its_own_coordinates(asked: list[Condi
         for placed in packed.placements:
             condition = asked[placed.index]
             seen.append(placed.index)
-            assert tuple(packed.ids[i] for i in placed.path) == condition.ids
-            assert tuple(packed.depth[i] for i in placed.path) == tuple(range(len(condition.ids)))
+            assert tuple(packed.ids[placed.path[:]]) == condition.ids
+            assert tuple(packed.depth[placed.path[:]]) == tuple(range(len(condition.ids)))
             marks = [[(m.layers, (m.start, m.stop)) for m in row] for row in condition.mark_rows(STRUCTURE)]
-            assert [list(packed.cuts[i]) for i in placed.path] == marks
+            assert [list(packed.cuts[packed.mark_sets[i]]) for i in placed.path] == marks
             # no token is visible that is not an ancestor, and every ancestor is
             assert ancestors(plan, number, placed.path[-1]) == list(placed.path)
             for option, reads in zip(condition.options, placed.reads, strict=True):
@@ -152,4 +152,4 @@ def test_the_example_of_packing_is_right() -> None:
     rows = (packed.ids, packed.depth, packed.visible_until, packed.first_layers, packed.originals, packed.waves)
     table = [line.split()[-8:] for line in str(packing.__doc__).partition("row    ")[2].splitlines()[1:7]]
     assert table == [[str(number) for number in row] for row in rows]
-    assert [placement.path for placement in packed.placements] == [(0, 1, 2), (0, 1, 3), (0, 6, 7)]
+    assert [[*placement.path] for placement in packed.placements] == [[0, 1, 2], [0, 1, 3], [0, 6, 7]]
