@@ -1,12 +1,13 @@
 """Tree attention in blocks of queries: each block reads only the keys that some of its queries see.
 
 1. `split_queries` cuts the queries into blocks, at the ends of branches where that saves work.
-2. Each block gets its visible keys and an additive mask; both are made once for all layers.
+2. Each block gets its visible keys and an additive mask; both are made once for all layers. If each query of a block is
+   the child of the one before it, and nothing is hidden or grafted, the mask is a part of one strip (`make_strip`).
 3. The output of a block comes from torch's fused scaled-dot-product attention.
 4. The span mass of few rows comes from an explicit softmax over them. The span mass of many rows comes from a second
    fused call, whose values say in which stretch of depths a key lies.
 
-No tensor is quadratic in the packed length, except the masks, which hold visible keys only.
+No tensor is quadratic in the packed length, except the masks of the other blocks, which hold visible keys only.
 
 For example of step 4, one row at depth 3 with the spans [0, 2) and [1, 4)::
 
@@ -78,21 +79,55 @@ def cut_blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, d
     windowed = window is not None and window < n
     if len(queries) == n and not windowed and is_causal_row(tree):
         return [Block(0, n, None, None, None)]
-    return [make_block(tree, queries, start, stop, window, dtype) for start, stop in split_queries(tree, queries)]
+    strip = make_strip(int(tree.depth[queries].max()) + 1, window, dtype, queries.device)
+    return [make_block(tree, queries, start, stop, window, strip) for start, stop in split_queries(tree, queries)]
+
+
+def make_strip(
+    most_keys: int, window: int | None, dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, "query key"]:
+    """The masks of all chains: each query sees itself and what is before it, and the last keys are the queries.
+
+    For example, chains of at most 2 queries and 3 keys: the mask of 2 queries and 3 keys is the last 3 of the columns
+    1 to 4, and that of 1 query and 3 keys is the first row of the columns 1 to 3::
+
+        column     0    1    2    3    4
+        query 0    o    o    o    o    .
+        query 1    o    o    o    o    o
+    """
+    ahead = torch.arange(most_keys + BLOCK_QUERIES, device=device) - most_keys
+    ahead = ahead - torch.arange(BLOCK_QUERIES, device=device)[:, None]  # of each key, to each query
+    seen = ahead <= 0 if window is None else (ahead <= 0) & (ahead > -window)
+    return torch.where(seen, torch.zeros((), dtype=dtype, device=device), -torch.inf)
 
 
 def make_block(
-    tree: Tree, queries: Int[Tensor, " query"], start: int, stop: int, window: int | None, dtype: torch.dtype
+    tree: Tree,
+    queries: Int[Tensor, " query"],
+    start: int,
+    stop: int,
+    window: int | None,
+    strip: Float[Tensor, "strip_query strip_key"],
 ) -> Block:
     """The block of the queries number `start` to `stop - 1`, with the keys that some of them see."""
-    rows = queries[start:stop]
+    rows, n = queries[start:stop], stop - start
     keys = find_candidates(tree, rows, window)
-    seen = tree.compute_visible(rows, keys, window)
-    zero = torch.zeros((), dtype=dtype, device=rows.device)
-    blind = ~seen.any(1)
     trunk = len(keys) > 0 and int(keys[-1]) == len(keys) - 1  # the keys are the first rows, so they need no gather
-    mask = torch.where(seen, zero, -torch.inf)
+    if is_chain(tree, rows):
+        first = strip.shape[1] - BLOCK_QUERIES + n - len(keys)
+        return Block(start, stop, None if trunk else keys, strip[:n, first : first + len(keys)], None)
+    seen = tree.compute_visible(rows, keys, window)
+    blind = ~seen.any(1)
+    mask = torch.where(seen, strip.new_zeros(()), -torch.inf)
     return Block(start, stop, None if trunk else keys, mask, blind if blind.any() else None)
+
+
+def is_chain(tree: Tree, rows: Int[Tensor, " query"]) -> bool:
+    """Whether each of the sorted `rows` is the child of the one before it, and sees all of its ancestors only."""
+    last, (hidden, grafts) = int(rows[-1]), (x[rows] for x in (tree.hidden, tree.grafts))
+    if last - int(rows[0]) + 1 != len(rows) or not (tree.visible_until[rows] > last).all():
+        return False
+    return not any((x[..., 1] > x[..., 0]).any() for x in (hidden, grafts))
 
 
 def split_queries(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int, int]]:
