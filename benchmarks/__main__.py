@@ -11,6 +11,7 @@ from pathlib import Path
 import faithlens as fl
 from benchmarks.figure import draw
 from faithlens.commands.bench.benchmarks import BENCHMARKS, run_benchmarks
+from faithlens.commands.bench.long import SIZES
 from faithlens.commands.bench.table import Limit, format_result
 
 HERE = Path(__file__).parent
@@ -39,6 +40,17 @@ BARS: dict[str, dict[str, Limit]] = {
     },
     "throughput": {"tokens a second, packed / bare": ("at least", 0.9)},
     "kernels": {},
+    "long": {
+        f"{what}, {tokens:,} tokens": limit
+        for tokens, _ in SIZES
+        for what, limit in (
+            ("early answering, plan / packed pass", ("at most", 0.05)),
+            ("knockouts, plan / packed pass", ("at most", 0.05)),
+            ("early answering / one forward", ("at most", 1.5)),
+            ("knockouts / one forward", ("at most", 1.6)),
+            ("peak memory, predicted / measured", ("at most", 1.2)),
+        )
+    },
 }
 ON_A_GPU: dict[str, dict[str, Limit]] = {
     "kernels": {"tree_attention / torch's causal attention, visible pairs a second": ("at least", 0.8)},

@@ -7,7 +7,6 @@ from typing import Any
 from faithlens.errors import ConfigError
 from faithlens.execution.execute import Backend
 from faithlens.execution.sample import Sampling
-from faithlens.plan.plan import BUDGET
 from faithlens.stats.verdict import Criteria
 
 
@@ -53,7 +52,7 @@ class AuditConfig:
         points: after how many steps of a chain the rest is written anew; None for all.
         batch: questions a batch; a killed run loses at most one.
         backend: "packed", or "separate": the slow reference, for models that cannot be packed.
-        budget: tokens a packed pass.
+        budget: the most packed rows in a pass; None for as many as fit in memory.
         dtype, device: where and in what precision the models run.
         sampling: how chains of thought are drawn.
         trust_remote_code: whether Python code that a model brings along is run.
@@ -73,7 +72,7 @@ class AuditConfig:
     points: int | None = 3
     batch: int = 20
     backend: Backend = "packed"
-    budget: int = BUDGET
+    budget: int | None = None
     dtype: str = "float32"
     device: str = "auto"
     sampling: Sampling = Sampling()
@@ -85,7 +84,7 @@ class AuditConfig:
         if self.n is not None and self.n < 1:
             raise ConfigError(f"n must be at least 1 question, got {self.n}", "Give -n a positive number.")
         for name in ("samples", "batch", "budget"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}", "Give a positive number.")
         if self.samples > 1 and self.sampling.temperature == 0:
             raise ConfigError(

@@ -40,14 +40,14 @@ from faithlens.assays import (
 from faithlens.assays.assay import Assay, EditingAssay, Records, Setting, StepEdit
 from faithlens.assays.text_generation import generate_texts
 from faithlens.errors import ConfigError, check_choice, suggest_names
-from faithlens.execution.execute import BACKENDS, Backend, execute
+from faithlens.execution.execute import BACKENDS, Backend
+from faithlens.execution.work import Work, execute_with_work
 from faithlens.interventions.case import Case
 from faithlens.measures.catalogue import SUITES
 from faithlens.measures.score import Score
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition
 from faithlens.plan.memory import plan_passes
-from faithlens.plan.plan import BUDGET
 from faithlens.tasks.plugins import import_object, load_installed
 
 ASSAYS: dict[str, Assay] = {
@@ -199,9 +199,10 @@ def run_battery(
     cases: Sequence[Case],
     assays: Sequence[str | Assay] = SUITES["standard"],
     *,
-    budget: int = BUDGET,
+    budget: int | None = None,
     backend: Backend = "packed",
     notify: Callable[[int], None] = lambda tokens: None,
+    keep_work: Callable[[Work], None] = lambda work: None,
 ) -> list[CaseResult]:
     """Run assays on cases.
 
@@ -209,9 +210,10 @@ def run_battery(
         setting: the model, the task, and how texts are written.
         cases: cases with a stem, as `make_cases` returns them.
         assays: names or assays, as `find_assay` takes them.
-        budget: the number of tokens in one packed pass, at most.
+        budget: the most packed rows in a pass; None for as many as fit in memory.
         backend: "packed", or "separate" for the reference that runs each condition by itself.
         notify: is called with the number of tokens as texts are written.
+        keep_work: is called with what the packed passes took.
 
     Returns:
         One result for each case, in their order.
@@ -224,8 +226,11 @@ def run_battery(
     chosen = select_assays(assays)
     cases = generate_texts(setting, cases, chosen.values(), notify)
     by_case = [collect_conditions(setting, case, chosen) for case in cases]
-    plan = plan_passes(setting.model, list(chain(*by_case)), budget=budget)
-    records = iter(execute(setting.model, plan, make_capture(chosen), backend=backend))
+    capture = make_capture(chosen)
+    plan = plan_passes(setting.model, list(chain(*by_case)), capture, budget=budget)
+    ran, work = execute_with_work(setting.model, plan, capture, backend=backend)
+    keep_work(work)
+    records = iter(ran)
     return [
         score_case(setting, case, {condition.name: next(records) for condition in conditions}, chosen)
         for case, conditions in zip(cases, by_case, strict=True)

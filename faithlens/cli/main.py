@@ -66,7 +66,11 @@ def audit(
     batch: Annotated[
         int, typer.Option(min=1, help="questions that are scored together; an interrupted run loses one batch")
     ] = 20,
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="rows in a packed pass, at most [default: as many as fit in memory]")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the estimated cost and stop")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="with --dry-run: print the cost as one JSON object")] = False,
     seed: Annotated[int, typer.Option(help="seed of questions, edits, sampling and intervals")] = 0,
     out: Annotated[Path | None, typer.Option(help="run folder; new or empty [default: faithlens-runs/<time>]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
@@ -89,7 +93,7 @@ def audit(
     # torch takes seconds to import, and --help need not wait for it
     from faithlens.commands.audit import audit as run_audit
     from faithlens.commands.audit import make_audit_config, name_run_folder
-    from faithlens.commands.prepare import estimate_audit
+    from faithlens.commands.prepare import estimate_audit, summarise_costs
     from faithlens.report.terminal import format_summary
 
     options: dict[str, Any] = {
@@ -101,6 +105,7 @@ def audit(
         "editor": editor,
         "points": points,
         "batch": batch,
+        "budget": budget,
         "seed": seed,
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
@@ -114,9 +119,15 @@ def audit(
     }
     console = SafeConsole()
     notes = SafeConsole(stderr=True)  # for the estimate of time, which differs from run to run
+    if as_json and not dry_run:
+        raise ConfigError("--json prints the cost of a dry run", "Add --dry-run, or leave out --json.")
     if dry_run:
-        for estimate in estimate_audit(*make_audit_config(model, task, n, **options)):
-            console.print(str(estimate))
+        costs = estimate_audit(*make_audit_config(model, task, n, **options))
+        if as_json:
+            typer.echo(format_json(summarise_costs(costs)))
+            return
+        for cost in costs:
+            console.print(str(cost))
         return
     folder = out or name_run_folder()
     with resumable(folder):

@@ -8,9 +8,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from time import perf_counter
+from typing import Any
 
 from faithlens.assays import battery
 from faithlens.assays.assay import Assay, Setting
@@ -19,6 +20,7 @@ from faithlens.assays.imported_chains import import_chains
 from faithlens.commands.gate_costs import GateCost, estimate_gates
 from faithlens.commands.progress import ProgressLine, show_progress
 from faithlens.config import AuditConfig, Subject
+from faithlens.execution.work import Work
 from faithlens.interventions.case import Case
 from faithlens.interventions.editor import load_editor
 from faithlens.model.load import load
@@ -147,6 +149,7 @@ class AuditCost:
         conditions: the number of edited versions of one chain.
         texts, tokens: the number of texts written for one chain, and of their tokens, without the chain itself.
         seconds: for all chains, if each takes as long as the first did alone; batches take less.
+        work: what the packed passes of the one chain took.
         counterfactuals: how many questions have a counterfactual question from where, in words; empty if none is asked.
         gates: what each gate takes for one chain, and which cannot be tested.
     """
@@ -157,6 +160,7 @@ class AuditCost:
     texts: int
     tokens: int
     seconds: float
+    work: Work
     counterfactuals: str = ""
     gates: tuple[GateCost, ...] = ()
 
@@ -169,6 +173,22 @@ class AuditCost:
         asked = [f"Counterfactual questions: {self.counterfactuals}."] if self.counterfactuals else []
         gates = ["Gates of the verdict, for the first chain:", *(f"  {gate}" for gate in self.gates)]
         return "\n".join([total, *asked, *(gates if self.gates else [])])
+
+
+def summarise_costs(costs: Sequence[AuditCost]) -> dict[str, Any]:
+    """The costs of all subjects as plain data: sums over all chains, and the most memory of any pass.
+
+    Every chain counts as the one that was scored. `forwards` is work in plain forwards of a chain's longest condition.
+    """
+    return {
+        **{
+            name: sum(getattr(cost.work, name) * cost.chains for cost in costs)
+            for name in ("passes", "rows", "forwards", "plan_seconds")
+        },
+        "peak_bytes": max((cost.work.peak_bytes for cost in costs), default=0),
+        "seconds": sum(cost.seconds for cost in costs),
+        "subjects": [asdict(cost) for cost in costs],
+    }
 
 
 def format_duration(seconds: float) -> str:
@@ -190,16 +210,16 @@ def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
     """Score one chain and return only the cost."""
     first = next(chain for chain in ready.first_chains if isinstance(chain, Case))
     case = first.with_stem(ready.setting.model, ready.chosen_stem.stem)
-    written, start = Counter[str](), perf_counter()
+    written, works, start = Counter[str](), list[Work](), perf_counter()
     [result] = battery.run_battery(
         ready.setting, [case], tuple(ready.assays.values()), budget=config.budget, backend=config.backend,
-        notify=lambda tokens: written.update(tokens=tokens),
+        notify=lambda tokens: written.update(tokens=tokens), keep_work=works.append,
     )  # fmt: skip
     seconds = perf_counter() - start
     chains = sum(map(len, ready.batches)) * len(ready.first_chains) // len(ready.batches[0])
     texts = len(result.case.generated_texts)
     return AuditCost(
-        ready.subject, chains, len(result.records), texts, written["tokens"], seconds * chains,
+        ready.subject, chains, len(result.records), texts, written["tokens"], seconds * chains, works[0],
         describe_counterfactuals(ready), estimate_gates(ready.setting, ready.assays, result),
     )  # fmt: skip
 

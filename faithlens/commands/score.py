@@ -76,6 +76,7 @@ def score_batch(
         budget=config.budget,
         backend=config.backend,
         notify=progress,
+        keep_work=lambda work: run.add_to_manifest("work", {key: asdict(work)}),
     )
     if is_proved:
         prove_batch(config, ready, key, results, run)

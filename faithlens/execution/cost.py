@@ -7,6 +7,7 @@ from time import perf_counter
 import torch
 
 from faithlens.model.model import Model
+from faithlens.plan.capture import Capture
 from faithlens.plan.memory import estimate_peak_bytes, read_free_bytes
 from faithlens.plan.plan import Plan
 
@@ -39,12 +40,13 @@ class PlanCost:
         )
 
 
-def estimate_cost(model: Model, plan: Plan) -> PlanCost:
+def estimate_cost(model: Model, plan: Plan, capture: Capture = Capture()) -> PlanCost:
     """Estimate the time and memory of a plan. Short forwards are run to measure the speed of this machine.
 
     Args:
         model: the model that would run.
         plan: the plan, from `fl.plan_passes`.
+        capture: what is read, which is kept in memory too.
 
     Returns:
         Time in seconds, memory in bytes, and work in plain forwards.
@@ -52,12 +54,18 @@ def estimate_cost(model: Model, plan: Plan) -> PlanCost:
     blocks = sum(packed.count_row_blocks(model.n_layers) for packed in plan.passes)
     longest = max(condition.n_tokens for condition in plan.conditions)
     return PlanCost(
-        forwards=blocks / (longest * model.n_layers),
+        forwards=count_forwards(model, plan),
         forwards_separately=plan.tokens_separately / longest,
-        peak_bytes=max(estimate_peak_bytes(model, packed) for packed in plan.passes),
+        peak_bytes=max(estimate_peak_bytes(model, plan, packed, capture) for packed in plan.passes),
         seconds=blocks * time_row_block(model),
         free_bytes=read_free_bytes(model.device),
     )
+
+
+def count_forwards(model: Model, plan: Plan) -> float:
+    """The work of a plan, in plain forwards of its longest condition: rows, as often as they go through a block."""
+    blocks = sum(packed.count_row_blocks(model.n_layers) for packed in plan.passes)
+    return blocks / (max(condition.n_tokens for condition in plan.conditions) * model.n_layers)
 
 
 @torch.inference_mode()

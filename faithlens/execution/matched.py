@@ -45,7 +45,7 @@ class MatchedPieces:
     reference_rows: Int[ndarray, " row"]
     ends: Int[ndarray, " span"]
 
-    def spread(self, values: Float[Tensor, "layer span"]) -> dict[int, Float[Tensor, "layer piece"]]:
+    def spread(self, values: Float[Tensor, "layer span"]) -> dict[int, Float[Tensor, "layer ..."]]:
         """For each condition that has a reference: the value of each of its pieces, NaN where the two do not match."""
         out = {index: torch.full((len(values), n), torch.nan) for index, n in self.lengths.items()}
         columns = values.unbind(1)

@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from faithlens.errors import ModelError
+from faithlens.errors import ModelError, describe_foreign
 from faithlens.execution.attention import ATTENTION_NAME
 from faithlens.execution.geometry import Chunk
 from faithlens.execution.hooks import install_hooks, write_stream
@@ -137,12 +137,55 @@ def install_run(hf_model: PreTrainedModel, running: PackedRun) -> Iterator[None]
 def run_packed(model: Model, plan: Plan, capture: Capture) -> list[Record]:
     """Run a plan in packed rows; one record for each condition, in the order of the plan."""
     plan = separate_scales(model, plan)
-    check_memory(model, plan)
+    check_memory(model, plan, capture)
     records: dict[int, Record] = {}
     for packed in plan.passes:
-        with torch.set_grad_enabled(bool(capture.attribution)), torch.inference_mode(not capture.attribution):
-            records |= run_pass(model, plan, packed, capture)
+        records |= run_in_memory(model, plan, packed, capture)
     return [records[i] for i in range(len(plan.conditions))]
+
+
+def run_in_memory(model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> dict[int, Record]:
+    """Run one packed row; if memory runs out, its conditions are run again in passes of half as many rows.
+
+    Raises:
+        ModelError: there is not enough memory for passes that cannot be divided.
+    """
+    try:
+        with torch.set_grad_enabled(bool(capture.attribution)), torch.inference_mode(not capture.attribution):
+            return run_pass(model, plan, packed, capture)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        problem = describe_foreign(error)  # the error itself would keep the tensors of the pass alive
+    if model.device.type == "cuda":
+        torch.cuda.empty_cache()
+    indices = [placed.index for placed in packed.placements]
+    some = [plan.conditions[i] for i in indices]
+    if len(some) == 1:
+        raise ModelError(
+            f"condition {some[0].name!r} alone, a pass of {len(packed):,} rows through {model.name}, needs more memory"
+            f" than there is: {problem}",
+            "Shorten it, give more memory, or load the model with dtype='bfloat16'.",
+        )
+    smaller = compile_plan(
+        some,
+        model.structure,
+        budget=len(packed) // 2,
+        scaling_lengths=model.scaling_lengths,
+        is_strict=True,
+    )
+    records = {}
+    for part in smaller.passes:
+        for i, record in run_in_memory(model, smaller, part, capture).items():
+            records[indices[i]] = record
+    return records
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a GPU or not."""
+    words = str(error).lower()
+    is_cpu = "can't allocate memory" in words or "not enough memory" in words
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or is_cpu
 
 
 def separate_scales(model: Model, plan: Plan) -> Plan:

@@ -1,24 +1,30 @@
 """Plans whose passes fit in the memory of a model's device.
 
-1. `estimate_peak_bytes` adds up what one pass holds beyond the weights.
-2. `plan_passes` compiles a plan, and halves the rows of a pass until every pass fits.
+1. `estimate_peak_bytes` adds up what one pass holds beyond the weights, with what is captured.
+2. `plan_passes` compiles a plan, and lowers the rows of a pass until every pass fits.
 3. `check_memory` refuses a plan that does not fit, before it runs.
+
+A long sequence needs memory for its residual stream and for the keys and values of one layer; everything inside a block
+is made for `CHUNK_ROWS` rows at a time.
 
 For example, a float32 model with d_model 48, 2 key/value heads of width 8, an MLP of width 96 and 261 tokens, and one
 pass of 36 rows of which one is read::
 
-    residual stream, twice     36 rows * 2 * 48 numbers * 4 bytes = 13,824
-    keys and values            36 rows * 32 numbers * 4 bytes     =  4,608
-    inside of a block          36 rows * 4 * 96 numbers * 4 bytes = 55,296
-    logits of the rows read    3 * 4 bytes * 1 row * 261 tokens   =  3,132
-    mask of attention          4 bytes * 36 rows * 35 positions   =  5,040
-                                                            total = 81,900
+    residual stream, four times    36 rows * 4 * 48 numbers * 4 bytes = 27,648    the final norm makes copies
+    keys and values                36 rows * 32 numbers * 4 bytes     =  4,608
+    inside of a block              36 rows * 4 * 96 numbers * 4 bytes = 55,296
+    logits of the rows read        3 * 4 bytes * 1 row * 261 tokens   =  3,132
+    masks of attention             4 bytes * (1 + 2 + ... + 36) keys  =  2,664    of branches of few rows only
+                                                                total = 93,348
 """
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
+import numpy as np
 import torch
 
 from faithlens.errors import PlanError
@@ -26,22 +32,35 @@ from faithlens.kernels.answer_logprobs.streamed import CHUNK_LOGITS
 from faithlens.model.lengths import read_size
 from faithlens.model.library import get_text_config
 from faithlens.model.model import Model
-from faithlens.plan.checks import check_model_fit
+from faithlens.plan.capture import Capture
+from faithlens.plan.checks import check_model_fit, list_with_donors
 from faithlens.plan.condition import Condition
 from faithlens.plan.packing import CHUNK_ROWS, PackedPass
-from faithlens.plan.plan import BUDGET, Plan, compile_plan
+from faithlens.plan.plan import BRANCHES, Plan, compile_plan
+
+FREE_SHARE = 0.7  # of the free memory, what a plan takes for its passes if nobody says how much
+CHAIN = 128  # rows of a branch from which on its masks of attention are no memory of their own
+CGROUPS = Path("/sys/fs/cgroup")
 
 
 def plan_passes(
-    model: Model, conditions: Sequence[Condition], *, budget: int = BUDGET, memory: int | None = None
+    model: Model,
+    conditions: Sequence[Condition],
+    capture: Capture = Capture(),
+    *,
+    budget: int | None = None,
+    memory: int | None = None,
 ) -> Plan:
     """Compile a plan for a model, with passes that fit in memory.
 
     Args:
         model: gives the structure and the context length.
         conditions: what the plan runs.
-        budget: the most packed rows in a pass.
-        memory: the bytes that a pass may hold beyond the weights; by default, what is free now.
+        capture: what will be read, which is kept in memory too.
+        budget: the most packed rows in a pass; None for as many as fit in memory. It is raised to `1 + BRANCHES` times
+            what the longest condition needs, or else its rows would be computed again for a few others at a time.
+        memory: the bytes that a pass may hold beyond the weights; by default, `FREE_SHARE` of what is free now, and all
+            of it for a condition that does not fit otherwise.
 
     Returns:
         The plan, for `fl.execute` and `fl.estimate_cost`.
@@ -49,7 +68,12 @@ def plan_passes(
     Raises:
         PlanError: a condition alone does not fit, or `compile_plan` refuses.
     """
-    allowed = read_free_bytes(model.device) if memory is None else memory
+    start = perf_counter()
+    free = read_free_bytes(model.device) if memory is None else memory
+    allowed = int(FREE_SHARE * free) if memory is None else memory
+    if budget is not None and conditions:
+        budget = max(budget, (1 + BRANCHES) * max(map(count_needed_rows, conditions)))
+    is_strict = False
     while True:
         plan = compile_plan(
             conditions,
@@ -57,18 +81,25 @@ def plan_passes(
             budget=budget,
             context_length=model.context_length,
             scaling_lengths=model.scaling_lengths,
+            is_strict=is_strict,
         )
-        needed = max((estimate_peak_bytes(model, packed) for packed in plan.passes), default=0)
+        needed = max((estimate_peak_bytes(model, plan, packed, capture) for packed in plan.passes), default=0)
+        rows = max(map(len, plan.passes), default=0)
         if needed <= allowed or len(plan.passes) == len(plan.conditions):
             break
-        budget = max(map(len, plan.passes)) // 2
+        budget, is_strict = max(1, min(rows // 2, int(rows * allowed / needed))), True
     check_model_fit(model, conditions)
-    if needed > allowed:
-        raise make_memory_error(model, plan, needed, allowed, "Shorten the longest condition, give more memory")
-    return plan
+    if needed > free:
+        raise make_memory_error(model, plan, needed, free, "Shorten the longest condition, give more memory")
+    return replace(plan, seconds=perf_counter() - start)
 
 
-def estimate_peak_bytes(model: Model, packed: PackedPass) -> int:
+def count_needed_rows(condition: Condition) -> int:
+    """The rows of a condition and of its donors, if they share none."""
+    return sum(each.n_tokens for each in list_with_donors([condition]))
+
+
+def estimate_peak_bytes(model: Model, plan: Plan, packed: PackedPass, capture: Capture = Capture()) -> int:
     """The bytes that a pass holds beyond the weights (see the example above)."""
     config, size = get_text_config(model.hf_model), model.hf_model.dtype.itemsize
     rows, chunk = len(packed), min(len(packed), CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"]))
@@ -79,28 +110,87 @@ def estimate_peak_bytes(model: Model, packed: PackedPass) -> int:
     written = len({rows.edit.component for rows in packed.overwrites}) * config.hidden_size
     read_rows = len({row for placement in packed.placements for option in placement.reads for row, _ in option})
     logits = 3 * 4 * min(CHUNK_LOGITS, read_rows * config.vocab_size)
-    masks = 4 * rows * int(packed.depth.max())
-    return rows * (2 * config.hidden_size + kv + written) * size + chunk * 4 * inner * size + logits + masks
+    stream = rows * (4 * config.hidden_size + kv + written) * size
+    within = chunk * 4 * inner * size
+    if capture.attribution:  # a backward pass needs what every block has computed
+        stream, within = stream * model.n_layers, rows * 4 * inner * size * model.n_layers
+    return stream + within + logits + count_mask_bytes(packed) + count_captured_bytes(model, plan, packed, capture)
+
+
+def count_mask_bytes(packed: PackedPass) -> int:
+    """The bytes of the masks of attention: for rows of short branches, and for rows that do not see all before them."""
+    borders = np.flatnonzero(np.diff(packed.depth, prepend=-2) != 1)
+    is_short = np.repeat(np.diff(borders, append=len(packed)) < CHAIN, np.diff(borders, append=len(packed)))
+    marked = np.array([bool(own or other) for own, other in zip(packed.cuts, packed.grafts, strict=True)])
+    own_masks = is_short | marked[packed.mark_sets]
+    return 4 * int((packed.depth[own_masks] + 1).sum())
+
+
+def count_captured_bytes(model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> int:
+    """The bytes of what is read of a pass: numbers of each layer, head, reader and piece, and raw activations."""
+    heads, d_model = model.n_heads, model.hf_model.config.get_text_config().hidden_size
+    readings, activations, pieces = 0, 0, 0
+    for placed in packed.placements:
+        condition = plan.conditions[placed.index]
+        kinds = (capture.attention, capture.flow, capture.gradient_flow)
+        readings += sum(len(capture.locate_readers(condition, kind)) for kind in kinds if kind)
+        pieces = max(pieces, len(condition.pieces))
+        for site in capture.activations:
+            if isinstance(site.span, tuple) or site.span in condition.spans:
+                start, stop = condition.locate(site.span)
+                activations += (stop - start) * d_model
+    pooled = 2 * readings * model.n_layers * heads * pieces  # as layers, and in the records
+    compared = len(packed) * d_model * 3 if capture.compare or capture.divergence else 0
+    return 4 * (pooled + activations + compared)
 
 
 def read_free_bytes(device: torch.device) -> int:
-    """Bytes of memory that are free on `device`."""
+    """Bytes of memory that are free on `device`, and on a CPU within the limits of the process's control groups too."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     info = Path("/proc/meminfo")
     if info.exists():
         fields = dict(line.split(":", 1) for line in info.read_text().splitlines())
-        return int(fields["MemAvailable"].split()[0]) * 1024
+        return min([int(fields["MemAvailable"].split()[0]) * 1024, *read_group_limits()])
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def check_memory(model: Model, plan: Plan) -> None:
+def read_group_limits() -> list[int]:
+    """The bytes that each control group of this process may still use, where it has a limit."""
+    own = Path("/proc/self/cgroup")
+    paths = [line.split(":", 2)[2] for line in own.read_text().splitlines()] if own.exists() else []
+    folders = {CGROUPS, CGROUPS / "memory"}
+    for path in paths:
+        for root in (CGROUPS, CGROUPS / "memory"):
+            inner = root / path.lstrip("/")
+            folders |= {inner, *(parent for parent in inner.parents if parent.is_relative_to(CGROUPS))}
+    out = []
+    for folder in folders:
+        for most, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+            limit, usage = (read_number(folder / name) for name in (most, used))
+            if limit is not None and usage is not None:
+                files = read_number(folder / "memory.stat", "inactive_file") or 0  # given back when memory is short
+                out.append(max(0, limit - usage + files))
+    return out
+
+
+def read_number(file: Path, name: str = "") -> int | None:
+    """The number in a file of a control group, or that of the line `name`; None if there is none, or no limit."""
+    try:
+        words = file.read_text().split()
+    except OSError:
+        return None
+    word = words[words.index(name) + 1] if name in words else "" if name else words[0] if words else ""
+    return int(word) if word.isdigit() else None
+
+
+def check_memory(model: Model, plan: Plan, capture: Capture = Capture()) -> None:
     """Refuse a plan that does not fit in memory, before it runs.
 
     Raises:
         PlanError: some pass needs more than is free.
     """
-    needed = max((estimate_peak_bytes(model, packed) for packed in plan.passes), default=0)
+    needed = max((estimate_peak_bytes(model, plan, packed, capture) for packed in plan.passes), default=0)
     free_bytes = read_free_bytes(model.device)
     if needed > free_bytes:
         raise make_memory_error(

@@ -1,10 +1,18 @@
 """The plan that runs conditions: which of them share a packed row.
 
 A plan is plain data: it can be made, printed, compared and tested without a model.
+
+1. Conditions go into a pass in the order given, until it would have more rows than the budget (`compile_plan`).
+2. If a condition alone has more rows than that, those after it that share its rows still join it: computing the shared
+   rows again for each of them would cost far more memory and time than the few rows that they add (`Limit`).
+
+For example, with a budget of 8,192 rows, a chain of 12,670 tokens and 300 truncations of it, of which each adds 4 rows:
+one pass of 13,870 rows. It holds up to 12,670 + 2 * 12,670 rows, since the budget is less than twice the chain.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 
 from faithlens.errors import PlanError
 from faithlens.model.structure import Structure
@@ -12,15 +20,22 @@ from faithlens.plan.checks import check_conditions
 from faithlens.plan.condition import Condition
 from faithlens.plan.packing import PackedPass, Packing
 
-BUDGET = 8192  # packed rows in a pass: a pass holds their residual stream and one layer's keys and values
+BRANCHES = 2  # rows beside a condition that alone is larger than the budget, in multiples of its own
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Conditions, and the packed rows that run them."""
+    """Conditions, and the packed rows that run them.
+
+    Attributes:
+        conditions: what is run, in the order of the records.
+        passes: the packed rows.
+        seconds: what it took to make the plan.
+    """
 
     conditions: tuple[Condition, ...]
     passes: tuple[PackedPass, ...]
+    seconds: float = field(default=0.0, compare=False)
 
     @property
     def longest(self) -> int:
@@ -49,23 +64,40 @@ class Plan:
         )
 
 
+class Limit:
+    """How many rows a pass may have whose first condition has `n_rows`."""
+
+    def __init__(self, n_rows: int, budget: int | None, is_strict: bool) -> None:
+        self.is_exceeded = budget is not None and n_rows > budget
+        beside = 0 if budget is None or is_strict else max(budget, BRANCHES * n_rows)
+        self.most = n_rows + beside if self.is_exceeded else budget
+
+    def admits(self, n_rows: int, n_shared: int) -> bool:
+        """Whether a condition that shares `n_shared` of its rows may be in the pass, which then has `n_rows`."""
+        return self.most is None or (n_rows <= self.most and (n_shared > 0 or not self.is_exceeded))
+
+
 def compile_plan(
     conditions: Sequence[Condition],
     structure: Structure = Structure(),
     *,
-    budget: int = BUDGET,
+    budget: int | None = None,
     context_length: int | None = None,
     scaling_lengths: tuple[int, ...] = (),
+    is_strict: bool = False,
 ) -> Plan:
-    """Pack conditions into rows of at most `budget` tokens, in the order given; a longer one has a row of its own.
+    """Pack conditions into rows of at most `budget` tokens, in the order given.
+
+    A condition that alone has more rows shares its pass with its neighbours that share its rows, unless `is_strict`.
 
     Args:
         conditions: what is run.
         structure: the attention edges that the model was trained without.
-        budget: the most packed rows in a pass.
+        budget: the most packed rows in a pass; None for no limit. `plan_passes` makes passes that fit in memory.
         context_length: the longest sequence that the model reads, in tokens; None for no limit.
         scaling_lengths: the lengths beyond which all positions of a sequence are scaled in another way
             (`Model.scaling_lengths`); sequences on different sides of one share no row.
+        is_strict: whether a condition with more rows than the budget has a pass of its own, since nothing else fits.
 
     Raises:
         PlanError: a condition has no option to score, has an edit without meaning, or exceeds `context_length`.
@@ -75,18 +107,27 @@ def compile_plan(
             f"a list of conditions is needed, got the single condition {conditions.name!r}",
             "Put it into a list: [condition].",
         )
+    start = perf_counter()
     check_conditions(conditions, context_length)
     passes: list[PackedPass] = []
     packing, indices = Packing(structure, scaling_lengths), list[int]()
+    limit: Limit | None = None
     for index, condition in enumerate(conditions):
+        before = len(packing)
         packing.add(index, condition)
-        if indices and len(packing) > budget:  # it does not fit: pack the conditions before it, and start again
-            passes.append(pack_conditions(conditions, indices, structure, scaling_lengths).pack())
-            packing, indices = pack_conditions(conditions, [index], structure, scaling_lengths), []
+        if limit is None or limit.is_exceeded or not limit.admits(len(packing), 0):
+            alone = pack_conditions(conditions, [index], structure, scaling_lengths)
+            n_shared = before + len(alone) - len(packing)
+            own = Limit(len(alone), budget, is_strict)
+            if limit is None or (own.is_exceeded and not limit.is_exceeded and own.admits(len(packing), n_shared)):
+                limit = own
+            elif not limit.admits(len(packing), n_shared):  # pack the conditions before it, and start again
+                passes.append(pack_conditions(conditions, indices, structure, scaling_lengths).pack())
+                packing, indices, limit = alone, [], own
         indices.append(index)
     if indices:
         passes.append(packing.pack())
-    return Plan(tuple(conditions), tuple(passes))
+    return Plan(tuple(conditions), tuple(passes), perf_counter() - start)
 
 
 def pack_conditions(

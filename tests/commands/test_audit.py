@@ -8,7 +8,7 @@ import pytest
 
 from faithlens.assays import battery
 from faithlens.commands.audit import run_audit
-from faithlens.commands.prepare import estimate_audit, make_model_loader, prepare_subject
+from faithlens.commands.prepare import estimate_audit, make_model_loader, prepare_subject, summarise_costs
 from faithlens.commands.score import score_batch
 from faithlens.config import AuditConfig, Subject, parse_subjects
 from faithlens.errors import ConfigError, RunError
@@ -180,8 +180,18 @@ def test_chains_written_elsewhere_are_scored_as_they_are(
     asked = config(
         subjects=parse_subjects(["O5"], str(path)), traces=str(path), assays=("baselines", "early_answering")
     )
-    assert [(e.chains, e.texts) for e in estimate_audit(asked)] == [(6, 0)]
-    given, sampled = run_audit(asked, tmp_path / "run").read("scores"), whole.read("scores")
+    costs = estimate_audit(asked)
+    assert [(e.chains, e.texts) for e in costs] == [(6, 0)]
+    total, [work] = summarise_costs(costs), [e.work for e in costs]
+    assert (total["passes"], total["rows"]) == (6 * work.passes, 6 * work.rows)
+    assert (total["forwards"], total["plan_seconds"]) == (6 * work.forwards, 6 * work.plan_seconds)
+    assert total["peak_bytes"] == work.peak_bytes
+    json.dumps(total)
+    run = run_audit(asked, tmp_path / "run")
+    assert {key: (kept["passes"], kept["rows"] > work.rows) for key, kept in run.manifest["work"].items()} == {
+        f"{asked.subjects[0].key} {i}": (1, True) for i in range(len(run.manifest["work"]))
+    }
+    given, sampled = run.read("scores"), whole.read("scores")
     keys = ["question", "measure", "condition", "step"]
     both = given.merge(sampled, on=keys, how="left", suffixes=("", "_sampled"))
     assert len(both) == len(given) > 100

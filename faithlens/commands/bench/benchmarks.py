@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from faithlens.commands.bench import capture, grid, internals, kernels, sweep, throughput
+from faithlens.commands.bench import capture, grid, internals, kernels, long, sweep, throughput
 from faithlens.commands.bench.harness import BenchResult
 from faithlens.errors import check_choice
 from faithlens.model.model import Model
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[Model, int], BenchResult]] = {
     "internal": internals.measure,
     "throughput": throughput.measure,
     "kernels": kernels.measure,
+    "long": long.measure,
 }
 DEFAULT_BENCHMARKS = (
     "capture",

@@ -18,7 +18,6 @@ from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.condition import Condition
 from faithlens.plan.memory import plan_passes
-from faithlens.plan.plan import BUDGET
 
 WINDOW = 512  # tokens; fewer where the model reads fewer
 
@@ -81,7 +80,7 @@ def try_out_model(config: SweepConfig, member: Member, notify: Notify) -> Trial:
 
 
 def compute_held_out_loss(
-    model: Model, texts: Sequence[HeldOutText], *, budget: int = BUDGET, backend: Backend = "packed"
+    model: Model, texts: Sequence[HeldOutText], *, budget: int | None = None, backend: Backend = "packed"
 ) -> float:
     """The mean negative log-likelihood of `texts`, in nats per token; where nothing is given, a first token is.
 

@@ -83,13 +83,11 @@ def cut_blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, d
     return [make_block(tree, queries, start, stop, window, strip) for start, stop in split_queries(tree, queries)]
 
 
-def make_strip(
-    most_keys: int, window: int | None, dtype: torch.dtype, device: torch.device
-) -> Float[Tensor, "query key"]:
+def make_strip(most_keys: int, window: int | None, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "..."]:
     """The masks of all chains: each query sees itself and what is before it, and the last keys are the queries.
 
-    For example, chains of at most 2 queries and 3 keys: the mask of 2 queries and 3 keys is the last 3 of the columns
-    1 to 4, and that of 1 query and 3 keys is the first row of the columns 1 to 3::
+    For example, with blocks of 2 queries and at most 3 keys: the mask of 2 queries and 3 keys is the columns 2 to 4,
+    and that of 1 query and 3 keys is the first row of the columns 1 to 3::
 
         column     0    1    2    3    4
         query 0    o    o    o    o    .
@@ -107,7 +105,7 @@ def make_block(
     start: int,
     stop: int,
     window: int | None,
-    strip: Float[Tensor, "strip_query strip_key"],
+    strip: Float[Tensor, "..."],
 ) -> Block:
     """The block of the queries number `start` to `stop - 1`, with the keys that some of them see."""
     rows, n = queries[start:stop], stop - start

@@ -1,10 +1,12 @@
 """The benchmarks' rivals do the same work, times are compared round by round, and what is kept is what is shown."""
 
 import json
+import math
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import BARS, ON_A_GPU, README, bars, kept
@@ -159,3 +161,28 @@ def test_kernels_agree_on_a_tiny_model(monkeypatch: pytest.MonkeyPatch) -> None:
     result = kernels.measure(tiny("llama"), 1)
     assert {each.what for each in result.agreements} == {"tree_attention", "answer_logprobs", "divergence"}
     assert all(each.gap > 0 for each in result.agreements)
+
+
+def test_long_chains_are_answered_alike_and_their_growth_is_an_exponent() -> None:
+    """The second chain is longer than the context of 512 tokens."""
+    from faithlens.commands.bench import long
+
+    result = long.measure(tiny("llama"), 1, sizes=((200, 5), (600, 10)))
+    ratios = {each.what: each.values for each in result.comparisons}
+    assert [each.gap <= each.allowed for each in result.agreements] == [True] * 4
+    stem = len(make_full_trace(tiny("llama"), 1, 1, 1).pieces[-1].ids)
+    assert ratios["early answering / one forward, 200 tokens"] == [(200 + 6 * stem) / (200 + stem)]
+    assert ratios["knockouts / one forward, 600 tokens"] == [(600 + 11 * stem) / (600 + stem)]
+    low, high = (result.seconds[f"{long.LOOP}, {n} tokens"][0] for n in (200, 600))
+    assert ratios[f"growth of {long.LOOP}"][0] == pytest.approx(math.log(high / low) / math.log(3))
+
+
+def test_a_longer_context_keeps_the_weights() -> None:
+    from faithlens.commands.bench import long
+
+    model = tiny("llama")
+    longer = long.lengthen(model, 2000)
+    assert (model.context_length, longer.context_length) == (512, 2000)
+    assert long.lengthen(model, 500) is model
+    for mine, theirs in zip(longer.hf_model.parameters(), model.hf_model.parameters(), strict=True):
+        assert torch.equal(mine, theirs)

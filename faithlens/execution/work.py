@@ -1,0 +1,98 @@
+"""What a plan took: its passes, the time, and the most memory that the process had at once.
+
+On a CPU the memory is that of the whole process, with the weights (the kernel's high-water mark of resident memory,
+which `PeakMemory` sets back before it starts); on a GPU it is what torch has allocated there.
+"""
+
+import resource
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+
+import torch
+
+from faithlens.execution.cost import count_forwards
+from faithlens.execution.execute import Backend, execute
+from faithlens.model.model import Model
+from faithlens.plan.capture import Capture, Record
+from faithlens.plan.memory import estimate_peak_bytes
+from faithlens.plan.plan import Plan
+
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+RESET_PEAK = "5"  # what sets the high-water mark back to what is resident now (proc(5), clear_refs)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one plan took.
+
+    Attributes:
+        passes: packed rows that were run.
+        rows: tokens in them.
+        forwards: the work, in plain forwards of the longest condition.
+        plan_seconds: what it took to make the plan.
+        run_seconds: what it took to run it.
+        peak_bytes: the most memory, predicted before the run: what was in use, and what the largest pass holds.
+        measured_bytes: the most memory that was in use during the run.
+    """
+
+    passes: int
+    rows: int
+    forwards: float
+    plan_seconds: float
+    run_seconds: float
+    peak_bytes: int
+    measured_bytes: int
+
+
+class PeakMemory:
+    """The most memory in use within a `with` block, in bytes."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.before_bytes = self.peak_bytes = 0
+
+    def __enter__(self) -> "PeakMemory":
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+            self.before_bytes = torch.cuda.memory_allocated(self.device)
+        else:
+            with suppress(OSError):  # where that is not allowed, the mark is that of the process's whole life
+                RESET.write_text(RESET_PEAK)
+            self.before_bytes = read_status("VmRSS")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        is_cuda = self.device.type == "cuda"
+        self.peak_bytes = torch.cuda.max_memory_allocated(self.device) if is_cuda else read_status("VmHWM")
+
+
+def read_status(name: str) -> int:
+    """A size of this process in bytes, as the kernel counts it: "VmRSS" now, or "VmHWM" at most."""
+    if STATUS.exists():
+        fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+        return int(fields[name].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
+
+
+def execute_with_work(
+    model: Model, plan: Plan, capture: Capture = Capture(), *, backend: Backend = "packed"
+) -> tuple[list[Record], Work]:
+    """The records of `execute`, and what they took."""
+    start = perf_counter()
+    with PeakMemory(model.device) as memory:
+        records = execute(model, plan, capture, backend=backend)
+    needed = max((estimate_peak_bytes(model, plan, packed, capture) for packed in plan.passes), default=0)
+    return records, Work(
+        passes=len(plan.passes),
+        rows=plan.tokens,
+        forwards=count_forwards(model, plan) if plan.conditions else 0.0,
+        plan_seconds=plan.seconds,
+        run_seconds=perf_counter() - start,
+        peak_bytes=memory.before_bytes + needed,
+        measured_bytes=memory.peak_bytes,
+    )

@@ -1,0 +1,36 @@
+"""What a plan took, and how much memory: predicted and measured."""
+
+import numpy as np
+import torch
+
+from faithlens.execution.execute import execute
+from faithlens.execution.work import PeakMemory, execute_with_work
+from faithlens.model.trace import Piece
+from faithlens.plan.condition import Condition
+from faithlens.plan.memory import plan_passes
+from tests.conftest import tiny
+
+CLEAN = Condition("clean", (Piece("prompt", tuple(range(10, 40))), Piece("stem", (1, 2))), ((7,), (8,)))
+CUT = Condition("cut", (Piece("prompt", tuple(range(10, 30))), Piece("stem", (1, 2))), ((7,), (8,)))
+
+
+def test_the_most_memory_is_measured_even_if_it_was_given_back() -> None:
+    with PeakMemory(torch.device("cpu")) as memory:
+        held = np.ones(1 << 25)  # 256 MiB
+        del held
+    assert memory.peak_bytes - memory.before_bytes > 200 * 2**20
+    with PeakMemory(torch.device("cpu")) as later:
+        pass
+    assert later.peak_bytes <= memory.peak_bytes
+
+
+def test_work_is_that_of_the_plan_and_its_peak_is_predicted() -> None:
+    model = tiny("llama")
+    plan = plan_passes(model, [CLEAN, CUT])
+    execute(model, plan)  # the first use loads code, which takes memory too
+    records, work = execute_with_work(model, plan)
+    assert [record.condition.name for record in records] == ["clean", "cut"]
+    assert (work.passes, work.rows) == (1, 32 + 2)
+    assert work.forwards == 34 / 32
+    assert 0 < work.plan_seconds == plan.seconds
+    assert abs(work.peak_bytes / work.measured_bytes - 1) < 0.2
