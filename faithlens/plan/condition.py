@@ -375,7 +375,12 @@ class Condition:
         return start, n_tokens if reader in (ANSWER, last) else stop
 
     def list_stretches(self, structure: Structure, tail: Sequence[int] = ()) -> list[Stretch]:
-        """The stretches of the sequence and of an option's `tail`, in order."""
+        """The stretches of the sequence, in order.
+
+        Args:
+            structure: the edges that the model was trained without.
+            tail: tokens of an option after the sequence.
+        """
         n = self.n_tokens + len(tail)
         hidden = structure.list_stretches(self.ids + tuple(tail)) if structure.forbidden else [(0, n, ())]
         placed = [(*self._locate_edit(edit, n), self._mark_edit(edit)) for edit in map(self.complete, self.edits)]
