@@ -128,7 +128,7 @@ def count_mask_bytes(packed: PackedPass) -> int:
 
 def count_captured_bytes(model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> int:
     """The bytes of what is read of a pass: numbers of each layer, head, reader and piece, and raw activations."""
-    heads, d_model = model.n_heads, model.hf_model.config.get_text_config().hidden_size
+    heads, d_model = model.n_heads, get_text_config(model.hf_model).hidden_size
     readings, activations, pieces = 0, 0, 0
     for placed in packed.placements:
         condition = plan.conditions[placed.index]
