@@ -390,7 +390,7 @@ class Condition:
         for start, stop, marks in placed:
             for i in range(bisect_left(ends, start), bisect_left(ends, stop)):
                 own[i].extend(marks)
-        out, sections = [], iter(hidden)
+        out, sections = list[Stretch](), iter(hidden)
         section = next(sections)
         for start, stop, edited in zip(ends, ends[1:], own, strict=False):
             while start >= section[1]:

@@ -164,7 +164,7 @@ def read_group_limits() -> list[int]:
         for root in (CGROUPS, CGROUPS / "memory"):
             inner = root / path.lstrip("/")
             folders |= {inner, *(parent for parent in inner.parents if parent.is_relative_to(CGROUPS))}
-    out = []
+    out = list[int]()
     for folder in folders:
         for most, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
             limit, usage = (read_number(folder / name) for name in (most, used))
