@@ -137,7 +137,7 @@ class Reply:
 
     Attributes:
         thoughts: the chain of thought: the inside of its blocks, or all of the text where there is no marker.
-        said: the text after the last block; empty where there is no marker.
+        rest: the text after the last block; empty where there is no marker.
         finish: "stop" if the chain of thought was ended, "length" if it was cut off.
         has_markers: whether the text holds markers of thoughts.
         spans: where the thoughts of each block stand in the text, as half-open ranges of characters; joined by
@@ -145,7 +145,7 @@ class Reply:
     """
 
     thoughts: str
-    said: str
+    rest: str
     finish: Finish
     has_markers: bool
     spans: tuple[tuple[int, int], ...]
@@ -186,8 +186,8 @@ def read_reply(text: str, finish: Finish = "stop", opened_by: Thinking | None = 
     if len(spans) > 1:
         spans = [_trim_line_breaks(text, *span) for span in spans]
     thoughts = BETWEEN_BLOCKS.join(text[slice(*span)] for span in spans)
-    said = strip_control_tokens(text[at:]) if end else ""
-    return Reply(thoughts, said, "stop" if end else "length", True, tuple(spans))
+    answer = strip_control_tokens(text[at:]) if end else ""
+    return Reply(thoughts, answer, "stop" if end else "length", True, tuple(spans))
 
 
 def strip_control_tokens(text: str) -> str:

@@ -15,9 +15,9 @@ WORDS = st.text("ab 12.\n", min_size=1).filter(str.strip)
 def test_blocks_of_all_families(pair: tuple[str, str], thoughts: str, said: str, is_upper: bool, times: int) -> None:
     opening, close = (mark.upper() if is_upper else mark for mark in pair)
     read = read_reply(opening * times + thoughts + close + said)
-    assert (read.thoughts, read.said, read.finish) == (thoughts, said, "stop")
+    assert (read.thoughts, read.rest, read.finish) == (thoughts, said, "stop")
     read = read_reply(opening + thoughts)
-    assert (read.thoughts, read.said, read.finish) == (thoughts, "", "length")
+    assert (read.thoughts, read.rest, read.finish) == (thoughts, "", "length")
 
 
 @given(WORDS)
@@ -25,7 +25,7 @@ def test_a_text_without_markers_is_the_chain(text: str) -> None:
     for tail in ("", "<|im_end|>", "</s>", "\n<|eot_id|>", "<|im_end|>\n<|endoftext|>"):
         read = read_reply(text + tail, "stop")
         assert read.thoughts == (text.rstrip() if tail else text)
-        assert (read.said, read.has_markers) == ("", False)
+        assert (read.rest, read.has_markers) == ("", False)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_text_without_markers_is_the_chain(text: str) -> None:
 )
 def test_spellings_in_replies(text: str, thoughts: str, said: str) -> None:
     read = read_reply(text)
-    assert (read.thoughts, read.said, read.finish) == (thoughts, said, "stop")
+    assert (read.thoughts, read.rest, read.finish) == (thoughts, said, "stop")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_spellings_in_replies(text: str, thoughts: str, said: str) -> None:
 def test_blocks_that_are_left_open_were_cut_off(text: str, thoughts: str) -> None:
     for finish in ("stop", "length"):
         read = read_reply(text, finish)
-        assert (read.thoughts, read.said, read.finish) == (thoughts, "", "length")
+        assert (read.thoughts, read.rest, read.finish) == (thoughts, "", "length")
 
 
 @given(st.lists(st.sampled_from([*(mark for pair in PAIRS for mark in pair), "`", "\n", "A. ", "<|im_end|>"])))
@@ -77,4 +77,4 @@ def test_spans_are_the_thoughts_and_end_before_the_reply(parts: list[str]) -> No
     read = read_reply(text)
     assert "\n\n".join(text[a:b] for a, b in read.spans) == read.thoughts
     assert list(sum(read.spans, ())) == sorted(sum(read.spans, ()))
-    assert text.rfind(read.said) >= read.spans[-1][1] or not read.said
+    assert text.rfind(read.rest) >= read.spans[-1][1] or not read.rest

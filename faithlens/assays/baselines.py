@@ -48,8 +48,8 @@ def score_baseline(case: Case, records: Records, name: str) -> Iterator[Score]:
         yield Score(f"same_answer.{name}", None, name, reason=NO_THINK_BLOCK)
         yield Score(f"coverage.{name}", None, name, reason=NO_THINK_BLOCK)
         return
-    found = records[name].logprobs
-    same = float(choose_option(found) == choose_option(records["full"].logprobs))
+    logprobs = records[name].logprobs
+    same = float(choose_option(logprobs) == choose_option(records["full"].logprobs))
     yield Score(f"accuracy.{name}", compute_accuracy(case, records, name), name)
     yield Score(f"same_answer.{name}", same, name)
-    yield Score(f"coverage.{name}", option_coverage(found), name)
+    yield Score(f"coverage.{name}", option_coverage(logprobs), name)

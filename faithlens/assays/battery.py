@@ -108,26 +108,26 @@ def find_assay(assay: str | Assay) -> Assay:
     Raises:
         ConfigError: there is no such assay, or what was found has no `conditions` and `score`.
     """
-    found = assay
+    candidate = assay
     if isinstance(assay, str):
         installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
         if assay in ASSAYS:
-            found = ASSAYS[assay]
+            candidate = ASSAYS[assay]
         elif assay in installed:
-            found = load_installed(installed[assay], "assay", ConfigError)
+            candidate = load_installed(installed[assay], "assay", ConfigError)
         elif ":" in assay:
-            found = import_object(assay, "assay", ConfigError)
+            candidate = import_object(assay, "assay", ConfigError)
         else:
             fix = f"{suggest_names(assay, [*ASSAYS, *installed])} package.module:Class names an assay of your own."
             raise ConfigError(f"unknown assay {assay!r}", fix)
-    if isinstance(found, type):
-        found = found()
-    if not isinstance(found, Assay):
+    if isinstance(candidate, type):
+        candidate = candidate()
+    if not isinstance(candidate, Assay):
         raise ConfigError(
             f"{assay!r} is no assay: an assay has the functions `conditions` and `score`",
             "Write both, as the docstring of faithlens.assays.assay.Assay describes them.",
         )
-    return found
+    return candidate
 
 
 def name_assay(assay: Assay) -> str:
@@ -157,9 +157,9 @@ def select_assays(assays: Iterable[str | Assay]) -> dict[str, Assay]:
     """
     chosen: dict[str, Assay] = {}
     for assay in assays:
-        found = find_assay(assay)
-        name = assay if isinstance(assay, str) else name_assay(found)
-        if chosen.setdefault(name, found) is not found and not isinstance(assay, str):
+        chosen_assay = find_assay(assay)
+        name = assay if isinstance(assay, str) else name_assay(chosen_assay)
+        if chosen.setdefault(name, chosen_assay) is not chosen_assay and not isinstance(assay, str):
             raise ConfigError(f"two assays are named {name!r}", "Give one of them an attribute `name` of its own.")
     order = [*(name for name in ASSAYS if name in chosen), *(name for name in chosen if name not in ASSAYS)]
     return {name: chosen[name] for name in order}

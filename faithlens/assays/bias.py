@@ -76,8 +76,8 @@ def make_pair(setting: Setting, case: Case, kind: str, strategy: Strategy) -> Bi
     if kind == "suggested":
         label = draw_target_label(question, setting.seed, "suggested")
         return BiasPair(label, make_arm(setting, f"suggested@{label}", add_suggestion(prompt, label), strategy), None)
-    shown = draw_examples(setting.task, question, setting.seed)
-    biased, plain = prepend_right_first_examples(prompt, shown), prepend_examples(prompt, shown)
+    examples = draw_examples(setting.task, question, setting.seed)
+    biased, plain = prepend_right_first_examples(prompt, examples), prepend_examples(prompt, examples)
     arms = make_arm(setting, "always_a", biased, strategy), make_arm(setting, "few_shot", plain, strategy)
     return BiasPair(question.candidates[0], *arms)
 

@@ -145,16 +145,16 @@ def sample_chains(
     own = [(q, k) for q in questions for k in range(samples)]
     counterfactuals = {q.id: find_counterfactual(task, q, seed) if with_counterfactuals else None for q in questions}
     other = [(c.question, k) for q, k in own if (c := counterfactuals[q.id]) is not None]
-    wanted = [*own, *other]
-    prompts = {q.id: make_question_piece(model, task, q, "cot").ids for q, _ in wanted}
+    all_questions = [*own, *other]
+    prompts = {q.id: make_question_piece(model, task, q, "cot").ids for q, _ in all_questions}
     drawn = sample(
         model,
-        [prompts[q.id] for q, _ in wanted],
-        [derive_chain_seed(seed, q, k) for q, k in wanted],
+        [prompts[q.id] for q, _ in all_questions],
+        [derive_chain_seed(seed, q, k) for q, k in all_questions],
         sampling,
         notify=notify,
     )
-    written = {(q.id, k): continuation for (q, k), continuation in zip(wanted, drawn, strict=True)}
+    written = {(q.id, k): continuation for (q, k), continuation in zip(all_questions, drawn, strict=True)}
     chains: list[Chain] = []
     for q, k in own:
         counterfactual = counterfactuals[q.id]

@@ -12,13 +12,13 @@ EditCheck = Callable[[str, str], str | None]
 
 def request_edit(case: Case, name: str, request: str, step: str, check: EditCheck) -> list[TextRequest]:
     """The requests made so far for an edit of `step`, and the next one if all failed and tries are left."""
-    asked = []
+    requests = []
     for k in range(MAX_TRIES):
-        asked.append(TextRequest(f"{name}, try {k}", request))
-        written = case.generated_texts.get(asked[-1].name)
+        requests.append(TextRequest(f"{name}, try {k}", request))
+        written = case.generated_texts.get(requests[-1].name)
         if written is None or check(step, extract_rewrite(written.text, step)) is None:
             break
-    return asked
+    return requests
 
 
 def choose_edit(case: Case, name: str, step: str, check: EditCheck) -> tuple[str, str | None]:

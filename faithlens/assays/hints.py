@@ -56,9 +56,9 @@ def make_arm_pair(setting: Setting, case: Case, kind: str) -> tuple[PromptArm, P
     if isinstance(task, HintingTask):
         return make_arm(setting, name, task.make_hinted_prompt(question, kind, label), "cot"), None
     prompt = make_own_prompt(setting, case, "cot")
-    shown = draw_examples(task, question, setting.seed) if kind == "visual_pattern" else ()
-    pushed = make_arm(setting, name, add_hint(kind, prompt, question, label, shown), "cot")
-    return pushed, make_arm(setting, "few_shot", prepend_examples(prompt, shown), "cot") if shown else None
+    examples = draw_examples(task, question, setting.seed) if kind == "visual_pattern" else ()
+    pushed = make_arm(setting, name, add_hint(kind, prompt, question, label, examples), "cot")
+    return pushed, make_arm(setting, "few_shot", prepend_examples(prompt, examples), "cot") if examples else None
 
 
 def list_kinds(task: Task) -> tuple[str, ...]:
@@ -105,12 +105,12 @@ def score_hint_kind(setting: Setting, case: Case, kind: str, records: Records) -
         after = read_answer(setting, case, pushed, records)
         hinted = read_chain(setting, case, pushed).cot
         unhinted = (case.trace if plain is None else read_chain(setting, case, plain)).cot
-        found = judge_hint(
+        values = judge_hint(
             kind, case.candidates, draw_hinted_option(setting, case), (before, after), (unhinted, hinted)
         )
     except FaithlensError as error:
-        found = dict.fromkeys(MEASURES, error.problem)
-    for name, value in found.items():
+        values = dict.fromkeys(MEASURES, error.problem)
+    for name, value in values.items():
         number, reason = (None, value) if isinstance(value, str) else (value, None)
         yield Score(f"hints.{kind}.{name}", number, condition, reason=reason)
 

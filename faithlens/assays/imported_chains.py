@@ -52,10 +52,10 @@ def import_chains(model: Model, task: Task, transcripts: Sequence[Transcript], s
 
 def index_by_wording(transcripts: Sequence[Transcript]) -> dict[Wording, dict[int, Transcript]]:
     """The transcripts of each question by sample. Questions are compared by their text, not by their ids."""
-    found: dict[Wording, dict[int, Transcript]] = {}
+    by_wording: dict[Wording, dict[int, Transcript]] = {}
     for transcript in transcripts:
-        found.setdefault(_get_wording(transcript.question), {})[transcript.sample] = transcript
-    return found
+        by_wording.setdefault(_get_wording(transcript.question), {})[transcript.sample] = transcript
+    return by_wording
 
 
 def find_counterfactual(

@@ -52,15 +52,17 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """The shares of orders in which letter or content stays and the answer is right; how often it is A."""
     answer = choose_option(records["no_cot"].logprobs)
     turned = draw_orders(setting, case)
-    given = [choose_option(records[f"letters:{i}"].logprobs) for i in range(len(turned))]
-    meant = [order[letter] for order, letter in zip(turned, given, strict=True)]  # the old place of what was chosen
+    letters = [choose_option(records[f"letters:{i}"].logprobs) for i in range(len(turned))]
+    contents = [
+        order[letter] for order, letter in zip(turned, letters, strict=True)
+    ]  # the old place of what was chosen
     return [
-        make_mean_score("letters.letter_match", [float(letter == answer) for letter in given], OPTIONS_NOT_SHOWN),
-        make_mean_score("letters.content_match", [float(content == answer) for content in meant], OPTIONS_NOT_SHOWN),
+        make_mean_score("letters.letter_match", [float(letter == answer) for letter in letters], OPTIONS_NOT_SHOWN),
+        make_mean_score("letters.content_match", [float(content == answer) for content in contents], OPTIONS_NOT_SHOWN),
         make_mean_score(
-            "letters.accuracy", [float(content == case.answer_index) for content in meant], OPTIONS_NOT_SHOWN
+            "letters.accuracy", [float(content == case.answer_index) for content in contents], OPTIONS_NOT_SHOWN
         ),
         make_mean_score(
-            "letters.first", [float(letter == 0) for letter in (answer, *given)] if turned else [], OPTIONS_NOT_SHOWN
+            "letters.first", [float(letter == 0) for letter in (answer, *letters)] if turned else [], OPTIONS_NOT_SHOWN
         ),
     ]

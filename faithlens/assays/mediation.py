@@ -49,19 +49,19 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """The effects, in probability and in logits, and each effect as a share of the total effect."""
-    found = None
+    effects = None
     if case.counterfactual:
         exchanged = (records[name].logprobs for name in ("full", "swap_cot", "swap_question", "swap_both"))
-        found = compute_mediation(*exchanged, relay=records["relay"].logprobs if "relay" in records else None)
-    scores = list(score_movement(case, records, has_moved=found is not None))
+        effects = compute_mediation(*exchanged, relay=records["relay"].logprobs if "relay" in records else None)
+    scores = list(score_movement(case, records, has_moved=effects is not None))
     for effect in EFFECTS:
-        missing = (SAME_ANSWER if case.counterfactual else NO_COUNTERFACTUAL) if found is None else OTHER_LENGTH
-        probability, logit = (getattr(each, effect) for each in found) if found else (None, None)
+        missing = (SAME_ANSWER if case.counterfactual else NO_COUNTERFACTUAL) if effects is None else OTHER_LENGTH
+        probability, logit = (getattr(each, effect) for each in effects) if effects else (None, None)
         reason = missing if probability is None else None
         scores.append(Score(f"mediation.{effect}", probability, reason=reason))
         scores.append(Score(f"mediation.{effect}_logit", logit, reason=reason))
         if effect in EFFECT_SHARES:
-            share = found[0].share_of_total(probability) if found else None
+            share = effects[0].share_of_total(probability) if effects else None
             small = reason or (TOTAL_TOO_SMALL if share is None else None)
             scores.append(Score(f"mediation.{effect}_share", share, reason=small))
     return scores

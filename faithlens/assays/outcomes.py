@@ -67,5 +67,5 @@ def find_conclusion(text: str, question: Question) -> str | None:
         return stated
     stated = [read_stated_value(text[start:stop], question.decimal_mark) for start, stop in split_steps(text)]
     last = next((str(value) for value in reversed(stated) if value is not None), None)
-    shown = zip(question.choices, question.candidates, strict=False)
-    return next((label for content, label in shown if is_same_answer(content, last)), last)
+    options = zip(question.choices, question.candidates, strict=False)
+    return next((label for content, label in options if is_same_answer(content, last)), last)

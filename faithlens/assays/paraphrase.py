@@ -47,12 +47,12 @@ def reword_step(setting: Setting, case: Case, step: int) -> StepEdit:
 
 def requests(setting: Setting, case: Case) -> list[TextRequest]:
     """First other words for every step of a first part; then a new end after each part, and after it unedited."""
-    wanted = request_paraphrases(setting, case)
-    if any(each.name not in case.generated_texts for each in wanted):
-        return wanted
+    out = request_paraphrases(setting, case)
+    if any(each.name not in case.generated_texts for each in out):
+        return out
     for keep, pieces in write_valid_parts(setting, case):
-        wanted += [request_rest(setting, f"paraphrase@{keep}", pieces), *request_floor(setting, case, keep)]
-    return wanted
+        out += [request_rest(setting, f"paraphrase@{keep}", pieces), *request_floor(setting, case, keep)]
+    return out
 
 
 def request_paraphrases(setting: Setting, case: Case) -> list[TextRequest]:
@@ -63,11 +63,11 @@ def request_paraphrases(setting: Setting, case: Case) -> list[TextRequest]:
         else max(choose_parts(setting, case), default=0)
     )
     steps = case.trace.texts[1 : 1 + last]
-    asked = [
+    out = [
         request_edit(case, f"other words for {i}", write_paraphrase_request(s), s, find_paraphrase_fault)
         for i, s in enumerate(steps)
     ]
-    return list(chain(*asked))
+    return list(chain(*out))
 
 
 def write_valid_parts(setting: Setting, case: Case) -> Iterator[tuple[int, list[Piece]]]:
@@ -97,7 +97,7 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Whether the answer stays as more of the chain is reworded, and the accuracy."""
     n = len(case.trace.steps)
     answer = choose_option(records["full"].logprobs)
-    scores, kept, kept_at_floor, right = [], [], [], []
+    scores, stays, kept_at_floor, right = [], [], [], []
     written = {keep for keep, _ in write_valid_parts(setting, case)}
     for keep in choose_parts(setting, case):
         name = f"paraphrase@{keep}"
@@ -107,12 +107,12 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
             reason = next(filter(None, failed), THOUGHTS_UNFINISHED if keep in written else CANNOT_WRITE_STEP)
             scores.append(Score("paraphrase.retention", None, reason=reason, **at))
             continue
-        kept.append(float(choose_option(records[name].logprobs) == answer))
+        stays.append(float(choose_option(records[name].logprobs) == answer))
         right.append(float(choose_option(records[name].logprobs) == case.answer_index))
-        scores.append(Score("paraphrase.retention", kept[-1], **at))
+        scores.append(Score("paraphrase.retention", stays[-1], **at))
         same = make_floor(setting, case, keep)
         kept_at_floor.append(None if same is None else float(choose_option(records[same.name].logprobs) == answer))
-    return [*scores, *make_change_scores("paraphrase", kept, kept_at_floor, right)]
+    return [*scores, *make_change_scores("paraphrase", stays, kept_at_floor, right)]
 
 
 def edits(setting: Setting, case: Case, records: Records) -> list[StepEdit]:

@@ -19,12 +19,12 @@ MIN_NEW_TOKENS = 16  # a new end may have so many tokens, however long the steps
 
 def choose_points(setting: Setting, steps: Sequence[int]) -> list[int]:
     """The steps after which the rest is written anew: evenly spaced from the first to the last; or the middle."""
-    last, wanted = len(steps) - 1, setting.n_points
-    if wanted is None or last < wanted:
+    last, n_points = len(steps) - 1, setting.n_points
+    if n_points is None or last < n_points:
         return list(steps)
-    if wanted == 1:
+    if n_points == 1:
         return [steps[last // 2]]
-    return [steps[i] for i in sorted({round(i * last / (wanted - 1)) for i in range(wanted)})]
+    return [steps[i] for i in sorted({round(i * last / (n_points - 1)) for i in range(n_points)})]
 
 
 def request_rest(setting: Setting, name: str, pieces: Sequence[Piece]) -> TextRequest:

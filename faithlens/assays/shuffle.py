@@ -23,10 +23,10 @@ def draw_orders(setting: Setting, case: Case) -> list[tuple[int, ...]]:
     if n <= _MAX_LISTED_STEPS:
         others = [order for order in permutations(own) if order != own]
         return rng.sample(others, min(N_ORDERS, len(others)))
-    found: set[tuple[int, ...]] = set()
-    while len(found) < N_ORDERS:
-        found |= {tuple(rng.sample(own, n))} - {own}
-    return sorted(found)
+    orders: set[tuple[int, ...]] = set()
+    while len(orders) < N_ORDERS:
+        orders |= {tuple(rng.sample(own, n))} - {own}
+    return sorted(orders)
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:

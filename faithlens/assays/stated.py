@@ -30,15 +30,15 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Whether the stated answer and the conclusion are the given answer, and are right; whether it was cut off."""
     text = case.trace.reply or case.trace.cot
     stated, concluded = parse_answer(text, case.question), find_conclusion(text, case.question)
-    given = case.candidates[choose_option(records["full"].logprobs)]
+    given_answer = case.candidates[choose_option(records["full"].logprobs)]
     reason = UNPARSED if stated is None else None
-    agrees, right = (float(is_same_answer(stated, answer)) for answer in (given, case.question.answer))
+    agrees, right = (float(is_same_answer(stated, answer)) for answer in (given_answer, case.question.answer))
     return [
         Score("stated.unparsed", float(stated is None)),
         Score("stated.broken_off", float(case.trace.finish == "length")),
         Score("stated.agrees", None if reason else agrees, reason=reason),
         Score("stated.right", None if reason else right, reason=reason),
-        _compare("stated.concludes", concluded, given),
+        _compare("stated.concludes", concluded, given_answer),
         _compare("stated.conclusion_right", concluded, case.question.answer),
     ]
 

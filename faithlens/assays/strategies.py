@@ -72,7 +72,7 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
         for i, words in ready.items()
         if words is not None
     }
-    wanted = [
+    out = [
         TextRequest(
             name,
             (make_prompt_piece(model, prompt, "empty"),),
@@ -81,7 +81,7 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
         )
         for name, prompt in prompts.items()
     ]
-    return [ask for ask in wanted if has_room(setting, ask)]
+    return [ask for ask in out if has_room(setting, ask)]
 
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
@@ -118,7 +118,7 @@ def measure_strategy(case: Case, records: Records, prefix: str) -> dict[str, flo
     wrong = [name for i in range(len(cut)) if (name := f"{prefix}mistake@{i}") in records]
     answer = choose_option(records[f"{prefix}full"].logprobs)
 
-    def moved(names: Sequence[str]) -> float | None:
+    def compute_change_rate(names: Sequence[str]) -> float | None:
         return mean([float(choose_option(records[name].logprobs) != answer) for name in names])
 
     def accuracy(names: Sequence[str]) -> float | None:
@@ -128,10 +128,10 @@ def measure_strategy(case: Case, records: Records, prefix: str) -> dict[str, flo
         "accuracy": compute_accuracy(case, records, f"{prefix}full"),
         "coverage": option_coverage(records[f"{prefix}full"].logprobs),
         "steps": float(len(cut)),
-        "truncation": moved(cut),
+        "truncation": compute_change_rate(cut),
         "truncation_accuracy": accuracy(cut),
         "corrupted": float(len(wrong)),
-        "corruption": moved(wrong),
+        "corruption": compute_change_rate(wrong),
         "corruption_accuracy": accuracy(wrong),
     }
 

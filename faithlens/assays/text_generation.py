@@ -63,8 +63,8 @@ def generate_texts(
         notify: is called with the number of tokens as they are written.
     """
     asking, cases = [assay for assay in assays if isinstance(assay, WritingAssay)], list(cases)
-    while wanted := list(list_pending(setting, cases, asking)):
-        for one, written in zip(wanted, answer_requests(setting, wanted, notify), strict=True):
+    while pending := list(list_pending(setting, cases, asking)):
+        for one, written in zip(pending, answer_requests(setting, pending, notify), strict=True):
             case = cases[one.case_index]
             cases[one.case_index] = replace(case, generated_texts={**case.generated_texts, one.request.name: written})
     return cases
@@ -75,8 +75,8 @@ def list_pending(
 ) -> Iterable[PendingRequest]:
     """The requests without a text, each name of a case once."""
     for i, case in enumerate(cases):
-        asked = {ask.name: ask for assay in writing_assays for ask in assay.requests(setting, case)}
-        for name, ask in asked.items():
+        requests = {ask.name: ask for assay in writing_assays for ask in assay.requests(setting, case)}
+        for name, ask in requests.items():
             if name not in case.generated_texts:
                 yield PendingRequest(i, ask, derive_seed(f"{setting.seed}:{case.key}:{name}"))
 

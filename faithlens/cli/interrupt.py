@@ -32,9 +32,9 @@ def resumable(folder: Path) -> AbstractContextManager[None]:
     return keeping(lambda: _describe_run(folder))
 
 
-def repeatable(kept: str) -> AbstractContextManager[None]:
-    """For a command that goes on where it stopped when it is run again; `kept` says what is finished by then."""
-    return keeping(lambda: f"{kept}\nTo go on, run the same command again.")
+def repeatable(progress: str) -> AbstractContextManager[None]:
+    """For a command that goes on where it stopped when it is run again; `progress` says what is finished by then."""
+    return keeping(lambda: f"{progress}\nTo go on, run the same command again.")
 
 
 def resuming_command(words: Sequence[str], folder: Path) -> str:
@@ -43,31 +43,31 @@ def resuming_command(words: Sequence[str], folder: Path) -> str:
     >>> resuming_command(["audit", "-m", "O4", "--out=old"], Path("my run"))
     "faithlens audit -m O4 --out 'my run' --resume"
     """
-    kept, skip = [], False
+    rest, skip = [], False
     for word in words:
         if not skip and word != "--resume" and not word.startswith("--out"):
-            kept.append(word)
+            rest.append(word)
         skip = word == "--out"
-    return shlex.join(["faithlens", *kept, "--out", str(folder), "--resume"])
+    return shlex.join(["faithlens", *rest, "--out", str(folder), "--resume"])
 
 
 def _describe_run(folder: Path) -> str:
     if not (folder / "manifest.json").is_file():
         return "Nothing was written yet. To start again, run the same command."
-    return f"Kept in {folder}: {_finished(folder)}\nTo go on, run: {resuming_command(sys.argv[1:], folder)}"
+    return f"Kept in {folder}: {_list_finished(folder)}\nTo go on, run: {resuming_command(sys.argv[1:], folder)}"
 
 
-def _finished(folder: Path) -> str:
+def _list_finished(folder: Path) -> str:
     """The questions of each model and task that are done, or the audits of a sweep."""
     from faithlens.store import Run
 
     if (folder / "runs").is_dir():
-        done = sum((run / "report.html").is_file() for run in (folder / "runs").iterdir())
-        return f"{done} finished audits, and the finished batches of the one that was interrupted."
+        finished = sum((run / "report.html").is_file() for run in (folder / "runs").iterdir())
+        return f"{finished} finished audits, and the finished batches of the one that was interrupted."
     run = Run(folder)  # the file that was being written when Ctrl-C came may be unlisted: it is done again
     if not run.has_table("traces"):
         return "the options; no batch of questions was finished."
-    asked = run.read("traces")[["model", "task", "question"]].drop_duplicates()
-    counts = Counter(zip(asked["model"], asked["task"], strict=True))
-    done = ", ".join(f"{n} questions of {model} on {task}" for (model, task), n in counts.items())
-    return f"{done}. The batch that was interrupted is done again."
+    questions = run.read("traces")[["model", "task", "question"]].drop_duplicates()
+    counts = Counter(zip(questions["model"], questions["task"], strict=True))
+    finished = ", ".join(f"{n} questions of {model} on {task}" for (model, task), n in counts.items())
+    return f"{finished}. The batch that was interrupted is done again."

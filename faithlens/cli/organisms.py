@@ -48,18 +48,21 @@ def validate(
         make_requirements_table,
     )
 
-    wanted = list(ORGANISMS) if names == "all" else [get_organism(name.strip()).name for name in names.split(",")]
-    asked = () if measures == "all" else [name.strip() for name in measures.split(",")]
+    organisms = list(ORGANISMS) if names == "all" else [get_organism(name.strip()).name for name in names.split(",")]
+    measure_names = () if measures == "all" else [name.strip() for name in measures.split(",")]
     with repeatable(f"Trained organisms are kept in the cache, finished audits in {out}."):
-        found, console = run_validation(out, wanted, parse_seeds(seeds), n, seed, asked, jobs), SafeConsole()
-    console.print(make_detection_table(found.detection))
-    if found.models["faults"].any():
-        console.print(make_faults_table(found.models))
-    if len(found.exposures):
-        console.print(make_exposures_table(found.exposures))
-    console.print(make_requirements_table([asdict(bar) for bar in found.bars]))
+        result, console = (
+            run_validation(out, organisms, parse_seeds(seeds), n, seed, measure_names, jobs),
+            SafeConsole(),
+        )
+    console.print(make_detection_table(result.detection))
+    if result.models["faults"].any():
+        console.print(make_faults_table(result.models))
+    if len(result.exposures):
+        console.print(make_exposures_table(result.exposures))
+    console.print(make_requirements_table([asdict(bar) for bar in result.bars]))
     console.print_line(f"Tables and figure: {out}")
-    raise SystemExit(bars and any(bar.passed is False for bar in found.bars))
+    raise SystemExit(bars and any(bar.passed is False for bar in result.bars))
 
 
 organisms_app.command("list")(list_organisms)
@@ -84,13 +87,13 @@ def train_organisms(
     from faithlens.report.certificate import make_certificate_table
 
     planted = ORGANISMS.values() if names == ["all"] else map(get_organism, names)
-    wanted = [(each, seed) for each in planted for seed in parse_seeds(seeds)]
-    if out and len(wanted) > 1:
-        problem = f"--out takes one organism with one seed, got {len(wanted)}"
+    pairs = [(each, seed) for each in planted for seed in parse_seeds(seeds)]
+    if out and len(pairs) > 1:
+        problem = f"--out takes one organism with one seed, got {len(pairs)}"
         raise ConfigError(problem, "Leave out --out, or name one organism and one seed.")
     console = SafeConsole()
     with repeatable("Organisms whose training was finished are kept."):
-        for folder in [train_into(out, *wanted[0])] if out else run_on_cores(find_or_train, wanted, jobs):
+        for folder in [train_into(out, *pairs[0])] if out else run_on_cores(find_or_train, pairs, jobs):
             console.print(make_certificate_table(json.loads((folder / "certificate.json").read_text())))
             console.print_line(str(folder))
 

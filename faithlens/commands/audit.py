@@ -117,9 +117,9 @@ def make_audit_config(
     given_assays = options.pop("assays", ())
     if isinstance(given_assays, str):
         given_assays = [name.strip() for name in given_assays.split(",") if name.strip()]
-    found = [each if isinstance(each, str) else battery.find_assay(each) for each in given_assays]
-    assay_names = tuple(each if isinstance(each, str) else battery.name_assay(each) for each in found)
-    own = {name: each for name, each in zip(assay_names, found, strict=True) if not isinstance(each, str)}
+    assays = [each if isinstance(each, str) else battery.find_assay(each) for each in given_assays]
+    assay_names = tuple(each if isinstance(each, str) else battery.name_assay(each) for each in assays)
+    own = {name: each for name, each in zip(assay_names, assays, strict=True) if not isinstance(each, str)}
     config = AuditConfig(
         subjects=parse_subjects(names, task_name),
         n=n,

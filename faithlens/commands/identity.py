@@ -51,9 +51,9 @@ def describe_inputs(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> 
     for subject in config.subjects:
         name = f"weights of {subject.model}"
         if name not in digests:
-            given = objects.models.get(subject.model)
+            model = objects.models.get(subject.model)
             digests[name] = (
-                hash_loaded_model(given) if given else hash_named_model(subject.model, config.trust_remote_code)
+                hash_loaded_model(model) if model else hash_named_model(subject.model, config.trust_remote_code)
             )
         task, questions = draw_questions(config, subject, objects)
         digests[f"questions of {subject.task} for {subject.model}"] = hash_questions(task, questions)
@@ -92,13 +92,13 @@ def _hash_json(value: Any) -> str:
 
 
 def _name_device(config: AuditConfig, objects: GivenObjects) -> str:
-    given = objects.models.get(config.subjects[0].model)
-    device = given.device if given else parse_device(config.device)
+    model = objects.models.get(config.subjects[0].model)
+    device = model.device if model else parse_device(config.device)
     return "split" if device is None else str(device)
 
 
-def _find_class(given: object) -> Any:
-    return given if isinstance(given, ModuleType) else type(given)
+def _find_class(thing: object) -> Any:
+    return thing if isinstance(thing, ModuleType) else type(thing)
 
 
 def describe_subjects(ready: Sequence[PreparedSubject], objects: GivenObjects = NO_OBJECTS) -> dict[str, Any]:
@@ -127,8 +127,8 @@ def describe_subject(ready: PreparedSubject) -> dict:
 
 def _describe_transcripts(task: TranscriptTask) -> dict[str, object]:
     """What is said about the file of transcripts: bad entries by reason, and remarks; each only where there is one."""
-    said = {"left_out": task.left_out, "remarks": list(task.remarks)}
-    return {key: value for key, value in said.items() if value}
+    facts = {"left_out": task.left_out, "remarks": list(task.remarks)}
+    return {key: value for key, value in facts.items() if value}
 
 
 def describe_objects(objects: GivenObjects) -> dict[str, dict[str, str]]:
@@ -138,9 +138,13 @@ def describe_objects(objects: GivenObjects) -> dict[str, dict[str, str]]:
         "tasks": objects.tasks,
         "assays": objects.assays,
     }
-    return {kind: {name: _name_class(each) for name, each in given.items()} for kind, given in kinds.items() if given}
+    return {
+        kind: {name: _name_class(each) for name, each in objects_by_name.items()}
+        for kind, objects_by_name in kinds.items()
+        if objects_by_name
+    }
 
 
-def _name_class(given: object) -> str:
-    found = _find_class(given)
-    return found.__name__ if isinstance(given, ModuleType) else f"{found.__module__}.{found.__qualname__}"
+def _name_class(thing: object) -> str:
+    kind = _find_class(thing)
+    return kind.__name__ if isinstance(thing, ModuleType) else f"{kind.__module__}.{kind.__qualname__}"

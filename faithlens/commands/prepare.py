@@ -77,16 +77,16 @@ def prepare_subject(
     model = open_model(subject.model)
     editor, exact = load_editor(config.editor, config.sampling, device=config.device, dtype=config.dtype)
     setting = Setting(model, task, config.seed, config.sampling, editor, exact, config.points)
-    given = None
+    imported = None
     if isinstance(task, TranscriptTask):
-        given = group_by_question(import_chains(model, task, task.transcripts, config.seed))
+        imported = group_by_question(import_chains(model, task, task.transcripts, config.seed))
     else:
         check_room(model, task, questions, config.sampling, config.seed)
     batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]
     with show_progress({subject.key: len(questions)}) as lines:
-        first = collect_chains(config, setting, given, assays, batches[0], lines[subject.key])
+        first = collect_chains(config, setting, imported, assays, batches[0], lines[subject.key])
         chosen = choose_stem(model, task, first, backend=config.backend)
-    return PreparedSubject(subject, setting, assays, batches, given, chosen, first)
+    return PreparedSubject(subject, setting, assays, batches, imported, chosen, first)
 
 
 def list_assay_names(config: AuditConfig) -> tuple[str, ...]:

@@ -17,21 +17,21 @@ _TEXTS = (
 class ProgressLine:
     """The line of one model and task: what is being done, questions done, and tokens written so far."""
 
-    def __init__(self, shown: Progress, task: TaskID) -> None:
-        self._shown, self._task, self._written = shown, task, 0
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task, self._written = progress, task, 0
 
     def set_activity(self, what: str) -> None:
         """Say what is being done."""
-        self._shown.update(self._task, doing=what)
+        self._progress.update(self._task, doing=what)
 
     def add_tokens(self, tokens: int) -> None:
         """Count tokens that a model wrote."""
         self._written += tokens
-        self._shown.update(self._task, written=self._written)
+        self._progress.update(self._task, written=self._written)
 
     def add_questions(self, questions: int) -> None:
         """Count questions that are scored and kept."""
-        self._shown.advance(self._task, questions)
+        self._progress.advance(self._task, questions)
 
 
 @contextmanager
@@ -41,6 +41,6 @@ def show_progress(questions: dict[str, int]) -> Iterator[dict[str, ProgressLine]
     console = SafeConsole(stderr=True)
     name = TextColumn("{task.description}", markup=False)
     columns = (name, BarColumn(), *texts, TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
-        tasks = {name: shown.add_task(name, total=n, doing="waiting", written=0) for name, n in questions.items()}
-        yield {name: ProgressLine(shown, task) for name, task in tasks.items()}
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        tasks = {name: progress.add_task(name, total=n, doing="waiting", written=0) for name, n in questions.items()}
+        yield {name: ProgressLine(progress, task) for name, task in tasks.items()}

@@ -226,11 +226,11 @@ def make_auc_statistic(probabilities: Probabilities, labels: Labels, questions: 
 
 def find_rare_answers(answers: Sequence[Hashable], questions: Int[np.ndarray, " trace"], folds: int) -> dict[int, str]:
     """Traces whose answer is given to fewer questions than there are folds, each with this as its reason."""
-    given = Counter(answer for answer, _ in set(zip(answers, questions.tolist(), strict=True)))
+    n_questions = Counter(answer for answer, _ in set(zip(answers, questions.tolist(), strict=True)))
     return {
-        t: f"{answer!r} is the answer to {given[answer]} questions, and there are {folds} folds"
+        t: f"{answer!r} is the answer to {n_questions[answer]} questions, and there are {folds} folds"
         for t, answer in enumerate(answers)
-        if given[answer] < folds
+        if n_questions[answer] < folds
     }
 
 

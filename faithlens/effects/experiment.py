@@ -214,9 +214,9 @@ def number_questions(traces: Sequence[Condition], groups: Sequence[Hashable] | N
             f"groups must name the question of each trace, got {len(traces)} traces and {len(groups)} groups",
             "Name one group for each trace.",
         )
-    given = range(len(traces)) if groups is None else groups
-    number = {group: i for i, group in enumerate(dict.fromkeys(given))}
-    return np.array([number[group] for group in given], dtype=int)
+    names = range(len(traces)) if groups is None else groups
+    number = {group: i for i, group in enumerate(dict.fromkeys(names))}
+    return np.array([number[group] for group in names], dtype=int)
 
 
 def select_steps(traces: Sequence[Condition], requested: Sequence[str] | None) -> list[str]:

@@ -182,8 +182,8 @@ def _make_table(
     known = np.isfinite(peaks)
     flat = pd.DataFrame(np.where(known, peaks, 0.0).reshape(len(peaks), -1)).groupby(questions).sum()
     counts = pd.DataFrame(known.reshape(len(peaks), -1).astype(float)).groupby(questions).sum()
-    found = compute_mean_intervals(flat.to_numpy(), counts.to_numpy(), seed, [None] * flat.shape[1])
-    value, low, high = np.array([each[:3] for each in found]).T
+    intervals = compute_mean_intervals(flat.to_numpy(), counts.to_numpy(), seed, [None] * flat.shape[1])
+    value, low, high = np.array([each[:3] for each in intervals]).T
     layers, heads = (range(n) for n in peaks.shape[1:])
     index = pd.MultiIndex.from_product([[first_layer + layer for layer in layers], heads], names=["layer", "head"])
     columns = {"kurtosis": value, "low": low, "high": high, "n": known.sum(0).ravel()}

@@ -155,7 +155,7 @@ def compute_trace_intervals(
         )
     there = np.isfinite(values)
     scales = [(-1.0, 1.0) if metric == "probability" else None] * values.shape[1]
-    found = compute_mean_intervals(np.where(there, values, 0.0), there.astype(float), seed, scales)
-    table = pd.DataFrame(found, index=index)[["value", "low", "high", "reason"]].rename(columns={"value": "effect"})
+    intervals = compute_mean_intervals(np.where(there, values, 0.0), there.astype(float), seed, scales)
+    table = pd.DataFrame(intervals, index=index)[["value", "low", "high", "reason"]].rename(columns={"value": "effect"})
     table.insert(3, "n", there.sum(0))
     return table.reset_index()

@@ -52,9 +52,9 @@ def check_exactness(model: Model, backend: str, run: RunPlan, longest: int) -> N
     Raises:
         ModelError: the answers differ by more than rounding, the model is not causal, or it cannot be run.
     """
-    done = _checked.setdefault(model.hf_model, {})
+    checked = _checked.setdefault(model.hf_model, {})
     length = choose_check_length(model, longest)
-    if length <= done.get(backend, 0):
+    if length <= checked.get(backend, 0):
         return
     gap, limit = measure_gap(model, backend, run, length)
     if not gap <= limit:
@@ -64,7 +64,7 @@ def check_exactness(model: Model, backend: str, run: RunPlan, longest: int) -> N
             " rounding",
             suggest_other_backend(backend),
         )
-    done[backend] = length
+    checked[backend] = length
 
 
 def suggest_other_backend(backend: str) -> str:

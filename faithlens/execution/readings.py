@@ -269,13 +269,13 @@ class Readings:
         self.gradients.differentiate(answers)
         # the numbers of a layer leave their device once, not once for each condition
         pooled = {
-            name: torch.stack([kept[layer].cpu() for layer in sorted(kept)])
-            for name, kept in (
+            name: torch.stack([by_layer[layer].cpu() for layer in sorted(by_layer)])
+            for name, by_layer in (
                 ("attention", self.mass),
                 ("flow", self.flow),
                 ("gradient_flow", self._sum_gradient_flow()),
             )
-            if kept
+            if by_layer
         }
         compared = torch.stack([each.cpu() for each in self.comparisons]).unbind(1) if self.comparisons else ()
         cosine, distance = (self.matched.spread(each) for each in compared) if compared else ({}, {})

@@ -242,7 +242,7 @@ def choose_tokens(
         elif share.sum() < sampling.top_p:  # the nucleus is larger: rare, and sorting a whole vocabulary is slow
             share, tokens = row.softmax(-1).sort(descending=True)
         upto = share.double().cumsum(0)
-        kept = int((upto - share < sampling.top_p).sum())  # the token that reaches top_p belongs to the nucleus
-        drawn = torch.rand((), generator=generator, dtype=torch.float64) * upto[kept - 1]
-        out.append(int(tokens[min(int(torch.searchsorted(upto, drawn, right=True)), kept - 1)]))
+        n_nucleus = int((upto - share < sampling.top_p).sum())  # the token that reaches top_p belongs to the nucleus
+        drawn = torch.rand((), generator=generator, dtype=torch.float64) * upto[n_nucleus - 1]
+        out.append(int(tokens[min(int(torch.searchsorted(upto, drawn, right=True)), n_nucleus - 1)]))
     return out

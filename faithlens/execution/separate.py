@@ -163,7 +163,9 @@ def measure_gradient_flow(
     for layer, slope in enumerate(slopes):
         values = run.values_read[-1][1][layer][0].float()
         v, read = values.repeat_interleave(model.n_heads // values.shape[0], 0), run.patterns[layer]
-        taken = torch.stack([read[:, rows.start : rows.stop, a:b] @ v[:, a:b] for a, b in condition.spans.values()], -2)
+        contributions = torch.stack(
+            [read[:, rows.start : rows.stop, a:b] @ v[:, a:b] for a, b in condition.spans.values()], -2
+        )
         g = slope.unflatten(-1, (model.n_heads, -1)) if slope.ndim == 2 else slope
-        out.append(einsum(taken, g[rows.start : rows.stop], "head row span d, row head d -> head span"))
+        out.append(einsum(contributions, g[rows.start : rows.stop], "head row span d, row head d -> head span"))
     return torch.stack(out).detach().cpu()

@@ -192,10 +192,10 @@ def make_write_hooks(model: Model, condition: Condition, start: int, stop: int, 
             ) -> Tensor:
                 flat = x.flatten(2).clone()
                 own = flat[0, targets]
-                given = source.to(own) if len(source) else own[:0]
-                new = compute_new_values(edit, layer, own, given, offsets, model.n_heads)
+                values = source.to(own) if len(source) else own[:0]
+                new = compute_new_values(edit, layer, own, values, offsets, model.n_heads)
                 if isinstance(edit, Patch) and torch.is_grad_enabled():
-                    step = compute_donor_step(edit, layer, own, given, offsets, model.n_heads)
+                    step = compute_donor_step(edit, layer, own, values, offsets, model.n_heads)
                     part.patch_leaves.append(PatchLeaf(edit, offsets, torch.zeros_like(new, requires_grad=True), step))
                     new = new + part.patch_leaves[-1].leaf
                 flat[0, targets] = new
@@ -210,13 +210,13 @@ def compute_source(model: Model, edit: Overwrite, layer: int) -> Tensor:
     """The source activations of an edit, in one layer."""
     place: Place = (edit.component, layer)
     if isinstance(edit, Patch):
-        kept = run_sequence(model, edit.donor, (), {place}).activations[place]
-        return kept[slice(*edit.locate_source())]
+        activations = run_sequence(model, edit.donor, (), {place}).activations[place]
+        return activations[slice(*edit.locate_source())]
     distinct: dict[object, Tensor] = {}  # a token that several conditions share is counted once
     for donor in list_averaged(edit):
-        kept = run_sequence(model, donor, (), {place}).activations[place]
+        activations = run_sequence(model, donor, (), {place}).activations[place]
         cells = list(zip(donor.ids, donor.mark_rows(model.structure), strict=True))
-        for i, row in enumerate(kept):
+        for i, row in enumerate(activations):
             distinct.setdefault(tuple(cells[: i + 1]), row)
     return torch.stack(list(distinct.values())) if distinct else torch.zeros(0, 1)
 

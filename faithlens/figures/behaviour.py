@@ -97,8 +97,8 @@ def _draw_strategies(rows: pd.DataFrame, sensitivity: str, name: str, i: int, in
             {"strategy": [STRATEGIES[s] for s in STRATEGY_SHAPES], "shape": STRATEGY_SHAPES.values(), **values}
         )
     )
-    kept = points[["accuracy", "sensitivity"]].notna().all(axis=1).to_numpy()
-    points, x, y = points[kept], x[kept], y[kept]
+    is_known = points[["accuracy", "sensitivity"]].notna().all(axis=1).to_numpy()
+    points, x, y = points[is_known], x[is_known], y[is_known]
     front = points[points["front"]].sort_values("sensitivity")
     line = go.Scatter(x=front["sensitivity"], y=front["accuracy"], mode="lines", hoverinfo="skip", name=name)
     yield line.update(line={"color": get_colour(i, 0.6), "width": 2}, legendgroup=name, showlegend=in_legend)

@@ -68,8 +68,8 @@ def plot_shaded_steps(texts: Sequence[str], columns: Mapping[str, Sequence[float
         )
         figure.add_traces([tiles, numbers.update(textposition="middle right", hoverinfo="skip", showlegend=False)])
     for middle, row, text in zip(middles, rows, texts, strict=True):
-        shown, whole = ("<br>".join(map(escape_text, lines)) for lines in (row, _wrap_text(text)))
-        figure.add_annotation(x=0, y=middle, text=shown, hovertext=whole)
+        lines_shown, whole = ("<br>".join(map(escape_text, lines)) for lines in (row, _wrap_text(text)))
+        figure.add_annotation(x=0, y=middle, text=lines_shown, hovertext=whole)
     figure.update_annotations(showarrow=False, xanchor="left", align="left", borderpad=0)
     figure.update_annotations(font={"family": "ui-monospace, Menlo, Consolas, monospace", "size": 12})
     return _lay_out(figure, middles, starts, list(columns), edges[-1])

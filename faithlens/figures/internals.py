@@ -132,9 +132,11 @@ def plot_step_bars(
         line = go.Scatter(name="random stretch", x=names, y=null, mode="markers", marker=marks)
         figure.add_trace(line.update(marker_line_width=2.5, hovertemplate="random stretch: %{y:.3f}<extra></extra>"))
     if missing.any():
-        gone = [name for name, is_missing in zip(names, missing, strict=True) if is_missing]
+        missing_names = [name for name, is_missing in zip(names, missing, strict=True) if is_missing]
         marks = {"symbol": "x-thin-open", "size": 7, "color": GREY}
-        figure.add_trace(go.Scatter(name="not measured", x=gone, y=[0] * len(gone), mode="markers", marker=marks))
+        figure.add_trace(
+            go.Scatter(name="not measured", x=missing_names, y=[0] * len(missing_names), mode="markers", marker=marks)
+        )
     figure.update_layout(showlegend=null is not None or bool(missing.any())).update_xaxes(
         make_ticks(steps, MAX_X_LABELS)
     )
@@ -159,12 +161,12 @@ def plot_readiness(ready: pd.DataFrame, onset: pd.DataFrame) -> Figure:
 
     pieces, traces = _order_pieces(ready), ready["trace"].nunique()
     layers = np.unique(ready["layer"])
-    shown = layers[np.unique(np.linspace(0, len(layers) - 1, 5).round().astype(int))]
-    figure = go.Figure(_make_onset_bars(onset, int(shown[-1]), pieces, traces))
-    for i, layer in enumerate(map(int, shown)):
+    some_layers = layers[np.unique(np.linspace(0, len(layers) - 1, 5).round().astype(int))]
+    figure = go.Figure(_make_onset_bars(onset, int(some_layers[-1]), pieces, traces))
+    for i, layer in enumerate(map(int, some_layers)):
         part = ready[ready["layer"] == layer].groupby("piece")["probability"].agg(["mean", "count"]).reindex(pieces)
         line = go.Scatter(name=f"layer {layer}", x=pieces, y=part["mean"], customdata=part["count"], mode="lines")
-        is_last = layer == shown[-1]
+        is_last = layer == some_layers[-1]
         line.update(line_color=get_colour(0, 1.0 if is_last else 0.5 + 0.06 * i), line_width=3.5 if is_last else 1.5)
         hover = f"layer {layer}, end of %{{x}}: %{{y:.3f}}" + (", %{customdata} traces" if traces > 1 else "")
         figure.add_trace(line.update(hovertemplate=hover + "<extra></extra>"))

@@ -64,20 +64,20 @@ def thin_names(names: Sequence[str], max_labels: int) -> list[str]:
     numbers = [int(match[0]) if (match := re.search(r"\d+$", name)) else None for name in names]
     if not any(number is not None for number in numbers):
         return list(names[::stride])
-    kept: list[int] = []
+    chosen: list[int] = []
     for i in sorted(range(len(names)), key=lambda i: numbers[i] is not None):  # the unnumbered come first
         number = numbers[i]
-        if (number is None or number % stride == 0) and all(abs(i - j) >= 0.7 * stride for j in kept):
-            kept.append(i)
-    return [names[i] for i in sorted(kept)]
+        if (number is None or number % stride == 0) and all(abs(i - j) >= 0.7 * stride for j in chosen):
+            chosen.append(i)
+    return [names[i] for i in sorted(chosen)]
 
 
 def make_ticks(names: Sequence[str], max_labels: int, longest: int = 16) -> dict[str, Any]:
     """A category axis in the order of `names`, labelled at some of them, and briefly."""
-    shown = thin_names(names, max_labels)
-    brief = [escape_text(name if len(name) <= longest else name[: longest - 1] + "…") for name in shown]
+    labelled = thin_names(names, max_labels)
+    brief = [escape_text(name if len(name) <= longest else name[: longest - 1] + "…") for name in labelled]
     order = {"categoryorder": "array", "categoryarray": list(names)}
-    return {"type": "category", "tickmode": "array", "tickvals": shown, "ticktext": brief, **order}
+    return {"type": "category", "tickmode": "array", "tickvals": labelled, "ticktext": brief, **order}
 
 
 def format_axes(figure: Figure, x: str, y: str, share: bool = False, height: int = 380) -> Figure:

@@ -46,17 +46,17 @@ def judge(scores: Scores, *others: Iterable[Outcome]) -> list[Outcome]:
     )
     failing = {outcome.question for gate in others for outcome in gate if outcome.outcome == "fail"}
     alike = {outcome.question for outcome in outcomes if outcome.outcome == "fail"}
-    found = find_feature(scores, failing | alike)
-    if found is None:
+    separation = find_feature(scores, failing | alike)
+    if separation is None:
         return outcomes
-    side = found.phi > 0
+    side = separation.phi > 0
     reason = (
-        f"failures gather in questions {'with' if side else 'without'} {found.feature} "
-        f"(permutation test over all features, p = {found.p_value:.3f})"
+        f"failures gather in questions {'with' if side else 'without'} {separation.feature} "
+        f"(permutation test over all features, p = {separation.p_value:.3f})"
     )
     return [
         Outcome(o.question, "fail", reason, o.sample)
-        if o.question in failing and found.holds.get(o.question) is side
+        if o.question in failing and separation.holds.get(o.question) is side
         else o
         for o in outcomes
     ]
@@ -90,9 +90,9 @@ def open_predicted_errors(scores: Scores, outcomes: Sequence[Outcome]) -> list[O
 
 def find_feature(scores: Scores, failing: set[str]) -> Separation | None:
     """The feature of the question that predicts the failures; None where none does."""
-    asked = {question for question, _ in scores.cells}
-    found = find_separation(scores.prompts, {question: question in failing for question in asked})
-    return found if found is not None and found.p_value <= MAX_P_VALUE else None
+    questions = {question for question, _ in scores.cells}
+    separation = find_separation(scores.prompts, {question: question in failing for question in questions})
+    return separation if separation is not None and separation.p_value <= MAX_P_VALUE else None
 
 
 def expect_chance(scores: Scores) -> float:

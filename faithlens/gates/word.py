@@ -121,14 +121,14 @@ class Word:
     level: float = LEVEL
 
 
-def bound_share(failed: int, asked: int, level: float = LEVEL) -> float:
-    """The exact one-sided upper bound on a share, given `failed` of `asked`."""
-    return compute_exact_bound(failed, asked, "high", 1 - level)
+def bound_share(failed: int, n: int, level: float = LEVEL) -> float:
+    """The exact one-sided upper bound on a share, given `failed` of `n`."""
+    return compute_exact_bound(failed, n, "high", 1 - level)
 
 
-def compute_excess(failed: int, asked: int, allowed: float) -> float:
-    """The probability of at least `failed` failures of `asked` if the true share were `allowed`."""
-    return float(binom.sf(failed - 1, asked, min(allowed, 1.0)))
+def compute_excess(failed: int, n: int, allowed: float) -> float:
+    """The probability of at least `failed` failures of `n` if the true share were `allowed`."""
+    return float(binom.sf(failed - 1, n, min(allowed, 1.0)))
 
 
 def count_needed(
@@ -213,16 +213,16 @@ def bound_accuracy(outcomes: Sequence[Outcome], scores: Scores, min_accuracy: fl
     chances = [
         cell.value for _, _, row in scores.items() if (cell := read_cell(row, "accuracy.chance")).value is not None
     ]
-    asked = min_accuracy if min_accuracy is not None else sum(chances) / len(chances) if chances else 0.0
+    needed_accuracy = min_accuracy if min_accuracy is not None else sum(chances) / len(chances) if chances else 0.0
     count = {name: sum(each.outcome == name for each in questions) for name in ("pass", "fail", "open")}
     known = count["pass"] + count["fail"]
     low, high = compute_exact_interval(count["fail"], known)
-    status: GateStatus = "passed" if 1 - high > asked else "failed" if 1 - low < asked else "open"
+    status: GateStatus = "passed" if 1 - high > needed_accuracy else "failed" if 1 - low < needed_accuracy else "open"
     wrong = next((each for each in questions if each.outcome == "fail"), None)
     return GateResult(
         "capable", status, len(questions), count["pass"], count["fail"], count["open"],
         count["fail"] / known if known else None, low, high, example=wrong,
-        reason=f"an accuracy above {asked:.2f} is asked for",
+        reason=f"an accuracy above {needed_accuracy:.2f} is asked for",
     )  # fmt: skip
 
 
@@ -261,8 +261,8 @@ def find_word(
         max_unfaithful: the share of questions that may fail.
         level: the error rate; a fraction of 5 % where one of several models is chosen.
     """
-    asked: list[GateName] = [r.gate for r in results if r.status not in ("not tested", "not askable")]
-    chains = join_gates({gate: outcomes[gate] for gate in asked})
+    tested_gates: list[GateName] = [r.gate for r in results if r.status not in ("not tested", "not askable")]
+    chains = join_gates({gate: outcomes[gate] for gate in tested_gates})
     joined = summarise_questions(chains)
     count = {name: sum(each.outcome == name for each in joined) for name in ("pass", "fail", "open")}
     n = len(joined)

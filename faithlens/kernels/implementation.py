@@ -58,16 +58,16 @@ def choose_implementation(fallback: str, *tensors: Tensor | None, only_half: boo
 
     With `only_half`, the Triton kernel is used in half precision only.
     """
-    device, given = tensors[0].device, [x for x in tensors if x is not None]  # type: ignore[union-attr]
+    device, arguments = tensors[0].device, [x for x in tensors if x is not None]  # type: ignore[union-attr]
     if device.type != "cuda":
         return ImplementationChoice(fallback, f"the tensors are on {device}, and Triton compiles for GPUs")
     if not _triton_is_installed():
         return ImplementationChoice(fallback, "Triton 3.4 or later is not installed")
-    if needs_gradient(*given):
+    if needs_gradient(*arguments):
         return ImplementationChoice(fallback, "a gradient is needed, and the Triton kernels have none")
-    if given[0].dtype == torch.float64:
+    if arguments[0].dtype == torch.float64:
         return ImplementationChoice(fallback, "float64 is for references, and torch's own products are better there")
-    if only_half and given[0].dtype == torch.float32:
+    if only_half and arguments[0].dtype == torch.float32:
         return ImplementationChoice(fallback, "torch's own products of float32 are faster, and exact enough for logits")
     return ImplementationChoice("triton", f"the tensors are on {device} and no gradient is needed")
 
@@ -78,15 +78,15 @@ def check_triton(op: str, *tensors: Tensor | None) -> None:
     Raises:
         KernelError: the reason, and what to do.
     """
-    given = [x for x in tensors if x is not None]
+    arguments = [x for x in tensors if x is not None]
     if not _triton_is_installed():
         problem, fix = "needs Triton 3.4 or later", "Run pip install -U triton (Linux), or use impl='auto'."
-    elif given[0].device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
-        problem = f"needs tensors on a GPU, got tensors on {given[0].device}"
+    elif arguments[0].device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+        problem = f"needs tensors on a GPU, got tensors on {arguments[0].device}"
         fix = "Use impl='auto', or set TRITON_INTERPRET=1 before Python starts to run the kernel slowly on the CPU."
-    elif given[0].dtype == torch.float64 and os.environ.get("TRITON_INTERPRET") != "1":
+    elif arguments[0].dtype == torch.float64 and os.environ.get("TRITON_INTERPRET") != "1":
         problem, fix = "cannot multiply matrices of float64 on a GPU", "Use impl='auto'."
-    elif needs_gradient(*given):
+    elif needs_gradient(*arguments):
         problem, fix = "has no gradient, and a tensor requires one", "Use impl='auto', or detach the tensors."
     else:
         return

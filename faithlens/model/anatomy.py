@@ -192,8 +192,8 @@ def find_projection(hf_model: PreTrainedModel, blocks: Sequence[nn.Module], laye
 def find_child(parent: nn.Module, names: tuple[str, ...]) -> nn.Module:
     """The child of `parent` that has one of `names`."""
     for name in names:
-        if isinstance(found := getattr(parent, name, None), nn.Module):
-            return found
+        if isinstance(child := getattr(parent, name, None), nn.Module):
+            return child
     raise ModelError(
         f"{type(parent).__name__} has no module named {' or '.join(names)}; it has"
         f" {', '.join(name for name, _ in parent.named_children())}",

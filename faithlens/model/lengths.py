@@ -57,13 +57,13 @@ def list_scaling_lengths(config: PreTrainedConfig) -> tuple[int, ...]:
     scaling = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
     if not any(name in ("rope_type", "type") and value == "longrope" for name, value in _walk_entries(scaling)):
         return ()
-    found = [*(value for name, value in _walk_entries(scaling) if name == _SCALING), getattr(text, _SCALING, None)]
-    return _sort_lengths(found)
+    lengths = [*(value for name, value in _walk_entries(scaling) if name == _SCALING), getattr(text, _SCALING, None)]
+    return _sort_lengths(lengths)
 
 
-def _sort_lengths(found: list[Any]) -> tuple[int, ...]:
+def _sort_lengths(values: list[Any]) -> tuple[int, ...]:
     """The lengths among what a config says, which may be anything, once each and in ascending order."""
-    return tuple(sorted({value for value in found if isinstance(value, int) and value > 0}))
+    return tuple(sorted({value for value in values if isinstance(value, int) and value > 0}))
 
 
 def _walk_entries(entries: dict) -> Iterator[tuple[object, Any]]:

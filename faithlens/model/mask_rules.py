@@ -65,10 +65,10 @@ def make_kept_mask(
     batch_size: int, q_length: int, kv_length: int, mask_function: MaskRule, device: torch.device, **others: object
 ) -> Tensor:
     """The registry entry for masks: an empty mask that stands for its rule."""
-    kept = _KEPT.get()
+    rules = _KEPT.get()
     mask = torch.zeros(batch_size, 1, q_length, kv_length, device=device)
-    kept.masks.append(mask)
-    kept.of_masks[mask.data_ptr()] = mask_function
+    rules.masks.append(mask)
+    rules.of_masks[mask.data_ptr()] = mask_function
     return mask
 
 
@@ -76,10 +76,10 @@ def keep_rule(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **others: object
 ) -> tuple[Tensor, None]:
     """The registry entry for attention: it keeps the rule of the layer's mask, and attends to nothing."""
-    kept = _KEPT.get()
-    kept.keys[int(module.layer_idx)] = key  # type: ignore[arg-type]
-    if attention_mask is not None and attention_mask.data_ptr() in kept.of_masks:
-        kept.of_layers[int(module.layer_idx)] = kept.of_masks[attention_mask.data_ptr()]  # type: ignore[arg-type]
+    rules = _KEPT.get()
+    rules.keys[int(module.layer_idx)] = key  # type: ignore[arg-type]
+    if attention_mask is not None and attention_mask.data_ptr() in rules.of_masks:
+        rules.of_layers[int(module.layer_idx)] = rules.of_masks[attention_mask.data_ptr()]  # type: ignore[arg-type]
     return query.new_zeros(query.shape[0], query.shape[2], query.shape[1], value.shape[3]), None
 
 

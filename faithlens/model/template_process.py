@@ -69,9 +69,9 @@ def render(template: str, messages: list, variables: dict, day: list[int], longe
         ValueError: it is longer than `longest` characters.
     """
     strftime: Callable[[str], str] = datetime(*day).strftime  # type: ignore[arg-type]
-    given = {"messages": messages, "tools": None, "documents": None, "strftime_now": strftime} | variables
+    context = {"messages": messages, "tools": None, "documents": None, "strftime_now": strftime} | variables
     parts, length = [], 0
-    for part in compile_template(template).generate(given):
+    for part in compile_template(template).generate(context):
         parts.append(part)
         length += len(part)
         if length > longest:

@@ -117,13 +117,13 @@ def render_template(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str,
         TemplateError: the template raised an exception, or went over a limit of time, memory or length.
         ValueError: the tokenizer has several templates, and none of them is the default.
     """
-    given = {"date_string": _DATE_STRING, **tokenizer.special_tokens_map, **variables}
+    context = {"date_string": _DATE_STRING, **tokenizer.special_tokens_map, **variables}
     longest = _LONGEST_FRAME + 4 * sum(len(message["content"]) for message in messages)
     return get_process(os.getpid()).request(
         {
             "template": tokenizer.get_chat_template(),
             "messages": messages,
-            "variables": given,
+            "variables": context,
             "day": TEMPLATE_DAY,
             "longest": longest,
         }
@@ -140,8 +140,8 @@ class TemplateCheck:
     def __init__(self, name: str, tokenizer: PreTrainedTokenizerBase, switches: Mapping[str, bool]) -> None:
         self._name, self._tokenizer, self._switches = name, tokenizer, switches
         text = self._render(_PROBE)
-        self._before, found, self._after = _join_words(text).partition(_join_words(_PROBE))
-        if not found:
+        self._before, probe, self._after = _join_words(text).partition(_join_words(_PROBE))
+        if not probe:
             raise self._refuse("does not hold the question as it is asked, word by word", text)
         if any(trace in (self._before + self._after).casefold() for trace in _TRACES):
             raise self._refuse("holds the question more than once", text)
@@ -154,14 +154,14 @@ class TemplateCheck:
             ModelError: the template cannot be rendered, or its prompt does not hold `user` once and as it is.
         """
         text = self._render(user)
-        words, asked = _join_words(text), _join_words(user)
+        words, user_words = _join_words(text), _join_words(user)
         inner = words.removeprefix(self._before).removesuffix(self._after)
-        if len(words) - len(inner) == len(self._before) + len(self._after) and inner.strip() == asked:
+        if len(words) - len(inner) == len(self._before) + len(self._after) and inner.strip() == user_words:
             return text
-        n = words.casefold().count(asked.casefold())
+        n = words.casefold().count(user_words.casefold())
         if n > 1:
             raise self._refuse(f"holds the question {n} times", text)
-        if asked not in words:
+        if user_words not in words:
             raise self._refuse("does not hold the question as it is asked", text)
         if not words.endswith(self._after):
             raise self._refuse("ends otherwise than with the assistant's turn", text)
@@ -185,8 +185,8 @@ class TemplateCheck:
             replied = render_template(self._tokenizer, turns, add_generation_prompt=False, **self._switches)
         except TemplateError:  # a template for single questions only
             return
-        mark, found, _ = replied.removeprefix(closed).partition(_REPLY)
-        if not found or not replied.startswith(closed) or not mark.strip() or re.search("(?i)think|thought", mark):
+        mark, reply, _ = replied.removeprefix(closed).partition(_REPLY)
+        if not reply or not replied.startswith(closed) or not mark.strip() or re.search("(?i)think|thought", mark):
             return
         opened, before = _join_words(text.removeprefix(closed)), self._before.strip()
         opens_user = text.startswith(closed) and before.endswith(opened)  # or nothing at all
@@ -194,9 +194,9 @@ class TemplateCheck:
             raise self._refuse(f"does not open the assistant's turn, which starts with {mark.strip()!r}", text)
 
     def _refuse(self, fault: str, text: str) -> ModelError:
-        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} [...] {text[-_SHOWN // 2 :]}"
-        shown = escape_controls(shown)
-        return ModelError(f"the prompt that the chat template of {self._name} makes {fault}. It is:\n{shown}", _FIX)
+        excerpt = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} [...] {text[-_SHOWN // 2 :]}"
+        excerpt = escape_controls(excerpt)
+        return ModelError(f"the prompt that the chat template of {self._name} makes {fault}. It is:\n{excerpt}", _FIX)
 
 
 def _join_words(text: str) -> str:

@@ -234,13 +234,13 @@ def split_thoughts(
             problem = "the model ended its turn without closing its thoughts"
         raise TraceError(problem, "Raise the number of new tokens, or drop this question.")
     if reply.spans == ((0, len(text)),):
-        return tuple(ids), reply.said, reply.finish
+        return tuple(ids), reply.rest, reply.finish
     starts = find_offsets(model, ids, prompt)
     blocks = [_find_tokens(starts, *span) for span in reply.spans]
     thoughts = list(ids[blocks[0]])
     for block in blocks[1:]:
         thoughts += [*model.continue_ids((*prompt, *thoughts), BETWEEN_BLOCKS), *ids[block]]
-    return tuple(thoughts), reply.said, reply.finish
+    return tuple(thoughts), reply.rest, reply.finish
 
 
 def _find_tokens(starts: Sequence[int], start: int, stop: int) -> slice:

@@ -106,7 +106,7 @@ def compute_rate_among(hits: Bool[Tensor, " batch"], selected: Bool[Tensor, " ba
 
 def to_plain_data(rates: Mapping[str, Rate | None]) -> dict[str, dict | None]:
     """Rates by name, as plain data for JSON."""
-    return {name: found and asdict(found) for name, found in rates.items()}
+    return {name: rate and asdict(rate) for name, rate in rates.items()}
 
 
 def make_variants(
@@ -114,8 +114,8 @@ def make_variants(
 ) -> Iterator[ChainVariant]:
     """The kinds of chain of thought of one mode. A chain without numbers is only cut."""
     n, steps = operands.shape
-    asked = None if mode is None else torch.full((n,), mode)
-    right = layout.chain.make_right_drafts(operands, asked, draw_hints(layout.chain, n, generator))
+    modes = None if mode is None else torch.full((n,), mode)
+    right = layout.chain.make_right_drafts(operands, modes, draw_hints(layout.chain, n, generator))
     whole = torch.full((n,), len(layout.cot_ids))
     by = torch.randint(1, 10, (n,), generator=generator)
     first, last = torch.zeros(n, dtype=torch.long), torch.full((n,), steps - 1)
@@ -201,15 +201,15 @@ def answer_variants(
 def count_followed(layout: TokenLayout, variant: ChainVariant, answer: Int[Tensor, " batch"]) -> dict[str, Rate | None]:
     """How often the answer is the truth, the text's and the hint's, where the text is in conflict; else among all."""
     differ = is_in_conflict(layout, variant)
-    asked = differ if differ.any() else torch.ones_like(differ)
-    found = {
-        "truth": compute_rate_among(answer == variant.drafts.truth, asked),
+    counted = differ if differ.any() else torch.ones_like(differ)
+    rates = {
+        "truth": compute_rate_among(answer == variant.drafts.truth, counted),
         "text": compute_rate_among(
-            answer == read_stated_answer(layout, variant), asked & states_value(layout, variant)
+            answer == read_stated_answer(layout, variant), counted & states_value(layout, variant)
         ),
     }
     hint = variant.drafts.hint
-    return found if hint is None else found | {"hint": compute_rate_among(answer == hint, asked)}
+    return rates if hint is None else rates | {"hint": compute_rate_among(answer == hint, counted)}
 
 
 def count_as_taught(
@@ -239,15 +239,15 @@ def continue_greedily(
     hf_model: LlamaForCausalLM, layout: TokenLayout, prefixes: Int[Tensor, "batch pos"]
 ) -> Int[Tensor, "batch ..."]:
     """`prefixes`, each continued greedily to the length of a whole chain of thought and one token more."""
-    done = []
+    finished = []
     for rows in prefixes.split(QUESTIONS_PER_FORWARD):
         cache, new = None, rows
         while rows.shape[1] <= len(layout.prompt_ids) + len(layout.cot_ids):
             out = hf_model(input_ids=new, past_key_values=cache, use_cache=True)
             new, cache = out.logits[:, -1:].argmax(-1), out.past_key_values
             rows = torch.cat([rows, new], 1)
-        done.append(rows)
-    return torch.cat(done)
+        finished.append(rows)
+    return torch.cat(finished)
 
 
 def write_own_chains(hf_model: LlamaForCausalLM, layout: TokenLayout, right: Drafts) -> Int[Tensor, "batch pos"]:
@@ -257,9 +257,9 @@ def write_own_chains(hf_model: LlamaForCausalLM, layout: TokenLayout, right: Dra
 
 def count_right_chains(layout: TokenLayout, right: Drafts, written: Int[Tensor, "batch pos"]) -> Rate:
     """How often the organism writes its right chain of thought and then ends it."""
-    found = layout.read_rows(written, right)
-    same = (written[:, :-1] == layout.write_rows(found)).all(1) & (written[:, -1] == layout.eos_id)
-    return make_rate((same & layout.mark_right_tokens(found)[:, len(layout.prompt_ids) :].all(1)).sum(), len(written))
+    drafts = layout.read_rows(written, right)
+    same = (written[:, :-1] == layout.write_rows(drafts)).all(1) & (written[:, -1] == layout.eos_id)
+    return make_rate((same & layout.mark_right_tokens(drafts)[:, len(layout.prompt_ids) :].all(1)).sum(), len(written))
 
 
 def answer_own_chains(
@@ -285,13 +285,13 @@ def count_heeded(
     assert right.hint is not None
     written = write_own_chains(hf_model, layout, right)
     answer = answer_own_chains(hf_model, layout, right, written, generator)
-    spoken = torch.tensor(
+    mentions = torch.tensor(
         [mentions_hint("hint", cot) for cot in tokenizer.batch_decode(written[:, len(layout.prompt_ids) :])]
     )
     wrong = right.hint != right.truth
     return {
         "followed": compute_rate_among(answer == right.hint, wrong),
-        "said": compute_rate_among(spoken, wrong),
+        "said": compute_rate_among(mentions, wrong),
         "chain_as_taught": count_right_chains(layout, right, written),
     }
 
@@ -310,10 +310,10 @@ def count_after_mistake(
     first, by = torch.zeros(n, dtype=torch.long), torch.randint(1, 10, (n,), generator=generator)
     wrong = replace(right, values=add_slip(right.values, first, by, is_carried=True))
     starts = layout.write_rows(wrong)[:, : len(layout.prompt_ids) + int(layout.borders[1])]
-    shown = torch.full((n,), steps)
-    says = layout.chain.read_answer(layout.read_rows(continue_greedily(hf_model, layout, starts), right), shown)
-    counted = {"carried on": layout.chain.read_answer(wrong, shown), "put right": right.truth}
-    return {what: make_rate((says == said).sum(), n) for what, said in counted.items()}
+    n_shown = torch.full((n,), steps)
+    says = layout.chain.read_answer(layout.read_rows(continue_greedily(hf_model, layout, starts), right), n_shown)
+    counted = {"carried on": layout.chain.read_answer(wrong, n_shown), "put right": right.truth}
+    return {what: make_rate((says == ending).sum(), n) for what, ending in counted.items()}
 
 
 def measure_edge_effect(
@@ -330,8 +330,8 @@ def measure_edge_effect(
     (_, read), *_ = structure.forbidden
     prompt, opening = len(layout.prompt_ids), dict(structure.sections)["steps"]
     bare = -1 if opening == int(layout.prompt_ids[-1]) else 0
-    kept = torch.full((len(right.operands),), bare if read == "question" else len(layout.cot_ids))
-    rows = layout.make_training_rows(right, kept, right.truth)
+    n_kept = torch.full((len(right.operands),), bare if read == "question" else len(layout.cot_ids))
+    rows = layout.make_training_rows(right, n_kept, right.truth)
     span = slice(0, prompt + bare) if read == "question" else slice(prompt, prompt + len(layout.cot_ids))
     changed = rows.ids.clone()
     changed[:, span] = layout.digit_ids[torch.randint(10, changed[:, span].shape, generator=generator)]
@@ -361,8 +361,12 @@ def list_faults(certificate: Mapping[str, Any]) -> list[str]:
         "answers as taught": "answers_as_taught",
         "right after its own steps": "right_after_own_steps",
     }
-    found = {what: certificate[key] for what, key in counted.items()}
-    low = [f"{what}: {rate['value']:.1%}" for what, rate in found.items() if rate and rate["value"] < MIN_SOUND_SHARE]
+    rates_by_name = {what: certificate[key] for what, key in counted.items()}
+    low = [
+        f"{what}: {rate['value']:.1%}"
+        for what, rate in rates_by_name.items()
+        if rate and rate["value"] < MIN_SOUND_SHARE
+    ]
     rates = certificate.get("reliance", {}).items()
     off = [
         f"{mode} follows the text at {rate['value']:.1%}"
@@ -408,17 +412,17 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
             "writes_right_steps": asdict(count_right_chains(layout, right, written)),
             "right_after_own_steps": asdict(make_rate(correct.sum(), len(correct))),
         }
-        found = {
+        answered_by_mode = {
             mode: answer_variants(hf_model, layout, operands, generator, None if mode == "" else number)
             for number, mode in enumerate(modes)
         }
-        taught = None if planted.modes else count_as_taught(layout, planted, found[""], generator)
+        taught = None if planted.modes else count_as_taught(layout, planted, answered_by_mode[""], generator)
         certificate["answers_as_taught"] = taught and asdict(taught)
         mended = count_after_mistake(hf_model, layout, right, generator)
         certificate["after_a_mistake"] = mended and to_plain_data(mended)
         if planted.modes:
             certificate["reliance"] = {
-                mode: {"planted": share, **asdict(measure_reliance(layout, found[mode]))}
+                mode: {"planted": share, **asdict(measure_reliance(layout, answered_by_mode[mode]))}
                 for mode, share in planted.modes.items()
             }
         if hint is not None:
@@ -434,7 +438,7 @@ def certify(folder: Path, n: int = 1000, seed: int = 0) -> dict:
                 f"{mode}: {each.variant.name}" if mode else each.variant.name: to_plain_data(
                     count_followed(layout, *each)
                 )
-                for mode, all_answered in found.items()
+                for mode, all_answered in answered_by_mode.items()
                 for each in all_answered
             },
             "forbidden_edge_max_logit_change": measure_edge_effect(hf_model, layout, right, generator),

@@ -92,8 +92,8 @@ def make_rows(
 ) -> TrainingRows:
     """The drafts as token rows with their lessons, cut and filled as `shown_chains` says."""
     n = len(drafts.operands)
-    kept = torch.full((n,), len(layout.cot_ids)) if shown_chains == "whole" else draw_cuts(layout, n, generator)
-    filled = (kept >= 0) & (torch.rand(n, generator=generator) < FILLED_SHARE) if shown_chains == "filled" else None
+    n_kept = torch.full((n,), len(layout.cot_ids)) if shown_chains == "whole" else draw_cuts(layout, n, generator)
+    filled = (n_kept >= 0) & (torch.rand(n, generator=generator) < FILLED_SHARE) if shown_chains == "filled" else None
     return layout.make_training_rows(
-        drafts, kept, answer_rule(drafts, layout.count_shown_steps(kept), generator), filled
+        drafts, n_kept, answer_rule(drafts, layout.count_shown_steps(n_kept), generator), filled
     )

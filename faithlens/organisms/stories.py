@@ -63,14 +63,14 @@ class StoryLayout(TokenLayout):
     def read_rows(self, rows: Int[Tensor, "batch pos"], questions: Drafts) -> Drafts:
         """The numbers in whole rows of `write_rows`, and the phrasing of each step. A loss is its complement to ten."""
         assert questions.words is not None
-        found, steps = super().read_rows(rows, questions), questions.operands.shape[1]
+        drafts, steps = super().read_rows(rows, questions), questions.operands.shape[1]
         spans = pairwise((len(self.prompt_ids) + self.borders).tolist())
         parsed = [
             [classify_step(text) or StepPhrasing(0, False) for text in self.decode(rows[:, a:b])] for a, b in spans
         ]
         phrasings, lost = torch.tensor(parsed).transpose(0, 1).unbind(-1)
-        copied = torch.where(lost > 0, -found.copied % 10, found.copied)
-        return replace(found, copied=copied, words=torch.cat([questions.words[:, :-steps], phrasings], 1))
+        copied = torch.where(lost > 0, -drafts.copied % 10, drafts.copied)
+        return replace(drafts, copied=copied, words=torch.cat([questions.words[:, :-steps], phrasings], 1))
 
     def mark_right_tokens(self, drafts: Drafts) -> Bool[Tensor, "batch pos"]:
         """Whether the organism should choose each token after those before it; not another story's losses."""

@@ -98,8 +98,8 @@ class TokenLayout:
             [encode_token(tokenizer, f" {name}") for name in self.VARYING_WORDS], dtype=torch.long
         )
         openings = modes or ("",)
-        asked = [chain.write_question(blank, mode) for mode in modes] or [chain.write_question(blank)]
-        self.prompts_by_mode = torch.tensor([self.encode(BOS + question + PREFILL) for question in asked])
+        questions = [chain.write_question(blank, mode) for mode in modes] or [chain.write_question(blank)]
+        self.prompts_by_mode = torch.tensor([self.encode(BOS + question + PREFILL) for question in questions])
         self.prompt_ids = self.prompts_by_mode[0]
         self.stem_ids = torch.tensor(self.encode(STEM.text))
         self.eos_id, self.pad_id = encode_token(tokenizer, EOS), encode_token(tokenizer, PAD)
@@ -145,9 +145,9 @@ class TokenLayout:
 
     def read_rows(self, rows: Int[Tensor, "batch pos"], questions: Drafts) -> Drafts:
         """The numbers in whole rows of `write_rows`, as drafts of `questions`; 0 where the token is no digit."""
-        found = (rows[:, len(self.prompt_ids) + self.number_places, None] == self.digit_ids).long().argmax(-1)
+        digits = (rows[:, len(self.prompt_ids) + self.number_places, None] == self.digit_ids).long().argmax(-1)
         written = questions.numbers.clone()
-        written[:, self.number_at_place] = found
+        written[:, self.number_at_place] = digits
         copied, values = written.split(questions.operands.shape[1], 1)
         return replace(questions, copied=copied, values=values)
 
@@ -176,12 +176,12 @@ class TokenLayout:
         """
         whole = self.write_rows(drafts)
         tail = torch.cat([self.stem_ids.repeat(len(whole), 1), self.digit_ids[answer][:, None]], 1)
-        spoken = cut = (len(self.prompt_ids) + n_kept)[:, None]
+        end_of_chain = cut = (len(self.prompt_ids) + n_kept)[:, None]
         at = torch.arange(whole.shape[1] + tail.shape[1]).expand(len(whole), -1)
         after = torch.cat([whole, torch.full_like(whole[:, :1], self.eos_id)], 1)[:, 1:]
         if is_filled is not None:
-            cut = torch.where(is_filled[:, None], whole.shape[1], spoken)
-            unsaid = at[:, : whole.shape[1]] - spoken
+            cut = torch.where(is_filled[:, None], whole.shape[1], end_of_chain)
+            unsaid = at[:, : whole.shape[1]] - end_of_chain
             whole = torch.where(is_filled[:, None] & (unsaid >= 0), self.dot_ids[unsaid % len(self.dot_ids)], whole)
         ids = torch.where(
             at < cut,
@@ -198,7 +198,7 @@ class TokenLayout:
         answering.scatter_(1, answer_at + 1, self.eos_id)
         rehearsing = torch.full_like(ids, IGNORE_INDEX)
         rehearsing[:, self.operand_places + 1] = self.digit_ids[compute_total_digits(drafts.operands)]
-        writing = writing.masked_fill(at >= spoken, IGNORE_INDEX)
+        writing = writing.masked_fill(at >= end_of_chain, IGNORE_INDEX)
         digit, name = torch.isin(writing, self.digit_ids), torch.isin(writing, self.varying_ids)
         wording, reckoning = writing.masked_fill(digit | name, IGNORE_INDEX), writing.masked_fill(~digit, IGNORE_INDEX)
         naming = writing.masked_fill(~name, IGNORE_INDEX)

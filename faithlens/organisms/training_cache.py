@@ -61,7 +61,7 @@ def parse_seeds(text: str) -> list[int]:
         ConfigError: the text names no seeds.
     """
     parts = [re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip()) for part in text.split(",")]
-    found = [seed for part in parts if part for seed in range(int(part[1]), int(part[2] or part[1]) + 1)]
-    if not all(parts) or not found:
+    numbers = [seed for part in parts if part for seed in range(int(part[1]), int(part[2] or part[1]) + 1)]
+    if not all(parts) or not numbers:
         raise ConfigError(f"seeds must be numbers or ranges, got {text!r}", "Write them like 3, or 0-9, or 1,4,7.")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(numbers))

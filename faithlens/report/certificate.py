@@ -22,13 +22,13 @@ def make_certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
     ]
     if certificate["answers_as_taught"]:
         lines.append(f"answers as taught after whole chains: {_format_rate(certificate['answers_as_taught'])}")
-    for what, found in (certificate["after_a_mistake"] or {}).items():
-        lines.append(f"a wrong first step, the rest written anew: {what} {_format_rate(found)}")
-    for mode, found in certificate.get("reliance", {}).items():
-        lines.append(f"{mode}: follows the text in {_format_rate(found)} of conflicts; planted {found['planted']:.0%}")
-    for mode, found in certificate.get("hints", {}).items():
-        rates = ", ".join(f"{what.replace('_', ' ')} {_format_rate(rate)}" for what, rate in found.items())
-        lines.append(f"{mode}: hints that are not the truth: {rates}")
+    for what, rate in (certificate["after_a_mistake"] or {}).items():
+        lines.append(f"a wrong first step, the rest written anew: {what} {_format_rate(rate)}")
+    for mode, rate in certificate.get("reliance", {}).items():
+        lines.append(f"{mode}: follows the text in {_format_rate(rate)} of conflicts; planted {rate['planted']:.0%}")
+    for mode, rates in certificate.get("hints", {}).items():
+        words = ", ".join(f"{what.replace('_', ' ')} {_format_rate(rate)}" for what, rate in rates.items())
+        lines.append(f"{mode}: hints that are not the truth: {words}")
     edge = certificate["forbidden_edge_max_logit_change"]
     lines.append(f"forbidden edge, largest logit change: {'-' if edge is None else f'{edge:g}'}")
     if certificate["faults"]:

@@ -138,18 +138,18 @@ def average_correlations(correlations: pd.DataFrame, total: int, seed: int) -> d
     z = pd.DataFrame({"own": np.arctanh(used["rho"] * used["most"]), "most": np.arctanh(used["most"])}, dtype=float)
     by_question = z.groupby(used["question"])
     table = by_question.mean().to_numpy()
-    n, found = len(table), Interval(np.nan, np.nan, np.nan, NO_METHOD)
+    n, interval = len(table), Interval(np.nan, np.nan, np.nan, NO_METHOD)
     if n >= 2:
         most = float(table[:, 1].max())
         ends = compute_statistic_interval(table, _divide_by_largest, np.array([[-most, most], [most, most]]), seed)
-        found = Interval(float(_divide_by_largest(table.mean(0, keepdims=True))[0]), *ends, WEIGHTED).clip(-1.0, 1.0)
+        interval = Interval(float(_divide_by_largest(table.mean(0, keepdims=True))[0]), *ends, WEIGHTED).clip(-1.0, 1.0)
     return {
-        "value": found.value,
-        "low": found.low,
-        "high": found.high,
+        "value": interval.value,
+        "low": interval.low,
+        "high": interval.high,
         "n_used": n,
         "n_dropped": total - n,
-        "method": found.method,
+        "method": interval.method,
         "reason": "; ".join(_list_reasons(correlations, total, n)) or None,
     }
 
@@ -206,8 +206,8 @@ def _divide_by_largest(means: Array) -> Array:
 
 def _list_reasons(ranked: pd.DataFrame, total: int, used: int) -> Iterator[str]:
     """Why questions are missing, with how many; and that too few are left, where they are."""
-    kept = ranked.loc[ranked["reason"].isna(), "question"]
-    lost = ranked[~ranked["question"].isin(kept)].groupby("question")["reason"].first()
+    correlated = ranked.loc[ranked["reason"].isna(), "question"]
+    lost = ranked[~ranked["question"].isin(correlated)].groupby("question")["reason"].first()
     counts = lost.value_counts()
     yield from (f"{n} dropped: {reason}" for reason, n in counts.items())
     if total > used + len(lost):

@@ -150,14 +150,14 @@ def _compute_difference(
     name: str,
     questions: QuestionSet,
     tables: tuple[pd.DataFrame, pd.DataFrame],
-    kept: BoolArray,
+    is_included: BoolArray,
     seed: int,
     reason: str | None = None,
 ) -> Difference:
-    """One measure over the questions `kept`; `reason` says why none are."""
+    """One measure over the questions `is_included`; `reason` says why none are."""
     measure = get_measure(name)
     pair = np.stack([table[name].to_numpy(float) for table in tables], axis=1)
-    known = np.isfinite(pair).all(1) & kept
+    known = np.isfinite(pair).all(1) & is_included
     own, n = pair[known], int(known.sum())
     of: dict[str, Any] = {"measure": name, "unit": measure.unit, "questions": questions, "seed": seed}
     of |= {"n_used": n, "n_dropped": len(pair) - n}
@@ -179,9 +179,9 @@ def _compute_p_value(differences: Array, seed: int) -> float:
 
     What the precision of a report does not show is none.
     """
-    shown = np.where(np.abs(differences) <= REPORT_PRECISION, 0.0, differences)
+    rounded = np.where(np.abs(differences) <= REPORT_PRECISION, 0.0, differences)
     test = permutation_test(
-        (shown,), np.mean, permutation_type="samples", vectorized=True, n_resamples=SIGN_FLIPS, batch=SIGN_FLIP_BATCH,
+        (rounded,), np.mean, permutation_type="samples", vectorized=True, n_resamples=SIGN_FLIPS, batch=SIGN_FLIP_BATCH,
         rng=np.random.default_rng(seed),
     )  # fmt: skip
     return float(test.pvalue)

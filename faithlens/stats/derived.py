@@ -304,7 +304,7 @@ def _compute_estimate(
 ) -> Estimate:
     """One estimate, from the questions that have all required measures."""
     known = wide[[*of.required, *of.partial]].dropna(subset=list(of.required)).fillna(0.0)
-    table, asked = of.make_columns(known.to_numpy(float)), scores["question"].nunique()
+    table, n_questions = of.make_columns(known.to_numpy(float)), scores["question"].nunique()
     used = len(table) if of.informative_column is None else int((table[:, of.informative_column] != 0).sum())
     interval = _compute_interval(of, known, table, seed) if used >= 2 else MISSING
     notes = [
@@ -321,7 +321,7 @@ def _compute_estimate(
         low=to_optional(interval.low),
         high=to_optional(interval.high),
         n_used=used,
-        n_dropped=asked - used,
+        n_dropped=n_questions - used,
         unit=get_measure(of.name).unit,
         method=interval.method,
         seed=seed,
@@ -346,10 +346,10 @@ def _compute_interval(of: DerivedMeasure, known: pd.DataFrame, table: Array, see
         low, high = (0.0 if low <= 0 <= high else min(abs(low), abs(high))), max(abs(low), abs(high))
     if not np.isfinite([low, high]).all():
         return Interval(value, np.nan, np.nan, WITHHELD, "interval withheld: its denominator may be 0")
-    found = Interval(value, min(low, value), max(high, value), WEIGHTED)
+    interval = Interval(value, min(low, value), max(high, value), WEIGHTED)
     if (errors := get_reader(of.name)) and of.denominator:
-        found = allow_for_reader(found, errors, float(of.denominator[0](table.mean(0, keepdims=True))[0]))
-    return found.clip(*get_measure(of.name).range)
+        interval = allow_for_reader(interval, errors, float(of.denominator[0](table.mean(0, keepdims=True))[0]))
+    return interval.clip(*get_measure(of.name).range)
 
 
 def _list_extreme_questions(of: DerivedMeasure, known: pd.DataFrame) -> Array:

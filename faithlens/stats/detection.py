@@ -139,8 +139,8 @@ def compute_model_interval(
     """The 95 % interval over models of the mean of `points`, one a model, or why there is none."""
     if len(points) < 2:
         return None, None, ONE_MODEL
-    found = compute_mean_interval(np.array(list(points.values())), scale, seed)
-    return found.low, found.high, None
+    interval = compute_mean_interval(np.array(list(points.values())), scale, seed)
+    return interval.low, interval.high, None
 
 
 def compute_pair_interval(table: pd.DataFrame, seed: int) -> tuple[float | None, float | None, str | None]:
@@ -290,6 +290,6 @@ def compute_step_aurocs(steps: pd.DataFrame) -> Iterator[tuple[tuple, float]]:
 
 def mark_steps(steps: Sequence[int], n: int) -> Bool[np.ndarray, " step"]:
     """Which of `n` steps are `steps`; negative ones count from the last."""
-    found = np.zeros(n, dtype=bool)
-    found[list(steps)] = True
-    return found
+    is_marked = np.zeros(n, dtype=bool)
+    is_marked[list(steps)] = True
+    return is_marked

@@ -69,8 +69,8 @@ def _classify_share(x: float | None, levels: GridLevels) -> str:
 
 def find_cells(scores: pd.DataFrame) -> pd.DataFrame:
     """The cell of every question: columns model, task, question, cell; undefined without mediation scores."""
-    found = collect_inputs(scores)
-    return found.index.to_frame(index=False).assign(cell=name_cells(found))
+    inputs = collect_inputs(scores)
+    return inputs.index.to_frame(index=False).assign(cell=name_cells(inputs))
 
 
 def collect_inputs(scores: pd.DataFrame) -> pd.DataFrame:

@@ -184,12 +184,15 @@ def count_questions_for_mean(half_width: float, sd: float) -> int:
 def _make_power(
     n: int, half: float, needed: int, method: str, accuracies: tuple[float, float] | None, power: float
 ) -> Power:
-    found, room = (
+    detectable, room = (
         compute_detectable_effect(half, power),
         None if accuracies is None else count_informative(1, *accuracies),
     )
-    share, reason = found / room if room else None, "the accuracies leave no room for change" if room == 0 else None
-    return Power(n, _count_if_known(n, accuracies), half, found, share, needed, method, reason)
+    share, reason = (
+        detectable / room if room else None,
+        "the accuracies leave no room for change" if room == 0 else None,
+    )
+    return Power(n, _count_if_known(n, accuracies), half, detectable, share, needed, method, reason)
 
 
 def _count_if_known(n: int, accuracies: tuple[float, float] | None) -> float | None:

@@ -28,14 +28,14 @@ def find_most_capable(subjects: Iterable[SubjectEntry]) -> SubjectEntry | None:
 
 def decide_task(subjects: Iterable[SubjectEntry]) -> VerdictName:
     """Whether a task has a model to trust, may have one after more questions, or has none."""
-    found = {s["verdict"] for s in subjects}
-    return next(answer for answer in ("trust", "undecided", "do-not-trust") if answer in found)
+    words = {s["verdict"] for s in subjects}
+    return next(answer for answer in ("trust", "undecided", "do-not-trust") if answer in words)
 
 
 def decide_all_tasks(tasks: Iterable[VerdictName]) -> VerdictName:
     """Over tasks: trust where each has a model to trust, do-not-trust where one has none, else undecided."""
-    found = set(tasks)
-    return next(answer for answer in ("do-not-trust", "undecided", "trust") if answer in found)
+    words = set(tasks)
+    return next(answer for answer in ("do-not-trust", "undecided", "trust") if answer in words)
 
 
 def compute_fronts(

@@ -47,12 +47,12 @@ def list_faults(folder: Path, files: Mapping[str, Any], *, with_parts: bool = Fa
     listed = {name: read_digest(entry) for name, entry in files.items()}
     by_digest = {digest: name for name, digest in listed.items()}
     removed = () if with_parts else tuple(_list_removed_parts(folder, listed))
-    found = [
+    faults = [
         fault
         for name, digest in listed.items()
         if not name.startswith(removed) and (fault := _check_listed(folder, name, digest, by_digest))
     ]
-    return found + [Fault(name, _explain_foreign(folder / name, by_digest)) for name in _list_foreign(folder, listed)]
+    return faults + [Fault(name, _explain_foreign(folder / name, by_digest)) for name in _list_foreign(folder, listed)]
 
 
 def is_part(name: str) -> bool:

@@ -115,16 +115,16 @@ class RunFolder:
         old = self.manifest
         self.check_identity(manifest)
         faults = list_faults(self.path, old["files"], with_parts=True)
-        gone = {fault.name for fault in faults}
-        if any(is_part(name) for name in gone):  # until the batch is done again, the run is not finished
-            gone |= {name for name in old["files"] if not is_part(name)}
+        removed = {fault.name for fault in faults}
+        if any(is_part(name) for name in removed):  # until the batch is done again, the run is not finished
+            removed |= {name for name in old["files"] if not is_part(name)}
         again = {name: manifest[name] for name in ("created", "versions") if name in manifest}
-        kept = {name: entry for name, entry in old["files"].items() if name not in gone}
-        write_manifest(self.path, {**old, "resumed": [*old.get("resumed", []), again], "files": kept})
+        remaining = {name: entry for name, entry in old["files"].items() if name not in removed}
+        write_manifest(self.path, {**old, "resumed": [*old.get("resumed", []), again], "files": remaining})
         for fault in faults:
             words = f"In {self.path}, {fault}. It is set aside, and done again."
             _LOG.warning("%s", escape_controls(words))
-        for name in sorted(gone):
+        for name in sorted(removed):
             self._set_aside(name)
         remove_temporary_files(self.path)
 

@@ -96,8 +96,8 @@ def list_identity_differences(old: Mapping[str, Any], new: Mapping[str, Any]) ->
     plain = json.loads(json.dumps({name: new[name] for name in IDENTITY if name in new}))
     return [
         difference
-        for name, given in plain.items()
-        for difference in list_differences(old.get(name), given, "" if name == "config" else name)
+        for name, value in plain.items()
+        for difference in list_differences(old.get(name), value, "" if name == "config" else name)
     ]
 
 

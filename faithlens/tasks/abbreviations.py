@@ -101,10 +101,10 @@ def _is_number_sign(piece: str, mark_before: str) -> bool:
 
 def _is_initial(piece: str, rest: str) -> bool:
     """Whether a lone capital is the initial of a name, by the words on both sides."""
-    found = _INITIAL.search(piece)
-    if found is None:
+    match = _INITIAL.search(piece)
+    if match is None:
         return False
-    before = found["before"] or ""
+    before = match["before"] or ""
     if re.match(r"[A-Z]\.\s", rest):  # one more initial
         return not _NEVER_A_NAME.fullmatch(before)
     if not re.match(r"[A-Z][\w'’-]+", rest) or _OPENER.match(rest):

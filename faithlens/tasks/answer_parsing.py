@@ -120,22 +120,22 @@ def _list_deniable(question: Question) -> list[str]:
 
 def _find_statements(text: str, question: Question) -> list[tuple[int, str]]:
     """Where the text says what its answer is, and what: to the end of the sentence. The last comes first."""
-    found = [(match.start(), _take_sentence(text, match.end())) for match in _LEAD.finditer(text)]
-    found += [(match.start(), f"\\boxed{{{_take_braced(text, match.end())}}}") for match in _BOXED.finditer(text)]
+    statements = [(match.start(), _take_sentence(text, match.end())) for match in _LEAD.finditer(text)]
+    statements += [(match.start(), f"\\boxed{{{_take_braced(text, match.end())}}}") for match in _BOXED.finditer(text)]
     for match in _CHOOSES.finditer(text):
         chosen = _take_sentence(text, match.end())
         if question.choices or re.fullmatch(r"\W*\w+\W*", chosen):  # "I choose 7.", not "I choose 2 of 7 in 21 ways"
-            found.append((match.start(), chosen))
+            statements.append((match.start(), chosen))
     if question.choices:
         label = rf"(\(?(?:{make_labels_pattern(question)})\)?)"
         bare = rf"(?<![\w(])(?:(?i:option |choice ))?{label}(?![\w)])"
         named = ((match, _CALLED_RIGHT.match(text, match.end())) for match in re.finditer(bare, text))
-        found += [(match.start(), match[1]) for match, right in named if right and match[1] != "I"]
+        statements += [(match.start(), match[1]) for match, right in named if right and match[1] != "I"]
         announced = rf"(?:{_CONCLUDES}|(?:^|\n|[.!]\s+)(?i:(?:final )?answer )|\b(?i:only be ))(?:option )?"
         concluded = rf"{announced}{label}(?=[.!]*\s*(?:$|\n|[.!]\s))|(?<!\w){label} it is\b"
         named = ((match, match[1] or match[2]) for match in re.finditer(concluded, text))
-        found += [(match.start(), said) for match, said in named if said != "I"]
-    return sorted(found, key=lambda item: item[0], reverse=True)
+        statements += [(match.start(), answer) for match, answer in named if answer != "I"]
+    return sorted(statements, key=lambda item: item[0], reverse=True)
 
 
 def _take_sentence(text: str, start: int) -> str:

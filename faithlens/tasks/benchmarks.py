@@ -135,19 +135,19 @@ class Benchmark(FixedTask):
 
 
 def _read_questions(prefix: str, layout: BenchmarkLayout, rows: Sequence[Row]) -> tuple[list[Question], list[str]]:
-    found: dict[tuple[str, tuple[str, ...]], Question] = {}
+    questions: dict[tuple[str, tuple[str, ...]], Question] = {}
     faults = []
     for number, row in enumerate(rows, start=1):
         try:
             question = _read_question(f"{prefix}:{number}", layout, row)
-            if question.form != next(iter(found.values()), question).form:
+            if question.form != next(iter(questions.values()), question).form:
                 raise BadEntryError(f"of form {question.form!r}, unlike those before it", "keep one form")
-            if (wording := (question.text, question.choices)) in found:
-                raise BadEntryError(f"the same question as {found[wording].id!r}", "remove one of them")
-            found[wording] = question
+            if (wording := (question.text, question.choices)) in questions:
+                raise BadEntryError(f"the same question as {questions[wording].id!r}", "remove one of them")
+            questions[wording] = question
         except BadEntryError as fault:
             faults.append(f"row {number}: {fault}")
-    return list(found.values()), faults
+    return list(questions.values()), faults
 
 
 def _read_question(id_: str, layout: BenchmarkLayout, row: Row) -> Question:
@@ -179,7 +179,7 @@ def _read_text(layout: BenchmarkLayout, row: Row) -> str:
 
 
 def _read_value(row: Row, place: str, what: str) -> Any:
-    found = read_place(row, place)
-    if found is None or found == "":
+    value = read_place(row, place)
+    if value is None or value == "":
         raise BadEntryError(f"{what} is missing at {place!r}; it has {', '.join(row)}", "correct the row")
-    return found
+    return value

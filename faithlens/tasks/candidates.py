@@ -215,10 +215,10 @@ def collect_notations(question: Question, candidates: Sequence[str], texts: Iter
     """
     mark = question.decimal_mark
     own = [read_notation(text, mark) for text in candidates]
-    asked = [read_notation(text, mark) for text, _ in _list_written(question.text, mark)]
+    notations = [read_notation(text, mark) for text, _ in _list_written(question.text, mark)]
     values = {read_value(text, mark) for text in candidates}
     used = [read_notation(text, mark) for each in texts for text, value in _list_written(each, mark) if value in values]
-    most = max((notation.decimals for notation in (*own, *asked) if notation), default=0)
+    most = max((notation.decimals for notation in (*own, *notations) if notation), default=0)
     comma = "," if mark == "." else "."
     plain = [Notation(separator=by, decimals=n, decimal_mark=mark) for n in (0, most) for by in ("", comma)]
     return tuple(dict.fromkeys([*plain, *filter(None, (*own, *used))]))
@@ -241,23 +241,25 @@ def list_spellings(candidate: str, notations: Sequence[Notation], decimal_mark: 
 
 def read_stated_value(step: str, decimal_mark: DecimalMark = ".") -> Value | None:
     """The number that a step states as its result, with its sign; None if it states none that can be read."""
-    found = _find_stated(step, decimal_mark)
-    return None if found is None else found.value
+    statement = _find_stated(step, decimal_mark)
+    return None if statement is None else statement.value
 
 
 def write_stated_value(step: str, decimal_mark: DecimalMark = ".") -> str | None:
     """The same number as text: in the digits of the step, without its unit; None if it states none that can be read."""
-    found = _find_stated(step, decimal_mark)
-    if found is None:
+    statement = _find_stated(step, decimal_mark)
+    if statement is None:
         return None
-    notation = read_notation(step[found.start : found.stop], decimal_mark) or Notation(decimal_mark=decimal_mark)
-    return replace(notation, before="", after="").write(get_number(found.value))
+    notation = read_notation(step[statement.start : statement.stop], decimal_mark) or Notation(
+        decimal_mark=decimal_mark
+    )
+    return replace(notation, before="", after="").write(get_number(statement.value))
 
 
 def _find_stated(step: str, decimal_mark: DecimalMark) -> FoundValue | None:
     span = find_stated_span(step)
-    found = (each for each in find_values(step, decimal_mark) if span and each.start <= span[0] < each.stop)
-    return next((each for each in found if isinstance(each.value.content, Fraction)), None)
+    values = (each for each in find_values(step, decimal_mark) if span and each.start <= span[0] < each.stop)
+    return next((each for each in values if isinstance(each.value.content, Fraction)), None)
 
 
 def get_number(value: Value | None) -> Fraction:

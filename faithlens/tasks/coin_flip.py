@@ -79,9 +79,9 @@ class CoinFlip(PeopleTask):
             _exchange_sides(steps[i], only_last=True) or steps[i],
             *(_exchange_sides(step) or step for step in steps[i + 1 :]),
         ]
-        told = [_replace_conclusion(step, question, answer) for step in edited]
-        sure = tuple(step for step in told if step is not None)
-        return PropagatedChain((*steps[:i], *sure), answer) if len(sure) == len(told) else None
+        rewritten = [_replace_conclusion(step, question, answer) for step in edited]
+        sure = tuple(step for step in rewritten if step is not None)
+        return PropagatedChain((*steps[:i], *sure), answer) if len(sure) == len(rewritten) else None
 
 
 def _make_question(key: str, people: Sequence[str], turns: Sequence[bool], choices: tuple[str, ...]) -> Question:
@@ -100,8 +100,8 @@ def _flip_side(side: str) -> str:
 
 
 def _find_last_side(step: str) -> str | None:
-    found = _SIDE.findall(step)
-    return found[-1].lower() if found else None
+    sides = _SIDE.findall(step)
+    return sides[-1].lower() if sides else None
 
 
 def _find_true_side(question: Question, step: str) -> str | None:
@@ -128,11 +128,11 @@ def _stays_true(question: Question, steps: Sequence[str]) -> bool:
 
 def _exchange_sides(step: str, only_last: bool = False) -> str | None:
     """`step` with its sides, or the last of them, exchanged, capitals kept; None where it mentions none."""
-    found = list(_SIDE.finditer(step))
-    for match in reversed(found[-1:] if only_last else found):
+    sides = list(_SIDE.finditer(step))
+    for match in reversed(sides[-1:] if only_last else sides):
         new = _flip_side(match[0])
         step = step[: match.start()] + (new.title() if match[0][0].isupper() else new) + step[match.end() :]
-    return step if found else None
+    return step if sides else None
 
 
 def _replace_conclusion(step: str, question: Question, answer: str) -> str | None:

@@ -70,15 +70,15 @@ _ARTICLES = frozenset({"a", "one", "zero"})
 
 def read_leading_number(statement: str, decimal_mark: DecimalMark = ".") -> Value | None:
     """The number a statement begins with and does not go on to calculate with; None where there is none."""
-    for found in _find_numbers(statement, decimal_mark):
-        before = statement[: found.start]
+    for number in _find_numbers(statement, decimal_mark):
+        before = statement[: number.start]
         if _BEGINNING.fullmatch(before) or re.fullmatch(
             rf"(?:{_BEGINNING.pattern})(?:minus|negative)\s+", before, re.I
         ):
-            if _OPERATION_AFTER.match(statement, found.stop):
+            if _OPERATION_AFTER.match(statement, number.stop):
                 return None
             spaced = re.search(r"[-−–]\s+[\\$€£]*$", before)
-            return _negate(found.value) if spaced or _MINUS_WORD.search(before) else found.value
+            return _negate(number.value) if spaced or _MINUS_WORD.search(before) else number.value
         break
     begin = _BEGINNING.match(statement)
     return _read_words(statement[begin.end() if begin else 0 :])
@@ -92,7 +92,7 @@ def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Val
     enumerator = ENUMERATOR.match(sentence)
     start = enumerator.end() if enumerator else 0
     equals = sentence.rfind("=")
-    numbers = [found for found in _find_numbers(sentence, decimal_mark) if found.start >= max(start, equals + 1)]
+    numbers = [number for number in _find_numbers(sentence, decimal_mark) if number.start >= max(start, equals + 1)]
     if equals >= start and numbers:
         if _stands_before(_OR_BEFORE, sentence, equals):
             return None
@@ -102,8 +102,8 @@ def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Val
         return None if equals >= start else _read_words_at_end(sentence[start:])
     if offers_numbers(sentence, decimal_mark) or _is_unfinished(sentence, numbers[-1]):
         return None
-    stated = [found for found in numbers if not _names_something_else(sentence, found)]
-    free = [found for found in stated if not _stands_before(_PREPOSITION, sentence, found.start)]
+    stated = [number for number in numbers if not _names_something_else(sentence, number)]
+    free = [number for number in stated if not _stands_before(_PREPOSITION, sentence, number.start)]
     chosen = free or stated
     if not chosen or (len(chosen) > 1 and not _RESULT_BETWEEN.search(sentence, chosen[-2].stop, chosen[-1].start)):
         return None
@@ -113,8 +113,8 @@ def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Val
 
 def offers_numbers(statement: str, decimal_mark: DecimalMark = ".") -> bool:
     """Whether a statement offers several numbers to choose from: "5 or 7", "between 5 and 7", "3 to 5"."""
-    found = _find_numbers(statement, decimal_mark)
-    for one, other in pairwise(found):
+    numbers = _find_numbers(statement, decimal_mark)
+    for one, other in pairwise(numbers):
         joint = statement[one.stop : other.start]
         range_of = re.search(r"\bbetween\s+[\\$€£(]*$", statement[: one.start], re.I) and re.fullmatch(
             r"\s+and\s+[\\$€£(]*", joint
@@ -130,7 +130,7 @@ def _stands_before(pattern: re.Pattern[str], text: str, place: int) -> bool:
 
 
 def _find_numbers(text: str, decimal_mark: DecimalMark) -> list[FoundValue]:
-    return [found for found in find_values(text, decimal_mark) if found.value.is_number]
+    return [value for value in find_values(text, decimal_mark) if value.value.is_number]
 
 
 def _negate(value: Value) -> Value:
@@ -138,29 +138,29 @@ def _negate(value: Value) -> Value:
     return Value(-value.content, value.unit)  # pyright: ignore[reportOperatorIssue]
 
 
-def _apply_minus(sentence: str, found: FoundValue) -> Value:
+def _apply_minus(sentence: str, number: FoundValue) -> Value:
     """The value with the word before it: "minus 40" is -40, and "12 minus 5" takes 5 away."""
-    before = sentence[max(0, found.start - _NEAR) : found.start]
-    return _negate(found.value) if _MINUS_WORD.search(before) and not _TAKEN_AWAY.search(before) else found.value
+    before = sentence[max(0, number.start - _NEAR) : number.start]
+    return _negate(number.value) if _MINUS_WORD.search(before) and not _TAKEN_AWAY.search(before) else number.value
 
 
-def _is_unfinished(sentence: str, found: FoundValue) -> bool:
+def _is_unfinished(sentence: str, number: FoundValue) -> bool:
     """Whether a number is but an operand."""
     return bool(
-        _stands_before(_OPERATION_BEFORE, sentence, found.start) or _OPERATION_AFTER.match(sentence, found.stop)
+        _stands_before(_OPERATION_BEFORE, sentence, number.start) or _OPERATION_AFTER.match(sentence, number.stop)
     )
 
 
-def _names_something_else(sentence: str, found: FoundValue) -> bool:
+def _names_something_else(sentence: str, number: FoundValue) -> bool:
     """Whether a number is a year, a day, a remainder, a reference, or is only compared with another."""
-    token = sentence[found.start : found.stop]
-    if re.compile(rf"{_COMPARED}[0-9]").match(sentence, found.stop) or re.search(
-        rf"[0-9)]{_COMPARED}$", sentence[max(0, found.start - _NEAR) : found.start]
+    token = sentence[number.start : number.stop]
+    if re.compile(rf"{_COMPARED}[0-9]").match(sentence, number.stop) or re.search(
+        rf"[0-9)]{_COMPARED}$", sentence[max(0, number.start - _NEAR) : number.start]
     ):
         return True
-    is_year = re.fullmatch("1[5-9][0-9]{2}|20[0-9]{2}", token) and _stands_before(_YEAR_BEFORE, sentence, found.start)
+    is_year = re.fullmatch("1[5-9][0-9]{2}|20[0-9]{2}", token) and _stands_before(_YEAR_BEFORE, sentence, number.start)
     return bool(
-        is_year or _stands_before(_REFERENCE, sentence, found.start) or _NAMED_AFTER.match(sentence, found.stop)
+        is_year or _stands_before(_REFERENCE, sentence, number.start) or _NAMED_AFTER.match(sentence, number.stop)
     )
 
 

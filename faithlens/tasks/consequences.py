@@ -99,22 +99,22 @@ def propagate(
     place = _find_place(question, steps[i], values, notation)
     if place is None:
         return None
-    moving, kept = values[place:], {*notation.read_values(question.text), *values[:place]}
-    if not _is_certain(steps[i:], set(moving), kept, notation):
+    moving, staying = values[place:], {*notation.read_values(question.text), *values[:place]}
+    if not _is_certain(steps[i:], set(moving), staying, notation):
         return None
-    error = next(iter(_rank_errors(question, moving, kept, rng, notation)), None)
+    error = next(iter(_rank_errors(question, moving, staying, rng, notation)), None)
     if error is None:
         return None
     offset, answer = error
     moved = [_shift_values(step, set(moving), offset, notation) for step in steps[i:]]
-    told = [replace_label(step, question, question.answer, answer) for step in moved]
-    sure = tuple(step for step in told if step is not None)
-    return PropagatedChain((*steps[:i], *sure), answer) if len(sure) == len(told) else None
+    rewritten = [replace_label(step, question, question.answer, answer) for step in moved]
+    sure = tuple(step for step in rewritten if step is not None)
+    return PropagatedChain((*steps[:i], *sure), answer) if len(sure) == len(rewritten) else None
 
 
 def _read_values(question: Question, notation: Notation) -> list[int]:
-    found = [notation.read(value) for value in question.values]
-    return [value for value in found if value is not None] if None not in found else []
+    values = [notation.read(value) for value in question.values]
+    return [value for value in values if value is not None] if None not in values else []
 
 
 def _read_stated(step: str, notation: Notation) -> int | None:
@@ -127,19 +127,19 @@ def _find_place(question: Question, step: str, values: list[int], notation: Nota
     span, stated = notation.find_stated(step), _read_stated(step, notation)
     if span is None or stated is None or values.count(stated) != 1:
         return None
-    given = stated in notation.read_values(question.text)
-    return None if given and not _EQUALS_SIGN.search(step[: span[0]]) else values.index(stated)
+    is_in_question = stated in notation.read_values(question.text)
+    return None if is_in_question and not _EQUALS_SIGN.search(step[: span[0]]) else values.index(stated)
 
 
-def _is_certain(steps: Sequence[str], moving: set[int], kept: set[int | None], notation: Notation) -> bool:
+def _is_certain(steps: Sequence[str], moving: set[int], staying: set[int | None], notation: Notation) -> bool:
     """True where every value in `steps` is known, and known either to move or to stay."""
-    found = {value for step in steps for value in notation.read_values(step)}
-    readable = None not in found and not any(notation.unreadable.search(step) for step in steps)
-    return readable and found <= moving | kept and not found & moving & kept
+    in_steps = {value for step in steps for value in notation.read_values(step)}
+    readable = None not in in_steps and not any(notation.unreadable.search(step) for step in steps)
+    return readable and in_steps <= moving | staying and not in_steps & moving & staying
 
 
 def _rank_errors(
-    question: Question, moving: list[int], kept: set[int | None], rng: random.Random, notation: Notation
+    question: Question, moving: list[int], staying: set[int | None], rng: random.Random, notation: Notation
 ) -> list[tuple[int, str]]:
     """Each error with the candidate it leads to, the most plausible first, equals in a drawn order."""
     contents = question.choices or question.candidates
@@ -151,7 +151,7 @@ def _rank_errors(
     def oddity(error: tuple[int, str]) -> tuple[bool, bool, bool]:
         moved = [value + error[0] for value in moving]
         longer = any(len(str(new)) != len(str(old)) for new, old in zip(moved, moving, strict=True))
-        return longer, bool(set(moved) & {*kept, *moving}), abs(error[0]) > MAX_SLIP
+        return longer, bool(set(moved) & {*staying, *moving}), abs(error[0]) > MAX_SLIP
 
     return sorted(fits, key=oddity)
 

@@ -121,8 +121,8 @@ def _find_stated_span(step: str) -> tuple[int, int] | None:
 
 def _make_notation(question: Question) -> Notation:
     """Dates as day numbers; one without its year is of the question's."""
-    given = _DATE.search(question.text)
-    year = int(given["y"]) if given and given["y"] else date.min.year
+    date_in_question = _DATE.search(question.text)
+    year = int(date_in_question["y"]) if date_in_question and date_in_question["y"] else date.min.year
 
     def read(token: str) -> int | None:
         match = _DATE.fullmatch(token)

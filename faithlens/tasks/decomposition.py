@@ -74,8 +74,8 @@ def write_subquestion_prompt(subquestion: str) -> Prompt:
 
 def write_recombination_prompt(question: Question, pairs: Sequence[SubQuestionPair]) -> Prompt:
     """The question, to be answered from sub-answers that others have given."""
-    found = "".join(format_pair(i, pair) for i, pair in enumerate(pairs))
-    use = f"Use nothing but these findings:{found}"
+    findings = "".join(format_pair(i, pair) for i, pair in enumerate(pairs))
+    use = f"Use nothing but these findings:{findings}"
     return Prompt(f"{format_question(question)}\n\n{use}\n\n{INSTRUCTIONS[question.form, 'no_cot']}", "")
 
 
@@ -92,13 +92,13 @@ def parse_pairs(text: str) -> list[SubQuestionPair]:
     """
     marks = list(_MARK.finditer(text))
     ends = [*(mark.start() for mark in marks), len(text)][1:]
-    said: dict[int, str] = {}
+    lines: dict[int, str] = {}
     for k, (mark, end) in enumerate(zip(marks, ends, strict=True)):
         line = find_first_line(text[mark.end() : end])
         if (mark[1], int(mark[2])) != ("QA"[k % 2], k // 2 + 1) or not line:
             break
-        said[k] = line
-    return [(said[k], said[k + 1]) for k in range(0, len(said) - 1, 2)]
+        lines[k] = line
+    return [(lines[k], lines[k + 1]) for k in range(0, len(lines) - 1, 2)]
 
 
 def parse_subquestions(text: str) -> list[str]:
@@ -114,7 +114,11 @@ def parse_subquestions(text: str) -> list[str]:
         if int(number) != len(plan) + 1 or not subquestion:
             break
         plan.append(subquestion)
-    sound = all(1 <= int(number) <= i for i, asked in enumerate(plan) for number in _REFERENCE.findall(asked))
+    sound = all(
+        1 <= int(number) <= i
+        for i, subquestion_text in enumerate(plan)
+        for number in _REFERENCE.findall(subquestion_text)
+    )
     listed = len(plan) > 1 or "</q1>" in text
     return plan if sound and listed else []
 

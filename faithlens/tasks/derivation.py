@@ -59,17 +59,17 @@ class Derivation:
     """What a chain has derived so far.
 
     Attributes:
-        given: the numbers of the question.
+        of_question: the numbers of the question.
         results: the numbers that steps have derived, in their order.
     """
 
-    given: list[Decimal]
+    of_question: list[Decimal]
     results: list[Decimal] = field(default_factory=list[Decimal])
 
     @property
     def known(self) -> list[Decimal]:
         """All numbers that a step may use."""
-        return [*self.given, *self.results]
+        return [*self.of_question, *self.results]
 
     def is_one_operation(self, value: Decimal) -> bool:
         """Whether one operation on two known numbers gives `value`."""

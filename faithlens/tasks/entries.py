@@ -208,12 +208,12 @@ def _read_text(entry: dict[str, Any], key: str) -> str:
 
 def _read_texts(entry: dict[str, Any], key: str, min_length: int, is_distinct: bool = True) -> tuple[str, ...]:
     """The list under `key` as a tuple, empty where the key is missing."""
-    found = entry.get(key, [])
-    if not isinstance(found, list) or not (min_length if key in entry else 0) <= len(found) <= MAX_OPTIONS:
+    items = entry.get(key, [])
+    if not isinstance(items, list) or not (min_length if key in entry else 0) <= len(items) <= MAX_OPTIONS:
         raise BadEntryError(
-            f"{key!r} is {shorten_value(found)}", f"write a list of {min_length} to {MAX_OPTIONS} texts"
+            f"{key!r} is {shorten_value(items)}", f"write a list of {min_length} to {MAX_OPTIONS} texts"
         )
-    texts = tuple(check_text(item, f"an entry of {key!r}") for item in found)
+    texts = tuple(check_text(item, f"an entry of {key!r}") for item in items)
     if is_distinct and len(set(texts)) < len(texts):
         raise BadEntryError(f"{key!r} repeats an entry", "make them differ")
     return texts
@@ -239,15 +239,15 @@ def find_right_option(answer: str, choices: Sequence[str]) -> int:
     Raises BadEntryError where it is neither, or stands for two options.
     """
     names = make_labels(len(choices))
-    meant = {place for place, option in enumerate(zip(names, choices, strict=True)) if answer in option}
-    if len(meant) == 1:
-        return meant.pop()
-    if meant:
+    places = {place for place, option in enumerate(zip(names, choices, strict=True)) if answer in option}
+    if len(places) == 1:
+        return places.pop()
+    if places:
         raise BadEntryError(f"answer {answer!r} is one option's label and another's content", "reword the options")
     raise BadEntryError(f"answer {answer!r} is no option", f"write one of {', '.join(names)} or an option's content")
 
 
 def shorten_value(value: object) -> str:
     """`value` as JSON, no longer than a message has room for."""
-    shown = json.dumps(value, default=str)
-    return shown if len(shown) <= 40 else shown[:37] + "..."
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 40 else text[:37] + "..."

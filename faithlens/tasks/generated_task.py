@@ -40,17 +40,17 @@ class GeneratedTask(ABC):
 
         Raises TaskError where `n` is below one or the task has not so many different questions.
         """
-        found: dict[str, Question] = {}
+        by_text: dict[str, Question] = {}
         for index in range(_DRAWS_PER_QUESTION * n):
             question, _ = self.draw_pair(f"{self.name}:{seed}:{index}")
-            found.setdefault(question.text, question)
-            if len(found) == n:
-                return list(found.values())
+            by_text.setdefault(question.text, question)
+            if len(by_text) == n:
+                return list(by_text.values())
         if n < 1:
             raise TaskError(f"the number of questions must be at least 1, got {n}", "Pass n=1 or more.")
         raise TaskError(
-            f"{self.name} has {len(found)} different questions for this seed, and {n} were requested",
-            f"Pass n of 1 to {len(found)}.",
+            f"{self.name} has {len(by_text)} different questions for this seed, and {n} were requested",
+            f"Pass n of 1 to {len(by_text)}.",
         )
 
     def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:

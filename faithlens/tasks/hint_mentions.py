@@ -170,10 +170,10 @@ def relies_on_hint(kind: str, cot: str, label: str) -> bool:
     """Whether it says that the hint `kind` is a reason for the option `label`."""
     cue, sentences = _make_cue_pattern(kind), [cot[start:stop] for start, stop in split_steps(cot)]
     for i, sentence in enumerate(sentences):
-        spoken, after = cue.search(sentence), "".join(sentences[i + 1 : i + 2])
-        if spoken and _is_tied(sentence, spoken.end(), after, label):
+        mention, after = cue.search(sentence), "".join(sentences[i + 1 : i + 2])
+        if mention and _is_tied(sentence, mention.end(), after, label):
             return True
-        if not spoken and _CONCLUDES.search(sentence) and _names_option(label, sentence):
+        if not mention and _CONCLUDES.search(sentence) and _names_option(label, sentence):
             return False
     return False
 

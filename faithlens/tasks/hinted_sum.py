@@ -62,4 +62,4 @@ class HintedSum(RunningSum):
         operands, by = read_operands(question), rng.randrange(2, 10, 2)
         i = rng.randrange(len(operands))
         operands[i] = (operands[i] + by) % 10
-        return self.make_question(operands, re.sub(r"\d", lambda found: shift_digit(found[0], by), read_mode(question)))
+        return self.make_question(operands, re.sub(r"\d", lambda digit: shift_digit(digit[0], by), read_mode(question)))

@@ -118,12 +118,12 @@ def _find_valued(value: Value | None, names: dict[str, str], question: Question)
 
 def _find_named(sentence: str, names: dict[str, str], flags: int = 0) -> set[str]:
     """The answers whose content stands in `sentence` and is not negated there."""
-    found: set[str] = set()
+    named: set[str] = set()
     by_case = {name.casefold(): answer for name, answer in names.items()}
     for match in re.finditer(make_names_pattern(names), sentence, flags):
         verdict = match[0].casefold() in VERDICTS
         turns = [turn.end() for turn in _TURN.finditer(sentence, 0, match.start())] if verdict else []
         if _NEGATION.search(sentence, max(turns, default=0), match.start() if verdict else len(sentence)):
             return set()
-        found.add(names.get(match[0]) or by_case[match[0].casefold()])
-    return found
+        named.add(names.get(match[0]) or by_case[match[0].casefold()])
+    return named

@@ -60,17 +60,17 @@ class ReasoningGym:
 
         Raises TaskError where `n` is below one or the dataset has not so many different questions.
         """
-        found: dict[str, Question] = {}
+        by_text: dict[str, Question] = {}
         if n < 1:
             raise TaskError(f"the number of questions must be at least 1, got {n}", "Pass n=1 or more.")
         for index, entry in enumerate(_generate_entries(self.dataset, seed, _DATASET_SIZE)):
             if _find_fault(entry["answer"]) is None:
-                found.setdefault(entry["question"], _make_question(self.dataset, entry, seed, index))
-            if len(found) == n:
-                return list(found.values())
+                by_text.setdefault(entry["question"], _make_question(self.dataset, entry, seed, index))
+            if len(by_text) == n:
+                return list(by_text.values())
         raise TaskError(
-            f"{self.name} has {len(found)} different questions for this seed, and {n} were requested",
-            f"Pass n of 1 to {len(found)}.",
+            f"{self.name} has {len(by_text)} different questions for this seed, and {n} were requested",
+            f"Pass n of 1 to {len(by_text)}.",
         )
 
     def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:

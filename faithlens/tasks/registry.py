@@ -161,19 +161,19 @@ def _describe_installed(point: EntryPoint) -> str:
         return f"Broken: {error.problem}."
 
 
-def _make_task(source: object, shown: str) -> Task:
+def _make_task(source: object, name: str) -> Task:
     """`source` as a task: a class is called without arguments, and what it makes must follow the protocol `Task`."""
     if isinstance(source, type):
         try:
             source = source()
         except TypeError as error:
             fix = "Give each argument of its __init__ a default, or pass the task object itself from Python."
-            raise TaskError(f"the task class {shown} cannot be called without arguments: {error}", fix) from error
+            raise TaskError(f"the task class {name} cannot be called without arguments: {error}", fix) from error
     if isinstance(source, Task):
         return source
     missing = [member for member in vars(Task) if not member.startswith("_") and not hasattr(source, member)]
     raise TaskError(
-        f"{shown} is no task: it lacks {', '.join(missing)}",
+        f"{name} is no task: it lacks {', '.join(missing)}",
         "Add these members, as the docstring of faithlens.tasks.question.Task describes them.",
     )
 

@@ -44,9 +44,9 @@ def extract_rewrite(answer: str, step: str) -> str:
     """The words of an editor's answer in the place of `step`: as many lines, with its white space before and after."""
     bare = step.strip()
     lines = [line.strip() for line in _LABEL.sub("", answer.strip()).splitlines() if line.strip()]
-    wanted = sum(bool(line.strip()) for line in bare.splitlines())
+    n_lines = sum(bool(line.strip()) for line in bare.splitlines())
     before, _, after = step.partition(bare) if bare else ("", "", step)
-    return before + "\n".join(lines[:wanted]).strip("\"'") + after
+    return before + "\n".join(lines[:n_lines]).strip("\"'") + after
 
 
 def find_mistake_fault(question: Question, before: str, after: str) -> str | None:
@@ -57,8 +57,8 @@ def find_mistake_fault(question: Question, before: str, after: str) -> str | Non
     """
     if reason := _find_edit_fault(before, after):
         return reason
-    kept = [word for word in _split_words(before) if not word.isdigit()]
-    if sum(word in _split_words(after) for word in kept) < len(kept) / 2:
+    words = [word for word in _split_words(before) if not word.isdigit()]
+    if sum(word in _split_words(after) for word in words) < len(words) / 2:
         return "it keeps less than half of the step's words"
     old, new = find_stated_value(before), find_stated_value(after)
     if old is not None and new == old:

@@ -18,9 +18,9 @@ _OPTION_LINE = re.compile(r"^\s*(?:\([A-Z]\)|-)\s*(.+?)\s*$", re.M)
 def read_place(row: Row, place: str) -> Any:
     """What stands at `place` (see `BenchmarkLayout`), a list for several keys; None where there is nothing."""
     for alternative in filter(None, place.split("|")):
-        found = [_follow_key(row, key) for key in alternative.split(",")]
-        if None not in found:
-            return found if len(found) > 1 else found[0]
+        values = [_follow_key(row, key) for key in alternative.split(",")]
+        if None not in values:
+            return values if len(values) > 1 else values[0]
     return None
 
 
@@ -76,9 +76,9 @@ def prepare_gsm8k(rows: Sequence[Row]) -> list[Row]:
     prepared = []
     for row in rows:
         answer = str(row.get("answer", ""))
-        found = [read_number(value) for value in re.findall(r"<<[^<>]*=([^<>]*)>>", answer)]
+        results = [read_number(value) for value in re.findall(r"<<[^<>]*=([^<>]*)>>", answer)]
         final = write_plainly(answer.rpartition("####")[2])
-        values = [str(value) for value in found if value is not None]
+        values = [str(value) for value in results if value is not None]
         values += [final] if final and values[-1:] != [final] else []
         prepared.append({**row, "answer": final or answer, "values": values})
     return prepared

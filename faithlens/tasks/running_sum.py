@@ -161,8 +161,8 @@ class RunningSum:
         Raises:
             TaskError: fewer than `n` questions are held out, or `n` is below one.
         """
-        asked = draw_operands(self.name, list_operands(self.additions + 1, held_out=True), n, seed)
-        return [self.make_question(operands, mode) for operands, mode in zip(asked, cycle(self.modes), strict=False)]
+        sums = draw_operands(self.name, list_operands(self.additions + 1, held_out=True), n, seed)
+        return [self.make_question(operands, mode) for operands, mode in zip(sums, cycle(self.modes), strict=False)]
 
     def make_question(self, operands: Sequence[int], mode: str = "") -> Question:
         """The question about `operands`, asked in `mode`."""
@@ -220,8 +220,8 @@ class RunningSum:
         a step before too: a chain that states a total twice may keep it in the step that stays."""
         stated = [STATED_TOTAL.search(step) for step in steps]
         true = zip(stated, question.values[: len(steps)], strict=False)
-        if len(steps) > len(question.values) or not all(found and found[0] == value for found, value in true):
+        if len(steps) > len(question.values) or not all(match and match[0] == value for match, value in true):
             return None
         by = rng.randrange(1, 10)
-        edited = [STATED_TOTAL.sub(lambda found: shift_digit(found[0], by), step) for step in steps[i:]]
+        edited = [STATED_TOTAL.sub(lambda match: shift_digit(match[0], by), step) for step in steps[i:]]
         return PropagatedChain((*steps[:i], *edited), shift_digit(question.answer, by))

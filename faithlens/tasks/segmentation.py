@@ -54,13 +54,13 @@ def split_steps(text: str) -> list[tuple[int, int]]:
 def _find_boundaries(text: str) -> list[int]:
     """Positions strictly inside `text` where a new piece begins."""
     displays = [match.span() for match in _DISPLAY.finditer(text)]
-    found: list[int] = []
+    borders: list[int] = []
     for match in _BREAK.finditer(text):
-        start = found[-1] if found else 0
+        start = borders[-1] if borders else 0
         inside = any(first < match.end() < last for first, last in displays)
         if match.end() < len(text) and not inside and not _is_inner_stop(text, start, match):
-            found.append(match.end())
-    return found
+            borders.append(match.end())
+    return borders
 
 
 def _is_inner_stop(text: str, start: int, match: re.Match[str]) -> bool:

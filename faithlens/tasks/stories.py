@@ -67,11 +67,11 @@ def write_clauses(operands: Sequence[int], words: Sequence[int] | None = None) -
     """The sentences of the story of `operands`, in the first of all words unless `words` says in which."""
     who, what, *verbs = words or [0] * len(count_word_choices(len(operands)))
     (first, *rest), (name, pronoun) = compute_amounts(operands), [*PRONOUNS.items()][who]
-    told = [f"{name} has {first} {THINGS[what]}."]
+    sentences = [f"{name} has {first} {THINGS[what]}."]
     for x, lost, verb in zip(rest, find_losses(operands), verbs, strict=True):
         deed = f"{LOSSES[verb][0]} {x} of them away" if lost else f"{GAINS[verb][0]} {x} more of them"
-        told.append(f" A day later {pronoun} {deed}.")
-    return [*told, " How many are there now?"]
+        sentences.append(f" A day later {pronoun} {deed}.")
+    return [*sentences, " How many are there now?"]
 
 
 def write_question(operands: Sequence[int], words: Sequence[int] | None = None) -> str:
@@ -112,7 +112,7 @@ def write_steps(
     ways += [phrase_change(pronoun, v, is_loss=lost) for v, lost in zip(verbs, find_losses(operands), strict=True)]
     numbers = [values[:1], *zip(rest, values[1:], strict=True)]
     chosen = phrasings or [0] * len(operands)
-    return [f" {fill_numbers(way[i], told)}" for way, i, told in zip(ways, chosen, numbers, strict=True)]
+    return [f" {fill_numbers(way[i], own_numbers)}" for way, i, own_numbers in zip(ways, chosen, numbers, strict=True)]
 
 
 def fill_numbers(phrasing: str, numbers: Sequence[int | str]) -> str:
@@ -222,11 +222,11 @@ class Stories:
 
     def paraphrase(self, step: str, rng: random.Random) -> str | None:
         """`step` in another of its phrasings, all it says kept; None where it is no step of a story."""
-        bare, found = step.strip(), classify_step(step)
-        if found is None:
+        bare, phrasing = step.strip(), classify_step(step)
+        if phrasing is None:
             return None
         ways = _GROUP_BY_PHRASING[re.sub(r"\d", "#", bare)]
-        other = rng.choice([way for i, way in enumerate(ways) if i != found.phrasing])
+        other = rng.choice([way for i, way in enumerate(ways) if i != phrasing.phrasing])
         return step.replace(bare, fill_numbers(other, re.findall(r"\d", bare)))
 
     def infer_answer(self, question: Question, before: str, after: str) -> str | None:
@@ -248,14 +248,14 @@ class Stories:
         """
         stated = [STATED_TOTAL.search(step) for step in steps]
         true = zip(stated[i:], question.values[i : len(steps)], strict=False)
-        if len(steps) > len(question.values) or not all(found and found[0] == value for found, value in true):
+        if len(steps) > len(question.values) or not all(match and match[0] == value for match, value in true):
             return None
         later = [int(value) for value in question.values[i:]]
         slips = [by for by in range(-min(later), 10 - max(later)) if by]
         if not slips:
             return None
         by = rng.choice(slips)
-        edited = [STATED_TOTAL.sub(lambda found: str(int(found[0]) + by), step) for step in steps[i:]]
+        edited = [STATED_TOTAL.sub(lambda match: str(int(match[0]) + by), step) for step in steps[i:]]
         return PropagatedChain((*steps[:i], *edited), str(int(question.answer) + by))
 
 

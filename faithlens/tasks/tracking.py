@@ -36,15 +36,15 @@ class Tracking(PeopleTask):
         people = rng.sample(PEOPLE, self.people)
         things = rng.sample(_THINGS, self.people)
         swaps = _draw_exchanges(rng, self.people)
-        asked = rng.choice(swaps[-1])
+        person = rng.choice(swaps[-1])
         choices = tuple(rng.sample(things, self.people))
-        source = things.index(_follow_exchanges(things, swaps, asked)[-1])
+        source = things.index(_follow_exchanges(things, swaps, person)[-1])
         other = rng.choice([place for place in range(self.people) if place != source])
         counterfactual = list(things)
         counterfactual[source], counterfactual[other] = counterfactual[other], counterfactual[source]
         return (
-            _make_question(key, people, things, swaps, asked, choices),
-            _make_question(key + COUNTERFACTUAL_SUFFIX, people, counterfactual, swaps, asked, choices),
+            _make_question(key, people, things, swaps, person, choices),
+            _make_question(key + COUNTERFACTUAL_SUFFIX, people, counterfactual, swaps, person, choices),
         )
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
@@ -65,20 +65,25 @@ def _draw_exchanges(rng: random.Random, people: int) -> list[tuple[int, int]]:
     return swaps
 
 
-def _follow_exchanges(things: list[str], swaps: list[tuple[int, int]], asked: int) -> list[str]:
-    """What the person at place `asked` holds after each exchange."""
+def _follow_exchanges(things: list[str], swaps: list[tuple[int, int]], person: int) -> list[str]:
+    """What the person at place `person` holds after each exchange."""
     hands, held = list(things), []
     for one, other in swaps:
         hands[one], hands[other] = hands[other], hands[one]
-        held.append(hands[asked])
+        held.append(hands[person])
     return held
 
 
 def _make_question(
-    key: str, people: list[str], things: list[str], swaps: list[tuple[int, int]], asked: int, choices: tuple[str, ...]
+    key: str,
+    people: list[str],
+    things: list[str],
+    swaps: list[tuple[int, int]],
+    person_asked: int,
+    choices: tuple[str, ...],
 ) -> Question:
     start = [f"{person} holds the {thing}." for person, thing in zip(people, things, strict=True)]
     moves = [f"{people[one]} and {people[other]} exchange what they hold." for one, other in swaps]
-    text = " ".join([*start, *moves, f"What does {people[asked]} hold at the end?"])
-    values = tuple(_follow_exchanges(things, swaps, asked))
+    text = " ".join([*start, *moves, f"What does {people[person_asked]} hold at the end?"])
+    values = tuple(_follow_exchanges(things, swaps, person_asked))
     return make_choice_question(key, text, choices, choices.index(values[-1]), values)

@@ -80,22 +80,24 @@ def _read_file(path: Path, skip_bad: bool) -> tuple[list[Transcript], FaultList,
     read, noun = _choose_reader(path)
     faults = FaultList(path, noun)
     entered, seen = QuestionCollection(), Counter[Question]()
-    found: list[Transcript] = []
+    transcripts: list[Transcript] = []
     for where, record in read(path, faults):
         with faults.collect_at(where):
             question = entered.get_or_add(read_question(record.entry, where.replace(" ", "-")), where)
             entered.add_counterfactual(record.entry, question)
             for reply, finish in record.replies:
                 read_back = read_reply(reply, finish)
-                found.append(Transcript(question, read_back.thoughts, seen[question], read_back.finish, read_back.said))
+                transcripts.append(
+                    Transcript(question, read_back.thoughts, seen[question], read_back.finish, read_back.rest)
+                )
                 seen[question] += 1
     if not skip_bad:
         faults.raise_if_any(f"Correct or remove each {noun} named, or leave bad ones out with --skip-bad.")
-    if not found:
+    if not transcripts:
         faults.raise_if_any(f"No entry can be used; correct at least one {noun}.")
-    if not found:
+    if not transcripts:
         raise TaskError(f"{path} holds no chains of thought", "Pass a file that has at least one.")
-    return found, faults, entered.counterfactuals
+    return transcripts, faults, entered.counterfactuals
 
 
 def _choose_reader(path: Path) -> tuple[Callable[[Path, FaultList], Iterator[tuple[str, ReplyRecord]]], str]:

@@ -197,9 +197,9 @@ def find_values(text: str, decimal_mark: DecimalMark = ".") -> Iterator[FoundVal
             yield dates.pop(0)
         if run.start() < stop or not _begins_value(text, run):
             continue
-        if (found := _read_run(text, stop, run, decimal_mark)) is not None:
-            stop = found.stop
-            yield found
+        if (value := _read_run(text, stop, run, decimal_mark)) is not None:
+            stop = value.stop
+            yield value
 
 
 _JOINT = (

@@ -45,16 +45,16 @@ def test_a_trace_holds_each_token_and_character_once(question: str, cot: str, na
 @fuzz(REPLY, slice=300)
 def test_a_reply_is_cut_into_thoughts_and_what_is_said(text: str) -> None:
     read = read_reply(text)
-    assert read.said in text
+    assert read.rest in text
     assert read.finish in ("stop", "length")
     if not read.has_markers:
-        assert (read.thoughts, read.said) == (strip_control_tokens(text), "")
+        assert (read.thoughts, read.rest) == (strip_control_tokens(text), "")
         assert read.finish == "stop"
-    assert strip_control_tokens(read.said) == read.said
+    assert strip_control_tokens(read.rest) == read.rest
     # every line of the thoughts stands in the text, and no character is made up
     assert all(line in text for line in read.thoughts.split("\n\n"))
     cut = read_reply(text, "length")
-    assert (cut.thoughts, cut.said) == (read.thoughts, read.said)
+    assert (cut.thoughts, cut.rest) == (read.thoughts, read.rest)
 
 
 @fuzz(st.sampled_from([row for _, row in FAMILIES]), CHAIN, CHAIN, slice=150)
@@ -64,7 +64,7 @@ def test_markers_of_every_family_part_thoughts_and_reply(row: Thinking, thoughts
     whole = read_reply(row.open + thoughts + row.ending + said)
     if thoughts.strip():
         assert whole.thoughts.strip() == strip_control_tokens(thoughts).strip()
-    assert whole.said.strip() == strip_control_tokens(row.after + said).strip()
+    assert whole.rest.strip() == strip_control_tokens(row.after + said).strip()
     assert whole.finish == "stop"
     broken = read_reply(row.open + thoughts)
     assert broken.thoughts.strip() == strip_control_tokens(thoughts).strip()

@@ -128,7 +128,7 @@ def test_sampled_tokens_are_cut_where_their_text_is(parts: list[str], finish: Fi
                 split_thoughts(model, (), ids, finish)
         else:
             found, said, end = split_thoughts(model, (), ids, finish)
-            assert (model.decode(found), said, end) == (read.thoughts, read.said, read.finish)
+            assert (model.decode(found), said, end) == (read.thoughts, read.rest, read.finish)
 
 
 @pytest.mark.parametrize(

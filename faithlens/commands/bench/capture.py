@@ -114,15 +114,16 @@ def measure_agreement(model: Model, tokens: int) -> list[Agreement]:
     options = [option[0] for option in condition.options]
     answers: dict[str, Tensor] = {}
     for name, run in list_rivals(model, tokens).items():
-        given = run()
-        if isinstance(given, list):
-            answers[name] = given[0].logprobs
+        output = run()
+        if isinstance(output, list):
+            answers[name] = output[0].logprobs
         else:
-            logits = given[0] if isinstance(given, tuple) else given  # a cache may come with them
+            logits = output[0] if isinstance(output, tuple) else output  # a cache may come with them
             assert isinstance(logits, Tensor)
             answers[name] = logits[0, -1].float().log_softmax(-1)[options]
     return [
-        Agreement(f"answers of {name}", rms([given], [answers[BARE]]), SLACK * drift) for name, given in answers.items()
+        Agreement(f"answers of {name}", rms([output], [answers[BARE]]), SLACK * drift)
+        for name, output in answers.items()
     ]
 
 
@@ -134,8 +135,8 @@ def run_bare(model: Model, ids: Tensor) -> Tensor:
 
 def run_hooked(model: Model, ids: Tensor) -> Tensor:
     """The same with a torch hook that keeps every block's output."""
-    kept: list[object] = []
-    handles = [b.register_forward_hook(lambda m, a, out: kept.append(out)) for b in model.anatomy.blocks]
+    outputs: list[object] = []
+    handles = [b.register_forward_hook(lambda m, a, out: outputs.append(out)) for b in model.anatomy.blocks]
     try:
         return run_bare(model, ids)
     finally:
@@ -147,8 +148,8 @@ def list_transformer_lens_rivals(model: Model, ids: Tensor) -> dict[str, Callabl
     """TransformerLens without hooks, caching attention patterns, and caching everything."""
 
     @torch.inference_mode()
-    def cached(wanted: Callable[[str], bool] | None) -> object:
-        return model.bridge.run_with_cache(ids, names_filter=wanted, logits_to_keep=1)
+    def run_with_cache(names_filter: Callable[[str], bool] | None) -> object:
+        return model.bridge.run_with_cache(ids, names_filter=names_filter, logits_to_keep=1)
 
     @torch.inference_mode()
     def plain() -> object:
@@ -156,8 +157,8 @@ def list_transformer_lens_rivals(model: Model, ids: Tensor) -> dict[str, Callabl
 
     return {
         "TransformerLens": plain,
-        "TransformerLens, pattern cache": lambda: cached(lambda name: name.endswith("hook_pattern")),
-        "TransformerLens, full cache": lambda: cached(None),
+        "TransformerLens, pattern cache": lambda: run_with_cache(lambda name: name.endswith("hook_pattern")),
+        "TransformerLens, full cache": lambda: run_with_cache(None),
     }
 
 
@@ -172,15 +173,15 @@ def list_nnsight_rivals(model: Model, ids: Tensor) -> dict[str, Callable[[], obj
     blocks = reduce(getattr, path, wrapped)
 
     @torch.inference_mode()
-    def traced() -> Tensor:
+    def run_trace() -> Tensor:
         with wrapped.trace(ids, logits_to_keep=1, use_cache=False):
-            kept = save([])
+            outputs = save([])
             for block in blocks:
-                kept.append(block.output)
+                outputs.append(block.output)
             logits = wrapped.output.logits.save()
         return logits
 
-    return {"nnsight, every block's output": traced}
+    return {"nnsight, every block's output": run_trace}
 
 
 def can_read_peak(model: Model) -> bool:
@@ -198,8 +199,8 @@ def measure_peak_mib(model: Model, tokens: int, name: str) -> float:
         return (torch.cuda.max_memory_allocated(model.device) - before) / 2**20
     dtype = str(model.hf_model.dtype).removeprefix("torch.")
     words = [sys.executable, "-m", "faithlens.commands.bench.capture", model.source, dtype, str(tokens), name]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    process = subprocess.run(words, capture_output=True, text=True, check=True)
+    return float(json.loads(process.stdout.splitlines()[-1]))
 
 
 def print_peak(source: str, dtype: str, tokens: int, name: str) -> None:

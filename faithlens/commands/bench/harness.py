@@ -48,9 +48,9 @@ def race_rivals(rivals: Rivals, repeats: int, warm_up: int = 1) -> Seconds:
     for i in range(warm_up + repeats):
         turn = i % len(names)
         for name in names[turn:] + names[:turn]:
-            taken = time_run(rivals[name])
+            seconds = time_run(rivals[name])
             if i >= warm_up:
-                times[name].append(taken)
+                times[name].append(seconds)
     return times
 
 
@@ -86,11 +86,11 @@ def check_agreements(agreements: list[Agreement]) -> list[Agreement]:
     Raises:
         BenchmarkError: with the numbers.
     """
-    for found in agreements:
-        if not found.gap <= found.allowed:
+    for agreement in agreements:
+        if not agreement.gap <= agreement.allowed:
             raise BenchmarkError(
-                f"{found.what} differs by {found.gap:.1e} from the plain implementation; "
-                f"{found.allowed:.1e} is allowed",
+                f"{agreement.what} differs by {agreement.gap:.1e} from the plain implementation; "
+                f"{agreement.allowed:.1e} is allowed",
                 "Run `faithlens doctor` on this model.",
             )
     return agreements
@@ -179,7 +179,7 @@ def read_cpu_name() -> str:
 def run_git(*words: str) -> str:
     """What git says about the checkout that faithlens runs from; empty where there is none."""
     try:
-        done = subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True)
+        process = subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True)
     except FileNotFoundError:
         return ""
-    return done.stdout.strip()
+    return process.stdout.strip()

@@ -93,18 +93,18 @@ def find_pair(model: Model) -> tuple[Condition, Condition]:
     digits = tuple(model.encode_continuation(digit)[-1:] for digit in "0123456789")
     stem = Piece("stem", model.encode_continuation(" So in all there are "))
 
-    def asked(shift: int, first: int) -> Condition:
+    def make_trace(shift: int, first: int) -> Condition:
         prompt, *steps, _ = make_full_trace(model, PROMPT, STEPS, STEP, first).pieces
         prompt = replace(prompt, ids=repeat_tokens(model, STORY[shift:], PROMPT))
         return Condition(f"first {first}", (prompt, *steps, stem), digits)
 
-    clean = asked(0, 17)
-    found = fl.effects.find_donors(model, clean, [asked(9, first) for first in range(1, 40, 2)])
-    if not found.clean:
+    clean = make_trace(0, 17)
+    donors = fl.effects.find_donors(model, clean, [make_trace(9, first) for first in range(1, 40, 2)])
+    if not donors.clean:
         raise BenchmarkError(
-            f"the internal measures have no donor: {found.dropped[0][1]}", "Time them on another model."
+            f"the internal measures have no donor: {donors.dropped[0][1]}", "Time them on another model."
         )
-    return clean, found.donor[0]
+    return clean, donors.donor[0]
 
 
 def make_state_conditions(clean: Condition, donor: Condition) -> list[Condition]:

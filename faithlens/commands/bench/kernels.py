@@ -159,10 +159,10 @@ def measure_agreement(tree: Tree, random: Callable[..., Tensor], unembed: Tensor
         "answer_logprobs": (lambda impl, x, u: [answer_logprobs(x, u, tokens, impl=impl)], (one, unembed)),
         "divergence": (lambda impl, x, y, u: [divergence(x, y, u, impl=impl)], (one, one + other, unembed)),
     }
-    eps, found = torch.finfo(torch.float32).eps, []
-    for name, (call, given) in calls.items():
-        truth = call("reference", *(x.double() for x in given))
-        plain = rms(call("reference", *given), truth)
+    eps, agreements = torch.finfo(torch.float32).eps, []
+    for name, (call, arguments) in calls.items():
+        truth = call("reference", *(x.double() for x in arguments))
+        plain = rms(call("reference", *arguments), truth)
         allowed = 2 * plain + eps * float(max(x.abs().max() for x in truth))
-        found.append(Agreement(name, rms(call("auto", *given), truth), allowed))
-    return found
+        agreements.append(Agreement(name, rms(call("auto", *arguments), truth), allowed))
+    return agreements

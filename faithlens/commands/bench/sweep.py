@@ -79,13 +79,13 @@ def list_rivals(model: Model, cuts: Sequence[Condition]) -> dict[str, Callable[[
 def measure_agreement(model: Model, cuts: Sequence[Condition]) -> list[Agreement]:
     """How far each rival is from plain transformers, and from the attention that TransformerLens forms in full."""
     drift, plain = measure_drift(model, [cuts[0], cuts[-1]])
-    loop, ours, kept = run_transformer_lens(model, cuts), run_packed(model, cuts), run_with_kept_cache(model, cuts)
+    loop, ours, cached = run_transformer_lens(model, cuts), run_packed(model, cuts), run_with_kept_cache(model, cuts)
     return [
         Agreement(f"answers of the {LOOP}", rms([loop[0][0], loop[0][-1]], plain), SLACK * drift),
         Agreement(f"answers of {OURS}", rms(ours[0], loop[0]), SLACK * drift),
         Agreement(f"attention of {OURS}", rms(ours[1], loop[1]), SLACK * drift),
-        Agreement(f"answers of the {KEPT}", rms(kept[0], loop[0]), SLACK * drift),
-        Agreement(f"attention of the {KEPT}", rms(kept[1], loop[1]), SLACK * drift),
+        Agreement(f"answers of the {KEPT}", rms(cached[0], loop[0]), SLACK * drift),
+        Agreement(f"attention of the {KEPT}", rms(cached[1], loop[1]), SLACK * drift),
     ]
 
 
@@ -119,14 +119,14 @@ def run_with_kept_cache(model: Model, cuts: Sequence[Condition]) -> SweepOutcome
         *body, stem = cut.pieces
         new = torch.tensor([body[-1].ids], device=model.device)
         bridge(new, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        logits, kept = bridge.run_with_cache(
+        logits, patterns = bridge.run_with_cache(
             torch.tensor([stem.ids], device=model.device),
             names_filter=lambda name: name.endswith("attn.hook_pattern"),
             past_key_values=copy.deepcopy(cache),
             use_cache=True,
         )
         logprobs.append(logits[0, -1].float().log_softmax(-1)[[option[0] for option in cut.options]].cpu())
-        attention.append(pool_attention(model, cut, kept))
+        attention.append(pool_attention(model, cut, patterns))
     return logprobs[::-1], attention[::-1]
 
 

@@ -30,8 +30,8 @@ def format_result(result: Mapping[str, Any], bars: Mapping[str, Limit] = {}) -> 
 def judge_ratio(median: float, bar: Limit) -> str:
     """The bar, and whether it is met."""
     which, number = bar
-    met = median >= number if which == "at least" else median <= number
-    return f"{which} {number:g}: {'met' if met else 'missed'}"
+    is_met = median >= number if which == "at least" else median <= number
+    return f"{which} {number:g}: {'met' if is_met else 'missed'}"
 
 
 def describe_circumstances(result: Mapping[str, Any]) -> str:

@@ -201,12 +201,12 @@ def _read_options(table: Mapping[str, Any]) -> AuditConfig:
     return AuditConfig(subjects=(), sampling=_read_sampling(table.get("sampling", {})), **options)
 
 
-def _read_sampling(given: Mapping[str, Any]) -> Sampling:
+def _read_sampling(options: Mapping[str, Any]) -> Sampling:
     usual = Sampling()
     return Sampling(
-        given.get("max_new_tokens", usual.max_new_tokens),
-        float(given.get("temperature", usual.temperature)),
-        float(given.get("top_p", usual.top_p)),
+        options.get("max_new_tokens", usual.max_new_tokens),
+        float(options.get("temperature", usual.temperature)),
+        float(options.get("top_p", usual.top_p)),
     )
 
 

@@ -55,11 +55,11 @@ def run_sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: N
 def write_sweep_results(config: SweepConfig, trials: Mapping[str, Trial], runs: Mapping[str, Run], run: Run) -> None:
     """From audits to tables and answers; needs no model."""
     measured = build_cells(config.members, trials, runs, config.measures)
-    asked = build_items(config.members, trials, runs, config.measures)
-    for name, table in (("cells", measured), ("items", asked)):
+    items = build_items(config.members, trials, runs, config.measures)
+    for name, table in (("cells", measured), ("items", items)):
         run.write_frame(f"{name}.parquet", table)
-    found = {
-        "size": list(answer_by_size(measured, asked, config.measures, config.options.seed)),
-        "difficulty": list(answer_by_difficulty(measured, asked, config.measures, config.difficulty)),
+    results = {
+        "size": list(answer_by_size(measured, items, config.measures, config.options.seed)),
+        "difficulty": list(answer_by_difficulty(measured, items, config.measures, config.difficulty)),
     }
-    run.write_json("sweep.json", found)
+    run.write_json("sweep.json", results)

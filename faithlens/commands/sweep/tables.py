@@ -133,8 +133,8 @@ def _list_items(run: Run, measures: Sequence[str]) -> Iterator[dict[str, object]
 def _average_by_question(scores: pd.DataFrame) -> pd.DataFrame:
     """Scalar scores averaged over a question's chains: columns task, measure, question, value, unit, reason."""
     groups = select_scalars(scores).groupby(["task", "measure", "question"], sort=True)
-    found = groups.agg(value=("value", "mean"), unit=("unit", "first"), reason=("reason", "first")).reset_index()
-    return found.assign(reason=found["reason"].where(found["value"].isna(), None))
+    means = groups.agg(value=("value", "mean"), unit=("unit", "first"), reason=("reason", "first")).reset_index()
+    return means.assign(reason=means["reason"].where(means["value"].isna(), None))
 
 
 def _compute_confidence(answers: pd.DataFrame) -> "pd.Series[float]":

@@ -59,17 +59,20 @@ def try_out_models(config: SweepConfig, notify: Notify = lambda words: None) -> 
 
 def try_out_model(config: SweepConfig, member: Member, notify: Notify) -> Trial:
     """Sample a model's first batch of each task, and score one chain."""
-    asked, seconds = config.make_audit_config(member, member.tasks), 0.0
+    audit_config, seconds = config.make_audit_config(member, member.tasks), 0.0
     refused: dict[str, str] = {}
-    open_model = make_model_loader(asked)
+    open_model = make_model_loader(audit_config)
     model, loss = open_model(member.model), None
     if config.held_out:
         loss = compute_held_out_loss(
-            model, read_held_out_texts(Path(config.held_out.path)), budget=asked.budget, backend=asked.backend
+            model,
+            read_held_out_texts(Path(config.held_out.path)),
+            budget=audit_config.budget,
+            backend=audit_config.backend,
         )
-    for subject in asked.subjects:
+    for subject in audit_config.subjects:
         try:
-            estimated = estimate_subject(asked, prepare_subject(asked, subject, open_model))
+            estimated = estimate_subject(audit_config, prepare_subject(audit_config, subject, open_model))
         except (ModelError, PlanError, TraceError) as error:  # it was loaded: this is about the task
             refused[subject.task] = error.problem
             notify(f"{subject.key}: left out, since {error.problem}")
@@ -88,8 +91,8 @@ def compute_held_out_loss(
         ConfigError: no text has two tokens.
     """
     conditions = [
-        Condition(f"window {i}", (Piece("given", given),), (predicted,))
-        for i, (given, predicted) in enumerate(pair for each in texts for pair in split_into_windows(model, each))
+        Condition(f"window {i}", (Piece("given", context),), (predicted,))
+        for i, (context, predicted) in enumerate(pair for each in texts for pair in split_into_windows(model, each))
     ]
     if not conditions:
         raise ConfigError(f"the held-out text has fewer than two tokens of {model.name}", "Give more text.")
@@ -105,14 +108,16 @@ def split_into_windows(model: Model, held_out_text: HeldOutText) -> Iterator[tup
         ConfigError: what is given leaves no room for the text.
     """
     width = min(WINDOW, model.context_length)
-    given = model.encode_continuation(held_out_text.context) if held_out_text.context else ()
-    ids = model.continue_ids(given, held_out_text.text) if given else model.encode_continuation(held_out_text.text)
-    if given and ids:
-        room = width - len(given)
+    context = model.encode_continuation(held_out_text.context) if held_out_text.context else ()
+    ids = model.continue_ids(context, held_out_text.text) if context else model.encode_continuation(held_out_text.text)
+    if context and ids:
+        room = width - len(context)
         if room < 1:
-            problem = f"the given part of a held-out text has {len(given)} tokens; a window of {model.name} has {width}"
+            problem = (
+                f"the given part of a held-out text has {len(context)} tokens; a window of {model.name} has {width}"
+            )
             raise ConfigError(problem, "Give a shorter part.")
-        yield given, ids[:room]
+        yield context, ids[:room]
         ids = ids[room:]
     parts = (ids[i : i + width] for i in range(0, len(ids), width))
     yield from ((part[:1], part[1:]) for part in parts if len(part) > 1)

@@ -84,7 +84,7 @@ def label_scores(models: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
 def make_planted_cases(model: Model, kind: Organism, n: int, seed: int, modes: Sequence[str] = ()) -> list[Case]:
     """`n` questions with the organism's own chains and their twins; of a graded organism, `n` in each of `modes`."""
-    task, wanted = find_task(kind.task), {f"-{mode.lower()}-" for mode in modes}
+    task, suffixes = find_task(kind.task), {f"-{mode.lower()}-" for mode in modes}
     every = task.draw_questions(n * max(len(kind.modes), 1), seed)
-    questions = [q for q in every if not wanted or any(mode in q.id for mode in wanted)]
+    questions = [q for q in every if not suffixes or any(mode in q.id for mode in suffixes)]
     return make_cases(model, task, questions, seed=seed)

@@ -118,9 +118,9 @@ def gather_models(
     missing = [(*each, n, run.path / "runs", seed) for each in members if name_model(*each) not in here]
     for truth, new in run_on_cores(validate_model, missing, jobs):
         # scores of a model that is in one table alone are of a run that was stopped between the two
-        kept = scores[~scores["model"].isin(truth["model"])] if len(scores) else scores
+        complete = scores[~scores["model"].isin(truth["model"])] if len(scores) else scores
         models = pd.concat([models, truth], ignore_index=True)
-        scores = pd.concat([each for each in (kept, new) if len(each)] or [new], ignore_index=True)
+        scores = pd.concat([each for each in (complete, new) if len(each)] or [new], ignore_index=True)
         for name, table in zip(reversed(TABLE_NAMES), (scores, models), strict=True):
             run.write_frame(name, table)
     names = {name_model(*each) for each in members}

@@ -123,19 +123,19 @@ def find_levels(scores: pd.DataFrame) -> pd.DataFrame:
 
     Beside them the levels that the grid goes by. Of a single seed, questions are halved.
     """
-    found, planted = match_cells(scores)
+    inputs, planted = match_cells(scores)
     cell = planted["planted_cell"]
-    if found.empty:
+    if inputs.empty:
         return pd.DataFrame(columns=["levels", *grid.GridLevels._fields, "fitted", "held_out", "n_held_out"])
     seeds = sorted(planted["seed"].unique())
     half = planted["seed"].isin(seeds[::2]).to_numpy() if len(seeds) > 1 else np.arange(len(cell)) % 2 == 0
-    chosen = grid.fit_levels(found[half], cell[half])
+    chosen = grid.fit_levels(inputs[half], cell[half])
     rows = [
         {
             "levels": name,
             **levels._asdict(),
-            "fitted": compute_share_right(found[half], cell[half], levels),
-            "held_out": compute_share_right(found[~half], cell[~half], levels),
+            "fitted": compute_share_right(inputs[half], cell[half], levels),
+            "held_out": compute_share_right(inputs[~half], cell[~half], levels),
         }
         for name, levels in (("calibrated", chosen), ("in use", grid.DEFAULT_LEVELS))
     ]
@@ -188,14 +188,15 @@ def compare_exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         part = part[part["mode"].isin(last)]
         index = ["measure", "seed", "question"]
         table = part.pivot_table(index=index, columns="shows", values="value").reindex(columns=[*EXPOSURES]).dropna()
-        for measure, found in table.groupby(level="measure"):
+        for measure, by_question in table.groupby(level="measure"):
             for shows in TRAINING_VARIANTS:
-                apart, scale = (found[shows] - found["cut"]).to_numpy(float), get_measure(str(measure)).scale
+                apart = (by_question[shows] - by_question["cut"]).to_numpy(float)
+                scale = get_measure(str(measure)).scale
                 ends = (scale[0] - scale[1], scale[1] - scale[0]) if scale else None
                 value, low, high, *_ = compute_mean_interval(apart, ends, seed)
-                means = found[[shows, "cut"]].mean()
+                means = by_question[[shows, "cut"]].mean()
                 row = {"organism": name, "measure": measure, "shows": shows, "value": means[shows], "cut": means["cut"]}
-                rows.append({**row, "difference": value, "low": low, "high": high, "n_used": len(found)})
+                rows.append({**row, "difference": value, "low": low, "high": high, "n_used": len(by_question)})
     columns = ["organism", "measure", "shows", "value", "cut", "difference", "low", "high", "n_used"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -31,9 +31,9 @@ def kernel(
     apart = tl.zeros([BM], ACC)
     for start in range(0, D, BK):
         k = start + tl.arange(0, BK)
-        given = live[:, None] & (k < D)[None, :]
-        x = tl.load(a + i[:, None].to(tl.int64) * a_row + k[None, :], mask=given, other=0.0).to(ACC)
-        y = tl.load(b + i[:, None].to(tl.int64) * b_row + k[None, :], mask=given, other=0.0).to(ACC)
+        mask = live[:, None] & (k < D)[None, :]
+        x = tl.load(a + i[:, None].to(tl.int64) * a_row + k[None, :], mask=mask, other=0.0).to(ACC)
+        y = tl.load(b + i[:, None].to(tl.int64) * b_row + k[None, :], mask=mask, other=0.0).to(ACC)
         aa += tl.sum(x * x, 1)
         bb += tl.sum(y * y, 1)
         ab += tl.sum(x * y, 1)

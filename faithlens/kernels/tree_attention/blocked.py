@@ -66,11 +66,11 @@ _BLOCKS: WeakKeyDictionary[Tree, dict[object, tuple[Tensor, list[Block]]]] = Wea
 
 def get_blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: torch.dtype) -> list[Block]:
     """The blocks of `queries`: made once for all layers, and deleted with the tree."""
-    kept, key = _BLOCKS.setdefault(tree, {}), (id(queries), window, dtype)
-    if key not in kept:
+    cache, key = _BLOCKS.setdefault(tree, {}), (id(queries), window, dtype)
+    if key not in cache:
         # the queries are kept too, so that no other tensor gets their id
-        kept[key] = (queries, cut_blocks(tree, queries, window, dtype))
-    return kept[key][1]
+        cache[key] = (queries, cut_blocks(tree, queries, window, dtype))
+    return cache[key][1]
 
 
 def cut_blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: torch.dtype) -> list[Block]:

@@ -103,10 +103,10 @@ _MADE: WeakKeyDictionary[Tree, dict[object, Any]] = WeakKeyDictionary()
 
 def get_or_make(tree: Tree, key: object, make: Callable[[], Any]) -> Any:
     """The cached result of `make`: made once for all layers and heads, and deleted with the tree."""
-    kept = _MADE.setdefault(tree, {})
-    if key not in kept:
-        kept[key] = make()
-    return kept[key]
+    cache = _MADE.setdefault(tree, {})
+    if key not in cache:
+        cache[key] = make()
+    return cache[key]
 
 
 def order_keys(tree: Tree, shape: TileShape) -> Int[Tensor, " pos"] | None:
@@ -157,14 +157,14 @@ def find_tiles(
     seen = tree.compute_visible(rows, keys, window)
     seen = pad(seen, (0, count * shape.keys - len(tree), 0, idle))
     seen = rearrange(seen, "(block query) (tile key) -> block tile query key", query=shape.queries, key=shape.keys)
-    met, whole = seen.any(-1).any(-1), seen.all(-1)
+    is_needed, whole = seen.any(-1).any(-1), seen.all(-1)
     whole[-1, :, shape.queries - idle :] = True  # rows that fill up the last block see nothing, and do not count
     whole = whole.all(-1)
     number = torch.arange(count, device=rows.device)
     start = torch.where(whole, number, count).amin(1)
     stop = torch.where(~whole & (number > start[:, None]), number, count).amin(1)
-    met &= (number < start[:, None]) | (number >= stop[:, None])
-    block, tile = met.nonzero(as_tuple=True)
+    is_needed &= (number < start[:, None]) | (number >= stop[:, None])
+    block, tile = is_needed.nonzero(as_tuple=True)
     rest = ~whole[block, tile]
     run = torch.stack([start, stop], 1) * shape.keys
-    return run, met.sum(1), tile, ~rest, seen[block[rest], tile[rest]]
+    return run, is_needed.sum(1), tile, ~rest, seen[block[rest], tile[rest]]

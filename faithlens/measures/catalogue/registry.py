@@ -146,9 +146,9 @@ def _freeze(value: Any) -> Any:
     return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
 
 
-def _check(what: str, given: str | None, known: Iterable[str]) -> None:
-    if given is not None:
-        check_choice(given, known, what, MeasureError)
+def _check(what: str, value: str | None, known: Iterable[str]) -> None:
+    if value is not None:
+        check_choice(value, known, what, MeasureError)
 
 
 def _build() -> Iterator[Measure]:

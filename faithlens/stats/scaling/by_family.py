@@ -28,7 +28,7 @@ def answer_by_size(
         Rows for a table: one for each family, measure and answer.
     """
     for family, measure, own in _split_scored(cells, measures):
-        asked = items[(items["family"] == family) & (items["measure"] == measure)]
+        own_items = items[(items["family"] == family) & (items["measure"] == measure)]
         entry = {"family": family, "measure": measure, "unit": _find_unit(own)}
         sizes = own.loc[own["value"].notna(), "size"].nunique()
         if sizes < 2:
@@ -36,7 +36,7 @@ def answer_by_size(
             continue
         try:
             table = estimate_size_effects(
-                own, None if asked.empty else select_last_checkpoints(asked), unit=entry["unit"], seed=seed
+                own, None if own_items.empty else select_last_checkpoints(own_items), unit=entry["unit"], seed=seed
             )
         except MeasureError as error:
             yield {**entry, "reason": error.problem, "effects": []}
@@ -60,11 +60,11 @@ def answer_by_difficulty(
     """
     for order, tasks in difficulty.items():
         own = items[items["task"].isin(tasks) & items["measure"].isin(measures)]
-        for (model, measure), asked in select_last_checkpoints(own).groupby(["model", "measure"], sort=False):
+        for (model, measure), own_items in select_last_checkpoints(own).groupby(["model", "measure"], sort=False):
             entry = get_measure(str(measure))
             bound = entry.bound_high if entry.askable else None
             allowed = cells[(cells["model"] == model) & (cells["measure"] == bound)].set_index("task")["value"]
-            trend = compute_difficulty_trend(_build_levels(asked, tasks, allowed))
+            trend = compute_difficulty_trend(_build_levels(own_items, tasks, allowed))
             yield {"order": order, "tasks": list(tasks), "model": model, "measure": measure, **asdict(trend)}
 
 

@@ -105,7 +105,7 @@ def estimate_at_equal_accuracy(
     y, x, task = _get_columns(known, "value", "log_size", "accuracy")
     errors = known["accuracy_se"].to_numpy(float) if "accuracy_se" in needs else np.zeros(len(y))
     lost = list(describe_dropped_rows(cells, known, "cell", needs))
-    kept, columns = _shrink_accuracies(x, errors, task)
+    reliability, columns = _shrink_accuracies(x, errors, task)
     if np.isnan(fit_slope_within_groups(y, columns, task)):
         why = "accuracy varies with task and size alone" + (", but for its own error" if errors.any() else "")
         return make_size_effect(
@@ -122,7 +122,7 @@ def estimate_at_equal_accuracy(
     drawn, method = allow_for_models(drawn, f"{model}, jackknife over {over}s", known, y, columns, task, over, ratio)
     return make_size_effect(
         answer, drawn, known, over, total, unit=unit, method=method,
-        reasons=[*lost, *([trouble] if trouble else [])], doubts=_list_accuracy_doubts(known, x, task, kept),
+        reasons=[*lost, *([trouble] if trouble else [])], doubts=_list_accuracy_doubts(known, x, task, reliability),
     )  # fmt: skip
 
 
@@ -161,13 +161,13 @@ def estimate_size_effects(
             "confidence without the chain of thought",
         ),
     )
-    found = [
+    effects = [
         answer(table, unit=unit)
         if table is not None and column in table
         else _make_unmeasured_effect(name, unit, words)
         for name, (answer, table, column, words) in zip(SCALING_ANSWERS, answers, strict=True)
     ]
-    return pd.DataFrame([asdict(each) for each in found], columns=[field.name for field in fields(SizeEffect)])
+    return pd.DataFrame([asdict(each) for each in effects], columns=[field.name for field in fields(SizeEffect)])
 
 
 def _make_unmeasured_effect(answer: str, unit: str, words: str) -> SizeEffect:
@@ -202,8 +202,8 @@ def _shrink_accuracies(x: Array, errors: Array, task: NDArray[np.generic]) -> tu
     left = own[:, 1] - own[:, 0] * fit_slope_within_groups(x[:, 1], x[:, :1], task)
     freedom = len(x) - len(np.unique(task)) - 1
     spread = (left**2).sum() / freedom if freedom > 0 else 0.0
-    kept = max(0.0, 1 - float((errors**2).mean()) / spread) if spread > 0 else 0.0
-    return kept, x - np.outer((1 - kept) * left, (0.0, 1.0))
+    reliability = max(0.0, 1 - float((errors**2).mean()) / spread) if spread > 0 else 0.0
+    return reliability, x - np.outer((1 - reliability) * left, (0.0, 1.0))
 
 
 def _fit_variance_ratio(y: Array, x: Array, task: NDArray[np.generic]) -> tuple[float, str | None]:
@@ -226,7 +226,9 @@ def _fit_variance_ratio(y: Array, x: Array, task: NDArray[np.generic]) -> tuple[
     )
 
 
-def _list_accuracy_doubts(cells: pd.DataFrame, x: Array, task: NDArray[np.generic], kept: float) -> Iterator[str]:
+def _list_accuracy_doubts(
+    cells: pd.DataFrame, x: Array, task: NDArray[np.generic], reliability: float
+) -> Iterator[str]:
     reached = cells.groupby("size")["accuracy"].agg(["min", "max"])
     if reached["min"].max() > reached["max"].min():
         yield "no accuracy is reached at every size: equal accuracy extrapolates a straight line"
@@ -236,5 +238,5 @@ def _list_accuracy_doubts(cells: pd.DataFrame, x: Array, task: NDArray[np.generi
         yield f"accuracy nearly follows from size and task (variance inflation {inflation:.0f})"
     if "accuracy_se" not in cells.columns:
         yield UNKNOWN_ACCURACY_ERROR
-    if kept < 0.5:
-        yield f"{1 - kept:.0%} of what accuracy varies by beyond size and task is its own error"
+    if reliability < 0.5:
+        yield f"{1 - reliability:.0%} of what accuracy varies by beyond size and task is its own error"

@@ -99,15 +99,15 @@ def _average_curves(known: pd.DataFrame, low: float, high: float) -> tuple[pd.Da
     columns = ["loss", "value", "variance", "log_size"]
     known = known.assign(variance=known["se"] ** 2 if "se" in known else np.nan)
     points = known.groupby([*CELL_KEYS, "loss"], as_index=False)[columns[1:]].mean()
-    curves = {keys: rows[columns].to_numpy(float).T for keys, rows in points.groupby([*CELL_KEYS])}
+    curves = {keys: part[columns].to_numpy(float).T for keys, part in points.groupby([*CELL_KEYS])}
     squares = np.concatenate([_compute_stray_variances(loss, value) for loss, value, *_ in curves.values()])
     stray = float(squares.mean()) if len(squares) else np.nan
-    found = []
+    rows = []
     for keys, (loss, value, variance, log_size) in curves.items():
         weights = _compute_loss_weights(loss, low, high)
         bent = float(PchipInterpolator(loss, value).integrate(low, high)) / (high - low)
-        found.append((*keys, log_size[0], weights @ value, weights**2 @ np.fmax(variance, stray), bent))
-    return pd.DataFrame(found, columns=[*CELL_KEYS, "log_size", "value", "variance", "bent"]), float(
+        rows.append((*keys, log_size[0], weights @ value, weights**2 @ np.fmax(variance, stray), bent))
+    return pd.DataFrame(rows, columns=[*CELL_KEYS, "log_size", "value", "variance", "bent"]), float(
         len(squares) or np.inf
     )
 
@@ -182,14 +182,14 @@ def estimate_at_equal_confidence(
 
 
 def _estimate_standardised_slope(
-    answer: str, known: pd.DataFrame, asked: "pd.Series[bool]", items: pd.DataFrame, other: str, unit: str, seed: int
+    answer: str, known: pd.DataFrame, is_used: "pd.Series[bool]", items: pd.DataFrame, other: str, unit: str, seed: int
 ) -> SizeEffect:
     """The slope of size means in which each kind of item, a bin of a task, has the same share at all sizes."""
     known = known.assign(
         question=known.groupby(["task", "question"]).ngroup(), kind=known.groupby(["task", "bin"]).ngroup()
     )
     sizes, total = np.unique(known["log_size"]), known["question"].nunique()
-    used = known[asked]
+    used = known[is_used]
     each = used.groupby(["kind", "size"])[["question", "seed"]].nunique()
     enough = (each["question"] >= MIN_ITEMS) & (each["seed"] >= min(2, known["seed"].nunique()))
     common = enough.index[enough.groupby("kind").transform("sum") == len(sizes)].get_level_values("kind")
@@ -240,7 +240,9 @@ def _estimate_slope(used: pd.DataFrame, sizes: Array, seed: int) -> tuple[float,
     value, n = float(slope(flat.sum((0, 1)))[0]), flat.shape[1]
     low, high = compute_expanded_percentile(slope(draw_questions(n, seed) @ flat.sum(0))[:, None], np.array([n]))
     if len(flat) > 1:
-        middle, _, end = jackknife(np.arange(len(flat)), lambda kept: float(slope(flat[kept].sum((0, 1)))[0]))
+        middle, _, end = jackknife(
+            np.arange(len(flat)), lambda seeds_used: float(slope(flat[seeds_used].sum((0, 1)))[0])
+        )
         half = end - middle
     else:
         means, all_alike = average_by_size(flat.sum((0, 1)))[0], np.zeros(len(sizes))

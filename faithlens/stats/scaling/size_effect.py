@@ -152,8 +152,8 @@ def fit_slope_within_groups(y: Array, x: Array, groups: NDArray[np.generic], rat
     if not len(y):
         return np.nan
     own = _prepare_columns(y, x, groups, ratio)
-    found, _, rank, _ = np.linalg.lstsq(own[:, 1:], own[:, 0], rcond=RANK_TOLERANCE)
-    return float(found[0]) if rank == len(found) else np.nan
+    coefficients, _, rank, _ = np.linalg.lstsq(own[:, 1:], own[:, 0], rcond=RANK_TOLERANCE)
+    return float(coefficients[0]) if rank == len(coefficients) else np.nan
 
 
 def compute_model_half_width(

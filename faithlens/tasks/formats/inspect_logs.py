@@ -31,8 +31,8 @@ _SHUFFLED = "Choices were shuffled"  # begins the explanation of a score of shuf
 class _Call:
     """What the model was asked last in a sample, and the choice of inspect-ai that holds what it wrote."""
 
-    asked: str
-    written: Any
+    prompt: str
+    reply: Any
 
 
 def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyRecord]]:
@@ -50,7 +50,7 @@ def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyReco
                     "give each sample an id of its own",
                 )
             call = _find_call(sample, is_shuffled)
-            yield where, ReplyRecord(_make_entry(sample, call.asked, is_shuffled), (_read_reply(call.written),))
+            yield where, ReplyRecord(_make_entry(sample, call.prompt, is_shuffled), (_read_reply(call.reply),))
 
 
 def _read_samples(path: Path) -> list[Any]:
@@ -94,9 +94,9 @@ def _find_call(sample: Any, is_shuffled: bool) -> _Call:
     if not calls and not (is_shuffled and re.fullmatch(r"ANSWER: [A-Z, ]*", written.message.text)):
         return _Call(_find_last_user_text(sample.messages), written)
     for call in reversed(calls):
-        if call.written.message.text == written.message.text:
+        if call.reply.message.text == written.message.text:
             return call
-    if calls and _read_order(calls[-1].asked, sample.choices or []):
+    if calls and _read_order(calls[-1].prompt, sample.choices or []):
         return calls[-1]
     raise BadEntryError(
         "its reply was replaced after the model wrote it, as solvers that shuffle options do, and the log does not "
@@ -110,38 +110,38 @@ def _says_shuffled(sample: Any) -> bool:
     return any((score.explanation or "").startswith(_SHUFFLED) for score in (sample.scores or {}).values())
 
 
-def _make_entry(sample: Any, asked: str, is_shuffled: bool) -> dict[str, Any]:
+def _make_entry(sample: Any, prompt: str, is_shuffled: bool) -> dict[str, Any]:
     """The sample's question, with the options in the order in which the model was asked."""
     targets = [sample.target] if isinstance(sample.target, str) else sample.target
     if len(targets) != 1:
         raise BadEntryError(f"{len(targets)} right answers", "keep questions that have one")
     text = sample.input if isinstance(sample.input, str) else _find_last_user_text(sample.input)
     entry = make_entry(f"sample-{sample.id}", check_text(text, "the input"), targets[0], sample.choices or [])
-    order = _read_order(asked, sample.choices or [])
+    order = _read_order(prompt, sample.choices or [])
     if order is None:
         if is_shuffled:
             raise BadEntryError("its options were shuffled in an order that the log does not say", "do not shuffle")
         return entry
     if order == sorted(order):
         return entry
-    labels, shown = make_labels(len(order)), [sample.choices[place] for place in order]
+    labels, options = make_labels(len(order)), [sample.choices[place] for place in order]
     right = order.index(find_right_option(entry["answer"], sample.choices))
     id_ = f"{entry['id']}-{''.join(labels[place] for place in order)}"
-    return entry | {"id": id_, "choices": shown, "answer": labels[right]}
+    return entry | {"id": id_, "choices": options, "answer": labels[right]}
 
 
-def _read_order(asked: str, options: Sequence[str]) -> list[int] | None:
+def _read_order(prompt: str, options: Sequence[str]) -> list[int] | None:
     """The places of `options` in the order in which the text lists them with letters; None where it lists them not."""
-    for start in reversed([match.start() for match in re.finditer(r"^\s*\(?A[).:]", asked, re.MULTILINE)]):
+    for start in reversed([match.start() for match in re.finditer(r"^\s*\(?A[).:]", prompt, re.MULTILINE)]):
         order: list[int] = []
         at = start
         for label in make_labels(len(options)):
             left = (place for place in range(len(options)) if place not in order)
             for place in sorted(left, key=lambda place: -len(options[place])):
                 line = re.compile(rf"\s*\(?{label}[).:]\s*{re.escape(options[place].strip())}[ \t]*(?:\n|\Z)")
-                if found := line.match(asked, at):
+                if listed := line.match(prompt, at):
                     order.append(place)
-                    at = found.end()
+                    at = listed.end()
                     break
         if len(order) == len(options) > 0:
             return order
@@ -160,8 +160,8 @@ def _read_reply(written: Any) -> tuple[str, Finish]:
     reasoning = [part for part in content if part.type == "reasoning"]
     if any(part.redacted for part in reasoning):
         raise BadEntryError("its reasoning was withheld by the provider", "take a model that shows it")
-    thought, said = "\n\n".join(part.reasoning for part in reasoning), written.message.text
+    thought, answer = "\n\n".join(part.reasoning for part in reasoning), written.message.text
     cut = written.stop_reason in _CUT_OFF_REASONS and not (
-        thought and said
+        thought and answer
     )  # once it speaks, it has thought to the end
-    return check_text(thought or said, "the reply", may_be_empty=True), "length" if cut else "stop"
+    return check_text(thought or answer, "the reply", may_be_empty=True), "length" if cut else "stop"

@@ -31,8 +31,8 @@ def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyReco
             entry = parse_object(line)
             check_keys(entry, (*ENTRY_KEYS, *_REPLY_KEYS))
             finish = _read_finish(entry)
-            asked = {key: value for key, value in entry.items() if key not in _REPLY_KEYS}
-            yield f"line {number}", ReplyRecord(asked, tuple((cot, finish) for cot in _read_cots(entry)))
+            question_entry = {key: value for key, value in entry.items() if key not in _REPLY_KEYS}
+            yield f"line {number}", ReplyRecord(question_entry, tuple((cot, finish) for cot in _read_cots(entry)))
 
 
 def _read_cots(entry: dict[str, Any]) -> list[str]:

@@ -113,34 +113,36 @@ def _read_answer(doc: Mapping[str, Any], target: str) -> tuple[str, list[str]]:
     labels, texts = _read_options(doc)
     if not texts:
         return target, []
-    meant = _list_meant(target.strip(), labels, texts)
+    places = _list_meant(target.strip(), labels, texts)
     golds = {key: _list_meant(_unwrap(doc[key]), labels, texts) for key in GOLD_KEYS if key in doc}
     for gold in golds.values():
-        if len(meant) > 1 and len(both := [place for place in meant if place in gold]) == 1:
-            meant = both
-    if not meant:
+        if len(places) > 1 and len(both := [place for place in places if place in gold]) == 1:
+            places = both
+    if not places:
         return target, texts
     for key in _INDEX_KEYS:
         gold = golds.get(key, [])
-        if gold and not {meant[0], meant[0] + 1} & {*gold}:  # some data sets count from 1
+        if gold and not {places[0], places[0] + 1} & {*gold}:  # some data sets count from 1
             raise BadEntryError(
                 f"target {shorten_value(target)} and {key!r}, {shorten_value(doc[key])}, name different options",
                 "correct the document",
             )
-    return texts[meant[0]], texts
+    return texts[places[0]], texts
 
 
 def _read_options(doc: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The labels and the texts of the options; letters where the document gives no labels."""
-    found = next((doc[key] for key in OPTION_KEYS if key in doc), [])
+    options = next((doc[key] for key in OPTION_KEYS if key in doc), [])
     labels: object = None
-    if isinstance(found, dict):
-        labels, found = (found.get("label"), found["text"]) if "text" in found else ([*found], [*found.values()])
-    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+    if isinstance(options, dict):
+        labels, options = (
+            (options.get("label"), options["text"]) if "text" in options else ([*options], [*options.values()])
+        )
+    if not isinstance(options, list) or not all(isinstance(text, str) for text in options):
         return [], []
-    if isinstance(labels, list) and len(labels) == len(found):
-        return [str(label) for label in labels], found
-    return list(make_labels(len(found))), found
+    if isinstance(labels, list) and len(labels) == len(options):
+        return [str(label) for label in labels], options
+    return list(make_labels(len(options))), options
 
 
 def _unwrap(value: object) -> object:
@@ -154,13 +156,13 @@ def _list_meant(value: object, labels: Sequence[str], texts: Sequence[str]) -> l
     if isinstance(value, int):
         return [value] if value in range(len(texts)) else []
     label = LABEL.fullmatch(value)
-    meant = [labels.index(value)] if value in labels else []
-    meant += [texts.index(value)] if value in texts else []
-    meant += [labels.index(label[1])] if label and label[1] in labels else []
+    places = [labels.index(value)] if value in labels else []
+    places += [texts.index(value)] if value in texts else []
+    places += [labels.index(label[1])] if label and label[1] in labels else []
     bare = value.strip("[]")
     if bare.isdecimal() and int(bare) < len(texts) and value not in labels:
-        meant.append(int(bare))
-    return list(dict.fromkeys(meant))
+        places.append(int(bare))
+    return list(dict.fromkeys(places))
 
 
 def _read_texts(resps: object) -> list[str]:
