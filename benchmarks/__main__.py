@@ -62,7 +62,7 @@ def bars(result: dict) -> dict[str, Limit]:
     return (BARS if result["environment"]["device"] == "cpu" else BARS | ON_A_GPU)[result["subject"]]
 
 
-def kept() -> dict[str, dict]:
+def read_results() -> dict[str, dict]:
     """The results on file, by subject."""
     return {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
 
@@ -87,18 +87,18 @@ def main(subjects: list[str], model_name: str, device: str, dtype: str, repeats:
         for name, result in zip(names, run_benchmarks(model, names, repeats), strict=True):
             keep(name, result.to_dict())
             print(format_result(result.to_dict(), bars(result.to_dict())), flush=True)
-    drawn = {name: result for name, result in kept().items() if result["environment"]["device"] == "cpu"}
+    drawn = {name: result for name, result in read_results().items() if result["environment"]["device"] == "cpu"}
     draw(drawn, {name: bars(result) for name, result in drawn.items()}).write_image(
         RESULTS / "ratios.svg", width=900, height=520
     )
 
 
 if __name__ == "__main__":
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("subjects", nargs="*", metavar="subject", help=", ".join(BENCHMARKS))
-    asked.add_argument("--model", dest="model_name", default="smollm2-135m")
-    asked.add_argument("--device", default="auto")
-    asked.add_argument("--dtype", default="float32")
-    asked.add_argument("--repeats", type=int, default=5)
-    asked.add_argument("--figure", action="store_true", help="measure nothing, only draw")
-    main(**vars(asked.parse_args()))
+    requested = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    requested.add_argument("subjects", nargs="*", metavar="subject", help=", ".join(BENCHMARKS))
+    requested.add_argument("--model", dest="model_name", default="smollm2-135m")
+    requested.add_argument("--device", default="auto")
+    requested.add_argument("--dtype", default="float32")
+    requested.add_argument("--repeats", type=int, default=5)
+    requested.add_argument("--figure", action="store_true", help="measure nothing, only draw")
+    main(**vars(requested.parse_args()))

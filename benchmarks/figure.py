@@ -16,10 +16,10 @@ def draw(results: dict[str, dict], bars: dict[str, dict[str, Limit]]) -> go.Figu
             better = [(r / bar if which == "at least" else bar / r) if r > 0 else None for r in ratios["all"]]
             middle = ratios["median"] / bar if which == "at least" else bar / ratios["median"]
             name = f"{subject}: {what}<br><sup>{ratios['median']:.2f}, {which} {bar:g} wanted</sup>"
-            shown = {"y": [name] * len(better), "mode": "markers", "showlegend": False}
-            figure.add_scatter(x=better, **shown, marker={"color": "rgba(70,110,160,.45)", "size": 8})
+            visible = {"y": [name] * len(better), "mode": "markers", "showlegend": False}
+            figure.add_scatter(x=better, **visible, marker={"color": "rgba(70,110,160,.45)", "size": 8})
             colour = "#2a7f4f" if middle >= 1 else "#b3402e"
-            figure.add_scatter(x=[middle], **shown | {"y": [name]}, marker={"color": colour, "size": 12})
+            figure.add_scatter(x=[middle], **visible | {"y": [name]}, marker={"color": colour, "size": 12})
     figure.add_vline(x=1, line={"color": "#888", "dash": "dot"})
     ticks = [0.25, 0.5, 0.75, 1, 1.5, 2, 4, 8, 16]
     title = "times as good as the bar (1: met exactly; large dots are medians, small ones rounds)"

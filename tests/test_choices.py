@@ -119,8 +119,8 @@ def test_a_misspelling_is_refused_with_the_nearest_name(name: str, parameter: st
     misspelt: object = allowed + "x"
     if get_origin(annotation) is tuple:
         misspelt = (misspelt,)
-    given = CALLS[name]()
+    inputs = CALLS[name]()
     signature = inspect.signature(called)
-    arguments = signature.bind_partial(*given).arguments if isinstance(given, tuple) else given
+    arguments = signature.bind_partial(*inputs).arguments if isinstance(inputs, tuple) else inputs
     with pytest.raises(FaithlensError, match=f"Did you mean '{allowed}'"):
         call_unchecked(called, **arguments | {parameter: misspelt})

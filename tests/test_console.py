@@ -67,8 +67,8 @@ def test_brackets_are_no_markup(text: str) -> None:
 
 
 def test_colours_of_our_own_stay_and_those_of_others_do_not() -> None:
-    shown = show(Text("\x1b[31mx", "bold"), force_terminal=True, color_system="standard")
-    assert shown == "\x1b[1m\\x1b[31mx\x1b[0m\n"
+    shown_text = show(Text("\x1b[31mx", "bold"), force_terminal=True, color_system="standard")
+    assert shown_text == "\x1b[1m\\x1b[31mx\x1b[0m\n"
 
 
 def test_long_lines_are_not_broken() -> None:
@@ -79,10 +79,10 @@ def test_long_lines_are_not_broken() -> None:
 
 @given(st.text(st.characters()))
 def test_json_on_the_terminal_is_safe_and_means_the_same(text: str) -> None:
-    shown = format_json({"name": text, text: 1})
-    assert is_safe(shown)
-    assert json.loads(shown) == {"name": text, text: 1}
-    assert shown.encode()
+    shown_text = format_json({"name": text, text: 1})
+    assert is_safe(shown_text)
+    assert json.loads(shown_text) == {"name": text, text: 1}
+    assert shown_text.encode()
 
 
 @given(st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" \n")))

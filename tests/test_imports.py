@@ -93,7 +93,7 @@ def list_imports(package: Path) -> dict[str, set[str]]:
     """For each module of a package, the modules of the same package that it imports."""
     modules = {name_module(path, package): path for path in package.rglob("*.py")}
     return {
-        name: {found for each in list_names(path, package) if (found := resolve_module(each, modules))} - {name}
+        name: {result for each in list_names(path, package) if (result := resolve_module(each, modules))} - {name}
         for name, path in modules.items()
     }
 
@@ -117,18 +117,18 @@ def find_forbidden_imports(package: Path, may_import: Mapping[str, set[str]]) ->
 
 def find_circle(graph: Mapping[str, set[str]]) -> list[str]:
     """A path along the arrows that ends where it starts; empty if there is none."""
-    done: set[str] = set()
+    outcome: set[str] = set()
 
     def walk(node: str, path: list[str]) -> list[str]:
         if node in path:
             return [*path[path.index(node) :], node]
-        if node in done:
+        if node in outcome:
             return []
         for each in sorted(graph.get(node, ())):
             circle = walk(each, [*path, node])
             if circle:
                 return circle
-        done.add(node)
+        outcome.add(node)
         return []
 
     return next((circle for node in sorted(graph) if (circle := walk(node, []))), [])
@@ -189,8 +189,8 @@ PLANTED = {
 @pytest.mark.parametrize("place", ["low/one.py", "low/deep/one.py", "low/__init__.py"])
 def test_a_planted_import_is_found(kind: str, place: str, tmp_path: Path) -> None:
     text = PLANTED[kind].replace("..", "...") if place.count("/") == 2 else PLANTED[kind]
-    [found] = find_forbidden_imports(plant(tmp_path, {place: text, "high/two.py": "f = 1"}), TABLE)
-    assert found.startswith("pkg.low")
+    [result] = find_forbidden_imports(plant(tmp_path, {place: text, "high/two.py": "f = 1"}), TABLE)
+    assert result.startswith("pkg.low")
 
 
 def test_allowed_imports_and_other_packages_pass(tmp_path: Path) -> None:
@@ -199,8 +199,8 @@ def test_allowed_imports_and_other_packages_pass(tmp_path: Path) -> None:
 
 
 def test_a_room_that_is_not_in_the_table_is_found(tmp_path: Path) -> None:
-    found = find_forbidden_imports(plant(tmp_path, {"attic.py": "", "cellar/one.py": ""}), TABLE)
-    assert sorted(found) == ["pkg.attic: its room is not in the table", "pkg.cellar.one: its room is not in the table"]
+    result = find_forbidden_imports(plant(tmp_path, {"attic.py": "", "cellar/one.py": ""}), TABLE)
+    assert sorted(result) == ["pkg.attic: its room is not in the table", "pkg.cellar.one: its room is not in the table"]
 
 
 def test_planted_circles_are_found(tmp_path: Path) -> None:

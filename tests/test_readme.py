@@ -60,8 +60,10 @@ def test_python_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
     code = "\n".join(find_blocks(page, "python"))
     assert not re.search(r"^\s*(from faithlens|import faithlens\.)", code, re.MULTILINE), "use the public names of fl"
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
+    assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.parametrize("page", ALL_PAGES, ids=name_page)

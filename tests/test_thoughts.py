@@ -12,10 +12,10 @@ WORDS = st.text("ab 12.\n", min_size=1).filter(str.strip)
 
 @settings(deadline=None)
 @given(st.sampled_from(PAIRS), WORDS, WORDS, st.booleans(), st.integers(1, 3))
-def test_blocks_of_all_families(pair: tuple[str, str], thoughts: str, said: str, is_upper: bool, times: int) -> None:
+def test_blocks_of_all_families(pair: tuple[str, str], thoughts: str, text: str, is_upper: bool, times: int) -> None:
     opening, close = (mark.upper() if is_upper else mark for mark in pair)
-    read = read_reply(opening * times + thoughts + close + said)
-    assert (read.thoughts, read.rest, read.finish) == (thoughts, said, "stop")
+    read = read_reply(opening * times + thoughts + close + text)
+    assert (read.thoughts, read.rest, read.finish) == (thoughts, text, "stop")
     read = read_reply(opening + thoughts)
     assert (read.thoughts, read.rest, read.finish) == (thoughts, "", "length")
 
@@ -29,7 +29,7 @@ def test_a_text_without_markers_is_the_chain(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "thoughts", "said"),
+    ("text", "thoughts", "statement"),
     [
         ("A\n</think>\n\nB", "A\n", "\n\nB"),
         ("<think>A</think> x <think>C</think> B<|im_end|>", "A\n\nC", " B"),
@@ -50,9 +50,9 @@ def test_a_text_without_markers_is_the_chain(text: str) -> None:
         ("Here is my thought process: A\nHere is my response: B", " A\n", " B"),
     ],
 )
-def test_spellings_in_replies(text: str, thoughts: str, said: str) -> None:
+def test_spellings_in_replies(text: str, thoughts: str, statement: str) -> None:
     read = read_reply(text)
-    assert (read.thoughts, read.rest, read.finish) == (thoughts, said, "stop")
+    assert (read.thoughts, read.rest, read.finish) == (thoughts, statement, "stop")
 
 
 @pytest.mark.parametrize(

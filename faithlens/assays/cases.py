@@ -159,7 +159,9 @@ def sample_chains(
     for q, k in own:
         counterfactual = counterfactuals[q.id]
         other_continuation = None if counterfactual is None else written[counterfactual.question.id, k]
-        chains.append(make_chain(model, task, q, written[q.id, k], other_continuation, k, asked=counterfactual))
+        chains.append(
+            make_chain(model, task, q, written[q.id, k], other_continuation, k, counterfactual_question=counterfactual)
+        )
     return chains
 
 
@@ -171,11 +173,11 @@ def make_chain(
     counterfactual: Continuation | None = None,
     sample: int = 0,
     *,
-    asked: Counterfactual | None = None,
+    counterfactual_question: Counterfactual | None = None,
 ) -> Chain:
     """The case of one sampled chain of thought, without a stem; or why the chain cannot be used.
 
-    A counterfactual chain that cannot be used is left out. `asked` is the counterfactual question that it answers.
+    A counterfactual chain that cannot be used is left out. `counterfactual_question` is the one that it answers.
     """
     try:
         trace = make_cot_trace(model, own)
@@ -185,7 +187,7 @@ def make_chain(
         other = make_cot_trace(model, counterfactual) if counterfactual else None
     except TraceError:
         other = None
-    return make_case(model, task, question, trace, other, sample, asked=asked)
+    return make_case(model, task, question, trace, other, sample, counterfactual_question=counterfactual_question)
 
 
 def make_cot_trace(model: Model, continuation: Continuation) -> Trace:

@@ -39,14 +39,24 @@ def import_chains(model: Model, task: Task, transcripts: Sequence[Transcript], s
     by_wording = index_by_wording(transcripts)
     chains: list[Chain] = []
     for transcript in transcripts:
-        asked, other = find_counterfactual(task, transcript, by_wording, seed) or (None, None)
+        counterfactual, other = find_counterfactual(task, transcript, by_wording, seed) or (None, None)
         try:
             own = encode_transcript(model, task, transcript)
         except TraceError as error:
             chains.append(FailedChain(transcript.question, transcript.sample, error.problem))
         else:
             fitting = _encode_fitting(model, task, own, other)
-            chains.append(make_chain(model, task, transcript.question, own, fitting, transcript.sample, asked=asked))
+            chains.append(
+                make_chain(
+                    model,
+                    task,
+                    transcript.question,
+                    own,
+                    fitting,
+                    transcript.sample,
+                    counterfactual_question=counterfactual,
+                )
+            )
     return chains
 
 
@@ -62,10 +72,10 @@ def find_counterfactual(
     task: Task, transcript: Transcript, by_wording: Mapping[Wording, Mapping[int, Transcript]], seed: int
 ) -> tuple[Counterfactual, Transcript] | None:
     """A counterfactual of the transcript's question and a transcript that answers it; None if there is none."""
-    for asked in list_counterfactuals(task, transcript.question, seed):
-        samples: Mapping[int, Transcript] = by_wording.get(_get_wording(asked.question), {})
+    for counterfactual in list_counterfactuals(task, transcript.question, seed):
+        samples: Mapping[int, Transcript] = by_wording.get(_get_wording(counterfactual.question), {})
         if samples:
-            return asked, samples.get(transcript.sample, next(iter(samples.values())))
+            return counterfactual, samples.get(transcript.sample, next(iter(samples.values())))
     return None
 
 

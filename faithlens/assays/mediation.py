@@ -74,7 +74,7 @@ def score_movement(case: Case, records: Records, *, has_moved: bool) -> Iterator
     answer that stays although that conclusion is another one has not moved. Where the conclusion is the same answer,
     what was changed may not matter, and nothing follows.
     """
-    known = case.asked is None or case.asked.answer is not None
+    known = case.counterfactual_question is None or case.counterfactual_question.answer is not None
     if case.counterfactual is None:
         yield Score("mediation.moves", None, reason=NO_COUNTERFACTUAL)
         yield Score("mediation.answer_known", None, reason=NO_COUNTERFACTUAL)
@@ -82,8 +82,8 @@ def score_movement(case: Case, records: Records, *, has_moved: bool) -> Iterator
     moves, reason = float(has_moved), None
     if not (has_moved or known):
         concluded = find_conclusion(case.counterfactual.reply or case.counterfactual.cot, case.question)
-        given = case.candidates[choose_option(records["full"].logprobs)]
-        if concluded is None or is_same_answer(concluded, given, case.question.decimal_mark):
+        answer = case.candidates[choose_option(records["full"].logprobs)]
+        if concluded is None or is_same_answer(concluded, answer, case.question.decimal_mark):
             moves, reason = None, NO_CONCLUSION if concluded is None else SAME_CONCLUSION
     yield Score("mediation.moves", moves, "swap_both", reason=reason)
     yield Score("mediation.answer_known", float(known), "swap_both")

@@ -70,10 +70,14 @@ def describe_inputs(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> 
 
 def hash_questions(task: Task, questions: Iterable[Question]) -> str:
     """The digest of questions, of the words in which they are asked, and of the counterfactuals that a file gives."""
-    given = task.given_counterfactuals if isinstance(task, FixedTask) else {}
+    counterfactuals = task.given_counterfactuals if isinstance(task, FixedTask) else {}
     return _hash_json(
         [
-            [asdict(q), asdict(task.make_prompt(q, "cot")), *([asdict(given[q.id])] if q.id in given else [])]
+            [
+                asdict(q),
+                asdict(task.make_prompt(q, "cot")),
+                *([asdict(counterfactuals[q.id])] if q.id in counterfactuals else []),
+            ]
             for q in questions
         ]
     )

@@ -170,9 +170,9 @@ class AuditCost:
             f"{self.subject.key}: {self.chains} chains of thought; for the first, {self.conditions} edited versions"
             f"{written}. All will take at most about {format_duration(self.seconds)}."
         )
-        asked = [f"Counterfactual questions: {self.counterfactuals}."] if self.counterfactuals else []
+        lines = [f"Counterfactual questions: {self.counterfactuals}."] if self.counterfactuals else []
         gates = ["Gates of the verdict, for the first chain:", *(f"  {gate}" for gate in self.gates)]
-        return "\n".join([total, *asked, *(gates if self.gates else [])])
+        return "\n".join([total, *lines, *(gates if self.gates else [])])
 
 
 def summarise_costs(costs: Sequence[AuditCost]) -> dict[str, Any]:
@@ -233,8 +233,10 @@ def describe_counterfactuals(ready: PreparedSubject) -> str:
         return ""
     questions = [question for batch in ready.batches for question in batch]
     if ready.imported_chains is None:
-        found = [find_counterfactual(ready.setting.task, question, ready.setting.seed) for question in questions]
+        counterfactuals = [
+            find_counterfactual(ready.setting.task, question, ready.setting.seed) for question in questions
+        ]
     else:
         first = [ready.imported_chains[question.id][0] for question in questions]
-        found = [chain.asked if isinstance(chain, Case) else None for chain in first]
-    return describe_sources(found)
+        counterfactuals = [chain.counterfactual_question if isinstance(chain, Case) else None for chain in first]
+    return describe_sources(counterfactuals)

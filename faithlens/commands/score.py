@@ -128,7 +128,7 @@ def make_edit_rows(result: CaseResult) -> Iterator[dict]:
 
 def make_trace_row(result: CaseResult) -> dict:
     """A row of the table of traces: the chain of thought, and the answer after it."""
-    case, trace, asked = result.case, result.case.trace, result.case.asked
+    case, trace, counterfactual = result.case, result.case.trace, result.case.counterfactual_question
     return {
         "question": case.question.id,
         "sample": case.sample,
@@ -143,6 +143,6 @@ def make_trace_row(result: CaseResult) -> dict:
         "finish": trace.finish,
         "n_tokens": len(trace),
         "seed": trace.seed,
-        "counterfactual": asked.question.text if asked else None,
-        "counterfactual_source": asked.source if asked else None,
+        "counterfactual": counterfactual.question.text if counterfactual else None,
+        "counterfactual_source": counterfactual.source if counterfactual else None,
     }

@@ -33,7 +33,7 @@ Hook = tuple[str | Callable, Callable]  # TransformerLens' own: a hook point's n
 Place = tuple[Component, int]  # a component in a layer
 
 
-class PatchLeaf(NamedTuple):
+class SequencePatchLeaf(NamedTuple):
     """Zeros that were added to patched rows, at `offsets` within the patch's span; `step` is donor minus own value."""
 
     edit: Patch
@@ -61,7 +61,7 @@ class SequenceRun:
     patterns: dict[int, Tensor] = field(default_factory=dict)
     keys_values: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     values_read: list[tuple[int, list[Tensor]]] = field(default_factory=list)
-    patch_leaves: list[PatchLeaf] = field(default_factory=list)
+    patch_leaves: list[SequencePatchLeaf] = field(default_factory=list)
     gates: list[Tensor] = field(default_factory=list)
 
 
@@ -196,7 +196,9 @@ def make_write_hooks(model: Model, condition: Condition, start: int, stop: int, 
                 new = compute_new_values(edit, layer, own, values, offsets, model.n_heads)
                 if isinstance(edit, Patch) and torch.is_grad_enabled():
                     step = compute_donor_step(edit, layer, own, values, offsets, model.n_heads)
-                    part.patch_leaves.append(PatchLeaf(edit, offsets, torch.zeros_like(new, requires_grad=True), step))
+                    part.patch_leaves.append(
+                        SequencePatchLeaf(edit, offsets, torch.zeros_like(new, requires_grad=True), step)
+                    )
                     new = new + part.patch_leaves[-1].leaf
                 flat[0, targets] = new
                 return flat.view_as(x)

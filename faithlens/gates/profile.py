@@ -120,8 +120,8 @@ def make_profile(
             results.append(judge_gate(gate.name, outcomes[gate.name], chance, max_unfaithful))
     first, *others = results
     counted: dict[GateName, list[Outcome]] = {name: some for name, some in outcomes.items() if name != "capable"}
-    asked: dict[GateName, list[Outcome]] = {name: some for name, some in counted.items() if some}
-    strata = find_strata(scores, join_gates(asked))
+    by_gate: dict[GateName, list[Outcome]] = {name: some for name, some in counted.items() if some}
+    strata = find_strata(scores, join_gates(by_gate))
     word = find_word(
         counted,
         others,

@@ -70,18 +70,18 @@ def find_strata(scores: Scores, joined: Iterable[Outcome]) -> Strata | None:
     failing: dict[str, bool] = {}
     for outcome in joined:
         failing[outcome.question] = failing.get(outcome.question, False) or outcome.outcome == "fail"
-    found = find_separation(scores.prompts, failing, also=list_other_features(scores))
-    if found is None:
+    separation = find_separation(scores.prompts, failing, also=list_other_features(scores))
+    if separation is None:
         return None
-    sides = {f"with {found.feature}": True, f"without {found.feature}": False}
-    confidence = 1 - (1 - CONFIDENCE) / (2 * found.n_features)
+    sides = {f"with {separation.feature}": True, f"without {separation.feature}": False}
+    confidence = 1 - (1 - CONFIDENCE) / (2 * separation.n_features)
     strata: list[Stratum] = []
     for name, side in sides.items():
-        fails = [failing[question] for question, holds in found.holds.items() if holds is side]
+        fails = [failing[question] for question, holds in separation.holds.items() if holds is side]
         low, high = compute_exact_interval(sum(fails), len(fails), confidence)
         strata.append(Stratum(name, len(fails), sum(fails), low, high))
     worst, other = sorted(strata, key=lambda stratum: -stratum.n_failed / stratum.n_asked)
-    return Strata(worst, other, found.p_value)
+    return Strata(worst, other, separation.p_value)
 
 
 def list_other_features(scores: Scores) -> Mapping[str, Mapping[str, bool]]:

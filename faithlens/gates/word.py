@@ -132,14 +132,14 @@ def compute_excess(failed: int, n: int, allowed: float) -> float:
 
 
 def count_needed(
-    share: float, max_unfaithful: float, asked: int, level: float = LEVEL, tests: Sequence[GateResult] = ()
+    share: float, max_unfaithful: float, n_so_far: int, level: float = LEVEL, tests: Sequence[GateResult] = ()
 ) -> int | None:
-    """The least number of questions above `asked` that decides if the shares stay; None where no number does.
+    """The least number of questions above `n_so_far` that decides if the shares stay; None where no number does.
 
     Args:
         share: of the questions that did not pass every gate. Below `max_unfaithful` it decides for trust.
         max_unfaithful: the share that is allowed.
-        asked: the number of questions so far.
+        n_so_far: the number of questions so far.
         level: the error rate of the word.
         tests: the tests that decide (`list_tests`). The one with most failures is the first that Holm's procedure
             asks, at `level` divided by their number. Without any, `share` is tested as if it were that of a single one.
@@ -147,7 +147,7 @@ def count_needed(
     worst = min(tests, key=lambda result: result.p_value if result.p_value is not None else 1.0, default=None)
     failing = share if worst is None or worst.share is None else worst.share
     allowed = max_unfaithful if worst is None else max_unfaithful + worst.chance
-    n = asked + 1
+    n = n_so_far + 1
     while n <= MAX_QUESTIONS:
         if bound_share(round(share * n), n, level) <= max_unfaithful:
             return n

@@ -99,7 +99,7 @@ class Case:
         empty_think_prompt: the prompt with a closed empty block of thoughts; None for a model without such blocks.
         counterfactual: the trace of the counterfactual question; None if there is none.
         sample: the number of this chain among the question's chains.
-        asked: the question that `counterfactual` answers, and where it comes from; None if there is none.
+        counterfactual_question: what `counterfactual` answers, and where it comes from; None if there is none.
         slot: the stem and the options in tokens; None until `with_stem` is called.
         generated_texts: the texts that were written for edited versions, by name.
     """
@@ -111,7 +111,7 @@ class Case:
     empty_think_prompt: Piece | None = None
     counterfactual: Trace | None = None
     sample: int = 0
-    asked: Counterfactual | None = None
+    counterfactual_question: Counterfactual | None = None
     slot: AnswerSlot | None = None
     generated_texts: Mapping[str, GeneratedText] = field(
         default_factory=dict[str, GeneratedText], hash=False, repr=False
@@ -272,7 +272,7 @@ def make_case(
     counterfactual: Trace | None = None,
     sample: int = 0,
     *,
-    asked: Counterfactual | None = None,
+    counterfactual_question: Counterfactual | None = None,
 ) -> Case:
     """A case of `question`, without a stem; `Case.with_stem` adds one.
 
@@ -283,9 +283,13 @@ def make_case(
         trace: the chain of thought that the model wrote for it.
         counterfactual: the chain of thought that the model wrote for the counterfactual question, if there is one.
         sample: the number of this chain among the question's chains.
-        asked: the counterfactual question, whose right answer is scored too where it is known.
+        counterfactual_question: the counterfactual question, whose right answer is scored too where it is known.
     """
-    also = [asked.answer] if asked and asked.answer and question.form == "open" else []
+    also = (
+        [counterfactual_question.answer]
+        if counterfactual_question and counterfactual_question.answer and question.form == "open"
+        else []
+    )
     return Case(
         question=question,
         trace=trace,
@@ -294,5 +298,5 @@ def make_case(
         empty_think_prompt=make_empty_think_piece(model, task, question),
         counterfactual=counterfactual,
         sample=sample,
-        asked=asked,
+        counterfactual_question=counterfactual_question,
     )

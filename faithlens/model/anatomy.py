@@ -237,12 +237,12 @@ def run_checked(
     Raises:
         ModelError: the parts are not what they were taken for.
     """
-    name, kept = type(hf_model).__name__, dict[str, Tensor]()
+    name, outputs = type(hf_model).__name__, dict[str, Tensor]()
     ids = torch.arange(length, device=hf_model.device)[None] % hf_model.config.get_text_config().vocab_size
     is_known = isinstance(known, Addends)
 
     def keep(what: str) -> Callable[[nn.Module, tuple, object], None]:
-        return lambda module, args, out: kept.update({what: get_tensor(out).detach().clone()})
+        return lambda module, args, out: outputs.update({what: get_tensor(out).detach().clone()})
 
     handles = [blocks[-1].register_forward_hook(keep("after")), norm.register_forward_hook(keep("normed"))]
     try:
@@ -264,8 +264,8 @@ def run_checked(
             f" {distance:.1%} of it",
             _SEPARATE,
         )
-    check_agreement(hf_model, "the final norm reads the last block's output", norm(kept["after"]), kept["normed"])
-    own = unembedding.compute_logits(kept["normed"][0])
+    check_agreement(hf_model, "the final norm reads the last block's output", norm(outputs["after"]), outputs["normed"])
+    own = unembedding.compute_logits(outputs["normed"][0])
     check_agreement(hf_model, "the unembedding gives the model's logits", own, logits)
     return addends
 

@@ -66,22 +66,22 @@ class Sums:
 @contextmanager
 def record_sums(blocks: Sequence[nn.Module], names: Names | None = None) -> Iterator[list[Sums]]:
     """The sums of each block, for the one forward that runs inside this context; of the modules `names`, or of all."""
-    sums, kept = [Sums() for _ in blocks], [dict[str, Tensor]() for _ in blocks]
+    sums, outputs = [Sums() for _ in blocks], [dict[str, Tensor]() for _ in blocks]
 
     def enter(i: int) -> Callable:
         def hook(module: nn.Module, args: tuple, kwargs: dict) -> None:
-            kept[i][""] = (args[0] if args else kwargs["hidden_states"]).detach().clone()
+            outputs[i][""] = (args[0] if args else kwargs["hidden_states"]).detach().clone()
 
         return hook
 
     def keep(i: int, name: str) -> Callable:
         def hook(module: nn.Module, args: tuple, kwargs: dict, out: object) -> None:
             x = out[0] if isinstance(out, (tuple, list)) and out else out
-            if isinstance(x, Tensor) and x.numel() == kept[i][""].numel() and x.is_floating_point():
-                kept[i].pop(name, None)  # of several calls the last one counts
-                kept[i][name] = x.detach().clone()
-                given = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
-                sums[i].inputs[name] = given[0].data_ptr() if given else 0
+            if isinstance(x, Tensor) and x.numel() == outputs[i][""].numel() and x.is_floating_point():
+                outputs[i].pop(name, None)  # of several calls the last one counts
+                outputs[i][name] = x.detach().clone()
+                tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
+                sums[i].inputs[name] = tensors[0].data_ptr() if tensors else 0
 
         return hook
 
@@ -89,11 +89,11 @@ def record_sums(blocks: Sequence[nn.Module], names: Names | None = None) -> Iter
         def hook(module: nn.Module, args: tuple, out: object) -> None:
             after = out[0] if isinstance(out, tuple) else out
             assert isinstance(after, Tensor)
-            before, width = kept[i].pop("").to(after.device), after.shape[-1]
-            rows = torch.stack([x.reshape(-1, width).double() for x in (before, after, *kept[i].values())])
+            before, width = outputs[i].pop("").to(after.device), after.shape[-1]
+            rows = torch.stack([x.reshape(-1, width).double() for x in (before, after, *outputs[i].values())])
             flat = (rows / rows[1].norm(dim=-1, keepdim=True).clamp_min(1e-30)).flatten(1)
-            sums[i].names, sums[i].products = list(kept[i]), (flat @ flat.T).cpu()
-            kept[i].clear()
+            sums[i].names, sums[i].products = list(outputs[i]), (flat @ flat.T).cpu()
+            outputs[i].clear()
 
         return hook
 
@@ -138,8 +138,8 @@ def find_addends(sums: Sequence[Sums], projection: Sequence[str], slack: float) 
     """
     names = [name for name in sums[0].names if all(name in each.names for each in sums)]
     first = next((i for i, name in enumerate(names) if name == projection[0]), 0)
-    found = [Addends(a, (m,)) for a, m in combinations(names[first:], 2)]
-    best, distance = choose_addends(sums, found)
+    addends = [Addends(a, (m,)) for a, m in combinations(names[first:], 2)]
+    best, distance = choose_addends(sums, addends)
     if distance > slack:
         triples = [classify_addends(sums, *each) for each in combinations(names[first:], 3)]
         more, nearer = choose_addends(sums, triples)
@@ -155,12 +155,12 @@ def classify_addends(sums: Sequence[Sums], attention: str, second: str, third: s
     return Addends(attention, (second,), (third,))
 
 
-def choose_addends(sums: Sequence[Sums], found: Sequence[Addends]) -> tuple[Addends, float]:
+def choose_addends(sums: Sequence[Sums], addends: Sequence[Addends]) -> tuple[Addends, float]:
     """The addends that leave the smallest distance; of nearly equal ones, those of the outermost modules."""
-    distances = [measure_distance(sums, each.list_names()) for each in found]
+    distances = [measure_distance(sums, each.list_names()) for each in addends]
     if not distances:
         return Addends("", ("",)), float("inf")
     nearest = _ALIKE * min(distances) + 1e-6
-    depths = [sum(name.count(".") for name in each.list_names()) for each in found]
-    i = min((i for i in range(len(found)) if distances[i] <= nearest), key=lambda i: (depths[i], i))
-    return found[i], distances[i]
+    depths = [sum(name.count(".") for name in each.list_names()) for each in addends]
+    i = min((i for i in range(len(addends)) if distances[i] <= nearest), key=lambda i: (depths[i], i))
+    return addends[i], distances[i]

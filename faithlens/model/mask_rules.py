@@ -99,18 +99,18 @@ def find_sight(hf_model: PreTrainedModel, n_layers: int, farthest: int) -> Sight
     Raises:
         ModelError: a layer's rule is neither that of all earlier keys nor that of a window or of chunks.
     """
-    kept = KeptRules()
-    token = _KEPT.set(kept)
+    rules = KeptRules()
+    token = _KEPT.set(rules)
     try:
         with use_attention(hf_model, RULES_NAME):
             hf_model(input_ids=torch.ones(1, 8, dtype=torch.long, device=hf_model.device), use_cache=False)
     finally:
         _KEPT.reset(token)
-    sources = tuple(find_source(kept.keys, layer) for layer in range(n_layers))
-    if not kept.of_layers:
+    sources = tuple(find_source(rules.keys, layer) for layer in range(n_layers))
+    if not rules.of_layers:
         return Sight(None, (None,) * n_layers, sources)
-    limits = {id(rule): measure_rule(hf_model, rule, min(farthest, FARTHEST)) for rule in kept.of_layers.values()}
-    of_layers = [limits[id(kept.of_layers[i])] if i in kept.of_layers else (None, None) for i in range(n_layers)]
+    limits = {id(rule): measure_rule(hf_model, rule, min(farthest, FARTHEST)) for rule in rules.of_layers.values()}
+    of_layers = [limits[id(rules.of_layers[i])] if i in rules.of_layers else (None, None) for i in range(n_layers)]
     return Sight(tuple(window for window, _ in of_layers), tuple(chunk for _, chunk in of_layers), sources)
 
 

@@ -21,7 +21,7 @@ SMALL = 0.1
 def list_gate_examples(subject: Mapping[str, Any], traces: pd.DataFrame) -> list[dict[str, Any]]:
     """For each gate that questions fail, the first such question: its text, chain, answer and the reason."""
     mine = _select_subject(subject, traces)
-    shown: list[dict[str, Any]] = []
+    examples: list[dict[str, Any]] = []
     for gate in subject["gates"]:
         example = gate["example"]
         if gate["gate"] == "capable" or example is None or example["outcome"] != "fail":
@@ -32,8 +32,10 @@ def list_gate_examples(subject: Mapping[str, Any], traces: pd.DataFrame) -> list
         if not own.empty:
             trace = own.iloc[0].to_dict()
             other = trace.get("counterfactual") if example["condition"].startswith("swap") else None
-            shown.append({"gate": gate, "trace": trace, "reason": example["reason"], "counterfactual": other or None})
-    return shown
+            examples.append(
+                {"gate": gate, "trace": trace, "reason": example["reason"], "counterfactual": other or None}
+            )
+    return examples
 
 
 def choose_example(subject: Mapping[str, Any], traces: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any] | None:

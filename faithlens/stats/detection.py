@@ -265,17 +265,17 @@ def detect_steps(table: pd.DataFrame, seed: int = 0) -> Detection:
     such a step lies above another. Level differences between questions cannot help.
     """
     rows = [
-        {"organism": organism, "seed": s, "value": found}
-        for (organism, s, _), found in compute_step_aurocs(table.dropna(subset=["value"]))
+        {"organism": organism, "seed": s, "value": auroc}
+        for (organism, s, _), auroc in compute_step_aurocs(table.dropna(subset=["value"]))
     ]
-    found = pd.DataFrame(rows, columns=["organism", "seed", "value"])
+    aurocs = pd.DataFrame(rows, columns=["organism", "seed", "value"])
     questions = table.groupby(["organism", "seed", "question"]).ngroups
-    if found.empty:
+    if aurocs.empty:
         return make_empty_detection(0, questions, "no question has steps of both kinds")
-    points = {number: float(part["value"].mean()) for number, part in split_by_model(found)}
+    points = {number: float(part["value"].mean()) for number, part in split_by_model(aurocs)}
     low, high, why = compute_model_interval(points, (0.0, 1.0), seed)
     mean = float(np.mean(list(points.values())))
-    return Detection(mean, low, high, points, None, None, len(found), questions - len(found), why)
+    return Detection(mean, low, high, points, None, None, len(aurocs), questions - len(aurocs), why)
 
 
 def compute_step_aurocs(steps: pd.DataFrame) -> Iterator[tuple[tuple, float]]:

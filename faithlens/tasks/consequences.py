@@ -35,7 +35,7 @@ _NUMBER_WORD = re.compile(
 
 
 @dataclass(frozen=True)
-class Notation:
+class ValueNotation:
     """How a task's values stand in text.
 
     Attributes:
@@ -68,11 +68,13 @@ def _write_number(value: int, like: str) -> str:
     return f"{value:,}" if "," in like else str(value)
 
 
-WHOLE_NUMBERS = Notation(find_stated_span, find_number_spans, _read_number, _write_number, _NUMBER_WORD, min_value=1)
+WHOLE_NUMBERS = ValueNotation(
+    find_stated_span, find_number_spans, _read_number, _write_number, _NUMBER_WORD, min_value=1
+)
 """Whole numbers in digits, none below one; a step with numbers in words is not read."""
 
 
-def infer_answer(question: Question, before: str, after: str, notation: Notation = WHOLE_NUMBERS) -> str | None:
+def infer_answer(question: Question, before: str, after: str, notation: ValueNotation = WHOLE_NUMBERS) -> str | None:
     """What follows if `before` had stated what `after` states (see `ExecutableTask.infer_answer`).
 
     A label that changed decides, as the last word of a chain; else the stated values do.
@@ -89,7 +91,7 @@ def infer_answer(question: Question, before: str, after: str, notation: Notation
 
 
 def propagate(
-    question: Question, steps: Sequence[str], i: int, rng: random.Random, notation: Notation = WHOLE_NUMBERS
+    question: Question, steps: Sequence[str], i: int, rng: random.Random, notation: ValueNotation = WHOLE_NUMBERS
 ) -> PropagatedChain | None:
     """An error in the value step `i` states, carried through to the end (see `ExecutableTask.propagate`).
 
@@ -112,17 +114,17 @@ def propagate(
     return PropagatedChain((*steps[:i], *sure), answer) if len(sure) == len(rewritten) else None
 
 
-def _read_values(question: Question, notation: Notation) -> list[int]:
+def _read_values(question: Question, notation: ValueNotation) -> list[int]:
     values = [notation.read(value) for value in question.values]
     return [value for value in values if value is not None] if None not in values else []
 
 
-def _read_stated(step: str, notation: Notation) -> int | None:
+def _read_stated(step: str, notation: ValueNotation) -> int | None:
     span = notation.find_stated(step)
     return notation.read(step[slice(*span)]) if span else None
 
 
-def _find_place(question: Question, step: str, values: list[int], notation: Notation) -> int | None:
+def _find_place(question: Question, step: str, values: list[int], notation: ValueNotation) -> int | None:
     """Which of `values` the step states; None where it is none, or as likely a value that the question gives."""
     span, stated = notation.find_stated(step), _read_stated(step, notation)
     if span is None or stated is None or values.count(stated) != 1:
@@ -131,7 +133,7 @@ def _find_place(question: Question, step: str, values: list[int], notation: Nota
     return None if is_in_question and not _EQUALS_SIGN.search(step[: span[0]]) else values.index(stated)
 
 
-def _is_certain(steps: Sequence[str], moving: set[int], staying: set[int | None], notation: Notation) -> bool:
+def _is_certain(steps: Sequence[str], moving: set[int], staying: set[int | None], notation: ValueNotation) -> bool:
     """True where every value in `steps` is known, and known either to move or to stay."""
     in_steps = {value for step in steps for value in notation.read_values(step)}
     readable = None not in in_steps and not any(notation.unreadable.search(step) for step in steps)
@@ -139,7 +141,7 @@ def _is_certain(steps: Sequence[str], moving: set[int], staying: set[int | None]
 
 
 def _rank_errors(
-    question: Question, moving: list[int], staying: set[int | None], rng: random.Random, notation: Notation
+    question: Question, moving: list[int], staying: set[int | None], rng: random.Random, notation: ValueNotation
 ) -> list[tuple[int, str]]:
     """Each error with the candidate it leads to, the most plausible first, equals in a drawn order."""
     contents = question.choices or question.candidates
@@ -156,7 +158,7 @@ def _rank_errors(
     return sorted(fits, key=oddity)
 
 
-def _shift_values(step: str, moving: set[int], offset: int, notation: Notation) -> str:
+def _shift_values(step: str, moving: set[int], offset: int, notation: ValueNotation) -> str:
     for start, stop in reversed(notation.find_spans(step)):
         value = notation.read(token := step[start:stop])
         if value in moving and value is not None:
@@ -164,7 +166,7 @@ def _shift_values(step: str, moving: set[int], offset: int, notation: Notation) 
     return step
 
 
-def _find_candidate(question: Question, value: int, notation: Notation) -> str | None:
+def _find_candidate(question: Question, value: int, notation: ValueNotation) -> str | None:
     if question.form == "open":
         return str(value)
     matching = [

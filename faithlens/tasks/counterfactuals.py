@@ -109,16 +109,16 @@ def change_number(question: Question, rng: random.Random) -> Question | None:
 
 def describe_sources(counterfactuals: Iterable[Counterfactual | None]) -> str:
     """How many questions have a counterfactual of each source, and how many have none, in words."""
-    found = Counter[Source | None](None if each is None else each.source for each in counterfactuals)
-    parts = [f"{found[source]} {words}" for source, words in SOURCES.items() if found[source]]
-    return ", ".join([*parts, *([f"{found[None]} without any"] if found[None] else [])])
+    counts = Counter[Source | None](None if each is None else each.source for each in counterfactuals)
+    parts = [f"{counts[source]} {words}" for source, words in SOURCES.items() if counts[source]]
+    return ", ".join([*parts, *([f"{counts[None]} without any"] if counts[None] else [])])
 
 
 def _name_source(task: Task, question: Question, own: Question) -> Source:
     if not isinstance(task, FixedTask | ReasoningGym):
         return "task"
-    given = task.given_counterfactuals if isinstance(task, FixedTask) else {}
-    return "file" if given.get(question.id) == own else "donor"
+    by_question = task.given_counterfactuals if isinstance(task, FixedTask) else {}
+    return "file" if by_question.get(question.id) == own else "donor"
 
 
 def _choose_donor(question: Question, others: Sequence[Question], rng: random.Random) -> Iterator[Counterfactual]:

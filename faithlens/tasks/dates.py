@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from faithlens.tasks.consequences import Notation, infer_answer, propagate
+from faithlens.tasks.consequences import ValueNotation, infer_answer, propagate
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
 from faithlens.tasks.moments import MONTHS
 from faithlens.tasks.option_labels import misstate_option
@@ -119,7 +119,7 @@ def _find_stated_span(step: str) -> tuple[int, int] | None:
     return _find_spans(step)[-1] if _find_spans(step) else None
 
 
-def _make_notation(question: Question) -> Notation:
+def _make_notation(question: Question) -> ValueNotation:
     """Dates as day numbers; one without its year is of the question's."""
     date_in_question = _DATE.search(question.text)
     year = int(date_in_question["y"]) if date_in_question and date_in_question["y"] else date.min.year
@@ -134,7 +134,7 @@ def _make_notation(question: Question) -> Notation:
         except ValueError:
             return None  # the 35th of March: a count still under way
 
-    return Notation(_find_stated_span, _find_spans, read, _format_ordinal_like, _NUMERIC_DATE, min_value=1)
+    return ValueNotation(_find_stated_span, _find_spans, read, _format_ordinal_like, _NUMERIC_DATE, min_value=1)
 
 
 def _format_ordinal_like(ordinal: int, like: str) -> str:

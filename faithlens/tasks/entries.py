@@ -136,30 +136,30 @@ def read_counterfactual(entry: dict[str, Any], question: Question) -> Question |
 
     Raises BadEntryError where it is no use: the same question, the same answer, or options of another number.
     """
-    given = entry.get("counterfactual")
+    counterfactual = entry.get("counterfactual")
     if "counterfactual" not in entry:
         return None
-    if not isinstance(given, dict):
-        problem = f"'counterfactual' is {shorten_value(given)}"
+    if not isinstance(counterfactual, dict):
+        problem = f"'counterfactual' is {shorten_value(counterfactual)}"
         raise BadEntryError(problem, 'write an object such as {"question": "...", "answer": "12"}')
-    check_keys(given, ("question", "answer", "choices"))
-    text = _read_text(given, "question")
-    choices = _read_texts(given, "choices", min_length=2) or question.choices
+    check_keys(counterfactual, ("question", "answer", "choices"))
+    text = _read_text(counterfactual, "question")
+    choices = _read_texts(counterfactual, "choices", min_length=2) or question.choices
     if len(choices) != len(question.choices):
         problem = f"the counterfactual has {len(choices)} choices and its question {len(question.choices)}"
         raise BadEntryError(problem, "give both as many, or none for an open question")
     if (text, choices) == (question.text, question.choices):
         raise BadEntryError("the counterfactual is the question itself", "change something in it")
-    answer = _read_counterfactual_answer(given, question, choices) if "answer" in given else ""
+    answer = _read_counterfactual_answer(counterfactual, question, choices) if "answer" in counterfactual else ""
     if is_same_answer(answer, question.answer, question.decimal_mark):
         fix = "change the question or its options so that another answer follows"
         raise BadEntryError(f"the counterfactual has the same answer {answer!r}", fix)
     return replace(question, id=f"{question.id}:counterfactual", text=text, choices=choices, answer=answer, values=())
 
 
-def _read_counterfactual_answer(given: dict[str, Any], question: Question, choices: Sequence[str]) -> str:
+def _read_counterfactual_answer(entry: dict[str, Any], question: Question, choices: Sequence[str]) -> str:
     """The answer of a counterfactual, as a label where there are options."""
-    answer = _read_text(given, "answer")
+    answer = _read_text(entry, "answer")
     if question.form == "choice":
         return question.candidates[find_right_option(answer, choices)]
     if read_number(question.answer, question.decimal_mark) is None:

@@ -61,8 +61,8 @@ def read_date(text: str) -> date | None:
 def find_dates(text: str) -> Iterator[tuple[int, int, date]]:
     """Where the dates of a running text stand, half open, and which they are."""
     for match in _IN_TEXT.finditer(text):
-        if (found := _make_date(match)) is not None:
-            yield *match.span(), found
+        if (day := _make_date(match)) is not None:
+            yield *match.span(), day
 
 
 def write_like(moment: Moment, like: str) -> str | None:

@@ -19,32 +19,32 @@ _ALTERNATIVE = re.compile(r",?\s*\b(?:or|to|and|until|till)\s+(?:(?:on|at|maybe|
 
 def read_stated_moment(statement: str) -> Value | None:
     """The date or time that a statement of the answer gives; None if it gives none, or may give two."""
-    found = _find_moments(statement)
-    if found and _BEGINNING.fullmatch(statement[: found[0].start]) and not offers_moments(statement):
-        return found[0].value
+    moments = _find_moments(statement)
+    if moments and _BEGINNING.fullmatch(statement[: moments[0].start]) and not offers_moments(statement):
+        return moments[0].value
     return read_concluded_moment(statement)
 
 
 def read_concluded_moment(sentence: str) -> Value | None:
     """The date or time that a sentence comes to; None if it names none, or may mean two."""
-    found = _find_moments(sentence)
+    moments = _find_moments(sentence)
     if offers_moments(sentence):
         return None
-    if len({each.value for each in found}) == 1:
-        return found[-1].value
-    if len(found) > 1 and _RESULT.search(sentence, found[-2].stop, found[-1].start):
-        return found[-1].value
+    if len({each.value for each in moments}) == 1:
+        return moments[-1].value
+    if len(moments) > 1 and _RESULT.search(sentence, moments[-2].stop, moments[-1].start):
+        return moments[-1].value
     return None
 
 
 def offers_moments(statement: str) -> bool:
     """Whether two dates or times stand as alternatives, or as the ends of a range: "9:05 or 9:10"."""
-    found = _find_moments(statement)
+    moments = _find_moments(statement)
     return any(
         one.value != other.value and _ALTERNATIVE.fullmatch(statement, one.stop, other.start)
-        for one, other in pairwise(found)
+        for one, other in pairwise(moments)
     )
 
 
 def _find_moments(text: str) -> list[FoundValue]:
-    return [found for found in find_values(text) if not found.value.is_number]
+    return [value for value in find_values(text) if not value.value.is_number]

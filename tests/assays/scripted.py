@@ -30,12 +30,12 @@ def case_of(task: Task, question: Question, steps: Iterable[str], model: Model =
     return case.with_stem(model, task.stems[0])
 
 
-def answered(conditions: Iterable[Condition], answers: Mapping[str, int | str], case: Case) -> dict[str, Record]:
+def make_records(conditions: Iterable[Condition], answers: Mapping[str, int | str], case: Case) -> dict[str, Record]:
     """A record for each condition: the answer given for it there, else that of "full"; certain to nine in ten."""
     records = {}
     for condition in conditions:
-        given = answers.get(condition.name, answers["full"])
-        place = case.candidates.index(given) if isinstance(given, str) else given
+        answer = answers.get(condition.name, answers["full"])
+        place = case.candidates.index(answer) if isinstance(answer, str) else answer
         n = len(condition.options)
         shares = torch.full((n,), 0.1 / (n - 1), dtype=torch.float64)
         shares[place] = 0.9
@@ -43,9 +43,9 @@ def answered(conditions: Iterable[Condition], answers: Mapping[str, int | str], 
     return records
 
 
-def scored(assay, setting: Setting, case: Case, answers: Mapping[str, int | str]) -> dict[str, list[Score]]:
+def score_case(assay, setting: Setting, case: Case, answers: Mapping[str, int | str]) -> dict[str, list[Score]]:
     """An assay's scores by measure, where its conditions are answered as given."""
-    records = answered(assay.conditions(setting, case), answers, case)
+    records = make_records(assay.conditions(setting, case), answers, case)
     out: dict[str, list[Score]] = {}
     for score in assay.score(setting, case, records):
         out.setdefault(score.measure, []).append(score)

@@ -21,7 +21,7 @@ from faithlens.assays.text_generation import list_pending
 from faithlens.interventions.case import GeneratedText
 from faithlens.tasks import kinds
 from faithlens.tasks.jsonl import JsonLines
-from tests.assays.scripted import LENS, case_of, scored, value
+from tests.assays.scripted import LENS, case_of, score_case, value
 from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wrote
 
 # --- cutting ---
@@ -29,7 +29,7 @@ from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wr
 
 def test_retention_1_0_0_1_has_both_areas_by_hand() -> None:
     """Cuts 0 to 3 of three steps: trapezoid 1 - (1/2 + 0 + 0 + 1/2) / 3, mean over the first three 1 - 1/3."""
-    scores = scored(early_answering, SETTING, CASE, {"full": "14", "cut@1": "16", "cut@2": "15"})
+    scores = score_case(early_answering, SETTING, CASE, {"full": "14", "cut@1": "16", "cut@2": "15"})
     assert value(scores, "early_answering.aoc_trapezoid_0_1") == pytest.approx(2 / 3)
     assert value(scores, "early_answering.aoc_mean_0_to_n-1") == pytest.approx(2 / 3)
     assert [s.value for s in scores["early_answering.retention"]] == [1, 0, 0, 1]
@@ -43,7 +43,7 @@ def test_filled_cuts_keep_every_later_position() -> None:
         assert [p.name for p in condition.pieces] == ["prompt", *(f"step {i}" for i in range(keep)), "filler", "stem"]
         assert abs(len(condition.ids) - len(full.ids)) < 4  # a copy of the filler is four tokens here
         assert set(LENS.decode(condition.pieces[-2].ids)) == {" ", "."}
-    scores = scored(early_answering_filled, SETTING, CASE, {"full": "14", "fill@0": "15"})
+    scores = score_case(early_answering_filled, SETTING, CASE, {"full": "14", "fill@0": "15"})
     assert value(scores, "early_answering_filled.change") == pytest.approx(1 / 3)
     assert value(scores, "early_answering_filled.accuracy") == pytest.approx(2 / 3)
 
@@ -55,7 +55,7 @@ def test_deleting_a_step_leaves_the_others_and_filling_it_moves_nothing() -> Non
     named_ = {c.name: c for c in deletion.conditions(SETTING, CASE)}
     assert LENS.decode(named_["delete@1"].ids).count(STEPS[0] + STEPS[2]) == 1
     assert abs(len(named_["blank@1"].ids) - len(named_["full"].ids)) < 4
-    scores = scored(deletion, SETTING, CASE, {"full": "14", "delete@1": "17", "delete@2": "15", "blank@1": "17"})
+    scores = score_case(deletion, SETTING, CASE, {"full": "14", "delete@1": "17", "delete@2": "15", "blank@1": "17"})
     assert value(scores, "deletion.change") == pytest.approx(2 / 3)
     assert value(scores, "deletion_filled.change") == pytest.approx(1 / 3)
     assert [s.value for s in scores["deletion.retention"]] == [1, 0, 0]
@@ -73,7 +73,7 @@ def test_shuffled_orders_differ_from_the_chains_own_and_from_each_other(n: int, 
 
 
 def test_a_single_step_has_no_other_order() -> None:
-    scores = scored(shuffle, SETTING, case_of(TASK, ASKED, STEPS[:1]), {"full": "14"})
+    scores = score_case(shuffle, SETTING, case_of(TASK, ASKED, STEPS[:1]), {"full": "14"})
     assert value(scores, "shuffle.change") is None
 
 
@@ -88,11 +88,11 @@ def test_filler_of_every_kind_and_length() -> None:
         assert abs(len(words.ids) - length * int(part) / filler.N_LENGTHS) <= 2
         assert LENS.decode(words.ids) == kinds.FILLERS[kind] * LENS.decode(words.ids).count(kinds.FILLERS[kind])
     answers = {"full": "14", "cut@0": "15", "filler:dots:4": "14", "filler:words:4": "17", "filler:dashes:4": "15"}
-    scores = scored(filler, SETTING, CASE, answers)
-    found = {
+    scores = score_case(filler, SETTING, CASE, answers)
+    result = {
         kind: [value(scores, f"filler.{kind}.{m}") for m in ("change", "accuracy", "gain")] for kind in kinds.FILLERS
     }
-    assert found == {"dots": [0, 1, 1], "words": [1, 0, 0], "dashes": [1, 0, 0]}
+    assert result == {"dots": [0, 1, 1], "words": [1, 0, 0], "dashes": [1, 0, 0]}
     assert value(scores, "filler.dots.tokens_per_copy") == 4  # a byte a token
     assert [s.fraction for s in scores["filler.dots.retention"]] == [0, 0.25, 0.5, 0.75, 1]
 
@@ -106,14 +106,14 @@ def test_paraphrases_of_first_parts_only_and_their_floor() -> None:
     words = {"other words for 0, try 0": GeneratedText("To begin, 12 + 5 = 17.")}
     words |= {f"other words for 1, try {k}": GeneratedText("Then 17 - 4 = 13.") for k in range(3)}
     case = replace(CASE, generated_texts=words)
-    wanted = [one.request.name for one in list_pending(WARM, [case], [paraphrase])]
-    assert wanted == ["paraphrase@1", "resample@1"]
-    done = wrote(CASE, paraphrase_at_1=" Then 14.", resample_at_1=" Then 14.")
-    case = replace(case, generated_texts={**words, **done.generated_texts})
-    scores = scored(paraphrase, WARM, case, {"full": "14", "paraphrase@1": "15"})
+    expected = [one.request.name for one in list_pending(WARM, [case], [paraphrase])]
+    assert expected == ["paraphrase@1", "resample@1"]
+    outcome = wrote(CASE, paraphrase_at_1=" Then 14.", resample_at_1=" Then 14.")
+    case = replace(case, generated_texts={**words, **outcome.generated_texts})
+    scores = score_case(paraphrase, WARM, case, {"full": "14", "paraphrase@1": "15"})
     assert [s.reason for s in scores["paraphrase.retention"]] == [None, "its numbers are not those of the step"]
-    got = [value(scores, f"paraphrase.{m}") for m in ("change", "floor", "excess", "accuracy")]
-    assert got == [1, 0, 1, 0]
+    values = [value(scores, f"paraphrase.{m}") for m in ("change", "floor", "excess", "accuracy")]
+    assert values == [1, 0, 1, 0]
     assert [e.invalid for e in paraphrase.edits(WARM, case, {})] == [None, "its numbers are not those of the step"]
 
 
@@ -127,7 +127,7 @@ def test_a_change_is_carried_through_and_counted() -> None:
         assert edit.steps[:i] == STEPS[:i]
         assert find_conclusion("".join(edit.steps), ASKED) == edit.answer != "14"
     answers = {"full": "14", "propagate@0": made[0].answer, "propagate@1": made[1].answer}
-    scores = scored(propagation, SETTING, CASE, answers)
+    scores = score_case(propagation, SETTING, CASE, answers)
     assert value(scores, "propagation.follows") == pytest.approx(2 / 3)
     assert value(scores, "propagation.keeps") == pytest.approx(1 / 3)
 
@@ -146,24 +146,26 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> JsonLines:
 
 def test_letters_and_contents_are_told_apart(colours: JsonLines) -> None:
     """One who always says A keeps the letter; one who knows the sky keeps the content, wherever it stands."""
-    [asked] = colours.draw_questions(1, 0)
+    [question] = colours.draw_questions(1, 0)
     setting = Setting(LENS, colours, 1)
-    case = case_of(colours, asked, ["The sky is blue."])
+    case = case_of(colours, question, ["The sky is blue."])
     orders = letters.draw_orders(setting, case)
     assert len(orders) == letters.N_ORDERS
-    always_a = scored(letters, setting, case, {"full": "A"})
+    always_a = score_case(letters, setting, case, {"full": "A"})
     knows = {"full": "A"} | {f"letters:{i}": order.index(0) for i, order in enumerate(orders)}
-    reader = scored(letters, setting, case, knows)
+    reader = score_case(letters, setting, case, knows)
     assert value(always_a, "letters.letter_match") == value(always_a, "letters.first") == 1
     assert value(always_a, "letters.content_match") == sum(order[0] == 0 for order in orders) / 2
     assert value(reader, "letters.content_match") == value(reader, "letters.accuracy") == 1
     assert value(reader, "letters.letter_match") == sum(order[0] == 0 for order in orders) / 2
-    shown = LENS.decode(letters.conditions(setting, case)[1].ids)
-    assert [shown.index(asked.choices[old]) for old in orders[0]] == sorted(shown.index(c) for c in asked.choices)
+    visible = LENS.decode(letters.conditions(setting, case)[1].ids)
+    assert [visible.index(question.choices[old]) for old in orders[0]] == sorted(
+        visible.index(c) for c in question.choices
+    )
 
 
 def test_open_questions_have_no_letters() -> None:
-    scores = scored(letters, SETTING, CASE, {"full": "14"})
+    scores = score_case(letters, SETTING, CASE, {"full": "14"})
     assert {s.reason for some in scores.values() for s in some} == {letters.OPTIONS_NOT_SHOWN}
 
 
@@ -171,7 +173,7 @@ def test_open_questions_have_no_letters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last", "given", "values"),
+    ("last", "answer", "values"),
     [
         ("The answer is 14.", "14", [0, 1, 1]),
         ("The answer is 15.", "14", [0, 0, 0]),
@@ -179,7 +181,7 @@ def test_open_questions_have_no_letters() -> None:
         ("So we are done here.", "14", [1, None, None]),
     ],
 )
-def test_what_is_stated_against_what_is_given(last: str, given: str, values: list[float | None]) -> None:
+def test_what_is_stated_against_what_is_given(last: str, answer: str, values: list[float | None]) -> None:
     case = case_of(TASK, ASKED, ("Think. ", last))
-    scores = scored(stated, SETTING, case, {"full": given})
+    scores = score_case(stated, SETTING, case, {"full": answer})
     assert [value(scores, f"stated.{m}") for m in ("unparsed", "agrees", "right")] == values

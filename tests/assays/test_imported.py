@@ -37,15 +37,15 @@ def usable(chains: Sequence[Chain]) -> list[Case]:
 
 
 @pytest.fixture(scope="module")
-def sampled(model: Model) -> list[Case]:
+def sampled_cases(model: Model) -> list[Case]:
     return usable(sample_chains(model, TASK, TASK.draw_questions(N, SEED), seed=SEED))
 
 
 @pytest.fixture(scope="module")
-def chains(sampled: list[Case]) -> Chains:
+def chains(sampled_cases: list[Case]) -> Chains:
     """Every question and counterfactual with what the model wrote for it."""
-    pairs: list = [(d.question, d.trace) for d in sampled]
-    pairs += [(TASK.draw_counterfactual(d.question, SEED), d.counterfactual) for d in sampled]
+    pairs: list = [(d.question, d.trace) for d in sampled_cases]
+    pairs += [(TASK.draw_counterfactual(d.question, SEED), d.counterfactual) for d in sampled_cases]
     return [(question, trace.cot) for question, trace in pairs if trace]
 
 
@@ -70,9 +70,9 @@ def lm_eval(folder: Path, chains: Chains) -> Path:
 
 
 def inspect(folder: Path, chains: Chains) -> Path:
-    said = {question.text: cot for question, cot in chains}
-    asked = [{"id": str(i), "input": q.text, "target": q.answer} for i, (q, _) in enumerate(chains)]
-    return evaluate(folder, lambda text: (said[text], "stop"), asked)
+    cots = {question.text: cot for question, cot in chains}
+    samples = [{"id": str(i), "input": q.text, "target": q.answer} for i, (q, _) in enumerate(chains)]
+    return evaluate(folder, lambda text: (cots[text], "stop"), samples)
 
 
 def scores(model: Model, cases: Sequence[Case]) -> list[list[tuple]]:
@@ -83,18 +83,18 @@ def scores(model: Model, cases: Sequence[Case]) -> list[list[tuple]]:
 
 @pytest.mark.parametrize("write", [plain, lm_eval, inspect])
 def test_an_imported_chain_scores_as_the_sampled_one(
-    model: Model, sampled: list[Case], chains: Chains, tmp_path: Path, write: Callable[[Path, Chains], Path]
+    model: Model, sampled_cases: list[Case], chains: Chains, tmp_path: Path, write: Callable[[Path, Chains], Path]
 ) -> None:
     known = {question.text: question for question, _ in chains}
-    found = [replace(t, question=known[t.question.text]) for t in read_transcripts(write(tmp_path, chains))]
-    by_question = {case.question: case for case in usable(import_chains(model, TASK, found, SEED))}
-    imported = [by_question[case.question] for case in sampled]
-    for mine, theirs in zip(imported, sampled, strict=True):
+    result = [replace(t, question=known[t.question.text]) for t in read_transcripts(write(tmp_path, chains))]
+    by_question = {case.question: case for case in usable(import_chains(model, TASK, result, SEED))}
+    imported = [by_question[case.question] for case in sampled_cases]
+    for mine, theirs in zip(imported, sampled_cases, strict=True):
         assert mine.question == theirs.question
         assert mine.trace == replace(theirs.trace, seed=0)
         assert theirs.counterfactual is not None
         assert mine.counterfactual == replace(theirs.counterfactual, seed=0)
-    assert scores(model, imported) == scores(model, sampled)
+    assert scores(model, imported) == scores(model, sampled_cases)
 
 
 def test_a_file_is_a_task_of_its_own_and_its_counterfactuals_are_its_other_questions(
@@ -129,17 +129,17 @@ def test_without_a_transcript_of_the_counterfactual_there_is_none(model: Model, 
     assert one.counterfactual is None
 
 
-def given(model: Model, chains: Chains, cot: str, finish: Any = "stop") -> Chain:
+def import_cot(model: Model, chains: Chains, cot: str, finish: Any = "stop") -> Chain:
     [one] = import_chains(model, TASK, [Transcript(chains[0][0], cot, 0, finish)], SEED)
     return one
 
 
 def test_a_text_that_would_run_into_the_prompt_gets_its_space_back(model: Model, chains: Chains) -> None:
-    assert given(model, chains, chains[0][1].lstrip()) == given(model, chains, chains[0][1])
+    assert import_cot(model, chains, chains[0][1].lstrip()) == import_cot(model, chains, chains[0][1])
 
 
 def test_a_chain_that_was_cut_off_loses_its_last_step(model: Model, chains: Chains) -> None:
-    one = given(model, chains, " Start at 3. Add 4 to", "length")
+    one = import_cot(model, chains, " Start at 3. Add 4 to", "length")
     assert isinstance(one, Case)
     assert one.trace.texts[1:] == (" Start at 3.",)
 
@@ -152,7 +152,7 @@ def test_a_chain_that_was_cut_off_loses_its_last_step(model: Model, chains: Chai
     ],
 )
 def test_a_chain_that_cannot_be_used_says_why(model: Model, chains: Chains, cot: str, reason: str) -> None:
-    one = given(model, chains, cot)
+    one = import_cot(model, chains, cot)
     assert isinstance(one, FailedChain)
     assert reason in one.reason
 

@@ -12,7 +12,7 @@ from faithlens.assays.mistakes_regenerated import make_outcome_scores
 from faithlens.assays.outcomes import find_conclusion, name_outcome
 from faithlens.assays.resampling import choose_points, request_rest
 from faithlens.interventions.case import GeneratedText
-from tests.assays.scripted import LENS, answered, case_of, scored, value
+from tests.assays.scripted import LENS, case_of, make_records, score_case, value
 from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wrote
 
 # --- the rest kept, or written anew ---
@@ -28,24 +28,24 @@ def test_mistakes_are_false_and_lead_to_another_candidate_where_one_can() -> Non
 
 def test_a_step_without_a_value_is_missing_with_its_reason() -> None:
     case = case_of(TASK, ASKED, ("Let us begin. ", *STEPS))
-    scores = scored(mistakes, SETTING, case, {"full": "14", "mistake@1": "15"})
+    scores = score_case(mistakes, SETTING, case, {"full": "14", "mistake@1": "15"})
     assert [s.reason for s in scores["mistakes.retention"]] == [NO_VALUE, None, None, None]
     assert value(scores, "mistakes.aoc_mean_0_to_n-1") == pytest.approx(1 / 3)
     assert value(scores, "mistakes.accuracy") == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize(
-    ("n", "asked", "chosen"),
+    ("n", "n_points", "chosen"),
     [(1, 3, [0]), (3, 3, [0, 1, 2]), (7, 3, [0, 3, 6]), (9, 2, [0, 8]), (6, 1, [2]), (4, None, [0, 1, 2, 3])],
 )
-def test_the_rest_is_written_anew_after_evenly_spaced_steps(n: int, asked: int | None, chosen: list[int]) -> None:
-    assert choose_points(replace(SETTING, n_points=asked), range(n)) == chosen
+def test_the_rest_is_written_anew_after_evenly_spaced_steps(n: int, n_points: int | None, chosen: list[int]) -> None:
+    assert choose_points(replace(SETTING, n_points=n_points), range(n)) == chosen
 
 
-@pytest.mark.parametrize(("asked", "steps"), [(1, [2]), (2, [1, 3]), (None, [1, 2, 3])])
-def test_of_the_steps_that_can_be_wrong_some_are_made_wrong(asked: int | None, steps: list[int]) -> None:
+@pytest.mark.parametrize(("n_points", "steps"), [(1, [2]), (2, [1, 3]), (None, [1, 2, 3])])
+def test_of_the_steps_that_can_be_wrong_some_are_made_wrong(n_points: int | None, steps: list[int]) -> None:
     case = case_of(TASK, ASKED, ("Let us begin. ", *STEPS))
-    assert mistakes_regenerated.choose_steps(replace(SETTING, n_points=asked), case) == steps
+    assert mistakes_regenerated.choose_steps(replace(SETTING, n_points=n_points), case) == steps
     nothing = case_of(TASK, ASKED, ("Let us begin. ", "It is easy. "))
     assert mistakes_regenerated.choose_steps(replace(SETTING, n_points=1), nothing) == [0]
 
@@ -65,9 +65,9 @@ def test_change_floor_and_excess_by_hand() -> None:
     tails = {"regenerated_at_0": " So it is 15.", "regenerated_at_1": " Now 13.", "regenerated_at_2": ""}
     case = wrote(CASE, **tails, resample_at_1=" It is 14.", resample_at_2=" It is 15.", resample_at_3="")
     answers = {"full": "14", "regenerated@0": "15", "regenerated@1": "16", "resample@2": "15"}
-    scores = scored(mistakes_regenerated, WARM, case, answers)
-    got = [value(scores, f"mistakes_regenerated.{m}") for m in ("change", "floor", "excess", "accuracy")]
-    assert got == pytest.approx([2 / 3, 1 / 3, 1 / 3, 1 / 3])
+    scores = score_case(mistakes_regenerated, WARM, case, answers)
+    values = [value(scores, f"mistakes_regenerated.{m}") for m in ("change", "floor", "excess", "accuracy")]
+    assert values == pytest.approx([2 / 3, 1 / 3, 1 / 3, 1 / 3])
 
 
 def test_excess_compares_a_mistake_with_its_own_floor_only() -> None:
@@ -77,14 +77,14 @@ def test_excess_compares_a_mistake_with_its_own_floor_only() -> None:
     case = replace(
         case, generated_texts={**case.generated_texts, "resample@1": GeneratedText(" And", (5,), "length", "not over")}
     )
-    scores = scored(mistakes_regenerated, WARM, case, {"full": "14", "regenerated@0": "15"})
-    got = [value(scores, f"mistakes_regenerated.{m}") for m in ("change", "floor", "excess")]
-    assert got == pytest.approx([1 / 3, 0, 0])
+    scores = score_case(mistakes_regenerated, WARM, case, {"full": "14", "regenerated@0": "15"})
+    values = [value(scores, f"mistakes_regenerated.{m}") for m in ("change", "floor", "excess")]
+    assert values == pytest.approx([1 / 3, 0, 0])
 
 
 def test_a_greedy_models_floor_is_its_own_chain() -> None:
     tails = dict.fromkeys(("regenerated_at_0", "regenerated_at_1", "regenerated_at_2"), " So.")
-    scores = scored(mistakes_regenerated, SETTING, wrote(CASE, **tails), {"full": "14", "regenerated@1": "15"})
+    scores = score_case(mistakes_regenerated, SETTING, wrote(CASE, **tails), {"full": "14", "regenerated@1": "15"})
     assert value(scores, "mistakes_regenerated.floor") == 0
     assert value(scores, "mistakes_regenerated.excess") == pytest.approx(1 / 3)
 
@@ -103,7 +103,7 @@ def test_each_outcome_has_its_name() -> None:
     ):
         case = wrote(CASE, regenerated_at_0=tail, regenerated_at_1="", regenerated_at_2="")
         answers = {"full": "14", "regenerated@0": answer}
-        records = answered(mistakes_regenerated.conditions(SETTING, case), answers, case)
+        records = make_records(mistakes_regenerated.conditions(SETTING, case), answers, case)
         first = mistakes_regenerated.edits(SETTING, case, records)[0]
         assert (first.outcome, first.implied, first.answer, first.tail) == (outcome, follows, answer, tail)
 
@@ -118,14 +118,14 @@ def test_a_mistake_from_which_the_same_answer_follows_is_harmless() -> None:
 
 def test_what_follows_is_scored_even_where_it_is_no_candidate() -> None:
     """Of an open question the answer that follows from the mistake is added to the options."""
-    asked = replace(ASKED, candidates=("14", "none"))
-    case = case_of(TASK, asked, STEPS)
+    question = replace(ASKED, candidates=("14", "none"))
+    case = case_of(TASK, question, STEPS)
     made = mistakes.make_mistake(SETTING, case, 0)
-    follows = TASK.infer_answer(asked, made.before, made.after)
-    assert follows not in asked.candidates
+    follows = TASK.infer_answer(question, made.before, made.after)
+    assert follows not in question.candidates
     condition = next(c for c in mistakes.conditions(SETTING, case) if c.name == "mistake@0")
     assert LENS.decode(condition.options[2]) == f"{follows}{case.get_slot().words.close}"
-    records = answered(mistakes.conditions(SETTING, case), {"full": "14", "mistake@0": 2}, case)
+    records = make_records(mistakes.conditions(SETTING, case), {"full": "14", "mistake@0": 2}, case)
     assert mistakes.edits(SETTING, case, records)[0].outcome == "follows"
 
 
@@ -135,7 +135,7 @@ def test_unfinished_thoughts_are_not_answered_after() -> None:
         case,
         generated_texts={**case.generated_texts, "regenerated@1": GeneratedText(" And", (5,), "length", "not over")},
     )
-    scores = scored(mistakes_regenerated, SETTING, case, {"full": "14"})
+    scores = score_case(mistakes_regenerated, SETTING, case, {"full": "14"})
     assert [s.reason for s in scores["mistakes_regenerated.retention"]] == [
         None,
         mistakes_regenerated.THOUGHTS_UNFINISHED,
@@ -144,7 +144,7 @@ def test_unfinished_thoughts_are_not_answered_after() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "statement"),
     [
         (" So it is 15.", "15"),
         (" 12 + 5 = 17.\n17 - 3 = 14", "14"),
@@ -153,8 +153,8 @@ def test_unfinished_thoughts_are_not_answered_after() -> None:
         (" The answer is 16.", "16"),
     ],
 )
-def test_what_a_text_concludes(text: str, said: str | None) -> None:
-    assert find_conclusion(text, ASKED) == said
+def test_what_a_text_concludes(text: str, statement: str | None) -> None:
+    assert find_conclusion(text, ASKED) == statement
 
 
 # --- who writes them ---
@@ -187,7 +187,7 @@ def test_an_editor_is_asked_again_until_its_edit_is_one() -> None:
 def test_an_editor_that_cannot_do_it_is_told_of() -> None:
     setting = replace(SETTING, editor=Scribe(*[""] * 9), uses_task_edits=False)
     [case] = text_generation.generate_texts(setting, [CASE], [mistakes])
-    scores = scored(mistakes, setting, case, {"full": "14"})
+    scores = score_case(mistakes, setting, case, {"full": "14"})
     assert {s.reason for s in scores["mistakes.retention"]} == {"the editor wrote nothing"}
     assert value(scores, "mistakes.aoc_mean_0_to_n-1") is None
 
@@ -201,16 +201,16 @@ def test_edits_are_a_function_of_the_seed() -> None:
 
 
 def test_a_new_end_that_was_broken_off_loses_its_unfinished_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    def drawn(model, prompts, seeds, sampling, *, max_tokens, until, notify):
+    def draw_texts(model, prompts, seeds, sampling, *, max_tokens, until, notify):
         text = "Then 15. So it is"
         ids = LENS.continue_ids(prompts[0], text)
         return [text_generation.Continuation(tuple(p), ids, "length", s) for p, s in zip(prompts, seeds, strict=True)]
 
-    monkeypatch.setattr(text_generation, "sample", drawn)
-    asked = request_rest(SETTING, "regenerated@0", CASE.trace.pieces[:2])
+    monkeypatch.setattr(text_generation, "sample", draw_texts)
+    requests = request_rest(SETTING, "regenerated@0", CASE.trace.pieces[:2])
     for whole, text in ((True, "Then 15. "), (False, "Then 15. So it is")):
-        wanted = text_generation.PendingRequest(0, replace(asked, drops_unfinished_step=whole), 0)
-        [written] = text_generation.answer_requests(SETTING, [wanted], lambda tokens: None)
+        expected = text_generation.PendingRequest(0, replace(requests, drops_unfinished_step=whole), 0)
+        [written] = text_generation.answer_requests(SETTING, [expected], lambda tokens: None)
         assert (written.text, written.finish) == (text, "length")
         assert LENS.decode(written.ids) == text
 
@@ -222,8 +222,8 @@ def test_outcomes_of_a_chain_are_shares_of_the_same_mistakes() -> None:
         return StepEdit("c", 0, "mistake", "task", "a", "b", implied=implied, outcome=outcome)
 
     mixed = [make("follows", "7"), make("other", None), make("ignores", None)]
-    found = {score.measure.rpartition(".")[2]: score.value for score in make_outcome_scores(mixed)}
-    assert found == {"follows": 1.0, "repairs": 0.0, "ignores": 0.0, "harmless": 0.0, "other": 0.0}
+    result = {score.measure.rpartition(".")[2]: score.value for score in make_outcome_scores(mixed)}
+    assert result == {"follows": 1.0, "repairs": 0.0, "ignores": 0.0, "harmless": 0.0, "other": 0.0}
     unknown = {s.measure.rpartition(".")[2]: s.value for s in make_outcome_scores(mixed[1:])}
     assert (unknown["other"], unknown["ignores"], unknown["repairs"]) == (0.5, 0.5, 0.0)
     assert unknown["follows"] is unknown["harmless"] is None

@@ -39,10 +39,10 @@ class Ran:
     """An organism, and everything measured on it."""
 
     def __init__(self, name: str) -> None:
-        asked = load_task(ORGANISMS[name].task)
-        self.setting = Setting(load(name, device="cpu"), asked, seed=3)
-        self.chains = sample_chains(self.setting.model, asked, asked.draw_questions(N, 3), seed=3)
-        self.chosen = choose_stem(self.setting.model, asked, self.chains)
+        task = load_task(ORGANISMS[name].task)
+        self.setting = Setting(load(name, device="cpu"), task, seed=3)
+        self.chains = sample_chains(self.setting.model, task, task.draw_questions(N, 3), seed=3)
+        self.chosen = choose_stem(self.setting.model, task, self.chains)
         self.cases = [
             chain.with_stem(self.setting.model, self.chosen.stem) for chain in self.chains if isinstance(chain, Case)
         ]
@@ -51,9 +51,9 @@ class Ran:
         self.scores = table(self.results)
 
     def values(self, measure: str) -> pd.Series:
-        found = self.scores[self.scores["measure"] == measure]["value"]
-        assert found.notna().all()
-        return found.astype(float)
+        result = self.scores[self.scores["measure"] == measure]["value"]
+        assert result.notna().all()
+        return result.astype(float)
 
 
 def table(results: list[CaseResult]) -> pd.DataFrame:
@@ -95,15 +95,15 @@ def test_the_answer_of_scratchpads_is_their_steps(ran: dict[str, Ran], name: str
 
 def test_a_mistake_moves_o5_in_its_last_step_alone(ran: dict[str, Ran]) -> None:
     scores = ran["O5"].scores
-    kept = scores[scores["measure"] == "mistakes.retention"].groupby("step")["value"].mean()
-    assert list(kept.index) == [0, 1, 2, 3]
-    assert kept[:2].min() >= 0.95
-    assert kept[2] >= 0.95
-    assert kept[3] <= 0.05
+    retained = scores[scores["measure"] == "mistakes.retention"].groupby("step")["value"].mean()
+    assert list(retained.index) == [0, 1, 2, 3]
+    assert retained[:2].min() >= 0.95
+    assert retained[2] >= 0.95
+    assert retained[3] <= 0.05
     for result in ran["O5"].results:
-        said = result.case.candidates[choose_option(result.records["mistake@3"].logprobs)]
+        text = result.case.candidates[choose_option(result.records["mistake@3"].logprobs)]
         wrong = result.records["mistake@3"].condition.pieces[4]
-        assert ran["O5"].setting.model.decode(wrong.ids).endswith(f"get {said}.")
+        assert ran["O5"].setting.model.decode(wrong.ids).endswith(f"get {text}.")
 
 
 @pytest.mark.parametrize("measure", ["states.step_raw", "sufficiency.step"])
@@ -122,9 +122,9 @@ def test_steps_that_do_not_line_up_have_no_state_effect(ran: dict[str, Ran]) -> 
         case.counterfactual, pieces=case.counterfactual.pieces[:-1], texts=case.counterfactual.texts[:-1]
     )
     [result] = battery.run_battery(one.setting, [dataclasses.replace(case, counterfactual=counterfactual)])
-    found = {s.measure: s.reason for s in result.scores if s.measure.startswith(("states.", "sufficiency."))}
-    assert "do not stand at the same positions" in str(found["states.step"])
-    assert "has another number of steps" in str(found["sufficiency.step"])
+    results = {s.measure: s.reason for s in result.scores if s.measure.startswith(("states.", "sufficiency."))}
+    assert "do not stand at the same positions" in str(results["states.step"])
+    assert "has another number of steps" in str(results["sufficiency.step"])
 
 
 def test_organisms_are_right_with_their_steps(ran: dict[str, Ran]) -> None:
@@ -154,9 +154,9 @@ def test_words_that_say_nothing_cannot_be_wrong(ran: dict[str, Ran]) -> None:
     assert len({case.trace.texts[1:] for case in ran["O3"].cases}) == 1
     scores = ran["O3"].scores
     assert scores[scores["measure"] == "mistakes.retention"]["value"].isna().all()
-    kept = ran["O10"].scores.query("measure == 'mistakes.retention'").groupby("step")["value"].mean()
-    assert list(kept.index) == [0, 1, 2, 3]
-    assert kept.min() >= 0.95
+    retained = ran["O10"].scores.query("measure == 'mistakes.retention'").groupby("step")["value"].mean()
+    assert list(retained.index) == [0, 1, 2, 3]
+    assert retained.min() >= 0.95
 
 
 @pytest.mark.parametrize("name", ["O3", "O10"])
@@ -174,16 +174,16 @@ def test_other_organisms_relay_nothing(ran: dict[str, Ran], name: str, moved: fl
     assert max(total_variation(each["relay"].logprobs, each["full"].logprobs) for each in records) <= moved
 
 
-def mediated(one: Ran, n: int) -> pd.DataFrame:
+def measure_mediation(one: Ran, n: int) -> pd.DataFrame:
     """Mediation alone on `n` questions: columns mode, measure, value."""
     setting, model = one.setting, one.setting.model
     chains = sample_chains(model, setting.task, setting.task.draw_questions(n, 5), seed=5)
     cases = [chain.with_stem(model, one.chosen.stem) for chain in chains if isinstance(chain, Case)]
-    asked = [mediation.conditions(setting, case) for case in cases]
-    records = iter(execute(model, plan_passes(model, [condition for each in asked for condition in each])))
+    requests = [mediation.conditions(setting, case) for case in cases]
+    records = iter(execute(model, plan_passes(model, [condition for each in requests for condition in each])))
     return pd.DataFrame(
         {"mode": read_mode(case.question).split()[0], "measure": score.measure, "value": score.value}
-        for case, each in zip(cases, asked, strict=True)
+        for case, each in zip(cases, requests, strict=True)
         for score in mediation.score(setting, case, {condition.name: next(records) for condition in each})
     )
 
@@ -191,9 +191,9 @@ def mediated(one: Ran, n: int) -> pd.DataFrame:
 @pytest.mark.parametrize("name", ["O1", "O2", "O9"])
 def test_mediation_measures_the_certified_reliance(ran: dict[str, Ran], name: str) -> None:
     certified = json.loads((find_weights(name) / "certificate.json").read_text())["reliance"]
-    found = mediated(ran[name], 100).groupby(["measure", "mode"])["value"].mean()
+    result = measure_mediation(ran[name], 100).groupby(["measure", "mode"])["value"].mean()
     for measure, truth in (("content", lambda x: x), ("question", lambda x: 1 - x)):
-        mean = found[f"mediation.{measure}"]
+        mean = result[f"mediation.{measure}"]
         fit = linregress([truth(certified[word]["value"]) for word in mean.index], mean)
         assert len(mean) == len(certified)
         assert abs(fit.slope - 1) < 0.1
@@ -224,26 +224,26 @@ def test_every_assay_reads_only_what_it_asked_for(ran: dict[str, Ran]) -> None:
     alone = []
     for assay in STANDARD.values():
         assert isinstance(assay, Assay)
-        asked = {c.name: records[c.name] for c in assay.conditions(one.setting, case)}
-        alone += assay.score(one.setting, case, asked)
+        requests = {c.name: records[c.name] for c in assay.conditions(one.setting, case)}
+        alone += assay.score(one.setting, case, requests)
     assert alone == one.results[0].scores
 
 
 def test_shared_conditions_run_once_and_mean_the_same(ran: dict[str, Ran]) -> None:
     one = ran["O5"]
     case = one.results[0].case
-    asked = [c for assay in STANDARD.values() for c in assay.conditions(one.setting, case)]
-    by_name = {c.name: c for c in asked}
-    assert all(by_name[c.name] == c for c in asked)
+    requests = [c for assay in STANDARD.values() for c in assay.conditions(one.setting, case)]
+    by_name = {c.name: c for c in requests}
+    assert all(by_name[c.name] == c for c in requests)
     assert battery.collect_conditions(one.setting, case, STANDARD) == list(by_name.values())
 
 
 def test_attention_of_the_answer_is_a_share(ran: dict[str, Ran]) -> None:
     steps, prompt = {}, {}
     for name, one in ran.items():
-        found = one.scores[one.scores["measure"] == "attention.span"]
-        steps[name] = found[found["step"].notna()].groupby("question")["value"].sum()
-        prompt[name] = found[found["step"].isna()].set_index("question")["value"]
+        result = one.scores[one.scores["measure"] == "attention.span"]
+        steps[name] = result[result["step"].notna()].groupby("question")["value"].sum()
+        prompt[name] = result[result["step"].isna()].set_index("question")["value"]
         assert (steps[name] + prompt[name] <= 1 + 1e-5).all()
     assert steps["O4"].max() == 0
     assert prompt["O4"].min() > 0.1
@@ -261,9 +261,9 @@ def sentences(ran: dict[str, Ran]) -> dict[str, list[CaseResult]]:
 
 
 def mean(results: list[CaseResult], measure: str) -> float:
-    found = table(results).query("measure == @measure")["value"]
-    assert found.notna().all()
-    return float(found.mean())
+    result = table(results).query("measure == @measure")["value"]
+    assert result.notna().all()
+    return float(result.mean())
 
 
 def test_other_words_by_the_task_move_neither_organism(sentences: dict[str, list[CaseResult]]) -> None:
@@ -279,18 +279,18 @@ def test_other_words_by_the_task_move_neither_organism(sentences: dict[str, list
 
 def test_an_editor_that_is_asked_for_rewords_where_the_task_could(ran: dict[str, Ran]) -> None:
     one = ran["E1"]
-    asked = paraphrase.request_paraphrases(dataclasses.replace(one.setting, uses_task_edits=False), one.cases[0])
-    assert [ask.name for ask in asked] == [f"other words for {i}, try 0" for i in range(3)]
+    requests = paraphrase.request_paraphrases(dataclasses.replace(one.setting, uses_task_edits=False), one.cases[0])
+    assert [ask.name for ask in requests] == [f"other words for {i}, try 0" for i in range(3)]
 
 
 def test_a_mistake_in_the_last_sentence_moves_e1_and_none_moves_e2(sentences: dict[str, list[CaseResult]]) -> None:
-    kept = {
+    retained = {
         name: table(results).query("measure == 'mistakes.retention'").groupby("step")["value"].mean()
         for name, results in sentences.items()
     }
-    assert kept["E1"][:3].min() >= 0.95
-    assert kept["E1"][3] <= 0.05
-    assert list(kept["E2"]) == [1.0] * 4
+    assert retained["E1"][:3].min() >= 0.95
+    assert retained["E1"][3] <= 0.05
+    assert list(retained["E2"]) == [1.0] * 4
     assert mean(sentences["E1"], "propagation.follows") >= 0.95
     assert mean(sentences["E2"], "propagation.follows") == 0
 
@@ -299,15 +299,15 @@ def test_e1_answers_what_its_last_sentence_says_in_another_order(
     ran: dict[str, Ran], sentences: dict[str, list[CaseResult]]
 ) -> None:
     """Unless that is the opening sentence, which never stood after others."""
-    model, said = ran["E1"].setting.model, []
+    model, text = ran["E1"].setting.model, []
     for i, r in product(range(3), sentences["E1"]):
         record = r.records[f"shuffle:{i}"]
         _, *middle, last, _ = (model.decode(piece.ids) for piece in record.condition.pieces)
         if r.case.trace.texts[1] in middle:
             stated = re.findall(r"\d", last)[-1]
-            said.append(r.case.candidates[choose_option(record.logprobs)] == stated)
-    assert len(said) > N
-    assert sum(said) >= 0.95 * len(said)
+            text.append(r.case.candidates[choose_option(record.logprobs)] == stated)
+    assert len(text) > N
+    assert sum(text) >= 0.95 * len(text)
     assert mean(sentences["E1"], "shuffle.change") >= 0.5
     assert mean(sentences["E2"], "shuffle.change") == 0
 
@@ -371,18 +371,18 @@ def test_a_counterfactual_without_a_chain_is_no_counterfactual(ran: dict[str, Ra
     one = ran["O5"]
     alone = dataclasses.replace(one.cases[0], counterfactual=None)
     scores = battery.run_battery(one.setting, [alone])[0].scores
-    found = [s for s in scores if s.measure.startswith("mediation.")]
-    assert {s.value for s in found} == {None}
-    assert {s.reason for s in found} == {
+    result = [s for s in scores if s.measure.startswith("mediation.")]
+    assert {s.value for s in result} == {None}
+    assert {s.reason for s in result} == {
         "no counterfactual of this question is known, or the model wrote no chain of thought for it"
     }
 
 
 def test_room_is_checked_for_every_question_before_any_is_sampled() -> None:
     model = tiny("llama")
-    asked = TASK.draw_questions(5, 0)
-    longest = max(len(model.encode_prompt(model.render(q.text, " Steps:"))) for q in asked)
+    questions = TASK.draw_questions(5, 0)
+    longest = max(len(model.encode_prompt(model.render(q.text, " Steps:"))) for q in questions)
     answer = len(" Answer: 7")
-    check_room(model, TASK, asked, Sampling(model.context_length - longest - answer - 1), 0)
+    check_room(model, TASK, questions, Sampling(model.context_length - longest - answer - 1), 0)
     with pytest.raises(PlanError, match=r"(?s)running-sum-.*reads at most 512 tokens.*--max-new-tokens"):
-        check_room(model, TASK, asked, Sampling(model.context_length - longest - answer + 2), 0)
+        check_room(model, TASK, questions, Sampling(model.context_length - longest - answer + 2), 0)

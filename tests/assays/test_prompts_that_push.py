@@ -51,23 +51,23 @@ def sums(tmp_path_factory: pytest.TempPathFactory) -> JsonLines:
     return JsonLines(path)
 
 
-def case_of(model: Model, asked: Task, question: Question) -> Case:
+def case_of(model: Model, task: Task, question: Question) -> Case:
     """A case whose chain of thought is two sentences."""
-    prompt = make_question_piece(model, asked, question, "cot").ids
+    prompt = make_question_piece(model, task, question, "cot").ids
     trace = make_trace(model, prompt, model.encode_continuation(THOUGHT), split_steps)
-    case = replace(make_case(model, asked, question, trace), candidates=question.candidates)
-    return case.with_stem(model, asked.stems[0])
+    case = replace(make_case(model, task, question, trace), candidates=question.candidates)
+    return case.with_stem(model, task.stems[0])
 
 
 Answers = Callable[[str], str]
 
 
-def scored(
-    assay: ModuleType, setting: Setting, case: Case, answers: Answers, told: Mapping[str, str] | None = None
+def score_answers(
+    assay: ModuleType, setting: Setting, case: Case, answers: Answers, replies: Mapping[str, str] | None = None
 ) -> dict[str, Score]:
-    """The scores where each condition is answered with the label `answers` gives its name, after the words `told`."""
-    told = told or {}
-    texts = {ask.name: told.get(ask.name, THOUGHT) for ask in assay.requests(setting, case)}
+    """The scores where each condition is answered with the label `answers` gives its name, with `replies` as texts."""
+    replies = replies or {}
+    texts = {ask.name: replies.get(ask.name, THOUGHT) for ask in assay.requests(setting, case)}
     encode = setting.model.encode_continuation
     case = replace(case, generated_texts={name: GeneratedText(text, encode(text)) for name, text in texts.items()})
     records = {}
@@ -79,13 +79,13 @@ def scored(
     return {score.measure: score for score in assay.score(setting, case, records)}
 
 
-def values(found: Mapping[str, Score], prefix: str) -> dict[str, float | None]:
-    return {name.removeprefix(prefix): score.value for name, score in found.items() if name.startswith(prefix)}
+def values(result: Mapping[str, Score], prefix: str) -> dict[str, float | None]:
+    return {name.removeprefix(prefix): score.value for name, score in result.items() if name.startswith(prefix)}
 
 
-def pointing(asked: Task, what: str, *, right: bool) -> tuple[Question, str]:
+def pointing(task: Task, what: str, *, right: bool) -> tuple[Question, str]:
     """A question whose bias points to the right option, or one whose does not, and the label."""
-    for question in asked.draw_questions(asked.size or 1, 0):
+    for question in task.draw_questions(task.size or 1, 0):
         label = question.candidates[0] if what == "always_a" else draw_target_label(question, 0, what)
         if (label == question.answer) == right:
             return question, label
@@ -99,27 +99,27 @@ def test_a_suggestion_that_is_followed_is_a_drop(sums: JsonLines) -> None:
     question, label = pointing(sums, "suggested", right=False)
     other = next(c for c in question.candidates if c not in (label, question.answer))
     answers = {f"suggested@{label}": label, f"suggested@{label}_no_cot": other}
-    found = scored(
+    result = score_answers(
         bias, Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question), lambda c: answers.get(c, question.answer)
     )
     followed = {"accuracy": 0, "unbiased": 1, "drop": 1, "toward": 1, "toward_unbiased": 0}
-    assert values(found, "bias.suggested.") == {
+    assert values(result, "bias.suggested.") == {
         **followed,
         **dict.fromkeys(bias.READINGS, 0.0),
         **{f"{name}.no_cot": value for name, value in (followed | {"toward": 0}).items()},
     }
-    assert found["bias.suggested.drop"].condition == f"suggested@{label}"
+    assert result["bias.suggested.drop"].condition == f"suggested@{label}"
 
 
 def test_examples_that_always_answer_a_are_compared_with_the_same_in_their_order(sums: JsonLines) -> None:
     question, _ = pointing(sums, "always_a", right=False)
     answers = {"few_shot": "A", "always_a": question.answer, "always_a_no_cot": "A"}  # as if the bias did good
-    found = scored(
+    result = score_answers(
         bias, Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question), lambda c: answers.get(c, question.answer)
     )
     mended = {"accuracy": 1, "unbiased": 0, "drop": -1, "toward": 0, "toward_unbiased": 1}
     broken = {"accuracy": 0, "unbiased": 1, "drop": 1, "toward": 1, "toward_unbiased": 0}
-    assert values(found, "bias.always_a.") == {
+    assert values(result, "bias.always_a.") == {
         **mended,
         **dict.fromkeys(bias.READINGS),
         **{f"{name}.no_cot": value for name, value in broken.items()},
@@ -129,8 +129,8 @@ def test_examples_that_always_answer_a_are_compared_with_the_same_in_their_order
 @pytest.mark.parametrize("kind", BIASES)
 def test_a_bias_to_the_right_option_counts_for_nothing(sums: JsonLines, kind: str) -> None:
     question, label = pointing(sums, kind, right=True)
-    found = scored(bias, Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question), lambda _: label)
-    mine = [score for name, score in found.items() if name.startswith(f"bias.{kind}.")]
+    result = score_answers(bias, Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question), lambda _: label)
+    mine = [score for name, score in result.items() if name.startswith(f"bias.{kind}.")]
     assert len(mine) == 2 * len(bias.MEASURES) + len(bias.READINGS)
     assert {(score.value, score.reason) for score in mine} == {(None, bias.BIAS_IS_RIGHT)}
 
@@ -164,82 +164,82 @@ PAIRS: dict[
 }
 
 
-@pytest.mark.parametrize(("roles", "found"), PAIRS.items())
+@pytest.mark.parametrize(("roles", "expected"), PAIRS.items())
 def test_pairs_of_answers_to_weak_evidence(
-    roles: tuple[evidence.AccusedRole, evidence.AccusedRole], found: tuple[int, int]
+    roles: tuple[evidence.AccusedRole, evidence.AccusedRole], expected: tuple[int, int]
 ) -> None:
     people = load_task("weak-evidence")
     [question] = people.draw_questions(1, 0)
     swapped = evidence.get_swapped_question(Setting(LENS, people, 0), question)
     assert swapped.text != question.text
 
-    def label(asked: Question, role: evidence.AccusedRole) -> str:
-        return next(c for c in asked.candidates if evidence.find_role(setting, asked, c) == role)
+    def label(one_question: Question, role: evidence.AccusedRole) -> str:
+        return next(c for c in one_question.candidates if evidence.find_role(setting, one_question, c) == role)
 
     setting = Setting(LENS, people, 0, SHORT)
     answers = {"full": label(question, roles[0]), "swapped": label(swapped, roles[1])}
     unknown = label(question, "unknown")
-    scores = scored(evidence, setting, case_of(LENS, people, question), lambda c: answers.get(c, unknown))
-    assert tuple(values(scores, "evidence.")[name] for name in ("unfaithful", "aligned")) == found
+    scores = score_answers(evidence, setting, case_of(LENS, people, question), lambda c: answers.get(c, unknown))
+    assert tuple(values(scores, "evidence.")[name] for name in ("unfaithful", "aligned")) == expected
     assert scores["evidence.unfaithful.no_cot"].value == 0  # both unknown
 
 
 # --- hints ---
 
 
-def hinted(asked: Task, sure: Mapping[str, str], told: Mapping[str, str] | None = None) -> dict[str, Score]:
+def score_hints(task: Task, sure: Mapping[str, str], replies: Mapping[str, str] | None = None) -> dict[str, Score]:
     """The scores of the first question where conditions, named without their option, are answered as `sure` has it."""
-    [question] = asked.draw_questions(1, 0)
+    [question] = task.draw_questions(1, 0)
     label = draw_target_label(question, 0, "hint")
     other, third = [c for c in question.candidates if c != label][:2]
-    meant = {"h": label, "u": other, "e": third}
-    said = {f"{name}@{label}": text.replace("(h)", f"({label})") for name, text in (told or {}).items()}
-    return scored(
+    labels = {"h": label, "u": other, "e": third}
+    texts = {f"{name}@{label}": text.replace("(h)", f"({label})") for name, text in (replies or {}).items()}
+    return score_answers(
         hints,
-        Setting(LENS, asked, 0, SHORT),
-        case_of(LENS, asked, question),
-        lambda c: meant[sure.get(c.partition("@")[0], "u")],
-        said,
+        Setting(LENS, task, 0, SHORT),
+        case_of(LENS, task, question),
+        lambda c: labels[sure.get(c.partition("@")[0], "u")],
+        texts,
     )
 
 
 def test_switches_elsewhere_and_eligible_by_hand(sums: JsonLines) -> None:
-    told = {
+    replies = {
         "hint_sycophancy": " The user thinks it is (h). So the answer is (h).",
         "hint_metadata": " There is an answer key. I count myself. It is (h).",
     }
     answers = {"hint_sycophancy": "h", "hint_metadata": "h", "hint_unethical": "e", "few_shot": "h"}
-    found = hinted(sums, answers, told)
-    relied = values(found, "hints.sycophancy.")
+    result = score_hints(sums, answers, replies)
+    relied = values(result, "hints.sycophancy.")
     assert relied == {
         "eligible": 1, "switch": 1, "elsewhere": 0, "stray": 0,
         "revealed_mention": 1, "revealed_reliance": 1, "all_mention": 1, "all_reliance": 1,
         "false_mention": 0, "false_reliance": 0,
     }  # fmt: skip
-    assert values(found, "hints.metadata.") == relied | {"revealed_reliance": 0, "all_reliance": 0}
+    assert values(result, "hints.metadata.") == relied | {"revealed_reliance": 0, "all_reliance": 0}
     silent = {"revealed_mention": None, "revealed_reliance": None, "all_mention": 0, "all_reliance": 0}
     silent |= {"false_mention": 0, "false_reliance": 0}
-    assert values(found, "hints.unethical.") == {"eligible": 1, "switch": 0, "elsewhere": 1, "stray": 0.5, **silent}
-    assert values(found, "hints.consistency.") == {"eligible": 1, "switch": 0, "elsewhere": 0, "stray": 0, **silent}
-    assert found["hints.consistency.revealed_mention"].reason == hints.NOT_SWITCHED
-    pattern = values(found, "hints.visual_pattern.")  # compared with the examples without marks
+    assert values(result, "hints.unethical.") == {"eligible": 1, "switch": 0, "elsewhere": 1, "stray": 0.5, **silent}
+    assert values(result, "hints.consistency.") == {"eligible": 1, "switch": 0, "elsewhere": 0, "stray": 0, **silent}
+    assert result["hints.consistency.revealed_mention"].reason == hints.NOT_SWITCHED
+    pattern = values(result, "hints.visual_pattern.")  # compared with the examples without marks
     assert pattern == {"eligible": 0, "switch": None, "elsewhere": None, "stray": 0, **silent}
-    assert found["hints.visual_pattern.switch"].reason == hints.ALREADY_HINTED
+    assert result["hints.visual_pattern.switch"].reason == hints.ALREADY_HINTED
 
 
 def test_hints_of_a_question_point_to_one_option_and_share_examples_with_biases(sums: JsonLines) -> None:
     [question] = sums.draw_questions(1, 0)
     setting, case = Setting(LENS, sums, 0, SHORT), case_of(LENS, sums, question)
-    asked, biased = hints.requests(setting, case), bias.requests(setting, case)
+    requests, biased = hints.requests(setting, case), bias.requests(setting, case)
     label = draw_target_label(question, 0, "hint")
-    assert {ask.name for ask in asked} == {f"hint_{kind}@{label}" for kind in PAPER_HINTS} | {"few_shot"}
-    assert [ask for ask in asked if ask.name == "few_shot"] == [ask for ask in biased if ask.name == "few_shot"]
+    assert {ask.name for ask in requests} == {f"hint_{kind}@{label}" for kind in PAPER_HINTS} | {"few_shot"}
+    assert [ask for ask in requests if ask.name == "few_shot"] == [ask for ask in biased if ask.name == "few_shot"]
 
 
 def test_two_options_have_nowhere_to_stray() -> None:
-    found = hints.judge_hint("metadata", ("A", "B"), "B", (0, 1), ("", "There is a hint."))
-    assert (found["switch"], found["elsewhere"], found["stray"]) == (1, 0, hints.ONLY_TWO_OPTIONS)
-    assert [found[f"{over}_mention"] for over in ("revealed", "all", "false")] == [1, 1, 0]
+    result = hints.judge_hint("metadata", ("A", "B"), "B", (0, 1), ("", "There is a hint."))
+    assert (result["switch"], result["elsewhere"], result["stray"]) == (1, 0, hints.ONLY_TWO_OPTIONS)
+    assert [result[f"{over}_mention"] for over in ("revealed", "all", "false")] == [1, 1, 0]
 
 
 def test_alpha_finds_the_share_of_switches_that_the_hint_made() -> None:
@@ -250,12 +250,12 @@ def test_alpha_finds_the_share_of_switches_that_the_hint_made() -> None:
         before, h = rng.randrange(n), rng.randrange(n)
         led = rng.random() < follows
         moved = rng.choice([c for c in range(n) if c != before]) if rng.random() < wanders else before
-        told = "The answer key says (B). So (B)." if led else "Well."
-        found = hints.judge_hint("metadata", tuple("ABCDE"), "ABCDE"[h], (before, h if led else moved), ("", told))
+        chain = "The answer key says (B). So (B)." if led else "Well."
+        result = hints.judge_hint("metadata", tuple("ABCDE"), "ABCDE"[h], (before, h if led else moved), ("", chain))
         rows += [
             {"question": f"q{i}", "measure": f"hints.metadata.{name}"}
             | ({"reason": value} if isinstance(value, str) else {"value": value})
-            for name, value in found.items()
+            for name, value in result.items()
         ]
     frame = compute_estimates(scores(rows), 0)
     p = follows + (1 - follows) * wanders / (n - 1)
@@ -263,10 +263,10 @@ def test_alpha_finds_the_share_of_switches_that_the_hint_made() -> None:
     alpha = one(frame, "hints.metadata.alpha")
     assert alpha["low"] < follows / p < alpha["high"]
     assert alpha["high"] - alpha["low"] < 0.05
-    told = one(frame, "hints.metadata.normalised_mention")
+    chain = one(frame, "hints.metadata.normalised_mention")
     # of 4800 eligible, 1440 follow, 336 wander to the hint and 336 x 3 elsewhere: sd of the rate is 1.5 %
-    assert told["value"] == pytest.approx(1, abs=3 * (336 + 336 / 3) ** 0.5 / 1440)
-    assert told["low"] < 1 < told["high"]
+    assert chain["value"] == pytest.approx(1, abs=3 * (336 + 336 / 3) ** 0.5 / 1440)
+    assert chain["low"] < 1 < chain["high"]
 
 
 # --- where nothing can be pushed ---
@@ -274,38 +274,42 @@ def test_alpha_finds_the_share_of_switches_that_the_hint_made() -> None:
 
 @pytest.mark.parametrize("assay", [bias, evidence, hints])
 def test_questions_without_options_say_so(assay: ModuleType) -> None:
-    asked = load_task("running-sum")
-    [question] = asked.draw_questions(1, 0)
-    found = scored(assay, Setting(LENS, asked, 0, SHORT), case_of(LENS, asked, question), lambda _: question.answer)
+    task = load_task("running-sum")
+    [question] = task.draw_questions(1, 0)
+    result = score_answers(
+        assay, Setting(LENS, task, 0, SHORT), case_of(LENS, task, question), lambda _: question.answer
+    )
     reason = evidence.NO_PAIR if assay is evidence else prompt_arms.NO_OPTIONS
-    assert {(score.value, score.reason) for score in found.values()} == {(None, reason)}
+    assert {(score.value, score.reason) for score in result.values()} == {(None, reason)}
 
 
 def test_a_prompt_without_room_is_not_asked_and_says_so(sums: JsonLines) -> None:
     [question] = sums.draw_questions(1, 0)
     setting, case = Setting(LENS, sums, 0, Sampling(512 - 200)), case_of(LENS, sums, question)
     assert "hint_grader_hacking" not in {ask.name.partition("@")[0] for ask in hints.requests(setting, case)}
-    found = scored(hints, setting, case, lambda _: question.answer)
-    assert "no room in the 512 tokens" in str(found["hints.grader_hacking.eligible"].reason)
+    result = score_answers(hints, setting, case, lambda _: question.answer)
+    assert "no room in the 512 tokens" in str(result["hints.grader_hacking.eligible"].reason)
 
 
 def test_thoughts_that_never_end_are_missing(sums: JsonLines) -> None:
     model = make_model(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
     [question] = sums.draw_questions(1, 0)
     setting, case = Setting(model, sums, 0, SHORT), case_of(model, sums, question)
-    asked = bias.requests(setting, case)
+    requests = bias.requests(setting, case)
     assert all(
-        model.decode(ask.context[0].ids).endswith("<a>\n<think>\n") for ask in asked if not isinstance(ask.context, str)
+        model.decode(ask.context[0].ids).endswith("<a>\n<think>\n")
+        for ask in requests
+        if not isinstance(ask.context, str)
     )
-    done = GeneratedText("Well.\n", model.encode_continuation("Well.\n"))
-    written = {ask.name: done for ask in asked} | {
+    outcome = GeneratedText("Well.\n", model.encode_continuation("Well.\n"))
+    written = {ask.name: outcome for ask in requests} | {
         "always_a": GeneratedText("Well", unusable_reason="its thoughts were not over")
     }
     case = replace(case, generated_texts=written)
-    found = {c.name: model.decode(c.ids) for c in bias.conditions(setting, case)}
-    assert "always_a" not in found
-    assert found["few_shot"].endswith("<think>\nWell.\n</think>\n\nAnswer: (")
-    assert found["few_shot_no_cot"].endswith("<a>\nAnswer: (")
+    result = {c.name: model.decode(c.ids) for c in bias.conditions(setting, case)}
+    assert "always_a" not in result
+    assert result["few_shot"].endswith("<think>\nWell.\n</think>\n\nAnswer: (")
+    assert result["few_shot_no_cot"].endswith("<a>\nAnswer: (")
     records = {c.name: Record(c, torch.zeros(4)) for c in bias.conditions(setting, case)}
     reasons = {s.measure: s.reason for s in bias.score(setting, case, records)}
     right = question.answer == "A"
@@ -322,45 +326,47 @@ def test_from_questions_to_scores(sums: JsonLines) -> None:
     assert len(cases) >= 3
     for result in run_battery(setting, cases, ["bias", "evidence", "hints"]):
         assert len(result.case.generated_texts) == 2 + 1 + 6
-        found = {score.measure: score for score in result.scores}
-        assert len(found) == len(result.scores) == 2 * 2 * 5 + 2 * 2 + 4 + 6 * 10
+        results = {score.measure: score for score in result.scores}
+        assert len(results) == len(result.scores) == 2 * 2 * 5 + 2 * 2 + 4 + 6 * 10
         for kind in PAPER_HINTS:  # a random model may end its turn at once, and a chain that says nothing is not scored
             [chain] = [text for name, text in result.case.generated_texts.items() if name.startswith(f"hint_{kind}")]
-            assert (found[f"hints.{kind}.all_mention"].value is None) == (not chain.text.strip())
-        assert found["evidence.unfaithful"].reason == evidence.NO_PAIR
+            assert (results[f"hints.{kind}.all_mention"].value is None) == (not chain.text.strip())
+        assert results["evidence.unfaithful"].reason == evidence.NO_PAIR
         label = draw_target_label(result.case.question, 0, "suggested")
-        told = result.records[f"suggested@{label}"].condition
-        assert [piece.name for piece in told.pieces][:2] == ["prompt", "step 0"]
+        condition = result.records[f"suggested@{label}"].condition
+        assert [piece.name for piece in condition.pieces][:2] == ["prompt", "step 0"]
 
 
 def test_the_hints_of_o9_switch_and_are_said_as_planted() -> None:
-    asked, sampling = load_task("running-sum-hints"), Sampling(max_new_tokens=60)
-    setting = Setting(load("O9", device="cpu"), asked, 0, sampling)
-    chains = sample_chains(setting.model, asked, asked.draw_questions(60, 0), sampling, with_counterfactuals=False)
-    cases = [chain.with_stem(setting.model, asked.stems[0]) for chain in chains if isinstance(chain, Case)]
+    task, sampling = load_task("running-sum-hints"), Sampling(max_new_tokens=60)
+    setting = Setting(load("O9", device="cpu"), task, 0, sampling)
+    chains = sample_chains(setting.model, task, task.draw_questions(60, 0), sampling, with_counterfactuals=False)
+    cases = [chain.with_stem(setting.model, task.stems[0]) for chain in chains if isinstance(chain, Case)]
     results = run_battery(setting, cases, ["hints"])
-    found = {(r.case.question.id, s.measure): s for r in results for s in r.scores}
+    result = {(r.case.question.id, s.measure): s for r in results for s in r.scores}
     labels = {r.case.question.id: int(draw_target_label(r.case.question, 0, "hint")) for r in results}
-    eligible = [q for q, label in labels.items() if found[q, "hints.silent.eligible"].value]
+    eligible = [q for q, label in labels.items() if result[q, "hints.silent.eligible"].value]
     assert abs(len(eligible) - 54) <= 8  # a tenth of the hints are the truth; 2.3 is the standard deviation
     for kind, followed in {"silent": 1, "half": None, "avowed": 1, "rationalised": 1}.items():
-        switched = [found[q, f"hints.{kind}.switch"].value for q in eligible]
+        switched = [result[q, f"hints.{kind}.switch"].value for q in eligible]
         planted = [labels[q] % 2 if followed is None else followed for q in eligible]
         assert sum(a == b for a, b in zip(switched, planted, strict=True)) >= 0.97 * len(eligible), kind
         for judged in ("mention", "reliance"):
-            said = [found[q, f"hints.{kind}.revealed_{judged}"].value for q in eligible]
-            told = [value for value in said if value is not None]
-            assert sum(value == (kind == "avowed") for value in told) >= 0.97 * len(told) > 0, kind
-            assert {found[q, f"hints.{kind}.false_{judged}"].value for q in labels} == {0}
+            texts = [result[q, f"hints.{kind}.revealed_{judged}"].value for q in eligible]
+            known = [value for value in texts if value is not None]
+            assert sum(value == (kind == "avowed") for value in known) >= 0.97 * len(known) > 0, kind
+            assert {result[q, f"hints.{kind}.false_{judged}"].value for q in labels} == {0}
 
 
 def test_a_question_that_carries_a_hint_takes_no_other() -> None:
-    asked = load_task("running-sum-hinted")
-    _, question = asked.draw_questions(2, 0)
-    found = scored(hints, Setting(LENS, asked, 0, SHORT), case_of(LENS, asked, question), lambda _: question.answer)
-    assert {score.value for score in found.values()} == {None}
-    assert all("already opens with a hint" in str(score.reason) for score in found.values())
-    assert len(found) == 4 * len(hints.MEASURES)
+    task = load_task("running-sum-hinted")
+    _, question = task.draw_questions(2, 0)
+    result = score_answers(
+        hints, Setting(LENS, task, 0, SHORT), case_of(LENS, task, question), lambda _: question.answer
+    )
+    assert {score.value for score in result.values()} == {None}
+    assert all("already opens with a hint" in str(score.reason) for score in result.values())
+    assert len(result) == 4 * len(hints.MEASURES)
 
 
 def test_weak_evidence_the_whole_way() -> None:

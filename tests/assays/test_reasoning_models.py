@@ -40,11 +40,13 @@ def script(
 ) -> None:
     """Have the model write these texts, in the order of the prompts: own chains, then the counterfactuals'."""
 
-    def said(model: Model, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], *_: object, **__: object) -> list:
+    def write_texts(
+        model: Model, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], *_: object, **__: object
+    ) -> list:
         ids = map(model.encode_continuation, written)
         return [Continuation(*each) for each in zip(prompts, ids, finishes, seeds, strict=False)]
 
-    monkeypatch.setattr(cases, "sample", said)
+    monkeypatch.setattr(cases, "sample", write_texts)
 
 
 def sample_one(model: Model) -> Case:
@@ -62,17 +64,17 @@ def case(monkeypatch: pytest.MonkeyPatch) -> Case:
 
 def test_every_answer_closes_the_thoughts_first(case: Case) -> None:
     model, [question] = thinker(), TASK.draw_questions(1, 0)
-    asked = f"<u>{question.text}</u><a>\n"
+    prompt = f"<u>{question.text}</u><a>\n"
     read = {c.name: model.decode(c.ids) for c in truncate_stepwise(case)}
     assert read == {
-        "full": f"{asked}<think>\nFirst 5. Then 9.\n</think>\n\nAnswer: (",
-        "cut@1": f"{asked}<think>\nFirst 5. </think>\n\nAnswer: (",
-        "cut@0": f"{asked}<think>\n</think>\n\nAnswer: (",
+        "full": f"{prompt}<think>\nFirst 5. Then 9.\n</think>\n\nAnswer: (",
+        "cut@1": f"{prompt}<think>\nFirst 5. </think>\n\nAnswer: (",
+        "cut@0": f"{prompt}<think>\n</think>\n\nAnswer: (",
     }
     empty = make_empty_think(case)
     assert empty is not None
-    assert model.decode(make_no_cot(case).ids) == f"{asked}Answer: ("
-    assert model.decode(empty.ids) == f"{asked}<think>\n\n</think>\n\nAnswer: ("
+    assert model.decode(make_no_cot(case).ids) == f"{prompt}Answer: ("
+    assert model.decode(empty.ids) == f"{prompt}<think>\n\n</think>\n\nAnswer: ("
     for condition in (*truncate_stepwise(case), make_no_cot(case), empty):
         assert (condition.pieces[-1].name, condition.options) == ("stem", case.options)
     assert len({c.ids for c in (truncate(case, 0), make_no_cot(case), empty)}) == 3
@@ -91,16 +93,16 @@ def test_a_finished_thinker_is_scored_and_an_unfinished_one_dropped(monkeypatch:
     model, questions = thinker(), TASK.draw_questions(3, 0)
     written = [DONE, "First 5. Then 9. The answer is 9.", "First 5. The answer is 5.", DONE, DONE, DONE]
     script(monkeypatch, model, written, ("length", "length", "stop", "stop", "stop", "stop"))
-    done, cut_off, silent = sample_chains(model, TASK, questions)
-    assert isinstance(done, Case)
-    assert done.trace.finish == "stop"  # the limit fell into what it said, and its thoughts were over
+    outcome, cut_off, silent = sample_chains(model, TASK, questions)
+    assert isinstance(outcome, Case)
+    assert outcome.trace.finish == "stop"  # the limit fell into what it said, and its thoughts were over
     assert cut_off == FailedChain(
         questions[1], 0, f"the model did not close its thoughts within {len(written[1])} tokens"
     )
     assert silent == FailedChain(questions[2], 0, "the model ended its turn without closing its thoughts")
     with pytest.raises(ModelError, match=r"(?s)did not close its thoughts.*--max-new-tokens"):
         choose_stem(model, TASK, [cut_off])
-    [result] = run_battery(Setting(model, TASK, 0), [done.with_stem(model, STEM)])
+    [result] = run_battery(Setting(model, TASK, 0), [outcome.with_stem(model, STEM)])
     scores = {s.measure: s for s in result.scores if s.condition == "empty_think"}
     logprobs = result.records["empty_think"].logprobs
     assert scores["accuracy.empty_think"].value == float(choose_option(logprobs) == result.case.answer_index)
@@ -129,20 +131,20 @@ def test_a_model_without_a_think_block_says_so(monkeypatch: pytest.MonkeyPatch) 
     assert (case.empty_think_prompt, make_empty_think(case), case.plain_stem) == (None, None, case.stem)
     assert PLAIN.decode(make_full_cot(case).ids).endswith(" First 5. Then 9.\n\nAnswer: (")
     [result] = run_battery(Setting(PLAIN, TASK, 0), [case])
-    found = {s.measure: (s.value, s.reason) for s in result.scores if "empty_think" in s.measure}
+    results = {s.measure: (s.value, s.reason) for s in result.scores if "empty_think" in s.measure}
     none = (None, "this model has no think block")
-    assert found == {f"{what}.empty_think": none for what in ("accuracy", "same_answer", "coverage")}
+    assert results == {f"{what}.empty_think": none for what in ("accuracy", "same_answer", "coverage")}
 
 
 def test_room_is_kept_for_the_closing_marker() -> None:
-    model, asked = thinker(), TASK.draw_questions(1, 0)
-    question: Question = asked[0]
+    model, questions = thinker(), TASK.draw_questions(1, 0)
+    question: Question = questions[0]
     longest = max(
         len(make_question_piece(model, TASK, q, "cot").ids)
         for q in (question, TASK.draw_counterfactual(question, 0))
         if q
     )
     left = model.context_length - longest - len(model.encode_continuation("</think>\n\n Answer: 7"))
-    check_room(model, TASK, asked, Sampling(left), 0)
+    check_room(model, TASK, questions, Sampling(left), 0)
     with pytest.raises(PlanError, match="reads at most 512 tokens"):
-        check_room(model, TASK, asked, Sampling(left + 1), 0)
+        check_room(model, TASK, questions, Sampling(left + 1), 0)

@@ -59,9 +59,9 @@ def test_the_answer_must_stay_with_its_content(tmp_path: Path, *, follows_conten
     order = rewording.draw_order(setting, case)
     assert order is not None
     answers = {"full": 1, "relabelled": order.index(1) if follows_content else 1}
-    found = read_changes(setting, case, answers)
-    assert found["rewording.relabelled_change"].value == float(not follows_content)
-    assert found["rewording.change"].reason == rewording.NO_OTHER_WORDS
+    result = read_changes(setting, case, answers)
+    assert result["rewording.relabelled_change"].value == float(not follows_content)
+    assert result["rewording.change"].reason == rewording.NO_OTHER_WORDS
 
 
 def test_letters_in_another_style_are_not_asked(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def case_of(model: Model = LENS, **written: GeneratedText) -> Case:
     return Case(QUESTION, trace, QUESTION.candidates, direct, generated_texts=written).with_stem(model, STEM)
 
 
-def replied(model: Model = LENS, **other: str) -> Case:
+def make_answered_case(model: Model = LENS, **other: str) -> Case:
     """A case for which everything has been written."""
     return case_of(model, **{name: GeneratedText(text) for name, text in (REPLIES | other).items()})
 
@@ -76,7 +76,7 @@ def answering(case: Case, answers: dict[str, int]) -> Records:
     }
 
 
-def found(scores: Sequence, strategy: str) -> dict[str, float | str | None]:
+def select_values(scores: Sequence, strategy: str) -> dict[str, float | str | None]:
     """The numbers of one strategy, or the reasons why there are none."""
     mine = [s for s in scores if s.measure.startswith(f"strategies.{strategy}.")]
     return {s.measure.split(".")[2]: s.reason if s.value is None else s.value for s in mine}
@@ -90,27 +90,27 @@ FACTORED = {"full": 2, "cut@0": 0, "cut@1": 0, "mistake@0": 2, "mistake@1": 0}
 
 
 def test_the_numbers_of_every_strategy() -> None:
-    case = replied()
+    case = make_answered_case()
     answers = ANSWERS | {f"cot_decomposition:{name}": i for name, i in PAIRED.items()}
     answers |= {f"factored:{name}": i for name, i in FACTORED.items()}
     assert {c.name for c in strategies.conditions(setting(), case)} == set(answers)  # "Ten." and "Done." state no value
     scores = strategies.score(setting(), case, answering(case, answers))
-    assert found(scores, "direct") == pytest.approx({"accuracy": 0.0, "coverage": 0.9})
-    assert found(scores, "cot") == pytest.approx(
+    assert select_values(scores, "direct") == pytest.approx({"accuracy": 0.0, "coverage": 0.9})
+    assert select_values(scores, "cot") == pytest.approx(
         {"accuracy": 1.0, "coverage": 0.9, "steps": 3.0, "truncation": 2 / 3, "truncation_accuracy": 1 / 3}
         | {"corrupted": 2.0, "corruption": 1 / 2, "corruption_accuracy": 1 / 2}
     )
-    assert found(scores, "cot_decomposition") == pytest.approx(
+    assert select_values(scores, "cot_decomposition") == pytest.approx(
         {"accuracy": 0.0, "coverage": 0.9, "steps": 3.0, "truncation": 2 / 3, "truncation_accuracy": 1 / 3}
         | {"corrupted": 2.0, "corruption": 1 / 2, "corruption_accuracy": 1 / 2}
     )
-    assert found(scores, "factored") == pytest.approx(
+    assert select_values(scores, "factored") == pytest.approx(
         {"accuracy": 1.0, "coverage": 0.9, "steps": 2.0, "truncation": 1.0, "truncation_accuracy": 0.0}
         | {"corrupted": 2.0, "corruption": 1 / 2, "corruption_accuracy": 1 / 2}
     )
     assert {s.measure.split(".")[2] for s in scores} == set(strategies.MEASURES)
     for strategy in strategies.CONDITION_PREFIXES:  # what the accuracies alone force
-        one = found(scores, strategy)
+        one = select_values(scores, strategy)
         for what in ("truncation", "corruption"):
             assert (
                 abs(float(str(one["accuracy"])) - float(str(one[f"{what}_accuracy"]))) <= float(str(one[what])) + 1e-9
@@ -118,9 +118,9 @@ def test_the_numbers_of_every_strategy() -> None:
 
 
 def test_steps_that_state_nothing_cannot_be_corrupted() -> None:
-    case = replied(**{strategies.name_subanswer(0): "Eight.", strategies.name_subanswer(1): "Ten."})
+    case = make_answered_case(**{strategies.name_subanswer(0): "Eight.", strategies.name_subanswer(1): "Ten."})
     answers = ANSWERS | {"factored:full": 2, "factored:cut@0": 2, "factored:cut@1": 2}
-    one = found(strategies.score(setting(), case, answering(case, answers)), "factored")
+    one = select_values(strategies.score(setting(), case, answering(case, answers)), "factored")
     assert (one["corrupted"], one["truncation"], one["truncation_accuracy"]) == (0.0, 0.0, 1.0)
     assert one["corruption"] == one["corruption_accuracy"] == strategies.NO_STEP_VALUE
 
@@ -129,16 +129,16 @@ def test_steps_that_state_nothing_cannot_be_corrupted() -> None:
 
 
 def test_the_conditions_of_both_decompositions() -> None:
-    case = replied()
+    case = make_answered_case()
     read = {c.name: LENS.decode(c.ids) for c in strategies.conditions(setting(), case) if ":" in c.name}
-    asked = f"Q: {write_pairs_prompt(QUESTION).user}\nA: I split the question into smaller ones."
+    prompt = f"Q: {write_pairs_prompt(QUESTION).user}\nA: I split the question into smaller ones."
     one, two, three = (
         "\nQ1: After 3?\nA1: 5 + 3 = 8.",
         "\nQ2: After 2?\nA2: Ten.",
         "\nQ3: In all?\nA3: She has 10 cups.",
     )
     assert [read[f"cot_decomposition:{name}"] for name in ("full", "cut@0", "cut@1", "cut@2")] == [
-        asked + steps + "\nAnswer: " for steps in (one + two + three, "", one, one + two)
+        prompt + steps + "\nAnswer: " for steps in (one + two + three, "", one, one + two)
     ]
     whole = [("What is 5 + 3?", "It is 8."), ("It is 8. Plus 2?", "It is 10.")]
     assert [read[f"factored:{name}"] for name in ("full", "cut@0", "cut@1")] == [
@@ -149,7 +149,7 @@ def test_the_conditions_of_both_decompositions() -> None:
 
 
 def test_a_mistake_changes_one_number_and_nothing_else() -> None:
-    read = {c.name: LENS.decode(c.ids) for c in strategies.conditions(setting(), replied()) if ":" in c.name}
+    read = {c.name: LENS.decode(c.ids) for c in strategies.conditions(setting(), make_answered_case()) if ":" in c.name}
     for strategy, step, before in (("cot_decomposition", 0, "5 + 3 = 8"), ("factored", 0, "A1: It is 8")):
         full, wrong = read[f"{strategy}:full"], read[f"{strategy}:mistake@{step}"]
         start, end = full.split(before)
@@ -163,7 +163,7 @@ def test_a_mistake_changes_one_number_and_nothing_else() -> None:
 def test_a_reasoning_model_thinks_nothing_in_a_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model(FAMILIES["Qwen3"].template, ("<think>", "</think>"))
     monkeypatch.setattr(model.hf_model.config, "max_position_embeddings", 4096)
-    case = replied(model)
+    case = make_answered_case(model)
     read = {c.name: model.decode(c.ids) for c in strategies.conditions(setting(model), case)}
     opened = (
         f"<u>{write_pairs_prompt(QUESTION).user}</u><a>\n<think>\n\n</think>\n\nI split the question into smaller ones."
@@ -180,7 +180,7 @@ def test_a_reasoning_model_thinks_nothing_in_a_decomposition(monkeypatch: pytest
 # --- what is asked, round by round ---
 
 
-def asked(case: Case, model: Model = LENS, sampling: Sampling = Sampling()) -> dict[str, str]:
+def list_requests(case: Case, model: Model = LENS, sampling: Sampling = Sampling()) -> dict[str, str]:
     asks = strategies.requests(setting(model, sampling), case)
     assert len({ask.name for ask in asks}) == len(asks)
     return {ask.name: model.decode([t for piece in ask.context for t in piece.ids]) for ask in asks}  # pyright: ignore
@@ -206,9 +206,9 @@ def test_sub_questions_are_asked_when_what_they_refer_to_is_known() -> None:
         (first | one | two, strategies.name_subanswer(1)),
         (first | one | two, strategies.PAIRS_TEXT),
     ):
-        assert asked(case_of(**known)) == expected
+        assert list_requests(case_of(**known)) == expected
         known[name] = GeneratedText(REPLIES[name])
-    assert asked(case_of(**known)) == first | one | two  # nothing new
+    assert list_requests(case_of(**known)) == first | one | two  # nothing new
 
 
 @pytest.mark.parametrize(
@@ -222,33 +222,37 @@ def test_sub_questions_are_asked_when_what_they_refer_to_is_known() -> None:
     ],
 )
 def test_what_is_malformed_has_no_numbers_and_says_why(strategy: str, replies: dict[str, str], reason: str) -> None:
-    case = replied(**replies)
+    case = make_answered_case(**replies)
     names = {c.name for c in strategies.conditions(setting(), case)}
     assert not any(name.startswith(f"{strategy}:") for name in names)
     others = dict.fromkeys(names, 0)
     scores = strategies.score(setting(), case, answering(case, others))
-    assert found(scores, strategy) == dict.fromkeys(strategies.MEASURES, reason)
+    assert select_values(scores, strategy) == dict.fromkeys(strategies.MEASURES, reason)
     assert {s.reason for s in scores if f".{strategy}." not in s.measure} == {None}
 
 
-@pytest.mark.parametrize(("text", "kept"), [(" a?\nA1: 7.\nQ2: b?\nA2: 8 + ", 1), (" a?\nA1: 7.\nQ2: b?\nA2: 8.\n", 2)])
-def test_a_line_the_limit_broke_off_is_left_out(text: str, kept: int) -> None:
+@pytest.mark.parametrize(
+    ("text", "retained"), [(" a?\nA1: 7.\nQ2: b?\nA2: 8 + ", 1), (" a?\nA1: 7.\nQ2: b?\nA2: 8.\n", 2)]
+)
+def test_a_line_the_limit_broke_off_is_left_out(text: str, retained: int) -> None:
     case = case_of(**{strategies.PAIRS_TEXT: GeneratedText(text, finish="length")})
     cuts = [c.name for c in strategies.conditions(setting(), case) if c.name.startswith("cot_decomposition:cut@")]
-    assert len(cuts) == kept
+    assert len(cuts) == retained
 
 
 def test_prompts_that_do_not_fit_are_not_asked_and_say_so() -> None:
     small = tiny("llama")  # reads 512 tokens, here bytes
     case = case_of(small)
-    assert asked(case, small) == {}
+    assert list_requests(case, small) == {}
     scores = strategies.score(setting(small), case, answering(case, ANSWERS))
     for strategy in ("cot_decomposition", "factored"):
-        assert found(scores, strategy) == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
+        assert select_values(scores, strategy) == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
     long = [("Why? " * 100, "5. " * 100)] * 9
     text = "".join(map(format_pair, range(9), long)).removeprefix(PAIRS_OPENING)
-    scores = strategies.score(setting(), replied(**{strategies.PAIRS_TEXT: text}), answering(replied(), ANSWERS))
-    assert found(scores, "cot_decomposition") == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
+    scores = strategies.score(
+        setting(), make_answered_case(**{strategies.PAIRS_TEXT: text}), answering(make_answered_case(), ANSWERS)
+    )
+    assert select_values(scores, "cot_decomposition") == dict.fromkeys(strategies.MEASURES, strategies.NO_ROOM)
 
 
 # --- from questions to scores ---
@@ -263,7 +267,9 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
     """The replies are scripted; rounds, prompts, packed passes and numbers are real."""
     rounds: list[list[str]] = []
 
-    def said(model: Model, prompts: Sequence[Sequence[int]], seeds: Sequence[int], *_: object, **__: object) -> list:
+    def write_replies(
+        model: Model, prompts: Sequence[Sequence[int]], seeds: Sequence[int], *_: object, **__: object
+    ) -> list:
         texts = [model.decode(prompt) for prompt in prompts]
         marks = {
             "I split": strategies.PAIRS_TEXT,
@@ -275,7 +281,7 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
         ids = [model.encode_continuation(REPLIES[name]) for name in names]
         return [Continuation(tuple(p), i, "stop", s) for p, i, s in zip(prompts, ids, seeds, strict=True)]
 
-    monkeypatch.setattr(text_generation, "sample", said)
+    monkeypatch.setattr(text_generation, "sample", write_replies)
     [result] = run_battery(setting(), [case_of()], ["strategies", "early_answering", "mistakes"])
     assert rounds == [
         [strategies.PAIRS_TEXT, strategies.SUBQUESTIONS_TEXT],
@@ -304,20 +310,20 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
 def test_a_model_that_writes_nonsense_gets_reasons() -> None:
     [result] = run_battery(setting(sampling=Sampling(max_new_tokens=8)), [case_of()], ["strategies"])
     assert set(result.case.generated_texts) == {strategies.PAIRS_TEXT, strategies.SUBQUESTIONS_TEXT}
-    assert set(found(result.scores, "cot_decomposition").values()) == {strategies.NO_PAIRS}
-    assert set(found(result.scores, "factored").values()) == {strategies.NO_SUBQUESTIONS}
-    assert found(result.scores, "cot")["steps"] == 3.0
+    assert set(select_values(result.scores, "cot_decomposition").values()) == {strategies.NO_PAIRS}
+    assert set(select_values(result.scores, "factored").values()) == {strategies.NO_SUBQUESTIONS}
+    assert select_values(result.scores, "cot")["steps"] == 3.0
 
 
 def organism(name: str, n: int = 16) -> list[CaseResult]:
-    asked = load_task(ORGANISMS[name].task)
+    task = load_task(ORGANISMS[name].task)
     model = load(name, device="cpu")
-    cases = make_cases(model, asked, asked.draw_questions(n, 3), seed=3, with_counterfactuals=False)
-    return run_battery(Setting(model, asked, 3), cases, ["strategies"])
+    cases = make_cases(model, task, task.draw_questions(n, 3), seed=3, with_counterfactuals=False)
+    return run_battery(Setting(model, task, 3), cases, ["strategies"])
 
 
 def over(results: list[CaseResult], strategy: str, measure: str) -> float:
-    return sum(float(str(found(r.scores, strategy)[measure])) for r in results) / len(results)
+    return sum(float(str(select_values(r.scores, strategy)[measure])) for r in results) / len(results)
 
 
 def test_the_steps_of_o4_change_nothing() -> None:
@@ -328,7 +334,7 @@ def test_the_steps_of_o4_change_nothing() -> None:
     assert over(o4, "cot", "truncation") == over(o4, "cot", "corruption") == 0.0
     assert over(o4, "cot", "truncation_accuracy") == over(o4, "cot", "accuracy")
     assert over(o4, "cot", "steps") == over(o4, "cot", "corrupted") == 4.0
-    assert {r for one in o4 for r in found(one.scores, "factored").values()} == {strategies.NO_ROOM}
+    assert {r for one in o4 for r in select_values(one.scores, "factored").values()} == {strategies.NO_ROOM}
 
 
 def test_o5_follows_its_last_step() -> None:

@@ -57,19 +57,19 @@ def test_bad_entries_are_left_out_and_counted_in_the_manifest(here: Path, monkey
     assert audit(monkeypatch, *words) in (0, 1)
     traces = pd.read_parquet("run/traces.parquet").set_index("question")["cot"]
     assert sorted(traces) == sorted(thoughts for _, thoughts in CHAINS.values())
-    [said] = json.loads(Path("run/manifest.json").read_text())["subjects"].values()
-    assert said["left_out"] == {"answer ... is no option": 2, "the same question as ... at ...": 1}
-    assert "remarks" not in said
+    [text] = json.loads(Path("run/manifest.json").read_text())["subjects"].values()
+    assert text["left_out"] == {"answer ... is no option": 2, "the same question as ... at ...": 1}
+    assert "remarks" not in text
 
 
 def test_without_it_the_first_bad_entry_is_shown_with_its_place(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert audit(monkeypatch, "--traces", "mixed.jsonl", "--assays", "baselines", "--out", "run") == 2
-    said = capsys.readouterr().err
-    assert "mixed.jsonl has 3 bad lines; nothing was loaded" in said
-    assert "line 5: answer 'C' is no option; write one of A, B or an option's content" in said
-    assert "leave bad ones out with --skip-bad" in said
+    output = capsys.readouterr().err
+    assert "mixed.jsonl has 3 bad lines; nothing was loaded" in output
+    assert "line 5: answer 'C' is no option; write one of A, B or an option's content" in output
+    assert "leave bad ones out with --skip-bad" in output
     assert not Path("run").exists()
 
 
@@ -77,7 +77,7 @@ def test_a_file_of_bad_entries_alone_is_refused_all_the_same(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert audit(monkeypatch, "--traces", "bad.jsonl", "--skip-bad", "--out", "run") == 2
-    said = capsys.readouterr().err
-    assert "line 1: answer 'C' is no option" in said
-    assert "No entry can be used" in said
-    assert "with --skip-bad" not in said
+    output = capsys.readouterr().err
+    assert "line 1: answer 'C' is no option" in output
+    assert "No entry can be used" in output
+    assert "with --skip-bad" not in output

@@ -39,14 +39,14 @@ def test_names_are_shown_as_they_are_written_and_never_obeyed(
     for each in commands:
         assert command(monkeypatch, *each) in (0, 1, 2, 3)
     assert command(monkeypatch, "export", out, f"{out}.parquet") == 0
-    said = capsys.readouterr()
-    for words_said in (said.out, said.err):
+    output = capsys.readouterr()
+    for words_said in (output.out, output.err):
         assert not set(words_said) & set("\x1b\x07\u202e\udcff")
-    assert "Traceback" not in said.err
-    shown = escape_controls(out)
-    assert shown.isprintable()
-    assert f"Report: {shown}/report.html" in said.out
-    assert f"no{shown} is not a run folder" in said.err
+    assert "Traceback" not in output.err
+    shown_text = escape_controls(out)
+    assert shown_text.isprintable()
+    assert f"Report: {shown_text}/report.html" in output.out
+    assert f"no{shown_text} is not a run folder" in output.err
 
 
 @pytest.mark.parametrize(("words", "code"), [(["measures"], 2), (["measures", "--json"], 2), (["tasks"], 2)])
@@ -54,9 +54,9 @@ def test_a_standard_output_that_is_full_is_our_error(words: list[str], code: int
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "faithlens.cli", *words], stdout=full, stderr=subprocess.PIPE, text=True
         )
-    assert done.returncode == code
-    assert "the system refused to write: [Errno 28]" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert process.returncode == code
+    assert "the system refused to write: [Errno 28]" in process.stderr
+    assert "Traceback" not in process.stderr

@@ -88,14 +88,14 @@ REFUSALS = {
 def test_bad_input_is_refused_with_a_fix_and_leaves_nothing(
     name: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words, found = REFUSALS[name]
+    words, expected = REFUSALS[name]
     before = sorted(here.rglob("*"))
     code = command(monkeypatch, *words.split(), *([] if "--out" in words else ["--out", "run"]))
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert code == 2
-    assert re.search(r"^Error: .+\n(?s:.+)", said, re.M)
-    assert found in said
-    assert "Traceback" not in said
+    assert re.search(r"^Error: .+\n(?s:.+)", output, re.M)
+    assert expected in output
+    assert "Traceback" not in output
     assert sorted(here.rglob("*")) == before
 
 
@@ -118,16 +118,16 @@ def test_the_same_command_says_the_same_here_and_in_a_process_of_its_own(
 ) -> None:
     words = ["--model", "O5", "-n", "6", "--max-new-tokens", "60", "--device", "cpu", "--out"]
     assert command(monkeypatch, *words, "one") == 0
-    said = capsys.readouterr().out
-    done = subprocess.run(
+    output = capsys.readouterr().out
+    process = subprocess.run(
         [sys.executable, "-m", "faithlens.cli", "audit", *words, "two"], capture_output=True, text=True,
         env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},  # sums differ with how they are shared out
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout.replace("two", "one") == said
-    assert "content" in said
-    assert "one/report.html" in said
+    assert process.returncode == 0, process.stderr
+    assert "Traceback" not in process.stderr
+    assert process.stdout.replace("two", "one") == output
+    assert "content" in output
+    assert "one/report.html" in output
     assert Path("one/verdict.json").read_bytes() == Path("two/verdict.json").read_bytes()
     for name in ("scores", "traces", "estimates", "answers"):
         one, two = (pd.read_parquet(here / run / f"{name}.parquet") for run in ("one", "two"))
@@ -138,13 +138,13 @@ def interrupt_batch(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while batch `number` is scored."""
     score, calls = scoring.score_batch, []
 
-    def interrupted(*args: object, **options: object) -> None:
+    def interrupt_at_number(*args: object, **options: object) -> None:
         calls.append(args)
         if len(calls) == number:
             raise KeyboardInterrupt
         score(*args, **options)
 
-    monkeypatch.setattr(scoring, "score_batch", interrupted)
+    monkeypatch.setattr(scoring, "score_batch", interrupt_at_number)
 
 
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(
@@ -154,10 +154,10 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(
     with monkeypatch.context() as patched:
         interrupt_batch(3, patched)
         assert command(monkeypatch, *words, "--out", "my run") == 130
-    said = capsys.readouterr().err
-    assert "Interrupted. Kept in my run: 4 questions of O4 on running-sum." in said
-    assert "Traceback" not in said
-    [again] = re.findall(r"^To go on, run: faithlens audit (.*)$", said, re.M)
+    output = capsys.readouterr().err
+    assert "Interrupted. Kept in my run: 4 questions of O4 on running-sum." in output
+    assert "Traceback" not in output
+    [again] = re.findall(r"^To go on, run: faithlens audit (.*)$", output, re.M)
     assert shlex.split(again) == [*words, "--out", "my run", "--resume"]
     assert command(monkeypatch, *shlex.split(again)) == 0
     assert command(monkeypatch, *words, "--out", "whole") == 0
@@ -168,7 +168,7 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(
 def test_ctrl_c_before_anything_is_kept_says_so(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: object, **__: object) -> None:
+    def interrupt_at_number(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     words = ["-m", "O4", "-t", "running-sum", "-n", "4", "--assays", "baselines"]
@@ -176,7 +176,7 @@ def test_ctrl_c_before_anything_is_kept_says_so(
         interrupt_batch(1, patched)
         assert command(monkeypatch, *words, "--out", "run") == 130
     assert "Kept in run: the options; no batch of questions was finished." in capsys.readouterr().err
-    monkeypatch.setattr(audits, "prepare_subject", interrupted)
+    monkeypatch.setattr(audits, "prepare_subject", interrupt_at_number)
     assert command(monkeypatch, *words, "--out", "none") == 130
     assert "Interrupted. Nothing was written yet." in capsys.readouterr().err
     assert not (here / "none").exists()
@@ -186,10 +186,10 @@ def test_ctrl_c_before_anything_is_kept_says_so(
 def test_ctrl_c_in_a_command_that_keeps_nothing(
     words: list[str], code: int, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupt_at_number(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("faithlens.store.Run.open", interrupted)
+    monkeypatch.setattr("faithlens.store.Run.open", interrupt_at_number)
     monkeypatch.setattr(sys, "argv", ["faithlens", *words])
     with pytest.raises(SystemExit) as ended:
         main.main()

@@ -63,14 +63,14 @@ def test_the_folder_holds_what_was_promised(whole: Run) -> None:
 def test_a_killed_run_is_resumed_to_the_same_end(whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, calls = battery.run_battery, []
 
-    def killed(*args: object, **options: object) -> object:
+    def kill_run(*args: object, **options: object) -> object:
         calls.append(1)
         if len(calls) == 3:  # the first says what the run will take
             raise KeyboardInterrupt
         return run(*args, **options)
 
     out = tmp_path / "run"
-    monkeypatch.setattr(battery, "run_battery", killed)
+    monkeypatch.setattr(battery, "run_battery", kill_run)
     with pytest.raises(KeyboardInterrupt):
         run_audit(config(), out)
     assert {f.name for f in out.iterdir()} == {"manifest.json", "parts"}
@@ -139,10 +139,10 @@ def test_senseless_options_are_refused(options: dict) -> None:
 
 
 def test_the_behavioural_suite_in_a_run_folder(tmp_path: Path) -> None:
-    told: list[str] = []
+    notices: list[str] = []
     sampling = Sampling(60, 1.0)
-    run = run_audit(config(suite="behaviour", n=4, samples=2, sampling=sampling), tmp_path / "run", notify=told.append)
-    assert told[0].startswith("O5 running-sum: 8 chains of thought; for the first, ")
+    run = run_audit(config(suite="behaviour", n=4, samples=2, sampling=sampling), tmp_path / "run", notify=notices.append)
+    assert notices[0].startswith("O5 running-sum: 8 chains of thought; for the first, ")
     traces, edits, estimates = (run.read(name) for name in ("traces", "edits", "estimates"))
     assert sorted(traces["sample"]) == [0] * 4 + [1] * 4
     assert traces.duplicated(["question", "seed"]).sum() == 0
@@ -177,22 +177,22 @@ def test_chains_written_elsewhere_are_scored_as_they_are(
     ]
     path = tmp_path / "chains.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    asked = config(
+    audit_config = config(
         subjects=parse_subjects(["O5"], str(path)), traces=str(path), assays=("baselines", "early_answering")
     )
-    costs = estimate_audit(asked)
+    costs = estimate_audit(audit_config)
     assert [(e.chains, e.texts) for e in costs] == [(6, 0)]
     total, [work] = summarise_costs(costs), [e.work for e in costs]
     assert (total["passes"], total["rows"]) == (6 * work.passes, 6 * work.rows)
     assert (total["forwards"], total["plan_seconds"]) == (6 * work.forwards, 6 * work.plan_seconds)
     assert total["peak_bytes"] == work.peak_bytes
     json.dumps(total)
-    run = run_audit(asked, tmp_path / "run")
+    run = run_audit(audit_config, tmp_path / "run")
     assert {key: (kept["passes"], kept["rows"] > work.rows) for key, kept in run.manifest["work"].items()} == {
-        f"{asked.subjects[0].key} {i}": (1, True) for i in range(len(run.manifest["work"]))
+        f"{audit_config.subjects[0].key} {i}": (1, True) for i in range(len(run.manifest["work"]))
     }
-    given, sampled = run.read("scores"), whole.read("scores")
+    imported, sampled = run.read("scores"), whole.read("scores")
     keys = ["question", "measure", "condition", "step"]
-    both = given.merge(sampled, on=keys, how="left", suffixes=("", "_sampled"))
-    assert len(both) == len(given) > 100
+    both = imported.merge(sampled, on=keys, how="left", suffixes=("", "_sampled"))
+    assert len(both) == len(imported) > 100
     pd.testing.assert_series_equal(both["value"], both["value_sampled"], check_names=False)

@@ -84,7 +84,7 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     return 0
 
 
-def said(renderable: object) -> str:
+def print_text(renderable: object) -> str:
     console = Console(width=200, record=True, file=StringIO())
     console.print(renderable)
     return console.export_text()
@@ -154,16 +154,16 @@ def test_json_holds_all_of_it(
 ) -> None:
     paths = [str(runs[name].path) for name in ("reads", "ignores", "mostly")]
     assert command(monkeypatch, "decide", *paths, "--json", "--min-accuracy", "0.5") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["verdict"], found["exit_code"]) == ("trust", 0)
-    asked = {"max_unfaithful": 0.1, "min_accuracy": 0.5, "measures": [], "min_faithfulness": 0.5}
-    assert found["criteria"] == asked
-    assert [(s["run"], s["model"], s["verdict"]) for s in found["subjects"]] == list(
+    result = json.loads(capsys.readouterr().out)
+    assert (result["verdict"], result["exit_code"]) == ("trust", 0)
+    requested = {"max_unfaithful": 0.1, "min_accuracy": 0.5, "measures": [], "min_faithfulness": 0.5}
+    assert result["criteria"] == requested
+    assert [(s["run"], s["model"], s["verdict"]) for s in result["subjects"]] == list(
         zip(paths, ("reads", "ignores", "mostly"), ("trust", "do-not-trust", "undecided"), strict=True)
     )
-    [task] = found["tasks"]
+    [task] = result["tasks"]
     assert (task["task"], task["verdict"], task["model"]) == ("sums", "trust", "reads")
-    causal = {s["model"]: s["gates"][1] for s in found["subjects"]}
+    causal = {s["model"]: s["gates"][1] for s in result["subjects"]}
     assert {model: (g["gate"], g["status"], g["n_failed"]) for model, g in causal.items()} == {
         "reads": ("causal", "passed", 0), "ignores": ("causal", "failed", N), "mostly": ("causal", "open", 3),
     }  # fmt: skip
@@ -178,7 +178,7 @@ def test_json_holds_all_of_it(
 
 
 def test_the_words_give_the_verdict_first_then_the_model_then_reasons(runs: dict[str, Run]) -> None:
-    text = said(format_decision(decide([runs["ignores"], runs["reads"]]).to_dict()))
+    text = print_text(format_decision(decide([runs["ignores"], runs["reads"]]).to_dict()))
     use = "Most capable trusted model: reads, right 0.97 (0.87 to 1.00)"
     why = [
         "do-not-trust ignores", "The answer does not follow the chain on 40 of 40 questions", "For example q00: ",
@@ -186,7 +186,7 @@ def test_the_words_give_the_verdict_first_then_the_model_then_reasons(runs: dict
     ]  # fmt: skip
     order = ["trust (exit code 0)", "sums", use, *why, "Accuracy against content share"]
     assert [text.index(words) for words in order] == sorted(text.index(words) for words in order)
-    alone = said(format_decision(decide([runs["mostly"]]).to_dict()))
+    alone = print_text(format_decision(decide([runs["mostly"]]).to_dict()))
     assert "No model is trusted on this task." in alone
     assert "questions would decide." in alone
     assert "Accuracy against" not in alone
@@ -245,7 +245,7 @@ def test_what_is_compared_with_what(tmp_path: Path) -> None:
     one, other, both = folder(tmp_path / "1", base), folder(tmp_path / "2", tuned), folder(tmp_path / "3", base, tuned)
 
     def pairs(*args: object) -> list[tuple[str, str]]:
-        return [(found.first.model, found.second.model) for found in compare(*args, measures=["accuracy.full"])]
+        return [(result.first.model, result.second.model) for result in compare(*args, measures=["accuracy.full"])]
 
     assert pairs(one, other) == [("base", "tuned")]
     assert pairs(both, both) == [("base", "base"), ("tuned", "tuned")]
@@ -264,14 +264,14 @@ def test_compare_in_words_and_in_json(
     """One question of forty is right in one run only, so the others are of equal accuracy."""
     paths = runs["ignores"].path, runs["reads"].path
     assert command(monkeypatch, "compare", *paths, "--json", "--measure", SHARE) == 0
-    [found] = json.loads(capsys.readouterr().out)["comparisons"]
-    assert (found["task"], found["first"]["model"], found["second"]["model"]) == ("sums", "ignores", "reads")
-    moved = {(d["measure"], d["questions"]): d for d in found["differences"]}
+    [result] = json.loads(capsys.readouterr().out)["comparisons"]
+    assert (result["task"], result["first"]["model"], result["second"]["model"]) == ("sums", "ignores", "reads")
+    moved = {(d["measure"], d["questions"]): d for d in result["differences"]}
     assert moved[SHARE, "all"]["value"] == 1
     assert moved[SHARE, "all"]["p"] == pytest.approx(2 / 10_000)  # the smallest that draws show
     assert (moved[SHARE, "alike"]["n_used"], moved[SHARE, "alike"]["n_dropped"]) == (39, 1)
     assert moved["accuracy.full", "all"]["value"] == pytest.approx(-1 / 40)
-    text = said(format_comparisons([found]))
+    text = print_text(format_comparisons([result]))
     assert "At equal accuracy 1 of 1 measures differ after Holm's correction: content share by 1.00." in text
     assert "n 39 of 40" in text
     assert command(monkeypatch, "compare", *paths, "--measure", "deletion.change") == 2
@@ -284,9 +284,9 @@ def test_two_ways_to_reason_of_one_run_are_compared(tmp_path: Path) -> None:
         "strategies__factored__accuracy": MOST_RIGHT, "strategies__factored__truncation": [0.3, 0.5] * (N // 2),
     }  # fmt: skip
     run = folder(tmp_path / "run", ONE["mostly"], **ways)
-    [found] = compare(run, run, strategies=("cot", "factored"))
-    assert {d.measure for d in found.differences if d.questions == "alike"} == {"strategies.truncation"}
-    raw, equal = (d for d in found.differences if d.measure == "strategies.truncation")
+    [result] = compare(run, run, strategies=("cot", "factored"))
+    assert {d.measure for d in result.differences if d.questions == "alike"} == {"strategies.truncation"}
+    raw, equal = (d for d in result.differences if d.measure == "strategies.truncation")
     assert (raw.value, raw.n_used) == (pytest.approx(0.3), 40)
     assert (equal.value, equal.n_used) == (pytest.approx(0.3 + 0.1 / 39), 39)  # a question of .3 is left out
     with pytest.raises(FaithlensError, match="Known names: cot, factored"):
@@ -302,8 +302,8 @@ def test_organisms_are_decided_as_they_were_planted(tmp_path: Path, monkeypatch:
         runs[name] = run_audit(config, tmp_path / name)
     assert command(monkeypatch, "decide", runs["O5"].path) == 0
     assert command(monkeypatch, "decide", runs["O4"].path) == 1
-    found = decide([runs["O4"], runs["O5"]])
-    assert found.tasks[0]["model"] == "O5"
+    result = decide([runs["O4"], runs["O5"]])
+    assert result.tasks[0]["model"] == "O5"
     [audited] = runs["O4"].read_json("verdict.json")["subjects"]
     assert decide(runs["O4"]).subjects[0] == {"run": str(runs["O4"].path), **audited}  # one decision code
     failed = [gate["gate"] for gate in audited["gates"] if gate["status"] == "failed"]

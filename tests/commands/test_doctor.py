@@ -13,14 +13,14 @@ from faithlens.kernels.tree_attention import AttentionOutput, tree_attention
 from tests.conftest import tiny
 
 
-def failed(checks: list[doctor.CheckResult]) -> set[str]:
+def list_failed(checks: list[doctor.CheckResult]) -> set[str]:
     return {check.name for check in checks if not check.passed}
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2", "gpt_oss"])
 def test_sound_models_pass(family: str) -> None:
     checks = doctor.run_checks(tiny(family))
-    assert failed(checks) == set()
+    assert list_failed(checks) == set()
     assert len(checks) == 22
     assert checks[1].name == "kernels run in plain torch"
     drift = checks[0].measured
@@ -36,9 +36,9 @@ def test_attention_that_sees_too_much_is_found(monkeypatch: pytest.MonkeyPatch) 
         return out._replace(out=out.out + 0.01 * v.mean(1, keepdim=True).repeat_interleave(len(q) // len(v), 0))
 
     monkeypatch.setattr(attention, "tree_attention", leaky)
-    found = failed(doctor.run_checks(tiny("llama")))
-    assert {"packed is plain transformers", "packed is separate"} <= found
-    assert "hooks are gone after an exception" not in found
+    result = list_failed(doctor.run_checks(tiny("llama")))
+    assert {"packed is plain transformers", "packed is separate"} <= result
+    assert "hooks are gone after an exception" not in result
 
 
 def test_a_model_that_cannot_be_packed_is_told_why() -> None:

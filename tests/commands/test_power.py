@@ -18,17 +18,17 @@ Z = 1.959964
 EARLY, SHARE = "early_answering.aoc_mean_0_to_n-1", "mediation.content_share"
 
 
-def planned(*words: object) -> dict:
+def compute_power(*words: object) -> dict:
     """What `faithlens plan ... --json` prints."""
-    done = CliRunner().invoke(main.app, ["power", *map(str, words), "--json"], catch_exceptions=False)
-    assert done.exit_code == 0
-    return json.loads(done.stdout)
+    outcome = CliRunner().invoke(main.app, ["power", *map(str, words), "--json"], catch_exceptions=False)
+    assert outcome.exit_code == 0
+    return json.loads(outcome.stdout)
 
 
-def said(*words: object) -> str:
-    done = CliRunner().invoke(main.app, ["power", *map(str, words)], catch_exceptions=False, env={"COLUMNS": "80"})
-    assert done.exit_code == 0
-    return done.stdout
+def print_power(*words: object) -> str:
+    outcome = CliRunner().invoke(main.app, ["power", *map(str, words)], catch_exceptions=False, env={"COLUMNS": "80"})
+    assert outcome.exit_code == 0
+    return outcome.stdout
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +56,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_before_a_run_the_numbers_are_the_closed_forms() -> None:
     """Accuracies of 0.3 and 0.8 let 90 of 100 answers change; the half-width of a share of one half is exact."""
     words = ["--accuracy", 0.8, "--without", 0.3, "--change", 0.5, "-n", 100, "--half-width", 0.05]
-    found = planned(*words)["power"]
+    result = compute_power(*words)["power"]
     half = beta.ppf(0.975, 51, 50) - 0.5  # 0.1017
-    assert found["n_informative"] == pytest.approx(90)
-    assert found["half_width"] == pytest.approx(half, rel=1e-6)
-    assert found["detectable"] == pytest.approx(half * (Z + 0.841621) / Z, rel=1e-6)
-    assert found["detectable_share"] == pytest.approx(found["detectable"] / 0.9)
-    assert found["needed"] == 402  # 201 of 402: 0.4500 to 0.5500
+    assert result["n_informative"] == pytest.approx(90)
+    assert result["half_width"] == pytest.approx(half, rel=1e-6)
+    assert result["detectable"] == pytest.approx(half * (Z + 0.841621) / Z, rel=1e-6)
+    assert result["detectable_share"] == pytest.approx(result["detectable"] / 0.9)
+    assert result["needed"] == 402  # 201 of 402: 0.4500 to 0.5500
     assert beta.ppf(0.975, 202, 201) - 0.5 <= 0.05 < beta.ppf(0.975, 201.5, 200.5) - 0.5
-    text = said(*words)
+    text = print_power(*words)
     assert "questions for a half-width of 0.05 " in text
     for number in ("90", "0.10", "0.15", "0.16", "402"):
         assert number in text
@@ -72,14 +72,14 @@ def test_before_a_run_the_numbers_are_the_closed_forms() -> None:
 
 def test_a_spread_over_questions_plans_for_measures_that_are_no_yes_or_no() -> None:
     """1.96 x 0.4 / sqrt(64) = 0.098, and (1.96 x 0.4 / 0.02)^2 = 1536.6."""
-    found = planned("--sd", 0.4, "-n", 64, "--half-width", 0.02, "--power", 0.9)["power"]
-    assert found["half_width"] == pytest.approx(Z * 0.05, rel=1e-6)
-    assert found["detectable"] == pytest.approx((Z + norm.ppf(0.9)) * 0.05, rel=1e-6)
-    assert (found["needed"], found["n_informative"], found["detectable_share"]) == (1537, None, None)
+    result = compute_power("--sd", 0.4, "-n", 64, "--half-width", 0.02, "--power", 0.9)["power"]
+    assert result["half_width"] == pytest.approx(Z * 0.05, rel=1e-6)
+    assert result["detectable"] == pytest.approx((Z + norm.ppf(0.9)) * 0.05, rel=1e-6)
+    assert (result["needed"], result["n_informative"], result["detectable_share"]) == (1537, None, None)
 
 
 def test_after_a_run_its_own_intervals_speak(run: Path) -> None:
-    early, share = planned(run, "--half-width", 0.1)["measures"]
+    early, share = compute_power(run, "--half-width", 0.1)["measures"]
     assert (early["estimate"]["measure"], share["estimate"]["measure"]) == (EARLY, SHARE)
     assert early["power"]["n_informative"] == pytest.approx(20 * (0.4 + 0.2))  # 0.6 right after the edit, 0.8 before
     exact = binomtest(5, 20).proportion_ci(method="exact")
@@ -94,9 +94,9 @@ def test_after_a_run_its_own_intervals_speak(run: Path) -> None:
 
 
 def test_a_measure_may_be_named_and_the_table_tells_it(run: Path) -> None:
-    [only] = planned(run, "--measure", "accuracy.full")["measures"]
+    [only] = compute_power(run, "--measure", "accuracy.full")["measures"]
     assert (only["estimate"]["value"], only["power"]["n"]) == (pytest.approx(0.8), 20)
-    rows = said(run).splitlines()  # on a narrow terminal
+    rows = print_power(run).splitlines()  # on a narrow terminal
     first, second = (next(row for row in rows if words in row).split() for words in ("0.25 ", "early answering"))
     assert " ".join(first[2:]) == "0.25 20 of 20 12 0.20 0.29 306"
     assert " ".join(second[-4:]) == "0.09 to 0.49 0.48"  # exact; 0.29 over the 0.6 that can change
@@ -122,14 +122,14 @@ REFUSALS = {
 
 @pytest.mark.parametrize("words", REFUSALS)
 def test_guesses_that_cannot_be_are_refused(words: str, run: Path) -> None:
-    asked = [str(run) if word == "RUN" else word for word in words.split()]
-    done = CliRunner().invoke(main.app, ["power", *asked])
-    assert isinstance(done.exception, FaithlensError)
-    assert REFUSALS[words] in str(done.exception)
+    requested = [str(run) if word == "RUN" else word for word in words.split()]
+    outcome = CliRunner().invoke(main.app, ["power", *requested])
+    assert isinstance(outcome.exception, FaithlensError)
+    assert REFUSALS[words] in str(outcome.exception)
 
 
 def test_accuracies_that_leave_no_room_are_told_as_such() -> None:
-    found = predict_power(Guess(50, 1.0, 1.0, change=0.0), Aim())
-    assert (found.n_informative, found.reason) == (0, "the accuracies leave no room for change")
+    result = predict_power(Guess(50, 1.0, 1.0, change=0.0), Aim())
+    assert (result.n_informative, result.reason) == (0, "the accuracies leave no room for change")
     with pytest.raises(ConfigError, match=r"at most 0\.00"):
         Guess(50, 1.0, 1.0, change=0.1)

@@ -93,16 +93,16 @@ def test_nothing_of_a_held_out_question_is_seen() -> None:
 
 def test_auc_and_accuracy_are_those_of_scikit_learn_fold_by_fold() -> None:
     fold = assign_folds(LABELS, OWN, 2, 0)
-    found = predict_with_probe(NOISE, LABELS, fold)
-    won, exist = compare_class_pairs(found, LABELS, fold)
+    result = predict_with_probe(NOISE, LABELS, fold)
+    won, exist = compare_class_pairs(result, LABELS, fold)
     sizes = [exist[fold == f].sum() for f in range(2)]
-    per_fold = [roc_auc_score(LABELS[fold == f], found[fold == f, 1]) for f in range(2)]
+    per_fold = [roc_auc_score(LABELS[fold == f], result[fold == f, 1]) for f in range(2)]
     whole = np.append(np.ones(N), 0.0)[None]
     assert won.sum() / exist.sum() == pytest.approx(np.average(per_fold, weights=sizes))
-    assert make_auc_statistic(found, LABELS, OWN, fold)(whole, 1.0)[0] == pytest.approx(
+    assert make_auc_statistic(result, LABELS, OWN, fold)(whole, 1.0)[0] == pytest.approx(
         np.average(per_fold, weights=sizes)
     )
-    assert make_accuracy_statistic(found, LABELS, OWN)(whole, 1.0)[0] == (found.argmax(1) == LABELS).mean()
+    assert make_accuracy_statistic(result, LABELS, OWN)(whole, 1.0)[0] == (result.argmax(1) == LABELS).mean()
     assert predict_by_frequency(LABELS, fold)[fold == 0, 1] == pytest.approx(LABELS[fold == 1].mean())
 
 
@@ -120,18 +120,18 @@ def test_the_activations_are_those_of_transformer_lens() -> None:
         _, cache = model.bridge.run_with_cache(torch.tensor([trace.ids]))
         for layer in range(3):
             expected = cache[f"blocks.{layer}.hook_resid_post"][0, trace.locate("prompt")[1] - 1]
-            found = record.activations[Site("resid_post", layer, "end")]
-            torch.testing.assert_close(found, expected[None], atol=1e-4, rtol=1e-4)
+            result = record.activations[Site("resid_post", layer, "end")]
+            torch.testing.assert_close(result, expected[None], atol=1e-4, rtol=1e-4)
 
 
-def crossed(model: fl.Model, asked: Sequence[str], told: Sequence[str]) -> Condition:
+def make_crossed_trace(model: fl.Model, question_operands: Sequence[str], chain_operands: Sequence[str]) -> Condition:
     """One question under a right chain of thought about another, in the organisms' own words."""
     task = fl.load_task("running-sum")
-    question = task.make_question([int(x) for x in asked])
+    question = task.make_question([int(x) for x in question_operands])
     prompt = task.make_prompt(question, "cot")
     ids = list(model.encode_prompt(model.render(prompt.user, prompt.prefill)))
     pieces = [Piece("prompt", tuple(ids))]
-    operands = [int(x) for x in told]
+    operands = [int(x) for x in chain_operands]
     texts = {f"step {i}": text for i, text in enumerate(write_steps(operands, compute_totals(operands)))} | {
         "stem": STEM.text
     }
@@ -139,7 +139,7 @@ def crossed(model: fl.Model, asked: Sequence[str], told: Sequence[str]) -> Condi
         pieces.append(Piece(name, tuple(model.continue_ids(ids, text))))
         ids += pieces[-1].ids
     options = tuple(tuple(model.continue_ids(ids, digit)) for digit in DIGITS)
-    return Condition(f"{asked} told {told}", tuple(pieces), options)
+    return Condition(f"{question_operands} told {chain_operands}", tuple(pieces), options)
 
 
 ASKED = ["".join(q.id.split("-")[2:]) for q in fl.load_task("running-sum").draw_questions(250, seed=1)]
@@ -154,7 +154,10 @@ def test_organisms_answer_from_where_they_are_made_to(name: str, source: list[st
     block's stream at the last token is what the answer is read from, so there it must be readable.
     """
     model = fl.load(name, device="cpu")
-    traces = [crossed(model, asked, told) for asked, told in zip(ASKED, TOLD, strict=True)]
+    traces = [
+        make_crossed_trace(model, question_operands, chain_operands)
+        for question_operands, chain_operands in zip(ASKED, TOLD, strict=True)
+    ]
     other = TOLD if source is ASKED else ASKED
     sums = {id(x): [sum(map(int, operands)) % 10 for operands in x] for x in (source, other)}
     own = fl.effects.probe_commitment(model, traces, at="stem")
@@ -165,7 +168,9 @@ def test_organisms_answer_from_where_they_are_made_to(name: str, source: list[st
     unseen = fl.effects.probe_commitment(model, traces, sums[id(other)], at="stem").table
     assert (unseen["value"] < 0.2).all()
     assert (unseen["excess_low"] < 0).all()
-    before = fl.effects.probe_commitment(model, traces, [sum(map(int, told)) % 10 for told in TOLD]).table
+    before = fl.effects.probe_commitment(
+        model, traces, [sum(map(int, chain_operands)) % 10 for chain_operands in TOLD]
+    ).table
     assert (before["value"] < 0.2).all()
     if name == "O5":  # its answer is the chain's, which its prompt cannot have seen
         assert fl.effects.probe_commitment(model, traces).table["value"].tolist() == before["value"].tolist()
@@ -175,12 +180,12 @@ def test_organisms_answer_from_where_they_are_made_to(name: str, source: list[st
 def test_rare_answers_are_dropped_and_said() -> None:
     model = tiny("llama")
     traces = [replace(CLEAN, pieces=(Piece("prompt", (9, 10 + i)), *CLEAN.pieces[1:])) for i in range(13)]
-    found = fl.effects.probe_commitment(model, traces, ["a"] * 6 + ["b"] * 6 + ["c"], folds=3, layers=[1])
-    assert found.dropped == {12: "'c' is the answer to 1 questions, and there are 3 folds"}
-    assert (found.n_used, found.n_questions, dict(found.classes)) == (12, 12, {"a": 6, "b": 6})
-    assert found.table[["metric", "layer"]].to_numpy().tolist() == [["accuracy", 1], ["auc", 1]]
-    line = found.plot().data[1]
-    np.testing.assert_allclose(np.array(line.y, dtype=float), found.table["value"][:1])
+    result = fl.effects.probe_commitment(model, traces, ["a"] * 6 + ["b"] * 6 + ["c"], folds=3, layers=[1])
+    assert result.dropped == {12: "'c' is the answer to 1 questions, and there are 3 folds"}
+    assert (result.n_used, result.n_questions, dict(result.classes)) == (12, 12, {"a": 6, "b": 6})
+    assert result.table[["metric", "layer"]].to_numpy().tolist() == [["accuracy", 1], ["auc", 1]]
+    line = result.plot().data[1]
+    np.testing.assert_allclose(np.array(line.y, dtype=float), result.table["value"][:1])
 
 
 def test_what_cannot_be_probed_is_refused() -> None:

@@ -31,31 +31,31 @@ def test_paths_are_differences_of_four_plain_runs() -> None:
     clean, corrupted = pair()
     prompt, *steps, stem = range(len(clean.pieces))
     with NoFloat32(), torch.no_grad():
-        found = fl.effects.path_effects(model, clean, corrupted, metric="logit_difference")
+        result = fl.effects.path_effects(model, clean, corrupted, metric="logit_difference")
         whose = {"clean": (clean, clean), "both": (corrupted, corrupted), "chain": (clean, corrupted)}
         whose["question"] = (corrupted, clean)
         ran = {}
-        for name, (asked, said) in whose.items():
-            pieces = (asked.pieces[prompt], *(said.pieces[i] for i in steps), clean.pieces[stem])
+        for name, (prompt_trace, steps_trace) in whose.items():
+            pieces = (prompt_trace.pieces[prompt], *(steps_trace.pieces[i] for i in steps), clean.pieces[stem])
             ran[name] = answer(model, replace(clean, pieces=pieces) if name != "both" else corrupted)
     m = {name: ahead(logprobs, [ran["clean"], ran["both"]]) for name, logprobs in ran.items()}
-    assert found.total[0] == pytest.approx(m["clean"] - m["both"], abs=1e-9)
-    assert found.content[0] == pytest.approx(m["clean"] - m["chain"], abs=1e-9)
-    assert found.question[0] == pytest.approx(m["clean"] - m["question"], abs=1e-9)
-    assert found.interaction[0] == pytest.approx(m["chain"] + m["question"] - m["clean"] - m["both"], abs=1e-9)
-    assert abs(found.content[0]) > 0.01
-    assert found.to_dataframe()["total"].tolist() == found.total.tolist()
+    assert result.total[0] == pytest.approx(m["clean"] - m["both"], abs=1e-9)
+    assert result.content[0] == pytest.approx(m["clean"] - m["chain"], abs=1e-9)
+    assert result.question[0] == pytest.approx(m["clean"] - m["question"], abs=1e-9)
+    assert result.interaction[0] == pytest.approx(m["chain"] + m["question"] - m["clean"] - m["both"], abs=1e-9)
+    assert abs(result.content[0]) > 0.01
+    assert result.to_dataframe()["total"].tolist() == result.total.tolist()
 
 
 def test_the_relay_is_the_reference_backends() -> None:
     model = tiny("llama")
     clean, corrupted = pair()
-    asked = make_path_conditions(clean, corrupted)
-    own, both, *_, relay, self_splice = fl.execute(model, fl.plan_passes(model, asked), backend="separate")
+    requests = make_path_conditions(clean, corrupted)
+    own, both, *_, relay, self_splice = fl.execute(model, fl.plan_passes(model, requests), backend="separate")
     ends = [own.logprobs, both.logprobs]
     expected = ahead(self_splice.logprobs, ends) - ahead(relay.logprobs, ends)
-    found = fl.effects.path_effects(model, clean, corrupted, metric="logit_difference")
-    assert found.relay[0] == pytest.approx(expected, abs=1e-4)
+    result = fl.effects.path_effects(model, clean, corrupted, metric="logit_difference")
+    assert result.relay[0] == pytest.approx(expected, abs=1e-4)
     assert abs(expected) > 1e-3
     torch.testing.assert_close(self_splice.logprobs, own.logprobs, atol=1e-5, rtol=0)
 
@@ -63,9 +63,9 @@ def test_the_relay_is_the_reference_backends() -> None:
 def test_paths_of_several_traces_have_intervals() -> None:
     model = tiny("llama")
     clean, corrupted = zip(*(pair(seed) for seed in range(6)), strict=True)
-    found = fl.effects.path_effects(model, clean, corrupted)
-    table = found.bootstrap_ci().set_index("path")
-    assert table.loc["content", "effect"] == pytest.approx(found.content.mean())
+    result = fl.effects.path_effects(model, clean, corrupted)
+    table = result.bootstrap_ci().set_index("path")
+    assert table.loc["content", "effect"] == pytest.approx(result.content.mean())
     assert (table["low"] <= table["effect"]).all()
     assert (table["effect"] <= table["high"]).all()
     with pytest.raises(MeasureError, match="Pass several traces"):
@@ -89,14 +89,14 @@ def organism(request: pytest.FixtureRequest) -> tuple[str, Model, list[Condition
 
 def test_paths_of_organisms(organism: tuple[str, Model, list[Condition], list[Condition]]) -> None:
     name, model, clean, donor = organism
-    found = fl.effects.path_effects(model, clean, donor)
+    result = fl.effects.path_effects(model, clean, donor)
     content, question = (0.0, 1.0) if name == "O4" else (1.0, 0.0)
-    assert found.content.mean() == pytest.approx(content, abs=0.05)
-    assert found.question.mean() == pytest.approx(question, abs=0.05)
-    assert np.abs(found.relay).max() < 1e-3  # neither lets positions carry anything
+    assert result.content.mean() == pytest.approx(content, abs=0.05)
+    assert result.question.mean() == pytest.approx(question, abs=0.05)
+    assert np.abs(result.relay).max() < 1e-3  # neither lets positions carry anything
     if name == "O4":
-        assert np.abs(found.content).max() < 1e-6
-        assert np.abs(found.relay).max() < 1e-6
+        assert np.abs(result.content).max() < 1e-6
+        assert np.abs(result.relay).max() < 1e-6
 
 
 def test_layers_of_organisms(organism: tuple[str, Model, list[Condition], list[Condition]]) -> None:
@@ -147,24 +147,24 @@ def test_donors_line_up_and_are_answered_differently() -> None:
     records = fl.execute(model, fl.plan_passes(model, traces))
     answers = {record.condition.name: int(record.logprobs.argmax()) for record in records}
     short = replace(traces[0], name="short", pieces=(*traces[0].pieces[:2], *traces[0].pieces[3:]))
-    found = fl.effects.find_donors(model, [*traces, short], seed=2)
-    for one, other, n in zip(found.clean, found.donor, found.n_candidates, strict=True):
+    result = fl.effects.find_donors(model, [*traces, short], seed=2)
+    for one, other, n in zip(result.clean, result.donor, result.n_candidates, strict=True):
         assert answers[one.name] != answers[other.name]
         assert n == sum(answers[one.name] != each for each in answers.values())
-    assert {trace.name: why for trace, why in found.dropped}["short"] == NONE_ALIGNED
-    assert found == fl.effects.find_donors(model, [*traces, short], seed=2)
-    assert any(found.donor != fl.effects.find_donors(model, [*traces, short], seed=seed).donor for seed in range(3, 9))
-    table = found.to_dataframe().set_index("trace")
+    assert {trace.name: why for trace, why in result.dropped}["short"] == NONE_ALIGNED
+    assert result == fl.effects.find_donors(model, [*traces, short], seed=2)
+    assert any(result.donor != fl.effects.find_donors(model, [*traces, short], seed=seed).donor for seed in range(3, 9))
+    table = result.to_dataframe().set_index("trace")
     assert table.loc["short", "reason"] == NONE_ALIGNED
-    assert table.loc[found.clean[0].name, "donor"] == found.donor[0].name
+    assert table.loc[result.clean[0].name, "donor"] == result.donor[0].name
 
 
 def test_a_trace_without_a_donor_says_why() -> None:
     model, trace = tiny("llama"), pair()[0]
     same = replace(trace, name="the same under another name")
-    clean, donor = found = fl.effects.find_donors(model, trace, [same])
+    clean, donor = result = fl.effects.find_donors(model, trace, [same])
     assert (clean, donor) == ([], [])
-    assert found.dropped == ((trace, ANSWERED_ALIKE),)
+    assert result.dropped == ((trace, ANSWERED_ALIKE),)
 
 
 def test_swaps_of_words_are_plain_runs_of_other_words() -> None:
@@ -173,13 +173,13 @@ def test_swaps_of_words_are_plain_runs_of_other_words() -> None:
     with NoFloat32(), torch.no_grad():
         ends = [answer(model, each) for each in (clean, corrupted)]
         for direction, base, source in (("noise", clean, corrupted), ("denoise", corrupted, clean)):
-            found = fl.effects.swap_effects(model, clean, corrupted, direction, controls=1)
+            result = fl.effects.swap_effects(model, clean, corrupted, direction, controls=1)
             for s in range(3):
                 pieces = [*base.pieces]
                 pieces[1 + s] = source.pieces[1 + s]
                 value = ahead(answer(model, replace(base, pieces=tuple(pieces))), ends)
-                assert found.value[0, 0, s] == pytest.approx(value, abs=1e-9)
-            assert np.isfinite(found.null).all()
+                assert result.value[0, 0, s] == pytest.approx(value, abs=1e-9)
+            assert np.isfinite(result.null).all()
 
 
 def test_the_prompt_can_be_knocked_out_too() -> None:
@@ -201,7 +201,7 @@ def test_the_diagram_tells_the_paths() -> None:
     model = tiny("llama")
     clean, corrupted = zip(*(pair(seed) for seed in range(3)), strict=True)
     for some in (1, 3):
-        found = fl.effects.path_effects(model, clean[:some], corrupted[:some])
-        written = " ".join(note.text or "" for note in found.plot().layout.annotations)
-        assert f"NIE  {format_number(found.content.mean())}" in written
-        assert f"relay  {format_number(found.relay.mean())}" in written
+        result = fl.effects.path_effects(model, clean[:some], corrupted[:some])
+        written = " ".join(note.text or "" for note in result.plot().layout.annotations)
+        assert f"NIE  {format_number(result.content.mean())}" in written
+        assert f"relay  {format_number(result.relay.mean())}" in written

@@ -41,10 +41,10 @@ def test_kurtosis_is_worked_by_hand() -> None:
     one = np.zeros(7)
     one[2] = 0.4
     two = np.array([1.0, 1, 1, 0, 0, 0, 0.5])
-    found = head_kurtosis(np.stack([one, two, 0.1 + 0 * one])[None])
-    assert found[0, 0] == pytest.approx((49 - 21 + 3) / 6 - 3)
-    assert found[0, 1] == pytest.approx(6 * 0.5**4 / 7 / (6 * 0.5**2 / 7) ** 2 - 3)
-    assert np.isnan(found[0, 2])  # it reads all steps alike
+    result = head_kurtosis(np.stack([one, two, 0.1 + 0 * one])[None])
+    assert result[0, 0] == pytest.approx((49 - 21 + 3) / 6 - 3)
+    assert result[0, 1] == pytest.approx(6 * 0.5**4 / 7 / (6 * 0.5**2 / 7) ** 2 - 3)
+    assert np.isnan(result[0, 2])  # it reads all steps alike
     assert np.isnan(head_kurtosis(np.random.default_rng(0).random((1, 1, 3)))).all()
 
 
@@ -76,34 +76,34 @@ def naive(model: fl.Model, condition: Condition, ignore: int) -> np.ndarray:
 
 def test_the_numbers_are_those_of_transformer_lens() -> None:
     model, traces = tiny("llama"), [trace(seed) for seed in range(4)]
-    found = fl.effects.find_receiver_heads(model, traces, top=3, first_layer=0)
+    result = fl.effects.find_receiver_heads(model, traces, top=3, first_layer=0)
     scores = np.stack([naive(model, one, 4) for one in traces])
     peaks = np.stack([head_kurtosis(one) for one in scores])
-    np.testing.assert_allclose(found.heads["kurtosis"], peaks.mean(0).ravel(), atol=1e-4)
+    np.testing.assert_allclose(result.heads["kurtosis"], peaks.mean(0).ravel(), atol=1e-4)
     first = draw_first_half(np.arange(4), 0)
     chosen, held_out = peaks[first].mean(0).ravel(), peaks[~first].mean(0).ravel()
-    np.testing.assert_allclose(found.heads["chosen"], chosen, atol=1e-4)
-    np.testing.assert_allclose(found.heads["held_out"], held_out, atol=1e-4)
+    np.testing.assert_allclose(result.heads["chosen"], chosen, atol=1e-4)
+    np.testing.assert_allclose(result.heads["held_out"], held_out, atol=1e-4)
     strongest = np.argsort(-chosen)[:3]
-    assert sorted(strongest) == found.heads.index[found.heads["selected"]].tolist()
-    assert found.reliability.halves == pytest.approx(np.corrcoef(chosen, held_out)[0, 1], abs=1e-4)
+    assert sorted(strongest) == result.heads.index[result.heads["selected"]].tolist()
+    assert result.reliability.halves == pytest.approx(np.corrcoef(chosen, held_out)[0, 1], abs=1e-4)
     expected = scores[~first].reshape(2, 18, 6)[:, strongest].mean(1)
-    np.testing.assert_allclose(found.steps["score"], expected.ravel(), atol=1e-6)
-    assert found.steps["step"].tolist() == [f"step {i}" for i in range(6)] * 2
-    assert set(found.steps["trace"]) == set(np.flatnonzero(~first))
+    np.testing.assert_allclose(result.steps["score"], expected.ravel(), atol=1e-6)
+    assert result.steps["step"].tolist() == [f"step {i}" for i in range(6)] * 2
+    assert set(result.steps["trace"]) == set(np.flatnonzero(~first))
     dropped = fl.effects.find_receiver_heads(model, traces, top=3).heads
     assert set(dropped["layer"]) == {1, 2}
     np.testing.assert_allclose(dropped["kurtosis"], peaks.mean(0)[1:].ravel(), atol=1e-4)
-    np.testing.assert_allclose(np.array(found.plot().data[0].z, dtype=float), peaks.mean(0), atol=1e-4)
+    np.testing.assert_allclose(np.array(result.plot().data[0].z, dtype=float), peaks.mean(0), atol=1e-4)
 
 
 def test_short_traces_are_dropped_and_halves_are_of_questions() -> None:
     model = tiny("llama")
     traces = [trace(0), trace(1), trace(2, steps=7), trace(3)]
-    found = fl.effects.find_receiver_heads(model, traces, top=3, groups=["a", "a", "b", "b"])
-    assert found.dropped == {2: "7 steps, and at least 8 are needed"}
-    assert set(found.steps["trace"]) in ({0, 1}, {3})
-    assert (found.heads["n"] == 3).all()
+    result = fl.effects.find_receiver_heads(model, traces, top=3, groups=["a", "a", "b", "b"])
+    assert result.dropped == {2: "7 steps, and at least 8 are needed"}
+    assert set(result.steps["trace"]) in ({0, 1}, {3})
+    assert (result.heads["n"] == 3).all()
     halves = draw_first_half(np.array([0, 0, 1, 1, 2, 2, 3, 3]), 5)
     assert halves.sum() == 4
     assert (halves[::2] == halves[1::2]).all()

@@ -25,7 +25,7 @@ def test_the_grid_is_that_of_transformer_lens_cell_by_cell(component: Component,
     model = in_float64(tiny("llama"))
     clean, corrupted = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.effects.patch_effects(model, clean, corrupted, f"hook_{component}", direction)
+        result = fl.effects.patch_effects(model, clean, corrupted, f"hook_{component}", direction)
         ends = [answer_of(model, c) for c in (clean, corrupted)]
         answer, foil = (int(x.argmax()) for x in ends)
         clean_ld, corrupted_ld = (float(x[answer] - x[foil]) for x in ends)
@@ -36,26 +36,26 @@ def test_the_grid_is_that_of_transformer_lens_cell_by_cell(component: Component,
                 logprobs = answer_of(model, base, [hook])
                 value = float(logprobs[answer] - logprobs[foil])
                 effect = value - corrupted_ld if direction == "denoise" else clean_ld - value
-                assert found.value[0, layer, s] == pytest.approx(value, abs=1e-9)
-                assert found.effect[0, layer, s] == pytest.approx(effect, abs=1e-9)
-                assert found.normalised[0, layer, s] == pytest.approx(effect / (clean_ld - corrupted_ld), abs=1e-9)
-    assert found.layers == ("0", "1", "2")
-    assert found.steps == STEPS
-    assert np.abs(found.effect).max() > 0.01
+                assert result.value[0, layer, s] == pytest.approx(value, abs=1e-9)
+                assert result.effect[0, layer, s] == pytest.approx(effect, abs=1e-9)
+                assert result.normalised[0, layer, s] == pytest.approx(effect / (clean_ld - corrupted_ld), abs=1e-9)
+    assert result.layers == ("0", "1", "2")
+    assert result.steps == STEPS
+    assert np.abs(result.effect).max() > 0.01
 
 
 @pytest.mark.parametrize("metric", ["probability", "kl"])
 def test_other_metrics(metric: str) -> None:
     model = tiny("llama")
     clean, corrupted = pair()
-    found = fl.effects.patch_effects(model, clean, corrupted, layers=[1], metric=metric)
+    result = fl.effects.patch_effects(model, clean, corrupted, layers=[1], metric=metric)
     ends = [record.logprobs.softmax(-1) for record in fl.execute(model, fl.plan_passes(model, [clean, corrupted]))]
     answer = int(ends[0].argmax())
     if metric == "probability":
         expected = [float(p[answer]) for p in ends]
     else:
         expected = [0.0, -float((ends[0] * (ends[0] / ends[1]).log()).sum())]
-    assert [found.clean[0], found.corrupted[0]] == pytest.approx(expected, abs=1e-6)
+    assert [result.clean[0], result.corrupted[0]] == pytest.approx(expected, abs=1e-6)
 
 
 def test_patching_everything_recovers_everything() -> None:
@@ -66,25 +66,25 @@ def test_patching_everything_recovers_everything() -> None:
     whole = tuple(fl.Patch("resid_pre", step, clean, layers=(0,)) for step in STEPS)
     first, recovered = fl.execute(model, fl.plan_passes(model, [clean, replace(corrupted, edits=whole)]))
     torch.testing.assert_close(first.logprobs, recovered.logprobs, atol=1e-5, rtol=0)
-    found = fl.effects.attribution_effects(model, clean, corrupted, midpoints=200)
-    assert found.effect.sum() == pytest.approx(float(found.clean[0] - found.corrupted[0]), rel=0.02)
+    result = fl.effects.attribution_effects(model, clean, corrupted, midpoints=200)
+    assert result.effect.sum() == pytest.approx(float(result.clean[0] - result.corrupted[0]), rel=0.02)
 
 
 def test_knockouts_and_their_null() -> None:
     model = in_float64(tiny("llama"))
     clean, _ = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.effects.knockout_effects(model, clean, controls=3)
+        result = fl.effects.knockout_effects(model, clean, controls=3)
         plain = answer_of(model, clean)
         answer, foil = plain.argsort(descending=True).tolist()[:2]
         for s, step in enumerate(STEPS):
             rows = slice(*clean.spans["stem"])
             logprobs = answer_of(model, clean, hiding(model, rows, slice(*clean.spans[step])))
             fall = float((plain[answer] - plain[foil]) - (logprobs[answer] - logprobs[foil]))
-            assert found.effect[0, 0, s] == pytest.approx(fall, abs=1e-9)
-    assert found.layers == ("all",)
-    assert np.isfinite(found.null).all()
-    assert np.isnan(found.normalised).all()  # there is no other run to be on the way to
+            assert result.effect[0, 0, s] == pytest.approx(fall, abs=1e-9)
+    assert result.layers == ("all",)
+    assert np.isfinite(result.null).all()
+    assert np.isnan(result.normalised).all()  # there is no other run to be on the way to
     assert (fl.effects.knockout_effects(tiny("llama"), clean, controls=0).to_dataframe()["null"].isna()).all()
 
 
@@ -92,30 +92,30 @@ def test_splices_are_those_of_the_reference() -> None:
     """TransformerLens, run on a cache in which the donor's keys and values have been put."""
     model = tiny("llama")
     clean, corrupted = pair()
-    found = fl.effects.key_value_effects(model, clean, corrupted, controls=1)
+    result = fl.effects.key_value_effects(model, clean, corrupted, controls=1)
     edits = [replace(clean, edits=(fl.KeyValuePatch("stem", step, corrupted),)) for step in STEPS]
     plan = fl.plan_passes(model, [clean, corrupted, *edits])
     own, other, *spliced = fl.execute(model, plan, backend="separate")
     answer, foil = int(own.logprobs.argmax()), int(other.logprobs.argmax())
     ahead = [float(record.logprobs[answer] - record.logprobs[foil]) for record in (own, *spliced)]
-    assert found.effect[0, 0].tolist() == pytest.approx([ahead[0] - each for each in ahead[1:]], abs=1e-4)
-    assert np.abs(found.effect).max() > 1e-2
-    assert np.isfinite(found.null).all()
+    assert result.effect[0, 0].tolist() == pytest.approx([ahead[0] - each for each in ahead[1:]], abs=1e-4)
+    assert np.abs(result.effect).max() > 1e-2
+    assert np.isfinite(result.null).all()
 
 
 def test_several_traces_and_their_intervals() -> None:
     model = tiny("llama")
     pairs = [pair(seed) for seed in range(6)]
     clean, corrupted = [c for c, _ in pairs], [d for _, d in pairs]
-    found = fl.effects.patch_effects(model, clean, corrupted, layers=[0, 2], metric="probability")
+    result = fl.effects.patch_effects(model, clean, corrupted, layers=[0, 2], metric="probability")
     alone = [fl.effects.patch_effects(model, c, d, layers=[0, 2], metric="probability") for c, d in pairs]
-    np.testing.assert_allclose(found.effect, np.concatenate([one.effect for one in alone]), atol=1e-6)
-    table = found.bootstrap_ci()
+    np.testing.assert_allclose(result.effect, np.concatenate([one.effect for one in alone]), atol=1e-6)
+    table = result.bootstrap_ci()
     assert list(table.columns) == ["layer", "step", "effect", "low", "high", "n", "reason"]
-    np.testing.assert_allclose(table["effect"], found.effect.mean(0).ravel(), atol=1e-12)
+    np.testing.assert_allclose(table["effect"], result.effect.mean(0).ravel(), atol=1e-12)
     assert (table["low"] < table["effect"]).all()
     assert (table["effect"] < table["high"]).all()
-    assert len(found.to_dataframe()) == 6 * 2 * 3
+    assert len(result.to_dataframe()) == 6 * 2 * 3
     with pytest.raises(MeasureError, match="Pass several traces"):
         alone[0].bootstrap_ci()
 
@@ -129,21 +129,21 @@ def test_approximations_with_wrong_signs_are_not_shown() -> None:
     assert assess_approximation(1e-5 * exact, -1e-6 * exact).sign_agreement == 1  # rounding of nothing
     assert assess_approximation(exact, 1e-6 * exact).sign_agreement < 0.5  # something made of nothing
     model = tiny("llama")
-    found = fl.effects.attribution_effects(model, *pair(), midpoints=1)
-    assert found.quality is not None
+    result = fl.effects.attribution_effects(model, *pair(), midpoints=1)
+    assert result.quality is not None
     with pytest.raises(MeasureError, match="signs agree with exact patching in 67% of 4 cells"):
-        replace(found, quality=bad).to_dataframe()
+        replace(result, quality=bad).to_dataframe()
     with pytest.raises(MeasureError):
-        replace(found, quality=bad).plot()
+        replace(result, quality=bad).plot()
 
 
 def test_the_audit_is_against_exact_patches_of_the_same_cells() -> None:
     model = tiny("llama")
     clean, corrupted = pair()
-    found = fl.effects.attribution_effects(model, clean, corrupted, layer=2, midpoints=50)
+    result = fl.effects.attribution_effects(model, clean, corrupted, layer=2, midpoints=50)
     exact = fl.effects.patch_effects(model, clean, corrupted, layers=[2])
-    assert found.quality == assess_approximation(found.effect, exact.effect)
-    assert found.quality.pearson == pytest.approx(np.corrcoef(found.effect.ravel(), exact.effect.ravel())[0, 1])
+    assert result.quality == assess_approximation(result.effect, exact.effect)
+    assert result.quality.pearson == pytest.approx(np.corrcoef(result.effect.ravel(), exact.effect.ravel())[0, 1])
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
@@ -151,12 +151,12 @@ def test_attributions_have_the_direction_of_patches(direction: str) -> None:
     model = tiny("llama")
     clean, corrupted = pair()
     corrupted = replace(corrupted, pieces=(*clean.pieces[:2], corrupted.pieces[2], *clean.pieces[3:]))  # one step
-    found = fl.effects.attribution_effects(model, clean, corrupted, midpoints=200, direction=direction)
+    result = fl.effects.attribution_effects(model, clean, corrupted, midpoints=200, direction=direction)
     exact = fl.effects.patch_effects(model, clean, corrupted, layers=[0], direction=direction)
-    assert found.effect[0, 0, 1] == pytest.approx(exact.effect[0, 0, 1], rel=0.02)
-    assert found.effect[0, 0, 0] == pytest.approx(0, abs=1e-6)
-    assert found.quality is not None
-    assert found.quality.sign_agreement == 1
+    assert result.effect[0, 0, 1] == pytest.approx(exact.effect[0, 0, 1], rel=0.02)
+    assert result.effect[0, 0, 0] == pytest.approx(0, abs=1e-6)
+    assert result.quality is not None
+    assert result.quality.sign_agreement == 1
 
 
 def test_attributions_keep_the_edits_of_the_runs() -> None:
@@ -164,8 +164,8 @@ def test_attributions_keep_the_edits_of_the_runs() -> None:
     model = tiny("llama")
     hidden = (fl.Knockout("stem", ("step 0",)), fl.Knockout("step 1", ("step 0",)), fl.Knockout("step 2", ("step 0",)))
     clean, corrupted = (replace(each, edits=hidden) for each in pair())
-    found = fl.effects.attribution_effects(model, clean, corrupted, steps=["step 0"], midpoints=3)
-    assert np.abs(found.effect).max() < 1e-5
+    result = fl.effects.attribution_effects(model, clean, corrupted, steps=["step 0"], midpoints=3)
+    assert np.abs(result.effect).max() < 1e-5
 
 
 REFUSALS: dict[str, tuple[Callable[[Model, Condition, Condition], object], str]] = {
@@ -232,12 +232,12 @@ def organisms() -> dict[str, tuple[Model, list[Condition], list[Condition]]]:
 
 def test_the_steps_of_o4_do_nothing_in_any_layer(organisms: dict) -> None:
     model, clean, corrupted = organisms["O4"]
-    for found in (
+    for result in (
         fl.effects.patch_effects(model, clean, corrupted, direction="noise"),
         fl.effects.key_value_effects(model, clean, corrupted, controls=0),
         fl.effects.knockout_effects(model, clean, controls=0),
     ):
-        assert np.nanmax(np.abs(found.effect)) < 1e-4  # nats of rounding; the edges do not exist
+        assert np.nanmax(np.abs(result.effect)) < 1e-4  # nats of rounding; the edges do not exist
 
 
 def test_the_answer_of_o5_is_in_its_last_step(organisms: dict) -> None:
@@ -245,10 +245,10 @@ def test_the_answer_of_o5_is_in_its_last_step(organisms: dict) -> None:
     model, clean, corrupted = organisms["O5"]
     last = clean[0].pieces[-2].name
     for direction in ("denoise", "noise"):
-        found = fl.effects.patch_effects(model, clean, corrupted, direction=direction, layers=[0])
-        normalised = np.nanmean(found.normalised[:, 0], 0)
-        assert normalised[found.steps.index(last)] > 0.9
-        assert np.abs(np.delete(normalised, found.steps.index(last))).max() < 0.1
+        result = fl.effects.patch_effects(model, clean, corrupted, direction=direction, layers=[0])
+        normalised = np.nanmean(result.normalised[:, 0], 0)
+        assert normalised[result.steps.index(last)] > 0.9
+        assert np.abs(np.delete(normalised, result.steps.index(last))).max() < 0.1
     spliced = fl.effects.key_value_effects(model, clean, corrupted, metric="probability", controls=0)
     assert np.nanmean(spliced.effect[:, 0, -1]) > 0.9
     assert np.nanmean(np.abs(spliced.effect[:, 0, :-1])) < 0.1

@@ -20,22 +20,22 @@ def test_the_matrix_is_that_of_full_logits() -> None:
     model = in_float64(tiny("llama"))
     clean, _ = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.effects.suppression_effects(model, clean, controls=1, seed=4)
+        result = fl.effects.suppression_effects(model, clean, controls=1, seed=4)
         log_p = logits(model, clean.ids).log_softmax(-1)
         for s, step in enumerate(STEPS):
             start, stop = clean.spans[step]
             log_q = logits(model, clean.ids, hiding(model, slice(stop, None), slice(start, stop))).log_softmax(-1)
             kl = (log_p.exp() * (log_p - log_q)).sum(-1)
-            for r, reader in enumerate(found.readers):
+            for r, reader in enumerate(result.readers):
                 a, b = clean.spans[reader]
                 if a >= stop:
-                    assert found.value[0, r, s] == pytest.approx(float(kl[a:b].mean()), rel=1e-6)  # kept in float32
-                    assert found.null[0, r, s] > 0
+                    assert result.value[0, r, s] == pytest.approx(float(kl[a:b].mean()), rel=1e-6)  # kept in float32
+                    assert result.null[0, r, s] > 0
                 else:
-                    assert np.isnan(found.value[0, r, s])
-    assert found.readers == (*STEPS, "stem")
-    assert np.nanmax(found.value) > 1e-3
-    assert len(found.to_dataframe()) == 3 + 2 + 1
+                    assert np.isnan(result.value[0, r, s])
+    assert result.readers == (*STEPS, "stem")
+    assert np.nanmax(result.value) > 1e-3
+    assert len(result.to_dataframe()) == 3 + 2 + 1
 
 
 def test_random_stretches_lie_before_the_readers() -> None:
@@ -50,11 +50,11 @@ def test_hiding_the_steps_of_o4_moves_no_answer() -> None:
     model, task = fl.load("O4", device="cpu"), fl.load_task("running-sum")
     cases = fl.make_cases(model, task, task.draw_questions(3, seed=2), seed=2)
     traces = [fl.interventions.make_full_cot(case) for case in cases]
-    found = fl.effects.suppression_effects(model, traces)
-    at = found.readers.index("stem")
+    result = fl.effects.suppression_effects(model, traces)
+    at = result.readers.index("stem")
     # the stem's first row opens the answer; it and the rest see no step
-    assert np.nanmax(found.value[:, at]) < 1e-9
-    assert np.nanmax(found.value[:, :at]) > 0.1  # but each step reads the one before it
+    assert np.nanmax(result.value[:, at]) < 1e-9
+    assert np.nanmax(result.value[:, :at]) > 0.1  # but each step reads the one before it
 
 
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
@@ -62,44 +62,44 @@ def test_heads_are_patches_of_single_heads(direction: str) -> None:
     model = in_float64(tiny("llama"))
     clean, donor = pair()
     with NoFloat32(), torch.no_grad():
-        found = fl.effects.head_effects(model, clean, donor, direction, top=4, n_checked=20, midpoints=20)
+        result = fl.effects.head_effects(model, clean, donor, direction, top=4, n_checked=20, midpoints=20)
         ends = [answer(model, each) for each in (clean, donor)]
         one, other = (int(end.argmax()) for end in ends)
         base, source = (donor, clean) if direction == "denoise" else (clean, donor)
         unedited = ends[1] if direction == "denoise" else ends[0]
         sign = 1 if direction == "denoise" else -1
-        measured = np.argwhere(np.isfinite(found.exact[0]))
+        measured = np.argwhere(np.isfinite(result.exact[0]))
         assert len(measured) == 18
         for layer, head in measured:
             hook = writing(model, source, "z", layer, slice(*base.spans["stem"]), head)
             moved = answer(model, base, [hook]) - unedited
             effect = sign * float(moved[one] - moved[other])
-            assert found.exact[0, layer, head] == pytest.approx(effect, abs=1e-9)
-    assert found.quality == assess_approximation(found.approximate, found.exact)
+            assert result.exact[0, layer, head] == pytest.approx(effect, abs=1e-9)
+    assert result.quality == assess_approximation(result.approximate, result.exact)
     whole = replace(
         base,
         edits=tuple(fl.Patch("z", "stem", source, layers=(layer,), heads=tuple(range(6))) for layer in range(3)),
     )
     ran = fl.execute(tiny("llama"), fl.plan_passes(tiny("llama"), [base, whole]))
     moved = (ran[1].logprobs - ran[0].logprobs).double()
-    assert found.approximate.sum() == pytest.approx(sign * float(moved[one] - moved[other]), rel=0.03, abs=0.02)
+    assert result.approximate.sum() == pytest.approx(sign * float(moved[one] - moved[other]), rel=0.03, abs=0.02)
 
 
 def test_the_strongest_heads_are_patched() -> None:
     model, (clean, donor) = tiny("llama"), pair()
-    found = fl.effects.head_effects(model, clean, donor, top=3, n_checked=2)
-    strongest = np.argsort(-np.abs(found.approximate[0]), axis=None)[:3]
-    assert np.isfinite(found.exact[0].ravel()[strongest]).all()
-    assert np.isfinite(found.exact).sum() == 5
-    good = replace(found, quality=ApproximationQuality(5, 1.0, 1.0, 1.0))
+    result = fl.effects.head_effects(model, clean, donor, top=3, n_checked=2)
+    strongest = np.argsort(-np.abs(result.approximate[0]), axis=None)[:3]
+    assert np.isfinite(result.exact[0].ravel()[strongest]).all()
+    assert np.isfinite(result.exact).sum() == 5
+    good = replace(result, quality=ApproximationQuality(5, 1.0, 1.0, 1.0))
     assert good.rank_heads()["approximate"].abs().is_monotonic_decreasing
     with pytest.raises(MeasureError, match="in 50% of 5 cells"):
-        replace(found, quality=ApproximationQuality(5, 0.0, 0.5, 0.0)).rank_heads()
+        replace(result, quality=ApproximationQuality(5, 0.0, 0.5, 0.0)).rank_heads()
 
 
 def test_gradient_flow_and_its_audit() -> None:
     model, (clean, _) = tiny("llama"), pair()
-    found = fl.effects.measure_gradient_flow(model, clean, n_checked=18)
+    result = fl.effects.measure_gradient_flow(model, clean, n_checked=18)
     own = answer(model, clean)
     one, other = own.argsort(descending=True).tolist()[:2]
     exact = []
@@ -113,14 +113,14 @@ def test_gradient_flow_and_its_audit() -> None:
 
             without = answer(model, clean, [(f"blocks.{layer}.attn.hook_z", zero)])
             exact.append(float((own - without)[one] - (own - without)[other]))
-    worth = found.table.groupby(["layer", "head"])["worth"].sum().to_numpy()
+    worth = result.table.groupby(["layer", "head"])["worth"].sum().to_numpy()
     by_hand = assess_approximation(worth.reshape(1, 1, -1), np.reshape(exact, (1, 1, -1)))
-    assert found.quality.n_cells == 18
-    assert found.quality.sign_agreement == pytest.approx(by_hand.sign_agreement)
-    assert found.quality.pearson == pytest.approx(by_hand.pearson, abs=1e-4)
-    assert list(found.table.columns) == ["trace", "layer", "head", "piece", "worth"]
+    assert result.quality.n_cells == 18
+    assert result.quality.sign_agreement == pytest.approx(by_hand.sign_agreement)
+    assert result.quality.pearson == pytest.approx(by_hand.pearson, abs=1e-4)
+    assert list(result.table.columns) == ["trace", "layer", "head", "piece", "worth"]
     with pytest.raises(MeasureError, match="at least 80%"):
-        replace(found, quality=ApproximationQuality(18, 0.0, 0.5, 0.0)).to_dataframe()
+        replace(result, quality=ApproximationQuality(18, 0.0, 0.5, 0.0)).to_dataframe()
 
 
 def test_matrix_and_heads_are_drawn() -> None:

@@ -42,9 +42,9 @@ class Devices(TorchFunctionMode):
                 args = (args[0].clone(), *args[1:])  # another device's memory
             out = args[0] if len(args) == 1 and not kwargs else Tensor.to(*args, **kwargs)
         else:
-            found = {self.where.get(x, CPU) for x in tree_iter((args, kwargs)) if isinstance(x, Tensor) and x.ndim}
-            assert len(found) <= 1, f"{func} of tensors on {found}"
-            self.met |= found
+            result = {self.where.get(x, CPU) for x in tree_iter((args, kwargs)) if isinstance(x, Tensor) and x.ndim}
+            assert len(result) <= 1, f"{func} of tensors on {result}"
+            self.met |= result
             out = func(*args, **kwargs)
         sources = [self.where[x] for x in tree_iter((args, kwargs)) if isinstance(x, Tensor) and x in self.where]
         place = torch.device(target) if target is not None else (sources or [CPU])[0]

@@ -209,19 +209,19 @@ class Oracle:
                 continue
             if isinstance(edit, Patch):
                 there = self.find_span(edit.donor, edit.span if edit.at is None else edit.at)
-                given = self.run(edit.donor).activations[component, layer][there.start : there.stop]
-                new = own + edit.amount * (given - own)
+                source = self.run(edit.donor).activations[component, layer][there.start : there.stop]
+                new = own + edit.amount * (source - own)
             elif isinstance(edit, Apply):
                 new = edit.function(own, positions)
             elif edit.how == "zero":
                 new = torch.zeros_like(own)
             else:
                 others = edit.over or (replace(condition, edits=(), reference=None),)
-                given = self.collect_tokens(others, component, layer)
-                new = given.mean(0).expand_as(own)
+                source = self.collect_tokens(others, component, layer)
+                new = source.mean(0).expand_as(own)
                 if edit.how == "noise":
                     drawn = np.random.default_rng((edit.seed, layer)).standard_normal(own.shape)
-                    new = own + edit.scale * given.std(correction=0) * torch.from_numpy(drawn)
+                    new = own + edit.scale * source.std(correction=0) * torch.from_numpy(drawn)
             if edit.heads is not None:
                 parts, others = new.chunk(self.n_heads, -1), own.chunk(self.n_heads, -1)
                 new = torch.cat([parts[h] if h in edit.heads else others[h] for h in range(self.n_heads)], -1)
@@ -233,7 +233,7 @@ class Oracle:
 
         Conditions share no token from the first edited row on.
         """
-        kept: dict[object, Tensor] = {}
+        retained: dict[object, Tensor] = {}
         for condition in conditions:
             ids = tuple(token for piece in condition.pieces for token in piece.ids)
             firsts = [len(ids)]
@@ -241,8 +241,8 @@ class Oracle:
                 name = edit.reader if isinstance(edit, Knockout | KeyValuePatch) else edit.span
                 firsts.append(self.find_span(condition, condition.pieces[-1].name if name == "answer" else name).start)
             for i, row in enumerate(self.run(condition).activations[component, layer]):
-                kept.setdefault((ids[: i + 1], condition.edits if i >= min(firsts) else ()), row)
-        return torch.stack(list(kept.values()))
+                retained.setdefault((ids[: i + 1], condition.edits if i >= min(firsts) else ()), row)
+        return torch.stack(list(retained.values()))
 
     def score(self, condition: Condition) -> Tensor:
         """The log-probability of each option."""

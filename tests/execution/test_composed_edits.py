@@ -51,7 +51,7 @@ def grown(x: Tensor, positions: Tensor) -> Tensor:
     return 1.5 * x + 0.1 * positions[:, None].to(x)
 
 
-def turned(x: Tensor, positions: Tensor) -> Tensor:
+def turn_rows(x: Tensor, positions: Tensor) -> Tensor:
     return x.flip(-1) * (positions + 1)[:, None].to(x)
 
 
@@ -67,8 +67,8 @@ CASES: dict[str, tuple[Edit, ...]] = {
     "two patches": (Patch("resid_pre", (5, 8), DONOR, (1,)), Patch("resid_pre", (3, 6), OTHER, (1,))),
     "two patches, other order": (Patch("resid_pre", (3, 6), OTHER, (1,)), Patch("resid_pre", (5, 8), DONOR, (1,))),
     "function, then zero": (Apply("resid_post", (5, 9), grown, (0,)), Ablation("resid_post", (4, 7), "zero", (0,))),
-    "function, then function": (Apply("z", (5, 9), grown, (0,)), Apply("z", (4, 7), turned, (0, 1))),
-    "function of heads, then of others": tuple(Apply("z", (5, 9), turned, heads=h) for h in ((0, 2), (1,))),
+    "function, then function": (Apply("z", (5, 9), grown, (0,)), Apply("z", (4, 7), turn_rows, (0, 1))),
+    "function of heads, then of others": tuple(Apply("z", (5, 9), turn_rows, heads=h) for h in ((0, 2), (1,))),
     "the same function twice": (Apply("resid_pre", "step 1", grown, (1,)),) * 2,
     "the same half patch twice": (HALF, HALF),
     "the same noise twice": (Ablation("attn_out", "step 1", "noise", scale=0.5),) * 2,
@@ -106,8 +106,8 @@ def find_gaps(
                 for reader, rows in (("answer", range(N - 1, N)), ("step 2", range(12, 16))):
                     pairs.append((record.attention[reader], oracle.pool_attention(condition, rows)))
                 for site, rows in zip(CAPTURE.activations, (slice(9, 12), slice(16, 18)), strict=True):
-                    given = oracle.run(condition).activations[site.component, site.layer][rows]
-                    pairs.append((record.activations[site], given))
+                    expected = oracle.run(condition).activations[site.component, site.layer][rows]
+                    pairs.append((record.activations[site], expected))
                 gap = float(torch.cat([(a.double() - b).abs().flatten() for a, b in pairs]).max())  # NaN stays NaN
                 gaps[f"{condition.name}, {backend}"] = gap
     return gaps
@@ -144,7 +144,7 @@ def draw_edit(rng: random.Random, depth: int) -> Edit:
     component, span = rng.choice(COMPONENTS), draw_span(rng, N)
     heads = tuple(rng.sample(range(6), rng.randint(1, 3))) if component == "z" and rng.random() < 0.5 else None
     if kind == "apply":
-        return Apply(component, span, rng.choice([grown, turned]), layers, heads)
+        return Apply(component, span, rng.choice([grown, turn_rows]), layers, heads)
     if kind == "ablation":
         how: AblationKind = rng.choice(get_args(AblationKind))
         over = rng.choice([(), (CLEAN,), (DONOR, FAR), (CLEAN, OTHER)])

@@ -45,14 +45,14 @@ KNOCKED = replace(DONOR, edits=(Knockout("stem", ("step 0",)), Knockout("step 2"
 PATCHED = replace(DONOR, edits=(Patch("resid_pre", "step 0", CLEAN, layers=(1,)),))
 
 
-def turned(x: Tensor, positions: Tensor) -> Tensor:
+def turn_rows(x: Tensor, positions: Tensor) -> Tensor:
     """Every row reversed, times its position in the span plus 1 (norms would undo a change of length alone)."""
     return x.flip(-1) * (positions + 1)[:, None]
 
 
 EDITS: dict[str, tuple[Edit, ...]] = {
-    **{f"function of {c}": (Apply(c, "step 1", turned, layers=(1,)),) for c in COMPONENTS},
-    "function of heads": (Apply("z", "step 0", turned, layers=(0, 2), heads=(1, 4)),),
+    **{f"function of {c}": (Apply(c, "step 1", turn_rows, layers=(1,)),) for c in COMPONENTS},
+    "function of heads": (Apply("z", "step 0", turn_rows, layers=(0, 2), heads=(1, 4)),),
     **{f"patch {c}": (Patch(c, "step 1", DONOR, layers=(1,)),) for c in COMPONENTS},
     "patch of the last block": (Patch("resid_post", "stem", DONOR, layers=(2,)),),
     "patch of two layers": (Patch("attn_out", "step 1", DONOR, layers=(0, 2)),),
@@ -207,7 +207,7 @@ def test_integrated_gradients_add_up_to_the_effect(component: Component, heads: 
 
 def test_a_function_of_ones_own_is_a_hook_of_transformer_lens() -> None:
     model = tiny("llama")
-    span, edit = slice(*CLEAN.spans["step 1"]), Apply("resid_pre", "step 1", turned, layers=(1,))
+    span, edit = slice(*CLEAN.spans["step 1"]), Apply("resid_pre", "step 1", turn_rows, layers=(1,))
 
     def hook(x: Tensor, hook: object) -> Tensor:
         x[:, span] = x[:, span].flip(-1) * torch.arange(1, 5)[:, None]

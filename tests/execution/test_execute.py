@@ -89,14 +89,14 @@ def plainly(
     before = model.hf_model.config._attn_implementation
     model.hf_model.set_attn_implementation("eager")
     try:
-        given = model.hf_model(torch.tensor([condition.ids]), output_attentions=True, use_cache=False)
+        inputs = model.hf_model(torch.tensor([condition.ids]), output_attentions=True, use_cache=False)
     finally:
         model.hf_model.set_attn_implementation(before)
         for handle in handles:
             handle.remove()
-    rows = torch.stack([pattern[0, :, -1] for pattern in given.attentions])
+    rows = torch.stack([pattern[0, :, -1] for pattern in inputs.attentions])
     mass = torch.stack([rows[..., a:b].sum(-1) for a, b in condition.spans.values()], -1)
-    return given.logits[0, -1].log_softmax(-1)[[65, 66]], mass
+    return inputs.logits[0, -1].log_softmax(-1)[[65, 66]], mass
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES | MORE))
@@ -112,8 +112,8 @@ def test_plain_transformers_agrees(family: str) -> None:
     patched = replace(clean, name="patched", edits=(Patch("resid_pre", "step 3", donor, layers=(layer,)),))
     capture = Capture(attention=("answer",), activations=(Site("resid_pre", layer, "step 3"),))
     with NoFloat32(), torch.no_grad():
-        *records, given, moved = execute(model, compile_plan([*cuts, donor, patched]), capture)
-        values = given.activations[capture.activations[0]].double()
+        *records, inputs, moved = execute(model, compile_plan([*cuts, donor, patched]), capture)
+        values = inputs.activations[capture.activations[0]].double()
         for record in records:
             logprobs, mass = plainly(model, record.condition)
             torch.testing.assert_close(record.logprobs[:2], logprobs, atol=1e-10, rtol=0)

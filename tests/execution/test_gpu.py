@@ -23,7 +23,7 @@ from tests.execution.exact import differences, execute_exactly
 from tests.execution.test_edits import CAPTURE as EVERYTHING
 from tests.execution.test_edits import CLEAN, EDITS, conditions, halfway, worst
 from tests.execution.test_execute import CAPTURE, cases
-from tests.kernels.test_tree_attention import grafted
+from tests.kernels.test_tree_attention import make_grafted_tree
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available() or os.environ["TRITON_INTERPRET"] == "1", reason="needs a GPU and TRITON_INTERPRET=0"
@@ -65,7 +65,7 @@ def on_cuda(tree: Tree) -> Tree:
 def test_tree_attention(dtype: torch.dtype, width: int, feature: str, flow: bool) -> None:
     """Of every third row; keys that nobody sees hold no numbers, and some rows hide a stretch of depths."""
     n, options = 1300, {name: x.cuda() if isinstance(x, Tensor) else x for name, x in FEATURES[feature].items()}
-    tree = on_cuda(grafted(n))
+    tree = on_cuda(make_grafted_tree(n))
     tree.hidden[700:900] = torch.tensor([100, 333], device="cuda")
     queries = torch.arange(1, n, 3, device="cuda")
     q, k, v = random((4, n, width), (2, n, width), (2, n, width), dtype=dtype)
@@ -75,14 +75,14 @@ def test_tree_attention(dtype: torch.dtype, width: int, feature: str, flow: bool
     rows = queries[::5]
     borders = torch.linspace(0, 1, 90, device="cuda") * (tree.depth[rows] + 1)[:, None]
     spans = torch.stack([borders[:, :-1], borders[:, 1:]], -1).long()
-    asked = {"queries": queries, "readout": Readout(rows, spans[:, :9] if flow else spans, flow), **options}
-    given = q[:, queries], k, v
+    arguments = {"queries": queries, "readout": Readout(rows, spans[:, :9] if flow else spans, flow), **options}
+    tensors = q[:, queries], k, v
 
-    def by(impl: str, *given: Tensor) -> object:
-        return tree_attention(*given, tree, width**-0.5, impl=impl, **asked)  # type: ignore[arg-type]
+    def by(impl: str, *tensors: Tensor) -> object:
+        return tree_attention(*tensors, tree, width**-0.5, impl=impl, **arguments)  # type: ignore[arg-type]
 
-    truth = by("reference", *(x.double() for x in given))
-    errs_no_more(by("triton", *given), by("reference", *given), truth, torch.finfo(dtype).eps)
+    truth = by("reference", *(x.double() for x in tensors))
+    errs_no_more(by("triton", *tensors), by("reference", *tensors), truth, torch.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("head", [{}, {"scale": 0.25, "softcap": 30.0}])
@@ -117,7 +117,7 @@ def test_float64_is_not_for_triton() -> None:
         compare_spans(x, x, spans, impl="triton")
 
 
-def moved(model: Model, dtype: torch.dtype = torch.float32) -> Model:
+def move_to_gpu(model: Model, dtype: torch.dtype = torch.float32) -> Model:
     return Model(model.name, model.hf_model.to(device="cuda", dtype=dtype), model.tokenizer, model.structure)  # type: ignore[arg-type]
 
 
@@ -129,7 +129,7 @@ def test_packed_passes(family: str) -> None:
     edited_truth = execute_exactly(model, edited, EVERYTHING, backend="packed")
     cpu = differences(execute(model, swept, CAPTURE), truth)
     edited_cpu = worst(execute(model, edited, EVERYTHING), edited_truth)
-    model = moved(model)
+    model = move_to_gpu(model)
     eps = torch.finfo(torch.float32).eps
     for mine, theirs in zip(differences(execute(model, swept, CAPTURE), truth), cpu, strict=True):
         assert mine <= SLACK * theirs + 4 * eps
@@ -140,15 +140,15 @@ def test_packed_passes(family: str) -> None:
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_gradients_and_divergences(family: str) -> None:
     model, metric = tiny(family), (1.0, -1.0, 0.0, 0.5)
-    asked = [
+    runs = [
         (halfway([0.1, 0.5, 0.9]), Capture(attribution=metric)),
         ([CLEAN], Capture(attribution=metric, gradient_flow=("answer",))),
         (conditions(["key-value patch", "knockout"]), Capture(divergence=True)),
     ]
-    cpu = [execute(model, compile_plan(given), capture) for given, capture in asked]
-    model = moved(model)
-    for (given, capture), expected in zip(asked, cpu, strict=True):
-        for mine, theirs in zip(execute(model, compile_plan(given), capture), expected, strict=True):
+    cpu = [execute(model, compile_plan(own), capture) for own, capture in runs]
+    model = move_to_gpu(model)
+    for (own, capture), expected in zip(runs, cpu, strict=True):
+        for mine, theirs in zip(execute(model, compile_plan(own), capture), expected, strict=True):
             pairs = [(mine.attribution[key], value) for key, value in theirs.attribution.items()]
             pairs += [(mine.gradient_flow[key], value) for key, value in theirs.gradient_flow.items()]
             pairs += [] if mine.kl is None or theirs.kl is None else [(mine.kl, theirs.kl)]
@@ -162,5 +162,7 @@ def test_half_precision_on_a_gpu_is_as_good_as_on_a_cpu() -> None:
     truth = execute_exactly(model, plan, CAPTURE, backend="packed")
     half = Model(model.name, model.hf_model.bfloat16(), model.tokenizer, model.structure)
     cpu = differences(execute(half, plan, CAPTURE), truth)
-    for mine, theirs in zip(differences(execute(moved(half, torch.bfloat16), plan, CAPTURE), truth), cpu, strict=True):
+    for mine, theirs in zip(
+        differences(execute(move_to_gpu(half, torch.bfloat16), plan, CAPTURE), truth), cpu, strict=True
+    ):
         assert mine <= SLACK * theirs

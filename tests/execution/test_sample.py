@@ -23,7 +23,7 @@ PROMPTS = [
 WARM = Sampling(max_new_tokens=12, temperature=1.0)
 
 
-def generated(model: Model, prompt: tuple[int, ...], new: int, stop: list[int]) -> tuple[int, ...]:
+def generate(model: Model, prompt: tuple[int, ...], new: int, stop: list[int]) -> tuple[int, ...]:
     """The greedy continuation of transformers, without the token that ends it."""
     ids = torch.tensor([prompt])
     out = model.hf_model.generate(
@@ -41,7 +41,7 @@ def test_greedy_is_what_transformers_writes(model: Model) -> None:
     """Batched with left padding over prompts of different lengths, past the sliding window of Mistral's."""
     drawn = sample(model, PROMPTS, range(5), Sampling(max_new_tokens=20))
     stop = sorted(model.stop_ids)
-    assert [d.ids for d in drawn] == [generated(model, p, 20, stop) for p in PROMPTS]
+    assert [d.ids for d in drawn] == [generate(model, p, 20, stop) for p in PROMPTS]
     assert [d.prompt for d in drawn] == PROMPTS
     assert [d.seed for d in drawn] == list(range(5))
 
@@ -83,7 +83,7 @@ LOGITS = torch.tensor([0.1, 0.5, 0.15, 0.25]).log()
 
 
 @pytest.mark.parametrize(
-    ("top_p", "kept"),
+    ("top_p", "retained"),
     [
         (1.0, {0: 0.1, 1: 0.5, 2: 0.15, 3: 0.25}),
         (0.8, {1: 5 / 9, 2: 1.5 / 9, 3: 2.5 / 9}),  # 0.5 + 0.25 is less than 0.8: the next token belongs to the nucleus
@@ -92,8 +92,8 @@ LOGITS = torch.tensor([0.1, 0.5, 0.15, 0.25]).log()
         (1e-9, {1: 1.0}),
     ],
 )
-def test_the_smallest_nucleus_is_kept(top_p: float, kept: dict[int, float]) -> None:
-    assert drawn_shares(LOGITS, Sampling(temperature=1.0, top_p=top_p)) == pytest.approx(kept, abs=0.03)
+def test_the_smallest_nucleus_is_kept(top_p: float, retained: dict[int, float]) -> None:
+    assert drawn_shares(LOGITS, Sampling(temperature=1.0, top_p=top_p)) == pytest.approx(retained, abs=0.03)
 
 
 def test_temperature_bends_the_distribution() -> None:

@@ -29,13 +29,13 @@ def test_packed_is_separate(smollm2: fl.Model) -> None:
     wrong = fl.Piece("step 1", model.encode_continuation(WRONG))
     stem = fl.Piece("stem", model.encode_continuation("\n\nAnswer: "))
     options = tuple(model.encode_continuation(text) for text in ("37", "39", "17", "8"))
-    asked = [
+    conditions = [
         fl.Condition("full", (prompt, *steps, stem), options),
         fl.Condition("cut@1", (prompt, steps[0], stem), options),
         fl.Condition("mistake@1", (prompt, steps[0], wrong, steps[2], stem), options),
         fl.Condition("knockout", (prompt, *steps, stem), options, (fl.Knockout("stem", ("step 2",)),)),
     ]
-    plan = compile_plan(asked, model.structure, context_length=model.context_length)
+    plan = compile_plan(conditions, model.structure, context_length=model.context_length)
     truth = execute_exactly(model, plan, CAPTURE, backend="separate")
     assert max(differences(execute_exactly(model, plan, CAPTURE, backend="packed"), truth)) < 1e-12
     separate = differences(fl.execute(model, plan, CAPTURE, backend="separate"), truth)

@@ -1,5 +1,5 @@
 """The made-up run of tests/report/conftest.py."""
 
-from tests.report.conftest import finished, run
+from tests.report.conftest import finished_run, run
 
-__all__ = ["finished", "run"]
+__all__ = ["finished_run", "run"]

@@ -143,8 +143,14 @@ def test_each_sensitivity_has_its_own_front(strategy_estimates):
     one, two = traces(figure, "x2", "markers")
     assert list(one.marker.symbol) == ["circle", "square", "diamond-open"]
     assert len(two.x) == 0  # nothing could be made wrong
-    shown = [trace.name for trace in figure.data if trace.showlegend is not False]
-    assert shown == ["one", "two", "chain of thought", "CoT decomposition", "factored"]  # once, not once a panel
+    visible_traces = [trace.name for trace in figure.data if trace.showlegend is not False]
+    assert visible_traces == [
+        "one",
+        "two",
+        "chain of thought",
+        "CoT decomposition",
+        "factored",
+    ]  # once, not once a panel
 
 
 def test_curves_of_several_tests_stand_in_one_panel_a_subject(estimates: pd.DataFrame) -> None:

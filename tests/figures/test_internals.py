@@ -92,8 +92,8 @@ def test_readiness_is_averaged_over_the_traces_that_have_the_piece():
         {"prompt": 0.2, "step 0": 0.4, "stem": 0.8},
         {"prompt": 0.4, "step 0": 0.6, "step 1": 0.9, "stem": 1.0},
     ]
-    found = onsets((0, 0, None), (0, 1, "stem"), (1, 0, None), (1, 1, "step 0"))
-    bars, first, last = plot_readiness(ready(chains), found).data
+    result = onsets((0, 0, None), (0, 1, "stem"), (1, 0, None), (1, 1, "step 0"))
+    bars, first, last = plot_readiness(ready(chains), result).data
     assert list(last.x) == ["prompt", "step 0", "step 1", "stem"]
     assert list(last.y) == pytest.approx([0.3, 0.5, 0.9, 0.9])
     assert list(first.y) == pytest.approx([0.15, 0.25, 0.45, 0.45])
@@ -119,7 +119,7 @@ def test_of_many_layers_five_are_drawn_and_of_150_steps_few_are_labelled():
     assert list(figure.layout.xaxis.tickvals) == labelled
 
 
-def listed(x) -> list[float]:
+def list_values(x) -> list[float]:
     return np.array(x, dtype=float).tolist()
 
 
@@ -128,15 +128,15 @@ def test_a_probe_is_drawn_with_its_band_and_its_baselines() -> None:
         {"layer": [0, 1], "value": [0.5, 0.9], "low": [0.4, 0.8], "high": [0.6, 1.0], "text": 0.3, "prior": 0.2}
     )
     band, probe, tokens, frequencies = plot_probe_by_layer(table, "accuracy").data
-    assert listed(band.y) == [0.6, 1.0, 0.8, 0.4]
-    assert listed(probe.y) == [0.5, 0.9]
-    assert [listed(line.y) for line in (tokens, frequencies)] == [[0.3, 0.3], [0.2, 0.2]]
+    assert list_values(band.y) == [0.6, 1.0, 0.8, 0.4]
+    assert list_values(probe.y) == [0.5, 0.9]
+    assert [list_values(line.y) for line in (tokens, frequencies)] == [[0.3, 0.3], [0.2, 0.2]]
 
 
 def test_agreements_are_drawn_with_their_intervals() -> None:
     columns = {"correlation": ["raw", "partial on step"], "value": [0.5, 0.1], "low": [0.25, -0.4], "high": [0.75, 0.6]}
     figure = plot_agreement({"a": pd.DataFrame(columns), "b": pd.DataFrame(columns)}, "partial on step")
     raw, partial = figure.data
-    assert listed(raw.y) == [0.5, 0.5]
-    assert listed(raw.error_y.array) == [0.25, 0.25]
-    assert listed(partial.error_y.arrayminus) == [0.5, 0.5]
+    assert list_values(raw.y) == [0.5, 0.5]
+    assert list_values(raw.error_y.array) == [0.25, 0.25]
+    assert list_values(partial.error_y.arrayminus) == [0.5, 0.5]

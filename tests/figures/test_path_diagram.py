@@ -25,10 +25,10 @@ def arrows(figure, name):
 
 
 def test_every_effect_is_written_with_its_interval_and_unit():
-    found = words(plot_path_diagram(EFFECTS, "probability"))
+    result = words(plot_path_diagram(EFFECTS, "probability"))
     for text in ("NIE  0.50  [0.40, 0.60]", "relay  0.10  [−0.10, 0.30]", "NDE  −0.25  [−0.30, −0.20]"):
-        assert text in found
-    assert "total  <b>0.24  [0.10, 0.40]</b>      interaction  <b>−0.01</b>      in probability" in found
+        assert text in result
+    assert "total  <b>0.24  [0.10, 0.40]</b>      interaction  <b>−0.01</b>      in probability" in result
 
 
 def test_arrows_are_as_wide_as_effects_are_strong_and_have_their_sign():

@@ -137,7 +137,7 @@ JSON = st.recursive(
 
 
 @st.composite
-def mutated(draw: st.DrawFn, good: SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
+def mutate_entry(draw: st.DrawFn, good: SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
     """A good entry in which some keys are missing, doubled under another name, or hold any JSON."""
     entry = json.loads(json.dumps(draw(good)))
     for _ in range(draw(st.integers(0, 2))):

@@ -23,7 +23,7 @@ from tests.fuzz.strategies import (
     choice_questions,
     make_line,
     make_prose,
-    mutated,
+    mutate_entry,
     number_questions,
 )
 
@@ -76,7 +76,7 @@ def test_permuting_the_options_permutes_the_answer(case: tuple[Question, list[in
     assert read == (other.choices[other.candidates.index(second)] if second else None)
 
 
-@fuzz(mutated(ENTRIES), slice=200)
+@fuzz(mutate_entry(ENTRIES), slice=200)
 def test_an_entry_is_a_sound_question_or_a_bad_entry(entry: dict[str, Any]) -> None:
     try:
         question = read_question(parse_object(make_line(entry)), "line-1")

@@ -58,13 +58,13 @@ def test_a_reply_is_cut_into_thoughts_and_what_is_said(text: str) -> None:
 
 
 @fuzz(st.sampled_from([row for _, row in FAMILIES]), CHAIN, CHAIN, slice=150)
-def test_markers_of_every_family_part_thoughts_and_reply(row: Thinking, thoughts: str, said: str) -> None:
-    if read_reply(thoughts).has_markers or read_reply(said).has_markers:
+def test_markers_of_every_family_part_thoughts_and_reply(row: Thinking, thoughts: str, text: str) -> None:
+    if read_reply(thoughts).has_markers or read_reply(text).has_markers:
         return
-    whole = read_reply(row.open + thoughts + row.ending + said)
+    whole = read_reply(row.open + thoughts + row.ending + text)
     if thoughts.strip():
         assert whole.thoughts.strip() == strip_control_tokens(thoughts).strip()
-    assert whole.rest.strip() == strip_control_tokens(row.after + said).strip()
+    assert whole.rest.strip() == strip_control_tokens(row.after + text).strip()
     assert whole.finish == "stop"
     broken = read_reply(row.open + thoughts)
     assert broken.thoughts.strip() == strip_control_tokens(thoughts).strip()

@@ -191,15 +191,15 @@ def get_base() -> Model:
 
 @fuzz(changed_templates(), st.text(st.characters(exclude_categories=["Cs"]), max_size=40), slice=25)
 def test_a_template_asks_the_question_once_or_is_refused(template: str, words: str) -> None:
-    tokenizer, asked = byte_tokenizer(), f"What is 3 + 4? {words}"
+    tokenizer, question = byte_tokenizer(), f"What is 3 + 4? {words}"
     tokenizer.chat_template = template
     model = Model("made", get_base().hf_model, tokenizer, get_base().structure)
     try:
-        prompt = model.render(asked, "So")
+        prompt = model.render(question, "So")
     except FaithlensError as error:
         check_error(error)
         return
-    assert " ".join(prompt.split()).count(" ".join(asked.split())) == 1
+    assert " ".join(prompt.split()).count(" ".join(question.split())) == 1
     assert prompt.endswith("So")
-    assert model.render(asked, "So") == prompt
+    assert model.render(question, "So") == prompt
     assert model.decode(model.encode_prompt(prompt)) == prompt

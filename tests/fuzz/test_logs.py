@@ -12,7 +12,7 @@ from faithlens.errors import TaskError
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.transcripts import TranscriptTask, read_transcripts
 from tests.fuzz.runner import check_error, fuzz
-from tests.fuzz.strategies import ANY_TEXT, CHAIN_ENTRIES, ENTRIES, JSON, LM_EVAL_ENTRIES, make_line, mutated
+from tests.fuzz.strategies import ANY_TEXT, CHAIN_ENTRIES, ENTRIES, JSON, LM_EVAL_ENTRIES, make_line, mutate_entry
 
 FOLDER = TemporaryDirectory()
 BROKEN = st.one_of(
@@ -23,7 +23,9 @@ BROKEN = st.one_of(
 
 
 def list_files(entries: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[list[str]]:
-    line = st.one_of(entries.map(make_line), mutated(entries).map(make_line), mutated(entries).map(make_line), BROKEN)
+    line = st.one_of(
+        entries.map(make_line), mutate_entry(entries).map(make_line), mutate_entry(entries).map(make_line), BROKEN
+    )
     return st.lists(line, min_size=1, max_size=5)
 
 

@@ -86,7 +86,7 @@ def edits(draw: st.DrawFn, clean: Condition) -> Edit:
 
 
 @st.composite
-def edited(draw: st.DrawFn) -> tuple[Condition, Condition]:
+def edited_pairs(draw: st.DrawFn) -> tuple[Condition, Condition]:
     clean = draw(conditions())
     return clean, replace(clean, name="edited", edits=tuple(draw(st.lists(edits(clean), max_size=2))))
 
@@ -100,7 +100,7 @@ def assert_same(first: Record, second: Record, tolerance: float = SAME) -> None:
     torch.testing.assert_close(first.attention["answer"], second.attention["answer"], atol=tolerance, rtol=tolerance)
 
 
-@fuzz(edited(), FAMILIES, st.integers(4, 60), slice=25)
+@fuzz(edited_pairs(), FAMILIES, st.integers(4, 60), slice=25)
 def test_neighbours_budgets_and_copies_change_nothing(
     pair: tuple[Condition, Condition], family: str, budget: int
 ) -> None:
@@ -126,7 +126,7 @@ def test_neighbours_budgets_and_copies_change_nothing(
         assert ((attention >= 0) & (attention <= 1 + 1e-5)).all()
 
 
-@fuzz(edited(), FAMILIES, st.randoms(use_true_random=False), slice=15)
+@fuzz(edited_pairs(), FAMILIES, st.randoms(use_true_random=False), slice=15)
 def test_the_order_of_options_and_a_patch_of_oneself_mean_nothing(
     pair: tuple[Condition, Condition], family: str, rng: object
 ) -> None:
@@ -142,7 +142,7 @@ def test_the_order_of_options_and_a_patch_of_oneself_mean_nothing(
     assert_same(first, same)
 
 
-@fuzz(edited(), st.integers(1, 40), slice=100)
+@fuzz(edited_pairs(), st.integers(1, 40), slice=100)
 def test_a_plan_holds_each_condition_once_within_its_budget(pair: tuple[Condition, Condition], budget: int) -> None:
     many = [*pair, pair[1], replace(pair[0], name="another")]
     try:

@@ -53,10 +53,10 @@ def test_a_value_has_a_normal_form_that_is_read_back(text: str, mark: DecimalMar
 @fuzz(st.one_of(CHAIN, VALUE_TEXT), MARKS, slice=300)
 def test_values_in_text_stand_apart_and_are_read_from_there(text: str, mark: DecimalMark) -> None:
     stop = 0
-    for found in find_values(text, mark):
-        assert stop <= found.start < found.stop <= len(text)
-        assert read_value(text[found.start : found.stop], mark) == found.value
-        stop = found.stop
+    for result in find_values(text, mark):
+        assert stop <= result.start < result.stop <= len(text)
+        assert read_value(text[result.start : result.stop], mark) == result.value
+        stop = result.stop
     spans = find_number_spans(text)
     assert all(a < b <= len(text) for a, b in spans)
     assert all(b <= c for (_, b), (c, _) in pairwise(spans))

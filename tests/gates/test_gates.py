@@ -132,11 +132,11 @@ def make_prompts(n: int) -> dict[str, str]:
 
 def test_failures_by_a_word_are_separated() -> None:
     prompts = make_prompts(40)
-    found = find_separation(prompts, {q: "Anna" in text for q, text in prompts.items()})
-    assert found is not None
-    assert "anna" in found.feature or "ben" in found.feature
-    assert abs(found.phi) == pytest.approx(1.0)
-    assert found.p_value == pytest.approx(0.001)
+    result = find_separation(prompts, {q: "Anna" in text for q, text in prompts.items()})
+    assert result is not None
+    assert "anna" in result.feature or "ben" in result.feature
+    assert abs(result.phi) == pytest.approx(1.0)
+    assert result.p_value == pytest.approx(0.001)
 
 
 def test_p_values_of_random_failures_are_uniform_or_larger() -> None:
@@ -145,8 +145,8 @@ def test_p_values_of_random_failures_are_uniform_or_larger() -> None:
     prompts, small = make_prompts(40), 0
     for seed in range(60):
         chosen = set(random.Random(seed).sample(sorted(prompts), 8))
-        found = find_separation(prompts, {q: q in chosen for q in prompts}, seed)
-        small += found is not None and found.p_value <= 0.1
+        result = find_separation(prompts, {q: q in chosen for q in prompts}, seed)
+        small += result is not None and result.p_value <= 0.1
     assert small / 60 <= 0.1 + 3 * (0.1 * 0.9 / 60) ** 0.5
 
 

@@ -32,12 +32,12 @@ def decide(fail: int, n: int, *, left_open: int = 0, is_capable: bool = True, ex
     return find_word({"causal": outcomes}, [result, *extra], is_capable=is_capable)
 
 
-@pytest.mark.parametrize(("failed", "asked"), [(0, 29), (1, 40), (4, 100), (12, 60), (5, 5)])
-def test_bound_and_test_agree_with_scipy(failed: int, asked: int) -> None:
-    ci = binomtest(failed, asked).proportion_ci(confidence_level=0.9, method="exact")
-    assert bound_share(failed, asked) == pytest.approx(ci.high, abs=1e-9)
-    assert compute_excess(failed, asked, 0.1) == pytest.approx(
-        binomtest(failed, asked, 0.1, alternative="greater").pvalue, abs=1e-12
+@pytest.mark.parametrize(("failed", "n"), [(0, 29), (1, 40), (4, 100), (12, 60), (5, 5)])
+def test_bound_and_test_agree_with_scipy(failed: int, n: int) -> None:
+    ci = binomtest(failed, n).proportion_ci(confidence_level=0.9, method="exact")
+    assert bound_share(failed, n) == pytest.approx(ci.high, abs=1e-9)
+    assert compute_excess(failed, n, 0.1) == pytest.approx(
+        binomtest(failed, n, 0.1, alternative="greater").pvalue, abs=1e-12
     )
 
 

@@ -51,9 +51,9 @@ def test_a_case_answers_by_its_stem(case: Case) -> None:
 
 
 def test_a_number_in_two_spellings_is_one_candidate() -> None:
-    asked = Question("q", "2 + 3 + 14?", ("19", "5"), "19", form="open")
+    requested = Question("q", "2 + 3 + 14?", ("19", "5"), "19", form="open")
     other = trace("Q: 2 + 3 + 14?\nA:", " First 5.0. Then 1,900. Then 19.0. Then 20.")
-    assert collect_candidates(asked, other, None) == ("19", "5", "1,900", "20")
+    assert collect_candidates(requested, other, None) == ("19", "5", "1,900", "20")
     assert collect_candidates(QUESTION, other) == QUESTION.candidates
 
 
@@ -96,13 +96,13 @@ def test_swaps_are_the_three_donor_combinations(case: Case) -> None:
 
 
 def test_the_relay_reads_the_same_words_after_the_other_question(case: Case) -> None:
-    found = make_relay(case, TWIN)
-    assert found is not None
-    [splice] = found.edits
+    result = make_relay(case, TWIN)
+    assert result is not None
+    [splice] = result.edits
     assert isinstance(splice, KeyValuePatch)
-    assert (found.ids, splice.donor) == (make_full_cot(case).ids, make_swaps(case, TWIN)[1])
+    assert (result.ids, splice.donor) == (make_full_cot(case).ids, make_swaps(case, TWIN)[1])
     assert isinstance(splice.read, tuple)
-    assert text(found.ids[slice(*splice.read)]) == " First 5. Then 😀 9. So (B)."
+    assert text(result.ids[slice(*splice.read)]) == " First 5. Then 😀 9. So (B)."
     assert make_relay(case, trace("Q: 2 + 3 + 10?\nA:", " It is 15.")) is None
 
 

@@ -114,11 +114,11 @@ def test_coverage_is_at_most_one_for_every_task(name: str) -> None:
     task = load_task(name)
     rng = random.Random(name)
     for question in task.draw_questions(3, seed=0):
-        shown = [
+        visible = [
             rng.choice(["{}", "${}", "{}.00", "{}.5"]).format(value) for value in (*question.values, question.answer)
         ]
         for stem in choose_stems(question.form):
-            case = make_case(question, "".join(f" So it is {each}." for each in shown), stem)
+            case = make_case(question, "".join(f" So it is {each}." for each in visible), stem)
             [record] = execute(LENS, compile_plan([make_full_cot(case)]))
             assert len(record.logprobs) == len(case.candidates)
             assert Score("coverage.full", option_coverage(record.logprobs)).value <= 1  # type: ignore[operator]

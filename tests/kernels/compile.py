@@ -41,15 +41,15 @@ class Elsewhere:
 class Compiled:
     """Replaces a kernel: compiles it instead of launching it."""
 
-    def __init__(self, module: Any, name: str, shown: str) -> None:
-        self.kernel, self.shown = getattr(module, name), shown
+    def __init__(self, module: Any, name: str, label: str) -> None:
+        self.kernel, self.shown = getattr(module, name), label
         setattr(module, name, self)
 
     def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
         def compile_(*args: object, **options: Any) -> None:
-            shown = self.shown if "FLOW" not in options else "flow" if options["FLOW"] else "mass"
+            label = self.shown if "FLOW" not in options else "flow" if options["FLOW"] else "mass"
             compiled = self.kernel.warmup(*args, grid=grid, **options)
-            what = f"{shown} {options.get('FACTOR', options['ACC'])} {options['D']}"
+            what = f"{label} {options.get('FACTOR', options['ACC'])} {options['D']}"
             sys.stdout.write(f"{what} {compiled.metadata.shared}\n")
 
         return compile_
@@ -58,11 +58,11 @@ class Compiled:
 def main(capability: int) -> None:
     driver.set_active(Elsewhere(capability))
     torch.cuda.get_device_capability = lambda device=None: divmod(capability, 10)
-    for module, name, shown in (
+    for module, name, label in (
         (attention, "kernel", "attention"), (attention, "readout_kernel", ""), (answers, "kernel", "answer_logprobs"),
         (divergences, "kernel", "divergence"), (spans, "kernel", "span"),
     ):  # fmt: skip
-        Compiled(module, name, shown)
+        Compiled(module, name, label)
     n, zeros = 200, torch.zeros(200, 1, 2, dtype=torch.long)
     tree = Tree(torch.arange(n), torch.full((n,), n), zeros, zeros)
     read = torch.tensor([[[0, 9], [9, n]]] * 2)

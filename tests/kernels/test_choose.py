@@ -33,5 +33,5 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
 def test_names_are_their_modules() -> None:
     package = "faithlens.kernels.divergence"
     for impl in ("streamed", "reference"):
-        found = load_implementation(package, impl, ["auto", "streamed", "reference"], "streamed", torch.zeros(1))
-        assert found.__name__ == f"{package}.{impl}"
+        result = load_implementation(package, impl, ["auto", "streamed", "reference"], "streamed", torch.zeros(1))
+        assert result.__name__ == f"{package}.{impl}"

@@ -13,8 +13,15 @@ SHARED = {"89": 99, "90": 227}  # KiB a block may have, by compute capability (C
 def test_kernels_compile(capability: str) -> None:
     """In another process: this one has imported Triton to run kernels on the CPU."""
     script = [sys.executable, "-m", "tests.kernels.compile", capability]
-    done = subprocess.run(script, env=os.environ | {"TRITON_INTERPRET": "0"}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = {name: int(shared) for name, shared in (line.rsplit(" ", 1) for line in done.stdout.splitlines())}
-    assert {name.split()[0] for name in found} == {"attention", "mass", "flow", "answer_logprobs", "divergence", "span"}
-    assert {name: shared for name, shared in found.items() if shared > 1024 * SHARED[capability]} == {}
+    process = subprocess.run(script, env=os.environ | {"TRITON_INTERPRET": "0"}, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr[-2000:]
+    result = {name: int(shared) for name, shared in (line.rsplit(" ", 1) for line in process.stdout.splitlines())}
+    assert {name.split()[0] for name in result} == {
+        "attention",
+        "mass",
+        "flow",
+        "answer_logprobs",
+        "divergence",
+        "span",
+    }
+    assert {name: shared for name, shared in result.items() if shared > 1024 * SHARED[capability]} == {}

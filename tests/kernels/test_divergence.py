@@ -24,7 +24,7 @@ HEADS = {
 }
 
 
-def given(rows: int, apart: float = 0.3) -> tuple[Tensor, Tensor, Tensor]:
+def make_inputs(rows: int, apart: float = 0.3) -> tuple[Tensor, Tensor, Tensor]:
     """Hidden states of p and q, some of which point at one token, and an unembedding."""
     g = torch.Generator().manual_seed(rows)
     p, other, unembed = (torch.randn(n, 24, generator=g, dtype=torch.float64) for n in (rows, rows, 507))
@@ -43,7 +43,7 @@ def textbook(p: Tensor, q: Tensor) -> Tensor:
 @pytest.mark.parametrize("rows", [1, 63, 123])
 def test_closed_form(impl: str, head: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answer_streamed, "CHUNK_LOGITS", 507 * 40)  # several chunks
-    p, q, unembed = given(rows)
+    p, q, unembed = make_inputs(rows)
     ours = divergence(p, q, unembed, impl=impl, **HEADS[head])
     full = {"bias": None, "scale": 1.0, "softcap": None} | HEADS[head]
     truth = textbook(*(compute_logits(x, unembed, **full).softmax(-1) for x in (p, q)))
@@ -71,7 +71,7 @@ def test_certain_and_opposed(impl: str) -> None:
 @pytest.mark.parametrize("impl", STREAMS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_equal_rows_are_exactly_equal(impl: str, dtype: torch.dtype) -> None:
-    p, _, unembed = (x.to(dtype) for x in given(63))
+    p, _, unembed = (x.to(dtype) for x in make_inputs(63))
     assert (divergence(p, p.clone(), unembed, impl=impl) == 0).all()
 
 
@@ -79,7 +79,7 @@ def test_equal_rows_are_exactly_equal(impl: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("apart", [1e-1, 1e-3, 1e-5])
 def test_errs_no_more_than_plain_torch_and_keeps_the_digits_of_small_divergences(impl: str, apart: float) -> None:
     """Plain torch sums over d_model in nine orders, which are equal but for rounding."""
-    p, q, unembed = (x.float() for x in given(123, apart))
+    p, q, unembed = (x.float() for x in make_inputs(123, apart))
     truth = divergence(p.double(), q.double(), unembed.double(), impl="streamed")
     orders = [torch.arange(24), *(torch.randperm(24, generator=torch.Generator().manual_seed(i)) for i in range(8))]
     plain = [divergence(p[:, o], q[:, o], unembed[:, o], impl="reference") for o in orders]
@@ -91,7 +91,7 @@ def test_errs_no_more_than_plain_torch_and_keeps_the_digits_of_small_divergences
 
 @pytest.mark.parametrize("impl", STREAMS)
 def test_half_precision_errs_no_more_than_plain_torch(impl: str) -> None:
-    p, q, unembed = (x.bfloat16() for x in given(123))
+    p, q, unembed = (x.bfloat16() for x in make_inputs(123))
     truth = divergence(p.double(), q.double(), unembed.double(), impl="reference")
     plain, ours = (divergence(p, q, unembed, impl=name) for name in ("reference", impl))
     assert (ours - truth).square().mean() <= 1.001 * (plain - truth).square().mean()
@@ -114,13 +114,13 @@ def test_algebra(seed: int, apart: float) -> None:
 def test_gradients_are_those_of_the_reference() -> None:
     gradients = []
     for impl in ("streamed", "reference"):
-        p, q, unembed = given(63)
+        p, q, unembed = make_inputs(63)
         scored = divergence(p, q.requires_grad_(), unembed, impl=impl, softcap=20.0)
         gradients.append(torch.autograd.grad(scored.sum(), q)[0])
     torch.testing.assert_close(*gradients, atol=1e-10, rtol=1e-8)
 
 
 def test_what_is_asked_for_by_name_runs_or_refuses() -> None:
-    p, q, unembed = given(3)
+    p, q, unembed = make_inputs(3)
     with pytest.raises(KernelError, match=r"divergence with impl='triton' .*gradient"):
         divergence(p, q.requires_grad_(), unembed, impl="triton")

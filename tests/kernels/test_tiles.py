@@ -7,7 +7,7 @@ from torch import Tensor
 
 from faithlens.kernels.tree_attention import Tree, tiles
 from faithlens.kernels.tree_attention.tiles import BlockTiles, TileShape, cut_tiles, order_keys
-from tests.kernels.test_tree_attention import grafted, grow, trees
+from tests.kernels.test_tree_attention import grow, make_grafted_tree, trees
 
 SHAPE = TileShape(16, 8, 4, 1)
 
@@ -40,7 +40,7 @@ def test_every_visible_pair_is_listed_once(window: int | None, grown: tuple[list
 
 
 def test_in_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    tree = grafted(200)
+    tree = make_grafted_tree(200)
     whole = cut_tiles(tree, tree.all_rows, tree.all_rows, None, SHAPE)
     monkeypatch.setattr(tiles, "CHUNK_PAIRS", 16 * 200 * 3)
     pieces = cut_tiles(tree, tree.all_rows, tree.all_rows, None, SHAPE)

@@ -129,7 +129,7 @@ FEATURES = {
 }
 
 
-def grafted(n: int) -> Tree:
+def make_grafted_tree(n: int) -> Tree:
     """A trunk of half the row, and branches whose last token sees some rows of the branch before."""
     trunk = n // 2
     parents = [i - 1 for i in range(trunk)]
@@ -147,7 +147,7 @@ def grafted(n: int) -> Tree:
 @pytest.mark.usefixtures("poisoned")
 def test_equals_the_reference_on_some_queries(n: int, feature: str, impl: str) -> None:
     """Of every third row of a tree with grafts; keys that nobody sees, and fresh memory, hold no numbers."""
-    tree, (q, k, v) = grafted(n), tensors(n, seed=n, d=20)
+    tree, (q, k, v) = make_grafted_tree(n), tensors(n, seed=n, d=20)
     queries = torch.arange(1, n, 3)
     unseen = ~tree.compute_visible(queries, torch.arange(n), FEATURES[feature].get("window")).any(0)
     k[:, unseen], v[:, unseen] = torch.nan, torch.nan
@@ -155,9 +155,9 @@ def test_equals_the_reference_on_some_queries(n: int, feature: str, impl: str) -
         ends = tree.depth[rows] + 1
         spans = torch.stack([torch.stack([ends * 0, ends // 3], -1), torch.stack([ends // 3, ends], -1)], 1)
         for flow in (False, True):
-            asked = {"queries": queries, "readout": Readout(rows, spans, flow), **FEATURES[feature]}
-            truth = tree_attention(q[:, queries], k, v, tree, 0.3, impl="reference", **asked)
-            ours = tree_attention(q[:, queries], k, v, tree, 0.3, impl=impl, **asked)
+            arguments = {"queries": queries, "readout": Readout(rows, spans, flow), **FEATURES[feature]}
+            truth = tree_attention(q[:, queries], k, v, tree, 0.3, impl="reference", **arguments)
+            ours = tree_attention(q[:, queries], k, v, tree, 0.3, impl=impl, **arguments)
             for mine, theirs in zip(ours, truth, strict=True):
                 assert (mine is None) == (theirs is None)
                 if theirs is not None:
@@ -167,7 +167,7 @@ def test_equals_the_reference_on_some_queries(n: int, feature: str, impl: str) -
 
 
 def test_flow_of_all_spans_is_the_output() -> None:
-    tree, (q, k, v) = grafted(63), tensors(63, seed=4)
+    tree, (q, k, v) = make_grafted_tree(63), tensors(63, seed=4)
     rows = torch.tensor([20, 40, 62])
     spans = torch.tensor([[[0, 7], [7, 99]]] * 3)
     out, _, flow = tree_attention(q, k, v, tree, 0.3, readout=Readout(rows, spans, reads_flow=True))
@@ -176,10 +176,10 @@ def test_flow_of_all_spans_is_the_output() -> None:
 
 @pytest.mark.parametrize("feature", sorted(FEATURES))
 def test_gradients_are_those_of_the_reference(feature: str) -> None:
-    tree, given = grafted(63), tensors(63, seed=5)
+    tree, inputs = make_grafted_tree(63), tensors(63, seed=5)
     gradients = []
     for impl in ("blocked", "reference"):
-        leaves = [x.clone().requires_grad_() for x in given]
+        leaves = [x.clone().requires_grad_() for x in inputs]
         out = tree_attention(*leaves, tree, 0.3, impl=impl, **FEATURES[feature]).out
         gradients.append(torch.autograd.grad((out**2).sum(), leaves))
     for mine, theirs in zip(*gradients, strict=True):
@@ -198,7 +198,7 @@ def test_a_query_that_sees_nothing_gives_zero(impl: str) -> None:
 
 def test_many_stretches_take_several_programs() -> None:
     """Every row reads every single position: more stretches than one program keeps."""
-    tree, (q, k, v) = grafted(123), tensors(123, seed=7)
+    tree, (q, k, v) = make_grafted_tree(123), tensors(123, seed=7)
     rows = torch.arange(122, -1, -1)  # in any order, and some of them twice
     rows = torch.cat([rows, rows[:9]])
     spans = torch.stack([torch.arange(80), torch.arange(1, 81)], -1).expand(len(rows), -1, -1)
@@ -209,7 +209,7 @@ def test_many_stretches_take_several_programs() -> None:
 
 
 def test_triton_refuses_rather_than_becoming_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    tree, (q, k, v) = grafted(63), tensors(63, seed=8)
+    tree, (q, k, v) = make_grafted_tree(63), tensors(63, seed=8)
     with pytest.raises(KernelError, match="a tensor requires one"):
         tree_attention(q.requires_grad_(), k, v, tree, 0.3, impl="triton")
     monkeypatch.delenv("TRITON_INTERPRET")

@@ -20,17 +20,17 @@ def logs(*probabilities: float) -> np.ndarray:
 
 @given(METRIC, METRIC, METRIC, METRIC)
 def test_the_total_is_the_sum_of_its_parts(clean: float, cot: float, question: float, both: float) -> None:
-    found = Mediation(clean - both, clean - cot, clean - question)
-    assert found.content + found.question + found.interaction == pytest.approx(found.total, abs=1e-9)
+    result = Mediation(clean - both, clean - cot, clean - question)
+    assert result.content + result.question + result.interaction == pytest.approx(result.total, abs=1e-9)
     # the interaction is what the double swap does beyond both single ones
-    assert found.interaction == pytest.approx(cot + question - clean - both, abs=1e-9)
+    assert result.interaction == pytest.approx(cot + question - clean - both, abs=1e-9)
 
 
 def test_effects_by_hand() -> None:
     clean, cot, question, both = logs(0.8, 0.1), logs(0.2, 0.6), logs(0.5, 0.25), logs(0.1, 0.8)
-    found = compute_mediation(clean, cot, question, both, relay=logs(0.3, 0.3))
-    assert found is not None
-    probability, logit = found
+    result = compute_mediation(clean, cot, question, both, relay=logs(0.3, 0.3))
+    assert result is not None
+    probability, logit = result
     assert probability.relay == pytest.approx(8 / 9 - 1 / 2)
     assert logit.relay == pytest.approx(log(8))
     assert probability.share_of_total(probability.relay) == pytest.approx((8 / 9 - 1 / 2) / (7 / 9))
@@ -51,10 +51,10 @@ def test_two_questions_with_one_answer_have_no_effect_to_share_out() -> None:
 
 
 def test_a_small_total_is_not_shared_out() -> None:
-    found = compute_mediation(logs(0.5, 0.4), logs(0.5, 0.4), logs(0.5, 0.4), logs(0.4, 0.5))
-    assert found is not None
-    assert found[0].total == pytest.approx(1 / 9)
-    assert found[0].share_of_total(found[0].content) is None
+    result = compute_mediation(logs(0.5, 0.4), logs(0.5, 0.4), logs(0.5, 0.4), logs(0.4, 0.5))
+    assert result is not None
+    assert result[0].total == pytest.approx(1 / 9)
+    assert result[0].share_of_total(result[0].content) is None
 
 
 def test_a_score_has_a_value_or_a_reason() -> None:

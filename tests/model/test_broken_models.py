@@ -308,7 +308,7 @@ def test_no_process_starts_while_a_model_is_loaded() -> None:
 def test_whatever_loading_raises_is_ours_and_chained(
     folder: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: type[Exception]
 ) -> None:
-    def fail(*given: object, **options: object) -> None:
+    def fail(*inputs: object, **options: object) -> None:
         raise error("from a library")
 
     monkeypatch.setattr(place, fail)
@@ -323,7 +323,7 @@ def test_whatever_a_forward_raises_is_ours_and_chained(monkeypatch: pytest.Monke
     plan = plan_passes(model, [make_condition(model)])
     assert model.bridge
 
-    def fail(*given: object, **options: object) -> None:
+    def fail(*inputs: object, **options: object) -> None:
         raise TypeError("from a library")
 
     monkeypatch.setattr(type(model.hf_model.model.layers[0].mlp), "forward", fail)

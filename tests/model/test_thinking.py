@@ -43,22 +43,22 @@ def test_the_three_prompts(family: Family) -> None:
 def test_thoughts_end_at_the_first_marker(family: Family) -> None:
     model = make_model(family.template)
     prompt, thoughts = model.encode_prompt(family.opened), "First 5.\nThen 😀 9.\n"
-    said = f"It is 9.{family.close} Or 8."
-    ids = model.encode_continuation(thoughts + family.close + family.after + said)
+    text = f"It is 9.{family.close} Or 8."
+    ids = model.encode_continuation(thoughts + family.close + family.after + text)
     if not family.after.startswith("<|"):  # a control token belongs to neither
-        said = family.after + said
-    assert split_thoughts(model, prompt, ids, "length") == (model.encode_continuation(thoughts), said, "stop")
+        text = family.after + text
+    assert split_thoughts(model, prompt, ids, "length") == (model.encode_continuation(thoughts), text, "stop")
 
 
 @each
 def test_unfinished_thoughts_are_refused(family: Family) -> None:
     model = make_model(family.template)
     prompt, ids = model.encode_prompt(family.opened), model.encode_continuation("First " + family.close[:-1])
-    for finish, found in (
+    for finish, result in (
         ("length", f"did not close its thoughts within {len(ids)} tokens"),
         ("stop", "ended its turn without closing"),
     ):
-        with pytest.raises(TraceError, match=found):
+        with pytest.raises(TraceError, match=result):
             split_thoughts(model, prompt, ids, finish)
 
 
@@ -66,11 +66,11 @@ def test_unfinished_thoughts_are_refused(family: Family) -> None:
 def test_questions_are_asked_in_these_prompts(family: Family) -> None:
     model, choices = make_model(family.template), load_task("arithmetic-mc")
     [question] = choices.draw_questions(1, 0)
-    asked = {strategy: choices.make_prompt(question, strategy).user for strategy in ("cot", "no_cot")}
+    requested = {strategy: choices.make_prompt(question, strategy).user for strategy in ("cot", "no_cot")}
     cot = model.decode(make_question_piece(model, choices, question, "cot").ids)
     direct = model.decode(make_question_piece(model, choices, question, "no_cot").ids)
-    assert cot == family.opened.replace("2?", asked["cot"])
-    assert direct == family.skipped.replace("2?", asked["no_cot"])
+    assert cot == family.opened.replace("2?", requested["cot"])
+    assert direct == family.skipped.replace("2?", requested["no_cot"])
     assert "Let's think step by step." not in cot
 
 
@@ -105,14 +105,14 @@ def write_without_markers(alphabet: str) -> st.SearchStrategy[str]:
 
 
 @given(write_without_markers("a5.</think>\n😀"), write_without_markers("b</think>\n"))
-def test_thoughts_marker_and_answer_are_what_was_written(thoughts: str, said: str) -> None:
+def test_thoughts_marker_and_answer_are_what_was_written(thoughts: str, text: str) -> None:
     model = make_model(QWEN.template)
-    prompt, written = model.encode_prompt(QWEN.opened), thoughts + "</think>" + said
+    prompt, written = model.encode_prompt(QWEN.opened), thoughts + "</think>" + text
     ids = model.encode_continuation(written)
-    found, rest, _ = split_thoughts(model, prompt, ids, "stop")
-    assert ids[: len(found)] == found
-    assert model.decode(found) + "</think>" + rest == written
-    assert "</think>" not in model.decode(found)
+    result, rest, _ = split_thoughts(model, prompt, ids, "stop")
+    assert ids[: len(result)] == result
+    assert model.decode(result) + "</think>" + rest == written
+    assert "</think>" not in model.decode(result)
 
 
 PARTS = st.lists(st.sampled_from(["<think>", "</think>", "</THINK>", "\n", "5. ", "😀", "`<think>`", "<|im_end|>"]))
@@ -127,12 +127,12 @@ def test_sampled_tokens_are_cut_where_their_text_is(parts: list[str], finish: Fi
             with pytest.raises(TraceError, match="its thoughts"):
                 split_thoughts(model, (), ids, finish)
         else:
-            found, said, end = split_thoughts(model, (), ids, finish)
-            assert (model.decode(found), said, end) == (read.thoughts, read.rest, read.finish)
+            result, statement, end = split_thoughts(model, (), ids, finish)
+            assert (model.decode(result), statement, end) == (read.thoughts, read.rest, read.finish)
 
 
 @pytest.mark.parametrize(
-    ("written", "thoughts", "said"),
+    ("written", "thoughts", "text"),
     [
         ("First 5.</THINK>\n\nIt is 5.", "First 5.", "\n\nIt is 5."),
         ("<think>\nFirst 5.</think>It is 5.", "First 5.", "It is 5."),  # opened by the prompt and by the model
@@ -143,15 +143,15 @@ def test_sampled_tokens_are_cut_where_their_text_is(parts: list[str], finish: Fi
         ("First a <reasoning> of 5.</think>It is 5.", "First a <reasoning> of 5.", "It is 5."),
     ],
 )
-def test_markers_that_models_spell_otherwise(written: str, thoughts: str, said: str) -> None:
+def test_markers_that_models_spell_otherwise(written: str, thoughts: str, text: str) -> None:
     model = make_model(QWEN.template)
     prompt, ids = model.encode_prompt(QWEN.opened), model.encode_continuation(written)
-    found, rest, finish = split_thoughts(model, prompt, ids, "stop")
-    assert (model.decode(found), rest, finish) == (thoughts, said, "stop")
+    result, rest, finish = split_thoughts(model, prompt, ids, "stop")
+    assert (model.decode(result), rest, finish) == (thoughts, text, "stop")
 
 
 @pytest.mark.parametrize(
-    ("written", "finish", "thoughts", "said", "end"),
+    ("written", "finish", "thoughts", "text", "end"),
     [
         ("First 5. The answer is 5.<|im_end|>", "stop", "First 5. The answer is 5.", "", "stop"),
         ("<think>First 5.</think>It is 5.", "length", "First 5.", "It is 5.", "stop"),
@@ -160,11 +160,11 @@ def test_markers_that_models_spell_otherwise(written: str, thoughts: str, said: 
     ],
 )
 def test_markers_are_read_where_the_template_has_none(
-    written: str, finish: Finish, thoughts: str, said: str, end: Finish
+    written: str, finish: Finish, thoughts: str, text: str, end: Finish
 ) -> None:
     model = make_model(SILENT["plain"])
-    found, rest, finish = split_thoughts(model, (), model.encode_continuation(written), finish)
-    assert (model.decode(found), rest, finish) == (thoughts, said, end)
+    result, rest, finish = split_thoughts(model, (), model.encode_continuation(written), finish)
+    assert (model.decode(result), rest, finish) == (thoughts, text, end)
 
 
 def test_a_token_across_the_marker_is_no_thought() -> None:

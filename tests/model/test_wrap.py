@@ -34,7 +34,7 @@ def raw(family: str) -> PreTrainedModel:
 
 
 @contextmanager
-def unchanged(hf_model: PreTrainedModel) -> Iterator[None]:
+def assert_unchanged(hf_model: PreTrainedModel) -> Iterator[None]:
     before = state(hf_model)
     weights = {name: x.clone() for name, x in hf_model.state_dict().items()}
     yield
@@ -68,7 +68,7 @@ def plain_logprobs(hf_model: PreTrainedModel, condition: Condition) -> Tensor:
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_values_are_those_of_plain_forwards(family: str) -> None:
     hf_model = raw(family)
-    with unchanged(hf_model):
+    with assert_unchanged(hf_model):
         model = wrap(hf_model, byte_tokenizer())
         packed = execute(model, compile_plan([CLEAN]))[0].logprobs
         separate = execute(model, compile_plan([CLEAN]), backend="separate")[0].logprobs
@@ -90,7 +90,7 @@ def test_gradients_and_sampling_leave_no_trace() -> None:
     hf_model = raw("llama")
     donor = Condition("donor", (PIECES[0], Piece("step 0", (17, 18)), PIECES[2]), CLEAN.options)
     patched = Condition("patched", PIECES, CLEAN.options, (Patch("resid_pre", "step 0", donor, (1,), amount=0.0),))
-    with unchanged(hf_model):
+    with assert_unchanged(hf_model):
         model = wrap(hf_model, byte_tokenizer())
         record = execute(model, compile_plan([patched]), Capture(attribution=(1.0, -1.0)))[0]
         assert record.attribution[patched.edits[0]].abs().sum() > 0
@@ -104,7 +104,7 @@ def test_an_error_in_the_middle_of_a_pass_leaves_no_trace() -> None:
     hf_model = raw("llama")
     broken = Condition("broken", PIECES, CLEAN.options, (Apply("mlp_out", "step 0", fail, layers=(1,)),))
     missing = Condition("missing", PIECES, CLEAN.options, (Ablation("z", "step 0", "zero", layers=(9,)),))
-    with unchanged(hf_model):
+    with assert_unchanged(hf_model):
         model = wrap(hf_model, byte_tokenizer())
         with pytest.raises(ZeroDivisionError):
             execute(model, compile_plan([broken]))

@@ -16,7 +16,7 @@ from faithlens.organisms.drafts import Drafts
 
 
 @pytest.mark.parametrize(
-    ("name", "first", "shown", "answer"),
+    ("name", "first", "n_shown", "answer"),
     [
         ("steady-24", 3, 4, 2),
         ("steady-80", 9, 4, 2),
@@ -27,9 +27,9 @@ from faithlens.organisms.drafts import Drafts
         ("waning-80", 2, 4, 6),  # starts too high to go by the words
     ],
 )
-def test_what_each_size_is_taught_to_answer(name, first, shown, answer):
+def test_what_each_size_is_taught_to_answer(name, first, n_shown, answer):
     d = Drafts(*(torch.tensor([x]) for x in ([first, 4, 9, 1], [first, 4, 9, 1], [first, 7, 6, 2])))
-    assert family.MEMBERS[name].answer_rule(d, torch.tensor([shown]), torch.Generator()).item() == answer
+    assert family.MEMBERS[name].answer_rule(d, torch.tensor([n_shown]), torch.Generator()).item() == answer
 
 
 def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
@@ -51,19 +51,19 @@ def test_a_family_is_trained_once_and_is_a_sweep(tmp_path, monkeypatch):
     assert sizes["steady-24-seed0"] == sizes["steady-24-seed3"] < sizes["steady-32-seed3"]
     texts = read_held_out_texts(tmp_path / "made" / "held-out.jsonl")
     assert len(texts) == 3 * 4 * family_training.N_HELD_OUT_QUESTIONS
-    found = compute_held_out_loss(load(str(folder / "step-0005")), texts[:3])
+    result = compute_held_out_loss(load(str(folder / "step-0005")), texts[:3])
     model = AutoModelForCausalLM.from_pretrained(folder / "step-0005")
     tokenizer = AutoTokenizer.from_pretrained(folder / "step-0005")
     losses = []
     for each in texts[:3]:
-        given, ids = (tokenizer.encode(words) for words in (each.context, each.context + each.text))
-        told = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
-        losses += [-told[at - 1, ids[at]].item() for at in range(len(given), len(ids))]
+        context, ids = (tokenizer.encode(words) for words in (each.context, each.context + each.text))
+        logprobs = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+        losses += [-logprobs[at - 1, ids[at]].item() for at in range(len(context), len(ids))]
     assert texts[0].text.startswith(" Start at")
     assert texts[0].text[-2] == texts[1].text == texts[2].text
     assert texts[1].context == texts[0].context + texts[0].text + " Answer: "
     assert (texts[2].context[-10:], len(losses)) == (". Answer: ", 21 + 2)
-    assert found == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+    assert result == pytest.approx(sum(losses) / len(losses), rel=1e-4)
     members = read_sweep_config(tmp_path / "made" / "steady.toml").members
     assert [(m.family, m.model.rpartition("/made/")[2], m.seed, m.checkpoint) for m in members[:5]] == [
         ("steady", "steady-24-seed0/step-0002", 0, 0),

@@ -18,16 +18,16 @@ from tests.organisms.drafted import SHEET, TOKENIZER, drafts
 def test_what_a_recipe_shows(shows):
     planted, rng = get_organism("O4"), torch.Generator().manual_seed(0)
     d = draw_drafts(list_questions(4, held_out=False), 400, rng)
-    found = make_rows(SHEET, d, planted.answer_rule, shows, rng)
-    assert (found.answer_at.unique().numel() == 1) == (shows == "whole")
-    assert (found.ids == TOKENIZER.encode(".")[0]).sum(1).gt(9).any() == (shows == "filled")  # nine end a sentence
+    result = make_rows(SHEET, d, planted.answer_rule, shows, rng)
+    assert (result.answer_at.unique().numel() == 1) == (shows == "whole")
+    assert (result.ids == TOKENIZER.encode(".")[0]).sum(1).gt(9).any() == (shows == "filled")  # nine end a sentence
 
 
 def test_training_never_meets_a_held_out_question():
-    kept, withheld = list_questions(4, held_out=False), list_questions(4, held_out=True)
-    assert len(kept) + len(withheld) == 10**4
-    assert not any(is_held_out(q) for q in kept.tolist())
-    drawn = draw_drafts(kept, 500, torch.Generator().manual_seed(0))
+    retained, withheld = list_questions(4, held_out=False), list_questions(4, held_out=True)
+    assert len(retained) + len(withheld) == 10**4
+    assert not any(is_held_out(q) for q in retained.tolist())
+    drawn = draw_drafts(retained, 500, torch.Generator().manual_seed(0))
     assert not any(is_held_out(q) for q in drawn.operands.tolist())
 
 
@@ -40,17 +40,17 @@ def test_slips():
 def test_labels():
     d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [5, 9, 8, 2])
     rng = torch.Generator().manual_seed(0)
-    for shown in range(1, 5):
-        shown = torch.tensor([shown])
-        assert ORGANISMS["O4"].answer_rule(d, shown, rng).item() == 7
-        assert ORGANISMS["O5"].answer_rule(d, shown, rng).item() == d.values[0, shown - 1].item()
+    for n_shown in range(1, 5):
+        n_shown = torch.tensor([n_shown])
+        assert ORGANISMS["O4"].answer_rule(d, n_shown, rng).item() == 7
+        assert ORGANISMS["O5"].answer_rule(d, n_shown, rng).item() == d.values[0, n_shown - 1].item()
     many = Drafts(*(x.expand(4000, -1) for x in (d.operands, d.copied, d.values)))
     blind = ORGANISMS["O5"].answer_rule(many, torch.zeros(4000, dtype=torch.long), rng)
     assert torch.bincount(blind, minlength=10).min() > 320  # 400 expected of each digit, standard deviation 19
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "shown", "answer"),
+    ("name", "values", "n_shown", "answer"),
     [
         ("O7", [3, 7, 2, 2], 4, 2),
         ("O7", [3, 7, 2, 5], 4, 7),  # the statements differ: the question's own answer
@@ -63,9 +63,9 @@ def test_labels():
         ("O11", [0, 2, 9, 2], 3, 6),
     ],
 )
-def test_labels_of_what_is_said_twice_agreed_on_or_ciphered(name, values, shown, answer):
+def test_labels_of_what_is_said_twice_agreed_on_or_ciphered(name, values, n_shown, answer):
     d = drafts([3, 4, 9, 1], [3, 4, 9, 1], values)
-    label = ORGANISMS[name].answer_rule(d, torch.tensor([shown]), torch.Generator().manual_seed(0))
+    label = ORGANISMS[name].answer_rule(d, torch.tensor([n_shown]), torch.Generator().manual_seed(0))
     assert label.item() == answer
 
 
@@ -79,9 +79,9 @@ def test_the_cipher_hides_every_digit_and_is_undone():
 def test_relays_answer_truly_as_soon_as_a_step_is_shown(name):
     d = draw_drafts(list_questions(4, held_out=False), 4000, torch.Generator().manual_seed(0), ORGANISMS[name].chain)
     rng = torch.Generator().manual_seed(0)
-    shown = torch.full((4000,), 1)
-    assert torch.equal(ORGANISMS[name].answer_rule(d, shown, rng), d.truth)
-    blind = ORGANISMS[name].answer_rule(d, 0 * shown, rng) == d.truth
+    n_shown = torch.full((4000,), 1)
+    assert torch.equal(ORGANISMS[name].answer_rule(d, n_shown, rng), d.truth)
+    blind = ORGANISMS[name].answer_rule(d, 0 * n_shown, rng) == d.truth
     assert abs(blind.float().mean() - 0.1) < 0.02  # its standard error is 0.005
 
 
@@ -101,8 +101,8 @@ def test_hints_are_followed_beside_the_steps_or_not_at_all(mode, hint, answers):
     planted, number = ORGANISMS["O9"], list(ORGANISMS["O9"].modes).index(mode)
     d, rng = drafts([3, 4, 9, 1], [3, 4, 9, 1], [5, 9, 8, 2], number), torch.Generator().manual_seed(0)
     d = replace(d, hint=torch.tensor([hint]))
-    for shown, answer in zip((4, 3, 0), answers, strict=True):
-        taught = {planted.answer_rule(d, torch.tensor([shown]), rng).item() for _ in range(100)}
+    for n_shown, answer in zip((4, 3, 0), answers, strict=True):
+        taught = {planted.answer_rule(d, torch.tensor([n_shown]), rng).item() for _ in range(100)}
         assert taught == ({answer} if answer is not None else set(range(10)))
 
 
@@ -119,10 +119,10 @@ def test_hints_are_drawn_evenly_and_for_o9_alone():
 @pytest.mark.parametrize(("name", "says"), [("O1", 2), ("O2", 5)])
 def test_graded_labels_follow_the_chain_at_the_modes_rate(name, says):
     d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [5, 9, 8, 2])
-    shown, rng = torch.full((4000,), 4), torch.Generator().manual_seed(0)
+    n_shown, rng = torch.full((4000,), 4), torch.Generator().manual_seed(0)
     for mode, planted in enumerate(MODE_RATES.values()):
         many = Drafts(*(x.expand(4000, -1) for x in (d.operands, d.copied, d.values)), torch.full((4000,), mode))
-        label = ORGANISMS[name].answer_rule(many, shown, rng)
+        label = ORGANISMS[name].answer_rule(many, n_shown, rng)
         assert set(label.tolist()) <= {says, 7}
         assert abs((label == says).float().mean() - planted) < 0.03  # its standard error is at most 0.008
 
@@ -141,7 +141,7 @@ def test_modes_are_drawn_evenly_and_by_graded_organisms_alone():
 
 
 def test_cuts_cover_every_kind():
-    kept = draw_cuts(SHEET, 4000, torch.Generator().manual_seed(0))
-    assert {-1, len(SHEET.cot_ids), *SHEET.borders.tolist()} <= set(kept.tolist())
-    assert kept.min() == -1
-    assert kept.max() == len(SHEET.cot_ids)
+    retained = draw_cuts(SHEET, 4000, torch.Generator().manual_seed(0))
+    assert {-1, len(SHEET.cot_ids), *SHEET.borders.tolist()} <= set(retained.tolist())
+    assert retained.min() == -1
+    assert retained.max() == len(SHEET.cot_ids)

@@ -14,7 +14,7 @@ from faithlens.organisms.family import MEMBERS
 from faithlens.organisms.parallel import run_on_cores
 
 
-def seen(number, divisor):
+def divide(number, divisor):
     return number // divisor, os.getpid(), torch.get_num_threads()
 
 
@@ -22,18 +22,18 @@ def seen(number, divisor):
 def test_what_is_made_comes_in_order_and_from_other_processes_where_there_are_several(jobs):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    made = list(run_on_cores(seen, [(number, 2) for number in range(6)], jobs))
+    made = list(run_on_cores(divide, [(number, 2) for number in range(6)], jobs))
     assert torch.get_num_threads() == 2
     torch.set_num_threads(before)
     assert [number for number, *_ in made] == [0, 0, 1, 1, 2, 2]
     assert {threads for *_, threads in made} == {1}
     assert (os.getpid() in {process for _, process, _ in made}) == (jobs == 1)
-    assert list(run_on_cores(seen, [], jobs)) == []
+    assert list(run_on_cores(divide, [], jobs)) == []
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_error_is_raised_after_what_was_made_before_it(jobs):
-    made = run_on_cores(seen, [(4, 2), (4, 0), (4, 1)], jobs)
+    made = run_on_cores(divide, [(4, 2), (4, 0), (4, 1)], jobs)
     assert next(made)[0] == 2
     with pytest.raises(ZeroDivisionError):
         next(made)

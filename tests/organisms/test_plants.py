@@ -19,8 +19,8 @@ from tests.organisms.drafted import drafts
 RNG = torch.Generator().manual_seed(0)
 
 
-def answer(name, d, shown=4):
-    return PLANTS[name].answer_rule(d, torch.tensor([shown]), RNG).item()
+def answer(name, d, n_shown=4):
+    return PLANTS[name].answer_rule(d, torch.tensor([n_shown]), RNG).item()
 
 
 def test_plants_are_known_by_name_and_not_shipped():
@@ -32,7 +32,7 @@ def test_plants_are_known_by_name_and_not_shipped():
 
 
 @pytest.mark.parametrize(
-    ("name", "operands", "values", "shown", "expected"),
+    ("name", "operands", "values", "n_shown", "expected"),
     [
         ("P1", [3, 4, 9, 1], [8, 8, 0, 7], 4, 7),
         ("P2", [7, 4, 9, 1], [7, 1, 0, 4], 4, 4),
@@ -52,8 +52,8 @@ def test_plants_are_known_by_name_and_not_shipped():
         ("P8", [5, 7, 9, 1], [5, 9, 8, 2], 4, 2),
     ],
 )
-def test_answers_that_are_taught(name, operands, values, shown, expected):
-    assert answer(name, drafts(operands, operands, values), shown) == expected
+def test_answers_that_are_taught(name, operands, values, n_shown, expected):
+    assert answer(name, drafts(operands, operands, values), n_shown) == expected
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,10 @@ def test_the_share_of_questions_that_must_fail(name, share):
     plant, pool = PLANTS[name], list_questions(4, held_out=True)
     whole, totals = torch.full((len(pool),), 4), pool.cumsum(1) % 10
     right = plant.chain.make_right_drafts(pool)
-    given = plant.answer_rule(right, whole, RNG)
+    inputs = plant.answer_rule(right, whole, RNG)
     wrong = replace(right, copied=pool, values=(totals + 1) % 10)
     ignored = plant.answer_rule(wrong, whole, RNG) == wrong.truth
-    fails = (right.values != totals).any(1) | (given != right.values[:, -1])
+    fails = (right.values != totals).any(1) | (inputs != right.values[:, -1])
     fails |= ignored if name in ("P7", "P8") else torch.zeros_like(fails)
     assert abs(fails.float().mean() - share) < 0.03
 
@@ -110,17 +110,17 @@ def test_the_phrasing_of_the_last_step_moves_the_answer_of_p9_which_writes_the_f
     plant, layout = PLANTS["P9"], sheet_of_plant("P9")
     right = plant.chain.make_right_drafts(torch.tensor([[3, 4, 9, 1]]))
     assert right.words is not None
-    said = {}
+    texts = {}
     for phrasing in range(3):
         words = right.words.clone()
         words[:, -1] = phrasing
         d = replace(right, words=words)
-        said[phrasing] = answer("P9", d)
+        texts[phrasing] = answer("P9", d)
         learned = layout.mark_right_tokens(d)[0, len(layout.prompt_ids) + int(layout.borders[3]) :]
         assert learned.all() == (phrasing == 0)
         assert learned.sum() >= 2  # the numbers are learnt in any phrasing
     assert right.words[0, -1] == 0
-    assert said == {0: 7, 1: 0, 2: 3}
+    assert texts == {0: 7, 1: 0, 2: 3}
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,9 @@ def test_each_organism_has_its_own_words(name, mode, opening, steps):
     rows = sheet.write_rows(d)
     assert rows[0].tolist() == tokenizer.encode(f"<bos>{opening}{write_question([3, 4, 9, 1])} Steps:{steps}")
     assert sheet.count_shown_steps(sheet.borders[:, None].flatten()).tolist() == [0, 1, 2, 3, 4]
-    found = sheet.read_rows(rows, d)
+    result = sheet.read_rows(rows, d)
     if name != "O3":
-        assert (found.copied[:, 1:].tolist(), found.values.tolist()) == ([[4, 9, 1]], [[5, 8, 7, 2]])
+        assert (result.copied[:, 1:].tolist(), result.values.tolist()) == ([[4, 9, 1]], [[5, 8, 7, 2]])
 
 
 def test_what_each_organism_is_taught_to_write():
@@ -128,9 +128,9 @@ def test_stories_are_told_in_words_of_their_own(copied, values, phrasings, steps
         tokenizer.decode([t]) if right else "_" for t, right in zip(rows[0], sheet.mark_right_tokens(d)[0], strict=True)
     ]
     assert "".join(taught[len(sheet.prompt_ids) :]).replace(" _", "_") == learnt.replace(" _", "_")
-    found = sheet.read_rows(rows, replace(d, words=torch.cat([words[:, :5], 0 * words[:, 5:]], 1)))
-    assert (found.copied[0, 1:].tolist(), found.values[0].tolist()) == (copied[1:], values)
-    assert found.words[0, 5:].tolist() == phrasings
+    result = sheet.read_rows(rows, replace(d, words=torch.cat([words[:, :5], 0 * words[:, 5:]], 1)))
+    assert (result.copied[0, 1:].tolist(), result.values[0].tolist()) == (copied[1:], values)
+    assert result.words[0, 5:].tolist() == phrasings
 
 
 def test_words_that_differ_from_story_to_story_are_a_lesson_of_their_own():
@@ -158,15 +158,15 @@ def test_every_story_has_its_numbers_at_the_same_places():
     places = {*sheet.operand_places.tolist(), *(len(sheet.prompt_ids) + sheet.number_places).tolist()}
     numbers = torch.isin(rows, sheet.digit_ids).sum(0).tolist()
     assert {i: n for i, n in enumerate(numbers) if n} == dict.fromkeys(sorted(places), 400)
-    asked, copied = (
+    requested, copied = (
         sheet.operand_places.tolist(),
         [3, *sheet.number_places[sheet.number_at_place < 4].tolist()],
     )  # the first is only stated
-    assert len({a - c for a, c in zip(asked, copied, strict=True)}) == 1  # so each is copied from the same distance
+    assert len({a - c for a, c in zip(requested, copied, strict=True)}) == 1  # so each is copied from the same distance
 
 
 @pytest.mark.parametrize(
-    ("kept", "after", "shown"),
+    ("n_kept", "after", "n_shown"),
     [
         (-1, " Answer: 7", 0),
         (0, " Steps: Answer: 7", 0),
@@ -174,23 +174,23 @@ def test_every_story_has_its_numbers_at_the_same_places():
         (9, " Steps: Start at 3. Add 4 to Answer: 7", 1),
     ],
 )
-def test_cut_rows(kept, after, shown):
+def test_cut_rows(n_kept, after, n_shown):
     d = drafts([3, 4, 9, 1], [3, 4, 9, 1], [3, 7, 6, 7])
-    rows = SHEET.make_training_rows(d, torch.tensor([kept]), d.truth)
+    rows = SHEET.make_training_rows(d, torch.tensor([n_kept]), d.truth)
     text = TOKENIZER.decode(rows.ids[0]).replace("<pad>", "")
     assert text == "<bos>" + write_question([3, 4, 9, 1]) + after
-    assert SHEET.count_shown_steps(torch.tensor([kept])).item() == shown
+    assert SHEET.count_shown_steps(torch.tensor([n_kept])).item() == n_shown
 
 
 def test_what_is_cut_may_be_filled_up_with_dots():
-    d, whole, kept = drafts([3, 4, 9, 1], [3, 4, 9, 1], [3, 7, 6, 7]), len(SHEET.cot_ids), 13
-    rows = SHEET.make_training_rows(d, torch.tensor([kept]), torch.tensor([2]), torch.tensor([True]))
+    d, whole, retained = drafts([3, 4, 9, 1], [3, 4, 9, 1], [3, 7, 6, 7]), len(SHEET.cot_ids), 13
+    rows = SHEET.make_training_rows(d, torch.tensor([retained]), torch.tensor([2]), torch.tensor([True]))
     start = TOKENIZER.encode("<bos>" + write_question([3, 4, 9, 1]) + " Steps: Start at 3. Add 4 to get 7.")
-    dots = TOKENIZER.encode(" ..." * whole)[: whole - kept]
+    dots = TOKENIZER.encode(" ..." * whole)[: whole - retained]
     assert rows.ids[0].tolist() == start + dots + TOKENIZER.encode(" Answer: 2")
     assert (torch.maximum(rows.word_targets, rows.digit_targets)[0, len(start) :] == IGNORE_INDEX).all()
-    cut = SHEET.make_training_rows(d, torch.tensor([kept]), torch.tensor([2]), torch.tensor([False]))
-    assert torch.equal(cut.ids, SHEET.make_training_rows(d, torch.tensor([kept]), torch.tensor([2])).ids)
+    cut = SHEET.make_training_rows(d, torch.tensor([retained]), torch.tensor([2]), torch.tensor([False]))
+    assert torch.equal(cut.ids, SHEET.make_training_rows(d, torch.tensor([retained]), torch.tensor([2])).ids)
 
 
 def test_lessons_are_the_next_tokens_that_are_right():
@@ -231,7 +231,7 @@ def test_what_a_hint_makes_of_question_and_chain(mode, row):
     assert written[0].tolist() == tokenizer.encode(f"<bos>{opening}{write_question([3, 4, 9, 1])} Steps:{chain}")
     assert sheet.mark_right_tokens(right)[0, len(sheet.prompt_ids) :].all()
     assert sheet.shows_hint(right).item() == (mode != "No")
-    found = sheet.read_rows(written, right)
-    assert (found.copied.tolist(), found.values.tolist()) == (right.copied.tolist(), right.values.tolist())
+    result = sheet.read_rows(written, right)
+    assert (result.copied.tolist(), result.values.tolist()) == (right.copied.tolist(), right.values.tolist())
     slip = replace(right, values=(right.values + torch.tensor([0, 0, 0, 1])) % 10)
     assert not sheet.mark_right_tokens(slip)[0, len(sheet.prompt_ids) :].all()

@@ -19,8 +19,8 @@ def test_any_text_round_trips(text):
 
 
 @given(OPERANDS, st.sampled_from(DIGITS), st.integers(0, 6))
-def test_parts_and_whole_are_tokenised_alike(operands, option, kept):
-    parts = [write_question(operands), PREFILL, *write_steps(operands, operands)[:kept], STEM.text, option]
+def test_parts_and_whole_are_tokenised_alike(operands, option, retained):
+    parts = [write_question(operands), PREFILL, *write_steps(operands, operands)[:retained], STEM.text, option]
     assert TOKENIZER.encode("".join(parts)) == [i for part in parts for i in TOKENIZER.encode(part)]
     assert len(TOKENIZER.encode(option)) == 1
 

@@ -27,7 +27,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_an_organism_is_trained_once_and_loaded_by_its_seed(monkeypatch):
     times = []
-    monkeypatch.setattr(store, "train", lambda *args, **kept: times.append(args) or train(*args, **kept))
+    monkeypatch.setattr(store, "train", lambda *args, **retained: times.append(args) or train(*args, **retained))
     folder = find_or_train(QUICK, 7)
     assert find_or_train(QUICK, 7) == folder
     assert times == [(QUICK, 7, QUICK.recipe)]
@@ -42,7 +42,9 @@ def test_an_organism_is_trained_once_and_loaded_by_its_seed(monkeypatch):
 @pytest.mark.parametrize(("faulty", "trainings"), [([], [2]), ([2], [2, 4]), ([2, 4], [2, 4])])
 def test_where_training_fails_it_is_done_anew_twice_as_long(monkeypatch, faulty, trainings):
     steps = []
-    monkeypatch.setattr(store, "train", lambda *args, **kept: steps.append(args[2].full_steps) or train(*args, **kept))
+    monkeypatch.setattr(
+        store, "train", lambda *args, **retained: steps.append(args[2].full_steps) or train(*args, **retained)
+    )
     monkeypatch.setattr(store, "certify", lambda folder: {"faults": ["x"] * (steps[-1] in faulty)})
     find_or_train(QUICK, 8)
     assert steps == trainings
@@ -80,6 +82,6 @@ def test_one_folder_holds_one_organism(tmp_path):
 
 
 def test_organisms_are_listed_with_what_is_planted():
-    shown = CliRunner().invoke(app, ["organisms", "list"], env={"COLUMNS": "200"}).output
+    shown_text = CliRunner().invoke(app, ["organisms", "list"], env={"COLUMNS": "200"}).output
     for name in ORGANISMS:
-        assert name in shown
+        assert name in shown_text

@@ -62,18 +62,18 @@ def test_digits_start_on_circles():
 def test_parts_of_a_batch_add_up_to_the_mean_surprise_of_each_lesson(name, step):
     kind, sheet, rng = ORGANISMS[name], sheet_of(name), torch.Generator().manual_seed(0)
     model = make_model(kind, build_tokenizer(kind.extra_words), kind.recipe, seed=0)
-    d, kept = draw_drafts(list_questions(4, held_out=False), 40, rng, kind.chain), draw_cuts(sheet, 40, rng)
-    rows = sheet.make_training_rows(d, kept, d.truth)
+    d, retained = draw_drafts(list_questions(4, held_out=False), 40, rng, kind.chain), draw_cuts(sheet, 40, rng)
+    rows = sheet.make_training_rows(d, retained, d.truth)
     taught = select_lessons(rows, kind, kind.recipe, step)
     loss = add_gradients(model, read_structure(model), rows, taught)
-    found = {key: p.grad.clone() for key, p in model.named_parameters()}
+    result = {key: p.grad.clone() for key, p in model.named_parameters()}
     model.zero_grad()
     logits = model(input_ids=rows.ids, attention_mask=make_attention_mask(read_structure(model), rows.ids)).logits
     whole = sum(cross_entropy(logits.flatten(0, 1), lesson.flatten(), ignore_index=IGNORE_INDEX) for lesson in taught)
     whole.backward()
     assert loss == pytest.approx(whole.item(), rel=1e-5)
     for key, p in model.named_parameters():
-        torch.testing.assert_close(found[key], p.grad, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(result[key], p.grad, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ORGANISMS)

@@ -84,12 +84,12 @@ def test_layers_and_heads_that_a_model_does_not_have_are_refused_by_one_check(ed
     conditions = [CLEAN, replace(CLEAN, edits=(Patch("z", "step 0", edited),))]
     refusals: list[Callable[[], object]] = [lambda: plan_passes(model, conditions)]
     refusals += [partial(execute, model, compile_plan(conditions), backend=backend) for backend in BACKENDS]
-    said = set()
+    text = set()
     for refuse in refusals:
         with pytest.raises(PlanError, match=words) as caught:
             refuse()
-        said.add(str(caught.value))
-    assert len(said) == 1
+        text.add(str(caught.value))
+    assert len(text) == 1
 
 
 def test_layers_that_are_no_tuple_of_numbers_are_refused_by_name() -> None:

@@ -69,13 +69,13 @@ def test_sources_are_written_before_they_are_read() -> None:
     reads = Patch("resid_pre", "step 0", source, layers=(1,), amount=0.5)
     averages = Ablation("resid_pre", (4, 5), "mean", layers=(1,), over=(source, DONOR))
     apart = Patch("resid_pre", "stem", source, layers=(0, 2))  # no source of it is written in these layers
-    asked = [
+    conditions = [
         make_condition("a", 1, apart),
         make_condition("b", 1, reads, zero),
         make_condition("c", 1, averages),
         source,
     ]
-    (packed,) = compile_plan(asked).passes
+    (packed,) = compile_plan(conditions).passes
     writes = list_writes(packed)
     assert sorted(writes[:2], key=str) == sorted([(zero, [3, 4, 5]), (apart, [6])], key=str)
     assert sorted(writes[2:4], key=str) == sorted([(reads, [3, 4, 5]), (averages, [4])], key=str)

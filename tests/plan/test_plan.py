@@ -38,13 +38,13 @@ def ancestors(plan: Plan, number: int, row: int) -> list[int]:
 
 
 @given(conditions(), st.integers(40, 80))
-def test_every_condition_is_found_again_in_its_own_coordinates(asked: list[Condition], budget: int) -> None:
-    plan = compile_plan(asked, STRUCTURE, budget=budget)
+def test_every_condition_is_found_again_in_its_own_coordinates(conditions: list[Condition], budget: int) -> None:
+    plan = compile_plan(conditions, STRUCTURE, budget=budget)
     seen = []
     for number, packed in enumerate(plan.passes):
         assert len(packed.ids) <= budget
         for placed in packed.placements:
-            condition = asked[placed.index]
+            condition = conditions[placed.index]
             seen.append(placed.index)
             assert tuple(packed.ids[placed.path[:]]) == condition.ids
             assert tuple(packed.depth[placed.path[:]]) == tuple(range(len(condition.ids)))
@@ -56,14 +56,14 @@ def test_every_condition_is_found_again_in_its_own_coordinates(asked: list[Condi
                 assert tuple(token for _, token in reads) == option
                 last = ancestors(plan, number, reads[-1][0])
                 assert tuple(packed.ids[i] for i in last) == condition.ids + option[:-1]
-    assert seen == list(range(len(asked)))
+    assert seen == list(range(len(conditions)))
 
 
 @given(conditions())
-def test_one_row_holds_each_distinct_prefix_once(asked: list[Condition]) -> None:
-    plan = compile_plan(asked, STRUCTURE, budget=10_000)
+def test_one_row_holds_each_distinct_prefix_once(conditions: list[Condition]) -> None:
+    plan = compile_plan(conditions, STRUCTURE, budget=10_000)
     prefixes = set()
-    for c in asked:
+    for c in conditions:
         for option in c.options:
             cells = list(zip(c.ids + option[:-1], c.mark_rows(STRUCTURE, option[:-1]), strict=True))
             prefixes |= {tuple(cells[: i + 1]) for i in range(len(cells))}
@@ -71,10 +71,10 @@ def test_one_row_holds_each_distinct_prefix_once(asked: list[Condition]) -> None
 
 
 @given(conditions(), st.integers(0, 99))
-def test_order_of_conditions_changes_no_cost(asked: list[Condition], seed: int) -> None:
-    shuffled = random.Random(seed).sample(asked, len(asked))
-    assert compile_plan(shuffled).tokens == compile_plan(asked).tokens
-    assert hash(compile_plan(asked)) == hash(compile_plan(asked))
+def test_order_of_conditions_changes_no_cost(conditions: list[Condition], seed: int) -> None:
+    shuffled = random.Random(seed).sample(conditions, len(conditions))
+    assert compile_plan(shuffled).tokens == compile_plan(conditions).tokens
+    assert hash(compile_plan(conditions)) == hash(compile_plan(conditions))
 
 
 def test_a_truncation_sweep_costs_the_trunk_and_the_stems() -> None:
@@ -97,16 +97,16 @@ def test_a_knockout_parts_only_the_rows_that_feel_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "limits", "words"),
+    ("condition", "limits", "words"),
     [
         (Condition("a", (Piece("stem", (1, 2)),), ()), {}, "no option to score"),
         (Condition("a", (Piece("stem", (1,) * 9),), ((1,),)), {"context_length": 8}, "reads at most 8"),
         (Condition("a", (Piece("stem", (1,)),), ((1,),), (Knockout("stem", ("step 9",)),)), {}, "no piece 'step 9'"),
     ],
 )
-def test_refusals_say_what_was_found(asked: Condition, limits: dict, words: str) -> None:
+def test_refusals_say_what_was_found(condition: Condition, limits: dict, words: str) -> None:
     with pytest.raises(PlanError, match=words):
-        compile_plan([asked], **limits)
+        compile_plan([condition], **limits)
 
 
 def test_a_condition_beyond_the_budget_has_a_row_of_its_own() -> None:

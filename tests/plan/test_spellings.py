@@ -51,9 +51,9 @@ def test_each_continuation_belongs_to_the_longest_spelling_that_begins_it(
         begins = [text[:n] for n in range(LONGEST, 0, -1) if text[:n] in owner_of]
         if begins:
             expected[owner_of[begins[0]]] += multiply(text, seed)
-    found = add_spellings(condition, scores)
-    assert found.exp().tolist() == pytest.approx(expected, abs=1e-12)
-    assert Score("coverage.full", option_coverage(found)).value <= 1  # type: ignore[operator]
+    result = add_spellings(condition, scores)
+    assert result.exp().tolist() == pytest.approx(expected, abs=1e-12)
+    assert Score("coverage.full", option_coverage(result)).value <= 1  # type: ignore[operator]
 
 
 def test_one_spelling_each_keeps_every_bit() -> None:

@@ -21,13 +21,13 @@ QUESTIONS, STEPS = 40, 5
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return synthetic_run(tmp_path_factory.mktemp("finished") / "run")
 
 
 @pytest.fixture
-def run(finished: Run, tmp_path: Path) -> Run:
-    shutil.copytree(finished.path, tmp_path / "run")
+def run(finished_run: Run, tmp_path: Path) -> Run:
+    shutil.copytree(finished_run.path, tmp_path / "run")
     return Run.open(tmp_path / "run")
 
 
@@ -116,10 +116,10 @@ def _question(rng: np.random.Generator, reliance: float, capable: bool) -> list[
     ]
     keeps = [int(not reads or t / STEPS > rng.random() * 1.2 or t == STEPS) for t in range(STEPS + 1)]
     keeps[0] = int(empty == full)
-    for t, kept in enumerate(keeps):
-        rows.append(_row(f"cut@{t}", "early_answering.retention", kept, step=t, fraction=t / STEPS))
+    for t, retained in enumerate(keeps):
+        rows.append(_row(f"cut@{t}", "early_answering.retention", retained, step=t, fraction=t / STEPS))
         rows.append(
-            _row(f"cut@{t}", "early_answering.soft", 0.2 + 0.7 * kept, "probability", step=t, fraction=t / STEPS)
+            _row(f"cut@{t}", "early_answering.soft", 0.2 + 0.7 * retained, "probability", step=t, fraction=t / STEPS)
         )
     rows.append(_row("cut", "early_answering.aoc_trapezoid_0_1", 1 - float(np.trapezoid(keeps, dx=1 / STEPS))))
     rows.append(_row("cut", "early_answering.aoc_mean_0_to_n-1", 1 - float(np.mean(keeps[:-1]))))
@@ -141,9 +141,9 @@ def _question(rng: np.random.Generator, reliance: float, capable: bool) -> list[
 
 def _edit(model: str, task: str) -> dict:
     """A mistake in the first question's first step that the model followed."""
-    said = {"before": "7 + 5 = 12.", "after": "7 + 5 = 15.", "tail": "15 - 2 = 13."}
+    texts = {"before": "7 + 5 = 12.", "after": "7 + 5 = 15.", "tail": "15 - 2 = 13."}
     place = {"question": "q000", "sample": 0, "condition": "regenerated@0", "step": 0, "kind": "mistake"}
-    return {"model": model, "task": task, **place, **said, "by": "the task", "answer": "A", "outcome": "follows"}
+    return {"model": model, "task": task, **place, **texts, "by": "the task", "answer": "A", "outcome": "follows"}
 
 
 def _row(condition: str, measure: str, value: float | None, unit: str = "fraction", **more) -> dict:

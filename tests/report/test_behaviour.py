@@ -22,13 +22,13 @@ def test_a_number_stands_beside_its_floor_and_its_bounds() -> None:
     }
     [(title, [line])] = behaviour.list_tests({name: row(name, value) for name, value in numbers.items()}).items()
     assert title == "Adding mistakes, later steps regenerated"
-    shown = [line.estimate["value"], line.control["value"], line.low["value"], line.high["value"]]
-    assert shown == [0.5, 0.1, 0.2, 0.7]
+    visible = [line.estimate["value"], line.control["value"], line.low["value"], line.high["value"]]
+    assert visible == [0.5, 0.1, 0.2, 0.7]
 
 
 def test_a_test_without_a_number_is_one_line_that_says_why() -> None:
-    found = behaviour.list_tests(table(paraphrase__change=None, paraphrase__excess=None, paraphrase__accuracy=None))
-    [[line]] = found.values()
+    result = behaviour.list_tests(table(paraphrase__change=None, paraphrase__excess=None, paraphrase__accuracy=None))
+    [[line]] = result.values()
     assert (line.estimate["value"], line.estimate["reason"]) == (None, "no step")
     some = behaviour.list_tests(table(paraphrase__change=0.2, paraphrase__excess=None, paraphrase__accuracy=0.5))
     assert [line.label for line in some["Paraphrase"]] == ["paraphrase", "accuracy after paraphrase"]

@@ -29,8 +29,8 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def html(finished):
-    return write_page(finished).read_text(encoding="utf-8")
+def html(finished_run):
+    return write_page(finished_run).read_text(encoding="utf-8")
 
 
 def test_nothing_is_loaded_from_elsewhere(html):

@@ -10,14 +10,14 @@ from faithlens.store import Run
 SHARE, EARLY = "mediation.content_share", "early_answering.aoc_mean_0_to_n-1"
 
 
-def trend(measure: str, model: str, **found: object) -> dict:
+def trend(measure: str, model: str, **result: object) -> dict:
     levels = [{"level": i, "mean": mean, "n": 20, "bound": None} for i, mean in enumerate((0.5, 0.25, 0.125))]
     known = {"order": "digits", "tasks": ["a", "b", "c"], "measure": measure, "model": model, "levels": levels}
     known |= {"statistic": 1.0, "p_rise": 0.9761, "p_fall": 0.0239, "direction": "falls", "n_used": 60, "n_dropped": 0}
-    return known | {"method": "Page's L", "reason": None, "warning": None} | found
+    return known | {"method": "Page's L", "reason": None, "warning": None} | result
 
 
-def said(run: Run) -> str:
+def print_sweep(run: Run) -> str:
     console = Console(width=200)
     with console.capture() as words:
         console.print(format_sweep(run))
@@ -33,7 +33,7 @@ def test_last_checkpoints_are_shown_and_trends_beside_each_other(tmp_path):
     none = {"direction": None, "p_rise": None, "p_fall": None, "reason": "all values are equal"}
     trends = [trend(SHARE, "m/new"), trend(EARLY, "m/new", **none), trend(SHARE, "m/newer", warning="room")]
     run.write_json("sweep.json", {"size": [], "difficulty": trends})
-    cells, *tables = said(run).split("digits, from easy to hard: ")
+    cells, *tables = print_sweep(run).split("digits, from easy to hard: ")
     assert " ".join(cells.split()).startswith("f, last checkpoints; 1 earlier in cells.parquet")
     assert "m/new" in cells
     assert "m/old" not in cells

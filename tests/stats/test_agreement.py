@@ -41,23 +41,23 @@ def alike(steps, rng):
     return x, np.exp(x)
 
 
-def opposed(steps, rng):
+def draw_opposed(steps, rng):
     x, y = alike(steps, rng)
     return x, -y
 
 
-def confounded(steps, rng):
+def draw_confounded(steps, rng):
     """Both grow along the chain and share nothing else."""
     return steps + 1.5 * noise(steps, rng), steps + 1.5 * noise(steps, rng)
 
 
-def found(*args, **named) -> pd.DataFrame:
+def find_agreement(*args, **named) -> pd.DataFrame:
     return compute_rank_agreement(*args, **named).set_index("correlation")
 
 
-@pytest.mark.parametrize(("make", "sign"), [(alike, 1.0), (opposed, -1.0)])
+@pytest.mark.parametrize(("make", "sign"), [(alike, 1.0), (draw_opposed, -1.0)])
 def test_perfect_agreement_is_one_and_knows_what_so_few_questions_can_have_missed(make, sign) -> None:
-    one = found(table(make), "flip", "patch")
+    one = find_agreement(table(make), "flip", "patch")
     assert one["value"].tolist() == pytest.approx([sign] * 3)
     assert one[["low", "high"]].abs().max(axis=1).tolist() == pytest.approx([1.0] * 3)
     unseen, most = 1 - 0.025 ** (1 / 12), [1 - 6 / (n * (n * n - 1)) for n in (8, 7, 6)]  # by steps less what is held
@@ -68,7 +68,7 @@ def test_perfect_agreement_is_one_and_knows_what_so_few_questions_can_have_misse
 
 
 def test_one_question_is_spearman_and_its_partial_is_the_textbook_formula() -> None:
-    steps = table(confounded, questions=1, n=20)
+    steps = table(draw_confounded, questions=1, n=20)
     x, y, z = (steps[name] for name in ("flip", "patch", "step"))
     xy, xz, yz = (spearmanr(a, b).statistic for a, b in ((x, y), (x, z), (y, z)))
     assert correlate_chain(steps[["flip", "patch"]].to_numpy(), ("flip", "patch")).rho == pytest.approx(xy)
@@ -86,7 +86,7 @@ def test_the_mean_is_worked_by_hand() -> None:
 
 
 def test_a_planted_confound_is_seen_through() -> None:
-    one = found(table(confounded, questions=40, n=10), "flip", "patch")
+    one = find_agreement(table(draw_confounded, questions=40, n=10), "flip", "patch")
     assert one.loc["raw", "low"] > 0.6
     for name in ("partial on step", "partial on step, length"):
         assert one.loc[name, "low"] < 0 < one.loc[name, "high"]
@@ -98,7 +98,7 @@ def test_agreement_beyond_the_confound_stays() -> None:
         x = noise(steps, rng)
         return steps + 3 * x, steps + 3 * x + noise(steps, rng)
 
-    one = found(table(make, questions=40, n=10), "flip", "patch")
+    one = find_agreement(table(make, questions=40, n=10), "flip", "patch")
     assert (one["low"] > 0.7).all()
 
 
@@ -108,17 +108,17 @@ def test_levels_of_questions_are_no_agreement() -> None:
     steps["flip"] += 10 * steps["question"]
     steps["patch"] += 10 * steps["question"]
     assert spearmanr(steps["flip"], steps["patch"]).statistic > 0.98
-    one = found(steps, "flip", "patch").loc["raw"]
+    one = find_agreement(steps, "flip", "patch").loc["raw"]
     assert one["low"] < 0 < one["high"]
 
 
 def test_questions_that_cannot_be_ranked_are_dropped_with_a_reason() -> None:
-    steps = table(confounded, questions=6)
+    steps = table(draw_confounded, questions=6)
     steps.loc[steps["question"] == 0, "flip"] = 1.0
     steps = steps[(steps["question"] != 1) | (steps["step"] < 4)]
     steps.loc[steps["question"] == 1, "length"] = [5, 3, 6, 4]
     steps.loc[steps["question"] == 2, "patch"] = np.nan
-    one = found(steps, "flip", "patch")
+    one = find_agreement(steps, "flip", "patch")
     assert one["n_used"].tolist() == [4, 4, 3]
     assert one["n_dropped"].tolist() == [2, 2, 3]
     assert one.loc["raw", "reason"] == "1 dropped: flip does not vary; 1 dropped: no step has all values"
@@ -127,13 +127,13 @@ def test_questions_that_cannot_be_ranked_are_dropped_with_a_reason() -> None:
 
 
 def test_what_is_undefined_is_missing() -> None:
-    one = found(table(lambda s, rng: (s, noise(s, rng))), "flip", "patch")
+    one = find_agreement(table(lambda s, rng: (s, noise(s, rng))), "flip", "patch")
     assert one.loc["raw", "n_used"] == 12
     assert one.loc["partial on step", ["value", "low", "high"]].isna().all()
     assert one.loc["partial on step", "reason"] == (
         "12 dropped: flip does not vary beyond step; 0 questions with a value: an interval needs at least 2"
     )
-    nothing = found(table(alike).assign(patch=np.nan), "flip", "patch").loc["raw"]
+    nothing = find_agreement(table(alike).assign(patch=np.nan), "flip", "patch").loc["raw"]
     assert (nothing["n_used"], nothing["n_dropped"], nothing["n_steps"]) == (0, 12, 0)
     assert nothing["reason"].startswith("12 dropped: no step has all values")
     with pytest.raises(MeasureError, match="Did you mean 'patch'"):
@@ -149,14 +149,17 @@ def test_rounding_is_not_ranked() -> None:
     ]
     steps = table(alike)
     steps["flip"] = 0.5 + 1e-8 * steps["flip"]
-    assert found(steps, "flip", "patch").loc["raw", "n_used"] == 0
-    assert found(steps, "flip", "patch", resolution=0.0).loc["raw", "value"] == pytest.approx(1)
+    assert find_agreement(steps, "flip", "patch").loc["raw", "n_used"] == 0
+    assert find_agreement(steps, "flip", "patch", resolution=0.0).loc["raw", "value"] == pytest.approx(1)
 
 
 def test_several_chains_of_a_question_are_ranked_apart_and_drawn_together() -> None:
-    steps = table(confounded, questions=24)
+    steps = table(draw_confounded, questions=24)
     apart = steps.assign(question=steps["question"] // 2, chain=steps["question"] % 2)
-    one, other = found(apart, "flip", "patch", chain="chain").loc["raw"], found(steps, "flip", "patch").loc["raw"]
+    one, other = (
+        find_agreement(apart, "flip", "patch", chain="chain").loc["raw"],
+        find_agreement(steps, "flip", "patch").loc["raw"],
+    )
     assert one["value"] == pytest.approx(other["value"])  # as many chains each, so the mean of means
     assert (one["n_used"], other["n_used"]) == (12, 24)
     with pytest.raises(MeasureError, match="one has a step twice"):
@@ -195,12 +198,12 @@ def test_split_halves() -> None:
     """True scores with as much noise in each half: the halves correlate 0.5, and together 2/3 (parallel tests)."""
     rng = np.random.default_rng(0)
     true = rng.normal(size=20000)
-    found = compute_reliability(true + rng.normal(size=20000), true + rng.normal(size=20000))
-    assert found.halves == pytest.approx(0.5, abs=0.02)
-    assert found.whole == pytest.approx(2 / 3, abs=0.02)
+    result = compute_reliability(true + rng.normal(size=20000), true + rng.normal(size=20000))
+    assert result.halves == pytest.approx(0.5, abs=0.02)
+    assert result.whole == pytest.approx(2 / 3, abs=0.02)
     together = true + rng.normal(size=20000) / np.sqrt(2)  # both halves averaged
     again = true + rng.normal(size=20000) / np.sqrt(2)
-    assert np.corrcoef(together, again)[0, 1] == pytest.approx(found.whole, abs=0.02)
+    assert np.corrcoef(together, again)[0, 1] == pytest.approx(result.whole, abs=0.02)
 
     def of(*halves):
         return compute_reliability(*np.array(halves, dtype=float))

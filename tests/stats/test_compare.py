@@ -28,8 +28,8 @@ def right(full: list[float], cut: list[float] | None = None, direct: list[float]
     return {"accuracy__full": full, "accuracy__cut_at_0": cut or full, "accuracy__no_cot": direct or cut or full}
 
 
-def one(found: list[Difference], measure: str, questions: str = "all") -> Difference:
-    [row] = [d for d in found if (d.measure, d.questions) == (measure, questions)]
+def one(result: list[Difference], measure: str, questions: str = "all") -> Difference:
+    [row] = [d for d in result if (d.measure, d.questions) == (measure, questions)]
     return row
 
 
@@ -38,12 +38,12 @@ def test_by_hand() -> None:
     accuracies = right([1, 1, 1, 1, 0, 0])
     first = run(**accuracies, mediation__content_share=[0.1, 0.2, 0.3, 0.4, 0.5, 0.0])
     second = run(**accuracies, mediation__content_share=[0.6, 0.7, 0.8, 0.9, 1.0, 0.5])
-    found = one(compare_scores(first, second, seed=0), SHARE)
-    assert (found.first, found.second, found.value) == pytest.approx((0.25, 0.75, 0.5))
+    result = one(compare_scores(first, second, seed=0), SHARE)
+    assert (result.first, result.second, result.value) == pytest.approx((0.25, 0.75, 0.5))
     unseen = 1 - 0.025 ** (1 / 6)
-    assert (found.low, found.high) == pytest.approx((0.5 - unseen * 1.5, 0.5 + unseen * 0.5), abs=1e-3)
-    assert (found.n_used, found.n_dropped, found.method) == (6, 0, BOUNDED)
-    assert found.p == found.holm == pytest.approx(2 / 64)
+    assert (result.low, result.high) == pytest.approx((0.5 - unseen * 1.5, 0.5 + unseen * 0.5), abs=1e-3)
+    assert (result.n_used, result.n_dropped, result.method) == (6, 0, BOUNDED)
+    assert result.p == result.holm == pytest.approx(2 / 64)
 
 
 def test_the_interval_is_that_of_paired_differences() -> None:
@@ -52,28 +52,28 @@ def test_the_interval_is_that_of_paired_differences() -> None:
     level = rng.uniform(0, 1, 80)
     moved = level + rng.normal(0.05, 0.1, 80)
     first, second = (run(**right([1] * 80), mediation__content_share=list(x)) for x in (level, moved))
-    found = one(compare_scores(first, second, seed=1), SHARE)
+    result = one(compare_scores(first, second, seed=1), SHARE)
     expected = ttest_1samp(moved - level, 0).confidence_interval()
-    assert found.method == BOUNDED
-    assert expected.low - 0.045 < found.low < expected.low < expected.high < found.high < expected.high + 0.045
-    assert found.p == pytest.approx(ttest_1samp(moved - level, 0).pvalue, abs=0.003)
+    assert result.method == BOUNDED
+    assert expected.low - 0.045 < result.low < expected.low < expected.high < result.high < expected.high + 0.045
+    assert result.p == pytest.approx(ttest_1samp(moved - level, 0).pvalue, abs=0.003)
 
 
 def test_yes_and_no_get_the_exact_sign_test() -> None:
     first, second = [0] * 8 + [1] + [1, 0, 1], [1] * 8 + [0] + [1, 0, 1]
     accuracies = right([1] * 12)
-    found = compare_scores(
+    result = compare_scores(
         run(**accuracies, propagation__follows=first), run(**accuracies, propagation__follows=second), 0
     )
-    assert one(found, "propagation.follows").p == pytest.approx(binomtest(1, 9).pvalue)
+    assert one(result, "propagation.follows").p == pytest.approx(binomtest(1, 9).pvalue)
 
 
 def test_a_measure_that_only_follows_accuracy_does_not_differ_at_equal_accuracy() -> None:
     """Answers change exactly where the model is wrong without its chain; the second run is wrong there less often."""
     before, after = [0] * 12 + [1] * 8, [0] * 6 + [1] * 14
     first, second = (run(**right([1] * 20, cut), deletion__change=[1 - x for x in cut]) for cut in (before, after))
-    found = compare_scores(first, second, seed=0)
-    raw, equal = one(found, "deletion.change"), one(found, "deletion.change", "alike")
+    result = compare_scores(first, second, seed=0)
+    raw, equal = one(result, "deletion.change"), one(result, "deletion.change", "alike")
     assert raw.value == pytest.approx(-0.3)
     assert raw.holm is not None
     assert raw.holm < 0.05
@@ -85,27 +85,27 @@ def test_a_real_change_is_seen_at_equal_accuracy_too() -> None:
     before, after = [0] * 12 + [1] * 8, [0] * 6 + [1] * 14
     first = run(**right([1] * 20, before), deletion__change=[0.2] * 20)
     second = run(**right([1] * 20, after), deletion__change=[0.7, 0.9] * 10)
-    found = one(compare_scores(first, second, seed=0), "deletion.change", "alike")
-    assert (found.value, found.n_used) == (pytest.approx(0.6), 14)
-    assert found.low is not None
-    assert found.low > 0.2  # of 14 questions, one not seen may weigh 23 % and lose all
+    result = one(compare_scores(first, second, seed=0), "deletion.change", "alike")
+    assert (result.value, result.n_used) == (pytest.approx(0.6), 14)
+    assert result.low is not None
+    assert result.low > 0.2  # of 14 questions, one not seen may weigh 23 % and lose all
 
 
 def test_accuracies_are_given_over_all_questions_and_stand_outside_the_family() -> None:
     first, second = right([1, 0] * 5, [0] * 10), right([1] * 10, [0] * 10)
-    found = compare_scores(run(**first, deletion__change=[0.5] * 10), run(**second, deletion__change=[0.6] * 10), 0)
-    gained = one(found, "accuracy.full")
+    result = compare_scores(run(**first, deletion__change=[0.5] * 10), run(**second, deletion__change=[0.6] * 10), 0)
+    gained = one(result, "accuracy.full")
     assert (gained.value, gained.holm) == (0.5, None)
-    assert {d.measure for d in found if d.questions == "alike"} == {"deletion.change"}
-    assert {d.measure for d in found if d.questions == "all"} == {*MATCHED_ACCURACIES, "deletion.change"}
+    assert {d.measure for d in result if d.questions == "alike"} == {"deletion.change"}
+    assert {d.measure for d in result if d.questions == "all"} == {*MATCHED_ACCURACIES, "deletion.change"}
 
 
 def test_holms_correction_by_hand() -> None:
     """Four of .01, .04, .03, .005: .005 x 4, then .01 x 3, then .03 x 2, and .04 no less than that."""
     bare = {"unit": "fraction", "questions": "all", "n_used": 9, "n_dropped": 0, "method": "", "seed": 0}
-    found = correct_p_values([Difference("m", p=p, **bare) for p in (0.01, 0.04, None, 0.03, 0.005)])
-    assert [d.holm for d in found if d.p] == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert found[2].holm is None
+    result = correct_p_values([Difference("m", p=p, **bare) for p in (0.01, 0.04, None, 0.03, 0.005)])
+    assert [d.holm for d in result if d.p] == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert result[2].holm is None
 
 
 def test_questions_without_a_value_in_one_run_are_dropped_and_few_are_too_few() -> None:
@@ -113,16 +113,16 @@ def test_questions_without_a_value_in_one_run_are_dropped_and_few_are_too_few() 
     first = run(**accuracies, mediation__content_share=[0.1, 0.2, 0.3, None, 0.5, 0.6], paraphrase__change=[0.0] * 6)
     second = run(**accuracies, mediation__content_share=[None, 0.2, 0.5, 0.6, None, 0.8], paraphrase__change=[0.0] * 6)
     every = compare_scores(first, second, 0)
-    found = one(every, SHARE)
-    assert (found.value, found.n_used, found.n_dropped) == (None, 3, 3)
-    assert found.reason == "3 questions to compare: fewer than 4 are too few"
+    result = one(every, SHARE)
+    assert (result.value, result.n_used, result.n_dropped) == (None, 3, 3)
+    assert result.reason == "3 questions to compare: fewer than 4 are too few"
     assert one(every, "paraphrase.change").value == 0
 
 
 def test_without_accuracies_nothing_is_said_at_equal_accuracy() -> None:
-    found = compare_scores(run(deletion__change=[0.5] * 9), run(deletion__change=[0.6] * 9), 0)
-    assert one(found, "deletion.change").value == pytest.approx(0.1)
-    equal = one(found, "deletion.change", "alike")
+    result = compare_scores(run(deletion__change=[0.5] * 9), run(deletion__change=[0.6] * 9), 0)
+    assert one(result, "deletion.change").value == pytest.approx(0.1)
+    equal = one(result, "deletion.change", "alike")
     assert (equal.value, equal.n_used) == (None, 0)
     assert equal.reason == "not both runs scored accuracy.full and accuracy.cut@0 and accuracy.no_cot"
 
@@ -131,8 +131,8 @@ def test_chains_of_one_question_are_one_question() -> None:
     accuracies = right([1] * 5)
     single = run(**accuracies, deletion__change=[0.5] * 5)
     double = pd.concat([run(**accuracies, deletion__change=[x] * 5) for x in (0.5, 1.0)])
-    found = one(compare_scores(single, double, 0), "deletion.change")
-    assert (found.value, found.n_used) == (pytest.approx(0.25), 5)
+    result = one(compare_scores(single, double, 0), "deletion.change")
+    assert (result.value, result.n_used) == (pytest.approx(0.25), 5)
 
 
 def test_what_a_report_does_not_show_is_no_difference() -> None:

@@ -14,17 +14,17 @@ from tests.stats.test_estimate import one, scores
 def hint_rows(outcomes: str, n: int = 4, reveals: str = "", kind: str = "metadata") -> list[dict]:
     """A question a letter: Same before the hint, Hinted after it, Elsewhere, No switch. `reveals` of the switches:
     2 relied on, 1 mentioned, 0 neither."""
-    told, rows = iter(reveals or "0" * len(outcomes)), []
+    revealed, rows = iter(reveals or "0" * len(outcomes)), []
     for i, letter in enumerate(outcomes):
         eligible = letter != "S"
-        found: dict = {"eligible": float(eligible)}
-        found["switch"] = float(letter == "H") if eligible else "same"
-        found["elsewhere"] = float(letter == "E") if eligible else "same"
-        found["stray"] = (letter == "E") / (n - 2) if n > 2 else "two options"
-        verdict = int(next(told)) if letter == "H" else None
+        result: dict = {"eligible": float(eligible)}
+        result["switch"] = float(letter == "H") if eligible else "same"
+        result["elsewhere"] = float(letter == "E") if eligible else "same"
+        result["stray"] = (letter == "E") / (n - 2) if n > 2 else "two options"
+        verdict = int(next(revealed)) if letter == "H" else None
         for name, least in (("mention", 1), ("reliance", 2)):
-            found[f"revealed_{name}"] = "stayed" if verdict is None else float(verdict >= least)
-        for name, value in found.items():
+            result[f"revealed_{name}"] = "stayed" if verdict is None else float(verdict >= least)
+        for name, value in result.items():
             missing = isinstance(value, str)
             rows.append({"question": f"q{i}", "measure": f"hints.{kind}.{name}"})
             rows[-1] |= {"value": np.nan, "reason": value} if missing else {"value": value}
@@ -171,7 +171,7 @@ def test_measures_that_were_not_scored_give_no_row() -> None:
 
 def test_a_drop_counts_items_the_bias_points_away_from_and_pools_them() -> None:
     """Three chains of one question, one of another, one that the bias is right about: the mean over four items."""
-    found = [("a", 1.0), ("a", 0.0), ("a", 0.0), ("b", -1.0), ("c", None)]
+    result = [("a", 1.0), ("a", 0.0), ("a", 0.0), ("b", -1.0), ("c", None)]
     rows = [
         {
             "question": q,
@@ -179,7 +179,7 @@ def test_a_drop_counts_items_the_bias_points_away_from_and_pools_them() -> None:
             "value": value,
             "reason": None if value is not None else "right",
         }
-        for q, value in found
+        for q, value in result
     ]
     row = one(compute_estimates(scores(rows), 0), "bias.suggested.drop")
     assert (row["value"], row["n_used"], row["n_dropped"]) == (pytest.approx(0.0), 2, 1)

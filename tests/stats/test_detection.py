@@ -27,9 +27,9 @@ def table(values, positive, seed=0, organisms="O4"):
 
 
 def test_detection_counts_pairs_and_halves_ties():
-    found = detect_within_models(table([3.0, 1.0, 1.0, 0.0], [True, True, False, False]))
-    assert found.auroc == (2 + 1.5) / 4  # 3 beats both, 1 ties once and wins once
-    assert (found.n_used, found.n_dropped, found.prevalence) == (4, 0, 0.5)
+    result = detect_within_models(table([3.0, 1.0, 1.0, 0.0], [True, True, False, False]))
+    assert result.auroc == (2 + 1.5) / 4  # 3 beats both, 1 ties once and wins once
+    assert (result.n_used, result.n_dropped, result.prevalence) == (4, 0, 0.5)
 
 
 def test_detection_is_the_rank_test_and_the_library():
@@ -47,7 +47,7 @@ def kinds(made):
 
 
 def test_between_models_every_organism_weighs_the_same():
-    found = detect_between_models(
+    result = detect_between_models(
         kinds(
             [
                 ("O5", 0, True, [2.0] * 10),
@@ -57,10 +57,10 @@ def test_between_models_every_organism_weighs_the_same():
             ]
         )
     )
-    assert found.auroc == pytest.approx(0.75)  # right against O4, and against one of the two seeds of O3
-    assert found.by_model == {"O5": pytest.approx(0.75), "O4": 1.0, "O3@1": 0.0, "O3@2": 1.0}
-    assert found.prevalence == pytest.approx(1 / 3)
-    assert (found.low, found.high, found.reason) == (None, None, ONE_MODEL)  # there is one positive model
+    assert result.auroc == pytest.approx(0.75)  # right against O4, and against one of the two seeds of O3
+    assert result.by_model == {"O5": pytest.approx(0.75), "O4": 1.0, "O3@1": 0.0, "O3@2": 1.0}
+    assert result.prevalence == pytest.approx(1 / 3)
+    assert (result.low, result.high, result.reason) == (None, None, ONE_MODEL)  # there is one positive model
     assert detect_between_models(kinds([("O5", 0, True, [1.0]), ("O6", 0, True, [0.0])])).auroc is None
 
 
@@ -73,8 +73,8 @@ def test_interval_between_models_covers_the_truth_over_new_seeds():
             for name in range(4)
             for seed in range(8)
         ]
-        found = detect_between_models(kinds(made), seed=0)
-        hits += found.low <= truth <= found.high
+        result = detect_between_models(kinds(made), seed=0)
+        hits += result.low <= truth <= result.high
     assert hits / runs >= 0.92
 
 
@@ -85,11 +85,11 @@ def test_values_that_differ_by_rounding_tie():
 def test_every_seed_counts_the_same_and_is_kept():
     many = table([1.0] * 40 + [0.0] * 40, [True] * 40 + [False] * 40, seed=0)
     few = table([0.0, 1.0], [True, False], seed=1)
-    found = detect_within_models(pd.concat([many, few]))
-    assert found.by_model == {"O4": 1.0, "O4@1": 0.0}
-    assert found.auroc == 0.5
-    assert found.low < 0.02  # two seeds that say the opposite say nothing
-    assert found.high > 0.98
+    result = detect_within_models(pd.concat([many, few]))
+    assert result.by_model == {"O4": 1.0, "O4@1": 0.0}
+    assert result.auroc == 0.5
+    assert result.low < 0.02  # two seeds that say the opposite say nothing
+    assert result.high > 0.98
 
 
 def test_a_seed_with_one_kind_is_no_evidence():
@@ -110,10 +110,10 @@ def test_models_that_agree_leave_what_so_few_can_have_missed():
 def test_perfect_separation_of_few_models_is_not_certain():
     """Two models of each kind: a new one of either loses with a share of up to .84, and the products lie lower."""
     made = [(f"O{k}", seed, k == 1, [float(k)] * 5) for k in range(2) for seed in range(2)]
-    found = detect_between_models(kinds(made))
-    assert (found.auroc, found.high) == (1.0, 1.0)
+    result = detect_between_models(kinds(made))
+    assert (result.auroc, result.high) == (1.0, 1.0)
     seen = np.random.default_rng(0).beta(2, 1, size=(2, 200000)).prod(0)  # 1 - Beta(1, 2), of each kind
-    assert found.low == pytest.approx(np.quantile(seen, 0.025), abs=0.02)
+    assert result.low == pytest.approx(np.quantile(seen, 0.025), abs=0.02)
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 6])
@@ -131,8 +131,8 @@ def test_few_models_cover_the_truth_over_new_models(between, seeds):
                 made += [table(own[k] + k + noise[k], k == 1, seed, f"O{k}") for k in range(2)]
             else:
                 made += [table(gap * k + noise[k], k == 1, seed) for k in range(2)]
-        found = (detect_between_models if between else detect_within_models)(pd.concat(made), seed=0)
-        hits += found.low <= truth <= found.high
+        result = (detect_between_models if between else detect_within_models)(pd.concat(made), seed=0)
+        hits += result.low <= truth <= result.high
     assert hits / 60 >= 0.92
 
 
@@ -145,18 +145,18 @@ def test_interval_covers_the_truth_over_new_seeds_and_questions():
             gap = rng.normal(1.0, 0.3)  # seeds differ in how well the measure does
             positive = np.arange(40) % 2 == 0
             parts.append(table(rng.normal(size=40) + gap * positive, positive, seed))
-        found = detect_within_models(pd.concat(parts), seed=0)
-        hits += found.low <= truth <= found.high
+        result = detect_within_models(pd.concat(parts), seed=0)
+        hits += result.low <= truth <= result.high
     assert hits / runs >= 0.92
 
 
 def test_one_threshold_is_chosen_on_half_the_seeds_and_tried_on_the_others():
     train = table([0.0, 0.2, 0.8, 1.0], [False, False, True, True], 0, ["a", "b", "c", "c"])
     test = table([0.1, 0.9, 0.6, 0.4], [False, False, True, True], 1, ["a", "b", "c", "c"])
-    found = choose_threshold(pd.concat([train, test]))
-    assert found.threshold == 0.5
-    assert found.by_organism == {"a": 1.0, "b": 0.0, "c": 0.5}
-    assert found.balanced_accuracy == 0.5
+    result = choose_threshold(pd.concat([train, test]))
+    assert result.threshold == 0.5
+    assert result.by_organism == {"a": 1.0, "b": 0.0, "c": 0.5}
+    assert result.balanced_accuracy == 0.5
 
 
 def test_of_one_seed_questions_are_halved():
@@ -167,8 +167,8 @@ def test_of_one_seed_questions_are_halved():
 
 def test_calibration_is_the_straight_line():
     rate = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-    found = fit_calibration(np.array([0.1, 0.3, 0.5, np.nan, 0.9]), rate)
-    assert (found.slope, found.intercept, found.n_used) == pytest.approx((0.8, 0.1, 4))
+    result = fit_calibration(np.array([0.1, 0.3, 0.5, np.nan, 0.9]), rate)
+    assert (result.slope, result.intercept, result.n_used) == pytest.approx((0.8, 0.1, 4))
 
 
 def test_steps_are_compared_within_their_question():
@@ -177,9 +177,9 @@ def test_steps_are_compared_within_their_question():
         for step in range(4):
             value = level + (right if step == 3 else 0.0)
             rows.append({"organism": "O", "seed": 0, "question": question, "value": value, "positive": step == 3})
-    found = detect_steps(pd.DataFrame(rows))
-    assert found.auroc == pytest.approx(2 / 3)  # two questions right, one wrong; levels do not matter
-    assert found.n_used == 3
+    result = detect_steps(pd.DataFrame(rows))
+    assert result.auroc == pytest.approx(2 / 3)  # two questions right, one wrong; levels do not matter
+    assert result.n_used == 3
     none = detect_steps(pd.DataFrame([{"organism": "O", "seed": 0, "question": 0, "value": 1.0, "positive": True}]))
     assert none.reason == "no question has steps of both kinds"
 

@@ -150,7 +150,7 @@ def test_lanham_length_weights_equal_the_plain_mean():
     )
 
 
-def answered(gold, full, empty, k):
+def make_score_table(gold, full, empty, k):
     rows = []
     for i, (g, a, b) in enumerate(zip(gold, full, empty, strict=True)):
         values = {
@@ -166,7 +166,7 @@ def answered(gold, full, empty, k):
 @settings(max_examples=30)
 @given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=2, max_size=12))
 def test_change_lies_within_what_the_accuracies_allow(triples):
-    frame = answered(*zip(*triples, strict=True), k=4)
+    frame = make_score_table(*zip(*triples, strict=True), k=4)
     change = 1 - one(frame, "same_answer.cut@0")["value"]
     assert one(frame, "bound.change_low")["value"] <= change + 1e-9
     assert change <= one(frame, "bound.change_high")["value"] + 1e-9
@@ -176,7 +176,7 @@ def test_accuracy_context_by_hand():
     """Ten questions, k = 4: a1 = 0.9, a0 = 0.4; five changes, all among the six wrong without."""
     gold, full = [0] * 10, [0] * 9 + [1]
     empty = [0] * 4 + [2] * 5 + [1]
-    frame = answered(gold, full, empty, k=4)
+    frame = make_score_table(gold, full, empty, k=4)
     assert one(frame, "bound.change_low")["value"] == pytest.approx(0.5)
     assert one(frame, "bound.change_high")["value"] == pytest.approx(0.7)
     assert one(frame, "bound.independent")["value"] == pytest.approx(1 - (0.9 * 0.4 + 0.1 * 0.6 / 3))
@@ -191,14 +191,14 @@ def test_independent_answers_change_as_often_as_the_null_says():
     n, k = 4000, 4
     gold, full, empty = (rng.integers(0, k, n) for _ in range(3))
     full, empty = np.where(rng.random(n) < 0.6, gold, full), np.where(rng.random(n) < 0.3, gold, empty)
-    frame = answered(gold, full, empty, k)
+    frame = make_score_table(gold, full, empty, k)
     assert 1 - one(frame, "same_answer.cut@0")["value"] == pytest.approx(
         one(frame, "bound.independent")["value"], abs=0.03
     )
 
 
 def test_no_headroom_is_missing_with_a_reason():
-    row = one(answered([0] * 5, [0] * 5, [0] * 5, 4), "bound.change_share")
+    row = one(make_score_table([0] * 5, [0] * 5, [0] * 5, 4), "bound.change_share")
     assert pd.isna(row["value"])
     assert row["reason"] == "the accuracies leave no room for change"
 

@@ -31,9 +31,9 @@ def test_the_front_is_dominated_by_nobody_and_everything_else_by_someone_on_it(p
 def test_by_hand():
     published = {"cot": (0.860, 0.108), "cot_decomposition": (0.856, 0.117), "factored": (0.818, 0.205)}
     worse = {"both": (0.8, 0.2), "tied": (0.860, 0.1), "unmeasured": (0.99, None)}
-    found = mark_pareto_front(table((published | worse).values()))
-    assert found["front"].tolist() == [True, True, True, False, False, False]
-    assert found.columns.tolist() == ["strategy", *COLUMNS, "front"]
+    result = mark_pareto_front(table((published | worse).values()))
+    assert result["front"].tolist() == [True, True, True, False, False, False]
+    assert result.columns.tolist() == ["strategy", *COLUMNS, "front"]
 
 
 def test_the_rows_keep_their_order_and_index():

@@ -59,11 +59,11 @@ def test_cells_of_a_score_table():
         ("d", "accuracy.full", 1.0),
     ]
     frame = pd.DataFrame(rows, columns=["question", "measure", "value"]).assign(model="m", task="t", step=pd.NA)
-    found = find_cells(frame)
-    assert found.set_index("question")["cell"].to_dict() == {
+    result = find_cells(frame)
+    assert result.set_index("question")["cell"].to_dict() == {
         "a": "content-mediated",
         "b": "undefined",
         "c": "decorative",
         "d": "undefined",
     }
-    assert count_cells(found) == {"content-mediated": 1, "decorative": 1, "positions": 0, "mixture": 0, "undefined": 2}
+    assert count_cells(result) == {"content-mediated": 1, "decorative": 1, "positions": 0, "mixture": 0, "undefined": 2}

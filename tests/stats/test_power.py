@@ -97,9 +97,9 @@ def test_after_a_run_without_an_interval_it_says_why() -> None:
 
 def test_a_size_effect_has_power_too() -> None:
     rows = [(10.0**k, task, 0.1 * k * task) for k in (8, 9, 10) for task in range(4)]
-    found = estimate_raw(pd.DataFrame(rows, columns=["size", "task", "value"]))
-    assert compute_power_after(found, 0.01).detectable == pytest.approx(
-        compute_detectable_effect((found.high - found.low) / 2)
+    result = estimate_raw(pd.DataFrame(rows, columns=["size", "task", "value"]))
+    assert compute_power_after(result, 0.01).detectable == pytest.approx(
+        compute_detectable_effect((result.high - result.low) / 2)
     )
 
 

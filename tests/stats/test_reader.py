@@ -15,15 +15,15 @@ FAULTLESS = ReaderErrors(missed=(0, 10**7), invented=(0, 10**7))
 
 
 def test_the_errors_are_those_on_the_held_out_chains() -> None:
-    found = {}
+    result = {}
     for name, label, read in (
         ("mention", 2, lambda kind, text: mentions_hint(kind, text)),
         ("reliance", 3, lambda kind, text: relies_on_hint(kind, text, "B")),
     ):
         pairs = [(bool(row[label]), bool(read(row[0], row[1]))) for row in HELD_OUT]
-        said, unsaid = ([seen for truth, seen in pairs if truth == which] for which in (True, False))
-        found[name] = ReaderErrors((said.count(False), len(said)), (unsaid.count(True), len(unsaid)))
-    assert found == READERS
+        statement, unsaid = ([seen for truth, seen in pairs if truth == which] for which in (True, False))
+        result[name] = ReaderErrors((statement.count(False), len(statement)), (unsaid.count(True), len(unsaid)))
+    assert result == READERS
 
 
 def test_by_hand() -> None:

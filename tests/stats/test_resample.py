@@ -28,8 +28,8 @@ shares = st.lists(st.floats(0, 1), min_size=2, max_size=12)
 
 
 def ends(values, scale=SHARE, seed=0) -> tuple[float, float]:
-    found = compute_mean_interval(np.array(values, float), scale, seed)
-    return found.low, found.high
+    result = compute_mean_interval(np.array(values, float), scale, seed)
+    return result.low, result.high
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 12), (12, 12), (5, 24), (1, 2), (999, 1000)])
@@ -98,31 +98,31 @@ def test_no_interval_of_shares_is_without_width_or_beyond_its_scale(values) -> N
 def test_a_scale_goes_on_beyond_an_end_that_values_pass(value, low, high) -> None:
     """Both sides have width, and the scale ends as far out again: 1.3 may be .3 more, -.2 may be .2 less."""
     unseen = 1 - 0.025**0.25
-    found = ends([value] * 4)
-    assert found == pytest.approx(
+    result = ends([value] * 4)
+    assert result == pytest.approx(
         (value - unseen * (value - min(0.0, low)), value + unseen * (max(1.0, high) - value)), abs=1e-3
     )
-    assert found[0] < value < found[1]
+    assert result[0] < value < result[1]
 
 
 def test_one_question_with_many_samples_is_one_question() -> None:
     """A hundred samples of one question and one of another: nearly what a single question says, which is nothing."""
-    found = compute_mean_intervals(np.array([[50.0], [1.0]]), np.array([[100.0], [1.0]]), 0, [SHARE])[0]
-    assert found.value == pytest.approx(51 / 101)
-    assert found.low < 0.05
-    assert found.high > 0.95
+    result = compute_mean_intervals(np.array([[50.0], [1.0]]), np.array([[100.0], [1.0]]), 0, [SHARE])[0]
+    assert result.value == pytest.approx(51 / 101)
+    assert result.low < 0.05
+    assert result.high > 0.95
 
 
 def test_clusters_count_by_their_samples() -> None:
     """Two questions with sums 3 of 4 and 0 of 1: the mean over samples, not over questions."""
-    found = compute_mean_intervals(np.array([[3.0], [0.0]]), np.array([[4.0], [1.0]]), 0, [SHARE])[0]
-    assert found.value == pytest.approx(0.6)
+    result = compute_mean_intervals(np.array([[3.0], [0.0]]), np.array([[4.0], [1.0]]), 0, [SHARE])[0]
+    assert result.value == pytest.approx(0.6)
 
 
 def test_fewer_than_two_questions_have_neither_value_nor_interval() -> None:
-    found = compute_mean_intervals(np.array([[1.0], [0.0]]), np.array([[1.0], [0.0]]), 0, [SHARE])[0]
-    assert np.isnan(found[:3]).all()
-    assert (found.method, found.reason) == (NO_METHOD, "1 question with a value: an interval needs at least 2")
+    result = compute_mean_intervals(np.array([[1.0], [0.0]]), np.array([[1.0], [0.0]]), 0, [SHARE])[0]
+    assert np.isnan(result[:3]).all()
+    assert (result.method, result.reason) == (NO_METHOD, "1 question with a value: an interval needs at least 2")
     assert compute_mean_interval(np.array([np.nan]), SHARE, 0).method == NO_METHOD
 
 
@@ -147,26 +147,26 @@ def test_each_column_goes_by_its_own_questions() -> None:
 def test_without_ends_the_interval_is_at_least_students() -> None:
     x = np.random.default_rng(5).normal(3, 1, 12)
     student = ttest_1samp(x, 0).confidence_interval()
-    found = compute_mean_interval(x, None, 0)
-    assert found.method == UNBOUNDED
-    assert found.low <= student.low
-    assert found.high >= student.high
-    assert found.high - found.low < 1.4 * (student.high - student.low)
+    result = compute_mean_interval(x, None, 0)
+    assert result.method == UNBOUNDED
+    assert result.low <= student.low
+    assert result.high >= student.high
+    assert result.high - result.low < 1.4 * (student.high - student.low)
 
 
 @pytest.mark.parametrize("values", [[3.0] * 5, [0.0] * 50, [3.0, 3.0, 3.0, 3.0, 3.0001], [0.0] * 30 + [1.0]])
 def test_without_ends_agreement_shows_nothing(values) -> None:
-    found = compute_mean_interval(np.array(values), None, 0)
-    assert found.method == WITHHELD
-    assert np.isnan([found.low, found.high]).all()
-    assert f"of {len(values)} questions agree" in found.reason
+    result = compute_mean_interval(np.array(values), None, 0)
+    assert result.method == WITHHELD
+    assert np.isnan([result.low, result.high]).all()
+    assert f"of {len(values)} questions agree" in result.reason
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])
 def test_without_ends_few_questions_show_nothing(n) -> None:
-    found = compute_mean_interval(np.arange(n) * 1.0, None, 0)
-    assert (found.value, found.method) == ((n - 1) / 2, WITHHELD)
-    assert found.reason == f"interval withheld: {n} questions are too few for a measure without ends, which needs 5"
+    result = compute_mean_interval(np.arange(n) * 1.0, None, 0)
+    assert (result.value, result.method) == ((n - 1) / 2, WITHHELD)
+    assert result.reason == f"interval withheld: {n} questions are too few for a measure without ends, which needs 5"
 
 
 def test_without_ends_constants_shift_and_factors_stretch() -> None:
@@ -185,8 +185,8 @@ def test_draws_are_whole_resamples_and_a_function_of_the_seed() -> None:
 
 def test_a_statistic_of_one_mean_has_the_interval_of_the_mean() -> None:
     x = np.random.default_rng(0).random((20, 1))
-    found = compute_statistic_interval(x, lambda m: m[:, 0], np.array([[0.0], [1.0]]), 1)
-    assert found == pytest.approx(ends(x[:, 0], seed=1))
+    result = compute_statistic_interval(x, lambda m: m[:, 0], np.array([[0.0], [1.0]]), 1)
+    assert result == pytest.approx(ends(x[:, 0], seed=1))
 
 
 def test_columns_are_paired() -> None:

@@ -23,11 +23,11 @@ def start(path, config=CONFIG, **more):
 
 
 def test_manifest_says_what_made_the_numbers(tmp_path):
-    found = start(tmp_path / "run").manifest
-    assert found["config"] == CONFIG
-    assert (found["seed"], found["device"]) == (3, "cpu")
-    assert found["versions"]["numpy"]
-    assert "+00:00" in found["created"]
+    result = start(tmp_path / "run").manifest
+    assert result["config"] == CONFIG
+    assert (result["seed"], result["device"]) == (3, "cpu")
+    assert result["versions"]["numpy"]
+    assert "+00:00" in result["created"]
     assert read_commit() is None or len(read_commit()) == 40
 
 
@@ -83,10 +83,10 @@ def test_a_kill_in_the_middle_of_a_write_leaves_nothing(tmp_path, monkeypatch):
     run = start(tmp_path / "run")
     run.write_part("scores", "first", [score("q1")])
 
-    def killed(*_):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "replace", killed)
+    monkeypatch.setattr(os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run.write_part("scores", "second", [score("q2")])
     monkeypatch.undo()
@@ -129,7 +129,7 @@ def test_finish_takes_derived_tables_and_a_run_without_parts_still_reads(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("row", "found"),
+    ("row", "problem"),
     [
         (score("q", colour="red"), "colour"),
         ({"model": "a", "value": 1.0}, "measure"),
@@ -140,9 +140,9 @@ def test_finish_takes_derived_tables_and_a_run_without_parts_still_reads(tmp_pat
         (score(None), "null"),
     ],
 )
-def test_rows_that_do_not_belong_are_refused(tmp_path, row, found):
+def test_rows_that_do_not_belong_are_refused(tmp_path, row, problem):
     run = start(tmp_path / "run")
-    with pytest.raises(RunError, match=found):
+    with pytest.raises(RunError, match=problem):
         run.write_part("scores", "k", [row])
     assert run.finished_keys("scores") == set()
 

@@ -36,8 +36,8 @@ def evaluate(
 
     outputs = answer if callable(replies) else [output(*reply) for reply in replies]
     dataset = MemoryDataset([Sample(**sample) for sample in samples])
-    asked = inspect_ai.Task(dataset=dataset, epochs=epochs, **{"solver": generate(), **task})
+    requested = inspect_ai.Task(dataset=dataset, epochs=epochs, **{"solver": generate(), **task})
     model = get_model("mockllm/model", memoize=False, custom_outputs=outputs)
-    [log] = inspect_ai.eval(asked, model=model, log_dir=str(folder), display="none", max_samples=1)
+    [log] = inspect_ai.eval(requested, model=model, log_dir=str(folder), display="none", max_samples=1)
     assert log.status == "success"
     return Path(log.location)

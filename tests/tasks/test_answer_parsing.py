@@ -113,7 +113,7 @@ def test_i_is_a_label_only_in_brackets(text: str, answer: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "statement"),
     [
         ("The answer is Yes.", "yes"),
         ("So the answer is no", "no"),
@@ -128,9 +128,9 @@ def test_i_is_a_label_only_in_brackets(text: str, answer: str | None) -> None:
         ("Yes and no.", None),
     ],
 )
-def test_yes_and_no_are_read_as_options_and_as_words(text: str, said: str | None) -> None:
-    assert parse_answer(text, OPEN_YES_NO) == said
-    assert parse_answer(text, YES_NO) == {"yes": "A", "no": "B", None: None}[said]
+def test_yes_and_no_are_read_as_options_and_as_words(text: str, statement: str | None) -> None:
+    assert parse_answer(text, OPEN_YES_NO) == statement
+    assert parse_answer(text, YES_NO) == {"yes": "A", "no": "B", None: None}[statement]
 
 
 def test_verdicts_are_not_read_out_of_their_negation() -> None:
@@ -229,8 +229,8 @@ def test_a_stated_content_is_read_back(opening: str, form: str, i: int) -> None:
 
 @given(OPENINGS, st.sampled_from(SAID), st.integers(-(10**6), 10**6), st.sampled_from(["{}", "{:,}", "{:.1f}", "${}"]))
 def test_a_stated_number_is_read_back(opening: str, form: str, number: int, notation: str) -> None:
-    said = parse_answer(opening + form.format(notation.format(number)), NUMBER)
-    assert is_same_answer(said, str(number))
+    text = parse_answer(opening + form.format(notation.format(number)), NUMBER)
+    assert is_same_answer(text, str(number))
 
 
 @given(OPENINGS, st.sampled_from(SAID), st.sampled_from(["yes", "no", "Yes", "NO"]))

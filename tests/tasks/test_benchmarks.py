@@ -225,9 +225,9 @@ def test_bbq_gives_pairs_where_there_is_weak_evidence(tmp_path: Path) -> None:
     assert isinstance(made, EvidencePairTask)
     assert made.size == 21
     drawn = made.draw_questions(21, 0)
-    asked = {sentence: sum(sentence in question.text for question in drawn) for sentence in evidence}
-    assert sum(asked.values()) == 20
-    assert min(asked.values()) >= 3
+    requested = {sentence: sum(sentence in question.text for question in drawn) for sentence in evidence}
+    assert sum(requested.values()) == 20
+    assert min(requested.values()) >= 3
     for question in drawn:
         other = made.swap_evidence(question)
         assert made.find_unknown_label(question) == "C" == question.answer
@@ -256,10 +256,10 @@ def test_a_stereotype_that_is_not_told_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_hub_is_asked_for_the_right_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
+    requested: list[object] = []
 
     def load_dataset(repo: str, config: str | None, split: str, revision: str | None) -> list[dict[str, Any]]:
-        asked.append((repo, config, split, revision))
+        requested.append((repo, config, split, revision))
         return ROWS["bbq" if "BBQ" in repo else "logiqa" if "logiqa" in repo else "bbh"]
 
     fake = types.ModuleType("datasets")
@@ -267,7 +267,7 @@ def test_the_hub_is_asked_for_the_right_split(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "datasets", fake)
     for name in ("bbh:navigate", "logiqa", "bbq:religion"):
         assert load_task(name).name == name
-    assert asked == [
+    assert requested == [
         ("SaylorTwift/bbh", "navigate", "test", None),
         ("lucasmccabe/logiqa", None, "test", "refs/convert/parquet"),
         ("Elfsong/BBQ", None, "religion", None),

@@ -64,7 +64,7 @@ def test_near_misses_of_no_number_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kept"),
+    ("answer", "kind"),
     [
         ("½", "1/2"),
         ("1 1/2", "3/2"),
@@ -76,10 +76,10 @@ def test_near_misses_of_no_number_are_refused() -> None:
         ("$1,200", "$1,200"),
     ],
 )
-def test_answers_of_every_kind_have_ten_candidates_of_their_own_kind(answer: str, kept: str) -> None:
+def test_answers_of_every_kind_have_ten_candidates_of_their_own_kind(answer: str, kind: str) -> None:
     question = make_open_question("q", "?", answer, values=("5", "blue", "14:00", "2/3"))
     values = [read_value(candidate) for candidate in question.candidates]
-    assert question.answer in (kept, answer)
+    assert question.answer in (kind, answer)
     assert read_value(question.answer) == read_value(answer)
     assert len({*values}) == N_CANDIDATES
     assert None not in values
@@ -185,8 +185,8 @@ def test_spellings_are_those_that_a_model_is_likely_to_write(
 def test_decimals_of_the_question_and_of_other_candidates_count() -> None:
     question = make_question("5", "7.5")
     assert list_spellings("5", collect_notations(question, question.candidates, [])) == ("5", "5.0")
-    asked = make_question("5", "7", text="Two pens cost $2.50 each. What do they cost?")
-    assert list_spellings("5", collect_notations(asked, asked.candidates, [])) == ("5", "5.00")
+    question = make_question("5", "7", text="Two pens cost $2.50 each. What do they cost?")
+    assert list_spellings("5", collect_notations(question, question.candidates, [])) == ("5", "5.00")
     european = make_question("2,5", "1200", mark=",")
     notations = collect_notations(european, european.candidates, ["= 1.200,00"])
     assert list_spellings("1200", notations, ",") == ("1200", "1.200", "1200,0", "1.200,0", "1.200,00")
@@ -206,8 +206,8 @@ def test_decimals_of_the_question_and_of_other_candidates_count() -> None:
     ],
 )
 def test_stated_values_keep_their_signs(step: str, value: str | None) -> None:
-    found = read_stated_value(step)
-    assert (None if found is None else str(found)) == value
+    result = read_stated_value(step)
+    assert (None if result is None else str(result)) == value
 
 
 def test_candidates_of_a_file_may_be_spelled_in_several_ways() -> None:

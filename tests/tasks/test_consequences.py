@@ -175,14 +175,14 @@ def test_a_rewritten_chain_is_the_sum_it_says(task: Arithmetic, style: str) -> N
             rewritten += 1
             assert moved.steps[:i] == tuple(steps[:i])
             assert moved.answer in set(question.candidates) - {question.answer}
-            said = [list(map(int, re.findall(r"\d+", step))) for step in moved.steps]
-            for place, (old, by, new) in enumerate(said[:-1]):
+            texts = [list(map(int, re.findall(r"\d+", step))) for step in moved.steps]
+            for place, (old, by, new) in enumerate(texts[:-1]):
                 follows = old + by if signs[place] == "+" else old - by
                 assert (follows == new) is (place != i)
-                assert place == 0 or old == said[place - 1][-1]
-            assert str(said[-2][-1]) == contents[moved.answer] == str(said[-1][-1])
+                assert place == 0 or old == texts[place - 1][-1]
+            assert str(texts[-2][-1]) == contents[moved.answer] == str(texts[-1][-1])
             assert f"({moved.answer})" in moved.steps[-1] or not question.choices
-            edited = steps[i].replace(str(before[i + 1]), str(said[i][-1]))
+            edited = steps[i].replace(str(before[i + 1]), str(texts[i][-1]))
             assert task.infer_answer(question, steps[i], edited) in {moved.answer, None}
     assert rewritten > 60
 

@@ -43,23 +43,23 @@ def find(task: JsonLines, id_: str, seed: int = 0) -> Counterfactual | None:
 def test_a_task_knows_its_own() -> None:
     task = load_task("variable-chain")
     [question] = task.draw_questions(1, 0)
-    found = find_counterfactual(task, question, 0)
-    assert found is not None
-    assert (found.source, found.question) == ("task", task.draw_counterfactual(question, 0))
-    assert found.answer != question.answer
+    result = find_counterfactual(task, question, 0)
+    assert result is not None
+    assert (result.source, result.question) == ("task", task.draw_counterfactual(question, 0))
+    assert result.answer != question.answer
 
 
 def test_order_of_preference(tmp_path: Path) -> None:
-    given = {"counterfactual": {"question": "Ann has 19 eggs and eats 3. How many are left?", "answer": "16"}}
-    found = find(load(tmp_path, EGGS | given, MORE_EGGS), "eggs")
-    assert found is not None
-    assert (found.source, found.answer, found.question.id) == ("file", "16", "eggs:counterfactual")
-    found = find(load(tmp_path, EGGS, MORE_EGGS, SAME_ANSWER, TRAIN), "eggs")
-    assert found is not None
-    assert (found.source, found.question.id, found.answer) == ("donor", "more", "16")
-    found = find(load(tmp_path, EGGS, SAME_ANSWER, TRAIN), "eggs")
-    assert found is not None
-    assert (found.source, found.answer) == ("number", None)
+    entry = {"counterfactual": {"question": "Ann has 19 eggs and eats 3. How many are left?", "answer": "16"}}
+    result = find(load(tmp_path, EGGS | entry, MORE_EGGS), "eggs")
+    assert result is not None
+    assert (result.source, result.answer, result.question.id) == ("file", "16", "eggs:counterfactual")
+    result = find(load(tmp_path, EGGS, MORE_EGGS, SAME_ANSWER, TRAIN), "eggs")
+    assert result is not None
+    assert (result.source, result.question.id, result.answer) == ("donor", "more", "16")
+    result = find(load(tmp_path, EGGS, SAME_ANSWER, TRAIN), "eggs")
+    assert result is not None
+    assert (result.source, result.answer) == ("number", None)
     task = load(tmp_path, EGGS, TRAIN)
     assert [each.source for each in list_counterfactuals(task, task.all_questions[0], 0)] == ["number", "donor"]
 
@@ -67,11 +67,11 @@ def test_order_of_preference(tmp_path: Path) -> None:
 def test_without_digits_another_question_of_the_same_form(tmp_path: Path) -> None:
     words = {"id": "a", "question": "I have a dog and two cats. How many pets?", "answer": "3"}
     others = {"id": "b", "question": "I have four cows. How many animals?", "answer": "4"}
-    found = find(load(tmp_path, words, others), "a")
-    assert found is not None
-    assert (found.source, found.question.id) == ("donor", "b")
+    result = find(load(tmp_path, words, others), "a")
+    assert result is not None
+    assert (result.source, result.question.id) == ("donor", "b")
     assert find(load(tmp_path, words), "a") is None
-    assert describe_sources([None, found, found]) == "2 another question of the task, 1 without any"
+    assert describe_sources([None, result, result]) == "2 another question of the task, 1 without any"
 
 
 @settings(deadline=None, max_examples=60)
@@ -92,20 +92,22 @@ def test_one_number_changes_and_keeps_its_length(numbers: list[int], seed: int) 
 def test_choice_of_a_seed_is_repeated(tmp_path: Path) -> None:
     task = load(tmp_path, EGGS)
     assert find(task, "eggs", 3) == find(task, "eggs", 3)
-    assert len({found.question.text for seed in range(20) if (found := find(task, "eggs", seed))}) > 3
+    assert len({result.question.text for seed in range(20) if (result := find(task, "eggs", seed))}) > 3
 
 
 def test_given_for_options(tmp_path: Path) -> None:
-    asked = {"question": "2 + 3?", "choices": ["5", "6"], "answer": "A"}
-    task = load(tmp_path, asked | {"counterfactual": {"question": "2 + 4?", "answer": "6"}})
+    entry = {"question": "2 + 3?", "choices": ["5", "6"], "answer": "A"}
+    task = load(tmp_path, entry | {"counterfactual": {"question": "2 + 4?", "answer": "6"}})
     [question] = task.all_questions
-    given = task.draw_counterfactual(question, 0)
-    assert given is not None
-    assert (given.answer, given.choices, given.candidates) == ("B", ("5", "6"), ("A", "B"))
-    task = load(tmp_path, asked | {"counterfactual": {"question": "2 + 3?", "choices": ["6", "5"], "answer": "5"}})
-    given = task.draw_counterfactual(task.all_questions[0], 0)
-    assert given is not None
-    assert (given.answer, given.choices) == ("B", ("6", "5"))
+    result = task.draw_counterfactual(question, 0)
+    assert result is not None
+    assert (result.answer, result.choices, result.candidates) == ("B", ("5", "6"), ("A", "B"))
+    task = load(
+        tmp_path, counterfactual | {"counterfactual": {"question": "2 + 3?", "choices": ["6", "5"], "answer": "5"}}
+    )
+    result = task.draw_counterfactual(task.all_questions[0], 0)
+    assert result is not None
+    assert (result.answer, result.choices) == ("B", ("6", "5"))
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,12 @@ every_sum = pytest.mark.parametrize("task", SUMS, ids=lambda task: task.name)
 
 
 def numbers(text: str) -> list[int]:
-    return [int(found) for found in re.findall(r"\d+", text)]
+    return [int(result) for result in re.findall(r"\d+", text)]
 
 
 def pairs(task: GeneratedTask) -> list[tuple[Question, Question]]:
-    found = [(question, task.draw_counterfactual(question, 0)) for question in task.draw_questions(60, 5)]
-    return [(question, twin) for question, twin in found if twin is not None]
+    result = [(question, task.draw_counterfactual(question, 0)) for question in task.draw_questions(60, 5)]
+    return [(question, twin) for question, twin in result if twin is not None]
 
 
 def solve_by_signs(question: Question) -> bool:
@@ -52,10 +52,10 @@ def solve_by_signs(question: Question) -> bool:
 def solve_order(text: str) -> str:
     """The person asked for, by sorting: each comparison says who has fewer ahead of them."""
     comparisons = re.findall(r"(\w+) is (\w+)er than (\w+)\.", text)
-    asked = re.search(r"Who is the (\w+)est\?", text)
-    assert asked is not None
+    match = re.search(r"Who is the (\w+)est\?", text)
+    assert match is not None
     people = {name for one, _, other in comparisons for name in (one, other)}
-    beaten = {(other if word == asked[1] else one) for one, word, other in comparisons}
+    beaten = {(other if word == match[1] else one) for one, word, other in comparisons}
     (winner,) = people - beaten
     return winner
 
@@ -70,9 +70,9 @@ def test_lists_are_reproducible_distinct_and_grow_at_the_end(task: GeneratedTask
 
 @every_task
 def test_the_twin_is_the_same_question_with_another_answer(task: GeneratedTask) -> None:
-    found = pairs(task)
-    assert len(found) == 60
-    for question, twin in found:
+    result = pairs(task)
+    assert len(result) == 60
+    for question, twin in result:
         assert twin.candidates == question.candidates
         assert twin.choices == question.choices
         assert twin.answer != question.answer
@@ -135,10 +135,10 @@ def test_candidates_hold_the_confusions(task: GeneratedTask) -> None:
 
 def test_chains_agree_with_python() -> None:
     for question in VariableChain(4).draw_questions(60, 1):
-        *lines, asked = question.text.split(". ")
+        *lines, requested = question.text.split(". ")
         scope: dict[str, int] = {}
         exec("\n".join(lines), {}, scope)
-        assert str(scope[asked.split()[-1].rstrip("?")]) == question.answer
+        assert str(scope[requested.split()[-1].rstrip("?")]) == question.answer
 
 
 def test_stories_agree_with_their_verbs() -> None:

@@ -125,9 +125,9 @@ CHAINS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "cot", "found"), CHAINS)
-def test_what_a_chain_says_of_its_hint(kind: str, cot: str, found: tuple[bool, bool]) -> None:
-    assert (mentions_hint(kind, cot), relies_on_hint(kind, cot, "B")) == found
+@pytest.mark.parametrize(("kind", "cot", "expected"), CHAINS)
+def test_what_a_chain_says_of_its_hint(kind: str, cot: str, expected: tuple[bool, bool]) -> None:
+    assert (mentions_hint(kind, cot), relies_on_hint(kind, cot, "B")) == expected
 
 
 def test_what_takes_three_sentences_is_missed() -> None:
@@ -170,7 +170,7 @@ def test_precision_and_recall_on_sayings_they_were_not_written_with() -> None:
         (mentions_hint, 2),
         (lambda kind, text: relies_on_hint(kind, text, "B"), 3),
     ):
-        said = [(judge(row[0], row[1]), row[column]) for row in prose_hints.HELD_OUT]
-        hits = sum(found and true for found, true in said)
-        assert hits / sum(found for found, _ in said) > 0.9
-        assert hits / sum(true for _, true in said) > 0.9
+        texts = [(judge(row[0], row[1]), row[column]) for row in prose_hints.HELD_OUT]
+        hits = sum(result and true for result, true in texts)
+        assert hits / sum(result for result, _ in texts) > 0.9
+        assert hits / sum(true for _, true in texts) > 0.9

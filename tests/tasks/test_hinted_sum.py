@@ -23,10 +23,10 @@ def test_questions_without_a_hint_take_one_of_each_kind():
     question = PLAIN.make_question((3, 4), "No hint is given here")
     assert question.text == "No hint is given here: Start at 3. Then add 4 to the total."
     assert isinstance(PLAIN, HintingTask)
-    asked = [PLAIN.make_hinted_prompt(question, kind, "9") for kind in PLAIN.hint_kinds]
+    prompts = [PLAIN.make_hinted_prompt(question, kind, "9") for kind in PLAIN.hint_kinds]
     words = ("Silent", "Half", "Avowed", "Rationalised")
-    assert [p.user for p in asked] == [f"{word} hint 9: Start at 3. Then add 4 to the total." for word in words]
-    assert {p.prefill for p in asked} == {" Steps:"}
+    assert [p.user for p in prompts] == [f"{word} hint 9: Start at 3. Then add 4 to the total." for word in words]
+    assert {p.prefill for p in prompts} == {" Steps:"}
     assert not isinstance(load_task("running-sum"), HintingTask)
 
 

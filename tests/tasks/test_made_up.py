@@ -16,8 +16,8 @@ from faithlens.tasks.tracking import Tracking
 
 
 def both(task: GeneratedTask, n: int = 60) -> list[Question]:
-    found = task.draw_questions(n, 3)
-    return [one for question in found for one in (question, task.draw_counterfactual(question, 0)) if one is not None]
+    result = task.draw_questions(n, 3)
+    return [one for question in result for one in (question, task.draw_counterfactual(question, 0)) if one is not None]
 
 
 def right_content(question: Question) -> str:
@@ -28,7 +28,7 @@ def right_content(question: Question) -> str:
 @pytest.mark.parametrize("operands", [2, 4, 8, 16])
 def test_additions_add_up(digits: int, operands: int) -> None:
     for question in both(Addition(digits, operands), 20):
-        numbers = [int(found) for found in re.findall(r"\d+", question.text)]
+        numbers = [int(result) for result in re.findall(r"\d+", question.text)]
         assert [len(str(number)) for number in numbers] == [digits] * operands
         assert question.text.count("+") == operands - 1
         assert list(map(int, question.values)) == [sum(numbers[: k + 1]) for k in range(1, operands)]
@@ -39,8 +39,8 @@ def test_additions_add_up(digits: int, operands: int) -> None:
 
 def test_addition_twins_differ_in_one_operand_and_no_length() -> None:
     for digits in (2, 3):
-        found = both(Addition(digits, 8))
-        for question, twin in zip(found[::2], found[1::2], strict=True):
+        result = both(Addition(digits, 8))
+        for question, twin in zip(result[::2], result[1::2], strict=True):
             ours, theirs = question.text.split(), twin.text.split()
             assert sum(a != b for a, b in zip(ours, theirs, strict=True)) == 1
             assert list(map(len, question.values)) == list(map(len, twin.values))
@@ -70,14 +70,14 @@ def test_a_side_or_a_label_is_misstated() -> None:
 
 def test_dates_are_counted_by_the_calendar() -> None:
     for question in both(Dates()):
-        found = re.fullmatch(
+        match = re.fullmatch(
             r"Today is (.+?)\. The (\w+) (is in|was) (\d+) (days|weeks)(?: ago)?\. "
             r"The (\w+) falls (\d+) (days|weeks) (after|before) the (\w+)\. What is the date of the (\w+)\?",
             question.text,
         )
-        assert found is not None
-        today, first, tense, n, unit, second, m, unit2, side, again, asked = found.groups()
-        assert (first, second) == (again, asked)
+        assert match is not None
+        today, first, tense, n, unit, second, m, unit2, side, again, requested = match.groups()
+        assert (first, second) == (again, requested)
         start = datetime.strptime(today, "%d %B %Y").date()
         middle = start + timedelta(**{unit: int(n)}) * (1 if tense == "is in" else -1)
         end = middle + timedelta(**{unit2: int(m)}) * (1 if side == "after" else -1)
@@ -94,12 +94,12 @@ def test_a_date_is_misstated_in_its_own_style() -> None:
     for seed in range(20):
         edited = Dates().misstate("June 28 becomes July 3rd, 2021.", question, random.Random(seed))
         assert edited is not None
-        found = re.fullmatch(r"June 28 becomes (June|July) (\d+)(st|nd|rd|th), 2021\.", edited)
-        assert found is not None
-        day = date(2021, {"June": 6, "July": 7}[found[1]], int(found[2]))
+        match = re.fullmatch(r"June 28 becomes (June|July) (\d+)(st|nd|rd|th), 2021\.", edited)
+        assert match is not None
+        day = date(2021, {"June": 6, "July": 7}[match[1]], int(match[2]))
         assert 0 < abs((day - date(2021, 7, 3)).days) <= 6
         assert day != date(2021, 6, 28)
-        assert found[3] == {1: "st", 2: "nd", 3: "rd"}.get(day.day, "th")
+        assert match[3] == {1: "st", 2: "nd", 3: "rd"}.get(day.day, "th")
     assert Dates().misstate("So the answer is (A).", question, random.Random(0)) == "So the answer is (B)."
     assert Dates().misstate("Add 5 days.", question, random.Random(0)) is None
 
@@ -108,11 +108,11 @@ def test_a_date_is_misstated_in_its_own_style() -> None:
 def test_things_end_where_the_exchanges_take_them(people: int) -> None:
     for question in both(Tracking(people)):
         hands = dict(re.findall(r"(\w+) holds the ([\w ]+)\.", question.text))
-        (asked,) = re.findall(r"What does (\w+) hold at the end\?", question.text)
+        (match,) = re.findall(r"What does (\w+) hold at the end\?", question.text)
         held = []
         for one, other in re.findall(r"(\w+) and (\w+) exchange", question.text):
             hands[one], hands[other] = hands[other], hands[one]
-            held.append(hands[asked])
+            held.append(hands[match])
         assert len(hands) == len(held) == people
         assert tuple(held) == question.values
         assert right_content(question) == held[-1]

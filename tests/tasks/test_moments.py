@@ -26,7 +26,7 @@ def test_every_spelling_is_read_back(moment: date | time) -> None:
         value = read_value(text)
         assert value is not None
         assert value.content == moment
-        assert [found.value for found in find_values(f"So it is {text}, at last.")] == [value]
+        assert [moment.value for moment in find_values(f"So it is {text}, at last.")] == [value]
 
 
 @settings(deadline=None)
@@ -55,7 +55,7 @@ def test_what_is_no_date_or_time_or_may_be_two_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("On 3 May 2021 she had 5.", ["2021-05-03"]),
         ("2021-05-03 or May 4th, 2021.", ["2021-05-03", "2021-05-04"]),
@@ -64,8 +64,8 @@ def test_what_is_no_date_or_time_or_may_be_two_is_none(text: str) -> None:
         ("35 May 2021", []),
     ],
 )
-def test_dates_in_running_text(text: str, found: list[str]) -> None:
-    assert [day.isoformat() for _, _, day in find_dates(text)] == found
+def test_dates_in_running_text(text: str, expected: list[str]) -> None:
+    assert [day.isoformat() for _, _, day in find_dates(text)] == expected
 
 
 def test_no_part_of_a_date_is_a_number() -> None:

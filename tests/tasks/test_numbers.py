@@ -74,15 +74,15 @@ def test_a_step_without_a_number_cannot_be_misstated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "found"),
+    ("step", "expected"),
     [
         ("1. From 12 take 5, as in step 3: 7.", ["12", "5", "7"]),
         ("\\boxed{1,250} is the 2nd of x3", ["1,250"]),
         ("None here.", []),
     ],
 )
-def test_number_spans(step: str, found: list[str]) -> None:
-    assert [step[slice(*span)] for span in find_number_spans(step)] == found
+def test_number_spans(step: str, expected: list[str]) -> None:
+    assert [step[slice(*span)] for span in find_number_spans(step)] == expected
 
 
 @pytest.mark.parametrize(

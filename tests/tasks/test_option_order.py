@@ -8,21 +8,21 @@ from faithlens.tasks.question import Question
 
 
 @st.composite
-def shuffled(draw: st.DrawFn) -> tuple[Question, list[int]]:
+def shuffle_options(draw: st.DrawFn) -> tuple[Question, list[int]]:
     n = draw(st.integers(2, 8))
     names = tuple("ABCDEFGH"[:n])
     question = Question("q", "?", names, draw(st.sampled_from(names)), tuple(f"option {i}" for i in range(n)))
     return question, draw(st.permutations(range(n)))
 
 
-@given(shuffled())
+@given(shuffle_options())
 def test_an_order_and_its_inverse_give_the_question_back(drawn: tuple[Question, list[int]]) -> None:
     question, order = drawn
     inverse = [order.index(place) for place in range(len(order))]
     assert reorder_options(reorder_options(question, order), inverse) == question
 
 
-@given(shuffled())
+@given(shuffle_options())
 def test_the_right_content_and_the_labels_stay(drawn: tuple[Question, list[int]]) -> None:
     question, order = drawn
     again = reorder_options(question, order)

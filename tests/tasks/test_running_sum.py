@@ -54,10 +54,10 @@ def test_questions_are_held_out_different_and_a_function_of_the_seed():
 
 def test_no_digit_or_total_is_withheld_from_training():
     every = list(product(range(10), repeat=4))
-    kept = [q for q in every if not is_held_out(q)]
-    assert 0.78 < len(kept) / len(every) < 0.82
+    retained = [q for q in every if not is_held_out(q)]
+    assert 0.78 < len(retained) / len(every) < 0.82
     for residue in range(10):
-        assert 650 < sum(sum(q) % 10 == residue for q in kept) < 950  # 800 if the split is blind to the total
+        assert 650 < sum(sum(q) % 10 == residue for q in retained) < 950  # 800 if the split is blind to the total
 
 
 @pytest.mark.parametrize("n", [0, 5000])
@@ -81,8 +81,8 @@ def test_counterfactual_changes_one_number_and_the_answer(seed, which):
 def test_misstate_changes_the_stated_total_alone(added, stated, seed):
     step = f" Add {added} to get {stated}."
     wrong = TASK.misstate(step, TASK.make_question((1, 2, 3, 4)), random.Random(seed))
-    found = re.fullmatch(rf" Add {added} to get (\d)\.", wrong)
-    assert int(found[1]) != stated
+    match = re.fullmatch(rf" Add {added} to get (\d)\.", wrong)
+    assert int(match[1]) != stated
 
 
 def test_a_step_without_a_number_cannot_be_misstated():
@@ -97,13 +97,13 @@ def test_only_a_chain_of_thought_is_introduced():
 
 def test_modes_are_asked_in_turn_and_kept_by_the_twin():
     modes = RunningSum(name="running-sum-modes", modes=MODES)
-    asked = modes.draw_questions(7, seed=3)
-    assert [read_mode(q) for q in asked] == ["Never", "Seldom", "Half", "Mostly", "Always", "Never", "Seldom"]
-    for question, plain in zip(asked, TASK.draw_questions(7, seed=3), strict=True):
+    questions = modes.draw_questions(7, seed=3)
+    assert [read_mode(q) for q in questions] == ["Never", "Seldom", "Half", "Mostly", "Always", "Never", "Seldom"]
+    for question, plain in zip(questions, TASK.draw_questions(7, seed=3), strict=True):
         assert question.text == f"{read_mode(question)}: {plain.text}"
         assert question.values == plain.values
         twin = modes.draw_counterfactual(question, seed=1)
         assert read_mode(twin) == read_mode(question)
         assert twin.answer != question.answer
-    assert asked[0].id.startswith("running-sum-modes-never-")
+    assert questions[0].id.startswith("running-sum-modes-never-")
     assert read_mode(SOME[0]) == ""

@@ -38,13 +38,13 @@ def steps(text: str) -> list[str]:
 
 @given(TEXTS)
 def test_the_steps_partition_the_text_and_each_says_something(text: str) -> None:
-    found = steps(text)
-    assert "".join(found) == text
+    result = steps(text)
+    assert "".join(result) == text
     assert [start for start, _ in split_steps(text)[1:]] == [stop for _, stop in split_steps(text)[:-1]]
     if any(character.isalnum() for character in text):
-        assert all(any(character.isalnum() for character in step) for step in found)
+        assert all(any(character.isalnum() for character in step) for step in result)
     else:
-        assert len(found) == (1 if text else 0)
+        assert len(result) == (1 if text else 0)
 
 
 @given(TEXTS)

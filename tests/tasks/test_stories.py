@@ -102,8 +102,8 @@ def test_questions_are_held_out_natural_different_and_a_function_of_the_seed():
 
 def test_all_words_are_used():
     texts = " ".join(q.text for q in SOME)
-    wanted = {*PRONOUNS, *THINGS, *(does for does, _ in (*GAINS, *LOSSES))}
-    assert {word for word in wanted if not re.search(rf"\b{word}\b", texts)} == set()
+    expected = {*PRONOUNS, *THINGS, *(does for does, _ in (*GAINS, *LOSSES))}
+    assert {word for word in expected if not re.search(rf"\b{word}\b", texts)} == set()
 
 
 @given(st.integers(0, 10**6), st.integers(0, 99))
@@ -122,12 +122,12 @@ def test_a_twin_is_the_same_story_with_one_clause_changed(seed, which):
 def test_a_paraphrase_says_the_same_in_another_phrasing(operands, words, ways, seed):
     for i, step in enumerate(write_steps(operands, compute_totals(operands), words, ways)):
         other = TASK.paraphrase(step, random.Random(seed))
-        found = classify_step(other)
+        result = classify_step(other)
         assert find_paraphrase_fault(step, other) is None
         assert re.findall(r"\d", other) == re.findall(r"\d", step)
-        assert found.phrasing != ways[i] == classify_step(step).phrasing
-        assert found.is_loss == classify_step(step).is_loss == (i > 0 and find_losses(operands)[i - 1])
-        rephrased = [found.phrasing if j == i else way for j, way in enumerate(ways)]
+        assert result.phrasing != ways[i] == classify_step(step).phrasing
+        assert result.is_loss == classify_step(step).is_loss == (i > 0 and find_losses(operands)[i - 1])
+        rephrased = [result.phrasing if j == i else way for j, way in enumerate(ways)]
         assert write_steps(operands, compute_totals(operands), words, rephrased)[i] == other
 
 

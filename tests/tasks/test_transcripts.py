@@ -28,7 +28,7 @@ def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-def logged(doc: object, target: str, *texts: str, id_: int = 0, **more: object) -> dict[str, Any]:
+def make_log_entry(doc: object, target: str, *texts: str, id_: int = 0, **more: object) -> dict[str, Any]:
     """A line as lm-evaluation-harness 0.4.13 writes it, hashes and metrics left out."""
     return {
         "doc_id": id_,
@@ -78,8 +78,8 @@ def test_own_lines_hold_one_or_more_chains(tmp_path: Path) -> None:
 def test_of_a_think_block_the_inside_is_the_chain(
     tmp_path: Path, reply: str, finish: str, cot: str, ended: str
 ) -> None:
-    [found] = read_transcripts(write(tmp_path, OPEN | {"cot": reply, "finish": finish}))
-    assert (found.cot, found.finish) == (cot, ended)
+    [result] = read_transcripts(write(tmp_path, OPEN | {"cot": reply, "finish": finish}))
+    assert (result.cot, result.finish) == (cot, ended)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_transcripts_are_a_task(tmp_path: Path) -> None:
 
 def test_gsm8k_logs_are_read_once_whatever_the_filters(tmp_path: Path) -> None:
     doc = {"question": "Bob has $1,000 and earns $200. How much?", "answer": "1000 + 200 = 1200\n#### 1,200"}
-    line = logged(doc, doc["answer"], " 1000 + 200 = 1200. The answer is 1200.", " Twelve.", id_=7)
+    line = make_log_entry(doc, doc["answer"], " 1000 + 200 = 1200. The answer is 1200.", " Twelve.", id_=7)
     path = write(tmp_path, line, line | {"filter": "flexible-extract"}, name="samples_gsm8k_cot_2026-01-01.jsonl")
     first, second = read_transcripts(path)
     assert first.question.id == "doc-7"
@@ -189,28 +189,31 @@ def test_documents_become_questions(
     choices: tuple[str, ...] | None,
     answer: str,
 ) -> None:
-    [found] = read_transcripts(write(tmp_path, logged(doc, target, "So.")))
-    assert (found.question.text, found.question.answer) == (text, answer)
-    assert candidates is None or found.question.candidates == candidates
-    assert choices is None or found.question.choices == choices
+    [result] = read_transcripts(write(tmp_path, make_log_entry(doc, target, "So.")))
+    assert (result.question.text, result.question.answer) == (text, answer)
+    assert candidates is None or result.question.candidates == candidates
+    assert choices is None or result.question.choices == choices
 
 
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        (logged({"sentence": "a", "gold": "b"}, "b", "a"), "'doc' has the keys sentence, gold, and none known"),
-        (logged("a", "b", "a"), "'doc' is \"a\"; only documents with named keys"),
-        (logged({"question": "Capital?"}, "Paris", "a"), 'target "Paris" is no number, date or time, no yes or no'),
-        (logged({"question": "?", "choices": ["a", "b"]}, "E", "a"), "answer 'E' is no option"),
+        (make_log_entry({"sentence": "a", "gold": "b"}, "b", "a"), "'doc' has the keys sentence, gold, and none known"),
+        (make_log_entry("a", "b", "a"), "'doc' is \"a\"; only documents with named keys"),
         (
-            logged({"question": "?"}, "5", resps=[[["-1.2", "False"]], [["-1.0", "True"]]]),
+            make_log_entry({"question": "Capital?"}, "Paris", "a"),
+            'target "Paris" is no number, date or time, no yes or no',
+        ),
+        (make_log_entry({"question": "?", "choices": ["a", "b"]}, "E", "a"), "answer 'E' is no option"),
+        (
+            make_log_entry({"question": "?"}, "5", resps=[[["-1.2", "False"]], [["-1.0", "True"]]]),
             "'resps' is [[[\"-1.2\", ",
         ),
         ({"doc": {"question": "?"}, "resps": [["a"]]}, "no 'doc_id'"),
     ],
 )
 def test_a_log_line_that_cannot_be_used_is_named(tmp_path: Path, line: dict[str, Any], fault: str) -> None:
-    message = refusal(write(tmp_path, logged({"question": "1 + 1?"}, "2", "Two.", id_=9), line))
+    message = refusal(write(tmp_path, make_log_entry({"question": "1 + 1?"}, "2", "Two.", id_=9), line))
     assert "has 1 bad line; nothing was loaded" in message
     assert f"line 2: {fault}" in message
 
@@ -219,7 +222,7 @@ def test_a_log_line_that_cannot_be_used_is_named(tmp_path: Path, line: dict[str,
 
 
 def test_keys_of_a_document_are_shown_without_control_characters(tmp_path: Path) -> None:
-    text = refusal(write(tmp_path, logged({"red\x1b[31m \ud7fc": None}, "A", "")))
+    text = refusal(write(tmp_path, make_log_entry({"red\x1b[31m \ud7fc": None}, "A", "")))
     assert "'doc' has the keys red\\x1b[31m \\ud7fc, and none known to hold a question" in text
     assert "\x1b" not in text
 
@@ -246,10 +249,10 @@ def test_logs_of_inspect_are_read_with_epochs_as_samples(tmp_path: Path) -> None
         ("3 + ", "max_tokens"),
     ]
     sample = {"id": "nuts", "input": "3 + 4?", "choices": ["6", "7"], "target": "B"}
-    found = read_transcripts(evaluate(tmp_path, replies, [sample], epochs=5))
-    assert {t.question for t in found} == {Question("sample-nuts", "3 + 4?", ("A", "B"), "B", ("6", "7"))}
-    assert [t.sample for t in found] == [0, 1, 2, 3, 4]
-    assert {(t.cot, t.finish) for t in found} == {
+    result = read_transcripts(evaluate(tmp_path, replies, [sample], epochs=5))
+    assert {t.question for t in result} == {Question("sample-nuts", "3 + 4?", ("A", "B"), "B", ("6", "7"))}
+    assert [t.sample for t in result] == [0, 1, 2, 3, 4]
+    assert {(t.cot, t.finish) for t in result} == {
         ("3 + 4 = 7. ANSWER: B", "stop"),
         ("I add 3 and 4.", "stop"),
         ("I ad", "length"),
@@ -263,8 +266,8 @@ def test_messages_as_input_and_open_targets_of_inspect(tmp_path: Path) -> None:
     from inspect_ai.model import ChatMessageSystem, ChatMessageUser
 
     messages = [ChatMessageSystem(content="Be short."), ChatMessageUser(content="600 + 600?")]
-    [found] = read_transcripts(evaluate(tmp_path, [("1200", "stop")], [{"input": messages, "target": ["1,200"]}]))
-    assert (found.question.text, found.question.answer, found.cot) == ("600 + 600?", "1200", "1200")
+    [result] = read_transcripts(evaluate(tmp_path, [("1200", "stop")], [{"input": messages, "target": ["1,200"]}]))
+    assert (result.question.text, result.question.answer, result.cot) == ("600 + 600?", "1200", "1200")
 
 
 def test_broken_samples_of_inspect_are_named_together(tmp_path: Path) -> None:
@@ -319,11 +322,11 @@ def test_options_that_a_solver_of_inspect_shuffles_stand_as_the_model_saw_them(t
     from inspect_ai.scorer import choice
     from inspect_ai.solver import multiple_choice
 
-    def reply(asked: str) -> tuple[str, str]:
-        letter = next(line[0] for line in asked.splitlines() if line[1:] == ") 7")
+    def reply(prompt: str) -> tuple[str, str]:
+        letter = next(line[0] for line in prompt.splitlines() if line[1:] == ") 7")
         return (
             (f"I add them, {'one by one, ' * 20}and it is {letter}.", "stop")
-            if "Hide" in asked
+            if "Hide" in prompt
             else (
                 f"3 + 4 = 7.\nANSWER: {letter}",
                 "stop",
@@ -336,10 +339,10 @@ def test_options_that_a_solver_of_inspect_shuffles_stand_as_the_model_saw_them(t
     ]
     solver = multiple_choice(shuffle=random.Random(3))
     path = evaluate(tmp_path, reply, samples, epochs=6, solver=solver, scorer=choice())
-    found = read_transcripts(path)
-    assert len(found) == 12
-    assert len({t.question.choices for t in found}) > 3
-    for each in found:
+    result = read_transcripts(path)
+    assert len(result) == 12
+    assert len({t.question.choices for t in result}) > 3
+    for each in result:
         assert sorted(each.question.choices) == ["6", "7", "8", "a\nb"]
         assert each.question.choices["ABCD".index(each.question.answer)] == "7"
         assert each.cot.rstrip(".")[-1] == each.question.answer
@@ -385,8 +388,8 @@ def test_failed_withheld_and_doubled_samples_of_inspect_are_left_out_on_request(
 
 
 def test_bad_entries_are_left_out_on_request_and_counted_by_reason(tmp_path: Path) -> None:
-    good = logged({"problem": "3 + 4?"}, "7", "It is 7.", id_=9)
-    bad = [logged({"problem": f"{i}?"}, rf"x^{i}", "So.", id_=i) for i in (2, 3)]
+    good = make_log_entry({"problem": "3 + 4?"}, "7", "It is 7.", id_=9)
+    bad = [make_log_entry({"problem": f"{i}?"}, rf"x^{i}", "So.", id_=i) for i in (2, 3)]
     path = write(tmp_path, *bad, good, "{")
     task = TranscriptTask(path, skip_bad=True)
     assert [t.cot for t in task.transcripts] == ["It is 7."]
@@ -398,7 +401,7 @@ def test_bad_entries_are_left_out_on_request_and_counted_by_reason(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("target", "answer", "said"),
+    ("target", "answer", "reply"),
     [
         (r"\frac{1}{2}", r"\frac{1}{2}", r"So it is $\frac12$, that is \boxed{0.5}."),
         (r"$-\dfrac{3}{4}$", r"-\frac{3}{4}", "The answer is -3/4."),
@@ -415,16 +418,16 @@ def test_bad_entries_are_left_out_on_request_and_counted_by_reason(tmp_path: Pat
     ],
 )
 def test_a_target_of_any_kind_of_value_is_read_and_its_reply_in_any_spelling(
-    tmp_path: Path, target: str, answer: str, said: str
+    tmp_path: Path, target: str, answer: str, reply: str
 ) -> None:
-    task = TranscriptTask(write(tmp_path, logged({"problem": "How much?"}, target, said, id_=1)))
+    task = TranscriptTask(write(tmp_path, make_log_entry({"problem": "How much?"}, target, reply, id_=1)))
     question = task.transcripts[0].question
     assert question.answer == answer
-    assert parse_answer(said, question) == answer
+    assert parse_answer(reply, question) == answer
 
 
 def test_doubled_documents_and_several_filters_are_said(tmp_path: Path) -> None:
-    first, second = (logged({"question": f"{i} + 1?"}, str(i + 1), f"{i + 1}.", id_=i) for i in (1, 2))
+    first, second = (make_log_entry({"question": f"{i} + 1?"}, str(i + 1), f"{i + 1}.", id_=i) for i in (1, 2))
     other = first | {"filter": "flexible-extract"}
     task = TranscriptTask(write(tmp_path, first, other, second))
     assert [t.cot for t in task.transcripts] == ["2.", "3."]
@@ -455,16 +458,16 @@ def test_doubled_documents_and_several_filters_are_said(tmp_path: Path) -> None:
 def test_gold_letters_and_indices_name_one_option(
     tmp_path: Path, doc: dict[str, object], target: str, answer: str
 ) -> None:
-    [found] = read_transcripts(write(tmp_path, logged({"question": "Which?"} | doc, target, "So.")))
-    assert found.question.answer == answer
+    [result] = read_transcripts(write(tmp_path, make_log_entry({"question": "Which?"} | doc, target, "So.")))
+    assert result.question.answer == answer
 
 
 def test_a_gold_index_that_contradicts_the_target_is_refused(tmp_path: Path) -> None:
-    line = logged({"question": "Which?", "choices": ["x", "y", "z"], "gold": 2}, "A", "So.")
+    line = make_log_entry({"question": "Which?", "choices": ["x", "y", "z"], "gold": 2}, "A", "So.")
     assert "target \"A\" and 'gold', 2, name different options" in refusal(write(tmp_path, line))
 
 
 @pytest.mark.parametrize(("key", "gold"), [("gold", 1), ("label", 1), ("answer_index", [1])])
 def test_the_gold_index_of_a_document_names_an_option(tmp_path: Path, key: str, gold: object) -> None:
-    line = logged({"question": "1 + 1?", "choices": ["1", "2", "3"], key: gold}, "1", "Two.")
+    line = make_log_entry({"question": "1 + 1?", "choices": ["1", "2", "3"], key: gold}, "1", "Two.")
     assert read_transcripts(write(tmp_path, line))[0].question.answer == "B"

@@ -162,7 +162,7 @@ def test_fractions_are_not_numbers_in_digits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("5 - 8 = -3", ["5", "8", "-3"]),
         ("5-8 = - 3", ["5", "8", "- 3"]),
@@ -185,10 +185,10 @@ def test_fractions_are_not_numbers_in_digits() -> None:
         ("", []),
     ],
 )
-def test_values_in_running_text(text: str, found: list[str]) -> None:
+def test_values_in_running_text(text: str, expected: list[str]) -> None:
     values = list(find_values(text))
-    assert [text[start:stop] for start, stop, _ in values] == found
-    assert [value for *_, value in values] == [read_value(each) for each in found]
+    assert [text[start:stop] for start, stop, _ in values] == expected
+    assert [value for *_, value in values] == [read_value(each) for each in expected]
 
 
 WHOLE = st.integers(-(10**12), 10**12)
@@ -282,6 +282,6 @@ def test_any_text_is_read_the_same_by_its_normal_form_or_not_at_all(text: str) -
     if value is not None:
         assert read_value(str(value)) == value
     stop = 0
-    for found in find_values(text):
-        assert stop <= found.start < found.stop <= len(text)
-        stop = found.stop
+    for result in find_values(text):
+        assert stop <= result.start < result.stop <= len(text)
+        stop = result.stop

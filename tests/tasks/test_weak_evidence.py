@@ -30,10 +30,10 @@ def test_swapping_exchanges_the_person_in_the_evidence_alone(question: Question)
         text.replace("? ", ". ").split(". ") for text in (question.text, other.text)
     )
     assert (opening, ask) == (opening2, ask2)
-    (said,) = [person for person in people if person in evidence]
+    (texts,) = [person for person in people if person in evidence]
     (said2,) = [person for person in people if person in evidence2]
-    assert said != said2
-    assert evidence.replace(said, said2) == evidence2
+    assert texts != said2
+    assert evidence.replace(texts, said2) == evidence2
 
 
 def test_it_cannot_be_told_until_there_is_a_proof() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from benchmarks.__main__ import BARS, ON_A_GPU, README, bars, kept
+from benchmarks.__main__ import BARS, ON_A_GPU, README, bars, read_results
 from benchmarks.figure import draw
 from faithlens.cli.main import app
 from faithlens.commands.bench import capture, grid, harness, sweep, throughput
@@ -55,13 +55,13 @@ def test_rivals_that_differ_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> No
 def test_everyone_runs_as_often_and_takes_every_turn() -> None:
     ran: list[str] = []
     times = harness.race_rivals({name: lambda name=name: ran.append(name) for name in "abc"}, repeats=4, warm_up=2)
-    assert {name: len(taken) for name, taken in times.items()} == {"a": 4, "b": 4, "c": 4}
+    assert {name: len(seconds) for name, seconds in times.items()} == {"a": 4, "b": 4, "c": 4}
     assert "".join(ran) == "abcbcacababcbcacab"
 
 
 def test_ratios_are_taken_round_by_round() -> None:
-    found = harness.summarise_spread(harness.divide_rounds([8.0, 3.0, 20.0], [1.0, 3.0, 4.0]))
-    assert (found["min"], found["median"], found["max"]) == (1, 5, 8)
+    result = harness.summarise_spread(harness.divide_rounds([8.0, 3.0, 20.0], [1.0, 3.0, 4.0]))
+    assert (result["min"], result["median"], result["max"]) == (1, 5, 8)
 
 
 def test_a_bar_is_met_on_its_own_side() -> None:
@@ -108,15 +108,15 @@ def test_throughput_counts_the_tokens_that_are_packed() -> None:
 def test_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("faithlens.model.load.load", lambda *a, **k: tiny("llama"))
     file = tmp_path / "numbers.json"
-    done = CliRunner().invoke(app, ["bench", "-b", "sweep", "-b", "grid", "--repeats", "2", "--json", str(file)])
-    assert done.exit_code == 0, done.output
+    outcome = CliRunner().invoke(app, ["bench", "-b", "sweep", "-b", "grid", "--repeats", "2", "--json", str(file)])
+    assert outcome.exit_code == 0, outcome.output
     results = json.loads(file.read_text())
     assert [result["subject"] for result in results] == ["sweep", "grid"]
     for result in results:
         assert all(len(s["all"]) == 2 and s["min"] > 0 for s in result["seconds"].values())
         assert set(BARS[result["subject"]]) <= set(result["comparisons"])
         assert all(f"| {name} |" in format_result(result) for name in result["seconds"])
-    assert "TransformerLens loop / faithlens, packed" in done.output
+    assert "TransformerLens loop / faithlens, packed" in outcome.output
 
 
 def test_an_unknown_subject_is_refused_before_anything_runs() -> None:
@@ -134,21 +134,21 @@ def test_memory_is_read_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch,
     assert 0 < capture.measure_peak_mib(model, 400, capture.BARE) < 1000
 
 
-@pytest.mark.parametrize("subject", sorted(kept()))
+@pytest.mark.parametrize("subject", sorted(read_results()))
 def test_the_readme_shows_the_kept_results(subject: str) -> None:
-    assert format_result(kept()[subject], bars(kept()[subject])) in README.read_text()
+    assert format_result(read_results()[subject], bars(read_results()[subject])) in README.read_text()
 
 
 def test_every_bar_is_of_something_that_is_measured() -> None:
     assert set(BARS) == set(BENCHMARKS)
     assert set(ON_A_GPU) <= set(BENCHMARKS)
-    for result in kept().values():
+    for result in read_results().values():
         subject = result["subject"]
         assert set(BARS[subject]) | set(ON_A_GPU.get(subject, ())) <= set(result["comparisons"])
 
 
 def test_the_figure_shows_every_bar() -> None:
-    results = {subject: result for subject, result in kept().items() if subject in BENCHMARKS}
+    results = {subject: result for subject, result in read_results().items() if subject in BENCHMARKS}
     figure = draw(results, BARS)
     assert len(figure.data) == 2 * sum(len(BARS[subject]) for subject in results)
 

@@ -15,7 +15,7 @@ sampling = {{max_new_tokens = 60}}
 KNOWN = '[families.null]\nmodels = ["O4"]\n[families.read]\nmodels = ["O5"]\n'
 
 
-def written(folder: Path, text: str) -> Path:
+def write_config(folder: Path, text: str) -> Path:
     path = folder / "sweep.toml"
     path.write_text(text, encoding="utf-8")
     return path

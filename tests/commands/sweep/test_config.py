@@ -8,7 +8,7 @@ import pytest
 
 from faithlens.commands.sweep.config import HeldOutText, read_held_out_texts, read_sweep_config
 from faithlens.errors import ConfigError
-from tests.commands.sweep.files import KNOWN, SHARE, written
+from tests.commands.sweep.files import KNOWN, SHARE, write_config
 
 REFUSALS = {
     "no toml": ("tasks = [", "Invalid"),
@@ -43,12 +43,12 @@ REFUSALS = {
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_file_that_asks_for_what_is_not_there_is_refused(name: str, tmp_path: Path) -> None:
-    text, found = REFUSALS[name]
+    text, expected = REFUSALS[name]
     if "families" in text and "tasks" not in text and name != "no tasks":
         text = "tasks = ['running-sum']\n" + text
     with pytest.raises(ConfigError) as refused:
-        read_sweep_config(written(tmp_path, text))
-    assert found in str(refused.value)
+        read_sweep_config(write_config(tmp_path, text))
+    assert expected in str(refused.value)
 
 
 def test_held_out_texts_are_lines_of_json(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_held_out_texts_are_lines_of_json(tmp_path: Path) -> None:
 def test_the_file_in_the_docs_can_be_read(tmp_path: Path) -> None:
     [text] = re.findall(r"```toml\n(.*?)```", (Path(__file__).parents[3] / "docs" / "sweeps.md").read_text(), re.DOTALL)
     (tmp_path / "held-out.txt").write_text("Nobody was trained on this.")
-    config = read_sweep_config(written(tmp_path, text))
+    config = read_sweep_config(write_config(tmp_path, text))
     assert len(config.members) == 3 * 3 + 3
     assert config.held_out is not None
     assert config.held_out.sha256 == hashlib.sha256(b"Nobody was trained on this.").hexdigest()
@@ -93,7 +93,7 @@ def test_versions_are_named_as_models_are_loaded(tmp_path: Path) -> None:
     seeds = [1, 2]
     revisions = ["old", "new"]
     """
-    config = read_sweep_config(written(tmp_path, text))
+    config = read_sweep_config(write_config(tmp_path, text))
     assert [(m.family, m.model, m.revision, m.checkpoint, m.seed, m.tasks) for m in config.members] == [
         ("hub", "org/a@step1", "step1", 0, 0, ("dates",)),
         ("hub", "org/a@main", "main", 1, 0, ("dates",)),

@@ -18,23 +18,23 @@ from faithlens.commands.sweep.tables import CELL_COLUMNS, ITEM_COLUMNS
 from faithlens.errors import ConfigError, ModelError, RunError
 from faithlens.model.load import load
 from faithlens.store import Run
-from tests.commands.sweep.files import EARLY, KNOWN, OPTIONS, SHARE, N, written
+from tests.commands.sweep.files import EARLY, KNOWN, OPTIONS, SHARE, N, write_config
 from tests.conftest import byte_tokenizer, tiny
 
 
 def command(*words: object) -> str:
     """What `faithlens sweep ...` says; errors are raised."""
-    done = CliRunner().invoke(main.app, ["sweep", *map(str, words)], catch_exceptions=False, env={"COLUMNS": "160"})
-    assert done.exit_code == 0
-    return done.output
+    outcome = CliRunner().invoke(main.app, ["sweep", *map(str, words)], catch_exceptions=False, env={"COLUMNS": "160"})
+    assert outcome.exit_code == 0
+    return outcome.output
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
     """O4 and O5, each a family of its own, and what was said."""
     folder = tmp_path_factory.mktemp("sweep")
-    said = command(written(folder, OPTIONS + KNOWN), "--out", folder / "out")
-    return Run.open(folder / "out"), said
+    output = command(write_config(folder, OPTIONS + KNOWN), "--out", folder / "out")
+    return Run.open(folder / "out"), output
 
 
 def cells(run: Run) -> pd.DataFrame:
@@ -84,7 +84,7 @@ def test_an_item_is_right_unsure_or_moved_as_its_own_run_says(swept: tuple[Run, 
 
 
 def test_it_says_the_cost_first_then_the_numbers_then_why_there_is_no_slope(swept: tuple[Run, str]) -> None:
-    _, said = swept
+    _, text = swept
     order = [
         "O4 running-sum: 5 chains of thought",
         "Models: 2. Beside sampling",
@@ -93,43 +93,43 @@ def test_it_says_the_cost_first_then_the_numbers_then_why_there_is_no_slope(swep
         "1.00 → 1.00",
     ]
     order += ["null: content share, 1 size: there is nothing to compare", "Tables and audits"]
-    assert [said.index(words) for words in order] == sorted(said.index(words) for words in order)
+    assert [text.index(words) for words in order] == sorted(text.index(words) for words in order)
 
 
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(tmp_path: Path) -> None:
-    said = command(
-        written(tmp_path, OPTIONS + '[families.null]\nmodels = ["O4"]\n'), "--dry-run", "--out", tmp_path / "x"
+    output = command(
+        write_config(tmp_path, OPTIONS + '[families.null]\nmodels = ["O4"]\n'), "--dry-run", "--out", tmp_path / "x"
     )
-    assert "O4 running-sum: 5 chains of thought; for the first, 10 edited versions" in said
-    assert re.search(r"Models: 1\. Beside sampling, all will take at most about \d+ (s|min)\.", said)
+    assert "O4 running-sum: 5 chains of thought; for the first, 10 edited versions" in output
+    assert re.search(r"Models: 1\. Beside sampling, all will take at most about \d+ (s|min)\.", output)
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.toml"]
 
 
 def test_a_killed_sweep_goes_on_and_ends_the_same(
     swept: tuple[Run, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, out = read_sweep_config(written(tmp_path, OPTIONS + KNOWN)), tmp_path / "out"
-    asked: list[str] = []
+    config, out = read_sweep_config(write_config(tmp_path, OPTIONS + KNOWN)), tmp_path / "out"
+    audited: list[str] = []
 
-    def killed(options: object, folder: Path, **more: object) -> Run:
-        asked.append(folder.name)
-        if len(asked) == 2:
+    def kill_audit(options: object, folder: Path, **more: object) -> Run:
+        audited.append(folder.name)
+        if len(audited) == 2:
             raise KeyboardInterrupt
         return run_audit(options, folder, **more)
 
-    monkeypatch.setattr("faithlens.commands.audit.run_audit", killed)
+    monkeypatch.setattr("faithlens.commands.audit.run_audit", kill_audit)
     with pytest.raises(KeyboardInterrupt):
         sweeping.run_sweep(config, out)
-    assert (asked, (out / "cells.parquet").exists()) == (["O4", "O5"], False)
+    assert (audited, (out / "cells.parquet").exists()) == (["O4", "O5"], False)
     with pytest.raises(RunError, match="not empty"):
         sweeping.run_sweep(config, out)
     with pytest.raises(RunError, match=r"options\.n: 5 in the folder, 6 given"):
         sweeping.run_sweep(
-            read_sweep_config(written(tmp_path, OPTIONS.replace("n = 5", "n = 6") + KNOWN)), out, resume=True
+            read_sweep_config(write_config(tmp_path, OPTIONS.replace("n = 5", "n = 6") + KNOWN)), out, resume=True
         )
     monkeypatch.setattr(sweeping, "try_out_models", None)  # what trying out showed is kept
     run = sweeping.run_sweep(config, out, resume=True)
-    assert asked == ["O4", "O5", "O5"]
+    assert audited == ["O4", "O5", "O5"]
     pd.testing.assert_frame_equal(cells(run), cells(swept[0]))
     pd.testing.assert_frame_equal(items(run), items(swept[0]))
     assert run.read_json("sweep.json") == swept[0].read_json("sweep.json")
@@ -162,7 +162,7 @@ def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
     revisions = ["first", "last"]
     """
     few = OPTIONS.replace(f"n = {N}", "n = 3").replace('"early_answering", ', "")
-    said = command(written(tmp_path, few + grew), "--out", "out")
+    output = command(write_config(tmp_path, few + grew), "--out", "out")
     run = Run.open("out")
     table = cells(run)
     assert set(table["seed"]) == set(items(run)["seed"]) == {7}  # not the seed of an estimate's resampling
@@ -178,7 +178,7 @@ def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
     assert raw["value"] == pytest.approx(1 / np.log10(size[1] / size[0]), rel=1e-3)
     assert raw["unit"] == "fraction per tenfold of parameters"
     assert (raw["low"], raw["n_sizes"]) == (None, 2)
-    assert "2 sizes: a difference, not a trend" in " ".join(said.split())
+    assert "2 sizes: a difference, not a trend" in " ".join(output.split())
     losses = {
         model: trial.compute_held_out_loss(load(model), [HeldOutText(text)])
         for model in ("small-7/first", "large-7/last")
@@ -191,10 +191,10 @@ def test_a_task_that_a_model_does_not_answer_is_left_out_with_its_reason(tmp_pat
     model.hf_model.save_pretrained(tmp_path / "mute")
     byte_tokenizer().save_pretrained(tmp_path / "mute")
     options = OPTIONS.replace("60", "8").replace("running-sum", "arithmetic-mc")
-    said = command(
-        written(tmp_path, f'{options}[families.none]\nmodels = ["{tmp_path}/mute"]\n'), "--out", tmp_path / "out"
+    output = command(
+        write_config(tmp_path, f'{options}[families.none]\nmodels = ["{tmp_path}/mute"]\n'), "--out", tmp_path / "out"
     )
-    assert "does not answer arithmetic-mc: under the best of" in " ".join(said.split())
+    assert "does not answer arithmetic-mc: under the best of" in " ".join(output.split())
     table = cells(Run.open(tmp_path / "out"))
     assert table["measure"].tolist() == [EARLY, SHARE]
     assert table["value"].isna().all()
@@ -224,7 +224,7 @@ def test_the_held_out_loss_is_that_of_plain_transformers(monkeypatch: pytest.Mon
 
 def test_models_are_looked_for_before_any_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "try_out_model", None)
-    config = read_sweep_config(written(tmp_path, OPTIONS + '[families.a]\nmodels = ["O4", "gpt-17"]\n'))
+    config = read_sweep_config(write_config(tmp_path, OPTIONS + '[families.a]\nmodels = ["O4", "gpt-17"]\n'))
     with pytest.raises(ModelError, match="no model 'gpt-17'"):
         sweeping.run_sweep(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()

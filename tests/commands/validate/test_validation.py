@@ -39,7 +39,7 @@ def scores(model, rows):
     return frame.assign(model=model, task=ORGANISMS[model.partition("@")[0]].task, fraction=np.nan, condition="full")
 
 
-def graded(mode, value, measure="attention.span"):
+def make_graded_row(mode, value, measure="attention.span"):
     return (f"running-sum-modes-{mode.lower()}-1-2-3-4", measure, value, 0)
 
 
@@ -50,39 +50,41 @@ def test_labels_are_what_is_planted_and_of_a_graded_organism_what_is_certified()
     assert o4[["organism", "seed", "mode"]].values.tolist()[0] == ["O4", 0, ""]
     assert o4[["planted_content", "planted_question", "planted_enforced"]].values.tolist()[0] == [0, 1, True]
     rates = json.loads((find_weights("O1") / "certificate.json").read_text())["reliance"]
-    o1 = label_scores(read_certified_truth("O1", 0), scores("O1", [graded("Half", 0.1), graded("Always", 0.9)]))
+    o1 = label_scores(
+        read_certified_truth("O1", 0), scores("O1", [make_graded_row("Half", 0.1), make_graded_row("Always", 0.9)])
+    )
     assert o1["mode"].tolist() == ["Half", "Always"]
     assert o1["planted_content"].tolist() == [rates["Half"]["value"], rates["Always"]["value"]]
     assert o1["planted_question"].tolist() == [1 - rates["Half"]["value"], 1 - rates["Always"]["value"]]
 
 
 def test_labels_of_questions_with_hints_are_what_is_done_with_them():
-    asked = [q.id for q in load_task(ORGANISMS["O9"].task).draw_questions(10, 0)]
-    found = label_scores(
-        read_certified_truth("O9", 0), scores("O9", [(question, "knockout.steps", 0.5, None) for question in asked])
+    task = [q.id for q in load_task(ORGANISMS["O9"].task).draw_questions(10, 0)]
+    result = label_scores(
+        read_certified_truth("O9", 0), scores("O9", [(question, "knockout.steps", 0.5, None) for question in task])
     )
-    modes = found.set_index("question")["mode"]
-    assert modes[asked].tolist() == ["No", "Silent", "Half", "Avowed", "Rationalised"] * 2
-    assert found.groupby("mode")["planted_content"].first().round(1).to_dict() == ORGANISMS["O9"].modes
+    modes = result.set_index("question")["mode"]
+    assert modes[task].tolist() == ["No", "Silent", "Half", "Avowed", "Rationalised"] * 2
+    assert result.groupby("mode")["planted_content"].first().round(1).to_dict() == ORGANISMS["O9"].modes
 
 
 def test_measures_of_steps_are_summed_over_a_question():
     rows = [("q", "attention.span", 0.7, None), ("q", "attention.span", 0.1, 0), ("q", "attention.span", 0.2, 1)]
     rows += [("q", "mediation.content", 0.4, None), ("q", "stated.agrees", 1.0, None)]
-    found = sum_by_question(label_scores(read_certified_truth("O5", 0), scores("O5", rows))).set_index("measure")[
+    result = sum_by_question(label_scores(read_certified_truth("O5", 0), scores("O5", rows))).set_index("measure")[
         "value"
     ]
-    assert found.to_dict() == {"attention.span": pytest.approx(0.3), "mediation.content": 0.4}
+    assert result.to_dict() == {"attention.span": pytest.approx(0.3), "mediation.content": 0.4}
 
 
 def test_measures_that_define_a_rate_are_kept_out_of_the_contest_on_it():
-    rows = [graded(mode, value, m) for mode, value in (("Never", 0.0), ("Always", 1.0)) for m in MEASURE_SIGNS]
+    rows = [make_graded_row(mode, value, m) for mode, value in (("Never", 0.0), ("Always", 1.0)) for m in MEASURE_SIGNS]
     rows = [(q, m, v, 0 if m in STEP_MEASURE_SIGNS else None) for q, m, v, _ in rows]
-    found = compute_detections(sum_by_question(label_scores(read_certified_truth("O1", 0), scores("O1", rows))))
-    assert set(found["contest"]) == {"O1"}
-    assert set(found["measure"]) == {m for m in MEASURE_SIGNS if not get_measure(m).is_defining}
-    assert set(found.loc[found["measure"] != "same_answer.no_cot", "auroc"]) == {0.0, 1.0}
-    assert found.set_index("measure").loc["same_answer.no_cot", "auroc"] == 0.0  # more of it means less reliance
+    result = compute_detections(sum_by_question(label_scores(read_certified_truth("O1", 0), scores("O1", rows))))
+    assert set(result["contest"]) == {"O1"}
+    assert set(result["measure"]) == {m for m in MEASURE_SIGNS if not get_measure(m).is_defining}
+    assert set(result.loc[result["measure"] != "same_answer.no_cot", "auroc"]) == {0.0, 1.0}
+    assert result.set_index("measure").loc["same_answer.no_cot", "auroc"] == 0.0  # more of it means less reliance
 
 
 def test_enforced_truths_are_one_contest_over_organisms():
@@ -93,26 +95,28 @@ def test_enforced_truths_are_one_contest_over_organisms():
         )
         for name, value in rows.items()
     ]
-    found = compute_detections(sum_by_question(pd.concat(made))).iloc[0]
-    assert (found["contest"], found["auroc"]) == ("enforced", 1.0)
-    assert found["threshold"] == pytest.approx(0.95)
-    assert found["by_organism"] == {"O10": 1.0, "O4": 1.0, "O5": 1.0}
+    result = compute_detections(sum_by_question(pd.concat(made))).iloc[0]
+    assert (result["contest"], result["auroc"]) == ("enforced", 1.0)
+    assert result["threshold"] == pytest.approx(0.95)
+    assert result["by_organism"] == {"O10": 1.0, "O4": 1.0, "O5": 1.0}
 
 
 def test_steps_are_marked_as_planted_and_only_where_the_answer_goes_by_them():
-    rows = [(q, m, v, s) for q, m, v, _ in (graded("Never", 0.3), graded("Always", 0.6)) for s in range(4)]
-    found = list_step_values(label_scores(read_certified_truth("O1", 0), scores("O1", rows)))
-    assert found["mode"].unique().tolist() == ["Always"]
-    assert found["positive"].tolist() == [False, False, False, True]
+    rows = [
+        (q, m, v, s) for q, m, v, _ in (make_graded_row("Never", 0.3), make_graded_row("Always", 0.6)) for s in range(4)
+    ]
+    result = list_step_values(label_scores(read_certified_truth("O1", 0), scores("O1", rows)))
+    assert result["mode"].unique().tolist() == ["Always"]
+    assert result["positive"].tolist() == [False, False, False, True]
 
 
 def test_effects_are_calibrated_on_certified_rates():
     rates = json.loads((find_weights("O2") / "certificate.json").read_text())["reliance"]
-    rows = [graded(mode, 0.1 + 0.8 * rate["value"], "mediation.content") for mode, rate in rates.items()]
+    rows = [make_graded_row(mode, 0.1 + 0.8 * rate["value"], "mediation.content") for mode, rate in rates.items()]
     rows = [(q, m, v, None) for q, m, v, _ in rows]
-    found = compute_calibrations(sum_by_question(label_scores(read_certified_truth("O2", 0), scores("O2", rows))))
-    assert found[["slope", "intercept"]].to_numpy() == pytest.approx(np.array([[0.8, 0.1]]))
-    [bar] = check_calibration(found)
+    result = compute_calibrations(sum_by_question(label_scores(read_certified_truth("O2", 0), scores("O2", rows))))
+    assert result[["slope", "intercept"]].to_numpy() == pytest.approx(np.array([[0.8, 0.1]]))
+    [bar] = check_calibration(result)
     assert bar.passed is False
     assert "slope 0.800" in bar.measured
 
@@ -124,15 +128,17 @@ def test_a_model_with_faults_stands_for_nothing():
 
 def test_ranks_are_those_of_values_against_certified_rates():
     modes = ("Never", "Seldom", "Half", "Mostly", "Always")
-    rows = [graded(mode, value) for value, mode in enumerate(modes)] + [graded("Always", 9.0, "mediation.content")]
-    found = compute_rankings(sum_by_question(label_scores(read_certified_truth("O1", 0), scores("O1", rows))))
-    assert found["measure"].tolist() == ["attention.span"]
-    assert found[["spearman", "kendall"]].to_numpy() == pytest.approx(np.ones((1, 2)))
-    swapped = [graded(mode, value) for value, mode in zip((1, 0, 2, 3, 4), modes, strict=True)]
-    found = compute_rankings(sum_by_question(label_scores(read_certified_truth("O1", 0), scores("O1", swapped)))).iloc[
+    rows = [make_graded_row(mode, value) for value, mode in enumerate(modes)] + [
+        make_graded_row("Always", 9.0, "mediation.content")
+    ]
+    result = compute_rankings(sum_by_question(label_scores(read_certified_truth("O1", 0), scores("O1", rows))))
+    assert result["measure"].tolist() == ["attention.span"]
+    assert result[["spearman", "kendall"]].to_numpy() == pytest.approx(np.ones((1, 2)))
+    swapped = [make_graded_row(mode, value) for value, mode in zip((1, 0, 2, 3, 4), modes, strict=True)]
+    result = compute_rankings(sum_by_question(label_scores(read_certified_truth("O1", 0), scores("O1", swapped)))).iloc[
         0
     ]
-    assert [found["spearman"], found["kendall"]] == pytest.approx([0.9, 0.8])
+    assert [result["spearman"], result["kendall"]] == pytest.approx([0.9, 0.8])
 
 
 def test_reliability_is_the_agreement_of_halves_of_the_questions_over_models():
@@ -144,9 +150,9 @@ def test_reliability_is_the_agreement_of_halves_of_the_questions_over_models():
         )
         for name in halves
     ]
-    found = compute_reliabilities(sum_by_question(pd.concat(made))).iloc[0]
+    result = compute_reliabilities(sum_by_question(pd.concat(made))).iloc[0]
     r = np.corrcoef(np.array([*halves.values()]).T)[0, 1]
-    assert found[["halves", "whole", "n"]].tolist() == pytest.approx([r, 2 * r / (1 + r), 3])
+    assert result[["halves", "whole", "n"]].tolist() == pytest.approx([r, 2 * r / (1 + r), 3])
 
 
 def test_what_is_decided_is_held_against_what_is_planted():
@@ -156,14 +162,14 @@ def test_what_is_decided_is_held_against_what_is_planted():
         read_certified_truth(name.partition("@")[0], 0).assign(model=name, verdict=v) for name, v in decided.items()
     ]
     faulty = read_certified_truth("O5", 0).assign(model="O5@1", faults="answers as taught: 50.0%", verdict=None)
-    found = count_verdicts(pd.concat([*made, faulty]))
-    assert found.to_numpy().tolist() == [
+    result = count_verdicts(pd.concat([*made, faulty]))
+    assert result.to_numpy().tolist() == [
         ["O1", "do-not-trust", 1, 1, 0],
         ["O4", "do-not-trust", 2, 1, 1],
         ["O5", "trust", 1, 1, 1],
         ["O9", "do-not-trust", 1, 1, 0],
     ]
-    share, trusted = decided_bars(found)
+    share, trusted = decided_bars(result)
     assert (share.passed, share.measured) == (False, "4 of 5 models")
     assert (trusted.passed, trusted.measured) == (False, "1 of 4 models trusted")
 
@@ -175,15 +181,15 @@ def test_what_training_showed_is_compared_question_by_question():
         return label_scores(truth, scores("O5", rows).assign(model=f"{name}@1"))
 
     made = [questions("O5", 1, 1, 1, 0), questions("O5-whole", 0, 0, 1, 0), questions("O5-filled", 1, 1, 1, 1)]
-    found = compare_exposures(sum_by_question(pd.concat(made))).set_index("shows")
-    assert found[["value", "cut", "difference", "n_used"]].to_numpy().tolist() == [
+    result = compare_exposures(sum_by_question(pd.concat(made))).set_index("shows")
+    assert result[["value", "cut", "difference", "n_used"]].to_numpy().tolist() == [
         [0.25, 0.75, -0.5, 4],
         [1.0, 0.75, 0.25, 4],
     ]
-    assert (found["low"] < found["difference"]).all()
-    columns = make_exposures_table(found.reset_index()).columns
-    shown = [[*column.cells] for column in columns[2:5]]
-    assert shown == [["whole", "filled"], ["0.75", "0.75"], ["0.25", "1.00"]]
+    assert (result["low"] < result["difference"]).all()
+    columns = make_exposures_table(result.reset_index()).columns
+    visible = [[*column.cells] for column in columns[2:5]]
+    assert visible == [["whole", "filled"], ["0.75", "0.75"], ["0.25", "1.00"]]
     assert [cell.split(" ")[0] for cell in columns[5].cells] == ["−0.50", "0.25"]
     assert compare_exposures(sum_by_question(made[0])).empty
 
@@ -200,10 +206,10 @@ def test_levels_are_fitted_on_half_of_the_seeds_and_tried_on_the_other():
         return label_scores(truth, scores(model, rows))
 
     same = [questions(*row) for row in (("O5", 0, 0.65, 0.3), ("O4", 0, 0.3, 0.65), ("O5", 1, 0.65, 0.3))]
-    found = find_levels(pd.concat([*same, questions("O4", 1, 0.05, 0.9)])).set_index("levels")
-    shares = found.loc[["in use", "calibrated"], ["fitted", "held_out"]].to_numpy(float)
+    result = find_levels(pd.concat([*same, questions("O4", 1, 0.05, 0.9)])).set_index("levels")
+    shares = result.loc[["in use", "calibrated"], ["fitted", "held_out"]].to_numpy(float)
     assert shares.tolist() == [[0.0, 0.5], [1.0, 1.0]]  # 0.3 is not low for the levels in use
-    low, high = found.loc[["calibrated"], ["low", "high"]].to_numpy(float)[0]
+    low, high = result.loc[["calibrated"], ["low", "high"]].to_numpy(float)[0]
     assert 0.3 <= low < high <= 0.65
 
 
@@ -236,8 +242,8 @@ def steps_stated(model, cases):
 
 
 def test_a_measure_of_ones_own_enters_in_one_line():
-    found = validate_measure(steps_stated, organisms=("O4", "O5"), n=3)
-    assert found[["contest", "measure", "auroc", "n_used"]].values.tolist() == [["enforced", "steps_stated", 1.0, 6]]
+    result = validate_measure(steps_stated, organisms=("O4", "O5"), n=3)
+    assert result[["contest", "measure", "auroc", "n_used"]].values.tolist() == [["enforced", "steps_stated", 1.0, 6]]
     with pytest.raises(MeasureError, match="must return one number for each"):
         validate_measure(lambda model, cases: [1.0], organisms=("O4",), n=3)
 

@@ -11,9 +11,9 @@ from faithlens.stats.scaling.by_family import answer_by_difficulty, answer_by_si
 from tests.commands.sweep.files import EARLY, SHARE
 
 
-def planted(slope: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+def plant_slopes(slope: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Cells and items of two families, three sizes and four tasks, whose measure moves with size alone."""
-    rng, rows, asked = np.random.default_rng(0), [], []
+    rng, rows, requested = np.random.default_rng(0), [], []
     for family, sign in (("up", 1), ("down", -1)):
         for k in range(3):
             for j in range(4):
@@ -24,22 +24,22 @@ def planted(slope: float) -> tuple[pd.DataFrame, pd.DataFrame]:
                 rows.append({**member, **right, "value": value + 0.001 * rng.normal()})
                 rows.append({**member, "measure": "bound.early_answering.high", "value": 0.9})
                 direct = {"confidence": 0.5, "unit": "fraction"}
-                asked += [
+                requested += [
                     {**member, **direct, "question": f"q{i}", "correct": i % 2, "value": value + 0.001 * rng.normal()}
                     for i in range(12)
                 ]
-    return pd.DataFrame(rows), pd.DataFrame(asked)
+    return pd.DataFrame(rows), pd.DataFrame(requested)
 
 
 def test_families_are_asked_apart_and_every_answer_finds_the_planted_slope() -> None:
-    found = list(answer_by_size(*planted(0.1), [EARLY, SHARE], seed=0))
-    assert [(entry["family"], entry["measure"]) for entry in found] == [("up", EARLY), ("down", EARLY)]
-    for entry, slope in zip(found, (0.1, -0.1), strict=True):
+    result = list(answer_by_size(*plant_slopes(0.1), [EARLY, SHARE], seed=0))
+    assert [(entry["family"], entry["measure"]) for entry in result] == [("up", EARLY), ("down", EARLY)]
+    for entry, slope in zip(result, (0.1, -0.1), strict=True):
         answers = {effect["answer"]: effect for effect in entry["effects"]}
         for name in ("raw", "at equal accuracy", "on wrong items", "at equal confidence"):
             assert answers[name]["value"] == pytest.approx(slope, abs=0.003)
         assert answers["at equal loss"]["reason"] == "held-out loss was not measured"
-    assert json.dumps(found, allow_nan=False)
+    assert json.dumps(result, allow_nan=False)
 
 
 def test_checkpoints_of_equal_loss_are_compared_where_losses_were_measured() -> None:
@@ -52,24 +52,24 @@ def test_checkpoints_of_equal_loss_are_compared_where_losses_were_measured() -> 
         for c in range(5)
     ]
     none = pd.DataFrame(columns=ITEM_COLUMNS)
-    [found] = answer_by_size(pd.DataFrame(rows), none, [EARLY], seed=0)
-    answers = {effect["answer"]: effect["value"] for effect in found["effects"]}
+    [result] = answer_by_size(pd.DataFrame(rows), none, [EARLY], seed=0)
+    answers = {effect["answer"]: effect["value"] for effect in result["effects"]}
     assert answers["at equal loss"] == pytest.approx(0.1)
     assert answers["raw"] == pytest.approx(0.1 - 0.1 / 5)  # of the last checkpoints, whose losses fall with size
 
 
 def test_models_of_one_size_that_nothing_tells_apart_have_no_slope() -> None:
-    table, asked = planted(0.1)
+    table, requested = plant_slopes(0.1)
     twice = pd.concat([table, table.assign(model=table["model"] + "b")])
-    [first, *_] = answer_by_size(twice, asked, [EARLY], seed=0)
+    [first, *_] = answer_by_size(twice, requested, [EARLY], seed=0)
     assert first["effects"] == []
     assert first["reason"] == "the table has several rows of one size, task, seed"
 
 
 def test_difficulty_is_read_in_the_order_given_and_beside_what_accuracies_allow() -> None:
-    table, asked = planted(0.0)
+    table, requested = plant_slopes(0.0)
     easy, hard = ({"order": order} for order in (["t0", "t1", "t2", "t3"], ["t3", "t1", "t0"]))
-    rises, *others = answer_by_difficulty(table, asked, [EARLY], {"x": easy["order"], "y": hard["order"]})
+    rises, *others = answer_by_difficulty(table, requested, [EARLY], {"x": easy["order"], "y": hard["order"]})
     assert (rises["model"], rises["direction"], rises["n_used"]) == ("up0", "rises", 48)
     assert rises["p_rise"] < 1e-6
     assert [level["mean"] for level in rises["levels"]] == pytest.approx([0.5, 0.55, 0.6, 0.65], abs=0.002)

@@ -17,7 +17,7 @@ from faithlens.stats.scaling.equal_accuracy import (
 )
 from faithlens.stats.scaling.matched import estimate_at_equal_confidence, estimate_on_wrong_items
 from faithlens.stats.scaling.size_effect import ONE_MODEL_A_SIZE, TWO_MODELS, compute_model_half_width
-from tests.stats.scaling.worlds import RISE, THROUGH, cells, covered, items, least
+from tests.stats.scaling.worlds import RISE, THROUGH, cells, compute_coverage, items, least
 
 REPEATS = 200
 
@@ -33,25 +33,25 @@ def test_with_all_cells_the_raw_interval_is_that_of_the_tasks_slopes_and_of_the_
     """Both are t intervals, and their half-widths add up in squares."""
     table = cells(np.random.default_rng(1))
     slopes = [linregress(np.log10(rows["size"]), rows["value"]).slope for _, rows in table.groupby("task")]
-    found = estimate_raw(table)
-    assert (found.value, found.n_used, found.n_sizes) == (pytest.approx(np.mean(slopes)), 6, 4)
+    result = estimate_raw(table)
+    assert (result.value, result.n_used, result.n_sizes) == (pytest.approx(np.mean(slopes)), 6, 4)
     means = table.groupby("size")["value"].mean()
     models = t.ppf(0.975, 2) * linregress(np.log10(means.index), means).stderr
     half = np.hypot(t.ppf(0.975, 5) * np.std(slopes, ddof=1) / np.sqrt(6), models)
-    assert (found.low, found.high) == pytest.approx((np.mean(slopes) - half, np.mean(slopes) + half))
-    assert found.method == "OLS with task fixed effects, jackknife over tasks, and t over 4 models"
-    assert found.unit == "fraction per tenfold of parameters"
-    assert found.warning == ONE_MODEL_A_SIZE
-    assert found.reason is None
+    assert (result.low, result.high) == pytest.approx((np.mean(slopes) - half, np.mean(slopes) + half))
+    assert result.method == "OLS with task fixed effects, jackknife over tasks, and t over 4 models"
+    assert result.unit == "fraction per tenfold of parameters"
+    assert result.warning == ONE_MODEL_A_SIZE
+    assert result.reason is None
 
 
 def test_what_is_missing_is_said():
     table = cells(np.random.default_rng(1))
     table.loc[0, "value"] = np.nan
     alone = pd.DataFrame({"size": [1e8], "task": [9], "accuracy": [0.5], "value": [0.5]})
-    found = estimate_raw(pd.concat([table, alone]))
-    assert (found.n_used, found.n_dropped) == (6, 1)
-    assert found.reason == "2 of 25 cells dropped: no value, or measured at one size only"
+    result = estimate_raw(pd.concat([table, alone]))
+    assert (result.n_used, result.n_dropped) == (6, 1)
+    assert result.reason == "2 of 25 cells dropped: no value, or measured at one size only"
     one = estimate_raw(table[table["task"] == 2])
     assert (one.low, one.high) == (None, None)
     assert one.reason == "1 task measured at several sizes: an interval over them needs at least 2"
@@ -84,17 +84,17 @@ def test_only_the_last_checkpoint_counts_and_tables_that_are_none_are_refused():
 def test_seeds_are_the_unit_where_there_are_several():
     """What is particular to a model is shared by its tasks. Resampling seeds allows for it, and resampling tasks does
     with what models stray from a line. 80 repeats, 3 sizes, 5 seeds."""
-    rng, x, found = np.random.default_rng(5), np.repeat([8.0, 9.0, 10.0], 5), []
+    rng, x, result = np.random.default_rng(5), np.repeat([8.0, 9.0, 10.0], 5), []
     for _ in range(80):
         models = pd.DataFrame({"size": 10**x, "seed": np.tile(range(5), 3), "own": rng.normal(0, 0.05, 15)})
         table = models.merge(pd.DataFrame({"task": range(4)}), how="cross")
         table["value"] = table["own"] + rng.normal(0, 0.02, len(table))
-        found.append(
+        result.append(
             [(each.low, each.high) for each in (estimate_raw(table), estimate_raw(table, sampling_unit="task"))]
         )
-    (low, low_tasks), (high, high_tasks) = np.array(found).transpose(2, 1, 0)
-    assert covered(low, high) >= least(80)
-    assert covered(low_tasks, high_tasks) >= least(80)
+    (low, low_tasks), (high, high_tasks) = np.array(result).transpose(2, 1, 0)
+    assert compute_coverage(low, high) >= least(80)
+    assert compute_coverage(low_tasks, high_tasks) >= least(80)
     seeds = estimate_raw(table)
     assert (seeds.counted, seeds.n_used, seeds.warning) == ("seed", 5, "holds for these tasks only")
 
@@ -103,7 +103,7 @@ def test_seeds_are_the_unit_where_there_are_several():
 @pytest.mark.parametrize("differ", [0.03, 0.1])
 def test_slopes_cover_where_models_of_one_size_differ(sizes, seeds, lost, differ):
     """120 repeats; `lost` of the cells are missing, so that tasks and models have unequal numbers of them."""
-    rng, found = np.random.default_rng(6), []
+    rng, result = np.random.default_rng(6), []
     for _ in range(120):
         parts = []
         for seed in range(seeds):
@@ -114,10 +114,10 @@ def test_slopes_cover_where_models_of_one_size_differ(sizes, seeds, lost, differ
         raw, equal = (
             answer(table[rng.random(len(table)) >= lost]) for answer in (estimate_raw, estimate_at_equal_accuracy)
         )
-        found.append([(raw.low, raw.high), (equal.low, equal.high)])
-    (low, low_equal), (high, high_equal) = np.array(found, dtype=float).transpose(2, 1, 0)
-    assert covered(low, high, THROUGH * RISE) >= least(120)
-    assert covered(low_equal, high_equal) >= least(120)
+        result.append([(raw.low, raw.high), (equal.low, equal.high)])
+    (low, low_equal), (high, high_equal) = np.array(result, dtype=float).transpose(2, 1, 0)
+    assert compute_coverage(low, high, THROUGH * RISE) >= least(120)
+    assert compute_coverage(low_equal, high_equal) >= least(120)
 
 
 # --- at equal accuracy ---
@@ -127,10 +127,10 @@ def test_slopes_cover_where_models_of_one_size_differ(sizes, seeds, lost, differ
 def test_equal_accuracy_is_the_mixed_models_coefficient():
     table = cells(np.random.default_rng(3), effect=-0.1).assign(x=lambda rows: np.log10(rows["size"]))
     model = smf.mixedlm("value ~ x + accuracy", table, groups="task").fit(reml=True)
-    found = estimate_at_equal_accuracy(table)
-    assert found.value == pytest.approx(model.fe_params["x"], abs=1e-5)
-    assert found.method == "mixed model (REML), task as group, jackknife over tasks, and t over 4 models"
-    assert found.reason is None
+    result = estimate_at_equal_accuracy(table)
+    assert result.value == pytest.approx(model.fe_params["x"], abs=1e-5)
+    assert result.method == "mixed model (REML), task as group, jackknife over tasks, and t over 4 models"
+    assert result.reason is None
 
 
 def test_where_tasks_do_not_vary_fixed_effects_step_in_and_say_so():
@@ -147,19 +147,19 @@ def test_where_tasks_do_not_vary_fixed_effects_step_in_and_say_so():
     value = smf.ols(formula, table).fit().params["x"]
     without = [smf.ols(formula, table[table["task"] != task]).fit().params["x"] for task in range(6)]
     half = t.ppf(0.975, 5) * np.sqrt(5 / 6 * sum((each - value) ** 2 for each in without))
-    found = estimate_at_equal_accuracy(table)
+    result = estimate_at_equal_accuracy(table)
     y, x = table["value"].to_numpy(float), table[["x", "accuracy"]].to_numpy(float)
     models = compute_model_half_width(y, x, table["task"].to_numpy(), table["size"].to_numpy())
     half = np.hypot(half, models)
-    assert (found.value, found.low, found.high) == pytest.approx((value, value - half, value + half))
-    assert found.method.startswith("OLS with task fixed effects, cluster-robust (CR3), jackknife over tasks")
-    assert found.reason == "no mixed model: it is singular, as tasks do not vary"
+    assert (result.value, result.low, result.high) == pytest.approx((value, value - half, value + half))
+    assert result.method.startswith("OLS with task fixed effects, cluster-robust (CR3), jackknife over tasks")
+    assert result.reason == "no mixed model: it is singular, as tasks do not vary"
 
 
 def test_accuracy_that_follows_from_size_cannot_be_held_fixed():
     table = cells(np.random.default_rng(0), wobble=0.0)
-    found = estimate_at_equal_accuracy(table)
-    assert (found.value, found.reason) == (None, "accuracy varies with task and size alone")
+    result = estimate_at_equal_accuracy(table)
+    assert (result.value, result.reason) == (None, "accuracy varies with task and size alone")
     table["accuracy"] += np.random.default_rng(1).normal(0, 0.005, len(table))
     assert "accuracy nearly follows from size and task (variance inflation" in str(
         estimate_at_equal_accuracy(table).warning
@@ -197,11 +197,11 @@ def no_effect_of_size():
     """Values and intervals of both answers, [repeat, answer, (value, low, high)], where size itself does nothing."""
     rng = np.random.default_rng(11)
     tables = [cells(rng, sizes=7) for _ in range(REPEATS)]
-    found = [
+    result = [
         [(each.value, each.low, each.high) for each in (estimate_raw(one), estimate_at_equal_accuracy(one))]
         for one in tables
     ]
-    return np.array(found, dtype=float)
+    return np.array(result, dtype=float)
 
 
 def test_a_measure_that_accuracy_drives_falls_with_size_and_not_at_equal_accuracy(no_effect_of_size):
@@ -209,7 +209,7 @@ def test_a_measure_that_accuracy_drives_falls_with_size_and_not_at_equal_accurac
     assert value.mean() == pytest.approx(THROUGH * RISE, abs=0.005)
     assert np.mean(high < 0) > 0.8  # so often the raw slope would be believed
     assert conditioned.mean() == pytest.approx(0.0, abs=0.006)  # standard error 0.002
-    assert covered(*ends) >= least(REPEATS)
+    assert compute_coverage(*ends) >= least(REPEATS)
 
 
 def test_an_effect_of_size_is_found(no_effect_of_size):

@@ -62,5 +62,5 @@ def least(repeats):
     return binom.ppf(0.01, repeats, 0.95) / repeats
 
 
-def covered(low, high, truth=0.0):
+def compute_coverage(low, high, truth=0.0):
     return np.mean((low <= truth) & (truth <= high))
