@@ -302,7 +302,7 @@ def test_no_process_starts_while_a_model_is_loaded() -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["faithlens.model.load.AutoTokenizer.from_pretrained", "faithlens.model.load._read_weights"]
+    "place", ["faithlens.model.library.AutoTokenizer.from_pretrained", "faithlens.model.load._read_weights"]
 )
 @pytest.mark.parametrize("error", [TypeError, AssertionError, AttributeError, ImportError, RecursionError, OSError])
 def test_whatever_loading_raises_is_ours_and_chained(

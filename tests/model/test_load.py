@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from faithlens.errors import ConfigError, ModelError
-from faithlens.model import fetch
+from faithlens.model import fetch, library
 from faithlens.model import load as loading
 from faithlens.model.load import list_short_names, load
 from faithlens.model.structure import Structure
@@ -333,9 +333,9 @@ def test_split_lets_accelerate_place_the_layers(tmp_path: Path, monkeypatch: pyt
     """Without GPUs all layers are on the CPU; the calls are the same."""
     tiny("llama").hf_model.save_pretrained(tmp_path)
     byte_tokenizer().save_pretrained(tmp_path)
-    device_maps, read = [], loading.AutoModelForCausalLM.from_pretrained
+    device_maps, read = [], library.AutoModelForCausalLM.from_pretrained
     monkeypatch.setattr(
-        loading.AutoModelForCausalLM,
+        library.AutoModelForCausalLM,
         "from_pretrained",
         lambda *a, device_map, **k: device_maps.append(device_map) or read(*a, device_map=device_map, **k),
     )

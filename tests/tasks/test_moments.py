@@ -26,7 +26,7 @@ def test_every_spelling_is_read_back(moment: date | time) -> None:
         value = read_value(text)
         assert value is not None
         assert value.content == moment
-        assert [moment.value for moment in find_values(f"So it is {text}, at last.")] == [value]
+        assert [each.value for each in find_values(f"So it is {text}, at last.")] == [value]
 
 
 @settings(deadline=None)
