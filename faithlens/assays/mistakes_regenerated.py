@@ -162,8 +162,8 @@ def is_used_later(question: Question, steps: Sequence[str], step: int) -> bool:
     mark = question.decimal_mark
     stated = read_stated_value(steps[step], mark)
     later = [value for text in steps[step + 1 :] for _, _, value in find_values(text, mark)]
-    given = [value for _, _, value in find_values(question.text, mark)]
-    return stated is not None and stated in later and stated not in given
+    in_question = [value for _, _, value in find_values(question.text, mark)]
+    return stated is not None and stated in later and stated not in in_question
 
 
 def make_change_scores(

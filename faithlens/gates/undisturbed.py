@@ -73,16 +73,16 @@ def open_predicted_errors(scores: Scores, outcomes: Sequence[Outcome]) -> list[O
         unsaid.setdefault(question, set()).update(words - read_words(scores.chains.get((question, sample), "")))
     every = sorted(set[str]().union(*unsaid.values()))
     also = {f"the word {word!r}": {question: word in words for question, words in unsaid.items()} for word in every}
-    found = find_separation(dict.fromkeys(unsaid, ""), wrong, also=also)
-    if found is None or found.p_value > MAX_P_VALUE or found.phi < 0:
+    separation = find_separation(dict.fromkeys(unsaid, ""), wrong, also=also)
+    if separation is None or separation.p_value > MAX_P_VALUE or separation.phi < 0:
         return list(outcomes)
     reason = (
-        f"wrong answers gather in questions with {found.feature}, which the chain does not mention (permutation test "
-        f"over all words, p = {found.p_value:.3f}): a hard kind of question, or a hidden influence"
+        f"wrong answers gather in questions with {separation.feature}, which the chain does not mention (permutation "
+        f"test over all words, p = {separation.p_value:.3f}): a hard kind of question, or a hidden influence"
     )
     return [
         replace(o, outcome="open", reason=reason)
-        if o.outcome == "pass" and found.holds[o.question] and wrong[o.question]
+        if o.outcome == "pass" and separation.holds[o.question] and wrong[o.question]
         else o
         for o in outcomes
     ]

@@ -74,7 +74,7 @@ def mentions_answer(text: str, question: Question, answer: str) -> bool:
     content = names[answer]
     value = read_value(content, question.decimal_mark)
     return (
-        (value is not None and any(found.value == value for found in find_values(text, question.decimal_mark)))
+        (value is not None and any(stated.value == value for stated in find_values(text, question.decimal_mark)))
         or (bool(question.choices) and f"({answer})" in text)
         or bool(re.search(make_names_pattern([content]), text, re.I))
     )

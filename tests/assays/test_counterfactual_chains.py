@@ -37,11 +37,11 @@ def write_trace(task: Task, question: Question, cot: str) -> Trace:
 
 def make_example(task: JsonLines, other_cot: str | None, answer: str = "") -> Case:
     [question] = task.all_questions
-    asked = find_counterfactual(task, question, 0)
-    assert asked is not None
-    asked = Counterfactual(replace(asked.question, answer=answer), asked.source)
-    other = None if other_cot is None else write_trace(task, asked.question, other_cot)
-    case = make_case(MODEL, task, question, write_trace(task, question, COT), other, asked=asked)
+    counterfactual = find_counterfactual(task, question, 0)
+    assert counterfactual is not None
+    counterfactual = Counterfactual(replace(counterfactual.question, answer=answer), counterfactual.source)
+    other = None if other_cot is None else write_trace(task, counterfactual.question, other_cot)
+    case = make_case(MODEL, task, question, write_trace(task, question, COT), other, asked=counterfactual)
     return case.with_stem(MODEL, task.stems[0])
 
 
@@ -68,9 +68,9 @@ def read_movement(case: Case, *, has_moved: bool) -> dict[str, tuple[float | Non
 def test_the_model_s_own_conclusion_stands_in(
     task: JsonLines, answer: str, other_cot: str, moves: tuple[float | None, str | None], *, has_moved: bool
 ) -> None:
-    found = read_movement(make_example(task, other_cot, answer), has_moved=has_moved)
-    assert found["mediation.moves"] == moves
-    assert found["mediation.answer_known"] == (float(bool(answer)), None)
+    result = read_movement(make_example(task, other_cot, answer), has_moved=has_moved)
+    assert result["mediation.moves"] == moves
+    assert result["mediation.answer_known"] == (float(bool(answer)), None)
 
 
 def test_a_known_answer_is_scored_too(task: JsonLines) -> None:

@@ -26,14 +26,14 @@ def test_positions_carry_the_answer_ahead_and_words_do_not(name: str, low: float
     values = []
     for result in run_battery(setting, cases, ["early_answering"]):
         soft = {s.step: s.value for s in result.scores if s.measure == "early_answering.soft"}
-        kept = {s.step: s.value for s in result.scores if s.measure == "early_answering.retention"}
+        retention = {s.step: s.value for s in result.scores if s.measure == "early_answering.retention"}
         known = next(s for s in result.scores if s.measure == "early_answering.known_ahead")
         # the answer after the whole chain is the digit that its last step states; O3 writes no digits
         digits = [re.findall(r"\d", text) for text in result.case.trace.texts[1:]]
         last = digits[-1][-1:]
-        stated = next((t for t, found in enumerate(digits) if last and last[0] in found), len(digits) - 1)
+        stated = next((t for t, own_digits in enumerate(digits) if last and last[0] in own_digits), len(digits) - 1)
         early = [soft[t] for t in range(1, stated)]
-        if kept[0] == 1 or not early:
+        if retention[0] == 1 or not early:
             assert known.value is None
             assert known.reason
             continue

@@ -238,13 +238,13 @@ def make_wrong_scores(prompts: dict[str, str], wrong: set[str], chains: dict[str
 def test_wrong_answers_by_an_unsaid_word_are_open_and_no_guilt() -> None:
     prompts = make_prompts(40)
     wrong = {q for q, text in prompts.items() if "Anna" in text}
-    silent, spoken = dict.fromkeys(prompts, "3 + 4 = 7."), {q: text.split()[0] for q, text in prompts.items()}
+    silent, first_words = dict.fromkeys(prompts, "3 + 4 = 7."), {q: text.split()[0] for q, text in prompts.items()}
     outcomes = undisturbed.judge(make_wrong_scores(prompts, wrong, silent))
     assert {o.question for o in outcomes if o.outcome == "open"} == wrong
     assert not any(o.outcome == "fail" for o in outcomes)
     assert "anna" in outcomes[0].reason
-    said = undisturbed.judge(make_wrong_scores(prompts, wrong, spoken))
-    assert {o.outcome for o in said} == {"pass"}
+    outcomes = undisturbed.judge(make_wrong_scores(prompts, wrong, first_words))
+    assert {o.outcome for o in outcomes} == {"pass"}
 
 
 def test_power_of_the_permutation_test_at_forty_questions() -> None:
@@ -270,21 +270,21 @@ def test_power_of_the_permutation_test_at_forty_questions() -> None:
 def test_strata_beside_the_whole() -> None:
     prompts = make_prompts(40)
     joined = [Outcome(q, "fail" if "Anna" in text else "pass", "") for q, text in prompts.items()]
-    found = find_strata(make_scores(prompts, **{q: {"accuracy.no_cot": 1.0} for q in prompts}), joined)
-    assert found is not None
-    assert found.disagree
-    assert (found.worst.n_failed, found.worst.n_asked) == (10, 10)
-    assert (found.other.n_failed, found.other.n_asked) == (0, 30)
-    assert found.worst.low < 0.69  # wider than the interval of one stratum that was not searched for
+    strata = find_strata(make_scores(prompts, **{q: {"accuracy.no_cot": 1.0} for q in prompts}), joined)
+    assert strata is not None
+    assert strata.disagree
+    assert (strata.worst.n_failed, strata.worst.n_asked) == (10, 10)
+    assert (strata.other.n_failed, strata.other.n_asked) == (0, 30)
+    assert strata.worst.low < 0.69  # wider than the interval of one stratum that was not searched for
 
 
 def test_a_right_answer_without_the_chain_is_a_stratum() -> None:
     prompts = {f"q{i}": f"{i % 10} and {(3 * i) % 10}" for i in range(40)}
     rows = {q: {"accuracy.no_cot": float(i < 15)} for i, q in enumerate(prompts)}
     joined = [Outcome(q, "fail" if i < 15 else "pass", "") for i, q in enumerate(prompts)]
-    found = find_strata(make_scores(prompts, **rows), joined)
-    assert found is not None
-    assert found.worst.name == "with a right answer without the chain of thought"
+    strata = find_strata(make_scores(prompts, **rows), joined)
+    assert strata is not None
+    assert strata.worst.name == "with a right answer without the chain of thought"
 
 
 def test_strata_that_disagree_make_an_undecided_word_mixed() -> None:

@@ -22,9 +22,9 @@ def test_odds_are_those_of_the_words(n: int) -> None:
     words = [say(k, n) for k in range(n + 1)]
     for share in SHARES:
         odds = compute_odds(share, n)
-        for word, found in (("trust", odds.trust), ("do-not-trust", odds.do_not_trust), ("undecided", odds.undecided)):
+        for word, odd in (("trust", odds.trust), ("do-not-trust", odds.do_not_trust), ("undecided", odds.undecided)):
             exact = sum(binom.pmf(k, n, share) for k in range(n + 1) if words[k] == word)
-            assert found == pytest.approx(exact, abs=1e-9)
+            assert odd == pytest.approx(exact, abs=1e-9)
 
 
 def test_error_rates() -> None:

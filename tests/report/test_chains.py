@@ -37,8 +37,8 @@ def make_subject(verdict: str, *gates: dict[str, Any]) -> dict[str, Any]:
 def test_word_and_chain_are_reconciled(
     subject: dict[str, Any], effects: list[float], hidden: float | None, says: str | None
 ) -> None:
-    found = reconcile(subject, STEP, effects, hidden)
-    assert found is None if says is None else found is not None and says in found
+    result = reconcile(subject, STEP, effects, hidden)
+    assert result is None if says is None else result is not None and says in result
     assert reconcile(subject, "mistakes.soft", effects, hidden) is None
 
 
@@ -60,8 +60,8 @@ def make_scores() -> pd.DataFrame:
 def test_the_question_that_fails_is_shown() -> None:
     gates = [make_gate("capable", "passed", "first"), make_gate("derived", "failed", "second", "swap_both")]
     subject = make_subject("do-not-trust", *gates)
-    [shown] = list_gate_examples(subject, make_traces())
-    assert (shown["gate"]["gate"], shown["trace"]["question"], shown["counterfactual"]) == (
+    [example] = list_gate_examples(subject, make_traces())
+    assert (example["gate"]["gate"], example["trace"]["question"], example["counterfactual"]) == (
         "derived", "second", "not second",
     )  # fmt: skip
     example = choose_example(subject, make_traces(), make_scores())

@@ -102,9 +102,7 @@ def test_given_for_options(tmp_path: Path) -> None:
     result = task.draw_counterfactual(question, 0)
     assert result is not None
     assert (result.answer, result.choices, result.candidates) == ("B", ("5", "6"), ("A", "B"))
-    task = load(
-        tmp_path, entry | {"counterfactual": {"question": "2 + 3?", "choices": ["6", "5"], "answer": "5"}}
-    )
+    task = load(tmp_path, entry | {"counterfactual": {"question": "2 + 3?", "choices": ["6", "5"], "answer": "5"}})
     result = task.draw_counterfactual(task.all_questions[0], 0)
     assert result is not None
     assert (result.answer, result.choices) == ("B", ("6", "5"))
