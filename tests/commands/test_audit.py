@@ -141,7 +141,9 @@ def test_senseless_options_are_refused(options: dict) -> None:
 def test_the_behavioural_suite_in_a_run_folder(tmp_path: Path) -> None:
     notices: list[str] = []
     sampling = Sampling(60, 1.0)
-    run = run_audit(config(suite="behaviour", n=4, samples=2, sampling=sampling), tmp_path / "run", notify=notices.append)
+    run = run_audit(
+        config(suite="behaviour", n=4, samples=2, sampling=sampling), tmp_path / "run", notify=notices.append
+    )
     assert notices[0].startswith("O5 running-sum: 8 chains of thought; for the first, ")
     traces, edits, estimates = (run.read(name) for name in ("traces", "edits", "estimates"))
     assert sorted(traces["sample"]) == [0] * 4 + [1] * 4
@@ -188,7 +190,7 @@ def test_chains_written_elsewhere_are_scored_as_they_are(
     assert total["peak_bytes"] == work.peak_bytes
     json.dumps(total)
     run = run_audit(audit_config, tmp_path / "run")
-    assert {key: (kept["passes"], kept["rows"] > work.rows) for key, kept in run.manifest["work"].items()} == {
+    assert {key: (counts["passes"], counts["rows"] > work.rows) for key, counts in run.manifest["work"].items()} == {
         f"{audit_config.subjects[0].key} {i}": (1, True) for i in range(len(run.manifest["work"]))
     }
     imported, sampled = run.read("scores"), whole.read("scores")

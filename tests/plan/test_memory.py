@@ -87,8 +87,8 @@ def test_rows_grow_with_the_length_of_a_chain_at_every_length() -> None:
         patched = [
             replace(clean, name=f"exchange {i}", edits=(KeyValuePatch("stem", f"step {i}", donor),)) for i in range(8)
         ]
-        asked = [clean, *cuts, *hidden, donor, *patched]
-        for plan in (compile_plan(asked), memory.plan_passes(tiny("llama"), asked, budget=100)):
+        conditions = [clean, *cuts, *hidden, donor, *patched]
+        for plan in (compile_plan(conditions), memory.plan_passes(tiny("llama"), conditions, budget=100)):
             assert len(plan.passes) == 1
             assert plan.tokens == len(clean.ids) + len(donor.ids) + (8 + 8 + 8) * len(STEM.ids)
         if n > 100:
@@ -135,6 +135,6 @@ def test_what_is_captured_counts() -> None:
     model, plan = tiny("llama"), compile_plan([CLEAN])
     bare = memory.estimate_peak_bytes(model, plan, plan.passes[0])
     pooled = memory.estimate_peak_bytes(model, plan, plan.passes[0], Capture(attention=("answer",)))
-    kept = memory.estimate_peak_bytes(model, plan, plan.passes[0], Capture(activations=(Site("z", 0, "step 0"),)))
+    captured = memory.estimate_peak_bytes(model, plan, plan.passes[0], Capture(activations=(Site("z", 0, "step 0"),)))
     assert pooled - bare == 4 * 2 * 3 * 6 * 3  # twice 3 layers, 6 heads and 3 pieces
-    assert kept - bare == 4 * 4 * 48  # 4 tokens
+    assert captured - bare == 4 * 4 * 48  # 4 tokens

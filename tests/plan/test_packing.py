@@ -81,21 +81,21 @@ def fits(condition: Condition) -> bool:
 @settings(deadline=None, max_examples=300)
 @given(conditions(), st.sampled_from(STRUCTURES), st.sampled_from([(), (9,), (5, 10)]))
 def test_rows_are_those_of_single_tokens(
-    asked: list[Condition], structure: Structure, scaling_lengths: tuple[int, ...]
+    conditions: list[Condition], structure: Structure, scaling_lengths: tuple[int, ...]
 ) -> None:
     try:
-        (packed,) = compile_plan(asked, structure, scaling_lengths=scaling_lengths).passes
+        (packed,) = compile_plan(conditions, structure, scaling_lengths=scaling_lengths).passes
     except PlanError:  # a structure may leave a row without keys under a knockout
         return
-    naive = pack_naively(asked, structure, scaling_lengths)
+    naive = pack_naively(conditions, structure, scaling_lengths)
     for name in ("ids", "depth", "visible_until", "first_layers", "originals", "waves", "scales"):
         assert getattr(packed, name).tolist() == getattr(naive, name), name
     assert [[*packed.cuts[i]] for i in packed.mark_sets] == naive.cuts
     rows = [[(layers, [*range(*interval)]) for layers, interval in packed.grafts[i]] for i in packed.mark_sets]
     assert [join(own) for own in rows] == [join(own) for own in naive.grafts]
     paths = [[*placed.path] for placed in packed.placements]
-    assert paths == [each[0][: len(c.ids)] for c, each in zip(asked, naive.paths, strict=True)]
-    for condition, placed, own in zip(asked, packed.placements, naive.paths, strict=True):
+    assert paths == [each[0][: len(c.ids)] for c, each in zip(conditions, naive.paths, strict=True)]
+    for condition, placed, own in zip(conditions, packed.placements, naive.paths, strict=True):
         n = len(condition.ids)
         assert [[row for row, _ in reads] for reads in placed.reads] == [path[n - 1 :] for path in own]
         assert [tuple(token for _, token in reads) for reads in placed.reads] == list(condition.sequences)
