@@ -32,17 +32,28 @@ _TAKEN_AWAY = re.compile(r"[0-9a-z)]\s+minus\s+$", re.I)
 _SEVERAL = r"(?:maybe |possibly |perhaps |even |rather )?"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)(?:[a-z]*\b\.?)"
 _REFERENCE = re.compile(
-    r"\b(?:steps?|lines?|parts?|pages?|p\.|pp\.|sections?|sec\.|chapters?|eqs?\.|equations?|figs?\.|figures?|tables?|rows?"
+    r"\b(?:(?:(?:step|line|part|page|section|chapter|equation|figure|table|row|item|rule|example|question|problem|case|day"
+    r"|week|round|version|room|year|option|choice|verse)s\s+[0-9]+\s*(?:[-–]|\b(?:and|to|or)\b)\s*)"
+    r"|(?:steps?|lines?|parts?|pages?|p\.|pp\.|sections?|sec\.|chapters?|eqs?\.|equations?|figs?\.|figures?|tables?|rows?"
     r"|items?|rules?|examples?|questions?|problems?|cases?|no\.|day|week|round|remainder(?: of| is|:)?|modulo|mod"
-    rf"|versions?|rooms?|bus|grade|age|aged|{_MONTH}|option|choice)\s*[(#]?$",
+    rf"|versions?|rooms?|bus|grade|age|aged|verse|{_MONTH},?|option|choice)\s*[(#]?)$",
     re.I,
 )
+_YEAR = re.compile("1[5-9][0-9]{2}|20[0-9]{2}")
 _YEAR_BEFORE = re.compile(
-    r"\b(?:in|by|since|until|till|from|year|of|before|after|during|for)\s+(?:the\s+year\s+)?$", re.I
+    r"\b(?:(?:in|since|until|till|before|after|during|year|years|between)\s+(?:the\s+(?:years?\s+)?)?"
+    r"|(?:by|from|for)\s+(?:the\s+year\s+)?"
+    r"|(?:year|spring|summer|autumn|fall|winter|end|start|beginning|class|months?)\s+of\s+|years?\s+[0-9]{4}\s+(?:and|to|or)\s+"
+    r"|(?:from|between)\s+[0-9]{4}\s+(?:to|and|until|till)\s+)$",
+    re.I,
 )
+_COUNTED_AFTER = re.compile(r"\s+(?!was\b|is\b|has\b|does\b)[a-z]+s\b")  # "in 2000 steps"
+_TAKES_YEAR_AS_NUMBER = re.compile(r"\b(?:divid|multipl|subtract|tak|add|increas|decreas|reduc|times)\w*\b", re.I)
+_LISTED_BEFORE = re.compile(r"(?:^|[:;,.]\s|\b(?:and|or|then)\s)[*_]*(?P<bracket>\(?)$")
+_LISTED_AFTER = re.compile(r"[).][*_]*\s+(?=(?P<next>\S))")
 _NAMED_AFTER = re.compile(
     rf"(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?![a-z])|\s+(?:\w+\s+)?(?:(?:is|are|was|were|being)\s+)?left\s?-?over"
-    r"|\s+(?:as|is the) (?:a )?remainder|\s+o['’]clock|\s?[ap]\.?m\b|\s+(?:BC|AD|B\.C\.|A\.D\.)",
+    r"|\s+(?:as|is the) (?:a )?remainder|s\b(?<=[0-9]0s)|\s+o['’]clock|\s?[ap]\.?m\b|\s+(?:BC|AD|B\.C\.|A\.D\.)",
 )
 _PREPOSITION = re.compile(
     r"(?:(?:(?:[0-9]|\bhalf|third|quarter|each|some|most|all|out|percent|one|two|three)\s+(?:\w+\s+)?|%\s+)of|\b(?:in|for|per|by|at|on|within|during|after|before|every|each|with|from|than|over|under|between|across|among|until"
@@ -102,7 +113,7 @@ def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Val
         return None if equals >= start else _read_words_at_end(sentence[start:])
     if offers_numbers(sentence, decimal_mark) or _is_unfinished(sentence, numbers[-1]):
         return None
-    stated = [number for number in numbers if not _names_something_else(sentence, number)]
+    stated = [number for number in numbers if not names_something_else(sentence, number.start, number.stop)]
     free = [number for number in stated if not _stands_before(_PREPOSITION, sentence, number.start)]
     chosen = free or stated
     if not chosen or (len(chosen) > 1 and not _RESULT_BETWEEN.search(sentence, chosen[-2].stop, chosen[-1].start)):
@@ -151,17 +162,36 @@ def _is_unfinished(sentence: str, number: FoundValue) -> bool:
     )
 
 
-def _names_something_else(sentence: str, number: FoundValue) -> bool:
-    """Whether a number is a year, a day, a remainder, a reference, or is only compared with another."""
-    token = sentence[number.start : number.stop]
-    if re.compile(rf"{_COMPARED}[0-9]").match(sentence, number.stop) or re.search(
-        rf"[0-9)]{_COMPARED}$", sentence[max(0, number.start - _NEAR) : number.start]
-    ):
+def names_something_else(sentence: str, start: int, stop: int) -> bool:
+    """Whether the number from `start` to `stop` is a year, a day, a remainder, a reference, the number of a list item,
+    or is only compared with another.
+    """
+    before = sentence[max(0, start - _NEAR) : start]
+    if re.compile(rf"{_COMPARED}[0-9]").match(sentence, stop) or re.search(rf"[0-9)]{_COMPARED}$", before):
         return True
-    is_year = re.fullmatch("1[5-9][0-9]{2}|20[0-9]{2}", token) and _stands_before(_YEAR_BEFORE, sentence, number.start)
     return bool(
-        is_year or _stands_before(_REFERENCE, sentence, number.start) or _NAMED_AFTER.match(sentence, number.stop)
+        _is_year(sentence, start, stop)
+        or _is_list_number(sentence, start, stop)
+        or _stands_before(_REFERENCE, sentence, start)
+        or _NAMED_AFTER.match(sentence, stop)
     )
+
+
+def _is_year(sentence: str, start: int, stop: int) -> bool:
+    if not _YEAR.fullmatch(sentence, start, stop) or _COUNTED_AFTER.match(sentence, stop):
+        return False
+    before = _YEAR_BEFORE.search(sentence, max(0, start - _NEAR), start)
+    is_loose = before is not None and re.match("by|from|for", before[0], re.I)
+    return before is not None and not (is_loose and _TAKES_YEAR_AS_NUMBER.search(sentence, 0, start))
+
+
+def _is_list_number(sentence: str, start: int, stop: int) -> bool:
+    """Whether a number counts the items of a list within the sentence: "first (1) add, (2) count", "Plan: 1. add"."""
+    before, after = _LISTED_BEFORE.search(sentence, 0, start), _LISTED_AFTER.match(sentence, stop)
+    if before is None or after is None or stop - start > 2 or not sentence[start:stop].isdecimal():
+        return False
+    is_bracketed = sentence[stop] == ")"
+    return is_bracketed if before["bracket"] else is_bracketed or after["next"].isalpha()
 
 
 def _read_words(text: str) -> Value | None:

@@ -6,7 +6,10 @@ language model: one stated result becomes another number of the same length, and
 
 import random
 import re
+from collections.abc import Iterable
 
+from faithlens.tasks.concluded_number import names_something_else
+from faithlens.tasks.moments import find_dates
 from faithlens.tasks.question import Question
 from faithlens.tasks.segmentation import ENUMERATOR
 
@@ -15,12 +18,21 @@ NUMBER_PATTERN = r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?"
 
 _NUMBER = re.compile(rf"(?<![\w.])(?<![Ss]tep )({NUMBER_PATTERN})(?![0-9]|st\b|nd\b|rd\b|th\b)")
 _OPENING = r"(?:[\s$*_({]|\\[(\[]|\\(?:boxed|text|mathbf)\{)*"
-_OPERATION = r"\s*(?:[-+*/×÷−]|\\times|\\div|\\cdot)\s*[0-9(]"
+_OPERATION = r"\s*(?:[-+*/×÷−]|\\times|\\div|\\cdot|x(?=\s?[0-9(]))\s*[0-9(]"
 _RESULT = re.compile(rf"={_OPENING}({NUMBER_PATTERN})(?![0-9])(?!{_OPERATION})")
-_MINUS_BEFORE = re.compile(r"(?:^|[\s=({:*_$])[-−](?:\\?[$€£])?$")
-_NAMES_BEFORE = re.compile(r"(?:\^\{?|[\w)]\*\*|[0-9]:|\b(?:option|choice)\s\(?)[-−]?$", re.I)
-_TIME_AFTER = re.compile(r":[0-5][0-9]|\s?[ap]\.?m\b", re.I)
-_ONLY_CHOOSES = re.compile(r"\s*(?:as|since|because)\b[^,=]*,[^0-9=]*\([A-Z]\)[^0-9=]*$", re.I)  # for a reason
+_NAMES_BEFORE = re.compile(
+    r"(?:[\^_]\{?|[\w)]\*\*|[0-9]:|\\sqrt\[|\b(?:option|choice)\s\(?|\b(?:choose|pick|select)\s\()[-−]?$", re.I
+)
+_NAMES_AFTER = re.compile(r":[0-5][0-9]|\s?[ap]\.?m\b|\s?\^\s?[{(]?[-−]?\w|\*\*[0-9({]|\.[0-9]", re.I)
+_FOR_A_REASON = (
+    re.compile(r"\s*(?:as|since|because)\b[^,=]*,[^0-9=]*\([A-Z]\)[^0-9=]*$", re.I),
+    re.compile(r"[^0-9=]*\([A-Z]\)[^0-9=]*\b(?:as|since|because)\b[^=]*$", re.I),
+)
+"""A step that only chooses an option, and says why."""
+_DURATION_BEFORE = re.compile(
+    r"\b(?:in|for|within|during|after|per|every|each)\s+(?:the\s+)?(?:(?:first|last|next|about|only)\s+)?$", re.I
+)
+_TIME_UNIT = re.compile(r"\s+(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b", re.I)
 MAX_SLIP = 9
 """How far a plausible slip lies from the true value, in units of the last digit."""
 
@@ -39,24 +51,30 @@ def find_stated_value(step: str) -> str | None:
 def find_stated_span(step: str) -> tuple[int, int] | None:
     """Where `find_stated_value` stands in `step`, half open; None where it states none."""
     start = _find_start(step)
-    matches = [match for match in _RESULT.finditer(step, start) if not _is_no_result(step, match)]
-    if not matches and not _ONLY_CHOOSES.match(step):
-        matches = [match for match in _NUMBER.finditer(step, start) if not _is_no_result(step, match)]
-    return matches[-1].span(1) if matches else None
+    spans = _list_results(step, _RESULT.finditer(step, start))
+    if not spans and not any(pattern.match(step) for pattern in _FOR_A_REASON):
+        spans = _list_results(step, _NUMBER.finditer(step, start))
+    counted = [span for span in spans if not _is_duration(step, *span)]
+    return (counted or spans or [None])[-1]
 
 
-def _is_no_result(step: str, match: re.Match[str]) -> bool:
-    """Whether a number is part of a time, an exponent, or the name of an option."""
-    start, stop = match.span(1)
-    return bool(_NAMES_BEFORE.search(step[max(0, start - 12) : start]) or _TIME_AFTER.match(step, stop))
+def _list_results(step: str, matches: Iterable[re.Match[str]]) -> list[tuple[int, int]]:
+    """The spans of the numbers that may be results: no part of a date, a time, a power or a name."""
+    dates = [(first, last) for first, last, _ in find_dates(step)]
+    found = [match.span(1) for match in matches]
+    return [
+        (start, stop)
+        for start, stop in found
+        if not any(first <= start < last for first, last in dates)
+        and not _NAMES_BEFORE.search(step[max(0, start - 12) : start])
+        and not _NAMES_AFTER.match(step, stop)
+        and not names_something_else(step, start, stop)
+    ]
 
 
-def find_stated_number(step: str) -> str | None:
-    """The stated value together with its minus sign, if it has one; "5-3" has none."""
-    span = find_stated_span(step)
-    if span is None:
-        return None
-    return ("-" if _MINUS_BEFORE.search(step[: span[0]]) else "") + step[slice(*span)]
+def _is_duration(step: str, start: int, stop: int) -> bool:
+    """Whether a number says how long something takes: "in 5 days"."""
+    return bool(_DURATION_BEFORE.search(step[max(0, start - 20) : start]) and _TIME_UNIT.match(step, stop))
 
 
 def misstate(step: str, question: Question, rng: random.Random) -> str | None:

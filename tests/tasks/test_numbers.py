@@ -92,11 +92,44 @@ def test_number_spans(step: str, expected: list[str]) -> None:
         "The bus leaves at 12:30.",
         "They meet at 8 a.m. there.",
         "So I take option 3.",
+        "So I choose (3).",
+        "I choose (D) because 21 is odd.",
+        "She was born in 2019.",
+        "In January, 2019, it was dry.",
+        "From 1990 to 1995 they lived there, in the 1990s.",
+        "The years 2019 and 2020 were dry, as the summer of 1999.",
+        "On May 3 and on the 4 of July, and on 3 May 2021 or 2021-05-03, it rains.",
+        "12.5.2021 was warm.",
+        "It is day 3.",
+        "It is 8 o'clock.",
+        "By rule 4 and equation 2 we go on, as steps 1 and 2 and lines 3-5 say.",
+        "Room 101 is free, and bus 7 leaves.",
+        "First, (1) add the nuts and (2) count them.",
+        "To do: 1) add, 2) subtract.",
+        "Plan: 1. add the nuts",
+        "x_{2} and \\sqrt[3]{x} and 10^{5} are names.",
         "2. Go on.",
     ],
 )
 def test_a_step_that_states_no_result_is_not_misstated(step: str) -> None:
     assert misstate(step, QUESTION, random.Random(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "value"),
+    [
+        ("She has 12 nuts since 2019.", "12"),
+        ("She has 12 nuts in 5 days.", "12"),
+        ("It takes 5 days.", "5"),
+        ("She adds: (1) 12 nuts, (2) 5 more, so 17 on day 3.", "17"),
+        ("That makes a total of 1800.", "1800"),
+        ("In 2000 steps she walks 1600 metres.", "1600"),
+        ("17 = 3 x 5 remainder 2", "5"),
+        ("12 + 5 = 17 in 2019.", "17"),
+    ],
+)
+def test_a_result_beside_years_days_and_list_numbers(step: str, value: str) -> None:
+    assert find_stated_value(step) == value
 
 
 def test_an_exponent_is_not_the_result() -> None:
