@@ -3,8 +3,12 @@
 ``python -m benchmarks.coverage`` makes the whole table in a few minutes on one core; benchmarks/coverage.md shows it.
 `tests/stats/test_coverage.py` runs a slice of it. Every world draws new questions of a known mean: several samples in
 each, with sizes that may differ sixfold or go along with what is measured.
+
+The rule for numbers without ends was chosen on `UNBOUNDED_WORLDS`. `NEW_WORLDS` and the sizes `NEW_KINDS` were written
+after that, and no rule was changed for them: ``python -m benchmarks.coverage --new`` makes their table.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -20,6 +24,9 @@ from faithlens.stats.resample import (
 )
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], Array]
+N_SEEDS = 10
+"""Seeds of the draws of the intervals; each serves a share of the repeats."""
+
 SIZES = (2, 3, 4, 5, 8, 12, 24, 60)
 
 
@@ -55,6 +62,24 @@ UNBOUNDED_WORLDS = (
     World("Poisson(6)", lambda rng, shape: rng.poisson(6, shape) * 1.0, 6.0),
     World("two humps", mix(0.5, lambda rng, s: rng.normal(-3, 1, s), lambda rng, s: rng.normal(3, 1, s)), 0.0),
 )
+NEW_BOUNDED_WORLDS = (
+    World("U-shaped, beta(.5, .5)", lambda rng, shape: rng.beta(0.5, 0.5, shape), 0.5),
+    World("near 1, beta(5, .5)", lambda rng, shape: rng.beta(5, 0.5, shape), 5 / 5.5),
+    World("0, 1/2 or 1", lambda rng, shape: rng.choice([0.0, 0.5, 1.0], shape, p=[0.1, 0.3, 0.6]), 0.75),
+)
+NEW_WORLDS = (
+    World("Laplace", lambda rng, shape: rng.laplace(size=shape), 0.0),
+    World("Student's t, 5 degrees", lambda rng, shape: rng.standard_t(5, shape), 0.0),
+    World("Gumbel", lambda rng, shape: rng.gumbel(size=shape), float(np.euler_gamma)),
+    World("lognormal, sigma .5", lambda rng, shape: rng.lognormal(0, 0.5, shape), float(np.exp(0.125))),
+    World("lognormal, sigma 1", lambda rng, shape: rng.lognormal(0, 1, shape), float(np.exp(0.5))),
+    World("Weibull(1.5)", lambda rng, shape: rng.weibull(1.5, shape), 0.9027452929509336),
+    World("minus gamma(2)", lambda rng, shape: -rng.gamma(2, size=shape), -2.0),
+    World("geometric(.3)", lambda rng, shape: rng.geometric(0.3, shape) * 1.0, 1 / 0.3),
+    World("10 % wide", mix(0.1, lambda rng, s: rng.normal(0, 5, s), lambda rng, s: rng.normal(size=s)), 0.0),
+    World("uniform", lambda rng, shape: rng.uniform(-1, 1, shape), 0.0),
+)  # fmt: skip
+NEW_KINDS = ("Poisson", "one large")
 
 
 def draw_counts(rng: np.random.Generator, kind: str, values: Array) -> Array:
@@ -63,6 +88,10 @@ def draw_counts(rng: np.random.Generator, kind: str, values: Array) -> Array:
         return np.ones_like(values)
     if kind == "unequal":
         return np.where(rng.random(values.shape) < 0.3, 6.0, 1.0)
+    if kind == "Poisson":
+        return 1.0 + rng.poisson(3, values.shape)
+    if kind == "one large":
+        return np.where(np.arange(len(values))[:, None] == 0, 10.0, np.ones_like(values))
     return np.where(values > np.median(values), 3.0, 1.0)
 
 
@@ -84,13 +113,23 @@ def cover_means(world: World, n: int, kind: str, repeats: int, scale: tuple[floa
         values > np.median(world.draw(rng, (100_001, 1))), 3.0, 1.0
     )  # fmt: skip
     truth = find_weighted_mean(world, kind)
-    if scale:
-        ends = (np.full(repeats, end) for end in scale)
-        low, high = compute_bounded_intervals(values * counts, counts, *ends, 0)
-    else:
-        low, high = compute_unbounded_intervals(values * counts, counts, 0)
+    low, high = np.concatenate(
+        [
+            _compute_intervals(values[:, part], counts[:, part], scale, seed)
+            for seed, part in enumerate(np.array_split(np.arange(repeats), N_SEEDS))
+        ],
+        axis=1,
+    )
     known = np.isfinite(low)
     return float(np.mean((low <= truth + 1e-12) & (truth <= high + 1e-12), where=known)) if known.any() else np.nan
+
+
+def _compute_intervals(values: Array, counts: Array, scale: tuple[float, float] | None, seed: int) -> Array:
+    """The ends of the intervals, [2, repeat], by the rule for this scale."""
+    if scale is None:
+        return np.stack(compute_unbounded_intervals(values * counts, counts, seed))
+    ends = (np.full(values.shape[1], end) for end in scale)
+    return np.stack(compute_bounded_intervals(values * counts, counts, *ends, seed))
 
 
 def cover_shares(share: float, n: int) -> float:
@@ -142,11 +181,22 @@ def list_coverages(sizes: Sequence[int], repeats: int) -> Iterator[tuple[str, st
         yield "alpha", "five options", "one", n, cover_alpha(n, repeats // 4)
 
 
+def list_new_coverages(sizes: Sequence[int], repeats: int) -> Iterator[tuple[str, str, str, int, float]]:
+    """The same of the worlds and sizes that no rule was chosen on."""
+    for n in sizes:
+        for kind in ("one", "unequal", *NEW_KINDS):
+            for world in NEW_BOUNDED_WORLDS:
+                yield "bounded", world.name, kind, n, cover_means(world, n, kind, repeats, (0.0, 1.0))
+            for world in (*NEW_WORLDS, *(UNBOUNDED_WORLDS if kind in NEW_KINDS else ())):
+                yield "no ends", world.name, kind, n, cover_means(world, n, kind, repeats, None)
+
+
 def main() -> None:
     """Print the table in Markdown, sizes of samples side by side."""
     import pandas as pd
 
-    rows = list(list_coverages(SIZES, 2000))
+    is_new = sys.argv[1:] == ["--new"]
+    rows = list(list_new_coverages((5, 8, 12, 24, 60), 2000) if is_new else list_coverages(SIZES, 2000))
     table = pd.DataFrame(rows, columns=["rule", "world", "samples", "n", "coverage"])
     wide = table.pivot(index=["rule", "world", "samples"], columns="n", values="coverage")
     print("| rule | questions | samples | " + " | ".join(f"n = {n}" for n in wide.columns) + " |")
