@@ -86,6 +86,9 @@ def test_a_known_answer_is_scored_too(task: JsonLines) -> None:
         (["Let me see.", "13 + 4 = 17."], 0, False),
         (["1,200 + 3 = 1,203.", "Then 1203 * 2 = 2406."], 0, True),
         (["20 - 4 = 16.", "Then 16 + 1 = 17."], 0, False),  # 16 stands in the question
+        ([" She has 13 left.", " Buying 5 more gives 18."], 0, True),
+        ([" She has 13 left.", " Twice 30 is 60."], 0, False),
+        (["20 - 6 = 14.", "2 * 8 = 16."], 0, False),  # an equation says what it uses
     ],
 )
 def test_a_value_is_used_by_its_words(task: JsonLines, steps: list[str], step: int, *, used: bool) -> None:

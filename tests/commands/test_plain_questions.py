@@ -38,7 +38,7 @@ class PlainSums(FixedTask):
 
 
 OPTIONS = {
-    "assays": ("baselines", "stated", "derivation", "mistakes_regenerated", "mediation", "knockouts", "propagation"),
+    "assays": "baselines,early_answering,stated,derivation,mistakes_regenerated,mediation,knockouts,propagation",
     "max_new_tokens": 40,
 }
 
