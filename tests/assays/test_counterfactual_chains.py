@@ -41,7 +41,9 @@ def make_example(task: JsonLines, other_cot: str | None, answer: str = "") -> Ca
     assert counterfactual is not None
     counterfactual = Counterfactual(replace(counterfactual.question, answer=answer), counterfactual.source)
     other = None if other_cot is None else write_trace(task, counterfactual.question, other_cot)
-    case = make_case(MODEL, task, question, write_trace(task, question, COT), other, asked=counterfactual)
+    case = make_case(
+        MODEL, task, question, write_trace(task, question, COT), other, counterfactual_question=counterfactual
+    )
     return case.with_stem(MODEL, task.stems[0])
 
 
