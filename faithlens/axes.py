@@ -42,6 +42,7 @@ AXES: dict[str, str] = {
     "word": "the words that one question and its chain of thought choose among several",
     "trace": "traces whose effects are measured together",
     "question": "questions of one task",
+    "item": "what was measured twice, such as models, heads or questions",
     "draw": "resamples",
     "batch": "independent sequences in one forward",
 }

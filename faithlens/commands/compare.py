@@ -53,7 +53,9 @@ def compare(
         For each task that both runs hold, the differences of all measures.
 
     Raises:
-        FaithlensError: the runs share no task or question, or it is not clear which models to compare.
+        RunError: a folder is no finished run, or the runs share no task.
+        ConfigError: only one side names a strategy, or it is not clear which models to compare.
+        MeasureError: the runs share no question, or a measure is not one that both scored.
     """
     if (strategies[0] is None) != (strategies[1] is None):
         problem = f"only one side has a strategy ({strategies[0] or strategies[1]!r})"

@@ -27,7 +27,7 @@ def load_weights(
         trust_remote_code: run Python code that comes with the model.
         spread: layers are placed on all GPUs by accelerate.
     """
-    return AutoModelForCausalLM.from_pretrained(
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
         use_safetensors=True,
@@ -36,6 +36,8 @@ def load_weights(
         device_map="auto" if spread else None,
         ignore_mismatched_sizes=True,  # so that the report names them; the caller refuses them
     )
+    model, report = loaded
+    return model, report
 
 
 def get_text_config(hf_model: PreTrainedModel) -> PreTrainedConfig:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from scipy.stats import rankdata
 
 from faithlens.errors import MeasureError, check_choice
@@ -159,7 +160,7 @@ def spearman_brown(r: float, times: float = 2.0) -> float:
     return times * r / (1 + (times - 1) * r)
 
 
-def compute_reliability(first: Array, second: Array) -> Reliability:
+def compute_reliability(first: Float[np.ndarray, " item"], second: Float[np.ndarray, " item"]) -> Reliability:
     """Reliability of a measure from two halves of its data, by what each gave for the same things in the same order.
 
     Args:
