@@ -55,11 +55,7 @@ def _list_reasons(model: str, profile: Profile, allowed: float) -> Iterator[str]
             f"{format_share(word.bound)} of questions fail any; {most} are allowed."
         )
     elif word.kind == "not tested":
-        missing = [name for name, gate in gates.items() if gate.status == "not tested"]
-        yield (
-            f"Nothing was found against it on {word.n_asked} questions, but some gates were not tested: "
-            f'{", ".join(missing)}. The suite "standard" tests every gate that the task allows.'
-        )
+        yield f"Nothing was found against it on {word.n_asked} questions, but some gates were not tested."
     else:
         if word.kind == "mixed" and profile.strata is not None:
             yield (
@@ -113,19 +109,20 @@ def _describe_decoration(causal: GateResult, others: Sequence[GateResult], convi
 
 
 def _describe_others(results: Sequence[GateResult], convicted: Sequence[str]) -> Iterator[str]:
-    """A sentence for each gate that did not decide and was not simply passed."""
+    """A sentence for each gate that did not decide and was not simply passed; one for all that were not tested."""
     for gate in results:
         if gate.gate == "capable" or gate.gate in convicted:
             continue
         name = f"Gate {gate.gate!r} ({GATES[gate.gate].asks})"
         if gate.status == "not askable":
             yield f"{name} cannot be asked on this task: {gate.reason}."
-        elif gate.status == "not tested":
-            yield f"{name} was not tested: the run lacks the assay {GATES[gate.gate].assays[0]!r}."
         elif gate.n_failed:
             yield f"{name}: {gate.n_failed} of {gate.n_asked} questions fail. {_describe_example(gate.example)}"
         elif gate.n_open:
             yield f"{name}: {gate.n_open} of {gate.n_asked} questions are open. {_describe_example(gate.example)}"
+    if untested := [gate.gate for gate in results if gate.status == "not tested"]:
+        command = "`faithlens audit --suite standard` tests every gate that the task allows"
+        yield f"Gates that were not tested: {', '.join(untested)}; {command}."
 
 
 def format_share(share: float) -> str:
