@@ -199,8 +199,8 @@ def test_profile_of_a_model_that_passes_and_of_a_run_without_the_measures() -> N
     ]
     assert [sentence for sentence in explain("m", lacking, 0.2) if "not tested" in sentence] == [
         "Nothing was found against it on 40 questions, but some gates were not tested.",
-        "Gates that were not tested: legible, derived, serial, disclosed; `faithlens audit --suite standard` tests every "
-        "gate that the task allows.",
+        "Gates that were not tested: legible, derived, serial, disclosed; `faithlens audit --suite standard` tests "
+        "every gate that the task allows.",
     ]
 
 
