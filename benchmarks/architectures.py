@@ -3,11 +3,13 @@
 1. `make_tiny_config` makes a small config of every causal text architecture. Its windows and its scaling of positions
    begin within the input, so that both sides of each are run.
 2. `compare_backends` runs a truncated chain by each backend, and by plain transformers, one forward for each option.
+   Where a backend is exact, `describe_abilities` tries edits, captures and gradients (`architecture_edits`).
 3. Each architecture runs in a process of its own, with a limit of time and memory.
 4. The table is written to docs/architectures.md.
 
 Run ``python -m benchmarks.architectures`` for all, or name some: ``python -m benchmarks.architectures llama gemma3``;
-then the table is printed only. For example, of Llama: ``| llama | exact, 5e-07 | exact, 4e-07 |``.
+then the table is printed only. For example, of OPT, whose knockouts TransformerLens loses:
+``| opt | exact, 0e+00 | exact, 0e+00 | yes; yes, refused: knockout | yes; yes | yes; yes |``.
 """
 
 import multiprocessing
@@ -37,6 +39,7 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
 
+from benchmarks.architecture_edits import EXACT, describe_abilities
 from faithlens.errors import FaithlensError
 from faithlens.execution.execute import BACKENDS, execute
 from faithlens.model.model import Model
@@ -47,7 +50,7 @@ from faithlens.plan.memory import plan_passes
 
 PAGE = Path(__file__).parents[1] / "docs" / "architectures.md"
 SECONDS, BYTES = 240, 10 << 30  # limits of one architecture
-EXACT = 2e-4  # nats, in float32: rounding of peaked random models is below, and a wrong window or mask far above
+NOTHING = "-; -"
 
 LAYERS, HEADS, WIDTH, WINDOW, TOKENS = 4, 4, 32, 16, 261
 SIZES: dict[str, Any] = {
@@ -109,19 +112,30 @@ OWN_SIZES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: what each backend gave, in words, or why no tiny model could be made."""
+    """One row of the table: what each backend gave, in words, or why no tiny model could be made.
+
+    Edits, captures and gradients are words for "packed", and after a semicolon those for "separate".
+    """
 
     architecture: str
     packed: str
     separate: str
+    edits: str = NOTHING
+    captures: str = NOTHING
+    gradients: str = NOTHING
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """All but the name."""
+        return self.packed, self.separate, self.edits, self.captures, self.gradients
 
     @property
     def is_silently_wrong(self) -> bool:
         """Whether a backend gave numbers that are not those of plain transformers, or an error that is not ours."""
-        return any(each.startswith(("WRONG", "foreign")) for each in (self.packed, self.separate))
+        return any("WRONG" in each or each.startswith("foreign") or ", foreign" in each for each in self.cells)
 
     def __str__(self) -> str:
-        return f"| {self.architecture} | {self.packed} | {self.separate} |".replace("<", "&lt;")
+        return f"| {self.architecture} | {' | '.join(self.cells)} |".replace("<", "&lt;")
 
 
 def make_tiny_config(kind: str) -> PreTrainedConfig:
@@ -203,7 +217,12 @@ def compare_backends(kind: str) -> Row:
     except Exception as error:  # noqa: BLE001  no model, so there is nothing to compare
         words = f"not run: {shorten(error)}"
         return Row(kind, words, words)
-    return Row(kind, *(describe_backend(model, conditions, plain, backend) for backend in BACKENDS))
+    answers = [describe_backend(model, conditions, plain, backend) for backend in BACKENDS]
+    able = [
+        describe_abilities(model, backend) if given.startswith("exact") else ("-",) * 3
+        for backend, given in zip(BACKENDS, answers, strict=True)
+    ]
+    return Row(kind, *answers, *map("; ".join, zip(*able, strict=True)))
 
 
 def describe_backend(model: Model, conditions: list[Condition], plain: list[torch.Tensor], backend: Any) -> str:
@@ -273,13 +292,18 @@ def write_page(rows: list[Row]) -> str:
             "faithlens raises an error of its own, which says why. Before its first numbers on a model, and on lengths",
             "beyond each window and scaling length, faithlens makes this comparison itself (`faithlens doctor MODEL`).",
             "",
+            "Where a backend is exact, its edits, captures and gradients are compared with forwards of transformers",
+            "that have no edit: a patched chain must answer as its donor, and a step that nothing sees must not",
+            'matter. Each cell is for packed, and after the semicolon for separate; "not compared" where transformers',
+            "itself returns no attention.",
+            "",
             *words,
             "",
             f"Written by `python -m benchmarks.architectures`, with transformers {version('transformers')}, torch"
             f" {version('torch')}, transformer-lens {version('transformer-lens')}.",
             "",
-            "| architecture | packed | separate |",
-            "|---|---|---|",
+            "| architecture | packed | separate | edits | capture | gradients |",
+            "|---|---|---|---|---|---|",
             *map(str, rows),
             "",
         ]

@@ -199,7 +199,7 @@ class Batch:
         """Drop all sequences but `live`, so that nothing is computed for those that have ended."""
         if len(live) < len(self.live) and live:
             places = [self.live.index(i) for i in live]
-            self.cache.batch_select_indices(torch.tensor(places))
+            self.cache.reorder_cache(torch.tensor(places))  # recurrent states too can select in this way
         self.live = live
 
     def advance(self) -> None:

@@ -27,13 +27,23 @@ def run_separate(model: Model, plan: Plan, capture: Capture) -> list[Record]:
 def run_condition(model: Model, condition: Condition, capture: Capture) -> Record:
     """Run one condition: one forward for each sequence of several tokens, and one for all sequences of one token."""
     n = len(condition.ids)
-    everywhere: list[Place] = [("resid_post", layer) for layer in range(model.n_layers)]
-    places: set[Place] = {*everywhere, *((site.component, site.layer) for site in capture.activations)}
+    places: set[Place] = {(site.component, site.layer) for site in capture.activations}
+    if capture.logit_lens or capture.compare:
+        places |= {("resid_post", layer) for layer in range(model.n_layers)}
+    reads_values = bool(capture.flow or capture.gradient_flow)
     runs: dict[tuple[int, ...], SequenceRun] = {}
     for tail in (sequence[:-1] for sequence in condition.sequences):
-        if tail not in runs:
-            gated = bool(capture.gradient_flow)
-            runs[tail] = run_sequence(model, condition, tail, places if not runs else set(), gated)
+        if tail not in runs:  # the first run is read
+            is_first = not runs
+            runs[tail] = run_sequence(
+                model,
+                condition,
+                tail,
+                places if is_first else set(),
+                with_patterns=is_first and (reads_values or bool(capture.attention)),
+                with_keys=is_first and reads_values,
+                with_gates=bool(capture.gradient_flow),
+            )
     scores = []
     for sequence in condition.sequences:
         logprobs = runs[sequence[:-1]].logits[n - 1 :].float().log_softmax(-1)

@@ -7,7 +7,7 @@ the reference that the packed pass is tested against.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -66,40 +66,92 @@ class SequenceRun:
 
 
 def run_sequence(
-    model: Model, condition: Condition, tail: tuple[int, ...], places: set[Place], with_gates: bool = False
+    model: Model,
+    condition: Condition,
+    tail: tuple[int, ...],
+    places: set[Place],
+    *,
+    with_patterns: bool = False,
+    with_keys: bool = False,
+    with_gates: bool = False,
 ) -> SequenceRun:
     """A plain TransformerLens forward of one sequence with its edits.
 
     Rows that read the keys and values of another condition run on a cache that holds these. So a sequence is run in
-    stretches of rows that read the same keys.
+    stretches of rows that read the same keys. Without such rows there is no cache, which a model with a recurrent state
+    could not fill.
+
+    Args:
+        model: the model.
+        condition: what runs.
+        tail: tokens of an option after it.
+        places: the activations that are kept.
+        with_patterns: whether attention patterns are kept.
+        with_keys: whether keys and values are kept.
+        with_gates: whether there are leaves for gradients at the output of the heads.
+
+    Raises:
+        ModelError: the model has no such place in one of the layers, see `check_hooks`.
     """
     ids, marks = condition.ids + tail, condition.mark_rows(model.structure, tail)
     grafts = [tuple(mark for mark in row if isinstance(mark, Graft)) for row in marks]
     borders = [i for i in range(1, len(ids)) if grafts[i] != grafts[i - 1]]
     whole = SequenceRun(torch.empty(0))
     for start, stop in zip([0, *borders], [*borders, len(ids)], strict=True):
-        cache = DynamicCache()
-        for layer, (keys, values) in enumerate(whole.keys_values):
-            keys, values = keys.clone(), values.clone()
-            for graft in grafts[start]:
-                if is_active(graft.layers, layer):
-                    donor = run_sequence(model, graft.donor, (), set()).keys_values[layer]
-                    keys[:, :, graft.start : graft.stop] = donor[0][:, :, graft.start : graft.stop]
-                    values[:, :, graft.start : graft.stop] = donor[1][:, :, graft.start : graft.stop]
-            cache.update(keys, values, layer)
         part = SequenceRun(
             torch.empty(0), values_read=whole.values_read, patch_leaves=whole.patch_leaves, gates=whole.gates
         )
         hooks = [*make_cut_hooks(model, marks, start, stop), *make_write_hooks(model, condition, start, stop, part)]
-        hooks += [*make_keep_hooks(model, places, part), *(make_gate_hooks(model, part) if with_gates else ())]
+        hooks += make_keep_hooks(model, places, with_patterns, part)
+        hooks += make_gate_hooks(model, part) if with_gates else ()
+        check_hooks(model, hooks)
+        options: dict[str, Any] = {"use_cache": False}
+        cache = make_cache(model, whole, grafts[start]) if borders or with_keys else None
+        if cache is not None:
+            positions = torch.arange(start, stop, device=model.device)[None]
+            options = {"past_key_values": cache, "use_cache": True, "position_ids": positions}
         tokens = torch.tensor([ids[start:stop]], device=model.device)
-        positions = torch.arange(start, stop, device=model.device)[None]
-        part.logits = model.bridge.run_with_hooks(
-            tokens, fwd_hooks=hooks, past_key_values=cache, use_cache=True, position_ids=positions
-        )[0]
-        whole = join_runs(whole, part, cache)
-        whole.values_read.append((stop, [values for _, values in get_keys_values(cache)]))
+        part.logits = model.bridge.run_with_hooks(tokens, fwd_hooks=hooks, **options)[0]
+        whole = join_runs(whole, part, [] if cache is None else get_keys_values(cache))
+        if cache is not None:
+            whole.values_read.append((stop, [values for _, values in get_keys_values(cache)]))
     return whole
+
+
+def check_hooks(model: Model, hooks: list[Hook]) -> None:
+    """Check that the model has the places of all hooks: without them TransformerLens would raise an error of its own.
+
+    Raises:
+        ModelError: it has not; a layer with a recurrent state, for example, has no attention pattern.
+    """
+    known = model.bridge.hook_dict
+    for name in (name for name, _ in hooks if isinstance(name, str) and name not in known):
+        _, layer, place = name.split(".", 2)
+        layers = [i for i in range(model.n_layers) if f"blocks.{i}.{place}" in known]
+        raise ModelError(
+            f"layer {layer} of {type(model.hf_model).__name__} has no {place} in TransformerLens, so it cannot be read"
+            " or edited there",
+            f"Name the layers that have it: {layers}." if layers else "Run without this edit or capture.",
+        )
+
+
+def make_cache(model: Model, before: SequenceRun, grafts: tuple[Graft, ...]) -> DynamicCache:
+    """A cache with the keys and values of the rows before, in which those of other conditions are in their places.
+
+    Raises:
+        ModelError: some layers have a state that is not keys and values.
+    """
+    check_hooks(model, [(f"blocks.{layer}.attn.hook_pattern", check_cut) for layer in range(model.n_layers)])
+    cache = DynamicCache()
+    for layer, (keys, values) in enumerate(before.keys_values):
+        keys, values = keys.clone(), values.clone()
+        for graft in grafts:
+            if is_active(graft.layers, layer):
+                donor = run_sequence(model, graft.donor, (), set(), with_keys=True).keys_values[layer]
+                keys[:, :, graft.start : graft.stop] = donor[0][:, :, graft.start : graft.stop]
+                values[:, :, graft.start : graft.stop] = donor[1][:, :, graft.start : graft.stop]
+        cache.update(keys, values, layer)
+    return cache
 
 
 def get_keys_values(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
@@ -107,9 +159,8 @@ def get_keys_values(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
     return [(layer.keys, layer.values) for layer in cache.layers]  # type: ignore[attr-defined, misc]
 
 
-def join_runs(before: SequenceRun, after: SequenceRun, cache: DynamicCache) -> SequenceRun:
-    """Two stretches of one sequence as one. Of the cache, only the rows of the later stretch are its own."""
-    new = get_keys_values(cache)
+def join_runs(before: SequenceRun, after: SequenceRun, new: list[tuple[Tensor, Tensor]]) -> SequenceRun:
+    """Two stretches of one sequence as one. Of the keys and values, only those of the later stretch's rows are new."""
     if not before.keys_values:
         return SequenceRun(
             after.logits, after.activations, after.patterns, new, after.values_read, after.patch_leaves, after.gates
@@ -223,8 +274,8 @@ def compute_source(model: Model, edit: Overwrite, layer: int) -> Tensor:
     return torch.stack(list(distinct.values())) if distinct else torch.zeros(0, 1)
 
 
-def make_keep_hooks(model: Model, places: set[Place], part: SequenceRun) -> list[Hook]:
-    """Hooks that keep activations and all attention patterns."""
+def make_keep_hooks(model: Model, places: set[Place], with_patterns: bool, part: SequenceRun) -> list[Hook]:
+    """Hooks that keep activations, and all attention patterns if they are read."""
 
     def keep(place: Place) -> Callable:
         def hook(x: Tensor, hook: object) -> None:
@@ -239,7 +290,7 @@ def make_keep_hooks(model: Model, places: set[Place], part: SequenceRun) -> list
         return hook
 
     hooks: list[Hook] = [(HOOK_NAMES[component].format(layer), keep((component, layer))) for component, layer in places]
-    if places:
+    if with_patterns:
         hooks += [(f"blocks.{layer}.attn.hook_pattern", pattern(layer)) for layer in range(model.n_layers)]
     return hooks
 

@@ -182,9 +182,9 @@ def find_projection(hf_model: PreTrainedModel, blocks: Sequence[nn.Module], laye
         raise ModelError(problem, _SEPARATE)
     without = [b for b in blocks if not any(name in dict(b.named_modules()) for name in _ATTENTION)]
     raise ModelError(
-        f"{len(without)} of the {len(blocks)} layers of {type(hf_model).__name__} have a state that is not attention"
-        f" (the first is a {type(without[0]).__name__} with {', '.join(n for n, _ in without[0].named_children())}),"
-        " so they cannot be packed",
+        f"{len(without)} of the {len(blocks)} layers of {type(hf_model).__name__} have no attention that is known (the"
+        f" first is a {type(without[0]).__name__} with {', '.join(n for n, _ in without[0].named_children())}); a"
+        " recurrent state cannot be packed",
         _SEPARATE,
     )
 

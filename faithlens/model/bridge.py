@@ -22,12 +22,24 @@ def boot_bridge(name: str, hf_model: PreTrainedModel, tokenizer: PreTrainedToken
     own_tokenizer.init_kwargs |= {"name_or_path": name, "add_bos_token": True}
     try:
         with forbid_outside():  # TransformerLens would install torchvision for a model with a vision tower
-            return TransformerBridge.boot_transformers(
+            bridge = TransformerBridge.boot_transformers(
                 name, hf_model=shell, tokenizer=own_tokenizer, device=str(hf_model.device), dtype=hf_model.dtype
             )
+            remove_added(hf_model, shell)
+            return bridge
     except Exception as error:  # whatever its adapter of an architecture raises
         reason = describe_foreign(error).split(" Available architectures")[0]
         raise ModelError(
             f"TransformerLens cannot run {type(hf_model).__name__}: {reason}",
             "Use backend='packed' (--backend packed), or another model: docs/architectures.md lists what works.",
         ) from error
+
+
+def remove_added(hf_model: PreTrainedModel, shell: PreTrainedModel) -> None:
+    """Remove from `shell` what TransformerLens put where `hf_model` has nothing: Granite 4 may have no rotations."""
+    for name in ("", *(name for name, _ in hf_model.named_children())):
+        own, wrapped = hf_model.get_submodule(name), shell.get_submodule(name)
+        for key, child in list(wrapped.named_children()):
+            if getattr(own, key, child) is None:
+                delattr(wrapped, key)
+                setattr(wrapped, key, None)

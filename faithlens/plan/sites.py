@@ -50,7 +50,8 @@ def _check_unnormed(name: str, inner: str, model: Model | None) -> Component:
             f"the site {name!r} needs a model: in some models a norm follows before it is added to the residual stream",
             f"Name it {usual!r}, or pass the model too.",
         )
-    part = getattr(model.anatomy, component)[0]
+    first = getattr(model.anatomy, component)[0]
+    part = first[-1] if isinstance(first, tuple) else first
     if "norm" in type(part).__name__.lower():
         raise PlanError(
             f"{model.name} norms the output at the site {name!r} before it is added to the residual stream",
