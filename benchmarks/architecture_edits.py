@@ -8,21 +8,23 @@ Each edit here has the answer of a forward without edits, so plain transformers 
 3. *knockout*: where nothing after a step sees it, its tokens do not matter.
 4. *heads*: where the heads of the last block are those of the donor and so is the stream before it, so is the answer.
 5. *capture*: attention is that of plain eager attention, and the streams are the outputs of plain blocks.
-6. *gradients*: gradient times step of a patch is the slope of the answers along the amount of the patch.
+6. *gradients*: gradient times step of a patch is the slope of the answers along the amount of the patch; or else it is
+   what the backward pass of plain transformers gives, which is not the slope in a model that estimates it (PhiMoE).
 """
 
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from faithlens.errors import FaithlensError
 from faithlens.execution.execute import Backend, execute
 from faithlens.model.anatomy import find_blocks, get_tensor
-from faithlens.model.attention_choice import use_attention
+from faithlens.model.attention_choice import has_recurrent_state, use_attention
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Site
@@ -79,21 +81,25 @@ def measure_edit(model: Model, backend: Backend, edits: tuple[Edit, ...], target
 
 
 def measure_knockout(model: Model, backend: Backend) -> float:
-    """How much the tokens of a step matter that nothing sees; infinite if hiding it has no effect."""
-    clean, own, other = answer(model, backend, CLEAN, cut_step(CLEAN), cut_step(DONOR))
-    return find_gap(own, other) if find_gap(clean, own) > EXACT else float("inf")
+    """How much the tokens of a step matter that nothing sees; NaN if they do not matter anyway."""
+    clean, donor, own, other = answer(model, backend, CLEAN, DONOR, cut_step(CLEAN), cut_step(DONOR))
+    return find_gap(own, other) if find_gap(clean, donor) > 10 * EXACT else float("nan")
 
 
 def measure_attention(model: Model, backend: Backend) -> float:
-    """How far the attention of the stem is from that of plain transformers; NaN if that returns none."""
-    capture = Capture(attention=("stem",))
+    """How far the attention of the last token is from that of plain transformers; NaN if that returns none.
+
+    Both as shares of what falls on tokens: some models return their weights before, others after those of sinks.
+    """
+    capture = Capture(attention=("answer",))
     [record] = execute(model, plan_passes(model, [CLEAN]), capture, backend=backend)
     with use_attention(model.hf_model, "eager"), torch.inference_mode():
         out: Any = model.hf_model(torch.tensor([CLEAN.ids]), use_cache=False, output_attentions=True)
-    rows, gaps = slice(*CLEAN.spans["stem"]), [float("nan")]
+    gaps = [float("nan")]
     for layer, pattern in enumerate(getattr(out, "attentions", None) or ()):
-        mass = torch.stack([pattern[0][:, rows, a:b].sum(-1).mean(1) for a, b in CLEAN.spans.values()], -1)
-        gaps.append(find_gap(record.attention["stem"][layer], mass))
+        plain = torch.stack([pattern[0][:, -1, a:b].sum(-1) for a, b in CLEAN.spans.values()], -1)
+        own = record.attention["answer"][layer]
+        gaps.append(find_gap(own / own.sum(-1, keepdim=True), plain / plain.sum(-1, keepdim=True)))
     return max(gaps[1:], default=gaps[0])
 
 
@@ -125,8 +131,33 @@ def measure_gradient(model: Model, backend: Backend) -> float:
     [record] = execute(model, plan_passes(model, [patch(0.3)]), capture, backend=backend)
     high, low = answer(model, backend, patch(0.3 + width), patch(0.3 - width))
     slope = float((torch.tensor(WEIGHTS) * (high - low)).sum()) / (2 * width)
-    gap = abs(float(next(iter(record.attribution.values())).sum()) - slope)
-    return max(0.0, gap - 5e-3) / max(abs(slope), 0.1)
+    own = float(next(iter(record.attribution.values())).sum())
+    gap = max(0.0, abs(own - slope) - 5e-3) / max(abs(slope), 0.1)
+    return min(gap, abs(own - differentiate_plainly(model, 0.3)) / max(abs(own), 0.1))
+
+
+def differentiate_plainly(model: Model, amount: float) -> float:
+    """Gradient times step of the same patch, by a hook and the backward pass of plain transformers."""
+    block, rows, streams = find_blocks(model.hf_model)[1][1], slice(*CLEAN.spans["step 1"]), list[Tensor]()
+    leaf = torch.zeros(())
+
+    def write(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        nonlocal leaf
+        stream = args[0] if args else kwargs["hidden_states"]
+        streams.append(stream[0, rows].detach())
+        new, leaf = stream.clone(), torch.zeros_like(streams[-1], requires_grad=True)
+        if len(streams) == 2:  # the first forward is that of the donor
+            new[0, rows] = streams[1] + amount * (streams[0] - streams[1]) + leaf
+        return ((new, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": new})
+
+    handle = block.register_forward_pre_hook(write, with_kwargs=True)
+    try:
+        _, clean = (model.hf_model(torch.tensor([c.ids]), use_cache=False).logits[0, -1] for c in (FAR, CLEAN))
+    finally:
+        handle.remove()
+    chosen = clean.log_softmax(-1)[[option[0] for option in CLEAN.options]]
+    [gradient] = torch.autograd.grad((torch.tensor(WEIGHTS) * chosen).sum(), [leaf])
+    return float((gradient * (streams[0] - streams[1])).sum())
 
 
 def find_gap(own: Tensor, other: Tensor) -> float:
@@ -159,6 +190,10 @@ def describe_abilities(model: Model, backend: Backend) -> tuple[str, str, str]:
         name: (lambda e=edits, t=target: measure_edit(model, backend, e, t), EXACT)
         for name, (edits, target) in list_edits(model.n_layers).items()
     }
+    if has_recurrent_state(model.hf_model):  # a state adds to the stream too
+        edits["attention, mlp"] = (lambda: float("nan"), EXACT)
+    if any("original_hidden_states" in signature(b.forward).parameters for b in find_blocks(model.hf_model)[1]):
+        edits["patch"] = (lambda: float("nan"), EXACT)  # the blocks of Zamba read the donor's tokens once more
     edits["knockout"] = (lambda: measure_knockout(model, backend), EXACT)
     capture: dict[str, tuple[Callable[[], float], float]] = {
         "attention": (lambda: measure_attention(model, backend), EXACT),

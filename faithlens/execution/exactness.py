@@ -71,9 +71,7 @@ def suggest_other_backend(backend: str) -> str:
     """What to do if a backend cannot run a model."""
     if backend == "packed":
         return "Run this model with backend='separate' (--backend separate); docs/architectures.md lists what works."
-    return (
-        "Try backend='packed' (--backend packed), or another model: docs/architectures.md lists what works."
-    )
+    return "Try backend='packed' (--backend packed), or another model: docs/architectures.md lists what works."
 
 
 def choose_check_length(model: Model, longest: int) -> int:

@@ -15,6 +15,7 @@ from transformers import DynamicCache
 
 from faithlens.errors import ModelError
 from faithlens.execution.edits import compute_donor_step, compute_new_values
+from faithlens.model.attention_choice import has_recurrent_state
 from faithlens.model.model import Model
 from faithlens.plan.condition import (
     Component,
@@ -112,6 +113,11 @@ def run_sequence(
             options = {"past_key_values": cache, "use_cache": True, "position_ids": positions}
         tokens = torch.tensor([ids[start:stop]], device=model.device)
         part.logits = model.bridge.run_with_hooks(tokens, fwd_hooks=hooks, **options)[0]
+        if len(part.activations) < len(places) or (cache is not None and len(cache.layers) < model.n_layers):
+            raise ModelError(
+                f"in {type(model.hf_model).__name__} TransformerLens misses some places, or keeps no keys and values",
+                "Run without this edit or capture.",
+            )
         whole = join_runs(whole, part, [] if cache is None else get_keys_values(cache))
         if cache is not None:
             whole.values_read.append((stop, [values for _, values in get_keys_values(cache)]))
@@ -188,6 +194,13 @@ def join_runs(before: SequenceRun, after: SequenceRun, new: list[tuple[Tensor, T
 def make_cut_hooks(model: Model, marks: list[tuple[Mark, ...]], start: int, stop: int) -> list[Hook]:
     """Hooks that set the scores of cut edges to minus infinity, in the layers with cut edges."""
     hooks: list[Hook] = []
+    cuts = [mark for row in marks[start:stop] for mark in row if isinstance(mark, Cut)]
+    if any(mark.layers is None for mark in cuts) and has_recurrent_state(model.hf_model):
+        raise ModelError(
+            f"{type(model.hf_model).__name__} carries a recurrent state from token to token, so a knockout in all"
+            " layers does not hide anything from later tokens",
+            "Name the layers whose attention is to be cut (layers=...), and read the effect as that of attention only.",
+        )
     for layer in range(model.n_layers):
         cut = torch.zeros(stop - start, stop, dtype=torch.bool, device=model.device)
         for query in range(start, stop):

@@ -1,9 +1,9 @@
-"""Which attention of transformers' registry a model runs with, for a time."""
+"""What carries tokens to later ones: an attention of transformers' registry for a time, or a recurrent state."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 
 def can_choose_attention(hf_model: PreTrainedModel) -> bool:
@@ -31,3 +31,11 @@ def choose_attention(hf_model: PreTrainedModel, name: str) -> None:
         hf_model.set_attn_implementation(name)
     else:
         hf_model.config._attn_implementation = name
+
+
+def has_recurrent_state(hf_model: PreTrainedModel) -> bool:
+    """Whether some layer keeps a state that is not keys and values, such as that of Mamba."""
+    return any(
+        hasattr(layer, "recurrent_states") or hasattr(layer, "conv_states")
+        for layer in DynamicCache(config=hf_model.config).layers
+    )
