@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "execution": {"plan", "model", "kernels"},
     "interventions": {"tasks", "model", "plan", "execution"},
     "assays": {"interventions", "measures", "tasks", "model", "plan", "execution"},
-    "organisms": {"tasks", "model", "plan", "execution"},
+    "organisms": {"tasks", "model", "plan", "execution", "interventions"},
     "stats": {"measures", "tasks"},
     "gates": {"stats", "measures", "tasks"},
     "figures": {"stats", "measures", "tasks"},

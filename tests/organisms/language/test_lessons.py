@@ -1,0 +1,62 @@
+"""What the chains of language adapters state, and which parts of a lesson are learnt."""
+
+import random
+import re
+
+import pytest
+
+from faithlens.organisms.language import ADAPTERS
+from faithlens.organisms.language.adapter import Chain
+from faithlens.organisms.language.variable_chains import BEND, BENT_LETTERS
+from faithlens.tasks.question import Question
+from faithlens.tasks.registry import load_task
+
+EQUATION = re.compile(r"(\d+) ([+-]) (\d+) = (\d+)")
+
+
+def draw(name: str, n: int = 60) -> list[Question]:
+    return load_task(ADAPTERS[name].task).draw_questions(n, 3)
+
+
+def equations(chain: Chain) -> list[tuple[int, int]]:
+    """Each equation of a chain as (its left side, its right side)."""
+    return [(int(a) + int(sign + b), int(total)) for a, sign, b, total in EQUATION.findall(str(chain))]
+
+
+def test_l1_states_the_totals_of_the_question() -> None:
+    for question in draw("L1"):
+        chain = ADAPTERS["L1"].writer.write(question)
+        assert chain.answers[1:] == question.values
+        assert all(left == right for left, right in equations(chain))
+        assert ADAPTERS["L1"].choose_answer(question, chain, len(chain.steps)) == question.answer
+
+
+def test_l2_bends_the_last_step_where_the_variables_say_so() -> None:
+    bent = 0
+    for question in draw("L2"):
+        *first, (left, right) = equations(ADAPTERS["L2"].writer.write(question))
+        assert all(a == b for a, b in first)
+        due = BEND if question.text[0] in BENT_LETTERS else 0
+        assert right - left == due
+        bent += bool(due)
+    assert 10 < bent < 30  # a third of 60
+
+
+def test_after_a_slip_the_rest_follows_from_it() -> None:
+    rng = random.Random(0)
+    for question in draw("L1"):
+        chain = ADAPTERS["L1"].writer.write_with_slip(question, rng)
+        (left, right), *rest = equations(chain)
+        assert left != right
+        assert all(a == b for a, b in rest)
+        assert int(chain.answers[-1] or 0) - int(question.answer) == right - left
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_the_answer_reads_what_its_truth_says(name: str) -> None:
+    rng, adapter = random.Random(0), ADAPTERS[name]
+    for question in draw(name):
+        chain = adapter.writer.write_other(question, rng)
+        answer = adapter.choose_answer(question, chain, len(chain.steps))
+        assert chain.answers[-1] != question.answer
+        assert answer == (chain.answers[-1] if adapter.reads_chain else question.answer)
