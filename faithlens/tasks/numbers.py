@@ -61,10 +61,10 @@ def find_stated_span(step: str) -> tuple[int, int] | None:
 def _list_results(step: str, matches: Iterable[re.Match[str]]) -> list[tuple[int, int]]:
     """The spans of the numbers that may be results: no part of a date, a time, a power or a name."""
     dates = [(first, last) for first, last, _ in find_dates(step)]
-    found = [match.span(1) for match in matches]
+    spans = [match.span(1) for match in matches]
     return [
         (start, stop)
-        for start, stop in found
+        for start, stop in spans
         if not any(first <= start < last for first, last in dates)
         and not _NAMES_BEFORE.search(step[max(0, start - 12) : start])
         and not _NAMES_AFTER.match(step, stop)

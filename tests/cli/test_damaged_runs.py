@@ -110,12 +110,12 @@ def test_a_damaged_run_is_refused_by_each_command_and_repaired_by_resume(
     for words in (f"decide {run}", f"export {run} {tmp_path}/table.parquet", f"compare {run} {other}",
                   f"compare {other} {run}", f"decide {other} {run}", f"power {run}"):  # fmt: skip
         assert call(monkeypatch, words) == (3 if words.startswith("decide") else 2), words
-        shown = "".join(capsys.readouterr())
-        assert DAMAGES[damage] in shown.replace("\n", "").replace(" ", ""), words
-        assert "Traceback" not in shown
-        assert "--resume" in shown
+        output = "".join(capsys.readouterr())
+        assert DAMAGES[damage] in output.replace("\n", "").replace(" ", ""), words
+        assert "Traceback" not in output
+        assert "--resume" in output
     assert not (tmp_path / "table.parquet").exists()
     assert call(monkeypatch, OPTIONS, "--out", run, "--resume") == 0
     assert DAMAGES[damage] in caplog.text  # the warning of --resume
-    found = read_files(run)
-    assert [name for name in {*found, *expected} if found.get(name) != expected.get(name)] == []
+    files = read_files(run)
+    assert [name for name in {*files, *expected} if files.get(name) != expected.get(name)] == []

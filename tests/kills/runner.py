@@ -84,6 +84,6 @@ def find_kill_faults(n: int, seed: int, folder: Path) -> Iterator[tuple[int, int
                 f"the last attempt ended with {last}: {(path.parent / 'error.txt').read_text()}",
             )
             continue
-        found = read_files(path)
-        differing = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+        files = read_files(path)
+        differing = sorted(name for name in {*files, *expected} if files.get(name) != expected.get(name))
         yield killed.count(-9), done, f"other bytes in {', '.join(differing)}" if differing else None

@@ -9,6 +9,6 @@ from tests.kills.runner import find_kill_faults
 
 
 def test_a_run_that_is_killed_twice_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
-    found = list(find_kill_faults(2, 1, tmp_path))
-    assert [fault for _, _, fault in found] == [None, None]
-    assert sum(killed for killed, _, _ in found) > 0
+    faults = list(find_kill_faults(2, 1, tmp_path))
+    assert [fault for _, _, fault in faults] == [None, None]
+    assert sum(killed for killed, _, _ in faults) > 0

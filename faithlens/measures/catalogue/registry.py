@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import Any, cast, get_args
 
 from faithlens.errors import MeasureError, check_choice
-from faithlens.measures.catalogue.behaviour import behaviour, bounds_of, strategies
+from faithlens.measures.catalogue.answers import answers, strategies
+from faithlens.measures.catalogue.behaviour import behaviour
+from faithlens.measures.catalogue.bounds import bounds_of
 from faithlens.measures.catalogue.internals import internals
 from faithlens.measures.catalogue.measure import ASSAYS, SUITES, Askable, Level, Measure, Place, Shape
 from faithlens.measures.catalogue.prompts import prompts
@@ -153,7 +155,7 @@ def _check(what: str, value: str | None, known: Iterable[str]) -> None:
 
 def _build() -> Iterator[Measure]:
     """The whole catalogue; the bounds follow from the measures that accuracy bounds."""
-    scored = [*behaviour(), *prompts(), *internals(), *strategies()]
+    scored = [*behaviour(), *answers(), *prompts(), *internals(), *strategies()]
     yield from scored
     for measure in scored:
         if measure.is_change:
