@@ -219,8 +219,8 @@ def compare_backends(kind: str) -> Row:
         return Row(kind, words, words)
     answers = [describe_backend(model, conditions, plain, backend) for backend in BACKENDS]
     able = [
-        describe_abilities(model, backend) if given.startswith("exact") else ("-",) * 3
-        for backend, given in zip(BACKENDS, answers, strict=True)
+        describe_abilities(model, backend) if backend_answers.startswith("exact") else ("-",) * 3
+        for backend, backend_answers in zip(BACKENDS, answers, strict=True)
     ]
     return Row(kind, *answers, *map("; ".join, zip(*able, strict=True)))
 
