@@ -79,6 +79,8 @@ SIZES: dict[str, Any] = {
     "is_decoder": True,  # models of the BERT family read both ways without it
 }  # fmt: skip
 LATENT = {"num_key_value_heads": HEADS, "head_dim": None}  # attention whose keys come from a latent of each token
+INDEXED = {"indexer_n_heads": 2, "indexer_kv_heads": 1, "indexer_head_dim": 16, "indexer_budget": 16,
+           "indexer_compress_ratio": 4}  # fmt: skip
 SCANNED = {"mamba_n_heads": HEADS, "mamba_d_head": 16, "mamba_d_ssm": 64, "mamba_d_state": 16}
 OWN_SIZES: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("axk1", "axk2", "bailing_hybrid", "deepseek_v2", "deepseek_v3", "deepseek_v32"), LATENT),
@@ -97,9 +99,12 @@ OWN_SIZES: dict[str, dict[str, Any]] = {
     "reformer": {"axial_pos_embds_dim": [16, 16], "axial_pos_shape": [16, 32]},
     "xmod": {"default_language": "en_XX"},
     "zamba2": {"layer_types": None, "layers_block_type": ["mamba", "hybrid"] * 2, "num_mem_blocks": 1},
-    "qwen4_exp": {"text_config": {"indexer_budget": 16, "indexer_compress_ratio": 4}},
-    "qwen4_exp_text": {"indexer_budget": 16, "indexer_compress_ratio": 4},
-    "cohere_compass_text": {"layer_types": ["full_attention"] * LAYERS},
+    "qwen4_exp": {"text_config": INDEXED},
+    "qwen4_exp_text": INDEXED,
+    "cohere_compass_text": {
+        "layer_types": ["full_attention"] * LAYERS,
+        "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e4}},
+    },
     "bamba": SCANNED | {"mamba_d_ssm": None, "attn_layer_indices": [1, 3]},
     "falcon_h1": SCANNED,
     "gpt_neo": {"attention_types": [[["global", "local"], 2]]},
