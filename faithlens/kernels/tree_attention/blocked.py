@@ -62,6 +62,7 @@ class Block:
 
 
 _BLOCKS: WeakKeyDictionary[Tree, dict[object, tuple[Tensor, list[Block]]]] = WeakKeyDictionary()
+_STRIPS: WeakKeyDictionary[Tree, dict[object, Tensor]] = WeakKeyDictionary()
 
 
 def get_blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: torch.dtype) -> list[Block]:
@@ -79,8 +80,12 @@ def cut_blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, d
     windowed = window is not None and window < n
     if len(queries) == n and not windowed and is_causal_row(tree):
         return [Block(0, n, None, None, None)]
-    strip = make_strip(int(tree.depth[queries].max()) + 1, window, dtype, queries.device)
-    return [make_block(tree, queries, start, stop, window, strip) for start, stop in split_queries(tree, queries)]
+    strips, kind = _STRIPS.setdefault(tree, {}), (window, dtype)
+    if kind not in strips:
+        strips[kind] = make_strip(int(tree.depth.max()) + 1, window, dtype, queries.device)
+    return [
+        make_block(tree, queries, start, stop, window, strips[kind]) for start, stop in split_queries(tree, queries)
+    ]
 
 
 def make_strip(most_keys: int, window: int | None, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "..."]:
