@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -199,7 +199,8 @@ class Batch:
         """Drop all sequences but `live`, so that nothing is computed for those that have ended."""
         if len(live) < len(self.live) and live:
             places = [self.live.index(i) for i in live]
-            self.cache.reorder_cache(torch.tensor(places))  # recurrent states too can select in this way
+            # recurrent states too can select in this way
+            self.cache.reorder_cache(cast("torch.LongTensor", torch.tensor(places)))
         self.live = live
 
     def advance(self) -> None:
