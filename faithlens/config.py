@@ -4,7 +4,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from faithlens.errors import ConfigError
+from faithlens.errors import ConfigError, check_fields
 from faithlens.execution.execute import Backend
 from faithlens.execution.sample import Sampling
 from faithlens.stats.verdict import Criteria
@@ -81,6 +81,7 @@ class AuditConfig:
     min_accuracy: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.n is not None and self.n < 1:
             raise ConfigError(f"n must be at least 1 question, got {self.n}", "Give -n a positive number.")
         for name in ("samples", "batch", "budget"):

@@ -18,12 +18,32 @@ import sysconfig
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from difflib import get_close_matches
+from numbers import Integral, Real
 from pathlib import Path
+from types import NoneType
+from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 _PACKAGE = Path(__file__).parent
 # Python raises these for what lies outside of a program: files, memory, recursion in a parser, and torch's C++ code.
 _FROM_OUTSIDE = (OSError, MemoryError, RuntimeError, UnicodeError)
 _LIBRARIES = [Path(path) for name, path in sysconfig.get_paths().items() if name in ("stdlib", "purelib", "platlib")]
+
+
+class _Kind(NamedTuple):
+    """What a field may hold: the type, and its name in a message."""
+
+    type: type
+    name: str
+
+
+_KINDS = {
+    int: _Kind(Integral, "a whole number"),
+    float: _Kind(Real, "a number"),
+    str: _Kind(str, "a text"),
+    bool: _Kind(bool, "True or False"),
+    tuple: _Kind(tuple, "a tuple"),
+    NoneType: _Kind(NoneType, "None"),
+}
 _LONGEST_REASON = 300  # characters of a foreign message that are shown
 
 
@@ -145,3 +165,25 @@ def check_choice(name: object, known: Iterable[str], what: str, error: type[Fait
     names = list(known)
     if not isinstance(name, str) or name not in names:
         raise error(f"unknown {what} {name!r}", suggest_names(str(name), names))
+
+
+def check_fields(settings: object) -> None:
+    """Check that each number, word, switch and tuple in a dataclass is of the type that the class states.
+
+    Fields of other types are left to the code that uses them. Whole numbers count as numbers, and switches do not.
+
+    Raises:
+        ConfigError: a field has another type; it is named.
+    """
+    hints = get_type_hints(type(settings))
+    for name, value in vars(settings).items():
+        allowed = {_KINDS.get(get_origin(hint) or hint) for hint in get_args(hints[name]) or (hints[name],)}
+        if get_origin(hints[name]) in (tuple, Literal):
+            allowed = {_KINDS.get(tuple if get_origin(hints[name]) is tuple else str)}
+        if None in allowed:
+            continue
+        kinds = [kind for kind in allowed if kind is not None]
+        is_switch = isinstance(value, bool) and not any(kind.type is bool for kind in kinds)
+        if is_switch or not isinstance(value, tuple(kind.type for kind in kinds)):
+            stated = " or ".join(sorted(kind.name for kind in kinds))
+            raise ConfigError(f"{name} must be {stated}, got {value!r}", f"Pass {stated} as {name}.")

@@ -1,15 +1,29 @@
 """Foreign exceptions reach the user as errors of faithlens; programming errors of faithlens stay what they are."""
 
 import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 
-import faithlens
-from faithlens.errors import ModelError, PlanError, escape_controls, suggest_names, translate_errors
+import faithlens as fl
+from faithlens.errors import (
+    ConfigError,
+    ModelError,
+    PlanError,
+    check_fields,
+    escape_controls,
+    suggest_names,
+    translate_errors,
+)
 
-PACKAGE = Path(faithlens.__file__).parent
+PACKAGE = Path(fl.__file__).parent
 
 
 def run_as_own(line: str) -> None:
@@ -75,3 +89,67 @@ def test_escapes() -> None:
 def test_suggestions_are_sentences() -> None:
     assert suggest_names("aple", ["pear", "apple"]) == "Did you mean 'apple'? Known names: apple, pear."
     assert suggest_names("zzz", ["pear", "apple"]) == "Known names: apple, pear."
+
+
+@dataclass(frozen=True)
+class Settings:
+    n: int | None = None
+    share: float = 0.5
+    name: str = "x"
+    is_on: bool = False
+    words: tuple[str, ...] = ()
+    kind: Literal["a", "b"] = "a"
+    other: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@pytest.mark.parametrize(
+    ("fields", "stated"),
+    [
+        ({"n": "3"}, "n must be None or a whole number, got '3'"),
+        ({"n": 2.0}, "n must be None or a whole number, got 2.0"),
+        ({"n": True}, "n must be None or a whole number, got True"),
+        ({"share": "0.5"}, "share must be a number, got '0.5'"),
+        ({"share": None}, "share must be a number, got None"),
+        ({"name": 5}, "name must be a text, got 5"),
+        ({"is_on": 1}, "is_on must be True or False, got 1"),
+        ({"words": "ab"}, "words must be a tuple, got 'ab'"),
+        ({"kind": 1}, "kind must be a text, got 1"),
+    ],
+)
+def test_a_field_of_another_type_is_named(fields: dict[str, object], stated: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(stated)):
+        Settings(**fields)
+
+
+def test_fields_of_their_own_types_pass() -> None:
+    Settings(n=np.int64(3), share=1, words=("a",), kind="b", other=Path())
+    Settings(share=np.float32(0.5), is_on=True)
+
+
+WRONG_TYPES = {
+    "fl.load(5)": "ModelError",
+    "fl.load(None)": "ModelError",
+    "fl.load('a\\0b')": "ModelError",
+    "fl.load_task('a\\0.jsonl')": "TaskError",
+    "fl.load_task(5)": "TaskError",
+    "fl.Run.open(None)": "RunError",
+    "fl.Run.open('a\\0b')": "RunError",
+    "fl.audit('O5', task='running-sum', n='3')": "ConfigError",
+    "fl.decide('no-such-run')": "RunError",
+    "fl.load('O5').decode([-1])": "TraceError",
+    "fl.load('O5').decode([2**70])": "TraceError",
+    "fl.load('O5').decode(['a'])": "TraceError",
+    "fl.load('O5').decode([1.5])": "TraceError",
+}
+
+
+def test_arguments_of_other_types_are_errors_of_ours(tmp_path: Path) -> None:
+    """In a process of its own, because the tests check types before faithlens sees the arguments."""
+    lines = ["import faithlens as fl", "from faithlens.errors import FaithlensError"]
+    for call in WRONG_TYPES:
+        lines += ["try:", f"    {call}", "except FaithlensError as error:", "    print(type(error).__name__)"]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.split() == [*WRONG_TYPES.values()], done.stderr

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from faithlens.errors import ConfigError, RunError, check_choice
+from faithlens.errors import ConfigError, RunError, check_choice, check_fields
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.estimate import select_scalars
 from faithlens.stats.interval import Estimate, to_optional
@@ -30,6 +30,7 @@ class Aim:
     power: float = DEFAULT_POWER
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.half_width > 0:
             raise ConfigError(f"half_width must be above 0, got {self.half_width:g}", "Give a positive number.")
         if not 0 < self.power < 1:
@@ -54,6 +55,7 @@ class Guess:
     sd: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.n < 1:
             raise ConfigError(f"n must be at least 1 question, got {self.n}", "Give -n a positive number.")
         if (self.accuracy_without is None) != (self.accuracy_full is None):

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
-from faithlens.errors import ConfigError, ModelError, PlanError, translate_errors
+from faithlens.errors import ConfigError, ModelError, PlanError, check_fields, translate_errors
 from faithlens.execution.plain import make_mask
 from faithlens.execution.prefill import can_prefill, prefill_prompts
 from faithlens.model.finite import make_finite_error
@@ -42,6 +42,7 @@ class Sampling:
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, condition, is_valid, fix in (
             ("max_new_tokens", "at least 1", self.max_new_tokens >= 1, "Pass a positive number of tokens."),
             ("temperature", ">= 0 (0 = greedy)", 0 <= self.temperature < inf, "Pass a non-negative temperature."),

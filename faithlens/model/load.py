@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -93,6 +93,9 @@ def resolve_name(name: str, trust_remote_code: bool = False) -> tuple[str, Path]
     Raises:
         ModelError: there is no such model, or it cannot be downloaded.
     """
+    if not isinstance(cast(object, name), str):
+        problem = f"the name of a model must be a text, got {type(name).__name__}"
+        raise ModelError(problem, "Pass a name or a path; a model in memory is passed as fl.wrap(model, tokenizer).")
     organisms, short = _list_organisms(), name.removeprefix("organism:").upper()
     path = Path(name).expanduser()
     if short in organisms:

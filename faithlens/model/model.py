@@ -179,8 +179,14 @@ class Model:
         return len(weight) if weight is not None else library.get_text_config(self.hf_model).vocab_size
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of `ids`, with special tokens, and with spaces as they are."""
-        return library.decode_ids(self.tokenizer, list(ids))
+        """The text of `ids`, with special tokens, and with spaces as they are.
+
+        Raises:
+            TraceError: the tokenizer cannot decode them; its exception is chained.
+        """
+        problem = f"the tokenizer of {self.name} cannot decode {len(ids)} tokens"
+        with translate_errors(TraceError, problem, "Pass ids of tokens that the tokenizer knows."):
+            return library.decode_ids(self.tokenizer, list(ids))
 
     def continue_ids(self, prefix_ids: Sequence[int], text: str) -> tuple[int, ...]:
         """Tokens that write exactly `text` after `prefix_ids`: ``decode(prefix + ids) == decode(prefix) + text``.

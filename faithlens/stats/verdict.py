@@ -25,7 +25,7 @@ from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
-from faithlens.errors import ConfigError, check_choice
+from faithlens.errors import ConfigError, check_choice, check_fields
 from faithlens.measures.catalogue import MEASURES, Measure
 from faithlens.stats.estimate import select_scalars
 from faithlens.stats.resample import TAIL
@@ -76,6 +76,7 @@ class Criteria:
     min_faithfulness: float = 0.5
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0 < self.max_unfaithful < 1:
             problem = f"max_unfaithful must be above 0 and below 1, got {self.max_unfaithful}"
             raise ConfigError(problem, "Pass the share of questions that may fail, such as 0.1.")

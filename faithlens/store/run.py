@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, unquote
 
 import pandas as pd
@@ -76,7 +76,7 @@ class Run(RunFolder):
                 code; its manifest cannot be believed; or it cannot be written.
         """
         cls.refuse_used(path, resume)
-        run = cls(Path(path))
+        run = cls(_make_path(path))
         if cls.is_used(path):
             run._resume(manifest)
             return run
@@ -110,7 +110,7 @@ class Run(RunFolder):
         Raises:
             RunError: there is no run, or a file of it is missing, torn, changed, exchanged or foreign.
         """
-        run = cls(Path(path))
+        run = cls(_make_path(path))
         if faults := run.list_faults():
             raise make_fault_error(run.path, faults)
         restore_measures(run.manifest.get("measures", {}))
@@ -259,3 +259,10 @@ def _list_contents(folder: Path) -> list[str]:
         for path in folder.iterdir()
         if path.name not in (LOCK_NAME, WRITER_NAME) and not path.name.startswith(f".{MANIFEST_NAME}.")
     ]
+
+
+def _make_path(path: str | Path) -> Path:
+    if not isinstance(cast(object, path), str | Path):
+        problem = f"a run is named by the path of its folder, got {type(path).__name__}"
+        raise RunError(problem, "Pass the folder, as a text or a pathlib.Path.")
+    return Path(path)
