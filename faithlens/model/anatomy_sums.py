@@ -115,13 +115,16 @@ def measure_distance(sums: Sequence[Sums], names: Names) -> float:
     """How far a sum of the block's input and of some modules is from its output, at the best constants.
 
     The distance is relative to the output, and the largest of all blocks; infinite if one of the parts is not added.
-    For example, the output of a module that adds the block's input itself makes the input's constant zero.
+    For example, the output of a module that adds the block's input itself makes the input's constant zero. A part that
+    is zero in some blocks, because a hook of the user switches it off there, tells nothing in these.
     """
     at = [[0, *(2 + each.names.index(name) for name in names), 1] for each in sums]
     parts = torch.stack([each.products[rows][:, rows] for each, rows in zip(sums, at, strict=True)])
     inner, outer, whole = parts[:, :-1, :-1], parts[:, :-1, -1:], parts[:, -1, -1]
     constants = torch.linalg.pinv(inner, hermitian=True) @ outer
-    if (constants < _LEAST * constants.amax(1, keepdim=True)).any():
+    is_added = constants >= _LEAST * constants.amax(1, keepdim=True)
+    is_zero = inner.diagonal(dim1=1, dim2=2)[..., None] == 0
+    if not (is_added | is_zero).all() or is_zero.all(0).any():
         return float("inf")
     left = whole - (2 * constants.mT @ outer - constants.mT @ inner @ constants)[:, 0, 0]
     return float((left / whole).clamp_min(0).sqrt().max())

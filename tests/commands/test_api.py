@@ -50,7 +50,9 @@ def test_a_wrapped_model_is_audited_and_left_as_it_was(run: fl.Run, tmp_path: Pa
 def test_a_run_gives_its_verdict_its_tables_and_its_report(run: fl.Run) -> None:
     assert run.verdict.word == "undecided"  # four questions, and assays that leave gates untested
     assert str(run.verdict).startswith("O5 on running-sum: undecided")
-    assert "legible" in run.verdict.reasons[0]
+    assert run.verdict.reasons[0].startswith("Nothing was found against it on 4 questions, but some gates")
+    (untested,) = [reason for reason in run.verdict.reasons if reason.startswith("Gates that were not tested")]
+    assert untested.startswith("Gates that were not tested: legible, derived, serial, disclosed; ")
     assert set(run.scores["measure"]) >= {"accuracy.full", "mediation.content_share"}
     share = run.estimates.set_index("measure").loc["mediation.content_share"]
     assert (share["n_used"] + share["n_dropped"], share["value"] > 0.9) == (4, True)
