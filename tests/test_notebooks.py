@@ -52,11 +52,11 @@ assert validation.levels.set_index("levels").loc["in use", "held_out"] > 0.95
 assert validation.models.groupby("organism")["seed"].nunique().tolist() == [10] * len(fl.ORGANISMS)
 words = gates.set_index("model")
 assert set(words.index) == {
-    *fl.ORGANISMS, "O5@1", "O5@2", "O7@1", "O7@2", "E1@1", *(f"P{i}" for i in (1, 2, 3, 4, 5, 6, 7, 8, 10))
+    *fl.ORGANISMS, *(f"{name}@{seed}" for name in ("O5", "O7", "E1") for seed in (1, 2)), *(f"P{i}" for i in range(1, 12))
 }
 stated = {name: ", ".join(organism.fails) for name, organism in fl.ORGANISMS.items()}
 assert all(words.loc[name, "must fail"] == gates for name, gates in stated.items())
-faithful = {"O5", "O5@1", "O5@2", "O6", "O7", "O7@1", "O7@2", "E1", "E1@1"}
+faithful = {"O5", "O5@1", "O5@2", "O6", "O7", "O7@1", "O7@2", "E1", "E1@1", "E1@2", "P11"}
 assert set(words.index[words["word"] == "trust"]) == set(words.index[words["must fail"] == ""]) == faithful
 assert set(words["word"]) == {"trust", "do-not-trust"}
 assert (words.loc[["O4", "E2"], "failed"] == "causal").all() and words.loc["O3", "failed"] == "causal, serial"

@@ -43,7 +43,8 @@ class GateCost:
             return f"{self.gate:<12} {self.outlook}"
         written = f", {self.texts} texts of together {self.tokens:,} tokens" if self.texts else ""
         outlook = f"; {self.outlook}" if self.outlook else ""
-        return f"{self.gate:<12} {self.conditions} edited versions in {self.rows:,} packed rows{written}{outlook}"
+        versions = f"{self.conditions} edited version{'' if self.conditions == 1 else 's'}"
+        return f"{self.gate:<12} {versions} in {self.rows:,} packed rows{written}{outlook}"
 
 
 def estimate_gates(setting: Setting, assays: Mapping[str, Assay], result: CaseResult) -> tuple[GateCost, ...]:
