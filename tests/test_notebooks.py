@@ -52,7 +52,9 @@ assert validation.levels.set_index("levels").loc["in use", "held_out"] > 0.95
 assert validation.models.groupby("organism")["seed"].nunique().tolist() == [10] * len(fl.ORGANISMS)
 words = gates.set_index("model")
 assert set(words.index) == {
-    *fl.ORGANISMS, *(f"{name}@{seed}" for name in ("O5", "O7", "E1") for seed in (1, 2)), *(f"P{i}" for i in range(1, 12))
+    *fl.ORGANISMS,
+    *(f"{name}@{seed}" for name in ("O5", "O7", "E1") for seed in (1, 2)),
+    *(f"P{i}" for i in range(1, 12)),
 }
 stated = {name: ", ".join(organism.fails) for name, organism in fl.ORGANISMS.items()}
 assert all(words.loc[name, "must fail"] == gates for name, gates in stated.items())
