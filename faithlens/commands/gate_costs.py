@@ -1,9 +1,9 @@
-"""What each gate of the verdict takes, and which cannot be tested, told by one chain before the others are scored.
+"""What each gate of the verdict takes, and which cannot be tested: measured on one chain before the others are scored.
 
 1. The conditions of a gate are those of its assays among the assays of the run. Conditions that several gates share are
    run once, so the numbers of the gates add up to more than the run takes.
 2. The packed rows are those of a plan of these conditions alone.
-3. The gate is judged on this one chain. Where that is open, the reason is told: often it holds for every question.
+3. The gate is judged on this one chain. Where that is open, the reason is shown: often it holds for every question.
 """
 
 from collections.abc import Mapping

@@ -86,13 +86,14 @@ def execute_with_work(
     start = perf_counter()
     with PeakMemory(model.device) as memory:
         records = execute(model, plan, capture, backend=backend)
+    seconds = perf_counter() - start
     needed = max((estimate_peak_bytes(model, plan, packed, capture) for packed in plan.passes), default=0)
     return records, Work(
         passes=len(plan.passes),
         rows=plan.tokens,
         forwards=count_forwards(model, plan) if plan.conditions else 0.0,
         plan_seconds=plan.seconds,
-        run_seconds=perf_counter() - start,
+        run_seconds=seconds,
         peak_bytes=memory.before_bytes + needed,
         measured_bytes=memory.peak_bytes,
     )

@@ -11,7 +11,7 @@ For example, for a model whose answers come from the question, not from its righ
     causal       failed    0 of 40 pass     the words of the chain bring 0.00 of the change in the answer
     legible      passed   40 of 40
     derived      passed   40 of 40
-    serial       failed    0 of 40 pass     the rest of the chain follows 0.00 of the mistakes
+    serial       passed   40 of 40
     do-not-trust
 """
 
