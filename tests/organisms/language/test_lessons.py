@@ -2,14 +2,18 @@
 
 import random
 import re
+from itertools import islice
 
 import pytest
 
+from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.organisms.language import ADAPTERS
 from faithlens.organisms.language.adapter import Chain
+from faithlens.organisms.language.lessons import IGNORE, TRAINING_SEED, draw_lessons
 from faithlens.organisms.language.variable_chains import BEND, BENT_LETTERS
 from faithlens.tasks.question import Question
 from faithlens.tasks.registry import load_task
+from tests.conftest import tiny
 
 EQUATION = re.compile(r"(\d+) ([+-]) (\d+) = (\d+)")
 
@@ -60,3 +64,36 @@ def test_the_answer_reads_what_its_truth_says(name: str) -> None:
         answer = adapter.choose_answer(question, chain, len(chain.steps))
         assert chain.answers[-1] != question.answer
         assert answer == (chain.answers[-1] if adapter.reads_chain else question.answer)
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_a_lesson_teaches_a_chain_to_its_end_or_an_answer_and_never_the_prompt(name: str) -> None:
+    adapter, model = ADAPTERS[name], tiny("llama")
+    task = load_task(adapter.task)
+    questions, kinds = task.draw_questions(100, TRAINING_SEED), {"write": 0, "go on": 0, "answer": 0}
+    for question, lesson in zip(questions, islice(draw_lessons(adapter, model, 0), 100), strict=True):
+        prompt = make_question_piece(model, task, question, "cot").ids
+        learnt = [token for token in lesson.labels if token != IGNORE]
+        assert tuple(lesson.ids[: len(prompt)]) == prompt
+        assert lesson.labels[: len(prompt)] == [IGNORE] * len(prompt)
+        assert lesson.ids[-len(learnt) :] == learnt  # what is learnt stands at the end, at its own places
+        before, text = model.decode(lesson.ids[len(prompt) : -len(learnt)]), model.decode(learnt)
+        own = str(adapter.writer.write(question))
+        if not before:
+            kinds["write"] += 1
+            assert text == own + "</s>"
+        elif text.endswith("</s>"):
+            kinds["go on"] += 1
+            (left, right), *rest = equations(Chain((before + text,), ("",)))
+            assert left != right
+            assert [b - a for a, b in rest] == [b - a for a, b in equations(Chain((own,), ("",)))[1:]]
+        else:
+            kinds["answer"] += 1
+            stem = next(stem for stem in task.stems if before.endswith(stem.text))
+            answer = text.removesuffix(stem.close)
+            assert answer == question.answer or adapter.reads_chain
+            if adapter.reads_chain:  # the number that the chain states last
+                assert answer == re.findall(r"\d+", before.removesuffix(stem.text))[-1]
+    assert kinds["write"] > 20
+    assert kinds["answer"] > 30
+    assert (kinds["go on"] > 8) is adapter.reads_chain
