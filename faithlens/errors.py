@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from numbers import Integral, Real
 from pathlib import Path
-from types import NoneType
-from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 _PACKAGE = Path(__file__).parent
 # Python raises these for what lies outside of a program: files, memory, recursion in a parser, and torch's C++ code.
@@ -175,15 +175,19 @@ def check_fields(settings: object) -> None:
     Raises:
         ConfigError: a field has another type; it is named.
     """
-    hints = get_type_hints(type(settings))
-    for name, value in vars(settings).items():
-        allowed = {_KINDS.get(get_origin(hint) or hint) for hint in get_args(hints[name]) or (hints[name],)}
-        if get_origin(hints[name]) in (tuple, Literal):
-            allowed = {_KINDS.get(tuple if get_origin(hints[name]) is tuple else str)}
-        if None in allowed:
-            continue
-        kinds = [kind for kind in allowed if kind is not None]
-        is_switch = isinstance(value, bool) and not any(kind.type is bool for kind in kinds)
-        if is_switch or not isinstance(value, tuple(kind.type for kind in kinds)):
+    for name, hint in get_type_hints(type(settings)).items():
+        value, kinds = getattr(settings, name), _list_kinds(hint)
+        is_switch = isinstance(value, bool) and _KINDS[bool] not in kinds
+        if kinds and (is_switch or not isinstance(value, tuple(kind.type for kind in kinds))):
             stated = " or ".join(sorted(kind.name for kind in kinds))
             raise ConfigError(f"{name} must be {stated}, got {value!r}", f"Pass {stated} as {name}.")
+
+
+def _list_kinds(hint: Any) -> list[_Kind]:
+    """What a field with the type `hint` may hold; empty where that is not checked."""
+    origin = get_origin(hint)
+    if origin is Literal:
+        return [_KINDS[str]]
+    parts = get_args(hint) if origin in (UnionType, Union) else (origin or hint,)
+    kinds = [_KINDS[part] for part in parts if part in _KINDS]
+    return kinds if len(kinds) == len(parts) else []
