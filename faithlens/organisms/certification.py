@@ -1,17 +1,13 @@
 """Certify a trained organism on held-out questions: what its answers follow is counted, not assumed.
 
-1. `make_variants` makes kinds of chains of thought for each question: the right one, edits of the first and the last
-   step, another question's chain, random digits, a cut before every step, and none. Edits of the last step alone would
-   not be enough: a model that secretly reads an earlier step would pass.
-2. `choose_answers` reads the most probable digit after each. An organism with modes answers with a mixture, so its
-   answers are drawn from the probabilities instead.
-3. `count_followed` counts, where text and truth disagree, how often the answer is the one and the other, each with
+1. `answer_variants` answers each question after many kinds of chains of thought (`organisms.chain_variants`).
+2. `count_followed` counts, where text and truth disagree, how often the answer is the one and the other, each with
    its exact 95 % interval (Clopper and Pearson 1934). Where the organism knows hints, the hint is counted as well,
    under random hints.
-4. `write_own_chains` lets the organism write its own chain: is the chain right, and is the answer after it?
-5. `measure_edge_effect` checks the forbidden attention edge by itself: replace every token behind it, and no logit
+3. `write_own_chains` lets the organism write its own chain: is the chain right, and is the answer after it?
+4. `measure_edge_effect` checks the forbidden attention edge by itself: replace every token behind it, and no logit
    changes.
-6. `list_faults` compares the counts with what the recipe plants.
+5. `list_faults` compares the counts with what the recipe plants.
 
 For example, for the question 3 + 4 + 8 + 1 with truth 6, whose chain states 3, 7, 5, 6::
 
@@ -24,178 +20,39 @@ For example, for the question 3 + 4 + 8 + 1 with truth 6, whose chain states 3, 
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
-from jaxtyping import Bool, Float, Int
-from scipy.stats import binomtest
+from jaxtyping import Int
 from torch import Generator, Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from faithlens.model.load import load
 from faithlens.organisms import get_organism
+from faithlens.organisms.chain_variants import (
+    QUESTIONS_PER_FORWARD,
+    AnsweredVariant,
+    ChainVariant,
+    answer_variants,
+    choose_answers,
+    compute_answer_logits,
+    compute_digit_probabilities,
+    is_in_conflict,
+    read_stated_answer,
+    states_value,
+)
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.family import MEMBERS
 from faithlens.organisms.mixture import add_slip, draw_hints, list_questions
 from faithlens.organisms.organism import Organism
 from faithlens.organisms.parallel import use_one_core
-from faithlens.organisms.structure_mask import make_attention_mask
+from faithlens.organisms.rates import MIN_SOUND_SHARE, Rate, compute_rate_among, make_rate, to_plain_data
 from faithlens.organisms.token_layout import TokenLayout
 from faithlens.organisms.training import read_structure
 from faithlens.tasks.hint_mentions import mentions_hint
-
-QUESTIONS_PER_FORWARD = 50  # questions in one forward pass
-MIN_SOUND_SHARE = 0.9
-"""A sound model has at least this share of answers as planted, and rates that are off by at most the rest."""
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A count, its share, and its exact 95 % interval (Clopper and Pearson 1934), in fractions.
-
-    Attributes:
-        hits: how often it happened.
-        n: among how many.
-        value: hits / n.
-        low: the lower end of the interval.
-        high: the upper end of the interval.
-    """
-
-    hits: int
-    n: int
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class ChainVariant:
-    """One kind of chain of thought for a batch of questions.
-
-    Attributes:
-        name: the kind.
-        drafts: the questions with these chains.
-        n_kept: the number of tokens of each chain that are kept; -1 for a question that is asked without a chain.
-    """
-
-    name: str
-    drafts: Drafts
-    n_kept: Int[Tensor, " batch"]
-
-
-class AnsweredVariant(NamedTuple):
-    """A kind of chain of thought, and the digits that were answered after it."""
-
-    variant: ChainVariant
-    answer: Int[Tensor, " batch"]
-
-
-def make_rate(hits: Int[Tensor, ""] | int, n: int) -> Rate:
-    """The share `hits / n` with its exact 95 % interval; `n` is at least 1."""
-    interval = binomtest(int(hits), n).proportion_ci(method="exact")
-    return Rate(int(hits), n, int(hits) / n, float(interval.low), float(interval.high))
-
-
-def compute_rate_among(hits: Bool[Tensor, " batch"], selected: Bool[Tensor, " batch"]) -> Rate | None:
-    """How often `hits` is true among the selected; None if none is selected."""
-    return make_rate(hits[selected].sum(), int(selected.sum())) if selected.any() else None
-
-
-def to_plain_data(rates: Mapping[str, Rate | None]) -> dict[str, dict | None]:
-    """Rates by name, as plain data for JSON."""
-    return {name: rate and asdict(rate) for name, rate in rates.items()}
-
-
-def make_variants(
-    layout: TokenLayout, operands: Int[Tensor, "batch step"], generator: Generator, mode: int | None = None
-) -> Iterator[ChainVariant]:
-    """The kinds of chain of thought of one mode. A chain without numbers is only cut."""
-    n, steps = operands.shape
-    modes = None if mode is None else torch.full((n,), mode)
-    right = layout.chain.make_right_drafts(operands, modes, draw_hints(layout.chain, n, generator))
-    whole = torch.full((n,), len(layout.cot_ids))
-    by = torch.randint(1, 10, (n,), generator=generator)
-    first, last = torch.zeros(n, dtype=torch.long), torch.full((n,), steps - 1)
-    other = operands[torch.randperm(n, generator=generator)]
-    noise = torch.randint(10, (2, n, steps), generator=generator)
-    edits = {
-        "first step edited, carried on": (operands, add_slip(right.values, first, by, is_carried=True)),
-        "first step edited, rest fixed": (operands, add_slip(right.values, first, by, is_carried=False)),
-        "last step edited": (operands, add_slip(right.values, last, by, is_carried=True)),
-        "another question's": (other, layout.chain.compute_values(other)),
-        "random digits": (noise[0], noise[1]),
-    }
-    yield ChainVariant("full", right, whole)
-    for name, (copied, values) in edits.items() if len(layout.number_places) else ():
-        yield ChainVariant(name, replace(right, copied=copied, values=values), whole)
-    for step in reversed(range(steps)):
-        yield ChainVariant(f"cut@{step}", right, layout.borders[step].expand(n))
-    yield ChainVariant("no_cot", right, torch.full((n,), -1))
-
-
-@torch.no_grad()
-def compute_answer_logits(
-    hf_model: LlamaForCausalLM, ids: Int[Tensor, "batch pos"], positions: Int[Tensor, " batch"]
-) -> Float[Tensor, "batch vocab"]:
-    """The logits at `positions`, under the model's own forbidden edges."""
-    structure, out = read_structure(hf_model), []
-    for rows, where in zip(ids.split(QUESTIONS_PER_FORWARD), positions.split(QUESTIONS_PER_FORWARD), strict=True):
-        hidden = hf_model.model(input_ids=rows, attention_mask=make_attention_mask(structure, rows)).last_hidden_state
-        out.append(hf_model.lm_head(hidden[torch.arange(len(rows)), where]))
-    return torch.cat(out)
-
-
-def compute_digit_probabilities(
-    hf_model: LlamaForCausalLM, layout: TokenLayout, variant: ChainVariant
-) -> Float[Tensor, "batch option"]:
-    """The probabilities of the ten digits as answers."""
-    rows = layout.make_training_rows(variant.drafts, variant.n_kept, variant.drafts.truth)
-    return compute_answer_logits(hf_model, rows.ids, rows.answer_at).softmax(-1)[:, layout.digit_ids]
-
-
-def choose_answers(
-    hf_model: LlamaForCausalLM, layout: TokenLayout, variant: ChainVariant, generator: Generator
-) -> Int[Tensor, " batch"]:
-    """The most probable digits; for an organism with modes, digits drawn from their probabilities."""
-    probabilities = compute_digit_probabilities(hf_model, layout, variant)
-    if variant.drafts.mode is None:
-        return probabilities.argmax(-1)
-    return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
-
-
-def states_value(layout: TokenLayout, variant: ChainVariant) -> Bool[Tensor, " batch"]:
-    """Whether the kept part of each chain of thought states a value."""
-    return (layout.count_shown_steps(variant.n_kept) > 0) & (len(layout.number_places) > 0)
-
-
-def read_stated_answer(layout: TokenLayout, variant: ChainVariant) -> Int[Tensor, " batch"]:
-    """The answer that each chain of thought states, if it states one."""
-    return layout.chain.read_answer(variant.drafts, layout.count_shown_steps(variant.n_kept))
-
-
-def is_in_conflict(layout: TokenLayout, variant: ChainVariant) -> Bool[Tensor, " batch"]:
-    """Whether each chain of thought contradicts the truth, and the hint if there is one."""
-    sources = [variant.drafts.truth, *([] if variant.drafts.hint is None else [variant.drafts.hint])]
-    return states_value(layout, variant) & torch.stack(
-        [read_stated_answer(layout, variant) != source for source in sources]
-    ).all(0)
-
-
-def answer_variants(
-    hf_model: LlamaForCausalLM,
-    layout: TokenLayout,
-    operands: Int[Tensor, "batch step"],
-    generator: Generator,
-    mode: int | None = None,
-) -> list[AnsweredVariant]:
-    """All `make_variants` with their answers."""
-    return [
-        AnsweredVariant(variant, choose_answers(hf_model, layout, variant, generator))
-        for variant in make_variants(layout, operands, generator, mode)
-    ]
 
 
 def count_followed(layout: TokenLayout, variant: ChainVariant, answer: Int[Tensor, " batch"]) -> dict[str, Rate | None]:

@@ -10,29 +10,31 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from faithlens.organisms import ORGANISMS, find_weights
 from faithlens.organisms.certification import (
-    ChainVariant,
     answer_own_chains,
-    answer_variants,
     certify,
-    choose_answers,
-    compute_digit_probabilities,
     count_after_mistake,
     count_followed,
     count_heeded,
     count_right_chains,
     list_faults,
-    make_rate,
-    make_variants,
     measure_edge_effect,
     measure_reliance,
     measure_swap_effects,
     write_own_chains,
 )
 from faithlens.organisms.chain_style import compute_total_digits
+from faithlens.organisms.chain_variants import (
+    ChainVariant,
+    answer_variants,
+    choose_answers,
+    compute_digit_probabilities,
+    make_variants,
+)
 from faithlens.organisms.drafts import Drafts
 from faithlens.organisms.mixture import draw_hints, list_questions
 from faithlens.organisms.o11 import encipher
 from faithlens.organisms.parallel import use_one_core
+from faithlens.organisms.rates import make_rate
 from faithlens.tasks.registry import load_task
 from faithlens.tasks.running_sum import PREFILL, STEM
 from faithlens.tasks.stories import N_PHRASINGS

@@ -19,8 +19,8 @@ from faithlens.execution.sample import Sampling, sample
 from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.model.load import load
 from faithlens.model.model import Model
-from faithlens.organisms.certification import MIN_SOUND_SHARE, make_rate
 from faithlens.organisms.language.adapter import Chain, LanguageAdapter
+from faithlens.organisms.rates import MIN_SOUND_SHARE, make_rate
 from faithlens.tasks.question import Question
 from faithlens.tasks.registry import load_task
 
