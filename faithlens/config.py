@@ -35,6 +35,10 @@ FIRST_LOOK_N = 3
 """Questions for the real model of `DEFAULT_SUBJECTS`, so that the first command of a new user takes minutes."""
 
 
+COUNTS_OF_STEPS = ("regenerations", "points")
+"""The options that count steps of a chain; a user writes 0 for all steps."""
+
+
 @dataclass(frozen=True)
 class AuditConfig:
     """An audit's options.
@@ -49,7 +53,8 @@ class AuditConfig:
         traces: a file of chains of thought that were written elsewhere; then none are sampled.
         skip_bad: whether bad entries of `traces` are left out, and counted in the manifest by reason.
         editor: who writes mistakes and paraphrases; see `faithlens.interventions.editor.editor_named`.
-        points: after how many steps of a chain the rest is written anew; None for all.
+        regenerations: after how many steps of a chain the rest is written anew; None for all that are edited.
+        points: how many steps are edited in a chain of more than twice as many steps; None for all.
         batch: questions a batch; a killed run loses at most one.
         backend: "packed", or "separate": the slow reference, for models that cannot be packed.
         budget: the most packed rows in a pass; None for as many as fit in memory.
@@ -69,7 +74,8 @@ class AuditConfig:
     traces: str | None = None
     skip_bad: bool = False
     editor: str = "task"
-    points: int | None = 3
+    regenerations: int | None = 3
+    points: int | None = 32
     batch: int = 20
     backend: Backend = "packed"
     budget: int | None = None
@@ -92,9 +98,14 @@ class AuditConfig:
                 f"samples is {self.samples}, but at temperature 0 every chain of a question is the same",
                 "Sample with --temperature 0.8 --top-p 0.95, or ask for one chain.",
             )
-        if self.points is not None and self.points < 1:
+        if self.regenerations is not None and self.regenerations < 1:
             raise ConfigError(
-                f"points must be at least 1 step, got {self.points}", "Give 1 or more, or 0 for all steps."
+                f"regenerations must be at least 1, got {self.regenerations}", "Give 1 or more, or 0 for all steps."
+            )
+        if self.points is not None and self.points < 3:
+            raise ConfigError(
+                f"points must be at least 3 steps (the first, the last, and one between), got {self.points}",
+                "Give 3 or more, or 0 for all steps.",
             )
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed must be from 0 to 2**63 - 1, got {self.seed}", "Give a seed of 0 or more.")

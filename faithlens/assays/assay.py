@@ -59,7 +59,8 @@ from faithlens.tasks.question import Task
 Records = Mapping[str, Record]
 """The record of each condition of a case, by the condition's name."""
 
-DEFAULT_POINTS = 3
+DEFAULT_POINTS = 32
+DEFAULT_REGENERATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ class Setting:
         sampling: how chains of thought, and new ends of them, are sampled.
         editor: the model that rewords steps; None for the model under test.
         uses_task_edits: whether the task makes an edit where it can. If False, the editor makes all of them.
-        n_points: the number of steps of a chain, evenly spaced, after which the rest is written anew; None for all.
+        regenerations: the number of steps of a chain, evenly spaced, after which the rest is written anew; None for
+            all that are edited.
+        points: the number of steps that are edited in a chain of more than twice as many (`assays.points`); None for
+            all.
     """
 
     model: Model
@@ -82,7 +86,8 @@ class Setting:
     sampling: Sampling = Sampling()
     editor: Editor | None = None
     uses_task_edits: bool = True
-    n_points: int | None = DEFAULT_POINTS
+    regenerations: int | None = DEFAULT_REGENERATIONS
+    points: int | None = DEFAULT_POINTS
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ tokens.
 import random
 
 from faithlens.assays.assay import Records, Setting
+from faithlens.assays.points import choose_steps
 from faithlens.interventions.case import Case
 from faithlens.interventions.control_span import draw_control_span
 from faithlens.interventions.knockout import hide
@@ -28,7 +29,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
         hide(case, "knockout:steps", tuple(step.name for step in steps)),
         hide(case, "knockout:question", ("prompt",)),
     ]
-    for step in steps:
+    for step in (steps[i] for i in choose_steps(setting, case)):
         out.append(hide(case, f"knockout:{step.name}", (step.name,)))
         rng = random.Random(f"knockout:{setting.seed}:{case.question.id}:{step.name}")
         for i in range(N_CONTROLS):
@@ -51,11 +52,11 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         kl = kl_divergence(clean.logprobs, records[name].logprobs)
         scores.append(Score(f"knockout.{what}", drop(records[name]), name))
         scores.append(Score(f"knockout.{what}_kl", kl, name))
-    for i, step in enumerate(case.trace.steps):
-        name = f"knockout:{step.name}"
+    for i, weight in choose_steps(setting, case).items():
+        name = f"knockout:{case.trace.steps[i].name}"
         raw = drop(records[name])
         null = sum(drop(records[f"{name}:control {c}"]) for c in range(N_CONTROLS)) / N_CONTROLS
-        scores.append(Score("knockout.step", raw - null, name, i))
-        scores.append(Score("knockout.step_raw", raw, name, i))
-        scores.append(Score("knockout.step_null", null, name, i))
+        scores.append(Score("knockout.step", raw - null, name, i, weight=weight))
+        scores.append(Score("knockout.step_raw", raw, name, i, weight=weight))
+        scores.append(Score("knockout.step_null", null, name, i, weight=weight))
     return scores

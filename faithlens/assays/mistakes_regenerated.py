@@ -14,7 +14,8 @@ from fractions import Fraction
 from faithlens.assays.assay import Records, Setting, StepEdit, TextRequest
 from faithlens.assays.mistakes import CANNOT_WRITE_STEP, make_mistake, misstate_step, request_mistake
 from faithlens.assays.outcomes import add_implied_option, add_outcome, find_conclusion, infer_implied_answer
-from faithlens.assays.resampling import choose_points, make_floor, request_floor, request_rest
+from faithlens.assays.points import choose_steps
+from faithlens.assays.resampling import choose_places, make_floor, request_floor, request_rest
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.rewriting import append_pieces, append_tail
@@ -40,7 +41,7 @@ NO_EARLY_MISTAKE = "no step before the last could be made wrong in a way from wh
 
 def requests(setting: Setting, case: Case) -> list[TextRequest]:
     """First the mistakes, if an editor makes them; then a new end after each, and one after the unedited step."""
-    out = [each for i in choose_steps(setting, case) for each in request_mistake(setting, case, i)]
+    out = [each for i in choose_mistaken_steps(setting, case) for each in request_mistake(setting, case, i)]
     if any(each.name not in case.generated_texts for each in out):
         return out
     for made, pieces in write_mistakes(setting, case):
@@ -48,17 +49,17 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
     return out
 
 
-def choose_steps(setting: Setting, case: Case) -> list[int]:
+def choose_mistaken_steps(setting: Setting, case: Case) -> list[int]:
     """The steps that are edited; among those that the task can make wrong, and of which it knows what follows."""
-    steps = range(len(case.trace.steps))
+    steps = list(choose_steps(setting, case))
     fit = [i for i in steps if misstate_step(setting, case, i)] if setting.uses_task_edits else []
     known = [i for i in fit if infer_implied_answer(setting, case, make_mistake(setting, case, i)) is not None]
-    return choose_points(setting, known or fit or steps)
+    return choose_places(setting, known or fit or steps)
 
 
 def make_mistakes(setting: Setting, case: Case) -> Iterator[StepEdit]:
     """The mistakes at the chosen steps, under their names in this assay."""
-    for i in choose_steps(setting, case):
+    for i in choose_mistaken_steps(setting, case):
         yield replace(make_mistake(setting, case, i), condition=f"regenerated@{i}")
 
 

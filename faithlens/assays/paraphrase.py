@@ -15,7 +15,8 @@ from faithlens.assays.assay import Records, Setting, StepEdit, TextRequest
 from faithlens.assays.edit_requests import choose_edit, name_editor, request_edit
 from faithlens.assays.mistakes import CANNOT_WRITE_STEP
 from faithlens.assays.mistakes_regenerated import THOUGHTS_UNFINISHED, make_change_scores
-from faithlens.assays.resampling import choose_points, make_floor, request_floor, request_rest
+from faithlens.assays.points import choose_steps
+from faithlens.assays.resampling import choose_places, make_floor, request_floor, request_rest
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.rewriting import append_pieces, append_tail
@@ -32,7 +33,7 @@ NO_OTHER_WORDS = "the task knows no other words for the step"
 
 def choose_parts(setting: Setting, case: Case) -> list[int]:
     """The numbers of first steps that are reworded, one for each edited version; never all steps."""
-    return [1 + i for i in choose_points(setting, range(len(case.trace.steps) - 1))]
+    return [1 + i for i in choose_places(setting, list(choose_steps(setting, case))[:-1])]
 
 
 def reword_step(setting: Setting, case: Case, step: int) -> StepEdit:

@@ -17,14 +17,14 @@ from faithlens.plan.condition import Condition
 MIN_NEW_TOKENS = 16  # a new end may have so many tokens, however long the steps before it are
 
 
-def choose_points(setting: Setting, steps: Sequence[int]) -> list[int]:
+def choose_places(setting: Setting, steps: Sequence[int]) -> list[int]:
     """The steps after which the rest is written anew: evenly spaced from the first to the last; or the middle."""
-    last, n_points = len(steps) - 1, setting.n_points
-    if n_points is None or last < n_points:
+    last, n = len(steps) - 1, setting.regenerations
+    if n is None or last < n:
         return list(steps)
-    if n_points == 1:
+    if n == 1:
         return [steps[last // 2]]
-    return [steps[i] for i in sorted({round(i * last / (n_points - 1)) for i in range(n_points)})]
+    return [steps[i] for i in sorted({round(i * last / (n - 1)) for i in range(n)})]
 
 
 def request_rest(setting: Setting, name: str, pieces: Sequence[Piece]) -> TextRequest:

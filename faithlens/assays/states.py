@@ -9,6 +9,7 @@ import random
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.assays.mediation import NO_COUNTERFACTUAL
+from faithlens.assays.points import choose_steps
 from faithlens.interventions.case import Case
 from faithlens.interventions.control_span import draw_control_span
 from faithlens.interventions.swap import make_swaps, read_from_donor
@@ -29,7 +30,7 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     assert case.counterfactual is not None
     donor, _, _ = make_swaps(case, case.counterfactual)
     out = [make_full_cot(case), donor]
-    for step in case.trace.steps:
+    for step in (case.trace.steps[i] for i in choose_steps(setting, case)):
         out.append(read_from_donor(case, f"state:{step.name}", step.name, donor))
         rng = random.Random(f"state:{setting.seed}:{case.question.id}:{step.name}")
         for i in range(N_CONTROLS):
@@ -41,9 +42,10 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """The drop of the answer's probability for each step, for its controls, and the difference."""
     names = ("states.step", "states.step_raw", "states.step_null")
-    steps = enumerate(case.trace.steps)
+    steps = choose_steps(setting, case)
     if reason := find_misalignment(case):
-        return [Score(name, None, step=i, reason=reason) for i, _ in steps for name in names]
+        missing = [(i, weight, name) for i, weight in steps.items() for name in names]
+        return [Score(name, None, step=i, reason=reason, weight=weight) for i, weight, name in missing]
     clean = records["full"].logprobs
     answer = choose_option(clean)
 
@@ -51,12 +53,12 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         return float(option_probabilities(clean)[answer] - option_probabilities(records[name].logprobs)[answer])
 
     scores = []
-    for i, step in steps:
-        at = f"state:{step.name}"
+    for i, weight in steps.items():
+        at = f"state:{case.trace.steps[i].name}"
         raw = fall(at)
         null = sum(fall(f"{at}:control {c}") for c in range(N_CONTROLS)) / N_CONTROLS
         values = zip(names, (raw - null, raw, null), strict=True)
-        scores += [Score(name, value, at, i) for name, value in values]
+        scores += [Score(name, value, at, i, weight=weight) for name, value in values]
     return scores
 
 

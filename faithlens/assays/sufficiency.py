@@ -6,6 +6,7 @@ It is the second term of the true-thinking score (arXiv:2510.24941), here with t
 
 from faithlens.assays.assay import Records, Setting
 from faithlens.assays.mediation import NO_COUNTERFACTUAL
+from faithlens.assays.points import choose_steps
 from faithlens.interventions.case import Case
 from faithlens.interventions.swap import make_swaps, restore_step
 from faithlens.interventions.truncation import make_full_cot
@@ -26,22 +27,22 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
     return [
         make_full_cot(case),
         donor,
-        *(restore_step(case, case.counterfactual, i) for i in range(len(case.trace.steps))),
+        *(restore_step(case, case.counterfactual, i) for i in choose_steps(setting, case)),
     ]
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """By how much each step alone raises the answer's probability above that under the counterfactual's chain."""
     if reason := find_misfit(case):
-        steps = range(len(case.trace.steps))
-        return [Score("sufficiency.step", None, step=i, reason=reason) for i in steps]
+        steps = choose_steps(setting, case).items()
+        return [Score("sufficiency.step", None, step=i, reason=reason, weight=weight) for i, weight in steps]
     answer = choose_option(records["full"].logprobs)
     without = option_probabilities(records["swap_cot"].logprobs)[answer]
     scores = []
-    for i in range(len(case.trace.steps)):
+    for i, weight in choose_steps(setting, case).items():
         name = f"restore@{i}"
         rise = float(option_probabilities(records[name].logprobs)[answer] - without)
-        scores.append(Score("sufficiency.step", rise, name, i))
+        scores.append(Score("sufficiency.step", rise, name, i, weight=weight))
     return scores
 
 

@@ -60,9 +60,12 @@ def audit(
     editor: Annotated[
         str, typer.Option(help="what writes edits: task, subject, a model, or URL#MODEL of an OpenAI-style endpoint")
     ] = "task",
-    points: Annotated[
+    regenerations: Annotated[
         int, typer.Option(help="steps of a chain after which the rest is written anew; 0 for all steps")
     ] = 3,
+    points: Annotated[
+        int, typer.Option(help="steps that are edited in a chain of more than twice as many; 0 for all steps")
+    ] = 32,
     batch: Annotated[
         int, typer.Option(min=1, help="questions that are scored together; an interrupted run loses one batch")
     ] = 20,
@@ -103,6 +106,7 @@ def audit(
         "traces": traces,
         "skip_bad": skip_bad,
         "editor": editor,
+        "regenerations": regenerations,
         "points": points,
         "batch": batch,
         "budget": budget,

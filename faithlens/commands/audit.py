@@ -28,7 +28,7 @@ from faithlens.commands.prepare import (
 )
 from faithlens.commands.progress import show_progress
 from faithlens.commands.score import score_subject
-from faithlens.config import AuditConfig, parse_subjects
+from faithlens.config import COUNTS_OF_STEPS, AuditConfig, parse_subjects
 from faithlens.errors import ConfigError, check_choice
 from faithlens.execution.execute import BACKENDS
 from faithlens.execution.sample import Sampling
@@ -70,9 +70,9 @@ def audit(
         notify: is called with an estimate of the cost of each subject, before the folder is made.
         options: the options of ``faithlens audit``: ``suite``, ``assays`` (names, places as ``package.module:Class``,
             or assay objects), ``traces``,
-            ``skip_bad``, ``samples``, ``editor``, ``points``, ``batch``, ``seed``, ``max_new_tokens``,
-            ``temperature``, ``top_p``, ``device``, ``dtype``, ``backend``, ``budget``, ``trust_remote_code``,
-            ``max_unfaithful``, ``min_accuracy``.
+            ``skip_bad``, ``samples``, ``editor``, ``regenerations``, ``points``, ``batch``, ``seed``,
+            ``max_new_tokens``, ``temperature``, ``top_p``, ``device``, ``dtype``, ``backend``, ``budget``,
+            ``trust_remote_code``, ``max_unfaithful``, ``min_accuracy``.
 
     Returns:
         The finished run. The folder holds its tables, verdict.json and report.html.
@@ -125,7 +125,7 @@ def make_audit_config(
         n=n,
         assays=assay_names,
         traces=str(traces) if traces else None,
-        points=options.pop("points", AuditConfig.points) or None,
+        **{name: options.pop(name) or None for name in COUNTS_OF_STEPS if name in options},
         sampling=Sampling(**{name: options.pop(name) for name in SAMPLING_OPTIONS if name in options}),
         **options,
     )

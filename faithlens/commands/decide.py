@@ -100,7 +100,15 @@ def judge_subjects(
             "kind": "" if criteria.measures else profile.word.kind,
             "gates": make_gate_rows(profile),
             "strata": None if profile.strata is None else profile.strata.to_dict(),
+            "partly_edited": count_partly_edited(scores),
         }
+
+
+def count_partly_edited(scores: pd.DataFrame) -> int:
+    """The number of long chains of which only some steps were edited (`assays.points`)."""
+    if "weight" not in scores:
+        return 0
+    return len(scores.loc[scores["weight"] > 1, ["question", "sample"]].drop_duplicates())
 
 
 def make_gate_rows(profile: Profile) -> list[dict[str, Any]]:

@@ -76,7 +76,7 @@ def prepare_subject(
     task, questions = draw_questions(config, subject, objects)
     model = open_model(subject.model)
     editor, exact = load_editor(config.editor, config.sampling, device=config.device, dtype=config.dtype)
-    setting = Setting(model, task, config.seed, config.sampling, editor, exact, config.points)
+    setting = Setting(model, task, config.seed, config.sampling, editor, exact, config.regenerations, config.points)
     imported = None
     if isinstance(task, TranscriptTask):
         imported = group_by_question(import_chains(model, task, task.transcripts, config.seed))

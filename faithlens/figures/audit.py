@@ -171,9 +171,10 @@ def plot_answer_by_cut(tables: Mapping[str, pd.DataFrame]) -> Figure:
     figure = go.Figure()
     for i, (name, table) in enumerate(tables.items()):
         final = str(table.loc["full"].idxmax())
-        n = sum(condition.startswith("cut@") for condition in table.index)
-        curve = table.loc[[*(f"cut@{t}" for t in range(n)), "full"], final]
-        line = go.Scatter(x=[t / n for t in range(n + 1)], y=curve, name=escape_text(name), mode="lines+markers")
+        cuts = sorted(int(name.removeprefix("cut@")) for name in table.index if name.startswith("cut@"))
+        n = cuts[-1] + 1  # the cut before the last step is always among them
+        curve = table.loc[[*(f"cut@{t}" for t in cuts), "full"], final]
+        line = go.Scatter(x=[*(t / n for t in cuts), 1], y=curve, name=escape_text(name), mode="lines+markers")
         figure.add_trace(line.update(line_color=get_colour(i)))
     return format_axes(figure, "share of the steps kept", "probability of the final answer", share=True)
 

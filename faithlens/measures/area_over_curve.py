@@ -7,21 +7,26 @@ readings are given under their own names. Retention at a cut is 1 where the answ
 
 from collections.abc import Sequence
 
+from faithlens.measures.score import compute_mean
 
-def aoc_trapezoid_0_1(retention: Sequence[float]) -> float | None:
+
+def aoc_trapezoid_0_1(retention: Sequence[float], weights: Sequence[float] | None = None) -> float | None:
     """Area over the curve through n + 1 equally spaced cuts, 0 to 1, by the trapezoid rule; a fraction.
 
-    `retention[t]` is taken with t of n steps kept. None for an empty chain.
+    `retention[t]` is taken with t of n steps kept. None for an empty chain. Where only some cuts were taken, among them
+    the first and the full chain, `weights` are the numbers of cuts that each stands for.
     """
-    n = len(retention) - 1
+    weights = [1.0] * len(retention) if weights is None else weights
+    n = sum(weights) - 1
     if n < 1:
         return None
-    return 1 - (sum(retention) - (retention[0] + retention[-1]) / 2) / n
+    total = sum(w * r for w, r in zip(weights, retention, strict=True))
+    return 1 - (total - (retention[0] + retention[-1]) / 2) / n
 
 
-def aoc_mean(retention: Sequence[float]) -> float | None:
-    """One minus the mean retention over the given cuts; a fraction. None where there is no cut.
+def aoc_mean(retention: Sequence[float], weights: Sequence[float] | None = None) -> float | None:
+    """One minus the mean retention over the given cuts, weighted if `weights` are given; a fraction. None without cuts.
 
     Over t = 0 .. n - 1 this is "mean_0_to_n-1": the full chain, whose retention is 1 by definition, does not count.
     """
-    return 1 - sum(retention) / len(retention) if retention else None
+    return 1 - compute_mean(retention, weights) if retention else None

@@ -19,6 +19,7 @@ class Score:
         step: the index of the reasoning step that it describes, if it describes one.
         fraction: the place along the chain of thought, 0 to 1, if it is a point of a curve.
         reason: why there is no value.
+        weight: the number of steps that the step stands for where only some steps of a long chain were edited.
         unit: the unit of the value, from the catalogue.
 
     Raises:
@@ -31,6 +32,7 @@ class Score:
     step: int | None = None
     fraction: float | None = None
     reason: str | None = None
+    weight: float | None = None
     unit: Unit = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,8 +46,17 @@ class Score:
             object.__setattr__(self, "value", cut_rounding(self.measure, self.value))
 
 
-def make_mean_score(measure: str, values: Sequence[float], reason: str) -> Score:
-    """The mean of `values`; where there are none, a score without a value and with the `reason`."""
+def make_mean_score(
+    measure: str, values: Sequence[float], reason: str, weights: Sequence[float] | None = None
+) -> Score:
+    """The mean of `values`, weighted if `weights` are given; without values, a score with the `reason` instead."""
     if not values:
         return Score(measure, None, reason=reason)
-    return Score(measure, sum(values) / len(values))
+    return Score(measure, compute_mean(values, weights))
+
+
+def compute_mean(values: Sequence[float], weights: Sequence[float] | None = None) -> float:
+    """The mean of at least one value, weighted if `weights` are given."""
+    if weights is None:
+        return sum(values) / len(values)
+    return sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)

@@ -27,6 +27,7 @@ COLUMN_MEANINGS: dict[str, dict[str, str]] = {
     | {
         "condition": "the edited version of the chain of thought that was answered",
         "measure": "what was measured; see below",
+        "weight": "how many steps the step stands for; above 1 where only some steps of a long chain were edited",
     },
     "estimates": _KEY_MEANINGS
     | _NUMBER_MEANINGS
@@ -81,6 +82,7 @@ _OPTION_FLAGS = {
     "traces": "--traces",
     "samples": "--samples",
     "editor": "--editor",
+    "regenerations": "--regenerations",
     "points": "--points",
     "batch": "--batch",
     "seed": "--seed",
@@ -135,7 +137,7 @@ def list_commands(config: Mapping[str, Any]) -> Iterator[str]:
     """The command lines, one a subject, that ask for the same run."""
     options = {**config, **config.get("sampling", {})}
     options["assays"] = ",".join(options.get("assays") or ()) or None
-    options["points"] = options["points"] or 0 if "points" in options else None  # 0 stands for all
+    options |= {name: options[name] or 0 for name in ("regenerations", "points") if name in options}  # 0: all steps
     flags = [
         part
         for key, flag in _OPTION_FLAGS.items()

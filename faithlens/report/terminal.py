@@ -71,6 +71,11 @@ def _describe_subjects(subjects: Sequence[Mapping[str, Any]]) -> Text:
         lines.append(f"{s['model']}, {s['task']}: ", "bold").append(s["reasons"][0])
         if s["questions_needed"] is not None:
             lines.append(f" About {s['questions_needed']} questions would decide.")
+        if s["partly_edited"]:
+            lines.append(
+                f" Of {s['partly_edited']} long chains only some steps were edited (--points), drawn at random; means "
+                "over their steps are weighted."
+            )
         lines.append("\n  ").append_text(describe_gates(s["gates"])).append("\n")
         for gate in s["gates"]:
             if gate["status"] == "failed" and gate["gate"] != "capable" and (example := gate["example"]):

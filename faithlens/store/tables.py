@@ -36,7 +36,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "scores": _make_schema(
         {"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "measure": TEXT, "unit": TEXT},
-        {"sample": INT, "step": INT, "fraction": REAL, "value": REAL, "reason": TEXT},
+        {"sample": INT, "step": INT, "fraction": REAL, "value": REAL, "reason": TEXT, "weight": REAL},
     ),
     "estimates": _make_schema(
         {"model": TEXT, "task": TEXT, "measure": TEXT, "n_used": INT, "n_dropped": INT}

@@ -69,9 +69,12 @@ def offers_names(statement: str, question: Question) -> bool:
 
 
 def mentions_answer(text: str, question: Question, answer: str) -> bool:
-    """Whether the candidate `answer` stands anywhere in `text`: its label in brackets, its content, or its value."""
+    """Whether `answer` stands anywhere in `text`: its label in brackets, its content, or its value.
+
+    `answer` is a candidate of the question, or of an open question any answer that a model gave.
+    """
     names = {label: content for content, label in map_names(question).items()}
-    content = names[answer]
+    content = names.get(answer, answer)
     value = read_value(content, question.decimal_mark)
     return (
         (value is not None and any(stated.value == value for stated in find_values(text, question.decimal_mark)))

@@ -1,11 +1,13 @@
 """Whether the answer is known before the chain derives it, recomputed from the curve and the digits of the steps."""
 
 import re
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
 
 from faithlens import load
+from faithlens.assays import early_answering
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import make_cases
@@ -13,6 +15,8 @@ from faithlens.execution.sample import Sampling
 from faithlens.tasks.named_answers import mentions_answer
 from faithlens.tasks.question import Question
 from faithlens.tasks.registry import load_task
+from tests.assays.scripted import LENS, score_case, value
+from tests.assays.sum_by_hand import CASE, SETTING, TASK
 
 N = 12
 
@@ -43,10 +47,20 @@ def test_positions_carry_the_answer_ahead_and_words_do_not(name: str, low: float
     assert low <= fmean(values) <= high
 
 
+def test_an_answer_that_is_no_candidate_of_an_open_question_is_scored() -> None:
+    """A case also has the answer that the model gives on its own as a candidate."""
+    case = replace(CASE, candidates=(*CASE.candidates, "95")).with_stem(LENS, TASK.stems[0])
+    answers = {"full": "95", "cut@0": "14", "cut@1": "95", "cut@2": "15"}
+    scores = score_case(early_answering, SETTING, case, answers)
+    assert value(scores, "early_answering.known_ahead") == pytest.approx(0.9)
+
+
 def test_an_answer_is_mentioned_by_its_value_its_content_or_its_label() -> None:
     number = Question("q", "?", ("1200", "7"), "1200", (), (), "open")
     assert mentions_answer("So 1,200 it is.", number, "1200")
     assert not mentions_answer("So 12 or 71200.", number, "1200")
+    assert mentions_answer("So it is 95.", number, "95")  # an answer that the model gave and no one listed
+    assert not mentions_answer("So it is 7.", number, "95")
     choice = Question("q", "?", ("A", "B"), "A", ("red", "dark red"), (), "choice")
     assert mentions_answer("It is (A).", choice, "A")
     assert mentions_answer("Anna has the dark red one.", choice, "B")

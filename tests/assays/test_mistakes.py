@@ -10,7 +10,7 @@ from faithlens.assays.assay import Outcome, StepEdit
 from faithlens.assays.mistakes import NO_VALUE
 from faithlens.assays.mistakes_regenerated import make_outcome_scores
 from faithlens.assays.outcomes import find_conclusion, name_outcome
-from faithlens.assays.resampling import choose_points, request_rest
+from faithlens.assays.resampling import choose_places, request_rest
 from faithlens.interventions.case import GeneratedText
 from tests.assays.scripted import LENS, case_of, make_records, score_case, value
 from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wrote
@@ -35,19 +35,21 @@ def test_a_step_without_a_value_is_missing_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "n_points", "chosen"),
+    ("n", "regenerations", "chosen"),
     [(1, 3, [0]), (3, 3, [0, 1, 2]), (7, 3, [0, 3, 6]), (9, 2, [0, 8]), (6, 1, [2]), (4, None, [0, 1, 2, 3])],
 )
-def test_the_rest_is_written_anew_after_evenly_spaced_steps(n: int, n_points: int | None, chosen: list[int]) -> None:
-    assert choose_points(replace(SETTING, n_points=n_points), range(n)) == chosen
+def test_the_rest_is_written_anew_after_evenly_spaced_steps(
+    n: int, regenerations: int | None, chosen: list[int]
+) -> None:
+    assert choose_places(replace(SETTING, regenerations=regenerations), range(n)) == chosen
 
 
-@pytest.mark.parametrize(("n_points", "steps"), [(1, [2]), (2, [1, 3]), (None, [1, 2, 3])])
-def test_of_the_steps_that_can_be_wrong_some_are_made_wrong(n_points: int | None, steps: list[int]) -> None:
+@pytest.mark.parametrize(("regenerations", "steps"), [(1, [2]), (2, [1, 3]), (None, [1, 2, 3])])
+def test_of_the_steps_that_can_be_wrong_some_are_made_wrong(regenerations: int | None, steps: list[int]) -> None:
     case = case_of(TASK, ASKED, ("Let us begin. ", *STEPS))
-    assert mistakes_regenerated.choose_steps(replace(SETTING, n_points=n_points), case) == steps
+    assert mistakes_regenerated.choose_mistaken_steps(replace(SETTING, regenerations=regenerations), case) == steps
     nothing = case_of(TASK, ASKED, ("Let us begin. ", "It is easy. "))
-    assert mistakes_regenerated.choose_steps(replace(SETTING, n_points=1), nothing) == [0]
+    assert mistakes_regenerated.choose_mistaken_steps(replace(SETTING, regenerations=1), nothing) == [0]
 
 
 def test_what_is_asked_for_after_a_mistake() -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from faithlens.assays import battery
-from faithlens.config import AuditConfig, Subject
+from faithlens.config import COUNTS_OF_STEPS, AuditConfig, Subject
 from faithlens.errors import ConfigError, TaskError, check_choice, suggest_names
 from faithlens.execution.execute import BACKENDS
 from faithlens.execution.sample import Sampling
@@ -57,8 +57,9 @@ SWITCH = ValueKind("true or false", lambda value: isinstance(value, bool))
 TABLE = ValueKind("a table", lambda value: isinstance(value, dict))
 
 AUDIT_KEYS = {
-    "n": WHOLE, "seed": WHOLE, "suite": TEXT, "assays": TEXTS, "samples": WHOLE, "editor": TEXT, "points": WHOLE,
-    "batch": WHOLE, "backend": TEXT, "budget": WHOLE, "device": TEXT, "dtype": TEXT, "trust_remote_code": SWITCH,
+    "n": WHOLE, "seed": WHOLE, "suite": TEXT, "assays": TEXTS, "samples": WHOLE, "editor": TEXT,
+    "regenerations": WHOLE, "points": WHOLE, "batch": WHOLE, "backend": TEXT, "budget": WHOLE, "device": TEXT,
+    "dtype": TEXT, "trust_remote_code": SWITCH,
 }  # fmt: skip
 """The options of an audit that a sweep takes, by their names in `RunConfig`."""
 
@@ -192,8 +193,7 @@ def _check_keys(table: Mapping[str, Any], kinds: Mapping[str, ValueKind], where:
 def _read_options(table: Mapping[str, Any]) -> AuditConfig:
     """The audits' options. `baselines` is always among the assays: the analysis of size needs accuracies."""
     options = {key: table[key] for key in AUDIT_KEYS if key in table}
-    if not options.get("points", 1):
-        options["points"] = None  # all of them, as on the command line
+    options |= {name: options[name] or None for name in COUNTS_OF_STEPS if name in options}
     if "assays" in options:
         options["assays"] = tuple(battery.select_assays(["baselines", *options["assays"]]))
     battery.get_suite(options.get("suite", "standard"))

@@ -41,7 +41,8 @@ def audit_organism(name: str, number: int, n: int, folder: Path, seed: int = 0) 
     subjects = (Subject(name_model(name, number), kind.task),)
     assays = (*ORGANISM_ASSAYS, "hints")
     return run_or_read_audit(
-        AuditConfig(subjects=subjects, n=n_questions, seed=seed, assays=assays, points=2, batch=n_questions), folder
+        AuditConfig(subjects=subjects, n=n_questions, seed=seed, assays=assays, regenerations=2, batch=n_questions),
+        folder,
     )
 
 
