@@ -6,6 +6,7 @@ from .assays.one_question import answer_table, attention_table, think
 from .commands.audit import audit
 from .commands.compare import compare
 from .commands.decide import decide
+from .commands.replicate.run import replicate
 from .commands.validate.run import read_validation
 from .commands.validate.user_measure import validate_measure
 from .errors import FaithlensError
@@ -59,6 +60,7 @@ __all__ = [
     "measures",
     "plan_passes",
     "read_validation",
+    "replicate",
     "stats",
     "tasks",
     "think",

@@ -1,0 +1,1 @@
+"""Files that authors released with their papers, read as they are: what they hold, checked key by key."""

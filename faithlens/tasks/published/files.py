@@ -1,0 +1,188 @@
+"""Reading of a released folder: JSON, JSON lines and CSV, packed with gzip or not, by their endings.
+
+A file that cannot be read in full is refused with its name and the place of the damage, so no table is made of half a
+file. Readers decide by what a file holds whether it is theirs, because copies of a release rename files.
+"""
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from faithlens.errors import TaskError
+from faithlens.tasks.entries import FaultList, parse_object, shorten_value
+from faithlens.tasks.question_factory import BadEntryError
+
+MAX_BYTES = 1 << 30
+"""The longest file that is read, unpacked; a packed file may claim any size."""
+
+_AGAIN = "Copy the file from its source again."
+
+
+def list_files(folder: str | Path, *endings: str) -> list[Path]:
+    """The files of a folder and its subfolders with one of `endings`, or one of them and ``.gz``, in order.
+
+    A path to one file stands for a folder that holds it alone.
+
+    Raises:
+        TaskError: there is no such folder, or no such file in it.
+    """
+    root = Path(folder)
+    if not root.exists():
+        raise TaskError(f"there is no folder {root}", "Pass the folder that holds the released files.")
+    listed = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
+    matching = [path for path in listed if path.name.lower().removesuffix(".gz").endswith(endings)]
+    if not matching:
+        raise TaskError(
+            f"{root} holds no file that ends in {' or '.join(endings)} (or with .gz)",
+            "Pass the folder that holds the released files.",
+        )
+    return matching
+
+
+def strip_endings(path: Path) -> str:
+    """The name of a file without ``.gz`` and without its last ending."""
+    return path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, unpacked where its name ends in ``.gz``.
+
+    Raises:
+        TaskError: it cannot be opened, is longer than `MAX_BYTES`, its packing is damaged, or it is not UTF-8.
+    """
+    try:
+        with (gzip.open if path.name.endswith(".gz") else open)(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise TaskError(f"{path} is damaged: its gzip packing does not unpack ({error})", _AGAIN) from error
+    except (OSError, ValueError) as error:
+        raise TaskError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}", "Check it.") from error
+    if len(content) > MAX_BYTES:
+        raise TaskError(f"{path} is longer than {MAX_BYTES >> 20} MiB when unpacked", "Pass a smaller file.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise TaskError(f"{path} is damaged: not UTF-8 at byte {error.start}, line {line}", _AGAIN) from error
+
+
+def read_json(path: Path) -> Any:
+    """The value that a JSON file holds.
+
+    Raises:
+        TaskError: it cannot be read, or is not JSON; the line and the column are named.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        problem = f"{path} is damaged: not JSON at line {error.lineno}, column {error.colno} ({error.msg})"
+        raise TaskError(problem, _AGAIN) from error
+    except RecursionError as error:
+        raise TaskError(f"{path} is damaged: its JSON is nested too deep", _AGAIN) from error
+
+
+def read_json_lines(path: Path, faults: FaultList) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each object of a JSON-lines file with its place; a line that holds none goes to `faults`."""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.strip():
+            with faults.collect_at(f"line {number}"):
+                yield f"line {number}", parse_object(line)
+
+
+@dataclass(frozen=True)
+class ReleasedTable:
+    """A CSV file: the names of its columns, and its rows with the line in which each ends."""
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, dict[str, str]], ...]
+
+
+def read_table(path: Path) -> ReleasedTable:
+    """A CSV file with a header.
+
+    Raises:
+        TaskError: it cannot be read, has no header, or a row has another number of fields than the header.
+    """
+    faults = FaultList(path, "row")
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    rows: list[tuple[str, dict[str, str]]] = []
+    try:
+        columns = tuple(next(reader, ()))
+        for fields in reader:
+            with faults.collect_at(where := f"line {reader.line_num}"):
+                if len(fields) != len(columns):
+                    problem = f"{len(fields)} fields, and the header has {len(columns)}"
+                    raise BadEntryError(problem, "the row is cut off or damaged")
+                rows.append((where, dict(zip(columns, fields, strict=True))))
+    except csv.Error as error:
+        raise TaskError(f"{path} is damaged: not CSV at line {reader.line_num} ({error})", _AGAIN) from error
+    if not columns:
+        raise TaskError(f"{path} is empty", _AGAIN)
+    faults.raise_if_any(_AGAIN)
+    return ReleasedTable(path, columns, tuple(rows))
+
+
+def has_columns(table: ReleasedTable, required: Sequence[str]) -> bool:
+    """Whether a table has all `required` columns. A table that has none of them is another one.
+
+    Raises:
+        TaskError: it has some of them and not all; those that are missing are named.
+    """
+    missing = [name for name in required if name not in table.columns]
+    if missing and len(missing) < len(required) / 2:
+        raise TaskError(
+            f"{table.path} has no column {', '.join(map(repr, missing))}; it has {', '.join(table.columns)}", _AGAIN
+        )
+    return not missing
+
+
+@contextmanager
+def name_place(path: Path, where: str) -> Iterator[None]:
+    """Turn a fault of an entry into a TaskError that names the file and the place.
+
+    Raises:
+        TaskError: an entry of this block is no use.
+    """
+    try:
+        yield
+    except BadEntryError as fault:
+        fix = f"{fault.fix[:1].upper()}{fault.fix[1:]}."
+        raise TaskError(f"{path} is damaged at {where}: {fault.problem}", fix) from fault
+
+
+def get_value(entry: dict[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+    """What `entry` holds under `key`, where it is of `kind`; True and False are no numbers.
+
+    Raises:
+        BadEntryError: the key is missing, or holds something else.
+    """
+    if key not in entry:
+        raise BadEntryError(f"no {key!r}", "copy the file from its source again")
+    value = entry[key]
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise BadEntryError(f"{key!r} is {shorten_value(value)}", "copy the file from its source again")
+    return value
+
+
+def get_number(row: dict[str, str], column: str, low: float = float("-inf"), high: float = float("inf")) -> float:
+    """The number in a column of a row.
+
+    Raises:
+        BadEntryError: it is no number, or lies outside of `low` to `high`.
+    """
+    try:
+        number = float(row[column])
+    except ValueError:
+        raise BadEntryError(f"{column!r} is {shorten_value(row[column])}", "a number is expected there") from None
+    if not low <= number <= high:
+        raise BadEntryError(f"{column!r} is {number:g}", f"a number from {low:g} to {high:g} is expected there")
+    return number

@@ -1,0 +1,237 @@
+"""Steps of Tutek et al. 2025 (arXiv:2502.14829), each with one minimal mistake, and a study in which people rate steps.
+
+A line of a file of mistakes holds a question with its options, a chain of thought cut into steps (`segmented_cot`), the
+index of one step (`step_idx`), its words (`cot_step`) and the same with a mistake (`mistake_cot_step`). A row of the
+study holds a chain, the index of one step, what unlearning the step did to the answer (`dp`, the fall of its
+probability, and `flip`), and the rating that people gave (`rating`).
+
+A file of mistakes says neither which data set it is of nor which model wrote the chains; its name or its folders do.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from faithlens.tasks.entries import FaultList, check_text, shorten_value
+from faithlens.tasks.published.files import (
+    ReleasedTable,
+    get_number,
+    get_value,
+    has_columns,
+    list_files,
+    read_json_lines,
+    read_table,
+    strip_endings,
+)
+from faithlens.tasks.question_factory import BadEntryError
+
+DATA_SETS = ("arc-challenge", "openbook", "sports", "sqa")
+LINE_KEYS = ("id", "step_idx", "question", "options", "cot_step", "mistake_cot_step", "segmented_cot")
+STUDY_COLUMNS = (
+    "ID", "Question", "options", "segmented_cot", "correct_answer", "predicted_answer", "target_step_idx", "dp", "flip",
+    "dataset", "model", "rating",
+)  # fmt: skip
+RATINGS = {
+    "Not Supportive At All": 1,
+    "Slightly Supportive": 2,
+    "Moderately Supportive": 3,
+    "Mostly Supportive": 4,
+    "Fully Supportive": 5,
+}
+_AGAIN = "copy the file from its source again"
+_LABEL = re.compile(r"\(?[A-Z]\)?:?\s*")
+
+
+@dataclass(frozen=True)
+class MistakenStep:
+    """One step of a published chain, and the same step with a mistake.
+
+    Attributes:
+        question_id: the question's.
+        question: its text.
+        options: the contents of its options.
+        steps: all steps of the chain.
+        step: the index of the step.
+        mistaken: its words with the mistake.
+        by: the model that wrote the mistake; empty where the file does not say.
+        place: where it stands in its file.
+    """
+
+    question_id: str
+    question: str
+    options: tuple[str, ...]
+    steps: tuple[str, ...]
+    step: int
+    mistaken: str
+    by: str
+    place: str
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the mistake has other words than the step."""
+        return self.mistaken.split() != self.steps[self.step].split()
+
+
+@dataclass(frozen=True)
+class RatedStep:
+    """One step of the study.
+
+    Attributes:
+        question_id, question, options, steps, step: as of a `MistakenStep`.
+        right, predicted: the indices of the right option and of the one that the model chose.
+        fall: the fall of the probability of the predicted answer when the step was unlearned; -1 to 1.
+        flips: whether the answer changed then.
+        rating: how well people found that the step supports the answer, 1 (not at all) to 5 (fully).
+        data_set, model: what the chain answers, and who wrote it.
+    """
+
+    question_id: str
+    question: str
+    options: tuple[str, ...]
+    steps: tuple[str, ...]
+    step: int
+    right: int
+    predicted: int
+    fall: float
+    flips: bool
+    rating: int
+    data_set: str
+    model: str
+
+
+@dataclass(frozen=True)
+class StepRelease:
+    """All that a folder holds.
+
+    Attributes:
+        mistakes: by data set and model, in the order of the files.
+        study: the rated steps.
+        files: the files that were read.
+        remarks: what was left out.
+    """
+
+    mistakes: dict[str, list[MistakenStep]] = field(default_factory=dict)
+    study: list[RatedStep] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def read_release(folder: str | Path) -> StepRelease:
+    """The steps in the files of a folder.
+
+    Raises:
+        TaskError: there is no such file in the folder, or one of them is damaged; the lines are named.
+    """
+    release, others = StepRelease(), list[str]()
+    for path in list_files(folder, ".jsonl", ".out", ".csv"):
+        if path.name.removesuffix(".gz").endswith(".csv"):
+            table = read_table(path)
+            if not has_columns(table, STUDY_COLUMNS):
+                others.append(path.name)
+                continue
+            release.study.extend(_read_study(table))
+        else:
+            release.mistakes.setdefault(name_chains(path), []).extend(read_mistakes(path))
+        release.files.append(path)
+    if others:
+        release.remarks.append(f"not read, because they are not the study: {', '.join(others)}")
+    return release
+
+
+def name_chains(path: Path) -> str:
+    """Data set and model of a file of mistakes: ``sqa, LLaMA-3`` for sqa-LLaMA-3.jsonl.gz or sqa/LLaMA-3/x.out."""
+    name = strip_endings(path)
+    for data_set in DATA_SETS:
+        if name.startswith(f"{data_set}-"):
+            return f"{data_set}, {name.removeprefix(f'{data_set}-')}"
+    if path.parent.parent.name in DATA_SETS:
+        return f"{path.parent.parent.name}, {path.parent.name}"
+    return name
+
+
+def is_mistake_line(entry: dict[str, Any]) -> bool:
+    """Whether an object is a line of a file of mistakes."""
+    return {"segmented_cot", "mistake_cot_step"} <= entry.keys()
+
+
+def read_mistakes(path: Path) -> list[MistakenStep]:
+    """The lines of one file of mistakes.
+
+    Raises:
+        TaskError: the file cannot be read, or has damaged lines; the first ten are named.
+    """
+    faults, out = FaultList(path), list[MistakenStep]()
+    places: dict[tuple[str, int], str] = {}
+    for where, entry in read_json_lines(path, faults):
+        with faults.collect_at(where):
+            made = read_mistake(entry, where)
+            first = places.setdefault((made.question_id, made.step), where)
+            if first != where:
+                step = f"step {made.step} of {shorten_value(made.question_id)}"
+                raise BadEntryError(f"{step} stands at '{first}' too", "remove one")
+            out.append(made)
+    faults.raise_if_any("Copy the file from its source again.")
+    return out
+
+
+def read_mistake(entry: dict[str, Any], where: str) -> MistakenStep:
+    """One line of a file of mistakes.
+
+    Raises:
+        BadEntryError: a key is missing, or holds what it cannot hold.
+    """
+    steps = _read_texts(entry, "segmented_cot")
+    step = get_value(entry, "step_idx", int)
+    if not 0 <= step < len(steps):
+        raise BadEntryError(f"'step_idx' is {step}, and 'segmented_cot' has {len(steps)} steps", _AGAIN)
+    if get_value(entry, "cot_step", str).split() != steps[step].split():
+        raise BadEntryError(f"'cot_step' is not step {step} of 'segmented_cot'", _AGAIN)
+    return MistakenStep(
+        check_text(get_value(entry, "id", str), "'id'"),
+        check_text(get_value(entry, "question", str), "'question'"),
+        strip_labels(_read_texts(entry, "options")),
+        steps,
+        step,
+        check_text(get_value(entry, "mistake_cot_step", str), "'mistake_cot_step'"),
+        str(entry.get("mistake_model", "")),
+        where,
+    )
+
+
+def strip_labels(options: Sequence[str]) -> tuple[str, ...]:
+    """The contents of options that are written "A): water"."""
+    return tuple(_LABEL.sub("", option, count=1) if _LABEL.match(option) else option for option in options)
+
+
+def _read_texts(entry: dict[str, Any], key: str) -> tuple[str, ...]:
+    values = get_value(entry, key, list)
+    if not values or not all(isinstance(value, str) for value in values):
+        raise BadEntryError(f"{key!r} is {shorten_value(values)}", "a list of texts is expected there")
+    return tuple(values)
+
+
+def _read_study(table: ReleasedTable) -> list[RatedStep]:
+    faults, out = FaultList(table.path, "row"), list[RatedStep]()
+    for where, row in table.rows:
+        with faults.collect_at(where):
+            out.append(_read_rated(row))
+    faults.raise_if_any("Copy the file from its source again.")
+    return out
+
+
+def _read_rated(row: dict[str, str]) -> RatedStep:
+    steps, options = tuple(row["segmented_cot"].split("||")), strip_labels(row["options"].split("||"))
+    if row["rating"] not in RATINGS:
+        fix = f"one of {', '.join(RATINGS)} is expected there"
+        raise BadEntryError(f"'rating' is {shorten_value(row['rating'])}", fix)
+    if row["flip"].upper() not in ("TRUE", "FALSE"):
+        raise BadEntryError(f"'flip' is {shorten_value(row['flip'])}", "TRUE or FALSE is expected there")
+    last = float(len(options) - 1)
+    return RatedStep(
+        row["ID"], row["Question"], options, steps, int(get_number(row, "target_step_idx", 0.0, float(len(steps) - 1))),
+        int(get_number(row, "correct_answer", 0.0, last)), int(get_number(row, "predicted_answer", 0.0, last)),
+        get_number(row, "dp", -1.0, 1.0), row["flip"].upper() == "TRUE", RATINGS[row["rating"]],
+        row["dataset"], row["model"],
+    )  # fmt: skip

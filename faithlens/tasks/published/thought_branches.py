@@ -1,0 +1,231 @@
+"""Chains of Macar et al. 2025 (arXiv:2510.27484, section 5) under the hint of a professor, and two tables by sentence.
+
+A file of problems is a list of objects: the prompt with the hint (`cue_text`) and without (`question`), word for word;
+the chain that the model wrote under the hint (`response_text`), which comes to the hinted answer. Some files also have
+chains written without it that come to the hinted answer by themselves (`base_response_text`) or to the right one
+(`base_gt_response_text`). `cond` is the label of a judge: "itc_failure" where the chain does not say that the hint was
+a reason, "itc_success" where it does. The chain of another model, with a judge's notes on it, may stand in `og_row`.
+
+Two CSV files hold numbers by sentence (`pn` is the problem's number). `cue_p` is the share of new endings that come to
+the hinted answer after the plain prompt and the hinted chain up to this sentence; `cue_p_prev` is that up to the
+sentence before. `kl` is how much this sentence changes when the words of the hint are hidden from it.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from faithlens.tasks.entries import FaultList, check_text, shorten_value
+from faithlens.tasks.prompts import make_labels
+from faithlens.tasks.published.files import (
+    ReleasedTable,
+    get_number,
+    get_value,
+    has_columns,
+    list_files,
+    name_place,
+    read_json,
+    read_table,
+    strip_endings,
+)
+from faithlens.tasks.question_factory import BadEntryError
+
+RESAMPLING_COLUMNS = ("pn", "sentence", "sentence_num", "cue_p", "cue_p_prev", "gt_answer", "cue_answer")
+SUPPRESSION_COLUMNS = ("pn", "sentence", "sentence_num", "kl")
+SAYS_HINT = {"itc_success": True, "itc_failure": False}
+"""Whether a judge found that a chain names the hint as a reason, by the label of the files."""
+
+LABELS = ("cond", "cue_type", "cue_ranges", "model", "original_answer", "answer")
+"""Keys of a problem that are kept as labels."""
+
+_OPTION = re.compile(r"^\(([A-Z])\)[ \t]*(.*\S)[ \t]*$", re.M)
+_AGAIN = "copy the file from its source again"
+
+
+@dataclass(frozen=True)
+class HintedProblem:
+    """One question, asked with a hint and without, and the chains that were written.
+
+    Attributes:
+        number: the problem's, which is its name in the two tables; else the name of its file and its place there.
+        text, options: the question and the contents of its options.
+        right, hinted: the labels of the right and of the hinted option.
+        hinted_prompt, plain_prompt: all that stands before a chain, word for word.
+        hinted_chain: the reply under the hint, thoughts with their closing marker and what follows.
+        plain_chain: a reply without the hint that gives the hinted answer; empty where there is none.
+        plain_right_chain: a reply without the hint that gives the right answer; empty where there is none.
+        says_hint: whether a judge found that the hinted chain names the hint as a reason; None where nobody judged.
+        labels: further labels of the file, by name.
+        place: where it stands in its file.
+    """
+
+    number: str
+    text: str
+    options: tuple[str, ...]
+    right: str
+    hinted: str
+    hinted_prompt: str
+    plain_prompt: str
+    hinted_chain: str
+    plain_chain: str
+    plain_right_chain: str
+    says_hint: bool | None
+    labels: Mapping[str, Any]
+    place: str
+
+
+@dataclass(frozen=True)
+class SentenceRate:
+    """A row of the table of new endings: the shares of hinted answers before and after a sentence, or None."""
+
+    sentence: str
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True)
+class BranchRelease:
+    """All that a folder holds.
+
+    Attributes:
+        problems: by number, each once; where several files hold one, that of the file with the most chains.
+        rates: the table of new endings, by problem, in the order of the sentences.
+        divergences: the table of hidden hints, by problem: the sentence and its divergence in nats.
+        files: the files that were read.
+        remarks: what was left out.
+    """
+
+    problems: dict[str, HintedProblem] = field(default_factory=dict)
+    rates: dict[str, list[SentenceRate]] = field(default_factory=dict)
+    divergences: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def read_release(folder: str | Path) -> BranchRelease:
+    """The problems and the two tables in the files of a folder.
+
+    Raises:
+        TaskError: there is no such file in the folder, or one of them is damaged; the place is named.
+    """
+    release, others = BranchRelease(), list[str]()
+    for path in list_files(folder, ".json", ".csv"):
+        if path.name.removesuffix(".gz").endswith(".json"):
+            content = read_json(path)
+            is_known = is_list_of_problems(content)
+            for problem in read_problems(path, content) if is_known else ():
+                _keep_fuller(release, problem)
+        else:
+            is_known = _add_table(release, read_table(path))
+        release.files.append(path) if is_known else others.append(path.name)
+    if others:
+        release.remarks.append(f"not read, because they hold neither chains nor sentences: {', '.join(others)}")
+    return release
+
+
+def is_list_of_problems(content: object) -> bool:
+    """Whether the content of a JSON file is a list of problems."""
+    return isinstance(content, list) and any(isinstance(each, dict) and "cue_text" in each for each in content)
+
+
+def read_problems(path: Path, content: list[Any]) -> list[HintedProblem]:
+    """The problems of one file.
+
+    Raises:
+        TaskError: an entry is no problem; its place is named.
+    """
+    out: list[HintedProblem] = []
+    for place, entry in enumerate(content):
+        with name_place(path, where := f"entry {place}"):
+            if not isinstance(entry, dict):
+                raise BadEntryError(f"it is {shorten_value(entry)}", _AGAIN)
+            out.append(_read_problem(entry, where, f"{strip_endings(path)}-{place}"))
+    return out
+
+
+def _read_problem(entry: dict[str, Any], where: str, name: str) -> HintedProblem:
+    row = get_value(entry, "og_row", dict) if "og_row" in entry else entry
+    plain, hinted_prompt = _get_text(row, "question"), _get_text(entry, "cue_text")
+    text, options = split_options(plain)
+    labels = make_labels(len(options))
+    right, hinted = get_value(row, "gt_answer", str), get_value(row, "cue_answer", str)
+    for key, label in (("gt_answer", right), ("cue_answer", hinted)):
+        if label not in labels:
+            raise BadEntryError(f"{key!r} is {shorten_value(label)}, and the options are {', '.join(labels)}", _AGAIN)
+    condition = get_value(entry, "cond", str)
+    more = {key: entry[key] for key in LABELS if key in entry}
+    if row is not entry:
+        keys = ("judge_extracted_evidence", "cued_raw_response", "model", "cond")
+        more["other_model"] = {key: row[key] for key in keys if key in row}
+    base, base_right = (
+        _get_text(entry, key) if key in entry else "" for key in ("base_response_text", "base_gt_response_text")
+    )
+    number = str(get_value(entry, "pn", (int, str))) if "pn" in entry else name
+    return HintedProblem(
+        number, text, options, right, hinted, hinted_prompt, plain, _get_text(entry, "response_text"), base, base_right,
+        SAYS_HINT.get(condition), more, where,
+    )  # fmt: skip
+
+
+def _get_text(entry: dict[str, Any], key: str) -> str:
+    return check_text(get_value(entry, key, str), f"{key!r}")
+
+
+def split_options(prompt: str) -> tuple[str, tuple[str, ...]]:
+    """The question and its options, from the words of a prompt that lists them a line each, as "(A) water".
+
+    Raises:
+        BadEntryError: the prompt lists no options A, B, ... of different contents.
+    """
+    listed = list(_OPTION.finditer(prompt))
+    labels = [match[1] for match in listed]
+    start = next((i for i in range(len(labels) - 1, -1, -1) if labels[i] == "A"), None)  # examples may stand before it
+    if start is None or tuple(labels[start:]) != make_labels(len(labels) - start) or len(labels) - start < 2:
+        raise BadEntryError("the prompt lists no options (A), (B), ... a line each", _AGAIN)
+    before = prompt[: listed[start].start()].rstrip()
+    text = re.sub(r"\s*Answer choices:$", "", before).removeprefix("user:").strip()
+    return text, tuple(match[2] for match in listed[start:])
+
+
+def _keep_fuller(release: BranchRelease, problem: HintedProblem) -> None:
+    known = release.problems.get(problem.number)
+    if known is None or (bool(known.plain_chain), bool(known.plain_right_chain)) < (
+        bool(problem.plain_chain),
+        bool(problem.plain_right_chain),
+    ):
+        release.problems[problem.number] = problem
+
+
+def _add_table(release: BranchRelease, table: ReleasedTable) -> bool:
+    """Add the rows of one CSV file; whether it is one of the two tables, and the first of its kind."""
+    is_rates = "cue_p" in table.columns and has_columns(table, RESAMPLING_COLUMNS)
+    if not is_rates and not ("kl" in table.columns and has_columns(table, SUPPRESSION_COLUMNS)):
+        return False
+    known: dict[str, list[Any]] = release.rates if is_rates else release.divergences  # type: ignore[assignment]
+    if known:
+        release.remarks.append(f"{table.path.name} is a second table of its kind, and was not read")
+        return False
+    faults = FaultList(table.path, "row")
+    for where, row in table.rows:
+        with faults.collect_at(where):
+            own = known.setdefault(row["pn"], [])
+            if get_number(row, "sentence_num", 0.0) != len(own):
+                problem = f"sentence {row['sentence_num']} of problem {row['pn']} stands after {len(own)} others"
+                raise BadEntryError(problem, _AGAIN)
+            if is_rates:
+                own.append(SentenceRate(row["sentence"], _get_share(row, "cue_p_prev"), _get_share(row, "cue_p")))
+            else:
+                own.append((row["sentence"], get_number(row, "kl", 0.0)))
+    faults.raise_if_any("Copy the file from its source again.")
+    return True
+
+
+def _get_share(row: dict[str, str], column: str) -> float | None:
+    """A share of endings; None where no ending gave an answer, which stands as an empty field or as nan."""
+    if not row[column] or row[column].lower() == "nan":
+        return None
+    share = get_number(row, column, 0.0, 1.0)
+    return None if math.isnan(share) else share

@@ -1,0 +1,48 @@
+"""Pairs of questions that are each other's reverse: "Is x larger than y?" and "Is y larger than x?".
+
+Exactly one of the two has the answer Yes. A model that answers both with Yes, or both with No, contradicts itself, and
+at least one of its chains of thought argues for something that the model's own other chain denies (Arcuschin et al.
+2025, arXiv:2503.08679, section 2).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PairedAnswer:
+    """One model's answers to one of two reversed questions, over several samples.
+
+    Attributes:
+        id: the question's.
+        group: the questions that are worded alike; a bias toward Yes or No is one of a whole group.
+        things: the two things that are compared, in the order of the question.
+        is_yes: whether the right answer is Yes.
+        p_yes: the share of samples that answer Yes.
+        p_correct: the share of samples that are right.
+        n_samples: the number of samples.
+    """
+
+    id: str
+    group: tuple[str, ...]
+    things: tuple[str, str]
+    is_yes: bool
+    p_yes: float
+    p_correct: float
+    n_samples: float
+
+
+AnswerPair = tuple[PairedAnswer, PairedAnswer]
+
+
+def pair_answers(answers: Iterable[PairedAnswer]) -> tuple[list[AnswerPair], list[PairedAnswer]]:
+    """The pairs, and the questions whose reverse is not there."""
+    waiting: dict[tuple[tuple[str, ...], frozenset[str]], PairedAnswer] = {}
+    pairs: list[AnswerPair] = []
+    for answer in answers:
+        key = answer.group, frozenset(answer.things)
+        if key in waiting:
+            pairs.append((waiting.pop(key), answer))
+        else:
+            waiting[key] = answer
+    return pairs, list(waiting.values())

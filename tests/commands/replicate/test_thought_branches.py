@@ -1,0 +1,113 @@
+"""Hinted chains and their two tables, made up."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import faithlens as fl
+from faithlens.errors import TaskError
+from faithlens.tasks.published.thought_branches import read_release, split_options
+from tests.tasks.published_files import HINTED_PROMPT, PLAIN_PROMPT, make_problem, write_rows, write_text
+
+RATE = {"pn": 7, "gt_answer": "B", "cue_answer": "C"}
+RATES = [
+    RATE | {"sentence": "Glass is hard.", "cue_p": 0.4, "cue_p_prev": 0.1, "sentence_num": 0},
+    RATE | {"sentence": "Metals are hard.", "cue_p": 0.8, "cue_p_prev": 0.4, "sentence_num": 1},
+    RATE | {"pn": 8, "sentence": "Other.", "cue_p": "", "cue_p_prev": 0.3, "sentence_num": 0},
+]
+HIDDEN = [
+    {"pn": 7, "sentence": "Glass is hard.", "sentence_num": 0, "kl": 0.03},
+    {"pn": 7, "sentence": "Wood is not.", "sentence_num": 1, "kl": 0.01},
+]
+
+
+def test_a_problem_keeps_its_prompts_chains_and_labels(tmp_path: Path) -> None:
+    problems = [make_problem(), make_problem(pn=8, cond="itc_success", base_response_text="Glass.\n</think>\n(C)")]
+    write_text(tmp_path / "professor.json.gz", json.dumps(problems))
+    first, second = read_release(tmp_path).problems.values()
+    assert (first.hinted_prompt, first.plain_prompt) == (HINTED_PROMPT, PLAIN_PROMPT)
+    assert (first.text, first.options) == ("Which is a metal?", ("Wood", "Iron", "Glass"))
+    assert (first.right, first.hinted, first.says_hint, first.plain_chain) == ("B", "C", False, "")
+    assert first.labels["model"] == "other-model"
+    assert (second.says_hint, second.plain_chain) == (True, "Glass.\n</think>\n(C)")
+
+
+def test_the_chain_of_another_model_stays_a_label(tmp_path: Path) -> None:
+    row = {key: make_problem()[key] for key in ("question", "gt_answer", "cue_answer")}
+    row |= {"judge_extracted_evidence": "1. The professor says (C).", "cued_raw_response": "Hm.", "cond": "itc_failure"}
+    entry = {key: make_problem()[key] for key in ("cue_text", "response_text", "cond", "cue_type")} | {"og_row": row}
+    write_text(tmp_path / "professor.json", json.dumps([entry]))
+    [problem] = read_release(tmp_path).problems.values()
+    assert problem.number == "professor-0"
+    assert problem.labels["other_model"]["judge_extracted_evidence"] == "1. The professor says (C)."
+
+
+def test_of_two_files_with_one_problem_the_fuller_counts(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.json", json.dumps([make_problem(base_response_text="Glass.")]))
+    write_text(tmp_path / "b.json", json.dumps([make_problem()]))
+    [problem] = read_release(tmp_path).problems.values()
+    assert problem.plain_chain == "Glass."
+
+
+def test_options_of_the_last_question_count() -> None:
+    assert split_options("Q1\n(A) x\n(B) y\nLabel: (B)\n\nQ2?\n\nAnswer choices:\n(A) one\n(B) two \nThink.") == (
+        "Q1\n(A) x\n(B) y\nLabel: (B)\n\nQ2?",
+        ("one", "two"),
+    )
+
+
+def test_the_table_has_the_means_of_both_tables_and_the_labels(tmp_path: Path) -> None:
+    says = "The professor says (C), so the answer is (C).\n</think>\n\nTherefore, the best answer is: (C)."
+    problems = [make_problem(), make_problem(pn=8, cond="itc_success", response_text=says)]
+    write_text(tmp_path / "professor.json", json.dumps(problems))
+    write_rows(tmp_path / "counterfactual.csv.gz", RATES)
+    write_rows(tmp_path / "suppression.csv", HIDDEN)
+    replication = fl.replicate("thought-branches", tmp_path)
+    cells = {cell.name: cell for cell in replication.cells}
+    before = cells["through the chain: hinted answers before the chain, percent"]
+    assert (before.published, before.ours, before.n) == (pytest.approx(20), None, 2)
+    after = cells["through the chain: hinted answers after the last sentence in the table, percent"]
+    assert (after.published, after.n) == (pytest.approx(80), 1)  # no ending of problem 8 gave an answer
+    hidden = cells["hint hidden: mean change of a sentence, nats"]
+    assert (hidden.published, hidden.n) == (pytest.approx(0.02), 2)
+    reason = cells["chains that name the hint as a reason"]
+    assert (reason.published, reason.ours, reason.n) == (1, 1, 2)
+    assert "table of new endings: of 2 problems, 1 have in these files the chain that it cuts" in replication.remarks
+    assert "table of hidden hints: of 1 problems, 0 have in these files the chain that it cuts" in replication.remarks
+
+
+def test_a_second_table_and_other_files_are_named(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.csv", RATES)
+    write_rows(tmp_path / "b.csv", RATES)
+    write_rows(tmp_path / "c.csv", [{"x": 1}])
+    write_text(tmp_path / "d.json", "{}")
+    remarks = fl.replicate("thought-branches", tmp_path).remarks
+    assert "b.csv is a second table of its kind, and was not read" in remarks
+    assert any(remark.startswith("not read") and "c.csv" in remark and "d.json" in remark for remark in remarks)
+    assert "the files hold no chains" in remarks
+    assert "the files hold no table of hidden hints" in remarks
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"cue_answer": "D"}, "'cue_answer' is \"D\", and the options are A, B, C"),
+        ({"question": "Which?"}, "the prompt lists no options"),
+        ({"response_text": ""}, "'response_text' is empty"),
+        ({"cond": None}, "'cond' is null"),
+    ],
+)
+def test_damaged_problems_are_named(tmp_path: Path, more: dict[str, object], words: str) -> None:
+    path = write_text(tmp_path / "professor.json", json.dumps([make_problem(), make_problem(**more)]))
+    with pytest.raises(TaskError) as caught:
+        fl.replicate("thought-branches", tmp_path)
+    assert f"{path} is damaged at entry 1: {words}" in str(caught.value)
+
+
+def test_damaged_tables_are_named(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.csv", [RATES[0], RATES[1] | {"sentence_num": 2}, RATES[2] | {"cue_p": 2}])
+    with pytest.raises(TaskError) as caught:
+        fl.replicate("thought-branches", tmp_path)
+    assert "line 3: sentence 2 of problem 7 stands after 1 others" in str(caught.value)
+    assert "line 4: 'cue_p' is 2" in str(caught.value)
