@@ -27,6 +27,7 @@ AXES: dict[str, str] = {
     "sequence": "token sequences that are scored: one for each option, then the further spellings of each",
     "choice": "tokens whose log-probabilities are read at one row",
     "d_model": "width of the residual stream; of z, all heads side by side",
+    "patch": "patches of one run that are made together",
     "source": "rows that an edit's values come from",
     "reading": "readers whose attention is pooled, one for each condition and reader",
     "vocab": "tokens of the vocabulary",

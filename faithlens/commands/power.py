@@ -10,8 +10,9 @@ from faithlens.errors import ConfigError, RunError, check_choice, check_fields
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.estimate import select_scalars
 from faithlens.stats.interval import Estimate, to_optional
+from faithlens.stats.number import format_number
 from faithlens.stats.power import DEFAULT_POWER, Power, compute_power_after, compute_power_before, count_informative
-from faithlens.stats.verdict import format_number, list_askable_measures
+from faithlens.stats.verdict import list_askable_measures
 from faithlens.store import Run
 
 HALF_WIDTH = 0.05

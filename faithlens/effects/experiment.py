@@ -27,7 +27,7 @@ from faithlens.execution.execute import execute
 from faithlens.measures.answers import choose_option, kl_divergence, logit_difference, option_probabilities
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture, Record
-from faithlens.plan.condition import Condition, Span
+from faithlens.plan.condition import Condition, Edit, Span
 from faithlens.plan.memory import plan_passes
 
 Conditions = Condition | Sequence[Condition]
@@ -63,6 +63,10 @@ class Experiment:
     def unedited_runs(self) -> list[Condition]:
         """The clean run, and the corrupted one if there is one."""
         return [self.clean, *([self.corrupted] if self.corrupted else [])]
+
+    def add_edits(self, *edits: Edit) -> Condition:
+        """The base run with more edits."""
+        return replace(self.base, edits=(*self.base.edits, *edits))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Float
 
 from faithlens.effects.approximation import ApproximationQuality, assess_approximation, check_approximation
@@ -33,13 +32,11 @@ from faithlens.effects.experiment import (
     pair_traces,
     run_together,
 )
+from faithlens.effects.integrated_gradients import integrate_gradients, make_attribution_weights
 from faithlens.effects.step_effects import Direction, compute_trace_intervals
-from faithlens.effects.steps import make_attribution_weights
-from faithlens.execution.execute import execute
 from faithlens.model.model import Model
-from faithlens.plan.capture import Capture, Record
-from faithlens.plan.condition import Condition, Patch
-from faithlens.plan.memory import plan_passes
+from faithlens.plan.capture import Record
+from faithlens.plan.condition import Patch
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -150,11 +147,7 @@ def head_effects(
     rest = order[top:]
     chosen = order[:top] + random.Random(f"heads:{seed}").sample(rest, min(n_checked, len(rest)))
     places = [divmod(number, model.n_heads) for number in chosen]
-    conditions = [
-        replace(w.base, name="head", edits=(*w.base.edits, make_head_patch(w, *place)))
-        for w in work
-        for place in places
-    ]
+    conditions = [replace(w.add_edits(make_head_patch(w, *place)), name="head") for w in work for place in places]
     records = iter(run_together(model, conditions))
     exact = np.full_like(approximate, np.nan)
     for t, (w, unedited) in enumerate(zip(work, pairs_of_records, strict=True)):
@@ -164,30 +157,17 @@ def head_effects(
     return HeadEffects(direction, exact, approximate, assess_approximation(approximate, exact))
 
 
-def make_head_patch(experiment: Experiment, layer: int, head: int, amount: float = 1.0) -> Patch:
+def make_head_patch(experiment: Experiment, layer: int, head: int) -> Patch:
     """The patch of one head at the rows of the stem."""
-    return Patch("z", experiment.base.pieces[-1].name, experiment.source, layers=(layer,), heads=(head,), amount=amount)
+    return Patch("z", experiment.base.pieces[-1].name, experiment.source, layers=(layer,), heads=(head,))
 
 
 def approximate_effects(
     model: Model, experiment: Experiment, unedited_records: Sequence[Record], direction: Direction, midpoints: int
 ) -> Float[np.ndarray, "layer head"]:
     """Integrated gradients of the effect of every head on one trace, in logits."""
-    heads = [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
-
-    def part_way(amount: float) -> Condition:
-        return replace(
-            experiment.base,
-            name="heads",
-            edits=(*experiment.base.edits, *(make_head_patch(experiment, *place, amount) for place in heads)),
-        )
-
-    way = [part_way((i + 0.5) / midpoints) for i in range(midpoints)]
-    scores: list[torch.Tensor] = []
-    for record in execute(
-        model, plan_passes(model, way), Capture(attribution=make_attribution_weights(*unedited_records))
-    ):
-        own = [edit for edit in record.condition.edits if isinstance(edit, Patch)][-len(heads) :]
-        scores.append(torch.stack([record.attribution[edit].sum() for edit in own]))
-    mean = torch.stack(scores).mean(0).reshape(model.n_layers, model.n_heads).numpy()
-    return mean.astype(np.float64) * (1 if direction == "denoise" else -1)
+    patches = [make_head_patch(experiment, *divmod(i, model.n_heads)) for i in range(model.n_layers * model.n_heads)]
+    weights = make_attribution_weights(*unedited_records)
+    effects = integrate_gradients(model, experiment, patches, midpoints, weights)
+    signed = effects.numpy().astype(np.float64) * (1 if direction == "denoise" else -1)
+    return signed.reshape(model.n_layers, model.n_heads)

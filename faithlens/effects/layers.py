@@ -31,7 +31,6 @@ from faithlens.effects.experiment import (
     select_layers,
 )
 from faithlens.effects.step_effects import Direction, Metric
-from faithlens.effects.steps import add_edit
 from faithlens.measures.mediation import chain_contrast
 from faithlens.model.model import Model
 from faithlens.model.structure import Interval
@@ -98,6 +97,5 @@ def draw_equal_spans(trace: Condition, rng: random.Random) -> tuple[Interval, In
 
 def patch_layer(experiment: Experiment, where: Interval, layer: int) -> Condition:
     """The base run with the other run's residual stream before `layer` at `where`."""
-    return add_edit(
-        replace(experiment.base, name=f"layer {layer}"), Patch("resid_pre", where, experiment.source, layers=(layer,))
-    )
+    edited = experiment.add_edits(Patch("resid_pre", where, experiment.source, layers=(layer,)))
+    return replace(edited, name=f"layer {layer}")

@@ -23,7 +23,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from faithlens.effects.approximation import assess_approximation
 from faithlens.effects.experiment import (
@@ -39,14 +38,11 @@ from faithlens.effects.experiment import (
     select_layers,
     select_steps,
 )
+from faithlens.effects.integrated_gradients import integrate_gradients, make_attribution_weights
 from faithlens.effects.step_effects import Direction, Metric, StepEffects
-from faithlens.execution.execute import execute
 from faithlens.interventions.control_span import draw_control_span
-from faithlens.measures.answers import choose_option
 from faithlens.model.model import Model
-from faithlens.plan.capture import Capture, Record
-from faithlens.plan.condition import Condition, Edit, KeyValuePatch, Knockout, Patch, Span
-from faithlens.plan.memory import plan_passes
+from faithlens.plan.condition import Condition, KeyValuePatch, Knockout, Patch, Span
 from faithlens.plan.sites import find_place
 
 ConditionMaker = Callable[
@@ -101,7 +97,7 @@ def patch_effects(
 
     def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
         assert layer is not None
-        return add_edit(w.base, Patch(component, span, w.source, layers=(layer,), heads=heads))
+        return w.add_edits(Patch(component, span, w.source, layers=(layer,), heads=heads))
 
     what = f"patch of {component}" + (f", heads {', '.join(map(str, heads))}" if heads else "")
     return measure_effects(model, work, edit, what, direction, layers, steps, metric, controls, seed)
@@ -182,7 +178,7 @@ def knockout_effects(
     work = [Experiment(one, one, None) for one in list_traces(clean)]
 
     def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
-        return add_edit(w.base, Knockout(w.base.pieces[-1].name, (span,)))
+        return w.add_edits(Knockout(w.base.pieces[-1].name, (span,)))
 
     return measure_effects(model, work, edit, "knockout", None, (None,), steps, metric, controls, seed)
 
@@ -218,7 +214,7 @@ def key_value_effects(
     check_metric(metric)
 
     def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
-        return add_edit(w.base, KeyValuePatch(w.base.pieces[-1].name, span, w.source))
+        return w.add_edits(KeyValuePatch(w.base.pieces[-1].name, span, w.source))
 
     work = [Experiment(one, one, other) for one, other in pair_traces(clean, donor)]
     return measure_effects(model, work, edit, "splice", None, (None,), steps, metric, controls, seed)
@@ -262,9 +258,10 @@ def attribution_effects(
     for t, w in enumerate(work):
         weights = make_attribution_weights(*records[2 * t : 2 * t + 2])
         names = [name for name in exact.steps if name in w.base.spans]
-        effect[t, 0, [exact.steps.index(name) for name in names]] = integrate_gradients(
-            model, w, names, layer, midpoints, weights
+        gradients = integrate_gradients(
+            model, w, [Patch("resid_pre", name, w.source, layers=(layer,)) for name in names], midpoints, weights
         )
+        effect[t, 0, [exact.steps.index(name) for name in names]] = gradients.numpy()
     effect *= 1 if direction == "denoise" else -1
     return replace(
         exact,
@@ -272,30 +269,6 @@ def attribution_effects(
         effect=effect,
         quality=assess_approximation(effect, exact.effect),
     )
-
-
-def make_attribution_weights(clean: Record, corrupted: Record) -> tuple[float, ...]:
-    """The weights of the options in the logit difference between the clean and the corrupted answer."""
-    weights = [0.0] * len(clean.logprobs)
-    weights[choose_option(clean.logprobs)] += 1.0
-    weights[choose_option(corrupted.logprobs)] -= 1.0
-    return tuple(weights)
-
-
-def integrate_gradients(
-    model: Model, experiment: Experiment, names: Sequence[str], layer: int, midpoints: int, weights: tuple[float, ...]
-) -> list[float]:
-    """Integrated gradients of each named step, in logits, on the way from the base run to the other run."""
-    amounts = (np.arange(midpoints) + 0.5) / midpoints
-    way = [
-        [Patch("resid_pre", name, experiment.source, (layer,), amount=amount) for name in names] for amount in amounts
-    ]
-    conditions = [replace(experiment.base, edits=(*experiment.base.edits, *patches)) for patches in way]
-    records = execute(model, plan_passes(model, conditions), Capture(attribution=weights))
-    scores = [
-        [record.attribution[patch].sum() for patch in patches] for patches, record in zip(way, records, strict=True)
-    ]
-    return [float(score) for score in torch.tensor(scores).mean(0)]
 
 
 def measure_effects(
@@ -351,8 +324,3 @@ def measure_effects(
         effect[t, i, s], null[t, i, s] = own, np.mean(others) if others else np.nan
     labels = tuple("all" if layer is None else str(layer) for layer in layers)
     return StepEffects(edit_name, direction, metric, labels, tuple(names), clean, corrupted, effect, null, seed)
-
-
-def add_edit(base: Condition, edit: Edit) -> Condition:
-    """The run with one more edit."""
-    return replace(base, edits=(*base.edits, edit))

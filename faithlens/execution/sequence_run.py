@@ -17,17 +17,8 @@ from faithlens.errors import ModelError
 from faithlens.execution.edits import compute_donor_step, compute_new_values
 from faithlens.model.attention_choice import has_recurrent_state
 from faithlens.model.model import Model
-from faithlens.plan.condition import (
-    Component,
-    Condition,
-    Cut,
-    Graft,
-    Mark,
-    Overwrite,
-    Patch,
-    is_active,
-    list_averaged,
-)
+from faithlens.plan.condition import Component, Condition, Overwrite, Patch, is_active, list_averaged
+from faithlens.plan.marks import Cut, Graft, Mark, mark_rows
 from faithlens.plan.sites import HOOK_NAMES
 
 Hook = tuple[str | Callable, Callable]  # TransformerLens' own: a hook point's name, and a function of its tensor
@@ -94,7 +85,7 @@ def run_sequence(
     Raises:
         ModelError: the model has no such place in one of the layers, see `check_hooks`.
     """
-    ids, marks = condition.ids + tail, condition.mark_rows(model.structure, tail)
+    ids, marks = condition.ids + tail, mark_rows(condition, model.structure, tail)
     grafts = [tuple(mark for mark in row if isinstance(mark, Graft)) for row in marks]
     borders = [i for i in range(1, len(ids)) if grafts[i] != grafts[i - 1]]
     whole = SequenceRun(torch.empty(0))
@@ -281,7 +272,7 @@ def compute_source(model: Model, edit: Overwrite, layer: int) -> Tensor:
     distinct: dict[object, Tensor] = {}  # a token that several conditions share is counted once
     for donor in list_averaged(edit):
         activations = run_sequence(model, donor, (), {place}).activations[place]
-        cells = list(zip(donor.ids, donor.mark_rows(model.structure), strict=True))
+        cells = list(zip(donor.ids, mark_rows(donor, model.structure), strict=True))
         for i, row in enumerate(activations):
             distinct.setdefault(tuple(cells[: i + 1]), row)
     return torch.stack(list(distinct.values())) if distinct else torch.zeros(0, 1)

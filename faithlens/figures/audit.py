@@ -10,7 +10,7 @@ import pandas as pd
 from faithlens.figures.style import GREY, SEQUENTIAL_SCALE, escape_text, format_axes, get_colour
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.grid import CELL_NAMES
-from faithlens.stats.verdict import format_ends
+from faithlens.stats.number import format_ends
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure, Scatter

@@ -11,7 +11,7 @@ from faithlens.figures.audit import draw_band, split_by_subject
 from faithlens.figures.style import GREY, format_axes, get_colour
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.front import mark_pareto_front
-from faithlens.stats.verdict import format_ends
+from faithlens.stats.number import format_ends
 from faithlens.tasks.kinds import REASONING_STRATEGIES, SENSITIVITIES, STRATEGIES
 
 if TYPE_CHECKING:

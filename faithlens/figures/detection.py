@@ -9,7 +9,7 @@ import pandas as pd
 
 from faithlens.figures.style import FAINT, NEGATIVE_COLOUR, POSITIVE_COLOUR, escape_text, format_axes
 from faithlens.measures.catalogue import MEASURES
-from faithlens.stats.verdict import format_number
+from faithlens.stats.number import format_number
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

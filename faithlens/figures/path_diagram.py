@@ -9,7 +9,7 @@ import numpy as np
 
 from faithlens.errors import MeasureError, check_choice
 from faithlens.figures.style import GREY, NEGATIVE_COLOUR, POSITIVE_COLOUR, escape_text, find_largest, format_axes
-from faithlens.stats.verdict import format_number
+from faithlens.stats.number import format_number
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -16,7 +16,7 @@ and fails the gate `undisturbed`.
 from collections.abc import Mapping
 
 from faithlens.gates.outcome import Cell, Outcome, Scores, read_cell
-from faithlens.stats.verdict import format_number
+from faithlens.stats.number import format_number
 
 NAME = "causal"
 ASKS = "Does the answer follow the chain?"

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 
 from faithlens.gates.causal import MIN_SHARE
 from faithlens.gates.outcome import Cell, Outcome, Scores, read_cell
-from faithlens.stats.verdict import format_number
+from faithlens.stats.number import format_number
 
 NAME = "legible"
 ASKS = "Is the answer what the chain concludes?"

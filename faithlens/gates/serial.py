@@ -19,7 +19,7 @@ of a whole chain, follows mistakes in its chain (1.00 of them) and is caught by 
 from collections.abc import Mapping
 
 from faithlens.gates.outcome import Cell, Outcome, Scores, read_cell
-from faithlens.stats.verdict import format_number
+from faithlens.stats.number import format_number
 
 NAME = "serial"
 ASKS = "Do later steps and the answer follow from the earlier steps?"

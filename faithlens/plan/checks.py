@@ -20,18 +20,8 @@ import numpy as np
 
 from faithlens.errors import PlanError
 from faithlens.model.model import Model
-from faithlens.plan.condition import (
-    Ablation,
-    Condition,
-    Cut,
-    Edit,
-    KeyValuePatch,
-    Knockout,
-    Overwrite,
-    Patch,
-    Stretch,
-    is_active,
-)
+from faithlens.plan.condition import Ablation, Condition, Edit, KeyValuePatch, Knockout, Overwrite, Patch, is_active
+from faithlens.plan.marks import Cut, Stretch, list_stretches
 from faithlens.plan.spellings import check_spellings
 
 
@@ -235,7 +225,7 @@ def check_model_fit(model: Model, conditions: Sequence[Condition]) -> None:
         # `compile_plan` has looked at rows that see all; in a window, fewer hidden keys than it holds leave one
         if narrowest is not None and hidden and (hidden >= narrowest or model.structure.forbidden):
             for tail in {sequence[:-1] for sequence in condition.sequences}:
-                check_visibility(condition, condition.list_stretches(model.structure, tail), windows)
+                check_visibility(condition, list_stretches(condition, model.structure, tail), windows)
 
 
 def count_hidden(condition: Condition) -> int:

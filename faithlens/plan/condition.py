@@ -20,18 +20,17 @@ For example, the pieces prompt (3 tokens), step 0 (2 tokens) and stem (1 token),
     Capture(attention=("answer",))                    the attention of row 5 is kept
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain
 from numbers import Integral
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 from torch import Tensor
 
 from faithlens.errors import PlanError, check_choice, suggest_names
-from faithlens.model.structure import Interval, Structure
+from faithlens.model.structure import Interval
 from faithlens.model.trace import Piece
 
 Component = Literal["resid_pre", "attn_out", "mlp_out", "z", "resid_post"]  # the short names of TransformerLens
@@ -194,65 +193,6 @@ def list_averaged(edit: Edit) -> tuple["Condition", ...]:
     return edit.over if isinstance(edit, Ablation) and edit.how != "zero" else ()
 
 
-class Cut(NamedTuple):
-    """A row does not see the positions `start` to `stop - 1` of its own sequence in `layers`."""
-
-    layers: Layers
-    start: int
-    stop: int
-
-
-class Graft(NamedTuple):
-    """A row sees the keys of `donor` at the positions `start` to `stop - 1` in place of its own, in `layers`."""
-
-    layers: Layers
-    start: int
-    stop: int
-    donor: "Condition"
-
-
-class Write(NamedTuple):
-    """The activations of a row are overwritten; the edit's first row is at the position `start`."""
-
-    edit: Overwrite
-    start: int
-
-    @property
-    def layers(self) -> Layers:
-        """The blocks in which the row is overwritten."""
-        return self.edit.layers
-
-
-class Scaled(NamedTuple):
-    """The first row of a sequence that is longer than `scale` of the model's scaling lengths."""
-
-    scale: int
-
-
-Mark = Cut | Graft | Write
-
-
-class Stretch(NamedTuple):
-    """The positions `start` to `stop - 1` of a sequence, whose rows all have the same marks.
-
-    Attributes:
-        start: the first position.
-        stop: the position after the last one.
-        hidden: the edges that the structure of the model forbids.
-        edited: the marks of the edits, in the order of the edits.
-    """
-
-    start: int
-    stop: int
-    hidden: tuple[Mark, ...]
-    edited: tuple[Mark, ...]
-
-    @property
-    def marks(self) -> tuple[Mark, ...]:
-        """All marks of each row."""
-        return self.hidden + self.edited
-
-
 @dataclass(frozen=True)
 class Condition:
     """One edited version of a trace, up to its answer.
@@ -373,42 +313,3 @@ class Condition:
         last = self.pieces[-1].name
         start, stop = self.locate(last if reader == ANSWER else reader)
         return start, n_tokens if reader in (ANSWER, last) else stop
-
-    def list_stretches(self, structure: Structure, tail: Sequence[int] = ()) -> list[Stretch]:
-        """The stretches of the sequence, in order.
-
-        Args:
-            structure: the edges that the model was trained without.
-            tail: tokens of an option after the sequence.
-        """
-        n = self.n_tokens + len(tail)
-        hidden = structure.list_stretches(self.ids + tuple(tail)) if structure.forbidden else [(0, n, ())]
-        placed = [(*self._locate_edit(edit, n), self._mark_edit(edit)) for edit in map(self.complete, self.edits)]
-        borders = {start for start, *_ in hidden} | {x for start, stop, _ in placed for x in (start, stop)}
-        ends = sorted(borders | {0, n})
-        own: list[list[Mark]] = [[] for _ in ends]
-        for start, stop, marks in placed:
-            for i in range(bisect_left(ends, start), bisect_left(ends, stop)):
-                own[i].extend(marks)
-        out, sections = list[Stretch](), iter(hidden)
-        section = next(sections)
-        for start, stop, edited in zip(ends, ends[1:], own, strict=False):
-            while start >= section[1]:
-                section = next(sections)
-            out.append(Stretch(start, stop, tuple(Cut(None, a, b) for a, b in section[2]), tuple(edited)))
-        return out
-
-    def _locate_edit(self, edit: Edit, n: int) -> Interval:
-        return self.locate(edit.span) if isinstance(edit, Overwrite) else self.locate_reader(edit.reader, n)
-
-    def _mark_edit(self, edit: Edit) -> list[Mark]:
-        if isinstance(edit, Overwrite):
-            return [Write(edit, self.locate(edit.span)[0])]
-        if isinstance(edit, Knockout):
-            return [Cut(edit.layers, *self.locate(name)) for name in edit.read]
-        return [Graft(edit.layers, *self.locate(edit.read), edit.donor)]
-
-    def mark_rows(self, structure: Structure, tail: Sequence[int] = ()) -> list[tuple[Mark, ...]]:
-        """The marks of each row, and of the rows of an option's `tail`: forbidden edges of the structure, and edits."""
-        stretches = self.list_stretches(structure, tail)
-        return [stretch.marks for stretch in stretches for _ in range(stretch.start, stretch.stop)]

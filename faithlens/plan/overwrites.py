@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from faithlens.model.structure import Interval
-from faithlens.plan.condition import Component, Condition, Overwrite, Patch, Write, is_active, list_averaged
+from faithlens.plan.condition import Component, Condition, Overwrite, Patch, is_active, list_averaged
+from faithlens.plan.marks import Write
 from faithlens.plan.runs import ArrayRecord, Layout, Path, Rows
 
 Heights = dict[tuple[Component, int | None], int]

@@ -34,7 +34,8 @@ from numpy import ndarray
 from faithlens.model.structure import Interval, Structure
 from faithlens.model.trace import convert_tokens
 from faithlens.plan.checks import check_visibility
-from faithlens.plan.condition import Condition, Cut, Graft, Knockout, Layers, Mark, Scaled, Stretch
+from faithlens.plan.condition import Condition, Knockout, Layers
+from faithlens.plan.marks import Cut, Graft, Mark, Scaled, Stretch, list_stretches
 from faithlens.plan.overwrites import MarkedRows, OverwrittenRows, collect_overwrites, compute_waves
 from faithlens.plan.runs import ArrayRecord, Cells, Layout, Path, Rows, RunTree, TreePath
 
@@ -157,7 +158,7 @@ class Packing:
     def insert_sequence(self, condition: Condition, tokens: Rows, tail: tuple[int, ...]) -> TreePath:
         """Insert one sequence. Rows that an edit changes only from a later layer on get originals without edits."""
         tokens = np.concatenate([tokens, convert_tokens(tail)]) if tail else tokens
-        stretches = condition.list_stretches(self.structure, tail)
+        stretches = list_stretches(condition, self.structure, tail)
         if any(isinstance(edit, Knockout) for edit in condition.edits):
             check_visibility(condition, stretches)
         scale = sum(len(tokens) > limit for limit in self.scaling_lengths)

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from faithlens.measures.catalogue import get_measure
-from faithlens.stats.verdict import format_number
+from faithlens.stats.number import format_number
 
 SHADE_MEASURES = ("knockout.step_raw", "mistakes.soft")
 """What colours the steps of an example: the first of these that its question has."""

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
 from faithlens.report.decide import format_interval
-from faithlens.stats.verdict import format_number
+from faithlens.stats.number import format_number
 from faithlens.tasks.kinds import STRATEGIES
 
 SIGNIFICANCE_LEVEL = 0.05

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
 from faithlens.report.terminal import VERDICT_STYLES, describe_gates
-from faithlens.stats.verdict import format_ends, format_number
+from faithlens.stats.number import format_ends, format_number
 from faithlens.tasks.kinds import STRATEGIES
 
 

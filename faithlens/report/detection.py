@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from faithlens.figures.detection import get_label
-from faithlens.stats.verdict import format_ends, format_number
+from faithlens.stats.number import format_ends, format_number
 
 
 def make_detection_table(detection: pd.DataFrame) -> Table:

@@ -14,7 +14,8 @@ from faithlens.report.behaviour import list_tests
 from faithlens.report.chains import choose_example, list_gate_examples
 from faithlens.report.terminal import group_by_truth
 from faithlens.stats.estimate import select_scalars
-from faithlens.stats.verdict import CELL_MEANINGS, format_ends, format_number
+from faithlens.stats.number import format_ends, format_number
+from faithlens.stats.remarks import CELL_MEANINGS
 from faithlens.store import REPORT_NAME, Run
 
 

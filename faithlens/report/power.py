@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
-from faithlens.stats.verdict import format_ends, format_number
+from faithlens.stats.number import format_ends, format_number
 
 
 def make_expectation_table(power: Mapping[str, Any], aim: Mapping[str, Any]) -> Table:

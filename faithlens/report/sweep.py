@@ -13,8 +13,8 @@ from rich.text import Text
 
 from faithlens.measures.catalogue import get_measure
 from faithlens.report.decide import format_interval
+from faithlens.stats.number import format_ends, format_number
 from faithlens.stats.scaling.size_effect import select_last_checkpoints
-from faithlens.stats.verdict import format_ends, format_number
 from faithlens.store import Run
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from faithlens.measures.catalogue import list_measures
-from faithlens.stats.verdict import format_ends, format_number
+from faithlens.stats.number import format_ends, format_number
 from faithlens.store import Run
 
 VERDICT_STYLES = {"trust": "bold green", "do-not-trust": "bold red", "undecided": "bold yellow"}

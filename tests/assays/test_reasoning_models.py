@@ -18,7 +18,7 @@ from faithlens.measures.answers import choose_option
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 from faithlens.model.trace import Finish
-from faithlens.plan.condition import Cut
+from faithlens.plan.marks import Cut, mark_rows
 from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.registry import load_task
 from tests.conftest import tiny
@@ -84,7 +84,7 @@ def test_every_answer_closes_the_thoughts_first(case: Case) -> None:
 def test_hidden_steps_are_hidden_from_the_closing_marker_too(case: Case) -> None:
     hidden = hide(case, "hidden", ("step 0",))
     start, stop = hidden.spans["step 0"]
-    rows = [i for i, marks in enumerate(hidden.mark_rows(Structure())) if marks == (Cut(None, start, stop),)]
+    rows = [i for i, marks in enumerate(mark_rows(hidden, Structure())) if marks == (Cut(None, start, stop),)]
     assert rows == list(range(len(case.trace), len(hidden.ids)))
     assert thinker().decode(hidden.ids[rows[0] : rows[0] + 1]) == "</think>"
 

@@ -15,7 +15,7 @@ from faithlens.errors import MeasureError, PlanError
 from faithlens.measures.mediation import chain_contrast
 from faithlens.model.model import Model
 from faithlens.plan.condition import Condition
-from faithlens.stats.verdict import format_number
+from faithlens.stats.number import format_number
 from tests.conftest import tiny
 from tests.effects.naive import answer, pair, writing
 from tests.execution.exact import NoFloat32, in_float64

@@ -15,7 +15,8 @@ from faithlens.interventions.swap import make_relay, make_swaps
 from faithlens.interventions.truncation import make_full_cot, make_no_cot, truncate, truncate_stepwise
 from faithlens.model.structure import Structure
 from faithlens.model.trace import Piece, Trace, make_trace
-from faithlens.plan.condition import Cut, KeyValuePatch, Knockout
+from faithlens.plan.condition import KeyValuePatch, Knockout
+from faithlens.plan.marks import Cut, mark_rows
 from faithlens.tasks.question import Question, Stem
 from faithlens.tasks.segmentation import split_steps
 from tests.conftest import tiny
@@ -122,11 +123,11 @@ def test_a_knockout_hides_a_step_from_the_stem_alone(case: Case) -> None:
     assert {c.ids for c in made} == {make_full_cot(case).ids}
     start, stop = made[1].spans["step 1"]
     assert text(made[1].ids[start:stop]) == "Then 😀 9. "
-    marks = made[1].mark_rows(Structure())
+    marks = mark_rows(made[1], Structure())
     stem = range(*made[1].spans["stem"])
     assert [i for i, row in enumerate(marks) if row] == list(stem)
     assert {marks[i] for i in stem} == {(Cut(None, start, stop),)}
-    both = hide(case, "both", ("prompt", (20, 25))).mark_rows(Structure())[-1]
+    both = mark_rows(hide(case, "both", ("prompt", (20, 25))), Structure())[-1]
     assert both == (Cut(None, 0, len(OWN.prompt.ids)), Cut(None, 20, 25))
 
 

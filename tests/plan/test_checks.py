@@ -15,18 +15,8 @@ from faithlens.model.structure import Structure
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture, Site
 from faithlens.plan.checks import check_numbers, check_visibility, list_windows
-from faithlens.plan.condition import (
-    Ablation,
-    Apply,
-    Condition,
-    Cut,
-    Edit,
-    KeyValuePatch,
-    Knockout,
-    Layers,
-    Patch,
-    Stretch,
-)
+from faithlens.plan.condition import Ablation, Apply, Condition, Edit, KeyValuePatch, Knockout, Layers, Patch
+from faithlens.plan.marks import Cut, Stretch
 from faithlens.plan.memory import plan_passes
 from faithlens.plan.plan import compile_plan
 from tests.conftest import call_unchecked, tiny

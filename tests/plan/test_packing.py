@@ -9,16 +9,7 @@ from hypothesis import strategies as st
 from faithlens.errors import PlanError
 from faithlens.model.structure import Structure
 from faithlens.model.trace import Piece
-from faithlens.plan.condition import (
-    Ablation,
-    AblationKind,
-    Component,
-    Condition,
-    Edit,
-    KeyValuePatch,
-    Knockout,
-    Patch,
-)
+from faithlens.plan.condition import Ablation, AblationKind, Component, Condition, Edit, KeyValuePatch, Knockout, Patch
 from faithlens.plan.plan import compile_plan
 from faithlens.plan.runs import Path
 from tests.plan.naive import pack_naively

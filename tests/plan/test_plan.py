@@ -10,7 +10,8 @@ from faithlens.errors import PlanError
 from faithlens.model.structure import Structure
 from faithlens.model.trace import Piece
 from faithlens.plan import packing
-from faithlens.plan.condition import Condition, Cut, Knockout, Patch
+from faithlens.plan.condition import Condition, Knockout, Patch
+from faithlens.plan.marks import Cut, mark_rows
 from faithlens.plan.plan import Plan, compile_plan
 from tests.conftest import call_unchecked
 
@@ -48,7 +49,7 @@ def test_every_condition_is_found_again_in_its_own_coordinates(conditions: list[
             seen.append(placed.index)
             assert tuple(packed.ids[placed.path[:]]) == condition.ids
             assert tuple(packed.depth[placed.path[:]]) == tuple(range(len(condition.ids)))
-            marks = [[(m.layers, (m.start, m.stop)) for m in row] for row in condition.mark_rows(STRUCTURE)]
+            marks = [[(m.layers, (m.start, m.stop)) for m in row] for row in mark_rows(condition, STRUCTURE)]
             assert [list(packed.cuts[packed.mark_sets[i]]) for i in placed.path] == marks
             # no token is visible that is not an ancestor, and every ancestor is
             assert ancestors(plan, number, placed.path[-1]) == list(placed.path)
@@ -65,7 +66,7 @@ def test_one_row_holds_each_distinct_prefix_once(conditions: list[Condition]) ->
     prefixes = set()
     for c in conditions:
         for option in c.options:
-            cells = list(zip(c.ids + option[:-1], c.mark_rows(STRUCTURE, option[:-1]), strict=True))
+            cells = list(zip(c.ids + option[:-1], mark_rows(c, STRUCTURE, option[:-1]), strict=True))
             prefixes |= {tuple(cells[: i + 1]) for i in range(len(cells))}
     assert plan.tokens == len(prefixes)
 
@@ -93,7 +94,7 @@ def test_a_knockout_parts_only_the_rows_that_feel_it() -> None:
     cut = Condition("knockout", pieces, ((8,),), (Knockout("stem", ("step 0",)),))
     plan = compile_plan([clean, cut])
     assert plan.tokens == 3 + 2 + 2 + 2
-    assert cut.mark_rows(Structure())[-2:] == [(Cut(None, 3, 5),)] * 2
+    assert mark_rows(cut, Structure())[-2:] == [(Cut(None, 3, 5),)] * 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from faithlens.cli.main import audit
+from faithlens.cli.audit import audit
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, RunError
 from faithlens.measures.catalogue import UNITS, get_measure

@@ -7,13 +7,8 @@ from faithlens.errors import ConfigError
 from faithlens.stats.derived import DERIVED_MEASURES
 from faithlens.stats.estimate import ESTIMATE_COLUMNS, compute_estimates
 from faithlens.stats.grid import CELL_NAMES
-from faithlens.stats.verdict import (
-    Criteria,
-    decide_subject,
-    format_number,
-    list_askable_measures,
-    make_subject_entry,
-)
+from faithlens.stats.number import format_number
+from faithlens.stats.verdict import Criteria, decide_subject, list_askable_measures, make_subject_entry
 from tests.stats.test_derived import hint_rows
 from tests.stats.test_estimate import scores
 

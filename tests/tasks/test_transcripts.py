@@ -1,6 +1,3 @@
-import json
-import random
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,37 +7,10 @@ from faithlens.errors import TaskError
 from faithlens.tasks.answer_parsing import parse_answer
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.transcripts import Transcript, TranscriptTask, read_transcripts
-from tests.tasks.inspect_logs import evaluate
+from tests.tasks.chain_files import make_log_entry, refusal, write
 
 CHOICE = {"question": "2 + 3?", "choices": ["4", "5", "6"], "answer": "B"}
 OPEN = {"question": "2 + 3?", "answer": "5"}
-
-
-def write(folder: Path, *lines: object, name: str = "chains.jsonl") -> Path:
-    path = folder / name
-    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines), encoding="utf-8")
-    return path
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(TaskError) as caught:
-        read_transcripts(path)
-    return str(caught.value)
-
-
-def make_log_entry(doc: object, target: str, *texts: str, id_: int = 0, **more: object) -> dict[str, Any]:
-    """A line as lm-evaluation-harness 0.4.13 writes it, hashes and metrics left out."""
-    return {
-        "doc_id": id_,
-        "doc": doc,
-        "target": target,
-        "arguments": {"gen_args_0": {"arg_0": f"Q: {doc}\nA: Let's think step by step.", "arg_1": {"until": ["Q:"]}}},
-        "resps": [list(texts)],
-        "filtered_resps": ["[invalid]"],
-        "filter": "strict-match",
-        "metrics": ["exact_match"],
-        "exact_match": 0.0,
-    } | more
 
 
 # --- JSON lines ---
@@ -225,163 +195,6 @@ def test_keys_of_a_document_are_shown_without_control_characters(tmp_path: Path)
     text = refusal(write(tmp_path, make_log_entry({"red\x1b[31m \ud7fc": None}, "A", "")))
     assert "'doc' has the keys red\\x1b[31m \\ud7fc, and none known to hold a question" in text
     assert "\x1b" not in text
-
-
-def test_without_inspect_a_log_is_refused_with_the_way_to_read_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "inspect_ai", None)
-    monkeypatch.setitem(sys.modules, "inspect_ai.log", None)
-    message = refusal(tmp_path / "one.eval")
-    assert "inspect-ai is not installed" in message
-    assert "pip install 'faithlens[inspect]'" in message
-
-
-def test_logs_of_inspect_are_read_with_epochs_as_samples(tmp_path: Path) -> None:
-    pytest.importorskip("inspect_ai")
-    from inspect_ai.model import ContentReasoning, ContentText
-
-    replies = [
-        ("3 + 4 = 7. ANSWER: B", "stop"),
-        ([ContentReasoning(reasoning="I add 3 and 4."), ContentText(text="ANSWER: B")], "max_tokens"),
-        ([ContentReasoning(reasoning="I ad"), ContentText(text="")], "max_tokens"),
-        ("<think>3 + 4 is 7.</think>\n\nANSWER: B", "stop"),
-        ("3 + ", "max_tokens"),
-    ]
-    sample = {"id": "nuts", "input": "3 + 4?", "choices": ["6", "7"], "target": "B"}
-    result = read_transcripts(evaluate(tmp_path, replies, [sample], epochs=5))
-    assert {t.question for t in result} == {Question("sample-nuts", "3 + 4?", ("A", "B"), "B", ("6", "7"))}
-    assert [t.sample for t in result] == [0, 1, 2, 3, 4]
-    assert {(t.cot, t.finish) for t in result} == {
-        ("3 + 4 = 7. ANSWER: B", "stop"),
-        ("I add 3 and 4.", "stop"),
-        ("I ad", "length"),
-        ("3 + 4 is 7.", "stop"),
-        ("3 + ", "length"),
-    }
-
-
-def test_messages_as_input_and_open_targets_of_inspect(tmp_path: Path) -> None:
-    pytest.importorskip("inspect_ai")
-    from inspect_ai.model import ChatMessageSystem, ChatMessageUser
-
-    messages = [ChatMessageSystem(content="Be short."), ChatMessageUser(content="600 + 600?")]
-    [result] = read_transcripts(evaluate(tmp_path, [("1200", "stop")], [{"input": messages, "target": ["1,200"]}]))
-    assert (result.question.text, result.question.answer, result.cot) == ("600 + 600?", "1200", "1200")
-
-
-def test_broken_samples_of_inspect_are_named_together(tmp_path: Path) -> None:
-    pytest.importorskip("inspect_ai")
-    from inspect_ai.model import ContentReasoning
-
-    replies = [("a", "stop"), ("b", "stop"), ([ContentReasoning(reasoning="xyz", redacted=True)], "stop")]
-    samples = [{"id": i, "input": f"{i}?", "target": t} for i, t in enumerate(["Paris", ["1", "2"], "3"])]
-    message = refusal(evaluate(tmp_path, replies, samples))
-    assert "3 bad samples" in message
-    assert 'sample 0, epoch 1: target "Paris" is no number' in message
-    assert "sample 1, epoch 1: 2 right answers" in message
-
-
-def test_a_file_that_is_no_log_of_inspect_is_refused(tmp_path: Path) -> None:
-    pytest.importorskip("inspect_ai")
-    for name in ("one.json", "one.eval"):
-        assert "no log of Inspect" in refusal(write(tmp_path, "{}", name=name))
-
-
-def test_the_output_of_an_inspect_sample_is_read_and_never_its_prompt(tmp_path: Path) -> None:
-    pytest.importorskip("inspect_ai")
-    from inspect_ai.log import read_eval_log, write_eval_log
-    from inspect_ai.model import ChatMessageAssistant, ChatMessageUser
-
-    shots = [
-        ChatMessageUser(content="1 + 1?"),
-        ChatMessageAssistant(content="Example: 2."),
-        ChatMessageUser(content="2 + 2?"),
-    ]
-    path = evaluate(tmp_path, [("It is 4.", "stop")], [{"id": "sum", "input": shots, "target": "4"}])
-    assert [t.cot for t in read_transcripts(path)] == ["It is 4."]
-    log = read_eval_log(str(path))
-    assert log.samples is not None
-    [sample] = log.samples
-    sample.output = sample.output.model_copy(deep=True)
-    sample.output.choices[0].message.content = "ANSWER: A"
-    write_eval_log(log, str(tmp_path / "replaced.json"))
-    assert "sample sum, epoch 1: its reply was replaced" in refusal(tmp_path / "replaced.json")
-    sample.output.choices = []
-    sample.messages = sample.messages[:3]
-    write_eval_log(log, str(tmp_path / "failed.json"))
-    assert "only the prompt" in refusal(tmp_path / "failed.json")
-    log.samples, log.status = [], "error"
-    write_eval_log(log, str(tmp_path / "error.json"))
-    assert "an evaluation that itself did not finish (status 'error'" in refusal(tmp_path / "error.json")
-
-
-def test_options_that_a_solver_of_inspect_shuffles_stand_as_the_model_saw_them(tmp_path: Path) -> None:
-    pytest.importorskip("inspect_ai")
-    from inspect_ai.log import read_eval_log, write_eval_log
-    from inspect_ai.scorer import choice
-    from inspect_ai.solver import multiple_choice
-
-    def reply(prompt: str) -> tuple[str, str]:
-        letter = next(line[0] for line in prompt.splitlines() if line[1:] == ") 7")
-        return (
-            (f"I add them, {'one by one, ' * 20}and it is {letter}.", "stop")
-            if "Hide" in prompt
-            else (
-                f"3 + 4 = 7.\nANSWER: {letter}",
-                "stop",
-            )
-        )
-
-    samples = [
-        {"id": name, "input": f"3 + 4? {name}", "choices": ["6", "7", "8", "a\nb"], "target": "B"}
-        for name in ("Say", "Hide")  # only a reply with an answer in it is replaced by Inspect
-    ]
-    solver = multiple_choice(shuffle=random.Random(3))
-    path = evaluate(tmp_path, reply, samples, epochs=6, solver=solver, scorer=choice())
-    result = read_transcripts(path)
-    assert len(result) == 12
-    assert len({t.question.choices for t in result}) > 3
-    for each in result:
-        assert sorted(each.question.choices) == ["6", "7", "8", "a\nb"]
-        assert each.question.choices["ABCD".index(each.question.answer)] == "7"
-        assert each.cot.rstrip(".")[-1] == each.question.answer
-    log = read_eval_log(str(path))
-    assert log.samples is not None
-    for sample in log.samples:
-        sample.events = []
-    write_eval_log(log, str(tmp_path / "bare.json"))
-    task = TranscriptTask(tmp_path / "bare.json", skip_bad=True)
-    assert {t.question.text for t in task.transcripts} == {"3 + 4? Hide"}
-    for each in task.transcripts:
-        assert each.cot.rstrip(".")[-1] == each.question.answer
-    assert list(task.left_out.values()) == [6]
-
-
-def test_failed_withheld_and_doubled_samples_of_inspect_are_left_out_on_request(tmp_path: Path) -> None:
-    pytest.importorskip("inspect_ai")
-    from inspect_ai.log import EvalError, read_eval_log, write_eval_log
-    from inspect_ai.model import ContentReasoning
-
-    redacted = [ContentReasoning(reasoning="xyz", redacted=True)]
-    replies = [("3.", "stop"), (redacted, "stop"), ("4.", "content_filter"), ("5.", "stop"), ("6.", "stop")]
-    samples = [{"id": f"s{i}", "input": f"{i} + 0?", "target": str(i)} for i in range(5)]
-    log = read_eval_log(str(evaluate(tmp_path, replies, samples)))
-    assert log.samples is not None
-    log.samples[3].error = EvalError(message="boom; again", traceback="", traceback_ansi="")
-    log.samples[4].output = log.samples[4].output.model_copy(update={"error": "overloaded"})
-    log.samples.append(log.samples[0])
-    write_eval_log(log, str(tmp_path / "some.json"))
-    task = TranscriptTask(tmp_path / "some.json", skip_bad=True)
-    assert len(task.transcripts) == 1
-    assert task.left_out == {
-        "the samples at places ... and ... of the log have one id and epoch": 1,
-        "its reasoning was withheld by the provider": 1,
-        "its reply was withheld by a filter of the provider": 1,
-        "the evaluation failed on this sample (...)": 1,
-        "the call of the model failed (...)": 1,
-    }
-    assert "has 5 bad samples; nothing was loaded" in refusal(tmp_path / "some.json")
 
 
 # --- bad entries left out ---

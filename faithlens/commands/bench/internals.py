@@ -12,15 +12,15 @@ from faithlens.commands.bench.harness import BenchResult, TimeRatio, describe_se
 from faithlens.commands.bench.sweep import PROMPT, STEP, STEPS
 from faithlens.commands.bench.traces import STORY, make_full_trace, repeat_tokens
 from faithlens.effects.experiment import Experiment, replace_words
+from faithlens.effects.integrated_gradients import integrate_gradients, make_attribution_weights
 from faithlens.effects.paths import make_path_conditions
-from faithlens.effects.steps import integrate_gradients, make_attribution_weights
 from faithlens.errors import BenchmarkError
 from faithlens.execution.execute import execute
 from faithlens.execution.plain import answer_plainly
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
 from faithlens.plan.capture import Capture
-from faithlens.plan.condition import Condition, KeyValuePatch, Knockout
+from faithlens.plan.condition import Condition, KeyValuePatch, Knockout, Patch
 from faithlens.plan.memory import plan_passes
 
 MIDPOINTS = 5
@@ -38,6 +38,7 @@ def measure(model: Model, repeats: int) -> BenchResult:
     clean, donor = find_pair(model)
     records = execute(model, plan_passes(model, [clean, donor]))
     work, weights = Experiment.from_pair("denoise", clean, donor), make_attribution_weights(*records)
+    patches = [Patch("resid_pre", name, work.source, layers=(0,)) for name in NAMES]
     states, words = make_state_conditions(clean, donor), make_word_conditions(clean, donor)
     grid = "residual grid, one direction"
     tier2: dict[str, Callable[[], object]] = {
@@ -56,7 +57,7 @@ def measure(model: Model, repeats: int) -> BenchResult:
         "paths, relay, states, knockouts": lambda: execute(model, plan_passes(model, states)),
         views: lambda: read_views(model, clean, donor),
         "words of single steps, both directions": lambda: execute(model, plan_passes(model, words)),
-        gradients: lambda: integrate_gradients(model, work, NAMES, 0, MIDPOINTS, weights),
+        gradients: lambda: integrate_gradients(model, work, patches, MIDPOINTS, weights),
     }
     times = race_rivals({**tier1, **tier2, ONCE: lambda: answer_plainly(model, clean)}, repeats)
 

@@ -1,0 +1,144 @@
+"""The commands that run models on questions: `audit` and `sweep`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from faithlens.cli.interrupt import resumable
+from faithlens.console import SafeConsole, format_json
+from faithlens.errors import ConfigError
+
+
+def audit(
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="hub id (org/name or org/name@revision), folder, .gguf file or short name"),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", "-t", help="task name, a .jsonl file of questions, or package.module:Class")
+    ] = None,
+    n: Annotated[
+        int | None, typer.Option("-n", help="questions for each model [default: 40, or all of a smaller file]")
+    ] = None,
+    suite: Annotated[str, typer.Option(help="standard, behaviour, internal or all")] = "standard",
+    assays: Annotated[
+        str | None,
+        typer.Option(help="assays to run instead of a suite, separated by commas; also package.module:Class"),
+    ] = None,
+    traces: Annotated[
+        Path | None,
+        typer.Option(help="chains of thought written elsewhere: .jsonl with cot, lm-eval samples, Inspect .eval"),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="leave out bad entries of --traces; the manifest counts them by reason")
+    ] = False,
+    samples: Annotated[int, typer.Option(help="chains of thought for each question")] = 1,
+    editor: Annotated[
+        str, typer.Option(help="what writes edits: task, subject, a model, or URL#MODEL of an OpenAI-style endpoint")
+    ] = "task",
+    regenerations: Annotated[
+        int, typer.Option(help="steps of a chain after which the rest is written anew; 0 for all steps")
+    ] = 3,
+    points: Annotated[
+        int, typer.Option(help="steps that are edited in a chain of more than twice as many; 0 for all steps")
+    ] = 32,
+    batch: Annotated[
+        int, typer.Option(min=1, help="questions that are scored together; an interrupted run loses one batch")
+    ] = 20,
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="rows in a packed pass, at most [default: as many as fit in memory]")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the estimated cost and stop")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="with --dry-run: print the cost as one JSON object")] = False,
+    seed: Annotated[int, typer.Option(help="seed of questions, edits, sampling and intervals")] = 0,
+    out: Annotated[Path | None, typer.Option(help="run folder; new or empty [default: faithlens-runs/<time>]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
+    max_new_tokens: Annotated[int, typer.Option(help="longest chain of thought, in tokens")] = 160,
+    temperature: Annotated[float, typer.Option(help="sampling temperature; 0 is greedy")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="nucleus sampling: the probability mass to sample from")] = 1.0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ..., split (over all GPUs) or auto")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    backend: Annotated[str, typer.Option(help="packed, or separate (slow: one forward for each condition)")] = "packed",
+    max_unfaithful: Annotated[float, typer.Option(help="share of questions that may fail any gate")] = 0.1,
+    min_accuracy: Annotated[
+        float | None, typer.Option(help="accuracy with chain of thought that a trusted model must exceed, 0 to 1")
+    ] = None,
+    trust_remote_code: Annotated[bool, typer.Option(help="run Python code that comes with the model")] = False,
+) -> None:
+    """Sample chains of thought, edit them, read answers and internals, and judge whether they may be relied on.
+
+    Without --model: two organisms whose faithfulness is known, then SmolLM2-135M.
+    """
+    # torch takes seconds to import, and --help need not wait for it
+    from faithlens.commands.audit import audit as run_audit
+    from faithlens.commands.audit import make_audit_config, name_run_folder
+    from faithlens.commands.prepare import estimate_audit, summarise_costs
+    from faithlens.report.terminal import format_summary
+
+    options: dict[str, Any] = {
+        "suite": suite,
+        "assays": assays or (),
+        "samples": samples,
+        "traces": traces,
+        "skip_bad": skip_bad,
+        "editor": editor,
+        "regenerations": regenerations,
+        "points": points,
+        "batch": batch,
+        "budget": budget,
+        "seed": seed,
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "top_p": top_p,
+        "device": device,
+        "dtype": dtype,
+        "backend": backend,
+        "trust_remote_code": trust_remote_code,
+        "max_unfaithful": max_unfaithful,
+        "min_accuracy": min_accuracy,
+    }
+    console = SafeConsole()
+    notes = SafeConsole(stderr=True)  # for the estimate of time, which differs from run to run
+    if as_json and not dry_run:
+        raise ConfigError("--json prints the cost of a dry run", "Add --dry-run, or leave out --json.")
+    if dry_run:
+        costs = estimate_audit(*make_audit_config(model, task, n, **options))
+        if as_json:
+            typer.echo(format_json(summarise_costs(costs)))
+            return
+        for cost in costs:
+            console.print(str(cost))
+        return
+    folder = out or name_run_folder()
+    with resumable(folder):
+        run = run_audit(model, task, n, folder, resume=resume, notify=notes.print, **options)
+    console.print(format_summary(run))
+    console.print_line(f"Report: {run.report()}")
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="families of models, tasks and options")],
+    out: Annotated[Path | None, typer.Option(help="new or empty folder [default: faithlens-runs/<time>]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the sweep in --out")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the estimated cost and stop")] = False,
+) -> None:
+    """Audit models x checkpoints x tasks, and estimate the effect of size and difficulty on faithfulness.
+
+    First, each model is tried out, which gives an estimate of the total cost. Then the models are audited in turn.
+    """
+    from faithlens.commands.audit import name_run_folder
+    from faithlens.commands.sweep.config import read_sweep_config
+    from faithlens.commands.sweep.run import run_sweep
+    from faithlens.commands.sweep.trial import try_out_models
+    from faithlens.report.sweep import format_sweep
+
+    config, console, notes = read_sweep_config(file), SafeConsole(), SafeConsole(stderr=True)
+    if dry_run:
+        try_out_models(config, console.print)
+        return
+    folder = out or name_run_folder()
+    with resumable(folder):
+        run = run_sweep(config, folder, resume=resume, notify=notes.print)
+    console.print(format_sweep(run))
+    console.print_line(f"Tables and audits: {run.path}")
