@@ -69,7 +69,7 @@ assert (min(early.values()), max(early.values())) == (0.5, 1.0)
 assert sorted(auroc > 0.9 for auroc in looked.values()) == [False, *[True] * 9] and min(looked.values()) < 0.2
 hidden = [auroc for name in ("O1", "O2", "O9") for auroc in by_seed[name, "knockout.steps"].values()]
 assert sorted(auroc > 0.99 for auroc in hidden) == [False, *[True] * 29]
-assert {bar.name.partition(":")[0] for bar in validation.bars if bar.passed is False} == {"O1", "O2"}
+assert {each.name.partition(":")[0] for each in validation.requirements if each.passed is False} == {"O1", "O2"}
 """,
     "06_does_faithfulness_fall_with_scale": """
 assert abs(truth["steady"]) < 0.01 and truth["waning"] < -0.8

@@ -21,11 +21,9 @@ from dataclasses import dataclass
 
 from faithlens.assays import prompt_arms
 from faithlens.assays.assay import Records, Setting, TextRequest
-from faithlens.assays.prompt_arms import PromptArm, make_arm, make_own_prompt, read_answer, read_chain
+from faithlens.assays.prompt_arms import PromptArm, make_arm, make_own_prompt, read_answer, read_chain, read_own_answer
 from faithlens.errors import FaithlensError
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncation import make_full_cot, make_no_cot
-from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 from faithlens.tasks.biased_prompts import (
@@ -97,11 +95,7 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The question's own prompts and the others, each with and without a chain of thought."""
-    return [
-        make_full_cot(case),
-        make_no_cot(case),
-        *prompt_arms.make_arm_conditions(setting, case, make_arms(setting, case)),
-    ]
+    return prompt_arms.make_conditions_of_both(setting, case, make_arms(setting, case))
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
@@ -156,7 +150,7 @@ def compare_answers(
     """
     biased = read_answer(setting, case, bias_pair.biased, records)
     if bias_pair.unbiased is None:
-        plain = choose_option(records["full" if strategy == "cot" else "no_cot"].logprobs)
+        plain = read_own_answer(strategy, records)
     else:
         plain = read_answer(setting, case, bias_pair.unbiased, records)
     right, pushed = case.answer_index, case.candidates.index(bias_pair.label)

@@ -52,7 +52,7 @@ def derive_chain_seed(seed: int, question: Question, sample: int = 0) -> int:
     return derive_seed(f"{seed}:{make_key(question, sample)}")
 
 
-def count_answer_tokens(model: Model, task: Task, questions: Sequence[Question]) -> int:
+def count_longest_answer(model: Model, task: Task, questions: Sequence[Question]) -> int:
     """The length in tokens of the longest answer to `questions`, with the stem and the closing of thoughts."""
     end = model.thinking.ending if model.thinking else ""
     answers = {end + stem.text + c + stem.close for stem in task.stems for q in questions for c in q.candidates}
@@ -69,7 +69,7 @@ def check_room(model: Model, task: Task, questions: Sequence[Question], sampling
     """
     counterfactuals = [find_counterfactual(task, q, seed) for q in questions]
     every = [*questions, *(each.question for each in counterfactuals if each is not None)]
-    answer = count_answer_tokens(model, task, every)
+    answer = count_longest_answer(model, task, every)
     for q in every:
         prompt = len(make_question_piece(model, task, q, "cot").ids)
         if prompt + sampling.max_new_tokens + answer > model.context_length:

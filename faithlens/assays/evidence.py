@@ -12,11 +12,9 @@ from typing import Literal
 
 from faithlens.assays import prompt_arms
 from faithlens.assays.assay import Records, Setting, TextRequest
-from faithlens.assays.prompt_arms import PromptArm, make_arm, read_answer
+from faithlens.assays.prompt_arms import PromptArm, make_arm, read_answer, read_own_answer
 from faithlens.errors import FaithlensError, TaskError
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncation import make_full_cot, make_no_cot
-from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 from faithlens.tasks.kinds import PROMPT_SUFFIXES
@@ -73,11 +71,7 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """Both questions, each with and without a chain of thought."""
-    return [
-        make_full_cot(case),
-        make_no_cot(case),
-        *prompt_arms.make_arm_conditions(setting, case, make_arms(setting, case)),
-    ]
+    return prompt_arms.make_conditions_of_both(setting, case, make_arms(setting, case))
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
@@ -106,7 +100,7 @@ def read_roles(setting: Setting, case: Case, strategy: Strategy, records: Record
         FaithlensError: there is no other question, or it could not be answered.
     """
     swapped = get_swapped_question(setting, case.question)
-    first = choose_option(records["full" if strategy == "cot" else "no_cot"].logprobs)
+    first = read_own_answer(strategy, records)
     second = read_answer(setting, case, make_swapped_arm(setting, case, strategy), records)
     return find_role(setting, case.question, case.candidates[first]), find_role(
         setting, swapped, case.candidates[second]

@@ -5,7 +5,7 @@ A chain is imported as text, not as tokens: it is encoded again, so a model read
 
 from collections.abc import Mapping, Sequence
 
-from faithlens.assays.cases import Chain, count_answer_tokens, make_chain
+from faithlens.assays.cases import Chain, count_longest_answer, make_chain
 from faithlens.errors import TraceError
 from faithlens.execution.sample import Continuation
 from faithlens.interventions.case import FailedChain
@@ -118,7 +118,7 @@ def _encode_fitting(
 
 def _check_length(model: Model, task: Task, question: Question, length: int) -> None:
     """Raise TraceError if `length` tokens and an answer are longer than the model's context."""
-    answer = count_answer_tokens(model, task, [question])
+    answer = count_longest_answer(model, task, [question])
     if length + answer > model.context_length:
         raise TraceError(
             f"question {question.id} has {length} tokens of prompt and chain of thought and {answer} of answer, but "

@@ -9,6 +9,7 @@ from faithlens.assays.cases import split_chain
 from faithlens.errors import FaithlensError, TaskError, TraceError
 from faithlens.interventions.case import Case
 from faithlens.interventions.prompt_pieces import THOUGHTS_BY_STRATEGY, make_prompt_piece
+from faithlens.interventions.truncation import make_full_cot, make_no_cot
 from faithlens.measures.answers import choose_option
 from faithlens.model.trace import Piece, Trace
 from faithlens.plan.condition import Condition
@@ -56,6 +57,11 @@ def request_chains(setting: Setting, case: Case, arms: Iterable[PromptArm]) -> l
     return [TextRequest(a.name, (a.prompt,)) for a in arms if a.strategy == "cot" and not is_too_long(setting, case, a)]
 
 
+def make_conditions_of_both(setting: Setting, case: Case, arms: Iterable[PromptArm]) -> list[Condition]:
+    """The question's own prompt and those of the arms, each with and without a chain of thought."""
+    return [make_full_cot(case), make_no_cot(case), *make_arm_conditions(setting, case, arms)]
+
+
 def make_arm_conditions(setting: Setting, case: Case, arms: Iterable[PromptArm]) -> Iterator[Condition]:
     """The condition of each arm. An arm that cannot be answered is left out; `read_answer` then says why."""
     for each in arms:
@@ -99,6 +105,11 @@ def read_answer(setting: Setting, case: Case, arm: PromptArm, records: Records) 
     return choose_option(records[arm.name].logprobs)
 
 
+def read_own_answer(strategy: Strategy, records: Records) -> int:
+    """The index of the candidate with which the question's own prompt was answered."""
+    return choose_option(records["full" if strategy == "cot" else "no_cot"].logprobs)
+
+
 def check_arm_room(setting: Setting, case: Case, arm: PromptArm) -> None:
     """Refuse an arm whose prompt leaves no room.
 
@@ -115,4 +126,4 @@ def check_arm_room(setting: Setting, case: Case, arm: PromptArm) -> None:
 def is_too_long(setting: Setting, case: Case, arm: PromptArm) -> bool:
     """Whether prompt, chain of thought and answer are longer than the model's context."""
     new = setting.sampling.max_new_tokens if arm.strategy == "cot" else 0
-    return len(arm.prompt.ids) + new + case.count_answer_tokens() > setting.model.context_length
+    return not case.has_room_after(setting.model, len(arm.prompt.ids) + new)

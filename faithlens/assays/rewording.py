@@ -80,8 +80,8 @@ def make_relabelled(setting: Setting, case: Case) -> Condition | None:
         pieces = append_pieces(setting.model, [prompt], named)
     except TraceError:
         return None
-    is_too_long = sum(len(piece.ids) for piece in pieces) + case.count_answer_tokens() > setting.model.context_length
-    return None if None in texts or is_too_long else case.make_condition("relabelled", pieces)
+    has_room = case.has_room_after(setting.model, sum(len(piece.ids) for piece in pieces))
+    return case.make_condition("relabelled", pieces) if has_room and None not in texts else None
 
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:

@@ -27,7 +27,7 @@ def validate(
     measures: Annotated[str, typer.Option(help="measures in the tables, separated by commas, or all")] = "all",
     n: Annotated[int, typer.Option("-n", min=4, help="questions for each model")] = 100,
     seed: Annotated[int, typer.Option(help="seed of questions and intervals")] = 0,
-    bars: Annotated[bool, typer.Option("--bars", help="exit code 1 if a requirement is not met")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="exit code 1 if a requirement is not met")] = False,
     out: Annotated[
         Path, typer.Option(help="folder; an interrupted validation is continued, and more seeds or organisms are added")
     ] = Path("validation"),
@@ -61,9 +61,9 @@ def validate(
         console.print(make_faults_table(result.models))
     if len(result.exposures):
         console.print(make_exposures_table(result.exposures))
-    console.print(make_requirements_table([asdict(bar) for bar in result.bars]))
+    console.print(make_requirements_table([asdict(each) for each in result.requirements]))
     console.print_line(f"Tables and figure: {out}")
-    raise SystemExit(bars and any(bar.passed is False for bar in result.bars))
+    raise SystemExit(strict and any(each.passed is False for each in result.requirements))
 
 
 organisms_app.command("list")(list_organisms)

@@ -218,10 +218,11 @@ class Case:
         steps = [text for trace in (self.trace, self.counterfactual) if trace for text in trace.texts[1:]]
         return collect_notations(self.question, self.candidates, steps)
 
-    def count_answer_tokens(self) -> int:
-        """The number of tokens of the stem and its longest option together."""
+    def has_room_after(self, model: Model, n_tokens: int) -> bool:
+        """Whether the model can read the stem and the longest option after `n_tokens`."""
         spelled = [sequence for more in self.get_slot().spellings for sequence in more]
-        return len(self.stem.ids) + max(map(len, [*self.options, *spelled]))
+        answer = len(self.stem.ids) + max(map(len, [*self.options, *spelled]))
+        return n_tokens + answer <= model.context_length
 
     def make_condition(self, name: str, pieces: Sequence[Piece], edits: tuple[Edit, ...] = ()) -> Condition:
         """An edited version of the trace: `pieces`, then the stem.

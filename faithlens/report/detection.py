@@ -65,10 +65,10 @@ def make_faults_table(models: pd.DataFrame) -> Table:
     return table
 
 
-def make_requirements_table(bars: Sequence[Mapping[str, Any]]) -> Table:
+def make_requirements_table(requirements: Sequence[Mapping[str, Any]]) -> Table:
     """What must hold, and whether it does."""
-    table = Table("", "bar", "measured", title="Bars", title_justify="left")
+    table = Table("", "requirement", "measured", title="Requirements", title_justify="left")
     marks = {True: Text("ok", "green"), False: Text("FAIL", "red"), None: Text("–", "yellow")}
-    for bar in bars:
-        table.add_row(marks[bar["passed"]], bar["name"], bar["measured"] or "not measured")
+    for each in requirements:
+        table.add_row(marks[each["passed"]], each["name"], each["measured"] or "not measured")
     return table

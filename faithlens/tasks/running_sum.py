@@ -66,6 +66,36 @@ def shift_digit(digit: str, by: int) -> str:
     return str((int(digit) + by) % 10)
 
 
+def make_total_question(id: str, text: str, operands: Sequence[int]) -> Question:
+    """A question about the running total of `operands`, whose answer is one of the ten digits."""
+    values = tuple(map(str, compute_totals(operands)))
+    return Question(id, text, candidates=DIGITS, answer=values[-1], choices=DIGITS, values=values)
+
+
+def states_values(steps: Sequence[str], values: Sequence[str]) -> bool:
+    """Whether the steps state the first of these totals, one each and in this order."""
+    stated = [STATED_TOTAL.search(step) for step in steps]
+    pairs = zip(stated, values, strict=False)
+    return len(steps) <= len(values) and all(match is not None and match[0] == value for match, value in pairs)
+
+
+def read_shift(question: Question, before: str, after: str) -> int | None:
+    """By how much the total that a step states changes from `before` to `after`.
+
+    None if either states no total, if both state the same, or if `before` states one that the question never reaches.
+    """
+    old, new = STATED_TOTAL.search(before), STATED_TOTAL.search(after)
+    if old is None or new is None or old[0] == new[0] or old[0] not in question.values:
+        return None
+    return int(new[0]) - int(old[0])
+
+
+def shift_totals(question: Question, steps: Sequence[str], i: int, by: int) -> PropagatedChain:
+    """The chain with `by` added, modulo ten, to the total of step `i`, to every later total and to the answer."""
+    edited = [STATED_TOTAL.sub(lambda match: shift_digit(match[0], by), step) for step in steps[i:]]
+    return PropagatedChain((*steps[:i], *edited), shift_digit(question.answer, by))
+
+
 def is_held_out(operands: Sequence[int]) -> bool:
     """Whether the question is withheld from training; a hash decides, so that no digit pattern does."""
     return sha256("".join(map(str, operands)).encode()).digest()[0] % 5 == 0
@@ -166,15 +196,8 @@ class RunningSum:
 
     def make_question(self, operands: Sequence[int], mode: str = "") -> Question:
         """The question about `operands`, asked in `mode`."""
-        values = tuple(map(str, compute_totals(operands)))
-        return Question(
-            id="-".join([self.name, *mode.lower().split(), *map(str, operands)]),
-            text=write_question(operands, mode),
-            candidates=DIGITS,
-            answer=values[-1],
-            choices=DIGITS,
-            values=values,
-        )
+        question_id = "-".join([self.name, *mode.lower().split(), *map(str, operands)])
+        return make_total_question(question_id, write_question(operands, mode), operands)
 
     def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The question; with a chain of thought the model's turn opens with the word that introduces the steps.
@@ -208,20 +231,17 @@ class RunningSum:
     def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """The last total if `before` had stated what `after` states: every later total moves by the same, modulo ten.
 
-        None where either states no total, both the same, or `before` one that the question never reaches.
+        None where `read_shift` is None.
         """
-        old, new = STATED_TOTAL.search(before), STATED_TOTAL.search(after)
-        if old is None or new is None or old[0] == new[0] or old[0] not in question.values:
-            return None
-        return shift_digit(question.answer, int(new[0]) - int(old[0]))
+        shift = read_shift(question, before, after)
+        return None if shift is None else shift_digit(question.answer, shift)
 
     def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> PropagatedChain | None:
-        """An error in the total of step `i`, carried through; None where a total is missing or untrue, in
-        a step before too: a chain that states a total twice may keep it in the step that stays."""
-        stated = [STATED_TOTAL.search(step) for step in steps]
-        true = zip(stated, question.values[: len(steps)], strict=False)
-        if len(steps) > len(question.values) or not all(match and match[0] == value for match, value in true):
+        """An error in the total of step `i`, carried through to the end of the chain.
+
+        None if a total is missing or wrong. That holds for the steps before `i` too: a chain that states a total twice
+        may still state the right one in a step that is not edited.
+        """
+        if not states_values(steps, question.values):
             return None
-        by = rng.randrange(1, 10)
-        edited = [STATED_TOTAL.sub(lambda match: shift_digit(match[0], by), step) for step in steps[i:]]
-        return PropagatedChain((*steps[:i], *edited), shift_digit(question.answer, by))
+        return shift_totals(question, steps, i, by=rng.randrange(1, 10))

@@ -26,6 +26,10 @@ from faithlens.tasks.running_sum import (
     compute_totals,
     draw_operands,
     list_operands,
+    make_total_question,
+    read_shift,
+    shift_totals,
+    states_values,
 )
 
 PRONOUNS = {"Anna": "she", "Ben": "he", "Emma": "she", "Fred": "he", "Kate": "she", "Tom": "he"}
@@ -179,15 +183,8 @@ class Stories:
         """The story of `operands`, in words that are drawn for these numbers unless they are given."""
         rng = random.Random(str(tuple(operands)))
         words = words or [rng.randrange(n) for n in count_word_choices(len(operands))]
-        values = tuple(map(str, compute_totals(operands)))
-        return Question(
-            id="-".join([self.name, *map(str, (*operands, *words))]),
-            text=write_question(operands, words),
-            candidates=DIGITS,
-            answer=values[-1],
-            choices=DIGITS,
-            values=values,
-        )
+        question_id = "-".join([self.name, *map(str, (*operands, *words))])
+        return make_total_question(question_id, write_question(operands, words), operands)
 
     def make_prompt(self, question: Question, strategy: Strategy) -> Prompt:
         """The question; with a chain of thought the model's turn opens with the word that introduces the steps."""
@@ -232,31 +229,22 @@ class Stories:
     def infer_answer(self, question: Question, before: str, after: str) -> str | None:
         """The last total if `before` had stated what `after` states, and all later changes were the same.
 
-        None where either states no total, both the same, or `before` one that the story never reaches; and where there
-        would be more than nine things or less than none.
+        None where `read_shift` is None, or where there would be more than nine things or less than none.
         """
-        old, new = STATED_TOTAL.search(before), STATED_TOTAL.search(after)
-        if old is None or new is None or old[0] == new[0] or old[0] not in question.values:
-            return None
-        total = int(question.answer) + int(new[0]) - int(old[0])
-        return str(total) if 0 <= total <= 9 else None
+        shift = read_shift(question, before, after)
+        total = None if shift is None else int(question.answer) + shift
+        return None if total is None or not 0 <= total <= 9 else str(total)
 
     def propagate(self, question: Question, steps: Sequence[str], i: int, rng: random.Random) -> PropagatedChain | None:
-        """An error in the total of step `i`, carried through.
+        """An error in the total of step `i`, carried through to the end of the chain.
 
-        None where a total from there on is missing or untrue, or none can be wrong without one past nine or below none.
+        None if a total from step `i` on is missing or wrong, or if every error would lead past nine or below none.
         """
-        stated = [STATED_TOTAL.search(step) for step in steps]
-        true = zip(stated[i:], question.values[i : len(steps)], strict=False)
-        if len(steps) > len(question.values) or not all(match and match[0] == value for match, value in true):
+        if not states_values(steps[i:], question.values[i:]):
             return None
         later = [int(value) for value in question.values[i:]]
         slips = [by for by in range(-min(later), 10 - max(later)) if by]
-        if not slips:
-            return None
-        by = rng.choice(slips)
-        edited = [STATED_TOTAL.sub(lambda match: str(int(match[0]) + by), step) for step in steps[i:]]
-        return PropagatedChain((*steps[:i], *edited), str(int(question.answer) + by))
+        return shift_totals(question, steps, i, by=rng.choice(slips)) if slips else None
 
 
 def _change_number_at(operands: Sequence[int], i: int) -> Iterator[tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""The bars: what must hold of internal measures where the truth is known before their numbers are believed."""
+"""The requirements: what must hold of internal measures where the truth is known, before their numbers are used."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ STEP_MEASURES = {
 
 @dataclass(frozen=True)
 class Requirement:
-    """One thing that must hold, what was measured of it, and whether it did; None where nothing was measured."""
+    """One thing that must hold, what was measured, and whether it holds; `passed` is None if nothing was measured."""
 
     name: str
     measured: str
@@ -32,7 +32,7 @@ class Requirement:
 def check_requirements(
     scores: pd.DataFrame, calibration: pd.DataFrame, cells: pd.DataFrame, steps: pd.DataFrame, verdicts: pd.DataFrame
 ) -> Iterator[Requirement]:
-    """What tables can tell, those of `validation.tables`; what they lack is a bar that is not measured."""
+    """The requirements that the tables of `commands.validate.tables` can answer; without rows, not measured."""
     yield check_silence(scores)
     yield from check_calibration(calibration)
     yield from check_cells(cells)
@@ -41,7 +41,7 @@ def check_requirements(
 
 
 def check_silence(scores: pd.DataFrame) -> Requirement:
-    """O4 cannot see its steps: exchanging, splicing or hiding them does nothing."""
+    """O4 cannot see its steps, so exchanging, patching or hiding them must do nothing."""
     name = f"O4: effects of words, states and knockouts at most {MAX_NULL_EFFECT:g}"
     null = scores[(scores["organism"] == "O4") & scores["measure"].isin(SILENT_MEASURES)].dropna(subset=["value"])
     if null.empty:
@@ -51,7 +51,7 @@ def check_silence(scores: pd.DataFrame) -> Requirement:
 
 
 def check_exactness(organisms: Iterable[str]) -> Iterator[Requirement]:
-    """Of every organism: the packed pass is the plain model, splicing oneself does nothing, attention is exact."""
+    """The checks of `faithlens doctor` must pass on every organism."""
     for name in organisms:
         failed = [check.name for check in run_checks(load(name)) if not check.passed]
         yield Requirement(f"{name}: doctor's checks", ", ".join(failed) or "all hold", not failed)
@@ -106,5 +106,5 @@ def check_step_detection(steps: pd.DataFrame) -> Iterator[Requirement]:
             part = steps[(steps["organism"] == name) & (steps["measure"] == measure)] if len(steps) else steps
             values = [value for by_model in part.get("by_model", []) for value in by_model.values()]
             measured = f"{min(values):.2f} at worst, {len(values)} seeds" if values else ""
-            bar = f"{name}: {measure}, AUROC within questions at least {MIN_AUROC}"
-            yield Requirement(bar, measured, min(values) >= MIN_AUROC if values else None)
+            requirement = f"{name}: {measure}, AUROC within questions at least {MIN_AUROC}"
+            yield Requirement(requirement, measured, min(values) >= MIN_AUROC if values else None)

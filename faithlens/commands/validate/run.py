@@ -1,18 +1,20 @@
-"""`faithlens validate`: train what is missing, audit every model, and write what each measure is worth into a folder.
+"""`faithlens validate`: train what is missing, audit every model, and write how well each measure works into a folder.
 
-DIR/models.parquet        a row a model and mode: what is planted, as certified, and in what training failed
-DIR/scores.parquet        what was measured; a model that is in both is not asked again, so a folder grows by seeds
-DIR/runs/<model>/         its audit
-DIR/detection.parquet     a row a contest and measure; by_model.parquet the same by model, by_organism.parquet
-                          the side of one threshold
-DIR/ranks.parquet         graded organisms: does more of a measure go with more reliance?
-DIR/steps.parquet         detection of steps; calibration.parquet, cells.parquet: a row a model
-DIR/reliability.parquet   a row a measure; levels.parquet: the grid's levels, calibrated and tried on other seeds
-DIR/verdicts.parquet      a row an organism: how often what is decided of its models is what is planted
-DIR/exposures.parquet     a row an organism and measure: what it gives where training showed whole chains alone, or also
-                          cut ones, or also filled ones
-DIR/bars.json             what must hold, and whether it does
-DIR/figure.html           measures by organisms: where each goes wrong
+DIR/models.parquet        one row for each model and mode: what is planted, as certified, and where training failed
+DIR/scores.parquet        what was measured. A model that is in both tables is not measured again, so more seeds and
+                          organisms can be added to a folder
+DIR/runs/<model>/         the audit of the model
+DIR/detection.parquet     one row for each contest and measure; by_model.parquet has the same for each model,
+                          by_organism.parquet the rate of questions on the right side of one threshold
+DIR/ranks.parquet         graded organisms: does a measure rise with the planted reliance?
+DIR/steps.parquet         detection of steps; calibration.parquet and cells.parquet have one row for each model
+DIR/reliability.parquet   one row for each measure; levels.parquet: thresholds of the decision grid, set on some seeds
+                          and tested on others
+DIR/verdicts.parquet      one row for each organism: how often the verdict on its models is what is planted
+DIR/exposures.parquet     one row for each organism and measure: its value after training on whole chains only, on cut
+                          chains too, and on filled chains too
+DIR/requirements.json     what must hold, and whether it does
+DIR/figure.html           measures by organisms: where each measure is wrong
 """
 
 from collections.abc import Sequence
@@ -34,7 +36,7 @@ from faithlens.organisms.training_cache import find_or_train
 from faithlens.stats import grid
 from faithlens.store import Run, hold_folder, make_manifest
 
-STEP_TRACES = 24  # exact exchanges of single steps and gradients are made on so many chains a model
+STEP_TRACES = 24  # the chains of each model on which single steps are exchanged exactly, and gradients taken
 KEPT_COLUMNS = ["model", "task", "question", "measure", "step", "fraction", "value"]
 TABLE_NAMES = ("models.parquet", "scores.parquet")
 """What is planted, and what was measured."""
@@ -44,7 +46,7 @@ VALIDATED_MEASURES = {*MEASURE_SIGNS, *STEP_MEASURE_SIGNS, *grid.INPUT_MEASURES}
 
 @dataclass(frozen=True)
 class Validation:
-    """What came out, each table as it is written."""
+    """The result of a validation: the tables that are written, and the requirements."""
 
     models: pd.DataFrame
     detection: pd.DataFrame
@@ -56,7 +58,7 @@ class Validation:
     reliability: pd.DataFrame
     verdicts: pd.DataFrame
     exposures: pd.DataFrame
-    bars: list[Requirement]
+    requirements: list[Requirement]
 
 
 def run_validation(
@@ -70,9 +72,9 @@ def run_validation(
 ) -> Validation:
     """Validate measures on `organisms`, each trained with `seeds` (0: the shipped weights), and write the folder `out`.
 
-    `n` questions a model, twice as many where modes share them; `seed` draws questions and intervals. Of `measures`,
-    all unless named, the tables speak; all are measured. A folder of the same `n` and `seed` is continued. `jobs`
-    models are trained and measured at once, one on each core.
+    Each model answers `n` questions, or twice as many if its modes share them; `seed` draws questions and intervals.
+    All measures are measured; the tables show `measures`, or all of them. A folder of the same `n` and `seed` is
+    continued. `jobs` models are trained and measured at once, one on each core.
 
     Raises:
         ConfigError: there is no such measure.
@@ -85,21 +87,20 @@ def run_validation(
         run = Run.create(out, make_manifest({"n": n}, seed, "cpu"), resume=Run.is_used(out))
         models, scores = gather_models(run, [(name, number) for name in organisms for number in seeds], n, seed, jobs)
         validation = judge_measures(models, scores, seed, measures)
-        validation = replace(
-            validation, bars=[*validation.bars, *check_exactness(name for name in organisms if name in ORGANISMS)]
-        )
+        exact = check_exactness(name for name in organisms if name in ORGANISMS)
+        validation = replace(validation, requirements=[*validation.requirements, *exact])
         write_validation(run, validation)
     return validation
 
 
 def read_validation(folder: Path) -> Validation:
-    """The folder of `faithlens validate`, judged anew from what was measured; without the bars that need the models.
+    """Read the folder of `faithlens validate`, and compute its tables again, without the requirements that need models.
 
     Args:
         folder: the folder that `faithlens validate` wrote.
 
     Returns:
-        The tables of the validation, and the bars with their numbers.
+        The tables of the validation, and the requirements with their numbers.
 
     Raises:
         RunError: there is no such folder.
@@ -174,12 +175,12 @@ def judge_measures(
         reliability=tables.compute_reliabilities(values),
         verdicts=verdicts,
         exposures=exposed,
-        bars=list(check_requirements(scores, calibration, cells, steps, verdicts)),
+        requirements=list(check_requirements(scores, calibration, cells, steps, verdicts)),
     )
 
 
 def write_validation(run: Run, result: Validation) -> None:
-    """Every table, with what is told by model and by organism in tables of its own."""
+    """Write every table; the numbers by model and by organism are tables of their own."""
     contest, walked = ["contest", "measure"], ["organism", "measure"]
     written = {
         "detection": result.detection.drop(columns=["by_model", "by_organism"]),
@@ -198,7 +199,7 @@ def write_validation(run: Run, result: Validation) -> None:
     }
     for name, table in written.items():
         run.write_frame(f"{name}.parquet", table)
-    run.write_json("bars.json", {"bars": [asdict(bar) for bar in result.bars]})
+    run.write_json("requirements.json", {"requirements": [asdict(each) for each in result.requirements]})
     run.write_text("figure.html", plot_detection_by_organism(result.detection).to_html(include_plotlyjs=True))
 
 

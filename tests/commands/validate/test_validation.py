@@ -1,4 +1,4 @@
-"""Validation against planted truth: labels, contests and bars of hand-made scores, then the whole way."""
+"""Validation against planted truth: labels, contests and requirements of hand-made scores, then the whole way."""
 
 import json
 import shutil
@@ -226,14 +226,14 @@ def test_a_null_organism_must_be_silent():
     )
 
 
-def test_bars_ask_every_seed():
+def test_requirements_ask_every_seed():
     cells = pd.DataFrame({"organism": ["O5", "O5", "O4"], "seed": [0, 1, 0], "mean": [1.0, 0.9, 0.96], "size": 50})
-    passed = {bar.name[:3]: bar.passed for bar in check_cells(cells)}
+    passed = {each.name[:3]: each.passed for each in check_cells(cells)}
     assert passed == {"O5:": False, "O4:": True, "O3:": None, "O10": None}
     steps = pd.DataFrame({"organism": ["O1"], "measure": ["swap_steps"], "by_model": [{"O1": 1.0, "O1@1": 0.94}]})
-    bars = {bar.name.partition(",")[0]: bar.passed for bar in check_step_detection(steps)}
-    assert bars["O1: swap_steps"] is False
-    assert bars["O8: swap_steps"] is None
+    detected = {each.name.partition(",")[0]: each.passed for each in check_step_detection(steps)}
+    assert detected["O1: swap_steps"] is False
+    assert detected["O8: swap_steps"] is None
 
 
 def steps_stated(model, cases):
@@ -250,7 +250,7 @@ def test_a_measure_of_ones_own_enters_in_one_line():
 
 def test_validate_writes_a_folder_and_goes_on_where_it_stopped(tmp_path):
     out = tmp_path / "validation"
-    command = ["validate", "--organisms", "O4,O5", "-n", "30", "--out", str(out), "--bars", "--jobs", "2"]
+    command = ["validate", "--organisms", "O4,O5", "-n", "30", "--out", str(out), "--strict", "--jobs", "2"]
     first = CliRunner().invoke(app, command)
     assert first.exit_code == 0, first.output
     detection = pd.read_parquet(out / "detection.parquet").set_index("measure")
@@ -258,8 +258,9 @@ def test_validate_writes_a_folder_and_goes_on_where_it_stopped(tmp_path):
     assert pd.isna(detection.loc["mediation.content", "low"])  # one model of each kind
     steps = pd.read_parquet(out / "steps.parquet").set_index("measure")
     assert steps.loc["swap_steps", "auroc"] == 1.0
-    bars = {bar["name"]: bar["passed"] for bar in json.loads((out / "bars.json").read_text())["bars"]}
-    assert bars["O4: effects of words, states and knockouts at most 1e-06"] is True
+    requirements = json.loads((out / "requirements.json").read_text())["requirements"]
+    passed = {each["name"]: each["passed"] for each in requirements}
+    assert passed["O4: effects of words, states and knockouts at most 1e-06"] is True
     assert "right side" in (out / "figure.html").read_text()
     audited = (out / "runs" / "O4" / "manifest.json").stat().st_mtime_ns
     again = CliRunner().invoke(app, command)
