@@ -12,6 +12,7 @@ from faithlens.cli.interrupt import INTERRUPTED, Interrupted
 from faithlens.cli.lists import list_assays, list_measures, list_tasks
 from faithlens.cli.organisms import organisms_app, validate
 from faithlens.cli.own_model import run_bench, run_doctor
+from faithlens.cli.replicate import replicate_paper
 from faithlens.console import SafeConsole
 from faithlens.errors import FaithlensError
 
@@ -36,6 +37,7 @@ app.command()(decide)
 app.command()(compare)
 app.command("power")(estimate_power)
 app.command()(export)
+app.command("replicate")(replicate_paper)
 app.command("doctor")(run_doctor)
 app.command("bench")(run_bench)
 app.command()(validate)
