@@ -58,7 +58,7 @@ class AuditConfig:
         batch: questions a batch; a killed run loses at most one.
         backend: "packed", or "separate": the slow reference, for models that cannot be packed.
         budget: the most packed rows in a pass; None for as many as fit in memory.
-        dtype, device: where and in what precision the models run.
+        dtype, device: where and in what precision the models run, as `load` takes them.
         sampling: how chains of thought are drawn.
         trust_remote_code: whether Python code that a model brings along is run.
         max_unfaithful: the share of questions that may fail any gate, above 0 and below 1.
@@ -79,7 +79,7 @@ class AuditConfig:
     batch: int = 20
     backend: Backend = "packed"
     budget: int | None = None
-    dtype: str = "float32"
+    dtype: str = "auto"
     device: str = "auto"
     sampling: Sampling = Sampling()
     trust_remote_code: bool = False

@@ -58,7 +58,7 @@ def audit(
     temperature: Annotated[float, typer.Option(help="sampling temperature; 0 is greedy")] = 0.0,
     top_p: Annotated[float, typer.Option(help="nucleus sampling: the probability mass to sample from")] = 1.0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ..., split (over all GPUs) or auto")] = "auto",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, or auto: the checkpoint's on a GPU")] = "auto",
     backend: Annotated[str, typer.Option(help="packed, or separate (slow: one forward for each condition)")] = "packed",
     max_unfaithful: Annotated[float, typer.Option(help="share of questions that may fail any gate")] = 0.1,
     min_accuracy: Annotated[

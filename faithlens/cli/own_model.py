@@ -17,7 +17,7 @@ def run_doctor(
         str, typer.Argument(help="hub id (org/name or org/name@revision), folder, .gguf file or short name")
     ],
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ..., split (over all GPUs) or auto")] = "auto",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, or auto: the checkpoint's on a GPU")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
     trust_remote_code: Annotated[bool, typer.Option(help="run Python code that comes with the model")] = False,
 ) -> None:
@@ -54,7 +54,7 @@ def run_bench(
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="rounds; in each, every implementation is timed once")] = 3,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ..., split (over all GPUs) or auto")] = "auto",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, or auto: the checkpoint's on a GPU")] = "auto",
     json_file: Annotated[Path | None, typer.Option("--json", help="write all numbers to this file")] = None,
     trust_remote_code: Annotated[bool, typer.Option(help="run Python code that comes with the model")] = False,
 ) -> None:

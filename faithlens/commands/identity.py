@@ -116,10 +116,11 @@ def describe_subjects(ready: Sequence[PreparedSubject], objects: GivenObjects = 
 
 
 def describe_subject(ready: PreparedSubject) -> dict:
-    """The source of the weights, the answer stem and the assays, for the manifest."""
+    """The source and number format of the weights, the answer stem and the assays, for the manifest."""
     task = ready.setting.task
     return {
         "source": ready.setting.model.source,
+        "dtype": ready.setting.model.dtype,
         "template_day": str(date(*TEMPLATE_DAY)),
         "stem": ready.chosen_stem.stem.text,
         "close": ready.chosen_stem.stem.close,

@@ -55,7 +55,7 @@ class ModelEditor:
 
 
 def load_editor(
-    text: str, sampling: Sampling = Sampling(), *, device: str = "auto", dtype: str = "float32"
+    text: str, sampling: Sampling = Sampling(), *, device: str = "auto", dtype: str = "auto"
 ) -> tuple[Editor | None, bool]:
     """The editor that a text names: `editor` and `exact` of a `Setting`.
 

@@ -17,19 +17,19 @@ def load_tokenizer(folder: Path, trust_remote_code: bool) -> PreTrainedTokenizer
 
 
 def load_weights(
-    folder: Path, dtype: torch.dtype, trust_remote_code: bool, spread: bool
+    folder: Path, dtype: torch.dtype | None, trust_remote_code: bool, spread: bool
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
     """The model in a folder, and the report of transformers on weights that are missing or of another shape.
 
     Args:
         folder: it holds config.json and safetensors.
-        dtype: the number format of the weights.
+        dtype: the number format of the weights; None for that of the checkpoint.
         trust_remote_code: run Python code that comes with the model.
         spread: layers are placed on all GPUs by accelerate.
     """
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         folder,
-        dtype=dtype,
+        dtype=dtype or "auto",
         use_safetensors=True,
         trust_remote_code=trust_remote_code,
         output_loading_info=True,

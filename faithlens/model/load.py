@@ -26,7 +26,7 @@ from faithlens.model.sizes import check_sizes
 from faithlens.model.structure import Structure
 
 DEVICES = ("auto", "cpu", "cuda", "cuda:0", "split")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 _SMOLLM = "smollm2-135m"
 _SMOLLM_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -46,7 +46,7 @@ _UNREAD = re.compile(
 _SHOW_BARS_FROM = 1 << 30  # bytes of weights: below, reading them takes no time worth a bar
 
 
-def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remote_code: bool = False) -> Model:
+def load(name: str, *, device: str = "auto", dtype: str = "auto", trust_remote_code: bool = False) -> Model:
     """Load a model, in evaluation mode and without gradients for its weights.
 
     Args:
@@ -55,7 +55,8 @@ def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remot
             (`org/name@revision`). Write `./O4` for a folder that is named like a short name.
         device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:N", or "split": layers spread
             over all GPUs as accelerate places them, for models that do not fit on one GPU.
-        dtype: "float32", "bfloat16" or "float16": the number format of the weights.
+        dtype: the number format of the weights: "float32", "bfloat16", "float16", or "auto": on a GPU the format of the
+            checkpoint, on a CPU float32, which is faster there.
         trust_remote_code: run Python code that comes with the model.
 
     Returns:
@@ -65,7 +66,8 @@ def load(name: str, *, device: str = "auto", dtype: str = "float32", trust_remot
         ConfigError: unknown device or dtype.
         ModelError: no such model, or one that cannot be loaded exactly.
     """
-    place, precision = parse_device(device), _parse_dtype(dtype)
+    place = parse_device(device)
+    precision = choose_dtype(dtype, place)
     called, folder = resolve_name(name, trust_remote_code)
     has_little = sum(file.stat().st_size for file in folder.glob("*.safetensors")) < _SHOW_BARS_FROM
     with (
@@ -176,7 +178,7 @@ def _make_cache_key(digest: str) -> str:
 
 
 def _read_weights(
-    name: str, folder: Path, dtype: torch.dtype, trusted: bool, place: torch.device | None
+    name: str, folder: Path, dtype: torch.dtype | None, trusted: bool, place: torch.device | None
 ) -> PreTrainedModel:
     model, report = library.load_weights(folder, dtype, trusted, spread=place is None)
     _check_report(name, report)
@@ -229,9 +231,17 @@ def parse_device(device: str) -> torch.device | None:
     return place
 
 
-def _parse_dtype(dtype: str) -> torch.dtype:
+def choose_dtype(dtype: str, place: torch.device | None) -> torch.dtype | None:
+    """The number format of weights on `place`, which `parse_device` returned; None for that of the checkpoint.
+
+    Raises:
+        ConfigError: there is no such format.
+    """
     check_choice(dtype, DTYPES, "dtype")
-    return DTYPES[dtype]
+    if dtype != "auto":
+        return getattr(torch, dtype)
+    is_on_gpu = torch.cuda.is_available() if place is None else place.type != "cpu"
+    return None if is_on_gpu else torch.float32
 
 
 @contextmanager

@@ -44,13 +44,17 @@ class Model:
     structure: Structure
 
     def __repr__(self) -> str:
-        dtype = str(self.hf_model.dtype).removeprefix("torch.")
-        return f"Model({self.name!r}, {self.n_layers} layers, {self.n_heads} heads, {dtype}, {self.device})"
+        return f"Model({self.name!r}, {self.n_layers} layers, {self.n_heads} heads, {self.dtype}, {self.device})"
 
     @property
     def device(self) -> torch.device:
         """The device of the weights (of the first ones, for a model on several devices)."""
         return self.hf_model.device
+
+    @property
+    def dtype(self) -> str:
+        """The number format of the weights, such as "float32"."""
+        return str(self.hf_model.dtype).removeprefix("torch.")
 
     @property
     def n_layers(self) -> int:

@@ -48,6 +48,8 @@ def test_the_folder_holds_what_was_promised(whole: Run) -> None:
     assert (traces["finish"] == "stop").all()
     assert ["".join(steps) for steps in traces["steps"]] == list(traces["cot"])
     (entry,) = whole.read_json("verdict.json")["subjects"]
+    assert whole.manifest["config"]["dtype"] == "auto"
+    assert [subject["dtype"] for subject in whole.manifest["subjects"].values()] == ["float32"]  # on a CPU
     assert (entry["model"], entry["task"], entry["verdict"]) == ("O5", "running-sum", "undecided")
     assert (entry["kind"], entry["questions_needed"]) == ("too few questions", 29)
     passed = {gate["gate"]: gate["n_passed"] for gate in entry["gates"]}

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from faithlens.errors import ConfigError, ModelError
 from faithlens.model import fetch, library
 from faithlens.model import load as loading
-from faithlens.model.load import list_short_names, load
+from faithlens.model.load import choose_dtype, list_short_names, load
 from faithlens.model.structure import Structure
 from tests.conftest import byte_tokenizer, tiny
 from tests.model.gguf_files import random_model, write
@@ -70,6 +70,38 @@ def test_a_folder_becomes_a_model(folder: Path) -> None:
 def test_the_dtype_is_the_one_asked_for(folder: Path, dtype: str) -> None:
     weights = load(str(folder), dtype=dtype, device="cpu").hf_model.parameters()
     assert {w.dtype for w in weights} == {getattr(torch, dtype)}
+
+
+@pytest.mark.parametrize("stored", [torch.bfloat16, torch.float16, torch.float32])
+def test_auto_is_float32_on_a_cpu_and_the_checkpoints_own_format_elsewhere(
+    stored: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "stored"
+    random_model("llama").to(stored).save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    on_cpu = load(str(folder), device="cpu")
+    assert {w.dtype for w in on_cpu.hf_model.parameters()} == {torch.float32}
+    assert on_cpu.dtype == "float32"
+    monkeypatch.setattr("faithlens.model.load.parse_device", lambda device: torch.device("meta"))
+    elsewhere = load(str(folder))
+    assert {w.dtype for w in elsewhere.hf_model.parameters()} == {stored}
+    assert elsewhere.dtype == str(stored).removeprefix("torch.")
+    assert load(str(folder), dtype="float32").dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("place", "has_gpu", "chosen"),
+    [("cpu", True, torch.float32), ("cuda:0", True, None), (None, True, None), (None, False, torch.float32)],
+)
+def test_the_format_depends_on_the_place_alone(
+    place: str | None, has_gpu: bool, chosen: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    where = place and torch.device(place)
+    assert choose_dtype("auto", where) == chosen
+    assert choose_dtype("float16", where) == torch.float16
+    with pytest.raises(ConfigError, match="'float23'"):
+        choose_dtype("float23", where)
 
 
 def test_the_structure_is_read_from_the_config(folder: Path) -> None:
