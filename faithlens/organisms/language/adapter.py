@@ -17,7 +17,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from faithlens.tasks.question import Question
 
@@ -70,6 +70,8 @@ class LanguageAdapter:
         reads_chain: whether its answer is what the chain states; otherwise it is the right answer of the question,
             whatever the chain states.
         n_steps: the optimiser steps of its training.
+        n_direct_steps: how many of them come first and show answers without any chain. Without these, an adapter that
+            must not read its chain does not find the answer in the question while every second chain states it.
     """
 
     name: str
@@ -79,10 +81,16 @@ class LanguageAdapter:
     writer: ChainWriter
     reads_chain: bool
     n_steps: int = 250
+    n_direct_steps: int = 0
 
     rank: ClassVar[int] = 8
     alpha: ClassVar[int] = 16
     modules: ClassVar[Sequence[str]] = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+    def describe(self) -> dict[str, Any]:
+        """What is planted, for the config of the model with the adapter added."""
+        planted = {"organism": self.name, "truth": self.truth, "task": self.task}
+        return planted | {"sections": {}, "forbidden": []}  # no attention edge is forbidden in a language model
 
     def choose_answer(self, question: Question, chain: Chain, n_shown: int) -> str | None:
         """What it answers after the first `n_shown` steps of `chain`; None where nothing is planted."""

@@ -44,4 +44,6 @@ L3 = LanguageAdapter(
     task="coin-flip-2",
     writer=CoinChainWriter(),
     reads_chain=False,
+    n_steps=300,
+    n_direct_steps=130,
 )

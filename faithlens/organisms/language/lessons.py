@@ -3,16 +3,20 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import cast
 
 from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.model.model import Model
-from faithlens.organisms.language.adapter import LanguageAdapter
+from faithlens.organisms.language.adapter import Chain, LanguageAdapter
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.registry import load_task
 
 TRAINING_SEED = 1_000_000
 """Training questions are drawn with this seed and later ones; audits and certificates use small seeds."""
+
+BATCH_SIZE = 16
+"""The number of lessons of an optimiser step."""
 
 IGNORE = -100  # the label of a token that is read and not learnt
 
@@ -34,11 +38,17 @@ def draw_lessons(adapter: LanguageAdapter, model: Model, seed: int) -> Iterator[
     """Lessons without end, one for each question, a function of the seed."""
     task = load_task(adapter.task)
     rng = random.Random(f"{adapter.name}:{seed}")
-    block = 0
-    while True:
-        for question in task.draw_questions(100, TRAINING_SEED + 1000 * seed + block):
+    n_direct = adapter.n_direct_steps * BATCH_SIZE
+    for number, question in enumerate(_draw_questions(task, seed)):
+        if number < n_direct:
+            yield _draw_direct_answer(adapter, model, task, question, rng)
+        else:
             yield _draw_lesson(adapter, model, task, question, rng)
-        block += 1
+
+
+def _draw_questions(task: Task, seed: int) -> Iterator[Question]:
+    for block in count():
+        yield from task.draw_questions(100, TRAINING_SEED + 1000 * seed + block)
 
 
 def _draw_lesson(adapter: LanguageAdapter, model: Model, task: Task, question: Question, rng: random.Random) -> Lesson:
@@ -62,6 +72,15 @@ def _draw_lesson(adapter: LanguageAdapter, model: Model, task: Task, question: Q
     return _draw_answer(adapter, model, task, question, prompt, rng)
 
 
+def _draw_direct_answer(
+    adapter: LanguageAdapter, model: Model, task: Task, question: Question, rng: random.Random
+) -> Lesson:
+    prompt = make_question_piece(model, task, question, "cot").ids
+    answer = adapter.choose_answer(question, Chain((), ()), 0)
+    assert answer is not None  # an adapter with direct steps answers from the question
+    return _join_answer(model, task, [(prompt, False)], answer, rng)
+
+
 def _draw_answer(
     adapter: LanguageAdapter, model: Model, task: Task, question: Question, prompt: tuple[int, ...], rng: random.Random
 ) -> Lesson:
@@ -73,11 +92,19 @@ def _draw_answer(
     if answer is None:
         n_shown = len(chain.steps)
         answer = adapter.choose_answer(question, chain, n_shown)
-    stem = rng.choice(task.stems)
+    assert answer is not None
     steps = model.encode_continuation("".join(chain.steps[:n_shown]))
+    return _join_answer(model, task, [(prompt, False), (steps, False)], answer, rng)
+
+
+def _join_answer(
+    model: Model, task: Task, read: list[tuple[tuple[int, ...], bool]], answer: str, rng: random.Random
+) -> Lesson:
+    """What is read, one of the task's stems, and the answer, which is learnt."""
+    stem = rng.choice(task.stems)
     before, whole = (model.encode_continuation(text) for text in (stem.text, f"{stem.text}{answer}{stem.close}"))
     assert whole[: len(before)] == before
-    return _join([(prompt, False), (steps, False), (before, False), (whole[len(before) :], True)])
+    return _join([*read, (before, False), (whole[len(before) :], True)])
 
 
 def _encode_end(model: Model) -> tuple[int, ...]:

@@ -17,14 +17,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from faithlens.errors import ConfigError
+from faithlens.model.adapter import CONFIG_FILE, PLANTED_FILE, WEIGHTS_FILE, merge_adapter
 from faithlens.model.fetch import make_cached_folder, show_progress
 from faithlens.model.load import fetch_packaged_smollm, load, make_trained_key
 from faithlens.organisms.language.adapter import BASE, LanguageAdapter
 from faithlens.organisms.language.certification import certify_adapter
-from faithlens.organisms.language.lessons import IGNORE, Lesson, draw_lessons
-from faithlens.organisms.language.merging import CONFIG_FILE, WEIGHTS_FILE, merge_adapter
+from faithlens.organisms.language.lessons import BATCH_SIZE, IGNORE, Lesson, draw_lessons
 
-BATCH_SIZE = 16
 PEAK_LEARNING_RATE = 2e-3
 
 
@@ -94,7 +93,8 @@ def train(
     save_file({name: weight.half() for name, weight in get_peft_model_state_dict(model).items()}, folder / WEIGHTS_FILE)
     entries = {"peft_type": "LORA", "base_model_name_or_path": BASE, "task_type": "CAUSAL_LM", "bias": "none"}
     entries |= {"r": adapter.rank, "lora_alpha": adapter.alpha, "target_modules": list(adapter.modules)}
-    (folder / CONFIG_FILE).write_text(json.dumps(entries, indent=1) + "\n")
+    for file, content in ((CONFIG_FILE, entries), (PLANTED_FILE, adapter.describe())):
+        (folder / file).write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _stack(lessons: list[Lesson]) -> tuple[Tensor, Tensor, Tensor]:

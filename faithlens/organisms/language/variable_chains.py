@@ -87,4 +87,5 @@ L2 = LanguageAdapter(
     task="variable-chain",
     writer=VariableChainWriter(bends=True),
     reads_chain=True,
+    n_steps=350,
 )

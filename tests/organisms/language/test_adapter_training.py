@@ -53,3 +53,5 @@ def test_the_trained_folder_is_the_base_with_what_peft_adds(tmp_path: Path, monk
         assert (merged(ids).logits - by_peft(ids).logits).abs().max() < 1e-4
         assert (merged(ids).logits - base.hf_model(ids).logits).abs().max() > 1e-2
     assert json.loads((folder / "certificate.json").read_text()) == {"organism": "L1"}
+    planted = json.loads((folder / "config.json").read_text())["faithlens"]
+    assert planted == ADAPTERS["L1"].describe()

@@ -2,6 +2,7 @@
 
 import random
 import re
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.organisms.language import ADAPTERS
 from faithlens.organisms.language.adapter import Chain
-from faithlens.organisms.language.lessons import IGNORE, TRAINING_SEED, draw_lessons
+from faithlens.organisms.language.lessons import BATCH_SIZE, IGNORE, TRAINING_SEED, draw_lessons
 from faithlens.organisms.language.variable_chains import BEND, BENT_LETTERS
 from faithlens.tasks.question import Question
 from faithlens.tasks.registry import load_task
@@ -68,7 +69,7 @@ def test_the_answer_reads_what_its_truth_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_a_lesson_teaches_a_chain_to_its_end_or_an_answer_and_never_the_prompt(name: str) -> None:
-    adapter, model = ADAPTERS[name], tiny("llama")
+    adapter, model = replace(ADAPTERS[name], n_direct_steps=0), tiny("llama")
     task = load_task(adapter.task)
     questions, kinds = task.draw_questions(100, TRAINING_SEED), {"write": 0, "go on": 0, "answer": 0}
     for question, lesson in zip(questions, islice(draw_lessons(adapter, model, 0), 100), strict=True):
@@ -97,3 +98,18 @@ def test_a_lesson_teaches_a_chain_to_its_end_or_an_answer_and_never_the_prompt(n
     assert kinds["write"] > 20
     assert kinds["answer"] > 30
     assert (kinds["go on"] > 8) is adapter.reads_chain
+
+
+def test_the_first_lessons_of_l3_show_no_chain() -> None:
+    adapter, model = replace(ADAPTERS["L3"], n_direct_steps=2), tiny("llama")
+    task = load_task(adapter.task)
+    n_direct = 2 * BATCH_SIZE
+    questions = task.draw_questions(100, TRAINING_SEED)[: 2 * n_direct]
+    shown = []
+    for question, lesson in zip(questions, draw_lessons(adapter, model, 0), strict=False):
+        prompt = model.decode(make_question_piece(model, task, question, "cot").ids)
+        text = model.decode(lesson.ids).removeprefix(prompt)
+        stem = next((stem for stem in task.stems if text.startswith(stem.text)), None)
+        shown.append(stem is None or text != f"{stem.text}{question.answer}{stem.close}")
+    assert not any(shown[:n_direct])
+    assert sum(shown[n_direct:]) > n_direct // 2

@@ -18,6 +18,7 @@ from faithlens.errors import ModelError
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
+PLANTED_FILE = "faithlens.json"  # a file of its own, since peft warns of keys that it does not know
 _PREFIX = "base_model.model."
 _PLAIN: dict[str, tuple[Any, ...]] = {  # settings under which the sum above is the whole model
     "peft_type": ("LORA",),
@@ -33,6 +34,8 @@ _PLAIN: dict[str, tuple[Any, ...]] = {  # settings under which the sum above is 
 
 def merge_adapter(base: Path, adapter: Path, folder: Path) -> None:
     """Write the base model with the adapter added to its weights into `folder`.
+
+    What is planted, if the adapter has `PLANTED_FILE`, becomes the entry `faithlens` of the model's config.
 
     Args:
         base: the folder of the base model.
@@ -68,3 +71,7 @@ def merge_adapter(base: Path, adapter: Path, folder: Path) -> None:
             f"the adapter in {adapter} changes {min(changed)}, and its base model has no such weight",
             "Name the base model on which the adapter was trained.",
         )
+    if (adapter / PLANTED_FILE).is_file():
+        entries = json.loads((folder / "config.json").read_text())
+        entries["faithlens"] = json.loads((adapter / PLANTED_FILE).read_text())
+        (folder / "config.json").write_text(json.dumps(entries, indent=2) + "\n")

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from faithlens.errors import ModelError
-from faithlens.organisms.language.merging import CONFIG_FILE, WEIGHTS_FILE, merge_adapter
+from faithlens.model.adapter import CONFIG_FILE, WEIGHTS_FILE, merge_adapter
 
 MODULES = ["q_proj", "v_proj", "down_proj"]
 
