@@ -52,7 +52,7 @@ class AuditConfig:
         samples: chains of thought a question.
         traces: a file of chains of thought that were written elsewhere; then none are sampled.
         skip_bad: whether bad entries of `traces` are left out, and counted in the manifest by reason.
-        editor: who writes mistakes and paraphrases; see `faithlens.interventions.editor.editor_named`.
+        editor: who writes mistakes and paraphrases; see `faithlens.interventions.editor.load_editor`.
         regenerations: after how many steps of a chain the rest is written anew; None for all that are edited.
         points: how many steps are edited in a chain of more than twice as many steps; None for all.
         batch: questions a batch; a killed run loses at most one.

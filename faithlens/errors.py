@@ -151,7 +151,7 @@ def escape_controls(text: str) -> str:
 
 def suggest_names(name: str, known: Iterable[str]) -> str:
     """Two sentences, the nearest name and then all names: ``Did you mean 'x'? Known names: x, y, z.``"""
-    names = sorted(known)
+    names = sorted(set(known))
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     return (f"Did you mean {close[0]!r}? " if close else "") + f"Known names: {', '.join(names)}."
 

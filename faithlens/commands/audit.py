@@ -32,6 +32,7 @@ from faithlens.config import COUNTS_OF_STEPS, AuditConfig, parse_subjects
 from faithlens.errors import ConfigError, check_choice
 from faithlens.execution.execute import BACKENDS
 from faithlens.execution.sample import Sampling
+from faithlens.interventions.editor import check_editor
 from faithlens.model.library import get_structure_entry
 from faithlens.model.model import Model
 from faithlens.report.page import write_page
@@ -105,6 +106,7 @@ def make_audit_config(
         check_choice(name, OPTIONS, "option of audit")
     check_choice(options.get("backend", AuditConfig.backend), BACKENDS, "backend")
     battery.get_suite(options.get("suite", AuditConfig.suite))
+    check_editor(str(options.get("editor", AuditConfig.editor)))
     traces = options.pop("traces", None)
     if traces and task:
         problem = f"a task ({task}) is given next to traces, whose file {traces} holds the questions"

@@ -10,7 +10,7 @@ from faithlens.errors import ConfigError, RunError, check_choice, suggest_names
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.compare import MATCHED_ACCURACIES, Difference, compare_scores, list_shared_measures
 from faithlens.store import Run
-from faithlens.tasks.kinds import SENSITIVITIES
+from faithlens.tasks.kinds import SENSITIVITIES, STRATEGIES
 
 STRATEGY_PREFIX, ACCURACY = "strategies.", "accuracy.full"
 
@@ -54,9 +54,11 @@ def compare(
 
     Raises:
         RunError: a folder is no finished run, or the runs share no task.
-        ConfigError: only one side names a strategy, or it is not clear which models to compare.
+        ConfigError: there is no such strategy, only one side names one, or it is not clear which models to compare.
         MeasureError: the runs share no question, or a measure is not one that both scored.
     """
+    for strategy in filter(None, strategies):
+        check_choice(strategy, STRATEGIES, "strategy")
     if (strategies[0] is None) != (strategies[1] is None):
         problem = f"only one side has a strategy ({strategies[0] or strategies[1]!r})"
         raise ConfigError(problem, "Name a strategy for each side, or for none.")

@@ -22,6 +22,7 @@ from faithlens.assays import battery
 from faithlens.assays.assay import Assay
 from faithlens.commands.prepare import NO_OBJECTS, GivenObjects, PreparedSubject, draw_questions, list_assay_names
 from faithlens.config import AuditConfig
+from faithlens.interventions.editor import EDITORS
 from faithlens.model.digest import hash_loaded_model, hash_named_model
 from faithlens.model.load import parse_device
 from faithlens.model.templates import TEMPLATE_DAY
@@ -60,7 +61,7 @@ def describe_inputs(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> 
         if isinstance(task, TranscriptTask):
             chains = [[t.question.id, t.cot, t.sample, t.finish, t.reply] for t in task.transcripts]
             digests[f"chains of thought in {subject.task}"] = _hash_json(chains)
-    if config.editor not in ("task", "subject") and not config.editor.startswith(("http://", "https://")):
+    if config.editor not in EDITORS and not config.editor.startswith(("http://", "https://")):
         digests[f"weights of the editor {config.editor}"] = hash_named_model(config.editor)
     for name in list_assay_names(config):
         if name not in battery.ASSAYS:

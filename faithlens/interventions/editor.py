@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from faithlens.errors import ConfigError
 from faithlens.execution.endpoint import Endpoint
 from faithlens.execution.sample import Sampling, sample
-from faithlens.model.load import load
+from faithlens.model.load import list_short_names, load
 from faithlens.model.model import Model
 
+EDITORS = ("task", "subject")
+"""The editors that are no model: the task where it can, or the model under test."""
 _MAX_TOKENS = 60  # tokens of a reworded step, by default
 
 
@@ -54,6 +58,19 @@ class ModelEditor:
         return thinking.empty_thoughts(self.model.render, request) if thinking else self.model.render(request)
 
 
+def check_editor(text: str) -> None:
+    """Refuse a misspelt "task" or "subject", which would be looked for as a model.
+
+    Raises:
+        ConfigError: with the nearest of the two.
+    """
+    is_model = "/" in text or text in list_short_names() or Path(text).exists()
+    near = get_close_matches(text, EDITORS, n=1)
+    if text not in EDITORS and near and not is_model:
+        fix = f"Did you mean {near[0]!r}? An editor is task, subject, URL#MODEL, or a model."
+        raise ConfigError(f"no editor {text!r}", fix)
+
+
 def load_editor(
     text: str, sampling: Sampling = Sampling(), *, device: str = "auto", dtype: str = "auto"
 ) -> tuple[Editor | None, bool]:
@@ -68,10 +85,10 @@ def load_editor(
         dtype: its number format.
 
     Raises:
-        ConfigError: an endpoint without a model or with an unusable address, or an unknown device or dtype.
+        ConfigError: a misspelt name, an endpoint without a model or with an unusable address, an unknown device or dtype.
         ModelError: there is no such model, or it cannot be loaded exactly.
     """
-    if text in ("task", "subject"):
+    if text in EDITORS:
         return None, text == "task"
     if text.startswith(("http://", "https://")):
         url, _, model = text.partition("#")
@@ -81,4 +98,5 @@ def load_editor(
                 "Write it after a #: http://localhost:8000/v1#Qwen/Qwen2.5-7B-Instruct",
             )
         return Endpoint(url, model, sampling=sampling), False
+    check_editor(text)
     return ModelEditor(load(text, device=device, dtype=dtype), sampling), False
