@@ -85,7 +85,7 @@ def load_editor(
         dtype: its number format.
 
     Raises:
-        ConfigError: a misspelt name, an endpoint without a model or with an unusable address, an unknown device or dtype.
+        ConfigError: a misspelt name, an unusable address of an endpoint, or an unknown device or dtype.
         ModelError: there is no such model, or it cannot be loaded exactly.
     """
     if text in EDITORS:
