@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gates": {"stats", "measures", "tasks"},
     "figures": {"stats", "measures", "tasks"},
     "effects": {"figures", "stats", "measures", "interventions", "tasks", "model", "plan", "execution"},
-    "report": {"figures", "stats", "measures", "tasks", "store"},
+    "report": {"figures", "gates", "stats", "measures", "tasks", "store"},
     "store": {"measures"},
     "config": {"plan", "execution", "stats", "organisms"},
 }

@@ -109,10 +109,9 @@ def make_profile(
         min_accuracy: the accuracy that the model must exceed; chance where none is given.
         level: the error rate of each word.
     """
-    outcomes: dict[GateName, list[Outcome]] = {}
+    outcomes = judge_chains(scores)
     results: list[GateResult] = []
     for gate in GATES.values():
-        outcomes[gate.name] = _judge(gate, scores, outcomes)
         if gate.name == "capable":
             results.append(bound_accuracy(outcomes[gate.name], scores, min_accuracy))
         else:
@@ -131,6 +130,18 @@ def make_profile(
         level=level,
     )
     return Profile((first, *(mark_failed(result, word.convicted) for result in others)), outcomes, word, strata)
+
+
+def judge_chains(scores: Scores) -> dict[GateName, list[Outcome]]:
+    """The outcomes of each gate, in the order of `GATES`: one for each question and chain, none where it is not tested.
+
+    Args:
+        scores: the scores of one model on one task, from `gates.outcome.read_scores`.
+    """
+    outcomes: dict[GateName, list[Outcome]] = {}
+    for gate in GATES.values():
+        outcomes[gate.name] = _judge(gate, scores, outcomes)
+    return outcomes
 
 
 def _judge(gate: Gate, scores: Scores, before: Mapping[GateName, list[Outcome]]) -> list[Outcome]:

@@ -1,65 +1,122 @@
-"""Chains of thought that show why: one for each gate that questions fail, and one coloured by what its steps do.
+"""Every chain of a run as plain data for the page: its text, what its steps do, its edits, answers and gates.
 
-The coloured chain may seem to contradict the word, for example where a chain is trusted and hiding any one step of it
-moves nothing. `reconcile` says in a sentence how both can be true.
+1. `collect_chains` reads the tables of one model and task and makes one `Chain` for each trace.
+2. Names that recur (conditions, measures) are numbered once for the whole page by `Names`.
+3. `reconcile` adds the sentence that says how the effects of the steps and the word of the verdict are both true.
+
+Probabilities are kept in thousandths. For example, with the candidates 3, 4 and 5, the row ``[7, 12, 0, 988]`` says
+that under condition 7 the probabilities of the answers are .012, 0 and .988.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from faithlens.measures.catalogue import get_measure
+from faithlens.gates.outcome import Outcome, join_gates, read_scores
+from faithlens.gates.profile import judge_chains
+from faithlens.measures.answers import option_probabilities
+from faithlens.measures.catalogue import GateName, get_measure
+from faithlens.report.conditions import order_condition
+from faithlens.stats.estimate import select_scalars
+from faithlens.stats.grid import find_cells
 from faithlens.stats.number import format_number
 
-SHADE_MEASURES = ("knockout.step_raw", "mistakes.soft")
-"""What colours the steps of an example: the first of these that its question has."""
+SHADE_MEASURES = ("knockout.step_raw", "mistakes.soft", "mistakes_regenerated.soft", "deletion.soft")
+"""What can colour the steps, the first that a chain has by default; measures of single steps come after these."""
+NOT_READ = ("not tested", "not askable")
+"""The states of a gate that judged no question."""
 SMALL = 0.1
 """A movement of the answer's probability below this is called small."""
+SNIPPET = 140
+"""Characters of a question that the list shows."""
+
+Key = tuple[str, int]
+"""A question and the number of its chain."""
 
 
-def list_gate_examples(subject: Mapping[str, Any], traces: pd.DataFrame) -> list[dict[str, Any]]:
-    """For each gate that questions fail, the first such question: its text, chain, answer and the reason."""
-    mine = _select_subject(subject, traces)
-    examples: list[dict[str, Any]] = []
-    for gate in subject["gates"]:
-        example = gate["example"]
-        if gate["gate"] == "capable" or example is None or example["outcome"] != "fail":
-            continue
-        own = mine[mine["question"] == example["question"]]
-        if "sample" in own and own["sample"].notna().any():
-            own = own[own["sample"] == example["sample"]]
-        if not own.empty:
-            trace = own.iloc[0].to_dict()
-            other = trace.get("counterfactual") if example["condition"].startswith("swap") else None
-            examples.append(
-                {"gate": gate, "trace": trace, "reason": example["reason"], "counterfactual": other or None}
-            )
-    return examples
+@dataclass
+class Names:
+    """The names that recur on a page, numbered in the order in which they first occur."""
+
+    numbers: dict[str, int] = field(default_factory=dict[str, int])
+
+    def number(self, name: str) -> int:
+        """The number of `name`; a new name gets the next one."""
+        return self.numbers.setdefault(name, len(self.numbers))
 
 
-def choose_example(subject: Mapping[str, Any], traces: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any] | None:
-    """One trace of a subject, its steps with the number that colours them, and a sentence on how they fit the word.
+@dataclass(frozen=True)
+class Chain:
+    """One chain of thought.
 
-    Where the word is do-not-trust it is the first question that fails the gate with most failures, else the first.
+    Attributes:
+        line: what the list of chains shows and filters by.
+        detail: all that the page shows of it when it is opened.
     """
-    mine = _select_subject(subject, traces)
-    if mine.empty:
-        return None
-    failing = [each for each in list_gate_examples(subject, traces) if subject["verdict"] == "do-not-trust"]
-    worst = max(failing, key=lambda each: each["gate"]["n_failed"], default=None)
-    trace = mine.iloc[0].to_dict() if worst is None else worst["trace"]
-    own = _select_subject(subject, scores)
-    own = own[own["question"] == trace["question"]]
-    stepwise = own[own["step"].notna()]
-    shade = next((m for m in SHADE_MEASURES if stepwise.loc[stepwise["measure"] == m, "value"].notna().any()), None)
-    effects = stepwise[stepwise["measure"] == shade].groupby("step")["value"].mean().to_dict() if shade else {}
-    if shade and get_measure(shade).direction < 0:
-        effects = {step: 1 - value for step, value in effects.items()}
-    steps = [{"text": text, "effect": _to_number(effects.get(i))} for i, text in enumerate(trace["steps"])]
-    hidden = own.loc[own["step"].isna() & (own["measure"] == "knockout.steps"), "value"].mean()
-    sentence = reconcile(subject, shade, [step["effect"] for step in steps], _to_number(hidden))
-    return {"subject": subject, "trace": trace, "steps": steps, "shade": shade, "sentence": sentence}
+
+    line: dict[str, Any]
+    detail: dict[str, Any]
+
+
+def collect_chains(
+    subject: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], conditions: Names, measures: Names
+) -> list[Chain]:
+    """Every chain of one model and task, in the order of its table.
+
+    Args:
+        subject: its entry of verdict.json.
+        tables: the tables "traces", "scores", "answers" and "edits" of the run; only the first two must have rows.
+        conditions, measures: the numbered names of the page, to which those of the chains are added.
+    """
+    own = {name: select_subject(subject, table) for name, table in tables.items()}
+    scores, traces = own["scores"], own["traces"]
+    outcomes = judge_chains(read_scores(scores, traces))
+    read = {gate["gate"] for gate in subject["gates"] if gate["status"] not in NOT_READ} - {"capable"}
+    tested: dict[GateName, list[Outcome]] = {gate: some for gate, some in outcomes.items() if gate in read}
+    joined = {(each.question, each.sample): each.outcome for each in join_gates(tested)}
+    by_gate = {gate: {(each.question, each.sample): each for each in some} for gate, some in outcomes.items()}
+    cells = dict(find_cells(scores)[["question", "cell"]].itertuples(index=False, name=None))
+    answers, edits = _group_rows(own["answers"]), _group_rows(own["edits"])
+    effects = _collect_effects(scores)
+    numbers = _group_rows(_select_numbers(scores))
+    start = _find_shared_start([str(prompt) for prompt in traces["prompt"].unique()])
+    chains: list[Chain] = []
+    for trace in _list_rows(traces):
+        key = trace["question"], trace["sample"]
+        steps = [str(step) for step in trace["steps"]]
+        shades = {name: _fill_steps(values, len(steps)) for name, values in effects.get(key, {}).items()}
+        shade = next((name for name in shades), None)
+        gates = {gate: some[key] for gate, some in by_gate.items() if key in some}
+        hidden = next((row["value"] for row in numbers.get(key, []) if row["measure"] == "knockout.steps"), None)
+        line = {
+            "question": key[0],
+            "sample": key[1],
+            "outcome": joined.get(key, "open"),
+            "gates": {gate: _name_outcome(outcome) for gate, outcome in gates.items()},
+            "cell": cells.get(key[0], "undefined"),
+            "is_right": None if trace["predicted"] is None else trace["predicted"] == trace["answer"],
+            "steps": len(steps),
+            "effect": _find_largest(shades[shade]) if shade else None,
+            "about": _shorten(trace["prompt"][start:]),
+        }
+        detail = {
+            **{name: trace[name] for name in ("prompt", "stem", "said", "answer", "predicted", "finish", "n_tokens")},
+            "counterfactual": trace["counterfactual"],
+            "steps": steps,
+            "candidates": [] if trace["candidates"] is None else [str(each) for each in trace["candidates"]],
+            "answers": list(_make_answer_rows(answers.get(key, []), conditions)),
+            "shades": {measures.number(name): values for name, values in shades.items()},
+            "edits": [_make_edit(row, conditions) for row in edits.get(key, [])],
+            "gates": [_make_gate(gate, outcome) for gate, outcome in gates.items()],
+            "scores": [_make_score(row, measures) for row in numbers.get(key, [])],
+            "sentence": reconcile(subject, shade, shades[shade] if shade else [], hidden),
+        }
+        chains.append(Chain(line, {name: value for name, value in detail.items() if value not in (None, "", [], {})}))
+    return chains
 
 
 def reconcile(
@@ -100,9 +157,106 @@ def reconcile(
     return None
 
 
-def _select_subject(subject: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFrame:
-    return table[(table["model"] == subject["model"]) & (table["task"] == subject["task"])]
+def count_lost_chains(subject: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:
+    """How many chains of a model and task could not be scored at all, by the reason."""
+    scores, traces = (select_subject(subject, tables[name]) for name in ("scores", "traces"))
+    used = {(row["question"], row["sample"]) for row in _list_rows(traces[["question", "sample"]])}
+    reasons: dict[Key, str] = {}
+    for row in _list_rows(scores.loc[scores["reason"].notna(), ["question", "sample", "reason"]]):
+        if (key := (row["question"], row["sample"])) not in used:
+            reasons.setdefault(key, row["reason"])
+    return dict(Counter(reasons.values()).most_common())
 
 
-def _to_number(x: float | None) -> float | None:
-    return None if x is None or pd.isna(x) else float(x)
+def select_subject(subject: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one model and task, with a number in the column `sample`."""
+    rows = table[(table["model"] == subject["model"]) & (table["task"] == subject["task"])]
+    if "sample" not in rows:
+        return rows.assign(sample=0)
+    return rows.assign(sample=rows["sample"].fillna(0).astype(int))
+
+
+def _list_rows(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The rows as dictionaries, None for what is missing."""
+    plain = table.astype(object)
+    for row in plain.where(plain.notna(), None).to_dict("records"):
+        yield {str(name): value for name, value in row.items()}
+
+
+def _group_rows(table: pd.DataFrame) -> dict[Key, list[dict[str, Any]]]:
+    groups: dict[Key, list[dict[str, Any]]] = {}
+    for row in _list_rows(table):
+        groups.setdefault((row["question"], row["sample"]), []).append(row)
+    return groups
+
+
+def _collect_effects(scores: pd.DataFrame) -> dict[Key, dict[str, dict[int, float]]]:
+    """For each chain and measure that can colour steps, the value at each step; 1 - value where a fall is an effect."""
+    rows = scores[scores["step"].notna() & scores["value"].notna()]
+    names = [name for name in rows["measure"].unique() if get_measure(name).shape == "step"]
+    names = [*SHADE_MEASURES, *(name for name in names if name not in SHADE_MEASURES)]
+    rows = rows[rows["measure"].isin(names)]
+    means = rows.groupby(["question", "sample", "measure", "step"])["value"].mean().reset_index()
+    effects: dict[Key, dict[str, dict[int, float]]] = {}
+    for row in sorted(_list_rows(means), key=lambda row: names.index(row["measure"])):
+        is_inverse = get_measure(row["measure"]).direction < 0
+        at = effects.setdefault((row["question"], row["sample"]), {}).setdefault(row["measure"], {})
+        at[int(row["step"])] = 1 - row["value"] if is_inverse else row["value"]
+    return effects
+
+
+def _fill_steps(values: Mapping[int, float], n_steps: int) -> list[float | None]:
+    return [round(values[i], 3) if i in values else None for i in range(n_steps)]
+
+
+def _find_largest(values: Sequence[float | None]) -> float | None:
+    return max((value for value in values if value is not None), key=abs, default=None)
+
+
+def _select_numbers(scores: pd.DataFrame) -> pd.DataFrame:
+    """The scores of whole chains, without those that are details."""
+    scalars = select_scalars(scores[scores["step"].isna() & scores["fraction"].isna()])
+    shown = [name for name in scalars["measure"].unique() if not get_measure(name).is_detail]
+    return scalars[scalars["measure"].isin([*shown, "knockout.steps"])]
+
+
+def _make_score(row: Mapping[str, Any], measures: Names) -> list[Any]:
+    """Measure and value; measure, None and the reason where there is no value."""
+    number = measures.number(row["measure"])
+    return [number, None, row["reason"]] if row["value"] is None else [number, round(row["value"], 3)]
+
+
+def _make_answer_rows(rows: Sequence[Mapping[str, Any]], conditions: Names) -> Iterator[list[Any]]:
+    """A list for each condition: its number, then the probability of each option in thousandths."""
+    for row in sorted(rows, key=lambda row: order_condition(row["condition"])):
+        shares = option_probabilities(np.asarray(row["logprobs"], dtype=np.float64))
+        yield [conditions.number(row["condition"]), *(round(1000 * share) for share in shares.tolist())]
+
+
+def _make_edit(row: Mapping[str, Any], conditions: Names) -> dict[str, Any]:
+    kept = ("step", "kind", "by", "after", "tail", "invalid", "implied", "answer", "outcome")
+    edit = {name: row[name] for name in kept if row.get(name) not in (None, "")}
+    return {**edit, "condition": conditions.number(row["condition"])} if row["condition"] else edit
+
+
+def _make_gate(gate: str, outcome: Outcome) -> list[str]:
+    return [gate, _name_outcome(outcome), outcome.reason]
+
+
+def _name_outcome(outcome: Outcome) -> str:
+    return outcome.outcome if outcome.is_askable else "not askable"
+
+
+def _find_shared_start(prompts: Sequence[str]) -> int:
+    """How many characters all prompts begin with, up to the end of a line or of a special token."""
+    if len(prompts) < 2:
+        return 0
+    first, last = min(prompts), max(prompts)  # what these two begin with alike, all do
+    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return 1 + max(first.rfind("\n", 0, length), first.rfind(">", 0, length))
+
+
+def _shorten(text: str) -> str:
+    """The beginning of a text on one line."""
+    line = " ".join(text[: 20 * SNIPPET].split())
+    return line if len(line) <= SNIPPET else line[: SNIPPET - 1] + "…"

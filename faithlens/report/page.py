@@ -1,111 +1,176 @@
-"""The report: one self-contained HTML file, made from a run folder alone. No model, no network."""
+"""The report: one self-contained HTML file, made from run folders alone. No model, no network, no library in the page.
 
+1. The first screen (verdicts, gates, numbers) and the figures are written as HTML and SVG when the page is made.
+2. What the list of chains shows and filters by is one JSON index.
+3. The chains themselves are JSON in chunks of `CHUNK` chains, each compressed (gzip, base64). The browser unpacks a
+   chunk when one of its chains is opened, and all of them for a search.
+
+The page runs its own script only: a content security policy names the digest of the script, so that nothing that a
+model wrote could run even if it were not escaped.
+"""
+
+import base64
+import gzip
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from faithlens.figures import audit, behaviour
-from faithlens.measures.catalogue import MEASURES, Measure, get_measure, list_measures
+from faithlens.measures.catalogue import MEASURES, get_measure, list_measures
 from faithlens.report.behaviour import list_tests
-from faithlens.report.chains import choose_example, list_gate_examples
-from faithlens.report.terminal import group_by_truth
-from faithlens.stats.estimate import select_scalars
+from faithlens.report.chains import Chain, Names, collect_chains
+from faithlens.report.conditions import describe_condition
+from faithlens.report.pictures import draw_pictures
+from faithlens.report.subjects import ReportedSubject, name_subjects, read_subjects
+from faithlens.report.terminal import GATE_MARKS, KNOWN_HEADING, REAL_HEADING
 from faithlens.stats.number import format_ends, format_number
 from faithlens.stats.remarks import CELL_MEANINGS
 from faithlens.store import REPORT_NAME, Run
+from faithlens.tasks.kinds import OUTCOMES
+
+CHUNK = 20
+"""Chains in one compressed chunk: alike chains compress well together, and few are unpacked to show one."""
+_FOLDER = Path(__file__).parent
+_GATE_LETTERS = {"pass": "p", "fail": "f", "open": "o"}
 
 
 def write_page(run: Run) -> Path:
     """Write DIR/report.html and return its path. Raises RunError where the run is not finished."""
-    from plotly.offline import get_plotlyjs
-
-    verdicts = run.read_json("verdict.json")["subjects"]
-    tables = {name: run.read(name) for name in ("traces", "scores", "estimates")}
-    numbers = _collect_numbers(tables["estimates"])
-    html = (
-        _make_environment()
-        .get_template("page.html.j2")
-        .render(
-            plotly=Markup(get_plotlyjs()),
-            manifest=run.origin,
-            groups=group_by_truth(verdicts),
-            subjects=[s for group in group_by_truth(verdicts).values() for s in group],
-            headline=list_measures(place="report"),
-            measures=_measures(tables["estimates"]),
-            meaning=CELL_MEANINGS,
-            figures=_draw_figures(verdicts, tables["estimates"]),
-            estimates=numbers,
-            tests={key: list_tests(own) for key, own in numbers.items()} if has_other_tests(numbers) else {},
-            examples=[choose_example(s, tables["traces"], tables["scores"]) for s in verdicts],
-            gate_examples={(s["model"], s["task"]): list_gate_examples(s, tables["traces"]) for s in verdicts},
-        )
-    )
-    run.write_text(REPORT_NAME, html)
+    run.write_text(REPORT_NAME, make_page(read_subjects(run)))
     return run.path / REPORT_NAME
 
 
-def has_other_tests(numbers: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:
+def make_page(subjects: Sequence[ReportedSubject], refresh: str | None = None) -> str:
+    """The page on some models and tasks, of one run or of several.
+
+    Args:
+        subjects: from `read_subjects`.
+        refresh: where the page is served, the address that tells its present version.
+    """
+    names = name_subjects(subjects)
+    conditions, measures = Names(), Names()
+    chains = [collect_chains(each.entry, each.tables, conditions, measures) for each in subjects]
+    script = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.js", "reader.js"))
+    numbers = {subject.key: subject.estimates for subject in subjects}
+    shown = {name for known in numbers.values() for name in known} | set(measures.numbers)
+    shown |= {name for each in subjects for name in each.tables["scores"]["measure"].unique()}
+    return (
+        _make_environment()
+        .get_template("page.html.j2")
+        .render(
+            style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+            script=Markup(script),
+            policy=_make_policy(script),
+            refresh=refresh,
+            groups=_group_by_truth(subjects, names),
+            subjects=list(zip(names, subjects, strict=True)),
+            runs=_list_origins(subjects),
+            headline=list_measures(place="report"),
+            measures=[measure for name, measure in MEASURES.items() if name in shown],
+            cells=CELL_MEANINGS,
+            pictures=draw_pictures(subjects, names),
+            numbers=numbers,
+            tests={key: list_tests(known) for key, known in numbers.items()} if has_other_tests(numbers) else {},
+            examples=_find_examples(subjects, chains),
+            index=_make_json(_make_index(names, chains, conditions, measures)),
+            chunks=[_pack(chunk) for chunk in _split(chains)],
+            n_chains=sum(map(len, chains)),
+        )
+    )
+
+
+def has_other_tests(numbers: Mapping[Any, Mapping[str, Any]]) -> bool:
     """Whether tests were run that the suite `standard` lacks, and so the table at the top too."""
     standard = {measure.heading for measure in list_measures(suite="standard")}
-    return any(set(list_tests(own)) - standard for own in numbers.values())
-
-
-def _measures(estimates: pd.DataFrame) -> list[Measure]:
-    """The measures that were estimated, in the order of the catalogue."""
-    known = set(estimates["measure"])
-    return [measure for name, measure in MEASURES.items() if name in known]
+    return any(set(list_tests(known)) - standard for known in numbers.values())
 
 
 def _make_environment() -> Environment:
-    loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update(plain=format_number, label=lambda name: get_measure(name).label)
-    environment.globals["ends"] = format_ends
+    environment.globals.update(ends=format_ends, marks=GATE_MARKS)
     return environment
 
 
-def _draw_figures(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> dict[str, Markup]:
-    """The figures that have something to show, as HTML that needs the one plotly script of the page."""
-    known = set(estimates.loc[estimates["value"].notna(), "measure"])
-    ordered = _order_estimates(subjects, estimates)
-    drawn = {"grid": audit.plot_decision_grid(subjects)}
-    if "early_answering.retention" in known:
-        drawn["early"] = audit.plot_early_answering(ordered)
-    if {"early_answering_filled.retention", "mistakes_regenerated.retention"} & known:
-        drawn["tests"] = behaviour.plot_retention_curves(ordered)
-    if "mistakes.retention" in known:
-        drawn["mistakes"] = audit.plot_mistakes(ordered)
-    if known & set(audit.EFFECT_MEASURES):
-        drawn["mediation"] = audit.plot_mediation(ordered)
-    if "attention.span" in known:
-        drawn["attention"] = audit.plot_attention_by_step(ordered)
-    if any(measure.startswith("strategies.") for measure in known):
-        drawn["strategies"] = behaviour.plot_strategies(ordered)
-    config = {"responsive": True, "displayModeBar": False}
+def _make_policy(script: str) -> str:
+    """The content security policy: the page's own script and styles, and where it is served, its own address."""
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; connect-src 'self'"
+
+
+def _group_by_truth(
+    subjects: Sequence[ReportedSubject], names: Sequence[str]
+) -> dict[str, list[tuple[int, str, ReportedSubject]]]:
+    """Number, name and subject under the headings of the summary, organisms first; empty headings are left out."""
+    groups: dict[str, list[tuple[int, str, ReportedSubject]]] = {}
+    for title, is_known in ((KNOWN_HEADING, True), (REAL_HEADING, False)):
+        numbered = enumerate(zip(names, subjects, strict=True))
+        own = [(i, n, s) for i, (n, s) in numbered if bool(s.entry.get("truth")) == is_known]
+        groups |= {title: own} if own else {}
+    return groups
+
+
+def _list_origins(subjects: Sequence[ReportedSubject]) -> dict[str, Mapping[str, Any]]:
+    return {subject.run: subject.origin for subject in subjects}
+
+
+def _find_examples(subjects: Sequence[ReportedSubject], chains: Sequence[Sequence[Chain]]) -> dict[Any, int]:
+    """The number on the page of the chain that shows each gate of each subject."""
+    examples: dict[Any, int] = {}
+    first = 1
+    for subject, own in zip(subjects, chains, strict=True):
+        places = {(chain.line["question"], chain.line["sample"]): first + i for i, chain in enumerate(own)}
+        for gate in subject.entry["gates"]:
+            example = gate["example"]
+            if example and (at := (example["question"], example.get("sample", 0))) in places:
+                examples[subject.key, gate["gate"]] = places[at]
+        first += len(own)
+    return examples
+
+
+def _make_index(
+    names: Sequence[str], chains: Sequence[Sequence[Chain]], conditions: Names, measures: Names
+) -> dict[str, Any]:
+    """What the list shows and filters by, a column each, and the names that the chunks refer to by number."""
+    gates = list(dict.fromkeys(gate for own in chains for chain in own for gate in chain.line["gates"]))
+    lines = [{"subject": i, **chain.line} for i, own in enumerate(chains) for chain in own]
+    for line in lines:
+        line["gates"] = "".join(_GATE_LETTERS.get(line["gates"].get(gate, ""), "-") for gate in gates)
+    columns = {name: [line[name] for line in lines] for name in lines[0]} if lines else {}
     return {
-        name: Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=f"figure-{name}"))
-        for name, figure in drawn.items()
+        "subjects": names,
+        "gates": gates,
+        "cells": CELL_MEANINGS,
+        "outcomes": OUTCOMES,
+        "conditions": [{"name": name, **describe_condition(name)._asdict()} for name in conditions.numbers],
+        "measures": list(measures.numbers),
+        "inverse": [name for name in measures.numbers if get_measure(name).direction < 0],
+        "chains": columns,
+        "chunk": CHUNK,
     }
 
 
-def _order_estimates(subjects: Sequence[Mapping[str, Any]], estimates: pd.DataFrame) -> pd.DataFrame:
-    """Estimates in the order in which the page names the subjects, so that colours follow it."""
-    groups = dict(list(estimates.groupby(["model", "task"])))
-    order = [(s["model"], s["task"]) for group in group_by_truth(subjects).values() for s in group]
-    return pd.concat([groups[key] for key in order if key in groups])
+def _split(chains: Sequence[Sequence[Chain]]) -> list[list[dict[str, Any]]]:
+    details = [chain.detail for own in chains for chain in own]
+    return [details[start : start + CHUNK] for start in range(0, len(details), CHUNK)]
 
 
-def _collect_numbers(estimates: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
-    """All estimates that are no curve and no step, by (model, task) and measure; None stands for missing."""
-    scalar = select_scalars(estimates)
-    scalar = scalar.astype(object).where(scalar.notna(), None)
-    return {
-        (str(model), str(task)): {row["measure"]: row for row in part.to_dict("records")}
-        for (model, task), part in scalar.groupby(["model", "task"])
-    }
+def _pack(chunk: list[dict[str, Any]]) -> str:
+    text = json.dumps(chunk, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return base64.b64encode(gzip.compress(text, 9, mtime=0)).decode("ascii")
+
+
+def _make_json(content: Any) -> Markup:
+    """JSON that cannot end the script element that it stands in."""
+    text = json.dumps(content, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

@@ -57,7 +57,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
     manifest, which says when the run was made and resumed.
     """
     run = Run.open(folder)
-    copied = re.compile(re.escape(str(run.manifest["created"])).encode() + rb"|<pre>\{.*?</pre>", re.S)
+    copied = re.compile(re.escape(str(run.manifest["created"])).encode() + rb"|<pre[^>]*>\{.*?</pre>", re.S)
     files = {name: (folder / name).read_bytes() for name in run.manifest["files"]}
     return {name: copied.sub(b"", content) if name == "report.html" else content for name, content in files.items()}
 

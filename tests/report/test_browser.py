@@ -1,0 +1,250 @@
+"""The report in a real browser: errors, the list and its filters, search, links, keys, and accessibility.
+
+Needs a Chromium of the system and the extra ``browser``; skipped without them.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faithlens.report.page import make_page
+from faithlens.report.subjects import read_subjects
+from faithlens.store import Run
+from tests.report.large_run import make_large_run
+from tests.report.reading import read_index
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the extra `browser` is not installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+HOSTILE = [
+    "</script><img src=x onerror=alert(1)><b>bold</b>",
+    "\u202e\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 abc",
+    "x" * 100_000,
+]
+WIDTHS = (400, 1280, 2560)
+N_LINES = "() => document.querySelectorAll('#list li').length"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def page_file(finished_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page on three models of one run and on a run with answers, edits and hostile texts."""
+    folder = tmp_path_factory.mktemp("browser")
+    run = make_large_run(folder / "run", 30)
+    traces = run.read("traces")
+    steps = [[f" {text}", *own[1:]] for text, own in zip(HOSTILE, traces["steps"], strict=False)]
+    changed = [*steps, *traces["steps"][len(steps) :]]
+    run.write_part("traces", "0", traces.assign(steps=changed, prompt=[*HOSTILE, *traces["prompt"][len(HOSTILE) :]]))
+    file = folder / "page.html"
+    file.write_text(make_page([*read_subjects(finished_run), *read_subjects(run)]), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def page(browser: Any, page_file: Path) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield from open_page(context, page_file)
+    context.close()
+
+
+def open_page(context: Any, file: Path, address: str = "") -> Iterator[Any]:
+    """A page of `file`; at the end there must have been no error, no dialog and no request but for the file."""
+    opened = context.new_page()
+    faults: list[str] = []
+    opened.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("dialog", lambda dialog: (faults.append("a dialog"), dialog.dismiss()))
+    opened.on("request", lambda request: None if request.url.startswith("file:") else faults.append(request.url))
+    opened.goto(file.as_uri() + address)
+    yield opened
+    assert faults == []
+
+
+def wait_until(page: Any, function: str, value: Any) -> None:
+    """Wait until the script `function` gives `value`; `wait_for_function` would be stopped by the page's own policy."""
+    for _ in range(200):
+        if page.evaluate(function) == value:
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError(f"{function} gives {page.evaluate(function)!r}, not {value!r}")
+
+
+def open_chain(page: Any, number: int) -> None:
+    page.evaluate("(number) => { location.hash = `#q${number}`; }", number)
+    wait_until(page, "() => document.querySelector('#chain h3')?.textContent.split(' ')[0]", f"q{number}")
+
+
+def count_lines(page: Any) -> int:
+    return page.locator("#list li").count()
+
+
+def find_number(page_file: Path, subject: str, place: int) -> int:
+    """The number on the page of a chain of a subject, by its place among them."""
+    index = read_index(page_file.read_text(encoding="utf-8"))
+    numbers = [i + 1 for i, at in enumerate(index["chains"]["subject"]) if index["subjects"][at] == subject]
+    return numbers[place]
+
+
+def test_every_chain_is_listed_and_one_is_shown(page: Any) -> None:
+    wait_until(page, N_LINES, 150)
+    assert page.locator("#count").inner_text() == "150"
+    page.wait_for_selector("#chain h3")
+    assert page.locator("#chain .chip.fail").first.is_visible()
+
+
+def test_filters_by_gate_outcome_cell_answer_and_model(page: Any, page_file: Path) -> None:
+    index = read_index(page_file.read_text(encoding="utf-8"))
+    chains = index["chains"]
+    at = index["gates"].index("causal")
+    causal = [gates[at] for gates in chains["gates"]]
+    for letter, outcome in (("f", "fail"), ("p", "pass")):
+        page.select_option("#by-outcome", letter)
+        assert count_lines(page) == chains["outcome"].count(outcome)
+        page.select_option("#by-gate", "causal")
+        assert count_lines(page) == causal.count(letter)
+        page.select_option("#by-gate", "")
+    page.click("#filters button[type=reset]")
+    wait_until(page, N_LINES, 150)
+    page.select_option("#by-cell", "decorative")
+    assert count_lines(page) == chains["cell"].count("decorative")
+    page.select_option("#by-cell", "")
+    page.select_option("#by-subject", "0")
+    assert count_lines(page) == chains["subject"].count(0)
+    page.select_option("#by-answer", "wrong")
+    right = [r for r, s in zip(chains["is_right"], chains["subject"], strict=True) if s == 0]
+    assert count_lines(page) == right.count(False)
+
+
+def test_sorting_by_effect(page: Any, page_file: Path) -> None:
+    chains = read_index(page_file.read_text(encoding="utf-8"))["chains"]
+    page.select_option("#sort", "effect")
+    first = page.locator("#list a").first.get_attribute("href")
+    largest = max(range(len(chains["effect"])), key=lambda i: abs(chains["effect"][i] or 0))
+    assert first == f"#q{largest + 1}"
+
+
+def test_search_reads_every_chain(page: Any, page_file: Path) -> None:
+    number = find_number(page_file, "large", 1)
+    page.fill("#search", "\u05e9\u05dc\u05d5\u05dd")
+    wait_until(page, N_LINES, 1)
+    assert page.locator("#list a").get_attribute("href") == f"#q{number}"
+    page.fill("#search", "no chain says this")
+    wait_until(page, N_LINES, 0)
+    assert page.locator("#count").inner_text() == "0 of 150"
+
+
+def test_a_link_opens_a_chain_at_a_step(browser: Any, page_file: Path) -> None:
+    number = find_number(page_file, "large", 4)
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    for opened in open_page(context, page_file, f"#q{number}/step3"):
+        opened.wait_for_selector("#step")
+        assert opened.locator("#step-3").get_attribute("aria-expanded") == "true"
+        assert opened.locator("#step .sides").count() >= 2
+        words = opened.locator("#step").inner_text()
+        assert "Written by the task." in words
+        assert "The chain as written: nothing is edited" in words
+        assert opened.locator("#step-3").is_visible()
+        opened.click("#step-5")
+        wait_until(opened, "() => location.hash", f"#q{number}/step5")
+        opened.go_back()
+        wait_until(opened, "() => document.querySelector('#step-3').getAttribute('aria-expanded')", "true")
+    context.close()
+
+
+def test_keys_move_between_chains_and_steps(page: Any) -> None:
+    open_chain(page, 5)
+    page.keyboard.press("j")
+    wait_until(page, "() => location.hash", "#q6")
+    page.keyboard.press("k")
+    wait_until(page, "() => location.hash", "#q5")
+    page.keyboard.press("ArrowRight")
+    wait_until(page, "() => location.hash", "#q5/step1")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    wait_until(page, "() => location.hash", "#q5/step1")
+    page.keyboard.press("/")
+    assert page.evaluate("() => document.activeElement.id") == "search"
+    page.keyboard.press("j")
+    assert page.input_value("#search") == "j"
+
+
+def test_a_gate_leads_to_the_chains_that_fail_it(page: Any, page_file: Path) -> None:
+    index = read_index(page_file.read_text(encoding="utf-8"))
+    subject, at = index["subjects"].index("O4 null"), index["gates"].index("causal")
+    chains = index["chains"]
+    failing = [g for g, s in zip(chains["gates"], chains["subject"], strict=True) if s == subject and g[at] == "f"]
+    page.locator(f"#subject-{subject} .gates a", has_text="causal").click()
+    wait_until(page, N_LINES, len(failing))
+    assert len(failing) == 40
+
+
+def test_a_number_explains_itself_on_hover_and_on_focus(page: Any) -> None:
+    number = page.locator('.num[data-measure="accuracy.full"]').first
+    number.hover()
+    tip = page.locator("#tip")
+    assert "95 % interval" in tip.inner_text()
+    page.mouse.move(0, 0)
+    assert tip.is_hidden()
+    number.focus()
+    assert "40 questions used" in tip.inner_text()
+    assert number.get_attribute("aria-describedby") == "tip"
+
+
+def test_points_of_a_figure_are_reached_by_arrow_keys(page: Any) -> None:
+    marks = page.locator("#figure-early .chart .mark")
+    marks.first.focus()
+    page.keyboard.press("ArrowRight")
+    label = page.evaluate("() => document.activeElement.getAttribute('aria-label')")
+    assert label == marks.nth(1).get_attribute("aria-label")
+    assert "95 % interval" in label
+    assert label in page.locator("#tip").inner_text()
+
+
+def test_probabilities_are_shown_for_every_condition(page: Any, page_file: Path) -> None:
+    open_chain(page, find_number(page_file, "large", 6))
+    groups = page.locator("#chain > details", has_text="Made wrong")
+    groups.locator("summary").click()
+    table = groups.locator("table")
+    table.wait_for()
+    assert table.locator("tbody tr").count() == 8
+    for k in range(8):
+        shares = [float(text) for text in table.locator("tbody tr").nth(k).locator("td").all_inner_texts()]
+        assert sum(shares) == pytest.approx(1, abs=0.003)
+
+
+def test_hostile_text_is_text(page: Any, page_file: Path) -> None:
+    for place, words in enumerate(HOSTILE):
+        open_chain(page, find_number(page_file, "large", place))
+        assert page.locator("#step-1 .text").text_content() == words
+        assert page.locator("#chain img, #chain b:text('bold')").count() == 0
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 1280
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_axe_finds_nothing(browser: Any, page_file: Path, width: int, scheme: str) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="the extra `browser` is not installed"
+    ).Axe()
+    number = find_number(page_file, "large", 4)
+    # the page forbids scripts of others, and axe is one
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    for opened in open_page(context, page_file, f"#q{number}/step3"):
+        opened.wait_for_selector("#step")
+        opened.evaluate("() => document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        opened.locator(".odds").nth(1).wait_for()
+        assert opened.evaluate("() => document.documentElement.scrollWidth") <= width
+        results = axe.run(opened)
+        assert [(v["id"], v["nodes"][0]["html"][:200]) for v in results.response["violations"]] == []
+    context.close()
