@@ -13,6 +13,7 @@ from faithlens.cli.lists import list_assays, list_measures, list_tasks
 from faithlens.cli.organisms import organisms_app, validate
 from faithlens.cli.own_model import run_bench, run_doctor
 from faithlens.cli.replicate import replicate_paper
+from faithlens.cli.view import view
 from faithlens.console import SafeConsole
 from faithlens.errors import FaithlensError
 
@@ -33,6 +34,7 @@ def describe_commands() -> None:
 
 app.command()(audit)
 app.command()(sweep)
+app.command()(view)
 app.command()(decide)
 app.command()(compare)
 app.command("power")(estimate_power)

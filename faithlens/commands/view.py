@@ -1,0 +1,219 @@
+"""`faithlens view`: finished and growing runs as one page, in a file or from a small server on this machine.
+
+1. `find_runs` turns what the user names into run folders: a run, or a sweep with its audits.
+2. `read_page` makes the page from what the folders hold now. A run that is still being written has no verdict yet, and
+   its gates are counts so far: a word that is read off again and again while questions come in is wrong too often.
+3. `ViewServer` answers on the loopback address only, and only under a path that begins with a random token. A page asks
+   for the version of the folders every two seconds and loads itself again when it has changed.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Lock
+from time import sleep
+from typing import Any, cast
+
+import pandas as pd
+
+from faithlens.commands.decide import judge_subjects
+from faithlens.errors import RunError
+from faithlens.measures.catalogue import restore_measures
+from faithlens.report.page import make_page
+from faithlens.report.subjects import ReportedSubject, make_subjects, read_subjects, read_tables
+from faithlens.stats.estimate import compute_estimates
+from faithlens.stats.verdict import Criteria
+from faithlens.store import MANIFEST_NAME, REPORT_NAME, VERDICT_NAME, Run, write_atomically
+
+LOOPBACK = "127.0.0.1"
+N_TRIES = 5
+"""How often a folder is read that changes while it is read."""
+PAUSE = 0.2
+"""Seconds between two tries."""
+GROWING = "unfinished"
+"""In place of a verdict, for a run that is still being written."""
+
+
+def view(runs: str | Path | Run | Sequence[str | Path | Run], file: str | Path) -> Path:
+    """Write one page about one run or several, with every chain of thought.
+
+    Args:
+        runs: a run or its folder, a sweep's folder, or several of these. A run may still be being written.
+        file: the HTML file; it is replaced if it exists.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        RunError: there is no run, a file of it was changed, or the file cannot be written.
+    """
+    several = [runs] if isinstance(runs, (str, Path, Run)) else runs
+    page = read_page(find_runs([each.path if isinstance(each, Run) else Path(each) for each in several]))
+    with write_atomically(Path(file)) as temporary:
+        temporary.write_bytes(page.encode("utf-8", "replace"))
+    return Path(file)
+
+
+def find_runs(paths: Sequence[Path]) -> list[Path]:
+    """The folders of the runs in `paths`; of a sweep, those of its audits.
+
+    Raises:
+        RunError: one of `paths` is no run, or no audit of a sweep has begun.
+    """
+    folders: list[Path] = []
+    for path in paths:
+        if not (path / MANIFEST_NAME).is_file():
+            raise RunError(f"there is no run in {path}", "Name the folder of a run or of a sweep.")
+        audits = sorted(each.parent for each in (path / "runs").glob(f"*/{MANIFEST_NAME}"))
+        if (path / "runs").is_dir() and not audits:
+            raise RunError(f"no audit of the sweep in {path} has begun yet", "Wait until its first audit is written.")
+        folders += audits or [path]
+    return list(dict.fromkeys(folders))
+
+
+def read_page(folders: Sequence[Path], refresh: str | None = None) -> str:
+    """The page about the runs in `folders` as they are now. Raises RunError as `Run.open`."""
+    names = name_folders(folders)
+    return make_page(
+        [subject for folder, name in zip(folders, names, strict=True) for subject in read_run(folder, name)], refresh
+    )
+
+
+def name_folders(folders: Sequence[Path]) -> list[str]:
+    """The name of each folder; its whole path where another has the same name."""
+    names = [folder.resolve().name for folder in folders]
+    return [name if names.count(name) == 1 else str(folder) for folder, name in zip(folders, names, strict=True)]
+
+
+def read_run(folder: Path, name: str) -> list[ReportedSubject]:
+    """The models and tasks of a run, finished or growing.
+
+    A writer replaces files while they are read here, so a folder that does not fit its manifest is read again.
+    """
+    for _ in range(N_TRIES - 1):
+        try:
+            return _read_run_once(folder, name)
+        except RunError:
+            if (folder / REPORT_NAME).is_file():
+                raise
+            sleep(PAUSE)
+    return _read_run_once(folder, name)
+
+
+def _read_run_once(folder: Path, name: str) -> list[ReportedSubject]:
+    if (folder / REPORT_NAME).is_file():  # an audit writes its report last
+        return read_subjects(Run.open(folder), name)
+    run = Run(folder)  # `Run.open` would refuse files that are newer than the manifest
+    restore_measures(run.manifest.get("measures", {}))
+    tables = read_tables(run)
+    scores = tables["scores"]
+    if not scores.empty:
+        tables["estimates"] = compute_estimates(scores, run.manifest["seed"])
+    entries = [_make_growing_entry(run, subject, tables) for subject in run.manifest["config"].get("subjects", [])]
+    return make_subjects(run, entries, tables, name, is_finished=False)
+
+
+def _make_growing_entry(run: Run, subject: Mapping[str, str], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """What an entry of verdict.json holds, with counts so far and without a word and its intervals."""
+    model, task = subject["model"], subject["task"]
+    scores = tables["scores"]
+    done = scores[(scores["model"] == model) & (scores["task"] == task)]["question"].nunique()
+    wanted = run.manifest["config"].get("n")
+    words = f"{done}{'' if wanted is None else f' of {wanted}'} questions are scored so far."
+    entry: dict[str, Any] = {"model": model, "task": task, "truth": None, "gates": [], "cells": {}, "measures": {}}
+    if done:
+        [entry] = judge_subjects(tables, [(model, task, None)], Criteria())
+    without = {"low": None, "high": None, "p_value": None, "example": None}
+    gates = [
+        {**gate, **without, "status": gate["status"] if gate["status"].startswith("not ") else "so far"}
+        for gate in entry["gates"]
+    ]
+    unknown = {"verdict": GROWING, "reasons": [words], "questions_needed": None, "strata": None, "kind": ""}
+    return {**entry, **unknown, "gates": gates}
+
+
+def read_version(folders: Sequence[Path]) -> str:
+    """A text that changes when one of the runs does."""
+    digest = sha256()
+    for folder in folders:
+        for name in (MANIFEST_NAME, VERDICT_NAME, REPORT_NAME):
+            path = folder / name
+            stat = path.stat() if path.is_file() else None
+            digest.update(f"{path} {stat and (stat.st_mtime_ns, stat.st_size)}\n".encode())
+    return digest.hexdigest()
+
+
+class ViewServer(ThreadingHTTPServer):
+    """Serves the page about some runs to this machine, under a path that only its user knows.
+
+    Args:
+        paths: folders of runs and sweeps; they are looked at again for each page, so that new audits appear.
+        port: 0 for any free port.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, paths: Sequence[Path], port: int = 0) -> None:
+        super().__init__((LOOPBACK, port), _ViewHandler)
+        self.paths = tuple(paths)
+        self.token = secrets.token_urlsafe(24)
+        self._lock, self._version, self._page = Lock(), "", ""
+
+    @property
+    def address(self) -> str:
+        """The address of the page."""
+        return f"http://{LOOPBACK}:{self.server_port}/{self.token}/"
+
+    def read_version(self) -> str:
+        """The version of the runs as they are now."""
+        return read_version(find_runs(self.paths))
+
+    def read_page(self) -> str:
+        """The page of this version, made once."""
+        with self._lock:
+            version = self.read_version()
+            if version != self._version:
+                self._page, self._version = read_page(find_runs(self.paths), f"/{self.token}/version"), version
+            return self._page
+
+
+class _ViewHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """The page, or its version; nothing without the token, or for another host's name (DNS rebinding)."""
+        server = cast(ViewServer, self.server)
+        hosts = {f"{name}:{server.server_port}" for name in (LOOPBACK, "localhost")}
+        token, _, rest = self.path.removeprefix("/").partition("/")
+        is_known = secrets.compare_digest(token.encode("utf-8", "replace"), server.token.encode())
+        if not is_known or self.headers.get("Host") not in hosts:
+            self._answer(403, "Open the address that faithlens printed.\n", "text/plain")
+        elif rest == "version":
+            self._answer(200, server.read_version(), "text/plain")
+        elif rest == "":
+            try:
+                self._answer(200, server.read_page(), "text/html")
+            except RunError as error:
+                self._answer(500, f"{error}\n", "text/plain")
+        else:
+            self._answer(404, "There is nothing here.\n", "text/plain")
+
+    def _answer(self, status: int, text: str, kind: str) -> None:
+        content = text.encode("utf-8", "replace")
+        self.send_response(status)
+        for name, value in {
+            "Content-Type": f"{kind}; charset=utf-8",
+            "Content-Length": str(len(content)),
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Print nothing: the terminal shows the address, and requests say nothing new."""

@@ -1,0 +1,190 @@
+"""`view`: one page on finished, growing and several runs, in a file or from a server that only its user can reach."""
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import faithlens as fl
+from faithlens.commands.view import ViewServer, find_runs, read_page
+from faithlens.errors import RunError
+from faithlens.store import Run, make_manifest
+from tests.report.large_run import MODEL, TASK, make_large_run
+from tests.report.reading import Reader, read_chains, read_index
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return make_large_run(tmp_path_factory.mktemp("view") / "finished", 12)
+
+
+def start_growing_run(path: Path, n: int = 12) -> Run:
+    config = {"subjects": [{"model": MODEL, "task": TASK}], "n": n}
+    return Run.create(path, make_manifest(config, 0, "cpu"))
+
+
+def add_batch(run: Run, finished: Run, key: str, questions: slice) -> None:
+    """Write what `finished` holds of some questions, as an audit does it: scores first, traces last."""
+    chosen = sorted(finished.read("traces")["question"])[questions]
+    for table in ("scores", "answers", "edits", "traces"):
+        rows = finished.read(table)
+        run.write_part(table, key, rows[rows["question"].isin(chosen)])
+
+
+def test_several_runs_stand_on_one_page(finished: Run, tmp_path: Path) -> None:
+    shutil.copytree(finished.path, tmp_path / "second")
+    before = {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()}
+    file = fl.view([finished.path, tmp_path / "second"], tmp_path / "new" / "both.html")
+    html = file.read_text(encoding="utf-8")
+    assert read_index(html)["subjects"] == ["large, finished", "large, second"]
+    assert len(read_chains(html)) == 24
+    assert {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()} == before
+    assert len(read_chains(fl.view(finished, file).read_text(encoding="utf-8"))) == 12
+
+
+def test_folders_of_the_same_name_are_told_apart(finished: Run, tmp_path: Path) -> None:
+    folders = [tmp_path / name / "run" for name in "ab"]
+    for folder in folders:
+        shutil.copytree(finished.path, folder)
+    assert read_index(read_page(folders))["subjects"] == [f"large, {folder}" for folder in folders]
+
+
+def test_a_sweep_is_shown_by_its_audits(finished: Run, tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    Run.create(sweep, make_manifest({}, 0, "cpu"))
+    (sweep / "runs").mkdir()
+    with pytest.raises(RunError, match="no audit of the sweep"):
+        find_runs([sweep])
+    for name in "ab":
+        shutil.copytree(finished.path, sweep / "runs" / name)
+    assert find_runs([sweep, finished.path]) == [sweep / "runs" / "a", sweep / "runs" / "b", finished.path]
+    with pytest.raises(RunError, match="there is no run in"):
+        find_runs([tmp_path])
+
+
+def test_a_growing_run_shows_what_is_there_and_no_verdict(finished: Run, tmp_path: Path) -> None:
+    run = start_growing_run(tmp_path / "run")
+    html = read_page([run.path])
+    assert "0 of 12 questions are scored so far" in html
+    assert read_chains(html) == []
+    add_batch(run, finished, "0", slice(0, 5))
+    html = read_page([run.path])
+    text = Reader(html).text
+    assert "5 of 12 questions are scored so far" in text
+    assert len(read_chains(html)) == 5
+    assert not re.search(r'class="badge (trust|do-not-trust|undecided)"', html)
+    scores = run.read("scores")
+    right = int((scores.loc[scores["measure"] == "accuracy.full", "value"] == 1).sum())
+    assert f"capable so far {right} of 5 pass" in text
+    assert "no interval" in text
+    assert read_chains(html) == read_chains(read_page([finished.path]))[:5]
+
+
+def test_a_batch_that_is_half_written_does_no_harm(finished: Run, tmp_path: Path) -> None:
+    run = start_growing_run(tmp_path / "run")
+    rows = finished.read("scores")
+    run.write_part("scores", "0", rows)
+    html = read_page([run.path])
+    assert read_chains(html) == []
+    assert "12 of 12 questions are scored so far" in html
+
+
+def test_a_damaged_run_is_refused(finished: Run, tmp_path: Path) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    (tmp_path / "run" / "report.html").write_text("changed")
+    with pytest.raises(RunError, match=r"report\.html"):
+        read_page([tmp_path / "run"])
+
+
+@pytest.fixture
+def server(finished: Run, tmp_path: Path) -> Iterator[ViewServer]:
+    run = start_growing_run(tmp_path / "growing")
+    add_batch(run, finished, "0", slice(0, 4))
+    with ViewServer([run.path]) as opened:
+        thread = threading.Thread(target=opened.serve_forever, daemon=True)
+        thread.start()
+        yield opened
+        opened.shutdown()
+        thread.join()
+
+
+def get(server: ViewServer, path: str, host: str | None = None) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port)
+    connection.request("GET", path, headers={"Host": host} if host else {})
+    answer = connection.getresponse()
+    content = answer.read().decode("utf-8")
+    connection.close()
+    return answer.status, content
+
+
+def test_the_server_answers_only_whom_the_address_was_given(server: ViewServer) -> None:
+    assert server.server_address[0] == "127.0.0.1"
+    status, page = get(server, f"/{server.token}/")
+    assert status == 200
+    assert len(read_chains(page)) == 4
+    assert f'<meta name="refresh-from" content="/{server.token}/version">' in page
+    for path in ("/", "/wrong/", f"/{server.token[:-1]}/", "/../manifest.json", f"/x{server.token}/"):
+        assert get(server, path)[0] == 403
+    assert get(server, f"/{server.token}/manifest.json")[0] == 404
+    assert get(server, f"/{server.token}/", host=f"evil.example:{server.server_port}")[0] == 403
+    assert get(server, f"/{server.token}/", host=f"localhost:{server.server_port}")[0] == 200
+
+
+def test_the_version_changes_when_the_run_grows(server: ViewServer, finished: Run) -> None:
+    first = get(server, f"/{server.token}/version")
+    assert first[0] == 200
+    assert get(server, f"/{server.token}/version") == first
+    add_batch(Run(server.paths[0]), finished, "1", slice(4, 12))
+    assert get(server, f"/{server.token}/version") != first
+    assert len(read_chains(get(server, f"/{server.token}/")[1])) == 12
+
+
+def run_view(*words: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "faithlens.cli", "view", *map(str, words)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+
+
+def test_the_command_writes_a_file(finished: Run, tmp_path: Path) -> None:
+    out, err = run_view(finished.path, "--file", tmp_path / "page.html").communicate()
+    assert (out, err) == (f"Written: {tmp_path / 'page.html'}\n", "")
+    assert len(read_chains((tmp_path / "page.html").read_text(encoding="utf-8"))) == 12
+    process = run_view(tmp_path)
+    assert "there is no run in" in process.communicate()[1]
+    assert process.returncode == 2
+    assert "--port" in run_view(finished.path, "--file", tmp_path / "x.html", "--port", 8000).communicate()[1]
+    assert not (tmp_path / "x.html").exists()
+
+
+def test_the_command_serves_until_it_is_interrupted(finished: Run) -> None:
+    process = run_view(finished.path, "--no-browser")
+    assert process.stdout is not None
+    address = process.stdout.readline().strip()
+    match = re.fullmatch(r"http://127\.0\.0\.1:(\d+)(/[\w-]{32}/)", address)
+    assert match is not None
+    connection = http.client.HTTPConnection("127.0.0.1", int(match[1]))
+    connection.request("GET", match[2])
+    assert len(read_chains(connection.getresponse().read().decode())) == 12
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert out.endswith("Stopped. The runs are as they were.\n")
+    assert (err, process.returncode) == ("", 0)
+
+
+def test_estimates_of_a_growing_run_are_those_of_its_scores(finished: Run, tmp_path: Path) -> None:
+    run = start_growing_run(tmp_path / "run")
+    add_batch(run, finished, "0", slice(0, 6))
+    text = Reader(read_page([run.path])).text
+    scores = run.read("scores")
+    share = pd.to_numeric(scores.loc[scores["measure"] == "mediation.content_share", "value"]).mean()
+    assert f"content share {share:.2f}" in text
