@@ -90,22 +90,20 @@ def name_folders(folders: Sequence[Path]) -> list[str]:
 def read_run(folder: Path, name: str) -> list[ReportedSubject]:
     """The models and tasks of a run, finished or growing.
 
-    A writer replaces files while they are read here, so a folder that does not fit its manifest is read again.
+    A writer may replace files while they are read here, so a folder that does not fit its manifest is read again.
     """
     for _ in range(N_TRIES - 1):
         try:
             return _read_run_once(folder, name)
         except RunError:
-            if (folder / REPORT_NAME).is_file():
-                raise
             sleep(PAUSE)
     return _read_run_once(folder, name)
 
 
 def _read_run_once(folder: Path, name: str) -> list[ReportedSubject]:
-    if (folder / REPORT_NAME).is_file():  # an audit writes its report last
+    run = Run(folder)  # `Run.open` would refuse files of a growing run that are newer than its manifest
+    if VERDICT_NAME in run.manifest["files"]:
         return read_subjects(Run.open(folder), name)
-    run = Run(folder)  # `Run.open` would refuse files that are newer than the manifest
     restore_measures(run.manifest.get("measures", {}))
     tables = read_tables(run)
     scores = tables["scores"]

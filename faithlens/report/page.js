@@ -105,21 +105,28 @@ scheme.addEventListener("change", () => {
   document.documentElement.style.colorScheme = scheme.value;
 });
 
-// ---- a page that is served loads itself again when the run has grown, and keeps its place
+// ---- a page that is served loads itself again when the run has grown, and keeps its filters and its place
+const FIELDS = "#filters input, #filters select, #scheme";
 const refreshFrom = document.querySelector('meta[name="refresh-from"]');
 if (refreshFrom) {
   let version = null;
-  const place = JSON.parse(sessionStorage.getItem("faithlens-place") || "null");
-  if (place) {
-    sessionStorage.removeItem("faithlens-place");
-    addEventListener("load", () => scrollTo(0, place));
+  const kept = JSON.parse(sessionStorage.getItem("faithlens-kept") || "null");
+  if (kept) {
+    sessionStorage.removeItem("faithlens-kept");
+    addEventListener("load", () => {
+      for (const field of document.querySelectorAll(FIELDS)) field.value = kept.values[field.id] ?? field.value;
+      byId("filters").dispatchEvent(new Event("input"));
+      scheme.dispatchEvent(new Event("change"));
+      scrollTo(0, kept.place);
+    });
   }
   setInterval(async () => {
     const answer = await fetch(refreshFrom.content).catch(() => null);
     if (!answer || !answer.ok) return;
     const now = await answer.text();
     if (version !== null && now !== version) {
-      sessionStorage.setItem("faithlens-place", JSON.stringify(scrollY));
+      const values = Object.fromEntries([...document.querySelectorAll(FIELDS)].map((field) => [field.id, field.value]));
+      sessionStorage.setItem("faithlens-kept", JSON.stringify({ values, place: scrollY }));
       location.reload();
     }
     version = now;

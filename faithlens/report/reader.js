@@ -114,7 +114,10 @@ async function showChain(chain) {
       scrollInside(link);
     } else link.removeAttribute("aria-current");
   }
-  const detail = await readChain(chain);
+  const detail = await readChain(chain).catch((error) => {
+    fill(view, make("p", {}, "This browser cannot unpack the chains. A newer one can: they need DecompressionStream."));
+    throw error;
+  });
   if (open === chain) drawChain(chain, detail);
   return detail;
 }

@@ -17,6 +17,7 @@ import pytest
 import faithlens as fl
 from faithlens.commands.view import ViewServer, find_runs, read_page
 from faithlens.errors import RunError
+from faithlens.report.page import write_page
 from faithlens.store import Run, make_manifest
 from tests.report.large_run import MODEL, TASK, make_large_run
 from tests.report.reading import Reader, read_chains, read_index
@@ -24,7 +25,9 @@ from tests.report.reading import Reader, read_chains, read_index
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return make_large_run(tmp_path_factory.mktemp("view") / "finished", 12)
+    run = make_large_run(tmp_path_factory.mktemp("view") / "finished", 12)
+    write_page(run)
+    return run
 
 
 def start_growing_run(path: Path, n: int = 12) -> Run:
