@@ -9,7 +9,6 @@ from .commands.decide import decide
 from .commands.replicate.run import replicate
 from .commands.validate.run import read_validation
 from .commands.validate.user_measure import validate_measure
-from .commands.view import view
 from .errors import FaithlensError
 from .execution.cost import estimate_cost
 from .execution.execute import execute
@@ -66,6 +65,5 @@ __all__ = [
     "tasks",
     "think",
     "validate_measure",
-    "view",
     "wrap",
 ]

@@ -65,6 +65,9 @@ class ReportedSubject:
         needed = self.entry["questions_needed"]
         if needed is not None:
             yield f"About {needed} questions would be needed to decide, if the numbers stay as they are."
+        if self.entry.get("partly_edited"):
+            n = self.entry["partly_edited"]
+            yield f"Of {n} long chains only some steps were edited (--points), drawn at random."
         for gate in self.entry["gates"]:
             if gate["status"] in NOT_READ:
                 yield f"{gate['asks']} ({gate['gate']}: {gate['status']}; {gate['reason'] or 'no reason is given'})"

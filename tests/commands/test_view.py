@@ -14,8 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import faithlens as fl
-from faithlens.commands.view import ViewServer, find_runs, read_page
+from faithlens.commands.view import ViewServer, find_runs, read_page, view
 from faithlens.errors import RunError
 from faithlens.report.page import write_page
 from faithlens.store import Run, make_manifest
@@ -46,12 +45,12 @@ def add_batch(run: Run, finished: Run, key: str, questions: slice) -> None:
 def test_several_runs_stand_on_one_page(finished: Run, tmp_path: Path) -> None:
     shutil.copytree(finished.path, tmp_path / "second")
     before = {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()}
-    file = fl.view([finished.path, tmp_path / "second"], tmp_path / "new" / "both.html")
+    file = view([finished.path, tmp_path / "second"], tmp_path / "new" / "both.html")
     html = file.read_text(encoding="utf-8")
     assert read_index(html)["subjects"] == ["large, finished", "large, second"]
     assert len(read_chains(html)) == 24
     assert {path: path.read_bytes() for path in finished.path.rglob("*") if path.is_file()} == before
-    assert len(read_chains(fl.view(finished, file).read_text(encoding="utf-8"))) == 12
+    assert len(read_chains(view(finished, file).read_text(encoding="utf-8"))) == 12
 
 
 def test_folders_of_the_same_name_are_told_apart(finished: Run, tmp_path: Path) -> None:
