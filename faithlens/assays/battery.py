@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from itertools import chain
 
@@ -43,7 +43,7 @@ from faithlens.errors import ConfigError, check_choice, suggest_names
 from faithlens.execution.execute import BACKENDS, Backend
 from faithlens.execution.work import Work, execute_with_work
 from faithlens.interventions.case import Case
-from faithlens.measures.catalogue import SUITES
+from faithlens.measures.catalogue import SUITES, get_measure
 from faithlens.measures.score import Score
 from faithlens.plan.capture import Capture
 from faithlens.plan.condition import Condition
@@ -78,6 +78,7 @@ ASSAYS: dict[str, Assay] = {
 }
 """The assays of faithlens by name, in the order of a report."""
 
+UNKNOWN_ANSWER = "the right answer is not known"
 ENTRY_POINTS = "faithlens.assays"
 """The group of entry points under which an installed package offers assays by name."""
 
@@ -240,7 +241,16 @@ def run_battery(
 def score_case(setting: Setting, case: Case, records: Records, assays: Mapping[str, Assay]) -> CaseResult:
     """The scores and edits of all assays for one case."""
     scores = [score for assay in assays.values() for score in assay.score(setting, case, records)]
+    if not case.question.answer:
+        scores = [_leave_out_value(score) for score in scores]
     return CaseResult(case, records, scores, list(collect_edits(setting, case, records, assays)))
+
+
+def _leave_out_value(score: Score) -> Score:
+    """The score of a chain whose right answer nobody knows: without a value if it compares with that."""
+    if not get_measure(score.measure).needs_right_answer:
+        return score
+    return replace(score, value=None, reason=UNKNOWN_ANSWER)
 
 
 def collect_edits(setting: Setting, case: Case, records: Records, assays: Mapping[str, Assay]) -> Iterator[StepEdit]:

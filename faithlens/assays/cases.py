@@ -20,7 +20,7 @@ from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.answers import option_coverage
 from faithlens.model.model import Model
-from faithlens.model.trace import Finish, Trace, make_trace, split_thoughts
+from faithlens.model.trace import Finish, Segmenter, Trace, make_trace, split_thoughts
 from faithlens.plan.memory import plan_passes
 from faithlens.tasks.counterfactuals import Counterfactual, find_counterfactual
 from faithlens.tasks.question import Question, Stem, Task
@@ -174,13 +174,15 @@ def make_chain(
     sample: int = 0,
     *,
     counterfactual_question: Counterfactual | None = None,
+    segment: Segmenter = split_steps,
 ) -> Chain:
     """The case of one sampled chain of thought, without a stem; or why the chain cannot be used.
 
-    A counterfactual chain that cannot be used is left out. `counterfactual_question` is the one that it answers.
+    A counterfactual chain that cannot be used is left out. `counterfactual_question` is the one that it answers;
+    `segment` cuts the chain into steps.
     """
     try:
-        trace = make_cot_trace(model, own)
+        trace = make_cot_trace(model, own, segment)
     except TraceError as error:
         return FailedChain(question, sample, error.problem)
     try:
@@ -190,7 +192,7 @@ def make_chain(
     return make_case(model, task, question, trace, other, sample, counterfactual_question=counterfactual_question)
 
 
-def make_cot_trace(model: Model, continuation: Continuation) -> Trace:
+def make_cot_trace(model: Model, continuation: Continuation, segment: Segmenter = split_steps) -> Trace:
     """Cut sampled tokens into steps. A last step that the token limit cut off is left out, unless it is the only one.
 
     The thoughts are cut into steps, and the text after them becomes the trace's `reply`.
@@ -200,11 +202,16 @@ def make_cot_trace(model: Model, continuation: Continuation) -> Trace:
     """
     prompt, seed = continuation.prompt, continuation.seed
     thoughts, reply, finish = split_thoughts(model, prompt, continuation.ids, continuation.finish)
-    return replace(split_chain(model, prompt, thoughts, finish, seed), reply=reply)
+    return replace(split_chain(model, prompt, thoughts, finish, seed, segment), reply=reply)
 
 
 def split_chain(
-    model: Model, prompt: Sequence[int], ids: Sequence[int], finish: Finish = "stop", seed: int = 0
+    model: Model,
+    prompt: Sequence[int],
+    ids: Sequence[int],
+    finish: Finish = "stop",
+    seed: int = 0,
+    segment: Segmenter = split_steps,
 ) -> Trace:
     """Cut the tokens of a chain of thought into steps. A last step that was cut off is left out, unless it is the only
     one.
@@ -212,7 +219,7 @@ def split_chain(
     Raises:
         TraceError: there is no chain of thought.
     """
-    trace = make_trace(model, prompt, ids, split_steps, finish, seed)
+    trace = make_trace(model, prompt, ids, segment, finish, seed)
     if finish == "length" and len(trace.steps) > 1:
         return replace(trace, pieces=trace.pieces[:-1], texts=trace.texts[:-1])
     return trace

@@ -4,6 +4,9 @@ A chain is imported as text, not as tokens: it is encoded again, so a model read
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
 
 from faithlens.assays.cases import Chain, count_longest_answer, make_chain
 from faithlens.errors import TraceError
@@ -13,7 +16,9 @@ from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.model.model import Model
 from faithlens.tasks.counterfactuals import Counterfactual, list_counterfactuals
 from faithlens.tasks.question import Question, Task
+from faithlens.tasks.segmentation import split_steps
 from faithlens.tasks.transcripts import Transcript
+from faithlens.thoughts import strip_control_tokens
 
 Wording = tuple[str, tuple[str, ...]]
 
@@ -46,18 +51,52 @@ def import_chains(model: Model, task: Task, transcripts: Sequence[Transcript], s
             chains.append(FailedChain(transcript.question, transcript.sample, error.problem))
         else:
             fitting = _encode_fitting(model, task, own, other)
-            chains.append(
-                make_chain(
-                    model,
-                    task,
-                    transcript.question,
-                    own,
-                    fitting,
-                    transcript.sample,
-                    counterfactual_question=counterfactual,
-                )
+            chain = make_chain(
+                model,
+                task,
+                transcript.question,
+                own,
+                fitting,
+                transcript.sample,
+                counterfactual_question=counterfactual,
+                segment=partial(find_given_steps, transcript.steps) if transcript.steps else split_steps,
             )
+            chains.append(_keep_transcript(chain, transcript))
     return chains
+
+
+def find_given_steps(steps: Sequence[str], text: str) -> list[tuple[int, int]]:
+    """The ranges of characters of the given steps, which stand in `text` in their order.
+
+    Control tokens at the ends of a step count as little as at the ends of a reply, and white space belongs to the step
+    before it. A text between two steps belongs to the first of them.
+
+    Raises:
+        TraceError: a step does not stand in `text` after the one before it.
+    """
+    starts, at = list[int](), 0
+    for i, step in enumerate(steps):
+        words = strip_control_tokens(step).strip()
+        place = text.find(words, at)
+        if place < 0:
+            raise TraceError(
+                f"the given step {i} does not stand in the chain after the one before it: {step[:60]!r}",
+                "Give the steps with the words of the chain, or leave them out.",
+            )
+        starts.append(place)
+        at = place + len(words)
+    return list(pairwise([0, *starts[1:], len(text)]))
+
+
+def _keep_transcript(chain: Chain, transcript: Transcript) -> Chain:
+    """The case with what it was read from; a failed chain if the tokens do not keep the given steps apart."""
+    if isinstance(chain, FailedChain):
+        return chain
+    if transcript.steps and len(chain.trace.steps) != len(transcript.steps):
+        n = len(chain.trace.steps)
+        reason = f"of {len(transcript.steps)} given steps only {n} begin with a token of their own"
+        return FailedChain(chain.question, chain.sample, reason)
+    return replace(chain, transcript=transcript)
 
 
 def index_by_wording(transcripts: Sequence[Transcript]) -> dict[Wording, dict[int, Transcript]]:

@@ -28,7 +28,7 @@ def audit(
     ] = None,
     traces: Annotated[
         Path | None,
-        typer.Option(help="chains of thought written elsewhere: .jsonl with cot, lm-eval samples, Inspect .eval"),
+        typer.Option(help="chains written elsewhere: JSON lines (faithlens schema traces), logs, files of papers"),
     ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="leave out bad entries of --traces; the manifest counts them by reason")

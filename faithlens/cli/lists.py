@@ -100,6 +100,27 @@ def _describe_measure(measure: Measure) -> Entry:
     return asdict(measure) | {"askable": askable} | {name: getattr(measure, name) for name in derived}
 
 
+def show_schema(
+    name: Annotated[str, typer.Argument(help="traces: the file of chains of thought that --traces reads")],
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON Schema")] = False,
+) -> None:
+    """The keys of a file that faithlens reads, what each holds, and since which version of the schema."""
+    from faithlens.tasks.formats.trace_schema import KEYS, make_json_schema
+
+    check_choice(name, ("traces",), "schema", ConfigError)
+    if as_json:
+        typer.echo(format_json(make_json_schema()))
+        return
+    table = Table("key", "of", "holds", "since", "meaning")
+    for key in KEYS:
+        kind = key.holds.get("type") or " or ".join(map(str, key.holds["enum"]))
+        table.add_row(
+            key.name, key.of, " or ".join(kind) if isinstance(kind, list) else kind, str(key.since), key.meaning
+        )
+    SafeConsole().print(table)
+    SafeConsole().print("One object on each line. Any other key is kept as a column of the table traces (given.KEY).")
+
+
 def _select(entries: Sequence[Entry], name: str | None, what: str) -> list[Entry]:
     """All entries, or the one with this name.
 

@@ -9,7 +9,7 @@ import typer
 from faithlens.cli.audit import audit, sweep
 from faithlens.cli.finished_runs import DecisionExit, compare, decide, estimate_power, export
 from faithlens.cli.interrupt import INTERRUPTED, Interrupted
-from faithlens.cli.lists import list_assays, list_measures, list_tasks
+from faithlens.cli.lists import list_assays, list_measures, list_tasks, show_schema
 from faithlens.cli.organisms import organisms_app, validate
 from faithlens.cli.own_model import run_bench, run_doctor
 from faithlens.cli.replicate import replicate_paper
@@ -46,6 +46,7 @@ app.command()(validate)
 app.command("measures")(list_measures)
 app.command("tasks")(list_tasks)
 app.command("assays")(list_assays)
+app.command("schema")(show_schema)
 
 
 NO_VERDICT = 3

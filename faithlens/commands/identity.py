@@ -28,8 +28,8 @@ from faithlens.model.load import parse_device
 from faithlens.model.templates import TEMPLATE_DAY
 from faithlens.store import make_manifest
 from faithlens.tasks.fixed_task import FixedTask
-from faithlens.tasks.question import Question, Task
-from faithlens.tasks.transcripts import TranscriptTask
+from faithlens.tasks.question import Prompt, Question, Task
+from faithlens.tasks.transcripts import Transcript, TranscriptTask
 
 
 def make_audit_manifest(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> dict[str, Any]:
@@ -59,8 +59,7 @@ def describe_inputs(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> 
         task, questions = draw_questions(config, subject, objects)
         digests[f"questions of {subject.task} for {subject.model}"] = hash_questions(task, questions)
         if isinstance(task, TranscriptTask):
-            chains = [[t.question.id, t.cot, t.sample, t.finish, t.reply] for t in task.transcripts]
-            digests[f"chains of thought in {subject.task}"] = _hash_json(chains)
+            digests[f"chains of thought in {subject.task}"] = _hash_json([*map(_list_parts, task.transcripts)])
     if config.editor not in EDITORS and not config.editor.startswith(("http://", "https://")):
         digests[f"weights of the editor {config.editor}"] = hash_named_model(config.editor)
     for name in list_assay_names(config):
@@ -76,12 +75,24 @@ def hash_questions(task: Task, questions: Iterable[Question]) -> str:
         [
             [
                 asdict(q),
-                asdict(task.make_prompt(q, "cot")),
+                _describe_prompt(task.make_prompt(q, "cot")),
                 *([asdict(counterfactuals[q.id])] if q.id in counterfactuals else []),
             ]
             for q in questions
         ]
     )
+
+
+def _describe_prompt(prompt: Prompt) -> dict[str, object]:
+    """The parts of a prompt; those that only a given prompt has are left out where they are empty."""
+    return {name: value for name, value in asdict(prompt).items() if value or name in ("user", "prefill")}
+
+
+def _list_parts(transcript: Transcript) -> list[object]:
+    """All that a file says of one chain; what only some files say is left out where they do not."""
+    t = transcript
+    more = [t.steps, [asdict(edit) for edit in t.edits], t.given_answer, dict(t.labels), dict(t.step_labels)]
+    return [t.question.id, t.cot, t.sample, t.finish, t.reply, *([more] if any(more) else [])]
 
 
 def hash_source(assay: Assay) -> str:

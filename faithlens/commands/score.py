@@ -1,5 +1,6 @@
 """The batches of a subject: sampled, scored, and each written into the run folder as soon as it is finished."""
 
+import json
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict
@@ -16,7 +17,8 @@ from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option
 from faithlens.measures.catalogue import list_measures
 from faithlens.measures.score import Score
-from faithlens.store import Run
+from faithlens.store import GIVEN, GIVEN_STEPS, Run
+from faithlens.tasks.transcripts import Transcript
 
 BATCH_TABLES = ("scores", "answers", "edits", "traces")
 """The tables of which every batch has a part."""
@@ -145,4 +147,19 @@ def make_trace_row(result: CaseResult) -> dict:
         "seed": trace.seed,
         "counterfactual": counterfactual.question.text if counterfactual else None,
         "counterfactual_source": counterfactual.source if counterfactual else None,
+        **(_list_given(case.transcript) if case.transcript else {}),
     }
+
+
+def _list_given(transcript: Transcript) -> dict[str, str | list[str | None] | None]:
+    """What the file of a chain says of it, by column."""
+    return {
+        "given_answer": transcript.given_answer or None,
+        **{f"{GIVEN}{name}": _write_label(value) for name, value in transcript.labels.items()},
+        **{f"{GIVEN_STEPS}{name}": [*map(_write_label, each)] for name, each in transcript.step_labels.items()},
+    }
+
+
+def _write_label(value: object) -> str | None:
+    """A label as text: a text as it is, anything else as JSON."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -33,6 +33,7 @@ from faithlens.tasks.candidates import (
 )
 from faithlens.tasks.counterfactuals import Counterfactual
 from faithlens.tasks.question import Question, Stem, Task
+from faithlens.tasks.transcripts import Transcript
 from faithlens.tasks.values import is_same_answer
 
 
@@ -102,6 +103,7 @@ class Case:
         counterfactual_question: what `counterfactual` answers, and where it comes from; None if there is none.
         slot: the stem and the options in tokens; None until `with_stem` is called.
         generated_texts: the texts that were written for edited versions, by name.
+        transcript: what the chain was read from, with edits and labels that came with it; None if it was sampled.
     """
 
     question: Question
@@ -116,6 +118,7 @@ class Case:
     generated_texts: Mapping[str, GeneratedText] = field(
         default_factory=dict[str, GeneratedText], hash=False, repr=False
     )
+    transcript: Transcript | None = field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> str:
@@ -124,8 +127,8 @@ class Case:
 
     @property
     def answer_index(self) -> int:
-        """The index of the right answer among the candidates."""
-        return self.candidates.index(self.question.answer)
+        """The index of the right answer among the candidates; -1, which is no index, where nobody knows it."""
+        return self.candidates.index(self.question.answer) if self.question.answer else -1
 
     def get_slot(self) -> AnswerSlot:
         """The stem and the options in tokens.

@@ -24,18 +24,27 @@ THOUGHTS_BY_STRATEGY: dict[Strategy, Thoughts] = {"cot": "open", "no_cot": "skip
 def make_prompt_piece(model: Model, prompt: Prompt, thoughts: Thoughts) -> Piece:
     """`prompt` in tokens. A model that opens or skips its thoughts gets no `prefill`: its own marker stands there.
 
+    A prompt with a frame is its own text, word for word; only a marker of thoughts is added or left out at its end.
+
     Raises:
         ConfigError: `thoughts` is not one of "open", "skipped", "empty".
     """
     check_choice(thoughts, get_args(Thoughts), "state of the thoughts")
+
+    def render(user: str, prefill: str = "", *, thinking: bool | None = None) -> str:
+        if prompt.frame is None:
+            return model.render(user, prefill, thinking=thinking, turns=prompt.turns)
+        before, after = prompt.frame
+        return before + user + after + prefill
+
     if model.thinking is None:
-        text = model.render(prompt.user, prompt.prefill)
+        text = render(prompt.user, prompt.prefill)
     elif thoughts == "open":
-        text = model.thinking.open_thoughts(model.render, prompt.user)
+        text = model.thinking.open_thoughts(render, prompt.user)
     elif thoughts == "skipped":
-        text = model.thinking.skip_thoughts(model.render, prompt.user)
+        text = model.thinking.skip_thoughts(render, prompt.user)
     else:
-        text = model.thinking.empty_thoughts(model.render, prompt.user) + prompt.prefill
+        text = model.thinking.empty_thoughts(render, prompt.user) + prompt.prefill
     return Piece("prompt", model.encode_prompt(text))
 
 

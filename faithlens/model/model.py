@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Some tokenizers put a space before every text. To avoid it, a continuation is encoded after one of these.
 _ANCHORS = ("\n", "=", "a")
+_AFTER_TURN = {"system": "\n\n", "user": "\n", "assistant": "\n\n"}  # where there is no chat template
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,11 +115,19 @@ class Model:
         """The markers between which a reasoning model thinks; None for a model whose chat template has none."""
         return find_thinking(self.tokenizer)
 
-    def render(self, user: str, prefill: str = "", *, thinking: bool | None = None) -> str:
-        """The prompt as text: the user's turn `user`, and the start of the model's turn, `prefill`.
+    def render(
+        self,
+        user: str,
+        prefill: str = "",
+        *,
+        thinking: bool | None = None,
+        turns: Sequence[tuple[str, str]] = (),
+    ) -> str:
+        """The prompt as text: the messages `turns`, the user's turn `user`, and the start of the model's, `prefill`.
 
         The chat template is used if there is one. Else the prompt is ``Q: user`` and, on a new line, ``A: prefill``,
-        without a space at the end, since the model's next token brings its own. `thinking` sets the template's switch
+        without a space at the end, since the model's next token brings its own; each of `turns` stands before it in the
+        same way, and the words of a system message as they are. `thinking` sets the template's switch
         for thoughts, if it has one; None leaves the switch as the template has it. `Thinking.open_thoughts` gives
         the prompt that opens thoughts. Templates are given a fixed day as today, see `faithlens.model.templates`.
 
@@ -128,9 +137,11 @@ class Model:
         """
         template = library.get_chat_template(self.tokenizer)
         if template is None:
+            marks = {"user": "Q: ", "assistant": "A: "}
+            earlier = "".join(f"{marks.get(role, '')}{text}{_AFTER_TURN[role]}" for role, text in turns)
             space = " " if prefill and not prefill[0].isspace() else ""
-            return f"Q: {user}\nA:{space}{prefill}"
-        return self._check_template(thinking, template).render(user) + prefill
+            return f"{earlier}Q: {user}\nA:{space}{prefill}"
+        return self._check_template(thinking, template).render(user, turns) + prefill
 
     def _check_template(self, thinking: bool | None, template: str) -> TemplateCheck:
         """The check of the chat template with thoughts on, off or unset, made once as long as the template stays."""

@@ -19,7 +19,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -147,12 +147,15 @@ class TemplateCheck:
             raise self._refuse("holds the question more than once", text)
         self._check_turn(text)
 
-    def render(self, user: str) -> str:
-        """The prompt for the words `user`, ended by the start of the assistant's turn.
+    def render(self, user: str, turns: Sequence[tuple[str, str]] = ()) -> str:
+        """The prompt for the messages `turns` and the words `user`, ended by the start of the assistant's turn.
 
         Raises:
-            ModelError: the template cannot be rendered, or its prompt does not hold `user` once and as it is.
+            ModelError: the template cannot be rendered, or its prompt does not hold `user` once and as it is, or does
+                not hold each of `turns` before it, in their order.
         """
+        if turns:
+            return self._render_conversation(user, turns)
         text = self._render(user)
         words, user_words = _join_words(text), _join_words(user)
         inner = words.removeprefix(self._before).removesuffix(self._after)
@@ -167,10 +170,23 @@ class TemplateCheck:
             raise self._refuse("ends otherwise than with the assistant's turn", text)
         return text  # a frame that depends on the question
 
-    def _render(self, user: str) -> str:
+    def _render_conversation(self, user: str, turns: Sequence[tuple[str, str]]) -> str:
+        """The prompt for several messages: all of them must stand in it in their order, and the turn be open after."""
+        text = self._render(user, turns)
+        words, at = _join_words(text), 0
+        for message in [*(content for _, content in turns), user]:
+            place = words.find(_join_words(message), at)
+            if place < 0:
+                raise self._refuse("does not hold all messages of the conversation, in their order", text)
+            at = place + len(_join_words(message))
+        if not words.endswith(self._after):
+            raise self._refuse("ends otherwise than with the assistant's turn", text)
+        return text
+
+    def _render(self, user: str, turns: Sequence[tuple[str, str]] = ()) -> str:
         with translate_errors(ModelError, f"the chat template of {self._name} cannot be rendered", _FIX):
-            turn = [{"role": "user", "content": user}]
-            return render_template(self._tokenizer, turn, add_generation_prompt=True, **self._switches)
+            messages = [{"role": role, "content": content} for role, content in (*turns, ("user", user))]
+            return render_template(self._tokenizer, messages, add_generation_prompt=True, **self._switches)
 
     def _check_turn(self, text: str) -> None:
         """Check that the assistant's turn is open at the end of `text`.

@@ -21,6 +21,7 @@ _NUMBER_MEANINGS = {
     "fraction": "where along the chain of thought a point of a curve lies, 0 to 1",
     "step": "the reasoning step that a number describes, from 0",
 }
+FROM_FILE = "what the file of an imported chain says of it"
 COLUMN_MEANINGS: dict[str, dict[str, str]] = {
     "scores": _KEY_MEANINGS
     | _NUMBER_MEANINGS
@@ -69,6 +70,7 @@ COLUMN_MEANINGS: dict[str, dict[str, str]] = {
         "said": "what a reasoning model wrote after its thoughts",
         "counterfactual": "the counterfactual question; empty where there is none",
         "counterfactual_source": "where it comes from: task, file, donor (another question) or number (one is changed)",
+        "given_answer": "the answer that the model gave when an imported chain was published",
         "temperature": "of sampling; 0 is greedy",
         "top_p": "nucleus of sampling",
     },
@@ -160,7 +162,7 @@ def _make_header(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
 def _describe_columns(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for table, names in columns.items():
         yield from ("", f"### {table}", "")
-        yield from (f"- `{name}`: {COLUMN_MEANINGS[table][name]}" for name in names)
+        yield from (f"- `{name}`: {COLUMN_MEANINGS[table].get(name, FROM_FILE)}" for name in names)
 
 
 def _make_code_block(language: str, *lines: str) -> list[str]:

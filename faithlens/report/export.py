@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from faithlens.errors import ConfigError, RunError, check_choice, suggest_names
 from faithlens.report.card import make_card
-from faithlens.store import INT, SCHEMAS, TEXT, Run, write_atomically
+from faithlens.store import INT, SCHEMAS, TEXT, Run, add_given_columns, write_atomically
 from faithlens.store.files import make_write_error
 
 ExportForm = Literal["parquet", "dataset"]
@@ -61,7 +61,7 @@ def make_tidy_table(run: Run) -> pa.Table:
     scores, traces = run.read("scores"), run.read("traces")
     keys = [key for key in ("model", "task", "question", "sample") if key in scores and key in traces]
     facts = traces.assign(n_steps=traces["steps"].map(len), correct=traces["answer"] == traces["predicted"])
-    facts["correct"] = facts["correct"].astype("boolean").mask(traces["predicted"].isna())
+    facts["correct"] = facts["correct"].astype("boolean").mask(traces["predicted"].isna() | traces["answer"].eq(""))
     try:
         joined = scores.merge(facts[[*keys, *QUESTION_FACTS.names]], on=keys, how="left", validate="many_to_one")
     except pd.errors.MergeError as error:
@@ -81,7 +81,8 @@ def parse_form(name: str) -> ExportForm:
 
 
 def _read_table(run: Run, table: str) -> pa.Table:
-    return _to_arrow(run.read(table), SCHEMAS[table])
+    frame = run.read(table)
+    return _to_arrow(frame, add_given_columns(table, frame.columns))
 
 
 def _to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:

@@ -15,9 +15,11 @@ from faithlens.store.files import write_atomically
 from faithlens.store.lock import hold_folder
 from faithlens.store.manifest import MANIFEST_NAME, list_differences, make_manifest, read_commit
 from faithlens.store.run import Run, RunVerdict
-from faithlens.store.tables import INT, SCHEMAS, TEXT, make_gate_table
+from faithlens.store.tables import GIVEN, GIVEN_STEPS, INT, SCHEMAS, TEXT, add_given_columns, make_gate_table
 
 __all__ = [
+    "GIVEN",
+    "GIVEN_STEPS",
     "INT",
     "MANIFEST_NAME",
     "REPORT_NAME",
@@ -26,6 +28,7 @@ __all__ = [
     "VERDICT_NAME",
     "Run",
     "RunVerdict",
+    "add_given_columns",
     "hold_folder",
     "list_differences",
     "make_gate_table",

@@ -239,7 +239,7 @@ class Run(RunFolder):
 
     def _read_files(self, table: str, names: list[str]) -> pa.Table:
         pieces = [pq.read_table(pa.BufferReader(self.read_bytes(name))) for name in names]
-        return sort_rows(table, pa.concat_tables(pieces))
+        return sort_rows(table, pa.concat_tables(pieces, promote_options="default"))
 
     def _list_parts(self, table: str) -> list[str]:
         start = _name_parts(table)

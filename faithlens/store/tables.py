@@ -24,7 +24,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         {"model": TEXT, "task": TEXT, "question": TEXT, "prompt": TEXT, "cot": TEXT, "steps": TEXTS}
         | {"answer": TEXT, "finish": TEXT, "n_tokens": INT, "seed": INT},
         {"predicted": TEXT, "candidates": TEXTS, "stem": TEXT, "temperature": REAL, "top_p": REAL, "sample": INT}
-        | {"said": TEXT, "counterfactual": TEXT, "counterfactual_source": TEXT},
+        | {"said": TEXT, "counterfactual": TEXT, "counterfactual_source": TEXT, "given_answer": TEXT},
     ),
     "answers": _make_schema(
         {"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "logprobs": REALS}, {"sample": INT}
@@ -45,6 +45,11 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
 }
 """Columns of each table. A column that is not here is refused; optional columns may be left out."""
+
+GIVEN = "given."
+"""The start of the names of further columns of `traces`: what a file of chains says of each chain, as text."""
+GIVEN_STEPS = "given_steps."
+"""The same of each step: a list of texts, in the order of the steps."""
 
 ORDER: dict[str, list[str]] = {
     "traces": ["model", "task", "question", "sample", "seed"],
@@ -71,8 +76,8 @@ def check_rows(table: str, rows: Rows) -> pa.Table:
         RunError: a column is unknown, missing or of another type; or a row has not exactly one of value and reason.
         MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
     """
-    schema = get_schema(table)
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    schema = add_given_columns(table, frame.columns)
     unknown = [name for name in frame.columns if name not in schema.names]
     missing = [field.name for field in schema if not field.nullable and field.name not in frame.columns]
     if unknown or (missing and len(frame)):
@@ -87,6 +92,16 @@ def check_rows(table: str, rows: Rows) -> pa.Table:
         raise RunError(problem, f"Give each column its type: {schema}") from error
     _check_values(table, frame)
     return data.replace_schema_metadata(None)
+
+
+def add_given_columns(table: str, names: Iterable[str]) -> pa.Schema:
+    """The columns of a table, with those of `names` that a file of chains brought."""
+    schema = get_schema(table)
+    if table == "traces":
+        for name in names:
+            if name.startswith((GIVEN, GIVEN_STEPS)):
+                schema = schema.append(pa.field(name, TEXT if name.startswith(GIVEN) else TEXTS))
+    return schema
 
 
 def _check_values(table: str, frame: pd.DataFrame) -> None:

@@ -73,6 +73,10 @@ def draw_examples(task: Task, question: Question, seed: int, n: int = N_EXAMPLES
             "Add questions to the task.",
         )
     drawn = task.draw_questions(n + 1, derive_seed(f"examples:{seed}:{question.id}"))
+    if any(not other.answer for other in drawn):
+        raise TaskError(
+            f"examples need right answers, and those of the task {task.name} are not known", "Use another task."
+        )
     return [other for other in drawn if other.text != question.text][:n]
 
 

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from faithlens.errors import TaskError, suggest_names
 from faithlens.tasks.prompts import make_labels
-from faithlens.tasks.question import Question
+from faithlens.tasks.question import Prompt, Question
 from faithlens.tasks.question_factory import MAX_OPTIONS, BadEntryError, make_choice_question, make_open_question
 from faithlens.tasks.values import DecimalMark, is_same_answer, read_number
 
@@ -65,23 +66,33 @@ class QuestionCollection:
 
     Attributes:
         counterfactuals: those that the file gives, by the id of their question.
+        prompts: those that the file gives, by the id of their question.
     """
 
     def __init__(self) -> None:
         self.counterfactuals: dict[str, Question] = {}
         self._by_id: dict[str, Question] = {}
         self._places: dict[str, str] = {}
-        self._by_wording: dict[tuple[str, tuple[str, ...]], Question] = {}
+        self.prompts: dict[str, Prompt] = {}
+        self._by_wording: dict[tuple[str, tuple[str, ...], Prompt | None], Question] = {}
 
     @property
     def questions(self) -> list[Question]:
         """The questions, in the order in which they were entered."""
         return list(self._by_id.values())
 
-    def get_or_add(self, question: Question, where: str) -> Question:
-        """The question of this wording and answer that was entered before, else this one, entered now."""
-        earlier = self._by_wording.get((question.text, question.choices))
-        return earlier if earlier and earlier.answer == question.answer else self.add(question, where)
+    def get_or_add(self, question: Question, where: str, prompt: Prompt | None = None) -> Question:
+        """The question of this wording, answer and prompt that was entered before, else this one, entered now.
+
+        A question whose id stands for the same one under another prompt gets that id with a number.
+        """
+        earlier = self._by_wording.get((question.text, question.choices, prompt))
+        if earlier and earlier.answer == question.answer:
+            return earlier
+        if prompt and (first := self._by_id.get(question.id)) and replace(first, id="") == replace(question, id=""):
+            n = next(n for n in count(2) if f"{question.id}#{n}" not in self._by_id)
+            question = replace(question, id=f"{question.id}#{n}")
+        return self.add(question, where, prompt)
 
     def add_counterfactual(self, entry: dict[str, Any], question: Question) -> None:
         """Keep the counterfactual that the entry of `question` gives, if it gives one.
@@ -92,7 +103,7 @@ class QuestionCollection:
         if counterfactual is not None:
             self.counterfactuals[question.id] = counterfactual
 
-    def add(self, question: Question, where: str) -> Question:
+    def add(self, question: Question, where: str, prompt: Prompt | None = None) -> Question:
         """Add `question`, which stands at `where` in the file.
 
         Raises BadEntryError where its id or wording stands already, or its form differs.
@@ -102,7 +113,7 @@ class QuestionCollection:
                 f"id {question.id!r} names another question at '{self._places[question.id]}'",
                 "give each question an id of its own",
             )
-        if same := self._by_wording.get((question.text, question.choices)):
+        if same := self._by_wording.get((question.text, question.choices, prompt)):
             raise BadEntryError(f"the same question as {same.id!r} at '{self._places[same.id]}'", "remove one of them")
         form = next(iter(self._by_id.values()), question).form
         if question.form != form:
@@ -110,23 +121,31 @@ class QuestionCollection:
                 f"of form {question.form!r} after questions of form {form!r}", "keep each form in its own file"
             )
         self._places[question.id] = where
-        self._by_id[question.id] = self._by_wording[question.text, question.choices] = question
+        self._by_id[question.id] = self._by_wording[question.text, question.choices, prompt] = question
+        if prompt:
+            self.prompts[question.id] = prompt
         return question
 
 
 def read_question(entry: dict[str, Any], default_id: str) -> Question:
-    """The question an entry describes. Raises BadEntryError where a key is missing or what it holds is no use."""
-    text, answer = _read_text(entry, "question"), _read_text(entry, "answer")
+    """The question an entry describes; its answer is empty where that of a question with options is null.
+
+    Raises BadEntryError where a key is missing or what it holds is no use.
+    """
+    is_open = "choices" not in entry
+    text = _read_text(entry, "question")
+    answer = "" if entry.get("answer", "") is None and not is_open else _read_text(entry, "answer")
     id_ = _read_text(entry, "id") if "id" in entry else default_id
     values = _read_texts(entry, "values", min_length=0, is_distinct=False)
-    if "choices" in entry:
+    if not is_open:
         if "candidates" in entry:
             raise BadEntryError(
                 "both 'choices' and 'candidates'", "keep 'choices' for options, 'candidates' for an open form"
             )
         choices = _read_texts(entry, "choices", min_length=2)
-        right = find_right_option(answer, choices)
-        return make_choice_question(id_, text, choices, right, values, _read_decimal_mark(entry))
+        right = find_right_option(answer, choices) if answer else 0
+        made = make_choice_question(id_, text, choices, right, values, _read_decimal_mark(entry))
+        return made if answer else replace(made, answer="")
     candidates = _read_texts(entry, "candidates", min_length=2) if "candidates" in entry else ()
     return make_open_question(id_, text, answer, values, candidates, _read_decimal_mark(entry))
 

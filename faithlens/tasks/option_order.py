@@ -28,6 +28,8 @@ def reorder_options(question: Question, order: Sequence[int]) -> Question:
             f"an order of the {len(places)} options of {question.id!r} must hold each place once, got {list(order)}",
             f"Pass each of 0 to {len(places) - 1} once.",
         )
-    right = list(order).index(question.candidates.index(question.answer))
     choices = tuple(question.choices[place] for place in order)
+    if not question.answer:
+        return replace(question, choices=choices)
+    right = list(order).index(question.candidates.index(question.answer))
     return replace(question, choices=choices, answer=question.candidates[right])

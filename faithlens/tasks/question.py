@@ -24,10 +24,15 @@ class Prompt:
     Attributes:
         user: the user's turn.
         prefill: the first words of the model's own turn; may be empty.
+        turns: the messages before the user's turn, as role ("system", "user" or "assistant") and text.
+        frame: the text before and after `user`, where a prompt is given word for word; the model's chat template is
+            not used then.
     """
 
     user: str
     prefill: str
+    turns: tuple[tuple[str, str], ...] = ()
+    frame: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Question:
         text: the question as a person reads it, answer options excluded.
         candidates: the closed set of answers that are scored, as the model would write them: option labels
             ("A", "B", ...) where form is "choice"; for "open", the true answer among plausible values.
-        answer: the right one of `candidates`.
+        answer: the right one of `candidates`; empty where nobody knows it, of a chain that was written elsewhere.
         choices: the options' contents, aligned with `candidates`; empty where form is "open".
         values: the true intermediate values in the order they arise, the last one the final value; empty where unknown.
         form: "choice" or "open".

@@ -10,6 +10,7 @@ A measure is described once, in this package; intervals, reports, verdicts, swee
     ('deletion_filled.change', 'bound.deletion.high')
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
@@ -41,6 +42,9 @@ ASSAYS: tuple[str, ...] = (
 )  # fmt: skip
 """The assays in the order of a report."""
 
+_COMPARES_WITH_RIGHT = re.compile(
+    r"^accuracy\.(?!chance)|(?:\b|_)(?:accuracy|right)(?:\.no_cot)?$|\.(?:unbiased|drop)(?:\.no_cot)?$|\.gain$"
+)
 _INTERNAL = ("mediation", "claims", "sufficiency", "states", "knockouts", "attention")
 SUITES: dict[str, tuple[str, ...]] = {
     "standard": (
@@ -203,6 +207,11 @@ class Measure:
         """
         low, high = self.usual_range or self.range
         return None if low is None or high is None or self.assay == "attention" else (low, high)
+
+    @property
+    def needs_right_answer(self) -> bool:
+        """Whether it compares an answer with the right one, so that it has no value where nobody knows that."""
+        return _COMPARES_WITH_RIGHT.search(self.name) is not None
 
     @property
     def is_change(self) -> bool:

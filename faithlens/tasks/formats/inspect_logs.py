@@ -20,7 +20,7 @@ from zipfile import BadZipFile
 
 from faithlens.errors import TaskError
 from faithlens.tasks.entries import BadEntryError, FaultList, check_text, find_right_option, shorten_value
-from faithlens.tasks.formats.reply_record import Finish, ReplyRecord, make_entry
+from faithlens.tasks.formats.reply_record import Finish, GivenReply, ReplyRecord, make_entry
 from faithlens.tasks.prompts import make_labels
 
 _CUT_OFF_REASONS = ("max_tokens", "model_length")
@@ -50,7 +50,8 @@ def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyReco
                     "give each sample an id of its own",
                 )
             call = _find_call(sample, is_shuffled)
-            yield where, ReplyRecord(_make_entry(sample, call.prompt, is_shuffled), (_read_reply(call.reply),))
+            reply = GivenReply(*_read_reply(call.reply))
+            yield where, ReplyRecord(_make_entry(sample, call.prompt, is_shuffled), (reply,))
 
 
 def _read_samples(path: Path) -> list[Any]:

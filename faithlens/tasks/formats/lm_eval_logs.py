@@ -18,7 +18,7 @@ from typing import Any
 
 from faithlens.errors import escape_controls
 from faithlens.tasks.entries import BadEntryError, FaultList, check_text, parse_object, shorten_value
-from faithlens.tasks.formats.reply_record import LABEL, ReplyRecord, make_entry
+from faithlens.tasks.formats.reply_record import LABEL, GivenReply, ReplyRecord, make_entry
 from faithlens.tasks.jsonl import read_lines
 from faithlens.tasks.prompts import make_labels
 
@@ -91,7 +91,7 @@ def _make_record(logged: Mapping[str, Any]) -> ReplyRecord:
     if not isinstance(doc, dict):
         raise BadEntryError(f"'doc' is {shorten_value(doc)}", "only documents with named keys can be read")
     entry = make_entry(f"doc-{logged['doc_id']}", _read_question(doc), *_read_answer(doc, str(logged["target"])))
-    return ReplyRecord(entry, tuple((text, "stop") for text in _read_texts(logged["resps"])))
+    return ReplyRecord(entry, tuple(GivenReply(text) for text in _read_texts(logged["resps"])))
 
 
 def _read_question(doc: Mapping[str, Any]) -> str:

@@ -1,13 +1,14 @@
 """What every format is read into: an entry of `faithlens.tasks.entries` and the replies to it."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from faithlens.tasks.answer_parsing import find_boxed
 from faithlens.tasks.candidates import write_plainly
 from faithlens.tasks.entries import BadEntryError, shorten_value
+from faithlens.tasks.question import Prompt
 from faithlens.thoughts import Finish
 
 _VERDICTS = (("yes", "no"), ("true", "false"), ("valid", "invalid"))
@@ -18,11 +19,50 @@ LABEL = re.compile(r"\(?([A-Z])[).:]*")
 
 
 @dataclass(frozen=True)
+class GivenEdit:
+    """One step with a mistake that came with a chain.
+
+    Attributes:
+        step: the index of the step.
+        text: the words with the mistake.
+        by: who wrote them.
+    """
+
+    step: int
+    text: str
+    by: str = "given"
+
+
+@dataclass(frozen=True)
+class GivenReply:
+    """One reply to a question, with what was published about it.
+
+    Attributes:
+        text: the reply.
+        finish: whether the model ended it or it was cut off.
+        steps: the steps of its chain, where they are given; else empty.
+        edits: steps with mistakes.
+        answer: the answer that the model gave; empty where nobody says.
+        labels: what is said of the chain, by name.
+        step_labels: what is said of each step, by name.
+    """
+
+    text: str
+    finish: Finish = "stop"
+    steps: tuple[str, ...] = ()
+    edits: tuple[GivenEdit, ...] = ()
+    answer: str = ""
+    labels: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    step_labels: Mapping[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
+
+
+@dataclass(frozen=True)
 class ReplyRecord:
-    """One question as an entry, and what was written in reply to it: texts, and whether each was cut off."""
+    """One question as an entry, the replies to it, and its own prompt, if the file keeps that."""
 
     entry: dict[str, Any]
-    replies: tuple[tuple[str, Finish], ...]
+    replies: tuple[GivenReply, ...]
+    prompt: Prompt | None = None
 
 
 def make_entry(id_: str, text: str, target: str, choices: Sequence[str] = ()) -> dict[str, Any]:
