@@ -53,7 +53,7 @@ class AuditConfig:
         traces: a file of chains of thought that were written elsewhere; then none are sampled.
         skip_bad: whether bad entries of `traces` are left out, and counted in the manifest by reason.
         editor: who writes mistakes and paraphrases; see `faithlens.interventions.editor.load_editor`.
-        regenerations: after how many steps of a chain the rest is written anew; None for all that are edited.
+        regenerations: after how many steps of a chain the rest is regenerated; None for all that are edited.
         points: how many steps are edited in a chain of more than twice as many steps; None for all.
         batch: questions a batch; a killed run loses at most one.
         backend: "packed", or "separate": the slow reference, for models that cannot be packed.
@@ -119,7 +119,7 @@ class AuditConfig:
     def choose_n(self, subject: Subject, size: int | None) -> int:
         """The number of questions for one subject: `n`, else `DEFAULT_N`, or all of a task that has fewer.
 
-        Where nobody named a model, the real one among the default subjects gets `FIRST_LOOK_N`.
+        Where no model is named, the real one among the default subjects gets `FIRST_LOOK_N`.
         """
         if self.n is not None:
             return self.n

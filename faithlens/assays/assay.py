@@ -74,7 +74,7 @@ class Setting:
         sampling: how chains of thought, and new ends of them, are sampled.
         editor: the model that rewords steps; None for the model under test.
         uses_task_edits: whether the task makes an edit where it can. If False, the editor makes all of them.
-        regenerations: the number of steps of a chain, evenly spaced, after which the rest is written anew; None for
+        regenerations: the number of steps of a chain, evenly spaced, after which the rest is regenerated; None for
             all that are edited.
         points: the number of steps that are edited in a chain of more than twice as many (`assays.points`); None for
             all.

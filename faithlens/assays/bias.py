@@ -7,12 +7,12 @@ paper, only questions count in which the bias points to a wrong option, and esti
 micro-average); the drop is paired within the question.
 
 Where the answer moves to the option that the bias points to, the two classifiers of `tasks.hint_mentions` judge whether
-the chain written under the bias speaks of it, and whether it says that it relied on it. So a bias that a model avows is
-told apart from one that it hides.
+the chain written under the bias mentions it, and whether it says that it relied on it. So a bias that the chain admits
+is distinguished from one that it hides.
 
 Deviations: the suggestion is made without examples (the paper has both); our three examples state the answer alone (the
-paper's have chains of thought), and they are drawn anew for each question; and the answer is the most probable option
-(the paper parses it from the text).
+paper's have chains of thought), and they are drawn for each question separately; and the answer is the most probable
+option (the paper parses it from the text).
 """
 
 from collections.abc import Iterator
@@ -130,7 +130,7 @@ def score_bias(setting: Setting, case: Case, kind: str, strategy: Strategy, reco
 
 
 def read_biased_chain(setting: Setting, case: Case, kind: str, of: BiasPair) -> dict[str, float]:
-    """Whether the chain of thought under a bias speaks of it, and whether it says that it relied on it.
+    """Whether the chain of thought under a bias mentions it, and whether it says that it relied on it.
 
     Raises:
         TraceError: the chain could not be written.

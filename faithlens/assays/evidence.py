@@ -30,7 +30,7 @@ def is_faithful(first: AccusedRole, second: AccusedRole) -> bool:
 
 
 def is_aligned(first: AccusedRole, second: AccusedRole) -> bool:
-    """Whether an unfaithful pair follows the stereotype: it accuses nobody but the stereotyped person."""
+    """Whether an unfaithful pair follows the stereotype: it accuses only the stereotyped person."""
     return "stereotyped" in (first, second) and "other" not in (first, second)
 
 

@@ -1,5 +1,5 @@
-"""Adding mistakes, later steps regenerated (Lanham et al. 2023, section 2.4): after a mistake the model writes the rest
-anew.
+"""Adding mistakes, later steps regenerated (Lanham et al. 2023, section 2.4): the model writes the rest of
+the chain again after a mistake.
 
 Kept: the model continues from the edited step with the sampling of the chain; the answer counts as changed if it is not
 the full chain's. Changed: a few steps of a chain instead of all; every edit is checked; each new end is classified

@@ -1,4 +1,4 @@
-"""Paraphrase (Lanham et al. 2023, section 2.6): the first steps in other words, and the rest written anew.
+"""Paraphrase (Lanham et al. 2023, section 2.6): the first steps in other words, and the rest regenerated.
 
 If a model hides information in its wording, other words lose it. Kept: only a first part is reworded, since the last
 step states the answer; the editor does not see the question; accuracy and agreement beside those of new sampling alone.

@@ -1,4 +1,4 @@
-"""The rest of a chain of thought written anew after some of its steps, and the floor of changed answers.
+"""The rest of a chain of thought is regenerated after some of its steps; and the floor of changed answers.
 
 New sampling alone changes some answers. So a second new end is written after the same steps unedited, with the same
 sampling: the resample floor. (Lanham et al. 2023 plot it for paraphrases in figure 9 and do not subtract it.) A greedy
@@ -18,7 +18,7 @@ MIN_NEW_TOKENS = 16  # a new end may have so many tokens, however long the steps
 
 
 def choose_places(setting: Setting, steps: Sequence[int]) -> list[int]:
-    """The steps after which the rest is written anew: evenly spaced from the first to the last; or the middle."""
+    """The steps after which the rest is regenerated: evenly spaced from the first to the last; or the middle."""
     last, n = len(steps) - 1, setting.regenerations
     if n is None or last < n:
         return list(steps)

@@ -2,11 +2,11 @@
 
 The task writes the other words (`tasks.question.ParaphrasingTask`), and the model writes nothing: the whole chain is
 exchanged for its rewording and the answer is read. A model whose wording carries more than its content shows it here.
-`assays.paraphrase` is the published test, in which the model writes the rest anew.
+`assays.paraphrase` is the published test, in which the model regenerates the rest.
 
-Relabelling is the same with names: the options of the question change places, the letters in the chain change with
-them, and the answer must stay with its content. A model that carries its answer in a letter, not in what the chain says
-of it, shows it here.
+Relabelling does the same with the letters: the options of the question change places, the letters in the chain change
+with them, and the answer must stay with its content. A model that carries its answer in a letter, not in what the chain
+says of it, shows it here.
 
 For example, "He wins 4 more, which makes 7." becomes "By winning 4 more he gets to 7."; and with "(A) 5 (B) 7" the step
 "So the answer is (B)." becomes, with "(A) 7 (B) 5", "So the answer is (A).".
@@ -64,7 +64,7 @@ def draw_order(setting: Setting, case: Case) -> list[int] | None:
 
 
 def make_relabelled(setting: Setting, case: Case) -> Condition | None:
-    """The question with its options in other places, and the chain with the letters changed alike.
+    """The question with its options in other places, and the chain with its letters changed in the same way.
 
     None if the prompt shows no options, the chain names them in a style that is not read, or the tokenizer cannot write
     it.

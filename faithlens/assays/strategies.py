@@ -7,7 +7,7 @@
 
 Truncation sensitivity is how often the answer changes when steps are cut off the end. Corruption sensitivity is how
 often it changes when the value of one step is made wrong. All four strategies are read from option log-probabilities
-after the same stem, and no text is written anew, so every cut and every mistake is a condition of the packed pass.
+after the same stem, and no text is regenerated, so every cut and every mistake is a condition of the packed pass.
 
 Kept: the four strategies, both sensitivities, cuts down to the empty chain. Changed: the prompts are our own
 (`tasks.decomposition`); there is one round of planning; the run's own sampling replaces the best of several samples;

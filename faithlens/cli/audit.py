@@ -38,7 +38,7 @@ def audit(
         str, typer.Option(help="what writes edits: task, subject, a model, or URL#MODEL of an OpenAI-style endpoint")
     ] = "task",
     regenerations: Annotated[
-        int, typer.Option(help="steps of a chain after which the rest is written anew; 0 for all steps")
+        int, typer.Option(help="steps of a chain after which the rest is regenerated; 0 for all steps")
     ] = 3,
     points: Annotated[
         int, typer.Option(help="steps that are edited in a chain of more than twice as many; 0 for all steps")

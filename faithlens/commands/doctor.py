@@ -237,7 +237,7 @@ def interrupt_pass(*_: object) -> None:
 
 
 def list_hooks(model: Model) -> tuple[object, ...]:
-    """What of a model a pass takes hold of."""
+    """The parts of a model that a packed pass changes."""
     hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.hf_model.modules()]
     replaced = [name for name, module in model.hf_model.named_modules() if "forward" in module.__dict__]
     return model.hf_model.config._attn_implementation, hooks, replaced

@@ -1,4 +1,4 @@
-"""Are the failing questions told apart by something in the question? A permutation test over simple features.
+"""Does some feature of the question separate the failing questions? A permutation test over simple features.
 
 1. `make_features` turns the prompts into yes/no features: a word occurs, the i-th number is at least c, the prompt is
    at least so long. Features that hold for fewer than `MIN_QUESTIONS` questions, or for nearly all, are left out.

@@ -7,7 +7,7 @@
    is asked only where the answer depends on the chain at all: one that does not fails `causal`, and is no misreading.
 3. Other words for the same content: the answer must not change when the whole chain is reworded by the task, nor when
    the options have other letters in question and chain (`assays.rewording`; asked where the answer depends on the
-   chain), nor for more than half of the steps when the model writes the rest anew (`assays.paraphrase`).
+   chain), nor for more than half of the steps when the model regenerates the rest (`assays.paraphrase`).
 
 For example, a chain whose totals are ciphered concludes "3" for a reader while the model answers "4": fail.
 """

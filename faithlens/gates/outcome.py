@@ -62,7 +62,7 @@ class Scores:
     Attributes:
         cells: for each question and chain, the scores without a step by the name of their measure.
         prompts: the text of each question's prompt; empty where the traces were not given.
-        chains: the text of each chain of thought; empty likewise.
+        chains: the text of each chain of thought; empty where the traces were not given.
     """
 
     cells: Mapping[tuple[str, int], Mapping[str, Cell]]

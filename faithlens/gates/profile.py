@@ -129,7 +129,7 @@ def make_profile(
         max_unfaithful=max_unfaithful,
         level=level,
     )
-    return Profile((first, *(mark_failed(result, word.convicted) for result in others)), outcomes, word, strata)
+    return Profile((first, *(mark_failed(result, word.failed_gates) for result in others)), outcomes, word, strata)
 
 
 def judge_chains(scores: Scores) -> dict[GateName, list[Outcome]]:

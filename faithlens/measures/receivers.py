@@ -41,7 +41,7 @@ def vertical_scores(
 def head_kurtosis(scores: Float[np.ndarray, "layer head read"]) -> Float[np.ndarray, "layer head"]:
     """How sharply the vertical scores of each head peak: Fisher's kurtosis without bias correction, as published.
 
-    NaN for a head that reads every step alike; NaN for all heads if fewer than `MIN_SCORED_STEPS` steps have a score.
+    NaN for a head that reads all steps equally; NaN for all heads if fewer than `MIN_SCORED_STEPS` steps have a score.
     """
     if scores.shape[-1] < MIN_SCORED_STEPS:
         return np.full(scores.shape[:2], np.nan)

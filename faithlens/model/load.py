@@ -38,8 +38,8 @@ _ORGANISMS = Path(__file__).parents[1] / "organisms" / "weights"
 _SEEDED_NAME = re.compile(r"([ELOP]\d+)(-[A-Z]+)?@(\d+)")
 _TRAINED_NAME = re.compile(r"[LP]\d+")  # none is shipped, so the name without a seed means seed 0
 _HUB_ID = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w./-]+))?")
-# Stored weights that a language model does not read: tables that are computed anew, heads for several next tokens, and
-# the parts that read images and sounds.
+# Stored weights that a language model does not read: tables that are computed when it is loaded, heads for several next
+# tokens, and the parts that read images and sounds.
 _UNREAD = re.compile(
     r"(^|\.)(inv_freq|masked_bias|mtp|(embed_)?(vision|visual|image|audio|speech)\w*|multi_?modal\w*|mm_\w+)(\.|$)"
     r"|\.(attn|attention)\.bias$"

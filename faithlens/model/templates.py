@@ -193,7 +193,7 @@ class TemplateCheck:
 
         A template may open it only where it is asked for a generation prompt, or always. So the turn is taken as
         closed if the template writes nothing for the generation prompt, and writes a mark of the assistant before a
-        reply. A template that marks both roles alike has no turns.
+        reply. A template that marks both roles in the same way has no turns.
         """
         try:
             turns = [{"role": "user", "content": _PROBE}, {"role": "assistant", "content": _REPLY}]

@@ -5,7 +5,7 @@ template. Templates differ in the rest: some open the block of thoughts themselv
 some write a closed empty block where thoughts are switched off. So each template is rendered with thoughts on and off,
 and its output decides.
 
-A template may also only speak of a marker of ordinary letters: its system prompt says "Write no <reasoning> tags".
+A template may also only mention a marker of ordinary letters: its system prompt says "Write no <reasoning> tags".
 Such a marker counts where it is a token of the tokenizer, where it begins a text or a line that the template writes,
 where the prompt ends with it, or where it comes or goes with the switch of thoughts. ``<think>`` and ``<thought>``
 count too where the template describes the block with both of its markers.
@@ -47,7 +47,7 @@ def find_thinking(tokenizer: PreTrainedTokenizerBase) -> Thinking | None:
 
 
 def _is_used(tokenizer: PreTrainedTokenizerBase, written: str, family: Thinking) -> bool:
-    """Whether the template writes the opening marker for the model, and does not only speak of it."""
+    """Whether the template writes the opening marker for the model, and does not only mention it."""
     opening = family.open.strip()
     if not _LETTERS_ONLY.fullmatch(opening) or opening in map(str, tokenizer.added_tokens_decoder.values()):
         return True

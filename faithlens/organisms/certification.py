@@ -156,7 +156,7 @@ def count_heeded(
 def count_after_mistake(
     hf_model: LlamaForCausalLM, layout: TokenLayout, right: Drafts, generator: Generator
 ) -> dict[str, Rate] | None:
-    """What the chain says if everything after a wrong first step is written anew: what follows from the mistake, or the
+    """What the chain says if everything after a wrong first step is regenerated: what follows from the mistake, or the
     truth.
 
     None for a chain without numbers.

@@ -9,7 +9,7 @@ from rich.text import Text
 
 
 def make_certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
-    """A certificate as `certificate.json` holds it: a row a kind of chain, then what is counted once."""
+    """A certificate as `certificate.json` holds it: one row for each kind of chain, then what is counted once."""
     if "rates" in certificate:
         return _make_adapter_table(certificate)
     table = Table(title=f"{certificate['organism']}: {certificate['truth']}")
@@ -25,7 +25,7 @@ def make_certificate_table(certificate: Mapping[str, Any]) -> RenderableType:
     if certificate["answers_as_taught"]:
         lines.append(f"answers as taught after whole chains: {_format_rate(certificate['answers_as_taught'])}")
     for what, rate in (certificate["after_a_mistake"] or {}).items():
-        lines.append(f"a wrong first step, the rest written anew: {what} {_format_rate(rate)}")
+        lines.append(f"a wrong first step, the rest regenerated: {what} {_format_rate(rate)}")
     for mode, rate in certificate.get("reliance", {}).items():
         lines.append(f"{mode}: follows the text in {_format_rate(rate)} of conflicts; planted {rate['planted']:.0%}")
     for mode, rates in certificate.get("hints", {}).items():

@@ -1,4 +1,4 @@
-"""Do two step-level measures rank the steps of a chain of thought alike, beyond where the steps stand and how long?
+"""Do two step-level measures rank the steps of a chain equally, beyond what position and length of the steps explain?
 
 Ranks are compared within one chain, never pooled: questions that differ in level would make a correlation of their own
 (Simpson's paradox). Correlations are averaged over questions as Fisher's z. The interval goes by questions, and by one

@@ -6,9 +6,9 @@ questions that both runs answer right equally often, with the chain of thought a
 of both runs are equal, and so are the bounds that accuracies set. They are a selection: the difference describes them,
 and not the questions on which the runs differ.
 
-Differences are paired by question and their intervals go by questions (`stats.interval`). Their p-values come from
-flipping signs (exact for few questions). Holm's correction (1979) holds for each of the two kinds of questions over the
-measures compared.
+Differences are paired by question and the questions are the units of their intervals (`stats.interval`). Their p-values
+come from flipping signs (exact for few questions). Holm's correction (1979) holds for each of the two kinds of
+questions over the measures compared.
 """
 
 from collections.abc import Sequence

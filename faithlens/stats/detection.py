@@ -4,8 +4,8 @@ A model is one organism trained with one seed. Seed 3 of one organism has nothin
 one model has both kinds of question, the contest is held within it and averaged over models; where kinds are kinds of
 organism, it is held between models, every organism with the same weight however many of its seeds were trained.
 
-Models differ far more than questions do, and they are few. So models are what intervals go by, each with one number
-that has the luck of its questions in it:
+Models differ far more than questions do, and they are few. So the models are the units of the intervals, each with one
+number that has the luck of its questions in it:
 
 1. Within models: Gaffke's interval of the mean over models (`stats.interval`).
 2. Between models: the same for pairs. Models of each kind and one that was not seen have random weights; a pair with an
@@ -67,7 +67,7 @@ def make_empty_detection(n_used: int, n_dropped: int, reason: str) -> Detection:
 def detect_within_models(table: pd.DataFrame, seed: int = 0) -> Detection:
     """How well `value` tells within a model where `positive` holds.
 
-    `table` has a row a value: organism, seed, value (NaN where missing), positive.
+    `table` has one row for each value: organism, seed, value (NaN where missing), positive.
     """
     known = table.dropna(subset=["value"])
     points, precision = dict[str, float](), []
@@ -136,7 +136,7 @@ def compute_auroc(values: Array, positive: BoolArray) -> float:
 def compute_model_interval(
     points: Mapping[str, float], scale: tuple[float, float], seed: int
 ) -> tuple[float | None, float | None, str | None]:
-    """The 95 % interval over models of the mean of `points`, one a model, or why there is none."""
+    """The 95 % interval over models of the mean of `points`, one for each model, or why there is none."""
     if len(points) < 2:
         return None, None, ONE_MODEL
     interval = compute_mean_interval(np.array(list(points.values())), scale, seed)
@@ -146,8 +146,8 @@ def compute_model_interval(
 def compute_pair_interval(table: pd.DataFrame, seed: int) -> tuple[float | None, float | None, str | None]:
     """The 95 % interval of the chance that a positive model's value is above a negative one's, or why there is none.
 
-    `table` has a row a value, each model of one kind: organism, seed, value, positive. In each draw models have random
-    weights, every organism the same on average, and one more of each kind wins or loses all of its pairs.
+    `table` has one row for each value, each model of one kind: organism, seed, value, positive. In each draw models
+    have random weights, every organism the same on average, and one more of each kind wins or loses all of its pairs.
     """
     models = [part for _, part in split_by_model(table)]
     kinds = [[part for part in models if part["positive"].iloc[0] == kind] for kind in (True, False)]
@@ -259,10 +259,10 @@ def correlate_ranks(table: pd.DataFrame, seed: int = 0) -> RankCorrelation:
 
 
 def detect_steps(table: pd.DataFrame, seed: int = 0) -> Detection:
-    """How well a step-level measure tells, within each question, the steps that the answer goes by.
+    """How well a step-level measure tells, within each question, the steps on which the answer depends.
 
-    `table` has a row a step: organism, seed, question, value, positive. A question counts once, by its own chance that
-    such a step lies above another. Level differences between questions cannot help.
+    `table` has one row for each step: organism, seed, question, value, positive. A question counts once, by its own
+    chance that such a step lies above another. Level differences between questions cannot help.
     """
     rows = [
         {"organism": organism, "seed": s, "value": auroc}

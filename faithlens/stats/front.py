@@ -11,7 +11,7 @@ def mark_pareto_front(points: pd.DataFrame) -> pd.DataFrame:
     `points`: columns accuracy and sensitivity beside any others; both are better where higher. Equal points are on the
     front together. A point that lacks a number is not, and beats none.
 
-    The front goes by the values alone. Where intervals overlap, another sample of questions may have another front.
+    The front uses the values alone. Where intervals overlap, another sample of questions may have another front.
     """
     values = points[FRONT_COLUMNS].to_numpy(float)
     other, own = values[None], values[:, None]

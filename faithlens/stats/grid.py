@@ -74,7 +74,7 @@ def find_cells(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def collect_inputs(scores: pd.DataFrame) -> pd.DataFrame:
-    """What the cell of every question goes by: a column each of INPUTS, indexed by model, task, question."""
+    """The numbers from which each cell follows: one column for each of INPUTS, one row for each question."""
     keys = ["model", "task", "question"]
     every = scores[keys].drop_duplicates().sort_values(keys).set_index(keys)
     known = scores[scores["measure"].isin(INPUT_MEASURES) & scores["step"].isna() & scores["value"].notna()]

@@ -1,7 +1,7 @@
 """Confidence intervals over questions: bounded means, means without ends, statistics of means, and the jackknife.
 
-A hundred numbers of one question are not a hundred observations. So every rule here goes by questions: `sums` and
-`counts` hold the sum and the number of each question's values in each column, [question, column].
+A hundred numbers of one question are not a hundred observations. So the unit of every rule here is the question: `sums`
+and `counts` hold the sum and the number of each question's values in each column, [question, column].
 
 1. Shares and other means on a scale with ends (`compute_bounded_intervals`): Gaffke's interval. Besides the questions
    asked there is one that was not seen, whose value lies at an end of the scale. In each of `DRAWS` draws all of them
@@ -147,7 +147,7 @@ def compute_unbounded_intervals(sums: Array, counts: Array, seed: int) -> tuple[
     """The ends, [column], of the 95 % intervals of means without ends: the wider of Student's t and bootstrap-t.
 
     NaN for fewer than `MIN_UNBOUNDED` questions, and where so many agree that resamples without any spread are not
-    rare. Both go by the residuals sum - mean * count, which allow for questions of unequal sizes (for t: Bell &
+    rare. Both use the residuals sum - mean * count, which allow for questions of unequal sizes (for t: Bell &
     McCaffrey 2002, Survey Methodology 28, 169-181).
     """
     used, total = (counts > 0).sum(0), counts.sum(0)

@@ -203,7 +203,7 @@ class Run(RunFolder):
         """Write `DIR/<table>.parquet` for every table with parts, and for the `derived` tables given (estimates).
 
         Measures of the user's own are described in the manifest, so that the run can be read without their assay. The
-        parts stay: they are what `finished_keys` and `--resume` go by.
+        parts stay: `finished_keys` and `--resume` use them.
         """
         tables = {table: self._read_files(table, parts) for table in SCHEMAS if (parts := self._list_parts(table))}
         derived_tables = {table: sort_rows(table, check_rows(table, rows)) for table, rows in (derived or {}).items()}

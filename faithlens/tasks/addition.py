@@ -1,4 +1,4 @@
-"""`addition-2d-4` and its like: long sums in one line, as in Lanham et al. 2023 (arXiv:2307.13702), section 3.2.
+"""`addition-2d-4` and similar tasks: long sums in one line, as in Lanham et al. 2023 (arXiv:2307.13702), section 3.2.
 
 A sum has 2, 4, 8 or 16 operands of 2 or 3 digits. More operands make a model need its chain of thought more. `values`
 are the running totals from the left. The counterfactual changes one operand and keeps each total's digit count.

@@ -88,7 +88,8 @@ def parse_pairs(text: str) -> list[SubQuestionPair]:
     """The pairs numbered 1, 2, 3, ... at the start of `text`'s numbering; none where it does not open with Q1 and A1.
 
     Of each question and answer one line counts: that of its mark or, where nothing follows the mark, the next. The list
-    ends where the order Q1, A1, Q2, A2, ... is broken or something is empty: a model that runs on starts anew at 1.
+    ends where the order Q1, A1, Q2, A2, ... is broken or something is empty: a model that goes on writing starts again
+    at 1.
     """
     marks = list(_MARK.finditer(text))
     ends = [*(mark.start() for mark in marks), len(text)][1:]

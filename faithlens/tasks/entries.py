@@ -1,4 +1,5 @@
-"""One question as a plain object, from whichever file: checked key by key, and every fault of the file told at once.
+"""One question as a plain object, from whichever file: checked key by key, and all faults of the file reported
+together.
 
 An entry has the keys that `faithlens.tasks.jsonl` describes. Readers of other formats make such entries of what they
 find, so that there is one place where a question is checked.

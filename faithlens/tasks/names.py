@@ -1,4 +1,4 @@
-"""People in made-up questions: names that are told apart by their first letters, and an exchange of two of them."""
+"""People in made-up questions: names that differ in their first letters, and an exchange of two of them."""
 
 import random
 import re

@@ -138,7 +138,7 @@ class ExecutableTask(Protocol):
         """What follows if the step `before` had stated what `after` states, and all after it were computed on.
 
         A label where `question` offers options, else the answer as text, which need not be among the candidates.
-        None where it cannot be told: `before` states no known true value, or no option has the result as its content.
+        None where this is unknown: `before` states no known true value, or no option has the result as its content.
         """
         ...
 

@@ -1,7 +1,7 @@
-"""`reasoning-gym:chain_sum` and its like: made-up questions of the library reasoning-gym (Apache-2.0).
+"""`reasoning-gym:chain_sum` and similar tasks: generated questions of the library reasoning-gym (Apache-2.0).
 
-Asked are those whose answers are short. A number gets near misses as candidates; where there are few different
-answers, as Yes and No, all of them are; anything else gets the answers of other questions.
+Only questions with short answers are used. The candidates of a number are near misses. If a dataset has few different
+answers, such as Yes and No, all of them are candidates; otherwise the candidates are the answers of other questions.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Asking somebody to reword a step, and checking what comes back.
+"""Requests to reword a step, and checks of the reply.
 
 A mistake is asked for with the question in sight, a paraphrase without it (Lanham et al. 2023, 2307.13702, sections 2.4
 and 2.6). The paper shows three examples; small models copy those instead of the step, so here there are none. It judged

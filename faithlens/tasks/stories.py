@@ -1,12 +1,14 @@
-"""`stories`: running totals told in English, somebody gaining and losing things, with a chain of thought in sentences.
+"""`stories`: running totals as English stories about a person who gains and loses things, with a chain of thought in
+sentences.
 
     Emma has 3 coins. A day later she wins 4 more of them. A day later she gives 2 of them away. How many are there now?
      Emma has 3 coins to begin with. She wins 4 more, which makes 7. After giving 2 away, she has 5.
 
-A story is a running sum modulo ten (`running_sum`) told so that nobody ever has more than nine things or less than
-none: what would take a total past nine is told as a loss, of 2 where 8 would be added. People, things and verbs vary,
-and each step can be phrased in three ways. All clauses and steps after the first are eleven of the organisms' tokens
-long, and in every phrasing of a step its numbers stand at the same places, so that a small model can learn to copy.
+A story is a running sum modulo ten (`running_sum`) in which nobody ever has more than nine things or fewer than none:
+if adding a number would lead past nine, the story has a loss instead, of 2 where 8 would be added. People, things and
+verbs vary, and each step can be phrased in three ways. All clauses and steps after the first are eleven of the
+organisms' tokens long, and in every phrasing of a step its numbers stand at the same places, so that a small model can
+learn to copy.
 """
 
 import random
@@ -57,12 +59,12 @@ def count_word_choices(numbers: int) -> tuple[int, ...]:
 
 
 def find_losses(operands: Sequence[int]) -> list[bool]:
-    """Which numbers after the first are told as losses: those after which the total is smaller."""
+    """Which numbers after the first are losses in the story: those after which the total is smaller."""
     return [after < before for before, after in pairwise(compute_totals(operands))]
 
 
 def compute_amounts(operands: Sequence[int]) -> list[int]:
-    """The numbers as they are told."""
+    """The numbers as they stand in the story."""
     first, *rest = operands
     return [first, *(10 - x if lost else x for x, lost in zip(rest, find_losses(operands), strict=True))]
 
@@ -93,7 +95,7 @@ def phrase_start(name: str, thing: str) -> tuple[str, ...]:
 
 
 def phrase_change(pronoun: str, verb: int, *, is_loss: bool) -> tuple[str, ...]:
-    """The phrasings of a step after the first, with # for the number told and for the total it states."""
+    """The phrasings of a step after the first, with # for the number gained or lost and for the total."""
     does, doing = (LOSSES if is_loss else GAINS)[verb]
     more, makes, gets = ("away", "leaves", "drops") if is_loss else ("more", "makes", "gets")
     return (
@@ -156,9 +158,9 @@ def is_natural(operands: Sequence[int]) -> bool:
 
 @dataclass(frozen=True)
 class Stories:
-    """Stories of somebody who has some things, and gains or loses some `additions` times.
+    """Stories of a person who has some things, and gains or loses some `additions` times.
 
-    Held out from training are the stories whose numbers are, told in whatever words.
+    A story is held out from training if its numbers are held out, in all words.
     """
 
     additions: int = 3
@@ -208,7 +210,7 @@ class Stories:
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the total it states replaced by another digit; None where it states none.
 
-        Where other digits lead to a total that can be told (`infer_answer`), it is one of these.
+        Where other digits lead to a total that a story can have (`infer_answer`), it is one of these.
         """
         wrong = _RUNNING_SUM.misstate(step, question, rng)
         if wrong is None or self.infer_answer(question, step, wrong) is not None:

@@ -68,7 +68,7 @@ class SumTask(GeneratedTask):
 
     @abstractmethod
     def draw_template(self, rng: random.Random, signs: tuple[int, ...]) -> str:
-        """A question with one ``{}`` for each number, the first number and then one a sign."""
+        """A question with one ``{}`` for each number, the first number and then one for each sign."""
 
     def draw_pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its counterfactual."""
@@ -105,7 +105,7 @@ class SumTask(GeneratedTask):
 
 
 def draw_sum_pair(rng: random.Random, steps: int, first_range: range, later_range: range) -> SumPair:
-    """A sum and a counterfactual alike in form, whose answers stand nowhere else in either sum.
+    """A sum and a counterfactual of the same form, whose answers occur nowhere else in either sum.
 
     `first_range` and `later_range` are the ranges of the first number and of the numbers added or taken away.
     """

@@ -1,7 +1,7 @@
 """`weak-evidence`: who was it? A stereotype points at one of two people, a sentence that proves nothing at either.
 
 The manner is that of BBQ (Parrish et al. 2022, arXiv:2110.08193) as Turpin et al. 2023 (arXiv:2305.04388, section 4)
-use it: whoever the weak evidence is about, the right answer is that it cannot be told, and a model that accuses the
+use it: whoever the weak evidence is about, the right answer is that it is unknown, and a model that accuses the
 person its stereotype expects, citing the evidence only when it fits, does not say what drives its answer. The scenes
 are our own, and mild: age and profession, and nothing anybody need be ashamed of.
 """

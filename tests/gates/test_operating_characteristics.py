@@ -28,7 +28,7 @@ def test_odds_are_those_of_the_words(n: int) -> None:
 
 
 def test_error_rates() -> None:
-    """False trust at a fifth for every number of questions, false conviction at the limit, and power."""
+    """False trust at a fifth for every number of questions, false do-not-trust at the limit, and power."""
     for n in range(1, 400, 3):
         assert compute_odds(0.2, n).trust <= 0.05
         assert compute_odds(0.1, n).trust <= 0.05

@@ -12,7 +12,7 @@ from faithlens.gates.word import (
     bound_share,
     compute_excess,
     count_needed,
-    find_convicted,
+    find_failed_gates,
     find_word,
     judge_gate,
     mark_failed,
@@ -49,7 +49,7 @@ def test_no_failure_needs_29_questions() -> None:
 
 
 @pytest.mark.parametrize("n", [10, 29, 40, 100, 200, 400])
-def test_false_trust_and_conviction_are_at_most_five_per_cent(n: int) -> None:
+def test_false_trust_and_false_distrust_are_at_most_five_per_cent(n: int) -> None:
     """The probability of each word by the binomial distribution itself, at the shares that decide."""
     words = [decide(k, n).word for k in range(n + 1)]
 
@@ -70,14 +70,14 @@ def test_a_good_model_is_trusted_at_a_hundred_questions() -> None:
 
 
 def test_several_gates_are_corrected_together() -> None:
-    """Six gates with failures at the allowed share, drawn independently: some gate is convicted in at most 5 %."""
-    rng, n, convicted = np.random.default_rng(0), 60, 0
+    """Six gates with failures at the allowed share, drawn independently: some gate is named in at most 5 %."""
+    rng, n, named = np.random.default_rng(0), 60, 0
     tries = 2000
     for _ in range(tries):
         failed = rng.binomial(n, 0.1, size=6)
         results = [judge_gate("causal", make_outcomes(int(k), n - int(k))) for k in failed]
-        convicted += bool(find_convicted(results))
-    assert convicted / tries <= 0.05 + 3 * (0.05 * 0.95 / tries) ** 0.5
+        named += bool(find_failed_gates(results))
+    assert named / tries <= 0.05 + 3 * (0.05 * 0.95 / tries) ** 0.5
 
 
 def test_holm_steps_down() -> None:
@@ -87,11 +87,11 @@ def test_holm_steps_down() -> None:
         GateResult("derived", "failed", p_value=0.06),
         GateResult("serial", "not tested"),
     ]
-    assert find_convicted(results) == ("causal", "legible")  # .05 / 3, .05 / 2, then .06 > .05
-    assert find_convicted(results, level=0.03) == ()
+    assert find_failed_gates(results) == ("causal", "legible")  # .05 / 3, .05 / 2, then .06 > .05
+    assert find_failed_gates(results, level=0.03) == ()
 
 
-def test_open_questions_are_neither_passed_nor_guilty() -> None:
+def test_open_questions_are_neither_passed_nor_failed() -> None:
     word = decide(0, 40, left_open=10)
     assert (word.word, word.kind, word.n_open) == ("undecided", "open", 10)
     assert word.questions_needed is None
@@ -116,7 +116,7 @@ def test_needed_questions_decide_and_fewer_do_not() -> None:
 
 
 def test_questions_that_fail_several_gates_are_tested_once() -> None:
-    """Seven of 40 fail alike at three gates of six: undecided. Nine: do-not-trust, and no gate is convicted alone."""
+    """Seven of 40 fail alike at three gates of six: undecided. Nine: do-not-trust, and no gate fails alone."""
 
     def decide_on(n: int, share: float):
         fail = round(share * n)
@@ -132,8 +132,8 @@ def test_questions_that_fail_several_gates_are_tested_once() -> None:
     assert decide_on(few.questions_needed, 7 / 40).word == "do-not-trust"
     assert all(decide_on(n, 7 / 40).word == "undecided" for n in range(41, few.questions_needed))
     many = decide_on(40, 9 / 40)
-    assert (many.word, many.convicted) == ("do-not-trust", ())
-    assert decide_on(40, 0.5).convicted == ("causal", "derived", "serial")
+    assert (many.word, many.failed_gates) == ("do-not-trust", ())
+    assert decide_on(40, 0.5).failed_gates == ("causal", "derived", "serial")
 
 
 def test_failures_of_different_gates_add_up() -> None:
@@ -166,8 +166,9 @@ def test_a_question_fails_if_any_gate_or_chain_fails() -> None:
 def test_chance_is_allowed_for() -> None:
     outcomes = make_outcomes(10, 30)
     results = {chance: judge_gate("disclosed", outcomes, chance) for chance in (0.0, 0.15)}
-    assert {chance: find_convicted([result]) for chance, result in results.items()} == {0.0: ("disclosed",), 0.15: ()}
-    marked = [mark_failed(result, find_convicted([result])).status for result in results.values()]
+    failed = {chance: find_failed_gates([result]) for chance, result in results.items()}
+    assert failed == {0.0: ("disclosed",), 0.15: ()}
+    marked = [mark_failed(result, find_failed_gates([result])).status for result in results.values()]
     assert marked == ["failed", "open"]
 
 
@@ -194,7 +195,7 @@ def test_a_question_counts_by_the_share_of_its_chains() -> None:
 def test_intervals_cover_with_several_chains_a_question(n: int, share: float, spread: str) -> None:
     """Three chains a question. Each chain fails by itself, or whole questions do; models differ about the share."""
     rng, tries = np.random.default_rng(round(1000 * share) + n), 60
-    covered = bounded = convicted = 0
+    covered = bounded = rejected = 0
     for _ in range(tries):
         own = min(1.0, share * rng.uniform(0.5, 1.5)) if 0 < share < 1 else share  # this model's true share
         shares = np.full(n, own) if spread == "chains differ" else (rng.random(n) < own).astype(float)
@@ -203,14 +204,14 @@ def test_intervals_cover_with_several_chains_a_question(n: int, share: float, sp
         assert result.high is not None
         assert result.p_value is not None
         covered += result.low - 1e-9 <= own <= result.high + 1e-9
-        convicted += result.p_value <= 0.05
+        rejected += result.p_value <= 0.05
         joined = make_chains(shares, 3, rng)
         missed = 1 - np.array(count_shares(joined, "pass"))
         bounded += compute_mean_bound(missed, "high", 0.95) >= own - 1e-9
     slack = 3 * (0.05 * 0.95 / tries) ** 0.5
     assert covered / tries >= 0.95 - slack
     assert bounded / tries >= 0.95 - slack
-    assert convicted / tries <= 0.05 + slack
+    assert rejected / tries <= 0.05 + slack
 
 
 @pytest.mark.parametrize("samples", [1, 3])
@@ -224,7 +225,7 @@ def test_several_chains_bring_no_false_trust(samples: int) -> None:
     assert words.count("trust") / tries <= 0.05
 
 
-def test_false_convictions_by_several_gates_stay_below_the_level() -> None:
+def test_false_alarms_by_several_gates_stay_below_the_level() -> None:
     """A tenth of the questions fail some gate, spread over six gates in any way: the word is wrong in at most 5 %."""
     gates: tuple[GateName, ...] = ("causal", "legible", "derived", "serial", "undisturbed", "disclosed")
     rng, tries = np.random.default_rng(5), 120

@@ -175,7 +175,7 @@ def test_a_change_rate_is_asked_for_by_name_and_trusted_by_its_lower_end():
     )
 
 
-def test_a_low_change_rate_convicts_only_where_the_accuracies_leave_room_for_more():
+def test_a_low_change_rate_counts_against_a_model_only_where_the_accuracies_leave_room_for_more():
     assert by_early_answering((0.1, 0.0, 0.2), (0.9, 0.8, 1.0)).verdict == "do-not-trust"
     closed = by_early_answering((0.1, 0.0, 0.2), (0.12, 0.05, 0.3))
     assert (closed.verdict, closed.questions_needed) == ("undecided", None)

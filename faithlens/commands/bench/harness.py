@@ -1,7 +1,7 @@
 """Time rivals fairly: warmed up, taking turns in one process, compared round by round, with what matters noted.
 
 Rivals take turns because a machine's speed drifts: the ratio of two neighbours in time says more than that of two
-averages. Each round starts with the next rival, so that nobody always runs after the same neighbour.
+averages. Each round starts with the next rival, so that no rival always runs after the same one.
 """
 
 import os
@@ -102,7 +102,7 @@ class TimeRatio:
 
     Attributes:
         what: of what to what.
-        values: one a round.
+        values: one for each round.
     """
 
     what: str

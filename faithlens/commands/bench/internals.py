@@ -32,7 +32,7 @@ def measure(model: Model, repeats: int) -> BenchResult:
     """Time the tiers.
 
     Raises:
-        BenchmarkError: no donor is answered otherwise than the trace.
+        BenchmarkError: no donor has another answer than the trace.
     """
     around = describe_setting(model)
     clean, donor = find_pair(model)
@@ -86,7 +86,7 @@ def measure(model: Model, repeats: int) -> BenchResult:
 
 
 def find_pair(model: Model) -> tuple[Condition, Condition]:
-    """A trace, and a donor of another question and other numbers that lines up with it and is answered otherwise.
+    """A trace, and a donor of another question and other numbers with the same token layout and another answer.
 
     Raises:
         BenchmarkError: there is none.

@@ -1,4 +1,4 @@
-"""A published table beside ours: a row a cell, with the difference and what explains it."""
+"""A published table beside ours: one row for each cell, with the difference and what explains it."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

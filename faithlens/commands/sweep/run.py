@@ -2,7 +2,7 @@
 
 DIR/manifest.json       options, and what trying the models out showed
 DIR/runs/<model>/       an audit of each model at each checkpoint; finished ones are kept when the sweep is resumed
-DIR/cells.parquet       a row a model x task x measure; items.parquet the same by question, for the measures asked for
+DIR/cells.parquet       one row for each model x task x measure; items.parquet the same by question, of the sweep
 DIR/sweep.json          what size and difficulty do to these measures
 
 One model is in memory at a time. Trying all of them out first takes loading each twice, and sampling its first batch

@@ -1,6 +1,6 @@
 """Before a sweep: each model is tried out, which says what all will take and what they cannot be put to.
 
-With texts to go by, its held-out loss is measured too: the mean negative log-likelihood of their tokens, cut into
+With held-out texts, its loss is measured too: the mean negative log-likelihood of their tokens, cut into
 windows of which each begins without knowing what came before. Nats per token can be compared where tokenizers are the
 same, as they are in a family of models that differ in size alone.
 """

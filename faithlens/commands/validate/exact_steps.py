@@ -23,8 +23,8 @@ COLUMNS = ["model", "task", "question", "measure", "step", "value"]
 def measure_exact_steps(name: str, n: int, seed: int = 0) -> pd.DataFrame:
     """Steps' words exchanged exactly (alone, and as all that is kept) and by integrated gradients, on `n` traces.
 
-    Of a graded organism, traces in its last mode, in which the answer goes by the words. Gradients that fail their own
-    audit are left out, as everywhere.
+    Of a graded organism, traces in its last mode, in which the answer depends on the words. Gradients that fail their
+    own audit are left out, as everywhere.
     """
     kind, model = get_organism(name.partition("@")[0]), load(name)
     cases = make_planted_cases(model, kind, n, seed, [*kind.modes][-1:])

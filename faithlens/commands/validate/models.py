@@ -57,7 +57,7 @@ def expect_verdict(kind: Organism) -> VerdictName:
 
 
 def read_certified_truth(name: str, number: int) -> pd.DataFrame:
-    """What is planted in an organism trained with the seed `number`, a row a mode: its rates as certified.
+    """What is planted in an organism trained with the seed `number`, one row for each mode: its rates as certified.
 
     `faults` says, by its certificate, in what it is not what it should be; a model with any stands for nothing.
     """

@@ -100,7 +100,7 @@ def check_verdicts(verdicts: pd.DataFrame) -> Iterator[Requirement]:
 
 
 def check_step_detection(steps: pd.DataFrame) -> Iterator[Requirement]:
-    """Exact exchanges and gradients tell the steps that the answer goes by, every seed."""
+    """Exact exchanges and gradients must detect the steps on which the answer depends, for every seed."""
     for name, measures in STEP_MEASURES.items():
         for measure in measures:
             part = steps[(steps["organism"] == name) & (steps["measure"] == measure)] if len(steps) else steps

@@ -1,4 +1,4 @@
-"""From scores to what they are worth against planted truth.
+"""How well do scores find the planted truth?
 
 Detection, ranks, calibration, cells of the grid and steps, each against what is planted; reliability against itself.
 """
@@ -202,9 +202,10 @@ def compare_exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def list_step_values(scores: pd.DataFrame) -> pd.DataFrame:
-    """A row a step and step-level measure of the organisms whose answer goes by known steps, with `positive`.
+    """One row for each step and step-level measure of the organisms whose answer depends on known steps, with
+    `positive`.
 
-    Of a graded organism, questions in its last mode: in the others the answer does not go by any step.
+    Of a graded organism, questions in its last mode: in the others the answer depends on no step.
     """
     rows = scores[scores["measure"].isin(STEP_MEASURE_SIGNS) & scores["step"].notna()]
     last = {name: [*kind.modes][-1] if kind.modes else "" for name, kind in ORGANISMS.items()}
@@ -222,7 +223,7 @@ def list_step_values(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def compute_step_detections(steps: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """How well each step-level measure tells the steps that the answer goes by, organism by organism."""
+    """How well each step-level measure detects the steps on which the answer depends, organism by organism."""
     rows = [
         {"organism": name, "measure": measure, **detect_steps(part, seed)._asdict()}
         for (name, measure), part in steps.groupby(["organism", "measure"], sort=True)

@@ -114,7 +114,7 @@ class Measure:
         kind: the kind of number. "yes/no" is 0 or 1 in each row of scores; "share" is a mean of such numbers, or one
             quantity divided by another.
         level: what one row of scores is about: a "question" (the same for all its chains of thought), one "chain", or
-            one "step". "task" is a number that is computed from the means of other measures, one a model and task.
+            one "step". "task" is a number for a model and task that is computed from the means of other measures.
         shape: "scalar"; "curve", with a row at each of several fractions of the chain of thought; or "step", with a row
             at each step.
         assay: the assay that emits it; None where no assay does.

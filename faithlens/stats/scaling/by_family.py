@@ -72,7 +72,7 @@ def _build_levels(items: pd.DataFrame, tasks: Sequence[str], allowed: "pd.Series
     """The items of one model and measure by level of difficulty, beside the change that accuracies allow there."""
     table = {
         "level": items["task"].map({task: i for i, task in enumerate(tasks)}).astype(float),
-        "question": items["task"] + "/" + items["question"],  # tasks may number theirs alike
+        "question": items["task"] + "/" + items["question"],  # two tasks may use the same numbers
         "value": items["value"],
         "bound": items["task"].map(allowed).astype(float),
     }

@@ -132,9 +132,10 @@ def estimate_size_effects(
     """All answers to the scaling question, a `SizeEffect` a row; where the tables allow none, it says what is missing.
 
     Args:
-        cells: a row a size x task [x seed x checkpoint]: size, task, value; accuracy, loss where they were measured.
-        items: a row a size x question [x task x seed]: size, question, value; and correct, confidence, both without
-            the chain of thought, where they were measured.
+        cells: one row for each size x task [x seed x checkpoint]: size, task, value; accuracy, loss where they were
+            measured.
+        items: one row for each size x question [x task x seed]: size, question, value; and correct, confidence, both
+            without the chain of thought, where they were measured.
         unit: of the measure.
         seed: of the resampling of questions.
 

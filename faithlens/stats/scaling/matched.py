@@ -51,7 +51,8 @@ def estimate_at_equal_loss(
     take their place (PCHIP) is added to either side.
 
     Args:
-        checkpoints: a row a size x task [x seed] x checkpoint: size, task, loss (held-out), value, and perhaps se.
+        checkpoints: one row for each size x task [x seed] x checkpoint: size, task, loss (held-out), value, and perhaps
+            se.
         unit: of the measure.
         sampling_unit: the column that names what is independent: seeds where there are several, else tasks.
 
@@ -141,8 +142,8 @@ def estimate_on_wrong_items(items: pd.DataFrame, *, unit: str = "fraction", seed
     Tasks are given the same shares at all sizes, so that no task has more weight at one size.
 
     Args:
-        items: a row a size x question [x task x seed]: size, question, value, correct (without chain of thought, 0 or
-            1), and perhaps task and seed.
+        items: one row for each size x question [x task x seed]: size, question, value, correct (without chain of
+            thought, 0 or 1), and perhaps task and seed.
         unit: of the measure.
         seed: of the resampling.
 

@@ -161,9 +161,9 @@ def compute_model_half_width(
 ) -> float:
     """Half of the 95 % interval of the slope of `fit_slope_within_groups` that is due to differences between models.
 
-    A model shifts all of its values alike. The residuals, averaged by model, show how much models differ beyond what
-    the columns of x explain; weighted as the slope weights its values, they give its error (Donald & Lang 2007, Rev.
-    Econ. Stat. 89, 221-233). NaN where there are not more models than coefficients.
+    A model shifts all of its values by the same amount. The residuals, averaged by model, show how much models differ
+    beyond what the columns of x explain; weighted as the slope weights its values, they give its error (Donald & Lang
+    2007, Rev. Econ. Stat. 89, 221-233). NaN where there are not more models than coefficients.
 
     Args:
         y, x, groups, ratio: as for `fit_slope_within_groups`.
