@@ -15,6 +15,7 @@ Every error says in one sentence what was wrong and what was expected, and in a 
 """
 
 import sysconfig
+import traceback
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -138,10 +139,22 @@ def is_foreign(error: Exception, calls_functions_of_users: bool = False) -> bool
 
 
 def describe_foreign(error: Exception) -> str:
-    """The kind and the first line of a foreign exception, short and without control characters."""
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    """The kind and the first line of a foreign exception, short and without control characters.
+
+    A line that ends in a colon announces the next one, which is kept too.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    line = " ".join(lines[: 1 + (lines[0][-1] == ":")]) if lines else ""
     text = f"{type(error).__name__}: {line}" if line else type(error).__name__
     return escape_controls(text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}...")
+
+
+def describe_crash(error: Exception) -> str:
+    """An exception that the code of a model raises, in words: where in that code, and `describe_foreign`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).name.startswith("modeling_")] or frames
+    place = f" in line {own[-1].lineno} of {Path(own[-1].filename).name}" if own else ""
+    return f"its code fails{place} with {describe_foreign(error)}"
 
 
 def escape_controls(text: str) -> str:

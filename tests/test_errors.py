@@ -18,6 +18,8 @@ from faithlens.errors import (
     ModelError,
     PlanError,
     check_fields,
+    describe_crash,
+    describe_foreign,
     escape_controls,
     suggest_names,
     translate_errors,
@@ -80,6 +82,26 @@ def test_a_foreign_message_is_one_short_line_without_control_characters() -> Non
     assert problem.startswith(r"it cannot be read: ValueError: \x1b[31mred \u202exxx")
     assert len(problem) < 400
     assert "\n" not in problem
+
+
+def test_a_line_that_announces_the_next_one_is_shown_with_it() -> None:
+    error = ValueError("Class validation error for 'check':\n\n    ValueError: hidden_size must be 0\nmore")
+    assert describe_foreign(error) == (
+        "ValueError: Class validation error for 'check': ValueError: hidden_size must be 0"
+    )
+    assert describe_foreign(ValueError("only this:")) == "ValueError: only this:"
+    assert describe_foreign(ValueError()) == "ValueError"
+
+
+def test_what_the_code_of_a_model_raises_is_shown_with_its_place() -> None:
+    scope: dict = {}
+    exec(compile("def run(mask):\n    return mask[0]", "/x/modeling_made_up.py", "exec"), scope)
+    with pytest.raises(TypeError) as caught:
+        scope["run"](None)
+    assert describe_crash(caught.value) == (
+        "its code fails in line 2 of modeling_made_up.py with TypeError: 'NoneType' object is not subscriptable"
+    )
+    assert describe_crash(KeyError("a")) == "its code fails with KeyError: 'a'"
 
 
 def test_escapes() -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from faithlens.commands.gaps import SLACK, rms
-from faithlens.errors import FaithlensError, describe_foreign
+from faithlens.errors import FaithlensError, describe_crash
 from faithlens.execution.exactness import choose_check_length, measure_gap
 from faithlens.execution.execute import Backend, get_backend
 from faithlens.execution.plain import answer_plainly, use_other_attention
@@ -54,7 +54,7 @@ def run_checks(model: Model) -> list[CheckResult]:
     try:
         drift, plain = measure_drift(model, conditions)
     except Exception as error:  # noqa: BLE001  what a model raises is a finding
-        return [CheckResult("the plain model runs", False, None, None, describe_foreign(error))]
+        return [CheckResult("the plain model runs", False, None, None, describe_crash(error))]
     checks.append(
         CheckResult("the plain model's own drift", True, drift, None, "eager against sdpa attention, nats, RMS")
     )
@@ -73,9 +73,12 @@ def run_checks(model: Model) -> list[CheckResult]:
         try:
             checks += check(model, conditions, plain, SLACK * drift)
         except FaithlensError as error:
-            checks.append(CheckResult(str(check.__doc__), False, None, None, f"{error.problem}. {error.fix}"))
+            checks.append(
+                CheckResult(str(check.__doc__), False, None, None, f"{error.problem.rstrip('.')}. {error.fix}")
+            )
         except Exception as error:  # noqa: BLE001  what a model raises is a finding
-            checks.append(CheckResult(str(check.__doc__), False, None, None, describe_foreign(error)))
+            note = f"this check cannot be run on {type(model.hf_model).__name__}: {describe_crash(error)}"
+            checks.append(CheckResult(str(check.__doc__), False, None, None, note))
     return checks
 
 

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 import torch
 from transformers import PreTrainedModel
 
-from faithlens.errors import FaithlensError, ModelError, describe_foreign
+from faithlens.errors import FaithlensError, ModelError, describe_crash
 from faithlens.execution.plain import answer_plainly, compute_limit, find_largest_gap, measure_noise, read_logprobs
 from faithlens.model.finite import make_finite_error
 from faithlens.model.lengths import list_lengths
@@ -100,7 +100,7 @@ def measure_gap(model: Model, backend: str, run: RunPlan, length: int) -> tuple[
         raise
     except Exception as error:  # whatever the code of an architecture raises
         raise ModelError(
-            f"plain transformers cannot run {name} on {length} tokens: {describe_foreign(error)}",
+            f"plain transformers cannot run {name} on {length} tokens: {describe_crash(error)}",
             "Use a causal language model that runs in transformers by itself.",
         ) from error
     try:
@@ -110,7 +110,7 @@ def measure_gap(model: Model, backend: str, run: RunPlan, length: int) -> tuple[
         raise
     except Exception as error:
         raise ModelError(
-            f"backend {backend!r} cannot run {name}: {describe_foreign(error)}", suggest_other_backend(backend)
+            f"backend {backend!r} cannot run {name}: {describe_crash(error)}", suggest_other_backend(backend)
         ) from error
     return find_largest_gap([record.logprobs for record in records], plain), limit
 
@@ -147,11 +147,21 @@ def check_causality(model: Model, conditions: list[Condition], limit: float) -> 
         ModelError: they do.
     """
     whole, cut = conditions[0].ids, conditions[1].ids
-    later = read_logprobs(model, whole, len(whole) - len(cut) + 1)[0]
+    name, n = type(model.hf_model).__name__, len(whole) - len(cut)
+    later = read_logprobs(model, whole, n + 1)[0]
     gap = find_largest_gap([later], [read_logprobs(model, cut, 1)[0]])
-    if not gap <= limit:
+    if gap <= limit:
+        return
+    with_others = read_logprobs(model, cut + whole[:n], n + 1)[0]
+    if find_largest_gap([later], [with_others]) <= limit:
         raise ModelError(
-            f"{type(model.hf_model).__name__} is not causal: the last {len(whole) - len(cut)} of {len(whole)} tokens"
-            f" change the prediction before them by {gap:.2g} nats",
-            "Use a causal language model; for a model of the BERT family, set is_decoder in its config.",
+            f"the predictions of {name} depend on how many tokens follow, though not on which: with {n} tokens after"
+            f" {len(cut)}, the prediction before them is another one by {gap:.2g} nats",
+            "Use another model: plain transformers itself gives one prefix two answers. An indexer that selects keys"
+            " of equal scores does so.",
         )
+    raise ModelError(
+        f"{name} is not causal: the last {n} of {len(whole)} tokens change the prediction before them by {gap:.2g}"
+        " nats",
+        "Use a causal language model; for a model of the BERT family, set is_decoder in its config.",
+    )

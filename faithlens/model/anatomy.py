@@ -25,10 +25,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from faithlens.errors import FaithlensError, ModelError, describe_foreign
+from faithlens.errors import FaithlensError, ModelError, describe_crash
 from faithlens.model.anatomy_sums import Addends, find_addends, measure_distance, record_sums
 from faithlens.model.finite import make_finite_error
-from faithlens.model.lengths import list_lengths, read_context_length
+from faithlens.model.lengths import list_lengths, read_context_length, require_size
 from faithlens.model.mask_rules import Sight, find_sight
 
 _ATTENTION = (
@@ -110,7 +110,7 @@ def dissect(hf_model: PreTrainedModel) -> Anatomy:
         raise
     except Exception as error:  # whatever the code of an architecture raises
         raise ModelError(
-            f"the parts of {type(hf_model).__name__} cannot be examined: {describe_foreign(error)}",
+            f"the parts of {type(hf_model).__name__} cannot be examined: {describe_crash(error)}",
             _SEPARATE,
         ) from error
     return replace(anatomy, sight=sight)
@@ -151,7 +151,7 @@ def find_blocks(hf_model: PreTrainedModel) -> tuple[nn.Module, tuple[nn.Module, 
     Raises:
         ModelError: no list of modules is as long as the config says.
     """
-    layers, name = hf_model.config.get_text_config().num_hidden_layers, type(hf_model).__name__
+    layers, name = require_size(hf_model.config.get_text_config(), "num_hidden_layers"), type(hf_model).__name__
     for root in (hf_model.get_decoder(), hf_model):
         paths = [p for p, m in root.named_modules() if isinstance(m, nn.ModuleList) and len(m) == layers]
         for path in paths[:1]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from faithlens.errors import ModelError
+from faithlens.model.lengths import read_size
 
 
 def make_finite_error(name: str, hf_model: PreTrainedModel, ids: Sequence[int], where: str = "") -> ModelError:
@@ -34,7 +35,7 @@ def make_finite_error(name: str, hf_model: PreTrainedModel, ids: Sequence[int], 
 @torch.inference_mode()
 def _describe_first(hf_model: PreTrainedModel, ids: Sequence[int]) -> str:
     """The first part of the model whose output is not finite, on a plain forward of `ids`."""
-    n = hf_model.config.get_text_config().num_hidden_layers
+    n = read_size(hf_model.config.get_text_config(), "num_hidden_layers")
     blocks = next((m for m in hf_model.base_model.modules() if isinstance(m, nn.ModuleList) and len(m) == n), [])
     bad: list[int] = []
 

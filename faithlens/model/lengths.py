@@ -1,7 +1,8 @@
 """The lengths at which a model begins to work differently: windows of attention, and scaling of positions.
 
 1. `list_lengths` reads every such length from the config, also from the parts of a nested config.
-2. `list_scaling_lengths` reads those at which *all* positions of a sequence change: with "longrope", a sequence of at
+2. `list_selection_lengths` reads those beyond which a token sees only keys that an indexer selects by their content.
+3. `list_scaling_lengths` reads those at which *all* positions of a sequence change: with "longrope", a sequence of at
    most ``original_max_position_embeddings`` tokens is turned by the short factors, a longer one by the long factors.
 
 For example, Phi-3.5-mini has a window of 262,144 tokens and original_max_position_embeddings 4,096. A condition of
@@ -14,6 +15,8 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
+from faithlens.errors import ModelError
+
 _SCALING = "original_max_position_embeddings"
 _WINDOWS = (
     "sliding_window",
@@ -22,7 +25,6 @@ _WINDOWS = (
     "attention_window_size",
     "local_attention",
     "window_size",
-    "index_topk",
     "original_max_position_embeddings",
 )
 
@@ -46,9 +48,33 @@ def read_size(config: PreTrainedConfig, name: str) -> int | None:
     return max(values, default=None)
 
 
+def require_size(config: PreTrainedConfig, name: str) -> int:
+    """A size in a config that every model that can be run has, such as "hidden_size".
+
+    Raises:
+        ModelError: the config does not have it.
+    """
+    size = read_size(config, name)
+    if size is None:
+        raise ModelError(
+            f"{type(config).__name__} has no {name}, so the model is not one stack of blocks of one width",
+            "Use a model that is; docs/architectures.md lists what works.",
+        )
+    return size
+
+
 def list_lengths(config: PreTrainedConfig) -> tuple[int, ...]:
     """Every length in `config` beyond which attention or positions may be others, in ascending order."""
-    return _sort_lengths([value for name, value in _walk_entries(config.to_dict()) if name in _WINDOWS])
+    windows = [value for name, value in _walk_entries(config.to_dict()) if name in _WINDOWS]
+    return _sort_lengths([*windows, *list_selection_lengths(config)])
+
+
+def list_selection_lengths(config: PreTrainedConfig) -> tuple[int, ...]:
+    """The lengths beyond which a token sees only selected keys: so many keys, or blocks of keys, are selected."""
+    text = config.get_text_config()
+    blocks, block = read_size(text, "index_topk_blocks"), read_size(text, "index_block_size")
+    in_blocks = blocks * block if blocks and block else None
+    return _sort_lengths([read_size(text, "index_topk"), in_blocks])
 
 
 def list_scaling_lengths(config: PreTrainedConfig) -> tuple[int, ...]:

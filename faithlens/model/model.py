@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from faithlens.errors import ModelError, TraceError, translate_errors
 from faithlens.model import library
 from faithlens.model.anatomy import Anatomy, dissect
-from faithlens.model.lengths import list_scaling_lengths, read_context_length, read_size
+from faithlens.model.lengths import list_scaling_lengths, read_context_length, read_size, require_size
 from faithlens.model.structure import Structure
 from faithlens.model.templates import TemplateCheck
 from faithlens.model.thinking import THINKING_SWITCHES, Thinking, find_thinking
@@ -60,7 +60,7 @@ class Model:
     @property
     def n_layers(self) -> int:
         """The number of transformer blocks."""
-        return library.get_text_config(self.hf_model).num_hidden_layers
+        return require_size(library.get_text_config(self.hf_model), "num_hidden_layers")
 
     @property
     def n_heads(self) -> int:

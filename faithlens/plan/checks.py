@@ -2,7 +2,8 @@
 
 1. `check_conditions` needs no model: pieces, spans, options, donors, and layers and heads below 0.
 2. `check_visibility` asks whether every row still sees a key, in every layer.
-3. `check_model_fit` needs the model: its layers and heads, and its windows, in which fewer keys are visible.
+3. `check_model_fit` needs the model: its layers and heads, the keys that it selects, and its windows, in which fewer
+   keys are visible.
 
 For example of step 2, a sequence of 5 tokens whose last two rows may not see the positions 0 to 3::
 
@@ -12,6 +13,7 @@ For example of step 2, a sequence of 5 tokens whose last two rows may not see th
     a window of w shows row i the positions i - w + 1 to i
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from numbers import Integral
@@ -19,6 +21,7 @@ from numbers import Integral
 import numpy as np
 
 from faithlens.errors import PlanError
+from faithlens.model.lengths import list_selection_lengths
 from faithlens.model.model import Model
 from faithlens.plan.condition import Ablation, Condition, Edit, KeyValuePatch, Knockout, Overwrite, Patch, is_active
 from faithlens.plan.marks import Cut, Stretch, list_stretches
@@ -199,14 +202,17 @@ def check_visibility(
 
 
 def check_model_fit(model: Model, conditions: Sequence[Condition]) -> None:
-    """Refuse edits of layers and heads that the model does not have, and rows that see nothing in its windows.
+    """Refuse edits of layers, heads and keys that the model does not have, and rows that see nothing in its windows.
 
     Raises:
-        PlanError: the layer or head, and how many the model has; or the row that sees nothing.
+        PlanError: the layer or head, and how many the model has; the length beyond which the model selects the keys
+            that an edit names; or the row that sees nothing.
     """
     windows, n_heads = list_windows(model), getattr(model, "n_heads", 0)
+    selected = min(list_selection_lengths(model.hf_model.config), default=sys.maxsize)
     narrowest = min((window for window in windows if window is not None), default=None)
     for condition in list_with_donors(conditions):
+        longest = condition.n_tokens + max((len(sequence) - 1 for sequence in condition.sequences), default=0)
         for edit in condition.edits:
             if edit.layers and max(edit.layers) >= model.n_layers:
                 raise PlanError(
@@ -220,6 +226,13 @@ def check_model_fit(model: Model, conditions: Sequence[Condition]) -> None:
                     f"an edit of condition {condition.name!r} names heads {heads}, and {model.name} has {n_heads}"
                     " heads",
                     "Name heads from 0 on.",
+                )
+            if isinstance(edit, Knockout | KeyValuePatch) and longest > selected:
+                raise PlanError(
+                    f"condition {condition.name!r} of {longest} tokens hides or exchanges keys, but beyond {selected}"
+                    f" tokens {model.name} sees only keys that it selects by their content, and hidden keys would still"
+                    " take part in the selection",
+                    f"Use conditions of at most {selected} tokens, or edit activations (Patch, Ablation) instead.",
                 )
         hidden = count_hidden(condition)
         # `compile_plan` has looked at rows that see all; in a window, fewer hidden keys than it holds leave one

@@ -29,7 +29,7 @@ import torch
 
 from faithlens.errors import PlanError
 from faithlens.kernels.answer_logprobs.streamed import CHUNK_LOGITS
-from faithlens.model.lengths import read_size
+from faithlens.model.lengths import read_size, require_size
 from faithlens.model.library import get_text_config
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
@@ -103,14 +103,15 @@ def estimate_peak_bytes(model: Model, plan: Plan, packed: PackedPass, capture: C
     """The bytes that a pass holds beyond the weights (see the example above)."""
     config, size = get_text_config(model.hf_model), model.hf_model.dtype.itemsize
     rows, chunk = len(packed), min(len(packed), CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"]))
+    d_model = require_size(config, "hidden_size")
     heads = read_size(config, "num_attention_heads") or 1  # a model without heads is refused by its anatomy
-    d_head = read_size(config, "qk_head_dim") or read_size(config, "head_dim") or config.hidden_size // heads
+    d_head = read_size(config, "qk_head_dim") or read_size(config, "head_dim") or d_model // heads
     kv = 2 * d_head * (read_size(config, "num_key_value_heads") or heads)
-    inner = read_size(config, "intermediate_size") or read_size(config, "n_inner") or 4 * config.hidden_size
-    written = len({rows.edit.component for rows in packed.overwrites}) * config.hidden_size
+    inner = read_size(config, "intermediate_size") or read_size(config, "n_inner") or 4 * d_model
+    written = len({rows.edit.component for rows in packed.overwrites}) * d_model
     read_rows = len({row for placement in packed.placements for option in placement.reads for row, _ in option})
     logits = 3 * 4 * min(CHUNK_LOGITS, read_rows * config.vocab_size)
-    stream = rows * (4 * config.hidden_size + kv + written) * size
+    stream = rows * (4 * d_model + kv + written) * size
     within = chunk * 4 * inner * size
     if capture.attribution:  # a backward pass needs what every block has computed
         stream, within = stream * model.n_layers, rows * 4 * inner * size * model.n_layers
@@ -128,7 +129,7 @@ def count_mask_bytes(packed: PackedPass) -> int:
 
 def count_captured_bytes(model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> int:
     """The bytes of what is read of a pass: numbers of each layer, head, reader and piece, and raw activations."""
-    heads, d_model = model.n_heads, get_text_config(model.hf_model).hidden_size
+    heads, d_model = model.n_heads, require_size(get_text_config(model.hf_model), "hidden_size")
     readings, activations, pieces = 0, 0, 0
     for placed in packed.placements:
         condition = plan.conditions[placed.index]

@@ -7,8 +7,9 @@ and `counts` hold the sum and the number of each question's values in each colum
    asked there is one that was not seen, whose value lies at an end of the scale. In each of `DRAWS` draws all of them
    get random weights that add up to 1 (Dirichlet). The low end is the 2.5 % quantile of the weighted means with the
    unseen question at the lower end of the scale, the high end the 97.5 % quantile with it at the upper end.
-2. Means without ends (`compute_unbounded_intervals`): on each side the wider of Student's t and bootstrap-t. With fewer
-   than `MIN_UNBOUNDED` questions, or where most of them agree, nothing shows how far others may lie: no interval.
+2. Means without ends (`compute_unbounded_intervals`): on each side the wider of Student's t and bootstrap-t, which goes
+   further on the side of the longer tail. With fewer than `MIN_UNBOUNDED` questions, or where most of them agree,
+   nothing shows how far others may lie: no interval.
 3. Ratios and other functions of several means (`compute_statistic_interval`): as 1, where the unseen question is any
    question that is possible.
 4. Slopes over a handful of tasks or trained models: one unit after another is left out (`jackknife`).
@@ -41,6 +42,9 @@ TAIL = (1 - CONFIDENCE) / 2
 Z = float(norm.ppf(1 - TAIL))
 MIN_UNBOUNDED = 5
 """Questions for the interval of a mean without ends: with fewer, a skewed distribution cannot be seen."""
+
+MIN_TAIL = 0.01
+"""The smallest share of resampled ratios that bootstrap-t leaves out on one side."""
 
 ROUNDING = 1e-9
 """Differences below this, relative to the values, are rounding."""
@@ -159,7 +163,7 @@ def compute_unbounded_intervals(sums: Array, counts: Array, seed: int) -> tuple[
         alike = total**2 / (counts**2).sum(0)  # as many questions of one size would say as much (Kish 1965)
         error = np.sqrt(squares) / total
         freedom: Array = np.maximum(alike - 1, 1)
-        student = t.ppf(1 - TAIL, freedom) * error
+        student: Array = t.ppf(1 - TAIL, freedom)
         weights = draw_questions(len(sums), seed)
         number, moved = weights @ counts, weights @ left
         shift = moved / number
@@ -168,10 +172,42 @@ def compute_unbounded_intervals(sums: Array, counts: Array, seed: int) -> tuple[
         flat = spread <= 1e-6 * np.sqrt((left**2).sum(0))
         ratios = np.where(flat, np.copysign(np.inf, moved), moved / spread)
         ratios[~(number > 0)] = 0.0
-        below, above = np.quantile(ratios, [TAIL, 1 - TAIL], axis=0, method="nearest")
-        low, high = mean - np.fmax(student, above * error), mean + np.fmax(student, -below * error)
+        below, above = _find_ends(ratios, *_choose_tails(sums / counts, counts > 0, student))
+        low, high = mean - np.fmax(student, above) * error, mean + np.fmax(student, -below) * error
     unknown = (used < MIN_UNBOUNDED) | ~np.isfinite(low) | ~np.isfinite(high) | (error == 0)
     return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
+
+
+def _choose_tails(own: Array, has_value: NDArray[np.bool_], student: Array) -> tuple[Array, Array]:
+    """The shares, [column], of resampled ratios below the low and above the high one that bootstrap-t uses.
+
+    Few questions of a skewed distribution seldom show its long tail. So on the side of the longer tail the share is the
+    normal distribution's beyond the quantile of Student's t, as Hesterberg (2015, Am. Stat. 69, 371-386) widens the
+    tails of percentile intervals; but at least `MIN_TAIL`, since a handful of questions has few different resamples.
+
+    Args:
+        own: the means of questions, [question, column].
+        has_value: whether the question has a value in the column, [question, column].
+        student: the quantile of Student's t, [column].
+    """
+    mean = own.mean(0, where=has_value)
+    cubes = np.where(has_value, own - mean, 0.0) ** 3
+    skewness, least = cubes.sum(0), ROUNDING * np.abs(cubes).sum(0)
+    wide = np.clip(norm.cdf(-student), MIN_TAIL, TAIL)
+    return np.where(skewness > least, wide, TAIL), np.where(skewness < -least, wide, TAIL)
+
+
+def _find_ends(ratios: Array, below: Array, above: Array) -> tuple[Array, Array]:
+    """The ratios, [column], with these shares of `ratios` [draw, column] below and above them.
+
+    Infinite only if `TAIL` of the ratios are; else the widest finite one stands in.
+    """
+    ordered, last = np.sort(ratios, axis=0), len(ratios) - 1
+    most = round(TAIL * last)
+    first = np.clip((ordered == -np.inf).sum(0), np.rint(below * last), most)
+    final = np.clip((ordered == np.inf).sum(0), np.rint(above * last), most)
+    columns = np.arange(ratios.shape[1])
+    return ordered[first.astype(int), columns], ordered[last - final.astype(int), columns]
 
 
 def compute_statistic_interval(

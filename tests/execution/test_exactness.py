@@ -4,6 +4,7 @@ The oracle is one forward of plain transformers for each option.
 """
 
 import copy
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,10 +15,12 @@ from transformers import (
     DeepseekV32Config,
     DiffLlamaConfig,
     Gemma3TextConfig,
+    GlmMoeDsaConfig,
     GPTJConfig,
     GPTNeoConfig,
     GraniteMoeSharedConfig,
     Llama4TextConfig,
+    MiniMaxM3VLTextConfig,
     Phi3Config,
     PhimoeConfig,
     PreTrainedConfig,
@@ -26,13 +29,20 @@ from transformers import (
     set_seed,
 )
 
-from benchmarks.architectures import Row, answer_plainly, compare_backends, make_conditions
+from benchmarks.architectures import (
+    Row,
+    answer_plainly,
+    compare_backends,
+    describe_backend,
+    make_conditions,
+    make_tiny_model,
+)
 from faithlens.commands import doctor
-from faithlens.errors import ModelError
+from faithlens.errors import ModelError, PlanError
 from faithlens.execution.exactness import check_exactness, choose_check_length
-from faithlens.execution.execute import Backend, execute, get_backend
+from faithlens.execution.execute import BACKENDS, Backend, execute, get_backend
 from faithlens.execution.sample import Sampling, sample
-from faithlens.model.lengths import list_lengths, list_scaling_lengths
+from faithlens.model.lengths import list_lengths, list_scaling_lengths, list_selection_lengths
 from faithlens.model.mask_rules import measure_rule
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
@@ -78,7 +88,14 @@ REFUSED: dict[str, tuple[PreTrainedConfig, str]] = {
     "attention called twice": (DiffLlamaConfig(**GROUPED), "is not exact"),
     "masked word": (BertConfig(**SIZES), "not causal"),
     "permuted": (XLNetConfig(d_model=48, n_layer=3, n_head=6, d_inner=96, vocab_size=261), "not causal"),
-    "sparse keys": (DeepseekV32Config(**LATENT), "."),
+    "keys of equal scores": (DeepseekV32Config(**LATENT), "depend on how many tokens follow, though not on which"),
+    "keys selected in blocks": (
+        MiniMaxM3VLTextConfig(
+            **GROUPED, **EXPERTS, head_dim=8, index_n_heads=2, index_head_dim=8, index_block_size=64,
+            index_topk_blocks=1, layer_types=["full_attention", "minimax_m3_sparse", "full_attention"],
+        ),
+        "cannot run MiniMaxM3VLForCausalLM|is not exact on MiniMaxM3VLForCausalLM",
+    ),
 }  # fmt: skip
 
 
@@ -124,6 +141,35 @@ def test_what_cannot_be_packed_exactly_is_refused(name: str) -> None:
         largest_gap(make_model(config))
 
 
+def test_selected_blocks_are_exact_as_long_as_all_are_selected() -> None:
+    """Conditions of 43 tokens see one block of 64 keys; that of 94 tokens has two, of which one is selected."""
+    model = make_model(REFUSED["keys selected in blocks"][0])
+    conditions = make_conditions()[1:]
+    records = execute(model, plan_passes(model, conditions))
+    for record, condition in zip(records, conditions, strict=True):
+        assert torch.allclose(record.logprobs, answer_plainly(model, condition), atol=1e-5)
+
+
+def test_keys_that_a_model_selects_are_not_hidden() -> None:
+    """A hidden key would still be selected in the place of another one, so the tokens of a hidden step would matter."""
+    model = make_model(GlmMoeDsaConfig(**LATENT | {"index_topk": 12}))
+    clean = make_conditions()[-1]
+    hidden = replace(clean, edits=(Knockout("stem", ((2, 6),)),))
+    with pytest.raises(PlanError, match="28 tokens hides or exchanges keys, but beyond 12 tokens tiny sees only keys"):
+        execute(model, plan_passes(model, [hidden]), backend="separate")
+    model = make_model(GlmMoeDsaConfig(**LATENT | {"index_topk": 64}))
+    first, second = execute(model, plan_passes(model, [clean, hidden]), backend="separate")
+    assert not torch.equal(first.logprobs, second.logprobs)
+
+
+def test_a_config_without_one_width_is_refused() -> None:
+    """BLT has an encoder, a global model and a decoder of their own widths and numbers of layers."""
+    for backend in BACKENDS:
+        assert describe_backend(make_tiny_model("blt"), make_conditions(), [], backend).startswith(
+            "refused: BltConfig has no hidden_size, so the model is not one stack of blocks"
+        )
+
+
 @pytest.mark.parametrize("family", ["mamba", "qwen3_next"])
 def test_layers_without_attention_are_exact_by_separate_and_refused_by_packed(family: str) -> None:
     assert largest_gap(tiny(family), "separate") < 2e-5
@@ -150,6 +196,9 @@ def test_lengths_of_a_config() -> None:
     assert list_scaling_lengths(EXACT["longrope"]) == (40,)
     assert list_scaling_lengths(EXACT["window in the mask only"]) == ()
     assert list_lengths(EXACT["window in the mask only"]) == (16,)
+    assert list_selection_lengths(EXACT["window in the mask only"]) == ()
+    assert list_selection_lengths(REFUSED["keys of equal scores"][0]) == (8,)
+    assert list_lengths(REFUSED["keys selected in blocks"][0]) == (64,)  # one block of 64 keys
 
 
 @pytest.mark.parametrize("window", [[], "x", {}, None, 0, -1])
@@ -182,6 +231,20 @@ def test_doctor_sees_what_is_not_exact() -> None:
         check.name for check in doctor.run_checks(make_model(REFUSED["attention called twice"][0])) if not check.passed
     }
     assert "packed is exact beyond windows and scaling" in failed
+
+
+def test_doctor_says_in_sentences_what_failed() -> None:
+    checks = doctor.run_checks(make_model(REFUSED["keys of equal scores"][0]))
+    notes = {check.name: check.note for check in checks}
+    assert notes["packed is exact beyond windows and scaling"].startswith(
+        "the predictions of DeepseekV32ForCausalLM depend on how many tokens follow"
+    )
+    assert re.fullmatch(
+        r"this check cannot be run on DeepseekV32ForCausalLM: its code fails in line \d+ of modeling_deepseek_v32\.py"
+        r" with TypeError: 'NoneType' object is not subscriptable",
+        notes["packed, separate and plain agree"],
+    )
+    assert not any(".." in note for note in notes.values())
 
 
 def test_chains_of_a_scaled_model_go_by_their_own_length() -> None:
