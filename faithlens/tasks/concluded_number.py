@@ -1,12 +1,13 @@
 """The number that a statement or a sentence comes to: what only stands near it is not taken.
 
-1. A statement gives the number it begins with, in digits or words ("minus 3"), unless an operation follows.
+1. A statement gives the number it begins with, in digits or words ("minus 3"), unless an operation follows or it is a
+   part of an expression that is not read ("5!", `larger_expressions`).
 2. Else, and in a sentence that states nothing, it is the number after the last "=", if no calculation goes on.
 3. Without "=", list the numbers. Those that name something else are left out: a year, a day of a month, a time, a
    remainder, a line or step.
 4. Those after a preposition ("in 5 days", "of 12") are left out if others remain.
 5. Of several that remain, the last counts where a verb or a colon says that it is the result ("5 and 7 are 12").
-6. Several numbers as alternatives ("5 or 7", "3 to 5") give none.
+6. Several numbers as alternatives ("5 or 7", "3 to 5") give none, and so does a list that is all ("5, 7", "1 000").
 
 For example, "In 2019 she earned 60 dollars in 5 days." comes to 60, and "She has 22 red and 24 blue ones." to nothing.
 """
@@ -15,6 +16,7 @@ import re
 from fractions import Fraction
 from itertools import pairwise
 
+from faithlens.tasks.larger_expressions import is_bound, is_operand
 from faithlens.tasks.number_words import read_number_words
 from faithlens.tasks.segmentation import ENUMERATOR
 from faithlens.tasks.values import DecimalMark, FoundValue, Value, find_values, read_value
@@ -22,7 +24,7 @@ from faithlens.tasks.values import DecimalMark, FoundValue, Value, find_values, 
 _BEGINNING = re.compile(
     r"(?:[\s*_(\[{$€£:]|\\[(\[$]|\\(?:text|mathrm|mathbf|textbf|boxed)\{|[-−–+])*(?:(?:number|about|exactly)\s+)?"
 )
-_OPERATOR = r"(?:[-−–+*/×÷·⋅^]|\\times|\\div|\\cdot|x(?=\s?[0-9(]))"
+_OPERATOR = r"(?:[-−–‑+*/×÷·⋅^]|\\times|\\div|\\cdot|x(?=\s?[0-9(]))"
 _OPERATION_AFTER = re.compile(rf"\s*{_OPERATOR}\s*\\?[$€£(]*[0-9(]|\s*=\s*\\?[$€£(]*[-−]?[0-9(]|[\s)}}]*=\s*[0-9]")
 _COMPARED = r"\s*(?:[<>≤≥]|\\[lg]e?q?\b)\s*[$€£(]*"
 _OPERATION_BEFORE = re.compile(rf"[0-9)}}]\s*{_OPERATOR}\s*\\?[$€£(]*$")
@@ -36,7 +38,7 @@ _REFERENCE = re.compile(
     r"|week|round|version|room|year|option|choice|verse)s\s+[0-9]+\s*(?:[-–]|\b(?:and|to|or)\b)\s*)"
     r"|(?:steps?|lines?|parts?|pages?|p\.|pp\.|sections?|sec\.|chapters?|eqs?\.|equations?|figs?\.|figures?|tables?|rows?"
     r"|items?|rules?|examples?|questions?|problems?|cases?|no\.|day|week|round|remainder(?: of| is|:)?|modulo|mod"
-    rf"|versions?|rooms?|bus|grade|age|aged|verse|{_MONTH},?|option|choice)\s*[(#]?)$",
+    rf"|versions?|rooms?|bus|grade|age|aged|verse|{_MONTH},?|option|choice)\s*[(#]?)$|(?<![#\w&])#$|[№§]\s?$",
     re.I,
 )
 _YEAR = re.compile("1[5-9][0-9]{2}|20[0-9]{2}")
@@ -70,6 +72,9 @@ _RESULT_VERB = re.compile(
     re.I,
 )
 _OR_BEFORE = re.compile(r"[0-9]\)?,?\s+or\s+\S+\s*$")
+_LIST_BEFORE = re.compile(r"[\s*_$(\[{]*(?:\\boxed\{)?[\s(\[{$-]*")
+_LIST_BETWEEN = re.compile(r"\s*(?:,|;|\band\b|[-–—‑]|\.{2,}|…)\s*[$€£-]?|[^\S\n]+")
+_LIST_AFTER = re.compile(r"(?:[\s,;]+[0-9]+)*[\s)\]}$*_.!]*$")
 _NOT_STATED = re.compile(
     r"(?:\b(?:not|never|nobody|none|no one|cannot|without|no longer)\b|n['’]t\b)(?:\s+\w+){0,3}\s*[$€£(]*$", re.I
 )
@@ -86,7 +91,9 @@ def read_leading_number(statement: str, decimal_mark: DecimalMark = ".") -> Valu
         if _BEGINNING.fullmatch(before) or re.fullmatch(
             rf"(?:{_BEGINNING.pattern})(?:minus|negative)\s+", before, re.I
         ):
-            if _OPERATION_AFTER.match(statement, number.stop):
+            if _OPERATION_AFTER.match(statement, number.stop) or is_operand(statement, number.start, number.stop):
+                return None
+            if is_bound(statement, number.start, number.stop):
                 return None
             spaced = re.search(r"[-−–]\s+[\\$€£]*$", before)
             return _negate(number.value) if spaced or _MINUS_WORD.search(before) else number.value
@@ -105,10 +112,12 @@ def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Val
     equals = sentence.rfind("=")
     numbers = [number for number in _find_numbers(sentence, decimal_mark) if number.start >= max(start, equals + 1)]
     if equals >= start and numbers:
-        if _stands_before(_OR_BEFORE, sentence, equals):
+        if _stands_before(_OR_BEFORE, sentence, equals) or offers_numbers(sentence[equals + 1 :], decimal_mark):
             return None
-        unfinished = _is_unfinished(sentence, numbers[-1]) or _is_unfinished(sentence, numbers[0])
-        return None if unfinished else _apply_minus(sentence, numbers[0])
+        result = numbers[0]
+        if any(_is_unfinished(sentence, each) for each in (result, numbers[-1])):
+            return None
+        return None if is_bound(sentence, result.start, result.stop) else _apply_minus(sentence, result)
     if not numbers:
         return None if equals >= start else _read_words_at_end(sentence[start:])
     if offers_numbers(sentence, decimal_mark) or _is_unfinished(sentence, numbers[-1]):
@@ -119,7 +128,9 @@ def read_concluded_number(sentence: str, decimal_mark: DecimalMark = ".") -> Val
     if not chosen or (len(chosen) > 1 and not _RESULT_BETWEEN.search(sentence, chosen[-2].stop, chosen[-1].start)):
         return None
     last = chosen[-1]
-    return None if _stands_before(_NOT_STATED, sentence, last.start) else _apply_minus(sentence, last)
+    if _stands_before(_NOT_STATED, sentence, last.start) or is_operand(sentence, last.start, last.stop):
+        return None
+    return _apply_minus(sentence, last)
 
 
 def offers_numbers(statement: str, decimal_mark: DecimalMark = ".") -> bool:
@@ -130,6 +141,9 @@ def offers_numbers(statement: str, decimal_mark: DecimalMark = ".") -> bool:
         range_of = re.search(r"\bbetween\s+[\\$€£(]*$", statement[: one.start], re.I) and re.fullmatch(
             r"\s+and\s+[\\$€£(]*", joint
         )
+        begins_list = _LIST_BEFORE.fullmatch(statement, 0, one.start) and _LIST_BETWEEN.fullmatch(joint)
+        if begins_list and _LIST_AFTER.match(statement, other.stop):
+            return True
         if range_of or re.fullmatch(rf"\s*(?:\w+)?,?\s*\b(?:or|to)\s+{_SEVERAL}(?:\w+ =\s*)?[\\$€£(]*", joint, re.I):
             return True
     return False
@@ -158,7 +172,9 @@ def _apply_minus(sentence: str, number: FoundValue) -> Value:
 def _is_unfinished(sentence: str, number: FoundValue) -> bool:
     """Whether a number is but an operand."""
     return bool(
-        _stands_before(_OPERATION_BEFORE, sentence, number.start) or _OPERATION_AFTER.match(sentence, number.stop)
+        _stands_before(_OPERATION_BEFORE, sentence, number.start)
+        or _OPERATION_AFTER.match(sentence, number.stop)
+        or is_operand(sentence, number.start, number.stop)
     )
 
 
@@ -172,6 +188,7 @@ def names_something_else(sentence: str, start: int, stop: int) -> bool:
     return bool(
         _is_year(sentence, start, stop)
         or _is_list_number(sentence, start, stop)
+        or is_bound(sentence, start, stop)
         or _stands_before(_REFERENCE, sentence, start)
         or _NAMED_AFTER.match(sentence, stop)
     )

@@ -70,6 +70,8 @@ def _is_inner_stop(text: str, start: int, match: re.Match[str]) -> bool:
     goes_on = text[match.end()].islower()
     if goes_on and (match[0].startswith("...") or _QUOTED_MARK.fullmatch(match[0])):
         return True
+    if match[0][0] == "!" and text[match.start() - 1].isdecimal():  # a factorial: "There are 5! ways", "5! = 120"
+        return goes_on or text[match.end()] in "=+-−*/×÷·^<>≤≥≈"
     if not match[0].startswith("."):
         return False
     enumerator = ENUMERATOR.match(text, start)

@@ -59,6 +59,7 @@ _FRACTION = re.compile(
     rf"\s*(?P<percent>{_PERCENT})?"
 )
 _LETTER = re.compile(r"\(([A-Z])\)|([A-Z])[).:]?")
+_ENDS = re.compile(r"(?:\.|(?<![0-9)\]}!\s])!+)+$")  # "5!" is another number than 5
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,8 @@ _AFTER = re.compile(
 )
 _ENDS_IN_LETTERS = re.compile(r"(\.?[0-9](?:.*[0-9])?)([^\W0-9_]+)", re.S)
 _NOT_A_UNIT = frozenset({"st", "nd", "rd", "th", "s", "e", "M", "B", "bn", "K", "k"})
-_IS_NAMED = re.compile(r"(?:\bstep|\bpart|[\^_]|\*\*|[\^_]\{)\s?$", re.I)
+_IS_NAMED = re.compile(rf"(?:\bstep|\bpart|[\^_]\{{?[{_MINUS}+]?|(?<=[\w)}}])\*\*[{_MINUS}+]?|[0-9]\s\*\*)\s?$", re.I)
+_IS_BASE = re.compile(rf"\s?(?:\^\s?[{_MINUS}+]?[{{(\w]|\*\*(?:\s?[{_MINUS}+]?[0-9{{(]|[A-Za-z]))")
 _BEFORE = re.compile(rf"(?P<sign>[{_MINUS}])?(?P<gap>[^\S\n]*)(?P<currency>{_CURRENCY})?$")
 _LEFT_OPERAND = re.compile(r"[0-9)\]}%A-Za-z]\s*$")
 _SAYS_IS = re.compile(r"(?:\b(?:is|are|was|be|equals|makes|gives|leaves|get|to|of)\s|[=:({\[≈<>≤≥*/×+]\s?)\s*$")
@@ -237,7 +239,7 @@ def _read_run(text: str, start: int, run: re.Match[str], decimal_mark: DecimalMa
         if letters[2] in _NOT_A_UNIT:
             return None
         core, stop = letters[1], run.start() + len(letters[1])  # the letters are a unit, as in "5cm" and "3x"
-    elif re.match(r"\s?(?:\^|\*\*)\s?[0-9{(\w]", text[stop:]):
+    elif _IS_BASE.match(text, stop):
         return None
     elif after := _AFTER.match(text, stop):
         core, stop = core + after[0], after.end()
@@ -283,7 +285,7 @@ def strip_decoration(text: str) -> str:
     before = None
     while text != before:
         before = text
-        text = text.strip().rstrip(".!").strip('*_`"“”').strip()
+        text = _ENDS.sub("", text.strip()).strip('*_`"“”').strip()
         if (len(text) > 2 and text[0] == text[-1] == "$") or text[:2] + text[-2:] in (r"\(\)", r"\[\]", "$$$$"):
             text = text[1:-1] if text[0] == "$" else text[2:-2]
         if wrapped := _WRAPPER.fullmatch(text):

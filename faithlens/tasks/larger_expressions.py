@@ -1,0 +1,70 @@
+r"""Numbers that are only a part of what a text writes: an expression that the reader of values cannot read.
+
+A number next to one of these is no answer by itself, and what cannot be read is none:
+
+1. A factorial: "5!". A "!" that ends a sentence with words is emphasis: "So she has 5!" comes to 5, "5!" to nothing.
+2. A power or an index: "2^10", "10^{-3}", "5**2", "5²", "5ⁿ", "5 squared".
+3. A root or another function: "√2", "\sqrt{2}", "3√2", "log 5", "f(5)", "\binom{5}{2}", "|-5|".
+4. A multiple of a letter: "2π", "5x", "5i". Units are several letters, or letters that are usual units: "5cm", "5m".
+5. An operation in words or without its other side: "5 mod 3", "twice 5", "5 dozen", "5 ×", "/12".
+6. Thousands that plain spaces part, which may be several numbers: "1 000 000"; and "5; 7".
+7. An uncertainty or a chance: "5 ± 1", "1 in 5". An approximation counts as its number: "≈ 5", "about 5".
+
+A bound is another value than its number (`is_bound`): "> 5", "≤5", "5+".
+
+For example, `is_operand("2^10 = 1024", 0, 1)` and `is_operand("√16 = 4", 1, 3)` hold, and `is_operand("√16 = 4", 6, 7)`
+does not.
+"""
+
+import re
+
+_NEAR = 40  # characters on each side that are looked at
+_SIGN = r"\s*[-−–+]?\s*"
+_DECORATIONS = r"boxed|fbox|mbox|hbox|text\w*|math\w+|bm|boldsymbol|emph|underline|color|left|right|[bB]ig+[lr]?"
+_FUNCTIONS = r"sqrt|cbrt|log|ln|lg|exp|sin|cos|tan|arcsin|arccos|arctan|gcd|lcm|floor|ceil|abs|max|min|det|lim"
+_PLUS_MINUS = r"±|∓|\\pm\b|\\mp\b|\+/-"
+
+_BEFORE = re.compile(
+    rf"(?:[\^_]\{{?\(?|(?<=[\w)}}])\*\*\(?|[√∛∜]\(?|(?:{_PLUS_MINUS})|\\?\b(?:{_FUNCTIONS})(?:_\{{?\w+\}}?)?[\s({{]*"
+    rf"|(?<![A-Za-z\\])(?:\\operatorname\{{)?\w*[A-Za-z]\}}?\("
+    rf"|\\(?!(?:{_DECORATIONS})\b)[A-Za-z]+\s*(?:\[[^\]]*\])?\{{"
+    rf"|\\(?!(?:{_DECORATIONS})\b)[A-Za-z]+\s*\{{[^{{}}]*\}}\s*\{{"
+    r"|(?:^|[\s({\[$])/"
+    r"|\b(?i:twice|thrice|double|triple|half(?: of)?|(?:square|cube|root|factorial|log|logarithm) of))"
+    rf"{_SIGN}$"
+)
+_AFTER = re.compile(
+    r"\s?\^|\*\*[-−+({\w]|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿⁱˣʸᶻᵏᵐᵃᵇ₀₁₂₃₄₅₆₇₈₉]|\s?[√∛∜πθ∞]"
+    rf"|\s?\\(?:pi|theta|infty|binom|sum|int|{_FUNCTIONS})\b|[abijnqxyz](?![\w'’-])"
+    rf"|\s*(?:{_PLUS_MINUS})|\s*(?:[×÷/]|\\times|\\div|\\cdot|[-−+](?!\w))[\s)}}\]$]*[.!]?$"
+    r"|\s+(?i:squared|cubed|factorial|dozens?|hundreds?|to the (?:power|\w+th)\b|raised to)\b"
+    r"|\s+(?i:mod(?:ulo)?|choose|times|plus|minus|over|divided by|multiplied by)\s+[-−]?[0-9]"
+    r"|\s*;\s*[-−]?[0-9.,]+[\s)}\]]*[.!]?$|(?<![0-9]{4})[^\S\n][0-9]{3}(?![\w-])"
+)
+_IS_CHANCE = re.compile(r"1\s+in\s+[0-9]+[\s.!)}\]$]*$")
+_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_ENDS_SENTENCE = re.compile(r"!+(?:[\s*_\"'”’)]*$|[*_\"'”’)]*(?:\n|\s+(?=[A-Z\"“(*])))")
+
+_COMPARED_BEFORE = re.compile(rf"(?:[<>≤≥≠]|\\(?:[lg]eq?|[lg]t|neq?)\b){_SIGN}[$€£]?$")
+_IS_NO_COMPARISON = re.compile(rf"(?:[-=]>|<[/A-Za-z][^<>]*>){_SIGN}[$€£]?$")
+_PLUS_AFTER = re.compile(r"\+(?=[\s.,;)}\]]|$)(?!\s*(?:[\\(0-9]|[A-Za-z]\b))")
+_GROUP_BEFORE = re.compile(r"(?<![\w.,])[0-9]{1,3}(?:[^\S\n][0-9]{3})*[^\S\n]$")
+
+
+def is_operand(text: str, start: int, stop: int) -> bool:
+    """Whether the number from `start` to `stop` in `text` is a part of an expression that is not read."""
+    before, after = text[max(0, start - _NEAR) : start], text[stop : stop + _NEAR]
+    if _BEFORE.search(before) or _AFTER.match(after) or _IS_CHANCE.match(text[start : stop + _NEAR]):
+        return True
+    if re.search(rf"\|{_SIGN}$", before) and after.startswith("|"):
+        return True
+    if re.fullmatch("[0-9]{3}", text[start:stop]) and _GROUP_BEFORE.search(before) and not re.match(r"[\w-]", after):
+        return True
+    return bool(re.match(r"\s?!", after)) and not (_ENDS_SENTENCE.match(after) and _WORD.search(text, 0, start))
+
+
+def is_bound(text: str, start: int, stop: int) -> bool:
+    """Whether the number from `start` to `stop` in `text` is only what the value is compared with."""
+    before = text[max(0, start - _NEAR) : start]
+    is_compared = _COMPARED_BEFORE.search(before) and not _IS_NO_COMPARISON.search(before)
+    return bool(is_compared or _PLUS_AFTER.match(text, stop))
