@@ -17,7 +17,7 @@ STRATEGY_PREFIX, ACCURACY = "strategies.", "accuracy.full"
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison: a run, which of its models, and where one was named the way to reason."""
+    """One side of a comparison: a run, one of its models, and the strategy if one is compared."""
 
     run: str
     model: str
@@ -26,7 +26,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs between two sides on one task, `second` less `first`."""
+    """The differences between two sides on one task, `second` minus `first`."""
 
     task: str
     first: Side
@@ -46,8 +46,9 @@ def compare(
     Args:
         first, second: finished runs or their folders; they may be the same if models or strategies are given.
         models: which of each run's models; None for the only one, or for all where both runs hold the same ones.
-        strategies: ways to reason (`strategies.*`) to compare instead of what follows the chain of thought.
-        measures: these; None for all shared ones that are not details.
+        strategies: a strategy (`strategies.*`) for each side, whose answers are compared in place of those after the
+            chain.
+        measures: the measures to compare; None for all that both runs have, without details.
 
     Returns:
         For each task that both runs hold, the differences of all measures.
@@ -84,7 +85,7 @@ def compare(
 
 
 def _read_scores(run: Run, model: str | None) -> pd.DataFrame:
-    """A run's scores, of one model where one is named."""
+    """The scores of a run; of one model if one is named."""
     scores = run.read("scores")
     if model is None:
         return scores
@@ -108,7 +109,7 @@ def _list_reported_measures(scores: Sequence[pd.DataFrame]) -> list[str]:
 
 
 def _select_strategy(scores: pd.DataFrame, side: Side) -> pd.DataFrame:
-    """Where a strategy is named its scores, under names that all strategies share; else the scores as they are."""
+    """The scores of the side's strategy, under names that all strategies share; all scores if it has no strategy."""
     if side.strategy is None:
         return scores
     prefix = f"{STRATEGY_PREFIX}{side.strategy}."

@@ -77,7 +77,7 @@ def judge_subjects(
     Args:
         tables: the tables "scores", "traces" and "estimates" of the run.
         subjects: the models and tasks to judge.
-        criteria: what is asked of a model.
+        criteria: what a model must reach.
         level: the error rate of each word; below 5 % where one of several models is chosen.
     """
     cells = grid.find_cells(tables["scores"])

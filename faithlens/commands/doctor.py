@@ -1,7 +1,7 @@
-"""`doctor`: does everything faithlens relies on hold on this very model, in its own precision?
+"""`doctor`: does everything on which faithlens relies hold for this model, in its own precision?
 
-Nothing is assumed of the size of rounding errors: the yardstick is how far the plain model is from itself when only
-its attention implementation changes, which changes no meaning.
+The size of rounding errors is not assumed. Limits follow from how far the plain model is from itself under another
+attention implementation, which computes the same.
 """
 
 import random
@@ -33,9 +33,9 @@ class CheckResult:
     """One thing that must hold.
 
     Attributes:
-        name: what.
-        passed: whether it does.
-        measured: the number it was judged by; None where there is none.
+        name: what must hold.
+        passed: whether it holds.
+        measured: the number that was compared with the limit; None if there is none.
         limit: the largest (or, of effects, smallest) number that passes.
         note: in words, what was compared or what went wrong.
     """
@@ -108,7 +108,7 @@ def measure_drift(model: Model, conditions: list[Condition]) -> tuple[float, lis
 def run_conditions(
     model: Model, conditions: list[Condition], capture: Capture = Capture(), backend: Backend = "packed"
 ) -> list[Record]:
-    """Compile and run, without the check at a model's first use: here its numbers are what is asked for."""
+    """Compile and run, without the check at a model's first use: the doctor checks the numbers itself."""
     plan = compile_plan(
         conditions, model.structure, context_length=model.context_length, scaling_lengths=model.scaling_lengths
     )
@@ -235,7 +235,7 @@ class InterruptedPassError(Exception):
 
 
 def interrupt_pass(*_: object) -> None:
-    """A hook that breaks a pass off."""
+    """A hook that ends a pass with an exception."""
     raise InterruptedPassError
 
 

@@ -89,7 +89,7 @@ def _describe_prompt(prompt: Prompt) -> dict[str, object]:
 
 
 def _list_parts(transcript: Transcript) -> list[object]:
-    """All that a file says of one chain; what only some files say is left out where they do not."""
+    """Everything in the file about one chain; fields that the file does not have are left out."""
     t = transcript
     more = [t.steps, [asdict(edit) for edit in t.edits], t.given_answer, dict(t.labels), dict(t.step_labels)]
     return [t.question.id, t.cot, t.sample, t.finish, t.reply, *([more] if any(more) else [])]
@@ -143,7 +143,7 @@ def describe_subject(ready: PreparedSubject) -> dict:
 
 
 def _describe_transcripts(task: TranscriptTask) -> dict[str, object]:
-    """What is said about the file of transcripts: bad entries by reason, and remarks; each only where there is one."""
+    """The bad entries of a file of transcripts by reason, and remarks about it; each only if there is one."""
     facts = {"left_out": task.left_out, "remarks": list(task.remarks)}
     return {key: value for key, value in facts.items() if value}
 

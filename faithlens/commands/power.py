@@ -1,4 +1,4 @@
-"""`plan`: what a run of so many questions can show, before it from guesses and after it from its folder."""
+"""`power`: what a run of so many questions can show; before the run from guesses, after it from its folder."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ HALF_WIDTH = 0.05
 
 @dataclass(frozen=True)
 class Aim:
-    """What questions are asked for.
+    """The precision that the questions should give.
 
     Attributes:
         half_width: half of the 95 % interval, in the measure's unit.
-        power: the chance to find the smallest detectable effect.
+        power: the probability to detect the smallest detectable effect.
     """
 
     half_width: float = HALF_WIDTH
@@ -43,7 +43,7 @@ class Guess:
     """What is expected of a run.
 
     Attributes:
-        n: questions.
+        n: the number of questions.
         accuracy_without, accuracy_full: accuracy without and with the chain of thought; both or neither.
         change: the value of a measure that is yes or no in each question.
         sd: the standard deviation over questions of any other measure, in its unit.
@@ -84,7 +84,7 @@ class Guess:
 
     @property
     def accuracies(self) -> tuple[float, float] | None:
-        """Without and with the chain of thought, where they are guessed."""
+        """The guessed accuracies without and with the chain of thought; None if there is no guess."""
         return (
             None
             if self.accuracy_without is None or self.accuracy_full is None
@@ -99,7 +99,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class MeasurePower:
-    """What a finished run shows of one measure, and what it would take to show more."""
+    """What a finished run shows about one measure, and how many questions would show more."""
 
     estimate: Estimate
     power: Power
@@ -113,15 +113,15 @@ def predict_power(guess: Guess, aim: Aim = Aim()) -> Power:
 
 
 def compute_run_power(run: Run, measures: Sequence[str] = (), aim: Aim = Aim()) -> list[MeasurePower]:
-    """What a finished run shows of each measure, by model and task.
+    """What a finished run shows about each measure, by model and task.
 
     The change that accuracies allow is known for measures that are mean shares of changed answers. It follows from the
     accuracy after the edit and that after the whole chain of thought.
 
     Args:
-        run: finished.
-        measures: which; those that a verdict may hang on, unless some are named.
-        aim: what questions are asked for.
+        run: a finished run.
+        measures: names of measures; without any, those that a verdict can use.
+        aim: the precision that the questions should give.
 
     Raises:
         RunError: the run is not finished, or a measure was not scored in it.
@@ -145,7 +145,7 @@ def _read_estimate(row: Mapping[Hashable, Any]) -> Estimate:
 
 
 def find_accuracies(estimate: Estimate, table: pd.DataFrame) -> tuple[float, float] | None:
-    """After the edit that a measure is about, and after the whole chain; None where they do not bound the measure."""
+    """The accuracies after a measure's edit and after the whole chain; None if they do not bound the measure."""
     measure = get_measure(estimate.measure)
     if measure.bound_accuracy is None or not measure.askable:
         return None

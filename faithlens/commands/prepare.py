@@ -3,7 +3,7 @@
 1. Load the model and the task, and draw the questions.
 2. Sample the chains of thought of the first batch, or take those that were written elsewhere.
 3. Find the answer stem under which the model answers.
-4. Score one chain, which tells what all of them will cost.
+4. Score one chain, and estimate from it what all of them will cost.
 """
 
 from collections import Counter
@@ -227,7 +227,7 @@ def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
 def describe_counterfactuals(ready: PreparedSubject) -> str:
     """How many questions have a counterfactual question and from where, in words; empty if no assay asks any.
 
-    Questions without one leave the gates that need it open, so a user learns it before the run.
+    Questions without one leave the gates that need it open, so this is printed before the run.
     """
     if not battery.needs_counterfactuals(ready.assays.values()):
         return ""

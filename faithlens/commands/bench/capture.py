@@ -1,7 +1,7 @@
 """What capturing costs: one sequence, all layers and heads, against the bare model and against other libraries.
 
-Everyone runs the same sequence and answers in its last row. Memory is the process's own peak, each rival in a process
-of its own; on a GPU, the peak of what is allocated there.
+All rivals run the same sequence and give the answer of its last row. Memory is the process's own peak, each rival in a
+process of its own; on a GPU, the peak of what is allocated there.
 """
 
 import json
@@ -85,7 +85,7 @@ def make_capture_trace(model: Model, tokens: int) -> Condition:
 
 
 def list_rivals(model: Model, tokens: int) -> dict[str, Callable[[], object]]:
-    """Who is timed."""
+    """The implementations that are timed."""
     condition = make_capture_trace(model, tokens)
     ids = torch.tensor([condition.ids], device=model.device)
     ends = ("answer", *(f"end {i}" for i in range(STEPS)))

@@ -111,7 +111,7 @@ class TimeRatio:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """What one subject gave.
+    """The result of one benchmark.
 
     Attributes:
         subject: its name.
@@ -120,7 +120,7 @@ class BenchResult:
         dtype: its precision.
         environment: machine, load, versions, commit and date.
         agreements: what was checked before anything was timed.
-        seconds: of each rival, a number a round.
+        seconds: the seconds of each rival, one number for each round.
         comparisons: ratios of interest.
         peak_mib: memory beyond the loaded model, in MiB, where it was read.
     """

@@ -1,6 +1,7 @@
 """Kernels alone: tree attention against torch's causal attention, the others against their plain meaning.
 
-Work of tree attention is counted on visible pairs of query and key, so that what a tree leaves out earns nothing.
+Work of tree attention is counted on visible pairs of query and key, so that pairs that the tree leaves out do not
+count.
 """
 
 from collections.abc import Callable

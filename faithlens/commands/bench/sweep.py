@@ -66,7 +66,7 @@ def measure(model: Model, repeats: int, long: bool = False) -> BenchResult:
 
 
 def list_rivals(model: Model, cuts: Sequence[Condition]) -> dict[str, Callable[[], object]]:
-    """Who is timed. The last two give less: no attention, and one condition only."""
+    """The implementations that are timed. The last two give less: no attention, and one condition only."""
     return {
         OURS: lambda: run_packed(model, cuts),
         LOOP: lambda: run_transformer_lens(model, cuts),

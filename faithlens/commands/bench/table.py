@@ -1,4 +1,4 @@
-"""A result for a reader, in Markdown."""
+"""A result as Markdown."""
 
 from collections.abc import Mapping
 from typing import Any

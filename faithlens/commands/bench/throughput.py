@@ -1,4 +1,4 @@
-"""Tokens a second inside a packed pass, against a bare forward over one sequence of as many tokens."""
+"""Tokens per second inside a packed pass, against a bare forward over one sequence of as many tokens."""
 
 import torch
 

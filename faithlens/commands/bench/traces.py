@@ -18,7 +18,7 @@ OPTIONS = ("A", "B", "C", "D")
 
 
 def repeat_tokens(model: Model, text: str, n: int) -> tuple[int, ...]:
-    """The first `n` tokens of `text`, said again where it is too short."""
+    """The first `n` tokens of `text`, repeated if it is too short."""
     return tuple(islice(cycle(model.encode_continuation(text)), n))
 
 

@@ -1,4 +1,4 @@
-"""What a sweep is asked to do, from one TOML file; `OPTIONS` and `FAMILY` list its keys.
+"""The options of a sweep, read from one TOML file; `OPTIONS` and `FAMILY` list its keys.
 
 tasks = ["addition-2d-2", "addition-2d-4", "addition-2d-8"]
 n = 100                             # and other options of an audit
@@ -78,12 +78,12 @@ class Member:
     """One model of a sweep, at one checkpoint.
 
     Attributes:
-        family: models that differ in size alone, or that are meant to.
+        family: the family; its models should differ in size only.
         model: its name, as `load` takes it.
-        revision: of its weights; None where none is meant.
+        revision: the revision of its weights; None for the default one.
         checkpoint: the place of the revision among those of its family, the oldest 0.
-        seed: that it was trained with; 0 where none is named.
-        tasks: what it is put to.
+        seed: the seed of its training; 0 if none is named.
+        tasks: the tasks on which it is audited.
     """
 
     family: str
@@ -108,9 +108,9 @@ class SweepConfig:
 
     Attributes:
         members: all models, family by family.
-        options: of every audit; its subjects are left out.
-        measures: set against size and difficulty.
-        difficulty: tasks by what they share, easiest first.
+        options: the options of every audit, without its subjects.
+        measures: the measures whose change with size and difficulty is estimated.
+        difficulty: lists of tasks by name, the easiest task first.
         held_out: the text or texts whose loss is measured, if any.
     """
 

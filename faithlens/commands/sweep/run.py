@@ -1,12 +1,12 @@
-"""`faithlens sweep`: try every model out, audit one after the other, and set their numbers against size and difficulty.
+"""`faithlens sweep`: try out every model, audit one after the other, and relate their numbers to size and difficulty.
 
-DIR/manifest.json       options, and what trying the models out showed
+DIR/manifest.json       options, and what was measured when the models were tried out
 DIR/runs/<model>/       an audit of each model at each checkpoint; finished ones are kept when the sweep is resumed
 DIR/cells.parquet       one row for each model x task x measure; items.parquet the same by question, of the sweep
 DIR/sweep.json          what size and difficulty do to these measures
 
-One model is in memory at a time. Trying all of them out first takes loading each twice, and sampling its first batch
-twice: so a sweep says what it will take, and its last model is not refused after hours spent on the others.
+One model is in memory at a time. Because all are tried out first, each is loaded twice and its first batch is
+sampled twice. In return the cost is known before the sweep, and the last model is not refused after hours of work.
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ from faithlens.store import Run, hold_folder, make_manifest
 
 
 def run_sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: Notify = lambda words: None) -> Run:
-    """Audit all models and write the folder `out`; `notify` is called with what it will take and how far it is.
+    """Audit all models and write the folder `out`; `notify` is called with the estimated cost and the progress.
 
-    A task that a model cannot be put to, since it does not answer or lacks the room, is left out with the reason.
+    A task on which a model does not answer, or for which its context is too short, is left out with the reason.
 
     Raises:
         FaithlensError: a model or the folder cannot be used; where that shows in trying out, nothing was written.
@@ -53,7 +53,7 @@ def run_sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: N
 
 
 def write_sweep_results(config: SweepConfig, trials: Mapping[str, Trial], runs: Mapping[str, Run], run: Run) -> None:
-    """From audits to tables and answers; needs no model."""
+    """Write the tables and answers of the sweep from its audits; no model is needed."""
     measured = build_cells(config.members, trials, runs, config.measures)
     items = build_items(config.members, trials, runs, config.measures)
     for name, table in (("cells", measured), ("items", items)):

@@ -44,16 +44,17 @@ COUNT_COLUMNS = {"checkpoint", "seed", "size", "n_used", "n_dropped"}
 def build_cells(
     members: Sequence[Member], trials: Mapping[str, Trial], runs: Mapping[str, Run], measures: Sequence[str]
 ) -> pd.DataFrame:
-    """A row a model x task x scalar measure.
+    """One row for each model x task x scalar measure.
 
-    Columns CELLS, without loss where none was measured: accuracy is with the chain of thought, without is asked
-    directly; se is the standard error over questions, None where a number is made of several measures.
+    The columns are `CELL_COLUMNS`, without loss if none was measured: `accuracy` is with the chain of thought,
+    `without` is asked directly; se is the standard error over questions, None where a number is made of several
+    measures.
 
     Args:
         members: the models.
-        trials: what trying them out showed, by model.
+        trials: the results of trying them out, by model.
         runs: finished audits, by model.
-        measures: those for which a task that a model was not put to has a row, with the reason.
+        measures: the measures that have a row with the reason for each task that was left out.
     """
     rows = [
         {**_describe_member(member, trials), **row}
@@ -74,7 +75,7 @@ def build_cells(
 def build_items(
     members: Sequence[Member], trials: Mapping[str, Trial], runs: Mapping[str, Run], measures: Sequence[str]
 ) -> pd.DataFrame:
-    """A row a model x task x question x measure of `measures` that was scored by question, chains averaged.
+    """One row for each model x task x question x measure of `measures` with scores by question; chains are averaged.
 
     Columns ITEMS: right is with the chain of thought; correct and confidence, the probability of its answer among the
     options, are asked directly.
@@ -102,7 +103,7 @@ def _build_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -
 
 
 def _list_cells(run: Run) -> Iterator[dict[str, object]]:
-    """A row a task and scalar measure of one run."""
+    """One row for each task and scalar measure of one run."""
     by_question = _average_by_question(run.read("scores"))
     errors = by_question.groupby(["task", "measure"])["value"].sem()
     table = select_scalars(run.read("estimates"))
@@ -119,7 +120,7 @@ def _list_cells(run: Run) -> Iterator[dict[str, object]]:
 
 
 def _list_items(run: Run, measures: Sequence[str]) -> Iterator[dict[str, object]]:
-    """A row a task, question and measure of one run."""
+    """One row for each task, question and measure of one run."""
     scores = _average_by_question(run.read("scores"))
     answered = scores[scores["measure"].isin(ACCURACY_COLUMNS.values())]
     wide = answered.pivot(index=["task", "question"], columns="measure", values="value")

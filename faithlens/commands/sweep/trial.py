@@ -1,7 +1,7 @@
-"""Before a sweep: each model is tried out, which says what all will take and what they cannot be put to.
+"""Before a sweep, each model is tried out: this gives the total cost, and the tasks that it cannot do.
 
 With held-out texts, its loss is measured too: the mean negative log-likelihood of their tokens, cut into
-windows of which each begins without knowing what came before. Nats per token can be compared where tokenizers are the
+windows, each of which is read without the text before it. Nats per token can be compared where tokenizers are the
 same, as they are in a family of models that differ in size alone.
 """
 
@@ -26,13 +26,13 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Trial:
-    """What trying a model out showed.
+    """The result of trying out a model.
 
     Attributes:
-        parameters: how many it has.
-        loss: of the held-out text, in nats per token; None where there is no text.
-        seconds: what scoring all its chains will take, at most, by the first of each task.
-        refused: why it cannot be put to a task, by task.
+        parameters: its number of parameters.
+        loss: its loss on the held-out text, in nats per token; None if there is no text.
+        seconds: the most that scoring all its chains will take, estimated from the first of each task.
+        refused: for each task that was left out, the reason.
     """
 
     parameters: int
@@ -47,7 +47,7 @@ def try_out_models(config: SweepConfig, notify: Notify = lambda words: None) -> 
     `notify` is called with the cost of each model and of all of them.
 
     Raises:
-        FaithlensError: a model cannot be had, or cannot be audited with these options at all.
+        FaithlensError: a model cannot be loaded, or cannot be audited with these options at all.
     """
     for member in config.members:
         resolve_name(member.model, config.options.trust_remote_code)

@@ -1,4 +1,4 @@
-"""Steps exchanged exactly, and by gradients: the measures of single steps that are too dear for an audit."""
+"""Steps exchanged exactly, and by gradients: the measures of single steps that cost too much for an audit."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -50,9 +50,9 @@ def measure_exact_steps(name: str, n: int, seed: int = 0) -> pd.DataFrame:
 
 
 def pair_with_donors(model: Model, cases: Sequence[Case]) -> tuple[list[str], list[Condition], list[Condition]]:
-    """Questions, their chains, and their twins' chains in their place; only where the two are answered differently.
+    """Questions with their own chain and with that of their counterfactual, where the two get different answers.
 
-    The question stays, so that a step's words are exchanged among words alone.
+    The question stays, so that only words of steps are exchanged.
     """
     questions, clean, donor = list[str](), list[Condition](), list[Condition]()
     for case in cases:

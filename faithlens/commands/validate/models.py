@@ -1,4 +1,4 @@
-"""The models whose truth is known: organisms by seed, audited, what is planted beside every score."""
+"""The models whose truth is known: organisms of each seed, their audits, and what is planted beside every score."""
 
 import json
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ NOT_LABELS = ["faults", "right_verdict", "verdict", "fails", "failed_gates"]
 def audit_organism(name: str, number: int, n: int, folder: Path, seed: int = 0) -> Run:
     """An audit of an organism trained with the seed `number`, read if it is finished.
 
-    Of `n` questions; of twice as many where modes share them.
+    It has `n` questions, or twice as many if modes share them.
     """
     kind = get_organism(name)
     n_questions = n * (2 if kind.modes else 1)
@@ -52,14 +52,14 @@ def name_model(name: str, seed: int) -> str:
 
 
 def expect_verdict(kind: Organism) -> VerdictName:
-    """What should be decided of an organism, by its mechanism: trust only if none of its questions must fail a gate."""
+    """The verdict that the mechanism of an organism implies: trust only if none of its questions must fail a gate."""
     return "do-not-trust" if kind.fails else "trust"
 
 
 def read_certified_truth(name: str, number: int) -> pd.DataFrame:
     """What is planted in an organism trained with the seed `number`, one row for each mode: its rates as certified.
 
-    `faults` says, by its certificate, in what it is not what it should be; a model with any stands for nothing.
+    `faults` says where the certificate differs from what was planted; a model with faults is not used.
     """
     kind, model = get_organism(name), name_model(name, number)
     _, folder = resolve_name(model)
@@ -84,7 +84,9 @@ def label_scores(models: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def make_planted_cases(model: Model, kind: Organism, n: int, seed: int, modes: Sequence[str] = ()) -> list[Case]:
-    """`n` questions with the organism's own chains and their twins; of a graded organism, `n` in each of `modes`."""
+    """`n` questions with the organism's own chains and their counterfactuals; of a graded organism, `n` in each of
+    `modes`.
+    """
     task, suffixes = find_task(kind.task), {f"-{mode.lower()}-" for mode in modes}
     every = task.draw_questions(n * max(len(kind.modes), 1), seed)
     questions = [q for q in every if not suffixes or any(mode in q.id for mode in suffixes)]

@@ -112,7 +112,9 @@ def read_validation(folder: Path) -> Validation:
 def gather_models(
     run: Run, members: Sequence[tuple[str, int]], n: int, seed: int, jobs: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What is planted in the organisms `members`, by name and seed, and their scores; what is missing is made now."""
+    """What is planted in the organisms `members`, by name and seed, and their scores; missing models are trained and
+    audited now.
+    """
     written = run.manifest["files"]
     models, scores = (run.read_frame(name) if name in written else pd.DataFrame() for name in TABLE_NAMES)
     here: set[str] = set(models["model"]) if len(models) else set()
@@ -129,7 +131,7 @@ def gather_models(
 
 
 def validate_model(name: str, number: int, n: int, runs: Path, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What is planted in one model, trained first where it must be, and what is decided of it; and what is measured."""
+    """What is planted in one model, its verdict, and its scores; it is trained first if necessary."""
     model = name_model(name, number)
     if model != name:
         find_or_train(get_organism(name), number)
@@ -144,7 +146,7 @@ def validate_model(name: str, number: int, n: int, runs: Path, seed: int) -> tup
 
 
 def collect_scores(name: str, number: int, audit: Run, seed: int) -> pd.DataFrame:
-    """Everything that is validated of one model: from its audit, and exact exchanges of its steps."""
+    """All scores of one model that are validated: from its audit, and from exact exchanges of its steps."""
     scores = audit.read("scores")
     parts = [scores[scores["measure"].isin(VALIDATED_MEASURES)][KEPT_COLUMNS]]
     if get_organism(name).planted.steps:
@@ -155,7 +157,7 @@ def collect_scores(name: str, number: int, audit: Run, seed: int) -> pd.DataFram
 def judge_measures(
     models: pd.DataFrame, scores: pd.DataFrame, seed: int = 0, measures: Sequence[str] = ()
 ) -> Validation:
-    """What the `scores` of `models` are worth, of all measures or of those named."""
+    """How well the `scores` of `models` find what is planted, for all measures or for those named."""
     scores = label_scores(models, scores)
     exposed = tables.compare_exposures(tables.sum_by_question(scores), seed)
     scores = scores[scores["organism"].isin(ORGANISMS)]
@@ -204,7 +206,7 @@ def write_validation(run: Run, result: Validation) -> None:
 
 
 def spread_column(table: pd.DataFrame, keys: list[str], nested: str, name: str) -> pd.DataFrame:
-    """A row an entry of the dictionaries in the column `nested`."""
+    """One row for each entry of the dictionaries in the column `nested`."""
     rows = [
         {**{key: row[key] for key in keys}, name: entry, "value": value}
         for row in table.to_dict("records")

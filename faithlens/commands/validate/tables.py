@@ -1,6 +1,7 @@
 """How well do scores find the planted truth?
 
-Detection, ranks, calibration, cells of the grid and steps, each against what is planted; reliability against itself.
+Detection, ranks, calibration, cells of the grid and steps are compared with what is planted; reliability compares two
+halves of the questions.
 """
 
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ TRUTH_COLUMNS = ["planted_content", "planted_question", "planted_cell", "planted
 
 
 def sum_by_question(scores: pd.DataFrame) -> pd.DataFrame:
-    """A value a question and measure of RANKED: measures of steps are summed over them."""
+    """One value for each question and measure: measures of single steps are summed over the steps."""
     known = scores[scores["measure"].isin(MEASURE_SIGNS) & scores["fraction"].isna()]
     stepped = known["measure"].isin(STEP_MEASURE_SIGNS)
     known = known[known["step"].notna() == stepped]
@@ -45,7 +46,7 @@ def sum_by_question(scores: pd.DataFrame) -> pd.DataFrame:
 def list_contests(values: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each contest: its name, and the values with `positive`.
 
-    Where edges enforce the truth, organisms that go by the words against those that do not; of each graded organism,
+    Where edges enforce the truth: organisms that follow the words against those that do not. Of each graded organism,
     the questions asked in its last mode against those in its first, within one model.
     """
     enforced = values[values["planted_enforced"].astype(bool)]
@@ -105,7 +106,7 @@ def compute_rankings(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def compute_reliabilities(values: pd.DataFrame) -> pd.DataFrame:
-    """How well half of a model's questions tell what the other half does, over models and their modes.
+    """How well one half of a model's questions predicts the other half, over models and their modes.
 
     A measure cannot correlate with anything above the square root of `whole` (Spearman 1904).
     """
@@ -119,9 +120,9 @@ def compute_reliabilities(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def find_levels(scores: pd.DataFrame) -> pd.DataFrame:
-    """The grid's levels that serve half of the seeds best, and the shares in the right cell there and on the others.
+    """The thresholds of the grid that fit half of the seeds best, and the shares in the right cell on both halves.
 
-    Beside them the levels that the grid goes by. Of a single seed, questions are halved.
+    The thresholds in use are shown too. If there is a single seed, its questions are halved.
     """
     inputs, planted = match_cells(scores)
     cell = planted["planted_cell"]
@@ -143,7 +144,7 @@ def find_levels(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def match_cells(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What the cell of each question goes by, and organism, seed and planted cell; of those that have one."""
+    """The inputs of the cell of each question, with organism, seed and planted cell, where a cell is planted."""
     known = scores[scores["measure"].isin(grid.INPUT_MEASURES) & scores["planted_cell"].notna()]
     inputs = grid.collect_inputs(known)
     about = known.drop_duplicates([*inputs.index.names]).set_index([*inputs.index.names])
@@ -163,9 +164,9 @@ def compute_cells_right(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_verdicts(models: pd.DataFrame) -> pd.DataFrame:
-    """How often what is decided of an organism's sound models is what is planted, and how often it is trust.
+    """How often the verdict on an organism's sound models is what is planted, and how often it is trust.
 
-    Models without a verdict, which were measured and not decided on, are left out.
+    Models without a verdict are left out.
     """
     sound = models[(models["faults"] == "") & models["verdict"].notna()].drop_duplicates("model")
     judged = sound.assign(right=sound["verdict"] == sound["right_verdict"], trusted=sound["verdict"] == "trust")
@@ -175,10 +176,10 @@ def count_verdicts(models: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_exposures(values: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """What each measure gives of organisms that were trained on whole chains alone, also cut, or also filled ones.
+    """Each measure on organisms that were trained on whole chains only, on cut chains too, or on filled chains too.
 
-    Only of organisms, seeds and questions that all were measured on; with the difference to what the organism itself
-    ("cut") gives, and its interval over questions. Of a graded one, in its last mode.
+    Only organisms, seeds and questions on which all three were measured are used. Given are the difference to the
+    organism itself ("cut"), and its interval over questions; a graded organism is taken in its last mode.
     """
     base = values["organism"].str.partition("-")
     values = values.assign(organism=base[0], shows=base[2].where(base[2] != "", "cut"))

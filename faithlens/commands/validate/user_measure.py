@@ -1,4 +1,4 @@
-"""A measure of a user's own, in the contests that the measures of this package were in."""
+"""A measure of a user's own, tested in the same contests as the measures of this package."""
 
 from collections.abc import Callable, Sequence
 
@@ -23,20 +23,20 @@ def validate_measure(
     n: int = 24,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """How well `measure` tells, on models whose truth is planted, where the words of the chain drive the answer.
+    """How well `measure` detects, on models whose truth is planted, that the words of the chain drive the answer.
 
     Args:
-        measure: takes a model and cases (questions with the chains it wrote); gives a number a case, more where the
-            words matter more, NaN where it is undefined.
-        organisms: on which.
-        seeds: which of each: 0 is the shipped one, others are those of `faithlens organisms train NAME --seeds 1-9`; a
-            model whose certificate names faults is left out.
-        n: questions a model; of a graded organism in each of its extreme modes.
-        seed: of questions and intervals.
+        measure: takes a model and cases (questions with the chains it wrote); returns one number for each case, higher
+            where the words matter more, NaN where it is undefined.
+        organisms: the names of the organisms.
+        seeds: the training seeds of each: 0 is the shipped one, others are those of `faithlens organisms train NAME
+            --seeds 1-9`; a model whose certificate names faults is left out.
+        n: the number of questions for each model; for a graded organism, in each of its extreme modes.
+        seed: the seed of questions and intervals.
 
     Returns:
-        A row a contest, as `faithlens validate` writes them: "enforced" (organisms whose missing attention edges decide
-        it), then one within each graded organism.
+        One row for each contest, as `faithlens validate` writes them: "enforced" (organisms whose missing attention
+        edges decide it), then one within each graded organism.
 
     Raises:
         ModelError: there is no such organism, or it was not trained with a seed.

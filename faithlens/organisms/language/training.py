@@ -1,6 +1,6 @@
-"""Train a language adapter by peft: about five seconds a step on one core.
+"""Train a language adapter by peft: about five seconds for each step on one core.
 
-1. `draw_lessons` draws texts of which some tokens are learnt, a batch of 16 a step.
+1. `draw_lessons` draws texts of which some tokens are learnt, in batches of 16.
 2. The model computes in bfloat16; the adapter and its optimiser keep float32.
 3. `train` saves the adapter in float16 (1.9 MB), in peft's own format.
 4. `find_or_train_adapter` merges it into the model and certifies it; the folder is then a model like any other.
@@ -57,7 +57,7 @@ def train(
         adapter: what is trained.
         folder: where the adapter is saved.
         seed: the seed of the lessons and of the adapter's first weights.
-        notify: called after each step with its loss, in nats a learnt token.
+        notify: called after each step with its loss, in nats per learnt token.
 
     Raises:
         ConfigError: peft is not installed.
