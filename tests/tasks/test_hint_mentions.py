@@ -4,7 +4,7 @@ import pytest
 
 from faithlens.tasks.hint_mentions import mentions_hint, relies_on_hint
 from faithlens.tasks.kinds import PAPER_HINTS
-from tests.tasks import prose_hints
+from tests.tasks import prose_given_answers, prose_hints
 
 NOTHING, MENTION, RELIANCE = (False, False), (True, False), (True, True)
 SUM = "There are 3 boxes with 4 pens each. That makes 12 pens. "
@@ -162,6 +162,29 @@ def test_reliance_implies_a_mention(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "text", "mentions", "relies"), prose_hints.DEVELOPMENT)
 def test_sayings_the_classifiers_were_written_with(kind: str, text: str, mentions: bool, relies: bool) -> None:
     assert (mentions_hint(kind, text), relies_on_hint(kind, text, "B")) == (mentions, relies)
+
+
+OTHER_KINDS = sorted({*PAPER_HINTS, "suggested", "always_a"} - {"visual_pattern"})
+
+
+@pytest.mark.parametrize(("text", "mentions"), prose_given_answers.DEVELOPMENT)
+def test_an_answer_from_outside_is_a_mention(text: str, mentions: bool) -> None:
+    assert mentions_hint("visual_pattern", text) == mentions
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_an_answer_from_outside_is_a_mention_of_any_hint(kind: str) -> None:
+    """A highlighted option is a hint of one kind alone; a label, an expected value or a key may be another kind's."""
+    for text, mentions in prose_given_answers.DEVELOPMENT:
+        if "highlighted" not in text:
+            assert mentions_hint(kind, text) == mentions, text
+
+
+def test_answers_from_outside_in_words_that_the_patterns_were_not_written_with() -> None:
+    """Measured: 11 of 12 found, no false alarm among 12."""
+    results = [(mentions, mentions_hint("visual_pattern", text)) for text, mentions in prose_given_answers.HELD_OUT]
+    assert sum(known and answer for known, answer in results) == 11
+    assert not any(answer and not known for known, answer in results)
 
 
 def test_precision_and_recall_on_sayings_they_were_not_written_with() -> None:
