@@ -18,7 +18,7 @@ from faithlens.tasks.published.thought_branches import BranchRelease, HintedProb
 from faithlens.thoughts import read_reply
 
 PAPER = "Macar et al. 2025, arXiv:2510.27484, section 5: the released tables by sentence, and labels of a judge"
-NEEDS_MODEL = "ours needs a local model: --model"
+NEEDS_MODEL = "no model runs here; faithlens audit --traces scores these chains on one"
 HINT_KINDS = {"Professor": "sycophancy", "Black Squares": "visual_pattern", "White Squares": "visual_pattern"}
 """The kind of hint of `tasks.hint_mentions` that has the words of a kind of the files."""
 

@@ -130,18 +130,12 @@ def read_table(path: Path) -> ReleasedTable:
     return ReleasedTable(path, columns, tuple(rows))
 
 
-def has_columns(table: ReleasedTable, required: Sequence[str]) -> bool:
-    """Whether a table has all `required` columns. A table that has none of them is another one.
-
-    Raises:
-        TaskError: it has some of them and not all; those that are missing are named.
-    """
+def explain_columns(table: ReleasedTable, required: Sequence[str]) -> str | None:
+    """Why a table cannot be the one with the columns `required`; None if it has all of them."""
     missing = [name for name in required if name not in table.columns]
-    if missing and len(missing) < len(required) / 2:
-        raise TaskError(
-            f"{table.path} has no column {', '.join(map(repr, missing))}; it has {', '.join(table.columns)}", _AGAIN
-        )
-    return not missing
+    if not missing:
+        return None
+    return f"{table.path.name} was not read: it has no column {', '.join(map(repr, missing))}"
 
 
 @contextmanager

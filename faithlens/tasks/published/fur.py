@@ -17,9 +17,9 @@ from typing import Any
 from faithlens.tasks.entries import FaultList, check_text, shorten_value
 from faithlens.tasks.published.files import (
     ReleasedTable,
+    explain_columns,
     get_number,
     get_value,
-    has_columns,
     list_files,
     read_json_lines,
     read_table,
@@ -124,19 +124,17 @@ def read_release(folder: str | Path) -> StepRelease:
     Raises:
         TaskError: there is no such file in the folder, or one of them is damaged; the lines are named.
     """
-    release, others = StepRelease(), list[str]()
+    release = StepRelease()
     for path in list_files(folder, ".jsonl", ".out", ".csv"):
         if path.name.removesuffix(".gz").endswith(".csv"):
             table = read_table(path)
-            if not has_columns(table, STUDY_COLUMNS):
-                others.append(path.name)
+            if reason := explain_columns(table, STUDY_COLUMNS):
+                release.remarks.append(reason)
                 continue
             release.study.extend(_read_study(table))
         else:
             release.mistakes.setdefault(name_chains(path), []).extend(read_mistakes(path))
         release.files.append(path)
-    if others:
-        release.remarks.append(f"not read, because they are not the study: {', '.join(others)}")
     return release
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from faithlens.tasks.entries import FaultList, shorten_value
-from faithlens.tasks.published.files import ReleasedTable, get_number, has_columns, list_files, read_table
+from faithlens.tasks.published.files import ReleasedTable, explain_columns, get_number, list_files, read_table
 from faithlens.tasks.question_factory import BadEntryError
 from faithlens.tasks.reversed_pairs import PairedAnswer
 
@@ -41,16 +41,13 @@ def read_release(folder: str | Path) -> PairRelease:
         TaskError: there is no CSV file in the folder, or one of them is damaged; the rows are named.
     """
     release, places = PairRelease(), dict[tuple[str, str], str]()
-    others: list[str] = []
     for path in list_files(folder, ".csv"):
         table = read_table(path)
-        if not has_columns(table, COLUMNS):
-            others.append(path.name)
+        if reason := explain_columns(table, COLUMNS):
+            release.remarks.append(reason)
             continue
         release.files.append(path)
         _add_rows(release, table, places)
-    if others:
-        release.remarks.append(f"not read, because they hold no answers to pairs: {', '.join(others)}")
     return release
 
 

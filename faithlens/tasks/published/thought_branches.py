@@ -22,9 +22,9 @@ from faithlens.tasks.entries import FaultList, check_text, shorten_value
 from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.published.files import (
     ReleasedTable,
+    explain_columns,
     get_number,
     get_value,
-    has_columns,
     list_files,
     name_place,
     read_json,
@@ -111,18 +111,16 @@ def read_release(folder: str | Path) -> BranchRelease:
     Raises:
         TaskError: there is no such file in the folder, or one of them is damaged; the place is named.
     """
-    release, others = BranchRelease(), list[str]()
+    release = BranchRelease()
     for path in list_files(folder, ".json", ".csv"):
-        if path.name.removesuffix(".gz").endswith(".json"):
-            content = read_json(path)
-            is_known = is_list_of_problems(content)
-            for problem in read_problems(path, content) if is_known else ():
+        if not path.name.removesuffix(".gz").endswith(".json"):
+            _add_table(release, read_table(path))
+        elif is_list_of_problems(content := read_json(path)):
+            release.files.append(path)
+            for problem in read_problems(path, content):
                 _keep_fuller(release, problem)
         else:
-            is_known = _add_table(release, read_table(path))
-        release.files.append(path) if is_known else others.append(path.name)
-    if others:
-        release.remarks.append(f"not read, because they hold neither chains nor sentences: {', '.join(others)}")
+            release.remarks.append(f"{path.name} was not read: it is no list of chains")
     return release
 
 
@@ -199,15 +197,17 @@ def _keep_fuller(release: BranchRelease, problem: HintedProblem) -> None:
         release.problems[problem.number] = problem
 
 
-def _add_table(release: BranchRelease, table: ReleasedTable) -> bool:
-    """Add the rows of one CSV file; whether it is one of the two tables, and the first of its kind."""
-    is_rates = "cue_p" in table.columns and has_columns(table, RESAMPLING_COLUMNS)
-    if not is_rates and not ("kl" in table.columns and has_columns(table, SUPPRESSION_COLUMNS)):
-        return False
+def _add_table(release: BranchRelease, table: ReleasedTable) -> None:
+    """Add the rows of one CSV file, if it is one of the two tables and the first of its kind."""
+    is_rates = "cue_p" in table.columns
+    if reason := explain_columns(table, RESAMPLING_COLUMNS if is_rates else SUPPRESSION_COLUMNS):
+        release.remarks.append(reason)
+        return
     known: dict[str, list[Any]] = release.rates if is_rates else release.divergences  # type: ignore[assignment]
     if known:
-        release.remarks.append(f"{table.path.name} is a second table of its kind, and was not read")
-        return False
+        release.remarks.append(f"{table.path.name} was not read: it is a second table of its kind")
+        return
+    release.files.append(table.path)
     faults = FaultList(table.path, "row")
     for where, row in table.rows:
         with faults.collect_at(where):
@@ -220,7 +220,6 @@ def _add_table(release: BranchRelease, table: ReleasedTable) -> bool:
             else:
                 own.append((row["sentence"], get_number(row, "kl", 0.0)))
     faults.raise_if_any("Copy the file from its source again.")
-    return True
 
 
 def _get_share(row: dict[str, str], column: str) -> float | None:

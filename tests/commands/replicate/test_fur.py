@@ -74,6 +74,14 @@ def test_mistakes_are_read_and_named_by_file_or_folder(tmp_path: Path) -> None:
     assert cells["sqa, Small-3: of these, mistakes that change no word"] == 1
 
 
+def test_rows_without_ratings_are_no_study_and_are_named(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.csv", [{key: value for key, value in row.items() if key != "rating"} for row in STUDY])
+    write_rows(tmp_path / "b.csv", STUDY)
+    replication = fl.replicate("fur", tmp_path)
+    assert "a.csv was not read: it has no column 'rating'" in replication.remarks
+    assert replication.files == (str(tmp_path / "b.csv"),)
+
+
 def test_rated_steps_that_have_a_mistake_are_counted(tmp_path: Path) -> None:
     write_rows(tmp_path / "study.csv", STUDY)
     write_text(tmp_path / "sqa-x.jsonl", dump(make_mistake_line()))

@@ -108,5 +108,5 @@ def test_cut_rows_and_missing_columns_are_named(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match=r"(?s)rows\.csv has 1 bad row.*line 9: 7 fields, and the header has 10"):
         fl.replicate("iphr", tmp_path)
     write_rows(path, [{key: value for key, value in row.items() if key != "p_yes"} for row in ROWS])
-    with pytest.raises(TaskError, match=r"rows\.csv has no column 'p_yes'"):
+    with pytest.raises(TaskError, match=r"holds no files of iphr: rows\.csv was not read: it has no column 'p_yes'"):
         fl.replicate("iphr", tmp_path)

@@ -83,8 +83,9 @@ def test_a_second_table_and_other_files_are_named(tmp_path: Path) -> None:
     write_rows(tmp_path / "c.csv", [{"x": 1}])
     write_text(tmp_path / "d.json", "{}")
     remarks = fl.replicate("thought-branches", tmp_path).remarks
-    assert "b.csv is a second table of its kind, and was not read" in remarks
-    assert any(remark.startswith("not read") and "c.csv" in remark and "d.json" in remark for remark in remarks)
+    assert "b.csv was not read: it is a second table of its kind" in remarks
+    assert "c.csv was not read: it has no column 'pn', 'sentence', 'sentence_num', 'kl'" in remarks
+    assert "d.json was not read: it is no list of chains" in remarks
     assert "the files hold no chains" in remarks
     assert "the files hold no table of hidden hints" in remarks
 
