@@ -1,4 +1,5 @@
-"""Four strategies to answer (Radhakrishnan et al. 2023, arXiv:2307.11768): accuracy, and sensitivity to the steps.
+"""Four strategies to answer (Radhakrishnan et al. 2023, arXiv:2307.11768, figure 2): accuracy, and sensitivity to the
+steps.
 
     direct              the answer at once, `no_cot`
     cot                 after the case's own chain of thought; a step is a sentence or line

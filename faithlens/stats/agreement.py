@@ -1,8 +1,8 @@
 """Do two step-level measures rank the steps of a chain equally, beyond what position and length of the steps explain?
 
 Ranks are compared within one chain, never pooled: questions that differ in level would make a correlation of their own
-(Simpson's paradox). Correlations are averaged over questions as Fisher's z. The interval goes by questions, and by one
-that was not seen and may agree or disagree perfectly, so that full agreement leaves doubt as well.
+(Simpson's paradox). Correlations are averaged over questions as Fisher's z. The units of the interval are the
+questions and one question that was not seen, which may agree or disagree perfectly, so full agreement leaves doubt too.
 
 A short chain can be ranked perfectly by luck, and z of 1 is infinite. So a correlation of n steps is first multiplied
 by 1 - 6 / (n (n^2 - 1)), half a swap of neighbours short of perfect, and the mean is given as a fraction of what
@@ -21,7 +21,7 @@ from faithlens.errors import MeasureError, check_choice
 from faithlens.stats.interval import NO_METHOD, WEIGHTED, Interval, describe_few
 from faithlens.stats.resample import Array, compute_statistic_interval
 
-MIN_RANKED = 3  # steps: two are always ranked either alike or in reverse
+MIN_RANKED = 3  # steps: two are always ranked either equally or in reverse
 RESOLUTION = 1e-6  # probability, logits or fractions: what single precision leaves of no effect at all
 MIN_VARIATION = 1e-9  # squared ranks: less than this is rounding
 
@@ -66,13 +66,14 @@ def compute_rank_agreement(
     the two reliabilities.
 
     Args:
-        table: a row a step.
+        table: one row for each step.
         behaviour, internal: the two columns.
         question: the column that names the question.
-        chain: the column that tells chains of thought of one question apart, where there are several.
-        held_fixed: columns whose ranks are held fixed, one after the other; the first tells the steps of a chain apart.
-        resolution: values of the two columns that are no further apart rank alike, as what differs is rounding.
-        seed: of the resampling.
+        chain: the column that names the chain, if a question has several.
+        held_fixed: columns whose ranks are held fixed, one after the other; the first one numbers the steps of a chain.
+        resolution: values of the two columns that are no further apart count as equal, since the difference is
+            rounding.
+        seed: the seed of the resampling.
 
     Returns:
         The table described above.

@@ -32,7 +32,7 @@ BoolArray = NDArray[np.bool_]
 QuestionSet = Literal["all", "alike"]
 
 MATCHED_ACCURACIES = ("accuracy.full", *(f"accuracy.{baseline}" for baseline, _ in BOUND_BASELINES))
-"""What both runs must have alike on a question for it to be one of equal accuracy."""
+"""What must be equal in both runs for a question of equal accuracy."""
 
 MIN_COMPARED = 4
 """Questions for a difference: with fewer, not even differences that all agree have a p-value below .125."""
@@ -45,16 +45,16 @@ SIGN_FLIPS, SIGN_FLIP_BATCH = 9999, 500
 
 @dataclass(frozen=True)
 class Difference:
-    """The second run less the first in one measure, with its 95 % interval.
+    """The second run minus the first in one measure, with its 95 % interval.
 
     Attributes:
         measure, unit: what is compared.
         questions: all, or those of equal accuracy ("alike").
-        n_used, n_dropped: of all questions those that count here and have the measure in both runs, and the others.
+        n_used, n_dropped: the number of questions that count here and have the measure in both runs, and of the others.
         method, seed: how the interval was made.
         first, second: the means of the runs over the questions used.
         value, low, high: the difference and its interval; None where there is none, or where it is withheld.
-        p, holm: of no difference, alone and corrected over the measures compared.
+        p, holm: the p-value of no difference, alone and with Holm's correction over the measures compared.
         reason: why there is no value, or no interval.
     """
 
@@ -78,12 +78,12 @@ class Difference:
 def compare_scores(
     first: pd.DataFrame, second: pd.DataFrame, seed: int, measures: Sequence[str] | None = None
 ) -> list[Difference]:
-    """The differences in all measures that both runs scored once a question, or in some: over all questions, and alike.
+    """The differences in the measures that both runs have, over all questions and over those of equal accuracy.
 
     Args:
         first, second: the scores of one model and task each.
-        seed: of resampling and flips.
-        measures: these; None for all that are shared.
+        seed: the seed of resampling and flips.
+        measures: the measures to compare; None for all that both runs have.
 
     Returns:
         For each measure its differences with 95 % intervals.
@@ -177,7 +177,7 @@ def _compute_difference(
 def _compute_p_value(differences: Array, seed: int) -> float:
     """The two-sided p-value of no difference: each question's sign might as well be the other.
 
-    What the precision of a report does not show is none.
+    A difference below the precision of a report counts as none.
     """
     rounded = np.where(np.abs(differences) <= REPORT_PRECISION, 0.0, differences)
     test = permutation_test(

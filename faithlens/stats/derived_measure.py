@@ -4,8 +4,8 @@
    measure are dropped.
 2. `make_columns` turns this table into columns whose means are needed, such as products of measures.
 3. `statistic` maps the column means to the number.
-4. Questions and one that was not seen get random weights, and steps 3 and the mean are repeated: the interval. The
-   unseen question is any of those that are possible (`DerivedMeasure.is_possible`).
+4. For the interval, the questions and one that was not seen get random weights, and the means and step 3 are repeated.
+   The unseen question is any of those that are possible (`DerivedMeasure.is_possible`).
 
 For example, alpha of a hint, 1 - stray / switched, over four questions:
 
@@ -48,9 +48,9 @@ class DerivedMeasure:
         partial: measures that only some questions have; the others count as 0.
         informative_column: the column whose non-zero entries mark the questions that inform it; None for all questions.
         uninformative: why the other questions do not count.
-        make_remark: a warning about a value, where one is due.
+        make_remark: a warning about a value, or None.
         is_possible: which values [question, required then partial measures], each 0 or 1, a question can have together.
-        held_fixed: required measures that are no matter of chance.
+        held_fixed: required measures that do not vary by chance.
         signed: for a statistic that is an absolute value, that without its sign removed.
         denominator: of a quotient whose denominator may reach 0: the denominator, and its name.
     """

@@ -1,11 +1,11 @@
 """How well a measure finds what is planted in models whose truth is known.
 
-A model is one organism trained with one seed. Seed 3 of one organism has nothing to do with seed 3 of another. Where
+A model is one organism trained with one seed. Seeds with the same number in two organisms are not related. Where
 one model has both kinds of question, the contest is held within it and averaged over models; where kinds are kinds of
 organism, it is held between models, every organism with the same weight however many of its seeds were trained.
 
 Models differ far more than questions do, and they are few. So the models are the units of the intervals, each with one
-number that has the luck of its questions in it:
+number, which includes the chance of its questions:
 
 1. Within models: Gaffke's interval of the mean over models (`stats.interval`).
 2. Between models: the same for pairs. Models of each kind and one that was not seen have random weights; a pair with an
@@ -37,11 +37,11 @@ BoolArray = NDArray[np.bool_]
 
 
 class Detection(NamedTuple):
-    """How well higher values of a measure go with the positive kind.
+    """How well higher values of a measure indicate the positive kind.
 
     Attributes:
-        auroc, low, high: chance that a positive lies above a negative, ties half, with its 95 % interval over models;
-            None where it is withheld.
+        auroc, low, high: the probability that a positive lies above a negative, ties half, with its 95 % interval over
+            models; None where it is withheld.
         by_model: the same within each model, or of each model against all of the other kind.
         auprc: area under precision and recall; `prevalence` is what guessing reaches.
         n_used, n_dropped: values used, and values missing.
@@ -65,7 +65,7 @@ def make_empty_detection(n_used: int, n_dropped: int, reason: str) -> Detection:
 
 
 def detect_within_models(table: pd.DataFrame, seed: int = 0) -> Detection:
-    """How well `value` tells within a model where `positive` holds.
+    """How well `value` detects, within a model, where `positive` holds.
 
     `table` has one row for each value: organism, seed, value (NaN where missing), positive.
     """
@@ -125,7 +125,7 @@ def compute_weighted_auroc(values: Array, positive: BoolArray, weights: Array) -
     up, down = values[positive], values[~positive]
     better = (up[:, None] > down) + 0.5 * (up[:, None] == down)
     ups, downs = weights[positive], weights[~positive]
-    return round(float(ups @ better @ downs / (ups.sum() * downs.sum())), 12)  # weights are thirds and the like
+    return round(float(ups @ better @ downs / (ups.sum() * downs.sum())), 12)  # weights such as 1/3 are not exact
 
 
 def compute_auroc(values: Array, positive: BoolArray) -> float:
@@ -259,7 +259,7 @@ def correlate_ranks(table: pd.DataFrame, seed: int = 0) -> RankCorrelation:
 
 
 def detect_steps(table: pd.DataFrame, seed: int = 0) -> Detection:
-    """How well a step-level measure tells, within each question, the steps on which the answer depends.
+    """How well a step-level measure detects, within each question, the steps on which the answer depends.
 
     `table` has one row for each step: organism, seed, question, value, positive. A question counts once, by its own
     chance that such a step lies above another. Level differences between questions cannot help.

@@ -1,4 +1,4 @@
-"""From scores to estimates: one row a question x condition x measure in, one number with its interval out.
+"""From scores to estimates: rows for each question x condition x measure become numbers with intervals.
 
 Every estimate is a mean over chain-of-thought samples with a 95 % interval over questions.
 
@@ -26,7 +26,7 @@ COLUMN_TYPES = {"fraction": "float64", "step": "Int64", "value": "float64", "low
 
 
 def compute_estimates(scores: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """An `Estimate` a row: for every (model, task, measure), every curve point, every step; and all of `DERIVED`.
+    """One `Estimate` for each row: every (model, task, measure), curve point and step, and every derived measure.
 
     Args:
         scores: columns model, task, question, measure, fraction, step, value, unit, reason (see `store.SCHEMAS`).
@@ -85,7 +85,7 @@ def _sum_by_question(
 
 
 def _make_estimate(model: str, task: str, rows: pd.DataFrame, interval: Interval, seed: int) -> Estimate:
-    """The estimate of one column: `rows` are its values, one or more a question."""
+    """The estimate of one column: `rows` are its values, one or more for each question."""
     measure = get_measure(str(rows["measure"].iloc[0]))
     step, used = rows["step"].iloc[0], rows.loc[rows["value"].notna(), "question"].nunique()
     return Estimate(

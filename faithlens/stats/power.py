@@ -1,4 +1,4 @@
-"""What a run can show: informative questions, the smallest detectable effect, questions needed; before it and after.
+"""What a run can show, before it and after it: informative questions, the smallest detectable effect, questions needed.
 
 As accuracy rises fewer answers can change: with accuracies a0 and a1 without and with the chain of thought at most a
 share (1 - a0) + (1 - a1) of them (`stats.context`), so that of n questions n min(1, 2 - a0 - a1) are informative. A
@@ -33,13 +33,13 @@ class Power:
     """What `n` questions can show.
 
     Attributes:
-        n: questions, or whatever an estimate counts.
-        n_informative: those whose answer can change; None where the accuracies are not known.
+        n: the number of questions, or of what an estimate counts.
+        n_informative: the number of those whose answer can change; None where the accuracies are not known.
         half_width: half of the 95 % interval.
-        detectable: the smallest effect found with the power asked for, in the measure's unit.
-        detectable_share: that over the change that the accuracies allow; above 1 nothing can be found.
-        needed: how many to ask for the half-width asked for.
-        method: how half-widths go with n.
+        detectable: the smallest effect that is detected with the given power, in the measure's unit.
+        detectable_share: `detectable` divided by the change that the accuracies allow; above 1 nothing can be detected.
+        needed: the number of questions for the half-width that is wanted.
+        method: how half-widths depend on n.
         reason: why numbers are missing.
     """
 
@@ -65,12 +65,12 @@ def compute_power_before(
     """What a run of `n` questions will show, from a guess at the measure.
 
     Args:
-        n: questions.
+        n: the number of questions.
         half_width: the half-width that is wanted.
         share: the guessed value of a measure that is yes or no for each question.
         sd: the guessed standard deviation, over questions, of any other measure.
-        accuracies: guessed, without and with the chain of thought.
-        power: the chance to find the effect.
+        accuracies: the guessed accuracies without and with the chain of thought.
+        power: the probability to detect the effect.
 
     Returns:
         The half-width, the smallest detectable effect, and the number of questions needed.

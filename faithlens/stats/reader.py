@@ -1,4 +1,4 @@
-"""What the errors of a reader leave of a share that it counted.
+"""How the errors of a text classifier widen the interval of a share that it counted.
 
 A classifier of text misses some of the chains of thought that mention a hint, and sees a mention in some that do not.
 With the true share p, the sensitivity s and the false alarms f it counts a share r = p s + (1 - p) f, so that
@@ -11,9 +11,9 @@ Neither s nor f is known exactly: they were counted on chains that were labelled
    without a mention were chosen to look as if they had one.
 2. p is at most what the highest r, the lowest s and no false alarms make of it, and at least what the lowest r, the
    highest s and the most false alarms make of it.
-3. Where s may be no higher than f, what is read says nothing, and that end is 0 or 1.
+3. Where s may be no higher than f, the counts say nothing, and that end is 0 or 1.
 
-For example, a reader that missed 2 of 40 mentions, so that s is .83 to .99, and saw none in 40 chains without one:
+For example, a classifier that missed 2 of 40 mentions, so that s is .83 to .99, and saw none in 40 chains without one:
 
     counted      interval of r     interval of p
     0 of 6       0 to .46          0 to .55
@@ -34,8 +34,8 @@ class ReaderErrors:
     """Errors of one classifier of text, counted on chains of thought that were labelled by hand.
 
     Attributes:
-        missed: of chains that say what is looked for, those that it missed, and all.
-        invented: of chains that do not, those in which it saw it, and all.
+        missed: among the chains with a mention, the number that it missed, and the number of all.
+        invented: among the chains without one, the number in which it saw one, and the number of all.
     """
 
     missed: tuple[int, int]
@@ -72,7 +72,7 @@ def get_reader(measure: str) -> ReaderErrors | None:
 
 
 def correct_share(low: float, high: float, errors: ReaderErrors) -> tuple[float, float]:
-    """The interval of a true share, from that of the share that a reader with these errors counted."""
+    """The interval of a true share, from that of the share that a classifier with these errors counted."""
     (least_seen, most_seen), (fewest, most) = errors.sensitivity, errors.false_alarms
     lowest = (low - most) / (most_seen - most) if most_seen > most else 0.0
     highest = (high - fewest) / (least_seen - fewest) if least_seen > fewest else 1.0
@@ -80,7 +80,7 @@ def correct_share(low: float, high: float, errors: ReaderErrors) -> tuple[float,
 
 
 def allow_for_reader(interval: Interval, errors: ReaderErrors, divisor: float = 1.0) -> Interval:
-    """An interval widened to what the reader's errors leave, and never narrowed; the value stays what was counted.
+    """An interval widened by the classifier's errors, and never narrowed; the value stays what was counted.
 
     `divisor` is what a share was divided by to give the interval.
     """

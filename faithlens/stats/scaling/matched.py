@@ -1,4 +1,5 @@
-"""The scaling question by matching: checkpoints of equal loss, and items that can be moved or are equally sure.
+"""The scaling question by matching: checkpoints of equal loss, and items whose answer can change, or that are equally
+sure.
 
 Equal loss was proposed in comments on Lanham et al. (LessWrong post BKvJNzALpxS3LafEs): of two models that predict text
 equally well, does the larger one use its chain of thought less? The objection there: size matters because it lowers
