@@ -82,8 +82,8 @@ def find_receiver_heads(
 ) -> ReceiverHeads:
     """Find the heads that look back at few steps, and score the steps by them.
 
-    Source: Bogdan et al. 2025, arXiv 2506.19143. The heads are selected on one half of the questions, and the steps of the
-    other half are scored.
+    Source: Bogdan et al. 2025, arXiv 2506.19143. The heads are selected on one half of the questions, and the steps of
+    the other half are scored.
 
     Args:
         model: the model.
