@@ -357,14 +357,16 @@ function follow() {
 }
 
 // ---- keys
+const findCurrent = () => chains[readAddress().number - 1] || open; // keys may be faster than the page
 function moveChain(by) {
-  const next = shown[open ? shown.indexOf(open) + by : 0];
+  const current = findCurrent();
+  const next = shown[current ? shown.indexOf(current) + by : 0];
   if (next) goTo(next.number);
 }
 function moveStep(by) {
-  const steps = view.querySelectorAll("ol.steps > li").length;
-  const next = (readAddress().step || (by > 0 ? 0 : steps + 1)) + by;
-  if (open && next >= 1 && next <= steps) goTo(open.number, next);
+  const current = findCurrent();
+  const next = current && (readAddress().step || (by > 0 ? 0 : current.steps + 1)) + by;
+  if (next >= 1 && next <= current.steps) goTo(current.number, next);
 }
 const KEYS = { j: () => moveChain(1), k: () => moveChain(-1), ArrowRight: () => moveStep(1), ArrowLeft: () => moveStep(-1), "/": () => fields.search.focus() };
 document.addEventListener("keydown", (event) => {

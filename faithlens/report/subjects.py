@@ -70,9 +70,13 @@ class ReportedSubject:
             yield f"Of {n} long chains only some steps were edited (--points), drawn at random."
         for gate in self.entry["gates"]:
             if gate["status"] in NOT_READ:
-                yield f"{gate['asks']} ({gate['gate']}: {gate['status']}; {gate['reason'] or 'no reason is given'})"
+                why = gate["reason"] or "the run has none of its measures"
+                yield f"{gate['asks']} ({gate['gate']}: {gate['status']}; {why})"
             elif gate["n_open"] and gate["gate"] != "capable":
                 yield f"{gate['asks']} ({gate['gate']}: open on {gate['n_open']} of {gate['n_asked']} questions)"
+            elif gate["status"] == "open" and gate["high"] is not None:
+                n, most = gate["n_asked"], gate["high"]
+                yield f"{gate['asks']} ({gate['gate']}: open; after {n} questions, up to {most:.0%} may fail it)"
         for reason, n in count_lost_chains(self.entry, self.tables).items():
             yield f"{n} {'chain' if n == 1 else 'chains'} could not be used: {reason}."
         broken = int((self.tables["traces"]["finish"] == "length").sum())

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -215,3 +216,25 @@ def test_an_old_run_without_chains_and_answers_is_shown(run: Run) -> None:
     assert all("answers" not in chain for chain in read_chains(make_page(subjects)))
     assert isinstance(subjects[0].estimates["knockout.steps"]["n_used"], int | np.integer)
     assert pd.notna(subjects[0].estimates["knockout.steps"]["value"])
+
+
+def test_what_is_not_known_is_said_of_every_gate_that_is_not_settled(finished_run: Run) -> None:
+    [subject] = [each for each in read_subjects(finished_run) if each.entry["model"] == "O5 scratchpad"]
+    names = ("causal", "serial", "derived", "legible", "disclosed")
+    status = dict(zip(names, ("passed", "open", "open", "not tested", "not askable"), strict=True))
+    gates = [
+        {**gate, "status": status[gate["gate"]], "n_asked": 12, "n_open": 3 * (gate["gate"] == "derived"), "high": 0.26}
+        | {"reason": "no options" if status[gate["gate"]] == "not askable" else None}
+        for gate in subject.entry["gates"]
+        if gate["gate"] in names
+    ]
+    asks = {gate["gate"]: gate["asks"] for gate in gates}
+    entry = {**subject.entry, "gates": gates, "questions_needed": 57, "partly_edited": 2}
+    assert set(replace(subject, entry=entry).list_unknowns()) == {
+        "About 57 questions would be needed to decide, if the numbers stay as they are.",
+        "Of 2 long chains only some steps were edited (--points), drawn at random.",
+        f"{asks['legible']} (legible: not tested; the run has none of its measures)",
+        f"{asks['disclosed']} (disclosed: not askable; no options)",
+        f"{asks['derived']} (derived: open on 3 of 12 questions)",
+        f"{asks['serial']} (serial: open; after 12 questions, up to 26% may fail it)",
+    }
