@@ -98,9 +98,10 @@ def add_given_columns(table: str, names: Iterable[str]) -> pa.Schema:
     """The columns of a table, with those of `names` that a file of chains brought."""
     schema = get_schema(table)
     if table == "traces":
-        for name in names:
-            if name.startswith((GIVEN, GIVEN_STEPS)):
-                schema = schema.append(pa.field(name, TEXT if name.startswith(GIVEN) else TEXTS))
+        kinds = {
+            name: TEXT if name.startswith(GIVEN) else TEXTS for name in names if name.startswith((GIVEN, GIVEN_STEPS))
+        }
+        schema = pa.schema([*schema, *(pa.field(name, kind) for name, kind in kinds.items())])
     return schema
 
 
