@@ -118,8 +118,8 @@ def _make_growing_entry(run: Run, subject: Mapping[str, str], tables: Mapping[st
     model, task = subject["model"], subject["task"]
     scores = tables["scores"]
     done = scores[(scores["model"] == model) & (scores["task"] == task)]["question"].nunique()
-    wanted = run.manifest["config"].get("n")
-    words = f"{done}{'' if wanted is None else f' of {wanted}'} questions are scored so far."
+    n_planned = run.manifest["config"].get("n")
+    words = f"{done}{'' if n_planned is None else f' of {n_planned}'} questions are scored so far."
     entry: dict[str, Any] = {"model": model, "task": task, "truth": None, "gates": [], "cells": {}, "measures": {}}
     if done:
         [entry] = judge_subjects(tables, [(model, task, None)], Criteria())

@@ -1,6 +1,6 @@
 """Every chain of a run as plain data for the page: its text, what its steps do, its edits, answers and gates.
 
-1. `collect_chains` reads the tables of one model and task and makes one `Chain` for each trace.
+1. `collect_chains` reads the tables of one model and task and makes one `ChainEntry` for each trace.
 2. Names that recur (conditions, measures) are numbered once for the whole page by `Names`.
 3. `reconcile` adds the sentence that says how the effects of the steps and the word of the verdict are both true.
 
@@ -50,7 +50,7 @@ class Names:
 
 
 @dataclass(frozen=True)
-class Chain:
+class ChainEntry:
     """One chain of thought.
 
     Attributes:
@@ -64,7 +64,7 @@ class Chain:
 
 def collect_chains(
     subject: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], conditions: Names, measures: Names
-) -> list[Chain]:
+) -> list[ChainEntry]:
     """Every chain of one model and task, in the order of its table.
 
     Args:
@@ -84,7 +84,7 @@ def collect_chains(
     effects = _collect_effects(scores)
     numbers = _group_rows(_select_numbers(scores))
     start = _find_shared_start([str(prompt) for prompt in traces["prompt"].unique()])
-    chains: list[Chain] = []
+    chains: list[ChainEntry] = []
     for trace in _list_rows(traces):
         key = trace["question"], trace["sample"]
         steps = [str(step) for step in trace["steps"]]
@@ -115,7 +115,9 @@ def collect_chains(
             "scores": [_make_score(row, measures) for row in numbers.get(key, [])],
             "sentence": reconcile(subject, shade, shades[shade] if shade else [], hidden),
         }
-        chains.append(Chain(line, {name: value for name, value in detail.items() if value not in (None, "", [], {})}))
+        chains.append(
+            ChainEntry(line, {name: value for name, value in detail.items() if value not in (None, "", [], {})})
+        )
     return chains
 
 
@@ -216,8 +218,8 @@ def _find_largest(values: Sequence[float | None]) -> float | None:
 def _select_numbers(scores: pd.DataFrame) -> pd.DataFrame:
     """The scores of whole chains, without those that are details."""
     scalars = select_scalars(scores[scores["step"].isna() & scores["fraction"].isna()])
-    shown = [name for name in scalars["measure"].unique() if not get_measure(name).is_detail]
-    return scalars[scalars["measure"].isin([*shown, "knockout.steps"])]
+    names = [name for name in scalars["measure"].unique() if not get_measure(name).is_detail]
+    return scalars[scalars["measure"].isin([*names, "knockout.steps"])]
 
 
 def _make_score(row: Mapping[str, Any], measures: Names) -> list[Any]:
@@ -234,8 +236,8 @@ def _make_answer_rows(rows: Sequence[Mapping[str, Any]], conditions: Names) -> I
 
 
 def _make_edit(row: Mapping[str, Any], conditions: Names) -> dict[str, Any]:
-    kept = ("step", "kind", "by", "after", "tail", "invalid", "implied", "answer", "outcome")
-    edit = {name: row[name] for name in kept if row.get(name) not in (None, "")}
+    fields = ("step", "kind", "by", "after", "tail", "invalid", "implied", "answer", "outcome")
+    edit = {name: row[name] for name in fields if row.get(name) not in (None, "")}
     return {**edit, "condition": conditions.number(row["condition"])} if row["condition"] else edit
 
 

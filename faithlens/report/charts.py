@@ -82,8 +82,8 @@ def draw_curves(series: Sequence[Series], title: str, x_label: str, y_label: str
 
 def draw_rows(series: Sequence[Series], title: str, x_label: str) -> Markup:
     """Panels with a row for each name that a mark has as its `x`; in a row, a point with its interval a series."""
-    shown = [each for each in series if each.marks]
-    return Markup("").join(_draw_row_panel(some, title, x_label) for some in _split(shown))
+    drawn = [each for each in series if each.marks]
+    return Markup("").join(_draw_row_panel(some, title, x_label) for some in _split(drawn))
 
 
 def _split(series: Sequence[Series]) -> Iterator[Sequence[Series]]:

@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from faithlens.measures.catalogue import MEASURES, get_measure, list_measures
 from faithlens.report.behaviour import list_tests
-from faithlens.report.chains import Chain, Names, collect_chains
+from faithlens.report.chains import ChainEntry, Names, collect_chains
 from faithlens.report.conditions import describe_condition
 from faithlens.report.pictures import draw_pictures
 from faithlens.report.subjects import ReportedSubject, name_subjects, read_subjects
@@ -56,8 +56,8 @@ def make_page(subjects: Sequence[ReportedSubject], refresh: str | None = None) -
     chains = [collect_chains(each.entry, each.tables, conditions, measures) for each in subjects]
     script = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.js", "reader.js"))
     numbers = {subject.key: subject.estimates for subject in subjects}
-    shown = {name for known in numbers.values() for name in known} | set(measures.numbers)
-    shown |= {name for each in subjects for name in each.tables["scores"]["measure"].unique()}
+    listed = {name for known in numbers.values() for name in known} | set(measures.numbers)
+    listed |= {name for each in subjects for name in each.tables["scores"]["measure"].unique()}
     return (
         _make_environment()
         .get_template("page.html.j2")
@@ -70,7 +70,7 @@ def make_page(subjects: Sequence[ReportedSubject], refresh: str | None = None) -
             subjects=list(zip(names, subjects, strict=True)),
             runs=_list_origins(subjects),
             headline=list_measures(place="report"),
-            measures=[measure for name, measure in MEASURES.items() if name in shown],
+            measures=[measure for name, measure in MEASURES.items() if name in listed],
             cells=CELL_MEANINGS,
             pictures=draw_pictures(subjects, names),
             numbers=numbers,
@@ -124,7 +124,7 @@ def _list_origins(subjects: Sequence[ReportedSubject]) -> dict[str, Mapping[str,
     return {subject.run: subject.origin for subject in subjects}
 
 
-def _find_examples(subjects: Sequence[ReportedSubject], chains: Sequence[Sequence[Chain]]) -> dict[Any, int]:
+def _find_examples(subjects: Sequence[ReportedSubject], chains: Sequence[Sequence[ChainEntry]]) -> dict[Any, int]:
     """The number on the page of the chain that shows each gate of each subject."""
     examples: dict[Any, int] = {}
     first = 1
@@ -139,7 +139,7 @@ def _find_examples(subjects: Sequence[ReportedSubject], chains: Sequence[Sequenc
 
 
 def _make_index(
-    names: Sequence[str], chains: Sequence[Sequence[Chain]], conditions: Names, measures: Names
+    names: Sequence[str], chains: Sequence[Sequence[ChainEntry]], conditions: Names, measures: Names
 ) -> dict[str, Any]:
     """What the list shows and filters by, a column each, and the names that the chunks refer to by number."""
     gates = list(dict.fromkeys(gate for own in chains for chain in own for gate in chain.line["gates"]))
@@ -160,7 +160,7 @@ def _make_index(
     }
 
 
-def _split(chains: Sequence[Sequence[Chain]]) -> list[list[dict[str, Any]]]:
+def _split(chains: Sequence[Sequence[ChainEntry]]) -> list[list[dict[str, Any]]]:
     details = [chain.detail for own in chains for chain in own]
     return [details[start : start + CHUNK] for start in range(0, len(details), CHUNK)]
 

@@ -144,13 +144,13 @@ def test_every_chain_is_there_with_the_numbers_of_the_tables(large_run: Run) -> 
 def test_an_edit_stands_beside_the_step_and_says_who_wrote_it(large_run: Run) -> None:
     html = make_page(read_subjects(large_run))
     index, chains, edits = read_index(html), read_chains(html), large_run.read("edits")
-    shown = [
+    displayed = [
         (question, edit["step"], edit["by"], edit["after"], index["conditions"][edit["condition"]]["name"])
         for question, chain in zip(index["chains"]["question"], chains, strict=True)
         for edit in chain["edits"]
     ]
     stored = edits[["question", "step", "by", "after", "condition"]].itertuples(index=False, name=None)
-    assert sorted(shown) == sorted(stored)
+    assert sorted(displayed) == sorted(stored)
 
 
 @pytest.mark.parametrize(("n", "most"), [(40, MEGABYTE), (1000, 5 * MEGABYTE)])

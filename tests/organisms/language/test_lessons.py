@@ -105,11 +105,11 @@ def test_the_first_lessons_of_l3_show_no_chain() -> None:
     task = load_task(adapter.task)
     n_direct = 2 * BATCH_SIZE
     questions = task.draw_questions(100, TRAINING_SEED)[: 2 * n_direct]
-    shown = []
+    has_chain = []
     for question, lesson in zip(questions, draw_lessons(adapter, model, 0), strict=False):
         prompt = model.decode(make_question_piece(model, task, question, "cot").ids)
         text = model.decode(lesson.ids).removeprefix(prompt)
         stem = next((stem for stem in task.stems if text.startswith(stem.text)), None)
-        shown.append(stem is None or text != f"{stem.text}{question.answer}{stem.close}")
-    assert not any(shown[:n_direct])
-    assert sum(shown[n_direct:]) > n_direct // 2
+        has_chain.append(stem is None or text != f"{stem.text}{question.answer}{stem.close}")
+    assert not any(has_chain[:n_direct])
+    assert sum(has_chain[n_direct:]) > n_direct // 2
