@@ -116,12 +116,11 @@ def make_mask(
     model: Model, sequences: Sequence[Sequence[int]], pad: Int[Tensor, " batch"], start: int, stop: int
 ) -> Bool[Tensor, "batch key"] | Float[Tensor, "batch head query key"]:
     """The keys that the positions `start` to `stop - 1` see: no padding, and no forbidden edge of the structure."""
-    real = torch.arange(stop) >= pad[:, None]
+    real = torch.arange(stop, device=pad.device) >= pad[:, None]
     if not model.structure.forbidden:
         return real
-    allowed = torch.ones(stop - start, stop, dtype=torch.bool).tril(start) & real[:, None]
-    for row, sequence in enumerate(sequences):
-        shift = int(pad[row])
+    allowed = torch.ones(stop - start, stop, dtype=torch.bool).tril(start) & real.cpu()[:, None]
+    for row, (sequence, shift) in enumerate(zip(sequences, pad.tolist(), strict=True)):
         hidden = model.structure.list_hidden(sequence)
         for i in range(max(start, shift), min(stop, shift + len(hidden))):
             for a, b in hidden[i - shift]:

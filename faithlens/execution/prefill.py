@@ -62,4 +62,4 @@ def prefill_prompts(
         at = rows.to(keys.device)
         cache.update(keys[:, at].transpose(0, 1), values[:, at].transpose(0, 1), layer)
     last = hidden[rows[:, -1].to(hidden.device)]
-    return cache, model.anatomy.unembedding.compute_logits(last).float().cpu()
+    return cache, model.anatomy.unembedding.compute_logits(last).float()

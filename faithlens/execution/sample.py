@@ -1,11 +1,11 @@
 """Seeded sampling of chains of thought in batches, with one random generator for each sequence.
 
-The random numbers of a sequence depend on its seed only, not on its neighbours in the batch or on global state.
+The random numbers of a sequence depend on its seed only, not on its neighbours in the batch or on global state. Logits
+stay on the device of the model: the host gets the drawn tokens, and decides which sequences have ended.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from math import inf
 from typing import NamedTuple, cast
 
@@ -15,13 +15,17 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from faithlens.errors import ConfigError, ModelError, PlanError, check_fields, translate_errors
+from faithlens.execution.batches import cut_batches
+from faithlens.execution.draws import draw_tokens
+from faithlens.execution.packed import is_out_of_memory
 from faithlens.execution.plain import make_mask
 from faithlens.execution.prefill import can_prefill, prefill_prompts
 from faithlens.model.finite import make_finite_error
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish
 
-FEW_TOKENS = 256  # the nucleus is searched among this many of the likeliest tokens first
+NOT_FINITE = -1
+"""What stands for the token of a sequence whose logits are NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,23 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Continuation:
-    """The tokens a model wrote after a prompt, without the token that ended them."""
+    """The tokens a model wrote after a prompt, without the token that ended them.
+
+    Attributes:
+        prompt: the tokens of the prompt.
+        ids: the tokens that were written; `Model.decode` gives their text.
+        finish: "length" if the token limit cut them off.
+        seed: the seed they were drawn with.
+        logprobs: the log-probability of each token, in nats, where the sampler states it.
+        unusable_reason: why nothing may be measured after these tokens; None if one may.
+    """
 
     prompt: tuple[int, ...]
     ids: tuple[int, ...]
     finish: Finish
     seed: int
+    logprobs: tuple[float, ...] | None = None
+    unusable_reason: str | None = None
 
 
 def sample(
@@ -70,14 +85,14 @@ def sample(
     *,
     max_tokens: Sequence[int | None] | None = None,
     until: str | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     notify: Callable[[int], None] = lambda tokens: None,
 ) -> list[Continuation]:
     """Continue each prompt with its own seed; results have the order of the prompts.
 
     A sequence ends where the model ends its turn, at the token that completes the text `until`, or after
     `max_new_tokens`. Prompts are batched by length, so that little is padded, and shared prefixes in a batch are read
-    once.
+    once. If memory runs out, a batch is drawn again in two halves, with the same random numbers.
 
     Args:
         model: the model.
@@ -86,7 +101,7 @@ def sample(
         sampling: how tokens are drawn.
         max_tokens: for each prompt, a limit below `max_new_tokens`, or None.
         until: a text that ends a sequence.
-        batch_size: the most sequences in a batch.
+        batch_size: the most sequences in a batch; None for as many as fit in memory (`batches.MOST_SEQUENCES` at most).
         notify: called after each decoding step with the number of tokens that were drawn.
 
     Raises:
@@ -94,36 +109,15 @@ def sample(
         ModelError: a token is not in the model's vocabulary, its logits are NaN or infinite, or a library raised an
             exception, which is chained.
     """
-    limits = [min(sampling.max_new_tokens, m or sampling.max_new_tokens) for m in max_tokens or [None] * len(prompts)]
+    requests = make_requests(model, prompts, seeds, sampling, max_tokens)
+    limit = max((one.limit for one in requests), default=0)
     fix = "If memory is short, lower batch_size (--batch) or the number of new tokens; else load the model again."
-    for prompt, limit in zip(prompts, limits, strict=True):
-        model.check_ids(prompt)
-        if len(prompt) + limit > model.context_length:
-            raise PlanError(
-                f"a prompt of {len(prompt)} tokens and {limit} new ones do not fit: the model reads at most"
-                f" {model.context_length} tokens",
-                "Shorten the prompt, or lower the number of new tokens.",
-            )
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     out: dict[int, Continuation] = {}
-    for batch in cut_batches(model, order, [len(prompt) for prompt in prompts], max(limits, default=0), batch_size):
-        requests = [SampleRequest(tuple(prompts[i]), seeds[i], limits[i]) for i in batch]
+    for batch in cut_batches(model, [len(one.prompt) for one in requests], limit, batch_size):
         with translate_errors(ModelError, f"{model.name} cannot continue its prompts", fix):
-            out |= dict(zip(batch, draw_batch(model, requests, sampling, until, notify), strict=True))
+            drawn = draw_in_memory(model, [requests[i] for i in batch], sampling, until, notify)
+        out |= dict(zip(batch, drawn, strict=True))
     return [out[i] for i in range(len(prompts))]
-
-
-def cut_batches(
-    model: Model, order: Sequence[int], lengths: Sequence[int], limit: int, batch_size: int
-) -> Iterator[list[int]]:
-    """Cut prompts, in `order` of their lengths, into batches.
-
-    If sequences may exceed a scaling length, those of a batch have equal lengths, so that they exceed it together.
-    """
-    is_scaled = any(n < max(lengths, default=0) + limit for n in model.scaling_lengths)
-    for _, group in groupby(order, key=lambda i: lengths[i] if is_scaled else 0):
-        rest = list(group)
-        yield from (rest[start : start + batch_size] for start in range(0, len(rest), batch_size))
 
 
 class SampleRequest(NamedTuple):
@@ -132,6 +126,47 @@ class SampleRequest(NamedTuple):
     prompt: tuple[int, ...]
     seed: int
     limit: int
+
+
+def make_requests(
+    model: Model,
+    prompts: Sequence[Sequence[int]],
+    seeds: Sequence[int],
+    sampling: Sampling,
+    max_tokens: Sequence[int | None] | None,
+) -> list[SampleRequest]:
+    """The prompts with their seeds and limits; the arguments are those of `sample`.
+
+    Raises:
+        PlanError: a prompt leaves no room in the model's context.
+        ModelError: a token is not in the model's vocabulary.
+    """
+    limits = [min(sampling.max_new_tokens, m or sampling.max_new_tokens) for m in max_tokens or [None] * len(prompts)]
+    for prompt, limit in zip(prompts, limits, strict=True):
+        model.check_ids(prompt)
+        if len(prompt) + limit > model.context_length:
+            raise PlanError(
+                f"a prompt of {len(prompt)} tokens and {limit} new ones do not fit: the model reads at most"
+                f" {model.context_length} tokens",
+                "Shorten the prompt, or lower the number of new tokens.",
+            )
+    return [SampleRequest(tuple(p), seed, limit) for p, seed, limit in zip(prompts, seeds, limits, strict=True)]
+
+
+def draw_in_memory(
+    model: Model, requests: list[SampleRequest], sampling: Sampling, until: str | None, notify: Callable[[int], None]
+) -> list[Continuation]:
+    """Sample one batch; if memory runs out, each half of it alone, down to single sequences."""
+    try:
+        return draw_batch(model, requests, sampling, until, notify)
+    except (MemoryError, RuntimeError) as error:
+        if len(requests) == 1 or not is_out_of_memory(error):
+            raise
+    if model.device.type == "cuda":
+        torch.cuda.empty_cache()  # after the except block, which keeps the tensors of the batch alive
+    half = len(requests) // 2
+    parts = (requests[:half], requests[half:])
+    return [each for part in parts for each in draw_in_memory(model, part, sampling, until, notify)]
 
 
 @torch.inference_mode()
@@ -144,15 +179,12 @@ def draw_batch(
     finish: list[Finish] = ["stop"] * len(requests)
     batch = Batch(model, [one.prompt for one in requests], written)
     while True:
-        if not torch.isfinite(
-            batch.logits.amax(-1)
-        ).all():  # NaN if one logit is; -inf stands for tokens that are barred
-            bad = batch.live[int(torch.isfinite(batch.logits.amax(-1)).int().argmin())]
-            raise make_finite_error(
-                model.name, model.hf_model, (*requests[bad].prompt, *written[bad]), " while sampling"
-            )
-        tokens = choose_tokens(batch.logits, sampling, [generators[i] for i in batch.live])
+        own = [generators[i] for i in batch.live]
+        tokens = choose_tokens(batch.logits, sampling, own)
         drawn = dict(zip(batch.live, tokens, strict=True))
+        if (bad := next((i for i in batch.live if drawn[i] == NOT_FINITE), None)) is not None:
+            ids = (*requests[bad].prompt, *written[bad])
+            raise make_finite_error(model.name, model.hf_model, ids, " while sampling")
         going = [i for i, token in drawn.items() if token not in model.stop_ids]
         for i in going:
             written[i].append(drawn[i])
@@ -215,36 +247,33 @@ class Batch:
 
     def _forward(self, ids: Int[Tensor, "batch pos"], start: int) -> Float[Tensor, "batch vocab"]:
         model, stop = self.model, start + ids.shape[1]
-        pad = torch.tensor([self.width - len(self.prompts[i]) for i in self.live])
+        pad = torch.tensor([self.width - len(self.prompts[i]) for i in self.live], device=model.device)
         sequences = [(*self.prompts[i], *self.written[i]) for i in self.live]
         out = model.hf_model(
             input_ids=ids.to(model.device),
             attention_mask=make_mask(model, sequences, pad, start, stop).to(model.device),
-            position_ids=(torch.arange(start, stop) - pad[:, None]).clamp(min=0).to(model.device),
+            position_ids=(torch.arange(start, stop, device=pad.device) - pad[:, None]).clamp(min=0),
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=1,
         )
-        return out.logits[:, -1].float().cpu()
+        return out.logits[:, -1].float()
 
 
 def choose_tokens(
     logits: Float[Tensor, "batch vocab"], sampling: Sampling, generators: Sequence[torch.Generator]
 ) -> list[int]:
-    """Draw one token for each sequence: where the running sum of probabilities passes a random number."""
+    """The next token of each sequence, or `NOT_FINITE`: all that leaves the device of the logits.
+
+    Args:
+        logits: on any device.
+        sampling: temperature and nucleus.
+        generators: on the host, one for each sequence; none is used at temperature 0.
+    """
+    is_finite = logits.amax(-1).isfinite()  # NaN if one logit is; -inf stands for tokens that are barred
     if sampling.temperature == 0:
-        return [int(token) for token in logits.argmax(-1)]
-    logits = logits / sampling.temperature
-    few = logits.topk(min(FEW_TOKENS, logits.shape[-1]))
-    shares = (few.values - logits.logsumexp(-1, keepdim=True)).exp()
-    out: list[int] = []
-    for row, share, tokens, generator in zip(logits, shares, few.indices, generators, strict=True):
-        if sampling.top_p == 1:
-            share, tokens = row.softmax(-1), torch.arange(len(row))
-        elif share.sum() < sampling.top_p:  # the nucleus is larger: rare, and sorting a whole vocabulary is slow
-            share, tokens = row.softmax(-1).sort(descending=True)
-        upto = share.double().cumsum(0)
-        n_nucleus = int((upto - share < sampling.top_p).sum())  # the token that reaches top_p belongs to the nucleus
-        drawn = torch.rand((), generator=generator, dtype=torch.float64) * upto[n_nucleus - 1]
-        out.append(int(tokens[min(int(torch.searchsorted(upto, drawn, right=True)), n_nucleus - 1)]))
-    return out
+        tokens = logits.argmax(-1)
+    else:
+        uniform = torch.stack([torch.rand((), generator=one, dtype=torch.float64) for one in generators])
+        tokens = draw_tokens(logits / sampling.temperature, sampling.top_p, uniform.to(logits.device))
+    return tokens.where(is_finite, NOT_FINITE).tolist()
