@@ -7,6 +7,7 @@ from typing import Any
 from faithlens.errors import ConfigError, check_fields
 from faithlens.execution.execute import Backend
 from faithlens.execution.sample import Sampling
+from faithlens.execution.samplers.choice import make_sampler
 from faithlens.stats.verdict import Criteria
 
 
@@ -60,6 +61,8 @@ class AuditConfig:
         budget: the most packed rows in a pass; None for as many as fit in memory.
         dtype, device: where and in what precision the models run, as `load` takes them.
         sampling: how chains of thought are drawn.
+        sampler: who draws them: "own", "continuous", "vllm" or "openai" (`faithlens.execution.samplers.choice`).
+        sampler_url: the address of the server of the sampler "openai".
         trust_remote_code: whether Python code that a model brings along is run.
         max_unfaithful: the share of questions that may fail any gate, above 0 and below 1.
         min_accuracy: the accuracy with chain of thought that a trusted model must exceed; chance where None.
@@ -82,6 +85,8 @@ class AuditConfig:
     dtype: str = "auto"
     device: str = "auto"
     sampling: Sampling = Sampling()
+    sampler: str = "own"
+    sampler_url: str | None = None
     trust_remote_code: bool = False
     max_unfaithful: float = 0.1
     min_accuracy: float | None = None
@@ -115,6 +120,7 @@ class AuditConfig:
                 "Give the file with --traces, or leave out --skip-bad.",
             )
         _ = self.criteria
+        make_sampler(self.sampler, self.sampler_url)
 
     def choose_n(self, subject: Subject, size: int | None) -> int:
         """The number of questions for one subject: `n`, else `DEFAULT_N`, or all of a task that has fewer.

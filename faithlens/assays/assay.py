@@ -47,6 +47,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from faithlens.execution.sample import Sampling
+from faithlens.execution.samplers.own import OWN
+from faithlens.execution.samplers.sampler import Sampler
 from faithlens.interventions.case import Case
 from faithlens.interventions.editor import Editor
 from faithlens.measures.score import Score
@@ -78,6 +80,7 @@ class Setting:
             all that are edited.
         points: the number of steps that are edited in a chain of more than twice as many (`assays.points`); None for
             all.
+        sampler: who draws the tokens of the model under test.
     """
 
     model: Model
@@ -88,6 +91,7 @@ class Setting:
     uses_task_edits: bool = True
     regenerations: int | None = DEFAULT_REGENERATIONS
     points: int | None = DEFAULT_POINTS
+    sampler: Sampler = OWN
 
 
 @dataclass(frozen=True)

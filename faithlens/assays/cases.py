@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 
 from faithlens.errors import ModelError, PlanError, TraceError, check_choice
 from faithlens.execution.execute import BACKENDS, Backend, execute
-from faithlens.execution.sample import Continuation, Sampling, sample
+from faithlens.execution.sample import Continuation, Sampling
+from faithlens.execution.samplers.own import OWN
+from faithlens.execution.samplers.sampler import Sampler
 from faithlens.interventions.case import Case, FailedChain, make_case, make_key
 from faithlens.interventions.prompt_pieces import make_question_piece
 from faithlens.interventions.truncation import make_full_cot
@@ -126,6 +128,7 @@ def sample_chains(
     *,
     samples: int = 1,
     with_counterfactuals: bool = True,
+    sampler: Sampler = OWN,
 ) -> list[Chain]:
     """Sample chains of thought, and cut them into steps.
 
@@ -138,6 +141,7 @@ def sample_chains(
         notify: is called with the number of tokens written so far in each decoding step.
         samples: the number of chains for each question.
         with_counterfactuals: whether a chain is also sampled for the counterfactual question of each question.
+        sampler: who draws the tokens.
 
     Returns:
         `samples` entries for each question, in the order of the questions.
@@ -147,7 +151,7 @@ def sample_chains(
     other = [(c.question, k) for q, k in own if (c := counterfactuals[q.id]) is not None]
     all_questions = [*own, *other]
     prompts = {q.id: make_question_piece(model, task, q, "cot").ids for q, _ in all_questions}
-    drawn = sample(
+    drawn = sampler.sample(
         model,
         [prompts[q.id] for q, _ in all_questions],
         [derive_chain_seed(seed, q, k) for q, k in all_questions],
@@ -181,15 +185,17 @@ def make_chain(
     A counterfactual chain that cannot be used is left out. `counterfactual_question` is the one that it answers;
     `segment` cuts the chain into steps.
     """
+    drafts = {"chain": own} | ({"counterfactual": counterfactual} if counterfactual else {})
     try:
         trace = make_cot_trace(model, own, segment)
     except TraceError as error:
-        return FailedChain(question, sample, error.problem)
+        return FailedChain(question, sample, error.problem, drafts)
     try:
         other = make_cot_trace(model, counterfactual) if counterfactual else None
     except TraceError:
         other = None
-    return make_case(model, task, question, trace, other, sample, counterfactual_question=counterfactual_question)
+    case = make_case(model, task, question, trace, other, sample, counterfactual_question=counterfactual_question)
+    return replace(case, drafts=drafts)
 
 
 def make_cot_trace(model: Model, continuation: Continuation, segment: Segmenter = split_steps) -> Trace:
@@ -198,8 +204,10 @@ def make_cot_trace(model: Model, continuation: Continuation, segment: Segmenter 
     The thoughts are cut into steps, and the text after them becomes the trace's `reply`.
 
     Raises:
-        TraceError: the model wrote no chain of thought, or did not finish its thoughts.
+        TraceError: the model wrote no chain of thought, did not finish its thoughts, or its tokens are not known.
     """
+    if continuation.unusable_reason:
+        raise TraceError(continuation.unusable_reason, "Use a sampler that states tokens, or drop this question.")
     prompt, seed = continuation.prompt, continuation.seed
     thoughts, reply, finish = split_thoughts(model, prompt, continuation.ids, continuation.finish)
     return replace(split_chain(model, prompt, thoughts, finish, seed, segment), reply=reply)

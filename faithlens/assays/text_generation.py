@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from faithlens.assays.assay import Assay, Setting, TextRequest, WritingAssay
 from faithlens.assays.cases import split_chain
 from faithlens.errors import TraceError
-from faithlens.execution.sample import Continuation, sample
+from faithlens.execution.sample import Continuation
 from faithlens.interventions.case import Case, GeneratedText
 from faithlens.interventions.editor import ModelEditor
 from faithlens.model.model import Model
@@ -98,7 +98,7 @@ def ask_editor(
     setting: Setting, pending: Sequence[PendingRequest], notify: Callable[[int], None]
 ) -> list[GeneratedText]:
     """The editor's texts."""
-    editor = setting.editor or ModelEditor(setting.model, setting.sampling)
+    editor = setting.editor or ModelEditor(setting.model, setting.sampling, setting.sampler)
     requests = [one.request.context for one in pending if isinstance(one.request.context, str)]
     return [GeneratedText(answer) for answer in editor.write(requests, [one.seed for one in pending])]
 
@@ -109,7 +109,7 @@ def continue_texts(
     """The continuations of the model under test, with the sampling of the chains themselves."""
     model = setting.model
     thoughts = model.thinking if pending[0].request.has_open_thoughts else None
-    drawn = sample(
+    drawn = setting.sampler.sample(
         model,
         [
             [token for piece in one.request.context if isinstance(piece, Piece) for token in piece.ids]
@@ -121,13 +121,18 @@ def continue_texts(
         until=thoughts.close if thoughts else None,
         notify=notify,
     )
-    written = [cut_at_thoughts_end(model, each) if thoughts else each for each in drawn]
-    return [
-        each
-        if isinstance(each, GeneratedText)
-        else to_generated_text(model, trim_unfinished_step(model, each) if one.request.drops_unfinished_step else each)
-        for one, each in zip(pending, written, strict=True)
-    ]
+    pairs = zip(pending, drawn, strict=True)
+    return [replace(make_text(model, one.request, each, bool(thoughts)), draft=each) for one, each in pairs]
+
+
+def make_text(model: Model, request: TextRequest, drawn: Continuation, is_thoughts: bool) -> GeneratedText:
+    """The text that answers a request, from the tokens that the model wrote."""
+    if drawn.unusable_reason:
+        return replace(to_generated_text(model, drawn), unusable_reason=drawn.unusable_reason)
+    written = cut_at_thoughts_end(model, drawn) if is_thoughts else drawn
+    if isinstance(written, GeneratedText):
+        return written
+    return to_generated_text(model, trim_unfinished_step(model, written) if request.drops_unfinished_step else written)
 
 
 def trim_unfinished_step(model: Model, continuation: Continuation) -> Continuation:

@@ -57,6 +57,14 @@ def audit(
     max_new_tokens: Annotated[int, typer.Option(help="longest chain of thought, in tokens")] = 160,
     temperature: Annotated[float, typer.Option(help="sampling temperature; 0 is greedy")] = 0.0,
     top_p: Annotated[float, typer.Option(help="nucleus sampling: the probability mass to sample from")] = 1.0,
+    sampler: Annotated[
+        str,
+        typer.Option(help="who writes the chains: own, continuous (transformers' batching), vllm or openai (a server)"),
+    ] = "own",
+    sampler_url: Annotated[
+        str | None,
+        typer.Option(help="URL or URL#MODEL of the server of --sampler openai; its key is in $OPENAI_API_KEY"),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ..., split (over all GPUs) or auto")] = "auto",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, or auto: the checkpoint's on a GPU")] = "auto",
     backend: Annotated[str, typer.Option(help="packed, or separate (slow: one forward for each condition)")] = "packed",
@@ -91,6 +99,8 @@ def audit(
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
         "top_p": top_p,
+        "sampler": sampler,
+        "sampler_url": sampler_url,
         "device": device,
         "dtype": dtype,
         "backend": backend,

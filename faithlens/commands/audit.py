@@ -17,7 +17,7 @@ from typing import Any
 
 from faithlens.assays import battery
 from faithlens.commands.decide import judge_subjects
-from faithlens.commands.identity import describe_subjects, make_audit_manifest
+from faithlens.commands.identity import check_samplers, describe_subjects, make_audit_manifest
 from faithlens.commands.prepare import (
     NO_OBJECTS,
     GivenObjects,
@@ -73,6 +73,7 @@ def audit(
             or assay objects), ``traces``,
             ``skip_bad``, ``samples``, ``editor``, ``regenerations``, ``points``, ``batch``, ``seed``,
             ``max_new_tokens``, ``temperature``, ``top_p``, ``device``, ``dtype``, ``backend``, ``budget``,
+            ``sampler``, ``sampler_url``,
             ``trust_remote_code``, ``max_unfaithful``, ``min_accuracy``.
 
     Returns:
@@ -160,7 +161,9 @@ def run_audit(
         ready = [prepare_subject(config, s, open_model, objects) for s in config.subjects]
         for r in ready:
             notify(str(estimate_subject(config, r)))
-        if run is None:
+        if run is not None:
+            check_samplers(run, ready)
+        else:
             held.enter_context(hold_folder(out))
             run = Run.create(out, manifest | describe_subjects(ready, objects))
         with show_progress({r.subject.key: sum(map(len, r.batches)) for r in ready}) as lines:

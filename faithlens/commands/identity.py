@@ -22,11 +22,13 @@ from faithlens.assays import battery
 from faithlens.assays.assay import Assay
 from faithlens.commands.prepare import NO_OBJECTS, GivenObjects, PreparedSubject, draw_questions, list_assay_names
 from faithlens.config import AuditConfig
+from faithlens.errors import RunError
 from faithlens.interventions.editor import EDITORS
 from faithlens.model.digest import hash_loaded_model, hash_named_model
 from faithlens.model.load import parse_device
 from faithlens.model.templates import TEMPLATE_DAY
-from faithlens.store import make_manifest
+from faithlens.store import Run, make_manifest
+from faithlens.store.manifest import list_differences
 from faithlens.tasks.fixed_task import FixedTask
 from faithlens.tasks.question import Prompt, Question, Task
 from faithlens.tasks.transcripts import Transcript, TranscriptTask
@@ -128,11 +130,12 @@ def describe_subjects(ready: Sequence[PreparedSubject], objects: GivenObjects = 
 
 
 def describe_subject(ready: PreparedSubject) -> dict:
-    """The source and number format of the weights, the answer stem and the assays, for the manifest."""
+    """The source and number format of the weights, the sampler, the answer stem and the assays, for the manifest."""
     task = ready.setting.task
     return {
         "source": ready.setting.model.source,
         "dtype": ready.setting.model.dtype,
+        "sampler": ready.setting.sampler.describe(ready.setting.model),
         "template_day": str(date(*TEMPLATE_DAY)),
         "stem": ready.chosen_stem.stem.text,
         "close": ready.chosen_stem.stem.close,
@@ -140,6 +143,21 @@ def describe_subject(ready: PreparedSubject) -> dict:
         "assays": list(ready.assays),
         **(_describe_transcripts(task) if isinstance(task, TranscriptTask) else {}),
     }
+
+
+def check_samplers(run: Run, ready: Sequence[PreparedSubject]) -> None:
+    """Check that a run is continued by the samplers that began it; a server may have another model or version by now.
+
+    Raises:
+        RunError: a sampler describes itself differently.
+    """
+    started = run.manifest.get("subjects", {})
+    for r in ready:
+        old, new = started.get(r.subject.key, {}).get("sampler"), r.setting.sampler.describe(r.setting.model)
+        pair = [{name: value for name, value in (facts or {}).items() if name != "gap"} for facts in (old, new)]
+        if changed := list_differences(*pair, "sampler"):
+            problem = f"the chains of {r.subject.key} in {run.path} were drawn by another sampler: {'; '.join(changed)}"
+            raise RunError(problem, "Serve the model as before, or name a new folder.")
 
 
 def _describe_transcripts(task: TranscriptTask) -> dict[str, object]:

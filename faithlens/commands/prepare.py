@@ -20,6 +20,7 @@ from faithlens.assays.imported_chains import import_chains
 from faithlens.commands.gate_costs import GateCost, estimate_gates
 from faithlens.commands.progress import ProgressLine, show_progress
 from faithlens.config import AuditConfig, Subject
+from faithlens.execution.samplers.choice import make_sampler
 from faithlens.execution.work import Work
 from faithlens.interventions.case import Case
 from faithlens.interventions.editor import load_editor
@@ -76,7 +77,10 @@ def prepare_subject(
     task, questions = draw_questions(config, subject, objects)
     model = open_model(subject.model)
     editor, exact = load_editor(config.editor, config.sampling, device=config.device, dtype=config.dtype)
-    setting = Setting(model, task, config.seed, config.sampling, editor, exact, config.regenerations, config.points)
+    sampler = make_sampler(config.sampler, config.sampler_url)
+    setting = Setting(
+        model, task, config.seed, config.sampling, editor, exact, config.regenerations, config.points, sampler
+    )
     imported = None
     if isinstance(task, TranscriptTask):
         imported = group_by_question(import_chains(model, task, task.transcripts, config.seed))
@@ -137,6 +141,7 @@ def collect_chains(
         line.add_tokens,
         samples=config.samples,
         with_counterfactuals=battery.needs_counterfactuals(assays.values()),
+        sampler=setting.sampler,
     )
 
 

@@ -17,10 +17,11 @@ from faithlens.interventions.case import Case
 from faithlens.measures.answers import choose_option
 from faithlens.measures.catalogue import list_measures
 from faithlens.measures.score import Score
+from faithlens.model.model import Model
 from faithlens.store import GIVEN, GIVEN_STEPS, Run
 from faithlens.tasks.transcripts import Transcript
 
-BATCH_TABLES = ("scores", "answers", "edits", "traces")
+BATCH_TABLES = ("scores", "answers", "edits", "drafts", "traces")
 """The tables of which every batch has a part."""
 
 
@@ -88,6 +89,7 @@ def score_batch(
     run.write_part("scores", key, rows)
     run.write_part("answers", key, [{**who, **row} for r in results for row in make_answer_rows(r)])
     run.write_part("edits", key, [{**who, **row} for r in results for row in make_edit_rows(r)])
+    run.write_part("drafts", key, [{**who, **row} for row in make_draft_rows(setting.model, chains, results)])
     run.write_part("traces", key, [{**who, **make_trace_row(r)} for r in results])
 
 
@@ -126,6 +128,33 @@ def make_edit_rows(result: CaseResult) -> Iterator[dict]:
     """A row for every edit of the words of a step."""
     for edit in result.edits:
         yield {"question": result.case.question.id, "sample": result.case.sample, **asdict(edit)}
+
+
+def make_draft_rows(model: Model, chains: Sequence[Chain], results: Sequence[CaseResult]) -> Iterator[dict]:
+    """A row for every text that the model wrote: chains, also those that cannot be used, and texts for edits."""
+    drafts = [
+        (chain.question.id, chain.sample, name, draft) for chain in chains for name, draft in chain.drafts.items()
+    ]
+    drafts += [
+        (r.case.question.id, r.case.sample, name, text.draft)
+        for r in results
+        for name, text in r.case.generated_texts.items()
+        if text.draft
+    ]
+    for question, sample, name, draft in drafts:
+        text = model.decode((*draft.prompt, *draft.ids))[len(model.decode(draft.prompt)) :]
+        yield {
+            "question": question,
+            "sample": sample,
+            "name": name,
+            "prompt_ids": list(draft.prompt),
+            "ids": list(draft.ids),
+            "text": text,
+            "finish": draft.finish,
+            "seed": draft.seed,
+            "logprobs": draft.logprobs and list(draft.logprobs),
+            "unusable_reason": draft.unusable_reason,
+        }
 
 
 def make_trace_row(result: CaseResult) -> dict:

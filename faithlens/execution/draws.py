@@ -41,3 +41,8 @@ def find_places(
     last = (upto - shares < top_p).sum(-1, keepdim=True).clamp(min=1) - 1
     places = torch.searchsorted(upto, uniform[:, None] * upto.gather(-1, last), right=True)
     return torch.minimum(places, last)[:, 0]
+
+
+def move_to_host(tokens: Int[Tensor, " batch"]) -> list[int]:
+    """Tokens as numbers on the host: eight bytes each."""
+    return tokens.tolist()

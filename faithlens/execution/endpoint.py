@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-style endpoint (POST URL/chat/completions), with several requests at once.
+"""A model behind an OpenAI-style endpoint: the exchange of one request, and an editor (POST URL/chat/completions).
 
 A reply has a time and a size: a server that sends a byte now and then, or gigabytes, is given up.
 
@@ -9,10 +9,11 @@ address that the user gave: redirects are refused.
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request
@@ -30,7 +31,7 @@ TRANSIENT_STATUSES = (408, 409, 425, 429)  # and all from 500 on
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An OpenAI-style endpoint as an editor.
+    """An OpenAI-style endpoint; with `write` it is an editor.
 
     Attributes:
         url: the address without "/chat/completions", such as "http://localhost:8000/v1".
@@ -60,6 +61,11 @@ class Endpoint:
             raise ConfigError(
                 f"the address of the endpoint at {parts.hostname} holds a password",
                 f"Put the key into ${self.key_env}.",
+            )
+        if parts.query:  # it is not repeated: it may hold a key
+            raise ConfigError(
+                f"the address of the endpoint at {parts.hostname} holds a query (?...)",
+                f"Leave it out; put a key into ${self.key_env}.",
             )
         if parts.scheme not in ("http", "https") or not parts.hostname or not self.model:
             raise ConfigError(
@@ -91,21 +97,36 @@ class Endpoint:
             "seed": seed,
             "max_tokens": max_tokens,
         }
-        tried = 0
-        while isinstance(reply := self._post(json.dumps(body).encode()), Failure):
+        return self._parse_content(self.request("chat/completions", body))
+
+    def request(self, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+        """The reply to one request: to a POST of `body`, or to a GET where there is none.
+
+        Raises:
+            ModelError: the request was refused, or failed in all tries.
+        """
+        reply = self.try_request(path, body)
+        if isinstance(reply, Failure):
+            raise self.make_error(reply.reason, reply.fix)
+        return reply
+
+    def try_request(self, path: str, body: Mapping[str, Any] | None = None) -> "bytes | Failure":
+        """The reply to one request, which is repeated after transient failures; or why the last try failed."""
+        tried, content = 0, None if body is None else json.dumps(body).encode()
+        while isinstance(reply := self._exchange(path, content), Failure):
             if not reply.is_transient or tried >= self.retries:
-                raise self._make_error(reply.reason, reply.fix)
+                break
             time.sleep(min(LONGEST_WAIT, reply.wait or self.first_wait * 2**tried))
             tried += 1
-        return self._parse_content(reply)
+        return reply
 
-    def _post(self, body: bytes) -> "bytes | Failure":
+    def _exchange(self, path: str, body: bytes | None) -> "bytes | Failure":
         """Send one request; the reply, or why it failed."""
         deadline, key = Deadline(self.timeout), self._read_key()
         late = Failure(f"no reply within {self.timeout:g} seconds", "Check that the server is up.", True)
         try:
             with deadline.running():
-                reply = self._send(body, key, deadline)
+                reply = self._send(path, body, key, deadline)
         except (OSError, HTTPException, ValueError) as error:  # ValueError: of an answer that is no HTTP
             is_late = isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
             if is_late or deadline.is_over:
@@ -113,12 +134,14 @@ class Endpoint:
             return Failure(f"no connection: {error}", "Check the address, and that the server is up.", True)
         return late if deadline.is_over else reply
 
-    def _send(self, body: bytes, key: str, deadline: Deadline) -> "bytes | Failure":
+    def _send(self, path: str, body: bytes | None, key: str, deadline: Deadline) -> "bytes | Failure":
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        request = Request(f"{self.url.rstrip('/')}/chat/completions", body, headers, method="POST")
+        method = "GET" if body is None else "POST"
+        request = Request(f"{self.url.rstrip('/')}/{path}", body, headers, method=method)
         try:
             with make_opener(deadline).open(request, timeout=self.timeout) as response:
                 reply = response.read(LARGEST_REPLY + 1)
+                missing = response.length or 0
         except HTTPError as error:
             with error:
                 body_text = error.read(LARGEST_REPLY).decode(errors="replace")
@@ -127,6 +150,8 @@ class Endpoint:
         if len(reply) > LARGEST_REPLY:
             fix = "Check the address: an answer to a request has a few hundred bytes."
             return Failure(f"the reply has more than {LARGEST_REPLY:,} bytes", fix, False)
+        if missing:
+            return Failure(f"the reply broke off {missing} bytes before its end", "Check the connection.", True)
         return reply
 
     def _read_key(self) -> str:
@@ -147,12 +172,13 @@ class Endpoint:
             content = None
         if isinstance(content, str):
             return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        raise self._make_error(
+        raise self.make_error(
             f"status 200, and no chat completion: {shorten_reply(reply.decode(errors='replace'))}",
             "Give the address without /chat/completions; it usually ends in /v1.",
         )
 
-    def _make_error(self, reason: str, fix: str) -> ModelError:
+    def make_error(self, reason: str, fix: str) -> ModelError:
+        """The error of a request that has no answer."""
         return ModelError(f"{self.model} at {self.url} gave no answer: {reason}", fix)
 
 
@@ -165,12 +191,14 @@ class Failure:
         fix: what the user can do.
         is_transient: whether the request may be repeated.
         wait: the seconds that the server wants to wait before; 0 if it names none.
+        status: the HTTP status; 0 if there was none.
     """
 
     reason: str
     fix: str
     is_transient: bool
     wait: float = 0.0
+    status: int = 0
 
 
 def explain_status(status: int, reply: str, retry_after: str | None, key_env: str) -> Failure:
@@ -186,7 +214,7 @@ def explain_status(status: int, reply: str, retry_after: str | None, key_env: st
     except ValueError:  # a date
         wait = 0.0
     is_transient = status in TRANSIENT_STATUSES or status >= 500
-    return Failure(f"status {status}: {shorten_reply(reply)}", fix, is_transient, max(0.0, wait))
+    return Failure(f"status {status}: {shorten_reply(reply)}", fix, is_transient, max(0.0, wait), status)
 
 
 def shorten_reply(text: str) -> str:

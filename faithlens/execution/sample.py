@@ -16,7 +16,7 @@ from transformers import DynamicCache
 
 from faithlens.errors import ConfigError, ModelError, PlanError, check_fields, translate_errors
 from faithlens.execution.batches import cut_batches
-from faithlens.execution.draws import draw_tokens
+from faithlens.execution.draws import draw_tokens, move_to_host
 from faithlens.execution.packed import is_out_of_memory
 from faithlens.execution.plain import make_mask
 from faithlens.execution.prefill import can_prefill, prefill_prompts
@@ -276,4 +276,4 @@ def choose_tokens(
     else:
         uniform = torch.stack([torch.rand((), generator=one, dtype=torch.float64) for one in generators])
         tokens = draw_tokens(logits / sampling.temperature, sampling.top_p, uniform.to(logits.device))
-    return tokens.where(is_finite, NOT_FINITE).tolist()
+    return move_to_host(tokens.where(is_finite, NOT_FINITE))

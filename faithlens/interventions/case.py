@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from faithlens.errors import TraceError
+from faithlens.execution.sample import Continuation
 from faithlens.interventions.prompt_pieces import make_empty_think_piece, make_question_piece
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish, Piece, Trace
@@ -46,12 +47,14 @@ class GeneratedText:
         ids: its tokens, if the model under test wrote it.
         finish: "length" if the token limit cut it off.
         unusable_reason: why no answer can be read after it; None if one can.
+        draft: the tokens as the model under test wrote them, before anything was cut off; None if an editor wrote it.
     """
 
     text: str
     ids: tuple[int, ...] = ()
     finish: Finish = "stop"
     unusable_reason: str | None = None
+    draft: Continuation | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,13 @@ class FailedChain:
         question: the question.
         sample: the number of the chain among the question's chains.
         reason: why there is no usable chain.
+        drafts: what the model wrote, by name.
     """
 
     question: Question
     sample: int
     reason: str
+    drafts: Mapping[str, Continuation] = field(default_factory=dict[str, Continuation], compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,8 @@ class Case:
         slot: the stem and the options in tokens; None until `with_stem` is called.
         generated_texts: the texts that were written for edited versions, by name.
         transcript: what the chain was read from, with edits and labels that came with it; None if it was sampled.
+        drafts: the tokens of the sampled chain ("chain") and of the one for the counterfactual question
+            ("counterfactual"), as the model wrote them, before anything was cut off.
     """
 
     question: Question
@@ -119,6 +126,7 @@ class Case:
         default_factory=dict[str, GeneratedText], hash=False, repr=False
     )
     transcript: Transcript | None = field(default=None, compare=False, repr=False)
+    drafts: Mapping[str, Continuation] = field(default_factory=dict[str, Continuation], compare=False, repr=False)
 
     @property
     def key(self) -> str:

@@ -8,7 +8,9 @@ from typing import Protocol, runtime_checkable
 
 from faithlens.errors import ConfigError
 from faithlens.execution.endpoint import Endpoint
-from faithlens.execution.sample import Sampling, sample
+from faithlens.execution.sample import Sampling
+from faithlens.execution.samplers.own import OWN
+from faithlens.execution.samplers.sampler import Sampler
 from faithlens.model.load import list_short_names, load
 from faithlens.model.model import Model
 
@@ -37,6 +39,7 @@ class ModelEditor:
 
     model: Model
     sampling: Sampling = Sampling()
+    sampler: Sampler = OWN
 
     @property
     def name(self) -> str:
@@ -48,7 +51,7 @@ class ModelEditor:
         prompts = [self.model.encode_prompt(self._ask(request)) for request in requests]
         fits = [i for i, prompt in enumerate(prompts) if len(prompt) + max_tokens <= self.model.context_length]
         sampling = Sampling(max_tokens, self.sampling.temperature, self.sampling.top_p)
-        drawn = sample(self.model, [prompts[i] for i in fits], [seeds[i] for i in fits], sampling)
+        drawn = self.sampler.sample(self.model, [prompts[i] for i in fits], [seeds[i] for i in fits], sampling)
         answers = dict(zip(fits, (self.model.decode(each.ids) for each in drawn), strict=True))
         return [answers.get(i, "") for i in range(len(requests))]
 

@@ -92,6 +92,8 @@ _OPTION_FLAGS = {
     "temperature": "--temperature",
     "top_p": "--top-p",
     "dtype": "--dtype",
+    "sampler": "--sampler",
+    "sampler_url": "--sampler-url",
     "backend": "--backend",
     "max_unfaithful": "--max-unfaithful",
     "min_accuracy": "--min-accuracy",

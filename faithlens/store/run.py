@@ -167,6 +167,14 @@ class Run(RunFolder):
         return self.read("traces")
 
     @property
+    def drafts(self) -> pd.DataFrame:
+        """The tokens of every text that the model under test wrote, before anything was cut off.
+
+        Raises RunError if there is none yet.
+        """
+        return self.read("drafts")
+
+    @property
     def answers(self) -> pd.DataFrame:
         """The log-probability of every answer option under every condition. Raises RunError if there is none yet."""
         return self.read("answers")

@@ -11,7 +11,7 @@ from faithlens.errors import RunError, check_choice
 from faithlens.measures.catalogue import check_value
 
 TEXT, TEXTS, INT = pa.string(), pa.list_(pa.string()), pa.int64()
-REAL, REALS = pa.float64(), pa.list_(pa.float64())
+INTS, REAL, REALS = pa.list_(pa.int64()), pa.float64(), pa.list_(pa.float64())
 
 
 def _make_schema(required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataType]) -> pa.Schema:
@@ -34,6 +34,11 @@ SCHEMAS: dict[str, pa.Schema] = {
         | {"by": TEXT, "before": TEXT, "after": TEXT, "tail": TEXT},
         {"invalid": TEXT, "implied": TEXT, "answer": TEXT, "outcome": TEXT},
     ),
+    "drafts": _make_schema(
+        {"model": TEXT, "task": TEXT, "question": TEXT, "sample": INT, "name": TEXT, "prompt_ids": INTS, "ids": INTS}
+        | {"text": TEXT, "finish": TEXT, "seed": INT},
+        {"logprobs": REALS, "unusable_reason": TEXT},
+    ),
     "scores": _make_schema(
         {"model": TEXT, "task": TEXT, "question": TEXT, "condition": TEXT, "measure": TEXT, "unit": TEXT},
         {"sample": INT, "step": INT, "fraction": REAL, "value": REAL, "reason": TEXT, "weight": REAL},
@@ -55,6 +60,7 @@ ORDER: dict[str, list[str]] = {
     "traces": ["model", "task", "question", "sample", "seed"],
     "answers": ["model", "task", "question", "sample", "condition"],
     "edits": ["model", "task", "question", "sample", "kind", "condition", "step"],
+    "drafts": ["model", "task", "question", "sample", "name"],
     "scores": ["model", "task", "question", "sample", "measure", "condition", "step", "fraction"],
     "estimates": ["model", "task", "measure", "fraction", "step"],
 }

@@ -16,8 +16,8 @@ import faithlens as fl
 from faithlens.cli.main import app
 from faithlens.errors import FaithlensError
 
-FREE = {"validate seeds", "organisms train seeds", "organisms family seeds"}
-"""Texts that are no names: lists of numbers."""
+FREE = {"audit sampler_url", "validate seeds", "organisms train seeds", "organisms family seeds"}
+"""Texts that are no names: addresses and lists of numbers."""
 MISSPELT = {
     "audit model": ("audit -m smollm2-135n -n 1", "smollm2-135m"),
     "audit task": ("audit -m O5 -t arithmatic", "arithmetic"),
@@ -26,6 +26,7 @@ MISSPELT = {
     "audit editor": ("audit -m O5 --editor subjekt", "subject"),
     "audit device": ("audit -m O5 --device cpuu", "cpu"),
     "audit dtype": ("audit -m O5 --dtype float23", "float32"),
+    "audit sampler": ("audit -m O5 --sampler continous", "continuous"),
     "audit backend": ("audit -m O5 --backend pakced", "packed"),
     "decide measure": ("decide RUN --measure mediation.content_shre", "mediation.content_share"),
     "compare model_a": ("compare RUN RUN --model-a O55", "O5"),

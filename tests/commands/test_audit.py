@@ -2,24 +2,28 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from faithlens.assays import battery
 from faithlens.commands.audit import run_audit
+from faithlens.commands.identity import check_samplers
 from faithlens.commands.prepare import estimate_audit, make_model_loader, prepare_subject, summarise_costs
 from faithlens.commands.score import score_batch
 from faithlens.config import AuditConfig, Subject, parse_subjects
 from faithlens.errors import ConfigError, RunError
-from faithlens.execution.sample import Sampling
+from faithlens.execution.sample import Sampling, sample
 from faithlens.interventions.case import FailedChain
+from faithlens.model.load import load
 from faithlens.store import Run
 from faithlens.tasks.running_sum import RunningSum
 from faithlens.tasks.transcripts import TranscriptTask
+from tests.conftest import call_unchecked
 
 O5 = (Subject("O5", "running-sum"),)
-TABLES = {f"{name}.parquet" for name in ("traces", "answers", "edits", "scores", "estimates")}
+TABLES = {f"{name}.parquet" for name in ("traces", "answers", "edits", "drafts", "scores", "estimates")}
 FILES = TABLES | {"manifest.json", "verdict.json"}
 
 
@@ -119,6 +123,47 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="Name a folder that you may write"):
         Run.create(tmp_path / "file" / "run", {"config": {}})
+
+
+def test_drafts_hold_the_tokens_of_every_text_that_the_model_wrote(whole: Run) -> None:
+    drafts, model = whole.drafts, load("O5", device="cpu")
+    assert set(drafts["name"]) >= {"chain", "counterfactual", "regenerated@0"}
+    chains = drafts[drafts["name"] == "chain"].set_index("question")
+    assert dict(chains["text"]) == dict(whole.traces.set_index("question")["cot"])
+    assert not drafts.duplicated(["question", "sample", "name"]).any()
+    for row in drafts.to_dict("records"):
+        prompt, ids = row["prompt_ids"].tolist(), row["ids"].tolist()
+        assert model.decode(prompt + ids) == model.decode(prompt) + row["text"]
+        [again] = sample(model, [prompt], [row["seed"]], Sampling(len(ids) + 1))
+        assert (again.ids[: len(ids)], row["finish"]) == (tuple(ids), "stop")
+
+
+def test_a_run_is_not_continued_by_another_sampler(whole: Run) -> None:
+    with pytest.raises(RunError, match="sampler: 'own' in the folder, 'continuous' given"):
+        run_audit(config(sampler="continuous"), whole.path, resume=True)
+    facts = {"name": "openai", "url": "http://host/v1", "model": "m", "version": "1", "gap": 0.1}
+    run = SimpleNamespace(path="run", manifest={"subjects": {"m t": {"sampler": facts}}})
+
+    def subject(**changed: object) -> SimpleNamespace:
+        sampler = SimpleNamespace(describe=lambda model: facts | changed)
+        return SimpleNamespace(subject=Subject("m", "t"), setting=SimpleNamespace(model=None, sampler=sampler))
+
+    call_unchecked(check_samplers, run, [subject(gap=0.2)])
+    with pytest.raises(RunError, match=r"sampler\.version: '1' in the folder, '2' given"):
+        call_unchecked(check_samplers, run, [subject(version="2")])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sampler": "vlm"}, "Did you mean 'vllm'"),
+        ({"sampler": "openai"}, "needs the address of a server"),
+        ({"sampler_url": "http://localhost:8000/v1"}, "the sampler is 'own'"),
+    ],
+)
+def test_a_sampler_that_cannot_be_is_refused_with_the_options(options: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        config(**options)
 
 
 def test_subjects_of_the_command_line() -> None:

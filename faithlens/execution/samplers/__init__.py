@@ -1,0 +1,1 @@
+"""Who draws chains of thought: faithlens itself, transformers' continuous batching, vLLM, or a server."""
