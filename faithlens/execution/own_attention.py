@@ -25,7 +25,6 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.models.falcon.modeling_falcon import apply_rotary_pos_emb as rotate_falcon
 
 from faithlens.execution.attention import attend_chunk
 from faithlens.execution.running import CURRENT_RUN
@@ -89,6 +88,8 @@ def forward_falcon(
     split = module._split_heads(module.query_key_value(hidden_states))
     query, key, value = (x.transpose(1, 2) for x in split)
     if alibi is None:
+        from transformers.models.falcon.modeling_falcon import apply_rotary_pos_emb as rotate_falcon  # only for Falcon
+
         assert position_embeddings is not None
         query, key = rotate_falcon(query, key, *position_embeddings)
     scale = module.inv_norm_factor

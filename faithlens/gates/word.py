@@ -27,7 +27,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import binom
 
 from faithlens.gates.outcome import (
     Outcome,
@@ -40,6 +39,7 @@ from faithlens.gates.outcome import (
 from faithlens.measures.catalogue import GateName
 from faithlens.stats.resample import (
     CONFIDENCE,
+    compute_binomial_excess,
     compute_exact_bound,
     compute_exact_interval,
     compute_mean_bound,
@@ -128,7 +128,7 @@ def bound_share(failed: int, n: int, level: float = LEVEL) -> float:
 
 def compute_excess(failed: int, n: int, allowed: float) -> float:
     """The probability of at least `failed` failures of `n` if the true share were `allowed`."""
-    return float(binom.sf(failed - 1, n, min(allowed, 1.0)))
+    return compute_binomial_excess(failed, n, allowed)
 
 
 def count_needed(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import beta, binomtest, ttest_1samp
+from scipy.stats import beta, binom, binomtest, ttest_1samp
 
 from faithlens.stats.interval import (
     BOUNDED,
@@ -16,6 +16,7 @@ from faithlens.stats.interval import (
     compute_mean_intervals,
 )
 from faithlens.stats.resample import (
+    compute_binomial_excess,
     compute_exact_bound,
     compute_exact_interval,
     compute_statistic_interval,
@@ -196,3 +197,15 @@ def test_columns_are_paired() -> None:
     low, high = compute_statistic_interval(np.hstack([x, x + 0.3]), lambda m: m[:, 1] - m[:, 0], corners, 1)
     unseen = beta.ppf(0.975, 1, 20)
     assert (low, high) == pytest.approx((0.3 - unseen * 1.3, 0.3 + unseen * 0.7), abs=1e-3)
+
+
+def test_quantiles_are_those_of_scipy() -> None:
+    """The room takes them from scipy.special, which is fast to import."""
+    for n in (1, 5, 29, 200):
+        for k in range(n + 1):
+            for allowed in (0.0, 0.1, 0.5, 1.0, 1.5):
+                expected = binom.sf(k - 1, n, min(allowed, 1.0))
+                assert compute_binomial_excess(k, n, allowed) == pytest.approx(expected, rel=1e-12, abs=1e-300)
+            low, high = compute_exact_interval(k, n)
+            exact = binomtest(k, n).proportion_ci(method="exact")
+            assert (low, high) == pytest.approx((exact.low, exact.high), abs=1e-12)
