@@ -1,11 +1,11 @@
 """The attention of a packed pass: the entry in transformers' registry that stands for a model's own attention.
 
 1. `attend_packed` is called by the attention module of each layer, with queries, keys and values of a chunk of rows.
-2. Keys and values go into the buffer of all rows. A layer that shares the keys of an earlier layer reads the buffer of
-   that one; rows that have joined since are copies of their originals there.
+2. If the rows run in several chunks, keys and values go into a buffer of all rows. A layer that shares the keys of an
+   earlier layer reads those of that one; rows that have joined since are copies of their originals there.
 3. A bias of keys by position (ALiBi) becomes one more number of each key, which meets a one in each query: scores are
    ``scale * (q @ k + 1 * bias / scale)``. So tree attention needs to know nothing of it.
-4. `tree_attention` computes the output, and what the capture reads.
+4. `tree_attention` computes the output, and adds what the capture reads to the readings.
 """
 
 import torch
@@ -16,7 +16,6 @@ from torch.nn.functional import pad
 from transformers import AttentionInterface
 
 from faithlens.errors import ModelError
-from faithlens.execution.geometry import Geometry
 from faithlens.execution.running import CURRENT_RUN, BlockDone, PackedRun
 from faithlens.kernels.tree_attention import tree_attention
 
@@ -76,59 +75,58 @@ def attend_chunk(
         BlockDone: the output of the block is not read.
     """
     running = CURRENT_RUN.get()
-    sight, chunk = running.model.anatomy.sight, running.chunk
-    geometry = running.get_geometry(query.device)
-    assert chunk is not None
+    sight, chunk, geometry, readings = (
+        running.model.anatomy.sight,
+        running.get_chunk(),
+        running.geometry,
+        running.readings,
+    )
     running.layers_attended.add(layer)
     width, q = value.shape[-1], query[0]
-    keys, values = gather_keys(running, geometry, layer, key[0], value[0])
-    if bias is not None:
-        q, keys = widen_by_bias(q, keys, bias[:, geometry.depth] / scale)
-    if width < q.shape[-1]:
-        values = pad(values, (0, q.shape[-1] - width))
-    tree, queries = geometry.build_tree(layer), None if chunk.is_whole else chunk.rows.to(query.device)
-    if tree.grafts.shape[1] and (keys.requires_grad or values.requires_grad):
-        tree, queries = geometry.build_detached_tree(layer), chunk.rows.to(query.device)
-        keys, values = (torch.cat([x, x.detach()], 1) for x in (keys, values))
-    readout = running.readings.get_readout(geometry, layer, chunk)
+    keys, values = gather_keys(running, layer, key[0], value[0])
+    readout = readings.get_readout(layer, chunk)
     if chunk.is_silent and readout is None:
         raise BlockDone
+    if bias is not None:
+        depth = running.copy_to(query.device)["depth"][0, : keys.shape[1]]
+        q, keys = widen_by_bias(q, keys, bias[:, depth] / scale)
+    if width < q.shape[-1]:
+        values = pad(values, (0, q.shape[-1] - width))
+    tree = geometry.build_tree(layer)
+    if tree.grafts.shape[1] and (keys.requires_grad or values.requires_grad):
+        tree = geometry.build_detached_tree(layer)
+        keys, values = (torch.cat([x, x.detach()], 1) for x in (keys, values))
     attended = tree_attention(
-        q, keys, values, tree, scale, queries=queries, window=sight.windows[layer] if sight.windows else window,
-        softcap=softcap, sinks=sinks, readout=readout,
+        q, keys, values, tree, scale, queries=chunk.rows, window=sight.windows[layer] if sight.windows else window,
+        softcap=softcap, sinks=sinks, readout=readout, mass=readings.get_mass(layer, q) if readout else None,
     )  # fmt: skip
-    flow = None if attended.flow is None else attended.flow[..., :width]
-    attended = attended._replace(out=attended.out[..., :width], flow=flow)
-    running.readings.keep_attention(geometry, layer, chunk, attended)
-    attended = running.readings.add_gates(geometry, layer, chunk, attended)
+    out = attended.out[..., :width]
+    if readout is not None and attended.flow is not None:
+        out = readings.keep_flow(layer, chunk, readout, out, attended.flow[..., :width])
     if chunk.is_silent:
         raise BlockDone
-    return rearrange(attended.out, "head query d -> 1 query head d").contiguous()
+    return rearrange(out, "head query d -> 1 query head d").contiguous()
 
 
 def gather_keys(
     running: PackedRun,
-    geometry: Geometry,
     layer: int,
     key: Float[Tensor, "kv_head key d_head"],
     value: Float[Tensor, "kv_head key d_value"],
 ) -> tuple[Float[Tensor, "kv_head pos d_head"], Float[Tensor, "kv_head pos d_value"]]:
-    """The keys and values of all rows, after those of the chunk are put into their places."""
-    sources, chunk = running.model.anatomy.sight.sources, running.chunk
-    assert chunk is not None
+    """The keys and values of all rows of the layer, after those of the chunk are put into their places."""
+    sources = running.model.anatomy.sight.sources
     if sources[layer] != layer:
-        holders = geometry.find_holders(torch.arange(len(geometry), device=geometry.device), sources[layer])
-        keys, values = (x.to(geometry.device)[:, holders] for x in running.shared_keys_values[sources[layer]])
-        return keys, values
-    rows = chunk.rows.to(key.device)
-    running.keep_keys_values(layer, rows, key, value)
+        keys, values = (x.to(key.device) for x in running.shared_keys_values[sources[layer]])
+        holders = running.copy_to(key.device).get(("keys", layer))
+        return (keys, values) if holders is None else (keys.index_select(1, holders), values.index_select(1, holders))
+    running.keep_keys_values(layer, key, value)
     is_shared = sources.count(layer) > 1
-    if not chunk.is_whole:
-        names = (("keys", layer), ("values", layer)) if is_shared else ("keys", "values")
-        key, value = (running.store_rows(name, rows, x, 1) for name, x in zip(names, (key, value), strict=True))
+    names = (("keys", layer), ("values", layer)) if is_shared else ("keys", "values")
+    keys, values = (running.store_rows(name, x, 1) for name, x in zip(names, (key, value), strict=True))
     if is_shared:
-        running.shared_keys_values[layer] = (key, value)
-    return key, value
+        running.shared_keys_values[layer] = keys, values
+    return keys, values
 
 
 def widen_by_bias(

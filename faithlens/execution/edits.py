@@ -1,10 +1,8 @@
 """The values that patches, ablations and functions write.
 
-1. `list_overwrites` lists the edits of a component in a layer: sources before targets, and edits of one row in their
-   order.
-2. `compute_new_values` computes the new value of each row from its own value, as the edits before left it, and from the
+1. `compute_new_values` computes the new value of each row from its own value, as the edits before left it, and from the
    sources.
-3. For some heads of "z" only, the other heads keep their own values.
+2. For some heads of "z" only, the other heads keep their own values.
 
 For example, rows with the own value u = 1, a donor with v = 5, and sources with the values 0, 2, 4::
 
@@ -16,7 +14,6 @@ For example, rows with the own value u = 1, a donor with v = 5, and sources with
     Apply(f)               f(1)
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -25,20 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from faithlens.errors import PlanError
-from faithlens.execution.geometry import Geometry
-from faithlens.plan.condition import Apply, Component, Overwrite, Patch, is_active
-from faithlens.plan.overwrites import OverwrittenRows
-
-
-def list_overwrites(
-    geometry: Geometry, component: Component, layer: int
-) -> Iterator[tuple[OverwrittenRows, Tensor, Tensor]]:
-    """The edits in `layer`, in the order in which they write: each with its target rows and the rows of its sources."""
-    for writing in geometry.packed.overwrites:
-        if writing.edit.component != component or not is_active(writing.edit.layers, layer):
-            continue
-        targets, sources = (torch.from_numpy(x).to(geometry.device) for x in (writing.targets, writing.sources))
-        yield writing, targets, geometry.find_holders(sources, layer)
+from faithlens.plan.condition import Apply, Overwrite, Patch
 
 
 def compute_new_values(

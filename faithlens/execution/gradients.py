@@ -32,10 +32,9 @@ from faithlens.plan.packing import PackedPass
 
 
 class PatchLeaf(NamedTuple):
-    """Zeros that were added to the rows number `numbers` of a patch; `step` is the donor's value minus the own one."""
+    """Zeros that were added to the rows of a patch; `step` is the donor's value minus the own one."""
 
     writing: OverwrittenRows
-    numbers: Int[Tensor, " row"]
     leaf: Float[Tensor, "row d_model"]
     step: Float[Tensor, "row d_model"]
 
@@ -63,12 +62,11 @@ class Gradients:
     def add_leaf(
         self,
         writing: OverwrittenRows,
-        numbers: Int[Tensor, " row"],
         new: Float[Tensor, "row d_model"],
         step: Float[Tensor, "row d_model"],
     ) -> Float[Tensor, "row d_model"]:
-        """The patched rows, number `numbers` of the patch, with a leaf."""
-        self._leaves.append(PatchLeaf(writing, numbers, torch.zeros_like(new, requires_grad=True), step))
+        """The patched rows, with a leaf."""
+        self._leaves.append(PatchLeaf(writing, torch.zeros_like(new, requires_grad=True), step))
         return new + self._leaves[-1].leaf
 
     def add_gate(
@@ -123,16 +121,17 @@ class Gradients:
     @cached_property
     def _patch_scores(self) -> dict[int, dict[Patch, Float[Tensor, " pos"]]]:
         out: dict[int, dict[Patch, Tensor]] = {}
-        for (writing, numbers, _, step), gradient in zip(self._leaves, self._gradients, strict=False):
+        for (writing, _, step), gradient in zip(self._leaves, self._gradients, strict=False):
             edit = writing.edit
             assert isinstance(edit, Patch)
             start, stop = edit.locate_source()
             score = (gradient * step).sum(-1).float().cpu()
-            for i, number in enumerate(numbers.tolist()):  # chunks and levels may have cut the patch into parts
-                row = int(writing.targets[number])
+            for number, row in enumerate(writing.targets.tolist()):  # levels may have cut the patch into parts
                 if self._owners[0][row]:  # other rows belong to donors only, whose values are constants
                     patches = out.setdefault(self.find_owner(np.array([row]), "a patch"), {})
-                    patches.setdefault(edit, score.new_zeros(stop - start))[int(writing.offsets[number])] += score[i]
+                    patches.setdefault(edit, score.new_zeros(stop - start))[int(writing.offsets[number])] += score[
+                        number
+                    ]
         return out
 
     def list_gates(self) -> Iterator[tuple[int, Int[Tensor, " row"], Float[Tensor, "head row span"]]]:

@@ -1,4 +1,9 @@
-"""How a packed pass writes and reads activations: between blocks directly, inside of them by hooks."""
+"""How a packed pass writes and reads activations: between blocks directly, inside of them by hooks.
+
+All rows of a layer are there when an edit writes, or at least all that it needs, and the plan lists edits in the order
+in which they build on each other. So each edit takes its rows and its sources from the activations as the edits before
+have left them.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,20 +13,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from faithlens.execution.edits import compute_donor_step, compute_new_values, list_overwrites
-from faithlens.execution.geometry import Geometry
+from faithlens.execution.edits import compute_donor_step, compute_new_values
 from faithlens.execution.running import CURRENT_RUN, PackedRun, put_rows
 from faithlens.model.anatomy import get_tensor
 from faithlens.plan.condition import Component, Patch
 from faithlens.plan.overwrites import OverwrittenRows
 
 
-def write_stream(running: PackedRun, geometry: Geometry, component: Component, layer: int, hidden: Tensor) -> Tensor:
+def write_stream(running: PackedRun, component: Component, layer: int, hidden: Tensor) -> Tensor:
     """Overwrite rows of the residual stream between two blocks."""
-    for writing, targets, sources in list_overwrites(geometry, component, layer):
-        every = torch.arange(len(targets), device=hidden.device)
-        new = overwrite_rows(running, writing, layer, every, hidden[0, targets], hidden[0, sources])
-        hidden = put_rows(hidden, 1, targets, new[None])
+    for number, writing in running.geometry.overwrites.get((component, layer), ()):
+        arrays = running.copy_to(hidden.device)
+        targets = arrays["targets", number]
+        own, source = hidden[0, targets], hidden[0, arrays["sources", number]]
+        new = overwrite_rows(running, writing, layer, arrays["offsets", number], own, source)
+        hidden = put_rows(hidden, targets, new[None])
     return hidden
 
 
@@ -29,38 +35,55 @@ def overwrite_rows(
     running: PackedRun,
     writing: OverwrittenRows,
     layer: int,
-    numbers: Int[Tensor, " row"],
+    offsets: Int[Tensor, " row"],
     own: Float[Tensor, "row d_model"],
     source: Float[Tensor, "source d_model"],
 ) -> Float[Tensor, "row d_model"]:
-    """The new values of the rows number `numbers` of an edit."""
-    offsets, n_heads = torch.from_numpy(writing.offsets).to(own.device)[numbers], running.model.n_heads
-    source = source.detach()  # what an edit takes from elsewhere is a constant for gradients
+    """The new values of rows of an edit, which are at `offsets` of its span."""
+    n_heads, source = running.model.n_heads, source.detach()  # what comes from elsewhere is a constant for gradients
     new = compute_new_values(writing.edit, layer, own, source, offsets, n_heads)
     if running.readings.capture.attribution and isinstance(writing.edit, Patch):
         step = compute_donor_step(writing.edit, layer, own, source, offsets, n_heads)
-        new = running.readings.gradients.add_leaf(writing, numbers, new, step)
+        new = running.readings.gradients.add_leaf(writing, new, step)
     return new
 
 
 def edit_and_read(component: Component, layer: int, x: Float[Tensor, "batch row d_model"]) -> Tensor:
     """Overwrite and read the chunk's rows of a component inside a block."""
     running = CURRENT_RUN.get()
-    geometry, chunk = running.get_geometry(x.device), running.chunk
-    assert chunk is not None
-    rows = chunk.rows.to(x.device)
-    held = running.store_rows(component, rows, x, 1)
-    at = torch.full((len(geometry),), -1, device=x.device).index_copy(0, rows, torch.arange(len(rows), device=x.device))
-    for writing, targets, sources in list_overwrites(geometry, component, layer):
-        numbers = (at[targets] >= 0).nonzero()[:, 0]
-        if len(numbers):
-            chosen = targets[numbers]
-            source = held[0, sources[numbers] if writing.is_row_by_row else sources]
-            new = overwrite_rows(running, writing, layer, numbers, held[0, chosen], source)
-            held = running.store_rows(component, chosen, new[None], 1)
-            x = x.index_copy(1, at[chosen], new[None])
-    running.readings.keep_activations(layer, component, geometry, held[0])
+    overwrites = running.geometry.overwrites.get((component, layer), ())
+    if overwrites and not torch.is_grad_enabled():
+        x = x.clone()  # the module's own output may be in use elsewhere
+    held = running.store_rows(component, x, 1)
+    for number, writing in overwrites:
+        arrays = running.copy_to(x.device)
+        targets, sources, offsets = (arrays[name, number] for name in ("targets", "sources", "offsets"))
+        if running.get_chunk().is_whole:
+            new = overwrite_rows(running, writing, layer, offsets, x[0, targets], x[0, sources])
+            x = held = put_rows(x, targets, new[None])
+        else:
+            edit_chunk(running, writing, layer, offsets, targets, sources, x, held)
+    running.readings.keep_activations(layer, component, held[0])
     return x
+
+
+def edit_chunk(
+    running: PackedRun,
+    writing: OverwrittenRows,
+    layer: int,
+    offsets: Int[Tensor, " target"],
+    targets: Int[Tensor, " target"],
+    sources: Int[Tensor, " source"],
+    x: Float[Tensor, "batch row d_model"],
+    held: Float[Tensor, "batch pos d_model"],
+) -> None:
+    """Overwrite those targets of an edit that are in the chunk, in the chunk's rows `x` and in those of all rows."""
+    numbers, at = (torch.from_numpy(each).to(x.device) for each in running.get_chunk().find(writing.targets))
+    if len(numbers):
+        chosen, own_sources = targets[numbers], sources[numbers] if writing.is_row_by_row else sources
+        new = overwrite_rows(running, writing, layer, offsets[numbers], held[0, chosen], held[0, own_sources])
+        put_rows(held, chosen, new[None])
+        put_rows(x, at, new[None])
 
 
 @contextmanager

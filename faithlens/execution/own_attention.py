@@ -127,9 +127,7 @@ def forward_llama4(module: Any, forward: Callable, *args: object, **kwargs: obje
     if not module.attn_temperature_tuning or module.use_rope:
         return forward(*args, **kwargs)
     running = CURRENT_RUN.get()
-    assert running.chunk is not None
-    device = module.q_proj.weight.device
-    positions = running.get_geometry(device).depth[running.chunk.rows.to(device)]
+    positions = running.take_chunk(running.copy_to(module.q_proj.weight.device)["depth"], 1)[0]
     scales = torch.log1p(torch.floor((positions.float() + 1.0) / module.floor_scale)) * module.attn_scale + 1.0
 
     def scale_queries(project: nn.Module, args: tuple, out: Tensor) -> Tensor:

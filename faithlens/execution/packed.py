@@ -5,8 +5,8 @@ Three parts of the model are replaced during one call:
 1. Attention goes through an entry of transformers' attention registry, `attend_packed` (`attention`). It needs no mask
    from the model, because the tree says which keys each row sees. Models that do not use the registry are led to it
    (`own_attention`).
-2. Each block runs on chunks of rows (`run_block`), and only on rows that have joined. Below its first layer a row is a
-   copy of its original and is not computed.
+2. Each block runs once, on the rows that have joined (`run_block`), or in chunks if they are many. They are the first
+   rows of the pass. Below its first layer a row is a copy of its original and is not computed.
 3. Hooks inside a block write and read activations there.
 
 For example, a model of 3 layers, a condition of 36 rows, and a copy of it in which 4 rows, before the last 2, are
@@ -19,19 +19,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from faithlens.errors import ModelError, describe_foreign
+from faithlens.execution.answers import list_answer_rows, score_sequences
 from faithlens.execution.attention import ATTENTION_NAME
-from faithlens.execution.geometry import Chunk
+from faithlens.execution.geometry import SILENT_ROWS, Chunk, Geometry
 from faithlens.execution.hooks import install_hooks, write_stream
+from faithlens.execution.live import find_live_rows
+from faithlens.execution.matched import match_rows
 from faithlens.execution.own_attention import list_own_attention, make_own_arguments
 from faithlens.execution.readings import Readings
-from faithlens.execution.running import CURRENT_RUN, BlockDone, KeysValues, PackedRun, put_rows
-from faithlens.kernels.answer_logprobs import answer_logprobs
+from faithlens.execution.running import CURRENT_RUN, BlockDone, KeysValues, PackedRun
 from faithlens.model.anatomy import get_tensor, replace_forwards
 from faithlens.model.attention_choice import use_attention
 from faithlens.model.model import Model
@@ -39,56 +42,57 @@ from faithlens.plan.capture import Capture, Record
 from faithlens.plan.memory import check_memory
 from faithlens.plan.packing import CHUNK_ROWS, PackedPass
 from faithlens.plan.plan import Plan, compile_plan
-from faithlens.plan.spellings import add_spellings
 
 
 def run_block(
     layer: int, forward: Callable, hidden: Float[Tensor, "batch pos d_model"], *args: object, **kwargs: object
 ) -> Tensor | tuple[Tensor]:
-    """One block over the packed row: rows join and are overwritten, run chunk by chunk, and are read."""
+    """One block over the rows of its layer: rows join and are overwritten, run, and are read."""
     running = CURRENT_RUN.get()
-    geometry = running.get_geometry(hidden.device)
-    if layer in geometry.rows_joining:
-        rows = geometry.rows_joining[layer]
-        hidden = put_rows(hidden, 1, rows, hidden[:, geometry.originals[rows]])
-    hidden = write_stream(running, geometry, "resid_pre", layer, hidden)
-    running.readings.keep_activations(layer, "resid_pre", geometry, hidden[0])
-    last = layer == running.model.n_layers - 1
-    for chunk in geometry.list_last_chunks(running.readings.live) if last else geometry.chunks:
-        if chunk.first_layer <= layer:
-            hidden = run_chunk(running, chunk, forward, hidden, args, kwargs)
-    geometry = running.get_geometry(hidden.device)  # the first chunk has moved the stream to the block's device
-    if torch.is_grad_enabled():  # without gradients, the next layer overwrites the buffers in place
-        running.buffers.clear()
-    hidden = write_stream(running, geometry, "resid_post", layer, hidden)
-    running.readings.keep_activations(layer, "resid_post", geometry, hidden[0])
-    running.readings.keep_block(layer, geometry, hidden[0])
+    hidden = join_rows(running, layer, hidden)
+    hidden = write_stream(running, "resid_pre", layer, hidden)
+    running.readings.keep_activations(layer, "resid_pre", hidden[0])
+    for chunk in running.geometry.list_chunks(layer):
+        hidden = run_chunk(running, chunk, forward, hidden, args, kwargs)
+    hidden = write_stream(running, "resid_post", layer, hidden)
+    running.readings.keep_activations(layer, "resid_post", hidden[0])
+    running.readings.keep_block(layer, hidden[0])
     return (hidden,) if running.returns_tuples else hidden
 
 
+def join_rows(running: PackedRun, layer: int, hidden: Tensor) -> Float[Tensor, "batch pos d_model"]:
+    """The stream of the rows that have joined in `layer`, those that join in it after those before."""
+    n = running.geometry.count_rows(layer)
+    if n > hidden.shape[1]:
+        return hidden.index_select(1, running.copy_to(hidden.device)["rows", layer])
+    return hidden if n == hidden.shape[1] else hidden[:, :n]  # the first block gets all rows of the pass
+
+
 def run_chunk(running: PackedRun, chunk: Chunk, forward: Callable, hidden: Tensor, args: tuple, kwargs: dict) -> Tensor:
-    """Run one block on the rows of one chunk; the whole stream, with the new values in these rows."""
+    """Run one block on the rows of one chunk; the stream of all rows, with the new values in these rows."""
     running.chunk = chunk
-    rows, whole = chunk.rows.to(hidden.device), hidden.shape[1]
     try:
-        if chunk.is_whole:
-            out = forward(hidden, *args, **kwargs)
-        else:
-            own = {name: select_rows(value, rows, whole) for name, value in kwargs.items()}
-            out = forward(hidden[:, rows], *(select_rows(value, rows, whole) for value in args), **own)
+        own = {name: select_rows(running, value) for name, value in kwargs.items()}
+        rows = hidden if chunk.is_whole else running.take_chunk(hidden, 1)
+        out = forward(rows, *(select_rows(running, value) for value in args), **own)
     except BlockDone:
         return hidden
     running.returns_tuples = isinstance(out, tuple)
     new = get_tensor(out)
-    return new if chunk.is_whole else put_rows(hidden.to(new.device), 1, rows.to(new.device), new)
+    if chunk.is_whole:
+        return new
+    hidden = hidden.to(new.device)
+    running.put_chunk(hidden, 1, new)
+    return hidden
 
 
-def select_rows(value: object, rows: Int[Tensor, " row"], length: int) -> object:
-    """The part for `rows` of an argument of the block, if the argument has an entry for each of the `length` rows."""
+def select_rows(running: PackedRun, value: object) -> object:
+    """The part for the chunk of an argument of the block, if the argument has an entry for each row of the pass."""
     if isinstance(value, tuple):
-        return tuple(select_rows(each, rows, length) for each in value)
-    if isinstance(value, Tensor) and value.ndim > 1 and value.shape[1] == length:
-        return value[:, rows.to(value.device)]
+        return tuple(select_rows(running, each) for each in value)
+    n = len(running.packed)
+    if isinstance(value, Tensor) and value.ndim > 1 and value.shape[1] == n != len(running.get_chunk().rows):
+        return running.take_chunk(value, 1)
     return value
 
 
@@ -96,11 +100,9 @@ def rotate_by_scale(
     forward: Callable, x: Tensor, position_ids: Int[Tensor, "batch pos"], *args: object, **kwargs: object
 ) -> object:
     """The rotations of all rows; those of each scale are made by themselves, since the longest sequence chooses it."""
-    scales = torch.from_numpy(CURRENT_RUN.get().packed.scales).to(position_ids.device)
-    parts = [
-        (rows, forward(x, position_ids[:, rows], *args, **kwargs))
-        for rows in ((scales == s).nonzero()[:, 0] for s in scales.unique())
-    ]
+    scales, device = CURRENT_RUN.get().packed.scales, position_ids.device
+    groups = [torch.from_numpy((scales == scale).nonzero()[0]).to(device) for scale in np.unique(scales)]
+    parts = [(rows, forward(x, position_ids[:, rows], *args, **kwargs)) for rows in groups]
     if len(parts) == 1:
         return parts[0][1]
 
@@ -200,9 +202,8 @@ def run_pass(model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> 
     """Run one packed row; the records of its conditions, by their index in the plan."""
     running, hidden = run_rows(model, plan, packed, capture)
     running.readings.keep_final(hidden)
-    scores = score_sequences(model, packed, hidden)
-    answers = {index: add_spellings(plan.conditions[index], each) for index, each in scores.items()}
-    return running.readings.make_records(answers)
+    arrays = running.copy_to(model.anatomy.unembedding.weight.device)
+    return running.readings.make_records(score_sequences(model, arrays, hidden))
 
 
 def run_rows(
@@ -212,13 +213,19 @@ def run_rows(
 
     If `keys_values` is given, the keys and values of every layer are put into it.
     """
-    chunk = len(packed) if capture.attribution else CHUNK_ROWS.get(model.device.type, CHUNK_ROWS["cpu"])
-    running = PackedRun(model, packed, Readings(model, plan, packed, capture), chunk, keys_values=keys_values)
+    kind, sight = model.device.type, model.anatomy.sight
+    chunk_rows = len(packed) if capture.attribution else CHUNK_ROWS.get(kind, CHUNK_ROWS["cuda"])
+    silent_rows = SILENT_ROWS.get(kind, SILENT_ROWS["cuda"])
+    matched = match_rows(plan.conditions, packed) if capture.compare or capture.divergence else None
+    live = find_live_rows(plan, packed, capture, matched, model.n_layers)
+    geometry = Geometry(packed, chunk_rows, model.n_layers, sight, live, silent_rows)
+    geometry.arrays |= list_answer_rows(packed)
+    readings = Readings(model, plan, geometry, capture, matched)
+    running = PackedRun(model, packed, geometry, readings, keys_values=keys_values)
+    arrays = running.copy_to(model.device)
     with install_run(model.hf_model, running):
         hidden = model.anatomy.body(
-            input_ids=torch.from_numpy(packed.ids)[None].to(model.device),
-            use_cache=False,
-            **make_own_arguments(model.anatomy.body, torch.from_numpy(packed.depth)[None].to(model.device)),
+            input_ids=arrays["ids"], use_cache=False, **make_own_arguments(model.anatomy.body, arrays["depth"])
         ).last_hidden_state[0]
     if len(running.layers_attended) != model.n_layers:
         raise ModelError(
@@ -227,28 +234,3 @@ def run_rows(
             "Use a model whose layers are all attention.",
         )
     return running, hidden
-
-
-def score_sequences(
-    model: Model, packed: PackedPass, hidden: Float[Tensor, "pos d_model"]
-) -> dict[int, Float[Tensor, " sequence"]]:
-    """The log-probabilities of the sequences of each condition. Only rows before a sequence's tokens are unembedded."""
-    columns_of: dict[int, dict[int, int]] = {}  # packed row -> token -> its column
-    for placed in packed.placements:
-        for row, token in (pair for sequence in placed.reads for pair in sequence):
-            columns = columns_of.setdefault(row, {})
-            columns.setdefault(token, len(columns))
-    width = max(map(len, columns_of.values()))
-    head = model.anatomy.unembedding
-    tokens = [[*columns, *[0] * (width - len(columns))] for columns in columns_of.values()]
-    logprobs = answer_logprobs(
-        hidden[list(columns_of)].to(head.weight.device), head.weight, torch.tensor(tokens, device=head.weight.device),
-        bias=head.bias, scale=head.scale, softcap=head.softcap,
-    ).cpu()  # fmt: skip
-    at = {row: i for i, row in enumerate(columns_of)}
-    sequences = [sequence for placed in packed.placements for sequence in placed.reads]
-    pairs = [(i, at[row], columns_of[row][token]) for i, sequence in enumerate(sequences) for row, token in sequence]
-    owner, rows, columns = torch.tensor(pairs).T
-    sums = logprobs.new_zeros(len(sequences)).index_add(0, owner, logprobs[rows, columns])
-    each = sums.split([len(placed.reads) for placed in packed.placements])
-    return {placed.index: own.clone() for placed, own in zip(packed.placements, each, strict=True)}

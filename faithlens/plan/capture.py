@@ -97,6 +97,14 @@ class Capture:
         for site in self.activations:
             check_choice(site.component, COMPONENTS, "component", PlanError)
 
+    def list_readers(self) -> tuple[str, ...]:
+        """The readers of attention, flow and gradient flow, each once."""
+        return tuple(dict.fromkeys(self.attention + self.flow + self.gradient_flow))
+
+    def list_sites(self, condition: Condition) -> list[Site]:
+        """The sites whose span the condition has."""
+        return [s for s in self.activations if isinstance(s.span, tuple) or s.span in condition.spans]
+
     def locate_readers(self, condition: Condition, readers: Sequence[str] | None = None) -> dict[str, range]:
         """The positions in `condition` of each reader that it has; by default, of the readers of attention."""
         last = len(condition.ids) - 1

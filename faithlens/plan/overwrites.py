@@ -4,7 +4,8 @@
    and layer that come before it in the condition's list, on its own row, and all of them on the rows of its sources.
    Rows with the same marks whose sources are alike have the same levels, so levels are found for all of them at once.
 2. Rows of equal edits at the same level are overwritten together, level by level (`collect_overwrites`).
-3. Rows get waves (`compute_waves`): a row that needs activations of a source runs in a later wave than the source.
+3. A row needs the rows that its values or keys come from (`list_needs`). It joins no sooner than they do
+   (`join_in_time`), and stands in a later wave than they (`compute_waves`).
 
 For example, a condition zeroes the rows 3 and 4 and patches the rows 4 and 5, all of "mlp_out" in layer 0, and a second
 condition has the same patch alone, of the rows 8 and 9::
@@ -16,13 +17,14 @@ condition has the same patch alone, of the rows 8 and 9::
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from faithlens.model.structure import Interval
 from faithlens.plan.condition import Component, Condition, Overwrite, Patch, is_active, list_averaged
 from faithlens.plan.marks import Write
-from faithlens.plan.runs import ArrayRecord, Layout, Path, Rows
+from faithlens.plan.runs import ArrayRecord, Layout, Path, Rows, Storage
 
 Heights = dict[tuple[Component, int | None], int]
 """For each component and layer of a row, the number of levels of its writes; None stands for a write in all layers."""
@@ -48,6 +50,13 @@ class OverwrittenRows(ArrayRecord):
     def is_row_by_row(self) -> bool:
         """Whether each target has its own source."""
         return isinstance(self.edit, Patch)
+
+    def store(self, storage: Storage) -> "OverwrittenRows":
+        """The same rows, as they are stored."""
+        targets, sources = storage.rows[self.targets], storage.rows[self.sources]
+        order = targets.argsort(kind="stable")
+        sources = sources[order] if self.is_row_by_row else np.sort(sources)
+        return OverwrittenRows(self.edit, targets[order], self.offsets[order], sources)
 
 
 @dataclass(frozen=True)
@@ -182,28 +191,63 @@ def measure_height(heights: Heights, edit: Overwrite) -> int:
     )
 
 
-def compute_waves(
-    layout: Layout, overwrites: Sequence[OverwrittenRows], grafted: Sequence[tuple[Rows, Sequence[Interval]]]
-) -> Rows:
-    """The wave of each row: no lower than that of its parent, and higher than those of its sources.
+class Need(NamedTuple):
+    """Rows that need other rows: `targets[i]` needs `sources[i]`, or each target needs all sources."""
 
-    For example, with rows whose parents are (-1, 0, 0), where row 1 reads row 2: row 2 has wave 0 and row 1 has wave 1.
-    A row that is patched from row 1 has wave 2.
+    targets: Rows
+    sources: Rows
+    is_row_by_row: bool
+
+
+def list_needs(overwrites: Sequence[OverwrittenRows], grafted: Sequence[tuple[Rows, Sequence[Interval]]]) -> list[Need]:
+    """Which rows need which.
 
     Args:
-        layout: the runs of the packed row.
         overwrites: the rows that edits overwrite, with their sources.
         grafted: rows, and the intervals of rows whose keys and values they read.
     """
-    out = np.zeros(len(layout.cells), np.int64)
-    while overwrites or grafted:  # a source may lie after its target: each round completes the next wave
+    needs = [Need(each.targets, each.sources, each.is_row_by_row) for each in overwrites if len(each.sources)]
+    return needs + [
+        Need(rows, np.concatenate([np.arange(*interval) for interval in intervals]), False)
+        for rows, intervals in grafted
+    ]
+
+
+def join_in_time(layout: Layout, needs: Sequence[Need], first_layers: Rows) -> Rows:
+    """First layers so that a row has joined in every layer in which others need it, or rows below it see its keys."""
+    if not first_layers.any():
+        return first_layers
+    out = first_layers.copy()
+    while True:  # what needs a row may itself be needed earlier
         before = out.copy()
-        for writing in overwrites:
-            if len(writing.sources):
-                above = out[writing.sources] if writing.is_row_by_row else out[writing.sources].max()
-                out[writing.targets] = np.maximum(out[writing.targets], above + 1)
-        for rows, intervals in grafted:
-            out[rows] = np.maximum(out[rows], max(int(out[start:stop].max()) for start, stop in intervals) + 1)
+        for targets, sources, is_row_by_row in needs:
+            if is_row_by_row:
+                np.minimum.at(out, sources, out[targets])
+            else:
+                out[sources] = np.minimum(out[sources], out[targets].min())
+        for run, start, stop in reversed(list(layout.list_runs())):  # the runs that go on from a run follow it
+            if start < stop:
+                own = out[start:stop][::-1]
+                np.minimum.accumulate(own, out=own)
+                parent = layout.parents[run]
+                if parent >= 0:
+                    out[parent] = min(out[parent], out[start])
+        if np.array_equal(out, before):
+            return out
+
+
+def compute_waves(layout: Layout, needs: Sequence[Need]) -> Rows:
+    """The wave of each row: no lower than that of its parent, and higher than those of the rows that it needs.
+
+    For example, with rows whose parents are (-1, 0, 0), where row 1 reads row 2: row 2 has wave 0 and row 1 has wave 1.
+    A row that is patched from row 1 has wave 2.
+    """
+    out = np.zeros(len(layout.cells), np.int64)
+    while needs:  # a source may lie after its target: each round completes the next wave
+        before = out.copy()
+        for targets, sources, is_row_by_row in needs:
+            above = out[sources] if is_row_by_row else out[sources].max()
+            out[targets] = np.maximum(out[targets], above + 1)
         for run, start, stop in layout.list_runs():
             if layout.parents[run] >= 0:
                 out[start] = max(out[start], out[layout.parents[run]])

@@ -5,8 +5,11 @@
 2. From its first edited position on, a condition has a branch of its own. If the edit acts from layer L on, the rows of
    the branch join in layer L: below it they are copies of their originals in the unedited sequence.
 3. Donors and references are inserted before the conditions that need them (`Packing.insert_condition`).
-4. The trie is laid out depth first (`Packing.pack`): each row's descendants follow it, up to `visible_until`.
-5. Overwritten rows and waves say in which order rows run and are written (`plan/overwrites.py`).
+4. The trie is laid out depth first (`Packing.pack`): the places of each row's descendants follow its own, up to
+   `visible_until`.
+5. Rows are stored in another order (`order_rows`): by first layer, so that the rows of a layer are the first ones; then
+   by wave (`plan/overwrites.py`), so that each row comes after all rows that it needs; then rows with many rows below
+   them before others, so that keys that most rows see lie side by side.
 
 For example, three conditions with the tokens 1 (prompt), 2 (step 0), 4 (stem): "clean"; "cut", with
 ``Knockout("answer", ("step 0",))``; and "patched", with ``Patch("resid_pre", "step 0", donor, layers=(2,))`` from a
@@ -14,14 +17,15 @@ donor whose step 0 is the token 3::
 
     row              0    1    2    3    4    5    6    7
     token            1    2    4    4    3    4    2    4
+    place            0    1    2    3    4    5    6    7
     depth            0    1    2    2    1    2    1    2
     visible until    8    4    3    4    6    6    8    8
     first layer      0    0    0    0    0    0    2    2
     original         0    1    2    3    4    5    1    2
-    wave             0    0    0    0    0    0    1    1
 
     clean has the path 0 1 2, cut 0 1 3 (row 3 does not see depth 1), the donor 0 4 5, and patched 0 6 7:
-    below layer 2 the rows 6 and 7 are copies of 1 and 2, and in layer 2 row 6 takes its input from row 4.
+    below layer 2 the rows 6 and 7 are copies of 1 and 2, and in layer 2 row 6 takes its input from row 4. If the
+    condition "patched" were laid out before the donor, its rows would be stored last all the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,10 +40,18 @@ from faithlens.model.trace import convert_tokens
 from faithlens.plan.checks import check_visibility
 from faithlens.plan.condition import Condition, Knockout, Layers
 from faithlens.plan.marks import Cut, Graft, Mark, Scaled, Stretch, list_stretches
-from faithlens.plan.overwrites import MarkedRows, OverwrittenRows, collect_overwrites, compute_waves
-from faithlens.plan.runs import ArrayRecord, Cells, Layout, Path, Rows, RunTree, TreePath
+from faithlens.plan.overwrites import (
+    MarkedRows,
+    OverwrittenRows,
+    collect_overwrites,
+    compute_waves,
+    join_in_time,
+    list_needs,
+)
+from faithlens.plan.runs import ArrayRecord, Cells, Layout, Path, Rows, RunTree, Storage, TreePath
 
 CHUNK_ROWS = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to occupy the machine
+FEW_BELOW = 64  # rows with fewer rows below them are stored after others: about as many as a tile of keys has
 TOKEN_BITS = 32  # of a cell: above them is the number of its set of marks
 
 Marks = tuple[Mark | Scaled, ...]
@@ -70,14 +82,14 @@ class PackedPass(ArrayRecord):
     Attributes:
         ids: tokens.
         depth: each token's position in its own sequence.
-        visible_until: packed index at which the subtree below each row ends.
+        places: each row's number when the trie is walked depth first.
+        visible_until: the place at which the subtree below each row ends.
         mark_sets: the number of each row's set of marks; set 0 is empty.
         cuts: for each set of marks, the depth intervals that its rows do not see, each with its layers.
         grafts: for each set of marks, the packed intervals that its rows see in place of their own rows at their
             depths, each with its layers. At depths that several have they see the last one's, and at cut depths none.
-        first_layers: the layer in which each row joins; below it, the row is a copy of its original.
+        first_layers: the layer in which each row joins, ascending; below it, the row is a copy of its original.
         originals: for each row, its original; a row with the first layer 0 is its own original.
-        waves: the wave of each row. Sources are in an earlier wave than their targets.
         overwrites: the rows that edits overwrite, in the order in which they are written.
         placements: the places of the conditions.
         scales: for each row, how many of the model's scaling lengths its sequence exceeds.
@@ -85,19 +97,23 @@ class PackedPass(ArrayRecord):
 
     ids: Rows
     depth: Rows
+    places: Rows
     visible_until: Rows
     mark_sets: Rows
     cuts: tuple[tuple[tuple[Layers, Interval], ...], ...]
     grafts: tuple[tuple[tuple[Layers, Interval], ...], ...]
     first_layers: Rows
     originals: Rows
-    waves: Rows
     overwrites: tuple[OverwrittenRows, ...]
     placements: tuple[Placement, ...]
     scales: Rows
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def count_rows(self, layer: int) -> int:
+        """How many rows have joined in `layer`: they are the first rows."""
+        return int(np.searchsorted(self.first_layers, layer, side="right"))
 
     def count_row_blocks(self, n_layers: int) -> int:
         """The cost of the pass: the number of blocks that each row passes through, summed over rows."""
@@ -191,29 +207,28 @@ class Packing:
         layout, sets = self.tree.lay_out(), list(self.mark_numbers)
         paths = {c: [layout.find_path(path) for path in each] for c, each in self.paths.items()}
         marked = MarkedRows.group(sets, layout.cells >> TOKEN_BITS)
-        grafts = [
-            tuple((m.layers, rows) for m in marks if isinstance(m, Graft) for rows in pack_graft(m, paths))
-            for marks in sets
-        ]
         overwrites = collect_overwrites(marked, layout.depth, paths)
+        grafts = pack_grafts(sets, paths)
         grafted = [(rows, [interval for _, interval in grafts[i]]) for i, rows in marked.rows.items() if grafts[i]]
+        needs = list_needs(overwrites, grafted)
         first_layers, originals = self.place_copies(layout)
-        for layers, (start, stop) in {graft for i in marked.rows for graft in grafts[i]}:
-            # a row must have joined in every layer in which other rows read its keys
-            np.minimum(first_layers[start:stop], min(layers) if layers else 0, out=first_layers[start:stop])
+        first_layers = join_in_time(layout, needs, first_layers)
+        storage = Storage(order_rows(layout, first_layers, compute_waves(layout, needs)))
+        order = storage.order
+        stored = {c: [storage.store_path(path) for path in each] for c, each in paths.items()}
         return PackedPass(
-            ids=(layout.cells << TOKEN_BITS) >> TOKEN_BITS,
-            depth=layout.depth,
-            visible_until=layout.visible_until,
-            mark_sets=marked.numbers,
+            ids=((layout.cells << TOKEN_BITS) >> TOKEN_BITS)[order],
+            depth=layout.depth[order],
+            places=order,
+            visible_until=layout.visible_until[order],
+            mark_sets=marked.numbers[order],
             cuts=tuple(tuple((m.layers, (m.start, m.stop)) for m in marks if isinstance(m, Cut)) for marks in sets),
-            grafts=tuple(grafts),
-            first_layers=join_before_descendants(layout, first_layers),
-            originals=originals,
-            waves=compute_waves(layout, overwrites, grafted),
-            overwrites=tuple(overwrites),
-            placements=tuple(make_placement(index, each, paths) for index, each in self.conditions.items()),
-            scales=find_scales(layout, sets, marked.numbers),
+            grafts=tuple(pack_grafts(sets, stored)),
+            first_layers=first_layers[order],
+            originals=storage.rows[originals[order]],
+            overwrites=tuple(each.store(storage) for each in overwrites),
+            placements=tuple(make_placement(index, each, stored) for index, each in self.conditions.items()),
+            scales=find_scales(layout, sets, marked.numbers)[order],
         )
 
     def place_copies(self, layout: Layout) -> tuple[Rows, Rows]:
@@ -238,19 +253,11 @@ def find_copied(stretches: Sequence[Stretch]) -> list[tuple[int, int, int]]:
     return out
 
 
-def join_before_descendants(layout: Layout, first_layers: Rows) -> Rows:
-    """First layers so that a row has joined in every layer in which the rows below it see its keys."""
-    if not first_layers.any():
-        return first_layers
-    first_layers = first_layers.copy()
-    for run, start, stop in reversed(list(layout.list_runs())):  # the runs that go on from a run follow it
-        if start < stop:
-            own = first_layers[start:stop][::-1]
-            np.minimum.accumulate(own, out=own)
-            parent = layout.parents[run]
-            if parent >= 0:
-                first_layers[parent] = min(first_layers[parent], first_layers[start])
-    return first_layers
+def order_rows(layout: Layout, first_layers: Rows, waves: Rows) -> Rows:
+    """The places of rows in the order in which they are stored; ancestors come before their descendants."""
+    n = len(layout.cells)
+    has_few_below = layout.visible_until - np.arange(n) < FEW_BELOW
+    return np.lexsort((has_few_below, waves, first_layers))
 
 
 def find_scales(layout: Layout, sets: Sequence[Marks], numbers: Rows) -> Rows:
@@ -273,6 +280,16 @@ def make_placement(index: int, condition: Condition, paths: Mapping[Condition, S
     return Placement(index, paths[condition][0].take(0, n), reads, beside)
 
 
-def pack_graft(graft: Graft, paths: Mapping[Condition, Sequence[Path]]) -> list[Interval]:
-    """The rows of a graft as packed intervals, since the rows of a donor need not be neighbours."""
-    return paths[graft.donor][0].list_ranges(graft.start, graft.stop)
+def pack_grafts(
+    sets: Sequence[Marks], paths: Mapping[Condition, Sequence[Path]]
+) -> list[tuple[tuple[Layers, Interval], ...]]:
+    """For each set of marks, the rows of its grafts as packed intervals: the rows of a donor need not be neighbours."""
+    return [
+        tuple(
+            (mark.layers, rows)
+            for mark in marks
+            if isinstance(mark, Graft)
+            for rows in paths[mark.donor][0].list_ranges(mark.start, mark.stop)
+        )
+        for marks in sets
+    ]

@@ -6,6 +6,7 @@
 3. Runs are laid out depth first, first-inserted children first. A run goes on before its children begin, since it was
    inserted before them, so its rows are neighbours; the children of its last cells come first (`RunTree.lay_out`).
 4. A path through the tree is a list of (run, number of its first cells), and after the layout a few ranges of rows.
+5. Rows may be stored in another order than they are laid out (`Storage`), in which their paths are a few ranges too.
 
 For example, the sequences "a b c d", "a b x" and "a y"::
 
@@ -142,6 +143,35 @@ class Layout(NamedTuple):
     def find_path(self, path: TreePath) -> Path:
         """The packed rows of a path through the tree."""
         return Path.from_ranges((self.starts[run], self.starts[run] + count) for run, count in path)
+
+
+class Storage:
+    """The order in which the rows of a layout are stored.
+
+    For example, four rows of which row 1 is stored last: ``order`` is (0, 2, 3, 1), ``rows`` is (0, 3, 1, 2), and the
+    path of the ranges [0, 3) has the ranges [0, 1), [3, 4) and [1, 2).
+
+    Attributes:
+        order: for each stored row, its place in the layout.
+        rows: for each place in the layout, the row that is stored.
+    """
+
+    def __init__(self, order: Rows) -> None:
+        self.order = order
+        self.rows = np.empty_like(order)
+        self.rows[order] = np.arange(len(order))
+        self._breaks = (np.diff(self.rows) != 1).nonzero()[0] + 1  # places that are not stored after the one before
+
+    def store_path(self, path: Path) -> Path:
+        """The stored rows of a path in the layout."""
+        return Path.from_ranges(pair for start, stop in path.ranges for pair in self.store_range(start, stop))
+
+    def store_range(self, start: int, stop: int) -> list[Interval]:
+        """The ranges in which the places `start` to `stop - 1` are stored."""
+        first, last = np.searchsorted(self._breaks, [start + 1, stop]).tolist()
+        borders = [start, *self._breaks[first:last].tolist(), stop]
+        starts = self.rows[borders[:-1]].tolist()
+        return [(row, row + b - a) for row, a, b in zip(starts, borders, borders[1:], strict=False)]
 
 
 class RunTree:

@@ -14,7 +14,7 @@ from faithlens.execution.execute import execute
 from faithlens.kernels.answer_logprobs import answer_logprobs
 from faithlens.kernels.divergence import divergence
 from faithlens.kernels.span_compare import compare_spans
-from faithlens.kernels.tree_attention import Readout, Tree, tree_attention
+from faithlens.kernels.tree_attention import tree_attention
 from faithlens.model.model import Model
 from faithlens.plan.capture import Capture
 from faithlens.plan.plan import compile_plan
@@ -23,7 +23,7 @@ from tests.execution.exact import differences, execute_exactly
 from tests.execution.test_edits import CAPTURE as EVERYTHING
 from tests.execution.test_edits import CLEAN, EDITS, conditions, halfway, worst
 from tests.execution.test_execute import CAPTURE, cases
-from tests.kernels.test_tree_attention import make_grafted_tree
+from tests.kernels.test_tree_attention import make_grafted_tree, read
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available() or os.environ["TRITON_INTERPRET"] == "1", reason="needs a GPU and TRITON_INTERPRET=0"
@@ -54,10 +54,6 @@ def errs_no_more(ours: object, plain: object, truth: object, eps: float) -> None
             assert rms(mine - exact) <= SLACK * rms(theirs - exact) + eps * float(exact.abs().max())
 
 
-def on_cuda(tree: Tree) -> Tree:
-    return Tree(*(x.cuda() for x in (tree.depth, tree.visible_until, tree.hidden, tree.grafts)))
-
-
 @pytest.mark.parametrize("feature", sorted(FEATURES))
 @pytest.mark.parametrize("width", [20, 64, 128, 256])
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -65,17 +61,17 @@ def on_cuda(tree: Tree) -> Tree:
 def test_tree_attention(dtype: torch.dtype, width: int, feature: str, flow: bool) -> None:
     """Of every third row; keys that nobody sees hold no numbers, and some rows hide a stretch of depths."""
     n, options = 1300, {name: x.cuda() if isinstance(x, Tensor) else x for name, x in FEATURES[feature].items()}
-    tree = on_cuda(make_grafted_tree(n))
-    tree.hidden[700:900] = torch.tensor([100, 333], device="cuda")
-    queries = torch.arange(1, n, 3, device="cuda")
+    tree = make_grafted_tree(n)
+    tree.hidden[700:900] = torch.tensor([100, 333])
+    queries = torch.arange(1, n, 3)
     q, k, v = random((4, n, width), (2, n, width), (2, n, width), dtype=dtype)
     k[:, ::7] = (width / 2) ** 0.5 * q[:2, ::7]  # peaks
-    unseen = ~tree.compute_visible(queries, tree.all_rows, options.get("window")).any(0)  # type: ignore[arg-type]
+    unseen = ~tree.compute_visible(queries, torch.arange(n), options.get("window")).any(0)  # type: ignore[arg-type]
     k[:, unseen], v[:, unseen] = torch.nan, torch.nan
     rows = queries[::5]
-    borders = torch.linspace(0, 1, 90, device="cuda") * (tree.depth[rows] + 1)[:, None]
+    borders = torch.linspace(0, 1, 90) * (tree.depth[rows] + 1)[:, None]
     spans = torch.stack([borders[:, :-1], borders[:, 1:]], -1).long()
-    arguments = {"queries": queries, "readout": Readout(rows, spans[:, :9] if flow else spans, flow), **options}
+    arguments = {"queries": queries, "readout": read(rows, spans[:, :9] if flow else spans, flow), **options}
     tensors = q[:, queries], k, v
 
     def by(impl: str, *tensors: Tensor) -> object:

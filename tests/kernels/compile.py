@@ -47,9 +47,8 @@ class Compiled:
 
     def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
         def compile_(*args: object, **options: Any) -> None:
-            label = self.shown if "FLOW" not in options else "flow" if options["FLOW"] else "mass"
             compiled = self.kernel.warmup(*args, grid=grid, **options)
-            what = f"{label} {options.get('FACTOR', options['ACC'])} {options['D']}"
+            what = f"{self.shown} {options.get('FACTOR', options['ACC'])} {options['D']}"
             sys.stdout.write(f"{what} {compiled.metadata.shared}\n")
 
         return compile_
@@ -59,22 +58,25 @@ def main(capability: int) -> None:
     driver.set_active(Elsewhere(capability))
     torch.cuda.get_device_capability = lambda device=None: divmod(capability, 10)
     for module, name, label in (
-        (attention, "kernel", "attention"), (attention, "readout_kernel", ""), (answers, "kernel", "answer_logprobs"),
+        (attention, "kernel", "attention"), (attention, "mass_kernel", "mass"),
+        (attention, "flow_kernel", "flow"), (answers, "kernel", "answer_logprobs"),
         (divergences, "kernel", "divergence"), (spans, "kernel", "span"),
     ):  # fmt: skip
         Compiled(module, name, label)
     n, zeros = 200, torch.zeros(200, 1, 2, dtype=torch.long)
-    tree = Tree(torch.arange(n), torch.full((n,), n), zeros, zeros)
+    tree = Tree(torch.arange(n), torch.arange(n), torch.full((n,), n), zeros, zeros)
+    rows, readers = torch.tensor([5, 9]), torch.arange(2)
     read = torch.tensor([[[0, 9], [9, n]]] * 2)
     for dtype in (torch.bfloat16, torch.float32):
         for width in (64, 128, 256):
             q, k = Far(torch.zeros(4, n, width, dtype=dtype)), torch.zeros(2, n, width, dtype=dtype)
-            for readout in (Readout(torch.tensor([5, 9]), read), Readout(torch.tensor([5, 9]), read, reads_flow=True)):
-                attention.attend(q, k, k, tree, 0.1, tree.all_rows, None, None, None, readout)
-        rows = torch.zeros(70, 576, dtype=dtype)
-        answers.score(rows, rows, torch.zeros(70, 2, dtype=torch.long), None, 1.0, None)
-        divergences.compare(rows, rows, rows, None, 1.0, None)
-        spans.compare(rows, rows, torch.tensor([[0, 9]]))
+            for flow in (False, True):
+                readout, mass = Readout(rows, readers, read, torch.ones(2), flow), torch.zeros(4, 2, 2)
+                attention.attend(q, k, k, tree, 0.1, range(n), None, None, None, readout, mass)
+        x = torch.zeros(70, 576, dtype=dtype)
+        answers.score(x, x, torch.zeros(70, 2, dtype=torch.long), None, 1.0, None)
+        divergences.compare(x, x, x, None, 1.0, None)
+        spans.compare(x, rows.int(), rows.int(), torch.zeros(2, 2))
 
 
 class Far(Tensor):

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 import torch
 
-from faithlens.kernels.span_compare import compare_spans
+from faithlens.kernels.span_compare import compare_rows, compare_spans
 from faithlens.kernels.span_compare.api import Implementation
 
 IMPLEMENTATIONS = [impl for impl in get_args(Implementation) if impl != "auto"]
@@ -61,6 +61,21 @@ def test_errs_no_more_than_plain_torch(dtype: torch.dtype, impl: str) -> None:
     eps = torch.finfo(torch.float32).eps
     for mine, theirs, exact in zip(ours, plain, truth, strict=True):
         assert (mine - exact).abs().max() <= (theirs - exact).abs().max() + 2 * eps * exact.abs().max()
+
+
+@pytest.mark.usefixtures("poisoned")
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
+def test_pairs_of_rows_are_compared_where_they_are(impl: str) -> None:
+    """Rows in any order and more than once; the numbers of a layer go into a buffer of several layers."""
+    x, _ = pair()
+    references, others = torch.randint(63, (2, 40), generator=torch.Generator().manual_seed(1))
+    layers = torch.full((3, 2, 40), 7.0, dtype=torch.float64)
+    out = compare_rows(x, references.int(), others.int(), layers[1], impl=impl)
+    a, b = x[references], x[others]
+    assert out.data_ptr() == layers[1].data_ptr()
+    torch.testing.assert_close(layers[1, 0], torch.cosine_similarity(a, b))
+    torch.testing.assert_close(layers[1, 1], (a - b).norm(dim=1) / a.norm(dim=1))
+    assert (layers[::2] == 7).all()
 
 
 @pytest.mark.usefixtures("poisoned")

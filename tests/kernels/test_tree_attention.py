@@ -1,5 +1,7 @@
 """Tree attention against the same sequences attended one at a time, in float64."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -23,6 +25,7 @@ def grow(parents: list[int], cuts: list[tuple[int, int]]) -> Tree:
             node = parents[node]
     return Tree(
         torch.tensor(depth),
+        torch.arange(len(parents)),
         torch.tensor(until),
         torch.tensor(cuts).reshape(len(parents), 1, 2),
         torch.zeros(len(parents), 0, 2, dtype=torch.long),
@@ -42,6 +45,16 @@ def trees(draw: st.DrawFn) -> tuple[list[int], Tree]:
     depth = grow(parents, [(0, 0)] * n).depth.tolist()
     cuts = [(a, draw(st.integers(a, d))) if (a := draw(st.integers(0, d))) < d else (0, 0) for d in depth]
     return parents, grow(parents, cuts)
+
+
+def store(tree: Tree, order: Tensor) -> Tree:
+    """The same tree, whose rows are stored in another order."""
+    return Tree(*(x[order] for x in (tree.depth, tree.places, tree.visible_until, tree.hidden, tree.grafts)))
+
+
+def read(rows: Tensor, spans: Tensor, reads_flow: bool = False) -> Readout:
+    """A readout in which each row is a reader of its own."""
+    return Readout(rows, torch.arange(len(rows)), spans, torch.ones(len(rows), dtype=torch.long), reads_flow)
 
 
 def tensors(n: int, seed: int, heads: int = 4, kv: int = 2, d: int = 8) -> list[Tensor]:
@@ -88,7 +101,7 @@ def test_equals_each_sequence_attended_alone(
     rows = torch.arange(0, len(parents), 2)
     ends = tree.depth[rows] + 1
     spans = torch.stack([torch.stack([ends * 0, ends // 2], -1), torch.stack([ends // 2, ends], -1)], 1)
-    out, mass, _ = tree_attention(q, k, v, tree, 0.3, window=window, readout=Readout(rows, spans), impl=impl)
+    out, mass, _ = tree_attention(q, k, v, tree, 0.3, window=window, readout=read(rows, spans), impl=impl)
     expected, pattern = alone(q, k, v, parents, tree, window)
     torch.testing.assert_close(out, expected, atol=1e-12, rtol=1e-10)
     first = torch.stack([pattern[:, r, tree.depth < ends[i] // 2].sum(-1) for i, r in enumerate(rows)], -1)
@@ -111,7 +124,7 @@ def test_blocks_err_no_more_than_torch_itself(impl: str, n: int, dtype: torch.dt
     tree = grow(parents, [(0, 0)] * n)
     exact = tensors(n, seed=1)
     low = [x.to(dtype) for x in exact]
-    readout = Readout(torch.tensor([n - 1, n // 2]), torch.tensor([[[0, 10], [10, n]]] * 2))
+    readout = read(torch.tensor([n - 1, n // 2]), torch.tensor([[[0, 10], [10, n]]] * 2))
     truth, true_mass, _ = tree_attention(*(x.double() for x in low), tree, 0.3, readout=readout, impl="reference")
     plain, plain_mass, _ = tree_attention(*low, tree, 0.3, readout=readout, impl="reference")
     ours, mass, _ = tree_attention(*low, tree, 0.3, readout=readout, impl=impl)
@@ -138,7 +151,7 @@ def make_grafted_tree(n: int) -> Tree:
     grafts = torch.zeros(n, 1, 2, dtype=torch.long)
     for end in range(trunk + 15, n, 8):
         grafts[end, 0] = torch.tensor([end - 13, end - 10])
-    return Tree(tree.depth, tree.visible_until, tree.hidden, grafts)
+    return Tree(tree.depth, tree.places, tree.visible_until, tree.hidden, grafts)
 
 
 @pytest.mark.parametrize("impl", ["blocked", "triton"])
@@ -155,7 +168,7 @@ def test_equals_the_reference_on_some_queries(n: int, feature: str, impl: str) -
         ends = tree.depth[rows] + 1
         spans = torch.stack([torch.stack([ends * 0, ends // 3], -1), torch.stack([ends // 3, ends], -1)], 1)
         for flow in (False, True):
-            arguments = {"queries": queries, "readout": Readout(rows, spans, flow), **FEATURES[feature]}
+            arguments = {"queries": queries, "readout": read(rows, spans, flow), **FEATURES[feature]}
             truth = tree_attention(q[:, queries], k, v, tree, 0.3, impl="reference", **arguments)
             ours = tree_attention(q[:, queries], k, v, tree, 0.3, impl=impl, **arguments)
             for mine, theirs in zip(ours, truth, strict=True):
@@ -170,7 +183,7 @@ def test_flow_of_all_spans_is_the_output() -> None:
     tree, (q, k, v) = make_grafted_tree(63), tensors(63, seed=4)
     rows = torch.tensor([20, 40, 62])
     spans = torch.tensor([[[0, 7], [7, 99]]] * 3)
-    out, _, flow = tree_attention(q, k, v, tree, 0.3, readout=Readout(rows, spans, reads_flow=True))
+    out, _, flow = tree_attention(q, k, v, tree, 0.3, readout=read(rows, spans, reads_flow=True))
     torch.testing.assert_close(flow.sum(2), out[:, rows], atol=1e-12, rtol=1e-10)
 
 
@@ -187,22 +200,77 @@ def test_gradients_are_those_of_the_reference(feature: str) -> None:
 
 
 @pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
+@pytest.mark.parametrize("window", [None, 5])
+@given(grown=trees(), seed=st.integers(0, 99), short=st.integers(1, 9), part=st.floats(0, 1))
+@settings(max_examples=25)
+def test_rows_may_be_stored_in_any_order_of_ancestors_first(
+    impl: str, window: int | None, grown: tuple[list[int], Tree], seed: int, short: int, part: float
+) -> None:
+    """Rows with few rows below them come last; the last rows are left out, or called by themselves."""
+    _, tree = grown
+    inputs = tensors(len(tree), seed)
+    expected = tree_attention(*inputs, tree, 0.3, window=window, impl="reference").out
+    order = (tree.visible_until - tree.places <= short).int().argsort(stable=True)
+    n = max(1, int(part * len(tree)))
+    stored = replace(store(tree, order), borders=(n, len(tree) // 2))
+    q, k, v = (x[:, order] for x in inputs)
+    for rows in (range(n), range(n // 2, len(tree))):
+        a, b, known = rows.start, rows.stop, slice(0, rows.stop)
+        out = tree_attention(q[:, a:b], k[:, known], v[:, known], stored, 0.3, window=window, queries=rows, impl=impl)
+        torch.testing.assert_close(out.out, expected[:, order][:, a:b], atol=1e-12, rtol=1e-10)
+
+
+@pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
+@pytest.mark.parametrize("flow", [False, True])
+@pytest.mark.parametrize("rows", [9, 90])
+def test_a_reader_has_the_mean_of_its_rows(impl: str, flow: bool, rows: int) -> None:
+    """In two calls, each with some of the readers' rows, which add to what is there."""
+    tree, (q, k, v) = make_grafted_tree(123), tensors(123, seed=9)
+    read_rows, readers = torch.randperm(123)[:rows], torch.arange(rows) * 4 // rows
+    spans = torch.tensor([[[0, 20], [20, 61]], [[3, 4], [0, 0]], [[0, 70], [1, 2]], [[5, 90], [0, 90]]])
+    single = read(read_rows, spans[readers])
+    each = tree_attention(q, k, v, tree, 0.3, readout=single, impl="reference").mass
+    counts = readers.bincount(minlength=4)
+    expected = torch.stack([each[:, readers == i].mean(1) for i in range(4)], 1)
+    mass, half = torch.ones(4, 4, 2, dtype=torch.float64), torch.arange(rows) % 2 == 0
+    for some in (half, ~half):
+        readout = Readout(read_rows[some], readers[some], spans, counts, flow)
+        out = tree_attention(q, k, v, tree, 0.3, readout=readout, mass=mass, impl=impl)
+        assert out.mass is mass
+    torch.testing.assert_close(mass, expected + 1, atol=1e-12, rtol=1e-10)
+
+
+@pytest.mark.parametrize("impl", ["blocked", "triton"])
+def test_strides_are_read_as_they_are(impl: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heads side by side in memory, as a model's projections leave them; nothing is copied."""
+    tree, inputs = make_grafted_tree(123), tensors(123, seed=10)
+    expected = tree_attention(*inputs, tree, 0.3, impl="reference").out
+    inputs = [x.transpose(0, 1).contiguous().transpose(0, 1) for x in inputs]
+    if impl == "triton":
+        monkeypatch.setattr(Tensor, "contiguous", None)
+    out = tree_attention(*inputs, tree, 0.3, impl=impl).out
+    monkeypatch.undo()
+    torch.testing.assert_close(out, expected, atol=1e-12, rtol=1e-10)
+    assert out.transpose(0, 1).is_contiguous()
+
+
+@pytest.mark.parametrize("impl", sorted(IMPLEMENTATIONS))
 def test_a_query_that_sees_nothing_gives_zero(impl: str) -> None:
     q, k, v = tensors(7, seed=6)
     tree = grow([i - 1 for i in range(7)], [(0, 0)] * 6 + [(0, 7)])
-    readout = Readout(torch.tensor([6, 5]), torch.tensor([[[0, 9]]] * 2))
+    readout = read(torch.tensor([6, 5]), torch.tensor([[[0, 9]]] * 2))
     out, mass, _ = tree_attention(q, k, v, tree, 0.3, readout=readout, impl=impl)
     assert out[:, 6].abs().max() == 0 == mass[:, 0].abs().max()
     torch.testing.assert_close(mass[:, 1, 0], torch.ones(4, dtype=torch.float64))
 
 
-def test_many_stretches_take_several_programs() -> None:
-    """Every row reads every single position: more stretches than one program keeps."""
+def test_many_spans_take_several_programs() -> None:
+    """Every row reads every single position: more spans than one program keeps."""
     tree, (q, k, v) = make_grafted_tree(123), tensors(123, seed=7)
     rows = torch.arange(122, -1, -1)  # in any order, and some of them twice
     rows = torch.cat([rows, rows[:9]])
     spans = torch.stack([torch.arange(80), torch.arange(1, 81)], -1).expand(len(rows), -1, -1)
-    readout = Readout(rows, spans)
+    readout = read(rows, spans)
     truth = tree_attention(q, k, v, tree, 0.3, readout=readout, impl="reference")
     ours = tree_attention(q, k, v, tree, 0.3, readout=readout, impl="triton")
     torch.testing.assert_close(ours.mass, truth.mass, atol=1e-12, rtol=1e-10)

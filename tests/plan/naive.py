@@ -39,12 +39,12 @@ class NaivePass:
 
     ids: list[int]
     depth: list[int]
+    places: list[int]
     visible_until: list[int]
     cuts: list[list[tuple]]
     grafts: list[list[tuple]]
     first_layers: list[int]
     originals: list[int]
-    waves: list[int]
     scales: list[int]
     paths: list[list[list[int]]]
     writes: list[tuple]
@@ -115,9 +115,12 @@ class NaivePacking:
 
 
 def pack_naively(
-    conditions: Sequence[Condition], structure: Structure = Structure(), scaling_lengths: tuple[int, ...] = ()
+    conditions: Sequence[Condition],
+    structure: Structure = Structure(),
+    scaling_lengths: tuple[int, ...] = (),
+    few_below: int = 64,
 ) -> NaivePass:
-    """All conditions in one packed row."""
+    """All conditions in one packed row; rows with fewer than `few_below` rows in their subtree are stored late."""
     packing = NaivePacking(structure, scaling_lengths)
     for condition in conditions:
         packing.add(condition)
@@ -140,12 +143,6 @@ def pack_naively(
         ]
         for node in nodes
     ]
-    for layers, rows in (graft for own in grafts for graft in own):
-        for row in rows:
-            nodes[row].first_layer = min(nodes[row].first_layer, min(layers) if layers else 0)
-    for node in reversed(nodes):
-        if node.parent is not packing.root and node.parent.original is not None:
-            node.parent.first_layer = min(node.parent.first_layer, node.first_layer)
     writes, needs = collect_writes(nodes, packing.paths)
     for node, own in zip(nodes, grafts, strict=True):
         needs.setdefault(node.row, []).extend(row for _, rows in own for row in rows)
@@ -153,24 +150,51 @@ def pack_naively(
     while changed:
         changed = False
         for node in nodes:
+            earlier = [nodes[row] for row in needs.get(node.row, ())] + [node.parent] * (
+                node.parent is not packing.root
+            )
+            for other in earlier:  # what is needed joins no later than what needs it
+                changed = changed or other.first_layer > node.first_layer
+                other.first_layer = min(other.first_layer, node.first_layer)
             wave = max([0 if node.parent is packing.root else node.parent.wave])
             wave = max([wave, *(nodes[row].wave + 1 for row in needs.get(node.row, ()))])
             changed, node.wave = changed or wave != node.wave, wave
+    storage = sorted(nodes, key=lambda n: (n.first_layer, n.wave, n.until - n.row < few_below, n.row))
+    return store(nodes, storage, packing, conditions, grafts, writes)
+
+
+def store(
+    nodes: Sequence[Node],
+    storage: Sequence[Node],
+    packing: NaivePacking,
+    conditions: Sequence[Condition],
+    grafts: Sequence[Sequence[tuple]],
+    writes: Sequence[tuple],
+) -> NaivePass:
+    """The pass with its rows in the order of `storage`; `grafts` and `writes` have rows in the order of `nodes`."""
+    places, rows = [node.row for node in storage], {node.row: i for i, node in enumerate(storage)}
+    grafts = [[(layers, [rows[r] for r in own]) for layers, own in grafts[place]] for place in places]
+    moved = []
+    for level, edit, targets, offsets, sources in writes:
+        order = sorted(range(len(targets)), key=lambda i: rows[targets[i]])
+        by_row = isinstance(edit, Patch)
+        own = [rows[sources[i]] for i in order] if by_row else sorted(rows[r] for r in sources)
+        moved.append((level, edit, [rows[targets[i]] for i in order], [offsets[i] for i in order], own))
     scales: dict[Node, int] = {packing.root: 0}
     for node in nodes:
         scales[node] = scales[node.parent] + sum(mark[1] for mark in node.marks if mark[0] == "scale")
     return NaivePass(
-        [node.token for node in nodes],
-        [node.depth for node in nodes],
-        [node.until for node in nodes],
-        [[(m[1], (m[2], m[3])) for m in node.marks if m[0] == "cut"] for node in nodes],
+        [node.token for node in storage],
+        [node.depth for node in storage],
+        places,
+        [node.until for node in storage],
+        [[(m[1], (m[2], m[3])) for m in node.marks if m[0] == "cut"] for node in storage],
         grafts,
-        [node.first_layer for node in nodes],
-        [node.row if node.original is None else node.original.row for node in nodes],
-        [node.wave for node in nodes],
-        [scales[node] for node in nodes],
-        [[[node.row for node in path] for path in packing.paths[condition]] for condition in conditions],
-        writes,
+        [node.first_layer for node in storage],
+        [rows[node.row if node.original is None else node.original.row] for node in storage],
+        [scales[node] for node in storage],
+        [[[rows[node.row] for node in path] for path in packing.paths[condition]] for condition in conditions],
+        moved,
     )
 
 

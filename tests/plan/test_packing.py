@@ -3,13 +3,17 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faithlens.errors import PlanError
 from faithlens.model.structure import Structure
 from faithlens.model.trace import Piece
+from faithlens.plan import packing
 from faithlens.plan.condition import Ablation, AblationKind, Component, Condition, Edit, KeyValuePatch, Knockout, Patch
+from faithlens.plan.packing import PackedPass
 from faithlens.plan.plan import compile_plan
 from faithlens.plan.runs import Path
 from tests.plan.naive import pack_naively
@@ -70,16 +74,18 @@ def fits(condition: Condition) -> bool:
 
 
 @settings(deadline=None, max_examples=300)
-@given(conditions(), st.sampled_from(STRUCTURES), st.sampled_from([(), (9,), (5, 10)]))
+@given(conditions(), st.sampled_from(STRUCTURES), st.sampled_from([(), (9,), (5, 10)]), st.sampled_from([1, 3, 64]))
 def test_rows_are_those_of_single_tokens(
-    conditions: list[Condition], structure: Structure, scaling_lengths: tuple[int, ...]
+    conditions: list[Condition], structure: Structure, scaling_lengths: tuple[int, ...], few_below: int
 ) -> None:
     try:
-        (packed,) = compile_plan(conditions, structure, scaling_lengths=scaling_lengths).passes
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(packing, "FEW_BELOW", few_below)
+            (packed,) = compile_plan(conditions, structure, scaling_lengths=scaling_lengths).passes
     except PlanError:  # a structure may leave a row without keys under a knockout
         return
-    naive = pack_naively(conditions, structure, scaling_lengths)
-    for name in ("ids", "depth", "visible_until", "first_layers", "originals", "waves", "scales"):
+    naive = pack_naively(conditions, structure, scaling_lengths, few_below)
+    for name in ("ids", "depth", "places", "visible_until", "first_layers", "originals", "scales"):
         assert getattr(packed, name).tolist() == getattr(naive, name), name
     assert [[*packed.cuts[i]] for i in packed.mark_sets] == naive.cuts
     rows = [[(layers, [*range(*interval)]) for layers, interval in packed.grafts[i]] for i in packed.mark_sets]
@@ -96,6 +102,21 @@ def test_rows_are_those_of_single_tokens(
         assert sorted(writes[: len(group)], key=str) == sorted(group, key=str)
         writes = writes[len(group) :]
     assert not writes
+    check_order(packed)
+
+
+def check_order(packed: PackedPass) -> None:
+    """Each row comes after all rows that it needs, and the rows of a layer are the first ones."""
+    assert (np.diff(packed.first_layers) >= 0).all()
+    for row, (place, until) in enumerate(zip(packed.places, packed.visible_until, strict=True)):
+        below = (packed.places > place) & (packed.places < until)
+        assert (below.nonzero()[0] > row).all()
+    for written in packed.overwrites:
+        if len(written.sources):
+            last = written.sources if written.is_row_by_row else written.sources.max()
+            assert (written.targets > last).all()
+    for row, number in enumerate(packed.mark_sets):
+        assert all(stop <= row for _, (_, stop) in packed.grafts[number])
 
 
 def join(grafts: list[tuple]) -> list[tuple]:

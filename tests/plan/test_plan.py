@@ -150,7 +150,7 @@ def test_the_example_of_packing_is_right() -> None:
     cut = Condition("cut", pieces(2), ((7,),), (Knockout("answer", ("step 0",)),))
     patched = Condition("patched", pieces(2), ((7,),), (Patch("resid_pre", "step 0", donor, layers=(2,)),))
     (packed,) = compile_plan([clean, cut, patched]).passes
-    rows = (packed.ids, packed.depth, packed.visible_until, packed.first_layers, packed.originals, packed.waves)
+    rows = (packed.ids, packed.places, packed.depth, packed.visible_until, packed.first_layers, packed.originals)
     table = [line.split()[-8:] for line in str(packing.__doc__).partition("row    ")[2].splitlines()[1:7]]
     assert table == [[str(number) for number in row] for row in rows]
     assert [[*placement.path] for placement in packed.placements] == [[0, 1, 2], [0, 1, 3], [0, 6, 7]]

@@ -29,6 +29,7 @@ from faithlens.kernels.divergence import divergence
 from faithlens.kernels.implementation import choose_implementation
 from faithlens.kernels.span_compare import compare_spans
 from faithlens.kernels.tree_attention import Readout, Tree, tree_attention
+from faithlens.model.mask_rules import Sight
 from faithlens.model.model import Model
 from faithlens.plan.plan import compile_plan
 
@@ -52,8 +53,9 @@ def measure(model: Model, repeats: int) -> BenchResult:
 
     tree = Geometry(
         compile_plan(make_truncations(make_full_trace(model, PROMPT, STEPS[kind], STEP)), budget=1 << 20).passes[0],
-        model.device,
+        1 << 20,
         1,
+        Sight(),
     ).build_tree(0)
     attention, pairs = list_attention_rivals(tree, random)
     unembed = model.anatomy.unembedding.weight
@@ -97,7 +99,8 @@ def list_attention_rivals(
     n = len(tree)
     q, k, v = random(HEADS, n, WIDTH), random(KV_HEADS, n, WIDTH), random(KV_HEADS, n, WIDTH)
     readout = make_readout(tree)
-    seen = sum(int(tree.compute_visible(rows, tree.all_rows).sum()) for rows in tree.all_rows.split(512))
+    every = torch.arange(n)
+    seen = sum(int(tree.compute_visible(rows, every).sum()) for rows in every.split(512))
     return {
         "tree_attention": lambda: tree_attention(q, k, v, tree, WIDTH**-0.5),
         "tree_attention, mass": lambda: tree_attention(q, k, v, tree, WIDTH**-0.5, readout=readout),
@@ -109,10 +112,10 @@ def list_attention_rivals(
 
 def make_readout(tree: Tree) -> Readout:
     """Every leaf's attention to as many spans as there are steps."""
-    leaves = (tree.visible_until == tree.all_rows + 1).nonzero()[:, 0]
-    borders = torch.arange(PROMPT, int(tree.depth.max()), STEP, device=tree.depth.device)
+    leaves = (tree.visible_until == tree.places + 1).nonzero()[:, 0]
+    borders = torch.arange(PROMPT, int(tree.depth.max()), STEP)
     spans = torch.stack([borders[:-1], borders[1:]], -1).expand(len(leaves), -1, -1)
-    return Readout(leaves, spans)
+    return Readout(leaves, torch.arange(len(leaves)), spans, torch.ones(len(leaves), dtype=torch.long))
 
 
 def list_unembedding_rivals(

@@ -1,25 +1,47 @@
-"""Cosine and relative distance of two blocks of activations, pooled by span."""
+"""Cosine and relative distance of rows of activations, and their means over spans."""
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from faithlens.kernels.implementation import load_implementation
+from faithlens.kernels.span_compare.pooled import SpanComparison, pool_spans
 
 Implementation = Literal["auto", "pooled", "reference", "triton"]
 
 
-class SpanComparison(NamedTuple):
-    """How activations differ, as means over the rows of each span; NaN for an empty span.
+def compare_rows(
+    x: Float[Tensor, "row d_model"],
+    references: Int[Tensor, " pair"],
+    others: Int[Tensor, " pair"],
+    out: Float[Tensor, "two pair"] | None = None,
+    *,
+    impl: Implementation = "auto",
+) -> Float[Tensor, "two pair"]:
+    """Compare pairs of rows: the rows `others` with the rows `references`.
 
-    Attributes:
-        cosine: cosine of the angle between the two rows; NaN where a row is zero.
-        relative_l2: length of the difference divided by the length of the first row; NaN where that is zero.
+    Args:
+        x: activations.
+        references: the first row of each pair.
+        others: the second row of each pair.
+        out: what the result is written to; by default, a new tensor in float32 (in float64 for float64).
+        impl: the implementation.
+
+    Returns:
+        The cosine of the angle between the two rows, and the length of their difference divided by the length of the
+        first; not finite where a row, or for the distance the first row, is zero.
+
+    Raises:
+        KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (`choose_implementation`).
     """
-
-    cosine: Float[Tensor, " span"]
-    relative_l2: Float[Tensor, " span"]
+    if out is None:
+        dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+        out = x.new_empty(2, len(references), dtype=dtype)
+    module = load_implementation(__package__, impl, get_args(Implementation), "pooled", x)
+    module.compare(x, references, others, out)
+    return out
 
 
 def compare_spans(
@@ -32,7 +54,7 @@ def compare_spans(
     """Compare `b` with `a` row by row, and average over each half-open interval of rows.
 
     Raises:
-        KernelError: `impl` cannot run on these tensors. "auto" chooses one that can (`choose_implementation`).
+        KernelError: as `compare_rows`.
     """
-    module = load_implementation(__package__, impl, get_args(Implementation), "pooled", a, b)
-    return SpanComparison(*module.compare(a, b, spans))
+    rows = torch.arange(len(a), device=a.device)
+    return pool_spans(compare_rows(torch.cat([a, b]), rows, rows + len(a), impl=impl), spans)

@@ -1,6 +1,7 @@
 """Tree attention in blocks of queries: each block reads only the keys that some of its queries see.
 
-1. `split_queries` cuts the queries into blocks, at the ends of branches where that saves work.
+1. `split_queries` cuts the queries into blocks, at the borders of the tree, and at the ends of branches where that
+   saves work. A range of rows is made of the blocks between borders, which are cut once for all calls.
 2. Each block gets its visible keys and an additive mask; both are made once for all layers. If each query of a block is
    the child of the one before it, and nothing is hidden or grafted, the mask is a part of one strip (`make_strip`).
 3. The output of a block comes from torch's fused scaled-dot-product attention.
@@ -19,8 +20,11 @@ For example of step 4, one row at depth 3 with the spans [0, 2) and [1, 4)::
     masses of the spans              0.3 - 0 = 0.3 and 1.0 - 0.1 = 0.9
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
@@ -29,11 +33,21 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot, scaled_dot_product_attention
 
-from faithlens.kernels.tree_attention.tree import AttentionOutput, Readout, Tree, find_candidates
+from faithlens.kernels.tree_attention.tree import (
+    AttentionOutput,
+    Readout,
+    Tree,
+    find_candidates,
+    find_queries,
+    list_rows,
+    pool_readers,
+)
 
 BLOCK_QUERIES = 128  # the most queries in a block: many enough for the fused kernel, few enough to skip unseen keys
 CALL_COST = 2048  # the fixed cost of a block, in pairs of query and key
 READ_ROWS = 64  # the most read rows in one [head, row, key] softmax; for more rows a fused call is faster
+
+Queries = range | Int[Tensor, " query"]
 
 
 @dataclass(frozen=True)
@@ -41,9 +55,9 @@ class Block:
     """The queries number `start` to `stop - 1` and the keys that they see.
 
     Attributes:
-        start: the first query.
+        start: the first query, counted from `get_start` on.
         stop: the query after the last one.
-        keys: packed indices of the keys; None stands for the first keys of the row, as many as the mask is wide.
+        keys: the rows of the keys; None stands for the first rows, as many as the mask is wide.
         mask: 0 for a visible pair, minus infinity for a hidden one; None stands for a causal mask over all rows.
         blind_queries: which queries see no key; None if there is none.
     """
@@ -61,34 +75,71 @@ class Block:
         return x if self.mask is None else x[:, : self.mask.shape[1]]
 
 
-_BLOCKS: WeakKeyDictionary[Tree, dict[object, tuple[Tensor, list[Block]]]] = WeakKeyDictionary()
-_STRIPS: WeakKeyDictionary[Tree, dict[object, Tensor]] = WeakKeyDictionary()
+class ReadRows(NamedTuple):
+    """Few rows of a readout.
+
+    Attributes:
+        numbers: their numbers among the queries.
+        spans: their spans.
+        keys: the rows of the keys that some of them see.
+        depth: the depths of these.
+        mask: 0 for a visible pair, minus infinity for a hidden one.
+    """
+
+    numbers: Int[Tensor, " row"]
+    spans: Int[Tensor, "row span two"]
+    keys: Int[Tensor, " key"]
+    depth: Int[Tensor, " key"]
+    mask: Float[Tensor, "row key"]
 
 
-def get_blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: torch.dtype) -> list[Block]:
-    """The blocks of `queries`: made once for all layers, and deleted with the tree."""
-    cache, key = _BLOCKS.setdefault(tree, {}), (id(queries), window, dtype)
-    if key not in cache:
-        # the queries are kept too, so that no other tensor gets their id
-        cache[key] = (queries, cut_blocks(tree, queries, window, dtype))
-    return cache[key][1]
+_MADE: WeakKeyDictionary[Tree, dict[object, tuple[object, Any]]] = WeakKeyDictionary()
 
 
-def cut_blocks(tree: Tree, queries: Int[Tensor, " query"], window: int | None, dtype: torch.dtype) -> list[Block]:
+def get_or_make(tree: Tree, key: tuple, owner: object, make: Callable[[], Any]) -> Any:
+    """What `make` makes: made once for all layers, and deleted with the tree.
+
+    `owner` is kept too, so that no other object gets its id, which is a part of `key`.
+    """
+    made = _MADE.setdefault(tree, {})
+    if key not in made:
+        made[key] = owner, make()
+    return made[key][1]
+
+
+def get_blocks(tree: Tree, queries: Queries, window: int | None, like: Tensor) -> list[Block]:
+    """The blocks of `queries`, on the device and in the precision of `like`."""
+    if not isinstance(queries, range):
+        key = ("rows", id(queries), window, like.dtype, like.device)
+        return get_or_make(tree, key, queries, partial(cut_blocks, tree, queries, window, like))
+    inner = [border for border in tree.borders if queries.start < border < queries.stop]
+    out = []
+    for first, last in pairwise([queries.start, *inner, queries.stop]):
+        key, rows = ("range", first, last, window, like.dtype, like.device), range(first, last)
+        out += get_or_make(tree, key, None, partial(cut_blocks, tree, rows, window, like))
+    return out
+
+
+def cut_blocks(tree: Tree, queries: Queries, window: int | None, like: Tensor) -> list[Block]:
     """Cut queries into blocks with their visible keys."""
     n = len(tree)
     windowed = window is not None and window < n
     if len(queries) == n and not windowed and is_causal_row(tree):
         return [Block(0, n, None, None, None)]
-    strips, kind = _STRIPS.setdefault(tree, {}), (window, dtype)
-    if kind not in strips:
-        strips[kind] = make_strip(int(tree.depth.max()) + 1, window, dtype, queries.device)
+    key, most_keys = ("strip", window, like.dtype, like.device), int(tree.depth.max()) + 1
+    strip = get_or_make(tree, key, None, partial(make_strip, most_keys, window, like))
+    rows, first = list_rows(queries), get_start(queries)
     return [
-        make_block(tree, queries, start, stop, window, strips[kind]) for start, stop in split_queries(tree, queries)
+        make_block(tree, rows[start:stop], start + first, window, strip) for start, stop in split_queries(tree, rows)
     ]
 
 
-def make_strip(most_keys: int, window: int | None, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "..."]:
+def get_start(queries: Queries) -> int:
+    """The number of the first query: blocks of a range have the numbers of its rows, others begin with 0."""
+    return queries.start if isinstance(queries, range) else 0
+
+
+def make_strip(most_keys: int, window: int | None, like: Tensor) -> Float[Tensor, "..."]:
     """The masks of all chains: each query sees itself and what is before it, and the last keys are the queries.
 
     For example, with blocks of 2 queries and at most 3 keys: the mask of 2 queries and 3 keys is the columns 2 to 4,
@@ -98,37 +149,35 @@ def make_strip(most_keys: int, window: int | None, dtype: torch.dtype, device: t
         query 0    o    o    o    o    .
         query 1    o    o    o    o    o
     """
-    ahead = torch.arange(most_keys + BLOCK_QUERIES, device=device) - most_keys
-    ahead = ahead - torch.arange(BLOCK_QUERIES, device=device)[:, None]  # of each key, to each query
-    seen = ahead <= 0 if window is None else (ahead <= 0) & (ahead > -window)
-    return torch.where(seen, torch.zeros((), dtype=dtype, device=device), -torch.inf)
+    ahead = torch.arange(most_keys + BLOCK_QUERIES) - most_keys
+    ahead = ahead - torch.arange(BLOCK_QUERIES)[:, None]  # of each key, to each query
+    return make_mask(ahead <= 0 if window is None else (ahead <= 0) & (ahead > -window), like)
+
+
+def make_mask(seen: Bool[Tensor, "query key"], like: Tensor) -> Float[Tensor, "query key"]:
+    """An additive mask on the device of `like`: 0 for a visible pair, minus infinity for a hidden one."""
+    return torch.where(seen, torch.zeros((), dtype=like.dtype), -torch.inf).to(like.device)
 
 
 def make_block(
-    tree: Tree,
-    queries: Int[Tensor, " query"],
-    start: int,
-    stop: int,
-    window: int | None,
-    strip: Float[Tensor, "..."],
+    tree: Tree, rows: Int[Tensor, " query"], start: int, window: int | None, strip: Float[Tensor, "..."]
 ) -> Block:
-    """The block of the queries number `start` to `stop - 1`, with the keys that some of them see."""
-    rows, n = queries[start:stop], stop - start
-    keys = find_candidates(tree, rows, window)
+    """The block of the queries from number `start` on, which are `rows`, with the keys that some of them see."""
+    n, keys = len(rows), find_candidates(tree, rows, window)
     trunk = len(keys) > 0 and int(keys[-1]) == len(keys) - 1  # the keys are the first rows, so they need no gather
+    gathered = None if trunk else keys.to(strip.device)
     if is_chain(tree, rows):
         first = strip.shape[1] - BLOCK_QUERIES + n - len(keys)
-        return Block(start, stop, None if trunk else keys, strip[:n, first : first + len(keys)], None)
+        return Block(start, start + n, gathered, strip[:n, first : first + len(keys)], None)
     seen = tree.compute_visible(rows, keys, window)
-    blind = ~seen.any(1)
-    mask = torch.where(seen, strip.new_zeros(()), -torch.inf)
-    return Block(start, stop, None if trunk else keys, mask, blind if blind.any() else None)
+    blind = (~seen.any(1)).to(strip.device)
+    return Block(start, start + n, gathered, make_mask(seen, strip), None if seen.any(1).all() else blind)
 
 
 def is_chain(tree: Tree, rows: Int[Tensor, " query"]) -> bool:
     """Whether each of the sorted `rows` is the child of the one before it, and sees all of its ancestors only."""
-    last, (hidden, grafts) = int(rows[-1]), (x[rows] for x in (tree.hidden, tree.grafts))
-    if last - int(rows[0]) + 1 != len(rows) or not (tree.visible_until[rows] > last).all():
+    places, (hidden, grafts) = tree.places[rows], (x[rows] for x in (tree.hidden, tree.grafts))
+    if not all((x.diff() == 1).all() for x in (rows, places)) or not (tree.visible_until[rows] > places[-1]).all():
         return False
     return not any((x[..., 1] > x[..., 0]).any() for x in (hidden, grafts))
 
@@ -140,7 +189,7 @@ def split_queries(tree: Tree, queries: Int[Tensor, " query"]) -> list[tuple[int,
     query, and the rows of the block. So branches share a block only if they are short.
     """
     depth = tree.depth[queries]
-    broken = (queries.diff() != 1) | (depth.diff() != 1)  # the next query is not the child of this one
+    broken = (tree.places[queries].diff() != 1) | (depth.diff() != 1)  # the next query is not the child of this one
     borders = [0, *(broken.nonzero()[:, 0] + 1).tolist(), len(queries)]
     out: list[tuple[int, int]] = []
     above = 0  # ancestors of the deepest branch in the last block
@@ -171,34 +220,47 @@ def attend(
     v: Float[Tensor, "kv_head pos d_head"],
     tree: Tree,
     scale: float,
-    queries: Int[Tensor, " query"],
+    queries: Queries,
     window: int | None,
     softcap: float | None,
     sinks: Float[Tensor, " head"] | None,
     readout: Readout | None,
+    mass: Float[Tensor, "head reader span"] | None,
 ) -> AttentionOutput:
     """See `tree_attention`."""
-    plain = softcap is None and sinks is None
+    plain, first = softcap is None and sinks is None, get_start(queries)
     parts = []
-    for block in get_blocks(tree, queries, window, q.dtype):
-        rows = q[:, block.start : block.stop]
+    for block in get_blocks(tree, queries, window, q):
+        rows = q[:, block.start - first : block.stop - first]
         if plain:
             part = attend_block(rows, block.select_keys(k), block.select_keys(v), block, scale)
         else:
-            pattern = softmax(rows, block.select_keys(k), expand_mask(block, len(queries), q), scale, softcap, sinks)
+            pattern = softmax(rows, block.select_keys(k), expand_mask(block, q), scale, softcap, sinks)
             part = weigh_values(pattern, block.select_keys(v))
         parts.append(part)
-    out = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+    out = join_parts(parts)
     if readout is None:
         return AttentionOutput(out)
     if plain and not readout.reads_flow and len(readout.rows) > READ_ROWS:
-        return AttentionOutput(out, read_many_rows(q, k, tree, scale, queries, window, readout))
+        return AttentionOutput(
+            out, pool_readers(read_many_rows(q, k, tree, scale, queries, window, readout), readout, mass)
+        )
     pieces = [
-        read_rows(q, k, v, tree, scale, queries, window, softcap, sinks, Readout(rows, spans, readout.reads_flow))
-        for rows, spans in zip(readout.rows.split(READ_ROWS), readout.spans.split(READ_ROWS), strict=True)
+        read_rows(q, k, v, read, scale, softcap, sinks, readout.reads_flow)
+        for read in list_read_rows(tree, queries, window, readout, q)
     ]
     flow = torch.cat([flow for _, flow in pieces if flow is not None], 1) if readout.reads_flow else None
-    return AttentionOutput(out, torch.cat([mass for mass, _ in pieces], 1), flow)
+    return AttentionOutput(out, pool_readers(torch.cat([part for part, _ in pieces], 1), readout, mass), flow)
+
+
+def join_parts(parts: list[Tensor]) -> Float[Tensor, "head query d_head"]:
+    """The outputs of blocks, one after the other; in memory the heads of a query lie side by side."""
+    if len(parts) == 1 or (torch.is_grad_enabled() and any(part.requires_grad for part in parts)):
+        return torch.cat(parts, 1)
+    heads, _, width = parts[0].shape
+    out = parts[0].new_empty(sum(part.shape[1] for part in parts), heads, width)
+    torch.cat([part.transpose(0, 1) for part in parts], out=out)
+    return out.transpose(0, 1)
 
 
 def attend_block(q: Tensor, k: Tensor, v: Tensor, block: Block, scale: float) -> Float[Tensor, "head query d_head"]:
@@ -210,10 +272,11 @@ def attend_block(q: Tensor, k: Tensor, v: Tensor, block: Block, scale: float) ->
     return out if block.blind_queries is None else out.masked_fill(block.blind_queries[:, None], 0)
 
 
-def expand_mask(block: Block, n: int, like: Tensor) -> Float[Tensor, "query key"]:
+def expand_mask(block: Block, like: Tensor) -> Float[Tensor, "query key"]:
     """The mask of the block, also where it is causal."""
     if block.mask is not None:
         return block.mask
+    n = block.stop
     return torch.full((n, n), -torch.inf, dtype=like.dtype, device=like.device).triu(1)
 
 
@@ -242,31 +305,49 @@ def weigh_values(pattern: Float[Tensor, "head query key"], v: Float[Tensor, "kv_
     return rearrange(grouped @ v, "kv (group row) d -> (kv group) row d", row=pattern.shape[1])
 
 
+def list_read_rows(
+    tree: Tree, queries: Queries, window: int | None, readout: Readout, like: Tensor
+) -> Iterator[ReadRows]:
+    """The rows of a readout, a few at a time; if they are few in all, they are found once for all layers."""
+    for numbers in torch.arange(len(readout.rows)).split(READ_ROWS):
+        make = partial(find_read_rows, tree, queries, window, readout, numbers, like)
+        if len(readout.rows) > READ_ROWS:
+            yield make()
+        else:
+            which = (queries.start, queries.stop) if isinstance(queries, range) else id(queries)
+            key = ("readout", id(readout), which, window, like.dtype, like.device)
+            yield get_or_make(tree, key, (queries, readout), make)
+
+
+def find_read_rows(
+    tree: Tree, queries: Queries, window: int | None, readout: Readout, numbers: Int[Tensor, " row"], like: Tensor
+) -> ReadRows:
+    """The rows of a readout with these numbers."""
+    rows, device = readout.rows[numbers], like.device
+    keys = find_candidates(tree, rows.unique(), window)
+    mask = make_mask(tree.compute_visible(rows, keys, window), like)
+    at, spans, depth = find_queries(queries, rows), readout.spans[readout.readers[numbers]], tree.depth[keys]
+    return ReadRows(at.to(device), spans.to(device), keys.to(device), depth.to(device), mask)
+
+
 def read_rows(
     q: Float[Tensor, "head query d_head"],
     k: Float[Tensor, "kv_head pos d_head"],
     v: Float[Tensor, "kv_head pos d_head"],
-    tree: Tree,
+    read: ReadRows,
     scale: float,
-    queries: Int[Tensor, " query"],
-    window: int | None,
     softcap: float | None,
     sinks: Float[Tensor, " head"] | None,
-    readout: Readout,
+    reads_flow: bool,
 ) -> tuple[Float[Tensor, "head row span"], Float[Tensor, "head row span d_head"] | None]:
     """The mass of few rows on spans of their own sequences and, with `reads_flow`, their weighted values."""
-    keys = find_candidates(tree, readout.rows.unique(), window)
-    zero = torch.zeros((), dtype=q.dtype, device=q.device)
-    mask = torch.where(tree.compute_visible(readout.rows, keys, window), zero, -torch.inf)
-    pattern = softmax(
-        q[:, torch.searchsorted(queries, readout.rows.contiguous())], k[:, keys], mask, scale, softcap, sinks
-    )
-    start, stop = readout.spans[..., None].unbind(-2)
-    inside = (start <= tree.depth[keys]) & (tree.depth[keys] < stop)
+    pattern = softmax(q[:, read.numbers], k[:, read.keys], read.mask, scale, softcap, sinks)
+    start, stop = read.spans[..., None].unbind(-2)
+    inside = (start <= read.depth) & (read.depth < stop)
     mass = einsum(pattern, inside.to(pattern), "h r k, r s k -> h r s")
-    if not readout.reads_flow:
+    if not reads_flow:
         return mass, None
-    shares = [weigh_values(pattern * one.to(pattern), v[:, keys]) for one in inside.unbind(1)]
+    shares = [weigh_values(pattern * one.to(pattern), v[:, read.keys]) for one in inside.unbind(1)]
     return mass, torch.stack(shares, 2)
 
 
@@ -275,7 +356,7 @@ def read_many_rows(
     k: Float[Tensor, "kv_head pos d_head"],
     tree: Tree,
     scale: float,
-    queries: Int[Tensor, " query"],
+    queries: Queries,
     window: int | None,
     readout: Readout,
 ) -> Float[Tensor, "head row span"]:
@@ -283,25 +364,25 @@ def read_many_rows(
 
     Stretches lie between neighbouring borders of all spans, so the mass of a span is a difference of running sums.
     """
-    width = q.shape[-1]
-    borders = readout.spans.unique()
-    stretch = torch.searchsorted(borders, tree.depth, right=True)
+    width, spans = q.shape[-1], readout.spans[readout.readers]
+    borders = spans.unique()
+    stretch = torch.searchsorted(borders, tree.depth[: k.shape[1]], right=True).to(q.device)
     tiles = -(-(len(borders) + 1) // width)
     values = one_hot(stretch, tiles * width).to(q).view(-1, tiles, width)
-    at = torch.searchsorted(queries, readout.rows.contiguous())
-    running = []
-    for block in get_blocks(tree, queries, window, q.dtype):
-        if ((at >= block.start) & (at < block.stop)).any():
-            rows, keys = q[:, block.start : block.stop], block.select_keys(k)
+    first = get_start(queries)
+    at = find_queries(queries, readout.rows) + first
+    sums = q.new_empty(q.shape[0], len(at), tiles * width)
+    for block in get_blocks(tree, queries, window, q):
+        here = ((at >= block.start) & (at < block.stop)).nonzero()[:, 0]
+        if len(here):
+            rows, keys = q[:, block.start - first : block.stop - first], block.select_keys(k)
             tile = [
                 attend_block(rows, keys, block.select_keys(values[:, i].expand(k.shape[0], -1, -1)), block, scale)
                 for i in range(tiles)
             ]
-            running.append(torch.cat(tile, -1).cumsum(-1))
-        else:
-            running.append(q.new_zeros(q.shape[0], block.stop - block.start, tiles * width))
-    sums = torch.cat(running, 1)[:, at]
+            mass = torch.cat(tile, -1)[:, (at[here] - block.start).to(q.device)]
+            sums[:, here.to(q.device)] = mass.detach().cumsum(-1)
     # stretches 0 .. i are the depths below border i, so the running sum at i is the mass below that border
-    ends = torch.searchsorted(borders, readout.spans.contiguous()).expand(q.shape[0], -1, -1, -1)
+    ends = torch.searchsorted(borders, spans.contiguous()).expand(q.shape[0], -1, -1, -1).to(q.device)
     sums = sums.gather(-1, ends.flatten(-2)).view(ends.shape)
     return sums[..., 1] - sums[..., 0]

@@ -1,34 +1,33 @@
-"""Which tiles of keys each block of queries reads, with masks: computed once for all layers and heads.
+"""Which tiles of keys each block of queries reads: found on the host, once for all layers and heads.
 
 1. Queries are cut into blocks and keys into tiles, both of fixed size.
-2. A tile without a visible pair of query and key is left out.
-3. The first run of neighbouring tiles that are visible as a whole needs no mask (`common_run`).
-4. All other tiles of the block are listed with the number of their mask; mask 0 is for tiles visible as a whole.
+2. From the lowest and highest places and depths of a block and of a tile follows whether a pair may be visible; other
+   tiles are left out. A tile may be listed without need, since each pair is tested when it is computed.
+3. The first run of neighbouring tiles that are surely visible as a whole is read without a test (`common_run`).
+4. All other tiles of the block are listed.
 
 For example, six rows of one causal sequence, with blocks of 2 queries and tiles of 2 keys (o: visible)::
 
     query   keys 0 1   2 3   4 5
-      0          o .   . .   . .      block 0: no run,      tile 0 with mask 1
+      0          o .   . .   . .      block 0: no run,      tile 0
       1          o o   . .   . .
-      2          o o   o .   . .      block 1: run [0, 2),  tile 1 with mask 2
+      2          o o   o .   . .      block 1: run [0, 2),  tile 1
       3          o o   o o   . .
-      4          o o   o o   o .      block 2: run [0, 4),  tile 2 with mask 3
+      4          o o   o o   o .      block 2: run [0, 4),  tile 2
       5          o o   o o   o o
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import NamedTuple
 
+import numpy as np
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Int
+from numpy import ndarray
 from torch import Tensor
-from torch.nn.functional import pad
 
-from faithlens.kernels.tree_attention.tree import Readout, Tree
+from faithlens.kernels.tree_attention.tree import Tree
 
-CHUNK_PAIRS = 1 << 28  # pairs of query and key in one chunk of `cut_tiles`
+NO_WINDOW = 1 << 30  # the window of a layer that has none
 
 
 class TileShape(NamedTuple):
@@ -69,102 +68,84 @@ class BlockTiles(NamedTuple):
 
     Attributes:
         common_run: for each block the interval of keys, in whole tiles, that all of its queries see.
-        tiles: the other tiles with a visible pair, in one list: the number of the tile, and the number of its mask.
+        tiles: the numbers of the other tiles in which a pair may be visible, in one list.
         first: the place in `tiles` where the tiles of each block start; one more entry marks the end.
-        masks: which query sees which key; mask 0 is for tiles that are visible as a whole.
-        seen_keys: for each mask, which keys are visible to some query.
     """
 
-    common_run: Int[Tensor, "block two"]
-    tiles: Int[Tensor, "tile two"]
-    first: Int[Tensor, " border"]
-    masks: Bool[Tensor, "mask row key"]
-    seen_keys: Bool[Tensor, "mask key"]
+    common_run: Int[ndarray, "block two"]
+    tiles: Int[ndarray, " tile"]
+    first: Int[ndarray, " border"]
 
 
-class SortedReadout(NamedTuple):
-    """A readout in the form that the kernel needs.
+class Bounds(NamedTuple):
+    """The lowest and highest number of each group of rows."""
 
-    Attributes:
-        rows: the rows that are read, sorted.
-        row_numbers: for each row of the readout, its place in `rows`.
-        key_places: for each key, the number of the stretch that it lies in, or its depth if flow is read.
-        borders: the depths between the stretches.
-    """
+    low: Int[ndarray, " group"]
+    high: Int[ndarray, " group"]
 
-    rows: Int[Tensor, " query"]
-    row_numbers: Int[Tensor, " row"]
-    key_places: Int[Tensor, " pos"]
-    borders: Int[Tensor, " border"]
+    @classmethod
+    def find(cls, numbers: Int[ndarray, " row"], starts: Int[ndarray, " group"]) -> "Bounds":
+        """The bounds of groups of neighbouring rows, which begin at `starts`."""
+        return cls(np.minimum.reduceat(numbers, starts), np.maximum.reduceat(numbers, starts))
 
 
-_MADE: WeakKeyDictionary[Tree, dict[object, Any]] = WeakKeyDictionary()
-
-
-def get_or_make(tree: Tree, key: object, make: Callable[[], Any]) -> Any:
-    """The cached result of `make`: made once for all layers and heads, and deleted with the tree."""
-    cache = _MADE.setdefault(tree, {})
-    if key not in cache:
-        cache[key] = make()
-    return cache[key]
-
-
-def order_keys(tree: Tree, shape: TileShape) -> Int[Tensor, " pos"] | None:
-    """An order of the keys: first keys with many rows below them, such as a chain of thought, then the others.
-
-    If answers follow every step, hardly any tile in packed order is visible as a whole. None: the packed order itself.
-    """
-    order = (tree.visible_until - tree.all_rows < shape.keys).int().argsort(stable=True)
-    return None if torch.equal(order, tree.all_rows) else order
-
-
-def sort_readout(tree: Tree, readout: Readout) -> SortedReadout:
-    """The rows of a readout, sorted, and the stretches between the borders of its spans."""
-    if readout.reads_flow:  # a row may be listed twice, with other spans each time
-        rows, order = readout.rows.sort()
-        return SortedReadout(rows, order.argsort(), tree.depth, rows)
-    rows, which = readout.rows.unique(return_inverse=True)
-    borders = readout.spans.unique()
-    return SortedReadout(rows, which, torch.searchsorted(borders, tree.depth, right=True), borders)
-
-
-def cut_tiles(
-    tree: Tree, rows: Int[Tensor, " query"], keys: Int[Tensor, " pos"], window: int | None, shape: TileShape
+def list_tiles(
+    tree: Tree,
+    rows: Int[ndarray, " query"],
+    starts: Int[ndarray, " block"],
+    n_keys: int,
+    window: int | None,
+    keys: int,
 ) -> BlockTiles:
-    """Cut sorted `rows` into blocks, and find the tiles of `keys`, in the order given, that each block reads."""
-    every = torch.ones(1, shape.queries, shape.keys, dtype=torch.bool, device=rows.device)
-    chunk = max(1, CHUNK_PAIRS // (shape.queries * len(tree))) * shape.queries
-    parts = [find_tiles(tree, some, keys, window, shape) for some in rows.split(chunk)]
-    run, lengths, tile, whole, partial = (torch.cat(part) for part in zip(*parts, strict=True))
-    number = torch.where(whole, 0, (~whole).cumsum(0))
-    masks = torch.cat([every, partial])
-    first = pad(lengths.cumsum(0), (1, 0))
-    return BlockTiles(run.int(), torch.stack([tile, number], 1).int(), first.int(), masks, masks.any(1))
+    """The tiles of `keys` keys each that blocks of `rows` read.
+
+    Args:
+        tree: which keys are visible to which queries.
+        rows: the queries.
+        starts: the first query of each block.
+        n_keys: how many rows have a key.
+        window: as in `tree_attention`.
+        keys: the size of a tile.
+    """
+    depth, places, until = (x.numpy() for x in (tree.depth, tree.places, tree.visible_until))
+    if not len(rows):
+        return BlockTiles(np.zeros((0, 2), np.int64), np.zeros(0, np.int64), np.zeros(1, np.int64))
+    tile_starts = np.arange(0, n_keys, keys)
+    tile_depth, tile_place, tile_until = (Bounds.find(x[:n_keys], tile_starts) for x in (depth, places, until))
+    block_depth, block_place = (Bounds.find(x[rows], starts) for x in (depth, places))
+    # some query of the block has a place between the lowest of the tile and the end of its subtrees
+    block = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(rows)))
+    order = np.sort(block * (len(tree) + 1) + places[rows])
+    at = np.arange(len(starts))[:, None] * (len(tree) + 1)
+    needed = np.searchsorted(order, at + tile_place.low) < np.searchsorted(order, at + tile_until.high)
+    whole = (block_place.low[:, None] >= tile_place.high) & (block_place.high[:, None] < tile_until.low)
+    whole &= tile_starts + keys <= n_keys
+    if window is not None:
+        needed &= tile_depth.high > block_depth.low[:, None] - window
+        whole &= block_depth.high[:, None] - tile_depth.low < window
+    if tree.hidden.shape[1]:
+        low, high = tree.hidden.numpy()[rows].transpose(2, 0, 1)
+        is_cut = low < high
+        reach = np.where(is_cut & (low == 0), high, 0).max(1)  # the first depths, which a row does not see
+        needed &= tile_depth.high >= Bounds.find(reach, starts).low[:, None]
+        lowest = np.minimum.reduceat(np.where(is_cut, low, len(tree)).min(1), starts)[:, None]
+        highest = np.maximum.reduceat(np.where(is_cut, high, 0).max(1), starts)[:, None]
+        whole &= (tile_depth.high < lowest) | (tile_depth.low >= highest)
+    if tree.grafts.shape[1]:
+        grafts = np.concatenate([np.broadcast_to(block[:, None, None], (len(rows), tree.grafts.shape[1], 1)),
+                                 tree.grafts.numpy()[rows]], 2).reshape(-1, 3)  # fmt: skip
+        for number, start, stop in np.unique(grafts, axis=0).tolist():
+            if start < stop:
+                needed[number, start // keys : -(-stop // keys)] = True
+    return list_needed(needed, whole, keys)
 
 
-def find_tiles(
-    tree: Tree, rows: Int[Tensor, " query"], keys: Int[Tensor, " pos"], window: int | None, shape: TileShape
-) -> tuple[
-    Int[Tensor, "block two"],
-    Int[Tensor, " block"],
-    Int[Tensor, " tile"],
-    Bool[Tensor, " tile"],
-    Bool[Tensor, "mask row key"],
-]:
-    """For each block its run and its count of other tiles; then for these their numbers, whether whole, and masks."""
-    blocks, count = -(-len(rows) // shape.queries), -(-len(tree) // shape.keys)
-    idle = blocks * shape.queries - len(rows)
-    seen = tree.compute_visible(rows, keys, window)
-    seen = pad(seen, (0, count * shape.keys - len(tree), 0, idle))
-    seen = rearrange(seen, "(block query) (tile key) -> block tile query key", query=shape.queries, key=shape.keys)
-    is_needed, whole = seen.any(-1).any(-1), seen.all(-1)
-    whole[-1, :, shape.queries - idle :] = True  # rows that fill up the last block see nothing, and do not count
-    whole = whole.all(-1)
-    number = torch.arange(count, device=rows.device)
-    start = torch.where(whole, number, count).amin(1)
-    stop = torch.where(~whole & (number > start[:, None]), number, count).amin(1)
-    is_needed &= (number < start[:, None]) | (number >= stop[:, None])
-    block, tile = is_needed.nonzero(as_tuple=True)
-    rest = ~whole[block, tile]
-    run = torch.stack([start, stop], 1) * shape.keys
-    return run, is_needed.sum(1), tile, ~rest, seen[block[rest], tile[rest]]
+def list_needed(needed: Bool[ndarray, "block tile"], whole: Bool[ndarray, "block tile"], keys: int) -> BlockTiles:
+    """The run of each block, and its other tiles, from what is needed and what is visible as a whole."""
+    count = needed.shape[1]
+    number = np.arange(count)
+    start = np.where(whole, number, count).min(1, initial=count)
+    stop = np.where(~whole & (number > start[:, None]), number, count).min(1, initial=count)
+    needed = needed & ((number < start[:, None]) | (number >= stop[:, None]))
+    _, tiles = needed.nonzero()
+    return BlockTiles(np.stack([start, stop], 1) * keys, tiles, np.append(0, needed.sum(1).cumsum()))
