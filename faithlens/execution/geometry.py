@@ -149,7 +149,7 @@ class Geometry:
                 out.append(Chunk(part, False, is_silent, ("chunk", len(out))))
         return out
 
-    def find_holders(self, rows: Int[ndarray, " row"], layer: int) -> Int[ndarray, " row"]:
+    def find_holders(self, rows: Int[ndarray, "*row"], layer: int) -> Int[ndarray, "*row"]:
         """The rows that hold the activations of `rows` in `layer`: originals, for rows that have not joined yet."""
         return np.where(rows < self._counts[layer], rows, self.packed.originals[rows])
 

@@ -214,8 +214,8 @@ def run_rows(
     If `keys_values` is given, the keys and values of every layer are put into it.
     """
     kind, sight = model.device.type, model.anatomy.sight
-    chunk_rows = len(packed) if capture.attribution else CHUNK_ROWS.get(kind, CHUNK_ROWS["cuda"])
-    silent_rows = SILENT_ROWS.get(kind, SILENT_ROWS["cuda"])
+    chunk_rows = len(packed) if capture.attribution else CHUNK_ROWS.get(kind, CHUNK_ROWS["cpu"])
+    silent_rows = SILENT_ROWS.get(kind, SILENT_ROWS["cpu"])
     matched = match_rows(plan.conditions, packed) if capture.compare or capture.divergence else None
     live = find_live_rows(plan, packed, capture, matched, model.n_layers)
     geometry = Geometry(packed, chunk_rows, model.n_layers, sight, live, silent_rows)

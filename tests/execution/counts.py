@@ -17,9 +17,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from faithlens.execution.geometry import SILENT_ROWS
 from faithlens.kernels import implementation
 from faithlens.kernels.implementation import ImplementationChoice
 from faithlens.model.model import Model
+from faithlens.plan.packing import CHUNK_ROWS
 from tests.execution.devices import MOVES, Devices
 
 GPU = torch.device("mtia:0")  # named, never used
@@ -53,15 +55,17 @@ class CountedDevices(Devices):
     def __init__(self) -> None:
         super().__init__()
         self.moves: Counter[str] = Counter()
-        self.is_on_gpu = False
+        self.is_on_gpu = self.is_moving = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         before = [self.where.get(x) for x in tree_iter((args, kwargs or {})) if isinstance(x, Tensor)]
-        outer, self.is_on_gpu = self.is_on_gpu, GPU in before or (kwargs or {}).get("device") == GPU
+        outer = self.is_on_gpu, self.is_moving
+        self.is_on_gpu = GPU in before or (kwargs or {}).get("device") == GPU
+        self.is_moving = func in MOVES
         try:
             out = super().__torch_function__(func, types, args, kwargs)
         finally:
-            self.is_on_gpu = outer
+            self.is_on_gpu, self.is_moving = outer
         if func in MOVES and isinstance(out, Tensor) and before[:1] != [self.where.get(out)]:
             self.moves[func.__name__] += 1
         return out
@@ -84,7 +88,8 @@ class Operations(TorchDispatchMode):
             if out is not NotImplemented:
                 return out
         name = func.overloadpacket.__name__
-        if self.devices.is_on_gpu and name not in VIEWS:
+        is_move = self.devices.is_moving and name == "clone"  # how a simulated device gets its own memory
+        if self.devices.is_on_gpu and name not in VIEWS and not is_move:
             (self.waits if name in WAITS else self.launches)[name] += 1
         return func(*args, **(kwargs or {}))
 
@@ -115,7 +120,12 @@ def stub_triton(launches: Counter[str]) -> Iterator[None]:
         yield
 
 
-def count_run(model: Model, run: Callable[[], object]) -> Counts:
+def count_run(
+    model: Model,
+    run: Callable[[], object],
+    chunk_rows: int = CHUNK_ROWS["cuda"],
+    silent_rows: int = SILENT_ROWS["cuda"],
+) -> Counts:
     """The counts of a second run, after a first one on the CPU has found out all that is found out once."""
     blocks = 0
 
@@ -129,7 +139,9 @@ def count_run(model: Model, run: Callable[[], object]) -> Counts:
     firsts = [next(block.children()) for block in model.anatomy.blocks]  # the block's own forward is replaced
     handles = [first.register_forward_pre_hook(count_block) for first in firsts]
     try:
-        with stub_triton(operations.launches), devices:
+        with pytest.MonkeyPatch.context() as patch, stub_triton(operations.launches), devices:
+            patch.setitem(CHUNK_ROWS, GPU.type, chunk_rows)
+            patch.setitem(SILENT_ROWS, GPU.type, silent_rows)
             devices.put(model.hf_model, GPU)
             with operations:
                 run()

@@ -14,9 +14,9 @@ from tests.kernels.test_tree_attention import grow, make_grafted_tree, store, tr
 QUERIES, KEYS = 16, 8
 
 
-def list_all(tree: Tree, rows: Tensor, window: int | None = None, n_keys: int | None = None) -> BlockTiles:
+def list_all(tree: Tree, rows: Tensor, window: int | None = None) -> BlockTiles:
     starts = torch.arange(0, len(rows), QUERIES).numpy()
-    return list_tiles(tree, rows.numpy(), starts, len(tree) if n_keys is None else n_keys, window, KEYS)
+    return list_tiles(tree, rows.numpy(), starts, window, KEYS)
 
 
 def count_listed(blocks: BlockTiles, n_keys: int) -> tuple[Tensor, Tensor]:
@@ -54,14 +54,6 @@ def test_grafts_are_listed() -> None:
     for block, own in enumerate(tree.compute_visible(rows, rows).split(QUERIES)):
         needed = torch.stack([part.any() for part in own.split(KEYS, 1)])
         assert (in_run[block] + listed[block] == 1)[needed].all()
-
-
-def test_keys_that_no_row_has_are_not_listed() -> None:
-    """Of a tree of which only the first rows have joined."""
-    tree = grow([i - 1 for i in range(50)], [(0, 0)] * 50)
-    in_run, listed = count_listed(list_all(tree, torch.arange(21), n_keys=21), 21)
-    assert in_run.tolist() == [[0, 0, 0], [1, 1, 0]]
-    assert listed.tolist() == [[1, 1, 0], [0, 0, 1]]
 
 
 def test_most_of_a_chain_with_answers_is_seen_as_a_whole() -> None:

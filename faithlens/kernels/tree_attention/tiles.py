@@ -93,7 +93,6 @@ def list_tiles(
     tree: Tree,
     rows: Int[ndarray, " query"],
     starts: Int[ndarray, " block"],
-    n_keys: int,
     window: int | None,
     keys: int,
 ) -> BlockTiles:
@@ -103,15 +102,14 @@ def list_tiles(
         tree: which keys are visible to which queries.
         rows: the queries.
         starts: the first query of each block.
-        n_keys: how many rows have a key.
         window: as in `tree_attention`.
         keys: the size of a tile.
     """
     depth, places, until = (x.numpy() for x in (tree.depth, tree.places, tree.visible_until))
     if not len(rows):
         return BlockTiles(np.zeros((0, 2), np.int64), np.zeros(0, np.int64), np.zeros(1, np.int64))
-    tile_starts = np.arange(0, n_keys, keys)
-    tile_depth, tile_place, tile_until = (Bounds.find(x[:n_keys], tile_starts) for x in (depth, places, until))
+    tile_starts = np.arange(0, len(tree), keys)
+    tile_depth, tile_place, tile_until = (Bounds.find(x, tile_starts) for x in (depth, places, until))
     block_depth, block_place = (Bounds.find(x[rows], starts) for x in (depth, places))
     # some query of the block has a place between the lowest of the tile and the end of its subtrees
     block = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(rows)))
@@ -119,7 +117,7 @@ def list_tiles(
     at = np.arange(len(starts))[:, None] * (len(tree) + 1)
     needed = np.searchsorted(order, at + tile_place.low) < np.searchsorted(order, at + tile_until.high)
     whole = (block_place.low[:, None] >= tile_place.high) & (block_place.high[:, None] < tile_until.low)
-    whole &= tile_starts + keys <= n_keys
+    whole &= tile_starts + keys <= len(tree)
     if window is not None:
         needed &= tile_depth.high > block_depth.low[:, None] - window
         whole &= block_depth.high[:, None] - tile_depth.low < window

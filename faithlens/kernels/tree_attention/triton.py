@@ -107,18 +107,19 @@ def clear_unseen(values, seen):
 @triton.jit
 @no_type_check
 def kernel(
-    q, k, v, sinks, rows, depth, place, until, hidden, grafts, extent, run, tiles, first, out, highest, sums,
-    q_head, q_row, out_head, out_row, n_query, n_key, group, window, n_cut, n_graft,
+    q, k, v, sinks, rows, depth, place, until, hidden, grafts, extent, run, tiles, first, starts, out, highest, sums,
+    q_head, q_row, out_head, out_row, first_block, n_query, n_key, group, window, n_cut, n_graft,
     D: tl.constexpr, DP: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, UNIT: tl.constexpr, CAP: tl.constexpr,
     LOG2E: tl.constexpr, SUNK: tl.constexpr, ACC: tl.constexpr, FACTOR: tl.constexpr, FLOAT32: tl.constexpr,
 ):  # fmt: skip
     """Output, highest score and sum of weights of one block of queries and one head."""
     head = tl.program_id(0)
-    block = tl.num_programs(1) - 1 - tl.program_id(1)  # later blocks see more, and start first
-    i = block * BM + tl.arange(0, BM)
-    live = i < n_query
+    block = first_block + tl.num_programs(1) - 1 - tl.program_id(1)  # later blocks see more, and start first
+    listed = tl.load(starts + block) + tl.arange(0, BM)
+    live = listed < tl.load(starts + block + 1)
+    i = listed - tl.load(starts + first_block)
     above = head // group
-    row = tl.load(rows + i, mask=live, other=0)
+    row = tl.load(rows + listed, mask=live, other=0)
     queries = load_queries(q, head, i, live, q_head, q_row, D, DP).to(FACTOR)
     top = tl.full([BM], float("-inf"), ACC)
     total = tl.zeros([BM], ACC)
@@ -351,7 +352,7 @@ class Launch:
 
         `owner` is kept too, so that no other object gets its id, which is a part of `key`.
         """
-        made, key = _MADE.setdefault(self.tree, {}), (*key, self.window, self.shape, self.k.shape[1], self.q.device)
+        made, key = _MADE.setdefault(self.tree, {}), (*key, self.window, self.shape, self.q.device)
         if key not in made:
             made[key] = owner, copy_integers({n: x.astype(np.int32) for n, x in arrays().items()}, self.q.device)
         return made[key][1]
@@ -360,10 +361,17 @@ class Launch:
         """What tells these queries from others of the same tree."""
         return (self.queries.start, self.queries.stop) if isinstance(self.queries, range) else (id(self.queries),)
 
+    def list_borders(self) -> list[int]:
+        """Where blocks end: those of a tree are cut at its borders, and shared by all ranges between two of them."""
+        if not isinstance(self.queries, range):
+            return [0, len(self.queries)]
+        borders = {0, *self.tree.borders, len(self.tree)}
+        return sorted(borders) if {self.queries.start, self.queries.stop} <= borders else [*self.name_queries()]
+
     def describe_blocks(self, rows: Int[ndarray, " query"], starts: Int[ndarray, " block"]) -> dict[str, ndarray]:
         """The tree, and the tiles that blocks of `rows` read."""
         tree = self.tree
-        blocks = list_tiles(tree, rows, starts, self.k.shape[1], self.window, self.shape.keys)
+        blocks = list_tiles(tree, rows, starts, self.window, self.shape.keys)
         extents = [count_intervals(x.numpy()[rows], starts) for x in (tree.hidden, tree.grafts)]
         whole = (tree.depth, tree.places, tree.visible_until, tree.hidden, tree.grafts)
         arrays = (rows, *(x.numpy() for x in whole), np.stack(extents, 1), *blocks)
@@ -376,15 +384,21 @@ class Launch:
         q, (heads, n, width) = self.q, self.q.shape
         out, norm = q.new_empty(n, heads, width).transpose(0, 1), q.new_empty(2, heads, n, dtype=self.number_type)
         if n:
-            blocks = np.arange(0, n, self.shape.queries)
-            tiles = self.copy_once(
-                self.name_queries(),
-                self.queries,
-                lambda: self.describe_blocks(list_rows(self.queries).numpy(), blocks),
-            )
-            kernel[(heads, len(blocks))](
+            borders, is_range = self.list_borders(), isinstance(self.queries, range)
+            starts = np.concatenate([np.arange(a, b, self.shape.queries) for a, b in pairwise(borders)])
+            rows = range(borders[0], borders[-1]) if is_range else self.queries
+
+            def describe() -> dict[str, ndarray]:
+                own = np.append(starts, borders[-1]) - borders[0]
+                return self.describe_blocks(list_rows(rows).numpy(), own[:-1]) | {"starts": own}
+
+            named = (borders[0], borders[-1]) if is_range else self.name_queries()
+            tiles = self.copy_once(named, self.queries, describe)
+            of_range = (self.queries.start, self.queries.stop) if isinstance(self.queries, range) else (0, n)
+            first, last = np.searchsorted(starts, of_range).tolist()
+            kernel[(heads, last - first)](
                 q, self.k, self.v, q if sinks is None else sinks, *tiles.values(), out, *norm,
-                *q.stride()[:2], *out.stride()[:2], *self.sizes, BM=self.shape.queries, LOG2E=LOG2E,
+                *q.stride()[:2], *out.stride()[:2], first, *self.sizes, BM=self.shape.queries, LOG2E=LOG2E,
                 SUNK=sinks is not None, maxnreg=self.shape.registers, **self.constants,
             )  # fmt: skip
         return out, norm
