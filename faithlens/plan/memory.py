@@ -128,21 +128,22 @@ def count_mask_bytes(packed: PackedPass) -> int:
 
 
 def count_captured_bytes(model: Model, plan: Plan, packed: PackedPass, capture: Capture) -> int:
-    """The bytes of what is read of a pass: numbers of each layer, head, reader and piece, and raw activations."""
+    """The bytes of what is read of a pass: numbers of each layer, head, reader and piece, and activations."""
     heads, d_model = model.n_heads, require_size(get_text_config(model.hf_model), "hidden_size")
-    readings, activations, pieces = 0, 0, 0
+    readings, activations, pieces, lens_rows = 0, 0, 0, 0
     for placed in packed.placements:
         condition = plan.conditions[placed.index]
         kinds = (capture.attention, capture.flow, capture.gradient_flow)
         readings += sum(len(capture.locate_readers(condition, kind)) for kind in kinds if kind)
         pieces = max(pieces, len(condition.pieces))
-        for site in capture.activations:
-            if isinstance(site.span, tuple) or site.span in condition.spans:
-                start, stop = condition.locate(site.span)
-                activations += (stop - start) * d_model
+        lens_rows += len(capture.locate_readers(condition, capture.logit_lens))
+        for site in capture.list_sites(condition):
+            start, stop = condition.locate(site.span)
+            activations += (stop - start) * d_model
     pooled = 2 * readings * model.n_layers * heads * pieces  # as layers, and in the records
     compared = len(packed) * d_model * 3 if capture.compare or capture.divergence else 0
-    return 4 * (pooled + activations + compared)
+    streams = model.n_layers * min(lens_rows, len(packed)) * d_model
+    return 4 * (pooled + activations + compared + streams)
 
 
 def read_free_bytes(device: torch.device) -> int:
