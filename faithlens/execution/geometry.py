@@ -58,7 +58,7 @@ class Chunk:
     is_silent: bool = False
     name: Name = ""
 
-    def find(self, rows: Int[ndarray, " row"]) -> tuple[Int[ndarray, " here"], Int[ndarray, " here"]]:
+    def find(self, rows: Int[ndarray, " row"]) -> tuple[Int[ndarray, "..."], Int[ndarray, "..."]]:
         """Which of `rows` are in the chunk: their numbers in `rows`, and in the chunk."""
         if isinstance(self.rows, range):
             here = ((rows >= self.rows.start) & (rows < self.rows.stop)).nonzero()[0]
@@ -149,7 +149,7 @@ class Geometry:
                 out.append(Chunk(part, False, is_silent, ("chunk", len(out))))
         return out
 
-    def find_holders(self, rows: Int[ndarray, "*row"], layer: int) -> Int[ndarray, "*row"]:
+    def find_holders(self, rows: Int[ndarray, "..."], layer: int) -> Int[ndarray, "..."]:
         """The rows that hold the activations of `rows` in `layer`: originals, for rows that have not joined yet."""
         return np.where(rows < self._counts[layer], rows, self.packed.originals[rows])
 
@@ -234,7 +234,7 @@ class Geometry:
         return parts
 
 
-def pad_intervals(sets: list[list[Interval]], rows: Int[ndarray, " pos"]) -> Int[Tensor, "pos interval two"]:
+def pad_intervals(sets: list[list[Interval]], rows: Int[ndarray, " pos"]) -> Int[Tensor, "pos cut two"]:
     """The intervals of each row, padded with empty ones to the same number, from those of each row's set."""
     width = max(map(len, sets))
     padded = [own + [(0, 0)] * (width - len(own)) for own in sets]

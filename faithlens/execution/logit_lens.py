@@ -58,7 +58,7 @@ class LogitLens:
         torch.index_select(stream, 0, rows, out=self._buffers[stream.device][layer])
 
     @torch.no_grad()
-    def read(self) -> Float[Tensor, "layer row token"] | None:
+    def read(self) -> Float[Tensor, "layer row choice"] | None:
         """The logits of all options' first tokens, on the device of the unembedding; None if nothing is read."""
         if not self._buffers:
             return None
@@ -78,7 +78,7 @@ class LogitLens:
         whole = head.softcap * torch.tanh(whole / head.softcap) if head.softcap else whole
         return whole.view(*streams.shape[:2], len(tokens))
 
-    def list_readings(self, logits: Float[Tensor, "layer row token"]) -> dict[int, dict[str, Tensor]]:
+    def list_readings(self, logits: Float[Tensor, "layer row choice"]) -> dict[int, dict[str, Tensor]]:
         """The log-probabilities of the options [layer, option] of each reader of each condition, by its index."""
         row_numbers, columns = ({x: i for i, x in enumerate(own)} for own in (self._rows, self._tokens))
         out: dict[int, dict[str, Tensor]] = {}

@@ -86,7 +86,7 @@ class Comparison:
 
     def __init__(self, matched: MatchedPieces, geometry: Geometry) -> None:
         self.matched, self.geometry = matched, geometry
-        self._buffers: dict[torch.device, Float[Tensor, "layer two pair"]] = {}
+        self._buffers: dict[torch.device, Float[Tensor, "layer comparison pair"]] = {}
         self._names: list[Name] = []  # of the rows in each layer; layers with as many rows have the same
         rows = np.stack([matched.reference_rows, matched.rows])
         for layer in range(geometry.n_layers):
@@ -104,12 +104,12 @@ class Comparison:
         references, others = self.geometry.copy_to(stream.device)[self._names[layer]]
         compare_rows(stream, references, others, self._buffers[stream.device][layer])
 
-    def list_buffers(self) -> list[Float[Tensor, "layer two pair"]]:
+    def list_buffers(self) -> list[Float[Tensor, "layer comparison pair"]]:
         """The numbers of all layers on each device; zeros for layers that are on another."""
         return [*self._buffers.values()]
 
     def average(
-        self, rowwise: Sequence[Float[Tensor, "layer two pair"]]
+        self, rowwise: Sequence[Float[Tensor, "layer comparison pair"]]
     ) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
         """Cosine and relative distance for the pieces of each condition, by its index, given the buffers."""
         ends = self.matched.ends

@@ -16,10 +16,10 @@ def compare_rows(
     x: Float[Tensor, "row d_model"],
     references: Int[Tensor, " pair"],
     others: Int[Tensor, " pair"],
-    out: Float[Tensor, "two pair"] | None = None,
+    out: Float[Tensor, "comparison pair"] | None = None,
     *,
     impl: Implementation = "auto",
-) -> Float[Tensor, "two pair"]:
+) -> Float[Tensor, "comparison pair"]:
     """Compare pairs of rows: the rows `others` with the rows `references`.
 
     Args:

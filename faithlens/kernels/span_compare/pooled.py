@@ -31,7 +31,7 @@ def compare(
     x: Float[Tensor, "row d_model"],
     references: Int[Tensor, " pair"],
     others: Int[Tensor, " pair"],
-    out: Float[Tensor, "two pair"],
+    out: Float[Tensor, "comparison pair"],
 ) -> None:
     """See `compare_rows`."""
     a, b = (x.index_select(0, rows).to(out.dtype) for rows in (references, others))
@@ -45,7 +45,7 @@ def compare(
     out[1] = torch.linalg.vector_norm(a - b, dim=-1) / length
 
 
-def pool_spans(rowwise: Float[Tensor, "*layer two row"], spans: Int[Tensor, "span two"]) -> SpanComparison:
+def pool_spans(rowwise: Float[Tensor, "... comparison row"], spans: Int[Tensor, "span two"]) -> SpanComparison:
     """Means over the rows of each span, as differences of running sums; NaN if a row of the span is NaN."""
     missing = ~rowwise.isfinite()
     start, stop = spans.unbind(-1)

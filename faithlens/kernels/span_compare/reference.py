@@ -9,7 +9,7 @@ def compare(
     x: Float[Tensor, "row d_model"],
     references: Int[Tensor, " pair"],
     others: Int[Tensor, " pair"],
-    out: Float[Tensor, "two pair"],
+    out: Float[Tensor, "comparison pair"],
 ) -> None:
     """See `compare_rows`."""
     a, b = x[references].to(out.dtype), x[others].to(out.dtype)

@@ -46,7 +46,7 @@ def compare(
     x: Float[Tensor, "row d_model"],
     references: Int[Tensor, " pair"],
     others: Int[Tensor, " pair"],
-    out: Float[Tensor, "two pair"],
+    out: Float[Tensor, "comparison pair"],
 ) -> None:
     """See `compare_rows`."""
     x, n = x if x.stride(-1) == 1 else x.contiguous(), len(references)

@@ -80,11 +80,11 @@ class BlockTiles(NamedTuple):
 class Bounds(NamedTuple):
     """The lowest and highest number of each group of rows."""
 
-    low: Int[ndarray, " group"]
-    high: Int[ndarray, " group"]
+    low: Int[ndarray, " block"]
+    high: Int[ndarray, " block"]
 
     @classmethod
-    def find(cls, numbers: Int[ndarray, " row"], starts: Int[ndarray, " group"]) -> "Bounds":
+    def find(cls, numbers: Int[ndarray, " row"], starts: Int[ndarray, " block"]) -> "Bounds":
         """The bounds of groups of neighbouring rows, which begin at `starts`."""
         return cls(np.minimum.reduceat(numbers, starts), np.maximum.reduceat(numbers, starts))
 

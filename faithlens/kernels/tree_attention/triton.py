@@ -454,9 +454,7 @@ class Launch:
         return shares, flow
 
 
-def count_intervals(
-    intervals: Int[ndarray, "row interval two"], starts: Int[ndarray, " block"]
-) -> Int[ndarray, " block"]:
+def count_intervals(intervals: Int[ndarray, "row cut two"], starts: Int[ndarray, " block"]) -> Int[ndarray, " block"]:
     """How many intervals of its rows each block looks at: up to the last one that is not empty."""
     numbers = np.arange(1, intervals.shape[1] + 1)
     last = np.where(intervals[..., 0] < intervals[..., 1], numbers, 0).max(1, initial=0)
