@@ -49,6 +49,7 @@ MISSPELT = {
     "measures name": ("measures accuracy.ful", "accuracy.full"),
     "tasks name": ("tasks arithmatic", "arithmetic"),
     "assays name": ("assays mistaks", "mistakes"),
+    "schema name": ("schema tracess", "traces"),
     "organisms train names": ("organisms train O55", "O5"),
     "organisms family names": ("organisms family stedy --out OUT", "steady"),
 }
