@@ -34,5 +34,6 @@ def test_names_that_a_user_meets_are_there() -> None:
         "edits": "edit",
         "traces": "trace",
         "answers": "answer option",
+        "drafts": "draft",
     }
     assert {singular[table] for table in SCHEMAS} <= set(TERMS)

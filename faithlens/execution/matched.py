@@ -4,8 +4,8 @@ Most conditions share most of their rows. So the same rows are compared once, fo
 
 1. `match_rows` lists the pieces that each condition has in common with its reference, and numbers their rows as spans.
 2. In each layer all pairs of rows are compared, and the numbers are written into one buffer of all layers
-   (`Comparison.keep_block`). Below their first layer, originals stand for rows.
-3. After the pass they are averaged over spans (`Comparison.average`), and go back to the pieces of each condition
+   (`RowComparison.keep_block`). Below their first layer, originals stand for rows.
+3. After the pass they are averaged over spans (`RowComparison.average`), and go back to the pieces of each condition
    (`MatchedPieces.spread`); other pieces get NaN.
 
 For example, the reference has a prompt in the rows 0 to 2 and a stem in row 3. One condition has the stem in row 4, and
@@ -81,7 +81,7 @@ def match_rows(conditions: Sequence[Condition], packed: PackedPass) -> MatchedPi
     return MatchedPieces(pieces, lengths, np.concatenate([nothing, *rows]), np.concatenate([nothing, *others]), ends)
 
 
-class Comparison:
+class RowComparison:
     """The comparison of all matched rows of a pass, layer by layer."""
 
     def __init__(self, matched: MatchedPieces, geometry: Geometry) -> None:

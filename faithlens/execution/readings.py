@@ -15,7 +15,7 @@ from torch import Tensor
 from faithlens.execution.geometry import Chunk, Geometry
 from faithlens.execution.gradients import Gradients
 from faithlens.execution.logit_lens import LogitLens
-from faithlens.execution.matched import Comparison, MatchedPieces
+from faithlens.execution.matched import RowComparison, MatchedPieces
 from faithlens.execution.readers import Readers
 from faithlens.kernels.divergence import divergence
 from faithlens.kernels.tree_attention import Readout
@@ -38,9 +38,9 @@ class Readings:
         self.readers = Readers(model, plan, geometry, capture)
         self.logit_lens = LogitLens(model, plan, geometry, capture)
         self.matched = matched
-        self.comparison: Comparison | None = None
+        self.comparison: RowComparison | None = None
         if capture.compare and matched is not None and matched.pieces:
-            self.comparison = Comparison(matched, geometry)
+            self.comparison = RowComparison(matched, geometry)
         self.activations: dict[int, dict[Site, Tensor]] = {}
         self.kl: dict[int, Float[Tensor, " span"]] = {}
         self.gradients = Gradients(self.packed, capture.attribution)

@@ -11,6 +11,7 @@ from faithlens.assays.mistakes import NO_VALUE
 from faithlens.assays.mistakes_regenerated import make_outcome_scores
 from faithlens.assays.outcomes import find_conclusion, name_outcome
 from faithlens.assays.resampling import choose_places, request_rest
+from faithlens.execution.samplers import own
 from faithlens.interventions.case import GeneratedText
 from tests.assays.scripted import LENS, case_of, make_records, score_case, value
 from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wrote
@@ -208,7 +209,7 @@ def test_a_new_end_that_was_broken_off_loses_its_unfinished_step(monkeypatch: py
         ids = LENS.continue_ids(prompts[0], text)
         return [text_generation.Continuation(tuple(p), ids, "length", s) for p, s in zip(prompts, seeds, strict=True)]
 
-    monkeypatch.setattr(text_generation, "sample", draw_texts)
+    monkeypatch.setattr(own, "sample", draw_texts)
     requests = request_rest(SETTING, "regenerated@0", CASE.trace.pieces[:2])
     for whole, text in ((True, "Then 15. "), (False, "Then 15. So it is")):
         expected = text_generation.PendingRequest(0, replace(requests, drops_unfinished_step=whole), 0)

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from faithlens.assays import baselines, cases
+from faithlens.assays import baselines
 from faithlens.assays.assay import Setting
 from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import check_room, choose_stem, sample_chains
 from faithlens.errors import ModelError, PlanError
 from faithlens.execution.sample import Continuation, Sampling
+from faithlens.execution.samplers import own
 from faithlens.interventions.case import Case, FailedChain
 from faithlens.interventions.knockout import hide
 from faithlens.interventions.prompt_pieces import make_question_piece
@@ -44,9 +45,9 @@ def script(
         model: Model, prompts: Sequence[tuple[int, ...]], seeds: Sequence[int], *_: object, **__: object
     ) -> list:
         ids = map(model.encode_continuation, written)
-        return [Continuation(*each) for each in zip(prompts, ids, finishes, seeds, strict=False)]
+        return [Continuation(*each) for each in zip(map(tuple, prompts), ids, finishes, seeds, strict=False)]
 
-    monkeypatch.setattr(cases, "sample", write_texts)
+    monkeypatch.setattr(own, "sample", write_texts)
 
 
 def sample_one(model: Model) -> Case:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from faithlens.assays import strategies, text_generation
+from faithlens.assays import strategies
 from faithlens.assays.assay import Assay, Records, Setting, WritingAssay
 from faithlens.assays.battery import run_battery
 from faithlens.execution.sample import Continuation, Sampling
+from faithlens.execution.samplers import own
 from faithlens.interventions.case import Case, GeneratedText
 from faithlens.interventions.truncation import make_no_cot
 from faithlens.measures.answers import choose_option
@@ -278,7 +279,7 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
         ids = [model.encode_continuation(REPLIES[name]) for name in names]
         return [Continuation(tuple(p), i, "stop", s) for p, i, s in zip(prompts, ids, seeds, strict=True)]
 
-    monkeypatch.setattr(text_generation, "sample", write_replies)
+    monkeypatch.setattr(own, "sample", write_replies)
     [result] = run_battery(setting(), [case_of()], ["strategies", "early_answering", "mistakes"])
     assert rounds == [
         [strategies.PAIRS_TEXT, strategies.SUBQUESTIONS_TEXT],
