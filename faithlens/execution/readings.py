@@ -15,7 +15,7 @@ from torch import Tensor
 from faithlens.execution.geometry import Chunk, Geometry
 from faithlens.execution.gradients import Gradients
 from faithlens.execution.logit_lens import LogitLens
-from faithlens.execution.matched import RowComparison, MatchedPieces
+from faithlens.execution.matched import MatchedPieces, RowComparison
 from faithlens.execution.readers import Readers
 from faithlens.kernels.divergence import divergence
 from faithlens.kernels.tree_attention import Readout
