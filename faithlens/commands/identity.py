@@ -154,8 +154,8 @@ def check_samplers(run: Run, ready: Sequence[PreparedSubject]) -> None:
     started = run.manifest.get("subjects", {})
     for r in ready:
         old, new = started.get(r.subject.key, {}).get("sampler"), r.setting.sampler.describe(r.setting.model)
-        pair = [{name: value for name, value in (facts or {}).items() if name != "gap"} for facts in (old, new)]
-        if changed := list_differences(*pair, "sampler"):
+        before, now = ({key: fact for key, fact in (facts or {}).items() if key != "gap"} for facts in (old, new))
+        if changed := list_differences(before, now, "sampler"):
             problem = f"the chains of {r.subject.key} in {run.path} were drawn by another sampler: {'; '.join(changed)}"
             raise RunError(problem, "Serve the model as before, or name a new folder.")
 

@@ -211,7 +211,7 @@ def _find_ends(ratios: Array, below: Array, above: Array) -> tuple[Array, Array]
     most = round(TAIL * last)
     first = np.clip((ordered == -np.inf).sum(0), np.rint(below * last), most)
     final = np.clip((ordered == np.inf).sum(0), np.rint(above * last), most)
-    columns = np.arange(ratios.shape[1])
+    columns = np.arange(ratios.shape[1], dtype=np.intp)
     return ordered[first.astype(int), columns], ordered[last - final.astype(int), columns]
 
 

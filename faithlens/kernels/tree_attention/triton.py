@@ -366,7 +366,7 @@ class Launch:
         if not isinstance(self.queries, range):
             return [0, len(self.queries)]
         borders = {0, *self.tree.borders, len(self.tree)}
-        return sorted(borders) if {self.queries.start, self.queries.stop} <= borders else [*self.name_queries()]
+        return sorted(borders) if {self.queries.start, self.queries.stop} <= borders else [self.queries.start, self.queries.stop]
 
     def describe_blocks(self, rows: Int[ndarray, " query"], starts: Int[ndarray, " block"]) -> dict[str, ndarray]:
         """The tree, and the tiles that blocks of `rows` read."""
