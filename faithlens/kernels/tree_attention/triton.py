@@ -366,7 +366,8 @@ class Launch:
         if not isinstance(self.queries, range):
             return [0, len(self.queries)]
         borders = {0, *self.tree.borders, len(self.tree)}
-        return sorted(borders) if {self.queries.start, self.queries.stop} <= borders else [self.queries.start, self.queries.stop]
+        ends = [self.queries.start, self.queries.stop]
+        return sorted(borders) if borders.issuperset(ends) else ends
 
     def describe_blocks(self, rows: Int[ndarray, " query"], starts: Int[ndarray, " block"]) -> dict[str, ndarray]:
         """The tree, and the tiles that blocks of `rows` read."""
