@@ -110,9 +110,9 @@ class StubKernel:
 @contextmanager
 def stub_triton(launches: Counter[str]) -> Iterator[None]:
     """Choose the Triton kernels, whose launches are counted."""
+    modules = {name: import_module(f"faithlens.kernels.{name}.triton") for name in KERNELS}  # before any is replaced
     with pytest.MonkeyPatch.context() as patch:
-        for name in KERNELS:
-            module = import_module(f"faithlens.kernels.{name}.triton")
+        for name, module in modules.items():
             for key, value in list(vars(module).items()):
                 if type(value).__name__ in ("JITFunction", "InterpretedFunction"):
                     patch.setattr(module, key, StubKernel(launches, f"{name}.{key}"))

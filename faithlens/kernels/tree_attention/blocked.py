@@ -112,7 +112,7 @@ def get_blocks(tree: Tree, queries: Queries, window: int | None, like: Tensor) -
     if not isinstance(queries, range):
         key = ("rows", id(queries), window, like.dtype, like.device)
         return get_or_make(tree, key, queries, partial(cut_blocks, tree, queries, window, like))
-    inner = [border for border in tree.borders if queries.start < border < queries.stop]
+    inner = sorted({border for border in tree.borders if queries.start < border < queries.stop})
     out = []
     for first, last in pairwise([queries.start, *inner, queries.stop]):
         key, rows = ("range", first, last, window, like.dtype, like.device), range(first, last)
