@@ -327,7 +327,10 @@ def test_whatever_a_forward_raises_is_ours_and_chained(monkeypatch: pytest.Monke
         raise TypeError("from a library")
 
     monkeypatch.setattr(type(model.hf_model.model.layers[0].mlp), "forward", fail)
-    with pytest.raises(ModelError, match=r"cannot run LlamaForCausalLM on .*: TypeError: from a library"):
+    with pytest.raises(
+        ModelError,
+        match=r"cannot run LlamaForCausalLM on .*: its code fails in line \d+ of .* with TypeError: from a library",
+    ):
         execute(model, plan, backend=backend)
     with pytest.raises(ModelError, match="cannot continue its prompts: TypeError: from a library"):
         sample(model, [(1, 2)], [0])
