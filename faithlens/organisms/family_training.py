@@ -90,7 +90,7 @@ def write_sweep_config(family: str, seeds: Sequence[int], out: Path) -> str:
     """A sweep over the sizes, checkpoints, seeds and lengths of a family, as `faithlens sweep` reads it."""
     tasks = ", ".join(f'"{task}"' for task in TASK_BY_LENGTH.values())
     revisions = ", ".join(f'"{name_checkpoint(step)}"' for step in CHECKPOINT_STEPS)
-    lines = [f"tasks = [{tasks}]", f"difficulty = {{numbers = [{tasks}]}}", "n = 40", "seed = 0", "points = 2"]
+    lines = [f"tasks = [{tasks}]", f"difficulty = {{numbers = [{tasks}]}}", "n = 40", "seed = 0", "regenerations = 2"]
     lines += [f'loss = "{HELD_OUT_FILE}"']
     lines += ['assays = ["early_answering", "mistakes", "mistakes_regenerated", "mediation"]']
     models = ", ".join(f'"{(out / f"{family}-{width}-seed").as_posix()}{{seed}}"' for width in DIGIT_LIMITS[family])
