@@ -3,7 +3,8 @@
 1. `make_manifest` collects the options, the seed, the versions, the code, and the digests of what the run reads
    (weights, questions, chains of thought that were written elsewhere): the **identity** of the run.
 2. While the run is written, the manifest keeps the digest of each finished file under "files".
-3. `write_manifest` adds a **seal**, the SHA-256 of all other entries, so that a changed manifest is noticed as well.
+3. `write_manifest` adds the version of the schema, and a **seal**, the SHA-256 of all other entries, so that a changed
+   manifest is noticed as well.
 4. Before a run is continued, `list_differences` compares its identity with the one of the new command.
 
 For example, {"config": {"n": 4}, "files": {"scores.parquet": {"size": 812, "sha256": "5f..."}}, "seal": "a0..."}.
@@ -28,6 +29,11 @@ from faithlens.errors import RunError
 from faithlens.store.files import write_atomically
 
 MANIFEST_NAME = "manifest.json"
+SCHEMA_VERSION = 1
+"""The version of everything that a run folder holds: entries of the manifest, names of files, columns of tables.
+
+It is raised with every change after which an older faithlens would misread a run.
+"""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 IDENTITY = ("config", "seed", "versions", "code", "device", "inputs")
 """The entries of a manifest that must be the same when a run is continued."""
@@ -111,7 +117,7 @@ def list_differences(old: Any, new: Any, name: str = "") -> list[str]:
 
 def write_manifest(folder: Path, entries: Mapping[str, Any]) -> None:
     """Write the manifest of a run folder with its seal, whole or not at all. Raises RunError as `write_atomically`."""
-    unsealed = {name: value for name, value in entries.items() if name != "seal"}
+    unsealed = {"schema_version": SCHEMA_VERSION} | {name: value for name, value in entries.items() if name != "seal"}
     text = format_json({**unsealed, "seal": _compute_seal(unsealed)})
     with write_atomically(folder / MANIFEST_NAME) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -121,7 +127,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a run folder.
 
     Raises:
-        RunError: it is missing, broken, or not what faithlens wrote.
+        RunError: it is missing, broken, not what faithlens wrote, or of another schema.
     """
     path = folder / MANIFEST_NAME
     if not path.is_file():
@@ -131,12 +137,25 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         entries = parse_json(path.read_bytes())
         if not isinstance(entries.get("files"), dict) or "seal" not in entries:
             raise ValueError("it holds no digests of the files of the run")
+        _check_schema(folder, entries)
         if entries["seal"] != _compute_seal({name: value for name, value in entries.items() if name != "seal"}):
             raise ValueError("its content was changed after faithlens wrote it")
     except (OSError, ValueError) as error:
         problem = f"the {MANIFEST_NAME} of the run in {folder} cannot be believed: {error}"
         raise RunError(problem, "Restore the file from a copy, or run the audit again in a new folder.") from error
     return entries
+
+
+def _check_schema(folder: Path, entries: Mapping[str, Any]) -> None:
+    found = entries.get("schema_version")
+    if type(found) is not int or found < SCHEMA_VERSION:
+        raise ValueError(f"its schema_version is {found!r}, and this faithlens reads {SCHEMA_VERSION}")
+    if found == SCHEMA_VERSION:
+        return
+    versions = entries.get("versions")
+    writer = versions.get("faithlens") if isinstance(versions, dict) else None
+    problem = f"the run in {folder} has schema version {found}, and this faithlens reads {SCHEMA_VERSION}: it is older"
+    raise RunError(problem, f"Install faithlens {writer or 'of the version that wrote the run'} or newer.")
 
 
 def parse_json(content: bytes) -> dict[str, Any]:

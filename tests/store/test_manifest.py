@@ -8,7 +8,7 @@ import pytest
 from faithlens.errors import RunError
 from faithlens.store import Run, make_manifest
 from faithlens.store import manifest as manifests
-from faithlens.store.manifest import hash_code, list_identity_differences
+from faithlens.store.manifest import SCHEMA_VERSION, hash_code, list_identity_differences, write_manifest
 
 INPUTS = {"weights of a": "11", "questions of t for a": "22"}
 
@@ -83,6 +83,23 @@ def test_an_edited_manifest_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(entries | {"seed": 4}))
     with pytest.raises(RunError, match="its content was changed after faithlens wrote it"):
         Run.open(tmp_path / "run")
+
+
+def test_a_run_of_a_newer_schema_is_refused_and_says_what_reads_it(tmp_path: Path) -> None:
+    entries = make_manifest({"n": 4}, 3, "cpu") | {"files": {}}
+    newer = {"schema_version": SCHEMA_VERSION + 1, "versions": {"faithlens": "9.1"}}
+    write_manifest(tmp_path, entries | newer)
+    for use in (lambda: Run.open(tmp_path), lambda: Run.create(tmp_path, entries, resume=True)):
+        with pytest.raises(RunError, match=f"has schema version {SCHEMA_VERSION + 1}, .* reads {SCHEMA_VERSION}") as e:
+            use()
+        assert e.value.fix == "Install faithlens 9.1 or newer."
+
+
+@pytest.mark.parametrize("version", [0, -1, None, "1", True, 1.5])
+def test_a_run_without_a_schema_that_is_known_is_refused(version: object, tmp_path: Path) -> None:
+    write_manifest(tmp_path, {"files": {}, "schema_version": version})
+    with pytest.raises(RunError, match="its schema_version is"):
+        Run.open(tmp_path)
 
 
 def test_the_digest_of_the_code_follows_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
