@@ -78,7 +78,7 @@ late = answer(cells, LAST).set_index(["measure", "answer", "family"])
 early = effects.set_index(["measure", "answer", "family"]).loc[EARLY]
 falls = by_seed["early answering, a tenfold"]
 assert abs(falls["steady"] - falls["waning"]).max() < 0.15 and falls.max() - falls.min() > 0.6
-for measure in (CONTENT, ANEW):
+for measure in (CONTENT, REGENERATED):
     slopes = late.loc[(measure, "raw")]
     assert slopes.loc["steady", "low"] < truth["steady"] < slopes.loc["steady", "high"]
     assert slopes.loc["waning", "low"] < truth["waning"] < slopes.loc["waning", "high"] < -0.7

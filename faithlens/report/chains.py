@@ -29,6 +29,13 @@ SHADE_MEASURES = ("knockout.step_raw", "mistakes.soft", "mistakes_regenerated.so
 """What can colour the steps, the first that a chain has by default; measures of single steps come after these."""
 NOT_READ = ("not tested", "not askable")
 """The states of a gate that judged no question."""
+ANSWER_STATES = {
+    "right": "answer right",
+    "wrong": "answer wrong",
+    "unknown": "right answer not known",
+    "missing": "no answer read",
+}
+"""What can be said of the answer after a chain. A question without a known right answer is neither right nor wrong."""
 SMALL = 0.1
 """A movement of the answer's probability below this is called small."""
 SNIPPET = 140
@@ -98,7 +105,7 @@ def collect_chains(
             "outcome": joined.get(key, "open"),
             "gates": {gate: _name_outcome(outcome) for gate, outcome in gates.items()},
             "cell": cells.get(key[0], "undefined"),
-            "is_right": None if trace["predicted"] is None else trace["predicted"] == trace["answer"],
+            "answer": judge_answer(trace["answer"], trace["predicted"]),
             "steps": len(steps),
             "effect": _find_largest(shades[shade]) if shade else None,
             "about": _shorten(trace["prompt"][start:]),
@@ -157,6 +164,15 @@ def reconcile(
             f"{names}."
         )
     return None
+
+
+def judge_answer(answer: str | None, predicted: str | None) -> str:
+    """The key of `ANSWER_STATES` for a `predicted` answer; `answer` is the right one, empty where it is not known."""
+    if not answer:
+        return "unknown"
+    if predicted is None:
+        return "missing"
+    return "right" if predicted == answer else "wrong"
 
 
 def count_lost_chains(subject: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:

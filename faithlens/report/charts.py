@@ -54,7 +54,7 @@ class Mark:
         """Value, interval and questions in words."""
         ends = format_ends(self.low, self.high)
         interval = ends if self.low is None else f"95 % interval {ends}"
-        return f"{self.where}: {format_number(self.value)}; {interval}; {self.n} questions"
+        return f"{self.where}: {format_number(self.value)}; {interval}; {self.n} question{'s' * (self.n != 1)}"
 
 
 @dataclass(frozen=True)
@@ -184,10 +184,11 @@ def _choose_ticks(last: float) -> list[float]:
 
 def _draw_mark(mark: Mark, name: str, i: int, x: float, y: float, interval: Markup) -> Markup:
     label = f"{name}, {mark.describe()}"
+    kind = "mark" if interval else "mark bare"
     return Markup(
-        '<g class="mark c{}" tabindex="-1" role="img" aria-label="{}" data-measure="{}">{}'
+        '<g class="{} c{}" tabindex="-1" role="img" aria-label="{}" data-measure="{}">{}'
         '<circle class="hit" cx="{:.1f}" cy="{:.1f}" r="9"/><path transform="translate({:.1f} {:.1f})" d="{}"/></g>'
-    ).format(i, label, mark.measure, interval, x, y, x, y, SHAPES[i])
+    ).format(kind, i, label, mark.measure, interval, x, y, x, y, SHAPES[i])
 
 
 def _draw_line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:

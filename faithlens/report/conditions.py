@@ -34,7 +34,7 @@ class ConditionWords(NamedTuple):
 GROUPS = (
     "The chain as written", "Without the chain", "Cut short", "Made wrong", "Changed to the end", "Deleted",
     "Other words", "Hidden from the answer", "States exchanged", "Exchanged", "Filler in place of the chain",
-    "Another order", "Hint in the prompt", "Biased prompt", "Weak evidence", "Strategies", "Written anew",
+    "Another order", "Hint in the prompt", "Biased prompt", "Weak evidence", "Strategies", "Regenerated",
     "Other conditions",
 )  # fmt: skip
 """The kinds of edits, in the order of the page."""
@@ -74,12 +74,12 @@ NUMBERED: dict[str, Callable[[int], ConditionWords]] = {
     "cut": _cut,
     "fill": lambda k: ConditionWords("Cut short", f"the first {_count(k)} kept, filler for the rest (control)", k - 1),
     "mistake": lambda i: ConditionWords("Made wrong", f"step {i + 1}, later steps kept", i),
-    "regenerated": lambda i: ConditionWords("Made wrong", f"step {i + 1}, the model writes the rest anew", i),
+    "regenerated": lambda i: ConditionWords("Made wrong", f"step {i + 1}, the rest regenerated", i),
     "propagate": lambda i: ConditionWords("Changed to the end", f"step {i + 1}, and all later steps follow", i),
     "paraphrase": lambda k: ConditionWords(
-        "Other words", f"the first {_count(k)} in other words, the rest written anew", k - 1
+        "Other words", f"the first {_count(k)} in other words, the rest regenerated", k - 1
     ),
-    "resample": lambda k: ConditionWords("Written anew", f"all after step {k}, nothing edited (noise floor)", k - 1),
+    "resample": lambda k: ConditionWords("Regenerated", f"all after step {k}, nothing edited (noise floor)", k - 1),
     "delete": lambda i: ConditionWords("Deleted", f"step {i + 1}", i),
     "blank": lambda i: ConditionWords("Deleted", f"step {i + 1}, filler in its place (control)", i),
     "restore": lambda i: ConditionWords(

@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from faithlens.measures.catalogue import MEASURES, get_measure, list_measures
 from faithlens.report.behaviour import list_tests
-from faithlens.report.chains import ChainEntry, Names, collect_chains
+from faithlens.report.chains import ANSWER_STATES, ChainEntry, Names, collect_chains
 from faithlens.report.conditions import describe_condition
 from faithlens.report.pictures import draw_pictures
 from faithlens.report.subjects import ReportedSubject, name_subjects, read_subjects
@@ -34,7 +34,9 @@ from faithlens.tasks.kinds import OUTCOMES
 
 CHUNK = 20
 """Chains in one compressed chunk: alike chains compress well together, and few are unpacked to show one."""
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).parent / "browser"
+SCRIPTS = ("elements.js", "tips.js", "data.js", "list.js", "chain.js", "step.js", "address.js", "served.js")
+"""The parts of the page's script, in the order in which they run."""
 _GATE_LETTERS = {"pass": "p", "fail": "f", "open": "o"}
 
 
@@ -54,7 +56,7 @@ def make_page(subjects: Sequence[ReportedSubject], refresh: str | None = None) -
     names = name_subjects(subjects)
     conditions, measures = Names(), Names()
     chains = [collect_chains(each.entry, each.tables, conditions, measures) for each in subjects]
-    script = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("page.js", "reader.js"))
+    script = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     numbers = {subject.key: subject.estimates for subject in subjects}
     listed = {name for known in numbers.values() for name in known} | set(measures.numbers)
     listed |= {name for each in subjects for name in each.tables["scores"]["measure"].unique()}
@@ -151,6 +153,7 @@ def _make_index(
         "subjects": names,
         "gates": gates,
         "cells": CELL_MEANINGS,
+        "answers": {state: words for state, words in ANSWER_STATES.items() if state in columns.get("answer", [])},
         "outcomes": OUTCOMES,
         "conditions": [{"name": name, **describe_condition(name)._asdict()} for name in conditions.numbers],
         "measures": list(measures.numbers),

@@ -10,14 +10,15 @@ from faithlens.figures.audit import EFFECT_MEASURES
 from faithlens.figures.behaviour import RETENTION_MEASURES
 from faithlens.measures.catalogue import get_measure
 from faithlens.report.charts import Mark, Series, draw_curves, draw_rows
-from faithlens.report.points import find_measured_points
 from faithlens.report.subjects import ReportedSubject
+from faithlens.stats.measured_curve import find_measured_points
 from faithlens.tasks.kinds import REASONING_STRATEGIES, SENSITIVITIES, STRATEGIES
 
 MAX_ROWS = 12
 """More steps than this are drawn as a curve over the number of the step."""
 POINTS_NOTE = (
-    "Each point is a mean over the questions that were edited there, with its 95 % interval; lines only join them."
+    "Each point is a mean over the questions that were edited there, with its 95 % interval; a hollow point has none. "
+    "Lines only join the points."
 )
 
 

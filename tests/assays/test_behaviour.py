@@ -64,7 +64,7 @@ def test_what_is_planted_is_found(ran: dict[str, pd.DataFrame], name: str, plant
 
 
 def test_the_two_protocols_of_adding_mistakes_differ_by_construction(ran: dict[str, pd.DataFrame]) -> None:
-    """With the rest kept O5 seems to use a quarter of its steps, with the rest written anew all of them."""
+    """With the rest kept O5 seems to use a quarter of its steps, with the rest regenerated all of them."""
     means = ran["O5"].groupby("measure")["value"].mean()
     assert means["mistakes_regenerated.change"] - means["mistakes.aoc_mean_0_to_n-1"] == pytest.approx(0.75)
 

@@ -1,4 +1,4 @@
-"""Mistakes, the rest kept or written anew, on a chain written and answers given by hand: every score by hand too."""
+"""Mistakes, the rest kept or regenerated, on a chain written and answers given by hand: every score by hand too."""
 
 import random
 from dataclasses import replace
@@ -16,7 +16,7 @@ from faithlens.interventions.case import GeneratedText
 from tests.assays.scripted import LENS, case_of, make_records, score_case, value
 from tests.assays.sum_by_hand import ASKED, CASE, SETTING, STEPS, TASK, WARM, wrote
 
-# --- the rest kept, or written anew ---
+# --- the rest kept, or regenerated ---
 
 
 def test_mistakes_are_false_and_lead_to_another_candidate_where_one_can() -> None:
@@ -39,7 +39,7 @@ def test_a_step_without_a_value_is_missing_with_its_reason() -> None:
     ("n", "regenerations", "chosen"),
     [(1, 3, [0]), (3, 3, [0, 1, 2]), (7, 3, [0, 3, 6]), (9, 2, [0, 8]), (6, 1, [2]), (4, None, [0, 1, 2, 3])],
 )
-def test_the_rest_is_written_anew_after_evenly_spaced_steps(
+def test_the_rest_is_regenerated_after_evenly_spaced_steps(
     n: int, regenerations: int | None, chosen: list[int]
 ) -> None:
     assert choose_places(replace(SETTING, regenerations=regenerations), range(n)) == chosen

@@ -100,7 +100,7 @@ def test_an_assay_edits_the_drawn_steps_and_gives_them_the_scores_of_all_steps(a
                 assert score.weight == choose_steps(FEW, LONG)[score.step]
 
 
-def test_the_rest_is_written_anew_after_drawn_steps_alone() -> None:
+def test_the_rest_is_regenerated_after_drawn_steps_alone() -> None:
     drawn, setting = set(choose_steps(FEW, LONG)), replace(FEW, regenerations=None)
     assert set(mistakes_regenerated.choose_mistaken_steps(setting, LONG)) <= drawn
     assert paraphrase.choose_parts(setting, LONG) == [1 + i for i in sorted(drawn)[:-1]]

@@ -325,7 +325,7 @@ def test_what_fails_leaves_nothing(cache: Path) -> None:
     assert [path.name for path in cache.iterdir()] == ["key.lock"]
 
 
-def test_what_was_killed_is_made_anew(cache: Path) -> None:
+def test_what_was_killed_is_made_again(cache: Path) -> None:
     killed = (
         "import os, signal\nfrom faithlens.model.fetch import make_cached_folder\n"
         "def make(folder):\n (folder / 'half').touch()\n os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -40,7 +40,7 @@ def test_an_organism_is_trained_once_and_loaded_by_its_seed(monkeypatch):
 
 
 @pytest.mark.parametrize(("faulty", "trainings"), [([], [2]), ([2], [2, 4]), ([2, 4], [2, 4])])
-def test_where_training_fails_it_is_done_anew_twice_as_long(monkeypatch, faulty, trainings):
+def test_where_training_fails_it_is_done_again_twice_as_long(monkeypatch, faulty, trainings):
     steps = []
     monkeypatch.setattr(
         store, "train", lambda *args, **retained: steps.append(args[2].full_steps) or train(*args, **retained)

@@ -67,3 +67,10 @@ def test_rows_beyond_the_scale_are_drawn_inside() -> None:
 def test_nothing_to_draw_is_nothing() -> None:
     assert draw_curves([Series("m", [])], "t", "x", "y") == ""
     assert draw_rows([], "t", "x") == ""
+
+
+def test_a_point_without_an_interval_is_hollow() -> None:
+    series = [Series("m", [Mark(0.0, 1.0, None, None, 1, "x", "here"), Mark(1.0, 1.0, 0.5, 1.0, 4, "x", "there")])]
+    one, four = list_marks(draw_curves(series, "t", "x", "y"))
+    assert (one.attrib["class"], four.attrib["class"]) == ("mark bare c0", "mark c0")
+    assert one.attrib["aria-label"] == "m, here: 1.00; interval withheld; 1 question"

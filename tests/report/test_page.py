@@ -13,7 +13,7 @@ import pytest
 
 from faithlens.errors import RunError
 from faithlens.measures.catalogue import get_measure
-from faithlens.report.page import make_page, write_page
+from faithlens.report.page import SCRIPTS, make_page, write_page
 from faithlens.report.subjects import read_subjects
 from faithlens.store import Run, make_manifest
 from tests.report.large_run import CANDIDATES, make_large_run
@@ -60,8 +60,10 @@ def test_what_a_model_wrote_stays_text(html: str) -> None:
 
 
 def test_the_script_makes_no_markup_of_text() -> None:
-    folder = Path(__file__).parents[2] / "faithlens" / "report"
-    script = "".join((folder / name).read_text() for name in ("page.js", "reader.js"))
+    folder = Path(__file__).parents[2] / "faithlens" / "report" / "browser"
+    parts = {path.name: path.read_text() for path in folder.glob("*.js")}
+    assert set(parts) == set(SCRIPTS)
+    script = "".join(parts.values())
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", script)
 
 
@@ -169,6 +171,42 @@ def test_hostile_chains_are_kept_whole(tmp_path: Path) -> None:
     assert "<img" not in html
     assert [chain["steps"][0] for chain in read_chains(html)] == hostile
     assert max(map(len, read_index(html)["chains"]["about"])) <= 140
+
+
+def test_a_question_without_a_known_answer_is_neither_right_nor_wrong(tmp_path: Path) -> None:
+    run = make_large_run(tmp_path / "run", 4)
+    traces = run.read("traces")
+    run.write_part("traces", "0", traces.assign(answer=["B", "A", "", "B"], predicted=["B", "B", "B", None]))
+    html = make_page(read_subjects(run))
+    index = read_index(html)
+    assert index["chains"]["answer"] == ["right", "wrong", "unknown", "missing"]
+    assert index["answers"] == {
+        "right": "answer right",
+        "wrong": "answer wrong",
+        "unknown": "right answer not known",
+        "missing": "no answer read",
+    }
+    assert [chain.get("answer") for chain in read_chains(html)] == ["B", "A", None, "B"]
+    run.write_part("traces", "0", traces.assign(answer=""))
+    assert read_index(make_page(read_subjects(run)))["answers"] == {"unknown": "right answer not known"}
+
+
+def test_a_place_with_a_single_question_is_a_hollow_point(tmp_path: Path) -> None:
+    run = make_large_run(tmp_path / "run", 3)
+    scores = run.read("scores")
+    of_last_cut = (scores["measure"] == "early_answering.retention") & (scores["step"] == 7)
+    run.write_part("scores", "0", scores[~of_last_cut | (scores["question"] == "word-sums-0001")])
+    [value] = scores.loc[of_last_cut & (scores["question"] == "word-sums-0001"), "value"]
+    html = make_page(read_subjects(run))
+    [label] = re.findall(r'<g class="mark bare c0"[^>]* aria-label="([^"]*)" data-measure="early', html)
+    assert label == f"large, at 88% of the steps: {value:.2f}; interval withheld; 1 question"
+    assert "nan" not in html[html.index('id="figures"') : html.index('id="numbers"')].lower()
+
+
+def test_a_run_of_a_single_question_has_a_page(tmp_path: Path) -> None:
+    html = make_page(read_subjects(make_large_run(tmp_path / "run", 1)))
+    assert len(read_chains(html)) == 1
+    assert html.count('class="mark bare') == html.count('class="mark ')
 
 
 def test_runs_on_the_same_model_are_told_apart(run: Run, tmp_path: Path) -> None:

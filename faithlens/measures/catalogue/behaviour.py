@@ -116,28 +116,28 @@ def _mistakes() -> Iterator[Measure]:
 
 def _mistakes_regenerated() -> Iterator[Measure]:
     prefix, heading = "mistakes_regenerated", "Adding mistakes, later steps regenerated"
-    paper, edit = f"{LANHAM}, section 2.4", "when this step gets a mistake and the model writes the rest"
+    paper, edit = f"{LANHAM}, section 2.4", "when this step gets a mistake and the rest is regenerated"
     label, says = "kept after a mistake, rest regenerated", "high means that mistakes do not reach the answer"
     yield _retention(prefix, label, edit, says, paper=paper)
     yield _soft(prefix, label, edit, says, paper=paper)
     yield share(f"{prefix}.change", "mistakes, rest regenerated",
-        "Share of the mistakes after which the answer changes when the model writes the later steps again; high means "
+        "Share of the mistakes after which the answer changes when the later steps are regenerated; high means "
         "that mistakes reach the answer, but new sampling alone changes some answers too.",
         direction=1, heading=heading, control=f"{prefix}.floor", bound=prefix, validated=("question",), paper=paper)
     yield share(f"{prefix}.floor", "mistakes: resample floor",
-        "Share of answers that change when the model writes the later steps again after the same step without a "
+        "Share of answers that change when the later steps are regenerated after the same step without a "
         "mistake; high means that sampling noise alone changes many answers.")
     yield difference(f"{prefix}.excess", "mistakes, rest regenerated, excess",
         "Share of answers that change after a mistake minus the share that change without one, both with the later "
         "steps regenerated; high means that mistakes reach the answer.",
         direction=1, heading=heading, bound=prefix, places=("sweep",),
         askable=Askable(
-            "The effect of a mistake, the rest written anew",
-            "A wrong value put into one step, the rest written anew, changes the answer beyond new sampling by {}"))
+            "The effect of a mistake, the rest regenerated",
+            "A wrong value put into one step, the rest regenerated, changes the answer beyond new sampling by {}"))
     yield _accuracy_after(prefix, "chains with a mistake and regenerated later steps")
     yield share(f"{prefix}.follows_early", "follows mistakes before the last step",
         "Share of the mistakes in steps before the last one, of those from which another answer follows, whose "
-        "consequence the answer is after the model wrote the rest; high means that later steps build on earlier ones.",
+        "consequence the answer is after the rest is regenerated; high means that later steps build on earlier ones.",
         direction=1, heading=heading, gate="serial")
     yield share(f"{prefix}.moves_early", "moves with mistakes before the last step",
         "Of the mistakes in values that later steps use and whose consequence the task does not know, the share after "
@@ -160,15 +160,15 @@ def _mistakes_regenerated() -> Iterator[Measure]:
 def _paraphrase() -> Iterator[Measure]:
     paper, heading = f"{LANHAM}, section 2.6", "Paraphrase"
     yield _retention("paraphrase", "kept after a paraphrase",
-        "when the first steps are paraphrased and the model writes the later steps again",
+        "when the first steps are paraphrased and the later steps are regenerated",
         "low means that the exact wording carries information, or that new sampling changes the answer", direction=0,
         paper=paper)
     yield share("paraphrase.change", "paraphrase",
-        "Share of answers that change when the first steps are paraphrased and the model writes the later steps again; "
+        "Share of answers that change when the first steps are paraphrased and the later steps are regenerated; "
         "high means that the exact wording matters, but new sampling alone changes some answers too.",
         heading=heading, control="paraphrase.floor", bound="paraphrase", paper=paper)
     yield share("paraphrase.floor", "paraphrase: resample floor",
-        "Share of answers that change when the model writes the later steps again after its own unedited first steps; "
+        "Share of answers that change when the later steps are regenerated after the unedited first steps; "
         "high means that sampling noise alone changes many answers.",
         paper=f"{LANHAM}, figure 9")
     yield difference("paraphrase.excess", "paraphrase, excess",

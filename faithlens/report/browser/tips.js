@@ -1,26 +1,4 @@
-// What the whole page needs: the colour scheme, the meaning of a number on hover and on focus, the arrow keys in figures,
-// and where the page is served, the reload when the run has grown.
-"use strict";
-
-const byId = (id) => document.getElementById(id);
-
-// ---- make an element: text is always text, never markup
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name === "style") element.style.cssText = value;
-    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : value);
-  }
-  return fill(element, children);
-}
-
-function fill(element, ...children) {
-  // children may be nested lists, and null or false where there is nothing
-  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
-  return element;
-}
+// The meaning of a number on hover and on focus, and the arrow keys in figures and tables.
 
 // ---- the meaning of each measure, from the list at the end of the page
 const meanings = {};
@@ -98,37 +76,3 @@ document.addEventListener("keydown", (event) => {
   next.setAttribute("tabindex", "0");
   next.focus();
 });
-
-// ---- the colour scheme
-const scheme = byId("scheme");
-scheme.addEventListener("change", () => {
-  document.documentElement.style.colorScheme = scheme.value;
-});
-
-// ---- a page that is served loads itself again when the run has grown, and keeps its filters and its place
-const FIELDS = "#filters input, #filters select, #scheme";
-const refreshFrom = document.querySelector('meta[name="refresh-from"]');
-if (refreshFrom) {
-  let version = null;
-  const kept = JSON.parse(sessionStorage.getItem("faithlens-kept") || "null");
-  if (kept) {
-    sessionStorage.removeItem("faithlens-kept");
-    addEventListener("load", () => {
-      for (const field of document.querySelectorAll(FIELDS)) field.value = kept.values[field.id] ?? field.value;
-      byId("filters").dispatchEvent(new Event("input"));
-      scheme.dispatchEvent(new Event("change"));
-      scrollTo(0, kept.place);
-    });
-  }
-  setInterval(async () => {
-    const answer = await fetch(refreshFrom.content).catch(() => null);
-    if (!answer || !answer.ok) return;
-    const now = await answer.text();
-    if (version !== null && now !== version) {
-      const values = Object.fromEntries([...document.querySelectorAll(FIELDS)].map((field) => [field.id, field.value]));
-      sessionStorage.setItem("faithlens-kept", JSON.stringify({ values, place: scrollY }));
-      location.reload();
-    }
-    version = now;
-  }, 2000);
-}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from faithlens.report.points import find_measured_points
+from faithlens.stats.measured_curve import find_measured_points
 
 MEASURE = "early_answering.retention"
 
@@ -53,3 +53,16 @@ def test_nothing_is_drawn_where_nothing_was_measured() -> None:
     scores["value"] = scores["value"].mask(last | (scores["fraction"] == 0.5))
     assert [p.x for p in find_measured_points(scores, MEASURE, 0)] == [0, 0.25, 0.75]
     assert find_measured_points(scores, "mistakes.retention", 0) == []
+
+
+def test_a_place_with_a_single_question_has_a_value_and_no_interval() -> None:
+    scores = pd.concat([make_scores([4] * 5), make_scores([3]).assign(question="alone")])
+    rows = scores[scores["question"] == "alone"]
+    alone = dict(zip(rows["fraction"].round(2), rows["value"], strict=True))
+    points = {round(p.x, 2): p for p in find_measured_points(scores, MEASURE, 0)}
+    assert {x: p.n for x, p in points.items()} == {0: 6, 0.25: 5, 0.33: 1, 0.5: 5, 0.67: 1, 0.75: 5, 1: 6}
+    for x in (0.33, 0.67):
+        assert points[x][1:] == (alone[x], None, None, 1)
+    assert [p[1:] for p in find_measured_points(make_scores([3]), MEASURE, 0)] == [
+        (value, None, None, 1) for value in make_scores([3])["value"]
+    ]

@@ -5,7 +5,8 @@ picture must not show such points as measured. Here:
 
 1. Where all chains were edited at few places (`MAX_PLACES`), each place is a point.
 2. Else the places are collected in tenths of the chain. A point stands at the mean of its places.
-3. A question counts once at each point, by the mean of its values there; the interval is over questions.
+3. A question counts once at each point, by the mean of its values there; the interval is over questions. A point of a
+   single question has a value and no interval.
 
 For example, chains of 3 and of 4 steps, cut at 0, 1/3, 2/3, 1 and at 0, 1/4, 1/2, 3/4, 1, give points at 0, .25, .33,
 .5, .67, .75 and 1.
@@ -24,7 +25,7 @@ MAX_PLACES = 12
 
 
 class Point(NamedTuple):
-    """A measured number with its interval, None where there is none, over `n` questions, at `x`."""
+    """The mean of `n` questions at `x`, with its interval; None where there is none."""
 
     x: float
     value: float
@@ -55,6 +56,8 @@ def find_measured_points(scores: pd.DataFrame, measure: str, seed: int) -> list[
     counts = np.isfinite(values).astype(np.float64)
     intervals = compute_mean_intervals(np.nan_to_num(values), counts, seed, [entry.scale] * len(fixed), fixed)
     return [
-        Point(float(x), each.value, to_optional(each.low), to_optional(each.high), int(n))
-        for x, each, n in zip(places_of, (i.clip(*entry.range) for i in intervals), counts.sum(0), strict=True)
+        Point(float(x), float(mean), to_optional(interval.low), to_optional(interval.high), int(n))
+        for x, mean, interval, n in zip(
+            places_of, np.nanmean(values, axis=0), (i.clip(*entry.range) for i in intervals), counts.sum(0), strict=True
+        )
     ]

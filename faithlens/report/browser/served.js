@@ -1,0 +1,35 @@
+// The colour scheme; and where the page is served, the reload when the run has grown.
+
+// ---- the colour scheme
+const scheme = byId("scheme");
+scheme.addEventListener("change", () => {
+  document.documentElement.style.colorScheme = scheme.value;
+});
+
+// ---- a page that is served loads itself again when the run has grown, and keeps its filters and its place
+const FIELDS = "#filters input, #filters select, #scheme";
+const refreshFrom = document.querySelector('meta[name="refresh-from"]');
+if (refreshFrom) {
+  let version = null;
+  const kept = JSON.parse(sessionStorage.getItem("faithlens-kept") || "null");
+  if (kept) {
+    sessionStorage.removeItem("faithlens-kept");
+    addEventListener("load", () => {
+      for (const field of document.querySelectorAll(FIELDS)) field.value = kept.values[field.id] ?? field.value;
+      byId("filters").dispatchEvent(new Event("input"));
+      scheme.dispatchEvent(new Event("change"));
+      scrollTo(0, kept.place);
+    });
+  }
+  setInterval(async () => {
+    const answer = await fetch(refreshFrom.content).catch(() => null);
+    if (!answer || !answer.ok) return;
+    const now = await answer.text();
+    if (version !== null && now !== version) {
+      const values = Object.fromEntries([...document.querySelectorAll(FIELDS)].map((field) => [field.id, field.value]));
+      sessionStorage.setItem("faithlens-kept", JSON.stringify({ values, place: scrollY }));
+      location.reload();
+    }
+    version = now;
+  }, 2000);
+}
