@@ -1,4 +1,4 @@
-"""Which reversed pairs show that a chain of thought rationalises (Arcuschin et al. 2025, arXiv:2503.08679, section 2).
+"""Which reversed pairs show that a chain of thought rationalises (Arcuschin et al. 2025, arXiv:2503.08679).
 
 1. The bias of a group is its mean share of Yes, less 1/2. Half of its right answers are Yes, so a model without a bias
    has 0.

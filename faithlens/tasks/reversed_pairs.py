@@ -2,7 +2,7 @@
 
 Exactly one of the two has the answer Yes. A model that answers both with Yes, or both with No, contradicts itself, and
 at least one of its chains of thought argues for something that the model's own other chain denies (Arcuschin et al.
-2025, arXiv:2503.08679, section 2).
+2025, arXiv:2503.08679).
 """
 
 from collections.abc import Iterable
@@ -36,13 +36,18 @@ AnswerPair = tuple[PairedAnswer, PairedAnswer]
 
 
 def pair_answers(answers: Iterable[PairedAnswer]) -> tuple[list[AnswerPair], list[PairedAnswer]]:
-    """The pairs, and the questions whose reverse is not there."""
-    waiting: dict[tuple[tuple[str, ...], frozenset[str]], PairedAnswer] = {}
+    """The pairs, and the questions whose reverse is not there.
+
+    Two questions of a group are a pair if they name two different things in opposite orders and have different right
+    answers. Each question is in one pair at most, with the first reverse that is not in another.
+    """
+    waiting: dict[tuple[tuple[str, ...], tuple[str, str], bool], list[PairedAnswer]] = {}
     pairs: list[AnswerPair] = []
     for answer in answers:
-        key = answer.group, frozenset(answer.things)
-        if key in waiting:
-            pairs.append((waiting.pop(key), answer))
+        first, second = answer.things
+        reverses = waiting.get((answer.group, (second, first), not answer.is_yes), [])
+        if reverses and first != second:
+            pairs.append((reverses.pop(0), answer))
         else:
-            waiting[key] = answer
-    return pairs, list(waiting.values())
+            waiting.setdefault((answer.group, answer.things, answer.is_yes), []).append(answer)
+    return pairs, [answer for own in waiting.values() for answer in own]

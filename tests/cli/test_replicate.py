@@ -35,6 +35,8 @@ def test_json_is_one_object(
         "n": 1,
         "explanation": "the files hold 1 of 4,834 pairs",
         "digits": 0,
+        "low": None,
+        "high": None,
     }
 
 

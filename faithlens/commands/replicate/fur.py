@@ -1,7 +1,9 @@
 """The study of Tutek et al. 2025: do people find the steps supportive whose unlearning moves the answer?
 
-The authors correlate the rating of a step with the fall of the answer's probability (`dp`) when the step is unlearned,
-over the steps whose `dp` is above 0. The number over all steps is another one, and is shown beside it.
+The authors correlate the rating of a step with the fall of the answer's probability (`dp`) when the step is unlearned.
+The two pictures in their notebook show r = .267 (p = .016) and r = .274 (p = .0134): these are the correlations over
+the 81 steps whose `dp` is above 0, the only ones in the pictures. The notebook's code, as released, leaves no step out.
+The number over all steps is another one, and is shown beside it.
 """
 
 from collections.abc import Sequence
@@ -12,7 +14,7 @@ import numpy as np
 from faithlens.commands.replicate.table import PublishedCell, Replication
 from faithlens.tasks.published.fur import MistakenStep, RatedStep, read_release
 
-PAPER = "Tutek et al. 2025, arXiv:2502.14829: ratings against faithfulness, from the authors' notebook"
+PAPER = "Tutek et al. 2025, arXiv:2502.14829: ratings against faithfulness, from the pictures in the authors' notebook"
 PUBLISHED = 0.267
 PUBLISHED_THREE = 0.274
 N_PUBLISHED = 81  # steps whose dp is above 0
@@ -57,7 +59,7 @@ def _correlate(study: Sequence[RatedStep]) -> list[PublishedCell]:
     """The published correlations, and the same over all steps."""
     positive = [each for each in study if each.fall > 0]
     three, five = [_THREE_CLASSES[each.rating] for each in positive], [each.rating for each in positive]
-    left_out = f"not in the notebook: it leaves out the {len(study) - len(positive)} steps whose dp is below 0"
+    left_out = f"not in the notebook: its pictures lack the {len(study) - len(positive)} steps whose dp is not above 0"
     flips = 100 * float(np.mean([each.flips for each in study]))
     return [
         _explain(_make_cell("study: rating and dp, steps with dp > 0", PUBLISHED, five, positive)),

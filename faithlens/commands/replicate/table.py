@@ -15,6 +15,7 @@ class PublishedCell:
         n: how many questions, pairs or steps ours rests on.
         explanation: what makes the two differ, or why one of them is not there; empty where they are equal.
         digits: the digits after the point of the published number, and of ours in the table.
+        low, high: the 95 % interval of ours; None where it is a count of the files, which has none.
     """
 
     name: str
@@ -23,6 +24,8 @@ class PublishedCell:
     n: int
     explanation: str = ""
     digits: int = 1
+    low: float | None = None
+    high: float | None = None
 
     @property
     def difference(self) -> float | None:

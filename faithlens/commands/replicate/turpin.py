@@ -14,8 +14,8 @@ from faithlens.commands.replicate.table import PublishedCell, Replication
 from faithlens.tasks.published.turpin import TASKS, UNREADABLE, BiasedQuestion, read_release
 
 PAPER = (
-    "Turpin et al. 2023, arXiv:2305.04388, Table 1: accuracy in percent with a suggested answer, on questions whose "
-    "suggestion is wrong"
+    "Turpin et al. 2023, arXiv:2305.04388: accuracy in percent with a suggested answer, on questions whose suggestion "
+    "is wrong; published as the authors' bbh_analysis.py prints it"
 )
 PUBLISHED = {
     ("text-davinci-003", False): (57.1, 39.5, 59.6, 23.3),

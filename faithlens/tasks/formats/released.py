@@ -18,18 +18,17 @@ from faithlens.tasks.entries import BadEntryError, FaultList, parse_object
 from faithlens.tasks.formats.json_lines import join_steps
 from faithlens.tasks.formats.reply_record import GivenEdit, GivenReply, ReplyRecord
 from faithlens.tasks.published import fur, thought_branches
-from faithlens.tasks.published.files import read_json, read_text
+from faithlens.tasks.published.files import has_ending, read_json, read_text
 from faithlens.tasks.question import Prompt
 
 
 def is_released(path: Path) -> bool:
     """Whether a file is one of those that this module reads, by its name and what it holds."""
-    name = path.name.removesuffix(".gz")
     try:
-        if name.endswith((".jsonl", ".out")):
+        if has_ending(path, ".jsonl", ".out"):
             first = next((line for line in read_text(path).split("\n") if line.strip()), "")
             return fur.is_mistake_line(parse_object(first))
-        return name.endswith(".json") and thought_branches.is_list_of_problems(json.loads(read_text(path)))
+        return has_ending(path, ".json") and thought_branches.is_list_of_problems(json.loads(read_text(path)))
     except (TaskError, BadEntryError, ValueError, RecursionError):
         return False  # its own reader says what is wrong with it
 
@@ -40,7 +39,7 @@ def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyReco
     Raises:
         TaskError: the file is damaged; the first ten places are named.
     """
-    if path.name.removesuffix(".gz").endswith(".json"):
+    if has_ending(path, ".json"):
         for problem in thought_branches.read_problems(path, read_json(path)):
             if len({*problem.options}) < len(problem.options):
                 faults.remarks.append(f"left out {problem.place}: two of its options are the same")

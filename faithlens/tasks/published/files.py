@@ -8,10 +8,12 @@ import csv
 import gzip
 import io
 import json
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ def list_files(folder: str | Path, *endings: str) -> list[Path]:
     if not root.exists():
         raise TaskError(f"there is no folder {root}", "Pass the folder that holds the released files.")
     listed = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
-    matching = [path for path in listed if path.name.lower().removesuffix(".gz").endswith(endings)]
+    matching = [path for path in listed if has_ending(path, *endings)]
     if not matching:
         raise TaskError(
             f"{root} holds no file that ends in {' or '.join(endings)} (or with .gz)",
@@ -46,9 +48,24 @@ def list_files(folder: str | Path, *endings: str) -> list[Path]:
     return matching
 
 
+def is_packed(path: Path) -> bool:
+    """Whether the name of a file ends in ``.gz``, in small letters or capitals."""
+    return path.name.lower().endswith(".gz")
+
+
+def strip_packing(path: Path) -> str:
+    """The name of a file without ``.gz``."""
+    return path.name[: -len(".gz")] if is_packed(path) else path.name
+
+
+def has_ending(path: Path, *endings: str) -> bool:
+    """Whether a file ends in one of `endings`, packed or not, in small letters or capitals."""
+    return strip_packing(path).lower().endswith(endings)
+
+
 def strip_endings(path: Path) -> str:
     """The name of a file without ``.gz`` and without its last ending."""
-    return path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+    return strip_packing(path).rpartition(".")[0] or path.name
 
 
 def read_text(path: Path) -> str:
@@ -58,7 +75,7 @@ def read_text(path: Path) -> str:
         TaskError: it cannot be opened, is longer than `MAX_BYTES`, its packing is damaged, or it is not UTF-8.
     """
     try:
-        with (gzip.open if path.name.endswith(".gz") else open)(path, "rb") as file:
+        with (gzip.open if is_packed(path) else open)(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise TaskError(f"{path} is damaged: its gzip packing does not unpack ({error})", _AGAIN) from error
@@ -106,17 +123,19 @@ class ReleasedTable:
 
 
 def read_table(path: Path) -> ReleasedTable:
-    """A CSV file with a header.
+    """A CSV file with a header; lines in which nothing stands are no rows.
 
     Raises:
         TaskError: it cannot be read, has no header, or a row has another number of fields than the header.
     """
     faults = FaultList(path, "row")
+    csv.field_size_limit(MAX_BYTES)  # a chain of thought may be longer than the 131,072 characters of the default
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     rows: list[tuple[str, dict[str, str]]] = []
     try:
-        columns = tuple(next(reader, ()))
-        for fields in reader:
+        written = (fields for fields in reader if any(fields))
+        columns = tuple(next(written, ()))
+        for fields in written:
             with faults.collect_at(where := f"line {reader.line_num}"):
                 if len(fields) != len(columns):
                     problem = f"{len(fields)} fields, and the header has {len(columns)}"
@@ -136,6 +155,20 @@ def explain_columns(table: ReleasedTable, required: Sequence[str]) -> str | None
     if not missing:
         return None
     return f"{table.path.name} was not read: it has no column {', '.join(map(repr, missing))}"
+
+
+def list_distinct(paths: Sequence[Path], remarks: list[str]) -> list[Path]:
+    """The files without those that hold, when unpacked, the same text as an earlier one; a remark names each of them.
+
+    Raises:
+        TaskError: a file cannot be read.
+    """
+    first: dict[bytes, Path] = {}
+    for path in paths:
+        known = first.setdefault(sha256(read_text(path).encode()).digest(), path)
+        if known is not path:
+            remarks.append(f"{path} holds the same as {known}, and counts once")
+    return list(first.values())
 
 
 @contextmanager
@@ -168,15 +201,34 @@ def get_value(entry: dict[str, Any], key: str, kind: type | tuple[type, ...]) ->
 
 
 def get_number(row: dict[str, str], column: str, low: float = float("-inf"), high: float = float("inf")) -> float:
-    """The number in a column of a row.
+    """The finite number in a column of a row.
 
     Raises:
-        BadEntryError: it is no number, or lies outside of `low` to `high`.
+        BadEntryError: it is no finite number, or lies outside of `low` to `high`.
     """
     try:
         number = float(row[column])
     except ValueError:
         raise BadEntryError(f"{column!r} is {shorten_value(row[column])}", "a number is expected there") from None
-    if not low <= number <= high:
-        raise BadEntryError(f"{column!r} is {number:g}", f"a number from {low:g} to {high:g} is expected there")
+    if not (low <= number <= high and math.isfinite(number)):
+        expected = f"a number from {low:g} to {high:g}" if math.isfinite(high) else f"a finite number from {low:g}"
+        raise BadEntryError(f"{column!r} is {number:g}", f"{expected} is expected there")
     return number
+
+
+def get_count(row: dict[str, str], column: str, low: int = 0, high: int | None = None) -> int:
+    """The whole number in a column of a row, which may be written as ``10.0``.
+
+    Raises:
+        BadEntryError: it is no whole number, or lies outside of `low` to `high`.
+    """
+    number = get_number(row, column, float(low), float("inf") if high is None else float(high))
+    if number != int(number):
+        raise BadEntryError(f"{column!r} is {number:g}", "a whole number is expected there")
+    return int(number)
+
+
+def read_name(text: str) -> str:
+    """A name that may be a number: ``7`` for "7.0", as tables write it where some rows of the column are empty."""
+    whole, point, rest = text.strip().partition(".")
+    return whole if point and whole.isdigit() and not rest.strip("0") else text.strip()

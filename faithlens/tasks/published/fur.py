@@ -18,11 +18,15 @@ from faithlens.tasks.entries import FaultList, check_text, shorten_value
 from faithlens.tasks.published.files import (
     ReleasedTable,
     explain_columns,
+    get_count,
     get_number,
     get_value,
+    has_ending,
+    list_distinct,
     list_files,
     read_json_lines,
     read_table,
+    read_text,
     strip_endings,
 )
 from faithlens.tasks.question_factory import BadEntryError
@@ -56,7 +60,7 @@ class MistakenStep:
         step: the index of the step.
         mistaken: its words with the mistake.
         by: the model that wrote the mistake; empty where the file does not say.
-        place: where it stands in its file.
+        place: where it stands in its file; two steps that differ in nothing else are the same.
     """
 
     question_id: str
@@ -66,7 +70,7 @@ class MistakenStep:
     step: int
     mistaken: str
     by: str
-    place: str
+    place: str = field(compare=False)
 
     @property
     def is_changed(self) -> bool:
@@ -125,27 +129,50 @@ def read_release(folder: str | Path) -> StepRelease:
         TaskError: there is no such file in the folder, or one of them is damaged; the lines are named.
     """
     release = StepRelease()
-    for path in list_files(folder, ".jsonl", ".out", ".csv"):
-        if path.name.removesuffix(".gz").endswith(".csv"):
+    for path in list_distinct(list_files(folder, ".jsonl", ".out", ".csv"), release.remarks):
+        if has_ending(path, ".csv"):
             table = read_table(path)
             if reason := explain_columns(table, STUDY_COLUMNS):
                 release.remarks.append(reason)
                 continue
-            release.study.extend(_read_study(table))
+            _extend(release, release.study, _read_study(table), path)
+        elif holds_mistakes(path):
+            _extend(release, release.mistakes.setdefault(name_chains(path), []), read_mistakes(path), path)
         else:
-            release.mistakes.setdefault(name_chains(path), []).extend(read_mistakes(path))
+            release.remarks.append(f"{path.name} was not read: no line of it holds a step with a mistake")
+            continue
         release.files.append(path)
     return release
+
+
+def _extend(release: StepRelease, known: list[Any], more: Sequence[Any], path: Path) -> None:
+    """Add what is not there yet: what stands in two files counts once."""
+    before = {*known}
+    new = [each for each in more if each not in before]
+    known.extend(new)
+    if len(new) < len(more):
+        release.remarks.append(f"{len(more) - len(new)} steps of {path.name} stand in another file too, and count once")
+
+
+def holds_mistakes(path: Path) -> bool:
+    """Whether a file has a line with a step and its mistake, or lines of which none is JSON, so that it is damaged.
+
+    The release has other files of JSON lines too.
+    """
+    entries = [entry for _, entry in read_json_lines(path, FaultList(path))]
+    return any(map(is_mistake_line, entries)) or (not entries and bool(read_text(path).strip()))
 
 
 def name_chains(path: Path) -> str:
     """Data set and model of a file of mistakes: ``sqa, LLaMA-3`` for sqa-LLaMA-3.jsonl.gz or sqa/LLaMA-3/x.out."""
     name = strip_endings(path)
     for data_set in DATA_SETS:
-        if name.startswith(f"{data_set}-"):
-            return f"{data_set}, {name.removeprefix(f'{data_set}-')}"
-    if path.parent.parent.name in DATA_SETS:
-        return f"{path.parent.parent.name}, {path.parent.name}"
+        if name.startswith((f"{data_set}-", f"{data_set}_")):
+            return f"{data_set}, {name[len(data_set) + 1 :]}"
+    folders = path.parent.parts
+    for above, below in zip(folders[-2::-1], folders[:0:-1], strict=True):  # the nearest one counts
+        if above in DATA_SETS:
+            return f"{above}, {below}"
     return name
 
 
@@ -221,15 +248,16 @@ def _read_study(table: ReleasedTable) -> list[RatedStep]:
 
 def _read_rated(row: dict[str, str]) -> RatedStep:
     steps, options = tuple(row["segmented_cot"].split("||")), strip_labels(row["options"].split("||"))
-    if row["rating"] not in RATINGS:
+    rating = RATINGS.get(row["rating"].strip().title())
+    if rating is None:
         fix = f"one of {', '.join(RATINGS)} is expected there"
         raise BadEntryError(f"'rating' is {shorten_value(row['rating'])}", fix)
-    if row["flip"].upper() not in ("TRUE", "FALSE"):
+    if row["flip"].strip().upper() not in ("TRUE", "FALSE"):
         raise BadEntryError(f"'flip' is {shorten_value(row['flip'])}", "TRUE or FALSE is expected there")
-    last = float(len(options) - 1)
+    last = len(options) - 1
     return RatedStep(
-        row["ID"], row["Question"], options, steps, int(get_number(row, "target_step_idx", 0.0, float(len(steps) - 1))),
-        int(get_number(row, "correct_answer", 0.0, last)), int(get_number(row, "predicted_answer", 0.0, last)),
-        get_number(row, "dp", -1.0, 1.0), row["flip"].upper() == "TRUE", RATINGS[row["rating"]],
+        row["ID"], row["Question"], options, steps, get_count(row, "target_step_idx", 0, len(steps) - 1),
+        get_count(row, "correct_answer", 0, last), get_count(row, "predicted_answer", 0, last),
+        get_number(row, "dp", -1.0, 1.0), row["flip"].strip().upper() == "TRUE", rating,
         row["dataset"], row["model"],
     )  # fmt: skip

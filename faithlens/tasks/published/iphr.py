@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from faithlens.tasks.entries import FaultList, shorten_value
-from faithlens.tasks.published.files import ReleasedTable, explain_columns, get_number, list_files, read_table
+from faithlens.tasks.published.files import (
+    ReleasedTable,
+    explain_columns,
+    get_count,
+    get_number,
+    list_distinct,
+    list_files,
+    read_table,
+)
 from faithlens.tasks.question_factory import BadEntryError
 from faithlens.tasks.reversed_pairs import PairedAnswer
 
@@ -34,14 +42,18 @@ class PairRelease:
     remarks: list[str] = field(default_factory=list)
 
 
+_Places = dict[tuple[str, str], tuple[Path, str, PairedAnswer]]
+"""Where the answer of a model to a question was read, and the answer."""
+
+
 def read_release(folder: str | Path) -> PairRelease:
     """The answers in the CSV files of a folder.
 
     Raises:
         TaskError: there is no CSV file in the folder, or one of them is damaged; the rows are named.
     """
-    release, places = PairRelease(), dict[tuple[str, str], str]()
-    for path in list_files(folder, ".csv"):
+    release, places = PairRelease(), _Places()
+    for path in list_distinct(list_files(folder, ".csv"), release.remarks):
         table = read_table(path)
         if reason := explain_columns(table, COLUMNS):
             release.remarks.append(reason)
@@ -51,23 +63,31 @@ def read_release(folder: str | Path) -> PairRelease:
     return release
 
 
-def _add_rows(release: PairRelease, table: ReleasedTable, places: dict[tuple[str, str], str]) -> None:
-    faults = FaultList(table.path, "row")
+def _add_rows(release: PairRelease, table: ReleasedTable, places: _Places) -> None:
+    """Add the rows of one file; one that stands in another file too counts once, and two that differ are refused."""
+    faults, n_repeated = FaultList(table.path, "row"), 0
     for where, row in table.rows:
         with faults.collect_at(where):
             answer = _read_answer(row)
-            here = f"{where} of {table.path.name}"
-            first = places.setdefault((row["model_id"], answer.id), here)
-            if first != here:
-                raise BadEntryError(f"question {answer.id!r} of {row['model_id']} stands at {first} too", "remove one")
-            release.answers.setdefault(row["model_id"], []).append(answer)
+            path, first, known = places.setdefault((row["model_id"], answer.id), (table.path, where, answer))
+            if path != table.path and known == answer:
+                n_repeated += 1
+            elif (path, first) != (table.path, where):
+                place = f"{first} of {path.name if path == table.path else path}"
+                raise BadEntryError(f"question {answer.id!r} of {row['model_id']} stands at {place} too", "remove one")
+            else:
+                release.answers.setdefault(row["model_id"], []).append(answer)
     faults.raise_if_any("Copy the file from its source again.")
+    if n_repeated:
+        release.remarks.append(f"{n_repeated} rows of {table.path.name} stand in another file too, and count once")
 
 
 def _read_answer(row: dict[str, str]) -> PairedAnswer:
-    if row["answer"] not in _ANSWERS:
+    right = row["answer"].strip().upper()
+    if right not in _ANSWERS:
         raise BadEntryError(f"'answer' is {shorten_value(row['answer'])}", "YES or NO is expected there")
     return PairedAnswer(
-        row["qid"], (row["prop_id"], row["comparison"]), (row["x_name"], row["y_name"]), _ANSWERS[row["answer"]],
-        get_number(row, "p_yes", 0.0, 1.0), get_number(row, "p_correct", 0.0, 1.0), get_number(row, "total_count", 1.0),
+        row["qid"], (row["prop_id"], row["comparison"]), (row["x_name"], row["y_name"]), _ANSWERS[right],
+        get_number(row, "p_yes", 0.0, 1.0), get_number(row, "p_correct", 0.0, 1.0),
+        float(get_count(row, "total_count", 1)),
     )  # fmt: skip

@@ -1,10 +1,12 @@
-"""Chains of Macar et al. 2025 (arXiv:2510.27484, section 5) under the hint of a professor, and two tables by sentence.
+"""Chains of Macar et al. 2025 (arXiv:2510.27484) under the hint of a professor, and tables.
 
 A file of problems is a list of objects: the prompt with the hint (`cue_text`) and without (`question`), word for word;
 the chain that the model wrote under the hint (`response_text`), which comes to the hinted answer. Some files also have
 chains written without it that come to the hinted answer by themselves (`base_response_text`) or to the right one
 (`base_gt_response_text`). `cond` is the label of a judge: "itc_failure" where the chain does not say that the hint was
 a reason, "itc_success" where it does. The chain of another model, with a judge's notes on it, may stand in `og_row`.
+
+A CSV file with the columns `cued_raw_response` and `cond` holds chains of other models, with the label of the judge.
 
 Two CSV files hold numbers by sentence (`pn` is the problem's number). `cue_p` is the share of new endings that come to
 the hinted answer after the plain prompt and the hinted chain up to this sentence; `cue_p_prev` is that up to the
@@ -23,17 +25,21 @@ from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.published.files import (
     ReleasedTable,
     explain_columns,
+    get_count,
     get_number,
     get_value,
+    has_ending,
     list_files,
     name_place,
     read_json,
+    read_name,
     read_table,
     strip_endings,
 )
-from faithlens.tasks.question_factory import BadEntryError
+from faithlens.tasks.question_factory import MAX_OPTIONS, BadEntryError
 
 RESAMPLING_COLUMNS = ("pn", "sentence", "sentence_num", "cue_p", "cue_p_prev", "gt_answer", "cue_answer")
+JUDGED_COLUMNS = ("cued_raw_response", "cue_answer", "cue_type", "cond")
 SUPPRESSION_COLUMNS = ("pn", "sentence", "sentence_num", "kl")
 SAYS_HINT = {"itc_success": True, "itc_failure": False}
 """Whether a judge found that a chain names the hint as a reason, by the label of the files."""
@@ -60,6 +66,7 @@ class HintedProblem:
         says_hint: whether a judge found that the hinted chain names the hint as a reason; None where nobody judged.
         labels: further labels of the file, by name.
         place: where it stands in its file.
+        has_number: whether the file gives its number.
     """
 
     number: str
@@ -75,6 +82,24 @@ class HintedProblem:
     says_hint: bool | None
     labels: Mapping[str, Any]
     place: str
+    has_number: bool
+
+
+@dataclass(frozen=True)
+class JudgedChain:
+    """A chain of thought under a hint, and whether a judge found that it names the hint as a reason.
+
+    Attributes:
+        cue_type: the kind of hint, in the words of the files; empty where they do not say.
+        chain: the reply, with its thoughts.
+        hinted: the label of the hinted option.
+        says_hint: what the judge found.
+    """
+
+    cue_type: str
+    chain: str
+    hinted: str
+    says_hint: bool
 
 
 @dataclass(frozen=True)
@@ -92,6 +117,7 @@ class BranchRelease:
 
     Attributes:
         problems: by number, each once; where several files hold one, that of the file with the most chains.
+        judged: the chains of the tables of judged chains, each once.
         rates: the table of new endings, by problem, in the order of the sentences.
         divergences: the table of hidden hints, by problem: the sentence and its divergence in nats.
         files: the files that were read.
@@ -99,6 +125,7 @@ class BranchRelease:
     """
 
     problems: dict[str, HintedProblem] = field(default_factory=dict)
+    judged: list[JudgedChain] = field(default_factory=list)
     rates: dict[str, list[SentenceRate]] = field(default_factory=dict)
     divergences: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
@@ -113,7 +140,7 @@ def read_release(folder: str | Path) -> BranchRelease:
     """
     release = BranchRelease()
     for path in list_files(folder, ".json", ".csv"):
-        if not path.name.removesuffix(".gz").endswith(".json"):
+        if not has_ending(path, ".json"):
             _add_table(release, read_table(path))
         elif is_list_of_problems(content := read_json(path)):
             release.files.append(path)
@@ -161,10 +188,10 @@ def _read_problem(entry: dict[str, Any], where: str, name: str) -> HintedProblem
     base, base_right = (
         _get_text(entry, key) if key in entry else "" for key in ("base_response_text", "base_gt_response_text")
     )
-    number = str(get_value(entry, "pn", (int, str))) if "pn" in entry else name
+    number = read_name(str(get_value(entry, "pn", (int, float, str)))) if "pn" in entry else name
     return HintedProblem(
         number, text, options, right, hinted, hinted_prompt, plain, _get_text(entry, "response_text"), base, base_right,
-        SAYS_HINT.get(condition), more, where,
+        SAYS_HINT.get(condition), more, where, "pn" in entry,
     )  # fmt: skip
 
 
@@ -189,16 +216,34 @@ def split_options(prompt: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _keep_fuller(release: BranchRelease, problem: HintedProblem) -> None:
-    known = release.problems.get(problem.number)
-    if known is None or (bool(known.plain_chain), bool(known.plain_right_chain)) < (
-        bool(problem.plain_chain),
-        bool(problem.plain_right_chain),
-    ):
+    """Add a problem, which other files may hold with more or fewer chains, and with its number or without."""
+    same = [each for each in release.problems.values() if _is_same_unnumbered(each, problem)]
+    known = release.problems.get(problem.number) or next(iter(same), None)
+    if known is None:
+        release.problems[problem.number] = problem
+    elif _rank_fullness(known) < _rank_fullness(problem):
+        del release.problems[known.number]
         release.problems[problem.number] = problem
 
 
+def _is_same_unnumbered(one: HintedProblem, other: HintedProblem) -> bool:
+    """Whether two problems, one of which has no number, have the same words."""
+    words = {(each.hinted_prompt, each.hinted_chain) for each in (one, other)}
+    return not (one.has_number and other.has_number) and len(words) == 1
+
+
+def _rank_fullness(problem: HintedProblem) -> tuple[bool, bool, bool]:
+    """Two chains without the hint are better than one; of two alike, the one that has a number of its own."""
+    return bool(problem.plain_chain), bool(problem.plain_right_chain), problem.has_number
+
+
 def _add_table(release: BranchRelease, table: ReleasedTable) -> None:
-    """Add the rows of one CSV file, if it is one of the two tables and the first of its kind."""
+    """Add the rows of one CSV file, if it holds judged chains, or is a table by sentence and the first of its kind."""
+    if explain_columns(table, JUDGED_COLUMNS) is None:
+        release.files.append(table.path)
+        known_chains = {*release.judged}
+        release.judged.extend(each for each in _read_judged(table) if each not in known_chains)
+        return
     is_rates = "cue_p" in table.columns
     if reason := explain_columns(table, RESAMPLING_COLUMNS if is_rates else SUPPRESSION_COLUMNS):
         release.remarks.append(reason)
@@ -211,15 +256,32 @@ def _add_table(release: BranchRelease, table: ReleasedTable) -> None:
     faults = FaultList(table.path, "row")
     for where, row in table.rows:
         with faults.collect_at(where):
-            own = known.setdefault(row["pn"], [])
-            if get_number(row, "sentence_num", 0.0) != len(own):
-                problem = f"sentence {row['sentence_num']} of problem {row['pn']} stands after {len(own)} others"
+            number = read_name(row["pn"])
+            own = known.setdefault(number, [])
+            if get_count(row, "sentence_num") != len(own):
+                problem = f"sentence {row['sentence_num']} of problem {number} stands after {len(own)} others"
                 raise BadEntryError(problem, _AGAIN)
             if is_rates:
                 own.append(SentenceRate(row["sentence"], _get_share(row, "cue_p_prev"), _get_share(row, "cue_p")))
             else:
                 own.append((row["sentence"], get_number(row, "kl", 0.0)))
     faults.raise_if_any("Copy the file from its source again.")
+
+
+def _read_judged(table: ReleasedTable) -> list[JudgedChain]:
+    """The chains of a table that have a label of the judge; those with another label are left out."""
+    faults, out = FaultList(table.path, "row"), list[JudgedChain]()
+    for where, row in table.rows:
+        with faults.collect_at(where):
+            hinted, says = row["cue_answer"].strip().strip("()"), SAYS_HINT.get(row["cond"].strip())
+            if hinted not in make_labels(MAX_OPTIONS):
+                fix = "the label of an option is expected there"
+                raise BadEntryError(f"'cue_answer' is {shorten_value(row['cue_answer'])}", fix)
+            if says is not None:
+                chain = check_text(row["cued_raw_response"], "'cued_raw_response'")
+                out.append(JudgedChain(row["cue_type"].strip(), chain, hinted, says))
+    faults.raise_if_any("Copy the file from its source again.")
+    return out
 
 
 def _get_share(row: dict[str, str], column: str) -> float | None:

@@ -123,3 +123,43 @@ def test_damaged_rows_of_the_study_are_named(tmp_path: Path) -> None:
         ["'target_step_idx' is 3", "'rating' is \"Supportive\"", "'flip' is \"maybe\"", "'dp' is 1.5"], start=2
     ):
         assert f"line {line}: {words}" in str(caught.value)
+
+
+def test_what_stands_in_two_files_counts_once(tmp_path: Path) -> None:
+    other = make_mistake_line(id="q2")
+    write_text(tmp_path / "sqa-Small.jsonl", dump(make_mistake_line(), other))
+    again = {"own": 1} | make_mistake_line()
+    write_text(tmp_path / "more/sqa/Small/run/npo.out", dump(again, make_mistake_line(id="q3")))
+    write_text(tmp_path / "copy/sqa-Small.jsonl.gz", dump(make_mistake_line(), other))
+    write_rows(tmp_path / "study.csv", STUDY[:3])
+    write_rows(tmp_path / "whole.csv", STUDY)
+    replication = fl.replicate("fur", tmp_path)
+    cells = {cell.name: cell for cell in replication.cells}
+    assert cells["sqa, Small: steps with a mistake"].ours == 3
+    assert cells["study: rating and dp, all steps"].n == len(STUDY)
+    assert "3 steps of whole.csv stand in another file too, and count once" in replication.remarks
+    assert sum("counts once" in remark or "count once" in remark for remark in replication.remarks) == 3
+
+
+def test_other_files_of_json_lines_are_left_out_and_named(tmp_path: Path) -> None:
+    write_text(tmp_path / "LM_judge/sqa_judgements.jsonl", dump({"prompt": "Same?", "response": "Yes"}))
+    write_text(tmp_path / "sqa-Small.JSONL", "\n" + dump(make_mistake_line()) + "\n\n")
+    replication = fl.replicate("fur", tmp_path)
+    assert "sqa_judgements.jsonl was not read: no line of it holds a step with a mistake" in replication.remarks
+    assert {cell.name: cell.ours for cell in replication.cells}["sqa, Small: steps with a mistake"] == 1
+
+
+def test_indices_of_the_study_are_whole_and_finite(tmp_path: Path) -> None:
+    rows = [
+        make_study_row(1, 0.5, "Fully Supportive", target_step_idx=1.5),
+        make_study_row(1, 0.5, "Fully Supportive", correct_answer="inf"),
+        make_study_row(1, 0.5, "Fully Supportive", predicted_answer=0.5),
+    ]
+    path = write_rows(tmp_path / "study.csv", rows)
+    with pytest.raises(TaskError) as caught:
+        fl.replicate("fur", tmp_path)
+    message = str(caught.value)
+    assert f"{path} has 3 bad rows" in message
+    assert "line 2: 'target_step_idx' is 1.5; a whole number" in message
+    assert "line 3: 'correct_answer' is inf; a number from 0 to 1" in message
+    assert "line 4: 'predicted_answer' is 0.5; a whole number" in message

@@ -1,5 +1,6 @@
 """The counts of Arcuschin et al. from made-up answers, with flags found by hand."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,59 @@ def test_cut_rows_and_missing_columns_are_named(tmp_path: Path) -> None:
     write_rows(path, [{key: value for key, value in row.items() if key != "p_yes"} for row in ROWS])
     with pytest.raises(TaskError, match=r"holds no files of iphr: rows\.csv was not read: it has no column 'p_yes'"):
         fl.replicate("iphr", tmp_path)
+
+
+def test_counts_are_whole_and_finite(tmp_path: Path) -> None:
+    bad = [ROWS[0] | {"total_count": 10.5}, ROWS[1] | {"total_count": "inf"}, ROWS[2] | {"total_count": 0}]
+    path = write_rows(tmp_path / "rows.csv", bad)
+    with pytest.raises(TaskError) as caught:
+        fl.replicate("iphr", tmp_path)
+    message = str(caught.value)
+    assert f"{path} has 3 bad rows" in message
+    assert "line 2: 'total_count' is 10.5; a whole number" in message
+    assert "line 3: 'total_count' is inf; a finite number from 1" in message
+    assert "line 4: 'total_count' is 0" in message
+    write_rows(path, [ROWS[0] | {"total_count": "10.0"}, ROWS[1]])
+    assert fl.replicate("iphr", tmp_path).cells[0].ours == 1
+
+
+def test_endings_in_capitals_empty_lines_and_other_columns_are_read(tmp_path: Path) -> None:
+    rows = [row | {"answer": str(row["answer"]).capitalize(), "mode": "cot"} for row in ROWS]
+    text = write_rows(tmp_path / "rows.csv", rows).read_text().replace("\n", "\n\n")
+    (tmp_path / "rows.csv").unlink()
+    write_text(tmp_path / "deep/er/ROWS.CSV", "\n" + text)
+    flagged = fl.replicate("iphr", tmp_path).cells[0]
+    assert (flagged.ours, flagged.n) == (2, 4)
+    packed = tmp_path / "packed" / "ROWS.CSV.GZ"
+    packed.parent.mkdir()
+    packed.write_bytes(gzip.compress(text.encode()))
+    assert fl.replicate("iphr", packed.parent).cells[0].ours == 2
+
+
+def test_rows_of_two_files_count_once_and_must_agree(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.csv", ROWS[:4])
+    write_rows(tmp_path / "b.csv", ROWS[2:])
+    write_rows(tmp_path / "copy/a.csv", ROWS[:4])
+    replication = fl.replicate("iphr", tmp_path)
+    assert (replication.cells[0].ours, replication.cells[0].n) == (2, 4)
+    assert "2 rows of b.csv stand in another file too, and count once" in replication.remarks
+    copy, first = tmp_path / "copy/a.csv", tmp_path / "a.csv"
+    assert f"{copy} holds the same as {first}, and counts once" in replication.remarks
+    write_rows(tmp_path / "b.csv", [ROWS[2] | {"p_yes": 0.5}])
+    with pytest.raises(TaskError, match=r"line 2: question 'c>d' of org/model stands at line 4 of .*a\.csv too"):
+        fl.replicate("iphr", tmp_path)
+
+
+def test_questions_in_the_same_order_or_with_the_same_answer_are_no_pair(tmp_path: Path) -> None:
+    rows = [
+        make_pair_row("a", "b", "YES", 1.0),
+        make_pair_row("a", "b", "YES", 0.1, qid="again"),
+        make_pair_row("c", "d", "YES", 1.0),
+        make_pair_row("d", "c", "YES", 0.1),
+        make_pair_row("e", "e", "YES", 1.0),
+        make_pair_row("e", "e", "NO", 0.9, qid="itself"),
+    ]
+    write_rows(tmp_path / "rows.csv", rows)
+    replication = fl.replicate("iphr", tmp_path)
+    assert (replication.cells[0].ours, replication.cells[0].n) == (0, 0)
+    assert "org/model: questions without a reverse, which are in no pair: 6" in replication.remarks

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from scipy.stats import beta
 
 import faithlens as fl
 from faithlens.errors import TaskError
@@ -112,3 +113,51 @@ def test_damaged_tables_are_named(tmp_path: Path) -> None:
         fl.replicate("thought-branches", tmp_path)
     assert "line 3: sentence 2 of problem 7 stands after 1 others" in str(caught.value)
     assert "line 4: 'cue_p' is 2" in str(caught.value)
+
+
+def test_judged_chains_of_a_table_count_beside_those_of_problems(tmp_path: Path) -> None:
+    """By the words: the reason is found in one of the three chains, the hint in two; AC1 by hand."""
+    says = "The professor says (C), so the answer is (C)."
+    row = {"cued_raw_response": says, "cue_answer": "C", "cue_type": "Professor", "cond": "itc_success", "model": "m"}
+    rows = [
+        row,
+        row | {"cued_raw_response": "A professor was mentioned. " + "Glass is hard. " * 9_000},
+        row | {"cond": "no_label", "cued_raw_response": "Left out."},
+    ]
+    write_rows(tmp_path / "JUDGED.CSV", rows)
+    problems = [make_problem(), make_problem(pn=8)]  # one chain under two numbers, which counts once
+    write_text(tmp_path / "professor.json", json.dumps(problems))
+    write_text(tmp_path / "other.json", json.dumps([{k: v for k, v in make_problem().items() if k != "pn"}]))
+    replication = fl.replicate("thought-branches", tmp_path)
+    cells = {cell.name: cell for cell in replication.cells}
+    reason = cells["chains that name the hint as a reason"]
+    assert (reason.published, reason.ours, reason.n) == (2, 1, 3)
+    share = cells["chains that name the hint at all, percent"]
+    assert (share.published, share.ours) == (None, pytest.approx(200 / 3))
+    assert share.low == pytest.approx(100 * beta.ppf(0.025, 2, 2))
+    assert share.high == pytest.approx(100 * beta.ppf(0.975, 3, 1))
+    agreement = cells["judge and words (as a reason), Gwet's AC1"]
+    chance = 2 * 0.5 * 0.5  # the judge says yes to 2 of 3 chains, the words to 1 of 3
+    assert agreement.ours == pytest.approx((2 / 3 - chance) / (1 - chance))
+    assert agreement.low < agreement.ours < agreement.high
+    ends = cells["hinted chains that state the hinted answer, percent"]
+    assert (ends.ours, ends.n) == (100, 1)
+    assert "1 judged chains stand in the files under several numbers, and count once" in replication.remarks
+
+
+def test_the_rise_over_the_chain_is_the_mean_over_problems(tmp_path: Path) -> None:
+    second = [RATE | {"pn": "9.0", "sentence": "So.", "cue_p": 0.9, "cue_p_prev": 0.5, "sentence_num": 0}]
+    write_rows(tmp_path / "counterfactual.csv", [*RATES, *second])
+    [rise] = [cell for cell in fl.replicate("thought-branches", tmp_path).cells if "rise" in cell.name]
+    assert (rise.ours, rise.n) == (pytest.approx(100 * ((0.8 - 0.1) + (0.9 - 0.5)) / 2), 2)
+    assert rise.low < rise.ours < rise.high
+
+
+def test_damaged_rows_of_judged_chains_are_named(tmp_path: Path) -> None:
+    row = {"cued_raw_response": "Hm.", "cue_answer": "1", "cue_type": "Professor", "cond": "itc_success"}
+    path = write_rows(tmp_path / "judged.csv", [row, row | {"cue_answer": "B", "cued_raw_response": " "}])
+    with pytest.raises(TaskError) as caught:
+        fl.replicate("thought-branches", tmp_path)
+    assert f"{path} has 2 bad rows" in str(caught.value)
+    assert "line 2: 'cue_answer' is \"1\"" in str(caught.value)
+    assert "line 3: 'cued_raw_response' is empty" in str(caught.value)
