@@ -147,14 +147,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _check_schema(folder: Path, entries: Mapping[str, Any]) -> None:
-    found = entries.get("schema_version")
-    if type(found) is not int or found < SCHEMA_VERSION:
-        raise ValueError(f"its schema_version is {found!r}, and this faithlens reads {SCHEMA_VERSION}")
-    if found == SCHEMA_VERSION:
+    version = entries.get("schema_version")
+    if type(version) is not int or version < SCHEMA_VERSION:
+        raise ValueError(f"its schema_version is {version!r}, and this faithlens reads {SCHEMA_VERSION}")
+    if version == SCHEMA_VERSION:
         return
     versions = entries.get("versions")
     writer = versions.get("faithlens") if isinstance(versions, dict) else None
-    problem = f"the run in {folder} has schema version {found}, and this faithlens reads {SCHEMA_VERSION}: it is older"
+    problem = f"the run in {folder} has schema version {version}, and this older faithlens reads {SCHEMA_VERSION}"
     raise RunError(problem, f"Install faithlens {writer or 'of the version that wrote the run'} or newer.")
 
 

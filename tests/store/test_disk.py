@@ -40,15 +40,15 @@ def read_run(folder: Path) -> tuple[dict[str, bytes], Any]:
 
 @contextmanager
 def refuse_write(number: int | None, code: int) -> Iterator[list[str]]:
-    """Let write `number` fail, and every later one; the names of the writes that were asked."""
-    asked: list[str] = []
+    """Let write `number` fail, and every later one; the names of the calls."""
+    names: list[str] = []
 
     def wrap(name: str, call: Callable) -> Callable:
         def refuse(*inputs: Any, **options: Any) -> Any:
             is_write = name != "open" or any("w" in str(mode) or "+" in str(mode) for mode in inputs[1:])
             if is_write:
-                asked.append(name)
-                if number is not None and len(asked) > number:
+                names.append(name)
+                if number is not None and len(names) > number:
                     raise OSError(code, os.strerror(code))
             return None if name == "fsync" else call(*inputs, **options)  # no need to wait for a disk here
 
@@ -57,26 +57,26 @@ def refuse_write(number: int | None, code: int) -> Iterator[list[str]]:
     with pytest.MonkeyPatch.context() as patch:
         for holder, name in WRITES:
             patch.setattr(holder, name, wrap(name, getattr(holder, name)))
-        yield asked
+        yield names
 
 
 def test_a_disk_that_is_full_at_any_write_loses_nothing(tmp_path: Path) -> None:
-    with refuse_write(None, errno.ENOSPC) as asked:
+    with refuse_write(None, errno.ENOSPC) as names:
         write_run(tmp_path / "whole")
     expected = read_run(tmp_path / "whole")
-    assert set(asked) == {name for _, name in WRITES}
-    for number in range(len(asked)):
+    assert set(names) == {name for _, name in WRITES}
+    for number in range(len(names)):
         folder = tmp_path / str(number)
         with refuse_write(number, errno.ENOSPC), pytest.raises(RunError) as caught:
             write_run(folder)
-        assert "cannot be written: No space left on device" in caught.value.problem, (number, asked[number])
+        assert "cannot be written: No space left on device" in caught.value.problem, (number, names[number])
         assert "Make room on the disk" in caught.value.fix
         if (folder / "manifest.json").exists():
             for name, digest in json.loads((folder / "manifest.json").read_text())["files"].items():
                 assert len((folder / name).read_bytes()) == digest["size"], (number, name)
         with refuse_write(None, errno.ENOSPC):
             write_run(folder)
-        assert read_run(folder) == expected, (number, asked[number])
+        assert read_run(folder) == expected, (number, names[number])
         assert not [*folder.rglob("*.tmp")]
 
 
