@@ -26,8 +26,9 @@ def view(
 
     Example: faithlens view faithlens-runs/20261128-101500
     """
-    from faithlens.commands.view import ViewServer, find_runs
+    from faithlens.commands.view import find_runs
     from faithlens.commands.view import view as write_view
+    from faithlens.commands.view_server import ViewServer
 
     console = SafeConsole()
     if file is not None:

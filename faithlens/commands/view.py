@@ -3,31 +3,26 @@
 1. `find_runs` turns what the user names into run folders: a run, or a sweep with its audits.
 2. `read_page` makes the page from what the folders hold now. A run that is still being written has no verdict yet, and
    its gates are counts so far: a word that is read off again and again while questions come in is wrong too often.
-3. `ViewServer` answers on the loopback address only, and only under a path that begins with a random token. A page asks
-   for the version of the folders every two seconds and loads itself again when it has changed.
+3. `read_version` tells whether the folders have changed since. `commands.view_server` serves the page.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock
 from time import sleep
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
 from faithlens.commands.decide import judge_subjects
 from faithlens.errors import RunError
 from faithlens.measures.catalogue import restore_measures
-from faithlens.report.page import make_page
+from faithlens.report.page import Served, make_page
 from faithlens.report.subjects import ReportedSubject, make_subjects, read_subjects, read_tables
 from faithlens.stats.estimate import compute_estimates
 from faithlens.stats.verdict import Criteria
 from faithlens.store import MANIFEST_NAME, REPORT_NAME, VERDICT_NAME, Run, write_atomically
 
-LOOPBACK = "127.0.0.1"
 N_TRIES = 5
 """How often a folder is read that changes while it is read."""
 PAUSE = 0.2
@@ -73,11 +68,11 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
-def read_page(folders: Sequence[Path], refresh: str | None = None) -> str:
+def read_page(folders: Sequence[Path], served: Served | None = None) -> str:
     """The page about the runs in `folders` as they are now. Raises RunError as `Run.open`."""
     names = name_folders(folders)
     return make_page(
-        [subject for folder, name in zip(folders, names, strict=True) for subject in read_run(folder, name)], refresh
+        [subject for folder, name in zip(folders, names, strict=True) for subject in read_run(folder, name)], served
     )
 
 
@@ -137,81 +132,10 @@ def read_version(folders: Sequence[Path]) -> str:
     digest = sha256()
     for folder in folders:
         for name in (MANIFEST_NAME, VERDICT_NAME, REPORT_NAME):
-            path = folder / name
-            stat = path.stat() if path.is_file() else None
-            digest.update(f"{path} {stat and (stat.st_mtime_ns, stat.st_size)}\n".encode())
-    return digest.hexdigest()
-
-
-class ViewServer(ThreadingHTTPServer):
-    """Serves the page about some runs to this machine, under a path that only its user knows.
-
-    Args:
-        paths: folders of runs and sweeps; they are looked at again for each page, so that new audits appear.
-        port: 0 for any free port.
-    """
-
-    daemon_threads = True
-
-    def __init__(self, paths: Sequence[Path], port: int = 0) -> None:
-        super().__init__((LOOPBACK, port), _ViewHandler)
-        self.paths = tuple(paths)
-        self.token = secrets.token_urlsafe(24)
-        self._lock, self._version, self._page = Lock(), "", ""
-
-    @property
-    def address(self) -> str:
-        """The address of the page."""
-        return f"http://{LOOPBACK}:{self.server_port}/{self.token}/"
-
-    def read_version(self) -> str:
-        """The version of the runs as they are now."""
-        return read_version(find_runs(self.paths))
-
-    def read_page(self) -> str:
-        """The page of this version, made once."""
-        with self._lock:
-            version = self.read_version()
-            if version != self._version:
-                self._page, self._version = read_page(find_runs(self.paths), f"/{self.token}/version"), version
-            return self._page
-
-
-class _ViewHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        """The page, or its version; nothing without the token, or for another host's name (DNS rebinding)."""
-        server = cast(ViewServer, self.server)
-        hosts = {f"{name}:{server.server_port}" for name in (LOOPBACK, "localhost")}
-        token, _, rest = self.path.removeprefix("/").partition("/")
-        is_known = secrets.compare_digest(token.encode("utf-8", "replace"), server.token.encode())
-        if not is_known or self.headers.get("Host") not in hosts:
-            self._answer(403, "Open the address that faithlens printed.\n", "text/plain")
-        elif rest == "version":
-            self._answer(200, server.read_version(), "text/plain")
-        elif rest == "":
             try:
-                self._answer(200, server.read_page(), "text/html")
-            except RunError as error:
-                self._answer(500, f"{error}\n", "text/plain")
-        else:
-            self._answer(404, "There is nothing here.\n", "text/plain")
-
-    def _answer(self, status: int, text: str, kind: str) -> None:
-        content = text.encode("utf-8", "replace")
-        self.send_response(status)
-        for name, value in {
-            "Content-Type": f"{kind}; charset=utf-8",
-            "Content-Length": str(len(content)),
-            "Cache-Control": "no-store",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": "DENY",
-        }.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Print nothing: the terminal shows the address, and requests say nothing new."""
+                stat = (folder / name).stat()
+                state = f"{stat.st_mtime_ns} {stat.st_size}"
+            except OSError:
+                state = "missing"
+            digest.update(f"{folder / name} {state}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -46,12 +46,24 @@ def write_page(run: Run) -> Path:
     return run.path / REPORT_NAME
 
 
-def make_page(subjects: Sequence[ReportedSubject], refresh: str | None = None) -> str:
+class Served(NamedTuple):
+    """How a page that is served learns that it has changed.
+
+    Attributes:
+        address: tells the present version.
+        version: that of this page.
+    """
+
+    address: str
+    version: str
+
+
+def make_page(subjects: Sequence[ReportedSubject], served: Served | None = None) -> str:
     """The page on some models and tasks, of one run or of several.
 
     Args:
         subjects: from `read_subjects`.
-        refresh: where the page is served, the address that tells its present version.
+        served: None for a page in a file.
     """
     names = name_subjects(subjects)
     conditions, measures = Names(), Names()
@@ -67,7 +79,7 @@ def make_page(subjects: Sequence[ReportedSubject], refresh: str | None = None) -
             style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
             script=Markup(script),
             policy=_make_policy(script),
-            refresh=refresh,
+            served=served,
             groups=_group_by_truth(subjects, names),
             subjects=list(zip(names, subjects, strict=True)),
             runs=_list_origins(subjects),
@@ -83,6 +95,13 @@ def make_page(subjects: Sequence[ReportedSubject], refresh: str | None = None) -
             n_chains=sum(map(len, chains)),
         )
     )
+
+
+def make_problem_page(words: str) -> str:
+    """A page that says in `words`, a line for each sentence, why there is no page now, and that tries again."""
+    style = Markup((_FOLDER / "page.css").read_text(encoding="utf-8"))
+    problem, *rest = words.splitlines()
+    return _make_environment().get_template("problem.html.j2").render(style=style, problem=problem, rest=rest)
 
 
 def has_other_tests(numbers: Mapping[Any, Mapping[str, Any]]) -> bool:

@@ -5,16 +5,20 @@ import os
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from faithlens.commands.view import ViewServer, find_runs, read_page, view
+from faithlens.commands.view import find_runs, read_page, read_version, view
+from faithlens.commands.view_server import ViewServer
 from faithlens.errors import RunError
 from faithlens.report.page import write_page
 from faithlens.store import Run, make_manifest
@@ -133,7 +137,8 @@ def test_the_server_answers_only_whom_the_address_was_given(server: ViewServer) 
     status, page = get(server, f"/{server.token}/")
     assert status == 200
     assert len(read_chains(page)) == 4
-    assert f'<meta name="refresh-from" content="/{server.token}/version">' in page
+    version = read_version(server.paths)
+    assert f'<meta name="refresh-from" content="/{server.token}/version" data-version="{version}">' in page
     for path in ("/", "/wrong/", f"/{server.token[:-1]}/", "/../manifest.json", f"/x{server.token}/"):
         assert get(server, path)[0] == 403
     assert get(server, f"/{server.token}/manifest.json")[0] == 404
@@ -148,6 +153,75 @@ def test_the_version_changes_when_the_run_grows(server: ViewServer, finished: Ru
     add_batch(Run(server.paths[0]), finished, "1", slice(4, 12))
     assert get(server, f"/{server.token}/version") != first
     assert len(read_chains(get(server, f"/{server.token}/")[1])) == 12
+
+
+def test_a_run_that_is_removed_gives_a_page_that_says_so_and_comes_back(
+    server: ViewServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    [path] = server.paths
+    page = get(server, f"/{server.token}/")[1]
+    path.rename(tmp_path / "elsewhere")
+    for rest in ("", "version"):
+        status, words = get(server, f"/{server.token}/{rest}")
+        assert (status, f"there is no run in {path}" in words) == (503, True)
+    (tmp_path / "elsewhere").rename(path)
+    assert get(server, f"/{server.token}/") == (200, page)
+    manifest = path / "manifest.json"
+    content = manifest.read_text()
+    manifest.write_text(content.replace('"seed": 0', '"seed": 1'))
+    status, words = get(server, f"/{server.token}/")
+    assert status == 503
+    assert "cannot be believed: its content was changed after faithlens wrote it" in Reader(words).text
+    assert "tries again" in words
+    manifest.write_text("<script>alert(1)</script>")
+    assert "<script" not in get(server, f"/{server.token}/")[1]
+    manifest.write_text(content)
+    assert len(read_chains(get(server, f"/{server.token}/")[1])) == 4
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_part_that_is_gone_is_named(server: ViewServer, finished: Run) -> None:
+    add_batch(Run(server.paths[0]), finished, "1", slice(4, 8))
+    part = server.paths[0] / "parts" / "scores" / "1.parquet"
+    part.unlink()
+    status, words = get(server, f"/{server.token}/")
+    assert (status, f"parts/scores/{part.name} cannot be read" in Reader(words).text) == (503, True)
+
+
+def test_a_fault_of_faithlens_itself_stops_no_server(
+    server: ViewServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> str:
+        raise KeyError("a column")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(server, "read_page", fail)
+        status, words = get(server, f"/{server.token}/")
+    assert (status, "KeyError: 'a column'" in Reader(words).text) == (503, True)
+    assert "Traceback" in capfd.readouterr().err
+    assert get(server, f"/{server.token}/")[0] == 200
+
+
+def test_a_browser_that_leaves_in_the_middle_of_an_answer_is_no_error(
+    server: ViewServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    errors: list[BaseException | None] = []
+    handle = server.handle_error
+    monkeypatch.setattr(server, "handle_error", lambda *who: (errors.append(sys.exception()), handle(*who)))
+    monkeypatch.setattr(server, "read_page", lambda: "x" * 50_000_000)  # more than any buffer of the system holds
+    for _ in range(3):
+        browser = socket.create_connection(("127.0.0.1", server.server_port))
+        request = f"GET /{server.token}/ HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n\r\n"
+        browser.sendall(request.encode())
+        assert browser.recv(100).startswith(b"HTTP/1.1 200 OK")
+        browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, as of a closed tab
+        browser.close()
+    deadline = time.monotonic() + 30
+    while len(errors) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [isinstance(error, ConnectionError) for error in errors] == [True] * 3
+    assert get(server, f"/{server.token}/version")[0] == 200
+    assert capfd.readouterr() == ("", "")
 
 
 def run_view(*words: object) -> "subprocess.Popen[str]":

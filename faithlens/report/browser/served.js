@@ -10,7 +10,6 @@ scheme.addEventListener("change", () => {
 const FIELDS = "#filters input, #filters select, #scheme";
 const refreshFrom = document.querySelector('meta[name="refresh-from"]');
 if (refreshFrom) {
-  let version = null;
   const kept = JSON.parse(sessionStorage.getItem("faithlens-kept") || "null");
   if (kept) {
     sessionStorage.removeItem("faithlens-kept");
@@ -21,15 +20,22 @@ if (refreshFrom) {
       scrollTo(0, kept.place);
     });
   }
+  const notice = make("p", { class: "notice", role: "status", hidden: true });
+  document.body.append(notice);
+  const note = (words) => {
+    notice.textContent = words;
+    notice.hidden = !words;
+  };
   setInterval(async () => {
     const answer = await fetch(refreshFrom.content).catch(() => null);
-    if (!answer || !answer.ok) return;
-    const now = await answer.text();
-    if (version !== null && now !== version) {
+    const now = answer && (await answer.text().catch(() => null));
+    if (now === null) return note("The server has stopped. This page stays as it is.");
+    if (!answer.ok) return note(`The run cannot be read now: ${now.split("\n")[0]}. This page stays as it was.`);
+    note("");
+    if (now !== refreshFrom.dataset.version) {
       const values = Object.fromEntries([...document.querySelectorAll(FIELDS)].map((field) => [field.id, field.value]));
       sessionStorage.setItem("faithlens-kept", JSON.stringify({ values, place: scrollY }));
       location.reload();
     }
-    version = now;
   }, 2000);
 }
