@@ -1,21 +1,25 @@
 """`Run`: the results of an audit, in one folder.
 
     DIR/manifest.json                 options, seed, versions, code, device, digests of the inputs and of all files
-    DIR/parts/<table>/<key>.parquet   one finished batch each, written whole or not at all
+    DIR/units.json                    the batches of questions, each with the digest of what its rows depend on
+    DIR/parts/<table>/<key>.parquet   one finished unit each, written whole or not at all
+    DIR/units/<key>.json, .lease      units that were finished since the manifest was written; who works on which
     DIR/<table>.parquet               the parts of a finished run in one sorted table
     DIR/verdict.json, report.html     written from the tables
     DIR/set-aside/                    files that were not as faithlens wrote them, moved here by --resume
 
-An interrupted run loses at most one batch: with `resume`, it knows the keys of the finished batches. A file
-whose digest is not the one in the manifest is not believed.
+Any number of workers may write units at a time. A worker that is killed loses the unit that it was working on. A file
+whose digest is not the one in the manifest, or in the record of its unit, is not believed.
 """
 
 from faithlens.store.faults import REPORT_NAME, VERDICT_NAME
 from faithlens.store.files import write_atomically
+from faithlens.store.lease import Leases
 from faithlens.store.lock import hold_folder
 from faithlens.store.manifest import MANIFEST_NAME, list_differences, make_manifest, read_commit
 from faithlens.store.run import Run, RunVerdict
 from faithlens.store.tables import GIVEN, GIVEN_STEPS, INT, SCHEMAS, TEXT, add_given_columns, make_gate_table
+from faithlens.store.units import UnitList
 
 __all__ = [
     "GIVEN",
@@ -26,8 +30,10 @@ __all__ = [
     "SCHEMAS",
     "TEXT",
     "VERDICT_NAME",
+    "Leases",
     "Run",
     "RunVerdict",
+    "UnitList",
     "add_given_columns",
     "hold_folder",
     "list_differences",

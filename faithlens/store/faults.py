@@ -8,7 +8,7 @@ For example, after ``cp parts/scores/a.parquet parts/scores/b.parquet``, where t
 "parts/scores/b.parquet holds the content of parts/scores/a.parquet".
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,14 @@ class Fault:
         return f"{self.name} {self.reason}"
 
 
-def list_faults(folder: Path, files: Mapping[str, Any], *, with_parts: bool = False) -> list[Fault]:
-    """The faults of a run folder, whose manifest lists `files` with their digests.
+def list_faults(
+    folder: Path, files: Mapping[str, Any], *, with_parts: bool = False, unfinished: Collection[str] = ()
+) -> list[Fault]:
+    """The faults of a run folder, whose manifest and records of units list `files` with their digests.
 
-    A finished table needs no parts: if all of them were removed to save space, this counts as a fault only where
-    `with_parts` is set, because a run that is continued needs them.
+    Parts in `unfinished` may be there or not: their unit is not finished, and nothing reads them. A finished table
+    needs no parts: if all of them were removed to save space, this counts as a fault only where `with_parts` is set,
+    because a run that is continued needs them.
     """
     listed = {name: read_digest(entry) for name, entry in files.items()}
     by_digest = {digest: name for name, digest in listed.items()}
@@ -52,7 +55,8 @@ def list_faults(folder: Path, files: Mapping[str, Any], *, with_parts: bool = Fa
         for name, digest in listed.items()
         if not name.startswith(removed) and (fault := _check_listed(folder, name, digest, by_digest))
     ]
-    return faults + [Fault(name, _explain_foreign(folder / name, by_digest)) for name in _list_foreign(folder, listed)]
+    known = {*listed, *unfinished}
+    return faults + [Fault(name, _explain_foreign(folder / name, by_digest)) for name in _list_foreign(folder, known)]
 
 
 def is_part(name: str) -> bool:
@@ -110,8 +114,8 @@ def _list_removed_parts(folder: Path, listed: Mapping[str, Any]) -> Iterator[str
             yield f"parts/{table}/"
 
 
-def _list_foreign(folder: Path, listed: Mapping[str, Any]) -> Iterator[str]:
-    """The files in places of ours that the manifest does not list; temporary files of a writer have a leading dot."""
+def _list_foreign(folder: Path, listed: Collection[str]) -> Iterator[str]:
+    """The files in places of ours that nothing lists; temporary files of a writer have a leading dot."""
     for path in sorted([*folder.glob("*"), *folder.glob("parts/**/*")]):
         name = path.relative_to(folder).as_posix()
         is_ours = name in _OWN_NAMES or is_part(name)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,16 +43,48 @@ def write_atomically(path: Path) -> Iterator[Path]:
     Raises:
         RunError: the file cannot be written: the disk is full, read-only, or above its quota.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _name_temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _flush_to_disk(temporary)
         os.replace(temporary, path)
+        flush_folder(path.parent)
     except OSError as error:
         raise make_write_error(path, error) from error
     finally:
         _remove_if_there(temporary)
+
+
+def write_once(path: Path, text: str) -> bool:
+    """Write a file that is not there yet, whole or not at all; False if it is there, whoever wrote it.
+
+    Of several writers, also on several machines, exactly one succeeds.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    temporary = _name_temporary(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        _flush_to_disk(temporary)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+            _flush_to_disk(path)
+        flush_folder(path.parent)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise make_write_error(path, error) from error
+    finally:
+        _remove_if_there(temporary)
+    return True
 
 
 def make_write_error(path: Path, error: OSError) -> RunError:
@@ -64,7 +97,7 @@ def make_write_error(path: Path, error: OSError) -> RunError:
 
 def remove_temporary_files(folder: Path) -> None:
     """Remove what writers that were killed left in a run folder. Nobody else may be writing into it."""
-    for path in [*folder.glob(".*.tmp"), *folder.glob("parts/*/.*.tmp")]:
+    for path in [*folder.glob(".*.tmp"), *folder.glob("parts/*/.*.tmp"), *folder.glob("units/.*.tmp")]:
         path.unlink(missing_ok=True)
 
 
@@ -74,6 +107,21 @@ def read_digest(entry: Any) -> FileDigest | None:
         return FileDigest(int(entry["size"]), str(entry["sha256"]))
     except (TypeError, KeyError, ValueError):
         return None
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut. Systems that open no folders keep names in order themselves."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _name_temporary(path: Path) -> Path:
+    """A name beside `path` that no other writer uses, on this machine or another."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def _flush_to_disk(path: Path) -> None:

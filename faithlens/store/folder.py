@@ -3,8 +3,8 @@
 import logging
 import os
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pandas as pd
 from faithlens.errors import RunError, escape_controls
 from faithlens.store.faults import Fault, find_fault, is_part, list_faults, make_fault_error
 from faithlens.store.files import FileDigest, make_write_error, read_digest, remove_temporary_files, write_atomically
+from faithlens.store.lease import UNITS_FOLDER, list_living
 from faithlens.store.manifest import (
     format_json,
     list_identity_differences,
@@ -21,6 +22,8 @@ from faithlens.store.manifest import (
     read_manifest,
     write_manifest,
 )
+from faithlens.store.tables import name_part
+from faithlens.store.units import UNITS_NAME, UnitList, UnitRecord, list_recorded, merge_entries, read_records
 
 SET_ASIDE_NAME = "set-aside"
 _LOG = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ class RunFolder:
 
     def list_faults(self) -> list[Fault]:
         """The files that are not as faithlens wrote them."""
-        return list_faults(self.path, self.manifest["files"])
+        return list_faults(self.path, self.files, unfinished=self._list_unfinished_parts())
 
     def check_identity(self, manifest: Mapping[str, Any]) -> None:
         """Raise RunError, with the differences, if `manifest` has other options, inputs, versions or code."""
@@ -50,6 +53,19 @@ class RunFolder:
     def manifest(self) -> dict[str, Any]:
         """What made this run (see `make_manifest`), and the digests of its files. Raises RunError if it was changed."""
         return read_manifest(self.path)
+
+    @property
+    def files(self) -> dict[str, Any]:
+        """The digest of every file: those in the manifest, and the parts of units that were finished since.
+
+        Raises RunError if the manifest or a record of a unit was changed.
+        """
+        manifest, records = self.manifest, self._read_records()
+        return merge_entries(manifest, records)["files"] if records else manifest["files"]
+
+    def get_facts(self, name: str) -> dict[str, Any]:
+        """An entry of the manifest, with what units that were finished since add to it."""
+        return merge_entries(self.manifest, self._read_records()).get(name, {})
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -90,7 +106,10 @@ class RunFolder:
         Raises:
             RunError: the file is not written yet, cannot be read, or is not what faithlens wrote.
         """
-        entry = self.manifest["files"].get(name)
+        return self._read_listed(name, self.files)
+
+    def _read_listed(self, name: str, files: Mapping[str, Any]) -> bytes:
+        entry = files.get(name)
         if entry is None and not (self.path / name).exists():
             raise RunError(f"the run in {self.path} has no {name} yet", "Continue the audit with --resume.")
         try:
@@ -111,10 +130,58 @@ class RunFolder:
         manifest = self.manifest
         write_manifest(self.path, {**manifest, "files": manifest["files"] | {name: digests[0]._asdict()}})
 
+    def read_unit_list(self) -> UnitList:
+        """The units of the run; empty if it has none."""
+        files = self.manifest["files"]
+        return UnitList(**parse_json(self._read_listed(UNITS_NAME, files))) if UNITS_NAME in files else UnitList()
+
+    def write_unit_list(self, units: UnitList) -> None:
+        """Write the list of all units."""
+        self.write_json(UNITS_NAME, asdict(units))
+
+    def list_finished_units(self) -> set[str]:
+        """The keys of the units in the list that have a part of each table."""
+        listed, files = self.read_unit_list(), self.files
+        return {key for key in listed.units if all(name_part(table, key) in files for table in listed.tables)}
+
+    def merge_records(self) -> None:
+        """Put the records of finished units into the manifest. One process at a time may do that.
+
+        Raises:
+            RunError: a record was changed, or is of another run.
+        """
+        records = self._read_records()
+        if records:
+            write_manifest(self.path, merge_entries(self.manifest, records))
+        for record in records:
+            (self.path / record.name).unlink(missing_ok=True)
+        with suppress(OSError):  # it holds leases
+            (self.path / UNITS_FOLDER).rmdir()
+
+    def _read_records(self) -> list[UnitRecord]:
+        records, faults = self._sort_records()
+        if faults:
+            raise make_fault_error(self.path, faults)
+        return records
+
+    def _sort_records(self) -> tuple[list[UnitRecord], list[Fault]]:
+        names = list_recorded(self.path)
+        if not names:
+            return [], []
+        return read_records(self.path, names, self.read_unit_list().digests)
+
+    def _list_unfinished_parts(self) -> set[str]:
+        listed, files = self.read_unit_list(), self.files
+        return {name for key in listed.units for table in listed.tables if (name := name_part(table, key)) not in files}
+
     def _resume(self, manifest: Mapping[str, Any]) -> None:
-        old = self.manifest
         self.check_identity(manifest)
-        faults = list_faults(self.path, old["files"], with_parts=True)
+        faults = self._sort_records()[1]
+        for fault in faults:
+            self._set_aside(fault.name)
+        self.merge_records()
+        old = self.manifest
+        faults += list_faults(self.path, old["files"], with_parts=True, unfinished=self._list_unfinished_parts())
         removed = {fault.name for fault in faults}
         if any(is_part(name) for name in removed):  # until the batch is done again, the run is not finished
             removed |= {name for name in old["files"] if not is_part(name)}
@@ -126,7 +193,8 @@ class RunFolder:
             _LOG.warning("%s", escape_controls(words))
         for name in sorted(removed):
             self._set_aside(name)
-        remove_temporary_files(self.path)
+        if not list_living(self.path):
+            remove_temporary_files(self.path)
 
     def _set_aside(self, name: str) -> None:
         """Move a file into a folder of its own, if it is there."""

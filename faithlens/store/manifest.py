@@ -118,7 +118,7 @@ def list_differences(old: Any, new: Any, name: str = "") -> list[str]:
 def write_manifest(folder: Path, entries: Mapping[str, Any]) -> None:
     """Write the manifest of a run folder with its seal, whole or not at all. Raises RunError as `write_atomically`."""
     unsealed = {"schema_version": SCHEMA_VERSION} | {name: value for name, value in entries.items() if name != "seal"}
-    text = format_json({**unsealed, "seal": _compute_seal(unsealed)})
+    text = format_json({**unsealed, "seal": compute_seal(unsealed)})
     with write_atomically(folder / MANIFEST_NAME) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -138,7 +138,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if not isinstance(entries.get("files"), dict) or "seal" not in entries:
             raise ValueError("it holds no digests of the files of the run")
         _check_schema(folder, entries)
-        if entries["seal"] != _compute_seal({name: value for name, value in entries.items() if name != "seal"}):
+        if entries["seal"] != compute_seal({name: value for name, value in entries.items() if name != "seal"}):
             raise ValueError("its content was changed after faithlens wrote it")
     except (OSError, ValueError) as error:
         problem = f"the {MANIFEST_NAME} of the run in {folder} cannot be believed: {error}"
@@ -177,6 +177,7 @@ def format_json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"  # of a file name that is no UTF-8, for example
 
 
-def _compute_seal(entries: Mapping[str, Any]) -> str:
+def compute_seal(entries: Mapping[str, Any]) -> str:
+    """The SHA-256 of the entries of a JSON object."""
     text = json.dumps(entries, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,11 +1,12 @@
 """`Run`: the tables and verdicts of one run folder, written part by part."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
@@ -14,10 +15,22 @@ import pyarrow.parquet as pq
 from faithlens.errors import RunError
 from faithlens.measures.catalogue import describe_own_measures, restore_measures
 from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, make_fault_error
+from faithlens.store.files import FileDigest, write_atomically
 from faithlens.store.folder import RunFolder
+from faithlens.store.lease import name_unit_file
 from faithlens.store.lock import LOCK_NAME, WRITER_NAME
 from faithlens.store.manifest import MANIFEST_NAME, write_manifest
-from faithlens.store.tables import SCHEMAS, Rows, check_rows, get_schema, make_gate_table, sort_rows, to_frame
+from faithlens.store.tables import (
+    SCHEMAS,
+    Rows,
+    check_rows,
+    get_schema,
+    make_gate_table,
+    name_part,
+    sort_rows,
+    to_frame,
+)
+from faithlens.store.units import UnitRecord
 
 
 @dataclass(frozen=True)
@@ -201,7 +214,36 @@ class Run(RunFolder):
             RunError: a column or a row does not belong to the table, or the file cannot be written.
             MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
         """
-        self._write_table(f"{_name_parts(table)}{quote(key, safe='')}.parquet", check_rows(table, rows))
+        self._write_table(name_part(table, key), check_rows(table, rows))
+
+    def write_unit(
+        self, key: str, tables: Mapping[str, Rows], facts: Mapping[str, Any] | None = None, *, digest: str = ""
+    ) -> bool:
+        """Keep a finished unit: all its parts and its facts, or nothing. Any number of workers may do this at a time.
+
+        Args:
+            key: the name of the unit.
+            tables: the rows of the unit, by the name of their table.
+            facts: what the unit adds to entries of the manifest, by their names.
+            digest: the digest of the unit in the list of units.
+
+        Returns:
+            False if another worker has kept this unit already; then nothing is written.
+
+        Raises:
+            RunError: a column or a row does not belong to its table, or a file cannot be written.
+            MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
+        """
+        parts = {name_part(table, key): check_rows(table, rows) for table, rows in tables.items()}
+        if (self.path / name_unit_file(key, "json")).exists():
+            return False
+        files: dict[str, Any] = {}
+        with ExitStack() as unwritten:
+            for name, data in parts.items():
+                temporary = unwritten.enter_context(write_atomically(self.path / name))
+                _write_parquet(temporary, data)
+                files[name] = FileDigest.of_file(temporary)._asdict()
+        return UnitRecord(key, digest, files, facts or {}).write(self.path)
 
     def finished_keys(self, table: str) -> set[str]:
         """The keys whose part of the table is complete."""
@@ -239,19 +281,25 @@ class Run(RunFolder):
 
     def has_table(self, table: str) -> bool:
         """Whether anything was written of a table."""
-        return bool(self._list_parts(table)) or f"{table}.parquet" in self.manifest["files"]
+        return bool(self._list_parts(table)) or f"{table}.parquet" in self.files
 
     def _write_table(self, name: str, data: pa.Table) -> None:
-        with self._write_file(name) as temporary, temporary.open("wb") as file:  # pyarrow takes UTF-8 paths only
-            pq.write_table(data, file)
+        with self._write_file(name) as temporary:
+            _write_parquet(temporary, data)
 
     def _read_files(self, table: str, names: list[str]) -> pa.Table:
-        pieces = [pq.read_table(pa.BufferReader(self.read_bytes(name))) for name in names]
+        files = self.files
+        pieces = [pq.read_table(pa.BufferReader(self._read_listed(name, files))) for name in names]
         return sort_rows(table, pa.concat_tables(pieces, promote_options="default"))
 
     def _list_parts(self, table: str) -> list[str]:
         start = _name_parts(table)
-        return sorted(name for name in self.manifest["files"] if name.startswith(start))
+        return sorted(name for name in self.files if name.startswith(start))
+
+
+def _write_parquet(path: Path, data: pa.Table) -> None:
+    with path.open("wb") as file:  # pyarrow takes UTF-8 paths only
+        pq.write_table(data, file)
 
 
 def _name_parts(table: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -73,6 +74,12 @@ def get_schema(table: str) -> pa.Schema:
     """The columns of a table. Raises RunError where there is no table of this name."""
     check_choice(table, SCHEMAS, "table", RunError)
     return SCHEMAS[table]
+
+
+def name_part(table: str, key: str) -> str:
+    """The place of the part `key` of a table in a run folder. Raises RunError where there is no table of this name."""
+    get_schema(table)
+    return f"parts/{table}/{quote(key, safe='')}.parquet"
 
 
 def check_rows(table: str, rows: Rows) -> pa.Table:

@@ -1,0 +1,217 @@
+"""Leases: who works on which unit of a run now, on all machines that share its folder.
+
+1. `Leases.take` makes the file ``units/<key>.lease``, which only one worker can do. It holds who the worker is.
+2. A thread of the worker touches the file every few seconds: the heartbeat.
+3. A worker that finds the lease of another one watches it. If it does not change for `expiry` seconds, or if its
+   process ended on this machine, the worker is dead: the lease is moved away, which only one worker can do, and made
+   anew.
+
+No two clocks are compared: the time of the heartbeat is only compared with itself, and the seconds are counted by the
+watching worker's own clock, which cannot be set back.
+
+For example, worker A holds ``a.lease``, last touched at 12:00:00. Its machine loses power. Worker B finds the lease,
+sees the same 12:00:00 for 60 seconds, moves the file away and takes the unit.
+
+Leases save work; they do not guard files. If two workers do one unit all the same (a machine slept for longer than
+`expiry`), the first to finish keeps it (`Run.write_unit`).
+"""
+
+import json
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+from faithlens.store.files import write_once
+
+EXPIRY_SECONDS = 60.0
+"""A worker whose heartbeat is still for so long is dead."""
+BEATS = 6  # heartbeats in this time
+UNITS_FOLDER = "units"
+
+
+def name_unit_file(key: str, suffix: str) -> str:
+    """The place of a file about one unit in a run folder."""
+    return f"{UNITS_FOLDER}/{quote(key, safe='')}.{suffix}"
+
+
+@cache
+def describe_machine() -> str:
+    """What tells one machine, boot and container from another: a number of a process means something only there."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    with suppress(OSError):
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(parts)
+
+
+def read_start(process: int) -> str | None:
+    """When a process of this machine started, in the kernel's own ticks; None where that is not known."""
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    return None
+
+
+def is_running(process: int, start: str | None) -> bool:
+    """Whether a process of this machine that began at `start` is running."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # it is somebody else's
+    return start is None or read_start(process) in (start, None)
+
+
+@dataclass(frozen=True)
+class LeaseView:
+    """What a lease looked like: its content, and the time of its heartbeat."""
+
+    content: str
+    beat: int
+
+    @property
+    def holder(self) -> Mapping[str, Any]:
+        """Who holds it; empty where the file does not say."""
+        with suppress(ValueError):
+            entries = json.loads(self.content)
+            if isinstance(entries, dict):
+                return entries
+        return {}
+
+    def has_ended(self) -> bool:
+        """Whether the holder is a process of this machine that has ended."""
+        process = self.holder.get("process")
+        is_here = self.holder.get("machine") == describe_machine() and isinstance(process, int)
+        return is_here and not is_running(int(process or 0), self.holder.get("start"))
+
+    def describe(self) -> str:
+        """Who holds it, in words."""
+        holder = self.holder
+        if not {"process", "host", "since"} <= holder.keys():
+            return "another worker"
+        return f"process {holder['process']} on {holder['host']}, since {holder['since']}"
+
+
+@dataclass
+class Leases:
+    """The leases that one worker takes in a run folder; also a context that keeps them alive and gives them back.
+
+    Attributes:
+        folder: the run folder.
+        expiry: after so many seconds without a heartbeat the holder of a lease is dead.
+    """
+
+    folder: Path
+    expiry: float = EXPIRY_SECONDS
+    _token: str = field(default_factory=lambda: secrets.token_hex(8))
+    _held: set[str] = field(default_factory=set)
+    _watched: dict[str, tuple[LeaseView, float]] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> "Leases":
+        self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for key in [*self._held]:
+            self.give_back(key)
+
+    def take(self, key: str) -> bool:
+        """Take the lease of a unit; False while a living worker holds it."""
+        if self._make(key):
+            return True
+        seen = self.look(key)
+        if seen is not None and not self._is_dead(key, seen):
+            return False
+        return (seen is None or self._move_away(key, seen)) and self._make(key)
+
+    def give_back(self, key: str) -> None:
+        """Remove an own lease."""
+        self._held.discard(key)
+        seen = self.look(key)
+        if seen is not None and seen.holder.get("token") == self._token:
+            with suppress(OSError):
+                self._find(key).unlink(missing_ok=True)
+
+    def look(self, key: str) -> LeaseView | None:
+        """The lease of a unit as it is now; None if nobody holds it."""
+        try:
+            with self._find(key).open(encoding="utf-8", errors="replace") as file:
+                beat = os.fstat(file.fileno()).st_mtime_ns
+                return LeaseView(file.read(), beat)
+        except FileNotFoundError:
+            return None
+
+    def _make(self, key: str) -> bool:
+        holder = {
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": describe_machine(),
+            "start": read_start(os.getpid()),
+            "token": self._token,
+        }
+        if not write_once(self._find(key), json.dumps(holder)):
+            return False
+        self._held.add(key)
+        self._watched.pop(key, None)
+        return True
+
+    def _is_dead(self, key: str, seen: LeaseView) -> bool:
+        if seen.has_ended():
+            return True
+        now = monotonic()
+        before, since = self._watched.get(key, (None, now))
+        if before != seen:
+            since = now
+        self._watched[key] = (seen, since)
+        return now - since >= self.expiry
+
+    def _move_away(self, key: str, dead: LeaseView) -> bool:
+        """Remove the lease of a dead worker; False if another worker was faster."""
+        path = self._find(key)
+        aside = path.with_name(f".{path.name}.{self._token}.tmp")
+        try:
+            os.rename(path, aside)
+        except FileNotFoundError:
+            return True
+        try:
+            is_dead = aside.read_text(encoding="utf-8", errors="replace") == dead.content
+            if not is_dead:  # a faster worker has taken it in between: it gets its lease back
+                with suppress(OSError):
+                    os.link(aside, path)
+            return is_dead
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self.expiry / BEATS):
+            for key in [*self._held]:
+                with suppress(OSError):
+                    os.utime(self._find(key))
+
+    def _find(self, key: str) -> Path:
+        return self.folder / name_unit_file(key, "lease")
+
+
+def list_living(folder: Path) -> list[str]:
+    """Who works on units of a run now, in words. A worker that died on another machine cannot be told at one look."""
+    seen = [LeaseView(path.read_text(errors="replace"), 0) for path in sorted((folder / UNITS_FOLDER).glob("*.lease"))]
+    return [sight.describe() for sight in seen if not sight.has_ended()]
