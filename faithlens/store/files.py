@@ -110,13 +110,18 @@ def read_digest(entry: Any) -> FileDigest | None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut. Systems that open no folders keep names in order themselves."""
-    with suppress(OSError):
+    """Make the names in a folder survive a power cut. Raises OSError where the disk refuses."""
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    except PermissionError:  # Windows opens no folders, and keeps names in order itself
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # of a file system that has no such call
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _name_temporary(path: Path) -> Path:
