@@ -68,6 +68,7 @@ class ReportedSubject:
         if self.entry.get("partly_edited"):
             n = self.entry["partly_edited"]
             yield f"Of {n} long chains only some steps were edited (--points), drawn at random."
+        few: dict[tuple[int, float], list[Mapping[str, Any]]] = {}
         for gate in self.entry["gates"]:
             if gate["status"] in NOT_READ:
                 why = gate["reason"] or "the run has none of its measures"
@@ -75,8 +76,14 @@ class ReportedSubject:
             elif gate["n_open"] and gate["gate"] != "capable":
                 yield f"{gate['asks']} ({gate['gate']}: open on {gate['n_open']} of {gate['n_asked']} questions)"
             elif gate["status"] == "open" and gate["high"] is not None:
-                n, most = gate["n_asked"], gate["high"]
-                yield f"{gate['asks']} ({gate['gate']}: open; after {n} questions, up to {most:.0%} may fail it)"
+                few.setdefault((gate["n_asked"], gate["high"]), []).append(gate)
+        for (n, most), gates in few.items():
+            if len(gates) == 1:
+                words = f"{gates[0]['asks']} ({gates[0]['gate']}: open;"
+                yield f"{words} after {n} questions, up to {100 * most:.0f} % may fail it)"
+            else:
+                names = ", ".join(gate["gate"] for gate in gates)
+                yield f"Too few questions for {names}: after {n}, up to {100 * most:.0f} % may fail each of them."
         for reason, n in count_lost_chains(self.entry, self.tables).items():
             yield f"{n} {'chain' if n == 1 else 'chains'} could not be used: {reason}."
         broken = int((self.tables["traces"]["finish"] == "length").sum())

@@ -1,19 +1,22 @@
-"""The report in a real browser: errors, the list and its filters, search, links, keys, and accessibility.
+"""The report in a real browser: errors, the list and its filters, search, links, keys, print, and accessibility.
 
 Needs a Chromium of the system and the extra ``browser``; skipped without them.
 """
 
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from faithlens.commands.view_server import ViewServer
 from faithlens.report.page import make_page
 from faithlens.report.subjects import read_subjects
-from faithlens.store import Run
-from tests.report.large_run import make_large_run
+from faithlens.store import Run, make_manifest
+from tests.report.large_run import MODEL, TASK, make_large_run
 from tests.report.reading import read_index
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the extra `browser` is not installed")
@@ -25,7 +28,7 @@ HOSTILE = [
     "\u202e\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 abc",
     "x" * 100_000,
 ]
-WIDTHS = (400, 1280, 2560)
+WIDTHS = (400, 1280, 3840)
 N_LINES = "() => document.querySelectorAll('#list li').length"
 
 
@@ -45,7 +48,9 @@ def page_file(finished_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Pa
     traces = run.read("traces")
     steps = [[f" {text}", *own[1:]] for text, own in zip(HOSTILE, traces["steps"], strict=False)]
     changed = [*steps, *traces["steps"][len(steps) :]]
-    run.write_part("traces", "0", traces.assign(steps=changed, prompt=[*HOSTILE, *traces["prompt"][len(HOSTILE) :]]))
+    prompts = [*HOSTILE, *traces["prompt"][len(HOSTILE) :]]
+    answers = ["", "A", *traces["answer"][2:]]
+    run.write_part("traces", "0", traces.assign(steps=changed, prompt=prompts, answer=answers))
     file = folder / "page.html"
     file.write_text(make_page([*read_subjects(finished_run), *read_subjects(run)]), encoding="utf-8")
     return file
@@ -73,9 +78,10 @@ def open_page(context: Any, file: Path, address: str = "") -> Iterator[Any]:
 
 def wait_until(page: Any, function: str, value: Any) -> None:
     """Wait until the script `function` gives `value`; `wait_for_function` would be stopped by the page's own policy."""
-    for _ in range(200):
-        if page.evaluate(function) == value:
-            return
+    for _ in range(400):
+        with suppress(playwright.Error):  # the page loads itself again in between
+            if page.evaluate(function) == value:
+                return
         page.wait_for_timeout(25)
     raise AssertionError(f"{function} gives {page.evaluate(function)!r}, not {value!r}")
 
@@ -122,16 +128,109 @@ def test_filters_by_gate_outcome_cell_answer_and_model(page: Any, page_file: Pat
     page.select_option("#by-subject", "0")
     assert count_lines(page) == chains["subject"].count(0)
     page.select_option("#by-answer", "wrong")
-    right = [r for r, s in zip(chains["is_right"], chains["subject"], strict=True) if s == 0]
-    assert count_lines(page) == right.count(False)
+    answers = [answer for answer, s in zip(chains["answer"], chains["subject"], strict=True) if s == 0]
+    assert count_lines(page) == answers.count("wrong")
 
 
-def test_sorting_by_effect(page: Any, page_file: Path) -> None:
+def test_a_question_without_a_known_answer_is_neither_right_nor_wrong(page: Any, page_file: Path) -> None:
     chains = read_index(page_file.read_text(encoding="utf-8"))["chains"]
-    page.select_option("#sort", "effect")
-    first = page.locator("#list a").first.get_attribute("href")
-    largest = max(range(len(chains["effect"])), key=lambda i: abs(chains["effect"][i] or 0))
-    assert first == f"#q{largest + 1}"
+    [number] = [i + 1 for i, answer in enumerate(chains["answer"]) if answer == "unknown"]
+    options = page.locator("#by-answer option").all_inner_texts()
+    assert options == ["any", "answer right", "answer wrong", "right answer not known"]
+    page.select_option("#by-answer", "unknown")
+    wait_until(page, N_LINES, 1)
+    assert page.locator("#list a").get_attribute("href") == f"#q{number}"
+    assert "right answer not known" in page.locator("#list a").text_content()
+    open_chain(page, number)
+    assert page.locator("#chain .answers").inner_text() == "Answer: B; the right answer is not known."
+    page.select_option("#by-answer", "wrong")
+    wait_until(page, N_LINES, chains["answer"].count("wrong"))
+    open_chain(page, number + 1)
+    assert page.locator("#chain .answers").inner_text() == "Answer: B; right answer: A."
+
+
+def test_sorting(page: Any, page_file: Path) -> None:
+    chains = read_index(page_file.read_text(encoding="utf-8"))["chains"]
+    orders = {
+        "effect": lambda i: -abs(chains["effect"][i] or 0),
+        "steps": lambda i: -chains["steps"][i],
+        "outcome": lambda i: ("fail", "open", "pass").index(chains["outcome"][i]),
+        "": lambda i: i,
+    }
+    for order, key in orders.items():
+        page.select_option("#sort", order)
+        expected = [f"#q{i + 1}" for i in sorted(range(len(chains["effect"])), key=key)]
+        assert page.locator("#list a").evaluate_all("links => links.map((link) => link.hash)") == expected
+
+
+@pytest.mark.parametrize("n", [40, 1000])
+def test_the_page_opens_in_under_a_second(browser: Any, tmp_path: Path, n: int) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(make_page(read_subjects(make_large_run(tmp_path / "run", n))), encoding="utf-8")
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    seconds: list[float] = []
+    for _ in range(3):
+        for opened in open_page(context, file):
+            opened.wait_for_selector("#chain h3")
+            seconds.append(opened.evaluate("() => performance.now()") / 1000)
+            opened.close()
+    context.close()
+    assert min(seconds) < 1, seconds
+
+
+def test_a_served_page_grows_with_its_run_and_says_that_the_server_stopped(browser: Any, tmp_path: Path) -> None:
+    finished = make_large_run(tmp_path / "finished", 12)
+    config = {"subjects": [{"model": MODEL, "task": TASK}], "n": 12}
+    run = Run.create(tmp_path / "growing", make_manifest(config, 0, "cpu"))
+    write_batch(run, finished, "0", 0, 4)
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    with ViewServer([run.path]) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        opened.goto(server.address)
+        wait_until(opened, N_LINES, 4)
+        opened.select_option("#sort", "effect")
+        open_chain(opened, 2)
+        write_batch(run, finished, "1", 4, 12)
+        wait_until(opened, N_LINES, 12)
+        assert opened.input_value("#sort") == "effect"
+        wait_until(opened, "() => document.querySelector('#chain h3')?.textContent.split(' ')[0]", "q2")
+        run.path.rename(tmp_path / "moved")
+        opened.get_by_text("The run cannot be read now").wait_for()
+        (tmp_path / "moved").rename(run.path)
+        opened.get_by_text("The run cannot be read now").wait_for(state="hidden")
+        context.set_offline(True)  # as when the server is stopped: threads of this process would go on to answer
+        opened.get_by_text("The server has stopped. This page stays as it is.").wait_for()
+        server.shutdown()
+        thread.join()
+    context.close()
+
+
+def write_batch(run: Run, finished: Run, key: str, start: int, end: int) -> None:
+    """Write what `finished` holds of some questions, as an audit does it."""
+    chosen = sorted(finished.read("traces")["question"])[start:end]
+    for table in ("scores", "answers", "edits", "traces"):
+        rows = finished.read(table)
+        run.write_part(table, key, rows[rows["question"].isin(chosen)])
+
+
+def test_print_shows_the_verdicts_and_the_open_chain_without_controls(browser: Any, page_file: Path) -> None:
+    number = find_number(page_file, "large", 4)
+    context = browser.new_context(viewport={"width": 800, "height": 1100}, color_scheme="dark")
+    for opened in open_page(context, page_file, f"#q{number}/step3"):
+        opened.wait_for_selector("#step")
+        opened.emulate_media(media="print")
+        for shown in ("h1", "#verdicts .card", "#chain h3", "#step .sides", "#figure-early", "#numbers table"):
+            assert opened.locator(shown).first.is_visible(), shown
+        for control in ("nav", "#filters", "#list", "#scheme", "#chain .tools"):
+            assert opened.locator(control).first.is_hidden(), control
+        assert (
+            opened.evaluate("() => getComputedStyle(document.body).color") == "rgb(28, 36, 48)"
+        )  # of the light scheme
+        tables = "() => [...document.querySelectorAll('.scroll')].filter((each) => each.checkVisibility())"
+        assert opened.evaluate(f"{tables}.every((each) => each.scrollWidth <= document.body.clientWidth)")
+    context.close()
 
 
 def test_search_reads_every_chain(page: Any, page_file: Path) -> None:
