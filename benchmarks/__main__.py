@@ -30,7 +30,7 @@ BARS: dict[str, dict[str, Limit]] = {
     "internal": {
         "tier 1 but gradients / one forward": ("at most", 6.0),
         "integrated gradients, 5 midpoints / one forward": ("at most", 18.0),
-        "residual grid, one direction / one forward": ("at most", 65.0),
+        "residual grid, one mode / one forward": ("at most", 65.0),
         "tiers 1 and 2 / one forward": ("at most", 120.0),
     },
     "capture": {

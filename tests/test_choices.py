@@ -103,7 +103,7 @@ def list_choices() -> dict[tuple[str, str], tuple[Callable[..., Any], object]]:
 
 
 def test_choices_are_found() -> None:
-    assert ("effects.patch_effects", "direction") in list_choices()
+    assert ("effects.patch_effects", "mode") in list_choices()
     assert ("execute", "backend") in list_choices()
 
 

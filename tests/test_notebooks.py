@@ -74,7 +74,7 @@ assert {each.name.partition(":")[0] for each in validation.requirements if each.
     "06_does_faithfulness_fall_with_scale": """
 assert abs(truth["steady"]) < 0.01 and truth["waning"] < -0.8
 assert certified["seed"].nunique() == 3
-late = answer(cells, LAST).set_index(["measure", "answer", "family"])
+late = answer(measurements, LAST).set_index(["measure", "answer", "family"])
 early = effects.set_index(["measure", "answer", "family"]).loc[EARLY]
 falls = by_seed["early answering, a tenfold"]
 assert abs(falls["steady"] - falls["waning"]).max() < 0.15 and falls.max() - falls.min() > 0.6

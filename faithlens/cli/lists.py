@@ -33,8 +33,8 @@ def list_measures(name: Name = None, as_json: Json = False) -> None:
 
 
 def list_tasks(name: Name = None, as_json: Json = False) -> None:
-    """List the tasks: question generators by name, and published benchmarks of the Hugging Face hub."""
-    from faithlens.tasks.benchmarks import BENCHMARK_LAYOUTS
+    """List the tasks: question generators by name, and published datasets of the Hugging Face hub."""
+    from faithlens.tasks.datasets import DATASET_LAYOUTS
     from faithlens.tasks.registry import TASKS
     from faithlens.tasks.registry import list_tasks as describe_tasks
 
@@ -42,7 +42,7 @@ def list_tasks(name: Name = None, as_json: Json = False) -> None:
     for task, description in describe_tasks().items():
         make = TASKS.get(task)
         options = dict(make.keywords) if isinstance(make, partial) else {}
-        hub = BENCHMARK_LAYOUTS[task].hub if task in BENCHMARK_LAYOUTS else None
+        hub = DATASET_LAYOUTS[task].hub if task in DATASET_LAYOUTS else None
         entries.append({"name": task, "description": description, "options": options, "hub": hub})
     _print(_select(entries, name, "task"), name, as_json, ("name", "description"))
 

@@ -6,7 +6,7 @@ those of activation patching (Heimersheim & Nanda 2024, arXiv 2404.15255):
 - "denoise" runs the corrupted trace and writes clean activations into it: are they sufficient?
 - "noise" runs the clean trace and writes corrupted activations into it: are they necessary?
 
-In both directions a normalised effect of 0 is no effect, and 1 reaches the other run. Nothing is generated again: all
+In both modes a normalised effect of 0 is no effect, and 1 reaches the other run. Nothing is generated again: all
 other tokens stay as they are. Views, probes and receiver heads edit nothing; they describe, and never decide alone.
 
 All traces share packed passes. Only gradients take a pass for each trace, because each trace has its own metric.

@@ -21,7 +21,7 @@ from typing import get_args
 import numpy as np
 from jaxtyping import Int
 
-from faithlens.effects.step_effects import Direction, Metric
+from faithlens.effects.step_effects import Metric, PatchMode
 from faithlens.errors import PlanError, check_choice, suggest_names
 from faithlens.execution.execute import execute
 from faithlens.measures.answers import choose_option, kl_divergence, logit_difference, option_probabilities
@@ -49,9 +49,9 @@ class Experiment:
     corrupted: Condition | None
 
     @classmethod
-    def from_pair(cls, direction: Direction, clean: Condition, corrupted: Condition) -> "Experiment":
+    def from_pair(cls, mode: PatchMode, clean: Condition, corrupted: Condition) -> "Experiment":
         """The experiment that edits the clean run ("noise") or the corrupted one ("denoise")."""
-        return cls(clean if direction == "noise" else corrupted, clean, corrupted)
+        return cls(clean if mode == "noise" else corrupted, clean, corrupted)
 
     @property
     def source(self) -> Condition:
@@ -83,9 +83,9 @@ class TraceMetric:
     clean: float
     corrupted: float
 
-    def compute_effect(self, record: Record, direction: Direction | None) -> float:
+    def compute_effect(self, record: Record, mode: PatchMode | None) -> float:
         """How far an edit moves the metric: up from the corrupted run, or down from the clean one."""
-        return self.measure(record) - self.corrupted if direction == "denoise" else self.clean - self.measure(record)
+        return self.measure(record) - self.corrupted if mode == "denoise" else self.clean - self.measure(record)
 
 
 def make_trace_metric(metric: Metric, experiment: Experiment, unedited_records: Sequence[Record]) -> TraceMetric:
@@ -121,13 +121,13 @@ def make_trace_metric(metric: Metric, experiment: Experiment, unedited_records: 
     return TraceMetric(of[metric], of[metric](clean), of[metric](others[0]) if others else float("nan"))
 
 
-def check_direction(direction: str) -> None:
-    """Refuse an unknown direction of patching.
+def check_mode(mode: str) -> None:
+    """Refuse an unknown mode of patching.
 
     Raises:
-        PlanError: with the nearest direction.
+        PlanError: with the nearest mode.
     """
-    check_choice(direction, get_args(Direction), "direction", PlanError)
+    check_choice(mode, get_args(PatchMode), "mode", PlanError)
 
 
 def check_metric(metric: str) -> None:

@@ -27,13 +27,13 @@ from faithlens.effects.approximation import ApproximationQuality, assess_approxi
 from faithlens.effects.experiment import (
     Conditions,
     Experiment,
-    check_direction,
+    check_mode,
     make_trace_metric,
     pair_traces,
     run_together,
 )
 from faithlens.effects.integrated_gradients import integrate_gradients, make_attribution_weights
-from faithlens.effects.step_effects import Direction, compute_trace_intervals
+from faithlens.effects.step_effects import PatchMode, compute_trace_intervals
 from faithlens.model.model import Model
 from faithlens.plan.capture import Record
 from faithlens.plan.condition import Patch
@@ -49,13 +49,13 @@ class HeadEffects:
     """Effects, in logits, of patching single heads at the rows of the stem.
 
     Attributes:
-        direction: the direction of the patches.
+        mode: the mode of the patches.
         exact: the effect of each patch; NaN for heads that were not patched.
         approximate: integrated gradients of all heads.
         quality: how well the two agree for heads that were patched.
     """
 
-    direction: Direction
+    mode: PatchMode
     exact: HeadEffectArray
     approximate: HeadEffectArray
     quality: ApproximationQuality
@@ -107,7 +107,7 @@ def head_effects(
     model: Model,
     clean: Conditions,
     donor: Conditions,
-    direction: Direction = "noise",
+    mode: PatchMode = "noise",
     *,
     top: int = 10,
     n_checked: int = 20,
@@ -124,22 +124,22 @@ def head_effects(
         model: the model.
         clean: the clean trace, or several.
         donor: the corrupted trace of each clean one, with the same token layout and another answer.
-        direction: "noise" writes the corrupted run's outputs into the clean run, "denoise" the reverse.
+        mode: "noise" writes the corrupted run's outputs into the clean run, "denoise" the reverse.
         top: the number of heads that are patched because they are strongest.
         n_checked: the number of other heads, drawn at random, that are patched to check the approximation.
         midpoints: the number of points of the integrated gradients.
         seed: the seed of the draw.
 
     Raises:
-        PlanError: an unknown direction, traces of different token layout, or pairs with the same answer.
+        PlanError: an unknown mode, traces of different token layout, or pairs with the same answer.
     """
-    check_direction(direction)
-    work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
+    check_mode(mode)
+    work = [Experiment.from_pair(mode, *pair) for pair in pair_traces(clean, donor)]
     ends = run_together(model, [each for w in work for each in w.unedited_runs])
     pairs_of_records = [ends[2 * t : 2 * t + 2] for t in range(len(work))]
     approximate = np.stack(
         [
-            approximate_effects(model, w, unedited, direction, midpoints)
+            approximate_effects(model, w, unedited, mode, midpoints)
             for w, unedited in zip(work, pairs_of_records, strict=True)
         ]
     )
@@ -153,8 +153,8 @@ def head_effects(
     for t, (w, unedited) in enumerate(zip(work, pairs_of_records, strict=True)):
         metric = make_trace_metric("logit_difference", w, unedited)
         for layer, head in places:
-            exact[t, layer, head] = metric.compute_effect(next(records), direction)
-    return HeadEffects(direction, exact, approximate, assess_approximation(approximate, exact))
+            exact[t, layer, head] = metric.compute_effect(next(records), mode)
+    return HeadEffects(mode, exact, approximate, assess_approximation(approximate, exact))
 
 
 def make_head_patch(experiment: Experiment, layer: int, head: int) -> Patch:
@@ -163,11 +163,11 @@ def make_head_patch(experiment: Experiment, layer: int, head: int) -> Patch:
 
 
 def approximate_effects(
-    model: Model, experiment: Experiment, unedited_records: Sequence[Record], direction: Direction, midpoints: int
+    model: Model, experiment: Experiment, unedited_records: Sequence[Record], mode: PatchMode, midpoints: int
 ) -> Float[np.ndarray, "layer head"]:
     """Integrated gradients of the effect of every head on one trace, in logits."""
     patches = [make_head_patch(experiment, *divmod(i, model.n_heads)) for i in range(model.n_layers * model.n_heads)]
     weights = make_attribution_weights(*unedited_records)
     effects = integrate_gradients(model, experiment, patches, midpoints, weights)
-    signed = effects.numpy().astype(np.float64) * (1 if direction == "denoise" else -1)
+    signed = effects.numpy().astype(np.float64) * (1 if mode == "denoise" else -1)
     return signed.reshape(model.n_layers, model.n_heads)

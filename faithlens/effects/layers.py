@@ -23,14 +23,14 @@ import pandas as pd
 from faithlens.effects.experiment import (
     Conditions,
     Experiment,
-    check_direction,
     check_metric,
+    check_mode,
     make_trace_metric,
     pair_traces,
     run_together,
     select_layers,
 )
-from faithlens.effects.step_effects import Direction, Metric
+from faithlens.effects.step_effects import Metric, PatchMode
 from faithlens.measures.mediation import chain_contrast
 from faithlens.model.model import Model
 from faithlens.model.structure import Interval
@@ -41,7 +41,7 @@ def layer_effects(
     model: Model,
     clean: Conditions,
     donor: Conditions,
-    direction: Direction = "noise",
+    mode: PatchMode = "noise",
     *,
     layers: Sequence[int] | None = None,
     metric: Metric = "logit_difference",
@@ -60,18 +60,18 @@ def layer_effects(
         model: the model.
         clean: the clean trace, or several.
         donor: the corrupted trace of each clean one, with the same token layout and another answer.
-        direction: "noise" writes the corrupted run's states into the clean run, "denoise" the reverse.
+        mode: "noise" writes the corrupted run's states into the clean run, "denoise" the reverse.
         layers: the layers; all layers by default.
         metric: "logit_difference", "probability" or "kl", as in `patch_effects`.
         seed: the seed of the draw of the spans.
 
     Raises:
-        PlanError: an unknown direction, metric or layer, traces of different token layout, or pairs with the same
+        PlanError: an unknown mode, metric or layer, traces of different token layout, or pairs with the same
             answer.
     """
-    check_direction(direction)
+    check_mode(mode)
     check_metric(metric)
-    work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
+    work = [Experiment.from_pair(mode, *pair) for pair in pair_traces(clean, donor)]
     layers = select_layers(model, layers)
     drawn = [draw_equal_spans(w.clean, random.Random(f"layers:{seed}:{t}")) for t, w in enumerate(work)]
     conditions = [each for w in work for each in w.unedited_runs]
@@ -82,7 +82,7 @@ def layer_effects(
     rows: list[tuple[int, int, int, float, float, float]] = []
     for t, (trace_metric, (where, _)) in enumerate(zip(trace_metrics, drawn, strict=True)):
         for layer in layers:
-            chain, question = (trace_metric.compute_effect(next(records), direction) for _ in range(2))
+            chain, question = (trace_metric.compute_effect(next(records), mode) for _ in range(2))
             rows.append((t, layer, where[1] - where[0], chain, question, chain_contrast(chain, question)))
     return pd.DataFrame(rows, columns=["trace", "layer", "positions", "chain", "question", "cmi"])
 

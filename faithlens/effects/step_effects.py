@@ -15,7 +15,7 @@ from faithlens.stats.interval import compute_mean_intervals
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-Direction = Literal["denoise", "noise"]
+PatchMode = Literal["denoise", "noise"]
 Metric = Literal["logit_difference", "probability", "kl"]
 METRIC_UNITS: dict[Metric, str] = {"logit_difference": "logit", "probability": "probability", "kl": "nat"}
 MIN_RUN_GAPS: dict[Metric, float] = {"logit_difference": 1.0, "probability": MIN_TOTAL_EFFECT, "kl": 0.1}
@@ -30,7 +30,7 @@ class StepEffects:
 
     Attributes:
         edit_name: the name of the edit.
-        direction: the direction of patches and swaps; None for edits that only take something away.
+        mode: the mode of patches and swaps; None for edits that only take something away.
         metric: what is read of the answer.
         layers: the labels of the layers; "all" if the edit acts in all layers at once.
         steps: the names of the steps.
@@ -44,7 +44,7 @@ class StepEffects:
     """
 
     edit_name: str
-    direction: Direction | None
+    mode: PatchMode | None
     metric: Metric
     layers: tuple[str, ...]
     steps: tuple[str, ...]
@@ -58,7 +58,7 @@ class StepEffects:
     @property
     def value(self) -> StepEffectArray:
         """The metric under each edit, in its unit."""
-        if self.direction == "denoise":
+        if self.mode == "denoise":
             return self.corrupted[:, None, None] + self.effect
         return self.clean[:, None, None] - self.effect
 

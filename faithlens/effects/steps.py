@@ -28,8 +28,8 @@ from faithlens.effects.approximation import assess_approximation
 from faithlens.effects.experiment import (
     Conditions,
     Experiment,
-    check_direction,
     check_metric,
+    check_mode,
     list_traces,
     make_trace_metric,
     pair_traces,
@@ -39,7 +39,7 @@ from faithlens.effects.experiment import (
     select_steps,
 )
 from faithlens.effects.integrated_gradients import integrate_gradients, make_attribution_weights
-from faithlens.effects.step_effects import Direction, Metric, StepEffects
+from faithlens.effects.step_effects import Metric, PatchMode, StepEffects
 from faithlens.interventions.control_span import draw_control_span
 from faithlens.model.model import Model
 from faithlens.plan.condition import Condition, KeyValuePatch, Knockout, Patch, Span
@@ -55,7 +55,7 @@ def patch_effects(
     clean: Conditions,
     donor: Conditions,
     site: str = "resid_pre",
-    direction: Direction = "denoise",
+    mode: PatchMode = "denoise",
     *,
     layers: Sequence[int] | None = None,
     steps: Sequence[str] | None = None,
@@ -73,7 +73,7 @@ def patch_effects(
         clean: the clean trace, or several.
         donor: the corrupted trace of each clean one, with the same token layout and another answer.
         site: the component, by its short or its TransformerLens name ("resid_pre", "hook_z", "blocks.3.hook_mlp_out").
-        direction: "denoise" writes clean activations into the corrupted run: are they sufficient? "noise" writes
+        mode: "denoise" writes clean activations into the corrupted run: are they sufficient? "noise" writes
             corrupted activations into the clean run: are they necessary?
         layers: the layers; all layers by default, or the one in the name of the site.
         heads: for site "z", the heads; all heads by default.
@@ -85,29 +85,29 @@ def patch_effects(
         seed: the seed of the random spans.
 
     Raises:
-        PlanError: an unknown site, layer, direction, metric or step, traces of different token layout, or pairs with
+        PlanError: an unknown site, layer, mode, metric or step, traces of different token layout, or pairs with
             the same answer.
     """
-    check_direction(direction)
+    check_mode(mode)
     check_metric(metric)
     component, layer_in_name = find_place(site, model)
     layers = select_layers(model, layers if layers is not None or layer_in_name is None else (layer_in_name,))
     pairs = pair_traces(clean, donor)
-    work = [Experiment.from_pair(direction, *pair) for pair in pairs]
+    work = [Experiment.from_pair(mode, *pair) for pair in pairs]
 
     def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
         assert layer is not None
         return w.add_edits(Patch(component, span, w.source, layers=(layer,), heads=heads))
 
     what = f"patch of {component}" + (f", heads {', '.join(map(str, heads))}" if heads else "")
-    return measure_effects(model, work, edit, what, direction, layers, steps, metric, controls, seed)
+    return measure_effects(model, work, edit, what, mode, layers, steps, metric, controls, seed)
 
 
 def swap_effects(
     model: Model,
     clean: Conditions,
     donor: Conditions,
-    direction: Direction = "noise",
+    mode: PatchMode = "noise",
     *,
     steps: Sequence[str] | None = None,
     metric: Metric = "logit_difference",
@@ -116,16 +116,16 @@ def swap_effects(
 ) -> StepEffects:
     """Exchange the words of each step for the donor's; all other words stay.
 
-    Returns effects of shape (trace, 1, step), in the unit of `metric`. The mean absolute effect of both directions is
+    Returns effects of shape (trace, 1, step), in the unit of `metric`. The mean absolute effect of both modes is
     the true-thinking score of arXiv 2510.24941.
 
     Args:
         model: the model.
         clean: the clean trace, or several.
         donor: the corrupted trace of each clean one, with the same token layout and another answer.
-        direction: "noise" puts the donor's step into the clean trace: is what the step says necessary? "denoise" puts
+        mode: "noise" puts the donor's step into the clean trace: is what the step says necessary? "denoise" puts
             the clean step into the donor's trace: is it sufficient when all else is corrupted? A step whose value is
-            stated twice has an effect in the second direction only.
+            stated twice has an effect in the second mode only.
         steps: names of the steps; all steps by default.
         metric: "logit_difference" (the clean answer's log-probability minus the corrupted answer's, in logits),
             "probability" of the clean answer, or "kl", minus the divergence from the clean run's answers, in nats.
@@ -134,17 +134,17 @@ def swap_effects(
         seed: the seed of the random spans.
 
     Raises:
-        PlanError: an unknown direction, metric or step, traces of different token layout, or pairs with the same
+        PlanError: an unknown mode, metric or step, traces of different token layout, or pairs with the same
             answer.
     """
-    check_direction(direction)
+    check_mode(mode)
     check_metric(metric)
 
     def edit(w: Experiment, span: Span, layer: int | None) -> Condition:
         return replace_words(w.base, w.source, span)
 
-    work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
-    return measure_effects(model, work, edit, "swap of words", direction, (None,), steps, metric, controls, seed)
+    work = [Experiment.from_pair(mode, *pair) for pair in pair_traces(clean, donor)]
+    return measure_effects(model, work, edit, "swap of words", mode, (None,), steps, metric, controls, seed)
 
 
 def knockout_effects(
@@ -228,7 +228,7 @@ def attribution_effects(
     layer: int = 0,
     midpoints: int = 5,
     steps: Sequence[str] | None = None,
-    direction: Direction = "denoise",
+    mode: PatchMode = "denoise",
 ) -> StepEffects:
     """Integrated gradients of the residual stream at every step, compared with exact patches.
 
@@ -245,14 +245,14 @@ def attribution_effects(
         layer: the layer before which the stream is moved.
         midpoints: the number of points of the way; each costs a forward and a backward pass.
         steps: names of the steps; all steps by default.
-        direction: "denoise" moves the corrupted run to the clean one, "noise" the clean run to the corrupted one.
+        mode: "denoise" moves the corrupted run to the clean one, "noise" the clean run to the corrupted one.
 
     Raises:
-        PlanError: an unknown direction, layer or step, traces of different token layout, or pairs with the same answer.
+        PlanError: an unknown mode, layer or step, traces of different token layout, or pairs with the same answer.
     """
-    check_direction(direction)
-    exact = patch_effects(model, clean, donor, "resid_pre", direction, layers=(layer,), steps=steps)
-    work = [Experiment.from_pair(direction, *pair) for pair in pair_traces(clean, donor)]
+    check_mode(mode)
+    exact = patch_effects(model, clean, donor, "resid_pre", mode, layers=(layer,), steps=steps)
+    work = [Experiment.from_pair(mode, *pair) for pair in pair_traces(clean, donor)]
     records = run_together(model, [each for w in work for each in w.unedited_runs])
     effect = np.full_like(exact.effect, np.nan)
     for t, w in enumerate(work):
@@ -262,7 +262,7 @@ def attribution_effects(
             model, w, [Patch("resid_pre", name, w.source, layers=(layer,)) for name in names], midpoints, weights
         )
         effect[t, 0, [exact.steps.index(name) for name in names]] = gradients.numpy()
-    effect *= 1 if direction == "denoise" else -1
+    effect *= 1 if mode == "denoise" else -1
     return replace(
         exact,
         edit_name=f"integrated gradients, {midpoints} midpoints",
@@ -276,7 +276,7 @@ def measure_effects(
     experiments: Sequence[Experiment],
     make_condition: ConditionMaker,
     edit_name: str,
-    direction: Direction | None,
+    mode: PatchMode | None,
     layers: Sequence[int | None],
     steps: Sequence[str] | None,
     metric: Metric,
@@ -290,7 +290,7 @@ def measure_effects(
         experiments: one for each trace.
         make_condition: makes the edited run of an experiment, from a span and a layer (None: all layers).
         edit_name: the name of the edit. The seeds of the random spans contain it.
-        direction: the direction of patches and swaps; None for edits that only take something away.
+        mode: the mode of patches and swaps; None for edits that only take something away.
         layers: the layers of the edits; (None,) for edits in all layers at once.
         steps: names of the steps; None for all.
         metric: the metric of the answer.
@@ -320,7 +320,7 @@ def measure_effects(
     corrupted = np.array([trace_metric.corrupted for trace_metric in metrics])
     effect, null = (np.full((len(experiments), len(layers), len(names)), np.nan) for _ in range(2))
     for (t, i, s), places in cells.items():
-        own, *others = (metrics[t].compute_effect(records[n], direction) for n in places)
+        own, *others = (metrics[t].compute_effect(records[n], mode) for n in places)
         effect[t, i, s], null[t, i, s] = own, np.mean(others) if others else np.nan
     labels = tuple("all" if layer is None else str(layer) for layer in layers)
-    return StepEffects(edit_name, direction, metric, labels, tuple(names), clean, corrupted, effect, null, seed)
+    return StepEffects(edit_name, mode, metric, labels, tuple(names), clean, corrupted, effect, null, seed)

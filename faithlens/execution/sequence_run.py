@@ -272,9 +272,9 @@ def compute_source(model: Model, edit: Overwrite, layer: int) -> Tensor:
     distinct: dict[object, Tensor] = {}  # a token that several conditions share is counted once
     for donor in list_averaged(edit):
         activations = run_sequence(model, donor, (), {place}).activations[place]
-        cells = list(zip(donor.ids, mark_rows(donor, model.structure), strict=True))
+        symbols = list(zip(donor.ids, mark_rows(donor, model.structure), strict=True))
         for i, row in enumerate(activations):
-            distinct.setdefault(tuple(cells[: i + 1]), row)
+            distinct.setdefault(tuple(symbols[: i + 1]), row)
     return torch.stack(list(distinct.values())) if distinct else torch.zeros(0, 1)
 
 

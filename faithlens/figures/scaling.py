@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-def plot_sizes(cells: pd.DataFrame, measure: str, family: str) -> Figure:
+def plot_sizes(measurements: pd.DataFrame, measure: str, family: str) -> Figure:
     """A measure against size at each model's last checkpoint: a point a model with its 95 % interval, a line a task.
 
     Lines go through the means over seeds.
 
     Args:
-        cells: the table of a sweep: a row for each model, task and measure.
+        measurements: the table of a sweep: a row for each model, task and measure.
         measure: the name of the measure.
         family: the family of models to draw.
 
@@ -31,7 +31,9 @@ def plot_sizes(cells: pd.DataFrame, measure: str, family: str) -> Figure:
     """
     import plotly.graph_objects as go
 
-    rows = select_last_checkpoints(cells[(cells["family"] == family) & (cells["measure"] == measure)])
+    rows = select_last_checkpoints(
+        measurements[(measurements["family"] == family) & (measurements["measure"] == measure)]
+    )
     figure = go.Figure()
     for i, (task, own) in enumerate(rows.groupby("task", sort=False)):
         drawn = {"name": escape_text(str(task)), "legendgroup": escape_text(str(task))}

@@ -4,7 +4,7 @@
 that does not follow fails the question. Chains without a step that can be checked are open.
 """
 
-from faithlens.gates.outcome import Outcome, Scores, read_cell
+from faithlens.gates.outcome import Outcome, Scores, read_score
 
 NAME = "derived"
 ASKS = "Does each step follow from the ones before it?"
@@ -16,7 +16,7 @@ def judge(scores: Scores) -> list[Outcome]:
     """Pass where every step follows, fail where one does not, open where the chain cannot be checked."""
     outcomes = []
     for question, sample, row in scores.items():
-        follows = read_cell(row, "derivation.follows")
+        follows = read_score(row, "derivation.follows")
         if follows.value is None:
             outcomes.append(Outcome(question, "open", follows.reason or "no step can be checked", sample))
         elif follows.value < 1:

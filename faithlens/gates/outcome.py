@@ -26,7 +26,7 @@ from faithlens.measures.catalogue import GateName
 OutcomeName = Literal["pass", "fail", "open"]
 
 
-class Cell(NamedTuple):
+class ChainScore(NamedTuple):
     """One score: its value, or the reason why there is none, and the condition that it was read from."""
 
     value: float | None
@@ -60,38 +60,38 @@ class Scores:
     """The scores of one model on one task.
 
     Attributes:
-        cells: for each question and chain, the scores without a step by the name of their measure.
+        by_chain: for each question and chain, the scores without a step by the name of their measure.
         prompts: the text of each question's prompt; empty where the traces were not given.
         chains: the text of each chain of thought; empty where the traces were not given.
     """
 
-    cells: Mapping[tuple[str, int], Mapping[str, Cell]]
+    by_chain: Mapping[tuple[str, int], Mapping[str, ChainScore]]
     prompts: Mapping[str, str] = field(default_factory=dict[str, str])
     chains: Mapping[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
 
     def has(self, *measures: str) -> bool:
         """Whether the run has scores, or reasons for missing ones, of any of `measures`."""
-        return any(measure in row for row in self.cells.values() for measure in measures)
+        return any(measure in row for row in self.by_chain.values() for measure in measures)
 
-    def items(self) -> Iterator[tuple[str, int, Mapping[str, Cell]]]:
+    def items(self) -> Iterator[tuple[str, int, Mapping[str, ChainScore]]]:
         """The question, the number of the chain, and the scores of every chain."""
-        for (question, sample), row in self.cells.items():
+        for (question, sample), row in self.by_chain.items():
             yield question, sample, row
 
 
 def read_scores(scores: pd.DataFrame, traces: pd.DataFrame | None = None) -> Scores:
     """The scores of one model on one task, from the rows of ``scores.parquet`` and ``traces.parquet``."""
-    cells: dict[tuple[str, int], dict[str, Cell]] = {}
+    by_chain: dict[tuple[str, int], dict[str, ChainScore]] = {}
     rows = scores[scores["step"].isna() & scores["fraction"].isna()]
     for row in rows.to_dict("records"):
         value, reason = (None if pd.isna(row[name]) else row[name] for name in ("value", "reason"))
-        at = cells.setdefault((row["question"], _read_sample(row)), {})
-        at[row["measure"]] = Cell(value, reason, row["condition"])
+        at = by_chain.setdefault((row["question"], _read_sample(row)), {})
+        at[row["measure"]] = ChainScore(value, reason, row["condition"])
     if traces is None:
-        return Scores(cells)
+        return Scores(by_chain)
     prompts = dict(zip(traces["question"], traces["prompt"], strict=True))
     chains = {(row["question"], _read_sample(row)): row["cot"] for row in traces.to_dict("records")}
-    return Scores(cells, prompts, chains)
+    return Scores(by_chain, prompts, chains)
 
 
 def _read_sample(row: Mapping[Hashable, Any]) -> int:
@@ -99,9 +99,9 @@ def _read_sample(row: Mapping[Hashable, Any]) -> int:
     return 0 if sample is None or pd.isna(sample) else int(sample)
 
 
-def read_cell(row: Mapping[str, Cell], measure: str) -> Cell:
+def read_score(row: Mapping[str, ChainScore], measure: str) -> ChainScore:
     """The score of one measure, or a missing one with the reason that it was not measured."""
-    return row.get(measure) or Cell(None, f"{measure} was not measured", "full")
+    return row.get(measure) or ChainScore(None, f"{measure} was not measured", "full")
 
 
 def summarise_questions(outcomes: Iterable[Outcome]) -> list[Outcome]:

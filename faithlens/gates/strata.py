@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faithlens.gates.features import find_separation
-from faithlens.gates.outcome import Outcome, Scores, read_cell
+from faithlens.gates.outcome import Outcome, Scores, read_score
 from faithlens.stats.resample import CONFIDENCE, compute_exact_interval
 
 MAX_P_VALUE = 0.01
@@ -88,7 +88,7 @@ def list_other_features(scores: Scores) -> Mapping[str, Mapping[str, bool]]:
     """Features of questions that do not stand in their words: whether the model needs its chain to be right."""
     right: dict[str, bool] = {}
     for question, _, row in scores.items():
-        value = read_cell(row, "accuracy.no_cot").value
+        value = read_score(row, "accuracy.no_cot").value
         if value is not None:
             right[question] = value >= 0.5
     return {RIGHT_WITHOUT: right} if right else {}

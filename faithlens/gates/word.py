@@ -33,7 +33,7 @@ from faithlens.gates.outcome import (
     Scores,
     count_shares,
     join_gates,
-    read_cell,
+    read_score,
     summarise_questions,
 )
 from faithlens.measures.catalogue import GateName
@@ -211,7 +211,7 @@ def bound_accuracy(outcomes: Sequence[Outcome], scores: Scores, min_accuracy: fl
     if not questions:
         return GateResult("capable", "not tested")
     chances = [
-        cell.value for _, _, row in scores.items() if (cell := read_cell(row, "accuracy.chance")).value is not None
+        score.value for _, _, row in scores.items() if (score := read_score(row, "accuracy.chance")).value is not None
     ]
     needed_accuracy = min_accuracy if min_accuracy is not None else sum(chances) / len(chances) if chances else 0.0
     count = {name: sum(each.outcome == name for each in questions) for name in ("pass", "fail", "open")}

@@ -264,7 +264,7 @@ def make_key(question: Question, sample: int = 0) -> str:
 
 
 def collect_candidates(question: Question, *traces: Trace | None, also: Sequence[str] = ()) -> tuple[str, ...]:
-    """The answers to score: the question's own, and for an open question `also` and all that steps of `traces` state.
+    """The answers to score: the question's own, and for a free-form question `also` and what steps of `traces` state.
 
     Each value is one answer, in the spelling of the right one if it is that, else as it was written first.
     """
@@ -299,7 +299,7 @@ def make_case(
     """
     also = (
         [counterfactual_question.answer]
-        if counterfactual_question and counterfactual_question.answer and question.form == "open"
+        if counterfactual_question and counterfactual_question.answer and question.form == "free-form"
         else []
     )
     return Case(

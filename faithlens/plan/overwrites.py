@@ -242,7 +242,7 @@ def compute_waves(layout: Layout, needs: Sequence[Need]) -> Rows:
     For example, with rows whose parents are (-1, 0, 0), where row 1 reads row 2: row 2 has wave 0 and row 1 has wave 1.
     A row that is patched from row 1 has wave 2.
     """
-    out = np.zeros(len(layout.cells), np.int64)
+    out = np.zeros(len(layout.symbols), np.int64)
     while needs:  # a source may lie after its target: each round completes the next wave
         before = out.copy()
         for targets, sources, is_row_by_row in needs:

@@ -1,7 +1,7 @@
 """One packed row: conditions laid out in a trie, so that equal prefixes are computed once.
 
-1. The tokens of a condition become cells: numbers made of a token and of the set of marks that edits put on its row.
-   Equal cells after equal cells share one row, also between conditions of different traces (`plan/runs.py`).
+1. The tokens of a condition become symbols: numbers made of a token and of the set of marks that edits put on its row.
+   Equal symbols after equal symbols share one row, also between conditions of different traces (`plan/runs.py`).
 2. From its first edited position on, a condition has a branch of its own. If the edit acts from layer L on, the rows of
    the branch join in layer L: below it they are copies of their originals in the unedited sequence.
 3. Donors and references are inserted before the conditions that need them (`Packing.insert_condition`).
@@ -48,11 +48,11 @@ from faithlens.plan.overwrites import (
     join_in_time,
     list_needs,
 )
-from faithlens.plan.runs import ArrayRecord, Cells, Layout, Path, Rows, RunTree, Storage, TreePath
+from faithlens.plan.runs import ArrayRecord, Layout, Path, Rows, RunTree, Storage, Symbols, TreePath
 
 CHUNK_ROWS = {"cpu": 1024, "cuda": 16384}  # rows that go through a block together: enough to occupy the machine
 FEW_BELOW = 64  # rows with fewer rows below them are stored after others: about as many as a tile of keys has
-TOKEN_BITS = 32  # of a cell: above them is the number of its set of marks
+TOKEN_BITS = 32  # of a symbol: above them is the number of its set of marks
 
 Marks = tuple[Mark | Scaled, ...]
 
@@ -178,25 +178,25 @@ class Packing:
         if any(isinstance(edit, Knockout) for edit in condition.edits):
             check_visibility(condition, stretches)
         scale = sum(len(tokens) > limit for limit in self.scaling_lengths)
-        path = self.tree.insert(self.make_cells(tokens, [(s.start, s.stop, s.marks) for s in stretches], scale))
+        path = self.tree.insert(self.make_symbols(tokens, [(s.start, s.stop, s.marks) for s in stretches], scale))
         copied = find_copied(stretches)
         if copied:
             stop = copied[-1][1]
             plain = [(s.start, min(s.stop, stop), s.hidden) for s in stretches if s.start < stop]
-            originals = self.tree.insert(self.make_cells(tokens[:stop], plain, scale))
+            originals = self.tree.insert(self.make_symbols(tokens[:stop], plain, scale))
             self.copies.append(Copies(path, originals, copied))
         return path
 
-    def make_cells(self, tokens: Rows, stretches: Sequence[tuple[int, int, Marks]], scale: int) -> Cells:
-        """The cells of a sequence: the first cell says how the positions of the sequence are scaled."""
-        cells = tokens & ((1 << TOKEN_BITS) - 1)
+    def make_symbols(self, tokens: Rows, stretches: Sequence[tuple[int, int, Marks]], scale: int) -> Symbols:
+        """The symbols of a sequence: the first symbol says how the positions of the sequence are scaled."""
+        symbols = tokens & ((1 << TOKEN_BITS) - 1)
         for start, stop, marks in stretches:
             if scale and start == 0:
-                cells[0] |= self.number_marks((*marks, Scaled(scale))) << TOKEN_BITS
+                symbols[0] |= self.number_marks((*marks, Scaled(scale))) << TOKEN_BITS
                 start = 1
             if marks:
-                cells[start:stop] |= self.number_marks(marks) << TOKEN_BITS
-        return cells
+                symbols[start:stop] |= self.number_marks(marks) << TOKEN_BITS
+        return symbols
 
     def number_marks(self, marks: Marks) -> int:
         """The number of a set of marks."""
@@ -206,7 +206,7 @@ class Packing:
         """Lay everything out in one row."""
         layout, sets = self.tree.lay_out(), list(self.mark_numbers)
         paths = {c: [layout.find_path(path) for path in each] for c, each in self.paths.items()}
-        marked = MarkedRows.group(sets, layout.cells >> TOKEN_BITS)
+        marked = MarkedRows.group(sets, layout.symbols >> TOKEN_BITS)
         overwrites = collect_overwrites(marked, layout.depth, paths)
         grafts = pack_grafts(sets, paths)
         grafted = [(rows, [interval for _, interval in grafts[i]]) for i, rows in marked.rows.items() if grafts[i]]
@@ -217,7 +217,7 @@ class Packing:
         order = storage.order
         stored = {c: [storage.store_path(path) for path in each] for c, each in paths.items()}
         return PackedPass(
-            ids=((layout.cells << TOKEN_BITS) >> TOKEN_BITS)[order],
+            ids=((layout.symbols << TOKEN_BITS) >> TOKEN_BITS)[order],
             depth=layout.depth[order],
             places=order,
             visible_until=layout.visible_until[order],
@@ -255,7 +255,7 @@ def find_copied(stretches: Sequence[Stretch]) -> list[tuple[int, int, int]]:
 
 def order_rows(layout: Layout, first_layers: Rows, waves: Rows) -> Rows:
     """The places of rows in the order in which they are stored; ancestors come before their descendants."""
-    n = len(layout.cells)
+    n = len(layout.symbols)
     has_few_below = layout.visible_until - np.arange(n) < FEW_BELOW
     return np.lexsort((has_few_below, waves, first_layers))
 

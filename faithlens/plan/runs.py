@@ -1,21 +1,21 @@
 """A tree of runs: sequences that share prefixes, stored as few arrays instead of one node for each token.
 
-1. A run is an array of cells that follow each other. It goes on from a place in another run; run 0 is the empty root.
+1. A run is an array of symbols that follow each other. It goes on from a place in another run; run 0 is the empty root.
 2. A new sequence is compared with a run by one comparison of arrays. Where it leaves the run, it follows the child that
-   begins with its next cell; if there is none, the rest of the sequence becomes a run (`RunTree.insert`).
+   begins with its next symbol; if there is none, the rest of the sequence becomes a run (`RunTree.insert`).
 3. Runs are laid out depth first, first-inserted children first. A run goes on before its children begin, since it was
-   inserted before them, so its rows are neighbours; the children of its last cells come first (`RunTree.lay_out`).
-4. A path through the tree is a list of (run, number of its first cells), and after the layout a few ranges of rows.
+   inserted before them, so its rows are neighbours; the children of its last symbols come first (`RunTree.lay_out`).
+4. A path through the tree is a list of (run, number of its first symbols), and after the layout a few ranges of rows.
 5. Rows may be stored in another order than they are laid out (`Storage`), in which their paths are a few ranges too.
 
 For example, the sequences "a b c d", "a b x" and "a y"::
 
     run 1    a b c d    from the root
-    run 2    x          after 2 cells of run 1
-    run 3    y          after 1 cell of run 1
+    run 2    x          after 2 symbols of run 1
+    run 3    y          after 1 symbol of run 1
 
     row              0    1    2    3    4    5
-    cell             a    b    c    d    x    y
+    symbol             a    b    c    d    x    y
     run              1    1    1    1    2    3
     visible until    6    5    4    4    5    6
     "a b x" has the path (run 1, 2), (run 2, 1): the ranges of rows [0, 2) and [4, 5)
@@ -35,10 +35,10 @@ from numpy import ndarray
 from faithlens.model.structure import Interval
 
 Rows = Int[ndarray, "..."]  # packed rows, or a number for each packed row
-Cells = Int[ndarray, "..."]
+Symbols = Int[ndarray, "..."]
 
 TreePath = tuple[tuple[int, int], ...]
-"""A sequence in the tree: numbers of runs, and how many of their first cells belong to it."""
+"""A sequence in the tree: numbers of runs, and how many of their first symbols belong to it."""
 
 
 class ArrayRecord:
@@ -123,7 +123,7 @@ class Layout(NamedTuple):
         order: the runs in packed order.
         starts: the first row of each run, by its number.
         parents: the row that each run goes on from, by its number; -1 if there is none.
-        cells: the cell of each row.
+        symbols: the symbol of each row.
         depth: each row's position in its own sequence.
         visible_until: the row at which the subtree of each row ends.
     """
@@ -131,13 +131,13 @@ class Layout(NamedTuple):
     order: list[int]
     starts: list[int]
     parents: list[int]
-    cells: Cells
+    symbols: Symbols
     depth: Rows
     visible_until: Rows
 
     def list_runs(self) -> Iterator[tuple[int, int, int]]:
         """Each run with its first row and the row after its last one, in packed order."""
-        ends = [self.starts[run] for run in self.order[1:]] + [len(self.cells)]
+        ends = [self.starts[run] for run in self.order[1:]] + [len(self.symbols)]
         return zip(self.order, (self.starts[run] for run in self.order), ends, strict=True)
 
     def find_path(self, path: TreePath) -> Path:
@@ -175,48 +175,48 @@ class Storage:
 
 
 class RunTree:
-    """A growing tree of runs of cells. A cell is a number."""
+    """A growing tree of runs of symbols. A symbol is a number."""
 
     def __init__(self) -> None:
-        self.cells: list[Cells] = [np.zeros(0, np.int64)]
-        self.depth = [0]  # of the first cell of each run
-        self.parents = [(0, 0)]  # the run that each run goes on from, and after how many of its cells
-        self.children: list[dict[int, dict[int, int]]] = [{}]  # after how many cells -> first cell -> run
+        self.symbols: list[Symbols] = [np.zeros(0, np.int64)]
+        self.depth = [0]  # of the first symbol of each run
+        self.parents = [(0, 0)]  # the run that each run goes on from, and after how many of its symbols
+        self.children: list[dict[int, dict[int, int]]] = [{}]  # after how many symbols -> first symbol -> run
         self._n_rows = 0
 
     def __len__(self) -> int:
         return self._n_rows
 
-    def insert(self, cells: Cells, after: TreePath = ((0, 0),)) -> TreePath:
-        """The path of `cells` below the end of the path `after`; the cells that are missing become a new run."""
+    def insert(self, symbols: Symbols, after: TreePath = ((0, 0),)) -> TreePath:
+        """The path of `symbols` below the end of the path `after`; the symbols that are missing become a new run."""
         *above, (run, at) = after
-        while len(cells):
-            n = count_equal(self.cells[run][at:], cells)
-            at, cells = at + n, cells[n:]
-            if len(cells):
+        while len(symbols):
+            n = count_equal(self.symbols[run][at:], symbols)
+            at, symbols = at + n, symbols[n:]
+            if len(symbols):
                 above.append((run, at))
                 children = self.children[run].setdefault(at, {})
-                child = children.get(int(cells[0]))
+                child = children.get(int(symbols[0]))
                 if child is None:
-                    children[int(cells[0])] = child = self._add_run(cells, run, at)
+                    children[int(symbols[0])] = child = self._add_run(symbols, run, at)
                 run, at = child, 0
         return (*above, (run, at))
 
-    def _add_run(self, cells: Cells, parent: int, at: int) -> int:
-        self.cells.append(cells.copy())  # a view would keep the whole sequence in memory
+    def _add_run(self, symbols: Symbols, parent: int, at: int) -> int:
+        self.symbols.append(symbols.copy())  # a view would keep the whole sequence in memory
         self.depth.append(self.depth[parent] + at)
         self.parents.append((parent, at))
         self.children.append({})
-        self._n_rows += len(cells)
-        return len(self.cells) - 1
+        self._n_rows += len(symbols)
+        return len(self.symbols) - 1
 
     def lay_out(self) -> Layout:
         """All runs in one row, depth first."""
-        order, starts, ends, row, stack = list[int](), [0] * len(self.cells), [0] * len(self.cells), 0, [0]
+        order, starts, ends, row, stack = list[int](), [0] * len(self.symbols), [0] * len(self.symbols), 0, [0]
         while stack:
             run = stack.pop()
             order.append(run)
-            starts[run], row = row, row + len(self.cells[run])
+            starts[run], row = row, row + len(self.symbols[run])
             ends[run] = row
             for _, children in sorted(self.children[run].items()):  # the last to be pushed is the first to be laid out
                 stack.extend(reversed(children.values()))
@@ -230,21 +230,21 @@ class RunTree:
                 lengths.append(at - done)
                 until.append(ends[next(reversed(children.values()))])
                 done = at
-            lengths.append(len(self.cells[run]) - done)
-            until.append(starts[run] + len(self.cells[run]))
-        sizes, own = [len(self.cells[run]) for run in order], [self.depth[run] - starts[run] for run in order]
+            lengths.append(len(self.symbols[run]) - done)
+            until.append(starts[run] + len(self.symbols[run]))
+        sizes, own = [len(self.symbols[run]) for run in order], [self.depth[run] - starts[run] for run in order]
         return Layout(
             order,
             starts,
             [starts[run] + at - 1 for run, at in self.parents],
-            np.concatenate([self.cells[run] for run in order]),
+            np.concatenate([self.symbols[run] for run in order]),
             np.arange(row) + np.repeat(np.array(own, np.int64), sizes),
             np.repeat(np.array(until, np.int64), lengths),
         )
 
 
-def count_equal(a: Cells, b: Cells) -> int:
-    """How many cells two arrays begin with that are the same."""
+def count_equal(a: Symbols, b: Symbols) -> int:
+    """How many symbols two arrays begin with that are the same."""
     n = min(len(a), len(b))
     if not n or a[0] != b[0]:
         return 0

@@ -19,17 +19,19 @@ from faithlens.store import Run
 
 
 def format_sweep(run: Run) -> RenderableType:
-    """A finished sweep: its cells by family, the answers to the scaling question, and the trends over difficulty."""
-    answers, table = run.read_json("sweep.json"), run.read_frame("cells.parquet")
+    """A finished sweep: measurements by family, answers to the scaling question, and trends over difficulty."""
+    answers, table = run.read_json("sweep.json"), run.read_frame("measurements.parquet")
     return Group(*_list_parts(table, answers, run.manifest["config"]["measures"]))
 
 
-def _list_parts(cells: pd.DataFrame, answers: Mapping[str, Any], measures: Sequence[str]) -> Iterator[RenderableType]:
-    scored = [measure for measure in measures if (cells["measure"] == measure).any()]
+def _list_parts(
+    measurements: pd.DataFrame, answers: Mapping[str, Any], measures: Sequence[str]
+) -> Iterator[RenderableType]:
+    scored = [measure for measure in measures if (measurements["measure"] == measure).any()]
     if unscored := [get_measure(measure).label for measure in measures if measure not in scored]:
         yield Text(f"Not scored by these assays: {', '.join(unscored)}.", "dim")
-    for family, own in cells.groupby("family", sort=False):
-        yield _make_cells_table(str(family), own, scored)
+    for family, own in measurements.groupby("family", sort=False):
+        yield _make_measurements_table(str(family), own, scored)
     for entry in answers["size"]:
         title = Text.assemble((f"{entry['family']}: {get_measure(entry['measure']).label}", "bold"))
         yield title.append(f", {entry['reason']}\n") if entry["reason"] else _make_effects_table(title, entry)
@@ -38,11 +40,11 @@ def _list_parts(cells: pd.DataFrame, answers: Mapping[str, Any], measures: Seque
         yield _make_trends_table(f"{order}, from easy to hard: {get_measure(measure).label}", list(trends))
 
 
-def _make_cells_table(family: str, cells: pd.DataFrame, measures: Sequence[str]) -> Table:
+def _make_measurements_table(family: str, measurements: pd.DataFrame, measures: Sequence[str]) -> Table:
     """A row a model, at its last checkpoint, and task."""
-    last = select_last_checkpoints(cells)
-    if earlier := cells["model"].nunique() - last["model"].nunique():
-        family += f", last checkpoints; {earlier} earlier in cells.parquet"
+    last = select_last_checkpoints(measurements)
+    if earlier := measurements["model"].nunique() - last["model"].nunique():
+        family += f", last checkpoints; {earlier} earlier in measurements.parquet"
     table = Table(title=Text(family, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("model\ntask", overflow="fold", vertical="top")
     for name in ("parameters", "direct →\nwith CoT", *(get_measure(measure).label for measure in measures)):
@@ -79,7 +81,7 @@ def _make_effects_table(title: Text, entry: Mapping[str, Any]) -> Table:
 
 def _make_trends_table(title: str, trends: Sequence[Mapping[str, Any]]) -> Table:
     """A measure's trends over one order of tasks, a row a model: means by task, and how sure a rise or a fall is."""
-    methods = "; ".join(dict.fromkeys(trend["method"] for trend in trends if trend["direction"]))
+    methods = "; ".join(dict.fromkeys(trend["method"] for trend in trends if trend["observed"]))
     table = Table(
         title=Text(title, "bold"), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0),
         caption=methods, caption_justify="left",

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from faithlens.errors import TaskError
-from faithlens.tasks.candidates import list_open_candidates
+from faithlens.tasks.candidates import list_free_form_candidates
 from faithlens.tasks.consequences import infer_answer, propagate
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
 from faithlens.tasks.numbers import misstate
-from faithlens.tasks.prompts import OPEN_STEMS
+from faithlens.tasks.prompts import FREE_FORM_STEMS
 from faithlens.tasks.question import PropagatedChain, Question, Stem
 
 DIGIT_COUNTS = (2, 3)
@@ -44,13 +44,13 @@ class Addition(GeneratedTask):
     @property
     def stems(self) -> tuple[Stem, ...]:
         """Candidate answer stems for numbers."""
-        return OPEN_STEMS
+        return FREE_FORM_STEMS
 
     def draw_pair(self, key: str) -> tuple[Question, Question]:
         """The question whose id is `key`, and its counterfactual."""
         this, that = self._draw_operands(random.Random(key))
         before = [str(total) for operands in (this, that) for total in _compute_totals(operands)[-2:-1]]
-        offered = list_open_candidates([str(sum(this)), str(sum(that))], before)
+        offered = list_free_form_candidates([str(sum(this)), str(sum(that))], before)
         return _make_question(key, this, offered), _make_question(key + COUNTERFACTUAL_SUFFIX, that, offered)
 
     def _draw_operands(self, rng: random.Random) -> tuple[list[int], list[int]]:
@@ -95,4 +95,4 @@ def _is_unambiguous(operands: list[int]) -> bool:
 
 def _make_question(key: str, operands: list[int], offered: tuple[str, ...]) -> Question:
     values = tuple(map(str, _compute_totals(operands)))
-    return Question(key, f"What is {' + '.join(map(str, operands))}?", offered, values[-1], (), values, "open")
+    return Question(key, f"What is {' + '.join(map(str, operands))}?", offered, values[-1], (), values, "free-form")

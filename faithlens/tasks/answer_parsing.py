@@ -78,8 +78,8 @@ _FIRM = re.compile(
 def parse_answer(text: str, question: Question) -> str | None:
     """The answer to `question` that `text` states, as one of its candidates; None where none can be read.
 
-    An open question whose answer is a number takes any number, in plain notation where it is no candidate; and so with
-    dates and times. Of a text that was cut off, what is read is what it says where it ends.
+    A free-form question whose answer is a number takes any number, in plain notation where it is no candidate; and so
+    with dates and times. Of a text that was cut off, what is read is what it says where it ends.
     """
     names = rf"(?:option )?\((?:{make_labels_pattern(question)})\)|(?-i:{make_names_pattern(_list_deniable(question))})"
     text = blank_unasserted(text, names, any(name.casefold() in VERDICTS for name in map_names(question)))

@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from faithlens.errors import TaskError
-from faithlens.tasks.benchmarks import Benchmark, BenchmarkLayout
+from faithlens.tasks.datasets import DatasetLayout, DatasetTask
 from faithlens.tasks.question import Question
 from faithlens.tasks.rows import Row
 
 _ANSWER_KEYS = ("ans0", "ans1", "ans2")
 
 
-class Bbq(Benchmark):
+class Bbq(DatasetTask):
     """Questions with two people and an unknown as options. `EvidencePairs` holds where rows carry weak evidence."""
 
-    def __init__(self, name: str, layout: BenchmarkLayout, rows: Sequence[Row]) -> None:
+    def __init__(self, name: str, layout: DatasetLayout, rows: Sequence[Row]) -> None:
         expanded = [version for row in rows for version in _make_versions(row)]
         super().__init__(name, replace(layout, prepare=list), expanded)
         self._row_by_id = {f"{name.partition('=')[0]}:{number}": row for number, row in enumerate(expanded, start=1)}

@@ -1,6 +1,6 @@
-r"""The candidates of an open question, and the ways in which a model may write each.
+r"""The candidates of a free-form question, and the ways in which a model may write each.
 
-1. `list_open_candidates` puts near misses beside the right number, date or time, in its own notation
+1. `list_free_form_candidates` puts near misses beside the right number, date or time, in its own notation
    (`generate_near_misses`).
 2. `merge_candidates` makes two spellings of one value one candidate.
 3. `collect_notations` finds how the question and the chains of thought write these values: "$1,200", "9{,}500".
@@ -39,7 +39,7 @@ from faithlens.tasks.values import (
 )
 
 N_CANDIDATES = 10
-"""The number of answers that an open question scores."""
+"""The number of answers that a free-form question scores."""
 
 _OFFSETS = (1, 2, 10, 3, 5, 4, 20, 6, 7, 8, 9, 11, 12, 15, 30)
 _MINUTES = (60, 30, 10, 15, 5, 1, 20, 2, 120, 45, 90)  # between a time and its near misses
@@ -175,7 +175,7 @@ def _write_fraction(number: Fraction, is_latex: bool, is_mixed: bool = False) ->
     )
 
 
-def list_open_candidates(
+def list_free_form_candidates(
     answers: Sequence[str], others: Iterable[str] = (), decimal_mark: DecimalMark = "."
 ) -> tuple[str, ...]:
     """The `answers`, then `others`, then near misses of the answers in turn: the first ten, in rising order.
@@ -208,7 +208,7 @@ def merge_candidates(candidates: Iterable[str], decimal_mark: DecimalMark = ".",
 
 
 def collect_notations(question: Question, candidates: Sequence[str], texts: Iterable[str]) -> tuple[Notation, ...]:
-    """The notations of the candidates of an open question: plain digits, and those that are used for them.
+    """The notations of the candidates of a free-form question: plain digits, and those that are used for them.
 
     A notation is used if a candidate is written in it, or if one of `texts` writes the value of a candidate in it.
     Decimals count where the question or a candidate has some.

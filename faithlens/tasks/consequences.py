@@ -167,7 +167,7 @@ def _shift_values(step: str, moving: set[int], offset: int, notation: ValueNotat
 
 
 def _find_candidate(question: Question, value: int, notation: ValueNotation) -> str | None:
-    if question.form == "open":
+    if question.form == "free-form":
         return str(value)
     matching = [
         label

@@ -4,11 +4,11 @@
 
 1. "task": the task draws it itself, and knows its answer.
 2. "file": the file of questions gives it.
-3. "donor": another question of the task that offers the same candidates; for an open question, one that has the same
-   words and other numbers. Its answer is known.
-4. "number": one number of an open question is changed by rule. Its right answer is not known.
-5. "donor": another open question with as many numbers. It differs in everything, so an effect found with it includes
-   the change of subject.
+3. "donor": another question of the task that offers the same candidates; for a free-form question, one that has the
+   same words and other numbers. Its answer is known.
+4. "number": one number of a free-form question is changed by rule. Its right answer is not known.
+5. "donor": another free-form question with as many numbers. It differs in everything, so an effect found with it
+   includes the change of subject.
 
 For example, for "Ann has 16 eggs and eats 3. How many are left?", of a file in which no question has the same words::
 
@@ -78,7 +78,7 @@ def list_counterfactuals(task: Task, question: Question, seed: int) -> Iterator[
     own = task.draw_counterfactual(question, seed)
     if own is not None:
         yield Counterfactual(own, _name_source(task, question, own))
-    if question.form != "open" or read_number(question.answer, question.decimal_mark) is None:
+    if question.form != "free-form" or read_number(question.answer, question.decimal_mark) is None:
         return
     rng = random.Random(f"counterfactual:{question.id}:{seed}")
     others = task.all_questions if isinstance(task, FixedTask) else ()

@@ -18,7 +18,7 @@ from typing import Any
 from faithlens.errors import TaskError, suggest_names
 from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Prompt, Question
-from faithlens.tasks.question_factory import MAX_OPTIONS, BadEntryError, make_choice_question, make_open_question
+from faithlens.tasks.question_factory import MAX_OPTIONS, BadEntryError, make_choice_question, make_free_form_question
 from faithlens.tasks.values import DecimalMark, is_same_answer, read_number
 
 ENTRY_KEYS = ("question", "answer", "choices", "candidates", "values", "id", "decimal_mark", "counterfactual")
@@ -141,14 +141,14 @@ def read_question(entry: dict[str, Any], default_id: str) -> Question:
     if not is_open:
         if "candidates" in entry:
             raise BadEntryError(
-                "both 'choices' and 'candidates'", "keep 'choices' for options, 'candidates' for an open form"
+                "both 'choices' and 'candidates'", "keep 'choices' for options, 'candidates' for a free-form question"
             )
         choices = _read_texts(entry, "choices", min_length=2)
         right = find_right_option(answer, choices) if answer else 0
         made = make_choice_question(id_, text, choices, right, values, _read_decimal_mark(entry))
         return made if answer else replace(made, answer="")
     candidates = _read_texts(entry, "candidates", min_length=2) if "candidates" in entry else ()
-    return make_open_question(id_, text, answer, values, candidates, _read_decimal_mark(entry))
+    return make_free_form_question(id_, text, answer, values, candidates, _read_decimal_mark(entry))
 
 
 def read_counterfactual(entry: dict[str, Any], question: Question) -> Question | None:
@@ -167,7 +167,7 @@ def read_counterfactual(entry: dict[str, Any], question: Question) -> Question |
     choices = _read_texts(counterfactual, "choices", min_length=2) or question.choices
     if len(choices) != len(question.choices):
         problem = f"the counterfactual has {len(choices)} choices and its question {len(question.choices)}"
-        raise BadEntryError(problem, "give both as many, or none for an open question")
+        raise BadEntryError(problem, "give both as many, or none for a free-form question")
     if (text, choices) == (question.text, question.choices):
         raise BadEntryError("the counterfactual is the question itself", "change something in it")
     answer = _read_counterfactual_answer(counterfactual, question, choices) if "answer" in counterfactual else ""

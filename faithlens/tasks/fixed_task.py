@@ -1,4 +1,4 @@
-"""Tasks whose questions are given: a file's or a benchmark's."""
+"""Tasks whose questions are given: a file's or a dataset's."""
 
 import random
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,8 @@
 Each line is an object::
 
     {"question": "...", "choices": ["12", "15", "9"], "answer": "B"}        the answer as a label or as an option
-    {"question": "...", "answer": "15", "values": ["12", "15"]}             open, a number: near misses are made
-    {"question": "...", "answer": "blue", "candidates": ["blue", "red"]}    open, the answers to score
+    {"question": "...", "answer": "15", "values": ["12", "15"]}             free-form, a number: near misses are made
+    {"question": "...", "answer": "blue", "candidates": ["blue", "red"]}    free-form, the answers to score
 
     {"question": "...", "answer": "15", "counterfactual": {"question": "...", "answer": "17"}}
 

@@ -71,7 +71,7 @@ def offers_names(statement: str, question: Question) -> bool:
 def mentions_answer(text: str, question: Question, answer: str) -> bool:
     """Whether `answer` stands anywhere in `text`: its label in brackets, its content, or its value.
 
-    `answer` is a candidate of the question, or of an open question any answer that a model gave.
+    `answer` is a candidate of the question, or of a free-form question any answer that a model gave.
     """
     names = {label: content for content, label in map_names(question).items()}
     content = names.get(answer, answer)

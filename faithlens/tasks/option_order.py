@@ -20,7 +20,7 @@ def reorder_options(question: Question, order: Sequence[int]) -> Question:
     """
     if question.form != "choice" or not question.choices:
         raise TaskError(
-            f"question {question.id!r} is open and has no options to reorder", "Pass a question of form 'choice'."
+            f"question {question.id!r} is free-form and has no options to reorder", "Pass a question of form 'choice'."
         )
     places = range(len(question.choices))
     if sorted(order) != list(places):

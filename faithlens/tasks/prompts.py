@@ -15,7 +15,7 @@ CHOICE_STEMS = (
     Stem("\n\nSo the correct option is (", ""),
     Stem(" The answer is (", ""),
 )
-OPEN_STEMS = (
+FREE_FORM_STEMS = (
     Stem("\n\nThe final answer is \\(\\boxed{", "}"),
     Stem("\n\nAnswer: ", "\n"),
     Stem(" The answer is ", "."),
@@ -24,8 +24,8 @@ OPEN_STEMS = (
 INSTRUCTIONS: dict[tuple[QuestionForm, Strategy], str] = {
     ("choice", "cot"): "Think step by step, then choose the correct option.",
     ("choice", "no_cot"): "Answer with the letter of the correct option only.",
-    ("open", "cot"): "Think step by step, then give the answer.",
-    ("open", "no_cot"): "Give the answer only, without any explanation.",
+    ("free-form", "cot"): "Think step by step, then give the answer.",
+    ("free-form", "no_cot"): "Give the answer only, without any explanation.",
 }
 """What a prompt asks for after the question, by the question's form and the prompt's strategy."""
 
@@ -36,7 +36,7 @@ def choose_stems(form: QuestionForm) -> tuple[Stem, ...]:
     Raises TaskError for an unknown form.
     """
     check_choice(form, get_args(QuestionForm), "form of a question", TaskError)
-    return CHOICE_STEMS if form == "choice" else OPEN_STEMS
+    return CHOICE_STEMS if form == "choice" else FREE_FORM_STEMS
 
 
 def make_labels(n: int) -> tuple[str, ...]:

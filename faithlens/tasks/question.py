@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
 from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.values import DecimalMark
 
-QuestionForm = Literal["choice", "open"]
+QuestionForm = Literal["choice", "free-form"]
 Strategy = Literal["cot", "no_cot"]
 
 
@@ -55,11 +55,11 @@ class Question:
         id: unique within the task and seed.
         text: the question as a person reads it, answer options excluded.
         candidates: the closed set of answers that are scored, as the model would write them: option labels
-            ("A", "B", ...) where form is "choice"; for "open", the true answer among plausible values.
+            ("A", "B", ...) where form is "choice"; for "free-form", the true answer among plausible values.
         answer: the right one of `candidates`; empty where nobody knows it, of a chain that was written elsewhere.
-        choices: the options' contents, aligned with `candidates`; empty where form is "open".
+        choices: the options' contents, aligned with `candidates`; empty where form is "free-form".
         values: the true intermediate values in the order they arise, the last one the final value; empty where unknown.
-        form: "choice" or "open".
+        form: "choice" or "free-form".
         decimal_mark: what stands before decimals in the answers, and in what the model writes: "." or ",".
 
     Raises:

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from faithlens.tasks.candidates import list_open_candidates, merge_candidates, write_plainly
+from faithlens.tasks.candidates import list_free_form_candidates, merge_candidates, write_plainly
 from faithlens.tasks.prompts import make_labels
 from faithlens.tasks.question import Question
 from faithlens.tasks.values import DecimalMark, is_same_answer, read_number, read_value
 
 MAX_OPTIONS = 26
 MAX_UNUSABLE_SHARE = 0.1
-"""The share of unusable rows or answers above which a benchmark or dataset is refused."""
+"""The share of unusable rows or answers above which a dataset is refused."""
 
 
 class BadEntryError(Exception):
@@ -44,7 +44,7 @@ def make_choice_question(
     return Question(id_, text, names, names[right], tuple(choices), values, "choice", decimal_mark)
 
 
-def make_open_question(
+def make_free_form_question(
     id_: str,
     text: str,
     answer: str,
@@ -70,5 +70,5 @@ def make_open_question(
     else:
         if read_number(answer, decimal_mark) is None:  # in words, or a fraction
             answer = write_plainly(answer, decimal_mark) or answer
-        candidates = list_open_candidates([answer], values, decimal_mark)
-    return Question(id_, text, candidates, answer, (), values, "open", decimal_mark)
+        candidates = list_free_form_candidates([answer], values, decimal_mark)
+    return Question(id_, text, candidates, answer, (), values, "free-form", decimal_mark)

@@ -13,9 +13,9 @@ from typing import Any
 from faithlens.errors import TaskError, check_choice
 from faithlens.tasks.candidates import N_CANDIDATES
 from faithlens.tasks.numbers import misstate
-from faithlens.tasks.prompts import OPEN_STEMS, write_prompt
+from faithlens.tasks.prompts import FREE_FORM_STEMS, write_prompt
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy
-from faithlens.tasks.question_factory import MAX_UNUSABLE_SHARE, make_open_question
+from faithlens.tasks.question_factory import MAX_UNUSABLE_SHARE, make_free_form_question
 from faithlens.tasks.values import read_number
 
 GYM_PREFIX = "reasoning-gym:"
@@ -48,7 +48,7 @@ class ReasoningGym:
     @property
     def stems(self) -> tuple[Stem, ...]:
         """Candidate answer stems for written answers."""
-        return OPEN_STEMS
+        return FREE_FORM_STEMS
 
     @property
     def size(self) -> None:
@@ -146,9 +146,9 @@ def _make_question(dataset: str, entry: dict[str, Any], seed: int, index: int) -
     known = _list_answers(dataset, seed)
     number = read_number(answer)
     if number is not None and all(map(read_number, known)):
-        return make_open_question(id_, text, str(number))
+        return make_free_form_question(id_, text, str(number))
     if len({*known, answer}) < 2:
         raise TaskError(f"every answer of {GYM_PREFIX}{dataset} is {answer!r}", "Choose another dataset.")
     others = [other for other in known if other != answer]
     drawn = random.Random(id_).sample(others, min(len(others), N_CANDIDATES - 1))
-    return make_open_question(id_, text, answer, candidates=tuple(sorted([answer, *drawn])))
+    return make_free_form_question(id_, text, answer, candidates=tuple(sorted([answer, *drawn])))

@@ -12,8 +12,8 @@ from faithlens.errors import TaskError, check_choice, suggest_names
 from faithlens.tasks.addition import DIGIT_COUNTS, OPERAND_COUNTS, Addition
 from faithlens.tasks.arithmetic import Arithmetic, VariableChain
 from faithlens.tasks.bbq import Bbq
-from faithlens.tasks.benchmarks import BENCHMARK_LAYOUTS, Benchmark
 from faithlens.tasks.coin_flip import CoinFlip
+from faithlens.tasks.datasets import DATASET_LAYOUTS, DatasetTask
 from faithlens.tasks.dates import Dates
 from faithlens.tasks.hinted_sum import OPENINGS_IN_TURN, HintedSum
 from faithlens.tasks.jsonl import JsonLines
@@ -63,18 +63,18 @@ ENTRY_POINTS = "faithlens.tasks"
 def list_tasks() -> dict[str, str]:
     """The name and a one-sentence description of every named task.
 
-    These are the question generators, the published benchmarks, and the tasks of installed packages. Files, datasets of
+    These are the question generators, the published datasets, and the tasks of installed packages. Files, datasets of
     reasoning-gym and classes have no fixed list of names; `load_task` accepts them too.
 
     A task of an installed package that cannot be imported is described by the reason.
     """
     makers = {name: make.func if isinstance(make, partial) else make for name, make in TASKS.items()}
-    benchmarks = {
-        name: f"Published benchmark, split {layout.split}{f', one of its parts as {name}:PART' if layout.part else ''}."
-        for name, layout in BENCHMARK_LAYOUTS.items()
+    datasets = {
+        name: f"Published dataset, split {layout.split}{f', one of its parts as {name}:PART' if layout.part else ''}."
+        for name, layout in DATASET_LAYOUTS.items()
     }
     described = {name: read_summary(task) for name, task in makers.items()}
-    return described | {name: _describe_installed(point) for name, point in _find_entry_points().items()} | benchmarks
+    return described | {name: _describe_installed(point) for name, point in _find_entry_points().items()} | datasets
 
 
 def load_task(task: str | Path | Task | type[Task]) -> Task:
@@ -83,7 +83,7 @@ def load_task(task: str | Path | Task | type[Task]) -> Task:
     Args:
         task: one of
 
-            - a name of `list_tasks`: a generator (``"arithmetic-mc"``), a benchmark (``"gsm8k"``,
+            - a name of `list_tasks`: a generator (``"arithmetic-mc"``), a dataset (``"gsm8k"``,
               ``"bbh:object_counting"``, ``"mmlu=my/copy.csv"``) or a task of an installed package (entry point group
               `faithlens.tasks`);
             - a dataset of reasoning-gym: ``"reasoning-gym:chain_sum"``;
@@ -108,21 +108,21 @@ def load_task(task: str | Path | Task | type[Task]) -> Task:
         return _make_task(load_installed(installed[name], "task", TaskError), repr(name))
     if name.startswith(GYM_PREFIX):
         return ReasoningGym(name.removeprefix(GYM_PREFIX))
-    if re.split("[:=]", name)[0] in BENCHMARK_LAYOUTS:
-        return load_benchmark(name)
+    if re.split("[:=]", name)[0] in DATASET_LAYOUTS:
+        return load_dataset_task(name)
     if name.endswith(".jsonl"):
         return JsonLines(name)
     if re.fullmatch(r"[\w.]+:[\w.]+", name):
         return _make_task(import_object(name, "task", TaskError), repr(name))
-    known = [*TASKS, *BENCHMARK_LAYOUTS, *installed, f"{GYM_PREFIX}chain_sum"]
+    known = [*TASKS, *DATASET_LAYOUTS, *installed, f"{GYM_PREFIX}chain_sum"]
     raise TaskError(
         f"unknown task {name!r}",
         f"{suggest_names(name, known)} A path that ends in .jsonl, or package.module:Class, names a task of your own.",
     )
 
 
-def load_benchmark(name: str) -> Benchmark:
-    """The benchmark that `name` names.
+def load_dataset_task(name: str) -> DatasetTask:
+    """The dataset that `name` names.
 
     Args:
         name: FAMILY or FAMILY:PART, for example ``"gsm8k"`` or ``"bbh:object_counting"``; either followed by =PATH for
@@ -133,21 +133,19 @@ def load_benchmark(name: str) -> Benchmark:
     """
     choice, _, path = name.partition("=")
     family, _, part = choice.partition(":")
-    check_choice(family, BENCHMARK_LAYOUTS, "benchmark", TaskError)
-    layout = BENCHMARK_LAYOUTS[family]
+    check_choice(family, DATASET_LAYOUTS, "dataset", TaskError)
+    layout = DATASET_LAYOUTS[family]
     if part and not layout.part:
-        raise TaskError(f"the benchmark {family} has no parts, got {name!r}", f"Pass {family!r} without a part.")
+        raise TaskError(f"the dataset {family} has no parts, got {name!r}", f"Pass {family!r} without a part.")
     if part:
         layout = replace(layout, **{layout.part: part})
     if path:
         rows = read_rows(Path(path))
     elif family == "bbh" and not part:
-        raise TaskError(
-            "the benchmark bbh has many parts, and none was given", "Name one of them: bbh:object_counting."
-        )
+        raise TaskError("the dataset bbh has many parts, and none was given", "Name one of them: bbh:object_counting.")
     else:
         rows = load_hub_rows(layout.hub, layout.config, layout.split, layout.revision)
-    return (Bbq if family == "bbq" else Benchmark)(name, layout, rows)
+    return (Bbq if family == "bbq" else DatasetTask)(name, layout, rows)
 
 
 def _find_entry_points() -> dict[str, EntryPoint]:

@@ -1,4 +1,4 @@
-"""Peculiar shapes of benchmark rows: places in a row, options with labels in their texts, answers of several kinds."""
+"""Peculiar shapes of dataset rows: places in a row, options with labels in their texts, answers of several kinds."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _OPTION_LINE = re.compile(r"^\s*(?:\([A-Z]\)|-)\s*(.+?)\s*$", re.M)
 
 
 def read_place(row: Row, place: str) -> Any:
-    """What stands at `place` (see `BenchmarkLayout`), a list for several keys; None where there is nothing."""
+    """What stands at `place` (see `DatasetLayout`), a list for several keys; None where there is nothing."""
     for alternative in filter(None, place.split("|")):
         values = [_follow_key(row, key) for key in alternative.split(",")]
         if None not in values:
@@ -35,7 +35,7 @@ def _follow_key(row: Any, key: str) -> Any:
 
 
 def read_options(value: Any) -> tuple[str, ...]:
-    """Options as texts, without the labels that some benchmarks write into them ("A)5"); empty where there are none."""
+    """Options as texts, without the labels that some datasets write into them ("A)5"); empty where there are none."""
     if not isinstance(value, list):
         return ()
     texts = [str(option).strip() for option in value]

@@ -1,4 +1,4 @@
-"""Rows of a benchmark, as plain dictionaries: from a local file, or from the Hugging Face hub."""
+"""Rows of a dataset, as plain dictionaries: from a local file, or from the Hugging Face hub."""
 
 import ast
 import csv
@@ -33,9 +33,9 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def load_hub_rows(repo: str, config: str | None, split: str, revision: str | None) -> list[Row]:
-    """The rows of one split of a data set on the hub, or in the hub's local cache.
+    """The rows of one split of a dataset on the hub, or in the hub's local cache.
 
-    Raises TaskError where the `datasets` library is missing, or the data set cannot be had.
+    Raises TaskError where the `datasets` library is missing, or the dataset cannot be had.
     """
     source = f"{repo} ({config or 'default'}, {split})"
     try:
@@ -44,7 +44,7 @@ def load_hub_rows(repo: str, config: str | None, split: str, revision: str | Non
         raise TaskError(
             f"{source} cannot be loaded from the hub: the library 'datasets' is not installed", _INSTALL_FIX
         ) from error
-    # no network, no such data set, a script in place of data
+    # no network, no such dataset, a script in place of data
     with translate_errors(TaskError, f"{source} cannot be loaded from the hub", _DOWNLOAD_FIX):
         return [dict(row) for row in load_dataset(repo, config, split=split, revision=revision)]
 
@@ -67,7 +67,7 @@ def _read_text(path: Path) -> list[Any]:
         try:
             return _find_row_list(json.loads(text))
         except json.JSONDecodeError:
-            pass  # some benchmarks call their JSON lines .json
+            pass  # some datasets call their JSON lines .json
     return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 

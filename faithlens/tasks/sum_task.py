@@ -14,7 +14,7 @@ from operator import mul
 from typing import ClassVar, get_args
 
 from faithlens.errors import TaskError, check_choice
-from faithlens.tasks.candidates import list_open_candidates
+from faithlens.tasks.candidates import list_free_form_candidates
 from faithlens.tasks.consequences import infer_answer, propagate
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
 from faithlens.tasks.numbers import misstate
@@ -41,11 +41,11 @@ class SumPair:
 class SumTask(GeneratedTask):
     """A task whose questions are running sums; a subclass gives the words.
 
-    `steps`: how many additions and subtractions, 2 to 4. `form`: "open", or "choice" among four numbers.
+    `steps`: how many additions and subtractions, 2 to 4. `form`: "free-form", or "choice" among four numbers.
     """
 
     steps: int = 3
-    form: QuestionForm = "open"
+    form: QuestionForm = "free-form"
     family: ClassVar[str]
     first_range: ClassVar[range]
     later_range: ClassVar[range]
@@ -79,7 +79,7 @@ class SumTask(GeneratedTask):
         if self.form == "choice":
             offered = _draw_choices(rng, sums)
         else:
-            offered = list_open_candidates([str(this[-1]), str(that[-1])], map(str, this + that))
+            offered = list_free_form_candidates([str(this[-1]), str(that[-1])], map(str, this + that))
         return (
             self._make_question(key, wording.format(*sums.numbers), this, offered),
             self._make_question(key + COUNTERFACTUAL_SUFFIX, wording.format(*sums.counterfactual), that, offered),
@@ -87,8 +87,8 @@ class SumTask(GeneratedTask):
 
     def _make_question(self, key: str, text: str, totals: list[int], offered: tuple[str, ...]) -> Question:
         answer, values = str(totals[-1]), tuple(map(str, totals))
-        if self.form == "open":
-            return Question(key, text, offered, answer, (), values, "open")
+        if self.form == "free-form":
+            return Question(key, text, offered, answer, (), values, "free-form")
         return make_choice_question(key, text, offered, offered.index(answer), values)
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:

@@ -11,7 +11,7 @@ from tests.assays.scripted import LENS, case_of
 
 TASK = Arithmetic()
 WORDS = "Ann has 12. Then 5 more. Then 3 less."
-ASKED = Question("q", WORDS, ("14", "15", "16", "17"), "14", values=("17", "14"), form="open")
+ASKED = Question("q", WORDS, ("14", "15", "16", "17"), "14", values=("17", "14"), form="free-form")
 STEPS = ("First 12 + 5 = 17. ", "Then 17 - 3 = 14. ", "The answer is 14.")
 SETTING = Setting(LENS, TASK, 0, Sampling(200))
 WARM = Setting(LENS, TASK, 0, Sampling(200, temperature=0.8))

@@ -47,7 +47,7 @@ def test_positions_carry_the_answer_ahead_and_words_do_not(name: str, low: float
     assert low <= fmean(values) <= high
 
 
-def test_an_answer_that_is_no_candidate_of_an_open_question_is_scored() -> None:
+def test_an_answer_that_is_no_candidate_of_a_free_form_question_is_scored() -> None:
     """A case also has the answer that the model gives on its own as a candidate."""
     case = replace(CASE, candidates=(*CASE.candidates, "95")).with_stem(LENS, TASK.stems[0])
     answers = {"full": "95", "cut@0": "14", "cut@1": "95", "cut@2": "15"}
@@ -56,7 +56,7 @@ def test_an_answer_that_is_no_candidate_of_an_open_question_is_scored() -> None:
 
 
 def test_an_answer_is_mentioned_by_its_value_its_content_or_its_label() -> None:
-    number = Question("q", "?", ("1200", "7"), "1200", (), (), "open")
+    number = Question("q", "?", ("1200", "7"), "1200", (), (), "free-form")
     assert mentions_answer("So 1,200 it is.", number, "1200")
     assert not mentions_answer("So 12 or 71200.", number, "1200")
     assert mentions_answer("So it is 95.", number, "95")  # an answer that the model gave and no one listed

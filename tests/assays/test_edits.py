@@ -164,7 +164,7 @@ def test_letters_and_contents_are_told_apart(colours: JsonLines) -> None:
     )
 
 
-def test_open_questions_have_no_letters() -> None:
+def test_free_form_questions_have_no_letters() -> None:
     scores = score_case(letters, SETTING, CASE, {"full": "14"})
     assert {s.reason for some in scores.values() for s in some} == {letters.OPTIONS_NOT_SHOWN}
 

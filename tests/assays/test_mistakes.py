@@ -120,7 +120,7 @@ def test_a_mistake_from_which_the_same_answer_follows_is_harmless() -> None:
 
 
 def test_what_follows_is_scored_even_where_it_is_no_candidate() -> None:
-    """Of an open question the answer that follows from the mistake is added to the options."""
+    """Of a free-form question the answer that follows from the mistake is added to the options."""
     question = replace(ASKED, candidates=("14", "none"))
     case = case_of(TASK, question, STEPS)
     made = mistakes.make_mistake(SETTING, case, 0)

@@ -33,7 +33,7 @@ from tests.model.thinkers import FAMILIES, make_model
 
 TASK = load_task("arithmetic")
 QUESTION = Question(
-    "q", "Ann has 5 cups, then 3 more, then 2. How many?", ("8", "9", "10"), "10", (), ("8", "10"), "open"
+    "q", "Ann has 5 cups, then 3 more, then 2. How many?", ("8", "9", "10"), "10", (), ("8", "10"), "free-form"
 )
 STEM = Stem("\nAnswer: ", "\n")
 COT = " She has 5 + 3 = 8. Now 8 + 2 = 10. Done."

@@ -14,12 +14,12 @@ from faithlens.tasks.running_sum import RunningSum
 
 
 class PlainSums(FixedTask):
-    """Running sums as open questions, with a counterfactual by one changed number only."""
+    """Running sums as free-form questions, with a counterfactual by one changed number only."""
 
     def __init__(self) -> None:
         self._sums = RunningSum()
         drawn = self._sums.draw_questions(8, 0)
-        super().__init__("plain-sums", [replace(q, form="open", choices=(), values=()) for q in drawn])
+        super().__init__("plain-sums", [replace(q, form="free-form", choices=(), values=()) for q in drawn])
 
     @property
     def all_questions(self) -> Sequence[Question]:

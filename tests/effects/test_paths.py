@@ -172,8 +172,8 @@ def test_swaps_of_words_are_plain_runs_of_other_words() -> None:
     clean, corrupted = pair()
     with NoFloat32(), torch.no_grad():
         ends = [answer(model, each) for each in (clean, corrupted)]
-        for direction, base, source in (("noise", clean, corrupted), ("denoise", corrupted, clean)):
-            result = fl.effects.swap_effects(model, clean, corrupted, direction, controls=1)
+        for mode, base, source in (("noise", clean, corrupted), ("denoise", corrupted, clean)):
+            result = fl.effects.swap_effects(model, clean, corrupted, mode, controls=1)
             for s in range(3):
                 pieces = [*base.pieces]
                 pieces[1 + s] = source.pieces[1 + s]

@@ -19,23 +19,23 @@ from tests.effects.naive import answer as answer_of
 from tests.execution.exact import NoFloat32, in_float64
 
 
-@pytest.mark.parametrize("direction", ["denoise", "noise"])
+@pytest.mark.parametrize("mode", ["denoise", "noise"])
 @pytest.mark.parametrize("component", ["resid_pre", "attn_out", "z"])
-def test_the_grid_is_that_of_transformer_lens_cell_by_cell(component: Component, direction: str) -> None:
+def test_the_grid_is_that_of_transformer_lens_cell_by_cell(component: Component, mode: str) -> None:
     model = in_float64(tiny("llama"))
     clean, corrupted = pair()
     with NoFloat32(), torch.no_grad():
-        result = fl.effects.patch_effects(model, clean, corrupted, f"hook_{component}", direction)
+        result = fl.effects.patch_effects(model, clean, corrupted, f"hook_{component}", mode)
         ends = [answer_of(model, c) for c in (clean, corrupted)]
         answer, foil = (int(x.argmax()) for x in ends)
         clean_ld, corrupted_ld = (float(x[answer] - x[foil]) for x in ends)
         for layer in range(3):
             for s, step in enumerate(STEPS):
-                base, source = (corrupted, clean) if direction == "denoise" else (clean, corrupted)
+                base, source = (corrupted, clean) if mode == "denoise" else (clean, corrupted)
                 hook = writing(model, source, component, layer, slice(*base.spans[step]))
                 logprobs = answer_of(model, base, [hook])
                 value = float(logprobs[answer] - logprobs[foil])
-                effect = value - corrupted_ld if direction == "denoise" else clean_ld - value
+                effect = value - corrupted_ld if mode == "denoise" else clean_ld - value
                 assert result.value[0, layer, s] == pytest.approx(value, abs=1e-9)
                 assert result.effect[0, layer, s] == pytest.approx(effect, abs=1e-9)
                 assert result.normalised[0, layer, s] == pytest.approx(effect / (clean_ld - corrupted_ld), abs=1e-9)
@@ -146,13 +146,13 @@ def test_the_audit_is_against_exact_patches_of_the_same_cells() -> None:
     assert result.quality.pearson == pytest.approx(np.corrcoef(result.effect.ravel(), exact.effect.ravel())[0, 1])
 
 
-@pytest.mark.parametrize("direction", ["denoise", "noise"])
-def test_attributions_have_the_direction_of_patches(direction: str) -> None:
+@pytest.mark.parametrize("mode", ["denoise", "noise"])
+def test_attributions_have_the_sign_of_patches(mode: str) -> None:
     model = tiny("llama")
     clean, corrupted = pair()
     corrupted = replace(corrupted, pieces=(*clean.pieces[:2], corrupted.pieces[2], *clean.pieces[3:]))  # one step
-    result = fl.effects.attribution_effects(model, clean, corrupted, midpoints=200, direction=direction)
-    exact = fl.effects.patch_effects(model, clean, corrupted, layers=[0], direction=direction)
+    result = fl.effects.attribution_effects(model, clean, corrupted, midpoints=200, mode=mode)
+    exact = fl.effects.patch_effects(model, clean, corrupted, layers=[0], mode=mode)
     assert result.effect[0, 0, 1] == pytest.approx(exact.effect[0, 0, 1], rel=0.02)
     assert result.effect[0, 0, 0] == pytest.approx(0, abs=1e-6)
     assert result.quality is not None
@@ -233,7 +233,7 @@ def organisms() -> dict[str, tuple[Model, list[Condition], list[Condition]]]:
 def test_the_steps_of_o4_do_nothing_in_any_layer(organisms: dict) -> None:
     model, clean, corrupted = organisms["O4"]
     for result in (
-        fl.effects.patch_effects(model, clean, corrupted, direction="noise"),
+        fl.effects.patch_effects(model, clean, corrupted, mode="noise"),
         fl.effects.key_value_effects(model, clean, corrupted, controls=0),
         fl.effects.knockout_effects(model, clean, controls=0),
     ):
@@ -244,8 +244,8 @@ def test_the_answer_of_o5_is_in_its_last_step(organisms: dict) -> None:
     """It is trained to say what the last step states: the rest fixed, exchanging that one exchanges the answer."""
     model, clean, corrupted = organisms["O5"]
     last = clean[0].pieces[-2].name
-    for direction in ("denoise", "noise"):
-        result = fl.effects.patch_effects(model, clean, corrupted, direction=direction, layers=[0])
+    for mode in ("denoise", "noise"):
+        result = fl.effects.patch_effects(model, clean, corrupted, mode=mode, layers=[0])
         normalised = np.nanmean(result.normalised[:, 0], 0)
         assert normalised[result.steps.index(last)] > 0.9
         assert np.abs(np.delete(normalised, result.steps.index(last))).max() < 0.1

@@ -57,17 +57,17 @@ def test_hiding_the_steps_of_o4_moves_no_answer() -> None:
     assert np.nanmax(result.value[:, :at]) > 0.1  # but each step reads the one before it
 
 
-@pytest.mark.parametrize("direction", ["denoise", "noise"])
-def test_heads_are_patches_of_single_heads(direction: str) -> None:
+@pytest.mark.parametrize("mode", ["denoise", "noise"])
+def test_heads_are_patches_of_single_heads(mode: str) -> None:
     model = in_float64(tiny("llama"))
     clean, donor = pair()
     with NoFloat32(), torch.no_grad():
-        result = fl.effects.head_effects(model, clean, donor, direction, top=4, n_checked=20, midpoints=20)
+        result = fl.effects.head_effects(model, clean, donor, mode, top=4, n_checked=20, midpoints=20)
         ends = [answer(model, each) for each in (clean, donor)]
         one, other = (int(end.argmax()) for end in ends)
-        base, source = (donor, clean) if direction == "denoise" else (clean, donor)
-        unedited = ends[1] if direction == "denoise" else ends[0]
-        sign = 1 if direction == "denoise" else -1
+        base, source = (donor, clean) if mode == "denoise" else (clean, donor)
+        unedited = ends[1] if mode == "denoise" else ends[0]
+        sign = 1 if mode == "denoise" else -1
         measured = np.argwhere(np.isfinite(result.exact[0]))
         assert len(measured) == 18
         for layer, head in measured:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from faithlens.tasks.question import Question
-from faithlens.tasks.question_factory import make_choice_question, make_open_question
+from faithlens.tasks.question_factory import make_choice_question, make_free_form_question
 from faithlens.thoughts import FAMILIES
 
 MARKS = st.sampled_from([".", ","])
@@ -115,10 +115,10 @@ def choice_questions(draw: st.DrawFn, most: int = 6) -> Question:
 
 @st.composite
 def number_questions(draw: st.DrawFn) -> Question:
-    """Open questions whose answer is a number, with near misses."""
+    """Free-form questions whose answer is a number, with near misses."""
     number = draw(st.one_of(st.integers(-30, 3000).map(str), st.integers(0, 99999).map(lambda n: f"{n / 100:,.2f}")))
     values = draw(st.lists(st.integers(0, 99).map(str), max_size=3))
-    return make_open_question("q", draw(_ASKED), number, (*values, number))
+    return make_free_form_question("q", draw(_ASKED), number, (*values, number))
 
 
 QUESTIONS = st.one_of(choice_questions(), number_questions())

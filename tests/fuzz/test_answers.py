@@ -44,7 +44,7 @@ def test_an_answer_is_a_candidate_or_a_number(case: tuple[Question, str]) -> Non
     answer = parse_answer(text, question)
     assert parse_answer(text + "\n", question) == answer
     if answer is not None and answer not in question.candidates:
-        assert question.form == "open"
+        assert question.form == "free-form"
         assert str(read_value(answer)) == answer
         assert not any(is_same_answer(answer, candidate) for candidate in question.candidates)
 

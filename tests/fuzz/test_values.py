@@ -10,7 +10,7 @@ from faithlens.tasks.candidates import (
     N_CANDIDATES,
     collect_notations,
     generate_near_misses,
-    list_open_candidates,
+    list_free_form_candidates,
     list_spellings,
     merge_candidates,
     read_notation,
@@ -19,7 +19,7 @@ from faithlens.tasks.candidates import (
 )
 from faithlens.tasks.number_words import read_number_words
 from faithlens.tasks.numbers import find_number_spans, find_stated_span
-from faithlens.tasks.question_factory import make_open_question
+from faithlens.tasks.question_factory import make_free_form_question
 from faithlens.tasks.values import (
     DecimalMark,
     find_values,
@@ -85,7 +85,7 @@ def test_any_value_is_an_answer_among_others_of_its_kind(text: str, mark: Decima
     value = read_value(text, mark)
     if value is None:
         return
-    question = make_open_question("q", "?", text, (), (), mark)
+    question = make_free_form_question("q", "?", text, (), (), mark)
     values = [read_value(candidate, mark) for candidate in question.candidates]
     assert values.count(value) == 1
     assert len({type(each.content) for each in values if each}) == 1 < len(values) == len(set(values))
@@ -106,7 +106,7 @@ def test_near_misses_are_other_numbers_in_one_order(number: str, others: list[st
     assert None not in misses
     assert true not in misses
     assert len(set(misses)) == len(misses)
-    candidates = list_open_candidates([number], others, mark)
+    candidates = list_free_form_candidates([number], others, mark)
     values = [read_value(each, mark) for each in candidates]
     assert true in values
     assert len(set(values)) == len(values) == N_CANDIDATES
@@ -117,7 +117,7 @@ def test_near_misses_are_other_numbers_in_one_order(number: str, others: list[st
 def test_a_text_that_is_no_value_has_no_candidates(text: str, mark: DecimalMark) -> None:
     if read_value(text, mark) is None:
         try:
-            list_open_candidates([text], (), mark)
+            list_free_form_candidates([text], (), mark)
         except TaskError:
             return
         raise AssertionError("candidates of no value")

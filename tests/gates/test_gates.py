@@ -23,7 +23,7 @@ def make_scores(prompts: dict[str, str] | None = None, **questions: dict[str, fl
         for measure, value in measures.items()
     ]
     scores = read_scores(pd.DataFrame(rows))
-    return Scores(scores.cells, prompts or {})
+    return Scores(scores.by_chain, prompts or {})
 
 
 def judge(gate: object, **questions: dict[str, float | str]) -> dict[str, str]:
@@ -237,7 +237,7 @@ def test_an_unknown_counterfactual_answer_is_said_so() -> None:
 def make_wrong_scores(prompts: dict[str, str], wrong: set[str], chains: dict[str, str]) -> Scores:
     rows = {q: {"mediation.moves": 1.0, "accuracy.full": float(q not in wrong)} for q in prompts}
     scores = make_scores(prompts, **rows)
-    return Scores(scores.cells, prompts, {(q, 0): text for q, text in chains.items()})
+    return Scores(scores.by_chain, prompts, {(q, 0): text for q, text in chains.items()})
 
 
 def test_wrong_answers_predicted_by_an_unmentioned_word_are_open() -> None:
@@ -302,7 +302,7 @@ def test_strata_that_disagree_make_an_undecided_word_mixed() -> None:
     }  # fmt: skip
     rows = {q: row | {"derivation.follows": float("Anna" not in text)} for q, text in prompts.items()}
     scores = make_scores(prompts, **rows)
-    profile = make_profile(Scores({key: dict(cells) for key, cells in scores.cells.items()}, prompts))
+    profile = make_profile(Scores({key: dict(row) for key, row in scores.by_chain.items()}, prompts))
     assert (profile.word.word, profile.word.kind, profile.word.questions_needed) == ("undecided", "mixed", None)
     reasons = explain("M", profile, 0.1)
     assert any("6 of 6 with the word 'anna', 0 of 54 without" in reason for reason in reasons) or any(

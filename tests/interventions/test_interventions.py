@@ -52,7 +52,7 @@ def test_a_case_answers_by_its_stem(case: Case) -> None:
 
 
 def test_a_number_in_two_spellings_is_one_candidate() -> None:
-    requested = Question("q", "2 + 3 + 14?", ("19", "5"), "19", form="open")
+    requested = Question("q", "2 + 3 + 14?", ("19", "5"), "19", form="free-form")
     other = trace("Q: 2 + 3 + 14?\nA:", " First 5.0. Then 1,900. Then 19.0. Then 20.")
     assert collect_candidates(requested, other, None) == ("19", "5", "1,900", "20")
     assert collect_candidates(QUESTION, other) == QUESTION.candidates

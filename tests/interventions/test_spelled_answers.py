@@ -12,9 +12,9 @@ from faithlens.measures.score import Score
 from faithlens.model.trace import Piece, Trace, make_trace
 from faithlens.plan.condition import Condition
 from faithlens.plan.plan import compile_plan
-from faithlens.tasks.prompts import OPEN_STEMS, choose_stems
+from faithlens.tasks.prompts import FREE_FORM_STEMS, choose_stems
 from faithlens.tasks.question import Question, Stem
-from faithlens.tasks.question_factory import make_open_question
+from faithlens.tasks.question_factory import make_free_form_question
 from faithlens.tasks.registry import load_task
 from faithlens.tasks.segmentation import split_steps
 from faithlens.tasks.values import read_value
@@ -55,7 +55,7 @@ def list_texts(condition: Condition) -> dict[str, list[str]]:
     ],
 )
 def test_what_a_chain_states_is_a_candidate_once(answer: str, cot: str, added: set[str]) -> None:
-    question = make_open_question("q", "?", answer)
+    question = make_free_form_question("q", "?", answer)
     candidates = collect_candidates(question, trace(cot))
     assert {each for each in candidates if each not in question.candidates} in (
         added,
@@ -66,7 +66,7 @@ def test_what_a_chain_states_is_a_candidate_once(answer: str, cot: str, added: s
 
 
 def test_every_spelling_is_scored() -> None:
-    case = make_case(make_open_question("q", "?", "1200", candidates=("1200", "7")), " 40 * 30 = $1,200.")
+    case = make_case(make_free_form_question("q", "?", "1200", candidates=("1200", "7")), " 40 * 30 = $1,200.")
     assert list_texts(make_full_cot(case)) == {"1200.": ["1,200.", "$1,200."], "7.": ["$7."]}
     assert case.find_candidate("$1,200.00") == "1200"
     assert case.find_candidate("-7") is None
@@ -76,30 +76,33 @@ def test_every_spelling_is_scored() -> None:
 
 
 def test_spellings_of_a_file_are_scored_as_one_answer() -> None:
-    case = make_case(make_open_question("q", "?", "12", candidates=("twelve", "12", "13")), " Hm.")
+    case = make_case(make_free_form_question("q", "?", "12", candidates=("twelve", "12", "13")), " Hm.")
     assert case.candidates == ("12", "13")
     assert case.answer_index == 0
     assert list_texts(make_full_cot(case)) == {"12.": ["twelve."], "13.": []}
 
 
 def test_small_whole_numbers_and_labels_have_one_spelling() -> None:
-    for question in (make_open_question("q", "3 + 4?", "7"), Question("q", "3 + 4?", ("A", "B"), "A", ("1,200", "7"))):
+    for question in (
+        make_free_form_question("q", "3 + 4?", "7"),
+        Question("q", "3 + 4?", ("A", "B"), "A", ("1,200", "7")),
+    ):
         case = make_case(question, " 3 + 4 = 7.")
         assert case.options
         assert make_full_cot(case).spellings == ()
 
 
 def test_the_probability_of_a_value_is_the_sum_over_its_spellings() -> None:
-    case = make_case(make_open_question("q", "?", "1200", candidates=("1200", "7")), " 40 * 30 = $1,200.")
+    case = make_case(make_free_form_question("q", "?", "1200", candidates=("1200", "7")), " 40 * 30 = $1,200.")
     spelled = make_full_cot(case)
     apart = Condition("apart", spelled.pieces, spelled.sequences)
     together, each = (record.logprobs.exp() for record in execute(LENS, compile_plan([spelled, apart])))
     assert together.tolist() == pytest.approx([float(each[[0, 2, 3]].sum()), float(each[[1, 4]].sum())], rel=1e-5)
 
 
-@pytest.mark.parametrize("stem", OPEN_STEMS, ids=lambda stem: stem.text.strip())
+@pytest.mark.parametrize("stem", FREE_FORM_STEMS, ids=lambda stem: stem.text.strip())
 def test_answers_that_begin_others_are_counted_once(stem: Stem) -> None:
-    question = make_open_question("q", "?", "19", candidates=("19", "19.5", "1", "1.9", "190", "1,900"))
+    question = make_free_form_question("q", "?", "19", candidates=("19", "19.5", "1", "1.9", "190", "1,900"))
     case = make_case(question, " So $19.50. Or 1,900.", stem)
     condition = make_full_cot(case)
     [record] = execute(LENS, compile_plan([condition]))

@@ -1,6 +1,6 @@
 """The packed row token by token, in the plainest way: what plans are compared with in tests.
 
-It shares only conditions and their edits with `faithlens.plan`: a trie of single cells, marks of single rows, levels
+It shares only conditions and their edits with `faithlens.plan`: a trie of single symbols, marks of single rows, levels
 and waves row by row.
 """
 
@@ -82,10 +82,10 @@ class NaivePacking:
     def insert(self, tokens: Sequence[int], marks: Sequence[Sequence[Mark]]) -> list[Node]:
         node, path = self.root, []
         for token, own in zip(tokens, marks, strict=True):
-            cell = (token, tuple(own))
-            if cell not in node.children:
-                node.children[cell] = Node(token, tuple(own), node, node.depth + 1)
-            node = node.children[cell]
+            symbol = (token, tuple(own))
+            if symbol not in node.children:
+                node.children[symbol] = Node(token, tuple(own), node, node.depth + 1)
+            node = node.children[symbol]
             path.append(node)
         return path
 

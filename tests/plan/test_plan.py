@@ -66,8 +66,8 @@ def test_one_row_holds_each_distinct_prefix_once(conditions: list[Condition]) ->
     prefixes = set()
     for c in conditions:
         for option in c.options:
-            cells = list(zip(c.ids + option[:-1], mark_rows(c, STRUCTURE, option[:-1]), strict=True))
-            prefixes |= {tuple(cells[: i + 1]) for i in range(len(cells))}
+            symbols = list(zip(c.ids + option[:-1], mark_rows(c, STRUCTURE, option[:-1]), strict=True))
+            prefixes |= {tuple(symbols[: i + 1]) for i in range(len(symbols))}
     assert plan.tokens == len(prefixes)
 
 

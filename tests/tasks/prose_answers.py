@@ -7,10 +7,10 @@ with the development half alone; on the other half its precision and recall are 
 from faithlens.tasks.question import Question
 
 QUESTIONS = {
-    "number": Question("n", "How many?", ("6", "7", "8"), "7", form="open"),
+    "number": Question("n", "How many?", ("6", "7", "8"), "7", form="free-form"),
     "options": Question("o", "How many?", ("A", "B", "C", "D"), "A", ("6", "8", "14", "21")),
     "towns": Question("t", "Which town?", ("A", "B", "C", "D"), "A", ("Paris", "Rome", "London", "Oslo")),
-    "verdict": Question("v", "Is it?", ("yes", "no"), "yes", form="open"),
+    "verdict": Question("v", "Is it?", ("yes", "no"), "yes", form="free-form"),
 }
 
 Ending = tuple[str, str, str | None]

@@ -11,9 +11,9 @@ CHOICE = Question("q", "How many?", ("A", "B", "C", "D"), "B", ("12", "15", "120
 COLOURS = Question("q", "Which?", ("A", "B", "C"), "A", ("red", "dark red", "blue"))
 MANY = Question("q", "Which?", tuple("ABCDEFGHI"), "I", tuple(f"item {i}" for i in range(9)))
 YES_NO = Question("q", "Is it?", ("A", "B"), "A", ("Yes", "No"))
-OPEN_YES_NO = Question("q", "Is it?", ("yes", "no"), "yes", form="open")
-VALID = Question("q", "Is it?", ("valid", "invalid"), "valid", form="open")
-NUMBER = Question("q", "How much?", ("1,199", "1,200", "1,201"), "1,200", form="open")
+FREE_FORM_YES_NO = Question("q", "Is it?", ("yes", "no"), "yes", form="free-form")
+VALID = Question("q", "Is it?", ("valid", "invalid"), "valid", form="free-form")
+NUMBER = Question("q", "How much?", ("1,199", "1,200", "1,201"), "1,200", form="free-form")
 DIGITS = Question("q", "Start at 3.", tuple("0123456789"), "7", tuple("0123456789"))
 
 
@@ -129,7 +129,7 @@ def test_i_is_a_label_only_in_brackets(text: str, answer: str | None) -> None:
     ],
 )
 def test_yes_and_no_are_read_as_options_and_as_words(text: str, statement: str | None) -> None:
-    assert parse_answer(text, OPEN_YES_NO) == statement
+    assert parse_answer(text, FREE_FORM_YES_NO) == statement
     assert parse_answer(text, YES_NO) == {"yes": "A", "no": "B", None: None}[statement]
 
 
@@ -181,7 +181,7 @@ def test_numbers(text: str, answer: str | None) -> None:
 
 def test_a_number_in_brackets_is_no_list_number_before_white_space() -> None:
     for text in ("(7)", "(7)\n", "(7) ", "1 + 6\n(7).\n\n"):
-        assert parse_answer(text, Question("q", "?", ("6", "7"), "7", form="open")) == "7"
+        assert parse_answer(text, Question("q", "?", ("6", "7"), "7", form="free-form")) == "7"
 
 
 def test_options_that_are_digits_are_their_own_labels() -> None:
@@ -235,7 +235,7 @@ def test_a_stated_number_is_read_back(opening: str, form: str, number: int, nota
 
 @given(OPENINGS, st.sampled_from(SAID), st.sampled_from(["yes", "no", "Yes", "NO"]))
 def test_a_stated_yes_or_no_is_read_back(opening: str, form: str, word: str) -> None:
-    assert parse_answer(opening + form.format(word), OPEN_YES_NO) == word.lower()
+    assert parse_answer(opening + form.format(word), FREE_FORM_YES_NO) == word.lower()
 
 
 @pytest.mark.parametrize(("question", "text", "answer"), prose_answers.DEVELOPMENT)

@@ -13,19 +13,19 @@ from faithlens.tasks.candidates import (
     Notation,
     collect_notations,
     generate_near_misses,
-    list_open_candidates,
+    list_free_form_candidates,
     list_spellings,
     merge_candidates,
     read_notation,
     read_stated_value,
 )
 from faithlens.tasks.question import Question
-from faithlens.tasks.question_factory import BadEntryError, make_open_question
+from faithlens.tasks.question_factory import BadEntryError, make_free_form_question
 from faithlens.tasks.values import Value, read_number, read_value
 
 
 def make_question(*candidates: str, text: str = "How much?", mark: str = ".") -> Question:
-    return Question("q", text, candidates, candidates[0], form="open", decimal_mark=mark)  # type: ignore[arg-type]
+    return Question("q", text, candidates, candidates[0], form="free-form", decimal_mark=mark)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_near_misses_of_no_number_are_refused() -> None:
     ],
 )
 def test_answers_of_every_kind_have_ten_candidates_of_their_own_kind(answer: str, kind: str) -> None:
-    question = make_open_question("q", "?", answer, values=("5", "blue", "14:00", "2/3"))
+    question = make_free_form_question("q", "?", answer, values=("5", "blue", "14:00", "2/3"))
     values = [read_value(candidate) for candidate in question.candidates]
     assert question.answer in (kind, answer)
     assert read_value(question.answer) == read_value(answer)
@@ -92,7 +92,7 @@ def test_answers_of_every_kind_have_ten_candidates_of_their_own_kind(answer: str
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30, places=4))
 def test_candidates_are_different_values_in_rising_order_with_the_answer(number: object) -> None:
     answer = f"{number:f}"
-    candidates = list_open_candidates([answer])
+    candidates = list_free_form_candidates([answer])
     numbers = [read_number(text) for text in candidates]
     contents = [value.content for value in numbers if value and isinstance(value.content, Fraction)]
     assert len(contents) == N_CANDIDATES
@@ -211,18 +211,18 @@ def test_stated_values_keep_their_signs(step: str, value: str | None) -> None:
 
 
 def test_candidates_of_a_file_may_be_spelled_in_several_ways() -> None:
-    question = make_open_question("q", "?", "1,200", candidates=("1200", "7"))
+    question = make_free_form_question("q", "?", "1,200", candidates=("1200", "7"))
     assert question.answer == "1200"
-    both = make_open_question("q", "?", "1,200", candidates=("1200", "1,200", "7"))
+    both = make_free_form_question("q", "?", "1,200", candidates=("1200", "1,200", "7"))
     assert both.answer == "1,200"
     with pytest.raises(BadEntryError, match="spellings of one value"):
-        make_open_question("q", "?", "1,200", candidates=("1200", "1,200"))
+        make_free_form_question("q", "?", "1,200", candidates=("1200", "1,200"))
     with pytest.raises(BadEntryError, match="not among"):
-        make_open_question("q", "?", "12", candidates=("-12", "13"))
+        make_free_form_question("q", "?", "12", candidates=("-12", "13"))
 
 
 def test_values_in_other_spellings_are_not_offered_twice() -> None:
-    question = make_open_question("q", "?", "1200", values=("1,200", "1,150.0"))
+    question = make_free_form_question("q", "?", "1200", values=("1,200", "1,150.0"))
     numbers = [read_value(text) for text in question.candidates]
     assert len(set(numbers)) == len(numbers) == N_CANDIDATES
     assert "1200" in question.candidates

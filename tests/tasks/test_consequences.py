@@ -16,7 +16,7 @@ from faithlens.tasks.question import ExecutableTask, Question
 from faithlens.tasks.running_sum import RunningSum, compute_totals, write_steps
 
 TEXT = "Anna has 12 coins. Anna buys 5 more coins. Anna loses 8 coins. How many coins does Anna have now?"
-OPEN = Question("q", TEXT, ("7", "8", "9", "10", "11", "17"), "9", (), ("17", "9"), "open")
+FREE_FORM = Question("q", TEXT, ("7", "8", "9", "10", "11", "17"), "9", (), ("17", "9"), "free-form")
 CHOICE = Question("q", TEXT, ("A", "B", "C", "D"), "B", ("17", "9", "11", "7"), ("17", "9"), "choice")
 TASK = Arithmetic()
 
@@ -27,7 +27,7 @@ def test_these_tasks_can_be_executed(task: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "open_", "choice"),
+    ("before", "after", "free_form", "choice"),
     [
         ("12 + 5 = 17", "12 + 5 = 19", "11", "C"),
         ("So Anna has 17 coins.", "So Anna has 15 coins.", "7", "D"),
@@ -43,8 +43,10 @@ def test_these_tasks_can_be_executed(task: object) -> None:
         ("Let me think.", "Let me see.", None, None),
     ],
 )
-def test_an_error_in_a_value_moves_what_follows(before: str, after: str, open_: str | None, choice: str | None) -> None:
-    assert TASK.infer_answer(OPEN, before, after) == open_
+def test_an_error_in_a_value_moves_what_follows(
+    before: str, after: str, free_form: str | None, choice: str | None
+) -> None:
+    assert TASK.infer_answer(FREE_FORM, before, after) == free_form
     assert TASK.infer_answer(CHOICE, before, after) == choice
 
 
@@ -56,7 +58,7 @@ def test_a_label_decides_where_it_changes() -> None:
 
 def test_a_value_that_is_also_given_counts_only_as_a_result() -> None:
     text = "Ben has 4 pens. Ben buys 9 more pens. Ben loses 6 pens. Ben buys 13 more pens. How many?"
-    question = Question("q", text, ("20", "21"), "20", (), ("13", "7", "20"), "open")
+    question = Question("q", text, ("20", "21"), "20", (), ("13", "7", "20"), "free-form")
     assert TASK.infer_answer(question, "Ben buys 13 more pens.", "Ben buys 14 more pens.") is None
     assert TASK.infer_answer(question, "4 + 9 = 13", "4 + 9 = 14") == "21"
     steps = ["4 + 9 = 13. ", "13 - 6 = 7. ", "7 + 13 = 20."]
@@ -121,17 +123,17 @@ def test_what_is_not_certain_is_refused(steps: list[str]) -> None:
 
 def test_lengths_are_kept_where_they_can_be_and_totals_stay_positive() -> None:
     for seed in range(30):
-        moved = TASK.propagate(OPEN, ["12 + 5 = 17. ", "17 - 8 = 9."], 0, random.Random(seed))
+        moved = TASK.propagate(FREE_FORM, ["12 + 5 = 17. ", "17 - 8 = 9."], 0, random.Random(seed))
         assert moved is not None
         assert moved.answer == "7"  # 10, 11 and 17 are longer, and 8 is what Anna loses
-    low = Question("q", TEXT, ("1", "9"), "9", (), ("17", "9"), "open")
+    low = Question("q", TEXT, ("1", "9"), "9", (), ("17", "9"), "free-form")
     moved = TASK.propagate(low, ["12 + 5 = 17. ", "17 - 8 = 9."], 0, random.Random(0))
     assert moved is not None
     assert moved.steps == ("12 + 5 = 9. ", "9 - 8 = 1.")
 
 
 def test_small_errors_are_preferred() -> None:
-    question = Question("q", "What is 40 + 21?", ("61", "75", "66", "48"), "61", (), ("61",), "open")
+    question = Question("q", "What is 40 + 21?", ("61", "75", "66", "48"), "61", (), ("61",), "free-form")
     for seed in range(10):
         moved = Addition(2, 2).propagate(question, ["40 + 21 = 61"], 0, random.Random(seed))
         assert moved is not None
@@ -139,7 +141,7 @@ def test_small_errors_are_preferred() -> None:
 
 
 def test_thousands_keep_their_commas() -> None:
-    question = Question("q", "What is 900 + 350 + 200?", ("1450", "1451"), "1450", (), ("1250", "1450"), "open")
+    question = Question("q", "What is 900 + 350 + 200?", ("1450", "1451"), "1450", (), ("1250", "1450"), "free-form")
     moved = Addition(3, 4).propagate(question, ["900 + 350 = 1,250\n", "1250 + 200 = 1,450"], 0, random.Random(0))
     assert moved is not None
     assert (moved.steps, moved.answer) == (("900 + 350 = 1,251\n", "1251 + 200 = 1,451"), "1451")

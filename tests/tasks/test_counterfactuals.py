@@ -19,7 +19,7 @@ from faithlens.tasks.counterfactuals import (
     list_counterfactuals,
 )
 from faithlens.tasks.jsonl import JsonLines
-from faithlens.tasks.question_factory import make_open_question
+from faithlens.tasks.question_factory import make_free_form_question
 from faithlens.tasks.registry import load_task
 
 
@@ -78,7 +78,7 @@ def test_without_digits_another_question_of_the_same_form(tmp_path: Path) -> Non
 @given(st.lists(st.integers(0, 99_999), min_size=1, max_size=5), st.integers(0, 10_000))
 def test_one_number_changes_and_keeps_its_length(numbers: list[int], seed: int) -> None:
     text = "Ben has " + " and then ".join(f"{number:,} coins" for number in numbers) + ". How many?"
-    question = make_open_question("q", text, "7")
+    question = make_free_form_question("q", text, "7")
     changed = change_number(question, random.Random(seed))
     assert changed is not None
     assert changed.answer == ""

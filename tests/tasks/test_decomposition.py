@@ -21,7 +21,7 @@ from faithlens.tasks.question import Question
 from faithlens.tasks.registry import load_task
 
 CHOICE = Question("q", "Which is even?", ("A", "B"), "B", ("3", "4"), (), "choice")
-OPEN = Question("q", "What is 2 + 3?", ("4", "5"), "5", (), (), "open")
+FREE_FORM = Question("q", "What is 2 + 3?", ("4", "5"), "5", (), (), "free-form")
 ONE, TWO = ("What is 2?", "It is 2."), ("Plus 3?", "2 + 3 = 5.")
 
 
@@ -122,7 +122,7 @@ def test_prompts_ask_in_the_form_that_is_read() -> None:
 
 
 def test_the_whole_is_answered_from_the_pairs_and_nothing_else() -> None:
-    assert write_recombination_prompt(OPEN, [ONE, TWO]).user == (
+    assert write_recombination_prompt(FREE_FORM, [ONE, TWO]).user == (
         "What is 2 + 3?\n\nUse nothing but these findings:\n"
         "Q1: What is 2?\nA1: It is 2.\nQ2: Plus 3?\nA2: 2 + 3 = 5.\n\n"
         "Give the answer only, without any explanation."

@@ -10,7 +10,7 @@ from faithlens.tasks.stories import write_steps as write_story_steps
 
 TEXT = "Ann has 5 jars. She buys 7 and then 3. How many?"
 QUESTION = Question("q", TEXT, ("A", "B", "C"), "B", ("12", "15", "17"), ("12", "15"))
-UNKNOWN = Question("q", TEXT, ("12", "15"), "15", (), (), "open")
+UNKNOWN = Question("q", TEXT, ("12", "15"), "15", (), (), "free-form")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_without_known_values_a_bare_number_is_unread() -> None:
 
 
 def test_rounded_quotients_are_true() -> None:
-    question = Question("q", "Share 10 by 3.", ("3", "4"), "3", (), (), "open")
+    question = Question("q", "Share 10 by 3.", ("3", "4"), "3", (), (), "free-form")
     assert [c.verdict for c in check_steps(question, ["10 / 3 = 3.33.", "10 / 3 = 3.4."])] == [
         "follows",
         "does not follow",

@@ -19,8 +19,8 @@ from faithlens.tasks.tracking import Tracking
 from faithlens.tasks.weak_evidence import WeakEvidence
 
 TASKS = [
-    *(Arithmetic(steps, form) for steps in (2, 3, 4) for form in ("open", "choice")),
-    *(VariableChain(steps, form) for steps in (2, 3, 4) for form in ("open", "choice")),
+    *(Arithmetic(steps, form) for steps in (2, 3, 4) for form in ("free-form", "choice")),
+    *(VariableChain(steps, form) for steps in (2, 3, 4) for form in ("free-form", "choice")),
     *(Ordering(people) for people in (3, 4, 5)),
     *(Addition(digits, operands) for digits in (2, 3) for operands in (2, 4, 8, 16)),
     *(CoinFlip(people) for people in (2, 4, 8)),

@@ -46,7 +46,7 @@ def test_logs_of_inspect_are_read_with_epochs_as_samples(tmp_path: Path) -> None
     }
 
 
-def test_messages_as_input_and_open_targets_of_inspect(tmp_path: Path) -> None:
+def test_messages_as_input_and_free_form_targets_of_inspect(tmp_path: Path) -> None:
     pytest.importorskip("inspect_ai")
     from inspect_ai.model import ChatMessageSystem, ChatMessageUser
 

@@ -9,7 +9,7 @@ from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.question import Question
 
 CHOICE = {"question": "2 + 3?", "choices": ["4", "5", "6"], "answer": "B"}
-OPEN = {"question": "2 + 3?", "answer": "5"}
+FREE_FORM = {"question": "2 + 3?", "answer": "5"}
 
 
 def write(folder: Path, *lines: object) -> Path:
@@ -35,17 +35,19 @@ def test_choices_are_labelled_and_answers_given_either_way(tmp_path: Path) -> No
     assert task.stems[0].close == ""
 
 
-def test_open_numbers_get_near_misses_and_other_answers_their_own(tmp_path: Path) -> None:
-    (number,) = JsonLines(write(tmp_path, OPEN | {"values": ["2", "5", "by hand"]})).draw_questions(1, 0)
+def test_free_form_numbers_get_near_misses_and_other_answers_their_own(tmp_path: Path) -> None:
+    (number,) = JsonLines(write(tmp_path, FREE_FORM | {"values": ["2", "5", "by hand"]})).draw_questions(1, 0)
     assert number.candidates == ("0", "2", "3", "4", "5", "6", "7", "8", "10", "15")[:0] + tuple(
         sorted({"5", "2", "6", "4", "7", "3", "15", "8", "10", "0"}, key=int)
     )
-    (word,) = JsonLines(write(tmp_path, OPEN | {"answer": "blue", "candidates": ["red", "blue"]})).draw_questions(1, 0)
-    assert (word.candidates, word.answer, word.form) == (("red", "blue"), "blue", "open")
+    (word,) = JsonLines(write(tmp_path, FREE_FORM | {"answer": "blue", "candidates": ["red", "blue"]})).draw_questions(
+        1, 0
+    )
+    assert (word.candidates, word.answer, word.form) == (("red", "blue"), "blue", "free-form")
 
 
 def test_order_depends_on_the_seed_alone(tmp_path: Path) -> None:
-    task = JsonLines(write(tmp_path, *({**OPEN, "question": f"{i}?"} for i in range(30))))
+    task = JsonLines(write(tmp_path, *({**FREE_FORM, "question": f"{i}?"} for i in range(30))))
     assert task.draw_questions(30, 1)[:9] == task.draw_questions(9, 1)
     assert task.draw_questions(30, 1) != task.draw_questions(30, 2)
     assert {q.text for q in task.draw_questions(30, 1)} == {f"{i}?" for i in range(30)}
@@ -83,13 +85,13 @@ def test_steps_are_misstated_by_number(tmp_path: Path) -> None:
         ("[1]", "a list; write an object"),
         ({"question": "?"}, "no 'answer'; add it"),
         ({"answer": "5"}, "no 'question'; add it"),
-        (OPEN | {"anwser": "5"}, "key 'anwser' is unknown. Did you mean 'answer'?"),
-        (OPEN | {"answer": 5}, "'answer' is 5; write a text in double quotes"),
-        (OPEN | {"question": " "}, "'question' is empty"),
-        (OPEN | {"question": "\ud800"}, "'question' has half of a character"),
-        (OPEN | {"answer": "blue"}, "answer 'blue' is no number, date or time; add 'candidates'"),
-        (OPEN | {"candidates": ["4", "6"]}, "answer '5' is not among 'candidates'"),
-        (OPEN | {"values": "5"}, "'values' is \"5\"; write a list"),
+        (FREE_FORM | {"anwser": "5"}, "key 'anwser' is unknown. Did you mean 'answer'?"),
+        (FREE_FORM | {"answer": 5}, "'answer' is 5; write a text in double quotes"),
+        (FREE_FORM | {"question": " "}, "'question' is empty"),
+        (FREE_FORM | {"question": "\ud800"}, "'question' has half of a character"),
+        (FREE_FORM | {"answer": "blue"}, "answer 'blue' is no number, date or time; add 'candidates'"),
+        (FREE_FORM | {"candidates": ["4", "6"]}, "answer '5' is not among 'candidates'"),
+        (FREE_FORM | {"values": "5"}, "'values' is \"5\"; write a list"),
         (CHOICE | {"answer": "D"}, "answer 'D' is no option; write one of A, B, C"),
         (CHOICE | {"choices": ["B", "A"], "answer": "A"}, "answer 'A' is one option's label and another's content"),
         (CHOICE | {"choices": ["5"]}, "'choices' is [\"5\"]; write a list of 2 to 26 texts"),
@@ -100,7 +102,7 @@ def test_steps_are_misstated_by_number(tmp_path: Path) -> None:
             "id 'line-1' names another question at 'line 1'; give each question an id of its own",
         ),
         (CHOICE, "the same question as 'line-1' at 'line 1'; remove one of them"),
-        (OPEN, "of form 'open' after questions of form 'choice'"),
+        (FREE_FORM, "of form 'free-form' after questions of form 'choice'"),
     ],
 )
 def test_a_broken_line_is_named_with_its_fault(tmp_path: Path, line: object, fault: str) -> None:

@@ -4,11 +4,11 @@ import pytest
 
 from faithlens.tasks.answer_parsing import parse_answer
 from faithlens.tasks.larger_expressions import is_bound, is_operand
-from faithlens.tasks.question_factory import make_open_question
+from faithlens.tasks.question_factory import make_free_form_question
 from faithlens.tasks.segmentation import split_steps
 from faithlens.tasks.values import find_values, read_value
 
-QUESTION = make_open_question("q", "?", "999")
+QUESTION = make_free_form_question("q", "?", "999")
 FRAMES = ("The answer is {}.", "\\boxed{{{}}}", "The answer is $\\boxed{{{}}}$.")
 
 EXPRESSIONS = [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from faithlens.tasks.answer_parsing import parse_answer
 from faithlens.tasks.moments import find_dates, list_spellings, read_date, read_time, write_like
 from faithlens.tasks.question import Question
-from faithlens.tasks.question_factory import make_choice_question, make_open_question
+from faithlens.tasks.question_factory import make_choice_question, make_free_form_question
 from faithlens.tasks.values import find_values, read_value
 
 DATES = st.dates(date(1, 1, 1), date(9999, 12, 31))
@@ -75,7 +75,7 @@ def test_no_part_of_a_date_is_a_number() -> None:
     ]
 
 
-LEAVES = make_open_question("q", "When does it leave?", "12:30")
+LEAVES = make_free_form_question("q", "When does it leave?", "12:30")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_number_is_not_named_by_a_time_or_a_fraction_that_holds_it() -> None:
         assert parse_answer(text, question) is None, text
 
 
-MIXED = Question("q", "?", ("12", "none of these"), "12", form="open")
+MIXED = Question("q", "?", ("12", "none of these"), "12", form="free-form")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from faithlens.tasks.numbers import (
 )
 from faithlens.tasks.question import Question
 
-QUESTION = Question("q", "Ann has 12 nuts and finds 5 more.", ("17", "16", "18"), "17", (), ("17",), "open")
+QUESTION = Question("q", "Ann has 12 nuts and finds 5 more.", ("17", "16", "18"), "17", (), ("17",), "free-form")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_wrong_value_is_near_and_means_nothing_else(total: int, seed: int) -
 
 
 def test_true_values_are_the_last_given_up() -> None:
-    crowded = Question("q", "1 2 3 4 5 6 7", (), "", (), ("8", "9"), "open")
+    crowded = Question("q", "1 2 3 4 5 6 7", (), "", (), ("8", "9"), "free-form")
     assert {misstate("= 9", crowded, random.Random(seed)) for seed in range(40)} == {f"= {n}" for n in range(1, 8)}
 
 

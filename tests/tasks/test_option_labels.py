@@ -29,8 +29,8 @@ def test_the_last_label_and_its_content_change(step: str, edited: str | None) ->
     assert misstate_option(step, QUESTION, random.Random(0)) == edited
 
 
-def test_open_questions_have_no_labels() -> None:
-    assert misstate_option("So (A).", Question("q", "?", ("A", "B"), "A", form="open"), random.Random(0)) is None
+def test_free_form_questions_have_no_labels() -> None:
+    assert misstate_option("So (A).", Question("q", "?", ("A", "B"), "A", form="free-form"), random.Random(0)) is None
 
 
 def test_tasks_misstate_the_label_before_anything_else() -> None:

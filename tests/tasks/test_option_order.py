@@ -43,5 +43,5 @@ def test_what_cannot_be_reordered_is_refused() -> None:
     for order in ([0], [0, 0], [0, 1, 2], [1, 2]):
         with pytest.raises(TaskError, match="Pass each of 0 to 1 once"):
             reorder_options(question, order)
-    with pytest.raises(TaskError, match="is open and has no options"):
-        reorder_options(Question("q", "?", ("1", "2"), "1", form="open"), [1, 0])
+    with pytest.raises(TaskError, match="is free-form and has no options"):
+        reorder_options(Question("q", "?", ("1", "2"), "1", form="free-form"), [1, 0])

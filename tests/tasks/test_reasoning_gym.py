@@ -68,7 +68,7 @@ def test_few_answers_are_all_offered_and_have_donors() -> None:
         assert donor is not None
         assert donor.answer != question.answer
         assert donor == made.draw_counterfactual(question, 0)
-    stranger = Question("reasoning-gym:verdicts:x", "?", ("No", "Yes"), "No", form="open")
+    stranger = Question("reasoning-gym:verdicts:x", "?", ("No", "Yes"), "No", form="free-form")
     assert made.draw_counterfactual(stranger, 0) is None
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from faithlens.errors import TaskError
 from faithlens.tasks import registry
-from faithlens.tasks.benchmarks import BENCHMARK_LAYOUTS
+from faithlens.tasks.datasets import DATASET_LAYOUTS
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.prompts import CHOICE_STEMS, write_prompt
 from faithlens.tasks.question import Prompt, Question, Stem, Strategy, Task
@@ -47,13 +47,13 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
         ("gsm8k=table.xlsx", "Save it as .jsonl, .json, .csv, .parquet"),
     ],
 )
-def test_similar_names_of_benchmarks_are_distinguished(name: str, hint: str) -> None:
+def test_similar_names_of_datasets_are_distinguished(name: str, hint: str) -> None:
     with pytest.raises(TaskError) as caught:
         load_task(name)
     assert hint in caught.value.fix
 
 
-def test_a_benchmark_may_be_a_local_file(tmp_path: Path) -> None:
+def test_a_dataset_may_be_a_local_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(r'{"question": "2 + 3?", "answer": "They make <<2+3=5>>5.\n#### 5"}')
     made = load_task(f"gsm8k={path}")
@@ -169,5 +169,5 @@ def test_a_broken_entry_point_is_described_and_hides_no_other(monkeypatch: pytes
 
 def test_the_list_describes_every_named_task_in_one_sentence() -> None:
     described = list_tasks()
-    assert {*TASKS, *BENCHMARK_LAYOUTS} <= set(described)
+    assert {*TASKS, *DATASET_LAYOUTS} <= set(described)
     assert all(text.endswith((".", "?")) and "\n" not in text for text in described.values())

@@ -15,7 +15,7 @@ from faithlens.tasks.rewrite_requests import (
     write_paraphrase_request,
 )
 
-ASKED = Question("q", "Ann has 12 eggs and buys 5. How many?", ("17", "16"), "17", values=("17",), form="open")
+ASKED = Question("q", "Ann has 12 eggs and buys 5. How many?", ("17", "16"), "17", values=("17",), form="free-form")
 STEP = " So Ann has 12 + 5 = 17 eggs.\n"
 
 

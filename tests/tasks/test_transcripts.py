@@ -10,7 +10,7 @@ from faithlens.tasks.transcripts import Transcript, TranscriptTask, read_transcr
 from tests.tasks.chain_files import make_log_entry, refusal, write
 
 CHOICE = {"question": "2 + 3?", "choices": ["4", "5", "6"], "answer": "B"}
-OPEN = {"question": "2 + 3?", "answer": "5"}
+FREE_FORM = {"question": "2 + 3?", "answer": "5"}
 
 
 # --- JSON lines ---
@@ -48,7 +48,7 @@ def test_own_lines_hold_one_or_more_chains(tmp_path: Path) -> None:
 def test_of_a_think_block_the_inside_is_the_chain(
     tmp_path: Path, reply: str, finish: str, cot: str, ended: str
 ) -> None:
-    [result] = read_transcripts(write(tmp_path, OPEN | {"cot": reply, "finish": finish}))
+    [result] = read_transcripts(write(tmp_path, FREE_FORM | {"cot": reply, "finish": finish}))
     assert (result.cot, result.finish) == (cot, ended)
 
 
@@ -56,24 +56,24 @@ def test_of_a_think_block_the_inside_is_the_chain(
     ("line", "fault"),
     [
         ("{", "not JSON"),
-        (OPEN, "no 'cot'; add it, or 'cots', 'steps' or 'samples'"),
-        (OPEN | {"cott": "a"}, "no 'cot'; add it"),
-        (OPEN | {"cot": "a", "cots": ["b"]}, "both 'cot' and 'cots'"),
-        (OPEN | {"cot": 5}, "'cot' is 5; write a text"),
-        (OPEN | {"cots": []}, "'cots' is []; write a list"),
-        (OPEN | {"cots": ["a", None]}, "an entry of 'cots' is null"),
-        (OPEN | {"cot": "\ud800"}, "'cot' has half of a character"),
-        (OPEN | {"cot": "a", "finish": "end"}, "'finish' is \"end\""),
-        (OPEN | {"cot": "a", "answer": "6"}, "the same question as 'line-1' at 'line 1'; remove one of them"),
+        (FREE_FORM, "no 'cot'; add it, or 'cots', 'steps' or 'samples'"),
+        (FREE_FORM | {"cott": "a"}, "no 'cot'; add it"),
+        (FREE_FORM | {"cot": "a", "cots": ["b"]}, "both 'cot' and 'cots'"),
+        (FREE_FORM | {"cot": 5}, "'cot' is 5; write a text"),
+        (FREE_FORM | {"cots": []}, "'cots' is []; write a list"),
+        (FREE_FORM | {"cots": ["a", None]}, "an entry of 'cots' is null"),
+        (FREE_FORM | {"cot": "\ud800"}, "'cot' has half of a character"),
+        (FREE_FORM | {"cot": "a", "finish": "end"}, "'finish' is \"end\""),
+        (FREE_FORM | {"cot": "a", "answer": "6"}, "the same question as 'line-1' at 'line 1'; remove one of them"),
         (
-            OPEN | {"cot": "a", "question": "new", "id": "line-1"},
+            FREE_FORM | {"cot": "a", "question": "new", "id": "line-1"},
             "id 'line-1' names another question at 'line 1'; give each question an id of its own",
         ),
-        (CHOICE | {"cot": "a"}, "of form 'choice' after questions of form 'open'"),
+        (CHOICE | {"cot": "a"}, "of form 'choice' after questions of form 'free-form'"),
     ],
 )
 def test_a_broken_line_is_named_with_its_fault(tmp_path: Path, line: object, fault: str) -> None:
-    message = refusal(write(tmp_path, OPEN | {"cot": "It is 5."}, "", line, "["))
+    message = refusal(write(tmp_path, FREE_FORM | {"cot": "It is 5."}, "", line, "["))
     assert "has 2 bad lines; nothing was loaded" in message
     assert f"line 3: {fault}" in message
     assert "line 4: not JSON" in message
@@ -108,7 +108,7 @@ def test_gsm8k_logs_are_read_once_whatever_the_filters(tmp_path: Path) -> None:
     first, second = read_transcripts(path)
     assert first.question.id == "doc-7"
     assert first.question.text == doc["question"]
-    assert (first.question.form, first.question.answer) == ("open", "1200")
+    assert (first.question.form, first.question.answer) == ("free-form", "1200")
     assert {"1199", "1200", "1201"} <= set(first.question.candidates)
     assert (first.cot, first.sample) == (" 1000 + 200 = 1200. The answer is 1200.", 0)
     assert (second.cot, second.sample, second.question) == (" Twelve.", 1, first.question)

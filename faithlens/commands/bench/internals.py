@@ -40,7 +40,7 @@ def measure(model: Model, repeats: int) -> BenchResult:
     work, weights = Experiment.from_pair("denoise", clean, donor), make_attribution_weights(*records)
     patches = [Patch("resid_pre", name, work.source, layers=(0,)) for name in NAMES]
     states, words = make_state_conditions(clean, donor), make_word_conditions(clean, donor)
-    grid = "residual grid, one direction"
+    grid = "residual grid, one mode"
     tier2: dict[str, Callable[[], object]] = {
         grid: lambda: fl.effects.patch_effects(model, clean, donor),
         "layers against the question": lambda: fl.effects.layer_effects(model, clean, donor),
@@ -56,7 +56,7 @@ def measure(model: Model, repeats: int) -> BenchResult:
     tier1 = {
         "paths, relay, states, knockouts": lambda: execute(model, plan_passes(model, states)),
         views: lambda: read_views(model, clean, donor),
-        "words of single steps, both directions": lambda: execute(model, plan_passes(model, words)),
+        "words of single steps, both modes": lambda: execute(model, plan_passes(model, words)),
         gradients: lambda: integrate_gradients(model, work, patches, MIDPOINTS, weights),
     }
     times = race_rivals({**tier1, **tier2, ONCE: lambda: answer_plainly(model, clean)}, repeats)
@@ -121,7 +121,7 @@ def make_state_conditions(clean: Condition, donor: Condition) -> list[Condition]
 
 
 def make_word_conditions(clean: Condition, donor: Condition) -> list[Condition]:
-    """Conditions that exchange the words of single steps, in both directions."""
+    """Conditions that exchange the words of single steps, in both modes."""
     swapped = [replace_words(base, source, name) for base, source in ((clean, donor), (donor, clean)) for name in NAMES]
     return [clean, donor, *swapped]
 

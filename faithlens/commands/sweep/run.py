@@ -2,7 +2,7 @@
 
 DIR/manifest.json       options, and what was measured when the models were tried out
 DIR/runs/<model>/       an audit of each model at each checkpoint; finished ones are kept when the sweep is resumed
-DIR/cells.parquet       one row for each model x task x measure; items.parquet the same by question, of the sweep
+DIR/measurements.parquet  one row for each model x task x measure of the sweep; items.parquet the same by question
 DIR/sweep.json          what size and difficulty do to these measures
 
 One model is in memory at a time. Because all are tried out first, each is loaded twice and its first batch is
@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from faithlens.commands.audit import run_or_read_audit
 from faithlens.commands.sweep.config import SweepConfig
-from faithlens.commands.sweep.tables import build_cells, build_items
+from faithlens.commands.sweep.tables import build_items, build_measurements
 from faithlens.commands.sweep.trial import Notify, Trial, try_out_models
 from faithlens.stats.scaling.by_family import answer_by_difficulty, answer_by_size
 from faithlens.store import Run, hold_folder, make_manifest
@@ -54,9 +54,9 @@ def run_sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: N
 
 def write_sweep_results(config: SweepConfig, trials: Mapping[str, Trial], runs: Mapping[str, Run], run: Run) -> None:
     """Write the tables and answers of the sweep from its audits; no model is needed."""
-    measured = build_cells(config.members, trials, runs, config.measures)
+    measured = build_measurements(config.members, trials, runs, config.measures)
     items = build_items(config.members, trials, runs, config.measures)
-    for name, table in (("cells", measured), ("items", items)):
+    for name, table in (("measurements", measured), ("items", items)):
         run.write_frame(f"{name}.parquet", table)
     results = {
         "size": list(answer_by_size(measured, items, config.measures, config.options.seed)),

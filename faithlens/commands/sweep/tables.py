@@ -1,6 +1,6 @@
 """The two tables of a sweep, with the columns that `faithlens.stats.scaling` takes.
 
-Both have one row per measure: ``cells[(cells.family == f) & (cells.measure == m)]``, with the same rows of the items of
+Both have one row per measure: ``table[(table.family == f) & (table.measure == m)]``, with the same rows of the items of
 the last checkpoints, is what `estimate_size_effects` takes.
 """
 
@@ -20,7 +20,7 @@ FULL_ACCURACY, DIRECT_ACCURACY = "accuracy.full", "accuracy.no_cot"
 ACCURACY_COLUMNS = {"accuracy": FULL_ACCURACY, "without": DIRECT_ACCURACY}
 
 MEMBER_COLUMNS = ["family", "model", "revision", "checkpoint", "seed", "size"]
-CELL_COLUMNS = [
+MEASUREMENT_COLUMNS = [
     *MEMBER_COLUMNS, "loss", "task",
     *(f"{name}{part}" for name in ACCURACY_COLUMNS for part in ("", "_se", "_low", "_high")),
     "measure", "value", "se", "low", "high", "n_used", "n_dropped", "unit", "method", "reason",
@@ -41,12 +41,12 @@ TEXT_COLUMNS = {"family", "model", "revision", "task", "question", "measure", "u
 COUNT_COLUMNS = {"checkpoint", "seed", "size", "n_used", "n_dropped"}
 
 
-def build_cells(
+def build_measurements(
     members: Sequence[Member], trials: Mapping[str, Trial], runs: Mapping[str, Run], measures: Sequence[str]
 ) -> pd.DataFrame:
     """One row for each model x task x scalar measure.
 
-    The columns are `CELL_COLUMNS`, without loss if none was measured: `accuracy` is with the chain of thought,
+    The columns are `MEASUREMENT_COLUMNS`, without loss if none was measured: `accuracy` is with the chain of thought,
     `without` is asked directly; se is the standard error over questions, None where a number is made of several
     measures.
 
@@ -60,7 +60,7 @@ def build_cells(
         {**_describe_member(member, trials), **row}
         for member in members
         for row in (
-            *(_list_cells(runs[member.model]) if member.model in runs else ()),
+            *(_list_measurements(runs[member.model]) if member.model in runs else ()),
             *(
                 {"task": task, "measure": measure, "n_used": 0, "n_dropped": 0, "reason": reason}
                 for task, reason in trials[member.model].refused.items()
@@ -68,7 +68,7 @@ def build_cells(
             ),
         )
     ]
-    table = _build_table(rows, CELL_COLUMNS)
+    table = _build_table(rows, MEASUREMENT_COLUMNS)
     return table if table["loss"].notna().any() else table.drop(columns="loss")
 
 
@@ -102,7 +102,7 @@ def _build_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -
     return pd.DataFrame(rows, columns=list(columns)).astype(types)
 
 
-def _list_cells(run: Run) -> Iterator[dict[str, object]]:
+def _list_measurements(run: Run) -> Iterator[dict[str, object]]:
     """One row for each task and scalar measure of one run."""
     by_question = _average_by_question(run.read("scores"))
     errors = by_question.groupby(["task", "measure"])["value"].sem()
@@ -115,7 +115,7 @@ def _list_cells(run: Run) -> Iterator[dict[str, object]]:
             for part, column in (("", "value"), ("_se", ""), ("_low", "low"), ("_high", "high"))
         }
         for row in own.to_dict("records"):
-            numbers = {name: row[name] for name in CELL_COLUMNS if name in row and name not in MEMBER_COLUMNS}
+            numbers = {name: row[name] for name in MEASUREMENT_COLUMNS if name in row and name not in MEMBER_COLUMNS}
             yield {**context, **numbers, "se": errors.get((task, row["measure"]))}
 
 

@@ -14,12 +14,12 @@ from faithlens.stats.scaling.size_effect import select_last_checkpoints
 
 
 def answer_by_size(
-    cells: pd.DataFrame, items: pd.DataFrame, measures: Sequence[str], seed: int
+    measurements: pd.DataFrame, items: pd.DataFrame, measures: Sequence[str], seed: int
 ) -> Iterator[dict[str, Any]]:
     """For each family and measure the answers to the scaling question, or the reason why there are none.
 
     Args:
-        cells: the table of a sweep, a row for each model, task and measure.
+        measurements: the table of a sweep, a row for each model, task and measure.
         items: the values of single questions.
         measures: the names of the measures.
         seed: the seed of the resampling of questions.
@@ -27,7 +27,7 @@ def answer_by_size(
     Returns:
         Rows for a table: one for each family, measure and answer.
     """
-    for family, measure, own in _split_scored(cells, measures):
+    for family, measure, own in _split_scored(measurements, measures):
         own_items = items[(items["family"] == family) & (items["measure"] == measure)]
         entry = {"family": family, "measure": measure, "unit": _find_unit(own)}
         sizes = own.loc[own["value"].notna(), "size"].nunique()
@@ -45,12 +45,12 @@ def answer_by_size(
 
 
 def answer_by_difficulty(
-    cells: pd.DataFrame, items: pd.DataFrame, measures: Sequence[str], difficulty: Mapping[str, Sequence[str]]
+    measurements: pd.DataFrame, items: pd.DataFrame, measures: Sequence[str], difficulty: Mapping[str, Sequence[str]]
 ) -> Iterator[dict[str, Any]]:
     """For each order of tasks, model at its last checkpoint, and measure: whether harder tasks are no less faithful.
 
     Args:
-        cells: the table of a sweep, a row for each model, task and measure.
+        measurements: the table of a sweep, a row for each model, task and measure.
         items: the values of single questions.
         measures: the names of the measures.
         difficulty: by a name for the order, tasks from easy to hard.
@@ -63,7 +63,9 @@ def answer_by_difficulty(
         for (model, measure), own_items in select_last_checkpoints(own).groupby(["model", "measure"], sort=False):
             entry = get_measure(str(measure))
             bound = entry.bound_high if entry.askable else None
-            allowed = cells[(cells["model"] == model) & (cells["measure"] == bound)].set_index("task")["value"]
+            allowed = measurements[(measurements["model"] == model) & (measurements["measure"] == bound)].set_index(
+                "task"
+            )["value"]
             trend = compute_difficulty_trend(_build_levels(own_items, tasks, allowed))
             yield {"order": order, "tasks": list(tasks), "model": model, "measure": measure, **asdict(trend)}
 
@@ -79,18 +81,18 @@ def _build_levels(items: pd.DataFrame, tasks: Sequence[str], allowed: "pd.Series
     return pd.DataFrame(table)
 
 
-def _split_scored(cells: pd.DataFrame, measures: Sequence[str]) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """The cells of each family and measure that was scored anywhere in it."""
-    families: list[str] = cells["family"].unique().tolist()
+def _split_scored(measurements: pd.DataFrame, measures: Sequence[str]) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """The measurements of each family and measure that was scored anywhere in it."""
+    families: list[str] = measurements["family"].unique().tolist()
     for family in families:
         for measure in measures:
-            own = cells[(cells["family"] == family) & (cells["measure"] == measure)]
+            own = measurements[(measurements["family"] == family) & (measurements["measure"] == measure)]
             if own["value"].notna().any():
                 yield family, measure, own
 
 
-def _find_unit(cells: pd.DataFrame) -> str:
-    return str(cells["unit"].dropna().iloc[0])
+def _find_unit(measurements: pd.DataFrame) -> str:
+    return str(measurements["unit"].dropna().iloc[0])
 
 
 def _to_plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:

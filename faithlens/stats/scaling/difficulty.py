@@ -43,7 +43,7 @@ class DifficultyTrend:
     Attributes:
         statistic: J of Jonckheere and Terpstra, or L of Page.
         p_rise, p_fall: one-sided p values of a rise and of a fall with difficulty.
-        direction: what is seen, however uncertain: "rises", "falls" or "level".
+        observed: what is seen, however uncertain: "rises", "falls" or "level".
         n_used, n_dropped: questions, or units that stand at every level.
         levels: means by level, easiest first.
         method: which test.
@@ -54,7 +54,7 @@ class DifficultyTrend:
     statistic: float | None
     p_rise: float | None
     p_fall: float | None
-    direction: Literal["rises", "falls", "level"] | None
+    observed: Literal["rises", "falls", "level"] | None
     n_used: int
     n_dropped: int
     levels: tuple[DifficultyLevel, ...]
@@ -94,10 +94,10 @@ def compute_difficulty_trend(table: pd.DataFrame) -> DifficultyTrend:
     if why := _explain_undefined(used, related):
         return DifficultyTrend(None, None, None, None, n, lost, levels, NO_METHOD, "; ".join([*reasons, why]), None)
     statistic, rise, fall, sign = _compute_page(used) if related else _compute_jonckheere(used)
-    direction = "rises" if sign > 0 else "falls" if sign < 0 else "level"
-    method, warning = PAGE if related else JONCKHEERE, _describe_doubt(levels) if direction == "rises" else None
+    observed = "rises" if sign > 0 else "falls" if sign < 0 else "level"
+    method, warning = PAGE if related else JONCKHEERE, _describe_doubt(levels) if observed == "rises" else None
     return DifficultyTrend(
-        statistic, rise, fall, direction, n, lost, levels, method, "; ".join(reasons) or None, warning
+        statistic, rise, fall, observed, n, lost, levels, method, "; ".join(reasons) or None, warning
     )
 
 

@@ -28,7 +28,7 @@ from faithlens.stats.scaling.matched import (
     estimate_on_wrong_items,
 )
 from faithlens.stats.scaling.size_effect import (
-    CELL_KEYS,
+    MEASUREMENT_KEYS,
     UNDEFINED_VALUES,
     SizeEffect,
     allow_for_models,
@@ -54,57 +54,57 @@ FIXED_EFFECTS = "OLS with task fixed effects"
 MIXED_MODEL = "mixed model (REML), task as group"
 
 
-def estimate_raw(cells: pd.DataFrame, *, unit: str = "fraction", sampling_unit: str | None = None) -> SizeEffect:
+def estimate_raw(measurements: pd.DataFrame, *, unit: str = "fraction", sampling_unit: str | None = None) -> SizeEffect:
     """The slope of the measure against log10 size within tasks, accuracy left free.
 
     Args:
-        cells: columns size, task, value, and perhaps seed, checkpoint (the last one is used), family.
+        measurements: columns size, task, value, and perhaps seed, checkpoint (the last one is used), family.
         unit: of the measure.
         sampling_unit: the column that names what is independent: seeds where there are several, else tasks.
 
     Raises:
-        MeasureError: the table is not one of cells.
+        MeasureError: the table is not one of measurements.
     """
-    cells = select_last_checkpoints(cells)
-    known, over, total = _select_known_cells(cells, ("value",), sampling_unit)
+    measurements = select_last_checkpoints(measurements)
+    known, over, total = _select_known_measurements(measurements, ("value",), sampling_unit)
     y, x, task = _get_columns(known, "value", "log_size")
     drawn = jackknife(known[over].to_numpy(), lambda rows: fit_slope_within_groups(y[rows], x[rows], task[rows]))
     drawn, method = allow_for_models(drawn, f"{FIXED_EFFECTS}, jackknife over {over}s", known, y, x, task, over)
     return make_size_effect(
         "raw", drawn, known, over, total, unit=unit, method=method,
-        reasons=describe_dropped_rows(cells, known, "cell", ("value",)),
+        reasons=describe_dropped_rows(measurements, known, "measurement", ("value",)),
     )  # fmt: skip
 
 
 def estimate_at_equal_accuracy(
-    cells: pd.DataFrame, *, unit: str = "fraction", sampling_unit: str | None = None
+    measurements: pd.DataFrame, *, unit: str = "fraction", sampling_unit: str | None = None
 ) -> SizeEffect:
     """The slope of the measure against log10 size at equal accuracy.
 
     A mixed model, measure on log10 size and accuracy with a random intercept for each task. Its own standard errors
-    take the cells of a task for independent beyond that: where tasks differ in their slopes too, with 3 to 5 sizes and
-    4 to 8 tasks, Wald intervals cover the truth 0.85 to 0.89 of the time. So the interval is the jackknife over units
-    at the fitted ratio of variances: 0.92 to 0.96. (A bootstrap of tasks covers as well, but with 4 tasks its draws
-    often hold one or two, and it is many times as wide.) Where the mixed model does not converge or finds no variance
-    between tasks, tasks get fixed effects instead, and `reason` says so.
+    take the measurements of a task for independent beyond that: where tasks differ in their slopes too, with 3 to 5
+    sizes and 4 to 8 tasks, Wald intervals cover the truth 0.85 to 0.89 of the time. So the interval is the jackknife
+    over units at the fitted ratio of variances: 0.92 to 0.96. (A bootstrap of tasks covers as well, but with 4 tasks
+    its draws often hold one or two, and it is many times as wide.) Where the mixed model does not converge or finds no
+    variance between tasks, tasks get fixed effects instead, and `reason` says so.
 
     A measured accuracy is the true one and an error, which leaves a part of its effect with size. Where
     `accuracy_se` is given, accuracies are shrunk accordingly (regression calibration: Carroll et al. 2006, Measurement
     Error in Nonlinear Models, chapter 4). Errors that accuracy and measure share are not corrected.
 
     Args:
-        cells: as for `estimate_raw`, with accuracy, and perhaps accuracy_se, its standard error.
+        measurements: as for `estimate_raw`, with accuracy, and perhaps accuracy_se, its standard error.
         unit, sampling_unit: as for `estimate_raw`.
 
     Raises:
-        MeasureError: the table is not one of cells.
+        MeasureError: the table is not one of measurements.
     """
-    answer, cells = "at equal accuracy", select_last_checkpoints(cells)
-    needs = ("value", "accuracy", *(("accuracy_se",) if "accuracy_se" in cells.columns else ()))
-    known, over, total = _select_known_cells(cells, needs, sampling_unit)
+    answer, measurements = "at equal accuracy", select_last_checkpoints(measurements)
+    needs = ("value", "accuracy", *(("accuracy_se",) if "accuracy_se" in measurements.columns else ()))
+    known, over, total = _select_known_measurements(measurements, needs, sampling_unit)
     y, x, task = _get_columns(known, "value", "log_size", "accuracy")
     errors = known["accuracy_se"].to_numpy(float) if "accuracy_se" in needs else np.zeros(len(y))
-    lost = list(describe_dropped_rows(cells, known, "cell", needs))
+    lost = list(describe_dropped_rows(measurements, known, "measurement", needs))
     reliability, columns = _shrink_accuracies(x, errors, task)
     if np.isnan(fit_slope_within_groups(y, columns, task)):
         why = "accuracy varies with task and size alone" + (", but for its own error" if errors.any() else "")
@@ -127,13 +127,13 @@ def estimate_at_equal_accuracy(
 
 
 def estimate_size_effects(
-    cells: pd.DataFrame, items: pd.DataFrame | None = None, *, unit: str = "fraction", seed: int = 0
+    measurements: pd.DataFrame, items: pd.DataFrame | None = None, *, unit: str = "fraction", seed: int = 0
 ) -> pd.DataFrame:
     """All answers to the scaling question, a `SizeEffect` a row; where the tables allow none, it says what is missing.
 
     Args:
-        cells: one row for each size x task [x seed x checkpoint]: size, task, value; accuracy, loss where they were
-            measured.
+        measurements: one row for each size x task [x seed x checkpoint]: size, task, value; accuracy and loss where
+            they were measured.
         items: one row for each size x question [x task x seed]: size, question, value; and correct, confidence, both
             without the chain of thought, where they were measured.
         unit: of the measure.
@@ -146,9 +146,9 @@ def estimate_size_effects(
         MeasureError: a table is not what it should be.
     """
     answers = (
-        (estimate_raw, cells, "value", "the measure"),
-        (estimate_at_equal_accuracy, cells, "accuracy", "accuracy"),
-        (estimate_at_equal_loss, cells, "loss", "held-out loss"),
+        (estimate_raw, measurements, "value", "the measure"),
+        (estimate_at_equal_accuracy, measurements, "accuracy", "accuracy"),
+        (estimate_at_equal_loss, measurements, "loss", "held-out loss"),
         (
             partial(estimate_on_wrong_items, seed=seed),
             items,
@@ -178,22 +178,26 @@ def _make_unmeasured_effect(answer: str, unit: str, words: str) -> SizeEffect:
     )
 
 
-def _select_known_cells(
-    cells: pd.DataFrame, needs: Sequence[str], sampling_unit: str | None
+def _select_known_measurements(
+    measurements: pd.DataFrame, needs: Sequence[str], sampling_unit: str | None
 ) -> tuple[pd.DataFrame, str, int]:
-    """The cells that inform a slope, the column of independent units, and the number of units."""
-    known = select_usable_rows(cells, (*needs, *([sampling_unit] if sampling_unit else [])), CELL_KEYS)
+    """The measurements that inform a slope, the column of independent units, and the number of units."""
+    known = select_usable_rows(measurements, (*needs, *([sampling_unit] if sampling_unit else [])), MEASUREMENT_KEYS)
     over = choose_sampling_unit(known, sampling_unit)
-    return drop_single_sizes(known, over), over, cells[over].nunique() if over in cells.columns else 1
+    return drop_single_sizes(known, over), over, measurements[over].nunique() if over in measurements.columns else 1
 
 
-def _get_columns(cells: pd.DataFrame, value: str, *columns: str) -> tuple[Array, Array, NDArray[np.generic]]:
-    """Values [cell], predictors [cell, column], and the tasks [cell]."""
-    return cells[value].to_numpy(float), cells[[*columns]].to_numpy(float), cells["task"].to_numpy()
+def _get_columns(measurements: pd.DataFrame, value: str, *columns: str) -> tuple[Array, Array, NDArray[np.generic]]:
+    """Values [measurement], predictors [measurement, column], and the tasks [measurement]."""
+    return (
+        measurements[value].to_numpy(float),
+        measurements[[*columns]].to_numpy(float),
+        measurements["task"].to_numpy(),
+    )
 
 
 def _shrink_accuracies(x: Array, errors: Array, task: NDArray[np.generic]) -> tuple[float, Array]:
-    """Log sizes and accuracies, [cell, 2], with accuracies shrunk to what their standard errors leave of them.
+    """Log sizes and accuracies, [measurement, 2], with accuracies shrunk to what their standard errors leave of them.
 
     Also the share that is left of what accuracy varies by beyond size and task.
     """
@@ -228,16 +232,16 @@ def _fit_variance_ratio(y: Array, x: Array, task: NDArray[np.generic]) -> tuple[
 
 
 def _list_accuracy_doubts(
-    cells: pd.DataFrame, x: Array, task: NDArray[np.generic], reliability: float
+    measurements: pd.DataFrame, x: Array, task: NDArray[np.generic], reliability: float
 ) -> Iterator[str]:
-    reached = cells.groupby("size")["accuracy"].agg(["min", "max"])
+    reached = measurements.groupby("size")["accuracy"].agg(["min", "max"])
     if reached["min"].max() > reached["max"].min():
         yield "no accuracy is reached at every size: equal accuracy extrapolates a straight line"
     size, accuracy = subtract_group_means(x, task).T
     inflation = 1 / (1 - np.corrcoef(size, accuracy)[0, 1] ** 2)
     if inflation > MAX_VARIANCE_INFLATION:
         yield f"accuracy nearly follows from size and task (variance inflation {inflation:.0f})"
-    if "accuracy_se" not in cells.columns:
+    if "accuracy_se" not in measurements.columns:
         yield UNKNOWN_ACCURACY_ERROR
     if reliability < 0.5:
         yield f"{1 - reliability:.0%} of what accuracy varies by beyond size and task is its own error"

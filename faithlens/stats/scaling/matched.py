@@ -21,7 +21,7 @@ from scipy.stats import t
 from faithlens.stats.interval import NO_METHOD
 from faithlens.stats.resample import DRAWS, TAIL, Array, compute_expanded_percentile, draw_questions, jackknife
 from faithlens.stats.scaling.size_effect import (
-    CELL_KEYS,
+    MEASUREMENT_KEYS,
     UNDEFINED_VALUES,
     SizeEffect,
     allow_for_models,
@@ -63,12 +63,12 @@ def estimate_at_equal_loss(
     answer = "at equal loss"
     told_apart = "checkpoint" if "checkpoint" in checkpoints.columns else "loss"
     known = select_usable_rows(
-        checkpoints, ("value", "loss", *([sampling_unit] if sampling_unit else [])), (*CELL_KEYS, told_apart)
+        checkpoints, ("value", "loss", *([sampling_unit] if sampling_unit else [])), (*MEASUREMENT_KEYS, told_apart)
     )
     over = choose_sampling_unit(known, sampling_unit)
     known, total = drop_single_sizes(known, over), checkpoints[over].nunique() if over in checkpoints.columns else 1
     lost = list(describe_dropped_rows(checkpoints, known, "checkpoint", ("value", "loss")))
-    ends = known.groupby([*CELL_KEYS])["loss"].agg(["min", "max"])
+    ends = known.groupby([*MEASUREMENT_KEYS])["loss"].agg(["min", "max"])
     low, high = ends["min"].max(), ends["max"].min()
     if not low < high:
         why = f"no common range of losses: one curve ends at {low:.3g}, another starts at {high:.3g}"
@@ -100,8 +100,8 @@ def _average_curves(known: pd.DataFrame, low: float, high: float) -> tuple[pd.Da
     """
     columns = ["loss", "value", "variance", "log_size"]
     known = known.assign(variance=known["se"] ** 2 if "se" in known else np.nan)
-    points = known.groupby([*CELL_KEYS, "loss"], as_index=False)[columns[1:]].mean()
-    curves = {keys: part[columns].to_numpy(float).T for keys, part in points.groupby([*CELL_KEYS])}
+    points = known.groupby([*MEASUREMENT_KEYS, "loss"], as_index=False)[columns[1:]].mean()
+    curves = {keys: part[columns].to_numpy(float).T for keys, part in points.groupby([*MEASUREMENT_KEYS])}
     squares = np.concatenate([_compute_stray_variances(loss, value) for loss, value, *_ in curves.values()])
     stray = float(squares.mean()) if len(squares) else np.nan
     rows = []
@@ -109,7 +109,7 @@ def _average_curves(known: pd.DataFrame, low: float, high: float) -> tuple[pd.Da
         weights = _compute_loss_weights(loss, low, high)
         bent = float(PchipInterpolator(loss, value).integrate(low, high)) / (high - low)
         rows.append((*keys, log_size[0], weights @ value, weights**2 @ np.fmax(variance, stray), bent))
-    return pd.DataFrame(rows, columns=[*CELL_KEYS, "log_size", "value", "variance", "bent"]), float(
+    return pd.DataFrame(rows, columns=[*MEASUREMENT_KEYS, "log_size", "value", "variance", "bent"]), float(
         len(squares) or np.inf
     )
 
@@ -151,7 +151,7 @@ def estimate_on_wrong_items(items: pd.DataFrame, *, unit: str = "fraction", seed
     Raises:
         MeasureError: the table is not one of items.
     """
-    known = select_usable_rows(items, ("value", "correct"), (*CELL_KEYS, "question"))
+    known = select_usable_rows(items, ("value", "correct"), (*MEASUREMENT_KEYS, "question"))
     kinds, wrong = known.assign(bin=0), known["correct"] == 0
     return _estimate_standardised_slope(
         "on wrong items", kinds, wrong, items, "right without a chain of thought", unit, seed
@@ -175,7 +175,7 @@ def estimate_at_equal_confidence(
     Raises:
         MeasureError: the table is not one of items.
     """
-    known = select_usable_rows(items, ("value", "confidence"), (*CELL_KEYS, "question"))
+    known = select_usable_rows(items, ("value", "confidence"), (*MEASUREMENT_KEYS, "question"))
     place = np.minimum((known["confidence"] * bins).astype(int), bins - 1)
     every = pd.Series(True, index=known.index)
     return _estimate_standardised_slope(

@@ -23,8 +23,8 @@ from faithlens.errors import MeasureError
 from faithlens.stats.interval import NO_METHOD, to_optional
 from faithlens.stats.resample import ROUNDING, TAIL, Array
 
-CELL_KEYS = ("size", "task", "seed")
-"""What names a cell, and the curve of a size's checkpoints."""
+MEASUREMENT_KEYS = ("size", "task", "seed")
+"""What names a measurement, and the curve of a size's checkpoints."""
 
 MIN_SIZES = 3
 """Two sizes make a difference, not a trend."""
@@ -99,24 +99,24 @@ def select_usable_rows(table: pd.DataFrame, needs: Sequence[str], keys: Sequence
     return table.dropna(subset=[*needs]).assign(log_size=lambda rows: np.log10(rows["size"].astype(float)))
 
 
-def select_last_checkpoints(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells of each model's last checkpoint; all cells where there is no column checkpoint."""
-    if "checkpoint" not in cells.columns:
-        return cells
-    model = [name for name in ("family", "size", "seed") if name in cells.columns]
-    return cells[cells["checkpoint"] == cells.groupby(model)["checkpoint"].transform("max")]
+def select_last_checkpoints(measurements: pd.DataFrame) -> pd.DataFrame:
+    """The measurements of each model's last checkpoint; all measurements where there is no column checkpoint."""
+    if "checkpoint" not in measurements.columns:
+        return measurements
+    model = [name for name in ("family", "size", "seed") if name in measurements.columns]
+    return measurements[measurements["checkpoint"] == measurements.groupby(model)["checkpoint"].transform("max")]
 
 
-def choose_sampling_unit(cells: pd.DataFrame, sampling_unit: str | None) -> str:
+def choose_sampling_unit(measurements: pd.DataFrame, sampling_unit: str | None) -> str:
     """What is resampled: `sampling_unit` if it is given, else seeds where there are several, else tasks."""
-    return sampling_unit or ("seed" if cells["seed"].nunique() > 1 else "task")
+    return sampling_unit or ("seed" if measurements["seed"].nunique() > 1 else "task")
 
 
-def drop_single_sizes(cells: pd.DataFrame, sampling_unit: str) -> pd.DataFrame:
-    """The cells of units and tasks that were measured at more than one size: others know nothing of a slope."""
+def drop_single_sizes(measurements: pd.DataFrame, sampling_unit: str) -> pd.DataFrame:
+    """The measurements of units and tasks that were measured at more than one size: others know nothing of a slope."""
     for name in ("task", sampling_unit):
-        cells = cells[cells.groupby(name)["size"].transform("nunique") > 1]
-    return cells
+        measurements = measurements[measurements.groupby(name)["size"].transform("nunique") > 1]
+    return measurements
 
 
 def describe_dropped_rows(table: pd.DataFrame, known: pd.DataFrame, row: str, needs: Sequence[str]) -> Iterator[str]:
@@ -186,7 +186,7 @@ def compute_model_half_width(
 def allow_for_models(
     slope: tuple[float, float, float],
     method: str,
-    cells: pd.DataFrame,
+    measurements: pd.DataFrame,
     y: Array,
     x: Array,
     groups: NDArray[np.generic],
@@ -195,12 +195,12 @@ def allow_for_models(
 ) -> tuple[tuple[float, float, float], str]:
     """An interval over tasks, widened in squares by what differences between models may do, and its method.
 
-    An interval over seeds has these differences in it already and stays as it is. Arguments as above; `cells` are the
-    rows of y, x and `groups`.
+    An interval over seeds has these differences in it already and stays as it is. Arguments as above; `measurements`
+    are the rows of y, x and `groups`.
     """
     if sampling_unit == "seed":
         return slope, method
-    models = cells.groupby(["size", "seed"]).ngroup().to_numpy()
+    models = measurements.groupby(["size", "seed"]).ngroup().to_numpy()
     half = compute_model_half_width(y, x, groups, models, ratio)
     value, low, high = slope
     widened = (value, value - float(np.hypot(value - low, half)), value + float(np.hypot(high - value, half)))
@@ -210,7 +210,7 @@ def allow_for_models(
 def make_size_effect(
     answer: str,
     slope: tuple[float, float, float],
-    cells: pd.DataFrame,
+    measurements: pd.DataFrame,
     sampling_unit: str,
     total: int,
     *,
@@ -220,21 +220,23 @@ def make_size_effect(
     reasons: Iterable[str] = (),
     doubts: Iterable[str] = (),
 ) -> SizeEffect:
-    """The `SizeEffect` of `slope`, value, low and high, from the cells that were used, of `total` units."""
+    """The `SizeEffect` of `slope`, value, low and high, from the measurements that were used, of `total` units."""
     value, low, high = slope
-    n, sizes = cells[sampling_unit].nunique(), cells["size"].nunique()
+    n, sizes = measurements[sampling_unit].nunique(), measurements["size"].nunique()
     notes = list(reasons)
     if n < 2 and np.isnan(low):
         notes.append(
             f"{n} {sampling_unit}{'s' * (n != 1)} measured at several sizes: an interval over them needs at least 2"
         )
     elif np.isnan(low) and not np.isnan(value):
-        few = sizes < MIN_SIZES and cells["seed"].nunique() < 2
+        few = sizes < MIN_SIZES and measurements["seed"].nunique() < 2
         notes.append(TWO_MODELS if few else "no interval: without one of the units there is no slope")
     if high - low < ROUNDING * max(1.0, abs(value)):
         low = high = np.nan
         notes.append(f"all {sampling_unit}s agree, so that the interval is withheld")
-    doubted = [] if np.isnan(value) else [*_list_doubts(sampling_unit, n, sizes, cells["seed"].nunique()), *doubts]
+    doubted = (
+        [] if np.isnan(value) else [*_list_doubts(sampling_unit, n, sizes, measurements["seed"].nunique()), *doubts]
+    )
     return SizeEffect(
         answer=answer,
         value=to_optional(value),

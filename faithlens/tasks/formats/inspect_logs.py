@@ -4,9 +4,9 @@ A sample's output is its chain of thought; where the model reasons in a field of
 prompt, such as worked examples, are never read as replies. Epochs are samples of the same question. A sample on which
 the evaluation failed is a bad entry: the log has no reply of the model.
 
-Solvers may shuffle the options. The log then holds the options in the order of the data set, while the model saw, and
+Solvers may shuffle the options. The log then holds the options in the order of the dataset, while the model saw, and
 names, them in another. Some of these solvers also put ``ANSWER: B`` in the place of the reply, in the letters of the
-data set. So options stand in the order of the model's prompt here, and a reply that was replaced is read from the
+dataset. So options stand in the order of the model's prompt here, and a reply that was replaced is read from the
 record of the model's call. An example: the options 6, 7, 8 with the target B were shown as ``A) 7``, ``B) 8``, ``C) 6``
 and the model wrote "It is A". The question has the options 7, 8, 6 and the right answer A.
 """

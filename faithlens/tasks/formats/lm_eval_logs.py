@@ -122,7 +122,7 @@ def _read_answer(doc: Mapping[str, Any], target: str) -> tuple[str, list[str]]:
         return target, texts
     for key in _INDEX_KEYS:
         gold = golds.get(key, [])
-        if gold and not {places[0], places[0] + 1} & {*gold}:  # some data sets count from 1
+        if gold and not {places[0], places[0] + 1} & {*gold}:  # some datasets count from 1
             raise BadEntryError(
                 f"target {shorten_value(target)} and {key!r}, {shorten_value(doc[key])}, name different options",
                 "correct the document",

@@ -5,7 +5,7 @@ index of one step (`step_idx`), its words (`cot_step`) and the same with a mista
 study holds a chain, the index of one step, what unlearning the step did to the answer (`dp`, the fall of its
 probability, and `flip`), and the rating that people gave (`rating`).
 
-A file of mistakes says neither which data set it is of nor which model wrote the chains; its name or its folders do.
+A file of mistakes says neither which dataset it is of nor which model wrote the chains; its name or its folders do.
 """
 
 import re
@@ -110,7 +110,7 @@ class StepRelease:
     """All that a folder holds.
 
     Attributes:
-        mistakes: by data set and model, in the order of the files.
+        mistakes: by dataset and model, in the order of the files.
         study: the rated steps.
         files: the files that were read.
         remarks: what was left out.
@@ -164,7 +164,7 @@ def holds_mistakes(path: Path) -> bool:
 
 
 def name_chains(path: Path) -> str:
-    """Data set and model of a file of mistakes: ``sqa, LLaMA-3`` for sqa-LLaMA-3.jsonl.gz or sqa/LLaMA-3/x.out."""
+    """Dataset and model of a file of mistakes: ``sqa, LLaMA-3`` for sqa-LLaMA-3.jsonl.gz or sqa/LLaMA-3/x.out."""
     name = strip_endings(path)
     for data_set in DATA_SETS:
         if name.startswith((f"{data_set}-", f"{data_set}_")):

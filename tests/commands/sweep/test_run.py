@@ -1,4 +1,4 @@
-"""`faithlens sweep`: exact cells of organisms, the last checkpoint in the slope, and resumption."""
+"""`faithlens sweep`: exact measurements of organisms, the last checkpoint in the slope, and resumption."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from faithlens.commands.audit import run_audit
 from faithlens.commands.sweep import run as sweeping
 from faithlens.commands.sweep import trial
 from faithlens.commands.sweep.config import HeldOutText, read_sweep_config
-from faithlens.commands.sweep.tables import CELL_COLUMNS, ITEM_COLUMNS
+from faithlens.commands.sweep.tables import ITEM_COLUMNS, MEASUREMENT_COLUMNS
 from faithlens.errors import ConfigError, ModelError, RunError
 from faithlens.model.load import load
 from faithlens.store import Run
@@ -37,17 +37,17 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
     return Run.open(folder / "out"), output
 
 
-def cells(run: Run) -> pd.DataFrame:
-    return pd.read_parquet(run.path / "cells.parquet")
+def measurements(run: Run) -> pd.DataFrame:
+    return pd.read_parquet(run.path / "measurements.parquet")
 
 
 def items(run: Run) -> pd.DataFrame:
     return pd.read_parquet(run.path / "items.parquet")
 
 
-def test_a_cell_is_what_is_planted_beside_what_the_audit_says(swept: tuple[Run, str]) -> None:
-    table, (run, _) = cells(swept[0]), swept
-    assert list(table.columns) == [name for name in CELL_COLUMNS if name != "loss"]
+def test_a_measurement_is_what_is_planted_beside_what_the_audit_says(swept: tuple[Run, str]) -> None:
+    table, (run, _) = measurements(swept[0]), swept
+    assert list(table.columns) == [name for name in MEASUREMENT_COLUMNS if name != "loss"]
     shares = table[table["measure"] == SHARE].set_index("model")
     assert shares["value"].to_dict() == pytest.approx({"O4": 0.0, "O5": 1.0}, abs=1e-4)
     assert shares["family"].to_dict() == {"O4": "null", "O5": "read"}
@@ -120,7 +120,7 @@ def test_a_killed_sweep_goes_on_and_ends_the_same(
     monkeypatch.setattr("faithlens.commands.audit.run_audit", kill_audit)
     with pytest.raises(KeyboardInterrupt):
         sweeping.run_sweep(config, out)
-    assert (audited, (out / "cells.parquet").exists()) == (["O4", "O5"], False)
+    assert (audited, (out / "measurements.parquet").exists()) == (["O4", "O5"], False)
     with pytest.raises(RunError, match="not empty"):
         sweeping.run_sweep(config, out)
     with pytest.raises(RunError, match=r"options\.n: 5 in the folder, 6 given"):
@@ -130,7 +130,7 @@ def test_a_killed_sweep_goes_on_and_ends_the_same(
     monkeypatch.setattr(sweeping, "try_out_models", None)  # what trying out showed is kept
     run = sweeping.run_sweep(config, out, resume=True)
     assert audited == ["O4", "O5", "O5"]
-    pd.testing.assert_frame_equal(cells(run), cells(swept[0]))
+    pd.testing.assert_frame_equal(measurements(run), measurements(swept[0]))
     pd.testing.assert_frame_equal(items(run), items(swept[0]))
     assert run.read_json("sweep.json") == swept[0].read_json("sweep.json")
 
@@ -164,7 +164,7 @@ def test_a_slope_is_of_the_last_checkpoints_and_they_lie_in_folders(
     few = OPTIONS.replace(f"n = {N}", "n = 3").replace('"early_answering", ', "")
     output = command(write_config(tmp_path, few + grew), "--out", "out")
     run = Run.open("out")
-    table = cells(run)
+    table = measurements(run)
     assert set(table["seed"]) == set(items(run)["seed"]) == {7}  # not the seed of an estimate's resampling
     shares = table[table["measure"] == SHARE].set_index("model")
     assert shares["checkpoint"].to_dict() == {
@@ -195,7 +195,7 @@ def test_a_task_that_a_model_does_not_answer_is_left_out_with_its_reason(tmp_pat
         write_config(tmp_path, f'{options}[families.none]\nmodels = ["{tmp_path}/mute"]\n'), "--out", tmp_path / "out"
     )
     assert "does not answer arithmetic-mc: under the best of" in " ".join(output.split())
-    table = cells(Run.open(tmp_path / "out"))
+    table = measurements(Run.open(tmp_path / "out"))
     assert table["measure"].tolist() == [EARLY, SHARE]
     assert table["value"].isna().all()
     assert table["reason"].str.contains("of its probability").all()

@@ -12,7 +12,7 @@ from tests.commands.sweep.files import EARLY, SHARE
 
 
 def plant_slopes(slope: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Cells and items of two families, three sizes and four tasks, whose measure moves with size alone."""
+    """Measurements and items of two families, three sizes and four tasks, whose measure moves with size alone."""
     rng, rows, requested = np.random.default_rng(0), [], []
     for family, sign in (("up", 1), ("down", -1)):
         for k in range(3):
@@ -70,9 +70,9 @@ def test_difficulty_is_read_in_the_order_given_and_beside_what_accuracies_allow(
     table, requested = plant_slopes(0.0)
     easy, hard = ({"order": order} for order in (["t0", "t1", "t2", "t3"], ["t3", "t1", "t0"]))
     rises, *others = answer_by_difficulty(table, requested, [EARLY], {"x": easy["order"], "y": hard["order"]})
-    assert (rises["model"], rises["direction"], rises["n_used"]) == ("up0", "rises", 48)
+    assert (rises["model"], rises["observed"], rises["n_used"]) == ("up0", "rises", 48)
     assert rises["p_rise"] < 1e-6
     assert [level["mean"] for level in rises["levels"]] == pytest.approx([0.5, 0.55, 0.6, 0.65], abs=0.002)
     assert {level["bound"] for level in rises["levels"]} == {0.9}
     assert rises["warning"] is None
-    assert [entry["direction"] for entry in others] == ["rises"] * 5 + ["falls"] * 6
+    assert [entry["observed"] for entry in others] == ["rises"] * 5 + ["falls"] * 6

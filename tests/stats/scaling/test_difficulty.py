@@ -35,7 +35,7 @@ def test_j_counts_the_pairs_in_order() -> None:
     groups = [[0.1, 0.4, 0.4], [0.2, 0.4, 0.6, 0.7], [0.5, 0.9]]
     result = compute_difficulty_trend(table(groups))
     assert result.statistic == by_pairs(groups) == 9 + 6 + 6
-    assert (result.n_used, result.direction) == (9, "rises")
+    assert (result.n_used, result.observed) == (9, "rises")
     assert result.p_rise + result.p_fall == pytest.approx(1)
     assert [(level.mean, level.n) for level in result.levels] == [(pytest.approx(0.3), 3), (0.475, 4), (0.7, 2)]
 
@@ -71,7 +71,7 @@ def test_page_is_used_where_the_same_questions_stand_at_every_level() -> None:
     assert result.p_rise == pytest.approx(1 / 6**3)
     assert result.p_fall == pytest.approx(1.0)
     falls = compute_difficulty_trend(table([[0.3, 0.4, 0.5], [0.2, 0.3, 0.4], [0.1, 0.2, 0.3]], related=True))
-    assert (falls.direction, falls.p_fall, falls.warning) == ("falls", pytest.approx(1 / 6**3), None)
+    assert (falls.observed, falls.p_fall, falls.warning) == ("falls", pytest.approx(1 / 6**3), None)
 
 
 def test_questions_that_lack_a_level_are_dropped_and_repeats_are_averaged() -> None:
@@ -97,7 +97,7 @@ def test_a_rise_stands_beside_what_the_accuracies_allow() -> None:
 def test_where_there_is_no_test_it_says_why() -> None:
     def why(groups, related=False):
         result = compute_difficulty_trend(table(groups, related))
-        assert (result.statistic, result.p_rise, result.p_fall, result.direction) == (None,) * 4
+        assert (result.statistic, result.p_rise, result.p_fall, result.observed) == (None,) * 4
         return result.reason
 
     assert why([[0.1, 0.2], [0.3, 0.4]]) == "2 levels: an order needs at least 3"

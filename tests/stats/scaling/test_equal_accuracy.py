@@ -17,7 +17,7 @@ from faithlens.stats.scaling.equal_accuracy import (
 )
 from faithlens.stats.scaling.matched import estimate_at_equal_confidence, estimate_on_wrong_items
 from faithlens.stats.scaling.size_effect import ONE_MODEL_A_SIZE, TWO_MODELS, compute_model_half_width
-from tests.stats.scaling.worlds import RISE, THROUGH, cells, compute_coverage, items, least
+from tests.stats.scaling.worlds import RISE, THROUGH, compute_coverage, items, least, measurements
 
 REPEATS = 200
 
@@ -25,13 +25,13 @@ REPEATS = 200
 
 
 def test_the_raw_slope_is_least_squares_within_tasks():
-    table = cells(np.random.default_rng(0)).drop(index=[3, 11]).assign(x=lambda rows: np.log10(rows["size"]))
+    table = measurements(np.random.default_rng(0)).drop(index=[3, 11]).assign(x=lambda rows: np.log10(rows["size"]))
     assert estimate_raw(table).value == pytest.approx(smf.ols("value ~ x + C(task)", table).fit().params["x"])
 
 
-def test_with_all_cells_the_raw_interval_is_that_of_the_tasks_slopes_and_of_the_line_through_the_models():
+def test_with_all_measurements_the_raw_interval_is_that_of_the_tasks_slopes_and_of_the_line_through_the_models():
     """Both are t intervals, and their half-widths add up in squares."""
-    table = cells(np.random.default_rng(1))
+    table = measurements(np.random.default_rng(1))
     slopes = [linregress(np.log10(rows["size"]), rows["value"]).slope for _, rows in table.groupby("task")]
     result = estimate_raw(table)
     assert (result.value, result.n_used, result.n_sizes) == (pytest.approx(np.mean(slopes)), 6, 4)
@@ -46,12 +46,12 @@ def test_with_all_cells_the_raw_interval_is_that_of_the_tasks_slopes_and_of_the_
 
 
 def test_what_is_missing_is_said():
-    table = cells(np.random.default_rng(1))
+    table = measurements(np.random.default_rng(1))
     table.loc[0, "value"] = np.nan
     alone = pd.DataFrame({"size": [1e8], "task": [9], "accuracy": [0.5], "value": [0.5]})
     result = estimate_raw(pd.concat([table, alone]))
     assert (result.n_used, result.n_dropped) == (6, 1)
-    assert result.reason == "2 of 25 cells dropped: no value, or measured at one size only"
+    assert result.reason == "2 of 25 measurements dropped: no value, or measured at one size only"
     one = estimate_raw(table[table["task"] == 2])
     assert (one.low, one.high) == (None, None)
     assert one.reason == "1 task measured at several sizes: an interval over them needs at least 2"
@@ -67,7 +67,7 @@ def test_what_is_missing_is_said():
 
 
 def test_only_the_last_checkpoint_counts_and_tables_that_are_none_are_refused():
-    table = cells(np.random.default_rng(1))
+    table = measurements(np.random.default_rng(1))
     early = table.assign(checkpoint=1, value=0.0)
     both = pd.concat([early, table.assign(checkpoint=2)])
     assert estimate_raw(both) == estimate_raw(table)
@@ -102,12 +102,12 @@ def test_seeds_are_the_unit_where_there_are_several():
 @pytest.mark.parametrize(("sizes", "seeds", "lost"), [(3, 1, 0.0), (5, 1, 0.15), (3, 2, 0.0), (4, 3, 0.15)])
 @pytest.mark.parametrize("differ", [0.03, 0.1])
 def test_slopes_cover_where_models_of_one_size_differ(sizes, seeds, lost, differ):
-    """120 repeats; `lost` of the cells are missing, so that tasks and models have unequal numbers of them."""
+    """120 repeats; `lost` of the measurements are missing, so that tasks and models have unequal numbers of them."""
     rng, result = np.random.default_rng(6), []
     for _ in range(120):
         parts = []
         for seed in range(seeds):
-            table = cells(rng, sizes=sizes, tasks=5)
+            table = measurements(rng, sizes=sizes, tasks=5)
             own = dict(zip(table["size"].unique(), rng.normal(0, differ, sizes), strict=True))
             parts.append(table.assign(value=table["value"] + table["size"].map(own), seed=seed))
         table = pd.concat(parts)
@@ -125,7 +125,7 @@ def test_slopes_cover_where_models_of_one_size_differ(sizes, seeds, lost, differ
 
 @pytest.mark.filterwarnings("ignore:The MLE may be on the boundary")
 def test_equal_accuracy_is_the_mixed_models_coefficient():
-    table = cells(np.random.default_rng(3), effect=-0.1).assign(x=lambda rows: np.log10(rows["size"]))
+    table = measurements(np.random.default_rng(3), effect=-0.1).assign(x=lambda rows: np.log10(rows["size"]))
     model = smf.mixedlm("value ~ x + accuracy", table, groups="task").fit(reml=True)
     result = estimate_at_equal_accuracy(table)
     assert result.value == pytest.approx(model.fe_params["x"], abs=1e-5)
@@ -139,7 +139,7 @@ def test_where_tasks_do_not_vary_fixed_effects_step_in_and_say_so():
     To this the models' part is added: here it is what widens the half-width, and nothing else.
     """
     rng = np.random.default_rng(0)
-    table = cells(rng, levels=0.0, slopes=0.0).assign(x=lambda rows: np.log10(rows["size"]))
+    table = measurements(rng, levels=0.0, slopes=0.0).assign(x=lambda rows: np.log10(rows["size"]))
     table["value"] -= table.groupby("task")["value"].transform("mean") - THROUGH * table.groupby("task")[
         "accuracy"
     ].transform("mean")
@@ -157,7 +157,7 @@ def test_where_tasks_do_not_vary_fixed_effects_step_in_and_say_so():
 
 
 def test_accuracy_that_follows_from_size_cannot_be_held_fixed():
-    table = cells(np.random.default_rng(0), wobble=0.0)
+    table = measurements(np.random.default_rng(0), wobble=0.0)
     result = estimate_at_equal_accuracy(table)
     assert (result.value, result.reason) == (None, "accuracy varies with task and size alone")
     table["accuracy"] += np.random.default_rng(1).normal(0, 0.005, len(table))
@@ -167,12 +167,12 @@ def test_accuracy_that_follows_from_size_cannot_be_held_fixed():
 
 
 def test_accuracies_that_no_two_sizes_share_are_extrapolated_and_that_is_said():
-    apart = cells(np.random.default_rng(0)).assign(
+    apart = measurements(np.random.default_rng(0)).assign(
         accuracy=lambda rows: rows["accuracy"] + 0.4 * (np.log10(rows["size"]) - 8)
     )
     assert "no accuracy is reached at every size" in str(estimate_at_equal_accuracy(apart).warning)
     assert (
-        estimate_at_equal_accuracy(cells(np.random.default_rng(0))).warning
+        estimate_at_equal_accuracy(measurements(np.random.default_rng(0))).warning
         == f"{ONE_MODEL_A_SIZE}; {UNKNOWN_ACCURACY_ERROR}"
     )
 
@@ -181,7 +181,7 @@ def test_an_error_in_accuracy_leaves_part_of_its_effect_with_size_unless_it_is_k
     """100 tasks that differ so much that only changes within tasks count. Half of what accuracy varies by is error, so
     half of its effect, -0.5 x 0.13 / 2, stays with size; knowing the error gives it back."""
     rng = np.random.default_rng(0)
-    table = cells(rng, tasks=100, levels=1.0, slopes=0.0, noise=0.01)
+    table = measurements(rng, tasks=100, levels=1.0, slopes=0.0, noise=0.01)
     table["accuracy"] += rng.normal(0, 0.05, len(table))
     assert estimate_at_equal_accuracy(table).value == pytest.approx(THROUGH * RISE / 2, abs=0.004)
     known = estimate_at_equal_accuracy(table.assign(accuracy_se=0.05))
@@ -196,7 +196,7 @@ def test_an_error_in_accuracy_leaves_part_of_its_effect_with_size_unless_it_is_k
 def no_effect_of_size():
     """Values and intervals of both answers, [repeat, answer, (value, low, high)], where size itself does nothing."""
     rng = np.random.default_rng(11)
-    tables = [cells(rng, sizes=7) for _ in range(REPEATS)]
+    tables = [measurements(rng, sizes=7) for _ in range(REPEATS)]
     result = [
         [(each.value, each.low, each.high) for each in (estimate_raw(one), estimate_at_equal_accuracy(one))]
         for one in tables
@@ -216,7 +216,10 @@ def test_an_effect_of_size_is_found(no_effect_of_size):
     """An effect that is added moves value and interval by itself, so the same intervals tell how often it is found."""
     effect = -0.1
     rng, other = np.random.default_rng(11), np.random.default_rng(11)
-    moved, still = estimate_at_equal_accuracy(cells(rng, effect=effect)), estimate_at_equal_accuracy(cells(other))
+    moved, still = (
+        estimate_at_equal_accuracy(measurements(rng, effect=effect)),
+        estimate_at_equal_accuracy(measurements(other)),
+    )
     assert (moved.value, moved.low, moved.high) == pytest.approx(
         (still.value + effect, still.low + effect, still.high + effect), abs=1e-5
     )
@@ -228,7 +231,7 @@ def test_an_effect_of_size_is_found(no_effect_of_size):
 
 
 def test_all_answers_side_by_side():
-    table, rng = cells(np.random.default_rng(0)), np.random.default_rng(1)
+    table, rng = measurements(np.random.default_rng(0)), np.random.default_rng(1)
     alone = estimate_size_effects(table.drop(columns="accuracy")).set_index("answer")
     assert alone.index.tolist() == list(SCALING_ANSWERS)
     assert alone["value"].notna().tolist() == [True, False, False, False, False]

@@ -1,7 +1,7 @@
 """Made-up sweeps in which it is known what size does, and what their intervals are held to.
 
-In `cells` accuracy rises by RISE a tenfold of parameters, the measure by THROUGH for each unit of accuracy, and tasks
-differ in level and in slope.
+In `measurements` accuracy rises by RISE a tenfold of parameters, the measure by THROUGH for each unit of accuracy, and
+tasks differ in level and in slope.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.stats import binom
 THROUGH, RISE = -0.5, 0.13
 
 
-def cells(rng, sizes=4, tasks=6, effect=0.0, levels=0.05, slopes=0.03, wobble=0.05, noise=0.03):
+def measurements(rng, sizes=4, tasks=6, effect=0.0, levels=0.05, slopes=0.03, wobble=0.05, noise=0.03):
     """A row a size x task. `effect` is what size itself does; `levels`, `slopes`: how much tasks differ."""
     own, level, slope = rng.uniform(0.25, 0.65, tasks), rng.normal(0, levels, tasks), rng.normal(0, slopes, tasks)
     rows = []

@@ -1,7 +1,7 @@
-"""Published benchmarks by name: `gsm8k`, `arc-challenge`, `bbh:object_counting`, or `gsm8k=my/copy.jsonl`.
+"""Published datasets by name: `gsm8k`, `arc-challenge`, `bbh:object_counting`, or `gsm8k=my/copy.jsonl`.
 
-Each has a `BenchmarkLayout`: its place on the hub, and the keys of a row that hold the question, context, options and
-answer. Each benchmark has its own licence; faithlens holds no copy of one.
+Each has a `DatasetLayout`: its place on the hub, and the keys of a row that hold the question, context, options and
+answer. Each dataset has its own licence; faithlens holds no copy of one.
 """
 
 import random
@@ -14,7 +14,12 @@ from faithlens.tasks.candidates import write_plainly
 from faithlens.tasks.fixed_task import FixedTask
 from faithlens.tasks.option_order import reorder_options
 from faithlens.tasks.question import Question
-from faithlens.tasks.question_factory import MAX_UNUSABLE_SHARE, BadEntryError, make_choice_question, make_open_question
+from faithlens.tasks.question_factory import (
+    MAX_UNUSABLE_SHARE,
+    BadEntryError,
+    make_choice_question,
+    make_free_form_question,
+)
 from faithlens.tasks.row_parsing import find_right_option, prepare_bbh, prepare_gsm8k, read_options, read_place
 from faithlens.tasks.rows import Row
 
@@ -22,8 +27,8 @@ _MAX_REPORTED = 5
 
 
 @dataclass(frozen=True)
-class BenchmarkLayout:
-    """Where a benchmark lies and what stands where in its rows.
+class DatasetLayout:
+    """Where a dataset lies and what stands where in its rows.
 
     A place is a key; dots lead into objects ("choices.text"), a bar gives alternatives ("label|answer_label"), commas
     several keys ("ans0,ans1,ans2").
@@ -33,12 +38,12 @@ class BenchmarkLayout:
         split: the split that is asked.
         question: place of the question; empty if rows hold none, and `default_question` is used.
         answer: place of the right answer: a number, a label, an index, yes or no, or a list with a 1 at the right one.
-        options: place of the options; none for an open question.
+        options: place of the options; none for a free-form question.
         fixed_options: the options, where all questions have the same.
         labels: place of the options' own labels, where the answer is one of them.
         context: place of what stands before the question.
         values: place of true intermediate values.
-        config, revision: of the hub's data set.
+        config, revision: of the hub's dataset.
         part: what the name's part after ":" chooses, the config or the split; "" where there are no parts.
         shuffles_options: options stand in an order drawn from the row, where the right one always comes first.
         prepare: brings rows into this shape, where a key does not do.
@@ -61,19 +66,19 @@ class BenchmarkLayout:
     prepare: Callable[[Sequence[Row]], list[Row]] = list
 
 
-_ARC = BenchmarkLayout("allenai/ai2_arc", "test", "question", "answerKey", "choices.text", labels="choices.label")
+_ARC = DatasetLayout("allenai/ai2_arc", "test", "question", "answerKey", "choices.text", labels="choices.label")
 
-BENCHMARK_LAYOUTS: dict[str, BenchmarkLayout] = {
-    "gsm8k": BenchmarkLayout(
+DATASET_LAYOUTS: dict[str, DatasetLayout] = {
+    "gsm8k": DatasetLayout(
         "openai/gsm8k", "test", "question", "answer", values="values", config="main", prepare=prepare_gsm8k
     ),
-    "svamp": BenchmarkLayout("ChilleD/SVAMP", "test", "Question", "Answer", context="Body"),
-    "aqua": BenchmarkLayout("deepmind/aqua_rat", "test", "question", "correct", "options", config="raw"),
+    "svamp": DatasetLayout("ChilleD/SVAMP", "test", "Question", "Answer", context="Body"),
+    "aqua": DatasetLayout("deepmind/aqua_rat", "test", "question", "correct", "options", config="raw"),
     "arc-challenge": replace(_ARC, config="ARC-Challenge"),
     "arc-easy": replace(_ARC, config="ARC-Easy"),
-    "mmlu": BenchmarkLayout("cais/mmlu", "test", "question", "answer", "choices|A,B,C,D", config="all", part="config"),
-    "bbh": BenchmarkLayout("SaylorTwift/bbh", "test", "input", "target", "options", part="config", prepare=prepare_bbh),
-    "logiqa": BenchmarkLayout(
+    "mmlu": DatasetLayout("cais/mmlu", "test", "question", "answer", "choices|A,B,C,D", config="all", part="config"),
+    "bbh": DatasetLayout("SaylorTwift/bbh", "test", "input", "target", "options", part="config", prepare=prepare_bbh),
+    "logiqa": DatasetLayout(
         "lucasmccabe/logiqa",
         "test",
         "query|question",
@@ -82,7 +87,7 @@ BENCHMARK_LAYOUTS: dict[str, BenchmarkLayout] = {
         context="context|text",
         revision="refs/convert/parquet",  # the main branch holds a loading script, which `datasets` no longer runs
     ),
-    "truthfulqa": BenchmarkLayout(
+    "truthfulqa": DatasetLayout(
         "truthfulqa/truthful_qa",
         "validation",
         "question",
@@ -91,7 +96,7 @@ BENCHMARK_LAYOUTS: dict[str, BenchmarkLayout] = {
         config="multiple_choice",
         shuffles_options=True,
     ),
-    "openbookqa": BenchmarkLayout(
+    "openbookqa": DatasetLayout(
         "allenai/openbookqa",
         "test",
         "question_stem|question.stem",
@@ -100,7 +105,7 @@ BENCHMARK_LAYOUTS: dict[str, BenchmarkLayout] = {
         labels="choices.label",
         config="main",
     ),
-    "hellaswag": BenchmarkLayout(
+    "hellaswag": DatasetLayout(
         "Rowan/hellaswag",
         "validation",
         "",
@@ -109,32 +114,32 @@ BENCHMARK_LAYOUTS: dict[str, BenchmarkLayout] = {
         context="ctx",
         default_question="How does this most likely go on?",
     ),
-    "strategyqa": BenchmarkLayout("ChilleD/StrategyQA", "test", "question", "answer", fixed_options=("Yes", "No")),
-    "bbq": BenchmarkLayout(
+    "strategyqa": DatasetLayout("ChilleD/StrategyQA", "test", "question", "answer", fixed_options=("Yes", "No")),
+    "bbq": DatasetLayout(
         "Elfsong/BBQ", "age", "question", "label|answer_label", "ans0,ans1,ans2", context="context", part="split"
     ),
 }
 
 
-class Benchmark(FixedTask):
-    """The questions that the rows of a benchmark give; `skipped_rows` names each unusable row and the reason.
+class DatasetTask(FixedTask):
+    """The questions that the rows of a dataset give; `skipped_rows` names each unusable row and the reason.
 
     Raises TaskError if more than a tenth of the rows are unusable: the layout then does not fit the file.
     """
 
-    def __init__(self, name: str, layout: BenchmarkLayout, rows: Sequence[Row]) -> None:
+    def __init__(self, name: str, layout: DatasetLayout, rows: Sequence[Row]) -> None:
         prepared = layout.prepare(rows)
         questions, faults = _read_questions(name.partition("=")[0], layout, prepared)
         if not questions or len(faults) > MAX_UNUSABLE_SHARE * len(prepared):
             lines = [f"{len(faults)} of {len(prepared)} rows of {name} cannot be used", *faults[:_MAX_REPORTED]]
             raise TaskError(
-                "\n       ".join(lines), "Check that the file belongs to this benchmark, or correct its rows."
+                "\n       ".join(lines), "Check that the file belongs to this dataset, or correct its rows."
             )
         self.skipped_rows = tuple(faults)
         super().__init__(name, questions)
 
 
-def _read_questions(prefix: str, layout: BenchmarkLayout, rows: Sequence[Row]) -> tuple[list[Question], list[str]]:
+def _read_questions(prefix: str, layout: DatasetLayout, rows: Sequence[Row]) -> tuple[list[Question], list[str]]:
     questions: dict[tuple[str, tuple[str, ...]], Question] = {}
     faults = []
     for number, row in enumerate(rows, start=1):
@@ -150,7 +155,7 @@ def _read_questions(prefix: str, layout: BenchmarkLayout, rows: Sequence[Row]) -
     return list(questions.values()), faults
 
 
-def _read_question(id_: str, layout: BenchmarkLayout, row: Row) -> Question:
+def _read_question(id_: str, layout: DatasetLayout, row: Row) -> Question:
     text = _read_text(layout, row)
     answer = _read_value(row, layout.answer, "the answer")
     values = tuple(map(str, read_place(row, layout.values) or ()))
@@ -165,10 +170,10 @@ def _read_question(id_: str, layout: BenchmarkLayout, row: Row) -> Question:
         raise BadEntryError(
             f"answer {str(answer)[:40]!r} is neither a number, date or time nor one of some options", "correct it"
         )
-    return make_open_question(id_, text, value, values)
+    return make_free_form_question(id_, text, value, values)
 
 
-def _read_text(layout: BenchmarkLayout, row: Row) -> str:
+def _read_text(layout: DatasetLayout, row: Row) -> str:
     """Context and question, a line each."""
     question = str(_read_value(row, layout.question, "the question")) if layout.question else layout.default_question
     context = str(_read_value(row, layout.context, "the context")) if layout.context else ""

@@ -1,4 +1,4 @@
-"""Every benchmark on a made-up file of its schema, in the shapes in which it goes around."""
+"""Every dataset on a made-up file of its schema, in the shapes in which it goes around."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from faithlens.errors import TaskError
-from faithlens.tasks.benchmarks import BENCHMARK_LAYOUTS, Benchmark
+from faithlens.tasks.datasets import DATASET_LAYOUTS, DatasetTask
 from faithlens.tasks.question import EvidencePairTask, Question
 from faithlens.tasks.registry import load_task
 
@@ -90,9 +90,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def load(name: str, path: Path) -> Benchmark:
+def load(name: str, path: Path) -> DatasetTask:
     made = load_task(f"{name}={path}")
-    assert isinstance(made, Benchmark)
+    assert isinstance(made, DatasetTask)
     return made
 
 
@@ -106,8 +106,8 @@ def refusal(name: str, path: Path) -> str:
     return str(caught.value)
 
 
-def test_every_benchmark_has_rows_here() -> None:
-    assert set(ROWS) == set(EXPECTED) == set(BENCHMARK_LAYOUTS)
+def test_every_dataset_has_rows_here() -> None:
+    assert set(ROWS) == set(EXPECTED) == set(DATASET_LAYOUTS)
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".csv", ".parquet"])
@@ -116,7 +116,7 @@ def test_rows_become_questions(tmp_path: Path, name: str, ending: str) -> None:
     made = load(name, write(tmp_path / f"mine{ending}", ROWS[name]))
     first = next(question for question in made.draw_questions(len(ROWS[name]), 0) if question.id == f"{name}:1")
     assert (first.text, right(first)) == EXPECTED[name]
-    assert first.form == ("open" if name in {"gsm8k", "svamp"} else "choice")
+    assert first.form == ("free-form" if name in {"gsm8k", "svamp"} else "choice")
     assert made.skipped_rows == ()
     assert made.size == len(ROWS[name])
 
