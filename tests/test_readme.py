@@ -105,6 +105,8 @@ def test_pages_stay_short() -> None:
     assert len(before.split()) <= WORDS_BEFORE_PYTHON
 
 
-def test_every_page_of_the_docs_is_linked_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in readme] == []
+def test_every_page_of_the_docs_is_linked_in_the_readme_or_stands_in_the_navigation_of_the_site() -> None:
+    readme, site = ((ROOT / name).read_text() for name in ("README.md", "mkdocs.yml"))
+    linked = {*re.findall(r"\(docs/([\w-]+\.md)", readme), *re.findall(r"^ +- .+: ([\w-]+\.md)$", site, re.MULTILINE)}
+    assert {page.name for page in PAGES[1:]} <= linked
+    assert "(docs/index.md)" in readme  # the page where the site begins
