@@ -25,6 +25,7 @@ from typing import Literal, cast, get_args
 
 from faithlens.tasks import moments
 from faithlens.tasks.asserted_text import blank_unasserted
+from faithlens.tasks.assigned_numbers import read_assignments, select_asked
 from faithlens.tasks.concluded_number import offers_numbers, read_concluded_number, read_leading_number
 from faithlens.tasks.named_answers import (
     VERDICTS,
@@ -175,7 +176,7 @@ def _read_statement(statement: str, question: Question) -> str | None:
             case "moment":
                 answer = _match_candidate(read_stated_moment(content), question)
             case "number":
-                number = read_leading_number(content, mark) or read_concluded_number(content, mark)
+                number = read_leading_number(content, mark) or _read_asked_number(content, question)
                 answer = _match_candidate(number, question)
         if answer is not None:
             return answer
@@ -213,11 +214,18 @@ def _read_conclusion(text: str, question: Question) -> str | None:
 def _conclude_number(steps: list[str], question: Question) -> str | None:
     """The number that the last step with digits comes to, or a step after it in words."""
     for step in reversed(steps):
-        if (number := read_concluded_number(step, question.decimal_mark)) is not None:
+        if (number := _read_asked_number(step, question)) is not None:
             return _match_candidate(number, question)
         if re.search("[0-9]", step):
             return None
     return None
+
+
+def _read_asked_number(sentence: str, question: Question) -> Value | None:
+    """The number a sentence comes to; of several names with a number each, that of the one asked for."""
+    if assigned := read_assignments(sentence, question.decimal_mark):
+        return select_asked(assigned, question.text)
+    return read_concluded_number(sentence, question.decimal_mark)
 
 
 def _match_candidate(value: Value | None, question: Question) -> str | None:

@@ -32,7 +32,10 @@ _MINUS_WORD = re.compile(r"\b(?:minus|negative)\s+$", re.I)
 _TAKEN_AWAY = re.compile(r"[0-9a-z)]\s+minus\s+$", re.I)
 
 _SEVERAL = r"(?:maybe |possibly |perhaps |even |rather )?"
-_MONTH = r"(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)(?:[a-z]*\b\.?)"
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
+    r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
+)
 _REFERENCE = re.compile(
     r"\b(?:(?:(?:step|line|part|page|section|chapter|equation|figure|table|row|item|rule|example|question|problem|case|day"
     r"|week|round|version|room|year|option|choice|verse)s\s+[0-9]+\s*(?:[-–]|\b(?:and|to|or)\b)\s*)"
@@ -53,9 +56,11 @@ _COUNTED_AFTER = re.compile(r"\s+(?!was\b|is\b|has\b|does\b)[a-z]+s\b")  # "in 2
 _TAKES_YEAR_AS_NUMBER = re.compile(r"\b(?:divid|multipl|subtract|tak|add|increas|decreas|reduc|times)\w*\b", re.I)
 _LISTED_BEFORE = re.compile(r"(?:^|[:;,.]\s|\b(?:and|or|then)\s)[*_]*(?P<bracket>\(?)$")
 _LISTED_AFTER = re.compile(r"[).][*_]*\s+(?=(?P<next>\S))")
+_IS_MOMENT = rf"(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?![a-z])|\s+o['’]clock|\s?[ap]\.?m\b|\s+(?:BC|AD|B\.C\.|A\.D\.)"
+_MOMENT_AFTER = re.compile(_IS_MOMENT)
 _NAMED_AFTER = re.compile(
-    rf"(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}(?![a-z])|\s+(?:\w+\s+)?(?:(?:is|are|was|were|being)\s+)?left\s?-?over"
-    r"|\s+(?:as|is the) (?:a )?remainder|s\b(?<=[0-9]0s)|\s+o['’]clock|\s?[ap]\.?m\b|\s+(?:BC|AD|B\.C\.|A\.D\.)",
+    rf"{_IS_MOMENT}|\s+(?:\w+\s+)?(?:(?:is|are|was|were|being)\s+)?left\s?-?over|\s+(?:as|is the) (?:a )?remainder"
+    r"|s\b(?<=[0-9]0s)"
 )
 _PREPOSITION = re.compile(
     r"(?:(?:(?:[0-9]|\bhalf|third|quarter|each|some|most|all|out|percent|one|two|three)\s+(?:\w+\s+)?|%\s+)of|\b(?:in|for|per|by|at|on|within|during|after|before|every|each|with|from|than|over|under|between|across|among|until"
@@ -93,7 +98,7 @@ def read_leading_number(statement: str, decimal_mark: DecimalMark = ".") -> Valu
         ):
             if _OPERATION_AFTER.match(statement, number.stop) or is_operand(statement, number.start, number.stop):
                 return None
-            if is_bound(statement, number.start, number.stop):
+            if is_bound(statement, number.start, number.stop) or _MOMENT_AFTER.match(statement, number.stop):
                 return None
             spaced = re.search(r"[-−–]\s+[\\$€£]*$", before)
             return _negate(number.value) if spaced or _MINUS_WORD.search(before) else number.value

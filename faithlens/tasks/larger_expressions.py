@@ -5,12 +5,12 @@ A number next to one of these is no answer by itself, and what cannot be read is
 1. A factorial: "5!". A "!" that ends a sentence with words is emphasis: "So she has 5!" comes to 5, "5!" to nothing.
 2. A power or an index: "2^10", "10^{-3}", "5**2", "5²", "5ⁿ", "5 squared".
 3. A root or another function: "√2", "\sqrt{2}", "3√2", "log 5", "f(5)", "\binom{5}{2}", "|-5|".
-4. A multiple of a letter: "2π", "5x", "5i". Units are several letters, or letters that are usual units: "5cm", "5m".
+4. A multiple of a letter: "2π", "5x", "5 i". Units are several letters, or letters that are usual units: "5cm", "5m".
 5. An operation in words or without its other side: "5 mod 3", "twice 5", "5 dozen", "5 ×", "/12".
 6. Thousands that plain spaces part, which may be several numbers: "1 000 000"; and "5; 7".
 7. An uncertainty or a chance: "5 ± 1", "1 in 5". An approximation counts as its number: "≈ 5", "about 5".
 
-A bound is another value than its number (`is_bound`): "> 5", "≤5", "5+".
+A bound is another value than its number (`is_bound`): "> 5", "≤5", "5+", "more than 5".
 
 For example, `is_operand("2^10 = 1024", 0, 1)` and `is_operand("√16 = 4", 1, 3)` hold, and `is_operand("√16 = 4", 6, 7)`
 does not.
@@ -35,17 +35,21 @@ _BEFORE = re.compile(
 )
 _AFTER = re.compile(
     r"\s?\^|\*\*[-−+({\w]|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿⁱˣʸᶻᵏᵐᵃᵇ₀₁₂₃₄₅₆₇₈₉]|\s?[√∛∜πθ∞]"
-    rf"|\s?\\(?:pi|theta|infty|binom|sum|int|{_FUNCTIONS})\b|[abijnqxyz](?![\w'’-])"
+    rf"|\s?\\(?:pi|theta|infty|binom|sum|int|{_FUNCTIONS})\b"
+    rf"|\s?(?:pi\b|(?:{_FUNCTIONS})\s?[({{]|(?:log|ln|sin|cos|tan)\s[0-9a-z])|[abijnqxyz](?![\w'’-])|\s[ixyz](?![\w'’-])"
     rf"|\s*(?:{_PLUS_MINUS})|\s*(?:[×÷/]|\\times|\\div|\\cdot|[-−+](?!\w))[\s)}}\]$]*[.!]?$"
     r"|\s+(?i:squared|cubed|factorial|dozens?|hundreds?|to the (?:power|\w+th)\b|raised to)\b"
-    r"|\s+(?i:mod(?:ulo)?|choose|times|plus|minus|over|divided by|multiplied by)\s+[-−]?[0-9]"
+    r"|\s+(?i:mod(?:ulo)?|choose|times|plus|minus|over|divided by|multiplied by|(?:more|less|fewer) than)\s+[-−]?[0-9]"
     r"|\s*;\s*[-−]?[0-9.,]+[\s)}\]]*[.!]?$|(?<![0-9]{4})[^\S\n][0-9]{3}(?![\w-])"
 )
 _IS_CHANCE = re.compile(r"1\s+in\s+[0-9]+[\s.!)}\]$]*$")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _ENDS_SENTENCE = re.compile(r"!+(?:[\s*_\"'”’)]*$|[*_\"'”’)]*(?:\n|\s+(?=[A-Z\"“(*])))")
 
-_COMPARED_BEFORE = re.compile(rf"(?:[<>≤≥≠]|\\(?:[lg]eq?|[lg]t|neq?)\b){_SIGN}[$€£]?$")
+_COMPARED_BEFORE = re.compile(
+    rf"(?:[<>≤≥≠]|\\(?:[lg]eq?|[lg]t|neq?)\b"
+    rf"|\b(?i:(?:more|less|fewer|greater|larger|smaller|higher|lower) than)\s){_SIGN}[$€£]?$"
+)
 _IS_NO_COMPARISON = re.compile(rf"(?:[-=]>|<[/A-Za-z][^<>]*>){_SIGN}[$€£]?$")
 _PLUS_AFTER = re.compile(r"\+(?=[\s.,;)}\]]|$)(?!\s*(?:[\\(0-9]|[A-Za-z]\b))")
 _GROUP_BEFORE = re.compile(r"(?<![\w.,])[0-9]{1,3}(?:[^\S\n][0-9]{3})*[^\S\n]$")

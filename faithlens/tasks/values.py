@@ -204,7 +204,8 @@ def find_values(text: str, decimal_mark: DecimalMark = ".") -> Iterator[FoundVal
 
 
 _JOINT = (
-    rf"(?<=[0-9])(?:\{{,\}}|,\\!|{_LATEX_SPACES}|[.,:/⁄'’{_DIGIT_SPACES}])(?=[0-9])|(?<=[0-9][eE])[{_MINUS}+](?=[0-9])"
+    rf"(?<=[0-9])(?:\{{,\}}|,\\!|\\!,|{_LATEX_SPACES}|[.,:/⁄'’{_DIGIT_SPACES}])(?=[0-9])"
+    rf"|(?<=[0-9][eE])[{_MINUS}+](?=[0-9])"
 )
 _MIXED = r"(?<![\w.,/⁄])[0-9]{1,4}[^\S\n][0-9]{1,3}[/⁄][0-9]{1,3}(?![\w/⁄]|[.,][0-9])"
 _RUN = re.compile(rf"(?:\w*[0-9]\s?)?{_LATEX_FRACTION}|{_MIXED}|(?:(?<![\w.])\.)?\w+(?:(?:{_JOINT})\w+)*")
@@ -296,7 +297,7 @@ def strip_decoration(text: str) -> str:
 @cache
 def _compile_number(decimal_mark: DecimalMark) -> re.Pattern[str]:
     """The grammar of numbers in digits, with thousands by one separator throughout."""
-    mark, group = (r"\.", r",|\{,\}|,\\!") if decimal_mark == "." else (r"(?:,|\{,\})", r"\.")
+    mark, group = (r"\.", r",|\{,\}|,\\!|\\!,") if decimal_mark == "." else (r"(?:,|\{,\})", r"\.")
     separator = rf"{group}|{_LATEX_SPACES}|['’_{_DIGIT_SPACES}]"
     indian = r"|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}" if decimal_mark == "." else ""
     return re.compile(

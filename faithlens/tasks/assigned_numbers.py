@@ -1,0 +1,65 @@
+r"""Sentences that give several names a number each ("x = 5, y = 7"): only the one that is asked for is an answer.
+
+1. An assignment is a name, "=" or ":", and what follows up to the next assignment: "x = 2 + 3 = 5" gives x the value 5.
+2. Names that a sentence only starts from are left out: "with n = 4, S = 10" is about S.
+3. A sentence that concludes ("x = 5, so y = 7"), or whose last name is that of a result ("a = 5, total = 12"), has one
+   answer and not several.
+4. Of several values, the answer is that of the only name that stands where the question asks: "What is x?".
+
+For example, `read_assignments("x = 5 and y = 7")` is `{"x": 5, "y": 7}`; of "x + y = 12" it is empty.
+"""
+
+import re
+
+from faithlens.tasks.values import DecimalMark, Value, find_values
+
+_ASSIGNED = re.compile(
+    r"(?:(?P<left>\S)\s*)??(?<![\w\\^_'’])(?P<name>[A-Za-z]\w*)\}?\s*[=:]\s*(?=[\\$€£({\[]*[-−–+]?[\\$€£({\[]*[.]?[0-9])"
+)
+_OPERATOR = "+-−–*/×÷·⋅^=<>≤≥"
+_GIVEN = re.compile(
+    r"\b(?:with|when|where|for|if|at|let|since|as|given|because|using|substitut\w+|assum\w+|suppose|say|plug\w*)"
+    r"\s+(?:that\s+)?[\\$(]*$",
+    re.I,
+)
+_CONCLUDES = re.compile(
+    r"\b(?:so|thus|hence|then|therefore|which|giving|means?|get|gives|now|finally|total)\b|→|->|⇒|=>", re.I
+)
+_RESULT = re.compile(r"(?:total|sum|result|answer|ans|difference|product|altogether|final|check)s?", re.I)
+_ASKS = re.compile(
+    r"\b(?:what(?:['’]s|\s+is|\s+are|\s+does)?|which|find|determine|compute|calculate|solve\s+for|value\s+of|how\s+(?:many|much)"
+    r"|give)\b",
+    re.I,
+)
+
+
+def read_assignments(sentence: str, decimal_mark: DecimalMark = ".") -> dict[str, Value]:
+    """The names in `sentence` that get a number, and their numbers; empty unless there are several different ones."""
+    found = [
+        match
+        for match in _ASSIGNED.finditer(sentence)
+        if (match["left"] or " ") not in _OPERATOR and not _GIVEN.search(sentence[: match.start("name")])
+    ]
+    values: dict[str, Value] = {}
+    ends = [*(each.start("name") for each in found), len(sentence)][1:]
+    for match, end in zip(found, ends, strict=True):
+        if (value := _read_last(sentence[match.end() : end], decimal_mark)) is not None:
+            values[match["name"]] = value
+    if len(set(values.values())) < 2 or _RESULT.fullmatch(found[-1]["name"]):
+        return {}
+    between, rest = sentence[found[-2].end() : found[-1].start("name")], sentence[found[-1].end() :]
+    goes_on = re.search("[A-Za-z]", rest[: max(0, rest.rfind("="))])  # "x = 5 and y = 7, x + y = 12"
+    return {} if goes_on or _CONCLUDES.search(between) else values
+
+
+def select_asked(values: dict[str, Value], question: str) -> Value | None:
+    """The value of the only name of `values` that `question` asks for; None where it asks for none or for several."""
+    asked = [match.end() for match in _ASKS.finditer(question)]
+    named = [name for name in values if asked and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question[asked[-1] :])]
+    return values[named[0]] if len(named) == 1 else None
+
+
+def _read_last(text: str, decimal_mark: DecimalMark) -> Value | None:
+    """The first number after the last "=" of `text`."""
+    numbers = (each.value for each in find_values(text[text.rfind("=") + 1 :], decimal_mark) if each.value.is_number)
+    return next(numbers, None)
