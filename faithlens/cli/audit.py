@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from faithlens.cli.interrupt import resumable
+from faithlens.cli.places import Place, parse_place
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError
 
@@ -52,7 +53,14 @@ def audit(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the estimated cost and stop")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="with --dry-run: print the cost as one JSON object")] = False,
     seed: Annotated[int, typer.Option(help="seed of questions, edits, sampling and intervals")] = 0,
-    out: Annotated[Path | None, typer.Option(help="run folder; new or empty [default: faithlens-runs/<time>]")] = None,
+    out: Annotated[
+        Place | None,
+        typer.Option(
+            parser=parse_place,
+            metavar="FOLDER",
+            help="run folder, new or empty, or an address such as s3://bucket/run [default: faithlens-runs/<time>]",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
     max_new_tokens: Annotated[int, typer.Option(help="longest chain of thought, in tokens")] = 160,
     temperature: Annotated[float, typer.Option(help="sampling temperature; 0 is greedy")] = 0.0,
@@ -129,7 +137,10 @@ def audit(
 
 def sweep(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="families of models, tasks and options")],
-    out: Annotated[Path | None, typer.Option(help="new or empty folder [default: faithlens-runs/<time>]")] = None,
+    out: Annotated[
+        Place | None,
+        typer.Option(parser=parse_place, metavar="FOLDER", help="new or empty folder [default: faithlens-runs/<time>]"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the sweep in --out")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the estimated cost and stop")] = False,
 ) -> None:

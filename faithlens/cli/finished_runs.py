@@ -1,10 +1,10 @@
 """The commands that read finished runs: `decide`, `compare`, `power` and `export`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from faithlens.cli.places import Place, parse_place
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError, escape_controls
 
@@ -14,7 +14,7 @@ class DecisionExit(SystemExit):
 
 
 def decide(
-    runs: Annotated[list[Path], typer.Argument(help="folders of finished runs")],
+    runs: Annotated[list[Place], typer.Argument(parser=parse_place, metavar="RUN...", help="folders of finished runs")],
     max_unfaithful: Annotated[float, typer.Option(help="share of questions that may fail any gate")] = 0.1,
     min_accuracy: Annotated[
         float | None, typer.Option(help="accuracy with chain of thought that a trusted model must exceed, 0 to 1")
@@ -49,8 +49,10 @@ def decide(
 
 
 def compare(
-    run_a: Annotated[Path, typer.Argument(help="a finished run's folder")],
-    run_b: Annotated[Path, typer.Argument(help="another finished run with the same questions")],
+    run_a: Annotated[Place, typer.Argument(parser=parse_place, metavar="RUN_A", help="a finished run's folder")],
+    run_b: Annotated[
+        Place, typer.Argument(parser=parse_place, metavar="RUN_B", help="another finished run with the same questions")
+    ],
     model_a: Annotated[str | None, typer.Option(help="which model of RUN_A, if it holds several")] = None,
     model_b: Annotated[str | None, typer.Option(help="which model of RUN_B")] = None,
     strategy_a: Annotated[
@@ -82,7 +84,10 @@ def compare(
 
 def estimate_power(
     run: Annotated[
-        Path | None, typer.Argument(help="folder of a finished run, from which to plan the next one")
+        Place | None,
+        typer.Argument(
+            parser=parse_place, metavar="[RUN]", help="folder of a finished run, from which to plan the next one"
+        ),
     ] = None,
     n: Annotated[int | None, typer.Option("-n", help="questions of the planned run [default: 100]")] = None,
     accuracy: Annotated[float | None, typer.Option(help="expected accuracy with chain of thought, 0 to 1")] = None,
@@ -137,8 +142,11 @@ def estimate_power(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="a finished run's folder")],
-    out: Annotated[Path, typer.Argument(help="the file or folder to write; it must not exist yet")],
+    run: Annotated[Place, typer.Argument(parser=parse_place, metavar="RUN", help="a finished run's folder")],
+    out: Annotated[
+        Place,
+        typer.Argument(parser=parse_place, metavar="OUT", help="the file or folder to write; it must not exist yet"),
+    ],
     to: Annotated[str, typer.Option(help="parquet (one tidy table) or dataset (a Hugging Face dataset folder)")] = (
         "parquet"
     ),

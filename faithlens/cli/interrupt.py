@@ -5,8 +5,8 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
+from faithlens.cli.places import Place
 from faithlens.console import SafeConsole
 
 INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGINT
@@ -27,7 +27,7 @@ def keeping(describe: Callable[[], str]) -> Iterator[None]:
         raise Interrupted(INTERRUPTED) from None
 
 
-def resumable(folder: Path) -> AbstractContextManager[None]:
+def resumable(folder: Place) -> AbstractContextManager[None]:
     """For a command that writes the run folder `folder` and takes --out and --resume."""
     return keeping(lambda: _describe_run(folder))
 
@@ -37,7 +37,7 @@ def repeatable(progress: str) -> AbstractContextManager[None]:
     return keeping(lambda: f"{progress}\nTo go on, run the same command again.")
 
 
-def resuming_command(words: Sequence[str], folder: Path) -> str:
+def resuming_command(words: Sequence[str], folder: Place) -> str:
     """The command line `words` with ``--out folder --resume``, quoted for a shell.
 
     >>> resuming_command(["audit", "-m", "O4", "--out=old"], Path("my run"))
@@ -51,13 +51,13 @@ def resuming_command(words: Sequence[str], folder: Path) -> str:
     return shlex.join(["faithlens", *rest, "--out", str(folder), "--resume"])
 
 
-def _describe_run(folder: Path) -> str:
+def _describe_run(folder: Place) -> str:
     if not (folder / "manifest.json").is_file():
         return "Nothing was written yet. To start again, run the same command."
     return f"Kept in {folder}: {_list_finished(folder)}\nTo go on, run: {resuming_command(sys.argv[1:], folder)}"
 
 
-def _list_finished(folder: Path) -> str:
+def _list_finished(folder: Place) -> str:
     """The questions of each model and task that are done, or the audits of a sweep."""
     from faithlens.store import Run
 

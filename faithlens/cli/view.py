@@ -1,20 +1,24 @@
 """The command `view`: runs as a page, from a small server on this machine or as a file."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from faithlens.cli.places import Place, parse_place
 from faithlens.console import SafeConsole
 from faithlens.errors import ConfigError
 
 
 def view(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="folders of runs or sweeps, finished or growing")
+        list[Place],
+        typer.Argument(parser=parse_place, metavar="RUN...", help="folders of runs or sweeps, finished or growing"),
     ],
     file: Annotated[
-        Path | None, typer.Option("--file", help="write the page to this file and stop, without a server")
+        Place | None,
+        typer.Option(
+            "--file", parser=parse_place, metavar="FILE", help="write the page to this file and stop, without a server"
+        ),
     ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="port of the server [default: a free one]")] = None,
     browser: Annotated[bool, typer.Option(help="open the page in a browser")] = True,

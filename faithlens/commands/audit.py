@@ -37,7 +37,8 @@ from faithlens.model.library import get_structure_entry
 from faithlens.model.model import Model
 from faithlens.report.page import write_page
 from faithlens.stats.estimate import compute_estimates
-from faithlens.store import REPORT_NAME, Run, hold_folder
+from faithlens.store import REPORT_NAME, Run, find_place, hold_folder
+from faithlens.store.places import Place
 from faithlens.tasks.question import Task
 
 SAMPLING_OPTIONS = tuple(each.name for each in fields(Sampling))
@@ -52,7 +53,7 @@ def audit(
     model: str | Path | Model | Sequence[str | Path | Model] | None = None,
     task: str | Path | Task | None = None,
     n: int | None = None,
-    out: str | Path | None = None,
+    out: str | Place | None = None,
     *,
     resume: bool = False,
     notify: Callable[[str], None] = lambda words: None,
@@ -84,7 +85,7 @@ def audit(
         FaithlensError: a model, task or folder cannot be used; then nothing was written.
     """
     config, objects = make_audit_config(model, task, n, **options)
-    return run_audit(config, Path(out) if out else name_run_folder(), objects, resume=resume, notify=notify)
+    return run_audit(config, find_place(out) if out else name_run_folder(), objects, resume=resume, notify=notify)
 
 
 def name_run_folder() -> Path:
@@ -137,7 +138,7 @@ def make_audit_config(
 
 def run_audit(
     config: AuditConfig,
-    out: Path,
+    out: Place,
     objects: GivenObjects = NO_OBJECTS,
     *,
     resume: bool = False,
@@ -172,7 +173,7 @@ def run_audit(
         return write_results(config, ready, run)
 
 
-def run_or_read_audit(config: AuditConfig, out: Path) -> Run:
+def run_or_read_audit(config: AuditConfig, out: Place) -> Run:
     """The finished audit in `out`; it is run, or continued, where it is not finished or where files are damaged.
 
     Raises:

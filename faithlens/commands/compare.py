@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -10,6 +9,7 @@ from faithlens.errors import ConfigError, RunError, check_choice, suggest_names
 from faithlens.measures.catalogue import get_measure
 from faithlens.stats.compare import MATCHED_ACCURACIES, Difference, compare_scores, list_shared_measures
 from faithlens.store import Run
+from faithlens.store.places import Place
 from faithlens.tasks.kinds import SENSITIVITIES, STRATEGIES
 
 STRATEGY_PREFIX, ACCURACY = "strategies.", "accuracy.full"
@@ -35,8 +35,8 @@ class Comparison:
 
 
 def compare(
-    first: Run | str | Path,
-    second: Run | str | Path,
+    first: Run | str | Place,
+    second: Run | str | Place,
     models: tuple[str | None, str | None] = (None, None),
     strategies: tuple[str | None, str | None] = (None, None),
     measures: Sequence[str] | None = None,

@@ -6,7 +6,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,6 +20,7 @@ from faithlens.stats.selection import EXIT_CODES, compute_fronts, decide_all_tas
 from faithlens.stats.verdict import CONTENT_SHARE, Criteria, Verdict, VerdictName, make_subject_entry
 from faithlens.stats.verdict import decide_subject as decide_by_measures
 from faithlens.store import Run, make_gate_table
+from faithlens.store.places import Place
 
 DEFAULT_CRITERIA = Criteria()
 
@@ -120,7 +120,7 @@ def make_gate_rows(profile: Profile) -> list[dict[str, Any]]:
 
 
 def decide(
-    runs: Run | str | Path | Sequence[Run | str | Path],
+    runs: Run | str | Place | Sequence[Run | str | Place],
     *,
     max_unfaithful: float = DEFAULT_CRITERIA.max_unfaithful,
     min_accuracy: float | None = None,
@@ -145,7 +145,7 @@ def decide(
         RunError: a run is not finished, or two runs hold the same model on the same task.
     """
     criteria = Criteria(max_unfaithful, min_accuracy, tuple(dict.fromkeys(measures)), min_faithfulness)
-    several = [runs] if isinstance(runs, (Run, str, Path)) else runs
+    several = runs if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
     return decide_runs([run if isinstance(run, Run) else Run.open(run) for run in several], criteria)
 
 

@@ -8,7 +8,6 @@
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
 from time import sleep
 from typing import Any
 
@@ -21,7 +20,8 @@ from faithlens.report.page import Served, make_page
 from faithlens.report.subjects import ReportedSubject, make_subjects, read_subjects, read_tables
 from faithlens.stats.estimate import compute_estimates
 from faithlens.stats.verdict import Criteria
-from faithlens.store import MANIFEST_NAME, REPORT_NAME, VERDICT_NAME, Run, write_atomically
+from faithlens.store import MANIFEST_NAME, REPORT_NAME, VERDICT_NAME, Run, find_place, write_atomically
+from faithlens.store.places import Place, exists, is_address, read_content
 
 N_TRIES = 5
 """How often a folder is read that changes while it is read."""
@@ -31,7 +31,7 @@ GROWING = "unfinished"
 """In place of a verdict, for a run that is still being written."""
 
 
-def view(runs: str | Path | Run | Sequence[str | Path | Run], file: str | Path) -> Path:
+def view(runs: str | Place | Run | Sequence[str | Place | Run], file: str | Place) -> Place:
     """Write one page about one run or several, with every chain of thought.
 
     Args:
@@ -44,31 +44,32 @@ def view(runs: str | Path | Run | Sequence[str | Path | Run], file: str | Path) 
     Raises:
         RunError: there is no run, a file of it was changed, or the file cannot be written.
     """
-    several = [runs] if isinstance(runs, (str, Path, Run)) else runs
-    page = read_page(find_runs([each.path if isinstance(each, Run) else Path(each) for each in several]))
-    with write_atomically(Path(file)) as temporary:
+    several = runs if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
+    page = read_page(find_runs([each.path if isinstance(each, Run) else find_place(each) for each in several]))
+    place = find_place(file)
+    with write_atomically(place) as temporary:
         temporary.write_bytes(page.encode("utf-8", "replace"))
-    return Path(file)
+    return place
 
 
-def find_runs(paths: Sequence[Path]) -> list[Path]:
+def find_runs(paths: Sequence[Place]) -> list[Place]:
     """The folders of the runs in `paths`; of a sweep, those of its audits.
 
     Raises:
         RunError: one of `paths` is no run, or no audit of a sweep has begun.
     """
-    folders: list[Path] = []
+    folders: list[Place] = []
     for path in paths:
-        if not (path / MANIFEST_NAME).is_file():
+        if not exists(path / MANIFEST_NAME):
             raise RunError(f"there is no run in {path}", "Name the folder of a run or of a sweep.")
         audits = sorted(each.parent for each in (path / "runs").glob(f"*/{MANIFEST_NAME}"))
-        if (path / "runs").is_dir() and not audits:
+        if not audits and (path / "runs").is_dir():
             raise RunError(f"no audit of the sweep in {path} has begun yet", "Wait until its first audit is written.")
         folders += audits or [path]
     return list(dict.fromkeys(folders))
 
 
-def read_page(folders: Sequence[Path], served: Served | None = None) -> str:
+def read_page(folders: Sequence[Place], served: Served | None = None) -> str:
     """The page about the runs in `folders` as they are now. Raises RunError as `Run.open`."""
     names = name_folders(folders)
     return make_page(
@@ -76,13 +77,13 @@ def read_page(folders: Sequence[Path], served: Served | None = None) -> str:
     )
 
 
-def name_folders(folders: Sequence[Path]) -> list[str]:
+def name_folders(folders: Sequence[Place]) -> list[str]:
     """The name of each folder; its whole path where another has the same name."""
     names = [folder.resolve().name for folder in folders]
     return [name if names.count(name) == 1 else str(folder) for folder, name in zip(folders, names, strict=True)]
 
 
-def read_run(folder: Path, name: str) -> list[ReportedSubject]:
+def read_run(folder: Place, name: str) -> list[ReportedSubject]:
     """The models and tasks of a run, finished or growing.
 
     A writer may replace files while they are read here, so a folder that does not fit its manifest is read again.
@@ -95,7 +96,7 @@ def read_run(folder: Path, name: str) -> list[ReportedSubject]:
     return _read_run_once(folder, name)
 
 
-def _read_run_once(folder: Path, name: str) -> list[ReportedSubject]:
+def _read_run_once(folder: Place, name: str) -> list[ReportedSubject]:
     run = Run(folder)  # `Run.open` would refuse files of a growing run that are newer than its manifest
     if VERDICT_NAME in run.manifest["files"]:
         return read_subjects(Run.open(folder), name)
@@ -127,10 +128,13 @@ def _make_growing_entry(run: Run, subject: Mapping[str, str], tables: Mapping[st
     return {**entry, **unknown, "gates": gates}
 
 
-def read_version(folders: Sequence[Path]) -> str:
+def read_version(folders: Sequence[Place]) -> str:
     """A text that changes when one of the runs does."""
     digest = sha256()
     for folder in folders:
+        if is_address(folder):  # each file that is written there enters the manifest
+            digest.update(read_content(folder / MANIFEST_NAME))
+            continue
         for name in (MANIFEST_NAME, VERDICT_NAME, REPORT_NAME):
             try:
                 stat = (folder / name).stat()

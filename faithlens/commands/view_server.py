@@ -12,7 +12,6 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Lock
 from traceback import print_exc
 from typing import Any, cast
@@ -36,7 +35,7 @@ class ViewServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, paths: Sequence[Path], port: int = 0) -> None:
+    def __init__(self, paths: Sequence[Place], port: int = 0) -> None:
         super().__init__((LOOPBACK, port), _ViewHandler)
         self.paths = tuple(paths)
         self.token = secrets.token_urlsafe(24)

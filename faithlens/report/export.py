@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal, get_args
 
 import pandas as pd
@@ -15,6 +14,7 @@ from faithlens.errors import ConfigError, RunError, check_choice, suggest_names
 from faithlens.report.card import make_card
 from faithlens.store import INT, SCHEMAS, TEXT, Run, add_given_columns, write_atomically
 from faithlens.store.files import make_write_error
+from faithlens.store.places import Place, exists, is_address
 
 ExportForm = Literal["parquet", "dataset"]
 EXPORT_FORMS: tuple[ExportForm, ...] = get_args(ExportForm)
@@ -27,7 +27,7 @@ QUESTION_FACTS = pa.schema(
 """What the tidy table says of each score's question; missing where no chain of thought could be used."""
 
 
-def export_run(run: Run, out: Path, form: ExportForm) -> Path:
+def export_run(run: Run, out: Place, form: ExportForm) -> Place:
     """Write a finished run as `form` and return where it stands, whole or not at all.
 
     "parquet": `out` is the file, one row a score with the facts of its question beside it. "dataset": `out` is a folder
@@ -44,6 +44,9 @@ def export_run(run: Run, out: Path, form: ExportForm) -> Path:
             pq.write_table(table, file)
     else:
         tables = {name: _read_table(run, name) for name in DATASET_TABLES if name != "edits" or run.has_table(name)}
+        if is_address(out):
+            problem = f"a dataset is a folder of several files, and {out} is an address of a store"
+            raise RunError(problem, "Name a folder of this machine, or export the run as parquet.")
         with _make_whole_folder(out) as folder:
             (folder / "data").mkdir()
             for name, table in tables.items():
@@ -90,14 +93,14 @@ def _to_arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
     return table.replace_schema_metadata(None)
 
 
-def _check_unused(out: Path) -> None:
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+def _check_unused(out: Place) -> None:
+    if exists(out) and not (out.is_dir() and not any(out.iterdir())):
         obstacle = "it is a folder that is not empty" if out.is_dir() else "it is a file already"
         raise RunError(f"cannot export to {out}: {obstacle}", "Name another place, or move away what is there.")
 
 
 @contextmanager
-def _make_whole_folder(out: Path) -> Iterator[Path]:
+def _make_whole_folder(out: Place) -> Iterator[Place]:
     """A temporary folder that becomes `out` only when the block ends well."""
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:

@@ -30,6 +30,7 @@ from faithlens.report.terminal import GATE_MARKS, KNOWN_HEADING, REAL_HEADING
 from faithlens.stats.number import format_ends, format_number
 from faithlens.stats.remarks import CELL_MEANINGS
 from faithlens.store import REPORT_NAME, Run
+from faithlens.store.places import Place
 from faithlens.tasks.kinds import OUTCOMES
 
 CHUNK = 20
@@ -40,7 +41,7 @@ SCRIPTS = ("elements.js", "tips.js", "data.js", "list.js", "chain.js", "step.js"
 _GATE_LETTERS = {"pass": "p", "fail": "f", "open": "o"}
 
 
-def write_page(run: Run) -> Path:
+def write_page(run: Run) -> Place:
     """Write DIR/report.html and return its path. Raises RunError where the run is not finished."""
     run.write_text(REPORT_NAME, make_page(read_subjects(run)))
     return run.path / REPORT_NAME

@@ -17,6 +17,7 @@ from faithlens.store.files import write_atomically
 from faithlens.store.lease import Leases
 from faithlens.store.lock import hold_folder
 from faithlens.store.manifest import MANIFEST_NAME, list_differences, make_manifest, read_commit
+from faithlens.store.places import find_place
 from faithlens.store.run import Run, RunVerdict
 from faithlens.store.tables import GIVEN, GIVEN_STEPS, INT, SCHEMAS, TEXT, add_given_columns, make_gate_table
 from faithlens.store.units import UnitList
@@ -35,6 +36,7 @@ __all__ = [
     "RunVerdict",
     "UnitList",
     "add_given_columns",
+    "find_place",
     "hold_folder",
     "list_differences",
     "make_gate_table",

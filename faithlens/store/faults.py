@@ -8,13 +8,14 @@ For example, after ``cp parts/scores/a.parquet parts/scores/b.parquet``, where t
 "parts/scores/b.parquet holds the content of parts/scores/a.parquet".
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from faithlens.errors import RunError
 from faithlens.store.files import FileDigest, read_digest
+from faithlens.store.places import Place, list_files
 from faithlens.store.tables import SCHEMAS
 
 REPORT_NAME, VERDICT_NAME = "report.html", "verdict.json"
@@ -39,7 +40,7 @@ class Fault:
 
 
 def list_faults(
-    folder: Path, files: Mapping[str, Any], *, with_parts: bool = False, unfinished: Collection[str] = ()
+    folder: Place, files: Mapping[str, Any], *, with_parts: bool = False, unfinished: Collection[str] = ()
 ) -> list[Fault]:
     """The faults of a run folder, whose manifest and records of units list `files` with their digests.
 
@@ -49,14 +50,15 @@ def list_faults(
     """
     listed = {name: read_digest(entry) for name, entry in files.items()}
     by_digest = {digest: name for name, digest in listed.items()}
-    removed = () if with_parts else tuple(_list_removed_parts(folder, listed))
+    present = list_files(folder, "parts")
+    removed = () if with_parts else tuple(_list_removed_parts(present, listed))
     faults = [
         fault
         for name, digest in listed.items()
         if not name.startswith(removed) and (fault := _check_listed(folder, name, digest, by_digest))
     ]
     known = {*listed, *unfinished}
-    return faults + [Fault(name, _explain_foreign(folder / name, by_digest)) for name in _list_foreign(folder, known)]
+    return faults + [Fault(name, _explain_foreign(folder / name, by_digest)) for name in _list_foreign(present, known)]
 
 
 def is_part(name: str) -> bool:
@@ -72,7 +74,7 @@ def find_fault(name: str, content: bytes, expected: FileDigest | None) -> Fault 
     return None if actual == expected else Fault(name, _explain_change(actual, expected))
 
 
-def make_fault_error(folder: Path, faults: Iterable[Fault]) -> RunError:
+def make_fault_error(folder: Place, faults: Iterable[Fault]) -> RunError:
     """The error that names what must not be believed."""
     named = [str(fault) for fault in faults]
     more = f"; and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
@@ -84,7 +86,7 @@ def make_fault_error(folder: Path, faults: Iterable[Fault]) -> RunError:
 
 
 def _check_listed(
-    folder: Path, name: str, expected: FileDigest | None, by_digest: Mapping[FileDigest | None, str]
+    folder: Place, name: str, expected: FileDigest | None, by_digest: Mapping[FileDigest | None, str]
 ) -> Fault | None:
     if expected is None or Path(name).is_absolute() or ".." in Path(name).parts:
         return Fault(name, "has no usable digest in the manifest")
@@ -107,23 +109,23 @@ def _explain_change(actual: FileDigest, expected: FileDigest) -> str:
     return "was changed or exchanged after it was written"
 
 
-def _list_removed_parts(folder: Path, listed: Mapping[str, Any]) -> Iterator[str]:
+def _list_removed_parts(present: Sequence[str], listed: Mapping[str, Any]) -> Iterator[str]:
     """How the names of the parts of a finished table start, of which no part is left."""
     for table in SCHEMAS:
-        if f"{table}.parquet" in listed and not any((folder / "parts" / table).glob("*")):
-            yield f"parts/{table}/"
+        start = f"parts/{table}/"
+        if f"{table}.parquet" in listed and not any(name.startswith(start) for name in present):
+            yield start
 
 
-def _list_foreign(folder: Path, listed: Collection[str]) -> Iterator[str]:
+def _list_foreign(present: Sequence[str], listed: Collection[str]) -> Iterator[str]:
     """The files in places of ours that nothing lists; temporary files of a writer have a leading dot."""
-    for path in sorted([*folder.glob("*"), *folder.glob("parts/**/*")]):
-        name = path.relative_to(folder).as_posix()
+    for name in present:
         is_ours = name in _OWN_NAMES or is_part(name)
-        if is_ours and name not in listed and not path.is_dir() and not path.name.startswith("."):
+        if is_ours and name not in listed and not Path(name).name.startswith("."):
             yield name
 
 
-def _explain_foreign(path: Path, by_digest: Mapping[FileDigest | None, str]) -> str:
+def _explain_foreign(path: Place, by_digest: Mapping[FileDigest | None, str]) -> str:
     try:
         copied = by_digest.get(FileDigest.of_file(path))
     except OSError:

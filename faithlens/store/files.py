@@ -7,9 +7,11 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from faithlens.errors import RunError
+from faithlens.store.places import Place, exists, get_store, is_address, raise_os_errors, read_content
 
 _BLOCK_BYTES = 1 << 20
 
@@ -26,8 +28,10 @@ class FileDigest(NamedTuple):
         return cls(len(content), hashlib.sha256(content).hexdigest())
 
     @classmethod
-    def of_file(cls, path: Path) -> "FileDigest":
+    def of_file(cls, path: Place) -> "FileDigest":
         """The digest of a file. Raises OSError where it cannot be read."""
+        if is_address(path):
+            return cls.of_content(read_content(path))
         digest, length = hashlib.sha256(), 0
         with path.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):
@@ -37,12 +41,32 @@ class FileDigest(NamedTuple):
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
+def write_atomically(path: Place) -> Iterator[Place]:
     """A temporary file that becomes `path` only when the block ends well; missing folders are made.
 
     Raises:
         RunError: the file cannot be written: the disk is full, read-only, or above its quota.
     """
+    with _write_object(path) if is_address(path) else _write_file(path) as temporary:
+        yield temporary
+
+
+@contextmanager
+def _write_object(path: Place) -> Iterator[Place]:
+    """A temporary file of this machine, which is put into the store as a whole."""
+    try:
+        with TemporaryDirectory(prefix="faithlens-") as folder:
+            temporary = Path(folder) / "object"
+            yield temporary
+            with raise_os_errors(path):
+                store, name = get_store(path)
+                store.put_file(str(temporary), name)
+    except OSError as error:
+        raise make_write_error(path, error) from error
+
+
+@contextmanager
+def _write_file(path: Place) -> Iterator[Place]:
     temporary = _name_temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +80,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
         _remove_if_there(temporary)
 
 
-def write_once(path: Path, text: str) -> bool:
+def write_once(path: Place, text: str) -> bool:
     """Write a file that is not there yet, whole or not at all; False if it is there, whoever wrote it.
 
     Of several writers, also on several machines, exactly one succeeds.
@@ -64,6 +88,8 @@ def write_once(path: Path, text: str) -> bool:
     Raises:
         RunError: the file cannot be written.
     """
+    if is_address(path):
+        return _put_once(path, text.encode())
     temporary = _name_temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +113,19 @@ def write_once(path: Path, text: str) -> bool:
     return True
 
 
-def make_write_error(path: Path, error: OSError) -> RunError:
+def _put_once(path: Place, content: bytes) -> bool:
+    try:
+        with raise_os_errors(path):
+            store, name = get_store(path)
+            store.pipe_file(name, content, mode="create")
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise make_write_error(path, error) from error
+    return True
+
+
+def make_write_error(path: Place, error: OSError) -> RunError:
     """The error for a file that cannot be written."""
     fix = "Check that the folder exists and that you may write there, then repeat the command."
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -95,8 +133,39 @@ def make_write_error(path: Path, error: OSError) -> RunError:
     return RunError(f"{path} cannot be written: {error.strerror or error}", fix)
 
 
-def remove_temporary_files(folder: Path) -> None:
+def lies_in(path: Place, folder: Place) -> bool:
+    """Whether something lies at `path`, and, links followed, in `folder`; it may be a link to nothing."""
+    if is_address(path):
+        return exists(path)
+    return os.path.lexists(path) and path.parent.resolve().is_relative_to(folder.resolve())
+
+
+def move_file(path: Place, target: Place) -> None:
+    """Move a file to `target`, or to a name with a number where that is taken; missing folders are made.
+
+    Raises:
+        RunError: it cannot be moved.
+    """
+    number, free = 0, target
+    try:
+        while exists(free) if is_address(free) else os.path.lexists(free):
+            number += 1
+            free = target.with_name(f"{target.name}.{number}")
+        if is_address(path):
+            with raise_os_errors(path):
+                store, name = get_store(path)
+                store.mv(name, get_store(free)[1])
+        else:
+            free.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, free)
+    except OSError as error:
+        raise make_write_error(free, error) from error
+
+
+def remove_temporary_files(folder: Place) -> None:
     """Remove what writers that were killed left in a run folder. Nobody else may be writing into it."""
+    if is_address(folder):
+        return
     for path in [*folder.glob(".*.tmp"), *folder.glob("parts/*/.*.tmp"), *folder.glob("units/.*.tmp")]:
         path.unlink(missing_ok=True)
 
@@ -109,7 +178,7 @@ def read_digest(entry: Any) -> FileDigest | None:
         return None
 
 
-def flush_folder(folder: Path) -> None:
+def flush_folder(folder: Place) -> None:
     """Make the names in a folder survive a power cut. Raises OSError where the disk refuses."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
@@ -124,16 +193,16 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _name_temporary(path: Path) -> Path:
+def _name_temporary(path: Place) -> Place:
     """A name beside `path` that no other writer uses, on this machine or another."""
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
-def _flush_to_disk(path: Path) -> None:
+def _flush_to_disk(path: Place) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
-def _remove_if_there(path: Path) -> None:
+def _remove_if_there(path: Place) -> None:
     with suppress(OSError):  # of a disk that turned read-only: the error that says so is on its way
         path.unlink(missing_ok=True)

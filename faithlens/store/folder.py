@@ -1,19 +1,17 @@
 """`RunFolder`: the files of a run, written whole or not at all, and read with their digests checked."""
 
 import logging
-import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from faithlens.errors import RunError, escape_controls
 from faithlens.store.faults import Fault, find_fault, is_part, list_faults, make_fault_error
-from faithlens.store.files import FileDigest, make_write_error, read_digest, remove_temporary_files, write_atomically
+from faithlens.store.files import FileDigest, lies_in, move_file, read_digest, remove_temporary_files, write_atomically
 from faithlens.store.lease import UNITS_FOLDER, list_living
 from faithlens.store.manifest import (
     format_json,
@@ -22,6 +20,7 @@ from faithlens.store.manifest import (
     read_manifest,
     write_manifest,
 )
+from faithlens.store.places import Place, exists, is_address, read_content, remove_file
 from faithlens.store.tables import name_part
 from faithlens.store.units import UNITS_NAME, UnitList, UnitRecord, list_recorded, merge_entries, read_records
 
@@ -37,7 +36,7 @@ class RunFolder:
         path: the folder.
     """
 
-    path: Path
+    path: Place
 
     def list_faults(self) -> list[Fault]:
         """The files that are not as faithlens wrote them."""
@@ -110,10 +109,10 @@ class RunFolder:
 
     def _read_listed(self, name: str, files: Mapping[str, Any]) -> bytes:
         entry = files.get(name)
-        if entry is None and not (self.path / name).exists():
+        if entry is None and not exists(self.path / name):
             raise RunError(f"the run in {self.path} has no {name} yet", "Continue the audit with --resume.")
         try:
-            content = (self.path / name).read_bytes()
+            content = read_content(self.path / name)
         except OSError as error:
             raise make_fault_error(self.path, [Fault(name, f"cannot be read ({error.strerror or error})")]) from error
         if fault := find_fault(name, content, read_digest(entry)):
@@ -121,7 +120,7 @@ class RunFolder:
         return content
 
     @contextmanager
-    def _write_file(self, name: str) -> Generator[Path, None, None]:
+    def _write_file(self, name: str) -> Generator[Place, None, None]:
         """A temporary file that becomes the file `name` of the run when the block ends well; its digest is kept."""
         digests: list[FileDigest] = []
         with write_atomically(self.path / name) as temporary:
@@ -154,9 +153,10 @@ class RunFolder:
         if records:
             write_manifest(self.path, merge_entries(self.manifest, records))
         for record in records:
-            (self.path / record.name).unlink(missing_ok=True)
-        with suppress(OSError):  # it holds leases
-            (self.path / UNITS_FOLDER).rmdir()
+            remove_file(self.path / record.name)
+        if not is_address(self.path):
+            with suppress(OSError):  # it holds leases
+                (self.path / UNITS_FOLDER).rmdir()
 
     def _read_records(self) -> list[UnitRecord]:
         records, faults = self._sort_records()
@@ -198,16 +198,5 @@ class RunFolder:
 
     def _set_aside(self, name: str) -> None:
         """Move a file into a folder of its own, if it is there."""
-        path = self.path / name
-        if not os.path.lexists(path) or not path.parent.resolve().is_relative_to(self.path.resolve()):
-            return
-        target = self.path / SET_ASIDE_NAME / name
-        number = 0
-        while os.path.lexists(target):
-            number += 1
-            target = target.with_name(f"{path.name}.{number}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, target)
-        except OSError as error:
-            raise make_write_error(target, error) from error
+        if lies_in(self.path / name, self.path):
+            move_file(self.path / name, self.path / SET_ASIDE_NAME / name)

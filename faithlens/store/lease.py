@@ -33,6 +33,7 @@ from typing import Any
 from urllib.parse import quote
 
 from faithlens.store.files import write_once
+from faithlens.store.places import Place, list_files, read_content
 
 EXPIRY_SECONDS = 60.0
 """A worker whose heartbeat is still for so long is dead."""
@@ -113,7 +114,7 @@ class Leases:
         expiry: after so many seconds without a heartbeat the holder of a lease is dead.
     """
 
-    folder: Path
+    folder: Place
     expiry: float = EXPIRY_SECONDS
     _token: str = field(default_factory=lambda: secrets.token_hex(8))
     _held: set[str] = field(default_factory=set)
@@ -207,11 +208,12 @@ class Leases:
                 with suppress(OSError):
                     os.utime(self._find(key))
 
-    def _find(self, key: str) -> Path:
+    def _find(self, key: str) -> Place:
         return self.folder / name_unit_file(key, "lease")
 
 
-def list_living(folder: Path) -> list[str]:
+def list_living(folder: Place) -> list[str]:
     """Who works on units of a run now, in words. A worker that died on another machine cannot be told at one look."""
-    seen = [LeaseView(path.read_text(errors="replace"), 0) for path in sorted((folder / UNITS_FOLDER).glob("*.lease"))]
+    names = [name for name in list_files(folder, UNITS_FOLDER) if name.endswith(".lease")]
+    seen = [LeaseView(read_content(folder / name).decode("utf-8", "replace"), 0) for name in names]
     return [sight.describe() for sight in seen if not sight.has_ended()]

@@ -27,6 +27,7 @@ from typing import Any
 
 from faithlens.errors import RunError
 from faithlens.store.files import write_atomically
+from faithlens.store.places import Place, read_content
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = 1
@@ -115,7 +116,7 @@ def list_differences(old: Any, new: Any, name: str = "") -> list[str]:
     return [] if old == new else [f"{name}: {old!r} in the folder, {new!r} given"]
 
 
-def write_manifest(folder: Path, entries: Mapping[str, Any]) -> None:
+def write_manifest(folder: Place, entries: Mapping[str, Any]) -> None:
     """Write the manifest of a run folder with its seal, whole or not at all. Raises RunError as `write_atomically`."""
     unsealed = {"schema_version": SCHEMA_VERSION} | {name: value for name, value in entries.items() if name != "seal"}
     text = format_json({**unsealed, "seal": compute_seal(unsealed)})
@@ -123,30 +124,35 @@ def write_manifest(folder: Path, entries: Mapping[str, Any]) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Place) -> dict[str, Any]:
     """The manifest of a run folder.
 
     Raises:
         RunError: it is missing, broken, not what faithlens wrote, or of another schema.
     """
     path = folder / MANIFEST_NAME
-    if not path.is_file():
-        problem = f"{folder} is not a run folder: it has no {MANIFEST_NAME}"
-        raise RunError(problem, "Name a folder that faithlens wrote.")
     try:
-        entries = parse_json(path.read_bytes())
+        content = read_content(path)
+    except (FileNotFoundError, NotADirectoryError):
+        problem = f"{folder} is not a run folder: it has no {MANIFEST_NAME}"
+        raise RunError(problem, "Name a folder that faithlens wrote.") from None
+    except OSError as error:
+        problem = f"the {MANIFEST_NAME} of the run in {folder} cannot be read: {error.strerror or error}"
+        raise RunError(problem, "Check that you may read the folder, then repeat the command.") from error
+    try:
+        entries = parse_json(content)
         if not isinstance(entries.get("files"), dict) or "seal" not in entries:
             raise ValueError("it holds no digests of the files of the run")
         _check_schema(folder, entries)
         if entries["seal"] != compute_seal({name: value for name, value in entries.items() if name != "seal"}):
             raise ValueError("its content was changed after faithlens wrote it")
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         problem = f"the {MANIFEST_NAME} of the run in {folder} cannot be believed: {error}"
         raise RunError(problem, "Restore the file from a copy, or run the audit again in a new folder.") from error
     return entries
 
 
-def _check_schema(folder: Path, entries: Mapping[str, Any]) -> None:
+def _check_schema(folder: Place, entries: Mapping[str, Any]) -> None:
     version = entries.get("schema_version")
     if type(version) is not int or version < SCHEMA_VERSION:
         raise ValueError(f"its schema_version is {version!r}, and this faithlens reads {SCHEMA_VERSION}")

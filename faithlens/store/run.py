@@ -20,6 +20,7 @@ from faithlens.store.folder import RunFolder
 from faithlens.store.lease import name_unit_file
 from faithlens.store.lock import LOCK_NAME, WRITER_NAME
 from faithlens.store.manifest import MANIFEST_NAME, write_manifest
+from faithlens.store.places import Place, exists, find_place, is_address, raise_os_errors
 from faithlens.store.tables import (
     SCHEMAS,
     Rows,
@@ -73,7 +74,7 @@ class Run(RunFolder):
         return f"<p>Run in <code>{escape(str(self.path))}</code></p><table>{rows}</table>"
 
     @classmethod
-    def create(cls, path: str | Path, manifest: Mapping[str, Any], resume: bool = False) -> "Run":
+    def create(cls, path: str | Place, manifest: Mapping[str, Any], resume: bool = False) -> "Run":
         """Start a run in an empty or new folder, or continue one of the same identity.
 
         Files of a continued run that are not as faithlens wrote them are moved into ``set-aside/``, so that their
@@ -93,31 +94,26 @@ class Run(RunFolder):
         if cls.is_used(path):
             run._resume(manifest)
             return run
-        try:
-            run.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            problem = f"the run folder {path} cannot be written: {error.strerror or error}"
-            raise RunError(problem, "Name a folder that you may write.") from error
         write_manifest(run.path, {**manifest, "files": {}})
         return run
 
     @staticmethod
-    def refuse_used(path: str | Path, resume: bool = False) -> None:
+    def refuse_used(path: str | Place, resume: bool = False) -> None:
         """Raise RunError where `path` is a file, or a folder that holds something and `resume` is False."""
-        path = Path(path)
-        if path.exists() and not path.is_dir():
+        path = _make_path(path)
+        if not is_address(path) and path.exists() and not path.is_dir():
             raise RunError(f"a run needs a folder, but {path} is a file", "Choose another folder.")
         if Run.is_used(path) and not resume:
             problem = f"a new run needs an empty folder, but {path} is not empty"
             raise RunError(problem, "Name a new folder, or add --resume to continue the run in this folder.")
 
     @staticmethod
-    def is_used(path: str | Path) -> bool:
+    def is_used(path: str | Place) -> bool:
         """Whether the folder `path` holds anything."""
-        return Path(path).is_dir() and bool(_list_contents(Path(path)))
+        return bool(_list_contents(_make_path(path)))
 
     @classmethod
-    def open(cls, path: str | Path) -> "Run":
+    def open(cls, path: str | Place) -> "Run":
         """The run in the folder `path`, for reading; the digests of all its files are checked.
 
         Raises:
@@ -192,13 +188,13 @@ class Run(RunFolder):
         """The log-probability of every answer option under every condition. Raises RunError if there is none yet."""
         return self.read("answers")
 
-    def report(self) -> Path:
+    def report(self) -> Place:
         """The path of the report, report.html. Raises RunError if the run is not finished or the report was changed."""
         self.read_bytes(REPORT_NAME)
         return self.path / REPORT_NAME
 
     def _list_verdicts(self) -> tuple[RunVerdict, ...]:
-        return self.verdicts if (self.path / VERDICT_NAME).is_file() else ()
+        return self.verdicts if exists(self.path / VERDICT_NAME) else ()
 
     def write_part(self, table: str, key: str, rows: Rows) -> None:
         """Keep one finished batch under `key`, whole or not at all.
@@ -235,7 +231,7 @@ class Run(RunFolder):
             MeasureError: a score is of an unknown measure, or its value lies outside the range of the measure.
         """
         parts = {name_part(table, key): check_rows(table, rows) for table, rows in tables.items()}
-        if (self.path / name_unit_file(key, "json")).exists():
+        if exists(self.path / name_unit_file(key, "json")):
             return False
         files: dict[str, Any] = {}
         with ExitStack() as unwritten:
@@ -272,7 +268,7 @@ class Run(RunFolder):
         """
         get_schema(table)
         parts = self._list_parts(table)
-        if any((self.path / part).exists() for part in parts):
+        if any(exists(self.path / part) for part in parts):
             return to_frame(self._read_files(table, parts))
         if not self.has_table(table):
             problem = f"the run in {self.path} has no table {table!r} yet"
@@ -297,7 +293,7 @@ class Run(RunFolder):
         return sorted(name for name in self.files if name.startswith(start))
 
 
-def _write_parquet(path: Path, data: pa.Table) -> None:
+def _write_parquet(path: Place, data: pa.Table) -> None:
     with path.open("wb") as file:  # pyarrow takes UTF-8 paths only
         pq.write_table(data, file)
 
@@ -308,17 +304,21 @@ def _name_parts(table: str) -> str:
     return f"parts/{table}/"
 
 
-def _list_contents(folder: Path) -> list[str]:
+def _list_contents(folder: Place) -> list[str]:
     """What a folder holds, without the lock and the unfinished manifest of a writer that was killed at its start."""
+    try:
+        with raise_os_errors(folder):
+            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    except OSError as error:
+        problem = f"the folder {folder} cannot be read: {error.strerror or error}"
+        raise RunError(problem, "Check that it exists and that you may read it, then repeat the command.") from error
     return [
-        path.name
-        for path in folder.iterdir()
-        if path.name not in (LOCK_NAME, WRITER_NAME) and not path.name.startswith(f".{MANIFEST_NAME}.")
+        name for name in names if name not in (LOCK_NAME, WRITER_NAME) and not name.startswith(f".{MANIFEST_NAME}.")
     ]
 
 
-def _make_path(path: str | Path) -> Path:
-    if not isinstance(cast(object, path), str | Path):
+def _make_path(path: str | Place) -> Place:
+    if not isinstance(cast(object, path), str | Path) and not hasattr(path, "joinpath"):  # an address has it too
         problem = f"a run is named by the path of its folder, got {type(path).__name__}"
         raise RunError(problem, "Pass the folder, as a text or a pathlib.Path.")
-    return Path(path)
+    return find_place(path)

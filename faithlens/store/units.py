@@ -18,6 +18,7 @@ from faithlens.store.faults import Fault
 from faithlens.store.files import write_once
 from faithlens.store.lease import UNITS_FOLDER, name_unit_file
 from faithlens.store.manifest import compute_seal, format_json, parse_json
+from faithlens.store.places import Place, list_files, read_content
 
 UNITS_NAME = "units.json"
 """The list of all units of a run."""
@@ -65,19 +66,23 @@ class UnitRecord:
         """Its place in the run folder."""
         return name_unit_file(self.unit, "json")
 
-    def write(self, folder: Path) -> bool:
+    def write(self, folder: Place) -> bool:
         """Write the record; False if the unit is finished already."""
         entries = {"unit": self.unit, "digest": self.digest, "files": dict(self.files), "facts": dict(self.facts)}
         return write_once(folder / self.name, format_json({**entries, "seal": compute_seal(entries)}))
 
 
-def list_recorded(folder: Path) -> set[str]:
+def list_recorded(folder: Place) -> set[str]:
     """The places of all records, read or not."""
-    return {f"{UNITS_FOLDER}/{path.name}" for path in (folder / UNITS_FOLDER).glob("[!.]*.json")}
+    return {name for name in list_files(folder, UNITS_FOLDER) if _is_record(name)}
+
+
+def _is_record(name: str) -> bool:
+    return name.startswith(f"{UNITS_FOLDER}/") and name.endswith(".json") and not Path(name).name.startswith(".")
 
 
 def read_records(
-    folder: Path, names: Iterable[str], digests: Mapping[str, str]
+    folder: Place, names: Iterable[str], digests: Mapping[str, str]
 ) -> tuple[list[UnitRecord], list[Fault]]:
     """The records of a run, and those that cannot be believed.
 
@@ -86,7 +91,7 @@ def read_records(
     records, faults = list[UnitRecord](), list[Fault]()
     for name in sorted(names):
         try:
-            entries = parse_json((folder / name).read_bytes())
+            entries = parse_json(read_content(folder / name))
             seal = entries.pop("seal", None)
             record = UnitRecord(**entries)
             if seal != compute_seal(entries) or not isinstance(record.files, dict):

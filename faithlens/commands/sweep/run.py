@@ -12,7 +12,6 @@ sampled twice. In return the cost is known before the sweep, and the last model 
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 from urllib.parse import quote
 
 from faithlens.commands.audit import run_or_read_audit
@@ -21,9 +20,10 @@ from faithlens.commands.sweep.tables import build_items, build_measurements
 from faithlens.commands.sweep.trial import Notify, Trial, try_out_models
 from faithlens.stats.scaling.by_family import answer_by_difficulty, answer_by_size
 from faithlens.store import Run, hold_folder, make_manifest
+from faithlens.store.places import Place
 
 
-def run_sweep(config: SweepConfig, out: Path, *, resume: bool = False, notify: Notify = lambda words: None) -> Run:
+def run_sweep(config: SweepConfig, out: Place, *, resume: bool = False, notify: Notify = lambda words: None) -> Run:
     """Audit all models and write the folder `out`; `notify` is called with the estimated cost and the progress.
 
     A task on which a model does not answer, or for which its context is too short, is left out with the reason.
