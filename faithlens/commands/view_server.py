@@ -19,6 +19,7 @@ from typing import Any, cast
 from faithlens.commands.view import find_runs, read_page, read_version
 from faithlens.errors import FaithlensError, describe_foreign
 from faithlens.report.page import Served, make_problem_page
+from faithlens.store.places import Place
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 60.0
