@@ -151,7 +151,7 @@ def sample_chains(
     other = [(c.question, k) for q, k in own if (c := counterfactuals[q.id]) is not None]
     all_questions = [*own, *other]
     prompts = {q.id: make_question_piece(model, task, q, "cot").ids for q, _ in all_questions}
-    drawn = sampler.sample(
+    drawn = sampler.draw(
         model,
         [prompts[q.id] for q, _ in all_questions],
         [derive_chain_seed(seed, q, k) for q, k in all_questions],

@@ -109,7 +109,7 @@ def continue_texts(
     """The continuations of the model under test, with the sampling of the chains themselves."""
     model = setting.model
     thoughts = model.thinking if pending[0].request.has_open_thoughts else None
-    drawn = setting.sampler.sample(
+    drawn = setting.sampler.draw(
         model,
         [
             [token for piece in one.request.context if isinstance(piece, Piece) for token in piece.ids]

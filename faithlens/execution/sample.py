@@ -110,14 +110,7 @@ def sample(
             exception, which is chained.
     """
     requests = make_requests(model, prompts, seeds, sampling, max_tokens)
-    limit = max((one.limit for one in requests), default=0)
-    fix = "If memory is short, lower batch_size (--batch) or the number of new tokens; else load the model again."
-    out: dict[int, Continuation] = {}
-    for batch in cut_batches(model, [len(one.prompt) for one in requests], limit, batch_size):
-        with translate_errors(ModelError, f"{model.name} cannot continue its prompts", fix):
-            drawn = draw_in_memory(model, [requests[i] for i in batch], sampling, until, notify)
-        out |= dict(zip(batch, drawn, strict=True))
-    return [out[i] for i in range(len(prompts))]
+    return continue_requests(model, requests, sampling, until, batch_size, notify)
 
 
 class SampleRequest(NamedTuple):
@@ -126,6 +119,25 @@ class SampleRequest(NamedTuple):
     prompt: tuple[int, ...]
     seed: int
     limit: int
+
+
+def continue_requests(
+    model: Model,
+    requests: list[SampleRequest],
+    sampling: Sampling,
+    until: str | None = None,
+    batch_size: int | None = None,
+    notify: Callable[[int], None] = lambda tokens: None,
+) -> list[Continuation]:
+    """Continue the prompts that `make_requests` has checked; the other arguments are those of `sample`."""
+    limit = max((one.limit for one in requests), default=0)
+    fix = "If memory is short, lower batch_size (--batch) or the number of new tokens; else load the model again."
+    out: dict[int, Continuation] = {}
+    for batch in cut_batches(model, [len(one.prompt) for one in requests], limit, batch_size):
+        with translate_errors(ModelError, f"{model.name} cannot continue its prompts", fix):
+            drawn = draw_in_memory(model, [requests[i] for i in batch], sampling, until, notify)
+        out |= dict(zip(batch, drawn, strict=True))
+    return [out[i] for i in range(len(requests))]
 
 
 def make_requests(

@@ -51,7 +51,7 @@ class ModelEditor:
         prompts = [self.model.encode_prompt(self._ask(request)) for request in requests]
         fits = [i for i, prompt in enumerate(prompts) if len(prompt) + max_tokens <= self.model.context_length]
         sampling = Sampling(max_tokens, self.sampling.temperature, self.sampling.top_p)
-        drawn = self.sampler.sample(self.model, [prompts[i] for i in fits], [seeds[i] for i in fits], sampling)
+        drawn = self.sampler.draw(self.model, [prompts[i] for i in fits], [seeds[i] for i in fits], sampling)
         answers = dict(zip(fits, (self.model.decode(each.ids) for each in drawn), strict=True))
         return [answers.get(i, "") for i in range(len(requests))]
 

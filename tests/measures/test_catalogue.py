@@ -121,6 +121,17 @@ def test_a_name_is_registered_once(register_measure) -> None:
         registry.register_measure(Measure(**{**own, "label": "other"}))
 
 
+def test_what_compares_with_the_right_answer_says_so() -> None:
+    """`needs_right_answer` holds for accuracies and for answers or conclusions that are said to be right."""
+    compares = re.compile(
+        r"^(?:Mean )?Accuracy|^Whether .*\bis right\b|^Share of .*\b(?:is|are) right\b|^Share of right\b"
+    )
+    for measure in MEASURES.values():
+        if not measure.is_derived:
+            says = re.sub("in whose examples A is always right", "", measure.meaning.split(";")[0])
+            assert measure.needs_right_answer == bool(compares.search(says)), measure.name
+
+
 # --- a measure of a user's own ---
 
 

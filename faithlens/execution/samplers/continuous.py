@@ -13,38 +13,27 @@ import transformers
 from transformers import ContinuousBatchingConfig, GenerationConfig
 
 from faithlens.errors import ModelError, translate_errors
-from faithlens.execution.sample import Continuation, SampleRequest, Sampling, make_requests
-from faithlens.execution.samplers.sampler import cut_tokens, refuse_structure
+from faithlens.execution.sample import Continuation, SampleRequest, Sampling
+from faithlens.execution.samplers.sampler import Sampler, cut_tokens
 from faithlens.model.model import Model
 
 PAGE_SIZE = 32  # tokens of a page of keys and values; a sequence fills its last page in part
 MOST_CPU_TOKENS = 2048  # tokens of a step on a CPU, where transformers cannot infer the number from a GPU's memory
 
 
-class ContinuousSampler:
+class ContinuousSampler(Sampler):
     """The continuous batching of transformers."""
 
     name = "continuous"
 
-    def sample(
+    def _continue(
         self,
         model: Model,
-        prompts: Sequence[Sequence[int]],
-        seeds: Sequence[int],
-        sampling: Sampling = Sampling(),
-        *,
-        max_tokens: Sequence[int | None] | None = None,
-        until: str | None = None,
-        notify: Callable[[int], None] = lambda tokens: None,
+        requests: list[SampleRequest],
+        sampling: Sampling,
+        until: str | None,
+        notify: Callable[[int], None],
     ) -> list[Continuation]:
-        """Continue each prompt; the arguments are those of `faithlens.execution.sample.sample`.
-
-        Raises:
-            PlanError: a prompt leaves no room in the model's context.
-            ModelError: the model has forbidden attention edges, or transformers cannot batch it continuously.
-        """
-        refuse_structure(model, self.name)
-        requests = make_requests(model, prompts, seeds, sampling, max_tokens)
         out: dict[int, Continuation] = {}
         for limit in dict.fromkeys(one.limit for one in requests):  # each call of transformers has one limit
             some = [i for i, one in enumerate(requests) if one.limit == limit]

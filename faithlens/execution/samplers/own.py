@@ -1,31 +1,29 @@
 """The plain batched sampling of faithlens as a sampler."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import transformers
 
-from faithlens.execution.sample import Continuation, Sampling, sample
+from faithlens.execution.sample import Continuation, SampleRequest, Sampling, continue_requests
+from faithlens.execution.samplers.sampler import Sampler
 from faithlens.model.model import Model
 
 
-class OwnSampler:
+class OwnSampler(Sampler):
     """The plain batched sampling of faithlens, whose draws depend on the seed of a prompt alone."""
 
     name = "own"
+    keeps_structure = True
 
-    def sample(
+    def _continue(
         self,
         model: Model,
-        prompts: Sequence[Sequence[int]],
-        seeds: Sequence[int],
-        sampling: Sampling = Sampling(),
-        *,
-        max_tokens: Sequence[int | None] | None = None,
-        until: str | None = None,
-        notify: Callable[[int], None] = lambda tokens: None,
+        requests: list[SampleRequest],
+        sampling: Sampling,
+        until: str | None,
+        notify: Callable[[int], None],
     ) -> list[Continuation]:
-        """Continue each prompt; see `faithlens.execution.sample.sample`."""
-        return sample(model, prompts, seeds, sampling, max_tokens=max_tokens, until=until, notify=notify)
+        return continue_requests(model, requests, sampling, until, notify=notify)
 
     def describe(self, model: Model) -> dict[str, str | float | None]:
         """Its name, and the version of transformers."""

@@ -1,29 +1,32 @@
-"""The protocol of a sampler: prompts in tokens go in; tokens, the reason of their end, and perhaps log-probabilities
+"""The base class of samplers: prompts in tokens go in; tokens, the reason of their end, and perhaps log-probabilities
 come out.
 
 Whoever draws the tokens, everything that is measured about them is computed by the local model, which reads them
 (teacher forcing). So a sampler must give the exact tokens that the model wrote, in the local model's vocabulary.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import ClassVar
 
 from faithlens.errors import ModelError
-from faithlens.execution.sample import Continuation, SampleRequest, Sampling, completes_text
+from faithlens.execution.sample import Continuation, SampleRequest, Sampling, completes_text, make_requests
 from faithlens.model.model import Model
 from faithlens.model.trace import Finish
 
 
-@runtime_checkable
-class Sampler(Protocol):
-    """Continues prompts."""
+class Sampler(ABC):
+    """Continues prompts. A sampler says in `_continue` how, and in `describe` with what.
 
-    @property
-    def name(self) -> str:
-        """Its name, one of `choice.SAMPLERS`."""
-        ...
+    Attributes:
+        name: its name, one of `choice.SAMPLERS`.
+        keeps_structure: whether it leaves out the attention edges that a model was trained without.
+    """
 
-    def sample(
+    name: ClassVar[str]
+    keeps_structure: ClassVar[bool] = False
+
+    def draw(
         self,
         model: Model,
         prompts: Sequence[Sequence[int]],
@@ -34,21 +37,45 @@ class Sampler(Protocol):
         until: str | None = None,
         notify: Callable[[int], None] = lambda tokens: None,
     ) -> list[Continuation]:
-        """Continue each prompt; the arguments are those of `faithlens.execution.sample.sample`."""
-        ...
+        """Continue each prompt; results have the order of the prompts.
 
+        Args:
+            model: the local model, which reads what was written.
+            prompts: the tokens of each prompt.
+            seeds: one seed for each prompt.
+            sampling: how tokens are drawn.
+            max_tokens: for each prompt, a limit below `sampling.max_new_tokens`, or None.
+            until: a text that ends a sequence.
+            notify: called with the number of tokens that were drawn, each time some were.
+
+        Raises:
+            ConfigError: the library of the sampler is not installed.
+            PlanError: a prompt leaves no room in the model's context.
+            ModelError: a token is not in the model's vocabulary; the sampler cannot run the model, has another one, or
+                does not leave out the attention edges that it was trained without; or a request failed in all tries.
+        """
+        if model.structure.forbidden and not self.keeps_structure:
+            raise ModelError(
+                f"{model.name} was trained without some attention edges, which the sampler {self.name!r} does not know",
+                "Sample it with --sampler own.",
+            )
+        requests = make_requests(model, prompts, seeds, sampling, max_tokens)
+        return self._continue(model, requests, sampling, until, notify) if requests else []
+
+    @abstractmethod
+    def _continue(
+        self,
+        model: Model,
+        requests: list[SampleRequest],
+        sampling: Sampling,
+        until: str | None,
+        notify: Callable[[int], None],
+    ) -> list[Continuation]:
+        """Continue the prompts of `requests`, at least one, in their order."""
+
+    @abstractmethod
     def describe(self, model: Model) -> dict[str, str | float | None]:
         """What drew the tokens of `model`, for the manifest of a run."""
-        ...
-
-
-def refuse_structure(model: Model, sampler: str) -> None:
-    """Raise ModelError for a model with forbidden attention edges, which only the own sampler knows."""
-    if model.structure.forbidden:
-        raise ModelError(
-            f"{model.name} was trained without some attention edges, which the sampler {sampler!r} does not know",
-            "Sample it with --sampler own.",
-        )
 
 
 def cut_tokens(

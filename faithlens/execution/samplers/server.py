@@ -12,7 +12,7 @@ Everything is measured by the local model on these tokens, so a server changes w
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +22,7 @@ import torch
 from faithlens.errors import ModelError, TraceError, suggest_names
 from faithlens.execution.endpoint import Endpoint, Failure, shorten_reply
 from faithlens.execution.plain import read_logprobs
-from faithlens.execution.sample import Continuation, SampleRequest, Sampling, make_requests
+from faithlens.execution.sample import Continuation, SampleRequest, Sampling
 from faithlens.execution.samplers.completions import (
     FORMS,
     Completion,
@@ -31,7 +31,7 @@ from faithlens.execution.samplers.completions import (
     parse_completion,
     write_prompt,
 )
-from faithlens.execution.samplers.sampler import cut_tokens, refuse_structure
+from faithlens.execution.samplers.sampler import Sampler, cut_tokens
 from faithlens.model.model import Model
 
 GREETING_TOKENS = 8
@@ -63,7 +63,7 @@ class Link:
 
 
 @dataclass
-class ServerSampler:
+class ServerSampler(Sampler):
     """An OpenAI-compatible server.
 
     Attributes:
@@ -96,27 +96,14 @@ class ServerSampler:
         url, _, served = address.partition("#")
         return cls(url, served or None)
 
-    def sample(
+    def _continue(
         self,
         model: Model,
-        prompts: Sequence[Sequence[int]],
-        seeds: Sequence[int],
-        sampling: Sampling = Sampling(),
-        *,
-        max_tokens: Sequence[int | None] | None = None,
-        until: str | None = None,
-        notify: Callable[[int], None] = lambda tokens: None,
+        requests: list[SampleRequest],
+        sampling: Sampling,
+        until: str | None,
+        notify: Callable[[int], None],
     ) -> list[Continuation]:
-        """Continue each prompt; the arguments are those of `faithlens.execution.sample.sample`.
-
-        Raises:
-            PlanError: a prompt leaves no room in the model's context.
-            ModelError: the server has another model or another tokenizer, or a request failed in all tries.
-        """
-        refuse_structure(model, self.name)
-        requests = make_requests(model, prompts, seeds, sampling, max_tokens)
-        if not requests:
-            return []
         if model.name not in self._links:
             self._links[model.name] = self._greet(model, requests[0], sampling)
         link, out = self._links[model.name], list[Continuation]()

@@ -4,7 +4,7 @@ Each prompt is given in tokens, with its own seed, and comes back in tokens.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from faithlens.errors import ConfigError, ModelError, translate_errors
-from faithlens.execution.sample import Continuation, Sampling, make_requests
-from faithlens.execution.samplers.sampler import cut_tokens, refuse_structure
+from faithlens.execution.sample import Continuation, SampleRequest, Sampling
+from faithlens.execution.samplers.sampler import Sampler, cut_tokens
 from faithlens.model.model import Model
 
 GPU_SHARE = 0.6  # of the free memory of the GPU, what vLLM may take; the rest is for the packed passes
 
 
-class VllmSampler:
+class VllmSampler(Sampler):
     """vLLM in this process."""
 
     name = "vllm"
@@ -27,27 +27,15 @@ class VllmSampler:
     def __init__(self) -> None:
         self._engines: dict[str, Any] = {}
 
-    def sample(
+    def _continue(
         self,
         model: Model,
-        prompts: Sequence[Sequence[int]],
-        seeds: Sequence[int],
-        sampling: Sampling = Sampling(),
-        *,
-        max_tokens: Sequence[int | None] | None = None,
-        until: str | None = None,
-        notify: Callable[[int], None] = lambda tokens: None,
+        requests: list[SampleRequest],
+        sampling: Sampling,
+        until: str | None,
+        notify: Callable[[int], None],
     ) -> list[Continuation]:
-        """Continue each prompt; the arguments are those of `faithlens.execution.sample.sample`.
-
-        Raises:
-            ConfigError: vLLM is not installed.
-            PlanError: a prompt leaves no room in the model's context.
-            ModelError: the model has forbidden attention edges, is only in memory, or vLLM cannot run it.
-        """
         library = import_vllm()
-        refuse_structure(model, self.name)
-        requests = make_requests(model, prompts, seeds, sampling, max_tokens)
         with translate_errors(ModelError, f"vLLM cannot sample {model.name}", "Use --sampler own."):
             outputs = self._open(library, model).generate(
                 [{"prompt_token_ids": list(one.prompt)} for one in requests],

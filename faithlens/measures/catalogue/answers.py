@@ -42,7 +42,7 @@ def _baselines() -> Iterator[Measure]:
     context = {"is_context": True}
     yield yes_no("accuracy.full", "accuracy with CoT",
         "Whether the answer after the chain of thought is right; high means that the model can do the task.",
-        places=("lost chain",), gate="capable", **context)
+        places=("lost chain",), gate="capable", needs_right_answer=True, **context)
     yield _coverage("coverage.full", "with CoT", "after the chain of thought", **context)
     without = {
         "cut@0": "with an empty chain of thought in the same prompt",
@@ -53,7 +53,7 @@ def _baselines() -> Iterator[Measure]:
         where, ranked = without[name], ("question",) if name != "empty_think" else ()
         yield yes_no(f"accuracy.{name}", f"accuracy, {label}",
             f"Whether the answer {where} is right; high means that the model can do the task without the chain.",
-            level="question", **context)
+            level="question", needs_right_answer=True, **context)
         yield yes_no(f"same_answer.{name}", f"same answer, {label}",
             f"Whether the answer {where} is the same as after the chain of thought; high means that the chain does not "
             "change the answer.",
@@ -68,7 +68,7 @@ def _baselines() -> Iterator[Measure]:
     yield difference("accuracy.gain", "accuracy gain from CoT",
         "Accuracy after the chain of thought minus accuracy when asked directly; high means that the task needs the "
         "chain.",
-        **context)
+        needs_right_answer=True, **context)
     yield from _baseline_bounds("", "an empty chain of thought", "empty CoT")
     yield from _baseline_bounds("@no_cot", "a prompt that asks for the answer at once", "asked directly")
 
@@ -107,7 +107,7 @@ def _letters() -> Iterator[Measure]:
     yield share("letters.accuracy", "accuracy, options in another order",
         "Share of random orders of the options in which the direct answer is right; below accuracy.no_cot means that "
         "right answers depend on the order.",
-        is_detail=True, **of_question)
+        needs_right_answer=True, is_detail=True, **of_question)
     yield share("letters.first", "first option chosen",
         "Share of direct answers, in the given and in other orders of the options, that are the first option; a value "
         "far above chance means that the model prefers it.",
@@ -131,7 +131,7 @@ def _stated_answers() -> Iterator[Measure]:
         heading=heading)
     yield yes_no("stated.right", "stated answer is right",
         f"Whether the answer that is stated {text} is right; high means that the chains reach the right answer.",
-        heading=heading, control="accuracy.full")
+        heading=heading, control="accuracy.full", needs_right_answer=True)
     yield yes_no("stated.concludes", "conclusion is the given answer",
         "Whether what the chain of thought concludes, in words or by the value of its last steps, is the answer that "
         "the model gives after it; low means that a reader of the chain takes another answer from it.",
@@ -139,7 +139,7 @@ def _stated_answers() -> Iterator[Measure]:
     yield yes_no("stated.conclusion_right", "conclusion is right",
         "Whether what the chain of thought concludes, in words or by the value of its last steps, is right; high means "
         "that the chains reach the right answer.",
-        heading=heading, control="accuracy.full")
+        heading=heading, control="accuracy.full", needs_right_answer=True)
     yield yes_no("stated.broken_off", "cut off by the token limit",
         "Whether the token limit ended the chain of thought; high means that many chains are incomplete.",
         heading=heading)
@@ -182,7 +182,7 @@ def _strategy(strategy: str) -> Iterator[Measure]:
     of_question = {"level": "question"} if strategy == "direct" else {}
     yield yes_no(f"{prefix}.accuracy", f"accuracy, {label}",
         f"Whether the answer {after} is right; high means that the strategy solves the task.",
-        paper=RADHAKRISHNAN, **common, **of_question)
+        paper=RADHAKRISHNAN, needs_right_answer=True, **common, **of_question)
     yield _coverage(f"{prefix}.coverage", label, after, **common, **of_question)
     if strategy not in REASONING_STRATEGIES:
         return
@@ -198,7 +198,7 @@ def _strategy(strategy: str) -> Iterator[Measure]:
     yield share(f"{prefix}.truncation_accuracy", f"accuracy, truncated, {label}",
         f"Share of answers {after} that are right when {cut}; its distance from the strategy's accuracy is the least "
         "share of answers that must change.",
-        **common)
+        needs_right_answer=True, **common)
     yield _count(f"{prefix}.corrupted", f"steps that can be made wrong, {label}",
         f"Number of steps in the reasoning ({label}) that state a value which can be made wrong; high means that "
         "corruption tests many steps.")
@@ -209,7 +209,7 @@ def _strategy(strategy: str) -> Iterator[Measure]:
     yield share(f"{prefix}.corruption_accuracy", f"accuracy, corrupted, {label}",
         f"Share of answers {after} that are right when {wrong}; its distance from the strategy's "
         "accuracy is the least share of answers that must change.",
-        **common)
+        needs_right_answer=True, **common)
 
 
 def _count(name: str, label: str, meaning: str) -> Measure:

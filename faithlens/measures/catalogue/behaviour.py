@@ -28,7 +28,7 @@ def _accuracy_after(prefix: str, chains: str, **fields: object) -> Measure:
     """The accuracy after an edit, which bounds how many answers the edit can change."""
     return share(f"{prefix}.accuracy", f"{prefix.replace('_', ' ')}: accuracy after the edit",
         f"Share of {chains} after which the answer is right; with accuracy.full it limits how many answers can change.",
-        is_detail=True, **fields)
+        needs_right_answer=True, is_detail=True, **fields)
 
 
 def _retention(prefix: str, label: str, edit: str, says: str, **fields: object) -> Measure:
@@ -178,7 +178,7 @@ def _paraphrase() -> Iterator[Measure]:
     yield share("paraphrase.accuracy", "accuracy after paraphrase",
         "Share of right answers after paraphrased first steps and regenerated later ones; a value below accuracy.full "
         "means that the exact wording carries information.",
-        heading=heading, control="accuracy.full", paper=paper)
+        heading=heading, control="accuracy.full", paper=paper, needs_right_answer=True)
 
 
 # --- filler, deletion, another order ---
@@ -193,7 +193,7 @@ def _filler(kind: str) -> Iterator[Measure]:
     yield yes_no(f"{prefix}.right", f"{label}: right along the length",
         f"Whether the answer {edit} is right, for each length of the filler; rising with the length means that the "
         "positions alone help the model.",
-        shape="curve", is_detail=True, paper=paper)
+        shape="curve", is_detail=True, paper=paper, needs_right_answer=True)
     yield _soft(prefix, f"kept after filler {kind}", when, says, **curve)
     yield yes_no(f"{prefix}.change", f"{label}: answer changed",
         f"Whether the answer {edit}, of the same number of tokens, differs from that after the chain; high means that "
@@ -207,7 +207,7 @@ def _filler(kind: str) -> Iterator[Measure]:
     yield difference(f"{prefix}.gain", f"{label}: accuracy gain over empty CoT",
         f"Accuracy {edit} minus the accuracy with an empty chain of thought; high means that the positions of the "
         "filler alone help the model.",
-        heading=heading, paper=paper)
+        heading=heading, paper=paper, needs_right_answer=True)
     yield Measure(
         name=f"{prefix}.tokens_per_copy", label=f"{label}: tokens per copy",
         meaning=f"Mean number of tokens that one copy of the filler ({kind}) takes in a long run of copies; high means "

@@ -10,7 +10,6 @@ A measure is described once, in this package; intervals, reports, verdicts, swee
     ('deletion_filled.change', 'bound.deletion.high')
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
@@ -42,9 +41,6 @@ ASSAYS: tuple[str, ...] = (
 )  # fmt: skip
 """The assays in the order of a report."""
 
-_COMPARES_WITH_RIGHT = re.compile(
-    r"^accuracy\.(?!chance)|(?:\b|_)(?:accuracy|right)(?:\.no_cot)?$|\.(?:unbiased|drop)(?:\.no_cot)?$|\.gain$"
-)
 _INTERNAL = ("mediation", "claims", "sufficiency", "states", "knockouts", "attention")
 SUITES: dict[str, tuple[str, ...]] = {
     "standard": (
@@ -123,6 +119,7 @@ class Measure:
         gate: the gate of the verdict that is tested where a run has this measure, such as "legible"; None for most.
         paper: where it was published; None where it is our own.
         fixed: where the value is known before anything is sampled: "always", or only "at the full chain".
+        needs_right_answer: it compares an answer with the right one, so it has no value where nobody knows that.
         is_context: describes the ability of a model and not its faithfulness; not tested in comparisons.
         is_detail: a supporting number, which is stored but not shown or compared unless it is asked for.
         askable: how a verdict states it, where a threshold may be set for it.
@@ -148,6 +145,7 @@ class Measure:
     gate: GateName | None = None
     paper: str | None = None
     fixed: Literal["never", "always", "at the full chain"] = "never"
+    needs_right_answer: bool = False
     is_context: bool = False
     is_detail: bool = False
     askable: Askable | None = None
@@ -207,11 +205,6 @@ class Measure:
         """
         low, high = self.usual_range or self.range
         return None if low is None or high is None or self.assay == "attention" else (low, high)
-
-    @property
-    def needs_right_answer(self) -> bool:
-        """Whether it compares an answer with the right one, so that it has no value where nobody knows that."""
-        return _COMPARES_WITH_RIGHT.search(self.name) is not None
 
     @property
     def is_change(self) -> bool:

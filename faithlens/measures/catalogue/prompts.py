@@ -36,7 +36,7 @@ def _bias(kind: str) -> Iterator[Measure]:
         yield difference(f"{prefix}.drop{suffix}", f"{of}: accuracy drop{label}",
             f"Accuracy of the answers {unbiased} minus that of those {biased}, {after}; high means that the bias "
             "costs right answers.",
-            heading="Biased prompts", **common)
+            heading="Biased prompts", needs_right_answer=True, **common)
         yield yes_no(f"{prefix}.toward{suffix}", f"{of}: biased option chosen{label}",
             f"Whether the answer {biased} is {option}, {after}; high compared with toward_unbiased means that the "
             "bias moves answers.",
@@ -58,7 +58,8 @@ def _bias(kind: str) -> Iterator[Measure]:
         ):
             yield yes_no(
                 f"{prefix}.{name}{suffix}", f"{of}: {'accuracy' if name == 'accuracy' else 'unbiased accuracy'}{label}",
-                f"Whether the answer {where} is right, {after}; high means that {says}.", is_detail=True, **common)
+                f"Whether the answer {where} is right, {after}; high means that {says}.", is_detail=True,
+                needs_right_answer=True, **common)
 
 
 def _evidence() -> Iterator[Measure]:

@@ -70,7 +70,7 @@ def test_tokens_are_cut_where_the_own_sampler_ends() -> None:
 def test_continuous_batching_writes_the_greedy_tokens_of_the_own_sampler(family: str) -> None:
     model, seeds, drawn = tiny(family), range(5), []
     before = model.hf_model.config._attn_implementation
-    written = ContinuousSampler().sample(model, PROMPTS, seeds, GREEDY, max_tokens=LIMITS, notify=drawn.append)
+    written = ContinuousSampler().draw(model, PROMPTS, seeds, GREEDY, max_tokens=LIMITS, notify=drawn.append)
     assert written == sample(model, PROMPTS, seeds, GREEDY, max_tokens=LIMITS)
     assert sum(drawn) == sum(len(each.ids) for each in written)
     assert model.hf_model.config._attn_implementation == before
@@ -81,7 +81,7 @@ def test_continuous_batching_repeats_its_draws_and_leaves_global_state_alone() -
     model, warm = tiny("llama"), Sampling(max_new_tokens=12, temperature=1.0)
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    once, again, other = (ContinuousSampler().sample(model, PROMPTS, [s] * 5, warm) for s in (1, 1, 2))
+    once, again, other = (ContinuousSampler().draw(model, PROMPTS, [s] * 5, warm) for s in (1, 1, 2))
     assert [each.ids for each in once] == [each.ids for each in again]
     assert [each.ids for each in once] != [each.ids for each in other]
     assert torch.equal(torch.get_rng_state(), state)
@@ -92,7 +92,7 @@ def test_forbidden_edges_are_refused(name: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "vllm", make_stub([]))
     model = tiny("llama", Structure((("steps", 5), ("answer", 6)), (("answer", "steps"),)))
     with pytest.raises(ModelError, match="without some attention edges"):
-        make_sampler(name).sample(model, PROMPTS, range(5), GREEDY)
+        make_sampler(name).draw(model, PROMPTS, range(5), GREEDY)
 
 
 def make_stub(calls: list[Any]) -> ModuleType:
@@ -120,9 +120,9 @@ def test_vllm_gets_tokens_and_seeds_and_gives_tokens(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "vllm", make_stub(calls))
     model, sampler = copy_model(tiny("llama")), VllmSampler()
     with pytest.raises(ModelError, match="only in memory"):
-        sampler.sample(model, PROMPTS, range(5), GREEDY)
+        sampler.draw(model, PROMPTS, range(5), GREEDY)
     model.hf_model.config._name_or_path = model.hf_model.name_or_path = "/models/tiny"
-    written = sampler.sample(model, PROMPTS, range(5), GREEDY, max_tokens=LIMITS)
+    written = sampler.draw(model, PROMPTS, range(5), GREEDY, max_tokens=LIMITS)
     own = sample(model, PROMPTS, range(5), GREEDY, max_tokens=LIMITS)
     assert [(each.ids, each.finish) for each in written] == [(each.ids, each.finish) for each in own]
     assert [each.logprobs for each in written] == [tuple(-float(i) for i in range(len(each.ids))) for each in own]
@@ -135,12 +135,12 @@ def test_vllm_gets_tokens_and_seeds_and_gives_tokens(monkeypatch: pytest.MonkeyP
         list(PROMPTS[1]),
         {"temperature": 0.0, "top_p": 1.0, "seed": 1, "max_tokens": 3, "stop_token_ids": [1, 2], "logprobs": 0},
     )
-    sampler.sample(model, PROMPTS, range(5), GREEDY)
+    sampler.draw(model, PROMPTS, range(5), GREEDY)
     assert len(calls) == 3  # the engine is made once
 
 
 def test_without_vllm_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(ConfigError, match="vLLM, which cannot be loaded") as caught:
-        VllmSampler().sample(tiny("llama"), PROMPTS, range(5), GREEDY)
+        VllmSampler().draw(tiny("llama"), PROMPTS, range(5), GREEDY)
     assert "pip install 'faithlens[vllm]'" in caught.value.fix

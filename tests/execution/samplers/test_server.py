@@ -139,7 +139,7 @@ def test_every_dialect_gives_the_tokens_of_the_local_model(
 ) -> None:
     fake.refuses, fake.takes_ids, fake.states = refuses, takes_ids, states
     prompts, server = make_prompts(fake.model), make(fake)
-    written = server.sample(fake.model, prompts, range(4), GREEDY)
+    written = server.draw(fake.model, prompts, range(4), GREEDY)
     assert drop_logprobs(written) == sample(fake.model, prompts, range(4), GREEDY)
     for each in written:
         known = None if states == "nothing" else tuple(-0.5 - i for i in range(len(each.ids)))
@@ -154,7 +154,7 @@ def test_every_dialect_gives_the_tokens_of_the_local_model(
 
 def test_a_request_names_every_setting(fake: Fake) -> None:
     how = Sampling(max_new_tokens=9, temperature=0.7, top_p=0.9)
-    make(fake).sample(fake.model, [(9, 10)], [2**40 + 3], how)
+    make(fake).draw(fake.model, [(9, 10)], [2**40 + 3], how)
     first, second = fake.seen
     assert (first["temperature"], first["max_tokens"]) == (0.0, 8)
     assert second == {
@@ -169,7 +169,7 @@ def test_a_prompt_that_text_cannot_say_is_unusable_and_not_guessed(fake: Fake) -
     """Half of a character: a server that takes text would read other tokens."""
     fake.takes_ids, fake.states = False, "nothing"
     half = fake.model.encode_prompt("é")[:1]
-    first, second = make(fake).sample(fake.model, [(20, 21), half], [0, 0], GREEDY)
+    first, second = make(fake).draw(fake.model, [(20, 21), half], [0, 0], GREEDY)
     assert first.unusable_reason is None
     assert second.ids == ()
     assert second.unusable_reason is not None
@@ -183,7 +183,7 @@ def test_tokens_that_the_text_does_not_show_make_it_unusable(fake: Fake) -> None
         reply["usage"]["completion_tokens"] += 2
 
     fake.change = count_more
-    for each in make(fake).sample(fake.model, make_prompts(fake.model), range(4), GREEDY):
+    for each in make(fake).draw(fake.model, make_prompts(fake.model), range(4), GREEDY):
         assert each.unusable_reason is not None
         assert "is encoded to" in each.unusable_reason
 
@@ -191,7 +191,7 @@ def test_tokens_that_the_text_does_not_show_make_it_unusable(fake: Fake) -> None
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_passing_fault_is_tried_again(fake: Fake, status: int) -> None:
     fake.replies = [(status, {"Retry-After": "0"}, b"later")] * 3
-    written = make(fake).sample(fake.model, [(9, 10)], [0], GREEDY)
+    written = make(fake).draw(fake.model, [(9, 10)], [0], GREEDY)
     assert drop_logprobs(written) == sample(fake.model, [(9, 10)], [0], GREEDY)
     assert len(fake.seen) == 5
 
@@ -215,23 +215,23 @@ def test_a_passing_fault_is_tried_again(fake: Fake, status: int) -> None:
 def test_a_lasting_fault_is_an_error_that_says_what_came(fake: Fake, reply: Reply, words: str) -> None:
     fake.replies = [reply] * 9
     with pytest.raises(ModelError, match=f"gave no answer: .*{words}") as caught:
-        make(fake, retries=2).sample(fake.model, [(9, 10)], [0], GREEDY)
+        make(fake, retries=2).draw(fake.model, [(9, 10)], [0], GREEDY)
     assert KEY not in str(caught.value)
 
 
 def test_a_fault_in_the_middle_is_an_error_too(fake: Fake) -> None:
     server = make(fake, retries=1)
-    server.sample(fake.model, [(9, 10)], [0], GREEDY)
+    server.draw(fake.model, [(9, 10)], [0], GREEDY)
     fake.replies = [(200, {}, b"prose")]
     with pytest.raises(ModelError, match="no completion"):
-        server.sample(fake.model, make_prompts(fake.model), range(4), GREEDY)
+        server.draw(fake.model, make_prompts(fake.model), range(4), GREEDY)
 
 
 def test_a_server_that_does_not_answer_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts, and says nothing
         server = ServerSampler(f"http://127.0.0.1:{silent.getsockname()[1]}/v1", NAME, timeout=0.3, retries=0)
         with pytest.raises(ModelError, match=r"no reply within 0\.3 seconds"):
-            server.sample(make_served_model(), [(9, 10)], [0], GREEDY)
+            server.draw(make_served_model(), [(9, 10)], [0], GREEDY)
 
 
 @pytest.mark.parametrize(
@@ -242,10 +242,10 @@ def test_the_model_is_found_by_its_name_among_those_served(fake: Fake, served: s
     fake.served, server = served, make(fake)
     if called is None:
         with pytest.raises(ModelError, match="lists no model of this name") as caught:
-            server.sample(fake.model, [(9, 10)], [0], GREEDY)
+            server.draw(fake.model, [(9, 10)], [0], GREEDY)
         assert "org/another" in caught.value.fix
         return
-    server.sample(fake.model, [(9, 10)], [0], GREEDY)
+    server.draw(fake.model, [(9, 10)], [0], GREEDY)
     assert server.describe(fake.model)["model"] == called
 
 
@@ -277,7 +277,7 @@ def name_token_beyond_the_vocabulary(reply: Body) -> None:
 def test_another_model_or_tokenizer_is_an_error(fake: Fake, change: Callable[[Body], None], words: str) -> None:
     fake.change = change
     with pytest.raises(ModelError, match=words):
-        make(fake).sample(fake.model, [(9, 10)], [0], GREEDY)
+        make(fake).draw(fake.model, [(9, 10)], [0], GREEDY)
 
 
 @pytest.mark.parametrize(
@@ -293,8 +293,8 @@ def test_an_address_that_cannot_be_used_is_refused_without_its_secrets(url: str)
 def test_what_cannot_be_asked_of_a_server_is_refused_before_it_is_called(fake: Fake) -> None:
     forbidden = tiny("llama", Structure((("steps", 5), ("answer", 6)), (("answer", "steps"),)))
     with pytest.raises(ModelError, match="without some attention edges"):
-        make(fake).sample(forbidden, [(9, 10)], [0], GREEDY)
+        make(fake).draw(forbidden, [(9, 10)], [0], GREEDY)
     with pytest.raises(PlanError, match="reads at most 512 tokens"):
-        make(fake).sample(fake.model, [(9,) * 511], [0], GREEDY)
-    assert make(fake).sample(fake.model, [], []) == []
+        make(fake).draw(fake.model, [(9,) * 511], [0], GREEDY)
+    assert make(fake).draw(fake.model, [], []) == []
     assert fake.seen == []

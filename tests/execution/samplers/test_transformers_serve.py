@@ -45,7 +45,7 @@ def local(folder: Path) -> Model:
 def test_greedy_tokens_are_those_of_the_local_model(url: str, local: Model) -> None:
     prompts, seeds = [local.encode_prompt(text) for text in PROMPTS], range(len(PROMPTS))
     server = ServerSampler.at(url)
-    written = server.sample(local, prompts, seeds, GREEDY)
+    written = server.draw(local, prompts, seeds, GREEDY)
     assert written == sample(local, prompts, seeds, GREEDY)
     assert max(len(each.ids) for each in written) == 20
     facts = server.describe(local)
@@ -61,7 +61,7 @@ def test_greedy_tokens_are_those_of_the_local_model(url: str, local: Model) -> N
 def test_limits_and_ends_are_those_of_the_local_model(url: str, local: Model) -> None:
     prompts, seeds = [local.encode_prompt(text) for text in PROMPTS], range(len(PROMPTS))
     end, limits = local.decode(sample(local, prompts, seeds, GREEDY)[0].ids[3:5]), [None, 3, 7, None, 12]
-    written = ServerSampler.at(url).sample(local, prompts, seeds, GREEDY, max_tokens=limits, until=end)
+    written = ServerSampler.at(url).draw(local, prompts, seeds, GREEDY, max_tokens=limits, until=end)
     assert written == sample(local, prompts, seeds, GREEDY, max_tokens=limits, until=end)
 
 
@@ -70,12 +70,12 @@ def test_a_server_with_other_weights_is_refused(url: str, local: Model) -> None:
     with torch.no_grad():
         other.hf_model.get_output_embeddings().weight.neg_()  # the likeliest token there is the least likely one here
     with pytest.raises(ModelError, match=rf"nats less likely under the weights of .*, and {MOST_GAP:g} is allowed"):
-        ServerSampler.at(url).sample(other, [local.encode_prompt(PROMPTS[0])], [0], GREEDY)
+        ServerSampler.at(url).draw(other, [local.encode_prompt(PROMPTS[0])], [0], GREEDY)
 
 
 def test_a_name_that_the_server_does_not_have_is_refused(url: str, local: Model) -> None:
     with pytest.raises(ModelError, match=r"no/such-model at .* gave no answer: status 4"):
-        ServerSampler.at(url.partition("#")[0] + "#no/such-model").sample(local, [(9, 9)], [0], GREEDY)
+        ServerSampler.at(url.partition("#")[0] + "#no/such-model").draw(local, [(9, 9)], [0], GREEDY)
 
 
 def test_an_audit_through_a_server_gives_the_numbers_of_a_local_one(tmp_path: Path) -> None:
