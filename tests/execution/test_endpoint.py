@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -12,9 +11,7 @@ from faithlens.errors import ConfigError, ModelError
 from faithlens.execution.endpoint import CONCURRENT_REQUESTS, Endpoint
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.editor import Editor, ModelEditor, load_editor
-
-KEY = "sk-very-secret"
-Reply = tuple[int, dict[str, str], str]
+from tests.execution.http_server import KEY, Reply, Request, serve
 
 
 def completion(text: str | None) -> str:
@@ -26,7 +23,7 @@ class Server:
     """Replies in turn, then echoes; `seen` are the bodies and `headers` the headers of all requests."""
 
     url: str = ""
-    replies: list[Reply] = field(default_factory=list)
+    replies: list[tuple[int, dict[str, str], str]] = field(default_factory=list)
     seen: list[dict] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -44,43 +41,25 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     it, lock = Server(), threading.Condition()
     it.hold.set()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            with lock:
-                it.seen.append(body)
-                it.headers.append(dict(self.headers))
-                it.paths.append(self.path)
-                it.busy += 1
-                it.busiest = max(it.busiest, it.busy)
-                lock.notify_all()
-                lock.wait_for(lambda: it.busiest >= it.together)
-                echo = completion(f"echo {body['messages'][0]['content']}")
-                status, headers, text = it.replies.pop(0) if it.replies else (200, {}, echo)
-            it.arrived.release()
-            it.hold.wait()
-            with lock:
-                it.busy -= 1
-            try:
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(text.encode())
-            except BrokenPipeError:  # the client did not wait
-                pass
+    def answer(request: Request) -> Reply:
+        with lock:
+            it.seen.append(request.body)
+            it.headers.append(request.headers)
+            it.paths.append(request.path)
+            it.busy += 1
+            it.busiest = max(it.busiest, it.busy)
+            lock.notify_all()
+            lock.wait_for(lambda: it.busiest >= it.together)
+            echo = completion(f"echo {request.body['messages'][0]['content']}")
+            status, headers, text = it.replies.pop(0) if it.replies else (200, {}, echo)
+        it.arrived.release()
+        it.hold.wait()
+        with lock:
+            it.busy -= 1
+        return status, headers, text.encode()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    it.url = f"http://127.0.0.1:{http.server_port}/v1"
-    yield it
-    http.shutdown()
-    thread.join()
-    http.server_close()
+    with serve(answer) as it.url:
+        yield it
 
 
 def endpoint(server: Server, **more: object) -> Endpoint:

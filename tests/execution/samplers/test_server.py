@@ -5,7 +5,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -16,12 +15,11 @@ from faithlens.execution.samplers.server import ServerSampler
 from faithlens.model.model import Model
 from faithlens.model.structure import Structure
 from tests.conftest import tiny
+from tests.execution.http_server import KEY, Reply, Request, serve
 from tests.execution.samplers.serving import make_served_model
 
-KEY = "sk-very-secret"
 NAME = "tiny-llama"
 GREEDY = Sampling(max_new_tokens=12)
-Reply = tuple[int, dict[str, str], bytes]
 Body = dict[str, Any]
 
 
@@ -78,39 +76,18 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     it, lock = Fake(make_served_model()), threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    def answer(request: Request) -> Reply:
+        if request.method == "GET":
             known = {"/v1/models": {"data": [{"id": it.served}, {"id": "org/other"}]}, "/version": {"version": "0.9"}}
-            page = known.get(self.path)
-            self.answer((200, {}, json.dumps(page).encode()) if page else (404, {}, b"no such page"))
+            page = known.get(request.path)
+            return (200, {}, json.dumps(page).encode()) if page else (404, {}, b"no such page")
+        with lock:
+            it.seen.append(request.body)
+            it.headers.append(request.headers)
+            return it.complete(request.body) if request.path == "/v1/completions" else (404, {}, b"no such page")
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            with lock:
-                it.seen.append(body)
-                it.headers.append(dict(self.headers))
-                reply = it.complete(body) if self.path == "/v1/completions" else (404, {}, b"no such page")
-            self.answer(reply)
-
-        def answer(self, reply: Reply) -> None:
-            status, headers, content = reply
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    it.url = f"http://127.0.0.1:{http.server_port}/v1"
-    yield it
-    http.shutdown()
-    thread.join()
-    http.server_close()
+    with serve(answer) as it.url:
+        yield it
 
 
 def make(fake: Fake, **more: Any) -> ServerSampler:
