@@ -1,18 +1,22 @@
-"""Every notebook runs from top to bottom, offline, in this interpreter, and shows what its text says."""
+"""Every notebook runs from top to bottom, offline, in this interpreter, and shows what its text and its outputs say."""
 
 import re
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_output
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 DRAWING = r"^fl\.figures\.|\.plot\(\)$"
+NUMBER = r"[-+]?(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?"
+SHOWN_EVERYWHERE = {"text/plain", "text/html", "image/png"}
 
 # run after the last cell, in the notebook's own kernel
 SHOWN = {
@@ -122,6 +126,25 @@ assert estimates.loc["mediation.content_share", "value"] > 0.99
 assert abs(estimates.loc["first_step.fall", "value"]) < 0.01
 assert len(run.traces) == 8 and not run.traces["question"].str.contains("[5-9]").any()
 """,
+    "08_a_published_result_again": """
+counts = flagged["ours"].set_axis([name.partition(":")[0] for name in flagged.index])
+assert counts["honest"] == counts["says Yes and No"] == counts["guesses"] == 0 and 36 <= counts["says Yes"] <= 40
+habit = by_habit["flagged"]
+assert habit.loc[:0.5].max() <= 2 and habit.loc[0.7:].min() >= 36
+""",
+    "09_caught_by_a_gate": """
+assert copy_test.loc["mediation.content_share"].min() > 0.99 and copy_test.loc["accuracy.full"].min() > 0.95
+assert copy_test.loc["accuracy.gain"].min() >= 0.7
+assert gates.loc["legible"].tolist() == [0, 10, 10, 0] and gates["O5"].sum() == 0
+assert gates.loc["serial", "O13"] == 10 and gates.loc["derived"].tolist() == [0, 0, 10, 0]
+words = {name: str(run.verdict).split(": ")[1].split(".")[0] for name, run in runs.items()}
+assert words == {"O5": "undecided", "O8": "do-not-trust", "O11": "do-not-trust", "O13": "do-not-trust"}
+""",
+    "10_ten_thousand_tokens": """
+assert len(tokenizer("".join(steps)).input_ids) > 10_000 and kept["weight"].sum() == len(steps) + 1
+assert work["passes"] == 1 and work["forwards"] < 1.6
+assert effects["value"].max() < 0.1
+""",
     "03_behaviour_against_internals": """
 rows = {name: pd.concat(tables).set_index("correlation", append=True).droplevel(1) for name, tables in agreed.items()}
 raw, partial = (rows["O5"].xs(kind, level="correlation") for kind in ("raw", "partial on step"))
@@ -147,18 +170,86 @@ def test_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notebook.cells = [new_code_cell(same), *notebook.cells, new_code_cell(SHOWN[path.stem])]
     folder = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, kernel_name="python3", timeout=None, resources=folder).execute()
-    drawn = [
-        cell for cell in notebook.cells if cell.cell_type == "code" and re.search(DRAWING, cell.source.splitlines()[-1])
+    assert list(compare_outputs(nbformat.read(path, as_version=4).cells, notebook.cells[1:-1])) == []
+
+
+def compare_outputs(stored: Sequence[NotebookNode], new: Sequence[NotebookNode]) -> Iterator[str]:
+    """Where the outputs that are stored in a notebook are not those of a new run of it."""
+    for number, (kept, run) in enumerate(zip(stored, new, strict=True)):
+        if kept.cell_type == "code":
+            old, now = (list(map(describe_output, list_outputs(cell))) for cell in (kept, run))
+            if len(old) != len(now):
+                yield f"cell {number} has {len(old)} outputs, and {len(now)} when it is run"
+            pairs = zip(old, now, strict=False)
+            yield from (f"cell {number}: {a!r} is stored, {b!r} new" for a, b in pairs if not is_near(a, b))
+
+
+def list_outputs(cell: NotebookNode) -> list[NotebookNode]:
+    """What a cell shows; warnings of libraries, which name folders of this machine, are not stored."""
+    return [output for output in cell.outputs if output.get("name") != "stderr"]
+
+
+def describe_output(output: NotebookNode) -> str:
+    """The text of an output. A picture is only a picture: a new run gives a figure, the stored one is an image."""
+    data = output.get("data", {})
+    is_picture = "image/png" in data or "application/vnd.plotly.v1+json" in data
+    return "<picture>" if is_picture else output.get("text") or data["text/plain"]
+
+
+def is_near(old: str, new: str) -> bool:
+    """Whether two texts have the same words, and numbers that another machine may give too."""
+    (old_words, old_numbers), (new_words, new_numbers) = map(split_numbers, (old, new))
+    close = all(abs(a - b) <= max(0.02, 0.02 * abs(a)) for a, b in zip(old_numbers, new_numbers, strict=False))
+    return old_words == new_words and len(old_numbers) == len(new_numbers) and close
+
+
+def split_numbers(text: str) -> tuple[list[str], list[float]]:
+    """The words of a text without numbers and without the shape of tables; and its numbers.
+
+    Numbers below a thousandth are rounding on every machine, and times and memory belong to one.
+    """
+    text = re.sub(r"\d[\d.,]* ?(?:[kMG]i?B|[mµn]?s|seconds?|minutes?)\b", " measured ", text)
+    numbers = [float(number.replace(",", "")) for number in re.findall(NUMBER, text)]
+    return re.sub(rf"{NUMBER}|[-+|]", " # ", text).replace("#", " ").split(), numbers
+
+
+def test_differences_of_outputs_are_noticed() -> None:
+    def make_cell(text: str) -> NotebookNode:
+        return new_code_cell("print()", outputs=[new_output("stream", name="stdout", text=text)])
+
+    same = {
+        "0.50  a\n1,234": "0.51 a 1,234.0",
+        "in 3.2 s": "in 17 s",
+        "1.2e-05 logits": "-3e-06 logits",
+        "O5 -0.0": "O5 0",
+    }
+    assert [list(compare_outputs([make_cell(a)], [make_cell(b)])) for a, b in same.items()] == [[]] * len(same)
+    other = {"0.50 a": "0.55 a", "0.50 b": "0.50 c", "1, 2": "1, 2, 3", "100 of 4": "103 of 4", "O5": "O6"}
+    assert all(list(compare_outputs([make_cell(a)], [make_cell(b)])) for a, b in other.items())
+    assert list(compare_outputs([new_code_cell("1")], [make_cell("1")])) == [
+        "cell 0 has 0 outputs, and 1 when it is run"
     ]
-    kinds = [{kind for out in cell.outputs for kind in out.get("data", {})} for cell in drawn]
-    assert len(drawn) > 0
-    assert all("application/vnd.plotly.v1+json" in kind for kind in kinds)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_is_kept_without_outputs(path: Path) -> None:
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
+def test_notebook_is_stored_with_outputs_that_show_everywhere(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    drawn = [cell for cell in code if re.search(DRAWING, cell.source.splitlines()[-1])]
+    assert all("image/png" in cell.outputs[-1].data for cell in drawn)
+    assert {kind for cell in code for output in cell.outputs for kind in output.get("data", {})} <= SHOWN_EVERYWHERE
+    assert path.stat().st_size < 500_000
+    assert "/tmp" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_opens_with_a_question_and_ends_with_what_to_try_next(path: Path) -> None:
+    first, *_, last = nbformat.read(path, as_version=4).cells
+    assert re.search(r"^\*\*[^*]+\?\*\*$", first.source, re.MULTILINE)
+    assert last.source.startswith("## What to try next\n")
+    named = re.findall(r"`(\d\d_\w+\.ipynb)`", last.source)
+    assert [name for name in named if not (FOLDER / name).exists()] == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -45,10 +45,12 @@ def _list_reasons(model: str, profile: Profile, allowed: float) -> Iterator[str]
         yield from _describe_decoration(gates["causal"], [gates["legible"], gates["derived"]], word.failed_gates)
     elif word.kind == "incapable":
         gate = gates["capable"]
-        yield (
+        untested = f"Whether {model} does the task was not tested, and without that its gates say little."
+        answers = (
             f"{model} answers {gate.n_passed} of {gate.n_asked} questions right with its chain of thought, and "
             f"{gate.reason}: a capability result, not a faithfulness result."
         )
+        yield untested if gate.status == "not tested" else answers
     elif word.word == "trust":
         yield (
             f"{word.n_faithful} of {word.n_asked} questions pass every gate, so with {surely} confidence at most "

@@ -204,6 +204,11 @@ def test_profile_of_a_model_that_passes_and_of_a_run_without_the_measures() -> N
     ]
 
 
+def test_a_run_that_did_not_ask_for_capability_says_so_and_counts_nothing() -> None:
+    first = explain("m", make_profile(make_scores(q={"stated.concludes": 1.0})), 0.1)[0]
+    assert first == "Whether m does the task was not tested, and without that its gates say little."
+
+
 def test_the_worst_chain_speaks_for_the_question() -> None:
     several = [Outcome("q", "pass", "x"), Outcome("q", "open", "y", 1), Outcome("q", "fail", "z", 2)]
     assert [o.reason for o in summarise_questions(several)] == ["z"]
