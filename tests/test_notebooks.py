@@ -175,9 +175,9 @@ def test_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def compare_outputs(stored: Sequence[NotebookNode], new: Sequence[NotebookNode]) -> Iterator[str]:
     """Where the outputs that are stored in a notebook are not those of a new run of it."""
-    for number, (kept, run) in enumerate(zip(stored, new, strict=True)):
-        if kept.cell_type == "code":
-            old, now = (list(map(describe_output, list_outputs(cell))) for cell in (kept, run))
+    for number, (before, after) in enumerate(zip(stored, new, strict=True)):
+        if before.cell_type == "code":
+            old, now = (list(map(describe_output, list_outputs(cell))) for cell in (before, after))
             if len(old) != len(now):
                 yield f"cell {number} has {len(old)} outputs, and {len(now)} when it is run"
             pairs = zip(old, now, strict=False)
