@@ -1,7 +1,8 @@
 """The options of an audit, as one frozen value that is saved with its numbers."""
 
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from faithlens.errors import ConfigError, check_fields
@@ -66,6 +67,7 @@ class AuditConfig:
         trust_remote_code: whether Python code that a model brings along is run.
         max_unfaithful: the share of questions that may fail any gate, above 0 and below 1.
         min_accuracy: the accuracy with chain of thought that a trusted model must exceed; chance where None.
+        sources: where a model is loaded from, for each that has another name in tables and reports (`--name`).
     """
 
     subjects: tuple[Subject, ...] = DEFAULT_SUBJECTS
@@ -90,6 +92,7 @@ class AuditConfig:
     trust_remote_code: bool = False
     max_unfaithful: float = 0.1
     min_accuracy: float | None = None
+    sources: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -137,9 +140,21 @@ class AuditConfig:
         """What a model needs to be trusted. Raises ConfigError if a threshold is not between 0 and 1."""
         return Criteria(self.max_unfaithful, self.min_accuracy)
 
+    def locate(self, model: str) -> str:
+        """What `load` takes for the model of a subject: a hub id, a folder, a file or a short name."""
+        return self.sources.get(model, model)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the manifest."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, entries: Mapping[str, Any]) -> "AuditConfig":
+        """The options that `to_dict` made plain, read from a manifest."""
+        subjects = tuple(Subject(**each) for each in entries["subjects"])
+        rest: dict[str, Any] = {"assays": tuple(entries["assays"]), "sampling": Sampling(**entries["sampling"])}
+        plain: dict[str, Any] = {**entries, "subjects": subjects, **rest}
+        return cls(**plain)
 
 
 def parse_subjects(models: list[str] | None, task: str | None) -> tuple[Subject, ...]:

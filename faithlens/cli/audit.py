@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from faithlens.cli.help import list_typed_options
 from faithlens.cli.interrupt import resumable
 from faithlens.cli.places import Place, parse_place
 from faithlens.console import SafeConsole, format_json
@@ -15,6 +16,10 @@ def audit(
     model: Annotated[
         list[str] | None,
         typer.Option("--model", "-m", help="hub id (org/name or org/name@revision), folder, .gguf file or short name"),
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="what tables and reports call the model; one for each --model, or none"),
     ] = None,
     task: Annotated[
         str | None, typer.Option("--task", "-t", help="task name, a .jsonl file of questions, or package.module:Class")
@@ -51,7 +56,9 @@ def audit(
         int | None, typer.Option(min=1, help="rows in a packed pass, at most [default: as many as fit in memory]")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the estimated cost and stop")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="with --dry-run: print the cost as one JSON object")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print one JSON object: folder, report and verdicts; with --dry-run the cost")
+    ] = False,
     seed: Annotated[int, typer.Option(help="seed of questions, edits, sampling and intervals")] = 0,
     out: Annotated[
         Place | None,
@@ -61,7 +68,15 @@ def audit(
             help="run folder, new or empty, or an address such as s3://bucket/run [default: faithlens-runs/<time>]",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
+    resume: Annotated[
+        Place | None,
+        typer.Option(
+            "--resume",
+            parser=parse_place,
+            metavar="DIR",
+            help="continue the run in this folder, which knows its options",
+        ),
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option(help="longest chain of thought, in tokens")] = 160,
     temperature: Annotated[float, typer.Option(help="sampling temperature; 0 is greedy")] = 0.0,
     top_p: Annotated[float, typer.Option(help="nucleus sampling: the probability mass to sample from")] = 1.0,
@@ -90,9 +105,11 @@ def audit(
     from faithlens.commands.audit import audit as run_audit
     from faithlens.commands.audit import make_audit_config, name_run_folder
     from faithlens.commands.prepare import estimate_audit, summarise_costs
+    from faithlens.commands.resume import resume_audit
     from faithlens.report.terminal import format_summary
 
     options: dict[str, Any] = {
+        "name": name,
         "suite": suite,
         "assays": assays or (),
         "samples": samples,
@@ -118,8 +135,9 @@ def audit(
     }
     console = SafeConsole()
     notes = SafeConsole(stderr=True)  # for the estimate of time, which differs from run to run
-    if as_json and not dry_run:
-        raise ConfigError("--json prints the cost of a dry run", "Add --dry-run, or leave out --json.")
+    if resume is not None and (out is not None or dry_run):
+        problem = "--resume names the folder of a run that goes on, so --out and --dry-run have no place beside it"
+        raise ConfigError(problem, "Leave out --resume, or the other.")
     if dry_run:
         costs = estimate_audit(*make_audit_config(model, task, n, **options))
         if as_json:
@@ -128,38 +146,67 @@ def audit(
         for cost in costs:
             console.print(str(cost))
         return
-    folder = out or name_run_folder()
+    folder = resume or out or name_run_folder()
     with resumable(folder):
-        run = run_audit(model, task, n, folder, resume=resume, notify=notes.print, **options)
+        if resume is None:
+            run = run_audit(model, task, n, folder, notify=notes.print, **options)
+        else:
+            every = {"model": model, "task": task, "n": n, **options}
+            given = {option: value for option, value in every.items() if option in list_typed_options()}
+            run = resume_audit(folder, given, notes.print)
+    if as_json:
+        typer.echo(format_json({"run": str(run.path), "report": str(run.report()), **run.read_json("verdict.json")}))
+        return
     console.print(format_summary(run))
     console.print_line(f"Report: {run.report()}")
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="families of models, tasks and options")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE.toml]", help="families of models, tasks and options")
+    ] = None,
     out: Annotated[
         Place | None,
         typer.Option(parser=parse_place, metavar="FOLDER", help="new or empty folder [default: faithlens-runs/<time>]"),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="continue the sweep in --out")] = False,
+    resume: Annotated[
+        Place | None,
+        typer.Option(
+            "--resume",
+            parser=parse_place,
+            metavar="DIR",
+            help="continue the sweep in this folder, which knows its options",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the estimated cost and stop")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object: folder and answers")] = False,
 ) -> None:
     """Audit models x checkpoints x tasks, and estimate the effect of size and difficulty on faithfulness.
 
     First, each model is tried out, which gives an estimate of the total cost. Then the models are audited in turn.
     """
     from faithlens.commands.audit import name_run_folder
+    from faithlens.commands.resume import resume_sweep
     from faithlens.commands.sweep.config import read_sweep_config
     from faithlens.commands.sweep.run import run_sweep
     from faithlens.commands.sweep.trial import try_out_models
     from faithlens.report.sweep import format_sweep
 
-    config, console, notes = read_sweep_config(file), SafeConsole(), SafeConsole(stderr=True)
-    if dry_run:
+    if (resume is not None and (out is not None or dry_run)) or (resume is None and file is None):
+        problem = "a sweep is started from FILE.toml, with --out or --dry-run, or continued by --resume DIR"
+        raise ConfigError(problem, "Give one of the two.")
+    config, console, notes = file and read_sweep_config(file), SafeConsole(), SafeConsole(stderr=True)
+    if config and dry_run:
         try_out_models(config, console.print)
         return
-    folder = out or name_run_folder()
+    folder = resume or out or name_run_folder()
     with resumable(folder):
-        run = run_sweep(config, folder, resume=resume, notify=notes.print)
+        if resume or not config:
+            run = resume_sweep(folder, config, notes.print)
+        else:
+            run = run_sweep(config, folder, notify=notes.print)
+    if as_json:
+        typer.echo(format_json({"run": str(run.path), **run.read_json("sweep.json")}))
+        return
     console.print(format_sweep(run))
     console.print_line(f"Tables and audits: {run.path}")

@@ -28,8 +28,7 @@ def decide(
 ) -> None:
     """Decide from finished runs which models may be overseen by reading their chain of thought.
 
-    Exit code 0: on every task, some model is trusted. 1: on some task, no model is trusted and none is undecided.
-    2: undecided (all other cases). 3: no verdict, because of an error.
+    The exit code is the verdict, for scripts.
     """
     from faithlens.commands.decide import decide as decide_runs
     from faithlens.report.decide import format_decision

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from faithlens.cli.places import Place
@@ -28,7 +28,7 @@ def keeping(describe: Callable[[], str]) -> Iterator[None]:
 
 
 def resumable(folder: Place) -> AbstractContextManager[None]:
-    """For a command that writes the run folder `folder` and takes --out and --resume."""
+    """For a command that writes the run folder `folder` and takes --resume."""
     return keeping(lambda: _describe_run(folder))
 
 
@@ -37,24 +37,19 @@ def repeatable(progress: str) -> AbstractContextManager[None]:
     return keeping(lambda: f"{progress}\nTo go on, run the same command again.")
 
 
-def resuming_command(words: Sequence[str], folder: Place) -> str:
-    """The command line `words` with ``--out folder --resume``, quoted for a shell.
+def make_resuming_command(command: str, folder: Place) -> str:
+    """The command line that continues the run in `folder`, quoted for a shell.
 
-    >>> resuming_command(["audit", "-m", "O4", "--out=old"], Path("my run"))
-    "faithlens audit -m O4 --out 'my run' --resume"
+    >>> make_resuming_command("audit", Path("my run"))
+    "faithlens audit --resume 'my run'"
     """
-    rest, skip = [], False
-    for word in words:
-        if not skip and word != "--resume" and not word.startswith("--out"):
-            rest.append(word)
-        skip = word == "--out"
-    return shlex.join(["faithlens", *rest, "--out", str(folder), "--resume"])
+    return shlex.join(["faithlens", command, "--resume", str(folder)])
 
 
 def _describe_run(folder: Place) -> str:
     if not (folder / "manifest.json").is_file():
         return "Nothing was written yet. To start again, run the same command."
-    return f"Kept in {folder}: {_list_finished(folder)}\nTo go on, run: {resuming_command(sys.argv[1:], folder)}"
+    return f"Kept in {folder}: {_list_finished(folder)}\nTo go on, run: {make_resuming_command(sys.argv[1], folder)}"
 
 
 def _list_finished(folder: Place) -> str:

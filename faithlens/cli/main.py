@@ -3,11 +3,15 @@
 import errno
 import sys
 import traceback
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from faithlens.cli.audit import audit, sweep
 from faithlens.cli.finished_runs import DecisionExit, compare, decide, estimate_power, export
+from faithlens.cli.help import ExplainedCommand, ExplainedGroup
 from faithlens.cli.interrupt import INTERRUPTED, Interrupted
 from faithlens.cli.lists import list_assays, list_measures, list_tasks, show_schema
 from faithlens.cli.organisms import organisms_app, validate
@@ -19,34 +23,46 @@ from faithlens.errors import FaithlensError
 
 app = typer.Typer(
     name="faithlens",
-    help="Does a model's chain of thought drive its answer, and may we rely on reading it?",
+    cls=ExplainedGroup,
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(organisms_app, name="organisms")
+
+
+def _print_version(is_asked: bool) -> bool:
+    if is_asked:
+        typer.echo(f"faithlens {version('faithlens')}")
+        raise typer.Exit
+    return is_asked
 
 
 @app.callback()
-def describe_commands() -> None:
+def describe_commands(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
     """Does a model's chain of thought drive its answer, and may we rely on reading it?"""
 
 
-app.command()(audit)
-app.command()(sweep)
-app.command()(view)
-app.command()(decide)
-app.command()(compare)
-app.command("power")(estimate_power)
-app.command()(export)
-app.command("replicate")(replicate_paper)
-app.command("doctor")(run_doctor)
-app.command("bench")(run_bench)
-app.command()(validate)
-app.command("measures")(list_measures)
-app.command("tasks")(list_tasks)
-app.command("assays")(list_assays)
-app.command("schema")(show_schema)
+COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    "Run models": {"audit": audit, "sweep": sweep},
+    "Read runs": {"view": view, "decide": decide, "compare": compare, "power": estimate_power, "export": export},
+    "Check faithlens": {
+        "doctor": run_doctor,
+        "bench": run_bench,
+        "validate": validate,
+        "replicate": replicate_paper,
+    },
+    "Look up": {"measures": list_measures, "tasks": list_tasks, "assays": list_assays, "schema": show_schema},
+}
+"""The commands under their headings."""
+
+for heading, commands in COMMANDS.items():
+    for name, command in commands.items():
+        app.command(name, cls=ExplainedCommand, rich_help_panel=heading)(command)
+app.add_typer(organisms_app, name="organisms", cls=ExplainedGroup, rich_help_panel="Check faithlens")
 
 
 NO_VERDICT = 3
@@ -64,7 +80,7 @@ def main() -> None:
     """
     is_decide = sys.argv[1:2] == ["decide"]
     try:
-        app()
+        app(prog_name="faithlens")
     except DecisionExit:
         raise
     except FaithlensError as error:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from faithlens.cli.help import ExplainedCommand
 from faithlens.cli.interrupt import repeatable
 from faithlens.cli.lists import list_organisms
 from faithlens.console import SafeConsole
@@ -15,7 +16,7 @@ from faithlens.errors import ConfigError, check_choice
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="models to run in parallel, one core each")]
 
 organisms_app = typer.Typer(
-    no_args_is_help=True, help="Small models whose faithfulness is known: list, train, certify."
+    no_args_is_help=True, rich_markup_mode=None, help="Small models whose faithfulness is known: list, train, certify."
 )
 
 
@@ -66,10 +67,10 @@ def validate(
     raise SystemExit(strict and any(each.passed is False for each in result.requirements))
 
 
-organisms_app.command("list")(list_organisms)
+organisms_app.command("list", cls=ExplainedCommand)(list_organisms)
 
 
-@organisms_app.command("train")
+@organisms_app.command("train", cls=ExplainedCommand)
 def train_organisms(
     names: Annotated[
         list[str],
@@ -110,7 +111,7 @@ def train_organisms(
             console.print_line(str(folder))
 
 
-@organisms_app.command("family")
+@organisms_app.command("family", cls=ExplainedCommand)
 def train_families(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="steady, waning")],
     seeds: Annotated[str, typer.Option(help="training seeds: 3, or 0-9, or 1,4,7")] = "0",
@@ -135,7 +136,7 @@ def train_families(
         SafeConsole().print_line(f"faithlens sweep {plan} --out {name}")
 
 
-@organisms_app.command("certify")
+@organisms_app.command("certify", cls=ExplainedCommand)
 def certify_organism(folder: Annotated[Path, typer.Argument(help="folder of a trained organism")]) -> None:
     """Count on held-out questions what the answers of an organism depend on, and write it into its folder."""
     from faithlens.organisms.certification import certify

@@ -27,8 +27,6 @@ def view(
 
     The page is served to this machine only, under an address that nobody can guess. The page of a run that is still
     being written grows with it. Several runs stand on one page. Ctrl-C stops the server; the runs are not changed.
-
-    Example: faithlens view faithlens-runs/20261128-101500
     """
     from faithlens.commands.view import find_runs
     from faithlens.commands.view import view as write_view

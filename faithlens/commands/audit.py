@@ -28,7 +28,7 @@ from faithlens.commands.prepare import (
 )
 from faithlens.commands.progress import show_progress
 from faithlens.commands.score import score_subject
-from faithlens.config import COUNTS_OF_STEPS, AuditConfig, parse_subjects
+from faithlens.config import COUNTS_OF_STEPS, AuditConfig, Subject, parse_subjects
 from faithlens.errors import ConfigError, check_choice
 from faithlens.execution.execute import BACKENDS
 from faithlens.execution.sample import Sampling
@@ -43,8 +43,9 @@ from faithlens.tasks.question import Task
 
 SAMPLING_OPTIONS = tuple(each.name for each in fields(Sampling))
 OPTIONS = (
-    *(each.name for each in fields(AuditConfig) if each.name not in {"subjects", "n", "sampling"}),
+    *(each.name for each in fields(AuditConfig) if each.name not in {"subjects", "n", "sampling", "sources"}),
     *SAMPLING_OPTIONS,
+    "name",
 )
 """The options of `audit`, those of the command line."""
 
@@ -114,8 +115,10 @@ def make_audit_config(
         problem = f"a task ({task}) is given next to traces, whose file {traces} holds the questions"
         raise ConfigError(problem, "Leave out the task (--task) or the traces (--traces).")
     several = model if isinstance(model, (list, tuple)) else [model] if model else []
-    models = {each.name: each for each in several if isinstance(each, Model)}
-    names = [each.name if isinstance(each, Model) else str(each) for each in several]
+    sources = [each.name if isinstance(each, Model) else str(each) for each in several]
+    names = name_models(sources, options.pop("name", None))
+    models = {name: each for name, each in zip(names, several, strict=True) if isinstance(each, Model)}
+    known_as = dict(zip(sources, names, strict=True))
     tasks = {} if task is None or isinstance(task, (str, Path)) else {task.name: task}
     task_name = str(traces) if traces else next(iter(tasks), str(task) if task else None)
     given_assays = options.pop("assays", ())
@@ -125,7 +128,8 @@ def make_audit_config(
     assay_names = tuple(each if isinstance(each, str) else battery.name_assay(each) for each in assays)
     own = {name: each for name, each in zip(assay_names, assays, strict=True) if not isinstance(each, str)}
     config = AuditConfig(
-        subjects=parse_subjects(names, task_name),
+        subjects=tuple(Subject(known_as.get(s.model, s.model), s.task) for s in parse_subjects(sources, task_name)),
+        sources={name: source for source, name in known_as.items() if name != source and name not in models},
         n=n,
         assays=assay_names,
         traces=str(traces) if traces else None,
@@ -134,6 +138,21 @@ def make_audit_config(
         **options,
     )
     return config, GivenObjects(models, tasks, own)
+
+
+def name_models(sources: Sequence[str], names: str | Sequence[str] | None) -> list[str]:
+    """What tables and reports call each model: its own name in `names`, else what it is loaded from.
+
+    Raises:
+        ConfigError: there is not one name for each model, or a name is empty or given twice.
+    """
+    given = [names] if isinstance(names, str) else list(names or sources)
+    if len(given) != len(sources):
+        problem = f"each model needs a name of its own, got {len(given)} for {len(sources)} models"
+        raise ConfigError(problem, "Give one --name after each --model, or none.")
+    if bad := next((name for name in given if not name.strip() or len({*given}) < len({*sources})), None):
+        raise ConfigError(f"the name {bad!r} is empty or given twice", "Give each model another --name.")
+    return given
 
 
 def run_audit(

@@ -56,7 +56,9 @@ def describe_inputs(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> 
         if name not in digests:
             model = objects.models.get(subject.model)
             digests[name] = (
-                hash_loaded_model(model) if model else hash_named_model(subject.model, config.trust_remote_code)
+                hash_loaded_model(model)
+                if model
+                else hash_named_model(config.locate(subject.model), config.trust_remote_code)
             )
         task, questions = draw_questions(config, subject, objects)
         digests[f"questions of {subject.task} for {subject.model}"] = hash_questions(task, questions)

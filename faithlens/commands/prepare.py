@@ -66,7 +66,7 @@ def make_model_loader(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -
     """A function from a name to its model. A model with several tasks in a row is loaded once."""
     options = {"device": config.device, "dtype": config.dtype, "trust_remote_code": config.trust_remote_code}
     load_once = lru_cache(maxsize=1)(partial(load, **options))
-    return lambda name: objects.models.get(name) or load_once(name)
+    return lambda name: objects.models.get(name) or load_once(config.locate(name))
 
 
 def prepare_subject(

@@ -150,7 +150,12 @@ def list_commands(config: Mapping[str, Any]) -> Iterator[str]:
     ]
     for subject in config.get("subjects", []):
         task = [] if options.get("traces") else ["--task", subject["task"]]
-        yield shlex.join(["faithlens", "audit", "--model", subject["model"], *task, *flags])
+        name = subject["model"]
+        model = [
+            config.get("sources", {}).get(name, name),
+            *(["--name", name] if name in config.get("sources", {}) else []),
+        ]
+        yield shlex.join(["faithlens", "audit", "--model", *model, *task, *flags])
 
 
 def _make_header(columns: Mapping[str, Sequence[str]]) -> Iterator[str]:

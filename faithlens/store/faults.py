@@ -81,7 +81,7 @@ def make_fault_error(folder: Place, faults: Iterable[Fault]) -> RunError:
     problem = f"the run in {folder} is not as faithlens wrote it: {'; '.join(named[:_MOST_NAMED])}{more}"
     return RunError(
         problem,
-        "Restore the files from a copy, or do the damaged batches again: repeat the audit with --resume.",
+        "Restore the files from a copy, or do the damaged batches again: faithlens audit --resume DIR.",
     )
 
 

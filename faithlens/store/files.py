@@ -129,7 +129,7 @@ def make_write_error(path: Place, error: OSError) -> RunError:
     """The error for a file that cannot be written."""
     fix = "Check that the folder exists and that you may write there, then repeat the command."
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        fix = "Make room on the disk, then repeat the command; to go on with a run, add --resume."
+        fix = "Make room on the disk, then repeat the command; a stopped run goes on with --resume DIR."
     return RunError(f"{path} cannot be written: {error.strerror or error}", fix)
 
 

@@ -110,7 +110,9 @@ class RunFolder:
     def _read_listed(self, name: str, files: Mapping[str, Any]) -> bytes:
         entry = files.get(name)
         if entry is None and not exists(self.path / name):
-            raise RunError(f"the run in {self.path} has no {name} yet", "Continue the audit with --resume.")
+            raise RunError(
+                f"the run in {self.path} has no {name} yet", "Continue it with: faithlens audit --resume DIR"
+            )
         try:
             content = read_content(self.path / name)
         except OSError as error:

@@ -105,7 +105,7 @@ class Run(RunFolder):
             raise RunError(f"a run needs a folder, but {path} is a file", "Choose another folder.")
         if Run.is_used(path) and not resume:
             problem = f"a new run needs an empty folder, but {path} is not empty"
-            raise RunError(problem, "Name a new folder, or add --resume to continue the run in this folder.")
+            raise RunError(problem, f"Name a new folder, or continue the run in this one with --resume {path}")
 
     @staticmethod
     def is_used(path: str | Place) -> bool:
@@ -272,7 +272,7 @@ class Run(RunFolder):
             return to_frame(self._read_files(table, parts))
         if not self.has_table(table):
             problem = f"the run in {self.path} has no table {table!r} yet"
-            raise RunError(problem, "Continue the audit with --resume.")
+            raise RunError(problem, "Continue it with: faithlens audit --resume DIR")
         return to_frame(self._read_files(table, [f"{table}.parquet"]))
 
     def has_table(self, table: str) -> bool:

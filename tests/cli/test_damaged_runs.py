@@ -115,7 +115,7 @@ def test_a_damaged_run_is_refused_by_each_command_and_repaired_by_resume(
         assert "Traceback" not in output
         assert "--resume" in output
     assert not (tmp_path / "table.parquet").exists()
-    assert call(monkeypatch, OPTIONS, "--out", run, "--resume") == 0
+    assert call(monkeypatch, "audit", "--resume", run) == 0
     assert DAMAGES[damage] in caplog.text  # the warning of --resume
     files = read_files(run)
     assert [name for name in {*files, *expected} if files.get(name) != expected.get(name)] == []

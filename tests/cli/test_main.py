@@ -15,8 +15,10 @@ import torch
 from faithlens.cli import main
 from faithlens.commands import audit as audits
 from faithlens.commands import score as scoring
+from faithlens.organisms import ORGANISMS
 from tests.conftest import byte_tokenizer, tiny
 
+O4 = ORGANISMS["O4"]
 LINE = {"question": "What is 2 + 3?", "answer": "5"}
 
 
@@ -64,9 +66,9 @@ REFUSALS = {
     "too many questions": ("-m O5 -n 1000000", "Pass n of 1 to"),
     "too long": ("-m O5 -t long.jsonl -n 2", "O5 reads at most 256 tokens"),
     "too long an answer": ("-m O5 --max-new-tokens 9999", "9999 for the chain of thought"),
-    "used folder": ("-m O5 --out used", "add --resume"),
+    "used folder": ("-m O5 --out used", "continue the run in this one with --resume used"),
     "a file": ("-m O5 --out broken.jsonl", "is a file"),
-    "not our folder": ("-m O5 -n 2 --out used --resume", "it has no manifest.json"),
+    "not our folder": ("--resume used", "it has no manifest.json"),
     "no share": ("-m O5 --max-unfaithful 2", "must be above 0 and below 1"),
     "no seed": ("-m O5 --seed -1", "got -1"),
     "no nucleus": ("-m O5 --top-p 0", "top_p must be in (0, 1]"),
@@ -80,6 +82,9 @@ REFUSALS = {
     "two tasks": ("-m O5 -t arithmetic --traces broken.jsonl", "Leave out the task (--task)"),
     "broken chains": ("-m O5 --traces broken.jsonl", "line 7: not JSON"),
     "editor without a model": ("-m O5 --editor http://localhost:8000/v1", "must name a model after its address"),
+    "two folders": ("--resume used --out run", "Leave out --resume, or the other"),
+    "one name for two": ("-m O5 -m O4 --name mine", "got 1 for 2 models"),
+    "the same name twice": ("-m O5 -m O4 --name mine --name mine", "given twice"),
     "second subject": ("-m O5 -m gpt-17 -n 2", "no model 'gpt-17'"),
 }
 
@@ -90,7 +95,7 @@ def test_bad_input_is_refused_with_a_fix_and_leaves_nothing(
 ) -> None:
     words, expected = REFUSALS[name]
     before = sorted(here.rglob("*"))
-    code = command(monkeypatch, *words.split(), *([] if "--out" in words else ["--out", "run"]))
+    code = command(monkeypatch, *words.split(), *([] if "--out" in words or "--resume" in words else ["--out", "run"]))
     output = capsys.readouterr().err
     assert code == 2
     assert re.search(r"^Error: .+\n(?s:.+)", output, re.M)
@@ -158,11 +163,41 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(
     assert "Interrupted. Kept in my run: 4 questions of O4 on running-sum." in output
     assert "Traceback" not in output
     [again] = re.findall(r"^To go on, run: faithlens audit (.*)$", output, re.M)
-    assert shlex.split(again) == [*words, "--out", "my run", "--resume"]
-    assert command(monkeypatch, *shlex.split(again)) == 0
+    assert shlex.split(again) == ["--resume", "my run"]
+    with monkeypatch.context() as patched:
+        patched.setattr("faithlens.commands.prepare.load", lambda *_, **__: pytest.fail("a model was loaded"))
+        for other, difference in {
+            "--seed 1": "seed: 0 in the folder, 1 given",
+            "--temperature 0.5": "temperature: 0.0 in the folder, 0.5 given",
+            "-m O5": "model: ['O4'] in the folder, ['O5'] given",
+            "--points 0 -n 6": "n: 5 in the folder, 6 given",
+        }.items():
+            assert command(monkeypatch, *shlex.split(again), *other.split()) == 2
+            assert difference in " ".join(capsys.readouterr().err.split())
+    assert command(monkeypatch, *shlex.split(again), "--batch", 2, "-t", "running-sum", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["run"], result["report"]) == ("my run", "my run/report.html")
+    assert [subject["model"] for subject in result["subjects"]] == ["O4"]
     assert command(monkeypatch, *words, "--out", "whole") == 0
     tables = [pd.read_parquet(here / folder / "scores.parquet") for folder in ("my run", "whole")]
     pd.testing.assert_frame_equal(*tables)
+
+
+def test_a_model_goes_by_the_name_it_is_given(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["-m", "O4", "-t", "running-sum", "-n", "4", "--batch", "2", "--assays", "baselines", "--out", "run"]
+    with monkeypatch.context() as patched:
+        interrupt_batch(2, patched)
+        assert command(monkeypatch, *words, "--name", "step <b> 7") == 130
+    assert "2 questions of step <b> 7 on running-sum" in capsys.readouterr().err
+    assert command(monkeypatch, "--resume", "run", "-m", "O4", "--name", "step <b> 7") == 0
+    for table in ("scores", "traces", "estimates"):
+        assert set(pd.read_parquet(here / "run" / f"{table}.parquet")["model"]) == {"step <b> 7"}
+    [subject] = json.loads((here / "run" / "verdict.json").read_text())["subjects"]
+    assert (subject["model"], subject["truth"]) == ("step <b> 7", O4.truth)
+    assert "step &lt;b&gt; 7" in (here / "run" / "report.html").read_text()
+    assert json.loads((here / "run" / "manifest.json").read_text())["config"]["sources"] == {"step <b> 7": "O4"}
 
 
 def test_ctrl_c_before_anything_is_kept_says_so(

@@ -128,6 +128,17 @@ class SweepConfig:
         """Plain data for the manifest."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, entries: Mapping[str, Any]) -> "SweepConfig":
+        """The options that `to_dict` made plain, read from a manifest."""
+        return cls(
+            tuple(Member(**{**each, "tasks": tuple(each["tasks"])}) for each in entries["members"]),
+            AuditConfig.from_dict(entries["options"]),
+            tuple(entries["measures"]),
+            {name: tuple(tasks) for name, tasks in entries["difficulty"].items()},
+            HeldOutFile(**entries["held_out"]) if entries["held_out"] else None,
+        )
+
 
 def read_sweep_config(path: Path) -> SweepConfig:
     """The sweep that a TOML file describes.
