@@ -272,7 +272,7 @@ class Run(RunFolder):
             return to_frame(self._read_files(table, parts))
         if not self.has_table(table):
             problem = f"the run in {self.path} has no table {table!r} yet"
-            raise RunError(problem, "Continue it with: faithlens audit --resume DIR")
+            raise RunError(problem, "Continue with: faithlens audit --resume DIR")
         return to_frame(self._read_files(table, [f"{table}.parquet"]))
 
     def has_table(self, table: str) -> bool:
