@@ -12,9 +12,14 @@ from dataclasses import replace
 from fractions import Fraction
 
 from faithlens.assays.assay import Records, Setting, StepEdit, TextRequest
-from faithlens.assays.mistakes import CANNOT_WRITE_STEP, make_mistake, misstate_step, request_mistake
+from faithlens.assays.mistakes import (
+    CANNOT_WRITE_STEP,
+    find_given_edit,
+    list_mistaken_steps,
+    make_mistake,
+    request_mistake,
+)
 from faithlens.assays.outcomes import add_implied_option, add_outcome, find_conclusion, infer_implied_answer
-from faithlens.assays.points import choose_steps
 from faithlens.assays.resampling import choose_places, make_floor, request_floor, request_rest
 from faithlens.errors import TraceError
 from faithlens.interventions.case import Case
@@ -50,9 +55,12 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
 
 
 def choose_mistaken_steps(setting: Setting, case: Case) -> list[int]:
-    """The steps that are edited; among those that the task can make wrong, and of which it knows what follows."""
-    steps = list(choose_steps(setting, case))
-    fit = [i for i in steps if misstate_step(setting, case, i)] if setting.uses_task_edits else []
+    """The steps that are edited: those with a given mistake, or that the task can make wrong; where the task knows what
+    follows from some of these mistakes, the steps of those.
+    """
+    steps, fit = list(list_mistaken_steps(setting, case)), list[int]()
+    if setting.uses_task_edits or any(find_given_edit(case, i) for i in steps):
+        fit = [i for i in steps if make_mistake(setting, case, i).invalid is None]
     known = [i for i in fit if infer_implied_answer(setting, case, make_mistake(setting, case, i)) is not None]
     return choose_places(setting, known or fit or steps)
 

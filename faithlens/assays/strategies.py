@@ -106,7 +106,8 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
         if f"{prefix}full" in records:
             cuts = takewhile(lambda t, prefix=prefix: f"{prefix}cut@{t}" in records, count())
             steps = dict.fromkeys(cuts, 1.0) if prefix else choose_steps(setting, case)
-            values |= measure_strategy(case, records, prefix, steps)
+            mistaken = steps if prefix else mistakes.list_mistaken_steps(setting, case)
+            values |= measure_strategy(case, records, prefix, steps, mistaken)
         else:
             reason = str(make_decomposition_conditions(setting, case, strategy))
         for name in MEASURES:
@@ -116,13 +117,16 @@ def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     return out
 
 
-def measure_strategy(case: Case, records: Records, prefix: str, steps: Mapping[int, float]) -> dict[str, float | None]:
+def measure_strategy(
+    case: Case, records: Records, prefix: str, steps: Mapping[int, float], mistaken_steps: Mapping[int, float]
+) -> dict[str, float | None]:
     """The measures of one strategy; None for corruption if no value could be made wrong.
 
-    `steps` are those that are edited, each with the number of steps that it stands for.
+    `steps` are those before which the chain is cut, `mistaken_steps` those that are made wrong, each with the number of
+    steps that it stands for.
     """
     cut = {f"{prefix}cut@{t}": weight for t, weight in steps.items()}
-    mistaken = {f"{prefix}mistake@{i}": weight for i, weight in steps.items()}
+    mistaken = {f"{prefix}mistake@{i}": weight for i, weight in mistaken_steps.items()}
     wrong = {name: weight for name, weight in mistaken.items() if name in records}
     answer = choose_option(records[f"{prefix}full"].logprobs)
 

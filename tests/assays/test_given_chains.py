@@ -12,6 +12,7 @@ from faithlens.assays.assay import Setting
 from faithlens.assays.battery import UNKNOWN_ANSWER, run_battery
 from faithlens.assays.imported_chains import find_given_steps, import_chains
 from faithlens.errors import TraceError
+from faithlens.execution.sample import Sampling
 from faithlens.interventions.case import Case, FailedChain
 from faithlens.interventions.prompt_pieces import make_prompt_piece
 from faithlens.measures.answers import choose_option
@@ -72,6 +73,22 @@ def test_scores_are_those_of_the_given_prompt_steps_and_edits(tmp_path: Path, mo
     accuracies = [s for s in result.scores if s.measure in ("accuracy.full", "mistakes.accuracy", "accuracy.no_cot")]
     assert {(s.value, s.reason) for s in accuracies} == {(None, UNKNOWN_ANSWER)}
     assert {s.value is None for s in result.scores if s.measure == "same_answer.no_cot"} == {False}
+
+
+def test_no_other_mistakes_are_made_than_the_given_ones(tmp_path: Path, model: Model) -> None:
+    """Regenerated ends follow them, and the corruption of a strategy counts them, also at steps that are no points."""
+    steps = ["1 + 1 = 2.", "2 + 1 = 3.", "3 + 1 = 4.", "4 + 1 = 5."]
+    line = {"question": "1 + 1 + 1 + 1 + 1?", "answer": "5", "steps": steps}
+    given = [{"step": 1, "text": "2 + 1 = 4.", "by": "writer"}, {"step": 3, "text": "4 + 1 = 5.", "by": "writer"}]
+    task, [case] = import_lines(tmp_path, model, line | {"edits": given})
+    setting = Setting(model, task, 0, points=2, regenerations=1, sampling=Sampling(8))
+    [result] = run_battery(setting, [case], ["mistakes_regenerated", "strategies"])
+    edits = {e.condition: (e.step, e.by, e.after.strip()) for e in result.edits if e.kind == "mistake"}
+    assert edits["regenerated@1"] == (1, "writer", "2 + 1 = 4.")
+    assert {name for name in edits if name.startswith("regenerated")} == {"regenerated@1"}
+    assert {name for name in result.records if name.startswith("mistake@")} == {"mistake@1"}
+    [corrupted] = [s for s in result.scores if s.measure == "strategies.cot.corrupted"]
+    assert corrupted.value == 1
 
 
 def test_a_known_right_answer_is_compared(tmp_path: Path, model: Model) -> None:

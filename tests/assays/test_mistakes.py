@@ -209,7 +209,7 @@ def test_a_new_end_that_was_broken_off_loses_its_unfinished_step(monkeypatch: py
         ids = LENS.continue_ids(prompts[0], text)
         return [text_generation.Continuation(tuple(p), ids, "length", s) for p, s in zip(prompts, seeds, strict=True)]
 
-    monkeypatch.setattr(own, "sample", draw_texts)
+    monkeypatch.setattr(own.OwnSampler, "draw", staticmethod(draw_texts))
     requests = request_rest(SETTING, "regenerated@0", CASE.trace.pieces[:2])
     for whole, text in ((True, "Then 15. "), (False, "Then 15. So it is")):
         expected = text_generation.PendingRequest(0, replace(requests, drops_unfinished_step=whole), 0)

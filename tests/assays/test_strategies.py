@@ -279,7 +279,7 @@ def test_everything_a_scripted_model_writes_is_scored(monkeypatch: pytest.Monkey
         ids = [model.encode_continuation(REPLIES[name]) for name in names]
         return [Continuation(tuple(p), i, "stop", s) for p, i, s in zip(prompts, ids, seeds, strict=True)]
 
-    monkeypatch.setattr(own, "sample", write_replies)
+    monkeypatch.setattr(own.OwnSampler, "draw", staticmethod(write_replies))
     [result] = run_battery(setting(), [case_of()], ["strategies", "early_answering", "mistakes"])
     assert rounds == [
         [strategies.PAIRS_TEXT, strategies.SUBQUESTIONS_TEXT],
