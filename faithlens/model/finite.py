@@ -21,7 +21,9 @@ def make_finite_error(name: str, hf_model: PreTrainedModel, ids: Sequence[int], 
     """
     weight = next((key for key, w in hf_model.named_parameters() if w.is_floating_point() and not _is_finite(w)), None)
     dtype = str(hf_model.dtype).removeprefix("torch.")
-    if weight:
+    if weight and dtype == "float16" and not bool(hf_model.get_parameter(weight).isnan().any()):
+        fix = f"The weight {weight} has numbers beyond float16: pass dtype='float32' (--dtype float32)."
+    elif weight:
         fix = f"The weight {weight} holds such values: get the files of the model again."
     elif dtype == "float16":
         fix = "The numbers of this model are too large for float16: pass dtype='float32' (--dtype float32)."

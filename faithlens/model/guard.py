@@ -5,7 +5,7 @@ tower. `forbid_outside` refuses this for the time that a model is loaded.
 """
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -14,24 +14,45 @@ from huggingface_hub import constants
 
 _IS_FORBIDDEN: ContextVar[bool] = ContextVar("faithlens_forbids_processes", default=False)
 _start = subprocess.Popen.__init__
+_FUNCTIONS = ("call", "check_call", "check_output", "run")
 
 
 def _start_unless_forbidden(self: "subprocess.Popen[Any]", args: Any, *more: Any, **options: Any) -> None:
     if _IS_FORBIDDEN.get():
-        raise PermissionError(f"faithlens starts no process while a model is loaded, and was asked for {args!r}")
+        raise make_refusal(args)
     _start(self, args, *more, **options)
+
+
+def make_refusal(args: Any) -> PermissionError:
+    """The error for a process that a library tries to start."""
+    return PermissionError(f"faithlens starts no process while a model is loaded, and was asked for {args!r}")
+
+
+def _guard(start: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `subprocess` that refuses while processes are forbidden, whatever stands in its place."""
+
+    def start_unless_forbidden(args: Any, *more: Any, **options: Any) -> Any:
+        if _IS_FORBIDDEN.get():
+            raise make_refusal(args)
+        return start(args, *more, **options)
+
+    return start_unless_forbidden
 
 
 @contextmanager
 def forbid_outside() -> Iterator[None]:
     """Refuse new processes of this thread, and let the Hugging Face libraries read local files only."""
     token, offline = _IS_FORBIDDEN.set(True), constants.HF_HUB_OFFLINE
-    started = subprocess.Popen.__init__
+    started, functions = subprocess.Popen.__init__, {name: getattr(subprocess, name) for name in _FUNCTIONS}
     subprocess.Popen.__init__ = _start_unless_forbidden  # type: ignore[method-assign]
+    for name, function in functions.items():
+        setattr(subprocess, name, _guard(function))
     constants.HF_HUB_OFFLINE = True
     try:
         yield
     finally:
         constants.HF_HUB_OFFLINE = offline
+        for name, function in functions.items():
+            setattr(subprocess, name, function)
         subprocess.Popen.__init__ = started  # type: ignore[method-assign]
         _IS_FORBIDDEN.reset(token)

@@ -3,7 +3,6 @@
 import json
 import shutil
 import struct
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +17,6 @@ from torch import Tensor
 from faithlens.errors import ModelError
 from faithlens.execution.execute import execute
 from faithlens.execution.sample import Sampling, sample
-from faithlens.model.guard import forbid_outside
 from faithlens.model.load import load
 from faithlens.model.model import Model
 from faithlens.model.trace import Piece
@@ -242,6 +240,16 @@ def load_same(model: Model) -> Model:
 
 
 @pytest.mark.parametrize("backend", ["packed", "separate"])
+def test_a_weight_beyond_float16_is_reported_with_what_helps(folder: Path, backend: Any) -> None:
+    change_weights(folder, lambda w: w["model.layers.1.mlp.down_proj.weight"].view(-1)[0].fill_(1e5))
+    condition = make_condition(load(str(folder)))
+    hot = load(str(folder), dtype="float16")
+    with pytest.raises(ModelError, match="layer 1 of 2") as caught:
+        execute(hot, plan_passes(load_same(hot), [condition]), backend=backend)
+    assert "down_proj.weight has numbers beyond float16: pass dtype='float32'" in caught.value.fix
+
+
+@pytest.mark.parametrize("backend", ["packed", "separate"])
 def test_float16_overflow_is_reported_with_what_helps(folder: Path, backend: Any) -> None:
     change_weights(folder, lambda w: w["model.layers.1.mlp.down_proj.weight"].mul_(1e5).clamp_(-6e4, 6e4))
     condition = make_condition(load(str(folder)))
@@ -293,12 +301,6 @@ def test_a_tokenizer_without_end_and_padding_and_a_padded_vocabulary_are_used(ba
 
 
 # --- nothing from outside ---
-
-
-def test_no_process_starts_while_a_model_is_loaded() -> None:
-    with forbid_outside(), pytest.raises(PermissionError, match=r"starts no process .*'pip'"):
-        subprocess.check_call(["pip", "--version"])
-    assert subprocess.run(["true"], check=True).returncode == 0
 
 
 @pytest.mark.parametrize(
