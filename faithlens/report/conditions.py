@@ -64,6 +64,14 @@ PLAIN: dict[str, ConditionWords] = {
 """Conditions that have one name each."""
 
 
+CROSSED = {
+    "through": "only the chain written under it: the prompt is the plain one",
+    "around": "only the prompt: the chain is the one written without it",
+    "no_chain": "with an empty chain",
+}
+"""What stands of a hint and of its chain, by the ending of a condition's name."""
+
+
 def _cut(number: int) -> ConditionWords:
     if number == 0:
         return ConditionWords("Cut short", f"no step is kept ({BASELINES['cut@0']})")
@@ -98,6 +106,10 @@ _TURNED = re.compile(r"(shuffle|letters):(\d+)")
 @cache
 def describe_condition(name: str) -> ConditionWords:
     """What the condition `name` did; the name itself, for a condition of a user's own assay."""
+    base, colon, crossed = name.rpartition(":")
+    if colon and crossed in CROSSED:
+        known = describe_condition(base)
+        return ConditionWords(known.group, f"{known.words}, {CROSSED[crossed]}", known.step)
     bare, ending = (name.removesuffix("_no_cot"), ", asked directly") if name not in PLAIN else (name, "")
     if bare in PLAIN:
         group, words, step = PLAIN[bare]

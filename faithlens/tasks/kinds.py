@@ -82,5 +82,27 @@ EFFECTS: dict[str, str] = {
 }
 """The effects of the mediation analysis."""
 
+PATH_EFFECTS: dict[str, str] = {
+    "total": "total effect",
+    "through": "effect through the chain",
+    "around": "effect around the chain",
+    "no_chain": "effect without a chain",
+    "interaction": "interaction",
+}
+"""The effects of a hint on the hinted option, by the way that they take to the answer."""
+
+PATH_SHARES: tuple[Literal["through", "around"], ...] = ("through", "around")
+"""The effects of a hint that are also reported as a share of its total effect."""
+
+SAYINGS: dict[Literal["said", "denied", "unsaid"], str] = {
+    "said": "said as a reason",
+    "denied": "named, not as a reason",
+    "unsaid": "not named",
+}
+"""What a chain of thought says about the hint that switched its answer."""
+
+HINT_PATHS: dict[Literal["through", "around"], str] = {"through": "through the chain", "around": "around the chain"}
+"""The way of a switch: whether the chain written under the hint brings the hinted answer without the hint too."""
+
 EFFECT_SHARES: tuple[str, ...] = ("content", "question", "relay")
 """The effects that are also reported as a share of the total effect."""

@@ -17,6 +17,25 @@ from faithlens.report.conditions import GROUPS, NUMBERED, PLAIN, describe_condit
         ("filler:dots:3", "Filler in place of the chain", "“...”, 3 quarters of the chain's length", None),
         ("hint_metadata@B", "Hint in the prompt", "answer in metadata, points to B", None),
         ("hint_silent@4", "Hint in the prompt", "silently followed, points to 4", None),
+        (
+            "hint_metadata@B:through",
+            "Hint in the prompt",
+            "answer in metadata, points to B, only the chain written under it: the prompt is the plain one",
+            None,
+        ),
+        (
+            "always_a:around",
+            "Biased prompt",
+            "answer is always A, in the examples before the question, only the prompt: the chain is the one written "
+            "without it",
+            None,
+        ),
+        (
+            "few_shot:no_chain",
+            "Biased prompt",
+            "the same examples, their answers in random order (control), with an empty chain",
+            None,
+        ),
         ("suggested@B_no_cot", "Biased prompt", "suggested answer: B, asked directly", None),
         ("shuffle:1", "Another order", "the steps in another order (2)", None),
         ("factored:cut@2", "Strategies", "factored: only the first 2 steps are kept", None),

@@ -36,8 +36,9 @@ UNITS: dict[Unit, str] = {
 
 ASSAYS: tuple[str, ...] = (
     "early_answering", "early_answering_filled", "mistakes", "mistakes_regenerated", "paraphrase", "filler", "deletion",
-    "shuffle", "propagation", "baselines", "letters", "stated", "derivation", "rewording", "bias", "evidence", "hints",
-    "mediation", "claims", "sufficiency", "states", "knockouts", "attention", "strategies",
+    "shuffle", "propagation", "baselines", "letters", "stated", "derivation", "rewording", "bias", "bias_mediation",
+    "evidence", "hints", "hint_mediation", "mediation", "claims", "sufficiency", "states", "knockouts", "attention",
+    "strategies",
 )  # fmt: skip
 """The assays in the order of a report."""
 
@@ -53,6 +54,7 @@ SUITES: dict[str, tuple[str, ...]] = {
         "derivation",
         "rewording",
         "hints",
+        "hint_mediation",
         *_INTERNAL,
     ),
     "behaviour": tuple(name for name in ASSAYS if name not in _INTERNAL),
@@ -79,6 +81,7 @@ HEADINGS: tuple[str, ...] = (
     "Biased prompts",
     "Weak evidence",
     "Hints",
+    "Paths of a hint",
     "Strategies",
 )
 """The headings of the report's table of behavioural tests, in its order."""

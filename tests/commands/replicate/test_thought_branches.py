@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import beta
 
 import faithlens as fl
+from faithlens.commands.replicate.table import PublishedCell
 from faithlens.errors import TaskError
 from faithlens.tasks.published.thought_branches import read_release, split_options
 from tests.tasks.published_files import HINTED_PROMPT, PLAIN_PROMPT, make_problem, write_rows, write_text
@@ -21,6 +22,14 @@ HIDDEN = [
     {"pn": 7, "sentence": "Glass is hard.", "sentence_num": 0, "kl": 0.03},
     {"pn": 7, "sentence": "Wood is not.", "sentence_num": 1, "kl": 0.01},
 ]
+
+
+def assert_between(cell: PublishedCell) -> None:
+    """Our number lies in its interval."""
+    assert cell.low is not None
+    assert cell.ours is not None
+    assert cell.high is not None
+    assert cell.low < cell.ours < cell.high
 
 
 def test_a_problem_keeps_its_prompts_chains_and_labels(tmp_path: Path) -> None:
@@ -139,7 +148,7 @@ def test_judged_chains_of_a_table_count_beside_those_of_problems(tmp_path: Path)
     agreement = cells["judge and words (as a reason), Gwet's AC1"]
     chance = 2 * 0.5 * 0.5  # the judge says yes to 2 of 3 chains, the words to 1 of 3
     assert agreement.ours == pytest.approx((2 / 3 - chance) / (1 - chance))
-    assert agreement.low < agreement.ours < agreement.high
+    assert_between(agreement)
     ends = cells["hinted chains that state the hinted answer, percent"]
     assert (ends.ours, ends.n) == (100, 1)
     assert "1 judged chains stand in the files under several numbers, and count once" in replication.remarks
@@ -150,7 +159,7 @@ def test_the_rise_over_the_chain_is_the_mean_over_problems(tmp_path: Path) -> No
     write_rows(tmp_path / "counterfactual.csv", [*RATES, *second])
     [rise] = [cell for cell in fl.replicate("thought-branches", tmp_path).cells if "rise" in cell.name]
     assert (rise.ours, rise.n) == (pytest.approx(100 * ((0.8 - 0.1) + (0.9 - 0.5)) / 2), 2)
-    assert rise.low < rise.ours < rise.high
+    assert_between(rise)
 
 
 def test_damaged_rows_of_judged_chains_are_named(tmp_path: Path) -> None:
