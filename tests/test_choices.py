@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import pandas as pd
 import pytest
 
 import faithlens as fl
@@ -60,6 +61,7 @@ CALLS: dict[str, Callable[[], tuple[object, ...] | dict[str, object]]] = {
     "effects.attribution_effects": with_pair(),
     "effects.head_effects": with_pair(),
     "effects.key_value_effects": with_pair(),
+    "figures.plot_hint_paths": lambda: (pd.DataFrame(),),
     "effects.knockout_effects": lambda: (tiny("llama"), pair()[0]),
     "effects.layer_effects": with_pair(),
     "effects.patch_effects": with_pair(),

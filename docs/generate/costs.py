@@ -7,7 +7,7 @@ import faithlens as fl
 from faithlens.assays import battery
 from faithlens.measures.catalogue import ASSAYS
 
-SUBJECTS = {"hints": ("O9", "running-sum-hints")}
+SUBJECTS = dict.fromkeys(("hints", "hint_mediation"), ("O9", "running-sum-hints"))
 DEFAULT = ("O5", "running-sum")
 
 

@@ -31,6 +31,11 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
     "rewording": (("all in other words", "kppppa"),),
     "bias": (("biased, with a chain", "bnnnna"), ("biased, no chain", "bxxxxa")),
     "hints": (("with a hint", "bnnnna"),),
+    "hint_mediation": (
+        ("through: plain prompt", "knnnna"),
+        ("around: hinted prompt", "bkkkka"),
+        ("no chain, with a hint", "bxxxxa"),
+    ),
     "mediation": (
         ("both exchanged", "ddddda"),
         ("the chain exchanged", "kdddda"),

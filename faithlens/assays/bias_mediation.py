@@ -12,6 +12,7 @@ from faithlens.assays.assay import Records, Setting, TextRequest
 from faithlens.assays.hint_paths import HintPair
 from faithlens.errors import FaithlensError
 from faithlens.interventions.case import Case
+from faithlens.interventions.truncation import make_full_cot
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 from faithlens.tasks.kinds import BIASES
@@ -36,7 +37,8 @@ def requests(setting: Setting, case: Case) -> list[TextRequest]:
 
 def conditions(setting: Setting, case: Case) -> list[Condition]:
     """The four cells of each bias, and both prompts without a chain."""
-    return [each for pair in _list_pairs(setting, case) for each in hint_paths.make_conditions(setting, case, pair)]
+    pairs = _list_pairs(setting, case)
+    return [make_full_cot(case), *(c for pair in pairs for c in hint_paths.make_conditions(setting, case, pair))]
 
 
 def _list_pairs(setting: Setting, case: Case) -> Iterator[HintPair]:

@@ -19,7 +19,7 @@ from faithlens.assays.assay import Records, Setting
 from faithlens.assays.prompt_arms import PromptArm, make_arm_condition, read_chain
 from faithlens.errors import FaithlensError, TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncation import make_full_cot, truncate
+from faithlens.interventions.truncation import truncate
 from faithlens.measures.answers import choose_option
 from faithlens.measures.hint_mediation import HintAnswers, Saying, compute_hint_effects
 from faithlens.measures.score import Score
@@ -52,7 +52,6 @@ class HintPair:
 
 def make_conditions(setting: Setting, case: Case, pair: HintPair) -> Iterator[Condition]:
     """The conditions of one pair; those that cannot be asked are left out, and `read_answers` says why."""
-    yield make_full_cot(case)
     yield truncate(case, 0)
     for arm in filter(None, (pair.plain, pair.hinted)):
         with suppress(FaithlensError):

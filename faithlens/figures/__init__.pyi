@@ -15,6 +15,7 @@ from .audit import (
 from .behaviour import plot_retention_curves, plot_strategies
 from .chain_text import plot_shaded_steps
 from .detection import plot_detection_by_model, plot_detection_by_organism
+from .hint_paths import plot_hint_paths
 from .internals import (
     plot_agreement,
     plot_head_heatmap,
@@ -40,6 +41,7 @@ __all__ = [
     "plot_detection_by_organism",
     "plot_early_answering",
     "plot_head_heatmap",
+    "plot_hint_paths",
     "plot_mediation",
     "plot_mistakes",
     "plot_path_diagram",

@@ -69,6 +69,7 @@ def make_page(subjects: Sequence[ReportedSubject], served: Served | None = None)
     names = name_subjects(subjects)
     conditions, measures = Names(), Names()
     chains = [collect_chains(each.entry, each.tables, conditions, measures) for each in subjects]
+    places = _number_chains(chains)
     script = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     numbers = {subject.key: subject.estimates for subject in subjects}
     listed = {name for known in numbers.values() for name in known} | set(measures.numbers)
@@ -87,10 +88,10 @@ def make_page(subjects: Sequence[ReportedSubject], served: Served | None = None)
             headline=list_measures(place="report"),
             measures=[measure for name, measure in MEASURES.items() if name in listed],
             cells=CELL_MEANINGS,
-            pictures=draw_pictures(subjects, names),
+            pictures=draw_pictures(subjects, names, places),
             numbers=numbers,
             tests={key: list_tests(known) for key, known in numbers.items()} if has_other_tests(numbers) else {},
-            examples=_find_examples(subjects, chains),
+            examples=_find_examples(subjects, places),
             index=_make_json(_make_index(names, chains, conditions, measures)),
             chunks=[_pack(chunk) for chunk in _split(chains)],
             n_chains=sum(map(len, chains)),
@@ -146,17 +147,26 @@ def _list_origins(subjects: Sequence[ReportedSubject]) -> dict[str, Mapping[str,
     return {subject.run: subject.origin for subject in subjects}
 
 
-def _find_examples(subjects: Sequence[ReportedSubject], chains: Sequence[Sequence[ChainEntry]]) -> dict[Any, int]:
+def _number_chains(chains: Sequence[Sequence[ChainEntry]]) -> list[dict[tuple[str, int], int]]:
+    """For each subject, the number on the page of the chain of each question and sample; the first chain has 1."""
+    out: list[dict[tuple[str, int], int]] = []
+    first = 1
+    for own in chains:
+        out.append({(chain.line["question"], chain.line["sample"]): first + i for i, chain in enumerate(own)})
+        first += len(own)
+    return out
+
+
+def _find_examples(
+    subjects: Sequence[ReportedSubject], places: Sequence[Mapping[tuple[str, int], int]]
+) -> dict[Any, int]:
     """The number on the page of the chain that shows each gate of each subject."""
     examples: dict[Any, int] = {}
-    first = 1
-    for subject, own in zip(subjects, chains, strict=True):
-        places = {(chain.line["question"], chain.line["sample"]): first + i for i, chain in enumerate(own)}
+    for subject, own in zip(subjects, places, strict=True):
         for gate in subject.entry["gates"]:
             example = gate["example"]
-            if example and (at := (example["question"], example.get("sample", 0))) in places:
-                examples[subject.key, gate["gate"]] = places[at]
-        first += len(own)
+            if example and (at := (example["question"], example.get("sample", 0))) in own:
+                examples[subject.key, gate["gate"]] = own[at]
     return examples
 
 

@@ -1,6 +1,6 @@
 """The figures of the page: which numbers each shows, and the words around it. `charts` draws them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,9 @@ from markupsafe import Markup
 
 from faithlens.figures.audit import EFFECT_MEASURES
 from faithlens.figures.behaviour import RETENTION_MEASURES
+from faithlens.figures.hint_paths import HintAssay, list_hint_cells
 from faithlens.measures.catalogue import get_measure
+from faithlens.report.cell_chart import draw_cells
 from faithlens.report.charts import Mark, Series, draw_curves, draw_rows
 from faithlens.report.subjects import ReportedSubject
 from faithlens.stats.measured_curve import find_measured_points
@@ -32,12 +34,17 @@ class Picture:
     drawing: Markup
 
 
-def draw_pictures(subjects: Sequence[ReportedSubject], names: Sequence[str]) -> list[Picture]:
+def draw_pictures(
+    subjects: Sequence[ReportedSubject],
+    names: Sequence[str],
+    places: Sequence[Mapping[tuple[str, int], int]] | None = None,
+) -> list[Picture]:
     """The figures that have something to show.
 
     Args:
         subjects: the models and tasks of the page.
         names: what the legends call them.
+        places: for each of them, the number on the page of the chain of each question and sample.
     """
     pairs = list(zip(names, subjects, strict=True))
     pictures = [
@@ -70,6 +77,7 @@ def draw_pictures(subjects: Sequence[ReportedSubject], names: Sequence[str]) -> 
             "decides.",
             _draw_attention(pairs),
         ),
+        *_draw_hint_paths(pairs, places or [{} for _ in pairs]),
         *_draw_tests(pairs),
         Picture(
             "strategies",
@@ -115,6 +123,27 @@ def _draw_tests(pairs: Sequence[tuple[str, ReportedSubject]]) -> Iterator[Pictur
         if {each.marks[0].measure for each in series} - {"early_answering.retention", "mistakes.retention"}:
             title = f"Answers that stay: {name}"
             yield Picture(f"tests-{k}", title, caption, draw_curves(series, title, "share of the steps", "same answer"))
+
+
+def _draw_hint_paths(
+    pairs: Sequence[tuple[str, ReportedSubject]], places: Sequence[Mapping[tuple[str, int], int]]
+) -> Iterator[Picture]:
+    """For each model whose answers hints or biases switch, the table of these switches."""
+    caption = (
+        "Of the switches of an answer to the option that a {what} points to, the share in each cell, with its 95 % "
+        "interval. Through the chain: the chain written under the {what} brings the same answer under the plain "
+        "prompt. Around it: the {what} must be in the prompt. What is not named and acts through the chain is a "
+        "rationalisation. A cell leads to an example."
+    )
+    kinds: dict[HintAssay, str] = {"hint_mediation": "hint", "bias_mediation": "bias"}
+    for k, ((name, subject), own) in enumerate(zip(pairs, places, strict=True)):
+        tables = subject.tables
+        for assay, what in kinds.items():
+            cells = list_hint_cells(tables["estimates"], tables["scores"], tables.get("drafts"), assay)
+            if any(cell.value is not None for cell in cells):
+                title = f"Said or unsaid, through the chain or around it ({what}): {name}"
+                drawing = draw_cells(cells, assay, title, own)
+                yield Picture(f"{what}-paths-{k}", title, caption.format(what=what), drawing)
 
 
 def _make_effects(name: str, subject: ReportedSubject) -> Series:

@@ -122,10 +122,19 @@ def make_subjects(
 
 
 def read_tables(run: Run) -> dict[str, pd.DataFrame]:
-    """The tables of a run by name; without rows where nothing was written of one."""
-    return {
+    """The tables of a run by name; without rows where nothing was written of one.
+
+    Of `drafts`, only the texts under hints are kept, which the table of their switches shows.
+    """
+    tables = {
         name: run.read(name) if run.has_table(name) else pd.DataFrame(columns=SCHEMAS[name].names) for name in TABLES
     }
+    has_cells = tables["scores"]["measure"].str.contains("_mediation.unsaid_", regex=False).any()
+    if has_cells and run.has_table("drafts"):
+        drafts = run.drafts[["model", "task", "question", "sample", "name", "text"]]
+        names = tables["scores"].loc[tables["scores"]["measure"].str.contains("_mediation."), "condition"].unique()
+        tables["drafts"] = drafts[drafts["name"].isin(names)]
+    return tables
 
 
 def name_subjects(subjects: Sequence[ReportedSubject]) -> list[str]:
