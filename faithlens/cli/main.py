@@ -16,6 +16,7 @@ from faithlens.cli.interrupt import INTERRUPTED, Interrupted
 from faithlens.cli.lists import list_assays, list_measures, list_tasks, show_schema
 from faithlens.cli.organisms import organisms_app, validate
 from faithlens.cli.own_model import run_bench, run_doctor
+from faithlens.cli.query import query
 from faithlens.cli.replicate import replicate_paper
 from faithlens.cli.view import view
 from faithlens.console import SafeConsole
@@ -48,7 +49,14 @@ def describe_commands(
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Run models": {"audit": audit, "sweep": sweep},
-    "Read runs": {"view": view, "decide": decide, "compare": compare, "power": estimate_power, "export": export},
+    "Read runs": {
+        "view": view,
+        "decide": decide,
+        "compare": compare,
+        "power": estimate_power,
+        "export": export,
+        "query": query,
+    },
     "Check faithlens": {
         "doctor": run_doctor,
         "bench": run_bench,

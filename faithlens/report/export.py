@@ -39,9 +39,7 @@ def export_run(run: Run, out: Place, form: ExportForm) -> Place:
     check_choice(form, EXPORT_FORMS, "export form")
     _check_unused(out)
     if form == "parquet":
-        table = make_tidy_table(run)
-        with write_atomically(out) as temporary, temporary.open("wb") as file:
-            pq.write_table(table, file)
+        write_rows(make_tidy_table(run), out)
     else:
         tables = {name: _read_table(run, name) for name in DATASET_TABLES if name != "edits" or run.has_table(name)}
         if is_address(out):
@@ -53,6 +51,14 @@ def export_run(run: Run, out: Place, form: ExportForm) -> Place:
                 pq.write_table(table, folder / "data" / f"{name}.parquet")
             text = make_card(run, {name: table.schema.names for name, table in tables.items()})
             (folder / "README.md").write_text(text, encoding="utf-8")
+    return out
+
+
+def write_rows(rows: pa.Table, out: Place) -> Place:
+    """Write rows to a new parquet file, whole or not at all. Raises RunError where `out` is there already."""
+    _check_unused(out)
+    with write_atomically(out) as temporary, temporary.open("wb") as file:
+        pq.write_table(rows, file)
     return out
 
 

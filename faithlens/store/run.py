@@ -266,14 +266,18 @@ class Run(RunFolder):
         Raises:
             RunError: neither exists yet, or a file was changed.
         """
-        get_schema(table)
-        parts = self._list_parts(table)
-        if any(exists(self.path / part) for part in parts):
-            return to_frame(self._read_files(table, parts))
-        if not self.has_table(table):
+        names = self.list_table_files(table)
+        if not names:
             problem = f"the run in {self.path} has no table {table!r} yet"
             raise RunError(problem, "Continue with: faithlens audit --resume DIR")
-        return to_frame(self._read_files(table, [f"{table}.parquet"]))
+        return to_frame(self._read_files(table, names))
+
+    def list_table_files(self, table: str) -> list[str]:
+        """The files that hold the rows of `table`: its parts, or the finished file where no part is left."""
+        parts = self._list_parts(table)
+        if parts and any(exists(self.path / part) for part in parts):
+            return parts
+        return [name] if (name := f"{table}.parquet") in self.files else parts
 
     def has_table(self, table: str) -> bool:
         """Whether anything was written of a table."""

@@ -1,0 +1,40 @@
+"""The result of a query as a table for the terminal."""
+
+from decimal import Decimal
+from math import isfinite
+from typing import Any, cast
+
+import pyarrow as pa
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+MOST_ROWS = 100
+"""Rows that are shown; a file takes any number."""
+
+
+def format_rows(rows: pa.Table) -> Table:
+    """The first rows of a result."""
+    table = Table(*rows.column_names, box=SIMPLE_HEAD)
+    columns = [column.to_pylist() for column in cast(Any, rows).slice(0, MOST_ROWS).columns]
+    for row in zip(*columns, strict=True):
+        table.add_row(*map(_format_cell, row))
+    return table
+
+
+def list_objects(rows: pa.Table) -> list[dict[str, Any]]:
+    """The rows as plain JSON: a number without a value is none, and what JSON does not have (a date) is text."""
+    return [{name: _make_plain(value) for name, value in row.items()} for row in rows.to_pylist()]
+
+
+def _make_plain(value: Any) -> Any:
+    if isinstance(value, Decimal):  # a sum of whole numbers
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if isinstance(value, (str, int, list, dict)) or value is None else str(value)
+
+
+def _format_cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else str(value)
