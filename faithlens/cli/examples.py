@@ -29,6 +29,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "compare": ("faithlens compare before after --measure mediation.content_share",),
     "power": ("faithlens power -n 100 --accuracy 0.9 --without 0.5 --change 0.3", "faithlens power my-run"),
     "export": ("faithlens export my-run scores.parquet", "faithlens export my-run my-dataset --to dataset"),
+    "query": (
+        "faithlens query \"SELECT run, avg(value) FROM scores WHERE measure = 'accuracy.full' GROUP BY run\" runs/*",
+    ),
     "replicate": ("faithlens replicate turpin ./released-files",),
     "doctor": ("faithlens doctor Qwen/Qwen2.5-0.5B-Instruct",),
     "bench": ("faithlens bench --model smollm2-135m --benchmark capture",),

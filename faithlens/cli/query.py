@@ -19,10 +19,7 @@ def query(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print a JSON list of objects")] = False,
 ) -> None:
-    """Ask the tables of many runs in SQL; each has a column `run` with the name of the folder.
-
-    Example: faithlens query "SELECT run, avg(value) FROM scores WHERE measure = 'accuracy.full' GROUP BY run" runs/*
-    """
+    """Ask the tables of many runs in SQL; each has a column `run` with the name of the folder."""
     from faithlens.commands.query import query as run_query
     from faithlens.report.export import write_rows
     from faithlens.report.query import MOST_ROWS, format_rows, list_objects
