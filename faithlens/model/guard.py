@@ -28,7 +28,7 @@ def make_refusal(args: Any) -> PermissionError:
     return PermissionError(f"faithlens starts no process while a model is loaded, and was asked for {args!r}")
 
 
-def _guard(start: Callable[..., Any]) -> Callable[..., Any]:
+def _guard(start: Any) -> Callable[..., Any]:
     """A function of `subprocess` that refuses while processes are forbidden, whatever stands in its place."""
 
     def start_unless_forbidden(args: Any, *more: Any, **options: Any) -> Any:
@@ -42,17 +42,17 @@ def _guard(start: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def forbid_outside() -> Iterator[None]:
     """Refuse new processes of this thread, and let the Hugging Face libraries read local files only."""
-    token, offline = _IS_FORBIDDEN.set(True), constants.HF_HUB_OFFLINE
-    started, functions = subprocess.Popen.__init__, {name: getattr(subprocess, name) for name in _FUNCTIONS}
-    subprocess.Popen.__init__ = _start_unless_forbidden  # type: ignore[method-assign]
-    for name, function in functions.items():
-        setattr(subprocess, name, _guard(function))
-    constants.HF_HUB_OFFLINE = True
+    started, offline = subprocess.Popen.__init__, constants.HF_HUB_OFFLINE
+    functions = {name: getattr(subprocess, name) for name in _FUNCTIONS}
+    guarded = {name: _guard(function) for name, function in functions.items()}
+    token = _IS_FORBIDDEN.set(True)
     try:
+        subprocess.Popen.__init__ = _start_unless_forbidden  # type: ignore[method-assign]
+        subprocess.__dict__.update(guarded)
+        constants.HF_HUB_OFFLINE = True
         yield
     finally:
         constants.HF_HUB_OFFLINE = offline
-        for name, function in functions.items():
-            setattr(subprocess, name, function)
+        subprocess.__dict__.update(functions)
         subprocess.Popen.__init__ = started  # type: ignore[method-assign]
         _IS_FORBIDDEN.reset(token)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.architectures import make_tiny_model
+from benchmarks.tiny_models import make_tiny_model
 from faithlens.errors import ModelError
 from faithlens.execution.execute import execute
 from faithlens.model.model import Model

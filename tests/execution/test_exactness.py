@@ -29,14 +29,8 @@ from transformers import (
     set_seed,
 )
 
-from benchmarks.architectures import (
-    Row,
-    answer_plainly,
-    compare_backends,
-    describe_backend,
-    make_conditions,
-    make_tiny_model,
-)
+from benchmarks.architectures import Row, answer_plainly, compare_backends, describe_backend, make_conditions
+from benchmarks.tiny_models import make_tiny_model
 from faithlens.commands import doctor
 from faithlens.errors import ModelError, PlanError
 from faithlens.execution.exactness import check_exactness, choose_check_length

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.architectures import make_tiny_model
+from benchmarks.tiny_models import make_tiny_model
 from faithlens.commands import doctor
 from faithlens.errors import ModelError
 from faithlens.execution.execute import execute
