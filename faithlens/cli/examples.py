@@ -28,6 +28,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "decide": ("faithlens decide my-run --max-unfaithful 0.1 --min-accuracy 0.8 --json",),
     "compare": ("faithlens compare before after --measure mediation.content_share",),
     "power": ("faithlens power -n 100 --accuracy 0.9 --without 0.5 --change 0.3", "faithlens power my-run"),
+    "send": ("faithlens send my-run --to mlflow --project faithfulness",),
     "export": ("faithlens export my-run scores.parquet", "faithlens export my-run my-dataset --to dataset"),
     "query": (
         "faithlens query \"SELECT run, avg(value) FROM scores WHERE measure = 'accuracy.full' GROUP BY run\" runs/*",

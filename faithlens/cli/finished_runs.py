@@ -156,3 +156,15 @@ def export(
     from faithlens.store import Run
 
     typer.echo(escape_controls(f"Written: {write(Run.open(run), out, parse_form(to))}"))
+
+
+def send(
+    run: Annotated[Place, typer.Argument(parser=parse_place, metavar="RUN", help="a finished run's folder")],
+    to: Annotated[str, typer.Option(help="mlflow, wandb or trackio")] = "mlflow",
+    project: Annotated[str, typer.Option(help="the project, which MLflow calls an experiment")] = "faithlens",
+) -> None:
+    """Send the numbers of a run to an experiment tracker, by its own client (pip install 'faithlens[trackers]')."""
+    from faithlens.integrations.trackers import parse_tracker, send_run
+    from faithlens.store import Run
+
+    typer.echo(escape_controls(f"Sent: {send_run(Run.open(run), parse_tracker(to), project)}"))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from faithlens.cli.audit import audit, sweep
-from faithlens.cli.finished_runs import DecisionExit, compare, decide, estimate_power, export
+from faithlens.cli.finished_runs import DecisionExit, compare, decide, estimate_power, export, send
 from faithlens.cli.help import ExplainedCommand, ExplainedGroup
 from faithlens.cli.interrupt import INTERRUPTED, Interrupted
 from faithlens.cli.lists import list_assays, list_measures, list_tasks, show_schema
@@ -56,6 +56,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "power": estimate_power,
         "export": export,
         "query": query,
+        "send": send,
     },
     "Check faithlens": {
         "doctor": run_doctor,

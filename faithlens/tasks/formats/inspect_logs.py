@@ -50,8 +50,8 @@ def read_records(path: Path, faults: FaultList) -> Iterator[tuple[str, ReplyReco
                     "give each sample an id of its own",
                 )
             call = _find_call(sample, is_shuffled)
-            reply = GivenReply(*_read_reply(call.reply))
-            yield where, ReplyRecord(_make_entry(sample, call.prompt, is_shuffled), (reply,))
+            reply = GivenReply(*read_choice(call.reply))
+            yield where, ReplyRecord(describe_question(sample, call.prompt, is_shuffled), (reply,))
 
 
 def _read_samples(path: Path) -> list[Any]:
@@ -91,9 +91,9 @@ def _find_call(sample: Any, is_shuffled: bool) -> _Call:
         raise BadEntryError("the log holds no reply of the model, only the prompt", "run this sample again")
     written = sample.output.choices[0]  # not the last of the messages: a prompt may hold example replies
     events = [event for event in sample.events if event.event == "model" and event.output.choices]
-    calls = [_Call(_find_last_user_text(event.input), event.output.choices[0]) for event in events]
+    calls = [_Call(find_last_user_text(event.input), event.output.choices[0]) for event in events]
     if not calls and not (is_shuffled and re.fullmatch(r"ANSWER: [A-Z, ]*", written.message.text)):
-        return _Call(_find_last_user_text(sample.messages), written)
+        return _Call(find_last_user_text(sample.messages), written)
     for call in reversed(calls):
         if call.reply.message.text == written.message.text:
             return call
@@ -111,12 +111,20 @@ def _says_shuffled(sample: Any) -> bool:
     return any((score.explanation or "").startswith(_SHUFFLED) for score in (sample.scores or {}).values())
 
 
-def _make_entry(sample: Any, prompt: str, is_shuffled: bool) -> dict[str, Any]:
-    """The sample's question, with the options in the order in which the model was asked."""
+def describe_question(sample: Any, prompt: str, is_shuffled: bool) -> dict[str, Any]:
+    """The sample's question, with the options in the order in which the model was asked.
+
+    Args:
+        sample: has `id`, `input`, `target` and `choices`.
+        prompt: what the user said last.
+        is_shuffled: whether a solver says that it shuffled the options.
+
+    Raises BadEntryError where the question cannot be scored.
+    """
     targets = [sample.target] if isinstance(sample.target, str) else sample.target
     if len(targets) != 1:
         raise BadEntryError(f"{len(targets)} right answers", "keep questions that have one")
-    text = sample.input if isinstance(sample.input, str) else _find_last_user_text(sample.input)
+    text = sample.input if isinstance(sample.input, str) else find_last_user_text(sample.input)
     entry = make_entry(f"sample-{sample.id}", check_text(text, "the input"), targets[0], sample.choices or [])
     order = _read_order(prompt, sample.choices or [])
     if order is None:
@@ -149,12 +157,16 @@ def _read_order(prompt: str, options: Sequence[str]) -> list[int] | None:
     return None
 
 
-def _find_last_user_text(messages: list[Any]) -> str:
+def find_last_user_text(messages: list[Any]) -> str:
     """What the user said last."""
     return next((message.text for message in reversed(messages) if message.role == "user"), "")
 
 
-def _read_reply(written: Any) -> tuple[str, Finish]:
+def read_choice(written: Any) -> tuple[str, Finish]:
+    """The reply in a choice of a model's output, its reasoning where it has some, and whether it was cut off.
+
+    Raises BadEntryError where the provider withheld it.
+    """
     if written.stop_reason == "content_filter":
         raise BadEntryError("its reply was withheld by a filter of the provider", "take a model that shows it")
     content = [] if isinstance(written.message.content, str) else written.message.content
