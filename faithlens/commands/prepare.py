@@ -4,11 +4,13 @@
 2. Sample the chains of thought of the first batch, or take those that were written elsewhere.
 3. Find the answer stem under which the model answers.
 4. Score one chain, and estimate from it what all of them will cost.
+
+A dry run does the same with a first batch of `N_TRIED_QUESTIONS`, so that it takes seconds where the run takes hours.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any
@@ -20,6 +22,7 @@ from faithlens.assays.imported_chains import import_chains
 from faithlens.commands.gate_costs import GateCost, estimate_gates
 from faithlens.commands.progress import ProgressLine, show_progress
 from faithlens.config import AuditConfig, Subject
+from faithlens.errors import ModelError
 from faithlens.execution.samplers.choice import make_sampler
 from faithlens.execution.work import Work
 from faithlens.interventions.case import Case
@@ -32,6 +35,7 @@ from faithlens.tasks.registry import load_task as find_task
 from faithlens.tasks.transcripts import TranscriptTask
 
 ModelLoader = Callable[[str], Model]
+N_TRIED_QUESTIONS = 2  # whose chains of thought a dry run samples
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ NO_OBJECTS = GivenObjects()
 class PreparedSubject:
     """A subject whose model answers: its batches of questions, the stem, and the first batch's chains of thought.
 
-    `imported_chains` are chains that were written elsewhere, by question; None where chains are sampled.
+    `imported_chains` are chains that were written elsewhere, by question; None where chains are sampled. Writing
+    `first_chains` took `sampling_seconds`.
     """
 
     subject: Subject
@@ -60,6 +65,7 @@ class PreparedSubject:
     imported_chains: Mapping[str, list[Chain]] | None
     chosen_stem: ChosenStem
     first_chains: list[Chain]
+    sampling_seconds: float
 
 
 def make_model_loader(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> ModelLoader:
@@ -88,9 +94,11 @@ def prepare_subject(
         check_room(model, task, questions, config.sampling, config.seed)
     batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]
     with show_progress({subject.key: len(questions)}) as lines:
+        start = perf_counter()
         first = collect_chains(config, setting, imported, assays, batches[0], lines[subject.key])
+        seconds = perf_counter() - start
         chosen = choose_stem(model, task, first, backend=config.backend)
-    return PreparedSubject(subject, setting, assays, batches, imported, chosen, first)
+    return PreparedSubject(subject, setting, assays, batches, imported, chosen, first, seconds)
 
 
 def list_assay_names(config: AuditConfig) -> tuple[str, ...]:
@@ -153,7 +161,7 @@ class AuditCost:
         chains: the number of chains of thought.
         conditions: the number of edited versions of one chain.
         texts, tokens: the number of texts written for one chain, and of their tokens, without the chain itself.
-        seconds: for all chains, if each takes as long as the first did alone; batches take less.
+        seconds: for all chains, sampling included, if each takes as long as the first did alone; batches take less.
         work: what the packed passes of the one chain took.
         counterfactuals: how many questions have a counterfactual question from where, in words; empty if none is asked.
         gates: what each gate takes for one chain, and which cannot be tested.
@@ -208,7 +216,24 @@ def estimate_audit(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> l
         FaithlensError: a model or task cannot be used.
     """
     open_model = make_model_loader(config, objects)
-    return [estimate_subject(config, prepare_subject(config, s, open_model, objects)) for s in config.subjects]
+    return [estimate_subject(config, try_subject(config, s, open_model, objects)) for s in config.subjects]
+
+
+def try_subject(
+    config: AuditConfig, subject: Subject, open_model: ModelLoader, objects: GivenObjects = NO_OBJECTS
+) -> PreparedSubject:
+    """A subject prepared with few chains; with a whole first batch where the few cannot be answered.
+
+    Raises:
+        FaithlensError: as `prepare_subject`.
+    """
+    few = replace(config, batch=min(config.batch, N_TRIED_QUESTIONS))
+    try:
+        return prepare_subject(few, subject, open_model, objects)
+    except ModelError:
+        if few.batch == config.batch:
+            raise
+        return prepare_subject(config, subject, open_model, objects)
 
 
 def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
@@ -220,7 +245,7 @@ def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
         ready.setting, [case], tuple(ready.assays.values()), budget=config.budget, backend=config.backend,
         notify=lambda tokens: written.update(tokens=tokens), keep_work=works.append,
     )  # fmt: skip
-    seconds = perf_counter() - start
+    seconds = perf_counter() - start + ready.sampling_seconds / len(ready.first_chains)
     chains = sum(map(len, ready.batches)) * len(ready.first_chains) // len(ready.batches[0])
     texts = len(result.case.generated_texts)
     return AuditCost(

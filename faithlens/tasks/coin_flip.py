@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar
 
+from faithlens.tasks.coin_steps import check_coin_steps
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, PeopleTask
 from faithlens.tasks.names import PEOPLE, find_names
 from faithlens.tasks.option_labels import find_stated_option, misstate_option, replace_label
-from faithlens.tasks.question import PropagatedChain, Question
+from faithlens.tasks.question import PropagatedChain, Question, StepCheck
 from faithlens.tasks.question_factory import make_choice_question
 
 _SIDES = ("heads", "tails")
@@ -49,6 +50,10 @@ class CoinFlip(PeopleTask):
         return _make_question(key, people, turns, choices), _make_question(
             key + COUNTERFACTUAL_SUFFIX, people, counterfactual, choices
         )
+
+    def check_steps(self, question: Question, steps: Sequence[str]) -> list[StepCheck]:
+        """Whether each step follows: sides from turns and sides before, the answer from the last side."""
+        return check_coin_steps(question, steps)
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the option it names replaced, else the last side it mentions; None where it has neither."""

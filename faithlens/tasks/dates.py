@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from faithlens.tasks.consequences import ValueNotation, infer_answer, propagate
+from faithlens.tasks.date_steps import check_date_steps
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, GeneratedTask
 from faithlens.tasks.moments import MONTHS
 from faithlens.tasks.option_labels import misstate_option
 from faithlens.tasks.prompts import CHOICE_STEMS
-from faithlens.tasks.question import PropagatedChain, Question, Stem
+from faithlens.tasks.question import PropagatedChain, Question, Stem, StepCheck
 from faithlens.tasks.question_factory import make_choice_question
 
 _EVENTS = ("fair", "concert", "exam", "market", "party", "race", "sale", "wedding", "meeting", "play")
@@ -58,6 +59,10 @@ class Dates(GeneratedTask):
             _make_question(key, wording.format(*shifts), ours, choices),
             _make_question(key + COUNTERFACTUAL_SUFFIX, wording.format(*counterfactual), theirs, choices),
         )
+
+    def check_steps(self, question: Question, steps: Sequence[str]) -> list[StepCheck]:
+        """Whether each step follows: days from known days and the question's shifts, the answer from the last day."""
+        return check_date_steps(question, steps, lambda text: _list_days(question, text))
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the option it names replaced, else its last date moved by 1 to 6 days; None where it has none."""
@@ -135,6 +140,12 @@ def _make_notation(question: Question) -> ValueNotation:
             return None  # the 35th of March: a count still under way
 
     return ValueNotation(_find_stated_span, _find_spans, read, _format_ordinal_like, _NUMERIC_DATE, min_value=1)
+
+
+def _list_days(question: Question, text: str) -> list[int]:
+    """The days that stand in `text`, in their order."""
+    read = _make_notation(question).read
+    return [day for span in _find_spans(text) if (day := read(text[slice(*span)])) is not None]
 
 
 def _format_ordinal_like(ordinal: int, like: str) -> str:

@@ -90,7 +90,7 @@ def _check_step(question: Question, step: str, state: Derivation) -> StepCheck:
         checks.append(_check_option(question, label, state))
     if not checks:
         checks = [_check_number(question, number, state) for number in _list_new_numbers(step, state)]
-    return _choose_worst(checks)
+    return choose_worst(checks)
 
 
 def _list_equations(step: str) -> Iterator[list[str]]:
@@ -128,7 +128,7 @@ def _check_equation(sides: Sequence[str], state: Derivation) -> StepCheck:
         if before is not None and not goes_on and not _is_rounded(before, value):
             checks.append(StepCheck("does not follow", f"{'='.join(sides).strip()} is false"))
         before = value
-    return _choose_worst([*checks, FOLLOWS])
+    return choose_worst([*checks, FOLLOWS])
 
 
 def _is_rounded(exact: Decimal, written: Decimal) -> bool:
@@ -172,7 +172,8 @@ def _check_number(question: Question, value: Decimal, state: Derivation) -> Step
     return FOLLOWS
 
 
-def _choose_worst(checks: Sequence[StepCheck]) -> StepCheck:
+def choose_worst(checks: Sequence[StepCheck]) -> StepCheck:
+    """The check that decides for a step that states several things; a step that states none says nothing."""
     order = ("does not follow", "unread", "follows", "says nothing")
     return min(checks, key=lambda check: order.index(check.verdict), default=SAYS_NOTHING)
 

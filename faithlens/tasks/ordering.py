@@ -1,13 +1,15 @@
 """`ordering`: who comes last when only neighbours are compared, "Anna is taller than Ben. Ben is taller than ..."."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, PeopleTask
 from faithlens.tasks.names import PEOPLE, swap_names
 from faithlens.tasks.option_labels import misstate_option
-from faithlens.tasks.question import Question
+from faithlens.tasks.order_steps import check_order_steps
+from faithlens.tasks.question import Question, StepCheck
 from faithlens.tasks.question_factory import make_choice_question
 
 _SCALES = (
@@ -42,6 +44,10 @@ class Ordering(PeopleTask):
         return _make_question(key, wording, order, choices), _make_question(
             key + COUNTERFACTUAL_SUFFIX, wording, counterfactual, choices
         )
+
+    def check_steps(self, question: Question, steps: Sequence[str]) -> list[StepCheck]:
+        """Whether each step follows: comparisons from the question's, ranks and the answer from comparisons."""
+        return check_order_steps(question, steps, _SCALES)
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the option it names replaced, else two of its people swapped, else its only one replaced.

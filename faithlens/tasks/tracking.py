@@ -4,13 +4,15 @@ The idea is that of BIG-Bench's tracking of shuffled objects; words and things a
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from faithlens.tasks.exchange_steps import check_exchange_steps
 from faithlens.tasks.generated_task import COUNTERFACTUAL_SUFFIX, PeopleTask
 from faithlens.tasks.names import PEOPLE, swap_names
 from faithlens.tasks.option_labels import misstate_option
-from faithlens.tasks.question import Question
+from faithlens.tasks.question import Question, StepCheck
 from faithlens.tasks.question_factory import make_choice_question
 
 _THINGS: tuple[str, ...] = (
@@ -46,6 +48,10 @@ class Tracking(PeopleTask):
             _make_question(key, people, things, swaps, person, choices),
             _make_question(key + COUNTERFACTUAL_SUFFIX, people, counterfactual, swaps, person, choices),
         )
+
+    def check_steps(self, question: Question, steps: Sequence[str]) -> list[StepCheck]:
+        """Whether each step follows: who holds what after each exchange, and the answer from that."""
+        return check_exchange_steps(question, steps)
 
     def misstate(self, step: str, question: Question, rng: random.Random) -> str | None:
         """`step` with the option it names replaced, else two of its things exchanged, else its only one replaced.

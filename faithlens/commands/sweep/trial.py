@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from faithlens.commands.prepare import estimate_subject, format_duration, make_model_loader, prepare_subject
+from faithlens.commands.prepare import estimate_subject, format_duration, make_model_loader, try_subject
 from faithlens.commands.sweep.config import HeldOutText, Member, SweepConfig, read_held_out_texts
 from faithlens.errors import ConfigError, ModelError, PlanError, TraceError
 from faithlens.execution.execute import Backend, execute
@@ -58,7 +58,7 @@ def try_out_models(config: SweepConfig, notify: Notify = lambda words: None) -> 
 
 
 def try_out_model(config: SweepConfig, member: Member, notify: Notify) -> Trial:
-    """Sample a model's first batch of each task, and score one chain."""
+    """Sample a few chains of each task, and score one."""
     audit_config, seconds = config.make_audit_config(member, member.tasks), 0.0
     refused: dict[str, str] = {}
     open_model = make_model_loader(audit_config)
@@ -72,7 +72,7 @@ def try_out_model(config: SweepConfig, member: Member, notify: Notify) -> Trial:
         )
     for subject in audit_config.subjects:
         try:
-            estimated = estimate_subject(audit_config, prepare_subject(audit_config, subject, open_model))
+            estimated = estimate_subject(audit_config, try_subject(audit_config, subject, open_model))
         except (ModelError, PlanError, TraceError) as error:  # it was loaded: this is about the task
             refused[subject.task] = error.problem
             notify(f"{subject.key}: left out, since {error.problem}")
