@@ -62,7 +62,7 @@ _CALLED_RIGHT = re.compile(
 )
 _CONCLUDES = r"(?:(?i:\bso|\bhence|\bthus|\btherefore|\bconsequently)[,:]?\s+(?:(?i:it is|it must be)\s+)?)"
 _CLAUSE = re.compile(r"[.;!](?:\s|$)")
-_LONGEST_SENTENCE = 2_000  # characters of one that is read
+_LONGEST_SENTENCE = 2_000  # characters of one that are read
 _BOXED = re.compile(r"\\boxed\s*\{")
 _WRAPPER = re.compile(r"^\\(?:text|mathrm|mathbf|textbf)\s*\{(.*)\}$", re.S)
 _DOUBT = re.compile(
@@ -197,7 +197,7 @@ def _read_second_thought(text: str, question: Question) -> str | None:
 
 def _read_conclusion(text: str, question: Question) -> str | None:
     """The answer that the last sentence comes to, of those that are asserted."""
-    steps = [text[start:stop] for start, stop in split_steps(text)]
+    steps = [text[max(start, stop - _LONGEST_SENTENCE) : stop] for start, stop in split_steps(text)]
     for kind in list_answer_kinds(question) if steps else ():
         match kind:
             case "name":

@@ -13,10 +13,10 @@ import re
 
 from faithlens.tasks.values import DecimalMark, Value, find_values
 
-_ASSIGNED = re.compile(
-    r"(?:(?P<left>\S)\s*)??(?<![\w\\^_'’])(?P<name>[A-Za-z]\w*)\}?\s*[=:]\s*(?=[\\$€£({\[]*[-−–+]?[\\$€£({\[]*[.]?[0-9])"
-)
-_OPERATOR = "+-−–*/×÷·⋅^=<>≤≥"
+_LONGEST_SENTENCE = 1_000  # characters that are read, from the end
+_NEAR = 40  # characters before a name that say whether it is given, or part of a larger expression
+_ASSIGNED = re.compile(r"(?<![\w\\^_'’])(?P<name>[A-Za-z]\w*)\}?\s*[=:]\s*(?=[\\$€£({\[]*[-−–+]?[\\$€£({\[]*[.]?[0-9])")
+_OPERATOR_BEFORE = re.compile(r"[-+−–*/×÷·⋅^=<>≤≥]\s*$")
 _GIVEN = re.compile(
     r"\b(?:with|when|where|for|if|at|let|since|as|given|because|using|substitut\w+|assum\w+|suppose|say|plug\w*)"
     r"\s+(?:that\s+)?[\\$(]*$",
@@ -35,10 +35,12 @@ _ASKS = re.compile(
 
 def read_assignments(sentence: str, decimal_mark: DecimalMark = ".") -> dict[str, Value]:
     """The names in `sentence` that get a number, and their numbers; empty unless there are several different ones."""
+    sentence = sentence[-_LONGEST_SENTENCE:]
     found = [
         match
         for match in _ASSIGNED.finditer(sentence)
-        if (match["left"] or " ") not in _OPERATOR and not _GIVEN.search(sentence[: match.start("name")])
+        if not _OPERATOR_BEFORE.search(sentence, max(0, match.start() - _NEAR), match.start())
+        and not _GIVEN.search(sentence, max(0, match.start() - _NEAR), match.start())
     ]
     values: dict[str, Value] = {}
     ends = [*(each.start("name") for each in found), len(sentence)][1:]

@@ -1,5 +1,6 @@
 """What an editor is asked, what is taken of its answer, and when that is not the edit it was meant to be."""
 
+from functools import partial
 from time import process_time
 
 import pytest
@@ -97,3 +98,12 @@ def test_a_reply_of_megabytes_is_no_step_and_is_checked_in_linear_time(piece: st
     assert process_time() - started < 20  # a quadratic reader takes minutes
     if piece != "\n":  # only the first line of a reply is taken
         assert faults == {"the editor wrote much more than one step"}
+
+
+@pytest.mark.parametrize("piece", ["Then add 1 to get 9. ", "5, 7, ", "a", "1", "( "])
+def test_a_reply_of_two_megabytes_is_refused_at_once(piece: str) -> None:
+    begun = process_time()
+    written = extract_rewrite(piece * (2_000_000 // len(piece)), STEP)
+    for find_fault in (find_paraphrase_fault, partial(find_mistake_fault, ASKED)):
+        assert find_fault(STEP, written) == "the editor wrote much more than one step"
+    assert process_time() - begun < 10
