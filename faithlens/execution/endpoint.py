@@ -18,7 +18,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request
 
-from faithlens.errors import ConfigError, ModelError
+from faithlens.errors import ConfigError, ModelError, escape_controls
 from faithlens.execution.deadline import Deadline, make_opener
 from faithlens.execution.sample import Sampling
 
@@ -145,14 +145,18 @@ class Endpoint:
         except HTTPError as error:
             with error:
                 body_text = error.read(LARGEST_REPLY).decode(errors="replace")
-            body_text = body_text.replace(key, f"${self.key_env}") if key else body_text
+            body_text = self._hide_key(body_text.encode(), key).decode()
             return explain_status(error.code, body_text, error.headers.get("Retry-After"), self.key_env)
         if len(reply) > LARGEST_REPLY:
             fix = "Check the address: an answer to a request has a few hundred bytes."
             return Failure(f"the reply has more than {LARGEST_REPLY:,} bytes", fix, False)
         if missing:
             return Failure(f"the reply broke off {missing} bytes before its end", "Check the connection.", True)
-        return reply
+        return self._hide_key(reply, key)
+
+    def _hide_key(self, reply: bytes, key: str) -> bytes:
+        """A reply in which the server does not repeat the key: replies are quoted in errors and written to files."""
+        return reply.replace(key.encode(), f"${self.key_env}".encode()) if key else reply
 
     def _read_key(self) -> str:
         """The key, or an empty text. A key that no header can hold is refused: the error of urllib would print it."""
@@ -209,6 +213,8 @@ def explain_status(status: int, reply: str, retry_after: str | None, key_env: st
         404: "Check the name of the model and the address, which usually ends in /v1.",
         429: "Try later, or ask the provider for a higher limit.",
     }.get(status, "Try later." if status >= 500 else "Read the reply of the server above.")
+    if 300 <= status < 400:
+        fix = "The server sends requests on to another address, where the key must not go: name that address yourself."
     try:
         wait = float(retry_after or 0)
     except ValueError:  # a date
@@ -218,6 +224,6 @@ def explain_status(status: int, reply: str, retry_after: str | None, key_env: st
 
 
 def shorten_reply(text: str) -> str:
-    """The start of a server's reply, on one line."""
-    line = " ".join(text.split())
+    """The start of a server's reply, on one line, without characters that a terminal obeys."""
+    line = escape_controls(" ".join(text[: 10 * LONGEST_QUOTE].split()))
     return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + "…"
