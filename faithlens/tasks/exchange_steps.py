@@ -99,9 +99,9 @@ def _check_step(question: Question, step: str, hands: _Hands) -> Iterator[StepCh
     for statement in list_statements(step):
         yield from _check_statement(statement, hands)
     label = find_stated_option(step, question)
-    asked = _ASKED.search(question.text)
-    if label is not None and asked is not None:
-        yield _check_answer(asked[1], question.choices[question.candidates.index(label)], hands)
+    person = _ASKED.search(question.text)
+    if label is not None and person is not None:
+        yield _check_answer(person[1], question.choices[question.candidates.index(label)], hands)
 
 
 def _check_statement(statement: str, hands: _Hands) -> Iterator[StepCheck]:
@@ -153,16 +153,16 @@ def _make_move(move: re.Match[str], hands: _Hands) -> None:
     n_all = len(hands.exchanges)
     if move["ordinal"]:
         word = move["ordinal"].lower()
-        meant = [int(word[0]) - 1 if word[0].isdigit() else _ORDINALS.index(word)]
+        places = [int(word[0]) - 1 if word[0].isdigit() else _ORDINALS.index(word)]
     else:
         pair = {move["one"] or move["from"], move["other"] or move["to"]}
-        meant = [place for place in range(n_all) if set(hands.exchanges[place]) == pair]
-    meant = [place for place in meant if place < n_all]
-    if meant:
-        later = [place for place in meant if place >= hands.n_made]
+        places = [place for place in range(n_all) if set(hands.exchanges[place]) == pair]
+    places = [place for place in places if place < n_all]
+    if places:
+        later = [place for place in places if place >= hands.n_made]
         if not later:
             hands.begin_again()
-        hands.make_up_to((later or meant)[0] + 1)
+        hands.make_up_to((later or places)[0] + 1)
 
 
 def _check_claim(person: str, thing: str, hands: _Hands) -> StepCheck:
