@@ -26,11 +26,12 @@ PACKAGE = Path(__file__).parent.parent / "faithlens"
 ROOT_ROOM = "the root"
 """The room of ``faithlens/__init__.py``: the public names, which are loaded when they are used."""
 
-FOR_ALL = {"errors", "axes", "console", "thoughts"}
+FOR_ALL = {"errors", "axes", "console", "progress", "thoughts"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "axes": set(),
     "console": set(),
+    "progress": set(),
     "thoughts": set(),
     ROOT_ROOM: set(),
     "kernels": set(),
@@ -54,7 +55,7 @@ MAY_IMPORT["commands"] = {*MAY_IMPORT}
 MAY_IMPORT["integrations"] = {*MAY_IMPORT}
 MAY_IMPORT["cli"] = {*MAY_IMPORT}
 NO_TORCH = {"tasks", "measures", "stats", "gates", "figures", "report"}
-NO_TORCH |= {"store", "errors", "axes", "console", "thoughts"}
+NO_TORCH |= {"store", "errors", "axes", "console", "progress", "thoughts"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -186,7 +186,11 @@ def compare_outputs(stored: Sequence[NotebookNode], new: Sequence[NotebookNode])
 
 def list_outputs(cell: NotebookNode) -> list[NotebookNode]:
     """What a cell shows; warnings of libraries, which name folders of this machine, are not stored."""
-    return [output for output in cell.outputs if output.get("name") != "stderr"]
+    return [
+        output
+        for output in cell.outputs
+        if output.get("name") != "stderr" and output.get("metadata", {}).get("faithlens") != "progress"
+    ]
 
 
 def describe_output(output: NotebookNode) -> str:

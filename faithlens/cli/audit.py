@@ -10,6 +10,9 @@ from faithlens.cli.interrupt import resumable
 from faithlens.cli.places import Place, parse_place
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError
+from faithlens.progress import show_work
+
+LOADING = "loading torch and transformers"
 
 
 def audit(
@@ -101,13 +104,6 @@ def audit(
 
     Without --model: two organisms whose faithfulness is known, then SmolLM2-135M.
     """
-    # torch takes seconds to import, and --help need not wait for it
-    from faithlens.commands.audit import audit as run_audit
-    from faithlens.commands.audit import make_audit_config, name_run_folder
-    from faithlens.commands.prepare import estimate_audit, summarise_costs
-    from faithlens.commands.resume import resume_audit
-    from faithlens.report.terminal import format_summary
-
     options: dict[str, Any] = {
         "name": name,
         "suite": suite,
@@ -134,31 +130,47 @@ def audit(
         "min_accuracy": min_accuracy,
     }
     console = SafeConsole()
-    notes = SafeConsole(stderr=True)  # for the estimate of time, which differs from run to run
     if resume is not None and (out is not None or dry_run):
         problem = "--resume names the folder of a run that goes on, so --out and --dry-run have no place beside it"
         raise ConfigError(problem, "Leave out --resume, or the other.")
     if dry_run:
-        costs = estimate_audit(*make_audit_config(model, task, n, **options))
-        if as_json:
-            typer.echo(format_json(summarise_costs(costs)))
-            return
-        for cost in costs:
-            console.print(str(cost))
+        _print_costs(model, task, n, options, as_json)
         return
-    folder = resume or out or name_run_folder()
-    with resumable(folder):
-        if resume is None:
-            run = run_audit(model, task, n, folder, notify=notes.print, **options)
-        else:
-            every = {"model": model, "task": task, "n": n, **options}
-            given = {option: value for option, value in every.items() if option in list_typed_options()}
-            run = resume_audit(folder, given, notes.print)
+    with show_work(LOADING) as display:
+        # torch takes seconds to import, and --help need not wait for it
+        from faithlens.commands.audit import audit as run_audit
+        from faithlens.commands.audit import name_run_folder
+        from faithlens.commands.resume import resume_audit
+        from faithlens.report.terminal import format_summary
+
+        folder = resume or out or name_run_folder()
+        with resumable(folder):
+            if resume is None:
+                run = run_audit(model, task, n, folder, notify=display.note, **options)
+            else:
+                every = {"model": model, "task": task, "n": n, **options}
+                given = {option: value for option, value in every.items() if option in list_typed_options()}
+                run = resume_audit(folder, given, display.note)
     if as_json:
         typer.echo(format_json({"run": str(run.path), "report": str(run.report()), **run.read_json("verdict.json")}))
         return
     console.print(format_summary(run))
     console.print_line(f"Report: {run.report()}")
+
+
+def _print_costs(
+    model: list[str] | None, task: str | None, n: int | None, options: dict[str, Any], as_json: bool
+) -> None:
+    with show_work(LOADING):
+        from faithlens.commands.audit import make_audit_config
+        from faithlens.commands.prepare import estimate_audit, summarise_costs
+
+        costs = estimate_audit(*make_audit_config(model, task, n, **options))
+    if as_json:
+        typer.echo(format_json(summarise_costs(costs)))
+        return
+    for cost in costs:
+        SafeConsole().print(str(cost))
 
 
 def sweep(
@@ -185,26 +197,31 @@ def sweep(
 
     First, each model is tried out, which gives an estimate of the total cost. Then the models are audited in turn.
     """
-    from faithlens.commands.audit import name_run_folder
-    from faithlens.commands.resume import resume_sweep
-    from faithlens.commands.sweep.config import read_sweep_config
-    from faithlens.commands.sweep.run import run_sweep
-    from faithlens.commands.sweep.trial import try_out_models
-    from faithlens.report.sweep import format_sweep
-
     if (resume is not None and (out is not None or dry_run)) or (resume is None and file is None):
         problem = "a sweep is started from FILE.toml, with --out or --dry-run, or continued by --resume DIR"
         raise ConfigError(problem, "Give one of the two.")
-    config, console, notes = file and read_sweep_config(file), SafeConsole(), SafeConsole(stderr=True)
-    if config and dry_run:
-        try_out_models(config, console.print)
+    console, costs = SafeConsole(), list[str]()
+    with show_work(LOADING) as display:
+        from faithlens.commands.audit import name_run_folder
+        from faithlens.commands.resume import resume_sweep
+        from faithlens.commands.sweep.config import read_sweep_config
+        from faithlens.commands.sweep.run import run_sweep
+        from faithlens.commands.sweep.trial import try_out_models
+        from faithlens.report.sweep import format_sweep
+
+        config, folder = file and read_sweep_config(file), resume or out or name_run_folder()
+        with resumable(folder):
+            run = None
+            if config and dry_run:
+                try_out_models(config, costs.append)
+            elif resume or not config:
+                run = resume_sweep(folder, config, display.note)
+            else:
+                run = run_sweep(config, folder, notify=display.note)
+    if run is None:
+        for cost in costs:
+            console.print(cost)
         return
-    folder = resume or out or name_run_folder()
-    with resumable(folder):
-        if resume or not config:
-            run = resume_sweep(folder, config, notes.print)
-        else:
-            run = run_sweep(config, folder, notify=notes.print)
     if as_json:
         typer.echo(format_json({"run": str(run.path), **run.read_json("sweep.json")}))
         return

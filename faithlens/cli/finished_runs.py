@@ -7,6 +7,7 @@ import typer
 from faithlens.cli.places import Place, parse_place
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError, escape_controls
+from faithlens.progress import show_work
 
 
 class DecisionExit(SystemExit):
@@ -30,16 +31,17 @@ def decide(
 
     The exit code is the verdict, for scripts.
     """
-    from faithlens.commands.decide import decide as decide_runs
-    from faithlens.report.decide import format_decision
+    with show_work("reading the runs", talks=False):
+        from faithlens.commands.decide import decide as decide_runs
+        from faithlens.report.decide import format_decision
 
-    decision = decide_runs(
-        runs,
-        max_unfaithful=max_unfaithful,
-        min_accuracy=min_accuracy,
-        measures=measure or (),
-        min_faithfulness=min_faithfulness,
-    )
+        decision = decide_runs(
+            runs,
+            max_unfaithful=max_unfaithful,
+            min_accuracy=min_accuracy,
+            measures=measure or (),
+            min_faithfulness=min_faithfulness,
+        )
     if as_json:
         typer.echo(format_json(decision.to_dict()))
     else:
@@ -70,11 +72,12 @@ def compare(
     """
     from dataclasses import asdict
 
-    from faithlens.commands.compare import compare as compare_runs
-    from faithlens.report.compare import format_comparisons
-
     models, strategies = (model_a, model_b), (strategy_a, strategy_b)
-    comparisons = [asdict(each) for each in compare_runs(run_a, run_b, models, strategies, measure)]
+    with show_work("reading the runs", talks=False):
+        from faithlens.commands.compare import compare as compare_runs
+        from faithlens.report.compare import format_comparisons
+
+        comparisons = [asdict(each) for each in compare_runs(run_a, run_b, models, strategies, measure)]
     if as_json:
         typer.echo(format_json({"comparisons": comparisons}))
     else:

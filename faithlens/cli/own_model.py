@@ -10,6 +10,7 @@ from rich.text import Text
 
 from faithlens.cli.interrupt import keeping
 from faithlens.console import SafeConsole, format_json
+from faithlens.progress import show_work
 
 
 def run_doctor(
@@ -24,10 +25,14 @@ def run_doctor(
     """Check on your own model that packing, captures and edits are exact; exit code 1 if a check fails."""
     from dataclasses import asdict
 
-    from faithlens.commands.doctor import run_checks
-    from faithlens.model.load import load
+    with show_work("loading torch and transformers") as display:
+        from faithlens.commands.doctor import run_checks
+        from faithlens.model.load import load
 
-    checks = run_checks(load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code))
+        display.say(f"loading {model}")
+        loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+        display.say(f"checking {model}")
+        checks = run_checks(loaded)
     if as_json:
         typer.echo(format_json([asdict(check) for check in checks]))
     else:
@@ -64,14 +69,17 @@ def run_bench(
     """
     from rich.markdown import Markdown
 
-    from faithlens.commands.bench.benchmarks import DEFAULT_BENCHMARKS
-    from faithlens.commands.bench.benchmarks import run_benchmarks as measure
-    from faithlens.commands.bench.table import format_result
-    from faithlens.model.load import load
-    from faithlens.store import write_atomically
-
     console, results = SafeConsole(), []
-    loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    with show_work("loading torch and transformers") as display:
+        from faithlens.commands.bench.benchmarks import DEFAULT_BENCHMARKS
+        from faithlens.commands.bench.benchmarks import run_benchmarks as measure
+        from faithlens.commands.bench.table import format_result
+        from faithlens.model.load import load
+        from faithlens.store import write_atomically
+
+        display.say(f"loading {model}")
+        loaded = load(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    SafeConsole(stderr=True).print(f"timing {model}; each benchmark takes minutes")
     names = tuple(benchmark or DEFAULT_BENCHMARKS)
     with keeping(
         lambda: f"{json_file} holds the finished benchmarks." if json_file and results else "Nothing was written."

@@ -35,6 +35,7 @@ from faithlens.execution.sample import Sampling
 from faithlens.interventions.editor import check_editor
 from faithlens.model.library import get_structure_entry
 from faithlens.model.model import Model
+from faithlens.progress import open_display
 from faithlens.report.page import write_page
 from faithlens.stats.estimate import compute_estimates
 from faithlens.store import REPORT_NAME, Run, find_place, hold_folder
@@ -179,17 +180,21 @@ def run_audit(
             run = Run.create(out, manifest, resume=True)
         open_model = make_model_loader(config, objects)
         ready = [prepare_subject(config, s, open_model, objects) for s in config.subjects]
-        for r in ready:
-            notify(str(estimate_subject(config, r)))
+        costs = [estimate_subject(config, r) for r in ready]
+        for cost in costs:
+            notify(str(cost))
         if run is not None:
             check_samplers(run, ready)
         else:
             held.enter_context(hold_folder(out))
             run = Run.create(out, manifest | describe_subjects(ready, objects))
-        with show_progress({r.subject.key: sum(map(len, r.batches)) for r in ready}) as lines:
+        questions = {r.subject.key: sum(map(len, r.batches)) for r in ready}
+        with show_progress(questions, sum(cost.seconds for cost in costs)) as lines:
             for r in ready:
                 score_subject(config, r, run, lines[r.subject.key])
-        return write_results(config, ready, run)
+        with open_display() as display:
+            display.say("writing the verdict and the report")
+            return write_results(config, ready, run)
 
 
 def run_or_read_audit(config: AuditConfig, out: Place) -> Run:

