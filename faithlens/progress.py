@@ -27,8 +27,8 @@ RECENT = 15.0
 """Seconds over which tokens per second are counted."""
 PAUSE = 0.5
 """Seconds between two updates of a notebook's output."""
-BAR = 12
-"""The width of the bar; without room for it there is none."""
+BAR, SHORTEST_BAR = 12, 5
+"""The width of the bar, and the least; without room for that there is none."""
 
 
 class Display:
@@ -136,9 +136,9 @@ class Display:
             counts.pop()
         if counts:
             words = " · ".join(counts)
-            has_room = self.total and BAR + 1 + len(words) <= width
-            full = round(BAR * self.done / self.total) if self.total else 0
-            lines.append(f"{'━' * full}{'─' * (BAR - full)} {words}" if has_room else words)
+            bar = min(BAR, width - 1 - len(words)) if self.total else 0
+            full = round(bar * self.done / self.total) if self.total else 0
+            lines.append(f"{'━' * full}{'─' * (bar - full)} {words}" if bar >= SHORTEST_BAR else words)
         return lines
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
