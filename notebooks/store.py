@@ -42,7 +42,8 @@ def keep_output(output: Any) -> Any:
 def store(path: Path) -> None:
     """Run one notebook and write it back with its outputs."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(path.parent)}}).execute()
+    folder = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=None, resources=folder, coalesce_streams=True).execute()
     for number, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
         cell.execution_count, cell.metadata = number, {}
         cell.outputs = [keep_output(output) for output in cell.outputs if output.get("name") != "stderr"]

@@ -169,7 +169,8 @@ def test_notebook(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     same = f"import sys; assert sys.executable == {sys.executable!r}, sys.executable"
     notebook.cells = [new_code_cell(same), *notebook.cells, new_code_cell(SHOWN[path.stem])]
     folder = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, kernel_name="python3", timeout=None, resources=folder).execute()
+    options = {"kernel_name": "python3", "timeout": None, "coalesce_streams": True}
+    NotebookClient(notebook, resources=folder, **options).execute()
     assert list(compare_outputs(nbformat.read(path, as_version=4).cells, notebook.cells[1:-1])) == []
 
 
