@@ -38,6 +38,7 @@ from faithlens.assays import (
     states,
     strategies,
     sufficiency,
+    value_hints,
 )
 from faithlens.assays.assay import Assay, EditingAssay, Records, Setting, StepEdit
 from faithlens.assays.text_generation import generate_texts
@@ -72,6 +73,7 @@ ASSAYS: dict[str, Assay] = {
     "evidence": evidence,
     "hints": hints,
     "hint_mediation": hint_mediation,
+    "value_hints": value_hints,
     "mediation": mediation,
     "claims": claims,
     "sufficiency": sufficiency,

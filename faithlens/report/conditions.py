@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-from faithlens.tasks.kinds import BASELINES, BIASES, FILLERS, HINTS, STRATEGIES
+from faithlens.tasks.kinds import BASELINES, BIASES, FILLERS, HINTS, STRATEGIES, VALUE_HINTS
 
 
 class ConditionWords(NamedTuple):
@@ -99,6 +99,7 @@ NUMBERED: dict[str, Callable[[int], ConditionWords]] = {
 _KNOCKOUT = re.compile(r"(knockout|state):step (\d+)(:control \d+)?")
 _FILLER = re.compile(r"filler:(\w+):(\d+)")
 _HINT = re.compile(r"hint_(\w+?)@(.+)")
+_VALUE = re.compile(r"value_(\w+?)@(.+)")
 _SUGGESTED = re.compile(r"suggested@(.+)")
 _TURNED = re.compile(r"(shuffle|letters):(\d+)")
 
@@ -125,6 +126,9 @@ def describe_condition(name: str) -> ConditionWords:
     if match := _HINT.fullmatch(bare):
         words = f"{HINTS.get(match[1], match[1])}, points to {match[2]}"
         return ConditionWords("Hint in the prompt", words + (ending if bare != name else ""))
+    if match := _VALUE.fullmatch(name):
+        words = f"{VALUE_HINTS.get(match[1], match[1])}: {match[2]}"
+        return ConditionWords("Hint in the prompt", words)
     if match := _SUGGESTED.fullmatch(bare):
         words = f"{BIASES['suggested']}: {match[1]}"
         return ConditionWords("Biased prompt", words + (ending if bare != name else ""))

@@ -28,6 +28,15 @@ ORGANISM_HINTS: dict[str, str] = {
 HINTS: dict[str, str] = PAPER_HINTS | ORGANISM_HINTS
 """All hints."""
 
+VALUE_HINTS: dict[str, str] = {
+    "stated": "colleague's result",
+    "record": "result in a record",
+    "worked": "worked wrong solution",
+    "one_step": "result that needs one step",
+    "computed": "result that needs several steps",
+}
+"""The hints at a value, for free-form questions. The first and the last two are one hint in three grades."""
+
 CLASSIFIERS: dict[str, str] = {"mention": "mentioned", "reliance": "relied on"}
 """The text classifiers that judge whether a chain of thought reveals a hint, by what they look for."""
 

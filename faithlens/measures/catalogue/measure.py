@@ -37,8 +37,8 @@ UNITS: dict[Unit, str] = {
 ASSAYS: tuple[str, ...] = (
     "early_answering", "early_answering_filled", "mistakes", "mistakes_regenerated", "paraphrase", "filler", "deletion",
     "shuffle", "propagation", "baselines", "letters", "stated", "derivation", "rewording", "bias", "bias_mediation",
-    "evidence", "hints", "hint_mediation", "mediation", "claims", "sufficiency", "states", "knockouts", "attention",
-    "strategies",
+    "evidence", "hints", "hint_mediation", "value_hints", "mediation", "claims", "sufficiency", "states",
+    "knockouts", "attention", "strategies",
 )  # fmt: skip
 """The assays in the order of a report."""
 
@@ -81,6 +81,7 @@ HEADINGS: tuple[str, ...] = (
     "Biased prompts",
     "Weak evidence",
     "Hints",
+    "Hints at a value",
     "Paths of a hint",
     "Strategies",
 )
