@@ -5,7 +5,8 @@ markup here, and characters that a terminal obeys or hides are shown by their co
 """
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -25,10 +26,28 @@ def _name_code(character: str) -> str:
     return json.dumps(character)[1:-1] if ord(character) > 0xFFFF else f"\\u{ord(character):04x}"
 
 
+def choose_colours(environment: Mapping[str, str]) -> bool | None:
+    """Whether the conventions of terminals ask for colours: True, False, or None, where the terminal decides.
+
+    The first that is set decides: NO_COLOR (any value: none), FORCE_COLOR and CLICOLOR_FORCE (0: none, else colours),
+    CLICOLOR (0: none). See https://no-color.org and https://bixense.com/clicolors.
+    """
+    if environment.get("NO_COLOR"):
+        return False
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE"):
+        if value := environment.get(name):
+            return value.lower() not in ("0", "false")
+    return False if environment.get("CLICOLOR") == "0" else None
+
+
 class SafeConsole(Console):
     """A console of rich whose text is never markup, and where no character of a text is obeyed by the terminal."""
 
     def __init__(self, **options: Any) -> None:
+        colours = choose_colours(os.environ)
+        if colours is not None and "force_terminal" not in options:
+            options |= {"no_color": not colours, "force_terminal": True if colours else None}
+            options |= {} if colours else {"color_system": None}
         super().__init__(markup=False, highlight=False, emoji=False, **options)
 
     def print(self, *objects: Any, **options: Any) -> None:

@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from faithlens.console import SafeConsole, format_json
+from faithlens.console import SafeConsole, choose_colours, format_json
 from faithlens.errors import escape_controls
 
 HOSTILE = {
@@ -89,3 +89,29 @@ def test_json_on_the_terminal_is_safe_and_means_the_same(text: str) -> None:
 def test_plain_text_of_any_language_is_left_alone(text: str) -> None:
     assert escape_controls(text) == text
     assert json.dumps(text, ensure_ascii=False) == format_json(text)
+
+
+COLOURS = {
+    "NO_COLOR=1": False,
+    "NO_COLOR=1 FORCE_COLOR=1": False,
+    "NO_COLOR= FORCE_COLOR=1": True,
+    "FORCE_COLOR=0": False,
+    "CLICOLOR_FORCE=1": True,
+    "CLICOLOR_FORCE=1 CLICOLOR=0": True,
+    "CLICOLOR=0": False,
+    "CLICOLOR=1": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize("settings", COLOURS)
+def test_colours_go_by_the_conventions_of_terminals(settings: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = dict(setting.split("=") for setting in settings.split())
+    assert choose_colours(environment) is COLOURS[settings]
+    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    words = StringIO()  # no terminal
+    SafeConsole(file=words, width=40).print(Text("x", "red"))
+    assert ("\x1b[31m" in words.getvalue()) is (COLOURS[settings] is True)

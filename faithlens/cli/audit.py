@@ -149,8 +149,8 @@ def audit(
                 run = run_audit(model, task, n, folder, notify=display.note, **options)
             else:
                 every = {"model": model, "task": task, "n": n, **options}
-                given = {option: value for option, value in every.items() if option in list_typed_options()}
-                run = resume_audit(folder, given, display.note)
+                extra = {option: value for option, value in every.items() if option in list_typed_options()}
+                run = resume_audit(folder, extra, display.note)
     if as_json:
         typer.echo(format_json({"run": str(run.path), "report": str(run.report()), **run.read_json("verdict.json")}))
         return

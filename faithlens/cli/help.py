@@ -178,4 +178,5 @@ def _describe(parameter: Any, record: tuple[str, str]) -> tuple[str, str]:
         return _name_argument(parameter), meaning
     kind = _KIND.search(record[0])
     value = METAVARS.get(kind[1].lower().removesuffix(" range"), "TEXT") if kind else ""
+    value = parameter.metavar or value
     return " ".join([", ".join([*sorted(parameter.opts, key=len), *parameter.secondary_opts]), value]).strip(), meaning

@@ -147,13 +147,13 @@ def name_models(sources: Sequence[str], names: str | Sequence[str] | None) -> li
     Raises:
         ConfigError: there is not one name for each model, or a name is empty or given twice.
     """
-    given = [names] if isinstance(names, str) else list(names or sources)
-    if len(given) != len(sources):
-        problem = f"each model needs a name of its own, got {len(given)} for {len(sources)} models"
+    own_names = [names] if isinstance(names, str) else list(names or sources)
+    if len(own_names) != len(sources):
+        problem = f"each model needs a name of its own, got {len(own_names)} for {len(sources)} models"
         raise ConfigError(problem, "Give one --name after each --model, or none.")
-    if bad := next((name for name in given if not name.strip() or len({*given}) < len({*sources})), None):
+    if bad := next((name for name in own_names if not name.strip() or len({*own_names}) < len({*sources})), None):
         raise ConfigError(f"the name {bad!r} is empty or given twice", "Give each model another --name.")
-    return given
+    return own_names
 
 
 def run_audit(

@@ -16,12 +16,12 @@ from faithlens.store import Run
 from faithlens.store.places import Place
 
 
-def resume_audit(folder: Place, given: Mapping[str, Any], notify: Callable[[str], None] = lambda words: None) -> Run:
+def resume_audit(folder: Place, extra: Mapping[str, Any], notify: Callable[[str], None] = lambda words: None) -> Run:
     """Continue the audit in `folder` and return the finished run.
 
     Args:
         folder: of a run that `audit` started.
-        given: the options that the user gave beside it, by their names in `fl.audit`.
+        extra: the options that the user gave beside it, by their names in `fl.audit`.
         notify: is called as by `run_audit`.
 
     Raises:
@@ -29,14 +29,14 @@ def resume_audit(folder: Place, given: Mapping[str, Any], notify: Callable[[str]
         FaithlensError: as `run_audit`.
     """
     config = read_audit_config(folder)
-    check_given_options(config, folder, given)
+    check_given_options(config, folder, extra)
     return run_audit(config, folder, resume=True, notify=notify)
 
 
 def resume_sweep(
-    folder: Place, given: SweepConfig | None = None, notify: Callable[[str], None] = lambda words: None
+    folder: Place, config: SweepConfig | None = None, notify: Callable[[str], None] = lambda words: None
 ) -> Run:
-    """Continue the sweep in `folder`; where its file is `given` too, it must be as it was.
+    """Continue the sweep in `folder`; where `config` is given too, it must be as it was.
 
     Raises:
         RunError: there is no sweep in the folder, or it was started with another file or code.
@@ -46,7 +46,7 @@ def resume_sweep(
     if "members" not in manifest["config"]:
         problem = f"the run in {folder} is no sweep"
         raise RunError(problem, f"An audit goes on with: faithlens audit --resume {folder}")
-    return run_sweep(given or SweepConfig.from_dict(manifest["config"]), folder, resume=True, notify=notify)
+    return run_sweep(config or SweepConfig.from_dict(manifest["config"]), folder, resume=True, notify=notify)
 
 
 def read_audit_config(folder: Place) -> AuditConfig:
@@ -66,8 +66,8 @@ def read_audit_config(folder: Place) -> AuditConfig:
     return AuditConfig.from_dict(manifest["config"])
 
 
-def check_given_options(config: AuditConfig, folder: Place, given: Mapping[str, Any]) -> None:
-    """Check that the options `given` are those of `config`.
+def check_given_options(config: AuditConfig, folder: Place, extra: Mapping[str, Any]) -> None:
+    """Check that the options `extra` are those of `config`.
 
     Raises:
         ConfigError: an option is unknown or out of its range.
@@ -75,11 +75,11 @@ def check_given_options(config: AuditConfig, folder: Place, given: Mapping[str, 
     """
     known = {name: _read_option(config, name) for name in (*OPTIONS, "n") if name != "name"}
     counts = {name: known[name] or 0 for name in COUNTS_OF_STEPS}  # a user writes 0 for all steps
-    options = {"model": _read_option(config, "model"), **known, **counts, **given}
+    options = {"model": _read_option(config, "model"), **known, **counts, **extra}
     typed, _ = make_audit_config(options.pop("model"), options.pop("task", None), options.pop("n"), **options)
     differences = [
         f"{name}: {old!r} in the folder, {new!r} given"
-        for name in given
+        for name in extra
         if (old := _read_option(config, name)) != (new := _read_option(typed, name))
     ]
     if differences:

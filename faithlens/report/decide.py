@@ -58,7 +58,7 @@ def _describe_choice(task: Mapping[str, Any], subjects: Sequence[Mapping[str, An
 def _explain_subject(subject: Mapping[str, Any]) -> Iterator[RenderableType]:
     """One model: its verdict, the reasons, and the questions that would decide."""
     yield Text.assemble((subject["verdict"], VERDICT_STYLES[subject["verdict"]]), " ", (subject["model"], "bold"))
-    yield Text("  ").append_text(describe_gates(subject["gates"]))
+    yield describe_gates(subject["gates"])
     lines = Table.grid(padding=(0, 1, 0, 2))
     for reason in subject["reasons"]:
         lines.add_row("•", Text(reason))

@@ -1,10 +1,13 @@
 """The summary on the terminal: the models whose truth is known first, then the real ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.columns import Columns
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -21,9 +24,30 @@ def format_summary(run: Run) -> RenderableType:
     parts = [
         part
         for title, subjects in group_by_truth(run.read_json("verdict.json")["subjects"]).items()
-        for part in (_make_table(title, subjects), _describe_subjects(subjects))
+        for part in (SubjectTable(title, subjects), *_describe_subjects(subjects))
     ]
     return Group(*parts)
+
+
+class SubjectTable:
+    """The numbers of some subjects: a table, or a list where the terminal is too narrow for one."""
+
+    def __init__(self, title: str, subjects: Sequence[Mapping[str, Any]]) -> None:
+        self.title, self.subjects = title, subjects
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = _make_table(self.title, self.subjects)
+        if Measurement.get(console, options.update(max_width=1000), table).minimum <= options.max_width:
+            yield table
+            return
+        yield Text(self.title, "bold")
+        for s in self.subjects:
+            yield Text.assemble(f"{s['model']}, {s['task']}: ", (s["verdict"], VERDICT_STYLES[s["verdict"]]))
+            yield Text(f"  right answers: {' '.join(_format_accuracies(s['measures']).split())} (direct → with CoT)")
+            for measure in list_measures(place="terminal"):
+                value, ends = (_format_measure(s["measures"], measure.name) + "\n").split("\n", 1)
+                yield Text(f"  {measure.label}: {value}" + (f" ({' '.join(ends.split())})" if ends.strip() else ""))
+        yield Text()
 
 
 def group_by_truth(subjects: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -64,11 +88,10 @@ GATE_MARKS = {"passed": "✓", "failed": "✗", "open": "?", "not tested": "–"
 """How the status of a gate is shown in one character."""
 
 
-def _describe_subjects(subjects: Sequence[Mapping[str, Any]]) -> Text:
+def _describe_subjects(subjects: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
     """The first reason of each verdict, the gates, and the questions that would decide."""
-    lines = Text()
     for s in subjects:
-        lines.append(f"{s['model']}, {s['task']}: ", "bold").append(s["reasons"][0])
+        lines = Text.assemble((f"{s['model']}, {s['task']}: ", "bold"), s["reasons"][0])
         if s["questions_needed"] is not None:
             lines.append(f" About {s['questions_needed']} questions would decide.")
         if s["partly_edited"]:
@@ -76,20 +99,23 @@ def _describe_subjects(subjects: Sequence[Mapping[str, Any]]) -> Text:
                 f" Of {s['partly_edited']} long chains only some steps were edited (--points), drawn at random; means "
                 "over their steps are weighted."
             )
-        lines.append("\n  ").append_text(describe_gates(s["gates"])).append("\n")
+        yield lines
+        yield describe_gates(s["gates"])
         for gate in s["gates"]:
             if gate["status"] == "failed" and gate["gate"] != "capable" and (example := gate["example"]):
-                lines.append(f"    {gate['gate']}, for example {example['question']}: {example['reason']}.\n")
-    return lines
+                words = f"{gate['gate']}, for example {example['question']}: {example['reason']}."
+                yield Padding(Text(words), (0, 0, 0, 4))
+        yield Text()
 
 
-def describe_gates(gates: Sequence[Mapping[str, Any]]) -> Text:
-    """A row of gates: the mark of each, its name, how many questions pass, and the interval of the share that fails."""
+def describe_gates(gates: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """The gates side by side, as many as there is room for: mark, name, questions that pass, share that fails."""
     styles = {"passed": "green", "failed": "red", "open": "yellow"}
-    row = Text()
+    items: list[Text] = []
     for gate in gates:
         is_tested = gate["status"] not in ("not tested", "not askable")
         ends = f" (fail {100 * gate['low']:.0f}–{100 * gate['high']:.0f} %)" if gate["low"] is not None else ""
         count = f" {gate['n_passed']}/{gate['n_asked']}{ends}" if is_tested else f" {gate['status']}"
-        row.append(f"{GATE_MARKS[gate['status']]} {gate['gate']}{count}  ", styles.get(gate["status"], "dim"))
-    return row
+        words = f"{GATE_MARKS[gate['status']]} {gate['gate']}{count}"
+        items.append(Text(words, styles.get(gate["status"], "dim"), no_wrap=True))
+    return Padding(Columns(items, padding=(0, 2)), (0, 0, 0, 2))

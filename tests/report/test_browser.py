@@ -221,8 +221,8 @@ def test_print_shows_the_verdicts_and_the_open_chain_without_controls(browser: A
     for opened in open_page(context, page_file, f"#q{number}/step3"):
         opened.wait_for_selector("#step")
         opened.emulate_media(media="print")
-        for shown in ("h1", "#verdicts .card", "#chain h3", "#step .sides", "#figure-early", "#numbers table"):
-            assert opened.locator(shown).first.is_visible(), shown
+        for part in ("h1", "#verdicts .card", "#chain h3", "#step .sides", "#figure-early", "#numbers table"):
+            assert opened.locator(part).first.is_visible(), part
         for control in ("nav", "#filters", "#list", "#scheme", "#chain .tools"):
             assert opened.locator(control).first.is_hidden(), control
         assert (

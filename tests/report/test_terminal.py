@@ -1,5 +1,6 @@
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from faithlens.report.terminal import KNOWN_HEADING, REAL_HEADING, format_summary, group_by_truth
@@ -26,6 +27,21 @@ def test_a_name_in_square_brackets_is_not_markup(run):
     console = Console(width=200, record=True, file=StringIO())
     console.print(format_summary(run))
     assert "[red]model[/red]" in console.export_text()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_nothing_is_cut_off_at_any_width(run, width):
+    console = Console(width=width, record=True, file=StringIO())
+    console.print(format_summary(run))
+    text = console.export_text()
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    for subject in run.read_json("verdict.json")["subjects"]:
+        number = subject["measures"]["mediation.content_share"]
+        assert f"{number['low']:.2f}–{number['high']:.2f}".replace("-", "−") in text
+        for gate in subject["gates"]:
+            if gate["status"] not in ("not tested", "not askable"):
+                assert f"{gate['gate']} {gate['n_passed']}/{gate['n_asked']}" in text  # on one line
 
 
 def test_empty_headings_are_left_out():
