@@ -169,6 +169,16 @@ def suggest_names(name: str, known: Iterable[str]) -> str:
     return (f"Did you mean {close[0]!r}? " if close else "") + f"Known names: {', '.join(names)}."
 
 
+def suggest_path(path: str | Path) -> str:
+    """``Did you mean 'x'? `` with the nearest name in the folder of a path that is not there; nothing if none is near."""
+    path = Path(path)
+    try:
+        near = get_close_matches(path.name, [each.name for each in path.parent.iterdir()], n=1, cutoff=0.7)
+    except (OSError, ValueError):  # the folder is not there either, or no folder can have such a name
+        return ""
+    return f"Did you mean {str(path.parent / near[0])!r}? " if near else ""
+
+
 def check_choice(name: object, known: Iterable[str], what: str, error: type[FaithlensError] = ConfigError) -> None:
     """Check that `name` is one of the names in `known`; `what` says what it names, such as "backend".
 

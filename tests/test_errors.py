@@ -15,6 +15,7 @@ import torch
 import faithlens as fl
 from faithlens.errors import (
     ConfigError,
+    FaithlensError,
     ModelError,
     PlanError,
     check_fields,
@@ -22,6 +23,7 @@ from faithlens.errors import (
     describe_foreign,
     escape_controls,
     suggest_names,
+    suggest_path,
     translate_errors,
 )
 
@@ -68,6 +70,19 @@ def test_what_libraries_and_the_system_raise_is_translated(line: str, reason: st
 def test_programming_errors_pass(line: str, kind: type[Exception]) -> None:
     with pytest.raises(kind), translate_errors(ModelError, "it cannot be read", "Look."):
         run_as_own(line)
+
+
+def test_a_misspelled_path_has_its_neighbour_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("questions.jsonl").touch()
+    Path("my-model").mkdir()
+    with pytest.raises(FaithlensError, match=r"Did you mean 'questions\.jsonl'\? Known names"):
+        fl.load_task("questions.jsnol")
+    with pytest.raises(FaithlensError, match=r"Did you mean 'questions\.jsonl'\? Check the path"):
+        fl.load_task("question.jsonl")
+    with pytest.raises(ModelError, match=r"Did you mean 'my-model'\?"):
+        fl.load("./my-modle")
+    assert suggest_path("nowhere/at/all") == suggest_path("a\0b") == ""
 
 
 def test_our_errors_pass() -> None:

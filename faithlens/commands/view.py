@@ -53,7 +53,7 @@ def view(runs: str | Place | Run | Sequence[str | Place | Run], file: str | Plac
 
 
 def find_runs(paths: Sequence[Place]) -> list[Place]:
-    """The folders of the runs in `paths`; of a sweep, those of its audits.
+    """The folders of the runs in `paths`; of a sweep, those of its audits; of a folder of runs, all of these.
 
     Raises:
         RunError: one of `paths` is no run, or no audit of a sweep has begun.
@@ -61,7 +61,11 @@ def find_runs(paths: Sequence[Place]) -> list[Place]:
     folders: list[Place] = []
     for path in paths:
         if not exists(path / MANIFEST_NAME):
-            raise RunError(f"there is no run in {path}", "Name the folder of a run or of a sweep.")
+            inside = sorted(each.parent for each in path.glob(f"*/{MANIFEST_NAME}"))
+            if not inside:
+                raise RunError(f"there is no run in {path}", "Name the folder of a run, of several runs or of a sweep.")
+            folders += find_runs(inside)
+            continue
         audits = sorted(each.parent for each in (path / "runs").glob(f"*/{MANIFEST_NAME}"))
         if not audits and (path / "runs").is_dir():
             raise RunError(f"no audit of the sweep in {path} has begun yet", "Wait until its first audit is written.")

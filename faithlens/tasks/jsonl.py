@@ -16,7 +16,7 @@ and of the model's answers have decimal commas: "1.200,50".
 
 from pathlib import Path
 
-from faithlens.errors import TaskError
+from faithlens.errors import TaskError, suggest_path
 from faithlens.tasks.entries import FaultList, QuestionCollection, check_keys, parse_object, read_question
 from faithlens.tasks.fixed_task import FixedTask
 from faithlens.tasks.question import Question
@@ -57,7 +57,9 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise TaskError(f"{path} cannot be read: {error.strerror or error}", "Check the path.") from error
+        raise TaskError(
+            f"{path} cannot be read: {error.strerror or error}", f"{suggest_path(path)}Check the path."
+        ) from error
     except UnicodeDecodeError as error:
         raise TaskError(f"{path} is not UTF-8 at byte {error.start}", "Save the file as UTF-8.") from error
     except ValueError as error:  # a path that no file can have

@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from inspect import getdoc
 from pathlib import Path
 
-from faithlens.errors import TaskError, check_choice, suggest_names
+from faithlens.errors import TaskError, check_choice, suggest_names, suggest_path
 from faithlens.tasks.addition import DIGIT_COUNTS, OPERAND_COUNTS, Addition
 from faithlens.tasks.arithmetic import Arithmetic, VariableChain
 from faithlens.tasks.bbq import Bbq
@@ -117,7 +117,7 @@ def load_task(task: str | Path | Task | type[Task]) -> Task:
     known = [*TASKS, *DATASET_LAYOUTS, *installed, f"{GYM_PREFIX}chain_sum"]
     raise TaskError(
         f"unknown task {name!r}",
-        f"{suggest_names(name, known)} A path that ends in .jsonl, or package.module:Class, names a task of your own.",
+        f"{suggest_path(name)}{suggest_names(name, known)} A path that ends in .jsonl, or package.module:Class, names a task of your own.",
     )
 
 

@@ -73,8 +73,10 @@ def test_a_sweep_is_shown_by_its_audits(finished: Run, tmp_path: Path) -> None:
     for name in "ab":
         shutil.copytree(finished.path, sweep / "runs" / name)
     assert find_runs([sweep, finished.path]) == [sweep / "runs" / "a", sweep / "runs" / "b", finished.path]
+    assert find_runs([tmp_path]) == [sweep / "runs" / "a", sweep / "runs" / "b"]  # all that a folder holds
+    (tmp_path / "empty").mkdir()
     with pytest.raises(RunError, match="there is no run in"):
-        find_runs([tmp_path])
+        find_runs([tmp_path / "empty"])
 
 
 def test_a_growing_run_shows_what_is_there_and_no_verdict(finished: Run, tmp_path: Path) -> None:
