@@ -72,20 +72,18 @@ def rms(x: Tensor) -> float:
 def alone(q: Tensor, k: Tensor, v: Tensor, parents: list[int], tree: Tree, window: int | None) -> tuple[Tensor, Tensor]:
     """Each query over its own ancestors, one by one: the output, and each query's pattern over packed keys."""
     out, pattern = torch.zeros_like(q), torch.zeros(q.shape[0], len(parents), len(parents), dtype=q.dtype)
-    group = q.shape[0] // k.shape[0]
-    for i in range(len(parents)):
+    k, v = (x.repeat_interleave(q.shape[0] // x.shape[0], 0) for x in (k, v))  # one for each query head
+    depth, hidden = tree.depth.tolist(), tree.hidden[:, 0].tolist()
+    for i, (low, high) in enumerate(hidden):
         path, node = [], i
         while node >= 0:
             path.append(node)
             node = parents[node]
-        low, high = tree.hidden[i, 0].tolist()
         own = len(path) - 1
-        seen = [p for p in path if not low <= int(tree.depth[p]) < high]
-        seen = [p for p in seen if window is None or own - int(tree.depth[p]) < window]
-        for h in range(q.shape[0]):
-            weights = torch.softmax(0.3 * (k[h // group, seen] @ q[h, i]), 0)
-            out[h, i] = weights @ v[h // group, seen]
-            pattern[h, i, seen] = weights
+        seen = [p for p in path if not low <= depth[p] < high and (window is None or own - depth[p] < window)]
+        weights = torch.softmax(0.3 * (k[:, seen] @ q[:, i, :, None])[..., 0], 1)
+        out[:, i] = (weights[:, None] @ v[:, seen])[:, 0]
+        pattern[:, i, seen] = weights
     return out, pattern
 
 
