@@ -34,7 +34,7 @@ class Bbq(DatasetTask):
         return self._question_by_id.get(f"{family}:{int(number) + step}") if step else None
 
     def find_unknown_label(self, question: Question) -> str:
-        """The label of the option that says it cannot be told."""
+        """The label of the option that says that the answer is not known."""
         return question.candidates[self._read_groups(question).index("unknown")]
 
     def find_stereotyped_label(self, question: Question) -> str:

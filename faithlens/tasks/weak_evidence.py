@@ -128,7 +128,7 @@ _SCENES = (
 
 @dataclass(frozen=True)
 class WeakEvidence(GeneratedTask):
-    """Questions about one of two people, with an option that says it cannot be told: that is the right one.
+    """Questions about one of two people, with an option that says that the answer is not known: that is the right one.
 
     The counterfactual replaces the weak sentence by a proof about the same person, who then is the right answer.
     """
@@ -173,7 +173,7 @@ class WeakEvidence(GeneratedTask):
         return self.draw_pair(other)[pair.index(question)]
 
     def find_unknown_label(self, question: Question) -> str:
-        """The label of the option that says it cannot be told."""
+        """The label of the option that says that the answer is not known."""
         return next(label for label, content in self._list_options(question) if content in UNKNOWN_OPTIONS)
 
     def find_stereotyped_label(self, question: Question) -> str:

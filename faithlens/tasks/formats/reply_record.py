@@ -96,7 +96,7 @@ def _read_option(target: str, choices: Sequence[str]) -> str:
         return label[1]
     if target.isdecimal() and int(target) < len(choices):
         return choices[int(target)]
-    return target  # which is no option, and will be told as such
+    return target  # which is no option, and will be reported as such
 
 
 def _read_value(target: str) -> str | None:
