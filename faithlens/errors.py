@@ -170,7 +170,7 @@ def suggest_names(name: str, known: Iterable[str]) -> str:
 
 
 def suggest_path(path: str | Path) -> str:
-    """``Did you mean 'x'? `` with the nearest name in the folder of a path that is not there; nothing if none is near."""
+    """``Did you mean 'x'? `` with the nearest name in the folder of a path that is missing; nothing if none is near."""
     path = Path(path)
     try:
         near = get_close_matches(path.name, [each.name for each in path.parent.iterdir()], n=1, cutoff=0.7)

@@ -185,7 +185,7 @@ class EvidencePairTask(Protocol):
         ...
 
     def find_unknown_label(self, question: Question) -> str:
-        """The label of the option that says that the answer is not known. Raises TaskError for a question of another task."""
+        """The label of the option that says that nobody knows. Raises TaskError for a question of another task."""
         ...
 
     def find_stereotyped_label(self, question: Question) -> str:

@@ -117,7 +117,8 @@ def load_task(task: str | Path | Task | type[Task]) -> Task:
     known = [*TASKS, *DATASET_LAYOUTS, *installed, f"{GYM_PREFIX}chain_sum"]
     raise TaskError(
         f"unknown task {name!r}",
-        f"{suggest_path(name)}{suggest_names(name, known)} A path that ends in .jsonl, or package.module:Class, names a task of your own.",
+        f"{suggest_path(name)}{suggest_names(name, known)} A path that ends in .jsonl, or package.module:Class,"
+        " names a task of your own.",
     )
 
 
