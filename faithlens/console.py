@@ -6,7 +6,8 @@ markup here, and characters that a terminal obeys or hides are shown by their co
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -24,6 +25,20 @@ def format_json(value: Any) -> str:
 def _name_code(character: str) -> str:
     """A character as JSON writes its code."""
     return json.dumps(character)[1:-1] if ord(character) > 0xFFFF else f"\\u{ord(character):04x}"
+
+
+def format_html_table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A plain table for a notebook; every text is escaped, so that what a model wrote is shown and never obeyed."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(f'<td>{_format_cell(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _format_cell(cell: object) -> str:
+    """Three significant digits of a number, a dash for what is missing, and any other value as text."""
+    if cell is None or cell != cell:
+        return "–"
+    return f"{cell:.3g}" if isinstance(cell, float) else escape(str(cell))
 
 
 def choose_colours(environment: Mapping[str, str]) -> bool | None:

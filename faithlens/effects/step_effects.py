@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from faithlens.console import format_html_table
 from faithlens.effects.approximation import ApproximationQuality, check_approximation
 from faithlens.errors import MeasureError
 from faithlens.measures.mediation import MIN_TOTAL_EFFECT
@@ -54,6 +55,24 @@ class StepEffects:
     null: StepEffectArray
     seed: int
     quality: ApproximationQuality | None = None
+
+    def __repr__(self) -> str:
+        shape = " x ".join(
+            f"{n} {what}" for n, what in zip(self.effect.shape, ("traces", "layers", "steps"), strict=True)
+        )
+        return f"StepEffects({self.edit_name!r}, {self.metric}, {shape})"
+
+    def _repr_html_(self) -> str:
+        is_known = ~np.isnan(self.effect)
+        sums = np.where(is_known, self.effect, 0.0).sum(0)
+        counts = is_known.sum(0)
+        rows = [
+            (layer, *(float(total / n) if n else None for total, n in zip(sums[i], counts[i], strict=True)))
+            for i, layer in enumerate(self.layers)
+        ]
+        unit = METRIC_UNITS[self.metric]
+        caption = f"Effect of {self.edit_name} by layer and step, mean of {len(self.effect)} traces, in {unit}"
+        return format_html_table(caption, ("layer", *self.steps), rows)
 
     @property
     def value(self) -> StepEffectArray:

@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from faithlens.console import format_html_table
 from faithlens.errors import TraceError
 from faithlens.execution.sample import Continuation
 from faithlens.interventions.prompt_pieces import make_empty_think_piece, make_question_piece
@@ -127,6 +128,18 @@ class Case:
     )
     transcript: Transcript | None = field(default=None, compare=False, repr=False)
     drafts: Mapping[str, Continuation] = field(default_factory=dict[str, Continuation], compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        steps = len(self.trace.texts) - 1
+        return (
+            f"Case({self.question.id!r}, chain {self.sample}, {steps} steps, candidates {', '.join(self.candidates)})"
+        )
+
+    def _repr_html_(self) -> str:
+        prompt, *steps = self.trace.texts
+        rows = [("prompt", prompt), *((f"step {i}", step) for i, step in enumerate(steps, start=1))]
+        answers = [("right answer", self.question.answer or None), ("candidates", ", ".join(self.candidates))]
+        return format_html_table(f"Case {self.question.id}", ("part", "text"), [*rows, *answers])
 
     @property
     def key(self) -> str:

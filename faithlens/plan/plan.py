@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from faithlens.console import format_html_table
 from faithlens.errors import PlanError
 from faithlens.model.structure import Structure
 from faithlens.plan.checks import check_conditions
@@ -51,6 +52,19 @@ class Plan:
     def tokens_separately(self) -> int:
         """Tokens that the model would be run on with one forward for each condition."""
         return sum(c.n_tokens for c in self.conditions)
+
+    def __repr__(self) -> str:
+        return f"Plan({self.describe()})"
+
+    def _repr_html_(self) -> str:
+        numbers = {
+            "conditions": f"{len(self.conditions):,}",
+            "passes": f"{len(self.passes):,}",
+            "packed rows (tokens)": f"{self.tokens:,}",
+            "tokens one by one": f"{self.tokens_separately:,}",
+            "longest condition, in tokens": f"{self.longest:,}",
+        }
+        return format_html_table("Plan", ("", "number"), numbers.items())
 
     def describe(self) -> str:
         """The numbers of conditions, passes and tokens, as one line of text."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
@@ -12,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from faithlens.console import format_html_table
 from faithlens.errors import RunError
 from faithlens.measures.catalogue import describe_own_measures, restore_measures
 from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, make_fault_error
@@ -52,6 +52,13 @@ class RunVerdict:
     def __str__(self) -> str:
         return f"{self.model} on {self.task}: {self.word}. {' '.join(self.reasons)}".rstrip()
 
+    def __repr__(self) -> str:
+        return f"RunVerdict({self.model!r} on {self.task!r}: {self.word})"
+
+    def _repr_html_(self) -> str:
+        caption = f"{self.model} on {self.task}: {self.word}"
+        return format_html_table(caption, ("why",), [(reason,) for reason in self.reasons])
+
 
 @dataclass(frozen=True, repr=False)
 class Run(RunFolder):
@@ -66,12 +73,8 @@ class Run(RunFolder):
         return f"Run({str(self.path)!r}{', ' if words else ''}{words})"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(each.model)}</td><td>{escape(each.task)}</td><td><b>{escape(each.word)}</b></td>"
-            f"<td>{escape(' '.join(each.reasons))}</td></tr>"
-            for each in self._list_verdicts()
-        )
-        return f"<p>Run in <code>{escape(str(self.path))}</code></p><table>{rows}</table>"
+        rows = [(each.model, each.task, each.word, " ".join(each.reasons)) for each in self._list_verdicts()]
+        return format_html_table(f"Run in {self.path}", ("model", "task", "verdict", "why"), rows)
 
     @classmethod
     def create(cls, path: str | Place, manifest: Mapping[str, Any], resume: bool = False) -> "Run":

@@ -1,0 +1,47 @@
+"""What Python and notebooks show of plans, cases, runs, verdicts and effects: short, and with every text escaped."""
+
+from dataclasses import replace
+
+import numpy as np
+
+import faithlens as fl
+from faithlens.console import format_html_table
+from faithlens.effects.step_effects import StepEffects
+from faithlens.store import RunVerdict
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def test_a_table_escapes_texts_and_rounds_numbers() -> None:
+    table = format_html_table(HOSTILE, (HOSTILE,), [(HOSTILE,), (1 / 3,), (float("nan"),), (None,), (1200,)])
+    assert "<script" not in table
+    assert table.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 3
+    assert "<td>0.333</td></tr><tr><td>–</td></tr><tr><td>–</td></tr><tr><td>1200</td>" in table
+
+
+def test_a_verdict_is_short_and_shows_its_reasons() -> None:
+    verdict = RunVerdict(HOSTILE, "sums", "trust", ("All pass.", HOSTILE))
+    assert repr(verdict) == f"RunVerdict({HOSTILE!r} on 'sums': trust)"
+    assert "<script" not in verdict._repr_html_()
+    assert "<td>All pass.</td>" in verdict._repr_html_()
+
+
+def test_effects_show_their_means_by_layer_and_step() -> None:
+    effect = np.array([[[0.25, np.nan], [0.5, np.nan]], [[0.75, np.nan], [1.5, np.nan]]])
+    ends = np.zeros(2)
+    steps = StepEffects("hide", None, "probability", ("0", "1"), ("step 1", HOSTILE), ends, ends, effect, effect, 0)
+    assert repr(steps) == "StepEffects('hide', probability, 2 traces x 2 layers x 2 steps)"
+    assert "<td>0</td><td>0.5</td><td>–</td></tr><tr><td>1</td><td>1</td><td>–</td>" in steps._repr_html_()
+    assert "<script" not in steps._repr_html_()
+
+
+def test_cases_and_plans_are_one_line_and_a_table() -> None:
+    model, task = fl.load("O5"), fl.load_task("running-sum")
+    case = fl.think(model, task, task.draw_questions(1, seed=0)[0])
+    assert repr(case).startswith(f"Case({case.question.id!r}, chain 0, 4 steps, candidates ")
+    assert all(f"<td>{step.strip()}" in case._repr_html_().replace("<td> ", "<td>") for step in case.trace.texts[1:])
+    hostile = replace(case, trace=replace(case.trace, texts=(HOSTILE, *case.trace.texts[1:])))
+    assert "<script" not in hostile._repr_html_()
+    plan = fl.plan_passes(model, fl.interventions.truncate_stepwise(case))
+    assert repr(plan) == f"Plan({plan.describe()})"
+    assert f"<td>packed rows (tokens)</td><td>{plan.tokens}</td>" in plan._repr_html_()
