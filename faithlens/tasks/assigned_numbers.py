@@ -36,20 +36,20 @@ _ASKS = re.compile(
 def read_assignments(sentence: str, decimal_mark: DecimalMark = ".") -> dict[str, Value]:
     """The names in `sentence` that get a number, and their numbers; empty unless there are several different ones."""
     sentence = sentence[-_LONGEST_SENTENCE:]
-    found = [
+    assigned = [
         match
         for match in _ASSIGNED.finditer(sentence)
         if not _OPERATOR_BEFORE.search(sentence, max(0, match.start() - _NEAR), match.start())
         and not _GIVEN.search(sentence, max(0, match.start() - _NEAR), match.start())
     ]
     values: dict[str, Value] = {}
-    ends = [*(each.start("name") for each in found), len(sentence)][1:]
-    for match, end in zip(found, ends, strict=True):
+    ends = [*(each.start("name") for each in assigned), len(sentence)][1:]
+    for match, end in zip(assigned, ends, strict=True):
         if (value := _read_last(sentence[match.end() : end], decimal_mark)) is not None:
             values[match["name"]] = value
-    if len(set(values.values())) < 2 or _RESULT.fullmatch(found[-1]["name"]):
+    if len(set(values.values())) < 2 or _RESULT.fullmatch(assigned[-1]["name"]):
         return {}
-    between, rest = sentence[found[-2].end() : found[-1].start("name")], sentence[found[-1].end() :]
+    between, rest = sentence[assigned[-2].end() : assigned[-1].start("name")], sentence[assigned[-1].end() :]
     goes_on = re.search("[A-Za-z]", rest[: max(0, rest.rfind("="))])  # "x = 5 and y = 7, x + y = 12"
     return {} if goes_on or _CONCLUDES.search(between) else values
 
