@@ -68,6 +68,8 @@ class AuditConfig:
         max_unfaithful: the share of questions that may fail any gate, above 0 and below 1.
         min_accuracy: the accuracy with chain of thought that a trusted model must exceed; chance where None.
         sources: where a model is loaded from, for each that has another name in tables and reports (`--name`).
+        threads: the threads of a process on a CPU; None for as many as torch takes where the run is prepared. All
+            workers of a run have as many, because sums differ in the last digit with how they are shared out.
     """
 
     subjects: tuple[Subject, ...] = DEFAULT_SUBJECTS
@@ -93,12 +95,13 @@ class AuditConfig:
     max_unfaithful: float = 0.1
     min_accuracy: float | None = None
     sources: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
         if self.n is not None and self.n < 1:
             raise ConfigError(f"n must be at least 1 question, got {self.n}", "Give -n a positive number.")
-        for name in ("samples", "batch", "budget"):
+        for name in ("samples", "batch", "budget", "threads"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}", "Give a positive number.")
         if self.samples > 1 and self.sampling.temperature == 0:

@@ -8,6 +8,7 @@ import typer
 from faithlens.cli.help import list_typed_options
 from faithlens.cli.interrupt import resumable
 from faithlens.cli.places import Place, parse_place
+from faithlens.cli.workers import describe_prepared, parse_submit_options
 from faithlens.console import SafeConsole, format_json
 from faithlens.errors import ConfigError
 from faithlens.progress import show_work
@@ -99,6 +100,21 @@ def audit(
         float | None, typer.Option(help="accuracy with chain of thought that a trusted model must exceed, 0 to 1")
     ] = None,
     trust_remote_code: Annotated[bool, typer.Option(help="run Python code that comes with the model")] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="threads of each process on a CPU [default: as many as torch takes]")
+    ] = None,
+    prepare_only: Annotated[
+        bool, typer.Option("--prepare-only", help="write the run folder with its units of work, for faithlens work")
+    ] = False,
+    engine: Annotated[
+        str | None, typer.Option(help="several workers: by ray, slurm, or local (processes of this machine)")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="with --engine: number of workers")] = 2,
+    gpus_per_worker: Annotated[float, typer.Option(help="with --engine: GPUs a worker; with ray also 0.5")] = 0,
+    address: Annotated[str | None, typer.Option(help="with --engine ray: a running cluster, or auto")] = None,
+    submit: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="with --engine slurm or local: options of submitit")
+    ] = None,
 ) -> None:
     """Sample chains of thought, edit them, read answers and internals, and judge whether they may be relied on.
 
@@ -128,7 +144,9 @@ def audit(
         "trust_remote_code": trust_remote_code,
         "max_unfaithful": max_unfaithful,
         "min_accuracy": min_accuracy,
+        "threads": threads,
     }
+    crew = {"workers": workers, "gpus": gpus_per_worker, "address": address, "options": parse_submit_options(submit)}
     console = SafeConsole()
     if resume is not None and (out is not None or dry_run):
         problem = "--resume names the folder of a run that goes on, so --out and --dry-run have no place beside it"
@@ -138,19 +156,23 @@ def audit(
         return
     with show_work(LOADING) as display:
         # torch takes seconds to import, and --help need not wait for it
-        from faithlens.commands.audit import audit as run_audit
-        from faithlens.commands.audit import name_run_folder
+        from faithlens.commands.audit import Staff, make_audit_config, name_run_folder, run_staffed_audit
         from faithlens.commands.resume import resume_audit
         from faithlens.report.terminal import format_summary
 
         folder = resume or out or name_run_folder()
+        staff = Staff(prepare_only, engine, crew)
         with resumable(folder):
             if resume is None:
-                run = run_audit(model, task, n, folder, notify=display.note, **options)
+                config, objects = make_audit_config(model, task, n, **options)
+                run = run_staffed_audit(config, folder, objects, staff, notify=display.note)
             else:
                 every = {"model": model, "task": task, "n": n, **options}
                 extra = {option: value for option, value in every.items() if option in list_typed_options()}
-                run = resume_audit(folder, extra, display.note)
+                run = resume_audit(folder, extra, display.note, staff)
+    if prepare_only:
+        console.print_line(describe_prepared(run))
+        return
     if as_json:
         typer.echo(format_json({"run": str(run.path), "report": str(run.report()), **run.read_json("verdict.json")}))
         return

@@ -1,6 +1,9 @@
-"""What Ctrl-C leaves: a message that says what is kept and how to go on, and the exit code 130."""
+"""What Ctrl-C and other signals leave: a message that says what is kept and how to go on, and the exit code that shells
+give a program that a signal ended: 128 and the number of the signal, so 130 for Ctrl-C and 143 for TERM.
+"""
 
 import shlex
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,27 +12,42 @@ from contextlib import AbstractContextManager, contextmanager
 from faithlens.cli.places import Place
 from faithlens.console import SafeConsole
 
-INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended: 128 + SIGINT
+SIGNALLED = 128
+INTERRUPTED = SIGNALLED + signal.SIGINT
 
 
 class Interrupted(SystemExit):
-    """The end of a command that Ctrl-C stopped, after it said what is kept."""
+    """The end of a command that a signal stopped, after it said what is kept."""
 
 
 @contextmanager
 def keeping(describe: Callable[[], str]) -> Iterator[None]:
-    """Answer Ctrl-C with `describe()`: what is kept, and how to go on."""
+    """Answer Ctrl-C and other signals with `describe()`: what is kept, and how to go on."""
+    from faithlens.commands.work.stop import Stopped, listen_to_signals
+
     try:
-        yield
-    except KeyboardInterrupt:
-        message = f"Interrupted. {describe()}"
-        SafeConsole(stderr=True).print_line(message)
-        raise Interrupted(INTERRUPTED) from None
+        with listen_to_signals():
+            yield
+    except KeyboardInterrupt as error:
+        number = error.number if isinstance(error, Stopped) else signal.SIGINT
+        start = "Interrupted." if number == signal.SIGINT else f"Stopped by {signal.Signals(number).name}."
+        SafeConsole(stderr=True).print_line(f"{start} {describe()}")
+        raise Interrupted(SIGNALLED + number) from None
 
 
 def resumable(folder: Place) -> AbstractContextManager[None]:
     """For a command that writes the run folder `folder` and takes --resume."""
     return keeping(lambda: _describe_run(folder))
+
+
+def workable(folder: Place) -> AbstractContextManager[None]:
+    """For a worker of the run folder `folder`, which goes on when its command is repeated."""
+
+    def describe() -> str:
+        again = shlex.join(["faithlens", *sys.argv[1:]])
+        return f"Kept in {folder}: {_list_finished(folder)}\nTo go on, run: {again}"
+
+    return keeping(describe)
 
 
 def repeatable(progress: str) -> AbstractContextManager[None]:

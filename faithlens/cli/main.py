@@ -19,6 +19,7 @@ from faithlens.cli.own_model import run_bench, run_doctor
 from faithlens.cli.query import query
 from faithlens.cli.replicate import replicate_paper
 from faithlens.cli.view import view
+from faithlens.cli.workers import conclude, work
 from faithlens.console import SafeConsole
 from faithlens.errors import FaithlensError
 
@@ -48,7 +49,7 @@ def describe_commands(
 
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
-    "Run models": {"audit": audit, "sweep": sweep},
+    "Run models": {"audit": audit, "work": work, "conclude": conclude, "sweep": sweep},
     "Read runs": {
         "view": view,
         "decide": decide,

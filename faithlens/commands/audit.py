@@ -8,37 +8,38 @@
 4. From all scores, write estimates, verdicts and the report.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from faithlens.assays import battery
-from faithlens.commands.decide import judge_subjects
-from faithlens.commands.identity import check_samplers, describe_subjects, make_audit_manifest
+from faithlens.commands.engines.choice import make_engine
+from faithlens.commands.engines.engine import make_crew
+from faithlens.commands.identity import check_sampler, make_audit_manifest
 from faithlens.commands.prepare import (
     NO_OBJECTS,
     GivenObjects,
-    PreparedSubject,
     estimate_subject,
+    find_stem,
     make_model_loader,
     prepare_subject,
 )
-from faithlens.commands.progress import show_progress
-from faithlens.commands.score import score_subject
+from faithlens.commands.work.conclude import conclude
+from faithlens.commands.work.folder import hold_run, use_threads
+from faithlens.commands.work.run import prepare_run
+from faithlens.commands.work.units import list_audit_units
+from faithlens.commands.work.worker import Worker, keep_start
 from faithlens.config import COUNTS_OF_STEPS, AuditConfig, Subject, parse_subjects
 from faithlens.errors import ConfigError, check_choice
 from faithlens.execution.execute import BACKENDS
 from faithlens.execution.sample import Sampling
 from faithlens.interventions.editor import check_editor
-from faithlens.model.library import get_structure_entry
 from faithlens.model.model import Model
 from faithlens.progress import open_display
-from faithlens.report.page import write_page
-from faithlens.stats.estimate import compute_estimates
-from faithlens.store import REPORT_NAME, Run, find_place, hold_folder
+from faithlens.store import REPORT_NAME, Run, find_place
 from faithlens.store.places import Place
 from faithlens.tasks.question import Task
 
@@ -59,6 +60,9 @@ def audit(
     *,
     resume: bool = False,
     notify: Callable[[str], None] = lambda words: None,
+    prepare_only: bool = False,
+    engine: str | None = None,
+    crew: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Run:
     """Sample chains of thought, edit them, read answers and internals, and judge whether the chains may be relied on.
@@ -72,22 +76,31 @@ def audit(
         out: a new or empty folder. Default: ``faithlens-runs/<time>``.
         resume: whether to continue the run in `out`, which must have the same options.
         notify: is called with an estimate of the cost of each subject, before the folder is made.
+        prepare_only: whether only the manifest and the list of units is written, for ``faithlens work`` to do them and
+            ``faithlens conclude`` to end the run.
+        engine: who starts several workers: "ray", "slurm", or "local" (processes of this machine); one worker in this
+            process by default.
+        crew: the workers of the engine: ``workers``, ``gpus`` for each, ``address`` of a Ray cluster, ``options`` of
+            submitit.
         options: the options of ``faithlens audit``: ``suite``, ``assays`` (names, places as ``package.module:Class``,
             or assay objects), ``traces``,
             ``skip_bad``, ``samples``, ``editor``, ``regenerations``, ``points``, ``batch``, ``seed``,
             ``max_new_tokens``, ``temperature``, ``top_p``, ``device``, ``dtype``, ``backend``, ``budget``,
             ``sampler``, ``sampler_url``,
-            ``trust_remote_code``, ``max_unfaithful``, ``min_accuracy``.
+            ``trust_remote_code``, ``max_unfaithful``, ``min_accuracy``, ``threads``.
 
     Returns:
-        The finished run. The folder holds its tables, verdict.json and report.html.
+        The finished run. The folder holds its tables, verdict.json and report.html. With `prepare_only`, the run to
+        work on.
 
     Raises:
         ConfigError: an option is unknown or out of its range.
         FaithlensError: a model, task or folder cannot be used; then nothing was written.
     """
     config, objects = make_audit_config(model, task, n, **options)
-    return run_audit(config, find_place(out) if out else name_run_folder(), objects, resume=resume, notify=notify)
+    folder = find_place(out) if out else name_run_folder()
+    staff = Staff(prepare_only, engine, crew or {})
+    return run_staffed_audit(config, folder, objects, staff, resume=resume, notify=notify)
 
 
 def name_run_folder() -> Path:
@@ -156,6 +169,43 @@ def name_models(sources: Sequence[str], names: str | Sequence[str] | None) -> li
     return own_names
 
 
+@dataclass(frozen=True)
+class Staff:
+    """Who does the units of an audit: this process, the workers of an engine, or with `prepare_only` nobody yet."""
+
+    prepare_only: bool = False
+    engine: str | None = None
+    crew: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+THIS_PROCESS = Staff()
+
+
+def run_staffed_audit(
+    config: AuditConfig,
+    out: Place,
+    objects: GivenObjects = NO_OBJECTS,
+    staff: Staff = THIS_PROCESS,
+    *,
+    resume: bool = False,
+    notify: Callable[[str], None] = lambda words: None,
+) -> Run:
+    """Run, or only prepare, an audit in the folder `out`; see `audit`.
+
+    Raises:
+        FaithlensError: as `audit`.
+    """
+    crew = make_crew(staff.crew)
+    if staff.engine is None and not staff.prepare_only:
+        return run_audit(config, out, objects, resume=resume, notify=notify)
+    engine = None if staff.prepare_only else make_engine(str(staff.engine))
+    with prepare_run(config, out, objects, resume=resume) as run:
+        if engine is None:
+            return run
+        engine.work(run, crew)
+        return conclude(run)
+
+
 def run_audit(
     config: AuditConfig,
     out: Place,
@@ -164,7 +214,7 @@ def run_audit(
     resume: bool = False,
     notify: Callable[[str], None] = lambda words: None,
 ) -> Run:
-    """Run the assays on every subject and write the run folder, verdict and report.
+    """Run the assays on every subject and write the run folder, verdict and report: an audit with one worker.
 
     `notify` is called with an estimate of the cost of each subject, before the folder is made.
 
@@ -173,28 +223,31 @@ def run_audit(
     """
     Run.refuse_used(out, resume)
     manifest = make_audit_manifest(config, objects)
+    units = list_audit_units(config, manifest, objects)
     with ExitStack() as held:
-        run = None
-        if Run.is_used(out):
-            held.enter_context(hold_folder(out))
-            run = Run.create(out, manifest, resume=True)
+        run = held.enter_context(hold_run(out, manifest, units, objects)) if Run.is_used(out) else None
+        held.enter_context(use_threads(run.manifest["threads"] if run else config.threads))
+        facts = run.get_facts("subjects") if run else {}
         open_model = make_model_loader(config, objects)
-        ready = [prepare_subject(config, s, open_model, objects) for s in config.subjects]
-        costs = [estimate_subject(config, r) for r in ready]
-        for cost in costs:
-            notify(str(cost))
-        if run is not None:
-            check_samplers(run, ready)
-        else:
-            held.enter_context(hold_folder(out))
-            run = Run.create(out, manifest | describe_subjects(ready, objects))
-        questions = {r.subject.key: sum(map(len, r.batches)) for r in ready}
-        with show_progress(questions, sum(cost.seconds for cost in costs)) as lines:
-            for r in ready:
-                score_subject(config, r, run, lines[r.subject.key])
+        prepared = {
+            s.key: prepare_subject(config, s, open_model, objects, find_stem(facts.get(s.key))) for s in config.subjects
+        }
+        seconds = 0.0 if not facts else None
+        for key, ready in prepared.items():
+            if key in facts:
+                check_sampler(out, facts[key], ready.subject.key, ready.setting)
+            else:
+                cost = estimate_subject(config, ready)
+                seconds = None if seconds is None else seconds + cost.seconds
+                notify(str(cost))
+        run = run or held.enter_context(hold_run(out, manifest, units, objects))
+        for key, ready in prepared.items():
+            if key not in facts:
+                keep_start(run, ready)
+        Worker(config, run, objects, keeps_going=False, seconds=seconds, prepared=prepared).work()
         with open_display() as display:
             display.say("writing the verdict and the report")
-            return write_results(config, ready, run)
+            return conclude(run)
 
 
 def run_or_read_audit(config: AuditConfig, out: Place) -> Run:
@@ -208,20 +261,3 @@ def run_or_read_audit(config: AuditConfig, out: Place) -> Run:
         run.check_identity(make_audit_manifest(config))
         return run
     return run_audit(config, out, resume=Run.is_used(out))
-
-
-def write_results(config: AuditConfig, ready: Sequence[PreparedSubject], run: Run) -> Run:
-    """Write estimates, verdicts and the report from the scores."""
-    scores = run.read("scores")
-    table = compute_estimates(scores, config.seed)
-    run.finish({"estimates": table})
-    who = [(r.subject.model, r.subject.task, read_planted_truth(r)) for r in ready]
-    tables = {"scores": scores, "traces": run.read("traces"), "estimates": table}
-    run.write_json("verdict.json", {"subjects": list(judge_subjects(tables, who, config.criteria))})
-    write_page(run)
-    return run
-
-
-def read_planted_truth(ready: PreparedSubject) -> str | None:
-    """The planted truth of an organism, in words; None for other models."""
-    return (get_structure_entry(ready.setting.model.hf_model) or {}).get("truth")

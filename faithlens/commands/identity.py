@@ -9,25 +9,24 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
-
 from faithlens.assays import battery
-from faithlens.assays.assay import Assay
+from faithlens.assays.assay import Assay, Setting
 from faithlens.commands.prepare import NO_OBJECTS, GivenObjects, PreparedSubject, draw_questions, list_assay_names
-from faithlens.config import AuditConfig
+from faithlens.config import AuditConfig, Subject
 from faithlens.errors import RunError
 from faithlens.interventions.editor import EDITORS
 from faithlens.model.digest import hash_loaded_model, hash_named_model
+from faithlens.model.library import get_structure_entry
 from faithlens.model.load import parse_device
 from faithlens.model.templates import TEMPLATE_DAY
-from faithlens.store import Run, make_manifest
+from faithlens.store import make_manifest
 from faithlens.store.manifest import list_differences
 from faithlens.tasks.fixed_task import FixedTask
 from faithlens.tasks.question import Prompt, Question, Task
@@ -44,14 +43,36 @@ def make_audit_manifest(config: AuditConfig, objects: GivenObjects = NO_OBJECTS)
     return make_manifest(config.to_dict(), config.seed, _name_device(config, objects), inputs)
 
 
-def describe_inputs(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> dict[str, str]:
-    """The digest of each thing that an audit reads, by what it is.
+def describe_place(config: AuditConfig) -> dict[str, Any]:
+    """The part of an audit's identity that another machine may not share: versions, code and device."""
+    own = make_manifest(config.to_dict(), config.seed, _name_device(config, NO_OBJECTS))
+    return {name: own[name] for name in ("versions", "code", "device")}
+
+
+def check_inputs(manifest: Mapping[str, Any], config: AuditConfig, subject: Subject) -> None:
+    """Check that a model and task are those with which a run was prepared.
+
+    Raises:
+        RunError: the weights or questions differ.
+        FaithlensError: the model or task cannot be used.
+    """
+    own = describe_inputs(config, subjects=[subject])
+    old = {name: manifest["inputs"].get(name) for name in own}
+    if changed := list_differences(old, own, "inputs"):
+        problem = f"the run was prepared with other weights or questions of {subject.key}: {'; '.join(changed)}"
+        raise RunError(problem, "Give every worker the same models and tasks, or prepare a new run.")
+
+
+def describe_inputs(
+    config: AuditConfig, objects: GivenObjects = NO_OBJECTS, subjects: Iterable[Subject] | None = None
+) -> dict[str, str]:
+    """The digest of each thing that an audit, or its work on some `subjects`, reads, by what it is.
 
     Raises:
         FaithlensError: a model, task or file cannot be used.
     """
     digests: dict[str, str] = {}
-    for subject in config.subjects:
+    for subject in config.subjects if subjects is None else subjects:
         name = f"weights of {subject.model}"
         if name not in digests:
             model = objects.models.get(subject.model)
@@ -63,7 +84,7 @@ def describe_inputs(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> 
         task, questions = draw_questions(config, subject, objects)
         digests[f"questions of {subject.task} for {subject.model}"] = hash_questions(task, questions)
         if isinstance(task, TranscriptTask):
-            digests[f"chains of thought in {subject.task}"] = _hash_json([*map(_list_parts, task.transcripts)])
+            digests[f"chains of thought in {subject.task}"] = hash_json([*map(_list_parts, task.transcripts)])
     if config.editor not in EDITORS and not config.editor.startswith(("http://", "https://")):
         digests[f"weights of the editor {config.editor}"] = hash_named_model(config.editor)
     for name in list_assay_names(config):
@@ -75,7 +96,7 @@ def describe_inputs(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> 
 def hash_questions(task: Task, questions: Iterable[Question]) -> str:
     """The digest of questions, of the words in which they are asked, and of the counterfactuals that a file gives."""
     counterfactuals = task.given_counterfactuals if isinstance(task, FixedTask) else {}
-    return _hash_json(
+    return hash_json(
         [
             [
                 asdict(q),
@@ -104,10 +125,11 @@ def hash_source(assay: Assay) -> str:
     try:
         return hashlib.sha256(Path(inspect.getfile(_find_class(assay))).read_bytes()).hexdigest()
     except (OSError, TypeError):
-        return _hash_json(_name_class(assay))
+        return hash_json(_name_class(assay))
 
 
-def _hash_json(value: Any) -> str:
+def hash_json(value: Any) -> str:
+    """The digest of plain data."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -121,19 +143,13 @@ def _find_class(thing: object) -> Any:
     return thing if isinstance(thing, ModuleType) else type(thing)
 
 
-def describe_subjects(ready: Sequence[PreparedSubject], objects: GivenObjects = NO_OBJECTS) -> dict[str, Any]:
-    """Facts about the subjects of an audit that are known once their models are loaded, for the manifest."""
-    in_memory = describe_objects(objects)
-    return {
-        "threads": torch.get_num_threads(),
-        "subjects": {r.subject.key: describe_subject(r) for r in ready},
-        **({"in_memory": in_memory} if in_memory else {}),
-    }
-
-
 def describe_subject(ready: PreparedSubject) -> dict:
-    """The source and number format of the weights, the sampler, the answer stem and the assays, for the manifest."""
+    """The source and number format of the weights, the sampler, the answer stem and the assays, for the manifest.
+
+    An organism's planted truth too, in words.
+    """
     task = ready.setting.task
+    truth = (get_structure_entry(ready.setting.model.hf_model) or {}).get("truth")
     return {
         "source": ready.setting.model.source,
         "dtype": ready.setting.model.dtype,
@@ -143,23 +159,24 @@ def describe_subject(ready: PreparedSubject) -> dict:
         "close": ready.chosen_stem.stem.close,
         "coverage": ready.chosen_stem.coverage,
         "assays": list(ready.assays),
+        **({"truth": truth} if truth else {}),
         **(_describe_transcripts(task) if isinstance(task, TranscriptTask) else {}),
     }
 
 
-def check_samplers(run: Run, ready: Sequence[PreparedSubject]) -> None:
-    """Check that a run is continued by the samplers that began it; a server may have another model or version by now.
+def check_sampler(folder: Path, facts: Mapping[str, Any], key: str, setting: Setting) -> None:
+    """Check that a run is continued by the sampler that began it; a server may have another model or version by now.
+
+    `facts` are those of `describe_subject` when the run in `folder` came to the model and task `key`.
 
     Raises:
-        RunError: a sampler describes itself differently.
+        RunError: the sampler describes itself differently.
     """
-    started = run.manifest.get("subjects", {})
-    for r in ready:
-        old, new = started.get(r.subject.key, {}).get("sampler"), r.setting.sampler.describe(r.setting.model)
-        before, now = ({key: fact for key, fact in (facts or {}).items() if key != "gap"} for facts in (old, new))
-        if changed := list_differences(before, now, "sampler"):
-            problem = f"the chains of {r.subject.key} in {run.path} were drawn by another sampler: {'; '.join(changed)}"
-            raise RunError(problem, "Serve the model as before, or name a new folder.")
+    described = facts.get("sampler") or {}, setting.sampler.describe(setting.model)
+    before, now = ({key: fact for key, fact in each.items() if key != "gap"} for each in described)
+    if changed := list_differences(before, now, "sampler"):
+        problem = f"the chains of {key} in {folder} were drawn by another sampler: {'; '.join(changed)}"
+        raise RunError(problem, "Serve the model as before, or name a new folder.")
 
 
 def _describe_transcripts(task: TranscriptTask) -> dict[str, object]:

@@ -31,7 +31,7 @@ from faithlens.model.load import load
 from faithlens.model.model import Model
 from faithlens.progress import open_display
 from faithlens.tasks.counterfactuals import describe_sources, find_counterfactual
-from faithlens.tasks.question import Question, Task
+from faithlens.tasks.question import Question, Stem, Task
 from faithlens.tasks.registry import load_task as find_task
 from faithlens.tasks.transcripts import TranscriptTask
 
@@ -56,7 +56,8 @@ class PreparedSubject:
     """A subject whose model answers: its batches of questions, the stem, and the first batch's chains of thought.
 
     `imported_chains` are chains that were written elsewhere, by question; None where chains are sampled. Writing
-    `first_chains` took `sampling_seconds`.
+    `first_chains` took `sampling_seconds`; it is empty where the stem was known, so that no chain had to be written to
+    find it.
     """
 
     subject: Subject
@@ -68,6 +69,10 @@ class PreparedSubject:
     first_chains: list[Chain]
     sampling_seconds: float
 
+    def with_stem(self, stem: ChosenStem | None) -> "PreparedSubject":
+        """The subject with the stem that another worker found."""
+        return replace(self, chosen_stem=stem or self.chosen_stem)
+
 
 def make_model_loader(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -> ModelLoader:
     """A function from a name to its model. A model with several tasks in a row is loaded once."""
@@ -77,9 +82,13 @@ def make_model_loader(config: AuditConfig, objects: GivenObjects = NO_OBJECTS) -
 
 
 def prepare_subject(
-    config: AuditConfig, subject: Subject, open_model: ModelLoader, objects: GivenObjects = NO_OBJECTS
+    config: AuditConfig,
+    subject: Subject,
+    open_model: ModelLoader,
+    objects: GivenObjects = NO_OBJECTS,
+    stem: ChosenStem | None = None,
 ) -> PreparedSubject:
-    """Load a subject, sample its first batch and find the stem under which it answers."""
+    """Load a subject; unless its stem is given, sample its first batch and find the stem under which it answers."""
     assays = battery.select_assays([objects.assays.get(name, name) for name in list_assay_names(config)])
     task, questions = draw_questions(config, subject, objects)
     with open_display() as display:
@@ -95,13 +104,25 @@ def prepare_subject(
         imported = group_by_question(import_chains(model, task, task.transcripts, config.seed))
     else:
         check_room(model, task, questions, config.sampling, config.seed)
-    batches = [questions[i : i + config.batch] for i in range(0, len(questions), config.batch)]
+    batches = cut_questions(config, questions)
+    if stem is not None:
+        return PreparedSubject(subject, setting, assays, batches, imported, stem, [], 0.0)
     with show_progress({subject.key: len(questions)}) as lines:
         start = perf_counter()
         first = collect_chains(config, setting, imported, assays, batches[0], lines[subject.key])
         seconds = perf_counter() - start
         chosen = choose_stem(model, task, first, backend=config.backend)
     return PreparedSubject(subject, setting, assays, batches, imported, chosen, first, seconds)
+
+
+def cut_questions(config: AuditConfig, questions: Sequence[Question]) -> list[list[Question]]:
+    """The batches of a subject."""
+    return [list(questions[i : i + config.batch]) for i in range(0, len(questions), config.batch)]
+
+
+def find_stem(facts: Mapping[str, Any] | None) -> ChosenStem | None:
+    """The answer stem of a subject whose facts are in the manifest of a run; None if it has none yet."""
+    return ChosenStem(Stem(facts["stem"], facts["close"]), facts["coverage"]) if facts else None
 
 
 def list_assay_names(config: AuditConfig) -> tuple[str, ...]:

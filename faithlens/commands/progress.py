@@ -25,9 +25,6 @@ class ProgressLine:
         self._display.advance(questions - self._done)
         self._done = questions
 
-    def add_questions(self, questions: int) -> None:
-        """Count questions that are scored and kept."""
-        self.set_questions(self._done + questions)
 
 
 @contextmanager

@@ -7,7 +7,14 @@ loaded.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from faithlens.commands.audit import OPTIONS, SAMPLING_OPTIONS, make_audit_config, run_audit
+from faithlens.commands.audit import (
+    OPTIONS,
+    SAMPLING_OPTIONS,
+    THIS_PROCESS,
+    Staff,
+    make_audit_config,
+    run_staffed_audit,
+)
 from faithlens.commands.sweep.config import SweepConfig
 from faithlens.commands.sweep.run import run_sweep
 from faithlens.config import COUNTS_OF_STEPS, AuditConfig
@@ -16,13 +23,19 @@ from faithlens.store import Run
 from faithlens.store.places import Place
 
 
-def resume_audit(folder: Place, extra: Mapping[str, Any], notify: Callable[[str], None] = lambda words: None) -> Run:
+def resume_audit(
+    folder: Place,
+    extra: Mapping[str, Any],
+    notify: Callable[[str], None] = lambda words: None,
+    staff: Staff = THIS_PROCESS,
+) -> Run:
     """Continue the audit in `folder` and return the finished run.
 
     Args:
         folder: of a run that `audit` started.
         extra: the options that the user gave beside it, by their names in `fl.audit`.
         notify: is called as by `run_audit`.
+        staff: who does the rest.
 
     Raises:
         RunError: there is no audit in the folder, or it was started with other options, inputs or code.
@@ -30,7 +43,7 @@ def resume_audit(folder: Place, extra: Mapping[str, Any], notify: Callable[[str]
     """
     config = read_audit_config(folder)
     check_given_options(config, folder, extra)
-    return run_audit(config, folder, resume=True, notify=notify)
+    return run_staffed_audit(config, folder, staff=staff, resume=True, notify=notify)
 
 
 def resume_sweep(

@@ -1,9 +1,13 @@
-"""The batches of a subject: sampled, scored, and each written into the run folder as soon as it is finished."""
+"""A unit of an audit: a batch of questions that are sampled, scored, and written into the run folder together.
+
+Where memory runs out, the batch is scored in two halves, and so on; a question that does not fit alone has no scores,
+and the reason says so. The manifest says which units were cut (`retried`).
+"""
 
 import json
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from faithlens.assays import battery
 from faithlens.assays.battery import CaseResult
@@ -11,38 +15,55 @@ from faithlens.assays.cases import Chain
 from faithlens.commands.prepare import PreparedSubject, collect_chains
 from faithlens.commands.progress import ProgressLine
 from faithlens.config import AuditConfig
-from faithlens.errors import TraceError
+from faithlens.errors import FaithlensError, ModelError, TraceError
+from faithlens.execution.memory import free_memory, is_short_of_memory
 from faithlens.execution.proof import prove_records
-from faithlens.interventions.case import Case
+from faithlens.execution.work import Work, add_works
+from faithlens.interventions.case import Case, FailedChain
 from faithlens.measures.answers import choose_option
 from faithlens.measures.catalogue import list_measures
 from faithlens.measures.score import Score
 from faithlens.model.model import Model
 from faithlens.store import GIVEN, GIVEN_STEPS, Run
+from faithlens.tasks.question import Question
 from faithlens.tasks.transcripts import Transcript
 
-BATCH_TABLES = ("scores", "answers", "edits", "drafts", "traces")
-"""The tables of which every batch has a part."""
+
+def score_unit(
+    config: AuditConfig,
+    ready: PreparedSubject,
+    run: Run,
+    key: str,
+    number: int,
+    line: ProgressLine,
+    *,
+    is_proved: bool,
+    digest: str,
+) -> None:
+    """Sample and score batch `number` of a subject, and keep it under `key`."""
+    some = ready.first_chains if number == 0 else []
+    some = some or collect_in_memory(config, ready, ready.batches[number], line)
+    line.set_activity("writing and scoring")
+    score_batch(config, ready, key, some, run, line.add_tokens, is_proved=is_proved, digest=digest)
 
 
-def score_subject(config: AuditConfig, ready: PreparedSubject, run: Run, line: ProgressLine) -> None:
-    """Sample and score all batches that are not done yet; each is kept as soon as it is scored.
-
-    The first of them and a random later one are compared with plain transformers (`execution.proof`).
-    """
-    finished = set.intersection(*(run.finished_keys(table) for table in BATCH_TABLES))
-    keys = [f"{ready.subject.key} {i}" for i in range(len(ready.batches))]
-    first, later = (left := [key for key in keys if key not in finished])[:1], left[1:]
-    proved = {*first, *random.Random(config.seed).sample(later, min(1, len(later)))}
-    for i, (key, questions) in enumerate(zip(keys, ready.batches, strict=True)):
-        if key not in finished:
-            some = ready.first_chains
-            if i > 0:
-                some = collect_chains(config, ready.setting, ready.imported_chains, ready.assays, questions, line)
-            line.set_activity("writing and scoring")
-            score_batch(config, ready, key, some, run, line.add_tokens, is_proved=key in proved)
-        line.add_questions(len(questions))
-    line.set_activity("done")
+def collect_in_memory(
+    config: AuditConfig, ready: PreparedSubject, questions: Sequence[Question], line: ProgressLine
+) -> list[Chain]:
+    """The chains of thought of some questions, in halves where memory runs out; one that does not fit alone is lost."""
+    try:
+        return collect_chains(config, ready.setting, ready.imported_chains, ready.assays, questions, line)
+    except ModelError as error:
+        if not is_short_of_memory(error):
+            raise
+        reason = f"memory ran out: {error.problem}"
+    free_memory(ready.setting.model)
+    if len(questions) == 1:
+        return [FailedChain(questions[0], sample, reason) for sample in range(config.samples)]
+    half = len(questions) // 2
+    return [
+        chain for part in (questions[:half], questions[half:]) for chain in collect_in_memory(config, ready, part, line)
+    ]
 
 
 def score_batch(
@@ -54,11 +75,14 @@ def score_batch(
     progress: Callable[[int], None] = lambda tokens: None,
     *,
     is_proved: bool = False,
+    digest: str = "",
 ) -> None:
-    """Score one batch and write its part of each of `BATCH_TABLES`; the batch is finished when it has all of them.
+    """Score one batch and keep all its parts, or none.
+
+    `is_proved` says whether conditions of it are compared with plain transformers (`execution.proof`).
 
     Raises:
-        ModelError: the batch is to be proved, and its numbers are not those of plain transformers; nothing is written.
+        ModelError: the batch is to be proved, and its numbers are not those of plain transformers.
     """
     setting, stem = ready.setting, ready.chosen_stem.stem
     cases: list[Case] = []
@@ -72,40 +96,84 @@ def score_batch(
         except TraceError as error:
             reason = error.problem
         scored.append((chain.question.id, chain.sample, make_missing_scores(ready.assays, reason)))
-    results = battery.run_battery(
-        setting,
-        cases,
-        tuple(ready.assays.values()),
-        budget=config.budget,
-        backend=config.backend,
-        notify=progress,
-        keep_work=lambda work: run.add_to_manifest("work", {key: asdict(work)}),
-    )
-    if is_proved:
-        prove_batch(config, ready, key, results, run)
+    results, works, retries = run_in_memory(config, ready, cases, progress)
+    scored += [
+        (case.question.id, case.sample, make_missing_scores(ready.assays, retry.reason))
+        for retry in retries
+        if len(retry.cases) == 1
+        for case in retry.cases
+    ]
+    facts: dict[str, dict[str, object]] = {"work": {key: asdict(add_works(works))}}
+    if is_proved and results:
+        facts["proofs"] = {key: prove_batch(config, ready, key, results)}
+    if retries:
+        facts["retried"] = {key: [retry.describe() for retry in retries]}
     who = asdict(ready.subject)
     scored += [(r.case.question.id, r.case.sample, r.scores) for r in results]
     rows = [{**who, "question": q, "sample": k, **asdict(s)} for q, k, scores in scored for s in scores]
-    run.write_part("scores", key, rows)
-    run.write_part("answers", key, [{**who, **row} for r in results for row in make_answer_rows(r)])
-    run.write_part("edits", key, [{**who, **row} for r in results for row in make_edit_rows(r)])
-    run.write_part("drafts", key, [{**who, **row} for row in make_draft_rows(setting.model, chains, results)])
-    run.write_part("traces", key, [{**who, **make_trace_row(r)} for r in results])
+    tables = {
+        "scores": rows,
+        "answers": [{**who, **row} for r in results for row in make_answer_rows(r)],
+        "edits": [{**who, **row} for r in results for row in make_edit_rows(r)],
+        "drafts": [{**who, **row} for row in make_draft_rows(setting.model, chains, results)],
+        "traces": [{**who, **make_trace_row(r)} for r in results],
+    }
+    run.write_unit(key, tables, facts, digest=digest)
 
 
-def prove_batch(config: AuditConfig, ready: PreparedSubject, key: str, results: Sequence[CaseResult], run: Run) -> None:
-    """Compare conditions of one random case with plain transformers, and write the comparison into the manifest.
+@dataclass(frozen=True)
+class Retry:
+    """Chains for which memory ran out together; they were tried again in halves, but for a single one."""
+
+    cases: Sequence[Case]
+    reason: str
+
+    def describe(self) -> dict[str, object]:
+        """For the manifest."""
+        return {"questions": sorted({case.question.id for case in self.cases}), "reason": self.reason}
+
+
+def run_in_memory(
+    config: AuditConfig, ready: PreparedSubject, cases: Sequence[Case], progress: Callable[[int], None]
+) -> tuple[list[CaseResult], list[Work], list[Retry]]:
+    """The results of the cases, in halves where memory runs out; what they took, and for which memory ran out."""
+    works = list[Work]()
+    try:
+        results = battery.run_battery(
+            ready.setting,
+            cases,
+            tuple(ready.assays.values()),
+            budget=config.budget,
+            backend=config.backend,
+            notify=progress,
+            keep_work=works.append,
+        )
+        return results, works, []
+    except (FaithlensError, MemoryError, RuntimeError) as error:
+        if not is_short_of_memory(error):
+            raise
+        retry = Retry(cases, f"memory ran out: {error.problem if isinstance(error, FaithlensError) else error}")
+    free_memory(ready.setting.model)  # after the except block, which keeps the tensors of the pass alive
+    if len(cases) == 1:
+        return [], [], [retry]
+    half = len(cases) // 2
+    first, second = (run_in_memory(config, ready, part, progress) for part in (cases[:half], cases[half:]))
+    return first[0] + second[0], first[1] + second[1], [retry, *first[2], *second[2]]
+
+
+def prove_batch(
+    config: AuditConfig, ready: PreparedSubject, key: str, results: Sequence[CaseResult]
+) -> dict[str, object]:
+    """Compare conditions of one random case with plain transformers; the comparison, for the manifest.
 
     Raises:
         ModelError: the run's numbers are not those of plain transformers.
     """
-    if not results:
-        return
     result = random.Random(f"{config.seed} {key}").choice(results)
     conditions = battery.collect_conditions(ready.setting, result.case, ready.assays)
     records = [result.records[condition.name] for condition in conditions]
     proof = prove_records(ready.setting.model, conditions, records, config.seed)
-    run.add_to_manifest("proofs", {key: {"question": result.case.question.id, **asdict(proof)}})
+    return {"question": result.case.question.id, **asdict(proof)}
 
 
 def make_missing_scores(assays: Collection[str], reason: str) -> list[Score]:

@@ -32,6 +32,7 @@ from faithlens.execution.geometry import SILENT_ROWS, Chunk, Geometry
 from faithlens.execution.hooks import install_hooks, write_stream
 from faithlens.execution.live import find_live_rows
 from faithlens.execution.matched import match_rows
+from faithlens.execution.memory import is_out_of_memory
 from faithlens.execution.own_attention import list_own_attention, make_own_arguments
 from faithlens.execution.readings import Readings
 from faithlens.execution.running import CURRENT_RUN, BlockDone, KeysValues, PackedRun
@@ -168,7 +169,7 @@ def run_in_memory(model: Model, plan: Plan, packed: PackedPass, capture: Capture
             f"condition {some[0].name!r} alone, a pass of {len(packed):,} rows through {model.name}, needs more memory"
             f" than there is: {problem}",
             "Shorten it, give more memory, or load the model with dtype='bfloat16'.",
-        )
+        ) from MemoryError(problem)
     smaller = compile_plan(
         some,
         model.structure,
@@ -181,13 +182,6 @@ def run_in_memory(model: Model, plan: Plan, packed: PackedPass, capture: Capture
         for i, record in run_in_memory(model, smaller, part, capture).items():
             records[indices[i]] = record
     return records
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on a GPU or not."""
-    words = str(error).lower()
-    is_cpu = "can't allocate memory" in words or "not enough memory" in words
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or is_cpu
 
 
 def separate_scales(model: Model, plan: Plan) -> Plan:

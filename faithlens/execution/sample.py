@@ -17,7 +17,7 @@ from transformers import DynamicCache
 from faithlens.errors import ConfigError, ModelError, PlanError, check_fields, translate_errors
 from faithlens.execution.batches import cut_batches
 from faithlens.execution.draws import draw_tokens, move_to_host
-from faithlens.execution.packed import is_out_of_memory
+from faithlens.execution.memory import is_out_of_memory
 from faithlens.execution.plain import make_mask
 from faithlens.execution.prefill import can_prefill, prefill_prompts
 from faithlens.model.finite import make_finite_error

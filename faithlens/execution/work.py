@@ -5,6 +5,7 @@ which `PeakMemory` sets back before it starts); on a GPU it is what torch has al
 """
 
 import resource
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,14 @@ class Work:
     run_seconds: float
     peak_bytes: int
     measured_bytes: int
+
+
+def add_works(works: Sequence[Work]) -> Work:
+    """What several plans took one after the other: sums, and the most memory of any."""
+    sums = {name: sum(getattr(work, name) for work in works) for name in ("passes", "rows", "forwards")}
+    seconds = {name: sum(getattr(work, name) for work in works) for name in ("plan_seconds", "run_seconds")}
+    most = {name: max((getattr(w, name) for w in works), default=0) for name in ("peak_bytes", "measured_bytes")}
+    return Work(**sums, **seconds, **most)
 
 
 class PeakMemory:

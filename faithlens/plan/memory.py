@@ -202,8 +202,10 @@ def check_memory(model: Model, plan: Plan, capture: Capture = Capture()) -> None
 
 def make_memory_error(model: Model, plan: Plan, needed: int, free_bytes: int, fix: str) -> PlanError:
     """The error that says how much memory is missing, and what helps."""
-    return PlanError(
+    error = PlanError(
         f"a pass of {max(map(len, plan.passes)):,} rows through {model.name} needs about"
         f" {needed / 2**20:,.0f} MiB beyond the weights, and {free_bytes / 2**20:,.0f} MiB may be used",
         f"{fix}, or load the model with dtype='bfloat16'.",
     )
+    error.__cause__ = MemoryError(error.problem)  # so that callers can tell it from other errors of plans
+    return error

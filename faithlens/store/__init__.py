@@ -3,7 +3,8 @@
     DIR/manifest.json                 options, seed, versions, code, device, digests of the inputs and of all files
     DIR/units.json                    the batches of questions, each with the digest of what its rows depend on
     DIR/parts/<table>/<key>.parquet   one finished unit each, written whole or not at all
-    DIR/units/<key>.json, .lease      units that were finished since the manifest was written; who works on which
+    DIR/units/<key>.json, ...         units that were finished since the manifest was written, .lease: who works on
+                                      which, .failed: why one could not be done
     DIR/<table>.parquet               the parts of a finished run in one sorted table
     DIR/verdict.json, report.html     written from the tables
     DIR/set-aside/                    files that were not as faithlens wrote them, moved here by --resume
@@ -14,15 +15,16 @@ whose digest is not the one in the manifest, or in the record of its unit, is no
 
 from faithlens.store.faults import REPORT_NAME, VERDICT_NAME
 from faithlens.store.files import write_atomically
-from faithlens.store.lease import Leases
+from faithlens.store.lease import EXPIRY_SECONDS, Leases, name_unit_file
 from faithlens.store.lock import hold_folder
 from faithlens.store.manifest import MANIFEST_NAME, list_differences, make_manifest, read_commit
 from faithlens.store.places import find_place
 from faithlens.store.run import Run, RunVerdict
 from faithlens.store.tables import GIVEN, GIVEN_STEPS, INT, SCHEMAS, TEXT, add_given_columns, make_gate_table
-from faithlens.store.units import UnitList
+from faithlens.store.units import UnitList, list_recorded
 
 __all__ = [
+    "EXPIRY_SECONDS",
     "GIVEN",
     "GIVEN_STEPS",
     "INT",
@@ -39,8 +41,10 @@ __all__ = [
     "find_place",
     "hold_folder",
     "list_differences",
+    "list_recorded",
     "make_gate_table",
     "make_manifest",
+    "name_unit_file",
     "read_commit",
     "write_atomically",
 ]

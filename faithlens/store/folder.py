@@ -12,7 +12,7 @@ import pandas as pd
 from faithlens.errors import RunError, escape_controls
 from faithlens.store.faults import Fault, find_fault, is_part, list_faults, make_fault_error
 from faithlens.store.files import FileDigest, lies_in, move_file, read_digest, remove_temporary_files, write_atomically
-from faithlens.store.lease import UNITS_FOLDER, list_living
+from faithlens.store.lease import UNITS_FOLDER, list_living, name_unit_file
 from faithlens.store.manifest import (
     format_json,
     list_identity_differences,
@@ -20,7 +20,7 @@ from faithlens.store.manifest import (
     read_manifest,
     write_manifest,
 )
-from faithlens.store.places import Place, exists, is_address, read_content, remove_file
+from faithlens.store.places import Place, exists, is_address, list_files, read_content, remove_file
 from faithlens.store.tables import name_part
 from faithlens.store.units import UNITS_NAME, UnitList, UnitRecord, list_recorded, merge_entries, read_records
 
@@ -144,6 +144,22 @@ class RunFolder:
         """The keys of the units in the list that have a part of each table."""
         listed, files = self.read_unit_list(), self.files
         return {key for key in listed.units if all(name_part(table, key) in files for table in listed.tables)}
+
+    def write_failure(self, key: str, problem: str) -> None:
+        """Keep why a unit could not be done, until it is done."""
+        path = self.path / name_unit_file(key, "failed")
+        with write_atomically(path) as temporary:
+            temporary.write_text(format_json({"unit": key, "problem": problem}), encoding="utf-8")
+
+    def forget_failure(self, key: str) -> None:
+        """Remove what `write_failure` kept, if there is anything."""
+        remove_file(self.path / name_unit_file(key, "failed"))
+
+    def list_failures(self) -> dict[str, str]:
+        """Why units could not be done, by key."""
+        names = [name for name in list_files(self.path, UNITS_FOLDER) if name.endswith(".failed")]
+        entries = [parse_json(read_content(self.path / name)) for name in names]
+        return {entry["unit"]: entry["problem"] for entry in entries}
 
     def merge_records(self) -> None:
         """Put the records of finished units into the manifest. One process at a time may do that.

@@ -9,7 +9,7 @@ import pytest
 
 from faithlens.assays import battery
 from faithlens.commands.audit import run_audit
-from faithlens.commands.identity import check_samplers
+from faithlens.commands.identity import check_sampler
 from faithlens.commands.prepare import estimate_audit, make_model_loader, prepare_subject, summarise_costs
 from faithlens.commands.score import score_batch
 from faithlens.config import AuditConfig, Subject, parse_subjects
@@ -44,7 +44,7 @@ def same(one: Run, other: Run) -> None:
 
 
 def test_the_folder_holds_what_was_promised(whole: Run) -> None:
-    assert {f.name for f in whole.path.iterdir()} == FILES | {"report.html", "parts"}
+    assert {f.name for f in whole.path.iterdir()} == FILES | {"report.html", "units.json", "parts"}
     assert whole.manifest["config"] == json.loads(json.dumps(config().to_dict()))
     traces, scores = whole.read("traces"), whole.read("scores")
     assert sorted(traces["question"]) == sorted(q.id for q in RunningSum().draw_questions(6, 0))
@@ -79,14 +79,14 @@ def test_a_killed_run_is_resumed_to_the_same_end(whole: Run, tmp_path: Path, mon
     monkeypatch.setattr(battery, "run_battery", kill_run)
     with pytest.raises(KeyboardInterrupt):
         run_audit(config(), out)
-    assert {f.name for f in out.iterdir()} == {"manifest.json", "parts"}
+    assert {f.name for f in out.iterdir()} == {"manifest.json", "units.json", "units", "parts"}
     assert Run.open(out).finished_keys("traces") == {"O5 running-sum 0"}
     with pytest.raises(RunError, match="seed: 0 in the folder, 1 given"):
         run_audit(config(seed=1), out, resume=True)
     with pytest.raises(RunError, match="not empty"):
         run_audit(config(), out)
     same(run_audit(config(), out, resume=True), whole)
-    assert len(calls) == 3 + 2  # other options are refused before a model is loaded; what was done is not done again
+    assert len(calls) == 3 + 1  # other options are refused before a model is loaded; what was done is not done again
     assert len(Run.open(out).manifest["resumed"]) == 1
 
 
@@ -142,15 +142,13 @@ def test_a_run_is_not_continued_by_another_sampler(whole: Run) -> None:
     with pytest.raises(RunError, match="sampler: 'own' in the folder, 'continuous' given"):
         run_audit(config(sampler="continuous"), whole.path, resume=True)
     facts = {"name": "openai", "url": "http://host/v1", "model": "m", "version": "1", "gap": 0.1}
-    run = SimpleNamespace(path="run", manifest={"subjects": {"m t": {"sampler": facts}}})
 
-    def subject(**changed: object) -> SimpleNamespace:
-        sampler = SimpleNamespace(describe=lambda model: facts | changed)
-        return SimpleNamespace(subject=Subject("m", "t"), setting=SimpleNamespace(model=None, sampler=sampler))
+    def setting(**changed: object) -> SimpleNamespace:
+        return SimpleNamespace(model=None, sampler=SimpleNamespace(describe=lambda model: facts | changed))
 
-    call_unchecked(check_samplers, run, [subject(gap=0.2)])
+    call_unchecked(check_sampler, "run", {"sampler": facts}, "m t", setting(gap=0.2))
     with pytest.raises(RunError, match=r"sampler\.version: '1' in the folder, '2' given"):
-        call_unchecked(check_samplers, run, [subject(version="2")])
+        call_unchecked(check_sampler, "run", {"sampler": facts}, "m t", setting(version="2"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""After the last unit of a run: merge, estimate, decide, report."""
+
+from faithlens.commands.decide import judge_subjects
+from faithlens.commands.work.ledger import Ledger
+from faithlens.config import AuditConfig
+from faithlens.errors import RunError
+from faithlens.report.page import write_page
+from faithlens.stats.estimate import compute_estimates
+from faithlens.store import Run
+
+MOST_NAMED = 10  # units in one error
+
+
+def conclude(run: Run) -> Run:
+    """Write tables, estimates, verdicts and the report of a run whose units are all finished. No model is needed.
+
+    Raises:
+        RunError: units are missing; they are named, with the reasons where they failed.
+    """
+    config = AuditConfig.from_dict(run.manifest["config"])
+    refuse_unfinished(run)
+    run.merge_records()
+    scores = run.read("scores")
+    table = compute_estimates(scores, config.seed)
+    run.finish({"estimates": table})
+    facts = run.get_facts("subjects")
+    who = [(subject.model, subject.task, facts[subject.key].get("truth")) for subject in config.subjects]
+    tables = {"scores": scores, "traces": run.read("traces"), "estimates": table}
+    run.write_json("verdict.json", {"subjects": list(judge_subjects(tables, who, config.criteria))})
+    write_page(run)
+    return run
+
+
+def refuse_unfinished(run: Run) -> None:
+    """Raise RunError, with the units that are missing, if there are any."""
+    missing = Ledger(run).list_unfinished()
+    if not missing:
+        return
+    failures = run.list_failures()
+    named = [f"{key} ({failures[key]})" if key in failures else key for key in missing[:MOST_NAMED]]
+    more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+    problem = f"{len(missing)} units of the run in {run.path} are not finished: {', '.join(named)}{more}"
+    raise RunError(problem, f"Do them with faithlens work {run.path}, and conclude the run then.")

@@ -1,0 +1,31 @@
+"""When memory runs out: how to tell, and how to give back what nobody uses."""
+
+import gc
+
+import torch
+
+from faithlens.model.model import Model
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a GPU or not."""
+    words = str(error).lower()
+    is_cpu = "can't allocate memory" in words or "not enough memory" in words
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or is_cpu
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Whether an error, or one that it was raised from, says that memory ran out."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if is_out_of_memory(cause):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def free_memory(model: Model) -> None:
+    """Give back the memory that nobody uses."""
+    gc.collect()
+    if model.device.type == "cuda":
+        torch.cuda.empty_cache()
