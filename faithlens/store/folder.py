@@ -161,6 +161,16 @@ class RunFolder:
         entries = [parse_json(read_content(self.path / name)) for name in names]
         return {entry["unit"]: entry["problem"] for entry in entries}
 
+    def clean_units(self) -> None:
+        """Remove what workers that were killed left, once all units are finished: leases, and temporary files."""
+        names = [name for name in list_files(self.path, UNITS_FOLDER) if name.endswith(".lease")]
+        if not list_living(self.path):
+            remove_temporary_files(self.path)
+        for name in names:
+            if name.startswith(f"{UNITS_FOLDER}/"):
+                remove_file(self.path / name)
+        self._remove_units_folder()
+
     def merge_records(self) -> None:
         """Put the records of finished units into the manifest. One process at a time may do that.
 
@@ -172,6 +182,9 @@ class RunFolder:
             write_manifest(self.path, merge_entries(self.manifest, records))
         for record in records:
             remove_file(self.path / record.name)
+        self._remove_units_folder()
+
+    def _remove_units_folder(self) -> None:
         if not is_address(self.path):
             with suppress(OSError):  # it holds leases
                 (self.path / UNITS_FOLDER).rmdir()

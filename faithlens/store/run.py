@@ -15,7 +15,7 @@ from faithlens.console import format_html_table
 from faithlens.errors import RunError
 from faithlens.measures.catalogue import describe_own_measures, restore_measures
 from faithlens.store.faults import REPORT_NAME, VERDICT_NAME, make_fault_error
-from faithlens.store.files import FileDigest, write_atomically
+from faithlens.store.files import FileDigest, remove_temporary_files, write_atomically
 from faithlens.store.folder import RunFolder
 from faithlens.store.lease import name_unit_file
 from faithlens.store.lock import LOCK_NAME, WRITER_NAME
@@ -98,6 +98,7 @@ class Run(RunFolder):
             run._resume(manifest)
             return run
         write_manifest(run.path, {**manifest, "files": {}})
+        remove_temporary_files(run.path)  # of a process that was killed before it had written the manifest
         return run
 
     @staticmethod

@@ -1,14 +1,28 @@
-"""An audit that is killed, and whose resume is killed, ends with the bytes of an undisturbed one; two runs of many.
+"""Audits and workers that are killed end with the bytes of an undisturbed run; a few of many.
 
-``python -m tests.kills --runs 20`` tries more.
+``python -m tests.kills --kind workers --runs 50`` tries more.
 """
 
 from pathlib import Path
 
-from tests.kills.runner import find_kill_faults
+from tests.kills.runner import kill_at_writes, kill_audits, kill_workers
 
 
 def test_a_run_that_is_killed_twice_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
-    faults = list(find_kill_faults(2, 1, tmp_path))
-    assert [fault for _, _, fault in faults] == [None, None]
-    assert sum(killed for killed, _, _ in faults) > 0
+    outcomes = list(kill_audits(2, 1, tmp_path))
+    assert [outcome.fault for outcome in outcomes] == [None, None]
+    assert sum(outcome.kills for outcome in outcomes) > 0
+
+
+def test_workers_that_are_killed_lose_double_and_change_nothing(tmp_path: Path) -> None:
+    [outcome] = kill_workers(1, 1, tmp_path)
+    assert outcome.fault is None
+    assert outcome.kills > 0
+
+
+def test_a_kill_at_any_write_loses_nothing(tmp_path: Path) -> None:
+    """At three of the writes; the last units and the end of a run are reached too."""
+    outcomes = list(kill_at_writes(tmp_path, step=73, first=11))
+    assert len(outcomes) >= 3
+    assert {outcome.fault for outcome in outcomes} == {None}
+    assert all(outcome.kills == 1 for outcome in outcomes)

@@ -20,6 +20,7 @@ def conclude(run: Run) -> Run:
     config = AuditConfig.from_dict(run.manifest["config"])
     refuse_unfinished(run)
     run.merge_records()
+    run.clean_units()
     scores = run.read("scores")
     table = compute_estimates(scores, config.seed)
     run.finish({"estimates": table})
