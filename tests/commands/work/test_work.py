@@ -16,7 +16,7 @@ from faithlens.commands.work.run import conclude_run, open_worker, prepare_run, 
 from faithlens.commands.work.units import list_audit_units, order_units
 from faithlens.config import AuditConfig, Subject
 from faithlens.errors import ConfigError, ModelError, RunError
-from faithlens.execution.samplers.own import OwnSampler
+from faithlens.execution.samplers import own as samplers
 from faithlens.model.load import load
 from faithlens.store import Leases, Run
 from tests.commands.work.runs import CONFIG, list_differing, prepare
@@ -97,15 +97,15 @@ def test_memory_that_runs_out_cuts_a_unit_and_is_recorded(whole: Run, tmp_path: 
 def test_memory_that_runs_out_while_sampling_loses_that_question_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draw, calls = OwnSampler., []
+    draw, calls = samplers.continue_requests, []
 
-    def run_out(self: OwnSampler, model: object, prompts: list, *inputs: object, **options: object) -> list:
-        calls.append(len(prompts))
-        if len(calls) > 1 and (len(prompts) > 1 or len(calls) == 3):  # the first batch finds the stem
+    def run_out(model: object, requests: list, *inputs: object, **options: object) -> list:
+        calls.append(len(requests))
+        if len(calls) > 1 and (len(requests) > 1 or len(calls) == 3):  # the first batch finds the stem
             raise ModelError("no room", "Buy some.") from MemoryError("not enough memory")
-        return draw(self, model, prompts, *inputs, **options)  # type: ignore[arg-type]
+        return draw(model, requests, *inputs, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(OwnSampler, "", run_out)
+    monkeypatch.setattr(samplers, "continue_requests", run_out)
     config = replace(CONFIG, subjects=CONFIG.subjects[:1], assays=("early_answering",))
     run = run_audit(config, tmp_path / "run")
     assert calls == [2, 2, 1, 1]
