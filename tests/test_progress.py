@@ -81,7 +81,7 @@ def test_a_command_in_a_pipe_says_each_stage_and_count_once(monkeypatch: pytest.
         for line in lines.values():
             line.set_activity("scoring")
             line.set_activity("scoring")
-            line.add_questions(2)
+            line.set_questions(2)
     with open_display() as display:  # of a library, which is silent
         display.say("nothing")
     text = words.getvalue().splitlines()
@@ -111,7 +111,7 @@ from faithlens.commands.progress import show_progress
 with show_progress({"O5 sums": 4}) as lines:
     for line in lines.values():
         line.set_activity("scoring")
-        line.add_questions(4)
+        line.set_questions(4)
 print("result")
 """
     book = new_notebook(cells=[new_code_cell(code)])

@@ -23,6 +23,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "faithlens audit --model ./my-checkpoint --name mine --task my-questions.jsonl --dry-run",
         "faithlens audit --resume my-run",
     ),
+    "work": ("faithlens work my-run --rank 0 --of 8",),
+    "conclude": ("faithlens conclude my-run",),
     "sweep": ("faithlens sweep plan.toml --out my-sweep", "faithlens sweep --resume my-sweep"),
     "view": ("faithlens view my-run", "faithlens view my-run another-run --file page.html"),
     "decide": ("faithlens decide my-run --max-unfaithful 0.1 --min-accuracy 0.8 --json",),

@@ -26,7 +26,6 @@ class ProgressLine:
         self._done = questions
 
 
-
 @contextmanager
 def show_progress(questions: Mapping[str, int], seconds: float | None = None) -> Iterator[dict[str, ProgressLine]]:
     """A line for each model and task, with the number of questions that it has.
