@@ -56,8 +56,12 @@ def read_assignments(sentence: str, decimal_mark: DecimalMark = ".") -> dict[str
 
 def select_asked(values: dict[str, Value], question: str) -> Value | None:
     """The value of the only name of `values` that `question` asks for; None where it asks for none or for several."""
-    asked = [match.end() for match in _ASKS.finditer(question)]
-    named = [name for name in values if asked and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question[asked[-1] :])]
+    questions = [match.end() for match in _ASKS.finditer(question)]
+    named = [
+        name
+        for name in values
+        if questions and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question[questions[-1] :])
+    ]
     return values[named[0]] if len(named) == 1 else None
 
 
