@@ -1,10 +1,15 @@
-"""The release script refuses what must not be released; its checks run before anything is built."""
+"""The release script refuses what must not be released; its checks run before anything is built. Lock and licences."""
 
+import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 VERSION = "0.1.0"
@@ -74,3 +79,20 @@ def test_a_checkout_that_is_not_ready_is_refused(
 def test_a_tag_is_not_made_twice(checkout: Path) -> None:
     git(checkout, "tag", f"v{VERSION}")
     assert "is there already" in release(checkout, VERSION).stderr
+
+
+def read_names(needs: list[str]) -> set[str]:
+    return {re.sub(r"[-_.]+", "-", Requirement(need).name).lower() for need in needs}
+
+
+def test_every_dependency_is_locked_and_has_a_licence() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (ROOT / ".ci" / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    locked = {name: Version(version) for name, version in (line.split("==") for line in lines)}
+    needs = [Requirement(need) for need in project["dependencies"]]
+    assert [need.name for need in needs if locked[canonicalize_name(need.name)] not in need.specifier] == []
+    assert read_names(project["optional-dependencies"]["test"]) <= locked.keys()
+    rows = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8").splitlines()
+    licences = {row.split(" | ")[0].removeprefix("| "): row.split(" | ")[1].strip() for row in rows if " | " in row}
+    assert read_names(project["dependencies"]) <= licences.keys()
+    assert all(licences.values())
