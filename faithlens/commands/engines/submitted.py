@@ -108,7 +108,8 @@ class SubmititEngine:
             executor = submitit.AutoExecutor(logs, cluster=self.cluster)
         except RuntimeError as error:
             raise ConfigError(f"jobs cannot be submitted: {error}", "Run this on a machine with Slurm.") from error
-        known = executor._valid_parameters() | set(submitit.AutoExecutor._typed_parameters())
+        slurm = submitit.SlurmExecutor._valid_parameters()
+        known = {*submitit.AutoExecutor._typed_parameters(), *(f"slurm_{name}" for name in slurm)}
         for name in crew.options:
             check_choice(name, known, "option of submitit")
         executor.update_parameters(
