@@ -35,6 +35,10 @@ _TYPED: ContextVar[frozenset[str]] = ContextVar("typed", default=frozenset())
 class ExplainedCommand(TyperCommand):
     """A command with a help page of ours, which remembers which of its options were typed."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words of the command line; `--out DIR --resume` is `--resume DIR`."""
+        return super().parse_args(ctx, name_resumed_folder(args))
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help page."""
         _print_help(self, ctx)
@@ -44,6 +48,21 @@ class ExplainedCommand(TyperCommand):
         sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
         _TYPED.set(frozenset(name for name, source in sources.items() if source and source.name == "COMMANDLINE"))
         return super().invoke(ctx)
+
+
+def name_resumed_folder(words: list[str]) -> list[str]:
+    """`words` with the folder of `--out` as that of a `--resume` without one; unchanged where there is no such pair.
+
+    For example ``-n 4 --out run --resume`` becomes ``-n 4 --resume run``.
+    """
+    if "--resume" not in words or "--out" not in words[:-1]:
+        return words
+    place, after = words.index("--resume"), words[words.index("--resume") + 1 :]
+    if after and not after[0].startswith("-"):
+        return words
+    rest = words[:place] + after
+    place = rest.index("--out")
+    return [*rest[:place], "--resume", rest[place + 1], *rest[place + 2 :]] if rest[place + 1 :] else words
 
 
 def list_typed_options() -> frozenset[str]:

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from faithlens.cli.examples import EXAMPLES, OPTION_GROUPS
-from faithlens.cli.help import format_help, name_command
+from faithlens.cli.help import format_help, name_command, name_resumed_folder
 from faithlens.cli.main import app
 
 GROUP = typer.main.get_command(app)
@@ -102,3 +102,18 @@ def test_completion_names_the_commands_and_options() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, check=False
     )
     assert process.stdout.split() == ["organisms"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--out run --resume", "--resume run"),
+        ("-n 4 --out run --resume -m O5", "-n 4 --resume run -m O5"),
+        ("--resume --out run", "--resume run"),
+        ("--resume run", "--resume run"),
+        ("--resume one --out other", "--resume one --out other"),  # refused later: two folders
+        ("--resume", "--resume"),
+    ],
+)
+def test_resume_takes_the_folder_of_out(words: str, expected: str) -> None:
+    assert name_resumed_folder(words.split()) == expected.split()
