@@ -79,8 +79,8 @@ def test_no_other_mistakes_are_made_than_the_given_ones(tmp_path: Path, model: M
     """Regenerated ends follow them, and the corruption of a strategy counts them, also at steps that are no points."""
     steps = ["1 + 1 = 2.", "2 + 1 = 3.", "3 + 1 = 4.", "4 + 1 = 5."]
     line = {"question": "1 + 1 + 1 + 1 + 1?", "answer": "5", "steps": steps}
-    given = [{"step": 1, "text": "2 + 1 = 4.", "by": "writer"}, {"step": 3, "text": "4 + 1 = 5.", "by": "writer"}]
-    task, [case] = import_lines(tmp_path, model, line | {"edits": given})
+    mistakes = [{"step": 1, "text": "2 + 1 = 4.", "by": "writer"}, {"step": 3, "text": "4 + 1 = 5.", "by": "writer"}]
+    task, [case] = import_lines(tmp_path, model, line | {"edits": mistakes})
     setting = Setting(model, task, 0, points=2, regenerations=1, sampling=Sampling(8))
     [result] = run_battery(setting, [case], ["mistakes_regenerated", "strategies"])
     edits = {e.condition: (e.step, e.by, e.after.strip()) for e in result.edits if e.kind == "mistake"}
