@@ -1,0 +1,62 @@
+"""Signals end an audit with 128 and their number; what is finished is kept, and the run goes on to the same tables."""
+
+import re
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from faithlens.cli import main
+from faithlens.commands import score as scoring
+
+WORDS = ["-m", "O4", "-t", "running-sum", "-n", "6", "--batch", "2", "--assays", "baselines"]
+
+
+def run_command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:
+    monkeypatch.setattr(sys, "argv", ["faithlens", "audit", *words])
+    try:
+        main.main()
+    except SystemExit as ended:
+        return ended.code
+    return 0
+
+
+def send_during_batch(number: int, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal arrives while batch `number` is scored."""
+    score, calls = scoring.score_batch, []
+
+    def send_at_number(*args: object, **options: object) -> None:
+        calls.append(args)
+        if len(calls) == number:
+            signal.raise_signal(getattr(signal, name))
+        score(*args, **options)
+
+    monkeypatch.setattr(scoring, "score_batch", send_at_number)
+
+
+@pytest.mark.parametrize(("name", "code", "n_kept"), [("SIGTERM", 143, 2), ("SIGHUP", 129, 2), ("SIGUSR1", 138, 4)])
+def test_a_signal_keeps_what_is_finished(
+    name: str,
+    code: int,
+    n_kept: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """TERM and HUP drop the batch that is being done; USR1, which a scheduler sends ahead, lets it be finished."""
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(getattr(signal, name))
+    with monkeypatch.context() as patched:
+        send_during_batch(2, name, patched)
+        assert run_command(patched, *WORDS, "--out", "run") == code
+    assert signal.getsignal(getattr(signal, name)) == before
+    output = capsys.readouterr().err
+    assert f"Stopped by {name}. Kept in run: {n_kept} questions of O4 on running-sum." in output
+    [again] = re.findall(r"^To go on, run: faithlens audit (.*)$", output, re.M)
+    assert run_command(monkeypatch, *shlex.split(again)) == 0
+    assert run_command(monkeypatch, *WORDS, "--out", "whole") == 0
+    tables = [pd.read_parquet(tmp_path / folder / "scores.parquet") for folder in ("run", "whole")]
+    pd.testing.assert_frame_equal(*tables)
