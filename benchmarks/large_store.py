@@ -3,7 +3,7 @@
 ``python -m benchmarks.large_store FOLDER`` writes `RUNS` run folders of one model each: 5 tasks, 1,000 questions, 100
 scores each, with the names and units of the catalogue and random values. `DISTINCT` of them are made, and the others
 are copies, which are read as if they were others. Then each reading runs in a process of its own,
-whose seconds and peak memory are kept in results/large-store.json.
+whose seconds and peak memory are kept in large_store.json.
 """
 
 import json
@@ -24,7 +24,7 @@ from faithlens.measures.catalogue import MEASURES
 from faithlens.store import Run, make_manifest
 
 RUNS, DISTINCT, TASKS, QUESTIONS, SCORES = 100, 8, 5, 1000, 100
-RESULT = Path(__file__).parent / "results" / "large-store.json"
+RESULT = Path(__file__).with_name("large_store.json")
 MEASURE = "accuracy.full"
 MEANS = "SELECT run, task, measure, avg(value) AS mean, count(value) AS n FROM scores GROUP BY ALL"
 

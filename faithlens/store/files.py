@@ -9,11 +9,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from faithlens.errors import RunError
 from faithlens.store.places import Place, exists, get_store, is_address, raise_os_errors, read_content
 
 _BLOCK_BYTES = 1 << 20
+
+
+def quote_key(key: str) -> str:
+    """A key as the name of a file, which `urllib.parse.unquote` reads again; never a hidden file.
+
+    For example the key of a model in this folder, ``./model sums 0``, is ``%2E%2Fmodel%20sums%200``. Names that begin
+    with a dot are those of temporary files.
+    """
+    name = quote(key, safe="")
+    return f"%2E{name[1:]}" if name.startswith(".") else name
 
 
 class FileDigest(NamedTuple):

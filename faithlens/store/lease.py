@@ -30,9 +30,8 @@ from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote
 
-from faithlens.store.files import write_once
+from faithlens.store.files import quote_key, write_once
 from faithlens.store.places import Place, get_store, is_address, list_files, raise_os_errors, read_content, remove_file
 
 EXPIRY_SECONDS = 60.0
@@ -43,7 +42,7 @@ UNITS_FOLDER = "units"
 
 def name_unit_file(key: str, suffix: str) -> str:
     """The place of a file about one unit in a run folder."""
-    return f"{UNITS_FOLDER}/{quote(key, safe='')}.{suffix}"
+    return f"{UNITS_FOLDER}/{quote_key(key)}.{suffix}"
 
 
 @cache

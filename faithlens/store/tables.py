@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ import pyarrow as pa
 
 from faithlens.errors import RunError, check_choice
 from faithlens.measures.catalogue import check_value
+from faithlens.store.files import quote_key
 
 TEXT, TEXTS, INT = pa.string(), pa.list_(pa.string()), pa.int64()
 INTS, REAL, REALS = pa.list_(pa.int64()), pa.float64(), pa.list_(pa.float64())
@@ -79,7 +79,7 @@ def get_schema(table: str) -> pa.Schema:
 def name_part(table: str, key: str) -> str:
     """The place of the part `key` of a table in a run folder. Raises RunError where there is no table of this name."""
     get_schema(table)
-    return f"parts/{table}/{quote(key, safe='')}.parquet"
+    return f"parts/{table}/{quote_key(key)}.parquet"
 
 
 def check_rows(table: str, rows: Rows) -> pa.Table:

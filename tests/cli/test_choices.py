@@ -16,8 +16,11 @@ import faithlens as fl
 from faithlens.cli.main import app
 from faithlens.errors import FaithlensError
 
-FREE = {"audit sampler_url", "validate seeds", "organisms train seeds", "organisms family seeds"}
-"""Texts that are no names: addresses and lists of numbers."""
+FREE = {
+    *("audit name", "audit address", "audit submit", "audit sampler_url", "query sql", "send project"),
+    *("validate seeds", "organisms train seeds", "organisms family seeds"),
+}
+"""Texts that are no names of ours: addresses, lists of numbers, SQL, names that a user makes up."""
 MISSPELT = {
     "audit model": ("audit -m smollm2-135n -n 1", "smollm2-135m"),
     "audit task": ("audit -m O5 -t arithmatic", "arithmetic"),
@@ -27,6 +30,7 @@ MISSPELT = {
     "audit device": ("audit -m O5 --device cpuu", "cpu"),
     "audit dtype": ("audit -m O5 --dtype float23", "float32"),
     "audit sampler": ("audit -m O5 --sampler continous", "continuous"),
+    "audit engine": ("audit -m O5 --engine rai", "ray"),
     "audit backend": ("audit -m O5 --backend pakced", "packed"),
     "decide measure": ("decide RUN --measure mediation.content_shre", "mediation.content_share"),
     "compare model_a": ("compare RUN RUN --model-a O55", "O5"),
@@ -36,6 +40,7 @@ MISSPELT = {
     "compare measure": ("compare RUN RUN --measure accuracy.ful", "accuracy.full"),
     "power measure": ("power RUN --measure accuracy.ful", "accuracy.full"),
     "export to": ("export RUN scores --to parket", "parquet"),
+    "send to": ("send RUN --to mlfow", "mlflow"),
     "replicate source": ("replicate turpim RUN", "turpin"),
     "doctor model": ("doctor smollm2-135n", "smollm2-135m"),
     "doctor device": ("doctor O5 --device cpuu", "cpu"),

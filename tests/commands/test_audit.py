@@ -121,7 +121,7 @@ def test_a_question_without_a_chain_is_counted_as_dropped(tmp_path: Path) -> Non
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="Name a folder that you may write"):
+    with pytest.raises(RunError, match="Not a directory\nCheck that the folder exists and that you may write there"):
         Run.create(tmp_path / "file" / "run", {"config": {}})
 
 

@@ -51,7 +51,7 @@ def test_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("faithlens.model.load.load", lambda *a, **k: model)
     good = CliRunner().invoke(app, ["doctor", "any", "--json"])
     assert good.exit_code == 0
-    assert {"name", "passed", "measured", "limit", "note"} == set(json.loads(good.output)[0])
+    assert {"name", "passed", "measured", "limit", "note"} == set(json.loads(good.stdout)[0])
     monkeypatch.setattr(doctor, "SLACK", 0)  # nothing is ever this exact
     bad = CliRunner().invoke(app, ["doctor", "any"])
     assert bad.exit_code == 1

@@ -1,5 +1,6 @@
 import os
 import re
+from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ from faithlens.errors import MeasureError, RunError
 from faithlens.measures.catalogue import get_measure, registry
 from faithlens.measures.catalogue.measure import Askable
 from faithlens.store import Run, list_differences, make_manifest, read_commit
+from faithlens.store.files import quote_key
 
 CONFIG = {"models": ["a"], "n": 4, "limits": {"tokens": 100}}
 
@@ -225,3 +227,11 @@ def test_json_is_whole_and_without_nan(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         run.write_json("verdict.json", {"x": float("nan")})
     assert run.read_json("verdict.json") == {"subjects": []}
+
+
+@pytest.mark.parametrize("key", ["./model sums 0", ".hidden", "a/b c", "x[|]", "50 %", "ä"])
+def test_a_key_names_a_file_that_is_not_hidden_and_can_be_read_again(key: str) -> None:
+    name = quote_key(key)
+    assert not name.startswith(".")
+    assert "/" not in name
+    assert unquote(name) == key
