@@ -8,6 +8,7 @@ used like a folder; what the two do differently is here:
 3. The client of a store has exceptions of its own: they become OSErrors, as those of a disk are.
 """
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -72,11 +73,15 @@ def get_store(place: Place) -> tuple[Any, str]:
 
 @contextmanager
 def raise_os_errors(place: Place) -> Iterator[None]:
-    """Turn what the client of an object store raises into an OSError."""
+    """Turn what the client of an object store raises into an OSError, and a path that no system can have."""
     try:
         yield
     except OSError:
         raise
+    except ValueError as error:
+        if "\0" not in str(place):
+            raise
+        raise OSError(errno.EINVAL, "the path holds a NUL character") from error
     except Exception as error:
         if not (is_address(place) and is_foreign(error)):
             raise
