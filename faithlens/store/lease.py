@@ -3,14 +3,14 @@
 1. `Leases.take` makes the file ``units/<key>.lease``, which only one worker can do. It holds who the worker is.
 2. A thread of the worker touches the file every few seconds: the heartbeat. An object of a store is written again.
 3. A worker that finds the lease of another one watches it. If it does not change for `expiry` seconds, or if its
-   process ended on this machine, the worker is dead: the lease is moved away, which only one worker can do, and made
-   anew.
+   process ended on this machine, the worker is dead: the lease is removed, under a lock of the folder and only if it
+   is still the same, and made anew.
 
 No two clocks are compared: the time of the heartbeat is only compared with itself, and the seconds are counted by the
 watching worker's own clock, which cannot be set back.
 
 For example, worker A holds ``a.lease``, last touched at 12:00:00. Its machine loses power. Worker B finds the lease,
-sees the same 12:00:00 for 60 seconds, moves the file away and takes the unit.
+sees the same 12:00:00 for 60 seconds, removes the file and takes the unit.
 
 Leases save work; they do not guard files. If two workers do one unit all the same (a machine slept for longer than
 `expiry`), the first to finish keeps it (`Run.write_unit`).
@@ -21,8 +21,8 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -30,6 +30,11 @@ from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
 
 from faithlens.store.files import quote_key, write_once
 from faithlens.store.places import Place, get_store, is_address, list_files, raise_os_errors, read_content, remove_file
@@ -145,9 +150,10 @@ class Leases:
     def give_back(self, key: str) -> None:
         """Remove an own lease."""
         self._held.discard(key)
-        with suppress(OSError):
+        path = self._find(key)
+        with suppress(OSError), nullcontext() if is_address(path) else _lock_folder(path.parent):
             if self._is_own(self.look(key)):
-                remove_file(self._find(key))
+                remove_file(path)
 
     def look(self, key: str) -> LeaseView | None:
         """The lease of a unit as it is now; None if nobody holds it."""
@@ -192,19 +198,11 @@ class Leases:
             if self.look(key) == dead:
                 remove_file(path)
             return True
-        aside = path.with_name(f".{path.name}.{self._token}.tmp")
-        try:
-            os.rename(path, aside)
-        except FileNotFoundError:
-            return True
-        try:
-            is_dead = aside.read_text(encoding="utf-8", errors="replace") == dead.content
-            if not is_dead:  # a faster worker has taken it in between: it gets its lease back
-                with suppress(OSError):
-                    os.link(aside, path)
-            return is_dead
-        finally:
-            aside.unlink(missing_ok=True)
+        with _lock_folder(path.parent):
+            if self.look(key) != dead:
+                return False  # a faster worker has taken it, or it is alive after all
+            path.unlink()
+        return True
 
     def _beat(self) -> None:
         while not self._stop.wait(self.expiry / BEATS):
@@ -228,6 +226,24 @@ class Leases:
 
     def _find(self, key: str) -> Place:
         return self.folder / name_unit_file(key, "lease")
+
+
+@contextmanager
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Let one worker at a time remove leases. The system ends the lock of a process that dies.
+
+    Where the file system has no locks, nothing is locked: two workers may then do one unit, and one of them keeps it.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def list_living(folder: Place) -> list[str]:
