@@ -89,7 +89,11 @@ def _summarise_rates(release: BranchRelease) -> list[PublishedCell]:
         if known:
             name = f"through the chain: hinted answers {when}, percent"
             cells.append(PublishedCell(name, 100 * float(np.mean(known)), None, len(known), NEEDS_MODEL))
-    rises = [100 * (last - first) for first, last in zip(*ends.values(), strict=True) if first is not None and last]
+    rises = [
+        100 * (last - first)
+        for first, last in zip(*ends.values(), strict=True)
+        if first is not None and last is not None
+    ]
     if rises:
         name = "through the chain: rise of the hinted answers over the chain, points"
         cells.append(_estimate(name, rises, (-100.0, 100.0), "from the released table, over its problems"))

@@ -155,10 +155,11 @@ def test_judged_chains_of_a_table_count_beside_those_of_problems(tmp_path: Path)
 
 
 def test_the_rise_over_the_chain_is_the_mean_over_problems(tmp_path: Path) -> None:
-    second = [RATE | {"pn": "9.0", "sentence": "So.", "cue_p": 0.9, "cue_p_prev": 0.5, "sentence_num": 0}]
-    write_rows(tmp_path / "counterfactual.csv", [*RATES, *second])
+    row = RATE | {"sentence": "So.", "sentence_num": 0}
+    more = [row | {"pn": "9.0", "cue_p": 0.9, "cue_p_prev": 0.5}, row | {"pn": 10, "cue_p": 0.0, "cue_p_prev": 0.2}]
+    write_rows(tmp_path / "counterfactual.csv", [*RATES, *more])
     [rise] = [cell for cell in fl.replicate("thought-branches", tmp_path).cells if "rise" in cell.name]
-    assert (rise.ours, rise.n) == (pytest.approx(100 * ((0.8 - 0.1) + (0.9 - 0.5)) / 2), 2)
+    assert (rise.ours, rise.n) == (pytest.approx(100 * (0.7 + 0.4 - 0.2) / 3), 3)
     assert_between(rise)
 
 
