@@ -182,7 +182,7 @@ def test_a_served_page_grows_with_its_run_and_says_that_the_server_stopped(brows
     finished = make_large_run(tmp_path / "finished", 12)
     config = {"subjects": [{"model": MODEL, "task": TASK}], "n": 12}
     run = Run.create(tmp_path / "growing", make_manifest(config, 0, "cpu"))
-    write_batch(run, finished, "0", 0, 4)
+    write_batch(run, finished, "0", 8, 12)
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()
     with ViewServer([run.path]) as server:
@@ -192,10 +192,16 @@ def test_a_served_page_grows_with_its_run_and_says_that_the_server_stopped(brows
         wait_until(opened, N_LINES, 4)
         opened.select_option("#sort", "effect")
         open_chain(opened, 2)
-        write_batch(run, finished, "1", 4, 12)
+        opened.click("#step-3")
+        question = opened.locator("#chain h3 bdi").inner_text()
+        opened.evaluate("() => scrollTo(0, 900)")
+        write_batch(run, finished, "1", 0, 8)
         wait_until(opened, N_LINES, 12)
         assert opened.input_value("#sort") == "effect"
-        wait_until(opened, "() => document.querySelector('#chain h3')?.textContent.split(' ')[0]", "q2")
+        wait_until(opened, "() => location.hash", "#q10/step3")  # the same chain: eight that come before it are new
+        wait_until(opened, "() => document.querySelector('#chain h3')?.textContent.split(' ')[0]", "q10")
+        assert opened.locator("#chain h3 bdi").inner_text() == question
+        wait_until(opened, "() => scrollY", 900)
         run.path.rename(tmp_path / "moved")
         opened.get_by_text("The run cannot be read now").wait_for()
         (tmp_path / "moved").rename(run.path)
@@ -261,6 +267,24 @@ def test_a_link_opens_a_chain_at_a_step(browser: Any, page_file: Path) -> None:
     context.close()
 
 
+def test_a_chain_that_is_unpacked_late_leaves_the_open_one_alone(page: Any, page_file: Path) -> None:
+    near, far = find_number(page_file, "large", 4), find_number(page_file, "large", -1)  # in different chunks
+    open_chain(page, near)
+    page.evaluate(
+        """async ([near, far]) => {
+          const followed = new Promise((done) => addEventListener("hashchange", done, { once: true }));
+          location.hash = `#q${far}/step2`;
+          await followed;
+          location.hash = `#q${near}`;
+          await readChain(chains[far - 1]);
+          await new Promise((done) => setTimeout(done, 100));
+        }""",
+        [near, far],
+    )
+    assert page.locator("#chain h3").inner_text().startswith(f"q{near} ")
+    assert page.locator("#step").count() == 0
+
+
 def test_keys_move_between_chains_and_steps(page: Any) -> None:
     open_chain(page, 5)
     page.keyboard.press("j")
@@ -270,6 +294,7 @@ def test_keys_move_between_chains_and_steps(page: Any) -> None:
     page.keyboard.press("ArrowRight")
     wait_until(page, "() => location.hash", "#q5/step1")
     page.keyboard.press("ArrowRight")
+    wait_until(page, "() => location.hash", "#q5/step2")
     page.keyboard.press("ArrowLeft")
     wait_until(page, "() => location.hash", "#q5/step1")
     page.keyboard.press("/")

@@ -8,9 +8,9 @@ function readAddress() {
 function goTo(number, step = null) {
   location.hash = step ? `#q${number}/step${step}` : `#q${number}`;
 }
-function follow() {
-  const { number, step } = readAddress();
-  if (number) openChain(number, step);
+async function follow() {
+  const { number } = readAddress();
+  if (number) await openChain(number);
 }
 
 // ---- keys

@@ -1,14 +1,15 @@
 // One chain in full: its prompt, its steps shaded by their effect, its gates, and the answers under every condition.
 
 // ---- one chain
-async function openChain(number, step) {
+async function openChain(number) {
   const chain = chains[number - 1];
   if (!chain) return;
   const isNew = open !== chain;
   const detail = isNew ? await showChain(chain) : await readChain(chain);
+  if (open !== chain) return; // another chain was opened, or this one closed, while its text was unpacked
   reader.classList.add("is-open");
   if (isNew) reader.scrollIntoView({ block: "start", behavior: "instant" });
-  selectStep(chain, detail, step);
+  selectStep(detail, readAddress().step);
 }
 
 async function showChain(chain) {
@@ -98,18 +99,16 @@ function drawSteps(chain, detail, shade) {
   });
   fill(byId("steps"), buttons);
   const { step } = readAddress();
-  if (step) selectStep(chain, detail, step, false);
+  if (step) selectStep(detail, step, false);
 }
 
 const isOpen = (step) => byId(`step-${step}`)?.getAttribute("aria-expanded") === "true";
 
-function selectStep(chain, detail, step, scrolls = true) {
+function selectStep(detail, step, scrolls = true) {
   for (const button of view.querySelectorAll('[aria-expanded="true"]')) button.setAttribute("aria-expanded", "false");
   byId("step")?.remove();
   const button = step && byId(`step-${step}`);
-  if (!button) {
-    return;
-  }
+  if (!button) return;
   button.setAttribute("aria-expanded", "true");
   const panel = drawStep(detail, step - 1);
   button.parentElement.append(panel);

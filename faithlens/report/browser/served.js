@@ -6,18 +6,23 @@ scheme.addEventListener("change", () => {
   document.documentElement.style.colorScheme = scheme.value;
 });
 
-// ---- a page that is served loads itself again when the run has grown, and keeps its filters and its place
+// ---- a page that is served loads itself again when the run has grown, and keeps its filters, its chain and its place
 const FIELDS = "#filters input, #filters select, #scheme";
+// a chain has another number when chains before it are new
+const nameChain = (chain) => [index.subjects[chain.subject], chain.question, chain.sample].join("\n");
 const refreshFrom = document.querySelector('meta[name="refresh-from"]');
 if (refreshFrom) {
   const kept = JSON.parse(sessionStorage.getItem("faithlens-kept") || "null");
   if (kept) {
     sessionStorage.removeItem("faithlens-kept");
-    addEventListener("load", () => {
+    const same = chains.find((chain) => nameChain(chain) === kept.chain);
+    if (same) history.replaceState(null, "", location.hash.replace(/^#q\d+/, `#q${same.number}`));
+    addEventListener("load", async () => {
       for (const field of document.querySelectorAll(FIELDS)) field.value = kept.values[field.id] ?? field.value;
       byId("filters").dispatchEvent(new Event("input"));
       scheme.dispatchEvent(new Event("change"));
-      scrollTo(0, kept.place);
+      await follow();
+      setTimeout(() => scrollTo(0, kept.place)); // an open chain has scrolled to its beginning by then
     });
   }
   const notice = make("p", { class: "notice", role: "status", hidden: true });
@@ -34,7 +39,7 @@ if (refreshFrom) {
     note("");
     if (now !== refreshFrom.dataset.version) {
       const values = Object.fromEntries([...document.querySelectorAll(FIELDS)].map((field) => [field.id, field.value]));
-      sessionStorage.setItem("faithlens-kept", JSON.stringify({ values, place: scrollY }));
+      sessionStorage.setItem("faithlens-kept", JSON.stringify({ values, chain: open && nameChain(open), place: scrollY }));
       location.reload();
     }
   }, 2000);
