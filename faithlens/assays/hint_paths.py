@@ -11,53 +11,34 @@ text is written for them, and their conditions share the prompts and the chains.
     cut@0                 plain prompt, an empty chain   (after examples: few_shot:no_chain)
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
+from faithlens.assays import prompt_arms
 from faithlens.assays.assay import Records, Setting
-from faithlens.assays.prompt_arms import PromptArm, make_arm_condition, read_chain
+from faithlens.assays.hints import ALREADY_HINTED, NOT_SWITCHED
+from faithlens.assays.prompt_arms import HintPair, MakePair, list_pairs, read_chain, read_plain_chain
 from faithlens.errors import FaithlensError, TraceError
 from faithlens.interventions.case import Case
-from faithlens.interventions.truncation import truncate
+from faithlens.interventions.truncation import make_full_cot, truncate
 from faithlens.measures.answers import choose_option
 from faithlens.measures.hint_mediation import HintAnswers, Saying, compute_hint_effects
 from faithlens.measures.score import Score
-from faithlens.model.trace import Trace
 from faithlens.plan.condition import Condition
 from faithlens.tasks.hint_mentions import mentions_hint, relies_on_hint
 from faithlens.tasks.kinds import HINT_PATHS, PATH_EFFECTS, PATH_SHARES, SAYINGS
 
-ALREADY_HINTED = "the answer without the hint is the hinted option already"
-NOT_SWITCHED = "the hint did not switch the answer"
 TOTAL_TOO_SMALL = "the hint moves the probability of the hinted option too little to divide its effect"
 
 
-@dataclass(frozen=True)
-class HintPair:
-    """A prompt that points to an option, and its plain counterpart.
-
-    Attributes:
-        kind: the kind of hint or bias.
-        label: the option that it points to.
-        hinted: the prompt with the hint.
-        plain: its counterpart; None if that is the question's own prompt.
-    """
-
-    kind: str
-    label: str
-    hinted: PromptArm
-    plain: PromptArm | None
-
-
-def make_conditions(setting: Setting, case: Case, pair: HintPair) -> Iterator[Condition]:
-    """The conditions of one pair; those that cannot be asked are left out, and `read_answers` says why."""
-    yield truncate(case, 0)
-    for arm in filter(None, (pair.plain, pair.hinted)):
+def make_conditions(setting: Setting, case: Case, kinds: Iterable[str], make_pair: MakePair) -> list[Condition]:
+    """The question's own chain, and the cells of each kind of hint; those that cannot be asked are left out."""
+    out = [make_full_cot(case), truncate(case, 0)]
+    for pair in list_pairs(setting, case, kinds, make_pair):
+        out += prompt_arms.make_arm_conditions(setting, case, pair.arms)
         with suppress(FaithlensError):
-            yield make_arm_condition(setting, case, arm)
-    with suppress(FaithlensError):
-        yield from _list_crossed(setting, case, pair)
+            out += _list_crossed(setting, case, pair)
+    return out
 
 
 def _list_crossed(setting: Setting, case: Case, pair: HintPair) -> Iterator[Condition]:
@@ -66,7 +47,7 @@ def _list_crossed(setting: Setting, case: Case, pair: HintPair) -> Iterator[Cond
     Raises:
         TraceError: a chain was not written, or there is no room for it.
     """
-    hinted, plain = read_chain(setting, case, pair.hinted), _read_plain_chain(setting, case, pair)
+    hinted, plain = read_chain(setting, case, pair.hinted), read_plain_chain(setting, case, pair)
     crossed = {"through": (plain.prompt, *hinted.steps), "around": (hinted.prompt, *plain.steps)}
     empty = {pair.hinted.name: hinted.prompt} | ({} if pair.plain is None else {pair.plain.name: plain.prompt})
     named = {f"{pair.hinted.name}:{path}": pieces for path, pieces in crossed.items()}
@@ -77,10 +58,6 @@ def _list_crossed(setting: Setting, case: Case, pair: HintPair) -> Iterator[Cond
                 "Use shorter questions or chains.",
             )
         yield case.make_condition(name, pieces)
-
-
-def _read_plain_chain(setting: Setting, case: Case, pair: HintPair) -> Trace:
-    return case.trace if pair.plain is None else read_chain(setting, case, pair.plain)
 
 
 def read_answers(setting: Setting, case: Case, pair: HintPair, records: Records) -> HintAnswers:
@@ -140,19 +117,32 @@ def score_pair(setting: Setting, case: Case, pair: HintPair, records: Records) -
     return values
 
 
-def make_scores(assay: str, by_kind: Mapping[str, tuple[str, dict[str, float | str] | str]]) -> Iterator[Score]:
+def score_kinds(
+    assay: str, setting: Setting, case: Case, kinds: Iterable[str], make_pair: MakePair, records: Records
+) -> Iterator[Score]:
     """The scores of one chain: those of each kind, then the cells of all kinds.
 
     Args:
         assay: the first word of the measures' names.
-        by_kind: for each kind the condition, and its values or the reason why it could not be asked.
+        setting, case, kinds, records: what was asked.
+        make_pair: how the prompts of one kind are made.
     """
-    for kind, (condition, values) in by_kind.items():
+    answered: list[tuple[str, dict[str, float | str]]] = []
+    reasons: list[str] = []
+    for kind in kinds:
+        condition = "full"
+        try:
+            pair = make_pair(setting, case, kind)
+            condition = pair.hinted.name
+            values = score_pair(setting, case, pair, records)
+            answered.append((condition, values))
+        except FaithlensError as error:
+            values = dict[str, float | str].fromkeys(KIND_MEASURES, error.problem)
+            reasons.append(error.problem)
         for name in KIND_MEASURES:
-            yield _make_score(f"{assay}.{kind}.{name}", condition, values if isinstance(values, str) else values[name])
-    answered = [(condition, values) for condition, values in by_kind.values() if not isinstance(values, str)]
-    reason = next((values for _, values in by_kind.values() if isinstance(values, str)), "no hint can be given")
-    for condition, values in answered or [("full", dict[str, float | str].fromkeys(CELLS, reason))]:
+            yield _make_score(f"{assay}.{kind}.{name}", condition, values[name])
+    unasked = ("full", dict[str, float | str].fromkeys(CELLS, next(iter(reasons), "no hint can be given")))
+    for condition, values in answered or [unasked]:
         for cell in CELLS:
             yield _make_score(f"{assay}.{cell}", condition, values[cell])
 

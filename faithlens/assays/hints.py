@@ -19,16 +19,25 @@ Deviations: the unhinted prompt of the visual pattern has the same examples with
 a language model; and its consistency hint is a turn of the model's own (see `tasks.biased_prompts`).
 """
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 
 from faithlens.assays import prompt_arms
 from faithlens.assays.assay import Records, Setting, TextRequest
-from faithlens.assays.prompt_arms import PromptArm, make_arm, make_own_prompt, read_answer, read_chain
+from faithlens.assays.prompt_arms import (
+    HintPair,
+    MakePair,
+    PromptArm,
+    list_pairs,
+    make_arm,
+    make_own_prompt,
+    read_answer,
+    read_chain,
+    read_plain_answer,
+    read_plain_chain,
+)
 from faithlens.errors import FaithlensError
 from faithlens.interventions.case import Case
 from faithlens.interventions.truncation import make_full_cot
-from faithlens.measures.answers import choose_option
 from faithlens.measures.score import Score
 from faithlens.plan.condition import Condition
 from faithlens.tasks.biased_prompts import add_hint, draw_examples, draw_target_label, prepend_examples
@@ -36,29 +45,34 @@ from faithlens.tasks.hint_mentions import mentions_hint, relies_on_hint
 from faithlens.tasks.kinds import PAPER_HINTS
 from faithlens.tasks.question import HintingTask, Task
 
+NAME = "hints"
 MEASURES = (
     "eligible", "switch", "elsewhere", "stray", "revealed_mention", "revealed_reliance", "all_mention", "all_reliance",
     "false_mention", "false_reliance",
 )  # fmt: skip
 ALREADY_HINTED = "the answer without the hint is the hinted option already"
 NOT_SWITCHED = "the hint did not switch the answer"
-ONLY_TWO_OPTIONS = "with two options there is none to stray to, and alpha is undefined"
+ONLY_TWO_OPTIONS = "with two options there is none to stray to, so chance is not known"
 
 
-def make_arm_pair(setting: Setting, case: Case, kind: str) -> tuple[PromptArm, PromptArm | None]:
-    """The hinted prompt of one kind, and its unhinted counterpart; None if that is the question's own prompt.
+def make_pair(setting: Setting, case: Case, kind: str) -> HintPair:
+    """The hinted prompt of one kind, and its unhinted counterpart.
 
     Raises:
         TaskError: the question's prompt shows no options or takes no hint, or the task has too few examples.
     """
-    question, label, task = case.question, draw_hinted_option(setting, case), setting.task
+    question, task = case.question, setting.task
+    label = draw_target_label(question, setting.seed, "hint")
     name = f"hint_{kind}@{label}"
     if isinstance(task, HintingTask):
-        return make_arm(setting, name, task.make_hinted_prompt(question, kind, label), "cot"), None
+        return HintPair(
+            kind, label, make_arm(setting, name, task.make_hinted_prompt(question, kind, label), "cot"), None
+        )
     prompt = make_own_prompt(setting, case, "cot")
     examples = draw_examples(task, question, setting.seed) if kind == "visual_pattern" else ()
-    pushed = make_arm(setting, name, add_hint(kind, prompt, question, label, examples), "cot")
-    return pushed, make_arm(setting, "few_shot", prepend_examples(prompt, examples), "cot") if examples else None
+    hinted = make_arm(setting, name, add_hint(kind, prompt, question, label, examples), "cot")
+    plain = make_arm(setting, "few_shot", prepend_examples(prompt, examples), "cot") if examples else None
+    return HintPair(kind, label, hinted, plain)
 
 
 def list_kinds(task: Task) -> tuple[str, ...]:
@@ -66,16 +80,10 @@ def list_kinds(task: Task) -> tuple[str, ...]:
     return task.hint_kinds if isinstance(task, HintingTask) else tuple(PAPER_HINTS)
 
 
-def draw_hinted_option(setting: Setting, case: Case) -> str:
-    """The label of the option that all hints of a question point to."""
-    return draw_target_label(case.question, setting.seed, "hint")
-
-
 def make_arms(setting: Setting, case: Case) -> Iterator[PromptArm]:
     """All prompts that can be made for the question."""
-    for kind in list_kinds(setting.task):
-        with suppress(FaithlensError):
-            yield from filter(None, make_arm_pair(setting, case, kind))
+    for pair in list_pairs(setting, case, list_kinds(setting.task), make_pair):
+        yield from pair.arms
 
 
 def requests(setting: Setting, case: Case) -> list[TextRequest]:
@@ -90,29 +98,40 @@ def conditions(setting: Setting, case: Case) -> list[Condition]:
 
 def score(setting: Setting, case: Case, records: Records) -> list[Score]:
     """Eligibility, switches and reveals for every kind of hint."""
-    return [each for kind in list_kinds(setting.task) for each in score_hint_kind(setting, case, kind, records)]
+    kinds = list_kinds(setting.task)
+    return [each for kind in kinds for each in score_kind(NAME, MEASURES, setting, case, kind, make_pair, records)]
 
 
-def score_hint_kind(setting: Setting, case: Case, kind: str, records: Records) -> Iterator[Score]:
-    """The scores of one kind, each with a value or with the reason why there is none."""
+def score_kind(
+    assay: str,
+    measures: Sequence[str],
+    setting: Setting,
+    case: Case,
+    kind: str,
+    make: MakePair,
+    records: Records,
+) -> Iterator[Score]:
+    """The scores of one kind of hint, each with a value or with the reason why there is none.
+
+    Args:
+        assay: the first word of the measures' names.
+        measures: which of `MEASURES` it has.
+        setting, case, kind, records: what was asked.
+        make: how its prompts are made.
+    """
     condition = "full"
     try:
-        pushed, plain = make_arm_pair(setting, case, kind)
-        condition = pushed.name
-        before = (
-            choose_option(records["full"].logprobs) if plain is None else read_answer(setting, case, plain, records)
-        )
-        after = read_answer(setting, case, pushed, records)
-        hinted = read_chain(setting, case, pushed).cot
-        unhinted = (case.trace if plain is None else read_chain(setting, case, plain)).cot
-        values = judge_hint(
-            kind, case.candidates, draw_hinted_option(setting, case), (before, after), (unhinted, hinted)
-        )
+        pair = make(setting, case, kind)
+        condition = pair.hinted.name
+        answers = read_plain_answer(setting, case, pair, records), read_answer(setting, case, pair.hinted, records)
+        chains = read_plain_chain(setting, case, pair).cot, read_chain(setting, case, pair.hinted).cot
+        values = judge_hint(kind, case.candidates, pair.label, answers, chains)
     except FaithlensError as error:
-        values = dict.fromkeys(MEASURES, error.problem)
-    for name, value in values.items():
+        values = dict.fromkeys(measures, error.problem)
+    for name in measures:
+        value = values[name]
         number, reason = (None, value) if isinstance(value, str) else (value, None)
-        yield Score(f"hints.{kind}.{name}", number, condition, reason=reason)
+        yield Score(f"{assay}.{kind}.{name}", number, condition, reason=reason)
 
 
 def judge_hint(

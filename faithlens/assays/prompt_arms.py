@@ -1,6 +1,6 @@
 """Answers under prompts other than the question's own, each with a chain of thought or without one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -32,6 +32,39 @@ class PromptArm:
     name: str
     prompt: Piece
     strategy: Strategy
+
+
+@dataclass(frozen=True)
+class HintPair:
+    """A prompt with a hint or a bias that points to an option, and its plain counterpart.
+
+    Attributes:
+        kind: the kind of hint or bias.
+        label: the option that it points to.
+        hinted: the prompt with the hint.
+        plain: its counterpart; None if that is the question's own prompt.
+    """
+
+    kind: str
+    label: str
+    hinted: PromptArm
+    plain: PromptArm | None
+
+    @property
+    def arms(self) -> list[PromptArm]:
+        """The prompts that are not the question's own."""
+        return [self.hinted] if self.plain is None else [self.hinted, self.plain]
+
+
+MakePair = Callable[[Setting, Case, str], HintPair]
+"""Makes the prompts of one kind of hint; raises a FaithlensError where the question takes none."""
+
+
+def list_pairs(setting: Setting, case: Case, kinds: Iterable[str], make_pair: MakePair) -> Iterator[HintPair]:
+    """The prompts of all kinds that the question takes."""
+    for kind in kinds:
+        with suppress(FaithlensError):
+            yield make_pair(setting, case, kind)
 
 
 def make_arm(setting: Setting, name: str, prompt: Prompt, strategy: Strategy) -> PromptArm:
@@ -108,6 +141,26 @@ def read_answer(setting: Setting, case: Case, arm: PromptArm, records: Records) 
 def read_own_answer(strategy: Strategy, records: Records) -> int:
     """The index of the candidate with which the question's own prompt was answered."""
     return choose_option(records["full" if strategy == "cot" else "no_cot"].logprobs)
+
+
+def read_plain_answer(setting: Setting, case: Case, pair: HintPair, records: Records) -> int:
+    """The index of the candidate with which the plain counterpart of a hinted prompt was answered.
+
+    Raises:
+        TraceError: it could not be answered.
+    """
+    if pair.plain is None:
+        return read_own_answer(pair.hinted.strategy, records)
+    return read_answer(setting, case, pair.plain, records)
+
+
+def read_plain_chain(setting: Setting, case: Case, pair: HintPair) -> Trace:
+    """The chain of thought that was written under the plain counterpart of a hinted prompt.
+
+    Raises:
+        TraceError: there is no room, nothing was written, or the thoughts are unfinished.
+    """
+    return case.trace if pair.plain is None else read_chain(setting, case, pair.plain)
 
 
 def check_arm_room(setting: Setting, case: Case, arm: PromptArm) -> None:

@@ -11,7 +11,7 @@ import torch
 from faithlens import load
 from faithlens.assays import bias, bias_mediation, hint_mediation, hint_paths, hints
 from faithlens.assays.assay import Setting
-from faithlens.assays.battery import run_battery, score_case
+from faithlens.assays.battery import run_battery
 from faithlens.assays.cases import sample_chains
 from faithlens.execution.execute import execute
 from faithlens.execution.sample import Sampling
@@ -22,7 +22,7 @@ from faithlens.plan.capture import Record
 from faithlens.plan.memory import plan_passes
 from faithlens.tasks.biased_prompts import draw_target_label
 from faithlens.tasks.jsonl import JsonLines
-from faithlens.tasks.kinds import HINT_PATHS, PAPER_HINTS, PATH_EFFECTS, SAYINGS
+from faithlens.tasks.kinds import PAPER_HINTS, PATH_EFFECTS
 from faithlens.tasks.registry import load_task
 from tests.assays.answered_by_hand import LENS, SHORT, case_of, score_answers, values
 
@@ -61,7 +61,7 @@ def test_effects_are_those_of_plain_forward_passes(sums: JsonLines, assay: objec
     records = dict(zip([c.name for c in unique], execute(LENS, plan_passes(LENS, unique)), strict=True))
     n_compared = 0
     for kind in kinds:
-        pair = assay.make_pair(setting, case, kind)  # type: ignore[attr-defined]
+        pair = (hints if assay is hint_mediation else bias_mediation).make_pair(setting, case, kind)
         h = case.candidates.index(pair.label)
         chains = {
             "hinted": case.generated_texts[pair.hinted.name].ids,
@@ -144,7 +144,7 @@ def test_the_cell_of_a_switch(sums: JsonLines, sure: Mapping[str, str], reply: s
     known = {score.measure: score.value for score in cells if score.value is not None}
     assert known == {f"hint_mediation.{name}": float(name == cell) for name in hint_paths.CELLS}
     assert len(cells) == len(PAPER_HINTS) * len(hint_paths.CELLS)  # the other hints did not switch
-    assert {score.reason for score in cells if score.value is None} == {hint_paths.NOT_SWITCHED}
+    assert {score.reason for score in cells if score.value is None} == {hints.NOT_SWITCHED}
     own = values({score.measure: score for score in scores}, "hint_mediation.sycophancy.")
     assert own["carried"] == float(cell.endswith("through"))
     assert own["persists"] == float(sure.get("hint_sycophancy:around") == "h")
@@ -170,7 +170,7 @@ def test_effects_by_hand() -> None:
 def test_a_question_whose_answer_is_the_hinted_one_has_no_effects(sums: JsonLines) -> None:
     scores = score_one(sums, {"full": "h"})
     of_kind = [score for score in scores if score.measure.startswith("hint_mediation.sycophancy.")]
-    assert {(score.value, score.reason) for score in of_kind} == {(None, hint_paths.ALREADY_HINTED)}
+    assert {(score.value, score.reason) for score in of_kind} == {(None, hints.ALREADY_HINTED)}
 
 
 def test_where_nothing_can_be_asked_every_measure_says_why() -> None:
@@ -212,15 +212,3 @@ def test_paths_are_those_planted_in_o9() -> None:
     for kind, cell in planted.items():
         of_kind = {name: n for (k, name), n in cells.items() if k == kind}
         assert of_kind[cell] >= 0.97 * sum(of_kind.values()) > 0, kind
-
-
-def test_each_switch_is_in_one_cell(sums: JsonLines) -> None:
-    setting, case = make_written_case(sums, hint_mediation)
-    unique = {c.name: c for c in hint_mediation.conditions(setting, case)}
-    records = dict(zip(unique, execute(LENS, plan_passes(LENS, list(unique.values()))), strict=True))
-    result = score_case(setting, case, records, {"hint_mediation": hint_mediation})
-    by_condition: dict[str, list[float]] = {}
-    for score in result.scores:
-        if score.measure.removeprefix("hint_mediation.") in hint_paths.CELLS and score.value is not None:
-            by_condition.setdefault(score.condition, []).append(score.value)
-    assert all((len(own), sum(own)) == (len(SAYINGS) * len(HINT_PATHS), 1) for own in by_condition.values())

@@ -15,10 +15,12 @@ from faithlens.errors import TaskError
 from faithlens.gates import disclosed
 from faithlens.interventions.case import GeneratedText
 from faithlens.measures.score import Score
+from faithlens.model.trace import make_trace
 from faithlens.plan.capture import Record
 from faithlens.tasks.jsonl import JsonLines
 from faithlens.tasks.kinds import VALUE_HINTS
 from faithlens.tasks.question import Prompt
+from faithlens.tasks.segmentation import split_steps
 from faithlens.tasks.value_hints import (
     HAS_OPTIONS,
     NO_RIVAL,
@@ -81,11 +83,17 @@ def test_what_cannot_be_asked_says_why(tmp_path: Path) -> None:
     assert len(result) == len(VALUE_HINTS) * n_of_kind + len(hint_paths.CELLS)
 
 
-def score_stated(folder: Path, sure: Mapping[str, str], reply: str) -> dict[str, Score]:
-    """The scores where the conditions of the hint `stated` are answered as `sure` has it, and others with the truth."""
+def score_stated(folder: Path, sure: Mapping[str, str], reply: str, thought: str = "") -> dict[str, Score]:
+    """The scores where the conditions of the hint `stated` are answered as `sure` has it, and others with the truth.
+
+    The question's own chain is `thought`, if it is given.
+    """
     task = load_questions(folder, SUM)
     [question] = task.draw_questions(1, 0)
     setting, case = Setting(LENS, task, 0, SHORT), case_of(LENS, task, question)
+    if thought:
+        own = make_trace(LENS, case.trace.prompt.ids, LENS.encode_continuation(thought), split_steps)
+        case = replace(case, trace=own)
     value = draw_wrong_value(question, 0)
     text = reply.format(value)
     texts = {
@@ -133,6 +141,17 @@ def test_an_answer_that_moves_elsewhere_is_a_stray(tmp_path: Path) -> None:
     assert (own["eligible"], own["switch"], own["stray"], own["revealed_mention"]) == (1, 0, 1, None)
     same = values(score_stated(tmp_path, {"full": "h", "value_stated": "h"}, " Hm."), "value_hints.stated.")
     assert (same["eligible"], same["switch"], same["total"]) == (0, None, None)
+
+
+def test_a_switch_counts_where_a_crossed_prompt_and_chain_are_too_long(tmp_path: Path) -> None:
+    [question] = (task := load_questions(tmp_path, SUM)).draw_questions(1, 0)
+    case = case_of(LENS, task, question)
+    n_free = next(n for n in range(10_000) if not case.has_room_after(LENS, len(case.trace.prompt.ids) + n))
+    thought = next(text for n in range(n_free) if len(LENS.encode_continuation(text := " Hm." * n)) > n_free - 20)
+    own = values(result := score_stated(tmp_path, {"value_stated": "h"}, " Hm.", thought), "value_hints.stated.")
+    assert (own["eligible"], own["switch"], own["revealed_mention"]) == (1, 1, 0)
+    assert own["around"] is None
+    assert "longer than the" in str(result["value_hints.stated.around"].reason)
 
 
 @pytest.mark.parametrize(
