@@ -21,6 +21,7 @@ from faithlens.store.tables import SCHEMAS
 REPORT_NAME, VERDICT_NAME = "report.html", "verdict.json"
 _OWN_NAMES = {*(f"{table}.parquet" for table in SCHEMAS), VERDICT_NAME, REPORT_NAME}
 _MOST_NAMED = 5  # faults in one error
+NO_OTHERS: Mapping[FileDigest | None, str] = {}
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def list_faults(
     faults = [
         fault
         for name, digest in listed.items()
-        if not name.startswith(removed) and (fault := _check_listed(folder, name, digest, by_digest))
+        if not name.startswith(removed) and (fault := find_listed_fault(folder, name, digest, by_digest))
     ]
     known = {*listed, *unfinished}
     return faults + [Fault(name, _explain_foreign(folder / name, by_digest)) for name in _list_foreign(present, known)]
@@ -85,9 +86,10 @@ def make_fault_error(folder: Place, faults: Iterable[Fault]) -> RunError:
     )
 
 
-def _check_listed(
-    folder: Place, name: str, expected: FileDigest | None, by_digest: Mapping[FileDigest | None, str]
+def find_listed_fault(
+    folder: Place, name: str, expected: FileDigest | None, by_digest: Mapping[FileDigest | None, str] = NO_OTHERS
 ) -> Fault | None:
+    """What is wrong with a file that the manifest lists; `by_digest` names the other files of the run."""
     if expected is None or Path(name).is_absolute() or ".." in Path(name).parts:
         return Fault(name, "has no usable digest in the manifest")
     try:

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from faithlens.errors import RunError, escape_controls
-from faithlens.store.faults import Fault, find_fault, is_part, list_faults, make_fault_error
+from faithlens.store.faults import Fault, find_fault, find_listed_fault, is_part, list_faults, make_fault_error
 from faithlens.store.files import FileDigest, lies_in, move_file, read_digest, remove_temporary_files, write_atomically
-from faithlens.store.lease import UNITS_FOLDER, list_living, name_unit_file
+from faithlens.store.lease import UNITS_FOLDER, list_living, list_unit_files, name_unit_file
 from faithlens.store.manifest import (
     format_json,
     list_identity_differences,
@@ -20,7 +20,7 @@ from faithlens.store.manifest import (
     read_manifest,
     write_manifest,
 )
-from faithlens.store.places import Place, exists, is_address, list_files, read_content, remove_file
+from faithlens.store.places import Place, exists, is_address, read_content, remove_file
 from faithlens.store.tables import name_part
 from faithlens.store.units import UNITS_NAME, UnitList, UnitRecord, list_recorded, merge_entries, read_records
 
@@ -40,7 +40,8 @@ class RunFolder:
 
     def list_faults(self) -> list[Fault]:
         """The files that are not as faithlens wrote them."""
-        return list_faults(self.path, self.files, unfinished=self._list_unfinished_parts())
+        files = self.files
+        return list_faults(self.path, files, unfinished=self._list_unfinished_parts(files))
 
     def check_identity(self, manifest: Mapping[str, Any]) -> None:
         """Raise RunError, with the differences, if `manifest` has other options, inputs, versions or code."""
@@ -59,12 +60,19 @@ class RunFolder:
 
         Raises RunError if the manifest or a record of a unit was changed.
         """
-        manifest, records = self.manifest, self._read_records()
-        return merge_entries(manifest, records)["files"] if records else manifest["files"]
+        return self._read_merged()["files"]
 
     def get_facts(self, name: str) -> dict[str, Any]:
         """An entry of the manifest, with what units that were finished since add to it."""
-        return merge_entries(self.manifest, self._read_records()).get(name, {})
+        return self._read_merged().get(name, {})
+
+    def _read_merged(self) -> dict[str, Any]:
+        """The manifest with the records of units that were finished since.
+
+        The records are read first: one that is merged in between is then read twice, not missed.
+        """
+        records = self._read_records()
+        return merge_entries(self.manifest, records)
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -157,18 +165,20 @@ class RunFolder:
 
     def list_failures(self) -> dict[str, str]:
         """Why units could not be done, by key."""
-        names = [name for name in list_files(self.path, UNITS_FOLDER) if name.endswith(".failed")]
-        entries = [parse_json(read_content(self.path / name)) for name in names]
-        return {entry["unit"]: entry["problem"] for entry in entries}
+        failures = dict[str, str]()
+        for name in list_unit_files(self.path, "failed"):
+            with suppress(OSError, ValueError, KeyError):  # done by now, or damaged: then the unit is named alone
+                entry = parse_json(read_content(self.path / name))
+                failures[entry["unit"]] = entry["problem"]
+        return failures
 
     def clean_units(self) -> None:
         """Remove what workers that were killed left, once all units are finished: leases, and temporary files."""
-        names = [name for name in list_files(self.path, UNITS_FOLDER) if name.endswith(".lease")]
+        names = list_unit_files(self.path, "lease")
         if not list_living(self.path):
             remove_temporary_files(self.path)
         for name in names:
-            if name.startswith(f"{UNITS_FOLDER}/"):
-                remove_file(self.path / name)
+            remove_file(self.path / name)
         self._remove_units_folder()
 
     def merge_records(self) -> None:
@@ -201,21 +211,23 @@ class RunFolder:
             return [], []
         return read_records(self.path, names, self.read_unit_list().digests)
 
-    def _list_unfinished_parts(self) -> set[str]:
-        listed, files = self.read_unit_list(), self.files
+    def _list_unfinished_parts(self, files: Mapping[str, Any]) -> set[str]:
+        """The parts of units that `files` does not list; a worker may finish them at any moment."""
+        listed = self.read_unit_list()
         return {name for key in listed.units for table in listed.tables if (name := name_part(table, key)) not in files}
 
     def _resume(self, manifest: Mapping[str, Any]) -> None:
         self.check_identity(manifest)
-        faults = self._sort_records()[1]
+        faults = self._drop_damaged_unit_list() + self._sort_records()[1]
         for fault in faults:
             self._set_aside(fault.name)
         self.merge_records()
         old = self.manifest
-        faults += list_faults(self.path, old["files"], with_parts=True, unfinished=self._list_unfinished_parts())
+        unfinished = self._list_unfinished_parts(old["files"])
+        faults += list_faults(self.path, old["files"], with_parts=True, unfinished=unfinished)
         removed = {fault.name for fault in faults}
         if any(is_part(name) for name in removed):  # until the batch is done again, the run is not finished
-            removed |= {name for name in old["files"] if not is_part(name)}
+            removed |= {name for name in old["files"] if not is_part(name) and name != UNITS_NAME}
         again = {name: manifest[name] for name in ("created", "versions") if name in manifest}
         remaining = {name: entry for name, entry in old["files"].items() if name not in removed}
         write_manifest(self.path, {**old, "resumed": [*old.get("resumed", []), again], "files": remaining})
@@ -226,6 +238,17 @@ class RunFolder:
             self._set_aside(name)
         if not list_living(self.path):
             remove_temporary_files(self.path)
+
+    def _drop_damaged_unit_list(self) -> list[Fault]:
+        """Set the list of units aside where it is damaged; it follows from the options, and is written again."""
+        files = self.manifest["files"]
+        fault = find_listed_fault(self.path, UNITS_NAME, read_digest(files[UNITS_NAME])) if UNITS_NAME in files else None
+        if fault is None:
+            return []
+        self._set_aside(UNITS_NAME)
+        others = {name: entry for name, entry in files.items() if name != UNITS_NAME}
+        write_manifest(self.path, {**self.manifest, "files": others})
+        return [fault]
 
     def _set_aside(self, name: str) -> None:
         """Move a file into a folder of its own, if it is there."""

@@ -50,6 +50,13 @@ def name_unit_file(key: str, suffix: str) -> str:
     return f"{UNITS_FOLDER}/{quote_key(key)}.{suffix}"
 
 
+def list_unit_files(folder: Place, suffix: str) -> list[str]:
+    """The places of all files about units with this suffix in a run folder. Raises OSError as `list_files`."""
+    start, end = f"{UNITS_FOLDER}/", f".{suffix}"
+    names = list_files(folder, UNITS_FOLDER)
+    return [name for name in names if name.startswith(start) and name.endswith(end) and f"{start}." not in name]
+
+
 @cache
 def describe_machine() -> str:
     """What tells one machine, boot and container from another: a number of a process means something only there."""
@@ -201,7 +208,7 @@ class Leases:
         with _lock_folder(path.parent):
             if self.look(key) != dead:
                 return False  # a faster worker has taken it, or it is alive after all
-            path.unlink()
+            remove_file(path)
         return True
 
     def _beat(self) -> None:
@@ -248,6 +255,9 @@ def _lock_folder(folder: Path) -> Iterator[None]:
 
 def list_living(folder: Place) -> list[str]:
     """Who works on units of a run now, in words. A worker that died on another machine cannot be told at one look."""
-    names = [name for name in list_files(folder, UNITS_FOLDER) if name.endswith(".lease")]
-    seen = [LeaseView(read_content(folder / name).decode("utf-8", "replace"), 0) for name in names]
-    return [sight.describe() for sight in seen if not sight.has_ended()]
+    living = list[str]()
+    for name in list_unit_files(folder, "lease"):
+        with suppress(FileNotFoundError):  # it was given back a moment ago
+            seen = LeaseView(read_content(folder / name).decode("utf-8", "replace"), 0)
+            living += [] if seen.has_ended() else [seen.describe()]
+    return living

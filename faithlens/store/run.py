@@ -237,6 +237,8 @@ class Run(RunFolder):
         parts = {name_part(table, key): check_rows(table, rows) for table, rows in tables.items()}
         if exists(self.path / name_unit_file(key, "json")):
             return False
+        if parts and parts.keys() <= self.manifest["files"].keys():  # its record was merged
+            return False
         files: dict[str, Any] = {}
         with ExitStack() as unwritten:
             for name, data in parts.items():

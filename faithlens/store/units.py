@@ -11,14 +11,13 @@ For example, units/O5%20running-sum%200.json holds {"unit": "O5 running-sum 0", 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from faithlens.store.faults import Fault
 from faithlens.store.files import write_once
-from faithlens.store.lease import UNITS_FOLDER, name_unit_file
+from faithlens.store.lease import list_unit_files, name_unit_file
 from faithlens.store.manifest import compute_seal, format_json, parse_json
-from faithlens.store.places import Place, list_files, read_content
+from faithlens.store.places import Place, read_content
 
 UNITS_NAME = "units.json"
 """The list of all units of a run."""
@@ -74,11 +73,7 @@ class UnitRecord:
 
 def list_recorded(folder: Place) -> set[str]:
     """The places of all records, read or not."""
-    return {name for name in list_files(folder, UNITS_FOLDER) if _is_record(name)}
-
-
-def _is_record(name: str) -> bool:
-    return name.startswith(f"{UNITS_FOLDER}/") and name.endswith(".json") and not Path(name).name.startswith(".")
+    return {*list_unit_files(folder, "json")}
 
 
 def read_records(

@@ -146,3 +146,14 @@ def test_a_lease_that_a_faster_worker_took_is_given_back(tmp_path: Path) -> None
     assert fast.take("unit")
     assert not slow._move_away("unit", dead)
     assert fast.look("unit").holder["token"] == fast._token
+
+
+def test_a_lease_that_is_given_back_while_all_are_listed_is_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Leases(tmp_path) as one:
+        one.take("unit")
+        names = lease.list_unit_files(tmp_path, "lease")
+        one.give_back("unit")
+        monkeypatch.setattr(lease, "list_unit_files", lambda *_: names)
+        assert list_living(tmp_path) == []

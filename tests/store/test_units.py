@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from faithlens.errors import RunError
-from faithlens.store import Run, UnitList, files
+from faithlens.store import Run, UnitList, files, folder
 from tests.store.test_faults import make_scores
 
 KEYS = ("a t 0", "a t 1")
@@ -50,6 +50,72 @@ def test_the_first_worker_keeps_a_unit(run: Run) -> None:
     assert (run.path / "parts/scores/a%20t%200.parquet").read_bytes() == before
     assert [path.name for path in run.path.glob("parts/scores/*")] == ["a%20t%200.parquet"]
     Run.open(run.path)
+
+
+def test_a_unit_that_was_merged_meanwhile_is_kept_too(run: Run) -> None:
+    assert keep(run, 0, value=1.0)
+    run.merge_records()
+    before = (run.path / "parts/scores/a%20t%200.parquet").read_bytes()
+    assert not keep(run, 0, value=0.0)
+    assert (run.path / "parts/scores/a%20t%200.parquet").read_bytes() == before
+    assert not (run.path / "units").exists()
+
+
+def test_a_reader_misses_no_unit_while_records_are_merged(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process merges right after this one has read the manifest."""
+    keep(run, 0)
+    read = folder.read_manifest
+
+    def read_before_merge(path: Path) -> dict:
+        entries = read(path)
+        monkeypatch.setattr(folder, "read_manifest", read)
+        Run(path).merge_records()
+        return entries
+
+    monkeypatch.setattr(folder, "read_manifest", read_before_merge)
+    assert "parts/scores/a%20t%200.parquet" in run.files
+    assert not (run.path / "units").exists()
+
+
+def test_a_unit_that_is_finished_while_the_run_is_continued_is_kept(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    merge = Run.merge_records
+
+    def merge_and_go_on(own: Run) -> None:
+        merge(own)
+        keep(run, 0)  # a worker, while this process checks the files
+
+    monkeypatch.setattr(Run, "merge_records", merge_and_go_on)
+    again = Run.create(run.path, {"config": {}, "seed": 0}, resume=True)
+    assert again.list_finished_units() == {KEYS[0]}
+    assert caplog.text == ""
+    Run.open(run.path)
+
+
+def test_a_part_that_is_damaged_leaves_workers_their_list(run: Run) -> None:
+    keep(run, 0)
+    keep(run, 1)
+    os.truncate(run.path / "parts/scores/a%20t%200.parquet", 40)
+    again = Run.create(run.path, {"config": {}, "seed": 0}, resume=True)
+    assert again.read_unit_list().digests == UNITS.digests
+    assert again.list_finished_units() == {KEYS[1]}
+
+
+@pytest.mark.parametrize("words", ["is torn or changed", "is missing"])
+def test_a_list_of_units_that_is_damaged_is_written_again(
+    words: str, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(run, 0)
+    path = run.path / "units.json"
+    os.truncate(path, 20) if "torn" in words else path.unlink()
+    with pytest.raises(RunError, match=r"units\.json"):
+        Run.open(run.path)
+    again = Run.create(run.path, {"config": {}, "seed": 0}, resume=True)
+    assert f"units.json {words}" in caplog.text
+    assert again.read_unit_list().digests == {}
+    again.write_unit_list(UNITS)
+    assert Run.open(run.path).list_finished_units() == {KEYS[0]}
 
 
 def test_parts_without_a_record_are_not_read_and_are_written_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
