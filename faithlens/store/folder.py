@@ -240,9 +240,11 @@ class RunFolder:
             remove_temporary_files(self.path)
 
     def _drop_damaged_unit_list(self) -> list[Fault]:
-        """Set the list of units aside where it is damaged; it follows from the options, and is written again."""
+        """Set the list of units aside where it is damaged: the audit makes it again from its options."""
         files = self.manifest["files"]
-        fault = find_listed_fault(self.path, UNITS_NAME, read_digest(files[UNITS_NAME])) if UNITS_NAME in files else None
+        if UNITS_NAME not in files:
+            return []
+        fault = find_listed_fault(self.path, UNITS_NAME, read_digest(files[UNITS_NAME]))
         if fault is None:
             return []
         self._set_aside(UNITS_NAME)
