@@ -1,4 +1,4 @@
-"""``python -m tests.hostile`` writes the tables of docs/hostile.md anew."""
+"""``python -m tests.hostile`` writes the tables of docs/hostile.md again."""
 
 from pathlib import Path
 
